@@ -1,0 +1,331 @@
+"""The short form of a search space, as YAML or a dict, to ConfigSpace and back.
+
+lr:        {float: [1.0e-5, 1.0e-1], log: true, default: 1.0e-3}
+layers:    {int: [1, 4], default: 2}
+width:     {ordinal: [16, 32, 64]}
+dropout:   {float: [0.0, 0.5], step: 0.1}                 # a regular grid of values
+optimizer: {choice: [sgd, adamw], default: adamw}
+momentum:  {float: [0.0, 0.99], when: {optimizer: sgd}}   # only then does it exist
+beta:      {float: [0.8, 0.99], when: {optimizer: adamw, layers: [2, 3]}}   # all parents must agree
+forbidden:
+  - {optimizer: sgd, width: [32, 64]}                     # never together
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automl.errors import UserError
+
+if TYPE_CHECKING:
+    from ConfigSpace import ConfigurationSpace
+    from ConfigSpace.hyperparameters import Hyperparameter
+
+KINDS = ("float", "int", "choice", "ordinal", "constant")
+OPTIONS = {
+    "float": {"log", "step", "default", "when"},
+    "int": {"log", "step", "default", "when"},
+    "choice": {"default", "when"},
+    "ordinal": {"default", "when"},
+    "constant": {"when"},
+}
+
+
+class SpaceError(UserError):
+    """A space that breaks a rule of the short form; names the hyperparameter, the rule and the value seen."""
+
+    def __init__(self, name: str, rule: str) -> None:
+        super().__init__(f"space: {name!r}: {rule}")
+
+
+def load_space(source: str | Path | Mapping[str, Any] | ConfigurationSpace) -> ConfigurationSpace:
+    """Build a ConfigurationSpace from a YAML file's path, a dict in the short form, or one that exists already.
+
+    The order of the hyperparameters as written is kept in the space's ``meta["order"]``: ConfigSpace itself sorts them.
+    Raises SpaceError on the first broken rule.
+    """
+    from ConfigSpace import ConfigurationSpace
+
+    if isinstance(source, ConfigurationSpace):
+        return source
+    written = dict(_read_yaml(Path(source)) if isinstance(source, (str, Path)) else source)
+    clauses = written.pop("forbidden") if isinstance(written.get("forbidden"), list) else []
+    forms: dict[str, Any] = written
+    if not forms:
+        raise UserError("a space needs at least one hyperparameter, e.g. lr: {float: [1.0e-5, 1.0e-1], log: true}")
+    space = ConfigurationSpace(meta={"order": list(forms)})
+    hyperparameters = {name: _hyperparameter(name, form) for name, form in forms.items()}
+    space.add(*hyperparameters.values())
+    _add_conditions(space, forms)
+    for clause in clauses:
+        _add_forbidden(space, clause)
+    return space
+
+
+def space_to_dict(space: ConfigurationSpace) -> dict[str, Any]:
+    """The short form of a space; ``load_space`` turns it back into an equal one. SpaceError where it cannot be said."""
+    forms: dict[str, Any] = {}
+    for name in (space.meta or {}).get("order", list(space)):
+        forms[name] = _form(space[name])
+        when = _when(space, name)
+        if when:
+            forms[name]["when"] = when
+    clauses = [_clause(clause) for clause in space.forbidden_clauses]
+    return {**forms, "forbidden": clauses} if clauses else forms
+
+
+# --- from the short form ------------------------------------------------------------------------------------------
+
+
+def _read_yaml(path: Path) -> Mapping[str, Any]:
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read the space file {str(path)!r}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"the space file {str(path)!r} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"the space file {str(path)!r} must map names to hyperparameters, e.g. lr: {{float: [0.1, 1]}}")
+    return content
+
+
+def _hyperparameter(name: Any, form: Any) -> Hyperparameter[Any, Any]:
+    if not isinstance(name, str):
+        raise SpaceError(str(name), f"a name must be a string, got {name!r}; quote it")
+    if not isinstance(form, Mapping):
+        raise SpaceError(name, f"expected a mapping such as {{float: [0, 1]}}, got {form!r}")
+    kinds = [kind for kind in KINDS if kind in form]
+    if len(kinds) != 1:
+        seen = ", ".join(map(str, form)) or "nothing"
+        raise SpaceError(name, f"give exactly one of {', '.join(KINDS)}; got {seen}")
+    kind = kinds[0]
+    for option in form:
+        if option != kind and option not in OPTIONS[kind]:
+            near = difflib.get_close_matches(str(option), OPTIONS[kind], 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise SpaceError(
+                name, f"unknown option {option!r} for {kind}{hint} (known: {', '.join(sorted(OPTIONS[kind]))})"
+            )
+    if kind == "constant":
+        return _constant(name, form["constant"])
+    if kind in ("float", "int"):
+        return _range(name, kind, form)
+    return _values(name, kind, form[kind], form.get("default"))
+
+
+def _constant(name: str, value: Any) -> Hyperparameter[Any, Any]:
+    from ConfigSpace import Constant
+
+    _check_value(name, value)
+    return Constant(name, value)
+
+
+def _range(name: str, kind: str, form: Mapping[str, Any]) -> Hyperparameter[Any, Any]:
+    from ConfigSpace import Float, Integer
+
+    low, high = _bounds(name, kind, form[kind])
+    log, step, default = form.get("log", False), form.get("step"), form.get("default")
+    if not isinstance(log, bool):
+        raise SpaceError(name, f"log must be true or false, got {log!r}")
+    if log and low <= 0:
+        raise SpaceError(name, f"a log scale needs a lower bound above 0, got {low}")
+    if default is not None:
+        default = _number(name, kind, default, "default")
+        if not low <= default <= high:
+            raise SpaceError(name, f"the default must lie in [{low}, {high}], got {default}")
+    if low == high:
+        return _constant(name, low)
+    if step is not None:
+        return _grid(name, kind, (low, high), log, _number(name, kind, step, "step"), default)
+    if kind == "float":
+        return Float(name, (low, high), log=log, default=default)
+    return Integer(name, (int(low), int(high)), log=log, default=None if default is None else int(default))
+
+
+def _grid(
+    name: str, kind: str, bounds: tuple[float, float], log: bool, step: float, default: Any
+) -> Hyperparameter[Any, Any]:
+    low, high = bounds
+    if log:
+        raise SpaceError(name, "step and log exclude each other; use an ordinal for a grid on a log scale")
+    if not 0 < step <= high - low:
+        raise SpaceError(name, f"step must lie in (0, {high - low}], got {step}")
+    count = int((high - low) / step + 1e-9) + 1
+    if count > 10_000:
+        raise SpaceError(name, f"step {step} makes {count} values, at most 10000 are sensible; leave step out")
+    cast = int if kind == "int" else float
+    values = [cast(float(f"{low + i * step:.12g}")) for i in range(count)]
+    return _values(name, "ordinal", values, default, meta={"step": step, "kind": kind})
+
+
+def _values(
+    name: str, kind: str, values: Any, default: Any, meta: Mapping[Hashable, Any] | None = None
+) -> Hyperparameter[Any, Any]:
+    from ConfigSpace import Categorical, OrdinalHyperparameter
+
+    if not isinstance(values, Sequence) or isinstance(values, str) or not values:
+        raise SpaceError(name, f"{kind} needs a list of values, got {values!r}")
+    for value in values:
+        _check_value(name, value)
+    if any(isinstance(v, bool) for v in values) and not all(isinstance(v, bool) for v in values):
+        raise SpaceError(
+            name, f"true/false stand beside other values in {list(values)}; YAML reads yes/no/on/off so: quote them"
+        )
+    if len(set(values)) != len(values):
+        raise SpaceError(name, f"the values must differ, got {list(values)}")
+    if default is None:
+        default = values[0] if kind == "choice" else values[(len(values) - 1) // 2]
+    if default not in values:
+        raise SpaceError(name, f"the default must be one of {list(values)}, got {default!r}")
+    if len(values) == 1:
+        return _constant(name, values[0])
+    if kind == "choice":
+        return Categorical(name, list(values), default=default)
+    return OrdinalHyperparameter(name, list(values), default_value=default, meta=meta)
+
+
+def _bounds(name: str, kind: str, bounds: Any) -> tuple[float, float]:
+    if not isinstance(bounds, Sequence) or isinstance(bounds, str) or len(bounds) != 2:
+        raise SpaceError(name, f"{kind} needs [low, high], got {bounds!r}")
+    low, high = (_number(name, kind, bound, "bound") for bound in bounds)
+    if low > high:
+        raise SpaceError(name, f"the lower bound must not exceed the upper, got [{low}, {high}]")
+    return low, high
+
+
+def _number(name: str, kind: str, value: Any, what: str) -> float:
+    if isinstance(value, str):
+        raise SpaceError(
+            name, f"a {what} must be a number, got the string {value!r} (YAML wants 1.0e-5, with a dot, not 1e-5)"
+        )
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value or abs(value) == float("inf"):
+        raise SpaceError(name, f"a {what} must be a finite number, got {value!r}")
+    if kind == "int" and value != int(value):
+        raise SpaceError(name, f"a {what} of an int must be whole, got {value!r}")
+    return int(value) if kind == "int" else float(value)
+
+
+def _check_value(name: str, value: Any) -> None:
+    if value is None:
+        raise SpaceError(name, "null is no value; write it as a word, e.g. none")
+    if not isinstance(value, (bool, int, float, str)):
+        raise SpaceError(name, f"a value must be true/false, a number or a string, got {value!r}")
+
+
+def _add_conditions(space: ConfigurationSpace, forms: Mapping[str, Mapping[str, Any]]) -> None:
+    from ConfigSpace import AndConjunction, EqualsCondition, InCondition
+
+    for name, form in forms.items():
+        when = form.get("when")
+        if when is None:
+            continue
+        if not isinstance(when, Mapping) or not when:
+            raise SpaceError(name, f"when needs {{parent: value}} or {{parent: [values]}}, got {when!r}")
+        conditions = []
+        for parent, wanted in when.items():
+            values = _legal_values(space, name, "when", parent, wanted)
+            if parent == name:
+                raise SpaceError(name, "when must not name the hyperparameter itself")
+            child, owner = space[name], space[parent]
+            single = len(values) == 1
+            conditions.append(EqualsCondition(child, owner, values[0]) if single else InCondition(child, owner, values))
+        try:
+            space.add(conditions[0] if len(conditions) == 1 else AndConjunction(*conditions))
+        except Exception as error:  # ConfigSpace has no common class for these: cycles above all
+            raise SpaceError(name, f"when {dict(when)} cannot hold: {' '.join(str(error).split())}") from None
+
+
+def _legal_values(space: ConfigurationSpace, name: str, where: str, other: Any, wanted: Any) -> list[Any]:
+    if other not in space:
+        near = difflib.get_close_matches(str(other), list(space), 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise SpaceError(name, f"{where} names {other!r}, which is no hyperparameter of this space{hint}")
+    values = list(wanted) if isinstance(wanted, (list, tuple)) else [wanted]
+    for value in values:
+        if not space[other].legal_value(value):
+            raise SpaceError(name, f"{where} asks for {other} = {value!r}, which {other!r} never takes")
+    if not values:
+        raise SpaceError(name, f"{where} gives no value for {other!r}")
+    return values
+
+
+def _add_forbidden(space: ConfigurationSpace, clause: Any) -> None:
+    from ConfigSpace import ForbiddenAndConjunction, ForbiddenEqualsClause, ForbiddenInClause
+
+    if not isinstance(clause, Mapping) or not clause:
+        raise SpaceError("forbidden", f"each entry needs {{name: value, ...}}, got {clause!r}")
+    parts: list[Any] = []
+    for name, wanted in clause.items():
+        values = _legal_values(space, "forbidden", "an entry", name, wanted)
+        single = len(values) == 1
+        parts.append(
+            ForbiddenEqualsClause(space[name], values[0]) if single else ForbiddenInClause(space[name], values)
+        )
+    forbidden = parts[0] if len(parts) == 1 else ForbiddenAndConjunction(*parts)
+    # ConfigSpace raises on a forbidden default but keeps the clause, so it is asked beforehand.
+    if forbidden.is_forbidden_value(dict(space.get_default_configuration())):
+        raise SpaceError("forbidden", f"{dict(clause)} forbids the default config; change a default or the entry")
+    space.add(forbidden)
+
+
+# --- back to the short form ---------------------------------------------------------------------------------------
+
+
+def _form(hp: Hyperparameter[Any, Any]) -> dict[str, Any]:
+    from ConfigSpace import CategoricalHyperparameter, Constant, OrdinalHyperparameter
+    from ConfigSpace.hyperparameters import UniformFloatHyperparameter, UniformIntegerHyperparameter
+
+    if isinstance(hp, Constant):
+        return {"constant": _plain(hp.value)}
+    if isinstance(hp, OrdinalHyperparameter):
+        values = [_plain(v) for v in hp.sequence]
+        if hp.meta and "step" in hp.meta:
+            kind = hp.meta["kind"]
+            return {kind: [values[0], values[-1]], "step": hp.meta["step"], "default": _plain(hp.default_value)}
+        return {"ordinal": values, "default": _plain(hp.default_value)}
+    if isinstance(hp, CategoricalHyperparameter):
+        return {"choice": [_plain(v) for v in hp.choices], "default": _plain(hp.default_value)}
+    if isinstance(hp, (UniformFloatHyperparameter, UniformIntegerHyperparameter)):
+        kind = "float" if isinstance(hp, UniformFloatHyperparameter) else "int"
+        form: dict[str, Any] = {kind: [_plain(hp.lower), _plain(hp.upper)], "default": _plain(hp.default_value)}
+        return {**form, "log": True} if hp.log else form
+    raise SpaceError(hp.name, f"the short form has no word for a {type(hp).__name__}; use a uniform range")
+
+
+def _when(space: ConfigurationSpace, name: str) -> dict[str, Any]:
+    from ConfigSpace import AndConjunction, EqualsCondition, InCondition
+
+    when: dict[str, Any] = {}
+    for condition in space.parent_conditions_of[name]:
+        for part in condition.components if isinstance(condition, AndConjunction) else [condition]:
+            if isinstance(part, EqualsCondition):
+                when[part.parent.name] = _plain(part.value)
+            elif isinstance(part, InCondition):
+                when[part.parent.name] = [_plain(v) for v in part.value]
+            else:
+                raise SpaceError(name, f"the short form has no word for the condition {part}")
+    return when
+
+
+def _clause(clause: Any) -> dict[str, Any]:
+    from ConfigSpace import ForbiddenAndConjunction, ForbiddenEqualsClause, ForbiddenInClause
+
+    form: dict[str, Any] = {}
+    for part in clause.components if isinstance(clause, ForbiddenAndConjunction) else [clause]:
+        if isinstance(part, ForbiddenEqualsClause):
+            form[part.hyperparameter.name] = _plain(part.value)
+        elif isinstance(part, ForbiddenInClause):
+            form[part.hyperparameter.name] = [_plain(v) for v in part.values]
+        else:
+            raise SpaceError("forbidden", f"the short form has no word for the clause {part}")
+    return form
+
+
+def _plain(value: Any) -> Any:
+    """numpy's scalars as Python's own."""
+    return value.item() if hasattr(value, "item") else value

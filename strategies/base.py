@@ -1,0 +1,229 @@
+"""The interface of every search strategy, and the template that the single algorithms fill."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
+
+import numpy as np
+
+from strategies.encoding import Encoding
+
+if TYPE_CHECKING:
+    from ConfigSpace import ConfigurationSpace
+
+Value: TypeAlias = bool | int | float | str
+Config: TypeAlias = dict[str, Value]
+JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What to train next, and for how long."""
+
+    trial: int  # 0, 1, 2, ...; a known number continues that trial, with the same config
+    config: Config  # active hyperparameters only, plain Python types
+    epochs: int  # train until this many epochs in total, 1 .. max_epochs
+    info: Mapping[str, JSON] = field(default_factory=dict)  # why; kept in the study, shown in the report
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a proposal. A failed trial is a value, never an exception."""
+
+    proposal: Proposal
+    losses: tuple[float, ...]  # after each epoch since the trial began; lower is better
+    seconds: float  # training time of this step
+    error: str | None = None  # why it failed
+    stopped: bool = False  # ended before proposal.epochs because should_stop said so
+    metrics: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # accuracy, ... per epoch
+
+    @property
+    def loss(self) -> float | None:
+        """The loss of the last epoch; None for a failed trial (an error, no loss, or a loss that is not finite)."""
+        if self.error is not None or not self.losses or not math.isfinite(self.losses[-1]):
+            return None
+        return self.losses[-1]
+
+
+class Strategy(ABC):
+    """Proposes configs and learns from their outcomes. It knows no clock, no file and no training.
+
+    The same seed and the same sequence of calls give the same proposals, whatever the global random state; and
+    ``restore`` + ``tell`` of a run's prefix give the same next proposal as the run itself.
+    """
+
+    def __init__(
+        self, space: ConfigurationSpace, *, seed: int, n_trials: int | None = None, max_epochs: int = 1
+    ) -> None:
+        """``n_trials`` is the budget in full trainings where one is known; ``max_epochs`` is a full training."""
+        if seed < 0:
+            raise ValueError(f"a seed must be 0 or larger, got {seed}")
+        self.space = space
+        self.seed = seed
+        self.n_trials = n_trials
+        self.max_epochs = max_epochs
+
+    @abstractmethod
+    def ask(self) -> Proposal | None:
+        """The next proposal; None: nothing until something is told, or, once ``exhausted``, never again.
+
+        May be called several times before the outcomes are told. A None changes nothing.
+        """
+
+    @abstractmethod
+    def tell(self, outcome: Outcome) -> None:
+        """Learn an outcome: of a proposal of one's own, a later outcome of the same trial (it replaces the earlier
+        one), or one found elsewhere, whose trial number is negative and its own (a warm start).
+
+        Raises ValueError for a config from elsewhere that does not lie in the space.
+        """
+
+    @abstractmethod
+    def restore(self, proposal: Proposal) -> None:
+        """Continue as if ``ask`` had just returned this proposal, without searching for it."""
+
+    def should_stop(self, proposal: Proposal, losses: tuple[float, ...]) -> bool:
+        """Whether to end a running trial, asked after each epoch with its losses so far.
+
+        Only outcomes told before ``proposal`` was asked may count: a verdict that depends on what other workers
+        finished in the meantime could not be repeated.
+        """
+        return False
+
+    @property
+    @abstractmethod
+    def exhausted(self) -> bool:
+        """True once every config of a finite space was proposed (or told from elsewhere)."""
+
+
+class ConfigStrategy(Strategy):
+    """The template for strategies that propose one config after the other, each trained to the end.
+
+    ``ask`` sees to the trial numbers, the default config first, the initial design, forbidden clauses, duplicates and
+    exhaustion; a subclass only says which config it would like next. Ask number n draws from a generator made of
+    (seed, n), so a strategy whose model is a function of ``outcomes`` and ``pending`` can be restored without effort.
+    """
+
+    n_initial: ClassVar[float] = 1
+    """The first asks go to the default config and to Sobol points, the same for every strategy of the same seed."""
+    default_first: ClassVar[bool] = True
+
+    def __init__(
+        self, space: ConfigurationSpace, *, seed: int, n_trials: int | None = None, max_epochs: int = 1
+    ) -> None:
+        super().__init__(space, seed=seed, n_trials=n_trials, max_epochs=max_epochs)
+        self.encoding = Encoding(space)
+        self.outcomes: dict[int, Outcome] = {}  # the latest one of each trial, in the order of the first telling
+        self.pending: dict[int, Proposal] = {}
+        self._n_asked = 0
+        self._next_trial = 0
+        self._seen: set[tuple[tuple[str, Value], ...]] = set()
+        self._cells: Iterator[Config] | None = self.encoding.cells() if self.encoding.finite else None
+        self._unseen: Config | None = next(self._cells) if self._cells else None
+        self._design = SobolDesign(len(self.encoding.dimensions), seed)
+
+    @abstractmethod
+    def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
+        """The config that this algorithm would try next, and what ``Proposal.info`` should keep of how it came about.
+
+        It may break a forbidden clause or repeat a config: ``ask`` then takes the nearest one that does not.
+        There is at least one outcome with a finite loss.
+        """
+
+    def ask(self) -> Proposal | None:
+        if self.exhausted:
+            return None
+        rng = np.random.default_rng((self.seed, self._n_asked))
+        info: dict[str, JSON]
+        if self.default_first and self._n_asked == 0:
+            config, info = self.encoding.default, {"from": "default"}
+        elif self._in_initial_design():
+            config, info = self.encoding.decode(self._design[self._n_asked]), {"from": "initial design"}
+        else:
+            config, info = self._suggest(rng)
+        proposal = Proposal(self._next_trial, self._nearest_new(config, rng), self.max_epochs, info)
+        self.restore(proposal)
+        return proposal
+
+    def _in_initial_design(self) -> bool:
+        known = len(self.pending) + len(self.outcomes)
+        return known < self.n_initial or all(outcome.loss is None for outcome in self.outcomes.values())
+
+    def restore(self, proposal: Proposal) -> None:
+        self._n_asked += 1
+        self._next_trial = max(self._next_trial, proposal.trial + 1)
+        self.pending[proposal.trial] = proposal
+        self._mark(proposal.config)
+
+    def tell(self, outcome: Outcome) -> None:
+        proposal = outcome.proposal
+        if proposal.trial not in self.pending and proposal.trial not in self.outcomes:
+            self.encoding.check(proposal.config)
+            self._mark(proposal.config)
+        self.pending.pop(proposal.trial, None)
+        self.outcomes[proposal.trial] = outcome
+
+    @property
+    def exhausted(self) -> bool:
+        return self._cells is not None and self._unseen is None
+
+    def observations(self) -> tuple[list[Config], list[float]]:
+        """Every told config with its loss. A failed one counts as the worst finite loss: avoided, not forgotten."""
+        losses = [outcome.loss for outcome in self.outcomes.values()]
+        worst = max((loss for loss in losses if loss is not None), default=0.0)
+        configs = [outcome.proposal.config for outcome in self.outcomes.values()]
+        return configs, [worst if loss is None else loss for loss in losses]
+
+    def is_new(self, config: Config) -> bool:
+        """Whether the config is allowed and was neither proposed nor told."""
+        return _key(config) not in self._seen and self.encoding.allows(config)
+
+    def _mark(self, config: Config) -> None:
+        self._seen.add(_key(config))
+        while self._cells and self._unseen is not None and _key(self._unseen) in self._seen:
+            self._unseen = next(self._cells, None)
+
+    def _nearest_new(self, config: Config, rng: np.random.Generator) -> Config:
+        """The config itself where it is new, else one near it that is."""
+        if self.is_new(config):
+            return config
+        for attempt in range(200):
+            neighbour = self.encoding.neighbour(config, rng, n_changes=1 + attempt // 20)
+            if self.is_new(neighbour):
+                return neighbour
+        for _ in range(1000):
+            anywhere = self.encoding.decode(rng.random(len(self.encoding.dimensions)))
+            if self.is_new(anywhere):
+                return anywhere
+        if self._unseen is None:
+            raise RuntimeError("no allowed config was found in 1200 tries: the forbidden clauses leave almost nothing")
+        return self._unseen
+
+
+class SobolDesign:
+    """Scrambled Sobol points in [0,1]^d, by index: ``design[n]`` does not depend on which others were read.
+
+    I. M. Sobol (1967); scrambling as in Owen (1998), both from scipy.
+    """
+
+    def __init__(self, n_dimensions: int, seed: int) -> None:
+        self._n_dimensions = n_dimensions
+        self._seed = seed
+        self._points = np.empty((0, n_dimensions))
+
+    def __getitem__(self, n: int) -> np.ndarray:
+        if n >= len(self._points):
+            from scipy.stats import qmc
+
+            sobol = qmc.Sobol(self._n_dimensions, rng=np.random.default_rng(self._seed))
+            self._points = sobol.random_base2(max(5, n.bit_length()))
+        point: np.ndarray = self._points[n]
+        return point
+
+
+def _key(config: Config) -> tuple[tuple[str, Value], ...]:
+    return tuple(sorted(config.items()))

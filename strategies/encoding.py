@@ -1,0 +1,223 @@
+"""A config as a point in the unit cube and back.
+
+Each hyperparameter is one coordinate in [0, 1]: floats linearly or in the logarithm, whole numbers and values in cells
+of equal width (log-spaced for a logarithmic int), read at the cell's centre. Inactive ones sit at their default.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from ConfigSpace import ConfigurationSpace
+
+    from strategies.base import Config, Value
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """One hyperparameter: its kind, its range or its values, and its way to [0, 1] and back."""
+
+    name: str
+    kind: Literal["float", "int", "choice", "ordinal"]
+    default: Value
+    low: float = 0.0
+    high: float = 0.0
+    log: bool = False
+    values: tuple[Value, ...] = ()  # of a choice (no order) or an ordinal; a constant is a choice of one
+
+    @property
+    def numeric(self) -> bool:
+        """Whether near coordinates mean near values."""
+        return self.kind != "choice"
+
+    @property
+    def n_values(self) -> float:
+        """How many values it can take; infinite for a float."""
+        if self.kind == "float":
+            return math.inf
+        return len(self.values) if self.values else self.high - self.low + 1
+
+    def to_unit(self, value: Value) -> float:
+        """The coordinate of a value, in [0, 1]. ValueError where the value does not belong to the hyperparameter."""
+        if self.values:
+            return (self._index(value) + 0.5) / len(self.values)
+        if isinstance(value, (bool, str)) or not self.low <= value <= self.high:
+            raise ValueError(f"{self.name!r} must lie in [{self.low}, {self.high}], got {value!r}")
+        if self.kind == "int" and value != int(value):
+            raise ValueError(f"{self.name!r} must be a whole number, got {value!r}")
+        low, high = self._edges
+        return ((math.log(value) if self.log else float(value)) - low) / (high - low)
+
+    def from_unit(self, u: float) -> Value:
+        """The value at a coordinate; coordinates outside [0, 1] are clipped."""
+        u = min(max(float(u), 0.0), 1.0)
+        if self.values:
+            return self.values[min(int(u * len(self.values)), len(self.values) - 1)]
+        low, high = self._edges
+        position = low + u * (high - low)
+        number = math.exp(position) if self.log else position
+        if self.kind == "int":
+            return int(min(max(round(number), self.low), self.high))
+        # Ten digits, so that a value survives the way to the coordinate and back, and two equal configs are equal.
+        return min(max(float(f"{number:.10g}"), self.low), self.high)
+
+    def grid(self, n: int) -> list[float]:
+        """Coordinates that span the range: its middle for n = 1, n values from end to end for n >= 3.
+
+        All values where there are no more than n; a choice, which has no middle, gives its first value or all.
+        """
+        if n == 1:
+            return [0.5 / len(self.values) if self.kind == "choice" else 0.5]
+        if self.n_values <= n or self.kind == "choice":
+            return [self.to_unit(v) for v in self.values or range(int(self.low), int(self.high) + 1)]
+        return [i / (n - 1) for i in range(n)]
+
+    @cached_property
+    def _edges(self) -> tuple[float, float]:
+        # An int's outermost cells reach half a step beyond the range, so that each value has its full share.
+        margin = 0.5 if self.kind == "int" else 0.0
+        low, high = self.low - margin, self.high + margin
+        return (math.log(low), math.log(high)) if self.log else (low, high)
+
+    def _index(self, value: Value) -> int:
+        for i, known in enumerate(self.values):
+            if known == value and isinstance(known, bool) == isinstance(value, bool):
+                return i
+        raise ValueError(f"{self.name!r} must be one of {list(self.values)}, got {value!r}")
+
+
+class Encoding:
+    """A ConfigurationSpace, compiled once for fast use by the strategies."""
+
+    def __init__(self, space: ConfigurationSpace) -> None:
+        from ConfigSpace.types import NotSet
+
+        self._not_set = NotSet
+        order = [name for name in (space.meta or {}).get("order", list(space)) if name in space]
+        order += [name for name in space if name not in order]
+        self.dimensions = tuple(_dimension(space[name]) for name in order)
+        self.names = tuple(order)
+        self._conditions = {name: list(space.parent_conditions_of[name]) for name in order}
+        self._forbidden = list(space.forbidden_clauses)
+        self._by_name = {dimension.name: dimension for dimension in self.dimensions}
+        rank = {name: i for i, name in enumerate(space)}  # ConfigSpace lists parents before their children
+        self._parents_first = sorted(range(len(order)), key=lambda i: rank[order[i]])
+        self.default: Config = self.build(lambda dim: dim.default)
+
+    @property
+    def finite(self) -> bool:
+        """Whether the space has a finite number of configs."""
+        return not any(dimension.kind == "float" for dimension in self.dimensions)
+
+    @property
+    def conditional(self) -> bool:
+        """Whether some hyperparameter exists only under a condition."""
+        return any(self._conditions.values())
+
+    def decode(self, point: np.ndarray) -> Config:
+        """The config at a point of [0,1]^d, shape (d,): active hyperparameters only, in the order of the space."""
+        values = {dim.name: dim.from_unit(u) for dim, u in zip(self.dimensions, point, strict=True)}
+        return self.build(lambda dim: values[dim.name])
+
+    def build(self, choose: Callable[[Dimension], Value]) -> Config:
+        """The config whose active hyperparameters ``choose`` gives one by one, parents before children."""
+        chosen: Config = {}
+        for i in self._parents_first:
+            if self._is_active(self.names[i], chosen):
+                chosen[self.names[i]] = choose(self.dimensions[i])
+        return {name: chosen[name] for name in self.names if name in chosen}
+
+    def encode(self, config: Config) -> np.ndarray:
+        """The point of a config, shape (d,); hyperparameters that are not in it count as their default."""
+        return np.array([dim.to_unit(config.get(dim.name, dim.default)) for dim in self.dimensions])
+
+    def allows(self, config: Config) -> bool:
+        """Whether no forbidden clause holds."""
+        return not any(clause.is_forbidden_value(config) for clause in self._forbidden)
+
+    def check(self, config: Config) -> None:
+        """Raise ValueError unless the config lies in the space: known names, legal values, exactly the active ones."""
+        unknown = [name for name in config if name not in self._by_name]
+        if unknown:
+            raise ValueError(f"unknown hyperparameter {unknown[0]!r}; the space has: {', '.join(self.names)}")
+        full = {dim.name: config.get(dim.name, dim.default) for dim in self.dimensions}
+        for dim in self.dimensions:
+            dim.to_unit(full[dim.name])
+        active = self.build(lambda dim: full[dim.name])
+        if active.keys() != config.keys():
+            wrong = sorted(active.keys() ^ config.keys())[0]
+            rule = "is missing" if wrong in active else "is set although its condition does not hold"
+            raise ValueError(f"{wrong!r} {rule} in the config {config}")
+        if not self.allows(config):
+            raise ValueError(f"the config {config} is forbidden by the space")
+
+    def neighbour(self, config: Config, rng: np.random.Generator, n_changes: int = 1) -> Config:
+        """A config that differs in about n_changes of the hyperparameters: numbers move, choices are drawn again."""
+        point = self.encode(config)
+        candidates = [i for i, dim in enumerate(self.dimensions) if dim.n_values > 1 and dim.name in config]
+        if not candidates:
+            return config
+        for i in rng.choice(candidates, size=min(n_changes, len(candidates)), replace=False):
+            dim = self.dimensions[i]
+            if dim.numeric:
+                # At least to the neighbouring cell of an int or ordinal, a tenth of the range on average.
+                step = max(rng.exponential(0.1), 1.0 / dim.n_values)
+                moved = point[i] + step * rng.choice([-1.0, 1.0])
+                point[i] = moved if 0 <= moved <= 1 else rng.random()
+            else:
+                point[i] = rng.random()
+        return self.decode(point)
+
+    def cells(self) -> Iterator[Config]:
+        """Every allowed config of a finite space, once each, lazily."""
+        yield from (config for config in self._walk({}, list(self._parents_first)) if self.allows(config))
+
+    def _walk(self, chosen: Config, rest: list[int]) -> Iterator[Config]:
+        if not rest:
+            yield {name: chosen[name] for name in self.names if name in chosen}
+            return
+        dim = self.dimensions[rest[0]]
+        if not self._is_active(dim.name, chosen):
+            yield from self._walk(chosen, rest[1:])
+            return
+        values = dim.values or range(int(dim.low), int(dim.high) + 1)
+        for value in values:
+            yield from self._walk({**chosen, dim.name: value}, rest[1:])
+
+    def _is_active(self, name: str, chosen: Config) -> bool:
+        conditions = self._conditions[name]
+        if not conditions:
+            return True
+        values: dict[str, Any] = dict.fromkeys(self.names, self._not_set) | chosen
+        return all(condition.satisfied_by_value(values) for condition in conditions)
+
+
+def _dimension(hp: Any) -> Dimension:
+    from ConfigSpace import CategoricalHyperparameter, Constant, OrdinalHyperparameter
+    from ConfigSpace.hyperparameters import UniformFloatHyperparameter, UniformIntegerHyperparameter
+
+    if isinstance(hp, Constant):
+        value = _plain(hp.value)
+        return Dimension(hp.name, "choice", value, values=(value,))
+    if isinstance(hp, CategoricalHyperparameter):
+        return Dimension(hp.name, "choice", _plain(hp.default_value), values=tuple(map(_plain, hp.choices)))
+    if isinstance(hp, OrdinalHyperparameter):
+        return Dimension(hp.name, "ordinal", _plain(hp.default_value), values=tuple(map(_plain, hp.sequence)))
+    if isinstance(hp, (UniformFloatHyperparameter, UniformIntegerHyperparameter)):
+        kind: Literal["float", "int"] = "float" if isinstance(hp, UniformFloatHyperparameter) else "int"
+        return Dimension(
+            hp.name, kind, _plain(hp.default_value), low=_plain(hp.lower), high=_plain(hp.upper), log=bool(hp.log)
+        )
+    raise ValueError(f"{hp.name!r}: a {type(hp).__name__} is not supported; use a uniform float or int")
+
+
+def _plain(value: Any) -> Any:
+    """numpy's scalars as Python's own."""
+    return value.item() if hasattr(value, "item") else value

@@ -1,0 +1,54 @@
+"""Grid search on nested grids: any prefix is a coarse grid, and a finite space is enumerated in the end."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from functools import cached_property
+
+import numpy as np
+
+from strategies.base import JSON, Config, ConfigStrategy
+
+
+class GridSearch(ConfigStrategy):
+    """Starts from one cell in the middle and refines one hyperparameter a stage, in the order of the space.
+
+    A refinement takes a number from its middle to three values, then five, nine, ... (so the earlier values stay), and
+    a choice from its first value to all of them. The new cells of a stage come in random order: with d
+    hyperparameters and a budget of N, about log3(N) of them are varied, those listed first, which is what a grid is.
+    """
+
+    default_first = False
+
+    def _in_initial_design(self) -> bool:
+        return False
+
+    def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
+        # What was seen is skipped, so the place in the sequence need not be restored.
+        return next((config, info) for config, info in self._cells_by_stage if self.is_new(config))
+
+    @cached_property
+    def _cells_by_stage(self) -> Iterator[tuple[Config, dict[str, JSON]]]:
+        return self._stages()
+
+    def _stages(self) -> Iterator[tuple[Config, dict[str, JSON]]]:
+        dimensions = self.encoding.dimensions
+        axes = [dim.grid(1) for dim in dimensions]
+        yield self._cell(tuple(axis[0] for axis in axes)), {"from": "grid", "stage": 0}
+        for stage in itertools.count(1):
+            coarse = [i for i, dim in enumerate(dimensions) if len(axes[i]) < dim.n_values]
+            if not coarse:
+                return
+            i = min(coarse, key=lambda j: len(axes[j]))
+            finer = dimensions[i].grid(max(3, 2 * len(axes[i]) - 1))
+            kept = [dimensions[i].from_unit(u) for u in axes[i]]
+            new = [u for u in finer if dimensions[i].from_unit(u) not in kept]
+            points = list(itertools.product(*axes[:i], new, *axes[i + 1 :]))
+            axes[i] = finer
+            np.random.default_rng((self.seed, stage)).shuffle(points)
+            for point in points:
+                yield self._cell(tuple(point)), {"from": "grid", "stage": stage}
+
+    def _cell(self, point: tuple[float, ...]) -> Config:
+        return self.encoding.decode(np.array(point))

@@ -1,0 +1,17 @@
+"""Sobol search: the scrambled Sobol sequence, which the other strategies start from as well."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from strategies.base import JSON, Config, ConfigStrategy
+
+
+class SobolSearch(ConfigStrategy):
+    """Low-discrepancy points, as in Bergstra and Bengio (JMLR 2012), section 5: fewer gaps than random draws leave."""
+
+    def _in_initial_design(self) -> bool:
+        return False
+
+    def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
+        return self.encoding.decode(self._design[self._n_asked]), {"from": "sobol"}

@@ -1,0 +1,328 @@
+"""What every strategy promises, checked over all of STRATEGIES and a set of awkward spaces."""
+
+import json
+import math
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ConfigSpace import Configuration
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from spaces import N_CELLS_FINITE, SPACES, loss_of, space
+
+from strategies import STRATEGIES, make_strategy
+from strategies.base import Outcome, Proposal, Strategy
+
+FAILURES = {
+    "error": {"losses": (), "error": "CUDA out of memory"},
+    "nan": {"losses": (0.5, math.nan)},
+    "inf": {"losses": (math.inf,)},
+    "missing": {"losses": ()},
+}
+
+every_strategy = pytest.mark.parametrize("name", STRATEGIES)
+every_space = pytest.mark.parametrize("space_name", SPACES)
+
+
+def make(name: str, space_name: str = "mixed", seed: int = 0, **options) -> Strategy:
+    return make_strategy(name, space(space_name), seed=seed, n_trials=30, **options)
+
+
+def outcome(proposal: Proposal, **changes) -> Outcome:
+    return Outcome(**{"proposal": proposal, "losses": (loss_of(proposal.config),), "seconds": 1.0} | changes)
+
+
+def run(strategy: Strategy, n: int) -> list[Proposal]:
+    proposals = []
+    for _ in range(n):
+        proposal = strategy.ask()
+        if proposal is None:
+            break
+        proposals.append(proposal)
+        strategy.tell(outcome(proposal))
+    return proposals
+
+
+def check(strategy: Strategy, proposal: Proposal) -> None:
+    Configuration(strategy.space, values=proposal.config)  # raises for illegal, inactive, missing or forbidden values
+    assert {type(value) for value in proposal.config.values()} <= {bool, int, float, str}
+    assert 1 <= proposal.epochs <= strategy.max_epochs
+    json.dumps(dict(proposal.info), allow_nan=False)
+
+
+def distinct(proposals: list[Proposal]) -> bool:
+    return len({tuple(sorted(p.config.items())) for p in proposals}) == len(proposals)
+
+
+@every_strategy
+@every_space
+def test_configs_lie_in_the_space_and_never_repeat(name, space_name):
+    strategy = make(name, space_name)
+    proposals = run(strategy, 25)
+    for proposal in proposals:
+        check(strategy, proposal)
+    assert distinct(proposals)
+    assert [p.trial for p in proposals] == list(range(len(proposals)))
+
+
+@pytest.mark.parametrize("name", [name for name in STRATEGIES if name != "grid"])
+@every_space
+def test_the_default_config_comes_first(name, space_name):
+    strategy = make(name, space_name)
+    assert strategy.ask().config == dict(strategy.space.get_default_configuration())
+
+
+@pytest.mark.parametrize("name", ["bo", "tpe", "hyperopt", "ga"])
+def test_the_first_points_are_shared_by_the_strategies_that_have_an_initial_design(name):
+    assert [p.config for p in run(make(name, seed=3), 8)] == [p.config for p in run(make("sobol", seed=3), 8)]
+
+
+@every_strategy
+@every_space
+def test_eight_asks_in_a_row_before_any_tell_and_again_later(name, space_name):
+    strategy = make(name, space_name)
+    first = [p for p in (strategy.ask() for _ in range(8)) if p]
+    for proposal in reversed(first):
+        strategy.tell(outcome(proposal))
+    later = [p for p in (strategy.ask() for _ in range(8)) if p]
+    assert len(first) == 8
+    assert distinct(first + later)
+
+
+@every_strategy
+def test_a_finite_space_is_enumerated_and_then_exhausted(name):
+    strategy = make(name, "finite")
+    proposals = run(strategy, 100)
+    assert len(proposals) == N_CELLS_FINITE
+    assert distinct(proposals)
+    assert strategy.exhausted
+    assert strategy.ask() is None
+
+
+@every_strategy
+def test_exhaustion_counts_what_is_pending(name):
+    strategy = make(name, "finite")
+    proposals = [strategy.ask() for _ in range(N_CELLS_FINITE)]
+    assert None not in proposals
+    assert strategy.exhausted
+    assert strategy.ask() is None
+
+
+@every_strategy
+@every_space
+def test_the_same_seed_repeats_and_another_does_not(name, space_name):
+    def configs(seed):
+        return [p.config for p in run(make(name, space_name, seed=seed), 14)]
+
+    assert configs(5) == configs(5)
+    if space_name != "finite":
+        assert configs(5) != configs(6) or name == "grid"
+
+
+@every_strategy
+@pytest.mark.parametrize("space_name", ["conditional", "mixed", "forbidden"])
+@pytest.mark.parametrize("n_told", [0, 1, 9, 17])
+def test_restoring_a_prefix_gives_the_same_next_proposals(name, space_name, n_told):
+    """With two pending proposals throughout, and failures among the outcomes."""
+    strategy, log = make(name, space_name), []
+    pending = []
+    while sum(kind == "tell" for kind, _ in log) < n_told:
+        pending.append(strategy.ask())
+        log.append(("ask", pending[-1]))
+        if len(pending) == 3:
+            told = outcome(pending.pop(1), **(FAILURES["nan"] if len(log) % 5 == 0 else {}))
+            strategy.tell(told)
+            log.append(("tell", told))
+    restored = make(name, space_name)
+    for kind, value in log:
+        (restored.restore if kind == "ask" else restored.tell)(value)
+    assert [restored.ask() for _ in range(3)] == [strategy.ask() for _ in range(3)]
+
+
+@every_strategy
+def test_a_none_changes_nothing(name):
+    strategy, twin = make(name, "finite"), make(name, "finite")
+    for s in (strategy, twin):
+        run(s, 5)
+    pending = [strategy.ask() for _ in range(N_CELLS_FINITE - 5)]
+    assert [strategy.ask() for _ in range(3)] == [None] * 3
+    assert pending == [twin.ask() for _ in range(N_CELLS_FINITE - 5)]
+
+
+@every_strategy
+@pytest.mark.parametrize("failure", FAILURES)
+def test_failures_are_survived_from_the_first_trial_on(name, failure):
+    strategy = make(name, "conditional")
+    proposals = []
+    for i in range(24):
+        proposal = strategy.ask()
+        check(strategy, proposal)
+        proposals.append(proposal)
+        strategy.tell(outcome(proposal, **(FAILURES[failure] if i < 12 or i % 3 == 0 else {})))
+    assert distinct(proposals)
+
+
+@pytest.mark.parametrize("name", ["bo", "tpe", "hyperopt", "ga"])
+def test_a_failing_region_is_avoided(name):
+    """Half of the range fails: a strategy that forgot the failures would spend half of its trials there."""
+    shares = []
+    for seed in range(3):
+        strategy = make(name, "numeric", seed=seed)
+        for _ in range(40):
+            proposal = strategy.ask()
+            failed = proposal.config["x"] > 0
+            losses = (math.nan,) if failed else ((proposal.config["x"] + 2) ** 2,)
+            strategy.tell(outcome(proposal, losses=losses))
+            if proposal.trial >= 15:
+                shares.append(failed)
+    assert np.mean(shares) < 0.3
+
+
+@pytest.mark.parametrize("name", ["bo", "tpe", "hyperopt", "ga", "cmaes"])
+def test_guided_strategies_learn_from_what_they_are_told(name):
+    """The best of 40 on a sphere, over five seeds, against random search and against being told noise."""
+
+    def best(name, seed, told_noise=False):
+        strategy, noise = make(name, "numeric", seed=seed), np.random.default_rng(seed)
+        losses = []
+        for _ in range(40):
+            proposal = strategy.ask()
+            loss = (proposal.config["x"] - 2) ** 2 + (math.log10(proposal.config["y"]) + 2) ** 2
+            losses.append(loss)
+            strategy.tell(outcome(proposal, losses=(noise.random() if told_noise else loss,)))
+        return min(losses)
+
+    def mean(name, **options):
+        return np.mean([math.log(best(name, seed, **options)) for seed in range(5)])
+
+    assert mean(name) < mean("random")
+    assert mean(name) < mean(name, told_noise=True)
+
+
+@every_strategy
+def test_warm_starts_are_taken_in_and_not_proposed_again(name):
+    strategy = make(name, "finite")
+    elsewhere = list(strategy.encoding.cells())[:4]
+    for i, config in enumerate(elsewhere):
+        strategy.tell(outcome(Proposal(-1 - i, config, 1)))
+    proposals = run(strategy, 100)
+    assert len(proposals) == N_CELLS_FINITE - 4
+    assert all(p.config not in elsewhere for p in proposals)
+    assert [p.trial for p in proposals] == list(range(len(proposals)))
+
+
+@every_strategy
+@pytest.mark.parametrize(
+    ("config", "rule"),
+    [
+        ({"a": 7, "b": "p"}, "must lie in"),
+        ({"a": 1, "b": "x"}, "must be one of"),
+        ({"a": 1, "b": "p", "z": 1}, "unknown hyperparameter"),
+        ({"a": 1, "b": "q"}, "is missing"),
+        ({"a": 1, "b": "p", "c": 1}, "condition does not hold"),
+        ({"a": 3, "b": "q", "c": 1}, "forbidden"),
+    ],
+)
+def test_a_warm_start_outside_the_space_is_refused(name, config, rule):
+    with pytest.raises(ValueError, match=rule):
+        make(name, "finite").tell(outcome(Proposal(-1, config, 1)))
+
+
+@every_strategy
+def test_a_trial_may_be_told_again_after_more_epochs(name):
+    """As a wrapper does that pauses and continues trials: the later outcome replaces the earlier one."""
+    strategy, twin = make(name), make(name)
+    for _ in range(12):
+        proposal, same = strategy.ask(), twin.ask()
+        assert proposal == same
+        strategy.tell(outcome(proposal, losses=(9.0,)))
+        strategy.tell(outcome(proposal, losses=(9.0, loss_of(proposal.config))))
+        twin.tell(outcome(proposal, losses=(9.0, loss_of(proposal.config))))
+    assert strategy.ask() == twin.ask() or name == "cmaes"  # which has then updated its distribution already
+
+
+@every_strategy
+def test_epochs_are_the_full_training(name):
+    assert make(name, max_epochs=27).ask().epochs == 27
+
+
+@every_strategy
+def test_no_global_random_state_is_read_or_set(name):
+    def trace(global_seed):
+        random.seed(global_seed)
+        np.random.seed(global_seed)  # noqa: NPY002
+        before = (random.getstate(), np.random.get_state()[1].tolist())  # noqa: NPY002
+        proposals = run(make(name, "conditional"), 14)
+        assert (random.getstate(), np.random.get_state()[1].tolist()) == before  # noqa: NPY002
+        return proposals
+
+    assert trace(1) == trace(2)
+
+
+TRACE = """
+import json, random, sys
+import numpy as np
+sys.path.insert(0, {here!r})
+from spaces import loss_of, space
+from strategies import STRATEGIES, make_strategy
+from strategies.base import Outcome
+random.seed({seed}); np.random.seed({seed})
+traces = {{}}
+for name in STRATEGIES:
+    for space_name in ("conditional", "categorical", "forbidden"):
+        strategy = make_strategy(name, space(space_name), seed=3, n_trials=20)
+        trace = traces[name + " " + space_name] = []
+        for _ in range(16):
+            proposal = strategy.ask()
+            trace.append(proposal.config)
+            strategy.tell(Outcome(proposal, (loss_of(proposal.config),), 0.0))
+print(json.dumps(traces))
+"""
+
+
+def test_proposals_do_not_depend_on_the_process():
+    """The same under another PYTHONHASHSEED and another global random state."""
+
+    def traces(seed: int) -> dict:
+        code = TRACE.format(here=str(Path(__file__).parent), seed=seed)
+        env = os.environ | {"PYTHONHASHSEED": str(seed)}
+        result = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+        return json.loads(result.stdout)
+
+    assert traces(1) == traces(2)
+
+
+@every_strategy
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_any_interleaving_of_asks_tells_and_failures(name, data):
+    """Up to eight pending proposals, told in any order, three in ten of them failed."""
+    space_name = data.draw(st.sampled_from(["conditional", "forbidden", "finite", "mixed"]))
+    strategy = make(name, space_name, seed=data.draw(st.integers(0, 3)))
+    pending, proposals = [], []
+    for _ in range(data.draw(st.integers(5, 30))):
+        if pending and (len(pending) == 8 or data.draw(st.booleans())):
+            told = pending.pop(data.draw(st.integers(0, len(pending) - 1)))
+            failed = data.draw(st.integers(0, 9)) < 3
+            strategy.tell(outcome(told, **(FAILURES[data.draw(st.sampled_from(sorted(FAILURES)))] if failed else {})))
+        else:
+            proposal = strategy.ask()
+            if proposal is None:
+                assert strategy.exhausted
+                continue
+            check(strategy, proposal)
+            pending.append(proposal)
+            proposals.append(proposal)
+    assert distinct(proposals)
+    assert not (space_name == "finite" and len(proposals) == N_CELLS_FINITE) or strategy.exhausted
+
+
+@every_strategy
+def test_a_negative_seed_is_refused(name):
+    with pytest.raises(ValueError, match="seed must be 0 or larger, got -1"):
+        make(name, seed=-1)

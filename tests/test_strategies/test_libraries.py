@@ -1,0 +1,160 @@
+"""The traps of the wrapped libraries: each test fails when the guard against one is taken away."""
+
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from spaces import loss_of, space
+
+from automl.space import load_space
+from strategies import UnknownStrategy, make_strategy
+from strategies.base import Outcome, Proposal
+
+
+def told(strategy, n, loss=loss_of):
+    for _ in range(n):
+        proposal = strategy.ask()
+        strategy.tell(Outcome(proposal, (loss(proposal.config),), 0.0))
+    return strategy
+
+
+@pytest.mark.parametrize("name", ["bo", "tpe", "hyperopt"])
+def test_pending_proposals_spread_once_the_model_is_fitted(name):
+    """scikit-optimize repeats its point, Optuna's cluster, and hyperopt does not know them: liars keep them apart."""
+    strategy = told(make_strategy(name, space("numeric"), seed=0, n_trials=40), 15)
+    points = np.array([strategy.encoding.encode(strategy.ask().config) for _ in range(6)])
+    gaps = np.linalg.norm(points[:, None] - points[None], axis=-1)[np.triu_indices(6, 1)]
+    assert gaps.min() > 1e-3
+
+
+def test_skopt_takes_the_ends_of_a_log_range():
+    strategy = make_strategy("bo", space("numeric"), seed=0)
+    for i, (x, y) in enumerate([(-5.0, 1e-4), (5.0, 10.0), (5.0, 1e-4), (-5.0, 10.0)]):
+        strategy.tell(Outcome(Proposal(-1 - i, {"x": x, "y": y}, 1), (float(i),), 0.0))
+    told(strategy, 10)
+
+
+def test_skopt_keeps_the_best_and_the_latest_points_when_there_are_many():
+    strategy = make_strategy("bo", space("numeric"), seed=0)
+    rng = np.random.default_rng(0)
+    for i in range(260):
+        config = strategy.encoding.decode(rng.random(2))
+        strategy.tell(Outcome(Proposal(-1 - i, config, 1), (float((i * 37) % 260),), 0.0))
+    points, losses = strategy._training_data()
+    assert len(points) == 200
+    assert 0.0 in losses
+    assert losses[-1] == float((259 * 37) % 260)
+
+
+def test_tpe_is_not_poisoned_by_infinite_losses():
+    """Optuna books an infinite loss as a completed trial; here it is a failure like any other."""
+    clean = make_strategy("tpe", space("numeric"), seed=0)
+    for strategy in (clean,):
+        told(strategy, 12, loss=lambda config: math.inf if config["x"] > 3 else config["x"] ** 2)
+        assert all(abs(strategy.ask().config["x"]) <= 5 for _ in range(5))
+    values = [trial.value for trial in clean._mirror().get_trials() if trial.value is not None]
+    assert np.isfinite(values).all()
+
+
+def test_tpe_models_conditional_hyperparameters_together():
+    """group=True: with all of a branch good, the branch and its own hyperparameters are found together."""
+    strategy = make_strategy("tpe", space("conditional"), seed=0)
+
+    def loss(config):
+        return abs(config["momentum"] - 0.5) if config["optimizer"] == "sgd" else 2.0
+
+    told(strategy, 40, loss)
+    late = [outcome.proposal.config for outcome in list(strategy.outcomes.values())[-10:]]
+    near = [c for c in late if c["optimizer"] == "sgd" and abs(c["momentum"] - 0.5) < 0.25]
+    assert len(near) >= 6
+
+
+def test_hyperopt_draws_differ_from_call_to_call():
+    """Its seeds restart per call: each ask has its own."""
+    strategy = told(make_strategy("hyperopt", space("numeric"), seed=0), 10)
+    assert len({strategy.ask().config["x"] for _ in range(8)}) == 8
+
+
+def test_deap_leaves_no_trace_in_its_global_namespace():
+    code = (
+        "import deap.creator as c; before = set(vars(c)); import strategies.genetic;"
+        "import importlib; importlib.reload(strategies.genetic); assert set(vars(c)) == before"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+def test_ga_children_stay_inside_the_bounds():
+    strategy = told(make_strategy("ga", space("mixed"), seed=0), 60)
+    for outcome in strategy.outcomes.values():
+        strategy.encoding.check(outcome.proposal.config)
+
+
+def test_ga_never_waits_for_a_generation():
+    strategy = told(make_strategy("ga", space("numeric"), seed=0), 10)
+    parents = [strategy.ask().info["parents"] for _ in range(30)]
+    assert all(set(pair) <= set(range(10)) for pair in parents)
+
+
+def test_cmaes_survives_a_population_of_equal_or_failed_losses():
+    """Equal losses leave its bound penalty without a scale (a median of nothing)."""
+    for loss in (lambda config: 0.5, lambda config: math.nan):
+        strategy = told(make_strategy("cmaes", space("mixed"), seed=0), 1)
+        told(strategy, 40, loss)
+        assert strategy._optimizer.generation >= 3
+
+
+def test_cmaes_starts_from_the_best_warm_start():
+    strategy = make_strategy("cmaes", space("numeric"), seed=0)
+    for i, x in enumerate([-4.0, 3.0, 4.5]):
+        strategy.tell(Outcome(Proposal(-1 - i, {"x": x, "y": 0.1}, 1), (abs(x - 3.0),), 0.0))
+    told(strategy, 2)
+    assert strategy._optimizer._mean[0] == pytest.approx(0.8)
+
+
+def test_grid_refines_the_first_hyperparameters_first_and_keeps_its_values():
+    strategy = make_strategy("grid", load_space({"a": {"float": [0, 1]}, "b": {"float": [0, 1]}}), seed=0)
+    told(strategy, 9)
+    cells = {tuple(o.proposal.config.values()) for o in strategy.outcomes.values()}
+    assert cells == {(a, b) for a in (0.0, 0.5, 1.0) for b in (0.0, 0.5, 1.0)}
+    assert {tuple(o.proposal.config.values()) for o in list(strategy.outcomes.values())[:3]} == {
+        (0.0, 0.5), (0.5, 0.5), (1.0, 0.5),
+    }  # fmt: skip
+
+
+def test_grid_copes_with_many_hyperparameters():
+    form = {f"x{i}": {"float": [0, 1]} for i in range(30)} | {f"c{i}": {"choice": list("abcdef")} for i in range(10)}
+    strategy = told(make_strategy("grid", load_space(form), seed=0), 50)
+    assert len(strategy.outcomes) == 50
+
+
+def test_random_search_is_uniform_under_forbidden_clauses():
+    strategy = make_strategy("random", space("forbidden"), seed=0)
+    configs = [o.proposal.config for o in told(strategy, 400, lambda c: 0.0).outcomes.values()]
+    allowed = [(a, b) for a in range(10) for b in "pqr" if not (a >= 5 and b in "qr") and (a, b) != (0, "r")]
+    counts = [sum((c["a"], c["b"]) == cell for c in configs) for cell in allowed]
+    assert sum(counts) == 400
+    assert max(counts) < 3 * 400 / len(allowed)
+    assert min(counts) > 0
+
+
+def test_a_large_finite_space_is_not_enumerated_at_once():
+    form = {f"c{i}": {"choice": list("abcdefgh")} for i in range(20)}
+    told(make_strategy("random", load_space(form), seed=0), 20)
+
+
+def test_an_unknown_name_gets_the_nearest_right_one():
+    with pytest.raises(UnknownStrategy, match=r"unknown strategy 'hyperop'; did you mean 'hyperopt'\? choose one of: "):
+        make_strategy("hyperop", space("numeric"), seed=0)
+    with pytest.raises(UnknownStrategy, match=r"unknown strategy 'bp'; .*choose one of: random, sobol"):
+        make_strategy("bp", space("numeric"), seed=0)
+
+
+def test_listing_the_strategies_imports_no_library():
+    code = (
+        "import sys, strategies, strategies.base;"
+        "heavy = {'torch', 'skopt', 'optuna', 'hyperopt', 'deap', 'cmaes', 'scipy', 'ConfigSpace'} & set(sys.modules);"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
