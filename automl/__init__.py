@@ -1,1 +1,29 @@
-"""Automatic tuning of models: the public API."""
+"""Automatic tuning of models: the public API. Nothing heavy is imported until it is used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from automl.space import load_space
+    from automl.tasks.base import Epoch, Task, TrainingFailed
+    from automl.tuner import Result, tune
+
+__all__ = ["Epoch", "Result", "Task", "TrainingFailed", "load_space", "tune"]
+
+_HOMES = {
+    "Epoch": "automl.tasks.base",
+    "Result": "automl.tuner",
+    "Task": "automl.tasks.base",
+    "TrainingFailed": "automl.tasks.base",
+    "load_space": "automl.space",
+    "tune": "automl.tuner",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'automl' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

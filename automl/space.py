@@ -51,7 +51,7 @@ def load_space(source: str | Path | Mapping[str, Any] | ConfigurationSpace) -> C
 
     if isinstance(source, ConfigurationSpace):
         return source
-    written = dict(_read_yaml(Path(source)) if isinstance(source, (str, Path)) else source)
+    written = dict(read_yaml(Path(source)) if isinstance(source, (str, Path)) else source)
     clauses = written.pop("forbidden") if isinstance(written.get("forbidden"), list) else []
     forms: dict[str, Any] = written
     if not forms:
@@ -80,7 +80,8 @@ def space_to_dict(space: ConfigurationSpace) -> dict[str, Any]:
 # --- from the short form ------------------------------------------------------------------------------------------
 
 
-def _read_yaml(path: Path) -> Mapping[str, Any]:
+def read_yaml(path: Path) -> Mapping[str, Any]:
+    """The hyperparameters as a file has them. UserError for a file that is missing or no mapping in YAML."""
     import yaml
 
     try:
@@ -329,3 +330,56 @@ def _clause(clause: Any) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     """numpy's scalars as Python's own."""
     return value.item() if hasattr(value, "item") else value
+
+
+# --- changing a space ---------------------------------------------------------------------------------------------
+
+
+def merge(space: ConfigurationSpace, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The short form of a space in which the hyperparameters in ``changes`` are as given there, e.g. narrower.
+
+    SpaceError for a hyperparameter that the space does not have: nothing would read it.
+    """
+    form = space_to_dict(space)
+    for name, change in changes.items():
+        if name != "forbidden" and name not in form:
+            near = difflib.get_close_matches(name, form, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise SpaceError(name, f"this task has no such hyperparameter{hint} (it has: {', '.join(form)})")
+        form[name] = change
+    return form
+
+
+def fix(form: Mapping[str, Any], name: str, value: Any) -> dict[str, Any]:
+    """The short form of a space in which one hyperparameter has one value.
+
+    What exists only under another value goes, and conditions and forbidden entries that always hold are left out.
+    """
+    space = load_space(form)
+    if name not in space:
+        near = difflib.get_close_matches(name, list(space), 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise SpaceError(name, f"there is no such hyperparameter to set{hint} (there are: {', '.join(space)})")
+    if not space[name].legal_value(value):
+        raise SpaceError(name, f"{value!r} is no value of it; it is {form[name]}")
+    fixed: dict[str, Any] = {}
+    gone: set[str] = set()
+    for other, its in form.items():
+        if other == "forbidden" and isinstance(its, list):
+            continue
+        when = dict(its.get("when", {}))
+        wanted = when.pop(name, value)
+        if value not in (wanted if isinstance(wanted, (list, tuple)) else [wanted]) or gone & when.keys():
+            gone.add(other)
+            continue
+        rest = {key: part for key, part in its.items() if key != "when"}
+        fixed[other] = ({"constant": value} if other == name else rest) | ({"when": when} if when else {})
+    clauses = []
+    for clause in form.get("forbidden", []):
+        rest = dict(clause)
+        wanted = rest.pop(name, value)
+        if value in (wanted if isinstance(wanted, (list, tuple)) else [wanted]) and not gone & rest.keys():
+            if not rest:
+                raise SpaceError(name, f"{value!r} is forbidden by the space")
+            clauses.append(rest)
+    return {**fixed, "forbidden": clauses} if clauses else fixed

@@ -113,4 +113,4 @@ def _to_optuna(dim: Dimension, value: Value) -> Value:
 def _from_optuna(dim: Dimension, value: Any) -> Value:
     if dim.values:
         return dim.values[int(value)]
-    return int(value) if dim.kind == "int" else float(value)
+    return dim.from_unit(dim.to_unit(value))

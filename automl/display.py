@@ -1,0 +1,180 @@
+"""What a run shows in the terminal: a live table while it goes on, and tables at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from automl.study import Trial
+    from automl.tuner import Tuner
+
+
+class LiveTable:
+    """Trials done, best so far, the epoch of each running trial, time left. A line a trial where it is no terminal."""
+
+    def __init__(self, console: Console, title: str) -> None:
+        self._console = console
+        self._title = title
+        self._live = Live(console=console, refresh_per_second=4, transient=True)
+        self._n_shown = 0
+
+    def __enter__(self) -> LiveTable:
+        if self._console.is_terminal:
+            self._live.start()
+        else:
+            self._console.print(self._title)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def update(self, tuner: Tuner) -> None:
+        """To be given to a Tuner as ``watch``."""
+        if self._console.is_terminal:
+            self._live.update(_live_table(tuner, self._title))
+            return
+        done = [trial for trial in tuner.study.trials.values() if trial.state not in ("running", "paused")]
+        done.sort(key=lambda trial: trial.at or 0.0)
+        for trial in done[self._n_shown :]:
+            self._console.print(_trial_line(tuner, trial), soft_wrap=True)
+        self._n_shown = len(done)
+
+    def note(self, text: str) -> None:
+        """What is going on besides trials."""
+        if self._console.is_terminal:
+            self._live.update(Text(text))
+
+
+def _live_table(tuner: Tuner, title: str) -> Group:
+    trials = list(tuner.study.trials.values())
+    counts = {state: sum(trial.state == state for trial in trials) for state in ("complete", "stopped", "failed")}
+    done = sum(counts.values())
+    failed = f", {counts['failed']} failed" if counts["failed"] else ""
+    best = tuner.study.best
+    head = Table.grid(padding=(0, 2))
+    head.add_row(Text(title, style="bold"))
+    incumbent = "none yet"
+    if best is not None:
+        incumbent = f"{tuner.task.metric} {best.value(tuner.task.metric):.4g} (trial {best.number})"
+    head.add_row(f"{done} trials done{failed}   best: {incumbent}   {_time_left(tuner)}")
+    table = Table(box=None, padding=(0, 2), header_style="dim")
+    for column in ("trial", "epoch", "", tuner.task.metric, "config"):
+        table.add_column(column, no_wrap=True, overflow="ellipsis")
+    for number, running in sorted(tuner.running.items()):
+        epochs = len(running.losses)
+        shown = running.metrics.get(tuner.task.metric) or running.losses
+        table.add_row(
+            str(number),
+            f"{epochs}/{running.proposal.epochs}",
+            ProgressBar(total=running.proposal.epochs, completed=epochs, width=20),
+            f"{shown[-1]:.4g}" if shown else "",
+            _short(running.proposal.config),
+        )
+    return Group(head, table)
+
+
+def _time_left(tuner: Tuner) -> str:
+    epochs = sum(trial.epochs for trial in tuner.study.trials.values() if trial.state != "running")
+    epochs += sum(len(running.losses) for running in tuner.running.values())
+    elapsed = tuner.seconds
+    left = None if epochs == 0 else elapsed * max(0, tuner.budget_epochs - epochs) / epochs
+    if tuner.time_limit is not None:
+        left = min(tuner.time_limit - elapsed, np.inf if left is None else left)
+    return f"{_duration(elapsed)} gone" + ("" if left is None else f", about {_duration(max(0.0, left))} left")
+
+
+def _trial_line(tuner: Tuner, trial: Trial) -> str:
+    result = trial.error or f"{tuner.task.metric} {trial.value(tuner.task.metric):.4g}"
+    best = tuner.study.best
+    incumbent = "" if best is None else f"best {best.value(tuner.task.metric):.4g}  "
+    return f"trial {trial.number:3d}  {trial.state:8s}  {result}  {incumbent}({_duration(trial.at or 0.0)})"
+
+
+def _short(config: Mapping[str, Any]) -> str:
+    return " ".join(f"{name}={format_value(value)}" for name, value in config.items())
+
+
+def format_value(value: Any) -> str:
+    """A hyperparameter's value for people; an inactive one is a dash."""
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def show_summary(console: Console, summary: Mapping[str, Any], default: Mapping[str, Any]) -> None:
+    """The end of a run: the best hyperparameters beside the defaults, the final scores, and where the time went."""
+    failed = f", {summary['n_failed']} failed" if summary["n_failed"] else ""
+    console.print(
+        f"{summary['n_trials']} trials{failed}, {summary['epochs_trained']} of {summary['budget_epochs']} epochs in "
+        f"{_duration(summary['seconds'])} ({summary['stop_reason']}): {summary['training_seconds']:.1f} s of training, "
+        f"{summary['strategy_seconds']:.1f} s in the strategy"
+    )
+    best = summary["best"]
+    if best is None:
+        console.print("[bold]no trial has succeeded[/]; the reasons are in trials.csv and report.html")
+        return
+    table = Table(title=f"best hyperparameters (trial {best['trial']})", title_justify="left")
+    table.add_column("hyperparameter")
+    table.add_column("best", justify="right")
+    table.add_column("default", justify="right")
+    for name in dict.fromkeys([*default, *best["config"]]):
+        chosen, usual = best["config"].get(name), default.get(name)
+        table.add_row(
+            Text(name), Text(format_value(chosen), style="" if chosen == usual else "bold"), Text(format_value(usual))
+        )
+    console.print(table)
+    shown = best["metrics"].get(summary["metric"], best["loss"])
+    before = summary["default"]
+    usual = "" if before is None else f", default {before['metrics'].get(summary['metric'], before['loss']):.4f}"
+    console.print(f"validation {summary['metric']} in the search: {shown:.4f}{usual}")
+    if summary["final"] is not None:
+        _show_final(console, summary["final"])
+
+
+def _show_final(console: Console, final: Mapping[str, Any]) -> None:
+    n = len(final["seeds"])
+    split = final["split"] if final["split"] == "test" else "validation (there is no test set)"
+    table = Table(title=f"{final['metric']} on {split}, {n} trainings with fresh seeds", title_justify="left")
+    table.add_column("config")
+    for i in range(n):
+        table.add_column(f"seed {i + 1}", justify="right")
+    table.add_column("mean", justify="right")
+    if final["split"] == "test":
+        table.add_column("gap to validation", justify="right")
+    for who in ("chosen", "default"):
+        scores = final[who]
+        row = [who, *("failed" if score is None else f"{score:.4f}" for score in scores), _mean(scores)]
+        if final["split"] == "test":
+            row.append(
+                _mean(
+                    [
+                        None if t is None or v is None else t - v
+                        for t, v in zip(scores, final[f"{who}_validation"], strict=True)
+                    ],
+                    "+",
+                )
+            )
+        table.add_row(*row)
+    console.print(table)
+    for error in dict.fromkeys(final["errors"]):
+        console.print(f"a training of the final failed: {error}", markup=False)
+
+
+def _mean(values: list[float | None], sign: str = "") -> str:
+    known = [value for value in values if value is not None]
+    return f"{np.mean(known):{sign}.4f}" if known else "-"

@@ -1,0 +1,78 @@
+"""The folder of a run, and the folders of its trials."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from automl.errors import UserError
+
+
+class RunFolder:
+    """What lies where in a run's folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.study = path / "study.db"
+        self.trials_csv = path / "trials.csv"
+        self.best = path / "best.yaml"
+        self.summary = path / "summary.json"
+        self.model = path / "model"
+        self.report = path / "report.html"
+        self.trials = path / "trials"
+        self.final = path / "final"
+        self.logs = path / "logs"
+
+    def create(self) -> None:
+        """Make the folder; one that is not empty is refused, never overwritten."""
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise UserError(
+                f"the folder {str(self.path)!r} is not empty; choose another with --out, or continue it with --resume"
+            )
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"cannot make the folder {str(self.path)!r}: {error.strerror}") from None
+
+
+class TrialFolders:
+    """One folder a trial, for its checkpoint. A step that is interrupted leaves the state before it intact."""
+
+    def __init__(self, root: Path | None) -> None:
+        self._root = root
+
+    def begin(self, number: int, *, continues: bool) -> Path | None:
+        """The folder to train in: empty, or as the trial's last told step left it."""
+        if self._root is None:
+            return None
+        folder, before = self._folder(number), self._before(number)
+        if not continues:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+        elif before.exists():  # a step was interrupted: back to where it began
+            shutil.rmtree(folder, ignore_errors=True)
+            shutil.copytree(before, folder)
+        else:
+            aside = before.with_suffix(".copying")
+            shutil.rmtree(aside, ignore_errors=True)
+            shutil.copytree(folder, aside)
+            aside.rename(before)
+        return folder
+
+    def commit(self, number: int) -> None:
+        """The step was told: what it left in the folder stands."""
+        if self._root is not None:
+            shutil.rmtree(self._before(number), ignore_errors=True)
+
+    def remove(self, number: int) -> None:
+        """Delete what a trial left behind."""
+        if self._root is not None:
+            shutil.rmtree(self._folder(number), ignore_errors=True)
+
+    def _folder(self, number: int) -> Path:
+        assert self._root is not None
+        return self._root / f"{number:04d}"
+
+    def _before(self, number: int) -> Path:
+        assert self._root is not None
+        return self._root / f"{number:04d}.before"

@@ -1,0 +1,134 @@
+"""The command line: parse, build, loop, print."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from automl.errors import UserError
+from strategies import UnknownStrategy
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command()
+def tune(
+    strategy: Annotated[str | None, typer.Option(help="Search strategy (see --list). [default: bo]")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="Built-in task, or your own as file.py:name. [default: mnist1d-cnn]")
+    ] = None,
+    command: Annotated[
+        str | None, typer.Option(help="Shell command to tune, with placeholders such as {lr}; prints its losses.")
+    ] = None,
+    space: Annotated[
+        Path | None,
+        typer.Option(help="YAML file with the search space; with a built-in task, what differs from its own."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Fix a hyperparameter to a value; repeatable."),
+    ] = None,
+    trials: Annotated[int | None, typer.Option(help="Budget, in full trainings. [default: 25]")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of a full training. [default: the task's]")] = None,
+    time_limit: Annotated[float | None, typer.Option(help="Seconds after which the search ends.")] = None,
+    target: Annotated[
+        float | None, typer.Option(help="End the search when the task's metric has reached this.")
+    ] = None,
+    trial_seconds: Annotated[float | None, typer.Option(help="Seconds after which a single trial has failed.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the whole run. [default: 0]")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Trainings at a time. [default: one a core, or 1 on a GPU]")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N. [default: auto]")] = None,
+    train_size: Annotated[int | None, typer.Option(help="Train on a stratified part of this many examples.")] = None,
+    maximize: Annotated[
+        bool, typer.Option("--maximize", help="What your function or command gives is a score.")
+    ] = False,
+    final_seeds: Annotated[int, typer.Option(help="Trainings of the chosen and of the default config at the end.")] = 3,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the run. [default: runs/<task>-<strategy>-<time>]")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the run in --out; more --trials extend it.")
+    ] = False,
+    reproducible: Annotated[
+        bool, typer.Option("--reproducible", help="Make a parallel run repeat itself exactly, at some waiting.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print summary.json at the end, and nothing else.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="List strategies and tasks.")] = False,
+) -> None:
+    """Tune the hyperparameters of a model, and train the best ones for you."""
+    from rich.console import Console
+
+    if list_:
+        return _list(Console())
+    from automl.settings import Settings
+
+    asked = Settings(
+        task=task,
+        command=command,
+        strategy=strategy,
+        n_trials=trials,
+        max_epochs=epochs,
+        seed=seed,
+        train_size=train_size,
+        time_limit=time_limit,
+        target=target,
+        trial_seconds=trial_seconds,
+        n_workers=workers,
+        device=device,
+        reproducible=reproducible or None,
+        maximize=maximize or None,
+    )
+    from automl.session import new_settings, run_session, stored_settings
+
+    if resume:
+        if out is None or space is not None or set_:
+            raise UserError("--resume continues the run in the folder given by --out, over the space that it has")
+        settings = stored_settings(out).resumed_with(asked)
+    else:
+        settings = new_settings(asked, space, set_ or [])
+    console = Console(stderr=json, highlight=False)
+    folder, exit_code = run_session(settings, out, resume=resume, n_final=final_seeds, console=console)
+    if json:
+        print(folder.summary.read_text(encoding="utf-8"), end="")
+    raise typer.Exit(exit_code)
+
+
+def _list(console: Console) -> None:
+    from rich.table import Table
+
+    from automl.tasks import TASKS
+    from strategies import STRATEGIES
+
+    for title, rows in (
+        ("strategy", {name: line for name, (_, line) in STRATEGIES.items()}),
+        ("task", {name: line for name, (line, _) in TASKS.items()}),
+    ):
+        table = Table(box=None, padding=(0, 2))
+        table.add_column(title)
+        table.add_column("")
+        for name, line in rows.items():
+            table.add_row(name, line)
+        console.print(table)
+
+
+def main() -> None:
+    """The console script: what the user can mend is one line and exit code 2, a bug shows its traceback."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy: the strategy's small matrices want one thread
+    try:
+        app()
+    except (UserError, UnknownStrategy) as error:
+        print(f"automl: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

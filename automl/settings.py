@@ -1,0 +1,149 @@
+"""How a run was started: kept in its study, so that ``--resume`` needs nothing but the folder."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automl.errors import UserError
+
+if TYPE_CHECKING:
+    from automl.tasks.base import Task
+
+DEFAULT_TASK = "mnist1d-cnn"
+DEFAULT_TRIALS = 25
+MAY_CHANGE = ("n_trials", "time_limit", "target", "trial_seconds", "n_workers", "device")  # in a resumed run
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The run as asked for. None: not said, so the default holds."""
+
+    task: str | None = None  # a built-in task, or file.py:name
+    command: str | None = None
+    strategy: str | None = None
+    n_trials: int | None = None
+    max_epochs: int | None = None
+    seed: int | None = None
+    train_size: int | None = None
+    space: Mapping[str, Any] | None = None  # in the short form
+    time_limit: float | None = None
+    target: float | None = None
+    trial_seconds: float | None = None
+    n_workers: int | None = None
+    device: str | None = None
+    reproducible: bool | None = None
+    maximize: bool | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in (("n_trials", 1), ("max_epochs", 1), ("n_workers", 1), ("train_size", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise UserError(f"{name.removeprefix('n_')} must be {least} or more, got {value}")
+        for name in ("time_limit", "trial_seconds"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise UserError(f"{name} must be above 0 seconds, got {value:g}")
+        if self.task and self.command:
+            raise UserError("give a task or a command, not both")
+
+    def with_defaults(self) -> Settings:
+        """Every open choice made."""
+        if self.command and self.space is None:
+            raise UserError("a command needs a space: --space space.yaml, e.g. lr: {float: [1.0e-5, 0.1], log: true}")
+        return replace(
+            self,
+            task=self.task or (None if self.command else DEFAULT_TASK),
+            strategy=self.strategy or "bo",
+            n_trials=self.n_trials or DEFAULT_TRIALS,
+            seed=0 if self.seed is None else self.seed,
+            n_workers=self.n_workers or default_workers(self.device or "auto"),
+            device=self.device or "auto",
+            reproducible=bool(self.reproducible),
+            maximize=bool(self.maximize),
+        )
+
+    def resumed_with(self, asked: Settings) -> Settings:
+        """These settings, of the run in a folder, with what may change when it goes on."""
+        changes = {}
+        for field in fields(Settings):
+            before, now = getattr(self, field.name), getattr(asked, field.name)
+            if now is None or now == before:
+                continue
+            if field.name not in MAY_CHANGE:
+                raise UserError(f"the run has {field.name} = {before!r}, not {now!r}; a resumed run keeps it")
+            changes[field.name] = now
+        return replace(self, **changes)
+
+    def to_json(self) -> dict[str, Any]:
+        """For the study."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Settings:
+        """What ``to_json`` gave."""
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in content.items() if name in known})
+
+
+def build_task(settings: Settings) -> Task:
+    """The task that the settings name, over the space that they give. UserError where there is none."""
+    from automl.objectives import CommandTask, as_task
+    from automl.space import load_space
+    from automl.tasks import load_task
+
+    if settings.command is not None:
+        assert settings.space is not None
+        return CommandTask(
+            settings.command, load_space(settings.space), settings.max_epochs or 1, maximize=bool(settings.maximize)
+        )
+    assert settings.task is not None
+    if ".py:" in settings.task:
+        if settings.train_size is not None:
+            raise UserError("--train-size is for built-in tasks; your own task knows its data")
+        objective = load_from_file(settings.task)
+        return as_task(objective, settings.space, max_epochs=settings.max_epochs, maximize=bool(settings.maximize))
+    task: Any = load_task(settings.task, train_size=settings.train_size)
+    if settings.space is not None:
+        task = replace(task, space=load_space(settings.space))
+    return as_task(task, max_epochs=settings.max_epochs)
+
+
+def load_from_file(spec: str) -> Any:
+    """The object ``name`` in ``file.py:name``: a task, a function or a generator."""
+    file, _, name = spec.rpartition(":")
+    path = Path(file)
+    if not path.is_file():
+        raise UserError(f"there is no file {file!r}")
+    module_spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert module_spec is not None
+    assert module_spec.loader is not None
+    module = importlib.util.module_from_spec(module_spec)
+    sys.modules[path.stem] = module
+    sys.path.insert(0, str(path.parent.resolve()))
+    try:
+        module_spec.loader.exec_module(module)
+    except Exception as error:
+        raise UserError(f"{file!r} cannot be imported: {type(error).__name__}: {error}") from error
+    # By value, so that the workers need not find the file.
+    import cloudpickle
+
+    cloudpickle.register_pickle_by_value(module)
+    if not hasattr(module, name):
+        near = difflib.get_close_matches(name, vars(module), 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise UserError(f"{file!r} has no {name!r}{hint}")
+    return getattr(module, name)
+
+
+def default_workers(device: str) -> int:
+    """As many training processes as cores, each with one thread; one on a GPU, which they would have to share."""
+    if device.startswith("cuda") or (device == "auto" and Path("/dev/nvidia0").exists()):
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,419 @@
+"""The loop: the strategy proposes, an executor trains, the outcome is told and kept. The only caller of both sides."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from automl.errors import UserError
+from automl.executors import Executor, ProcessExecutor, SerialExecutor
+from automl.folders import RunFolder, TrialFolders
+from automl.objectives import CommandTask, as_task
+from automl.space import SpaceError, space_to_dict
+from automl.study import Asked, Store, Study, Trial, sqlite_url
+from automl.worker import EpochDone, Job, JobEnded
+from strategies import make_strategy
+from strategies.base import Config, Outcome, Proposal, Strategy
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from automl.tasks.base import Task
+
+KEPT_CHECKPOINTS = 5  # of the best finished trials
+GIVE_UP_AFTER = 10  # failures, if nothing else has happened since the start
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a run."""
+
+    study: Study
+    stop_reason: str
+    seconds: float  # of the run's clock
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All trials, by number."""
+        return sorted(self.study.trials.values(), key=lambda trial: trial.number)
+
+    @property
+    def best(self) -> Trial:
+        """The incumbent. ValueError where no trial has succeeded."""
+        if self.study.best is None:
+            errors = {trial.error for trial in self.trials if trial.error}
+            raise ValueError(f"no trial has succeeded ({'; '.join(sorted(errors)) or 'none was finished'})")
+        return self.study.best
+
+    @property
+    def best_config(self) -> Config:
+        """The incumbent's config."""
+        return self.best.config
+
+    @property
+    def best_loss(self) -> float:
+        """The incumbent's loss; under ``maximize``, its value with the sign turned."""
+        assert self.best.loss is not None
+        return self.best.loss
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a trial: number, state, loss, epochs, seconds, error, metrics, and the hyperparameters."""
+        import pandas as pd
+
+        return pd.DataFrame([trial_row(trial) for trial in self.trials])
+
+
+def tune(
+    objective: Any,
+    space: Any = None,
+    *,
+    strategy: str | type[Strategy] = "bo",
+    n_trials: int = 50,
+    seed: int = 0,
+    n_workers: int = 1,
+    max_epochs: int | None = None,
+    time_limit: float | None = None,
+    target: float | None = None,
+    maximize: bool = False,
+    study: str | Path | None = None,
+    resume: bool = False,
+    executor: Executor | None = None,
+    device: str = "auto",
+    trial_seconds: float | None = None,
+    reproducible: bool = False,
+    watch: Callable[[Tuner], None] | None = None,
+) -> Result:
+    """Tune an objective and return the trials.
+
+    ``objective``: a function ``config -> loss`` (it may also take ``seed``, ``epochs``, ``folder``, ``device``), a
+    generator that yields a loss per epoch, a Task, or a built-in task's name. ``space``: anything ``load_space`` takes.
+    ``n_trials`` is a budget of n_trials x max_epochs epochs. ``time_limit`` in seconds. ``target``: stop once the
+    task's metric has reached it. ``maximize``: what a function gives is a score.
+    ``study``: a folder in which the run is kept (made if missing) and can be continued with ``resume``; without one
+    nothing is written. ``n_workers`` > 1 trains in processes, 1 in this one. ``reproducible`` tells outcomes in the
+    order of their proposals, so that a parallel run repeats itself. ``watch`` is called whenever something happened.
+    Raises UserError for what the caller can mend.
+    """
+    _check(n_trials=n_trials, n_workers=n_workers, time_limit=time_limit, trial_seconds=trial_seconds)
+    task = as_task(objective, space, max_epochs=max_epochs, maximize=maximize)
+    settings = {
+        "task": task.name,
+        "strategy": strategy if isinstance(strategy, str) else strategy.__name__,
+        "seed": seed,
+        "n_trials": n_trials,
+        "max_epochs": task.max_epochs,
+        "space": space_settings(task.space),
+    }
+    with ExitStack() as stack:
+        if study is None:
+            kept, folder = Study(task.space, task.max_epochs), None
+            if task.resumable:
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="automl-")))
+        else:
+            run_folder = RunFolder(Path(study))
+            kept, folder = open_study(run_folder, task, settings, resume=resume), run_folder.trials
+        if executor is None:
+            logs = None if study is None else RunFolder(Path(study)).logs
+            alone = n_workers == 1 and trial_seconds is None
+            new = (
+                SerialExecutor(task)
+                if alone
+                else ProcessExecutor(task, n_workers, trial_seconds=trial_seconds, logs=logs)
+            )
+            executor = stack.enter_context(new)
+        options: dict[str, Any] = {"seed": seed, "n_trials": n_trials, "max_epochs": task.max_epochs}
+        if isinstance(strategy, str):
+            chosen = make_strategy(strategy, task.space, **options)
+        else:
+            chosen = strategy(task.space, **options)
+        tuner = Tuner(
+            task, chosen, kept, executor,
+            n_trials=n_trials, seed=seed, device=device, folders=TrialFolders(folder),
+            time_limit=time_limit, target=target, reproducible=reproducible, watch=watch,
+        )  # fmt: skip
+        return tuner.run()
+
+
+@dataclass
+class Running:
+    """A proposal in training, with what its trial has shown so far."""
+
+    proposal: Proposal
+    losses: list[float]
+    metrics: dict[str, list[float]]
+    seconds: float = 0.0
+    stopped: bool = False
+
+
+@dataclass
+class Tuner:
+    """One run of the loop. Its public attributes are there for those who watch."""
+
+    task: Task
+    strategy: Strategy
+    study: Study
+    executor: Executor
+    n_trials: int
+    seed: int
+    device: str = "auto"
+    folders: TrialFolders = field(default_factory=lambda: TrialFolders(None))
+    time_limit: float | None = None
+    target: float | None = None
+    reproducible: bool = False
+    watch: Callable[[Tuner], None] | None = None
+    running: dict[int, Running] = field(default_factory=dict, init=False)  # by trial
+    interrupted: bool = field(default=False, init=False)  # set it to have the search end
+
+    def __post_init__(self) -> None:
+        self._waiting: deque[Proposal] = deque()  # to be submitted: of a resumed run
+        self._outstanding: list[int] = []  # trials asked and not told, in the order of the asks
+        self._untold: dict[int, Outcome] = {}
+        self._origin = self.executor.now() - self.study.clock
+
+    @property
+    def seconds(self) -> float:
+        """The run's clock: seconds of running, without those between a kill and a resume."""
+        return self.executor.now() - self._origin
+
+    @property
+    def budget_epochs(self) -> int:
+        """What may be trained in total."""
+        return self.n_trials * self.task.max_epochs
+
+    @property
+    def committed_epochs(self) -> int:
+        """Epochs asked for so far. Those that a failed trial did not use count, those of a stopped one do not."""
+        return sum(
+            len(trial.losses) if trial.state == "stopped" else trial.proposals[-1].epochs
+            for trial in self.study.trials.values()
+        )
+
+    def run(self) -> Result:
+        """Go on until a stop. What is in training then is dropped, and comes again when the run is resumed."""
+        self._restore()
+        try:
+            reason = self._loop()
+        except KeyboardInterrupt:
+            reason = "interrupted"
+        self.running.clear()
+        self.study.close()
+        return Result(self.study, reason, self.seconds)
+
+    def _loop(self) -> str:
+        while True:
+            self._fill()
+            reason = self._stop_reason()
+            if reason is not None:
+                return reason
+            outcome = self._next_outcome()
+            if outcome is not None:
+                self._tell(outcome)
+            else:
+                left = None if self.time_limit is None else max(0.0, self.time_limit - self.seconds)
+                for event in self.executor.wait(1.0 if left is None else min(1.0, left)):
+                    if isinstance(event, EpochDone):
+                        self._epoch_done(event)
+                    elif isinstance(event, JobEnded):
+                        self._job_ended(event)
+            if self.watch is not None:
+                self.watch(self)
+
+    def _restore(self) -> None:
+        for entry in self.study.log:
+            if isinstance(entry, Asked):
+                self.strategy.restore(entry.proposal)
+            else:
+                self.strategy.tell(entry.outcome)
+        self._waiting.extend(self.study.pending)
+        self._outstanding.extend(proposal.trial for proposal in self._waiting)
+
+    def _fill(self) -> None:
+        """Keep every worker busy. At most as many proposals are untold as there are workers, whichever is faster."""
+        while self._waiting and self.executor.n_free:
+            self._submit(self._waiting.popleft())
+        while (
+            len(self._outstanding) < self.executor.n_workers
+            and self.executor.n_free
+            and self.committed_epochs < self.budget_epochs
+            and self._stopped_early() is None
+        ):
+            start = time.perf_counter()
+            with _one_thread():
+                proposal = self.strategy.ask()
+            if proposal is None:
+                return
+            self.study.asked(proposal, time.perf_counter() - start)
+            self._outstanding.append(proposal.trial)
+            self._submit(proposal)
+
+    def _submit(self, proposal: Proposal) -> None:
+        trial = self.study.trials[proposal.trial]
+        folder = self.folders.begin(trial.number, continues=bool(trial.losses))
+        self.running[trial.number] = Running(
+            proposal, list(trial.losses), {name: list(values) for name, values in trial.metrics.items()}
+        )
+        self.executor.submit(
+            Job(
+                key=trial.number,
+                config=proposal.config,
+                seed=training_seed(self.seed, trial.number),
+                epochs=proposal.epochs,
+                folder=None if folder is None else str(folder),
+                device=self.device,
+            )
+        )
+
+    def _epoch_done(self, event: EpochDone) -> None:
+        running = self.running[event.key]
+        if running.stopped:
+            return  # trained before the request to stop arrived: as if it had not been
+        running.losses.append(event.epoch.loss)
+        running.seconds += event.epoch.seconds
+        for name, value in event.epoch.metrics.items():
+            running.metrics.setdefault(name, []).append(value)
+        self.study.trained(event.key, event.epoch)
+        if event.epoch.epoch < running.proposal.epochs and self.strategy.should_stop(
+            running.proposal, tuple(running.losses)
+        ):
+            running.stopped = True
+            self.executor.stop(event.key)
+
+    def _job_ended(self, event: JobEnded) -> None:
+        running = self.running.pop(event.key)
+        self._untold[event.key] = Outcome(
+            running.proposal,
+            tuple(running.losses),
+            running.seconds or event.seconds,
+            None if running.stopped else event.error or (None if running.losses else "the training gave no loss"),
+            running.stopped,
+            {name: tuple(values) for name, values in running.metrics.items()},
+        )
+
+    def _next_outcome(self) -> Outcome | None:
+        if not self._untold:
+            return None
+        trial = self._outstanding[0] if self.reproducible else next(iter(self._untold))
+        return self._untold.pop(trial, None)
+
+    def _tell(self, outcome: Outcome) -> None:
+        trial = outcome.proposal.trial
+        start = time.perf_counter()
+        with _one_thread():
+            self.strategy.tell(outcome)
+        self.study.told(outcome, time.perf_counter() - start, self.seconds)
+        self._outstanding.remove(trial)
+        self.folders.commit(trial)
+        self._remove_old_checkpoints()
+
+    def _remove_old_checkpoints(self) -> None:
+        if isinstance(self.task, CommandTask):
+            return  # what a command wrote is not ours
+        over = [t for t in self.study.trials.values() if t.state in ("complete", "stopped", "failed")]
+        over.sort(key=lambda t: (t.state != "complete", t.loss is None, t.loss, t.number))
+        for trial in over[KEPT_CHECKPOINTS:]:
+            self.folders.remove(trial.number)
+
+    def _stopped_early(self) -> str | None:
+        if self.interrupted:
+            return "interrupted"
+        if self.time_limit is not None and self.seconds >= self.time_limit:
+            return f"time limit of {self.time_limit:g} s"
+        if self._target_reached():
+            return f"target of {self.target:g} reached"
+        if self._gave_up():
+            return f"the first {GIVE_UP_AFTER} trials all failed"
+        return None
+
+    def _stop_reason(self) -> str | None:
+        early = self._stopped_early()
+        if early is not None:
+            return early
+        if self._outstanding:
+            return None
+        if self.committed_epochs >= self.budget_epochs:
+            return "budget spent"
+        if self.strategy.exhausted:
+            return "every config of the space was tried"
+        raise RuntimeError(f"{type(self.strategy).__name__} proposes nothing, waits for nothing and is not exhausted")
+
+    def _target_reached(self) -> bool:
+        best = self.study.best
+        if self.target is None or best is None:
+            return False
+        value = best.value(self.task.metric)
+        assert value is not None
+        return value >= self.target if self.task.maximize else value <= self.target
+
+    def _gave_up(self) -> bool:
+        trials = self.study.trials.values()
+        failed = sum(trial.state == "failed" for trial in trials)
+        return failed >= GIVE_UP_AFTER and all(trial.state in ("failed", "running") for trial in trials)
+
+
+def training_seed(run_seed: int, trial: int) -> int:
+    """The seed that trial number ``trial`` trains with, whichever worker runs it; 31 bits."""
+    return int(np.random.SeedSequence((run_seed, trial)).generate_state(1)[0] >> 1)
+
+
+def trial_row(trial: Trial) -> dict[str, Any]:
+    """A trial as one flat row."""
+    return {
+        "trial": trial.number,
+        "state": trial.state,
+        "loss": trial.loss,
+        "epochs": trial.epochs,
+        "seconds": round(trial.seconds, 3),
+        "strategy_seconds": round(trial.strategy_seconds, 4),
+        "at": None if trial.at is None else round(trial.at, 3),
+        "error": trial.error,
+        **{f"metric.{name}": values[-1] for name, values in trial.metrics.items() if values},
+        **{f"config.{name}": value for name, value in trial.config.items()},
+    }
+
+
+def open_study(folder: RunFolder, task: Task, settings: Mapping[str, Any], *, resume: bool) -> Study:
+    """A new study in a run's folder, or the one that is there."""
+    url = sqlite_url(folder.study)
+    if not resume:
+        folder.create()
+        return Study(task.space, task.max_epochs, Store.create(url, task.space, settings))
+    if not folder.study.exists():
+        raise UserError(f"nothing to resume: there is no study.db in {str(folder.path)!r}")
+    before = Store.settings(url)
+    for name in ("task", "strategy", "seed", "max_epochs", "space"):
+        if before.get(name) != settings[name]:
+            raise UserError(
+                f"the run in {str(folder.path)!r} has {name} = {before.get(name)!r}, not {settings[name]!r}; "
+                "a resumed run keeps it"
+            )
+    store = Store.open(url, task.space)
+    store.change_settings({**before, **settings})
+    return Study(task.space, task.max_epochs, store)
+
+
+def space_settings(space: Any) -> Any:
+    """The space as JSON: its short form, or ConfigSpace's own words where it has none."""
+    try:
+        return space_to_dict(space)
+    except SpaceError:
+        return str(space)
+
+
+def _one_thread() -> Any:
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1)  # linear algebra on small matrices gets many times slower with two busy threads
+
+
+def _check(**values: float | None) -> None:
+    for name, value in values.items():
+        if value is not None and value <= 0:
+            raise UserError(f"{name} must be above 0, got {value}")
