@@ -122,13 +122,15 @@ def show_summary(console: Console, summary: Mapping[str, Any], default: Mapping[
     console.print(
         f"{summary['n_trials']} trials{failed}, {summary['epochs_trained']} of {summary['budget_epochs']} epochs in "
         f"{_duration(summary['seconds'])} ({summary['stop_reason']}): {summary['training_seconds']:.1f} s of training, "
-        f"{summary['strategy_seconds']:.1f} s in the strategy"
+        f"{summary['strategy_seconds']:.1f} s in the strategy",
+        soft_wrap=True,
     )
     best = summary["best"]
     if best is None:
         console.print("[bold]no trial has succeeded[/]; the reasons are in trials.csv and report.html")
         return
-    table = Table(title=f"best hyperparameters (trial {best['trial']})", title_justify="left")
+    console.print(f"best hyperparameters (trial {best['trial']})", style="bold", soft_wrap=True)
+    table = Table()
     table.add_column("hyperparameter")
     table.add_column("best", justify="right")
     table.add_column("default", justify="right")
@@ -149,7 +151,8 @@ def show_summary(console: Console, summary: Mapping[str, Any], default: Mapping[
 def _show_final(console: Console, final: Mapping[str, Any]) -> None:
     n = len(final["seeds"])
     split = final["split"] if final["split"] == "test" else "validation (there is no test set)"
-    table = Table(title=f"{final['metric']} on {split}, {n} trainings with fresh seeds", title_justify="left")
+    console.print(f"{final['metric']} on {split}, {n} trainings with fresh seeds", style="bold", soft_wrap=True)
+    table = Table()
     table.add_column("config")
     for i in range(n):
         table.add_column(f"seed {i + 1}", justify="right")

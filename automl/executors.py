@@ -60,6 +60,10 @@ class Executor(ABC):
         return time.monotonic()
 
     @abstractmethod
+    def cancel(self) -> None:
+        """Drop what still runs, without an event. All workers are free afterwards."""
+
+    @abstractmethod
     def close(self) -> None:
         """Kill what still runs, with all that it holds."""
 
@@ -94,16 +98,19 @@ class SerialExecutor(Executor):
         key, events = self._running
         event = JobEnded(key, 0.0) if self._stopped else next(events)
         if isinstance(event, JobEnded):
-            self.close()
+            self.cancel()
         return [event]
 
     def stop(self, key: int) -> None:
         self._stopped = self._running is not None and self._running[0] == key
 
-    def close(self) -> None:
+    def cancel(self) -> None:
         if self._running is not None:
             self._running[1].close()  # type: ignore[attr-defined]
             self._running = None
+
+    def close(self) -> None:
+        self.cancel()
 
 
 @dataclass
@@ -186,6 +193,10 @@ class ProcessExecutor(Executor):
             if worker.job is not None and worker.job.key == key:
                 worker.send({"stop": key})
 
+    def cancel(self) -> None:
+        for worker in [worker for worker in self._workers if worker.job is not None]:
+            self._restart(worker)
+
     def close(self) -> None:
         for worker in self._workers:
             worker.kill()
@@ -241,26 +252,31 @@ class ProcessExecutor(Executor):
     def _replace(self, worker: _Worker) -> Event | None:
         if worker not in self._workers:
             return None
-        worker.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            worker.process.wait(
+                timeout=5
+            )  # its output has ended; it may still be about to, with a status that tells why
+        self._restart(worker)
         status = worker.process.returncode
         how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
         if worker.n_jobs == 0:
             self._n_deaths_at_start += 1
         if worker.n_jobs == 0 and status > 0 and self._n_deaths_at_start >= MAX_DEATHS_AT_START:
             raise RuntimeError(f"worker processes die before they train ({how}):\n{_tail(worker.log)}")
-        index = self._workers.index(worker)
-        self._workers[index] = self._start(index)
         if worker.job is None:
             return None
         hint = "; out of memory?" if status == -signal.SIGKILL else ""
         return JobEnded(worker.job.key, 0.0, f"the training process died ({how}{hint})", _tail(worker.log))
 
-    def _kill_hung(self, worker: _Worker) -> Event | None:
-        if worker.job is None or worker.deadline is None or self.now() < worker.deadline:
-            return None
+    def _restart(self, worker: _Worker) -> None:
         index = self._workers.index(worker)
         worker.kill()
         self._workers[index] = self._start(index)
+
+    def _kill_hung(self, worker: _Worker) -> Event | None:
+        if worker.job is None or worker.deadline is None or self.now() < worker.deadline:
+            return None
+        self._restart(worker)
         limit = f"{self._trial_seconds:g} s"
         return JobEnded(worker.job.key, self._trial_seconds or 0.0, f"took longer than {limit}, the limit of a trial")
 

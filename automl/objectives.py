@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 import subprocess
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -169,30 +170,34 @@ class CommandTask:
         own = {"seed": seed, "epochs": epochs, "dir": checkpoint or ".", "config": json.dumps(dict(config))}
         values = dict.fromkeys(self.space, "") | dict(config) | own
         line = re.sub(r"\{(\w+)\}", lambda match: shlex.quote(str(values[match[1]])), self.command)
-        process = subprocess.Popen(
-            line, shell=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        assert process.stdout is not None
-        number, start, last_lines = 0, time.perf_counter(), deque[str](maxlen=3)
-        try:
-            for text in process.stdout:
-                parsed = _loss_and_metrics(text)
-                if parsed is None:
-                    last_lines.append(text.strip())
-                    continue
-                number += 1
-                yield Epoch(number, *parsed, time.perf_counter() - start)
-                start = time.perf_counter()
-        finally:
-            process.stdout.close()
-            if process.poll() is None and not _ends_soon(process):
-                _kill_tree(process.pid)
-            process.wait()
-        said = f": {' | '.join(filter(None, last_lines))}" if any(last_lines) else ""
+        number, start, said = 0, time.perf_counter(), deque[str](maxlen=3)
+        with tempfile.TemporaryFile("w+", errors="replace") as complaints:
+            process = subprocess.Popen(
+                line, shell=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints, text=True
+            )
+            assert process.stdout is not None
+            try:
+                for text in process.stdout:
+                    parsed = _loss_and_metrics(text)
+                    if parsed is None:
+                        said.append(text)
+                        continue
+                    number += 1
+                    yield Epoch(number, *parsed, time.perf_counter() - start)
+                    start = time.perf_counter()
+            finally:
+                process.stdout.close()
+                if process.poll() is None and not _ends_soon(process):
+                    _kill_tree(process.pid)
+                process.wait()
+            complaints.seek(0)
+            said.extend(complaints)
+        last_words = " | ".join(filter(None, map(str.strip, said)))
+        reason = f": {last_words}" if last_words else ""
         if process.returncode != 0:
-            raise TrainingFailed(f"the command ended with exit status {process.returncode}{said}")
+            raise TrainingFailed(f"the command ended with exit status {process.returncode}{reason}")
         if number == 0:
-            raise TrainingFailed(f"the command printed no loss (one number a line, or JSON lines){said}")
+            raise TrainingFailed(f"the command printed no loss (one number a line, or JSON lines){reason}")
 
     def test(self, checkpoint: Path, device: str) -> Mapping[str, float]:
         return {}

@@ -11,7 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl.tuner import Result, Tuner
+from automl.result import Result
+from automl.tuner import Tuner
 from strategies.encoding import Encoding
 
 if TYPE_CHECKING:

@@ -17,10 +17,12 @@ from automl.executors import Executor, ProcessExecutor
 from automl.final import Training, final_summary, train_final
 from automl.folders import RunFolder, TrialFolders
 from automl.outputs import summarise, write_best, write_summary, write_trials
+from automl.result import Result
 from automl.settings import Settings, build_task
-from automl.space import fix, merge, read_yaml, space_to_dict
+from automl.short_form import fix, merge, space_to_dict
+from automl.space import read_yaml
 from automl.study import Store, sqlite_url
-from automl.tuner import Result, Tuner, open_study
+from automl.tuner import Tuner, open_study
 from strategies import make_strategy
 from strategies.encoding import Encoding
 

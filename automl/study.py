@@ -6,11 +6,12 @@ on every run. Only the tuner's process writes, and everything is committed befor
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec
 
 from automl.errors import UserError
 from strategies.base import Config, Outcome, Proposal
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 State = Literal["running", "paused", "complete", "stopped", "failed"]
 STUDY_NAME = "automl"
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,26 @@ def incumbent(trials: list[Trial], max_epochs: int) -> Trial | None:
     return min((t for t in with_loss if t.epochs >= most), key=lambda t: (t.loss, t.number))
 
 
+def _writing(method: Callable[P, None]) -> Callable[P, None]:
+    """A write that fails, on a full disk above all, is one line with the way out: nothing that was told is lost."""
+
+    @functools.wraps(method)
+    def write(*args: P.args, **kwargs: P.kwargs) -> None:
+        from optuna.exceptions import StorageInternalError
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            method(*args, **kwargs)
+        except (StorageInternalError, SQLAlchemyError, OSError) as error:
+            cause = error.__cause__ or error
+            reason = str(getattr(cause, "orig", cause)).splitlines()[0]
+            raise UserError(
+                f"cannot write the study ({reason}); what was told before is safe: free space, continue with --resume"
+            ) from error
+
+    return write
+
+
 class Store:
     """A study's place in an Optuna storage, and its settings.
 
@@ -246,6 +268,7 @@ class Store:
                     entries[int(place)] = Told(outcome, content["strategy_seconds"], content["at"])
         return [entries[place] for place in sorted(entries)]
 
+    @_writing
     def write_ask(self, place: int, entry: Asked) -> None:
         from optuna.trial import TrialState, create_trial
 
@@ -270,9 +293,11 @@ class Store:
         # A trial that was finished when the run ended refuses all writes: its continuation is a new entry.
         self._ids[proposal.trial] = self._storage.create_new_trial(self._study_id, template)
 
+    @_writing
     def write_epoch(self, number: int, epoch: int, loss: float) -> None:
         self._storage.set_trial_intermediate_value(self._ids[number], epoch, loss)
 
+    @_writing
     def write_tell(self, place: int, entry: Told, state: State) -> None:
         outcome, trial_id = entry.outcome, self._ids[entry.outcome.proposal.trial]
         self._storage.set_trial_user_attr(trial_id, "seconds", round(outcome.seconds, 3))
@@ -304,6 +329,7 @@ class Store:
         if state in ends and not self._storage.get_trial(trial_id).state.is_finished():
             self._storage.set_trial_state_values(trial_id, ends[state], None if loss is None else [loss])
 
+    @_writing
     def prune(self, numbers: Any) -> None:
         from optuna.trial import TrialState
 

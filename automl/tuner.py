@@ -17,58 +17,19 @@ from automl.errors import UserError
 from automl.executors import Executor, ProcessExecutor, SerialExecutor
 from automl.folders import RunFolder, TrialFolders
 from automl.objectives import CommandTask, as_task
-from automl.space import SpaceError, space_to_dict
-from automl.study import Asked, Store, Study, Trial, sqlite_url
+from automl.result import Result
+from automl.short_form import space_to_dict
+from automl.space import SpaceError
+from automl.study import Asked, Store, Study, sqlite_url
 from automl.worker import EpochDone, Job, JobEnded
 from strategies import make_strategy
-from strategies.base import Config, Outcome, Proposal, Strategy
+from strategies.base import Outcome, Proposal, Strategy
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from automl.tasks.base import Task
 
 KEPT_CHECKPOINTS = 5  # of the best finished trials
 GIVE_UP_AFTER = 10  # failures, if nothing else has happened since the start
-
-
-@dataclass(frozen=True)
-class Result:
-    """What came of a run."""
-
-    study: Study
-    stop_reason: str
-    seconds: float  # of the run's clock
-
-    @property
-    def trials(self) -> list[Trial]:
-        """All trials, by number."""
-        return sorted(self.study.trials.values(), key=lambda trial: trial.number)
-
-    @property
-    def best(self) -> Trial:
-        """The incumbent. ValueError where no trial has succeeded."""
-        if self.study.best is None:
-            errors = {trial.error for trial in self.trials if trial.error}
-            raise ValueError(f"no trial has succeeded ({'; '.join(sorted(errors)) or 'none was finished'})")
-        return self.study.best
-
-    @property
-    def best_config(self) -> Config:
-        """The incumbent's config."""
-        return self.best.config
-
-    @property
-    def best_loss(self) -> float:
-        """The incumbent's loss; under ``maximize``, its value with the sign turned."""
-        assert self.best.loss is not None
-        return self.best.loss
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row a trial: number, state, loss, epochs, seconds, error, metrics, and the hyperparameters."""
-        import pandas as pd
-
-        return pd.DataFrame([trial_row(trial) for trial in self.trials])
 
 
 def tune(
@@ -204,6 +165,7 @@ class Tuner:
         except KeyboardInterrupt:
             reason = "interrupted"
         self.running.clear()
+        self.executor.cancel()
         self.study.close()
         return Result(self.study, reason, self.seconds)
 
@@ -287,6 +249,8 @@ class Tuner:
             self.executor.stop(event.key)
 
     def _job_ended(self, event: JobEnded) -> None:
+        if event.fatal:
+            raise UserError(event.error)
         running = self.running.pop(event.key)
         self._untold[event.key] = Outcome(
             running.proposal,
@@ -361,22 +325,6 @@ class Tuner:
 def training_seed(run_seed: int, trial: int) -> int:
     """The seed that trial number ``trial`` trains with, whichever worker runs it; 31 bits."""
     return int(np.random.SeedSequence((run_seed, trial)).generate_state(1)[0] >> 1)
-
-
-def trial_row(trial: Trial) -> dict[str, Any]:
-    """A trial as one flat row."""
-    return {
-        "trial": trial.number,
-        "state": trial.state,
-        "loss": trial.loss,
-        "epochs": trial.epochs,
-        "seconds": round(trial.seconds, 3),
-        "strategy_seconds": round(trial.strategy_seconds, 4),
-        "at": None if trial.at is None else round(trial.at, 3),
-        "error": trial.error,
-        **{f"metric.{name}": values[-1] for name, values in trial.metrics.items() if values},
-        **{f"config.{name}": value for name, value in trial.config.items()},
-    }
 
 
 def open_study(folder: RunFolder, task: Task, settings: Mapping[str, Any], *, resume: bool) -> Study:

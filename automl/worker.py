@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from automl.errors import UserError
 from automl.tasks.base import Epoch, TrainingFailed
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class JobEnded:
     seconds: float
     error: str | None = None  # one line
     details: str | None = None  # the traceback behind it
+    fatal: bool = False  # it lies not in the config but in what the user can mend: no other trial would fare better
     scores: Mapping[str, float] = field(default_factory=dict)  # on the test set, where it was asked for
 
 
@@ -74,6 +76,7 @@ def run_job(task: Task, job: Job) -> Iterator[Event]:
     """Train, and yield what happens. Whatever goes wrong in a training becomes the reason of its failure."""
     start = time.perf_counter()
     error = details = None
+    fatal = False
     scores: Mapping[str, float] = {}
     folder = Path(job.folder) if job.folder else None
     try:
@@ -86,12 +89,14 @@ def run_job(task: Task, job: Job) -> Iterator[Event]:
             scores = task.test(folder, job.device)
     except TrainingFailed as failure:
         error = _one_line(failure)
+    except UserError as failure:
+        error, fatal = str(failure), True
     except MemoryError:
         error = "out of memory"
     except Exception as failure:
         error = f"{type(failure).__name__}: {_one_line(failure)}"
         details = traceback.format_exc()
-    yield JobEnded(job.key, time.perf_counter() - start, error, details, scores)
+    yield JobEnded(job.key, time.perf_counter() - start, error, details, fatal, scores)
 
 
 def _one_line(error: BaseException) -> str:

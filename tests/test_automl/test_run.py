@@ -1,0 +1,307 @@
+"""The real commands, end to end, on small real work."""
+
+import csv
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from automl.space import load_space
+from automl.study import Store, Study, sqlite_url
+
+OBJECTIVE = """
+import time, numpy as np
+def curve(config, seed):
+    noise = np.random.default_rng(seed).random()
+    for epoch in range(1, 6):
+        time.sleep(0.01)
+        if config["x"] > 4:
+            raise ValueError("too large")
+        yield {"loss": (config["x"] - 1) ** 2 + config["n"] + noise / epoch, "epoch": epoch}
+"""
+SPACE = "x: {float: [-5, 5]}\nn: {int: [1, 9]}\n"
+
+
+def start(*arguments, **options) -> subprocess.Popen:
+    command = [sys.executable, "-m", "automl.run", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+def run(*arguments, code: int = 0, **options) -> tuple[str, str]:
+    process = start(*arguments, **options)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == code, out + err
+    return out, err
+
+
+@pytest.fixture
+def mine(tmp_path) -> list:
+    """Arguments for a quick task of one's own."""
+    (tmp_path / "mine.py").write_text(OBJECTIVE)
+    (tmp_path / "space.yaml").write_text(SPACE)
+    return ["--task", f"{tmp_path}/mine.py:curve", "--space", tmp_path / "space.yaml", "--epochs", 5]
+
+
+def facts(folder: Path) -> list:
+    url = sqlite_url(folder / "study.db")
+    settings = Store.settings(url)
+    space = load_space(settings["space"])
+    study = Study(space, settings["max_epochs"], Store.open(url, space))
+    return [(t.number, t.config, t.losses, t.state, t.error) for t in study.trials.values()]
+
+
+def test_the_main_job(tmp_path):
+    """A real model: search, final on the test set, and every file that is promised."""
+    folder = tmp_path / "run"
+    out, _ = run("--task", "digits-cnn", "--strategy", "tpe", "--trials", 4, "--epochs", 3, "--out", folder)
+    assert "best hyperparameters" in out
+    assert "accuracy on test, 3 trainings with fresh seeds" in out
+    assert "gap to validation" in out
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["task"] == "digits-cnn"
+    assert summary["n_trials"] == 4
+    assert summary["epochs_trained"] == summary["budget_epochs"] == 12
+    assert summary["n_failed"] == 0
+    assert len(summary["final"]["chosen"]) == len(summary["final"]["default"]) == 3
+    assert summary["final"]["split"] == "test"
+    assert all(0 < score <= 1 for score in summary["final"]["chosen"])
+    assert set(summary["versions"]) >= {"python", "torch", "optuna"}
+    best = yaml.safe_load((folder / "best.yaml").read_text())
+    assert best == summary["best"]["config"]
+    with (folder / "trials.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["trial"] for row in rows] == ["0", "1", "2", "3"]
+    assert min(float(row["loss"]) for row in rows) == pytest.approx(summary["best"]["loss"])
+    assert {p.name for p in (folder / "model").iterdir()} >= {"model.safetensors", "config.json", "preprocessing.json"}
+    assert json.loads((folder / "model" / "config.json").read_text()) == best
+    assert "<html" in (folder / "report.html").read_text()
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "best.yaml", "logs", "model", "report.html", "study.db", "summary.json", "trials", "trials.csv",
+    ]  # fmt: skip
+
+
+def test_json_is_the_only_thing_on_standard_output(mine, tmp_path):
+    out, err = run(*mine, "--strategy", "random", "--trials", 5, "--json", "--out", tmp_path / "run")
+    assert json.loads(out) == json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert "trial   0" in err
+
+
+def test_a_task_of_ones_own_without_a_test_set_has_a_final_on_validation(mine, tmp_path):
+    out, _ = run(*mine, "--strategy", "ga", "--trials", 6, "--out", tmp_path / "run", "--workers", 2)
+    assert "loss on validation (there is no test set), 3 trainings with fresh seeds" in out
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["final"]["split"] == "validation"
+
+
+def test_a_shell_command_is_tuned(tmp_path):
+    (tmp_path / "space.yaml").write_text("lr: {float: [1.0e-4, 1.0], log: true}\nname: {choice: [a b, c]}\n")
+    command = "python3 -c 'import sys; print(abs(float(sys.argv[1]) - 0.1) + len(sys.argv))' {lr} {name}"
+    out, _ = run(
+        "--command", command, "--space", tmp_path / "space.yaml", "--strategy", "bo", "--trials", 12,
+        "--out", tmp_path / "run", "--workers", 1,
+    )  # fmt: skip
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["best"]["loss"] < 3.2
+    assert summary["final"] is None  # the command takes no seed
+    assert "best hyperparameters" in out
+
+
+def test_failures_are_counted_and_told(mine, tmp_path):
+    out, _ = run(*mine, "--strategy", "random", "--trials", 30, "--out", tmp_path / "run")
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["n_failed"] > 0
+    assert f"{summary['n_failed']} failed" in out
+    assert "ValueError: too large" in (tmp_path / "run" / "trials.csv").read_text()
+
+
+def test_a_run_in_which_nothing_succeeds_says_so(tmp_path):
+    (tmp_path / "space.yaml").write_text(SPACE)
+    out, _ = run(
+        "--command", "echo broken {x}; exit 3", "--space", tmp_path / "space.yaml", "--out", tmp_path / "run", code=1
+    )
+    assert "no trial has succeeded" in out
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["best"] is None
+    assert "exit status 3" in (tmp_path / "run" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--strategy", "bp"], "unknown strategy 'bp'"),
+        (["--strategy", "hyperop"], "did you mean 'hyperopt'?"),
+        (["--task", "mnist1d-cn"], "did you mean 'mnist1d-cnn'?"),
+        (["--trials", "0"], "trials must be 1 or more, got 0"),
+        (["--train-size", "99999999"], "between 10"),
+        (["--set", "lrr=0.1"], "did you mean 'lr'?"),
+        (["--set", "lr=banana"], "'banana' is no value of it"),
+        (["--space", "none.yaml"], "cannot read the space file 'none.yaml'"),
+        (["--task", "none.py:task"], "there is no file 'none.py'"),
+        (["--command", "train {lr}"], "a command needs a space"),
+        (["--resume"], "--resume continues the run in the folder given by --out"),
+        (["--resume", "--out", "nowhere"], "nothing to resume"),
+        (["--device", "gpu"], "device must be auto, cpu, mps, cuda or cuda:N, got 'gpu'"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing_behind(arguments, line, tmp_path):
+    _, err = run(*arguments, code=2, cwd=tmp_path)
+    assert line in err
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_an_out_folder_that_is_not_empty_is_refused(mine, tmp_path):
+    out = tmp_path / "precious"
+    out.mkdir()
+    (out / "thesis.txt").write_text("years of work")
+    _, err = run(*mine, "--out", out, code=2)
+    assert "is not empty; choose another with --out, or continue it with --resume" in err
+    assert [p.name for p in out.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_killed_five_times_a_resumed_run_ends_where_the_uninterrupted_one_does(mine, tmp_path, workers):
+    arguments = [*mine, "--trials", 30, "--strategy", "tpe", "--workers", workers, "--reproducible", "--final-seeds", 0]
+    run(*arguments, "--out", tmp_path / "straight")
+    killed = tmp_path / "killed"
+    process = start(*arguments, "--out", killed)
+    moments = random.Random(workers)
+    for _ in range(5):
+        until = time.monotonic() + 60
+        n_before = 0
+        while not (killed / "study.db").exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(0.3)
+        n_before = _n_told(killed)
+        while _n_told(killed) <= n_before and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(moments.random() * 0.1)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        process = start("--out", killed, "--resume", "--final-seeds", 0)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, out + err
+    assert facts(killed) == facts(tmp_path / "straight")
+
+
+def _n_told(folder: Path) -> int:
+    import sqlite3
+
+    try:
+        with sqlite3.connect(f"file:{folder}/study.db?mode=ro", uri=True) as connection:
+            rows = connection.execute("select count(*) from trial_user_attributes where key like 'tell:%'")
+            n_told: int = rows.fetchone()[0]
+            return n_told
+    except sqlite3.OperationalError:
+        return 0
+
+
+def test_a_finished_run_is_extended(mine, tmp_path):
+    common = [*mine, "--strategy", "tpe", "--workers", 1, "--final-seeds", 1]
+    run(*common, "--trials", 6, "--out", tmp_path / "run")
+    run("--out", tmp_path / "run", "--resume", "--trials", 11, "--final-seeds", 1)
+    run(*common, "--trials", 11, "--out", tmp_path / "straight")
+    assert facts(tmp_path / "run") == facts(tmp_path / "straight")
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["n_trials"] == 11
+
+
+def test_a_parallel_run_repeats_itself(tmp_path):
+    """Of a real model."""
+    for name in ("a", "b"):
+        run(
+            "--task", "digits-cnn", "--strategy", "ga", "--trials", 14, "--epochs", 1, "--workers", 2,
+            "--reproducible", "--final-seeds", 0, "--out", tmp_path / name,
+        )  # fmt: skip
+    assert facts(tmp_path / "a") == facts(tmp_path / "b")
+
+
+def test_ctrl_c_finishes_cleanly_and_the_run_goes_on_later(mine, tmp_path):
+    folder = tmp_path / "run"
+    process = start(*mine, "--strategy", "random", "--trials", 400, "--out", folder)
+    while _n_told(folder) < 5:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, out + err
+    assert "Traceback" not in err
+    assert "interrupted; continue with --resume --out" in out
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["stop_reason"] == "interrupted"
+    assert summary["best"]
+    assert (folder / "report.html").exists()
+    run("--out", folder, "--resume", "--trials", summary["n_trials"] + 5, "--final-seeds", 0)
+    assert json.loads((folder / "summary.json").read_text())["n_trials"] == summary["n_trials"] + 5
+
+
+def test_a_full_disk_is_one_line_and_the_run_can_go_on(mine, tmp_path):
+    """Stood in for by a limit on the size of files, which fails writes in the same way."""
+    folder = tmp_path / "run"
+
+    def small_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, resource.RLIM_INFINITY))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    _, err = run(*mine, "--strategy", "random", "--trials", 400, "--out", folder, code=2, preexec_fn=small_files)
+    assert "cannot write the study" in err
+    assert "--resume" in err
+    assert "Traceback" not in err
+    n_told = _n_told(folder)
+    assert n_told > 10
+    run("--out", folder, "--resume", "--trials", n_told + 3, "--final-seeds", 0)
+    assert json.loads((folder / "summary.json").read_text())["n_trials"] >= n_told
+
+
+def test_the_time_limit_and_the_target_end_a_search(mine, tmp_path):
+    out, _ = run(*mine, "--trials", 9999, "--strategy", "random", "--time-limit", 2, "--out", tmp_path / "a")
+    assert "time limit of 2 s" in out
+    out, _ = run(*mine, "--trials", 9999, "--strategy", "random", "--target", 5, "--out", tmp_path / "b")
+    assert "target of 5 reached" in out
+
+
+def test_a_hung_trial_fails_alone(tmp_path):
+    (tmp_path / "space.yaml").write_text(SPACE)
+    command = "python3 -c 'import sys, time; time.sleep(1000 if float(sys.argv[1]) > 2 else 0); print(1.0)' {x}"
+    run(
+        "--command", command, "--space", tmp_path / "space.yaml", "--trials", 8, "--strategy", "random",
+        "--trial-seconds", 1, "--out", tmp_path / "run",
+    )  # fmt: skip
+    states = {(state, config["x"] > 2) for _, config, _, state, _ in facts(tmp_path / "run")}
+    assert states == {("complete", False), ("failed", True)}
+
+
+def test_list_names_every_strategy_and_task():
+    from automl.tasks import TASKS
+    from strategies import STRATEGIES
+
+    out, _ = run("--list")
+    assert all(name in out for name in [*STRATEGIES, *TASKS])
+
+
+def test_the_live_table_shows_in_a_terminal(mine, tmp_path):
+    import pty
+
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "automl.run", *map(str, mine), "--trials", "30", "--strategy", "random",
+         "--out", str(tmp_path / "run")],
+        stdout=theirs, stderr=theirs, env=os.environ | {"COLUMNS": "120", "LINES": "40", "TERM": "xterm"},
+    )  # fmt: skip
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            shown += os.read(ours, 65536)
+        except OSError:
+            break
+    assert process.wait() == 0
+    text = shown.decode(errors="replace")
+    assert "trials done" in text
+    assert "left" in text
+    assert "/5" in text

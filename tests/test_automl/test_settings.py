@@ -1,0 +1,115 @@
+"""From what was asked on the command line to a task and its space."""
+
+import pytest
+
+from automl.errors import UserError
+from automl.session import new_settings
+from automl.settings import Settings, build_task, load_from_file
+from automl.short_form import fix, merge
+from automl.space import SpaceError, load_space
+
+FORM = {
+    "lr": {"float": [1e-4, 1.0], "log": True},
+    "optimizer": {"choice": ["sgd", "adamw"]},
+    "momentum": {"float": [0.0, 0.9], "when": {"optimizer": "sgd"}},
+    "nesterov": {"choice": [True, False], "when": {"momentum": [0.0, 0.5], "optimizer": "sgd"}},
+    "beta": {"float": [0.8, 0.99], "when": {"optimizer": ["adamw"]}},
+    "depth": {"int": [1, 4]},
+    "forbidden": [{"optimizer": "adamw", "depth": [3, 4]}, {"depth": 4, "optimizer": "sgd"}],
+}
+
+
+def test_fixing_a_parent_leaves_the_children_that_still_exist():
+    form = fix(FORM, "optimizer", "adamw")
+    assert list(form) == ["lr", "optimizer", "beta", "depth", "forbidden"]
+    assert form["optimizer"] == {"constant": "adamw"}
+    assert "when" not in form["beta"]
+    assert form["forbidden"] == [{"depth": [3, 4]}]
+    assert "optimizer" in load_space(form).get_default_configuration()
+    form = fix(FORM, "optimizer", "sgd")
+    assert list(form) == ["lr", "optimizer", "momentum", "nesterov", "depth", "forbidden"]
+    assert form["nesterov"]["when"] == {"momentum": [0.0, 0.5]}
+    assert form["forbidden"] == [{"depth": 4}]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        ("optimzer", "sgd", "did you mean 'optimizer'"),
+        ("optimizer", "adam", "'adam' is no value of it"),
+        ("lr", 7, "7 is no value of it"),
+    ],
+)
+def test_fixing_what_is_not_there(name, value, rule):
+    with pytest.raises(SpaceError, match=rule):
+        fix(FORM, name, value)
+
+
+def test_a_fixed_value_that_is_forbidden_by_itself_is_refused():
+    with pytest.raises(SpaceError, match="is forbidden by the space"):
+        fix({"a": {"int": [1, 3]}, "b": {"int": [1, 3]}, "forbidden": [{"a": 3}]}, "a", 3)
+
+
+def test_a_space_file_changes_part_of_a_built_in_space(tmp_path):
+    file = tmp_path / "space.yaml"
+    file.write_text("lr: {float: [0.001, 0.01], log: true}\n")
+    settings = new_settings(Settings(task="digits-cnn"), file, ["optimizer=adamw", "batch_size=64"])
+    space = build_task(settings).space
+    assert (space["lr"].lower, space["lr"].upper) == (0.001, 0.01)
+    assert space["optimizer"].value == "adamw"
+    assert "momentum" not in space
+    file.write_text("lrr: {float: [0.001, 0.01]}\n")
+    with pytest.raises(SpaceError, match="no such hyperparameter; did you mean 'lr'"):
+        new_settings(Settings(task="digits-cnn"), file, [])
+
+
+def test_merging_keeps_the_rest():
+    assert merge(load_space(FORM), {"depth": {"int": [1, 2]}})["depth"] == {"int": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        ({"n_trials": 0}, "trials must be 1 or more, got 0"),
+        ({"seed": -1}, "seed must be 0 or more"),
+        ({"time_limit": 0.0}, "time_limit must be above 0 seconds, got 0"),
+        ({"task": "a", "command": "b {lr}"}, "a task or a command, not both"),
+    ],
+)
+def test_settings_that_make_no_sense(options, rule):
+    with pytest.raises(UserError, match=rule):
+        Settings(**options)
+
+
+def test_a_command_needs_a_space():
+    with pytest.raises(UserError, match="a command needs a space: --space"):
+        new_settings(Settings(command="train {lr}"), None, [])
+
+
+@pytest.mark.parametrize("text", ["lr", "=3", ""])
+def test_set_needs_an_assignment(text):
+    with pytest.raises(UserError, match="--set needs KEY=VALUE"):
+        new_settings(Settings(task="digits-cnn"), None, [text])
+
+
+def test_tasks_from_files(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("import nonexistent_library\n")
+    with pytest.raises(UserError, match="cannot be imported: ModuleNotFoundError"):
+        load_from_file(f"{file}:task")
+    file.write_text("def objective(config): return 0.0\n")
+    assert load_from_file(f"{file}:objective")({}) == 0.0
+    with pytest.raises(UserError, match="has no 'objectiv'; did you mean 'objective'"):
+        load_from_file(f"{file}:objectiv")
+    with pytest.raises(UserError, match="there is no file"):
+        load_from_file(f"{tmp_path}/none.py:task")
+    with pytest.raises(UserError, match="needs a space"):
+        build_task(Settings(task=f"{file}:objective").with_defaults())
+
+
+def test_a_resumed_run_changes_only_what_may_change():
+    run = Settings(task="digits-cnn", n_trials=10).with_defaults()
+    assert run.resumed_with(Settings(n_trials=20, time_limit=5.0)).n_trials == 20
+    with pytest.raises(UserError, match="the run has strategy = 'bo', not 'tpe'"):
+        run.resumed_with(Settings(strategy="tpe"))
+    assert Settings.from_json(run.to_json()) == run

@@ -1,0 +1,374 @@
+"""The loop: budgets, stops, pause and resume, failures, reproducibility."""
+
+import math
+import time
+
+import numpy as np
+import pytest
+
+import automl
+from automl.errors import UserError
+from automl.study import Asked, Told
+from automl.tuner import GIVE_UP_AFTER, training_seed
+from strategies import make_strategy
+from strategies.base import Proposal, Strategy
+
+SPACE = {"x": {"float": [-5, 5]}, "n": {"int": [1, 9]}}
+FINITE = {"n": {"int": [1, 4]}, "kind": {"choice": ["a", "b"]}}
+
+
+def loss(config: dict) -> float:
+    return (config["x"] - 1) ** 2 + config["n"]
+
+
+def curve(config: dict, seed: int):
+    noise = np.random.default_rng(seed).random()
+    for epoch in range(1, 100):
+        yield {"loss": abs(config["x"]) + noise / epoch, "epoch": epoch}
+
+
+class Halving(Strategy):
+    """A wrapper as early stopping needs it: every trial pauses after a third; every third told goes on to the end."""
+
+    def __init__(self, space, *, seed, n_trials=None, max_epochs=1):
+        super().__init__(space, seed=seed, n_trials=n_trials, max_epochs=max_epochs)
+        self._inner = make_strategy("random", space, seed=seed, n_trials=n_trials, max_epochs=max_epochs)
+        self._paused = {}
+        self._continued = 0
+        self._told = 0
+
+    def ask(self):
+        if self._paused and self._told // 3 > self._continued:
+            best = min(self._paused, key=lambda trial: (self._paused[trial].loss, trial))
+            proposal = Proposal(best, self._paused[best].proposal.config, self.max_epochs, {"from": "promoted"})
+        else:
+            inner = make_strategy("random", self.space, seed=self.seed)
+            inner._n_asked, inner._next_trial = self._inner._n_asked, self._inner._next_trial
+            asked = inner.ask()
+            proposal = Proposal(asked.trial, asked.config, max(1, self.max_epochs // 3), {"from": "new"})
+        self.restore(proposal)
+        return proposal
+
+    def restore(self, proposal):
+        if proposal.trial in self._paused:
+            del self._paused[proposal.trial]
+            self._continued += 1
+        else:
+            self._inner.restore(proposal)
+
+    def tell(self, outcome):
+        if outcome.proposal.epochs < self.max_epochs:
+            self._told += 1
+            if outcome.loss is not None:
+                self._paused[outcome.proposal.trial] = outcome
+
+    @property
+    def exhausted(self):
+        return False
+
+
+class StopsBad(Halving):
+    """Full trainings, stopped after two epochs where the loss is above that of the first trial told before."""
+
+    def __init__(self, space, **options):
+        super().__init__(space, **options)
+        self._bars = {}
+        self._first = math.inf
+
+    def ask(self):
+        proposal = self._inner.ask()
+        self._bars[proposal.trial] = self._first
+        return proposal
+
+    def restore(self, proposal):
+        self._inner.restore(proposal)
+        self._bars[proposal.trial] = self._first
+
+    def tell(self, outcome):
+        self._inner.tell(outcome)
+        if self._first == math.inf and outcome.loss is not None:
+            self._first = outcome.loss
+
+    def should_stop(self, proposal, losses):
+        return len(losses) >= 2 and losses[-1] > self._bars[proposal.trial]
+
+
+def facts(result):
+    return [(t.number, t.config, t.losses, t.metrics, t.state, t.error) for t in result.trials]
+
+
+def test_a_function_and_a_space_are_enough():
+    result = automl.tune(loss, SPACE, strategy="tpe", n_trials=20)
+    assert len(result.trials) == 20
+    assert result.best_loss == min(loss(t.config) for t in result.trials)
+    assert result.trials[0].config == {"x": 0.0, "n": 5}
+    assert result.stop_reason == "budget spent"
+    frame = result.to_frame()
+    assert list(frame["trial"]) == list(range(20))
+    assert {"state", "loss", "config.x", "config.n", "strategy_seconds"} <= set(frame.columns)
+
+
+def test_a_score_is_maximised():
+    result = automl.tune(lambda config: -loss(config), SPACE, n_trials=8, strategy="random", maximize=True)
+    assert result.best.value("value") == -result.best_loss == max(-loss(t.config) for t in result.trials)
+
+
+def test_every_trial_trains_with_its_own_seed():
+    seeds = []
+    automl.tune(lambda config, seed: seeds.append(seed) or 0.0, SPACE, strategy="random", n_trials=5, seed=3)
+    assert seeds == [training_seed(3, k) for k in range(5)]
+    assert len(set(seeds)) == 5
+
+
+def test_generators_are_cut_at_max_epochs():
+    result = automl.tune(curve, SPACE, strategy="random", n_trials=3, max_epochs=7)
+    assert all(t.metrics["epoch"] == [1, 2, 3, 4, 5, 6, 7] for t in result.trials)
+    assert all(t.epochs == 7 for t in result.trials)
+
+
+def test_a_generator_of_unknown_length_runs_to_its_end():
+    result = automl.tune(lambda config: iter_losses(), SPACE, strategy="random", n_trials=2)
+    assert result.trials[0].losses == [3.0, 2.0, 1.0]
+
+
+def iter_losses():
+    yield from (3.0, 2.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (lambda config: math.nan, "the loss is nan at epoch 1"),
+        (lambda config: math.inf, "the loss is inf at epoch 1"),
+        (lambda config: 1 / 0, "ZeroDivisionError: division by zero"),
+        (lambda config: "low", "must give a number, got 'low'"),
+        (lambda config: {"accuracy": 1.0}, "lacks the key 'loss'"),
+        (lambda config: [].pop(), "IndexError"),
+        (lambda config: (_ for _ in ()), "the training gave no loss"),
+        (lambda config: (_ for _ in ()).throw(MemoryError()), "out of memory"),
+    ],
+)
+def test_failures_are_values_with_their_reason(bad, reason):
+    result = automl.tune(lambda c: loss(c) if c["n"] % 2 else bad(c), SPACE, strategy="tpe", n_trials=20)
+    failed = [t for t in result.trials if t.state == "failed"]
+    assert failed
+    assert all(reason in t.error and "\n" not in t.error and t.loss is None for t in failed)
+    assert all((t.state == "complete") == (t.config["n"] % 2 == 1) for t in result.trials)
+
+
+def test_the_curve_before_a_failure_is_kept():
+    def diverges(config):
+        yield 1.0
+        yield 0.5
+        yield math.nan
+        yield 0.1
+
+    (trial,) = automl.tune(diverges, SPACE, strategy="random", n_trials=1, max_epochs=5).trials
+    assert (trial.losses, trial.state, trial.error) == ([1.0, 0.5], "failed", "the loss is nan at epoch 3")
+
+
+def test_a_run_in_which_everything_fails_gives_up():
+    result = automl.tune(lambda config: math.nan, SPACE, strategy="random", n_trials=50)
+    assert len(result.trials) == GIVE_UP_AFTER
+    assert result.stop_reason == "the first 10 trials all failed"
+    with pytest.raises(ValueError, match=r"no trial has succeeded .*the loss is nan"):
+        _ = result.best
+
+
+def test_a_finite_space_ends_the_run():
+    result = automl.tune(lambda config: config["n"], FINITE, strategy="bo", n_trials=50)
+    assert len(result.trials) == 8
+    assert result.stop_reason == "every config of the space was tried"
+
+
+def test_target_and_time_limit_end_the_run():
+    result = automl.tune(loss, SPACE, strategy="random", n_trials=500, target=6.0)
+    assert result.best_loss <= 6.0
+    assert result.stop_reason == "target of 6 reached"
+    assert all(loss(t.config) > 6.0 for t in result.trials[:-1])
+    result = automl.tune(lambda c: time.sleep(0.02) or 1.0, SPACE, strategy="random", n_trials=5000, time_limit=0.5)
+    assert result.stop_reason == "time limit of 0.5 s"
+    assert 5 <= len(result.trials) < 100
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_trials": 0}, "n_trials must be above 0, got 0"),
+        ({"n_workers": 0}, "n_workers must be above 0"),
+        ({"time_limit": -1.0}, "time_limit must be above 0, got -1.0"),
+        ({"space": None}, "needs a space"),
+        ({"objective": 3}, "must be a function of a config"),
+        ({"objective": "mnist1d-cn"}, "did you mean 'mnist1d-cnn'"),
+    ],
+)
+def test_what_the_caller_can_mend_is_a_user_error(options, message):
+    with pytest.raises(UserError, match=message):
+        automl.tune(**{"objective": loss, "space": SPACE} | options)
+
+
+# --- pause, resume, early stopping ----------------------------------------------------------------------------------
+
+
+def test_paused_trials_go_on_with_all_their_epochs():
+    """On a real, resumable training: pausing changes nothing in the curve."""
+    result = automl.tune("digits-cnn", strategy=Halving, n_trials=3, max_epochs=6)
+    continued = [t for t in result.trials if len(t.proposals) == 2]
+    assert continued
+    assert {t.state for t in result.trials} == {"complete", "paused"}
+    assert {t.epochs for t in result.trials} == {2, 6}
+    straight = automl.tune("digits-cnn", strategy="random", n_trials=len(result.trials), max_epochs=6)
+    for trial in continued:
+        assert straight.trials[trial.number].config == trial.config
+        assert straight.trials[trial.number].losses == trial.losses
+        assert straight.trials[trial.number].metrics == trial.metrics
+
+
+def test_the_budget_is_counted_in_epochs():
+    result = automl.tune("digits-cnn", strategy=Halving, n_trials=2, max_epochs=6)
+    trained = sum(t.epochs for t in result.trials)
+    assert 12 <= trained <= 12 + 4  # the last proposal may reach beyond
+    assert len(result.trials) > 2
+
+
+def test_the_incumbent_is_among_the_full_trainings():
+    result = automl.tune("digits-cnn", strategy=Halving, n_trials=3, max_epochs=6)
+    assert result.best.epochs == 6
+    assert result.best_loss == min(t.loss for t in result.trials if t.epochs == 6)
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_should_stop_ends_a_trial_early_and_frees_its_epochs(n_workers):
+    result = automl.tune(
+        curve, SPACE, strategy=StopsBad, n_trials=6, max_epochs=10, n_workers=n_workers, reproducible=True
+    )
+    stopped = [t for t in result.trials if t.state == "stopped"]
+    assert stopped
+    assert {len(t.losses) for t in stopped} == {2}
+    assert sum(len(t.losses) for t in result.trials) >= 60
+    assert len(result.trials) > 6
+
+
+def test_stopping_in_parallel_repeats_itself():
+    def run():
+        return automl.tune(curve, SPACE, strategy=StopsBad, n_trials=5, max_epochs=9, n_workers=2, reproducible=True)
+
+    assert facts(run()) == facts(run())
+
+
+# --- parallel -------------------------------------------------------------------------------------------------------
+
+
+def test_lambdas_and_closures_train_in_other_processes():
+    offset = 3.0
+    result = automl.tune(lambda config: (config["x"] - offset) ** 2, SPACE, strategy="random", n_trials=6, n_workers=2)
+    assert all(t.loss == pytest.approx((t.config["x"] - 3.0) ** 2) for t in result.trials)
+
+
+def test_a_reproducible_parallel_run_repeats_itself():
+    """With trainings whose lengths vary by chance."""
+
+    def objective(config):
+        import random
+        import time
+
+        time.sleep(random.Random().random() * 0.05)
+        return (config["x"] - 1) ** 2 + config["n"]
+
+    def run():
+        return automl.tune(objective, SPACE, strategy="tpe", n_trials=24, n_workers=2, reproducible=True)
+
+    assert facts(run()) == facts(run())
+
+
+# --- studies --------------------------------------------------------------------------------------------------------
+
+
+class Kill(BaseException):
+    """As abrupt as it gets inside a process."""
+
+
+def killed_after(n_events: int):
+    def watch(tuner):
+        nonlocal n_events
+        n_events -= 1
+        if n_events == 0:
+            raise Kill
+
+    return watch
+
+
+@pytest.mark.parametrize("n_events", [1, 4, 9, 20, 33])
+@pytest.mark.parametrize("strategy", ["tpe", "cmaes", Halving])
+def test_a_killed_run_resumes_and_ends_where_the_uninterrupted_one_does(tmp_path, strategy, n_events):
+    options = {"strategy": strategy, "n_trials": 12, "max_epochs": 3}
+    with pytest.raises(Kill):
+        automl.tune(curve, SPACE, study=tmp_path / "run", watch=killed_after(n_events), **options)
+    resumed = automl.tune(curve, SPACE, study=tmp_path / "run", resume=True, **options)
+    straight = automl.tune(curve, SPACE, **options)
+    assert facts(resumed) == facts(straight)
+    assert [type(entry) for entry in resumed.study.log] == [type(entry) for entry in straight.study.log]
+
+
+def test_an_interrupted_step_of_a_paused_trial_starts_again_from_its_checkpoint(tmp_path):
+    options = {"strategy": Halving, "n_trials": 3, "max_epochs": 6}
+
+    def kill_in_second_step(tuner):
+        if any(r.proposal.epochs == 6 and len(r.losses) >= 4 for r in tuner.running.values()):
+            raise Kill
+
+    with pytest.raises(Kill):
+        automl.tune("digits-cnn", study=tmp_path / "run", watch=kill_in_second_step, **options)
+    resumed = automl.tune("digits-cnn", study=tmp_path / "run", resume=True, **options)
+    assert facts(resumed) == facts(automl.tune("digits-cnn", **options))
+
+
+def test_a_finished_run_can_be_extended(tmp_path):
+    automl.tune(curve, SPACE, study=tmp_path / "run", strategy="ga", n_trials=8)
+    extended = automl.tune(curve, SPACE, study=tmp_path / "run", strategy="ga", n_trials=15, resume=True)
+    assert facts(extended) == facts(automl.tune(curve, SPACE, strategy="ga", n_trials=15))
+
+
+def test_a_trial_that_was_paused_when_the_run_ended_can_go_on_in_an_extension(tmp_path):
+    automl.tune("digits-cnn", study=tmp_path / "run", strategy=Halving, n_trials=2, max_epochs=6)
+    options = {"strategy": Halving, "n_trials": 5, "max_epochs": 6}
+    extended = automl.tune("digits-cnn", study=tmp_path / "run", resume=True, **options)
+    again = automl.tune("digits-cnn", study=tmp_path / "run", resume=True, **options)
+    assert facts(extended) == facts(again)
+    assert all(t.losses == s.losses for t, s in zip(extended.trials, again.trials, strict=True))
+
+
+def test_a_resumed_run_keeps_what_it_was_started_with(tmp_path):
+    automl.tune(loss, SPACE, study=tmp_path / "run", strategy="random", n_trials=2)
+    with pytest.raises(UserError, match="has seed = 0, not 1; a resumed run keeps it"):
+        automl.tune(loss, SPACE, study=tmp_path / "run", strategy="random", seed=1, resume=True)
+    with pytest.raises(UserError, match="has space = "):
+        automl.tune(loss, FINITE, study=tmp_path / "run", strategy="random", resume=True)
+
+
+def test_a_folder_with_something_in_it_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match="is not empty"):
+        automl.tune(loss, SPACE, study=tmp_path, n_trials=1)
+    assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
+    with pytest.raises(UserError, match=r"nothing to resume: there is no study\.db"):
+        automl.tune(loss, SPACE, study=tmp_path, n_trials=1, resume=True)
+
+
+def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    automl.tune("digits-cnn", strategy="random", n_trials=1, max_epochs=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_the_checkpoints_of_the_best_trials_are_kept(tmp_path):
+    result = automl.tune("digits-cnn", strategy="random", n_trials=8, max_epochs=1, study=tmp_path / "run")
+    kept = {int(p.name) for p in (tmp_path / "run" / "trials").iterdir()}
+    assert kept == {t.number for t in sorted(result.trials, key=lambda t: (t.loss, t.number))[:5]}
+
+
+def test_the_log_holds_every_ask_before_its_tell():
+    log = automl.tune(loss, SPACE, strategy="random", n_trials=5).study.log
+    asked = [e.proposal.trial for e in log if isinstance(e, Asked)]
+    told = [e.outcome.proposal.trial for e in log if isinstance(e, Told)]
+    assert asked == told == [0, 1, 2, 3, 4]
