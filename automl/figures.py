@@ -5,13 +5,13 @@ Plotly reads a little HTML in its texts, so every name, value and error goes thr
 
 from __future__ import annotations
 
-import html
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from automl.readable import described, finite, inert, ordered, score, setting, shorten, show, shown_range, value, values
 from automl.study import Study, Trial, incumbent
-from strategies.base import Config
 from strategies.encoding import Dimension, Encoding
 
 Figure = dict[str, Any]
@@ -30,7 +30,24 @@ ORIGINS = {
     "ga": "genetic algorithm",
     "sobol": "Sobol point",
 }
+LEGEND = {"orientation": "h", "x": 0, "y": -0.16, "yanchor": "top"}
+MANY_TRIALS = 150  # from here on they are drawn smaller
+BEYOND = "beyond the range"
 MANY_VALUES = 8  # an ordinal of numbers with more values than this is drawn on an axis of numbers
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A trace of the search curve over both kinds of x axis: (x, y) over trial numbers and over seconds."""
+
+    look: Trace
+    trial: tuple[list[Any], list[Any]]
+    seconds: tuple[list[Any], list[Any]]
+
+    @classmethod
+    def points(cls, trials: Sequence[Trial], heights: list[Any], look: Trace) -> Curve:
+        """Trials at their place, at given heights."""
+        return cls(look, ([t.number for t in trials], heights), ([t.at for t in trials], heights))
 
 
 def search_curve(study: Study, summary: Mapping[str, Any]) -> Figure:
@@ -38,94 +55,106 @@ def search_curve(study: Study, summary: Mapping[str, Any]) -> Figure:
     metric, maximize = summary["metric"], summary["maximize"]
     ended = [trial for trial in ordered(study) if trial.at is not None]
     good = [trial for trial in ended if value(trial, metric) is not None]
-    default = score(summary["default"], metric)
-    low, high = shown_range(values(good, metric), maximize, default)
-    ends = {
-        "trial": (0.0, float(max((trial.number for trial in ended), default=1) or 1)),
-        "seconds": (0.0, max([summary.get("seconds") or 0.0, *(trial.at or 0.0 for trial in ended)])),
-    }
-    traces: list[tuple[Trace, dict[str, list[Any]]]] = []  # the trace, and its y (trial) or x and y by kind of axis
-
-    def add(trace: Trace, **axes: tuple[list[Any], list[Any]]) -> None:
-        both = {f"{kind}.{axis}": axes[kind][i] for kind in ("trial", "seconds") for i, axis in enumerate("xy")}
-        traces.append(({**trace, "x": axes["trial"][0], "y": axes["trial"][1]}, both))
-
-    def points(trials: Sequence[Trial], y: Callable[[Trial], float | None], trace: Trace) -> None:
-        heights = [y(trial) for trial in trials]
-        add(trace, trial=([t.number for t in trials], heights), seconds=([t.at for t in trials], heights))
-
-    if default is not None:
-        line = {"mode": "lines", "name": f"default ({show(default)})", "line": {"dash": "dash", "width": 1.6, "color": GREY}}
-        beyond = min(max(default, low), high)
-        axes = {kind: ([*end], [beyond, beyond]) for kind, end in ends.items()}
-        add({**line, "hoverinfo": "text", "hovertext": f"default: {show(default)}"}, **axes)
-    line = {"mode": "lines", "name": "best so far", "line": {"shape": "hv", "width": 2, "color": INK}, "hoverinfo": "skip"}
-    steps = {
-        "trial": _steps(good, lambda trial: float(trial.number), study.max_epochs, metric, ends["trial"][1]),
-        "seconds": _steps(good, lambda trial: float(trial.at or 0.0), study.max_epochs, metric, ends["seconds"][1]),
-    }
-    add(line, **steps)
-    inside = [trial for trial in good if low <= (value(trial, metric) or 0.0) <= high]
-    for i, origin in enumerate(dict.fromkeys(_origin(trial) for trial in inside)):
-        group = [trial for trial in inside if _origin(trial) == origin]
-        symbol = SYMBOLS[i % len(SYMBOLS)]
-        marker = {
-            "size": 9,
-            "color": COLOURS[i % len(COLOURS)],
-            "symbol": [symbol if trial.epochs >= study.max_epochs else f"{symbol}-open" for trial in group],
-            "line": {"width": 1.2, "color": [INK if t.epochs >= study.max_epochs else COLOURS[i % len(COLOURS)] for t in group]},
-        }
-        trace = {"mode": "markers", "name": inert(origin), "marker": marker}
-        points(group, lambda trial: value(trial, metric), {**trace, **_hover(group, metric)})
-    outside = [trial for trial in good if trial not in inside]
-    if outside:
-        marker = {"size": 10, "color": GREY, "symbol": "triangle-down" if maximize else "triangle-up"}
-        trace = {"mode": "markers", "name": "beyond the range", "marker": marker, "yaxis": "y2"}
-        points(outside, lambda _: 0.025 if maximize else 0.975, {**trace, **_hover(outside, metric)})
-    failed = [trial for trial in ended if trial.state == "failed"]
-    if failed:
-        marker = {"size": 9, "color": FAILED, "symbol": "x"}
-        trace = {"mode": "markers", "name": "failed", "marker": marker, "yaxis": "y2"}
-        points(failed, lambda _: 0.025, {**trace, **_hover(failed, metric)})
-    best = next((trial for trial in inside if study.best is not None and trial.number == study.best.number), None)
-    if best is not None:
-        ring = {"size": 17, "symbol": "circle-open", "color": INK, "line": {"width": 2.2}}
-        points([best], lambda trial: value(trial, metric), {"mode": "markers", "name": "chosen", "marker": ring, "hoverinfo": "skip"})
+    limits = shown_range(values(good, metric), maximize, score(summary["default"], metric))
+    curves = [*_points(good, ended, study, summary, limits), *_lines(good, ended, study, summary, limits)]
+    few = 1 if len(ended) <= 12 else None  # whole trial numbers only; Plotly decides where there are more
     buttons = [
         {
             "label": kind,
             "method": "update",
             "args": [
-                {axis: [both[f"{kind}.{axis}"] for _, both in traces] for axis in "xy"},
-                {"xaxis.title.text": title, "xaxis.autorange": True},
+                {axis: [getattr(curve, kind)[i] for curve in curves] for i, axis in enumerate("xy")},
+                {"xaxis.title.text": title, "xaxis.autorange": True, "xaxis.dtick": dtick},
             ],
         }
-        for kind, title in (("trial", "trial"), ("seconds", "seconds since the start"))
+        for kind, title, dtick in (("trial", "trial", few), ("seconds", "seconds since the start", None))
     ]
     layout = _layout(
-        xaxis=_axis("trial", rangemode="normal"),
-        yaxis=_axis(axis_title(summary), range=[low, high]),
+        xaxis=_axis("trial", dtick=few),
+        yaxis=_axis(_axis_title(summary), range=[*limits], showticklabels=bool(good)),
         yaxis2={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True},
-        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0, "itemsizing": "constant"},
-        margin={"l": 58, "r": 16, "t": 44, "b": 120},
+        updatemenus=[_buttons(buttons)],
+        showlegend=True,
+        legend={**LEGEND, "itemsizing": "constant"},
     )
-    layout["updatemenus"] = [_buttons(buttons)]
-    return {"data": [trace for trace, _ in traces], "layout": layout}
+    return {"data": [{**curve.look, "x": curve.trial[0], "y": curve.trial[1]} for curve in curves], "layout": layout}
 
 
-def learning_curves(study: Study) -> Figure | None:
+def _lines(
+    good: list[Trial], ended: list[Trial], study: Study, summary: Mapping[str, Any], limits: tuple[float, float]
+) -> Iterator[Curve]:
+    """The default, dashed, and the incumbent as steps, which the order of the ends decides over seconds."""
+    metric = summary["metric"]
+    ends = (
+        float(max((trial.number for trial in ended), default=1) or 1),
+        max([summary.get("seconds") or 0.0, *(trial.at or 0.0 for trial in ended)]),
+    )
+    default = score(summary["default"], metric)
+    if default is not None:
+        height = min(max(default, limits[0]), limits[1])
+        line = {"dash": "dash", "width": 1.6, "color": GREY}
+        look = {"mode": "lines", "name": f"default ({show(default)})", "line": line, "hoverinfo": "skip"}
+        by_trial, by_seconds = (([0.0, end], [height, height]) for end in ends)
+        yield Curve(look, by_trial, by_seconds)
+    line = {"shape": "hv", "width": 2, "color": INK}
+    yield Curve(
+        {"mode": "lines", "name": "best so far", "line": line, "hoverinfo": "skip"},
+        _steps(good, lambda trial: float(trial.number), study.max_epochs, metric, ends[0]),
+        _steps(good, lambda trial: trial.at or 0.0, study.max_epochs, metric, ends[1]),
+    )
+
+
+def _points(
+    good: list[Trial], ended: list[Trial], study: Study, summary: Mapping[str, Any], limits: tuple[float, float]
+) -> Iterator[Curve]:
+    """The trials by how they came about; failed ones and those beyond the range at the edge of the worse values."""
+    metric, maximize = summary["metric"], summary["maximize"]
+    inside = [trial for trial in good if limits[0] <= (value(trial, metric) or 0.0) <= limits[1]]
+    for i, origin in enumerate(dict.fromkeys(map(_origin, inside))):
+        group = [trial for trial in inside if _origin(trial) == origin]
+        colour, symbol = COLOURS[i % len(COLOURS)], SYMBOLS[i % len(SYMBOLS)]
+        whole = [trial.epochs >= study.max_epochs for trial in group]
+        marker = {
+            "size": 9 if len(ended) <= MANY_TRIALS else 6,
+            "color": colour,
+            "symbol": [symbol if all_of_it else f"{symbol}-open" for all_of_it in whole],
+            "line": {"width": 1.2, "color": [INK if all_of_it else colour for all_of_it in whole]},
+        }
+        look = {"mode": "markers", "name": inert(origin), "marker": marker, **_hover(group, metric)}
+        yield Curve.points(group, [value(trial, metric) for trial in group], look)
+    edge = 0.025 if maximize else 0.975
+    outside = [trial for trial in good if trial not in inside]
+    failed = [trial for trial in ended if trial.state == "failed"]
+    for name, group, colour, symbol in (
+        (BEYOND, outside, GREY, "triangle-down" if maximize else "triangle-up"),
+        ("failed", failed, FAILED, "x"),
+    ):
+        if group:
+            marker = {"size": 10, "color": colour, "symbol": symbol}
+            look = {"mode": "markers", "name": name, "marker": marker, "yaxis": "y2", **_hover(group, metric)}
+            yield Curve.points(group, [edge] * len(group), look)
+    best = [trial for trial in inside if _is_best(trial, summary)]
+    if best:
+        ring = {"size": 17, "symbol": "circle-open", "color": INK, "line": {"width": 2.2}}
+        look = {"mode": "markers", "name": "chosen", "marker": ring, "hoverinfo": "skip"}
+        yield Curve.points(best, [value(trial, metric) for trial in best], look)
+
+
+def learning_curves(study: Study, summary: Mapping[str, Any]) -> Figure | None:
     """The loss of each trial after each epoch; None where no trial has more than one."""
     trials = [trial for trial in ordered(study) if trial.losses]
     if max((len(trial.losses) for trial in trials), default=0) < 2:
         return None
-    best = study.best
-    others = [trial for trial in trials if best is None or trial.number != best.number]
+    best = next((trial for trial in trials if _is_best(trial, summary)), None)
+    others = [trial for trial in trials if not _is_best(trial, summary)]
     faint: Trace = {"x": [], "y": [], "hovertext": []}
     for trial in others:
         faint["x"] += [*range(1, len(trial.losses) + 1), None]
         faint["y"] += [*map(finite, trial.losses), None]
         faint["hovertext"] += [*_epochs_hover(trial), ""]
-    thin = {"mode": "lines+markers", "name": "other trials", "line": {"width": 1, "color": FAINT}, "marker": {"size": 3}}
+    width = 1.0 if len(trials) <= MANY_TRIALS else 0.4
+    line = {"width": width, "color": FAINT}
+    thin = {"mode": "lines+markers", "name": "other trials", "line": line, "marker": {"size": 3 * width}}
     data = [{**faint, **thin, "hoverinfo": "text", "connectgaps": False}]
     if best is not None:
         thick = {"mode": "lines+markers", "line": {"width": 3, "color": CHOSEN}, "marker": {"size": 6}}
@@ -137,15 +166,16 @@ def learning_curves(study: Study) -> Figure | None:
     layout = _layout(
         xaxis=_axis("epoch", tickformat="d", **({"dtick": 1} if study.max_epochs <= 12 else {})),
         yaxis=_axis("loss, lower is better", range=[low, high]),
-        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
-        margin={"l": 58, "r": 16, "t": 44, "b": 84},
+        legend=LEGEND,
     )
     if losses and min(losses) > 0:
         scales = [
             ("linear", {"yaxis.type": "linear", "yaxis.range": [low, high]}),
             ("log", {"yaxis.type": "log", "yaxis.autorange": True}),
         ]
-        layout["updatemenus"] = [_buttons([{"label": f"{n} scale", "method": "relayout", "args": [a]} for n, a in scales])]
+        layout["updatemenus"] = [
+            _buttons([{"label": f"{n} scale", "method": "relayout", "args": [a]} for n, a in scales])
+        ]
     return {"data": data, "layout": layout}
 
 
@@ -165,38 +195,41 @@ def slices(study: Study, summary: Mapping[str, Any]) -> dict[str, Figure]:
 def _slice(
     dim: Dimension, trials: list[Trial], study: Study, summary: Mapping[str, Any], limits: tuple[float, float]
 ) -> Figure:
-    metric, (low, high) = summary["metric"], limits
-    trials = sorted(trials, key=lambda trial: study.best is not None and trial.number == study.best.number)
+    low, high = limits
     axis, place = _slice_axis(dim)
-    heights = [value(trial, metric) or 0.0 for trial in trials]
-    chosen = [study.best is not None and trial.number == study.best.number for trial in trials]
-    beyond = "triangle-down" if summary["maximize"] else "triangle-up"
-    marker = {
-        "color": [trial.number for trial in trials],
+
+    def points(group: list[Trial], marker: dict[str, Any]) -> Trace:
+        heights = [value(trial, summary["metric"]) or 0.0 for trial in group]
+        beyond = "triangle-down" if summary["maximize"] else "triangle-up"
+        symbols = [marker["symbol"] if low <= height <= high else beyond for height in heights]
+        texts = [
+            "<br>".join([f"<b>trial {t.number}</b>", *map(inert, described({dim.name: t.config[dim.name]})), reached])
+            for t, reached in zip(group, [f"{inert(summary['metric'])} = {show(h)}" for h in heights], strict=True)
+        ]
+        return {
+            "mode": "markers",
+            "x": [place(trial.config[dim.name], trial.number) for trial in group],
+            "y": [min(max(height, low), high) for height in heights],
+            "marker": {**marker, "symbol": symbols},
+            "hoverinfo": "text",
+            "hovertext": texts,
+            "cliponaxis": False,
+            "showlegend": False,
+        }
+
+    others = [trial for trial in trials if not _is_best(trial, summary)]
+    size = 8 if len(trials) <= MANY_TRIALS else 6
+    dots = {
+        "symbol": "circle",
+        "color": [trial.number for trial in others],
         "colorscale": EARLY_TO_LATE,
         "cmin": 0,
         "cmax": max([1, *study.trials]),
-        "size": [13 if best else 8 for best in chosen],
-        "symbol": [
-            beyond if not low <= height <= high else "star" if best else "circle"
-            for height, best in zip(heights, chosen, strict=True)
-        ],
-        "line": {"width": [1.5 if best else 0.7 for best in chosen], "color": INK},
+        "size": [size if trial.epochs >= study.max_epochs else size - 3 for trial in others],
+        "line": {"width": 0.7, "color": INK},
     }
-    texts = [
-        f"<b>trial {t.number}</b><br>{inert(dim.name)} = {inert(shorten(setting(t.config[dim.name]), 60))}<br>{inert(metric)} = {show(height)}"
-        for t, height in zip(trials, heights, strict=True)
-    ]
-    points = {
-        "mode": "markers",
-        "x": [place(trial.config[dim.name], trial.number) for trial in trials],
-        "y": [min(max(height, low), high) for height in heights],
-        "marker": marker,
-        "hoverinfo": "text",
-        "hovertext": texts,
-        "cliponaxis": False,
-        "showlegend": False,
-    }
+    star = {"symbol": "star", "color": COLOURS[1], "size": 14, "line": {"width": 1.2, "color": INK}}
+    chosen = [trial for trial in trials if _is_best(trial, summary)]
     at = place(dim.default, None)
     line = {"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "paper", "layer": "below"}
     layout = _layout(
@@ -205,7 +238,7 @@ def _slice(
         margin={"l": 46, "r": 12, "t": 8, "b": 36},
         shapes=[{**line, "line": {"dash": "dash", "width": 1.4, "color": GREY}}],
     )
-    return {"data": [points], "layout": layout}
+    return {"data": [points(others, dots), points(chosen, star)], "layout": layout}
 
 
 def _slice_axis(dim: Dimension) -> tuple[dict[str, Any], Callable[[Any, int | None], float]]:
@@ -232,91 +265,12 @@ def _slice_axis(dim: Dimension) -> tuple[dict[str, Any], Callable[[Any, int | No
     return axis, lambda value, _: float(value)
 
 
-# --- values -------------------------------------------------------------------------------------------------------
+# --- parts of figures ---------------------------------------------------------------------------------------------
 
 
-def ordered(study: Study) -> list[Trial]:
-    """The trials by number."""
-    return sorted(study.trials.values(), key=lambda trial: trial.number)
-
-
-def finite(number: float | None) -> float | None:
-    """The number, or None where it is none."""
-    return number if number is not None and math.isfinite(number) else None
-
-
-def value(trial: Trial, metric: str) -> float | None:
-    """What a trial reached in the metric, where that is a number."""
-    return finite(trial.value(metric))
-
-
-def values(trials: Iterable[Trial], metric: str) -> list[float]:
-    """What trials reached in the metric, without those that reached nothing."""
-    return [v for v in (value(trial, metric) for trial in trials) if v is not None]
-
-
-def score(entry: Mapping[str, Any] | None, metric: str) -> float | None:
-    """What a trial of summary.json reached in the metric."""
-    return None if entry is None else finite(entry["metrics"].get(metric, entry["loss"]))
-
-
-def shown_range(numbers: Sequence[float], maximize: bool, default: float | None = None) -> tuple[float, float]:
-    """The range of an axis that shows the best values and the bulk, but not a few that are worse by far.
-
-    What is farther from the best than four times the third quartile is left outside; the default only if it is
-    farther than eight times. Ascending; with a margin.
-    """
-    turned = sorted(-number if maximize else number for number in numbers)
-    if not turned:
-        return (0.0, 1.0)
-    best, edge = turned[0], turned[-1]
-    bulk = turned[math.ceil(0.75 * (len(turned) - 1))] - best
-    if len(turned) >= 5 and bulk > 0:
-        edge = max(number for number in turned if number <= best + 4 * bulk)
-    if default is not None:
-        turned_default = -default if maximize else default
-        if turned_default <= best + 8 * bulk:
-            edge = max(edge, turned_default)
-    margin = 0.08 * (edge - best) or 0.05 * abs(best) or 1.0
-    low, high = best - margin, edge + margin
-    return (-high, -low) if maximize else (low, high)
-
-
-def axis_title(summary: Mapping[str, Any]) -> str:
+def _axis_title(summary: Mapping[str, Any]) -> str:
     """The metric and its good direction."""
     return f"{inert(summary['metric'])}, {'higher' if summary['maximize'] else 'lower'} is better"
-
-
-def show(value: Any) -> str:
-    """A value for people: numbers with about four digits, yes and no as Python and YAML write them."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return f"{value:.3f}" if 0.1 <= abs(value) < 10 else f"{value:.4g}"
-    return str(value)
-
-
-def setting(value: Any) -> str:
-    """A hyperparameter's value for people: numbers without trailing zeros."""
-    return f"{value:.4g}" if isinstance(value, float) else show(value)
-
-
-def shorten(text: str, length: int) -> str:
-    """The beginning of a long text."""
-    return text if len(text) <= length else text[: length - 1] + "\u2026"
-
-
-def inert(text: str) -> str:
-    """A text as Plotly shows it literally."""
-    return html.escape(text, quote=False)
-
-
-def described(config: Config) -> list[str]:
-    """A config as lines, one for each hyperparameter."""
-    return [f"{name} = {setting(value)}" for name, value in config.items()]
-
-
-# --- parts of figures ---------------------------------------------------------------------------------------------
 
 
 def _steps(
@@ -332,7 +286,11 @@ def _steps(
             best = now
             x.append(place(trial))
             y.append(value(best, metric))
-    return (x + [max(end, x[-1])], y + y[-1:]) if x else (x, y)
+    return ([*x, max(end, x[-1])], [*y, y[-1]]) if x else (x, y)
+
+
+def _is_best(trial: Trial, summary: Mapping[str, Any]) -> bool:
+    return summary["best"] is not None and trial.number == summary["best"]["trial"]
 
 
 def _origin(trial: Trial) -> str:
@@ -346,8 +304,12 @@ def _hover(trials: Sequence[Trial], metric: str) -> Trace:
     for trial in trials:
         reached = value(trial, metric)
         what = f"failed: {shorten(trial.error or '', 80)}" if reached is None else f"{metric} = {show(reached)}"
-        lines = [what, f"{trial.epochs} epoch{'s' * (trial.epochs != 1)}, {_origin(trial)}", *described(trial.config)[:16]]
-        texts.append("<br>".join([f"<b>trial {trial.number}</b>", *(inert(shorten(line, 90)) for line in lines)]))
+        lines = [
+            what,
+            f"{trial.epochs} epoch{'s' * (trial.epochs != 1)}, {_origin(trial)}",
+            *described(trial.config)[:16],
+        ]
+        texts.append("<br>".join([f"<b>trial {trial.number}</b>", *(inert(shorten(line, 60)) for line in lines)]))
     return {"hoverinfo": "text", "hovertext": texts}
 
 
@@ -356,7 +318,13 @@ def _epochs_hover(trial: Trial) -> list[str]:
 
 
 def _axis(title: str, **more: Any) -> dict[str, Any]:
-    look = {"gridcolor": "#e4e9ee", "zeroline": False, "linecolor": "#9aa5b1", "ticks": "outside", "tickcolor": "#9aa5b1"}
+    look = {
+        "gridcolor": "#e4e9ee",
+        "zeroline": False,
+        "linecolor": "#9aa5b1",
+        "ticks": "outside",
+        "tickcolor": "#9aa5b1",
+    }
     return {**look, "title": {"text": title, "standoff": 8}, "automargin": True, **more}
 
 
@@ -365,9 +333,15 @@ def _layout(**more: Any) -> dict[str, Any]:
         "font": {"family": FONT, "size": 13, "color": INK},
         "paper_bgcolor": "#ffffff",
         "plot_bgcolor": "#ffffff",
-        "hoverlabel": {"align": "left", "bgcolor": "#ffffff", "bordercolor": "#9aa5b1", "font": {"family": FONT, "size": 12}},
+        "hoverlabel": {
+            "align": "left",
+            "bgcolor": "#ffffff",
+            "bordercolor": "#9aa5b1",
+            "font": {"family": FONT, "size": 12, "color": INK},
+        },
         "hovermode": "closest",
         "autosize": True,
+        "margin": {"l": 58, "r": 16, "t": 44, "b": 56},
     }
     return {**look, **more}
 

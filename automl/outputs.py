@@ -34,6 +34,7 @@ def summarise(
         "seed": settings["seed"],
         "metric": tuner.task.metric,
         "maximize": tuner.task.maximize,
+        "started": settings.get("started"),
         "stop_reason": result.stop_reason,
         "n_trials": len(trials),
         "n_failed": sum(trial.state == "failed" for trial in trials),

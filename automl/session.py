@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from automl.result import Result
 from automl.settings import Settings, build_task
 from automl.short_form import fix, merge, space_to_dict
 from automl.space import read_yaml
-from automl.study import Store, sqlite_url
+from automl.store import Store, sqlite_url
 from automl.tuner import Tuner, open_study
 from strategies import make_strategy
 from strategies.encoding import Encoding
@@ -45,7 +46,8 @@ def new_settings(asked: Settings, space_file: Path | None, fixed: list[str]) -> 
     for assignment in fixed:
         name, value = _assignment(assignment)
         form = fix(form, name, value)
-    return replace(settings, space=form, max_epochs=task.max_epochs)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return replace(settings, space=form, max_epochs=task.max_epochs, started=now)
 
 
 def stored_settings(folder: Path) -> Settings:

@@ -41,6 +41,7 @@ class Settings:
     device: str | None = None
     reproducible: bool | None = None
     maximize: bool | None = None
+    started: str | None = None  # ISO time
 
     def __post_init__(self) -> None:
         for name, least in (("n_trials", 1), ("max_epochs", 1), ("n_workers", 1), ("train_size", 1), ("seed", 0)):

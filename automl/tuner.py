@@ -20,7 +20,8 @@ from automl.objectives import CommandTask, as_task
 from automl.result import Result
 from automl.short_form import space_to_dict
 from automl.space import SpaceError
-from automl.study import Asked, Store, Study, sqlite_url
+from automl.store import Store, sqlite_url
+from automl.study import Asked, Study
 from automl.worker import EpochDone, Job, JobEnded
 from strategies import make_strategy
 from strategies.base import Outcome, Proposal, Strategy

@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 from automl.space import load_space
-from automl.study import Store, Study, sqlite_url
+from automl.store import Store, sqlite_url
+from automl.study import Study
 
 OBJECTIVE = """
 import time, numpy as np

@@ -10,7 +10,8 @@ import pytest
 import automl
 from automl.errors import UserError
 from automl.space import load_space
-from automl.study import Asked, Store, Study, Told, incumbent, sqlite_url
+from automl.store import Store, sqlite_url
+from automl.study import Asked, Study, Told, incumbent
 from strategies.base import Outcome, Proposal
 
 FORM = {
@@ -60,7 +61,8 @@ def test_optunas_own_tools_read_a_run(tmp_path):
         if ours.state == "failed":
             assert trial.user_attrs["error"] == "OSError: disk gone"
         else:
-            assert trial.user_attrs["accuracy"] == 2
+            assert trial.user_attrs["metric.accuracy"] == 2
+            assert trial.user_attrs["strategy_seconds"] >= 0
     assert {t.state.name for t in study.trials} == {"COMPLETE", "FAIL"}
     importances = optuna.importance.get_param_importances(study, params=["lr", "n"])
     assert importances["n"] > importances["lr"]

@@ -1,0 +1,284 @@
+"""What a report says of a run: the headline in words, its tables, and the importance of the hyperparameters."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from automl.readable import finite, numbers, ordered, score, setting, shorten, show, shown_range, value, values
+from automl.store import distribution
+from automl.study import Study, Trial
+from strategies.encoding import Dimension, Encoding
+
+ENOUGH_FOR_IMPORTANCE = 10  # trials trained to the end
+
+
+# --- in words -----------------------------------------------------------------------------------------------------
+
+
+def headline(study: Study, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """What came of the run: a title, the result of the search, what the final trainings say, and what limits it."""
+    n, failed = summary["n_trials"], summary["n_failed"]
+    judged, notes = ("", _commonest_error(study)) if summary["best"] is None else _final_result(summary)
+    if failed and summary["best"] is not None:
+        notes.append(f"{failed} of {_count(n, 'trial')} failed.")
+    if summary["stop_reason"] not in ("budget spent", "every config of the space was tried"):
+        notes.append(f"The run ended early: {summary['stop_reason']}.")
+    title = f"{summary['task']}, {_count(n, 'trial')} with {summary['strategy']}"
+    return {"title": title, "lead": _search_result(study, summary), "verdict": judged, "notes": notes}
+
+
+def _search_result(study: Study, summary: Mapping[str, Any]) -> str:
+    n, failed, best, default = summary["n_trials"], summary["n_failed"], summary["best"], summary["default"]
+    if best is None:
+        which = "all" if failed == n else str(failed)
+        return f"No trial succeeded: {which} of {n} failed." if failed else "No trial was finished."
+    metric = str(summary["metric"])
+    what = f"{metric[:1].upper()}{metric[1:]} {_score(best, summary)}{_on_validation(summary)}"
+    if default is None:
+        config = Encoding(study.space).default
+        failed_too = any(trial.config == config and trial.state == "failed" for trial in study.trials.values())
+        return f"{what}. The default config {'failed' if failed_too else 'was not tried'}: there is no comparison."
+    if best["config"] == default["config"]:
+        rest = f"no other of the {n} trials was better" if n > 1 else "nothing else was tried"
+        return f"{what} with the default config; {rest}."
+    return f"{what}, against {_score(default, summary)} of the default config."
+
+
+def _commonest_error(study: Study) -> list[str]:
+    errors = Counter(shorten(trial.error, 200) for trial in study.trials.values() if trial.error)
+    return [f"The commonest reason, {_count(n, 'time')}: {error}" for error, n in errors.most_common(1)]
+
+
+def _final_result(summary: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """The verdict on chosen and default, and the numbers behind it."""
+    final = summary["final"]
+    if final is None:
+        return "", [
+            "The chosen config was not trained again with fresh seeds. Where training depends on chance, expect "
+            "somewhat less of it than the value above: a search also picks the luckiest trial."
+        ]
+    chosen, default = numbers(final["chosen"]), numbers(final["default"])
+    on_test = final["split"] == "test"
+    place = "On the test set" if on_test else "There is no test set. Trained again, on the data that guided the search"
+    if not chosen:
+        return "The final trainings of the chosen config failed.", []
+    trainings = f"mean and standard deviation of {len(chosen)} trainings with fresh seeds"
+    if len(chosen) == 1:
+        trainings = "one training with a fresh seed"
+    what = f"{place}: {final['metric']} {_mean(chosen)}"
+    if summary["default"] is not None and summary["best"]["config"] == summary["default"]["config"]:
+        return "", [f"{what} ({trainings})."]
+    if not default:
+        return "", [f"{what} ({trainings}); the default config failed there."]
+    return verdict(final, summary["maximize"]), [f"{what}, against {_mean(default)} of the default ({trainings})."]
+
+
+def verdict(final: Mapping[str, Any], maximize: bool) -> str:
+    """What the paired final scores say of chosen and default."""
+    gains = numbers(_gains(final, maximize))
+    if len(gains) < 2:
+        return "Too few final trainings succeeded to tell chosen and default apart."
+    if all(gain == 0 for gain in gains):
+        return "No gain over the default: the final scores are the same with every seed."
+    if all(gain > 0 for gain in gains):
+        return f"Better than the default with each of {len(gains)} fresh seeds."
+    if all(gain < 0 for gain in gains):
+        return f"Worse than the default with each of {len(gains)} fresh seeds: prefer the default config."
+    return "No clear gain over the default: with fresh seeds it was not better every time."
+
+
+def _on_validation(summary: Mapping[str, Any]) -> str:
+    """A function's loss or value may be anything; a task's metric is that of its validation part."""
+    final = summary["final"]
+    known = summary["metric"] not in ("loss", "value") or (final is not None and final["split"] == "test")
+    return " on validation" if known else ""
+
+
+def _score(entry: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
+    reached = score(entry, summary["metric"])
+    return "unknown" if reached is None else show(reached)
+
+
+def _mean(scores: Sequence[float], *, alone: bool = False) -> str:
+    if not scores:
+        return "-"
+    mean = show(statistics.fmean(scores))
+    return mean if alone or len(scores) == 1 else f"{mean}\u00a0\u00b1\u00a0{_deviation(scores)}"
+
+
+def _deviation(scores: Sequence[float]) -> str:
+    if len(scores) < 2:
+        return "-"
+    deviation = statistics.stdev(scores)
+    return f"{deviation:.3f}" if 0.001 <= deviation < 10 else f"{deviation:.2g}"
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
+# --- tables -------------------------------------------------------------------------------------------------------
+
+
+def compare_configs(study: Study, summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row a hyperparameter: the chosen value beside the default, and the range searched."""
+    encoding = Encoding(study.space)
+    best = None if summary["best"] is None else summary["best"]["config"]
+    rows = []
+    for dim in encoding.dimensions:
+        chosen, default = (best or {}).get(dim.name), encoding.default.get(dim.name)
+        rows.append(
+            {
+                "name": dim.name,
+                "chosen": "-" if chosen is None else setting(chosen),
+                "default": "-" if default is None else setting(default),
+                "changed": best is not None and chosen != default,
+                "range": _range(dim),
+                "edge": "" if chosen is None or chosen == default else _edge(dim, chosen),
+            }
+        )
+    return rows
+
+
+def _range(dim: Dimension) -> str:
+    if dim.n_values == 1:
+        return "fixed"
+    if dim.values:
+        values = [setting(value) for value in dim.values]
+        return ", ".join(values) if len(values) <= 8 else f"{values[0]}, {values[1]} \u2026 {values[-1]}"
+    return f"{setting(dim.low)} to {setting(dim.high)}{', log' * dim.log}"
+
+
+def _edge(dim: Dimension, value: Any) -> str:
+    """Where the best value of a number lies at an end of its range, a wider one may hold better ones."""
+    if dim.values or dim.n_values < 10:
+        return ""
+    place = dim.to_unit(value)
+    return "near the lower end" if place < 0.02 else "near the upper end" if place > 0.98 else ""
+
+
+def final_rows(summary: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The final scores seed by seed, and their means."""
+    final = summary["final"]
+    if final is None:
+        return None
+
+    gains = _gains(final, summary["maximize"])
+    seeds = final.get("seeds") or range(1, len(final["chosen"]) + 1)
+    rows = [
+        {"seed": seed, "chosen": _cell(c), "default": _cell(d), "difference": _difference(c, d), "gain": gain}
+        for seed, c, d, gain in zip(seeds, final["chosen"], final["default"], gains, strict=True)
+    ]
+    told = numbers(gains)
+    one_sided = len(told) > 1 and (all(gain > 0 for gain in told) or all(gain < 0 for gain in told))
+    mean = statistics.fmean(told) if told else None
+    return {
+        "metric": final["metric"],
+        "split": final["split"],
+        "rows": rows,
+        "mean": [_mean(numbers(final[who]), alone=True) for who in ("chosen", "default")],
+        "deviation": [_deviation(numbers(final[who])) for who in ("chosen", "default")],
+        "difference": "-" if mean is None else _difference(mean if summary["maximize"] else -mean, 0.0),
+        "chance": 2 ** (len(told) - 1) if one_sided else None,  # two equal configs look one-sided once in so many runs
+        "errors": final.get("errors") or [],
+    }
+
+
+def _cell(number: float | None) -> str:
+    return "failed" if number is None or finite(number) is None else show(float(number))
+
+
+def _difference(chosen: float | None, default: float | None) -> str:
+    if finite(chosen) is None or finite(default) is None or chosen is None or default is None:
+        return "-"
+    difference = chosen - default
+    return f"{difference:+.3f}" if 0.001 <= abs(difference) < 10 or difference == 0 else f"{difference:+.2g}"
+
+
+def _gains(final: Mapping[str, Any], maximize: bool) -> list[float | None]:
+    """By how much the chosen config was better than the default, seed by seed."""
+    pairs = zip(map(finite, final["chosen"]), map(finite, final["default"]), strict=True)
+    return [None if c is None or d is None else (c - d if maximize else d - c) for c, d in pairs]
+
+
+def facts(study: Study, summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What was run, as pairs of a word and its value."""
+    by_state = [trial.state for trial in study.trials.values()]
+    states = {"complete": "trained to the end", "stopped": "stopped early", "paused": "paused", "failed": "failed"}
+    counts = [
+        f"{'all' if by_state.count(s) == len(by_state) > 1 else by_state.count(s)} {words}"
+        for s, words in states.items()
+        if s in by_state
+    ]
+    yield "task", str(summary["task"])
+    yield "strategy", str(summary["strategy"])
+    yield "seed", str(summary["seed"])
+    if summary.get("started"):
+        yield "started", str(summary["started"])
+    yield "trials", f"{summary['n_trials']}: {', '.join(counts) or 'none ended'}"
+    used, budget = summary["epochs_trained"], summary["budget_epochs"]
+    yield "epochs", f"{used} trained of a budget of {budget}; at most {summary['max_epochs']} in a trial"
+    yield "ended because", str(summary["stop_reason"])
+    yield "time", _duration(summary["seconds"])
+    training = summary.get("training_seconds", sum(trial.seconds for trial in study.trials.values()))
+    yield "spent in training", f"{_duration(training)}, added up over all workers"
+    yield "spent in the strategy", _duration(summary["strategy_seconds"])
+    yield "commit", str(summary["commit"] or "unknown")
+    yield "versions", ", ".join(f"{package} {version}" for package, version in summary["versions"].items())
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+# --- importance ---------------------------------------------------------------------------------------------------
+
+
+def importance(study: Study, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """The share of each hyperparameter in the variation of the metric (fANOVA), or in words why it cannot be told.
+
+    F. Hutter, H. Hoos, K. Leyton-Brown (2014): An efficient approach for assessing hyperparameter importance.
+    Values beyond the range of the plots count as its edge: a few that are worse by far would decide everything.
+    """
+    metric = summary["metric"]
+    trials = [t for t in ordered(study) if t.state == "complete" and value(t, metric) is not None]
+    if len(trials) < ENOUGH_FOR_IMPORTANCE:
+        were = f"{len(trials)} {'was' if len(trials) == 1 else 'were'}"
+        return {"reason": f"Too few trials to tell: {were} trained to the end, {ENOUGH_FOR_IMPORTANCE} are needed."}
+    dimensions = [dim for dim in Encoding(study.space).dimensions if dim.n_values > 1]
+    always = [dim for dim in dimensions if all(dim.name in trial.config for trial in trials)]
+    left_out = [dim.name for dim in dimensions if dim not in always]
+    heights = values(trials, metric)
+    if not always or max(heights) == min(heights):
+        why = "all trials reached the same value" if always else "none of the hyperparameters is part of all trials"
+        return {"reason": f"Nothing to tell: {why}."}
+    low, high = shown_range(heights, summary["maximize"])
+    shares = _fanova(always, trials, [min(max(height, low), high) for height in heights], summary["seed"])
+    return {"reason": None, "shares": shares, "n_trials": len(trials), "left_out": left_out}
+
+
+def _fanova(
+    dimensions: Sequence[Dimension], trials: Sequence[Trial], heights: Sequence[float], seed: int
+) -> list[tuple[str, float]]:
+    import optuna
+
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        known = optuna.create_study()
+        distributions = {dim.name: distribution(dim) for dim in dimensions}
+        for trial, height in zip(trials, heights, strict=True):
+            params = {dim.name: trial.config[dim.name] for dim in dimensions}
+            known.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, value=height))
+        # Deeper trees rank the same and take a minute for 600 trials, as the cost grows with the square of the leaves.
+        evaluator = optuna.importance.FanovaImportanceEvaluator(n_trees=32, max_depth=8, seed=seed)
+        shares = optuna.importance.get_param_importances(known, evaluator=evaluator, params=list(distributions))
+    finally:
+        optuna.logging.set_verbosity(verbosity)
+    return sorted(((name, float(share)) for name, share in shares.items()), key=lambda item: -item[1])
