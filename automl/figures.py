@@ -99,8 +99,8 @@ def _lines(
     line = {"shape": "hv", "width": 2, "color": INK}
     yield Curve(
         {"mode": "lines", "name": "best so far", "line": line, "hoverinfo": "skip"},
-        _steps(good, lambda trial: float(trial.number), study.max_epochs, metric, ends[0]),
-        _steps(good, lambda trial: trial.at or 0.0, study.max_epochs, metric, ends[1]),
+        _steps(good, lambda trial: float(trial.number), metric, ends[0]),
+        _steps(good, lambda trial: trial.at or 0.0, metric, ends[1]),
     )
 
 
@@ -274,14 +274,14 @@ def _axis_title(summary: Mapping[str, Any]) -> str:
 
 
 def _steps(
-    trials: Sequence[Trial], place: Callable[[Trial], float], max_epochs: int, metric: str, end: float
+    trials: Sequence[Trial], place: Callable[[Trial], float], metric: str, end: float
 ) -> tuple[list[Any], list[Any]]:
     """The incumbent's value from one trial to the next, drawn on to the end."""
     x: list[Any] = []
     y: list[Any] = []
     best: Trial | None = None
     for trial in sorted(trials, key=place):
-        now = incumbent([trial] if best is None else [best, trial], max_epochs)
+        now = incumbent([trial] if best is None else [best, trial])
         if now is not None and now is not best:
             best = now
             x.append(place(trial))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -74,6 +76,11 @@ class Study:
         self.max_epochs = max_epochs
         self.trials: dict[int, Trial] = {}
         self.log: list[Asked | Told] = []
+        self.counts: Counter[State] = Counter()  # trials by state
+        self.committed_epochs = (
+            0  # asked for; those that a failed trial did not use count, those of a stopped one do not
+        )
+        self._best: Trial | None = None
         self._store = store
         if store is not None:
             for entry in store.read_log():
@@ -96,7 +103,7 @@ class Study:
     def best(self) -> Trial | None:
         """The incumbent: the lowest loss among trials that reached max_epochs; before there is one, among those that
         reached the most epochs."""
-        return incumbent(list(self.trials.values()), self.max_epochs)
+        return self._best
 
     def asked(self, proposal: Proposal, seconds: float) -> None:
         """Enter a proposal in the log."""
@@ -126,17 +133,29 @@ class Study:
         self.log.append(entry)
         if isinstance(entry, Asked):
             number = entry.proposal.trial
-            trial = self.trials.setdefault(number, Trial(number, entry.proposal.config))
+            if number not in self.trials:
+                self.trials[number] = Trial(number, entry.proposal.config)
+            trial = self.trials[number]
+            before = trial.proposals[-1].epochs if trial.proposals else 0
+            self.committed_epochs += entry.proposal.epochs - before
+            self.counts[trial.state] -= bool(before)
             trial.proposals.append(entry.proposal)
             trial.state = "running"
+            if trial is self._best:  # no outcome of the longer training yet
+                self._best = incumbent(self.trials.values())
         else:
             outcome = entry.outcome
             trial = self.trials[outcome.proposal.trial]
             trial.losses = list(outcome.losses)
             trial.metrics = {name: list(values) for name, values in outcome.metrics.items()}
+            self.counts["running"] -= 1
             trial.state, trial.error = state_of(outcome, self.max_epochs), outcome.error
             trial.seconds += outcome.seconds
             trial.at = entry.at
+            if trial.state == "stopped":
+                self.committed_epochs -= outcome.proposal.epochs - len(trial.losses)
+            self._best = incumbent([trial] if self._best is None else [self._best, trial])
+        self.counts[trial.state] += 1
         trial.strategy_seconds += entry.seconds
 
 
@@ -149,10 +168,7 @@ def state_of(outcome: Outcome, max_epochs: int) -> State:
     return "complete" if outcome.proposal.epochs >= max_epochs else "paused"
 
 
-def incumbent(trials: list[Trial], max_epochs: int) -> Trial | None:
-    """See ``Study.best``. Ties go to the earlier trial."""
-    with_loss = [trial for trial in trials if trial.loss is not None and trial.state != "running"]
-    if not with_loss:
-        return None
-    most = min(max_epochs, max(trial.epochs for trial in with_loss))
-    return min((t for t in with_loss if t.epochs >= most), key=lambda t: (t.loss, t.number))
+def incumbent(trials: Iterable[Trial]) -> Trial | None:
+    """The lowest loss at the highest epoch reached; ties go to the earlier trial."""
+    with_loss = (trial for trial in trials if trial.loss is not None and trial.state != "running")
+    return min(with_loss, key=lambda trial: (-trial.epochs, trial.loss, trial.number), default=None)

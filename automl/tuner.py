@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import sys
 import tempfile
 import time
 from collections import deque
@@ -21,7 +23,7 @@ from automl.result import Result
 from automl.short_form import space_to_dict
 from automl.space import SpaceError
 from automl.store import Store, sqlite_url
-from automl.study import Asked, Study
+from automl.study import Asked, Study, Trial
 from automl.worker import EpochDone, Job, JobEnded
 from strategies import make_strategy
 from strategies.base import Outcome, Proposal, Strategy
@@ -138,6 +140,7 @@ class Tuner:
         self._waiting: deque[Proposal] = deque()  # to be submitted: of a resumed run
         self._outstanding: list[int] = []  # trials asked and not told, in the order of the asks
         self._untold: dict[int, Outcome] = {}
+        self._finished: list[Trial] = []  # whose checkpoints are kept
         self._origin = self.executor.now() - self.study.clock
 
     @property
@@ -149,14 +152,6 @@ class Tuner:
     def budget_epochs(self) -> int:
         """What may be trained in total."""
         return self.n_trials * self.task.max_epochs
-
-    @property
-    def committed_epochs(self) -> int:
-        """Epochs asked for so far. Those that a failed trial did not use count, those of a stopped one do not."""
-        return sum(
-            len(trial.losses) if trial.state == "stopped" else trial.proposals[-1].epochs
-            for trial in self.study.trials.values()
-        )
 
     def run(self) -> Result:
         """Go on until a stop. What is in training then is dropped, and comes again when the run is resumed."""
@@ -195,6 +190,7 @@ class Tuner:
                 self.strategy.restore(entry.proposal)
             else:
                 self.strategy.tell(entry.outcome)
+        self._finished.extend(t for t in self.study.trials.values() if t.state not in ("running", "paused"))
         self._waiting.extend(self.study.pending)
         self._outstanding.extend(proposal.trial for proposal in self._waiting)
 
@@ -205,7 +201,7 @@ class Tuner:
         while (
             len(self._outstanding) < self.executor.n_workers
             and self.executor.n_free
-            and self.committed_epochs < self.budget_epochs
+            and self.study.committed_epochs < self.budget_epochs
             and self._stopped_early() is None
         ):
             start = time.perf_counter()
@@ -276,15 +272,16 @@ class Tuner:
         self.study.told(outcome, time.perf_counter() - start, self.seconds)
         self._outstanding.remove(trial)
         self.folders.commit(trial)
-        self._remove_old_checkpoints()
+        if self.study.trials[trial].state != "paused":
+            self._finished.append(self.study.trials[trial])
+            self._remove_old_checkpoints()
 
     def _remove_old_checkpoints(self) -> None:
         if isinstance(self.task, CommandTask):
             return  # what a command wrote is not ours
-        over = [t for t in self.study.trials.values() if t.state in ("complete", "stopped", "failed")]
-        over.sort(key=lambda t: (t.state != "complete", t.loss is None, t.loss, t.number))
-        for trial in over[KEPT_CHECKPOINTS:]:
-            self.folders.remove(trial.number)
+        self._finished.sort(key=lambda t: (t.state != "complete", t.loss is None, t.loss, t.number))
+        while len(self._finished) > KEPT_CHECKPOINTS:
+            self.folders.remove(self._finished.pop().number)
 
     def _stopped_early(self) -> str | None:
         if self.interrupted:
@@ -303,7 +300,7 @@ class Tuner:
             return early
         if self._outstanding:
             return None
-        if self.committed_epochs >= self.budget_epochs:
+        if self.study.committed_epochs >= self.budget_epochs:
             return "budget spent"
         if self.strategy.exhausted:
             return "every config of the space was tried"
@@ -318,9 +315,8 @@ class Tuner:
         return value >= self.target if self.task.maximize else value <= self.target
 
     def _gave_up(self) -> bool:
-        trials = self.study.trials.values()
-        failed = sum(trial.state == "failed" for trial in trials)
-        return failed >= GIVE_UP_AFTER and all(trial.state in ("failed", "running") for trial in trials)
+        failed = self.study.counts["failed"]
+        return failed >= GIVE_UP_AFTER and failed + self.study.counts["running"] == len(self.study.trials)
 
 
 def training_seed(run_seed: int, trial: int) -> int:
@@ -357,9 +353,16 @@ def space_settings(space: Any) -> Any:
 
 
 def _one_thread() -> Any:
-    from threadpoolctl import threadpool_limits
+    """A context with one thread for linear algebra: on small matrices two busy ones are many times slower."""
+    return _threadpools(len(sys.modules)).limit(limits=1)
 
-    return threadpool_limits(1)  # linear algebra on small matrices gets many times slower with two busy threads
+
+@functools.lru_cache(maxsize=1)
+def _threadpools(n_modules: int) -> Any:
+    # To find the libraries takes milliseconds, so it is done again only when something was imported since.
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _check(**values: float | None) -> None:

@@ -148,7 +148,8 @@ def test_the_incumbent(url):
         study.told(outcome(proposal, *losses), 0.0, 0.0)
         bests.append(study.best.number)
     assert bests == [0, 1, 2]  # a full training counts more than a shorter one with a lower loss
-    assert incumbent([], 4) is None
+    assert incumbent([]) is None
+    assert incumbent(study.trials.values()) is study.best
 
 
 def test_what_is_no_run_is_one_line(tmp_path, url):
