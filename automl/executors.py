@@ -9,6 +9,7 @@ import base64
 import contextlib
 import json
 import os
+import pickle
 import queue
 import signal
 import subprocess
@@ -21,6 +22,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from automl.errors import UserError
 from automl.worker import Event, Job, JobEnded, JobStarted, event_from_json, run_job
 
 if TYPE_CHECKING:
@@ -58,6 +60,10 @@ class Executor(ABC):
     def now(self) -> float:
         """Seconds on the executor's clock: real, unless it simulates."""
         return time.monotonic()
+
+    def charge(self, seconds: float) -> None:
+        """Take note that the strategy has just spent this long: a simulated clock moves on by it."""
+        return
 
     @abstractmethod
     def cancel(self) -> None:
@@ -118,7 +124,7 @@ class _Worker:
     process: subprocess.Popen[str]
     job: Job | None = None
     deadline: float | None = None
-    n_jobs: int = 0
+    has_started: bool = False  # a job: it could load the task
     log: Path | None = None
     reader: threading.Thread | None = field(default=None, repr=False)
 
@@ -134,10 +140,9 @@ class _Worker:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        for stream in (self.process.stdin, self.process.stdout):
-            if stream is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    stream.close()
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
 
 
 class ProcessExecutor(Executor):
@@ -153,10 +158,15 @@ class ProcessExecutor(Executor):
         """``trial_seconds``: a job that takes longer is killed and has failed. ``logs``: a folder for their output."""
         import cloudpickle
 
+        try:
+            pickled = cloudpickle.dumps(task)
+        except (TypeError, pickle.PicklingError) as error:
+            raise UserError(f"{task.name!r} cannot be sent to a training process: {error}") from None
+
         self.n_workers = n_workers
         self._trial_seconds = trial_seconds
         self._logs = logs
-        self._hello = {"path": sys.path, "task": base64.b64encode(cloudpickle.dumps(task)).decode()}
+        self._hello = {"path": sys.path, "task": base64.b64encode(pickled).decode()}
         self._inbox: queue.Queue[tuple[_Worker, Event | None]] = queue.Queue()
         self._n_deaths_at_start = 0
         self._workers = [self._start(i) for i in range(n_workers)]
@@ -201,7 +211,7 @@ class ProcessExecutor(Executor):
         for worker in self._workers:
             worker.kill()
             assert worker.reader is not None
-            worker.reader.join()
+            worker.reader.join(timeout=1.0)
         self._workers = []
 
     def _start(self, index: int) -> _Worker:
@@ -227,13 +237,20 @@ class ProcessExecutor(Executor):
         worker.send(self._hello)
         worker.reader = threading.Thread(target=self._read, args=(worker,), daemon=True)
         worker.reader.start()
+        threading.Thread(target=self._await_death, args=(worker,), daemon=True).start()
         return worker
 
     def _read(self, worker: _Worker) -> None:
         assert worker.process.stdout is not None
-        with contextlib.suppress(ValueError):  # closed while reading
-            for line in worker.process.stdout:
+        with worker.process.stdout as answers:
+            for line in answers:
                 self._inbox.put((worker, event_from_json(line)))
+
+    def _await_death(self, worker: _Worker) -> None:
+        # The end of its answers is no sign: a process that the training has forked may hold them open.
+        worker.process.wait()
+        assert worker.reader is not None
+        worker.reader.join(timeout=1.0)
         self._inbox.put((worker, None))
 
     def _receive(self, worker: _Worker, event: Event | None) -> Event | None:
@@ -242,27 +259,24 @@ class ProcessExecutor(Executor):
         if worker not in self._workers or worker.job is None or event.key != worker.job.key:
             return None  # of a worker that was killed meanwhile
         if isinstance(event, JobStarted):
+            worker.has_started = True
+            self._n_deaths_at_start = 0
             worker.deadline = None if self._trial_seconds is None else self.now() + self._trial_seconds
             return None
         if isinstance(event, JobEnded):
             worker.job = worker.deadline = None
-            worker.n_jobs += 1
         return event
 
     def _replace(self, worker: _Worker) -> Event | None:
         if worker not in self._workers:
             return None
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            worker.process.wait(
-                timeout=5
-            )  # its output has ended; it may still be about to, with a status that tells why
         self._restart(worker)
         status = worker.process.returncode
         how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
-        if worker.n_jobs == 0:
+        if not worker.has_started:
             self._n_deaths_at_start += 1
-        if worker.n_jobs == 0 and status > 0 and self._n_deaths_at_start >= MAX_DEATHS_AT_START:
-            raise RuntimeError(f"worker processes die before they train ({how}):\n{_tail(worker.log)}")
+            if self._n_deaths_at_start >= MAX_DEATHS_AT_START:
+                raise UserError(f"the training processes die before they train ({how}): {_tail(worker.log, 1)}")
         if worker.job is None:
             return None
         hint = "; out of memory?" if status == -signal.SIGKILL else ""

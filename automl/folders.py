@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from automl.errors import UserError
@@ -25,7 +29,9 @@ class RunFolder:
 
     def create(self) -> None:
         """Make the folder; one that is not empty is refused, never overwritten."""
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        if self.path.exists() and not self.path.is_dir():
+            raise UserError(f"{str(self.path)!r} is a file; choose a folder with --out")
+        if self.path.exists() and any(self.path.iterdir()):
             raise UserError(
                 f"the folder {str(self.path)!r} is not empty; choose another with --out, or continue it with --resume"
             )
@@ -33,6 +39,20 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"cannot make the folder {str(self.path)!r}: {error.strerror}") from None
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from running in this folder; a process that is killed leaves no lock behind."""
+        handle = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            raise UserError(f"the run in {str(self.path)!r} is still going on; wait for its end or stop it") from None
+        try:
+            yield
+        finally:
+            os.close(handle)
 
 
 class TrialFolders:

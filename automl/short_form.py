@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from automl.space import SpaceError, load_space
+from strategies.encoding import plain
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
@@ -80,18 +81,18 @@ def _form(hp: Hyperparameter[Any, Any]) -> dict[str, Any]:
     from ConfigSpace.hyperparameters import UniformFloatHyperparameter, UniformIntegerHyperparameter
 
     if isinstance(hp, Constant):
-        return {"constant": _plain(hp.value)}
+        return {"constant": plain(hp.value)}
     if isinstance(hp, OrdinalHyperparameter):
-        values = [_plain(v) for v in hp.sequence]
+        values = [plain(v) for v in hp.sequence]
         if hp.meta and "step" in hp.meta:
             kind = hp.meta["kind"]
-            return {kind: [values[0], values[-1]], "step": hp.meta["step"], "default": _plain(hp.default_value)}
-        return {"ordinal": values, "default": _plain(hp.default_value)}
+            return {kind: [values[0], values[-1]], "step": hp.meta["step"], "default": plain(hp.default_value)}
+        return {"ordinal": values, "default": plain(hp.default_value)}
     if isinstance(hp, CategoricalHyperparameter):
-        return {"choice": [_plain(v) for v in hp.choices], "default": _plain(hp.default_value)}
+        return {"choice": [plain(v) for v in hp.choices], "default": plain(hp.default_value)}
     if isinstance(hp, (UniformFloatHyperparameter, UniformIntegerHyperparameter)):
         kind = "float" if isinstance(hp, UniformFloatHyperparameter) else "int"
-        form: dict[str, Any] = {kind: [_plain(hp.lower), _plain(hp.upper)], "default": _plain(hp.default_value)}
+        form: dict[str, Any] = {kind: [plain(hp.lower), plain(hp.upper)], "default": plain(hp.default_value)}
         return {**form, "log": True} if hp.log else form
     raise SpaceError(hp.name, f"the short form has no word for a {type(hp).__name__}; use a uniform range")
 
@@ -103,9 +104,9 @@ def _when(space: ConfigurationSpace, name: str) -> dict[str, Any]:
     for condition in space.parent_conditions_of[name]:
         for part in condition.components if isinstance(condition, AndConjunction) else [condition]:
             if isinstance(part, EqualsCondition):
-                when[part.parent.name] = _plain(part.value)
+                when[part.parent.name] = plain(part.value)
             elif isinstance(part, InCondition):
-                when[part.parent.name] = [_plain(v) for v in part.value]
+                when[part.parent.name] = [plain(v) for v in part.value]
             else:
                 raise SpaceError(name, f"the short form has no word for the condition {part}")
     return when
@@ -117,14 +118,9 @@ def _clause(clause: Any) -> dict[str, Any]:
     form: dict[str, Any] = {}
     for part in clause.components if isinstance(clause, ForbiddenAndConjunction) else [clause]:
         if isinstance(part, ForbiddenEqualsClause):
-            form[part.hyperparameter.name] = _plain(part.value)
+            form[part.hyperparameter.name] = plain(part.value)
         elif isinstance(part, ForbiddenInClause):
-            form[part.hyperparameter.name] = [_plain(v) for v in part.values]
+            form[part.hyperparameter.name] = [plain(v) for v in part.values]
         else:
             raise SpaceError("forbidden", f"the short form has no word for the clause {part}")
     return form
-
-
-def _plain(value: Any) -> Any:
-    """numpy's scalars as Python's own."""
-    return value.item() if hasattr(value, "item") else value

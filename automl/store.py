@@ -203,7 +203,12 @@ class Store:
 
 def sqlite_url(file: Path) -> str:
     """The storage URL of a SQLite file."""
-    return f"sqlite:///{file.resolve()}"
+    path = str(file.resolve())
+    if "?" in path or "%" in path:
+        raise UserError(
+            f"a run's folder must have no ? and no % in its path, which a database URL reads otherwise: {path}"
+        )
+    return f"sqlite:///{path}"
 
 
 def _open_storage(url: str) -> RDBStorage:

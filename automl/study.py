@@ -85,13 +85,15 @@ class Study:
         if store is not None:
             for entry in store.read_log():
                 self._apply(entry)
-            for trial in self.trials.values():  # killed between the two writes of an outcome
-                store.settle(trial.number, trial.state, trial.loss)
 
     @property
     def pending(self) -> list[Proposal]:
         """Asked and not told, in the order of the asks."""
-        open_ = {entry.proposal.trial: entry.proposal for entry in self.log if isinstance(entry, Asked)}
+        open_: dict[int, Proposal] = {}
+        for entry in self.log:
+            if isinstance(entry, Asked):
+                open_.pop(entry.proposal.trial, None)  # asked again: its place is the later one
+                open_[entry.proposal.trial] = entry.proposal
         return [p for trial, p in open_.items() if self.trials[trial].state == "running"]
 
     @property
@@ -104,6 +106,12 @@ class Study:
         """The incumbent: the lowest loss among trials that reached max_epochs; before there is one, among those that
         reached the most epochs."""
         return self._best
+
+    def settle(self) -> None:
+        """Bring the storage up to date where the run was killed between the two writes of an outcome."""
+        if self._store is not None:
+            for trial in self.trials.values():
+                self._store.settle(trial.number, trial.state, trial.loss)
 
     def asked(self, proposal: Proposal, seconds: float) -> None:
         """Enter a proposal in the log."""

@@ -209,7 +209,9 @@ class Tuner:
                 proposal = self.strategy.ask()
             if proposal is None:
                 return
-            self.study.asked(proposal, time.perf_counter() - start)
+            seconds = time.perf_counter() - start
+            self.executor.charge(seconds)
+            self.study.asked(proposal, seconds)
             self._outstanding.append(proposal.trial)
             self._submit(proposal)
 
@@ -269,7 +271,9 @@ class Tuner:
         start = time.perf_counter()
         with _one_thread():
             self.strategy.tell(outcome)
-        self.study.told(outcome, time.perf_counter() - start, self.seconds)
+        seconds = time.perf_counter() - start
+        self.study.told(outcome, seconds, self.seconds)
+        self.executor.charge(seconds)
         self._outstanding.remove(trial)
         self.folders.commit(trial)
         if self.study.trials[trial].state != "paused":

@@ -8,6 +8,7 @@ worker kills itself with all that it started.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import math
 import os
@@ -81,22 +82,29 @@ def run_job(task: Task, job: Job) -> Iterator[Event]:
     folder = Path(job.folder) if job.folder else None
     try:
         for epoch in task.train(job.config, seed=job.seed, epochs=job.epochs, checkpoint=folder, device=job.device):
-            if not math.isfinite(epoch.loss):
-                raise TrainingFailed(f"the loss is {epoch.loss} at epoch {epoch.epoch}")
-            yield EpochDone(job.key, epoch)
+            plain = _plain_epoch(epoch)
+            if not math.isfinite(plain.loss):
+                raise TrainingFailed(f"the loss is {plain.loss} at epoch {plain.epoch}")
+            yield EpochDone(job.key, plain)
         if job.test:
             assert folder is not None
-            scores = task.test(folder, job.device)
+            scores = {str(name): float(score) for name, score in task.test(folder, job.device).items()}
     except TrainingFailed as failure:
         error = _one_line(failure)
     except UserError as failure:
         error, fatal = str(failure), True
     except MemoryError:
         error = "out of memory"
-    except Exception as failure:
+    except (Exception, SystemExit) as failure:
         error = f"{type(failure).__name__}: {_one_line(failure)}"
         details = traceback.format_exc()
     yield JobEnded(job.key, time.perf_counter() - start, error, details, fatal, scores)
+
+
+def _plain_epoch(epoch: Epoch) -> Epoch:
+    """With Python's own numbers, in place of numpy's or a tensor."""
+    metrics = {str(name): float(value) for name, value in epoch.metrics.items()}
+    return Epoch(int(epoch.epoch), float(epoch.loss), metrics, float(epoch.seconds))
 
 
 def _one_line(error: BaseException) -> str:
@@ -123,16 +131,20 @@ class _Inbox:
     def __init__(self) -> None:
         self.jobs: queue.Queue[Job] = queue.Queue()
         self.stopped: set[int] = set()
-        self.task_line = sys.stdin.readline()
+        self._source = os.fdopen(os.dup(0), encoding="utf-8")
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # a training that reads its input must not read the messages
+        self.task_line = self._source.readline()
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
-        for line in sys.stdin:
+        for line in self._source:
             message = json.loads(line)
             if "stop" in message:
                 self.stopped.add(message["stop"])
             else:
-                self.jobs.put(Job(**message["job"]))
+                job = Job(**message["job"])
+                self.stopped.discard(job.key)
+                self.jobs.put(job)
         os.killpg(0, signal.SIGKILL)
 
 
@@ -146,8 +158,14 @@ def main() -> None:
     import cloudpickle
 
     task = cloudpickle.loads(base64.b64decode(start["task"]))
+    prepared = False
     while True:
         job = inbox.jobs.get()
+        if not prepared and hasattr(task, "prepare"):
+            # What fails here fails again in the training, as its reason.
+            with contextlib.suppress(Exception):
+                task.prepare()
+        prepared = True
         answers.write(event_to_json(JobStarted(job.key)) + "\n")
         events = run_job(task, job)
         for event in events:

@@ -139,13 +139,16 @@ class ConfigStrategy(Strategy):
             return None
         rng = np.random.default_rng((self.seed, self._n_asked))
         info: dict[str, JSON]
-        if self.default_first and self._n_asked == 0:
+        if self.default_first and self._n_asked == 0 and self.is_new(self.encoding.default):
             config, info = self.encoding.default, {"from": "default"}
         elif self._in_initial_design():
             config, info = self.encoding.decode(self._design[self._n_asked]), {"from": "initial design"}
         else:
             config, info = self._suggest(rng)
-        proposal = Proposal(self._next_trial, self._nearest_new(config, rng), self.max_epochs, info)
+        new = self._nearest_new(config, rng)
+        if new is not config:
+            info = {**info, "moved": True}  # forbidden, or tried before
+        proposal = Proposal(self._next_trial, new, self.max_epochs, info)
         self.restore(proposal)
         return proposal
 
@@ -200,7 +203,7 @@ class ConfigStrategy(Strategy):
             if self.is_new(anywhere):
                 return anywhere
         if self._unseen is None:
-            raise RuntimeError("no allowed config was found in 1200 tries: the forbidden clauses leave almost nothing")
+            raise RuntimeError("no new allowed config was found in 1200 tries: the space is as good as exhausted")
         return self._unseen
 
 

@@ -47,6 +47,7 @@ class BayesianOptimization(ConfigStrategy):
             best = np.argsort(losses[: latest.start], kind="stable")[: MAX_POINTS // 2]
             kept = [*sorted(best), *latest]
             configs, losses = [configs[i] for i in kept], [losses[i] for i in kept]
+        losses = _clipped(losses)
         # Constant liar (Ginsbourger et al. 2010): pending configs count as average, or they would be asked again.
         pending = [proposal.config for proposal in self.pending.values()]
         lies = [float(np.mean(losses))] * len(pending)
@@ -78,3 +79,13 @@ class BayesianOptimization(ConfigStrategy):
             dim = self.encoding.dimensions[i]
             point[i] = value if dim.numeric else (value + 0.5) / len(dim.values)
         return self.encoding.decode(point)
+
+
+def _clipped(losses: list[float]) -> list[float]:
+    """The bad side cut off at twice the distance from the best to the median beyond the median.
+
+    How bad a bad config is helps nobody, and one enormous loss would leave the model no scale for the others.
+    """
+    best, median = min(losses), float(np.median(losses))
+    spread = median - best or min((loss - best for loss in losses if loss > best), default=0.0)
+    return [min(loss, median + 2.0 * spread) for loss in losses]

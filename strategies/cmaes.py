@@ -6,6 +6,7 @@ R. Hamano et al., CatCMA with Margin (GECCO 2025, arXiv 2504.07884), which build
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,7 @@ class CMAES(ConfigStrategy):
         super().tell(outcome)
         trial = outcome.proposal.trial
         if trial in self._samples:
-            self._generation.append((self._samples.pop(trial), trial))
+            self._generation.append((self._as_proposed(self._samples.pop(trial), outcome.proposal.config), trial))
         if self._generation and len(self._generation) == self._optimizer.population_size:
             losses = dict(zip(self.outcomes, self.observations()[1], strict=True))
             # Ranks in place of losses: ties and failures would leave its bound penalty without a scale.
@@ -80,6 +81,21 @@ class CMAES(ConfigStrategy):
             mean=start[gaussian].copy() if gaussian else None,
             cov=np.eye(len(gaussian)) * INITIAL_STEP**2 if gaussian else None,
         )
+
+    def _as_proposed(self, sample: CatCMAwM.Solution, config: Config) -> CatCMAwM.Solution:
+        """The sample, moved to the config that was trained in its place where the two differ."""
+        if self._decode(sample) == config:
+            return sample
+        continuous, whole, categorical = self._kinds
+        point = self.encoding.encode(config)
+        changes = {"x": point[continuous], "z": point[whole], "_v_raw": point[[*continuous, *whole]]}
+        changes = {name: value for name, value in changes.items() if getattr(sample, name) is not None}
+        if sample.c is not None:
+            one_hot = np.zeros_like(sample.c)
+            for row, i in zip(one_hot, categorical, strict=True):
+                row[int(point[i] * self.encoding.dimensions[i].n_values)] = True
+            changes["c"] = one_hot
+        return replace(sample, **changes)
 
     def _decode(self, sample: CatCMAwM.Solution) -> Config:
         continuous, whole, categorical = self._kinds

@@ -65,8 +65,8 @@ class Dimension:
         number = math.exp(position) if self.log else position
         if self.kind == "int":
             return int(min(max(round(number), self.low), self.high))
-        # Ten digits, so that a value survives the way to the coordinate and back, and two equal configs are equal.
-        return min(max(float(f"{number:.10g}"), self.low), self.high)
+        # Rounded, so that a value survives the way to the coordinate and back, and two equal configs are equal.
+        return min(max(float(f"{number:.{self._digits}g}"), self.low), self.high)
 
     def grid(self, n: int) -> list[float]:
         """Coordinates that span the range: its middle for n = 1, n values from end to end for n >= 3.
@@ -85,6 +85,12 @@ class Dimension:
         margin = 0.5 if self.kind == "int" else 0.0
         low, high = self.low - margin, self.high + margin
         return (math.log(low), math.log(high)) if self.log else (low, high)
+
+    @cached_property
+    def _digits(self) -> int:
+        # Ten, and as many more as the two ends of a narrow range have in common.
+        shared = math.log10(max(abs(self.low), abs(self.high)) / (self.high - self.low))
+        return min(17, 10 + max(0, math.ceil(shared)))
 
     def _index(self, value: Value) -> int:
         for i, known in enumerate(self.values):
@@ -204,20 +210,20 @@ def _dimension(hp: Any) -> Dimension:
     from ConfigSpace.hyperparameters import UniformFloatHyperparameter, UniformIntegerHyperparameter
 
     if isinstance(hp, Constant):
-        value = _plain(hp.value)
+        value = plain(hp.value)
         return Dimension(hp.name, "choice", value, values=(value,))
     if isinstance(hp, CategoricalHyperparameter):
-        return Dimension(hp.name, "choice", _plain(hp.default_value), values=tuple(map(_plain, hp.choices)))
+        return Dimension(hp.name, "choice", plain(hp.default_value), values=tuple(map(plain, hp.choices)))
     if isinstance(hp, OrdinalHyperparameter):
-        return Dimension(hp.name, "ordinal", _plain(hp.default_value), values=tuple(map(_plain, hp.sequence)))
+        return Dimension(hp.name, "ordinal", plain(hp.default_value), values=tuple(map(plain, hp.sequence)))
     if isinstance(hp, (UniformFloatHyperparameter, UniformIntegerHyperparameter)):
         kind: Literal["float", "int"] = "float" if isinstance(hp, UniformFloatHyperparameter) else "int"
         return Dimension(
-            hp.name, kind, _plain(hp.default_value), low=_plain(hp.lower), high=_plain(hp.upper), log=bool(hp.log)
+            hp.name, kind, plain(hp.default_value), low=plain(hp.lower), high=plain(hp.upper), log=bool(hp.log)
         )
     raise ValueError(f"{hp.name!r}: a {type(hp).__name__} is not supported; use a uniform float or int")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """numpy's scalars as Python's own."""
     return value.item() if hasattr(value, "item") else value

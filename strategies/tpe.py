@@ -28,6 +28,8 @@ class TPE(ConfigStrategy):
         super().__init__(*args, **kwargs)
         self._study: optuna.Study | None = None  # built on first use: importing Optuna takes a while
         self._mirrored: dict[int, int] = {}  # our trial number -> Optuna's trial id
+        # Trials in the order in which they were asked, or told from elsewhere (a dict as an ordered set).
+        self._first_seen: dict[int, None] = {}
         self._asking = -1  # id of the trial that every ask is made for: the sampler notes what it draws in it
 
     def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
@@ -55,10 +57,15 @@ class TPE(ConfigStrategy):
 
         return self.encoding.build(choose), {"from": "tpe"}
 
+    def restore(self, proposal: Proposal) -> None:
+        super().restore(proposal)
+        self._first_seen.setdefault(proposal.trial)
+
     def tell(self, outcome: Outcome) -> None:
         if outcome.proposal.trial in self.outcomes:
             self._study = None  # Optuna refuses to change a finished trial, so the mirror is made anew
         super().tell(outcome)
+        self._first_seen.setdefault(outcome.proposal.trial)
 
     def _mirror(self) -> optuna.Study:
         import optuna
@@ -70,10 +77,10 @@ class TPE(ConfigStrategy):
             optuna.logging.set_verbosity(verbosity)
             self._asking = self._study._storage.create_new_trial(self._study._study_id)
             self._mirrored = {}
-        for trial, outcome in self.outcomes.items():
-            self._mirror_trial(self._study, trial, outcome.proposal, outcome)
-        for trial, proposal in self.pending.items():
-            self._mirror_trial(self._study, trial, proposal, None)
+        # Optuna breaks ties by its trial numbers, so these must not depend on when the mirror was last made.
+        for trial in self._first_seen:
+            outcome = self.outcomes.get(trial)
+            self._mirror_trial(self._study, trial, outcome.proposal if outcome else self.pending[trial], outcome)
         return self._study
 
     def _mirror_trial(self, study: optuna.Study, trial: int, proposal: Proposal, outcome: Outcome | None) -> None:

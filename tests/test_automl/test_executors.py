@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from automl.errors import UserError
 from automl.executors import ProcessExecutor, SerialExecutor
 from automl.objectives import CommandTask, as_task
 from automl.space import load_space
@@ -176,7 +177,7 @@ def test_a_task_that_cannot_be_loaded_is_an_error_not_an_endless_loop():
 
     with (
         ProcessExecutor(Breaks(), 1) as executor,
-        pytest.raises(RuntimeError, match="worker processes die before they train"),
+        pytest.raises(UserError, match="the training processes die before they train"),
     ):
         run(executor, *[job(k) for k in range(9)])
 

@@ -1,0 +1,52 @@
+"""Recurrent network (LSTM or GRU) that reads a sequence in its natural order."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class Model(nn.Module):
+    """Reads signals (channels, length) step by step and pictures (channels, height, width) row by row.
+
+    config: cell, bidirectional, width (hidden units a direction), layers, summary (what of the states goes to the
+    linear layer), dropout (between layers and before the linear layer).
+    """
+
+    def __init__(self, config: Mapping[str, Any], shape: tuple[int, ...], n_classes: int) -> None:
+        super().__init__()
+        channels, _, *columns = shape
+        n_features = channels * columns[0] if columns else channels
+        layers, dropout, both = config["layers"], config["dropout"], config["bidirectional"]
+        self.summary = config["summary"]
+        self.rnn = {"lstm": nn.LSTM, "gru": nn.GRU}[config["cell"]](
+            n_features,
+            config["width"],
+            layers,
+            batch_first=True,
+            bidirectional=both,
+            dropout=dropout if layers > 1 else 0.0,  # torch warns about a dropout that has no layers to lie between
+        )
+        for name, weight in self.rnn.named_parameters():
+            if "weight_hh" in name:
+                for gate in weight.chunk({"lstm": 4, "gru": 3}[config["cell"]]):
+                    nn.init.orthogonal_(gate)  # keeps the norm of the state over many steps (Saxe et al. 2014)
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(config["width"] * (1 + both), n_classes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        states, _ = self.rnn(x.movedim(2, 1).flatten(2))
+        logits: Tensor = self.head(self.summarise(states))
+        return logits
+
+    def summarise(self, states: Tensor) -> Tensor:
+        """(batch, steps, features) -> (batch, features)."""
+        if self.summary == "max":
+            return states.amax(1)
+        if self.summary == "mean":
+            return states.mean(1)
+        if not self.rnn.bidirectional:
+            return states[:, -1]
+        # The backward direction has read everything at the first step, the forward one at the last.
+        width = self.rnn.hidden_size
+        return torch.cat([states[:, -1, :width], states[:, 0, width:]], 1)

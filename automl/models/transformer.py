@@ -1,0 +1,43 @@
+"""Transformer encoder over patches (Vaswani et al. 2017; for pictures, Dosovitskiy et al. 2021, ViT)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class Model(nn.Module):
+    """Cuts signals into patches of patch steps and pictures into patches of patch x patch pixels, in reading order.
+
+    config: patch (length of a patch's side), overlap (patches start every half patch), width, layers, heads,
+    dropout. Pre-norm blocks (Xiong et al. 2020), learned positions, mean over the tokens, one linear layer.
+    """
+
+    def __init__(self, config: Mapping[str, Any], shape: tuple[int, ...], n_classes: int) -> None:
+        super().__init__()
+        channels, *sides = shape
+        width, patch, dropout = config["width"], config["patch"], config["dropout"]
+        stride = max(1, patch // 2) if config.get("overlap", False) else patch
+        convolution = nn.Conv1d if len(sides) == 1 else nn.Conv2d
+        self.embed = convolution(channels, width, patch, stride)
+        n_tokens = 1
+        for side in sides:
+            n_tokens *= (side - patch) // stride + 1
+        self.position = nn.Parameter(torch.empty(n_tokens, width).normal_(std=0.02))
+        block = nn.TransformerEncoderLayer(
+            width, config["heads"], 2 * width, dropout, "gelu", batch_first=True, norm_first=True
+        )
+        # Dropping attention weights as well would rule out torch's fused attention, at several times the cost.
+        block.self_attn.dropout = 0.0
+        self.encoder = nn.TransformerEncoder(block, config["layers"], nn.LayerNorm(width), enable_nested_tensor=False)
+        for weight in self.encoder.parameters():
+            # TransformerEncoder copies its first block, weights included; each block shall start on its own.
+            if weight.ndim > 1:
+                nn.init.xavier_uniform_(weight)
+        self.head = nn.Linear(width, n_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.embed(x).flatten(2).transpose(1, 2) + self.position
+        logits: Tensor = self.head(self.encoder(tokens).mean(1))
+        return logits

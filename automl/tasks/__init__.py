@@ -1,0 +1,34 @@
+"""The built-in tasks by name; each is imported when it is asked for, since torch and the data are slow to load."""
+
+import difflib
+import importlib
+from typing import TYPE_CHECKING
+
+from automl.errors import UserError
+
+if TYPE_CHECKING:
+    from automl.tasks.classification import Classification
+
+TASKS = {  # name -> (description, where it is)
+    "mnist1d-cnn": ("CNN on MNIST-1D signals; seconds a trial", "automl.tasks.sequences:mnist1d_cnn"),
+    "mnist1d-rnn": ("LSTM or GRU on MNIST-1D signals", "automl.tasks.sequences:mnist1d_rnn"),
+    "mnist1d-transformer": ("Transformer on MNIST-1D signals", "automl.tasks.sequences:mnist1d_transformer"),
+    "digits-cnn": ("CNN on 8x8 digits; a second a trial, nearly solved", "automl.tasks.images:digits_cnn"),
+    "fashion-cnn": ("CNN on Fashion-MNIST pictures", "automl.tasks.images:fashion_cnn"),
+    "fashion-rnn": ("LSTM or GRU on the rows of Fashion-MNIST pictures", "automl.tasks.images:fashion_rnn"),
+    "fashion-transformer": ("Transformer on patches of Fashion-MNIST", "automl.tasks.images:fashion_transformer"),
+}
+
+
+def load_task(name: str, *, train_size: int | None = None) -> "Classification":
+    """A built-in task, trained on a stratified part of train_size examples if given.
+
+    Raises UserError for an unknown name or a train_size out of range, DataMissing where its data are not here.
+    """
+    if name not in TASKS:
+        near = difflib.get_close_matches(name, TASKS, 1)
+        hint = f" did you mean '{near[0]}'?" if near else ""
+        raise UserError(f"unknown task '{name}';{hint} choose one of: {', '.join(TASKS)}")
+    module, attribute = TASKS[name][1].split(":")
+    task: Classification = getattr(importlib.import_module(module), attribute)
+    return task.prepared(train_size)

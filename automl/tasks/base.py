@@ -1,0 +1,69 @@
+"""What the tuner needs of a task: a space, and a training that tells its loss after each epoch."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from ConfigSpace import ConfigurationSpace
+
+
+class TrainingFailed(Exception):
+    """A config could not be trained; the message is the one-line reason. The trial fails, the study goes on."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch gave; loss and metrics are those of the validation part unless named otherwise."""
+
+    epoch: int  # counts from 1
+    loss: float  # lower is better
+    metrics: Mapping[str, float]
+    seconds: float  # training and validation of this epoch
+
+
+@runtime_checkable
+class Task(Protocol):
+    """Something whose config can be tuned. It travels to other processes by cloudpickle, so keep it light."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def space(self) -> "ConfigurationSpace": ...
+
+    @property
+    def max_epochs(self) -> int:
+        """Epochs of a full training."""
+        ...
+
+    @property
+    def resumable(self) -> bool:
+        """Whether train can continue from a checkpoint."""
+        ...
+
+    @property
+    def metric(self) -> str:
+        """The key in Epoch.metrics and in test's result that people want to read."""
+        ...
+
+    @property
+    def maximize(self) -> bool:
+        """Whether a higher metric is better."""
+        ...
+
+    def train(
+        self, config: Mapping[str, Any], *, seed: int, epochs: int, checkpoint: Path | None, device: str
+    ) -> Iterator[Epoch]:
+        """Trains up to `epochs` in total and yields each new epoch.
+
+        config holds the active hyperparameters only. checkpoint is a folder, which may not exist yet: a training
+        found in it goes on from there, and one that reaches `epochs` is left in it; None keeps nothing. Pausing and
+        continuing, in whatever process, gives what an uninterrupted training gives. Raises TrainingFailed.
+        """
+        ...
+
+    def test(self, checkpoint: Path, device: str) -> Mapping[str, float]:
+        """Scores the training left in a checkpoint folder on the test set; empty where there is none."""
+        ...
