@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from automl.folders import RunFolder
     from automl.study import Trial
     from automl.tuner import Tuner
 
@@ -30,7 +31,7 @@ class LiveTable:
         if self._console.is_terminal:
             self._live.start()
         else:
-            self._console.print(self._title)
+            self._console.print(self._title, markup=False, soft_wrap=True)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -45,7 +46,7 @@ class LiveTable:
         done = [trial for trial in tuner.study.trials.values() if trial.state not in ("running", "paused")]
         done.sort(key=lambda trial: trial.at or 0.0)
         for trial in done[self._n_shown :]:
-            self._console.print(_trial_line(tuner, trial), soft_wrap=True)
+            self._console.print(_trial_line(tuner, trial), markup=False, soft_wrap=True)
         self._n_shown = len(done)
 
     def note(self, text: str) -> None:
@@ -65,7 +66,7 @@ def _live_table(tuner: Tuner, title: str) -> Group:
     incumbent = "none yet"
     if best is not None:
         incumbent = f"{tuner.task.metric} {best.value(tuner.task.metric):.4g} (trial {best.number})"
-    head.add_row(f"{done} trials done{failed}   best: {incumbent}   {_time_left(tuner)}")
+    head.add_row(Text(f"{done} trials done{failed}   best: {incumbent}   {_time_left(tuner)}"))
     table = Table(box=None, padding=(0, 2), header_style="dim")
     for column in ("trial", "epoch", "", tuner.task.metric, "config"):
         table.add_column(column, no_wrap=True, overflow="ellipsis")
@@ -77,7 +78,7 @@ def _live_table(tuner: Tuner, title: str) -> Group:
             f"{epochs}/{running.proposal.epochs}",
             ProgressBar(total=running.proposal.epochs, completed=epochs, width=20),
             f"{shown[-1]:.4g}" if shown else "",
-            _short(running.proposal.config),
+            Text(_short(running.proposal.config)),
         )
     return Group(head, table)
 
@@ -181,3 +182,22 @@ def _show_final(console: Console, final: Mapping[str, Any]) -> None:
 def _mean(values: list[float | None], sign: str = "") -> str:
     known = [value for value in values if value is not None]
     return f"{np.mean(known):{sign}.4f}" if known else "-"
+
+
+def show_paths(console: Console, folder: RunFolder, *, resume_hint: bool) -> None:
+    """Where the files of a run are, and how it goes on."""
+    files = {
+        "report": folder.report,
+        "model": folder.model,
+        "best config": folder.best,
+        "trials": folder.trials_csv,
+        "summary": folder.summary,
+        "study": folder.study,
+    }
+    for label, file in files.items():
+        if file.exists():
+            console.print(f"{label:12s} {file}", soft_wrap=True, highlight=False, markup=False)
+    if resume_hint:
+        console.print(
+            f"interrupted; continue with --resume --out {folder.path}", soft_wrap=True, highlight=False, markup=False
+        )

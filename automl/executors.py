@@ -153,7 +153,7 @@ class ProcessExecutor(Executor):
     """
 
     def __init__(
-        self, task: Task, n_workers: int, *, trial_seconds: float | None = None, logs: Path | None = None
+        self, task: Task, n_workers: int, trial_seconds: float | None = None, logs: Path | None = None
     ) -> None:
         """``trial_seconds``: a job that takes longer is killed and has failed. ``logs``: a folder for their output."""
         import cloudpickle

@@ -48,8 +48,8 @@ def train_final(
 ) -> list[Training]:
     """Train both configs on the same ``n_seeds`` fresh seeds, in ``folder``, and score each on the test set.
 
-    ``watch`` is told how many of how many trainings are done. Where the two configs are the same, one set of trainings
-    serves both.
+    ``watch`` is told how many of how many trainings are done, about once a second. Where the two configs are the
+    same, one set of trainings serves both.
     """
     shutil.rmtree(folder, ignore_errors=True)
     who: list[Literal["chosen", "default"]] = ["chosen"] if dict(chosen) == dict(default) else ["chosen", "default"]
@@ -78,7 +78,7 @@ def train_final(
                 last[event.key] = event.epoch.metrics.get(task.metric, event.epoch.loss)
             elif isinstance(event, JobEnded):
                 ended[event.key] = event
-                watch(len(ended), len(plan))
+        watch(len(ended), len(plan))
     trainings = []
     for key, (name, i) in enumerate(plan):
         event = ended[key]

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
 OWN_PLACEHOLDERS = ("seed", "epochs", "dir", "config")
+# {name}, but not the shell's ${name}; or, as the first alternative, {{...}}, which stands for {...}. Blanks and quotes
+# inside mean that the braces are somebody else's, such as awk's.
+PLACEHOLDER = re.compile(r"\{\{[^{}]*\}\}|(?<!\$)\{([^{}\s'\",;$]+)\}")
 
 
 def as_task(objective: Any, space: Any = None, *, max_epochs: int | None = None, maximize: bool = False) -> Task:
@@ -35,8 +38,9 @@ def as_task(objective: Any, space: Any = None, *, max_epochs: int | None = None,
 
         objective = load_task(objective)
     if isinstance(objective, Task) and not inspect.isclass(objective):
-        changes = {"max_epochs": max_epochs} if max_epochs is not None else {}
-        return replace(objective, **changes) if changes else objective  # type: ignore[type-var]
+        if maximize:
+            raise UserError("maximize is for functions and commands; a task says itself what is better")
+        return vary(objective, space=None if space is None else load_space(space), max_epochs=max_epochs)
     if not callable(objective):
         raise UserError(
             f"an objective must be a function of a config, a generator, a task or a task's name; got {objective!r}"
@@ -44,6 +48,32 @@ def as_task(objective: Any, space: Any = None, *, max_epochs: int | None = None,
     if space is None:
         raise UserError("an objective that is a function needs a space, e.g. {'lr': {'float': [1e-5, 0.1]}}")
     return FunctionTask.of(objective, load_space(space), max_epochs=max_epochs, maximize=maximize)
+
+
+def vary(task: Task, *, space: ConfigurationSpace | None = None, max_epochs: int | None = None) -> Task:
+    """The same task over another space, or with another length of a full training."""
+    asked = {"space": space, "max_epochs": max_epochs}
+    changes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    if not changes:
+        return task
+    if is_dataclass(task) and changes.keys() <= {field.name for field in fields(task)}:
+        varied: Task = replace(task, **changes)
+        return varied
+    return Variation(task, space or task.space, max_epochs or task.max_epochs)
+
+
+@dataclass(frozen=True)
+class Variation:
+    """A task of whatever class, with another space or length."""
+
+    task: Task
+    space: ConfigurationSpace
+    max_epochs: int
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "task" or name.startswith("__"):  # while it is being unpickled
+            raise AttributeError(name)
+        return getattr(self.task, name)
 
 
 @dataclass(frozen=True)
@@ -90,6 +120,11 @@ class FunctionTask:
         """Whether another seed can give another loss."""
         return "seed" in self.arguments
 
+    @property
+    def uses_folder(self) -> bool:
+        """Whether a trial needs a folder of its own."""
+        return "folder" in self.arguments
+
     def train(
         self, config: Mapping[str, Any], *, seed: int, epochs: int, checkpoint: Path | None, device: str
     ) -> Iterator[Epoch]:
@@ -112,19 +147,29 @@ class FunctionTask:
         return {}
 
     def _epoch(self, number: int, value: Any, seconds: float) -> Epoch:
-        metrics: dict[str, float] = {}
-        if isinstance(value, Mapping):
-            if self.metric not in value:
-                raise TrainingFailed(f"the objective gave {dict(value)!r}, which lacks the key {self.metric!r}")
-            metrics = {name: float(v) for name, v in value.items() if name != self.metric}
-            value = value[self.metric]
+        if not isinstance(value, Mapping):
+            value = {self.metric: value}
+        if self.metric not in value:
+            raise TrainingFailed(f"the objective gave {dict(value)!r}, which lacks the key {self.metric!r}")
         try:
-            number_given = float(value)
+            given = float(value[self.metric])
         except (TypeError, ValueError):
-            raise TrainingFailed(f"the objective must give a number, got {value!r}") from None
-        if self.maximize:
-            metrics["value"] = number_given
-        return Epoch(number, -number_given if self.maximize else number_given, metrics, seconds)
+            raise TrainingFailed(f"the objective must give a number, got {value[self.metric]!r}") from None
+        return _epoch_of(number, given, value, seconds, self.maximize)
+
+
+def _epoch_of(number: int, given: float, told: Mapping[str, Any], seconds: float, maximize: bool) -> Epoch:
+    """An epoch from what an objective gave: a loss, or under ``maximize`` a score; of the rest, what is a number."""
+    metrics = {}
+    for name, value in told.items():
+        try:
+            metrics[name] = float(value)
+        except (TypeError, ValueError):
+            continue
+    metrics.pop("loss", None)
+    if maximize:
+        metrics["value"] = given
+    return Epoch(number, -given if maximize else given, metrics, seconds)
 
 
 @dataclass(frozen=True)
@@ -140,13 +185,18 @@ class CommandTask:
     max_epochs: int = 1
     name: str = "command"
     maximize: bool = False
-    metric: str = "loss"
 
     def __post_init__(self) -> None:
+        for name in OWN_PLACEHOLDERS:
+            if name in self.space and f"{{{name}}}" in self.command:
+                raise UserError(f"the hyperparameter {name!r} has the name of a placeholder; call it something else")
         known = [*self.space, *OWN_PLACEHOLDERS]
         for name in self._placeholders:
             if name not in known:
-                raise UserError(f"unknown placeholder {{{name}}} in the command; known: {', '.join(known)}")
+                raise UserError(
+                    f"unknown placeholder {{{name}}} in the command; known: {', '.join(known)}; "
+                    f"write {{{{{name}}}}} if the braces are the shell's"
+                )
         if not set(self._placeholders) & {*self.space, "config"}:
             raise UserError(f"the command uses no hyperparameter; put e.g. {{{next(iter(self.space))}}} into it")
 
@@ -161,29 +211,48 @@ class CommandTask:
         return "seed" in self._placeholders
 
     @property
+    def metric(self) -> str:
+        """What is printed."""
+        return "value" if self.maximize else "loss"
+
+    @property
+    def uses_folder(self) -> bool:
+        """Whether a trial needs a folder of its own."""
+        return "dir" in self._placeholders
+
+    @property
     def _placeholders(self) -> list[str]:
-        return re.findall(r"\{(\w+)\}", self.command)
+        return [name for name in PLACEHOLDER.findall(self.command) if name]
 
     def train(
         self, config: Mapping[str, Any], *, seed: int, epochs: int, checkpoint: Path | None, device: str
     ) -> Iterator[Epoch]:
         own = {"seed": seed, "epochs": epochs, "dir": checkpoint or ".", "config": json.dumps(dict(config))}
         values = dict.fromkeys(self.space, "") | dict(config) | own
-        line = re.sub(r"\{(\w+)\}", lambda match: shlex.quote(str(values[match[1]])), self.command)
+        line = PLACEHOLDER.sub(
+            lambda match: shlex.quote(str(values[match[1]])) if match[1] else match[0][1:-1], self.command
+        )
         number, start, said = 0, time.perf_counter(), deque[str](maxlen=3)
         with tempfile.TemporaryFile("w+", errors="replace") as complaints:
             process = subprocess.Popen(
-                line, shell=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints, text=True
+                line,
+                shell=True,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=complaints,
+                encoding="utf-8",
+                errors="replace",
             )
             assert process.stdout is not None
             try:
                 for text in process.stdout:
-                    parsed = _loss_and_metrics(text)
-                    if parsed is None:
+                    told = self._told(text)
+                    if told is None:
                         said.append(text)
                         continue
                     number += 1
-                    yield Epoch(number, *parsed, time.perf_counter() - start)
+                    seconds = time.perf_counter() - start
+                    yield _epoch_of(number, float(told[self.metric]), told, seconds, self.maximize)
                     start = time.perf_counter()
             finally:
                 process.stdout.close()
@@ -202,20 +271,22 @@ class CommandTask:
     def test(self, checkpoint: Path, device: str) -> Mapping[str, float]:
         return {}
 
-
-def _loss_and_metrics(text: str) -> tuple[float, dict[str, float]] | None:
-    """The loss that a line tells, and its metrics; None for a line that tells none."""
-    try:
-        content = json.loads(text)
-    except ValueError:
+    def _told(self, text: str) -> dict[str, Any] | None:
+        """What a line tells: the loss (or value) and metrics beside it; None for a line that tells none."""
         try:
-            content = float(text)  # also nan and inf in any spelling
+            content = json.loads(text)
         except ValueError:
-            return None
-    if isinstance(content, dict) and isinstance(content.get("loss"), (int, float)):
-        numbers = {k: float(v) for k, v in content.items() if isinstance(v, (int, float)) and k != "loss"}
-        return float(content["loss"]), numbers
-    return (float(content), {}) if isinstance(content, (int, float)) and not isinstance(content, bool) else None
+            try:
+                content = float(text)  # also nan and inf in any spelling
+            except ValueError:
+                return None
+        if isinstance(content, dict):
+            return content if _is_number(content.get(self.metric)) else None
+        return {self.metric: content} if _is_number(content) else None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _ends_soon(process: subprocess.Popen[str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import subprocess
@@ -75,7 +76,16 @@ def write_best(file: Path, summary: Mapping[str, Any]) -> None:
 
 def write_summary(file: Path, summary: Mapping[str, Any]) -> None:
     """summary.json, for programs."""
-    write_aside(file, json.dumps(summary, indent=2) + "\n")
+    write_aside(file, json.dumps(_without_nan(summary), indent=2, allow_nan=False) + "\n")
+
+
+def _without_nan(content: Any) -> Any:
+    """JSON knows no NaN and no infinity: they become null."""
+    if isinstance(content, dict):
+        return {name: _without_nan(value) for name, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_without_nan(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def write_aside(file: Path, text: str) -> None:

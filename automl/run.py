@@ -51,7 +51,9 @@ def tune(
     maximize: Annotated[
         bool, typer.Option("--maximize", help="What your function or command gives is a score.")
     ] = False,
-    final_seeds: Annotated[int, typer.Option(help="Trainings of the chosen and of the default config at the end.")] = 3,
+    final_seeds: Annotated[
+        int | None, typer.Option(help="Trainings of the chosen and of the default config at the end. [default: 3]")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run. [default: runs/<task>-<strategy>-<time>]")
     ] = None,
@@ -86,6 +88,7 @@ def tune(
         device=device,
         reproducible=reproducible or None,
         maximize=maximize or None,
+        n_final=final_seeds,
     )
     from automl.session import new_settings, run_session, stored_settings
 
@@ -96,7 +99,7 @@ def tune(
     else:
         settings = new_settings(asked, space, set_ or [])
     console = Console(stderr=json, highlight=False)
-    folder, exit_code = run_session(settings, out, resume=resume, n_final=final_seeds, console=console)
+    folder, exit_code = run_session(settings, out, resume=resume, console=console)
     if json:
         print(folder.summary.read_text(encoding="utf-8"), end="")
     raise typer.Exit(exit_code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import signal
 import time
@@ -12,18 +13,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl.display import LiveTable, show_summary
+from automl.display import LiveTable, show_paths, show_summary
 from automl.errors import UserError
-from automl.executors import Executor, ProcessExecutor
+from automl.executors import ProcessExecutor
 from automl.final import Training, final_summary, train_final
 from automl.folders import RunFolder, TrialFolders
 from automl.outputs import summarise, write_best, write_summary, write_trials
 from automl.result import Result
-from automl.settings import Settings, build_task
+from automl.settings import Settings, build_task, space_of
 from automl.short_form import fix, merge, space_to_dict
 from automl.space import read_yaml
 from automl.store import Store, sqlite_url
-from automl.tuner import Tuner, open_study
+from automl.tuner import Tuner, opened
 from strategies import make_strategy
 from strategies.encoding import Encoding
 
@@ -38,8 +39,8 @@ def new_settings(asked: Settings, space_file: Path | None, fixed: list[str]) -> 
     form: dict[str, Any] | None = None
     if space_file is not None:
         form = dict(read_yaml(space_file))
-        if asked.command is None and ".py:" not in (asked.task or ""):
-            form = merge(build_task(asked.with_defaults()).space, form)
+        known = space_of(asked)
+        form = form if known is None else merge(known, form)
     settings = replace(asked, space=form).with_defaults()
     task = build_task(settings)
     form = space_to_dict(task.space)
@@ -52,29 +53,35 @@ def new_settings(asked: Settings, space_file: Path | None, fixed: list[str]) -> 
 
 def stored_settings(folder: Path) -> Settings:
     """The settings of the run in a folder."""
-    if not RunFolder(folder).study.exists():
+    file = RunFolder(folder).study
+    if not file.exists():
         raise UserError(f"nothing to resume: there is no study.db in {str(folder)!r}")
-    return Settings.from_json(Store.settings(sqlite_url(RunFolder(folder).study)))
+    content = Store.settings(sqlite_url(file))
+    if "command" not in content:
+        raise UserError(
+            f"the run in {str(folder)!r} was started from Python; automl.tune(..., resume=True) continues it"
+        )
+    return Settings.from_json(content)
 
 
-def run_session(
-    settings: Settings, out: Path | None, *, resume: bool, n_final: int, console: Console
-) -> tuple[RunFolder, int]:
+def run_session(settings: Settings, out: Path | None, *, resume: bool, console: Console) -> tuple[RunFolder, int]:
     """Search, train the final, write and show everything. Gives the run's folder and the exit code."""
     assert settings.strategy is not None
     assert settings.n_trials is not None
     assert settings.n_workers is not None
     task = build_task(settings)
+    seed, device = settings.seed or 0, settings.device or "auto"
     name = (settings.task or "command").rpartition(":")[2]
-    folder = RunFolder(out or Path("runs") / f"{name}-{settings.strategy}-{time.strftime('%Y%m%d-%H%M%S')}")
-    seed = settings.seed or 0
+    folder = RunFolder(out or _new_folder(f"{name}-{settings.strategy}-{seed}"))
     strategy = make_strategy(
         settings.strategy, task.space, seed=seed, n_trials=settings.n_trials, max_epochs=task.max_epochs
     )
-    study = open_study(folder, task, settings.to_json(), resume=resume)
-    workers = ProcessExecutor(task, settings.n_workers, trial_seconds=settings.trial_seconds, logs=folder.logs)
     title = f"{name} with {settings.strategy}, seed {seed}, {settings.n_workers} workers, in {folder.path}"
-    with workers as executor, LiveTable(console, title) as live:
+    with (
+        opened(folder, task, settings.to_json(), resume=resume) as study,
+        ProcessExecutor(task, settings.n_workers, settings.trial_seconds, folder.logs) as executor,
+        LiveTable(console, title) as live,
+    ):
         tuner = Tuner(
             task,
             strategy,
@@ -82,51 +89,62 @@ def run_session(
             executor,
             n_trials=settings.n_trials,
             seed=seed,
-            device=settings.device or "auto",
+            device=device,
             folders=TrialFolders(folder.trials),
             time_limit=settings.time_limit,
             target=settings.target,
             reproducible=bool(settings.reproducible),
             watch=live.update,
         )
+        interrupted = False
         with _interrupts_end(tuner):
             result = tuner.run()
-        trainings = []
-        if result.study.best is not None and result.stop_reason != "interrupted" and n_final > 0:
-            trainings = _final(task, result, executor, folder, settings, n_final, live)
-    summary = _write(folder, result, tuner, settings, trainings)
+            write_outputs(folder, result, tuner, settings, [])  # before the final, which may be interrupted
+            trainings: list[Training] = []
+            if result.study.best is not None and not tuner.interrupted and _has_final(task, settings):
+                try:
+                    trainings = train_final(
+                        task,
+                        result.best_config,
+                        Encoding(task.space).default,
+                        executor,
+                        folder.final,
+                        run_seed=seed,
+                        n_seeds=settings.n_final or 0,
+                        device=device,
+                        watch=lambda done, of: _watch_final(live, tuner, done, of),
+                    )
+                except KeyboardInterrupt:
+                    interrupted = True
+        interrupted = interrupted or tuner.interrupted
+    summary = write_outputs(folder, result, tuner, settings, trainings)
     show_summary(console, summary, Encoding(task.space).default)
-    _show_paths(console, folder, resume_hint=result.stop_reason == "interrupted")
-    if result.stop_reason == "interrupted":
-        return folder, 130
-    return folder, 0 if summary["best"] else 1
+    if summary["best"] is not None and settings.n_final and not _has_final(task, settings):
+        console.print("no final: the objective takes no seed, so training it again would give the same", soft_wrap=True)
+    show_paths(console, folder, resume_hint=interrupted)
+    return folder, 130 if interrupted else 0 if summary["best"] else 1
 
 
-def _final(
-    task: Task, result: Result, executor: Executor, folder: RunFolder, settings: Settings, n_seeds: int, live: LiveTable
-) -> list[Training]:
-    if not getattr(task, "takes_seed", True):
-        live.note("no final: the objective takes no seed, so training it again would give the same")
-        return []
-    try:
-        return train_final(
-            task,
-            result.best_config,
-            Encoding(task.space).default,
-            executor,
-            folder.final,
-            run_seed=settings.seed or 0,
-            n_seeds=n_seeds,
-            device=settings.device or "auto",
-            watch=lambda done, of: live.note(f"final: {done} of {of} trainings with fresh seeds are done"),
-        )
-    except KeyboardInterrupt:
-        return []
+def _new_folder(name: str) -> Path:
+    stem = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    names = itertools.chain([stem], (f"{stem}-{i}" for i in itertools.count(2)))
+    return next(path for path in (Path("runs") / name for name in names) if not path.exists())
 
 
-def _write(
+def _has_final(task: Task, settings: Settings) -> bool:
+    return bool(settings.n_final) and getattr(task, "takes_seed", True)
+
+
+def _watch_final(live: LiveTable, tuner: Tuner, done: int, of: int) -> None:
+    if tuner.interrupted:
+        raise KeyboardInterrupt
+    live.note(f"final: {done} of {of} trainings with fresh seeds are done")
+
+
+def write_outputs(
     folder: RunFolder, result: Result, tuner: Tuner, settings: Settings, trainings: list[Training]
 ) -> dict[str, Any]:
+    """Write every file of a run; without trainings, the run has no final."""
     final = final_summary(trainings, tuner.task.metric) if trainings else None
     summary = summarise(result, tuner, settings.to_json(), final)
     write_trials(folder.trials_csv, result)
@@ -173,24 +191,6 @@ def _interrupts_end(tuner: Tuner) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _show_paths(console: Console, folder: RunFolder, *, resume_hint: bool) -> None:
-    files = {
-        "report": folder.report,
-        "model": folder.model,
-        "best config": folder.best,
-        "trials": folder.trials_csv,
-        "summary": folder.summary,
-        "study": folder.study,
-    }
-    for label, file in files.items():
-        if file.exists():
-            console.print(f"{label:12s} {file}", soft_wrap=True, highlight=False, markup=False)
-    if resume_hint:
-        console.print(
-            f"interrupted; continue with --resume --out {folder.path}", soft_wrap=True, highlight=False, markup=False
-        )
 
 
 def _assignment(text: str) -> tuple[str, Any]:

@@ -15,11 +15,15 @@ from typing import TYPE_CHECKING, Any
 from automl.errors import UserError
 
 if TYPE_CHECKING:
+    from ConfigSpace import ConfigurationSpace
+
     from automl.tasks.base import Task
 
 DEFAULT_TASK = "mnist1d-cnn"
 DEFAULT_TRIALS = 25
-MAY_CHANGE = ("n_trials", "time_limit", "target", "trial_seconds", "n_workers", "device")  # in a resumed run
+DEFAULT_FINAL = 3
+LEAST = {"n_trials": 1, "max_epochs": 1, "n_workers": 1, "train_size": 1, "seed": 0, "n_final": 0}
+MAY_CHANGE = ("n_trials", "time_limit", "target", "trial_seconds", "n_workers", "device", "n_final")  # in a resumed run
 
 
 @dataclass(frozen=True)
@@ -41,17 +45,18 @@ class Settings:
     device: str | None = None
     reproducible: bool | None = None
     maximize: bool | None = None
+    n_final: int | None = None  # trainings of the chosen and of the default config at the end
     started: str | None = None  # ISO time
 
     def __post_init__(self) -> None:
-        for name, least in (("n_trials", 1), ("max_epochs", 1), ("n_workers", 1), ("train_size", 1), ("seed", 0)):
+        for name, least in LEAST.items():
             value = getattr(self, name)
             if value is not None and value < least:
-                raise UserError(f"{name.removeprefix('n_')} must be {least} or more, got {value}")
+                raise UserError(f"{option(name)} must be {least} or more, got {value}")
         for name in ("time_limit", "trial_seconds"):
             value = getattr(self, name)
             if value is not None and value <= 0:
-                raise UserError(f"{name} must be above 0 seconds, got {value:g}")
+                raise UserError(f"{option(name)} must be above 0 seconds, got {value:g}")
         if self.device is not None and not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", self.device):
             raise UserError(f"device must be auto, cpu, mps, cuda or cuda:N, got {self.device!r}")
         if self.task and self.command:
@@ -71,6 +76,7 @@ class Settings:
             device=self.device or "auto",
             reproducible=bool(self.reproducible),
             maximize=bool(self.maximize),
+            n_final=DEFAULT_FINAL if self.n_final is None else self.n_final,
         )
 
     def resumed_with(self, asked: Settings) -> Settings:
@@ -81,7 +87,7 @@ class Settings:
             if now is None or now == before:
                 continue
             if field.name not in MAY_CHANGE:
-                raise UserError(f"the run has {field.name} = {before!r}, not {now!r}; a resumed run keeps it")
+                raise UserError(f"the run has {option(field.name)} {before!r}, not {now!r}; a resumed run keeps it")
             changes[field.name] = now
         return replace(self, **changes)
 
@@ -96,11 +102,18 @@ class Settings:
         return cls(**{name: value for name, value in content.items() if name in known})
 
 
+def option(name: str) -> str:
+    """The command line's name of a setting."""
+    names = {"max_epochs": "epochs", "n_final": "final_seeds"}
+    return "--" + names.get(name, name.removeprefix("n_")).replace("_", "-")
+
+
 def build_task(settings: Settings) -> Task:
     """The task that the settings name, over the space that they give. UserError where there is none."""
     from automl.objectives import CommandTask, as_task
     from automl.space import load_space
     from automl.tasks import load_task
+    from automl.tasks.base import Task
 
     if settings.command is not None:
         assert settings.space is not None
@@ -112,25 +125,41 @@ def build_task(settings: Settings) -> Task:
         if settings.train_size is not None:
             raise UserError("--train-size is for built-in tasks; your own task knows its data")
         objective = load_from_file(settings.task)
+        if isinstance(objective, Task):
+            return as_task(objective, settings.space, max_epochs=settings.max_epochs)
         return as_task(objective, settings.space, max_epochs=settings.max_epochs, maximize=bool(settings.maximize))
-    task: Any = load_task(settings.task, train_size=settings.train_size)
-    if settings.space is not None:
-        task = replace(task, space=load_space(settings.space))
-    return as_task(task, max_epochs=settings.max_epochs)
+    task = load_task(settings.task, train_size=settings.train_size)
+    return as_task(task, settings.space, max_epochs=settings.max_epochs)
+
+
+def space_of(settings: Settings) -> ConfigurationSpace | None:
+    """The space that the task brings, or None for a function or a command, which has none of its own."""
+    from automl.tasks import load_task
+    from automl.tasks.base import Task
+
+    if settings.command is not None:
+        return None
+    name = settings.task or DEFAULT_TASK
+    found = load_from_file(name) if ".py:" in name else load_task(name)
+    return found.space if isinstance(found, Task) else None
 
 
 def load_from_file(spec: str) -> Any:
     """The object ``name`` in ``file.py:name``: a task, a function or a generator."""
     file, _, name = spec.rpartition(":")
+    if not name:
+        raise UserError(f"say which object of {file!r} is meant: {file}:NAME")
     path = Path(file)
     if not path.is_file():
         raise UserError(f"there is no file {file!r}")
-    module_spec = importlib.util.spec_from_file_location(path.stem, path)
+    # Under a name of its own: a file called queue.py must not replace the library's module.
+    module_name = f"automl_user_{path.stem}"
+    module_spec = importlib.util.spec_from_file_location(module_name, path)
     assert module_spec is not None
     assert module_spec.loader is not None
     module = importlib.util.module_from_spec(module_spec)
-    sys.modules[path.stem] = module
-    sys.path.insert(0, str(path.parent.resolve()))
+    sys.modules[module_name] = module
+    sys.path.append(str(path.parent.resolve()))  # for what lies beside it
     try:
         module_spec.loader.exec_module(module)
     except Exception as error:

@@ -47,29 +47,30 @@ def fix(form: Mapping[str, Any], name: str, value: Any) -> dict[str, Any]:
     What exists only under another value goes, and conditions and forbidden entries that always hold are left out.
     """
     space = load_space(form)
+    if not isinstance(value, (bool, int, float, str)):
+        raise SpaceError(name, f"--set needs one value, got {value!r}")
     if name not in space:
         near = difflib.get_close_matches(name, list(space), 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise SpaceError(name, f"there is no such hyperparameter to set{hint} (there are: {', '.join(space)})")
-    if not space[name].legal_value(value):
+    own = form[name].get("choice") or form[name].get("ordinal") or []
+    if not space[name].legal_value(value) or (own and not any(_same(value, known) for known in own)):
         raise SpaceError(name, f"{value!r} is no value of it; it is {form[name]}")
-    fixed: dict[str, Any] = {}
     gone: set[str] = set()
+    while more := {other for other in space if other not in gone and _is_gone(form[other], name, value, gone)}:
+        gone |= more
+    fixed: dict[str, Any] = {}
     for other, its in form.items():
-        if other == "forbidden" and isinstance(its, list):
+        if other in gone or other not in space:
             continue
-        when = dict(its.get("when", {}))
-        wanted = when.pop(name, value)
-        if value not in (wanted if isinstance(wanted, (list, tuple)) else [wanted]) or gone & when.keys():
-            gone.add(other)
-            continue
+        when = {parent: wanted for parent, wanted in its.get("when", {}).items() if parent != name}
         rest = {key: part for key, part in its.items() if key != "when"}
         fixed[other] = ({"constant": value} if other == name else rest) | ({"when": when} if when else {})
     clauses = []
     for clause in form.get("forbidden", []):
         rest = dict(clause)
         wanted = rest.pop(name, value)
-        if value in (wanted if isinstance(wanted, (list, tuple)) else [wanted]) and not gone & rest.keys():
+        if value in _as_list(wanted) and not gone & rest.keys():
             if not rest:
                 raise SpaceError(name, f"{value!r} is forbidden by the space")
             clauses.append(rest)
@@ -124,3 +125,17 @@ def _clause(clause: Any) -> dict[str, Any]:
         else:
             raise SpaceError("forbidden", f"the short form has no word for the clause {part}")
     return form
+
+
+def _is_gone(its: Mapping[str, Any], name: str, value: Any, gone: set[str]) -> bool:
+    """Whether a hyperparameter can no longer exist once ``name`` has this value."""
+    when = its.get("when", {})
+    return bool(gone & when.keys()) or value not in _as_list(when.get(name, value))
+
+
+def _as_list(wanted: Any) -> list[Any]:
+    return list(wanted) if isinstance(wanted, (list, tuple)) else [wanted]
+
+
+def _same(a: Any, b: Any) -> bool:
+    return bool(a == b) and isinstance(a, bool) == isinstance(b, bool)

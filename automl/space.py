@@ -14,6 +14,7 @@ forbidden:
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
     from ConfigSpace.hyperparameters import Hyperparameter
 
+LARGEST_INT = 2**53  # what a float, and so JSON, tells apart
+DECIMALS = 9
 KINDS = ("float", "int", "choice", "ordinal", "constant")
 OPTIONS = {
     "float": {"log", "step", "default", "when"},
@@ -51,6 +54,8 @@ def load_space(source: str | Path | Mapping[str, Any] | ConfigurationSpace) -> C
 
     if isinstance(source, ConfigurationSpace):
         return source
+    if not isinstance(source, (str, Path, Mapping)):
+        raise UserError(f"a space is a YAML file, a mapping or a ConfigurationSpace, got {source!r}")
     written = dict(read_yaml(Path(source)) if isinstance(source, (str, Path)) else source)
     clauses = written.pop("forbidden") if isinstance(written.get("forbidden"), list) else []
     forms: dict[str, Any] = written
@@ -73,6 +78,8 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"cannot read the space file {str(path)!r}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"the space file {str(path)!r} is not text") from None
     except yaml.YAMLError as error:
         raise UserError(f"the space file {str(path)!r} is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
@@ -81,8 +88,8 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
 
 
 def _hyperparameter(name: Any, form: Any) -> Hyperparameter[Any, Any]:
-    if not isinstance(name, str):
-        raise SpaceError(str(name), f"a name must be a string, got {name!r}; quote it")
+    if not isinstance(name, str) or not name:
+        raise SpaceError(str(name), f"a name must be a string with something in it, got {name!r}")
     if not isinstance(form, Mapping):
         raise SpaceError(name, f"expected a mapping such as {{float: [0, 1]}}, got {form!r}")
     kinds = [kind for kind in KINDS if kind in form]
@@ -181,6 +188,14 @@ def _bounds(name: str, kind: str, bounds: Any) -> tuple[float, float]:
     low, high = (_number(name, kind, bound, "bound") for bound in bounds)
     if low > high:
         raise SpaceError(name, f"the lower bound must not exceed the upper, got [{low}, {high}]")
+    if kind == "int" and max(abs(low), abs(high)) > LARGEST_INT:
+        raise SpaceError(name, f"a bound of an int must lie within +-{LARGEST_INT}, got [{low}, {high}]")
+    if kind == "float" and any(abs(round(bound, DECIMALS) - bound) > 1e-6 * abs(bound) for bound in (low, high)):
+        raise SpaceError(
+            name, f"ConfigSpace keeps {DECIMALS} decimals of a bound, too few for [{low}, {high}]; rescale it"
+        )
+    if kind == "float" and not math.isfinite(high - low):
+        raise SpaceError(name, f"the range [{low}, {high}] is too wide for floating-point numbers")
     return low, high
 
 
@@ -201,6 +216,8 @@ def _check_value(name: str, value: Any) -> None:
         raise SpaceError(name, "null is no value; write it as a word, e.g. none")
     if not isinstance(value, (bool, int, float, str)):
         raise SpaceError(name, f"a value must be true/false, a number or a string, got {value!r}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise SpaceError(name, f"a value must be finite, got {value!r}")
 
 
 def _add_conditions(space: ConfigurationSpace, forms: Mapping[str, Mapping[str, Any]]) -> None:

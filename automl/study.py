@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
     from automl.store import Store
-    from automl.tasks.base import Epoch
 
 State = Literal["running", "paused", "complete", "stopped", "failed"]
 
@@ -120,10 +119,10 @@ class Study:
             self._store.write_ask(len(self.log), entry)
         self._apply(entry)
 
-    def trained(self, number: int, epoch: Epoch) -> None:
+    def trained(self, number: int, epoch: int, loss: float) -> None:
         """Note an epoch of a running trial, for those who watch. What counts is the outcome."""
         if self._store is not None:
-            self._store.write_epoch(number, epoch.epoch, epoch.loss)
+            self._store.write_epoch(number, epoch, loss)
 
     def told(self, outcome: Outcome, seconds: float, at: float) -> None:
         """Enter an outcome in the log."""

@@ -7,8 +7,8 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,6 +66,8 @@ def tune(
     order of their proposals, so that a parallel run repeats itself. ``watch`` is called whenever something happened.
     Raises UserError for what the caller can mend.
     """
+    if seed < 0:
+        raise UserError(f"seed must be 0 or larger, got {seed}")
     _check(n_trials=n_trials, n_workers=n_workers, time_limit=time_limit, trial_seconds=trial_seconds)
     task = as_task(objective, space, max_epochs=max_epochs, maximize=maximize)
     settings = {
@@ -76,28 +78,24 @@ def tune(
         "max_epochs": task.max_epochs,
         "space": space_settings(task.space),
     }
+    options: dict[str, Any] = {"seed": seed, "n_trials": n_trials, "max_epochs": task.max_epochs}
+    if isinstance(strategy, str):
+        chosen = make_strategy(strategy, task.space, **options)
+    else:
+        chosen = strategy(task.space, **options)
     with ExitStack() as stack:
-        if study is None:
-            kept, folder = Study(task.space, task.max_epochs), None
-            if task.resumable:
-                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="automl-")))
-        else:
-            run_folder = RunFolder(Path(study))
-            kept, folder = open_study(run_folder, task, settings, resume=resume), run_folder.trials
+        run_folder = None if study is None else RunFolder(Path(study))
         if executor is None:
-            logs = None if study is None else RunFolder(Path(study)).logs
+            logs = None if run_folder is None else run_folder.logs
             alone = n_workers == 1 and trial_seconds is None
-            new = (
-                SerialExecutor(task)
-                if alone
-                else ProcessExecutor(task, n_workers, trial_seconds=trial_seconds, logs=logs)
-            )
+            new = SerialExecutor(task) if alone else ProcessExecutor(task, n_workers, trial_seconds, logs)
             executor = stack.enter_context(new)
-        options: dict[str, Any] = {"seed": seed, "n_trials": n_trials, "max_epochs": task.max_epochs}
-        if isinstance(strategy, str):
-            chosen = make_strategy(strategy, task.space, **options)
+        if run_folder is not None:
+            kept, folder = stack.enter_context(opened(run_folder, task, settings, resume=resume)), run_folder.trials
         else:
-            chosen = strategy(task.space, **options)
+            kept, folder = Study(task.space, task.max_epochs), None
+            if getattr(task, "uses_folder", True):
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="automl-")))
         tuner = Tuner(
             task, chosen, kept, executor,
             n_trials=n_trials, seed=seed, device=device, folders=TrialFolders(folder),
@@ -191,6 +189,9 @@ class Tuner:
             else:
                 self.strategy.tell(entry.outcome)
         self._finished.extend(t for t in self.study.trials.values() if t.state not in ("running", "paused"))
+        for trial in self.study.trials.values():
+            if trial.state != "running":
+                self.folders.commit(trial.number)  # killed between an outcome and its commit
         self._waiting.extend(self.study.pending)
         self._outstanding.extend(proposal.trial for proposal in self._waiting)
 
@@ -240,10 +241,9 @@ class Tuner:
         running.seconds += event.epoch.seconds
         for name, value in event.epoch.metrics.items():
             running.metrics.setdefault(name, []).append(value)
-        self.study.trained(event.key, event.epoch)
-        if event.epoch.epoch < running.proposal.epochs and self.strategy.should_stop(
-            running.proposal, tuple(running.losses)
-        ):
+        n_epochs = len(running.losses)  # since the trial began: a continued command counts from 1 again
+        self.study.trained(event.key, n_epochs, event.epoch.loss)
+        if n_epochs < running.proposal.epochs and self.strategy.should_stop(running.proposal, tuple(running.losses)):
             running.stopped = True
             self.executor.stop(event.key)
 
@@ -328,24 +328,30 @@ def training_seed(run_seed: int, trial: int) -> int:
     return int(np.random.SeedSequence((run_seed, trial)).generate_state(1)[0] >> 1)
 
 
-def open_study(folder: RunFolder, task: Task, settings: Mapping[str, Any], *, resume: bool) -> Study:
-    """A new study in a run's folder, or the one that is there."""
+@contextmanager
+def opened(folder: RunFolder, task: Task, settings: Mapping[str, Any], *, resume: bool) -> Iterator[Study]:
+    """A new study in a run's folder, or the one that is there; no other process can run in the folder meanwhile."""
     url = sqlite_url(folder.study)
     if not resume:
         folder.create()
-        return Study(task.space, task.max_epochs, Store.create(url, task.space, settings))
+        with folder.locked():
+            yield Study(task.space, task.max_epochs, Store.create(url, task.space, settings))
+        return
     if not folder.study.exists():
         raise UserError(f"nothing to resume: there is no study.db in {str(folder.path)!r}")
-    before = Store.settings(url)
-    for name in ("task", "strategy", "seed", "max_epochs", "space"):
-        if before.get(name) != settings[name]:
-            raise UserError(
-                f"the run in {str(folder.path)!r} has {name} = {before.get(name)!r}, not {settings[name]!r}; "
-                "a resumed run keeps it"
-            )
-    store = Store.open(url, task.space)
-    store.change_settings({**before, **settings})
-    return Study(task.space, task.max_epochs, store)
+    with folder.locked():
+        before = Store.settings(url)
+        for name in ("task", "strategy", "seed", "max_epochs", "space"):
+            if before.get(name) != settings[name]:
+                raise UserError(
+                    f"the run in {str(folder.path)!r} has {name} = {before.get(name)!r}, not {settings[name]!r}; "
+                    "a resumed run keeps it"
+                )
+        store = Store.open(url, task.space)
+        store.change_settings({**before, **settings})
+        study = Study(task.space, task.max_epochs, store)
+        study.settle()
+        yield study
 
 
 def space_settings(space: Any) -> Any:

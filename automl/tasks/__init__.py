@@ -26,6 +26,8 @@ def load_task(name: str, *, train_size: int | None = None) -> "Classification":
     Raises UserError for an unknown name or a train_size out of range, DataMissing where its data are not here.
     """
     if name not in TASKS:
+        if name.endswith(".py"):
+            raise UserError(f"say which object of '{name}' is meant: {name}:NAME")
         near = difflib.get_close_matches(name, TASKS, 1)
         hint = f" did you mean '{near[0]}'?" if near else ""
         raise UserError(f"unknown task '{name}';{hint} choose one of: {', '.join(TASKS)}")

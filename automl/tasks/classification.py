@@ -34,6 +34,13 @@ class Classification:
             check_train_size(train_size, source.n_classes, source.n_train)
         return replace(self, train_size=train_size)
 
+    def prepare(self) -> None:
+        """Load what a first training would have to load, so that it does not count as the training's time."""
+        from automl.data import load_data
+        from automl.training import train  # noqa: F401
+
+        load_data(self.data, self.train_size)
+
     def train(
         self, config: Mapping[str, Any], *, seed: int, epochs: int, checkpoint: Path | None, device: str
     ) -> Iterator[Epoch]:

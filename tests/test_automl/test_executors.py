@@ -15,6 +15,7 @@ from automl.errors import UserError
 from automl.executors import ProcessExecutor, SerialExecutor
 from automl.objectives import CommandTask, as_task
 from automl.space import load_space
+from automl.tasks.base import Epoch
 from automl.worker import EpochDone, Job, JobEnded
 
 SPACE = {"x": {"float": [0, 1]}}
@@ -81,6 +82,96 @@ def test_a_worker_that_dies_is_replaced_and_its_job_has_failed():
     assert errors[1] == "the training process died (signal SIGKILL; out of memory?)"
     assert errors[2] == "the training process died (exit status 7)"
     assert [errors[k] for k in (0, 3, 4)] == [None] * 3
+
+
+@pytest.mark.parametrize("parallel", [False, True])
+def test_a_training_that_exits_has_failed_however_often(parallel):
+    def exits(config):
+        raise SystemExit("no luck")
+
+    with both(exits)[parallel] as executor:
+        events = run(executor, *[job(k) for k in range(8)])
+    assert {es[-1].error for es in events.values()} == {"SystemExit: no luck"}
+
+
+def test_a_training_that_reads_its_input_gets_nothing_and_goes_on():
+    def reads(config):
+        import subprocess
+        import sys
+
+        subprocess.run(["cat"], check=True, stdout=subprocess.DEVNULL)
+        return float(len(sys.stdin.read()))
+
+    with ProcessExecutor(task(reads), 1) as executor:
+        events = run(executor, job(0), job(1))
+    assert [es[-1].error for es in events.values()] == [None, None]
+
+
+def test_a_death_is_noticed_while_a_forked_child_lives_on():
+    def forks(config):
+        import os
+        import signal
+        import time
+
+        if os.fork() == 0:
+            os.setsid()
+            time.sleep(30)
+            os._exit(0)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with ProcessExecutor(task(forks), 1) as executor:
+        start = time.monotonic()
+        events = run(executor, job())
+    assert "died" in events[0][-1].error
+    assert time.monotonic() - start < 20
+
+
+def test_numbers_of_numpy_and_torch_are_numbers():
+    class Odd:
+        name, max_epochs, resumable, metric, maximize = "odd", 1, False, "loss", False
+        space = load_space(SPACE)
+
+        def train(self, config, **_):
+            import numpy as np
+            import torch
+
+            yield Epoch(np.int64(1), torch.tensor(0.25), {"acc": np.float32(0.5)}, np.float64(0.1))
+
+        def test(self, checkpoint, device):
+            return {}
+
+    for executor in (SerialExecutor(Odd()), ProcessExecutor(Odd(), 1)):
+        with executor:
+            (done, ended) = run(executor, job())[0]
+        assert ended.error is None
+        assert done.epoch == Epoch(1, 0.25, {"acc": 0.5}, 0.1)
+        assert type(done.epoch.loss) is float
+
+
+def test_a_key_may_come_again_after_its_job_was_stopped():
+    def curve(config):
+        import time
+
+        for _ in range(5):
+            time.sleep(0.05)
+            yield 1.0
+
+    with ProcessExecutor(task(curve, 5), 1) as executor:
+        executor.submit(job(epochs=5))
+        while not executor.wait(1.0):
+            pass
+        executor.stop(0)
+        while not any(isinstance(event, JobEnded) for event in executor.wait(1.0)):
+            pass
+        assert len(run(executor, job(epochs=5))[0]) == 6
+
+
+def test_a_task_that_cannot_travel_is_one_line():
+    import threading
+
+    lock = threading.Lock()
+    with pytest.raises(UserError, match="cannot be sent to a training process"):
+        ProcessExecutor(task(lambda config: lock), 1)
 
 
 def test_a_hung_job_is_killed_at_the_limit_and_the_next_one_runs():

@@ -55,6 +55,36 @@ def test_placeholders(tmp_path):
     assert [e.loss for e in train(command, folder=tmp_path, epochs=3)] == [0.25, 7, 3, 5, 6, 8]
 
 
+def test_scores_of_a_command_are_maximised():
+    result = automl.tune(
+        CommandTask("""echo '{"value": {lr}, "note": "x"}'""", SPACE, maximize=True), n_trials=6, strategy="random"
+    )
+    assert result.best.value("value") == max(t.config["lr"] for t in result.trials)
+    assert result.best_loss == -result.best.value("value")
+
+
+def test_braces_of_the_shell_stay():
+    command = "HOME=here; echo {lr} | awk '{ print $1 * 2 }'; printf '%s\\n' {{x}} '${HOME}'; echo 5"
+    assert [e.loss for e in train(command)] == [0.5, 5.0]
+
+
+def test_odd_names_are_placeholders_too():
+    space = load_space({"a.b": {"float": [0, 1]}, "c-d": {"choice": ["x", "y"]}, "ü": {"int": [1, 9]}})
+    task = CommandTask("test {c-d} = x && echo {a.b} && echo {ü}", space)
+    config = {"a.b": 0.25, "c-d": "x", "ü": 3}
+    epochs = task.train(config, seed=0, epochs=1, checkpoint=None, device="cpu")
+    assert [e.loss for e in epochs] == [0.25, 3.0]
+
+
+def test_a_hyperparameter_must_not_be_named_like_a_placeholder():
+    with pytest.raises(UserError, match="'epochs' has the name of a placeholder"):
+        CommandTask("train {epochs}", load_space({"epochs": {"int": [1, 9]}}))
+
+
+def test_output_in_another_encoding_does_no_harm():
+    assert train("printf 'caf\\351\\n'; echo {lr}")[0].loss == 0.25
+
+
 def test_an_inactive_hyperparameter_is_empty():
     assert train("test -z {momentum} && echo {lr}", {"lr": 1.0, "kind": "x"})[0].loss == 1.0
 

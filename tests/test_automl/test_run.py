@@ -138,7 +138,7 @@ def test_a_run_in_which_nothing_succeeds_says_so(tmp_path):
         (["--strategy", "bp"], "unknown strategy 'bp'"),
         (["--strategy", "hyperop"], "did you mean 'hyperopt'?"),
         (["--task", "mnist1d-cn"], "did you mean 'mnist1d-cnn'?"),
-        (["--trials", "0"], "trials must be 1 or more, got 0"),
+        (["--trials", "0"], "--trials must be 1 or more, got 0"),
         (["--train-size", "99999999"], "between 10"),
         (["--set", "lrr=0.1"], "did you mean 'lr'?"),
         (["--set", "lr=banana"], "'banana' is no value of it"),
@@ -202,6 +202,49 @@ def _n_told(folder: Path) -> int:
             return n_told
     except sqlite3.OperationalError:
         return 0
+
+
+def test_a_run_that_still_goes_on_cannot_be_resumed(mine, tmp_path):
+    process = start(*mine, "--strategy", "random", "--trials", 400, "--out", tmp_path / "run")
+    while _n_told(tmp_path / "run") < 1:
+        time.sleep(0.02)
+    _, err = run("--out", tmp_path / "run", "--resume", code=2)
+    assert "is still going on" in err
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+
+
+def test_brackets_in_an_error_are_no_markup(tmp_path):
+    (tmp_path / "mine.py").write_text("def f(config): raise ValueError('cannot open [/tmp/x]')")
+    (tmp_path / "space.yaml").write_text(SPACE)
+    out, _ = run(
+        "--task", f"{tmp_path}/mine.py:f", "--space", tmp_path / "space.yaml", "--out", tmp_path / "run", code=1
+    )
+    assert "cannot open [/tmp/x]" in out
+
+
+def test_a_polite_kill_during_the_final_leaves_the_results_of_the_search(tmp_path):
+    (tmp_path / "mine.py").write_text("import time\ndef f(config, seed):\n time.sleep(0.2)\n return config['x']\n")
+    (tmp_path / "space.yaml").write_text(SPACE)
+    process = start(
+        "--task", f"{tmp_path}/mine.py:f", "--space", tmp_path / "space.yaml", "--strategy", "random",
+        "--trials", 2, "--final-seeds", 500, "--out", tmp_path / "run",
+    )  # fmt: skip
+    while not (tmp_path / "run" / "final").exists():
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, out + err
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["n_trials"] == 2
+    assert (tmp_path / "run" / "report.html").exists()
+
+
+def test_a_run_from_python_is_not_resumed_from_the_command_line(tmp_path):
+    import automl
+
+    automl.tune(lambda config: config["x"], {"x": {"float": [0, 1]}}, n_trials=1, study=tmp_path / "run")
+    _, err = run("--out", tmp_path / "run", "--resume", code=2)
+    assert "was started from Python" in err
 
 
 def test_a_finished_run_is_extended(mine, tmp_path):

@@ -71,8 +71,8 @@ def test_merging_keeps_the_rest():
     ("options", "rule"),
     [
         ({"n_trials": 0}, "trials must be 1 or more, got 0"),
-        ({"seed": -1}, "seed must be 0 or more"),
-        ({"time_limit": 0.0}, "time_limit must be above 0 seconds, got 0"),
+        ({"seed": -1}, "--seed must be 0 or more"),
+        ({"time_limit": 0.0}, "--time-limit must be above 0 seconds, got 0"),
         ({"task": "a", "command": "b {lr}"}, "a task or a command, not both"),
     ],
 )
@@ -92,6 +92,55 @@ def test_set_needs_an_assignment(text):
         new_settings(Settings(task="digits-cnn"), None, [text])
 
 
+def test_fixing_does_not_depend_on_the_order_of_the_space():
+    form = {
+        "k": {"int": [1, 2], "when": {"m": 1}},
+        "m": {"int": [1, 2], "when": {"opt": "sgd"}},
+        "opt": {"choice": ["sgd", "adam"]},
+    }
+    assert list(fix(form, "opt", "adam")) == ["opt"]
+    with pytest.raises(SpaceError, match="True is no value of it"):
+        fix({"b": {"choice": [1, 2]}}, "b", True)
+    with pytest.raises(SpaceError, match="needs one value"):
+        fix({"b": {"choice": [1, 2]}}, "b", [1, 2])
+
+
+def test_a_file_named_like_a_library_does_not_replace_it(tmp_path):
+    (tmp_path / "json.py").write_text("def f(config): return 0.0\n")
+    import json
+
+    load_from_file(f"{tmp_path}/json.py:f")
+    import sys
+
+    assert sys.modules["json"] is json
+
+
+TASK_OF_ONES_OWN = """
+from automl import Epoch
+from automl.space import load_space
+
+class Mine:
+    name, max_epochs, resumable, metric, maximize = "mine", 3, False, "loss", False
+    space = load_space({"x": {"float": [0, 1]}, "y": {"float": [0, 1]}})
+    def train(self, config, *, seed, epochs, checkpoint, device):
+        for epoch in range(epochs):
+            yield Epoch(epoch + 1, config["x"] + config["y"], {}, 0.1)
+    def test(self, checkpoint, device):
+        return {}
+
+task = Mine()
+"""
+
+
+def test_a_task_of_any_class_takes_another_space_and_another_length(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(TASK_OF_ONES_OWN)
+    (tmp_path / "space.yaml").write_text("x: {float: [0.5, 0.6]}\n")
+    asked = Settings(task=f"{file}:task", max_epochs=2)
+    task = build_task(new_settings(asked, tmp_path / "space.yaml", ["y=0.25"]))
+    assert (task.space["x"].lower, task.space["y"].value, task.max_epochs, task.name) == (0.5, 0.25, 2, "mine")
+
+
 def test_tasks_from_files(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text("import nonexistent_library\n")
@@ -101,6 +150,8 @@ def test_tasks_from_files(tmp_path):
     assert load_from_file(f"{file}:objective")({}) == 0.0
     with pytest.raises(UserError, match="has no 'objectiv'; did you mean 'objective'"):
         load_from_file(f"{file}:objectiv")
+    with pytest.raises(UserError, match=r"say which object of .* is meant"):
+        build_task(Settings(task=f"{file}").with_defaults())
     with pytest.raises(UserError, match="there is no file"):
         load_from_file(f"{tmp_path}/none.py:task")
     with pytest.raises(UserError, match="needs a space"):
@@ -110,6 +161,6 @@ def test_tasks_from_files(tmp_path):
 def test_a_resumed_run_changes_only_what_may_change():
     run = Settings(task="digits-cnn", n_trials=10).with_defaults()
     assert run.resumed_with(Settings(n_trials=20, time_limit=5.0)).n_trials == 20
-    with pytest.raises(UserError, match="the run has strategy = 'bo', not 'tpe'"):
+    with pytest.raises(UserError, match="the run has --strategy 'bo', not 'tpe'"):
         run.resumed_with(Settings(strategy="tpe"))
     assert Settings.from_json(run.to_json()) == run

@@ -77,6 +77,11 @@ def test_what_was_written_is_what_may_vary(form):
         ("lr", {"float": [0.1, 1.0], "defualt": 0.2}, "unknown option 'defualt' for float; did you mean 'default'"),
         ("lr", {"float": [0.1, 1.0], "int": [1, 2]}, "exactly one of float, int"),
         ("lr", 3, "expected a mapping such as"),
+        ("lr", {"float": [1e-12, 1e-3], "log": True}, "ConfigSpace keeps 9 decimals of a bound"),
+        ("lr", {"float": [-1e308, 1e308]}, "too wide for floating-point numbers"),
+        ("n", {"int": [0, 2**70]}, "a bound of an int must lie within"),
+        ("c", {"choice": [1.0, float("nan")]}, "a value must be finite"),
+        ("", {"float": [0, 1]}, "a string with something in it"),
         ("n", {"int": [1, 2.5]}, "must be whole, got 2.5"),
         ("n", {"int": [True, 3]}, "must be a finite number, got True"),
         ("c", {"choice": []}, r"choice needs a list of values, got \[\]"),
@@ -130,6 +135,14 @@ def test_a_broken_file_is_one_line(tmp_path, text, rule):
     with pytest.raises(ValueError, match=rule) as error:
         load_space(file)
     assert "\n" not in str(error.value)
+
+
+def test_what_is_no_space_is_one_line(tmp_path):
+    (tmp_path / "binary").write_bytes(bytes(range(256)))
+    with pytest.raises(ValueError, match="is not text"):
+        load_space(tmp_path / "binary")
+    with pytest.raises(ValueError, match="a space is a YAML file, a mapping"):
+        load_space([1])
 
 
 def test_a_missing_file_is_one_line(tmp_path):

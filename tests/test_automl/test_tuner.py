@@ -8,12 +8,19 @@ import pytest
 
 import automl
 from automl.errors import UserError
+from automl.folders import TrialFolders
 from automl.study import Asked, Told
 from automl.tuner import GIVE_UP_AFTER, training_seed
 from strategies import make_strategy
 from strategies.base import Proposal, Strategy
 
 SPACE = {"x": {"float": [-5, 5]}, "n": {"int": [1, 9]}}
+SMALL = {
+    "optimizer": {"constant": "adamw"}, "weight_decay": {"constant": 0.01}, "batch_size": {"constant": 64},
+    "schedule": {"constant": "constant"}, "warmup": {"constant": 0.0}, "dropout": {"constant": 0.0},
+    "width": {"choice": [8, 16]}, "layers": {"constant": 2}, "kernel_size": {"constant": 3},
+    "norm": {"constant": "batch"},
+}  # fmt: skip
 FINITE = {"n": {"int": [1, 4]}, "kind": {"choice": ["a", "b"]}}
 
 
@@ -321,6 +328,55 @@ def test_an_interrupted_step_of_a_paused_trial_starts_again_from_its_checkpoint(
         automl.tune("digits-cnn", study=tmp_path / "run", watch=kill_in_second_step, **options)
     resumed = automl.tune("digits-cnn", study=tmp_path / "run", resume=True, **options)
     assert facts(resumed) == facts(automl.tune("digits-cnn", **options))
+
+
+def test_a_kill_between_an_outcome_and_its_commit_doubles_no_epoch(tmp_path, monkeypatch):
+    """The snapshot of the state before the step is still there, and must not be taken for the state to go on from."""
+    options = {"strategy": Halving, "n_trials": 3, "max_epochs": 6}
+    commit, calls = TrialFolders.commit, []
+
+    def dies_once(self, number):
+        calls.append(number)
+        if len(calls) == 5:
+            raise Kill
+        commit(self, number)
+
+    monkeypatch.setattr(TrialFolders, "commit", dies_once)
+    with pytest.raises(Kill):
+        automl.tune("digits-cnn", study=tmp_path / "run", **options)
+    resumed = automl.tune("digits-cnn", study=tmp_path / "run", resume=True, **options)
+    assert facts(resumed) == facts(automl.tune("digits-cnn", **options))
+
+
+def test_two_processes_cannot_run_in_one_folder(tmp_path):
+    def intrude(tuner):
+        automl.tune(loss, SPACE, study=tmp_path / "run", strategy="random", n_trials=3, resume=True)
+
+    with pytest.raises(UserError, match="is still going on; wait for its end or stop it"):
+        automl.tune(loss, SPACE, study=tmp_path / "run", strategy="random", n_trials=3, watch=intrude)
+
+
+def test_a_mistake_leaves_no_folder_behind(tmp_path):
+    with pytest.raises(ValueError, match="unknown strategy"):
+        automl.tune(loss, SPACE, study=tmp_path / "run", strategy="bp")
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(UserError, match=r"must have no \? and no %"):
+        automl.tune(loss, SPACE, study=tmp_path / "what?", n_trials=1)
+
+
+def test_a_function_may_use_a_folder_of_its_own_without_a_study():
+    def writes(config, folder):
+        (folder / "notes").write_text("x")
+        return 0.0
+
+    assert [t.state for t in automl.tune(writes, SPACE, strategy="random", n_trials=2).trials] == ["complete"] * 2
+
+
+def test_a_task_takes_another_space_and_says_itself_what_is_better():
+    result = automl.tune("digits-cnn", {"lr": {"constant": 0.01}, **SMALL}, strategy="random", n_trials=1, max_epochs=1)
+    assert result.trials[0].config["lr"] == 0.01
+    with pytest.raises(UserError, match="maximize is for functions and commands"):
+        automl.tune("digits-cnn", maximize=True)
 
 
 def test_a_finished_run_can_be_extended(tmp_path):

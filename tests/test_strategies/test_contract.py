@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from spaces import N_CELLS_FINITE, SPACES, loss_of, space
 
+from automl.space import load_space
 from strategies import STRATEGIES, make_strategy
 from strategies.base import Outcome, Proposal, Strategy
 
@@ -128,14 +129,17 @@ def test_the_same_seed_repeats_and_another_does_not(name, space_name):
 @pytest.mark.parametrize("space_name", ["conditional", "mixed", "forbidden"])
 @pytest.mark.parametrize("n_told", [0, 1, 9, 17])
 def test_restoring_a_prefix_gives_the_same_next_proposals(name, space_name, n_told):
-    """With two pending proposals throughout, and failures among the outcomes."""
+    """With two pending proposals throughout, told out of order, and failures and ties among the outcomes."""
     strategy, log = make(name, space_name), []
+    order = np.random.default_rng(n_told)
     pending = []
     while sum(kind == "tell" for kind, _ in log) < n_told:
         pending.append(strategy.ask())
         log.append(("ask", pending[-1]))
         if len(pending) == 3:
-            told = outcome(pending.pop(1), **(FAILURES["nan"] if len(log) % 5 == 0 else {}))
+            told = outcome(pending.pop(order.integers(3)), losses=(round(order.random(), 1),))
+            if len(log) % 5 == 0:
+                told = outcome(told.proposal, **FAILURES["nan"])
             strategy.tell(told)
             log.append(("tell", told))
     restored = make(name, space_name)
@@ -233,7 +237,7 @@ def test_a_warm_start_outside_the_space_is_refused(name, config, rule):
         make(name, "finite").tell(outcome(Proposal(-1, config, 1)))
 
 
-@every_strategy
+@pytest.mark.parametrize("name", [name for name in STRATEGIES if name != "cmaes"])
 def test_a_trial_may_be_told_again_after_more_epochs(name):
     """As a wrapper does that pauses and continues trials: the later outcome replaces the earlier one."""
     strategy, twin = make(name), make(name)
@@ -243,7 +247,45 @@ def test_a_trial_may_be_told_again_after_more_epochs(name):
         strategy.tell(outcome(proposal, losses=(9.0,)))
         strategy.tell(outcome(proposal, losses=(9.0, loss_of(proposal.config))))
         twin.tell(outcome(proposal, losses=(9.0, loss_of(proposal.config))))
-    assert strategy.ask() == twin.ask() or name == "cmaes"  # which has then updated its distribution already
+    assert strategy.ask() == twin.ask()
+
+
+def test_cmaes_counts_a_trial_once_though_it_is_told_twice():
+    """Its distribution is updated with what is known when a population is complete."""
+    strategy = make("cmaes")
+    for _ in range(12):
+        proposal = strategy.ask()
+        strategy.tell(outcome(proposal, losses=(9.0,)))
+        strategy.tell(outcome(proposal, losses=(9.0, loss_of(proposal.config))))
+    assert strategy._optimizer.generation == 1
+
+
+@pytest.mark.parametrize("name", ["bo", "tpe", "hyperopt", "ga", "cmaes"])
+def test_enormous_losses_are_survived(name):
+    strategy = make(name)
+    for i in range(16):
+        proposal = strategy.ask()
+        strategy.tell(outcome(proposal, losses=(1e200 if i % 3 == 0 else loss_of(proposal.config),)))
+
+
+@every_strategy
+@pytest.mark.parametrize("bounds", [[1e9, 1e9 + 0.5], [1e-9, 3e-9], [1.0, 1.0 + 1e-7]])
+def test_narrow_and_tiny_ranges(name, bounds):
+    strategy = make_strategy(name, load_space({"x": {"float": bounds}}), seed=0)
+    proposals = run(strategy, 12)
+    assert len(proposals) == 12
+    assert distinct(proposals)
+    assert all(bounds[0] <= p.config["x"] <= bounds[1] for p in proposals)
+
+
+@every_strategy
+def test_after_a_warm_start_with_the_default_something_else_comes_first(name):
+    strategy = make(name)
+    default = dict(strategy.encoding.default)
+    strategy.tell(outcome(Proposal(-1, default, 1)))
+    first = strategy.ask()
+    assert first.config != default
+    assert first.info.get("from") != "default"
 
 
 @every_strategy
@@ -269,6 +311,7 @@ import json, random, sys
 import numpy as np
 sys.path.insert(0, {here!r})
 from spaces import loss_of, space
+from automl.space import load_space
 from strategies import STRATEGIES, make_strategy
 from strategies.base import Outcome
 random.seed({seed}); np.random.seed({seed})

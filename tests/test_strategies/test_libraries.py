@@ -105,6 +105,19 @@ def test_cmaes_survives_a_population_of_equal_or_failed_losses():
         assert strategy._optimizer.generation >= 3
 
 
+def test_cmaes_is_told_what_was_proposed():
+    """In place of its sample, where that was forbidden or had been tried."""
+    strategy = told(make_strategy("cmaes", space("forbidden"), seed=0), 1)
+    n_moved = 0
+    for _ in range(80):
+        proposal = strategy.ask()
+        n_moved += bool(proposal.info.get("moved"))
+        strategy.tell(Outcome(proposal, (loss_of(proposal.config),), 0.0))
+        for sample, trial in strategy._generation:
+            assert strategy._decode(sample) == strategy.outcomes[trial].proposal.config
+    assert n_moved > 0
+
+
 def test_cmaes_starts_from_the_best_warm_start():
     strategy = make_strategy("cmaes", space("numeric"), seed=0)
     for i, x in enumerate([-4.0, 3.0, 4.5]):

