@@ -9,7 +9,6 @@ from rich.table import Table
 from automl.data import SOURCES, DataMissing, source_module
 
 app = typer.Typer(add_completion=False, help="Data sets of the built-in tasks.", no_args_is_help=True)
-console = Console(highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command("list")
@@ -26,7 +25,7 @@ def list_sources() -> None:
             where = f"missing: python -m automl.data fetch {name}"
         sizes = (f"{n:,}" for n in (source.n_train, source.n_valid, source.n_test))
         table.add_row(name, source.description, *sizes, where)
-    console.print(table)
+    _console().print(table)
 
 
 @app.command()
@@ -36,14 +35,18 @@ def fetch(name: Annotated[str, typer.Argument(help="one of: " + ", ".join(SOURCE
         fail(f"unknown data set '{name}'; choose one of: {', '.join(SOURCES)}")
     module = source_module(name)
     try:
-        console.print(f"{name}: {module.fetch(download=True)}; {module.where()}")
+        _console().print(f"{name}: {module.fetch(download=True)}; {module.where()}")
     except DataMissing as error:
         fail(str(error))
 
 
 def fail(message: str) -> None:
-    Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(message, style="red")
+    _console(stderr=True).print(message, style="red")
     raise typer.Exit(2)
+
+
+def _console(*, stderr: bool = False) -> Console:
+    return Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":
