@@ -51,11 +51,7 @@ def measure(task: SimulatedTask) -> dict[str, Any]:
     facts = {"reference": reference, "seconds": seconds}
     how = f"reference: median of {N_RANDOM} random configs; best: "
     if isinstance(task, Table):
-        return {
-            "best": float(task.all_worths().min()),
-            "reference": reference,
-            "provenance": how + "of the whole table",
-        }
+        return {**facts, "best": float(task.all_worths().min()), "provenance": how + "of the whole table"}
     if isinstance(task, Bbob) and not task.mixed:
         return {**facts, "best": 0.0, "provenance": how + "by construction"}
     best = climb(task, encoding, configs[int(worths.argmin())], rng)
