@@ -18,13 +18,14 @@ from automl.errors import UserError
 from automl.executors import ProcessExecutor
 from automl.final import Training, final_summary, train_final
 from automl.folders import RunFolder, TrialFolders
+from automl.opening import opened
 from automl.outputs import summarise, write_best, write_summary, write_trials
 from automl.result import Result
 from automl.settings import Settings, build_task, space_of
 from automl.short_form import fix, merge, space_to_dict
 from automl.space import read_yaml
 from automl.store import Store, sqlite_url
-from automl.tuner import Tuner, opened
+from automl.tuner import Tuner
 from strategies import make_strategy
 from strategies.encoding import Encoding
 

@@ -110,7 +110,8 @@ def option(name: str) -> str:
 
 def build_task(settings: Settings) -> Task:
     """The task that the settings name, over the space that they give. UserError where there is none."""
-    from automl.objectives import CommandTask, as_task
+    from automl.commands import CommandTask
+    from automl.objectives import as_task
     from automl.space import load_space
     from automl.tasks import load_task
     from automl.tasks.base import Task

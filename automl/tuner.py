@@ -7,22 +7,21 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from automl.commands import CommandTask
 from automl.errors import UserError
 from automl.executors import Executor, ProcessExecutor, SerialExecutor
 from automl.folders import RunFolder, TrialFolders
-from automl.objectives import CommandTask, as_task
+from automl.objectives import as_task
+from automl.opening import opened, space_settings
 from automl.result import Result
-from automl.short_form import space_to_dict
-from automl.space import SpaceError
-from automl.store import Store, sqlite_url
 from automl.study import Asked, Study, Trial
 from automl.worker import EpochDone, Job, JobEnded
 from strategies import make_strategy
@@ -326,40 +325,6 @@ class Tuner:
 def training_seed(run_seed: int, trial: int) -> int:
     """The seed that trial number ``trial`` trains with, whichever worker runs it; 31 bits."""
     return int(np.random.SeedSequence((run_seed, trial)).generate_state(1)[0] >> 1)
-
-
-@contextmanager
-def opened(folder: RunFolder, task: Task, settings: Mapping[str, Any], *, resume: bool) -> Iterator[Study]:
-    """A new study in a run's folder, or the one that is there; no other process can run in the folder meanwhile."""
-    url = sqlite_url(folder.study)
-    if not resume:
-        folder.create()
-        with folder.locked():
-            yield Study(task.space, task.max_epochs, Store.create(url, task.space, settings))
-        return
-    if not folder.study.exists():
-        raise UserError(f"nothing to resume: there is no study.db in {str(folder.path)!r}")
-    with folder.locked():
-        before = Store.settings(url)
-        for name in ("task", "strategy", "seed", "max_epochs", "space"):
-            if before.get(name) != settings[name]:
-                raise UserError(
-                    f"the run in {str(folder.path)!r} has {name} = {before.get(name)!r}, not {settings[name]!r}; "
-                    "a resumed run keeps it"
-                )
-        store = Store.open(url, task.space)
-        store.change_settings({**before, **settings})
-        study = Study(task.space, task.max_epochs, store)
-        study.settle()
-        yield study
-
-
-def space_settings(space: Any) -> Any:
-    """The space as JSON: its short form, or ConfigSpace's own words where it has none."""
-    try:
-        return space_to_dict(space)
-    except SpaceError:
-        return str(space)
 
 
 def _one_thread() -> Any:

@@ -11,9 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from automl.commands import CommandTask
 from automl.errors import UserError
 from automl.executors import ProcessExecutor, SerialExecutor
-from automl.objectives import CommandTask, as_task
+from automl.objectives import as_task
 from automl.space import load_space
 from automl.tasks.base import Epoch
 from automl.worker import EpochDone, Job, JobEnded

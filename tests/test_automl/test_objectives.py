@@ -6,8 +6,8 @@ import psutil
 import pytest
 
 import automl
+from automl.commands import CommandTask
 from automl.errors import UserError
-from automl.objectives import CommandTask
 from automl.space import load_space
 from automl.tasks.base import TrainingFailed
 

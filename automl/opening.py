@@ -1,0 +1,51 @@
+"""A run's folder opened as a study: a new one or the one that is there, with the folder locked meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from automl.errors import UserError
+from automl.folders import RunFolder
+from automl.short_form import space_to_dict
+from automl.space import SpaceError
+from automl.store import Store, sqlite_url
+from automl.study import Study
+
+if TYPE_CHECKING:
+    from automl.tasks.base import Task
+
+
+@contextmanager
+def opened(folder: RunFolder, task: Task, settings: Mapping[str, Any], *, resume: bool) -> Iterator[Study]:
+    """A new study in a run's folder, or the one that is there; no other process can run in the folder meanwhile."""
+    url = sqlite_url(folder.study)
+    if not resume:
+        folder.create()
+        with folder.locked():
+            yield Study(task.space, task.max_epochs, Store.create(url, task.space, settings))
+        return
+    if not folder.study.exists():
+        raise UserError(f"nothing to resume: there is no study.db in {str(folder.path)!r}")
+    with folder.locked():
+        before = Store.settings(url)
+        for name in ("task", "strategy", "seed", "max_epochs", "space"):
+            if before.get(name) != settings[name]:
+                raise UserError(
+                    f"the run in {str(folder.path)!r} has {name} = {before.get(name)!r}, not {settings[name]!r}; "
+                    "a resumed run keeps it"
+                )
+        store = Store.open(url, task.space)
+        store.change_settings({**before, **settings})
+        study = Study(task.space, task.max_epochs, store)
+        study.settle()
+        yield study
+
+
+def space_settings(space: Any) -> Any:
+    """The space as JSON: its short form, or ConfigSpace's own words where it has none."""
+    try:
+        return space_to_dict(space)
+    except SpaceError:
+        return str(space)
