@@ -89,11 +89,12 @@ def budget_to_target(regrets: pd.DataFrame, target: pd.Series) -> pd.Series:
 def speed_up(regrets: pd.DataFrame, baseline: str, budget: float) -> pd.Series:
     """How many times the budget ``baseline`` needs for what a strategy has reached, by strategy.
 
-    On each task, the target is the baseline's mean regret at ``budget``; the speed-up is that budget divided by the one
-    at which the strategy's mean curve is there. The median over tasks; 0 where it is not there on half of them.
+    On each task, the target is the baseline's mean regret at ``budget``; the speed-up is the budget at which the
+    baseline is there first, divided by the one at which the strategy's mean curve is. The median over tasks; 0 where it
+    is not there on half of them.
     """
     curves = regrets.groupby(["suite", "task", "strategy"]).mean()
     target = curves.xs(baseline, level="strategy")[budget]
     needed = budget_to_target(curves, target)
-    result: pd.Series = (budget / needed).groupby("strategy").median()
-    return result
+    table = needed.unstack("strategy")
+    return table.rdiv(table[baseline], axis=0).median()
