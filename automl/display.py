@@ -159,7 +159,7 @@ def _show_final(console: Console, final: Mapping[str, Any]) -> None:
         table.add_column(f"seed {i + 1}", justify="right")
     table.add_column("mean", justify="right")
     if final["split"] == "test":
-        table.add_column("gap to validation", justify="right")
+        table.add_column("gap to own validation", justify="right")
     for who in ("chosen", "default"):
         scores = final[who]
         row = [who, *("failed" if score is None else f"{score:.4f}" for score in scores), _mean(scores)]

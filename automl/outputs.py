@@ -30,7 +30,7 @@ def summarise(
     default = Encoding(result.study.space).default
     default_trial = next((trial for trial in trials if trial.config == default), None)
     return {
-        "task": settings["task"],
+        "task": settings["task"] or tuner.task.name,
         "strategy": settings["strategy"],
         "seed": settings["seed"],
         "metric": tuner.task.metric,

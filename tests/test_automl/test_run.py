@@ -65,7 +65,7 @@ def test_the_main_job(tmp_path):
     out, _ = run("--task", "digits-cnn", "--strategy", "tpe", "--trials", 4, "--epochs", 3, "--out", folder)
     assert "best hyperparameters" in out
     assert "accuracy on test, 3 trainings with fresh seeds" in out
-    assert "gap to validation" in out
+    assert "gap to own validation" in out
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["task"] == "digits-cnn"
     assert summary["n_trials"] == 4
@@ -110,6 +110,7 @@ def test_a_shell_command_is_tuned(tmp_path):
     )  # fmt: skip
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["best"]["loss"] < 3.2
+    assert summary["task"] == "command"
     assert summary["final"] is None  # the command takes no seed
     assert "best hyperparameters" in out
 
