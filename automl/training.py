@@ -90,24 +90,25 @@ class Training:
         """Trains and validates once more."""
         start, number = time.perf_counter(), self.epoch + 1
         with isolated(self.device, self.seed, number), memory_errors(f"on {self.device} at epoch {number}"):
-            train_loss = self.train_epoch()
+            train_loss, train_accuracy = self.train_epoch()
             metrics = score(self.model, *self.data["valid"])
         for name, value in (("training", train_loss), ("validation", metrics["cross_entropy"])):
             if not math.isfinite(value):
                 raise TrainingFailed(f"diverged: {name} loss is {value} at epoch {number}")
-        metrics["train_cross_entropy"] = train_loss
+        metrics |= {"train_cross_entropy": train_loss, "train_accuracy": train_accuracy}
         self.epoch = number
         self.losses.append(1 - metrics["accuracy"])
         for name, value in metrics.items():
             self.metrics.setdefault(name, []).append(value)
         return Epoch(number, self.losses[-1], metrics, time.perf_counter() - start)
 
-    def train_epoch(self) -> float:
-        """Trains once over the examples; returns the mean loss, under dropout, augmentation and label smoothing."""
+    def train_epoch(self) -> tuple[float, float]:
+        """Trains once over the examples; returns mean loss and accuracy, under dropout, augmentation and smoothing."""
         (x, y), module, config = self.data["train"], self.model.module, self.config
         batch = min(config["batch_size"], len(y))
         n_steps = len(y) // batch  # the examples left over get their turn in another epoch's order
         order, total = torch.randperm(len(y), device=self.device), torch.zeros((), device=self.device)
+        n_right = torch.zeros((), dtype=torch.long, device=self.device)
         module.train()
         for step in range(n_steps):
             progress = (self.epoch + (step + 0.5) / n_steps) / self.task.max_epochs
@@ -116,15 +117,16 @@ class Training:
             chosen = order[step * batch : (step + 1) * batch]
             inputs = augment(self.model.preprocessing(x[chosen]), config.get("augment", 0.0))
             with autocast(self.device):
-                loss = F.cross_entropy(module(inputs), y[chosen], label_smoothing=config.get("label_smoothing", 0.0))
+                logits = module(inputs)
+                loss = F.cross_entropy(logits, y[chosen], label_smoothing=config.get("label_smoothing", 0.0))
             self.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             if "clip_norm" in config:
                 nn.utils.clip_grad_norm_(module.parameters(), config["clip_norm"])
             self.optimizer.step()
             total += loss.detach()
-        mean: float = total.item() / n_steps
-        return mean
+            n_right += (logits.detach().argmax(1) == y[chosen]).sum()
+        return total.item() / n_steps, n_right.item() / (n_steps * batch)
 
     def record(self) -> dict[str, Any]:
         return {

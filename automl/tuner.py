@@ -84,17 +84,17 @@ def tune(
         chosen = strategy(task.space, **options)
     with ExitStack() as stack:
         run_folder = None if study is None else RunFolder(Path(study))
-        if executor is None:
-            logs = None if run_folder is None else run_folder.logs
-            alone = n_workers == 1 and trial_seconds is None
-            new = SerialExecutor(task) if alone else ProcessExecutor(task, n_workers, trial_seconds, logs)
-            executor = stack.enter_context(new)
         if run_folder is not None:
             kept, folder = stack.enter_context(opened(run_folder, task, settings, resume=resume)), run_folder.trials
         else:
             kept, folder = Study(task.space, task.max_epochs), None
             if getattr(task, "uses_folder", True):
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="automl-")))
+        if executor is None:
+            logs = None if run_folder is None else run_folder.logs
+            alone = n_workers == 1 and trial_seconds is None
+            new = SerialExecutor(task) if alone else ProcessExecutor(task, n_workers, trial_seconds, logs)
+            executor = stack.enter_context(new)
         tuner = Tuner(
             task, chosen, kept, executor,
             n_trials=n_trials, seed=seed, device=device, folders=TrialFolders(folder),

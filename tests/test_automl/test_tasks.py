@@ -71,7 +71,7 @@ def test_default_trains_continues_and_is_scored(task, tmp_path):
     for epoch in (first, second):
         assert isinstance(epoch, Epoch)
         assert epoch.loss == 1 - epoch.metrics["accuracy"]
-        assert set(epoch.metrics) == {"accuracy", "cross_entropy", "train_cross_entropy"}
+        assert set(epoch.metrics) == {"accuracy", "cross_entropy", "train_cross_entropy", "train_accuracy"}
         assert all(map(math.isfinite, epoch.metrics.values()))
         assert epoch.seconds > 0
     scores = task.test(tmp_path / "new" / "folder", "cpu")

@@ -348,6 +348,13 @@ def test_a_kill_between_an_outcome_and_its_commit_doubles_no_epoch(tmp_path, mon
     assert facts(resumed) == facts(automl.tune("digits-cnn", **options))
 
 
+def test_several_workers_train_in_a_study_that_is_kept(tmp_path):
+    folder = tmp_path / "run"
+    automl.tune(curve, SPACE, strategy="random", n_trials=4, n_workers=2, study=folder)
+    result = automl.tune(curve, SPACE, strategy="random", n_trials=6, n_workers=2, study=folder, resume=True)
+    assert len(result.trials) == 6
+
+
 def test_two_processes_cannot_run_in_one_folder(tmp_path):
     def intrude(tuner):
         automl.tune(loss, SPACE, study=tmp_path / "run", strategy="random", n_trials=3, resume=True)

@@ -1,0 +1,133 @@
+"""Trainings recorded once, to be replayed often: ``python -m benchmarks.record --task mnist1d-cnn``.
+
+The first pass trains the default, a Sobol sequence and then what TPE makes of them, so that the good regions are dense
+as well; every further pass trains the same configs with other seeds. Each pass is a run in a folder of its own, which
+goes on wherever it was killed.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import typer
+from rich.console import Console
+
+from automl.display import LiveTable
+from automl.errors import UserError
+from automl.outputs import commit, versions
+from automl.settings import default_workers
+from automl.study import Trial
+from automl.tasks import load_task
+from automl.tasks.base import Task
+from automl.tuner import tune
+from benchmarks.scored import Scored
+from strategies.base import JSON, Config, ConfigStrategy, Strategy
+from strategies.tpe import TPE
+
+SPREAD = 0.6  # share of the configs that fill the space; the others are where a strategy looks
+
+
+def main(
+    task: Annotated[str, typer.Option(help="Built-in task.")] = "mnist1d-cnn",
+    configs: Annotated[int, typer.Option(min=2, help="How many configs.")] = 250,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each config.")] = 2,
+    train_size: Annotated[int | None, typer.Option(help="Train on a part of the examples.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Training processes. [default: one a core]")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the tables.")] = Path("results/recorded"),
+    work: Annotated[Path, typer.Option(help="Folder of the runs behind them.")] = Path("runs/recorded"),
+) -> None:
+    """Train what is missing and write OUT/TASK.parquet."""
+    live = load_task(task, train_size=train_size)
+    name = task if train_size is None else f"{task}-{train_size}"
+    console = Console()
+    workers = workers or default_workers("auto")
+    passes: list[list[Trial]] = []
+    for seed in range(seeds):
+        strategy = filling(configs) if not passes else repeating([trial.config for trial in passes[0]])
+        passes.append(record(live, strategy, configs, seed, workers, work / f"{name}-{seed}", console))
+        write(table(passes), out / f"{name}.parquet")
+    console.print(f"{out / name}.parquet", soft_wrap=True)
+
+
+def filling(n_configs: int) -> type[Strategy]:
+    """Sobol points first, then TPE, which has seen them."""
+
+    class Filling(TPE):
+        n_initial = round(SPREAD * n_configs)
+
+    return Filling
+
+
+def repeating(configs: list[Config]) -> type[Strategy]:
+    """Proposes these configs, one after the other."""
+
+    class Repeating(ConfigStrategy):
+        n_initial = 0
+
+        def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
+            return configs[self._n_asked], {"from": "the first pass"}
+
+    return Repeating
+
+
+def record(
+    task: Task, strategy: type[Strategy], n_configs: int, seed: int, n_workers: int, folder: Path, console: Console
+) -> list[Trial]:
+    """One pass, from where it stands to its end; UserError if it was interrupted."""
+    with LiveTable(console, f"{task.name}, {n_configs} configs, seed {seed}, {n_workers} workers, in {folder}") as live:
+        result = tune(
+            Scored(task),
+            strategy=strategy,
+            n_trials=n_configs,
+            seed=seed,
+            n_workers=n_workers,
+            study=folder,
+            resume=(folder / "study.db").exists(),
+            watch=live.update,
+        )
+    if result.stop_reason == "interrupted":
+        raise UserError(f"interrupted after {len(result.trials)} configs; the same command goes on from there")
+    return sorted(result.trials, key=lambda trial: trial.number)
+
+
+def table(passes: list[list[Trial]]) -> pd.DataFrame:
+    """A row an epoch: config (its number and its JSON), seed (the pass), epoch, loss, metrics, seconds, error.
+
+    A training that failed has one more row, with the error.
+    """
+    rows: list[dict[str, Any]] = []
+    for seed, trials in enumerate(passes):
+        for trial in trials:
+            what = {"number": trial.number, "config": json.dumps(trial.config), "seed": seed}
+            for i, loss in enumerate(trial.losses):
+                metrics = {name: values[i] for name, values in trial.metrics.items()}
+                rows.append({**what, "epoch": i + 1, "loss": loss, **metrics, "error": None})
+            if trial.error is not None:
+                rows.append({**what, "epoch": len(trial.losses) + 1, "error": trial.error})
+    return pd.DataFrame(rows)
+
+
+def write(frame: pd.DataFrame, file: Path) -> None:
+    """Parquet, written aside and renamed."""
+    frame.attrs = {"versions": versions(), "commit": commit()}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    aside = file.with_suffix(f".{os.getpid()}")
+    frame.to_parquet(aside, index=False)
+    aside.replace(file)
+
+
+if __name__ == "__main__":
+    try:
+        typer.run(main)
+    except UserError as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,37 @@
+"""A task that also scores its trainings on the test set: for the records, never for the search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from automl.tasks.base import Epoch, Task
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The same task; the metrics of an epoch have its scores on the test set beside them, as ``test_<name>``, and
+    its seconds.
+
+    The training is stopped after every epoch and goes on from its checkpoint, which gives what an uninterrupted one
+    gives. The seconds are those of the training alone.
+    """
+
+    task: Task
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "task" or name.startswith("__"):  # while it is being unpickled
+            raise AttributeError(name)
+        return getattr(self.task, name)
+
+    def train(
+        self, config: Mapping[str, Any], *, seed: int, epochs: int, checkpoint: Path | None, device: str
+    ) -> Iterator[Epoch]:
+        assert checkpoint is not None
+        for number in range(1, epochs + 1):
+            for epoch in self.task.train(config, seed=seed, epochs=number, checkpoint=checkpoint, device=device):
+                scores = self.task.test(checkpoint, device)
+                tests = {f"test_{name}": value for name, value in scores.items()}
+                yield replace(epoch, metrics={**epoch.metrics, **tests, "seconds": epoch.seconds})
