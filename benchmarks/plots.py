@@ -1,43 +1,101 @@
-"""The pictures of the leaderboard; the only module of the benchmarks that imports a plotting library."""
+"""Pictures of the leaderboard as PNG; the only module of the benchmarks that imports a plotting library."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
-# Okabe and Ito's colours, told apart by colour-blind people too; yardsticks are grey.
-COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C564B"]
-MARKERS = "os^vDP*X"
-GREY = {"random": "-", "random x2": "--", "default": ":"}
+from benchmarks.comparison import Comparison
+from benchmarks.figures import FLOOR, GREY, YARDSTICK_DASHES
+from benchmarks.leaderboard import Standing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DASHES = {"solid": "-", "dash": "--", "dot": ":"}
+MARKERS = {
+    "circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "triangle-down": "v", "x": "X", "star": "*",
+}  # fmt: skip
+N_BANDS = 3  # strategies that get one, the best
 
 
-def regret_over_budget(regrets: pd.DataFrame, file: Path, title: str) -> None:
-    """Mean normalised regret of each strategy against the budget, both logarithmic, as a PNG."""
+def regret_over_budget(
+    standing: Standing, looks: dict[str, dict[str, str]], file: Path, title: str, *, normalised: bool
+) -> None:
+    """Mean regret of each strategy against the budget, with 95% bands (these tasks) for the best."""
+    plt = _pyplot()
+    from matplotlib.ticker import NullLocator, ScalarFormatter
+
+    figure, axes = plt.subplots(figsize=(9, 5.2), layout="constrained")
+    board = standing.board.set_index("strategy")
+    final = board[board["budget"] == board["budget"].max()]["regret"].sort_values(kind="stable")
+    competitors = [name for name in final.index if name not in YARDSTICK_DASHES]
+    for name in [*competitors, *(name for name in YARDSTICK_DASHES if name in final.index)]:
+        rows, style = board.loc[[name]], looks[name]
+        values, low, high = (
+            np.maximum(rows[column].to_numpy(), FLOOR) if normalised else rows[column].to_numpy()
+            for column in ("regret", "low_tasks", "high_tasks")
+        )
+        markers = {} if name in YARDSTICK_DASHES else {"marker": MARKERS[style["symbol"]], "markersize": 5}
+        line = {"color": style["colour"], "linestyle": DASHES[style["dash"]], **markers}
+        axes.plot(rows["budget"], values, label=name, **line)
+        if name in competitors[:N_BANDS]:
+            axes.fill_between(rows["budget"], low, high, color=style["colour"], alpha=0.15, linewidth=0)
+    axes.set(xscale="log", xlabel="budget (full trainings)", title=title)
+    axes.set_ylabel("mean normalised regret" if normalised else "mean loss")
+    if normalised:
+        axes.set_yscale("log")
+    budgets = [budget for budget in (1, 2, 5, 10, 20, 50, 100, 200) if budget <= board["budget"].max()]
+    axes.set_xticks(budgets)
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.grid(alpha=0.25)
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, title="the best on top", alignment="left")
+    _save(figure, file)
+
+
+def diagram(comparison: Comparison, looks: dict[str, dict[str, str]], file: Path, title: str) -> None:
+    """Critical differences: mean ranks, and a bar beside the strategies that no test tells apart."""
+    plt = _pyplot()
+    ranks = comparison.mean_ranks.sort_values(kind="stable")
+    names = list(ranks.index)
+    figure, axes = plt.subplots(figsize=(9, 1.3 + 0.3 * len(names)), layout="constrained")
+    for i, name in enumerate(names):
+        axes.plot(ranks[name], i, "o", color=looks[name]["colour"], markersize=8)
+        axes.text(ranks[name], i - 0.2, f"{ranks[name]:.1f}", ha="center", va="bottom", fontsize=8)
+    step = 0.03 * (ranks.max() - ranks.min() or 1.0)
+    for i, group in enumerate(comparison.groups):
+        place = ranks.max() + (3 + 1.5 * i) * step
+        axes.plot([place] * 2, [names.index(group[0]) - 0.2, names.index(group[-1]) + 0.2], color=GREY, linewidth=5)
+    bars = "bars join what no test tells apart" if comparison.tested else "no test: too few tasks"
+    axes.set(xlabel=f"mean rank over {comparison.n_tasks} tasks, 1 is best; {bars}", title=title)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.8)
+    axes.grid(axis="x", alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    _save(figure, file)
+
+
+def plotly_source() -> str:
+    """The library of the interactive figures, to be put into a page."""
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs())
+
+
+def _pyplot() -> Any:
     import matplotlib
 
     matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-    from matplotlib.ticker import ScalarFormatter
+    from matplotlib import pyplot
 
-    curves = regrets.groupby(["suite", "task", "strategy"]).mean().groupby("strategy").mean()
-    figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
-    names = [name for name in curves.index if name not in GREY]
-    for name in [*names, *(name for name in GREY if name in curves.index)]:
-        values = np.maximum(curves.loc[name].to_numpy(dtype=float), 1e-4)
-        if name in GREY:
-            axes.plot(curves.columns, values, GREY[name], color="0.5", label=name)
-        else:
-            i = names.index(name)
-            colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
-            axes.plot(curves.columns, values, label=name, color=colour, marker=marker)
-    axes.set(xscale="log", yscale="log", xlabel="budget (full trainings)", ylabel="mean normalised regret", title=title)
-    axes.set_xticks(list(curves.columns))
-    axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.minorticks_off()
-    axes.grid(alpha=0.3)
-    axes.legend(ncols=2, frameon=False)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file, dpi=150)
-    plt.close(figure)
+    return pyplot
+
+
+def _save(figure: Figure, file: Path) -> None:
+    from matplotlib import pyplot
+
+    figure.savefig(file, dpi=130)
+    pyplot.close(figure)

@@ -1,105 +1,141 @@
-"""``python -m benchmarks.report``: results/runs/ to a leaderboard in Markdown with one picture a suite.
+"""``python -m benchmarks.report``: from runs to the leaderboard, as a page, in Markdown, as pictures and as tables.
 
-No statistics of its own: measures come from benchmarks.regret, tests from benchmarks.statistics.
+No statistics of its own: it reads, calls and writes.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 import typer
 
 from automl.errors import UserError
 from automl.outputs import write_aside
-from benchmarks import plots, statistics
-from benchmarks.regret import area_under_curve, at_budgets, by_task, ranks, speed_up
+from benchmarks import figures, markdown, page, plots
+from benchmarks.costs import COSTS
+from benchmarks.fields import EVERY_SUITE
+from benchmarks.findings import evidence
+from benchmarks.leaderboard import KEY, Section, board, reliability, sections
 from benchmarks.suites.base import constants
 
-BUDGETS = [1, 2, 5, 10, 20, 50, 100]
-MARGIN = 0.01  # differences of the mean normalised regret below it do not matter in practice
+NEW_COLUMNS = {"kind": "", "test": float("nan"), "crash": None}  # which older files lack
 
 
 def main(
     runs: Annotated[Path, typer.Argument(help="Folder with the runs.")] = Path("results/runs"),
     out: Annotated[Path, typer.Option(help="Leaderboard to write, without suffix.")] = Path("results/leaderboard"),
+    readme: Annotated[
+        Path | None,
+        typer.Option(help=f"Also replace what is between {markdown.BEGIN} and {markdown.END} in it."),
+    ] = None,
 ) -> None:
-    """Write OUT.md, and OUT-SUITE.png for each suite."""
-    files = sorted(runs.rglob("*.parquet"))
-    if not files:
-        raise UserError(f"there are no runs in {str(runs)!r}; make some with python -m benchmarks.run --suite quick")
-    table = pd.concat([pd.read_parquet(file) for file in files], ignore_index=True)
+    """Write OUT.html, OUT.md, OUT.csv, OUT-tests.csv, OUT-tasks.csv and two pictures a suite."""
+    table, attributes = read_runs(runs)
+    found = sections(table, known_constants())
+    crashes = table[table["crash"].notna()]
+    made = {
+        "versions": page.listed_versions(attributes),
+        "crashes": crashes[["suite", "task", "strategy", "seed", "crash"]].values.tolist(),
+        "runs": _what_was_run(table),
+        "reliability": reliability(table),
+    }
+    text = readme.read_text(encoding="utf-8") if readme is not None else ""
+    if readme is not None:
+        markdown.with_block(text, "", readme)  # an error must come before anything is written
+    out.parent.mkdir(parents=True, exist_ok=True)
+    pictures = _draw(found, out)
+    files = {
+        out.with_suffix(".html"): page.render(found, pd.read_csv(COSTS), made),
+        out.with_suffix(".md"): markdown.leaderboard(found, pictures, made, out.name),
+        out.with_suffix(".csv"): board(found).to_csv(index=False, float_format="%.6g"),
+        out.with_name(f"{out.name}-tests.csv"): evidence(found).to_csv(index=False, float_format="%.6g"),
+        out.with_name(f"{out.name}-tasks.csv"): _by_task(found).to_csv(index=False, float_format="%.6g"),
+    }
+    if readme is not None:
+        first = next((out.with_name(names[0]) for names in pictures.values()), None)
+        files[readme] = markdown.with_block(text, markdown.readme_block(found, first, readme), readme)
+    for file, content in files.items():
+        write_aside(file, content)
+        print(file)
+
+
+def read_runs(folder: Path) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+    """All rows, and what each file says of its making. Of a run that is there twice, the one with the larger budget."""
+    tables, attributes = [], list[dict[str, Any]]()
+    for i, file in enumerate(sorted(folder.rglob("*.parquet"))):
+        table = pd.read_parquet(file)
+        if "strategy_seconds" not in table:
+            continue  # recorded trainings may lie there as well
+        attributes.append({str(name): value for name, value in table.attrs.items()})
+        table.attrs = {}
+        budget = re.search(r"-(\d+)-trials-\d+-workers$", file.stem)
+        if "n_trials" not in table and budget is None:
+            raise UserError(f"the name of {str(file)!r} does not tell its budget: STRATEGY-N-trials-W-workers.parquet")
+        missing: dict[str, Any] = {name: value for name, value in NEW_COLUMNS.items() if name not in table}
+        if "n_trials" not in table and budget is not None:
+            missing["n_trials"] = int(budget[1])
+        types = {"crash": object, "test": float, "loss": float, "worth": float}
+        tables.append(table.assign(**missing, file=i).astype(types))
+    if not tables:
+        raise UserError(f"there are no runs in {str(folder)!r}; make some with python -m benchmarks.run --suite quick")
+    rows = pd.concat(tables, ignore_index=True)
+    rows["crash"] = rows["crash"].where(rows["crash"].notna(), None)
+    rows = rows[rows["n_trials"] == rows.groupby(KEY)["n_trials"].transform("max")]
+    rows = rows[rows["file"] == rows.groupby(KEY)["file"].transform("min")]
+    return rows.drop(columns="file").reset_index(drop=True), attributes
+
+
+def known_constants() -> pd.DataFrame:
+    """Best and reference loss and seconds of a full training, by (suite, task)."""
     facts = pd.DataFrame(constants()).T
     facts.index = pd.MultiIndex.from_tuples([tuple(name.split("/")) for name in facts.index], names=["suite", "task"])
-    facts = facts[["best", "reference", "seconds"]].astype(float)
-    parts = ["# Which strategy is better\n", EXPLANATION]
-    for suite, rows in with_yardsticks(table).groupby("suite"):
-        parts += section(str(suite), rows, facts, out)
-    parts.append(provenance(files))
-    write_aside(out.with_suffix(".md"), "\n".join(parts) + "\n")
-    print(out.with_suffix(".md"))
+    return facts[["best", "reference", "seconds"]].astype(float)
 
 
-EXPLANATION = """Written by `python -m benchmarks.report` from the runs in results/runs/; no number in it is typed.
-
-**Regret** is normalised: 0 is the best known loss of a task, 1 that of a median random config; the mean over tasks of
-the mean over seeds. In brackets, the 95% interval over tasks *and* seeds: how sure this is for tasks like these. A
-**budget** is counted in full trainings. **Speed-up**: how many times the budget random search needs for what the
-strategy reaches. `random x2` is random search with twice the budget, `default` the task's default config alone.
-No strategy used knowledge of other tasks.
-"""
-
-
-def with_yardsticks(table: pd.DataFrame) -> pd.DataFrame:
-    """The runs, and beside them random search with its budget halved in the books, and the first trial alone."""
-    random = table[table["strategy"] == "random"]
-    twice = random.assign(strategy="random x2", at_epochs=random["at_epochs"] / 2, at_seconds=random["at_seconds"] / 2)
-    default = random[random["trial"] == 0].assign(strategy="default")
-    return pd.concat([table, twice, default], ignore_index=True)
+def _what_was_run(table: pd.DataFrame) -> list[tuple[Any, ...]]:
+    """A row a suite, number of workers and strategy: tasks, seeds, budget, runs, of which crashed."""
+    groups = table.groupby(["suite", "n_workers", "strategy"])
+    return [
+        (*key, part["task"].nunique(), part["seed"].nunique(), int(part["n_trials"].max()),
+         len(part.drop_duplicates(KEY)), int(part["crash"].notna().sum()))
+        for key, part in groups
+    ]  # fmt: skip
 
 
-def section(suite: str, rows: pd.DataFrame, facts: pd.DataFrame, out: Path) -> list[str]:
-    """A suite: the verdict in words, the table, the picture."""
-    longest = int(rows.groupby("strategy")["at_epochs"].max().drop("default", errors="ignore").min())
-    budgets = [float(b) for b in BUDGETS if b * rows["max_epochs"].iloc[0] <= longest]
-    every = at_budgets(rows, facts, [float(budget) for budget in range(1, int(budgets[-1]) + 1)])
-    regrets = every[budgets]
-    seeds = rows["seed"].nunique()
-    n_failed = int(rows.loc[rows["strategy"].isin(set(rows["strategy"]) - {"random x2", "default"}), "failed"].sum())
-    picture = out.with_name(f"{out.name}-{suite}.png")
-    plots.regret_over_budget(regrets, picture, f"{suite}: {rows['task'].nunique()} tasks, {seeds} seeds")
-    parts = [f"\n## {suite}: {rows['task'].nunique()} tasks, {seeds} seeds, {n_failed} failed trials\n"]
-    shown = [budget for budget in (10.0, 20.0, 50.0, 100.0) if budget in budgets]
-    for budget in shown:
-        competitors = by_task(regrets, budget).drop(columns=["random x2", "default"], errors="ignore")
-        _, reason = statistics.winner(competitors, MARGIN)
-        parts.append(f"- After {budget:g} trainings: {reason}.")
-    speeds = speed_up(every, "random", shown[-1])
-    areas = area_under_curve(regrets).groupby("strategy").mean()
-    mean_ranks = ranks(by_task(regrets, shown[-1])).mean()
-    header = [*(f"regret after {b:g}" for b in shown), f"mean rank after {shown[-1]:g}", "area", "speed-up"]
-    parts += ["", "| strategy | " + " | ".join(header) + " |", "|---|" + "---|" * len(header)]
-    order = by_task(regrets, shown[-1]).mean().sort_values().index
-    for name in order:
-        cells = []
-        for budget in shown:
-            interval = statistics.two_level_interval(regrets.xs(name, level="strategy")[budget])
-            cells.append(f"{interval.mean:.3f} ({interval.low:.3f} to {interval.high:.3f})")
-        cells += [f"{mean_ranks[name]:.1f}", f"{areas[name]:.3f}", f"{speeds[name]:.1f}"]
-        parts.append(f"| {name} | " + " | ".join(cells) + " |")
-    return [*parts, "", f"![Regret over the budget]({picture.name})"]
+def _by_task(found: list[Section]) -> pd.DataFrame:
+    """The regret of each strategy on each task at the last budget, with its interval over seeds."""
+    parts = [
+        standing.by_task.assign(field=section.field.name, n_workers=section.field.n_workers, clock=clock,
+                                budget=max(standing.comparisons))
+        for section in found
+        if section.field.suite != EVERY_SUITE
+        for clock, standing in section.standings.items()
+    ]  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
 
 
-def provenance(files: list[Path]) -> str:
-    """What the runs were made with."""
-    lines: dict[str, None] = {}
-    for file in files:
-        attributes = pd.read_parquet(file).attrs
-        versions = ", ".join(f"{name} {version}" for name, version in attributes.get("versions", {}).items())
-        lines[f"commit {attributes.get('commit')}; {versions}"] = None
-    return "\n## Made with\n\n" + "\n".join(f"- {line}" for line in lines)
+def _draw(found: list[Section], out: Path) -> dict[int, list[str]]:
+    """The pictures of each suite; their file names by the number of the section."""
+    looks = figures.look({name for section in found for name in section.field.strategies})
+    pictures = {}
+    for i, (section, name) in enumerate(zip(found, page.anchors(found), strict=True)):
+        field = section.field
+        if field.suite == EVERY_SUITE:
+            continue
+        standing = section.standings["trainings"]
+        files = [out.with_name(f"{out.name}-{name}.png")]
+        title = f"{field.title}, {field.name}: {len(field.tasks)} x {field.n_seeds} seeds"
+        plots.regret_over_budget(standing, looks, files[0], title, normalised=field.normalised)
+        if len(field.tasks) > 1:
+            files.append(out.with_name(f"{out.name}-{name}-ranks.png"))
+            last = max(standing.comparisons)
+            plots.diagram(standing.comparisons[last], looks, files[1], f"{title}, after {last:g} trainings")
+        pictures[i] = [file.name for file in files]
+    return pictures
 
 
 if __name__ == "__main__":

@@ -7,14 +7,16 @@ stratified bootstrap.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 MIN_TASKS = 10  # fewer give the tests no power
 LEVEL = 0.05
+N_DRAWS = 2000  # of a bootstrap
 
 
 @dataclass(frozen=True)
@@ -26,51 +28,96 @@ class Interval:
     high: float
 
 
-def stratified_interval(regret: pd.Series, n_draws: int = 2000, seed: int = 0) -> Interval:
+def resamples(index: pd.Index[Any], *, tasks: bool, n_draws: int = N_DRAWS, seed: int = 0) -> np.ndarray:
+    """Bootstrap draws as weights, one row a draw: ``weights @ values`` is the mean over tasks of the mean over seeds.
+
+    ``index``: (suite, task, seed) of each value. Seeds are drawn anew within each task; with ``tasks`` so are the
+    tasks, and one that is drawn twice gets its seeds twice.
+    """
+    rng = np.random.default_rng(seed)
+    codes, names = pd.factorize(pd.MultiIndex.from_arrays([index.get_level_values(i) for i in (0, 1)]))
+    n_tasks = len(names)
+    times = np.ones((n_draws, n_tasks), dtype=np.int64)
+    if tasks:
+        times = rng.multinomial(n_tasks, np.full(n_tasks, 1 / n_tasks), size=n_draws)
+    weights = np.empty((n_draws, len(index)))
+    for task in range(n_tasks):
+        place = np.flatnonzero(codes == task)
+        n = len(place)
+        weights[:, place] = rng.multinomial(times[:, task] * n, np.full(n, 1 / n)) / (n * n_tasks)
+    return weights
+
+
+def intervals(values: pd.DataFrame, *, tasks: bool) -> tuple[pd.Series, pd.Series]:
+    """Low and high ends of the 95% intervals of all columns, in the same draws. ``values``: see ``resamples``."""
+    draws = resamples(values.index, tasks=tasks) @ values.to_numpy()
+    low, high = np.quantile(draws, [LEVEL / 2, 1 - LEVEL / 2], axis=0)
+    return pd.Series(low, index=values.columns), pd.Series(high, index=values.columns)
+
+
+def stratified_interval(regret: pd.Series) -> Interval:
     """The mean over tasks of the mean over seeds, seeds drawn anew within each task: sure of *these* tasks.
 
     ``regret``: by (suite, task, seed), of one strategy.
     """
-    groups = [group.to_numpy() for _, group in regret.groupby(["suite", "task"])]
-    return _bootstrap(lambda rng: float(np.mean([_redraw(g, rng).mean() for g in groups])), groups, n_draws, seed)
+    return _interval(regret, tasks=False)
 
 
-def two_level_interval(regret: pd.Series, n_draws: int = 2000, seed: int = 0) -> Interval:
+def two_level_interval(regret: pd.Series) -> Interval:
     """The same mean, with tasks drawn anew as well: sure of *tasks like these*."""
-    groups = [group.to_numpy() for _, group in regret.groupby(["suite", "task"])]
-
-    def draw(rng: np.random.Generator) -> float:
-        chosen = rng.integers(len(groups), size=len(groups))
-        return float(np.mean([_redraw(groups[i], rng).mean() for i in chosen]))
-
-    return _bootstrap(draw, groups, n_draws, seed)
+    return _interval(regret, tasks=True)
 
 
-def paired_interval(a: pd.Series, b: pd.Series, n_draws: int = 2000, seed: int = 0) -> Interval:
+def _interval(regret: pd.Series, *, tasks: bool) -> Interval:
+    low, high = intervals(regret.to_frame(), tasks=tasks)
+    mean = regret.groupby(["suite", "task"]).mean().mean()
+    return Interval(float(mean), float(low.iloc[0]), float(high.iloc[0]))
+
+
+def paired_interval(a: pd.Series, b: pd.Series, n_draws: int = N_DRAWS, seed: int = 0) -> Interval:
     """The mean of a - b over the seeds that both have on one task, seeds drawn anew; below 0, a is better."""
     difference = (a - b).dropna().to_numpy()
-    return _bootstrap(lambda rng: float(_redraw(difference, rng).mean()), [difference], n_draws, seed)
+    drawn = np.random.default_rng(seed).integers(len(difference), size=(n_draws, len(difference)))
+    low, high = np.quantile(difference[drawn].mean(axis=1), [LEVEL / 2, 1 - LEVEL / 2])
+    return Interval(float(difference.mean()), float(low), float(high))
 
 
 def friedman(table: pd.DataFrame) -> float:
     """The probability of such differences between the columns if all were the same (tasks x strategies, 3 or more)."""
     from scipy import stats
 
+    if (table.nunique(axis=1) == 1).all():
+        return 1.0
     return float(stats.friedmanchisquare(*(table[name] for name in table.columns)).pvalue)
 
 
-def wilcoxon_holm(table: pd.DataFrame) -> pd.DataFrame:
-    """p-values of all pairs of columns by the signed-rank test over tasks, corrected by Holm: a symmetric table."""
+def pairwise(table: pd.DataFrame) -> pd.DataFrame:
+    """All pairs of columns by the signed-rank test over tasks (rows): a row a pair, a the one with the lower mean.
+
+    ``difference``: mean of a less mean of b. ``p``: raw; ``p_holm``: corrected for the number of pairs. ``agrees``:
+    whether a has the lower ranks too; where it has not, a few tasks decide the means and most others say the contrary.
+    """
     from scipy import stats
 
-    names = list(table.columns)
-    pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
-    raw = []
-    for a, b in pairs:
-        difference = (table[a] - table[b]).to_numpy()
-        raw.append(1.0 if not difference.any() else float(stats.wilcoxon(difference).pvalue))
+    means = table.mean().sort_values(kind="stable")
+    rows = []
+    for a, b in itertools.combinations(means.index, 2):
+        differences = (table[a] - table[b]).to_numpy()
+        differences = differences[differences != 0]
+        p, balance = 1.0, 0.0
+        if len(differences):
+            p = float(stats.wilcoxon(differences).pvalue)
+            balance = float(np.sum(np.sign(differences) * stats.rankdata(np.abs(differences))))
+        rows.append((a, b, means[a] - means[b], p, balance < 0))
+    found = pd.DataFrame(rows, columns=["a", "b", "difference", "p", "agrees"])
+    return found.assign(p_holm=holm(list(found["p"])))
+
+
+def symmetric(pairs: pd.DataFrame) -> pd.DataFrame:
+    """The corrected p-values of ``pairwise`` as a table with a row and a column a strategy, and 1 on the diagonal."""
+    names = list(dict.fromkeys([*pairs["a"], *pairs["b"]]))
     result = pd.DataFrame(1.0, index=names, columns=names)
-    for (a, b), p in zip(pairs, holm(raw), strict=True):
+    for a, b, p in zip(pairs["a"], pairs["b"], pairs["p_holm"], strict=True):
         result.loc[a, b] = result.loc[b, a] = p
     return result
 
@@ -97,43 +144,3 @@ def cliques(mean_ranks: pd.Series, p_values: pd.DataFrame, level: float = LEVEL)
         if len(group) > 1 and not any(set(group) <= set(other) for other in found):
             found.append(group)
     return found
-
-
-def winner(table: pd.DataFrame, margin: float = 0.0) -> tuple[str | None, str]:
-    """The strategy that is better than every other, or None; and the reason in words.
-
-    ``table``: regret, tasks x strategies. ``margin``: differences of the means below it do not count.
-    """
-    means = table.mean().sort_values(kind="stable")
-    first, second = means.index[0], means.index[1]
-    if len(table) < MIN_TASKS:
-        return None, f"undecided: {len(table)} tasks are too few for a test (it takes {MIN_TASKS})"
-    p = wilcoxon_holm(table)
-    rivals = [name for name in means.index[1:] if p.loc[first, name] > LEVEL]
-    if rivals:
-        worst = max(rivals, key=lambda name: p.loc[first, name])
-        return (
-            None,
-            f"no clear winner: {first} is not significantly better than {worst} (p = {p.loc[first, worst]:.2g})",
-        )
-    if means[second] - means[first] < margin:
-        return (
-            None,
-            f"no clear winner: {first} leads by {means[second] - means[first]:.3f}, less than {margin:g} counts",
-        )
-    return str(
-        first
-    ), f"{first} is better than every other strategy (largest p = {p.loc[first, means.index[1:]].max():.2g})"
-
-
-def _redraw(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    return values[rng.integers(len(values), size=len(values))]
-
-
-def _bootstrap(
-    draw: Callable[[np.random.Generator], float], groups: list[np.ndarray], n_draws: int, seed: int
-) -> Interval:
-    rng = np.random.default_rng(seed)
-    draws = [draw(rng) for _ in range(n_draws)]
-    low, high = np.quantile(draws, [LEVEL / 2, 1 - LEVEL / 2])
-    return Interval(float(np.mean([group.mean() for group in groups])), float(low), float(high))

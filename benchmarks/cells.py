@@ -1,0 +1,131 @@
+"""The tables of the leaderboard as people read them: rows of cells, for the page and for Markdown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.comparison import Comparison
+from benchmarks.fields import YARDSTICKS
+from benchmarks.findings import number, small, spent
+from benchmarks.leaderboard import Section, Standing
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a table shows, and what it is sorted by."""
+
+    text: str
+    sort: float | str
+    under: str = ""
+
+
+def columns(section: Section, standing: Standing) -> list[str]:
+    word = "regret" if section.field.normalised else "loss"
+    columns = ["strategy", *(f"{word} after {budget:.4g}" for budget in standing.comparisons)]
+    if len(section.field.tasks) > 1:
+        columns += ["mean rank", "area"]
+    if "speed_up" in standing.board:
+        columns.append("speed-up")
+    return [*columns, "failed trials"]
+
+
+def rows(section: Section, standing: Standing) -> list[list[Cell]]:
+    """A row a strategy, the best at the last budget first."""
+    board = {(row["budget"], row["strategy"]): row for row in standing.board.to_dict("records")}
+    last = max(standing.comparisons)
+    several = len(section.field.tasks) > 1
+    ends = ("low_general", "high_general") if several else ("low_tasks", "high_tasks")
+    rows = []
+    for name in sorted(
+        (name for budget, name in board if budget == last), key=lambda name: board[last, name]["regret"]
+    ):
+        cells = [Cell(name, name)]
+        for budget in standing.comparisons:
+            row = board[budget, name]
+            under = f"{number(row[ends[0]])} to {number(row[ends[1]])}"
+            cells.append(Cell(number(row["regret"]), row["regret"], under))
+        final = board[last, name]
+        if several:
+            cells.append(_optional(final["rank"], "{:.1f}", f"{final['low_rank']:.1f} to {final['high_rank']:.1f}"))
+            cells.append(_optional(final.get("area", float("nan")), "{:.3f}"))
+        if "speed_up" in final:
+            between = f"{final['low_speed_up']:.1f} to {final['high_speed_up']:.1f}"
+            cells.append(_optional(final["speed_up"], "{:.1f}", "" if name in ("random", *YARDSTICKS) else between))
+        rows.append([*cells, _failed(section, name)])
+    return rows
+
+
+def _optional(value: float, form: str, under: str = "") -> Cell:
+    return Cell("", float("inf")) if pd.isna(value) else Cell(form.format(value), float(value), under)
+
+
+def _failed(section: Section, name: str) -> Cell:
+    if name not in section.reliability.index:
+        return Cell("", float("inf"))
+    row: Any = section.reliability.loc[name]
+    crashed = f"{row['n_crashed']:.0f} of {row['n_runs']:.0f} runs crashed" if row["n_crashed"] else ""
+    share = 0.0 if pd.isna(row["failed"]) else float(row["failed"])
+    return Cell(f"{share:.1%}" if share else "none", share + float(row["n_crashed"]), crashed)
+
+
+def test_table(budget: float, comparison: Comparison, clock: str) -> dict[str, Any]:
+    """The leader against each other."""
+    leader = comparison.means.index[0]
+    pairs = comparison.pairs[comparison.pairs["a"] == leader]
+    return {
+        "after": spent(budget, clock),
+        "comparison": comparison,
+        "friedman": small(comparison.friedman_p),
+        "rows": [
+            (row["b"], f"{-row['difference']:.3f}", small(row["p"]), small(row["p_holm"]), row["verdict"])
+            for row in pairs.to_dict("records")
+        ],
+    }
+
+
+def duel_table(standing: Standing) -> dict[str, Any] | None:
+    """The paired intervals at the last budget, where they stand in for a test: a row a rival, a column a task."""
+    duels = standing.duels[standing.duels["budget"] == max(standing.comparisons)]
+    if duels.empty:
+        return None
+    tasks = list(dict.fromkeys(duels["task"]))
+    rows = []
+    for rival, part in duels.groupby("b", sort=False):
+        by_task = part.set_index("task")
+        cells = [
+            (number(row["difference"]), f"{number(row['low'])} to {number(row['high'])}",
+             "better" if row["high"] < 0 else "worse" if row["low"] > 0 else "")
+            for row in by_task.loc[tasks].to_dict("records")
+        ]  # fmt: skip
+        rows.append((str(rival), cells))
+    return {"leader": duels["a"].iloc[0], "tasks": tasks, "rows": rows}
+
+
+def overhead(costs: pd.DataFrame, reliability: pd.DataFrame) -> dict[str, Any]:
+    """Seconds a trial at several numbers of known trials, and as it was in the runs; failures."""
+    wide = costs.pivot(index="strategy", columns="n_trials", values="seconds")
+    rows = []
+    for name, run in reliability.to_dict("index").items():
+        known = wide.reindex([str(name)]).iloc[0]
+        share = 0.0 if pd.isna(run["failed"]) else float(run["failed"])
+        rows.append(
+            [
+                Cell(str(name), str(name)),
+                *(_duration(seconds) for seconds in known),
+                _duration(run["strategy_seconds"]),
+                Cell(f"{share:.2%}" if share else "none", share),
+                Cell(f"{run['n_crashed']:.0f} of {run['n_runs']:.0f}", float(run["n_crashed"])),
+            ]
+        )
+    columns = ["strategy", *(f"after {n}" for n in wide.columns), "in the runs", "failed trials", "crashed runs"]
+    return {"columns": columns, "rows": rows}
+
+
+def _duration(seconds: float) -> Cell:
+    if pd.isna(seconds):
+        return Cell("", float("inf"))
+    milliseconds = 1000 * seconds
+    return Cell(f"{milliseconds:.2g} ms" if milliseconds < 100 else f"{milliseconds:.0f} ms", float(seconds))

@@ -1,0 +1,88 @@
+"""One verdict on several strategies from a table of regrets, tasks x strategies: never stronger than its test."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.regret import ranks
+from benchmarks.statistics import LEVEL, MIN_TASKS, cliques, friedman, pairwise, symmetric
+
+MARGIN = 0.01  # differences of the mean normalised regret below it do not matter in practice
+
+WINNER, OPEN, SAME = "winner", "no clear winner", "no difference shown"
+UNDECIDED, ALONE = "undecided", "nothing to compare"  # without a test
+NOT_SHOWN = "not shown"  # of a pair
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What the tests say of the strategies at one budget.
+
+    ``pairs``: see ``statistics.pairwise``, with a ``verdict`` on each; empty where no test was made. ``leaders``: the
+    strategy with the lowest mean, and those that are not shown to be worse by more than the margin.
+    """
+
+    means: pd.Series  # ascending
+    mean_ranks: pd.Series
+    n_tasks: int
+    verdict: str
+    reason: str
+    leaders: tuple[str, ...]
+    friedman_p: float | None
+    pairs: pd.DataFrame
+    groups: tuple[tuple[str, ...], ...]  # cliques of the mean ranks
+
+    @property
+    def tested(self) -> bool:
+        """Whether there are tests behind the verdict."""
+        return self.verdict in (WINNER, OPEN, SAME)
+
+
+def compare(table: pd.DataFrame, margin: float = MARGIN) -> Comparison:
+    """Friedman's test first, where there are three or more, then Wilcoxon's with Holm's correction over all pairs."""
+    means, mean_ranks = table.mean().sort_values(kind="stable"), ranks(table).mean()
+    names = tuple(map(str, means.index))
+    reason = _no_test(len(table), len(names))
+    if len(names) < 2 or reason:
+        verdict = ALONE if len(names) < 2 else UNDECIDED
+        pairs = pd.DataFrame(columns=["a", "b", "difference", "p", "agrees", "p_holm", "verdict"])
+        return Comparison(means, mean_ranks, len(table), verdict, reason, names, None, pairs, ())
+    p = friedman(table) if len(names) > 2 else None
+    pairs = pairwise(table)
+    any_difference = p is None or p <= LEVEL
+    pairs["verdict"] = [_verdict(row, any_difference, margin) for row in pairs.to_dict("records")]
+    of_first = pairs[pairs["a"] == names[0]]
+    leaders = (names[0], *of_first.loc[~of_first["verdict"].str.endswith("is better"), "b"])
+    verdict = SAME if not any_difference else WINNER if len(leaders) == 1 else OPEN
+    p_values = symmetric(pairs) if any_difference else symmetric(pairs.assign(p_holm=1.0))
+    groups = tuple(tuple(group) for group in cliques(mean_ranks, p_values))
+    return Comparison(means, mean_ranks, len(table), verdict, "", leaders, p, pairs, groups)
+
+
+def smallest_p(n_tasks: int, n_strategies: int) -> float:
+    """The lowest corrected p-value that the signed-rank test can give: all tasks say the same, times all pairs."""
+    return 2.0 ** (1 - n_tasks) * (n_strategies * (n_strategies - 1) / 2)
+
+
+def _no_test(n_tasks: int, n_strategies: int) -> str:
+    if n_tasks < MIN_TASKS:
+        return f"{n_tasks} task{'s are' if n_tasks != 1 else ' is'} too few for a test (it takes {MIN_TASKS})"
+    p = smallest_p(n_tasks, n_strategies)
+    if p > LEVEL:
+        return (
+            f"{n_tasks} tasks are too few for a test of {n_strategies} strategies (were one better on every task, the "
+            f"corrected p would still be {p:.2g})"
+        )
+    return ""
+
+
+def _verdict(row: Mapping[Hashable, Any], any_difference: bool, margin: float) -> str:
+    if not any_difference or row["p_holm"] > LEVEL:
+        return NOT_SHOWN
+    if not row["agrees"]:
+        return "means and ranks disagree"
+    return f"{row['a']} is better" if -row["difference"] >= margin else f"by less than {margin:g}, which does not count"

@@ -1,0 +1,131 @@
+"""Who is compared with whom: a field is a set of strategies that all ran on the same tasks with the same seeds.
+
+Slow strategies run on fewer tasks, with fewer seeds and a smaller budget than the others. So a suite has up to two
+fields: the strategies that cover most, and all strategies on what they share. Runs with another number of workers are
+fields apart; the tasks of all suites with one kind of space are fields too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.suites import SUITES
+
+YARDSTICKS = ("random x2", "default")  # drawn and listed, never tested
+EVERY_SUITE = "every suite"
+KINDS = ("numeric", "mixed", "discrete")
+
+Pair = tuple[str, str, int]  # suite, task, seed
+
+
+@dataclass(frozen=True)
+class Field:
+    """Strategies on the (suite, task, seed) that all of them have, up to a budget that all of them spent."""
+
+    suite: str
+    name: str
+    n_workers: int
+    n_trials: int
+    strategies: tuple[str, ...]
+    pairs: tuple[Pair, ...]
+    normalised: bool  # else there is a single task whose best loss is not known, and regret is the loss itself
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def tasks(self) -> list[tuple[str, str]]:
+        """The (suite, task) in it."""
+        return sorted({(suite, task) for suite, task, _ in self.pairs})
+
+    @property
+    def n_seeds(self) -> str:
+        """Seeds of a task, or the range of them."""
+        counts = pd.Series([pair[:2] for pair in self.pairs]).value_counts()
+        return f"{counts.max()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
+
+    @property
+    def title(self) -> str:
+        """For headings."""
+        workers = f", {self.n_workers} workers" if self.n_workers != 1 else ""
+        return f"{self.suite}{workers}"
+
+
+def fields(runs: pd.DataFrame, known: pd.Index[Any]) -> list[Field]:
+    """All fields. ``runs``: a row a run, with suite, task, strategy, seed, n_workers, n_trials and kind.
+
+    ``known``: the (suite, task) that have constants. A task without them is a field of its own.
+    """
+    found: list[Field] = []
+    order = {name: i for i, name in enumerate(SUITES)}
+    has_constants = pd.MultiIndex.from_frame(runs[["suite", "task"]]).isin(known)
+    rated = runs[has_constants]
+    for suite in sorted(rated["suite"].unique(), key=lambda suite: (order.get(suite, len(order)), suite)):
+        for _, part in rated[rated["suite"] == suite].groupby("n_workers"):
+            found += _fields_of(part, str(suite), ("all tasks", "subset"), normalised=True)
+    for (suite, task, _), part in runs[~has_constants].groupby(["suite", "task", "n_workers"]):
+        found += _fields_of(part, str(suite), (str(task), f"{task}, subset"), normalised=False)
+    for kind in KINDS:
+        part = runs[has_constants & (runs["kind"] == kind) & (runs["n_workers"] == 1)]
+        found += _fields_of(part, EVERY_SUITE, (f"{kind} spaces", f"{kind} spaces, subset"), normalised=True)
+    return found
+
+
+def _fields_of(runs: pd.DataFrame, suite: str, names: tuple[str, str], *, normalised: bool) -> Iterator[Field]:
+    if runs.empty:
+        return
+    n_workers = int(runs["n_workers"].iloc[0])
+    covered = {
+        str(strategy): {
+            (row["suite"], row["task"], int(row["seed"])): int(row["n_trials"]) for row in part.to_dict("records")
+        }
+        for strategy, part in runs.groupby("strategy")
+    }
+
+    def field(name: str, strategies: list[str], pairs: frozenset[Pair], n_trials: int, left_out: list[str]) -> Field:
+        members, rest = tuple(sorted(strategies)), tuple(sorted(left_out))
+        return Field(suite, name, n_workers, n_trials, members, tuple(sorted(pairs)), normalised, rest)
+
+    strategies, pairs, n_trials = _widest(covered)
+    yield field(names[0], strategies, pairs, n_trials, [])
+    if len(strategies) == len(covered):
+        return
+    # Who covers most goes first, so that a run that has just begun cannot leave the others with nothing.
+    shared: frozenset[Pair] | None = None
+    members: list[str] = []
+    left_out: list[str] = []
+    for strategy in sorted(covered, key=lambda name: -len(covered[name])):
+        narrowed = frozenset(covered[strategy]) if shared is None else shared & frozenset(covered[strategy])
+        (members if narrowed else left_out).append(strategy)
+        shared = narrowed or shared
+    assert shared is not None
+    if len(members) > len(strategies):
+        smallest = min(covered[strategy][pair] for strategy in members for pair in shared)
+        yield field(names[1], members, shared, smallest, left_out)
+
+
+def _widest(covered: dict[str, dict[Pair, int]]) -> tuple[list[str], frozenset[Pair], int]:
+    """The field with the most trainings in it: strategies times pairs times budget; of equal ones the one with more
+    strategies. Two strategies at least, where there are two."""
+    offers = {
+        (frozenset(pair for pair, n in pairs.items() if n >= n_trials), n_trials)
+        for pairs in covered.values()
+        for n_trials in set(pairs.values())
+    }
+    candidates = []
+    for pairs, n_trials in offers:
+        members = [name for name, own in covered.items() if all(own.get(pair, 0) >= n_trials for pair in pairs)]
+        key = (len(members) > 1, len(members) * len(pairs) * n_trials, len(members), n_trials)
+        candidates.append((key, sorted(members), pairs, n_trials))
+    _, members, pairs, n_trials = max(candidates, key=lambda candidate: candidate[0])
+    return members, pairs, n_trials
+
+
+def with_yardsticks(table: pd.DataFrame) -> pd.DataFrame:
+    """The runs, and beside them random search with its budget halved in the books, and the default config alone."""
+    random = table[table["strategy"] == "random"]
+    twice = random.assign(strategy="random x2", at_epochs=random["at_epochs"] / 2, at_seconds=random["at_seconds"] / 2)
+    default = random[random["trial"] <= 0].assign(strategy="default")  # -1: the one row of a run that crashed
+    return pd.concat([table, twice, default], ignore_index=True)

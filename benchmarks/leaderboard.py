@@ -1,0 +1,234 @@
+"""The leaderboard as tidy tables: every measure of every field, by trainings and by seconds. Pure functions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from benchmarks import regret
+from benchmarks.comparison import Comparison, compare
+from benchmarks.fields import YARDSTICKS, Field, fields, with_yardsticks
+from benchmarks.statistics import intervals, paired_interval, resamples
+
+CLOCKS = {"trainings": "at_epochs", "seconds": "at_seconds"}
+CURVE = (1, 2, 3, 5, 7, 10, 14, 20, 30, 50, 70, 100, 140, 200, 300, 500, 700, 1000)  # budgets of the curves
+SHOWN = (10, 20, 50, 100, 200, 500, 1000)  # budgets of the verdicts
+BASELINE = "random"
+KEY = ["suite", "task", "strategy", "seed", "n_workers"]  # what a run is
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a field stands under one clock. Budgets are counted in full trainings, or in the seconds these take."""
+
+    board: pd.DataFrame  # a row a strategy and budget: regret, its intervals, rank, area, speed_up
+    comparisons: dict[float, Comparison]  # by shown budget
+    duels: pd.DataFrame  # the leader against each other strategy on each task, where there are too few for a test
+    reached: pd.DataFrame  # ECDF: share of targets, strategy x budgets; empty without random search
+    by_task: pd.DataFrame  # a row a task and strategy at the last budget: regret with its interval over seeds
+
+
+@dataclass(frozen=True)
+class Section:
+    """A field and all that is said of it."""
+
+    field: Field
+    standings: dict[str, Standing]  # by clock
+    generalisation: pd.DataFrame  # by strategy; empty where no test losses are known
+    reliability: pd.DataFrame  # by strategy: n_runs, n_crashed, n_trials, failed (share of trials), strategy_seconds
+
+
+def sections(table: pd.DataFrame, constants: pd.DataFrame) -> list[Section]:
+    """All of them, from all runs. ``constants``: best, reference and seconds by (suite, task)."""
+    facts = pd.concat([constants.assign(before=1.0), _own_constants(table, constants)])
+    runs = table.drop_duplicates(KEY)
+    rows = with_yardsticks(table)
+    regrets = {n: dict(_regrets(part, facts)) for n, part in rows.groupby("n_workers")}
+    found = []
+    for field in fields(runs, constants.index):
+        part = _part(rows, field)
+        standings = {}
+        for clock, values in regrets[field.n_workers].items():
+            ends = _ends(part, field, facts, clock)
+            standing = _standing(field, values, ends, part, facts)
+            if standing is not None:
+                standings[clock] = standing
+        found.append(Section(field, standings, _generalisation(part, field), reliability(part)))
+    return found
+
+
+def _own_constants(table: pd.DataFrame, constants: pd.DataFrame) -> pd.DataFrame:
+    """For tasks whose best loss is not known: regret is the loss, and a run that crashed has the worst one seen."""
+    own = table[~pd.MultiIndex.from_frame(table[["suite", "task"]]).isin(constants.index) & ~table["failed"]]
+    groups = own.assign(seconds=own["at_seconds"] / own["at_epochs"] * own["max_epochs"]).groupby(["suite", "task"])
+    facts = groups.agg(seconds=("seconds", "median"), before=("worth", "max"))
+    return facts.assign(best=0.0, reference=1.0)
+
+
+def _regrets(rows: pd.DataFrame, facts: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """By clock: the regret of every run at the dense budgets. W workers spend seconds W times as fast."""
+    n_workers = int(rows["n_workers"].iloc[0])
+    longest = int(rows.loc[rows["strategy"] != BASELINE, "n_trials"].max())
+    for clock, column in CLOCKS.items():
+        scale = n_workers if clock == "seconds" else 1
+        yield clock, regret.at_budgets(rows, facts, [b / scale for b in range(1, longest + 1)], column)
+
+
+def _part(rows: pd.DataFrame, field: Field) -> pd.DataFrame:
+    """The rows of a field, and of its yardsticks: random search x2 only where it ran for so long."""
+    rows = rows[rows["n_workers"] == field.n_workers]
+    members = {*field.strategies}
+    if BASELINE in members:
+        members.add("default")
+        if rows.loc[rows["strategy"] == BASELINE, "n_trials"].min() >= 2 * field.n_trials:
+            members.add("random x2")
+    rows = rows[rows["strategy"].isin(members)]
+    return rows[pd.MultiIndex.from_frame(rows[["suite", "task", "seed"]]).isin(field.pairs)]
+
+
+def _ends(part: pd.DataFrame, field: Field, facts: pd.DataFrame, clock: str) -> float:
+    """The largest budget: by seconds, that at which half of the runs of some strategy have ended."""
+    if clock == "trainings":
+        return float(field.n_trials)
+    own = part[part["strategy"].isin(field.strategies) & (part["at_epochs"] <= field.n_trials * part["max_epochs"])]
+    unit = facts["seconds"].reindex(pd.MultiIndex.from_frame(own[["suite", "task"]])).to_numpy()
+    spent = (own["at_seconds"] / unit).groupby([own[name] for name in regret.RUN]).max()
+    ended = min(float(spent[spent > 0].groupby("strategy").median().min()), field.n_trials / field.n_workers)
+    return math.floor(ended * field.n_workers) / field.n_workers
+
+
+def _standing(
+    field: Field, regrets: pd.DataFrame, longest: float, part: pd.DataFrame, facts: pd.DataFrame
+) -> Standing | None:
+    dense = [float(budget) for budget in regrets.columns if float(budget) <= longest]
+    if not dense:
+        return None
+    names = sorted(part["strategy"].unique())
+    index = pd.MultiIndex.from_tuples(
+        [(suite, task, name, seed) for name in names for suite, task, seed in field.pairs], names=regret.RUN
+    )
+    values = regrets.loc[index, dense]
+    scale = dense[0]
+    curve = [budget for budget in dense if round(budget / scale) in CURVE or budget == dense[-1]]
+    shown = [b for b in dense if (round(b / scale) in SHOWN and 1.2 * b < dense[-1]) or b == dense[-1]]
+    tables = {budget: regret.by_task(values, budget).drop(columns=[*YARDSTICKS], errors="ignore") for budget in curve}
+    comparisons = {budget: compare(tables[budget]) for budget in shown}
+    reached = pd.DataFrame()
+    if BASELINE in names:
+        random = part[part["strategy"] == BASELINE]
+        reached = regret.ecdf(values, regret.random_targets(random, facts))
+    return Standing(
+        _board(field, values, tables, shown), comparisons, _duels(values, comparisons), reached,
+        _by_task(values[dense[-1]]),
+    )  # fmt: skip
+
+
+def _board(field: Field, regrets: pd.DataFrame, tables: dict[float, pd.DataFrame], shown: list[float]) -> pd.DataFrame:
+    curve = list(tables)
+    wide = pd.DataFrame(regrets[curve].unstack("strategy"))
+    columns = {"regret": wide.groupby(["suite", "task"]).mean().mean()}
+    for level, tasks in (("tasks", False), ("general", True)):
+        columns[f"low_{level}"], columns[f"high_{level}"] = intervals(wide, tasks=tasks)
+    board = pd.DataFrame(columns).rename_axis(["budget", "strategy"])
+    board = board.join(pd.concat([_ranks(tables[budget], budget) for budget in curve]))
+    areas = [
+        regret.area_under_curve(regrets[[b for b in curve if b <= budget]]).groupby("strategy").mean()
+        for budget in shown
+        if budget > curve[0]
+    ]
+    later = [budget for budget in shown if budget > curve[0]]
+    if later:
+        board = board.join(pd.concat(areas, keys=later, names=["budget", "strategy"]).rename("area"))
+    if BASELINE in field.strategies:
+        board = board.join(pd.concat([_speed_ups(regrets, budget) for budget in shown]))
+    return board.reset_index()
+
+
+def _ranks(table: pd.DataFrame, budget: float) -> pd.DataFrame:
+    """Mean rank of each strategy, with the interval over tasks."""
+    ranked = regret.ranks(table)
+    ranked.index = pd.MultiIndex.from_tuples([(*key, 0) for key in ranked.index], names=["suite", "task", "seed"])
+    low, high = intervals(ranked, tasks=True)
+    found = pd.DataFrame({"rank": ranked.mean(), "low_rank": low, "high_rank": high})
+    found.index = pd.MultiIndex.from_product([[budget], found.index], names=["budget", "strategy"])
+    return found
+
+
+def _speed_ups(regrets: pd.DataFrame, budget: float) -> pd.DataFrame:
+    found = regret.speed_up_interval(regrets, BASELINE, budget).rename(columns=lambda end: f"{end}_speed_up")
+    found["speed_up"] = regret.speed_up(regrets, BASELINE, budget)
+    found.index = pd.MultiIndex.from_product([[budget], found.index], names=["budget", "strategy"])
+    return found
+
+
+def _duels(regrets: pd.DataFrame, comparisons: dict[float, Comparison]) -> pd.DataFrame:
+    """Where there are too few tasks for a test: paired intervals of the leader less each other, task by task."""
+    rows = []
+    for budget, comparison in comparisons.items():
+        if comparison.tested:
+            continue
+        leader, *others = comparison.means.index
+        for (suite, task), part in regrets[budget].groupby(["suite", "task"]):
+            by_strategy = part.droplevel(["suite", "task"]).unstack("strategy")
+            for other in others:
+                interval = paired_interval(by_strategy[leader], by_strategy[other])
+                rows.append((budget, suite, task, leader, other, interval.mean, interval.low, interval.high))
+    return pd.DataFrame(rows, columns=["budget", "suite", "task", "a", "b", "difference", "low", "high"])
+
+
+def _by_task(regrets: pd.Series) -> pd.DataFrame:
+    """Mean over seeds with its interval: a row a (suite, task, strategy)."""
+    rows = []
+    wide = regrets.unstack("strategy")
+    for (suite, task), part in wide.groupby(["suite", "task"]):
+        draws = resamples(part.index, tasks=False) @ part.to_numpy()
+        low, high = np.quantile(draws, [0.025, 0.975], axis=0)
+        found = pd.DataFrame({"suite": suite, "task": task, "regret": part.mean(), "low": low, "high": high})
+        rows.append(found.rename_axis("strategy").reset_index())
+    return pd.concat(rows, ignore_index=True)
+
+
+def _generalisation(part: pd.DataFrame, field: Field) -> pd.DataFrame:
+    """Validation against test, by strategy: means over tasks of the means over seeds."""
+    known = part[part["strategy"].isin(field.strategies)]
+    if known["test"].isna().all():
+        return pd.DataFrame()
+    found = regret.generalisation(known, field.n_trials)
+    return found.groupby(["suite", "task", "strategy"]).mean().groupby("strategy").mean()
+
+
+def reliability(rows: pd.DataFrame) -> pd.DataFrame:
+    """Of each strategy: runs, how many crashed, trials, the share that failed, its own seconds a trial (the mean)."""
+    own = rows[~rows["strategy"].isin(YARDSTICKS)]
+    trials = own[own["trial"] >= 0].drop_duplicates([*KEY, "trial"], keep="last").groupby("strategy")
+    runs = own.drop_duplicates(KEY).groupby("strategy")
+    return pd.DataFrame(
+        {
+            "n_runs": runs.size(),
+            "n_crashed": runs["crash"].count(),
+            "n_trials": trials.size(),
+            "failed": trials["failed"].mean(),
+            "strategy_seconds": trials["strategy_seconds"].mean(),
+        }
+    )
+
+
+def board(sections: list[Section]) -> pd.DataFrame:
+    """leaderboard.csv: every measure of every strategy in every field, by clock and budget."""
+    parts = []
+    for section in sections:
+        field = section.field
+        for clock, standing in section.standings.items():
+            part = standing.board.assign(
+                suite=field.suite, field=field.name, n_workers=field.n_workers, clock=clock, n_tasks=len(field.tasks),
+                n_seeds=field.n_seeds,
+            )  # fmt: skip
+            part = part.join(section.reliability.rename(columns={"n_trials": "n_trials_in_all"}), on="strategy")
+            parts.append(part if section.generalisation.empty else part.join(section.generalisation, on="strategy"))
+    table = pd.concat(parts, ignore_index=True)
+    first = ["suite", "field", "n_workers", "clock", "budget", "strategy", "n_tasks", "n_seeds"]
+    return table[[*first, *(name for name in table.columns if name not in first)]]

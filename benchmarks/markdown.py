@@ -1,0 +1,92 @@
+"""leaderboard.md, and the block of README.md: the answers, one table a field, and the pictures."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from automl.errors import UserError
+from benchmarks.cells import Cell, columns, rows
+from benchmarks.comparison import MARGIN
+from benchmarks.findings import Advice, advice, budgets, findings
+from benchmarks.leaderboard import Section
+from benchmarks.statistics import MIN_TASKS
+
+BEGIN, END = "<!-- leaderboard -->", "<!-- /leaderboard -->"
+EXPLANATION = f"""Written by `python -m benchmarks.report` from runs; no number in it is typed. Each sentence stands on
+rows of {{name}}.csv and {{name}}-tests.csv; {{name}}.html shows the same with interactive figures.
+
+**Regret** is normalised: 0 is the best known loss of a task, 1 that of a median random config; the mean over tasks of
+the mean over seeds. In brackets, the 95% interval over tasks *and* seeds: how sure this is for tasks like these. A
+**budget** is counted in full trainings. **Speed-up**: how many times the budget random search needs for what the
+strategy reaches, with its interval. `random x2` is random search with twice the budget, `default` the task's default
+config alone; neither takes part in tests. A verdict takes {MIN_TASKS} tasks: Friedman's test, then Wilcoxon's over
+tasks with Holm's correction, and a difference of {MARGIN:g} or more. No strategy used knowledge of other tasks.
+"""
+
+
+def leaderboard(sections: list[Section], pictures: dict[int, list[str]], made: dict[str, Any], name: str) -> str:
+    """leaderboard.md. ``pictures``: file names by the number of the section; ``name``: of the files, without suffix."""
+    parts = ["# Which strategy is better\n", EXPLANATION.format(name=name)]
+    kinds = advice(sections, kinds=True)
+    if kinds:
+        parts += ["## By kind of space\n", *_table(kinds), ""]
+    for i, section in enumerate(sections):
+        field = section.field
+        size = f"{len(field.tasks)} task{'s' * (len(field.tasks) != 1)}, {field.n_seeds} seeds"
+        parts.append(f"## {field.title}: {field.name}, {size}, {field.n_trials} trainings\n")
+        parts += [f"- {_escaped(finding.text)}" for finding in findings(section)]
+        if field.left_out:
+            parts.append(f"- Left out, with no task and seed in common: {', '.join(field.left_out)}.")
+        standing = section.standings["trainings"]
+        header = columns(section, standing)
+        parts += ["", "| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
+        parts += ["| " + " | ".join(map(_cell, row)) + " |" for row in rows(section, standing)]
+        parts += ["", *(f"![{_escaped(field.title)}]({picture})" for picture in pictures.get(i, [])), ""]
+    if made["crashes"]:
+        parts += ["## Runs that crashed\n", "Each counts as regret 1 at every budget.\n"]
+        parts += [f"- {_escaped(', '.join(map(str, crash)))}" for crash in made["crashes"]]
+    return "\n".join([*parts, "\n## Made with\n", *(f"- {line}" for line in made["versions"])]) + "\n"
+
+
+def readme_block(sections: list[Section], picture: Path | None, readme: Path) -> str:
+    """A compact table of the verdicts, and one picture."""
+    lines = _table(advice(sections, kinds=False))
+    kinds = advice(sections, kinds=True)
+    if kinds:
+        lines += ["", *_table(kinds)]
+    if picture is not None:
+        link = os.path.relpath(picture.resolve(), readme.resolve().parent)
+        lines += ["", f"![Mean regret over the budget]({Path(link).as_posix()})"]
+    return "\n".join(lines)
+
+
+def with_block(text: str, block: str, readme: Path) -> str:
+    """README with its marked block replaced. UserError where it is not marked."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise UserError(f"{str(readme)!r} has no place for the leaderboard; mark it with the lines {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n{block}\n{END}{after}"
+
+
+def _table(advices: list[Advice]) -> list[str]:
+    after = budgets(advices)
+    lines = ["| tasks | " + " | ".join(f"after {budget:g} trainings" for budget in after) + " |"]
+    lines.append("|---" * (len(after) + 1) + "|")
+    for row in advices:
+        field = row.field
+        what = f"{field.title}, {field.name}: {len(field.tasks)} x {field.n_seeds} seeds"
+        cells = [row.cells[budget].short if budget in row.cells else "" for budget in after]
+        lines.append("| " + " | ".join(map(_escaped, [what, *cells])) + " |")
+    return lines
+
+
+def _cell(cell: Cell) -> str:
+    return _escaped(f"{cell.text} ({cell.under})" if cell.under else cell.text)
+
+
+def _escaped(text: str) -> str:
+    """Names of users may hold what Markdown or HTML would read."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("\n", " ")

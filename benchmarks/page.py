@@ -1,0 +1,110 @@
+"""leaderboard.html: one file that opens offline, answers first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from benchmarks import cells, figures
+from benchmarks.comparison import MARGIN
+from benchmarks.fields import EVERY_SUITE
+from benchmarks.findings import advice, budgets, findings, spent
+from benchmarks.leaderboard import Section
+from benchmarks.plots import plotly_source
+from benchmarks.statistics import LEVEL, MIN_TASKS
+from benchmarks.suites import SUITES
+
+
+def render(sections: list[Section], costs: pd.DataFrame, made: dict[str, Any]) -> str:
+    """The page. ``costs``: results/costs.csv. ``made``: what the runs were made with; see benchmarks.report."""
+    import jinja2
+    from markupsafe import Markup
+
+    names = {name for section in sections for name in section.field.strategies}
+    looks = figures.look(names | set(costs["strategy"]))
+    costs = costs[(costs["n_dimensions"] == 8) & costs["strategy"].isin(names)]
+    ids, all_fields = anchors(sections), [section.field for section in sections]
+    drawn = {
+        f"{name}-{key}": figure
+        for section, name in zip(sections, ids, strict=True)
+        for key, figure in figures.figures(section, looks).items()
+    }
+    if not costs.empty:
+        drawn["overhead"] = figures.overhead(costs, looks)
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("benchmarks"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    by_suite, by_kind = (advice(sections, kinds=kinds) for kinds in (False, True))
+    return environment.get_template("leaderboard.html.j2").render(
+        by_suite=by_suite,
+        by_kind=by_kind,
+        budgets=budgets([*by_suite, *by_kind]),
+        sections=[_described(section, name, looks) for section, name in zip(sections, ids, strict=True)],
+        links={(field.suite, field.name, field.n_workers): name for field, name in zip(all_fields, ids, strict=True)},
+        overhead=cells.overhead(costs, made["reliability"]),
+        made=made,
+        constants={"level": f"{1 - LEVEL:.0%}", "margin": MARGIN, "min_tasks": MIN_TASKS},
+        figures=drawn,
+        plotly=Markup(plotly_source().replace("</script", "<\\/script")),  # the library's own text
+    )
+
+
+def anchors(sections: Iterable[Section]) -> list[str]:
+    """A name of each section for links and files: letters, digits and hyphens, no two the same."""
+    found: list[str] = []
+    for section in sections:
+        field = section.field
+        parts = [field.suite, *([f"{field.n_workers} workers"] if field.n_workers > 1 else [])]
+        parts += [] if field.name == "all tasks" else [field.name]
+        name = re.sub(r"[^a-z0-9]+", "-", " ".join(parts).lower()).strip("-")[:60] or "field"
+        found.append(name if name not in found else f"{name}-{len(found)}")
+    return found
+
+
+def _described(section: Section, name: str, looks: dict[str, dict[str, str]]) -> dict[str, Any]:
+    field = section.field
+    names = list(section.standings["trainings"].board["strategy"].unique())
+    return {
+        "id": name,
+        "field": field,
+        "about": "tasks of all suites" if field.suite == EVERY_SUITE else SUITES.get(field.suite, ""),
+        "word": "regret" if field.normalised else "loss",
+        "several": len(field.tasks) > 1,
+        "strategies": [(str(name), looks[str(name)]) for name in names],
+        "reached": any(not standing.reached.empty for standing in section.standings.values()),
+        "clocks": {
+            clock: {
+                "findings": findings(section, clock),
+                "columns": cells.columns(section, standing),
+                "rows": cells.rows(section, standing),
+                "last": spent(max(standing.comparisons), clock),
+                "tests": [
+                    cells.test_table(budget, comparison, clock) for budget, comparison in standing.comparisons.items()
+                ],
+                "duels": cells.duel_table(standing),
+            }
+            for clock, standing in section.standings.items()
+        },
+        "generalisation": [
+            [cells.Cell(str(name), str(name)), *(cells.Cell(f"{value:.4g}", value) for value in row)]
+            for name, row in zip(section.generalisation.index, section.generalisation.to_numpy(), strict=True)
+        ],
+    }
+
+
+def listed_versions(all_attributes: Iterable[dict[str, Any]]) -> list[str]:
+    """What runs were made with, each once: commits and versions, as files hold them."""
+    lines: dict[str, None] = {}
+    for attributes in all_attributes:
+        commits = attributes.get("commits") or [attributes.get("commit")]
+        versions = ", ".join(f"{name} {version}" for name, version in attributes.get("versions", {}).items())
+        for commit in commits:
+            lines[f"commit {commit}; {versions}"] = None
+    return list(lines)
