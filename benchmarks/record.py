@@ -2,7 +2,7 @@
 
 The first pass trains the default, a Sobol sequence and then what TPE makes of them, so that the good regions are dense
 as well; every further pass trains the same configs with other seeds. Each pass is a run in a folder of its own, which
-goes on wherever it was killed.
+goes on wherever it was killed; passes that are in the table already are left as they are.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ from rich.console import Console
 
 from automl.display import LiveTable
 from automl.errors import UserError
-from automl.outputs import commit, versions
+from automl.outputs import commit, versions, write_aside
 from automl.settings import default_workers
 from automl.study import Trial
 from automl.tasks import load_task
 from automl.tasks.base import Task
 from automl.tuner import tune
+from benchmarks.recording import Recording, describe
 from benchmarks.scored import Scored
 from strategies.base import JSON, Config, ConfigStrategy, Strategy
 from strategies.tpe import TPE
@@ -45,17 +46,30 @@ def main(
     out: Annotated[Path, typer.Option(help="Folder of the tables.")] = Path("results/recorded"),
     work: Annotated[Path, typer.Option(help="Folder of the runs behind them.")] = Path("runs/recorded"),
 ) -> None:
-    """Train what is missing and write OUT/TASK.parquet."""
+    """Train what is missing and write OUT/TASK.parquet, with facts about it in OUT/TASK.json."""
     live = load_task(task, train_size=train_size)
     name = task if train_size is None else f"{task}-{train_size}"
     console = Console()
     workers = workers or default_workers("auto")
-    passes: list[list[Trial]] = []
+    file = out / f"{name}.parquet"
+    known = pd.read_parquet(file) if file.exists() else pd.DataFrame(columns=["number", "seed"])
+    passes: list[pd.DataFrame] = []
     for seed in range(seeds):
-        strategy = filling(configs) if not passes else repeating([trial.config for trial in passes[0]])
-        passes.append(record(live, strategy, configs, seed, workers, work / f"{name}-{seed}", console))
-        write(table(passes), out / f"{name}.parquet")
-    console.print(f"{out / name}.parquet", soft_wrap=True)
+        rows = known[known["seed"] == seed]
+        if rows["number"].nunique() != configs:
+            strategy = filling(configs) if not passes else repeating(configs_of(passes[0]))
+            rows = table(record(live, strategy, configs, seed, workers, work / f"{name}-{seed}", console), seed)
+        passes.append(rows)
+        write(pd.concat(passes, ignore_index=True), file)
+    recording = Recording.of(pd.concat(passes, ignore_index=True), live.max_epochs, live.metric, live.maximize)
+    facts = describe(recording, live.space)
+    write_aside(out / f"{name}.json", json.dumps(facts, indent=1) + "\n")
+    answers = "by a model" if facts["interpolated"] else "by the nearest recorded one"
+    console.print(
+        f"{file}: {facts['training_hours']} hours of training; rank correlation with unseen configs "
+        f"{facts['rank_correlation']}, so configs in between are answered {answers}",
+        soft_wrap=True,
+    )
 
 
 def filling(n_configs: int) -> type[Strategy]:
@@ -99,21 +113,25 @@ def record(
     return sorted(result.trials, key=lambda trial: trial.number)
 
 
-def table(passes: list[list[Trial]]) -> pd.DataFrame:
+def table(trials: list[Trial], seed: int) -> pd.DataFrame:
     """A row an epoch: config (its number and its JSON), seed (the pass), epoch, loss, metrics, seconds, error.
 
     A training that failed has one more row, with the error.
     """
     rows: list[dict[str, Any]] = []
-    for seed, trials in enumerate(passes):
-        for trial in trials:
-            what = {"number": trial.number, "config": json.dumps(trial.config), "seed": seed}
-            for i, loss in enumerate(trial.losses):
-                metrics = {name: values[i] for name, values in trial.metrics.items()}
-                rows.append({**what, "epoch": i + 1, "loss": loss, **metrics, "error": None})
-            if trial.error is not None:
-                rows.append({**what, "epoch": len(trial.losses) + 1, "error": trial.error})
+    for trial in trials:
+        what = {"number": trial.number, "config": json.dumps(trial.config), "seed": seed}
+        for i, loss in enumerate(trial.losses):
+            metrics = {name: values[i] for name, values in trial.metrics.items()}
+            rows.append({**what, "epoch": i + 1, "loss": loss, **metrics, "error": None})
+        if trial.error is not None:
+            rows.append({**what, "epoch": len(trial.losses) + 1, "error": trial.error})
     return pd.DataFrame(rows)
+
+
+def configs_of(rows: pd.DataFrame) -> list[Config]:
+    """The configs of a pass, in the order of their numbers."""
+    return [json.loads(text) for text in rows.groupby("number")["config"].first().sort_index()]
 
 
 def write(frame: pd.DataFrame, file: Path) -> None:

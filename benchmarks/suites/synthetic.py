@@ -31,7 +31,7 @@ class Bbob(SimulatedTask):
     dimension: int = 2
     mixed: bool = False
 
-    def curve(self, config: Mapping[str, Any], seed: int) -> Curve:
+    def curve(self, config: Mapping[str, Any], seed: int, epochs: int) -> Curve:
         return Curve(np.array([self.worth(config)]), np.ones(1))
 
     def worth(self, config: Mapping[str, Any]) -> float:

@@ -61,7 +61,7 @@ class Table(SimulatedTask):
     family: str = "hpobench"
     data: str = "car"
 
-    def curve(self, config: Mapping[str, Any], seed: int) -> Curve:
+    def curve(self, config: Mapping[str, Any], seed: int, epochs: int) -> Curve:
         losses, seconds = self._trainings(config)
         return Curve(losses[[seed % len(losses)]], seconds[[seed % len(seconds)]])
 

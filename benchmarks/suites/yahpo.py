@@ -34,24 +34,22 @@ class LCBench(SimulatedTask):
 
     openml_task: str = ""
 
-    def curve(self, config: Mapping[str, Any], seed: int) -> Curve:
-        losses, seconds = self.curves([config])
-        return Curve(losses[0], seconds[0])
+    def curve(self, config: Mapping[str, Any], seed: int, epochs: int) -> Curve:
+        losses, total = self._losses_and_total_seconds(config, np.arange(1, MAX_EPOCHS + 1))
+        # The surrogate does not always let the seconds increase.
+        return Curve(losses, np.diff(np.maximum.accumulate(total), prepend=0.0))
 
     def worth(self, config: Mapping[str, Any]) -> float:
-        return float(self.curves([config])[0][0, -1])
+        return float(self._losses_and_total_seconds(config, np.array([MAX_EPOCHS]))[0][0])
 
-    def curves(self, configs: list[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
-        """Losses (1 - validation accuracy) and seconds of each epoch, both of shape (n, 52)."""
+    def _losses_and_total_seconds(self, config: Mapping[str, Any], epochs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """1 - validation accuracy, and the seconds since the beginning, after each of the epochs."""
         session, encoding = _surrogate()
-        fixed = np.array([[config[name] for name in INPUTS] for config in configs], dtype=np.float32)
-        epochs = np.arange(1, MAX_EPOCHS + 1, dtype=np.float32)
-        rows = np.column_stack([np.tile(epochs, len(configs)), np.repeat(fixed, MAX_EPOCHS, axis=0)])
+        fixed = np.array([config[name] for name in INPUTS])
+        rows = np.column_stack([epochs, np.tile(fixed, (len(epochs), 1))]).astype(np.float32)
         task = np.full((len(rows), 1), encoding[self.openml_task], dtype=np.int32)
-        output = session.run(None, {"x_cont": rows, "x_cat": task})[0].reshape(len(configs), MAX_EPOCHS, -1)
-        # Cumulative seconds, which the surrogate does not always let increase.
-        total = np.maximum.accumulate(np.maximum(output[:, :, 0], 0.0), axis=1)
-        return 1.0 - np.clip(output[:, :, 1], 0, 100) / 100.0, np.diff(total, axis=1, prepend=0.0)
+        output = session.run(None, {"x_cont": rows, "x_cat": task})[0]
+        return 1.0 - np.clip(output[:, 1], 0, 100) / 100.0, np.maximum(output[:, 0], 0.0)
 
 
 def tasks() -> list[LCBench]:

@@ -1,0 +1,85 @@
+"""What is to be run: every strategy on every task with the same seeds, the slow ones on less of it."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from automl.settings import Settings, build_task
+from benchmarks.costs import strategy_seconds
+from benchmarks.live import LiveTask
+from benchmarks.simulate import Run
+from benchmarks.suites import load_suite
+from benchmarks.suites.base import SimulatedTask
+
+SLOW_SECONDS = 0.1  # a strategy that takes longer for a suggestion at 50 observations is run on less:
+N_SLOW_TASKS, N_SLOW_SEEDS, N_SLOW_TRIALS = 12, 5, 50
+NEED_CURVES = ("raw-optuna-hyperband",)  # without curves it is another strategy under its name
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the tasks of a comparison come from: a suite, or the user's own task. It travels to other processes."""
+
+    suite: str  # "own" for the user's
+    split: str = "development"
+    own: str | None = None  # the settings of the user's task, as JSON
+    kept: str = ""  # the folder of its trainings
+
+    def tasks(self) -> tuple[SimulatedTask, ...]:
+        """UserError where they cannot be had."""
+        return _tasks(self)
+
+    def task(self, name: str) -> SimulatedTask:
+        """The one of this name."""
+        return next(task for task in self.tasks() if task.name == name)
+
+
+@functools.cache
+def _tasks(source: Source) -> tuple[SimulatedTask, ...]:
+    if source.own is None:
+        return tuple(task for task in load_suite(source.suite) if task.split == source.split)
+    settings = Settings.from_json(json.loads(source.own))
+    name = Path((settings.task or "command").rpartition(":")[2]).name
+    return (LiveTask.of(source.suite, name, build_task(settings), Path(source.kept), settings.trial_seconds),)
+
+
+def planned(
+    tasks: Sequence[SimulatedTask], strategies: Sequence[str], n_seeds: int, n_trials: int, n_workers: int
+) -> list[Run]:
+    """The runs in the order in which they are best done.
+
+    Random search gets twice the budget, the yardstick for the worth of a budget. A slow strategy is run on a fixed part
+    of the simulated tasks; real trainings take longer than any strategy.
+    """
+    runs = []
+    for name in strategies:
+        trials, seeds, chosen = (2 * n_trials if name == "random" else n_trials), n_seeds, list(tasks)
+        if not isinstance(tasks[0], LiveTask) and is_slow(name):
+            chosen = [tasks[i] for i in slow_places(len(tasks))]
+            trials, seeds = min(trials, N_SLOW_TRIALS), min(seeds, N_SLOW_SEEDS)
+        if name in NEED_CURVES:
+            chosen = [task for task in chosen if task.max_epochs > 1]
+        runs += [Run(t.suite, t.name, name, seed, trials, n_workers) for seed in range(seeds) for t in chosen]
+    place = {task.name: i for i, task in enumerate(tasks)}
+    if isinstance(tasks[0], LiveTask):
+        # A task after the other, since each needs its own training process; and neighbours with different seeds, which
+        # would else wait for each other's trainings.
+        return sorted(runs, key=lambda run: place[run.task])
+    return sorted(runs, key=lambda run: (run.seed, place[run.task]))
+
+
+def is_slow(strategy: str) -> bool:
+    """Whether a suggestion at 50 observations takes longer than SLOW_SECONDS, by the table of costs."""
+    seconds = strategy_seconds(strategy, 8)
+    return 2 * seconds(2 * 50) > SLOW_SECONDS
+
+
+def slow_places(n_tasks: int) -> list[int]:
+    """The places of the tasks for slow strategies: as many, evenly spread over the list."""
+    return sorted({round(x) for x in np.linspace(0, n_tasks - 1, min(n_tasks, N_SLOW_TASKS))})

@@ -1,0 +1,160 @@
+"""Recorded trainings of one task as arrays, and what they say of the configs between them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit, logit
+
+from benchmarks.interpolation import Interpolation, Shape, cross_validated, features, fit, rank_correlation
+from strategies.encoding import Encoding
+
+if TYPE_CHECKING:
+    from ConfigSpace import ConfigurationSpace
+
+    from strategies.base import Config
+
+GOOD_RANKS = 0.9  # rank correlation below which a model's answers are not used
+
+
+@dataclass(frozen=True)
+class Recording:
+    """``losses``, ``tests`` (losses on the test set) and ``seconds`` have the shape (n_configs, n_seeds, n_epochs).
+
+    They are NaN after the end of a training that failed; ``errors``, (n_configs, n_seeds), says why.
+    """
+
+    configs: list[Config]
+    losses: np.ndarray
+    tests: np.ndarray
+    seconds: np.ndarray
+    errors: np.ndarray
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, max_epochs: int, metric: str, maximize: bool) -> Recording:
+        """From the table of ``benchmarks.record``."""
+        n_configs, n_seeds = frame["number"].max() + 1, frame["seed"].max() + 1
+        texts = frame.groupby("number")["config"].first().sort_index()
+        trained = frame[frame["error"].isna()]
+        place = (trained["number"].to_numpy(), trained["seed"].to_numpy(), trained["epoch"].to_numpy() - 1)
+
+        def array(values: Any) -> np.ndarray:
+            result = np.full((n_configs, n_seeds, max_epochs), np.nan)
+            result[place] = values
+            return result
+
+        worse = trained[metric] - trained[f"test_{metric}"]
+        errors = np.full((n_configs, n_seeds), None, dtype=object)
+        failed = frame[frame["error"].notna()]
+        errors[failed["number"].to_numpy(), failed["seed"].to_numpy()] = failed["error"].to_numpy()
+        return cls(
+            [json.loads(text) for text in texts],
+            array(trained["loss"]),
+            array(trained["loss"] + (worse if maximize else -worse)),
+            array(trained["seconds"]),
+            errors,
+        )
+
+    @cached_property
+    def good(self) -> np.ndarray:
+        """Places of the configs of which every training reached its end."""
+        return np.flatnonzero(np.isfinite(self.losses).all(axis=(1, 2)))
+
+    def warped(self, values: np.ndarray) -> np.ndarray:
+        """Shares in (0, 1) on the whole line, so that a good config's hundredth counts as much as a bad one's tenth."""
+        return np.asarray(logit(np.clip(values, 0.002, 0.998)))
+
+    def unwarped(self, values: np.ndarray) -> np.ndarray:
+        """Back."""
+        return np.asarray(expit(values))
+
+
+def describe(recording: Recording, space: ConfigurationSpace) -> dict[str, Any]:
+    """The facts beside a recording: its size, its cost, and how well a model predicts a config that it has not seen."""
+    encoding = Encoding(space)
+    good = recording.good
+    points = np.array([features(encoding, recording.configs[i]) for i in good])
+    final = recording.warped(recording.losses[good, :, -1]).mean(axis=1)
+    predicted = cross_validated(points, final)
+    correlation = rank_correlation(predicted, final)
+    n_configs, n_seeds, _ = recording.losses.shape
+    between = [
+        rank_correlation(recording.losses[good, i, -1], recording.losses[good, j, -1])
+        for i in range(n_seeds)
+        for j in range(i)
+    ]
+    errors = np.abs(recording.unwarped(predicted) - recording.unwarped(final))
+    return {
+        "n_configs": n_configs,
+        "n_seeds": n_seeds,
+        "n_failed": int((recording.errors != None).sum()),  # noqa: E711
+        "training_hours": round(float(np.nansum(recording.seconds)) / 3600, 2),
+        "rank_correlation": round(correlation, 3),
+        "rank_correlation_between_seeds": round(float(np.mean(between)), 3) if between else None,
+        "median_error": round(float(np.median(errors)), 4),
+        "interpolated": correlation >= GOOD_RANKS,
+        "loss": asdict(fit(points, final)),
+        "seconds": asdict(fit(points, np.log(recording.seconds[good].mean(axis=(1, 2))))),
+    }
+
+
+class CurveModel:
+    """Trainings at any config: of the recorded ones as they were, between them by the model or by the nearest."""
+
+    def __init__(self, recording: Recording, facts: dict[str, Any], space: ConfigurationSpace) -> None:
+        self._recording = recording
+        self._encoding = Encoding(space)
+        self._interpolated = facts["interpolated"]
+        self._places = {_key(config): i for i, config in enumerate(recording.configs)}
+        self._points = np.array([features(self._encoding, config) for config in recording.configs])
+        self._scales = np.array(facts["loss"]["length_scales"])
+        good = recording.good
+        curves = np.concatenate([recording.losses[good], recording.tests[good]], axis=2)
+        mean = recording.warped(curves).mean(axis=1)
+        self._curve = Interpolation(self._points[good], mean, Shape(**facts["loss"]))
+        seconds = np.log(recording.seconds[good].mean(axis=(1, 2)))
+        self._seconds = Interpolation(self._points[good], seconds[:, None], Shape(**facts["seconds"]))
+
+    def training(self, config: Config, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, str | None]:
+        """Losses, test losses and seconds of each epoch, NaN from a failure on; and its error."""
+        record = self._recording
+        n_seeds = record.losses.shape[1]
+        which = seed % n_seeds
+        near, between = self._nearest(config)
+        if not between:
+            place = (near, which)
+            return record.losses[place], record.tests[place], record.seconds[place], record.errors[place]
+        # The noise of the nearest config; between few seeds it looks smaller than it is.
+        own = record.warped(np.concatenate([record.losses[near], record.tests[near]], axis=1))
+        noise = (own[which] - own.mean(axis=0)) * np.sqrt(n_seeds / max(1, n_seeds - 1))
+        point = features(self._encoding, config)
+        losses, tests = np.split(record.unwarped(self._curve(point) + noise), 2)
+        return losses, tests, np.full(len(losses), float(np.exp(self._seconds(point)[0]))), None
+
+    def worth(self, config: Config) -> float:
+        """The final loss, averaged over seeds; 1 where the nearest trainings all failed."""
+        near, between = self._nearest(config)
+        if between:
+            losses, _ = np.split(self._curve(features(self._encoding, config)), 2)
+            return float(self._recording.unwarped(losses)[-1])
+        finals = self._recording.losses[near, :, -1]
+        return float(np.nanmean(finals)) if np.isfinite(finals).any() else 1.0
+
+    def _nearest(self, config: Config) -> tuple[int, bool]:
+        """The place of the config or of the nearest recorded one; and whether the model is to answer."""
+        known = self._places.get(_key(config))
+        if known is not None:
+            return known, False
+        distances = (((self._points - features(self._encoding, config)) / self._scales) ** 2).sum(axis=1)
+        near = int(distances.argmin())
+        # Where the nearest trainings failed, so does this one.
+        return near, self._interpolated and bool(np.isfinite(self._recording.losses[near]).all())
+
+
+def _key(config: Config) -> tuple[Any, ...]:
+    return tuple(sorted(config.items()))

@@ -1,0 +1,60 @@
+"""The runs of the comparison on disk: Parquet files of tidy rows, one a suite, strategy and budget."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from automl.outputs import commit, versions
+from benchmarks.simulate import Run
+
+
+class Results:
+    """The files under a folder, written aside and renamed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._frames: dict[Path, pd.DataFrame] = {}
+        self._done: dict[Path, set[tuple[str, int]]] = {}
+        self._new: dict[Path, list[dict[str, Any]]] = {}
+
+    def file(self, run: Run) -> Path:
+        """Where the rows of a run lie."""
+        return self._folder / run.suite / f"{run.strategy}-{run.n_trials}-trials-{run.n_workers}-workers.parquet"
+
+    def has(self, run: Run) -> bool:
+        """Whether the run was done before; one that crashed is tried again."""
+        file = self.file(run)
+        if file not in self._frames:
+            frame = pd.read_parquet(file) if file.exists() else pd.DataFrame(columns=["task", "seed", "crash"])
+            self._frames[file] = frame
+            good = frame[frame["crash"].isna()]
+            self._done[file] = set(zip(good["task"], good["seed"], strict=True))
+        return (run.task, run.seed) in self._done[file]
+
+    def add(self, run: Run, rows: list[dict[str, Any]]) -> None:
+        """Keep the rows of a run; ``save`` writes them."""
+        self._new.setdefault(self.file(run), []).extend(rows)
+
+    def save(self) -> None:
+        """Write what was added since the last time."""
+        for file, rows in self._new.items():
+            old, new = self._frames[file], pd.DataFrame(rows)
+            again = set(zip(new["task"], new["seed"], strict=True))  # crashed the last time
+            kept = old[[key not in again for key in zip(old["task"], old["seed"], strict=True)]]
+            frame = new if kept.empty else pd.concat([kept, new], ignore_index=True)
+            frame = frame.sort_values(["task", "seed", "at_epochs", "trial"], kind="stable", ignore_index=True)
+            for column in ("loss", "worth", "test", "retrained"):
+                frame[column] = frame[column].astype(float)
+            frame["crash"] = frame["crash"].astype("str").where(frame["crash"].notna(), None)
+            commits = [*old.attrs.get("commits", []), commit()]
+            frame.attrs = {"versions": versions(), "commits": list(dict.fromkeys(commits))}
+            file.parent.mkdir(parents=True, exist_ok=True)
+            aside = file.with_suffix(f".{os.getpid()}")
+            frame.to_parquet(aside, index=False)
+            aside.replace(file)
+            self._frames[file] = frame
+        self._new = {}

@@ -1,0 +1,26 @@
+"""Live trainings of the built-in tasks, on a part of the data where the whole would take minutes a trial."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from automl.objectives import vary
+from automl.tasks import load_task
+from benchmarks.live import LiveTask
+
+KEPT = Path("runs/trainings/real")  # each training is run once, whichever strategies ask for it
+TASKS = {  # task: examples to train on (None: all), epochs (None: the task's own)
+    "mnist1d-cnn": (None, None),
+    "mnist1d-rnn": (1_000, 10),
+    "mnist1d-transformer": (1_000, 10),
+    "fashion-cnn": (2_000, 5),
+    "fashion-transformer": (2_000, 5),
+}
+
+
+def tasks() -> list[LiveTask]:
+    """The five tasks. UserError where the pictures of Fashion-MNIST are not on this machine."""
+    return [
+        LiveTask.of("real", name, vary(load_task(name, train_size=n_examples), max_epochs=epochs), KEPT)
+        for name, (n_examples, epochs) in TASKS.items()
+    ]

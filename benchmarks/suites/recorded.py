@@ -1,0 +1,69 @@
+"""The built-in tasks, replayed from real trainings that ``python -m benchmarks.record`` made: results/recorded/.
+
+Same space, epochs, metric and noise between seeds as the live tasks. Configs between the recorded ones are answered by
+a model where it ranks unseen ones well enough, else by the nearest recorded one: see the facts beside each table.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from automl.tasks import TASKS
+from automl.tasks.classification import Classification
+from benchmarks.recording import CurveModel, Recording
+from benchmarks.suites.base import Curve, SimulatedTask
+
+FOLDER = Path(__file__).parents[2] / "results" / "recorded"
+
+
+@dataclass(frozen=True)
+class RecordedTask(SimulatedTask):
+    """One table of trainings."""
+
+    def curve(self, config: Mapping[str, Any], seed: int, epochs: int) -> Curve:
+        losses, _, seconds, error = _model(self.name).training(dict(config), seed)
+        trained = np.isfinite(losses)
+        return Curve(losses[trained], seconds[trained], error)
+
+    def worth(self, config: Mapping[str, Any]) -> float:
+        return _model(self.name).worth(dict(config))
+
+    def test_loss(self, config: Mapping[str, Any], seed: int, epochs: int) -> float | None:
+        if epochs == 0:
+            return None
+        loss = float(_model(self.name).training(dict(config), seed)[1][epochs - 1])
+        return loss if np.isfinite(loss) else None
+
+
+def tasks() -> list[RecordedTask]:
+    """Those whose tables are there."""
+    return [
+        RecordedTask("recorded", facts.stem, "development", live.space, live.max_epochs, metric="loss")
+        for facts in sorted(FOLDER.glob("*.json"))
+        for live in [live_task(facts.stem)]
+    ]
+
+
+def live_task(name: str) -> Classification:
+    """The built-in task behind a table: ``fashion-cnn``, or ``fashion-cnn-10000`` on that many examples."""
+    task, _, size = name.rpartition("-")
+    module, attribute = TASKS[task if size.isdigit() else name][1].split(":")
+    live: Classification = getattr(importlib.import_module(module), attribute)
+    return live
+
+
+@functools.cache
+def _model(name: str) -> CurveModel:
+    live = live_task(name)
+    frame = pd.read_parquet(FOLDER / f"{name}.parquet")
+    facts = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    return CurveModel(Recording.of(frame, live.max_epochs, live.metric, live.maximize), facts, live.space)

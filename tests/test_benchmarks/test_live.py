@@ -1,0 +1,123 @@
+"""Real trainings in the comparison: run once each, shared, and fenced off."""
+
+import json
+import os
+import shutil
+import time
+
+import numpy as np
+import pytest
+
+from automl.objectives import as_task
+from automl.space import load_space
+from automl.study import Study
+from automl.tasks import load_task
+from automl.tuner import Tuner, training_seed
+from benchmarks.live import LiveTask
+from benchmarks.replay import ReplayExecutor
+from strategies import make_strategy
+from strategies.encoding import Encoding
+
+SPACE = {"x": {"float": [0, 1]}}
+
+
+def live(objective, folder, *, trial_seconds=None, **options):
+    return LiveTask.of("own", "mine", as_task(objective, SPACE, **options), folder, trial_seconds)
+
+
+def test_a_training_is_run_once_and_kept(tmp_path):
+    def train(config, seed):
+        with (tmp_path / "calls").open("a") as calls:
+            calls.write("x")
+        return config["x"] + seed
+
+    task = live(train, tmp_path / "kept")
+    again = live(train, tmp_path / "kept")
+    for one in (task, task, again):
+        curve = one.curve({"x": 0.25}, 3, 1)
+        assert curve.losses.tolist() == [3.25]
+        assert curve.error is None
+    assert (tmp_path / "calls").read_text() == "x"
+    task.curve({"x": 0.25}, 4, 1)
+    task.curve({"x": 0.5}, 3, 1)
+    assert (tmp_path / "calls").read_text() == "xxx"
+
+
+def test_whatever_a_training_does_fails_it_alone(tmp_path):
+    def train(config):
+        if config["x"] < 0.2:
+            os._exit(9)
+        if config["x"] < 0.4:
+            time.sleep(60)
+        if config["x"] < 0.6:
+            return float("nan")
+        return config["x"]
+
+    task = live(train, tmp_path, trial_seconds=1.0)
+    assert "exit status 9" in task.curve({"x": 0.1}, 0, 1).error
+    assert "longer than 1 s" in task.curve({"x": 0.3}, 0, 1).error
+    assert "nan" in task.curve({"x": 0.5}, 0, 1).error
+    assert task.curve({"x": 0.7}, 0, 1).losses.tolist() == [0.7]
+
+
+def test_a_generator_keeps_its_own_length(tmp_path):
+    def train(config):
+        yield from (config["x"] + 3, config["x"] + 2, config["x"])
+
+    task = live(train, tmp_path)
+    study = Study(task.space, task.max_epochs)
+    strategy = make_strategy("random", task.space, seed=0, n_trials=3)
+    Tuner(task, strategy, study, ReplayExecutor(task, 1, lambda n: 0.0), n_trials=3, seed=0).run()
+    assert [len(trial.losses) for trial in study.trials.values()] == [3, 3, 3]
+    assert all(trial.loss == trial.config["x"] for trial in study.trials.values())
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_task("digits-cnn", train_size=100)
+
+
+def test_a_continued_training_is_the_uninterrupted_one_with_its_test_scores(tmp_path, digits):
+    config = Encoding(digits.space).default
+    straight = LiveTask.of("real", "digits", digits, tmp_path / "straight")
+    paused = LiveTask.of("real", "digits", digits, tmp_path / "paused")
+    whole = straight.curve(config, 5, 8)
+    assert len(whole.losses) == 8
+    for epochs in (2, 3, 8):
+        part = paused.curve(config, 5, epochs)
+        assert part.losses.tolist() == whole.losses[:epochs].tolist()
+    tests = [straight.test_loss(config, 5, epoch) for epoch in range(1, 9)]
+    assert tests == [paused.test_loss(config, 5, epoch) for epoch in range(1, 9)]
+    assert all(0 <= test <= 1 for test in tests)
+    assert straight.worth(config) is None
+    assert [path.suffix for path in sorted((tmp_path / "paused" / "digits").iterdir())] == [".json", ".lock"]
+
+
+def test_a_training_that_was_killed_in_the_middle_begins_where_it_was_kept(tmp_path, digits):
+    config = Encoding(digits.space).default
+    task = LiveTask.of("real", "digits", digits, tmp_path)
+    whole = LiveTask.of("real", "digits", digits, tmp_path / "other").curve(config, 5, 4)
+    task.curve(config, 5, 2)
+    shutil.copytree(tmp_path / "digits", tmp_path / "copy")
+    task.curve(config, 5, 3)  # killed before its file was written, it leaves a checkpoint that is further on
+    shutil.copytree(tmp_path / "copy", tmp_path / "digits", dirs_exist_ok=True)
+    assert task.curve(config, 5, 4).losses.tolist() == whole.losses.tolist()
+
+
+def test_the_trainings_are_those_of_the_tuner_itself(tmp_path, digits):
+    task = LiveTask.of("real", "digits", digits, tmp_path)
+    config = Encoding(digits.space).default
+    seed = training_seed(0, 0)
+    own = [e.loss for e in digits.train(config, seed=seed, epochs=2, checkpoint=None, device="cpu")]
+    assert task.curve(config, seed, 2).losses.tolist() == pytest.approx(own)
+
+
+def test_a_command_can_be_compared(tmp_path):
+    from automl.commands import CommandTask
+
+    space = load_space(SPACE)
+    task = LiveTask.of("own", "command", CommandTask("echo {x}", space), tmp_path)
+    assert task.curve({"x": 0.5}, 0, 1).losses.tolist() == [0.5]
+    kept = json.loads(next((tmp_path / "command").glob("*.json")).read_text())
+    assert kept["config"] == {"x": 0.5}
+    assert np.isfinite(kept["seconds"]).all()

@@ -1,0 +1,161 @@
+"""Recorded trainings: the model between them, its honesty, and the command."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from automl.space import load_space
+from automl.tasks.sequences import mnist1d_cnn
+from automl.tuner import training_seed
+from benchmarks.interpolation import Interpolation, Shape, cross_validated, features, rank_correlation
+from benchmarks.recording import CurveModel, Recording, describe
+from benchmarks.suites import load_suite
+from strategies import make_strategy
+from strategies.base import Outcome
+from strategies.encoding import Encoding
+
+SPACE = load_space({"x": {"float": [0, 1]}, "y": {"float": [0, 1]}, "kind": {"choice": ["a", "b"]}})
+
+
+def configs_of(space, n):
+    strategy = make_strategy("sobol", space, seed=0, n_trials=n)
+    for _ in range(n):
+        proposal = strategy.ask()
+        strategy.tell(Outcome(proposal, (0.0,), 0.0))
+        yield proposal.config
+
+
+def recorded(n=60, n_seeds=2, n_epochs=3, noise=0.0, fail=()):
+    """Trainings whose loss is a bowl that sinks with the epochs; a table as the command writes it."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for number, config in enumerate(configs_of(SPACE, n)):
+        level = 0.1 + 0.5 * ((config["x"] - 0.3) ** 2 + (config["y"] - 0.6) ** 2) + 0.1 * (config["kind"] == "b")
+        for seed in range(n_seeds):
+            what = {"number": number, "config": json.dumps(config), "seed": seed}
+            for epoch in range(1, n_epochs + 1):
+                if (number, seed) in fail:
+                    rows.append({**what, "epoch": epoch, "error": "diverged"})
+                    break
+                loss = level * (1 + 1 / epoch) + noise * rng.normal()
+                scores = {"accuracy": 1 - loss, "test_accuracy": 1 - loss - 0.01, "seconds": 1 + config["x"]}
+                rows.append({**what, "epoch": epoch, "loss": loss, **scores, "error": None})
+    return Recording.of(pd.DataFrame(rows), n_epochs, "accuracy", maximize=True)
+
+
+def test_a_gaussian_process_interpolates_and_falls_back_to_the_mean_far_away():
+    points = np.array([[0.0], [0.5], [1.0]])
+    model = Interpolation(points, np.array([[1.0], [2.0], [6.0]]), Shape([0.3], 1.0, 1e-9))
+    assert [model(point)[0] for point in points] == pytest.approx([1.0, 2.0, 6.0], abs=1e-5)
+    assert model(np.array([50.0]))[0] == pytest.approx(3.0)
+
+
+def test_the_covariance_is_matern_five_halves():
+    r = np.sqrt(5) * 0.7 / 0.5
+    assert Shape([0.5], 2.0, 0.0).covariance(np.array([[0.0]]), np.array([[0.7]]))[0, 0] == pytest.approx(
+        2.0 * (1 + r + r**2 / 3) * np.exp(-r)
+    )
+
+
+def test_cross_validation_never_sees_what_it_predicts():
+    rng = np.random.default_rng(0)
+    points = rng.random((60, 2))
+    assert rank_correlation(cross_validated(points, points[:, 0] ** 2), points[:, 0]) > 0.95
+    assert abs(rank_correlation(cross_validated(points, rng.random(60)), rng.random(60))) < 0.4
+
+
+def test_a_choice_is_as_far_from_every_other():
+    space = load_space({"c": {"choice": ["a", "b", "c"]}, "x": {"float": [0, 1]}})
+    points = [features(Encoding(space), {"c": name, "x": 0.5}) for name in "abc"]
+    assert {round(float(np.linalg.norm(points[i] - points[j])), 9) for i in range(3) for j in range(i)} == {1.0}
+
+
+def test_recorded_configs_are_answered_as_they_were_with_the_noise_between_seeds():
+    recording = recorded(noise=0.01)
+    model = CurveModel(recording, describe(recording, SPACE), SPACE)
+    for seed in (0, 1, 7):
+        losses, tests, seconds, error = model.training(recording.configs[5], seed)
+        assert losses.tolist() == recording.losses[5, seed % 2].tolist()
+        assert tests == pytest.approx(losses + 0.01)
+        assert seconds == pytest.approx(1 + recording.configs[5]["x"])
+        assert error is None
+    assert model.worth(recording.configs[5]) == pytest.approx(recording.losses[5, :, -1].mean())
+
+
+def test_configs_in_between_are_predicted_where_the_model_ranks_unseen_ones_well():
+    recording = recorded()
+    facts = describe(recording, SPACE)
+    assert facts["interpolated"]
+    assert facts["rank_correlation"] > 0.95
+    model = CurveModel(recording, facts, SPACE)
+    config = {"x": 0.31, "y": 0.59, "kind": "a"}
+    losses, tests, seconds, _ = model.training(config, 0)
+    assert losses == pytest.approx([0.2, 0.15, 0.1333], abs=0.02)
+    assert tests == pytest.approx(losses + 0.01, abs=0.005)
+    assert seconds == pytest.approx(1.31, abs=0.05)
+    assert model.worth(config) == pytest.approx(losses[-1])
+
+
+def test_a_recording_of_noise_answers_only_with_the_nearest_config():
+    recording = recorded(noise=0.5)
+    facts = describe(recording, SPACE)
+    assert not facts["interpolated"]
+    model = CurveModel(recording, facts, SPACE)
+    losses, *_ = model.training({"x": 0.31, "y": 0.59, "kind": "a"}, 1)
+    assert any(losses.tolist() == recording.losses[i, 1].tolist() for i in range(len(recording.configs)))
+
+
+def test_where_the_nearest_training_failed_the_training_fails():
+    recording = recorded(fail={(5, 0)})
+    facts = describe(recording, SPACE)
+    assert facts["n_failed"] == 1
+    model = CurveModel(recording, facts, SPACE)
+    near = {**recording.configs[5], "x": recording.configs[5]["x"] + 1e-4}
+    losses, _, _, error = model.training(near, 0)
+    assert error == "diverged"
+    assert np.isnan(losses).all()
+    assert model.training(near, 1)[3] is None
+    assert model.worth(near) == pytest.approx(recording.losses[5, 1, -1])
+
+
+def test_the_recorded_task_is_the_live_one_in_all_but_its_clock():
+    task = next(task for task in load_suite("recorded") if task.name == "mnist1d-cnn")
+    assert task.space is mnist1d_cnn.space
+    assert task.max_epochs == mnist1d_cnn.max_epochs
+    default = Encoding(task.space).default
+    losses = {tuple(task.curve(default, training_seed(0, k), 20).losses) for k in range(20)}
+    assert 1 < len(losses) <= 3  # as many as it was recorded with
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        config = Encoding(task.space).decode(rng.random(len(task.space)))
+        curve = task.curve(config, int(rng.integers(99)), 20)
+        assert curve.error or len(curve.losses) == len(curve.seconds) == 20
+        assert ((curve.losses > 0) & (curve.losses <= 1)).all()
+        assert (curve.seconds > 0).all()
+
+
+def test_recording_goes_on_where_it_was_killed(tmp_path):
+    command = [
+        sys.executable, "-m", "benchmarks.record", "--task", "digits-cnn", "--configs", "12", "--seeds", "2",
+        "--train-size", "100", "--workers", "1", "--out", str(tmp_path / "out"), "--work", str(tmp_path / "work"),
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        if line.startswith("trial   3"):
+            process.kill()
+    process.wait()
+    process.stdout.close()
+    again = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "rank correlation" in again.stdout
+    frame = pd.read_parquet(tmp_path / "out" / "digits-cnn-100.parquet")
+    assert set(frame["number"]) == set(range(12))
+    assert (frame.groupby(["number", "seed"])["epoch"].max() == 8).all()
+    first = frame[frame["number"] == 0]
+    assert first["config"].nunique() == 1
+    assert first[first["epoch"] == 8]["loss"].nunique() == 2 or first["seconds"].nunique() > 2
+    assert {"accuracy", "train_accuracy", "test_accuracy", "cross_entropy", "seconds"} <= set(frame)
+    assert frame.attrs["versions"]

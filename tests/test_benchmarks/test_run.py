@@ -1,0 +1,120 @@
+"""The command of the comparison: what is planned, what survives, and one's own task."""
+
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from benchmarks.plan import N_SLOW_SEEDS, N_SLOW_TASKS, N_SLOW_TRIALS, Source, is_slow, planned, slow_places
+from benchmarks.suites import load_suite
+
+
+def compare(*arguments, check=True, cwd=None):
+    command = [sys.executable, "-m", "benchmarks.run", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd)
+    if check:
+        assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def table(folder):
+    return pd.concat([pd.read_parquet(file) for file in sorted(folder.rglob("*.parquet"))], ignore_index=True)
+
+
+def test_all_strategies_get_the_same_seeds_and_the_slow_ones_a_fixed_part():
+    assert is_slow("bo")
+    assert not is_slow("tpe")
+    tasks = [task for task in load_suite("synthetic") if task.split == "development"]
+    runs = planned(tasks, ["random", "tpe", "bo"], 20, 100, 1)
+    of = {name: [run for run in runs if run.strategy == name] for name in ("random", "tpe", "bo")}
+    assert {len({(run.task, run.seed) for run in of[name]}) for name in ("random", "tpe")} == {20 * len(tasks)}
+    assert {run.n_trials for run in of["random"]} == {200}
+    assert len({run.task for run in of["bo"]}) == N_SLOW_TASKS
+    assert {run.seed for run in of["bo"]} == set(range(N_SLOW_SEEDS))
+    assert {run.n_trials for run in of["bo"]} == {N_SLOW_TRIALS}
+    assert slow_places(5) == [0, 1, 2, 3, 4]
+    assert len(slow_places(17)) == N_SLOW_TASKS
+
+
+def test_holdout_tasks_are_left_alone():
+    assert {task.split for task in Source("tables").tasks()} == {"development"}
+
+
+CRASHING = """
+import os
+import strategies.genetic, strategies.sobol
+
+def sobol(self, rng):
+    raise RuntimeError("a bug of this strategy")
+
+def ga(self, rng):
+    os._exit(3)
+
+strategies.sobol.SobolSearch._suggest = sobol
+strategies.genetic.GeneticAlgorithm._suggest = ga
+
+def train(config, seed):
+    return config["x"] + seed % 7
+"""
+
+
+def test_a_crash_is_one_failed_run_and_is_tried_again(tmp_path):
+    (tmp_path / "mine.py").write_text(CRASHING)
+    (tmp_path / "space.yaml").write_text("x: {float: [0, 1]}\n")
+    arguments = [
+        "--task", "mine.py:train", "--space", "space.yaml", "--strategies", "random,sobol,ga", "--trials", "12",
+        "--seeds", "2", "--jobs", "2",
+    ]  # fmt: skip
+    done = compare(*arguments, check=False, cwd=tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "crashed: sobol on train, seed 0" in done.stdout
+    assert "a bug of this strategy" in done.stdout
+    rows = table(tmp_path / "runs" / "comparison")
+    crashes = rows[rows["crash"].notna()]
+    found = sorted(zip(crashes["strategy"], crashes["seed"], strict=True))
+    assert found == [
+        ("ga", 0),
+        ("ga", 1),
+        ("sobol", 0),
+        ("sobol", 1),
+    ]
+    assert crashes["failed"].all()
+    assert (rows[rows["strategy"] == "random"].groupby("seed").size() == 24).all()
+    assert rows.loc[rows["strategy"] == "ga", "crash"].str.contains("process of the run died").all()
+
+    (tmp_path / "mine.py").write_text(CRASHING.partition("def sobol")[0] + CRASHING.partition("_suggest = ga")[2])
+    again = compare(*arguments, cwd=tmp_path)
+    assert "4 of 6 runs to do" in again.stdout.replace("\n", " ")
+    assert table(tmp_path / "runs" / "comparison")["crash"].isna().all()
+
+
+def test_ones_own_command_is_compared_on_its_real_trainings(tmp_path):
+    (tmp_path / "space.yaml").write_text("x: {float: [0, 1]}\n")
+    done = compare(
+        "--command", "echo {x} >> calls; echo {x}", "--space", "space.yaml", "--strategies", "sobol,tpe",
+        "--trials", "6", "--seeds", "2", "--jobs", "1", cwd=tmp_path,
+    )  # fmt: skip
+    assert "python -m benchmarks.report runs/comparison --out runs/comparison/leaderboard" in done.stdout
+    rows = table(tmp_path / "runs" / "comparison")
+    assert set(rows["suite"]) == {"own"}
+    assert (rows.groupby(["strategy", "seed"]).size() == 6).all()
+    # Both start from the same points, each of which was trained once with each seed.
+    assert len((tmp_path / "calls").read_text().split()) == 2 * 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--suite", "nope"], "unknown suite 'nope'"),
+        (["--strategies", "bp"], "unknown strategy 'bp'"),
+        (["--epochs", "3"], "are for --task and --command"),
+        (["--command", "echo 1"], "a command needs a space"),
+        (["--task", "nowhere.py:train"], "there is no file 'nowhere.py'"),
+    ],
+)
+def test_what_the_user_can_mend_is_one_line(arguments, message, tmp_path):
+    done = compare(*arguments, check=False, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
