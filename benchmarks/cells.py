@@ -37,6 +37,7 @@ def rows(section: Section, standing: Standing) -> list[list[Cell]]:
     board = {(row["budget"], row["strategy"]): row for row in standing.board.to_dict("records")}
     last = max(standing.comparisons)
     several = len(section.field.tasks) > 1
+    show = number if section.field.normalised else "{:.4g}".format
     ends = ("low_general", "high_general") if several else ("low_tasks", "high_tasks")
     rows = []
     for name in sorted(
@@ -45,8 +46,8 @@ def rows(section: Section, standing: Standing) -> list[list[Cell]]:
         cells = [Cell(name, name)]
         for budget in standing.comparisons:
             row = board[budget, name]
-            under = f"{number(row[ends[0]])} to {number(row[ends[1]])}"
-            cells.append(Cell(number(row["regret"]), row["regret"], under))
+            under = f"{show(row[ends[0]])} to {show(row[ends[1]])}"
+            cells.append(Cell(show(row["regret"]), row["regret"], under))
         final = board[last, name]
         if several:
             cells.append(_optional(final["rank"], "{:.1f}", f"{final['low_rank']:.1f} to {final['high_rank']:.1f}"))

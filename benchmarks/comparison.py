@@ -15,7 +15,8 @@ MARGIN = 0.01  # differences of the mean normalised regret below it do not matte
 
 WINNER, OPEN, SAME = "winner", "no clear winner", "no difference shown"
 UNDECIDED, ALONE = "undecided", "nothing to compare"  # without a test
-NOT_SHOWN = "not shown"  # of a pair
+AHEAD = "ahead on this task"  # of a single one, by its seeds
+NOT_SHOWN, DISAGREE = "not shown", "means and ranks disagree"  # of a pair
 
 
 @dataclass(frozen=True)
@@ -84,5 +85,5 @@ def _verdict(row: Mapping[Hashable, Any], any_difference: bool, margin: float) -
     if not any_difference or row["p_holm"] > LEVEL:
         return NOT_SHOWN
     if not row["agrees"]:
-        return "means and ranks disagree"
+        return DISAGREE
     return f"{row['a']} is better" if -row["difference"] >= margin else f"by less than {margin:g}, which does not count"

@@ -24,7 +24,8 @@ SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "x", "
 DASHES = ("solid", "dash", "dot")
 GREY = "#8a949e"
 YARDSTICK_DASHES = {"random": "solid", "random x2": "dash", "default": "dot"}
-FLOOR = 1e-3  # a regret below it is drawn at it
+FLOOR, CEILING = 1e-3, 1.5  # a regret below is drawn at the floor; beyond the ceiling only by zooming out
+REGRET_TICKS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10]
 REGRET_COLOURS = [[0.0, "#08306b"], [0.35, "#4292c6"], [0.6, "#c6dbef"], [0.8, "#fdd0a2"], [1.0, "#d94801"]]
 BUDGET = {"trainings": "budget (full trainings)", "seconds": "budget (seconds, in those of a mean training)"}
 
@@ -83,15 +84,21 @@ def _curves(section: Section, standing: Standing, clock: str, looks: dict[str, d
         else:
             hover += "<br>95%: %{customdata[1]} to %{customdata[2]}"
         line = {
-            "x": budgets, "y": _short(np.maximum(values, FLOOR) if log else values), "mode": "lines+markers",
-            "name": inert(str(name)), "line": {"color": style["colour"], "dash": style["dash"], "width": 2},
+            "x": budgets, "y": _short(np.maximum(values, FLOOR) if log else values),
+            "mode": "lines" if name in YARDSTICK_DASHES else "lines+markers", "name": inert(str(name)),
+            "line": {"color": style["colour"], "dash": style["dash"], "width": 2},
             "marker": {"symbol": style["symbol"], "size": 6}, "customdata": _across(*columns),
             "hovertemplate": hover + "<extra></extra>", "meta": {"strategy": name, "band": False},
         }  # fmt: skip
         bands.append(band)
         lines.append(line)
     title = f"mean {word}" + (", 1 is best" if measure == "rank" else "" if normalised else ", lower is better")
-    axis = {"title": {"text": title}, "type": "log" if log else "linear"}
+    axis: Figure = {"title": {"text": title}}
+    if log:
+        means = standing.board["regret"].clip(FLOOR)
+        ends = np.log10([0.8 * means.min(), min(1.15 * means.max(), CEILING)])
+        ticks = {"tickvals": REGRET_TICKS, "ticktext": [f"{tick:g}" for tick in REGRET_TICKS]}
+        axis |= {"type": "log", "range": _short(ends), **ticks}
     return {"data": [*bands, *lines], "layout": _layout(xaxis=_budget_axis(standing, clock), yaxis=axis)}
 
 
@@ -213,6 +220,7 @@ def _budget_axis(standing: Standing, clock: str) -> Figure:
 def _layout(**more: Any) -> Figure:
     for axis in ("xaxis", "yaxis"):
         more[axis] = {"automargin": True, "zeroline": False, **more[axis]}
+        more[axis]["title"] = {"standoff": 8, "font": {"size": 13}, **more[axis].get("title", {})}
     base = {
         "font": {"family": 'system-ui, -apple-system, "Segoe UI", Roboto, Arial, sans-serif', "size": 13},
         "hovermode": "closest", "hoverlabel": {"align": "left"}, "showlegend": False, "autosize": True,

@@ -8,10 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.comparison import MARGIN, NOT_SHOWN, OPEN, SAME, UNDECIDED, WINNER, Comparison
+from benchmarks.comparison import AHEAD, DISAGREE, MARGIN, NOT_SHOWN, OPEN, SAME, UNDECIDED, WINNER, Comparison
 from benchmarks.fields import EVERY_SUITE, Field
 from benchmarks.leaderboard import BASELINE, Section, Standing
+from benchmarks.statistics import LEVEL
 
+N_NAMED = 4  # strategies in a cell of a table
 FEW_SEEDS = 6  # below it, not even seeds that all say the same make a sign test significant
 
 
@@ -20,17 +22,29 @@ class Finding:
     """What is known at one budget."""
 
     budget: float
+    after: str
     verdict: str
-    leaders: tuple[str, ...]  # in the order of their means; what is left of the others is not shown to be worse
-    text: str
+    leaders: tuple[str, ...]  # the lowest mean first; the others are not shown to be worse
+    detail: str
+
+    @property
+    def text(self) -> str:
+        """All of it as a sentence or two."""
+        return f"{self.after}, {self.verdict}: {self.detail}"
+
+    @property
+    def named(self) -> str:
+        """The leaders, the first few by name."""
+        more = [f"{len(self.leaders) - N_NAMED} more"] if len(self.leaders) > N_NAMED else []
+        return listed([*self.leaders[:N_NAMED], *more])
 
     @property
     def short(self) -> str:
         """For a cell of a table."""
         if self.verdict == WINNER:
-            return self.leaders[0]
-        if self.verdict == OPEN:
-            return f"no clear winner: {listed(self.leaders)}"
+            return f"**{self.leaders[0]}**"
+        if self.verdict in (OPEN, AHEAD):
+            return f"{self.verdict}: {self.named}"
         return f"{self.verdict}; {self.leaders[0]} leads" if self.verdict == UNDECIDED else self.verdict
 
 
@@ -44,25 +58,27 @@ def findings(section: Section, clock: str = "trainings") -> list[Finding]:
 
 def _finding(section: Section, standing: Standing, budget: float, clock: str) -> Finding:
     comparison = standing.comparisons[budget]
-    after = f"After {spent(budget, clock)}"
-    if len(comparison.means) < 2:
-        text = f"{after}: only {comparison.leaders[0]} was run."
-        return Finding(budget, comparison.verdict, comparison.leaders, text)
+    verdict, leaders = comparison.verdict, comparison.leaders
     words = {WINNER: _winner, OPEN: _open, SAME: _same, UNDECIDED: _undecided}
-    if not section.field.normalised:
-        sentence = _single_task(section.field, standing, budget)
+    if len(comparison.means) < 2:
+        detail = f"only {comparison.leaders[0]} was run."
+    elif not section.field.normalised:
+        detail = _single_task(section.field, standing, budget)
+        if _ahead(section.field, standing, budget):
+            verdict, leaders = AHEAD, leaders[:1]
     else:
-        sentence = words[comparison.verdict](comparison, standing, budget)
-    return Finding(budget, comparison.verdict, comparison.leaders, f"{after}{sentence}")
+        detail = words[comparison.verdict](comparison, standing, budget)
+    return Finding(budget, f"After {spent(budget, clock)}", verdict, leaders, detail)
 
 
 def _winner(comparison: Comparison, standing: Standing, budget: float) -> str:
-    first = comparison.leaders[0]
+    first, second = comparison.means.index[:2]
     against = comparison.pairs[comparison.pairs["a"] == first]
+    lead = number(comparison.means[second] - comparison.means[first])
     return (
-        f", {first} is better than every other strategy: {_means(comparison)}, {_lead(comparison)} lower. "
-        f"{_speed(standing, budget, first)}{_test(comparison)}: p = {small(against['p_holm'].max())} or less against "
-        "each."
+        f"{first} is better than every other strategy. Its mean regret is {number(comparison.means[first])}, that of "
+        f"the next, {second}, {lead} higher. {_speed(standing, budget, first)}{_test(comparison)}: p = "
+        f"{small(against['p_holm'].max())} or less against each."
     )
 
 
@@ -71,21 +87,25 @@ def _open(comparison: Comparison, standing: Standing, budget: float) -> str:
     against = comparison.pairs[comparison.pairs["a"] == first].set_index("b").loc[rivals]
     parts = []
     for verdict, names in against.groupby("verdict", sort=False).groups.items():
-        p = against.loc[names, "p_holm"].min()
-        reason = f"p = {small(p)} or more" if verdict == NOT_SHOWN else str(verdict)
-        parts.append(f"{listed(map(str, names))} ({reason})")
-    n_worse = len(comparison.means) - len(comparison.leaders)
-    beaten = f"{n_worse} of the others are worse" if n_worse else "none of the others is worse"
+        p = f"p = {small(against.loc[names, 'p_holm'].min())}{' or more' if len(names) > 1 else ''}"
+        rival = listed(map(str, names))
+        if verdict == NOT_SHOWN:
+            parts.append(f"it is not shown to be better than {rival} ({p})")
+        elif verdict == DISAGREE:
+            parts.append(f"its mean is lower than that of {rival}, its ranks are not")
+        else:
+            parts.append(f"it is better than {rival} by less than {MARGIN:g}, which does not count")
+    worse = f"{len(comparison.means) - len(comparison.leaders)} of the {len(comparison.means) - 1} others"
     return (
-        f", no clear winner: {first} leads ({_means(comparison)}). {_speed(standing, budget, first)}"
-        f"{_test(comparison)}: {beaten}; not shown to be worse: {'; '.join(parts)}."
+        f"{first} leads, but {'; '.join(parts)}. {_means(comparison)} {_speed(standing, budget, first)}"
+        f"{_test(comparison)}. Shown to be worse than {first}: {worse}."
     )
 
 
 def _same(comparison: Comparison, standing: Standing, budget: float) -> str:
     return (
-        f", no difference between the {len(comparison.means)} strategies is shown ({_means(comparison)}). "
-        f"Friedman over {comparison.n_tasks} tasks: p = {small(comparison.friedman_p)}."
+        f"the {len(comparison.means)} strategies may well be equal, by Friedman's test over {comparison.n_tasks} tasks "
+        f"(p = {small(comparison.friedman_p)}). {_means(comparison)}"
     )
 
 
@@ -94,34 +114,41 @@ def _undecided(comparison: Comparison, standing: Standing, budget: float) -> str
     duels = standing.duels[(standing.duels["budget"] == budget) & (standing.duels["b"] == second)]
     better, worse = int((duels["high"] < 0).sum()), int((duels["low"] > 0).sum())
     return (
-        f", undecided: {comparison.reason}. {first} leads ({_means(comparison)}); task by task, the paired interval "
-        f"against {second} is in favour of {first} on {better} and of {second} on {worse} of {len(duels)} tasks."
+        f"{comparison.reason}. {_means(comparison)} Task by task, the paired interval of the two is on the side of "
+        f"{first} on {better} of the {len(duels)} tasks, of {second} on {worse}, and holds 0 on the others."
     )
 
 
 def _single_task(field: Field, standing: Standing, budget: float) -> str:
     """The user's own comparison on one task: what the seeds say, and nothing about other tasks."""
-    duel = standing.duels[standing.duels["budget"] == budget].iloc[0]
+    duels = standing.duels[standing.duels["budget"] == budget]
+    duel = duels.iloc[0]
     a, b = duel["a"], duel["b"]
     means = standing.comparisons[budget].means
-    what = f", {a} has the lowest mean loss ({means[a]:.4g}), then {b} ({means[b]:.4g}). "
+    what = f"{a} has the lowest mean loss ({means[a]:.4g}), the next is {b} ({means[b]:.4g}). "
     n = len(field.pairs)
     if n < 2:
         return what + "One seed has no interval: nothing is known about the difference."
-    interval = f"{duel['low']:.3g} to {duel['high']:.3g} over {n} seeds"
-    says = "excludes 0" if duel["high"] < 0 or duel["low"] > 0 else "includes 0, so they are not told apart"
+    interval = f"{duel['low']:.3g} to {duel['high']:.3g}"
+    excludes = duel["high"] < 0 or duel["low"] > 0
+    says = "leaves out 0" if excludes else "holds 0, so the two are not told apart"
     few = f" With fewer than {FEW_SEEDS} seeds such an interval is too narrow." if n < FEW_SEEDS else ""
-    return f"{what}The paired interval of their difference ({interval}) {says}. This holds for this task alone.{few}"
+    return (
+        f"{what}The paired interval of their difference over {n} seeds, {interval}, {says}. This is one task: it says "
+        f"nothing about others.{few}"
+    )
+
+
+def _ahead(field: Field, standing: Standing, budget: float) -> bool:
+    """Whether the intervals against all others leave out 0, with seeds enough for that to mean something."""
+    duels = standing.duels[standing.duels["budget"] == budget]
+    return len(field.pairs) >= FEW_SEEDS and bool((duels["high"] < 0).all())
 
 
 def _means(comparison: Comparison) -> str:
     first, second = comparison.means.index[:2]
     means = comparison.means
-    return f"mean regret {number(means[first])}, the next, {second}, {number(means[second])}"
-
-
-def _lead(comparison: Comparison) -> str:
-    return number(comparison.means.iloc[1] - comparison.means.iloc[0])
+    return f"The lowest mean regret is that of {first}, {number(means[first])}; {second} has {number(means[second])}."
 
 
 def _test(comparison: Comparison) -> str:
@@ -136,11 +163,11 @@ def _speed(standing: Standing, budget: float, name: str) -> str:
         return ""
     row = board[(board["budget"] == budget) & (board["strategy"] == name)].iloc[0]
     if row["speed_up"] == 0:
-        return "On most tasks it has not reached what random search has. "
+        return f"On most tasks {name} has not reached what random search has. "
     low = "less than 1" if row["low_speed_up"] == 0 else f"{row['low_speed_up']:.1f}"
     return (
-        f"What random search has reached by then, it reaches with {row['speed_up']:.1f} times less budget "
-        f"(95% interval {low} to {row['high_speed_up']:.1f}). "
+        f"What random search has by then, {name} reaches {row['speed_up']:.1f} times as fast (95% interval {low} to "
+        f"{row['high_speed_up']:.1f}). "
     )
 
 
@@ -207,12 +234,18 @@ def listed(names: Iterable[str]) -> str:
 
 def number(regret: float) -> str:
     """A regret with three decimals, and more where these say nothing."""
-    return f"{regret:.3f}" if abs(regret) >= 0.01 or regret == 0 else f"{regret:.2g}"
+    if abs(regret) >= 0.01 or regret == 0:
+        return f"{regret:.3f}"
+    return f"{regret:#.2g}" if abs(regret) >= 1e-4 else f"{regret:.0e}"
 
 
 def small(p: float | None) -> str:
     """A p-value."""
-    return "-" if p is None else f"{p:.2g}" if p >= 1e-4 else f"{p:.0e}".replace("e-0", "e-")
+    if p is None:
+        return "-"
+    if abs(p - LEVEL) < 0.005:
+        return f"{p:.3g}"
+    return f"{p:.2g}" if p >= 1e-4 else f"{p:.0e}".replace("e-0", "e-")
 
 
 def spent(budget: float, clock: str) -> str:

@@ -45,16 +45,18 @@ class Section:
 def sections(table: pd.DataFrame, constants: pd.DataFrame) -> list[Section]:
     """All of them, from all runs. ``constants``: best, reference and seconds by (suite, task)."""
     facts = pd.concat([constants.assign(before=1.0), _own_constants(table, constants)])
-    runs = table.drop_duplicates(KEY)
     rows = with_yardsticks(table)
+    rows["run"] = rows.groupby(KEY, sort=False).ngroup()
+    runs = rows.drop_duplicates("run").set_index("run")
     regrets = {n: dict(_regrets(part, facts)) for n, part in rows.groupby("n_workers")}
     found = []
-    for field in fields(runs, constants.index):
-        part = _part(rows, field)
+    for field in fields(runs[~runs["strategy"].isin(YARDSTICKS)], constants.index):
+        member = np.zeros(len(runs), dtype=bool)
+        member[_members(runs, field)] = True
+        part = rows[member[rows["run"]]]
         standings = {}
         for clock, values in regrets[field.n_workers].items():
-            ends = _ends(part, field, facts, clock)
-            standing = _standing(field, values, ends, part, facts)
+            standing = _standing(field, values, _ends(part, field, facts, clock), part, facts)
             if standing is not None:
                 standings[clock] = standing
         found.append(Section(field, standings, _generalisation(part, field), reliability(part)))
@@ -78,26 +80,28 @@ def _regrets(rows: pd.DataFrame, facts: pd.DataFrame) -> Iterator[tuple[str, pd.
         yield clock, regret.at_budgets(rows, facts, [b / scale for b in range(1, longest + 1)], column)
 
 
-def _part(rows: pd.DataFrame, field: Field) -> pd.DataFrame:
-    """The rows of a field, and of its yardsticks: random search x2 only where it ran for so long."""
-    rows = rows[rows["n_workers"] == field.n_workers]
-    members = {*field.strategies}
-    if BASELINE in members:
-        members.add("default")
-        if rows.loc[rows["strategy"] == BASELINE, "n_trials"].min() >= 2 * field.n_trials:
-            members.add("random x2")
-    rows = rows[rows["strategy"].isin(members)]
-    return rows[pd.MultiIndex.from_frame(rows[["suite", "task", "seed"]]).isin(field.pairs)]
+def _members(runs: pd.DataFrame, field: Field) -> np.ndarray:
+    """The runs of a field, and of its yardsticks: random search x2 only where it ran for so long."""
+    names = {*field.strategies}
+    if BASELINE in names:
+        names.add("default")
+        spent = runs.loc[(runs["strategy"] == BASELINE) & (runs["n_workers"] == field.n_workers), "n_trials"]
+        if spent.min() >= 2 * field.n_trials:
+            names.add("random x2")
+    chosen = runs[runs["strategy"].isin(names) & (runs["n_workers"] == field.n_workers)]
+    return chosen.index[pd.MultiIndex.from_frame(chosen[["suite", "task", "seed"]]).isin(field.pairs)].to_numpy()
 
 
 def _ends(part: pd.DataFrame, field: Field, facts: pd.DataFrame, clock: str) -> float:
     """The largest budget: by seconds, that at which half of the runs of some strategy have ended."""
     if clock == "trainings":
         return float(field.n_trials)
-    own = part[part["strategy"].isin(field.strategies) & (part["at_epochs"] <= field.n_trials * part["max_epochs"])]
-    unit = facts["seconds"].reindex(pd.MultiIndex.from_frame(own[["suite", "task"]])).to_numpy()
-    spent = (own["at_seconds"] / unit).groupby([own[name] for name in regret.RUN]).max()
-    ended = min(float(spent[spent > 0].groupby("strategy").median().min()), field.n_trials / field.n_workers)
+    own = part[part["at_epochs"] <= field.n_trials * part["max_epochs"]]
+    runs = own.drop_duplicates("run").set_index("run")
+    runs["spent"] = own.groupby("run")["at_seconds"].max()
+    runs = runs[runs["strategy"].isin(field.strategies) & (runs["spent"] > 0)]
+    runs["spent"] /= facts["seconds"].reindex(pd.MultiIndex.from_frame(runs[["suite", "task"]])).to_numpy()
+    ended = min(float(runs.groupby("strategy")["spent"].median().min()), field.n_trials / field.n_workers)
     return math.floor(ended * field.n_workers) / field.n_workers
 
 
@@ -144,7 +148,7 @@ def _board(field: Field, regrets: pd.DataFrame, tables: dict[float, pd.DataFrame
     if later:
         board = board.join(pd.concat(areas, keys=later, names=["budget", "strategy"]).rename("area"))
     if BASELINE in field.strategies:
-        board = board.join(pd.concat([_speed_ups(regrets, budget) for budget in shown]))
+        board = board.join(_speed_ups(regrets, shown))
     return board.reset_index()
 
 
@@ -158,11 +162,10 @@ def _ranks(table: pd.DataFrame, budget: float) -> pd.DataFrame:
     return found
 
 
-def _speed_ups(regrets: pd.DataFrame, budget: float) -> pd.DataFrame:
-    found = regret.speed_up_interval(regrets, BASELINE, budget).rename(columns=lambda end: f"{end}_speed_up")
-    found["speed_up"] = regret.speed_up(regrets, BASELINE, budget)
-    found.index = pd.MultiIndex.from_product([[budget], found.index], names=["budget", "strategy"])
-    return found
+def _speed_ups(regrets: pd.DataFrame, shown: list[float]) -> pd.DataFrame:
+    found = regret.speed_up_intervals(regrets, BASELINE, shown).rename(columns=lambda end: f"{end}_speed_up")
+    points = {budget: regret.speed_up(regrets, BASELINE, budget) for budget in shown}
+    return found.assign(speed_up=pd.concat(points, names=["budget", "strategy"]))
 
 
 def _duels(regrets: pd.DataFrame, comparisons: dict[float, Comparison]) -> pd.DataFrame:
@@ -204,8 +207,9 @@ def _generalisation(part: pd.DataFrame, field: Field) -> pd.DataFrame:
 def reliability(rows: pd.DataFrame) -> pd.DataFrame:
     """Of each strategy: runs, how many crashed, trials, the share that failed, its own seconds a trial (the mean)."""
     own = rows[~rows["strategy"].isin(YARDSTICKS)]
-    trials = own[own["trial"] >= 0].drop_duplicates([*KEY, "trial"], keep="last").groupby("strategy")
-    runs = own.drop_duplicates(KEY).groupby("strategy")
+    numbered = own.assign(run=own.groupby(KEY, sort=False).ngroup())
+    trials = numbered[own["trial"] >= 0].drop_duplicates(["run", "trial"], keep="last").groupby("strategy")
+    runs = numbered.drop_duplicates("run").groupby("strategy")
     return pd.DataFrame(
         {
             "n_runs": runs.size(),

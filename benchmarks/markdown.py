@@ -35,7 +35,7 @@ def leaderboard(sections: list[Section], pictures: dict[int, list[str]], made: d
     for i, section in enumerate(sections):
         field = section.field
         size = f"{len(field.tasks)} task{'s' * (len(field.tasks) != 1)}, {field.n_seeds} seeds"
-        parts.append(f"## {field.title}: {field.name}, {size}, {field.n_trials} trainings\n")
+        parts.append(_escaped(f"## {field.title}: {field.name}, {size}, {field.n_trials} trainings") + "\n")
         parts += [f"- {_escaped(finding.text)}" for finding in findings(section)]
         if field.left_out:
             parts.append(f"- Left out, with no task and seed in common: {', '.join(field.left_out)}.")

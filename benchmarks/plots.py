@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.comparison import Comparison
-from benchmarks.figures import FLOOR, GREY, YARDSTICK_DASHES
+from benchmarks.figures import CEILING, FLOOR, GREY, REGRET_TICKS, YARDSTICK_DASHES
 from benchmarks.leaderboard import Standing
 
 if TYPE_CHECKING:
@@ -32,14 +32,15 @@ def regret_over_budget(
     board = standing.board.set_index("strategy")
     final = board[board["budget"] == board["budget"].max()]["regret"].sort_values(kind="stable")
     competitors = [name for name in final.index if name not in YARDSTICK_DASHES]
-    for name in [*competitors, *(name for name in YARDSTICK_DASHES if name in final.index)]:
+    names = [*competitors, *(name for name in YARDSTICK_DASHES if name in final.index)]
+    for i, name in enumerate(names):
         rows, style = board.loc[[name]], looks[name]
         values, low, high = (
             np.maximum(rows[column].to_numpy(), FLOOR) if normalised else rows[column].to_numpy()
             for column in ("regret", "low_tasks", "high_tasks")
         )
         markers = {} if name in YARDSTICK_DASHES else {"marker": MARKERS[style["symbol"]], "markersize": 5}
-        line = {"color": style["colour"], "linestyle": DASHES[style["dash"]], **markers}
+        line = {"color": style["colour"], "linestyle": DASHES[style["dash"]], "zorder": 3 + len(names) - i, **markers}
         axes.plot(rows["budget"], values, label=name, **line)
         if name in competitors[:N_BANDS]:
             axes.fill_between(rows["budget"], low, high, color=style["colour"], alpha=0.15, linewidth=0)
@@ -47,6 +48,10 @@ def regret_over_budget(
     axes.set_ylabel("mean normalised regret" if normalised else "mean loss")
     if normalised:
         axes.set_yscale("log")
+        means = board["regret"].clip(FLOOR)
+        axes.set_yticks(REGRET_TICKS, [f"{tick:g}" for tick in REGRET_TICKS])
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.set_ylim(0.8 * means.min(), min(1.15 * means.max(), CEILING))
     budgets = [budget for budget in (1, 2, 5, 10, 20, 50, 100, 200) if budget <= board["budget"].max()]
     axes.set_xticks(budgets)
     axes.xaxis.set_major_formatter(ScalarFormatter())

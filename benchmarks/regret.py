@@ -9,7 +9,6 @@ Budgets are counted in full trainings: a budget of 20 is 20 x max_epochs epochs.
 from __future__ import annotations
 
 import itertools
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -131,32 +130,34 @@ def speed_up(regrets: pd.DataFrame, baseline: str, budget: float) -> pd.Series:
     return table.rdiv(table[baseline], axis=0).median()
 
 
-def speed_up_interval(
-    regrets: pd.DataFrame, baseline: str, budget: float, n_draws: int = 400, seed: int = 0
+def speed_up_intervals(
+    regrets: pd.DataFrame, baseline: str, at: list[float], n_draws: int = 400, seed: int = 0
 ) -> pd.DataFrame:
-    """The 95% interval of ``speed_up``, tasks and seeds drawn anew: by strategy, ``low`` and ``high``.
+    """The 95% intervals of ``speed_up`` at several budgets, tasks and seeds drawn anew: rows (budget, strategy).
 
     Every strategy must have every (suite, task, seed).
     """
     wide = regrets.stack().unstack("strategy")
     names, budgets = list(wide.columns), np.array(regrets.columns, dtype=float)
-    pairs = pd.MultiIndex.from_tuples(
-        [key[:-1] for key in wide.index[:: len(budgets)]], names=["suite", "task", "seed"]
-    )
+    keys = [key[:-1] for key in wide.index[:: len(budgets)]]
+    pairs = pd.MultiIndex.from_tuples(keys, names=["suite", "task", "seed"])
     values = wide.to_numpy().reshape(len(pairs), -1)  # by pair; by budget and strategy
     draws = resamples(pairs, tasks=False, n_draws=n_draws, seed=seed)
-    tasks, n_tasks = _numbered(pairs)
-    ratios = np.empty((n_draws, n_tasks, len(names)))
+    tasks, tasks_found = pd.factorize(pd.MultiIndex.from_tuples([key[:2] for key in keys]))
+    n_tasks, own = len(tasks_found), names.index(baseline)
+    ratios = np.empty((len(at), n_draws, n_tasks, len(names)))
     for task in range(n_tasks):
         curves = (draws[:, tasks == task] @ values[tasks == task] * n_tasks).reshape(n_draws, len(budgets), -1)
-        target = curves[:, list(budgets).index(budget), names.index(baseline)]
-        reached = curves <= target[:, None, None] + EQUAL
-        needed = np.where(reached.any(axis=1), budgets[reached.argmax(axis=1)], np.inf)
-        ratios[:, task] = needed[:, [names.index(baseline)]] / needed
-    chosen = np.random.default_rng(seed).integers(n_tasks, size=(n_draws, n_tasks, 1))
-    medians = np.median(np.take_along_axis(ratios, chosen, axis=1), axis=1)
-    low, high = np.quantile(medians, [LEVEL / 2, 1 - LEVEL / 2], axis=0)
-    return pd.DataFrame({"low": low, "high": high}, index=pd.Index(names, name="strategy"))
+        for i, budget in enumerate(at):
+            target = curves[:, budgets == budget, own]
+            reached = curves <= target[:, :, None] + EQUAL
+            needed = np.where(reached.any(axis=1), budgets[reached.argmax(axis=1)], np.inf)
+            ratios[i, :, task] = needed[:, [own]] / needed
+    chosen = np.random.default_rng(seed).integers(n_tasks, size=(1, n_draws, n_tasks, 1))
+    medians = np.median(np.take_along_axis(ratios, chosen, axis=2), axis=2)
+    ends = np.quantile(medians, [LEVEL / 2, 1 - LEVEL / 2], axis=1).reshape(2, -1)
+    index = pd.MultiIndex.from_product([at, names], names=["budget", "strategy"])
+    return pd.DataFrame({"low": ends[0], "high": ends[1]}, index=index)
 
 
 def random_targets(runs: pd.DataFrame, constants: pd.DataFrame) -> pd.DataFrame:
@@ -195,23 +196,15 @@ def generalisation(runs: pd.DataFrame, budget: float) -> pd.DataFrame:
     rows, number, edges = _in_time_order(runs[runs["at_epochs"] <= budget * runs["max_epochs"] + 1e-9], "at_epochs")
     place = _incumbent_places(rows, number)
     losses, tests, trials = (rows[name].to_numpy(dtype=float) for name in ("loss", "test", "trial"))
-    keys, found = [], []
-    for begin, end in itertools.pairwise(edges):
+    found = np.full((len(edges) - 1, 3), np.nan)
+    for i, (begin, end) in enumerate(itertools.pairwise(edges)):
         chosen = place[end - 1]
         if chosen < 0 or np.isnan(tests[chosen]):
             continue
-        before = tests[[i for i in dict.fromkeys(place[begin:end]) if i >= 0]]
-        defaults = tests[begin:end][trials[begin:end] == 0]
-        default = defaults[-1] if len(defaults) else np.nan
-        worse = np.nan if np.isnan(default) else float(tests[chosen] > default)
-        keys.append(tuple(rows.iloc[begin][RUN]))
-        found.append((tests[chosen] - losses[chosen], tests[chosen] - np.nanmin(before), worse))
-    index = pd.MultiIndex.from_tuples(keys, names=RUN) if keys else pd.MultiIndex.from_arrays([[]] * 4, names=RUN)
-    return pd.DataFrame(found, index=index, columns=["gap", "overtuning", "worse_than_default"], dtype=float)
-
-
-def _numbered(pairs: pd.Index[Any]) -> tuple[np.ndarray, int]:
-    """The number of each pair's task, and how many there are."""
-    tasks = pd.MultiIndex.from_arrays([pairs.get_level_values(i) for i in (0, 1)])
-    codes, names = pd.factorize(tasks)
-    return codes, len(names)
+        incumbents_so_far = np.unique(place[begin:end])
+        best = np.nanmin(tests[incumbents_so_far[incumbents_so_far >= 0]])
+        default = tests[begin:end][trials[begin:end] == 0][-1:]
+        worse = float(tests[chosen] > default[0]) if len(default) and not np.isnan(default[0]) else np.nan
+        found[i] = tests[chosen] - losses[chosen], tests[chosen] - best, worse
+    index = pd.MultiIndex.from_frame(rows.iloc[edges[:-1]][RUN])
+    return pd.DataFrame(found, index=index, columns=["gap", "overtuning", "worse_than_default"]).dropna(how="all")

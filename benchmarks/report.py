@@ -35,7 +35,7 @@ def main(
 ) -> None:
     """Write OUT.html, OUT.md, OUT.csv, OUT-tests.csv, OUT-tasks.csv and two pictures a suite."""
     table, attributes = read_runs(runs)
-    found = sections(table, known_constants())
+    found = sections(table, known_constants(table))
     crashes = table[table["crash"].notna()]
     made = {
         "versions": page.listed_versions(attributes),
@@ -89,10 +89,18 @@ def read_runs(folder: Path) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
     return rows.drop(columns="file").reset_index(drop=True), attributes
 
 
-def known_constants() -> pd.DataFrame:
-    """Best and reference loss and seconds of a full training, by (suite, task)."""
+def known_constants(table: pd.DataFrame) -> pd.DataFrame:
+    """Best and reference loss and seconds of a full training, by (suite, task).
+
+    UserError where a suite has them for a part of its tasks only: a mean over the others would be another suite's.
+    """
     facts = pd.DataFrame(constants()).T
     facts.index = pd.MultiIndex.from_tuples([tuple(name.split("/")) for name in facts.index], names=["suite", "task"])
+    ran = table.drop_duplicates(["suite", "task"])
+    known = pd.MultiIndex.from_frame(ran[["suite", "task"]]).isin(facts.index)
+    for suite, task in ran.loc[~known, ["suite", "task"]].itertuples(index=False):
+        if suite in set(ran.loc[known, "suite"]):
+            raise UserError(f"{suite}/{task} has no constants; find them with python -m benchmarks.constants {suite}")
     return facts[["best", "reference", "seconds"]].astype(float)
 
 

@@ -7,6 +7,7 @@ stratified bootstrap.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from dataclasses import dataclass
 from typing import Any
@@ -34,18 +35,23 @@ def resamples(index: pd.Index[Any], *, tasks: bool, n_draws: int = N_DRAWS, seed
     ``index``: (suite, task, seed) of each value. Seeds are drawn anew within each task; with ``tasks`` so are the
     tasks, and one that is drawn twice gets its seeds twice.
     """
-    rng = np.random.default_rng(seed)
     codes, names = pd.factorize(pd.MultiIndex.from_arrays([index.get_level_values(i) for i in (0, 1)]))
-    n_tasks = len(names)
+    order = np.argsort(codes, kind="stable")
+    weights = np.empty((n_draws, len(index)))
+    weights[:, order] = _drawn(tuple(np.bincount(codes, minlength=len(names)).tolist()), tasks, n_draws, seed)
+    return weights
+
+
+@functools.lru_cache(maxsize=4)  # the same for every budget and clock of a field
+def _drawn(n_seeds: tuple[int, ...], tasks: bool, n_draws: int, seed: int) -> np.ndarray:
+    """The weights of values that lie task by task."""
+    rng = np.random.default_rng(seed)
+    n_tasks = len(n_seeds)
     times = np.ones((n_draws, n_tasks), dtype=np.int64)
     if tasks:
         times = rng.multinomial(n_tasks, np.full(n_tasks, 1 / n_tasks), size=n_draws)
-    weights = np.empty((n_draws, len(index)))
-    for task in range(n_tasks):
-        place = np.flatnonzero(codes == task)
-        n = len(place)
-        weights[:, place] = rng.multinomial(times[:, task] * n, np.full(n, 1 / n)) / (n * n_tasks)
-    return weights
+    blocks = [rng.multinomial(times[:, task] * n, np.full(n, 1 / n)) / (n * n_tasks) for task, n in enumerate(n_seeds)]
+    return np.concatenate(blocks, axis=1)
 
 
 def intervals(values: pd.DataFrame, *, tasks: bool) -> tuple[pd.Series, pd.Series]:

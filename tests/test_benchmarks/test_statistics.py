@@ -18,7 +18,7 @@ from benchmarks.regret import (
     random_targets,
     ranks,
     speed_up,
-    speed_up_interval,
+    speed_up_intervals,
 )
 
 
@@ -208,7 +208,7 @@ def test_the_speed_ups_interval_holds_it_and_is_a_point_without_chance():
             losses[(task, "random", seed)] = list(slow)
             losses[(task, "fast", seed)] = [*slow[1::2], *[slow[-1]] * 6]  # the same in half the budget
     regrets = at_budgets(runs(losses), CONSTANTS, list(range(1, 13)))
-    found = speed_up_interval(regrets, "random", 12)
+    found = speed_up_intervals(regrets, "random", [6, 12]).loc[12]
     assert found.loc["fast", "low"] <= speed_up(regrets, "random", 12)["fast"] <= found.loc["fast", "high"]
     assert found.loc["fast"].tolist() == [2.0, 2.0]
     assert found.loc["random"].tolist() == [1.0, 1.0]

@@ -1,0 +1,306 @@
+"""Fields, verdicts and sentences from runs made up so that the truth is known; the files of the command."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from automl.errors import UserError
+from benchmarks import comparison, markdown, page
+from benchmarks.fields import EVERY_SUITE, fields
+from benchmarks.findings import Finding, evidence, findings
+from benchmarks.leaderboard import Section, board, sections
+from benchmarks.report import known_constants, main, read_runs
+
+EVIL = "<img src=x onerror=alert(1)>|task"
+
+
+def runs(
+    strategy: str,
+    quality: float,
+    tasks: list[str],
+    *,
+    n_seeds: int = 3,
+    n_trials: int = 20,
+    suite: str = "s",
+    n_workers: int = 1,
+    max_epochs: int = 1,
+    kind: str = "numeric",
+) -> pd.DataFrame:
+    """Runs whose regret falls from 1 to about ``quality``, with noise of a tenth of it."""
+    rng = np.random.default_rng([*map(ord, strategy)])
+    parts = []
+    for task in tasks:
+        for seed in range(n_seeds):
+            regret = quality + (1 - quality) / np.arange(1, n_trials + 1) ** 2
+            loss = regret * (1 + 0.1 * rng.random(n_trials))
+            numbers = np.arange(1, n_trials + 1)
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "suite": suite, "task": task, "strategy": strategy, "seed": seed, "n_trials": n_trials,
+                        "n_workers": n_workers, "kind": kind, "trial": numbers - 1, "loss": loss, "worth": loss,
+                        "test": np.nan, "epochs": max_epochs, "max_epochs": max_epochs,
+                        "at_epochs": numbers * max_epochs, "at_seconds": 10.0 * numbers / n_workers, "failed": False,
+                        "crash": None, "strategy_seconds": 0.01,
+                    }
+                )
+            )  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+def crashed(rows: pd.DataFrame, task: str, seed: int, error: str = "ValueError: boom") -> pd.DataFrame:
+    """The same, with one run ended by a crash."""
+    hit = (rows["task"] == task) & (rows["seed"] == seed)
+    first = rows[hit].head(1)
+    nothing = {"trial": -1, "loss": np.nan, "worth": np.nan, "epochs": 0, "at_epochs": 0, "at_seconds": 0.0}
+    return pd.concat([rows[~hit], first.assign(**nothing, failed=True, crash=error)], ignore_index=True)
+
+
+def constants(tasks: list[str], suite: str = "s") -> pd.DataFrame:
+    index = pd.MultiIndex.from_product([[suite], tasks], names=["suite", "task"])
+    return pd.DataFrame({"best": 0.0, "reference": 1.0, "seconds": 10.0}, index=index)
+
+
+def last(section: Section, clock: str = "trainings") -> Finding:
+    return findings(section, clock)[-1]
+
+
+TASKS = [f"t{i:02d}" for i in range(14)]
+RANDOM = runs("random", 0.5, TASKS, n_trials=40)
+
+
+def test_a_known_winner_is_found_and_its_sentence_holds_the_numbers_of_its_test():
+    table = pd.concat([RANDOM, runs("good", 0.1, TASKS), runs("bad", 0.4, TASKS)])
+    section, of_kind = sections(table, constants(TASKS))
+    assert (section.field.name, of_kind.field.suite, of_kind.field.name) == ("all tasks", EVERY_SUITE, "numeric spaces")
+    found = last(section)
+    assert (found.budget, found.verdict, found.leaders) == (20.0, comparison.WINNER, ("good",))
+    rows = evidence([section])
+    rows = rows[(rows["clock"] == "trainings") & (rows["budget"] == 20) & (rows["a"] == "good")]
+    assert set(rows["b"]) == {"bad", "random"}
+    assert (rows["verdict"] == "good is better").all()
+    assert f"p = {rows['p_holm'].max():.2g} or less" in found.text
+    assert "14 tasks" in found.text
+    table = board([section]).query("clock == 'trainings' and budget == 20").set_index("strategy")
+    assert f"Its mean regret is {table.loc['good', 'regret']:.3f}" in found.text
+    assert f"{table.loc['good', 'speed_up']:.1f} times as fast" in found.text
+    assert set(table.index) == {"good", "bad", "random", "random x2", "default"}
+    assert table["rank"].dropna().sort_values().tolist() == [1.0, 2.0, 3.0]  # yardsticks have none
+    assert "random x2" not in str(evidence([section])[["a", "b"]].to_numpy())
+
+
+def test_equal_strategies_have_no_winner():
+    table = pd.concat([runs(name, 0.3, TASKS) for name in ("random", "a", "b", "c")])
+    found = [last(section) for section in sections(table, constants(TASKS))]
+    assert all(finding.verdict in (comparison.SAME, comparison.OPEN) for finding in found)
+
+
+def test_a_difference_below_the_margin_does_not_count():
+    rows = {name: np.linspace(0.1, 0.2, 14) + lead for name, lead in (("a", 0.0), ("b", 0.005), ("c", 0.3))}
+    found = comparison.compare(pd.DataFrame(rows))
+    assert (found.verdict, found.leaders) == (comparison.OPEN, ("a", "b"))
+    assert comparison.compare(pd.DataFrame(rows), margin=0.001).verdict == comparison.WINNER
+
+
+def test_a_lead_that_few_tasks_decide_is_no_victory():
+    base = np.linspace(0.1, 0.2, 14)
+    table = pd.DataFrame({"lucky": base, "steady": base - 0.05})
+    table.loc[0, "steady"] = 5.0
+    found = comparison.compare(table)
+    assert found.means.index[0] == "lucky"
+    assert found.verdict == comparison.OPEN
+
+
+def test_too_few_tasks_are_undecided_and_so_are_too_few_for_so_many_strategies():
+    table = pd.concat([RANDOM, runs("good", 0.1, TASKS)]).query("task < 't08'")
+    section = sections(table, constants(TASKS))[0]
+    assert last(section).verdict == comparison.UNDECIDED
+    assert "8 tasks are too few for a test (it takes 10)" in last(section).text
+    assert "on the side of good on 8 of the 8 tasks" in last(section).text
+    duels = evidence([section]).query("clock == 'trainings' and budget == 20")
+    assert set(duels["test"]) == {"paired bootstrap over seeds"}
+    assert (duels["high"] < 0).all()
+    # Ten tasks that all agree give 2/1024; with 17 strategies there are 136 pairs.
+    many = pd.DataFrame({f"s{i:02d}": np.linspace(i, i + 0.1, 10) for i in range(17)})
+    found = comparison.compare(many)
+    assert found.verdict == comparison.UNDECIDED
+    assert "too few for a test of 17 strategies" in found.reason
+    assert comparison.smallest_p(10, 17) == pytest.approx(136 * 2 / 1024)
+
+
+def test_slow_strategies_are_compared_on_what_all_have_in_common():
+    slow = runs("slow", 0.2, TASKS[:11], n_seeds=2, n_trials=10)
+    table = pd.concat([RANDOM, runs("good", 0.1, TASKS), slow])
+    everything, subset = (s.field for s in sections(table, constants(TASKS)) if s.field.suite == "s")
+    assert (everything.name, everything.strategies, everything.n_trials) == ("all tasks", ("good", "random"), 20)
+    assert len(everything.pairs) == 14 * 3
+    assert (subset.name, subset.strategies, subset.n_trials) == ("subset", ("good", "random", "slow"), 10)
+    assert len(subset.pairs) == 11 * 2
+    assert (len(subset.tasks), subset.n_seeds) == (11, "2")
+
+
+def test_a_run_that_has_just_begun_does_not_leave_the_others_with_nothing():
+    begun = runs("begun", 0.2, ["other"], n_seeds=1)
+    table = pd.concat([RANDOM, runs("good", 0.1, TASKS), runs("slow", 0.2, TASKS[:3]), begun])
+    found = fields(table.drop_duplicates(["task", "strategy", "seed"]), constants([*TASKS, "other"]).index)
+    subset = next(field for field in found if field.name == "subset")
+    assert subset.strategies == ("good", "random", "slow")
+    assert subset.left_out == ("begun",)
+
+
+def test_a_crashed_run_counts_as_one_and_takes_nobody_away():
+    good = crashed(runs("good", 0.0, TASKS), "t03", 1)
+    section = sections(pd.concat([RANDOM, good]), constants(TASKS))[0]
+    assert section.field.strategies == ("good", "random")
+    assert len(section.field.pairs) == 14 * 3
+    by_task = section.standings["trainings"].by_task.set_index(["task", "strategy"])["regret"]
+    assert by_task["t03", "good"] == pytest.approx(1 / 3, abs=0.01)  # one of three seeds is worth 1
+    assert section.reliability.loc["good", ["n_runs", "n_crashed"]].tolist() == [42, 1]
+    # The default of a crashed run of random search is worth 1 too, and stays in.
+    section = sections(pd.concat([crashed(RANDOM, "t00", 0), good]), constants(TASKS))[0]
+    assert len(section.field.pairs) == 14 * 3
+
+
+def test_early_stopping_is_compared_by_epochs():
+    table = pd.concat([runs("random", 0.5, TASKS, n_trials=40, max_epochs=9), runs("full", 0.3, TASKS, max_epochs=9)])
+    # Nine times as many trials, of one epoch each, cost the same.
+    short = runs("asha", 0.1, TASKS, n_trials=180).assign(max_epochs=9, n_trials=20)
+    section = sections(pd.concat([table, short]), constants(TASKS))[0]
+    assert section.field.n_trials == 20
+    standing = section.standings["trainings"].board.set_index(["budget", "strategy"])["regret"]
+    assert standing[1.0, "asha"] == pytest.approx(0.1 + 0.9 / 81, rel=0.11)  # after 9 trials, not after 1
+    assert standing[20.0, "asha"] == pytest.approx(0.1, rel=0.11)
+
+
+def test_other_numbers_of_workers_are_fields_of_their_own():
+    table = pd.concat([RANDOM, runs("good", 0.1, TASKS), runs("good", 0.1, TASKS, n_workers=4)])
+    table = pd.concat([table, runs("random", 0.5, TASKS, n_trials=40, n_workers=4)])
+    found = {
+        section.field.title: section for section in sections(table, constants(TASKS)) if section.field.suite == "s"
+    }
+    assert set(found) == {"s", "s, 4 workers"}
+    by_seconds = found["s, 4 workers"].standings["seconds"].board
+    assert by_seconds["budget"].max() == 20 / 4  # the same trainings in a quarter of the time
+    assert last(found["s, 4 workers"], "seconds").verdict == comparison.WINNER
+
+
+def own(losses: dict[str, float], n_seeds: int) -> Section:
+    parts = [runs(name, loss, [EVIL], n_seeds=n_seeds, suite="own") for name, loss in losses.items()]
+    return sections(pd.concat(parts), constants(TASKS))[0]
+
+
+def test_ones_own_task_has_losses_and_claims_nothing_beyond_it():
+    section = own({"random": 0.5, "good": 0.1}, n_seeds=7)
+    assert not section.field.normalised
+    assert section.field.name == EVIL
+    found = last(section)
+    assert (found.verdict, found.leaders) == (comparison.AHEAD, ("good",))
+    assert "leaves out 0" in found.text
+    assert "lowest mean loss (0.1" in found.text
+    assert "says nothing about others" in found.text
+    assert "regret" not in found.text
+    same = last(own({"random": 0.3, "same": 0.3}, n_seeds=7))
+    assert same.verdict == comparison.UNDECIDED
+    assert "holds 0, so the two are not told apart" in same.text
+    few = last(own({"random": 0.5, "good": 0.1}, n_seeds=3))
+    assert few.verdict == comparison.UNDECIDED
+    assert "too narrow" in few.text
+    assert "One seed has no interval" in last(own({"random": 0.5, "good": 0.1}, n_seeds=1)).text
+
+
+def test_a_crash_on_ones_own_task_is_the_worst_loss_seen():
+    good = crashed(runs("good", 0.1, ["mine"], suite="own"), "mine", 0)
+    table = pd.concat([runs("random", 0.5, ["mine"], suite="own"), good])
+    section = sections(table, constants(TASKS))[0]
+    found = section.standings["trainings"].board.set_index(["budget", "strategy"])["regret"]
+    assert found[20.0, "good"] == pytest.approx((table["worth"].max() + 2 * 0.105) / 3, rel=0.1)
+
+
+def test_test_losses_are_reported_where_they_are_known():
+    table = pd.concat([RANDOM, runs("good", 0.1, TASKS)])
+    assert sections(table, constants(TASKS))[0].generalisation.empty
+    found = sections(table.assign(test=table["loss"] + 0.02), constants(TASKS))[0].generalisation
+    assert found.loc["good"].tolist() == pytest.approx([0.02, 0.0, 0.0])
+
+
+def test_one_strategy_alone_is_no_comparison():
+    section = sections(RANDOM, constants(TASKS))[0]
+    assert last(section).verdict == comparison.ALONE
+    assert "only random was run" in last(section).text
+
+
+# --- files --------------------------------------------------------------------------------------------------------
+
+
+def save(folder, *tables: pd.DataFrame):
+    for table in tables:
+        first = table.iloc[0]
+        name = f"{first['strategy']}-{first['n_trials']}-trials-{first['n_workers']}-workers.parquet"
+        (folder / first["suite"]).mkdir(parents=True, exist_ok=True)
+        table.attrs = {"versions": {"python": "3.11"}, "commit": "abc"}
+        table.to_parquet(folder / first["suite"] / name, index=False)
+
+
+def test_older_files_are_read_and_of_two_runs_the_one_with_the_larger_budget(tmp_path):
+    old = runs("tpe", 0.1, TASKS, n_trials=10)
+    save(tmp_path, old)
+    file = tmp_path / "s" / "tpe-10-trials-1-workers.parquet"
+    old.drop(columns=["kind", "test", "crash", "n_trials"]).to_parquet(file, index=False)
+    save(tmp_path, runs("tpe", 0.1, TASKS[:2], n_trials=30))
+    table, _ = read_runs(tmp_path)
+    budgets = table.drop_duplicates(["task", "seed"]).set_index(["task", "seed"])["n_trials"]
+    assert budgets["t00", 0] == 30
+    assert budgets["t05", 0] == 10
+    assert not table.duplicated(["task", "seed", "trial"]).any()
+    assert table["crash"].isna().all()
+    with pytest.raises(UserError, match="there are no runs"):
+        read_runs(tmp_path / "nothing")
+
+
+def test_a_suite_with_constants_for_a_part_of_its_tasks_is_an_error():
+    table = pd.DataFrame({"suite": "tables", "task": ["hpobench-car", "unheard-of"]})
+    with pytest.raises(UserError, match="tables/unheard-of has no constants; find them"):
+        known_constants(table)
+    assert len(known_constants(table.assign(suite="own"))) > 0
+
+
+def test_the_command_writes_page_markdown_pictures_and_tables(tmp_path):
+    tables = [runs(name, quality, [EVIL], suite="own", n_seeds=4) for name, quality in (("tpe", 0.1), ("ga", 0.2))]
+    random = crashed(runs("random", 0.5, [EVIL], suite="own", n_seeds=4, n_trials=40), EVIL, 2, "E: " + EVIL)
+    save(tmp_path / "runs", *tables, random)
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- leaderboard -->\nold\n<!-- /leaderboard -->\nafter\n")
+    main(tmp_path / "runs", tmp_path / "new" / "leaderboard", readme)
+    written = {file.name for file in (tmp_path / "new").iterdir()}
+    suffixes = (".html", ".md", ".csv", "-tests.csv", "-tasks.csv", "-own-img-src-x-onerror-alert-1-task.png")
+    assert written == {f"leaderboard{suffix}" for suffix in suffixes}
+    for name in ("leaderboard.html", "leaderboard.md"):
+        text = (tmp_path / "new" / name).read_text()
+        assert EVIL not in text
+        assert "&lt;img src=x" in text
+    text = readme.read_text()
+    assert re.fullmatch(r"before\n<!-- leaderboard -->\n.*tpe leads.*\n<!-- /leaderboard -->\nafter\n", text, re.S)
+    assert "](new/leaderboard-own" in text
+    assert "old" not in text
+
+
+def test_a_readme_without_markers_is_an_error_before_anything_is_written(tmp_path):
+    save(tmp_path / "runs", runs("random", 0.5, ["mine"], suite="own"))
+    readme = tmp_path / "README.md"
+    readme.write_text("no place")
+    with pytest.raises(
+        UserError, match="has no place for the leaderboard; mark it with the lines <!-- leaderboard -->"
+    ):
+        main(tmp_path / "runs", tmp_path / "leaderboard", readme)
+    assert not (tmp_path / "leaderboard.html").exists()
+    with pytest.raises(UserError, match="has no place"):
+        markdown.with_block("<!-- /leaderboard --> <!-- leaderboard -->", "x", readme)
+
+
+def test_names_for_links_and_files_are_all_different():
+    odd = [own({"random": 0.5}, 1), own({"random": 0.5}, 1)]
+    names = page.anchors([*odd, *sections(RANDOM, constants(TASKS))])
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[a-z0-9-]+", name) for name in names)
