@@ -176,7 +176,8 @@ def _grid(standing: Standing, *, several_suites: bool) -> Figure:
         "hovertemplate": "<b>%{x}</b> on %{y}<br>regret %{customdata[0]}"
                          "<br>95% over seeds: %{customdata[1]} to %{customdata[2]}<extra></extra>",
         "colorbar": {"title": {"text": "regret", "side": "right"}, "tickvals": list(np.log10(ticks)),
-                     "ticktext": ["0.001 or less", "0.01", "0.1", "1 or more"], "thickness": 12, "outlinewidth": 0},
+                     "ticktext": ["0.001 or less", "0.01", "0.1", "1 or more"], "thickness": 12, "outlinewidth": 0,
+                     "lenmode": "pixels", "len": 170, "y": 1, "yanchor": "top"},
     }  # fmt: skip
     layout = _layout(
         xaxis={"side": "top", "tickangle": -50, "fixedrange": True, "showgrid": False},
@@ -230,10 +231,10 @@ def _layout(**more: Any) -> Figure:
     return {**base, **more}
 
 
-def _across(*columns: Iterable[float]) -> list[list[float]]:
+def _across(*columns: Iterable[float]) -> list[list[float | None]]:
     return [_short(row) for row in zip(*columns, strict=True)]
 
 
-def _short(values: Iterable[float]) -> list[float]:
-    """Four digits are enough for a screen."""
-    return [float(f"{value:.4g}") for value in values]
+def _short(values: Iterable[float]) -> list[float | None]:
+    """Four digits are enough for a screen; JSON knows no NaN."""
+    return [float(f"{value:.4g}") if np.isfinite(value) else None for value in values]

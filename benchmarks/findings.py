@@ -33,6 +33,11 @@ class Finding:
         return f"{self.after}, {self.verdict}: {self.detail}"
 
     @property
+    def headline(self) -> str:
+        """The first sentence of the detail."""
+        return self.detail.partition(". ")[0].rstrip(".") + "."
+
+    @property
     def named(self) -> str:
         """The leaders, the first few by name."""
         more = [f"{len(self.leaders) - N_NAMED} more"] if len(self.leaders) > N_NAMED else []

@@ -65,10 +65,13 @@ def sections(table: pd.DataFrame, constants: pd.DataFrame) -> list[Section]:
 
 def _own_constants(table: pd.DataFrame, constants: pd.DataFrame) -> pd.DataFrame:
     """For tasks whose best loss is not known: regret is the loss, and a run that crashed has the worst one seen."""
-    own = table[~pd.MultiIndex.from_frame(table[["suite", "task"]]).isin(constants.index) & ~table["failed"]]
-    groups = own.assign(seconds=own["at_seconds"] / own["at_epochs"] * own["max_epochs"]).groupby(["suite", "task"])
+    own = table[~pd.MultiIndex.from_frame(table[["suite", "task"]]).isin(constants.index)]
+    trained = own[~own["failed"]]
+    seconds = trained["at_seconds"] / trained["at_epochs"] * trained["max_epochs"]
+    groups = trained.assign(seconds=seconds).groupby(["suite", "task"])
     facts = groups.agg(seconds=("seconds", "median"), before=("worth", "max"))
-    return facts.assign(best=0.0, reference=1.0)
+    every = pd.MultiIndex.from_frame(own[["suite", "task"]].drop_duplicates())
+    return facts.reindex(every).fillna(1.0).assign(best=0.0, reference=1.0)  # 1: of a task where nothing ever worked
 
 
 def _regrets(rows: pd.DataFrame, facts: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

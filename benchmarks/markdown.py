@@ -29,9 +29,14 @@ tasks with Holm's correction, and a difference of {MARGIN:g} or more. No strateg
 def leaderboard(sections: list[Section], pictures: dict[int, list[str]], made: dict[str, Any], name: str) -> str:
     """leaderboard.md. ``pictures``: file names by the number of the section; ``name``: of the files, without suffix."""
     parts = ["# Which strategy is better\n", EXPLANATION.format(name=name)]
+    parts += ["## In short\n", *_table(advice(sections, kinds=False)), ""]
     kinds = advice(sections, kinds=True)
     if kinds:
-        parts += ["## By kind of space\n", *_table(kinds), ""]
+        parts += [
+            "Over all suites, by kind of space (numeric; mixed with choices; discrete, so finite):\n",
+            *_table(kinds),
+            "",
+        ]
     for i, section in enumerate(sections):
         field = section.field
         size = f"{len(field.tasks)} task{'s' * (len(field.tasks) != 1)}, {field.n_seeds} seeds"

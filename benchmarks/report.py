@@ -84,6 +84,7 @@ def read_runs(folder: Path) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
         raise UserError(f"there are no runs in {str(folder)!r}; make some with python -m benchmarks.run --suite quick")
     rows = pd.concat(tables, ignore_index=True)
     rows["crash"] = rows["crash"].where(rows["crash"].notna(), None)
+    rows["kind"] = rows.groupby(["suite", "task"])["kind"].transform("max")  # where one file knows it, all do
     rows = rows[rows["n_trials"] == rows.groupby(KEY)["n_trials"].transform("max")]
     rows = rows[rows["file"] == rows.groupby(KEY)["file"].transform("min")]
     return rows.drop(columns="file").reset_index(drop=True), attributes
