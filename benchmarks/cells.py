@@ -50,16 +50,17 @@ def rows(section: Section, standing: Standing) -> list[list[Cell]]:
             cells.append(Cell(show(row["regret"]), row["regret"], under))
         final = board[last, name]
         if several:
-            cells.append(_optional(final["rank"], "{:.1f}", f"{final['low_rank']:.1f} to {final['high_rank']:.1f}"))
-            cells.append(_optional(final.get("area", float("nan")), "{:.3f}"))
+            cells.append(optional(final["rank"], "{:.1f}", f"{final['low_rank']:.1f} to {final['high_rank']:.1f}"))
+            cells.append(optional(final.get("area", float("nan")), "{:.3f}"))
         if "speed_up" in final:
             between = f"{final['low_speed_up']:.1f} to {final['high_speed_up']:.1f}"
-            cells.append(_optional(final["speed_up"], "{:.1f}", "" if name in ("random", *YARDSTICKS) else between))
+            cells.append(optional(final["speed_up"], "{:.1f}", "" if name in ("random", *YARDSTICKS) else between))
         rows.append([*cells, _failed(section, name)])
     return rows
 
 
-def _optional(value: float, form: str, under: str = "") -> Cell:
+def optional(value: float, form: str, under: str = "") -> Cell:
+    """A cell that is empty, and sorted last, where there is no value."""
     return Cell("", float("inf")) if pd.isna(value) else Cell(form.format(value), float(value), under)
 
 

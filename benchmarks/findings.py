@@ -99,7 +99,7 @@ def _open(comparison: Comparison, standing: Standing, budget: float) -> str:
         elif verdict == DISAGREE:
             parts.append(f"its mean is lower than that of {rival}, its ranks are not")
         else:
-            parts.append(f"it is better than {rival} by less than {MARGIN:g}, which does not count")
+            parts.append(f"its lead over {rival} is below {MARGIN:g} and does not count")
     worse = f"{len(comparison.means) - len(comparison.leaders)} of the {len(comparison.means) - 1} others"
     return (
         f"{first} leads, but {'; '.join(parts)}. {_means(comparison)} {_speed(standing, budget, first)}"

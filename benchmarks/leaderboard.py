@@ -59,7 +59,7 @@ def sections(table: pd.DataFrame, constants: pd.DataFrame) -> list[Section]:
             standing = _standing(field, values, _ends(part, field, facts, clock), part, facts)
             if standing is not None:
                 standings[clock] = standing
-        found.append(Section(field, standings, _generalisation(part, field), reliability(part)))
+        found.append(Section(field, standings, _generalisation(part, field, facts), reliability(part)))
     return found
 
 
@@ -85,14 +85,14 @@ def _regrets(rows: pd.DataFrame, facts: pd.DataFrame) -> Iterator[tuple[str, pd.
 
 def _members(runs: pd.DataFrame, field: Field) -> np.ndarray:
     """The runs of a field, and of its yardsticks: random search x2 only where it ran for so long."""
+    pairs = pd.MultiIndex.from_frame(runs[["suite", "task", "seed"]]).isin(field.pairs)
+    runs = runs[pairs & (runs["n_workers"] == field.n_workers)]
     names = {*field.strategies}
     if BASELINE in names:
         names.add("default")
-        spent = runs.loc[(runs["strategy"] == BASELINE) & (runs["n_workers"] == field.n_workers), "n_trials"]
-        if spent.min() >= 2 * field.n_trials:
+        if runs.loc[runs["strategy"] == BASELINE, "n_trials"].min() >= 2 * field.n_trials:
             names.add("random x2")
-    chosen = runs[runs["strategy"].isin(names) & (runs["n_workers"] == field.n_workers)]
-    return chosen.index[pd.MultiIndex.from_frame(chosen[["suite", "task", "seed"]]).isin(field.pairs)].to_numpy()
+    return runs.index[runs["strategy"].isin(names)].to_numpy()
 
 
 def _ends(part: pd.DataFrame, field: Field, facts: pd.DataFrame, clock: str) -> float:
@@ -198,13 +198,16 @@ def _by_task(regrets: pd.Series) -> pd.DataFrame:
     return pd.concat(rows, ignore_index=True)
 
 
-def _generalisation(part: pd.DataFrame, field: Field) -> pd.DataFrame:
-    """Validation against test, by strategy: means over tasks of the means over seeds."""
+def _generalisation(part: pd.DataFrame, field: Field, facts: pd.DataFrame) -> pd.DataFrame:
+    """Validation against test, by strategy: means over tasks of the means over seeds, in units of regret."""
     known = part[part["strategy"].isin(field.strategies)]
     if known["test"].isna().all():
         return pd.DataFrame()
     found = regret.generalisation(known, field.n_trials)
-    return found.groupby(["suite", "task", "strategy"]).mean().groupby("strategy").mean()
+    found = found.groupby(["suite", "task", "strategy"]).mean()
+    scale = facts["reference"] - facts["best"]
+    own = scale.reindex(pd.MultiIndex.from_arrays([found.index.get_level_values(i) for i in (0, 1)])).to_numpy()
+    return found.assign(gap=found["gap"] / own, overtuning=found["overtuning"] / own).groupby("strategy").mean()
 
 
 def reliability(rows: pd.DataFrame) -> pd.DataFrame:

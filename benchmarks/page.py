@@ -93,7 +93,7 @@ def _described(section: Section, name: str, looks: dict[str, dict[str, str]]) ->
             for clock, standing in section.standings.items()
         },
         "generalisation": [
-            [cells.Cell(str(name), str(name)), *(cells.Cell(f"{value:.4g}", value) for value in row)]
+            [cells.Cell(str(name), str(name)), *map(cells.optional, row, ("{:.3f}", "{:.3f}", "{:.0%}"))]
             for name, row in zip(section.generalisation.index, section.generalisation.to_numpy(), strict=True)
         ],
     }
@@ -106,5 +106,5 @@ def listed_versions(all_attributes: Iterable[dict[str, Any]]) -> list[str]:
         commits = attributes.get("commits") or [attributes.get("commit")]
         versions = ", ".join(f"{name} {version}" for name, version in attributes.get("versions", {}).items())
         for commit in commits:
-            lines[f"commit {commit}; {versions}"] = None
+            lines[f"commit {commit or 'unknown'}; {versions}"] = None
     return list(lines)

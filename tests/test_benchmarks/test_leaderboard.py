@@ -191,6 +191,15 @@ def own(losses: dict[str, float], n_seeds: int) -> Section:
     return sections(pd.concat(parts), constants(TASKS))[0]
 
 
+def test_another_suites_shorter_random_search_does_not_take_the_yardstick_away():
+    other = [runs(name, 0.5, ["x"], n_trials=10, suite="other") for name in ("random", "good")]
+    table = pd.concat([RANDOM, runs("good", 0.1, TASKS), *other])
+    both = pd.concat([constants(TASKS), constants(["x"], "other")])
+    found = {s.field.suite: set(s.standings["trainings"].board["strategy"]) for s in sections(table, both)}
+    assert "random x2" in found["s"]
+    assert "random x2" not in found["other"]  # it ran no longer than the others there
+
+
 def test_ones_own_task_has_losses_and_claims_nothing_beyond_it():
     section = own({"random": 0.5, "good": 0.1}, n_seeds=7)
     assert not section.field.normalised
@@ -223,6 +232,9 @@ def test_test_losses_are_reported_where_they_are_known():
     assert sections(table, constants(TASKS))[0].generalisation.empty
     found = sections(table.assign(test=table["loss"] + 0.02), constants(TASKS))[0].generalisation
     assert found.loc["good"].tolist() == pytest.approx([0.02, 0.0, 0.0])
+    twice = constants(TASKS).assign(reference=2.0)
+    found = sections(table.assign(test=table["loss"] + 0.02), twice)[0].generalisation
+    assert found.loc["good", "gap"] == pytest.approx(0.01)  # in units of regret
 
 
 def test_one_strategy_alone_is_no_comparison():
