@@ -1,4 +1,4 @@
-"""What a strategy itself costs: median seconds of one ask and tell after n trials, all strategies side by side.
+"""What a strategy itself costs: seconds of one ask and tell after n trials, strategies and opponents side by side.
 
 ``python -m benchmarks.overhead`` prints a Markdown table. Eight hyperparameters of all kinds, one thread.
 """
@@ -12,17 +12,23 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before numpy
 import itertools
 import math
 import statistics
+import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
 
+from automl.errors import UserError
 from automl.outputs import write_aside
 from automl.space import load_space
-from strategies import STRATEGIES, make_strategy
-from strategies.base import Config, Outcome, Proposal
+from benchmarks.opponents import OPPONENTS, installed, make, opponent_class
+from strategies import STRATEGIES, UnknownStrategy, make_strategy, strategy_class
+from strategies.base import Config, Outcome, Proposal, Strategy
+
+if TYPE_CHECKING:
+    from ConfigSpace import ConfigurationSpace
 
 SPACE = {
     "lr": {"float": [1e-5, 1e-1], "log": True},
@@ -34,6 +40,10 @@ SPACE = {
     "norm": {"choice": ["batch", "group", "none"]},
     "optimizer": {"choice": ["sgd", "adamw"]},
 }
+SLOW = {"raw-optuna-gp", "raw-skopt", "raw-smac"}  # a run of theirs to hundreds of trials takes many minutes
+MAX_OBSERVATIONS = 100  # of the slow ones
+N_AVERAGED = 8  # suggestions of an opponent: SMAC thinks at every eighth
+COLUMNS = "strategy,n_dimensions,n_trials,seconds"
 
 
 def loss_of(config: Config, rng: np.random.Generator) -> float:
@@ -42,11 +52,18 @@ def loss_of(config: Config, rng: np.random.Generator) -> float:
     return sum((math.log10(number + 1e-6) + 3) ** 2 for number in numbers) + 0.05 * float(rng.normal())
 
 
+def space_of(n_dimensions: int) -> ConfigurationSpace:
+    """The eight of SPACE, or the first of them, or some of them again."""
+    forms = {
+        f"{name}{i // len(SPACE) or ''}": SPACE[name] for i, name in zip(range(n_dimensions), itertools.cycle(SPACE))
+    }
+    return load_space(forms)
+
+
 def measure(name: str, n_told: int, n_measured: int, n_dimensions: int = 8) -> float:
     """Median seconds of an ask and its tell, with n_told random outcomes known before the first."""
     rng = np.random.default_rng(0)
-    names = [f"{name}{i // len(SPACE) or ''}" for i, name in zip(range(n_dimensions), itertools.cycle(SPACE))]
-    space = load_space({name: SPACE[name.rstrip("123456789")] for name in names})
+    space = space_of(n_dimensions)
     strategy = make_strategy(name, space, seed=0, n_trials=n_told + n_measured)
     draws = make_strategy("random", space, seed=1, n_trials=n_told)
     for i in range(n_told):
@@ -55,37 +72,68 @@ def measure(name: str, n_told: int, n_measured: int, n_dimensions: int = 8) -> f
         draws.tell(Outcome(proposal, (0.0,), 0.0))
         elsewhere = Proposal(-1 - i, proposal.config, 1)
         strategy.tell(Outcome(elsewhere, (loss_of(proposal.config, rng),), 0.0))
-    seconds = []
-    for _ in range(n_measured + 1):
-        start = time.perf_counter()
-        proposal = strategy.ask()
-        assert proposal is not None
-        strategy.tell(Outcome(proposal, (loss_of(proposal.config, rng),), 0.0))
-        seconds.append(time.perf_counter() - start)
+    seconds = [seconds_of_step(strategy, rng) for _ in range(n_measured + 1)]
     return statistics.median(seconds[1:])  # the first one imports the library
 
 
+def measure_opponent(name: str, counts: list[int], n_dimensions: int = 8) -> dict[int, float]:
+    """Mean seconds of an ask and its tell after each number of trials.
+
+    An opponent knows only outcomes of its own, so it runs until there are that many.
+    """
+    rng = np.random.default_rng(0)
+    counts = [count for count in counts if name not in SLOW or count <= MAX_OBSERVATIONS]
+    n_trials = max(counts, default=0) + N_AVERAGED
+    opponent = make(name, space_of(n_dimensions), seed=0, n_trials=n_trials)
+    seconds = [seconds_of_step(opponent, rng) for _ in range(n_trials)]
+    return {count: statistics.mean(seconds[count : count + N_AVERAGED]) for count in counts}
+
+
+def seconds_of_step(strategy: Strategy, rng: np.random.Generator) -> float:
+    """Seconds of an ask and its tell: of the processor, so that other work on the machine does not count."""
+    start = time.process_time()
+    proposal = strategy.ask()
+    assert proposal is not None
+    strategy.tell(Outcome(proposal, (loss_of(proposal.config, rng),), 0.0))
+    return time.process_time() - start
+
+
 def main(
+    strategy: Annotated[str, typer.Option("--strategies", help="Names, separated by commas. [default: all]")] = "",
     observations: Annotated[str, typer.Option(help="Numbers of known trials.")] = "10,50,100,500",
     repeats: Annotated[int, typer.Option(help="Suggestions measured for each.")] = 7,
-    csv: Annotated[Path | None, typer.Option(help="Also for 2 and 20 hyperparameters, into this file.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option(help="Also for 2 and 20 hyperparameters, into this file, in place of their old rows.")
+    ] = None,
 ) -> None:
     """Print the table for 8 hyperparameters, in milliseconds."""
     counts = [int(count) for count in observations.split(",")]
+    names = strategy.split(",") if strategy else [*STRATEGIES, *installed()]
+    for name in names:
+        opponent_class(name) if name in OPPONENTS else strategy_class(name)
     print("| strategy | " + " | ".join(f"{count} trials" for count in counts) + " |")
     print("|---|" + "---|" * len(counts))
     rows = []
-    for name in STRATEGIES:
-        seconds = {
-            (d, count): measure(name, count, repeats, d) for d in ((2, 8, 20) if csv else (8,)) for count in counts
-        }
-        print(
-            f"| `{name}` | " + " | ".join(f"{1000 * seconds[8, count]:.1f} ms" for count in counts) + " |", flush=True
-        )
+    for name in names:
+        seconds: dict[tuple[int, int], float] = {}
+        for d in (2, 8, 20) if csv else (8,):
+            if name in OPPONENTS:
+                found = measure_opponent(name, counts, d)
+            else:
+                found = {count: measure(name, count, repeats, d) for count in counts}
+            seconds |= {(d, count): value for count, value in found.items()}
+        cells = [f"{1000 * seconds[8, count]:.1f} ms" if (8, count) in seconds else "-" for count in counts]
+        print(f"| `{name}` | " + " | ".join(cells) + " |", flush=True)
         rows += [f"{name},{d},{count},{value:.6f}" for (d, count), value in seconds.items()]
     if csv is not None:
-        write_aside(csv, "\n".join(["strategy,n_dimensions,n_trials,seconds", *rows]) + "\n")
+        old = csv.read_text(encoding="utf-8").splitlines()[1:] if csv.exists() else []
+        kept = [row for row in old if row.split(",")[0] not in names]
+        write_aside(csv, "\n".join([COLUMNS, *kept, *rows]) + "\n")
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    try:
+        typer.run(main)
+    except (UserError, UnknownStrategy) as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        sys.exit(2)

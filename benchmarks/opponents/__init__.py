@@ -1,0 +1,64 @@
+"""The peers by name, each called as its own documentation tells. Each is imported on first use."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from automl.errors import UserError
+from strategies import UnknownStrategy, make_strategy
+
+if TYPE_CHECKING:
+    from ConfigSpace import ConfigurationSpace
+
+    from benchmarks.opponents.base import Opponent
+    from strategies.base import Strategy
+
+OPPONENTS: dict[str, tuple[str, str, str | None]] = {
+    "raw-optuna": ("raw_optuna:RawOptuna", "Optuna's default sampler", None),
+    "raw-optuna-gp": ("raw_optuna_gp:RawOptunaGP", "Optuna's Gaussian process sampler", None),
+    "raw-optuna-hyperband": ("raw_optuna_hyperband:RawOptunaHyperband", "Optuna's default sampler, Hyperband", None),
+    "raw-skopt": ("raw_skopt:RawSkopt", "scikit-optimize's Optimizer with its defaults", None),
+    "raw-hyperopt": ("raw_hyperopt:RawHyperopt", "hyperopt's fmin with tpe.suggest", None),
+    "raw-smac": ("raw_smac:RawSmac", "SMAC's facade for hyperparameter optimization", "smac"),
+    "raw-nevergrad": ("raw_nevergrad:RawNevergrad", "Nevergrad's NGOpt", "nevergrad"),
+}
+"""Name -> (module:class in this package, one line for people, the extra that it needs: also the package's name)."""
+
+
+def installed() -> list[str]:
+    """The opponents whose packages are there."""
+    return [name for name in OPPONENTS if _missing(name) is None]
+
+
+def opponent_class(name: str) -> type[Opponent]:
+    """The class behind a name. UserError where its package is missing, UnknownStrategy where there is no such name."""
+    if name not in OPPONENTS:
+        raise UnknownStrategy(f"unknown opponent {name!r}; choose one of: {', '.join(OPPONENTS)}")
+    extra = _missing(name)
+    if extra is not None:
+        raise UserError(f"{name} needs the package {extra}: pip install -e '.[{extra}]'")
+    module, attribute = OPPONENTS[name][0].split(":")
+    found: type[Opponent] = getattr(import_module(f"benchmarks.opponents.{module}"), attribute)
+    return found
+
+
+def make(
+    spec: str,
+    space: ConfigurationSpace,
+    *,
+    seed: int,
+    n_trials: int | None = None,
+    max_epochs: int = 1,
+    n_workers: int = 1,
+) -> Strategy:
+    """An opponent, or else one of our strategies. ``n_workers``: how many proposals an opponent may have pending."""
+    if spec not in OPPONENTS:
+        return make_strategy(spec, space, seed=seed, n_trials=n_trials, max_epochs=max_epochs)
+    return opponent_class(spec)(space, seed=seed, n_trials=n_trials, max_epochs=max_epochs, n_workers=n_workers)
+
+
+def _missing(name: str) -> str | None:
+    extra = OPPONENTS[name][2]
+    return extra if extra is not None and find_spec(extra) is None else None

@@ -1,0 +1,79 @@
+"""Optuna as its tutorial has it: a study with the default sampler, and parameters suggested as they come up.
+
+https://optuna.readthedocs.io/en/stable/tutorial/20_recipes/009_ask_and_tell.html
+https://optuna.readthedocs.io/en/stable/faq.html#how-can-i-obtain-reproducible-optimization-results
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState
+
+from benchmarks.opponents.base import Opponent, plain_value
+from strategies.base import Config, Value
+from strategies.encoding import Dimension
+
+
+class RawOptuna(Opponent):
+    """Conditional hyperparameters are suggested only where they exist."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        with _quiet():
+            # Named, because the Hyperband pruner draws its brackets from the name.
+            self.study = optuna.create_study(
+                study_name=f"seed-{self.seed}", sampler=self._sampler(), pruner=self._pruner()
+            )
+            default = self.encoding.default
+            self.study.enqueue_trial(
+                {dim.name: _to_optuna(dim, default[dim.name]) for dim in self.dimensions if dim.name in default}
+            )
+
+    def _sampler(self) -> optuna.samplers.BaseSampler:
+        return optuna.samplers.TPESampler(seed=self.seed)  # what create_study takes by default, with a seed
+
+    def _pruner(self) -> optuna.pruners.BasePruner:
+        return optuna.pruners.NopPruner()
+
+    def _ask(self) -> tuple[Config, optuna.Trial]:
+        with _quiet():
+            trial = self.study.ask()
+            return self.encoding.build(lambda dim: _suggested(trial, dim)), trial
+
+    def _tell(self, asked: optuna.Trial, loss: float | None) -> None:
+        with _quiet():
+            if loss is None:
+                self.study.tell(asked, state=TrialState.FAIL)
+            else:
+                self.study.tell(asked, loss)
+
+
+def _suggested(trial: optuna.Trial, dim: Dimension) -> Value:
+    if dim.n_values == 1:
+        return dim.default
+    if dim.kind == "float":
+        return plain_value(dim, trial.suggest_float(dim.name, dim.low, dim.high, log=dim.log))
+    if dim.kind == "int":
+        return plain_value(dim, trial.suggest_int(dim.name, int(dim.low), int(dim.high), log=dim.log))
+    if dim.kind == "ordinal":
+        return dim.values[trial.suggest_int(dim.name, 0, len(dim.values) - 1)]  # by place, so that the order is known
+    return plain_value(dim, trial.suggest_categorical(dim.name, list(dim.values)))
+
+
+def _to_optuna(dim: Dimension, value: Value) -> Value:
+    return dim.values.index(value) if dim.kind == "ordinal" else value
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Its log would interleave with ours."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(verbosity)

@@ -1,0 +1,69 @@
+"""SMAC's facade for hyperparameter optimization (random forest, logarithmic EI) by its ask-and-tell interface.
+
+https://automl.github.io/SMAC3/latest/advanced_usage/5_ask_and_tell/
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+from smac import HyperparameterOptimizationFacade, Scenario
+from smac.initial_design import DefaultInitialDesign
+from smac.main.exceptions import ConfigurationSpaceExhaustedException
+from smac.runhistory import StatusType, TrialInfo, TrialValue
+
+from benchmarks.opponents.base import FailuresAsWorst
+from strategies.base import Config
+
+logging.getLogger("smac").setLevel(logging.CRITICAL)  # its log would interleave with ours
+
+
+class RawSmac(FailuresAsWorst):
+    """It takes the space as it is. Each config is trained once, as its examples of machine learning have it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._exhausted = False
+        with tempfile.TemporaryDirectory(prefix="smac-") as folder, warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of ConfigSpace, which it calls
+            scenario = Scenario(
+                copy.deepcopy(self.space),  # it seeds the space
+                output_directory=Path(folder),  # it writes its settings at once, and later what it is asked to save
+                deterministic=True,
+                n_trials=Scenario.n_trials if self.n_trials is None else self.n_trials,
+                seed=self.seed,
+            )
+            sobol = HyperparameterOptimizationFacade.get_initial_design(scenario).select_configurations()
+            self._smac = HyperparameterOptimizationFacade(
+                scenario,
+                None,  # no function: it is asked and told
+                # Its own initial design, after the default config.
+                initial_design=DefaultInitialDesign(scenario, n_configs=1, additional_configs=sobol),
+                logging_level=False,
+            )
+
+    def _ask(self) -> tuple[Config, TrialInfo] | None:
+        if self._exhausted:
+            return None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # numpy's, of means over nothing in its statistics
+            try:
+                info = self._smac.ask()
+            except (ConfigurationSpaceExhaustedException, StopIteration):
+                self._exhausted = True
+                return None
+        return self.config(dict(info.config)), info
+
+    def _tell_loss(self, asked: TrialInfo, loss: float, failed: bool) -> None:
+        # A crash needs a finite cost: its default, infinity, stops the forest's fit.
+        status = StatusType.CRASHED if failed else StatusType.SUCCESS
+        self._smac.tell(asked, TrialValue(cost=loss, status=status), save=False)
+
+    @property
+    def exhausted(self) -> bool:
+        return self._exhausted

@@ -1,0 +1,259 @@
+"""What every opponent promises, and what is special about each."""
+
+import importlib.util
+import json
+import logging
+import random
+import tempfile
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from ConfigSpace import Configuration
+
+from automl.errors import UserError
+from automl.space import load_space
+from automl.study import Study
+from automl.tuner import Tuner
+from benchmarks import opponents
+from benchmarks.opponents import OPPONENTS, installed, make, opponent_class
+from benchmarks.opponents.base import MAX_FORBIDDEN, Opponent
+from benchmarks.replay import ReplayExecutor
+from benchmarks.suites import load_suite
+from benchmarks.suites.base import Curve, SimulatedTask
+from strategies import STRATEGIES, UnknownStrategy
+from strategies.base import Outcome, Proposal
+from strategies.encoding import Encoding
+from strategies.random_search import RandomSearch
+
+SPACE = load_space(
+    {
+        "optimizer": {"choice": ["sgd", "adamw"], "default": "adamw"},
+        "momentum": {"float": [0.0, 0.99], "when": {"optimizer": "sgd"}},
+        "nesterov": {"choice": [True, False], "when": {"optimizer": "sgd"}},
+        "lr": {"float": [1e-5, 1e-1], "log": True},
+        "layers": {"int": [1, 3]},
+        "units2": {"int": [4, 64], "log": True, "when": {"layers": [2, 3]}},
+        "beta": {"float": [0.5, 0.999], "when": {"optimizer": "adamw", "layers": [1, 2]}},
+        "batch_size": {"ordinal": [16, 32, 64]},
+        "bias": {"choice": [True, False]},
+        "one": {"int": [3, 3]},
+        "forbidden": [{"optimizer": "sgd", "batch_size": 64}, {"bias": False, "layers": 3}],
+    }
+)
+N_TRIALS = 11  # one more than scikit-optimize draws at random; SMAC draws a quarter of its budget
+
+every_opponent = pytest.mark.parametrize("name", OPPONENTS)
+
+
+def loss_of(config: dict) -> float:
+    return abs(np.log10(config["lr"]) + 3) + 0.1 * config["layers"] + (config["optimizer"] == "sgd")
+
+
+def told(proposal: Proposal, failed: bool = False) -> Outcome:
+    return Outcome(
+        proposal, () if failed else (loss_of(proposal.config),), 1.0, "CUDA out of memory" if failed else None
+    )
+
+
+def run(name: str, failures: tuple[int, ...] = (0, 3, 9), seed: int = 3) -> list[Proposal]:
+    """Three asks before the first tell, then one after the other."""
+    opponent = make(name, SPACE, seed=seed, n_trials=N_TRIALS, n_workers=3)
+    proposals = [opponent.ask() for _ in range(3)]
+    for i in range(N_TRIALS):
+        if i == len(proposals):
+            proposals.append(opponent.ask())
+        opponent.tell(told(proposals[i], failed=i in failures))
+    return proposals
+
+
+@pytest.fixture(scope="module", params=OPPONENTS)
+def twice(request) -> tuple[list[Proposal], list[Proposal]]:
+    """Two runs of the same seed, with failures, under different global random states, which must not change."""
+    opponent_class(request.param)  # importing a library may draw a number
+    runs = []
+    for global_seed in (1, 2):
+        random.seed(global_seed)
+        np.random.seed(global_seed)  # noqa: NPY002
+        states = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
+        runs.append(run(request.param))
+        assert (random.getstate(), np.random.get_state()[1].tolist()) == states  # noqa: NPY002
+    return runs[0], runs[1]
+
+
+def test_every_opponent_is_installed_here():
+    assert installed() == list(OPPONENTS)
+
+
+def test_configs_are_legal_and_plain(twice):
+    for proposal in twice[0]:
+        Configuration(SPACE, values=proposal.config)  # raises for illegal, inactive, missing or forbidden values
+        assert {type(value) for value in proposal.config.values()} <= {bool, int, float, str}
+        assert list(proposal.config) == [name for name in Encoding(SPACE).names if name in proposal.config]
+        assert proposal.epochs == 1
+    assert [proposal.trial for proposal in twice[0]] == list(range(N_TRIALS))
+
+
+def test_the_default_comes_first(twice):
+    default = Encoding(SPACE).default
+    first = twice[0][0].config
+    assert first.keys() == default.keys()
+    assert all(first[name] == (pytest.approx(v) if isinstance(v, float) else v) for name, v in default.items())
+
+
+def test_the_same_seed_gives_the_same_proposals(twice):
+    assert twice[0] == twice[1]
+    assert len({json.dumps(proposal.config) for proposal in twice[0]}) > N_TRIALS // 2
+
+
+@every_opponent
+def test_a_simulated_task_runs_to_the_end_of_its_budget(name):
+    task = next(task for task in load_suite("tables") if task.name == "hpobench-car")
+    study = Study(task.space, task.max_epochs)
+    opponent = make(name, task.space, seed=1, n_trials=12, max_epochs=task.max_epochs)
+    Tuner(task, opponent, study, ReplayExecutor(task, 1, lambda n: 0.0), n_trials=12, seed=1).run()
+    assert len(study.trials) == 12
+    assert study.trials[0].config == Encoding(task.space).default
+    assert study.best.loss < 0.5
+
+
+@every_opponent
+def test_runs_are_never_continued(name):
+    opponent = make(name, SPACE, seed=0, n_trials=5)
+    proposal = opponent.ask()
+    with pytest.raises(NotImplementedError, match="cannot be continued"):
+        opponent.restore(proposal)
+    opponent.tell(told(proposal))
+    with pytest.raises(ValueError, match="trial 0 is not pending"):
+        opponent.tell(told(proposal))
+
+
+def test_other_names_are_strategies():
+    assert type(make("random", SPACE, seed=0)) is RandomSearch
+    assert not OPPONENTS.keys() & STRATEGIES.keys()
+    with pytest.raises(UnknownStrategy, match="unknown opponent 'raw-optina'; choose one of: raw-optuna"):
+        opponent_class("raw-optina")
+
+
+def test_a_missing_package_is_one_line(monkeypatch):
+    monkeypatch.setattr(opponents, "find_spec", lambda name: None if name == "smac" else importlib.util.find_spec(name))
+    assert "raw-smac" not in installed()
+    with pytest.raises(UserError, match=r"^raw-smac needs the package smac: pip install -e '\.\[smac\]'$"):
+        make("raw-smac", SPACE, seed=0)
+
+
+def test_what_only_proposes_forbidden_configs_is_stopped():
+    class Stubborn(Opponent):
+        n_failures = 0
+
+        def _ask(self):
+            return self.config({dim.name: dim.default for dim in self.dimensions} | {"bias": False, "layers": 3}), None
+
+        def _tell(self, asked, loss):
+            assert loss is None
+            self.n_failures += 1
+
+    opponent = Stubborn(SPACE, seed=0)
+    with pytest.raises(RuntimeError, match="1000 forbidden configs in a row"):
+        opponent.ask()
+    assert opponent.n_failures == MAX_FORBIDDEN
+
+
+def test_a_gaussian_process_without_a_random_part_leaves_the_forbidden_region():
+    space = load_space(
+        {"a": {"int": [0, 9]}, "b": {"choice": ["p", "q"]}, "forbidden": [{"a": [0, 1, 2, 3], "b": ["p", "q"]}]}
+    )
+    opponent = make("raw-optuna-gp", space, seed=0, n_trials=14)
+    for _ in range(14):
+        proposal = opponent.ask()
+        opponent.tell(Outcome(proposal, (float(proposal.config["a"]),), 1.0))  # best where it may not go
+    assert proposal.config["a"] == 4
+
+
+@dataclass(frozen=True)
+class Ramp(SimulatedTask):
+    """A config x loses x after each of its epochs, a second each."""
+
+    def curve(self, config, seed, epochs):
+        return Curve(np.full(self.max_epochs, config["x"]), np.ones(self.max_epochs))
+
+    def worth(self, config):
+        return config["x"]
+
+
+RAMP = Ramp("test", "ramp", "development", load_space({"x": {"float": [0, 10]}}), max_epochs=9)
+
+
+def test_hyperband_stops_the_bad_ones_early():
+    study = Study(RAMP.space, RAMP.max_epochs)
+    opponent = make("raw-optuna-hyperband", RAMP.space, seed=0, n_trials=10, max_epochs=RAMP.max_epochs)
+    Tuner(RAMP, opponent, study, ReplayExecutor(RAMP, 1, lambda n: 0.0), n_trials=10, seed=0).run()
+    stopped = [trial for trial in study.trials.values() if len(trial.losses) < 9]
+    complete = [trial for trial in study.trials.values() if len(trial.losses) == 9]
+    assert len(stopped) >= 3
+    assert len(study.trials) > 10  # the epochs that it saves go to more configs
+    assert np.median([t.losses[-1] for t in complete]) < np.median([t.losses[-1] for t in stopped])
+    states = {trial.state.name for trial in opponent.study.get_trials()}
+    assert states <= {"COMPLETE", "PRUNED", "RUNNING"}
+    assert "PRUNED" in states
+
+
+def test_without_curves_hyperband_is_optuna():
+    assert run("raw-optuna-hyperband", failures=()) == run("raw-optuna", failures=())
+
+
+def test_hyperopt_proposes_what_its_fmin_tries():
+    from hyperopt import STATUS_OK, fmin, hp, tpe
+
+    opponent = make("raw-hyperopt", space := load_space({"x": {"float": [-5, 5]}, "c": {"choice": ["a", "b"]}}), seed=7)
+    tried = []
+
+    def loss(config):
+        tried.append({"x": config["x"], "c": "ab"[config["c"]]})
+        return {"loss": config["x"] ** 2 + config["c"], "status": STATUS_OK}
+
+    fmin(
+        loss,
+        {"c": hp.choice("c", [0, 1]), "x": hp.uniform("x", -5, 5)},
+        algo=tpe.suggest,
+        max_evals=30,
+        points_to_evaluate=[{"x": 0.0, "c": 0}],
+        rstate=np.random.default_rng(7),
+        verbose=False,
+    )
+    proposed = []
+    for _ in tried:
+        proposal = opponent.ask()
+        proposed.append(proposal.config)
+        opponent.tell(Outcome(proposal, (proposal.config["x"] ** 2 + (proposal.config["c"] == "b"),), 1.0))
+    assert Encoding(space).default == {"x": 0.0, "c": "a"}
+    assert len(tried) == 31  # eleven of them from its model
+    assert proposed == tried
+
+
+def test_smac_leaves_no_files_no_log_and_the_space_as_it_was(monkeypatch, tmp_path, capfd):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    logger = logging.getLogger()
+    before = logger.level, logger.handlers[:], SPACE.random.get_state()[1].tolist()
+    opponent = make("raw-smac", SPACE, seed=0, n_trials=8)
+    opponent.tell(told(opponent.ask()))
+    assert (logger.level, logger.handlers, SPACE.random.get_state()[1].tolist()) == before
+    assert list(tmp_path.iterdir()) == []
+    assert capfd.readouterr() == ("", "")
+
+
+def test_smac_is_exhausted_when_it_finds_no_other_config():
+    space = load_space({"a": {"choice": ["p", "q"]}, "b": {"ordinal": [1, 2]}})
+    opponent = make("raw-smac", space, seed=0, n_trials=12)
+    while (proposal := opponent.ask()) is not None:
+        opponent.tell(Outcome(proposal, (float(proposal.config["b"]),), 1.0))
+    assert opponent.exhausted
+
+
+def test_nevergrad_has_no_more_pending_than_it_was_told_of_workers():
+    opponent = make("raw-nevergrad", SPACE, seed=0, n_trials=10)
+    proposal = opponent.ask()
+    assert opponent.ask() is None
+    opponent.tell(told(proposal))
+    assert opponent.ask() is not None
