@@ -62,7 +62,7 @@ class Interpolation:
 
 
 def features(encoding: Encoding, config: Config) -> np.ndarray:
-    """A config as a point: numbers in [0, 1], a choice as one coordinate a value, so that all pairs are as far apart."""
+    """A config as a point: numbers in [0, 1], a choice as one coordinate a value, so that any two are as far apart."""
     parts: list[Any] = []
     for dim, u in zip(encoding.dimensions, encoding.encode(config), strict=True):
         if dim.numeric:

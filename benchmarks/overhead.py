@@ -60,18 +60,24 @@ def space_of(n_dimensions: int) -> ConfigurationSpace:
     return load_space(forms)
 
 
-def measure(name: str, n_told: int, n_measured: int, n_dimensions: int = 8) -> float:
-    """Median seconds of an ask and its tell, with n_told random outcomes known before the first."""
+def prepared(name: str, n_told: int, n_dimensions: int = 8) -> Strategy:
+    """A strategy that knows n_told random outcomes."""
     rng = np.random.default_rng(0)
     space = space_of(n_dimensions)
-    strategy = make_strategy(name, space, seed=0, n_trials=n_told + n_measured)
-    draws = make_strategy("random", space, seed=1, n_trials=n_told)
+    strategy = make_strategy(name, space, seed=0)
+    draws = make_strategy("random", space, seed=1)
     for i in range(n_told):
         proposal = draws.ask()
         assert proposal is not None
         draws.tell(Outcome(proposal, (0.0,), 0.0))
         elsewhere = Proposal(-1 - i, proposal.config, 1)
         strategy.tell(Outcome(elsewhere, (loss_of(proposal.config, rng),), 0.0))
+    return strategy
+
+
+def measure(name: str, n_told: int, n_measured: int, n_dimensions: int = 8) -> float:
+    """Median seconds of an ask and its tell, with n_told random outcomes known before the first."""
+    strategy, rng = prepared(name, n_told, n_dimensions), np.random.default_rng(0)
     seconds = [seconds_of_step(strategy, rng) for _ in range(n_measured + 1)]
     return statistics.median(seconds[1:])  # the first one imports the library
 
@@ -99,7 +105,7 @@ def seconds_of_step(strategy: Strategy, rng: np.random.Generator) -> float:
 
 
 def main(
-    strategy: Annotated[str, typer.Option("--strategies", help="Names, separated by commas. [default: all]")] = "",
+    strategy: Annotated[str, typer.Option("--strategies", help="Names, separated by commas.", show_default="all")] = "",
     observations: Annotated[str, typer.Option(help="Numbers of known trials.")] = "10,50,100,500",
     repeats: Annotated[int, typer.Option(help="Suggestions measured for each.")] = 7,
     csv: Annotated[

@@ -42,7 +42,7 @@ def main(
     configs: Annotated[int, typer.Option(min=2, help="How many configs.")] = 250,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each config.")] = 2,
     train_size: Annotated[int | None, typer.Option(help="Train on a part of the examples.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Training processes. [default: one a core]")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Training processes.", show_default="one a core")] = None,
     out: Annotated[Path, typer.Option(help="Folder of the tables.")] = Path("results/recorded"),
     work: Annotated[Path, typer.Option(help="Folder of the runs behind them.")] = Path("runs/recorded"),
 ) -> None:

@@ -41,10 +41,17 @@ def main(
     train_size: Annotated[int | None, typer.Option(help="Train a built-in task on a part of the examples.")] = None,
     maximize: Annotated[bool, typer.Option("--maximize", help="What it gives is a score.")] = False,
     trial_seconds: Annotated[float | None, typer.Option(help="A training that takes longer has failed.")] = None,
-    strategies: Annotated[str, typer.Option(help="Names, separated by commas. [default: all of ours]")] = "",
+    strategies: Annotated[str, typer.Option(help="Names, separated by commas.", show_default="all of ours")] = "",
     opponents: Annotated[bool, typer.Option("--opponents", help="The raw libraries that are installed too.")] = False,
-    seeds: Annotated[int, typer.Option(min=1, help="Seeds of each strategy on each task.")] = 5,
-    trials: Annotated[int, typer.Option(min=1, help="Budget in full trainings; random search gets it twice.")] = 50,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Seeds of each strategy on each task.", show_default="5, quick: 3")
+    ] = None,
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Budget in full trainings; random search gets it twice.", show_default="50, quick: 30"
+        ),
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Simulated workers, training asynchronously.")] = 1,
     split: Annotated[str, typer.Option(help="development or holdout")] = "development",
     live_overhead: Annotated[
@@ -52,7 +59,8 @@ def main(
     ] = False,
     jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = os.cpu_count() or 1,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the results. [default: results/runs, or runs/comparison for a task]")
+        Path | None,
+        typer.Option(help="Folder of the results.", show_default="results/runs, for a task runs/comparison"),
     ] = None,
 ) -> None:
     """Run what is missing."""
@@ -63,6 +71,8 @@ def main(
     is_own = bool(task or command)
     if not is_own and own != Settings(maximize=False):
         raise UserError("--epochs, --train-size, --maximize and --trial-seconds are for --task and --command")
+    is_quick = suite == "quick" and not is_own
+    seeds, trials = seeds or (3 if is_quick else 5), trials or (30 if is_quick else 50)
     out = out or Path("runs/comparison" if is_own else "results/runs")
     source = Source(suite, split)
     if is_own:

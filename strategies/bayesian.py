@@ -1,91 +1,160 @@
-"""Bayesian optimization with a Gaussian process: D. R. Jones et al., Efficient Global Optimization (1998).
+"""Bayesian optimization: a Gaussian process of the loss, and the config with the highest log expected improvement.
 
-The model and the acquisition function (expected improvement) are scikit-optimize's, through its ask/tell interface.
+D. R. Jones et al., Efficient Global Optimization (1998); S. Ament et al. (NeurIPS 2023) for the acquisition function;
+C. Hvarfner et al. (ICML 2024) for the lengthscale prior; D. Eriksson et al., Scalable Global Optimization via Local
+Bayesian Optimization (NeurIPS 2019) for the trust region in spaces of many hyperparameters.
 """
 
 from __future__ import annotations
 
-import warnings
-from functools import cached_property
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from scipy.special import log_ndtr
+from scipy.stats import qmc
 
-from strategies.base import JSON, Config, ConfigStrategy
+from strategies import _gp
+from strategies._acquisition import LogEI, maximise
+from strategies._features import Features
+from strategies._gp import GP
+from strategies.base import JSON, Config, ConfigStrategy, Outcome, Proposal
 
-MAX_POINTS = 200  # a fit costs n^3; above this many, the best and the latest are kept
+N_SPREAD = 1024  # candidates all over the space,
+N_CENTRES, N_AROUND = 5, 64  # and around each of the best configs
+N_FANTASIES = 8
+REFIT_EVERY = 50  # above twice as many observations, theta is fitted again after n / 50 more
+MAX_BEST, MAX_LATEST, MAX_OTHERS = 200, 200, 100  # a fit costs n^3; of more observations, these are kept
+MANY_DIMENSIONS = 20  # above it, the search stays in a trust region
+LENGTH_START, LENGTH_MIN, LENGTH_MAX = 0.8, 2.0**-6, 1.6
+SUCCESSES, FAILURES = 3, 8  # in a row, that double and halve it
 
 
 class BayesianOptimization(ConfigStrategy):
-    """A fresh model from all outcomes at each ask: what is proposed depends on the history and the seed alone."""
+    """What is proposed depends on the outcomes, the seed and the last fit, which is kept in the proposals' info."""
 
     n_initial = 8
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._features = Features(self.encoding)
+        self._theta: np.ndarray | None = None
+        self._n_fitted = 0
+
+    def restore(self, proposal: Proposal) -> None:
+        super().restore(proposal)
+        theta, n_fitted = proposal.info.get("theta"), proposal.info.get("fitted")
+        if isinstance(theta, list) and isinstance(n_fitted, int):
+            self._theta, self._n_fitted = np.array(theta, dtype=float), n_fitted
+
     def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
-        from skopt import Optimizer
+        told = list(self.outcomes.values())
+        points = np.array([self.encoding.encode(outcome.proposal.config) for outcome in told])
+        losses = np.array(self.observations()[1])
+        kept = chosen(losses, rng)
+        X = self._features.features(points[kept])
+        y = standardised(losses[kept])
+        gp = self._fitted(X, y, len(told))
+        acquisition = self._acquisition(gp, told, points, rng)
+        low, high = self._box(points, losses, gp)
+        candidates = self._candidates(points, losses, rng, low, high)
+        found, values = maximise(acquisition, self._features, candidates, low, high)
+        info: dict[str, JSON] = {"from": "gp", "theta": [float(t) for t in gp.theta], "fitted": self._n_fitted}
+        for point, value in zip(found, values, strict=True):
+            config = self.encoding.decode(point)
+            if self.is_new(config):
+                return config, {**info, "log_ei": round(float(value), 3)}
+        return self.encoding.decode(found[0]), info
 
-        # EI instead of the default gp_hedge, which gambles among three functions and keeps a state of its own.
-        optimizer = Optimizer(
-            [dimension for dimension, _ in self._skopt_dimensions],
-            base_estimator="GP",
-            n_initial_points=0,
-            acq_func="EI",
-            acq_optimizer_kwargs={"n_points": 2000},  # starting points; its 10,000 cost more than they bring
-            random_state=int(rng.integers(2**31)),
-        )
-        points, losses = self._training_data()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # scikit-learn's remarks on lengthscales at their bounds
-            optimizer.tell(points, losses)
-            suggested = optimizer.ask()
-        return self._from_skopt(suggested), {"from": "gp"}
+    def _fitted(self, X: np.ndarray, y: np.ndarray, n_told: int) -> GP:
+        owner = self._features.hyperparameter
+        if self._theta is not None and n_told - self._n_fitted < max(1, n_told // REFIT_EVERY):
+            return GP.given(X, y[:, None], self._theta, owner)
+        self._n_fitted = n_told
+        return _gp.fit(X, y, owner, self._theta)
 
-    def _training_data(self) -> tuple[list[list[Any]], list[float]]:
-        configs, losses = self.observations()
-        if len(configs) > MAX_POINTS:
-            latest = range(len(configs) - MAX_POINTS // 2, len(configs))
-            best = np.argsort(losses[: latest.start], kind="stable")[: MAX_POINTS // 2]
-            kept = [*sorted(best), *latest]
-            configs, losses = [configs[i] for i in kept], [losses[i] for i in kept]
-        losses = _clipped(losses)
-        # Constant liar (Ginsbourger et al. 2010): pending configs count as average, or they would be asked again.
-        pending = [proposal.config for proposal in self.pending.values()]
-        lies = [float(np.mean(losses))] * len(pending)
-        return [self._to_skopt(config) for config in [*configs, *pending]], losses + lies
+    def _acquisition(self, gp: GP, told: list[Outcome], points: np.ndarray, rng: np.random.Generator) -> LogEI:
+        if self.pending:
+            configs = [proposal.config for proposal in self.pending.values()]
+            waiting = self._features.features(np.array([self.encoding.encode(config) for config in configs]))
+            gp = gp.with_more(waiting, gp.sample(waiting, N_FANTASIES, rng))
+        bests = gp.predict(gp.X)[0].min(axis=0)
+        failed = np.array([outcome.loss is None for outcome in told])
+        risk = None if not failed.any() else success(self._features.features(points), failed, gp)
+        return LogEI(gp, bests, risk)
 
-    @cached_property
-    def _skopt_dimensions(self) -> list[tuple[Any, int]]:
-        """scikit-optimize's dimension and the index of ours; constants are left out."""
-        from skopt.space import Categorical, Real
+    def _candidates(
+        self, points: np.ndarray, losses: np.ndarray, rng: np.random.Generator, low: np.ndarray, high: np.ndarray
+    ) -> np.ndarray:
+        d = points.shape[1]
+        spread = low + (high - low) * qmc.Sobol(d, rng=rng).random(N_SPREAD)
+        centres = np.repeat(points[np.argsort(losses, kind="stable")[:N_CENTRES]], N_AROUND, axis=0)
+        changed = rng.random(centres.shape) < np.maximum(1.0 / d, rng.random((len(centres), 1)) ** 2)
+        steps = rng.normal(size=centres.shape) * 10.0 ** rng.uniform(-3, -0.5, size=(len(centres), 1))
+        numeric = np.array([dim.numeric for dim in self.encoding.dimensions])
+        moved = np.where(numeric, np.clip(centres + steps, low, high), rng.random(centres.shape))
+        return np.concatenate([spread, np.where(changed, moved, centres)])
 
-        # Numbers go in as coordinates in [0, 1]: its own log scale puts the ends of a range out of bounds by rounding.
-        return [
-            (Real(0.0, 1.0) if dim.numeric else Categorical(list(range(len(dim.values)))), i)
-            for i, dim in enumerate(self.encoding.dimensions)
-            if dim.n_values > 1
-        ]
-
-    def _to_skopt(self, config: Config) -> list[Any]:
-        point = self.encoding.encode(config)
-        dims = self.encoding.dimensions
-        return [
-            float(point[i]) if dims[i].numeric else int(point[i] * len(dims[i].values))
-            for _, i in self._skopt_dimensions
-        ]
-
-    def _from_skopt(self, suggested: list[Any]) -> Config:
-        point = self.encoding.encode({})
-        for value, (_, i) in zip(suggested, self._skopt_dimensions, strict=True):
-            dim = self.encoding.dimensions[i]
-            point[i] = value if dim.numeric else (value + 0.5) / len(dim.values)
-        return self.encoding.decode(point)
+    def _box(self, points: np.ndarray, losses: np.ndarray, gp: GP) -> tuple[np.ndarray, np.ndarray]:
+        """The trust region, shapes (d,): everything, unless there are many hyperparameters."""
+        d = points.shape[1]
+        low, high = np.zeros(d), np.ones(d)
+        if d <= MANY_DIMENSIONS:
+            return low, high
+        lengths = np.exp(gp.theta[:d])
+        half = trust_length(losses[self.n_initial :], losses[: self.n_initial]) / 2
+        half = half * lengths / np.exp(np.log(lengths).mean())
+        centre = points[losses.argmin()]
+        numeric = np.array([dim.numeric for dim in self.encoding.dimensions])
+        sides = (np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1))
+        return np.where(numeric, sides[0], low), np.where(numeric, sides[1], high)
 
 
-def _clipped(losses: list[float]) -> list[float]:
-    """The bad side cut off at twice the distance from the best to the median beyond the median.
+def chosen(losses: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Places of the observations that the model sees: all, or of too many the best, the latest, and some others."""
+    n = len(losses)
+    if n <= MAX_BEST + MAX_LATEST + MAX_OTHERS:
+        return np.arange(n)
+    keep = np.zeros(n, dtype=bool)
+    keep[n - MAX_LATEST :] = True
+    keep[np.argsort(losses[: n - MAX_LATEST], kind="stable")[:MAX_BEST]] = True
+    keep[rng.choice(np.flatnonzero(~keep), size=MAX_OTHERS, replace=False)] = True
+    return np.flatnonzero(keep)
 
-    How bad a bad config is helps nobody, and one enormous loss would leave the model no scale for the others.
+
+def standardised(losses: np.ndarray) -> np.ndarray:
+    """Mean 0 and deviation 1, the bad side cut off at twice the distance from the best to the median beyond it.
+
+    How bad a bad config is helps nobody, and one enormous loss would leave no scale for the others.
     """
-    best, median = min(losses), float(np.median(losses))
+    best, median = losses.min(), float(np.median(losses))
     spread = median - best or min((loss - best for loss in losses if loss > best), default=0.0)
-    return [min(loss, median + 2.0 * spread) for loss in losses]
+    clipped = np.minimum(losses, median + 2.0 * spread)
+    return np.asarray((clipped - clipped.mean()) / (clipped.std() or 1.0))
+
+
+def success(X: np.ndarray, failed: np.ndarray, gp: GP) -> Callable[[np.ndarray], np.ndarray]:
+    """Log of the probability of no failure: a process over -1 and 1 through the normal distribution's function."""
+    theta = np.concatenate([gp.theta[:-2], [0.0, -2.0]])
+    process = GP.given(X, np.where(failed, 2.0, 0.0)[:, None], theta, gp.hyperparameter)
+
+    def log_success(at: np.ndarray) -> np.ndarray:
+        mean, sd = process.predict(at)
+        return np.asarray(log_ndtr((1.0 - mean[:, 0]) / np.sqrt(sd**2 + np.exp(-2.0))))
+
+    return log_success
+
+
+def trust_length(losses: np.ndarray, before: np.ndarray) -> float:
+    """The side of the trust region after these losses, doubled and halved by their successes and failures in a row."""
+    length, best, won, lost = LENGTH_START, before.min(initial=np.inf), 0, 0
+    for loss in losses:
+        won, lost = (won + 1, 0) if loss < best else (0, lost + 1)
+        best = min(best, loss)
+        if won == SUCCESSES:
+            length, won = min(2 * length, LENGTH_MAX), 0
+        elif lost == FAILURES:
+            length, lost = length / 2, 0
+        if length < LENGTH_MIN:
+            length = LENGTH_START
+    return length

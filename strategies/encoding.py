@@ -111,6 +111,7 @@ class Encoding:
         self.dimensions = tuple(_dimension(space[name]) for name in order)
         self.names = tuple(order)
         self._conditions = {name: list(space.parent_conditions_of[name]) for name in order}
+        self._parents = {name: list(space.parents_of[name]) for name in order}
         self._forbidden = list(space.forbidden_clauses)
         self._by_name = {dimension.name: dimension for dimension in self.dimensions}
         rank = {name: i for i, name in enumerate(space)}  # ConfigSpace lists parents before their children
@@ -126,6 +127,12 @@ class Encoding:
     def conditional(self) -> bool:
         """Whether some hyperparameter exists only under a condition."""
         return any(self._conditions.values())
+
+    @cached_property
+    def parents(self) -> list[int]:
+        """Places of the hyperparameters that conditions ask about."""
+        asked = {parent.name for name in self.names for parent in self._parents[name]}
+        return [i for i, name in enumerate(self.names) if name in asked]
 
     def decode(self, point: np.ndarray) -> Config:
         """The config at a point of [0,1]^d, shape (d,): active hyperparameters only, in the order of the space."""

@@ -78,7 +78,7 @@ def test_the_default_config_comes_first(name, space_name):
     assert strategy.ask().config == dict(strategy.space.get_default_configuration())
 
 
-@pytest.mark.parametrize("name", ["bo", "tpe", "hyperopt", "ga"])
+@pytest.mark.parametrize("name", ["bo", "skopt", "tpe", "hyperopt", "ga"])
 def test_the_first_points_are_shared_by_the_strategies_that_have_an_initial_design(name):
     assert [p.config for p in run(make(name, seed=3), 8)] == [p.config for p in run(make("sobol", seed=3), 8)]
 
@@ -171,7 +171,7 @@ def test_failures_are_survived_from_the_first_trial_on(name, failure):
     assert distinct(proposals)
 
 
-@pytest.mark.parametrize("name", ["bo", "tpe", "hyperopt", "ga"])
+@pytest.mark.parametrize("name", ["bo", "skopt", "tpe", "hyperopt", "ga"])
 def test_a_failing_region_is_avoided(name):
     """Half of the range fails: a strategy that forgot the failures would spend half of its trials there."""
     shares = []
@@ -187,7 +187,7 @@ def test_a_failing_region_is_avoided(name):
     assert np.mean(shares) < 0.3
 
 
-@pytest.mark.parametrize("name", ["bo", "tpe", "hyperopt", "ga", "cmaes"])
+@pytest.mark.parametrize("name", ["bo", "skopt", "tpe", "hyperopt", "ga", "cmaes"])
 def test_guided_strategies_learn_from_what_they_are_told(name):
     """The best of 40 on a sphere, over five seeds, against random search and against being told noise."""
 
@@ -260,7 +260,7 @@ def test_cmaes_counts_a_trial_once_though_it_is_told_twice():
     assert strategy._optimizer.generation == 1
 
 
-@pytest.mark.parametrize("name", ["bo", "tpe", "hyperopt", "ga", "cmaes"])
+@pytest.mark.parametrize("name", ["bo", "skopt", "tpe", "hyperopt", "ga", "cmaes"])
 def test_enormous_losses_are_survived(name):
     strategy = make(name)
     for i in range(16):

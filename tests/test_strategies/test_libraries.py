@@ -20,7 +20,7 @@ def told(strategy, n, loss=loss_of):
     return strategy
 
 
-@pytest.mark.parametrize("name", ["bo", "tpe", "hyperopt"])
+@pytest.mark.parametrize("name", ["bo", "skopt", "tpe", "hyperopt"])
 def test_pending_proposals_spread_once_the_model_is_fitted(name):
     """scikit-optimize repeats its point, Optuna's cluster, and hyperopt does not know them: liars keep them apart."""
     strategy = told(make_strategy(name, space("numeric"), seed=0, n_trials=40), 15)
@@ -30,14 +30,14 @@ def test_pending_proposals_spread_once_the_model_is_fitted(name):
 
 
 def test_skopt_takes_the_ends_of_a_log_range():
-    strategy = make_strategy("bo", space("numeric"), seed=0)
+    strategy = make_strategy("skopt", space("numeric"), seed=0)
     for i, (x, y) in enumerate([(-5.0, 1e-4), (5.0, 10.0), (5.0, 1e-4), (-5.0, 10.0)]):
         strategy.tell(Outcome(Proposal(-1 - i, {"x": x, "y": y}, 1), (float(i),), 0.0))
     told(strategy, 10)
 
 
 def test_skopt_keeps_the_best_and_the_latest_points_when_there_are_many():
-    strategy = make_strategy("bo", space("numeric"), seed=0)
+    strategy = make_strategy("skopt", space("numeric"), seed=0)
     rng = np.random.default_rng(0)
     for i in range(260):
         config = strategy.encoding.decode(rng.random(2))

@@ -1,0 +1,137 @@
+"""Where to look next: the logarithm of the expected improvement, and the search for its maximum.
+
+S. Ament et al., Unexpected Improvements to Expected Improvement for Bayesian Optimization (NeurIPS 2023). Glossary as
+in ``_gp`` and ``_features``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import erfcx, log_ndtr, logsumexp
+
+from strategies._features import Features
+from strategies._gp import GP
+
+N_STARTS = 6  # candidates that are improved further,
+N_ROUNDS = 2  # each as often along gradients and value by value
+N_STEPS = 15  # of a search along gradients
+LOG_ROOT_2PI = 0.5 * np.log(2.0 * np.pi)
+
+
+def log_h(z: np.ndarray) -> np.ndarray:
+    """log(phi(z) + z Phi(z)), accurate for any z (Ament et al., equation 9)."""
+    z = np.asarray(z, dtype=float)
+    result = np.empty_like(z)
+    high = z > -1.0
+    near = z[high]
+    result[high] = np.log(np.exp(-0.5 * near**2 - LOG_ROOT_2PI) + near * np.exp(log_ndtr(near)))
+    far = z[~high]
+    # phi(z) (1 - |z| M) with Mills' ratio M; far out, where the bracket is lost to rounding, it tends to 1 / z^2.
+    bracket = 1.0 + far * np.sqrt(np.pi / 2.0) * erfcx(-far / np.sqrt(2.0))
+    bracket = np.where(far > -1e4, bracket, far**-2.0)
+    result[~high] = -0.5 * far**2 - LOG_ROOT_2PI + np.log(np.maximum(bracket, 1e-300))
+    return result
+
+
+@dataclass(frozen=True)
+class LogEI:
+    """Log expected improvement on ``bests`` (f,), averaged over the columns of the process.
+
+    ``log_success``: log of the probability that a training does not fail, at features (m, D), shape (m,).
+    """
+
+    gp: GP
+    bests: np.ndarray
+    log_success: Callable[[np.ndarray], np.ndarray] | None = None
+
+    def __call__(self, X: np.ndarray) -> np.ndarray:
+        """At features (m, D), shape (m,)."""
+        means, sd = self.gp.predict(X)
+        value = _log_mean_exp(np.log(sd)[:, None] + log_h((self.bests - means) / sd[:, None]))
+        return value if self.log_success is None else value + self.log_success(X)
+
+    def gradients(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Values (m,) and gradients (m, D). The risk of failure is left out: the candidates are ranked with it."""
+        means, sd, mean_gradients, sd_gradient = self.gp.gradients(X)
+        z = (self.bests - means) / sd[:, None]  # (m, f)
+        h = log_h(z)
+        value = _log_mean_exp(np.log(sd)[:, None] + h)
+        weights = np.exp(np.log(sd)[:, None] + h - value[:, None]) / h.shape[1]
+        # d(sd h(z)) = -Phi(z) dmean + phi(z) dsd
+        by_mean = -weights * np.exp(log_ndtr(z) - h) / sd[:, None]
+        by_sd = weights * np.exp(-0.5 * z**2 - LOG_ROOT_2PI - h) / sd[:, None]
+        return value, np.einsum("mf,mfd->md", by_mean, mean_gradients) + by_sd.sum(axis=1)[:, None] * sd_gradient
+
+
+def maximise(
+    acquisition: LogEI, features: Features, candidates: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Points (m, d), legal, best first, and their values (m,): the candidates and what became of the best of them.
+
+    ``low``, ``high``: the box (d,) in which numbers may move.
+    """
+    candidates = features.legal(candidates)
+    values = acquisition(features.features(candidates))
+    starts = candidates[np.argsort(-values, kind="stable")[:N_STARTS]]
+    found = [candidates]
+    for _ in range(N_ROUNDS):
+        if len(features.smooth):
+            starts = features.legal(_climb(acquisition, features, starts, low, high))
+            found.append(starts)
+        if features.stepwise:
+            starts = _step(acquisition, features, starts, low, high)
+            found.append(starts)
+    points = np.concatenate(found)
+    values = np.concatenate([values, acquisition(features.features(points[len(candidates) :]))])
+    order = np.argsort(-values, kind="stable")
+    return points[order], values[order]
+
+
+def _climb(acquisition: LogEI, features: Features, starts: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """All starts at once along the gradients of their sum, in the hyperparameters that are searched like floats."""
+    smooth = features.smooth
+    columns = features.starts[smooth]
+
+    def negative_sum(x: np.ndarray) -> tuple[float, np.ndarray]:
+        points = starts.copy()
+        points[:, smooth] = x.reshape(len(starts), -1)
+        values, gradients = acquisition.gradients(features.features(points))
+        return -float(values.sum()), -gradients[:, columns].ravel()
+
+    bounds = list(zip(low[smooth], high[smooth], strict=True)) * len(starts)
+    options = {"maxiter": N_STEPS}
+    start = starts[:, smooth].ravel()
+    found = minimize(negative_sum, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+    points = starts.copy()
+    points[:, smooth] = found.x.reshape(len(starts), -1)
+    return points
+
+
+def _step(acquisition: LogEI, features: Features, starts: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """From each start, the best of all points that differ in the value of one hyperparameter, again and again."""
+    points, here = starts.copy(), acquisition(features.features(starts))
+    for i in features.stepwise:
+        dim = features.dims[i]
+        n = int(dim.n_values)
+        coordinates = (np.arange(n) + 0.5) / n if dim.values else np.array(dim.grid(n))
+        if dim.numeric:
+            coordinates = coordinates[(coordinates >= low[i]) & (coordinates <= high[i])]
+        if not len(coordinates):
+            continue
+        trials = np.repeat(points, len(coordinates), axis=0)
+        trials[:, i] = np.tile(coordinates, len(points))
+        trials = features.legal(trials)
+        values = acquisition(features.features(trials)).reshape(len(points), -1)
+        best = values.argmax(axis=1)
+        better = values[np.arange(len(points)), best] > here
+        points[better] = trials.reshape(len(points), len(coordinates), -1)[better, best[better]]
+        here = np.maximum(here, values.max(axis=1))
+    return points
+
+
+def _log_mean_exp(values: np.ndarray) -> np.ndarray:
+    return np.asarray(logsumexp(values, axis=1) - np.log(values.shape[1]))

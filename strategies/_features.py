@@ -1,0 +1,83 @@
+"""Points of the unit cube as a Gaussian process sees them, many at a time.
+
+Glossary: m points, d hyperparameters, D features. ``points`` has the shape (m, d), ``features`` (m, D). A number is one
+feature; a choice of k values is k of them, one-hot over the root of two, so that any two values are 1 apart.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from strategies.encoding import Encoding
+
+MANY_VALUES = 12  # an int with more of them is searched like a float, and rounded
+
+
+class Features:
+    """The way from points to features, without a config in between."""
+
+    def __init__(self, encoding: Encoding) -> None:
+        self.encoding = encoding
+        self.dims = encoding.dimensions
+        widths = [1 if dim.numeric else len(dim.values) for dim in self.dims]
+        self.starts = np.cumsum([0, *widths])[:-1]
+        self.n_features = sum(widths)
+        self._default = encoding.encode({})
+        self._active: dict[tuple[float, ...], np.ndarray] = {}
+
+    @cached_property
+    def hyperparameter(self) -> np.ndarray:
+        """Whose feature each one is, shape (D,)."""
+        widths = [1 if dim.numeric else len(dim.values) for dim in self.dims]
+        return np.repeat(np.arange(len(self.dims)), widths)
+
+    @cached_property
+    def smooth(self) -> np.ndarray:
+        """Places of the hyperparameters that are searched along gradients."""
+        return np.array([i for i, dim in enumerate(self.dims) if dim.numeric and dim.n_values > MANY_VALUES], dtype=int)
+
+    @cached_property
+    def stepwise(self) -> list[int]:
+        """Places of the hyperparameters whose values are tried one by one; constants are left out."""
+        return [i for i, dim in enumerate(self.dims) if dim.n_values > 1 and i not in self.smooth]
+
+    def legal(self, points: np.ndarray) -> np.ndarray:
+        """The points at the centres of their cells, with inactive hyperparameters at their defaults."""
+        result: np.ndarray = np.clip(points, 0.0, 1.0)
+        for i, dim in enumerate(self.dims):
+            if dim.values:
+                n = len(dim.values)
+                result[:, i] = (np.minimum((result[:, i] * n).astype(int), n - 1) + 0.5) / n
+            elif dim.kind == "int":
+                low, high = dim._edges
+                position = low + result[:, i] * (high - low)
+                value = np.clip(np.round(np.exp(position) if dim.log else position), dim.low, dim.high)
+                result[:, i] = ((np.log(value) if dim.log else value) - low) / (high - low)
+        if self.encoding.conditional:
+            result = np.where(self._activity(result), result, self._default)
+        return result
+
+    def features(self, points: np.ndarray) -> np.ndarray:
+        """Of legal points; others are taken as they are, which lets a gradient pass between an int's values."""
+        result = np.zeros((len(points), self.n_features))
+        for i, (dim, start) in enumerate(zip(self.dims, self.starts, strict=True)):
+            if dim.numeric:
+                result[:, start] = points[:, i]
+            else:
+                n = len(dim.values)
+                value = np.minimum((points[:, i] * n).astype(int), n - 1)
+                result[np.arange(len(points)), start + value] = np.sqrt(0.5)
+        return result
+
+    def _activity(self, points: np.ndarray) -> np.ndarray:
+        """Which hyperparameters exist, shape (m, d): the same wherever those that conditions ask about are the same."""
+        asked = points[:, self.encoding.parents]
+        result = np.empty(points.shape, dtype=bool)
+        for k, key in enumerate(map(tuple, asked.tolist())):
+            if key not in self._active:
+                config = self.encoding.decode(points[k])
+                self._active[key] = np.array([dim.name in config for dim in self.dims])
+            result[k] = self._active[key]
+        return result

@@ -1,0 +1,182 @@
+"""A Gaussian process with a Matern 5/2 kernel: C. Rasmussen and C. Williams, Gaussian Processes for Machine Learning.
+
+Glossary: n observations, m new points, D features, d hyperparameters of the space; X (n, D) features, y (n,) losses,
+standardised; l (d,) lengthscales, s2 signal variance, v noise variance; theta = (log l, log s2, log v), shape (d + 2,);
+K (n, n) covariance of the observations with noise, L its Cholesky factor, alpha = K^-1 y; f columns of losses that
+share theta (f = 1, unless pending trials are imagined to have come out in several ways).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import cho_solve, cholesky, solve_triangular
+from scipy.linalg.lapack import dpotri
+from scipy.optimize import minimize
+
+JITTER = 1e-8
+MIN_VARIANCE = 1e-12
+# Priors, normal in the logarithm. Lengthscales grow with the root of the dimension, so that a space of many
+# hyperparameters is not taken to be rugged in each: C. Hvarfner et al., Vanilla Bayesian Optimization Performs Great in
+# High Dimensions (ICML 2024), equation 8.
+LENGTHSCALE_MEAN, LENGTHSCALE_SD = np.sqrt(2.0), np.sqrt(3.0)
+SIGNAL_MEAN, SIGNAL_SD = 0.0, 1.0
+NOISE_MEAN, NOISE_SD = -4.0, 1.0
+SHORTER = 1.5  # than the prior's mean, in the logarithm: where a fit starts
+BOUNDS = {"lengthscale": (-5.0, 8.0), "signal": (-4.0, 4.0), "noise": (-14.0, 1.0)}
+
+
+@dataclass(frozen=True)
+class GP:
+    """A fitted process: what is known of the loss at any point. One model of each of f columns of losses."""
+
+    X: np.ndarray  # (n, D)
+    Y: np.ndarray  # (n, f)
+    theta: np.ndarray  # (d + 2,)
+    hyperparameter: np.ndarray  # (D,): whose feature each one is
+    L: np.ndarray  # (n, n)
+    alpha: np.ndarray  # (n, f)
+
+    @classmethod
+    def given(cls, X: np.ndarray, Y: np.ndarray, theta: np.ndarray, hyperparameter: np.ndarray) -> GP:
+        """Conditioned on observations, with theta as it is."""
+        scaled = X / _lengthscales(theta, hyperparameter)
+        K = _matern(_squared_distances(scaled, scaled), np.exp(theta[-2]))
+        K[np.diag_indices_from(K)] += np.exp(theta[-1]) + JITTER
+        L = cholesky(K, lower=True, overwrite_a=True, check_finite=False)
+        return cls(X, Y, theta, hyperparameter, L, cho_solve((L, True), Y, check_finite=False))
+
+    def predict(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Means (m, f) and standard deviations (m,) of the loss without noise at new points (m, D)."""
+        k = self.covariance(X)
+        v = solve_triangular(self.L, k.T, lower=True, check_finite=False)
+        variance = np.exp(self.theta[-2]) - (v**2).sum(axis=0)
+        return k @ self.alpha, np.sqrt(np.maximum(variance, MIN_VARIANCE))
+
+    def covariance(self, X: np.ndarray) -> np.ndarray:
+        """Between new points and the observations, shape (m, n)."""
+        lengths = _lengthscales(self.theta, self.hyperparameter)
+        return _matern(_squared_distances(X / lengths, self.X / lengths), np.exp(self.theta[-2]))
+
+    def gradients(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Means and deviations as ``predict`` gives them, and their gradients in the features: (m, f, D) and (m, D)."""
+        lengths = _lengthscales(self.theta, self.hyperparameter)
+        scaled = (X[:, None] - self.X[None]) / lengths  # (m, n, D)
+        r2 = (scaled**2).sum(axis=2)
+        signal = np.exp(self.theta[-2])
+        k = _matern(r2, signal)
+        root = np.sqrt(5.0 * r2)
+        # dk/dx = -(5/3) s2 (1 + sqrt(5) r) exp(-sqrt(5) r) (x - x_i) / l^2
+        slope = (-(5.0 / 3.0) * signal * (1.0 + root) * np.exp(-root))[:, :, None] * (scaled / lengths)
+        solved = cho_solve((self.L, True), k.T, check_finite=False).T  # K^-1 k, (m, n)
+        sd = np.sqrt(np.maximum(signal - (k * solved).sum(axis=1), MIN_VARIANCE))
+        mean_gradients = np.einsum("mnd,nf->mfd", slope, self.alpha, optimize=True)
+        sd_gradient = -(solved[:, None] @ slope)[:, 0] / sd[:, None]
+        return k @ self.alpha, sd, mean_gradients, sd_gradient
+
+    def sample(self, X: np.ndarray, n_samples: int, rng: np.random.Generator) -> np.ndarray:
+        """Joint draws of the observed loss at new points, (m, D) to (m, n_samples); of the first column."""
+        k = self.covariance(X)
+        lengths = _lengthscales(self.theta, self.hyperparameter)
+        own = _matern(_squared_distances(X / lengths, X / lengths), np.exp(self.theta[-2]))
+        v = solve_triangular(self.L, k.T, lower=True, check_finite=False)
+        own = own - v.T @ v
+        own[np.diag_indices_from(own)] += np.exp(self.theta[-1]) + 1e-6
+        root = cholesky(own, lower=True, check_finite=False)
+        return np.asarray(k @ self.alpha[:, :1] + root @ rng.standard_normal((len(X), n_samples)))
+
+    def with_more(self, X: np.ndarray, Y: np.ndarray) -> GP:
+        """Conditioned on further observations as well, by extending the Cholesky factor."""
+        lengths = _lengthscales(self.theta, self.hyperparameter)
+        own = _matern(_squared_distances(X / lengths, X / lengths), np.exp(self.theta[-2]))
+        own[np.diag_indices_from(own)] += np.exp(self.theta[-1]) + JITTER
+        lower = solve_triangular(self.L, self.covariance(X).T, lower=True, check_finite=False).T  # (m, n)
+        corner = cholesky(own - lower @ lower.T + JITTER * np.eye(len(X)), lower=True, check_finite=False)
+        n, m = len(self.X), len(X)
+        L = np.zeros((n + m, n + m))
+        L[:n, :n], L[n:, :n], L[n:, n:] = self.L, lower, corner
+        everything = np.concatenate([np.broadcast_to(self.Y, (n, Y.shape[1])), Y])
+        alpha = cho_solve((L, True), everything, check_finite=False)
+        return GP(np.concatenate([self.X, X]), everything, self.theta, self.hyperparameter, L, alpha)
+
+
+def fit(X: np.ndarray, y: np.ndarray, hyperparameter: np.ndarray, last: np.ndarray | None, max_steps: int = 60) -> GP:
+    """The process whose theta is most probable given the data.
+
+    Few observations leave several hills: it starts from lengthscales shorter than the prior's, which can grow, and
+    from the last fit where there is one.
+    """
+    d = int(hyperparameter.max()) + 1
+    short = prior(d)[0] - SHORTER * (np.arange(d + 2) < d)
+    differences = _differences(X, hyperparameter, d)
+    bounds = [BOUNDS["lengthscale"]] * d + [BOUNDS["signal"], BOUNDS["noise"]]
+    found = [
+        minimize(
+            negative_log_posterior, start, args=(differences, y), jac=True, method="L-BFGS-B", bounds=bounds,
+            options={"maxiter": max_steps, "ftol": 1e-6},
+        )
+        for start in ([short] if last is None else [short, last])
+    ]  # fmt: skip
+    best = min(found, key=lambda result: float(result.fun))
+    return GP.given(X, y[:, None], best.x, hyperparameter)
+
+
+def prior(d: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of theta, each of shape (d + 2,)."""
+    mean = np.array([LENGTHSCALE_MEAN + 0.5 * np.log(d)] * d + [SIGNAL_MEAN, NOISE_MEAN])
+    return mean, np.array([LENGTHSCALE_SD] * d + [SIGNAL_SD, NOISE_SD])
+
+
+def negative_log_posterior(theta: np.ndarray, differences: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
+    """Of theta, up to a constant, and its gradient. ``differences``: squared ones by hyperparameter, (d, n, n).
+
+    Rasmussen and Williams, equations 5.8 and 5.9, and the prior.
+    """
+    d, n = len(differences), len(y)
+    inverse_squares = np.exp(-2.0 * theta[:d])
+    r2 = np.tensordot(inverse_squares, differences, axes=1)
+    root = np.sqrt(5.0 * r2)
+    decay = np.exp(theta[-2]) * np.exp(-root)
+    K_signal = (1.0 + root + root**2 / 3.0) * decay
+    K = K_signal.copy()
+    K[np.diag_indices(n)] += np.exp(theta[-1]) + JITTER
+    try:
+        L = cholesky(K, lower=True, check_finite=False)
+    except np.linalg.LinAlgError:
+        return 1e25, np.zeros_like(theta)
+    alpha = cho_solve((L, True), y, check_finite=False)
+    inverse, _ = dpotri(L, lower=1)
+    inverse = np.tril(inverse) + np.tril(inverse, -1).T
+    W = inverse - np.outer(alpha, alpha)  # twice the derivative of the value by K
+    # dK/dlog l_j = (5/3) s2 (1 + sqrt(5) r) exp(-sqrt(5) r) (x_j - x'_j)^2 / l_j^2
+    by_r2 = W * ((5.0 / 3.0) * (1.0 + root) * decay)
+    gradient = np.empty_like(theta)
+    gradient[:d] = 0.5 * inverse_squares * np.tensordot(differences, by_r2, axes=((1, 2), (0, 1)))
+    gradient[-2] = 0.5 * np.sum(W * K_signal)
+    gradient[-1] = 0.5 * np.exp(theta[-1]) * np.trace(W)
+    mean, sd = prior(d)
+    value = 0.5 * y @ alpha + np.log(np.diag(L)).sum() + 0.5 * (((theta - mean) / sd) ** 2).sum()
+    return float(value), gradient + (theta - mean) / sd**2
+
+
+def _lengthscales(theta: np.ndarray, hyperparameter: np.ndarray) -> np.ndarray:
+    return np.asarray(np.exp(theta[:-2])[hyperparameter])
+
+
+def _matern(r2: np.ndarray, signal: float) -> np.ndarray:
+    root = np.sqrt(5.0 * r2)
+    return np.asarray(signal * (1.0 + root + root**2 / 3.0) * np.exp(-root))
+
+
+def _squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)[None] - 2.0 * a @ b.T
+    return np.asarray(np.maximum(squares, 0.0))
+
+
+def _differences(X: np.ndarray, hyperparameter: np.ndarray, d: int) -> np.ndarray:
+    result = np.zeros((d, len(X), len(X)))
+    for feature, owner in enumerate(hyperparameter):
+        column = X[:, feature]
+        result[owner] += (column[:, None] - column[None]) ** 2
+    return result

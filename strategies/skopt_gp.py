@@ -1,0 +1,91 @@
+"""Bayesian optimization by scikit-optimize: its Gaussian process and expected improvement, through its ask and tell.
+
+D. R. Jones et al., Efficient Global Optimization (1998).
+"""
+
+from __future__ import annotations
+
+import warnings
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from strategies.base import JSON, Config, ConfigStrategy
+
+MAX_POINTS = 200  # a fit costs n^3; above this many, the best and the latest are kept
+
+
+class SkoptGP(ConfigStrategy):
+    """A fresh model from all outcomes at each ask: what is proposed depends on the history and the seed alone."""
+
+    n_initial = 8
+
+    def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
+        from skopt import Optimizer
+
+        # EI instead of the default gp_hedge, which gambles among three functions and keeps a state of its own.
+        optimizer = Optimizer(
+            [dimension for dimension, _ in self._skopt_dimensions],
+            base_estimator="GP",
+            n_initial_points=0,
+            acq_func="EI",
+            acq_optimizer_kwargs={"n_points": 2000},  # starting points; its 10,000 cost more than they bring
+            random_state=int(rng.integers(2**31)),
+        )
+        points, losses = self._training_data()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # scikit-learn's remarks on lengthscales at their bounds
+            optimizer.tell(points, losses)
+            suggested = optimizer.ask()
+        return self._from_skopt(suggested), {"from": "skopt"}
+
+    def _training_data(self) -> tuple[list[list[Any]], list[float]]:
+        configs, losses = self.observations()
+        if len(configs) > MAX_POINTS:
+            latest = range(len(configs) - MAX_POINTS // 2, len(configs))
+            best = np.argsort(losses[: latest.start], kind="stable")[: MAX_POINTS // 2]
+            kept = [*sorted(best), *latest]
+            configs, losses = [configs[i] for i in kept], [losses[i] for i in kept]
+        losses = _clipped(losses)
+        # Constant liar (Ginsbourger et al. 2010): pending configs count as average, or they would be asked again.
+        pending = [proposal.config for proposal in self.pending.values()]
+        lies = [float(np.mean(losses))] * len(pending)
+        return [self._to_skopt(config) for config in [*configs, *pending]], losses + lies
+
+    @cached_property
+    def _skopt_dimensions(self) -> list[tuple[Any, int]]:
+        """scikit-optimize's dimension and the index of ours; constants are left out."""
+        from skopt.space import Categorical, Real
+
+        # Numbers go in as coordinates in [0, 1]: its own log scale puts the ends of a range out of bounds by rounding.
+        return [
+            (Real(0.0, 1.0) if dim.numeric else Categorical(list(range(len(dim.values)))), i)
+            for i, dim in enumerate(self.encoding.dimensions)
+            if dim.n_values > 1
+        ]
+
+    def _to_skopt(self, config: Config) -> list[Any]:
+        point = self.encoding.encode(config)
+        dims = self.encoding.dimensions
+        return [
+            float(point[i]) if dims[i].numeric else int(point[i] * len(dims[i].values))
+            for _, i in self._skopt_dimensions
+        ]
+
+    def _from_skopt(self, suggested: list[Any]) -> Config:
+        point = self.encoding.encode({})
+        for value, (_, i) in zip(suggested, self._skopt_dimensions, strict=True):
+            dim = self.encoding.dimensions[i]
+            point[i] = value if dim.numeric else (value + 0.5) / len(dim.values)
+        return self.encoding.decode(point)
+
+
+def _clipped(losses: list[float]) -> list[float]:
+    """The bad side cut off at twice the distance from the best to the median beyond the median.
+
+    How bad a bad config is helps nobody, and one enormous loss would leave the model no scale for the others.
+    """
+    best, median = min(losses), float(np.median(losses))
+    spread = median - best or min((loss - best for loss in losses if loss > best), default=0.0)
+    return [min(loss, median + 2.0 * spread) for loss in losses]

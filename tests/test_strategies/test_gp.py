@@ -1,0 +1,105 @@
+"""The Gaussian process against closed forms, finite differences and Monte Carlo."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from strategies import _gp
+from strategies._gp import GP, fit, negative_log_posterior, prior
+
+OWNER = np.array([0, 1, 1, 2])  # the second hyperparameter has two features
+THETA = np.array([0.1, -0.3, 0.5, 0.2, -2.0])
+
+
+def data(n: int = 25, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    X = rng.random((n, 4))
+    y = np.sin(4 * X[:, 0]) + X[:, 1] ** 2 + 0.1 * rng.normal(size=n)
+    return X, (y - y.mean()) / y.std()
+
+
+def kernel(a: np.ndarray, b: np.ndarray, theta: np.ndarray) -> float:
+    r = np.sqrt((((a - b) / np.exp(theta[:-2])[OWNER]) ** 2).sum())
+    return np.exp(theta[-2]) * (1 + np.sqrt(5) * r + 5 * r**2 / 3) * np.exp(-np.sqrt(5) * r)
+
+
+def test_prediction_is_the_conditional_normal():
+    X, y = data(8)
+    new = np.random.default_rng(1).random((3, 4))
+    K = np.array([[kernel(a, b, THETA) for b in X] for a in X]) + (np.exp(-2.0) + _gp.JITTER) * np.eye(8)
+    k = np.array([[kernel(a, b, THETA) for b in X] for a in new])
+    means, sd = GP.given(X, y[:, None], THETA, OWNER).predict(new)
+    assert means[:, 0] == pytest.approx(k @ np.linalg.solve(K, y))
+    assert sd**2 == pytest.approx(np.exp(0.2) - np.diag(k @ np.linalg.solve(K, k.T)))
+
+
+def test_the_posterior_of_theta_is_the_normal_density_and_the_prior():
+    X, y = data(8)
+    K = np.array([[kernel(a, b, THETA) for b in X] for a in X]) + (np.exp(-2.0) + _gp.JITTER) * np.eye(8)
+    mean, sd = prior(3)
+    expected = stats.multivariate_normal(np.zeros(8), K).logpdf(y) + stats.norm(mean, sd).logpdf(THETA).sum()
+    other = THETA + np.array([0.2, -0.1, 0.3, 0.1, -0.5])
+    K2 = np.array([[kernel(a, b, other) for b in X] for a in X]) + (np.exp(-2.5) + _gp.JITTER) * np.eye(8)
+    expected2 = stats.multivariate_normal(np.zeros(8), K2).logpdf(y) + stats.norm(mean, sd).logpdf(other).sum()
+    differences = _gp._differences(X, OWNER, 3)
+    found = [negative_log_posterior(theta, differences, y)[0] for theta in (THETA, other)]
+    assert found[1] - found[0] == pytest.approx(expected - expected2)
+
+
+def test_the_gradient_of_the_posterior_is_its_slope():
+    X, y = data()
+    differences = _gp._differences(X, OWNER, 3)
+    _, gradient = negative_log_posterior(THETA, differences, y)
+    for i, step in enumerate(1e-5 * np.eye(5)):
+        up, down = (negative_log_posterior(THETA + sign * step, differences, y)[0] for sign in (1, -1))
+        assert gradient[i] == pytest.approx((up - down) / 2e-5, rel=1e-6)
+
+
+def test_the_gradients_of_the_prediction_are_its_slopes():
+    X, y = data()
+    process = GP.given(X, np.column_stack([y, -y]), THETA, OWNER)
+    new = np.random.default_rng(1).random((3, 4))
+    means, sd, mean_gradients, sd_gradient = process.gradients(new)
+    assert means == pytest.approx(process.predict(new)[0])
+    assert sd == pytest.approx(process.predict(new)[1])
+    for i, step in enumerate(1e-6 * np.eye(4)):
+        up, down = process.predict(new + step), process.predict(new - step)
+        assert mean_gradients[:, :, i] == pytest.approx((up[0] - down[0]) / 2e-6, rel=1e-5, abs=1e-8)
+        assert sd_gradient[:, i] == pytest.approx((up[1] - down[1]) / 2e-6, rel=1e-5, abs=1e-8)
+
+
+def test_more_observations_are_as_if_they_had_been_there_from_the_start():
+    X, y = data(20)
+    whole = GP.given(X, y[:, None], THETA, OWNER)
+    grown = GP.given(X[:15], y[:15, None], THETA, OWNER).with_more(X[15:], y[15:, None])
+    new = np.random.default_rng(1).random((5, 4))
+    for a, b in zip(whole.predict(new), grown.predict(new), strict=True):
+        assert a == pytest.approx(b, abs=1e-6)
+
+
+def test_samples_have_the_mean_and_the_covariance_of_the_process():
+    X, y = data(10)
+    process = GP.given(X, y[:, None], THETA, OWNER)
+    new = np.random.default_rng(1).random((2, 4))
+    samples = process.sample(new, 20_000, np.random.default_rng(2))
+    means, sd = process.predict(new)
+    assert samples.mean(axis=1) == pytest.approx(means[:, 0], abs=0.03)
+    assert samples.std(axis=1) == pytest.approx(np.sqrt(sd**2 + np.exp(-2.0)), abs=0.03)
+
+
+def test_a_fit_finds_what_matters():
+    X, y = data(60)
+    process = fit(X, y, OWNER, None)
+    lengths = np.exp(process.theta[:3])
+    assert lengths[0] < lengths[2]  # the last hyperparameter does nothing
+    assert np.exp(process.theta[-1]) < 0.1
+    at_mean, _ = negative_log_posterior(prior(3)[0], _gp._differences(X, OWNER, 3), y)
+    assert negative_log_posterior(process.theta, _gp._differences(X, OWNER, 3), y)[0] < at_mean
+
+
+def test_equal_losses_and_repeated_points_break_nothing():
+    X = np.repeat(np.random.default_rng(0).random((3, 4)), 5, axis=0)
+    process = fit(X, np.zeros(15), OWNER, None)
+    assert np.isfinite(process.predict(X)[0]).all()
+    again = process.with_more(X, np.zeros((15, 1)))
+    assert np.isfinite(again.predict(X)[1]).all()
