@@ -17,14 +17,14 @@ from scipy.optimize import minimize
 
 JITTER = 1e-8
 MIN_VARIANCE = 1e-12
-# Priors, normal in the logarithm. Lengthscales grow with the root of the dimension, so that a space of many
-# hyperparameters is not taken to be rugged in each: C. Hvarfner et al., Vanilla Bayesian Optimization Performs Great in
-# High Dimensions (ICML 2024), equation 8.
-LENGTHSCALE_MEAN, LENGTHSCALE_SD = np.sqrt(2.0), np.sqrt(3.0)
+# A lengthscale may neither be so long that its hyperparameter is as good as absent, nor so short that it explains each
+# loss on its own, both of which few observations invite: with x = 1 / l^2, the log of its prior is -BARRIER (1/x + x).
+# (Optuna's Gaussian process has one of this form.) Signal and noise are normal in the logarithm.
+BARRIER = 0.1
 SIGNAL_MEAN, SIGNAL_SD = 0.0, 1.0
-NOISE_MEAN, NOISE_SD = -4.0, 1.0
-SHORTER = 1.5  # than the prior's mean, in the logarithm: where a fit starts
-BOUNDS = {"lengthscale": (-5.0, 8.0), "signal": (-4.0, 4.0), "noise": (-14.0, 1.0)}
+NOISE_MEAN, NOISE_SD = -6.0, 1.5
+START_LENGTHSCALE = -0.7  # in the logarithm
+BOUNDS = {"lengthscale": (-4.0, 4.0), "signal": (-4.0, 4.0), "noise": (-14.0, 1.0)}
 
 
 @dataclass(frozen=True)
@@ -104,11 +104,10 @@ class GP:
 def fit(X: np.ndarray, y: np.ndarray, hyperparameter: np.ndarray, last: np.ndarray | None, max_steps: int = 60) -> GP:
     """The process whose theta is most probable given the data.
 
-    Few observations leave several hills: it starts from lengthscales shorter than the prior's, which can grow, and
-    from the last fit where there is one.
+    Few observations leave several hills: it starts from short lengthscales, which can grow, and from the last fit.
     """
     d = int(hyperparameter.max()) + 1
-    short = prior(d)[0] - SHORTER * (np.arange(d + 2) < d)
+    start = np.array([START_LENGTHSCALE] * d + [SIGNAL_MEAN, NOISE_MEAN])
     differences = _differences(X, hyperparameter, d)
     bounds = [BOUNDS["lengthscale"]] * d + [BOUNDS["signal"], BOUNDS["noise"]]
     found = [
@@ -116,16 +115,18 @@ def fit(X: np.ndarray, y: np.ndarray, hyperparameter: np.ndarray, last: np.ndarr
             negative_log_posterior, start, args=(differences, y), jac=True, method="L-BFGS-B", bounds=bounds,
             options={"maxiter": max_steps, "ftol": 1e-6},
         )
-        for start in ([short] if last is None else [short, last])
+        for start in ([start] if last is None else [start, last])
     ]  # fmt: skip
     best = min(found, key=lambda result: float(result.fun))
     return GP.given(X, y[:, None], best.x, hyperparameter)
 
 
-def prior(d: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of theta, each of shape (d + 2,)."""
-    mean = np.array([LENGTHSCALE_MEAN + 0.5 * np.log(d)] * d + [SIGNAL_MEAN, NOISE_MEAN])
-    return mean, np.array([LENGTHSCALE_SD] * d + [SIGNAL_SD, NOISE_SD])
+def negative_log_prior(theta: np.ndarray) -> tuple[float, np.ndarray]:
+    """Of theta, up to a constant, and its gradient."""
+    x = np.exp(-2.0 * theta[:-2])
+    scaled = (theta[-2:] - (SIGNAL_MEAN, NOISE_MEAN)) / (SIGNAL_SD, NOISE_SD)
+    gradient = np.concatenate([2.0 * BARRIER * (1.0 / x - x), scaled / (SIGNAL_SD, NOISE_SD)])
+    return float(BARRIER * (1.0 / x + x).sum() + 0.5 * (scaled**2).sum()), gradient
 
 
 def negative_log_posterior(theta: np.ndarray, differences: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
@@ -155,9 +156,8 @@ def negative_log_posterior(theta: np.ndarray, differences: np.ndarray, y: np.nda
     gradient[:d] = 0.5 * inverse_squares * np.tensordot(differences, by_r2, axes=((1, 2), (0, 1)))
     gradient[-2] = 0.5 * np.sum(W * K_signal)
     gradient[-1] = 0.5 * np.exp(theta[-1]) * np.trace(W)
-    mean, sd = prior(d)
-    value = 0.5 * y @ alpha + np.log(np.diag(L)).sum() + 0.5 * (((theta - mean) / sd) ** 2).sum()
-    return float(value), gradient + (theta - mean) / sd**2
+    penalty, slope = negative_log_prior(theta)
+    return float(0.5 * y @ alpha + np.log(np.diag(L)).sum()) + penalty, gradient + slope
 
 
 def _lengthscales(theta: np.ndarray, hyperparameter: np.ndarray) -> np.ndarray:
