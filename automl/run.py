@@ -109,10 +109,11 @@ def _list(console: Console) -> None:
     from rich.table import Table
 
     from automl.tasks import TASKS
-    from strategies import STRATEGIES
+    from strategies import STRATEGIES, WRAPPERS
 
     for title, rows in (
         ("strategy", {name: line for name, (_, line) in STRATEGIES.items()}),
+        ("around one, as in bo+asha", {name: line for name, (_, line) in WRAPPERS.items()}),
         ("task", {name: line for name, (line, _) in TASKS.items()}),
     ):
         table = Table(box=None, padding=(0, 2))

@@ -75,7 +75,12 @@ def run_session(settings: Settings, out: Path | None, *, resume: bool, console: 
     name = (settings.task or "command").rpartition(":")[2]
     folder = RunFolder(out or _new_folder(f"{name}-{settings.strategy}-{seed}"))
     strategy = make_strategy(
-        settings.strategy, task.space, seed=seed, n_trials=settings.n_trials, max_epochs=task.max_epochs
+        settings.strategy,
+        task.space,
+        seed=seed,
+        n_trials=settings.n_trials,
+        max_epochs=task.max_epochs,
+        resumable=task.resumable,
     )
     title = f"{name} with {settings.strategy}, seed {seed}, {settings.n_workers} workers, in {folder.path}"
     with (

@@ -79,7 +79,7 @@ def tune(
     }
     options: dict[str, Any] = {"seed": seed, "n_trials": n_trials, "max_epochs": task.max_epochs}
     if isinstance(strategy, str):
-        chosen = make_strategy(strategy, task.space, **options)
+        chosen = make_strategy(strategy, task.space, resumable=task.resumable, **options)
     else:
         chosen = strategy(task.space, **options)
     with ExitStack() as stack:

@@ -27,7 +27,7 @@ from benchmarks.plan import Source, planned
 from benchmarks.pool import execute_all
 from benchmarks.results import Results
 from benchmarks.simulate import Run, crashed
-from strategies import STRATEGIES, UnknownStrategy, strategy_class
+from strategies import STRATEGIES, UnknownStrategy, check_spec
 
 SAVE_EVERY = 50  # runs
 
@@ -81,7 +81,7 @@ def main(
     names = list(dict.fromkeys(strategies.split(","))) if strategies else list(STRATEGIES)
     names += [name for name in installed() if name not in names] if opponents else []
     for name in names:
-        opponent_class(name) if name in OPPONENTS else strategy_class(name)
+        opponent_class(name) if name in OPPONENTS else check_spec(name)
     runs = planned(source.tasks(), names, seeds, trials, workers)
     results = Results(out)
     missing = [run for run in runs if not results.has(run)]

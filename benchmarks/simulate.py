@@ -36,13 +36,9 @@ def simulate(run: Run, task: SimulatedTask, strategy_seconds: Callable[[int], fl
     """
     study = Study(task.space, task.max_epochs)
     strategy = make(
-        run.strategy,
-        task.space,
-        seed=run.seed,
-        n_trials=run.n_trials,
-        max_epochs=task.max_epochs,
-        n_workers=run.n_workers,
-    )
+        run.strategy, task.space, seed=run.seed, n_trials=run.n_trials, max_epochs=task.max_epochs,
+        n_workers=run.n_workers, resumable=task.resumable,
+    )  # fmt: skip
     executor = ReplayExecutor(task, run.n_workers, strategy_seconds)
     Tuner(task, strategy, study, executor, n_trials=run.n_trials, seed=run.seed).run()
     return rows_of(run, task, study)

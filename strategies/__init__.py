@@ -25,29 +25,56 @@ STRATEGIES: dict[str, tuple[str, str]] = {
 """Name -> (module:class in this package, one line for people)."""
 
 
+WRAPPERS: dict[str, tuple[str, str]] = {
+    "asha": ("asha:Asha", "trains the best third longer and pauses the others: asynchronous successive halving"),
+}
+"""What can be put around a strategy, as in ``bo+asha``: name -> (module:class, one line for people)."""
+
+
 class UnknownStrategy(ValueError):
-    """A strategy name that is not in STRATEGIES."""
+    """A name that is neither in STRATEGIES nor, after a plus, in WRAPPERS."""
 
 
 def strategy_class(name: str) -> type[Strategy]:
     """The class behind a name. UnknownStrategy, with the nearest right one, where there is none."""
-    if name not in STRATEGIES:
-        near = difflib.get_close_matches(name, STRATEGIES, 1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise UnknownStrategy(f"unknown strategy {name!r}; {hint}choose one of: {', '.join(STRATEGIES)}")
-    module, attribute = STRATEGIES[name][0].split(":")
-    found: type[Strategy] = getattr(import_module(f"strategies.{module}"), attribute)
+    found: type[Strategy] = _imported("strategy", STRATEGIES, name)
     return found
 
 
+def check_spec(spec: str) -> None:
+    """UnknownStrategy unless the spec is a strategy's name, with the names of wrappers after plus signs."""
+    name, *wrappers = spec.split("+")
+    strategy_class(name)
+    for wrapper in wrappers:
+        _imported("wrapper", WRAPPERS, wrapper)
+
+
 def make_strategy(
-    name: str,
+    spec: str,
     space: ConfigurationSpace,
     *,
     seed: int,
     n_trials: int | None = None,
     max_epochs: int = 1,
+    resumable: bool = True,
     **options: Any,
 ) -> Strategy:
-    """Build a strategy by its name; ``options`` go to its class as they are."""
-    return strategy_class(name)(space, seed=seed, n_trials=n_trials, max_epochs=max_epochs, **options)
+    """Build a strategy by its spec, such as ``bo`` or ``tpe+asha``; ``options`` go to its class as they are.
+
+    ``resumable``: whether a training that was paused can go on. UnknownStrategy for a wrong spec.
+    """
+    check_spec(spec)
+    name, *wrappers = spec.split("+")
+    strategy = strategy_class(name)(space, seed=seed, n_trials=n_trials, max_epochs=max_epochs, **options)
+    for wrapper in wrappers:
+        strategy = _imported("wrapper", WRAPPERS, wrapper)(strategy, resumable=resumable)
+    return strategy
+
+
+def _imported(what: str, registry: dict[str, tuple[str, str]], name: str) -> Any:
+    if name not in registry:
+        near = difflib.get_close_matches(name, registry, 1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise UnknownStrategy(f"unknown {what} {name!r}; {hint}choose one of: {', '.join(registry)}")
+    module, attribute = registry[name][0].split(":")
+    return getattr(import_module(f"strategies.{module}"), attribute)

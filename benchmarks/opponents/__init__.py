@@ -52,10 +52,11 @@ def make(
     n_trials: int | None = None,
     max_epochs: int = 1,
     n_workers: int = 1,
+    resumable: bool = True,
 ) -> Strategy:
     """An opponent, or else one of our strategies. ``n_workers``: how many proposals an opponent may have pending."""
     if spec not in OPPONENTS:
-        return make_strategy(spec, space, seed=seed, n_trials=n_trials, max_epochs=max_epochs)
+        return make_strategy(spec, space, seed=seed, n_trials=n_trials, max_epochs=max_epochs, resumable=resumable)
     return opponent_class(spec)(space, seed=seed, n_trials=n_trials, max_epochs=max_epochs, n_workers=n_workers)
 
 

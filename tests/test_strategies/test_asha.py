@@ -1,0 +1,149 @@
+"""Asynchronous successive halving: rungs, promotions, what the wrapped strategy is told, stopping without pauses."""
+
+import numpy as np
+import pytest
+
+import automl
+from automl.space import load_space
+from strategies import UnknownStrategy, make_strategy
+from strategies.asha import Ladder, rank_correlation, rungs
+from strategies.base import Outcome
+
+SPACE = load_space({"x": {"float": [0, 1]}, "y": {"float": [0, 1]}})
+
+
+def curve(config, epochs):
+    """Sinks towards x, whatever the epoch: the ranks at every rung are those at the end."""
+    return tuple(config["x"] + 1 / (epoch + 1) for epoch in range(epochs))
+
+
+def run(strategy, n_epochs):
+    """One worker, until so many epochs are trained. Gives the proposals."""
+    proposals, trained = [], {}
+    while sum(trained.values()) < n_epochs:
+        proposal = strategy.ask()
+        proposals.append(proposal)
+        trained[proposal.trial] = proposal.epochs
+        strategy.tell(Outcome(proposal, curve(proposal.config, proposal.epochs), 1.0))
+    return proposals
+
+
+def test_rungs_are_thirds_of_a_full_training():
+    assert rungs(81) == [3, 9, 27, 81]
+    assert rungs(52) == [2, 6, 17, 52]
+    assert rungs(20) == [1, 2, 7, 20]
+    assert rungs(1) == [1]
+
+
+def test_the_best_third_goes_on_from_where_it_paused():
+    strategy = make_strategy("random+asha", SPACE, seed=0, n_trials=20, max_epochs=27)
+    proposals = run(strategy, 27 * 20)
+    epochs = {}
+    for proposal in proposals:
+        assert proposal.epochs > epochs.get(proposal.trial, 0)
+        epochs[proposal.trial] = proposal.epochs
+    assert set(epochs.values()) == {1, 3, 9, 27}
+    loss = {p.trial: p.config["x"] for p in proposals}
+    whole = [trial for trial, n in epochs.items() if n == 27]
+    assert np.mean([loss[trial] for trial in whole]) < np.quantile(list(loss.values()), 0.1)
+    for low, high in ((1, 3), (3, 9), (9, 27)):
+        n_low, n_high = (sum(n >= level for n in epochs.values()) for level in (low, high))
+        assert n_high <= n_low / 2  # a third, and those whose better ones came later
+
+
+def test_it_never_waits():
+    strategy = make_strategy("random+asha", SPACE, seed=0, n_trials=20, max_epochs=27)
+    proposals = [strategy.ask() for _ in range(12)]
+    assert [p.trial for p in proposals] == list(range(12))
+    for proposal in proposals:
+        strategy.tell(Outcome(proposal, curve(proposal.config, proposal.epochs), 1.0))
+    promoted = [strategy.ask() for _ in range(4)]
+    best = sorted(proposals, key=lambda p: p.config["x"])[:4]
+    assert [p.trial for p in promoted] == [p.trial for p in best]
+    assert all(p.epochs == 3 and p.info["from"] == "asha" for p in promoted)
+    assert strategy.ask().trial == 12
+
+
+def test_a_single_epoch_leaves_nothing_to_halve():
+    plain = make_strategy("tpe", SPACE, seed=0, n_trials=20)
+    wrapped = make_strategy("tpe+asha", SPACE, seed=0, n_trials=20)
+    assert [p.config for p in run(plain, 15)] == [p.config for p in run(wrapped, 15)]
+
+
+def test_failures_are_never_promoted():
+    strategy = make_strategy("random+asha", SPACE, seed=0, n_trials=20, max_epochs=9)
+    failed = set()
+    for i in range(60):
+        proposal = strategy.ask()
+        assert proposal.trial not in failed
+        if i % 3 == 0 and proposal.info["from"] != "asha":
+            failed.add(proposal.trial)
+            strategy.tell(Outcome(proposal, (), 1.0, error="out of memory"))
+        else:
+            strategy.tell(Outcome(proposal, curve(proposal.config, proposal.epochs), 1.0))
+
+
+def test_losses_below_are_put_on_the_scale_of_the_highest_rung_that_is_known():
+    ladder = Ladder([1, 3, 9])
+    for trial in range(4):
+        ladder.enter(trial, (5.0 + trial, 4.0, 3.0 + trial))
+    ladder.enter(9, (10.0,))
+    assert ladder.steps() == [-2.0]  # 3 - 5, 4 - 6, 5 - 7, 6 - 8
+    assert ladder.value(9, ladder.steps()) == 8.0
+    assert ladder.value(2, ladder.steps()) == 5.0
+    for trial in range(3):
+        ladder.enter(trial, tuple(float(9 - epoch) for epoch in range(9)))
+    assert len(ladder.steps()) == 2
+    assert ladder.value(0, ladder.steps()) == 1.0
+
+
+def test_a_lowest_rung_whose_ranks_say_nothing_is_dropped():
+    rng = np.random.default_rng(0)
+    telling, noise = Ladder([1, 3]), Ladder([1, 3])
+    for trial in range(20):
+        end = float(rng.random())
+        telling.enter(trial, (end + 0.1, end, end))
+        noise.enter(trial, (float(rng.random()), end, end))
+    assert telling.lowest == 0
+    assert noise.lowest == 1
+    assert rank_correlation(np.array([[1.0, 1.0], [2.0, 3.0], [3.0, 9.0]])) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("name", ["random", "bo", "tpe", "ga", "cmaes", "hyperopt"])
+def test_a_restored_run_goes_on_as_if_nothing_had_happened(name):
+    whole = make_strategy(f"{name}+asha", SPACE, seed=0, n_trials=10, max_epochs=9)
+    log = []
+    for _ in range(25):
+        proposal = whole.ask()
+        told = Outcome(proposal, curve(proposal.config, proposal.epochs), 1.0)
+        whole.tell(told)
+        log.append(told)
+    again = make_strategy(f"{name}+asha", SPACE, seed=0, n_trials=10, max_epochs=9)
+    for told in log:
+        again.restore(told.proposal)
+        again.tell(told)
+    assert [whole.ask() for _ in range(3)] == [again.ask() for _ in range(3)]
+
+
+def test_what_cannot_pause_is_stopped_at_its_rungs():
+    def training(config):
+        yield from curve(config, 9)
+
+    result = automl.tune(training, SPACE, strategy="random+asha", n_trials=12, max_epochs=9)
+    states = {trial.state for trial in result.trials}
+    assert states == {"complete", "stopped"}
+    assert {trial.epochs for trial in result.trials} <= {1, 3, 9}
+    assert len(result.trials) > 12
+    assert sum(trial.epochs for trial in result.trials) < 12 * 9 + 9  # the last one may reach beyond the budget
+    assert result.best.epochs == 9
+
+
+def test_a_task_that_can_pause_is_tuned_with_pauses():
+    result = automl.tune("digits-cnn", strategy="tpe+asha", n_trials=2, max_epochs=6)
+    assert {trial.epochs for trial in result.trials} > {1}
+    assert sum(trial.epochs for trial in result.trials) <= 2 * 6 + 6
+
+
+def test_unknown_wrappers_are_one_line():
+    with pytest.raises(UnknownStrategy, match="unknown wrapper 'ashe'; did you mean 'asha'"):
+        make_strategy("bo+ashe", SPACE, seed=0)
