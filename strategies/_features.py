@@ -18,12 +18,14 @@ MANY_VALUES = 12  # an int with more of them is searched like a float, and round
 class Features:
     """The way from points to features, without a config in between."""
 
-    def __init__(self, encoding: Encoding) -> None:
+    def __init__(self, encoding: Encoding, *, with_epochs: bool = False) -> None:
+        """``with_epochs``: the last feature is the share of a full training, in the logarithm; 1 unless changed."""
         self.encoding = encoding
         self.dims = encoding.dimensions
         widths = [1 if dim.numeric else len(dim.values) for dim in self.dims]
         self.starts = np.cumsum([0, *widths])[:-1]
-        self.n_features = sum(widths)
+        self.with_epochs = with_epochs
+        self.n_features = sum(widths) + with_epochs
         self._default = encoding.encode({})
         self._active: dict[tuple[float, ...], np.ndarray] = {}
 
@@ -31,7 +33,7 @@ class Features:
     def hyperparameter(self) -> np.ndarray:
         """Whose feature each one is, shape (D,)."""
         widths = [1 if dim.numeric else len(dim.values) for dim in self.dims]
-        return np.repeat(np.arange(len(self.dims)), widths)
+        return np.repeat(np.arange(len(self.dims) + self.with_epochs), [*widths, *[1] * self.with_epochs])
 
     @cached_property
     def smooth(self) -> np.ndarray:
@@ -62,6 +64,8 @@ class Features:
     def features(self, points: np.ndarray) -> np.ndarray:
         """Of legal points; others are taken as they are, which lets a gradient pass between an int's values."""
         result = np.zeros((len(points), self.n_features))
+        if self.with_epochs:
+            result[:, -1] = 1.0
         for i, (dim, start) in enumerate(zip(self.dims, self.starts, strict=True)):
             if dim.numeric:
                 result[:, start] = points[:, i]

@@ -10,64 +10,8 @@ from __future__ import annotations
 import bisect
 from dataclasses import replace
 
-import numpy as np
-
+from strategies._ladder import ETA, Ladder, rungs
 from strategies.base import Outcome, Proposal, Strategy
-
-ETA = 3  # of as many configs, one goes on
-N_RUNGS = 4  # the lowest is a 27th of a full training
-MIN_PAIRS = 10  # trials at two rungs before their ranks tell whether the lower one tells anything,
-MIN_CORRELATION = 0.3  # and how much it must
-MIN_KNOWN = 3  # trials at two rungs before one is put on the other's scale
-
-
-def rungs(max_epochs: int, eta: int = ETA, n_rungs: int = N_RUNGS) -> list[int]:
-    """Epochs at which trials are compared, rising, the last of them max_epochs."""
-    levels = {max(1, round(max_epochs / eta**k)) for k in range(n_rungs)}
-    return sorted(levels)
-
-
-class Ladder:
-    """The losses of all trials at all rungs."""
-
-    def __init__(self, levels: list[int]) -> None:
-        self.levels = levels
-        self.losses: dict[int, list[float]] = {}  # by trial: at each rung that it reached
-
-    def enter(self, trial: int, losses: tuple[float, ...]) -> None:
-        """The curve of a trial so far."""
-        self.losses[trial] = [losses[level - 1] for level in self.levels if level <= len(losses)]
-
-    def at(self, rung: int) -> dict[int, float]:
-        """Losses at a rung, by trial."""
-        return {trial: losses[rung] for trial, losses in self.losses.items() if len(losses) > rung}
-
-    @property
-    def lowest(self) -> int:
-        """The rung where new trials pause first: above all whose ranks say nothing of those at the next."""
-        for rung in range(len(self.levels) - 1):
-            pairs = [losses[rung : rung + 2] for losses in self.losses.values() if len(losses) > rung + 1]
-            if len(pairs) < MIN_PAIRS or rank_correlation(np.array(pairs)) >= MIN_CORRELATION:
-                return rung
-        return len(self.levels) - 1
-
-    def steps(self) -> list[float]:
-        """How much lower losses are at each rung than at the one below, in the median of the trials that reached both.
-
-        As far up as there are enough of these.
-        """
-        found = []
-        for rung in range(1, len(self.levels)):
-            pairs = [losses[rung] - losses[rung - 1] for losses in self.losses.values() if len(losses) > rung]
-            if len(pairs) < MIN_KNOWN:
-                break
-            found.append(float(np.median(pairs)))
-        return found
-
-    def value(self, trial: int, steps: list[float]) -> float:
-        """The loss of a trial at the highest rung that is known well enough, put on its scale where it paused below."""
-        losses = self.losses[trial]
-        return losses[min(len(losses) - 1, len(steps))] + sum(steps[len(losses) - 1 :])
 
 
 class Asha(Strategy):
@@ -118,8 +62,10 @@ class Asha(Strategy):
             self._failed.add(trial)
             self._inner.tell(outcome)
             return
-        missing = 0 if outcome.stopped else outcome.proposal.epochs - len(outcome.losses)  # its curve is a short one
-        self.ladder.enter(trial, outcome.losses + outcome.losses[-1:] * missing)
+        self.ladder.enter(trial, outcome)
+        if getattr(self._inner, "learns_curves", False):
+            self._inner.tell(replace(outcome, proposal=self._asked[trial]))
+            return
         steps = self.ladder.steps()
         for known in self.ladder.losses if steps != self._steps else (trial,):
             self._inner.tell(Outcome(self._asked[known], (self.ladder.value(known, steps),), outcome.seconds))
@@ -151,10 +97,3 @@ class Asha(Strategy):
                 if trial not in self._promoted[rung] and trial not in self._failed:
                     return trial, rung + 1
         return None
-
-
-def rank_correlation(pairs: np.ndarray) -> float:
-    """Spearman's, of the two columns."""
-    from scipy import stats
-
-    return float(np.nan_to_num(stats.spearmanr(pairs[:, 0], pairs[:, 1]).statistic))

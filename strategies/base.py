@@ -109,6 +109,7 @@ class ConfigStrategy(Strategy):
     """
 
     n_initial: ClassVar[float] = 1
+    learns_curves: ClassVar[bool] = False  # compares trials of different lengths itself, when it is told their curves
     """The first asks go to the default config and to Sobol points, the same for every strategy of the same seed."""
     default_first: ClassVar[bool] = True
 

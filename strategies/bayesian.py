@@ -8,6 +8,7 @@ Bayesian Optimization (NeurIPS 2019) for the trust region in spaces of many hype
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from strategies import _gp
 from strategies._acquisition import LogEI, maximise
 from strategies._features import Features
 from strategies._gp import GP
+from strategies._ladder import Ladder, rungs
 from strategies.base import JSON, Config, ConfigStrategy, Outcome, Proposal
 
 N_SPREAD = 1024  # candidates all over the space,
@@ -34,6 +36,7 @@ class BayesianOptimization(ConfigStrategy):
     """What is proposed depends on the outcomes, the seed and the last fit, which is kept in the proposals' info."""
 
     n_initial = 8
+    learns_curves = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -50,14 +53,16 @@ class BayesianOptimization(ConfigStrategy):
     def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
         told = list(self.outcomes.values())
         points = np.array([self.encoding.encode(outcome.proposal.config) for outcome in told])
-        losses = np.array(self.observations()[1])
-        kept = chosen(losses, rng)
-        X = self._features.features(points[kept])
-        y = standardised(losses[kept])
-        gp = self._fitted(X, y, len(told))
+        seen = observed(told, self.max_epochs)
+        self._features = Features(self.encoding, with_epochs=bool((seen.share < 1.0).any()))
+        kept = chosen(seen.losses, rng)
+        X = self._features.features(points[seen.trial[kept]])
+        if self._features.with_epochs:
+            X[:, -1] = seen.share[kept]
+        gp = self._fitted(X, standardised(seen.losses[kept]), len(told))
         acquisition = self._acquisition(gp, told, points, rng)
-        low, high = self._box(points, losses, gp)
-        candidates = self._candidates(points, losses, rng, low, high)
+        low, high = self._box(points, seen.final, gp)
+        candidates = self._candidates(points, seen.final, rng, low, high)
         found, values = maximise(acquisition, self._features, candidates, low, high)
         info: dict[str, JSON] = {"from": "gp", "theta": [float(t) for t in gp.theta], "fitted": self._n_fitted}
         for point, value in zip(found, values, strict=True):
@@ -68,20 +73,24 @@ class BayesianOptimization(ConfigStrategy):
 
     def _fitted(self, X: np.ndarray, y: np.ndarray, n_told: int) -> GP:
         owner = self._features.hyperparameter
-        if self._theta is not None and n_told - self._n_fitted < max(1, n_told // REFIT_EVERY):
-            return GP.given(X, y[:, None], self._theta, owner)
+        theta = self._theta
+        if theta is not None and len(theta) != owner.max() + 3:
+            theta = None  # of the time before the first trial that ended early
+        if theta is not None and n_told - self._n_fitted < max(1, n_told // REFIT_EVERY):
+            return GP.given(X, y[:, None], theta, owner)
         self._n_fitted = n_told
-        return _gp.fit(X, y, owner, self._theta)
+        return _gp.fit(X, y, owner, theta)
 
     def _acquisition(self, gp: GP, told: list[Outcome], points: np.ndarray, rng: np.random.Generator) -> LogEI:
+        at = self._features.features(points)  # every config, as if it had been trained to the end
         if self.pending:
             configs = [proposal.config for proposal in self.pending.values()]
             waiting = self._features.features(np.array([self.encoding.encode(config) for config in configs]))
             gp = gp.with_more(waiting, gp.sample(waiting, N_FANTASIES, rng))
-        bests = gp.predict(gp.X)[0].min(axis=0)
+            at = np.concatenate([at, waiting])
+        bests = gp.predict(at)[0].min(axis=0)
         failed = np.array([outcome.loss is None for outcome in told])
-        risk = None if not failed.any() else success(self._features.features(points), failed, gp)
-        return LogEI(gp, bests, risk)
+        return LogEI(gp, bests, success(at[: len(told)], failed, gp) if failed.any() else None)
 
     def _candidates(
         self, points: np.ndarray, losses: np.ndarray, rng: np.random.Generator, low: np.ndarray, high: np.ndarray
@@ -108,6 +117,41 @@ class BayesianOptimization(ConfigStrategy):
         numeric = np.array([dim.numeric for dim in self.encoding.dimensions])
         sides = (np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1))
         return np.where(numeric, sides[0], low), np.where(numeric, sides[1], high)
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What the model sees: a row a trial, or of trials of different lengths one at each rung that they reached."""
+
+    trial: np.ndarray  # place of the trial among the told, (rows,)
+    share: np.ndarray  # of a full training, in the logarithm: 0 for one epoch, 1 for all, (rows,)
+    losses: np.ndarray  # on the scale of a full training, (rows,)
+    final: np.ndarray  # the last of these of each trial, (n,)
+
+
+def observed(told: list[Outcome], max_epochs: int) -> Observed:
+    """Losses at lower rungs are lowered by what they sink on the way up; a failure is the worst that was seen."""
+    worked = {i: outcome for i, outcome in enumerate(told) if outcome.loss is not None}
+    early = any(outcome.stopped or outcome.proposal.epochs < max_epochs for outcome in worked.values())
+    ladder = Ladder(rungs(max_epochs) if early else [max_epochs])  # only the ends count where all went to the end
+    for i, outcome in worked.items():
+        ladder.enter(i, outcome)
+    steps = ladder.steps()
+    rows = [(i, rung) for i, losses in ladder.losses.items() for rung in range(len(losses))]
+    trial, rung = (np.array(column, dtype=int) for column in zip(*rows, strict=True))
+    rise = np.array([sum(steps[k:]) for k in range(len(ladder.levels))])
+    losses = np.array([ladder.losses[i][k] for i, k in rows]) + rise[rung]
+    share = np.log(ladder.levels)[rung] / np.log(max_epochs) if early else np.ones(len(rows))
+    worst = losses.max()
+    final = np.full(len(told), worst)
+    final[trial] = losses  # of each trial the last one stays
+    failed = np.setdiff1d(np.arange(len(told)), trial)
+    return Observed(
+        np.concatenate([trial, failed]),
+        np.concatenate([share, np.ones(len(failed))]),
+        np.concatenate([losses, np.full(len(failed), worst)]),
+        final,
+    )
 
 
 def chosen(losses: np.ndarray, rng: np.random.Generator) -> np.ndarray:
