@@ -75,7 +75,7 @@ def read_run(folder: Path) -> tuple[Study, dict[str, Any]]:
     if not isinstance(settings.get("space"), dict):
         raise UserError(f"the space of the run in {str(folder)!r} has no short form, so it cannot be read from there")
     space = load_space(settings["space"])
-    return Study(space, settings["max_epochs"], Store.open(url, space)), summary
+    return Study(space, settings["max_epochs"] or 1, Store.open(url, space)), summary
 
 
 # --- the command --------------------------------------------------------------------------------------------------

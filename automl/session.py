@@ -13,11 +13,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from automl.commands import CommandTask
 from automl.display import LiveTable, show_paths, show_summary
 from automl.errors import UserError
 from automl.executors import ProcessExecutor
 from automl.final import Training, final_summary, train_final
 from automl.folders import RunFolder, TrialFolders
+from automl.objectives import FunctionTask
 from automl.opening import opened
 from automl.outputs import summarise, write_best, write_summary, write_trials
 from automl.result import Result
@@ -49,7 +51,9 @@ def new_settings(asked: Settings, space_file: Path | None, fixed: list[str]) -> 
         name, value = _assignment(assignment)
         form = fix(form, name, value)
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return replace(settings, space=form, max_epochs=task.max_epochs, started=now)
+    # A function or a command that was given no length has its own, which a number here would cut short.
+    length = settings.max_epochs if isinstance(task, FunctionTask | CommandTask) else task.max_epochs
+    return replace(settings, space=form, max_epochs=length, started=now)
 
 
 def stored_settings(folder: Path) -> Settings:

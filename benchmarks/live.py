@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,10 +59,6 @@ class LiveTask(SimulatedTask):
     def test_loss(self, config: Mapping[str, Any], seed: int, epochs: int) -> float | None:
         tests: list[float | None] = self._training(config, seed, epochs)["test"]
         return tests[epochs - 1] if 0 < epochs <= len(tests) else None
-
-    def retrained(self, config: Mapping[str, Any], seeds: Sequence[int]) -> float | None:
-        # Without a test set, training again would tell nothing.
-        return super().retrained(config, seeds) if isinstance(self.live, Scored) else None
 
     def _training(self, config: Mapping[str, Any], seed: int, epochs: int) -> Training:
         """The training up to these epochs: as it is kept, or now."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from automl.errors import UserError
 from automl.settings import Settings, build_task
 from benchmarks.costs import strategy_seconds
 from benchmarks.live import LiveTask
@@ -43,24 +44,36 @@ class Source:
 @functools.cache
 def _tasks(source: Source) -> tuple[SimulatedTask, ...]:
     if source.own is None:
-        return tuple(task for task in load_suite(source.suite) if task.split == source.split)
+        tasks = load_suite(source.suite)
+        found = tuple(task for task in tasks if task.split == source.split)
+        if not found:
+            known = ", ".join(sorted({task.split for task in tasks}))
+            raise UserError(f"the suite {source.suite!r} has no tasks of the split {source.split!r}; it has: {known}")
+        return found
     settings = Settings.from_json(json.loads(source.own))
     name = Path((settings.task or "command").rpartition(":")[2]).name
     return (LiveTask.of(source.suite, name, build_task(settings), Path(source.kept), settings.trial_seconds),)
 
 
 def planned(
-    tasks: Sequence[SimulatedTask], strategies: Sequence[str], n_seeds: int, n_trials: int, n_workers: int
+    tasks: Sequence[SimulatedTask],
+    strategies: Sequence[str],
+    n_seeds: int,
+    n_trials: int,
+    n_workers: int,
+    *,
+    unknown_is_slow: bool = False,
 ) -> list[Run]:
     """The runs in the order in which they are best done.
 
     Random search gets twice the budget, the yardstick for the worth of a budget. A slow strategy is run on a fixed part
-    of the simulated tasks; real trainings take longer than any strategy.
+    of the simulated tasks; real trainings take longer than any strategy. ``unknown_is_slow``: one whose costs were not
+    measured is slow; else it is a UserError.
     """
     runs = []
     for name in strategies:
         trials, seeds, chosen = (2 * n_trials if name == "random" else n_trials), n_seeds, list(tasks)
-        if not isinstance(tasks[0], LiveTask) and is_slow(name):
+        if not isinstance(tasks[0], LiveTask) and is_slow(name, unknown_is_slow):
             chosen = [tasks[i] for i in slow_places(len(tasks))]
             trials, seeds = min(trials, N_SLOW_TRIALS), min(seeds, N_SLOW_SEEDS)
         if name in NEED_CURVES:
@@ -74,9 +87,14 @@ def planned(
     return sorted(runs, key=lambda run: (run.seed, place[run.task]))
 
 
-def is_slow(strategy: str) -> bool:
+def is_slow(strategy: str, unknown: bool = False) -> bool:
     """Whether a suggestion at 50 observations takes longer than SLOW_SECONDS, by the table of costs."""
-    seconds = strategy_seconds(strategy, 8)
+    try:
+        seconds = strategy_seconds(strategy, 8)
+    except UserError:
+        if unknown:
+            return True
+        raise
     return 2 * seconds(2 * 50) > SLOW_SECONDS
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import Any
 
 from automl.errors import UserError
@@ -25,7 +27,7 @@ def execute(run: Run, source: Source, live_overhead: bool) -> Done:
         return run, simulate(run, task, seconds), None
     except UserError:
         raise
-    except Exception:
+    except (Exception, SystemExit):
         return run, [], traceback.format_exc()
 
 
@@ -43,8 +45,19 @@ def execute_all(runs: Sequence[Run], source: Source, live_overhead: bool, jobs: 
             yield alone[0] if alone else (run, [], "the process of the run died: out of memory, or a library's crash")
 
 
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 def _until_a_death(runs: Sequence[Run], source: Source, live_overhead: bool, jobs: int) -> Iterator[Done]:
-    pool = ProcessPoolExecutor(jobs, get_context("spawn"))
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_end_with_parent)
     futures: list[Future[Done]] = [pool.submit(execute, run, source, live_overhead) for run in runs]
     try:
         for future in as_completed(futures):

@@ -34,6 +34,7 @@ from benchmarks.scored import Scored
 from strategies.base import JSON, Config, ConfigStrategy, Strategy
 from strategies.tpe import TPE
 
+SEED = 1_000_000  # far from those of comparisons, which would else propose the recorded points
 SPREAD = 0.6  # share of the configs that fill the space; the others are where a strategy looks
 
 
@@ -58,7 +59,7 @@ def main(
         rows = known[known["seed"] == seed]
         if rows["number"].nunique() != configs:
             strategy = filling(configs) if not passes else repeating(configs_of(passes[0]))
-            rows = table(record(live, strategy, configs, seed, workers, work / f"{name}-{seed}", console), seed)
+            rows = table(record(live, strategy, configs, SEED + seed, workers, work / f"{name}-{seed}", console), seed)
         passes.append(rows)
         write(pd.concat(passes, ignore_index=True), file)
     recording = Recording.of(pd.concat(passes, ignore_index=True), live.max_epochs, live.metric, live.maximize)

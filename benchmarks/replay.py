@@ -42,7 +42,8 @@ class ReplayExecutor(Executor):
             at += float(curve.seconds[i])
             epoch = Epoch(i + 1, float(curve.losses[i]), {}, float(curve.seconds[i]))
             self._push(at, EpochDone(job.key, epoch))
-        self._push(at, JobEnded(job.key, at - self._now, curve.error if n_epochs == len(curve.losses) else None))
+        is_whole = job.epochs == self._task.max_epochs or len(curve.losses) < job.epochs
+        self._push(at, JobEnded(job.key, at - self._now, curve.error if is_whole else None))
         self._running.add(job.key)
         self._trained[job.key] = job.epochs
 

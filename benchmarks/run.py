@@ -10,8 +10,11 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy
 
+import hashlib
 import json
+import signal
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -29,11 +32,13 @@ from benchmarks.results import Results
 from benchmarks.simulate import Run, crashed
 from strategies import STRATEGIES, UnknownStrategy, check_spec
 
-SAVE_EVERY = 50  # runs
+SAVE_SECONDS = 30
 
 
 def main(
-    suite: Annotated[str, typer.Option(help="synthetic, tables, yahpo, recorded, real or quick")] = "quick",
+    suite: Annotated[
+        str | None, typer.Option(help="synthetic, tables, yahpo, recorded, real or quick", show_default="quick")
+    ] = None,
     task: Annotated[str | None, typer.Option(help="In place of a suite: a built-in task or FILE.py:NAME.")] = None,
     command: Annotated[str | None, typer.Option(help="In place of a suite: a shell command with {lr}, {seed}.")] = None,
     space: Annotated[Path | None, typer.Option(help="Its space, as YAML.")] = None,
@@ -69,34 +74,51 @@ def main(
         trial_seconds=trial_seconds,
     )  # fmt: skip
     is_own = bool(task or command)
-    if not is_own and own != Settings(maximize=False):
-        raise UserError("--epochs, --train-size, --maximize and --trial-seconds are for --task and --command")
-    is_quick = suite == "quick" and not is_own
+    if not is_own and (space is not None or own != Settings(maximize=False)):
+        raise UserError("--space, --epochs, --train-size, --maximize and --trial-seconds are for --task and --command")
+    if is_own and suite is not None:
+        raise UserError("give a suite or a task of your own, not both")
+    is_quick = suite in (None, "quick") and not is_own
     seeds, trials = seeds or (3 if is_quick else 5), trials or (30 if is_quick else 50)
     out = out or Path("runs/comparison" if is_own else "results/runs")
-    source = Source(suite, split)
+    source = Source(suite or "quick", split)
     if is_own:
         settings = json.dumps(new_settings(own, space, []).to_json())
         source = Source("own", own=settings, kept=str(out / "trainings"))
-    names = list(dict.fromkeys(strategies.split(","))) if strategies else list(STRATEGIES)
+    names = list(dict.fromkeys(name.strip() for name in strategies.split(","))) if strategies else list(STRATEGIES)
     names += [name for name in installed() if name not in names] if opponents else []
     for name in names:
         opponent_class(name) if name in OPPONENTS else check_spec(name)
-    runs = planned(source.tasks(), names, seeds, trials, workers)
-    results = Results(out)
+    runs = planned(source.tasks(), names, seeds, trials, workers, unknown_is_slow=live_overhead)
+    if not runs:
+        raise UserError(f"there is nothing to run: {', '.join(names)} needs tasks with learning curves")
+    results = Results(out, None if source.own is None else identity(source.own))
     missing = [run for run in runs if not results.has(run)]
     console = Console()
     console.print(
         f"{source.suite}: {len({run.task for run in runs})} tasks, {len(names)} strategies, {seeds} seeds; "
         f"{len(missing)} of {len(runs)} runs to do"
     )
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what is done is saved on the way out
     failures = _run_all(missing, source, live_overhead, jobs, results, console)
     for run, error in failures:
         console.print(f"crashed: {run.strategy} on {run.task}, seed {run.seed}\n{error}", markup=False)
     board = Path("results/leaderboard") if out == Path("results/runs") else out / "leaderboard"
     console.print(f"next: python -m benchmarks.report {out} --out {board}", soft_wrap=True)
-    if failures:
+    reason = results.why_nothing_worked(runs)
+    if reason is not None:
+        console.print(f"no training worked: {reason}", markup=False, soft_wrap=True)
+    if failures or reason is not None:
         raise typer.Exit(1)
+
+
+def identity(settings: str) -> str:
+    """The settings of one's own task, and what its file holds: with other code, the runs would be others."""
+    kept = ("task", "command", "space", "max_epochs", "train_size", "maximize", "trial_seconds")
+    content = {name: value for name, value in json.loads(settings).items() if name in kept}
+    file = Path((content["task"] or "").rpartition(":")[0])
+    code = hashlib.sha256(file.read_bytes()).hexdigest() if file.suffix == ".py" else None
+    return json.dumps({**content, "code": code}, indent=1)
 
 
 def _run_all(
@@ -108,14 +130,16 @@ def _run_all(
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("runs", total=len(runs))
         try:
-            for n_done, (run, rows, error) in enumerate(execute_all(runs, source, live_overhead, jobs), 1):
+            saved = time.monotonic()
+            for run, rows, error in execute_all(runs, source, live_overhead, jobs):
                 if error is not None:
                     failures.append((run, error))
                     rows = [crashed(run, source.task(run.task), error.strip().splitlines()[-1])]
                 results.add(run, rows)
                 progress.advance(bar)
-                if n_done % SAVE_EVERY == 0:
+                if time.monotonic() - saved > SAVE_SECONDS:
                     results.save()
+                    saved = time.monotonic()
         finally:
             results.save()
     return failures

@@ -52,22 +52,25 @@ def rows_of(run: Run, task: SimulatedTask, study: Study) -> list[dict[str, Any]]
     """
     rows = []
     epochs: dict[int, int] = {}
+    default = Encoding(task.space).default
     retrained = _retrained(run, task, study)
     for entry in study.log:
         if not isinstance(entry, Told):
             continue
         outcome = entry.outcome
         number, config = outcome.proposal.trial, outcome.proposal.config
-        epochs[number] = len(outcome.losses)
-        test = task.test_loss(config, training_seed(run.seed, number), epochs[number])
+        # What the budget is charged: a failed trial its whole proposal, and a training of its own length one proposal.
+        epochs[number] = len(outcome.losses) if outcome.stopped else outcome.proposal.epochs
+        test = task.test_loss(config, training_seed(run.seed, number), len(outcome.losses))
         worth = task.worth(config)
         if worth is None:
             worth = outcome.loss if test is None else test
         rows.append(
             {
                 **asdict(run),
-                "kind": task.kind,
+                **_facts(task),
                 "trial": number,
+                "is_default": config == default,
                 "loss": outcome.loss,
                 "worth": worth,
                 "test": test,
@@ -77,6 +80,7 @@ def rows_of(run: Run, task: SimulatedTask, study: Study) -> list[dict[str, Any]]
                 "at_epochs": sum(epochs.values()),
                 "at_seconds": entry.at,
                 "failed": outcome.loss is None,
+                "error": outcome.error,
                 "crash": None,
                 "strategy_seconds": study.trials[number].strategy_seconds,
             }
@@ -84,8 +88,17 @@ def rows_of(run: Run, task: SimulatedTask, study: Study) -> list[dict[str, Any]]
     return rows
 
 
+def _facts(task: SimulatedTask) -> dict[str, str]:
+    return {"kind": task.kind, "unit": task.unit, "split": task.split}
+
+
 def _retrained(run: Run, task: SimulatedTask, study: Study) -> dict[int, float | None]:
     """By trial, for the chosen config and the default: the mean test loss of trainings on fresh seeds."""
+    if study.best is None:
+        return {}
+    first = training_seed(run.seed, study.best.number)
+    if task.test_loss(study.best.config, first, len(study.best.losses)) is None:
+        return {}  # there is no test set
     fresh = [final_seed(run.seed, i) for i in range(N_FRESH)]
     default = Encoding(task.space).default
     trials = [trial for trial in study.trials.values() if trial is study.best or trial.config == default]
@@ -96,13 +109,15 @@ def crashed(run: Run, task: SimulatedTask, error: str) -> dict[str, Any]:
     """The one row of a run that ended by an error of the strategy or the suite, or by the death of its process."""
     return {
         **asdict(run),
-        "kind": task.kind,
+        **_facts(task),
         "trial": -1,
+        "is_default": False,
         **dict.fromkeys(("loss", "worth", "test", "retrained")),
         **dict.fromkeys(("epochs", "at_epochs"), 0),
         "at_seconds": 0.0,
         "max_epochs": task.max_epochs,
         "failed": True,
+        "error": error,
         "crash": error,
         "strategy_seconds": 0.0,
     }

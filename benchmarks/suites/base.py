@@ -68,6 +68,11 @@ class SimulatedTask(ABC):
         return float(np.mean(found)) if found else None
 
     @property
+    def unit(self) -> str:
+        """What the task is a variant of: variants of the same are no independent evidence."""
+        return self.name
+
+    @property
     def kind(self) -> Literal["numeric", "mixed", "discrete"]:
         """Of its space: floats and whole numbers only; no float, so finite; or both and choices."""
         dimensions = Encoding(self.space).dimensions

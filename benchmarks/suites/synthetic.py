@@ -31,6 +31,10 @@ class Bbob(SimulatedTask):
     dimension: int = 2
     mixed: bool = False
 
+    @property
+    def unit(self) -> str:
+        return f"f{self.function:02d}"
+
     def curve(self, config: Mapping[str, Any], seed: int, epochs: int) -> Curve:
         return Curve(np.array([self.worth(config)]), np.ones(1))
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 
 import pandas as pd
 import pytest
@@ -53,6 +54,9 @@ def ga(self, rng):
 
 strategies.sobol.SobolSearch._suggest = sobol
 strategies.genetic.GeneticAlgorithm._suggest = ga
+"""
+MINE = """
+import patches
 
 def train(config, seed):
     return config["x"] + seed % 7
@@ -60,7 +64,8 @@ def train(config, seed):
 
 
 def test_a_crash_is_one_failed_run_and_is_tried_again(tmp_path):
-    (tmp_path / "mine.py").write_text(CRASHING)
+    (tmp_path / "mine.py").write_text(MINE)
+    (tmp_path / "patches.py").write_text(CRASHING)
     (tmp_path / "space.yaml").write_text("x: {float: [0, 1]}\n")
     arguments = [
         "--task", "mine.py:train", "--space", "space.yaml", "--strategies", "random,sobol,ga", "--trials", "12",
@@ -83,7 +88,7 @@ def test_a_crash_is_one_failed_run_and_is_tried_again(tmp_path):
     assert (rows[rows["strategy"] == "random"].groupby("seed").size() == 24).all()
     assert rows.loc[rows["strategy"] == "ga", "crash"].str.contains("process of the run died").all()
 
-    (tmp_path / "mine.py").write_text(CRASHING.partition("def sobol")[0] + CRASHING.partition("_suggest = ga")[2])
+    (tmp_path / "patches.py").write_text("")
     again = compare(*arguments, cwd=tmp_path)
     assert "4 of 6 runs to do" in again.stdout.replace("\n", " ")
     assert table(tmp_path / "runs" / "comparison")["crash"].isna().all()
@@ -103,12 +108,71 @@ def test_ones_own_command_is_compared_on_its_real_trainings(tmp_path):
     assert len((tmp_path / "calls").read_text().split()) == 2 * 6
 
 
+def test_a_folder_holds_the_comparison_of_one_task(tmp_path):
+    (tmp_path / "space.yaml").write_text("x: {float: [0, 1]}\n")
+    (tmp_path / "mine.py").write_text("def train(config):\n    return config['x']\n")
+    first = ["--task", "mine.py:train", "--space", "space.yaml", "--strategies", "random", "--trials", 2, "--seeds", 1]
+    compare(*first, cwd=tmp_path)
+    assert "0 of 1 runs to do" in compare(*first, cwd=tmp_path).stdout
+    other = compare("--command", "echo {x}", *first[2:], check=False, cwd=tmp_path)
+    assert other.returncode == 2
+    assert "holds the comparison of another task or code" in other.stderr
+    (tmp_path / "mine.py").write_text("def train(config):\n    return -config['x']\n")
+    assert "another task or code" in compare(*first, check=False, cwd=tmp_path).stderr
+
+
+def test_trainings_that_all_fail_are_said(tmp_path):
+    (tmp_path / "space.yaml").write_text("x: {float: [0, 1]}\n")
+    done = compare(
+        "--command", "no-such-program {x}", "--space", "space.yaml", "--strategies", "random", "--trials", 3,
+        "--seeds", 1, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "no training worked: the command ended with exit status 127" in done.stdout
+
+
+def test_a_failed_training_costs_what_was_asked_for_and_one_of_its_own_length_one_training(tmp_path):
+    (tmp_path / "space.yaml").write_text("x: {float: [0, 1]}\n")
+    (tmp_path / "mine.py").write_text(
+        "def fails(config):\n"
+        "    if config['x'] < 0.7:\n"
+        "        raise ValueError('no')\n"
+        "    return config['x']\n"
+        "def curve(config):\n"
+        "    yield from (3.0, 2.0, config['x'])\n"
+    )
+    for name in ("fails", "curve"):
+        compare(
+            "--task", f"mine.py:{name}", "--space", "space.yaml", "--strategies", "random,ga", "--trials", 5,
+            "--seeds", 1, "--out", name, cwd=tmp_path,
+        )  # fmt: skip
+        rows = table(tmp_path / name)
+        assert rows.groupby("strategy")["at_epochs"].max().to_dict() == {"ga": 5, "random": 10}
+        assert rows["failed"].any() == (name == "fails")
+    assert (rows["loss"] < 1).all()  # of the last of its three epochs
+
+
+def test_a_comparison_that_is_ended_keeps_what_is_done(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.run", "--suite", "tables", "--strategies", "random,tpe", "--seeds"]
+    process = subprocess.Popen([*command, "40", "--jobs", "1", "--out", str(tmp_path)], stdout=subprocess.DEVNULL)
+    time.sleep(15)
+    second = compare("--suite", "tables", "--strategies", "sobol", "--out", tmp_path, check=False)
+    assert "another comparison is writing" in second.stderr
+    process.terminate()
+    assert process.wait(timeout=30) == 143
+    assert not table(tmp_path).empty
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--suite", "nope"], "unknown suite 'nope'"),
         (["--strategies", "bp"], "unknown strategy 'bp'"),
         (["--epochs", "3"], "are for --task and --command"),
+        (["--space", "nowhere.yaml"], "are for --task and --command"),
+        (["--split", "test"], "the suite 'quick' has no tasks of the split 'test'; it has: development"),
+        (["--suite", "tables", "--command", "echo {x}"], "give a suite or a task of your own, not both"),
+        (["--suite", "tables", "--strategies", "raw-optuna-hyperband"], "needs tasks with learning curves"),
         (["--command", "echo 1"], "a command needs a space"),
         (["--task", "nowhere.py:train"], "there is no file 'nowhere.py'"),
     ],
