@@ -75,7 +75,7 @@ class Results:
             frame.attrs = {"versions": versions(), "commits": list(dict.fromkeys(commits))}
             file.parent.mkdir(parents=True, exist_ok=True)
             aside = file.with_suffix(f".{os.getpid()}")
-            frame.to_parquet(aside, index=False)
+            frame.to_parquet(aside, index=False, compression="zstd")
             aside.replace(file)
             self._frames[file] = frame
         self._new = {}
