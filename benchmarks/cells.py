@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +13,15 @@ from benchmarks.comparison import Comparison
 from benchmarks.fields import YARDSTICKS
 from benchmarks.findings import number, small, spent
 from benchmarks.leaderboard import Section, Standing
+
+GENERALISATION_WORDS = {
+    "gap": "gap",
+    "overtuning": "overtuning",
+    "worse_than_default": "worse than the default",
+    "retrained": "trained again: chosen",
+    "retrained_default": "trained again: default",
+    "worse_retrained": "trained again: chosen is worse",
+}
 
 
 @dataclass(frozen=True)
@@ -23,8 +34,7 @@ class Cell:
 
 
 def columns(section: Section, standing: Standing) -> list[str]:
-    word = "regret" if section.field.normalised else "loss"
-    columns = ["strategy", *(f"{word} after {budget:.4g}" for budget in standing.comparisons)]
+    columns = ["strategy", *(f"{section.word} after {budget:.4g}" for budget in standing.comparisons)]
     if len(section.field.tasks) > 1:
         columns += ["mean rank", "area"]
     if "speed_up" in standing.board:
@@ -46,22 +56,43 @@ def rows(section: Section, standing: Standing) -> list[list[Cell]]:
         cells = [Cell(name, name)]
         for budget in standing.comparisons:
             row = board[budget, name]
-            under = f"{show(row[ends[0]])} to {show(row[ends[1]])}"
-            cells.append(Cell(show(row["regret"]), row["regret"], under))
+            cells.append(optional(row["regret"], show, between(row[ends[0]], row[ends[1]], show)))
         final = board[last, name]
         if several:
-            cells.append(optional(final["rank"], "{:.1f}", f"{final['low_rank']:.1f} to {final['high_rank']:.1f}"))
-            cells.append(optional(final.get("area", float("nan")), "{:.3f}"))
+            under = between(final["low_rank"], final["high_rank"], "{:.1f}".format)
+            cells.append(optional(final["rank"], "{:.1f}".format, under))
+            cells.append(optional(final.get("area", float("nan")), "{:.3f}".format))
         if "speed_up" in final:
-            between = f"{final['low_speed_up']:.1f} to {final['high_speed_up']:.1f}"
-            cells.append(optional(final["speed_up"], "{:.1f}", "" if name in ("random", *YARDSTICKS) else between))
+            under = between(final["low_speed_up"], final["high_speed_up"], "{:.1f}".format)
+            under = "" if name in ("random", *YARDSTICKS) else under
+            cells.append(optional(final["speed_up"], "{:.1f}".format, under))
         rows.append([*cells, _failed(section, name)])
     return rows
 
 
-def optional(value: float, form: str, under: str = "") -> Cell:
+def optional(value: float, show: Callable[[float], str], under: str = "") -> Cell:
     """A cell that is empty, and sorted last, where there is no value."""
-    return Cell("", float("inf")) if pd.isna(value) else Cell(form.format(value), float(value), under)
+    return Cell("", float("inf")) if pd.isna(value) else Cell(show(value), float(value), under)
+
+
+def between(low: float, high: float, show: Callable[[float], str]) -> str:
+    """An interval; nothing where there is none."""
+    return f"{show(low)} to {show(high)}" if math.isfinite(low) and math.isfinite(high) else ""
+
+
+def generalisation(section: Section) -> tuple[list[str], list[list[Cell]]]:
+    """Validation against test: header and rows; columns that are not known anywhere are left out."""
+    table = section.generalisation.dropna(axis="columns", how="all")
+    raw: Callable[[float], str] = "{:.3f}".format if section.field.normalised else "{:.4g}".format
+    shares = ("worse_than_default", "worse_retrained")
+    rows = [
+        [
+            Cell(str(name), str(name)),
+            *(optional(row[column], "{:.0%}".format if column in shares else raw) for column in table.columns),
+        ]
+        for name, row in table.iterrows()
+    ]
+    return ["strategy", *(GENERALISATION_WORDS[column] for column in table.columns)], rows
 
 
 def _failed(section: Section, name: str) -> Cell:
@@ -98,7 +129,7 @@ def duel_table(standing: Standing) -> dict[str, Any] | None:
     for rival, part in duels.groupby("b", sort=False):
         by_task = part.set_index("task")
         cells = [
-            (number(row["difference"]), f"{number(row['low'])} to {number(row['high'])}",
+            (number(row["difference"]), between(row["low"], row["high"], number),
              "better" if row["high"] < 0 else "worse" if row["low"] > 0 else "")
             for row in by_task.loc[tasks].to_dict("records")
         ]  # fmt: skip

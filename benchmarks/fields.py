@@ -1,8 +1,8 @@
 """Who is compared with whom: a field is a set of strategies that all ran on the same tasks with the same seeds.
 
 Slow strategies run on fewer tasks, with fewer seeds and a smaller budget than the others. So a suite has up to two
-fields: the strategies that cover most, and all strategies on what they share. Runs with another number of workers are
-fields apart; the tasks of all suites with one kind of space are fields too.
+fields: the strategies that cover most, and all strategies on what they share. Runs with another number of workers and
+holdout tasks are fields apart; the tasks of all suites with one kind of space are fields too.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from benchmarks.suites import SUITES
 YARDSTICKS = ("random x2", "default")  # drawn and listed, never tested
 EVERY_SUITE = "every suite"
 KINDS = ("numeric", "mixed", "discrete")
+DEVELOPMENT = "development"
+
+KEY = ["suite", "task", "strategy", "seed", "n_workers"]  # what a run is
 
 Pair = tuple[str, str, int]  # suite, task, seed
 
@@ -33,12 +36,31 @@ class Field:
     strategies: tuple[str, ...]
     pairs: tuple[Pair, ...]
     normalised: bool  # else there is a single task whose best loss is not known, and regret is the loss itself
+    split: str = DEVELOPMENT
+    variants: tuple[tuple[str, str, str], ...] = ()  # suite, task, and the unit that the task is a variant of
     left_out: tuple[str, ...] = ()
 
     @property
     def tasks(self) -> list[tuple[str, str]]:
         """The (suite, task) in it."""
         return sorted({(suite, task) for suite, task, _ in self.pairs})
+
+    @property
+    def units(self) -> pd.Series:
+        """The unit of each (suite, task)."""
+        return pd.Series({(suite, task): unit for suite, task, unit in self.variants})
+
+    @property
+    def n_units(self) -> int:
+        """How many there are."""
+        return len({(suite, unit) for suite, _, unit in self.variants})
+
+    @property
+    def size(self) -> str:
+        """14 tasks, or 36 tasks of 12 functions."""
+        n = len(self.tasks)
+        noun = "function" if self.suite == "synthetic" else "unit"
+        return counted(n, "task") + (f" of {counted(self.n_units, noun)}" if self.n_units != n else "")
 
     @property
     def n_seeds(self) -> str:
@@ -49,12 +71,22 @@ class Field:
     @property
     def title(self) -> str:
         """For headings."""
-        workers = f", {self.n_workers} workers" if self.n_workers != 1 else ""
-        return f"{self.suite}{workers}"
+        return titled(self.suite, self.split, self.n_workers)
+
+
+def titled(suite: str, split: str, n_workers: int = 1) -> str:
+    """A suite by its name, with what is unusual."""
+    workers = f", {n_workers} workers" if n_workers != 1 else ""
+    return f"{suite}{f', {split}' if split != DEVELOPMENT else ''}{workers}"
+
+
+def counted(n: int, noun: str) -> str:
+    """1 task, 2 tasks."""
+    return f"{n} {noun}{'s' * (n != 1)}"
 
 
 def fields(runs: pd.DataFrame, known: pd.Index[Any]) -> list[Field]:
-    """All fields. ``runs``: a row a run, with suite, task, strategy, seed, n_workers, n_trials and kind.
+    """All fields. ``runs``: a row a run, with suite, task, strategy, seed, n_workers, n_trials, kind, unit and split.
 
     ``known``: the (suite, task) that have constants. A task without them is a field of its own.
     """
@@ -63,20 +95,20 @@ def fields(runs: pd.DataFrame, known: pd.Index[Any]) -> list[Field]:
     has_constants = pd.MultiIndex.from_frame(runs[["suite", "task"]]).isin(known)
     rated = runs[has_constants]
     for suite in sorted(rated["suite"].unique(), key=lambda suite: (order.get(suite, len(order)), suite)):
-        for _, part in rated[rated["suite"] == suite].groupby("n_workers"):
+        for _, part in rated[rated["suite"] == suite].groupby(["split", "n_workers"]):
             found += _fields_of(part, str(suite), ("all tasks", "subset"), normalised=True)
-    for (suite, task, _), part in runs[~has_constants].groupby(["suite", "task", "n_workers"]):
+    for (suite, task, _, _), part in runs[~has_constants].groupby(["suite", "task", "split", "n_workers"]):
         found += _fields_of(part, str(suite), (str(task), f"{task}, subset"), normalised=False)
     for kind in KINDS:
-        part = runs[has_constants & (runs["kind"] == kind) & (runs["n_workers"] == 1)]
-        found += _fields_of(part, EVERY_SUITE, (f"{kind} spaces", f"{kind} spaces, subset"), normalised=True)
+        for _, part in runs[has_constants & (runs["kind"] == kind) & (runs["n_workers"] == 1)].groupby("split"):
+            found += _fields_of(part, EVERY_SUITE, (f"{kind} spaces", f"{kind} spaces, subset"), normalised=True)
     return found
 
 
 def _fields_of(runs: pd.DataFrame, suite: str, names: tuple[str, str], *, normalised: bool) -> Iterator[Field]:
-    if runs.empty:
-        return
-    n_workers = int(runs["n_workers"].iloc[0])
+    n_workers, split = int(runs["n_workers"].iloc[0]), str(runs["split"].iloc[0])
+    variants = runs.drop_duplicates(["suite", "task"])[["suite", "task", "unit"]].itertuples(index=False, name=None)
+    units = {(suite, task): unit for suite, task, unit in variants}
     covered = {
         str(strategy): {
             (row["suite"], row["task"], int(row["seed"])): int(row["n_trials"]) for row in part.to_dict("records")
@@ -86,7 +118,8 @@ def _fields_of(runs: pd.DataFrame, suite: str, names: tuple[str, str], *, normal
 
     def field(name: str, strategies: list[str], pairs: frozenset[Pair], n_trials: int, left_out: list[str]) -> Field:
         members, rest = tuple(sorted(strategies)), tuple(sorted(left_out))
-        return Field(suite, name, n_workers, n_trials, members, tuple(sorted(pairs)), normalised, rest)
+        own = tuple((*task, units[task]) for task in sorted({pair[:2] for pair in pairs}))
+        return Field(suite, name, n_workers, n_trials, members, tuple(sorted(pairs)), normalised, split, own, rest)
 
     strategies, pairs, n_trials = _widest(covered)
     yield field(names[0], strategies, pairs, n_trials, [])
@@ -127,5 +160,7 @@ def with_yardsticks(table: pd.DataFrame) -> pd.DataFrame:
     """The runs, and beside them random search with its budget halved in the books, and the default config alone."""
     random = table[table["strategy"] == "random"]
     twice = random.assign(strategy="random x2", at_epochs=random["at_epochs"] / 2, at_seconds=random["at_seconds"] / 2)
-    default = random[random["trial"] <= 0].assign(strategy="default")  # -1: the one row of a run that crashed
+    tried = random[random["is_default"]]
+    first = tried.groupby(KEY)["trial"].transform("min")  # later ones are chance
+    default = pd.concat([tried[tried["trial"] == first], random[random["crash"].notna()]]).assign(strategy="default")
     return pd.concat([table, twice, default], ignore_index=True)

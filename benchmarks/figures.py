@@ -60,7 +60,7 @@ def _curves(section: Section, standing: Standing, clock: str, looks: dict[str, d
     """Mean regret or mean rank over the budget, with bands."""
     normalised = section.field.normalised
     log = measure == "regret" and normalised
-    word = measure if normalised or measure == "rank" else "loss"
+    word = "rank" if measure == "rank" else section.word
     low, high = ("low_tasks", "high_tasks") if measure == "regret" else ("low_rank", "high_rank")
     leaders = {*list(standing.comparisons.values())[-1].means.index[:3], "random"}
     bands: list[Figure] = []
@@ -79,7 +79,7 @@ def _curves(section: Section, standing: Standing, clock: str, looks: dict[str, d
         if measure == "regret":
             columns += [rows["low_general"], rows["high_general"]]
             hover += "<br>these tasks: %{customdata[1]} to %{customdata[2]}"
-            if len(section.field.tasks) > 1:
+            if section.field.n_units > 1:
                 hover += "<br>tasks like these: %{customdata[3]} to %{customdata[4]}"
         else:
             hover += "<br>95%: %{customdata[1]} to %{customdata[2]}"

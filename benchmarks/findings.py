@@ -8,13 +8,24 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.comparison import AHEAD, DISAGREE, MARGIN, NOT_SHOWN, OPEN, SAME, UNDECIDED, WINNER, Comparison
+from benchmarks.comparison import (
+    AHEAD,
+    DISAGREE,
+    MARGIN,
+    NOT_SHOWN,
+    NOTHING,
+    OPEN,
+    SAME,
+    UNDECIDED,
+    WINNER,
+    Comparison,
+)
 from benchmarks.fields import EVERY_SUITE, Field
 from benchmarks.leaderboard import BASELINE, Section, Standing
 from benchmarks.statistics import LEVEL
 
 N_NAMED = 4  # strategies in a cell of a table
-FEW_SEEDS = 6  # below it, not even seeds that all say the same make a sign test significant
+FEW_SEEDS = 3  # two say the same too easily where losses are coarse
 
 
 @dataclass(frozen=True)
@@ -65,15 +76,27 @@ def _finding(section: Section, standing: Standing, budget: float, clock: str) ->
     comparison = standing.comparisons[budget]
     verdict, leaders = comparison.verdict, comparison.leaders
     words = {WINNER: _winner, OPEN: _open, SAME: _same, UNDECIDED: _undecided}
-    if len(comparison.means) < 2:
+    if comparison.verdict == NOTHING:
+        detail = _nothing(section, last=budget == max(standing.comparisons))
+    elif len(comparison.means) < 2:
         detail = f"only {comparison.leaders[0]} was run."
     elif not section.field.normalised:
-        detail = _single_task(section.field, standing, budget)
+        detail = _single_task(section, standing, budget)
         if _ahead(section.field, standing, budget):
             verdict, leaders = AHEAD, leaders[:1]
     else:
         detail = words[comparison.verdict](comparison, standing, budget)
     return Finding(budget, f"After {spent(budget, clock)}", verdict, leaders, detail)
+
+
+def _nothing(section: Section, *, last: bool) -> str:
+    trials, runs = section.reliability["n_trials"].fillna(0), section.reliability
+    failed = (trials * runs["failed"].fillna(0)).sum()
+    if not last or failed < trials.sum():
+        return "no strategy has a training that worked by then."
+    crashes = f", and {runs['n_crashed'].sum():.0f} of {runs['n_runs'].sum():.0f} runs crashed"
+    share = f"{failed:.0f} of {trials.sum():.0f} trials failed"
+    return f"no training ever worked: {share}{crashes if runs['n_crashed'].any() else ''}. So nobody leads."
 
 
 def _winner(comparison: Comparison, standing: Standing, budget: float) -> str:
@@ -109,7 +132,7 @@ def _open(comparison: Comparison, standing: Standing, budget: float) -> str:
 
 def _same(comparison: Comparison, standing: Standing, budget: float) -> str:
     return (
-        f"the {len(comparison.means)} strategies may well be equal, by Friedman's test over {comparison.n_tasks} tasks "
+        f"the {len(comparison.means)} strategies may well be equal, by Friedman's test over {comparison.size} "
         f"(p = {small(comparison.friedman_p)}). {_means(comparison)}"
     )
 
@@ -124,20 +147,21 @@ def _undecided(comparison: Comparison, standing: Standing, budget: float) -> str
     )
 
 
-def _single_task(field: Field, standing: Standing, budget: float) -> str:
+def _single_task(section: Section, standing: Standing, budget: float) -> str:
     """The user's own comparison on one task: what the seeds say, and nothing about other tasks."""
+    field = section.field
     duels = standing.duels[standing.duels["budget"] == budget]
     duel = duels.iloc[0]
     a, b = duel["a"], duel["b"]
     means = standing.comparisons[budget].means
-    what = f"{a} has the lowest mean loss ({means[a]:.4g}), the next is {b} ({means[b]:.4g}). "
+    what = f"{a} has the lowest mean {section.word} ({means[a]:.4g}), the next is {b} ({means[b]:.4g}). "
     n = len(field.pairs)
     if n < 2:
         return what + "One seed has no interval: nothing is known about the difference."
     interval = f"{duel['low']:.3g} to {duel['high']:.3g}"
     excludes = duel["high"] < 0 or duel["low"] > 0
     says = "leaves out 0" if excludes else "holds 0, so the two are not told apart"
-    few = f" With fewer than {FEW_SEEDS} seeds such an interval is too narrow." if n < FEW_SEEDS else ""
+    few = f" Fewer than {FEW_SEEDS} seeds decide nothing." if n < FEW_SEEDS else ""
     return (
         f"{what}The paired interval of their difference over {n} seeds, {interval}, {says}. This is one task: it says "
         f"nothing about others.{few}"
@@ -158,7 +182,7 @@ def _means(comparison: Comparison) -> str:
 
 def _test(comparison: Comparison) -> str:
     friedman = "" if comparison.friedman_p is None else f"Friedman p = {small(comparison.friedman_p)}, then "
-    return f"{friedman}Wilcoxon with Holm's correction over {comparison.n_tasks} tasks"
+    return f"{friedman}Wilcoxon with Holm's correction over {comparison.size}"
 
 
 def _speed(standing: Standing, budget: float, name: str) -> str:
@@ -202,28 +226,29 @@ def budgets(rows: Iterable[Advice]) -> list[float]:
 
 
 EVIDENCE = [
-    "suite", "field", "n_workers", "clock", "budget", "a", "b", "task", "difference", "low", "high", "p", "p_holm",
-    "test", "n_tasks", "friedman_p", "margin", "verdict", "conclusion", "reason",
+    "suite", "split", "field", "n_workers", "clock", "budget", "a", "b", "task", "difference", "low", "high", "p",
+    "p_holm", "test", "n_tasks", "n_units", "friedman_p", "margin", "verdict", "conclusion", "reason",
 ]  # fmt: skip
 
 
 def evidence(sections: Iterable[Section]) -> pd.DataFrame:
-    """What is behind the sentences: a row a pair of strategies, or a pair and task where there are too few tasks."""
+    """What is behind the sentences: a row a pair of strategies, or a pair and task where there are too few units."""
     rows: list[dict[Hashable, Any]] = []
     for section in sections:
         field = section.field
         for clock, standing in section.standings.items():
             for budget, comparison in standing.comparisons.items():
                 facts: dict[Hashable, Any] = {
-                    "suite": field.suite, "field": field.name, "n_workers": field.n_workers, "clock": clock,
-                    "budget": budget, "n_tasks": comparison.n_tasks, "friedman_p": comparison.friedman_p,
-                    "margin": MARGIN, "conclusion": comparison.verdict, "reason": comparison.reason,
+                    "suite": field.suite, "split": field.split, "field": field.name, "n_workers": field.n_workers,
+                    "clock": clock, "budget": budget, "n_tasks": len(field.tasks), "n_units": comparison.n_units,
+                    "friedman_p": comparison.friedman_p, "margin": MARGIN, "conclusion": comparison.verdict,
+                    "reason": comparison.reason,
                 }  # fmt: skip
                 if comparison.tested:
                     found = comparison.pairs.assign(test="Wilcoxon signed-rank, Holm")
                 else:
                     duels = standing.duels[standing.duels["budget"] == budget].drop(columns=["suite", "budget"])
-                    found = duels.assign(test="paired bootstrap over seeds", verdict=UNDECIDED)
+                    found = duels.assign(test="Student's t over paired seeds", verdict=UNDECIDED)
                 rows += [facts | row for row in found.to_dict("records")]
     return pd.DataFrame(rows, columns=EVIDENCE)
 

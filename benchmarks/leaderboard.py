@@ -10,15 +10,14 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import regret
-from benchmarks.comparison import Comparison, compare
-from benchmarks.fields import YARDSTICKS, Field, fields, with_yardsticks
-from benchmarks.statistics import intervals, paired_interval, resamples
+from benchmarks.comparison import NOTHING, Comparison, compare, nothing
+from benchmarks.fields import KEY, YARDSTICKS, Field, fields, with_yardsticks
+from benchmarks.statistics import like_these, of_these, paired_interval
 
 CLOCKS = {"trainings": "at_epochs", "seconds": "at_seconds"}
 CURVE = (1, 2, 3, 5, 7, 10, 14, 20, 30, 50, 70, 100, 140, 200, 300, 500, 700, 1000)  # budgets of the curves
 SHOWN = (10, 20, 50, 100, 200, 500, 1000)  # budgets of the verdicts
 BASELINE = "random"
-KEY = ["suite", "task", "strategy", "seed", "n_workers"]  # what a run is
 
 
 @dataclass(frozen=True)
@@ -40,11 +39,12 @@ class Section:
     standings: dict[str, Standing]  # by clock
     generalisation: pd.DataFrame  # by strategy; empty where no test losses are known
     reliability: pd.DataFrame  # by strategy: n_runs, n_crashed, n_trials, failed (share of trials), strategy_seconds
+    word: str  # what is measured: regret, or the loss or test loss of a task whose best loss is not known
 
 
 def sections(table: pd.DataFrame, constants: pd.DataFrame) -> list[Section]:
     """All of them, from all runs. ``constants``: best, reference and seconds by (suite, task)."""
-    facts = pd.concat([constants.assign(before=1.0), _own_constants(table, constants)])
+    facts = pd.concat([constants.assign(floor=1.0), _own_constants(table, constants)])
     rows = with_yardsticks(table)
     rows["run"] = rows.groupby(KEY, sort=False).ngroup()
     runs = rows.drop_duplicates("run").set_index("run")
@@ -59,19 +59,19 @@ def sections(table: pd.DataFrame, constants: pd.DataFrame) -> list[Section]:
             standing = _standing(field, values, _ends(part, field, facts, clock), part, facts)
             if standing is not None:
                 standings[clock] = standing
-        found.append(Section(field, standings, _generalisation(part, field, facts), reliability(part)))
+        word = "regret" if field.normalised else "test loss" if part["test"].notna().any() else "loss"
+        found.append(Section(field, standings, _generalisation(part, field, facts), reliability(part), word))
     return found
 
 
 def _own_constants(table: pd.DataFrame, constants: pd.DataFrame) -> pd.DataFrame:
-    """For tasks whose best loss is not known: regret is the loss, and a run that crashed has the worst one seen."""
+    """For tasks whose best loss is not known: regret is the loss. Seconds are those of one worker."""
     own = table[~pd.MultiIndex.from_frame(table[["suite", "task"]]).isin(constants.index)]
     trained = own[~own["failed"]]
-    seconds = trained["at_seconds"] / trained["at_epochs"] * trained["max_epochs"]
-    groups = trained.assign(seconds=seconds).groupby(["suite", "task"])
-    facts = groups.agg(seconds=("seconds", "median"), before=("worth", "max"))
+    seconds = trained["at_seconds"] * trained["n_workers"] / trained["at_epochs"] * trained["max_epochs"]
+    facts = trained.assign(seconds=seconds).groupby(["suite", "task"])[["seconds"]].median()
     every = pd.MultiIndex.from_frame(own[["suite", "task"]].drop_duplicates())
-    return facts.reindex(every).fillna(1.0).assign(best=0.0, reference=1.0)  # 1: of a task where nothing ever worked
+    return facts.reindex(every).assign(best=0.0, reference=1.0, floor=np.nan)
 
 
 def _regrets(rows: pd.DataFrame, facts: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -84,12 +84,14 @@ def _regrets(rows: pd.DataFrame, facts: pd.DataFrame) -> Iterator[tuple[str, pd.
 
 
 def _members(runs: pd.DataFrame, field: Field) -> np.ndarray:
-    """The runs of a field, and of its yardsticks: random search x2 only where it ran for so long."""
+    """The runs of a field, and of its yardsticks: random search x2 only where it ran for so long, and the default only
+    where it always ran."""
     pairs = pd.MultiIndex.from_frame(runs[["suite", "task", "seed"]]).isin(field.pairs)
     runs = runs[pairs & (runs["n_workers"] == field.n_workers)]
     names = {*field.strategies}
     if BASELINE in names:
-        names.add("default")
+        if (runs["strategy"] == "default").sum() == len(field.pairs):
+            names.add("default")
         if runs.loc[runs["strategy"] == BASELINE, "n_trials"].min() >= 2 * field.n_trials:
             names.add("random x2")
     return runs.index[runs["strategy"].isin(names)].to_numpy()
@@ -105,6 +107,8 @@ def _ends(part: pd.DataFrame, field: Field, facts: pd.DataFrame, clock: str) -> 
     runs = runs[runs["strategy"].isin(field.strategies) & (runs["spent"] > 0)]
     runs["spent"] /= facts["seconds"].reindex(pd.MultiIndex.from_frame(runs[["suite", "task"]])).to_numpy()
     ended = min(float(runs.groupby("strategy")["spent"].median().min()), field.n_trials / field.n_workers)
+    if math.isnan(ended):  # every run crashed, or no training ever worked
+        return 0.0
     return math.floor(ended * field.n_workers) / field.n_workers
 
 
@@ -118,64 +122,67 @@ def _standing(
     index = pd.MultiIndex.from_tuples(
         [(suite, task, name, seed) for name in names for suite, task, seed in field.pairs], names=regret.RUN
     )
-    values = regrets.loc[index, dense]
+    raw = regrets.loc[index, dense]
+    values = regret.filled(raw, regret.before_any(part, facts))
+    worked = raw[raw.index.get_level_values("strategy").isin(field.strategies)].notna().any()
     scale = dense[0]
     curve = [budget for budget in dense if round(budget / scale) in CURVE or budget == dense[-1]]
     shown = [b for b in dense if (round(b / scale) in SHOWN and 1.2 * b < dense[-1]) or b == dense[-1]]
-    tables = {budget: regret.by_task(values, budget).drop(columns=[*YARDSTICKS], errors="ignore") for budget in curve}
-    comparisons = {budget: compare(tables[budget]) for budget in shown}
+    competitors = values.drop(index=[*YARDSTICKS], level="strategy", errors="ignore")
+    tables = {budget: regret.by_unit(competitors, budget, field.units) for budget in curve}
+    comparisons = {
+        budget: compare(tables[budget], field.size) if worked[budget] else nothing(tables[budget], field.size)
+        for budget in shown
+    }
     reached = pd.DataFrame()
-    if BASELINE in names:
+    compared = BASELINE in names and bool(worked.any())
+    if compared:
         random = part[part["strategy"] == BASELINE]
-        reached = regret.ecdf(values, regret.random_targets(random, facts))
-    return Standing(
-        _board(field, values, tables, shown), comparisons, _duels(values, comparisons), reached,
-        _by_task(values[dense[-1]]),
-    )  # fmt: skip
+        reached = regret.ecdf(values, regret.random_targets(random, facts), field.units)
+    board = _board(field, values, tables, shown)
+    if compared:
+        board = board.join(_speed_ups(values, shown, field.units), on=["budget", "strategy"])
+    return Standing(board, comparisons, _duels(values, comparisons), reached, _by_task(values[dense[-1]]))
 
 
 def _board(field: Field, regrets: pd.DataFrame, tables: dict[float, pd.DataFrame], shown: list[float]) -> pd.DataFrame:
     curve = list(tables)
     wide = pd.DataFrame(regrets[curve].unstack("strategy"))
-    columns = {"regret": wide.groupby(["suite", "task"]).mean().mean()}
-    for level, tasks in (("tasks", False), ("general", True)):
-        columns[f"low_{level}"], columns[f"high_{level}"] = intervals(wide, tasks=tasks)
+    columns = {"regret": regret.over_tasks(regrets[curve], field.units).unstack()}
+    columns["low_tasks"], columns["high_tasks"] = of_these(wide, field.units)
+    columns["low_general"], columns["high_general"] = like_these(wide, field.units)
     board = pd.DataFrame(columns).rename_axis(["budget", "strategy"])
     board = board.join(pd.concat([_ranks(tables[budget], budget) for budget in curve]))
-    areas = [
-        regret.area_under_curve(regrets[[b for b in curve if b <= budget]]).groupby("strategy").mean()
-        for budget in shown
-        if budget > curve[0]
-    ]
     later = [budget for budget in shown if budget > curve[0]]
     if later:
-        board = board.join(pd.concat(areas, keys=later, names=["budget", "strategy"]).rename("area"))
-    if BASELINE in field.strategies:
-        board = board.join(_speed_ups(regrets, shown))
+        areas = {b: regret.area_under_curve(regrets[[c for c in curve if c <= b]]) for b in later}
+        means = pd.DataFrame({"area": regret.over_tasks(pd.DataFrame(areas), field.units).unstack()})
+        board = board.join(means.rename_axis(["budget", "strategy"]))
     return board.reset_index()
 
 
 def _ranks(table: pd.DataFrame, budget: float) -> pd.DataFrame:
-    """Mean rank of each strategy, with the interval over tasks."""
+    """Mean rank of each strategy, with the interval over units."""
     ranked = regret.ranks(table)
+    units = pd.Series(ranked.index.get_level_values(1), index=ranked.index)
     ranked.index = pd.MultiIndex.from_tuples([(*key, 0) for key in ranked.index], names=["suite", "task", "seed"])
-    low, high = intervals(ranked, tasks=True)
+    low, high = like_these(ranked, units)
     found = pd.DataFrame({"rank": ranked.mean(), "low_rank": low, "high_rank": high})
     found.index = pd.MultiIndex.from_product([[budget], found.index], names=["budget", "strategy"])
     return found
 
 
-def _speed_ups(regrets: pd.DataFrame, shown: list[float]) -> pd.DataFrame:
-    found = regret.speed_up_intervals(regrets, BASELINE, shown).rename(columns=lambda end: f"{end}_speed_up")
-    points = {budget: regret.speed_up(regrets, BASELINE, budget) for budget in shown}
+def _speed_ups(regrets: pd.DataFrame, shown: list[float], units: pd.Series) -> pd.DataFrame:
+    found = regret.speed_up_intervals(regrets, BASELINE, shown, units).rename(columns=lambda end: f"{end}_speed_up")
+    points = {budget: regret.speed_up(regrets, BASELINE, budget, units) for budget in shown}
     return found.assign(speed_up=pd.concat(points, names=["budget", "strategy"]))
 
 
 def _duels(regrets: pd.DataFrame, comparisons: dict[float, Comparison]) -> pd.DataFrame:
-    """Where there are too few tasks for a test: paired intervals of the leader less each other, task by task."""
+    """Where there are too few units for a test: paired intervals of the leader less each other, task by task."""
     rows = []
     for budget, comparison in comparisons.items():
-        if comparison.tested:
+        if comparison.tested or comparison.verdict == NOTHING:
             continue
         leader, *others = comparison.means.index
         for (suite, task), part in regrets[budget].groupby(["suite", "task"]):
@@ -191,23 +198,25 @@ def _by_task(regrets: pd.Series) -> pd.DataFrame:
     rows = []
     wide = regrets.unstack("strategy")
     for (suite, task), part in wide.groupby(["suite", "task"]):
-        draws = resamples(part.index, tasks=False) @ part.to_numpy()
-        low, high = np.quantile(draws, [0.025, 0.975], axis=0)
+        low, high = of_these(part)
         found = pd.DataFrame({"suite": suite, "task": task, "regret": part.mean(), "low": low, "high": high})
         rows.append(found.rename_axis("strategy").reset_index())
     return pd.concat(rows, ignore_index=True)
 
 
 def _generalisation(part: pd.DataFrame, field: Field, facts: pd.DataFrame) -> pd.DataFrame:
-    """Validation against test, by strategy: means over tasks of the means over seeds, in units of regret."""
-    known = part[part["strategy"].isin(field.strategies)]
-    if known["test"].isna().all():
+    """Validation against test, by strategy, in units of regret: means over seeds, the tasks of a unit, and units."""
+    known = part[part["strategy"] != "default"]
+    if known[["test", "retrained"]].isna().all(axis=None):
         return pd.DataFrame()
     found = regret.generalisation(known, field.n_trials)
-    found = found.groupby(["suite", "task", "strategy"]).mean()
-    scale = facts["reference"] - facts["best"]
-    own = scale.reindex(pd.MultiIndex.from_arrays([found.index.get_level_values(i) for i in (0, 1)])).to_numpy()
-    return found.assign(gap=found["gap"] / own, overtuning=found["overtuning"] / own).groupby("strategy").mean()
+    own = facts.reindex(pd.MultiIndex.from_arrays([found.index.get_level_values(i) for i in (0, 1)]))
+    best, reference = own["best"].to_numpy(), own["reference"].to_numpy()
+    for name in ("gap", "overtuning"):
+        found[name] /= reference - best
+    for name in ("retrained", "retrained_default"):
+        found[name] = regret.normalised(found[name].to_numpy(), best, reference)
+    return regret.over_tasks(found, field.units)
 
 
 def reliability(rows: pd.DataFrame) -> pd.DataFrame:
@@ -234,11 +243,11 @@ def board(sections: list[Section]) -> pd.DataFrame:
         field = section.field
         for clock, standing in section.standings.items():
             part = standing.board.assign(
-                suite=field.suite, field=field.name, n_workers=field.n_workers, clock=clock, n_tasks=len(field.tasks),
-                n_seeds=field.n_seeds,
+                suite=field.suite, split=field.split, field=field.name, n_workers=field.n_workers, clock=clock,
+                n_tasks=len(field.tasks), n_units=field.n_units, n_seeds=field.n_seeds,
             )  # fmt: skip
             part = part.join(section.reliability.rename(columns={"n_trials": "n_trials_in_all"}), on="strategy")
             parts.append(part if section.generalisation.empty else part.join(section.generalisation, on="strategy"))
     table = pd.concat(parts, ignore_index=True)
-    first = ["suite", "field", "n_workers", "clock", "budget", "strategy", "n_tasks", "n_seeds"]
+    first = ["suite", "split", "field", "n_workers", "clock", "budget", "strategy", "n_tasks", "n_units", "n_seeds"]
     return table[[*first, *(name for name in table.columns if name not in first)]]

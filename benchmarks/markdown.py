@@ -7,22 +7,29 @@ from pathlib import Path
 from typing import Any
 
 from automl.errors import UserError
-from benchmarks.cells import Cell, columns, rows
+from benchmarks.cells import Cell, columns, generalisation, rows
 from benchmarks.comparison import MARGIN
 from benchmarks.findings import Advice, advice, budgets, findings
 from benchmarks.leaderboard import Section
-from benchmarks.statistics import MIN_TASKS
+from benchmarks.statistics import MIN_UNITS
 
 BEGIN, END = "<!-- leaderboard -->", "<!-- /leaderboard -->"
+BEFORE = (
+    "Before its first outcome, and where it crashed, a run is worth the worst of 1, the default's regret and the worst "
+    "regret of any run compared on that task."
+)
 EXPLANATION = f"""Written by `python -m benchmarks.report` from runs; no number in it is typed. Each sentence stands on
 rows of {{name}}.csv and {{name}}-tests.csv; {{name}}.html shows the same with interactive figures.
 
-**Regret** is normalised: 0 is the best known loss of a task, 1 that of a median random config; the mean over tasks of
-the mean over seeds. In brackets, the 95% interval over tasks *and* seeds: how sure this is for tasks like these. A
-**budget** is counted in full trainings. **Speed-up**: how many times the budget random search needs for what the
+**Regret** is normalised: 0 is the best loss of a task that was known when its constants were found, 1 that of a median
+random config; the mean over seeds, then over tasks. Variants of one task (a function in several dimensions) are one
+**unit**: they are averaged first, and tests count units. In brackets, the 95% interval over units *and* seeds: how sure
+this is for tasks like these.
+{BEFORE}
+A **budget** is counted in full trainings. **Speed-up**: how many times the budget random search needs for what the
 strategy reaches, with its interval. `random x2` is random search with twice the budget, `default` the task's default
-config alone; neither takes part in tests. A verdict takes {MIN_TASKS} tasks: Friedman's test, then Wilcoxon's over
-tasks with Holm's correction, and a difference of {MARGIN:g} or more. No strategy used knowledge of other tasks.
+config alone; neither takes part in tests. A verdict takes {MIN_UNITS} units: Friedman's test, then Wilcoxon's over
+units with Holm's correction, and a difference of {MARGIN:g} or more. No strategy used knowledge of other tasks.
 """
 
 
@@ -39,20 +46,33 @@ def leaderboard(sections: list[Section], pictures: dict[int, list[str]], made: d
         ]
     for i, section in enumerate(sections):
         field = section.field
-        size = f"{len(field.tasks)} task{'s' * (len(field.tasks) != 1)}, {field.n_seeds} seeds"
-        parts.append(_escaped(f"## {field.title}: {field.name}, {size}, {field.n_trials} trainings") + "\n")
+        parts.append(
+            _escaped(f"## {field.title}: {field.name}, {field.size}, {field.n_seeds} seeds, {field.n_trials} trainings")
+            + "\n"
+        )
         parts += [f"- {_escaped(finding.text)}" for finding in findings(section)]
         if field.left_out:
             parts.append(f"- Left out, with no task and seed in common: {', '.join(field.left_out)}.")
         standing = section.standings["trainings"]
         header = columns(section, standing)
-        parts += ["", "| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
-        parts += ["| " + " | ".join(map(_cell, row)) + " |" for row in rows(section, standing)]
+        parts += ["", *_grid(header, rows(section, standing))]
+        if not section.generalisation.empty:
+            parts += ["\nValidation against test:\n", *_grid(*generalisation(section))]
         parts += ["", *(f"![{_escaped(field.title)}]({picture})" for picture in pictures.get(i, [])), ""]
     if made["crashes"]:
-        parts += ["## Runs that crashed\n", "Each counts as regret 1 at every budget.\n"]
+        parts += ["## Runs that crashed\n", f"{BEFORE}\n"]
         parts += [f"- {_escaped(', '.join(map(str, crash)))}" for crash in made["crashes"]]
-    return "\n".join([*parts, "\n## Made with\n", *(f"- {line}" for line in made["versions"])]) + "\n"
+    if made["failed"]:
+        parts += ["\n## Tasks on which no training ever worked\n"]
+        parts += [f"- {_escaped(f'{task}: {n} trials, 100% failed. {error}')}" for task, n, error in made["failed"]]
+    if made["beaten"]:
+        parts += ["\n## Tasks on which runs beat the best known loss\n", "The lowest regret, and who found it.\n"]
+        parts += [f"- {_escaped(f'{task}: {regret}, {name}')}" for task, regret, name in made["beaten"]]
+    parts += ["\n## Made with\n", *(f"- {_escaped(line)}" for line in made["versions"])]
+    if made["mixed"]:
+        parts += ["", "The rows of these strategies come from several commits:\n"]
+        parts += [f"- {_escaped(f'{name}: {commits}')}" for name, commits in made["mixed"]]
+    return "\n".join(parts) + "\n"
 
 
 def readme_block(sections: list[Section], picture: Path | None, readme: Path) -> str:
@@ -82,10 +102,15 @@ def _table(advices: list[Advice]) -> list[str]:
     lines.append("|---" * (len(after) + 1) + "|")
     for row in advices:
         field = row.field
-        what = f"{field.title}, {field.name}: {len(field.tasks)} x {field.n_seeds} seeds"
+        what = f"{field.title}, {field.name}: {field.size}, {field.n_seeds} seeds"
         cells = [row.cells[budget].short if budget in row.cells else "" for budget in after]
         lines.append("| " + " | ".join(map(_escaped, [what, *cells])) + " |")
     return lines
+
+
+def _grid(header: list[str], rows: list[list[Cell]]) -> list[str]:
+    lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
+    return [*lines, *("| " + " | ".join(map(_cell, row)) + " |" for row in rows)]
 
 
 def _cell(cell: Cell) -> str:

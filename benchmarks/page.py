@@ -13,8 +13,9 @@ from benchmarks.comparison import MARGIN
 from benchmarks.fields import EVERY_SUITE
 from benchmarks.findings import advice, budgets, findings, spent
 from benchmarks.leaderboard import Section
+from benchmarks.markdown import BEFORE
 from benchmarks.plots import plotly_source
-from benchmarks.statistics import LEVEL, MIN_TASKS
+from benchmarks.statistics import LEVEL, MIN_UNITS
 from benchmarks.suites import SUITES
 
 
@@ -47,10 +48,10 @@ def render(sections: list[Section], costs: pd.DataFrame, made: dict[str, Any]) -
         by_kind=by_kind,
         budgets=budgets([*by_suite, *by_kind]),
         sections=[_described(section, name, looks) for section, name in zip(sections, ids, strict=True)],
-        links={(field.suite, field.name, field.n_workers): name for field, name in zip(all_fields, ids, strict=True)},
+        links=dict(zip(all_fields, ids, strict=True)),
         overhead=cells.overhead(costs, made["reliability"]),
         made=made,
-        constants={"level": f"{1 - LEVEL:.0%}", "margin": MARGIN, "min_tasks": MIN_TASKS},
+        constants={"level": f"{1 - LEVEL:.0%}", "margin": MARGIN, "min_units": MIN_UNITS, "before": BEFORE},
         figures=drawn,
         plotly=Markup(plotly_source().replace("</script", "<\\/script")),  # the library's own text
     )
@@ -61,7 +62,7 @@ def anchors(sections: Iterable[Section]) -> list[str]:
     found: list[str] = []
     for section in sections:
         field = section.field
-        parts = [field.suite, *([f"{field.n_workers} workers"] if field.n_workers > 1 else [])]
+        parts = [field.title]
         parts += [] if field.name == "all tasks" else [field.name]
         name = re.sub(r"[^a-z0-9]+", "-", " ".join(parts).lower()).strip("-")[:60] or "field"
         found.append(name if name not in found else f"{name}-{len(found)}")
@@ -75,7 +76,7 @@ def _described(section: Section, name: str, looks: dict[str, dict[str, str]]) ->
         "id": name,
         "field": field,
         "about": "tasks of all suites" if field.suite == EVERY_SUITE else SUITES.get(field.suite, ""),
-        "word": "regret" if field.normalised else "loss",
+        "word": section.word,
         "several": len(field.tasks) > 1,
         "strategies": [(str(name), looks[str(name)]) for name in names],
         "reached": any(not standing.reached.empty for standing in section.standings.values()),
@@ -92,10 +93,7 @@ def _described(section: Section, name: str, looks: dict[str, dict[str, str]]) ->
             }
             for clock, standing in section.standings.items()
         },
-        "generalisation": [
-            [cells.Cell(str(name), str(name)), *map(cells.optional, row, ("{:.3f}", "{:.3f}", "{:.0%}"))]
-            for name, row in zip(section.generalisation.index, section.generalisation.to_numpy(), strict=True)
-        ],
+        "generalisation": cells.generalisation(section),
     }
 
 
@@ -108,3 +106,25 @@ def listed_versions(all_attributes: Iterable[dict[str, Any]]) -> list[str]:
         for commit in commits:
             lines[f"commit {commit or 'unknown'}; {versions}"] = None
     return list(lines)
+
+
+def mixed_commits(table: pd.DataFrame) -> list[tuple[str, str]]:
+    """The strategies whose rows come from several commits, each with its commits and the suites they were run on.
+
+    ``table``: its column ``commit`` holds one, or where a file does not say which of several, all, split by spaces.
+    """
+    found = []
+    for strategy, part in table.drop_duplicates(["strategy", "suite", "commit"]).groupby("strategy"):
+        suites: dict[str, list[str]] = {}
+        for suite, commits in part[["suite", "commit"]].itertuples(index=False):
+            for commit in commits.split():
+                suites.setdefault(_short(commit), []).append(suite)
+        if len(suites) > 1:
+            parts = [f"{commit} ({', '.join(dict.fromkeys(names))})" for commit, names in sorted(suites.items())]
+            found.append((str(strategy), "; ".join(parts)))
+    return found
+
+
+def _short(commit: str) -> str:
+    """The first digits; a + says that files were changed since."""
+    return commit[:10] + "+" * (commit.endswith("+") and len(commit) > 10)

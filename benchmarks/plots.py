@@ -21,14 +21,13 @@ MARKERS = {
 N_BANDS = 3  # strategies that get one, the best
 
 
-def regret_over_budget(
-    standing: Standing, looks: dict[str, dict[str, str]], file: Path, title: str, *, normalised: bool
-) -> None:
+def regret_over_budget(standing: Standing, looks: dict[str, dict[str, str]], file: Path, title: str, word: str) -> None:
     """Mean regret of each strategy against the budget, with 95% bands (these tasks) for the best."""
     plt = _pyplot()
     from matplotlib.ticker import NullLocator, ScalarFormatter
 
     figure, axes = plt.subplots(figsize=(9, 5.2), layout="constrained")
+    normalised = word == "regret"
     board = standing.board.set_index("strategy")
     final = board[board["budget"] == board["budget"].max()]["regret"].sort_values(kind="stable")
     competitors = [name for name in final.index if name not in YARDSTICK_DASHES]
@@ -45,7 +44,7 @@ def regret_over_budget(
         if name in competitors[:N_BANDS]:
             axes.fill_between(rows["budget"], low, high, color=style["colour"], alpha=0.15, linewidth=0)
     axes.set(xscale="log", xlabel="budget (full trainings)", title=title)
-    axes.set_ylabel("mean normalised regret" if normalised else "mean loss")
+    axes.set_ylabel("mean normalised regret" if normalised else f"mean {word}")
     if normalised:
         axes.set_yscale("log")
         means = board["regret"].clip(FLOOR)
@@ -75,7 +74,7 @@ def diagram(comparison: Comparison, looks: dict[str, dict[str, str]], file: Path
         place = ranks.max() + (3 + 1.5 * i) * step
         axes.plot([place] * 2, [names.index(group[0]) - 0.2, names.index(group[-1]) + 0.2], color=GREY, linewidth=5)
     bars = "bars join what no test tells apart" if comparison.tested else "no test: too few tasks"
-    axes.set(xlabel=f"mean rank over {comparison.n_tasks} tasks, 1 is best; {bars}", title=title)
+    axes.set(xlabel=f"mean rank over {comparison.size}, 1 is best; {bars}", title=title)
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.8)
     axes.grid(axis="x", alpha=0.25)

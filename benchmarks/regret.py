@@ -1,8 +1,9 @@
 """What a run was worth as a function of the budget spent: pure functions on one tidy table.
 
 The table has a row per outcome: suite, task, strategy, seed, n_workers, loss (observed), worth (the config's final loss
-without noise), test (of this very training; NaN where unknown), epochs (of the trial), max_epochs, at_epochs and
-at_seconds (spent until then by the run), failed.
+without noise), test (of this very training; NaN where unknown), retrained (mean test loss on fresh seeds, of the
+default and the last choice), is_default, epochs (of the trial), max_epochs, at_epochs and at_seconds (spent until then
+by the run), failed. Tasks may be variants of one unit: see ``benchmarks.statistics``.
 Budgets are counted in full trainings: a budget of 20 is 20 x max_epochs epochs.
 """
 
@@ -13,11 +14,12 @@ import itertools
 import numpy as np
 import pandas as pd
 
-from benchmarks.statistics import LEVEL, resamples
+from benchmarks.statistics import LEVEL, Units, resamples, unit_keys
 
 RUN = ["suite", "task", "strategy", "seed"]
 TARGETS = [2, 5, 10, 20, 50, 100, 200]  # as good as the best of so many random configs
 EQUAL = 1e-12  # of a regret: rounding is no improvement
+ROUNDING = 1e-9  # of a regret, against a best known loss that was computed elsewhere
 
 
 def normalised(loss: float | np.ndarray, best: float | np.ndarray, reference: float | np.ndarray) -> float | np.ndarray:
@@ -25,17 +27,11 @@ def normalised(loss: float | np.ndarray, best: float | np.ndarray, reference: fl
     return (loss - best) / (reference - best)
 
 
-def incumbents(run: pd.DataFrame) -> pd.Series:
-    """What the incumbent is worth after each row of one run, in time order; NaN before there is one.
+def _incumbent_places(rows: pd.DataFrame, run: np.ndarray) -> np.ndarray:
+    """Where the incumbent's row lies, as of each row; -1 before there is one. ``run``: numbers that never fall.
 
     The incumbent is chosen by the observed loss, as a user would, among the trials with the most epochs so far.
     """
-    place = _incumbent_places(run, np.zeros(len(run), dtype=np.int64))
-    return pd.Series(np.where(place >= 0, run["worth"].to_numpy(dtype=float)[place], np.nan), index=run.index)
-
-
-def _incumbent_places(rows: pd.DataFrame, run: np.ndarray) -> np.ndarray:
-    """Where the incumbent's row lies, as of each row; -1 before there is one. ``run``: numbers that never fall."""
     n = len(rows)
     loss = rows["loss"].to_numpy(dtype=float)
     order = np.lexsort((loss, -rows["epochs"].to_numpy()))  # the best first; of equal ones the earliest
@@ -64,16 +60,13 @@ def at_budgets(
     """Normalised regret of every run at each budget: index RUN, one column a budget.
 
     ``constants``: best, reference and seconds (mean of a full training) by (suite, task). ``clock``: at_epochs, or
-    at_seconds with these seconds as the unit. Before the first outcome a run is worth 1, no better than random; a
-    column ``before`` of the constants says otherwise. So a run that crashed is worth that at every budget.
+    at_seconds with these seconds as the unit. NaN before the first outcome: see ``before_any``.
     """
     rows, number, edges = _in_time_order(runs, clock)
-    place = _incumbent_places(rows, number)
-    worth = np.where(place >= 0, rows["worth"].to_numpy(dtype=float)[place], np.nan)
+    worth = _incumbent_worths(rows, number)
     keys = rows.iloc[edges[:-1]][RUN]
     facts = constants.reindex(pd.MultiIndex.from_frame(keys[["suite", "task"]]))
     best, reference = facts["best"].to_numpy(), facts["reference"].to_numpy()
-    before = facts["before"].to_numpy() if "before" in facts else np.ones(len(keys))
     unit = rows["max_epochs"].to_numpy()[edges[:-1]] if clock == "at_epochs" else facts["seconds"].to_numpy()
     spent, limits = rows[clock].to_numpy(dtype=float), np.array(budgets) * (1 + 1e-9)
     values = np.full((len(keys), len(budgets)), np.nan)
@@ -81,18 +74,64 @@ def at_budgets(
         last = np.searchsorted(spent[begin:end], limits * unit[i], side="right") - 1  # the last outcome within a budget
         values[i] = np.where(last >= 0, worth[begin + np.maximum(last, 0)], np.nan)
     values = np.asarray(normalised(values, best[:, None], reference[:, None]))
-    values = np.where(np.isnan(values), before[:, None], values)
     return pd.DataFrame(values, columns=budgets, index=pd.MultiIndex.from_frame(keys))
 
 
-def by_task(regrets: pd.DataFrame, budget: float) -> pd.DataFrame:
-    """Mean over seeds: a row a (suite, task), a column a strategy. Tasks that a strategy lacks are left out."""
+def _incumbent_worths(rows: pd.DataFrame, number: np.ndarray) -> np.ndarray:
+    """What the incumbent is worth after each row, NaN before there is one."""
+    place = _incumbent_places(rows, number)
+    return np.where(place >= 0, rows["worth"].to_numpy(dtype=float)[place], np.nan)
+
+
+def before_any(runs: pd.DataFrame, constants: pd.DataFrame) -> pd.Series:
+    """What a run is worth before its first outcome, by (suite, task); a run that crashed is worth that at every budget.
+
+    The worst of: the regret of any incumbent of these runs, that of the default, and the constant ``floor`` (1: no
+    better than random; NaN where regret is not normalised). So no training at all never looks better than a bad one.
+    NaN where there is no floor and no training ever worked.
+    """
+    rows, number, _ = _in_time_order(runs, "at_epochs")
+    default = rows["worth"].where(rows["is_default"] & ~rows["failed"])
+    seen = pd.DataFrame({"incumbent": _incumbent_worths(rows, number), "default": default.to_numpy(dtype=float)})
+    worst = seen.max(axis=1).groupby([rows["suite"].to_numpy(), rows["task"].to_numpy()]).max()
+    worst.index.names = ["suite", "task"]
+    facts = constants.reindex(worst.index)
+    regret = normalised(worst.to_numpy(), facts["best"].to_numpy(), facts["reference"].to_numpy())
+    return facts[["floor"]].assign(worst=regret).max(axis=1)
+
+
+def filled(regrets: pd.DataFrame, before: pd.Series) -> pd.DataFrame:
+    """The regrets of ``at_budgets`` with ``before_any`` in place of NaN."""
+    own = before.reindex(pd.MultiIndex.from_arrays([regrets.index.get_level_values(i) for i in (0, 1)])).to_numpy()
+    values = regrets.to_numpy()
+    return pd.DataFrame(np.where(np.isnan(values), own[:, None], values), regrets.index, regrets.columns)
+
+
+def beaten(runs: pd.DataFrame, constants: pd.DataFrame) -> pd.DataFrame:
+    """The tasks on which a config is worth less than the best known loss: suite, task, strategy, (negative) regret."""
+    rows = runs[~runs["failed"] & pd.MultiIndex.from_frame(runs[["suite", "task"]]).isin(constants.index)]
+    facts = constants.loc[pd.MultiIndex.from_frame(rows[["suite", "task"]])]
+    values = normalised(rows["worth"].to_numpy(dtype=float), facts["best"].to_numpy(), facts["reference"].to_numpy())
+    rows = rows[["suite", "task", "strategy"]].assign(regret=values)
+    rows = rows[rows["regret"] < -ROUNDING].sort_values(["suite", "task", "regret"], kind="stable")
+    return rows.drop_duplicates(["suite", "task"])
+
+
+def by_unit(regrets: pd.DataFrame, budget: float, units: Units = None) -> pd.DataFrame:
+    """Mean over seeds, then over the tasks of a unit: a row a (suite, unit), a column a strategy."""
     means = regrets[budget].groupby(["suite", "task", "strategy"]).mean().unstack("strategy")
-    return means.dropna()
+    return means.groupby(unit_keys(means.index, units)).mean()
+
+
+def over_tasks(values: pd.DataFrame, units: Units = None) -> pd.DataFrame:
+    """The mean over seeds, tasks of a unit, then units, by strategy. ``values``: by RUN, or without the seed."""
+    means = values.groupby(["suite", "task", "strategy"]).mean()
+    keys = [*unit_keys(means.index, units), means.index.get_level_values("strategy")]
+    return means.groupby(keys).mean().groupby("strategy").mean()
 
 
 def ranks(table: pd.DataFrame) -> pd.DataFrame:
-    """Rank of each strategy on each task, 1 the best, ties shared."""
+    """Rank of each strategy in each row, 1 the best, ties shared."""
     return table.rank(axis=1, method="average")
 
 
@@ -116,7 +155,7 @@ def budget_to_target(regrets: pd.DataFrame, target: pd.Series) -> pd.Series:
     return pd.Series(budgets[first], index=regrets.index)
 
 
-def speed_up(regrets: pd.DataFrame, baseline: str, budget: float) -> pd.Series:
+def speed_up(regrets: pd.DataFrame, baseline: str, budget: float, units: Units = None) -> pd.Series:
     """How many times the budget ``baseline`` needs for what a strategy has reached, by strategy.
 
     On each task, the target is the baseline's mean regret at ``budget``; the speed-up is the budget at which the
@@ -127,13 +166,14 @@ def speed_up(regrets: pd.DataFrame, baseline: str, budget: float) -> pd.Series:
     target = curves.xs(baseline, level="strategy")[budget]
     needed = budget_to_target(curves, target)
     table = needed.unstack("strategy")
-    return table.rdiv(table[baseline], axis=0).median()
+    ratios = table.rdiv(table[baseline], axis=0)
+    return ratios.groupby(unit_keys(ratios.index, units)).median().median()
 
 
 def speed_up_intervals(
-    regrets: pd.DataFrame, baseline: str, at: list[float], n_draws: int = 400, seed: int = 0
+    regrets: pd.DataFrame, baseline: str, at: list[float], units: Units = None, n_draws: int = 400, seed: int = 0
 ) -> pd.DataFrame:
-    """The 95% intervals of ``speed_up`` at several budgets, tasks and seeds drawn anew: rows (budget, strategy).
+    """The 95% intervals of ``speed_up`` at several budgets, units and seeds drawn anew: rows (budget, strategy).
 
     Every strategy must have every (suite, task, seed).
     """
@@ -142,7 +182,7 @@ def speed_up_intervals(
     keys = [key[:-1] for key in wide.index[:: len(budgets)]]
     pairs = pd.MultiIndex.from_tuples(keys, names=["suite", "task", "seed"])
     values = wide.to_numpy().reshape(len(pairs), -1)  # by pair; by budget and strategy
-    draws = resamples(pairs, tasks=False, n_draws=n_draws, seed=seed)
+    draws = resamples(pairs, n_draws, seed)
     tasks, tasks_found = pd.factorize(pd.MultiIndex.from_tuples([key[:2] for key in keys]))
     n_tasks, own = len(tasks_found), names.index(baseline)
     ratios = np.empty((len(at), n_draws, n_tasks, len(names)))
@@ -153,7 +193,10 @@ def speed_up_intervals(
             reached = curves <= target[:, :, None] + EQUAL
             needed = np.where(reached.any(axis=1), budgets[reached.argmax(axis=1)], np.inf)
             ratios[i, :, task] = needed[:, [own]] / needed
-    chosen = np.random.default_rng(seed).integers(n_tasks, size=(1, n_draws, n_tasks, 1))
+    unit = pd.factorize(pd.MultiIndex.from_arrays(unit_keys(pd.MultiIndex.from_tuples(tasks_found), units)))[0]
+    n_units = unit.max() + 1
+    ratios = np.stack([np.median(ratios[:, :, unit == i], axis=2) for i in range(n_units)], axis=2)
+    chosen = np.random.default_rng(seed).integers(n_units, size=(1, n_draws, n_units, 1))
     medians = np.median(np.take_along_axis(ratios, chosen, axis=2), axis=2)
     ends = np.quantile(medians, [LEVEL / 2, 1 - LEVEL / 2], axis=1).reshape(2, -1)
     index = pd.MultiIndex.from_product([at, names], names=["budget", "strategy"])
@@ -173,8 +216,8 @@ def random_targets(runs: pd.DataFrame, constants: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(regret, index=worth.index, columns=TARGETS)
 
 
-def ecdf(regrets: pd.DataFrame, targets: pd.DataFrame) -> pd.DataFrame:
-    """Share of the (task, target) pairs reached within each budget, by strategy; the mean over seeds within a task.
+def ecdf(regrets: pd.DataFrame, targets: pd.DataFrame, units: Units = None) -> pd.DataFrame:
+    """Share of the (task, target) pairs reached within each budget, by strategy; the mean as in ``over_tasks``.
 
     N. Hansen et al., COCO: performance assessment (arXiv:1605.03560). ``targets``: rows (suite, task).
     """
@@ -182,8 +225,10 @@ def ecdf(regrets: pd.DataFrame, targets: pd.DataFrame) -> pd.DataFrame:
     tasks = pd.MultiIndex.from_arrays([regrets.index.get_level_values(i) for i in (0, 1)])
     wanted = targets.reindex(tasks).to_numpy()
     share = np.mean([best_so_far <= column[:, None] + EQUAL for column in wanted.T], axis=0)
-    shares = pd.DataFrame(share, index=regrets.index, columns=regrets.columns)
-    return shares.groupby(["suite", "task", "strategy"]).mean().groupby("strategy").mean()
+    return over_tasks(pd.DataFrame(share, index=regrets.index, columns=regrets.columns), units)
+
+
+GENERALISATION = ["gap", "overtuning", "worse_than_default", "retrained", "retrained_default", "worse_retrained"]
 
 
 def generalisation(runs: pd.DataFrame, budget: float) -> pd.DataFrame:
@@ -191,20 +236,37 @@ def generalisation(runs: pd.DataFrame, budget: float) -> pd.DataFrame:
 
     ``gap``: test less validation loss of the chosen config. ``overtuning``: its test loss less the best one of it and
     the incumbents before it (L. Schneider et al., arXiv:2506.19540). ``worse_than_default``: whether its test loss is
-    above that of the run's first trial, the default.
+    above that of the default in the same run. ``retrained``, ``retrained_default``: mean test losses of the two,
+    trained again on fresh seeds, and ``worse_retrained`` whether the first is above the second; NaN where one of them
+    is not known, and for a run that went on beyond the budget, as it is its last choice that was trained again.
     """
-    rows, number, edges = _in_time_order(runs[runs["at_epochs"] <= budget * runs["max_epochs"] + 1e-9], "at_epochs")
+    within = runs["at_epochs"] <= budget * runs["max_epochs"] * (1 + 1e-9)
+    rows, number, edges = _in_time_order(runs[within], "at_epochs")
     place = _incumbent_places(rows, number)
-    losses, tests, trials = (rows[name].to_numpy(dtype=float) for name in ("loss", "test", "trial"))
-    found = np.full((len(edges) - 1, 3), np.nan)
+    losses, tests, again = (rows[name].to_numpy(dtype=float) for name in ("loss", "test", "retrained"))
+    is_default = rows["is_default"].to_numpy(dtype=bool)
+    index = pd.MultiIndex.from_frame(rows.iloc[edges[:-1]][RUN])
+    ended = ~index.isin(pd.MultiIndex.from_frame(runs.loc[~within, RUN]))
+    found = np.full((len(index), len(GENERALISATION)), np.nan)
     for i, (begin, end) in enumerate(itertools.pairwise(edges)):
         chosen = place[end - 1]
-        if chosen < 0 or np.isnan(tests[chosen]):
+        if chosen < 0:
             continue
-        incumbents_so_far = np.unique(place[begin:end])
-        best = np.nanmin(tests[incumbents_so_far[incumbents_so_far >= 0]])
-        default = tests[begin:end][trials[begin:end] == 0][-1:]
-        worse = float(tests[chosen] > default[0]) if len(default) and not np.isnan(default[0]) else np.nan
-        found[i] = tests[chosen] - losses[chosen], tests[chosen] - best, worse
-    index = pd.MultiIndex.from_frame(rows.iloc[edges[:-1]][RUN])
-    return pd.DataFrame(found, index=index, columns=["gap", "overtuning", "worse_than_default"]).dropna(how="all")
+        if not np.isnan(tests[chosen]):
+            incumbents = np.unique(place[begin:end])
+            best = np.nanmin(tests[incumbents[incumbents >= 0]])
+            default = _last_known(tests[begin:end][is_default[begin:end]])
+            found[i, :3] = tests[chosen] - losses[chosen], tests[chosen] - best, _above(tests[chosen], default)
+        default = _last_known(again[begin:end][is_default[begin:end]])
+        if ended[i] and not np.isnan(again[chosen] + default):
+            found[i, 3:] = again[chosen], default, _above(again[chosen], default)
+    return pd.DataFrame(found, index=index, columns=GENERALISATION).dropna(how="all")
+
+
+def _last_known(values: np.ndarray) -> float:
+    known = values[~np.isnan(values)]
+    return float(known[-1]) if len(known) else np.nan
+
+
+def _above(value: float, other: float) -> float:
+    return np.nan if np.isnan(other) else float(value > other)

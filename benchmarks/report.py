@@ -17,12 +17,20 @@ from automl.errors import UserError
 from automl.outputs import write_aside
 from benchmarks import figures, markdown, page, plots
 from benchmarks.costs import COSTS
-from benchmarks.fields import EVERY_SUITE
-from benchmarks.findings import evidence
-from benchmarks.leaderboard import KEY, Section, board, reliability, sections
+from benchmarks.fields import DEVELOPMENT, EVERY_SUITE, KEY, titled
+from benchmarks.findings import evidence, number
+from benchmarks.leaderboard import Section, board, reliability, sections
+from benchmarks.regret import beaten
 from benchmarks.suites.base import constants
 
-NEW_COLUMNS = {"kind": "", "test": float("nan"), "crash": None}  # which older files lack
+COLUMNS = {
+    "suite", "task", "strategy", "seed", "n_workers", "trial", "loss", "worth", "epochs", "max_epochs", "at_epochs",
+    "at_seconds", "failed", "strategy_seconds",
+}  # fmt: skip
+NEW_COLUMNS = {
+    **dict.fromkeys(("kind", "unit", "split", "is_default", "crash", "error", "commit")),
+    **dict.fromkeys(("test", "retrained"), float("nan")),
+}  # which older files lack
 
 
 def main(
@@ -35,23 +43,25 @@ def main(
 ) -> None:
     """Write OUT.html, OUT.md, OUT.csv, OUT-tests.csv, OUT-tasks.csv and two pictures a suite."""
     table, attributes = read_runs(runs)
-    found = sections(table, known_constants(table))
+    facts = known_constants(table)
+    found = sections(table, facts)
     crashes = table[table["crash"].notna()]
     made = {
         "versions": page.listed_versions(attributes),
         "crashes": crashes[["suite", "task", "strategy", "seed", "crash"]].values.tolist(),
         "runs": _what_was_run(table),
         "reliability": reliability(table),
+        "failed": never_worked(table),
+        "beaten": _best_known_beaten(table, facts),
+        "mixed": page.mixed_commits(table),
     }
-    text = readme.read_text(encoding="utf-8") if readme is not None else ""
-    if readme is not None:
-        markdown.with_block(text, "", readme)  # an error must come before anything is written
-    out.parent.mkdir(parents=True, exist_ok=True)
+    text = "" if readme is None else _text_of(readme)  # an error must come before anything is written
+    _make_folder(out.parent)
     pictures = _draw(found, out)
     files = {
-        out.with_suffix(".html"): page.render(found, pd.read_csv(COSTS), made),
-        out.with_suffix(".md"): markdown.leaderboard(found, pictures, made, out.name),
-        out.with_suffix(".csv"): board(found).to_csv(index=False, float_format="%.6g"),
+        out.with_name(f"{out.name}.html"): page.render(found, pd.read_csv(COSTS), made),
+        out.with_name(f"{out.name}.md"): markdown.leaderboard(found, pictures, made, out.name),
+        out.with_name(f"{out.name}.csv"): board(found).to_csv(index=False, float_format="%.6g"),
         out.with_name(f"{out.name}-tests.csv"): evidence(found).to_csv(index=False, float_format="%.6g"),
         out.with_name(f"{out.name}-tasks.csv"): _by_task(found).to_csv(index=False, float_format="%.6g"),
     }
@@ -65,29 +75,53 @@ def main(
 
 def read_runs(folder: Path) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
     """All rows, and what each file says of its making. Of a run that is there twice, the one with the larger budget."""
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {str(folder)!r}; make runs with python -m benchmarks.run --suite quick")
     tables, attributes = [], list[dict[str, Any]]()
     for i, file in enumerate(sorted(folder.rglob("*.parquet"))):
-        table = pd.read_parquet(file)
-        if "strategy_seconds" not in table:
-            continue  # recorded trainings may lie there as well
-        attributes.append({str(name): value for name, value in table.attrs.items()})
-        table.attrs = {}
-        budget = re.search(r"-(\d+)-trials-\d+-workers$", file.stem)
-        if "n_trials" not in table and budget is None:
-            raise UserError(f"the name of {str(file)!r} does not tell its budget: STRATEGY-N-trials-W-workers.parquet")
-        missing: dict[str, Any] = {name: value for name, value in NEW_COLUMNS.items() if name not in table}
-        if "n_trials" not in table and budget is not None:
-            missing["n_trials"] = int(budget[1])
-        types = {"crash": object, "test": float, "loss": float, "worth": float}
-        tables.append(table.assign(**missing, file=i).astype(types))
+        table = _table_of(file)
+        if table is not None:
+            attributes.append({str(name): value for name, value in table.attrs.items()})
+            table.attrs = {}
+            tables.append(table.assign(file=i))
     if not tables:
         raise UserError(f"there are no runs in {str(folder)!r}; make some with python -m benchmarks.run --suite quick")
     rows = pd.concat(tables, ignore_index=True)
-    rows["crash"] = rows["crash"].where(rows["crash"].notna(), None)
-    rows["kind"] = rows.groupby(["suite", "task"])["kind"].transform("max")  # where one file knows it, all do
+    for column in ("crash", "error"):
+        rows[column] = rows[column].where(rows[column].notna(), None)
+    tasks = rows.groupby(["suite", "task"])
+    for column, default in (("kind", ""), ("unit", rows["task"]), ("split", DEVELOPMENT)):
+        rows[column] = tasks[column].transform("first").fillna(default)  # where one file knows it, all do
+    rows["is_default"] = rows["is_default"].where(rows["is_default"].notna(), rows["trial"] == 0).astype(bool)
+    rows["failed"] = rows["failed"].astype(bool)
     rows = rows[rows["n_trials"] == rows.groupby(KEY)["n_trials"].transform("max")]
     rows = rows[rows["file"] == rows.groupby(KEY)["file"].transform("min")]
     return rows.drop(columns="file").reset_index(drop=True), attributes
+
+
+def _table_of(file: Path) -> pd.DataFrame | None:
+    """The rows of one file with all columns; None where it holds none, as recorded trainings may lie there as well."""
+    try:
+        table = pd.read_parquet(file)
+    except (OSError, ValueError) as error:  # what pyarrow raises is one of them
+        raise UserError(f"{str(file)!r} is no Parquet file that can be read; move it elsewhere") from error
+    if table.empty or "strategy_seconds" not in table:
+        return None
+    budget = re.search(r"-(\d+)-trials-\d+-workers$", file.stem)
+    if COLUMNS - set(table):
+        lacking = ", ".join(sorted(COLUMNS - set(table)))
+        raise UserError(f"{str(file)!r} holds no runs of benchmarks.run: it lacks {lacking}; move it elsewhere")
+    if "n_trials" not in table and budget is None:
+        raise UserError(f"the name of {str(file)!r} does not tell its budget: STRATEGY-N-trials-W-workers.parquet")
+    missing: dict[str, Any] = {name: value for name, value in NEW_COLUMNS.items() if name not in table}
+    if "n_trials" not in table and budget is not None:
+        missing["n_trials"] = int(budget[1])
+    types = {name: object if value is None else float for name, value in NEW_COLUMNS.items()}
+    attributes, table = table.attrs, table.assign(**missing).astype({**types, "loss": float, "worth": float})
+    commits = attributes.get("commits") or [attributes.get("commit")]
+    table["commit"] = table["commit"].fillna(" ".join(commit or "unknown" for commit in commits))
+    table.attrs = attributes
+    return table
 
 
 def known_constants(table: pd.DataFrame) -> pd.DataFrame:
@@ -99,15 +133,34 @@ def known_constants(table: pd.DataFrame) -> pd.DataFrame:
     facts.index = pd.MultiIndex.from_tuples([tuple(name.split("/")) for name in facts.index], names=["suite", "task"])
     ran = table.drop_duplicates(["suite", "task"])
     known = pd.MultiIndex.from_frame(ran[["suite", "task"]]).isin(facts.index)
-    for suite, task in ran.loc[~known, ["suite", "task"]].itertuples(index=False):
-        if suite in set(ran.loc[known, "suite"]):
-            raise UserError(f"{suite}/{task} has no constants; find them with python -m benchmarks.constants {suite}")
+    for suite, task, split in ran.loc[~known, ["suite", "task", "split"]].itertuples(index=False):
+        if suite in facts.index.get_level_values("suite"):
+            command = f"python -m benchmarks.constants {suite}{f' --split {split}' if split != DEVELOPMENT else ''}"
+            raise UserError(f"{suite}/{task} has no constants; find them with {command}")
     return facts[["best", "reference", "seconds"]].astype(float)
+
+
+def never_worked(table: pd.DataFrame) -> list[tuple[str, int, str]]:
+    """The tasks on which every trial failed: name, trials, and the commonest error."""
+    found = []
+    for (suite, task), rows in table[table["trial"] >= 0].groupby(["suite", "task"]):
+        if rows["failed"].all():
+            errors = rows["error"].dropna()
+            commonest = str(errors.mode().iloc[0]) if len(errors) else ""
+            found.append((f"{suite}/{task}", len(rows.drop_duplicates([*KEY, "trial"])), commonest))
+    return found
+
+
+def _best_known_beaten(table: pd.DataFrame, facts: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """Task, its lowest regret, and whose it is."""
+    rows = beaten(table, facts).to_dict("records")
+    return [(f"{row['suite']}/{row['task']}", number(row["regret"]), str(row["strategy"])) for row in rows]
 
 
 def _what_was_run(table: pd.DataFrame) -> list[tuple[Any, ...]]:
     """A row a suite, number of workers and strategy: tasks, seeds, budget, runs, of which crashed."""
-    groups = table.groupby(["suite", "n_workers", "strategy"])
+    names = [titled(suite, split) for suite, split in zip(table["suite"], table["split"], strict=True)]
+    groups = table.groupby([pd.Series(names, index=table.index), "n_workers", "strategy"])
     return [
         (*key, part["task"].nunique(), part["seed"].nunique(), int(part["n_trials"].max()),
          len(part.drop_duplicates(KEY)), int(part["crash"].notna().sum()))
@@ -118,13 +171,30 @@ def _what_was_run(table: pd.DataFrame) -> list[tuple[Any, ...]]:
 def _by_task(found: list[Section]) -> pd.DataFrame:
     """The regret of each strategy on each task at the last budget, with its interval over seeds."""
     parts = [
-        standing.by_task.assign(field=section.field.name, n_workers=section.field.n_workers, clock=clock,
-                                budget=max(standing.comparisons))
+        standing.by_task.assign(split=section.field.split, field=section.field.name, clock=clock,
+                                n_workers=section.field.n_workers, budget=max(standing.comparisons))
         for section in found
         if section.field.suite != EVERY_SUITE
         for clock, standing in section.standings.items()
     ]  # fmt: skip
     return pd.concat(parts, ignore_index=True)
+
+
+def _text_of(readme: Path) -> str:
+    """What is in it. UserError where it cannot be read, or has no place for the leaderboard."""
+    try:
+        text = readme.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{str(readme)!r} cannot be read as a text: {error}") from error
+    markdown.with_block(text, "", readme)
+    return text
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"the folder {str(folder)!r} cannot be made: {error.strerror}") from error
 
 
 def _draw(found: list[Section], out: Path) -> dict[int, list[str]]:
@@ -137,8 +207,8 @@ def _draw(found: list[Section], out: Path) -> dict[int, list[str]]:
             continue
         standing = section.standings["trainings"]
         files = [out.with_name(f"{out.name}-{name}.png")]
-        title = f"{field.title}, {field.name}: {len(field.tasks)} x {field.n_seeds} seeds"
-        plots.regret_over_budget(standing, looks, files[0], title, normalised=field.normalised)
+        title = f"{field.title}, {field.name}: {field.size}, {field.n_seeds} seeds"
+        plots.regret_over_budget(standing, looks, files[0], title, section.word)
         if len(field.tasks) > 1:
             files.append(out.with_name(f"{out.name}-{name}-ranks.png"))
             last = max(standing.comparisons)

@@ -1,8 +1,9 @@
 """Which strategy is better, and how sure that is: pure functions on regrets.
 
-The unit is the task: seeds are averaged first. A. Benavoli et al. (JMLR 17(5), 2016) for Wilcoxon with Holm in place
-of Nemenyi, whose verdict on A against B depends on who else takes part; R. Agarwal et al. (NeurIPS 2021) for the
-stratified bootstrap.
+Seeds are averaged within a task first, then tasks within a unit: what they are variants of, such as one function in
+several dimensions. Variants are no independent evidence, so units are what tests count and what is drawn anew.
+A. Benavoli et al. (JMLR 17(5), 2016) for Wilcoxon with Holm in place of Nemenyi, whose verdict on A against B depends
+on who else takes part.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-MIN_TASKS = 10  # fewer give the tests no power
+MIN_UNITS = 10  # fewer give the tests no power
 LEVEL = 0.05
 N_DRAWS = 2000  # of a bootstrap
+
+Units = pd.Series | None  # the unit of each (suite, task); None: each task is one of its own
 
 
 @dataclass(frozen=True)
@@ -29,67 +32,104 @@ class Interval:
     high: float
 
 
-def resamples(index: pd.Index[Any], *, tasks: bool, n_draws: int = N_DRAWS, seed: int = 0) -> np.ndarray:
-    """Bootstrap draws as weights, one row a draw: ``weights @ values`` is the mean over tasks of the mean over seeds.
+def unit_keys(index: pd.Index[Any], units: Units) -> list[Any]:
+    """The levels to group by for means over the tasks of a unit. ``index``: its first two levels are suite and task."""
+    suites, tasks = (index.get_level_values(i) for i in (0, 1))
+    if units is not None:
+        found = units.reindex(pd.MultiIndex.from_arrays([suites, tasks])).to_numpy()
+        tasks = pd.Index(found, name="unit")
+    return [suites, tasks]
 
-    ``index``: (suite, task, seed) of each value. Seeds are drawn anew within each task; with ``tasks`` so are the
-    tasks, and one that is drawn twice gets its seeds twice.
+
+def resamples(index: pd.Index[Any], n_draws: int = N_DRAWS, seed: int = 0, units: Units = None) -> np.ndarray:
+    """Bootstrap draws as weights, one row a draw: ``weights @ values`` is the mean over units, tasks, then seeds.
+
+    ``index``: (suite, task, seed) of each value. Seeds are drawn anew within each task; with ``units`` so are these: of
+    one that is drawn twice each task gets its seeds twice.
     """
-    codes, names = pd.factorize(pd.MultiIndex.from_arrays([index.get_level_values(i) for i in (0, 1)]))
+    codes, first = _numbered([index.get_level_values(i) for i in (0, 1)])
+    of_unit = tuple(_numbered(unit_keys(index[first], units))[0].tolist())
     order = np.argsort(codes, kind="stable")
     weights = np.empty((n_draws, len(index)))
-    weights[:, order] = _drawn(tuple(np.bincount(codes, minlength=len(names)).tolist()), tasks, n_draws, seed)
+    n_seeds = tuple(np.bincount(codes).tolist())
+    weights[:, order] = _drawn(n_seeds, of_unit, units is not None, n_draws, seed)
     return weights
 
 
+def _numbered(keys: list[Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers from 0 on by first appearance, and where each appears first."""
+    codes = pd.factorize(pd.MultiIndex.from_arrays(keys))[0]
+    return codes, np.unique(codes, return_index=True)[1]
+
+
 @functools.lru_cache(maxsize=4)  # the same for every budget and clock of a field
-def _drawn(n_seeds: tuple[int, ...], tasks: bool, n_draws: int, seed: int) -> np.ndarray:
+def _drawn(n_seeds: tuple[int, ...], of_unit: tuple[int, ...], units: bool, n_draws: int, seed: int) -> np.ndarray:
     """The weights of values that lie task by task."""
     rng = np.random.default_rng(seed)
-    n_tasks = len(n_seeds)
-    times = np.ones((n_draws, n_tasks), dtype=np.int64)
-    if tasks:
-        times = rng.multinomial(n_tasks, np.full(n_tasks, 1 / n_tasks), size=n_draws)
-    blocks = [rng.multinomial(times[:, task] * n, np.full(n, 1 / n)) / (n * n_tasks) for task, n in enumerate(n_seeds)]
+    n_tasks = np.bincount(of_unit)
+    times = np.ones((n_draws, len(n_tasks)), dtype=np.int64)
+    if units:
+        times = rng.multinomial(len(n_tasks), np.full(len(n_tasks), 1 / len(n_tasks)), size=n_draws)
+    blocks = [
+        rng.multinomial(times[:, unit] * n, np.full(n, 1 / n)) / (n * n_tasks[unit] * len(n_tasks))
+        for unit, n in zip(of_unit, n_seeds, strict=True)
+    ]
     return np.concatenate(blocks, axis=1)
 
 
-def intervals(values: pd.DataFrame, *, tasks: bool) -> tuple[pd.Series, pd.Series]:
-    """Low and high ends of the 95% intervals of all columns, in the same draws. ``values``: see ``resamples``."""
-    draws = resamples(values.index, tasks=tasks) @ values.to_numpy()
+def like_these(values: pd.DataFrame, units: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Low and high ends of the 95% intervals of all columns for *tasks like these*: units and seeds drawn anew.
+
+    ``values``: by (suite, task, seed). NaN for a single unit, which says nothing of others.
+    """
+    if len(_numbered(unit_keys(values.index, units))[1]) < 2:
+        nothing = pd.Series(np.nan, index=values.columns)
+        return nothing, nothing
+    draws = resamples(values.index, units=units) @ values.to_numpy()
     low, high = np.quantile(draws, [LEVEL / 2, 1 - LEVEL / 2], axis=0)
     return pd.Series(low, index=values.columns), pd.Series(high, index=values.columns)
 
 
-def stratified_interval(regret: pd.Series) -> Interval:
-    """The mean over tasks of the mean over seeds, seeds drawn anew within each task: sure of *these* tasks.
+def of_these(values: pd.DataFrame, units: Units = None) -> tuple[pd.Series, pd.Series]:
+    """The same for *these tasks*, by the spread of their seeds: Student's t, with B. Welch's (1947) degrees of freedom.
 
-    ``regret``: by (suite, task, seed), of one strategy.
+    Right for few seeds too, where a bootstrap is too narrow. NaN where a task has a single seed.
     """
-    return _interval(regret, tasks=False)
+    from scipy import stats
+
+    by_task = values.groupby([values.index.get_level_values(i) for i in (0, 1)], sort=False)
+    counts = by_task.size().to_numpy()[:, None]
+    means = by_task.mean()
+    codes, _ = _numbered(unit_keys(means.index, units))
+    n_tasks = np.bincount(codes)
+    weights = (1 / (n_tasks[codes] * len(n_tasks)))[:, None]
+    parts = weights**2 * by_task.var().to_numpy() / counts  # of the variance of the mean
+    variance = parts.sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        freedom = variance**2 / (parts**2 / (counts - 1)).sum(axis=0)
+        half = np.where(variance == 0, 0.0, stats.t.isf(LEVEL / 2, freedom) * np.sqrt(variance))
+    mean = (weights * means).sum(axis=0, skipna=False)
+    return mean - half, mean + half
 
 
-def two_level_interval(regret: pd.Series) -> Interval:
-    """The same mean, with tasks drawn anew as well: sure of *tasks like these*."""
-    return _interval(regret, tasks=True)
+def paired_interval(a: pd.Series, b: pd.Series) -> Interval:
+    """The mean of a - b over the seeds that both have on one task, by Student's t; below 0, a is better.
 
+    Infinitely wide for a single seed. A bootstrap of so few seeds would be too narrow: with 3, two equal strategies
+    would come out different in a quarter of all comparisons.
+    """
+    from scipy import stats
 
-def _interval(regret: pd.Series, *, tasks: bool) -> Interval:
-    low, high = intervals(regret.to_frame(), tasks=tasks)
-    mean = regret.groupby(["suite", "task"]).mean().mean()
-    return Interval(float(mean), float(low.iloc[0]), float(high.iloc[0]))
-
-
-def paired_interval(a: pd.Series, b: pd.Series, n_draws: int = N_DRAWS, seed: int = 0) -> Interval:
-    """The mean of a - b over the seeds that both have on one task, seeds drawn anew; below 0, a is better."""
     difference = (a - b).dropna().to_numpy()
-    drawn = np.random.default_rng(seed).integers(len(difference), size=(n_draws, len(difference)))
-    low, high = np.quantile(difference[drawn].mean(axis=1), [LEVEL / 2, 1 - LEVEL / 2])
-    return Interval(float(difference.mean()), float(low), float(high))
+    n, mean = len(difference), float(difference.mean())
+    if n < 2:
+        return Interval(mean, -np.inf, np.inf)
+    half = float(stats.t.isf(LEVEL / 2, n - 1) * difference.std(ddof=1) / np.sqrt(n))
+    return Interval(mean, mean - half, mean + half)
 
 
 def friedman(table: pd.DataFrame) -> float:
-    """The probability of such differences between the columns if all were the same (tasks x strategies, 3 or more)."""
+    """The probability of such differences between the columns if all were the same (units x strategies, 3 or more)."""
     from scipy import stats
 
     if (table.nunique(axis=1) == 1).all():
@@ -98,10 +138,10 @@ def friedman(table: pd.DataFrame) -> float:
 
 
 def pairwise(table: pd.DataFrame) -> pd.DataFrame:
-    """All pairs of columns by the signed-rank test over tasks (rows): a row a pair, a the one with the lower mean.
+    """All pairs of columns by the signed-rank test over units (rows): a row a pair, a the one with the lower mean.
 
     ``difference``: mean of a less mean of b. ``p``: raw; ``p_holm``: corrected for the number of pairs. ``agrees``:
-    whether a has the lower ranks too; where it has not, a few tasks decide the means and most others say the contrary.
+    whether a has the lower ranks too; where it has not, a few units decide the means and most others say the contrary.
     """
     from scipy import stats
 

@@ -43,6 +43,8 @@ def runs() -> pd.DataFrame:
                             "n_workers": 1, "kind": "mixed", "trial": numbers - 1, "loss": loss, "worth": loss,
                             "test": loss + 0.1, "epochs": 1, "max_epochs": 1, "at_epochs": numbers,
                             "at_seconds": 10.0 * numbers, "failed": False, "crash": None, "strategy_seconds": 0.01,
+                            "unit": task, "split": "development", "is_default": numbers == 1, "commit": "abc",
+                            "retrained": np.where((numbers == 1) | (numbers == n_trials), loss, np.nan),
                         }
                     )
                 )  # fmt: skip
@@ -60,6 +62,9 @@ def page(tmp_path_factory) -> Path:
         "crashes": [["s", EVIL, "good", 0, f"ValueError: {EVIL}{'x' * 300}"]],
         "runs": [("s", 1, EVIL, 12, 3, 20, 36, 0)],
         "reliability": reliability(table),
+        "failed": [(f"s/{EVIL}", 20, f"ValueError: {EVIL}")],
+        "beaten": [(f"s/{EVIL}", "-0.010", EVIL)],
+        "mixed": [(EVIL, "abc (s); def (s)")],
     }
     file = tmp_path_factory.mktemp("page") / "leaderboard.html"
     file.write_text(render(sections(table, constants), costs, made), encoding="utf-8")

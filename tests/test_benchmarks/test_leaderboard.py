@@ -1,17 +1,19 @@
 """Fields, verdicts and sentences from runs made up so that the truth is known; the files of the command."""
 
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from automl.errors import UserError
-from benchmarks import comparison, markdown, page
+from benchmarks import cells, comparison, markdown, page
 from benchmarks.fields import EVERY_SUITE, fields
 from benchmarks.findings import Finding, evidence, findings
 from benchmarks.leaderboard import Section, board, sections
-from benchmarks.report import known_constants, main, read_runs
+from benchmarks.report import known_constants, main, never_worked, read_runs
 
 EVIL = "<img src=x onerror=alert(1)>|task"
 
@@ -27,6 +29,7 @@ def runs(
     n_workers: int = 1,
     max_epochs: int = 1,
     kind: str = "numeric",
+    split: str = "development",
 ) -> pd.DataFrame:
     """Runs whose regret falls from 1 to about ``quality``, with noise of a tenth of it."""
     rng = np.random.default_rng([*map(ord, strategy)])
@@ -43,7 +46,8 @@ def runs(
                         "n_workers": n_workers, "kind": kind, "trial": numbers - 1, "loss": loss, "worth": loss,
                         "test": np.nan, "epochs": max_epochs, "max_epochs": max_epochs,
                         "at_epochs": numbers * max_epochs, "at_seconds": 10.0 * numbers / n_workers, "failed": False,
-                        "crash": None, "strategy_seconds": 0.01,
+                        "crash": None, "error": None, "strategy_seconds": 0.01, "unit": task, "split": split,
+                        "is_default": numbers == 1, "retrained": np.nan, "commit": "abc",
                     }
                 )
             )  # fmt: skip
@@ -55,7 +59,13 @@ def crashed(rows: pd.DataFrame, task: str, seed: int, error: str = "ValueError: 
     hit = (rows["task"] == task) & (rows["seed"] == seed)
     first = rows[hit].head(1)
     nothing = {"trial": -1, "loss": np.nan, "worth": np.nan, "epochs": 0, "at_epochs": 0, "at_seconds": 0.0}
-    return pd.concat([rows[~hit], first.assign(**nothing, failed=True, crash=error)], ignore_index=True)
+    first = first.assign(**nothing, failed=True, crash=error, is_default=False)
+    return pd.concat([rows[~hit], first], ignore_index=True)
+
+
+def failed(rows: pd.DataFrame) -> pd.DataFrame:
+    """The same, with no training that worked."""
+    return rows.assign(failed=True, loss=np.nan, worth=np.nan, error="RuntimeError: boom")
 
 
 def constants(tasks: list[str], suite: str = "s") -> pd.DataFrame:
@@ -69,6 +79,7 @@ def last(section: Section, clock: str = "trainings") -> Finding:
 
 TASKS = [f"t{i:02d}" for i in range(14)]
 RANDOM = runs("random", 0.5, TASKS, n_trials=40)
+QUALITIES = (("random", 0.5), ("good", 0.1))
 
 
 def test_a_known_winner_is_found_and_its_sentence_holds_the_numbers_of_its_test():
@@ -120,7 +131,7 @@ def test_too_few_tasks_are_undecided_and_so_are_too_few_for_so_many_strategies()
     assert "8 tasks are too few for a test (it takes 10)" in last(section).text
     assert "on the side of good on 8 of the 8 tasks" in last(section).text
     duels = evidence([section]).query("clock == 'trainings' and budget == 20")
-    assert set(duels["test"]) == {"paired bootstrap over seeds"}
+    assert set(duels["test"]) == {"Student's t over paired seeds"}
     assert (duels["high"] < 0).all()
     # Ten tasks that all agree give 2/1024; with 17 strategies there are 136 pairs.
     many = pd.DataFrame({f"s{i:02d}": np.linspace(i, i + 0.1, 10) for i in range(17)})
@@ -150,15 +161,16 @@ def test_a_run_that_has_just_begun_does_not_leave_the_others_with_nothing():
     assert subset.left_out == ("begun",)
 
 
-def test_a_crashed_run_counts_as_one_and_takes_nobody_away():
+def test_a_crashed_run_counts_as_the_worst_and_takes_nobody_away():
     good = crashed(runs("good", 0.0, TASKS), "t03", 1)
     section = sections(pd.concat([RANDOM, good]), constants(TASKS))[0]
     assert section.field.strategies == ("good", "random")
     assert len(section.field.pairs) == 14 * 3
     by_task = section.standings["trainings"].by_task.set_index(["task", "strategy"])["regret"]
-    assert by_task["t03", "good"] == pytest.approx(1 / 3, abs=0.01)  # one of three seeds is worth 1
+    worst = max(1.0, RANDOM.query("task == 't03'")["worth"].max(), good.query("task == 't03'")["worth"].max())
+    assert by_task["t03", "good"] == pytest.approx(worst / 3, abs=0.01)  # one of three seeds
     assert section.reliability.loc["good", ["n_runs", "n_crashed"]].tolist() == [42, 1]
-    # The default of a crashed run of random search is worth 1 too, and stays in.
+    # The default of a crashed run of random search is worth as much, and stays in.
     section = sections(pd.concat([crashed(RANDOM, "t00", 0), good]), constants(TASKS))[0]
     assert len(section.field.pairs) == 14 * 3
 
@@ -184,6 +196,50 @@ def test_other_numbers_of_workers_are_fields_of_their_own():
     by_seconds = found["s, 4 workers"].standings["seconds"].board
     assert by_seconds["budget"].max() == 20 / 4  # the same trainings in a quarter of the time
     assert last(found["s, 4 workers"], "seconds").verdict == comparison.WINNER
+
+
+def test_a_crash_is_no_better_than_the_worst_that_others_have_found():
+    bad = runs("bad", 0.5, TASKS)  # worse than a median random config, and honest about it
+    bad[["loss", "worth"]] += 3.0
+    table = pd.concat([RANDOM, bad, crashed(runs("crashes", 0.1, TASKS), "t00", 0), failed(runs("fails", 0.1, TASKS))])
+    section = sections(table, constants(TASKS))[0]
+    by_task = section.standings["trainings"].by_task.set_index(["task", "strategy"])["regret"]
+    worst = bad.groupby("task")["worth"].max()
+    assert by_task.xs("fails", level="strategy").to_dict() == pytest.approx(worst.to_dict())
+    assert by_task["t00", "crashes"] == pytest.approx((worst["t00"] + 2 * 0.1) / 3, abs=0.02)
+
+
+def test_variants_of_one_function_are_one_unit_in_tests_and_words():
+    tasks = [f"f{i:02d}-{d}d" for i in range(1, 6) for d in (2, 5, 10)]
+    parts = [runs(name, quality, tasks, suite="synthetic") for name, quality in (("random", 0.5), ("good", 0.1))]
+    table = pd.concat(parts, ignore_index=True)
+    table["unit"] = table["task"].str.partition("-")[0]
+    section = sections(table, constants(tasks, "synthetic"))[0]
+    assert section.field.size == "15 tasks of 5 functions"
+    found = section.standings["trainings"].comparisons[20.0]
+    assert (found.n_units, found.verdict) == (5, comparison.UNDECIDED)
+    assert "15 tasks of 5 functions are too few for a test (it takes 10)" in last(section).text
+    assert "on 15 of the 15 tasks" in last(section).text
+    rows = board([section])
+    assert set(rows["n_tasks"]) == {15}
+    assert set(rows["n_units"]) == {5}
+    # 12 functions in 2 dimensions are enough.
+    many = pd.concat([runs(n, q, [f"f{i:02d}-{d}d" for i in range(12) for d in (2, 5)]) for n, q in QUALITIES])
+    many["unit"] = many["task"].str.partition("-")[0]
+    section = sections(many, constants(list(many["task"].unique())))[0]
+    assert last(section).verdict == comparison.WINNER
+    assert "over 24 tasks of 12 units" in last(section).text
+
+
+def test_holdout_tasks_are_fields_of_their_own():
+    held = [f"h{i:02d}" for i in range(11)]
+    parts = [runs(name, quality, TASKS) for name, quality in QUALITIES]
+    parts += [runs(name, quality, held, split="holdout") for name, quality in QUALITIES]
+    found = sections(pd.concat(parts), constants([*TASKS, *held]))
+    assert [section.field.title for section in found] == ["s", "s, holdout", EVERY_SUITE, f"{EVERY_SUITE}, holdout"]
+    assert [len(section.field.tasks) for section in found] == [14, 11, 14, 11]
+    assert page.anchors(found)[:2] == ["s", "s-holdout"]
+    assert set(board(found)["split"]) == set(evidence(found)["split"]) == {"development", "holdout"}
 
 
 def own(losses: dict[str, float], n_seeds: int) -> Section:
@@ -213,9 +269,9 @@ def test_ones_own_task_has_losses_and_claims_nothing_beyond_it():
     same = last(own({"random": 0.3, "same": 0.3}, n_seeds=7))
     assert same.verdict == comparison.UNDECIDED
     assert "holds 0, so the two are not told apart" in same.text
-    few = last(own({"random": 0.5, "good": 0.1}, n_seeds=3))
+    few = last(own({"random": 0.5, "good": 0.1}, n_seeds=2))
     assert few.verdict == comparison.UNDECIDED
-    assert "too narrow" in few.text
+    assert "Fewer than 3 seeds decide nothing" in few.text
     assert "One seed has no interval" in last(own({"random": 0.5, "good": 0.1}, n_seeds=1)).text
 
 
@@ -230,11 +286,78 @@ def test_a_crash_on_ones_own_task_is_the_worst_loss_seen():
 def test_test_losses_are_reported_where_they_are_known():
     table = pd.concat([RANDOM, runs("good", 0.1, TASKS)])
     assert sections(table, constants(TASKS))[0].generalisation.empty
-    found = sections(table.assign(test=table["loss"] + 0.02), constants(TASKS))[0].generalisation
-    assert found.loc["good"].tolist() == pytest.approx([0.02, 0.0, 0.0])
-    twice = constants(TASKS).assign(reference=2.0)
-    found = sections(table.assign(test=table["loss"] + 0.02), twice)[0].generalisation
+    table = table.assign(test=table["loss"] + 0.02)
+    found = sections(table, constants(TASKS))[0].generalisation
+    assert found.loc["good", ["gap", "overtuning", "worse_than_default"]].tolist() == pytest.approx([0.02, 0.0, 0.0])
+    twice = constants(TASKS).assign(best=-1.0)
+    found = sections(table, twice)[0].generalisation
     assert found.loc["good", "gap"] == pytest.approx(0.01)  # in units of regret
+    columns, _ = cells.generalisation(sections(table, twice)[0])
+    assert columns == ["strategy", "gap", "overtuning", "worse than the default"]
+    # Of two configs trained again on fresh seeds, the default is worth 0.8 and the chosen one 0.9.
+    is_chosen = table["loss"] == table.groupby(["strategy", "task", "seed"])["loss"].transform("min")
+    table["retrained"] = np.where(table["is_default"], 0.8, np.where(is_chosen, 0.9, np.nan))
+    section = sections(table, twice)[0]
+    found = section.generalisation[["retrained", "retrained_default", "worse_retrained"]]
+    assert found.loc["good"].tolist() == pytest.approx([0.95, 0.9, 1.0])
+    assert found.loc["random"].isna().all()  # it went on, so its choice at this budget was not trained again
+    assert found.loc["random x2"].tolist() == pytest.approx([0.95, 0.9, 1.0])
+    columns, rows = cells.generalisation(section)
+    assert columns[-1] == "trained again: chosen is worse"
+    assert rows[0][-1].text == "100%"
+
+
+def test_where_no_training_ever_worked_nobody_leads_and_nothing_is_made_up():
+    table = pd.concat([failed(runs(name, 0.5, ["mine"], suite="own")) for name in ("random", "good")])
+    section = sections(table, constants(TASKS))[0]
+    found = last(section)
+    assert (found.verdict, found.leaders, found.short) == (comparison.NOTHING, (), comparison.NOTHING)
+    assert "no training ever worked: 120 of 120 trials failed" in found.text
+    assert section.standings["trainings"].board["regret"].isna().all()
+    assert board([section])["failed"].dropna().eq(1.0).all()
+    assert evidence([section]).empty
+    assert never_worked(table) == [("own/mine", 120, "RuntimeError: boom")]
+    cell = next(row for row in cells.rows(section, section.standings["trainings"]) if row[0].text == "random")
+    assert (cell[1].text, cell[-1].text) == ("", "100.0%")
+    # Of a suite with constants too, and where every run crashed.
+    section = sections(failed(RANDOM), constants(TASKS))[0]
+    assert last(section).verdict == comparison.NOTHING
+    dead = runs("random", 0.5, ["mine"], suite="own", n_seeds=1)
+    section = sections(crashed(dead, "mine", 0), constants(TASKS))[0]
+    assert "1 of 1 runs crashed" in last(section).text
+
+
+def test_before_any_training_worked_nobody_leads_yet():
+    table = pd.concat([runs(name, 0.5, ["mine"], suite="own", n_trials=30) for name in ("random", "good")])
+    early = table["trial"] < 12
+    table.loc[early, ["loss", "worth"]] = np.nan
+    table.loc[early, "failed"] = True
+    section = sections(table, constants(TASKS))[0]
+    first, *_, final = findings(section)
+    assert (first.budget, first.verdict) == (10.0, comparison.NOTHING)
+    assert "no strategy has a training that worked by then" in first.text
+    assert final.verdict != comparison.NOTHING
+    # A budget within which no trial ended at all.
+    slow = pd.concat(
+        [table[~early].assign(n_trials=3, max_epochs=1), runs("z", 0.1, ["mine"], suite="own", n_trials=3)]
+    )
+    assert last(sections(slow.query("strategy != 'z'"), constants(TASKS))[0]).verdict == comparison.NOTHING
+    assert len(sections(slow, constants(TASKS))) == 1
+
+
+def test_the_unit_of_seconds_is_the_same_for_any_number_of_workers():
+    one, four = (runs("random", 0.5, ["mine"], suite="own", n_workers=n) for n in (1, 4))
+    section = sections(four, constants(TASKS))[0]
+    assert section.standings["seconds"].board["budget"].max() == 20 / 4
+    both = {s.field.n_workers: s.standings["seconds"].board for s in sections(pd.concat([one, four]), constants(TASKS))}
+    assert {n: found["budget"].max() for n, found in both.items()} == {1: 20.0, 4: 5.0}
+
+
+def test_a_loss_on_the_test_set_is_called_so():
+    table = pd.concat([runs(name, quality, ["mine"], suite="own") for name, quality in QUALITIES])
+    section = sections(table.assign(test=table["loss"]), constants(TASKS))[0]
+    assert "lowest mean test loss" in last(section).text
+    assert cells.columns(section, section.standings["trainings"])[1].startswith("test loss after")
 
 
 def test_one_strategy_alone_is_no_comparison():
@@ -259,22 +382,76 @@ def test_older_files_are_read_and_of_two_runs_the_one_with_the_larger_budget(tmp
     old = runs("tpe", 0.1, TASKS, n_trials=10)
     save(tmp_path, old)
     file = tmp_path / "s" / "tpe-10-trials-1-workers.parquet"
-    old.drop(columns=["kind", "test", "crash", "n_trials"]).to_parquet(file, index=False)
+    new = ["kind", "test", "crash", "n_trials", "unit", "split", "is_default", "retrained", "commit", "error"]
+    old.drop(columns=new).to_parquet(file, index=False)
     save(tmp_path, runs("tpe", 0.1, TASKS[:2], n_trials=30))
     table, _ = read_runs(tmp_path)
     budgets = table.drop_duplicates(["task", "seed"]).set_index(["task", "seed"])["n_trials"]
     assert budgets["t00", 0] == 30
     assert budgets["t05", 0] == 10
     assert not table.duplicated(["task", "seed", "trial"]).any()
-    assert table["crash"].isna().all()
-    with pytest.raises(UserError, match="there are no runs"):
+    assert table[["crash", "error", "retrained"]].isna().all(axis=None)
+    assert (table["is_default"] == (table["trial"] == 0)).all()
+    assert (table["unit"] == table["task"]).all()
+    assert set(table["split"]) == {"development"}
+
+
+def test_what_one_file_knows_of_a_task_holds_for_all(tmp_path):
+    known = runs("good", 0.1, ["f01-2d"], split="holdout").assign(unit="f01")
+    save(tmp_path, known)
+    file = tmp_path / "s" / "tpe-20-trials-1-workers.parquet"
+    runs("tpe", 0.1, ["f01-2d"]).drop(columns=["unit", "split", "commit"]).to_parquet(file, index=False)
+    table, _ = read_runs(tmp_path)
+    assert set(table["unit"]) == {"f01"}
+    assert set(table["split"]) == {"holdout"}
+    assert set(table.loc[table["strategy"] == "tpe", "commit"]) == {"unknown"}
+
+
+def test_what_cannot_be_read_is_told_in_one_line(tmp_path):
+    with pytest.raises(UserError, match="there is no folder"):
         read_runs(tmp_path / "nothing")
+    with pytest.raises(UserError, match="there are no runs"):
+        read_runs(tmp_path)
+    file = tmp_path / "x-5-trials-1-workers.parquet"
+    pd.DataFrame({"anything": [1]}).to_parquet(file)  # such as recorded trainings
+    with pytest.raises(UserError, match="there are no runs"):
+        read_runs(tmp_path)
+    pd.DataFrame({"strategy_seconds": [1.0], "suite": "s"}).to_parquet(file)
+    with pytest.raises(UserError, match=r"holds no runs of benchmarks\.run: it lacks at_epochs, at_seconds"):
+        read_runs(tmp_path)
+    for content in (b"", b"not a table"):
+        file.write_bytes(content)
+        with pytest.raises(UserError, match=r"x-5-trials-1-workers\.parquet' is no Parquet file"):
+            read_runs(tmp_path)
+
+
+def test_the_command_ends_with_one_line_and_two_for_an_error_of_the_user(tmp_path):
+    save(tmp_path, runs("random", 0.5, ["mine"], suite="own"))
+    command = [sys.executable, "-m", "benchmarks.report", str(tmp_path), "--readme", str(tmp_path / "missing.md")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert re.fullmatch(r"benchmarks: '\S+missing\.md' cannot be read as a text: .*\n", done.stderr)
+
+
+def test_rows_of_several_commits_are_told_of_by_strategy(tmp_path):
+    table = pd.concat([runs("tpe", 0.1, TASKS), runs("ga", 0.1, TASKS), runs("tpe", 0.1, TASKS, suite="other")])
+    assert page.mixed_commits(table) == []
+    table.loc[(table["strategy"] == "tpe") & (table["suite"] == "other"), "commit"] = "0123456789abcdef+"
+    assert page.mixed_commits(table) == [("tpe", "0123456789+ (other); abc (s)")]
+    # An older file does not say which of its commits a row is of.
+    old = runs("ga", 0.1, TASKS).drop(columns="commit")
+    old.attrs = {"commits": ["abc", None]}
+    (tmp_path / "s").mkdir()
+    old.to_parquet(tmp_path / "s" / "ga-20-trials-1-workers.parquet", index=False)
+    assert page.mixed_commits(read_runs(tmp_path)[0]) == [("ga", "abc (s); unknown (s)")]
 
 
 def test_a_suite_with_constants_for_a_part_of_its_tasks_is_an_error():
-    table = pd.DataFrame({"suite": "tables", "task": ["hpobench-car", "unheard-of"]})
-    with pytest.raises(UserError, match="tables/unheard-of has no constants; find them"):
+    table = pd.DataFrame({"suite": "tables", "task": ["hpobench-car", "unheard-of"], "split": "development"})
+    with pytest.raises(UserError, match=r"tables/unheard-of has no constants; find them .* tables$"):
         known_constants(table)
+    with pytest.raises(UserError, match=r"find them with python -m benchmarks\.constants tables --split holdout"):
+        known_constants(table[1:].assign(split="holdout"))
     assert len(known_constants(table.assign(suite="own"))) > 0
 
 
@@ -293,9 +470,35 @@ def test_the_command_writes_page_markdown_pictures_and_tables(tmp_path):
         assert EVIL not in text
         assert "&lt;img src=x" in text
     text = readme.read_text()
-    assert re.fullmatch(r"before\n<!-- leaderboard -->\n.*tpe leads.*\n<!-- /leaderboard -->\nafter\n", text, re.S)
+    assert re.fullmatch(
+        r"before\n<!-- leaderboard -->\n.*ahead on this task: tpe.*\n<!-- /leaderboard -->\nafter\n", text, re.S
+    )
     assert "](new/leaderboard-own" in text
     assert "old" not in text
+
+
+def test_a_dot_in_the_name_of_the_leaderboard_stays(tmp_path):
+    save(tmp_path / "runs", runs("random", 0.5, ["mine"], suite="own"), failed(runs("tpe", 0.5, ["mine"], suite="own")))
+    main(tmp_path / "runs", tmp_path / "lb.v2", None)
+    written = {file.name for file in tmp_path.iterdir() if file.is_file()}
+    assert written == {f"lb.v2{end}" for end in (".html", ".md", ".csv", "-tests.csv", "-tasks.csv", "-own-mine.png")}
+    assert "lb.v2.html shows the same" in (tmp_path / "lb.v2.md").read_text()
+
+
+def test_the_files_tell_of_tasks_where_nothing_worked_and_of_beaten_constants(tmp_path):
+    found = [runs("random", 0.5, ["hpobench-car", "hpobench-vehicle"], suite="tables")]
+    found[0].loc[found[0]["task"] == "hpobench-car", ["loss", "worth"]] -= 9.0
+    found += [failed(runs("random", 0.5, ["mine"], suite="own").assign(error=f"E: {EVIL}"))]
+    save(tmp_path / "runs", *found)
+    main(tmp_path / "runs", tmp_path / "lb", None)
+    for name in ("lb.html", "lb.md"):
+        text = re.sub(r"<script.*", "", (tmp_path / name).read_text(), flags=re.S)
+        assert "Tasks on which no training ever worked" in text
+        assert "own/mine: 60 trials, 100% failed. RuntimeError: boom" in text
+        assert "no training ever worked: 60 of 60 trials failed" in text
+        assert re.search(r"tables/hpobench-car: -\d+\.\d+, random", text)
+        assert "tables/hpobench-vehicle: -" not in text
+        assert EVIL not in text
 
 
 def test_a_readme_without_markers_is_an_error_before_anything_is_written(tmp_path):
