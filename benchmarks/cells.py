@@ -100,7 +100,9 @@ def _failed(section: Section, name: str) -> Cell:
         return Cell("", float("inf"))
     row: Any = section.reliability.loc[name]
     crashed = f"{row['n_crashed']:.0f} of {row['n_runs']:.0f} runs crashed" if row["n_crashed"] else ""
-    share = 0.0 if pd.isna(row["failed"]) else float(row["failed"])
+    if pd.isna(row["failed"]):
+        return Cell("no trials", float(row["n_crashed"]), crashed)
+    share = float(row["failed"])
     return Cell(f"{share:.1%}" if share else "none", share + float(row["n_crashed"]), crashed)
 
 

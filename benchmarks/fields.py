@@ -69,6 +69,11 @@ class Field:
         return f"{counts.max()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
 
     @property
+    def extent(self) -> str:
+        """14 tasks, 20 seeds."""
+        return f"{self.size}, {self.n_seeds} seed{'s' * (self.n_seeds != '1')}"
+
+    @property
     def title(self) -> str:
         """For headings."""
         return titled(self.suite, self.split, self.n_workers)

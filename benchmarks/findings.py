@@ -90,13 +90,14 @@ def _finding(section: Section, standing: Standing, budget: float, clock: str) ->
 
 
 def _nothing(section: Section, *, last: bool) -> str:
-    trials, runs = section.reliability["n_trials"].fillna(0), section.reliability
-    failed = (trials * runs["failed"].fillna(0)).sum()
-    if not last or failed < trials.sum():
+    runs = section.reliability
+    n_trials, n_failed = runs["n_trials"].sum(), (runs["n_trials"] * runs["failed"]).sum()
+    if not last or n_failed < n_trials:
         return "no strategy has a training that worked by then."
-    crashes = f", and {runs['n_crashed'].sum():.0f} of {runs['n_runs'].sum():.0f} runs crashed"
-    share = f"{failed:.0f} of {trials.sum():.0f} trials failed"
-    return f"no training ever worked: {share}{crashes if runs['n_crashed'].any() else ''}. So nobody leads."
+    trials = [f"not one of {n_trials:.0f} trials ever worked, 100% failed"] if n_trials else []
+    n_crashed = runs["n_crashed"].sum()
+    crashes = [f"{n_crashed:.0f} of {runs['n_runs'].sum():.0f} runs crashed"] if n_crashed else []
+    return f"{listed([*trials, *crashes])}. So nobody leads."
 
 
 def _winner(comparison: Comparison, standing: Standing, budget: float) -> str:

@@ -16,7 +16,7 @@ from benchmarks.statistics import MIN_UNITS
 BEGIN, END = "<!-- leaderboard -->", "<!-- /leaderboard -->"
 BEFORE = (
     "Before its first outcome, and where it crashed, a run is worth the worst of 1, the default's regret and the worst "
-    "regret of any run compared on that task."
+    "regret of any run compared on that task; where regret is not known, the worse of the default's and the worst loss."
 )
 EXPLANATION = f"""Written by `python -m benchmarks.report` from runs; no number in it is typed. Each sentence stands on
 rows of {{name}}.csv and {{name}}-tests.csv; {{name}}.html shows the same with interactive figures.
@@ -46,10 +46,7 @@ def leaderboard(sections: list[Section], pictures: dict[int, list[str]], made: d
         ]
     for i, section in enumerate(sections):
         field = section.field
-        parts.append(
-            _escaped(f"## {field.title}: {field.name}, {field.size}, {field.n_seeds} seeds, {field.n_trials} trainings")
-            + "\n"
-        )
+        parts.append(_escaped(f"## {field.title}: {field.name}, {field.extent}, {field.n_trials} trainings") + "\n")
         parts += [f"- {_escaped(finding.text)}" for finding in findings(section)]
         if field.left_out:
             parts.append(f"- Left out, with no task and seed in common: {', '.join(field.left_out)}.")
@@ -102,7 +99,7 @@ def _table(advices: list[Advice]) -> list[str]:
     lines.append("|---" * (len(after) + 1) + "|")
     for row in advices:
         field = row.field
-        what = f"{field.title}, {field.name}: {field.size}, {field.n_seeds} seeds"
+        what = f"{field.title}, {field.name}: {field.extent}"
         cells = [row.cells[budget].short if budget in row.cells else "" for budget in after]
         lines.append("| " + " | ".join(map(_escaped, [what, *cells])) + " |")
     return lines

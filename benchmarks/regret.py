@@ -199,6 +199,8 @@ def speed_up_intervals(
     chosen = np.random.default_rng(seed).integers(n_units, size=(1, n_draws, n_units, 1))
     medians = np.median(np.take_along_axis(ratios, chosen, axis=2), axis=2)
     ends = np.quantile(medians, [LEVEL / 2, 1 - LEVEL / 2], axis=1).reshape(2, -1)
+    if len(pairs) == 1:  # a single seed has no interval
+        ends[:] = np.nan
     index = pd.MultiIndex.from_product([at, names], names=["budget", "strategy"])
     return pd.DataFrame({"low": ends[0], "high": ends[1]}, index=index)
 

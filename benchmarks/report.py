@@ -207,7 +207,7 @@ def _draw(found: list[Section], out: Path) -> dict[int, list[str]]:
             continue
         standing = section.standings["trainings"]
         files = [out.with_name(f"{out.name}-{name}.png")]
-        title = f"{field.title}, {field.name}: {field.size}, {field.n_seeds} seeds"
+        title = f"{field.title}, {field.name}: {field.extent}"
         plots.regret_over_budget(standing, looks, files[0], title, section.word)
         if len(field.tasks) > 1:
             files.append(out.with_name(f"{out.name}-{name}-ranks.png"))

@@ -312,7 +312,7 @@ def test_where_no_training_ever_worked_nobody_leads_and_nothing_is_made_up():
     section = sections(table, constants(TASKS))[0]
     found = last(section)
     assert (found.verdict, found.leaders, found.short) == (comparison.NOTHING, (), comparison.NOTHING)
-    assert "no training ever worked: 120 of 120 trials failed" in found.text
+    assert "not one of 120 trials ever worked, 100% failed. So nobody leads" in found.text
     assert section.standings["trainings"].board["regret"].isna().all()
     assert board([section])["failed"].dropna().eq(1.0).all()
     assert evidence([section]).empty
@@ -324,7 +324,8 @@ def test_where_no_training_ever_worked_nobody_leads_and_nothing_is_made_up():
     assert last(section).verdict == comparison.NOTHING
     dead = runs("random", 0.5, ["mine"], suite="own", n_seeds=1)
     section = sections(crashed(dead, "mine", 0), constants(TASKS))[0]
-    assert "1 of 1 runs crashed" in last(section).text
+    assert "no training worked: 1 of 1 runs crashed. So nobody leads" in last(section).text
+    assert cells.rows(section, section.standings["trainings"])[-1][-1].text == "no trials"
 
 
 def test_before_any_training_worked_nobody_leads_yet():
@@ -495,7 +496,7 @@ def test_the_files_tell_of_tasks_where_nothing_worked_and_of_beaten_constants(tm
         text = re.sub(r"<script.*", "", (tmp_path / name).read_text(), flags=re.S)
         assert "Tasks on which no training ever worked" in text
         assert "own/mine: 60 trials, 100% failed. RuntimeError: boom" in text
-        assert "no training ever worked: 60 of 60 trials failed" in text
+        assert "not one of 60 trials ever worked" in text
         assert re.search(r"tables/hpobench-car: -\d+\.\d+, random", text)
         assert "tables/hpobench-vehicle: -" not in text
         assert EVIL not in text
