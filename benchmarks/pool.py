@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context, parent_process
+from multiprocessing import active_children, get_context, parent_process
 from typing import Any
 
 from automl.errors import UserError
@@ -66,3 +66,5 @@ def _until_a_death(runs: Sequence[Run], source: Source, live_overhead: bool, job
         return
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+        for process in active_children():  # on the way out nobody waits for the runs in flight
+            process.kill()
