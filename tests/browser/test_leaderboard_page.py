@@ -97,7 +97,9 @@ def answer(page: Path, scratch: Path, script: str, *arguments: str):
 
 
 def test_every_plot_is_drawn_and_nothing_strange_runs(page, tmp_path):
-    dom = browse(page, tmp_path, "--window-size=1280,12000", "--dump-dom")
+    # Figures are drawn when they come into view, which a browser that has just started may be late to notice.
+    draw = "window.dispatchEvent(new Event('beforeprint'));"
+    dom = browse(page, tmp_path, "--window-size=1280,12000", "--dump-dom", script=draw)
     n_places = len(re.findall(r"data-figure=", dom.partition('<script type="application/json"')[0]))
     assert n_places == 2 * 4 + 1  # the suite, the kind of space, the overhead
     assert len(re.findall(r'class="[^"]*\bsvg-container\b', dom)) == n_places
