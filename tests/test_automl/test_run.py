@@ -55,7 +55,7 @@ def facts(folder: Path) -> list:
     url = sqlite_url(folder / "study.db")
     settings = Store.settings(url)
     space = load_space(settings["space"])
-    study = Study(space, settings["max_epochs"], Store.open(url, space))
+    study = Study(space, settings["max_epochs"] or 1, Store.open(url, space))
     return [(t.number, t.config, t.losses, t.state, t.error) for t in study.trials.values()]
 
 
