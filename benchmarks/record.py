@@ -30,6 +30,7 @@ from automl.tasks import load_task
 from automl.tasks.base import Task
 from automl.tuner import tune
 from benchmarks.recording import Recording, describe
+from benchmarks.results import write_parquet
 from benchmarks.scored import Scored
 from strategies.base import JSON, Config, ConfigStrategy, Strategy
 from strategies.tpe import TPE
@@ -61,8 +62,10 @@ def main(
             strategy = filling(configs) if not passes else repeating(configs_of(passes[0]))
             rows = table(record(live, strategy, configs, SEED + seed, workers, work / f"{name}-{seed}", console), seed)
         passes.append(rows)
-        write(pd.concat(passes, ignore_index=True), file)
-    recording = Recording.of(pd.concat(passes, ignore_index=True), live.max_epochs, live.metric, live.maximize)
+        frame = pd.concat(passes, ignore_index=True)
+        frame.attrs = {"versions": versions(), "commit": commit()}
+        write_parquet(frame, file)
+    recording = Recording.of(frame, live.max_epochs, live.metric, live.maximize)
     facts = describe(recording, live.space)
     write_aside(out / f"{name}.json", json.dumps(facts, indent=1) + "\n")
     answers = "by a model" if facts["interpolated"] else "by the nearest recorded one"
@@ -133,15 +136,6 @@ def table(trials: list[Trial], seed: int) -> pd.DataFrame:
 def configs_of(rows: pd.DataFrame) -> list[Config]:
     """The configs of a pass, in the order of their numbers."""
     return [json.loads(text) for text in rows.groupby("number")["config"].first().sort_index()]
-
-
-def write(frame: pd.DataFrame, file: Path) -> None:
-    """Parquet, written aside and renamed."""
-    frame.attrs = {"versions": versions(), "commit": commit()}
-    file.parent.mkdir(parents=True, exist_ok=True)
-    aside = file.with_suffix(f".{os.getpid()}")
-    frame.to_parquet(aside, index=False)
-    aside.replace(file)
 
 
 if __name__ == "__main__":

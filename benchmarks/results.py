@@ -73,9 +73,14 @@ class Results:
                 frame[column] = frame[column].astype("str").where(frame[column].notna(), None)
             commits = [*old.attrs.get("commits", []), commit()]
             frame.attrs = {"versions": versions(), "commits": list(dict.fromkeys(commits))}
-            file.parent.mkdir(parents=True, exist_ok=True)
-            aside = file.with_suffix(f".{os.getpid()}")
-            frame.to_parquet(aside, index=False, compression="zstd")
-            aside.replace(file)
+            write_parquet(frame, file)
             self._frames[file] = frame
         self._new = {}
+
+
+def write_parquet(frame: pd.DataFrame, file: Path) -> None:
+    """Written aside and renamed."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    aside = file.with_suffix(f".{os.getpid()}")
+    frame.to_parquet(aside, index=False, compression="zstd")
+    aside.replace(file)

@@ -23,7 +23,7 @@ class Asha(Strategy):
         self._inner = inner
         self._resumable = resumable
         self.ladder = Ladder(rungs(inner.max_epochs))
-        self._asked: dict[int, Proposal] = {}  # the inner strategy's proposals, by trial
+        self._asked: dict[int, Proposal] = {}  # the first proposal of each trial
         self._promoted: list[set[int]] = [set() for _ in self.ladder.levels]  # from each rung
         self._known: dict[int, list[list[float]]] = {}  # sorted losses at the rungs when a trial was proposed
         self._failed: set[int] = set()
@@ -64,7 +64,7 @@ class Asha(Strategy):
             return
         self.ladder.enter(trial, outcome)
         if getattr(self._inner, "learns_curves", False):
-            self._inner.tell(replace(outcome, proposal=self._asked[trial]))
+            self._inner.tell(outcome)
             return
         steps = self.ladder.steps()
         for known in self.ladder.losses if steps != self._steps else (trial,):

@@ -1,8 +1,8 @@
 """Bayesian optimization: a Gaussian process of the loss, and the config with the highest log expected improvement.
 
 D. R. Jones et al., Efficient Global Optimization (1998); S. Ament et al. (NeurIPS 2023) for the acquisition function;
-D. Eriksson et al., Scalable Global Optimization via Local
-Bayesian Optimization (NeurIPS 2019) for the trust region in spaces of many hyperparameters.
+D. Eriksson et al., Scalable Global Optimization via Local Bayesian Optimization (NeurIPS 2019) for the trust region in
+spaces of many hyperparameters.
 """
 
 from __future__ import annotations
