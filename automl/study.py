@@ -48,6 +48,13 @@ class Trial:
     seconds: float = 0.0  # spent in training
     strategy_seconds: float = 0.0  # spent in ask and tell
     at: float | None = None  # the run's clock when its last outcome came
+    trainings: tuple[float, ...] = ()  # losses of the full trainings that its config has had, its own the last
+
+    @property
+    def repeats(self) -> int | None:
+        """The trial whose config it trains once more, with another seed."""
+        first = self.proposals[0].info.get("repeats") if self.proposals else None
+        return first if isinstance(first, int) else None
 
     @property
     def epochs(self) -> int:
@@ -102,8 +109,7 @@ class Study:
 
     @property
     def best(self) -> Trial | None:
-        """The incumbent: the lowest loss among trials that reached max_epochs; before there is one, among those that
-        reached the most epochs."""
+        """The incumbent: see ``incumbent``."""
         return self._best
 
     def settle(self) -> None:
@@ -159,11 +165,20 @@ class Study:
             trial.state, trial.error = state_of(outcome, self.max_epochs), outcome.error
             trial.seconds += outcome.seconds
             trial.at = entry.at
+            trial.trainings = self._trainings(trial)
             if trial.state == "stopped":
                 self.committed_epochs -= outcome.proposal.epochs - len(trial.losses)
             self._best = incumbent([trial] if self._best is None else [self._best, trial])
         self.counts[trial.state] += 1
         trial.strategy_seconds += entry.seconds
+
+    def _trainings(self, trial: Trial) -> tuple[float, ...]:
+        if trial.loss is None:
+            return ()
+        if trial.repeats is None:
+            return (trial.loss,)
+        same = [t for t in self.trials.values() if trial.repeats in (t.number, t.repeats) and t is not trial]
+        return (*max((t.trainings for t in same), key=len, default=()), trial.loss)
 
 
 def state_of(outcome: Outcome, max_epochs: int) -> State:
@@ -176,6 +191,14 @@ def state_of(outcome: Outcome, max_epochs: int) -> State:
 
 
 def incumbent(trials: Iterable[Trial]) -> Trial | None:
-    """The lowest loss at the highest epoch reached; ties go to the earlier trial."""
+    """The lowest loss at the highest epoch reached; ties go to the earlier trial.
+
+    A config that was trained more often goes before those that were trained less, and counts by the mean of its
+    losses: the best of many single noisy losses flatters.
+    """
+
+    def key(trial: Trial) -> tuple[int, int, float, int]:
+        return -trial.epochs, -len(trial.trainings), sum(trial.trainings) / len(trial.trainings), trial.number
+
     with_loss = (trial for trial in trials if trial.loss is not None and trial.state != "running")
-    return min(with_loss, key=lambda trial: (-trial.epochs, trial.loss, trial.number), default=None)
+    return min(with_loss, key=key, default=None)

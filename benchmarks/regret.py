@@ -1,9 +1,10 @@
 """What a run was worth as a function of the budget spent: pure functions on one tidy table.
 
-The table has a row per outcome: suite, task, strategy, seed, n_workers, loss (observed), worth (the config's final loss
-without noise), test (of this very training; NaN where unknown), retrained (mean test loss on fresh seeds, of the
-default and the last choice), is_default, epochs (of the trial), max_epochs, at_epochs and at_seconds (spent until then
-by the run), failed. Tasks may be variants of one unit: see ``benchmarks.statistics``.
+The table has a row per outcome: suite, task, strategy, seed, n_workers, trial, repeats (the trial whose config was
+trained once more; NaN for others), loss (observed), worth (the config's final loss without noise), test (of this very
+training; NaN where unknown), retrained (mean test loss on fresh seeds, of the default and the last choice), is_default,
+epochs (of the trial), max_epochs, at_epochs and at_seconds (spent until then by the run), failed. Tasks may be variants
+of one unit: see ``benchmarks.statistics``.
 Budgets are counted in full trainings: a budget of 20 is 20 x max_epochs epochs.
 """
 
@@ -30,11 +31,12 @@ def normalised(loss: float | np.ndarray, best: float | np.ndarray, reference: fl
 def _incumbent_places(rows: pd.DataFrame, run: np.ndarray) -> np.ndarray:
     """Where the incumbent's row lies, as of each row; -1 before there is one. ``run``: numbers that never fall.
 
-    The incumbent is chosen by the observed loss, as a user would, among the trials with the most epochs so far.
+    The incumbent is chosen by the observed losses, as ``automl.study.incumbent`` does: the most epochs, then the most
+    trainings of the same config, then the lowest mean of these.
     """
     n = len(rows)
-    loss = rows["loss"].to_numpy(dtype=float)
-    order = np.lexsort((loss, -rows["epochs"].to_numpy()))  # the best first; of equal ones the earliest
+    times, loss = _trainings(rows, run)
+    order = np.lexsort((loss, -times, -rows["epochs"].to_numpy()))  # the best first; of equal ones the earliest
     rank = np.empty(n, dtype=np.int64)
     rank[order] = np.arange(n)
     rank[rows["failed"].to_numpy(dtype=bool) | np.isnan(loss)] = n
@@ -43,6 +45,18 @@ def _incumbent_places(rows: pd.DataFrame, run: np.ndarray) -> np.ndarray:
     best = np.minimum.accumulate(rank - step) + step
     places: np.ndarray = np.append(order, -1)[best]
     return places
+
+
+def _trainings(rows: pd.DataFrame, run: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As of each row, how often its config was trained, and the mean loss of these trainings."""
+    loss = rows["loss"].to_numpy(dtype=float)
+    if rows["repeats"].isna().all():
+        return np.ones(len(rows)), loss
+    # Rows of one trial at several epochs are one training.
+    config = [run, rows["repeats"].fillna(rows["trial"]).to_numpy(), rows["epochs"].to_numpy()]
+    times = pd.Series(~np.isnan(loss)).groupby(config).cumsum().to_numpy()
+    total = pd.Series(np.nan_to_num(loss)).groupby(config).cumsum().to_numpy()
+    return times, np.where(np.isnan(loss), np.nan, total / np.maximum(times, 1))
 
 
 def _in_time_order(runs: pd.DataFrame, clock: str) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:

@@ -29,7 +29,7 @@ COLUMNS = {
 }  # fmt: skip
 NEW_COLUMNS = {
     **dict.fromkeys(("kind", "unit", "split", "is_default", "crash", "error", "commit")),
-    **dict.fromkeys(("test", "retrained"), float("nan")),
+    **dict.fromkeys(("repeats", "test", "retrained"), float("nan")),
 }  # which older files lack
 
 

@@ -152,6 +152,19 @@ def test_the_incumbent(url):
     assert incumbent(study.trials.values()) is study.best
 
 
+def test_a_config_that_was_trained_again_is_judged_by_the_mean(url):
+    study = make(url)
+    bests = []
+    for number, (loss, repeats) in enumerate([(0.1, None), (0.2, None), (0.4, 0), (0.2, 1), (0.05, None)]):
+        proposal = Proposal(number, CONFIG, 4, {} if repeats is None else {"repeats": repeats})
+        study.asked(proposal, 0.0)
+        study.told(outcome(proposal, loss), 0.0, 0.0)
+        bests.append(study.best.number)
+    assert bests == [0, 0, 2, 3, 3]  # a single loss, however low, does not beat the mean of two
+    assert study.trials[2].trainings == (0.1, 0.4)
+    assert incumbent(reopen(url).trials.values()).number == 3
+
+
 def test_what_is_no_run_is_one_line(tmp_path, url):
     with pytest.raises(UserError, match="there is no run in sqlite"):
         Store.settings(url)

@@ -47,7 +47,7 @@ def runs(
                         "test": np.nan, "epochs": max_epochs, "max_epochs": max_epochs,
                         "at_epochs": numbers * max_epochs, "at_seconds": 10.0 * numbers / n_workers, "failed": False,
                         "crash": None, "error": None, "strategy_seconds": 0.01, "unit": task, "split": split,
-                        "is_default": numbers == 1, "retrained": np.nan, "commit": "abc",
+                        "is_default": numbers == 1, "retrained": np.nan, "repeats": np.nan, "commit": "abc",
                     }
                 )
             )  # fmt: skip
@@ -383,7 +383,9 @@ def test_older_files_are_read_and_of_two_runs_the_one_with_the_larger_budget(tmp
     old = runs("tpe", 0.1, TASKS, n_trials=10)
     save(tmp_path, old)
     file = tmp_path / "s" / "tpe-10-trials-1-workers.parquet"
-    new = ["kind", "test", "crash", "n_trials", "unit", "split", "is_default", "retrained", "commit", "error"]
+    new = [
+        "kind", "test", "crash", "n_trials", "unit", "split", "is_default", "retrained", "repeats", "commit", "error",
+    ]  # fmt: skip
     old.drop(columns=new).to_parquet(file, index=False)
     save(tmp_path, runs("tpe", 0.1, TASKS[:2], n_trials=30))
     table, _ = read_runs(tmp_path)

@@ -32,6 +32,7 @@ def runs(losses: dict[tuple[str, str, int], list[float]], max_epochs: int = 1) -
             "suite": "s", "task": task, "strategy": strategy, "seed": seed, "trial": i, "loss": loss, "worth": loss,
             "epochs": max_epochs, "max_epochs": max_epochs, "at_epochs": (i + 1) * max_epochs,
             "at_seconds": 10.0 * (i + 1), "failed": np.isnan(loss), "is_default": i == 0, "retrained": np.nan,
+            "repeats": np.nan,
         }
         for (task, strategy, seed), values in losses.items()
         for i, loss in enumerate(values)
@@ -68,7 +69,7 @@ def test_the_incumbent_is_chosen_by_what_was_observed_and_scored_by_what_it_is_w
             "loss": [0.5, 0.2, 0.4, np.nan, 0.3],
             "worth": [0.6, 0.7, 0.1, 0.0, 0.2],
             "epochs": [3, 1, 3, 0, 3],
-            "failed": [False, False, False, True, False],
+            "failed": [False, False, False, True, False], "trial": range(5), "repeats": np.nan,
         }
     )  # fmt: skip
     # The second has the lowest loss after one epoch only; the third beats the first, the fifth the third.
@@ -375,7 +376,7 @@ def test_many_runs_at_once_are_each_as_one_alone(clock):
             "suite": "s", "task": rng.choice(["a", "b"], n), "strategy": rng.choice(["x", "y"], n), "trial": range(n),
             "seed": rng.integers(3, size=n), "loss": rng.random(n).round(1), "worth": rng.random(n),
             "epochs": rng.integers(1, 4, size=n), "max_epochs": 3, "failed": rng.random(n) < 0.2,
-            "at_epochs": rng.integers(1, 90, size=n), "at_seconds": rng.integers(1, 90, size=n),
+            "at_epochs": rng.integers(1, 90, size=n), "at_seconds": rng.integers(1, 90, size=n), "repeats": np.nan,
         }
     )  # fmt: skip
     together = at_budgets(table, CONSTANTS, [1, 5, 9, 30], clock)
@@ -387,3 +388,11 @@ def test_many_runs_at_once_are_each_as_one_alone(clock):
             worth = incumbents(spent)[-1] if len(spent) else np.nan
             expected = normalised(worth, facts["best"], facts["reference"])
             assert together.loc[key, budget] == pytest.approx(expected, nan_ok=True)
+
+
+def test_a_config_that_was_trained_more_often_counts_by_the_mean_of_its_losses():
+    """Trial 1 is trained again as 3, and trial 2 as 4: their means are .3 and .25, below that of the lucky trial 0."""
+    table = runs({("a", "x", 0): [0.1, 0.2, 0.25, 0.4, 0.25]}).assign(repeats=[np.nan, np.nan, np.nan, 1, 2])
+    table["worth"] = [1.0, 2.0, 3.0, 2.0, 3.0]
+    regrets = at_budgets(table, CONSTANTS, [1, 2, 3, 4, 5])
+    assert regrets.iloc[0].tolist() == [1.0, 1.0, 1.0, 2.0, 3.0]
