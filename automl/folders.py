@@ -67,8 +67,9 @@ class TrialFolders:
             return None
         folder, before = self._folder(number), self._before(number)
         if not continues:
+            self._anew(number).mkdir(parents=True, exist_ok=True)
             shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
+            folder.mkdir()
         elif before.exists():  # a step was interrupted: back to where it began
             shutil.rmtree(folder, ignore_errors=True)
             shutil.copytree(before, folder)
@@ -79,10 +80,17 @@ class TrialFolders:
             aside.rename(before)
         return folder
 
+    def has(self, number: int) -> bool:
+        """Whether a trial can go on from what its last told step left; without folders, nothing can be missing."""
+        if self._root is None:
+            return True
+        return not self._anew(number).exists() and (self._folder(number).exists() or self._before(number).exists())
+
     def commit(self, number: int) -> None:
         """The step was told: what it left in the folder stands."""
         if self._root is not None:
             shutil.rmtree(self._before(number), ignore_errors=True)
+            shutil.rmtree(self._anew(number), ignore_errors=True)
 
     def remove(self, number: int) -> None:
         """Delete what a trial left behind."""
@@ -96,3 +104,8 @@ class TrialFolders:
     def _before(self, number: int) -> Path:
         assert self._root is not None
         return self._root / f"{number:04d}.before"
+
+    def _anew(self, number: int) -> Path:
+        """Is there while a step trains from the beginning."""
+        assert self._root is not None
+        return self._root / f"{number:04d}.anew"

@@ -138,6 +138,7 @@ class Tuner:
         self._outstanding: list[int] = []  # trials asked and not told, in the order of the asks
         self._untold: dict[int, Outcome] = {}
         self._finished: list[Trial] = []  # whose checkpoints are kept
+        self._removed: set[int] = set()  # paused trials whose checkpoints are not
         self._origin = self.executor.now() - self.study.clock
 
     @property
@@ -217,10 +218,15 @@ class Tuner:
 
     def _submit(self, proposal: Proposal) -> None:
         trial = self.study.trials[proposal.trial]
-        folder = self.folders.begin(trial.number, continues=bool(trial.losses))
-        self.running[trial.number] = Running(
-            proposal, list(trial.losses), {name: list(values) for name, values in trial.metrics.items()}
-        )
+        # Its checkpoint is gone where it was abandoned, and the budget was raised after that: then all over again.
+        continues = bool(trial.losses) and self.folders.has(trial.number)
+        folder = self.folders.begin(trial.number, continues=continues)
+        running = Running(proposal, [], {})
+        if continues:
+            running.losses.extend(trial.losses)
+            running.metrics.update({name: list(values) for name, values in trial.metrics.items()})
+        self.running[trial.number] = running
+        self._removed.discard(trial.number)
         self.executor.submit(
             Job(
                 key=trial.number,
@@ -277,11 +283,16 @@ class Tuner:
         self.folders.commit(trial)
         if self.study.trials[trial].state != "paused":
             self._finished.append(self.study.trials[trial])
-            self._remove_old_checkpoints()
+        self._remove_old_checkpoints()
 
     def _remove_old_checkpoints(self) -> None:
         if isinstance(self.task, CommandTask):
             return  # what a command wrote is not ours
+        best = self.study.best
+        for number in self.strategy.abandoned() - self._removed:
+            if best is None or number != best.number:
+                self.folders.remove(number)
+                self._removed.add(number)
         self._finished.sort(key=lambda t: (t.state != "complete", t.loss is None, t.loss, t.number))
         while len(self._finished) > KEPT_CHECKPOINTS:
             self.folders.remove(self._finished.pop().number)

@@ -27,12 +27,14 @@ STRATEGIES: dict[str, tuple[str, str]] = {
 
 WRAPPERS: dict[str, tuple[str, str]] = {
     "asha": ("asha:Asha", "trains the best third longer and pauses the others: asynchronous successive halving"),
+    "hyperband": ("hyperband:Hyperband", "as asha, but some trials start at the higher rungs: asynchronous Hyperband"),
+    "stop": ("stop:Stop", "stops a training whose curve is very unlikely to end below the best: needs no pauses"),
 }
 """What can be put around a strategy, as in ``bo+asha``: name -> (module:class, one line for people)."""
 
 
 class UnknownStrategy(ValueError):
-    """A name that is neither in STRATEGIES nor, after a plus, in WRAPPERS."""
+    """A name that is neither in STRATEGIES nor, after a plus, in WRAPPERS; or wrappers that do not go together."""
 
 
 def strategy_class(name: str) -> type[Strategy]:
@@ -47,6 +49,11 @@ def check_spec(spec: str) -> None:
     strategy_class(name)
     for wrapper in wrappers:
         _imported("wrapper", WRAPPERS, wrapper)
+    halving = wrappers[:-1] if wrappers[-1:] == ["stop"] else wrappers
+    if len(halving) > 1 or "stop" in halving:
+        raise UnknownStrategy(
+            f"{spec!r} does not go together: take one of +asha and +hyperband, and +stop last, as in {name}+asha+stop"
+        )
 
 
 def make_strategy(

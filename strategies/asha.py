@@ -9,33 +9,26 @@ from __future__ import annotations
 
 import bisect
 from dataclasses import replace
+from typing import Any
 
-from strategies._ladder import ETA, Ladder, rungs
-from strategies.base import Outcome, Proposal, Strategy
+from strategies._ladder import ETA
+from strategies._wrapper import Wrapper
+from strategies.base import Outcome, Proposal
 
 
-class Asha(Strategy):
-    """Trials of a strategy, trained rung by rung."""
+class Asha(Wrapper):
+    """Trials of a strategy, trained rung by rung; what cannot pause is stopped at its rungs."""
 
-    def __init__(self, inner: Strategy, *, resumable: bool = True) -> None:
-        """``resumable``: whether a paused training can go on; else trials are stopped at their rungs."""
-        super().__init__(inner.space, seed=inner.seed, n_trials=inner.n_trials, max_epochs=inner.max_epochs)
-        self._inner = inner
-        self._resumable = resumable
-        self.ladder = Ladder(rungs(inner.max_epochs))
-        self._asked: dict[int, Proposal] = {}  # the first proposal of each trial
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self._promoted: list[set[int]] = [set() for _ in self.ladder.levels]  # from each rung
-        self._known: dict[int, list[list[float]]] = {}  # sorted losses at the rungs when a trial was proposed
-        self._failed: set[int] = set()
-        self._steps: list[float] = []
+        self._running: set[int] = set()
+        self._epochs: dict[int, int] = {}  # by trial: what it takes of the budget
+        self._bars: dict[int, dict[int, list[float]]] = {}  # by trial: losses at each rung when it was proposed, sorted
 
     @property
     def exhausted(self) -> bool:
-        return self._inner.exhausted and not self._promotable() and not self._running
-
-    @property
-    def _running(self) -> set[int]:
-        return {trial for trial in self._asked if trial not in self.ladder.losses and trial not in self._failed}
+        return self._inner.exhausted and not self._running and self._promotable() is None
 
     def ask(self) -> Proposal | None:
         promoted = self._promotable()
@@ -46,7 +39,7 @@ class Asha(Strategy):
             asked = self._inner.ask()
             if asked is None:
                 return None
-            epochs = self.ladder.levels[self.ladder.lowest] if self._resumable else self.max_epochs
+            epochs = self.ladder.levels[self._entry(asked.trial)] if self._resumable else self.max_epochs
             proposal = replace(asked, epochs=epochs)
         self._note(proposal)
         return proposal
@@ -58,42 +51,63 @@ class Asha(Strategy):
 
     def tell(self, outcome: Outcome) -> None:
         trial = outcome.proposal.trial
-        if outcome.loss is None or trial < 0:  # failed, or trained to the end elsewhere
-            self._failed.add(trial)
-            self._inner.tell(outcome)
-            return
-        self.ladder.enter(trial, outcome)
-        if getattr(self._inner, "learns_curves", False):
-            self._inner.tell(outcome)
-            return
-        steps = self.ladder.steps()
-        for known in self.ladder.losses if steps != self._steps else (trial,):
-            self._inner.tell(Outcome(self._asked[known], (self.ladder.value(known, steps),), outcome.seconds))
-        self._steps = steps
+        self._running.discard(trial)
+        if outcome.stopped:  # for good
+            self._epochs[trial] = len(outcome.losses)
+            for promoted in self._promoted:
+                promoted.add(trial)
+        super().tell(outcome)
 
     def should_stop(self, proposal: Proposal, losses: tuple[float, ...]) -> bool:
-        if self._resumable or len(losses) not in self.ladder.levels[:-1]:
-            return False
-        known = self._known[proposal.trial][self.ladder.levels.index(len(losses))]
-        # Among the best third of those before it and itself.
-        return bisect.bisect_left(known, losses[-1]) >= max(1, (len(known) + 1) // ETA)
+        if super().should_stop(proposal, losses):
+            return True
+        bar = self._bars.get(proposal.trial, {}).get(len(losses))
+        # Unless it is among the best third of those before it and itself.
+        return bar is not None and bisect.bisect_left(bar, losses[-1]) >= max(1, (len(bar) + 1) // ETA)
+
+    def abandoned(self) -> set[int]:
+        """Whose place is too low even if the rest of the budget brought only worse ones to its rung."""
+        if self.n_trials is None or not self._resumable or self._inner.exhausted:
+            return set()
+        left = max(0, self.n_trials * self.max_epochs - sum(self._epochs.values()))
+        found: set[int] = set()
+        for rung, (below, level) in enumerate(zip([0, *self.ladder.levels], self.ladder.levels[:-1], strict=False)):
+            n_coming = len(self._running) + -(-left // (level - below))
+            ranked = self._ranked(rung)
+            found.update(ranked[(len(ranked) + n_coming) // ETA :])
+            found -= self._promoted[rung]
+        return found
+
+    def _entry(self, trial: int) -> int:
+        """The rung where a new trial is compared first."""
+        return self.ladder.lowest
 
     def _note(self, proposal: Proposal) -> None:
-        self._asked.setdefault(proposal.trial, proposal)
+        super()._note(proposal)
+        self._running.add(proposal.trial)
+        self._epochs[proposal.trial] = proposal.epochs
         for rung, level in enumerate(self.ladder.levels):
             if level < proposal.epochs:
                 self._promoted[rung].add(proposal.trial)
         if not self._resumable:
-            self._known[proposal.trial] = [sorted(self.ladder.at(rung).values()) for rung in range(len(self._promoted))]
+            rungs = range(self._entry(proposal.trial), len(self.ladder.levels) - 1)
+            self._bars[proposal.trial] = {
+                self.ladder.levels[rung]: sorted(self.ladder.at(rung).values()) for rung in rungs
+            }
 
     def _promotable(self) -> tuple[int, int] | None:
         """A trial and the rung to which it may go: from the highest rung that has one (algorithm 2)."""
         if not self._resumable:
             return None
-        for rung in range(len(self.ladder.levels) - 2, -1, -1):
-            losses = self.ladder.at(rung)
-            best = sorted(losses, key=lambda trial: (losses[trial], trial))[: len(losses) // ETA]
-            for trial in best:
-                if trial not in self._promoted[rung] and trial not in self._failed:
-                    return trial, rung + 1
+        for share in (ETA, 1) if self._inner.exhausted else (ETA,):  # all go on where no new config is left
+            for rung in range(len(self.ladder.levels) - 2, -1, -1):
+                ranked = self._ranked(rung)
+                for trial in ranked[: len(ranked) // share]:
+                    if trial not in self._promoted[rung] and trial not in self._failed:
+                        return trial, rung + 1
         return None
+
+    def _ranked(self, rung: int) -> list[int]:
+        """The trials that reached a rung, the best first."""
+        losses = self.ladder.at(rung)
+        return sorted(losses, key=lambda trial: (losses[trial], trial))

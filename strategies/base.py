@@ -56,6 +56,8 @@ class Strategy(ABC):
     ``restore`` + ``tell`` of a run's prefix give the same next proposal as the run itself.
     """
 
+    learns_curves: ClassVar[bool] = False  # compares trials of different lengths itself, when it is told their curves
+
     def __init__(
         self, space: ConfigurationSpace, *, seed: int, n_trials: int | None = None, max_epochs: int = 1
     ) -> None:
@@ -94,6 +96,10 @@ class Strategy(ABC):
         """
         return False
 
+    def abandoned(self) -> set[int]:
+        """Paused trials that will not go on before the budget is spent: their checkpoints are of no use."""
+        return set()
+
     @property
     @abstractmethod
     def exhausted(self) -> bool:
@@ -109,7 +115,6 @@ class ConfigStrategy(Strategy):
     """
 
     n_initial: ClassVar[float] = 1
-    learns_curves: ClassVar[bool] = False  # compares trials of different lengths itself, when it is told their curves
     """The first asks go to the default config and to Sobol points, the same for every strategy of the same seed."""
     default_first: ClassVar[bool] = True
 
