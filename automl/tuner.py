@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import sys
 import tempfile
 import time
 from collections import deque
@@ -26,6 +24,7 @@ from automl.study import Asked, Study, Trial
 from automl.worker import EpochDone, Job, JobEnded
 from strategies import make_strategy
 from strategies.base import Outcome, Proposal, Strategy
+from strategies.threads import one_thread
 
 if TYPE_CHECKING:
     from automl.tasks.base import Task
@@ -206,7 +205,7 @@ class Tuner:
             and self._stopped_early() is None
         ):
             start = time.perf_counter()
-            with _one_thread():
+            with one_thread():
                 proposal = self.strategy.ask()
             if proposal is None:
                 return
@@ -274,7 +273,7 @@ class Tuner:
     def _tell(self, outcome: Outcome) -> None:
         trial = outcome.proposal.trial
         start = time.perf_counter()
-        with _one_thread():
+        with one_thread():
             self.strategy.tell(outcome)
         seconds = time.perf_counter() - start
         self.study.told(outcome, seconds, self.seconds)
@@ -336,19 +335,6 @@ class Tuner:
 def training_seed(run_seed: int, trial: int) -> int:
     """The seed that trial number ``trial`` trains with, whichever worker runs it; 31 bits."""
     return int(np.random.SeedSequence((run_seed, trial)).generate_state(1)[0] >> 1)
-
-
-def _one_thread() -> Any:
-    """A context with one thread for linear algebra: on small matrices two busy ones are many times slower."""
-    return _threadpools(len(sys.modules)).limit(limits=1)
-
-
-@functools.lru_cache(maxsize=1)
-def _threadpools(n_modules: int) -> Any:
-    # To find the libraries takes milliseconds, so it is done again only when something was imported since.
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
 
 
 def _check(**values: float | None) -> None:
