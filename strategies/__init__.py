@@ -15,6 +15,7 @@ STRATEGIES: dict[str, tuple[str, str]] = {
     "random": ("random_search:RandomSearch", "independent uniform draws: the yardstick"),
     "sobol": ("sobol:SobolSearch", "a low-discrepancy sequence: random search with fewer gaps"),
     "grid": ("grid_search:GridSearch", "nested grids, coarse cells first"),
+    "auto": ("auto:Auto", "chooses and mixes strategies by the facts of the task, and says why"),
     "bo": ("bayesian:BayesianOptimization", "Gaussian process with log expected improvement"),
     "skopt": ("skopt_gp:SkoptGP", "Gaussian process with expected improvement (scikit-optimize)"),
     "tpe": ("tpe:TPE", "multivariate tree-structured Parzen estimator (Optuna)"),
@@ -46,7 +47,8 @@ def strategy_class(name: str) -> type[Strategy]:
 def check_spec(spec: str) -> None:
     """UnknownStrategy unless the spec is a strategy's name, with the names of wrappers after plus signs."""
     name, *wrappers = spec.split("+")
-    strategy_class(name)
+    if strategy_class(name).plans_epochs and wrappers:
+        raise UnknownStrategy(f"{spec!r} does not go together: {name} stops trainings early by itself where it can")
     for wrapper in wrappers:
         _imported("wrapper", WRAPPERS, wrapper)
     halving = wrappers[:-1] if wrappers[-1:] == ["stop"] else wrappers
@@ -72,7 +74,10 @@ def make_strategy(
     """
     check_spec(spec)
     name, *wrappers = spec.split("+")
-    strategy = strategy_class(name)(space, seed=seed, n_trials=n_trials, max_epochs=max_epochs, **options)
+    chosen = strategy_class(name)
+    if chosen.plans_epochs:
+        options["resumable"] = resumable
+    strategy = chosen(space, seed=seed, n_trials=n_trials, max_epochs=max_epochs, **options)
     for wrapper in wrappers:
         strategy = _imported("wrapper", WRAPPERS, wrapper)(strategy, resumable=resumable)
     return strategy

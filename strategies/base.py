@@ -58,6 +58,9 @@ class Strategy(ABC):
 
     learns_curves: ClassVar[bool] = False  # compares trials of different lengths itself, when it is told their curves
 
+    plans_epochs: ClassVar[bool] = False
+    """Whether it decides by itself how long each trial is trained; it is then told whether trainings can go on."""
+
     def __init__(
         self, space: ConfigurationSpace, *, seed: int, n_trials: int | None = None, max_epochs: int = 1
     ) -> None:

@@ -1,0 +1,104 @@
+"""Several strategies that search one space on one shared history, the better one more often."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from strategies._ladder import Ladder, rungs
+from strategies._wrapper import Wrapper
+from strategies.base import JSON, Config, ConfigStrategy, Outcome, Proposal
+
+if TYPE_CHECKING:
+    from ConfigSpace import ConfigurationSpace
+
+FLOOR = 0.15  # of the proposals, for every arm
+LATE, LATE_SHARE = 0.7, 0.85  # of the budget, after which the better arm gets so much
+MEMORY = 12  # latest proposals of an arm that its credit rests on
+MIN_CREDIT = 3  # proposals of an arm before its credit counts
+
+
+class Mix(ConfigStrategy):
+    """Each proposal comes from one arm, and all arms are told everything.
+
+    The arm furthest behind its share is next. An arm's share follows its credit: the mean, over its latest proposals,
+    of the squared share of all earlier losses that the proposal's loss beats.
+    """
+
+    n_initial = 8
+    learns_curves = True
+
+    def __init__(
+        self, space: ConfigurationSpace, *, arms: Sequence[str], shares: Sequence[float], **options: Any
+    ) -> None:
+        """``arms``: names of strategies; ``shares``: of each, until there is credit; they sum to 1."""
+        super().__init__(space, **options)
+        self.names = tuple(arms)
+        self._shares = np.array(shares, dtype=float)
+        self._arms = [_arm(name, space, options) for name in arms]
+        # Those that do not learn from curves are told of trials that ended early on the scale of the others.
+        self._told = [arm if arm.learns_curves else Wrapper(arm) for arm in self._arms]
+        self._ladder = Ladder(rungs(self.max_epochs))
+        self._arm_of: dict[int, int] = {}  # by trial: who proposed it
+        self._credits: dict[int, float] = {}  # by trial of an arm, in the order of the tells
+
+    def restore(self, proposal: Proposal) -> None:
+        super().restore(proposal)
+        name = proposal.info.get("arm")
+        if name in self.names:
+            self._arm_of[proposal.trial] = self.names.index(name)
+        for arm in self._told:
+            arm.restore(proposal)
+
+    def tell(self, outcome: Outcome) -> None:
+        super().tell(outcome)
+        trial = outcome.proposal.trial
+        if outcome.loss is not None:
+            self._ladder.enter(trial, outcome)
+        if trial in self._arm_of and trial not in self._credits:
+            self._credits[trial] = self._credit(outcome)
+        for arm in self._told:
+            arm.tell(outcome)
+
+    def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
+        shares = self.shares()
+        taken = np.bincount(list(self._arm_of.values()), minlength=len(self.names))
+        arm = int(np.argmax(shares * (taken.sum() + 1) - taken))
+        config, info = self._arms[arm]._suggest(rng)
+        return config, {**info, "arm": self.names[arm], "share": round(float(shares[arm]), 3)}
+
+    def shares(self) -> np.ndarray:
+        """The share of the proposals that each arm should have now, shape (n_arms,), with the sum 1."""
+        credits = [
+            [credit for trial, credit in self._credits.items() if self._arm_of[trial] == arm][-MEMORY:]
+            for arm in range(len(self.names))
+        ]
+        if any(len(own) < MIN_CREDIT for own in credits):
+            return self._shares
+        weights = self._shares * [np.mean(own) + 1e-3 for own in credits]
+        if self.n_trials is not None and len(self.outcomes) + len(self.pending) >= LATE * self.n_trials:
+            rest = (1.0 - LATE_SHARE) / max(1, len(weights) - 1)
+            weights = np.where(np.arange(len(weights)) == weights.argmax(), LATE_SHARE, rest)
+            return np.asarray(weights / weights.sum())
+        return np.asarray(FLOOR + (1.0 - FLOOR * len(weights)) * weights / weights.sum())
+
+    def _credit(self, outcome: Outcome) -> float:
+        trial = outcome.proposal.trial
+        if outcome.loss is None:
+            return 0.0
+        steps = self._ladder.steps()
+        values = {t: self._ladder.value(t, steps) for t in self._ladder.losses}
+        earlier = [value for t, value in values.items() if t != trial]
+        failed = sum(o.loss is None for o in self.outcomes.values())
+        beaten = failed + sum(values[trial] < value for value in earlier)
+        return (beaten / max(1, len(earlier) + failed)) ** 2
+
+
+def _arm(name: str, space: ConfigurationSpace, options: dict[str, Any]) -> ConfigStrategy:
+    from strategies import strategy_class
+
+    arm = strategy_class(name)(space, **options)
+    assert isinstance(arm, ConfigStrategy)
+    return arm

@@ -1,0 +1,117 @@
+"""What auto chooses by, how its arms share the budget, and what it trains again."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from spaces import loss_of, space
+
+from automl.space import load_space
+from strategies import UnknownStrategy, check_spec, make_strategy
+from strategies._mix import Mix
+from strategies.auto import Auto, choose
+from strategies.base import Outcome
+
+NUMERIC = load_space({f"x{i}": {"float": [0.0, 1.0]} for i in range(3)})
+
+
+def run(strategy, n_epochs, loss=lambda config, trial: loss_of(config)):
+    """Proposals until the budget is spent, each told at once; the curves fall to the loss."""
+    proposals, spent = [], {}
+    while sum(spent.values()) < n_epochs and (proposal := strategy.ask()) is not None:
+        proposals.append(proposal)
+        spent[proposal.trial] = proposal.epochs
+        end = loss(proposal.config, proposal.trial)
+        strategy.tell(Outcome(proposal, tuple(end + 1 / (1 + e) for e in range(proposal.epochs)), 1.0))
+    return proposals
+
+
+@pytest.mark.parametrize(
+    ("space_name", "n_trials", "arms", "why"),
+    [
+        ("numeric", 50, ("bo", "ga"), "numbers"),
+        ("conditional", 50, ("bo", "ga"), "conditions"),
+        ("finite", 50, ("bo", "ga"), "conditions"),
+        ("mixed", 1000, ("tpe", "ga"), "1000 trainings"),
+    ],
+)
+def test_the_choice_is_by_the_facts_and_says_so(space_name, n_trials, arms, why):
+    choice = choose(space(space_name), n_trials, 1)
+    assert choice.arms == arms
+    assert why in choice.why
+    assert sum(choice.shares) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("max_epochs", "early"), [(1, False), (3, False), (4, True), (50, True)])
+def test_trainings_are_stopped_early_where_there_is_something_to_stop(max_epochs, early):
+    assert choose(NUMERIC, 50, max_epochs).early_stopping is early
+
+
+def test_each_trial_says_which_arm_proposed_it():
+    proposals = run(make_strategy("auto", space("mixed"), seed=0, n_trials=30), 26)
+    assert {p.info.get("arm") for p in proposals[:8]} == {None}
+    assert {p.info["arm"] for p in proposals[8:]} == {"bo", "ga"}
+
+
+def test_the_better_arm_gets_more_and_most_at_the_end():
+    mix = Mix(NUMERIC, arms=["sobol", "random"], shares=[0.5, 0.5], seed=0, n_trials=60)
+    taken = []
+    for _ in range(60):
+        proposal = mix.ask()
+        taken.append(proposal.info.get("arm"))
+        good = proposal.info.get("arm") == "random"
+        mix.tell(Outcome(proposal, (0.5 if good else 1.0 + proposal.config["x0"],), 1.0))
+    assert taken[8:42].count("random") > taken[8:42].count("sobol") > 0
+    assert taken[42:].count("random") >= 0.8 * 18
+    assert mix.shares().sum() == pytest.approx(1)
+
+
+def test_the_best_configs_are_trained_again_on_the_last_part_of_the_budget():
+    def noisy(config, trial):
+        return config["x0"] + np.random.default_rng(trial).normal(0, 0.1)
+
+    proposals = run(make_strategy("auto", NUMERIC, seed=0, n_trials=40), 40, noisy)
+    losses = [noisy(p.config, p.trial) for p in proposals[:35]]
+    again = proposals[35:]
+    assert [p.info["repeats"] for p in again] == np.argsort(losses)[:5].tolist()
+    assert all(p.config == proposals[p.info["repeats"]].config for p in again)
+    assert [p.trial for p in proposals] == list(range(40))
+
+
+def test_an_exact_loss_is_trained_again_once_and_the_search_goes_on():
+    proposals = run(make_strategy("auto", NUMERIC, seed=0, n_trials=40), 40, lambda c, t: c["x0"])
+    assert [p.trial for p in proposals if "repeats" in p.info] == [35]
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.lists(st.integers(0, 3), min_size=30, max_size=60), st.sampled_from([1, 9]))
+def test_restoring_any_prefix_gives_the_same_next_proposal(order, max_epochs):
+    def make():
+        return make_strategy("auto", space("conditional"), seed=1, n_trials=20, max_epochs=max_epochs)
+
+    strategy, log, pending = make(), [], []
+    for step, k in enumerate(order):
+        proposal = strategy.ask()
+        if proposal is not None:
+            pending.append(proposal)
+            log.append(("ask", proposal))
+        if pending and (k or proposal is None):
+            told = pending.pop(k % len(pending))
+            loss = loss_of(told.config) + step / 100
+            log.append(("tell", Outcome(told, tuple(loss + 1 / (1 + e) for e in range(told.epochs)), 1.0)))
+            strategy.tell(log[-1][1])
+    restored = make()
+    for kind, value in log:
+        (restored.restore if kind == "ask" else restored.tell)(value)
+    assert [restored.ask() for _ in range(3)] == [strategy.ask() for _ in range(3)]
+
+
+def test_it_needs_no_wrapper():
+    with pytest.raises(UnknownStrategy, match="by itself"):
+        check_spec("auto+asha")
+
+
+def test_trainings_that_cannot_pause_are_stopped_at_rungs():
+    strategy = make_strategy("auto", NUMERIC, seed=0, n_trials=20, max_epochs=9, resumable=False)
+    assert isinstance(strategy, Auto)
+    assert {strategy.ask().epochs for _ in range(4)} == {9}
