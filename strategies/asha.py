@@ -11,7 +11,7 @@ import bisect
 from dataclasses import replace
 
 from strategies._ladder import ETA, Ladder, rungs
-from strategies.base import Outcome, Proposal, Strategy
+from strategies.base import Outcome, Proposal, RegretBound, Strategy
 
 
 class Asha(Strategy):
@@ -36,6 +36,13 @@ class Asha(Strategy):
     @property
     def _running(self) -> set[int]:
         return {trial for trial in self._asked if trial not in self.ladder.losses and trial not in self._failed}
+
+    @property
+    def bounds_regret(self) -> bool:
+        return self._inner.bounds_regret
+
+    def regret_bound(self) -> RegretBound | None:
+        return self._inner.regret_bound()
 
     def ask(self) -> Proposal | None:
         promoted = self._promotable()
