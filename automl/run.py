@@ -41,6 +41,10 @@ def tune(
     target: Annotated[
         float | None, typer.Option(help="End the search when the task's metric has reached this.")
     ] = None,
+    patience: Annotated[int | None, typer.Option(help="End it after so many trials' worth without a new best.")] = None,
+    sure_within: Annotated[
+        str | None, typer.Option(metavar="LOSS", help="End it when bo is sure that no more can be gained; or: noise.")
+    ] = None,
     trial_seconds: Annotated[float | None, typer.Option(help="Seconds after which a single trial has failed.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the whole run. [default: 0]")] = None,
     workers: Annotated[
@@ -72,6 +76,7 @@ def tune(
     if list_:
         return _list(Console())
     from automl.settings import Settings
+    from automl.stopping import as_within
 
     asked = Settings(
         task=task,
@@ -83,6 +88,8 @@ def tune(
         train_size=train_size,
         time_limit=time_limit,
         target=target,
+        patience=patience,
+        sure_within=as_within(sure_within),
         trial_seconds=trial_seconds,
         n_workers=workers,
         device=device,

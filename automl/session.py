@@ -26,6 +26,7 @@ from automl.result import Result
 from automl.settings import Settings, build_task, space_of
 from automl.short_form import fix, merge, space_to_dict
 from automl.space import read_yaml
+from automl.stopping import check_is_possible
 from automl.store import Store, sqlite_url
 from automl.tuner import Tuner
 from strategies import make_strategy
@@ -86,6 +87,7 @@ def run_session(settings: Settings, out: Path | None, *, resume: bool, console: 
         max_epochs=task.max_epochs,
         resumable=task.resumable,
     )
+    check_is_possible(settings.sure_within, strategy, settings.strategy)
     title = f"{name} with {settings.strategy}, seed {seed}, {settings.n_workers} workers, in {folder.path}"
     with (
         opened(folder, task, settings.to_json(), resume=resume) as study,
@@ -103,6 +105,8 @@ def run_session(settings: Settings, out: Path | None, *, resume: bool, console: 
             folders=TrialFolders(folder.trials),
             time_limit=settings.time_limit,
             target=settings.target,
+            patience=settings.patience,
+            sure_within=settings.sure_within,
             reproducible=bool(settings.reproducible),
             watch=live.update,
         )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import UserError
+from automl.stopping import Within
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
 DEFAULT_TASK = "mnist1d-cnn"
 DEFAULT_TRIALS = 25
 DEFAULT_FINAL = 3
-LEAST = {"n_trials": 1, "max_epochs": 1, "n_workers": 1, "train_size": 1, "seed": 0, "n_final": 0}
-MAY_CHANGE = ("n_trials", "time_limit", "target", "trial_seconds", "n_workers", "device", "n_final")  # in a resumed run
+LEAST = {"n_trials": 1, "max_epochs": 1, "n_workers": 1, "train_size": 1, "seed": 0, "n_final": 0, "patience": 1}
+MAY_CHANGE = (
+    "n_trials", "time_limit", "target", "patience", "sure_within", "trial_seconds", "n_workers", "device", "n_final",
+)  # in a resumed run  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class Settings:
     space: Mapping[str, Any] | None = None  # in the short form
     time_limit: float | None = None
     target: float | None = None
+    patience: int | None = None
+    sure_within: Within | None = None
     trial_seconds: float | None = None
     n_workers: int | None = None
     device: str | None = None

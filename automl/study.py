@@ -86,6 +86,7 @@ class Study:
         self.committed_epochs = (
             0  # asked for; those that a failed trial did not use count, those of a stopped one do not
         )
+        self.epochs_since_best = 0  # of the budget, told since a trial last became the incumbent
         self._best: Trial | None = None
         self._store = store
         if store is not None:
@@ -166,9 +167,12 @@ class Study:
             trial.seconds += outcome.seconds
             trial.at = entry.at
             trial.trainings = self._trainings(trial)
-            if trial.state == "stopped":
-                self.committed_epochs -= outcome.proposal.epochs - len(trial.losses)
+            unused = outcome.proposal.epochs - len(trial.losses) if trial.state == "stopped" else 0
+            self.committed_epochs -= unused
+            before = trial.proposals[-2].epochs if len(trial.proposals) > 1 else 0
             self._best = incumbent([trial] if self._best is None else [self._best, trial])
+            spent = outcome.proposal.epochs - before - unused
+            self.epochs_since_best = 0 if trial is self._best else self.epochs_since_best + spent
         self.counts[trial.state] += 1
         trial.strategy_seconds += entry.seconds
 

@@ -20,6 +20,7 @@ from automl.folders import RunFolder, TrialFolders
 from automl.objectives import as_task
 from automl.opening import opened, space_settings
 from automl.result import Result
+from automl.stopping import Within, as_within, check_is_possible, sure
 from automl.study import Asked, Study, Trial
 from automl.worker import EpochDone, Job, JobEnded
 from strategies import make_strategy
@@ -44,6 +45,8 @@ def tune(
     max_epochs: int | None = None,
     time_limit: float | None = None,
     target: float | None = None,
+    patience: int | None = None,
+    sure_within: Within | None = None,
     maximize: bool = False,
     study: str | Path | None = None,
     resume: bool = False,
@@ -58,7 +61,9 @@ def tune(
     ``objective``: a function ``config -> loss`` (it may also take ``seed``, ``epochs``, ``folder``, ``device``), a
     generator that yields a loss per epoch, a Task, or a built-in task's name. ``space``: anything ``load_space`` takes.
     ``n_trials`` is a budget of n_trials x max_epochs epochs. ``time_limit`` in seconds. ``target``: stop once the
-    task's metric has reached it. ``maximize``: what a function gives is a score.
+    task's metric has reached it. ``patience``: stop after as many trials' worth of epochs without a new best trial.
+    ``sure_within``: stop once the strategy's model (of ``bo``) is sure that no config is better than the best trial by
+    more than this loss, or by more than the ``"noise"`` of a training. ``maximize``: what a function gives is a score.
     ``study``: a folder in which the run is kept (made if missing) and can be continued with ``resume``; without one
     nothing is written. ``n_workers`` > 1 trains in processes, 1 in this one. ``reproducible`` tells outcomes in the
     order of their proposals, so that a parallel run repeats itself. ``watch`` is called whenever something happened.
@@ -66,7 +71,10 @@ def tune(
     """
     if seed < 0:
         raise UserError(f"seed must be 0 or larger, got {seed}")
-    _check(n_trials=n_trials, n_workers=n_workers, time_limit=time_limit, trial_seconds=trial_seconds)
+    _check(
+        n_trials=n_trials, n_workers=n_workers, time_limit=time_limit, trial_seconds=trial_seconds, patience=patience
+    )
+    within = as_within(sure_within)
     task = as_task(objective, space, max_epochs=max_epochs, maximize=maximize)
     settings = {
         "task": task.name,
@@ -81,6 +89,7 @@ def tune(
         chosen = make_strategy(strategy, task.space, resumable=task.resumable, **options)
     else:
         chosen = strategy(task.space, **options)
+    check_is_possible(within, chosen, settings["strategy"])
     with ExitStack() as stack:
         run_folder = None if study is None else RunFolder(Path(study))
         if run_folder is not None:
@@ -97,7 +106,8 @@ def tune(
         tuner = Tuner(
             task, chosen, kept, executor,
             n_trials=n_trials, seed=seed, device=device, folders=TrialFolders(folder),
-            time_limit=time_limit, target=target, reproducible=reproducible, watch=watch,
+            time_limit=time_limit, target=target, patience=patience, sure_within=within, reproducible=reproducible,
+            watch=watch,
         )  # fmt: skip
         return tuner.run()
 
@@ -127,6 +137,8 @@ class Tuner:
     folders: TrialFolders = field(default_factory=lambda: TrialFolders(None))
     time_limit: float | None = None
     target: float | None = None
+    patience: int | None = None  # in trials
+    sure_within: Within | None = None
     reproducible: bool = False
     watch: Callable[[Tuner], None] | None = None
     running: dict[int, Running] = field(default_factory=dict, init=False)  # by trial
@@ -138,6 +150,7 @@ class Tuner:
         self._untold: dict[int, Outcome] = {}
         self._finished: list[Trial] = []  # whose checkpoints are kept
         self._removed: set[int] = set()  # paused trials whose checkpoints are not
+        self._sure: str | None = None  # why there is nothing more to gain
         self._origin = self.executor.now() - self.study.clock
 
     @property
@@ -187,6 +200,8 @@ class Tuner:
                 self.strategy.restore(entry.proposal)
             else:
                 self.strategy.tell(entry.outcome)
+        with one_thread():
+            self._sure = self._is_sure()
         self._finished.extend(t for t in self.study.trials.values() if t.state not in ("running", "paused"))
         for trial in self.study.trials.values():
             if trial.state != "running":
@@ -275,6 +290,7 @@ class Tuner:
         start = time.perf_counter()
         with one_thread():
             self.strategy.tell(outcome)
+            self._sure = self._is_sure()
         seconds = time.perf_counter() - start
         self.study.told(outcome, seconds, self.seconds)
         self.executor.charge(seconds)
@@ -305,7 +321,9 @@ class Tuner:
             return f"target of {self.target:g} reached"
         if self._gave_up():
             return f"the first {GIVE_UP_AFTER} trials all failed"
-        return None
+        if self._out_of_patience():
+            return f"no better trial within the epochs of {self.patience} full training{'s' * (self.patience != 1)}"
+        return self._sure
 
     def _stop_reason(self) -> str | None:
         early = self._stopped_early()
@@ -330,6 +348,14 @@ class Tuner:
     def _gave_up(self) -> bool:
         failed = self.study.counts["failed"]
         return failed >= GIVE_UP_AFTER and failed + self.study.counts["running"] == len(self.study.trials)
+
+    def _out_of_patience(self) -> bool:
+        if self.patience is None or self.study.best is None:
+            return False
+        return self.study.epochs_since_best >= self.patience * self.task.max_epochs
+
+    def _is_sure(self) -> str | None:
+        return None if self.sure_within is None else sure(self.strategy.regret_bound(), self.sure_within)
 
 
 def training_seed(run_seed: int, trial: int) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from scipy.optimize import minimize
@@ -37,6 +38,18 @@ def log_h(z: np.ndarray) -> np.ndarray:
     return result
 
 
+class Acquisition(Protocol):
+    """What is to be maximised."""
+
+    def __call__(self, X: np.ndarray) -> np.ndarray:
+        """At features (m, D), shape (m,)."""
+        ...
+
+    def gradients(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Values (m,) and gradients (m, D)."""
+        ...
+
+
 @dataclass(frozen=True)
 class LogEI:
     """Log expected improvement on ``bests`` (f,), averaged over the columns of the process.
@@ -49,13 +62,12 @@ class LogEI:
     log_success: Callable[[np.ndarray], np.ndarray] | None = None
 
     def __call__(self, X: np.ndarray) -> np.ndarray:
-        """At features (m, D), shape (m,)."""
         means, sd = self.gp.predict(X)
         value = _log_mean_exp(np.log(sd)[:, None] + log_h((self.bests - means) / sd[:, None]))
         return value if self.log_success is None else value + self.log_success(X)
 
     def gradients(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Values (m,) and gradients (m, D). The risk of failure is left out: the candidates are ranked with it."""
+        # The risk of failure is left out: the candidates are ranked with it.
         means, sd, mean_gradients, sd_gradient = self.gp.gradients(X)
         z = (self.bests - means) / sd[:, None]  # (m, f)
         h = log_h(z)
@@ -68,7 +80,7 @@ class LogEI:
 
 
 def maximise(
-    acquisition: LogEI, features: Features, candidates: np.ndarray, low: np.ndarray, high: np.ndarray
+    acquisition: Acquisition, features: Features, candidates: np.ndarray, low: np.ndarray, high: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Points (m, d), legal, best first, and their values (m,): the candidates and what became of the best of them.
 
@@ -91,7 +103,9 @@ def maximise(
     return points[order], values[order]
 
 
-def _climb(acquisition: LogEI, features: Features, starts: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+def _climb(
+    acquisition: Acquisition, features: Features, starts: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> np.ndarray:
     """All starts at once along the gradients of their sum, in the hyperparameters that are searched like floats."""
     smooth = features.smooth
     columns = features.starts[smooth]
@@ -111,7 +125,9 @@ def _climb(acquisition: LogEI, features: Features, starts: np.ndarray, low: np.n
     return points
 
 
-def _step(acquisition: LogEI, features: Features, starts: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+def _step(
+    acquisition: Acquisition, features: Features, starts: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> np.ndarray:
     """From each start, the best of all points that differ in the value of one hyperparameter, again and again."""
     points, here = starts.copy(), acquisition(features.features(starts))
     for i in features.stepwise:

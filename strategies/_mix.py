@@ -9,7 +9,7 @@ import numpy as np
 
 from strategies._ladder import Ladder, rungs
 from strategies._wrapper import Wrapper
-from strategies.base import JSON, Config, ConfigStrategy, Outcome, Proposal
+from strategies.base import JSON, Config, ConfigStrategy, Outcome, Proposal, RegretBound
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
@@ -61,6 +61,14 @@ class Mix(ConfigStrategy):
             self._credits[trial] = self._credit(outcome)
         for arm in self._told:
             arm.tell(outcome)
+
+    @property
+    def bounds_regret(self) -> bool:
+        return any(arm.bounds_regret for arm in self._arms)
+
+    def regret_bound(self) -> RegretBound | None:
+        bounds = (arm.regret_bound() for arm in self._arms)
+        return next((bound for bound in bounds if bound is not None), None)
 
     def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
         shares = self.shares()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from strategies._ladder import Ladder, rungs
-from strategies.base import Outcome, Proposal, Strategy
+from strategies.base import Outcome, Proposal, RegretBound, Strategy
 
 
 class Wrapper(Strategy):
@@ -55,6 +55,13 @@ class Wrapper(Strategy):
 
     def should_stop(self, proposal: Proposal, losses: tuple[float, ...]) -> bool:
         return self._inner.should_stop(proposal, losses)
+
+    @property
+    def bounds_regret(self) -> bool:
+        return self._inner.bounds_regret
+
+    def regret_bound(self) -> RegretBound | None:
+        return self._inner.regret_bound()
 
     def abandoned(self) -> set[int]:
         return self._inner.abandoned()

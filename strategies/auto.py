@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from strategies._mix import Mix
 from strategies.asha import Asha
-from strategies.base import Outcome, Proposal, Strategy
+from strategies.base import Outcome, Proposal, RegretBound, Strategy
 from strategies.encoding import Encoding
 
 if TYPE_CHECKING:
@@ -105,6 +105,13 @@ class Auto(Strategy):
 
     def should_stop(self, proposal: Proposal, losses: tuple[float, ...]) -> bool:
         return "repeats" not in proposal.info and self._inner.should_stop(proposal, losses)
+
+    @property
+    def bounds_regret(self) -> bool:
+        return self._inner.bounds_regret
+
+    def regret_bound(self) -> RegretBound | None:
+        return self._inner.regret_bound()
 
     def abandoned(self) -> set[int]:
         return self._inner.abandoned()

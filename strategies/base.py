@@ -49,6 +49,14 @@ class Outcome:
         return self.losses[-1]
 
 
+@dataclass(frozen=True)
+class RegretBound:
+    """What a strategy's model says of the best trial, in units of the loss."""
+
+    regret: float  # no config is better than the best one by more than this, with high probability
+    noise: float  # standard deviation of the loss between trainings of the same config
+
+
 class Strategy(ABC):
     """Proposes configs and learns from their outcomes. It knows no clock, no file and no training.
 
@@ -102,6 +110,18 @@ class Strategy(ABC):
     def abandoned(self) -> set[int]:
         """Paused trials that will not go on before the budget is spent: their checkpoints are of no use."""
         return set()
+
+    @property
+    def bounds_regret(self) -> bool:
+        """Whether there is a model that can tell a ``regret_bound``."""
+        return False
+
+    def regret_bound(self) -> RegretBound | None:
+        """How much there is to gain over the best trial of all that was told; None as long as the model cannot tell.
+
+        Changes nothing, and is the same after a restore. Takes about as long as ``ask``.
+        """
+        return None
 
     @property
     @abstractmethod

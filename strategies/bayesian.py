@@ -20,7 +20,8 @@ from strategies._acquisition import LogEI, maximise
 from strategies._features import Features
 from strategies._gp import GP
 from strategies._ladder import Ladder, rungs
-from strategies.base import JSON, Config, ConfigStrategy, Outcome, Proposal
+from strategies._regret import regret_bound
+from strategies.base import JSON, Config, ConfigStrategy, Outcome, Proposal, RegretBound
 
 N_SPREAD = 1024  # candidates all over the space,
 N_CENTRES, N_AROUND = 5, 64  # and around each of the best configs
@@ -52,14 +53,8 @@ class BayesianOptimization(ConfigStrategy):
 
     def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
         told = list(self.outcomes.values())
-        points = np.array([self.encoding.encode(outcome.proposal.config) for outcome in told])
-        seen = observed(told, self.max_epochs)
-        self._features = Features(self.encoding, with_epochs=bool((seen.share < 1.0).any()))
-        kept = chosen(seen.losses, rng)
-        X = self._features.features(points[seen.trial[kept]])
-        if self._features.with_epochs:
-            X[:, -1] = seen.share[kept]
-        gp = self._fitted(X, standardised(seen.losses[kept]), len(told))
+        points, seen, X, losses = self._known(told, rng)
+        gp = self._fitted(X, standardised(losses), len(told))
         acquisition = self._acquisition(gp, told, points, rng)
         low, high = self._box(points, seen.final, gp)
         candidates = self._candidates(points, seen.final, rng, low, high)
@@ -70,6 +65,40 @@ class BayesianOptimization(ConfigStrategy):
             if self.is_new(config):
                 return config, {**info, "log_ei": round(float(value), 3)}
         return self.encoding.decode(found[0]), info
+
+    bounds_regret = True
+
+    def regret_bound(self) -> RegretBound | None:
+        told = list(self.outcomes.values())
+        worked = np.array([outcome.loss is not None for outcome in told])
+        best = finished_best(told, self.max_epochs)
+        if best is None or worked.sum() < self.n_initial:
+            return None
+        rng = np.random.default_rng((self.seed, len(told)))
+        points, seen, X, losses = self._known(told, rng)
+        # The search soon sees good losses alone. The scale of all of the space is that of the initial design.
+        losses = np.minimum(losses, worst_counted(seen.final[worked][: self.n_initial]))
+        scale = float(losses.std())
+        if scale == 0.0:
+            return None
+        gp = _gp.fit(X, (losses - losses.mean()) / scale, self._features.hyperparameter, None)
+        everywhere = np.zeros(points.shape[1]), np.ones(points.shape[1])
+        candidates = self._candidates(points, seen.final, rng, *everywhere)
+        regret = regret_bound(gp, self._features, points[best], candidates)
+        return RegretBound(scale * regret, scale * float(np.exp(gp.theta[-1] / 2)))
+
+    def _known(
+        self, told: list[Outcome], rng: np.random.Generator
+    ) -> tuple[np.ndarray, Observed, np.ndarray, np.ndarray]:
+        """Points of the told configs (n, d), all that was seen, and of this the features and losses for the model."""
+        points = np.array([self.encoding.encode(outcome.proposal.config) for outcome in told])
+        seen = observed(told, self.max_epochs)
+        self._features = Features(self.encoding, with_epochs=bool((seen.share < 1.0).any()))
+        kept = chosen(seen.losses, rng)
+        X = self._features.features(points[seen.trial[kept]])
+        if self._features.with_epochs:
+            X[:, -1] = seen.share[kept]
+        return points, seen, X, seen.losses[kept]
 
     def _fitted(self, X: np.ndarray, y: np.ndarray, n_told: int) -> GP:
         owner = self._features.hyperparameter
@@ -166,14 +195,30 @@ def chosen(losses: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.flatnonzero(keep)
 
 
-def standardised(losses: np.ndarray) -> np.ndarray:
-    """Mean 0 and deviation 1, the bad side cut off at twice the distance from the best to the median beyond it.
+def finished_best(told: list[Outcome], max_epochs: int) -> int | None:
+    """The place of the lowest loss among this run's own trials that were trained to the end."""
+    losses = {
+        i: outcome.loss
+        for i, outcome in enumerate(told)
+        if outcome.loss is not None and not outcome.stopped and outcome.proposal.epochs >= max_epochs
+        if outcome.proposal.trial >= 0
+    }
+    return min(losses, key=lambda i: (losses[i], told[i].proposal.trial), default=None)
+
+
+def worst_counted(losses: np.ndarray) -> float:
+    """Twice the distance from the best to the median beyond the median: losses above count as this.
 
     How bad a bad config is helps nobody, and one enormous loss would leave no scale for the others.
     """
     best, median = losses.min(), float(np.median(losses))
     spread = median - best or min((loss - best for loss in losses if loss > best), default=0.0)
-    clipped = np.minimum(losses, median + 2.0 * spread)
+    return float(median + 2.0 * spread)
+
+
+def standardised(losses: np.ndarray) -> np.ndarray:
+    """Mean 0 and deviation 1, the bad side cut off."""
+    clipped = np.minimum(losses, worst_counted(losses))
     return np.asarray((clipped - clipped.mean()) / (clipped.std() or 1.0))
 
 

@@ -140,6 +140,9 @@ def test_a_run_in_which_nothing_succeeds_says_so(tmp_path):
         (["--strategy", "hyperop"], "did you mean 'hyperopt'?"),
         (["--task", "mnist1d-cn"], "did you mean 'mnist1d-cnn'?"),
         (["--trials", "0"], "--trials must be 1 or more, got 0"),
+        (["--patience", "0"], "--patience must be 1 or more, got 0"),
+        (["--sure-within", "much"], "sure-within must be a loss above 0, or the word noise, got 'much'"),
+        (["--sure-within", "0.1", "--strategy", "ga"], "needs a strategy with a model of the loss, such as bo; ga has"),
         (["--train-size", "99999999"], "between 10"),
         (["--set", "lrr=0.1"], "did you mean 'lr'?"),
         (["--set", "lr=banana"], "'banana' is no value of it"),
@@ -308,6 +311,22 @@ def test_the_time_limit_and_the_target_end_a_search(mine, tmp_path):
     assert "time limit of 2 s" in out
     out, _ = run(*mine, "--trials", 9999, "--strategy", "random", "--target", 5, "--out", tmp_path / "b")
     assert "target of 5 reached" in out
+
+
+def test_a_search_without_progress_or_without_hope_of_it_ends(mine, tmp_path):
+    folder, common = tmp_path / "a", ["--workers", 1, "--final-seeds", 0]
+    out, _ = run(*mine, *common, "--trials", 9999, "--strategy", "random", "--patience", 2, "--out", folder)
+    reason = "no better trial within the epochs of 2 full trainings"
+    assert f"({reason})" in out
+    assert f"The run ended early: {reason}." in (folder / "report.html").read_text()
+    before = json.loads((folder / "summary.json").read_text())
+    assert before["stop_reason"] == reason
+    run("--resume", "--out", folder, "--patience", 5, *common)
+    assert json.loads((folder / "summary.json").read_text())["n_trials"] >= before["n_trials"] + 3
+    (tmp_path / "space.yaml").write_text("x: {float: [0, 3]}\nn: {constant: 1}\n")
+    out, _ = run(*mine, *common, "--trials", 99, "--strategy", "bo", "--sure-within", 1.5, "--out", tmp_path / "b")
+    assert "(sure that no config is better than the best by more than" in out
+    assert ", within 1.5)" in out
 
 
 def test_a_hung_trial_fails_alone(tmp_path):

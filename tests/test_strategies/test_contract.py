@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from spaces import N_CELLS_FINITE, SPACES, loss_of, space
 
 from automl.space import load_space
-from strategies import STRATEGIES, make_strategy
+from strategies import STRATEGIES, WRAPPERS, make_strategy
 from strategies.base import Outcome, Proposal, Strategy
 from strategies.encoding import Encoding
 
@@ -313,7 +313,7 @@ import numpy as np
 sys.path.insert(0, {here!r})
 from spaces import loss_of, space
 from automl.space import load_space
-from strategies import STRATEGIES, make_strategy
+from strategies import STRATEGIES, WRAPPERS, make_strategy
 from strategies.base import Outcome
 random.seed({seed}); np.random.seed({seed})
 traces = {{}}
@@ -364,6 +364,24 @@ def test_any_interleaving_of_asks_tells_and_failures(name, data):
             proposals.append(proposal)
     assert distinct(proposals)
     assert not (space_name == "finite" and len(proposals) == N_CELLS_FINITE) or strategy.exhausted
+
+
+@every_strategy
+def test_a_bound_of_the_regret_is_there_where_it_is_promised(name):
+    strategy = make(name, "numeric")
+    run(strategy, 20)
+    assert (strategy.regret_bound() is not None) == strategy.bounds_regret
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_what_is_wrapped_around_a_strategy_passes_its_bound_of_the_regret_on(wrapper):
+    strategy = make(f"bo+{wrapper}", "numeric", max_epochs=9)
+    for _ in range(80):
+        proposal = strategy.ask()
+        strategy.tell(outcome(proposal, losses=(loss_of(proposal.config),) * proposal.epochs))
+    assert strategy.bounds_regret
+    assert strategy.regret_bound() is not None
+    assert not make(f"random+{wrapper}", "numeric", max_epochs=9).bounds_regret
 
 
 @every_strategy
