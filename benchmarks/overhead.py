@@ -40,7 +40,7 @@ SPACE = {
     "norm": {"choice": ["batch", "group", "none"]},
     "optimizer": {"choice": ["sgd", "adamw"]},
 }
-SLOW = {"raw-optuna-gp", "raw-skopt", "raw-smac"}  # a run of theirs to hundreds of trials takes many minutes
+SLOW = {"raw-optuna-gp", "raw-skopt", "raw-smac", "raw-smac-hyperband"}  # hundreds of trials take many minutes
 MAX_OBSERVATIONS = 100  # of the slow ones
 N_AVERAGED = 8  # suggestions of an opponent: SMAC thinks at every eighth
 COLUMNS = "strategy,n_dimensions,n_trials,seconds"

@@ -71,12 +71,22 @@ class Asha(Wrapper):
             return set()
         left = max(0, self.n_trials * self.max_epochs - sum(self._epochs.values()))
         found: set[int] = set()
-        for rung, (below, level) in enumerate(zip([0, *self.ladder.levels], self.ladder.levels[:-1], strict=False)):
-            n_coming = len(self._running) + -(-left // (level - below))
+        for rung in range(len(self.ladder.levels) - 1):
             ranked = self._ranked(rung)
+            affordable = bisect.bisect_right(range(left + 1), left, key=lambda n: self._cost(rung, len(ranked), n))
+            n_coming = len(self._running) + affordable  # the last one may go beyond the budget
             found.update(ranked[(len(ranked) + n_coming) // ETA :])
             found -= self._promoted[rung]
         return found
+
+    def _cost(self, rung: int, n: int, n_more: int) -> int:
+        """The fewest epochs that bring so many more to a rung with n: its best third must go on before others come."""
+        levels = [0, *self.ladder.levels]
+        cost, n = n_more * (levels[rung + 1] - levels[rung]), n + n_more
+        for above in range(rung + 1, len(self.ladder.levels)):
+            n = max(0, n - len(self._running)) // ETA
+            cost += max(0, n - len(self._promoted[above - 1])) * (levels[above + 1] - levels[above])
+        return cost
 
     def _entry(self, trial: int) -> int:
         """The rung where a new trial is compared first."""

@@ -2,8 +2,8 @@
 
 L. Li et al., Hyperband: A Novel Bandit-Based Approach to Hyperparameter Optimization (JMLR 18, 2018), algorithm 1;
 asynchronous as in section 3.2 of the paper of ``strategies.asha``. How far losses after a few epochs can be trusted is
-not known beforehand: most trials start at the lowest rung, some at each of the higher ones. All share the rungs, so a
-trial is compared with everyone who came as far.
+not known beforehand: after many trials that start at the lowest rung come fewer that start at higher ones, and the last
+of a round are trained to the end. All share the rungs: a trial is compared with everyone who came as far.
 """
 
 from __future__ import annotations
@@ -16,17 +16,16 @@ from strategies.asha import Asha
 
 
 class Hyperband(Asha):
-    """Its brackets are the rungs where trials pause first; trial n always has the same one of as many rungs."""
+    """A bracket is the rung where trials pause first; it follows from the trial's number and the lowest rung."""
 
     def _entry(self, trial: int) -> int:
         lowest = self.ladder.lowest
-        brackets = cycle(len(self.ladder.levels) - lowest)
-        return lowest + brackets[trial % len(brackets)]
+        round_ = brackets(len(self.ladder.levels) - lowest)
+        return lowest + round_[trial % len(round_)]
 
 
 @functools.cache
-def cycle(n_rungs: int) -> tuple[int, ...]:
-    """The first rungs of so many trials as a round of Hyperband has, each kind evenly spread over the round."""
+def brackets(n_rungs: int) -> tuple[int, ...]:
+    """The first rungs of the trials of a round: algorithm 1 with s from s_max down to 0."""
     sizes = [math.ceil(n_rungs / (s + 1) * ETA**s) for s in reversed(range(n_rungs))]
-    places = [((i + 0.5) / size, rung) for rung, size in enumerate(sizes) for i in range(size)]
-    return tuple(rung for _, rung in sorted(places))
+    return tuple(rung for rung, size in enumerate(sizes) for _ in range(size))

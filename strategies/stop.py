@@ -20,6 +20,7 @@ MIN_COMPLETE = 4  # trials that reached the end before any is stopped
 UNLIKELY = 0.05  # the probability of ending below the best under which a trial is stopped,
 IN_A_ROW = 3  # after each of so many epochs: one bad epoch may be chance
 SAME_DROP = 5.0  # the prior, worth so many trials, that what is still to come depends on nothing
+WILD = 10.0  # a loss so many times as far from the median as the best one is cut off there
 
 
 class Stop(Wrapper):
@@ -41,7 +42,8 @@ class Stop(Wrapper):
         known = np.array(self._complete[: self._n_known[proposal.trial]])
         if len(known) < MIN_COMPLETE or not IN_A_ROW <= len(losses) < self.max_epochs:
             return False
-        return bool((chances(known, np.array(losses))[-IN_A_ROW:] < UNLIKELY).all())
+        with np.errstate(over="ignore", invalid="ignore"):
+            return bool((chances(known, np.array(losses))[-IN_A_ROW:] < UNLIKELY).all())
 
     def _note(self, proposal: Proposal) -> None:
         super()._note(proposal)
@@ -53,8 +55,11 @@ def chances(known: np.ndarray, losses: np.ndarray) -> np.ndarray:
 
     ``known``: (n, max_epochs). By how much the loss still sinks is regressed on the loss so far, standardised; the
     slope has a prior of mean 0. A loss above all known ones counts as the highest of them: it is no evidence of more.
+    NaN where numbers are too large.
     """
     n, n_epochs = len(known), len(losses)
+    median = np.median(known, axis=0)
+    known = np.minimum(known, median + WILD * (median - known.min(axis=0)))
     seen, ends = known[:, :n_epochs], known[:, -1]
     drops = ends[:, None] - seen
     sd = seen.std(axis=0) + 1e-12

@@ -22,6 +22,7 @@ OPPONENTS: dict[str, tuple[str, str, str | None]] = {
     "raw-skopt": ("raw_skopt:RawSkopt", "scikit-optimize's Optimizer with its defaults", None),
     "raw-hyperopt": ("raw_hyperopt:RawHyperopt", "hyperopt's fmin with tpe.suggest", None),
     "raw-smac": ("raw_smac:RawSmac", "SMAC's facade for hyperparameter optimization", "smac"),
+    "raw-smac-hyperband": ("raw_smac_hyperband:RawSmacHyperband", "SMAC's forest with its Hyperband", "smac"),
     "raw-nevergrad": ("raw_nevergrad:RawNevergrad", "Nevergrad's NGOpt", "nevergrad"),
 }
 """Name -> (module:class in this package, one line for people, the extra that it needs: also the package's name)."""
@@ -57,7 +58,9 @@ def make(
     """An opponent, or else one of our strategies. ``n_workers``: how many proposals an opponent may have pending."""
     if spec not in OPPONENTS:
         return make_strategy(spec, space, seed=seed, n_trials=n_trials, max_epochs=max_epochs, resumable=resumable)
-    return opponent_class(spec)(space, seed=seed, n_trials=n_trials, max_epochs=max_epochs, n_workers=n_workers)
+    return opponent_class(spec)(
+        space, seed=seed, n_trials=n_trials, max_epochs=max_epochs, n_workers=n_workers, resumable=resumable
+    )
 
 
 def _missing(name: str) -> str | None:

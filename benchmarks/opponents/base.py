@@ -31,10 +31,15 @@ class Opponent(Strategy):
         n_trials: int | None = None,
         max_epochs: int = 1,
         n_workers: int = 1,
+        resumable: bool = True,
     ) -> None:
-        """``n_workers``: how many proposals may be pending; some libraries must know it from the start."""
+        """``n_workers``: how many proposals may be pending; some libraries must know it from the start.
+
+        ``resumable``: whether a paused training can go on.
+        """
         super().__init__(space, seed=seed, n_trials=n_trials, max_epochs=max_epochs)
         self.n_workers = n_workers
+        self.resumable = resumable
         self.encoding = Encoding(space)
         self.dimensions = tuple(dim for dim in self.encoding.dimensions if dim.n_values > 1)  # constants stay with us
         self.pending: dict[int, Any] = {}  # trial -> what the library wants to have back with the loss
@@ -59,12 +64,15 @@ class Opponent(Strategy):
                 return None
             config, asked = answer
             if self.encoding.allows(config):
-                proposal = Proposal(self._n_proposed, config, self.max_epochs)
-                self._n_proposed += 1
+                proposal = self._proposal(config, asked)
+                self._n_proposed = max(self._n_proposed, proposal.trial + 1)
                 self.pending[proposal.trial] = asked
                 return proposal
             self._forbid(asked)
         raise RuntimeError(f"{type(self).__name__} proposed {MAX_FORBIDDEN} forbidden configs in a row")
+
+    def _proposal(self, config: Config, asked: Any) -> Proposal:
+        return Proposal(self._n_proposed, config, self.max_epochs)
 
     def tell(self, outcome: Outcome) -> None:
         trial = outcome.proposal.trial

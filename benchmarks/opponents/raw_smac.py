@@ -10,7 +10,7 @@ import logging
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from smac import HyperparameterOptimizationFacade, Scenario
 from smac.initial_design import DefaultInitialDesign
@@ -26,6 +26,8 @@ logging.getLogger("smac").setLevel(logging.CRITICAL)  # its log would interleave
 class RawSmac(FailuresAsWorst):
     """It takes the space as it is. Each config is trained once, as its examples of machine learning have it."""
 
+    facade: ClassVar[Any] = HyperparameterOptimizationFacade
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._exhausted = False
@@ -35,17 +37,20 @@ class RawSmac(FailuresAsWorst):
                 copy.deepcopy(self.space),  # it seeds the space
                 output_directory=Path(folder),  # it writes its settings at once, and later what it is asked to save
                 deterministic=True,
-                n_trials=Scenario.n_trials if self.n_trials is None else self.n_trials,
                 seed=self.seed,
+                **self._budget(),
             )
-            sobol = HyperparameterOptimizationFacade.get_initial_design(scenario).select_configurations()
-            self._smac = HyperparameterOptimizationFacade(
+            design = self.facade.get_initial_design(scenario).select_configurations()
+            self._smac = self.facade(
                 scenario,
                 None,  # no function: it is asked and told
                 # Its own initial design, after the default config.
-                initial_design=DefaultInitialDesign(scenario, n_configs=1, additional_configs=sobol),
+                initial_design=DefaultInitialDesign(scenario, n_configs=1, additional_configs=design),
                 logging_level=False,
             )
+
+    def _budget(self) -> dict[str, Any]:
+        return {} if self.n_trials is None else {"n_trials": self.n_trials}
 
     def _ask(self) -> tuple[Config, TrialInfo] | None:
         if self._exhausted:

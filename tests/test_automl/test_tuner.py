@@ -538,6 +538,23 @@ def test_only_the_checkpoints_of_the_best_trials_are_kept(tmp_path):
     assert kept == {t.number for t in sorted(result.trials, key=lambda t: (t.loss, t.number))[:5]}
 
 
+def test_checkpoints_that_will_not_be_needed_go_and_a_raised_budget_trains_anew_what_it_misses(tmp_path):
+    trials, options = tmp_path / "run" / "trials", {"strategy": "random+asha", "max_epochs": 6}
+    gone = set()
+
+    def watch(tuner):
+        paused = {number for number, trial in tuner.study.trials.items() if trial.state == "paused"}
+        gone.update(number for number in paused if not (trials / f"{number:04d}").exists())
+        best = {tuner.study.best.number} if tuner.study.best else set()
+        assert gone & paused == tuner.strategy.abandoned() - best
+
+    automl.tune("digits-cnn", study=tmp_path / "run", n_trials=2, watch=watch, **options)
+    assert gone
+    more = automl.tune("digits-cnn", study=tmp_path / "run", n_trials=5, resume=True, **options)
+    assert any(more.study.trials[number].epochs > 1 for number in gone)
+    assert facts(more) == facts(automl.tune("digits-cnn", n_trials=5, **options))
+
+
 def test_the_log_holds_every_ask_before_its_tell():
     log = automl.tune(loss, SPACE, strategy="random", n_trials=5).study.log
     asked = [e.proposal.trial for e in log if isinstance(e, Asked)]

@@ -198,6 +198,25 @@ def test_hyperband_stops_the_bad_ones_early():
     assert "PRUNED" in states
 
 
+@pytest.mark.parametrize("resumable", [True, False])
+def test_smac_trains_its_best_longer(resumable):
+    opponent = make(
+        "raw-smac-hyperband", RAMP.space, seed=0, n_trials=8, max_epochs=RAMP.max_epochs, n_workers=2,
+        resumable=resumable,
+    )  # fmt: skip
+    study = Study(RAMP.space, RAMP.max_epochs)
+    Tuner(RAMP, opponent, study, ReplayExecutor(RAMP, 2, lambda n: 0.0), n_trials=8, seed=0).run()
+    longest = {}
+    for trial in study.trials.values():
+        longest[trial.config["x"]] = max(trial.epochs, longest.get(trial.config["x"], 0))
+        assert len(trial.proposals) == 1 or resumable  # what cannot go on is another trial of the same config
+    assert set(longest.values()) == {1, 3, 9}
+    assert len(longest) > 8
+    assert (len(longest) == len(study.trials)) == resumable
+    whole = [x for x, epochs in longest.items() if epochs == 9]
+    assert np.mean(whole) < np.mean(list(longest))
+
+
 def test_without_curves_hyperband_is_optuna():
     assert run("raw-optuna-hyperband", failures=()) == run("raw-optuna", failures=())
 
