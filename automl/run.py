@@ -20,7 +20,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 
 @app.command()
 def tune(
-    strategy: Annotated[str | None, typer.Option(help="Search strategy (see --list). [default: bo]")] = None,
+    strategy: Annotated[str | None, typer.Option(help="Search strategy (see --list). [default: auto]")] = None,
     task: Annotated[
         str | None, typer.Option(help="Built-in task, or your own as file.py:name. [default: mnist1d-cnn]")
     ] = None,

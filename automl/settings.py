@@ -74,7 +74,7 @@ class Settings:
         return replace(
             self,
             task=self.task or (None if self.command else DEFAULT_TASK),
-            strategy=self.strategy or "bo",
+            strategy=self.strategy or "auto",
             n_trials=self.n_trials or DEFAULT_TRIALS,
             seed=0 if self.seed is None else self.seed,
             n_workers=self.n_workers or default_workers(self.device or "auto"),

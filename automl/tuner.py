@@ -38,7 +38,7 @@ def tune(
     objective: Any,
     space: Any = None,
     *,
-    strategy: str | type[Strategy] = "bo",
+    strategy: str | type[Strategy] = "auto",
     n_trials: int = 50,
     seed: int = 0,
     n_workers: int = 1,
