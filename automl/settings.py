@@ -7,7 +7,7 @@ import importlib.util
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,9 @@ DEFAULT_TASK = "mnist1d-cnn"
 DEFAULT_TRIALS = 25
 DEFAULT_FINAL = 3
 LEAST = {"n_trials": 1, "max_epochs": 1, "n_workers": 1, "train_size": 1, "seed": 0, "n_final": 0}
-MAY_CHANGE = ("n_trials", "time_limit", "target", "trial_seconds", "n_workers", "device", "n_final")  # in a resumed run
+MAY_CHANGE = (
+    "n_trials", "time_limit", "target", "trial_seconds", "n_workers", "device", "n_final", "learn",
+)  # in a resumed run  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Settings:
     maximize: bool | None = None
     n_final: int | None = None  # trainings of the chosen and of the default config at the end
     started: str | None = None  # ISO time
+    prior: Sequence[Mapping[str, Any]] | None = None  # what the search starts with, as automl.prior writes it
+    learn: bool | None = None  # whether what is found is kept for later searches
 
     def __post_init__(self) -> None:
         for name, least in LEAST.items():
@@ -77,6 +81,7 @@ class Settings:
             reproducible=bool(self.reproducible),
             maximize=bool(self.maximize),
             n_final=DEFAULT_FINAL if self.n_final is None else self.n_final,
+            learn=self.learn is not False,
         )
 
     def resumed_with(self, asked: Settings) -> Settings:
