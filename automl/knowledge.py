@@ -87,7 +87,7 @@ def task_name(settings: Settings) -> str:
 
 def _read(file: Path) -> PastStudy:
     """ValueError and the like where it is none."""
-    content = json.loads(file.read_text(encoding="utf-8"))
+    content = json.loads(file.read_text(encoding="utf-8"), parse_constant=_no_number)
     study = PastStudy(
         str(content["task"]),
         _space(json.dumps(content["space"])),
@@ -97,6 +97,10 @@ def _read(file: Path) -> PastStudy:
     for config in study.configs:
         study.encoding.check(config)
     return study
+
+
+def _no_number(constant: str) -> None:
+    raise ValueError(f"{constant} is no loss")
 
 
 @functools.cache  # many studies share one
