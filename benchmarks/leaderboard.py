@@ -29,6 +29,7 @@ class Standing:
     duels: pd.DataFrame  # the leader against each other strategy on each task, where there are too few for a test
     reached: pd.DataFrame  # ECDF: share of targets, strategy x budgets; empty without random search
     by_task: pd.DataFrame  # a row a task and strategy at the last budget: regret with its interval over seeds
+    regrets: pd.DataFrame  # of each run of the strategies compared, at the shown budgets: what the verdicts rest on
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,8 @@ def _standing(
     board = _board(field, values, tables, shown)
     if compared:
         board = board.join(_speed_ups(values, shown, field.units), on=["budget", "strategy"])
-    return Standing(board, comparisons, _duels(values, comparisons), reached, _by_task(values[dense[-1]]))
+    duels = _duels(values, comparisons)
+    return Standing(board, comparisons, duels, reached, _by_task(values[dense[-1]]), competitors[shown])
 
 
 def _board(field: Field, regrets: pd.DataFrame, tables: dict[float, pd.DataFrame], shown: list[float]) -> pd.DataFrame:

@@ -21,6 +21,7 @@ from benchmarks.fields import DEVELOPMENT, EVERY_SUITE, KEY, titled
 from benchmarks.findings import evidence, number
 from benchmarks.leaderboard import Section, board, reliability, sections
 from benchmarks.regret import beaten
+from benchmarks.standing import standing_json
 from benchmarks.suites.base import constants
 
 COLUMNS = {
@@ -39,6 +40,10 @@ def main(
     readme: Annotated[
         Path | None,
         typer.Option(help=f"Also replace what is between {markdown.BEGIN} and {markdown.END} in it."),
+    ] = None,
+    standing: Annotated[
+        Path | None,
+        typer.Option(help="Also write what automl.select recommends by: automl/standing.json."),
     ] = None,
 ) -> None:
     """Write OUT.html, OUT.md, OUT.csv, OUT-tests.csv, OUT-tasks.csv and two pictures a suite."""
@@ -68,6 +73,8 @@ def main(
     if readme is not None:
         first = next((out.with_name(names[0]) for names in pictures.values()), None)
         files[readme] = markdown.with_block(text, markdown.readme_block(found, first, readme), readme)
+    if standing is not None:
+        files[standing] = standing_json(found)
     for file, content in files.items():
         write_aside(file, content)
         print(file)

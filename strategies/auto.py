@@ -34,6 +34,13 @@ class Choice:
     early_stopping: bool
     why: str
 
+    @property
+    def text(self) -> str:
+        """All of it in words."""
+        arms = " and ".join(f"{arm} ({share:.0%})" for arm, share in zip(self.arms, self.shares, strict=True))
+        early = ", trainings stopped early" if self.early_stopping else ""
+        return f"{arms} to begin with{early}; {self.why}"
+
 
 def choose(space: ConfigurationSpace, n_trials: int | None, max_epochs: int) -> Choice:
     """By the facts of the task that are known before its first training."""
@@ -74,6 +81,7 @@ class Auto(Strategy):
     ) -> None:
         super().__init__(space, seed=seed, n_trials=n_trials, max_epochs=max_epochs)
         self.choice = choose(space, n_trials, max_epochs)
+        self.why = self.choice.text
         options: dict[str, Any] = {"seed": seed, "n_trials": n_trials, "max_epochs": max_epochs}
         self._inner: Strategy = Mix(space, arms=self.choice.arms, shares=self.choice.shares, prior=prior, **options)
         if self.choice.early_stopping:

@@ -79,6 +79,9 @@ class Strategy(ABC):
     plans_epochs: ClassVar[bool] = False
     """Whether it decides by itself how long each trial is trained; it is then told whether trainings can go on."""
 
+    why: str = ""
+    """What it chose by the facts of the task, and why, in words; empty where it has no choice."""
+
     def __init__(
         self, space: ConfigurationSpace, *, seed: int, n_trials: int | None = None, max_epochs: int = 1
     ) -> None:

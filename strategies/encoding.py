@@ -124,6 +124,13 @@ class Encoding:
         return not any(dimension.kind == "float" for dimension in self.dimensions)
 
     @property
+    def kind(self) -> Literal["numeric", "mixed", "discrete"]:
+        """Floats and whole numbers only; no float, so finite; or both and choices."""
+        if self.finite:
+            return "discrete"
+        return "numeric" if all(dimension.kind in ("float", "int") for dimension in self.dimensions) else "mixed"
+
+    @property
     def conditional(self) -> bool:
         """Whether some hyperparameter exists only under a condition."""
         return any(self._conditions.values())

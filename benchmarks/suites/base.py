@@ -74,11 +74,8 @@ class SimulatedTask(ABC):
 
     @property
     def kind(self) -> Literal["numeric", "mixed", "discrete"]:
-        """Of its space: floats and whole numbers only; no float, so finite; or both and choices."""
-        dimensions = Encoding(self.space).dimensions
-        if not any(dimension.kind == "float" for dimension in dimensions):
-            return "discrete"
-        return "numeric" if all(dimension.kind in ("float", "int") for dimension in dimensions) else "mixed"
+        """Of its space."""
+        return Encoding(self.space).kind
 
     @property
     def best(self) -> float:

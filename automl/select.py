@@ -1,0 +1,82 @@
+"""Which strategy for a task, and why: ``python -m automl.select --task mnist1d-cnn --trials 50``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from automl.errors import UserError
+
+if TYPE_CHECKING:
+    from ConfigSpace import ConfigurationSpace
+    from rich.console import Console
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command()
+def main(
+    task: Annotated[str | None, typer.Option(help="Built-in task, or your own as file.py:name.")] = None,
+    space: Annotated[
+        Path | None, typer.Option(help="YAML file with a search space, alone or with a task, as for automl.run.")
+    ] = None,
+    trials: Annotated[int, typer.Option(min=1, help="Budget, in full trainings.")] = 25,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Epochs of a full training. [default: the task's, or 1]")
+    ] = None,
+) -> None:
+    """Say which strategy the recorded comparisons recommend for a task, and what auto would do there."""
+    from rich.console import Console
+
+    from automl.standing import recommend, standing
+    from strategies.auto import choose
+    from strategies.encoding import Encoding
+
+    name, found, length = _searched(task, space, trials, epochs)
+    encoding = Encoding(found)
+    console = Console(highlight=False)
+    of = f" of {length} epochs" if length > 1 else ""
+    n = len(encoding.dimensions)
+    _say(console, f"{name}: {n} hyperparameter{'s' * (n != 1)}, a {encoding.kind} space; {trials} full trainings{of}")
+    recommendation = recommend(standing(), encoding.kind, trials)
+    console.print(recommendation.headline, style="bold", markup=False, soft_wrap=True)
+    for detail in recommendation.details:
+        _say(console, f"- {detail}")
+    if recommendation.records:
+        _say(console, f"recorded on {encoding.kind} spaces (the first is what this rests on):")
+    for record in recommendation.records:
+        _say(console, f"- {record.text}")
+    _say(console, f"auto here: {choose(found, trials, length).text}")
+
+
+def _searched(
+    task: str | None, space: Path | None, trials: int, epochs: int | None
+) -> tuple[str, ConfigurationSpace, int]:
+    """What is searched: its name, its space, and the epochs of a full training."""
+    from automl.space import load_space
+
+    if task is None:
+        if space is None:
+            raise UserError("say what is to be searched: --task mnist1d-cnn, --task file.py:name or --space space.yaml")
+        return str(space), load_space(space), epochs or 1
+    from automl.session import new_settings
+    from automl.settings import Settings, build_task
+
+    settings = new_settings(Settings(task=task, n_trials=trials, max_epochs=epochs), space, [])
+    found = build_task(settings)
+    return task, found.space, found.max_epochs
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, markup=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    try:
+        app()
+    except UserError as error:
+        print(f"automl: {error}", file=sys.stderr)
+        sys.exit(2)

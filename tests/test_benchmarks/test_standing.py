@@ -1,0 +1,64 @@
+"""What automl.select recommends by is what the leaderboard says."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_leaderboard import constants, runs
+
+from automl.standing import as_records, recommend
+from benchmarks import comparison
+from benchmarks.leaderboard import board, sections
+from benchmarks.standing import among_ours, records, standing_json
+
+TASKS = [f"t{i:02d}" for i in range(14)]
+
+
+def table(*extra: pd.DataFrame) -> pd.DataFrame:
+    ours = [runs(name, quality, TASKS) for name, quality in (("random", 0.5), ("bo", 0.1), ("tpe", 0.3), ("ga", 0.4))]
+    return pd.concat([*ours, runs("raw-optuna", 0.05, TASKS), *extra], ignore_index=True)
+
+
+def test_the_numbers_are_those_of_the_leaderboard():
+    found = sections(table(), constants(TASKS))
+    first, last = records(found)
+    assert (first["budget"], last["budget"]) == (10, 20)
+    rows = board(found).query("suite == 'every suite' and clock == 'trainings' and budget == 20").set_index("strategy")
+    for name, regret in last["regrets"].items():
+        assert regret == pytest.approx(rows.loc[name, "regret"], rel=1e-5)
+    assert (last["kind"], last["size"], last["n_seeds"], last["suites"]) == ("numeric", "14 tasks", "3", {"s": 14})
+    assert last["lead"]["mean"] == pytest.approx(rows.loc["tpe", "regret"] - rows.loc["bo", "regret"], rel=1e-4)
+    assert 0 < last["lead"]["low"] < last["lead"]["mean"] < last["lead"]["high"]
+
+
+def test_a_raw_library_wins_the_leaderboard_and_ours_that_beats_the_rest_of_ours_is_recommended():
+    found = sections(table(), constants(TASKS))
+    assert found[-1].standings["trainings"].comparisons[20].leaders == ("raw-optuna",)
+    content = json.loads(standing_json(found))
+    recommended = recommend(as_records(content), "numeric", 20)
+    assert recommended.strategy == "bo"
+    assert recommended.basis.others == ("raw-optuna",)
+
+
+def test_a_pair_that_the_leaderboard_does_not_tell_apart_has_no_winner_here():
+    close = pd.DataFrame({"bo": np.linspace(0.1, 0.2, 14), "raw-skopt": 0.05, "random": 0.5})
+    close["tpe"] = close["bo"] + 0.005
+    assert among_ours(comparison.compare(close)) == (comparison.OPEN, ("bo", "tpe"))
+    few = comparison.compare(close.head(5))
+    assert among_ours(few) == (comparison.UNDECIDED, ("bo", "tpe", "random"))
+    same = comparison.compare(pd.DataFrame(dict.fromkeys(["raw-skopt", "bo", "tpe"], np.linspace(0.1, 0.2, 14))))
+    assert among_ours(same) == (comparison.SAME, ("bo", "tpe"))
+
+
+def test_holdout_tasks_and_parallel_runs_are_no_evidence():
+    other = [f"h{i:02d}" for i in range(14)]
+    more = [runs(name, 0.2, other, split="holdout") for name in ("random", "bo")]
+    more += [runs(name, 0.2, TASKS, n_workers=4) for name in ("random", "bo")]
+    facts = constants([*TASKS, *other])
+    assert records(sections(table(*more), facts)) == records(sections(table(), constants(TASKS)))
+
+
+def test_a_single_strategy_of_ours_is_no_comparison():
+    alone = pd.concat([runs("random", 0.5, TASKS), runs("raw-optuna", 0.1, TASKS)])
+    assert records(sections(alone, constants(TASKS))) == []
