@@ -88,6 +88,8 @@ def run_session(settings: Settings, out: Path | None, *, resume: bool, console: 
         resumable=task.resumable,
     )
     check_is_possible(settings.sure_within, strategy, settings.strategy)
+    if strategy.why:
+        console.print(f"{settings.strategy}: {strategy.why}", markup=False, soft_wrap=True)
     title = f"{name} with {settings.strategy}, seed {seed}, {settings.n_workers} workers, in {folder.path}"
     with (
         opened(folder, task, settings.to_json(), resume=resume) as study,
