@@ -184,6 +184,29 @@ def _mean(values: list[float | None], sign: str = "") -> str:
     return f"{np.mean(known):{sign}.4f}" if known else "-"
 
 
+def show_line(console: Console, text: str) -> None:
+    """A line as it is: no markup in it, and no break where the terminal ends."""
+    console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+
+def show_names() -> None:
+    """The strategies and the tasks there are."""
+    from automl.tasks import TASKS
+    from strategies import STRATEGIES, WRAPPERS
+
+    for title, rows in (
+        ("strategy", {name: line for name, (_, line) in STRATEGIES.items()}),
+        ("around one, as in bo+asha", {name: line for name, (_, line) in WRAPPERS.items()}),
+        ("task", {name: line for name, (line, _) in TASKS.items()}),
+    ):
+        table = Table(box=None, padding=(0, 2))
+        table.add_column(title)
+        table.add_column("")
+        for name, line in rows.items():
+            table.add_row(name, line)
+        Console().print(table)
+
+
 def show_paths(console: Console, folder: RunFolder, *, resume_hint: bool) -> None:
     """Where the files of a run are, and how it goes on."""
     files = {
@@ -196,8 +219,6 @@ def show_paths(console: Console, folder: RunFolder, *, resume_hint: bool) -> Non
     }
     for label, file in files.items():
         if file.exists():
-            console.print(f"{label:12s} {file}", soft_wrap=True, highlight=False, markup=False)
+            show_line(console, f"{label:12s} {file}")
     if resume_hint:
-        console.print(
-            f"interrupted; continue with --resume --out {folder.path}", soft_wrap=True, highlight=False, markup=False
-        )
+        show_line(console, f"interrupted; continue with --resume --out {folder.path}")

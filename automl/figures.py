@@ -1,27 +1,20 @@
-"""The figures of a report, as Plotly's plain dicts: ``{"data": [...], "layout": {...}}``.
+"""The figures of a report that show the whole search, as Plotly's plain dicts: ``{"data": [...], "layout": {...}}``.
 
 Plotly reads a little HTML in its texts, so every name, value and error goes through ``inert``.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from automl.readable import described, finite, inert, ordered, score, setting, shorten, show, shown_range, value, values
+from automl import drawing
+from automl.drawing import CHOSEN, COLOURS, FAILED, FAINT, GREY, INK, MANY_TRIALS, Figure, Trace, is_best
+from automl.readable import described, finite, inert, ordered, score, shorten, show, shown_range, value, values
 from automl.study import Study, Trial, incumbent
-from strategies.encoding import Dimension, Encoding
 
-Figure = dict[str, Any]
-Trace = dict[str, Any]
-
-INK, GREY, FAINT, CHOSEN, FAILED = "#1f2933", "#52606d", "#b8c4ce", "#0072b2", "#b03a00"
-COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#7a5195", "#8c6d1f")  # Okabe and Ito, and two darker
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "pentagon", "hexagon", "star")
-EARLY_TO_LATE = [[0.0, "#dbe9f6"], [0.5, "#6aaed6"], [1.0, "#08306b"]]
-FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
 ORIGINS = {
     "gp": "Gaussian process",
     "tpe": "TPE",
@@ -33,9 +26,7 @@ ORIGINS = {
     "again": "trained once more",
 }
 LEGEND = {"orientation": "h", "x": 0, "y": -0.16, "yanchor": "top"}
-MANY_TRIALS = 150  # from here on they are drawn smaller
 BEYOND = "beyond the range"
-MANY_VALUES = 8  # an ordinal of numbers with more values than this is drawn on an axis of numbers
 
 
 @dataclass(frozen=True)
@@ -71,11 +62,11 @@ def search_curve(study: Study, summary: Mapping[str, Any]) -> Figure:
         }
         for kind, title, dtick in (("trial", "trial", few), ("seconds", "seconds since the start", None))
     ]
-    layout = _layout(
-        xaxis=_axis("trial", dtick=few),
-        yaxis=_axis(_axis_title(summary), range=[*limits], showticklabels=bool(good)),
+    layout = drawing.layout(
+        xaxis=drawing.axis("trial", dtick=few),
+        yaxis=drawing.axis(_axis_title(summary), range=[*limits], showticklabels=bool(good)),
         yaxis2={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True},
-        updatemenus=[_buttons(buttons)],
+        updatemenus=[drawing.buttons(buttons)],
         showlegend=True,
         legend={**LEGEND, "itemsizing": "constant"},
     )
@@ -135,7 +126,7 @@ def _points(
             marker = {"size": 10, "color": colour, "symbol": symbol}
             look = {"mode": "markers", "name": name, "marker": marker, "yaxis": "y2", **_hover(group, metric)}
             yield Curve.points(group, [edge] * len(group), look)
-    best = [trial for trial in inside if _is_best(trial, summary)]
+    best = [trial for trial in inside if is_best(trial, summary)]
     if best:
         ring = {"size": 17, "symbol": "circle-open", "color": INK, "line": {"width": 2.2}}
         look = {"mode": "markers", "name": "chosen", "marker": ring, "hoverinfo": "skip"}
@@ -147,8 +138,8 @@ def learning_curves(study: Study, summary: Mapping[str, Any]) -> Figure | None:
     trials = [trial for trial in ordered(study) if trial.losses]
     if max((len(trial.losses) for trial in trials), default=0) < 2:
         return None
-    best = next((trial for trial in trials if _is_best(trial, summary)), None)
-    others = [trial for trial in trials if not _is_best(trial, summary)]
+    best = next((trial for trial in trials if is_best(trial, summary)), None)
+    others = [trial for trial in trials if not is_best(trial, summary)]
     faint: Trace = {"x": [], "y": [], "hovertext": []}
     for trial in others:
         faint["x"] += [*range(1, len(trial.losses) + 1), None]
@@ -165,9 +156,9 @@ def learning_curves(study: Study, summary: Mapping[str, Any]) -> Figure | None:
         data.append({**curve, **thick, "name": name, "hovertext": _epochs_hover(best), "hoverinfo": "text"})
     losses = [loss for trial in trials for loss in map(finite, trial.losses) if loss is not None]
     low, high = shown_range(losses, maximize=False)
-    layout = _layout(
-        xaxis=_axis("epoch", tickformat="d", **({"dtick": 1} if study.max_epochs <= 12 else {})),
-        yaxis=_axis("loss, lower is better", range=[low, high]),
+    layout = drawing.layout(
+        xaxis=drawing.axis("epoch", tickformat="d", **({"dtick": 1} if study.max_epochs <= 12 else {})),
+        yaxis=drawing.axis("loss, lower is better", range=[low, high]),
         legend=LEGEND,
     )
     if losses and min(losses) > 0:
@@ -176,98 +167,9 @@ def learning_curves(study: Study, summary: Mapping[str, Any]) -> Figure | None:
             ("log", {"yaxis.type": "log", "yaxis.autorange": True}),
         ]
         layout["updatemenus"] = [
-            _buttons([{"label": f"{n} scale", "method": "relayout", "args": [a]} for n, a in scales])
+            drawing.buttons([{"label": f"{n} scale", "method": "relayout", "args": [a]} for n, a in scales])
         ]
     return {"data": data, "layout": layout}
-
-
-def slices(study: Study, summary: Mapping[str, Any]) -> dict[str, Figure]:
-    """The metric against each hyperparameter that can vary, by name."""
-    metric, maximize = summary["metric"], summary["maximize"]
-    good = [trial for trial in ordered(study) if value(trial, metric) is not None]
-    limits = shown_range(values(good, metric), maximize, score(summary["default"], metric))
-    figures = {}
-    for dim in Encoding(study.space).dimensions:
-        having = [trial for trial in good if dim.name in trial.config]
-        if dim.n_values > 1 and having:
-            figures[dim.name] = _slice(dim, having, study, summary, limits)
-    return figures
-
-
-def _slice(
-    dim: Dimension, trials: list[Trial], study: Study, summary: Mapping[str, Any], limits: tuple[float, float]
-) -> Figure:
-    low, high = limits
-    axis, place = _slice_axis(dim)
-
-    def points(group: list[Trial], marker: dict[str, Any]) -> Trace:
-        heights = [value(trial, summary["metric"]) or 0.0 for trial in group]
-        beyond = "triangle-down" if summary["maximize"] else "triangle-up"
-        symbols = [marker["symbol"] if low <= height <= high else beyond for height in heights]
-        texts = [
-            "<br>".join([f"<b>trial {t.number}</b>", *map(inert, described({dim.name: t.config[dim.name]})), reached])
-            for t, reached in zip(group, [f"{inert(summary['metric'])} = {show(h)}" for h in heights], strict=True)
-        ]
-        return {
-            "mode": "markers",
-            "x": [place(trial.config[dim.name], trial.number) for trial in group],
-            "y": [min(max(height, low), high) for height in heights],
-            "marker": {**marker, "symbol": symbols},
-            "hoverinfo": "text",
-            "hovertext": texts,
-            "cliponaxis": False,
-            "showlegend": False,
-        }
-
-    others = [trial for trial in trials if not _is_best(trial, summary)]
-    size = 8 if len(trials) <= MANY_TRIALS else 6
-    dots = {
-        "symbol": "circle",
-        "color": [trial.number for trial in others],
-        "colorscale": EARLY_TO_LATE,
-        "cmin": 0,
-        "cmax": max([1, *study.trials]),
-        "size": [size if trial.epochs >= study.max_epochs else size - 3 for trial in others],
-        "line": {"width": 0.7, "color": INK},
-    }
-    star = {"symbol": "star", "color": COLOURS[1], "size": 14, "line": {"width": 1.2, "color": INK}}
-    chosen = [trial for trial in trials if _is_best(trial, summary)]
-    at = place(dim.default, None)
-    line = {"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "paper", "layer": "below"}
-    layout = _layout(
-        xaxis=axis,
-        yaxis=_axis("", range=[low, high], nticks=5),
-        margin={"l": 46, "r": 12, "t": 8, "b": 36},
-        shapes=[{**line, "line": {"dash": "dash", "width": 1.4, "color": GREY}}],
-    )
-    return {"data": [points(others, dots), points(chosen, star)], "layout": layout}
-
-
-def _slice_axis(dim: Dimension) -> tuple[dict[str, Any], Callable[[Any, int | None], float]]:
-    """The x axis of a hyperparameter, and where a value of a trial lies on it."""
-    numbers = [v for v in dim.values if not isinstance(v, (str, bool))]
-    if dim.values and not (dim.kind == "ordinal" and len(numbers) == len(dim.values) > MANY_VALUES):
-
-        def place(value: Any, trial: int | None) -> float:
-            spread = 0.0 if trial is None else (trial * 0.618034 % 1 - 0.5) * 0.5  # so that equal values do not hide
-            return next(i for i, v in enumerate(dim.values) if v == value and type(v) is type(value)) + spread
-
-        ticks = [inert(shorten(setting(v), 14)) for v in dim.values]
-        axis = _axis("", tickvals=list(range(len(ticks))), ticktext=ticks, range=[-0.5, len(ticks) - 0.5])
-        return {**axis, "showgrid": False}, place
-    low, high = (min(numbers), max(numbers)) if numbers else (dim.low, dim.high)
-    log = dim.log or (bool(numbers) and low > 0 and high / low >= 100)
-    ends = (math.log10(low), math.log10(high)) if log else (low, high)
-    margin = 0.04 * (ends[1] - ends[0])
-    axis = _axis("", range=[ends[0] - margin, ends[1] + margin], nticks=5)
-    if log:
-        axis |= {"type": "log", "exponentformat": "power", "dtick": 1 if ends[1] - ends[0] > 1.5 else "D2"}
-    elif dim.kind == "int":
-        axis |= {"dtick": 1} if high - low <= 8 else {"tickformat": "d"}
-    return axis, lambda value, _: float(value)
-
-
-# --- parts of figures ---------------------------------------------------------------------------------------------
 
 
 def _axis_title(summary: Mapping[str, Any]) -> str:
@@ -289,10 +191,6 @@ def _steps(
             x.append(place(trial))
             y.append(value(best, metric))
     return ([*x, max(end, x[-1])], [*y, y[-1]]) if x else (x, y)
-
-
-def _is_best(trial: Trial, summary: Mapping[str, Any]) -> bool:
-    return summary["best"] is not None and trial.number == summary["best"]["trial"]
 
 
 def _origin(trial: Trial) -> str:
@@ -329,38 +227,3 @@ def _hover(trials: Sequence[Trial], metric: str) -> Trace:
 
 def _epochs_hover(trial: Trial) -> list[str]:
     return [f"trial {trial.number}, epoch {i}: loss {show(loss)}" for i, loss in enumerate(trial.losses, 1)]
-
-
-def _axis(title: str, **more: Any) -> dict[str, Any]:
-    look = {
-        "gridcolor": "#e4e9ee",
-        "zeroline": False,
-        "linecolor": "#9aa5b1",
-        "ticks": "outside",
-        "tickcolor": "#9aa5b1",
-    }
-    return {**look, "title": {"text": title, "standoff": 8}, "automargin": True, **more}
-
-
-def _layout(**more: Any) -> dict[str, Any]:
-    look = {
-        "font": {"family": FONT, "size": 13, "color": INK},
-        "paper_bgcolor": "#ffffff",
-        "plot_bgcolor": "#ffffff",
-        "hoverlabel": {
-            "align": "left",
-            "bgcolor": "#ffffff",
-            "bordercolor": "#9aa5b1",
-            "font": {"family": FONT, "size": 12, "color": INK},
-        },
-        "hovermode": "closest",
-        "autosize": True,
-        "margin": {"l": 58, "r": 16, "t": 44, "b": 56},
-    }
-    return {**look, **more}
-
-
-def _buttons(buttons: list[dict[str, Any]]) -> dict[str, Any]:
-    place = {"x": 0, "xanchor": "left", "y": 1.0, "yanchor": "bottom", "pad": {"b": 8}}
-    look = {"bgcolor": "#ffffff", "bordercolor": "#9aa5b1", "font": {"size": 12}, "showactive": True}
-    return {"type": "buttons", "direction": "right", "buttons": buttons, "active": 0, **place, **look}

@@ -7,10 +7,11 @@ on test than the default (Schneider, Bischl and Feurer 2025, arXiv 2506.19540): 
 from __future__ import annotations
 
 import shutil
+from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -21,11 +22,14 @@ if TYPE_CHECKING:
     from automl.tasks.base import Task
 
 
+Who: TypeAlias = Literal["chosen", "default"]
+
+
 @dataclass(frozen=True)
 class Training:
     """One training of the final: whose config it was, and what it scored."""
 
-    who: Literal["chosen", "default"]
+    who: Who
     seed: int
     validation: float | None  # the task's metric after the last epoch
     test: float | None  # None where the task has no test set, or the training failed
@@ -52,47 +56,43 @@ def train_final(
     same, one set of trainings serves both.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    who: list[Literal["chosen", "default"]] = ["chosen"] if dict(chosen) == dict(default) else ["chosen", "default"]
-    plan: list[tuple[Literal["chosen", "default"], int]] = [(w, i) for i in range(n_seeds) for w in who]
-    waiting = list(enumerate(plan))
-    last: dict[int, float] = {}
-    ended: dict[int, JobEnded] = {}
-    while len(ended) < len(plan):
-        while waiting and executor.n_free:
-            key, (name, i) = waiting.pop(0)
-            place = folder / f"{name}-{i}"
-            place.mkdir(parents=True)
-            executor.submit(
-                Job(
-                    key=key,
-                    config=chosen if name == "chosen" else default,
-                    seed=final_seed(run_seed, i),
-                    epochs=task.max_epochs,
-                    folder=str(place),
-                    device=device,
-                    test=True,
-                )
-            )
-        for event in executor.wait(1.0):
-            if isinstance(event, EpochDone):
-                last[event.key] = event.epoch.metrics.get(task.metric, event.epoch.loss)
-            elif isinstance(event, JobEnded):
-                ended[event.key] = event
-        watch(len(ended), len(plan))
+    configs: dict[Who, Mapping[str, Any]] = {"chosen": chosen, "default": default}
+    if dict(chosen) == dict(default):
+        del configs["default"]
+    plan = [(who, final_seed(run_seed, i), folder / f"{who}-{i}") for i in range(n_seeds) for who in configs]
+    jobs = [
+        Job(key, configs[who], seed, task.max_epochs, str(place), device, test=True)
+        for key, (who, seed, place) in enumerate(plan)
+    ]
     trainings = []
-    for key, (name, i) in enumerate(plan):
-        event = ended[key]
-        test = event.scores.get(task.metric) if event.error is None else None
-        validation = last.get(key) if event.error is None else None
-        place = folder / f"{name}-{i}"
-        trainings.append(Training(name, final_seed(run_seed, i), validation, test, event.error, event.seconds, place))
-    if len(who) == 1:
-        trainings += [Training("default", *_rest(training)) for training in trainings]
+    for (who, seed, place), (last, ended) in zip(plan, _train_all(jobs, task.metric, executor, watch), strict=True):
+        validation, test = (last, ended.scores.get(task.metric)) if ended.error is None else (None, None)
+        trainings.append(Training(who, seed, validation, test, ended.error, ended.seconds, place))
+    if len(configs) == 1:
+        trainings += [replace(training, who="default") for training in trainings]
     return trainings
 
 
-def _rest(training: Training) -> tuple[int, float | None, float | None, str | None, float, Path]:
-    return training.seed, training.validation, training.test, training.error, training.seconds, training.folder
+def _train_all(
+    jobs: list[Job], metric: str, executor: Executor, watch: Callable[[int, int], None]
+) -> list[tuple[float | None, JobEnded]]:
+    """Of each job, numbered by its key, the metric after its last epoch and its end."""
+    waiting = deque(jobs)
+    last: dict[int, float] = {}
+    ended: dict[int, JobEnded] = {}
+    while len(ended) < len(jobs):
+        while waiting and executor.n_free:
+            job = waiting.popleft()
+            assert job.folder is not None
+            Path(job.folder).mkdir(parents=True)
+            executor.submit(job)
+        for event in executor.wait(1.0):
+            if isinstance(event, EpochDone):
+                last[event.key] = event.epoch.metrics.get(metric, event.epoch.loss)
+            elif isinstance(event, JobEnded):
+                ended[event.key] = event
+        watch(len(ended), len(jobs))
+    return [(last.get(job.key), ended[job.key]) for job in jobs]
 
 
 def final_seed(run_seed: int, i: int) -> int:

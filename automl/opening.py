@@ -26,8 +26,7 @@ def opened(folder: RunFolder, task: Task, settings: Mapping[str, Any], *, resume
         with folder.locked():
             yield Study(task.space, task.max_epochs, Store.create(url, task.space, settings))
         return
-    if not folder.study.exists():
-        raise UserError(f"nothing to resume: there is no study.db in {str(folder.path)!r}")
+    recorded(folder)
     with folder.locked():
         before = Store.settings(url)
         for name in ("task", "strategy", "seed", "max_epochs", "space"):
@@ -41,6 +40,13 @@ def opened(folder: RunFolder, task: Task, settings: Mapping[str, Any], *, resume
         study = Study(task.space, task.max_epochs, store)
         study.settle()
         yield study
+
+
+def recorded(folder: RunFolder) -> dict[str, Any]:
+    """The settings of the run in a folder. UserError where there is none."""
+    if not folder.study.exists():
+        raise UserError(f"nothing to resume: there is no study.db in {str(folder.path)!r}")
+    return Store.settings(sqlite_url(folder.study))
 
 
 def space_settings(space: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from automl import figures
+from automl import figures, slices
 from automl.errors import UserError
 from automl.findings import compare_configs, facts, final_rows, headline, importance
 from automl.folders import RunFolder
@@ -30,10 +30,10 @@ def write_report(file: Path, study: Study, summary: Mapping[str, Any]) -> None:
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
-    slices = figures.slices(study, summary)
+    sliced = slices.by_hyperparameter(study, summary)
     search = figures.search_curve(study, summary)
     drawn = {"search": search, "curves": figures.learning_curves(study, summary)}
-    drawn |= {f"slice-{i}": figure for i, figure in enumerate(slices.values())}
+    drawn |= {f"slice-{i}": figure for i, figure in enumerate(sliced.values())}
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("automl"),
         autoescape=True,
@@ -47,7 +47,7 @@ def write_report(file: Path, study: Study, summary: Mapping[str, Any]) -> None:
         figures=drawn,
         n_open=sum(t.loss is not None and t.epochs < study.max_epochs for t in study.trials.values()),
         beyond=any(trace["name"] == figures.BEYOND for trace in search["data"]),
-        slices={name: sum(name in t.config for t in study.trials.values()) for name in slices},
+        slices={name: sum(name in t.config for t in study.trials.values()) for name in sliced},
         hyperparameters=compare_configs(study, summary),
         final=final_rows(summary),
         importance=importance(study, summary),

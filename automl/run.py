@@ -5,22 +5,19 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from automl.errors import UserError
 from strategies import UnknownStrategy
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 @app.command()
 def tune(
-    strategy: Annotated[str | None, typer.Option(help="Search strategy (see --list). [default: bo]")] = None,
+    strategy: Annotated[str | None, typer.Option(help="Search strategy (see --list). [default: auto]")] = None,
     task: Annotated[
         str | None, typer.Option(help="Built-in task, or your own as file.py:name. [default: mnist1d-cnn]")
     ] = None,
@@ -58,6 +55,13 @@ def tune(
     final_seeds: Annotated[
         int | None, typer.Option(help="Trainings of the chosen and of the default config at the end. [default: 3]")
     ] = None,
+    start: Annotated[
+        Path | None, typer.Option(help="YAML file with configs to try first, such as the best.yaml of a run.")
+    ] = None,
+    prior: Annotated[bool, typer.Option(help="Start with what past studies of such spaces found good.")] = True,
+    learn: Annotated[
+        bool | None, typer.Option("--learn/--no-learn", help="Keep what is found for later searches. [default: learn]")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run. [default: runs/<task>-<strategy>-<time>]")
     ] = None,
@@ -73,8 +77,10 @@ def tune(
     """Tune the hyperparameters of a model, and train the best ones for you."""
     from rich.console import Console
 
+    from automl.display import show_line, show_names
+
     if list_:
-        return _list(Console())
+        return show_names()
     from automl.settings import Settings
     from automl.stopping import as_within
 
@@ -96,39 +102,23 @@ def tune(
         reproducible=reproducible or None,
         maximize=maximize or None,
         n_final=final_seeds,
+        learn=learn,
     )
+    console = Console(stderr=json, highlight=False)
+    from automl.knowledge import past_studies
     from automl.session import new_settings, run_session, stored_settings
 
     if resume:
-        if out is None or space is not None or set_:
-            raise UserError("--resume continues the run in the folder given by --out, over the space that it has")
+        if out is None or space is not None or set_ or start is not None or not prior:
+            raise UserError("--resume continues the run in the folder given by --out, with the space and prior it has")
         settings = stored_settings(out).resumed_with(asked)
     else:
-        settings = new_settings(asked, space, set_ or [])
-    console = Console(stderr=json, highlight=False)
+        studies = past_studies(lambda line: show_line(console, line)) if prior else []
+        settings = new_settings(asked, space, set_ or [], start, studies)
     folder, exit_code = run_session(settings, out, resume=resume, console=console)
     if json:
         print(folder.summary.read_text(encoding="utf-8"), end="")
     raise typer.Exit(exit_code)
-
-
-def _list(console: Console) -> None:
-    from rich.table import Table
-
-    from automl.tasks import TASKS
-    from strategies import STRATEGIES, WRAPPERS
-
-    for title, rows in (
-        ("strategy", {name: line for name, (_, line) in STRATEGIES.items()}),
-        ("around one, as in bo+asha", {name: line for name, (_, line) in WRAPPERS.items()}),
-        ("task", {name: line for name, (line, _) in TASKS.items()}),
-    ):
-        table = Table(box=None, padding=(0, 2))
-        table.add_column(title)
-        table.add_column("")
-        for name, line in rows.items():
-            table.add_row(name, line)
-        console.print(table)
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import itertools
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,20 +14,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.commands import CommandTask
-from automl.display import LiveTable, show_paths, show_summary
+from automl.display import LiveTable, show_line, show_paths, show_summary
 from automl.errors import UserError
 from automl.executors import ProcessExecutor
 from automl.final import Training, final_summary, train_final
 from automl.folders import RunFolder, TrialFolders
+from automl.knowledge import learn, task_name
 from automl.objectives import FunctionTask
-from automl.opening import opened
+from automl.opening import opened, recorded
 from automl.outputs import summarise, write_best, write_summary, write_trials
+from automl.prior import from_json, in_words, read_starts, starts, to_json
 from automl.result import Result
 from automl.settings import Settings, build_task, space_of
 from automl.short_form import fix, merge, space_to_dict
-from automl.space import read_yaml
+from automl.space import load_space, read_yaml
 from automl.stopping import check_is_possible
-from automl.store import Store, sqlite_url
 from automl.tuner import Tuner
 from strategies import make_strategy
 from strategies.encoding import Encoding
@@ -36,10 +37,20 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from automl.tasks.base import Task
+    from strategies.portfolio import PastStudy
 
 
-def new_settings(asked: Settings, space_file: Path | None, fixed: list[str]) -> Settings:
-    """The settings of a new run: defaults filled in, and the space after ``--space`` and ``--set``."""
+def new_settings(
+    asked: Settings,
+    space_file: Path | None,
+    fixed: list[str],
+    start_file: Path | None = None,
+    studies: Sequence[PastStudy] = (),
+) -> Settings:
+    """The settings of a new run: defaults filled in, the space after ``--space`` and ``--set``, and what to start with.
+
+    ``studies``: the past ones that may speak for configs to start with.
+    """
     form: dict[str, Any] | None = None
     if space_file is not None:
         form = dict(read_yaml(space_file))
@@ -54,15 +65,15 @@ def new_settings(asked: Settings, space_file: Path | None, fixed: list[str]) -> 
     now = datetime.now(UTC).isoformat(timespec="seconds")
     # A function or a command that was given no length has its own, which a number here would cut short.
     length = settings.max_epochs if isinstance(task, FunctionTask | CommandTask) else task.max_epochs
-    return replace(settings, space=form, max_epochs=length, started=now)
+    given = () if start_file is None else read_starts(start_file)
+    assert settings.n_trials is not None
+    prior = starts(load_space(form), task_name(settings), settings.n_trials, given, studies)
+    return replace(settings, space=form, max_epochs=length, started=now, prior=to_json(prior))
 
 
 def stored_settings(folder: Path) -> Settings:
     """The settings of the run in a folder."""
-    file = RunFolder(folder).study
-    if not file.exists():
-        raise UserError(f"nothing to resume: there is no study.db in {str(folder)!r}")
-    content = Store.settings(sqlite_url(file))
+    content = recorded(RunFolder(folder))
     if "command" not in content:
         raise UserError(
             f"the run in {str(folder)!r} was started from Python; automl.tune(..., resume=True) continues it"
@@ -79,6 +90,7 @@ def run_session(settings: Settings, out: Path | None, *, resume: bool, console: 
     seed, device = settings.seed or 0, settings.device or "auto"
     name = (settings.task or "command").rpartition(":")[2]
     folder = RunFolder(out or _new_folder(f"{name}-{settings.strategy}-{seed}"))
+    prior = from_json(settings.prior)
     strategy = make_strategy(
         settings.strategy,
         task.space,
@@ -86,10 +98,13 @@ def run_session(settings: Settings, out: Path | None, *, resume: bool, console: 
         n_trials=settings.n_trials,
         max_epochs=task.max_epochs,
         resumable=task.resumable,
+        prior=prior,
     )
     check_is_possible(settings.sure_within, strategy, settings.strategy)
     if strategy.why:
-        console.print(f"{settings.strategy}: {strategy.why}", markup=False, soft_wrap=True)
+        show_line(console, f"{settings.strategy}: {strategy.why}")
+    if prior:
+        show_line(console, in_words(prior))
     title = f"{name} with {settings.strategy}, seed {seed}, {settings.n_workers} workers, in {folder.path}"
     with (
         opened(folder, task, settings.to_json(), resume=resume) as study,
@@ -138,6 +153,8 @@ def run_session(settings: Settings, out: Path | None, *, resume: bool, console: 
     if summary["best"] is not None and settings.n_final and not _has_final(task, settings):
         console.print("no final: the objective takes no seed, so training it again would give the same", soft_wrap=True)
     show_paths(console, folder, resume_hint=interrupted)
+    if settings.learn is not False and not tuner.interrupted:
+        _learn(console, result, settings, folder)
     return folder, 130 if interrupted else 0 if summary["best"] else 1
 
 
@@ -145,6 +162,17 @@ def _new_folder(name: str) -> Path:
     stem = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
     names = itertools.chain([stem], (f"{stem}-{i}" for i in itertools.count(2)))
     return next(path for path in (Path("runs") / name for name in names) if not path.exists())
+
+
+def _learn(console: Console, result: Result, settings: Settings, folder: RunFolder) -> None:
+    """Keep what was found for later searches; where that fails, the run is nonetheless complete."""
+    try:
+        file = learn(result.study, settings, folder)
+    except OSError as error:
+        show_line(console, f"knowledge: what was found cannot be kept for later searches: {error}")
+        return
+    if file is not None:
+        show_line(console, f"knowledge    {file}")
 
 
 def _has_final(task: Task, settings: Settings) -> bool:

@@ -7,7 +7,7 @@ import importlib.util
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ DEFAULT_FINAL = 3
 LEAST = {"n_trials": 1, "max_epochs": 1, "n_workers": 1, "train_size": 1, "seed": 0, "n_final": 0, "patience": 1}
 MAY_CHANGE = (
     "n_trials", "time_limit", "target", "patience", "sure_within", "trial_seconds", "n_workers", "device", "n_final",
+    "learn",
 )  # in a resumed run  # fmt: skip
 
 
@@ -52,6 +53,8 @@ class Settings:
     maximize: bool | None = None
     n_final: int | None = None  # trainings of the chosen and of the default config at the end
     started: str | None = None  # ISO time
+    prior: Sequence[Mapping[str, Any]] | None = None  # what the search starts with, as automl.prior writes it
+    learn: bool | None = None  # whether what is found is kept for later searches
 
     def __post_init__(self) -> None:
         for name, least in LEAST.items():
@@ -74,7 +77,7 @@ class Settings:
         return replace(
             self,
             task=self.task or (None if self.command else DEFAULT_TASK),
-            strategy=self.strategy or "bo",
+            strategy=self.strategy or "auto",
             n_trials=self.n_trials or DEFAULT_TRIALS,
             seed=0 if self.seed is None else self.seed,
             n_workers=self.n_workers or default_workers(self.device or "auto"),
@@ -82,6 +85,7 @@ class Settings:
             reproducible=bool(self.reproducible),
             maximize=bool(self.maximize),
             n_final=DEFAULT_FINAL if self.n_final is None else self.n_final,
+            learn=self.learn is not False,
         )
 
     def resumed_with(self, asked: Settings) -> Settings:

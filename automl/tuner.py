@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
 import time
+import warnings
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +20,8 @@ from automl.errors import UserError
 from automl.executors import Executor, ProcessExecutor, SerialExecutor
 from automl.folders import RunFolder, TrialFolders
 from automl.objectives import as_task
-from automl.opening import opened, space_settings
+from automl.opening import opened, recorded, space_settings
+from automl.prior import from_json, starts, to_json
 from automl.result import Result
 from automl.stopping import Within, as_within, check_is_possible, sure
 from automl.study import Asked, Study, Trial
@@ -29,6 +32,7 @@ from strategies.threads import one_thread
 
 if TYPE_CHECKING:
     from automl.tasks.base import Task
+    from strategies.portfolio import PastStudy
 
 KEPT_CHECKPOINTS = 5  # of the best finished trials
 GIVE_UP_AFTER = 10  # failures, if nothing else has happened since the start
@@ -38,7 +42,7 @@ def tune(
     objective: Any,
     space: Any = None,
     *,
-    strategy: str | type[Strategy] = "bo",
+    strategy: str | type[Strategy] = "auto",
     n_trials: int = 50,
     seed: int = 0,
     n_workers: int = 1,
@@ -50,6 +54,8 @@ def tune(
     maximize: bool = False,
     study: str | Path | None = None,
     resume: bool = False,
+    start: Mapping[str, Any] | Sequence[Mapping[str, Any]] = (),
+    prior: bool = False,
     executor: Executor | None = None,
     device: str = "auto",
     trial_seconds: float | None = None,
@@ -67,6 +73,8 @@ def tune(
     ``study``: a folder in which the run is kept (made if missing) and can be continued with ``resume``; without one
     nothing is written. ``n_workers`` > 1 trains in processes, 1 in this one. ``reproducible`` tells outcomes in the
     order of their proposals, so that a parallel run repeats itself. ``watch`` is called whenever something happened.
+    ``start``: configs to try after the default one. ``prior``: then those that past studies speak for, as runs of the
+    command line have it; what they know can grow between two runs. A resumed run keeps both as it has them.
     Raises UserError for what the caller can mend.
     """
     if seed < 0:
@@ -84,7 +92,14 @@ def tune(
         "max_epochs": task.max_epochs,
         "space": space_settings(task.space),
     }
+    if resume and study is not None:
+        first = from_json(recorded(RunFolder(Path(study))).get("prior"))
+    else:
+        first = starts(task.space, task.name, n_trials, start, _past_studies() if prior else ())
+    settings["prior"] = to_json(first)
     options: dict[str, Any] = {"seed": seed, "n_trials": n_trials, "max_epochs": task.max_epochs}
+    if first:
+        options["prior"] = first
     if isinstance(strategy, str):
         chosen = make_strategy(strategy, task.space, resumable=task.resumable, **options)
     else:
@@ -110,6 +125,12 @@ def tune(
             watch=watch,
         )  # fmt: skip
         return tuner.run()
+
+
+def _past_studies() -> list[PastStudy]:
+    from automl.knowledge import past_studies
+
+    return past_studies(functools.partial(warnings.warn, stacklevel=4))
 
 
 @dataclass

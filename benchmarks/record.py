@@ -2,7 +2,8 @@
 
 The first pass trains the default, a Sobol sequence and then what TPE makes of them, so that the good regions are dense
 as well; every further pass trains the same configs with other seeds. Each pass is a run in a folder of its own, which
-goes on wherever it was killed; passes that are in the table already are left as they are.
+goes on wherever it was killed; passes that are in the table already are left as they are. Where all of them are, the
+same command only finds the facts anew.
 """
 
 from __future__ import annotations
@@ -58,13 +59,16 @@ def main(
     passes: list[pd.DataFrame] = []
     for seed in range(seeds):
         rows = known[known["seed"] == seed]
-        if rows["number"].nunique() != configs:
-            strategy = filling(configs) if not passes else repeating(configs_of(passes[0]))
-            rows = table(record(live, strategy, configs, SEED + seed, workers, work / f"{name}-{seed}", console), seed)
+        if rows["number"].nunique() == configs:
+            passes.append(rows)
+            continue
+        strategy = filling(configs) if not passes else repeating(configs_of(passes[0]))
+        rows = table(record(live, strategy, configs, SEED + seed, workers, work / f"{name}-{seed}", console), seed)
         passes.append(rows)
-        frame = pd.concat(passes, ignore_index=True)
-        frame.attrs = {"versions": versions(), "commit": commit()}
-        write_parquet(frame, file)
+        trained = pd.concat(passes, ignore_index=True)
+        trained.attrs = {"versions": versions(), "commit": commit()}
+        write_parquet(trained, file)
+    frame = pd.concat(passes, ignore_index=True)
     recording = Recording.of(frame, live.max_epochs, live.metric, live.maximize)
     facts = describe(recording, live.space)
     write_aside(out / f"{name}.json", json.dumps(facts, indent=1) + "\n")

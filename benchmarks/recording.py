@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
 
-from benchmarks.interpolation import Interpolation, Shape, cross_validated, features, fit, rank_correlation
+from benchmarks.interpolation import Interpolation, cross_validated, fit
+from strategies._features import Features
+from strategies._ladder import rank_correlation
 from strategies.encoding import Encoding
 
 if TYPE_CHECKING:
@@ -77,10 +79,11 @@ class Recording:
 def describe(recording: Recording, space: ConfigurationSpace) -> dict[str, Any]:
     """The facts beside a recording: its size, its cost, and how well a model predicts a config that it has not seen."""
     encoding = Encoding(space)
+    owner = Features(encoding).hyperparameter
     good = recording.good
-    points = np.array([features(encoding, recording.configs[i]) for i in good])
+    X = features_of(encoding, [recording.configs[i] for i in good])
     final = recording.warped(recording.losses[good, :, -1]).mean(axis=1)
-    predicted = cross_validated(points, final)
+    predicted = cross_validated(X, final, owner)
     correlation = rank_correlation(predicted, final)
     n_configs, n_seeds, _ = recording.losses.shape
     between = [
@@ -100,9 +103,21 @@ def describe(recording: Recording, space: ConfigurationSpace) -> dict[str, Any]:
         "rank_correlation_between_seeds": round(float(np.mean(between)), 3) if between else None,
         "median_error": round(float(np.median(errors)), 4),
         "interpolated": correlation >= GOOD_RANKS,
-        "loss": asdict(fit(points, final)),
-        "seconds": asdict(fit(points, np.log(recording.seconds[good].mean(axis=(1, 2))))),
+        "theta": {
+            "loss": rounded(fit(X, final, owner)),
+            "seconds": rounded(fit(X, np.log(recording.seconds[good].mean(axis=(1, 2))), owner)),
+        },
     }
+
+
+def features_of(encoding: Encoding, configs: list[Config]) -> np.ndarray:
+    """Configs as the process sees them, shape (n, D)."""
+    return Features(encoding).features(np.array([encoding.encode(config) for config in configs]))
+
+
+def rounded(theta: np.ndarray) -> list[float]:
+    """Four digits, as a file is read by people too."""
+    return [float(f"{t:.4g}") for t in theta]
 
 
 class CurveModel:
@@ -116,43 +131,46 @@ class CurveModel:
         self._recording = recording
         self._encoding = Encoding(space)
         self._interpolated = facts["interpolated"]
-        self._points = np.array([features(self._encoding, config) for config in recording.configs])
-        self._scales = np.array(facts["loss"]["length_scales"])
+        self._X = features_of(self._encoding, recording.configs)
+        theta = {name: np.array(values) for name, values in facts["theta"].items()}
+        owner = Features(self._encoding).hyperparameter
+        self._lengths = np.exp(theta["loss"][owner])
         good = recording.good
         curves = np.concatenate([recording.losses[good], recording.tests[good]], axis=2)
         mean = recording.warped(curves).mean(axis=1)
-        self._curve = Interpolation(self._points[good], mean, Shape(**facts["loss"]))
+        self._curve = Interpolation.of(self._X[good], mean, theta["loss"], owner)
         seconds = np.log(recording.seconds[good].mean(axis=(1, 2)))
-        self._seconds = Interpolation(self._points[good], seconds[:, None], Shape(**facts["seconds"]))
+        self._seconds = Interpolation.of(self._X[good], seconds[:, None], theta["seconds"], owner)
 
     def training(self, config: Config, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, str | None]:
         """Losses, test losses and seconds of each epoch, NaN from a failure on; and its error."""
         record = self._recording
         n_seeds = record.losses.shape[1]
         which = seed % n_seeds
-        near, between = self._nearest(config)
+        x = features_of(self._encoding, [config])
+        near, between = self._nearest(x)
         if not between:
             place = (near, which)
             return record.losses[place], record.tests[place], record.seconds[place], record.errors[place]
         # The noise of the nearest config; between few seeds it looks smaller than it is.
         own = record.warped(np.concatenate([record.losses[near], record.tests[near]], axis=1))
         noise = (own[which] - own.mean(axis=0)) * np.sqrt(n_seeds / max(1, n_seeds - 1))
-        point = features(self._encoding, config)
-        losses, tests = np.split(record.unwarped(self._curve(point) + noise), 2)
-        return losses, tests, np.full(len(losses), float(np.exp(self._seconds(point)[0]))), None
+        losses, tests = np.split(record.unwarped(self._curve(x)[0] + noise), 2)
+        return losses, tests, np.full(len(losses), float(np.exp(self._seconds(x)[0, 0]))), None
 
     def worth(self, config: Config) -> float:
         """The final loss, averaged over seeds; 1 where the nearest trainings all failed."""
-        near, between = self._nearest(config)
+        x = features_of(self._encoding, [config])
+        near, between = self._nearest(x)
         if between:
-            losses, _ = np.split(self._curve(features(self._encoding, config)), 2)
+            losses, _ = np.split(self._curve(x)[0], 2)
             return float(self._recording.unwarped(losses)[-1])
         finals = self._recording.losses[near, :, -1]
         return float(np.nanmean(finals)) if np.isfinite(finals).any() else 1.0
 
-    def _nearest(self, config: Config) -> tuple[int, bool]:
-        """The place of the nearest recorded config; and whether the model is to answer."""
-        distances = (((self._points - features(self._encoding, config)) / self._scales) ** 2).sum(axis=1)
+    def _nearest(self, x: np.ndarray) -> tuple[int, bool]:
+        """The place of the recorded config nearest to features (1, D); and whether the model is to answer."""
+        distances = (((self._X - x) / self._lengths) ** 2).sum(axis=1)
         near = int(distances.argmin())
         # Where the nearest trainings failed, so does this one.
         return near, self._interpolated and bool(np.isfinite(self._recording.losses[near]).all())

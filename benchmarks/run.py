@@ -74,21 +74,11 @@ def main(
         trial_seconds=trial_seconds,
     )  # fmt: skip
     is_own = bool(task or command)
-    if not is_own and (space is not None or own != Settings(maximize=False)):
-        raise UserError("--space, --epochs, --train-size, --maximize and --trial-seconds are for --task and --command")
-    if is_own and suite is not None:
-        raise UserError("give a suite or a task of your own, not both")
     is_quick = suite in (None, "quick") and not is_own
     seeds, trials = seeds or (3 if is_quick else 5), trials or (30 if is_quick else 50)
     out = out or Path("runs/comparison" if is_own else "results/runs")
-    source = Source(suite or "quick", split)
-    if is_own:
-        settings = json.dumps(new_settings(own, space, []).to_json())
-        source = Source("own", own=settings, kept=str(out / "trainings"))
-    names = list(dict.fromkeys(name.strip() for name in strategies.split(","))) if strategies else list(STRATEGIES)
-    names += [name for name in installed() if name not in names] if opponents else []
-    for name in names:
-        opponent_class(name) if name in OPPONENTS else check_spec(name)
+    source = source_of(suite, own, space, split, out)
+    names = strategies_of(strategies, opponents)
     runs = planned(source.tasks(), names, seeds, trials, workers, unknown_is_slow=live_overhead)
     if not runs:
         raise UserError(f"there is nothing to run: {', '.join(names)} needs tasks with learning curves")
@@ -101,15 +91,33 @@ def main(
     )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what is done is saved on the way out
     failures = _run_all(missing, source, live_overhead, jobs, results, console)
-    for run, error in failures:
-        console.print(f"crashed: {run.strategy} on {run.task}, seed {run.seed}\n{error}", markup=False)
-    board = Path("results/leaderboard") if out == Path("results/runs") else out / "leaderboard"
-    console.print(f"next: python -m benchmarks.report {out} --out {board}", soft_wrap=True)
     reason = results.why_nothing_worked(runs)
-    if reason is not None:
-        console.print(f"no training worked: {reason}", markup=False, soft_wrap=True)
+    _show_end(console, failures, reason, out)
     if failures or reason is not None:
         raise typer.Exit(1)
+
+
+def source_of(suite: str | None, own: Settings, space: Path | None, split: str, out: Path) -> Source:
+    """Where the tasks come from: a suite, or what the user has given in place of one."""
+    if not (own.task or own.command):
+        if space is not None or own != Settings(maximize=False):
+            raise UserError(
+                "--space, --epochs, --train-size, --maximize and --trial-seconds are for --task and --command"
+            )
+        return Source(suite or "quick", split)
+    if suite is not None:
+        raise UserError("give a suite or a task of your own, not both")
+    settings = json.dumps(new_settings(own, space, []).to_json())
+    return Source("own", own=settings, kept=str(out / "trainings"))
+
+
+def strategies_of(listed: str, opponents: bool) -> list[str]:
+    """The names in a list with commas, or all of ours; and the installed opponents. Raises where there is none."""
+    names = list(dict.fromkeys(name.strip() for name in listed.split(","))) if listed else list(STRATEGIES)
+    names += [name for name in installed() if name not in names] if opponents else []
+    for name in names:
+        opponent_class(name) if name in OPPONENTS else check_spec(name)
+    return names
 
 
 def identity(settings: str) -> str:
@@ -143,6 +151,16 @@ def _run_all(
         finally:
             results.save()
     return failures
+
+
+def _show_end(console: Console, failures: list[tuple[Run, str]], reason: str | None, out: Path) -> None:
+    """What crashed, what to do next, and why no training worked, where none did."""
+    for run, error in failures:
+        console.print(f"crashed: {run.strategy} on {run.task}, seed {run.seed}\n{error}", markup=False)
+    board = Path("results/leaderboard") if out == Path("results/runs") else out / "leaderboard"
+    console.print(f"next: python -m benchmarks.report {out} --out {board}", soft_wrap=True)
+    if reason is not None:
+        console.print(f"no training worked: {reason}", markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
-    from strategies.base import Strategy
+    from strategies.base import Start, Strategy
 
 STRATEGIES: dict[str, tuple[str, str]] = {
     "random": ("random_search:RandomSearch", "independent uniform draws: the yardstick"),
@@ -66,17 +67,21 @@ def make_strategy(
     n_trials: int | None = None,
     max_epochs: int = 1,
     resumable: bool = True,
+    prior: Sequence[Start] = (),
     **options: Any,
 ) -> Strategy:
     """Build a strategy by its spec, such as ``bo`` or ``tpe+asha``; ``options`` go to its class as they are.
 
-    ``resumable``: whether a training that was paused can go on. UnknownStrategy for a wrong spec.
+    ``resumable``: whether a training that was paused can go on. ``prior``: configs to try after the default one.
+    UnknownStrategy for a wrong spec.
     """
     check_spec(spec)
     name, *wrappers = spec.split("+")
     chosen = strategy_class(name)
     if chosen.plans_epochs:
         options["resumable"] = resumable
+    if prior:
+        options["prior"] = prior
     strategy = chosen(space, seed=seed, n_trials=n_trials, max_epochs=max_epochs, **options)
     for wrapper in wrappers:
         strategy = _imported("wrapper", WRAPPERS, wrapper)(strategy, resumable=resumable)

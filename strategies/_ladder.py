@@ -42,7 +42,7 @@ class Ladder:
         """The rung where new trials pause first: above all whose ranks say nothing of those at the next."""
         for rung in range(len(self.levels) - 1):
             pairs = [losses[rung : rung + 2] for losses in self.losses.values() if len(losses) > rung + 1]
-            if len(pairs) < MIN_PAIRS or rank_correlation(np.array(pairs)) >= MIN_CORRELATION:
+            if len(pairs) < MIN_PAIRS or rank_correlation(*np.transpose(pairs)) >= MIN_CORRELATION:
                 return rung
         return len(self.levels) - 1
 
@@ -65,8 +65,8 @@ class Ladder:
         return losses[min(len(losses) - 1, len(steps))] + sum(steps[len(losses) - 1 :])
 
 
-def rank_correlation(pairs: np.ndarray) -> float:
-    """Spearman's, of the two columns."""
+def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Spearman's; 0 where one of the two is constant."""
     from scipy import stats
 
-    return float(np.nan_to_num(stats.spearmanr(pairs[:, 0], pairs[:, 1]).statistic))
+    return float(np.nan_to_num(stats.spearmanr(a, b).statistic))

@@ -9,7 +9,7 @@ import numpy as np
 
 from strategies._ladder import Ladder, rungs
 from strategies._wrapper import Wrapper
-from strategies.base import JSON, Config, ConfigStrategy, Outcome, Proposal, RegretBound
+from strategies.base import JSON, Config, ConfigStrategy, Outcome, Proposal, RegretBound, Start
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
@@ -31,10 +31,16 @@ class Mix(ConfigStrategy):
     learns_curves = True
 
     def __init__(
-        self, space: ConfigurationSpace, *, arms: Sequence[str], shares: Sequence[float], **options: Any
+        self,
+        space: ConfigurationSpace,
+        *,
+        arms: Sequence[str],
+        shares: Sequence[float],
+        prior: Sequence[Start] = (),
+        **options: Any,
     ) -> None:
         """``arms``: names of strategies; ``shares``: of each, until there is credit; they sum to 1."""
-        super().__init__(space, **options)
+        super().__init__(space, prior=prior, **options)
         self.names = tuple(arms)
         self._shares = np.array(shares, dtype=float)
         self._arms = [_arm(name, space, options) for name in arms]

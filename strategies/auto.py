@@ -6,12 +6,13 @@ Optimization: Foundations, Algorithms, Best Practices, and Open Challenges (2023
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from strategies._mix import Mix
 from strategies.asha import Asha
-from strategies.base import Outcome, Proposal, RegretBound, Strategy
+from strategies.base import Outcome, Proposal, RegretBound, Start, Strategy
 from strategies.encoding import Encoding
 
 if TYPE_CHECKING:
@@ -76,12 +77,13 @@ class Auto(Strategy):
         n_trials: int | None = None,
         max_epochs: int = 1,
         resumable: bool = True,
+        prior: Sequence[Start] = (),
     ) -> None:
         super().__init__(space, seed=seed, n_trials=n_trials, max_epochs=max_epochs)
         self.choice = choose(space, n_trials, max_epochs)
         self.why = self.choice.text
         options: dict[str, Any] = {"seed": seed, "n_trials": n_trials, "max_epochs": max_epochs}
-        self._inner: Strategy = Mix(space, arms=self.choice.arms, shares=self.choice.shares, **options)
+        self._inner: Strategy = Mix(space, arms=self.choice.arms, shares=self.choice.shares, prior=prior, **options)
         if self.choice.early_stopping:
             self._inner = Asha(self._inner, resumable=resumable)
         self._epochs: dict[int, int] = {}  # asked for, by trial

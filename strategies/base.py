@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Value: TypeAlias = bool | int | float | str
 Config: TypeAlias = dict[str, Value]
 JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
+
+PATIENCE = 3  # configs of past studies that do not beat the default, after which no more of them are tried
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,14 @@ class RegretBound:
 
     regret: float  # no config is better than the best one by more than this, with high probability
     noise: float  # standard deviation of the loss between trainings of the same config
+
+
+@dataclass(frozen=True)
+class Start:
+    """A config to try right after the default one."""
+
+    config: Config
+    study: str | None = None  # the past study that speaks for it; None: given by the user
 
 
 class Strategy(ABC):
@@ -135,9 +145,10 @@ class Strategy(ABC):
 class ConfigStrategy(Strategy):
     """The template for strategies that propose one config after the other, each trained to the end.
 
-    ``ask`` sees to the trial numbers, the default config first, the initial design, forbidden clauses, duplicates and
-    exhaustion; a subclass only says which config it would like next. Ask number n draws from a generator made of
-    (seed, n), so a strategy whose model is a function of ``outcomes`` and ``pending`` can be restored without effort.
+    ``ask`` sees to the trial numbers, the default config first, then the prior, the initial design, forbidden clauses,
+    duplicates and exhaustion; a subclass only says which config it would like next. Ask number n draws from a generator
+    made of (seed, n), so a strategy whose model is a function of ``outcomes`` and ``pending`` can be restored without
+    effort.
     """
 
     n_initial: ClassVar[float] = 1
@@ -145,10 +156,20 @@ class ConfigStrategy(Strategy):
     default_first: ClassVar[bool] = True
 
     def __init__(
-        self, space: ConfigurationSpace, *, seed: int, n_trials: int | None = None, max_epochs: int = 1
+        self,
+        space: ConfigurationSpace,
+        *,
+        seed: int,
+        n_trials: int | None = None,
+        max_epochs: int = 1,
+        prior: Sequence[Start] = (),
     ) -> None:
+        """``prior``: tried in their order before the initial design. ValueError where one lies outside of the space."""
         super().__init__(space, seed=seed, n_trials=n_trials, max_epochs=max_epochs)
         self.encoding = Encoding(space)
+        for start in prior:
+            self.encoding.check(start.config)
+        self._prior = tuple(prior)
         self.outcomes: dict[int, Outcome] = {}  # the latest one of each trial, in the order of the first telling
         self.pending: dict[int, Proposal] = {}
         self._n_asked = 0
@@ -173,6 +194,9 @@ class ConfigStrategy(Strategy):
         info: dict[str, JSON]
         if self.default_first and self._n_asked == 0 and self.is_new(self.encoding.default):
             config, info = self.encoding.default, {"from": "default"}
+        elif (start := self._next_start()) is not None:
+            config = start.config
+            info = {"from": "start"} if start.study is None else {"from": "prior", "study": start.study}
         elif self._in_initial_design():
             config, info = self.encoding.decode(self._design[self._n_asked]), {"from": "initial design"}
         else:
@@ -183,6 +207,22 @@ class ConfigStrategy(Strategy):
         proposal = Proposal(self._next_trial, new, self.max_epochs, info)
         self.restore(proposal)
         return proposal
+
+    def _next_start(self) -> Start | None:
+        """The first of the prior that was not tried yet; what comes from past studies only as long as it is of use."""
+        left = [start for start in self._prior if self.is_new(start.config)]
+        if any(start.study is not None for start in left) and self._n_disappointments() >= PATIENCE:
+            left = [start for start in left if start.study is None]
+        return left[0] if left else None
+
+    def _n_disappointments(self) -> int:
+        """How many configs of past studies came out no better than the default."""
+        default = next((o for o in self.outcomes.values() if o.proposal.config == self.encoding.default), None)
+        if default is None:
+            return 0
+        theirs = {_key(start.config) for start in self._prior if start.study is not None}
+        told = [outcome for outcome in self.outcomes.values() if _key(outcome.proposal.config) in theirs]
+        return sum(not _is_better(outcome, default) for outcome in told)
 
     def _in_initial_design(self) -> bool:
         known = len(self.pending) + len(self.outcomes)
@@ -262,3 +302,13 @@ class SobolDesign:
 
 def _key(config: Config) -> tuple[tuple[str, Value], ...]:
     return tuple(sorted(config.items()))
+
+
+def _is_better(outcome: Outcome, other: Outcome) -> bool:
+    """Whether its loss is lower; where a wrapper trains the two for different times, after equally many epochs."""
+    if outcome.loss is None or other.loss is None:
+        return outcome.loss is not None
+    if outcome.proposal.epochs == other.proposal.epochs:
+        return outcome.loss < other.loss
+    last = min(len(outcome.losses), len(other.losses)) - 1
+    return outcome.losses[last] < other.losses[last]

@@ -3,3 +3,12 @@
 import os
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before numpy is imported anywhere
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _knows_nothing(monkeypatch, tmp_path_factory, request):
+    """No test reads or writes what this machine's user has learnt, or what another test has."""
+    folder = tmp_path_factory.getbasetemp() / "knowledge" / f"{abs(hash(request.node.nodeid)):x}"
+    monkeypatch.setenv("AUTOML_KNOWLEDGE", str(folder))

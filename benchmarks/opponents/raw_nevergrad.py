@@ -13,10 +13,15 @@ from typing import Any
 
 import nevergrad as ng
 import numpy as np
+from nevergrad.optimization import metamodel
 
 from benchmarks.opponents.base import FailuresAsWorst
 from strategies.base import Config
 from strategies.encoding import Dimension
+
+# Its metamodels, which it picks for several workers, take an array of one prediction for a float. Since 2.4, NumPy
+# raises a TypeError there, which Nevergrad does not expect: within that module, float is what it was before.
+metamodel.float = lambda value: float(np.asarray(value).item())
 
 
 class RawNevergrad(FailuresAsWorst):

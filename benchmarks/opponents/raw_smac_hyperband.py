@@ -36,6 +36,7 @@ class RawSmacHyperband(RawSmac):
         return {"n_trials": n_trials, **fidelities}
 
     def _proposal(self, config: Config, asked: TrialInfo) -> Proposal:
+        assert asked.budget is not None
         known = self._trials.get(asked.config) if self.resumable else None
         trial = self._n_proposed if known is None else known
         self._trials[asked.config] = trial

@@ -13,7 +13,7 @@ from pathlib import Path
 import plotly.graph_objects as go
 import pytest
 
-from automl import figures
+from automl import figures, slices
 from automl.findings import compare_configs, final_rows, headline, importance
 from automl.readable import shown_range
 from automl.report import read_run, save_png, write_report
@@ -184,7 +184,7 @@ def test_data_are_json_without_nan(page):
 def test_figures_are_valid_for_plotly(run):
     study, summary = run
     drawn = [figures.search_curve(study, summary), figures.learning_curves(study, summary)]
-    for figure in [*drawn, *figures.slices(study, summary).values()]:
+    for figure in [*drawn, *slices.by_hyperparameter(study, summary).values()]:
         go.Figure(figure)  # raises on an unknown property
 
 
@@ -203,7 +203,7 @@ def test_search_curve_can_be_read_over_trials_and_over_seconds(run):
 
 
 def test_slices_leave_out_what_cannot_vary_and_follow_the_scale(run):
-    drawn = figures.slices(*run)
+    drawn = slices.by_hyperparameter(*run)
     assert list(drawn) == [name for name in SPACE if name != "name"]
     assert drawn["lr"]["layout"]["xaxis"]["type"] == "log"
     assert drawn["nesterov"]["layout"]["xaxis"]["ticktext"] == ["true", "false"]
@@ -354,7 +354,7 @@ def test_a_trial_beyond_the_range_is_drawn_at_the_edge():
     assert curve["layout"]["yaxis"]["range"][1] < 2
     assert any(trace["name"] == figures.BEYOND for trace in curve["data"])
     low, high = curve["layout"]["yaxis"]["range"]
-    heights = figures.slices(result.study, summarised(result))["x"]["data"][0]["y"]
+    heights = slices.by_hyperparameter(result.study, summarised(result))["x"]["data"][0]["y"]
     assert all(low <= height <= high for height in heights)
 
 

@@ -48,7 +48,7 @@ def mine(tmp_path) -> list:
     """Arguments for a quick task of one's own."""
     (tmp_path / "mine.py").write_text(OBJECTIVE)
     (tmp_path / "space.yaml").write_text(SPACE)
-    return ["--task", f"{tmp_path}/mine.py:curve", "--space", tmp_path / "space.yaml", "--epochs", 5]
+    return ["--task", f"{tmp_path}/mine.py:curve", "--space", tmp_path / "space.yaml", "--epochs", 5, "--no-learn"]
 
 
 def facts(folder: Path) -> list:
@@ -89,6 +89,67 @@ def test_the_main_job(tmp_path):
     ]  # fmt: skip
 
 
+def test_a_run_learns_and_the_next_one_starts_with_what_was_learnt(tmp_path, monkeypatch):
+    monkeypatch.setenv("AUTOML_KNOWLEDGE", str(tmp_path / "knowledge"))
+    (tmp_path / "mine.py").write_text("def f(config): return (config['x'] - 1) ** 2 + config['y']\n")
+    (tmp_path / "space.yaml").write_text("x: {float: [-5, 5], default: 4}\ny: {float: [0, 9], default: 9}\n")
+    common = [
+        "--task",
+        f"{tmp_path}/mine.py:f",
+        "--space",
+        tmp_path / "space.yaml",
+        "--strategy",
+        "tpe",
+        "--workers",
+        1,
+    ]
+    out, _ = run(*common, "--trials", 40, "--out", tmp_path / "first")
+    [file] = (tmp_path / "knowledge").iterdir()
+    assert f"knowledge    {file}" in out
+    assert "starts from" not in out
+
+    out, _ = run(*common, "--trials", 12, "--out", tmp_path / "second", "--no-learn")
+    assert "starts from the default config, 1 config that past studies speak for" in out
+    summaries = [json.loads((tmp_path / name / "summary.json").read_text()) for name in ("first", "second")]
+    second = facts(tmp_path / "second")
+    assert second[1][2][0] <= summaries[0]["best"]["loss"] + 0.1  # at once where the first run got to
+    assert summaries[1]["settings"]["prior"] == [{"config": second[1][1], "study": f"{tmp_path}/mine.py:f"}]
+    assert len(list((tmp_path / "knowledge").iterdir())) == 1
+
+    (tmp_path / "knowledge" / "0.json").write_text("{")
+    out, _ = run(*common, "--trials", 6, "--out", tmp_path / "third", "--no-prior", "--no-learn")
+    assert "starts from" not in out
+    assert "is left out" not in out  # nothing was read
+    assert facts(tmp_path / "third")[1][1] != second[1][1]
+
+    file.unlink()
+    out, _ = run("--out", tmp_path / "second", "--resume", "--trials", 13)  # it has its prior, and keeps not learning
+    assert "starts from the default config, 1 config that past studies speak for" in out
+    assert facts(tmp_path / "second")[:12] == second
+    assert [path.name for path in (tmp_path / "knowledge").iterdir()] == ["0.json"]
+
+
+def test_a_damaged_file_of_knowledge_is_told_and_knowledge_that_cannot_be_kept_too(mine, tmp_path, monkeypatch):
+    folder = tmp_path / "knowledge"
+    folder.mkdir()
+    (folder / "0.json").write_text("{")
+    monkeypatch.setenv("AUTOML_KNOWLEDGE", str(folder))
+    out, _ = run(*mine, "--trials", 2, "--out", tmp_path / "a")
+    assert "0.json' is left out" in out
+    monkeypatch.setenv("AUTOML_KNOWLEDGE", str(folder / "0.json"))  # a file where a folder should be
+    out, _ = run(*mine, "--learn", "--trials", 12, "--out", tmp_path / "b")
+    assert "what was found cannot be kept for later searches" in out
+
+
+def test_a_search_starts_with_the_configs_that_the_user_gives(mine, tmp_path):
+    (tmp_path / "configs.yaml").write_text("- {x: 1.0, n: 1}\n- {x: -2.0}\n")
+    out, _ = run(*mine, "--start", tmp_path / "configs.yaml", "--trials", 3, "--workers", 1, "--out", tmp_path / "run")
+    assert "starts from the default config, 2 configs of yours" in out
+    assert [config for _, config, *_ in facts(tmp_path / "run")][1:] == [{"x": 1.0, "n": 1}, {"x": -2.0, "n": 5}]
+    _, err = run("--resume", "--out", tmp_path / "run", "--start", tmp_path / "configs.yaml", code=2)
+    assert "with the space and prior it has" in err
+
+
 def test_json_is_the_only_thing_on_standard_output(mine, tmp_path):
     out, err = run(*mine, "--strategy", "random", "--trials", 5, "--json", "--out", tmp_path / "run")
     assert json.loads(out) == json.loads((tmp_path / "run" / "summary.json").read_text())
@@ -103,9 +164,8 @@ def test_a_task_of_ones_own_without_a_test_set_has_a_final_on_validation(mine, t
 
 def test_auto_says_at_the_start_what_it_chose_and_why(mine, tmp_path):
     out, _ = run(*mine, "--strategy", "auto", "--trials", 10, "--out", tmp_path / "run", "--final-seeds", 0)
-    first, second, *_ = out.splitlines()
+    first = out.splitlines()[0]
     assert first.startswith("auto: bo (85%) and ga (15%) to begin with, trainings stopped early; mostly numbers")
-    assert "with auto, seed 0" in second
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert first == f"auto: {summary['why']}"
     assert summary["why"] in (tmp_path / "run" / "report.html").read_text()
@@ -163,6 +223,8 @@ def test_a_run_in_which_nothing_succeeds_says_so(tmp_path):
         (["--command", "train {lr}"], "a command needs a space"),
         (["--resume"], "--resume continues the run in the folder given by --out"),
         (["--resume", "--out", "nowhere"], "nothing to resume"),
+        (["--start", "none.yaml"], "cannot read the configs to start from, 'none.yaml'"),
+        (["--resume", "--no-prior", "--out", "nowhere"], "--resume continues the run in the folder given by --out"),
         (["--device", "gpu"], "device must be auto, cpu, mps, cuda or cuda:N, got 'gpu'"),
     ],
 )
@@ -277,7 +339,7 @@ def test_a_parallel_run_repeats_itself(tmp_path):
     for name in ("a", "b"):
         run(
             "--task", "digits-cnn", "--strategy", "ga", "--trials", 14, "--epochs", 1, "--workers", 2,
-            "--reproducible", "--final-seeds", 0, "--out", tmp_path / name,
+            "--reproducible", "--final-seeds", 0, "--no-learn", "--out", tmp_path / name,
         )  # fmt: skip
     assert facts(tmp_path / "a") == facts(tmp_path / "b")
 

@@ -161,6 +161,6 @@ def test_tasks_from_files(tmp_path):
 def test_a_resumed_run_changes_only_what_may_change():
     run = Settings(task="digits-cnn", n_trials=10).with_defaults()
     assert run.resumed_with(Settings(n_trials=20, time_limit=5.0)).n_trials == 20
-    with pytest.raises(UserError, match="the run has --strategy 'bo', not 'tpe'"):
+    with pytest.raises(UserError, match="the run has --strategy 'auto', not 'tpe'"):
         run.resumed_with(Settings(strategy="tpe"))
     assert Settings.from_json(run.to_json()) == run

@@ -276,3 +276,21 @@ def test_nevergrad_has_no_more_pending_than_it_was_told_of_workers():
     assert opponent.ask() is None
     opponent.tell(told(proposal))
     assert opponent.ask() is not None
+
+
+def test_nevergrad_for_several_workers_models_continuous_spaces():
+    """There it picks a metamodel, which starts after some ten trials."""
+
+    def configs():
+        space = load_space({"x": {"float": [-5, 5]}, "y": {"float": [-5, 5]}})
+        opponent = make("raw-nevergrad", space, seed=0, n_trials=30, n_workers=4)
+        pending, found = [opponent.ask() for _ in range(4)], []
+        while len(found) < 30:
+            proposal = pending.pop(0)
+            found.append(proposal.config)
+            loss = (proposal.config["x"] - 1) ** 2 + proposal.config["y"] ** 2
+            opponent.tell(Outcome(proposal, (loss,), 1.0))
+            pending.append(opponent.ask())
+        return found
+
+    assert configs() == configs()

@@ -166,9 +166,9 @@ def test_the_commands_from_runs_to_the_leaderboard(tmp_path):
         "--trials", "10", "--jobs", "1", "--out", str(tmp_path / "runs"),
     ]  # fmt: skip
     first = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "36 of 36 runs to do" in first.stdout.replace("\n", " ")
+    assert "44 of 44 runs to do" in first.stdout.replace("\n", " ")
     again = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "0 of 36 runs to do" in again.stdout.replace("\n", " ")
+    assert "0 of 44 runs to do" in again.stdout.replace("\n", " ")
     report = [sys.executable, "-m", "benchmarks.report", str(tmp_path / "runs"), "--out", str(tmp_path / "leaderboard")]
     subprocess.run(report, capture_output=True, text=True, check=True)
     text = (tmp_path / "leaderboard.md").read_text()

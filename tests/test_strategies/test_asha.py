@@ -111,7 +111,7 @@ def test_a_lowest_rung_whose_ranks_say_nothing_is_dropped():
         noise.enter(trial, ended(float(rng.random()), end, end))
     assert telling.lowest == 0
     assert noise.lowest == 1
-    assert rank_correlation(np.array([[1.0, 1.0], [2.0, 3.0], [3.0, 9.0]])) == pytest.approx(1.0)
+    assert rank_correlation(np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 9.0])) == pytest.approx(1.0)
 
 
 def test_a_rung_that_was_dropped_comes_back_when_its_ranks_agree_again():

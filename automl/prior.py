@@ -1,0 +1,101 @@
+"""The configs that a search starts with: those that the user gives, and those that past studies speak for."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automl.errors import UserError
+from strategies.base import Start
+from strategies.encoding import Encoding
+
+if TYPE_CHECKING:
+    from ConfigSpace import ConfigurationSpace
+
+    from strategies.base import Config
+    from strategies.portfolio import PastStudy
+
+
+def most_configs(n_trials: int) -> int:
+    """How many configs of past studies a search may start with: a fifth of its budget."""
+    return n_trials // 5
+
+
+def starts(
+    space: ConfigurationSpace, task: str, n_trials: int, given: Any = (), studies: Sequence[PastStudy] = ()
+) -> list[Start]:
+    """What to try after the default config: the user's own configs, then those that past studies speak for.
+
+    ``given``: a config or several; hyperparameters that one does not name take their default. UserError for one that
+    does not fit the space.
+    """
+    encoding = Encoding(space)
+    configs = [given] if isinstance(given, Mapping) else given
+    if not isinstance(configs, (list, tuple)) or not all(isinstance(config, Mapping) for config in configs):
+        raise UserError(f"configs to start from are a list of mappings, e.g. - {{lr: 0.01}}; got {given!r}")
+    own = [Start(completed(config, encoding)) for config in configs]
+    if not studies:
+        return own
+    from strategies.portfolio import portfolio
+
+    return own + portfolio(space, studies, task, most_configs(n_trials))
+
+
+def completed(config: Mapping[Any, Any], encoding: Encoding) -> Config:
+    """A config of the space, with defaults for what it does not name."""
+    given = dict(config)
+    for name, value in given.items():
+        if name not in encoding.names:
+            near = difflib.get_close_matches(str(name), encoding.names, 1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise UserError(f"start: no hyperparameter {name!r}; {hint}the space has: {', '.join(encoding.names)}")
+        if not isinstance(value, (bool, int, float, str)):
+            raise UserError(f"start: {name!r} needs one value, got {value!r}")
+    kinds = {dim.name: dim.kind for dim in encoding.dimensions}
+    try:
+        full = encoding.build(lambda dim: given.get(dim.name, dim.default))
+        encoding.check(full | given)
+    except ValueError as error:
+        raise UserError(f"start: {error}") from None
+    casts = {"float": float, "int": int}
+    return {name: casts[kinds[name]](value) if kinds[name] in casts else value for name, value in full.items()}
+
+
+def read_starts(file: Path) -> Any:
+    """The config or configs of a YAML file, such as a run's best.yaml. UserError where it cannot be read."""
+    import yaml
+
+    try:
+        return yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read the configs to start from, {str(file)!r}: {error.strerror}") from None
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"the file {str(file)!r} is not YAML: {' '.join(str(error).split())}") from None
+
+
+def to_json(prior: Sequence[Start]) -> list[dict[str, Any]]:
+    """For the settings of a study."""
+    return [{"config": start.config, "study": start.study} for start in prior]
+
+
+def from_json(content: Sequence[Mapping[str, Any]] | None) -> list[Start]:
+    """What ``to_json`` gave; nothing for a study of the time before it."""
+    return [Start(entry["config"], entry["study"]) for entry in content or []]
+
+
+def in_words(prior: Sequence[Start]) -> str:
+    """One line on where a search starts."""
+    own = sum(start.study is None for start in prior)
+    parts = [f"{_configs(own)} of yours"] if own else []
+    studies = Counter(start.study for start in prior if start.study is not None)
+    if studies:
+        names = ", ".join(f"{name} ({count})" for name, count in studies.items())
+        parts.append(f"{_configs(studies.total())} that past studies speak for: {names}; --no-prior leaves them out")
+    return ", ".join(["starts from the default config", *parts])
+
+
+def _configs(count: int) -> str:
+    return f"{count} config" + ("s" if count != 1 else "")

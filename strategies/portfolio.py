@@ -1,0 +1,189 @@
+"""The configs to start with: few that together do well on past studies of the same or a similar space.
+
+Greedy as in M. Feurer et al., Auto-sklearn 2.0 (JMLR 2022), section 4: each config is the one that lowers the mean over
+past studies of the best loss so far the most. What a config would have come to in a study that never tried it is told
+by a Gaussian process of that study; and as no study tried the configs that all of them agree on, children of good
+configs stand for election too.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.linalg import cho_solve
+
+from strategies import _gp
+from strategies._features import Features
+from strategies._matching import carried, known_part, shared
+from strategies.base import Config, Start
+from strategies.encoding import Encoding
+
+if TYPE_CHECKING:
+    from ConfigSpace import ConfigurationSpace
+
+WORST = 2.0  # losses beyond it count as it: 0 is a study's best, 1 its median
+MAX_OBSERVATIONS = 200  # of a study: the better half of them the best ones, the others anywhere
+MIN_SHARE = 0.5  # of a space's hyperparameters, which a study must know to be asked
+MIN_SKILL = 0.3  # of a study's model, by its own left-out losses; a study of the very task needs none
+MAX_STUDIES = 50  # that are asked: those that know most of the space, then the latest
+MIN_GAIN = 0.01  # in the mean loss on this scale; a config that promises less is not worth a trial
+N_BEST = 20  # configs of each study that are candidates, and parents of others
+N_PARENTS, N_CHILDREN, N_GENERATIONS = 40, 300, 4
+MIX = 0.7  # share of the hyperparameters that a child has from its first parent
+
+
+@dataclass(frozen=True)
+class PastStudy:
+    """What a study on a task found. Losses None: failed."""
+
+    task: str
+    space: ConfigurationSpace
+    configs: list[Config]
+    losses: list[float | None]
+
+    @cached_property
+    def encoding(self) -> Encoding:
+        """Of its own space."""
+        return Encoding(self.space)
+
+    @cached_property
+    def scaled(self) -> np.ndarray | None:
+        """The losses with the best at 0 and the median at 1; None where they do not differ."""
+        known = np.array([loss for loss in self.losses if loss is not None])
+        if not len(known) or np.median(known) <= known.min():
+            return None
+        losses = np.array([np.inf if loss is None else loss for loss in self.losses])
+        return np.asarray(np.minimum((losses - known.min()) / (np.median(known) - known.min()), WORST))
+
+    @cached_property
+    def best_first(self) -> np.ndarray:
+        """Places of the configs, by loss."""
+        assert self.scaled is not None
+        return np.argsort(self.scaled, kind="stable")
+
+    def predict(self, points: np.ndarray) -> np.ndarray:
+        """Scaled losses at points of its own space, shape (n,)."""
+        features, gp, mean, deviation = self._model
+        standardised: np.ndarray = gp.covariance(features.features(points)) @ gp.alpha[:, 0]
+        return np.clip(mean + deviation * standardised, 0.0, WORST)
+
+    @cached_property
+    def _model(self) -> tuple[Features, _gp.GP, float, float]:
+        assert self.scaled is not None
+        kept = self.best_first
+        if len(kept) > MAX_OBSERVATIONS:
+            half = MAX_OBSERVATIONS // 2
+            others = np.random.default_rng(0).choice(kept[half:], size=MAX_OBSERVATIONS - half, replace=False)
+            kept = np.concatenate([kept[:half], others])
+        features, y = Features(self.encoding), self.scaled[kept]
+        X = features.features(np.array([self.encoding.encode(self.configs[i]) for i in kept]))
+        mean, deviation = float(y.mean()), float(y.std())
+        return features, _gp.fit(X, (y - mean) / deviation, features.hyperparameter, None), mean, deviation
+
+    @cached_property
+    def skill(self) -> float:
+        """Share of the variance of the losses that the model explains when each is left out; 0 or less: none.
+
+        Rasmussen and Williams, equation 5.12.
+        """
+        _, gp, _, _ = self._model
+        precision = cho_solve((gp.L, True), np.eye(len(gp.L)), check_finite=False)
+        return float(1.0 - np.mean((gp.alpha[:, 0] / np.diag(precision)) ** 2))
+
+
+def portfolio(space: ConfigurationSpace, studies: Sequence[PastStudy], task: str, n: int) -> list[Start]:
+    """At most n configs to try after the default one, the most promising first; fewer where more promise nothing.
+
+    ``task``: the name of what is tuned now: studies of the same count as much as all the others together.
+    """
+    encoding = Encoding(space)
+    jury = Jury.of(encoding, studies, task)
+    if n < 1 or not jury.studies:
+        return []
+    rng = np.random.default_rng(0)
+    best = jury.losses([encoding.default])[:, 0]  # of each study, by what is in the portfolio so far
+    pool = jury.candidates()
+    losses = jury.losses(pool)
+    chosen: list[Start] = []
+    while len(chosen) < n and pool:
+        for _ in range(N_GENERATIONS):
+            order = np.argsort(jury.weights @ np.minimum(best[:, None], losses), kind="stable")
+            children = _children(encoding, [pool[i] for i in order[:N_PARENTS]], rng)
+            pool, losses = pool + children, np.concatenate([losses, jury.losses(children)], axis=1)
+        means = jury.weights @ np.minimum(best[:, None], losses)
+        winner = int(means.argmin())
+        gains = jury.weights * (best - np.minimum(best, losses[:, winner]))
+        if gains.sum() < MIN_GAIN:
+            break
+        chosen.append(Start(pool[winner], jury.studies[int(gains.argmax())].task))
+        best = np.minimum(best, losses[:, winner])
+    return chosen
+
+
+@dataclass(frozen=True)
+class Jury:
+    """The past studies that have a say, and what they say of configs of the new space."""
+
+    encoding: Encoding  # of the new space
+    studies: list[PastStudy]
+    names: list[list[str]]  # of the hyperparameters that each has in common with the new space
+    weights: np.ndarray  # (n_studies,), their sum is 1
+
+    @classmethod
+    def of(cls, encoding: Encoding, studies: Sequence[PastStudy], task: str) -> Jury:
+        """Those that know enough of the space, and something of the loss."""
+        varying = {dim.name for dim in encoding.dimensions if dim.n_values > 1}
+        found = []
+        for place, study in enumerate(studies):
+            names = shared(encoding, study.encoding)
+            share = len(varying & set(names)) / max(1, len(varying))
+            if study.scaled is not None and varying and share >= MIN_SHARE:
+                alike = len(names) / len({*encoding.names, *study.encoding.names})
+                found.append((share, place, study, names, alike))
+        latest = sorted(found, key=lambda entry: entry[:2])[-MAX_STUDIES:]
+        found = [entry for entry in latest if entry[2].task == task or entry[2].skill >= MIN_SKILL]
+        tasks = [entry[2].task for entry in found]
+        times = Counter(tasks)
+        weights = np.array([entry[4] / times[entry[2].task] for entry in found])
+        own = np.array([name == task for name in tasks], dtype=bool)
+        if own.any() and not own.all():
+            weights = np.where(own, weights / weights[own].sum(), weights / weights[~own].sum())
+        total = weights.sum() if found else 1.0
+        return cls(encoding, [entry[2] for entry in found], [entry[3] for entry in found], weights / total)
+
+    def candidates(self) -> list[Config]:
+        """The best configs of each study, as configs of the new space."""
+        found: dict[tuple[tuple[str, object], ...], Config] = {}
+        for study, names in zip(self.studies, self.names, strict=True):
+            for i in study.best_first[:N_BEST]:
+                config = None if study.losses[i] is None else carried(study.configs[i], self.encoding, names)
+                if config is not None:
+                    found.setdefault(tuple(config.items()), config)
+        return list(found.values())
+
+    def losses(self, configs: list[Config]) -> np.ndarray:
+        """Predicted, shape (n_studies, n_configs)."""
+        points: dict[int, np.ndarray] = {}  # by space: many studies share one
+        result = np.empty((len(self.studies), len(configs)))
+        for row, (study, names) in enumerate(zip(self.studies, self.names, strict=True)):
+            key = id(study.space)
+            if key not in points:
+                to = study.encoding
+                encoded = [to.encode(known_part(config, to, names)) for config in configs]
+                points[key] = Features(to).legal(np.reshape(encoded, (len(configs), len(to.dimensions))))
+            result[row] = study.predict(points[key])
+        return result
+
+
+def _children(encoding: Encoding, parents: list[Config], rng: np.random.Generator) -> list[Config]:
+    """Allowed configs, each with most hyperparameters of one parent and the others of another."""
+    points = np.array([encoding.encode(config) for config in parents])
+    first, second = points[rng.integers(len(points), size=(2, N_CHILDREN))]
+    mixed = np.where(rng.random(first.shape) < MIX, first, second)
+    children = {point.tobytes(): encoding.decode(point) for point in mixed}
+    return [config for config in children.values() if encoding.allows(config)]
