@@ -22,6 +22,8 @@ ORIGINS = {
     "cmaes": "CMA-ES",
     "ga": "genetic algorithm",
     "sobol": "Sobol point",
+    "asha": "trained longer",
+    "again": "trained once more",
 }
 LEGEND = {"orientation": "h", "x": 0, "y": -0.16, "yanchor": "top"}
 BEYOND = "beyond the range"
@@ -197,6 +199,17 @@ def _origin(trial: Trial) -> str:
     return ORIGINS.get(origin, shorten(origin, 30))
 
 
+def _reason(trial: Trial) -> list[str]:
+    """Where strategies search together, or a config is trained again: whose it is, and why it was their turn."""
+    if trial.repeats is not None:
+        return [f"the config of trial {trial.repeats}, among the best, with another seed"]
+    if trial.arm is None:
+        return []
+    share = trial.proposals[0].info.get("share")
+    when = f", whose share was {share:.0%} then" if isinstance(share, float) else ""
+    return [f"proposed by {trial.arm}{when}"]
+
+
 def _hover(trials: Sequence[Trial], metric: str) -> Trace:
     texts = []
     for trial in trials:
@@ -205,6 +218,7 @@ def _hover(trials: Sequence[Trial], metric: str) -> Trace:
         lines = [
             what,
             f"{trial.epochs} epoch{'s' * (trial.epochs != 1)}, {_origin(trial)}",
+            *_reason(trial),
             *described(trial.config)[:16],
         ]
         texts.append("<br>".join([f"<b>trial {trial.number}</b>", *(inert(shorten(line, 60)) for line in lines)]))

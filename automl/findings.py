@@ -214,7 +214,7 @@ def facts(study: Study, summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]
         if s in by_state
     ]
     yield "task", str(summary["task"])
-    yield "strategy", str(summary["strategy"])
+    yield "strategy", f"{summary['strategy']}: {summary['why']}" if summary.get("why") else str(summary["strategy"])
     yield "seed", str(summary["seed"])
     if summary.get("started"):
         yield "started", str(summary["started"])

@@ -32,6 +32,7 @@ def summarise(
     return {
         "task": settings["task"] or tuner.task.name,
         "strategy": settings["strategy"],
+        "why": tuner.strategy.why,
         "seed": settings["seed"],
         "metric": tuner.task.metric,
         "maximize": tuner.task.maximize,

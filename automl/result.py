@@ -45,7 +45,7 @@ class Result:
         return self.best.loss
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a trial: number, state, loss, epochs, seconds, error, metrics, and the hyperparameters."""
+        """One row a trial: number, state, loss, epochs, seconds, error, arm, metrics, and the hyperparameters."""
         import pandas as pd
 
         return pd.DataFrame([trial_row(trial) for trial in self.trials])
@@ -62,6 +62,8 @@ def trial_row(trial: Trial) -> dict[str, Any]:
         "strategy_seconds": round(trial.strategy_seconds, 4),
         "at": None if trial.at is None else round(trial.at, 3),
         "error": trial.error,
+        "arm": trial.arm,
+        "repeats": trial.repeats,
         **{f"metric.{name}": values[-1] for name, values in trial.metrics.items() if values},
         **{f"config.{name}": value for name, value in trial.config.items()},
     }

@@ -12,7 +12,6 @@ from automl.errors import UserError
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
-    from rich.console import Console
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -31,25 +30,28 @@ def main(
     """Say which strategy the recorded comparisons recommend for a task, and what auto would do there."""
     from rich.console import Console
 
+    from automl.display import show_line
     from automl.standing import recommend, standing
     from strategies.auto import choose
     from strategies.encoding import Encoding
 
     name, found, length = _searched(task, space, trials, epochs)
     encoding = Encoding(found)
-    console = Console(highlight=False)
+    console = Console()
     of = f" of {length} epochs" if length > 1 else ""
     n = len(encoding.dimensions)
-    _say(console, f"{name}: {n} hyperparameter{'s' * (n != 1)}, a {encoding.kind} space; {trials} full trainings{of}")
+    show_line(
+        console, f"{name}: {n} hyperparameter{'s' * (n != 1)}, a {encoding.kind} space; {trials} full trainings{of}"
+    )
     recommendation = recommend(standing(), encoding.kind, trials)
-    console.print(recommendation.headline, style="bold", markup=False, soft_wrap=True)
+    console.print(recommendation.headline, style="bold", markup=False, highlight=False, soft_wrap=True)
     for detail in recommendation.details:
-        _say(console, f"- {detail}")
+        show_line(console, f"- {detail}")
     if recommendation.records:
-        _say(console, f"recorded on {encoding.kind} spaces (the first is what this rests on):")
+        show_line(console, f"recorded on {encoding.kind} spaces (the first is what this rests on):")
     for record in recommendation.records:
-        _say(console, f"- {record.text}")
-    _say(console, f"auto here: {choose(found, trials, length).text}")
+        show_line(console, f"- {record.text}")
+    show_line(console, f"auto here: {choose(found, trials, length).text}")
 
 
 def _searched(
@@ -68,10 +70,6 @@ def _searched(
     settings = new_settings(Settings(task=task, n_trials=trials, max_epochs=epochs), space, [])
     found = build_task(settings)
     return task, found.space, found.max_epochs
-
-
-def _say(console: Console, text: str) -> None:
-    console.print(text, markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -101,6 +101,8 @@ def run_session(settings: Settings, out: Path | None, *, resume: bool, console: 
         prior=prior,
     )
     check_is_possible(settings.sure_within, strategy, settings.strategy)
+    if strategy.why:
+        show_line(console, f"{settings.strategy}: {strategy.why}")
     if prior:
         show_line(console, in_words(prior))
     title = f"{name} with {settings.strategy}, seed {seed}, {settings.n_workers} workers, in {folder.path}"

@@ -57,6 +57,12 @@ class Trial:
         return first if isinstance(first, int) else None
 
     @property
+    def arm(self) -> str | None:
+        """The strategy that proposed it, where several search together."""
+        arm = self.proposals[0].info.get("arm") if self.proposals else None
+        return arm if isinstance(arm, str) else None
+
+    @property
     def epochs(self) -> int:
         """Epochs asked for in total, or reached where the trial was stopped or failed."""
         asked = self.proposals[-1].epochs if self.proposals else 0

@@ -206,17 +206,15 @@ def _size(worth: pd.DataFrame) -> dict[str, int]:
 
 
 def _show(console: Console, found: pd.DataFrame) -> None:
-    table = Table()
-    for column in ("trainings", "suite", "tasks", "auto", "SBS", "which", "random choice", "VBS", "closed gap"):
-        table.add_column(column, justify="left" if column in ("suite", "which") else "right")
+    table = Table("after", "suite", "tasks", "auto", "SBS", "random", "VBS", "closed gap", box=None, padding=(0, 1))
     for row in found.to_dict("records"):
-        means = {who: f"{row[who]:.3f}" for who in WHO}
+        means = (f"{row[who]:.3f}" for who in WHO)
         gap = f"{row['closed_gap']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
-        table.add_row(
-            str(row["budget"]), row["suite"], str(row["n_tasks"]), means["auto"], means["sbs"], row["sbs_is"],
-            means["random_choice"], means["vbs"], gap,
-        )  # fmt: skip
+        table.add_row(str(row["budget"]), row["suite"], str(row["n_tasks"]), *means, gap)
     console.print(table)
+    for row in found[found["suite"] == EVERY_SUITE].to_dict("records"):
+        line = f"after {row['budget']}: SBS {row['sbs_is']}, seeds {row['min_seeds']} to {row['max_seeds']}, "
+        console.print(f"{line}beside auto: {row['strategies']}", markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,9 @@ def training(config, epochs=4):
         yield (math.log10(config["lr"]) + 2) ** 2 / 5 + config["dropout"] + math.exp(-epoch)
 
 
-def summarised(result: Result, *, metric="loss", maximize=False, final=None, task="training", strategy="random"):
+def summarised(
+    result: Result, *, metric="loss", maximize=False, final=None, task="training", strategy="random", why=""
+):
     def entry(trial):
         last = {name: values[-1] for name, values in trial.metrics.items()}
         return {"trial": trial.number, "config": trial.config, "loss": trial.loss, "metrics": last}
@@ -60,6 +62,7 @@ def summarised(result: Result, *, metric="loss", maximize=False, final=None, tas
     return {
         "task": task,
         "strategy": strategy,
+        "why": why,
         "seed": 3,
         "metric": metric,
         "maximize": maximize,
@@ -353,6 +356,30 @@ def test_a_trial_beyond_the_range_is_drawn_at_the_edge():
     low, high = curve["layout"]["yaxis"]["range"]
     heights = slices.by_hyperparameter(result.study, summarised(result))["x"]["data"][0]["y"]
     assert all(low <= height <= high for height in heights)
+
+
+def test_each_trial_of_auto_says_whose_it_is_and_what_is_trained_again(tmp_path):
+    calls = []
+
+    def noisy(config, epochs=4):
+        calls.append(1)
+        for epoch in range(epochs):
+            yield (config["x"] - 0.3) ** 2 + len(calls) * 1e-4 + math.exp(-epoch)
+
+    result = tune(noisy, {"x": {"float": [0, 1]}}, strategy="auto", n_trials=24, max_epochs=4)
+    search = figures.search_curve(result.study, summarised(result))
+    texts = {int(re.match(r"<b>trial (\d+)", t)[1]): t for trace in search["data"] for t in trace.get("hovertext", [])}
+    frame = result.to_frame().set_index("trial")
+    assert set(frame["arm"].dropna()) == {"bo", "ga"}
+    for number, arm in frame["arm"].dropna().items():
+        assert f"proposed by {arm}, whose share was" in texts[number]
+    again = frame["repeats"].dropna().astype(int)
+    assert len(again)
+    for number, first in again.items():
+        assert f"trained once more<br>the config of trial {first}, among the best, with another seed" in texts[number]
+    assert "proposed by" not in texts[0]
+    why = "bo (85%) and ga (15%) to begin with, trainings stopped early; mostly numbers"
+    assert f"random: {why}" in words_of(tmp_path, result, why=why)
 
 
 def test_a_built_in_task(tmp_path):

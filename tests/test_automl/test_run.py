@@ -162,6 +162,17 @@ def test_a_task_of_ones_own_without_a_test_set_has_a_final_on_validation(mine, t
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["final"]["split"] == "validation"
 
 
+def test_auto_says_at_the_start_what_it_chose_and_why(mine, tmp_path):
+    out, _ = run(*mine, "--strategy", "auto", "--trials", 10, "--out", tmp_path / "run", "--final-seeds", 0)
+    first = out.splitlines()[0]
+    assert first.startswith("auto: bo (85%) and ga (15%) to begin with, trainings stopped early; mostly numbers")
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert first == f"auto: {summary['why']}"
+    assert summary["why"] in (tmp_path / "run" / "report.html").read_text()
+    with (tmp_path / "run" / "trials.csv").open() as file:
+        assert {row["arm"] for row in csv.DictReader(file)} == {"", "bo", "ga"}
+
+
 def test_a_shell_command_is_tuned(tmp_path):
     (tmp_path / "space.yaml").write_text("lr: {float: [1.0e-4, 1.0], log: true}\nname: {choice: [a b, c]}\n")
     command = "python3 -c 'import sys; print(abs(float(sys.argv[1]) - 0.1) + len(sys.argv))' {lr} {name}"
