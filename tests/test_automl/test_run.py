@@ -381,8 +381,8 @@ def test_a_full_disk_is_one_line_and_the_run_can_go_on(mine, tmp_path):
 
 
 def test_the_time_limit_and_the_target_end_a_search(mine, tmp_path):
-    out, _ = run(*mine, "--trials", 9999, "--strategy", "random", "--time-limit", 2, "--out", tmp_path / "a")
-    assert "time limit of 2 s" in out
+    out, _ = run(*mine, "--trials", 9999, "--strategy", "random", "--time-limit", 8, "--out", tmp_path / "a")
+    assert "time limit of 8 s" in out
     out, _ = run(*mine, "--trials", 9999, "--strategy", "random", "--target", 5, "--out", tmp_path / "b")
     assert "target of 5 reached" in out
 
