@@ -149,8 +149,8 @@ def overhead(costs: pd.DataFrame, reliability: pd.DataFrame) -> dict[str, Any]:
         rows.append(
             [
                 Cell(str(name), str(name)),
-                *(_duration(seconds) for seconds in known),
-                _duration(run["strategy_seconds"]),
+                *(duration(seconds) for seconds in known),
+                duration(run["strategy_seconds"]),
                 Cell(f"{share:.2%}" if share else "none", share),
                 Cell(f"{run['n_crashed']:.0f} of {run['n_runs']:.0f}", float(run["n_crashed"])),
             ]
@@ -159,7 +159,8 @@ def overhead(costs: pd.DataFrame, reliability: pd.DataFrame) -> dict[str, Any]:
     return {"columns": columns, "rows": rows}
 
 
-def _duration(seconds: float) -> Cell:
+def duration(seconds: float) -> Cell:
+    """In milliseconds; nothing where it is not known."""
     if pd.isna(seconds):
         return Cell("", float("inf"))
     milliseconds = 1000 * seconds

@@ -13,7 +13,7 @@ from benchmarks.findings import Advice, advice, budgets, findings
 from benchmarks.leaderboard import Section
 from benchmarks.statistics import MIN_UNITS
 
-BEGIN, END = "<!-- leaderboard -->", "<!-- /leaderboard -->"
+BLOCK = "leaderboard"
 BEFORE = (
     "Before its first outcome, and where it crashed, a run is worth the worst of 1, the default's regret and the worst "
     "regret of any run compared on that task; where regret is not known, the worse of the default's and the worst loss."
@@ -46,8 +46,8 @@ def leaderboard(sections: list[Section], pictures: dict[int, list[str]], made: d
         ]
     for i, section in enumerate(sections):
         field = section.field
-        parts.append(_escaped(f"## {field.title}: {field.name}, {field.extent}, {field.n_trials} trainings") + "\n")
-        parts += [f"- {_escaped(finding.text)}" for finding in findings(section)]
+        parts.append(escaped(f"## {field.title}: {field.name}, {field.extent}, {field.n_trials} trainings") + "\n")
+        parts += [f"- {escaped(finding.text)}" for finding in findings(section)]
         if field.left_out:
             parts.append(f"- Left out, with no task and seed in common: {', '.join(field.left_out)}.")
         standing = section.standings["trainings"]
@@ -55,20 +55,20 @@ def leaderboard(sections: list[Section], pictures: dict[int, list[str]], made: d
         parts += ["", *_grid(header, rows(section, standing))]
         if not section.generalisation.empty:
             parts += ["\nValidation against test:\n", *_grid(*generalisation(section))]
-        parts += ["", *(f"![{_escaped(field.title)}]({picture})" for picture in pictures.get(i, [])), ""]
+        parts += ["", *(f"![{escaped(field.title)}]({picture})" for picture in pictures.get(i, [])), ""]
     if made["crashes"]:
         parts += ["## Runs that crashed\n", f"{BEFORE}\n"]
-        parts += [f"- {_escaped(', '.join(map(str, crash)))}" for crash in made["crashes"]]
+        parts += [f"- {escaped(', '.join(map(str, crash)))}" for crash in made["crashes"]]
     if made["failed"]:
         parts += ["\n## Tasks on which no training ever worked\n"]
-        parts += [f"- {_escaped(f'{task}: {n} trials, 100% failed. {error}')}" for task, n, error in made["failed"]]
+        parts += [f"- {escaped(f'{task}: {n} trials, 100% failed. {error}')}" for task, n, error in made["failed"]]
     if made["beaten"]:
         parts += ["\n## Tasks on which runs beat the best known loss\n", "The lowest regret, and who found it.\n"]
-        parts += [f"- {_escaped(f'{task}: {regret}, {name}')}" for task, regret, name in made["beaten"]]
-    parts += ["\n## Made with\n", *(f"- {_escaped(line)}" for line in made["versions"])]
+        parts += [f"- {escaped(f'{task}: {regret}, {name}')}" for task, regret, name in made["beaten"]]
+    parts += ["\n## Made with\n", *(f"- {escaped(line)}" for line in made["versions"])]
     if made["mixed"]:
         parts += ["", "The rows of these strategies come from several commits:\n"]
-        parts += [f"- {_escaped(f'{name}: {commits}')}" for name, commits in made["mixed"]]
+        parts += [f"- {escaped(f'{name}: {commits}')}" for name, commits in made["mixed"]]
     return "\n".join(parts) + "\n"
 
 
@@ -84,36 +84,41 @@ def readme_block(sections: list[Section], picture: Path | None, readme: Path) ->
     return "\n".join(lines)
 
 
-def with_block(text: str, block: str, readme: Path) -> str:
-    """README with its marked block replaced. UserError where it is not marked."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+def with_block(text: str, block: str, file: Path, name: str = BLOCK) -> str:
+    """The text of a file with its marked block replaced. UserError where it is not marked."""
+    first, last = f"<!-- {name} -->", f"<!-- /{name} -->"
+    before, begin, rest = text.partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise UserError(f"{str(readme)!r} has no place for the leaderboard; mark it with the lines {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n{block}\n{END}{after}"
+        raise UserError(f"{str(file)!r} has no place for the {name}; mark it with the lines {first} and {last}")
+    return f"{before}{first}\n{block}\n{last}{after}"
 
 
 def _table(advices: list[Advice]) -> list[str]:
     after = budgets(advices)
-    lines = ["| tasks | " + " | ".join(f"after {budget:g} trainings" for budget in after) + " |"]
-    lines.append("|---" * (len(after) + 1) + "|")
+    rows = []
     for row in advices:
         field = row.field
         what = f"{field.title}, {field.name}: {field.extent}"
         cells = [row.cells[budget].short if budget in row.cells else "" for budget in after]
-        lines.append("| " + " | ".join(map(_escaped, [what, *cells])) + " |")
-    return lines
+        rows.append([escaped(cell) for cell in [what, *cells]])
+    return grid(["tasks", *(f"after {budget:g} trainings" for budget in after)], rows)
+
+
+def grid(header: list[str], rows: list[list[str]]) -> list[str]:
+    """The lines of a table; the cells are Markdown already."""
+    lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
+    return [*lines, *("| " + " | ".join(row) + " |" for row in rows)]
 
 
 def _grid(header: list[str], rows: list[list[Cell]]) -> list[str]:
-    lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
-    return [*lines, *("| " + " | ".join(map(_cell, row)) + " |" for row in rows)]
+    return grid(header, [[_cell(cell) for cell in row] for row in rows])
 
 
 def _cell(cell: Cell) -> str:
-    return _escaped(f"{cell.text} ({cell.under})" if cell.under else cell.text)
+    return escaped(f"{cell.text} ({cell.under})" if cell.under else cell.text)
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Names of users may hold what Markdown or HTML would read."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("\n", " ")

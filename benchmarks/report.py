@@ -15,7 +15,7 @@ import typer
 
 from automl.errors import UserError
 from automl.outputs import write_aside
-from benchmarks import figures, markdown, page, plots
+from benchmarks import figures, markdown, page, plots, strategy_pages
 from benchmarks.costs import COSTS
 from benchmarks.fields import DEVELOPMENT, EVERY_SUITE, KEY, titled
 from benchmarks.findings import evidence, number
@@ -39,7 +39,12 @@ def main(
     out: Annotated[Path, typer.Option(help="Leaderboard to write, without suffix.")] = Path("results/leaderboard"),
     readme: Annotated[
         Path | None,
-        typer.Option(help=f"Also replace what is between {markdown.BEGIN} and {markdown.END} in it."),
+        typer.Option(
+            help=f"Also replace what is between <!-- {markdown.BLOCK} --> and <!-- /{markdown.BLOCK} --> in it."
+        ),
+    ] = None,
+    docs: Annotated[
+        Path | None, typer.Option(help="Folder of the pages of the strategies: also write there what was measured.")
     ] = None,
     standing: Annotated[
         Path | None,
@@ -48,6 +53,7 @@ def main(
 ) -> None:
     """Write OUT.html, OUT.md, OUT.csv, OUT-tests.csv, OUT-tasks.csv and two pictures a suite."""
     table, attributes = read_runs(runs)
+    costs = pd.read_csv(COSTS)
     facts = known_constants(table)
     found = sections(table, facts)
     crashes = table[table["crash"].notna()]
@@ -61,10 +67,12 @@ def main(
         "mixed": page.mixed_commits(table),
     }
     text = "" if readme is None else _text_of(readme)  # an error must come before anything is written
+    if docs is not None:
+        strategy_pages.check(docs)
     _make_folder(out.parent)
     pictures = _draw(found, out)
     files = {
-        out.with_name(f"{out.name}.html"): page.render(found, pd.read_csv(COSTS), made),
+        out.with_name(f"{out.name}.html"): page.render(found, costs, made),
         out.with_name(f"{out.name}.md"): markdown.leaderboard(found, pictures, made, out.name),
         out.with_name(f"{out.name}.csv"): board(found).to_csv(index=False, float_format="%.6g"),
         out.with_name(f"{out.name}-tests.csv"): evidence(found).to_csv(index=False, float_format="%.6g"),
@@ -75,6 +83,8 @@ def main(
         files[readme] = markdown.with_block(text, markdown.readme_block(found, first, readme), readme)
     if standing is not None:
         files[standing] = standing_json(found)
+    if docs is not None:
+        files |= strategy_pages.pages(docs, found, costs)
     for file, content in files.items():
         write_aside(file, content)
         print(file)
