@@ -25,7 +25,7 @@ def runs(strategy, regret, n_tasks=14):
         {
             "suite": "s", "task": f"t{task:02d}", "strategy": strategy, "seed": seed, "n_trials": 20, "n_workers": 1,
             "kind": "numeric", "trial": trial, "loss": regret + task / 500, "worth": regret + task / 500,
-            "test": np.nan,
+            "test": np.nan, "repeats": np.nan,
             "epochs": 1, "max_epochs": 1, "at_epochs": trial + 1, "at_seconds": 10.0 * (trial + 1), "failed": False,
             "crash": None, "error": None, "strategy_seconds": 0.01, "unit": f"t{task:02d}", "split": "development",
             "is_default": trial == 0, "retrained": np.nan, "commit": "abc",
