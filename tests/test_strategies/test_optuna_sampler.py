@@ -147,7 +147,9 @@ def test_enqueued_values_are_learnt_in_place_of_the_proposed_ones(name):
     study.enqueue_trial({"x": -1.25, "y": 1.0})
     study.optimize(bowl, n_trials=8)
     assert [p["x"] for p in params(study)[9:11]] == [1.25, -1.25]
-    configs = [outcome.proposal.config for outcome in told(study).outcomes.values()]
+    strategy = told(study)
+    learner = strategy._inner if name == "auto" else strategy
+    configs = [outcome.proposal.config for outcome in learner.outcomes.values()]
     assert configs[9]["x"] == 0.625
     assert configs[10] == {"x": 0.375, "y": 0.8}
 
