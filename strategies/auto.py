@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MANY_TRIALS = 300  # above it, a model costs more than it gains
 MOSTLY_CHOICES = 0.5  # share of the hyperparameters without an order
 MIN_EPOCHS = 4  # of a full training: with fewer there is nothing to stop early
+N_SHORT = 8  # full trainings' worth of epochs, on which new configs are trained for a few epochs first
 AGAIN = 0.12  # share of the budget for training the best configs again
 MAX_AGAIN = 5  # of them
 
@@ -64,6 +65,17 @@ def choose(space: ConfigurationSpace, n_trials: int | None, max_epochs: int) -> 
     )
 
 
+class EarlyAsha(Asha):
+    """Trains new configs to the end once so much of the budget is spent that the model knows where to look.
+
+    Short trainings tell cheaply what is bad; among good configs their ranks say little, and whole trainings find better.
+    """
+
+    def _entry(self, trial: int) -> int:
+        spent = sum(self._epochs.values())
+        return super()._entry(trial) if spent < N_SHORT * self.max_epochs else len(self.ladder.levels) - 1
+
+
 class Auto(Strategy):
     """A mix of strategies, with early stopping where there are curves; at the end, the best configs once more."""
 
@@ -85,7 +97,7 @@ class Auto(Strategy):
         options: dict[str, Any] = {"seed": seed, "n_trials": n_trials, "max_epochs": max_epochs}
         self._inner: Strategy = Mix(space, arms=self.choice.arms, shares=self.choice.shares, prior=prior, **options)
         if self.choice.early_stopping:
-            self._inner = Asha(self._inner, resumable=resumable)
+            self._inner = EarlyAsha(self._inner, resumable=resumable)
         self._epochs: dict[int, int] = {}  # asked for, by trial
         self._trained: dict[int, Outcome] = {}  # to the end, by trial
         self._repeated: dict[int, list[int]] = {}  # trials of the same config, by the first of them

@@ -47,6 +47,15 @@ def test_trainings_are_stopped_early_where_there_is_something_to_stop(max_epochs
     assert choose(NUMERIC, 50, max_epochs).early_stopping is early
 
 
+def test_new_configs_are_trained_to_the_end_once_the_model_knows_where_to_look():
+    proposals = run(make_strategy("auto", NUMERIC, seed=0, n_trials=20, max_epochs=27), 17 * 27)
+    first = {p.trial: p.epochs for p in reversed(proposals)}
+    spent = np.cumsum([p.epochs for p in {p.trial: p for p in proposals}.values()])
+    assert all(first[trial] == 1 for trial in range(10))
+    assert first[max(first)] == 27
+    assert spent[-1] > 8 * 27
+
+
 def test_each_trial_says_which_arm_proposed_it():
     proposals = run(make_strategy("auto", space("mixed"), seed=0, n_trials=30), 26)
     assert {p.info.get("arm") for p in proposals[:8]} == {None}
