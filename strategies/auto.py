@@ -68,7 +68,7 @@ def choose(space: ConfigurationSpace, n_trials: int | None, max_epochs: int) -> 
 class EarlyAsha(Asha):
     """Trains new configs to the end once so much of the budget is spent that the model knows where to look.
 
-    Short trainings tell cheaply what is bad; among good configs their ranks say little, and whole trainings find better.
+    Short trainings tell cheaply what is bad; among good configs their ranks say little, and whole ones find better.
     """
 
     def _entry(self, trial: int) -> int:
