@@ -44,7 +44,8 @@ def runs() -> pd.DataFrame:
                             "test": loss + 0.1, "epochs": 1, "max_epochs": 1, "at_epochs": numbers,
                             "at_seconds": 10.0 * numbers, "failed": False, "crash": None, "strategy_seconds": 0.01,
                             "unit": task, "split": "development", "is_default": numbers == 1, "commit": "abc",
-                            "repeats": np.nan, "retrained": np.where((numbers == 1) | (numbers == n_trials), loss, np.nan),
+                            "repeats": np.nan,
+                            "retrained": np.where((numbers == 1) | (numbers == n_trials), loss, np.nan),
                         }
                     )
                 )  # fmt: skip
