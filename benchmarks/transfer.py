@@ -52,9 +52,9 @@ def main(
     out: Annotated[Path, typer.Option(help="Table to write.")] = Path("results/transfer.csv"),
 ) -> None:
     """Search every task with past studies of the others, with misleading ones and with none."""
-    load_suite("yahpo")  # what is missing is said here
+    tasks = [task for task in load_suite("yahpo") if task.split == "development"]
     with ProcessPoolExecutor(workers) as pool:
-        rows = [row for found in pool.map(partial(regrets, strategy=strategy), range(seeds)) for row in found]
+        rows = [row for found in pool.map(partial(regrets, tasks, strategy), range(seeds)) for row in found]
     regret = pd.DataFrame(rows).set_index(["suite", "task", "seed"])
     table = pd.concat([means(regret), ratios(regret)], ignore_index=True)
     table = table.assign(strategy=strategy, n_tasks=regret.index.unique("task").size, n_seeds=seeds)
@@ -62,9 +62,8 @@ def main(
     print(table.to_string(index=False))
 
 
-def regrets(seed: int, strategy: str) -> list[dict[str, object]]:
+def regrets(tasks: Sequence[SimulatedTask], strategy: str, seed: int) -> list[dict[str, object]]:
     """A row a task: the best normalised regret after each number of trials, by what the search started from."""
-    tasks = [task for task in load_suite("yahpo") if task.split == "development"]
     past = [past_study(task, seed, place) for place, task in enumerate(tasks)]
     bases = {
         "prior": past,
@@ -77,9 +76,11 @@ def regrets(seed: int, strategy: str) -> list[dict[str, object]]:
         for name, studies in bases.items():
             others = studies[:place] + studies[place + 1 :]
             searches[name] = (strategy, portfolio(task.space, others, task.name, most_configs(N_TRIALS)))
-        row: dict[str, object] = {"suite": "yahpo", "task": task.name, "seed": seed}
+        row: dict[str, object] = {"suite": task.suite, "task": task.name, "seed": seed}
+        curves: dict[str, np.ndarray] = {}  # an empty prior gives the search without one again
         for name, (spec, prior) in searches.items():
-            curve = search(task, spec, prior, seed)
+            curve = search(task, spec, prior, seed) if prior or spec not in curves else curves[spec]
+            curves.setdefault(spec, curve)
             row |= {f"{name} {count}": curve[count - 1] for count in SHOWN} | {f"{name} configs": len(prior)}
         rows.append(row)
     return rows
@@ -131,8 +132,8 @@ def ratios(regret: pd.DataFrame) -> pd.DataFrame:
 
 
 def _weights(regret: pd.DataFrame) -> np.ndarray:
-    names = regret.index.unique("task")
-    units = pd.Series(names, index=pd.MultiIndex.from_product([["yahpo"], names]))
+    tasks = regret.reset_index()[["suite", "task"]].drop_duplicates()
+    units = pd.Series(tasks["task"].to_numpy(), index=pd.MultiIndex.from_frame(tasks))
     return resamples(regret.index, units=units)
 
 
