@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from strategies._mix import Mix
+from strategies._wrapper import Wrapper
 from strategies.asha import Asha
-from strategies.base import Outcome, Proposal, RegretBound, Start, Strategy
+from strategies.base import Outcome, Proposal, Start, Strategy
 from strategies.encoding import Encoding
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class EarlyAsha(Asha):
         return super()._entry(trial) if spent < N_SHORT * self.max_epochs else len(self.ladder.levels) - 1
 
 
-class Auto(Strategy):
+class Auto(Wrapper):
     """A mix of strategies, with early stopping where there are curves; at the end, the best configs once more."""
 
     plans_epochs = True
@@ -91,54 +92,35 @@ class Auto(Strategy):
         resumable: bool = True,
         prior: Sequence[Start] = (),
     ) -> None:
-        super().__init__(space, seed=seed, n_trials=n_trials, max_epochs=max_epochs)
-        self.choice = choose(space, n_trials, max_epochs)
-        self.why = self.choice.text
+        choice = choose(space, n_trials, max_epochs)
         options: dict[str, Any] = {"seed": seed, "n_trials": n_trials, "max_epochs": max_epochs}
-        self._inner: Strategy = Mix(space, arms=self.choice.arms, shares=self.choice.shares, prior=prior, **options)
-        if self.choice.early_stopping:
-            self._inner = EarlyAsha(self._inner, resumable=resumable)
+        inner: Strategy = Mix(space, arms=choice.arms, shares=choice.shares, prior=prior, **options)
+        if choice.early_stopping:
+            inner = EarlyAsha(inner, resumable=resumable)
+        super().__init__(inner, resumable=resumable)
+        self.choice = choice
+        self.why = choice.text
         self._epochs: dict[int, int] = {}  # asked for, by trial
         self._trained: dict[int, Outcome] = {}  # to the end, by trial
         self._repeated: dict[int, list[int]] = {}  # trials of the same config, by the first of them
 
-    @property
-    def exhausted(self) -> bool:
-        return self._inner.exhausted
-
     def ask(self) -> Proposal | None:
         again = self._next_again()
-        if again is not None:
-            self.restore(again)
-            return again
-        asked = self._inner.ask()
-        if asked is not None:
-            self._note(asked)
-        return asked
-
-    def restore(self, proposal: Proposal) -> None:
-        self._inner.restore(proposal)
-        self._note(proposal)
+        if again is None:
+            return super().ask()
+        self.restore(again)
+        return again
 
     def tell(self, outcome: Outcome) -> None:
-        self._inner.tell(outcome)
+        super().tell(outcome)
         if outcome.loss is not None and not outcome.stopped and outcome.proposal.epochs >= self.max_epochs:
             self._trained[outcome.proposal.trial] = outcome
 
     def should_stop(self, proposal: Proposal, losses: tuple[float, ...]) -> bool:
-        return "repeats" not in proposal.info and self._inner.should_stop(proposal, losses)
-
-    @property
-    def bounds_regret(self) -> bool:
-        return self._inner.bounds_regret
-
-    def regret_bound(self) -> RegretBound | None:
-        return self._inner.regret_bound()
-
-    def abandoned(self) -> set[int]:
-        return self._inner.abandoned()
+        return "repeats" not in proposal.info and super().should_stop(proposal, losses)
 
     def _note(self, proposal: Proposal) -> None:
+        super()._note(proposal)
         self._epochs[proposal.trial] = proposal.epochs
         first = proposal.info.get("repeats")
         if isinstance(first, int):
