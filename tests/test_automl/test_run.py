@@ -143,7 +143,19 @@ def test_a_damaged_file_of_knowledge_is_told_and_knowledge_that_cannot_be_kept_t
 
 def test_a_search_starts_with_the_configs_that_the_user_gives(mine, tmp_path):
     (tmp_path / "configs.yaml").write_text("- {x: 1.0, n: 1}\n- {x: -2.0}\n")
-    out, _ = run(*mine, "--start", tmp_path / "configs.yaml", "--trials", 3, "--workers", 1, "--out", tmp_path / "run")
+    out, _ = run(
+        *mine,
+        "--strategy",
+        "random",
+        "--start",
+        tmp_path / "configs.yaml",
+        "--trials",
+        3,
+        "--workers",
+        1,
+        "--out",
+        tmp_path / "run",
+    )
     assert "starts from the default config, 2 configs of yours" in out
     assert [config for _, config, *_ in facts(tmp_path / "run")][1:] == [{"x": 1.0, "n": 1}, {"x": -2.0, "n": 5}]
     _, err = run("--resume", "--out", tmp_path / "run", "--start", tmp_path / "configs.yaml", code=2)
