@@ -217,6 +217,8 @@ class ConfigStrategy(Strategy):
 
     def _n_disappointments(self) -> int:
         """How many configs of past studies came out no better than the default."""
+        if not self._prior:
+            return 0
         default = next((o for o in self.outcomes.values() if o.proposal.config == self.encoding.default), None)
         if default is None:
             return 0
@@ -225,7 +227,8 @@ class ConfigStrategy(Strategy):
         return sum(not _is_better(outcome, default) for outcome in told)
 
     def _in_initial_design(self) -> bool:
-        known = len(self.pending) + len(self.outcomes)
+        # What past studies were wrong about says little of where the good configs are.
+        known = len(self.pending) + len(self.outcomes) - self._n_disappointments()
         return known < self.n_initial or all(outcome.loss is None for outcome in self.outcomes.values())
 
     def restore(self, proposal: Proposal) -> None:

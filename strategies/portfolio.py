@@ -2,8 +2,8 @@
 
 Greedy as in M. Feurer et al., Auto-sklearn 2.0 (JMLR 2022), section 4: each config is the one that lowers the mean over
 past studies of the best loss so far the most. What a config would have come to in a study that never tried it is told
-by a Gaussian process of that study; and as no study tried the configs that all of them agree on, children of good
-configs stand for election too.
+by a Gaussian process of that study's losses, in the logarithm: what tells good from better counts, not how bad the
+worst are. And as no study tried the configs that all of them agree on, children of good configs stand for election too.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from strategies.encoding import Encoding
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
-WORST = 2.0  # losses beyond it count as it: 0 is a study's best, 1 its median
+WORST = 10.0  # losses beyond it count as it: 0 is a study's best, 1 its median
 MAX_OBSERVATIONS = 200  # of a study: the better half of them the best ones, the others anywhere
 MIN_SHARE = 0.5  # of a space's hyperparameters, which a study must know to be asked
 MIN_SKILL = 0.3  # of a study's model, by its own left-out losses; a study of the very task needs none
@@ -67,10 +67,10 @@ class PastStudy:
         return np.argsort(self.scaled, kind="stable")
 
     def predict(self, points: np.ndarray) -> np.ndarray:
-        """Scaled losses at points of its own space, shape (n,)."""
+        """Scaled losses at points of its own space, shape (n,); below 0 where better ones are hoped for."""
         features, gp, mean, deviation = self._model
         standardised: np.ndarray = gp.covariance(features.features(points)) @ gp.alpha[:, 0]
-        return np.clip(mean + deviation * standardised, 0.0, WORST)
+        return np.expm1(np.minimum(mean + deviation * standardised, np.log1p(WORST)))
 
     @cached_property
     def _model(self) -> tuple[Features, _gp.GP, float, float]:
@@ -80,7 +80,7 @@ class PastStudy:
             half = MAX_OBSERVATIONS // 2
             others = np.random.default_rng(0).choice(kept[half:], size=MAX_OBSERVATIONS - half, replace=False)
             kept = np.concatenate([kept[:half], others])
-        features, y = Features(self.encoding), self.scaled[kept]
+        features, y = Features(self.encoding), np.log1p(self.scaled[kept])
         X = features.features(np.array([self.encoding.encode(self.configs[i]) for i in kept]))
         mean, deviation = float(y.mean()), float(y.std())
         return features, _gp.fit(X, (y - mean) / deviation, features.hyperparameter, None), mean, deviation
