@@ -22,6 +22,8 @@ ORIGINS = {
     "cmaes": "CMA-ES",
     "ga": "genetic algorithm",
     "sobol": "Sobol point",
+    "prior": "past studies",
+    "start": "given to start with",
     "asha": "trained longer",
     "again": "trained once more",
 }

@@ -7,7 +7,6 @@ moved. Holdout tasks are left out unless named by ``--split holdout``.
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -15,8 +14,8 @@ import pandas as pd
 import typer
 from scipy.optimize import differential_evolution
 
-from automl.errors import UserError
 from automl.outputs import write_aside
+from benchmarks.command import run_command
 from benchmarks.live import LiveTask
 from benchmarks.plan import Source
 from benchmarks.simulate import Run, simulate
@@ -122,8 +121,4 @@ def _worth(task: SimulatedTask, config: Config) -> float:
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except UserError as error:
-        print(f"benchmarks: {error}", file=sys.stderr)
-        sys.exit(2)
+    run_command(main)

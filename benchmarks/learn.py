@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 import typer
 
+from automl.errors import UserError
 from automl.knowledge import SHIPPED, write_study
 from automl.short_form import space_to_dict
+from benchmarks.command import run_command
 from benchmarks.recording import Recording
 from benchmarks.suites.recorded import FOLDER, live_task
 
@@ -20,8 +22,11 @@ def main(
     out: Annotated[Path, typer.Option(help="Folder of the studies.")] = SHIPPED,
 ) -> None:
     """Write a study a table."""
+    tables = sorted(recorded.glob("*.parquet"))
+    if not tables:
+        raise UserError(f"there are no recorded trainings in {str(recorded)!r}; make some with benchmarks.record")
     out.mkdir(parents=True, exist_ok=True)
-    for table in sorted(recorded.glob("*.parquet")):
+    for table in tables:
         file = out / f"{table.stem}.json"
         write_study(file, study_of(table))
         print(file)
@@ -46,4 +51,4 @@ def study_of(table: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

@@ -12,7 +12,6 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before numpy
 import itertools
 import math
 import statistics
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,11 +19,11 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
-from automl.errors import UserError
 from automl.outputs import write_aside
 from automl.space import load_space
+from benchmarks.command import run_command
 from benchmarks.opponents import OPPONENTS, installed, make, opponent_class
-from strategies import STRATEGIES, UnknownStrategy, make_strategy, strategy_class
+from strategies import STRATEGIES, make_strategy, strategy_class
 from strategies.base import Config, Outcome, Proposal, Strategy
 
 if TYPE_CHECKING:
@@ -138,8 +137,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except (UserError, UnknownStrategy) as error:
-        print(f"benchmarks: {error}", file=sys.stderr)
-        sys.exit(2)
+    run_command(main)

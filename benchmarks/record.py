@@ -13,7 +13,6 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,6 +29,7 @@ from automl.study import Trial
 from automl.tasks import load_task
 from automl.tasks.base import Task
 from automl.tuner import tune
+from benchmarks.command import run_command
 from benchmarks.recording import Recording, describe
 from benchmarks.results import write_parquet
 from benchmarks.scored import Scored
@@ -143,8 +143,4 @@ def configs_of(rows: pd.DataFrame) -> list[Config]:
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except UserError as error:
-        print(f"benchmarks: {error}", file=sys.stderr)
-        sys.exit(2)
+    run_command(main)

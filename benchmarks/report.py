@@ -6,7 +6,6 @@ No statistics of its own: it reads, calls and writes.
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +15,7 @@ import typer
 from automl.errors import UserError
 from automl.outputs import write_aside
 from benchmarks import figures, markdown, page, plots, strategy_pages
+from benchmarks.command import run_command
 from benchmarks.costs import COSTS
 from benchmarks.fields import DEVELOPMENT, EVERY_SUITE, KEY, titled
 from benchmarks.findings import evidence, number
@@ -235,8 +235,4 @@ def _draw(found: list[Section], out: Path) -> dict[int, list[str]]:
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except UserError as error:
-        print(f"benchmarks: {error}", file=sys.stderr)
-        sys.exit(2)
+    run_command(main)

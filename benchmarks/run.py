@@ -25,12 +25,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from automl.errors import UserError
 from automl.session import new_settings
 from automl.settings import Settings
+from benchmarks.command import run_command
 from benchmarks.opponents import OPPONENTS, installed, opponent_class
 from benchmarks.plan import Source, planned
 from benchmarks.pool import execute_all
 from benchmarks.results import Results
 from benchmarks.simulate import Run, crashed
-from strategies import STRATEGIES, UnknownStrategy, check_spec
+from strategies import STRATEGIES, check_spec
 
 SAVE_SECONDS = 30
 
@@ -164,8 +165,4 @@ def _show_end(console: Console, failures: list[tuple[Run, str]], reason: str | N
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except (UserError, UnknownStrategy) as error:
-        print(f"benchmarks: {error}", file=sys.stderr)
-        sys.exit(2)
+    run_command(main)

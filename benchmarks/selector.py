@@ -7,7 +7,6 @@ the other, both ways, as more than half of the lead of one that is scored where 
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +19,7 @@ from rich.table import Table
 from automl.errors import UserError
 from automl.outputs import write_aside
 from benchmarks import regret
+from benchmarks.command import run_command
 from benchmarks.fields import DEVELOPMENT, EVERY_SUITE
 from benchmarks.opponents import OPPONENTS
 from benchmarks.report import known_constants, read_runs
@@ -218,8 +218,4 @@ def _show(console: Console, found: pd.DataFrame) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except UserError as error:
-        print(f"benchmarks: {error}", file=sys.stderr)
-        sys.exit(2)
+    run_command(main)

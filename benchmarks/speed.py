@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from automl.outputs import write_aside
+from benchmarks.command import run_command
 from benchmarks.test_speed import N_REPLAYED
 
 
@@ -36,4 +37,4 @@ def main(out: Annotated[Path, typer.Option(help="Table to write.")] = Path("resu
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

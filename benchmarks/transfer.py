@@ -11,7 +11,6 @@ import os
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before numpy
 
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -23,9 +22,9 @@ import numpy as np
 import pandas as pd
 import typer
 
-from automl.errors import UserError
 from automl.outputs import write_aside
 from automl.prior import most_configs
+from benchmarks.command import run_command
 from benchmarks.statistics import LEVEL, resamples
 from benchmarks.suites import load_suite
 from benchmarks.suites.base import SimulatedTask
@@ -138,8 +137,4 @@ def _weights(regret: pd.DataFrame) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except UserError as error:
-        print(f"benchmarks: {error}", file=sys.stderr)
-        sys.exit(2)
+    run_command(main)

@@ -1,7 +1,6 @@
 """The strategy for those who do not want to choose one: it looks at the task, mixes strategies, and says why.
 
-The choice of arms rests on the committed comparison (results/leaderboard.md). B. Bischl et al., Hyperparameter
-Optimization: Foundations, Algorithms, Best Practices, and Open Challenges (2023), section 4, on what to choose by.
+The choice of arms rests on the committed comparison, results/leaderboard.md.
 """
 
 from __future__ import annotations
@@ -52,18 +51,16 @@ def choose(space: ConfigurationSpace, n_trials: int | None, max_epochs: int) -> 
     early = max_epochs >= MIN_EPOCHS
     if n_trials is not None and n_trials > MANY_TRIALS:
         return Choice(("tpe", "ga"), (0.5, 0.5), early, f"{n_trials} trainings are too many for a Gaussian process")
-    if encoding.conditional or encoding.finite or choices > MOSTLY_CHOICES:
-        what = (
-            "conditions"
-            if encoding.conditional
-            else "no continuous hyperparameter"
-            if encoding.finite
-            else "mostly choices"
-        )
-        return Choice(("bo", "ga"), (0.6, 0.4), early, f"{what}: a Gaussian process, and a genetic algorithm beside it")
-    return Choice(
-        ("bo", "ga"), (0.85, 0.15), early, "mostly numbers: a Gaussian process, now and then a genetic algorithm"
-    )
+    for what, holds in (
+        ("conditions", encoding.conditional),
+        ("no continuous hyperparameter", encoding.finite),
+        ("mostly choices", choices > MOSTLY_CHOICES),
+    ):
+        if holds:
+            why = f"{what}: a Gaussian process, and a genetic algorithm beside it"
+            return Choice(("bo", "ga"), (0.6, 0.4), early, why)
+    why = "mostly numbers: a Gaussian process, now and then a genetic algorithm"
+    return Choice(("bo", "ga"), (0.85, 0.15), early, why)
 
 
 class EarlyAsha(Asha):
@@ -100,7 +97,7 @@ class Auto(Wrapper):
         super().__init__(inner, resumable=resumable)
         self.choice = choice
         self.why = choice.text
-        self._epochs: dict[int, int] = {}  # asked for, by trial
+        self._epochs: dict[int, int] = {}  # by trial: what it takes of the budget
         self._trained: dict[int, Outcome] = {}  # to the end, by trial
         self._repeated: dict[int, list[int]] = {}  # trials of the same config, by the first of them
 
@@ -113,7 +110,9 @@ class Auto(Wrapper):
 
     def tell(self, outcome: Outcome) -> None:
         super().tell(outcome)
-        if outcome.loss is not None and not outcome.stopped and outcome.proposal.epochs >= self.max_epochs:
+        if outcome.stopped:
+            self._epochs[outcome.proposal.trial] = len(outcome.losses)
+        elif outcome.loss is not None and outcome.proposal.epochs >= self.max_epochs:
             self._trained[outcome.proposal.trial] = outcome
 
     def should_stop(self, proposal: Proposal, losses: tuple[float, ...]) -> bool:

@@ -124,3 +124,20 @@ def test_trainings_that_cannot_pause_are_stopped_at_rungs():
     strategy = make_strategy("auto", NUMERIC, seed=0, n_trials=20, max_epochs=9, resumable=False)
     assert isinstance(strategy, Auto)
     assert {strategy.ask().epochs for _ in range(4)} == {9}
+
+
+def test_what_stopped_trainings_did_not_use_is_left_for_the_search():
+    """Trainings that cannot pause are asked for as whole ones: most of their epochs are never spent."""
+    strategy = make_strategy("auto", NUMERIC, seed=0, n_trials=20, max_epochs=9, resumable=False)
+    spent = n_searched = 0
+    while spent < 20 * 9:
+        proposal = strategy.ask()
+        losses: list[float] = []
+        while len(losses) < proposal.epochs and not (losses and strategy.should_stop(proposal, tuple(losses))):
+            losses.append(loss_of(proposal.config) + 1 / (1 + len(losses)))
+        spent += len(losses)
+        strategy.tell(Outcome(proposal, tuple(losses), 1.0, stopped=len(losses) < proposal.epochs))
+        n_searched += "repeats" not in proposal.info
+        if "repeats" in proposal.info:
+            assert spent > 0.8 * 20 * 9
+    assert n_searched > 20
