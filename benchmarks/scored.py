@@ -39,4 +39,4 @@ class Scored:
                 seconds = epoch.seconds * min(1.0, share)
                 scores = self.task.test(checkpoint, device)
                 tests = {f"test_{name}": value for name, value in scores.items()}
-                yield replace(epoch, metrics={**epoch.metrics, **tests, "seconds": seconds})
+                yield replace(epoch, seconds=seconds, metrics={**epoch.metrics, **tests, "seconds": seconds})

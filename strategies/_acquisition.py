@@ -12,14 +12,13 @@ from typing import Protocol
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import erfcx, log_ndtr, logsumexp
+from scipy.special import erfcx, log_ndtr
 
 from strategies._features import Features
 from strategies._gp import GP
 
-N_STARTS = 6  # candidates that are improved further,
-N_ROUNDS = 2  # each as often along gradients and value by value
-N_STEPS = 15  # of a search along gradients
+N_STARTS = (10, 3)  # points that are improved further in each round, along gradients and value by value
+N_STEPS = 40  # of a search along gradients
 LOG_ROOT_2PI = 0.5 * np.log(2.0 * np.pi)
 
 
@@ -40,6 +39,9 @@ def log_h(z: np.ndarray) -> np.ndarray:
 
 class Acquisition(Protocol):
     """What is to be maximised."""
+
+    @property
+    def gp(self) -> GP: ...
 
     def __call__(self, X: np.ndarray) -> np.ndarray:
         """At features (m, D), shape (m,)."""
@@ -76,7 +78,7 @@ class LogEI:
         # d(sd h(z)) = -Phi(z) dmean + phi(z) dsd
         by_mean = -weights * np.exp(log_ndtr(z) - h) / sd[:, None]
         by_sd = weights * np.exp(-0.5 * z**2 - LOG_ROOT_2PI - h) / sd[:, None]
-        return value, np.einsum("mf,mfd->md", by_mean, mean_gradients) + by_sd.sum(axis=1)[:, None] * sd_gradient
+        return value, (by_mean[:, None] @ mean_gradients)[:, 0] + by_sd.sum(axis=1)[:, None] * sd_gradient
 
 
 def maximise(
@@ -86,19 +88,20 @@ def maximise(
 
     ``low``, ``high``: the box (d,) in which numbers may move.
     """
-    candidates = features.legal(candidates)
-    values = acquisition(features.features(candidates))
-    starts = candidates[np.argsort(-values, kind="stable")[:N_STARTS]]
-    found = [candidates]
-    for _ in range(N_ROUNDS):
+    points = features.legal(candidates)
+    values = acquisition(features.features(points))
+    for n in N_STARTS:
+        starts = points[np.argsort(-values, kind="stable")[:n]]
+        found = []
         if len(features.smooth):
             starts = features.legal(_climb(acquisition, features, starts, low, high))
             found.append(starts)
         if features.stepwise:
             starts = _step(acquisition, features, starts, low, high)
             found.append(starts)
-    points = np.concatenate(found)
-    values = np.concatenate([values, acquisition(features.features(points[len(candidates) :]))])
+        new = np.concatenate(found)
+        points = np.concatenate([points, new])
+        values = np.concatenate([values, acquisition(features.features(new))])
     order = np.argsort(-values, kind="stable")
     return points[order], values[order]
 
@@ -106,23 +109,27 @@ def maximise(
 def _climb(
     acquisition: Acquisition, features: Features, starts: np.ndarray, low: np.ndarray, high: np.ndarray
 ) -> np.ndarray:
-    """All starts at once along the gradients of their sum, in the hyperparameters that are searched like floats."""
+    """All starts at once along the gradients of their sum, in the hyperparameters that are searched like floats.
+
+    In units of their lengthscales, in which the acquisition bends about as much in every direction.
+    """
     smooth = features.smooth
     columns = features.starts[smooth]
+    lengths = np.exp(acquisition.gp.theta[smooth])
+
+    def moved(x: np.ndarray) -> np.ndarray:
+        points = starts.copy()
+        points[:, smooth] = x.reshape(len(starts), -1) * lengths
+        return points
 
     def negative_sum(x: np.ndarray) -> tuple[float, np.ndarray]:
-        points = starts.copy()
-        points[:, smooth] = x.reshape(len(starts), -1)
-        values, gradients = acquisition.gradients(features.features(points))
-        return -float(values.sum()), -gradients[:, columns].ravel()
+        values, gradients = acquisition.gradients(features.features(moved(x)))
+        return -float(values.sum()), -(gradients[:, columns] * lengths).ravel()
 
-    bounds = list(zip(low[smooth], high[smooth], strict=True)) * len(starts)
+    bounds = list(zip(low[smooth] / lengths, high[smooth] / lengths, strict=True)) * len(starts)
     options = {"maxiter": N_STEPS}
-    start = starts[:, smooth].ravel()
-    found = minimize(negative_sum, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-    points = starts.copy()
-    points[:, smooth] = found.x.reshape(len(starts), -1)
-    return points
+    start = (starts[:, smooth] / lengths).ravel()
+    return moved(minimize(negative_sum, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options).x)
 
 
 def _step(
@@ -150,4 +157,5 @@ def _step(
 
 
 def _log_mean_exp(values: np.ndarray) -> np.ndarray:
-    return np.asarray(logsumexp(values, axis=1) - np.log(values.shape[1]))
+    highest = values.max(axis=1)
+    return np.asarray(highest + np.log(np.exp(values - highest[:, None]).mean(axis=1)))

@@ -54,6 +54,10 @@ class SimulatedTask(ABC):
     def worth(self, config: Mapping[str, Any]) -> float | None:
         """What a config is worth: its final loss, averaged over what seeds there are; None where nobody knows."""
 
+    def worths(self, configs: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        """Of many configs, shape (n_configs,), where each is known."""
+        return np.array([self.worth(config) for config in configs], dtype=float)
+
     def test_loss(self, config: Mapping[str, Any], seed: int, epochs: int) -> float | None:
         """Loss on the test set after these epochs of a training that ``curve`` gave; None where there is no such set.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,20 +35,22 @@ class LCBench(SimulatedTask):
     openml_task: str = ""
 
     def curve(self, config: Mapping[str, Any], seed: int, epochs: int) -> Curve:
-        losses, total = self._losses_and_total_seconds(config, np.arange(1, MAX_EPOCHS + 1))
+        fixed = tuple(config[name] for name in INPUTS)
+        losses, total = self._answers([(epoch, *fixed) for epoch in range(1, MAX_EPOCHS + 1)])
         # The surrogate does not always let the seconds increase.
         return Curve(losses, np.diff(np.maximum.accumulate(total), prepend=0.0))
 
     def worth(self, config: Mapping[str, Any]) -> float:
-        return float(self._losses_and_total_seconds(config, np.array([MAX_EPOCHS]))[0][0])
+        return float(self.worths([config])[0])
 
-    def _losses_and_total_seconds(self, config: Mapping[str, Any], epochs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """1 - validation accuracy, and the seconds since the beginning, after each of the epochs."""
+    def worths(self, configs: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        return self._answers([(MAX_EPOCHS, *(config[name] for name in INPUTS)) for config in configs])[0]
+
+    def _answers(self, rows: Sequence[tuple[float, ...]]) -> tuple[np.ndarray, np.ndarray]:
+        """1 - validation accuracy, and the seconds since the beginning; a row is an epoch and a config."""
         session, encoding = _surrogate()
-        fixed = np.array([config[name] for name in INPUTS])
-        rows = np.column_stack([epochs, np.tile(fixed, (len(epochs), 1))]).astype(np.float32)
         task = np.full((len(rows), 1), encoding[self.openml_task], dtype=np.int32)
-        output = session.run(None, {"x_cont": rows, "x_cat": task})[0]
+        output = session.run(None, {"x_cont": np.array(rows, dtype=np.float32), "x_cat": task})[0]
         return 1.0 - np.clip(output[:, 1], 0, 100) / 100.0, np.maximum(output[:, 0], 0.0)
 
 
