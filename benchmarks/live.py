@@ -25,7 +25,8 @@ from automl.worker import EpochDone, Job, JobEnded
 from benchmarks.scored import Scored
 from benchmarks.suites.base import Curve, SimulatedTask
 
-Training = dict[str, Any]  # config, seed, epochs (asked for); losses, seconds, test: an entry an epoch; error
+# config, seed, epochs (asked for), error; losses, seconds, test: an entry an epoch, None where no test was made
+Training = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class LiveTask(SimulatedTask):
         scored = task.resumable and not isinstance(task, FunctionTask | CommandTask)
         return cls(
             suite, name, "development", task.space, task.max_epochs, task.resumable, task.metric, task.maximize,
-            live=Scored(task) if scored else task, kept=kept / name, trial_seconds=trial_seconds,
+            live=Scored(task, every_epoch=False) if scored else task, kept=kept / name, trial_seconds=trial_seconds,
         )  # fmt: skip
 
     def curve(self, config: Mapping[str, Any], seed: int, epochs: int) -> Curve:

@@ -1,4 +1,4 @@
-"""Live trainings of the built-in tasks, on a part of the data so that a training takes seconds."""
+"""Live trainings of the built-in tasks, on a part of the data so that a training takes about a second."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from benchmarks.live import LiveTask
 KEPT = Path("runs/trainings/real")  # each training is run once, whichever strategies ask for it
 TASKS = {  # task: examples to train on, epochs
     "mnist1d-cnn": (1_000, 10),
-    "mnist1d-rnn": (1_000, 10),
-    "mnist1d-transformer": (1_000, 10),
-    "fashion-cnn": (2_000, 5),
-    "fashion-transformer": (2_000, 5),
+    "mnist1d-rnn": (1_000, 6),
+    "mnist1d-transformer": (1_000, 6),
+    "fashion-cnn": (1_000, 4),
+    "fashion-transformer": (1_000, 4),
 }
 
 
