@@ -67,6 +67,11 @@ class Recording:
         """Places of the configs of which every training reached its end."""
         return np.flatnonzero(np.isfinite(self.losses).all(axis=(1, 2)))
 
+    @cached_property
+    def epoch_seconds(self) -> np.ndarray:
+        """Mean seconds of an epoch of the good configs, by the faster of their trainings: other work only adds."""
+        return np.asarray(self.seconds[self.good].mean(axis=2).min(axis=1))
+
     def warped(self, values: np.ndarray) -> np.ndarray:
         """Shares in (0, 1) on the whole line, so that a good config's hundredth counts as much as a bad one's tenth."""
         return np.asarray(logit(np.clip(values, 0.002, 0.998)))
@@ -105,7 +110,7 @@ def describe(recording: Recording, space: ConfigurationSpace) -> dict[str, Any]:
         "interpolated": correlation >= GOOD_RANKS,
         "theta": {
             "loss": rounded(fit(X, final, owner)),
-            "seconds": rounded(fit(X, np.log(recording.seconds[good].mean(axis=(1, 2))), owner)),
+            "seconds": rounded(fit(X, np.log(recording.epoch_seconds), owner)),
         },
     }
 
@@ -139,8 +144,8 @@ class CurveModel:
         curves = np.concatenate([recording.losses[good], recording.tests[good]], axis=2)
         mean = recording.warped(curves).mean(axis=1)
         self._curve = Interpolation.of(self._X[good], mean, theta["loss"], owner)
-        seconds = np.log(recording.seconds[good].mean(axis=(1, 2)))
-        self._seconds = Interpolation.of(self._X[good], seconds[:, None], theta["seconds"], owner)
+        seconds = np.log(recording.epoch_seconds)[:, None]
+        self._seconds = Interpolation.of(self._X[good], seconds, theta["seconds"], owner)
 
     def training(self, config: Config, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, str | None]:
         """Losses, test losses and seconds of each epoch, NaN from a failure on; and its error."""
