@@ -39,7 +39,13 @@ SPACE = {
     "norm": {"choice": ["batch", "group", "none"]},
     "optimizer": {"choice": ["sgd", "adamw"]},
 }
-SLOW = {"raw-optuna-gp", "raw-skopt", "raw-smac", "raw-smac-hyperband"}  # hundreds of trials take many minutes
+SLOW = {
+    "raw-optuna-gp",
+    "raw-skopt",
+    "raw-smac",
+    "raw-smac-hyperband",
+    "raw-syne-tune",
+}  # hundreds of trials take minutes
 MAX_OBSERVATIONS = 100  # of the slow ones
 N_AVERAGED = 8  # suggestions of an opponent: SMAC thinks at every eighth
 COLUMNS = "strategy,n_dimensions,n_trials,seconds"

@@ -23,9 +23,10 @@ OPPONENTS: dict[str, tuple[str, str, str | None]] = {
     "raw-hyperopt": ("raw_hyperopt:RawHyperopt", "hyperopt's fmin with tpe.suggest", None),
     "raw-smac": ("raw_smac:RawSmac", "SMAC's facade for hyperparameter optimization", "smac"),
     "raw-smac-hyperband": ("raw_smac_hyperband:RawSmacHyperband", "SMAC's forest with its Hyperband", "smac"),
+    "raw-syne-tune": ("raw_syne_tune:RawSyneTune", "Syne Tune's asynchronous BOHB", "syne-tune"),
     "raw-nevergrad": ("raw_nevergrad:RawNevergrad", "Nevergrad's NGOpt", "nevergrad"),
 }
-"""Name -> (module:class in this package, one line for people, the extra that it needs: also the package's name)."""
+"""Name -> (module:class in this package, one line for people, the extra that it needs: also its package's name)."""
 
 
 def installed() -> list[str]:
@@ -65,4 +66,4 @@ def make(
 
 def _missing(name: str) -> str | None:
     extra = OPPONENTS[name][2]
-    return extra if extra is not None and find_spec(extra) is None else None
+    return extra if extra is not None and find_spec(extra.replace("-", "_")) is None else None

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from strategies.base import Config, Outcome, Proposal, Strategy, Value
 from strategies.encoding import Dimension, Encoding
@@ -96,6 +100,26 @@ class Opponent(Strategy):
     def config(self, values: Mapping[str, Any]) -> Config:
         """The config of a library's values by name: active hyperparameters only, plain Python types."""
         return self.encoding.build(lambda dim: plain_value(dim, values[dim.name]) if dim.n_values > 1 else dim.default)
+
+
+class Alone:
+    """A library at work by itself, ``with alone(): ...``: numpy's global generator is its own meanwhile, and what it
+    warns of the settings that it chose is not shown."""
+
+    def __init__(self, seed: int) -> None:
+        self._inside = np.random.RandomState(seed).get_state()
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        outside = np.random.get_state()  # noqa: NPY002
+        np.random.set_state(self._inside)  # noqa: NPY002
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                yield
+        finally:
+            self._inside = np.random.get_state()  # noqa: NPY002
+            np.random.set_state(outside)  # noqa: NPY002
 
 
 class FailuresAsWorst(Opponent):

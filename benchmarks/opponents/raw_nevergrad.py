@@ -6,16 +6,13 @@ https://facebookresearch.github.io/nevergrad/optimization.html
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import nevergrad as ng
 import numpy as np
 from nevergrad.optimization import metamodel
 
-from benchmarks.opponents.base import FailuresAsWorst
+from benchmarks.opponents.base import Alone, FailuresAsWorst
 from strategies.base import Config
 from strategies.encoding import Dimension
 
@@ -29,7 +26,7 @@ class RawNevergrad(FailuresAsWorst):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._random_state = np.random.RandomState(self.seed).get_state()
+        self._alone = Alone(self.seed)
         with self._alone():
             parametrization = ng.p.Dict(**{dim.name: _parameter(dim) for dim in self.dimensions})
             parametrization.random_state = np.random.RandomState(self.seed)
@@ -52,19 +49,6 @@ class RawNevergrad(FailuresAsWorst):
     def _tell_loss(self, asked: Any, loss: float, failed: bool) -> None:
         with self._alone():
             self._optimizer.tell(asked, loss)
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Some of its algorithms draw from numpy's global generator: one of our own stands in for it meanwhile."""
-        outside = np.random.get_state()  # noqa: NPY002
-        np.random.set_state(self._random_state)  # noqa: NPY002
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of the algorithms, on the settings that it gives them
-                yield
-        finally:
-            self._random_state = np.random.get_state()  # noqa: NPY002
-            np.random.set_state(outside)  # noqa: NPY002
 
 
 def _parameter(dim: Dimension) -> Any:

@@ -198,6 +198,17 @@ def test_hyperband_stops_the_bad_ones_early():
     assert "PRUNED" in states
 
 
+def test_syne_tune_stops_the_bad_ones_early():
+    study = Study(RAMP.space, RAMP.max_epochs)
+    opponent = make("raw-syne-tune", RAMP.space, seed=0, n_trials=10, max_epochs=RAMP.max_epochs)
+    Tuner(RAMP, opponent, study, ReplayExecutor(RAMP, 1, lambda n: 0.0), n_trials=10, seed=0).run()
+    lengths = [len(trial.losses) for trial in study.trials.values()]
+    assert set(lengths) == {1, 3, 9}
+    assert len(lengths) > 20
+    whole = [trial.losses[-1] for trial in study.trials.values() if len(trial.losses) == 9]
+    assert np.median(whole) < np.median([trial.losses[0] for trial in study.trials.values()])
+
+
 @pytest.mark.parametrize("resumable", [True, False])
 def test_smac_trains_its_best_longer(resumable):
     opponent = make(
