@@ -1,0 +1,42 @@
+"""The S&P 500 index from 1999 to 2018, day by day: open, high, low, close, volume.
+
+5,031 days in the PyPI package arch (NCSA; nothing is stated of the data, which are Yahoo Finance's). Split by time: the
+last fifth of the days is for test, the fifth before it for validation, so that nothing is learnt from what came later.
+"""
+
+import io
+from typing import TYPE_CHECKING
+
+from automl.data.files import Files, package_files
+from automl.data.packages import PyPI
+from automl.data.parts import Parts
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+FILES = Files(
+    "sp500",
+    package_files(
+        "sp500",
+        PyPI("arch", "8.0.0"),
+        (
+            "sp500.csv.gz",
+            "arch/data/sp500/sp500.csv.gz",
+            102_735,
+            "1e028cbb9c400cc018c816ccc439b33c919387e726c3ed5ca2c05c82746059de",
+        ),
+    ),
+)
+where, fetch = FILES.where, FILES.fetch
+
+COLUMNS = ("Open", "High", "Low", "Close", "Volume")
+
+
+def load() -> "Parts[DataFrame]":
+    """Frames with the columns COLUMNS, by rising dates; each part begins where the one before it ends."""
+    from pandas import read_csv
+
+    content = io.BytesIO(FILES.read("sp500/sp500.csv.gz"))
+    days = read_csv(content, compression="gzip", parse_dates=["Date"], index_col="Date").sort_index()[list(COLUMNS)]
+    first_valid, first_test = len(days) * 3 // 5, len(days) * 4 // 5
+    return Parts(days[:first_valid], days[first_valid:first_test], days[first_test:])
