@@ -54,7 +54,7 @@ SOURCES = {
         "molecules and how they bind to D3", "chembl234", 0, 2_632, 292, 733, "package MIT, ChEMBL CC BY-SA 3.0"
     ),
     "sp500": Source(
-        "daily prices of the S&P 500, in days", "sp500", 0, 3_018, 1_006, 1_007, f"{NOT_STATED}, package NCSA"
+        "daily prices of the S&P 500, in days", "sp500", 0, 3_521, 503, 1_007, f"{NOT_STATED}, package NCSA"
     ),
     "kjv": Source("King James Bible, in characters", "kjv", 0, 3_727_461, 209_000, 201_373, "public domain"),
     "osuleaf": Source(
