@@ -3,6 +3,7 @@
 import functools
 import importlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from automl.errors import UserError
@@ -21,7 +22,7 @@ class Source:
 
     description: str
     module: str
-    n_classes: int
+    n_classes: int  # 0 where the target is a number
     n_train: int
     n_valid: int
     n_test: int
@@ -46,17 +47,23 @@ def source_module(name: str) -> SourceModule:
 
 @functools.cache
 def load_data(name: str, train_size: int | None) -> "Splits":
-    """The splits of a data set, loaded once per process; train_size takes a stratified part of the training split."""
+    """The splits of a data set, loaded once per process; train_size takes a stratified part of the training split.
+
+    name: one of SOURCES, or the folder in which `automl.data.prepared` has put the user's own data.
+    """
+    from automl.data.prepared import read_prepared
     from automl.data.splits import take_train
 
     if train_size is not None:
         return take_train(load_data(name, None), train_size)
-    return source_module(name).load()
+    return source_module(name).load() if name in SOURCES else read_prepared(Path(name))
 
 
 def check_train_size(train_size: int, n_classes: int, n_train: int) -> None:
-    if not n_classes <= train_size <= n_train:
+    least = max(n_classes, 2)
+    if not least <= train_size <= n_train:
+        why = "one example a class" if n_classes else "two examples"
         raise UserError(
-            f"train_size must be between {n_classes} (one example a class) and {n_train:,} (the whole training part), "
+            f"train_size must be between {least} ({why}) and {n_train:,} (the whole training part), "
             f"got {train_size:,}; leave it out to train on everything"
         )
