@@ -4,10 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pandas import DataFrame, concat
 from sklearn.linear_model import LinearRegression
-from sklearn.metrics import r2_score
 
 from automl.data.parts import Parts
 from automl.data.sp500 import log_range
+from automl.metrics import measure
 
 HORIZONS = (1, 5, 22)  # a day, a week, a month of trading days
 
@@ -18,7 +18,7 @@ def har(parts: Parts[DataFrame]) -> dict[str, float]:
     first_test = len(parts.train) + len(parts.valid)
     model = LinearRegression().fit(*averages(ranges[: len(parts.train)]))
     x, y = averages(ranges[first_test - max(HORIZONS) :])
-    return {"r2": float(r2_score(y, model.predict(x)))}
+    return {"r2": measure("r2", y, model.predict(x))}
 
 
 def averages(ranges: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

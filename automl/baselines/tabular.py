@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
+from automl.baselines.scoring import accuracy
 from automl.data.parts import Examples, Parts
 
 
@@ -13,5 +14,5 @@ def forest_or_boosting(parts: Parts[Examples[tuple[int, ...], str]]) -> dict[str
         HistGradientBoostingClassifier(early_stopping=False, random_state=0),
     ]
     fitted = [model.fit(np.array(parts.train.x), parts.train.y) for model in models]
-    best = max(fitted, key=lambda model: model.score(np.array(parts.valid.x), parts.valid.y))
-    return {"accuracy": float(best.score(np.array(parts.test.x), parts.test.y))}
+    best = max(fitted, key=lambda model: accuracy(model, np.array(parts.valid.x), parts.valid.y))
+    return {"accuracy": accuracy(best, np.array(parts.test.x), parts.test.y)}

@@ -1,10 +1,9 @@
 """Texts to classes: logistic regression on TF-IDF, the strong classic (Wang & Manning 2012 find it hard to beat)."""
 
-from collections.abc import Sequence
-
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from automl.baselines.scoring import accuracy
 from automl.data.parts import Examples, Parts
 
 PENALTIES = (10.0, 100.0)  # scikit-learn's C; TF-IDF vectors have length 1, which wants little regularisation
@@ -16,9 +15,5 @@ def tfidf_logistic_regression(parts: Parts[Examples[str, str]]) -> dict[str, flo
     train = vectorizer.fit_transform(parts.train.x)
     valid, test = vectorizer.transform(parts.valid.x), vectorizer.transform(parts.test.x)
     models = [LogisticRegression(C=c, tol=1e-3, max_iter=300).fit(train, parts.train.y) for c in PENALTIES]
-    best = max(models, key=lambda model: accuracy(model.predict(valid), parts.valid.y))
-    return {"accuracy": accuracy(best.predict(test), parts.test.y)}
-
-
-def accuracy(predicted: Sequence[str], labels: Sequence[str]) -> float:
-    return float(sum(a == b for a, b in zip(predicted, labels, strict=True)) / len(labels))
+    best = max(models, key=lambda model: accuracy(model, valid, parts.valid.y))
+    return {"accuracy": accuracy(best, test, parts.test.y)}

@@ -7,6 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from automl.baselines.scoring import accuracy
 from automl.data.parts import Examples, Parts
 from automl.data.ts_format import Series
 
@@ -20,8 +21,8 @@ def regression_or_trees(parts: Parts[Examples[Series, str]]) -> dict[str, float]
         ExtraTreesClassifier(300, random_state=0),
     ]
     fitted = [model.fit(train, parts.train.y) for model in models]
-    best = max(fitted, key=lambda model: model.score(valid, parts.valid.y))
-    return {"accuracy": float(best.score(test, parts.test.y))}
+    best = max(fitted, key=lambda model: accuracy(model, valid, parts.valid.y))
+    return {"accuracy": accuracy(best, test, parts.test.y)}
 
 
 def vectors(series: list[Series], steps: int) -> NDArray[np.float32]:

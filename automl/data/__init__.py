@@ -3,6 +3,7 @@
 import functools
 import importlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from automl.errors import UserError
@@ -32,7 +33,14 @@ class Source:
 class SourceModule(Protocol):
     def where(self) -> str: ...  # DataMissing when they are not on this machine
     def fetch(self, *, download: bool) -> str: ...  # puts them where load looks, tells what was done; or DataMissing
-    def load(self) -> "Splits | Parts[Any]": ...  # arrays of one shape as Splits, all other examples as Parts
+
+
+class ArraySource(SourceModule, Protocol):
+    def load(self) -> "Splits": ...  # arrays, for supervised learning
+
+
+class RawSource(SourceModule, Protocol):
+    def parts(self) -> "Parts[Any]": ...  # the examples as they are: texts, pairs, molecules, frames
 
 
 NOT_STATED = "of the data not stated"
@@ -53,8 +61,11 @@ SOURCES = {
     "chembl234": Source(
         "molecules and how they bind to D3", "chembl234", 0, 2_632, 292, 733, "package MIT, ChEMBL CC BY-SA 3.0"
     ),
+    "chembl234-bits": Source(
+        "the same, as fingerprints", "chembl234_bits", 0, 2_632, 292, 733, "package MIT, ChEMBL CC BY-SA 3.0"
+    ),
     "sp500": Source(
-        "daily prices of the S&P 500, in days", "sp500", 0, 3_521, 503, 1_007, f"{NOT_STATED}, package NCSA"
+        "daily prices of the S&P 500, in days", "sp500", 0, 3_455, 503, 1_007, f"{NOT_STATED}, package NCSA"
     ),
     "kjv": Source("King James Bible, in characters", "kjv", 0, 3_727_461, 209_000, 201_373, "public domain"),
     "osuleaf": Source(
@@ -73,29 +84,29 @@ def source_module(name: str) -> SourceModule:
 
 @functools.cache
 def load_data(name: str, train_size: int | None) -> "Splits":
-    """The splits of a data set, loaded once per process; train_size takes a stratified part of the training split."""
-    from automl.data.splits import Splits, take_train
+    """The splits of a data set, loaded once per process; train_size takes a stratified part of the training split.
+
+    name: one of SOURCES, or the folder in which `automl.data.prepared` has put the user's own data.
+    """
+    from automl.data.prepared import read_prepared
+    from automl.data.splits import take_train
 
     if train_size is not None:
         return take_train(load_data(name, None), train_size)
-    splits = source_module(name).load()
-    assert isinstance(splits, Splits), name
-    return splits
+    return cast(ArraySource, source_module(name)).load() if name in SOURCES else read_prepared(Path(name))
 
 
 @functools.cache
 def load_parts(name: str) -> "Parts[Any]":
-    """The raw examples of a data set that has Parts, loaded once per process; its module tells their types."""
-    from automl.data.parts import Parts
-
-    parts = source_module(name).load()
-    assert isinstance(parts, Parts), name
-    return parts
+    """The raw examples of a data set that has them, loaded once per process; its module tells what they are."""
+    return cast(RawSource, source_module(name)).parts()
 
 
 def check_train_size(train_size: int, n_classes: int, n_train: int) -> None:
-    if not n_classes <= train_size <= n_train:
+    least = max(n_classes, 2)
+    if not least <= train_size <= n_train:
+        why = "one example a class" if n_classes else "two examples"
         raise UserError(
-            f"train_size must be between {n_classes} (one example a class) and {n_train:,} (the whole training part), "
+            f"train_size must be between {least} ({why}) and {n_train:,} (the whole training part), "
             f"got {train_size:,}; leave it out to train on everything"
         )

@@ -35,7 +35,7 @@ MAX_WORDS = 20
 N_VALID = N_TEST = 1_000
 
 
-def load() -> Parts[Examples[str, str]]:
+def parts() -> Parts[Examples[str, str]]:
     """x: English, y: Spanish."""
     pairs = Examples(*map(list, zip(*short_pairs(), strict=True)))
     order = shuffled(len(pairs))

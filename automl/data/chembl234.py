@@ -13,7 +13,8 @@ import numpy as np
 from automl.data.files import Files, package_files
 from automl.data.packages import PyPI
 from automl.data.parts import Examples, Parts
-from automl.data.splits import stratified
+from automl.data.smiles import token_splits
+from automl.data.splits import Splits, stratified
 
 FILES = Files(
     "chembl234",
@@ -31,7 +32,7 @@ FILES = Files(
 where, fetch = FILES.where, FILES.fetch
 
 
-def load() -> Parts[Examples[str, float]]:
+def parts() -> Parts[Examples[str, float]]:
     """x: SMILES; y: -log10 of the inhibition constant Ki in nM, -4.9 (weak) to 1.7 (strong)."""
     rows = list(csv.DictReader(io.StringIO(FILES.read("chembl234/CHEMBL234_Ki.csv").decode())))
     given, test = (
@@ -42,3 +43,8 @@ def load() -> Parts[Examples[str, float]]:
     ranks = np.argsort(np.argsort(given.y, kind="stable"))
     valid, train = stratified(ranks * 10 // len(given), len(given) // 10)  # of each tenth of the values its share
     return Parts(given.take(sorted(train)), given.take(sorted(valid)), test)
+
+
+def load() -> Splits:
+    """Numbers of the tokens of SMILES."""
+    return token_splits(parts())

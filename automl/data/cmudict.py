@@ -29,7 +29,7 @@ where, fetch = FILES.where, FILES.fetch
 N_VALID = N_TEST = 4_000
 
 
-def load() -> Parts[Examples[str, tuple[str, ...]]]:
+def parts() -> Parts[Examples[str, tuple[str, ...]]]:
     """x: a word; y: its pronunciations, each as phones with a space between them, the most common first."""
     entries = read(FILES.read("cmudict/cmudict.dict").decode())
     words = sorted(entries)

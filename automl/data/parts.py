@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from automl.data.splits import SPLIT_SEED, Indices, stratified
+from automl.data.targets import Classes, Labels
 
 T = TypeVar("T")
 X = TypeVar("X")
@@ -58,3 +59,11 @@ def hold_out(examples: Examples[X, str], n_valid: int, test: Examples[X, str]) -
 def shuffled(n: int) -> Indices:
     """0 .. n - 1 in an order that is always the same."""
     return np.random.default_rng(SPLIT_SEED).permutation(n)
+
+
+def numbered_classes(parts: Parts[Examples[X, str]]) -> tuple[Parts[Labels], Classes]:
+    """The labels as places in the sorted names of all classes."""
+    examples = (parts.train, parts.valid, parts.test)
+    names = sorted({label for part in examples for label in part.y})
+    place = {name: i for i, name in enumerate(names)}
+    return Parts(*(np.array([place[label] for label in part.y], np.int64) for part in examples)), Classes(tuple(names))

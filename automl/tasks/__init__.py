@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from automl.errors import UserError
 
 if TYPE_CHECKING:
-    from automl.tasks.classification import Classification
+    from automl.tasks.supervised import Supervised
 
 TASKS = {  # name -> (description, where it is)
     "mnist1d-cnn": ("CNN on MNIST-1D signals; seconds a trial", "automl.tasks.sequences:mnist1d_cnn"),
@@ -20,7 +20,7 @@ TASKS = {  # name -> (description, where it is)
 }
 
 
-def load_task(name: str, *, train_size: int | None = None) -> "Classification":
+def load_task(name: str, *, train_size: int | None = None) -> "Supervised":
     """A built-in task, trained on a stratified part of train_size examples if given.
 
     Raises UserError for an unknown name or a train_size out of range, DataMissing where its data are not here.
@@ -32,5 +32,5 @@ def load_task(name: str, *, train_size: int | None = None) -> "Classification":
         hint = f" did you mean '{near[0]}'?" if near else ""
         raise UserError(f"unknown task '{name}';{hint} choose one of: {', '.join(TASKS)}")
     module, attribute = TASKS[name][1].split(":")
-    task: Classification = getattr(importlib.import_module(module), attribute)
+    task: Supervised = getattr(importlib.import_module(module), attribute)
     return task.prepared(train_size)

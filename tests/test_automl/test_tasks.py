@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from automl.data import DataMissing, fashion_mnist, load_data
+from automl.devices import device_data
 from automl.tasks import TASKS, load_task
 from automl.tasks.base import Epoch, Task
-from automl.training import device_data
 
 REPOSITORY = Path(__file__).parents[2]
 
