@@ -1,4 +1,7 @@
-"""Sequences of tokens as arrays of their numbers: 0 fills up behind an end, 1 is what the training part lacks."""
+"""Sequences of tokens as arrays of their numbers: 0 fills up behind an end, 1 is what the training part lacks.
+
+Sequences that are to be written begin with 2 and end with 3.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-FILLING, UNKNOWN = 0, 1
+FILLING, UNKNOWN, BEGIN, END = range(4)
 
 
 def number_tokens(

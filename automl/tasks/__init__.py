@@ -17,6 +17,17 @@ TASKS = {  # name -> (description, where it is)
     "fashion-cnn": ("CNN on Fashion-MNIST pictures", "automl.tasks.images:fashion_cnn"),
     "fashion-rnn": ("LSTM or GRU on the rows of Fashion-MNIST pictures", "automl.tasks.images:fashion_rnn"),
     "fashion-transformer": ("Transformer on patches of Fashion-MNIST", "automl.tasks.images:fashion_transformer"),
+    "newsgroups-rnn": ("LSTM or GRU on the words of 20 Newsgroups", "automl.tasks.text:newsgroups_rnn"),
+    "newsgroups-transformer": ("Transformer on the words of 20 Newsgroups", "automl.tasks.text:newsgroups_transformer"),
+    "reuters52-cnn": ("CNN on the words of newswire articles", "automl.tasks.text:reuters52_cnn"),
+    "chembl234-rnn": ("LSTM or GRU on SMILES", "automl.tasks.molecules:chembl234_rnn"),
+    "chembl234-transformer": ("Transformer on SMILES", "automl.tasks.molecules:chembl234_transformer"),
+    "chembl234-mlp": ("MLP on Morgan fingerprints", "automl.tasks.molecules:chembl234_mlp"),
+    "sp500-rnn": ("LSTM or GRU on daily prices; tomorrow's range", "automl.tasks.finance:sp500_rnn"),
+    "sp500-transformer": ("Transformer on daily prices; tomorrow's range", "automl.tasks.finance:sp500_transformer"),
+    "osuleaf-cnn": ("CNN on outlines of leaves", "automl.tasks.timeseries:osuleaf_cnn"),
+    "vowels-rnn": ("LSTM or GRU on utterances of different lengths", "automl.tasks.timeseries:vowels_rnn"),
+    "letter-mlp": ("MLP on measures of printed letters", "automl.tasks.tabular:letter_mlp"),
 }
 
 
