@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from automl.data import SOURCES, check_train_size, source_module
-from automl.metrics import METRICS
+from automl.metrics import METRICS, check_metric
 from automl.tasks.base import Epoch
 
 if TYPE_CHECKING:
@@ -37,6 +37,12 @@ class Supervised:
         if train_size is not None:
             check_train_size(train_size, source.n_classes, source.n_train)
         return replace(self, train_size=train_size)
+
+    def with_metric(self, metric: str | None) -> Self:
+        """This task with another metric to search by. UserError where it does not fit the target."""
+        if metric is None:
+            return self
+        return replace(self, metric=check_metric(metric, METRICS[self.metric].kind))
 
     def family(self, config: Mapping[str, Any]) -> str:
         """The model family that a config is of."""
