@@ -10,13 +10,13 @@ from torch import Tensor
 from automl.data.targets import Classes, Number
 from automl.models.estimators import build_estimator, features, fit_further
 from automl.models.trained import TrainedEstimator, as_tensor, estimator_bytes, estimator_from
-from automl.training import Training
+from automl.training import SupervisedTraining
 
 if TYPE_CHECKING:
     from automl.tasks.supervised import Supervised
 
 
-class EstimatorTraining(Training):
+class EstimatorTraining(SupervisedTraining):
     """Estimator and history of one config."""
 
     model: TrainedEstimator

@@ -23,20 +23,21 @@ from automl.models.trained import Preprocessing, TrainedModel, rebuilt
 from automl.tasks.base import Epoch, TrainingFailed
 
 if TYPE_CHECKING:
+    from automl.tasks.built_in import BuiltIn
     from automl.tasks.supervised import Supervised
 
 SCORING_BATCH = 1_000
 
 
 def train(
-    task: "Supervised", config: Mapping[str, Any], *, seed: int, epochs: int, checkpoint: Path | None, device: str
+    task: "BuiltIn", config: Mapping[str, Any], *, seed: int, epochs: int, checkpoint: Path | None, device: str
 ) -> Iterator[Epoch]:
     """See `automl.tasks.base.Task.train`."""
     if not 1 <= epochs <= task.max_epochs:
         raise ValueError(f"epochs must be between 1 and the task's max_epochs = {task.max_epochs}, got {epochs}")
     where = find_device(device)
     with memory_errors(f"on {where} before the first epoch"):
-        training = begin(task, config, seed, where)
+        training = task.begin(config, seed, where)
     if checkpoint is not None and (checkpoint / CHECKPOINT).exists():
         training.restore(checkpoint)
     while training.epoch < epochs:
@@ -44,17 +45,6 @@ def train(
         if training.epoch == epochs and checkpoint is not None:
             training.save(checkpoint)  # before the last epoch is told: the consumer may not come back after it
         yield epoch
-
-
-def begin(task: "Supervised", config: Mapping[str, Any], seed: int, device: torch.device) -> "Training":
-    """The training of the config's family, before its first epoch."""
-    if task.family(config) in ESTIMATORS:
-        from automl.estimators import EstimatorTraining
-
-        return EstimatorTraining(task, config, seed, torch.device("cpu"))
-    from automl.networks import NetworkTraining
-
-    return NetworkTraining(task, config, seed, device)
 
 
 def evaluate(task: "Supervised", checkpoint: Path, *, device: str) -> dict[str, float]:
@@ -82,21 +72,21 @@ def trained_model(checkpoint: Path) -> TrainedModel:
 class Training(ABC):
     """Model and history of one config on one device."""
 
-    model: TrainedModel
-
-    def __init__(self, task: "Supervised", config: Mapping[str, Any], seed: int, device: torch.device) -> None:
+    def __init__(self, task: "BuiltIn", config: Mapping[str, Any], seed: int, device: torch.device) -> None:
         self.task, self.config, self.seed, self.device = task, dict(config), seed, device
         self.epoch, self.losses, self.metrics = 0, list[float](), dict[str, list[float]]()
-        self.family = task.family(config)
-        self.own = own_config(self.family, config)
-        data = task.data_of(self.family)
-        self.splits = load_data(data, task.train_size)
-        self.data = device_data(data, task.train_size, device)
-        self.rules = Preprocessing(task.name, self.family, self.splits.inputs, self.splits.target)
 
     @abstractmethod
     def train_epoch(self) -> dict[str, float]:
         """Trains once more; gives metrics of the training part, if there are any."""
+
+    @abstractmethod
+    def validate(self) -> dict[str, float]:
+        """Metrics of the validation part, the task's one among them."""
+
+    @abstractmethod
+    def preprocessing(self) -> dict[str, Any]:
+        """What came before the model, for the checkpoint's record."""
 
     @abstractmethod
     def tensors(self) -> dict[str, Tensor]:
@@ -110,7 +100,7 @@ class Training(ABC):
         start, number = time.perf_counter(), self.epoch + 1
         with isolated(self.device, self.seed, number), memory_errors(f"on {self.device} at epoch {number}"):
             told = self.train_epoch()
-            metrics = score(self.model, *self.data["valid"], self.task.metric)
+            metrics = self.validate()
         for part, values in (("training", told), ("validation", metrics)):
             for value in values.values():
                 if not math.isfinite(value):
@@ -131,7 +121,7 @@ class Training(ABC):
             "epoch": self.epoch,
             "losses": self.losses,
             "metrics": self.metrics,
-            "preprocessing": self.rules.to_json(),
+            "preprocessing": self.preprocessing(),
         }
 
     def save(self, folder: Path) -> None:
@@ -142,6 +132,28 @@ class Training(ABC):
         check_is_of(record, self.record(), folder)
         self.load(tensors)
         self.epoch, self.losses, self.metrics = record["epoch"], record["losses"], record["metrics"]
+
+
+class SupervisedTraining(Training):
+    """The training of a model that judges examples with labels."""
+
+    model: TrainedModel
+    task: "Supervised"
+
+    def __init__(self, task: "Supervised", config: Mapping[str, Any], seed: int, device: torch.device) -> None:
+        super().__init__(task, config, seed, device)
+        self.family = task.family(config)
+        self.own = own_config(self.family, config)
+        data = task.data_of(self.family)
+        self.splits = load_data(data, task.train_size)
+        self.data = device_data(data, task.train_size, device)
+        self.rules = Preprocessing(task.name, self.family, self.splits.inputs, self.splits.target)
+
+    def validate(self) -> dict[str, float]:
+        return score(self.model, *self.data["valid"], self.task.metric)
+
+    def preprocessing(self) -> dict[str, Any]:
+        return self.rules.to_json()
 
 
 def score(model: TrainedModel, x: Tensor, y: Tensor, metric: str | None) -> dict[str, float]:

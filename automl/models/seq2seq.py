@@ -22,7 +22,7 @@ class EncoderDecoder(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
-        """(batch, target length, n_target): logits of the token after each one of target, which is told (teacher forced).
+        """(batch, target length, n_target): logits of the token after each one of target (teacher forcing).
 
         Those after the i-th depend on the first i tokens of target alone, and no logits on what is filled up.
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,6 +43,35 @@ class OwnData(Supervised):
 
     def prepare(self) -> None:
         from automl.training import train  # noqa: F401
+
+    def export(self, checkpoint: Path, out: Path) -> None:
+        super().export(checkpoint, out)
+        shutil.copytree(Path(self.data) / "encoder", out, dirs_exist_ok=True)
+
+
+def own_task(folder: Path, model: str | None, metric: str | None) -> OwnData:
+    """The task on the data that were prepared in a folder, over the families that are asked for."""
+    from automl.own.preparation import Facts
+    from automl.space import load_space
+
+    facts = Facts.read(folder)
+    families = choose_families(facts.kind, model or "auto")
+    form = space_of_families(
+        families,
+        classes=facts.target_kind == "classes",
+        tokens=tuple(family for family, view in facts.views.items() if view == "tokens"),
+        length=facts.length,
+        imbalanced=facts.imbalanced,
+    )
+    return OwnData(
+        facts.name,
+        str(folder),
+        None,
+        load_space(form),
+        full_training(facts.n_train),
+        facts.metric(metric),
+        views=facts.views,
+    )
 
 
 def choose_families(kind: str, asked: str) -> tuple[str, ...]:

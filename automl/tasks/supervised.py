@@ -1,42 +1,22 @@
-"""Models trained on examples with labels: the shape of all built-in tasks and of those on the user's own data."""
+"""Models trained on examples with labels: the shape of most built-in tasks and of those on the user's own data."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-from automl.data import SOURCES, check_train_size, source_module
-from automl.metrics import METRICS
-from automl.tasks.base import Epoch
+from automl.models import ESTIMATORS
+from automl.tasks.built_in import BuiltIn
 
 if TYPE_CHECKING:
-    from ConfigSpace import ConfigurationSpace
+    import torch
+
+    from automl.training import Training
 
 
 @dataclass(frozen=True)
-class Supervised:
-    """Names its data and model instead of holding them, so that it travels lightly and loads them where it trains."""
-
-    name: str
-    data: str  # a key of automl.data.SOURCES
-    model: str | None  # one of automl.models.FAMILIES or ESTIMATORS; None: the hyperparameter `model` says which
-    space: "ConfigurationSpace"
-    max_epochs: int
-    metric: str  # a key of automl.metrics.METRICS; what the search optimises
-    train_size: int | None = None  # None: the whole training part
-    resumable: bool = True
-
-    @property
-    def maximize(self) -> bool:
-        return METRICS[self.metric].best is not None
-
-    def prepared(self, train_size: int | None) -> Self:
-        """This task on part of the training examples, its data being on this machine (else DataMissing)."""
-        source = SOURCES[self.data]
-        source_module(self.data).fetch(download=False)
-        if train_size is not None:
-            check_train_size(train_size, source.n_classes, source.n_train)
-        return replace(self, train_size=train_size)
+class Supervised(BuiltIn):
+    """model: one of automl.models.FAMILIES or ESTIMATORS."""
 
     def family(self, config: Mapping[str, Any]) -> str:
         """The model family that a config is of."""
@@ -48,18 +28,21 @@ class Supervised:
         return self.data
 
     def prepare(self) -> None:
-        """Load what a first training would have to load, so that it does not count as the training's time."""
         from automl.data import load_data
         from automl.training import train  # noqa: F401
 
         load_data(self.data, self.train_size)
 
-    def train(
-        self, config: Mapping[str, Any], *, seed: int, epochs: int, checkpoint: Path | None, device: str
-    ) -> Iterator[Epoch]:
-        from automl.training import train
+    def begin(self, config: Mapping[str, Any], seed: int, device: "torch.device") -> "Training":
+        import torch
 
-        return train(self, config, seed=seed, epochs=epochs, checkpoint=checkpoint, device=device)
+        if self.family(config) in ESTIMATORS:
+            from automl.estimators import EstimatorTraining
+
+            return EstimatorTraining(self, config, seed, torch.device("cpu"))
+        from automl.networks import NetworkTraining
+
+        return NetworkTraining(self, config, seed, device)
 
     def test(self, checkpoint: Path, device: str) -> Mapping[str, float]:
         from automl.training import evaluate
@@ -67,7 +50,6 @@ class Supervised:
         return evaluate(self, checkpoint, device=device)
 
     def export(self, checkpoint: Path, out: Path) -> None:
-        """Write the model of a checkpoint into a folder of its own: weights, config, preprocessing."""
         from automl.training import export_model
 
         export_model(checkpoint, out)

@@ -1,0 +1,125 @@
+"""From the user's file or folder to a folder of arrays and rules: done once a run, read by all its processes."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from automl.data.prepared import write_prepared
+from automl.data.splits import Splits
+from automl.folders import RunFolder
+from automl.metrics import check_metric, names_of
+from automl.own.inspection import Report, inspect, show_report, write_report
+from automl.own.labels import label
+from automl.own.parts import Parts, at_random, by_group, by_time, check_enough, without_duplicates
+from automl.own.request import Request
+from automl.own.rows import Rows, kind_module
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+FACTS = "facts.json"
+ENCODER_FOLDER = "encoder"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the space and the task need to know of prepared data."""
+
+    kind: str
+    target_kind: str  # classes or number
+    n_train: int
+    views: dict[str, str]  # model family -> folder of arrays
+    imbalanced: bool
+    length: int  # of the longest example of tokens; 0 where there are none
+    name: str
+
+    @classmethod
+    def read(cls, folder: Path) -> Facts:
+        """Those of a folder that ``prepare`` has filled."""
+        return cls(**json.loads((folder / FACTS).read_text(encoding="utf-8")))
+
+    def metric(self, asked: str | None) -> str:
+        """The asked one where it fits, else the usual one. UserError for one that does not fit."""
+        return names_of(self.target_kind)[0] if asked is None else check_metric(asked, self.target_kind)
+
+
+def prepare(request: Request, folder: Path) -> Report:
+    """Reads, splits, encodes and writes. UserError for what is wrong with the data."""
+    request = request.checked()
+    kind = request.data_kind or _kind_of_columns(request)
+    module = kind_module(kind)
+    rows: Rows = module.read(request)
+    labelled = label(rows.labels, rows.target, request.target_kind)
+    check_enough(len(labelled.rows))
+    parts = _draw(rows, labelled.rows, labelled.y)
+    keys = rows.keys[labelled.rows]
+    n_removed = 0
+    if len(np.unique(keys)) >= len(keys) / 2:
+        parts, n_removed = without_duplicates(parts, keys)
+    else:
+        rows.notes.append("most rows have an equal one, as where columns have few values: they stay in all parts")
+    report = inspect(kind, rows, labelled, parts, n_removed)
+
+    frame = rows.frame
+    train, valid, test = (labelled.rows[part] for part in parts)
+    encoder = module.Encoder.fit(frame.iloc[train], rows.details)
+    y_train, y_valid, y_test = (labelled.y[part] for part in parts)
+    encoded = [encoder.encode(frame.iloc[part]) for part in (train, valid, test)]
+    target = labelled.target(y_train)
+    length = 0
+    for view in encoded[0]:
+        x_train, x_valid, x_test = (arrays[view] for arrays in encoded)
+        inputs = encoder.inputs(view, x_train)
+        length = inputs.length if inputs.kind == "tokens" else length
+        write_prepared(Splits(x_train, y_train, x_valid, y_valid, x_test, y_test, inputs, target), folder / view)
+    encoder.save(folder / ENCODER_FOLDER, {"target": rows.target})
+    name = "-".join(filter(None, (request.path.stem, request.target)))
+    facts = Facts(kind, target.kind, len(train), dict(encoder.views), report.imbalanced, length, name)
+    (folder / FACTS).write_text(json.dumps(asdict(facts)) + "\n", encoding="utf-8")
+    write_report(report, folder / "report.json")
+    return report
+
+
+@contextmanager
+def prepared_for(request: Request | None, out: Path | None, console: Console) -> Iterator[Path | None]:
+    """The folder of the prepared data of a new run, beside that of the run, which it may move into.
+
+    The report is shown. What is left of the folder at the end goes. Nothing, where no data are asked for.
+    """
+    if request is None:
+        yield None
+        return
+    if out is not None:
+        RunFolder(out).check_is_free()
+    place = (out or Path("runs") / "run").absolute().parent
+    while not place.is_dir():
+        place = place.parent
+    with tempfile.TemporaryDirectory(prefix=".automl-", dir=place, ignore_cleanup_errors=True) as scratch:
+        folder = Path(scratch) / "data"
+        with console.status("reading the data"):
+            report = prepare(request, folder)
+        show_report(console, report)
+        yield folder
+
+
+def _draw(rows: Rows, usable: Any, y: Any) -> Parts:
+    if rows.parts is not None:
+        return rows.parts
+    if rows.groups is not None:
+        return by_group(rows.groups[usable], rows.group_name)
+    if rows.times is not None:
+        return by_time(rows.times[usable])
+    return at_random(y)
+
+
+def _kind_of_columns(request: Request) -> str:
+    """The kind of a file of columns of which nothing was said but the target."""
+    return "table"
