@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from automl.errors import UserError
+from automl.sequence_metrics import bits, bleu, chrf, error_rate
 
 
 @dataclass(frozen=True)
 class Metric:
     """What is measured of predictions for a kind of target."""
 
-    kind: str  # of the target: classes or number
+    kind: str  # of the target: classes, number, translation, phones or text
     best: float | None  # the highest value, where higher is better; None where lower is
-    measured: Callable[[Any, Any], float]  # labels (n,), and probabilities (n, n_classes) or numbers (n,)
+    # Of labels (n,) and probabilities (n, n_classes) or numbers (n,); of sequences: see automl.sequence_metrics.
+    measured: Callable[[Any, Any], float]
 
 
 def _accuracy(y: Any, probabilities: Any) -> float:
@@ -74,6 +76,10 @@ METRICS = {
     "rmse": Metric("number", None, _rmse),
     "mae": Metric("number", None, _mae),
     "r2": Metric("number", 1.0, _r2),
+    "bleu": Metric("translation", 100.0, bleu),
+    "chrf": Metric("translation", 100.0, chrf),
+    "phone_error_rate": Metric("phones", None, error_rate),
+    "bits_per_character": Metric("text", None, bits),
 }
 
 
@@ -89,7 +95,7 @@ def check_metric(name: str, kind: str) -> str:
         return name
     near = difflib.get_close_matches(name, fitting, 1)
     hint = f" did you mean {near[0]!r}?" if near else ""
-    what = {"classes": "a target of classes", "number": "a target that is a number"}[kind]
+    what = {"classes": "a target of classes", "number": "a target that is a number"}.get(kind, kind)
     raise UserError(f"{name!r} is no metric of {what};{hint} choose one of: {', '.join(fitting)}")
 
 

@@ -8,16 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.parts import Parts
+from automl.metrics import measure
 
 Codes = NDArray[np.int64]
 
 
 def five_grams(parts: Parts[str]) -> dict[str, float]:
-    return {"bits_per_character": bits_per_character(parts.train, parts.test, order=5)}
+    return {
+        "bits_per_character": measure("bits_per_character", parts.test, surprises(parts.train, parts.test, order=5))
+    }
 
 
-def bits_per_character(train: str, text: str, order: int) -> float:
-    """Mean -log2 p of the characters of text, with n-grams of train; the first ones have shorter contexts."""
+def surprises(train: str, text: str, order: int) -> NDArray[np.float64]:
+    """log2 p of each character of text, with n-grams of train; the first ones have shorter contexts."""
     seen = {character: i for i, character in enumerate(sorted(set(train)), 1)}  # 0: never seen in training
     known, asked = (np.array([seen.get(c, 0) for c in t], np.int64) for t in (train, text))
     n_symbols = len(seen) + 1
@@ -30,7 +33,8 @@ def bits_per_character(train: str, text: str, order: int) -> float:
         context, gram = codes(asked, length, n_symbols)
         n, t, both = n_of_context[context], n_different[context], n_of_gram[gram]
         p[length:] = np.where(n + t > 0, (both + t * p[length:]) / np.maximum(n + t, 1), p[length:])
-    return float(-np.log2(p).mean())
+    surprise: NDArray[np.float64] = np.log2(p)
+    return surprise
 
 
 def codes(symbols: Codes, length: int, n_symbols: int) -> tuple[Codes, Codes]:

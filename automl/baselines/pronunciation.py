@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.parts import Examples, Parts
-from automl.sequence_metrics import error_rate
+from automl.metrics import measure
 
 Phones = tuple[str, ...]
 Costs = dict[tuple[str, Phones], float]  # -log of how often a letter says these phones
@@ -30,8 +30,8 @@ def letter_rules(parts: Parts[Examples[str, tuple[str, ...]]]) -> dict[str, floa
     ]
     costs = alignment_costs(pairs[:: max(1, len(pairs) // N_ALIGNED)])
     rules = Rules([(word, chunks) for word, phones in pairs if (chunks := align(word, phones, costs))])
-    references = [[spoken.split() for spoken in pronunciations] for pronunciations in parts.test.y]
-    return {"phone_error_rate": error_rate([rules(word) for word in parts.test.x], references)}
+    said = [" ".join(rules(word)) for word in parts.test.x]
+    return {"phone_error_rate": measure("phone_error_rate", parts.test.y, said)}
 
 
 # --- alignment --------------------------------------------------------------------------------------------------------

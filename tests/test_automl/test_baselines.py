@@ -80,21 +80,20 @@ def test_bigrams_with_witten_and_bells_smoothing_by_hand():
     # After a came a and b: n = 2, t = 2.
     p_a, p_b = (2 + 2 / 3) / 5, (1 + 2 / 3) / 5
     p_b_after_a = (1 + 2 * p_b) / 4
-    expected = -(math.log2(p_a) + math.log2(p_b_after_a)) / 2
-    assert language.bits_per_character("aab", "ab", order=2) == pytest.approx(expected)
+    expected = [math.log2(p_a), math.log2(p_b_after_a)]
+    assert language.surprises("aab", "ab", order=2) == pytest.approx(expected)
 
 
 def test_probabilities_of_the_next_character_sum_to_one():
     train, context = "abracadabra abraham", "abra"
-    n = [2 ** -(5 * language.bits_per_character(train, context + c, 4)) for c in [*sorted(set(train)), "?"]]
-    first = 2 ** -(4 * language.bits_per_character(train, context, 4))
-    assert sum(n) / first == pytest.approx(1)
+    p = [2 ** language.surprises(train, context + c, 4)[-1] for c in [*sorted(set(train)), "?"]]
+    assert sum(p) == pytest.approx(1)
 
 
 def test_longer_contexts_help():
     parts = Parts("the cat and the hat " * 20, "", "the hat and the cat")
-    bits = [language.bits_per_character(parts.train, parts.test, order) for order in (1, 2, 3)]
-    assert bits == sorted(bits, reverse=True)
+    told = [language.surprises(parts.train, parts.test, order).mean() for order in (1, 2, 3)]
+    assert told == sorted(told)
     assert language.five_grams(parts)["bits_per_character"] < 1
 
 

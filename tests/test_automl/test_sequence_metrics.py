@@ -1,8 +1,10 @@
-"""Metrics of generated sequences, by hand."""
+"""Metrics of written sequences, by hand."""
 
+import numpy as np
 import pytest
 
-from automl.sequence_metrics import bleu_and_chrf, edit_distance, error_rate
+from automl.metrics import loss_of, measure
+from automl.sequence_metrics import edit_distance
 
 
 @pytest.mark.parametrize(
@@ -13,11 +15,19 @@ def test_edit_distance(a, b, distance):
 
 
 def test_the_nearest_reference_counts():
-    assert error_rate([["K", "AE", "T"], ["D"]], [[["K", "AH"], ["K", "AE", "T", "S"]], [["D"]]]) == 1 / 5
-    assert error_rate([[]], [[["A", "B"]]]) == 1
+    assert measure("phone_error_rate", [("K AH", "K AE T S"), ("D",)], ["K AE T", "D"]) == 1 / 5
+    assert measure("phone_error_rate", [("A B",)], [""]) == 1
 
 
 def test_perfect_and_useless_translations():
-    references = ["Y dijo Dios: Sea la luz.", "En el principio crió Dios los cielos."]
-    assert bleu_and_chrf(references, references) == pytest.approx({"bleu": 100, "chrf": 100})
-    assert bleu_and_chrf(["x", "x"], references)["bleu"] < 1
+    wanted = ["Y dijo Dios: Sea la luz.", "En el principio cri\u00f3 Dios los cielos."]
+    references = [(text,) for text in wanted]
+    assert measure("bleu", references, wanted) == pytest.approx(100)
+    assert measure("chrf", references, wanted) == pytest.approx(100)
+    assert measure("bleu", references, ["x", "x"]) < 1
+    assert loss_of("bleu", 30.0) == 70
+
+
+def test_bits_are_the_mean_surprise():
+    assert measure("bits_per_character", "abcd", np.log2([0.5, 0.25, 1.0, 0.5])) == 1
+    assert loss_of("bits_per_character", 1.5) == 1.5

@@ -13,9 +13,9 @@ from safetensors.torch import save_file
 
 from automl.checkpoints import CHECKPOINT, CheckpointError, read_checkpoint
 from automl.data import load_data
+from automl.descent import schedule
 from automl.devices import find_device, memory_errors
 from automl.models.trained import load_model
-from automl.descent import schedule
 from automl.tasks import load_task
 from automl.tasks.base import TrainingFailed
 from automl.training import export_model, trained_model
