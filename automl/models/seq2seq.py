@@ -129,30 +129,34 @@ class Transformer(EncoderDecoder):
             nn.init.normal_(vectors.weight[1:], std=width**-0.5)
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
-        memory, there, _ = self.begin(source)
-        return self.decode(memory, there, target)
+        memory, there, *_ = self.begin(source)
+        length = target.shape[1]
+        later = torch.ones(length, length, dtype=torch.bool, device=target.device).triu(1)
+        told = self.dropout(self.target_vectors(target) + self.target_places[:length])
+        seen = self.decoder(told, memory, tgt_mask=later, memory_key_padding_mask=~there, tgt_is_causal=True)
+        logits: Tensor = self.head(seen)
+        return logits
 
     def begin(self, source: Tensor) -> State:
         there = source != FILLING
         told = self.source_vectors(source) + self.source_places[: source.shape[1]]
         memory = self.encoder(self.dropout(told), src_key_padding_mask=~there)
-        return memory, there, source[:, :0]
+        return memory, there, *(memory[:, :0] for _ in self.decoder.layers)
 
     def step(self, state: State, token: Tensor) -> tuple[Tensor, State]:
-        memory, there, before = state
-        target = torch.cat([before, token[:, None]], 1)
-        return self.decode(memory, there, target)[:, -1], (memory, there, target)
-
-    def decode(self, memory: Tensor, there: Tensor, target: Tensor) -> Tensor:
-        """Logits after each token of target."""
-        length = target.shape[1]
-        later = torch.ones(length, length, dtype=torch.bool, device=target.device).triu(1)
-        told = self.target_vectors(target) + self.target_places[:length]
-        seen = self.decoder(
-            self.dropout(told), memory, tgt_mask=later, memory_key_padding_mask=~there, tgt_is_causal=True
-        )
-        logits: Tensor = self.head(seen)
-        return logits
+        """As forward, for one place: each block keeps what it has read so far instead of reading it anew."""
+        memory, there, *read = state
+        x = (self.target_vectors(token) + self.target_places[read[0].shape[1]])[:, None]
+        for i, block in enumerate(self.decoder.layers):
+            read[i] = torch.cat([read[i], block.norm1(x)], 1)
+            x = x + block.self_attn(read[i][:, -1:], read[i], read[i], need_weights=False)[0]
+            asked = block.norm2(x)
+            x = x + block.multihead_attn(asked, memory, memory, key_padding_mask=~there, need_weights=False)[0]
+            x = x + block.linear2(block.activation(block.linear1(block.norm3(x))))
+        norm = self.decoder.norm
+        assert norm is not None
+        logits: Tensor = self.head(norm(x[:, 0]))
+        return logits, (memory, there, *read)
 
 
 def build_seq2seq(

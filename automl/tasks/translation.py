@@ -72,14 +72,13 @@ bible_transformer = Translation(
     data="bible",
     model="transformer",
     metric="bleu",
-    max_epochs=20,
+    max_epochs=15,
     subwords=2_000,
     max_length=48,
     space=load_space(
         TRAINING
         | {
-            "lr": {"float": [1e-4, 1e-2], "log": True, "default": 2e-3},
-            "width": {"ordinal": [64, 96, 128], "default": 96},
+            "width": {"ordinal": [32, 64, 96, 128], "default": 64},
             "layers": {"int": [1, 3], "default": 2},
             "heads": {"ordinal": [2, 4, 8], "default": 4},
         }
@@ -92,7 +91,7 @@ g2p_rnn = Translation(
     data="cmudict",
     model="rnn",
     metric="phone_error_rate",
-    max_epochs=8,
+    max_epochs=10,
     epoch_size=20_000,
     space=load_space(
         TRAINING

@@ -1,14 +1,13 @@
 """The loaders of raw data sets, over tiny files of the same formats; CMUdict as it is."""
 
+import functools
 import gzip
-import hashlib
-import struct
-import zlib
 from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from stand_ins import orange_tab, put, zipped
 
 from automl.data import (
     SOURCES,
@@ -24,7 +23,6 @@ from automl.data import (
     sword,
     vowels,
 )
-from automl.data.files import Files
 from automl.data.orange_tab import read_tab
 from automl.data.parts import Examples, hold_out, without_repeats
 from automl.data.ts_format import read_ts
@@ -34,17 +32,7 @@ from automl.data.ts_format import read_ts
 def stand_in(tmp_path, monkeypatch):
     """Gives a source other contents under the places of its files."""
     monkeypatch.setenv("AUTOML_DATA", str(tmp_path))
-
-    def put(module, contents):
-        files = []
-        for file in module.FILES.files:
-            content = contents[file.place]
-            files.append(replace(file, size=len(content), sha256=hashlib.sha256(content).hexdigest()))
-            file.local.parent.mkdir(parents=True, exist_ok=True)
-            file.local.write_bytes(content)
-        monkeypatch.setattr(module, "FILES", Files(module.FILES.name, tuple(files)))
-
-    return put
+    return functools.partial(put, monkeypatch)
 
 
 def assert_apart(parts):
@@ -72,10 +60,6 @@ def test_the_held_out_part_is_stratified_and_in_order():
 # --- texts ------------------------------------------------------------------------------------------------------------
 
 
-def orange_tab(rows):
-    return "".join(["Category\tText\n", "d\tstring\n", "class\t\n", *(f"{y}\t{x}\n" for x, y in rows)]).encode()
-
-
 def test_rows_without_label_or_text_are_left_out():
     table = orange_tab([("hot tea", "tea"), ("", "tea"), ("nothing", ""), ('"a ""quoted"" word"', "q")])
     assert read_tab(table) == Examples(["hot tea", 'a "quoted" word'], ["tea", "q"])
@@ -95,21 +79,6 @@ def test_texts_of_the_test_part_are_not_trained_on(module, stand_in):
 
 
 # --- verses -----------------------------------------------------------------------------------------------------------
-
-
-def zipped(module, verses):
-    """A module of one block a testament; the first of its slots is a heading."""
-    contents = {}
-    for testament, part in (("ot", verses[: len(verses) // 2]), ("nt", verses[len(verses) // 2 :])):
-        texts = [b"<title>Book</title> ", *(verse.encode() for verse in part)]
-        packed, places = zlib.compress(b"".join(texts)), []
-        for text in texts:
-            places.append((0, sum(size for _, _, size in places), len(text)))
-        place = f"sword/{module}/{testament}"
-        contents[f"{place}.bzs"] = struct.pack("<III", 0, len(packed), sum(map(len, texts)))
-        contents[f"{place}.bzv"] = b"".join(struct.pack("<IIH", *where) for where in places)
-        contents[f"{place}.bzz"] = packed
-    return contents
 
 
 def test_markup_is_left_out_and_words_stay_apart():
