@@ -6,7 +6,7 @@ import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +19,10 @@ from automl.metrics import check_metric, names_of
 from automl.own.inspection import Report, inspect, show_report, write_report
 from automl.own.labels import label
 from automl.own.parts import Parts, at_random, by_group, by_time, check_enough, without_duplicates
-from automl.own.request import Request
+from automl.own.reading import open_source
+from automl.own.request import SMILES_NAMES, Request
 from automl.own.rows import Rows, kind_module
+from automl.own.table import WORDS_OF_TEXT
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -54,7 +56,9 @@ class Facts:
 def prepare(request: Request, folder: Path) -> Report:
     """Reads, splits, encodes and writes. UserError for what is wrong with the data."""
     request = request.checked()
-    kind = request.data_kind or _kind_of_columns(request)
+    kind = request.data_kind
+    if kind is None:
+        kind, request = kind_of_columns(request)
     module = kind_module(kind)
     rows: Rows = module.read(request)
     labelled = label(rows.labels, rows.target, request.target_kind)
@@ -120,6 +124,15 @@ def _draw(rows: Rows, usable: Any, y: Any) -> Parts:
     return at_random(y)
 
 
-def _kind_of_columns(request: Request) -> str:
-    """The kind of a file of columns of which nothing was said but the target."""
-    return "table"
+def kind_of_columns(request: Request) -> tuple[str, Request]:
+    """The kind of a file of columns of which nothing was said but the target, and the request with what was found."""
+    source = open_source(request.path)
+    smiles = next((name for name in source.names if name.lower() in SMILES_NAMES), None)
+    if smiles is not None and smiles != request.target:
+        return "molecules", replace(request, smiles=smiles)
+    others = [name for name in source.names if name not in (request.target, request.time, request.group)]
+    if len(others) == 1:
+        values = next(source.chunks(others))[others[0]].dropna().astype(str)
+        if values.str.count(" ").mean() + 1 >= WORDS_OF_TEXT and values.nunique() > len(values) / 2:
+            return "text", replace(request, text=others[0])
+    return "table", request

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ENCODERS = {  # kind -> where its functions are: read(request) and Encoder
     "table": "automl.own.table",
+    "text": "automl.own.text",
+    "molecules": "automl.own.molecules",
 }
 ENCODER = "encoder.json"
 

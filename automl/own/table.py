@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from automl.data.inputs import Array, Columns, Inputs
 from automl.errors import UserError
@@ -93,6 +94,21 @@ def read(request: Request) -> rows.Rows:
         f"column {request.group!r}",
         details={"dates": dates},
     )
+
+
+def groups_and_times(request: Request) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
+    """The columns of --group and --time, for data of which the model reads neither."""
+    wanted = [name for name in (request.group, request.time) if name is not None]
+    if not wanted:
+        return None, None
+    names = column_names(request.path)
+    for name, option in ((request.group, "--group"), (request.time, "--time")):
+        if name is not None:
+            column(name, names, option)
+    frame = read_table(request.path, columns=wanted).frame
+    groups = None if request.group is None else frame[request.group].astype("str").to_numpy()
+    times = None if request.time is None else _times(frame[request.time], _dates(frame).get(request.time), request.time)
+    return groups, times
 
 
 def _dates(frame: pd.DataFrame) -> dict[str, str | None]:
