@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from automl.data.inputs import Padded, Tokens
 from automl.data.prepared import write_prepared
 from automl.data.splits import Splits
 from automl.folders import RunFolder
@@ -40,7 +41,8 @@ class Facts:
     n_train: int
     views: dict[str, str]  # model family -> folder of arrays
     imbalanced: bool
-    length: int  # of the longest example of tokens; 0 where there are none
+    length: int  # of the longest text or sequence; 0 where examples have no length
+    ragged: bool  # whether examples are of different lengths
     name: str
 
     @classmethod
@@ -78,15 +80,18 @@ def prepare(request: Request, folder: Path) -> Report:
     y_train, y_valid, y_test = (labelled.y[part] for part in parts)
     encoded = [encoder.encode(frame.iloc[part]) for part in (train, valid, test)]
     target = labelled.target(y_train)
-    length = 0
+    length, ragged = 0, False
     for view in encoded[0]:
         x_train, x_valid, x_test = (arrays[view] for arrays in encoded)
         inputs = encoder.inputs(view, x_train)
-        length = inputs.length if inputs.kind == "tokens" else length
+        if isinstance(inputs, Tokens):
+            length, ragged = inputs.length, True
+        elif x_train.ndim == 3:
+            length, ragged = x_train.shape[2], isinstance(inputs, Padded)
         write_prepared(Splits(x_train, y_train, x_valid, y_valid, x_test, y_test, inputs, target), folder / view)
     encoder.save(folder / ENCODER_FOLDER, {"target": rows.target})
     name = "-".join(filter(None, (request.path.stem, request.target)))
-    facts = Facts(kind, target.kind, len(train), dict(encoder.views), report.imbalanced, length, name)
+    facts = Facts(kind, target.kind, len(train), dict(encoder.views), report.imbalanced, length, ragged, name)
     (folder / FACTS).write_text(json.dumps(asdict(facts)) + "\n", encoding="utf-8")
     write_report(report, folder / "report.json")
     return report
@@ -116,7 +121,10 @@ def prepared_for(request: Request | None, out: Path | None, console: Console) ->
 
 def _draw(rows: Rows, usable: Any, y: Any) -> Parts:
     if rows.parts is not None:
-        return rows.parts
+        place = np.full(len(rows.labels), -1)
+        place[usable] = np.arange(len(usable))
+        train, valid, test = (place[part][place[part] >= 0] for part in rows.parts)
+        return Parts(train, valid, test, rows.parts.how)
     if rows.groups is not None:
         return by_group(rows.groups[usable], rows.group_name)
     if rows.times is not None:
