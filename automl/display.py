@@ -175,6 +175,9 @@ def _show_final(console: Console, final: Mapping[str, Any]) -> None:
             )
         table.add_row(*row)
     console.print(table)
+    for name, of in final["others"].items():
+        if len(of) == 2:
+            console.print(f"{name} {of['chosen']:.4f}, default {of['default']:.4f}", soft_wrap=True)
     for error in dict.fromkeys(final["errors"]):
         console.print(f"a training of the final failed: {error}", markup=False)
 

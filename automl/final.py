@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -36,6 +36,7 @@ class Training:
     error: str | None
     seconds: float
     folder: Path
+    others: Mapping[str, float] = field(default_factory=dict)  # whatever else was measured on the test set
 
 
 def train_final(
@@ -67,7 +68,8 @@ def train_final(
     trainings = []
     for (who, seed, place), (last, ended) in zip(plan, _train_all(jobs, task.metric, executor, watch), strict=True):
         validation, test = (last, ended.scores.get(task.metric)) if ended.error is None else (None, None)
-        trainings.append(Training(who, seed, validation, test, ended.error, ended.seconds, place))
+        others = {name: value for name, value in ended.scores.items() if name != task.metric}
+        trainings.append(Training(who, seed, validation, test, ended.error, ended.seconds, place, others))
     if len(configs) == 1:
         trainings += [replace(training, who="default") for training in trainings]
     return trainings
@@ -114,6 +116,16 @@ def final_summary(trainings: list[Training], metric: str) -> dict[str, Any]:
         "default": scores("default", split),
         "chosen_validation": scores("chosen", "validation"),
         "default_validation": scores("default", "validation"),
+        "others": _means(trainings),
         "seeds": [training.seed for training in trainings if training.who == "chosen"],
         "errors": [training.error for training in trainings if training.error],
     }
+
+
+def _means(trainings: list[Training]) -> dict[str, dict[str, float]]:
+    """Of each other metric on the test set, the mean over the seeds of either config."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for training in trainings:
+        for name, value in training.others.items():
+            found.setdefault(name, {}).setdefault(training.who, []).append(value)
+    return {name: {who: float(np.mean(values)) for who, values in of.items()} for name, of in found.items()}

@@ -193,5 +193,6 @@ OF_FAMILY: dict[str, dict[str, Any]] = {
     },
 }
 OF_TOKENS: dict[str, dict[str, Any]] = {
-    "linear": {"ngrams": {"int": [1, 2], "default": 2}},
+    # On rows of length 1, as TF-IDF gives them, scikit-learn's default of 1 holds a model back too much.
+    "linear": {"ngrams": {"int": [1, 2], "default": 2}, "c": {"float": [1e-2, 1e4], "log": True, "default": 10.0}},
 }
