@@ -6,7 +6,7 @@ import itertools
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from automl.commands import CommandTask
 from automl.display import LiveTable, show_line, show_paths, show_summary
 from automl.errors import UserError
 from automl.executors import ProcessExecutor
-from automl.final import Training, final_summary, train_final
+from automl.final import Training, final_summary, fit_baseline, train_final
 from automl.folders import RunFolder, TrialFolders
 from automl.knowledge import learn, task_name
 from automl.objectives import FunctionTask
@@ -152,6 +152,7 @@ def run_session(
             result = tuner.run()
             write_outputs(folder, result, tuner, settings, [])  # before the final, which may be interrupted
             trainings: list[Training] = []
+            baseline: Mapping[str, Any] | None = None
             if result.study.best is not None and not tuner.interrupted and _has_final(task, settings):
                 try:
                     trainings = train_final(
@@ -165,10 +166,12 @@ def run_session(
                         device=device,
                         watch=lambda done, of: _watch_final(live, tuner, done, of),
                     )
+                    live.note("final: the baseline is being fitted")
+                    baseline = fit_baseline(task)
                 except KeyboardInterrupt:
                     interrupted = True
         interrupted = interrupted or tuner.interrupted
-    summary = write_outputs(folder, result, tuner, settings, trainings)
+    summary = write_outputs(folder, result, tuner, settings, trainings, baseline)
     show_summary(console, summary, Encoding(task.space).default)
     if summary["best"] is not None and settings.n_final and not _has_final(task, settings):
         console.print("no final: the objective takes no seed, so training it again would give the same", soft_wrap=True)
@@ -206,10 +209,15 @@ def _watch_final(live: LiveTable, tuner: Tuner, done: int, of: int) -> None:
 
 
 def write_outputs(
-    folder: RunFolder, result: Result, tuner: Tuner, settings: Settings, trainings: list[Training]
+    folder: RunFolder,
+    result: Result,
+    tuner: Tuner,
+    settings: Settings,
+    trainings: list[Training],
+    baseline: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write every file of a run; without trainings, the run has no final."""
-    final = final_summary(trainings, tuner.task.metric) if trainings else None
+    final = final_summary(trainings, tuner.task.metric, baseline) if trainings else None
     summary = summarise(result, tuner, settings.to_json(), final)
     write_trials(folder.trials_csv, result)
     if summary["best"] is not None:

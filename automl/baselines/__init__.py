@@ -27,6 +27,7 @@ BASELINES = {  # by data set
     "bible": Baseline("dictionary by Dice's coefficient, or translation memory", "translation:dictionary_or_memory"),
     "cmudict": Baseline("rules from aligned letters and phones", "pronunciation:letter_rules"),
     "chembl234": Baseline("random forest on Morgan fingerprints and descriptors", "molecules:random_forest"),
+    "chembl234-bits": Baseline("random forest on Morgan fingerprints and descriptors", "molecules:random_forest"),
     "sp500": Baseline("HAR: means over 1, 5 and 22 days, linear regression", "finance:har"),
     "kjv": Baseline("5-grams with Witten-Bell smoothing", "language:five_grams"),
     "osuleaf": Baseline("logistic regression or extremely randomised trees", "timeseries:regression_or_trees"),

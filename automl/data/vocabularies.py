@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from automl.data.tokens import BEGIN, END, FILLING, UNKNOWN, number_tokens
-from automl.errors import UserError
 
 N_SPECIAL = END + 1
 
@@ -48,19 +47,22 @@ class Subwords:
     """Parts of words by byte-pair encoding (Sennrich et al. 2016), over bytes, so that nothing is unknown."""
 
     def __init__(self, tokenizer: str) -> None:
-        self.tokenizer = tokenizers().Tokenizer.from_str(tokenizer)
+        from tokenizers import Tokenizer
+
+        self.tokenizer = Tokenizer.from_str(tokenizer)
 
     @classmethod
     def fitted(cls, texts: Iterable[str], size: int) -> "Subwords":
         """With `size` numbers in all, merged from the most frequent neighbours in the texts."""
-        library = tokenizers()
-        tokenizer = library.Tokenizer(library.models.BPE())
-        tokenizer.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=True)
-        tokenizer.decoder = library.decoders.ByteLevel()
-        trainer = library.trainers.BpeTrainer(
+        from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+        tokenizer.decoder = decoders.ByteLevel()
+        trainer = trainers.BpeTrainer(
             vocab_size=size,
             special_tokens=["[filling]", "[unknown]", "[begin]", "[end]"],
-            initial_alphabet=library.pre_tokenizers.ByteLevel.alphabet(),
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
             show_progress=False,
         )
         tokenizer.train_from_iterator(texts, trainer)
@@ -98,11 +100,3 @@ def until_end(numbers: Iterable[int]) -> list[int]:
         if number not in (FILLING, UNKNOWN, BEGIN):
             found.append(number)
     return found
-
-
-def tokenizers() -> Any:
-    try:
-        import tokenizers
-    except ImportError as error:
-        raise UserError("parts of words need: pip install 'automl[translation]'") from error
-    return tokenizers

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 ENCODERS = {  # kind -> where its functions are: read(request) and Encoder
     "table": "automl.own.table",
+    "text": "automl.own.text",
+    "molecules": "automl.own.molecules",
+    "images": "automl.own.images",
+    "sequences": "automl.own.sequences",
+    "series": "automl.own.series",
 }
 ENCODER = "encoder.json"
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from automl.data.inputs import Array, Columns, Inputs
 from automl.errors import UserError
@@ -69,7 +70,7 @@ def read(request: Request) -> rows.Rows:
     dates = _dates(frame)
     times = None
     if request.time is not None:
-        times = _times(frame.pop(request.time), dates.pop(request.time, None), request.time)
+        times = moments(frame.pop(request.time), request.time, dates.pop(request.time, None))
     for name, why in _useless(frame, labels, request.target, dates).items():
         del frame[name]
         dates.pop(name, None)
@@ -95,6 +96,21 @@ def read(request: Request) -> rows.Rows:
     )
 
 
+def groups_and_times(request: Request) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
+    """The columns of --group and --time, for data of which the model reads neither."""
+    wanted = [name for name in (request.group, request.time) if name is not None]
+    if not wanted:
+        return None, None
+    names = column_names(request.path)
+    for name, option in ((request.group, "--group"), (request.time, "--time")):
+        if name is not None:
+            column(name, names, option)
+    frame = read_table(request.path, columns=wanted).frame
+    groups = None if request.group is None else frame[request.group].astype("str").to_numpy()
+    times = None if request.time is None else moments(frame[request.time], request.time)
+    return groups, times
+
+
 def _dates(frame: pd.DataFrame) -> dict[str, str | None]:
     """The columns that hold dates, with their format where they are written out."""
     found: dict[str, str | None] = {}
@@ -106,13 +122,16 @@ def _dates(frame: pd.DataFrame) -> dict[str, str | None]:
     return found
 
 
-def _times(values: pd.Series[Any], form: str | None, name: str) -> Any:
+def moments(values: pd.Series[Any], name: str, form: str | None = None) -> NDArray[Any]:
+    """A column of dates or numbers to sort by. UserError naming the first row that is neither."""
     if values.dtype.kind in "fiu":
         times = values.to_numpy(np.float64)
         missing = np.isnan(times)
     else:
-        moments = as_dates(values, form or "ISO8601")
-        times, missing = moments.to_numpy(), moments.isna().to_numpy()
+        if form is None and values.dtype.kind != "M":
+            form = date_format(values.astype("category")) or "ISO8601"
+        dates = as_dates(values, form)
+        times, missing = dates.to_numpy(), dates.isna().to_numpy()
     if missing.any():
         first = int(missing.argmax())
         raise UserError(

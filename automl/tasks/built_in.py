@@ -55,6 +55,20 @@ class BuiltIn(ABC):
 
         return train(self, config, seed=seed, epochs=epochs, checkpoint=checkpoint, device=device)
 
+    def baseline(self) -> dict[str, Any] | None:
+        """What a practitioner's first try scores on the test set: its name, score by the task's metric, and seconds.
+
+        None where there is none, and on part of the training examples, since it always has all of them.
+        """
+        from automl.baselines import BASELINES, run_baseline
+
+        if self.data not in BASELINES or self.train_size is not None:
+            return None
+        scores, seconds = run_baseline(self.data)
+        if self.metric not in scores:
+            return None
+        return {"name": BASELINES[self.data].description, "score": scores[self.metric], "seconds": seconds}
+
     @abstractmethod
     def prepare(self) -> None:
         """Load what a first training would have to load, so that it does not count as the training's time."""

@@ -21,7 +21,7 @@ CHOICES = {
     "molecules": ("random_forest", "gradient_boosting", "mlp", "cnn", "rnn", "transformer"),
     "images": ("cnn", "mlp", "random_forest"),
     "sequences": ("cnn", "rnn", "transformer", "random_forest"),
-    "series": ("linear", "gradient_boosting", "mlp", "random_forest"),
+    "series": ("linear", "gradient_boosting", "random_forest", "mlp", "cnn", "rnn", "transformer"),
 }
 NETWORKS = ("cnn", "rnn", "transformer", "mlp")
 
@@ -62,6 +62,8 @@ def own_task(folder: Path, model: str | None, metric: str | None) -> OwnData:
         tokens=tuple(family for family, view in facts.views.items() if view == "tokens"),
         length=facts.length,
         imbalanced=facts.imbalanced,
+        ragged=facts.ragged,
+        pictures=facts.kind == "images",
     )
     return OwnData(
         facts.name,
@@ -92,11 +94,19 @@ def full_training(n_train: int) -> int:
 
 
 def space_of_families(
-    families: tuple[str, ...], *, classes: bool, tokens: tuple[str, ...] = (), length: int = 0, imbalanced: bool = False
+    families: tuple[str, ...],
+    *,
+    classes: bool,
+    tokens: tuple[str, ...] = (),
+    length: int = 0,
+    imbalanced: bool = False,
+    ragged: bool = False,
+    pictures: bool = False,
 ) -> dict[str, Any]:
     """One conditional space, in the short form: `model`, and what of the rest belongs to a family only then.
 
-    tokens: the families that read tokens, of `length` at most. imbalanced: class weights are worth trying.
+    tokens: the families that read tokens. length: of the longest sequence or text. imbalanced: class weights are worth
+    trying. ragged: examples are of different lengths. pictures: may be changed at random in training.
     """
     form: dict[str, Any] = {"model": {"choice": list(families), "default": families[0]}}
 
@@ -109,15 +119,22 @@ def space_of_families(
     add(NETWORKS, TRAINING)
     networks = tuple(family for family in tokens if family in NETWORKS)
     add(networks, {"embedding": {"ordinal": [16, 32, 64, 128], "default": 64}})
-    if length > 64:
+    if networks and length > 64:
         lengths = [step for step in (64, 128, 256) if step < length]
         add(networks, {"length": {"ordinal": [*lengths, length], "default": min(128, length)}})
+    if pictures:
+        add(NETWORKS, {"augment": {"float": [0.0, 1.0], "default": 0.2}})
     if classes and imbalanced:
         add(families, {"class_weight": {"float": [0.0, 1.0], "default": 0.0}})
     for family in families:
         own = dict(OF_FAMILY[family])
         if family in tokens:
             own |= OF_TOKENS.get(family, {})
+        elif family == "cnn" and not ragged:
+            own["pooling"] = {"choice": ["flatten", "max", "mean"], "default": "flatten"}
+        elif family == "transformer":
+            patches = [patch for patch in PATCHES if patch == 1 or patch * 4 <= length]
+            own["patch"] = {"ordinal": patches, "default": patches[len(patches) // 2]}
         add((family,), own, f"{family}_")
     return form
 
@@ -132,6 +149,7 @@ TRAINING = {
     "dropout": {"float": [0.0, 0.5], "default": 0.1},
     "clip_norm": {"float": [0.1, 10.0], "log": True, "default": 1.0},
 }
+PATCHES = (1, 2, 4, 8, 16)  # steps of a sequence that a token of a transformer holds
 TREES = {"int": [30, 600], "log": True, "default": 100}
 OF_FAMILY: dict[str, dict[str, Any]] = {
     "gradient_boosting": {  # the defaults are scikit-learn's
@@ -175,5 +193,6 @@ OF_FAMILY: dict[str, dict[str, Any]] = {
     },
 }
 OF_TOKENS: dict[str, dict[str, Any]] = {
-    "linear": {"ngrams": {"int": [1, 2], "default": 2}},
+    # On rows of length 1, as TF-IDF gives them, scikit-learn's default of 1 holds a model back too much.
+    "linear": {"ngrams": {"int": [1, 2], "default": 2}, "c": {"float": [1e-2, 1e4], "log": True, "default": 10.0}},
 }

@@ -34,7 +34,7 @@ osuleaf_cnn = Classification(
             "kernel_size": {"ordinal": [3, 5, 7, 9], "default": 7},
             "norm": {"choice": ["batch", "group", "none"], "default": "batch"},
             "downsample": {"choice": ["stride", "max"], "default": "max"},
-            "pooling": {"choice": ["flatten", "max", "mean"], "default": "flatten"},
+            "pooling": {"choice": ["flatten", "max", "mean"], "default": "max"},
         }
     ),
 )

@@ -7,11 +7,17 @@ from dataclasses import replace
 import cloudpickle
 import pytest
 from ConfigSpace import Constant
+from rich.console import Console
 from stand_ins import put_all
 
+from automl.baselines import BASELINES
 from automl.data import load_data, load_parts
 from automl.data.pairs import load_pairs
 from automl.devices import device_data
+from automl.display import _show_final
+from automl.errors import UserError
+from automl.final import Training, final_summary, fit_baseline
+from automl.findings import final_rows
 from automl.language_models import characters_of, load_language_model, texts_on
 from automl.metrics import loss_of
 from automl.models.trained import load_model
@@ -134,3 +140,52 @@ def as_tensor(numbers):
     import torch
 
     return torch.tensor(numbers)
+
+
+# --- what a practitioner would have -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["vowels-rnn", "sp500-rnn", "kjv-transformer"])
+def test_the_baseline_has_the_metric_of_the_task(name):
+    task = load_task(name)
+    baseline = fit_baseline(task)
+    assert baseline["name"] == BASELINES[task.data].description
+    assert math.isfinite(baseline["score"])
+    assert baseline["seconds"] > 0
+    assert fit_baseline(load_task("digits-cnn")) is None
+
+
+def test_there_is_no_baseline_beside_a_part_of_the_examples():
+    assert load_task("vowels-rnn", train_size=20).baseline() is None
+
+
+def test_every_raw_data_set_has_one_of_the_metric_of_its_tasks():
+    assert {load_task(name).data for name in FIELDS} == set(BASELINES)
+
+
+def test_what_a_baseline_lacks_is_told_instead(monkeypatch):
+    def lacking(data):
+        raise UserError("pip install it")
+
+    monkeypatch.setattr("automl.baselines.run_baseline", lacking)
+    assert fit_baseline(load_task("vowels-rnn")) == {"error": "pip install it"}
+
+
+@pytest.mark.parametrize(
+    ("baseline", "said"),
+    [
+        ({"name": "forest", "score": 0.91234, "seconds": 1.2}, "baseline, forest: accuracy 0.9123 (1.2 s)"),
+        ({"error": "pip install it"}, "no baseline: pip install it"),
+        (None, None),
+    ],
+)
+def test_the_final_shows_the_baseline(baseline, said, tmp_path, capsys):
+    trainings = [Training(who, 1, 0.9, 0.8, None, 1.0, tmp_path) for who in ("chosen", "default")]
+    final = final_summary(trainings, "accuracy", baseline)
+    _show_final(Console(width=100), final)
+    shown = capsys.readouterr().out
+    assert "chosen" in shown
+    assert said in shown if said else "baseline" not in shown
+    in_report = final_rows({"final": final, "maximize": True})["baseline"]
+    assert (in_report is not None) == (baseline is not None and "score" in baseline)
+    assert in_report is None or in_report.endswith(", forest.")
