@@ -18,11 +18,11 @@ letter_mlp = Classification(
             "momentum": {"float": [0.5, 0.98], "default": 0.9, "when": {"optimizer": "sgd"}},
             "weight_decay": {"float": [1e-6, 1e-1], "log": True, "default": 1e-2},
             "batch_size": {"ordinal": [64, 128, 256], "default": 128},
-            "schedule": {"choice": ["constant", "cosine", "one-cycle"], "default": "constant"},
+            "schedule": {"choice": ["constant", "cosine", "one-cycle"], "default": "one-cycle"},
             "warmup": {"float": [0.0, 0.3], "default": 0.0, "when": {"schedule": ["constant", "cosine"]}},
             "dropout": {"float": [0.0, 0.5], "default": 0.0},
             "label_smoothing": {"float": [0.0, 0.2], "default": 0.0},
-            "width": {"ordinal": [32, 64, 128, 256], "default": 128},
+            "width": {"ordinal": [32, 64, 128, 256], "default": 256},
             "layers": {"int": [1, 4], "default": 2},
             "norm": {"choice": ["batch", "none"], "default": "none"},
         }
