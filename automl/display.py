@@ -175,6 +175,13 @@ def _show_final(console: Console, final: Mapping[str, Any]) -> None:
             )
         table.add_row(*row)
     console.print(table)
+    baseline = final.get("baseline")
+    if baseline is not None:
+        told = baseline.get("error") or f"{final['metric']} {baseline['score']:.4f} ({baseline['seconds']:.1f} s)"
+        show_line(console, f"baseline, {baseline['name']}: {told}" if "name" in baseline else f"no baseline: {told}")
+    for name, of in final["others"].items():
+        if len(of) == 2:
+            console.print(f"{name} {of['chosen']:.4f}, default {of['default']:.4f}", soft_wrap=True)
     for error in dict.fromkeys(final["errors"]):
         console.print(f"a training of the final failed: {error}", markup=False)
 

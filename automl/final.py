@@ -9,12 +9,13 @@ from __future__ import annotations
 import shutil
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
+from automl.errors import UserError
 from automl.worker import EpochDone, Job, JobEnded
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Training:
     error: str | None
     seconds: float
     folder: Path
+    others: Mapping[str, float] = field(default_factory=dict)  # whatever else was measured on the test set
 
 
 def train_final(
@@ -67,7 +69,8 @@ def train_final(
     trainings = []
     for (who, seed, place), (last, ended) in zip(plan, _train_all(jobs, task.metric, executor, watch), strict=True):
         validation, test = (last, ended.scores.get(task.metric)) if ended.error is None else (None, None)
-        trainings.append(Training(who, seed, validation, test, ended.error, ended.seconds, place))
+        others = {name: value for name, value in ended.scores.items() if name != task.metric}
+        trainings.append(Training(who, seed, validation, test, ended.error, ended.seconds, place, others))
     if len(configs) == 1:
         trainings += [replace(training, who="default") for training in trainings]
     return trainings
@@ -95,13 +98,25 @@ def _train_all(
     return [(last.get(job.key), ended[job.key]) for job in jobs]
 
 
+def fit_baseline(task: Task) -> Mapping[str, Any] | None:
+    """The score of the task's baseline on the test set, or under `error` why there is none; None for most tasks."""
+    fit: Callable[[], Mapping[str, Any] | None] = getattr(task, "baseline", lambda: None)
+    try:
+        return fit()
+    except UserError as error:  # a package or a file that only the baseline needs
+        return {"error": str(error)}
+
+
 def final_seed(run_seed: int, i: int) -> int:
     """Seeds that no trial of the run has trained with."""
     return int(np.random.SeedSequence((run_seed, 0, i), spawn_key=(1,)).generate_state(1)[0] >> 1)
 
 
-def final_summary(trainings: list[Training], metric: str) -> dict[str, Any]:
-    """Scores of both configs, seed by seed, as summary.json has them; validation where there is no test set."""
+def final_summary(trainings: list[Training], metric: str, baseline: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Scores of both configs, seed by seed, as summary.json has them; validation where there is no test set.
+
+    baseline: what the task's `baseline` gives, or the reason why it could not be fitted.
+    """
     split = "test" if any(training.test is not None for training in trainings) else "validation"
 
     def scores(who: str, what: str) -> list[float | None]:
@@ -114,6 +129,17 @@ def final_summary(trainings: list[Training], metric: str) -> dict[str, Any]:
         "default": scores("default", split),
         "chosen_validation": scores("chosen", "validation"),
         "default_validation": scores("default", "validation"),
+        "others": _means(trainings),
+        "baseline": baseline,
         "seeds": [training.seed for training in trainings if training.who == "chosen"],
         "errors": [training.error for training in trainings if training.error],
     }
+
+
+def _means(trainings: list[Training]) -> dict[str, dict[str, float]]:
+    """Of each other metric on the test set, the mean over the seeds of either config."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for training in trainings:
+        for name, value in training.others.items():
+            found.setdefault(name, {}).setdefault(training.who, []).append(value)
+    return {name: {who: float(np.mean(values)) for who, values in of.items()} for name, of in found.items()}

@@ -184,7 +184,16 @@ def final_rows(summary: Mapping[str, Any]) -> dict[str, Any] | None:
         "difference": "-" if mean is None else _difference(mean if summary["maximize"] else -mean, 0.0),
         "chance": 2 ** (len(told) - 1) if one_sided else None,  # two equal configs look one-sided once in so many runs
         "errors": final.get("errors") or [],
+        "baseline": _baseline_in_words(final),
     }
+
+
+def _baseline_in_words(final: Mapping[str, Any]) -> str | None:
+    """What a practitioner's first try has on the same test set."""
+    baseline = final.get("baseline")
+    if baseline is None or "score" not in baseline:
+        return None
+    return f"Baseline: {final['metric']} {_cell(baseline['score'])}, {baseline['name']}."
 
 
 def _cell(number: float | None) -> str:

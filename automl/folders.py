@@ -26,15 +26,20 @@ class RunFolder:
         self.trials = path / "trials"
         self.final = path / "final"
         self.logs = path / "logs"
+        self.data = path / "data"  # the user's own, prepared
 
-    def create(self) -> None:
-        """Make the folder; one that is not empty is refused, never overwritten."""
+    def check_is_free(self) -> None:
+        """UserError for a folder that is not empty, which is never overwritten."""
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"{str(self.path)!r} is a file; choose a folder with --out")
         if self.path.exists() and any(self.path.iterdir()):
             raise UserError(
                 f"the folder {str(self.path)!r} is not empty; choose another with --out, or continue it with --resume"
             )
+
+    def create(self) -> None:
+        """Make the folder; one that is not empty is refused."""
+        self.check_is_free()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -81,7 +81,7 @@ def write_study(file: Path, content: Mapping[str, Any]) -> None:
 
 def task_name(settings: Settings) -> str:
     """What a study's task is called: the command itself, and on a part of the data as benchmarks.record calls it."""
-    name = settings.command or settings.task or ""
+    name = settings.command or settings.task or (settings.data or {}).get("data") or ""
     return name if settings.train_size is None else f"{name}-{settings.train_size}"
 
 

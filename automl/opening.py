@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import UserError
@@ -18,18 +20,25 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def opened(folder: RunFolder, task: Task, settings: Mapping[str, Any], *, resume: bool) -> Iterator[Study]:
-    """A new study in a run's folder, or the one that is there; no other process can run in the folder meanwhile."""
+def opened(
+    folder: RunFolder, task: Task, settings: Mapping[str, Any], *, resume: bool, data: Path | None = None
+) -> Iterator[Study]:
+    """A new study in a run's folder, or the one that is there; no other process can run in the folder meanwhile.
+
+    data: a folder that is moved into that of a new run.
+    """
     url = sqlite_url(folder.study)
     if not resume:
         folder.create()
         with folder.locked():
+            if data is not None:
+                shutil.move(data, folder.data)
             yield Study(task.space, task.max_epochs, Store.create(url, task.space, settings))
         return
     recorded(folder)
     with folder.locked():
         before = Store.settings(url)
-        for name in ("task", "strategy", "seed", "max_epochs", "space"):
+        for name in ("task", "data", "strategy", "seed", "max_epochs", "space"):
             if before.get(name) != settings[name]:
                 raise UserError(
                     f"the run in {str(folder.path)!r} has {name} = {before.get(name)!r}, not {settings[name]!r}; "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,28 @@ def tune(
     command: Annotated[
         str | None, typer.Option(help="Shell command to tune, with placeholders such as {lr}; prints its losses.")
     ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Your own data, a file or folder; what it is and what is odd about it is said.")
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(help="Column of --data to predict; without data, a value of the metric that ends the search."),
+    ] = None,
+    text: Annotated[str | None, typer.Option(help="Column of --data with texts to learn from.")] = None,
+    smiles: Annotated[str | None, typer.Option(help="Column of --data with molecules as SMILES.")] = None,
+    time: Annotated[str | None, typer.Option(help="Column of --data by which it is split, old to new.")] = None,
+    horizon: Annotated[int | None, typer.Option(help="Predict the target so many rows of --time ahead.")] = None,
+    group: Annotated[str | None, typer.Option(help="Column of --data whose rows must not be torn apart.")] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(help="Overrule what --data is taken for: table, text, classification, ..."),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Families for --data, such as mlp,random_forest. [default: auto]")
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="What is searched by, such as auc or mae. [default: the task's]")
+    ] = None,
     space: Annotated[
         Path | None,
         typer.Option(help="YAML file with the search space; with a built-in task, what differs from its own."),
@@ -35,9 +58,6 @@ def tune(
     trials: Annotated[int | None, typer.Option(help="Budget, in full trainings. [default: 25]")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of a full training. [default: the task's]")] = None,
     time_limit: Annotated[float | None, typer.Option(help="Seconds after which the search ends.")] = None,
-    target: Annotated[
-        float | None, typer.Option(help="End the search when the task's metric has reached this.")
-    ] = None,
     patience: Annotated[int | None, typer.Option(help="End it after so many trials' worth without a new best.")] = None,
     sure_within: Annotated[
         str | None, typer.Option(metavar="LOSS", help="End it when bo is sure that no more can be gained; or: noise.")
@@ -81,19 +101,26 @@ def tune(
 
     if list_:
         return show_names()
-    from automl.settings import Settings
+    from automl.own.request import Request
+    from automl.settings import Settings, as_number
     from automl.stopping import as_within
 
+    request = None
+    if data is not None:
+        request = Request(str(data), target, text, smiles, time, horizon, group, kind).checked()
     asked = Settings(
         task=task,
         command=command,
+        data=None if request is None else asdict(request),
+        model=model,
+        metric=metric,
         strategy=strategy,
         n_trials=trials,
         max_epochs=epochs,
         seed=seed,
         train_size=train_size,
         time_limit=time_limit,
-        target=target,
+        target=None if request is not None or target is None else as_number(target),
         patience=patience,
         sure_within=as_within(sure_within),
         trial_seconds=trial_seconds,
@@ -106,16 +133,19 @@ def tune(
     )
     console = Console(stderr=json, highlight=False)
     from automl.knowledge import past_studies
+    from automl.own.preparation import prepared_for
     from automl.session import new_settings, run_session, stored_settings
 
     if resume:
         if out is None or space is not None or set_ or start is not None or not prior:
             raise UserError("--resume continues the run in the folder given by --out, with the space and prior it has")
         settings = stored_settings(out).resumed_with(asked)
+        folder, exit_code = run_session(settings, out, resume=True, console=console)
     else:
         studies = past_studies(lambda line: show_line(console, line)) if prior else []
-        settings = new_settings(asked, space, set_ or [], start, studies)
-    folder, exit_code = run_session(settings, out, resume=resume, console=console)
+        with prepared_for(request, out, console) as prepared:
+            settings = new_settings(asked, space, set_ or [], start, studies, prepared)
+            folder, exit_code = run_session(settings, out, resume=False, console=console, prepared=prepared)
     if json:
         print(folder.summary.read_text(encoding="utf-8"), end="")
     raise typer.Exit(exit_code)

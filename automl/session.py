@@ -6,7 +6,7 @@ import itertools
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from automl.commands import CommandTask
 from automl.display import LiveTable, show_line, show_paths, show_summary
 from automl.errors import UserError
 from automl.executors import ProcessExecutor
-from automl.final import Training, final_summary, train_final
+from automl.final import Training, final_summary, fit_baseline, train_final
 from automl.folders import RunFolder, TrialFolders
 from automl.knowledge import learn, task_name
 from automl.objectives import FunctionTask
@@ -25,18 +25,20 @@ from automl.opening import opened, recorded
 from automl.outputs import summarise, write_best, write_summary, write_trials
 from automl.prior import from_json, in_words, read_starts, starts, to_json
 from automl.result import Result
-from automl.settings import Settings, build_task, space_of
+from automl.settings import Settings, build_task, load_from_file
 from automl.short_form import fix, merge, space_to_dict
 from automl.space import load_space, read_yaml
 from automl.stopping import check_is_possible
+from automl.tasks.base import Task
+from automl.tasks.own import OwnData
 from automl.tuner import Tuner
 from strategies import make_strategy
 from strategies.encoding import Encoding
 
 if TYPE_CHECKING:
+    from ConfigSpace import ConfigurationSpace
     from rich.console import Console
 
-    from automl.tasks.base import Task
     from strategies.portfolio import PastStudy
 
 
@@ -46,18 +48,19 @@ def new_settings(
     fixed: list[str],
     start_file: Path | None = None,
     studies: Sequence[PastStudy] = (),
+    prepared: Path | None = None,
 ) -> Settings:
     """The settings of a new run: defaults filled in, the space after ``--space`` and ``--set``, and what to start with.
 
-    ``studies``: the past ones that may speak for configs to start with.
+    ``studies``: the past ones that may speak for configs to start with. ``prepared``: the folder of the user's data.
     """
     form: dict[str, Any] | None = None
     if space_file is not None:
         form = dict(read_yaml(space_file))
-        known = space_of(asked)
+        known = _space_of(asked, prepared)
         form = form if known is None else merge(known, form)
     settings = replace(asked, space=form).with_defaults()
-    task = build_task(settings)
+    task = build_task(settings, prepared)
     form = space_to_dict(task.space)
     for assignment in fixed:
         name, value = _assignment(assignment)
@@ -71,6 +74,16 @@ def new_settings(
     return replace(settings, space=form, max_epochs=length, started=now, prior=to_json(prior))
 
 
+def _space_of(asked: Settings, prepared: Path | None) -> ConfigurationSpace | None:
+    """The space that the task brings, or None for a function or a command, which has none of its own."""
+    if asked.command is not None:
+        return None
+    if asked.task is not None and ".py:" in asked.task:
+        found = load_from_file(asked.task)
+        return found.space if isinstance(found, Task) else None
+    return build_task(replace(asked, space=None).with_defaults(), prepared).space
+
+
 def stored_settings(folder: Path) -> Settings:
     """The settings of the run in a folder."""
     content = recorded(RunFolder(folder))
@@ -81,15 +94,22 @@ def stored_settings(folder: Path) -> Settings:
     return Settings.from_json(content)
 
 
-def run_session(settings: Settings, out: Path | None, *, resume: bool, console: Console) -> tuple[RunFolder, int]:
-    """Search, train the final, write and show everything. Gives the run's folder and the exit code."""
+def run_session(
+    settings: Settings, out: Path | None, *, resume: bool, console: Console, prepared: Path | None = None
+) -> tuple[RunFolder, int]:
+    """Search, train the final, write and show everything. Gives the run's folder and the exit code.
+
+    ``prepared``: the folder of the user's own data, which becomes part of a new run's.
+    """
     assert settings.strategy is not None
     assert settings.n_trials is not None
     assert settings.n_workers is not None
-    task = build_task(settings)
     seed, device = settings.seed or 0, settings.device or "auto"
-    name = (settings.task or "command").rpartition(":")[2]
+    task = build_task(settings, prepared or (None if out is None else RunFolder(out).data))
+    name = task.name if isinstance(task, OwnData) else (settings.task or "command").rpartition(":")[2]
     folder = RunFolder(out or _new_folder(f"{name}-{settings.strategy}-{seed}"))
+    if isinstance(task, OwnData):
+        task = replace(task, data=str(folder.data))  # where they will be once the folder is made
     prior = from_json(settings.prior)
     strategy = make_strategy(
         settings.strategy,
@@ -107,7 +127,7 @@ def run_session(settings: Settings, out: Path | None, *, resume: bool, console: 
         show_line(console, in_words(prior))
     title = f"{name} with {settings.strategy}, seed {seed}, {settings.n_workers} workers, in {folder.path}"
     with (
-        opened(folder, task, settings.to_json(), resume=resume) as study,
+        opened(folder, task, settings.to_json(), resume=resume, data=prepared) as study,
         ProcessExecutor(task, settings.n_workers, settings.trial_seconds, folder.logs) as executor,
         LiveTable(console, title) as live,
     ):
@@ -132,6 +152,7 @@ def run_session(settings: Settings, out: Path | None, *, resume: bool, console: 
             result = tuner.run()
             write_outputs(folder, result, tuner, settings, [])  # before the final, which may be interrupted
             trainings: list[Training] = []
+            baseline: Mapping[str, Any] | None = None
             if result.study.best is not None and not tuner.interrupted and _has_final(task, settings):
                 try:
                     trainings = train_final(
@@ -145,10 +166,12 @@ def run_session(settings: Settings, out: Path | None, *, resume: bool, console: 
                         device=device,
                         watch=lambda done, of: _watch_final(live, tuner, done, of),
                     )
+                    live.note("final: the baseline is being fitted")
+                    baseline = fit_baseline(task)
                 except KeyboardInterrupt:
                     interrupted = True
         interrupted = interrupted or tuner.interrupted
-    summary = write_outputs(folder, result, tuner, settings, trainings)
+    summary = write_outputs(folder, result, tuner, settings, trainings, baseline)
     show_summary(console, summary, Encoding(task.space).default)
     if summary["best"] is not None and settings.n_final and not _has_final(task, settings):
         console.print("no final: the objective takes no seed, so training it again would give the same", soft_wrap=True)
@@ -186,10 +209,15 @@ def _watch_final(live: LiveTable, tuner: Tuner, done: int, of: int) -> None:
 
 
 def write_outputs(
-    folder: RunFolder, result: Result, tuner: Tuner, settings: Settings, trainings: list[Training]
+    folder: RunFolder,
+    result: Result,
+    tuner: Tuner,
+    settings: Settings,
+    trainings: list[Training],
+    baseline: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write every file of a run; without trainings, the run has no final."""
-    final = final_summary(trainings, tuner.task.metric) if trainings else None
+    final = final_summary(trainings, tuner.task.metric, baseline) if trainings else None
     summary = summarise(result, tuner, settings.to_json(), final)
     write_trials(folder.trials_csv, result)
     if summary["best"] is not None:

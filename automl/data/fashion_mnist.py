@@ -13,9 +13,9 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from platformdirs import user_data_dir
 
 from automl.data import DataMissing
+from automl.data.files import root
 from automl.data.splits import Splits, make_splits
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # Debian's package dataset-fashion-mnist
@@ -28,10 +28,6 @@ SHAPES = {
 CLASSES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 )  # fmt: skip
-
-
-def root() -> Path:
-    return Path(os.environ.get("AUTOML_DATA") or user_data_dir("automl"))
 
 
 def raw_folder() -> Path:

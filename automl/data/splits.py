@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data import check_train_size
+from automl.data.inputs import Array, Dense, Inputs
+from automl.data.targets import Classes, Labels, Target
 
-Array = NDArray[np.float32] | NDArray[np.uint8]
-Labels = NDArray[np.int64]
 Indices = NDArray[np.int64]
 
 SPLIT_SEED = 0  # the validation part is the same in every study, so that results of studies can be compared
@@ -16,7 +16,7 @@ SPLIT_SEED = 0  # the validation part is the same in every study, so that result
 
 @dataclass(frozen=True)
 class Splits:
-    """Raw examples (n, channels, ...) and labels 0 .. n_classes - 1; mean and std are those of the training part."""
+    """Raw examples (n, ...) and labels (n,) of the three parts, and what the training part says of both."""
 
     x_train: Array
     y_train: Labels
@@ -24,9 +24,13 @@ class Splits:
     y_valid: Labels
     x_test: Array
     y_test: Labels
-    classes: tuple[str, ...]
-    mean: tuple[float, ...]  # one per channel
-    std: tuple[float, ...]
+    inputs: Inputs  # the kind of the examples
+    target: Target  # the kind of the labels
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """None where the target is a number."""
+        return self.target.names
 
     @property
     def n_classes(self) -> int:
@@ -41,22 +45,24 @@ class Splits:
 def make_splits(
     x: Array, y: Labels, x_test: Array, y_test: Labels, *, n_valid: int, classes: tuple[str, ...]
 ) -> Splits:
-    """Holds a stratified validation part of n_valid examples out of (x, y)."""
+    """Holds a stratified validation part of n_valid examples out of dense (x, y)."""
     valid, train = stratified(y, n_valid)
-    mean, std = channel_statistics(x[train])
-    return Splits(x[train], y[train], x[valid], y[valid], x_test, y_test, classes, mean, std)
+    return Splits(x[train], y[train], x[valid], y[valid], x_test, y_test, Dense.of(x[train]), Classes(classes))
 
 
 def take_train(splits: Splits, train_size: int) -> Splits:
     """The same splits with a stratified part of the training examples, and that part's statistics."""
     check_train_size(train_size, splits.n_classes, len(splits.y_train))
     kept, _ = stratified(splits.y_train, train_size)
-    mean, std = channel_statistics(splits.x_train[kept])
-    return replace(splits, x_train=splits.x_train[kept], y_train=splits.y_train[kept], mean=mean, std=std)
+    x, y = splits.x_train[kept], splits.y_train[kept]
+    return replace(splits, x_train=x, y_train=y, inputs=splits.inputs.refitted(x), target=splits.target.refitted(y))
 
 
 def stratified(y: Labels, n: int) -> tuple[Indices, Indices]:
-    """Indices of n random examples and of the rest, in random order; each class has its share to within one example."""
+    """Indices of n random examples and of the rest, in random order.
+
+    Each class has its share to within one example, and of numbers every range has its share.
+    """
     rng = np.random.default_rng(SPLIT_SEED)
     order = rng.permutation(len(y))
     by_class = order[np.argsort(y[order], kind="stable")]
@@ -64,10 +70,3 @@ def stratified(y: Labels, n: int) -> tuple[Indices, Indices]:
     chosen = np.zeros(len(y), dtype=bool)
     chosen[by_class[np.arange(n) * len(y) // n]] = True
     return order[chosen[order]], order[~chosen[order]]
-
-
-def channel_statistics(x: Array) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel of (n, channels, ...)."""
-    axes = (0, *range(2, x.ndim))
-    mean, std = x.mean(axes, dtype=np.float64), x.std(axes, dtype=np.float64)
-    return tuple(map(float, mean)), tuple(map(float, np.maximum(std, 1e-6)))

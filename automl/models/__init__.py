@@ -1,6 +1,7 @@
-"""Model families: one file each, holding `Model(config, shape, n_classes)`.
+"""Model families. Networks: a file each, holding `Model(config, shape, n_outputs)`; the others are scikit-learn's.
 
-shape is that of one example, channels first. Input: standardised, (batch, *shape); output: one logit a class.
+shape is that of one example, channels first. Input: standardised, (batch, *shape), and for examples of different
+lengths a mask (batch, length) of the steps that are there; output: (batch, n_outputs), a logit a class or a number.
 """
 
 import importlib
@@ -10,10 +11,29 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from torch import nn
 
-FAMILIES = ("cnn", "rnn", "transformer")
+    from automl.data.inputs import Inputs
+
+FAMILIES = ("cnn", "rnn", "transformer", "mlp")
+ESTIMATORS = ("gradient_boosting", "random_forest", "linear")  # see automl.models.estimators
 
 
-def build_model(family: str, config: Mapping[str, Any], shape: tuple[int, ...], n_classes: int) -> "nn.Module":
+def build_model(family: str, config: Mapping[str, Any], shape: tuple[int, ...], n_outputs: int) -> "nn.Module":
+    """The network of a family for dense examples."""
     assert family in FAMILIES, family
     module = importlib.import_module(f"automl.models.{family}")
-    return cast("nn.Module", module.Model(config, shape, n_classes))
+    return cast("nn.Module", module.Model(config, shape, n_outputs))
+
+
+def build_for(inputs: "Inputs", family: str, config: Mapping[str, Any], n_outputs: int) -> "nn.Module":
+    """The network of a family for whatever kind of examples: tokens and categories are embedded first."""
+    if inputs.kind not in ("tokens", "columns"):
+        return build_model(family, config, inputs.shape, n_outputs)
+    from automl.models.embeddings import Embedded, build_embedding
+
+    embedding = build_embedding(inputs, config)
+    return Embedded(embedding, build_model(family, config, embedding.shape, n_outputs))
+
+
+def own_config(family: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The config as its family knows it: `mlp_width`, in a space with several families, is the `width` of `mlp`."""
+    return {name.removeprefix(f"{family}_"): value for name, value in config.items()}

@@ -4,7 +4,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+from automl.models.pooling import pooled
 
 # Per number of spatial dimensions.
 CONV: dict[int, type[nn.Conv1d] | type[nn.Conv2d]] = {1: nn.Conv1d, 2: nn.Conv2d}
@@ -13,13 +17,14 @@ POOL: dict[int, type[nn.MaxPool1d] | type[nn.MaxPool2d]] = {1: nn.MaxPool1d, 2: 
 
 
 class Model(nn.Module):
-    """Blocks of convolution, halving, normalisation and ReLU; the last maps, flattened, go to one linear layer.
+    """Blocks of convolution, halving, normalisation and ReLU; the last maps, pooled, go to one linear layer.
 
     config: width (channels of the first block), layers, kernel_size (odd), norm, downsample (how to halve: by the
-    stride of the convolution or by maxima), dropout (before the linear layer).
+    stride of the convolution or by maxima), pooling (flatten, the default, keeps every place; max and mean over the
+    places are for examples of different lengths), dropout (before the linear layer).
     """
 
-    def __init__(self, config: Mapping[str, Any], shape: tuple[int, ...], n_classes: int) -> None:
+    def __init__(self, config: Mapping[str, Any], shape: tuple[int, ...], n_outputs: int) -> None:
         super().__init__()
         channels, *sides = shape
         dims, kernel, stride = len(sides), config["kernel_size"], 2 if config.get("downsample") == "stride" else 1
@@ -34,12 +39,29 @@ class Model(nn.Module):
             blocks += [CONV[dims](channels, width, kernel, stride, kernel // 2, bias=bias), halving, norm, nn.ReLU()]
             channels, sides = width, [(side + 1) // 2 for side in sides]
         self.features = nn.Sequential(*blocks)
-        n_features = channels * math.prod(sides)
-        self.head = nn.Sequential(nn.Flatten(), nn.Dropout(config["dropout"]), nn.Linear(n_features, n_classes))
+        self.pooling, self.n_layers = config.get("pooling", "flatten"), config["layers"]
+        n_features = channels * (math.prod(sides) if self.pooling == "flatten" else 1)
+        self.head = nn.Sequential(nn.Flatten(), nn.Dropout(config["dropout"]), nn.Linear(n_features, n_outputs))
 
-    def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.head(self.features(x))
-        return logits
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        maps = self.features(x) if mask is None else x
+        if mask is not None:
+            for layer in range(self.n_layers):
+                maps, mask = self.masked_block(layer, maps, mask)
+        if self.pooling != "flatten":
+            maps = pooled(maps.flatten(2), mask, self.pooling)
+        outputs: Tensor = self.head(maps)
+        return outputs
+
+    def masked_block(self, layer: int, maps: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """A block over signals of different lengths: what lies behind an end is as if it were not there."""
+        convolution, halving, norm, relu = list(self.features)[4 * layer : 4 * layer + 4]
+        maps = convolution(maps)
+        if not isinstance(halving, nn.Identity):
+            maps = halving(maps.masked_fill(~mask[:, None], -torch.inf))
+        mask = F.max_pool1d(mask.float(), 2, ceil_mode=True) > 0
+        maps = relu(norm(maps.masked_fill(~mask[:, None], 0.0)))
+        return maps.masked_fill(~mask[:, None], 0.0), mask
 
 
 def norm_layer(name: str, channels: int, dims: int) -> nn.Module:

@@ -5,6 +5,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from automl.models.pooling import pooled
 
 
 class Model(nn.Module):
@@ -14,7 +17,7 @@ class Model(nn.Module):
     linear layer), dropout (between layers and before the linear layer).
     """
 
-    def __init__(self, config: Mapping[str, Any], shape: tuple[int, ...], n_classes: int) -> None:
+    def __init__(self, config: Mapping[str, Any], shape: tuple[int, ...], n_outputs: int) -> None:
         super().__init__()
         channels, _, *columns = shape
         n_features = channels * columns[0] if columns else channels
@@ -32,21 +35,33 @@ class Model(nn.Module):
             if "weight_hh" in name:
                 for gate in weight.chunk({"lstm": 4, "gru": 3}[config["cell"]]):
                     nn.init.orthogonal_(gate)  # keeps the norm of the state over many steps (Saxe et al. 2014)
-        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(config["width"] * (1 + both), n_classes))
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(config["width"] * (1 + both), n_outputs))
 
-    def forward(self, x: Tensor) -> Tensor:
-        states, _ = self.rnn(x.movedim(2, 1).flatten(2))
-        logits: Tensor = self.head(self.summarise(states))
-        return logits
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        steps = x.movedim(2, 1).flatten(2)
+        if mask is None:
+            states, _ = self.rnn(steps)
+        else:
+            # Packed, so that the backward direction starts at the last step that is there.
+            lengths = mask.sum(1).clamp(min=1)
+            packed = pack_padded_sequence(steps, lengths.cpu(), batch_first=True, enforce_sorted=False)
+            states, _ = pad_packed_sequence(self.rnn(packed)[0], batch_first=True, total_length=steps.shape[1])
+        outputs: Tensor = self.head(self.summarise(states, mask))
+        return outputs
 
-    def summarise(self, states: Tensor) -> Tensor:
+    def summarise(self, states: Tensor, mask: Tensor | None = None) -> Tensor:
         """(batch, steps, features) -> (batch, features)."""
-        if self.summary == "max":
+        if self.summary == "max" and mask is None:
             return states.amax(1)
-        if self.summary == "mean":
+        if self.summary == "mean" and mask is None:
             return states.mean(1)
+        if self.summary != "last":
+            return pooled(states.transpose(1, 2), mask, self.summary)
+        last = states[:, -1]
+        if mask is not None:
+            last = states[torch.arange(len(states), device=states.device), mask.sum(1).clamp(min=1) - 1]
         if not self.rnn.bidirectional:
-            return states[:, -1]
+            return last
         # The backward direction has read everything at the first step, the forward one at the last.
         width = self.rnn.hidden_size
-        return torch.cat([states[:, -1, :width], states[:, 0, width:]], 1)
+        return torch.cat([last[:, :width], states[:, 0, width:]], 1)

@@ -1,75 +1,170 @@
-"""A trained model: a module with what it needs to judge raw examples, and its three files.
+"""A trained model: a network or an estimator with what it needs to judge raw examples, and its three files.
 
-model.safetensors (weights alone), config.json and preprocessing.json make one model; nothing is pickled.
+Weights (model.safetensors; of an estimator of scikit-learn model.skops, a format that holds no code), config.json and
+preprocessing.json make one model; nothing is pickled.
 """
 
+from __future__ import annotations
+
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from automl.models import build_model
+from automl.data.inputs import Inputs, inputs_from_json, inputs_to_json
+from automl.data.targets import Target, target_from_json
+from automl.models import ESTIMATORS, build_for, own_config
+from automl.models.estimators import features, outputs_of
+
+# What estimators are made of besides skops' own list of harmless types.
+TRUSTED = (
+    "functools.partial",
+    "numpy.dtype",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.tree._tree.Tree",
+    "sklearn.utils.validation.check_array",
+)
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What came before the model in training, and must in use."""
+    """What came before the model in training, and must in use; and what its outputs mean."""
 
     task: str
-    model: str  # one of automl.models.FAMILIES
-    shape: tuple[int, ...]  # of one raw example, channels first
-    classes: tuple[str, ...]
-    mean: tuple[float, ...]  # of each channel, over the training part
-    std: tuple[float, ...]
+    model: str  # one of automl.models.FAMILIES or ESTIMATORS
+    inputs: Inputs
+    target: Target
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Self:
-        tuples = {name: tuple(fields[name]) for name in ("shape", "classes", "mean", "std")}
-        return cls(**{**fields, **tuples})
+        return cls(fields["task"], fields["model"], inputs_from_json(fields), target_from_json(fields))
+
+    def to_json(self) -> dict[str, Any]:
+        return {"task": self.task, "model": self.model, **inputs_to_json(self.inputs), **self.target.to_json()}
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Raw examples (n, *shape) of any number type, standardised."""
-        each = (-1, *(1 for _ in self.shape[1:]))
-        mean, std = (torch.tensor(values, device=x.device).reshape(each) for values in (self.mean, self.std))
-        return (x.float() - mean) / std
+        """Raw examples (n, *shape) of any number type, as the network reads them."""
+        return self.inputs(x)
+
+
+class TrainedModel(ABC):
+    """Raw examples (n, *shape) in, (n, n_outputs) out: logits, or a standardised number."""
+
+    config: Mapping[str, Any]
+    preprocessing: Preprocessing
+
+    @abstractmethod
+    def __call__(self, x: Tensor) -> Tensor: ...
+
+    def to(self, device: torch.device) -> None:  # noqa: B027
+        """Moves it to a device, where it has weights of torch."""
+
+    @abstractmethod
+    def save_weights(self, folder: Path) -> None: ...
+
+    def save(self, folder: Path) -> None:
+        """Writes the model's three files."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.save_weights(folder)
+        for name, content in (("config", dict(self.config)), ("preprocessing", self.preprocessing.to_json())):
+            (folder / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 @dataclass(frozen=True)
-class TrainedModel:
-    """Raw examples (n, *shape) in, logits (n, n_classes) out."""
+class TrainedNetwork(TrainedModel):
+    """A module of torch."""
 
     module: nn.Module
     config: Mapping[str, Any]
     preprocessing: Preprocessing
 
     @classmethod
-    def rebuild(cls, weights: Mapping[str, Tensor], config: Mapping[str, Any], fields: Mapping[str, Any]) -> Self:
-        rules = Preprocessing.from_json(fields)
+    def rebuild(cls, weights: Mapping[str, Tensor], config: Mapping[str, Any], rules: Preprocessing) -> Self:
         with torch.random.fork_rng([]):  # the first weights are drawn, then overwritten: the caller's generator stays
-            module = build_model(rules.model, config, rules.shape, len(rules.classes))
+            own = own_config(rules.model, config)
+            module = build_for(rules.inputs, rules.model, own, rules.target.n_outputs)
         module.load_state_dict(weights)
         return cls(module, config, rules)
 
+    def forward(self, x: Tensor) -> Tensor:
+        """As in training, with what the module's mode and the gradients are."""
+        mask = self.preprocessing.inputs.mask(x)
+        inputs = self.preprocessing(x)
+        outputs: Tensor = self.module(inputs) if mask is None else self.module(inputs, mask)
+        return outputs
+
+    def to(self, device: torch.device) -> None:
+        self.module.to(device)
+
     @torch.inference_mode()
     def __call__(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.module.eval()(self.preprocessing(x))
-        return logits.float()
+        self.module.eval()
+        return self.forward(x).float()
 
-    def save(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+    def save_weights(self, folder: Path) -> None:
         save_file(self.module.state_dict(), folder / "model.safetensors")
-        for name, content in (("config", dict(self.config)), ("preprocessing", asdict(self.preprocessing))):
-            (folder / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class TrainedEstimator(TrainedModel):
+    """An estimator of scikit-learn."""
+
+    estimator: Any
+    config: Mapping[str, Any]
+    preprocessing: Preprocessing
+
+    def __call__(self, x: Tensor) -> Tensor:
+        rules = self.preprocessing
+        rows = features(rules.model, rules.inputs, x.cpu().numpy())
+        return torch.from_numpy(outputs_of(self.estimator, rules.target, rows))
+
+    def save_weights(self, folder: Path) -> None:
+        (folder / "model.skops").write_bytes(estimator_bytes(self.estimator))
+
+
+def estimator_bytes(estimator: Any) -> bytes:
+    """An estimator in the format of skops, in which no code can hide."""
+    import skops.io
+
+    content: bytes = skops.io.dumps(estimator)
+    return content
+
+
+def estimator_from(content: bytes) -> Any:
+    """What ``estimator_bytes`` gave; anything but scikit-learn's models and numbers is refused."""
+    import skops.io
+
+    return skops.io.loads(content, trusted=list(TRUSTED))
 
 
 def load_model(folder: Path) -> TrainedModel:
     """The model, on the CPU, that TrainedModel.save left in the folder."""
-    config, preprocessing = (
+    config, fields = (
         json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("config", "preprocessing")
     )
-    return TrainedModel.rebuild(load_file(folder / "model.safetensors"), config, preprocessing)
+    rules = Preprocessing.from_json(fields)
+    if rules.model in ESTIMATORS:
+        return TrainedEstimator(estimator_from((folder / "model.skops").read_bytes()), config, rules)
+    return TrainedNetwork.rebuild(load_file(folder / "model.safetensors"), config, rules)
+
+
+def rebuilt(tensors: Mapping[str, Tensor], config: Mapping[str, Any], fields: Mapping[str, Any]) -> TrainedModel:
+    """The model in the tensors of a checkpoint."""
+    rules = Preprocessing.from_json(fields)
+    if rules.model in ESTIMATORS:
+        return TrainedEstimator(estimator_from(tensors["estimator"].numpy().tobytes()), config, rules)
+    prefix = "model."
+    weights = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    return TrainedNetwork.rebuild(weights, config, rules)
+
+
+def as_tensor(content: bytes) -> Tensor:
+    """Bytes as a tensor, to lie in a checkpoint."""
+    return torch.from_numpy(np.frombuffer(content, np.uint8).copy())

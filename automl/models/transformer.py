@@ -4,21 +4,25 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+from automl.models.pooling import pooled
 
 
 class Model(nn.Module):
     """Cuts signals into patches of patch steps and pictures into patches of patch x patch pixels, in reading order.
 
-    config: patch (length of a patch's side), overlap (patches start every half patch), width, layers, heads,
+    config: patch (length of a patch's side; default 1), overlap (patches start every half patch), width, layers, heads,
     dropout. Pre-norm blocks (Xiong et al. 2020), learned positions, mean over the tokens, one linear layer.
     """
 
-    def __init__(self, config: Mapping[str, Any], shape: tuple[int, ...], n_classes: int) -> None:
+    def __init__(self, config: Mapping[str, Any], shape: tuple[int, ...], n_outputs: int) -> None:
         super().__init__()
         channels, *sides = shape
-        width, patch, dropout = config["width"], config["patch"], config["dropout"]
+        width, patch, dropout = config["width"], config.get("patch", 1), config["dropout"]
         stride = max(1, patch // 2) if config.get("overlap", False) else patch
+        self.patch, self.stride = patch, stride
         convolution = nn.Conv1d if len(sides) == 1 else nn.Conv2d
         self.embed = convolution(channels, width, patch, stride)
         n_tokens = 1
@@ -35,9 +39,17 @@ class Model(nn.Module):
             # TransformerEncoder copies its first block, weights included; each block shall start on its own.
             if weight.ndim > 1:
                 nn.init.xavier_uniform_(weight)
-        self.head = nn.Linear(width, n_classes)
+        self.head = nn.Linear(width, n_outputs)
 
-    def forward(self, x: Tensor) -> Tensor:
-        tokens = self.embed(x).flatten(2).transpose(1, 2) + self.position
-        logits: Tensor = self.head(self.encoder(tokens).mean(1))
-        return logits
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        tokens = self.embed(x).flatten(2).transpose(1, 2)
+        tokens = tokens + self.position[: tokens.shape[1]]
+        if mask is None:
+            summary = self.encoder(tokens).mean(1)
+        else:
+            there = F.max_pool1d(mask.float(), self.patch, self.stride) > 0  # a patch counts when a step of it does
+            empty = ~there.any(1, keepdim=True)  # attention needs something to look at
+            states = self.encoder(tokens, src_key_padding_mask=~(there | empty))
+            summary = pooled(states.transpose(1, 2), there, "mean")
+        outputs: Tensor = self.head(summary)
+        return outputs

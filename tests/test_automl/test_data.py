@@ -69,9 +69,9 @@ def test_statistics_are_those_of_the_training_examples_alone():
     splits = make_splits(x, y, x + 1_000, y, n_valid=20, classes=tuple("abcde"))
     part = take_train(splits, 10)
     for each in (splits, part):
-        assert each.mean == pytest.approx(each.x_train.mean((0, 2)), rel=1e-6)
-        assert each.std == pytest.approx(each.x_train.std((0, 2)), rel=1e-6)
-    assert part.mean != splits.mean
+        assert each.inputs.mean == pytest.approx(each.x_train.mean((0, 2)), rel=1e-6)
+        assert each.inputs.std == pytest.approx(each.x_train.std((0, 2)), rel=1e-6)
+    assert part.inputs.mean != splits.inputs.mean
 
 
 def test_a_constant_channel_is_not_divided_by_zero():
@@ -79,7 +79,7 @@ def test_a_constant_channel_is_not_divided_by_zero():
     splits = make_splits(
         np.ones((20, 1, 3), np.float32), y, np.ones((2, 1, 3), np.float32), y[:2], n_valid=4, classes=("a", "b")
     )
-    assert splits.std[0] > 0
+    assert splits.inputs.std[0] > 0
 
 
 def test_mnist1d_leaves_the_global_generators_alone():

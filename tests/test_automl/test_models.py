@@ -10,6 +10,7 @@ CONFIGS = {
     "cnn": {"width": 8, "layers": 3, "kernel_size": 5, "norm": "batch", "dropout": 0.1},
     "rnn": {"width": 8, "layers": 2, "cell": "lstm", "bidirectional": True, "summary": "max", "dropout": 0.1},
     "transformer": {"width": 16, "layers": 2, "heads": 4, "patch": 4, "dropout": 0.1},
+    "mlp": {"width": 16, "layers": 2, "norm": "batch", "dropout": 0.1},
 }
 VARIANTS = [
     ("cnn", {}),
@@ -20,6 +21,8 @@ VARIANTS = [
     ("rnn", {"summary": "mean"}),
     ("transformer", {}),
     ("transformer", {"overlap": True, "heads": 1, "layers": 1}),
+    ("mlp", {}),
+    ("mlp", {"norm": "none", "layers": 1}),
 ]
 
 

@@ -11,20 +11,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from automl.checkpoints import CHECKPOINT, CheckpointError, read_checkpoint
 from automl.data import load_data
+from automl.descent import schedule
+from automl.devices import find_device, memory_errors
 from automl.models.trained import load_model
 from automl.tasks import load_task
 from automl.tasks.base import TrainingFailed
-from automl.training import (
-    CHECKPOINT,
-    CheckpointError,
-    export_model,
-    find_device,
-    memory_errors,
-    read_checkpoint,
-    schedule,
-    trained_model,
-)
+from automl.training import export_model, trained_model
 
 REPOSITORY = Path(__file__).parents[2]
 DIGITS = dict(load_task("digits-cnn").space.get_default_configuration())
@@ -184,8 +178,8 @@ def test_preprocessing_is_that_of_the_training_part(trained, tmp_path):
         "model": "cnn",
         "shape": [1, 8, 8],
         "classes": list("0123456789"),
-        "mean": list(splits.mean),
-        "std": list(splits.std),
+        "mean": list(splits.inputs.mean),
+        "std": list(splits.inputs.std),
     }
     standardised = load_model(tmp_path).preprocessing(torch.from_numpy(splits.x_train))
     assert standardised.mean() == pytest.approx(0, abs=1e-5)

@@ -1,0 +1,159 @@
+"""What an array of examples is to a model: its kind, and the numbers learnt from the training part alone.
+
+Each kind turns raw examples into what the first layer reads, says which of their places hold something, and goes into
+preprocessing.json beside the weights.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Dense:
+    """Pictures, signals, vectors: (n, channels, ...) of any number type, standardised channel by channel."""
+
+    kind: ClassVar = "dense"
+    shape: tuple[int, ...]  # of one example, channels first
+    mean: tuple[float, ...]  # of each channel
+    std: tuple[float, ...]
+
+    @classmethod
+    def of(cls, x: Array) -> Self:
+        """With the statistics of the training examples x, (n, channels, ...); not-a-numbers do not count."""
+        return cls(x.shape[1:], *channel_statistics(x))
+
+    def refitted(self, x: Array) -> Self:
+        """For other training examples."""
+        mean, std = channel_statistics(x)
+        return replace(self, mean=mean, std=std)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Raw examples (n, *shape), standardised."""
+        import torch
+
+        each = (-1, *(1 for _ in self.shape[1:]))
+        mean, std = (torch.tensor(values, device=x.device).reshape(each) for values in (self.mean, self.std))
+        return (x.float() - mean) / std
+
+    def mask(self, x: Tensor) -> Tensor | None:
+        """(n, length): which steps of the raw examples are there; None where all are."""
+        return None
+
+
+@dataclass(frozen=True)
+class Padded(Dense):
+    """Signals of different lengths: (n, channels, length), filled up with not-a-number behind their ends."""
+
+    kind: ClassVar = "padded"
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return super().__call__(x).nan_to_num(0.0)
+
+    def mask(self, x: Tensor) -> Tensor:
+        return ~x.isnan().all(1)
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Sentences, molecules as SMILES: (n, length) numbers of tokens, filled up with 0 behind their ends."""
+
+    kind: ClassVar = "tokens"
+    length: int  # of the longest example that is read whole
+    n_tokens: int  # the filling included
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.length,)
+
+    def refitted(self, x: Array) -> Self:
+        return self
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return x.long()
+
+    def mask(self, x: Tensor) -> Tensor:
+        return x != 0
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Tables: (n, columns) of float32. Numbers first, missing ones not-a-number; then categories by their numbers.
+
+    A category's number is 1 or more; 0 stands for a missing one and for one that training has not seen.
+    """
+
+    kind: ClassVar = "columns"
+    mean: tuple[float, ...]  # of each column of numbers
+    std: tuple[float, ...]
+    cardinalities: tuple[int, ...]  # how many numbers each column of categories has, the 0 included
+
+    @classmethod
+    def of(cls, x: Array, cardinalities: tuple[int, ...]) -> Self:
+        """With the statistics of the training examples."""
+        return cls(*channel_statistics(x[:, : x.shape[1] - len(cardinalities)]), cardinalities)
+
+    @property
+    def n_numbers(self) -> int:
+        return len(self.mean)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.n_numbers + len(self.cardinalities),)
+
+    def refitted(self, x: Array) -> Self:
+        return type(self).of(x, self.cardinalities)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(n, 2 * numbers + categories): numbers standardised, with 0 for missing; which are missing; categories."""
+        import torch
+
+        numbers, categories = x[:, : self.n_numbers].float(), x[:, self.n_numbers :].float()
+        mean, std = (torch.tensor(values, device=x.device) for values in (self.mean, self.std))
+        standardised = ((numbers - mean) / std).clamp(-10, 10)  # an outlier must not blow up a network
+        return torch.cat([standardised.nan_to_num(0.0), numbers.isnan().float(), categories], 1)
+
+    def mask(self, x: Tensor) -> Tensor | None:
+        return None
+
+
+Inputs = Dense | Padded | Tokens | Columns
+KINDS: dict[str, Any] = {kind.kind: kind for kind in (Dense, Padded, Tokens, Columns)}
+
+
+def inputs_to_json(inputs: Inputs) -> dict[str, Any]:
+    """The fields; dense examples, which came first, do not name their kind."""
+    return ({} if inputs.kind == "dense" else {"inputs": inputs.kind}) | asdict(inputs)
+
+
+def inputs_from_json(fields: Mapping[str, Any]) -> Inputs:
+    """The inputs among the fields of preprocessing.json."""
+    kind = KINDS[fields.get("inputs", "dense")]
+    own: dict[str, Any] = {field.name: fields[field.name] for field in dataclasses.fields(kind)}
+    inputs: Inputs = kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in own.items()})
+    return inputs
+
+
+def channel_statistics(x: Array) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel of (n, channels, ...); missing values do not count."""
+    axes = (0, *range(2, x.ndim))
+    if x.dtype.kind == "f" and np.isnan(x).any():
+        there = ~np.isnan(x)
+        n = np.maximum(there.sum(axes), 1)
+        mean = np.where(there, x, 0).sum(axes, dtype=np.float64) / n
+        deviations = np.where(there, x - mean.reshape(-1, *(1 for _ in axes[1:])), 0)
+        std = np.sqrt((deviations**2).sum(axes, dtype=np.float64) / n)
+    else:
+        mean, std = x.mean(axes, dtype=np.float64), x.std(axes, dtype=np.float64)
+    return tuple(map(float, mean)), tuple(map(float, np.maximum(std, 1e-6)))

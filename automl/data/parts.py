@@ -1,0 +1,69 @@
+"""Raw examples of a data set in three fixed parts, whatever an example is: texts, pairs, molecules, series, frames."""
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from automl.data.splits import SPLIT_SEED, Indices, stratified
+from automl.data.targets import Classes, Labels
+
+T = TypeVar("T")
+X = TypeVar("X")
+Y = TypeVar("Y")
+
+
+@dataclass(frozen=True)
+class Parts(Generic[T]):
+    """The part to fit on, the part to choose by, and the part to score once."""
+
+    train: T
+    valid: T
+    test: T
+
+
+@dataclass(frozen=True)
+class Examples(Generic[X, Y]):
+    """x[i] is what is given, y[i] what is wanted: a label, a value, a translation."""
+
+    x: list[X]
+    y: list[Y]
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def take(self, indices: Iterable[int]) -> "Examples[X, Y]":
+        chosen = list(indices)
+        return Examples([self.x[i] for i in chosen], [self.y[i] for i in chosen])
+
+
+def without_repeats(examples: Examples[X, Y], seen: Iterable[X] = ()) -> Examples[X, Y]:
+    """The examples whose x is not among seen and did not come before, in their order. Each x must be hashable."""
+    known: set[Hashable] = set(seen)
+    kept = []
+    for i, x in enumerate(examples.x):
+        if x not in known:
+            known.add(x)
+            kept.append(i)
+    return examples.take(kept)
+
+
+def hold_out(examples: Examples[X, str], n_valid: int, test: Examples[X, str]) -> Parts[Examples[X, str]]:
+    """A stratified validation part of n_valid labelled examples held out of training; both in their given order."""
+    _, labels = np.unique(examples.y, return_inverse=True)
+    valid, train = stratified(labels, n_valid)
+    return Parts(examples.take(sorted(train)), examples.take(sorted(valid)), test)
+
+
+def shuffled(n: int) -> Indices:
+    """0 .. n - 1 in an order that is always the same."""
+    return np.random.default_rng(SPLIT_SEED).permutation(n)
+
+
+def numbered_classes(parts: Parts[Examples[X, str]]) -> tuple[Parts[Labels], Classes]:
+    """The labels as places in the sorted names of all classes."""
+    examples = (parts.train, parts.valid, parts.test)
+    names = sorted({label for part in examples for label in part.y})
+    place = {name: i for i, name in enumerate(names)}
+    return Parts(*(np.array([place[label] for label in part.y], np.int64) for part in examples)), Classes(tuple(names))

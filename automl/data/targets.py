@@ -1,0 +1,130 @@
+"""What is to be predicted: a class or a number. How far off a prediction is, and what is told of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.metrics import measure, names_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Labels = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Classes:
+    """One of several classes: labels (n,) of int64 from 0 on. A model gives a logit a class."""
+
+    kind: ClassVar = "classes"
+    names: tuple[str, ...]
+
+    @property
+    def n_outputs(self) -> int:
+        return len(self.names)
+
+    def refitted(self, y: Labels) -> Self:
+        """For other training labels."""
+        return self
+
+    def weights(self, y: Labels, strength: float) -> NDArray[np.float64]:
+        """A weight a class: 1 at strength 0; at 1 all classes count the same, however many examples they have."""
+        counts = np.maximum(np.bincount(y, minlength=len(self.names)), 1)
+        weights: NDArray[np.float64] = (len(y) / (len(self.names) * counts)) ** strength
+        return weights
+
+    def loss(self, outputs: Tensor, y: Tensor, config: Mapping[str, Any], weights: Tensor | None) -> Tensor:
+        """What training makes small: cross-entropy, with the config's label smoothing."""
+        import torch.nn.functional as F
+
+        return F.cross_entropy(outputs, y, weight=weights, label_smoothing=config.get("label_smoothing", 0.0))
+
+    def tally(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """How many are right: summed over the batches of an epoch, it goes to ``of_training``."""
+        return (outputs.argmax(1) == y).sum()
+
+    def of_training(self, loss: float, tally: float, n: int) -> dict[str, float]:
+        """What an epoch tells of its training part, from the mean loss and the tally over n examples."""
+        return {"train_cross_entropy": loss, "train_accuracy": tally / n}
+
+    def scores(self, outputs: Tensor, y: Tensor, metric: str | None) -> dict[str, float]:
+        """Accuracy, cross-entropy and the metric; all metrics where it is None."""
+        import torch.nn.functional as F
+
+        accuracy = (outputs.argmax(1) == y).double().mean().item()
+        scores = {"accuracy": accuracy, "cross_entropy": F.cross_entropy(outputs, y).item()}
+        wanted = [name for name in (names_of("classes") if metric is None else (metric,)) if name not in scores]
+        if wanted and math.isfinite(scores["cross_entropy"]):
+            probabilities, labels = outputs.double().softmax(1).cpu().numpy(), y.cpu().numpy()
+            scores |= {name: measure(name, labels, probabilities) for name in wanted}
+        return scores
+
+    def predictions(self, outputs: Tensor) -> NDArray[Any]:
+        """Probabilities, (n, n_classes)."""
+        probabilities: NDArray[Any] = outputs.double().softmax(1).cpu().numpy()
+        return probabilities
+
+    def to_json(self) -> dict[str, Any]:
+        return {"classes": self.names}
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number: (n,) of float32. A model gives it with the mean taken off, in units of the standard deviation."""
+
+    kind: ClassVar = "number"
+    mean: float  # of the training part
+    std: float
+
+    names: ClassVar[tuple[str, ...]] = ()
+    n_outputs: ClassVar = 1
+
+    @classmethod
+    def of(cls, y: Labels) -> Self:
+        """With the statistics of the training labels."""
+        return cls(float(y.mean(dtype=np.float64)), max(float(y.std(dtype=np.float64)), 1e-12))
+
+    def refitted(self, y: Labels) -> Self:
+        return type(self).of(y)
+
+    def loss(self, outputs: Tensor, y: Tensor, config: Mapping[str, Any], weights: Tensor | None) -> Tensor:
+        import torch.nn.functional as F
+
+        return F.mse_loss(outputs[:, 0].float(), (y - self.mean) / self.std)
+
+    def tally(self, outputs: Tensor, y: Tensor) -> Tensor:
+        return ((outputs[:, 0].float() * self.std + self.mean - y) ** 2).sum()
+
+    def of_training(self, loss: float, tally: float, n: int) -> dict[str, float]:
+        return {"train_rmse": math.sqrt(tally / n)}
+
+    def scores(self, outputs: Tensor, y: Tensor, metric: str | None) -> dict[str, float]:
+        """All metrics of numbers, whichever is searched by: they cost nothing."""
+        predicted, wanted = self.predictions(outputs), y.cpu().numpy()
+        if not np.isfinite(predicted).all():
+            return dict.fromkeys(names_of("number"), math.nan)
+        return {name: measure(name, wanted, predicted) for name in names_of("number")}
+
+    def predictions(self, outputs: Tensor) -> NDArray[Any]:
+        """The numbers, (n,)."""
+        numbers: NDArray[Any] = outputs[:, 0].double().cpu().numpy() * self.std + self.mean
+        return numbers
+
+    def to_json(self) -> dict[str, Any]:
+        return {"target_mean": self.mean, "target_std": self.std}
+
+
+Target = Classes | Number
+
+
+def target_from_json(fields: Mapping[str, Any]) -> Target:
+    """The target among the fields of preprocessing.json."""
+    if "classes" in fields:
+        return Classes(tuple(fields["classes"]))
+    return Number(fields["target_mean"], fields["target_std"])

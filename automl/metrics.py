@@ -1,0 +1,110 @@
+"""The metrics of a kind of target: which way is better, and what they are, computed by scikit-learn."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from automl.errors import UserError
+from automl.sequence_metrics import bits, bleu, chrf, error_rate
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What is measured of predictions for a kind of target."""
+
+    kind: str  # of the target: classes, number, translation, phones or text
+    best: float | None  # the highest value, where higher is better; None where lower is
+    # Of labels (n,) and probabilities (n, n_classes) or numbers (n,); of sequences: see automl.sequence_metrics.
+    measured: Callable[[Any, Any], float]
+
+
+def _accuracy(y: Any, probabilities: Any) -> float:
+    return float((probabilities.argmax(1) == y).mean())
+
+
+def _balanced_accuracy(y: Any, probabilities: Any) -> float:
+    """The mean over the classes that are there of the share of each that is found."""
+    right = probabilities.argmax(1) == y
+    return float(sum(right[y == label].mean() for label in set(y.tolist())) / len(set(y.tolist())))
+
+
+def _auc(y: Any, probabilities: Any) -> float:
+    """The area under the ROC curve; with several classes the mean of each against the rest."""
+    from sklearn.metrics import roc_auc_score
+
+    if probabilities.shape[1] == 2:
+        probabilities = probabilities[:, 1:]
+        labels = [1]
+    else:
+        labels = list(range(probabilities.shape[1]))
+    areas = [
+        roc_auc_score(y == label, probabilities[:, i])
+        for i, label in enumerate(labels)
+        if 0 < (y == label).sum() < len(y)
+    ]
+    return float(sum(areas) / len(areas)) if areas else math.nan
+
+
+def _log_loss(y: Any, probabilities: Any) -> float:
+    import numpy as np
+
+    return float(-np.log(np.maximum(probabilities[np.arange(len(y)), y], 1e-15)).mean())
+
+
+def _rmse(y: Any, predicted: Any) -> float:
+    return math.sqrt(((predicted - y) ** 2).mean())
+
+
+def _mae(y: Any, predicted: Any) -> float:
+    return float(abs(predicted - y).mean())
+
+
+def _r2(y: Any, predicted: Any) -> float:
+    spread = float(((y - y.mean(dtype=float)) ** 2).mean(dtype=float))
+    return 1 - float(((predicted - y) ** 2).mean()) / spread if spread > 0 else math.nan
+
+
+METRICS = {
+    "accuracy": Metric("classes", 1.0, _accuracy),
+    "balanced_accuracy": Metric("classes", 1.0, _balanced_accuracy),
+    "auc": Metric("classes", 1.0, _auc),
+    "log_loss": Metric("classes", None, _log_loss),
+    "rmse": Metric("number", None, _rmse),
+    "mae": Metric("number", None, _mae),
+    "r2": Metric("number", 1.0, _r2),
+    "bleu": Metric("translation", 100.0, bleu),
+    "chrf": Metric("translation", 100.0, chrf),
+    "phone_error_rate": Metric("phones", None, error_rate),
+    "bits_per_character": Metric("text", None, bits),
+}
+
+
+def names_of(kind: str) -> tuple[str, ...]:
+    """The metrics of a kind of target, the usual one first."""
+    return tuple(name for name, metric in METRICS.items() if metric.kind == kind)
+
+
+def check_metric(name: str, kind: str) -> str:
+    """The metric's name, where it fits the kind of target; UserError otherwise."""
+    fitting = names_of(kind)
+    if name in fitting:
+        return name
+    near = difflib.get_close_matches(name, fitting, 1)
+    hint = f" did you mean {near[0]!r}?" if near else ""
+    what = {"classes": "a target of classes", "number": "a target that is a number"}.get(kind, kind)
+    raise UserError(f"{name!r} is no metric of {what};{hint} choose one of: {', '.join(fitting)}")
+
+
+def measure(name: str, y: Any, predicted: Any) -> float:
+    """The metric of predictions: probabilities (n, n_classes) for labels (n,), or numbers (n,) for numbers."""
+    return METRICS[name].measured(y, predicted)
+
+
+def loss_of(name: str, value: float) -> float:
+    """The metric turned so that lower is better: what is missing to its best value, or itself."""
+    best = METRICS[name].best
+    return value if best is None else best - value

@@ -1,0 +1,64 @@
+"""The use of an encoder-decoder: the most probable sequence, found greedily or by beam search."""
+
+import torch
+from torch import Tensor
+
+from automl.data.tokens import BEGIN, END, FILLING, UNKNOWN
+from automl.models.seq2seq import EncoderDecoder
+
+NEVER = (FILLING, UNKNOWN, BEGIN)  # what a sequence is not made of
+
+
+@torch.inference_mode()
+def greedy(model: EncoderDecoder, source: Tensor, max_length: int) -> Tensor:
+    """(batch, <= max_length): the most probable token each time; END and then FILLING where a sequence is complete."""
+    state = model.begin(source)
+    token = torch.full((len(source),), BEGIN, device=source.device)
+    ended = torch.zeros(len(source), dtype=torch.bool, device=source.device)
+    said: list[Tensor] = []
+    while len(said) < max_length and not ended.all():
+        logits, state = model.step(state, token)
+        token = allowed(logits).argmax(1).masked_fill(ended, FILLING)
+        ended = ended | (token == END)
+        said.append(token)
+    return torch.stack(said, 1)
+
+
+@torch.inference_mode()
+def beam_search(
+    model: EncoderDecoder, source: Tensor, max_length: int, *, width: int, length_penalty: float = 0.0
+) -> Tensor:
+    """(batch, <= max_length): the best of the sequences that stay among the `width` most probable at every length.
+
+    The best has the highest log probability divided by its length, END included, to the power of length_penalty
+    (0: the most probable sequence; 1: that with the most probable tokens on average).
+    """
+    n = len(source)
+    state = tuple(part.repeat_interleave(width, 0) for part in model.begin(source))
+    first = torch.arange(n, device=source.device)[:, None] * width  # the place of an example's first beam
+    # All beams of an example are alike at first, so only one of them counts.
+    scores = torch.full((n, width), -torch.inf, device=source.device)
+    scores[:, 0] = 0.0
+    said = torch.full((n, width, 1), BEGIN, device=source.device)
+    ended = torch.zeros(n, width, dtype=torch.bool, device=source.device)
+    while said.shape[2] <= max_length and not ended.all():
+        logits, state = model.step(state, said[:, :, -1].flatten())
+        gains = allowed(logits).log_softmax(1).reshape(n, width, -1)
+        # A complete sequence goes on in one way, at no cost.
+        gains = gains.masked_fill(ended[:, :, None], -torch.inf)
+        gains[:, :, FILLING] = torch.where(ended, 0.0, -torch.inf)
+        scores, best = (scores[:, :, None] + gains).flatten(1).topk(width)
+        parent, token = best // gains.shape[2], best % gains.shape[2]
+        state = tuple(part[(first + parent).flatten()] for part in state)
+        said = torch.cat([said.gather(1, parent[:, :, None].expand_as(said)), token[:, :, None]], 2)
+        ended = ended.gather(1, parent) | (token == END)
+    lengths = (said[:, :, 1:] != FILLING).sum(2)
+    best = (scores / lengths**length_penalty).argmax(1)
+    return said[torch.arange(n, device=source.device), best, 1:]
+
+
+def allowed(logits: Tensor) -> Tensor:
+    """Without the tokens that a sequence is not made of."""
+    logits = logits.clone()
+    logits[:, list(NEVER)] = -torch.inf
+    return logits

@@ -1,0 +1,121 @@
+"""Families of scikit-learn: gradient boosting, random forest, and a linear model, the rivals of every network.
+
+What of each comes with the number of epochs are the trees; the linear model is fitted in the first epoch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.data.inputs import Columns, Inputs, Tokens
+from automl.data.targets import Classes, Target
+
+MAX_CATEGORIES = 255  # of histogram gradient boosting, in a column
+
+
+def build_estimator(family: str, config: Mapping[str, Any], inputs: Inputs, target: Target, seed: int) -> Any:
+    """An estimator of the family, unfitted; the target of a regressor is the standardised number."""
+    classifies = isinstance(target, Classes)
+    if family == "gradient_boosting":
+        from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+        kind = HistGradientBoostingClassifier if classifies else HistGradientBoostingRegressor
+        return kind(
+            learning_rate=config["learning_rate"],
+            max_leaf_nodes=config["leaves"],
+            min_samples_leaf=config["min_samples_leaf"],
+            l2_regularization=config["l2"],
+            max_features=config["features"],
+            categorical_features=_categorical(inputs),
+            early_stopping=False,
+            warm_start=True,
+            random_state=seed,
+        )
+    if family == "random_forest":
+        from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
+        kind = RandomForestClassifier if classifies else RandomForestRegressor
+        return kind(
+            max_features=config["features"],
+            min_samples_leaf=config["min_samples_leaf"],
+            max_depth=config.get("max_depth"),
+            warm_start=True,
+            random_state=seed,
+        )
+    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.pipeline import make_pipeline
+
+    model = LogisticRegression(C=config["c"], max_iter=1000) if classifies else Ridge(1 / config["c"])
+    return make_pipeline(_linear_features(inputs, config), model)
+
+
+def _categorical(inputs: Inputs) -> list[int] | None:
+    if not isinstance(inputs, Columns):
+        return None
+    columns = enumerate(inputs.cardinalities, inputs.n_numbers)
+    return [column for column, n in columns if n <= MAX_CATEGORIES] or None
+
+
+def _linear_features(inputs: Inputs, config: Mapping[str, Any]) -> Any:
+    from sklearn.compose import make_column_transformer
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    if isinstance(inputs, Tokens):
+        return TfidfVectorizer(
+            token_pattern=r"\S+", lowercase=False, sublinear_tf=True, min_df=2, ngram_range=(1, config["ngrams"])
+        )
+    numbers = make_pipeline(SimpleImputer(keep_empty_features=True, add_indicator=True), StandardScaler())
+    if not isinstance(inputs, Columns):
+        return numbers
+    places = range(inputs.shape[0])
+    return make_column_transformer(
+        (numbers, list(places[: inputs.n_numbers])),
+        (OneHotEncoder(handle_unknown="ignore"), list(places[inputs.n_numbers :])),
+    )
+
+
+def features(family: str, inputs: Inputs, x: NDArray[Any]) -> Any:
+    """What an estimator of the family reads of raw examples (n, ...): a row of numbers each, or of tokens a text."""
+    if isinstance(inputs, Tokens):
+        return [" ".join(map(str, row[row > 0])) for row in x]
+    rows = np.asarray(x).reshape(len(x), -1)
+    if family == "gradient_boosting" and isinstance(inputs, Columns):
+        rows = rows.astype(np.float32)
+        rows[:, inputs.n_numbers :][rows[:, inputs.n_numbers :] == 0] = np.nan  # no category of its own
+    return rows
+
+
+def fit_further(
+    estimator: Any, family: str, config: Mapping[str, Any], x: Any, y: NDArray[Any], weights: Any, share: float
+) -> None:
+    """Fits an estimator until it has this share of its trees. Going on gives what fitting at once gives."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        if family == "linear":
+            if not hasattr(estimator.steps[-1][1], "coef_"):  # not fitted yet
+                name = estimator.steps[-1][0]
+                estimator.fit(x, y, **({} if weights is None else {f"{name}__sample_weight": weights}))
+            return
+        n = max(1, math.ceil(config["trees"] * share))
+        estimator.set_params(**{"max_iter" if family == "gradient_boosting" else "n_estimators": n})
+        estimator.fit(x, y, sample_weight=weights)
+
+
+def outputs_of(estimator: Any, target: Target, x: Any) -> NDArray[np.float64]:
+    """(n, n_outputs): logarithms of the probabilities, or the standardised number."""
+    if not isinstance(target, Classes):
+        predicted: NDArray[np.float64] = np.asarray(estimator.predict(x), np.float64)[:, None]
+        return predicted
+    probabilities = np.zeros((x.shape[0] if hasattr(x, "shape") else len(x), target.n_outputs))
+    probabilities[:, estimator.classes_] = estimator.predict_proba(x)  # a class without examples has none
+    logarithms: NDArray[np.float64] = np.log(np.maximum(probabilities, 1e-7))
+    return logarithms

@@ -1,0 +1,149 @@
+"""The columns of a table: what each of them is, and how rows become numbers, as learnt from the training part."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_CATEGORIES = 1_000  # the rarer ones count as unseen
+DATE_FORMATS = (
+    "ISO8601", "%d.%m.%Y", "%d.%m.%Y %H:%M", "%m/%d/%Y", "%m/%d/%Y %H:%M", "%m/%d/%Y %H:%M:%S", "%d/%m/%Y",
+    "%d/%m/%Y %H:%M", "%d-%m-%Y", "%d %b %Y", "%d %B %Y", "%B %d, %Y", "%b %d, %Y",
+)  # fmt: skip
+DATE_LIKE = 0.95  # of the values must be dates
+DATE_PARTS = ("days", "month", "day_of_week", "hour")
+
+
+def date_format(values: pd.Series[Any]) -> str | None:
+    """The format in which a column of categories holds dates; None where it does not."""
+    import pandas as pd
+
+    sample = values.cat.categories[:500]
+    looks_so = [re.search(r"\d[-/.: ]|[-/.: ]\d", value) is not None for value in sample]
+    if sum(looks_so) < max(1, DATE_LIKE * len(sample)):
+        return None
+    for form in DATE_FORMATS:
+        dates = pd.to_datetime(sample, format=form, errors="coerce", utc=True)
+        if int(np.sum(dates.notna())) >= DATE_LIKE * len(sample):
+            return form
+    return None
+
+
+def as_dates(values: pd.Series[Any], form: str | None) -> pd.Series[Any]:
+    """A column as dates without a time zone; what is none in this format is missing."""
+    import pandas as pd
+
+    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+        dates = values
+    elif isinstance(values.dtype, pd.CategoricalDtype):
+        parsed = pd.to_datetime(values.cat.categories, format=form, errors="coerce", utc=True)
+        dates = pd.Series(parsed.take(np.maximum(values.cat.codes, 0)), index=values.index).where(values.notna())
+    else:
+        dates = pd.to_datetime(values.astype("str"), format=form, errors="coerce", utc=True)
+    return dates.dt.tz_convert("UTC").dt.tz_localize(None) if dates.dt.tz is not None else dates
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column that a model reads."""
+
+    name: str
+    role: str  # number, date or category
+    categories: tuple[str, ...] = ()  # seen in training, the most frequent first
+    form: str | None = None  # of dates
+    parts: tuple[str, ...] = ()  # of dates that differ: some of DATE_PARTS
+
+    @property
+    def width(self) -> int:
+        return len(self.parts) if self.role == "date" else 1
+
+
+@dataclass(frozen=True)
+class TableEncoder:
+    """Rows to arrays for `automl.data.inputs.Columns`: numbers and parts of dates first, then categories."""
+
+    columns: tuple[Column, ...]  # in this order
+
+    @classmethod
+    def fit(cls, frame: pd.DataFrame, dates: Mapping[str, str | None]) -> Self:
+        """From the rows of the training part. ``dates``: the columns that hold dates, and their format."""
+        columns = []
+        for name in frame.columns:
+            values = frame[name]
+            if name in dates:
+                moments = as_dates(values, dates[name])
+                parts = tuple(part for part in DATE_PARTS if _date_part(moments, part).nunique() > 1)
+                columns.append(Column(name, "date", form=dates[name], parts=parts))
+            elif values.dtype.kind in "fiu":
+                columns.append(Column(name, "number"))
+            else:
+                counts = values.value_counts()
+                seen = tuple(map(str, counts[counts > 0].index[:MAX_CATEGORIES]))
+                columns.append(Column(name, "category", seen))
+        return cls(tuple(sorted(columns, key=lambda column: column.role == "category")))
+
+    @property
+    def cardinalities(self) -> tuple[int, ...]:
+        """Of the columns of categories, with a number for unseen and missing ones."""
+        return tuple(len(column.categories) + 1 for column in self.columns if column.role == "category")
+
+    def encode(self, frame: pd.DataFrame) -> NDArray[np.float32]:
+        """(n, columns); UserError where a column is missing."""
+        import pandas as pd
+
+        x = np.full((len(frame), sum(column.width for column in self.columns)), np.nan, np.float32)
+        place = 0
+        for column in self.columns:
+            if column.name not in frame.columns:
+                raise UserError(f"the column {column.name!r} is missing; the model was trained with it")
+            values = frame[column.name]
+            if column.role == "number":
+                x[:, place] = pd.to_numeric(values, errors="coerce").to_numpy(np.float32, na_value=np.nan)
+            elif column.role == "date":
+                moments = as_dates(values, column.form)
+                for i, part in enumerate(column.parts):
+                    x[:, place + i] = _date_part(moments, part).to_numpy(np.float32, na_value=np.nan)
+            else:
+                x[:, place] = _codes(values, column.categories)
+            place += column.width
+        return x
+
+    def to_json(self) -> dict[str, Any]:
+        return {"columns": [vars(column) for column in self.columns]}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        lists = ("categories", "parts")
+        return cls(
+            tuple(Column(**{**fields, **{key: tuple(fields[key]) for key in lists}}) for fields in content["columns"])
+        )
+
+
+def _codes(values: pd.Series[Any], categories: Sequence[str]) -> NDArray[np.float32]:
+    import pandas as pd
+
+    number = {category: code for code, category in enumerate(categories, 1)}
+    if isinstance(values.dtype, pd.CategoricalDtype):  # of which each is looked up once
+        known = np.array([number.get(str(category), 0) for category in values.cat.categories] + [0], np.float32)
+        return known[values.cat.codes]  # a missing one has the code -1: the last
+    strings = values.astype(object).where(values.notna(), None)
+    return np.array([0 if value is None else number.get(str(value), 0) for value in strings], np.float32)
+
+
+def _date_part(moments: pd.Series[Any], part: str) -> pd.Series[Any]:
+    import pandas as pd
+
+    if part == "days":
+        return (moments - pd.Timestamp("2000-01-01")).dt.total_seconds() / 86_400
+    found: pd.Series[Any] = getattr(moments.dt, part)
+    return found

@@ -1,0 +1,137 @@
+"""Pictures in a folder a class, or in such folders under train and test."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.data.inputs import Array, Dense, Inputs
+from automl.data.splits import stratified
+from automl.errors import UserError
+from automl.own import rows
+from automl.own.parts import Parts, share
+from automl.own.request import Request
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from PIL import Image
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+SIDES = (16, 64)  # pixels of the pictures that are trained on, least and most: what a CPU can do
+SAMPLE = 200  # pictures by which size and colour are decided
+
+
+class Encoder(rows.Encoder):
+    """The middle of each picture in one size, in colour or grey."""
+
+    kind = "images"
+    views: ClassVar = dict.fromkeys(("cnn", "mlp", "random_forest"), "pixels")
+
+    def __init__(self, side: int, mode: str) -> None:
+        self.side, self.mode = side, mode
+
+    @classmethod
+    def fit(cls, frame: pd.DataFrame, details: Mapping[str, Any]) -> Self:
+        sides, grey = [], True
+        for file in frame["file"].iloc[:SAMPLE]:
+            with opened(file) as picture:
+                sides.append(min(picture.size))
+                grey = grey and picture.mode in ("1", "L", "LA", "I", "I;16", "F")
+        side = int(np.clip(np.median(sides), *SIDES)) // 8 * 8
+        return cls(side, "L" if grey else "RGB")
+
+    def encode(self, frame: pd.DataFrame) -> dict[str, Array]:
+        channels = 1 if self.mode == "L" else 3
+        pixels = np.zeros((len(frame), channels, self.side, self.side), np.uint8)
+        for row, file in enumerate(frame["file"]):
+            pixels[row] = self._read(file)
+        return {"pixels": pixels}
+
+    def _read(self, file: str) -> NDArray[np.uint8]:
+        """(channels, side, side): the shorter side is brought to size, and of the longer one the middle is taken."""
+        from torchvision.transforms import functional
+
+        with opened(file) as whole:
+            picture = functional.center_crop(functional.resize(whole.convert(self.mode), [self.side]), [self.side])
+        pixels: NDArray[np.uint8] = np.asarray(picture, np.uint8).reshape(self.side, self.side, -1).transpose(2, 0, 1)
+        return pixels
+
+    def inputs(self, view: str, x: Array) -> Inputs:
+        return Dense.of(x)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"side": self.side, "mode": self.mode}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        return cls(content["side"], content["mode"])
+
+    def as_frame(self, examples: Any) -> pd.DataFrame:
+        import pandas as pd
+
+        if isinstance(examples, pd.DataFrame):
+            return examples
+        if isinstance(examples, str | Path):
+            folder = Path(examples)
+            examples = sorted(pictures_in(folder)) if folder.is_dir() else [folder]
+        return pd.DataFrame({"file": [str(file) for file in examples]})
+
+
+def read(request: Request) -> rows.Rows:
+    """The files of a folder, each with its folder's name as label."""
+    import pandas as pd
+
+    folder = request.path
+    named = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_dir()}
+    test_folder = named.get("test") if "train" in named else None
+    roots = (
+        [named["train"], *(named[name] for name in ("val", "valid", "validation") if name in named)]
+        if test_folder
+        else [folder]
+    )
+    files = [(file, label) for root in roots for file, label in labelled(root)]
+    n_own = len(files)
+    if test_folder is not None:
+        files += labelled(test_folder)
+    if not files:
+        raise UserError(
+            f"{str(folder)!r} must hold a folder a class, with pictures ({', '.join(SUFFIXES)}); there are none"
+        )
+    frame = pd.DataFrame({"file": [str(file) for file, _ in files]})
+    labels = pd.Series([label for _, label in files])
+    keys = np.array([hashlib.sha1(file.read_bytes()).hexdigest() for file, _ in files])
+    parts = None
+    if test_folder is not None:
+        codes = np.unique(labels[:n_own], return_inverse=True)[1]
+        valid, train = stratified(codes, share(n_own))
+        parts = Parts(train, valid, np.arange(n_own, len(files)), "test is the folder test, the rest stratified")
+    return rows.Rows(frame, labels, "folder", keys, parts=parts)
+
+
+@contextmanager
+def opened(file: str) -> Iterator[Image.Image]:
+    """A picture while it is read. UserError where that is impossible."""
+    from PIL import Image
+
+    try:
+        with Image.open(file) as picture:
+            yield picture
+    except OSError as error:
+        raise UserError(f"{file!r} is no picture that can be read ({error}); mend or remove it") from None
+
+
+def labelled(folder: Path) -> list[tuple[Path, str]]:
+    """The pictures in the folders of a folder, with these folders' names."""
+    classes = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+    return [(file, path.name) for path in classes for file in sorted(pictures_in(path))]
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """All in a folder and in those below it."""
+    return [file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES]

@@ -1,0 +1,95 @@
+"""Which rows are for training, validation and test: at random, by groups, by time or by scaffold; never a row twice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.data.splits import SPLIT_SEED, Indices, stratified
+from automl.errors import UserError
+
+LEAST_ROWS = 40
+MANY = 100_000  # rows from which on a tenth is enough to judge by
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Rows of the three parts, and in words how they were drawn."""
+
+    train: Indices
+    valid: Indices
+    test: Indices
+    how: str
+
+    def __iter__(self) -> Any:
+        return iter((self.train, self.valid, self.test))
+
+
+def check_enough(n: int) -> None:
+    """UserError for so few rows that no part says anything."""
+    if n < LEAST_ROWS:
+        raise UserError(f"at least {LEAST_ROWS} usable rows are needed to train, choose and test; there are {n}")
+
+
+def share(n: int) -> int:
+    """Rows of the validation part, and of the test part."""
+    return n // 10 if n >= MANY else n // 5
+
+
+def at_random(y: NDArray[Any]) -> Parts:
+    """Each class, and of numbers each range, has its share in every part."""
+    n = share(len(y))
+    test, rest = stratified(y, n)
+    valid, train = stratified(y[rest], n)
+    return Parts(rest[train], rest[valid], test, "stratified at random")
+
+
+def by_time(times: NDArray[Any]) -> Parts:
+    """The newest rows are the test part, those before them the validation part. Rows of one time stay together."""
+    order = np.argsort(times, kind="stable")
+    n = share(len(times))
+    cuts = []
+    for place in (len(order) - 2 * n, len(order) - n):
+        while place > 0 and times[order[place]] == times[order[place - 1]]:
+            place -= 1
+        cuts.append(place)
+    if not 0 < cuts[0] < cuts[1]:
+        raise UserError("the column of time has too few values to split by; leave --time out")
+    train, valid, test = np.split(order, cuts)
+    return Parts(train, valid, test, "by time: the newest rows are for test")
+
+
+def by_group(groups: NDArray[Any], what: str) -> Parts:
+    """All rows of a group are in one part; the parts are as large as that allows."""
+    _, codes = np.unique(groups, return_inverse=True)
+    sizes = np.bincount(codes)
+    n = share(len(groups))
+    if len(sizes) < 3 or sizes.max() > len(groups) - 2 * n:
+        raise UserError(f"three parts need three groups or more, none too large; {what} has {len(sizes)}")
+    part = np.zeros(len(sizes), dtype=int)
+    filled = [0, 0, 0]
+    goal = [len(groups) - 2 * n, n, n]
+    # Large groups first, each to the part that lacks most of what it should have.
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(sizes))
+    for group in order[np.argsort(-sizes[order], kind="stable")]:
+        part[group] = max(range(3), key=lambda i: (goal[i] - filled[i]) / goal[i])
+        filled[part[group]] += sizes[group]
+    train, valid, test = (np.flatnonzero(part[codes] == i) for i in range(3))
+    return Parts(train, valid, test, f"by {what}: all rows of one are in one part")
+
+
+def without_duplicates(parts: Parts, keys: NDArray[Any]) -> tuple[Parts, int]:
+    """The parts without training rows that validation or test have too, and validation rows that test has.
+
+    keys: a value a row, equal for equal examples. Gives also how many rows went.
+    """
+    valid = parts.valid[~np.isin(keys[parts.valid], keys[parts.test])]
+    seen = np.concatenate([keys[parts.test], keys[valid]])
+    train = parts.train[~np.isin(keys[parts.train], seen)]
+    gone = len(parts.train) - len(train) + len(parts.valid) - len(valid)
+    if min(len(train), len(valid)) < LEAST_ROWS // 5:
+        raise UserError("nearly all rows are duplicates of each other; too few are left to train on")
+    return Parts(train, valid, parts.test, parts.how), gone

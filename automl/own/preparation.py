@@ -1,0 +1,146 @@
+"""From the user's file or folder to a folder of arrays and rules: done once a run, read by all its processes."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from automl.data.inputs import Padded, Tokens
+from automl.data.prepared import write_prepared
+from automl.data.splits import Splits
+from automl.folders import RunFolder
+from automl.metrics import check_metric, names_of
+from automl.own.inspection import Report, inspect, show_report, write_report
+from automl.own.labels import label
+from automl.own.parts import Parts, at_random, by_group, by_time, check_enough, without_duplicates
+from automl.own.reading import open_source
+from automl.own.request import SMILES_NAMES, Request
+from automl.own.rows import Rows, kind_module
+from automl.own.table import WORDS_OF_TEXT
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+FACTS = "facts.json"
+ENCODER_FOLDER = "encoder"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the space and the task need to know of prepared data."""
+
+    kind: str
+    target_kind: str  # classes or number
+    n_train: int
+    views: dict[str, str]  # model family -> folder of arrays
+    imbalanced: bool
+    length: int  # of the longest text or sequence; 0 where examples have no length
+    ragged: bool  # whether examples are of different lengths
+    name: str
+
+    @classmethod
+    def read(cls, folder: Path) -> Facts:
+        """Those of a folder that ``prepare`` has filled."""
+        return cls(**json.loads((folder / FACTS).read_text(encoding="utf-8")))
+
+    def metric(self, asked: str | None) -> str:
+        """The asked one where it fits, else the usual one. UserError for one that does not fit."""
+        return names_of(self.target_kind)[0] if asked is None else check_metric(asked, self.target_kind)
+
+
+def prepare(request: Request, folder: Path) -> Report:
+    """Reads, splits, encodes and writes. UserError for what is wrong with the data."""
+    request = request.checked()
+    kind = request.data_kind
+    if kind is None:
+        kind, request = kind_of_columns(request)
+    module = kind_module(kind)
+    rows: Rows = module.read(request)
+    labelled = label(rows.labels, rows.target, request.target_kind)
+    check_enough(len(labelled.rows))
+    parts = _draw(rows, labelled.rows, labelled.y)
+    keys = rows.keys[labelled.rows]
+    n_removed = 0
+    if len(np.unique(keys)) >= len(keys) / 2:
+        parts, n_removed = without_duplicates(parts, keys)
+    else:
+        rows.notes.append("most rows have an equal one, as where columns have few values: they stay in all parts")
+    report = inspect(kind, rows, labelled, parts, n_removed)
+
+    frame = rows.frame
+    train, valid, test = (labelled.rows[part] for part in parts)
+    encoder = module.Encoder.fit(frame.iloc[train], rows.details)
+    y_train, y_valid, y_test = (labelled.y[part] for part in parts)
+    encoded = [encoder.encode(frame.iloc[part]) for part in (train, valid, test)]
+    target = labelled.target(y_train)
+    length, ragged = 0, False
+    for view in encoded[0]:
+        x_train, x_valid, x_test = (arrays[view] for arrays in encoded)
+        inputs = encoder.inputs(view, x_train)
+        if isinstance(inputs, Tokens):
+            length, ragged = inputs.length, True
+        elif x_train.ndim == 3:
+            length, ragged = x_train.shape[2], isinstance(inputs, Padded)
+        write_prepared(Splits(x_train, y_train, x_valid, y_valid, x_test, y_test, inputs, target), folder / view)
+    encoder.save(folder / ENCODER_FOLDER, {"target": rows.target})
+    name = "-".join(filter(None, (request.path.stem, request.target)))
+    facts = Facts(kind, target.kind, len(train), dict(encoder.views), report.imbalanced, length, ragged, name)
+    (folder / FACTS).write_text(json.dumps(asdict(facts)) + "\n", encoding="utf-8")
+    write_report(report, folder / "report.json")
+    return report
+
+
+@contextmanager
+def prepared_for(request: Request | None, out: Path | None, console: Console) -> Iterator[Path | None]:
+    """The folder of the prepared data of a new run, beside that of the run, which it may move into.
+
+    The report is shown. What is left of the folder at the end goes. Nothing, where no data are asked for.
+    """
+    if request is None:
+        yield None
+        return
+    if out is not None:
+        RunFolder(out).check_is_free()
+    place = (out or Path("runs") / "run").absolute().parent
+    while not place.is_dir():
+        place = place.parent
+    with tempfile.TemporaryDirectory(prefix=".automl-", dir=place, ignore_cleanup_errors=True) as scratch:
+        folder = Path(scratch) / "data"
+        with console.status("reading the data"):
+            report = prepare(request, folder)
+        show_report(console, report)
+        yield folder
+
+
+def _draw(rows: Rows, usable: Any, y: Any) -> Parts:
+    if rows.parts is not None:
+        place = np.full(len(rows.labels), -1)
+        place[usable] = np.arange(len(usable))
+        train, valid, test = (place[part][place[part] >= 0] for part in rows.parts)
+        return Parts(train, valid, test, rows.parts.how)
+    if rows.groups is not None:
+        return by_group(rows.groups[usable], rows.group_name)
+    if rows.times is not None:
+        return by_time(rows.times[usable])
+    return at_random(y)
+
+
+def kind_of_columns(request: Request) -> tuple[str, Request]:
+    """The kind of a file of columns of which nothing was said but the target, and the request with what was found."""
+    source = open_source(request.path)
+    smiles = next((name for name in source.names if name.lower() in SMILES_NAMES), None)
+    if smiles is not None and smiles != request.target:
+        return "molecules", replace(request, smiles=smiles)
+    others = [name for name in source.names if name not in (request.target, request.time, request.group)]
+    if len(others) == 1:
+        values = next(source.chunks(others))[others[0]].dropna().astype(str)
+        if values.str.count(" ").mean() + 1 >= WORDS_OF_TEXT and values.nunique() > len(values) / 2:
+            return "text", replace(request, text=others[0])
+    return "table", request

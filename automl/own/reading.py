@@ -1,0 +1,259 @@
+"""CSV and Parquet files of any size to a frame: numbers in 4 bytes, categories by number, in chunks.
+
+The file is read twice, the first time to learn what its columns are: a column's type in one chunk need not be its type
+in the next. What is in memory at a time is the frame so far and one chunk.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automl.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CELLS = 2_000_000  # of a chunk
+NUMBER_LIKE = 0.95  # of the values there must be numbers for the rest to count as missing
+EXACT = 2**24  # whole numbers up to here are exact in 4 bytes
+NONE_VALUES = ["?"]  # besides those of pandas
+SEPARATORS = ",;\t|"
+
+
+@dataclass
+class ColumnFacts:
+    """What the first reading saw of a column."""
+
+    name: str
+    n: int = 0  # values that are there
+    n_numbers: int = 0
+    largest: float = 0.0
+    is_date: bool = False  # typed so, as in Parquet
+    stray: tuple[int, str] | None = None  # row (from 1) and value of the first that is no number
+
+    @property
+    def is_number(self) -> bool:
+        return self.n_numbers >= NUMBER_LIKE * self.n and (self.n_numbers > 0 or self.n == 0) and not self.is_date
+
+
+@dataclass
+class Table:
+    """The rows of a file. Numbers are float32 or float64, the rest categories, dates as such; texts are strings."""
+
+    frame: pd.DataFrame
+    notes: list[str] = field(default_factory=list)  # what was odd about the file
+
+
+def read_table(path: Path, *, columns: Sequence[str] | None = None, texts: Sequence[str] = ()) -> Table:
+    """The file's rows, or some of its columns; ``texts`` are kept as they are, whatever is in them.
+
+    UserError where the file cannot be read, naming the row where there is one.
+    """
+    import pandas as pd
+
+    source = open_source(path)
+    facts: dict[str, ColumnFacts] = {}
+    n = 0
+    for chunk in source.chunks(columns):
+        for name in chunk.columns:
+            _learn(facts.setdefault(name, ColumnFacts(name)), chunk[name], n, name in texts)
+        n += len(chunk)
+    if n == 0:
+        raise UserError(f"{str(path)!r} has no rows below its header")
+    parts: dict[str, list[Any]] = {name: [] for name in facts}
+    for chunk in source.chunks(columns):
+        for name in facts:
+            parts[name].append(_compact(chunk[name], facts[name], name in texts))
+    frame = pd.DataFrame({name: _joined(parts.pop(name)) for name in list(parts)})
+    notes = list(source.notes)
+    for fact in facts.values():
+        if fact.is_number and fact.stray and fact.name not in texts:
+            row, value = fact.stray
+            notes.append(
+                f"column {fact.name!r} is a number, but {fact.n - fact.n_numbers:,} of its values are not, "
+                f"the first {value!r} in row {row:,}: they count as missing"
+            )
+    return Table(frame, notes)
+
+
+def column_names(path: Path) -> list[str]:
+    """The names in the header."""
+    return open_source(path).names
+
+
+def open_source(path: Path) -> CsvSource | ParquetSource:
+    """By the file's name. UserError for what is neither."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] in (".parquet", ".pq"):
+        return ParquetSource(path)
+    if set(suffixes) & {".csv", ".tsv", ".txt", ".tab", ".data"}:
+        return CsvSource(path)
+    raise UserError(f"{str(path)!r} is no .csv, .tsv or .parquet file, nor a .ts file or a folder of pictures")
+
+
+class ParquetSource:
+    """A Parquet file, read a batch of rows at a time."""
+
+    def __init__(self, path: Path) -> None:
+        import pyarrow
+        import pyarrow.parquet as parquet
+
+        self.notes: list[str] = []
+        try:
+            self._file = parquet.ParquetFile(path)
+        except (OSError, pyarrow.ArrowInvalid) as error:
+            raise UserError(f"{str(path)!r} is no Parquet file: {' '.join(str(error).split())}") from None
+        self.names = list(self._file.schema_arrow.names)
+
+    def chunks(self, columns: Sequence[str] | None) -> Iterator[pd.DataFrame]:
+        """Some of the columns, or all."""
+        size = max(1_000, CELLS // max(1, len(columns or self.names)))
+        for batch in self._file.iter_batches(batch_size=size, columns=columns and list(columns)):
+            yield batch.to_pandas()
+
+
+class CsvSource:
+    """A CSV file; its encoding, separator and decimal sign are found out."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.notes: list[str] = []
+        self.encoding = self._find_encoding()
+        with path.open(encoding=self.encoding, newline="") as file:
+            head = [line for line in (file.readline() for _ in range(50)) if line.strip()]
+        if not head:
+            raise UserError(f"{str(path)!r} is empty")
+        self.separator = max(SEPARATORS, key=lambda sign: _fields(head[0], sign))
+        rows = list(csv.reader(head, delimiter=self.separator))
+        self.names = rows[0]
+        cells = [cell for row in rows[1:] for cell in row]
+        self.decimal = (
+            "," if self.separator != "," and any(re.fullmatch(r"-?\d+,\d+", c.strip()) for c in cells) else "."
+        )
+        double = next((name for i, name in enumerate(self.names) if name in self.names[:i]), None)
+        if double is not None:
+            raise UserError(f"{str(path)!r} has two columns called {double!r}; rename one of them")
+        if self.separator not in head[0]:
+            self.notes.append("the file has one column only")
+
+    def _find_encoding(self) -> str:
+        marks = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        with self.path.open("rb") as file:
+            block = file.read(1 << 20)
+            for mark, encoding in marks:
+                if block.startswith(mark):
+                    return encoding
+            if b"\0" in block:
+                raise UserError(f"{str(self.path)!r} is no text: it holds zero bytes; export it as CSV in UTF-8")
+            try:
+                while block:
+                    decoder.decode(block)
+                    block = file.read(1 << 20)
+                decoder.decode(b"", True)
+            except UnicodeDecodeError:
+                self.notes.append(
+                    "the file is not in UTF-8 and was read as Windows-1252; export it as UTF-8 if that is wrong"
+                )
+                return "cp1252"
+        return "utf-8"
+
+    def chunks(self, columns: Sequence[str] | None) -> Iterator[pd.DataFrame]:
+        """Some of the columns, or all."""
+        import pandas as pd
+
+        try:
+            with pd.read_csv(
+                self.path,
+                sep=self.separator,
+                decimal=self.decimal,
+                encoding=self.encoding,
+                encoding_errors="replace",
+                usecols=None if columns is None else list(columns),
+                na_values=NONE_VALUES,
+                chunksize=max(1_000, CELLS // max(1, len(self.names))),
+                low_memory=False,
+                skipinitialspace=True,
+                on_bad_lines="error",
+            ) as reader:
+                for chunk in reader:
+                    if not isinstance(chunk.index, pd.RangeIndex):
+                        raise UserError(
+                            f"{str(self.path)!r} has more values in a row than the {len(self.names)} columns of its "
+                            "header; name every column in the first line"
+                        )
+                    yield chunk
+        except pd.errors.ParserError as error:
+            found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
+            if found is None:
+                raise UserError(f"{str(self.path)!r} cannot be read: {' '.join(str(error).split())}") from None
+            wanted, line, seen = (int(number) for number in found.groups())
+            raise UserError(
+                f"{str(self.path)!r} line {line:,} has {seen} values, but the header has {wanted} columns; "
+                f"is a {self.separator!r} inside a value not in quotes?"
+            ) from None
+
+
+def _fields(line: str, separator: str) -> int:
+    return len(next(csv.reader([line], delimiter=separator)))
+
+
+def _learn(facts: ColumnFacts, values: pd.Series[Any], before: int, is_text: bool) -> None:
+    """Adds a chunk's values to what is known of a column; ``before``: rows in the chunks before."""
+    import pandas as pd
+
+    there = values.dropna()
+    facts.n += len(there)
+    if is_text or there.empty:
+        return
+    kind = values.dtype
+    if isinstance(kind, pd.CategoricalDtype) or pd.api.types.is_bool_dtype(kind):
+        facts.stray = facts.stray or (before + int(there.index[0]) - int(values.index[0]) + 1, str(there.iloc[0]))
+        return
+    if pd.api.types.is_datetime64_any_dtype(kind):
+        facts.is_date = True
+        return
+    numbers = there if pd.api.types.is_numeric_dtype(kind) else pd.to_numeric(there, errors="coerce")
+    good = numbers.dropna()
+    facts.n_numbers += len(good)
+    if len(good):
+        whole = good[(good % 1) == 0].abs()
+        facts.largest = max(facts.largest, float(whole.max()) if len(whole) else 0.0)
+    if len(good) < len(there) and facts.stray is None:
+        first = int(numbers.isna().to_numpy().argmax())
+        row = before + int(there.index[first]) - int(values.index[0]) + 1
+        facts.stray = (row, str(there.iloc[first]))
+
+
+def _compact(values: pd.Series[Any], facts: ColumnFacts, is_text: bool) -> pd.Series[Any]:
+    import pandas as pd
+
+    if is_text:
+        texts: pd.Series[Any] = values.astype("str")
+        return texts
+    if facts.is_number:
+        numbers = pd.to_numeric(values, errors="coerce")
+        return numbers.astype("float32" if facts.largest <= EXACT else "float64")
+    if facts.is_date:
+        return pd.to_datetime(values, errors="coerce")
+    strings = values.astype(object).where(values.notna(), None)
+    categories: pd.Series[Any] = strings.map(str, na_action="ignore").astype("category")
+    return categories
+
+
+def _joined(parts: list[Any]) -> pd.Series[Any]:
+    """The chunks of a column; the categories of each may be others."""
+    import pandas as pd
+    from pandas.api.types import union_categoricals
+
+    if isinstance(parts[0].dtype, pd.CategoricalDtype):
+        parts = [part.astype(part.dtype.__class__(part.cat.categories.astype(object))) for part in parts]
+        return pd.Series(union_categoricals(parts))
+    joined: pd.Series[Any] = pd.concat(parts, ignore_index=True)
+    return joined

@@ -1,0 +1,85 @@
+"""What the user says of their data on the command line, and the kind of data that follows from it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from automl.errors import UserError
+
+KINDS = ("table", "text", "molecules", "images", "sequences", "series")
+TARGETS = {"classification": "classes", "regression": "number"}
+SMILES_NAMES = ("smiles", "canonical_smiles", "isomeric_smiles")
+
+
+@dataclass(frozen=True)
+class Request:
+    """A file or folder, and which column is what. None: not said."""
+
+    data: str
+    target: str | None = None
+    text: str | None = None
+    smiles: str | None = None
+    time: str | None = None
+    horizon: int | None = None
+    group: str | None = None
+    kind: str | None = None  # of the data, of the target or both: "table", "regression", "text,classification"
+
+    @property
+    def path(self) -> Path:
+        return Path(self.data)
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """The words of ``kind``. UserError for one that is none."""
+        words = tuple(word.strip() for word in (self.kind or "").split(",") if word.strip())
+        for word in words:
+            if word not in (*KINDS, *TARGETS):
+                near = difflib.get_close_matches(word, (*KINDS, *TARGETS), 1)
+                hint = f" did you mean {near[0]!r}?" if near else ""
+                raise UserError(f"unknown --kind {word!r};{hint} choose one of: {', '.join((*KINDS, *TARGETS))}")
+        return words
+
+    @property
+    def target_kind(self) -> str | None:
+        """classes or number, where it was said."""
+        return next((TARGETS[word] for word in self.said if word in TARGETS), None)
+
+    @property
+    def data_kind(self) -> str | None:
+        """One of KINDS as far as it follows from what was said and from the file's name; None: a file of columns."""
+        told = next((word for word in self.said if word in KINDS), None)
+        if told:
+            return told
+        if self.path.is_dir():
+            return "images"
+        if self.path.suffix == ".ts":
+            return "sequences"
+        if self.smiles:
+            return "molecules"
+        if self.text:
+            return "text"
+        return "series" if self.horizon else None
+
+    def checked(self) -> Request:
+        """UserError for what contradicts itself or is not there."""
+        if not self.path.exists():
+            near = difflib.get_close_matches(self.path.name, [p.name for p in self.path.parent.glob("*")], 1)
+            hint = f"; did you mean {str(self.path.parent / near[0])!r}?" if near else ""
+            raise UserError(f"there is no file or folder {self.data!r}{hint}")
+        if self.horizon is not None and self.horizon < 1:
+            raise UserError(f"--horizon must be 1 step or more, got {self.horizon}")
+        if self.horizon is not None and not self.time:
+            raise UserError("--horizon needs the column of time: --time date")
+        return replace(self, data=str(self.path.resolve()))
+
+
+def column(name: str, columns: Sequence[str], option: str) -> str:
+    """The name, where there is such a column; UserError with the nearest otherwise."""
+    if name in columns:
+        return name
+    near = difflib.get_close_matches(name, columns, 1)
+    hint = f" did you mean {near[0]!r}?" if near else ""
+    raise UserError(f"{option} {name!r} is no column of the file;{hint} it has: {', '.join(map(str, columns[:20]))}")

@@ -1,0 +1,102 @@
+"""What every kind of the user's data becomes on its way to arrays: rows with labels, and an encoder fitted to some."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from numpy.typing import NDArray
+
+from automl.data.inputs import Array, Inputs
+from automl.own.parts import Parts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ENCODERS = {  # kind -> where its functions are: read(request) and Encoder
+    "table": "automl.own.table",
+    "text": "automl.own.text",
+    "molecules": "automl.own.molecules",
+    "images": "automl.own.images",
+    "sequences": "automl.own.sequences",
+    "series": "automl.own.series",
+}
+ENCODER = "encoder.json"
+
+
+@dataclass
+class Rows:
+    """Examples as read, before anything is learnt from them."""
+
+    frame: pd.DataFrame  # what a model may know of an example
+    labels: pd.Series[Any]
+    target: str  # the label's name
+    keys: NDArray[Any]  # a value a row, equal for equal examples
+    notes: list[str] = field(default_factory=list)  # for the report; warnings among them
+    times: NDArray[Any] | None = None  # to split by, where that is wanted
+    groups: NDArray[Any] | None = None
+    group_name: str = ""
+    parts: Parts | None = None  # where the data have their own test part
+    details: dict[str, Any] = field(default_factory=dict)  # what reading has found out for the encoder
+
+
+class Encoder(ABC):
+    """Raw examples to arrays, as learnt from the training part; it lies beside the model, as JSON."""
+
+    kind: ClassVar[str]
+    views: ClassVar[Mapping[str, str]]  # model family -> the view that it reads
+
+    @classmethod
+    @abstractmethod
+    def fit(cls, frame: pd.DataFrame, details: Mapping[str, Any]) -> Self:
+        """From the rows of the training part, and the details that reading has found out."""
+
+    @abstractmethod
+    def encode(self, frame: pd.DataFrame) -> dict[str, Array]:
+        """An array (n, ...) for each view."""
+
+    @abstractmethod
+    def inputs(self, view: str, x: Array) -> Inputs:
+        """What the arrays of a view are; x are the training examples."""
+
+    @abstractmethod
+    def to_json(self) -> dict[str, Any]: ...
+
+    @classmethod
+    @abstractmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self: ...
+
+    @abstractmethod
+    def as_frame(self, examples: Any) -> pd.DataFrame:
+        """New examples as rows like those that were read: from a file's path, a frame or a list."""
+
+    def save(self, folder: Path, facts: Mapping[str, Any]) -> None:
+        """Writes it, with other facts that using the model needs."""
+        folder.mkdir(parents=True, exist_ok=True)
+        content = {"kind": self.kind, **facts, **self.to_json()}
+        (folder / ENCODER).write_text(json.dumps(content) + "\n", encoding="utf-8")
+
+
+def kind_module(kind: str) -> Any:
+    """The module of a kind of data: ``read`` and ``Encoder``."""
+    return importlib.import_module(ENCODERS[kind])
+
+
+def load_encoder(folder: Path) -> tuple[Encoder, dict[str, Any]]:
+    """The encoder that was saved in a folder, and the facts beside it."""
+    content = json.loads((folder / ENCODER).read_text(encoding="utf-8"))
+    encoder: Encoder = kind_module(content["kind"]).Encoder.from_json(content)
+    return encoder, content
+
+
+def hashes(frame: pd.DataFrame) -> NDArray[Any]:
+    """A number a row, equal for equal rows."""
+    import pandas as pd
+
+    keys: NDArray[Any] = pd.util.hash_pandas_object(frame, index=False).to_numpy()
+    return keys

@@ -1,0 +1,139 @@
+"""A series of numbers in time: what the target will be some steps ahead, from a window of all columns' past.
+
+Parts are drawn in time: every validation target is later than every training one, and every test target still later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.data.inputs import Array, Dense, Inputs
+from automl.errors import UserError
+from automl.own import rows
+from automl.own.parts import LEAST_ROWS, by_time
+from automl.own.reading import column_names, read_table
+from automl.own.request import Request, column
+from automl.own.table import moments
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+WINDOWS = (4, 64)  # steps that a model looks back, least and most
+PARTS_OF_SERIES = 20  # a window is this part of the series
+
+
+class Encoder(rows.Encoder):
+    """Windows of the past: the target's own column first, then the other numbers."""
+
+    kind = "series"
+    views: ClassVar = dict.fromkeys(
+        ("linear", "gradient_boosting", "mlp", "random_forest", "cnn", "rnn", "transformer"), "windows"
+    )
+
+    def __init__(self, time: str, group: str | None, channels: tuple[str, ...], window: int) -> None:
+        self.time, self.group, self.channels, self.window = time, group, channels, window
+
+    @classmethod
+    def fit(cls, frame: pd.DataFrame, details: Mapping[str, Any]) -> Self:
+        return cls(details["time"], details["group"], details["channels"], details["window"])
+
+    def encode(self, frame: pd.DataFrame) -> dict[str, Array]:
+        shape = (len(self.channels), self.window)
+        return {"windows": np.stack(list(frame["window"])) if len(frame) else np.zeros((0, *shape), np.float32)}
+
+    def inputs(self, view: str, x: Array) -> Inputs:
+        return Dense.of(x)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"time": self.time, "group": self.group, "channels": self.channels, "window": self.window}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        return cls(content["time"], content["group"], tuple(content["channels"]), content["window"])
+
+    def as_frame(self, examples: Any) -> pd.DataFrame:
+        """A row for each moment that has a whole window behind it, in the order of time; the last is the newest."""
+        frame = read_table(Path(examples)).frame if isinstance(examples, str | Path) else examples
+        for name in (self.time, *self.channels):
+            if name not in frame.columns:
+                raise UserError(f"the column {name!r} is missing; the model was trained with it")
+        if len(frame) < self.window:
+            raise UserError(f"a forecast needs the last {self.window} rows or more, got {len(frame)}")
+        return windows(frame, self.time, self.group, self.channels, self.window)
+
+
+def read(request: Request) -> rows.Rows:
+    """The windows of a table of one series, or of several told apart by --group."""
+    names = column_names(request.path)
+    if request.time is None or request.target is None:
+        raise UserError("a series needs --time COLUMN and --target COLUMN")
+    column(request.target, names, "--target")
+    column(request.time, names, "--time")
+    if request.group is not None:
+        column(request.group, names, "--group")
+    table = read_table(request.path)
+    frame, horizon, notes = table.frame, request.horizon or 1, table.notes
+    if frame[request.target].dtype.kind not in "fiu":
+        raise UserError(f"the target {request.target!r} of a series must be a number")
+    others = [name for name in map(str, frame) if name not in (request.target, request.time, request.group)]
+    channels = (request.target, *(name for name in others if frame[name].dtype.kind in "fiu"))
+    left_out = [name for name in others if name not in channels]
+    if left_out:
+        notes.append(f"columns that are no numbers are left out: {', '.join(left_out)}")
+    n_series = 1 if request.group is None else frame[request.group].nunique()
+    window = int(np.clip(len(frame) // n_series // PARTS_OF_SERIES, *WINDOWS))
+    found = windows(frame, request.time, request.group, channels, window)
+    ahead = found.groupby("series")["value"].shift(-horizon)
+    when = found.groupby("series")["time"].shift(-horizon)
+    known = (ahead.notna() & when.notna()).to_numpy()
+    if known.sum() < LEAST_ROWS:
+        raise UserError(
+            f"the series is too short: {len(frame):,} rows give {known.sum()} windows of {window} steps with a target "
+            f"{horizon} ahead, at least {LEAST_ROWS} are needed"
+        )
+    used, labels, times = found[known].reset_index(drop=True), ahead[known].reset_index(drop=True), when[known]
+    parts = by_time(times.to_numpy())
+    error = (labels - used["value"])[parts.test]
+    naive = float(np.sqrt((error**2).mean()))
+    notes.append(f"saying that nothing changes would have an rmse of {naive:.4g} on test: what a model must beat")
+    return rows.Rows(
+        used,
+        labels,
+        request.target,
+        np.arange(len(used)),
+        notes,
+        parts=parts,
+        details={"time": request.time, "group": request.group, "channels": channels, "window": window},
+    )
+
+
+def windows(frame: pd.DataFrame, time: str, group: str | None, channels: tuple[str, ...], window: int) -> pd.DataFrame:
+    """A row a moment with a whole window behind it: series, time, value (of the target, now) and window.
+
+    A window is (channels, steps), the newest last. Missing values are those of the step before.
+    """
+    import pandas as pd
+
+    when = moments(frame[time], time)
+    names = pd.Series(0, index=frame.index) if group is None else frame[group].astype("str")
+    parts = []
+    for name in names.unique():
+        rows_of = np.flatnonzero((names == name).to_numpy())
+        order = rows_of[np.argsort(when[rows_of], kind="stable")]
+        values = frame.iloc[order][list(channels)].apply(pd.to_numeric, errors="coerce").ffill()
+        array: NDArray[np.float32] = values.to_numpy(np.float32)
+        start = int(np.isnan(array).any(1).sum())  # before every column has its first value
+        array, times = array[start:], when[order][start:]
+        if len(array) < window:
+            continue
+        views = np.lib.stride_tricks.sliding_window_view(array, window, axis=0)
+        ends = array[window - 1 :, 0]
+        parts.append(pd.DataFrame({"series": name, "time": times[window - 1 :], "value": ends, "window": list(views)}))
+    if not parts:
+        raise UserError(f"no series has {window} rows in which every column has a value")
+    return pd.concat(parts, ignore_index=True)

@@ -1,0 +1,188 @@
+"""Tables: which columns a model may read, and what is odd about the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.data.inputs import Array, Columns, Inputs
+from automl.errors import UserError
+from automl.own import rows
+from automl.own.columns import TableEncoder, as_dates, date_format
+from automl.own.labels import class_name
+from automl.own.reading import column_names, read_table
+from automl.own.request import Request, column
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOSTLY_MISSING = 0.5
+WORDS_OF_TEXT = 4  # on average, in a column of sentences
+
+
+class Encoder(rows.Encoder):
+    """See TableEncoder, which does the work."""
+
+    kind = "table"
+    views: ClassVar = dict.fromkeys(("gradient_boosting", "random_forest", "mlp", "linear"), "columns")
+
+    def __init__(self, table: TableEncoder) -> None:
+        self.table = table
+
+    @classmethod
+    def fit(cls, frame: pd.DataFrame, details: Mapping[str, Any]) -> Self:
+        return cls(TableEncoder.fit(frame, details["dates"]))
+
+    def encode(self, frame: pd.DataFrame) -> dict[str, Array]:
+        return {"columns": self.table.encode(frame)}
+
+    def inputs(self, view: str, x: Array) -> Inputs:
+        return Columns.of(x, self.table.cardinalities)
+
+    def to_json(self) -> dict[str, Any]:
+        return self.table.to_json()
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        return cls(TableEncoder.from_json(content))
+
+    def as_frame(self, examples: Any) -> pd.DataFrame:
+        return read_table(Path(examples)).frame if isinstance(examples, str | Path) else examples
+
+
+def read(request: Request) -> rows.Rows:
+    """The rows of a table with a target column."""
+    names = column_names(request.path)
+    if request.target is None:
+        raise UserError(f"say which column is to be predicted: --target NAME; the file has: {', '.join(names[:20])}")
+    column(request.target, names, "--target")
+    for name, option in ((request.time, "--time"), (request.group, "--group")):
+        if name is not None:
+            column(name, names, option)
+    table = read_table(request.path)
+    frame, notes = table.frame, table.notes
+    labels = frame.pop(request.target)
+    groups = None if request.group is None else frame.pop(request.group).astype("str").to_numpy()
+    dates = _dates(frame)
+    times = None
+    if request.time is not None:
+        times = moments(frame.pop(request.time), request.time, dates.pop(request.time, None))
+    for name, why in _useless(frame, labels, request.target, dates).items():
+        del frame[name]
+        dates.pop(name, None)
+        notes.append(f"column {name!r} is left out: {why}")
+    if frame.shape[1] == 0:
+        raise UserError(
+            "no column is left to predict from; the file needs columns besides the target that tell something"
+        )
+    for name in map(str, frame):
+        missing = frame[name].isna().mean()
+        if missing > MOSTLY_MISSING:
+            notes.append(f"column {name!r} is {missing:.0%} missing")
+    return rows.Rows(
+        frame,
+        labels,
+        request.target,
+        rows.hashes(frame),
+        notes,
+        times,
+        groups,
+        f"column {request.group!r}",
+        details={"dates": dates},
+    )
+
+
+def groups_and_times(request: Request) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
+    """The columns of --group and --time, for data of which the model reads neither."""
+    wanted = [name for name in (request.group, request.time) if name is not None]
+    if not wanted:
+        return None, None
+    names = column_names(request.path)
+    for name, option in ((request.group, "--group"), (request.time, "--time")):
+        if name is not None:
+            column(name, names, option)
+    frame = read_table(request.path, columns=wanted).frame
+    groups = None if request.group is None else frame[request.group].astype("str").to_numpy()
+    times = None if request.time is None else moments(frame[request.time], request.time)
+    return groups, times
+
+
+def _dates(frame: pd.DataFrame) -> dict[str, str | None]:
+    """The columns that hold dates, with their format where they are written out."""
+    found: dict[str, str | None] = {}
+    for name in map(str, frame):
+        if frame[name].dtype.kind == "M":
+            found[name] = None
+        elif frame[name].dtype == "category" and (form := date_format(frame[name])) is not None:
+            found[name] = form
+    return found
+
+
+def moments(values: pd.Series[Any], name: str, form: str | None = None) -> NDArray[Any]:
+    """A column of dates or numbers to sort by. UserError naming the first row that is neither."""
+    if values.dtype.kind in "fiu":
+        times = values.to_numpy(np.float64)
+        missing = np.isnan(times)
+    else:
+        if form is None and values.dtype.kind != "M":
+            form = date_format(values.astype("category")) or "ISO8601"
+        dates = as_dates(values, form)
+        times, missing = dates.to_numpy(), dates.isna().to_numpy()
+    if missing.any():
+        first = int(missing.argmax())
+        raise UserError(
+            f"the column of time {name!r} must have a date or a number in every row: row {first + 1:,} has "
+            f"{values.iloc[first]!r}"
+        )
+    return times
+
+
+def _useless(
+    frame: pd.DataFrame, labels: pd.Series[Any], target: str, dates: Mapping[str, str | None]
+) -> dict[str, str]:
+    """Columns that tell nothing, or too much, and why."""
+    found = {}
+    n = len(frame)
+    for name in map(str, frame):
+        values = frame[name]
+        there = values.dropna()
+        n_unique = there.nunique()
+        if n_unique <= 1:
+            found[name] = "it is constant" if len(there) == n else "it has one value or none"
+        elif _equals(values, labels):
+            found[name] = f"it equals the target {target!r}, or another name for each of its values (a leak)"
+        elif name in dates:
+            continue
+        elif values.dtype == "category" and n_unique > 0.5 * len(there) and n_unique > 50:
+            sample = there.cat.categories[:200]
+            text = sample.str.count(" ").to_numpy().mean() + 1 >= WORDS_OF_TEXT
+            found[name] = (
+                f"it is text (--text {name} learns from it)" if text else "nearly every row has its own value (an id?)"
+            )
+        elif values.dtype.kind in "fiu" and n_unique == n and _counts(values):
+            found[name] = "it numbers the rows (an id)"
+    return found
+
+
+def _counts(values: pd.Series[Any]) -> bool:
+    """Whether whole numbers, all different, lie without gaps."""
+    whole = values.to_numpy(np.float64)
+    return bool(np.all(whole % 1 == 0) and whole.max() - whole.min() == len(whole) - 1)
+
+
+def _equals(values: pd.Series[Any], labels: pd.Series[Any]) -> bool:
+    """Whether a column says the same as the labels, in the same or in other words."""
+    both = values.notna() & labels.notna()
+    if not both.any():
+        return False
+    one, other = values[both], labels[both]
+    if one.dtype.kind in "fiu" and other.dtype.kind in "fiu" and bool((one == other).all()):
+        return True
+    if other.dtype.kind in "fiu" and other.nunique() > 20:
+        return False
+    n_pairs = len(set(zip(one.map(class_name), other.map(class_name), strict=True))) if one.nunique() <= 500 else 0
+    return n_pairs == one.nunique() == other.nunique()

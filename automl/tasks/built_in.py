@@ -1,0 +1,85 @@
+"""What all built-in tasks have in common, whatever they learn: a data set, a model family, a space, a metric."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from automl.data import SOURCES, check_train_size, source_module
+from automl.metrics import METRICS, check_metric
+from automl.tasks.base import Epoch
+
+if TYPE_CHECKING:
+    import torch
+    from ConfigSpace import ConfigurationSpace
+
+    from automl.training import Training
+
+
+@dataclass(frozen=True)
+class BuiltIn(ABC):
+    """Names its data and model instead of holding them, so that it travels lightly and loads them where it trains."""
+
+    name: str
+    data: str  # a key of automl.data.SOURCES
+    model: str | None  # the model family; None: the hyperparameter `model` says which
+    space: "ConfigurationSpace"
+    max_epochs: int
+    metric: str  # a key of automl.metrics.METRICS; what the search optimises
+    train_size: int | None = None  # None: the whole training part
+    resumable: bool = True
+
+    @property
+    def maximize(self) -> bool:
+        return METRICS[self.metric].best is not None
+
+    def prepared(self, train_size: int | None) -> Self:
+        """This task on part of the training examples, its data being on this machine (else DataMissing)."""
+        source = SOURCES[self.data]
+        source_module(self.data).fetch(download=False)
+        if train_size is not None:
+            check_train_size(train_size, source.n_classes, source.n_train)
+        return replace(self, train_size=train_size)
+
+    def with_metric(self, metric: str | None) -> Self:
+        """This task with another metric to search by. UserError where it does not fit the target."""
+        if metric is None:
+            return self
+        return replace(self, metric=check_metric(metric, METRICS[self.metric].kind))
+
+    def train(
+        self, config: Mapping[str, Any], *, seed: int, epochs: int, checkpoint: Path | None, device: str
+    ) -> Iterator[Epoch]:
+        from automl.training import train
+
+        return train(self, config, seed=seed, epochs=epochs, checkpoint=checkpoint, device=device)
+
+    def baseline(self) -> dict[str, Any] | None:
+        """What a practitioner's first try scores on the test set: its name, score by the task's metric, and seconds.
+
+        None where there is none, and on part of the training examples, since it always has all of them.
+        """
+        from automl.baselines import BASELINES, run_baseline
+
+        if self.data not in BASELINES or self.train_size is not None:
+            return None
+        scores, seconds = run_baseline(self.data)
+        if self.metric not in scores:
+            return None
+        return {"name": BASELINES[self.data].description, "score": scores[self.metric], "seconds": seconds}
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Load what a first training would have to load, so that it does not count as the training's time."""
+
+    @abstractmethod
+    def begin(self, config: Mapping[str, Any], seed: int, device: "torch.device") -> "Training":
+        """The training of a config, before its first epoch."""
+
+    @abstractmethod
+    def test(self, checkpoint: Path, device: str) -> Mapping[str, float]: ...
+
+    @abstractmethod
+    def export(self, checkpoint: Path, out: Path) -> None:
+        """Write the model of a checkpoint into a folder of its own: weights, config, preprocessing."""

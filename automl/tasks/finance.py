@@ -1,0 +1,56 @@
+"""The next day's log range of the S&P 500 from the 66 days before it; 3,455 days to train on, then 503, then 1,007.
+
+The first try to beat is the HAR model: R2 0.461 on the test days (automl.baselines.finance). Nearly all that can be
+known of the next range lies in a few averages of the last ones; a network that finds them, and no more, is a good one.
+"""
+
+from automl.space import load_space
+from automl.tasks.regression import Regression
+
+TRAINING = {
+    "lr": {"float": [1e-4, 3e-2], "log": True, "default": 1e-3},
+    "weight_decay": {"float": [1e-6, 1.0], "log": True, "default": 1e-1},
+    "optimizer": {"constant": "adamw"},
+    "batch_size": {"ordinal": [32, 64, 128], "default": 64},
+    "schedule": {"choice": ["constant", "cosine", "one-cycle"], "default": "one-cycle"},
+    "warmup": {"float": [0.0, 0.3], "default": 0.0, "when": {"schedule": ["constant", "cosine"]}},
+    "dropout": {"float": [0.0, 0.5], "default": 0.1},
+    "clip_norm": {"float": [0.1, 10.0], "log": True, "default": 1.0},
+}
+
+# Reads the days in their order; what it has in mind after the last one tells.
+sp500_rnn = Regression(
+    name="sp500-rnn",
+    data="sp500",
+    model="rnn",
+    max_epochs=15,
+    metric="r2",
+    space=load_space(
+        TRAINING
+        | {
+            "cell": {"choice": ["gru", "lstm"], "default": "gru"},
+            "width": {"ordinal": [8, 16, 32, 64], "default": 16},
+            "layers": {"int": [1, 2], "default": 1},
+            "bidirectional": {"constant": False},
+            "summary": {"choice": ["last", "mean"], "default": "last"},
+        }
+    ),
+)
+
+# Its tokens are runs of days: 11 are half a month.
+sp500_transformer = Regression(
+    name="sp500-transformer",
+    data="sp500",
+    model="transformer",
+    max_epochs=15,
+    metric="r2",
+    space=load_space(
+        TRAINING
+        | {
+            "patch": {"ordinal": [1, 2, 3, 6, 11], "default": 3},
+            "width": {"ordinal": [16, 32, 64], "default": 32},
+            "layers": {"int": [1, 2], "default": 1},
+            "heads": {"ordinal": [1, 2, 4], "default": 4},
+        }
+    ),
+)

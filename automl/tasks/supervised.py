@@ -1,0 +1,55 @@
+"""Models trained on examples with labels: the shape of most built-in tasks and of those on the user's own data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automl.models import ESTIMATORS
+from automl.tasks.built_in import BuiltIn
+
+if TYPE_CHECKING:
+    import torch
+
+    from automl.training import Training
+
+
+@dataclass(frozen=True)
+class Supervised(BuiltIn):
+    """model: one of automl.models.FAMILIES or ESTIMATORS."""
+
+    def family(self, config: Mapping[str, Any]) -> str:
+        """The model family that a config is of."""
+        family: str = self.model or config["model"]
+        return family
+
+    def data_of(self, family: str) -> str:
+        """What `automl.data.load_data` is to load for a family."""
+        return self.data
+
+    def prepare(self) -> None:
+        from automl.data import load_data
+        from automl.training import train  # noqa: F401
+
+        load_data(self.data, self.train_size)
+
+    def begin(self, config: Mapping[str, Any], seed: int, device: "torch.device") -> "Training":
+        import torch
+
+        if self.family(config) in ESTIMATORS:
+            from automl.estimators import EstimatorTraining
+
+            return EstimatorTraining(self, config, seed, torch.device("cpu"))
+        from automl.networks import NetworkTraining
+
+        return NetworkTraining(self, config, seed, device)
+
+    def test(self, checkpoint: Path, device: str) -> Mapping[str, float]:
+        from automl.training import evaluate
+
+        return evaluate(self, checkpoint, device=device)
+
+    def export(self, checkpoint: Path, out: Path) -> None:
+        from automl.training import export_model
+
+        export_model(checkpoint, out)

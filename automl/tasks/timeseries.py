@@ -1,0 +1,58 @@
+"""Time series to classes: OSULeaf (160 outlines of leaves to train on) and Japanese Vowels (216 utterances).
+
+The first try to beat is logistic regression or extremely randomised trees: 0.525 and 0.959 of the test series
+(automl.baselines.timeseries). Published: 0.95 to 0.99 for OSULeaf with larger networks (Ismail Fawaz et al. 2019,
+arXiv:1809.04356), 0.97 to 0.99 for the vowels. With 40 and 54 series to choose by, an accuracy has a standard error of
+up to 0.08 in validation.
+"""
+
+from automl.space import load_space
+from automl.tasks.classification import Classification
+
+TRAINING = {
+    "lr": {"float": [3e-4, 1e-1], "log": True, "default": 3e-3},
+    "optimizer": {"choice": ["adamw", "sgd"], "default": "adamw"},
+    "momentum": {"float": [0.5, 0.98], "default": 0.9, "when": {"optimizer": "sgd"}},
+    "weight_decay": {"float": [1e-6, 1e-1], "log": True, "default": 1e-2},
+    "batch_size": {"ordinal": [8, 16, 32], "default": 16},
+    "schedule": {"choice": ["constant", "cosine", "one-cycle"], "default": "constant"},
+    "warmup": {"float": [0.0, 0.3], "default": 0.0, "when": {"schedule": ["constant", "cosine"]}},
+    "dropout": {"float": [0.0, 0.5], "default": 0.0},
+}
+
+osuleaf_cnn = Classification(
+    name="osuleaf-cnn",
+    data="osuleaf",
+    model="cnn",
+    max_epochs=40,
+    space=load_space(
+        TRAINING
+        | {
+            "augment": {"float": [0.0, 1.0], "default": 0.0},
+            "width": {"ordinal": [16, 32, 64], "default": 32},
+            "layers": {"int": [2, 5], "default": 3},
+            "kernel_size": {"ordinal": [3, 5, 7, 9], "default": 7},
+            "norm": {"choice": ["batch", "group", "none"], "default": "batch"},
+            "downsample": {"choice": ["stride", "max"], "default": "max"},
+            "pooling": {"choice": ["flatten", "max", "mean"], "default": "max"},
+        }
+    ),
+)
+
+# Utterances end when they end: what lies behind is masked.
+vowels_rnn = Classification(
+    name="vowels-rnn",
+    data="vowels",
+    model="rnn",
+    max_epochs=20,
+    space=load_space(
+        TRAINING
+        | {
+            "cell": {"choice": ["gru", "lstm"], "default": "gru"},
+            "bidirectional": {"choice": [False, True], "default": False},
+            "width": {"ordinal": [16, 32, 64], "default": 32},
+            "layers": {"int": [1, 2], "default": 1},
+            "summary": {"choice": ["last", "mean", "max"], "default": "last"},
+        }
+    ),
+)

@@ -1,0 +1,195 @@
+"""Pictures, sequences and series of one's own: reading, parts, learning, and using the model."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from automl.data import load_data
+from automl.errors import UserError
+from automl.own.predictor import load_predictor
+from automl.own.preparation import Facts, prepare
+from automl.own.request import Request
+from automl.own.sequences import read_ts
+from automl.tasks.own import own_task
+
+
+def trained(folder, family, tmp_path, epochs, **change):
+    task = own_task(folder, family, None)
+    config = {
+        name: value.item() if hasattr(value, "item") else value
+        for name, value in dict(task.space.get_default_configuration()).items()
+    }
+    *_, last = task.train(config | change, seed=0, epochs=epochs, checkpoint=tmp_path / family, device="cpu")
+    task.export(tmp_path / family, tmp_path / f"{family}-model")
+    return last, load_predictor(tmp_path / f"{family}-model")
+
+
+# --- pictures ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Digits 0, 1 and 7 as small pictures of odd sizes, a folder each."""
+    digits = load_digits()
+    for number, (image, label) in enumerate(zip(digits.images, digits.target, strict=True)):
+        if label in (0, 1, 7) and number < 700:
+            folder = tmp_path / "photos" / {0: "zero", 1: "one", 7: "seven"}[label]
+            folder.mkdir(parents=True, exist_ok=True)
+            picture = Image.fromarray((image * 15).astype(np.uint8)).resize((20 + number % 3, 18))
+            picture.save(folder / f"{number:04d}.{('png', 'bmp')[number % 2]}")
+    return tmp_path / "photos"
+
+
+def test_a_folder_a_class_is_learnt_and_new_pictures_are_judged(photos, tmp_path):
+    report = prepare(Request(str(photos)), tmp_path / "data")
+    assert report.facts["kind"] == "images, classification of 'folder'"
+    splits = load_data(str(tmp_path / "data" / "pixels"), None)
+    assert splits.shape == (1, 16, 16)
+    assert splits.x_train.dtype == np.uint8
+    last, predictor = trained(tmp_path / "data", "cnn", tmp_path, 4, lr=0.01, batch_size=32)
+    assert last.metrics["accuracy"] > 0.9
+    files = sorted((photos / "seven").iterdir())[:20]
+    assert (predictor.predict(files) == "seven").mean() > 0.8
+    assert predictor.predict(photos / "zero").tolist().count("zero") > 0.8 * len(list((photos / "zero").iterdir()))
+    assert "augment" in own_task(tmp_path / "data", "cnn", None).space
+
+
+def test_folders_of_train_and_test_are_kept_and_copies_of_test_pictures_leave_training(photos, tmp_path):
+    (tmp_path / "both").mkdir()
+    photos.rename(tmp_path / "both" / "train")
+    for name in ("zero", "one", "seven"):
+        folder = tmp_path / "both" / "test" / name
+        folder.mkdir(parents=True)
+        own = sorted((tmp_path / "both" / "train" / name).iterdir())
+        for file in own[:8]:
+            file.rename(folder / file.name)
+        (folder / "copy.png").write_bytes(own[9].read_bytes())
+    report = prepare(Request(str(tmp_path / "both")), tmp_path / "data")
+    splits = load_data(str(tmp_path / "data" / "pixels"), None)
+    assert len(splits.y_test) == 27
+    assert any("3 rows were left out of training or validation" in note for note in report.notes)
+
+
+def test_a_broken_picture_and_an_empty_folder_are_named(photos, tmp_path):
+    (photos / "zero" / "broken.png").write_bytes(b"\x89PNG nothing")
+    with pytest.raises(UserError, match=r"broken.png' is no picture that can be read .*; mend or remove it"):
+        prepare(Request(str(photos)), tmp_path / "data")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="must hold a folder a class"):
+        prepare(Request(str(tmp_path / "empty")), tmp_path / "data")
+
+
+# --- sequences --------------------------------------------------------------------------------------------------------
+
+
+def write_ts(file, n, *, ragged, channels=2):
+    rng = np.random.default_rng(n)
+    lines = ["# made up", "@problemName waves", "@timeStamps false", "@classLabel true slow fast", "@data"]
+    for i in range(n):
+        steps = np.arange(rng.integers(20, 41) if ragged else 30)
+        wave = [np.sin(steps * (0.3 + 0.5 * (i % 2)) + rng.random() * 6) for _ in range(channels)]
+        text = [",".join("?" if i == 0 and j == 3 else f"{v:.4f}" for j, v in enumerate(channel)) for channel in wave]
+        lines.append(":".join([*text, ("slow", "fast")[i % 2]]))
+    file.write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize("ragged", [False, True])
+def test_sequences_of_one_or_of_several_lengths_are_learnt(ragged, tmp_path):
+    write_ts(tmp_path / "waves_TRAIN.ts", 120, ragged=ragged)
+    write_ts(tmp_path / "waves_TEST.ts", 50, ragged=ragged)
+    report = prepare(Request(str(tmp_path / "waves_TRAIN.ts")), tmp_path / "data")
+    assert "test is waves_TEST.ts" in report.facts["parts"]
+    assert Facts.read(tmp_path / "data").ragged == ragged
+    splits = load_data(str(tmp_path / "data" / "steps"), None)
+    assert splits.inputs.kind == ("padded" if ragged else "dense")
+    assert len(splits.y_test) == 50
+    assert np.isnan(splits.x_train).any() == ragged
+    for family, epochs in (("cnn", 6), ("random_forest", 1), ("transformer", 1), ("rnn", 1)):
+        change = {"lr": 0.01, "batch_size": 32} if family != "random_forest" else {}
+        last, predictor = trained(tmp_path / "data", family, tmp_path, epochs, **change)
+        if family == "cnn":
+            assert last.metrics["accuracy"] > 0.9
+        sequences, labels = read_ts(tmp_path / "waves_TEST.ts")
+        assert np.array_equal(predictor.predict(sequences), predictor.predict(tmp_path / "waves_TEST.ts"))
+        if family == "cnn":
+            assert (predictor.predict(sequences) == labels).mean() > 0.8
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ("@data\n1,2,x:a\n", "line 2: could not convert string to float: 'x'"),
+        ("@data\n1,2\n", "line 2 has no class"),
+        ("@data\n1,2:3,4:a\n1,2:b\n", "line 3 has 1 channels, the first one 2"),
+        ("@timeStamps true\n@data\n(0,1):a\n", "has time stamps"),
+        ("@data\n", "holds no sequences"),
+    ],
+)
+def test_bad_ts_files_are_named_with_their_line(content, line, tmp_path):
+    (tmp_path / "a.ts").write_text(content)
+    with pytest.raises(UserError, match=line):
+        read_ts(tmp_path / "a.ts")
+
+
+# --- series -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sales(tmp_path):
+    """A weekly rhythm with noise, rows in no order, a gap, and a column of words."""
+    n = 400
+    rng = np.random.default_rng(0)
+    days = pd.date_range("2022-01-01", periods=n)
+    frame = pd.DataFrame({"date": days.strftime("%d.%m.%Y"), "price": rng.normal(size=n).round(3)})
+    frame["volume"] = (50 + 10 * np.sin(np.arange(n) * 2 * np.pi / 7) + rng.normal(size=n)).round(3)
+    frame["weather"] = rng.choice(["sun", "rain"], n)
+    frame.loc[100, "price"] = None
+    frame = frame.sample(frac=1, random_state=0)
+    frame.to_csv(tmp_path / "sales.csv", index=False)
+    return frame
+
+
+def test_a_series_is_forecast_from_its_past_alone(sales, tmp_path):
+    request = Request(str(tmp_path / "sales.csv"), "volume", time="date", horizon=3)
+    report = prepare(request, tmp_path / "data")
+    assert report.facts["kind"] == "series, regression of 'volume'"
+    assert "columns that are no numbers are left out: weather" in report.notes
+    [naive] = [float(note.split("rmse of ")[1].split(" ")[0]) for note in report.notes if "nothing changes" in note]
+    splits = load_data(str(tmp_path / "data" / "windows"), None)
+    ordered = sales.assign(when=pd.to_datetime(sales["date"], dayfirst=True)).sort_values("when")
+    volume = ordered["volume"].to_numpy(np.float32)
+    window = splits.shape[1]
+    assert splits.shape == (2, window)
+    assert np.array_equal(splits.x_train[0, 0], volume[:window])
+    assert splits.y_train[0] == volume[window - 1 + 3]
+    assert np.array_equal(splits.y_test, volume[-len(splits.y_test) :])
+    assert naive == pytest.approx(np.sqrt(np.mean((splits.y_test - splits.x_test[:, 0, -1]) ** 2)), rel=1e-3)
+    for family, epochs in (("linear", 1), ("gradient_boosting", 2), ("rnn", 1)):
+        last, predictor = trained(tmp_path / "data", family, tmp_path, epochs)
+        assert np.isfinite(last.loss)
+        forecasts = predictor.predict(sales)
+        assert len(forecasts) == len(sales) - window + 1  # a window each; the last is of what is not known yet
+        if family == "linear":
+            assert last.metrics["rmse"] < naive / 3
+            assert np.abs(forecasts[:-3] - volume[window + 2 :]).mean() < 2
+    with pytest.raises(UserError, match="a forecast needs the last"):
+        predictor.predict(sales.head(3))
+
+
+def test_several_series_do_not_run_into_each_other(sales, tmp_path):
+    both = pd.concat([sales.assign(shop="a"), sales.assign(shop="b", volume=sales["volume"] + 1_000)])
+    both.to_csv(tmp_path / "both.csv", index=False)
+    prepare(Request(str(tmp_path / "both.csv"), "volume", time="date", horizon=1, group="shop"), tmp_path / "data")
+    splits = load_data(str(tmp_path / "data" / "windows"), None)
+    assert np.ptp(splits.x_train[:, 0], axis=1).max() < 100
+    assert abs(len(splits.y_test) - 150) < 20
+
+
+def test_a_short_series_and_a_wrong_target_are_answered(sales, tmp_path):
+    sales.head(30).to_csv(tmp_path / "short.csv", index=False)
+    with pytest.raises(UserError, match="the series is too short: 30 rows give 24 windows of 4 steps"):
+        prepare(Request(str(tmp_path / "short.csv"), "volume", time="date", horizon=3), tmp_path / "data")
+    with pytest.raises(UserError, match="the target 'weather' of a series must be a number"):
+        prepare(Request(str(tmp_path / "sales.csv"), "weather", time="date", horizon=3), tmp_path / "data")
