@@ -136,6 +136,11 @@ def test_every_character_is_foretold_from_the_ones_before(tmp_path):
     assert whole[40:] != pytest.approx(changed[40:], abs=1e-2)
 
 
+def test_a_text_shorter_than_the_context_is_refused():
+    with pytest.raises(UserError, match="needs 1,000 characters or more to train on, got 50"):
+        load_task("kjv-transformer", train_size=50)
+
+
 def as_tensor(numbers):
     import torch
 
