@@ -15,9 +15,9 @@ from automl.errors import UserError
 class Metric:
     """What is measured of predictions for a kind of target."""
 
-    kind: str  # of the target: classes or number
+    kind: str  # of the target: classes, number or sentences
     best: float | None  # the highest value, where higher is better; None where lower is
-    measured: Callable[[Any, Any], float]  # labels (n,), and probabilities (n, n_classes) or numbers (n,)
+    measured: Callable[[Any, Any], float]  # what is right, and what was predicted: see measure
 
 
 def _accuracy(y: Any, probabilities: Any) -> float:
@@ -66,6 +66,33 @@ def _r2(y: Any, predicted: Any) -> float:
     return 1 - float(((predicted - y) ** 2).mean()) / spread if spread > 0 else math.nan
 
 
+def _bleu(y: Any, predicted: Any) -> float:
+    import sacrebleu
+
+    return float(sacrebleu.corpus_bleu(predicted, [y]).score)
+
+
+def _chrf(y: Any, predicted: Any) -> float:
+    import sacrebleu
+
+    return float(sacrebleu.corpus_chrf(predicted, [y]).score)
+
+
+def _error_rate(y: Any, predicted: Any) -> float:
+    """Words to change, leave out or put in (Levenshtein), as a share of the right words; of phones the same."""
+    wrong = sum(_changes(found.split(), right.split()) for found, right in zip(predicted, y, strict=True))
+    return wrong / max(1, sum(len(right.split()) for right in y))
+
+
+def _changes(found: list[str], right: list[str]) -> int:
+    row = list(range(len(right) + 1))
+    for i, word in enumerate(found, 1):
+        before, row[0] = row[0], i
+        for j, other in enumerate(right, 1):
+            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (word != other))
+    return row[-1]
+
+
 METRICS = {
     "accuracy": Metric("classes", 1.0, _accuracy),
     "balanced_accuracy": Metric("classes", 1.0, _balanced_accuracy),
@@ -74,6 +101,9 @@ METRICS = {
     "rmse": Metric("number", None, _rmse),
     "mae": Metric("number", None, _mae),
     "r2": Metric("number", 1.0, _r2),
+    "chrf": Metric("sentences", 100.0, _chrf),
+    "bleu": Metric("sentences", 100.0, _bleu),
+    "error_rate": Metric("sentences", None, _error_rate),
 }
 
 
@@ -89,12 +119,15 @@ def check_metric(name: str, kind: str) -> str:
         return name
     near = difflib.get_close_matches(name, fitting, 1)
     hint = f" did you mean {near[0]!r}?" if near else ""
-    what = {"classes": "a target of classes", "number": "a target that is a number"}[kind]
+    what = {"classes": "a target of classes", "number": "a target that is a number", "sentences": "translations"}[kind]
     raise UserError(f"{name!r} is no metric of {what};{hint} choose one of: {', '.join(fitting)}")
 
 
 def measure(name: str, y: Any, predicted: Any) -> float:
-    """The metric of predictions: probabilities (n, n_classes) for labels (n,), or numbers (n,) for numbers."""
+    """The metric of predictions.
+
+    For labels y (n,) probabilities (n, n_classes), for numbers (n,) numbers, for a list of sentences a list of such.
+    """
     return METRICS[name].measured(y, predicted)
 
 

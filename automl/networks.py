@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from automl.data.augmentation import augment
 from automl.data.targets import Classes
 from automl.devices import autocast, isolated
 from automl.models import build_for
@@ -26,7 +25,7 @@ class NetworkTraining(Training):
     def __init__(self, task: "Supervised", config: Mapping[str, Any], seed: int, device: torch.device) -> None:
         super().__init__(task, config, seed, device)
         with isolated(device, seed, 0):
-            module = build_for(self.rules.inputs, self.family, self.own, self.rules.target.n_outputs).to(device)
+            module = build_for(self.rules.inputs, self.family, self.own, self.rules.target).to(device)
         self.model = TrainedNetwork(module, self.config, self.rules)
         self.optimizer = make_optimizer(module, self.own)
         self.weights: Tensor | None = None  # of the classes
@@ -47,11 +46,9 @@ class NetworkTraining(Training):
             for group in self.optimizer.param_groups:
                 group["lr"] = config["lr"] * schedule(config, progress)
             chosen = order[step * batch : (step + 1) * batch]
-            raw, wanted = x[chosen], y[chosen]
-            mask = self.rules.inputs.mask(raw)
-            inputs = augment(self.rules(raw), config.get("augment", 0.0))
+            wanted = y[chosen]
             with autocast(self.device):
-                outputs = module(inputs) if mask is None else module(inputs, mask)
+                outputs = self.model.forward(x[chosen], wanted, config.get("augment", 0.0))
                 loss = target.loss(outputs, wanted, config, self.weights)
             self.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]

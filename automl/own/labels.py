@@ -27,6 +27,7 @@ class Labelled:
     y: NDArray[Any]
     classes: tuple[str, ...]  # empty where the target is a number
     notes: list[str]
+    sentences: bool = False  # are to be predicted; y only numbers the rows
 
     def target(self, y_train: NDArray[Any]) -> Target:
         """With the statistics of the training part."""
@@ -45,6 +46,11 @@ def label(values: pd.Series[Any], name: str, asked: str | None) -> Labelled:
     if kind == "number":
         return _numbers(values, name, there, notes)
     return _classes(values, name, there, notes)
+
+
+def all_sentences(n: int) -> Labelled:
+    """All of n rows, whose labels are sentences."""
+    return Labelled(np.arange(n), np.arange(n), (), [], sentences=True)
 
 
 def target_kind(values: pd.Series[Any]) -> str:
