@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from automl.data.augmentation import augment
 from automl.data.targets import Classes
 from automl.descent import Descent
 from automl.devices import autocast, isolated
@@ -26,7 +25,7 @@ class NetworkTraining(SupervisedTraining):
     def __init__(self, task: "Supervised", config: Mapping[str, Any], seed: int, device: torch.device) -> None:
         super().__init__(task, config, seed, device)
         with isolated(device, seed, 0):
-            module = build_for(self.rules.inputs, self.family, self.own, self.rules.target.n_outputs).to(device)
+            module = build_for(self.rules.inputs, self.family, self.own, self.rules.target).to(device)
         self.model = TrainedNetwork(module, self.config, self.rules)
         self.descent = Descent(module, self.own)
         self.weights: Tensor | None = None  # of the classes
@@ -36,15 +35,13 @@ class NetworkTraining(SupervisedTraining):
 
     def train_epoch(self) -> dict[str, float]:
         """Trains once over the examples; what it tells is under dropout, augmentation and smoothing."""
-        (x, y), module, config, target = self.data["train"], self.model.module, self.own, self.rules.target
+        (x, y), config, target = self.data["train"], self.own, self.rules.target
         tally = torch.zeros((), dtype=torch.double, device=self.device)
 
         def loss_of(chosen: Tensor) -> Tensor:
-            raw, wanted = x[chosen], y[chosen]
-            mask = self.rules.inputs.mask(raw)
-            inputs = augment(self.rules(raw), config.get("augment", 0.0))
+            wanted = y[chosen]
             with autocast(self.device):
-                outputs = module(inputs) if mask is None else module(inputs, mask)
+                outputs = self.model.forward(x[chosen], wanted, config.get("augment", 0.0))
                 loss = target.loss(outputs, wanted, config, self.weights)
             tally.add_(target.tally(outputs.detach(), wanted))
             return loss

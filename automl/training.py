@@ -16,11 +16,13 @@ from torch import Tensor
 
 from automl.checkpoints import CHECKPOINT, check_is_of, read_checkpoint, write_checkpoint
 from automl.data import load_data
+from automl.data.sentences import Sentences
 from automl.devices import autocast, device_data, find_device, isolated, memory_errors
 from automl.metrics import loss_of
 from automl.models import ESTIMATORS, own_config
-from automl.models.trained import Preprocessing, TrainedModel, rebuilt
+from automl.models.trained import Preprocessing, TrainedModel, TrainedNetwork, rebuilt
 from automl.tasks.base import Epoch, TrainingFailed
+from automl.translation import score_sentences
 
 if TYPE_CHECKING:
     from automl.tasks.built_in import BuiltIn
@@ -159,5 +161,9 @@ class SupervisedTraining(Training):
 def score(model: TrainedModel, x: Tensor, y: Tensor, metric: str | None) -> dict[str, float]:
     """Metrics of a model on examples (n, ...) with their labels; all of them where no metric is named."""
     with autocast(x.device):
+        if isinstance(model, TrainedNetwork) and isinstance(model.preprocessing.target, Sentences):
+            return score_sentences(model, x, y, quickly=metric is not None)
         outputs = torch.cat([model(part) for part in torch.split(x, SCORING_BATCH)])
-    return model.preprocessing.target.scores(outputs, y, metric)
+    target = model.preprocessing.target
+    assert not isinstance(target, Sentences)  # no estimator translates
+    return target.scores(outputs, y, metric)

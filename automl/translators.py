@@ -19,7 +19,7 @@ from automl.descent import Descent, weights_in
 from automl.devices import autocast, find_device, isolated
 from automl.metrics import METRICS, measure, names_of
 from automl.models.decoding import beam_search, greedy
-from automl.models.seq2seq import EncoderDecoder, build_seq2seq
+from automl.models.encoder_decoder import EncoderDecoder, build_seq2seq
 from automl.training import Training
 
 if TYPE_CHECKING:

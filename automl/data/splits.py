@@ -53,8 +53,9 @@ def make_splits(
 def take_train(splits: Splits, train_size: int) -> Splits:
     """The same splits with a stratified part of the training examples, and that part's statistics."""
     check_train_size(train_size, splits.n_classes, len(splits.y_train))
-    kept, _ = stratified(splits.y_train, train_size)
-    x, y = splits.x_train[kept], splits.y_train[kept]
+    y = splits.y_train
+    kept, _ = stratified(y if y.ndim == 1 else np.zeros(len(y), np.int64), train_size)
+    x, y = splits.x_train[kept], y[kept]
     return replace(splits, x_train=x, y_train=y, inputs=splits.inputs.refitted(x), target=splits.target.refitted(y))
 
 

@@ -1,4 +1,4 @@
-"""What is to be predicted: a class or a number. How far off a prediction is, and what is told of it."""
+"""What is to be predicted: a class, a number or a sentence. How far off a prediction is, and what is told of it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from automl.data.sentences import Sentences
 from automl.metrics import measure, names_of
 
 if TYPE_CHECKING:
@@ -120,11 +121,13 @@ class Number:
         return {"target_mean": self.mean, "target_std": self.std}
 
 
-Target = Classes | Number
+Target = Classes | Number | Sentences
 
 
 def target_from_json(fields: Mapping[str, Any]) -> Target:
     """The target among the fields of preprocessing.json."""
+    if "target_tokenizer" in fields:
+        return Sentences(fields["target_tokenizer"], fields["target_length"], fields["target_tokens"])
     if "classes" in fields:
         return Classes(tuple(fields["classes"]))
     return Number(fields["target_mean"], fields["target_std"])

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from torch import nn
 
-    from automl.data.inputs import Inputs
+    from automl.data.inputs import Inputs, Tokens
+    from automl.data.sentences import Sentences
+    from automl.data.targets import Target
 
 FAMILIES = ("cnn", "rnn", "transformer", "mlp")
 ESTIMATORS = ("gradient_boosting", "random_forest", "linear")  # see automl.models.estimators
@@ -24,8 +26,17 @@ def build_model(family: str, config: Mapping[str, Any], shape: tuple[int, ...], 
     return cast("nn.Module", module.Model(config, shape, n_outputs))
 
 
-def build_for(inputs: "Inputs", family: str, config: Mapping[str, Any], n_outputs: int) -> "nn.Module":
-    """The network of a family for whatever kind of examples: tokens and categories are embedded first."""
+def build_for(inputs: "Inputs", family: str, config: Mapping[str, Any], target: "Target") -> "nn.Module":
+    """The network of a family for whatever kind of examples: tokens and categories are embedded first.
+
+    For sentences as target it is one of an encoder and a decoder.
+    """
+    n_outputs = target.n_outputs
+    if target.kind == "sentences":
+        from automl.models.seq2seq import NETWORKS
+
+        network: nn.Module = NETWORKS[family](config, cast("Tokens", inputs), cast("Sentences", target))
+        return network
     if inputs.kind not in ("tokens", "columns"):
         return build_model(family, config, inputs.shape, n_outputs)
     from automl.models.embeddings import Embedded, build_embedding

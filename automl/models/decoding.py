@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from automl.data.tokens import BEGIN, END, FILLING, UNKNOWN
-from automl.models.seq2seq import EncoderDecoder
+from automl.models.encoder_decoder import EncoderDecoder
 
 NEVER = (FILLING, UNKNOWN, BEGIN)  # what a sequence is not made of
 

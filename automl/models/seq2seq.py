@@ -1,169 +1,164 @@
-"""Encoder-decoders: a sequence of tokens in, another one out; recurrent with attention, and Transformer.
+"""Encoder-decoder networks from one sentence of tokens to another: recurrent with attention, and Transformer.
 
-Sequences are (batch, length) numbers of tokens, filled up with FILLING behind their ends. Targets begin with BEGIN and
-end with END.
+Both give the logits of every next token at once when the sentence so far is known, as in training, and translate by
+beam search.
 """
 
-from abc import ABC, abstractmethod
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from automl.data.tokens import FILLING
-
-State = tuple[Tensor, ...]  # what a decoder has in mind; the batch comes first in each
+from automl.data.inputs import Tokens
+from automl.data.sentences import BEGIN, END, FILLING, Sentences
 
 
-class EncoderDecoder(nn.Module, ABC):
-    """What training and use need of a network from sequences to sequences."""
+class Seq2Seq(nn.Module):
+    """(batch, length) source tokens, their mask, (batch, steps) target tokens so far -> (batch, steps, n_tokens)."""
 
-    @abstractmethod
-    def forward(self, source: Tensor, target: Tensor) -> Tensor:
-        """(batch, target length, n_target): logits of the token after each one of target (teacher forcing).
+    def __init__(self, source: Tokens, target: Sentences, width: int) -> None:
+        super().__init__()
+        self.longest = target.length
+        self.source = nn.Embedding(source.n_tokens, width, padding_idx=FILLING)
+        self.target = nn.Embedding(target.n_tokens, width, padding_idx=FILLING)
+        for table in (self.source, self.target):
+            nn.init.normal_(table.weight, std=width**-0.5)
+        # The output shares its vectors with the target's embedding (Press & Wolf 2017).
+        self.bias = nn.Parameter(torch.zeros(target.n_tokens))
 
-        Those after the i-th depend on the first i tokens of target alone, and no logits on what is filled up.
-        """
+    def encode(self, x: Tensor, mask: Tensor) -> Tensor:
+        """(batch, length, features): what the decoder attends to."""
+        raise NotImplementedError
 
-    @abstractmethod
-    def begin(self, source: Tensor) -> State:
-        """The state before the first token."""
+    def states(self, memory: Tensor, mask: Tensor, so_far: Tensor) -> Tensor:
+        """(batch, steps, width): of each place, what the next token follows from."""
+        raise NotImplementedError
 
-    @abstractmethod
-    def step(self, state: State, token: Tensor) -> tuple[Tensor, State]:
-        """From the latest token (batch,) of each sequence: logits (batch, n_target) of the next, and the new state."""
+    def forward(self, x: Tensor, mask: Tensor, so_far: Tensor) -> Tensor:
+        x, mask = trimmed(x, mask)
+        return self.logits(self.states(self.encode(x, mask), mask, so_far))
+
+    def logits(self, states: Tensor) -> Tensor:
+        return F.linear(states, self.target.weight, self.bias)
+
+    @torch.inference_mode()
+    def translate(self, x: Tensor, mask: Tensor, beam: int) -> Tensor:
+        """(batch, length): the likeliest sentences found by beam search, by the mean logarithm a token; 1 is greedy."""
+        x, mask = trimmed(x, mask)
+        n, device = len(x), x.device
+        memory = self.encode(x, mask).repeat_interleave(beam, 0)
+        mask = mask.repeat_interleave(beam, 0)
+        so_far = torch.full((n * beam, 1), BEGIN, device=device)
+        scores = torch.full((n, beam), -torch.inf, device=device)
+        scores[:, 0] = 0.0  # the beams of a sentence begin as one
+        ended, lengths = torch.zeros(n * beam, dtype=torch.bool, device=device), torch.zeros(n * beam, device=device)
+        first = torch.arange(n, device=device)[:, None] * beam
+        for _ in range(self.longest):
+            next_token = self.logits(self.states(memory, mask, so_far)[:, -1]).float().log_softmax(-1)
+            next_token[:, [FILLING, BEGIN]] = -torch.inf
+            next_token[ended] = -torch.inf
+            next_token[ended, FILLING] = 0.0  # an ended sentence goes on with nothing, at no cost
+            n_tokens = next_token.shape[1]
+            sums = (scores[:, :, None] + next_token.view(n, beam, n_tokens)).flatten(1)
+            # By the mean, here too: a sum would crowd out all sentences by those that ended at once.
+            counts = (lengths + ~ended).view(n, beam, 1).expand(n, beam, n_tokens).flatten(1)
+            found = (sums / counts).topk(beam).indices
+            scores = sums.gather(1, found)
+            parents, tokens = (first + found // n_tokens).flatten(), (found % n_tokens).flatten()
+            so_far = torch.cat([so_far[parents], tokens[:, None]], 1)
+            lengths = lengths[parents] + ~ended[parents]
+            ended = ended[parents] | (tokens == END)
+            if ended.all():
+                break
+        best = (scores / lengths.view(n, beam)).argmax(1)
+        return so_far.view(n, beam, -1)[torch.arange(n, device=device), best, 1:]
 
 
-class Recurrent(EncoderDecoder):
-    """A bidirectional encoder and a decoder that looks back at its states (Luong et al. 2015, global, general).
+class Recurrent(Seq2Seq):
+    """GRUs with Luong et al.'s (2015) global attention.
 
-    config: cell (gru or lstm), embedding, width (states of the decoder; half of it a direction of the encoder),
-    layers, dropout (on embeddings, between layers and before the output).
+    config: width, layers, dropout.
     """
 
-    def __init__(self, config: Mapping[str, Any], n_source: int, n_target: int) -> None:
-        super().__init__()
-        width, layers, self.is_lstm = config["width"], config["layers"], config["cell"] == "lstm"
-        cell = nn.LSTM if self.is_lstm else nn.GRU
-        between = config["dropout"] if layers > 1 else 0.0  # torch warns about a dropout between no layers
-        self.dropout = nn.Dropout(config["dropout"])
-        self.source_vectors = nn.Embedding(n_source, config["embedding"], padding_idx=FILLING)
-        self.target_vectors = nn.Embedding(n_target, config["embedding"], padding_idx=FILLING)
-        self.encoder = cell(
-            config["embedding"], width // 2, layers, batch_first=True, bidirectional=True, dropout=between
+    def __init__(self, config: Mapping[str, Any], source: Tokens, target: Sentences) -> None:
+        width, layers = config["width"], config["layers"]
+        super().__init__(source, target, width)
+        between = config["dropout"] if layers > 1 else 0.0
+        self.reader = nn.GRU(width, width, layers, batch_first=True, bidirectional=True, dropout=between)
+        self.memory = nn.Linear(2 * width, width)
+        self.start = nn.Linear(width, layers * width)
+        self.writer = nn.GRU(width, width, layers, batch_first=True, dropout=between)
+        self.attend = nn.Linear(width, width, bias=False)
+        self.join = nn.Linear(2 * width, width)
+        self.dropout, self.layers = nn.Dropout(config["dropout"]), layers
+
+    def encode(self, x: Tensor, mask: Tensor) -> Tensor:
+        lengths = mask.sum(1).clamp(min=1).cpu()
+        packed = nn.utils.rnn.pack_padded_sequence(
+            self.dropout(self.source(x)), lengths, batch_first=True, enforce_sorted=False
         )
-        self.decoder = cell(config["embedding"], width, layers, batch_first=True, dropout=between)
-        self.match = nn.Linear(width, width, bias=False)
-        self.combine = nn.Linear(2 * width, width)
-        self.head = nn.Linear(width, n_target)
+        read, _ = nn.utils.rnn.pad_packed_sequence(self.reader(packed)[0], batch_first=True, total_length=x.shape[1])
+        memory: Tensor = self.memory(read)
+        return memory
 
-    def forward(self, source: Tensor, target: Tensor) -> Tensor:
-        memory, there, *hidden = self.begin(source)
-        return self.decode(memory, there, hidden, target)[0]
-
-    def begin(self, source: Tensor) -> State:
-        there = source != FILLING
-        packed = pack_padded_sequence(
-            self.dropout(self.source_vectors(source)),
-            there.sum(1).clamp(min=1).cpu(),
-            batch_first=True,
-            enforce_sorted=False,
-        )
-        states, last = self.encoder(packed)
-        memory, _ = pad_packed_sequence(states, batch_first=True, total_length=source.shape[1])
-        # (layers * 2, batch, width / 2) -> (batch, layers, width): both directions of a layer begin the decoder's one.
-        both = [
-            part.unflatten(0, (-1, 2)).permute(2, 0, 1, 3).flatten(2) for part in (last if self.is_lstm else [last])
-        ]
-        return memory, there, *both
-
-    def step(self, state: State, token: Tensor) -> tuple[Tensor, State]:
-        memory, there, *hidden = state
-        logits, hidden = self.decode(memory, there, hidden, token[:, None])
-        return logits[:, 0], (memory, there, *hidden)
-
-    def decode(
-        self, memory: Tensor, there: Tensor, hidden: list[Tensor], target: Tensor
-    ) -> tuple[Tensor, list[Tensor]]:
-        """Logits after each token of target, and the hidden states (batch, layers, width) after the last one."""
-        layers_first = [part.transpose(0, 1).contiguous() for part in hidden]
-        told = self.dropout(self.target_vectors(target))
-        states, last = self.decoder(told, tuple(layers_first) if self.is_lstm else layers_first[0])
-        scores = self.match(states) @ memory.transpose(1, 2)
-        weights = scores.masked_fill(~there[:, None], -torch.inf).softmax(2)
-        seen = torch.tanh(self.combine(torch.cat([weights @ memory, states], 2)))
-        return self.head(self.dropout(seen)), [part.transpose(0, 1) for part in (last if self.is_lstm else [last])]
+    def states(self, memory: Tensor, mask: Tensor, so_far: Tensor) -> Tensor:
+        there = mask[:, :, None]
+        summary = (memory * there).sum(1) / there.sum(1).clamp(min=1)
+        start = torch.tanh(self.start(summary)).view(len(memory), self.layers, -1).transpose(0, 1).contiguous()
+        states, _ = self.writer(self.dropout(self.target(so_far)), start)
+        weights = (self.attend(states) @ memory.transpose(1, 2)).masked_fill(~mask[:, None], -1e9).softmax(-1)
+        joined: Tensor = self.dropout(torch.tanh(self.join(torch.cat([weights @ memory, states], -1))))
+        return joined
 
 
-class Transformer(EncoderDecoder):
-    """Vaswani et al. 2017 with the norm before each block (Xiong et al. 2020) and learned positions.
+class Transformer(Seq2Seq):
+    """Vaswani et al. (2017), with the norms first.
 
-    config: width, layers (of either side), heads, dropout. max_length: the longest sequence of either side.
+    config: width, layers, heads, dropout.
     """
 
-    def __init__(self, config: Mapping[str, Any], n_source: int, n_target: int, max_length: int) -> None:
-        super().__init__()
+    def __init__(self, config: Mapping[str, Any], source: Tokens, target: Sentences) -> None:
         width, heads, dropout = config["width"], config["heads"], config["dropout"]
-        self.dropout = nn.Dropout(dropout)
-        self.source_vectors = nn.Embedding(n_source, width, padding_idx=FILLING)
-        self.target_vectors = nn.Embedding(n_target, width, padding_idx=FILLING)
-        self.source_places = nn.Parameter(torch.empty(max_length, width).normal_(std=0.02))
-        self.target_places = nn.Parameter(torch.empty(max_length, width).normal_(std=0.02))
-        encoder = nn.TransformerEncoderLayer(
-            width, heads, 4 * width, dropout, "gelu", batch_first=True, norm_first=True
-        )
-        decoder = nn.TransformerDecoderLayer(
-            width, heads, 4 * width, dropout, "gelu", batch_first=True, norm_first=True
-        )
-        self.encoder = nn.TransformerEncoder(encoder, config["layers"], nn.LayerNorm(width), enable_nested_tensor=False)
-        self.decoder = nn.TransformerDecoder(decoder, config["layers"], nn.LayerNorm(width))
-        self.head = nn.Linear(width, n_target)
-        for module in (self.encoder, self.decoder):
-            for weight in module.parameters():
-                # Both copy their first block, weights included; each block shall start on its own.
-                if weight.ndim > 1:
+        super().__init__(source, target, width)
+        self.scale, self.dropout = math.sqrt(width), nn.Dropout(dropout)
+        places = torch.empty(max(source.length, target.length) + 1, width)
+        self.position = nn.Parameter(nn.init.normal_(places, std=0.02))
+        kinds = {"batch_first": True, "norm_first": True}
+        encoder = nn.TransformerEncoderLayer(width, heads, 4 * width, dropout, **kinds)  # type: ignore[arg-type]
+        decoder = nn.TransformerDecoderLayer(width, heads, 4 * width, dropout, **kinds)  # type: ignore[arg-type]
+        self.reader = nn.TransformerEncoder(encoder, config["layers"], nn.LayerNorm(width), enable_nested_tensor=False)
+        self.writer = nn.TransformerDecoder(decoder, config["layers"], nn.LayerNorm(width))
+        for part in (self.reader, self.writer):
+            for weight in part.parameters():
+                if weight.ndim > 1:  # the blocks are copies of the first; each shall start on its own
                     nn.init.xavier_uniform_(weight)
-        for vectors in (self.source_vectors, self.target_vectors):
-            nn.init.normal_(vectors.weight[1:], std=width**-0.5)
 
-    def forward(self, source: Tensor, target: Tensor) -> Tensor:
-        memory, there, *_ = self.begin(source)
-        length = target.shape[1]
-        later = torch.ones(length, length, dtype=torch.bool, device=target.device).triu(1)
-        told = self.dropout(self.target_vectors(target) + self.target_places[:length])
-        seen = self.decoder(told, memory, tgt_mask=later, memory_key_padding_mask=~there, tgt_is_causal=True)
-        logits: Tensor = self.head(seen)
-        return logits
+    def placed(self, vectors: Tensor) -> Tensor:
+        placed: Tensor = self.dropout(vectors * self.scale + self.position[: vectors.shape[1]])
+        return placed
 
-    def begin(self, source: Tensor) -> State:
-        there = source != FILLING
-        told = self.source_vectors(source) + self.source_places[: source.shape[1]]
-        memory = self.encoder(self.dropout(told), src_key_padding_mask=~there)
-        return memory, there, *(memory[:, :0] for _ in self.decoder.layers)
+    def encode(self, x: Tensor, mask: Tensor) -> Tensor:
+        memory: Tensor = self.reader(self.placed(self.source(x)), src_key_padding_mask=~mask)
+        return memory
 
-    def step(self, state: State, token: Tensor) -> tuple[Tensor, State]:
-        """As forward, for one place: each block keeps what it has read so far instead of reading it anew."""
-        memory, there, *read = state
-        x = (self.target_vectors(token) + self.target_places[read[0].shape[1]])[:, None]
-        for i, block in enumerate(self.decoder.layers):
-            read[i] = torch.cat([read[i], block.norm1(x)], 1)
-            x = x + block.self_attn(read[i][:, -1:], read[i], read[i], need_weights=False)[0]
-            asked = block.norm2(x)
-            x = x + block.multihead_attn(asked, memory, memory, key_padding_mask=~there, need_weights=False)[0]
-            x = x + block.linear2(block.activation(block.linear1(block.norm3(x))))
-        norm = self.decoder.norm
-        assert norm is not None
-        logits: Tensor = self.head(norm(x[:, 0]))
-        return logits, (memory, there, *read)
+    def states(self, memory: Tensor, mask: Tensor, so_far: Tensor) -> Tensor:
+        steps = so_far.shape[1]
+        later = torch.ones(steps, steps, dtype=torch.bool, device=so_far.device).triu(1)
+        states: Tensor = self.writer(
+            self.placed(self.target(so_far)), memory, tgt_mask=later, memory_key_padding_mask=~mask
+        )
+        return states
 
 
-def build_seq2seq(
-    family: str, config: Mapping[str, Any], n_source: int, n_target: int, max_length: int
-) -> EncoderDecoder:
-    """family: rnn or transformer."""
-    if family == "rnn":
-        return Recurrent(config, n_source, n_target)
-    assert family == "transformer", family
-    return Transformer(config, n_source, n_target, max_length)
+NETWORKS = {"rnn": Recurrent, "transformer": Transformer}
+
+
+def trimmed(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Cut to the longest of the batch; of an empty sentence the first place counts, attention needs one."""
+    longest = max(1, int(mask.sum(1).max()))
+    x, mask = x[:, :longest], mask[:, :longest].clone()
+    mask[:, 0] = True
+    return x, mask

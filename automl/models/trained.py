@@ -18,7 +18,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from automl.data.augmentation import augment as augmented
 from automl.data.inputs import Inputs, inputs_from_json, inputs_to_json
+from automl.data.sentences import Sentences
 from automl.data.targets import Target, target_from_json
 from automl.models import ESTIMATORS, build_for, own_config
 from automl.models.estimators import features, outputs_of
@@ -55,7 +57,7 @@ class Preprocessing:
 
 
 class TrainedModel(ABC):
-    """Raw examples (n, *shape) in, (n, n_outputs) out: logits, or a standardised number."""
+    """Raw examples (n, *shape) in, (n, n_outputs) out: logits, or a standardised number; or sentences, (n, length)."""
 
     config: Mapping[str, Any]
     preprocessing: Preprocessing
@@ -89,15 +91,22 @@ class TrainedNetwork(TrainedModel):
     def rebuild(cls, weights: Mapping[str, Tensor], config: Mapping[str, Any], rules: Preprocessing) -> Self:
         with torch.random.fork_rng([]):  # the first weights are drawn, then overwritten: the caller's generator stays
             own = own_config(rules.model, config)
-            module = build_for(rules.inputs, rules.model, own, rules.target.n_outputs)
+            module = build_for(rules.inputs, rules.model, own, rules.target)
         module.load_state_dict(weights)
         return cls(module, config, rules)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """As in training, with what the module's mode and the gradients are."""
-        mask = self.preprocessing.inputs.mask(x)
-        inputs = self.preprocessing(x)
-        outputs: Tensor = self.module(inputs) if mask is None else self.module(inputs, mask)
+    def forward(self, x: Tensor, y: Tensor | None = None, augment: float = 0.0) -> Tensor:
+        """As in training, with the module's mode and gradients as they are.
+
+        y: for sentences the right ones, of which the tokens before each are known. augment: how strongly x is changed.
+        """
+        rules = self.preprocessing
+        mask = rules.inputs.mask(x)
+        known = [augmented(rules(x), augment)] + ([] if mask is None else [mask])
+        if isinstance(rules.target, Sentences):
+            assert y is not None
+            known.append(rules.target.so_far(y))
+        outputs: Tensor = self.module(*known)
         return outputs
 
     def to(self, device: torch.device) -> None:
@@ -106,6 +115,10 @@ class TrainedNetwork(TrainedModel):
     @torch.inference_mode()
     def __call__(self, x: Tensor) -> Tensor:
         self.module.eval()
+        if isinstance(self.preprocessing.target, Sentences):
+            from automl.translation import BEAM, translated
+
+            return translated(self, x, BEAM)
         return self.forward(x).float()
 
     def save_weights(self, folder: Path) -> None:

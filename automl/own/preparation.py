@@ -18,7 +18,7 @@ from automl.data.splits import Splits
 from automl.folders import RunFolder
 from automl.metrics import check_metric, names_of
 from automl.own.inspection import Report, inspect, show_report, write_report
-from automl.own.labels import label
+from automl.own.labels import all_sentences, label
 from automl.own.parts import Parts, at_random, by_group, by_time, check_enough, without_duplicates
 from automl.own.reading import open_source
 from automl.own.request import SMILES_NAMES, Request
@@ -63,7 +63,10 @@ def prepare(request: Request, folder: Path) -> Report:
         kind, request = kind_of_columns(request)
     module = kind_module(kind)
     rows: Rows = module.read(request)
-    labelled = label(rows.labels, rows.target, request.target_kind)
+    if kind == "pairs":
+        labelled = all_sentences(len(rows.labels))
+    else:
+        labelled = label(rows.labels, rows.target, request.target_kind)
     check_enough(len(labelled.rows))
     parts = _draw(rows, labelled.rows, labelled.y)
     keys = rows.keys[labelled.rows]
@@ -77,9 +80,9 @@ def prepare(request: Request, folder: Path) -> Report:
     frame = rows.frame
     train, valid, test = (labelled.rows[part] for part in parts)
     encoder = module.Encoder.fit(frame.iloc[train], rows.details)
-    y_train, y_valid, y_test = (labelled.y[part] for part in parts)
+    y_train, y_valid, y_test = (encoder.labels(frame.iloc[labelled.rows[part]], labelled.y[part]) for part in parts)
     encoded = [encoder.encode(frame.iloc[part]) for part in (train, valid, test)]
-    target = labelled.target(y_train)
+    target = encoder.target(labelled, y_train)
     length, ragged = 0, False
     for view in encoded[0]:
         x_train, x_valid, x_test = (arrays[view] for arrays in encoded)
@@ -90,7 +93,7 @@ def prepare(request: Request, folder: Path) -> Report:
             length, ragged = x_train.shape[2], isinstance(inputs, Padded)
         write_prepared(Splits(x_train, y_train, x_valid, y_valid, x_test, y_test, inputs, target), folder / view)
     encoder.save(folder / ENCODER_FOLDER, {"target": rows.target})
-    name = "-".join(filter(None, (request.path.stem, request.target)))
+    name = "-".join(filter(None, (request.path.stem, request.into or request.target)))
     facts = Facts(kind, target.kind, len(train), dict(encoder.views), report.imbalanced, length, ragged, name)
     (folder / FACTS).write_text(json.dumps(asdict(facts)) + "\n", encoding="utf-8")
     write_report(report, folder / "report.json")

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from numpy.typing import NDArray
 
 from automl.data.inputs import Array, Inputs
+from automl.data.targets import Target
+from automl.own.labels import Labelled
 from automl.own.parts import Parts
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ ENCODERS = {  # kind -> where its functions are: read(request) and Encoder
     "images": "automl.own.images",
     "sequences": "automl.own.sequences",
     "series": "automl.own.series",
+    "pairs": "automl.own.pairs",
 }
 ENCODER = "encoder.json"
 
@@ -63,6 +66,14 @@ class Encoder(ABC):
     @abstractmethod
     def inputs(self, view: str, x: Array) -> Inputs:
         """What the arrays of a view are; x are the training examples."""
+
+    def labels(self, frame: pd.DataFrame, y: NDArray[Any]) -> NDArray[Any]:
+        """The labels of rows; y are those that were read."""
+        return y
+
+    def target(self, labelled: Labelled, y_train: NDArray[Any]) -> Target:
+        """What is predicted."""
+        return labelled.target(y_train)
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]: ...

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-FILLING, UNKNOWN = "[PAD]", "[UNK]"
+FILLING, UNKNOWN, BEGIN, END = "[PAD]", "[UNK]", "[BOS]", "[EOS]"
 VOCABULARY = 8_000  # words and parts of words
 MAX_LENGTH = 512  # tokens of an example; what comes behind them is not read
 # Atoms in brackets, two-letter atoms, bonds, rings, branches (Schwaller et al. 2019, arXiv:1811.02633).
@@ -31,6 +31,20 @@ def text_tokenizer(texts: Sequence[str]) -> Tokenizer:
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY, min_frequency=2, special_tokens=[FILLING, UNKNOWN], show_progress=False
     )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def sentence_tokenizer(texts: Sequence[str]) -> Tokenizer:
+    """Byte-pair encoding that can be turned back into text; with tokens for a sentence's beginning and end."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    special = [FILLING, UNKNOWN, BEGIN, END]
+    trainer = trainers.BpeTrainer(vocab_size=VOCABULARY, min_frequency=2, special_tokens=special, show_progress=False)
     tokenizer.train_from_iterator(texts, trainer)
     return tokenizer
 

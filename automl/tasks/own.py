@@ -21,6 +21,7 @@ CHOICES = {
     "molecules": ("random_forest", "gradient_boosting", "mlp", "cnn", "rnn", "transformer"),
     "images": ("cnn", "mlp", "random_forest"),
     "sequences": ("cnn", "rnn", "transformer", "random_forest"),
+    "pairs": ("transformer", "rnn"),
     "series": ("linear", "gradient_boosting", "random_forest", "mlp", "cnn", "rnn", "transformer"),
 }
 NETWORKS = ("cnn", "rnn", "transformer", "mlp")
@@ -65,6 +66,8 @@ def own_task(folder: Path, model: str | None, metric: str | None) -> OwnData:
         ragged=facts.ragged,
         pictures=facts.kind == "images",
     )
+    if facts.kind == "pairs":
+        form = space_of_translators(families)
     return OwnData(
         facts.name,
         str(folder),
@@ -149,6 +152,18 @@ TRAINING = {
     "dropout": {"float": [0.0, 0.5], "default": 0.1},
     "clip_norm": {"float": [0.1, 10.0], "log": True, "default": 1.0},
 }
+
+
+def space_of_translators(families: tuple[str, ...]) -> dict[str, Any]:
+    """The space of networks with an encoder and a decoder."""
+    form: dict[str, Any] = {"model": {"choice": list(families), "default": families[0]}}
+    form |= {**TRAINING, "label_smoothing": {"float": [0.0, 0.3], "default": 0.1}}
+    for family in families:
+        own = {name: OF_FAMILY[family][name] for name in ("width", "layers", "heads") if name in OF_FAMILY[family]}
+        form |= {f"{family}_{name}": {**entry, "when": {"model": family}} for name, entry in own.items()}
+    return form
+
+
 PATCHES = (1, 2, 4, 8, 16)  # steps of a sequence that a token of a transformer holds
 TREES = {"int": [30, 600], "log": True, "default": 100}
 OF_FAMILY: dict[str, dict[str, Any]] = {

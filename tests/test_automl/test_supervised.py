@@ -65,6 +65,7 @@ def make(tmp_path_factory):
         if not folder.exists():
             splits = Splits(x[:N], y[:N], x[N:-99], y[N:-99], x[-99:], y[-99:], inputs, goal)
             write_prepared(splits, folder)
+            (folder / "encoder").mkdir()
         families = FAMILIES[kind]
         tokens = families if kind == "tokens" else ()
         form = space_of_families(families, classes=target == "classes", tokens=tokens, length=16, imbalanced=True)
@@ -151,7 +152,7 @@ def test_what_lies_behind_the_end_of_an_example_does_not_count(family, inputs):
         "cell": "gru", "bidirectional": True, "summary": "last", "heads": 2,
     }  # fmt: skip
     torch.manual_seed(0)
-    model = build_for(inputs, family, config, 3).eval()
+    model = build_for(inputs, family, config, Classes(("a", "b", "c"))).eval()
     x = torch.randint(1, 9, (2, 12)) if inputs.kind == "tokens" else torch.randn(2, 2, 12)
     x[0, ..., 7:] = 0 if inputs.kind == "tokens" else torch.nan
     together = model(inputs(x), inputs.mask(x))[:1]

@@ -7,7 +7,7 @@ import torch
 
 from automl.data.tokens import BEGIN, END, FILLING
 from automl.models.decoding import beam_search, greedy
-from automl.models.seq2seq import EncoderDecoder, build_seq2seq
+from automl.models.encoder_decoder import EncoderDecoder, build_seq2seq
 
 CONFIGS = [
     ("rnn", {"cell": "gru", "embedding": 8, "width": 16, "layers": 1, "dropout": 0.0}),
