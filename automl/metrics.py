@@ -16,10 +16,9 @@ from automl.sequence_metrics import bits, bleu, chrf, error_rate
 class Metric:
     """What is measured of predictions for a kind of target."""
 
-    kind: str  # of the target: classes, number, translation, phones or text
+    kind: str  # of the target: classes, number, sentences or text
     best: float | None  # the highest value, where higher is better; None where lower is
-    # Of labels (n,) and probabilities (n, n_classes) or numbers (n,); of sequences: see automl.sequence_metrics.
-    measured: Callable[[Any, Any], float]
+    measured: Callable[[Any, Any], float]  # what is right, and what was predicted: see measure
 
 
 def _accuracy(y: Any, probabilities: Any) -> float:
@@ -76,9 +75,9 @@ METRICS = {
     "rmse": Metric("number", None, _rmse),
     "mae": Metric("number", None, _mae),
     "r2": Metric("number", 1.0, _r2),
-    "bleu": Metric("translation", 100.0, bleu),
-    "chrf": Metric("translation", 100.0, chrf),
-    "phone_error_rate": Metric("phones", None, error_rate),
+    "chrf": Metric("sentences", 100.0, chrf),
+    "bleu": Metric("sentences", 100.0, bleu),
+    "error_rate": Metric("sentences", None, error_rate),
     "bits_per_character": Metric("text", None, bits),
 }
 
@@ -95,12 +94,21 @@ def check_metric(name: str, kind: str) -> str:
         return name
     near = difflib.get_close_matches(name, fitting, 1)
     hint = f" did you mean {near[0]!r}?" if near else ""
-    what = {"classes": "a target of classes", "number": "a target that is a number"}.get(kind, kind)
+    what = {
+        "classes": "a target of classes",
+        "number": "a target that is a number",
+        "sentences": "what is written",
+        "text": "a text that is foretold",
+    }[kind]
     raise UserError(f"{name!r} is no metric of {what};{hint} choose one of: {', '.join(fitting)}")
 
 
 def measure(name: str, y: Any, predicted: Any) -> float:
-    """The metric of predictions: probabilities (n, n_classes) for labels (n,), or numbers (n,) for numbers."""
+    """The metric of predictions.
+
+    For labels y (n,) probabilities (n, n_classes), for numbers (n,) numbers, for a list of sentences a list of such;
+    of sequences see automl.sequence_metrics.
+    """
     return METRICS[name].measured(y, predicted)
 
 

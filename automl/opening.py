@@ -39,9 +39,9 @@ def opened(
     with folder.locked():
         before = Store.settings(url)
         for name in ("task", "data", "strategy", "seed", "max_epochs", "space"):
-            if before.get(name) != settings[name]:
+            if before.get(name) != settings.get(name):
                 raise UserError(
-                    f"the run in {str(folder.path)!r} has {name} = {before.get(name)!r}, not {settings[name]!r}; "
+                    f"the run in {str(folder.path)!r} has {name} = {before.get(name)!r}, not {settings.get(name)!r}; "
                     "a resumed run keeps it"
                 )
         store = Store.open(url, task.space)

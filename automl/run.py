@@ -37,6 +37,8 @@ def tune(
     time: Annotated[str | None, typer.Option(help="Column of --data by which it is split, old to new.")] = None,
     horizon: Annotated[int | None, typer.Option(help="Predict the target so many rows of --time ahead.")] = None,
     group: Annotated[str | None, typer.Option(help="Column of --data whose rows must not be torn apart.")] = None,
+    source: Annotated[str | None, typer.Option(help="Column of --data with sentences to translate.")] = None,
+    into: Annotated[str | None, typer.Option(help="Column of --data with their translations.")] = None,
     kind: Annotated[
         str | None,
         typer.Option(help="Overrule what --data is taken for: table, text, classification, ..."),
@@ -107,7 +109,7 @@ def tune(
 
     request = None
     if data is not None:
-        request = Request(str(data), target, text, smiles, time, horizon, group, kind).checked()
+        request = Request(str(data), target, text, smiles, time, horizon, group, source, into, kind).checked()
     asked = Settings(
         task=task,
         command=command,

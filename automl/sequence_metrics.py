@@ -5,39 +5,39 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from automl.errors import UserError
+Right = Sequence[str | tuple[str, ...]]  # a sequence each, or all those that are right
 
 
-def bleu(references: Sequence[Sequence[str]], translations: Sequence[str]) -> float:
-    """Corpus BLEU (Papineni et al. 2002) with sacrebleu's defaults, 0 .. 100; one reference a translation."""
-    return float(sacrebleu().corpus_bleu(list(translations), [[first for first, *_ in references]]).score)
+def bleu(right: Right, translations: Sequence[str]) -> float:
+    """Corpus BLEU (Papineni et al. 2002) with sacrebleu's defaults, 0 .. 100, against the first that is right."""
+    import sacrebleu
+
+    return float(sacrebleu.corpus_bleu(list(translations), [[each[0] for each in all_right(right)]]).score)
 
 
-def chrf(references: Sequence[Sequence[str]], translations: Sequence[str]) -> float:
-    """Corpus chrF2 (Popovic 2015) with sacrebleu's defaults, 0 .. 100; one reference a translation."""
-    return float(sacrebleu().corpus_chrf(list(translations), [[first for first, *_ in references]]).score)
+def chrf(right: Right, translations: Sequence[str]) -> float:
+    """Corpus chrF2 (Popovic 2015) with sacrebleu's defaults, 0 .. 100, against the first that is right."""
+    import sacrebleu
+
+    return float(sacrebleu.corpus_chrf(list(translations), [[each[0] for each in all_right(right)]]).score)
 
 
-def sacrebleu() -> Any:
-    try:
-        import sacrebleu
-    except ImportError as error:
-        raise UserError("scoring translations needs: pip install 'automl[translation]'") from error
-    return sacrebleu
+def error_rate(right: Right, said: Sequence[str]) -> float:
+    """Edits from what was said to the nearest that is right, over all symbols of these; 0 is perfect.
 
-
-def error_rate(references: Sequence[Sequence[str]], said: Sequence[str]) -> float:
-    """Edits from what was said to the nearest of its references, over all symbols of these; 0 is perfect.
-
-    Symbols, such as phones, have a space between them.
+    Symbols, such as words or phones, have a space between them.
     """
     edits = n_symbols = 0
-    for allowed, text in zip(references, said, strict=True):
+    for allowed, text in zip(all_right(right), said, strict=True):
         symbols = text.split()
-        distance, length = min((edit_distance(symbols, right.split()), len(right.split())) for right in allowed)
+        distance, length = min((edit_distance(symbols, each.split()), len(each.split())) for each in allowed)
         edits += distance
         n_symbols += length
-    return edits / n_symbols
+    return edits / max(1, n_symbols)
+
+
+def all_right(right: Right) -> list[tuple[str, ...]]:
+    return [(each,) if isinstance(each, str) else each for each in right]
 
 
 def edit_distance(a: Sequence[str], b: Sequence[str]) -> int:

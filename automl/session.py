@@ -30,7 +30,7 @@ from automl.short_form import fix, merge, space_to_dict
 from automl.space import load_space, read_yaml
 from automl.stopping import check_is_possible
 from automl.tasks.base import Task
-from automl.tasks.own import OwnData
+from automl.tasks.built_in import BuiltIn
 from automl.tuner import Tuner
 from strategies import make_strategy
 from strategies.encoding import Encoding
@@ -106,9 +106,10 @@ def run_session(
     assert settings.n_workers is not None
     seed, device = settings.seed or 0, settings.device or "auto"
     task = build_task(settings, prepared or (None if out is None else RunFolder(out).data))
-    name = task.name if isinstance(task, OwnData) else (settings.task or "command").rpartition(":")[2]
+    name = task.name if settings.data is not None else (settings.task or "command").rpartition(":")[2]
     folder = RunFolder(out or _new_folder(f"{name}-{settings.strategy}-{seed}"))
-    if isinstance(task, OwnData):
+    if settings.data is not None:
+        assert isinstance(task, BuiltIn)
         task = replace(task, data=str(folder.data))  # where they will be once the folder is made
     prior = from_json(settings.prior)
     strategy = make_strategy(

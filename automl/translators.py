@@ -18,6 +18,7 @@ from automl.data.vocabularies import Vocabulary, vocabulary_from_json
 from automl.descent import Descent, weights_in
 from automl.devices import autocast, find_device, isolated
 from automl.metrics import METRICS, measure, names_of
+from automl.models import own_config
 from automl.models.decoding import beam_search, greedy
 from automl.models.seq2seq import EncoderDecoder, build_seq2seq
 from automl.training import Training
@@ -49,7 +50,7 @@ class Translator:
         device = next(self.module.parameters()).device
         self.module.eval()
         said: list[str] = []
-        for part in torch.split(torch.from_numpy(source), AT_ONCE):
+        for part in torch.split(torch.from_numpy(source), AT_ONCE) if len(source) else ():
             given, longest = filled_only(part.to(device)), self.max_length - 1
             with autocast(device):
                 found = (
@@ -78,7 +79,7 @@ def build_translator(
     family: str, config: Mapping[str, Any], source: Vocabulary, target: Vocabulary, max_length: int
 ) -> Translator:
     """With random weights."""
-    module = build_seq2seq(family, config, len(source), len(target), max_length)
+    module = build_seq2seq(family, own_config(family, config), len(source), len(target), max_length)
     return Translator(module, config, family, source, target, max_length)
 
 
@@ -129,8 +130,9 @@ class TranslationTraining(Training):
             )
 
     def validate(self) -> dict[str, float]:
-        said = self.translator.write(self.pairs.valid_source, beam=1)
-        return {self.task.metric: measure(self.task.metric, self.pairs.valid_wanted, said)}
+        size = self.task.valid_size
+        said = self.translator.write(self.pairs.valid_source[:size], beam=1)
+        return {self.task.metric: measure(self.task.metric, self.pairs.valid_wanted[:size], said)}
 
     def preprocessing(self) -> dict[str, Any]:
         return {"n_source": len(self.pairs.source), "n_target": len(self.pairs.target)}
@@ -143,8 +145,7 @@ class TranslationTraining(Training):
 
 
 def translator_for(task: "Translation", config: Mapping[str, Any], pairs: Pairs) -> Translator:
-    assert task.model is not None
-    return build_translator(task.model, config, pairs.source, pairs.target, task.max_length)
+    return build_translator(task.family(config), config, pairs.source, pairs.target, task.max_length)
 
 
 def trained_translator(task: "Translation", checkpoint: Path) -> Translator:

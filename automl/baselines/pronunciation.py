@@ -31,7 +31,7 @@ def letter_rules(parts: Parts[Examples[str, tuple[str, ...]]]) -> dict[str, floa
     costs = alignment_costs(pairs[:: max(1, len(pairs) // N_ALIGNED)])
     rules = Rules([(word, chunks) for word, phones in pairs if (chunks := align(word, phones, costs))])
     said = [" ".join(rules(word)) for word in parts.test.x]
-    return {"phone_error_rate": measure("phone_error_rate", parts.test.y, said)}
+    return {"error_rate": measure("error_rate", parts.test.y, said)}
 
 
 # --- alignment --------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from automl.data.parts import Examples, Parts
-from automl.metrics import measure, names_of
+from automl.metrics import measure
 
 Way = Callable[[Examples[str, str], list[str]], list[str]]  # (training pairs, texts) -> translations
 
@@ -18,8 +18,8 @@ def dictionary_or_memory(parts: Parts[Examples[str, str]]) -> dict[str, float]:
 
 
 def score(way: Way, train: Examples[str, str], part: Examples[str, str]) -> dict[str, float]:
-    references, translations = [(text,) for text in part.y], way(train, part.x)
-    return {metric: measure(metric, references, translations) for metric in names_of("translation")}
+    translations = way(train, part.x)
+    return {metric: measure(metric, part.y, translations) for metric in ("bleu", "chrf")}
 
 
 def from_memory(train: Examples[str, str], texts: list[str]) -> list[str]:

@@ -1,18 +1,24 @@
 """Pairs of texts as arrays for an encoder-decoder: vocabularies of both sides, learnt from the training part."""
 
 import functools
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data import load_parts
-from automl.data.parts import shuffled
+from automl.data import SOURCES, load_parts
+from automl.data.parts import Examples, Parts, shuffled
 from automl.data.tokens import BEGIN, END, FILLING
-from automl.data.vocabularies import Subwords, Symbols, Vocabulary
+from automl.data.vocabularies import Subwords, Symbols, Vocabulary, vocabulary_from_json
 
 Rows = NDArray[np.int64]
+
+ARRAYS = ("train_source", "train_target", "valid_source", "test_source")
+REST = "pairs.json"
 
 
 @dataclass(frozen=True)
@@ -28,17 +34,31 @@ class Pairs:
     test_source: Rows
     test_wanted: list[tuple[str, ...]]
 
+    @property
+    def length(self) -> int:
+        """Tokens of the longest sequence of the training part, on either side."""
+        return int(max(self.train_source.shape[1], self.train_target.shape[1]))
+
 
 @functools.lru_cache(maxsize=2)
 def load_pairs(data: str, subwords: int, max_length: int, train_size: int | None) -> Pairs:
-    """The pairs of a data set of automl.data, with `subwords` parts of words a side, or with symbols where that is 0.
+    """The pairs of a data set of automl.data, as `pairs_of` makes them, or those that write_pairs left in a folder."""
+    if data not in SOURCES:
+        pairs = read_pairs(Path(data))
+        kept = sorted(shuffled(len(pairs.train_source))[:train_size])
+        return replace(pairs, train_source=pairs.train_source[kept], train_target=pairs.train_target[kept])
+    parts = load_parts(data)
+    if train_size is not None:
+        parts = replace(parts, train=parts.train.take(sorted(shuffled(len(parts.train))[:train_size])))
+    return pairs_of(parts, subwords, max_length)
+
+
+def pairs_of(parts: Parts[Examples[str, Any]], subwords: int, max_length: int) -> Pairs:
+    """Texts as tokens, with `subwords` parts of words a side, or with symbols where that is 0.
 
     max_length: tokens of a sequence, the special ones included; what is longer is cut off.
     """
-    parts = load_parts(data)
     train = parts.train
-    if train_size is not None:
-        train = train.take(sorted(shuffled(len(train))[:train_size]))
     wanted = [one_or_more(part.y) for part in (train, parts.valid, parts.test)]
     given = [text for text, right in zip(train.x, wanted[0], strict=True) for _ in right]
     told = [text for right in wanted[0] for text in right]
@@ -53,6 +73,33 @@ def load_pairs(data: str, subwords: int, max_length: int, train_size: int | None
         wanted[1],
         rows(source, parts.test.x, max_length),
         wanted[2],
+    )
+
+
+def write_pairs(pairs: Pairs, folder: Path) -> None:
+    """Writes an array a file, and the rest as JSON."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ARRAYS:
+        np.save(folder / f"{name}.npy", getattr(pairs, name))
+    rest = {
+        "source": pairs.source.to_json(),
+        "target": pairs.target.to_json(),
+        "valid_wanted": pairs.valid_wanted,
+        "test_wanted": pairs.test_wanted,
+    }
+    (folder / REST).write_text(json.dumps(rest) + "\n", encoding="utf-8")
+
+
+def read_pairs(folder: Path) -> Pairs:
+    """What write_pairs left there."""
+    arrays = {name: np.load(folder / f"{name}.npy") for name in ARRAYS}
+    rest = json.loads((folder / REST).read_text(encoding="utf-8"))
+    return Pairs(
+        source=vocabulary_from_json(rest["source"]),
+        target=vocabulary_from_json(rest["target"]),
+        valid_wanted=[tuple(texts) for texts in rest["valid_wanted"]],
+        test_wanted=[tuple(texts) for texts in rest["test_wanted"]],
+        **arrays,
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.errors import UserError
+from automl.own.reading import plain_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,10 +135,10 @@ def _codes(values: pd.Series[Any], categories: Sequence[str]) -> NDArray[np.floa
 
     number = {category: code for code, category in enumerate(categories, 1)}
     if isinstance(values.dtype, pd.CategoricalDtype):  # of which each is looked up once
-        known = np.array([number.get(str(category), 0) for category in values.cat.categories] + [0], np.float32)
+        known = np.array([number.get(plain_text(category), 0) for category in values.cat.categories] + [0], np.float32)
         return known[values.cat.codes]  # a missing one has the code -1: the last
     strings = values.astype(object).where(values.notna(), None)
-    return np.array([0 if value is None else number.get(str(value), 0) for value in strings], np.float32)
+    return np.array([0 if value is None else number.get(plain_text(value), 0) for value in strings], np.float32)
 
 
 def _date_part(moments: pd.Series[Any], part: str) -> pd.Series[Any]:

@@ -33,7 +33,8 @@ class Report:
 def inspect(kind: str, rows: Rows, labelled: Labelled, parts: Parts, n_removed: int) -> Report:
     """Looks at rows whose labels and parts are known; n_removed: duplicates that were taken out of the parts."""
     frame = rows.frame
-    facts = {"kind": f"{kind}, {'classification' if labelled.classes else 'regression'} of {rows.target!r}"}
+    goal = "translation into" if labelled.sentences else "classification of" if labelled.classes else "regression of"
+    facts = {"kind": f"{kind}, {goal} {rows.target!r}"}
     facts["rows"] = f"{len(rows.labels):,}, usable {len(labelled.rows):,}"
     notes = [*rows.notes, *labelled.notes]
     if kind == "table":
@@ -54,14 +55,15 @@ def inspect(kind: str, rows: Rows, labelled: Labelled, parts: Parts, n_removed: 
                 f"classes are imbalanced: always saying the largest would be right in {majority:.1%}; "
                 "--metric balanced_accuracy or auc tells more than accuracy, and class weights are searched"
             )
-    else:
+    elif not labelled.sentences:
         y = labelled.y
         facts[rows.target] = f"{y.min():.4g} to {y.max():.4g}, mean {y.mean():.4g}, standard deviation {y.std():.4g}"
     duplicates = len(rows.keys) - len(np.unique(rows.keys))
     facts["duplicates"] = f"{duplicates:,}" if duplicates else "none"
     if n_removed:
         notes.append(f"{n_removed:,} rows were left out of training or validation: the same is in a later part")
-    _contradictions(rows.keys[labelled.rows], labelled.y, notes)
+    if not labelled.sentences:
+        _contradictions(rows.keys[labelled.rows], labelled.y, notes)
     train, valid, test = (len(part) for part in parts)
     facts["parts"] = f"train {train:,}, validation {valid:,}, test {test:,}; {parts.how}"
     return Report(facts, notes, imbalanced)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from automl.data.targets import Classes, Number, Target
 from automl.errors import UserError
+from automl.own.reading import plain_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +28,12 @@ class Labelled:
     y: NDArray[Any]
     classes: tuple[str, ...]  # empty where the target is a number
     notes: list[str]
+    sentences: bool = False  # are to be predicted; y only numbers the rows
+
+    @property
+    def kind(self) -> str:
+        """Of the target: sentences, classes or number."""
+        return "sentences" if self.sentences else "classes" if self.classes else "number"
 
     def target(self, y_train: NDArray[Any]) -> Target:
         """With the statistics of the training part."""
@@ -45,6 +52,11 @@ def label(values: pd.Series[Any], name: str, asked: str | None) -> Labelled:
     if kind == "number":
         return _numbers(values, name, there, notes)
     return _classes(values, name, there, notes)
+
+
+def all_sentences(n: int) -> Labelled:
+    """All of n rows, whose labels are sentences."""
+    return Labelled(np.arange(n), np.arange(n), (), [], sentences=True)
 
 
 def target_kind(values: pd.Series[Any]) -> str:
@@ -73,7 +85,7 @@ def _numbers(values: pd.Series[Any], name: str, there: NDArray[np.bool_], notes:
 
 
 def _classes(values: pd.Series[Any], name: str, there: NDArray[np.bool_], notes: list[str]) -> Labelled:
-    strings = np.array([class_name(value) for value in values[there]], dtype=object)
+    strings = np.array([plain_text(value) for value in values[there]], dtype=object)
     names, codes, counts = np.unique(strings.astype(str), return_inverse=True, return_counts=True)
     rare = counts < LEAST_OF_A_CLASS
     if rare.any() and not rare.all():
@@ -96,8 +108,3 @@ def _classes(values: pd.Series[Any], name: str, there: NDArray[np.bool_], notes:
     new = np.cumsum(~rare) - 1
     good = ~rare[codes]
     return Labelled(np.flatnonzero(there)[good], new[codes[good]].astype(np.int64), tuple(map(str, kept)), notes)
-
-
-def class_name(value: Any) -> str:
-    """1.0, which a file with missing values makes of 1, is 1."""
-    return str(int(value)) if isinstance(value, float | np.floating) and float(value).is_integer() else str(value)

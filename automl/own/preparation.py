@@ -13,19 +13,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from automl.data.inputs import Padded, Tokens
+from automl.data.pairs import write_pairs
 from automl.data.prepared import write_prepared
 from automl.data.splits import Splits
 from automl.folders import RunFolder
 from automl.metrics import check_metric, names_of
 from automl.own.inspection import Report, inspect, show_report, write_report
-from automl.own.labels import label
+from automl.own.labels import Labelled, all_sentences, label
 from automl.own.parts import Parts, at_random, by_group, by_time, check_enough, without_duplicates
 from automl.own.reading import open_source
 from automl.own.request import SMILES_NAMES, Request
-from automl.own.rows import Rows, kind_module
+from automl.own.rows import Encoder, Rows, kind_module
 from automl.own.table import WORDS_OF_TEXT
 
 if TYPE_CHECKING:
+    import pandas as pd
     from rich.console import Console
 
 FACTS = "facts.json"
@@ -37,7 +39,7 @@ class Facts:
     """What the space and the task need to know of prepared data."""
 
     kind: str
-    target_kind: str  # classes or number
+    target_kind: str  # classes, number or sentences
     n_train: int
     views: dict[str, str]  # model family -> folder of arrays
     imbalanced: bool
@@ -63,7 +65,10 @@ def prepare(request: Request, folder: Path) -> Report:
         kind, request = kind_of_columns(request)
     module = kind_module(kind)
     rows: Rows = module.read(request)
-    labelled = label(rows.labels, rows.target, request.target_kind)
+    if kind == "pairs":
+        labelled = all_sentences(len(rows.labels))
+    else:
+        labelled = label(rows.labels, rows.target, request.target_kind)
     check_enough(len(labelled.rows))
     parts = _draw(rows, labelled.rows, labelled.y)
     keys = rows.keys[labelled.rows]
@@ -74,12 +79,30 @@ def prepare(request: Request, folder: Path) -> Report:
         rows.notes.append("most rows have an equal one, as where columns have few values: they stay in all parts")
     report = inspect(kind, rows, labelled, parts, n_removed)
 
-    frame = rows.frame
-    train, valid, test = (labelled.rows[part] for part in parts)
-    encoder = module.Encoder.fit(frame.iloc[train], rows.details)
+    frames = [rows.frame.iloc[labelled.rows[part]] for part in parts]
+    if kind == "pairs":
+        encoder = module.Encoder.from_json(rows.details)
+        pairs = module.encoded(frames, encoder.source, rows.target)
+        write_pairs(pairs, folder)
+        length, ragged = pairs.length, True
+    else:
+        encoder = module.Encoder.fit(frames[0], rows.details)
+        length, ragged = _write_arrays(encoder, frames, labelled, parts, folder)
+    encoder.save(folder / ENCODER_FOLDER, {"target": rows.target})
+    name = "-".join(filter(None, (request.path.stem, request.into or request.target)))
+    facts = Facts(kind, labelled.kind, len(parts.train), dict(encoder.views), report.imbalanced, length, ragged, name)
+    (folder / FACTS).write_text(json.dumps(asdict(facts)) + "\n", encoding="utf-8")
+    write_report(report, folder / "report.json")
+    return report
+
+
+def _write_arrays(
+    encoder: Encoder, frames: list[pd.DataFrame], labelled: Labelled, parts: Parts, folder: Path
+) -> tuple[int, bool]:
+    """Writes what the models read; gives the length of the longest example, and whether lengths differ."""
     y_train, y_valid, y_test = (labelled.y[part] for part in parts)
-    encoded = [encoder.encode(frame.iloc[part]) for part in (train, valid, test)]
     target = labelled.target(y_train)
+    encoded = [encoder.encode(frame) for frame in frames]
     length, ragged = 0, False
     for view in encoded[0]:
         x_train, x_valid, x_test = (arrays[view] for arrays in encoded)
@@ -89,12 +112,7 @@ def prepare(request: Request, folder: Path) -> Report:
         elif x_train.ndim == 3:
             length, ragged = x_train.shape[2], isinstance(inputs, Padded)
         write_prepared(Splits(x_train, y_train, x_valid, y_valid, x_test, y_test, inputs, target), folder / view)
-    encoder.save(folder / ENCODER_FOLDER, {"target": rows.target})
-    name = "-".join(filter(None, (request.path.stem, request.target)))
-    facts = Facts(kind, target.kind, len(train), dict(encoder.views), report.imbalanced, length, ragged, name)
-    (folder / FACTS).write_text(json.dumps(asdict(facts)) + "\n", encoding="utf-8")
-    write_report(report, folder / "report.json")
-    return report
+    return length, ragged
 
 
 @contextmanager

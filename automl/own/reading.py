@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from automl.errors import UserError
 
 if TYPE_CHECKING:
@@ -243,8 +245,13 @@ def _compact(values: pd.Series[Any], facts: ColumnFacts, is_text: bool) -> pd.Se
     if facts.is_date:
         return pd.to_datetime(values, errors="coerce")
     strings = values.astype(object).where(values.notna(), None)
-    categories: pd.Series[Any] = strings.map(str, na_action="ignore").astype("category")
+    categories: pd.Series[Any] = strings.map(plain_text, na_action="ignore").astype("category")
     return categories
+
+
+def plain_text(value: Any) -> str:
+    """A value of a category as text: 1.0, which missing values beside it make of 1, is 1."""
+    return str(int(value)) if isinstance(value, float | np.floating) and float(value).is_integer() else str(value)
 
 
 def _joined(parts: list[Any]) -> pd.Series[Any]:

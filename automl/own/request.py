@@ -9,7 +9,7 @@ from pathlib import Path
 
 from automl.errors import UserError
 
-KINDS = ("table", "text", "molecules", "images", "sequences", "series")
+KINDS = ("table", "text", "molecules", "images", "sequences", "series", "pairs")
 TARGETS = {"classification": "classes", "regression": "number"}
 SMILES_NAMES = ("smiles", "canonical_smiles", "isomeric_smiles")
 
@@ -25,6 +25,8 @@ class Request:
     time: str | None = None
     horizon: int | None = None
     group: str | None = None
+    source: str | None = None
+    into: str | None = None
     kind: str | None = None  # of the data, of the target or both: "table", "regression", "text,classification"
 
     @property
@@ -57,6 +59,8 @@ class Request:
             return "images"
         if self.path.suffix == ".ts":
             return "sequences"
+        if self.source or self.into:
+            return "pairs"
         if self.smiles:
             return "molecules"
         if self.text:

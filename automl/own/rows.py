@@ -25,6 +25,7 @@ ENCODERS = {  # kind -> where its functions are: read(request) and Encoder
     "images": "automl.own.images",
     "sequences": "automl.own.sequences",
     "series": "automl.own.series",
+    "pairs": "automl.own.pairs",
 }
 ENCODER = "encoder.json"
 
@@ -45,24 +46,11 @@ class Rows:
     details: dict[str, Any] = field(default_factory=dict)  # what reading has found out for the encoder
 
 
-class Encoder(ABC):
-    """Raw examples to arrays, as learnt from the training part; it lies beside the model, as JSON."""
+class Reader(ABC):
+    """New examples for a model; it lies beside the model, as JSON."""
 
     kind: ClassVar[str]
-    views: ClassVar[Mapping[str, str]]  # model family -> the view that it reads
-
-    @classmethod
-    @abstractmethod
-    def fit(cls, frame: pd.DataFrame, details: Mapping[str, Any]) -> Self:
-        """From the rows of the training part, and the details that reading has found out."""
-
-    @abstractmethod
-    def encode(self, frame: pd.DataFrame) -> dict[str, Array]:
-        """An array (n, ...) for each view."""
-
-    @abstractmethod
-    def inputs(self, view: str, x: Array) -> Inputs:
-        """What the arrays of a view are; x are the training examples."""
+    views: ClassVar[Mapping[str, str]] = {}  # model family -> the arrays that it reads; empty: all read the same
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]: ...
@@ -82,15 +70,32 @@ class Encoder(ABC):
         (folder / ENCODER).write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 
+class Encoder(Reader):
+    """Raw examples to arrays, as learnt from the training part."""
+
+    @classmethod
+    @abstractmethod
+    def fit(cls, frame: pd.DataFrame, details: Mapping[str, Any]) -> Self:
+        """From the rows of the training part, and the details that reading has found out."""
+
+    @abstractmethod
+    def encode(self, frame: pd.DataFrame) -> dict[str, Array]:
+        """An array (n, ...) for each view."""
+
+    @abstractmethod
+    def inputs(self, view: str, x: Array) -> Inputs:
+        """What the arrays of a view are; x are the training examples."""
+
+
 def kind_module(kind: str) -> Any:
     """The module of a kind of data: ``read`` and ``Encoder``."""
     return importlib.import_module(ENCODERS[kind])
 
 
-def load_encoder(folder: Path) -> tuple[Encoder, dict[str, Any]]:
+def load_encoder(folder: Path) -> tuple[Reader, dict[str, Any]]:
     """The encoder that was saved in a folder, and the facts beside it."""
     content = json.loads((folder / ENCODER).read_text(encoding="utf-8"))
-    encoder: Encoder = kind_module(content["kind"]).Encoder.from_json(content)
+    encoder: Reader = kind_module(content["kind"]).Encoder.from_json(content)
     return encoder, content
 
 

@@ -13,8 +13,7 @@ from automl.data.inputs import Array, Columns, Inputs
 from automl.errors import UserError
 from automl.own import rows
 from automl.own.columns import TableEncoder, as_dates, date_format
-from automl.own.labels import class_name
-from automl.own.reading import column_names, read_table
+from automl.own.reading import column_names, plain_text, read_table
 from automl.own.request import Request, column
 
 if TYPE_CHECKING:
@@ -184,5 +183,5 @@ def _equals(values: pd.Series[Any], labels: pd.Series[Any]) -> bool:
         return True
     if other.dtype.kind in "fiu" and other.nunique() > 20:
         return False
-    n_pairs = len(set(zip(one.map(class_name), other.map(class_name), strict=True))) if one.nunique() <= 500 else 0
+    n_pairs = len(set(zip(one.map(plain_text), other.map(plain_text), strict=True))) if one.nunique() <= 500 else 0
     return n_pairs == one.nunique() == other.nunique()

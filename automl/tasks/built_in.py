@@ -42,6 +42,11 @@ class BuiltIn(ABC):
             check_train_size(train_size, source.n_classes, source.n_train)
         return replace(self, train_size=train_size)
 
+    def family(self, config: Mapping[str, Any]) -> str:
+        """The model family that a config is of."""
+        family: str = self.model or config["model"]
+        return family
+
     def with_metric(self, metric: str | None) -> Self:
         """This task with another metric to search by. UserError where it does not fit the target."""
         if metric is None:

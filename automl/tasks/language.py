@@ -9,8 +9,9 @@ contexts of the space are for more.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
+from automl.errors import UserError
 from automl.space import load_space
 from automl.tasks.built_in import BuiltIn
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from automl.training import Training
 
+LEAST = 1_000  # characters of a training text: several times the longest context
+
 
 @dataclass(frozen=True)
 class LanguageModelling(BuiltIn):
@@ -26,6 +29,11 @@ class LanguageModelling(BuiltIn):
 
     epoch_size: int = 250_000  # characters that an epoch draws
     valid_size: int = 50_000  # characters of the validation part that an epoch is judged by
+
+    def prepared(self, train_size: int | None) -> Self:
+        if train_size is not None and train_size < LEAST:
+            raise UserError(f"{self.name} needs {LEAST:,} characters or more to train on, got {train_size:,}")
+        return super().prepared(train_size)
 
     def prepare(self) -> None:
         import torch

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from automl.data import check_train_size, load_data
 from automl.errors import UserError
+from automl.tasks.own_pairs import OwnPairs, own_pairs
 from automl.tasks.supervised import Supervised
 
 SCALES = ((100_000, 5), (20_000, 10), (0, 20))  # from so many training examples on, epochs of a full training
@@ -21,6 +22,7 @@ CHOICES = {
     "molecules": ("random_forest", "gradient_boosting", "mlp", "cnn", "rnn", "transformer"),
     "images": ("cnn", "mlp", "random_forest"),
     "sequences": ("cnn", "rnn", "transformer", "random_forest"),
+    "pairs": ("transformer", "rnn"),
     "series": ("linear", "gradient_boosting", "random_forest", "mlp", "cnn", "rnn", "transformer"),
 }
 NETWORKS = ("cnn", "rnn", "transformer", "mlp")
@@ -49,13 +51,15 @@ class OwnData(Supervised):
         shutil.copytree(Path(self.data) / "encoder", out, dirs_exist_ok=True)
 
 
-def own_task(folder: Path, model: str | None, metric: str | None) -> OwnData:
+def own_task(folder: Path, model: str | None, metric: str | None) -> OwnData | OwnPairs:
     """The task on the data that were prepared in a folder, over the families that are asked for."""
     from automl.own.preparation import Facts
     from automl.space import load_space
 
     facts = Facts.read(folder)
     families = choose_families(facts.kind, model or "auto")
+    if facts.kind == "pairs":
+        return own_pairs(folder, families, facts.name, facts.n_train, facts.length, facts.metric(metric))
     form = space_of_families(
         families,
         classes=facts.target_kind == "classes",
@@ -149,6 +153,7 @@ TRAINING = {
     "dropout": {"float": [0.0, 0.5], "default": 0.1},
     "clip_norm": {"float": [0.1, 10.0], "log": True, "default": 1.0},
 }
+
 PATCHES = (1, 2, 4, 8, 16)  # steps of a sequence that a token of a transformer holds
 TREES = {"int": [30, 600], "log": True, "default": 100}
 OF_FAMILY: dict[str, dict[str, Any]] = {

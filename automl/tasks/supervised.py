@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 class Supervised(BuiltIn):
     """model: one of automl.models.FAMILIES or ESTIMATORS."""
 
-    def family(self, config: Mapping[str, Any]) -> str:
-        """The model family that a config is of."""
-        family: str = self.model or config["model"]
-        return family
-
     def data_of(self, family: str) -> str:
         """What `automl.data.load_data` is to load for a family."""
         return self.data

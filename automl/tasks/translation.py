@@ -28,6 +28,7 @@ class Translation(BuiltIn):
     subwords: int = 0  # parts of words a side; 0: letters of the source, symbols with spaces between them of the target
     max_length: int = 32  # tokens of a sequence
     epoch_size: int | None = None  # pairs that an epoch draws; None: all
+    valid_size: int | None = None  # sequences that validation writes; None: all
 
     def pairs(self) -> "Pairs":
         from automl.data.pairs import load_pairs
@@ -66,6 +67,19 @@ TRAINING = {
     "dropout": {"float": [0.0, 0.5], "default": 0.1},
     "label_smoothing": {"float": [0.0, 0.2], "default": 0.0},
 }
+OF_FAMILY: dict[str, dict[str, Any]] = {
+    "transformer": {
+        "width": {"ordinal": [32, 64, 96, 128], "default": 64},
+        "layers": {"int": [1, 3], "default": 2},
+        "heads": {"ordinal": [2, 4, 8], "default": 4},
+    },
+    "rnn": {
+        "cell": {"choice": ["gru", "lstm"], "default": "gru"},
+        "embedding": {"ordinal": [16, 32, 64], "default": 32},
+        "width": {"ordinal": [64, 128, 192], "default": 128},
+        "layers": {"int": [1, 2], "default": 1},
+    },
+}
 
 bible_transformer = Translation(
     name="bible-transformer",
@@ -75,14 +89,7 @@ bible_transformer = Translation(
     max_epochs=15,
     subwords=2_000,
     max_length=48,
-    space=load_space(
-        TRAINING
-        | {
-            "width": {"ordinal": [32, 64, 96, 128], "default": 64},
-            "layers": {"int": [1, 3], "default": 2},
-            "heads": {"ordinal": [2, 4, 8], "default": 4},
-        }
-    ),
+    space=load_space(TRAINING | OF_FAMILY["transformer"]),
 )
 
 # An epoch is 20,000 of the words.
@@ -90,16 +97,8 @@ g2p_rnn = Translation(
     name="g2p-rnn",
     data="cmudict",
     model="rnn",
-    metric="phone_error_rate",
+    metric="error_rate",
     max_epochs=10,
     epoch_size=20_000,
-    space=load_space(
-        TRAINING
-        | {
-            "cell": {"choice": ["gru", "lstm"], "default": "gru"},
-            "embedding": {"ordinal": [16, 32, 64], "default": 32},
-            "width": {"ordinal": [64, 128, 192], "default": 128},
-            "layers": {"int": [1, 2], "default": 1},
-        }
-    ),
+    space=load_space(TRAINING | OF_FAMILY["rnn"]),
 )

@@ -18,6 +18,7 @@ from automl.own.predictor import load_predictor
 from automl.own.preparation import Facts, prepare
 from automl.own.reading import CELLS, read_table
 from automl.own.request import Request
+from automl.own.rows import load_encoder
 from automl.tasks.own import own_task
 from automl.training import evaluate
 
@@ -194,6 +195,18 @@ def test_statistics_and_categories_are_those_of_the_training_part(tmp_path):
     assert splits.target.mean == pytest.approx(splits.y_train.mean())
     assert splits.inputs.cardinalities == (2,)
     assert splits.x_test[-1, 1] == 0  # a category that training has not seen
+
+
+def test_a_category_is_the_same_however_its_file_has_it(tmp_path):
+    codes = np.array(["1", "2", "x"])[np.arange(120) % 3]
+    pd.DataFrame({"c": codes, "x": np.arange(120) * 1.5, "y": np.arange(120) % 2}).to_csv(
+        tmp_path / "a.csv", index=False
+    )
+    prepared(tmp_path / "a.csv", tmp_path / "data", "y")
+    encoder, _ = load_encoder(tmp_path / "data" / "encoder")
+    (tmp_path / "b.csv").write_text("c,x\n1,1\n2,1\n,1\n")  # numbers, with one missing
+    from_file, known = encoder.encode(read_table(tmp_path / "b.csv").frame), encoder.table.columns[-1].categories
+    assert from_file["columns"][:, 1].tolist() == [known.index("1") + 1, known.index("2") + 1, 0]
 
 
 def test_leaks_between_the_parts_are_taken_out_and_contradictions_told(tmp_path):

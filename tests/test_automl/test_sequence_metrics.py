@@ -15,8 +15,9 @@ def test_edit_distance(a, b, distance):
 
 
 def test_the_nearest_reference_counts():
-    assert measure("phone_error_rate", [("K AH", "K AE T S"), ("D",)], ["K AE T", "D"]) == 1 / 5
-    assert measure("phone_error_rate", [("A B",)], [""]) == 1
+    assert measure("error_rate", [("K AH", "K AE T S"), ("D",)], ["K AE T", "D"]) == 1 / 5
+    assert measure("error_rate", [("A B",)], [""]) == 1
+    assert measure("error_rate", ["a b", "c d"], ["a b", "c e"]) == 1 / 4
 
 
 def test_perfect_and_useless_translations():

@@ -65,6 +65,7 @@ def make(tmp_path_factory):
         if not folder.exists():
             splits = Splits(x[:N], y[:N], x[N:-99], y[N:-99], x[-99:], y[-99:], inputs, goal)
             write_prepared(splits, folder)
+            (folder / "encoder").mkdir()
         families = FAMILIES[kind]
         tokens = families if kind == "tokens" else ()
         form = space_of_families(families, classes=target == "classes", tokens=tokens, length=16, imbalanced=True)
