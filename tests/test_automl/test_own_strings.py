@@ -93,7 +93,7 @@ def test_texts_are_found_prepared_learnt_and_judged(reviews, tmp_path):
     assert predictor.predict(["what a superb film", "an awful plot in town"]).tolist() == ["good", "bad"]
     assert (predictor.predict(tmp_path / "reviews.csv") == reviews["verdict"]).mean() > 0.95
     for family in ("cnn", "rnn", "transformer"):
-        last, predictor = trained(tmp_path / "data", family, tmp_path, 4, lr=0.01, embedding=16, batch_size=32)
+        last, predictor = trained(tmp_path / "data", family, tmp_path, 10, lr=0.01, embedding=16, batch_size=32)
         assert last.metrics["accuracy"] > 0.8
         one, many = predictor.predict_proba(["a lovely scene"]), predictor.predict_proba(["a lovely scene", "x " * 90])
         assert np.allclose(one[0], many[0], atol=1e-5)

@@ -73,7 +73,7 @@ def test_merging_keeps_the_rest():
         ({"n_trials": 0}, "trials must be 1 or more, got 0"),
         ({"seed": -1}, "--seed must be 0 or more"),
         ({"time_limit": 0.0}, "--time-limit must be above 0 seconds, got 0"),
-        ({"task": "a", "command": "b {lr}"}, "a task or a command, not both"),
+        ({"task": "a", "command": "b {lr}"}, "a task, a command or data, only one of them"),
     ],
 )
 def test_settings_that_make_no_sense(options, rule):
