@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from scipy.spatial.distance import cdist
 from scipy.special import expit, logit
 
 from benchmarks.interpolation import Interpolation, cross_validated, fit
@@ -115,7 +117,7 @@ def describe(recording: Recording, space: ConfigurationSpace) -> dict[str, Any]:
     }
 
 
-def features_of(encoding: Encoding, configs: list[Config]) -> np.ndarray:
+def features_of(encoding: Encoding, configs: Sequence[Config]) -> np.ndarray:
     """Configs as the process sees them, shape (n, D)."""
     return Features(encoding).features(np.array([encoding.encode(config) for config in configs]))
 
@@ -153,7 +155,7 @@ class CurveModel:
         n_seeds = record.losses.shape[1]
         which = seed % n_seeds
         x = features_of(self._encoding, [config])
-        near, between = self._nearest(x)
+        (near,), (between,) = self._nearest(x)
         if not between:
             place = (near, which)
             return record.losses[place], record.tests[place], record.seconds[place], record.errors[place]
@@ -163,19 +165,21 @@ class CurveModel:
         losses, tests = np.split(record.unwarped(self._curve(x)[0] + noise), 2)
         return losses, tests, np.full(len(losses), float(np.exp(self._seconds(x)[0, 0]))), None
 
-    def worth(self, config: Config) -> float:
-        """The final loss, averaged over seeds; 1 where the nearest trainings all failed."""
-        x = features_of(self._encoding, [config])
+    def worths(self, configs: Sequence[Config]) -> np.ndarray:
+        """The final losses, averaged over seeds, shape (n_configs,); 1 where the nearest trainings all failed."""
+        x = features_of(self._encoding, configs)
         near, between = self._nearest(x)
-        if between:
-            losses, _ = np.split(self._curve(x)[0], 2)
-            return float(self._recording.unwarped(losses)[-1])
         finals = self._recording.losses[near, :, -1]
-        return float(np.nanmean(finals)) if np.isfinite(finals).any() else 1.0
+        worked = np.isfinite(finals)
+        recorded = np.where(worked, finals, 0.0).sum(axis=1) / np.maximum(1, worked.sum(axis=1))
+        result = np.where(worked.any(axis=1), recorded, 1.0)
+        if between.any():
+            losses, _ = np.split(self._curve(x[between]), 2, axis=1)
+            result[between] = self._recording.unwarped(losses[:, -1])
+        return result
 
-    def _nearest(self, x: np.ndarray) -> tuple[int, bool]:
-        """The place of the recorded config nearest to features (1, D); and whether the model is to answer."""
-        distances = (((self._X - x) / self._lengths) ** 2).sum(axis=1)
-        near = int(distances.argmin())
+    def _nearest(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The places of the recorded configs nearest to features (m, D); and whether the model is to answer, (m,)."""
+        near = cdist(x / self._lengths, self._X / self._lengths).argmin(axis=1)
         # Where the nearest trainings failed, so does this one.
-        return near, self._interpolated and bool(np.isfinite(self._recording.losses[near]).all())
+        return near, self._interpolated & np.isfinite(self._recording.losses[near]).all(axis=(1, 2))

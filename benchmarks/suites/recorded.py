@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import importlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,10 @@ class RecordedTask(SimulatedTask):
         return Curve(losses[trained], seconds[trained], error)
 
     def worth(self, config: Mapping[str, Any]) -> float:
-        return _model(self.name).worth(dict(config))
+        return float(self.worths([config])[0])
+
+    def worths(self, configs: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        return _model(self.name).worths([dict(config) for config in configs])
 
     def test_loss(self, config: Mapping[str, Any], seed: int, epochs: int) -> float | None:
         if epochs == 0:

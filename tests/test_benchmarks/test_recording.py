@@ -78,7 +78,7 @@ def test_recorded_configs_are_answered_by_the_model_with_the_noise_between_their
     own = recording.warped(recording.losses[5])
     apart = recording.warped(first) - recording.warped(second)
     assert apart == pytest.approx(np.sqrt(2) * (own[0] - own[1]))  # of two seeds, half the variance is missing
-    assert model.worth(config) == pytest.approx(recording.losses[5, :, -1].mean(), abs=0.02)
+    assert model.worths([config])[0] == pytest.approx(recording.losses[5, :, -1].mean(), abs=0.02)
     losses, tests, seconds, error = model.training(config, 0)
     assert tests == pytest.approx(losses + 0.01, abs=0.005)
     assert seconds == pytest.approx(1 + config["x"], abs=0.05)
@@ -96,7 +96,7 @@ def test_configs_in_between_are_predicted_where_the_model_ranks_unseen_ones_well
     assert losses == pytest.approx([0.2, 0.15, 0.1333], abs=0.02)
     assert tests == pytest.approx(losses + 0.01, abs=0.005)
     assert seconds == pytest.approx(1.31, abs=0.05)
-    assert model.worth(config) == pytest.approx(losses[-1])
+    assert model.worths([config])[0] == pytest.approx(losses[-1])
 
 
 def test_a_recording_of_noise_answers_only_with_the_nearest_config():
@@ -118,7 +118,7 @@ def test_where_the_nearest_training_failed_the_training_fails():
     assert error == "diverged"
     assert np.isnan(losses).all()
     assert model.training(near, 1)[3] is None
-    assert model.worth(near) == pytest.approx(recording.losses[5, 1, -1])
+    assert model.worths([near])[0] == pytest.approx(recording.losses[5, 1, -1])
 
 
 def test_the_recorded_task_is_the_live_one_in_all_but_its_clock():
