@@ -9,10 +9,10 @@ from typing import Any, Literal
 import numpy as np
 
 from automl import patterns
-from automl.importance import Importance, Importances, Pair, importances
+from automl.importance import MAX_TRIALS, Importance, Importances, Pair, importances
 from automl.readable import ordered, show
 from automl.study import Study, Trial
-from automl.surrogate import Effect, Surrogate, comparable
+from automl.surrogate import Background, Effect, Surrogate, comparable
 from strategies._features import Features
 from strategies.encoding import Encoding
 from strategies.threads import one_thread
@@ -90,8 +90,11 @@ def _too_little(encoding: Encoding, trials: list[Trial], values: np.ndarray) -> 
 
 def _effects(encoding: Encoding, trials: list[Trial], values: np.ndarray, seed: int) -> dict[str, Effect]:
     points = np.array([encoding.encode(trial.config) for trial in trials])
+    if len(points) > MAX_TRIALS:
+        kept = np.random.default_rng(seed).choice(len(points), MAX_TRIALS, replace=False)
+        points, values = points[kept], values[kept]
     with one_thread():
-        model = Surrogate.fit(Features(encoding), points, values, seed)
+        model = Surrogate.fit(Features(encoding), points, values, Background.of(encoding, seed))
         dims = enumerate(encoding.dimensions)
         return {dim.name: model.effect(i) for i, dim in dims if dim.n_values > 1 and model.reaches(i)}
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from automl.store import distribution
 from automl.study import Trial
-from automl.surrogate import Surrogate, active
+from automl.surrogate import Background, Surrogate
 from strategies._features import Features
 from strategies.encoding import Encoding
 from strategies.threads import one_thread
@@ -88,7 +88,8 @@ def importances(
     with one_thread():
         # A process takes a trial that was drawn twice for two that agree, so each counts once there.
         drawn = [np.unique(draw) for draw in draws]
-        refits = [Surrogate.fit(features, points[draw], values[draw], seed) for draw in drawn]
+        background = Background.of(encoding, seed)
+        refits = [Surrogate.fit(features, points[draw], values[draw], background) for draw in drawn]
         by_optuna = _by_optuna(encoding, trials, values, draws, maximize, seed)
         varying = [i for i, dim in enumerate(encoding.dimensions) if dim.n_values > 1]
         each = []
@@ -106,7 +107,7 @@ def importances(
 
 def _pairs(encoding: Encoding, names: list[str], refits: list[Surrogate]) -> list[Pair]:
     """Those under a condition are left out: with what they depend on, they would always act together."""
-    everywhere: np.ndarray = np.all(active(encoding, refits[0].background), axis=0)
+    everywhere: list[bool] = refits[0].background.active.all(axis=0).tolist()
     always = [name for name in names if everywhere[encoding.names.index(name)]][:N_PAIRED]
     pairs = []
     for i, j in itertools.combinations(sorted(map(encoding.names.index, always)), 2):

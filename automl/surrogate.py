@@ -5,7 +5,7 @@ Glossary: n trials, d hyperparameters, m points of [0, 1]^d. Values are those of
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import cho_solve
@@ -18,7 +18,7 @@ from strategies._features import Features
 from strategies.encoding import Encoding
 
 N_BACKGROUND = 256  # points all over the space that an effect is averaged over,
-N_BACKGROUND_OF_PAIRS = 64  # and fewer where a grid of two hyperparameters is laid over them
+N_BACKGROUND_OF_GRIDS = 64  # and the first of them, spread as well, where each is moved along a grid
 ENOUGH_TO_PLACE = 3  # trials trained to the end that one which was stopped is compared with
 
 
@@ -34,7 +34,24 @@ class Effect:
     sd: np.ndarray
 
 
-@dataclass
+@dataclass(frozen=True)
+class Background:
+    """Points all over the space, (m, d), and which hyperparameters exist there, (m, d)."""
+
+    points: np.ndarray
+    active: np.ndarray
+
+    @classmethod
+    def of(cls, encoding: Encoding, seed: int) -> Background:
+        """Sobol's, scrambled."""
+        points = qmc.Sobol(len(encoding.names), rng=np.random.default_rng(seed)).random(N_BACKGROUND)
+        if not encoding.conditional:
+            return cls(points, np.ones(points.shape, dtype=bool))
+        configs = [encoding.decode(point) for point in points]
+        return cls(points, np.array([[name in config for name in encoding.names] for config in configs]))
+
+
+@dataclass(frozen=True)
 class Surrogate:
     """The process fitted to n trials; predictions are in units of the metric."""
 
@@ -42,16 +59,15 @@ class Surrogate:
     gp: _gp.GP
     centre: float
     scale: float
-    background: np.ndarray = field(repr=False)  # (m, d), all over the space
+    background: Background
 
     @classmethod
-    def fit(cls, features: Features, points: np.ndarray, values: np.ndarray, seed: int) -> Surrogate:
-        """Of points (n, d) and what was reached there (n,). The seed decides where effects are averaged."""
+    def fit(cls, features: Features, points: np.ndarray, values: np.ndarray, background: Background) -> Surrogate:
+        """Of points (n, d) and what was reached there (n,). Effects are averaged over the background."""
         centre, scale = float(values.mean()), float(values.std()) or 1.0
         X = features.features(features.legal(points.copy()))
         gp = _gp.fit(X, (values - centre) / scale, features.hyperparameter, None)
-        sobol = qmc.Sobol(points.shape[1], rng=np.random.default_rng(seed))
-        return cls(features, gp, centre, scale, sobol.random(N_BACKGROUND))
+        return cls(features, gp, centre, scale, background)
 
     def predict(self, points: np.ndarray) -> np.ndarray:
         """What would be reached, (m, d) to (m,), but for the noise."""
@@ -66,7 +82,7 @@ class Surrogate:
         points = self._where_active(i)
         changed = points.copy()
         changed[:, i] = np.random.default_rng(i).permutation(points[:, i])
-        variance = float(self.predict(self.background).var())
+        variance = float(self.predict(self.background.points).var())
         if variance == 0.0 or not len(points):
             return 0.0
         return min(1.0, float(np.mean((self.predict(points) - self.predict(changed)) ** 2)) / 2 / variance)
@@ -80,7 +96,7 @@ class Surrogate:
 
         The deviation is that of the mean over the background, whose points vary together under the process.
         """
-        points = self._where_active(i)[:: max(1, N_BACKGROUND // 64)]
+        points = self._where_active(i)[:N_BACKGROUND_OF_GRIDS]
         grid = self.grid(i, n_values)
         means, deviations = [], []
         for u in grid:
@@ -100,12 +116,12 @@ class Surrogate:
         """
         surface = self.surface(i, j, n_values)
         own = surface - surface.mean(axis=0) - surface.mean(axis=1, keepdims=True) + surface.mean()
-        variance = float(self.predict(self.background).var())
+        variance = float(self.predict(self.background.points).var())
         return float((own**2).mean()) / variance if variance > 0 else 0.0
 
     def surface(self, i: int, j: int, n_values: int) -> np.ndarray:
         """Partial dependence on both, shape (values of i, values of j)."""
-        points = self.background[:: N_BACKGROUND // N_BACKGROUND_OF_PAIRS]
+        points = self.background.points[:N_BACKGROUND_OF_GRIDS]
         rows, columns = self.grid(i, n_values), self.grid(j, n_values)
         moved = np.tile(points, (len(rows) * len(columns), 1))
         moved[:, i] = np.repeat(rows, len(columns) * len(points))
@@ -121,8 +137,7 @@ class Surrogate:
         return (np.arange(n_values) + 0.5) / n_values
 
     def _where_active(self, i: int) -> np.ndarray:
-        there: np.ndarray = self.background[active(self.features.encoding, self.background)[:, i]]
-        return there
+        return np.asarray(self.background.points[self.background.active[:, i]])
 
     def _features_at(self, points: np.ndarray) -> np.ndarray:
         return self.features.features(self.features.legal(points.copy()))
@@ -131,14 +146,6 @@ class Surrogate:
         """The variance of the mean over points before anything was seen of them."""
         alone = _gp.GP(X, self.gp.Y, self.gp.theta, self.gp.hyperparameter, self.gp.L, self.gp.alpha)
         return float(alone.covariance(X).mean())
-
-
-def active(encoding: Encoding, points: np.ndarray) -> np.ndarray:
-    """Which hyperparameters exist at points, shape (m, d)."""
-    if not encoding.conditional:
-        return np.ones(points.shape, dtype=bool)
-    configs = [encoding.decode(point) for point in points]
-    return np.array([[name in config for name in encoding.names] for config in configs])
 
 
 def comparable(study: Study, metric: str, maximize: bool) -> tuple[list[Trial], np.ndarray]:

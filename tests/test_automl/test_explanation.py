@@ -11,7 +11,7 @@ import automl
 from automl.explanation import explain, verdict
 from automl.patterns import failing, reasons
 from automl.study import Study, Trial
-from automl.surrogate import Surrogate, comparable
+from automl.surrogate import Background, Surrogate, comparable
 from strategies._features import Features
 from strategies.base import Outcome, Proposal
 from strategies.encoding import Encoding
@@ -108,7 +108,7 @@ def test_the_effect_is_that_of_the_function_and_less_sure_where_no_trial_was():
     space = Encoding(automl.load_space({"x": UNIT, "y": UNIT}))
     rng = np.random.default_rng(0)
     points = np.column_stack([rng.random(40) * 0.7, rng.random(40)])
-    effect = Surrogate.fit(Features(space), points, points[:, 0] ** 2 + points[:, 1], seed=0).effect(0)
+    effect = Surrogate.fit(Features(space), points, points[:, 0] ** 2 + points[:, 1], Background.of(space, 0)).effect(0)
     inside = effect.at < 0.65
     assert effect.mean[inside] == pytest.approx(effect.at[inside] ** 2 + 0.5, abs=0.05)
     assert effect.sd[-1] > 3 * effect.sd[inside].mean()
