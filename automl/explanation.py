@@ -114,7 +114,8 @@ def _about_importance(found: Importances) -> Iterator[str]:
         others = others[len(level) :]
         yield f"{_listed([_with_share(i) for i in (first, *level)])} matter most; which of them more cannot be told."
     else:
-        yield f"{_with_share(first)} matters most."
+        rivals = [i for i in groups["cannot be told"] if i.share.high > first.share.low]
+        yield f"{_with_share(first)} {'is sure to matter' if rivals else 'matters most'}."
     if others:
         yield f"{_listed([_with_share(i) for i in others])} {_verb('matter', len(others))} too."
     hardly = [importance.name for importance in groups["hardly matters"]]

@@ -107,8 +107,8 @@ def importances(
 
 def _pairs(encoding: Encoding, names: list[str], refits: list[Surrogate]) -> list[Pair]:
     """Those under a condition are left out: with what they depend on, they would always act together."""
-    everywhere: list[bool] = refits[0].background.active.all(axis=0).tolist()
-    always = [name for name in names if everywhere[encoding.names.index(name)]][:N_PAIRED]
+    existing = refits[0].background.active
+    always = [name for name in names if bool(existing[:, encoding.names.index(name)].all())][:N_PAIRED]
     pairs = []
     for i, j in itertools.combinations(sorted(map(encoding.names.index, always)), 2):
         share = Share.of([refit.interaction(i, j) for refit in refits])
