@@ -78,7 +78,7 @@ def _live_table(tuner: Tuner, title: str) -> Group:
             f"{epochs}/{running.proposal.epochs}",
             ProgressBar(total=running.proposal.epochs, completed=epochs, width=20),
             f"{shown[-1]:.4g}" if shown else "",
-            Text(_short(running.proposal.config)),
+            Text(short_config(running.proposal.config)),
         )
     return Group(head, table)
 
@@ -90,17 +90,20 @@ def _time_left(tuner: Tuner) -> str:
     left = None if epochs == 0 else elapsed * max(0, tuner.budget_epochs - epochs) / epochs
     if tuner.time_limit is not None:
         left = min(tuner.time_limit - elapsed, np.inf if left is None else left)
-    return f"{_duration(elapsed)} gone" + ("" if left is None else f", about {_duration(max(0.0, left))} left")
+    return f"{format_duration(elapsed)} gone" + (
+        "" if left is None else f", about {format_duration(max(0.0, left))} left"
+    )
 
 
 def _trial_line(tuner: Tuner, trial: Trial) -> str:
     result = trial.error or f"{tuner.task.metric} {trial.value(tuner.task.metric):.4g}"
     best = tuner.study.best
     incumbent = "" if best is None else f"best {best.value(tuner.task.metric):.4g}  "
-    return f"trial {trial.number:3d}  {trial.state:8s}  {result}  {incumbent}({_duration(trial.at or 0.0)})"
+    return f"trial {trial.number:3d}  {trial.state:8s}  {result}  {incumbent}({format_duration(trial.at or 0.0)})"
 
 
-def _short(config: Mapping[str, Any]) -> str:
+def short_config(config: Mapping[str, Any]) -> str:
+    """A config in one line."""
     return " ".join(f"{name}={format_value(value)}" for name, value in config.items())
 
 
@@ -111,7 +114,8 @@ def format_value(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
+    """Seconds for people."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
@@ -122,7 +126,8 @@ def show_summary(console: Console, summary: Mapping[str, Any], default: Mapping[
     failed = f", {summary['n_failed']} failed" if summary["n_failed"] else ""
     console.print(
         f"{summary['n_trials']} trials{failed}, {summary['epochs_trained']} of {summary['budget_epochs']} epochs in "
-        f"{_duration(summary['seconds'])} ({summary['stop_reason']}): {summary['training_seconds']:.1f} s of training, "
+        f"{format_duration(summary['seconds'])} ({summary['stop_reason']}): "
+        f"{summary['training_seconds']:.1f} s of training, "
         f"{summary['strategy_seconds']:.1f} s in the strategy",
         soft_wrap=True,
     )

@@ -1,4 +1,4 @@
-"""What a report says of a run: the headline in words, its tables, and the importance of the hyperparameters."""
+"""What a report says of a run: the headline in words, and its tables."""
 
 from __future__ import annotations
 
@@ -7,13 +7,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from automl.readable import finite, numbers, ordered, score, setting, shorten, show, shown_range, value, values
-from automl.store import distribution
-from automl.study import Study, Trial
+from automl.readable import finite, numbers, score, setting, shorten, show
+from automl.study import Study
 from strategies.encoding import Dimension, Encoding
-
-ENOUGH_FOR_IMPORTANCE = 10  # trials trained to the end
-
 
 # --- in words -----------------------------------------------------------------------------------------------------
 
@@ -244,50 +240,3 @@ def _duration(seconds: float) -> str:
         return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
-# --- importance ---------------------------------------------------------------------------------------------------
-
-
-def importance(study: Study, summary: Mapping[str, Any]) -> dict[str, Any]:
-    """The share of each hyperparameter in the variation of the metric (fANOVA), or in words why it cannot be told.
-
-    F. Hutter, H. Hoos, K. Leyton-Brown (2014): An efficient approach for assessing hyperparameter importance.
-    Values beyond the range of the plots count as its edge: a few that are worse by far would decide everything.
-    """
-    metric = summary["metric"]
-    trials = [t for t in ordered(study) if t.state == "complete" and value(t, metric) is not None]
-    if len(trials) < ENOUGH_FOR_IMPORTANCE:
-        were = f"{len(trials)} {'was' if len(trials) == 1 else 'were'}"
-        return {"reason": f"Too few trials to tell: {were} trained to the end, {ENOUGH_FOR_IMPORTANCE} are needed."}
-    dimensions = [dim for dim in Encoding(study.space).dimensions if dim.n_values > 1]
-    always = [dim for dim in dimensions if all(dim.name in trial.config for trial in trials)]
-    left_out = [dim.name for dim in dimensions if dim not in always]
-    heights = values(trials, metric)
-    if not always or max(heights) == min(heights):
-        why = "all trials reached the same value" if always else "none of the hyperparameters is part of all trials"
-        return {"reason": f"Nothing to tell: {why}."}
-    low, high = shown_range(heights, summary["maximize"])
-    shares = _fanova(always, trials, [min(max(height, low), high) for height in heights], summary["seed"])
-    return {"reason": None, "shares": shares, "n_trials": len(trials), "left_out": left_out}
-
-
-def _fanova(
-    dimensions: Sequence[Dimension], trials: Sequence[Trial], heights: Sequence[float], seed: int
-) -> list[tuple[str, float]]:
-    import optuna
-
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        known = optuna.create_study()
-        distributions = {dim.name: distribution(dim) for dim in dimensions}
-        for trial, height in zip(trials, heights, strict=True):
-            params = {dim.name: trial.config[dim.name] for dim in dimensions}
-            known.add_trial(optuna.trial.create_trial(params=params, distributions=distributions, value=height))
-        # Deeper trees rank the same and take a minute for 600 trials, as the cost grows with the square of the leaves.
-        evaluator = optuna.importance.FanovaImportanceEvaluator(n_trees=32, max_depth=8, seed=seed)
-        shares = optuna.importance.get_param_importances(known, evaluator=evaluator, params=list(distributions))
-    finally:
-        optuna.logging.set_verbosity(verbosity)
-    return sorted(((name, float(share)) for name, share in shares.items()), key=lambda item: -item[1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,14 +51,30 @@ class RunFolder:
         """Keep other processes from running in this folder; a process that is killed leaves no lock behind."""
         handle = os.open(self.path, os.O_RDONLY)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
-            raise UserError(f"the run in {str(self.path)!r} is still going on; wait for its end or stop it") from None
-        try:
+            if not _lock(handle, fcntl.LOCK_EX):
+                time.sleep(0.1)  # whoever asked whether a run goes on holds the folder for microseconds
+                if not _lock(handle, fcntl.LOCK_EX):
+                    raise UserError(f"the run in {str(self.path)!r} is still going on; wait for its end or stop it")
             yield
         finally:
             os.close(handle)
+
+    @property
+    def going_on(self) -> bool:
+        """Whether a process runs in this folder."""
+        handle = os.open(self.path, os.O_RDONLY)
+        try:
+            return not _lock(handle, fcntl.LOCK_SH)
+        finally:
+            os.close(handle)
+
+
+def _lock(handle: int, kind: int) -> bool:
+    try:
+        fcntl.flock(handle, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 class TrialFolders:

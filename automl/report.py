@@ -15,7 +15,8 @@ import typer
 
 from automl import figures, slices
 from automl.errors import UserError
-from automl.findings import compare_configs, facts, final_rows, headline, importance
+from automl.explanation import TOGETHER, Explanation, explain, verdict
+from automl.findings import compare_configs, facts, final_rows, headline
 from automl.folders import RunFolder
 from automl.outputs import write_aside
 from automl.readable import described, inert, ordered
@@ -24,13 +25,14 @@ from automl.store import Store, sqlite_url
 from automl.study import Study
 
 
-def write_report(file: Path, study: Study, summary: Mapping[str, Any]) -> None:
-    """Write the report of a run. ``summary`` is what summary.json holds."""
+def write_report(file: Path, study: Study, summary: Mapping[str, Any], told: Explanation | None = None) -> None:
+    """Write the report of a run. ``summary`` is what summary.json holds; ``told``, what mattered, where it is known."""
     import jinja2
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
-    sliced = slices.by_hyperparameter(study, summary)
+    told = explain(study, summary) if told is None else told
+    sliced = slices.by_hyperparameter(study, summary, told.effects)
     search = figures.search_curve(study, summary)
     drawn = {"search": search, "curves": figures.learning_curves(study, summary)}
     drawn |= {f"slice-{i}": figure for i, figure in enumerate(sliced.values())}
@@ -50,7 +52,9 @@ def write_report(file: Path, study: Study, summary: Mapping[str, Any]) -> None:
         slices={name: sum(name in t.config for t in study.trials.values()) for name in sliced},
         hyperparameters=compare_configs(study, summary),
         final=final_rows(summary),
-        importance=importance(study, summary),
+        told=told,
+        verdict=verdict,
+        pairs=[pair for pair in told.importances.pairs if pair.share.low > TOGETHER] if told.importances else [],
         failures=[trial for trial in ordered(study) if trial.state == "failed"],
         described=described,
         facts=facts(study, summary),

@@ -10,14 +10,18 @@ from automl import drawing
 from automl.drawing import COLOURS, GREY, INK, MANY_TRIALS, Figure, Trace, is_best
 from automl.readable import described, inert, ordered, score, setting, shorten, show, shown_range, value, values
 from automl.study import Study, Trial
+from automl.surrogate import Effect
 from strategies.encoding import Dimension, Encoding
 
 EARLY_TO_LATE = [[0.0, "#dbe9f6"], [0.5, "#6aaed6"], [1.0, "#08306b"]]
+MODEL, BAND, SURE = "#009e73", "rgba(0, 158, 115, 0.18)", 1.645  # 90% of a normal lies within so many deviations
 MANY_VALUES = 8  # an ordinal of numbers with more values than this is drawn on an axis of numbers
 
 
-def by_hyperparameter(study: Study, summary: Mapping[str, Any]) -> dict[str, Figure]:
-    """The metric against each hyperparameter that can vary, by name."""
+def by_hyperparameter(
+    study: Study, summary: Mapping[str, Any], effects: Mapping[str, Effect] | None = None
+) -> dict[str, Figure]:
+    """The metric against each hyperparameter that can vary, by name; with its effect on it, where that is known."""
     metric, maximize = summary["metric"], summary["maximize"]
     good = [trial for trial in ordered(study) if value(trial, metric) is not None]
     limits = shown_range(values(good, metric), maximize, score(summary["default"], metric))
@@ -26,6 +30,8 @@ def by_hyperparameter(study: Study, summary: Mapping[str, Any]) -> dict[str, Fig
         having = [trial for trial in good if dim.name in trial.config]
         if dim.n_values > 1 and having:
             figures[dim.name] = _slice(dim, having, study, summary, limits)
+            if effects and dim.name in effects:
+                figures[dim.name]["data"] += _effect(dim, effects[dim.name], limits)
     return figures
 
 
@@ -76,6 +82,24 @@ def _slice(
         shapes=[{**line, "line": {"dash": "dash", "width": 1.4, "color": GREY}}],
     )
     return {"data": [points(others, dots), points(chosen, star)], "layout": layout}
+
+
+def _effect(dim: Dimension, effect: Effect, limits: tuple[float, float]) -> list[Trace]:
+    """The partial dependence: a line in its 90% band over numbers, bars over values that have no order."""
+    _, place = _slice_axis(dim)
+    x = [place(dim.from_unit(float(u)), None) for u in effect.at]
+    low, mean, high = ([float(v) for v in effect.mean + k * SURE * effect.sd] for k in (-1, 0, 1))
+    common: Trace = {"hoverinfo": "skip", "showlegend": False}
+    if not dim.numeric:
+        bars = {"type": "data", "array": [SURE * float(sd) for sd in effect.sd], "color": MODEL, "thickness": 2}
+        marker = {"symbol": "line-ew", "size": 22, "line": {"width": 3, "color": MODEL}}
+        inside = [m if limits[0] <= m <= limits[1] else None for m in mean]
+        return [{**common, "mode": "markers", "x": x, "y": inside, "error_y": bars, "marker": marker}]
+    band = {"mode": "lines", "line": {"width": 0}, "fill": "toself", "fillcolor": BAND}
+    return [
+        {**common, **band, "x": [*x, *reversed(x)], "y": [*low, *reversed(high)]},
+        {**common, "mode": "lines", "x": x, "y": mean, "line": {"width": 2, "color": MODEL}},
+    ]
 
 
 def _slice_axis(dim: Dimension) -> tuple[dict[str, Any], Callable[[Any, int | None], float]]:

@@ -198,6 +198,9 @@ class Store:
         for number in paused:
             if not self._storage.get_trial(self._ids[number]).state.is_finished():
                 self._storage.set_trial_state_values(self._ids[number], TrialState.PRUNED)
+        if self._storage.engine.dialect.name == "sqlite":  # which does it by itself only where nobody else reads
+            with self._storage.engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")  # waits for nobody
         self._storage.engine.dispose()
 
 

@@ -1,7 +1,6 @@
 """The report of a run: what it says in each case, that strange texts are inert, and that it opens offline."""
 
 import json
-import logging
 import math
 import re
 import shutil
@@ -14,7 +13,7 @@ import plotly.graph_objects as go
 import pytest
 
 from automl import figures, slices
-from automl.findings import compare_configs, final_rows, headline, importance
+from automl.findings import compare_configs, final_rows, headline
 from automl.readable import shown_range
 from automl.report import read_run, save_png, write_report
 from automl.study import Study
@@ -222,27 +221,6 @@ def test_configs_side_by_side(run):
     assert rows["name"]["range"] == "fixed"
 
 
-def test_importance_finds_what_matters_and_names_what_it_left_out(caplog, capfd):
-    space = {name: form for name, form in SPACE.items() if name != "layers"}
-    result = tune(lambda c: abs(math.log10(c["lr"]) + 2) + 0.1 * c["dropout"], space, strategy="sobol", n_trials=30)
-    summary = summarised(result)
-    with caplog.at_level(logging.INFO):
-        told = importance(result.study, summary)
-    names, shares = zip(*told["shares"], strict=True)
-    assert names[0] == "lr"
-    assert shares[0] > 0.5
-    assert sum(shares) == pytest.approx(1.0)
-    assert told["left_out"] == ["momentum"]
-    assert importance(result.study, summary) == told
-    assert not caplog.records
-    assert capfd.readouterr() == ("", "")
-
-
-def test_importance_is_not_made_up():
-    always = tune(lambda c: 1.0, {"x": {"float": [0, 1]}}, strategy="random", n_trials=12)
-    assert "all trials reached the same value" in importance(always.study, summarised(always))["reason"]
-
-
 def test_failures_are_listed(page, run):
     summary = run[1]
     words = Page(page).words
@@ -256,7 +234,7 @@ def test_a_single_trial(tmp_path):
     words = words_of(tmp_path, tune(lambda c: c["x"], {"x": {"float": [0, 1]}}, strategy="random", n_trials=1))
     assert "training, 1 trial with random" in words
     assert "Loss 0.500 with the default config; nothing else was tried." in words
-    assert "Too few trials to tell: 1 was trained to the end, 10 are needed." in words
+    assert "Too few trials to tell: 1 was trained far enough to be compared, 10 are needed." in words
     assert "Failures None." in words
     assert "no trial has more than one loss" in words
 

@@ -1,0 +1,182 @@
+"""A model of what trials reached, from which it is read how each hyperparameter acts: a Gaussian process.
+
+Glossary: n trials, d hyperparameters, m points of [0, 1]^d. Values are those of the run's metric.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import cho_solve
+from scipy.stats import qmc
+
+from automl.readable import finite, ordered, shown_range, value
+from automl.study import Study, Trial
+from strategies import _gp
+from strategies._features import Features
+from strategies.encoding import Encoding
+
+N_BACKGROUND = 256  # points all over the space that an effect is averaged over,
+N_BACKGROUND_OF_GRIDS = 64  # and the first of them, spread as well, where each is moved along a grid
+ENOUGH_TO_PLACE = 3  # trials trained to the end that one which was stopped is compared with
+
+
+@dataclass(frozen=True)
+class Effect:
+    """The mean of the metric at values of one hyperparameter, over all values of the others (partial dependence).
+
+    ``at``: coordinates in [0, 1]; ``mean`` and ``sd`` in units of the metric. All of shape (k,).
+    """
+
+    at: np.ndarray
+    mean: np.ndarray
+    sd: np.ndarray
+
+
+@dataclass(frozen=True)
+class Background:
+    """Points all over the space, (m, d), and which hyperparameters exist there, (m, d)."""
+
+    points: np.ndarray
+    active: np.ndarray
+
+    @classmethod
+    def of(cls, encoding: Encoding, seed: int) -> Background:
+        """Sobol's, scrambled."""
+        points = qmc.Sobol(len(encoding.names), rng=np.random.default_rng(seed)).random(N_BACKGROUND)
+        if not encoding.conditional:
+            return cls(points, np.ones(points.shape, dtype=bool))
+        configs = [encoding.decode(point) for point in points]
+        return cls(points, np.array([[name in config for name in encoding.names] for config in configs]))
+
+
+@dataclass(frozen=True)
+class Surrogate:
+    """The process fitted to n trials; predictions are in units of the metric."""
+
+    features: Features
+    gp: _gp.GP
+    centre: float
+    scale: float
+    background: Background
+
+    @classmethod
+    def fit(cls, features: Features, points: np.ndarray, values: np.ndarray, background: Background) -> Surrogate:
+        """Of points (n, d) and what was reached there (n,). Effects are averaged over the background."""
+        centre, scale = float(values.mean()), float(values.std()) or 1.0
+        X = features.features(features.legal(points.copy()))
+        gp = _gp.fit(X, (values - centre) / scale, features.hyperparameter, None)
+        return cls(features, gp, centre, scale, background)
+
+    def predict(self, points: np.ndarray) -> np.ndarray:
+        """What would be reached, (m, d) to (m,), but for the noise."""
+        return np.asarray(self.centre + self.scale * self.gp.predict(self._features_at(points))[0][:, 0])
+
+    def total_effect(self, i: int) -> float:
+        """The share of hyperparameter i in the variance over the space, together with all it takes part in.
+
+        Of one under a condition: where the condition holds. In [0, 1] but for errors of sampling. Jansen's estimator:
+        A. Saltelli et al., Variance based sensitivity analysis of model output (2010), table 2.
+        """
+        points = self._where_active(i)
+        changed = points.copy()
+        changed[:, i] = np.random.default_rng(i).permutation(points[:, i])
+        variance = float(self.predict(self.background.points).var())
+        if variance == 0.0 or not len(points):
+            return 0.0
+        return min(1.0, float(np.mean((self.predict(points) - self.predict(changed)) ** 2)) / 2 / variance)
+
+    def reaches(self, i: int) -> bool:
+        """Whether hyperparameter i exists somewhere in the background, so that its effect can be told."""
+        return len(self._where_active(i)) > 0
+
+    def effect(self, i: int, n_values: int = 24) -> Effect:
+        """Partial dependence on hyperparameter i (J. Friedman, 2001), and how sure the process is of it.
+
+        The deviation is that of the mean over the background, whose points vary together under the process.
+        """
+        points = self._where_active(i)[:N_BACKGROUND_OF_GRIDS]
+        grid = self.grid(i, n_values)
+        means, deviations = [], []
+        for u in grid:
+            moved = points.copy()
+            moved[:, i] = u
+            X = self._features_at(moved)
+            means.append(self.centre + self.scale * float(self.gp.predict(X)[0].mean()))
+            to_trials = self.gp.covariance(X).mean(axis=0)
+            variance = float(self._prior(X) - to_trials @ cho_solve((self.gp.L, True), to_trials))
+            deviations.append(self.scale * np.sqrt(max(variance, 0.0)))
+        return Effect(grid, np.array(means), np.array(deviations))
+
+    def interaction(self, i: int, j: int, n_values: int = 6) -> float:
+        """The share of the variance that i and j have only together: 0 where their effects add up.
+
+        The partial dependence on both, less that on each: I. Sobol', Sensitivity estimates (1993), the second order.
+        """
+        surface = self.surface(i, j, n_values)
+        own = surface - surface.mean(axis=0) - surface.mean(axis=1, keepdims=True) + surface.mean()
+        variance = float(self.predict(self.background.points).var())
+        return float((own**2).mean()) / variance if variance > 0 else 0.0
+
+    def surface(self, i: int, j: int, n_values: int) -> np.ndarray:
+        """Partial dependence on both, shape (values of i, values of j)."""
+        points = self.background.points[:N_BACKGROUND_OF_GRIDS]
+        rows, columns = self.grid(i, n_values), self.grid(j, n_values)
+        moved = np.tile(points, (len(rows) * len(columns), 1))
+        moved[:, i] = np.repeat(rows, len(columns) * len(points))
+        moved[:, j] = np.tile(np.repeat(columns, len(points)), len(rows))
+        surface: np.ndarray = self.predict(moved).reshape(len(rows), len(columns), len(points)).mean(axis=2)
+        return surface
+
+    def grid(self, i: int, n_values: int) -> np.ndarray:
+        """Coordinates of a hyperparameter's values, or of n of them all over its range."""
+        dim = self.features.dims[i]
+        if dim.n_values <= n_values or not dim.numeric:
+            return np.array([dim.to_unit(v) for v in dim.values or range(int(dim.low), int(dim.high) + 1)])
+        return (np.arange(n_values) + 0.5) / n_values
+
+    def _where_active(self, i: int) -> np.ndarray:
+        return np.asarray(self.background.points[self.background.active[:, i]])
+
+    def _features_at(self, points: np.ndarray) -> np.ndarray:
+        return self.features.features(self.features.legal(points.copy()))
+
+    def _prior(self, X: np.ndarray) -> float:
+        """The variance of the mean over points before anything was seen of them."""
+        alone = _gp.GP(X, self.gp.Y, self.gp.theta, self.gp.hyperparameter, self.gp.L, self.gp.alpha)
+        return float(alone.covariance(X).mean())
+
+
+def comparable(study: Study, metric: str, maximize: bool) -> tuple[list[Trial], np.ndarray]:
+    """Trials that can be compared, by number, and what each reached in the metric, shape (n,).
+
+    A trial that was stopped early counts with what it would have reached if it had kept its place among those that
+    were trained to the end; it is left out where fewer than three are. Values that are worse than the others by far
+    count as the edge of the range that the plots show: a few would decide everything.
+    """
+    whole = [t for t in ordered(study) if t.state == "complete" and value(t, metric) is not None]
+    placed = [(t, value(t, metric)) for t in whole]
+    placed += [
+        (t, _as_if_whole(t, whole, metric, maximize)) for t in ordered(study) if t.state in ("stopped", "paused")
+    ]
+    known = sorted(((t, v) for t, v in placed if v is not None), key=lambda pair: pair[0].number)
+    values = np.array([v for _, v in known])
+    if len(values):
+        values = np.clip(values, *shown_range([float(v) for v in values], maximize))
+    return [trial for trial, _ in known], values
+
+
+def _as_if_whole(trial: Trial, whole: list[Trial], metric: str, maximize: bool) -> float | None:
+    def curve(of: Trial) -> list[float]:
+        return of.metrics.get(metric) or of.losses
+
+    epoch = len(curve(trial)) - 1
+    now = finite(curve(trial)[epoch]) if epoch >= 0 else None
+    pairs = [(finite(curve(t)[epoch]), value(t, metric)) for t in whole if len(curve(t)) > epoch >= 0]
+    there = sorted(then for then, end in pairs if then is not None and end is not None)
+    ends = sorted(end for then, end in pairs if then is not None and end is not None)
+    if now is None or len(there) < ENOUGH_TO_PLACE:
+        return None
+    worse = min(0.0, now - there[0]) if maximize else max(0.0, now - there[-1])  # than all of them
+    return float(np.interp(now, there, ends)) + worse
