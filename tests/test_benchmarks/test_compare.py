@@ -24,16 +24,16 @@ def table(folder):
 
 
 def test_all_strategies_get_the_same_seeds_and_the_slow_ones_a_fixed_part():
-    assert is_slow("bo")
-    assert not is_slow("tpe")
+    assert is_slow("skopt")
+    assert not is_slow("bo")
     tasks = [task for task in load_suite("synthetic") if task.split == "development"]
-    runs = planned(tasks, ["random", "tpe", "bo"], 20, 100, 1)
-    of = {name: [run for run in runs if run.strategy == name] for name in ("random", "tpe", "bo")}
-    assert {len({(run.task, run.seed) for run in of[name]}) for name in ("random", "tpe")} == {20 * len(tasks)}
+    runs = planned(tasks, ["random", "bo", "skopt"], 20, 100, 1)
+    of = {name: [run for run in runs if run.strategy == name] for name in ("random", "bo", "skopt")}
+    assert {len({(run.task, run.seed) for run in of[name]}) for name in ("random", "bo")} == {20 * len(tasks)}
     assert {run.n_trials for run in of["random"]} == {200}
-    assert len({run.task for run in of["bo"]}) == N_SLOW_TASKS
-    assert {run.seed for run in of["bo"]} == set(range(N_SLOW_SEEDS))
-    assert {run.n_trials for run in of["bo"]} == {N_SLOW_TRIALS}
+    assert len({run.task for run in of["skopt"]}) == N_SLOW_TASKS
+    assert {run.seed for run in of["skopt"]} == set(range(N_SLOW_SEEDS))
+    assert {run.n_trials for run in of["skopt"]} == {N_SLOW_TRIALS}
     assert slow_places(5) == [0, 1, 2, 3, 4]
     assert len(slow_places(17)) == N_SLOW_TASKS
 
