@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 import pytest
 
 from automl import figures, slices
+from automl.explanation import Explanation, explain
 from automl.findings import compare_configs, final_rows, headline
 from automl.readable import shown_range
 from automl.report import read_run, save_png, write_report
@@ -101,8 +102,13 @@ def run(folder):
 
 
 @pytest.fixture(scope="module")
-def page(folder, run) -> str:
-    write_report(folder / "report.html", *run)
+def told(run) -> Explanation:
+    return explain(*run)
+
+
+@pytest.fixture(scope="module")
+def page(folder, run, told) -> str:
+    write_report(folder / "report.html", *run, told)
     return (folder / "report.html").read_text(encoding="utf-8")
 
 
@@ -288,14 +294,14 @@ def test_the_default_may_fail_and_the_run_may_end_early(tmp_path):
         (None, "", "was not trained again with fresh seeds"),
     ],
 )
-def test_the_verdict_is_that_of_the_final_scores(tmp_path, run, final, verdict, note):
+def test_the_verdict_is_that_of_the_final_scores(tmp_path, run, told, final, verdict, note):
     study, summary = run
     summary = {**summary, "final": final}
     text = headline(study, summary)
     assert text["verdict"].startswith(verdict)
     assert bool(text["verdict"]) == bool(verdict)
     assert note in " ".join(text["notes"])
-    write_report(tmp_path / "report.html", study, summary)  # every case has its page
+    write_report(tmp_path / "report.html", study, summary, told)  # every case has its page
 
 
 def test_a_higher_accuracy_is_better(run):
