@@ -43,7 +43,7 @@ class Predictor:
     def predict_proba(self, examples: Any) -> NDArray[np.float64]:
         """The probabilities of the classes: (n, n_classes). UserError where there are no classes."""
         if not self.classes:
-            raise UserError("only a model of classes has probabilities, this one has another target; use predict")
+            raise UserError("a model of no classes has no probabilities; use predict")
         return self._outputs(examples)
 
     def _outputs(self, examples: Any) -> NDArray[Any]:
