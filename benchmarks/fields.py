@@ -7,6 +7,7 @@ holdout tasks are fields apart; the tasks of all suites with one kind of space a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ YARDSTICKS = ("random x2", "default")  # drawn and listed, never tested
 EVERY_SUITE = "every suite"
 KINDS = ("numeric", "mixed", "discrete")
 DEVELOPMENT = "development"
+ENOUGH_SEEDS = 5  # of a task: with so many, a strategy takes its place among those that have more
 
 KEY = ["suite", "task", "strategy", "seed", "n_workers"]  # what a run is
 
@@ -145,8 +147,11 @@ def _fields_of(runs: pd.DataFrame, suite: str, names: tuple[str, str], *, normal
 
 
 def _widest(covered: dict[str, dict[Pair, int]]) -> tuple[list[str], frozenset[Pair], int]:
-    """The field with the most trainings in it: strategies times pairs times budget; of equal ones the one with more
-    strategies. Two strategies at least, where there are two."""
+    """The field with the most in it: strategies times pairs times budget, of which ENOUGH_SEEDS a task count.
+
+    More seeds make a mean more precise; a strategy more is another answer. Of equal fields the one with more
+    strategies, then the one with more seeds. Two strategies at least, where there are two.
+    """
     offers = {
         (frozenset(pair for pair, n in pairs.items() if n >= n_trials), n_trials)
         for pairs in covered.values()
@@ -155,7 +160,9 @@ def _widest(covered: dict[str, dict[Pair, int]]) -> tuple[list[str], frozenset[P
     candidates = []
     for pairs, n_trials in offers:
         members = [name for name, own in covered.items() if all(own.get(pair, 0) >= n_trials for pair in pairs)]
-        key = (len(members) > 1, len(members) * len(pairs) * n_trials, len(members), n_trials)
+        seeds = Counter(pair[:2] for pair in pairs)
+        weight = sum(min(n, ENOUGH_SEEDS) for n in seeds.values()) * n_trials
+        key = (len(members) > 1, len(members) * weight, len(members), n_trials, len(pairs))
         candidates.append((key, sorted(members), pairs, n_trials))
     _, members, pairs, n_trials = max(candidates, key=lambda candidate: candidate[0])
     return members, pairs, n_trials

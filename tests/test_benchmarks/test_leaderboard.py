@@ -152,6 +152,16 @@ def test_slow_strategies_are_compared_on_what_all_have_in_common():
     assert (len(subset.tasks), subset.n_seeds) == (11, "2")
 
 
+def test_a_strategy_with_five_seeds_on_all_tasks_takes_its_place_among_those_with_more():
+    table = pd.concat([runs(name, 0.2, TASKS[:3], n_seeds=8, n_trials=4) for name in ("a", "b", "c")])
+    for n_seeds, members in ((5, ("a", "b", "c", "d")), (4, ("a", "b", "c", "d")), (3, ("a", "b", "c"))):
+        both = pd.concat([table, runs("d", 0.1, TASKS[:3], n_seeds=n_seeds, n_trials=4)])
+        found = fields(both.drop_duplicates(["task", "strategy", "seed"]), constants(TASKS).index)
+        everything = next(field for field in found if field.name == "all tasks")
+        assert everything.strategies == members
+        assert everything.n_seeds == (str(n_seeds) if "d" in members else "8")
+
+
 def test_a_run_that_has_just_begun_does_not_leave_the_others_with_nothing():
     begun = runs("begun", 0.2, ["other"], n_seeds=1)
     table = pd.concat([RANDOM, runs("good", 0.1, TASKS), runs("slow", 0.2, TASKS[:3]), begun])
