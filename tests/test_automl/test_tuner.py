@@ -269,18 +269,17 @@ def test_patience_waits_for_the_first_success():
     assert "complete" in states
 
 
-@pytest.mark.parametrize("within", [0.02, "noise"])
-def test_a_search_ends_when_the_model_is_sure_that_nothing_is_better(within):
+@pytest.mark.parametrize(("within", "noise", "seed"), [(0.02, 0.01, 0), ("noise", 0.03, 1)])
+def test_a_search_ends_when_the_model_is_sure_that_nothing_is_better(within, noise, seed):
     def noisy(config, seed):
-        return bowl(config) + 0.01 * np.random.default_rng(seed).normal()
+        return bowl(config) + noise * np.random.default_rng(seed).normal()
 
-    result = automl.tune(noisy, BOWL, strategy="bo", n_trials=100, sure_within=within)
+    result = automl.tune(noisy, BOWL, strategy="bo", n_trials=100, seed=seed, sure_within=within)
     start, _, end = result.stop_reason.partition(", within ")
     assert start.startswith("sure that no config is better than the best by more than ")
-    assert bowl(result.best_config) <= float(start.split()[-1]) <= 0.02
-    assert float(end.removeprefix("the noise of a training, ")) == pytest.approx(
-        0.02 if within == 0.02 else 0.01, rel=0.6
-    )
+    known = float(end.removeprefix("the noise of a training, "))
+    assert known == (within if within != "noise" else pytest.approx(noise, rel=0.6))
+    assert bowl(result.best_config) <= float(start.split()[-1]) <= known
     assert 8 < len(result.trials) < 100
 
 
