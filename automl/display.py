@@ -184,9 +184,12 @@ def _show_final(console: Console, final: Mapping[str, Any]) -> None:
     if baseline is not None:
         told = baseline.get("error") or f"{final['metric']} {baseline['score']:.4f} ({baseline['seconds']:.1f} s)"
         show_line(console, f"baseline, {baseline['name']}: {told}" if "name" in baseline else f"no baseline: {told}")
-    for name, of in final["others"].items():
-        if len(of) == 2:
-            console.print(f"{name} {of['chosen']:.4f}, default {of['default']:.4f}", soft_wrap=True)
+    others = {name: of for name, of in final["others"].items() if len(of) == 2}
+    if "log_loss" in others:
+        others.pop("cross_entropy", None)  # the same by another name
+    if others:
+        told = (f"{name} {of['chosen']:.4f} ({of['default']:.4f})" for name, of in others.items())
+        show_line(console, f"also on {final['split']}, of the default in brackets: {', '.join(told)}")
     for error in dict.fromkeys(final["errors"]):
         console.print(f"a training of the final failed: {error}", markup=False)
 
