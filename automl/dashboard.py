@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from socketserver import ThreadingMixIn
@@ -11,6 +10,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import typer
 
+from automl.ending import run_command
 from automl.errors import UserError
 
 if TYPE_CHECKING:
@@ -81,14 +81,5 @@ def _read_only(application: Application) -> Application:
     return answer
 
 
-def main() -> None:
-    """What the user can mend is one line and exit code 2, a bug shows its traceback."""
-    try:
-        app()
-    except UserError as error:
-        print(f"automl: {error}", file=sys.stderr)
-        sys.exit(2)
-
-
 if __name__ == "__main__":
-    main()
+    run_command(app)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from automl.errors import UserError
+from automl.ending import run_command
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -83,14 +82,5 @@ def _in_short(share: Share | None) -> str:
     return "-" if share is None else f"{100 * share.value:.0f}% {100 * share.low:.0f}-{100 * share.high:.0f}"
 
 
-def main() -> None:
-    """What the user can mend is one line and exit code 2, a bug shows its traceback."""
-    try:
-        app()
-    except UserError as error:
-        print(f"automl: {error}", file=sys.stderr)
-        sys.exit(2)
-
-
 if __name__ == "__main__":
-    main()
+    run_command(app)

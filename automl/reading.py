@@ -65,8 +65,8 @@ def storage(folder: RunFolder) -> RDBStorage:
 
 def look(folder: RunFolder) -> Seen:
     """The run as it is now. UserError where there is none, or where its space has no short form."""
-    going_on = folder.going_on  # asked first: what is read after the end is all there is
     kept = storage(folder)
+    going_on = folder.going_on  # before anything is read: what is read after the end is all there is
     try:
         study_id = kept.get_study_id_from_name(STUDY_NAME)
         settings = kept.get_study_user_attrs(study_id).get("settings")

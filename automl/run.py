@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from automl.ending import run_command
 from automl.errors import UserError
-from strategies import UnknownStrategy
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -154,13 +153,9 @@ def tune(
 
 
 def main() -> None:
-    """The console script: what the user can mend is one line and exit code 2, a bug shows its traceback."""
+    """The console script."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy: the strategy's small matrices want one thread
-    try:
-        app()
-    except (UserError, UnknownStrategy) as error:
-        print(f"automl: {error}", file=sys.stderr)
-        sys.exit(2)
+    run_command(app)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from automl.ending import run_command
 from automl.errors import UserError
 
 if TYPE_CHECKING:
@@ -73,8 +73,4 @@ def _searched(
 
 
 if __name__ == "__main__":
-    try:
-        app()
-    except UserError as error:
-        print(f"automl: {error}", file=sys.stderr)
-        sys.exit(2)
+    run_command(app)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from automl.errors import UserError
+from automl.ending import run_command
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -43,14 +42,5 @@ def watch(
             return  # the run goes on
 
 
-def main() -> None:
-    """What the user can mend is one line and exit code 2, a bug shows its traceback."""
-    try:
-        app()
-    except UserError as error:
-        print(f"automl: {error}", file=sys.stderr)
-        sys.exit(2)
-
-
 if __name__ == "__main__":
-    main()
+    run_command(app)

@@ -1,20 +1,14 @@
-"""How every command of the benchmarks ends: what the user can mend is one line and exit code 2."""
+"""How every command of the benchmarks begins and ends."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 
 import typer
 
-from automl.errors import UserError
-from strategies import UnknownStrategy
+from automl import ending
 
 
 def run_command(main: Callable[..., None]) -> None:
-    """Parse the command line and call ``main``; a bug shows its traceback."""
-    try:
-        typer.run(main)
-    except (UserError, UnknownStrategy) as error:
-        print(f"benchmarks: {error}", file=sys.stderr)
-        sys.exit(2)
+    """Parse the command line and call ``main``; see ``automl.ending``."""
+    ending.run_command(lambda: typer.run(main), "benchmarks")

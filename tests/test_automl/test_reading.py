@@ -153,9 +153,11 @@ def test_an_interrupt_ends_the_dashboard_and_nothing_else(ended):
         assert process.stderr.read() == ""
 
 
+@pytest.mark.parametrize("place", ["", "nowhere"])
 @pytest.mark.parametrize("module", [watch, dashboard, explain])
-def test_the_commands_end_with_one_line_where_there_is_no_run(module, tmp_path):
-    done = subprocess.run([sys.executable, "-m", module.__name__, str(tmp_path)], capture_output=True, text=True)
+def test_the_commands_end_with_one_line_where_there_is_no_run(module, place, tmp_path):
+    folder = str(tmp_path / place)
+    done = subprocess.run([sys.executable, "-m", module.__name__, folder], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.startswith("automl: there is no run in ")
     assert done.stderr.count("\n") == 1
