@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from automl.predictor import load
     from automl.result import Result
     from automl.space import load_space
     from automl.tasks.base import Epoch, Task, TrainingFailed
     from automl.tuner import tune
 
-__all__ = ["Epoch", "Result", "Task", "TrainingFailed", "load_space", "tune"]
+__all__ = ["Epoch", "Result", "Task", "TrainingFailed", "load", "load_space", "tune"]
 
 _HOMES = {
     "Epoch": "automl.tasks.base",
     "Result": "automl.result",
     "Task": "automl.tasks.base",
     "TrainingFailed": "automl.tasks.base",
+    "load": "automl.predictor",
     "load_space": "automl.space",
     "tune": "automl.tuner",
 }

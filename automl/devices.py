@@ -23,12 +23,14 @@ def find_device(name: str) -> torch.device:
 
 
 @functools.lru_cache(maxsize=6)
-def device_data(data: str, train_size: int | None, device: torch.device) -> dict[str, tuple[Tensor, Tensor]]:
+def device_data(
+    data: str, train_size: int | None, device: torch.device, with_valid: bool = False
+) -> dict[str, tuple[Tensor, Tensor]]:
     """Examples and labels of the three parts as tensors on the device: no loader, batches are taken by index.
 
     On the CPU they are the arrays themselves: those of the user's own data stay in files that processes share.
     """
-    splits = load_data(data, train_size)
+    splits = load_data(data, train_size, with_valid)
     parts = {
         "train": (splits.x_train, splits.y_train),
         "valid": (splits.x_valid, splits.y_valid),

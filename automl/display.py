@@ -152,6 +152,8 @@ def show_summary(console: Console, summary: Mapping[str, Any], default: Mapping[
     console.print(f"validation {summary['metric']} in the search: {shown:.4f}{usual}")
     if summary["final"] is not None:
         _show_final(console, summary["final"])
+    if summary["model"] is not None:
+        _show_model(console, summary["model"])
 
 
 def _show_final(console: Console, final: Mapping[str, Any]) -> None:
@@ -192,6 +194,14 @@ def _show_final(console: Console, final: Mapping[str, Any]) -> None:
         show_line(console, f"also on {final['split']}, of the default in brackets: {', '.join(told)}")
     for error in dict.fromkeys(final["errors"]):
         console.print(f"a training of the final failed: {error}", markup=False)
+
+
+def _show_model(console: Console, model: Mapping[str, Any]) -> None:
+    """What the model that is kept is, and what it scores itself."""
+    test = model["test"].get(model["metric"])
+    scored = "" if test is None else f"; {model['metric']} {test:.4f} on test"
+    calibrated = "" if model["temperature"] == 1.0 else f"; calibrated, temperature {model['temperature']:.2f}"
+    show_line(console, f"the model is {model['said']}{scored}{calibrated}")
 
 
 def _mean(values: list[float | None], sign: str = "") -> str:

@@ -98,6 +98,28 @@ def _train_all(
     return [(last.get(job.key), ended[job.key]) for job in jobs]
 
 
+def train_refit(
+    task: Task,
+    config: Mapping[str, Any],
+    executor: Executor,
+    folder: Path,
+    *,
+    run_seed: int,
+    device: str = "auto",
+    watch: Callable[[int, int], None] = lambda done, of: None,
+) -> Training:
+    """Train a config once more, on what ``task`` trains on, and score it on the test set.
+
+    The task's validation part is part of its training: what it says there means nothing.
+    """
+    place = folder / "refit"
+    job = Job(0, config, final_seed(run_seed, 0), task.max_epochs, str(place), device, test=True)
+    [(_, ended)] = _train_all([job], task.metric, executor, watch)
+    others = {name: value for name, value in ended.scores.items() if name != task.metric}
+    test = ended.scores.get(task.metric)
+    return Training("chosen", job.seed, None, test, ended.error, ended.seconds, place, others)
+
+
 def fit_baseline(task: Task) -> Mapping[str, Any] | None:
     """The score of the task's baseline on the test set, or under `error` why there is none; None for most tasks."""
     fit: Callable[[], Mapping[str, Any] | None] = getattr(task, "baseline", lambda: None)

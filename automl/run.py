@@ -76,6 +76,10 @@ def tune(
     final_seeds: Annotated[
         int | None, typer.Option(help="Trainings of the chosen and of the default config at the end. [default: 3]")
     ] = None,
+    refit: Annotated[bool, typer.Option("--refit", help="Train the model on the validation part too.")] = False,
+    ensemble: Annotated[
+        int | None, typer.Option(metavar="K", help="Up to K trials become the model together, where that is better.")
+    ] = None,
     start: Annotated[
         Path | None, typer.Option(help="YAML file with configs to try first, such as the best.yaml of a run.")
     ] = None,
@@ -131,6 +135,8 @@ def tune(
         maximize=maximize or None,
         n_final=final_seeds,
         learn=learn,
+        refit=refit or None,
+        ensemble=ensemble,
     )
     console = Console(stderr=json, highlight=False)
     from automl.knowledge import past_studies

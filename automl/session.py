@@ -17,8 +17,9 @@ from automl.commands import CommandTask
 from automl.display import LiveTable, show_line, show_paths, show_summary
 from automl.errors import UserError
 from automl.executors import ProcessExecutor
-from automl.final import Training, final_summary, fit_baseline, train_final
+from automl.final import Training, final_summary, fit_baseline, train_final, train_refit
 from automl.folders import RunFolder, TrialFolders
+from automl.keeping import check_can_keep, keep_model
 from automl.knowledge import learn, task_name
 from automl.objectives import FunctionTask
 from automl.opening import opened, recorded
@@ -31,6 +32,7 @@ from automl.space import load_space, read_yaml
 from automl.stopping import check_is_possible
 from automl.tasks.base import Task
 from automl.tasks.built_in import BuiltIn
+from automl.tasks.supervised import Supervised
 from automl.tuner import Tuner
 from strategies import make_strategy
 from strategies.encoding import Encoding
@@ -112,6 +114,7 @@ def run_session(
         assert isinstance(task, BuiltIn)
         task = replace(task, data=str(folder.data))  # where they will be once the folder is made
     prior = from_json(settings.prior)
+    check_can_keep(task, refit=bool(settings.refit), ensemble=settings.ensemble)
     strategy = make_strategy(
         settings.strategy,
         task.space,
@@ -153,6 +156,7 @@ def run_session(
             result = tuner.run()
             write_outputs(folder, result, tuner, settings, [])  # before the final, which may be interrupted
             trainings: list[Training] = []
+            refitted: Training | None = None
             baseline: Mapping[str, Any] | None = None
             if result.study.best is not None and not tuner.interrupted and _has_final(task, settings):
                 try:
@@ -167,12 +171,15 @@ def run_session(
                         device=device,
                         watch=lambda done, of: _watch_final(live, tuner, done, of),
                     )
+                    if settings.refit:
+                        live.note("final: the chosen config is trained on the validation part too")
+                        refitted = _refit(task, result, folder, settings, live, tuner)
                     live.note("final: the baseline is being fitted")
                     baseline = fit_baseline(task)
                 except KeyboardInterrupt:
                     interrupted = True
         interrupted = interrupted or tuner.interrupted
-    summary = write_outputs(folder, result, tuner, settings, trainings, baseline)
+    summary = write_outputs(folder, result, tuner, settings, trainings, baseline, refitted)
     show_summary(console, summary, Encoding(task.space).default)
     if summary["best"] is not None and settings.n_final and not _has_final(task, settings):
         console.print("no final: the objective takes no seed, so training it again would give the same", soft_wrap=True)
@@ -180,6 +187,23 @@ def run_session(
     if settings.learn is not False and not tuner.interrupted:
         _learn(console, result, settings, folder)
     return folder, 130 if interrupted else 0 if summary["best"] else 1
+
+
+def _refit(
+    task: Task, result: Result, folder: RunFolder, settings: Settings, live: LiveTable, tuner: Tuner
+) -> Training:
+    assert isinstance(task, Supervised)
+    both = replace(task, with_valid=True)
+    with ProcessExecutor(both, 1, settings.trial_seconds, folder.logs) as executor:
+        return train_refit(
+            both,
+            result.best_config,
+            executor,
+            folder.final,
+            run_seed=settings.seed or 0,
+            device=settings.device or "auto",
+            watch=lambda done, of: _watch_final(live, tuner, done, of),
+        )
 
 
 def _new_folder(name: str) -> Path:
@@ -216,6 +240,7 @@ def write_outputs(
     settings: Settings,
     trainings: list[Training],
     baseline: Mapping[str, Any] | None = None,
+    refitted: Training | None = None,
 ) -> dict[str, Any]:
     """Write every file of a run; without trainings, the run has no final."""
     final = final_summary(trainings, tuner.task.metric, baseline) if trainings else None
@@ -223,30 +248,16 @@ def write_outputs(
     write_trials(folder.trials_csv, result)
     if summary["best"] is not None:
         write_best(folder.best, summary)
-    _keep_model(tuner.task, trainings, folder)
+    about = {name: summary[name] for name in ("strategy", "seed", "n_trials", "started", "versions", "commit")}
+    summary["model"] = keep_model(
+        tuner.task, trainings, folder, about, refitted=refitted, trials=result.trials, ensemble=settings.ensemble
+    )
+    shutil.rmtree(folder.final, ignore_errors=True)
     write_summary(folder.summary, summary)
     from automl.report import write_report
 
     write_report(folder.report, result.study, summary)
     return summary
-
-
-def _keep_model(task: Task, trainings: list[Training], folder: RunFolder) -> None:
-    """Of the final trainings of the chosen config, the best on validation becomes model/; the others go."""
-    good = [t for t in trainings if t.who == "chosen" and t.error is None and t.validation is not None]
-    if good:
-        sign = 1 if task.maximize else -1
-        best = max(good, key=lambda training: sign * (training.validation or 0.0))
-        aside = folder.path / "model.writing"
-        shutil.rmtree(aside, ignore_errors=True)
-        if hasattr(task, "export"):
-            task.export(best.folder, aside)
-        elif any(best.folder.iterdir()):
-            shutil.copytree(best.folder, aside)
-        if aside.exists():
-            shutil.rmtree(folder.model, ignore_errors=True)
-            aside.rename(folder.model)
-    shutil.rmtree(folder.final, ignore_errors=True)
 
 
 @contextmanager

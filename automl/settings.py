@@ -21,10 +21,19 @@ if TYPE_CHECKING:
 DEFAULT_TASK = "mnist1d-cnn"
 DEFAULT_TRIALS = 25
 DEFAULT_FINAL = 3
-LEAST = {"n_trials": 1, "max_epochs": 1, "n_workers": 1, "train_size": 1, "seed": 0, "n_final": 0, "patience": 1}
+LEAST = {
+    "n_trials": 1,
+    "max_epochs": 1,
+    "n_workers": 1,
+    "train_size": 1,
+    "seed": 0,
+    "n_final": 0,
+    "patience": 1,
+    "ensemble": 2,
+}
 MAY_CHANGE = (
     "n_trials", "time_limit", "target", "patience", "sure_within", "trial_seconds", "n_workers", "device", "n_final",
-    "learn",
+    "learn", "refit", "ensemble",
 )  # in a resumed run  # fmt: skip
 
 
@@ -56,6 +65,8 @@ class Settings:
     started: str | None = None  # ISO time
     prior: Sequence[Mapping[str, Any]] | None = None  # what the search starts with, as automl.prior writes it
     learn: bool | None = None  # whether what is found is kept for later searches
+    refit: bool | None = None  # whether the model is trained on the validation part too
+    ensemble: int | None = None  # trials that may make up the model together
 
     def __post_init__(self) -> None:
         for name, least in LEAST.items():
@@ -70,6 +81,10 @@ class Settings:
             raise UserError(f"device must be auto, cpu, mps, cuda or cuda:N, got {self.device!r}")
         if sum(what is not None for what in (self.task, self.command, self.data)) > 1:
             raise UserError("give a task, a command or data, only one of them")
+        if self.refit and self.ensemble:
+            raise UserError("--refit and --ensemble exclude each other: give one of them")
+        if (self.refit or self.ensemble) and self.n_final == 0:
+            raise UserError("--refit and --ensemble need a final; leave --final-seeds 0 out")
         if self.model is not None and self.data is None:
             raise UserError("--model is for your own data (--data); a built-in task has the model in its name")
         if self.metric is not None and self.command is not None:

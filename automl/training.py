@@ -145,8 +145,8 @@ class SupervisedTraining(Training):
         self.family = task.family(config)
         self.own = own_config(self.family, config)
         data = task.data_of(self.family)
-        self.splits = load_data(data, task.train_size)
-        self.data = device_data(data, task.train_size, device)
+        self.splits = load_data(data, task.train_size, task.with_valid)
+        self.data = device_data(data, task.train_size, device, task.with_valid)
         self.rules = Preprocessing(task.name, self.family, self.splits.inputs, self.splits.target)
 
     def validate(self) -> dict[str, float]:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from automl.tasks.base import Task
     from strategies.portfolio import PastStudy
 
-KEPT_CHECKPOINTS = 5  # of the best finished trials
+KEPT_CHECKPOINTS = 10  # of the best finished trials
 GIVE_UP_AFTER = 10  # failures, if nothing else has happened since the start
 
 

@@ -83,14 +83,17 @@ def source_module(name: str) -> SourceModule:
 
 
 @functools.cache
-def load_data(name: str, train_size: int | None) -> "Splits":
+def load_data(name: str, train_size: int | None, with_valid: bool = False) -> "Splits":
     """The splits of a data set, loaded once per process; train_size takes a stratified part of the training split.
 
     name: one of SOURCES, or the folder in which `automl.data.prepared` has put the user's own data.
+    with_valid: the training part is followed by the validation part, for a last training once all is chosen.
     """
     from automl.data.prepared import read_prepared
-    from automl.data.splits import take_train
+    from automl.data.splits import take_train, with_valid_in_train
 
+    if with_valid:
+        return with_valid_in_train(load_data(name, train_size))
     if train_size is not None:
         return take_train(load_data(name, None), train_size)
     return cast(ArraySource, source_module(name)).load() if name in SOURCES else read_prepared(Path(name))

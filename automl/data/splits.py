@@ -58,6 +58,15 @@ def take_train(splits: Splits, train_size: int) -> Splits:
     return replace(splits, x_train=x, y_train=y, inputs=splits.inputs.refitted(x), target=splits.target.refitted(y))
 
 
+def with_valid_in_train(splits: Splits) -> Splits:
+    """The same splits, with the validation part at the end of the training part too, and the statistics of both."""
+    x, y = (
+        np.concatenate([splits.x_train, splits.x_valid]),
+        np.concatenate([splits.y_train, splits.y_valid]),
+    )
+    return replace(splits, x_train=x, y_train=y, inputs=splits.inputs.refitted(x), target=splits.target.refitted(y))
+
+
 def stratified(y: Labels, n: int) -> tuple[Indices, Indices]:
     """Indices of n random examples and of the rest, in random order.
 

@@ -31,6 +31,7 @@ class Encoder(rows.Encoder):
     """The middle of each picture in one size, in colour or grey."""
 
     kind = "images"
+    told_by = ("file",)
     views: ClassVar = dict.fromkeys(("cnn", "mlp", "random_forest"), "pixels")
 
     def __init__(self, side: int, mode: str) -> None:

@@ -32,6 +32,7 @@ class Encoder(rows.Encoder):
     """Tokens of the SMILES as written canonically, and Morgan fingerprints."""
 
     kind = "molecules"
+    by_row = True
     views: ClassVar = dict.fromkeys(("random_forest", "gradient_boosting", "mlp"), "fingerprints") | dict.fromkeys(
         ("cnn", "rnn", "transformer"), "tokens"
     )

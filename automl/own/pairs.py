@@ -27,6 +27,7 @@ class Encoder(rows.Reader):
     """The column that is read; the tokens of its texts are the translator's own matter."""
 
     kind = "pairs"
+    by_row = True
 
     def __init__(self, source: str) -> None:
         self.source = source

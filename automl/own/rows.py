@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -51,6 +51,8 @@ class Reader(ABC):
 
     kind: ClassVar[str]
     views: ClassVar[Mapping[str, str]] = {}  # model family -> the arrays that it reads; empty: all read the same
+    told_by: ClassVar[tuple[str, ...]] = ()  # columns of its frames that say which example it is; else its number does
+    by_row: ClassVar[bool] = False  # whether an example is a row of a file, told without the others
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]: ...
@@ -62,6 +64,15 @@ class Reader(ABC):
     @abstractmethod
     def as_frame(self, examples: Any) -> pd.DataFrame:
         """New examples as rows like those that were read: from a file's path, a frame or a list."""
+
+    def frames(self, path: Path) -> Iterator[pd.DataFrame]:
+        """The examples of a file, as rows of a frame; of a file of rows a part after the other."""
+        from automl.own.reading import open_source
+
+        if self.by_row:
+            yield from open_source(path).chunks(None)
+        else:
+            yield self.as_frame(path)
 
     def save(self, folder: Path, facts: Mapping[str, Any]) -> None:
         """Writes it, with other facts that using the model needs."""

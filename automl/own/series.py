@@ -31,6 +31,7 @@ class Encoder(rows.Encoder):
     """Windows of the past: the target's own column first, then the other numbers."""
 
     kind = "series"
+    told_by = ("series", "time")
     views: ClassVar = dict.fromkeys(
         ("linear", "gradient_boosting", "mlp", "random_forest", "cnn", "rnn", "transformer"), "windows"
     )

@@ -27,6 +27,7 @@ class Encoder(rows.Encoder):
     """See TableEncoder, which does the work."""
 
     kind = "table"
+    by_row = True
     views: ClassVar = dict.fromkeys(("gradient_boosting", "random_forest", "mlp", "linear"), "columns")
 
     def __init__(self, table: TableEncoder) -> None:

@@ -23,6 +23,7 @@ class Encoder(rows.Encoder):
     """The texts' tokens."""
 
     kind = "text"
+    by_row = True
     views: ClassVar = dict.fromkeys(("linear", "cnn", "rnn", "transformer"), "tokens")
 
     def __init__(self, name: str, tokenizer: Tokenizer, length: int) -> None:

@@ -46,8 +46,7 @@ class OwnData(Supervised):
     def prepare(self) -> None:
         from automl.training import train  # noqa: F401
 
-    def export(self, checkpoint: Path, out: Path) -> None:
-        super().export(checkpoint, out)
+    def export_rest(self, out: Path) -> None:
         shutil.copytree(Path(self.data) / "encoder", out, dirs_exist_ok=True)
 
 

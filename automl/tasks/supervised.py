@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 class Supervised(BuiltIn):
     """model: one of automl.models.FAMILIES or ESTIMATORS."""
 
+    with_valid: bool = False  # trains on the validation part too, which then tells nothing
+
     def data_of(self, family: str) -> str:
         """What `automl.data.load_data` is to load for a family."""
         return self.data
@@ -48,3 +50,8 @@ class Supervised(BuiltIn):
         from automl.training import export_model
 
         export_model(checkpoint, out)
+        self.export_rest(out)
+
+    def export_rest(self, out: Path) -> None:
+        """Write what a model of this task needs besides its own files, whatever they are."""
+        out.mkdir(parents=True, exist_ok=True)

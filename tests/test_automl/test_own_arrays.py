@@ -8,10 +8,10 @@ from sklearn.datasets import load_digits
 
 from automl.data import load_data
 from automl.errors import UserError
-from automl.own.predictor import load_predictor
 from automl.own.preparation import Facts, prepare
 from automl.own.request import Request
 from automl.own.sequences import read_ts
+from automl.predictor import load_predictor
 from automl.tasks.own import own_task
 
 

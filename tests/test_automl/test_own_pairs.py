@@ -8,9 +8,9 @@ from automl.data.pairs import load_pairs, read_pairs
 from automl.data.tokens import BEGIN, END
 from automl.errors import UserError
 from automl.metrics import measure
-from automl.own.predictor import load_predictor
 from automl.own.preparation import Facts, prepare
 from automl.own.request import Request
+from automl.predictor import load_predictor
 from automl.tasks.own import own_task
 from automl.translators import Translator
 

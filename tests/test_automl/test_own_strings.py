@@ -11,10 +11,10 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from automl.data import load_data
 from automl.errors import UserError
 from automl.own import molecules
-from automl.own.predictor import load_predictor
 from automl.own.preparation import Facts, prepare
 from automl.own.request import Request
 from automl.own.tokens import smiles_tokenizer, text_tokenizer, token_ids
+from automl.predictor import load_predictor
 from automl.tasks.own import own_task
 
 GOOD = ["great", "lovely", "superb", "wonderful", "a delight"]

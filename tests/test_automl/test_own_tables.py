@@ -14,11 +14,11 @@ from automl.data import load_data
 from automl.errors import UserError
 from automl.own.labels import label
 from automl.own.parts import at_random, by_group, by_time, without_duplicates
-from automl.own.predictor import load_predictor
 from automl.own.preparation import Facts, prepare
 from automl.own.reading import CELLS, read_table
 from automl.own.request import Request
 from automl.own.rows import load_encoder
+from automl.predictor import load_predictor
 from automl.tasks.own import own_task
 from automl.training import evaluate
 
