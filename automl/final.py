@@ -98,26 +98,25 @@ def _train_all(
     return [(last.get(job.key), ended[job.key]) for job in jobs]
 
 
-def train_refit(
+def train_once(
     task: Task,
     config: Mapping[str, Any],
-    executor: Executor,
     folder: Path,
     *,
-    run_seed: int,
+    seed: int,
     device: str = "auto",
+    trial_seconds: float | None = None,
     watch: Callable[[int, int], None] = lambda done, of: None,
 ) -> Training:
-    """Train a config once more, on what ``task`` trains on, and score it on the test set.
+    """Train a config of a task in a process of its own, and score it on the test set."""
+    from automl.executors import ProcessExecutor
 
-    The task's validation part is part of its training: what it says there means nothing.
-    """
-    place = folder / "refit"
-    job = Job(0, config, final_seed(run_seed, 0), task.max_epochs, str(place), device, test=True)
-    [(_, ended)] = _train_all([job], task.metric, executor, watch)
+    job = Job(0, config, seed, task.max_epochs, str(folder), device, test=True)
+    with ProcessExecutor(task, 1, trial_seconds) as executor:
+        [(last, ended)] = _train_all([job], task.metric, executor, watch)
     others = {name: value for name, value in ended.scores.items() if name != task.metric}
     test = ended.scores.get(task.metric)
-    return Training("chosen", job.seed, None, test, ended.error, ended.seconds, place, others)
+    return Training("chosen", seed, last, test, ended.error, ended.seconds, folder, others)
 
 
 def fit_baseline(task: Task) -> Mapping[str, Any] | None:

@@ -49,9 +49,13 @@ class NetworkTraining(SupervisedTraining):
             tally.add_(target.tally(outputs.detach(), wanted))
             return loss
 
-        order = torch.randperm(len(y), device=self.device)
+        order = self.order()
         loss, n = self.descent.epoch(order, loss_of, epoch=self.epoch, max_epochs=self.task.max_epochs)
         return target.of_training(loss, tally.item(), n)
+
+    def order(self) -> Tensor:
+        """The examples of an epoch, by their places in the training part, in the order of their turns."""
+        return torch.randperm(len(self.data["train"][1]), device=self.device)
 
     def tensors(self) -> dict[str, Tensor]:
         return self.descent.tensors()

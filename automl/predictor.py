@@ -195,6 +195,8 @@ def load(run: str | Path) -> Predictor:
     if not place.is_dir():
         raise UserError(f"there is no folder {str(place)!r}")
     folder = RunFolder(place).model
+    if not folder.is_dir() and RunFolder(place).model_before.is_dir():
+        folder = RunFolder(place).model_before  # an update was killed on its last step
     if not folder.is_dir():
         if (place / "study.db").exists():
             raise UserError(f"the run in {str(place)!r} has left no model; continue it with --resume and a final")

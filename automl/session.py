@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from automl.commands import CommandTask
 from automl.display import LiveTable, show_line, show_paths, show_summary
 from automl.errors import UserError
 from automl.executors import ProcessExecutor
-from automl.final import Training, final_summary, fit_baseline, train_final, train_refit
+from automl.final import Training, final_seed, final_summary, fit_baseline, train_final, train_once
 from automl.folders import RunFolder, TrialFolders
 from automl.keeping import check_can_keep, keep_model
 from automl.knowledge import learn, task_name
@@ -159,6 +160,7 @@ def run_session(
             refitted: Training | None = None
             baseline: Mapping[str, Any] | None = None
             if result.study.best is not None and not tuner.interrupted and _has_final(task, settings):
+                watch = functools.partial(_watch_final, live, tuner)
                 try:
                     trainings = train_final(
                         task,
@@ -169,11 +171,11 @@ def run_session(
                         run_seed=seed,
                         n_seeds=settings.n_final or 0,
                         device=device,
-                        watch=lambda done, of: _watch_final(live, tuner, done, of),
+                        watch=watch,
                     )
                     if settings.refit:
                         live.note("final: the chosen config is trained on the validation part too")
-                        refitted = _refit(task, result, folder, settings, live, tuner)
+                        refitted = _refit(task, result, folder, settings, watch)
                     live.note("final: the baseline is being fitted")
                     baseline = fit_baseline(task)
                 except KeyboardInterrupt:
@@ -190,20 +192,18 @@ def run_session(
 
 
 def _refit(
-    task: Task, result: Result, folder: RunFolder, settings: Settings, live: LiveTable, tuner: Tuner
+    task: Task, result: Result, folder: RunFolder, settings: Settings, watch: Callable[[int, int], None]
 ) -> Training:
     assert isinstance(task, Supervised)
-    both = replace(task, with_valid=True)
-    with ProcessExecutor(both, 1, settings.trial_seconds, folder.logs) as executor:
-        return train_refit(
-            both,
-            result.best_config,
-            executor,
-            folder.final,
-            run_seed=settings.seed or 0,
-            device=settings.device or "auto",
-            watch=lambda done, of: _watch_final(live, tuner, done, of),
-        )
+    return train_once(
+        replace(task, with_valid=True),
+        result.best_config,
+        folder.final / "refit",
+        seed=final_seed(settings.seed or 0, 0),
+        device=settings.device or "auto",
+        trial_seconds=settings.trial_seconds,
+        watch=watch,
+    )
 
 
 def _new_folder(name: str) -> Path:

@@ -70,7 +70,7 @@ def prepare(request: Request, folder: Path) -> Report:
     else:
         labelled = label(rows.labels, rows.target, request.target_kind)
     check_enough(len(labelled.rows))
-    parts = _draw(rows, labelled.rows, labelled.y)
+    parts = draw(rows, labelled.rows, labelled.y)
     keys = rows.keys[labelled.rows]
     n_removed = 0
     if len(np.unique(keys)) >= len(keys) / 2:
@@ -137,7 +137,8 @@ def prepared_for(request: Request | None, out: Path | None, console: Console) ->
         yield folder
 
 
-def _draw(rows: Rows, usable: Any, y: Any) -> Parts:
+def draw(rows: Rows, usable: Any, y: Any) -> Parts:
+    """The parts of the usable rows, by their places among these; y are their labels."""
     if rows.parts is not None:
         place = np.full(len(rows.labels), -1)
         place[usable] = np.arange(len(usable))

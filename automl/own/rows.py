@@ -18,6 +18,8 @@ from automl.own.parts import Parts
 if TYPE_CHECKING:
     import pandas as pd
 
+    from automl.own.request import Request
+
 ENCODERS = {  # kind -> where its functions are: read(request) and Encoder
     "table": "automl.own.table",
     "text": "automl.own.text",
@@ -92,6 +94,19 @@ class Encoder(Reader):
     @abstractmethod
     def encode(self, frame: pd.DataFrame) -> dict[str, Array]:
         """An array (n, ...) for each view."""
+
+    def labelled(self, request: Request) -> Rows:
+        """New rows with labels, for a model that is there: as ``read`` gives them, whatever the new file's columns are.
+
+        Where ``read`` decides by the file what a model may read, an encoder does as was decided before.
+        """
+        rows: Rows = kind_module(self.kind).read(request)
+        return rows
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of what the arrays hold, where each place of them has a name."""
+        return ()
 
     @abstractmethod
     def inputs(self, view: str, x: Array) -> Inputs:

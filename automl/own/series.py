@@ -57,6 +57,14 @@ class Encoder(rows.Encoder):
     def from_json(cls, content: Mapping[str, Any]) -> Self:
         return cls(content["time"], content["group"], tuple(content["channels"]), content["window"])
 
+    def labelled(self, request: Request) -> rows.Rows:
+        assert request.time is not None
+        frame = self.as_frame(request.path)
+        used, labels, times = _with_targets(frame, request.horizon or 1)
+        if request.target != self.channels[0]:
+            raise UserError(f"the model forecasts {self.channels[0]!r}, not {request.target!r}")
+        return rows.Rows(used, labels, self.channels[0], np.arange(len(used)), times=times)
+
     def as_frame(self, examples: Any) -> pd.DataFrame:
         """A row for each moment that has a whole window behind it, in the order of time; the last is the newest."""
         frame = read_table(Path(examples)).frame if isinstance(examples, str | Path) else examples
@@ -89,16 +97,13 @@ def read(request: Request) -> rows.Rows:
     n_series = 1 if request.group is None else frame[request.group].nunique()
     window = int(np.clip(len(frame) // n_series // PARTS_OF_SERIES, *WINDOWS))
     found = windows(frame, request.time, request.group, channels, window)
-    ahead = found.groupby("series")["value"].shift(-horizon)
-    when = found.groupby("series")["time"].shift(-horizon)
-    known = (ahead.notna() & when.notna()).to_numpy()
-    if known.sum() < LEAST_ROWS:
+    used, labels, times = _with_targets(found, horizon)
+    if len(used) < LEAST_ROWS:
         raise UserError(
-            f"the series is too short: {len(frame):,} rows give {known.sum()} windows of {window} steps with a target "
+            f"the series is too short: {len(frame):,} rows give {len(used)} windows of {window} steps with a target "
             f"{horizon} ahead, at least {LEAST_ROWS} are needed"
         )
-    used, labels, times = found[known].reset_index(drop=True), ahead[known].reset_index(drop=True), when[known]
-    parts = by_time(times.to_numpy())
+    parts = by_time(times)
     error = (labels - used["value"])[parts.test]
     naive = float(np.sqrt((error**2).mean()))
     notes.append(f"saying that nothing changes would have an rmse of {naive:.4g} on test: what a model must beat")
@@ -111,6 +116,14 @@ def read(request: Request) -> rows.Rows:
         parts=parts,
         details={"time": request.time, "group": request.group, "channels": channels, "window": window},
     )
+
+
+def _with_targets(found: pd.DataFrame, horizon: int) -> tuple[pd.DataFrame, pd.Series[Any], NDArray[Any]]:
+    """The windows that have a value ``horizon`` steps after them, these values, and when they are."""
+    ahead = found.groupby("series")["value"].shift(-horizon)
+    when = found.groupby("series")["time"].shift(-horizon)
+    known = (ahead.notna() & when.notna()).to_numpy()
+    return found[known].reset_index(drop=True), ahead[known].reset_index(drop=True), when[known].to_numpy()
 
 
 def windows(frame: pd.DataFrame, time: str, group: str | None, channels: tuple[str, ...], window: int) -> pd.DataFrame:

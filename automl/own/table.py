@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -53,25 +54,23 @@ class Encoder(rows.Encoder):
     def as_frame(self, examples: Any) -> pd.DataFrame:
         return read_table(Path(examples)).frame if isinstance(examples, str | Path) else examples
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        columns = self.table.columns
+        return tuple(name for c in columns for name in ([f"{c.name} ({part})" for part in c.parts] or [c.name]))
+
+    def labelled(self, request: Request) -> rows.Rows:
+        rows_of = labelled_rows(request)
+        read = [column.name for column in self.table.columns if column.name in rows_of.frame]
+        return replace(rows_of, keys=rows.hashes(rows_of.frame[read]))
+
 
 def read(request: Request) -> rows.Rows:
     """The rows of a table with a target column."""
-    names = column_names(request.path)
-    if request.target is None:
-        raise UserError(f"say which column is to be predicted: --target NAME; the file has: {', '.join(names[:20])}")
-    column(request.target, names, "--target")
-    for name, option in ((request.time, "--time"), (request.group, "--group")):
-        if name is not None:
-            column(name, names, option)
-    table = read_table(request.path)
-    frame, notes = table.frame, table.notes
-    labels = frame.pop(request.target)
-    groups = None if request.group is None else frame.pop(request.group).astype("str").to_numpy()
+    rows_of = labelled_rows(request)
+    frame, notes = rows_of.frame, rows_of.notes
     dates = _dates(frame)
-    times = None
-    if request.time is not None:
-        times = moments(frame.pop(request.time), request.time, dates.pop(request.time, None))
-    for name, why in _useless(frame, labels, request.target, dates).items():
+    for name, why in _useless(frame, rows_of.labels, rows_of.target, dates).items():
         del frame[name]
         dates.pop(name, None)
         notes.append(f"column {name!r} is left out: {why}")
@@ -83,16 +82,25 @@ def read(request: Request) -> rows.Rows:
         missing = frame[name].isna().mean()
         if missing > MOSTLY_MISSING:
             notes.append(f"column {name!r} is {missing:.0%} missing")
+    return replace(rows_of, keys=rows.hashes(frame), details={"dates": dates})
+
+
+def labelled_rows(request: Request) -> rows.Rows:
+    """All columns but the target and those that rows are split by, as they are; keys are still to be made."""
+    names = column_names(request.path)
+    if request.target is None:
+        raise UserError(f"say which column is to be predicted: --target NAME; the file has: {', '.join(names[:20])}")
+    column(request.target, names, "--target")
+    for name, option in ((request.time, "--time"), (request.group, "--group")):
+        if name is not None:
+            column(name, names, option)
+    table = read_table(request.path)
+    frame = table.frame
+    labels = frame.pop(request.target)
+    groups = None if request.group is None else frame.pop(request.group).astype("str").to_numpy()
+    times = None if request.time is None else moments(frame.pop(request.time), request.time)
     return rows.Rows(
-        frame,
-        labels,
-        request.target,
-        rows.hashes(frame),
-        notes,
-        times,
-        groups,
-        f"column {request.group!r}",
-        details={"dates": dates},
+        frame, labels, request.target, np.zeros(0), table.notes, times, groups, f"column {request.group!r}"
     )
 
 

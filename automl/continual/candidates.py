@@ -1,0 +1,120 @@
+"""The models that may follow the one in use: itself gone on with, its config trained anew, and new configs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automl.continual.continued import can_continue, continued, seen_a_time, slower
+from automl.continual.newcomers import n_old
+from automl.data.prepared import read_prepared
+from automl.errors import UserError
+from automl.executors import ProcessExecutor
+from automl.final import final_seed, train_once
+from automl.folders import TrialFolders
+from automl.settings import Settings
+from automl.study import Study
+from automl.tasks.own import OwnData
+from strategies.base import Outcome, Proposal
+
+if TYPE_CHECKING:
+    from automl.predictor import Predictor
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model that may follow the one in use."""
+
+    what: str  # continued, retrained or searched
+    config: Mapping[str, Any]
+    folder: Path  # of its checkpoint
+    epochs: float  # over all examples
+
+
+def candidates_for(
+    task: OwnData,
+    before: Predictor,
+    study: Study,
+    settings: Settings,
+    writing: Path,
+    n_search: int,
+    replay: float,
+    n_workers: int,
+    say: Callable[[str], None],
+) -> list[Candidate]:
+    """Trained on the united data: the model in use gone on with, its config from the start, and new configs."""
+    work, device = writing / "work", settings.device or "auto"
+    seed = final_seed(settings.seed or 0, int(writing.name.removesuffix(".writing")))
+    found: list[Candidate] = []
+    heaviest = max(before.members, key=lambda member: member.weight).model
+    rules = heaviest.preprocessing  # type: ignore[union-attr]
+    config = dict(heaviest.config)
+    if can_continue(rules.model):
+        start = work / "start"
+        heaviest.save(start)
+        goes_on = continued(task, start, n_old(Path(task.data))["train"], replay)
+        say(f"going on with the model in use: {goes_on.max_epochs} epochs over the new examples, with old ones beside")
+        training = train_once(goes_on, slower(config), work / "continued", seed=seed, device=device)
+        if training.error is None:
+            n_train = len(read_prepared(Path(task.data_of(rules.model))).y_train)
+            cost = goes_on.max_epochs * seen_a_time(goes_on, n_train)
+            found.append(Candidate("continued", slower(config), training.folder, cost))
+        else:
+            say(f"going on failed: {training.error}")
+    own = {name: value for name, value in config.items() if name in task.space}
+    chosen = study.best.config if study.best is not None and len(before.members) > 1 else own
+    say(f"its config from the start, on all examples: {task.max_epochs} epochs")
+    training = train_once(task, chosen, work / "retrained", seed=seed, device=device)
+    if training.error is None:
+        found.append(Candidate("retrained", chosen, training.folder, task.max_epochs))
+    else:
+        say(f"that training failed: {training.error}")
+    if n_search:
+        say(f"new configs, with the old trials in mind: {n_search} full trainings")
+        found += _searched(task, study, settings, work / "searched", n_search, n_workers)
+    if not found:
+        raise UserError("every training of the update has failed; the model in use stays")
+    return found
+
+
+def _searched(
+    task: OwnData, study: Study, settings: Settings, folder: Path, n_trials: int, n_workers: int
+) -> list[Candidate]:
+    """Trials of a new search that knows the old ones as found elsewhere."""
+    from automl.tuner import Tuner
+    from strategies import make_strategy
+
+    strategy = make_strategy(
+        settings.strategy or "auto",
+        task.space,
+        seed=(settings.seed or 0) + 1,
+        n_trials=n_trials + len(study.trials),
+        max_epochs=task.max_epochs,
+        resumable=task.resumable,
+    )
+    for trial in sorted(study.trials.values(), key=lambda trial: trial.number):
+        if trial.state in ("complete", "failed"):
+            strategy.tell(
+                Outcome(
+                    Proposal(-1 - trial.number, trial.config, max(1, len(trial.losses))),
+                    tuple(trial.losses),
+                    trial.seconds,
+                    trial.error,
+                )
+            )
+    (folder / "trials").mkdir(parents=True)
+    with ProcessExecutor(task, n_workers, settings.trial_seconds, folder / "logs") as executor:
+        result = Tuner(
+            task,
+            strategy,
+            Study(task.space, task.max_epochs),
+            executor,
+            n_trials=n_trials,
+            seed=(settings.seed or 0) + 1,
+            device=settings.device or "auto",
+            folders=TrialFolders(folder / "trials"),
+        ).run()
+    there = [t for t in result.trials if t.state == "complete" and (folder / "trials" / f"{t.number:04d}").is_dir()]
+    return [Candidate("searched", t.config, folder / "trials" / f"{t.number:04d}", float(t.epochs)) for t in there]

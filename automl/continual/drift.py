@@ -1,0 +1,114 @@
+"""Whether new data differ from those that a model was trained on: column by column, and in the model's losses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.data.inputs import Array, Columns, Inputs, Tokens
+from automl.data.tokens import UNKNOWN
+
+MOST = 5_000  # examples of either side that are compared
+SURE = 0.05  # probability of seeing a drift in any column where there is none
+FEW_COLUMNS = 64  # of vectors that are compared column by column
+
+
+@dataclass(frozen=True)
+class Drift:
+    """One property of the examples, compared between the old and the new ones."""
+
+    name: str
+    old: float  # mean over the examples; of a category the share of the most frequent one
+    new: float
+    distance: float  # largest difference of the distribution functions; of categories half the sum of differences
+    p: float  # corrected for the number of properties (Holm 1979)
+
+    @property
+    def is_drift(self) -> bool:
+        return self.p < SURE
+
+
+def drifts(inputs: Inputs, old: Array, new: Array, names: tuple[str, ...] = ()) -> list[Drift]:
+    """Every property of the raw examples compared, the surest difference first.
+
+    Numbers by the two-sample test of Kolmogorov and Smirnov, categories and what is missing by Pearson's chi-squared.
+    names: of the columns of a table.
+    """
+    rng = np.random.default_rng(0)
+    sides = [side[rng.permutation(len(side))[:MOST]] for side in (old, new)]
+    before, after = (properties(inputs, side, names) for side in sides)
+    found = [_compared(name, before[name], after[name]) for name in before]
+    corrected = holm(np.array([drift.p for drift in found]))
+    both = [Drift(d.name, d.old, d.new, d.distance, float(p)) for d, p in zip(found, corrected, strict=True)]
+    return sorted(both, key=lambda drift: (drift.p, -drift.distance))
+
+
+def properties(inputs: Inputs, x: Array, names: tuple[str, ...] = ()) -> dict[str, NDArray[Any]]:
+    """What is compared, (n,) each: floats are numbers, whole numbers are categories.
+
+    Of a table its columns; of token sequences their length and the share of unknown tokens; of signals and pictures
+    mean and spread of each channel, and the length; of short vectors each element, of long ones mean and spread.
+    """
+    if isinstance(inputs, Columns):
+        return _of_table(inputs, x, names)
+    if isinstance(inputs, Tokens):
+        length = (x > 0).sum(1)
+        unknown = (x == UNKNOWN).sum(1) / np.maximum(length, 1)
+        return {"length": length.astype(float), "share of unknown tokens": unknown}
+    if x.ndim == 2 and x.shape[1] <= FEW_COLUMNS:
+        return {f"element {i}": x[:, i].astype(float) for i in range(x.shape[1])}
+    channels = x.reshape(len(x), x.shape[1] if x.ndim > 2 else 1, -1).astype(np.float64)
+    there = ~np.isnan(channels)
+    n = np.maximum(there.sum(2), 1)
+    means = np.nansum(channels, 2) / n
+    spreads = np.sqrt(np.nansum((channels - means[:, :, None]) ** 2, 2) / n)
+    found: dict[str, NDArray[Any]] = {}
+    for i in range(channels.shape[1]):
+        of = f" of channel {i}" if channels.shape[1] > 1 else ""
+        found |= {f"mean{of}": means[:, i], f"spread{of}": spreads[:, i]}
+    if not there.all():
+        found["length"] = there.any(1).sum(1).astype(float)
+    return found
+
+
+def _of_table(inputs: Columns, x: Array, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+    found: dict[str, NDArray[Any]] = {}
+    for i in range(x.shape[1]):
+        name = names[i] if i < len(names) else f"column {i}"
+        values = x[:, i]
+        if i >= inputs.n_numbers:
+            found[name] = values.astype(np.int64)
+            continue
+        found[name] = values.astype(float)
+        missing = np.isnan(values)
+        found[f"{name} missing"] = missing.astype(np.int64)
+    return found
+
+
+def _compared(name: str, old: NDArray[Any], new: NDArray[Any]) -> Drift:
+    from scipy import stats
+
+    if old.dtype.kind == "f":
+        old, new = old[~np.isnan(old)], new[~np.isnan(new)]
+        if not len(old) or not len(new):
+            return Drift(name, float("nan"), float("nan"), 0.0, 1.0)  # told by the share of missing values
+        test = stats.ks_2samp(old, new, method="asymp")
+        return Drift(name, float(old.mean()), float(new.mean()), float(test.statistic), float(test.pvalue))
+    values = np.union1d(old, new)
+    counts = np.array([[np.sum(side == value) for value in values] for side in (old, new)])
+    shares = counts / counts.sum(1, keepdims=True)
+    top = int(counts[0].argmax())
+    p = 1.0 if len(values) == 1 else float(stats.chi2_contingency(counts, correction=False).pvalue)
+    return Drift(name, float(shares[0, top]), float(shares[1, top]), float(np.abs(shares[0] - shares[1]).sum() / 2), p)
+
+
+def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probabilities corrected for their number (S. Holm 1979)."""
+    order = np.argsort(p)
+    stepped = np.maximum.accumulate(p[order] * (len(p) - np.arange(len(p))))
+    corrected = np.empty_like(stepped)
+    corrected[order] = np.minimum(stepped, 1.0)
+    return corrected

@@ -1,0 +1,66 @@
+"""Whether a model is better than another on the same examples: by the metric, over examples drawn anew (bootstrap)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.metrics import METRICS, loss_of, measure
+
+DRAWS = 1_000
+SURE = 0.95  # of a gain, or of a score's interval
+
+
+@dataclass(frozen=True)
+class Gain:
+    """How much lower the loss of the second model is, and the lower end of what the gain may be."""
+
+    value: float
+    low: float  # with probability SURE it is above
+
+
+def score(metric: str, y: NDArray[Any], predicted: NDArray[Any]) -> float:
+    """The metric; classes that the model does not know have no probability."""
+    return measure(metric, y, widened(predicted, y))
+
+
+def interval(metric: str, y: NDArray[Any], predicted: NDArray[Any]) -> tuple[float, float]:
+    """The middle share SURE of the metric over examples drawn anew."""
+    drawn = _drawn(metric, y, [predicted])[:, 0]
+    tail = 100 * (1 - SURE) / 2
+    low, high = np.nanpercentile(drawn, [tail, 100 - tail])
+    return float(low), float(high)
+
+
+def gain(metric: str, y: NDArray[Any], first: NDArray[Any], second: NDArray[Any]) -> Gain:
+    """What the second model has over the first."""
+    drawn = _drawn(metric, y, [first, second])
+    sign = 1 if METRICS[metric].best is not None else -1
+    differences = sign * (drawn[:, 1] - drawn[:, 0])
+    value = loss_of(metric, score(metric, y, first)) - loss_of(metric, score(metric, y, second))
+    return Gain(value, float(np.nanpercentile(differences, 100 * (1 - SURE))))
+
+
+def allowance(metric: str, tolerance: float, before: float) -> float:
+    """How much worse a score may become: a share of the scale from 0 to 1, or of an error's own size."""
+    scale = METRICS[metric].best
+    return tolerance * (abs(before) if scale is None else scale)
+
+
+def widened(predicted: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+    """Probabilities with a column for every label that occurs."""
+    if predicted.ndim == 1 or not len(y) or y.max() < predicted.shape[1]:
+        return predicted
+    more = np.zeros((len(predicted), int(y.max()) + 1 - predicted.shape[1]))
+    return np.concatenate([predicted, more], 1)
+
+
+def _drawn(metric: str, y: NDArray[Any], models: list[NDArray[Any]]) -> NDArray[np.float64]:
+    """(DRAWS, models): the metric of each model on the same drawn examples."""
+    rng = np.random.default_rng(0)
+    wide = [widened(predicted, y) for predicted in models]
+    draws = (rng.integers(0, len(y), len(y)) for _ in range(DRAWS))
+    return np.array([[measure(metric, y[chosen], predicted[chosen]) for predicted in wide] for chosen in draws])

@@ -1,0 +1,115 @@
+"""Which candidate is best, whether it follows the model in use, and what the two score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.continual.candidates import Candidate
+from automl.continual.judging import allowance, gain, score, widened
+from automl.continual.newcomers import n_old, splits_by_family
+from automl.continual.versions import MODEL
+from automl.data.splits import Splits, stratified
+from automl.keeping import Kept, fingerprint
+from automl.metrics import METRICS, loss_of
+from automl.model_card import write_card
+from automl.tasks.own import OwnData
+
+if TYPE_CHECKING:
+    from automl.predictor import Predictor
+
+
+def promote(
+    task: OwnData,
+    before: Predictor,
+    candidates: Sequence[Candidate],
+    writing: Path,
+    tolerance: float,
+    settings: Mapping[str, Any],
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Chooses by one half of the validation part, and judges by the other; writes the model where it is promoted."""
+    from automl.calibration import temperature_that_helps
+    from automl.predictor import Member, Predictor, predictions
+    from automl.training import trained_model
+
+    splits = splits_by_family(task)
+    first = splits(task.space["model"].default_value)
+    old = n_old(Path(task.data))
+    y, metric = first.y_valid, task.metric
+    choosing, judging = stratified(y, len(y) // 2)
+    models = [trained_model(candidate.folder) for candidate in candidates]
+    on_valid = [predictions(model, splits(model.preprocessing.model).x_valid) for model in models]
+    losses = [loss_of(metric, _balanced(metric, y, p, choosing, old["valid"])) for p in on_valid]
+    place = int(np.argmin(losses))
+    best, model, theirs = candidates[place], models[place], on_valid[place]
+    ours = before.judge(lambda family: splits(family).x_valid)
+    new_half, old_half = judging[judging >= old["valid"]], judging[judging < old["valid"]]
+    found = gain(metric, y[new_half], widened(ours, y)[new_half], widened(theirs, y)[new_half])
+    was, now = (score(metric, y[old_half], widened(p, y)[old_half]) for p in (ours, theirs))
+    lost = loss_of(metric, now) - loss_of(metric, was)
+    allowed = allowance(metric, tolerance, was)
+    promoted = found.low > 0 and lost <= allowed
+    why = _why(best, metric, found.value, found.low, lost, allowed)
+    say(("promoted: " if promoted else "not promoted: ") + why)
+    temperature = 1.0
+    if METRICS[metric].kind == "classes":
+        temperature = temperature_that_helps((theirs[choosing], y[choosing]), (theirs[judging], y[judging]))
+    on_test = _on_test(task, before, Predictor([Member(model)], None, {"temperature": temperature}), splits, old)
+    if promoted:
+        task.export(best.folder, writing / MODEL)
+        kept = Kept(
+            "updated", f"{best.what} on old and new data; {why}", temperature=temperature, scores=on_test["all"]
+        )
+        about = {name: settings.get(name) for name in ("strategy", "seed", "started")}
+        about |= {"n_trials": settings.get("n_trials"), "updated": datetime.now(UTC).isoformat(timespec="seconds")}
+        write_card(writing / MODEL, task, kept, fingerprint(task), about, score(metric, y, theirs))
+    return {
+        "chosen": {"what": best.what, "config": dict(best.config)},
+        "metric": metric,
+        "gain_on_new": found.value,
+        "gain_on_new_low": found.low,
+        "loss_on_old": lost,
+        "allowed_on_old": allowed,
+        "test": {name: on_test[name] for name in ("old", "new")},
+        "promoted": bool(promoted),
+        "why": why,
+    }
+
+
+def _balanced(metric: str, y: NDArray[Any], predicted: NDArray[Any], rows: NDArray[np.int64], n: int) -> float:
+    """The mean of the scores on old and on new examples: many old ones must not drown the new."""
+    sides = [rows[rows < n], rows[rows >= n]]
+    return float(np.mean([score(metric, y[side], widened(predicted, y)[side]) for side in sides if len(side)]))
+
+
+def _on_test(
+    task: OwnData, before: Predictor, after: Predictor, splits: Callable[[str], Splits], old: Mapping[str, int]
+) -> dict[str, Any]:
+    """On the test parts, which decided nothing: of both models on either side, and all metrics of the second on both."""
+    from automl.metrics import measure, names_of
+
+    y, n, metric = splits(task.space["model"].default_value).y_test, old["test"], task.metric
+    ours, theirs = (model.judge(lambda family: splits(family).x_test) for model in (before, after))
+    found: dict[str, Any] = {
+        name: {"in_use": score(metric, y[rows], ours[rows]), "candidate": score(metric, y[rows], theirs[rows])}
+        for name, rows in (("old", slice(0, n)), ("new", slice(n, None)))
+    }
+    return found | {"all": {name: measure(name, y, widened(theirs, y)) for name in names_of(METRICS[metric].kind)}}
+
+
+def _why(best: Candidate, metric: str, value: float, low: float, lost: float, allowed: float) -> str:
+    what = {"continued": "the model gone on with", "retrained": "its config trained anew", "searched": "a new config"}
+    if low > 0:
+        new = f"better by {value:.4f} on new validation data (surely by {low:.4f})"
+    elif value > 0:
+        new = f"better by {value:.4f} on new validation data, which may be chance"
+    else:
+        new = f"no better on new validation data ({-value:.4f} worse)"
+    kept = "no worse on old" if lost <= 0 else f"worse by {lost:.4f} on old, of {allowed:.4f} allowed"
+    return f"{what[best.what]} has a {metric} that is {new} and {kept}"

@@ -1,0 +1,107 @@
+"""Every version of a run's model: its folder, what was said of it, and which one is in use.
+
+``versions/N/`` holds what update N came to: update.json, the united data, and ``model`` where it was promoted. The
+run's own ``model`` is a link to the one in use, so that changing it is one step, done or not. Version 1 is the run's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from automl.errors import UserError
+from automl.folders import RunFolder
+from automl.outputs import write_aside
+
+FACTS = "update.json"
+MODEL = "model"
+
+
+class Versions:
+    """Those of one run."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder, self.root = folder, folder.path / "versions"
+
+    def place(self, number: int) -> Path:
+        return self.root / str(number)
+
+    @property
+    def numbers(self) -> list[int]:
+        """Of all updates that came to an end, promoted or not, and 1 for the run itself."""
+        if not self.root.is_dir():
+            return [1]
+        return sorted({1} | {int(path.name) for path in self.root.iterdir() if path.name.isdigit()})
+
+    @property
+    def current(self) -> int:
+        """The version in use."""
+        if not self.folder.model.is_symlink():
+            return 1
+        return int(self.folder.model.readlink().parent.name)
+
+    @property
+    def data(self) -> Path:
+        """The data of the latest update, or of the run: all that is known, whichever model is in use."""
+        latest = self.numbers[-1]
+        return self.folder.data if latest == 1 else self.place(latest) / "data"
+
+    def facts(self, number: int) -> dict[str, Any]:
+        """What was said of an update; empty for the run itself."""
+        file = self.place(number) / FACTS
+        facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        return facts
+
+    def begin(self) -> Path:
+        """An empty folder to prepare the next version in; what an interrupted update left goes."""
+        self.recover()
+        place = self.root / f"{self.numbers[-1] + 1}.writing"
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(parents=True)
+        return place
+
+    def finish(self, writing: Path, facts: Mapping[str, Any]) -> int:
+        """The prepared folder becomes a version; where it holds a model, that is in use from now on."""
+        number = int(writing.name.removesuffix(".writing"))
+        write_aside(writing / FACTS, json.dumps(dict(facts), indent=2) + "\n")
+        writing.rename(self.place(number))
+        if (self.place(number) / MODEL).is_dir():
+            self.use(number)
+        return number
+
+    def use(self, number: int) -> None:
+        """Put a version to use. UserError where it has no model."""
+        self._keep_first()
+        if not (self.place(number) / MODEL).is_dir():
+            known = ", ".join(str(n) for n in self.numbers if (self.place(n) / MODEL).is_dir())
+            raise UserError(f"version {number} has no model; choose one of: {known}")
+        link = self.folder.path / f".model.{os.getpid()}"
+        link.unlink(missing_ok=True)
+        link.symlink_to(Path("versions") / str(number) / MODEL, target_is_directory=True)
+        if self.folder.model.is_symlink():
+            link.replace(self.folder.model)
+            return
+        before = self.folder.model_before  # a folder cannot be replaced by a link in one step
+        self.folder.model.rename(before)
+        link.replace(self.folder.model)
+        shutil.rmtree(before)
+
+    def recover(self) -> None:
+        """Undo what a kill between the two steps of the first change has left."""
+        before = self.folder.model_before
+        if before.is_dir() and not self.folder.model.exists():
+            before.rename(self.folder.model)
+
+    def _keep_first(self) -> None:
+        first = self.place(1)
+        if (first / MODEL).is_dir():
+            return
+        first.mkdir(parents=True, exist_ok=True)
+        aside = first / "model.writing"
+        shutil.rmtree(aside, ignore_errors=True)
+        shutil.copytree(self.folder.model, aside)
+        aside.rename(first / MODEL)
