@@ -23,6 +23,7 @@ class RunFolder:
         self.best = path / "best.yaml"
         self.summary = path / "summary.json"
         self.model = path / "model"
+        self.versions = path / "versions"  # of the model, once it was updated
         self.model_before = path / "model.before"  # while it is replaced for the first time
         self.report = path / "report.html"
         self.trials = path / "trials"

@@ -123,10 +123,11 @@ def _choose(
         together = _mean(chosen)
         alone, joined = (measure(task.metric, y[judging], p[judging]) for p in (on_valid, together))
         told = f"{task.metric} {joined:.4f} against {alone:.4f} on validation data that chose neither"
-        if joined > alone if task.maximize else joined < alone:
+        if len(chosen) > 1 and (joined > alone if task.maximize else joined < alone):
             kept.made, kept.said = "ensemble", f"an ensemble of {len(chosen)} trials: {told}"
             members, on_valid = [Member(each.model, each.weight) for each in chosen], together
         else:
+            told = told if len(chosen) > 1 else "of the trials one alone was best"
             kept.said = f"{ONE}, since an ensemble was no better: {told}"
     elif refitted is not None and refitted.error is None:
         kept.made, kept.said = "refit", "the chosen config, trained on the training and the validation part"

@@ -107,6 +107,11 @@ def run_session(
     assert settings.strategy is not None
     assert settings.n_trials is not None
     assert settings.n_workers is not None
+    if resume and out is not None and RunFolder(out).versions.is_dir():
+        raise UserError(
+            f"the model of the run in {str(out)!r} has been updated since, so the run does not go on; "
+            "start a new one with all data, or update it further"
+        )
     seed, device = settings.seed or 0, settings.device or "auto"
     task = build_task(settings, prepared or (None if out is None else RunFolder(out).data))
     name = task.name if settings.data is not None else (settings.task or "command").rpartition(":")[2]

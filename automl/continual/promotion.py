@@ -91,7 +91,7 @@ def _balanced(metric: str, y: NDArray[Any], predicted: NDArray[Any], rows: NDArr
 def _on_test(
     task: OwnData, before: Predictor, after: Predictor, splits: Callable[[str], Splits], old: Mapping[str, int]
 ) -> dict[str, Any]:
-    """On the test parts, which decided nothing: of both models on either side, and all metrics of the second on both."""
+    """On the test parts, which decided nothing: both models on either side, and all metrics of the second."""
     from automl.metrics import measure, names_of
 
     y, n, metric = splits(task.space["model"].default_value).y_test, old["test"], task.metric

@@ -25,7 +25,7 @@ class Versions:
     """Those of one run."""
 
     def __init__(self, folder: RunFolder) -> None:
-        self.folder, self.root = folder, folder.path / "versions"
+        self.folder, self.root = folder, folder.versions
 
     def place(self, number: int) -> Path:
         return self.root / str(number)

@@ -1,0 +1,231 @@
+"""The model that a run leaves: calibrated, refitted or an ensemble; loaded, and used on files."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_breast_cancer, load_diabetes
+
+import automl
+from automl.calibration import fit_temperature, log_losses, temperature_that_helps, tempered
+from automl.data import load_data
+from automl.ensemble import greedy_ensemble
+from automl.errors import UserError
+from automl.predictor import predictions
+
+
+def command(module, *arguments, code=0):
+    shown = subprocess.run(
+        [sys.executable, "-m", module, *map(str, arguments)], capture_output=True, text=True, timeout=300
+    )
+    assert shown.returncode == code, shown.stdout + shown.stderr
+    return shown.stdout, shown.stderr
+
+
+# --- calibration ------------------------------------------------------------------------------------------------------
+
+
+def overconfident(n, seed, factor):
+    """Probabilities of three classes whose logits are ``factor`` times too large, and labels."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(n, 3)) * 1.5
+    true = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    labels = np.array([rng.choice(3, p=row) for row in true])
+    given = np.exp(factor * logits) / np.exp(factor * logits).sum(1, keepdims=True)
+    return given, labels
+
+
+def test_a_temperature_divides_the_logarithms():
+    probabilities = np.array([[0.8, 0.2], [0.5, 0.5]])
+    assert tempered(probabilities, 1.0) is probabilities
+    assert tempered(probabilities, 2.0)[0] == pytest.approx([2 / 3, 1 / 3])  # the square roots of 4 and 1, scaled
+    assert tempered(probabilities, 2.0)[1] == pytest.approx([0.5, 0.5])
+    assert tempered(np.array([[1.0, 0.0]]), 3.0).sum() == pytest.approx(1)
+    assert log_losses(probabilities, np.array([1, 0])) == pytest.approx([-np.log(0.2), np.log(2)])
+
+
+def test_overconfidence_is_undone_and_calibrated_probabilities_are_left_alone():
+    given, labels = overconfident(4_000, 0, 3.0)
+    assert fit_temperature(given, labels) == pytest.approx(3.0, rel=0.1)
+    other = overconfident(2_000, 1, 3.0)
+    temperature = temperature_that_helps((given, labels), other)
+    assert temperature == pytest.approx(3.0, rel=0.1)
+    assert log_losses(tempered(other[0], temperature), other[1]).mean() < log_losses(*other).mean()
+    kept = [
+        temperature_that_helps(overconfident(60, seed, 1.0), overconfident(60, seed + 100, 1.0)) for seed in range(40)
+    ]
+    assert np.mean([temperature == 1.0 for temperature in kept]) > 0.7  # where there is nothing to gain, most stay
+
+
+# --- ensembles --------------------------------------------------------------------------------------------------------
+
+
+def test_an_ensemble_of_two_that_err_in_opposite_ways_is_found():
+    y = np.linspace(0, 1, 50)
+    wrong = np.sin(np.arange(50))
+    predictions = [y + wrong, y - wrong, y + 5.0]
+
+    def loss(predicted):
+        return float(((predicted - y) ** 2).mean())
+
+    assert greedy_ensemble(predictions, loss, 5) == {0: 0.5, 1: 0.5}
+    assert greedy_ensemble(predictions, loss, 1) == {0: 1.0}
+    assert greedy_ensemble([y + 2, y + 1, y + 3], loss, 3) == {1: 1.0}
+
+
+def test_weights_are_as_good_as_their_rounds_allow():
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=300)
+    first, second = y + rng.normal(size=300), y + 2 * rng.normal(size=300)
+    weights = greedy_ensemble([first, second], lambda predicted: float(((predicted - y) ** 2).mean()), 2)
+    assert weights[0] == pytest.approx(0.8, abs=0.07)  # inverse variances: 1 against 1/4
+    assert sum(weights.values()) == pytest.approx(1)
+
+
+# --- runs -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def patients(tmp_path_factory):
+    """A run with an ensemble of networks that were trained too little to be alike."""
+    folder = tmp_path_factory.mktemp("patients")
+    load_diabetes(as_frame=True).frame.to_csv(folder / "patients.csv", index=False)
+    out, _ = command(
+        "automl.run", "--data", folder / "patients.csv", "--target", "target", "--model", "mlp", "--strategy", "random",
+        "--trials", 6, "--epochs", 4, "--final-seeds", 1, "--ensemble", 4, "--no-learn", "--no-prior",
+        "--out", folder / "run",
+    )  # fmt: skip
+    return folder, out
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cells")
+    frame = load_breast_cancer(as_frame=True).frame.rename(columns={"target": "kind"})
+    frame["kind"] = frame["kind"].map({0: "malignant", 1: "benign"})
+    frame.to_csv(folder / "cells.csv", index=False)
+    command(
+        "automl.run", "--data", folder / "cells.csv", "--target", "kind", "--model", "random_forest", "--strategy",
+        "random", "--trials", 1, "--epochs", 2, "--final-seeds", 1, "--no-learn", "--no-prior", "--out", folder / "run",
+    )  # fmt: skip
+    return folder
+
+
+def test_an_ensemble_is_kept_where_it_is_better_and_its_folder_says_so(patients):
+    folder, out = patients
+    card = json.loads((folder / "run" / "model" / "model.json").read_text())
+    assert card["made"] == "ensemble"
+    assert f"the model is an ensemble of {len(card['members'])} trials: rmse" in out
+    assert 2 <= len(card["members"]) <= 4
+    assert sum(member["weight"] for member in card["members"]) == pytest.approx(1)
+    assert json.loads((folder / "run" / "summary.json").read_text())["model"] == card
+    assert [card["data"][part] for part in ("train", "valid", "test")] == [266, 88, 88]
+    assert "an ensemble of" in (folder / "run" / "model" / "README.md").read_text()
+
+
+def test_a_loaded_ensemble_scores_on_the_test_part_what_its_card_says(patients):
+    folder, _ = patients
+    model = automl.load(folder / "run")
+    splits = load_data(str(folder / "run" / "data" / "columns"), None)
+    predicted = model.judge(lambda family: splits.x_test)
+    assert np.sqrt(((predicted - splits.y_test) ** 2).mean()) == pytest.approx(model.card["test"]["rmse"])
+    alone = [predictions(member.model, splits.x_test) for member in model.members]
+    assert predicted == pytest.approx(sum(m.weight * p for m, p in zip(model.members, alone, strict=True)))
+
+
+def test_a_loaded_classifier_has_the_probabilities_that_its_card_scores(cells):
+    model = automl.load(cells / "run")
+    splits = load_data(str(cells / "run" / "data" / "columns"), None)
+    probabilities = model.judge(lambda family: splits.x_test)
+    assert -np.log(probabilities[np.arange(113), splits.y_test]).mean() == pytest.approx(model.card["test"]["log_loss"])
+    assert (probabilities.argmax(1) == splits.y_test).mean() == pytest.approx(model.card["test"]["accuracy"])
+
+
+def test_predictions_are_written_to_a_file_in_parts_as_python_gives_them(cells, monkeypatch):
+    folder = cells
+    out, _ = command("automl.predict", folder / "run", "--data", folder / "cells.csv", "--out", folder / "told.csv")
+    assert "569 predictions of 'kind' in" in out
+    told, frame = pd.read_csv(folder / "told.csv"), pd.read_csv(folder / "cells.csv")
+    model = automl.load(folder / "run" / "model")  # the folder alone is enough
+    assert told["row"].tolist() == list(range(1, 570))
+    assert told["kind"].tolist() == model.predict(frame).tolist()
+    assert told["probability of malignant"].to_numpy() == pytest.approx(model.predict_proba(frame)[:, 1])
+    monkeypatch.setattr("automl.own.reading.CELLS", 31_000)  # a thousand rows, the least there is, would hold them all
+    parts = list(model.stream(folder / "cells.csv"))
+    assert pd.concat(parts)["kind"].tolist() == told["kind"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("data", "out", "line"),
+    [
+        ("nowhere.csv", "told.csv", "there is no file or folder"),
+        ("other.csv", "told.csv", "the column 'mean radius' is missing; the model was trained with it"),
+        ("cells.csv", "no/folder/told.csv", "--out must be a file in a folder that is there"),
+    ],
+)
+def test_what_cannot_be_predicted_is_one_line_and_leaves_no_file(cells, data, out, line):
+    folder = cells
+    (folder / "other.csv").write_text("a,b\n1,2\n")
+    before = set(folder.iterdir())
+    _, error = command("automl.predict", folder / "run", "--data", folder / data, "--out", folder / out, code=2)
+    assert error.startswith("automl.predict: ")
+    assert line in error
+    assert error.count("\n") == 1
+    assert set(folder.iterdir()) == before
+
+
+def test_refitting_trains_on_the_validation_part_too(patients):
+    folder, _ = patients
+    out, _ = command(
+        "automl.run", "--data", folder / "patients.csv", "--target", "target", "--model", "linear", "--strategy",
+        "random", "--trials", 2, "--final-seeds", 1, "--refit", "--no-learn", "--out", folder / "refitted",
+    )  # fmt: skip
+    assert "the model is the chosen config, trained on the training and the validation part; rmse" in out
+    model, data = automl.load(folder / "refitted"), str(folder / "refitted" / "data" / "columns")
+    splits, both = load_data(data, None), load_data(data, None, True)
+    assert len(both.y_train) == len(splits.y_train) + len(splits.y_valid)
+    assert model.model.preprocessing.inputs == both.inputs  # scaled by what it was trained on
+    assert model.predict(folder / "patients.csv").shape == (442,)
+    with pytest.raises(UserError, match="has no probabilities"):
+        model.predict_proba(folder / "patients.csv")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--task", "digits-cnn", "--refit", "--ensemble", 3], "--refit and --ensemble exclude each other"),
+        (["--task", "digits-cnn", "--ensemble", 1], "--ensemble must be 2 or more, got 1"),
+        (["--task", "digits-cnn", "--refit", "--final-seeds", 0], "--refit and --ensemble need a final"),
+    ],
+)
+def test_what_cannot_be_kept_is_said_before_the_search(tmp_path, arguments, line):
+    _, error = command("automl.run", *arguments, "--out", tmp_path / "run", code=2)
+    assert line in error
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_built_in_tasks_model_reads_its_raw_arrays_and_says_their_shape(tmp_path):
+    command(
+        "automl.run", "--task", "digits-cnn", "--strategy", "random", "--trials", 1, "--epochs", 2, "--final-seeds", 1,
+        "--no-learn", "--no-prior", "--out", tmp_path / "run",
+    )  # fmt: skip
+    model, splits = automl.load(tmp_path / "run"), load_data("digits", None)
+    right = model.predict(splits.x_test) == np.array(splits.classes)[splits.y_test]
+    assert right.mean() == pytest.approx(model.card["test"]["accuracy"])
+    with pytest.raises(UserError, match=r"numbers of shape \(n, 1, 8, 8\), got float64 \(3, 8\)"):
+        model.predict(np.zeros((3, 8)))
+    with pytest.raises(UserError, match="reads arrays, not files"):
+        next(model.stream(tmp_path))
+
+
+def test_folders_without_a_model_are_one_line(tmp_path):
+    with pytest.raises(UserError, match="there is no folder"):
+        automl.load(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="holds no model that predicts"):
+        automl.load(tmp_path)
+    (tmp_path / "study.db").touch()
+    with pytest.raises(UserError, match="has left no model; continue it with --resume"):
+        automl.load(tmp_path)
