@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data.inputs import Array, Columns, Inputs, Tokens
+from automl.data.inputs import Array, Columns, Inputs, Padded, Tokens
 from automl.data.tokens import UNKNOWN
 
 MOST = 5_000  # examples of either side that are compared
@@ -69,7 +69,7 @@ def properties(inputs: Inputs, x: Array, names: tuple[str, ...] = ()) -> dict[st
     for i in range(channels.shape[1]):
         of = f" of channel {i}" if channels.shape[1] > 1 else ""
         found |= {f"mean{of}": means[:, i], f"spread{of}": spreads[:, i]}
-    if not there.all():
+    if isinstance(inputs, Padded):
         found["length"] = there.any(1).sum(1).astype(float)
     return found
 
