@@ -22,18 +22,19 @@ def list_sources(
         show(name)
         return
     table = Table(box=None)
-    for header, wraps in (("name", False), ("data", True), ("train", False), ("valid", False), ("test", False)):
-        table.add_column(header, no_wrap=not wraps)
-    table.add_column("MB", justify="right", no_wrap=True)
-    table.add_column("licence")
-    table.add_column("where", overflow="fold")
+    table.add_column("name", no_wrap=True)
+    table.add_column("here")
+    for header in ("train", "valid", "test", "MB"):
+        table.add_column(header, justify="right", no_wrap=True)
+    table.add_column("what")
     for key, source in SOURCES.items():
         sizes = (f"{n:,}" for n in (source.n_train, source.n_valid, source.n_test))
         megabytes = sum(file.size for file in files_of(key).files) / 1e6
         table.add_row(
-            key, source.description, *sizes, f"{megabytes:.1f}" if megabytes else "", source.licence, place(key)
+            key, "yes" if is_here(key) else "no", *sizes, f"{megabytes:.1f}" if megabytes else "", source.description
         )
     console().print(table)
+    console().print("licence, files and where they come from: list NAME; to have one here: fetch NAME")
 
 
 @app.command()
@@ -58,6 +59,14 @@ def show(name: str) -> None:
     console().print(f"{name}: {source.description}\nlicence: {source.licence}\nwhere: {place(name)}")
     for file in files_of(name).files:
         console().print(f"{file.place}  {file.size:,} bytes  sha256 {file.sha256}  out of {file.package.title}")
+
+
+def is_here(name: str) -> bool:
+    try:
+        source_module(name).where()
+    except DataMissing:
+        return False
+    return True
 
 
 def place(name: str) -> str:

