@@ -7,14 +7,18 @@ training molecules, with the same spread of values, is held out for validation.
 
 import csv
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from automl.data.files import Files, package_files
 from automl.data.packages import PyPI
 from automl.data.parts import Examples, Parts
-from automl.data.smiles import token_splits
+from automl.data.smiles import token_encoder, token_splits
 from automl.data.splits import Splits, stratified
+
+if TYPE_CHECKING:
+    from automl.own.text import Encoder
 
 FILES = Files(
     "chembl234",
@@ -48,3 +52,8 @@ def parts() -> Parts[Examples[str, float]]:
 def load() -> Splits:
     """Numbers of the tokens of SMILES."""
     return token_splits(parts())
+
+
+def encoder() -> "Encoder":
+    """New SMILES to numbers of tokens."""
+    return token_encoder(parts())

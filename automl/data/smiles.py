@@ -1,6 +1,7 @@
 """Molecules with a value as arrays: of the tokens of their SMILES, or of their fingerprints."""
 
 import re
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,8 +12,11 @@ from automl.data.splits import Splits
 from automl.data.targets import Number
 from automl.data.tokens import number_tokens, token_rows
 
+if TYPE_CHECKING:
+    from automl.own.text import Encoder
+
 # An atom in brackets is one token; so are Cl, Br and the two digits behind % (after Schwaller et al. 2018).
-TOKEN = re.compile(r"\[[^]]*\]|Br|Cl|%\d\d|.")
+TOKEN = re.compile(r"\[[^\]]*\]|Br|Cl|%\d\d|.")
 
 
 def token_splits(parts: Parts[Examples[str, float]]) -> Splits:
@@ -23,6 +27,15 @@ def token_splits(parts: Parts[Examples[str, float]]) -> Splits:
     known, length = number_tokens(train), max(map(len, train))
     x = Parts(*(token_rows(molecules, known, length) for molecules in (train, valid, test)))
     return with_values(parts, x, Tokens(length, len(known) + 2))
+
+
+def token_encoder(parts: Parts[Examples[str, float]]) -> "Encoder":
+    """New molecules, as `token_splits` does it with those that it has."""
+    from automl.own.text import Encoder
+    from automl.own.tokens import known_tokenizer
+
+    train = [TOKEN.findall(smiles) for smiles in parts.train.x]
+    return Encoder("smiles", known_tokenizer(number_tokens(train), TOKEN.pattern), max(map(len, train)))
 
 
 def fingerprint_splits(parts: Parts[Examples[str, float]]) -> Splits:

@@ -1,9 +1,14 @@
 """Labelled texts as arrays of their words."""
 
+from typing import TYPE_CHECKING
+
 from automl.data.inputs import Tokens
 from automl.data.parts import Examples, Parts, numbered_classes
 from automl.data.splits import Splits
 from automl.data.tokens import number_tokens, token_rows
+
+if TYPE_CHECKING:
+    from automl.own.text import Encoder
 
 LEAST = 2  # times that a word must be there to have a number: of a single one nothing is to be learnt
 
@@ -15,3 +20,12 @@ def word_splits(parts: Parts[Examples[str, str]], *, length: int, n_words: int) 
     y, classes = numbered_classes(parts)
     x = Parts(*(token_rows(texts, known, length) for texts in (train, valid, test)))
     return Splits(x.train, y.train, x.valid, y.valid, x.test, y.test, Tokens(length, len(known) + 2), classes)
+
+
+def word_encoder(parts: Parts[Examples[str, str]], *, length: int, n_words: int) -> "Encoder":
+    """New texts, as `word_splits` does it with those that it has."""
+    from automl.own.text import Encoder
+    from automl.own.tokens import known_tokenizer
+
+    known = number_tokens((text.split() for text in parts.train.x), most=n_words, least=LEAST)
+    return Encoder("text", known_tokenizer(known), length)

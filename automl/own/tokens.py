@@ -5,7 +5,7 @@ Number 0 is the filling behind the end, 1 stands for what training has not seen.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,6 +43,16 @@ def smiles_tokenizer(smiles: Sequence[str]) -> Tokenizer:
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(SMILES_TOKENS), "isolated")
     trainer = trainers.WordLevelTrainer(special_tokens=[FILLING, UNKNOWN], show_progress=False)
     tokenizer.train_from_iterator(smiles, trainer)
+    return tokenizer
+
+
+def known_tokenizer(known: Mapping[str, int], pattern: str | None = None) -> Tokenizer:
+    """Tokens that have their numbers already, from 2 on: what a pattern cuts out, or words with spaces between them."""
+    from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+
+    tokenizer = Tokenizer(models.WordLevel({FILLING: 0, UNKNOWN: 1, **known}, unk_token=UNKNOWN))
+    split = pre_tokenizers.WhitespaceSplit() if pattern is None else pre_tokenizers.Split(Regex(pattern), "isolated")
+    tokenizer.pre_tokenizer = split
     return tokenizer
 
 

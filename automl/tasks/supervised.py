@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from automl.metrics import names_of
 from automl.models import ESTIMATORS
 from automl.tasks.built_in import BuiltIn
 
@@ -54,4 +55,9 @@ class Supervised(BuiltIn):
 
     def export_rest(self, out: Path) -> None:
         """Write what a model of this task needs besides its own files, whatever they are."""
+        from automl.data import source_module
+
         out.mkdir(parents=True, exist_ok=True)
+        encoder = getattr(source_module(self.data), "encoder", None)
+        if encoder is not None:
+            encoder().save(out, {"target": "value" if self.metric in names_of("number") else "class"})

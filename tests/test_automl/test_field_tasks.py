@@ -5,11 +5,13 @@ import pickle
 from dataclasses import replace
 
 import cloudpickle
+import numpy as np
 import pytest
 from ConfigSpace import Constant
 from rich.console import Console
 from stand_ins import put_all
 
+import automl
 from automl.baselines import BASELINES
 from automl.data import load_data, load_parts
 from automl.data.pairs import load_pairs
@@ -76,9 +78,21 @@ def test_default_trains_continues_is_scored_and_exported(task, tmp_path):
     assert math.isfinite(scores[task.metric])
     task.export(tmp_path / "there", tmp_path / "model")
     files = {path.name for path in (tmp_path / "model").iterdir()}
-    assert files == {"model.safetensors", "config.json", "preprocessing.json"}
+    assert files - {"encoder.json"} == {"model.safetensors", "config.json", "preprocessing.json"}
     if task.metric in ("accuracy", "rmse", "r2"):
         load_model(tmp_path / "model")
+
+
+@pytest.mark.parametrize("name", ["reuters52-cnn", "newsgroups-rnn", "chembl234-transformer"])
+def test_an_exported_model_of_texts_reads_new_ones_as_in_training(name, tmp_path):
+    task = small(load_task(name))
+    run(task, task.space.get_default_configuration(), 1, tmp_path / "there")
+    task.export(tmp_path / "there", tmp_path / "model")
+    model, splits, texts = automl.load(tmp_path / "model"), load_data(task.data, None), load_parts(task.data).test.x
+    frame = model.encoder.as_frame(texts)
+    assert np.array_equal(model.encoder.encode(frame)["tokens"], splits.x_test)
+    assert len(model.predict([*texts, "never seen before"])) == len(texts) + 1
+    assert (model.target == "value") == (name == "chembl234-transformer")
 
 
 def test_any_config_of_the_space_trains(task):
