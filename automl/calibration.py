@@ -13,6 +13,7 @@ from scipy.optimize import minimize_scalar
 Probabilities = NDArray[np.float64]  # (n, n_classes), rows sum to 1
 
 RANGE = (-3.0, 3.0)  # of the temperature's logarithm
+LIKELY = 0.5  # its standard deviation before anything is seen
 LEAST = 1e-15  # what counts as impossible
 
 
@@ -33,13 +34,16 @@ def log_losses(probabilities: Probabilities, labels: NDArray[np.int64]) -> NDArr
 
 
 def fit_temperature(probabilities: Probabilities, labels: NDArray[np.int64]) -> float:
-    """The temperature at which the examples' log loss is lowest."""
-    found = minimize_scalar(
-        lambda log: log_losses(tempered(probabilities, float(np.exp(log))), labels).mean(),
-        bounds=RANGE,
-        method="bounded",
-    )
-    return float(np.exp(found.x))
+    """The temperature at which the examples' log loss is lowest, held near 1 where they are few.
+
+    Without that, a model that is right on all of a few examples would become as good as certain of everything.
+    """
+
+    def cost(log: float) -> float:
+        losses = log_losses(tempered(probabilities, float(np.exp(log))), labels)
+        return float(losses.sum()) + 0.5 * (log / LIKELY) ** 2
+
+    return float(np.exp(minimize_scalar(cost, bounds=RANGE, method="bounded").x))
 
 
 def temperature_that_helps(

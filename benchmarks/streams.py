@@ -24,7 +24,7 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 
-from automl.continual.continued import continued, slower
+from automl.continual.continued import continued
 from automl.continual.newcomers import n_old, read_new, request_for, splits_by_family, unite
 from automl.continual.versions import Versions
 from automl.errors import UserError
@@ -150,7 +150,7 @@ def gone_on(folder: Path, part: Path, seed: int) -> Way:
     model.save(writing / "start")
     united = replace(task, data=str(writing / "data"))
     goes_on = continued(united, writing / "start", n_old(writing / "data")["train"], replay=0.0)
-    training = train_once(goes_on, slower(model.config), writing / "work", seed=seed)
+    training = train_once(goes_on, model.config, writing / "work", seed=seed)
     if training.error is not None:
         raise UserError(training.error)
     united.export(training.folder, writing / "model")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl.continual.continued import can_continue, continued, seen_a_time, slower
+from automl.continual.continued import can_continue, continued, seen_a_time
 from automl.continual.newcomers import n_old
 from automl.data.prepared import read_prepared
 from automl.errors import UserError
@@ -43,11 +43,15 @@ def candidates_for(
     replay: float,
     n_workers: int,
     say: Callable[[str], None],
-) -> list[Candidate]:
-    """Trained on the united data: the model in use gone on with, its config from the start, and new configs."""
+) -> tuple[list[Candidate], float]:
+    """Trained on the united data: the model in use gone on with, its config from the start, and new configs.
+
+    Gives also the epochs over all examples that were spent, those of failed and stopped trainings included.
+    """
     work, device = writing / "work", settings.device or "auto"
     seed = final_seed(settings.seed or 0, int(writing.name.removesuffix(".writing")))
     found: list[Candidate] = []
+    spent = float(task.max_epochs)  # of the config trained anew
     heaviest = max(before.members, key=lambda member: member.weight).model
     rules = heaviest.preprocessing  # type: ignore[union-attr]
     config = dict(heaviest.config)
@@ -56,11 +60,11 @@ def candidates_for(
         heaviest.save(start)
         goes_on = continued(task, start, n_old(Path(task.data))["train"], replay)
         say(f"going on with the model in use: {goes_on.max_epochs} epochs over the new examples, with old ones beside")
-        training = train_once(goes_on, slower(config), work / "continued", seed=seed, device=device)
+        training = train_once(goes_on, config, work / "continued", seed=seed, device=device)
+        cost = goes_on.max_epochs * seen_a_time(goes_on, len(read_prepared(Path(task.data_of(rules.model))).y_train))
+        spent += cost
         if training.error is None:
-            n_train = len(read_prepared(Path(task.data_of(rules.model))).y_train)
-            cost = goes_on.max_epochs * seen_a_time(goes_on, n_train)
-            found.append(Candidate("continued", slower(config), training.folder, cost))
+            found.append(Candidate("continued", config, training.folder, cost))
         else:
             say(f"going on failed: {training.error}")
     own = {name: value for name, value in config.items() if name in task.space}
@@ -73,16 +77,17 @@ def candidates_for(
         say(f"that training failed: {training.error}")
     if n_search:
         say(f"new configs, with the old trials in mind: {n_search} full trainings")
-        found += _searched(task, study, settings, work / "searched", n_search, n_workers)
+        tried, cost = _searched(task, study, settings, work / "searched", n_search, n_workers)
+        found, spent = [*found, *tried], spent + cost
     if not found:
         raise UserError("every training of the update has failed; the model in use stays")
-    return found
+    return found, spent
 
 
 def _searched(
     task: OwnData, study: Study, settings: Settings, folder: Path, n_trials: int, n_workers: int
-) -> list[Candidate]:
-    """Trials of a new search that knows the old ones as found elsewhere."""
+) -> tuple[list[Candidate], float]:
+    """The whole trainings of a new search that knows the old trials as found elsewhere, and the epochs of all."""
     from automl.tuner import Tuner
     from strategies import make_strategy
 
@@ -117,4 +122,5 @@ def _searched(
             folders=TrialFolders(folder / "trials"),
         ).run()
     there = [t for t in result.trials if t.state == "complete" and (folder / "trials" / f"{t.number:04d}").is_dir()]
-    return [Candidate("searched", t.config, folder / "trials" / f"{t.number:04d}", float(t.epochs)) for t in there]
+    found = [Candidate("searched", t.config, folder / "trials" / f"{t.number:04d}", float(t.epochs)) for t in there]
+    return found, float(sum(trial.epochs for trial in result.trials))

@@ -17,6 +17,8 @@ from automl.networks import NetworkTraining
 if TYPE_CHECKING:
     from automl.continual.continued import ContinuedData
 
+SLOWER = 0.5  # factor of the learning rate: the weights are good already
+
 
 class ContinuedTraining(NetworkTraining):
     """Starts from a trained network, and keeps its scaling: its weights are used to that."""
@@ -34,7 +36,7 @@ class ContinuedTraining(NetworkTraining):
         module = self.model.module
         take_over(module, before.module.state_dict())
         self.model = TrainedNetwork(module.to(device), self.config, self.rules)
-        self.descent = Descent(module, self.own)
+        self.descent = Descent(module, {**self.own, "lr": self.own["lr"] * SLOWER})
 
     def order(self) -> Tensor:
         """All new examples, and as many old ones as the task says, other ones each epoch."""

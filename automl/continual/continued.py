@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from automl.training import Training
 
-SLOWER = 0.5  # factor of the learning rate: the weights are good already
 SHARE = 4  # a full training has so many times its epochs
 
 
@@ -43,11 +42,6 @@ def continued(task: OwnData, model: Path, n_old: int, replay: float = 1.0) -> Co
 def can_continue(family: str) -> bool:
     """Whether models of the family have weights to go on from."""
     return family in FAMILIES
-
-
-def slower(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The config to go on with."""
-    return {**config, "lr": config["lr"] * SLOWER}
 
 
 def seen_a_time(task: ContinuedData, n_train: int) -> float:

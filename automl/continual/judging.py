@@ -35,6 +35,13 @@ def interval(metric: str, y: NDArray[Any], predicted: NDArray[Any]) -> tuple[flo
     return float(low), float(high)
 
 
+def has_fallen(metric: str, old: tuple[NDArray[Any], NDArray[Any]], new: tuple[NDArray[Any], NDArray[Any]]) -> bool:
+    """Whether one model is surely worse on the new examples than on the old ones; of either y and what it predicted."""
+    before, after = (_drawn(metric, y, [predicted])[:, 0] for y, predicted in (old, new))
+    sign = 1 if METRICS[metric].best is not None else -1
+    return bool(np.nanpercentile(sign * (before - after), 100 * (1 - SURE)) > 0)
+
+
 def gain(metric: str, y: NDArray[Any], first: NDArray[Any], second: NDArray[Any]) -> Gain:
     """What the second model has over the first."""
     drawn = _drawn(metric, y, [first, second])

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.continual.candidates import Candidate
-from automl.continual.judging import allowance, gain, score, widened
+from automl.continual.judging import Gain, allowance, gain, score, widened
 from automl.continual.newcomers import n_old, splits_by_family
 from automl.continual.versions import MODEL
 from automl.data.splits import Splits, stratified
@@ -51,11 +51,11 @@ def promote(
     ours = before.judge(lambda family: splits(family).x_valid)
     new_half, old_half = judging[judging >= old["valid"]], judging[judging < old["valid"]]
     found = gain(metric, y[new_half], widened(ours, y)[new_half], widened(theirs, y)[new_half])
-    was, now = (score(metric, y[old_half], widened(p, y)[old_half]) for p in (ours, theirs))
-    lost = loss_of(metric, now) - loss_of(metric, was)
-    allowed = allowance(metric, tolerance, was)
-    promoted = found.low > 0 and lost <= allowed
-    why = _why(best, metric, found.value, found.low, lost, allowed)
+    # One example of a few that turns wrong is no reason to stay: it must be more than chance, and more than is allowed.
+    lost = gain(metric, y[old_half], widened(theirs, y)[old_half], widened(ours, y)[old_half])
+    allowed = allowance(metric, tolerance, score(metric, y[old_half], widened(ours, y)[old_half]))
+    promoted = found.low > 0 and not (lost.value > allowed and lost.low > 0)
+    why = _why(best, metric, found, lost, allowed)
     say(("promoted: " if promoted else "not promoted: ") + why)
     temperature = 1.0
     if METRICS[metric].kind == "classes":
@@ -74,7 +74,8 @@ def promote(
         "metric": metric,
         "gain_on_new": found.value,
         "gain_on_new_low": found.low,
-        "loss_on_old": lost,
+        "loss_on_old": lost.value,
+        "loss_on_old_low": lost.low,
         "allowed_on_old": allowed,
         "test": {name: on_test[name] for name in ("old", "new")},
         "promoted": bool(promoted),
@@ -103,13 +104,18 @@ def _on_test(
     return found | {"all": {name: measure(name, y, widened(theirs, y)) for name in names_of(METRICS[metric].kind)}}
 
 
-def _why(best: Candidate, metric: str, value: float, low: float, lost: float, allowed: float) -> str:
+def _why(best: Candidate, metric: str, found: Gain, lost: Gain, allowed: float) -> str:
     what = {"continued": "the model gone on with", "retrained": "its config trained anew", "searched": "a new config"}
-    if low > 0:
-        new = f"better by {value:.4f} on new validation data (surely by {low:.4f})"
-    elif value > 0:
-        new = f"better by {value:.4f} on new validation data, which may be chance"
+    if found.low > 0:
+        new = f"is better in {metric} by {found.value:.4f} on new validation data (surely by {found.low:.4f})"
+    elif found.value > 0:
+        new = f"is better in {metric} by {found.value:.4f} on new validation data, which may be chance,"
     else:
-        new = f"no better on new validation data ({-value:.4f} worse)"
-    kept = "no worse on old" if lost <= 0 else f"worse by {lost:.4f} on old, of {allowed:.4f} allowed"
-    return f"{what[best.what]} has a {metric} that is {new} and {kept}"
+        new = f"is no better in {metric} on new validation data (worse by {-found.value:.4f})"
+    if lost.value <= 0:
+        old = "no worse on old"
+    elif lost.low > 0:
+        old = f"worse by {lost.value:.4f} on old, of {allowed:.4f} allowed"
+    else:
+        old = f"worse by {lost.value:.4f} on old, which may be chance"
+    return f"{what[best.what]} {new} and {old}"

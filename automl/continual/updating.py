@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from automl.continual.candidates import candidates_for
 from automl.continual.drift import Drift, drifts
-from automl.continual.judging import interval, score
+from automl.continual.judging import has_fallen, interval, score
 from automl.continual.newcomers import NewData, read_new, request_for, splits_by_family, unite
 from automl.continual.promotion import promote
 from automl.continual.versions import Versions
@@ -72,7 +72,9 @@ def update(
         writing = versions.begin()
         n_doubles = unite(old_data, new, writing / "data")
         task = replace(task, data=str(writing / "data"), train_size=None)
-        candidates = candidates_for(task, before, seen.study, settings, writing, n_search, replay, n_workers, say)
+        candidates, spent = candidates_for(
+            task, before, seen.study, settings, writing, n_search, replay, n_workers, say
+        )
         facts = promote(task, before, candidates, writing, tolerance, seen.settings, say)
         facts = {
             "data": str(request.path),
@@ -85,7 +87,7 @@ def update(
             "candidates": [
                 {"what": c.what, "config": dict(c.config), "epochs": round(c.epochs, 2)} for c in candidates
             ],
-            "epochs": round(sum(c.epochs for c in candidates), 2),
+            "epochs": round(spent, 2),
             **facts,
         }
         shutil.rmtree(writing / "work", ignore_errors=True)
@@ -109,24 +111,25 @@ def _drift(task: OwnData, before: Predictor, new: NewData) -> dict[str, Any]:
     by_family = splits_by_family(task)
     splits = by_family(family)
     told = drifts(splits.inputs, splits.x_train, new.arrays[views[family]], before.encoder.names)
-    low, high = interval(task.metric, splits.y_test, before.judge(lambda f: by_family(f).x_test))
-    on_new = score(task.metric, new.y, before.judge(lambda f: new.arrays[views[f]]))
-    worse = on_new < low if task.maximize else on_new > high
+    on_old, on_new = before.judge(lambda f: by_family(f).x_test), before.judge(lambda f: new.arrays[views[f]])
+    low, high = interval(task.metric, splits.y_test, on_old)
+    scored = score(task.metric, new.y, on_new)
+    worse = has_fallen(task.metric, (splits.y_test, on_old), (new.y, on_new))
     drifted = [drift for drift in told if drift.is_drift]
     said = [_in_words(drifted, len(told))]
     if new.new_classes:
         said.append(f"classes that the model does not know: {', '.join(new.new_classes)}")
     said.append(
-        f"the model in use has {task.metric} {on_new:.4f} on the new data; on the old test part the middle 95% are "
+        f"the model in use has {task.metric} {scored:.4f} on the new data; on the old test part the middle 95% are "
         f"{low:.4f} to {high:.4f}: {'it has become worse' if worse else 'no worse than it was'}"
     )
     return {
         "said": said,
         "drift": [asdict(drift) for drift in told[:20]],
         "n_drifts": len(drifted),
-        "in_use_on_new": on_new,
+        "in_use_on_new": scored,
         "old_test_interval": [low, high],
-        "worse": bool(worse),
+        "worse": worse,
     }
 
 

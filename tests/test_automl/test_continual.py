@@ -17,7 +17,7 @@ from sklearn.datasets import load_diabetes, load_digits
 import automl
 from automl.continual.continuation import take_over
 from automl.continual.drift import drifts, holm
-from automl.continual.judging import allowance, gain, interval, score
+from automl.continual.judging import allowance, gain, has_fallen, interval, score
 from automl.continual.newcomers import n_old, request_for
 from automl.continual.versions import Versions
 from automl.data.inputs import Columns, Dense, Padded, Tokens
@@ -103,6 +103,19 @@ def test_a_gain_is_sure_where_it_is_large_and_not_where_it_is_chance():
     assert (same.value, same.low) == (0, 0)
     low, high = interval("accuracy", y, good)
     assert low < score("accuracy", y, good) < high
+
+
+def test_a_model_has_fallen_where_the_difference_is_more_than_chance():
+    rng = np.random.default_rng(0)
+    y = np.zeros(300, int)
+
+    def right(share):
+        return np.where(rng.random((300, 1)) < share, [0.9, 0.1], [0.1, 0.9])
+
+    assert has_fallen("accuracy", (y, right(0.9)), (y, right(0.7)))
+    assert not has_fallen("accuracy", (y, right(0.7)), (y, right(0.9)))
+    false = sum(has_fallen("accuracy", (y, right(0.9)), (y, right(0.9))) for _ in range(20))
+    assert false <= 4  # one in twenty, by chance
 
 
 def test_classes_that_a_model_does_not_know_have_no_probability():

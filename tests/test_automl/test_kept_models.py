@@ -47,6 +47,11 @@ def test_a_temperature_divides_the_logarithms():
     assert log_losses(probabilities, np.array([1, 0])) == pytest.approx([-np.log(0.2), np.log(2)])
 
 
+def test_being_right_on_a_few_examples_does_not_make_a_model_certain():
+    probabilities = np.full((40, 2), [0.9, 0.1])
+    assert 0.4 < fit_temperature(probabilities, np.zeros(40, int)) < 0.8
+
+
 def test_overconfidence_is_undone_and_calibrated_probabilities_are_left_alone():
     given, labels = overconfident(4_000, 0, 3.0)
     assert fit_temperature(given, labels) == pytest.approx(3.0, rel=0.1)
