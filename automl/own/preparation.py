@@ -21,7 +21,7 @@ from automl.metrics import check_metric, names_of
 from automl.own.inspection import Report, inspect, show_report, write_report
 from automl.own.labels import Labelled, all_sentences, label
 from automl.own.parts import Parts, at_random, by_group, by_time, check_enough, without_duplicates
-from automl.own.reading import open_source
+from automl.own.reading import open_source, reading_watched
 from automl.own.request import SMILES_NAMES, Request
 from automl.own.rows import Encoder, Rows, kind_module
 from automl.own.table import WORDS_OF_TEXT
@@ -124,6 +124,8 @@ def prepared_for(request: Request | None, out: Path | None, console: Console) ->
     if request is None:
         yield None
         return
+    from rich.progress import Progress
+
     if out is not None:
         RunFolder(out).check_is_free()
     place = (out or Path("runs") / "run").absolute().parent
@@ -131,8 +133,10 @@ def prepared_for(request: Request | None, out: Path | None, console: Console) ->
         place = place.parent
     with tempfile.TemporaryDirectory(prefix=".automl-", dir=place, ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch) / "data"
-        with console.status("reading the data"):
-            report = prepare(request, folder)
+        with Progress(console=console, transient=True) as progress:
+            bar = progress.add_task("reading the data", total=1.0)
+            with reading_watched(lambda share: progress.update(bar, completed=share)):
+                report = prepare(request, folder)
         show_report(console, report)
         yield folder
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import codecs
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,19 @@ NUMBER_LIKE = 0.95  # of the values there must be numbers for the rest to count 
 EXACT = 2**24  # whole numbers up to here are exact in 4 bytes
 NONE_VALUES = ["?"]  # besides those of pandas
 SEPARATORS = ",;\t|"
+
+Watch = Callable[[float], None]  # is told which share of a file was read, 0 to 1
+_watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
+
+
+@contextmanager
+def reading_watched(watch: Watch) -> Iterator[None]:
+    """Whatever ``read_table`` reads meanwhile, ``watch`` is told of after each chunk."""
+    token = _watch.set(watch)
+    try:
+        yield
+    finally:
+        _watch.reset(token)
 
 
 @dataclass
@@ -62,14 +77,14 @@ def read_table(path: Path, *, columns: Sequence[str] | None = None, texts: Seque
     source = open_source(path)
     facts: dict[str, ColumnFacts] = {}
     n = 0
-    for chunk in source.chunks(columns):
+    for chunk in _told(source, columns, 0.0):
         for name in chunk.columns:
             _learn(facts.setdefault(name, ColumnFacts(name)), chunk[name], n, name in texts)
         n += len(chunk)
     if n == 0:
         raise UserError(f"{str(path)!r} has no rows below its header")
     parts: dict[str, list[Any]] = {name: [] for name in facts}
-    for chunk in source.chunks(columns):
+    for chunk in _told(source, columns, 0.5):
         for name in facts:
             parts[name].append(_compact(chunk[name], facts[name], name in texts))
     frame = pd.DataFrame({name: _joined(parts.pop(name)) for name in list(parts)})
@@ -82,6 +97,15 @@ def read_table(path: Path, *, columns: Sequence[str] | None = None, texts: Seque
                 f"the first {value!r} in row {row:,}: they count as missing"
             )
     return Table(frame, notes)
+
+
+def _told(source: CsvSource | ParquetSource, columns: Sequence[str] | None, before: float) -> Iterator[pd.DataFrame]:
+    """The chunks of one of the two readings; whoever watches is told how far both are."""
+    for chunk in source.chunks(columns):
+        yield chunk
+        watch = _watch.get()
+        if watch is not None:
+            watch(before + source.share_read / 2)
 
 
 def column_names(path: Path) -> list[str]:
@@ -107,6 +131,7 @@ class ParquetSource:
         import pyarrow.parquet as parquet
 
         self.notes: list[str] = []
+        self.share_read = 0.0
         try:
             self._file = parquet.ParquetFile(path)
         except (OSError, pyarrow.ArrowInvalid) as error:
@@ -115,8 +140,10 @@ class ParquetSource:
 
     def chunks(self, columns: Sequence[str] | None) -> Iterator[pd.DataFrame]:
         """Some of the columns, or all."""
-        size = max(1_000, CELLS // max(1, len(columns or self.names)))
+        size, n = max(1_000, CELLS // max(1, len(columns or self.names))), 0
         for batch in self._file.iter_batches(batch_size=size, columns=columns and list(columns)):
+            n += batch.num_rows
+            self.share_read = n / self._file.metadata.num_rows
             yield batch.to_pandas()
 
 
@@ -125,6 +152,7 @@ class CsvSource:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.share_read = 0.0
         self.notes: list[str] = []
         self.encoding = self._find_encoding()
         with path.open(encoding=self.encoding, newline="") as file:
@@ -170,26 +198,31 @@ class CsvSource:
         """Some of the columns, or all."""
         import pandas as pd
 
+        size = self.path.stat().st_size
         try:
-            with pd.read_csv(
-                self.path,
-                sep=self.separator,
-                decimal=self.decimal,
-                encoding=self.encoding,
-                encoding_errors="replace",
-                usecols=None if columns is None else list(columns),
-                na_values=NONE_VALUES,
-                chunksize=max(1_000, CELLS // max(1, len(self.names))),
-                low_memory=False,
-                skipinitialspace=True,
-                on_bad_lines="error",
-            ) as reader:
+            with (
+                self.path.open("rb") as file,
+                pd.read_csv(
+                    file,
+                    sep=self.separator,
+                    decimal=self.decimal,
+                    encoding=self.encoding,
+                    encoding_errors="replace",
+                    usecols=None if columns is None else list(columns),
+                    na_values=NONE_VALUES,
+                    chunksize=max(1_000, CELLS // max(1, len(self.names))),
+                    low_memory=False,
+                    skipinitialspace=True,
+                    on_bad_lines="error",
+                ) as reader,
+            ):
                 for chunk in reader:
                     if not isinstance(chunk.index, pd.RangeIndex):
                         raise UserError(
                             f"{str(self.path)!r} has more values in a row than the {len(self.names)} columns of its "
                             "header; name every column in the first line"
                         )
+                    self.share_read = file.tell() / size
                     yield chunk
         except pd.errors.ParserError as error:
             found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))

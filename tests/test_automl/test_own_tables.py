@@ -15,7 +15,7 @@ from automl.errors import UserError
 from automl.own.labels import label
 from automl.own.parts import at_random, by_group, by_time, without_duplicates
 from automl.own.preparation import Facts, prepare
-from automl.own.reading import CELLS, read_table
+from automl.own.reading import CELLS, read_table, reading_watched
 from automl.own.request import Request
 from automl.own.rows import load_encoder
 from automl.predictor import load_predictor
@@ -306,6 +306,22 @@ def test_new_rows_are_judged_as_in_training(family, houses, csv, tmp_path):
         predictor.predict(new.drop(columns="bmi"))
     with pytest.raises(UserError, match="has no probabilities"):
         predictor.predict_proba(new)
+
+
+@pytest.mark.parametrize("name", ["big.csv", "big.parquet"])
+def test_how_far_reading_is_can_be_watched(name, tmp_path, monkeypatch):
+    monkeypatch.setattr("automl.own.reading.CELLS", 40_000)
+    frame = pd.DataFrame({"a": np.arange(300_000), "b": np.arange(300_000) % 7})
+    frame.to_csv(tmp_path / name, index=False) if name.endswith("csv") else frame.to_parquet(tmp_path / name)
+    shares = []
+    with reading_watched(shares.append):
+        read_table(tmp_path / name)
+    assert shares == sorted(shares)
+    assert 0 < shares[0] < 0.2
+    assert shares[-1] == 1
+    n = len(shares)
+    read_table(tmp_path / name)
+    assert len(shares) == n  # nobody watches any more
 
 
 def run(*arguments, code=0, cwd=None):
