@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -79,14 +79,15 @@ def prepare(request: Request, folder: Path) -> Report:
         rows.notes.append("most rows have an equal one, as where columns have few values: they stay in all parts")
     report = inspect(kind, rows, labelled, parts, n_removed)
 
-    frames = [rows.frame.iloc[labelled.rows[part]] for part in parts]
+    # One after the other, and none is kept: each is a copy.
+    frames = (rows.frame.iloc[labelled.rows[part]] for part in parts)
     if kind == "pairs":
         encoder = module.Encoder.from_json(rows.details)
-        pairs = module.encoded(frames, encoder.source, rows.target)
+        pairs = module.encoded(list(frames), encoder.source, rows.target)
         write_pairs(pairs, folder)
         length, ragged = pairs.length, True
     else:
-        encoder = module.Encoder.fit(frames[0], rows.details)
+        encoder = module.Encoder.fit(rows.frame.iloc[labelled.rows[parts.train]], rows.details)
         length, ragged = _write_arrays(encoder, frames, labelled, parts, folder)
     encoder.save(folder / ENCODER_FOLDER, {"target": rows.target})
     name = "-".join(filter(None, (request.path.stem, request.into or request.target)))
@@ -97,7 +98,7 @@ def prepare(request: Request, folder: Path) -> Report:
 
 
 def _write_arrays(
-    encoder: Encoder, frames: list[pd.DataFrame], labelled: Labelled, parts: Parts, folder: Path
+    encoder: Encoder, frames: Iterable[pd.DataFrame], labelled: Labelled, parts: Parts, folder: Path
 ) -> tuple[int, bool]:
     """Writes what the models read; gives the length of the longest example, and whether lengths differ."""
     y_train, y_valid, y_test = (labelled.y[part] for part in parts)
@@ -133,7 +134,7 @@ def prepared_for(request: Request | None, out: Path | None, console: Console) ->
         place = place.parent
     with tempfile.TemporaryDirectory(prefix=".automl-", dir=place, ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch) / "data"
-        with Progress(console=console, transient=True) as progress:
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
             bar = progress.add_task("reading the data", total=1.0)
             with reading_watched(lambda share: progress.update(bar, completed=share)):
                 report = prepare(request, folder)
