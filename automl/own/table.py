@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -14,6 +14,7 @@ from automl.errors import UserError
 from automl.own import rows
 from automl.own.columns import TableEncoder, as_dates, date_format
 from automl.own.reading import column_names, plain_text, read_table
+from automl.own.records import Schema
 from automl.own.request import Request, column
 
 if TYPE_CHECKING:
@@ -52,6 +53,12 @@ class Encoder(rows.Encoder):
 
     def as_frame(self, examples: Any) -> pd.DataFrame:
         return read_table(Path(examples)).frame if isinstance(examples, str | Path) else examples
+
+    def from_records(self, records: Sequence[Any]) -> pd.DataFrame:
+        return self.table.from_records(records)
+
+    def record_schema(self) -> Schema:
+        return self.table.record_schema()
 
 
 def read(request: Request) -> rows.Rows:
