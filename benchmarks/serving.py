@@ -16,17 +16,19 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import psutil
 import typer
 
 from automl.errors import UserError
 from automl.outputs import write_aside
 from benchmarks.command import run_command
 
-COLUMNS = "model,rows,concurrency,seconds,requests,requests_a_second,p50_ms,p95_ms,p99_ms,errors"
+COLUMNS = "model,rows,concurrency,seconds,requests,requests_a_second,p50_ms,p95_ms,p99_ms,server_cpu_ms,errors"
 FAMILIES = "linear,gradient_boosting,mlp"
 EPOCHS = 2
 
@@ -43,11 +45,11 @@ def main(
     with tempfile.TemporaryDirectory() as folder:
         examples = prepared(Path(folder))
         for family in models.split(","):
-            with served(trained(Path(folder), family)) as address:
+            with served(trained(Path(folder), family)) as server:
                 for n in map(int, rows.split(",")):
                     body = json.dumps({"examples": (examples * n)[:n]}).encode()
                     for clients in map(int, concurrency.split(",")):
-                        told.append(f"{family},{n},{clients},{measured(address, body, clients, seconds)}")
+                        told.append(f"{family},{n},{clients},{measured(server, body, clients, seconds)}")
                         print(told[-1], flush=True)
     write_aside(out, "\n".join([COLUMNS, *told]) + "\n")
     print(out)
@@ -79,9 +81,22 @@ def trained(folder: Path, family: str) -> Path:
     return model
 
 
+@dataclass(frozen=True)
+class Server:
+    """Where it is asked, and what it costs."""
+
+    address: str  # host and port
+    process: psutil.Process
+
+    def cpu_seconds(self) -> float:
+        """Of the processor, so far: other work on the machine does not count."""
+        times = self.process.cpu_times()
+        return float(times.user + times.system)
+
+
 @contextmanager
-def served(model: Path) -> Iterator[str]:
-    """The real server, in a process of its own; gives its host and port."""
+def served(model: Path) -> Iterator[Server]:
+    """The real server, in a process of its own."""
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "automl.serve", str(model), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
@@ -90,23 +105,23 @@ def served(model: Path) -> Iterator[str]:
         if "http://" not in line:
             raise UserError("the server did not start; what it says is above")
         try:
-            yield line.split("http://")[1].split("/")[0]
+            yield Server(line.split("http://")[1].split("/")[0], psutil.Process(process.pid))
         finally:
             process.terminate()
 
 
-def measured(address: str, body: bytes, clients: int, seconds: float) -> str:
+def measured(server: Server, body: bytes, clients: int, seconds: float) -> str:
     """A row of the table, from ``seconds`` on: what clients have to wait, each asking again once it is answered."""
     waits: list[float] = []
     errors = [0] * clients
-    first = http.client.HTTPConnection(address)
+    first = http.client.HTTPConnection(server.address)
     ask(first, body)  # imports what is needed
     first.close()
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), server.cpu_seconds()
     end = start + seconds
 
     def client(i: int) -> None:
-        connection = http.client.HTTPConnection(address, timeout=60)
+        connection = http.client.HTTPConnection(server.address, timeout=60)
         while (begun := time.perf_counter()) < end:
             try:
                 good = ask(connection, body)
@@ -122,10 +137,10 @@ def measured(address: str, body: bytes, clients: int, seconds: float) -> str:
         thread.start()
     for thread in threads:
         thread.join()
-    took = time.perf_counter() - start
+    took, cpu = time.perf_counter() - start, server.cpu_seconds() - cpu
     p50, p95, p99 = 1_000 * np.percentile(waits, [50, 95, 99])
     n = len(waits)
-    return f"{took:.2f},{n},{n / took:.1f},{p50:.2f},{p95:.2f},{p99:.2f},{sum(errors)}"
+    return f"{took:.2f},{n},{n / took:.1f},{p50:.2f},{p95:.2f},{p99:.2f},{1_000 * cpu / n:.2f},{sum(errors)}"
 
 
 def ask(connection: http.client.HTTPConnection, body: bytes) -> bool:

@@ -123,6 +123,20 @@ def sales(run):
     return frame
 
 
+def pairs(run):
+    """Words in two languages."""
+    words = {"the": "el", "dog": "perro", "cat": "gato", "sees": "ve", "a": "un", "man": "hombre", "house": "casa"}
+    rng, found = np.random.default_rng(0), {}
+    while len(found) < 120:
+        chosen = [str(word) for word in rng.choice(list(words), rng.integers(2, 6))]
+        found[" ".join(chosen)] = " ".join(words[word] for word in chosen)
+    frame = pd.DataFrame({"en": list(found), "es": list(found.values())})
+    run.mkdir(parents=True)
+    frame.to_csv(run / "pairs.csv", index=False)
+    prepare(Request(str(run / "pairs.csv"), source="en", into="es"), run / "data")
+    return frame
+
+
 def as_json(frame):
     """Rows as a client has them: null for what is missing."""
     return json.loads(frame.to_json(orient="records"))

@@ -20,7 +20,7 @@ from automl.models import FAMILIES, build_for
 from automl.models.trained import Preprocessing, TrainedNetwork
 from automl.own.preparation import prepare
 from automl.own.request import Request
-from automl.predictor import Member, Predictor
+from automl.predictor import Predictor
 from automl.tasks import load_task
 
 ESTIMATORS = ("gradient_boosting", "random_forest", "linear")
@@ -178,12 +178,11 @@ def test_a_graph_that_says_other_than_the_model_is_refused(tmp_path, monkeypatch
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-def test_a_translator_is_refused_with_the_way_out():
-    from automl.onnx_models import as_onnx
-    from automl.translators import Translator
-
-    with pytest.raises(UserError, match="a translator writes a word after the other"):
-        as_onnx(Predictor([Member(Translator.__new__(Translator))], None, {}))
+def test_a_translator_is_refused_with_the_way_out(tmp_path):
+    small_models.pairs(tmp_path / "run")
+    small_models.trained(tmp_path / "run", "rnn", epochs=1)
+    with pytest.raises(UserError, match=r"a translator writes a word after the other.* or by python -m automl.serve"):
+        write_onnx(tmp_path / "run", tmp_path / "model.onnx")
 
 
 @pytest.mark.parametrize(

@@ -248,6 +248,16 @@ def test_texts_and_smiles(tmp_path):
         assert ask(url, ["C", "hello"]) == (422, {"detail": "row 2 is no SMILES: 'hello'"})
 
 
+def test_sentences_are_translated(tmp_path):
+    frame = small_models.pairs(tmp_path / "run")
+    predictor = automl.load(small_models.trained(tmp_path / "run", "rnn", epochs=3))
+    sentences = frame["en"].head(10).tolist()
+    with served(predictor) as url:
+        answer = ask(url, [*sentences[:9], {"en": sentences[9]}])
+        assert answer == (200, {"predictions": predictor.predict(sentences).tolist()})
+        assert ask(url, [["a"]]) == (422, {"detail": "example 1 must be a string, got a list"})
+
+
 def test_pictures_come_as_bytes_and_no_path_is_opened(tmp_path):
     photos = small_models.pictures(tmp_path / "run")
     predictor = automl.load(small_models.trained(tmp_path / "run", "cnn"))
