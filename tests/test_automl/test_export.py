@@ -1,5 +1,6 @@
 """Models as ONNX: the same answers as the model's own, of every family on every kind of examples."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import torch
 from typer.testing import CliRunner
 
 import automl
+from automl.data import load_data
 from automl.errors import UserError
 from automl.export import app, write_onnx
 from automl.models import FAMILIES, build_for
@@ -132,8 +134,6 @@ def test_models_of_built_in_tasks(family, tmp_path):
     config = dict(load_task("fashion-" + family).space.get_default_configuration()) if family != "mlp" else {}
     config = {name: value.item() if hasattr(value, "item") else value for name, value in config.items()}
     config |= {"width": 16, "layers": 1, "dropout": 0.0, "patch": 2}
-    from automl.data import load_data
-
     splits = load_data("digits", None)
     rules = Preprocessing("digits", family, splits.inputs, splits.target)
     module = build_for(rules.inputs, family, config, 10)
@@ -199,6 +199,13 @@ def test_what_is_asked_wrongly_is_answered(arguments, line, tmp_path, monkeypatc
     error = CliRunner().invoke(app, arguments).exception
     assert isinstance(error, UserError)
     assert line in str(error)
+
+
+def test_a_missing_extra_is_one_line(tmp_path, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnx" else find(name))
+    error = CliRunner().invoke(app, [str(tmp_path), "--onnx", "--out", str(tmp_path / "model.onnx")]).exception
+    assert str(error) == "ONNX needs the package onnx; install it with: pip install -e '.[onnx]'"
 
 
 def test_the_command_says_what_it_wrote_and_how_near_it_is(tmp_path):

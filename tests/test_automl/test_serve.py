@@ -396,6 +396,17 @@ def test_what_takes_too_long_and_what_waits_behind_it_are_told(patients):
         assert ask(url, [GOOD])[0] == 200
 
 
+def test_who_comes_when_many_wait_is_told_at_once(patients, monkeypatch):
+    monkeypatch.setattr("automl.service.MOST_WAITING", 1)
+    slow = Waiting(automl.load(patients[0]))
+    with served(slow) as url, ThreadPoolExecutor(1) as client:
+        first = client.submit(ask, url, [GOOD])
+        assert slow.begun.wait(60)
+        assert ask(url, [GOOD]) == (503, {"detail": "1 requests are waiting already; come back later"})
+        slow.go.set()
+        assert first.result()[0] == 200
+
+
 def test_a_bug_is_told_without_its_trace(patients, monkeypatch, caplog):
     predictor = automl.load(patients[0])
     monkeypatch.setattr(predictor, "of_frame", lambda frame: 1 / 0)
