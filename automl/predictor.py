@@ -88,7 +88,7 @@ class Predictor:
             )
         n = 0
         for frame in self.encoder.frames(path):
-            found = self._of_frame(frame)
+            found = self.of_frame(frame)
             names = [name for name in self.encoder.told_by if name in frame]
             told = (
                 frame[names].reset_index(drop=True)
@@ -120,9 +120,9 @@ class Predictor:
     def _outputs(self, examples: Any) -> NDArray[Any]:
         if self.encoder is None:
             return self.judge(lambda family: self._array(examples))
-        return self._of_frame(self.encoder.as_frame(examples))
+        return self.of_frame(self.encoder.as_frame(examples))
 
-    def _of_frame(self, frame: pd.DataFrame) -> NDArray[Any]:
+    def of_frame(self, frame: pd.DataFrame) -> NDArray[Any]:
         """For rows as the encoder's ``as_frame`` gives them: probabilities, numbers, or texts."""
         assert self.encoder is not None
         if isinstance(self.model, Translator):

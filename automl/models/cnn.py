@@ -59,7 +59,7 @@ class Model(nn.Module):
         maps = convolution(maps)
         if not isinstance(halving, nn.Identity):
             maps = halving(maps.masked_fill(~mask[:, None], -torch.inf))
-        mask = F.max_pool1d(mask.float(), 2, ceil_mode=True) > 0
+        mask = F.max_pool1d(mask[:, None].float(), 2, ceil_mode=True)[:, 0] > 0
         maps = relu(norm(maps.masked_fill(~mask[:, None], 0.0)))
         return maps.masked_fill(~mask[:, None], 0.0), mask
 

@@ -19,13 +19,17 @@ class TokenEmbedding(nn.Module):
         super().__init__()
         length = min(tokens.length, config.get("length", tokens.length))
         self.shape = (config["embedding"], length)
+        self.cuts = True
         self.vectors = nn.Embedding(tokens.n_tokens, config["embedding"], padding_idx=0)
         nn.init.normal_(self.vectors.weight[1:], std=0.1)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
         assert mask is not None
-        longest = min(self.shape[1], max(1, int(mask.sum(1).max())))
-        return self.vectors(x[:, :longest]).transpose(1, 2), mask[:, :longest]
+        x, mask = x[:, : self.shape[1]], mask[:, : self.shape[1]]
+        if self.cuts:
+            longest = mask.sum(1).amax().clamp(min=1)  # a tensor, which an exported graph computes anew
+            x, mask = x[:, :longest], mask[:, :longest]
+        return self.vectors(x).transpose(1, 2), mask
 
 
 class CategoryEmbedding(nn.Module):

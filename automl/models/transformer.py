@@ -47,7 +47,8 @@ class Model(nn.Module):
         if mask is None:
             summary = self.encoder(tokens).mean(1)
         else:
-            there = F.max_pool1d(mask.float(), self.patch, self.stride) > 0  # a patch counts when a step of it does
+            # A patch counts when a step of it does.
+            there = F.max_pool1d(mask[:, None].float(), self.patch, self.stride)[:, 0] > 0
             empty = ~there.any(1, keepdim=True)  # attention needs something to look at
             states = self.encoder(tokens, src_key_padding_mask=~(there | empty))
             summary = pooled(states.transpose(1, 2), there, "mean")

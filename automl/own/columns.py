@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from automl.errors import UserError
 from automl.own.reading import plain_text
+from automl.own.records import NUMBER_OR_NULL, Schema, as_columns, as_number, as_string, objects_schema, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,6 +120,40 @@ class TableEncoder:
             place += column.width
         return x
 
+    def from_records(self, records: Sequence[Any]) -> pd.DataFrame:
+        """Objects with the columns that are read. UserError for a value that is none of its column."""
+        import pandas as pd
+
+        found: dict[str, pd.Series[Any]] = {}
+        for column, values in zip(
+            self.columns, as_columns(records, [each.name for each in self.columns]).values(), strict=True
+        ):
+            places = [f"example {row}, {column.name!r}" for row in range(1, len(values) + 1)]
+            if column.role == "number":
+                found[column.name] = pd.Series([as_number(*each) for each in zip(values, places, strict=True)])
+            elif column.role == "date":
+                found[column.name] = _dates_of(values, places, column.form or "ISO8601")
+            else:
+                for value, where in zip(values, places, strict=True):
+                    if isinstance(value, list | dict):
+                        raise UserError(f"{where} must be a string, a number, true, false or null, got {shown(value)}")
+                found[column.name] = pd.Series(values, dtype=object)
+        return pd.DataFrame(found)
+
+    def record_schema(self) -> Schema:
+        """What ``from_records`` reads."""
+        kinds: dict[str, Schema] = {
+            "number": NUMBER_OR_NULL,
+            "category": {"type": ["string", "number", "boolean", "null"]},
+        }
+        return objects_schema(
+            {
+                column.name: kinds.get(column.role)
+                or {"type": ["string", "null"], "description": f"a date as {column.form or 'ISO 8601'}"}
+                for column in self.columns
+            }
+        )
+
     def to_json(self) -> dict[str, Any]:
         return {"columns": [vars(column) for column in self.columns]}
 
@@ -139,6 +174,17 @@ def _codes(values: pd.Series[Any], categories: Sequence[str]) -> NDArray[np.floa
         return known[values.cat.codes]  # a missing one has the code -1: the last
     strings = values.astype(object).where(values.notna(), None)
     return np.array([0 if value is None else number.get(plain_text(value), 0) for value in strings], np.float32)
+
+
+def _dates_of(values: Sequence[Any], places: Sequence[str], form: str) -> pd.Series[Any]:
+    import pandas as pd
+
+    written = [None if value is None else as_string(value, where) for value, where in zip(values, places, strict=True)]
+    dates = as_dates(pd.Series(written, dtype=object), form)
+    for value, date, where in zip(written, dates, places, strict=True):
+        if value is not None and pd.isna(date):
+            raise UserError(f"{where} must be a date as {form}, or null, got {shown(value)}")
+    return dates
 
 
 def _date_part(moments: pd.Series[Any], part: str) -> pd.Series[Any]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
-from collections.abc import Iterator, Mapping
+import io
+import struct
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -16,6 +19,7 @@ from automl.data.splits import stratified
 from automl.errors import UserError
 from automl.own import rows
 from automl.own.parts import Parts, share
+from automl.own.records import Schema, as_string, shown
 from automl.own.request import Request
 
 if TYPE_CHECKING:
@@ -24,6 +28,9 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 SIDES = (16, 64)  # pixels of the pictures that are trained on, least and most: what a CPU can do
+SERVED = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")  # formats that are read from bytes: none that runs a program
+MOST_PIXELS = 50_000_000  # of a picture that comes as bytes
+UNREADABLE = (OSError, SyntaxError, ValueError, struct.error)  # by which Pillow says that a file is broken
 SAMPLE = 200  # pictures by which size and colour are decided
 
 
@@ -54,7 +61,7 @@ class Encoder(rows.Encoder):
             pixels[row] = self._read(file)
         return {"pixels": pixels}
 
-    def _read(self, file: str) -> NDArray[np.uint8]:
+    def _read(self, file: str | bytes) -> NDArray[np.uint8]:
         """(channels, side, side): the shorter side is brought to size, and of the longer one the middle is taken."""
         from torchvision.transforms import functional
 
@@ -81,7 +88,35 @@ class Encoder(rows.Encoder):
         if isinstance(examples, str | Path):
             folder = Path(examples)
             examples = sorted(pictures_in(folder)) if folder.is_dir() else [folder]
-        return pd.DataFrame({"file": [str(file) for file in examples]})
+        return pd.DataFrame({"file": [file if isinstance(file, bytes) else str(file) for file in examples]})
+
+    def from_records(self, records: Sequence[Any]) -> pd.DataFrame:
+        return self.as_frame([_picture(record, f"example {row}") for row, record in enumerate(records, 1)])
+
+    def record_schema(self) -> Schema:
+        return {
+            "type": "string",
+            "contentEncoding": "base64",
+            "description": f"a picture's file ({', '.join(SERVED)}) in base64",
+        }
+
+
+def _picture(record: Any, where: str) -> bytes:
+    """The bytes of a picture's file. UserError for what is none, or is too large to be unpacked."""
+    try:
+        content = base64.b64decode(as_string(record, where), validate=True)
+    except ValueError as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{where} must be a picture's file in base64, got {shown(record)}") from None
+    try:
+        with opened(content) as picture:
+            width, height = picture.size
+    except UserError:
+        raise UserError(f"{where} is no picture that can be read; send one of: {', '.join(SERVED)}") from None
+    if width * height > MOST_PIXELS:
+        raise UserError(f"{where} has {width:,} x {height:,} pixels; send one of at most {MOST_PIXELS:,}")
+    return content
 
 
 def read(request: Request) -> rows.Rows:
@@ -116,15 +151,18 @@ def read(request: Request) -> rows.Rows:
 
 
 @contextmanager
-def opened(file: str) -> Iterator[Image.Image]:
-    """A picture while it is read. UserError where that is impossible."""
+def opened(file: str | bytes) -> Iterator[Image.Image]:
+    """A picture while it is read, from a path or from the bytes of a file. UserError where that is impossible."""
     from PIL import Image
 
+    name, formats = ("a picture", SERVED) if isinstance(file, bytes) else (repr(file), None)
     try:
-        with Image.open(file) as picture:
+        with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=formats) as picture:
             yield picture
-    except OSError as error:
-        raise UserError(f"{file!r} is no picture that can be read ({error}); mend or remove it") from None
+    except Image.DecompressionBombError as error:
+        raise UserError(f"{name} is too large ({error}); make it smaller") from None
+    except UNREADABLE as error:
+        raise UserError(f"{name} is no picture that can be read ({error}); mend or remove it") from None
 
 
 def labelled(folder: Path) -> list[tuple[Path, str]]:

@@ -16,6 +16,7 @@ from automl.data.inputs import Array, Dense, Inputs, Tokens
 from automl.errors import UserError
 from automl.own import rows
 from automl.own.reading import column_names
+from automl.own.records import Schema, as_strings, strings_schema
 from automl.own.request import SMILES_NAMES, Request
 from automl.own.table import groups_and_times
 from automl.own.text import as_texts, column_frame, text_and_labels
@@ -68,6 +69,12 @@ class Encoder(rows.Encoder):
 
     def as_frame(self, examples: Any) -> pd.DataFrame:
         return column_frame(examples, self.name)
+
+    def from_records(self, records: Sequence[Any]) -> pd.DataFrame:
+        return column_frame(as_strings(records, self.name), self.name)
+
+    def record_schema(self) -> Schema:
+        return strings_schema(self.name)
 
 
 def read(request: Request) -> rows.Rows:

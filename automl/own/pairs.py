@@ -11,6 +11,7 @@ from automl.data.parts import Examples, Parts
 from automl.errors import UserError
 from automl.own import rows
 from automl.own.reading import column_names, read_table
+from automl.own.records import Schema, as_strings, strings_schema
 from automl.own.request import Request, column
 from automl.own.table import groups_and_times
 from automl.own.text import column_frame
@@ -41,6 +42,12 @@ class Encoder(rows.Reader):
 
     def as_frame(self, examples: Any) -> pd.DataFrame:
         return column_frame(examples, self.source)
+
+    def from_records(self, records: Sequence[Any]) -> pd.DataFrame:
+        return column_frame(as_strings(records, self.source), self.source)
+
+    def record_schema(self) -> Schema:
+        return strings_schema(self.source)
 
 
 def read(request: Request) -> rows.Rows:

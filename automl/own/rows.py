@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from automl.data.inputs import Array, Inputs
 from automl.own.parts import Parts
+from automl.own.records import Schema
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,6 +56,7 @@ class Reader(ABC):
     views: ClassVar[Mapping[str, str]] = {}  # model family -> the arrays that it reads; empty: all read the same
     told_by: ClassVar[tuple[str, ...]] = ()  # columns of its frames that say which example it is; else its number does
     by_row: ClassVar[bool] = False  # whether an example is a row of a file, told without the others
+    answers_by: ClassVar[tuple[str, ...]] = ()  # columns that say what a prediction is of, where it is not a record's
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]: ...
@@ -66,6 +68,17 @@ class Reader(ABC):
     @abstractmethod
     def as_frame(self, examples: Any) -> pd.DataFrame:
         """New examples as rows like those that were read: from a file's path, a frame or a list."""
+
+    @abstractmethod
+    def from_records(self, records: Sequence[Any]) -> pd.DataFrame:
+        """Examples as JSON has them, as rows like those of ``as_frame``. No string in them is taken for a path.
+
+        UserError naming the first example that is not as ``record_schema`` says.
+        """
+
+    @abstractmethod
+    def record_schema(self) -> Schema:
+        """What an example is in JSON."""
 
     def frames(self, path: Path) -> Iterator[pd.DataFrame]:
         """The examples of a file, as rows of a frame; of a file of rows a part after the other."""

@@ -14,6 +14,7 @@ from automl.data.splits import stratified
 from automl.errors import UserError
 from automl.own import rows
 from automl.own.parts import Parts, share
+from automl.own.records import NUMBER_OR_NULL, Schema, as_number, shown
 from automl.own.request import Request
 
 if TYPE_CHECKING:
@@ -67,6 +68,26 @@ class Encoder(rows.Encoder):
         if isinstance(examples, str | Path):
             examples = read_ts(Path(examples))[0]
         return examples if isinstance(examples, pd.DataFrame) else pd.DataFrame({"sequence": list(examples)})
+
+    def from_records(self, records: Any) -> pd.DataFrame:
+        return self.as_frame([self._from_record(record, f"example {row}") for row, record in enumerate(records, 1)])
+
+    def _from_record(self, record: Any, where: str) -> Sequence:
+        """Missing values are bridged, as in files."""
+        if not isinstance(record, list) or not all(isinstance(channel, list) for channel in record):
+            raise UserError(f"{where} must be a list of channels, each a list of numbers, got {shown(record)}")
+        lengths = {len(channel) for channel in record}
+        if len(record) != self.channels or len(lengths) != 1 or lengths == {0}:
+            raise UserError(
+                f"{where} must have {self.channels} channels of equally many steps, got {len(record)} "
+                f"of {', '.join(map(str, sorted(lengths)[:5])) or 'no'} steps"
+            )
+        return np.stack([_bridged(np.array([as_number(v, where) for v in channel], np.float32)) for channel in record])
+
+    def record_schema(self) -> Schema:
+        steps = {"minItems": self.length, "maxItems": self.length} if self.same_length else {"minItems": 1}
+        channel = {"type": "array", "items": NUMBER_OR_NULL, **steps}
+        return {"type": "array", "items": channel, "minItems": self.channels, "maxItems": self.channels}
 
 
 def read(request: Request) -> rows.Rows:

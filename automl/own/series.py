@@ -5,7 +5,8 @@ Parts are drawn in time: every validation target is later than every training on
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -17,6 +18,7 @@ from automl.errors import UserError
 from automl.own import rows
 from automl.own.parts import LEAST_ROWS, by_time
 from automl.own.reading import column_names, read_table
+from automl.own.records import NUMBER_OR_NULL, Schema, as_columns, as_number, as_string, objects_schema
 from automl.own.request import Request, column
 from automl.own.table import moments
 
@@ -31,7 +33,7 @@ class Encoder(rows.Encoder):
     """Windows of the past: the target's own column first, then the other numbers."""
 
     kind = "series"
-    told_by = ("series", "time")
+    told_by = answers_by = ("series", "time")
     views: ClassVar = dict.fromkeys(
         ("linear", "gradient_boosting", "mlp", "random_forest", "cnn", "rnn", "transformer"), "windows"
     )
@@ -74,6 +76,25 @@ class Encoder(rows.Encoder):
         if len(frame) < self.window:
             raise UserError(f"a forecast needs the last {self.window} rows or more, got {len(frame)}")
         return windows(frame, self.time, self.group, self.channels, self.window)
+
+    def from_records(self, records: Sequence[Any]) -> pd.DataFrame:
+        import pandas as pd
+
+        grouped = [self.group] if self.group else []
+        found = as_columns(records, [self.time, *grouped, *self.channels])
+        for name in self.channels:
+            places = (f"example {row}, {name!r}" for row in range(1, len(records) + 1))
+            found[name] = [as_number(*each) for each in zip(found[name], places, strict=True)]
+        for name in (self.time, *grouped):
+            written = isinstance(found[name][0], str)
+            as_it_is: Callable[[Any, str], Any] = as_string if written else partial(as_number, nullable=False)
+            found[name] = [as_it_is(value, f"example {row}, {name!r}") for row, value in enumerate(found[name], 1)]
+        return self.as_frame(pd.DataFrame(found))
+
+    def record_schema(self) -> Schema:
+        time = {"type": ["string", "number"], "description": "a date, best as ISO 8601, or a number"}
+        group: Schema = {self.group: {"type": ["string", "number"]}} if self.group else {}
+        return objects_schema({self.time: time} | group | dict.fromkeys(self.channels, NUMBER_OR_NULL))
 
 
 def read(request: Request) -> rows.Rows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -15,6 +15,7 @@ from automl.errors import UserError
 from automl.own import rows
 from automl.own.columns import TableEncoder, as_dates, date_format
 from automl.own.reading import column_names, plain_text, read_table
+from automl.own.records import Schema
 from automl.own.request import Request, column
 
 if TYPE_CHECKING:
@@ -63,6 +64,12 @@ class Encoder(rows.Encoder):
         rows_of = labelled_rows(request)
         read = [column.name for column in self.table.columns if column.name in rows_of.frame]
         return replace(rows_of, keys=rows.hashes(rows_of.frame[read]))
+
+    def from_records(self, records: Sequence[Any]) -> pd.DataFrame:
+        return self.table.from_records(records)
+
+    def record_schema(self) -> Schema:
+        return self.table.record_schema()
 
 
 def read(request: Request) -> rows.Rows:

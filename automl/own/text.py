@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -10,6 +10,7 @@ from automl.data.inputs import Array, Inputs, Tokens
 from automl.errors import UserError
 from automl.own import rows
 from automl.own.reading import column_names, read_table
+from automl.own.records import Schema, as_strings, strings_schema
 from automl.own.request import Request, column
 from automl.own.table import groups_and_times
 from automl.own.tokens import longest, text_tokenizer, token_ids
@@ -52,6 +53,12 @@ class Encoder(rows.Encoder):
 
     def as_frame(self, examples: Any) -> pd.DataFrame:
         return column_frame(examples, self.name)
+
+    def from_records(self, records: Sequence[Any]) -> pd.DataFrame:
+        return column_frame(as_strings(records, self.name), self.name)
+
+    def record_schema(self) -> Schema:
+        return strings_schema(self.name)
 
 
 def read(request: Request) -> rows.Rows:

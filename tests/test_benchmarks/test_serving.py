@@ -1,0 +1,15 @@
+"""The load test itself, in short: a real server, asked by two clients; what it measures is not judged."""
+
+import pandas as pd
+
+from benchmarks.serving import COLUMNS, main
+
+
+def test_every_request_of_a_short_load_test_is_answered(tmp_path):
+    main(out=tmp_path / "serving.csv", models="linear", concurrency="1,2", rows="3", seconds=0.3)
+    table = pd.read_csv(tmp_path / "serving.csv")
+    assert list(table) == COLUMNS.split(",")
+    assert table[["model", "rows", "concurrency"]].to_numpy().tolist() == [["linear", 3, 1], ["linear", 3, 2]]
+    assert table["errors"].tolist() == [0, 0]
+    assert (table["requests"] > 0).all()
+    assert (table["p50_ms"] <= table["p99_ms"]).all()
