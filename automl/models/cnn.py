@@ -60,8 +60,21 @@ class Model(nn.Module):
         if not isinstance(halving, nn.Identity):
             maps = halving(maps.masked_fill(~mask[:, None], -torch.inf))
         mask = F.max_pool1d(mask[:, None].float(), 2, ceil_mode=True)[:, 0] > 0
-        maps = relu(norm(maps.masked_fill(~mask[:, None], 0.0)))
+        maps = maps.masked_fill(~mask[:, None], 0.0)
+        maps = relu(masked_group_norm(norm, maps, mask) if isinstance(norm, nn.GroupNorm) else norm(maps))
         return maps.masked_fill(~mask[:, None], 0.0), mask
+
+
+def masked_group_norm(norm: nn.GroupNorm, maps: Tensor, mask: Tensor) -> Tensor:
+    """Group normalisation over the places (batch, length) that are there: else an answer would depend on its batch."""
+    batch, channels, length = maps.shape
+    grouped = maps.reshape(batch, norm.num_groups, channels // norm.num_groups, length)
+    there = mask[:, None, None].to(maps.dtype)
+    n = there.sum((2, 3), keepdim=True).clamp(min=1) * grouped.shape[2]
+    mean = (grouped * there).sum((2, 3), keepdim=True) / n
+    variance = ((grouped - mean) ** 2 * there).sum((2, 3), keepdim=True) / n
+    normalised = ((grouped - mean) / (variance + norm.eps).sqrt()).reshape(batch, channels, length)
+    return normalised * norm.weight[:, None] + norm.bias[:, None]
 
 
 def norm_layer(name: str, channels: int, dims: int) -> nn.Module:

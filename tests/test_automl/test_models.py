@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from automl.models import FAMILIES, build_model
+from automl.models.cnn import masked_group_norm
 from automl.models.rnn import Model as Recurrent
 
 CONFIGS = {
@@ -82,3 +83,23 @@ def test_overlap_doubles_the_tokens():
         for overlap in (False, True)
     )
     assert [len(model.position) for model in (plain, overlapping)] == [10, 19]
+
+
+@pytest.mark.parametrize("downsample", ["max", "stride"])
+@pytest.mark.parametrize("norm", ["batch", "group", "none"])
+@pytest.mark.parametrize("pooling", ["max", "mean"])
+def test_what_a_masked_network_says_does_not_depend_on_how_far_it_was_filled_up(norm, downsample, pooling):
+    change = {"norm": norm, "downsample": downsample, "pooling": pooling}
+    model = build_model("cnn", CONFIGS["cnn"] | change, (6, 40), 3).eval()
+    x = torch.randn(2, 6, 40)
+    short = torch.arange(40) < 13
+    alone = model(x[:, :, :13], torch.ones(2, 13, dtype=torch.bool))
+    filled = torch.where(short, x, 0.0)  # as inputs and embeddings fill up
+    assert torch.allclose(model(filled, short.expand(2, 40)), alone, atol=1e-5)
+
+
+def test_masked_group_norm_of_whole_signals_is_torchs():
+    norm = torch.nn.GroupNorm(4, 8)
+    torch.nn.init.normal_(norm.weight)
+    maps = torch.randn(3, 8, 11)
+    assert torch.allclose(masked_group_norm(norm, maps, torch.ones(3, 11, dtype=torch.bool)), norm(maps), atol=1e-5)
