@@ -12,6 +12,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from automl.findings import described_model
+
 if TYPE_CHECKING:
     from automl.folders import RunFolder
     from automl.study import Trial
@@ -153,7 +155,7 @@ def show_summary(console: Console, summary: Mapping[str, Any], default: Mapping[
     if summary["final"] is not None:
         _show_final(console, summary["final"])
     if summary["model"] is not None:
-        _show_model(console, summary["model"])
+        show_line(console, described_model(summary["model"]))
 
 
 def _show_final(console: Console, final: Mapping[str, Any]) -> None:
@@ -194,14 +196,6 @@ def _show_final(console: Console, final: Mapping[str, Any]) -> None:
         show_line(console, f"also on {final['split']}, of the default in brackets: {', '.join(told)}")
     for error in dict.fromkeys(final["errors"]):
         console.print(f"a training of the final failed: {error}", markup=False)
-
-
-def _show_model(console: Console, model: Mapping[str, Any]) -> None:
-    """What the model that is kept is, and what it scores itself."""
-    test = model["test"].get(model["metric"])
-    scored = "" if test is None else f"; {model['metric']} {test:.4f} on test"
-    calibrated = "" if model["temperature"] == 1.0 else f"; calibrated, temperature {model['temperature']:.2f}"
-    show_line(console, f"the model is {model['said']}{scored}{calibrated}")
 
 
 def _mean(values: list[float | None], sign: str = "") -> str:

@@ -86,6 +86,14 @@ def verdict(final: Mapping[str, Any], maximize: bool) -> str:
     return "No clear gain over the default: with fresh seeds it was not better every time."
 
 
+def described_model(card: Mapping[str, Any]) -> str:
+    """What the model that is kept is, and what it scores itself; its card says it."""
+    test = card["test"].get(card["metric"])
+    scored = "" if test is None else f"; {card['metric']} {test:.4f} on test"
+    calibrated = "" if card["temperature"] == 1.0 else f"; calibrated, temperature {card['temperature']:.2f}"
+    return f"the model is {card['said']}{scored}{calibrated}"
+
+
 def _on_validation(summary: Mapping[str, Any]) -> str:
     """A function's loss or value may be anything; a task's metric is that of its validation part."""
     final = summary["final"]

@@ -16,7 +16,7 @@ import typer
 from automl import figures, slices
 from automl.errors import UserError
 from automl.explanation import TOGETHER, Explanation, explain, verdict
-from automl.findings import compare_configs, facts, final_rows, headline
+from automl.findings import compare_configs, described_model, facts, final_rows, headline
 from automl.folders import RunFolder
 from automl.outputs import write_aside
 from automl.readable import described, inert, ordered
@@ -52,6 +52,7 @@ def write_report(file: Path, study: Study, summary: Mapping[str, Any], told: Exp
         slices={name: sum(name in t.config for t in study.trials.values()) for name in sliced},
         hyperparameters=compare_configs(study, summary),
         final=final_rows(summary),
+        model=described_model(summary["model"]) if summary.get("model") else None,
         told=told,
         verdict=verdict,
         pairs=[pair for pair in told.importances.pairs if pair.share.low > TOGETHER] if told.importances else [],
