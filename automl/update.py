@@ -75,7 +75,7 @@ def _show(console: Console, versions: Versions) -> None:
         if not facts:
             table.add_row(version, "", "", "by the run", "", "", "")
             continue
-        made = facts["chosen"]["what"] if facts["promoted"] else "not promoted"
+        made = facts["chosen"]["what"] if facts["promoted"] else "refused"
         sides = [_pair(facts["test"][side]) for side in ("new", "old")]
         table.add_row(version, facts["started"][5:10], Path(facts["data"]).name, made, f"{facts['epochs']:g}", *sides)
     console.print(table)

@@ -33,7 +33,7 @@ def promote(
     settings: Mapping[str, Any],
     say: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Chooses by one half of the validation part, and judges by the other; writes the model where it is promoted."""
+    """Chooses and judges by the validation part, crosswise; writes the model where it is promoted."""
     from automl.calibration import temperature_that_helps
     from automl.predictor import Member, Predictor, predictions
     from automl.training import trained_model
@@ -42,24 +42,36 @@ def promote(
     first = splits(task.space["model"].default_value)
     old = n_old(Path(task.data))
     y, metric = first.y_valid, task.metric
-    choosing, judging = stratified(y, len(y) // 2)
     models = [trained_model(candidate.folder) for candidate in candidates]
     on_valid = [predictions(model, splits(model.preprocessing.model).x_valid) for model in models]
-    losses = [loss_of(metric, _balanced(metric, y, p, choosing, old["valid"])) for p in on_valid]
-    place = int(np.argmin(losses))
+    halves = stratified(y, len(y) // 2)
+
+    def best_by(rows: NDArray[np.int64]) -> int:
+        return int(np.argmin([loss_of(metric, _balanced(metric, y, p, rows, old["valid"])) for p in on_valid]))
+
+    place = best_by(np.arange(len(y)))
     best, model, theirs = candidates[place], models[place], on_valid[place]
+    # What each half chooses is judged by the other: every example judges, and none what it has chosen.
+    crossed = np.empty_like(theirs)
+    for choosing, judging in (halves, halves[::-1]):
+        crossed[judging] = on_valid[best_by(choosing)][judging]
     ours = before.judge(lambda family: splits(family).x_valid)
-    new_half, old_half = judging[judging >= old["valid"]], judging[judging < old["valid"]]
-    found = gain(metric, y[new_half], widened(ours, y)[new_half], widened(theirs, y)[new_half])
+    new, known = slice(old["valid"], None), slice(0, old["valid"])
+    found = gain(metric, y[new], widened(ours, y)[new], crossed[new])
+    y_old, ours_old, theirs_old = y[known], ours[known], crossed[known]
+    if before.card.get("made") == "refit":  # it has seen the old validation part
+        known = slice(0, old["test"])
+        y_old, ours_old = first.y_test[known], before.judge(lambda family: splits(family).x_test[known])
+        theirs_old = predictions(model, splits(model.preprocessing.model).x_test[known])
     # One example of a few that turns wrong is no reason to stay: it must be more than chance, and more than is allowed.
-    lost = gain(metric, y[old_half], widened(theirs, y)[old_half], widened(ours, y)[old_half])
-    allowed = allowance(metric, tolerance, score(metric, y[old_half], widened(ours, y)[old_half]))
+    lost = gain(metric, y_old, theirs_old, ours_old)
+    allowed = allowance(metric, tolerance, score(metric, y_old, ours_old))
     promoted = found.low > 0 and not (lost.value > allowed and lost.low > 0)
     why = _why(best, metric, found, lost, allowed)
     say(("promoted: " if promoted else "not promoted: ") + why)
     temperature = 1.0
     if METRICS[metric].kind == "classes":
-        temperature = temperature_that_helps((theirs[choosing], y[choosing]), (theirs[judging], y[judging]))
+        temperature = temperature_that_helps(*((theirs[half], y[half]) for half in halves))
     on_test = _on_test(task, before, Predictor([Member(model)], None, {"temperature": temperature}), splits, old)
     if promoted:
         task.export(best.folder, writing / MODEL)
