@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from automl.objectives import as_task
     from automl.result import Result
     from automl.space import load_space
     from automl.tasks.base import Epoch, Task, TrainingFailed
     from automl.tuner import tune
 
-__all__ = ["Epoch", "Result", "Task", "TrainingFailed", "load_space", "tune"]
+__all__ = ["Epoch", "Result", "Task", "TrainingFailed", "as_task", "load_space", "tune"]
 
 _HOMES = {
     "Epoch": "automl.tasks.base",
     "Result": "automl.result",
     "Task": "automl.tasks.base",
     "TrainingFailed": "automl.tasks.base",
+    "as_task": "automl.objectives",
     "load_space": "automl.space",
     "tune": "automl.tuner",
 }

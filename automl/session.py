@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ from automl.space import load_space, read_yaml
 from automl.stopping import check_is_possible
 from automl.tasks.base import Task
 from automl.tasks.built_in import BuiltIn
+from automl.tracking import make_trackers, tracking
 from automl.tuner import Tuner
 from strategies import make_strategy
 from strategies.encoding import Encoding
@@ -104,6 +106,7 @@ def run_session(
     assert settings.strategy is not None
     assert settings.n_trials is not None
     assert settings.n_workers is not None
+    trackers = make_trackers(settings.track or ())
     seed, device = settings.seed or 0, settings.device or "auto"
     task = build_task(settings, prepared or (None if out is None else RunFolder(out).data))
     name = task.name if settings.data is not None else (settings.task or "command").rpartition(":")[2]
@@ -130,6 +133,7 @@ def run_session(
     with (
         opened(folder, task, settings.to_json(), resume=resume, data=prepared) as study,
         ProcessExecutor(task, settings.n_workers, settings.trial_seconds, folder.logs) as executor,
+        tracking(trackers, folder, task.name, settings.strategy, seed, partial(show_line, console)) as tracked,
         LiveTable(console, title) as live,
     ):
         tuner = Tuner(
@@ -146,7 +150,7 @@ def run_session(
             patience=settings.patience,
             sure_within=settings.sure_within,
             reproducible=bool(settings.reproducible),
-            watch=live.update,
+            watch=tracked.after(live.update),
         )
         interrupted = False
         with _interrupts_end(tuner):

@@ -24,7 +24,7 @@ DEFAULT_FINAL = 3
 LEAST = {"n_trials": 1, "max_epochs": 1, "n_workers": 1, "train_size": 1, "seed": 0, "n_final": 0, "patience": 1}
 MAY_CHANGE = (
     "n_trials", "time_limit", "target", "patience", "sure_within", "trial_seconds", "n_workers", "device", "n_final",
-    "learn",
+    "learn", "track",
 )  # in a resumed run  # fmt: skip
 
 
@@ -56,6 +56,7 @@ class Settings:
     started: str | None = None  # ISO time
     prior: Sequence[Mapping[str, Any]] | None = None  # what the search starts with, as automl.prior writes it
     learn: bool | None = None  # whether what is found is kept for later searches
+    track: Sequence[str] | None = None  # trackers that the trials are written to
 
     def __post_init__(self) -> None:
         for name, least in LEAST.items():

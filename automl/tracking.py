@@ -1,0 +1,317 @@
+"""The trials of a run, written to the tools that people compare their trainings in: MLflow, TensorBoard, W&B.
+
+The tuner's process alone writes, from a thread a tracker, so that a slow server holds up no search. What a tracker is
+given is always all that is known of a trial: what failed to be written is part of what comes next.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import json
+import threading
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from automl.errors import UserError
+from automl.study import Asked, Told
+from automl.tuner import training_seed
+
+if TYPE_CHECKING:
+    from automl.folders import RunFolder
+    from automl.study import State, Trial
+    from automl.tuner import Running, Tuner
+    from strategies.base import Config
+
+TRACKERS = {  # name -> its module, its class
+    "mlflow": ("automl.trackers.mlflow", "MLflow"),
+    "tensorboard": ("automl.trackers.tensorboard", "TensorBoard"),
+    "wandb": ("automl.trackers.wandb", "WeightsAndBiases"),
+}
+FINAL = ("complete", "stopped", "failed")  # states in which nothing more comes of a trial
+RETRY_SECONDS = 20.0
+CLOSE_SECONDS = 60.0  # for what is still to be written when the run ends
+
+
+@dataclass(frozen=True)
+class Run:
+    """What trackers are told of the run."""
+
+    id: str  # the same when it is resumed, or in another folder
+    name: str
+    folder: Path
+    task: str
+    strategy: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that is known of a trial at one moment."""
+
+    number: int
+    config: Config
+    losses: tuple[float, ...]  # after each epoch
+    metrics: Mapping[str, tuple[float, ...]]  # after each epoch, by name
+    state: State | Literal["interrupted"]
+    seed: int  # that it trains with
+    arm: str | None = None
+    error: str | None = None
+
+    def epoch(self, number: int) -> dict[str, float]:
+        """Loss and metrics after an epoch, which counts from 1."""
+        told = {name: values[number - 1] for name, values in self.metrics.items() if len(values) >= number}
+        return {"loss": self.losses[number - 1], **told}
+
+
+class Tracker(ABC):
+    """Writes the trials of a run to one tool. It is made before the run's folder, and called by one thread.
+
+    Whatever a method raises is told to the user, and the same trial is written again later.
+    """
+
+    name: str
+
+    @abstractmethod
+    def open(self, run: Run) -> None:
+        """Begin, or go on where the run is resumed."""
+
+    @abstractmethod
+    def write(self, trial: Snapshot) -> None:
+        """Write what is new of a trial since its last call, whoever made it: also a process that was killed."""
+
+    @abstractmethod
+    def write_best(self, best: Snapshot, n_trials: int) -> None:
+        """The incumbent is another one, or has other losses; ``n_trials`` have been proposed."""
+
+    @abstractmethod
+    def close(self, *, interrupted: bool) -> None:
+        """No more trials come."""
+
+
+def tracker_names(texts: Iterable[str]) -> tuple[str, ...]:
+    """The trackers in ``--track a,b --track c``. UserError for an unknown one."""
+    names = tuple(dict.fromkeys(name.strip() for text in texts for name in text.split(",")))
+    for name in names:
+        if name not in TRACKERS:
+            near = difflib.get_close_matches(name, TRACKERS, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"choose from: {', '.join(TRACKERS)}"
+            raise UserError(f"unknown tracker {name!r}; {hint}")
+    return names
+
+
+def make_trackers(names: Iterable[str]) -> list[Tracker]:
+    """The trackers of these names. UserError where an extra is missing, or where nothing could be written."""
+    trackers = []
+    for name in names:
+        module, kind = TRACKERS[name]
+        try:
+            trackers.append(getattr(importlib.import_module(module), kind)())
+        except ImportError as error:
+            raise UserError(
+                f"tracking with {name} needs a package that is missing ({error}); "
+                f"install it with: pip install -e '.[{name}]'"
+            ) from None
+    return trackers
+
+
+class Tracking:
+    """Tells all trackers of a run what happens in it."""
+
+    def __init__(self, trackers: Sequence[Tracker], run: Run, warn: Callable[[str], None]) -> None:
+        self._writers = [_Writer(tracker, run) for tracker in trackers]
+        self._warn = warn
+        self._tuner: Tuner | None = None
+        self._place = 0  # in the study's log, up to which everything is told
+        self._n_epochs: dict[int, int] = {}  # told of each running trial
+        self._best: tuple[int, int] | None = None  # the trial and its epochs
+
+    def update(self, tuner: Tuner) -> None:
+        """To be called whenever something has happened."""
+        if not self._writers:
+            return
+        self._tuner = tuner
+        entries = tuner.study.log[self._place :]
+        self._place += len(entries)
+        changed = {_trial_of(entry): None for entry in entries}  # in the order of the log
+        for number, running in tuner.running.items():
+            if len(running.losses) != self._n_epochs.get(number, 0):
+                changed[number] = None
+                self._n_epochs[number] = len(running.losses)
+        trials = [_snapshot(tuner, tuner.study.trials[n], tuner.running.get(n)) for n in changed]
+        best = tuner.study.best
+        new_best = None if best is None else (best.number, len(best.losses))
+        for writer in self._writers:
+            writer.put(trials)
+            if best is not None and new_best != self._best:
+                writer.put_best(_snapshot(tuner, best, None), len(tuner.study.trials))
+        self._best = new_best
+        self._tell_errors()
+
+    def after(self, watch: Callable[[Tuner], None] | None) -> Callable[[Tuner], None]:
+        """Calls ``watch``, then ``update``: to be given to a Tuner."""
+
+        def watch_both(tuner: Tuner) -> None:
+            if watch is not None:
+                watch(tuner)
+            self.update(tuner)
+
+        return watch_both
+
+    def close(self) -> None:
+        """Have everything written that can be, in at most ``CLOSE_SECONDS``."""
+        if self._tuner is not None:
+            study = self._tuner.study
+            left = [trial for trial in study.trials.values() if trial.state == "running"]
+            for writer in self._writers:
+                writer.put([_snapshot(self._tuner, trial, None, "interrupted") for trial in left])
+        interrupted = self._tuner is None or self._tuner.interrupted
+        for writer in self._writers:
+            writer.end(interrupted=interrupted)
+        for writer in self._writers:
+            writer.join()
+        self._tell_errors()
+
+    def _tell_errors(self) -> None:
+        for writer in self._writers:
+            error = writer.new_error()
+            if error is not None:
+                self._warn(
+                    f"{writer.name} cannot be written ({error}); the search goes on, "
+                    "and what is missing is written when it can be, or when the run is resumed"
+                )
+
+
+@contextmanager
+def tracking(
+    trackers: Sequence[Tracker], folder: RunFolder, task: str, strategy: str, seed: int, warn: Callable[[str], None]
+) -> Iterator[Tracking]:
+    """Trackers that are told of a run while the context lasts; ``warn`` takes a line where one cannot be written."""
+    path = folder.path.resolve()
+    run = Run(_run_id(folder) if trackers else "", path.name, path, task, strategy, seed)
+    told = Tracking(trackers, run, warn)
+    try:
+        yield told
+    finally:
+        told.close()
+
+
+def _run_id(folder: RunFolder) -> str:
+    if not folder.tracking.exists():
+        folder.tracking.write_text(json.dumps({"id": uuid.uuid4().hex[:12]}) + "\n", encoding="utf-8")
+    return str(json.loads(folder.tracking.read_text(encoding="utf-8"))["id"])
+
+
+def _trial_of(entry: Asked | Told) -> int:
+    return (entry.proposal if isinstance(entry, Asked) else entry.outcome.proposal).trial
+
+
+def _snapshot(
+    tuner: Tuner, trial: Trial, running: Running | None, state: Literal["interrupted"] | None = None
+) -> Snapshot:
+    known: Trial | Running = running or trial
+    return Snapshot(
+        trial.number,
+        trial.config,
+        tuple(known.losses),
+        {name: tuple(values) for name, values in known.metrics.items()},
+        state or trial.state,
+        training_seed(tuner.seed, trial.number),
+        trial.arm,
+        trial.error,
+    )
+
+
+class _Writer:
+    """A tracker in a thread of its own, which writes the newest snapshots of the trials that have changed."""
+
+    def __init__(self, tracker: Tracker, run: Run) -> None:
+        self.name = tracker.name
+        self._tracker = tracker
+        self._run = run
+        self._changed = threading.Condition()
+        self._trials: dict[int, Snapshot] = {}  # to be written
+        self._best: tuple[Snapshot, int] | None = None  # to be written
+        self._ending = self._interrupted = False
+        self._error: str | None = None
+        self._has_failed = False
+        self._thread = threading.Thread(target=self._write_all, daemon=True)
+        self._thread.start()
+
+    def put(self, trials: Sequence[Snapshot]) -> None:
+        with self._changed:
+            self._trials.update((trial.number, trial) for trial in trials)
+            self._changed.notify()
+
+    def put_best(self, best: Snapshot, n_trials: int) -> None:
+        with self._changed:
+            self._best = best, n_trials
+            self._changed.notify()
+
+    def end(self, *, interrupted: bool) -> None:
+        with self._changed:
+            self._ending, self._interrupted = True, interrupted
+            self._changed.notify()
+
+    def join(self) -> None:
+        self._thread.join(CLOSE_SECONDS)
+        if self._thread.is_alive():
+            self._note_error(f"it takes longer than {CLOSE_SECONDS:g} s at the end")
+
+    def new_error(self) -> str | None:
+        """What went wrong first, once."""
+        error, self._error = self._error, None
+        return error
+
+    def _write_all(self) -> None:
+        is_open = False
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._trials or self._best or self._ending)
+                ending = self._ending
+                if ending and not self._trials and not self._best:
+                    break
+            try:
+                if not is_open:
+                    self._tracker.open(self._run)
+                    is_open = True
+                self._write_next()
+            except Exception as error:
+                self._note_error(_one_line(error))
+                if ending:
+                    return
+                with self._changed:
+                    self._changed.wait_for(lambda: self._ending, timeout=RETRY_SECONDS)
+        if is_open:
+            try:
+                self._tracker.close(interrupted=self._interrupted)
+            except Exception as error:
+                self._note_error(_one_line(error))
+
+    def _write_next(self) -> None:
+        """One write, of what is then no longer to be written unless it has changed meanwhile."""
+        trial = next(iter(self._trials.values()), None)
+        best = self._best
+        if trial is not None:
+            self._tracker.write(trial)
+            with self._changed:
+                if self._trials[trial.number] is trial:
+                    del self._trials[trial.number]
+        elif best is not None:
+            self._tracker.write_best(*best)
+            with self._changed:
+                if self._best is best:
+                    self._best = None
+
+    def _note_error(self, error: str) -> None:
+        if not self._has_failed:
+            self._error, self._has_failed = error, True
+
+
+def _one_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), "") or type(error).__name__
