@@ -133,7 +133,7 @@ def run_session(
     with (
         opened(folder, task, settings.to_json(), resume=resume, data=prepared) as study,
         ProcessExecutor(task, settings.n_workers, settings.trial_seconds, folder.logs) as executor,
-        tracking(trackers, folder, task.name, settings.strategy, seed, partial(show_line, console)) as tracked,
+        tracking(trackers, folder, study, task.name, settings.strategy, seed, partial(show_line, console)) as tracked,
         LiveTable(console, title) as live,
     ):
         tuner = Tuner(

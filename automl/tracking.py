@@ -24,7 +24,7 @@ from automl.tuner import training_seed
 
 if TYPE_CHECKING:
     from automl.folders import RunFolder
-    from automl.study import State, Trial
+    from automl.study import State, Study, Trial
     from automl.tuner import Running, Tuner
     from strategies.base import Config
 
@@ -123,35 +123,25 @@ def make_trackers(names: Iterable[str]) -> list[Tracker]:
 class Tracking:
     """Tells all trackers of a run what happens in it."""
 
-    def __init__(self, trackers: Sequence[Tracker], run: Run, warn: Callable[[str], None]) -> None:
+    def __init__(self, trackers: Sequence[Tracker], run: Run, study: Study, warn: Callable[[str], None]) -> None:
         self._writers = [_Writer(tracker, run) for tracker in trackers]
+        self._run = run
+        self._study = study
         self._warn = warn
         self._tuner: Tuner | None = None
         self._place = 0  # in the study's log, up to which everything is told
         self._n_epochs: dict[int, int] = {}  # told of each running trial
         self._best: tuple[int, int] | None = None  # the trial and its epochs
+        self._tell({})  # what is there of a run that is resumed
 
     def update(self, tuner: Tuner) -> None:
         """To be called whenever something has happened."""
-        if not self._writers:
-            return
         self._tuner = tuner
-        entries = tuner.study.log[self._place :]
-        self._place += len(entries)
-        changed = {_trial_of(entry): None for entry in entries}  # in the order of the log
-        for number, running in tuner.running.items():
-            if len(running.losses) != self._n_epochs.get(number, 0):
-                changed[number] = None
-                self._n_epochs[number] = len(running.losses)
-        trials = [_snapshot(tuner, tuner.study.trials[n], tuner.running.get(n)) for n in changed]
-        best = tuner.study.best
-        new_best = None if best is None else (best.number, len(best.losses))
+        self._tell(tuner.running)
         for writer in self._writers:
-            writer.put(trials)
-            if best is not None and new_best != self._best:
-                writer.put_best(_snapshot(tuner, best, None), len(tuner.study.trials))
-        self._best = new_best
-        self._tell_errors()
+            error = writer.new_error()
+            if error is not None:
+                self._warn_of(writer, error)
 
     def after(self, watch: Callable[[Tuner], None] | None) -> Callable[[Tuner], None]:
         """Calls ``watch``, then ``update``: to be given to a Tuner."""
@@ -165,36 +155,69 @@ class Tracking:
 
     def close(self) -> None:
         """Have everything written that can be, in at most ``CLOSE_SECONDS``."""
-        if self._tuner is not None:
-            study = self._tuner.study
-            left = [trial for trial in study.trials.values() if trial.state == "running"]
-            for writer in self._writers:
-                writer.put([_snapshot(self._tuner, trial, None, "interrupted") for trial in left])
-        interrupted = self._tuner is None or self._tuner.interrupted
+        left = [trial for trial in self._study.trials.values() if trial.state == "running"]
         for writer in self._writers:
-            writer.end(interrupted=interrupted)
+            writer.put([self._snapshot(trial, None, "interrupted") for trial in left])
+            writer.end(interrupted=self._tuner is not None and self._tuner.interrupted)
         for writer in self._writers:
             writer.join()
-        self._tell_errors()
-
-    def _tell_errors(self) -> None:
-        for writer in self._writers:
             error = writer.new_error()
             if error is not None:
-                self._warn(
-                    f"{writer.name} cannot be written ({error}); the search goes on, "
-                    "and what is missing is written when it can be, or when the run is resumed"
-                )
+                self._warn_of(writer, error)
+
+    def _tell(self, running: Mapping[int, Running]) -> None:
+        if not self._writers:
+            return
+        entries = self._study.log[self._place :]
+        self._place += len(entries)
+        changed = {_trial_of(entry): None for entry in entries}  # in the order of the log
+        for number, training in running.items():
+            if len(training.losses) != self._n_epochs.get(number, 0):
+                changed[number] = None
+                self._n_epochs[number] = len(training.losses)
+        trials = [self._snapshot(self._study.trials[number], running.get(number)) for number in changed]
+        best = self._study.best
+        new_best = None if best is None else (best.number, len(best.losses))
+        for writer in self._writers:
+            writer.put(trials)
+            if best is not None and new_best != self._best:
+                writer.put_best(self._snapshot(best, None), len(self._study.trials))
+        self._best = new_best
+
+    def _snapshot(self, trial: Trial, running: Running | None, state: Literal["interrupted"] | None = None) -> Snapshot:
+        known: Trial | Running = running or trial
+        return Snapshot(
+            trial.number,
+            trial.config,
+            tuple(known.losses),
+            {name: tuple(values) for name, values in known.metrics.items()},
+            state or trial.state,
+            training_seed(self._run.seed, trial.number),
+            trial.arm,
+            trial.error,
+        )
+
+    def _warn_of(self, writer: _Writer, error: str) -> None:
+        self._warn(
+            f"{writer.name} cannot be written ({error}); the search goes on, "
+            "and what is missing is written when it can be, or when the run is resumed"
+        )
 
 
 @contextmanager
 def tracking(
-    trackers: Sequence[Tracker], folder: RunFolder, task: str, strategy: str, seed: int, warn: Callable[[str], None]
+    trackers: Sequence[Tracker],
+    folder: RunFolder,
+    study: Study,
+    task: str,
+    strategy: str,
+    seed: int,
+    warn: Callable[[str], None],
 ) -> Iterator[Tracking]:
     """Trackers that are told of a run while the context lasts; ``warn`` takes a line where one cannot be written."""
     path = folder.path.resolve()
     run = Run(_run_id(folder) if trackers else "", path.name, path, task, strategy, seed)
-    told = Tracking(trackers, run, warn)
+    told = Tracking(trackers, run, study, warn)
     try:
         yield told
     finally:
@@ -209,22 +232,6 @@ def _run_id(folder: RunFolder) -> str:
 
 def _trial_of(entry: Asked | Told) -> int:
     return (entry.proposal if isinstance(entry, Asked) else entry.outcome.proposal).trial
-
-
-def _snapshot(
-    tuner: Tuner, trial: Trial, running: Running | None, state: Literal["interrupted"] | None = None
-) -> Snapshot:
-    known: Trial | Running = running or trial
-    return Snapshot(
-        trial.number,
-        trial.config,
-        tuple(known.losses),
-        {name: tuple(values) for name, values in known.metrics.items()},
-        state or trial.state,
-        training_seed(tuner.seed, trial.number),
-        trial.arm,
-        trial.error,
-    )
 
 
 class _Writer:

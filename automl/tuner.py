@@ -127,7 +127,7 @@ def tune(
             from automl.tracking import tracking
 
             warn = functools.partial(warnings.warn, stacklevel=2)
-            told = tracking(trackers, run_folder, task.name, settings["strategy"], seed, warn)
+            told = tracking(trackers, run_folder, kept, task.name, settings["strategy"], seed, warn)
             watch = stack.enter_context(told).after(watch)
         tuner = Tuner(
             task, chosen, kept, executor,
@@ -211,7 +211,7 @@ class Tuner:
         try:
             reason = self._loop()
         except KeyboardInterrupt:
-            reason = "interrupted"
+            self.interrupted, reason = True, "interrupted"
         self.running.clear()
         self.executor.cancel()
         self.study.close()

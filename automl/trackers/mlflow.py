@@ -32,13 +32,13 @@ class MLflow(Tracker):
 
     def __init__(self) -> None:
         from mlflow.exceptions import MlflowException
-        from mlflow.tracking import MlflowClient
+        from mlflow.tracking import MlflowClient, get_tracking_uri, is_tracking_uri_set
 
         for name, value in PATIENCE.items():
             os.environ.setdefault(name, value)
         logging.getLogger("mlflow").setLevel(logging.WARNING)  # not a line for each table of a new mlflow.db
         self._client_of = MlflowClient
-        self._server = os.environ.get("MLFLOW_TRACKING_URI")
+        self._server = get_tracking_uri() if is_tracking_uri_set() else None
         if self._server:
             try:
                 self._client_of(self._server).search_experiments(max_results=1)
@@ -48,7 +48,10 @@ class MLflow(Tracker):
                     f"no MLflow server answers at MLFLOW_TRACKING_URI ({reason}); start it, or unset the variable to "
                     "have mlflow.db in the run's folder"
                 ) from None
-        self._runs: dict[int, str] = {}  # MLflow's ids
+        self._parent: str | None = None  # MLflow's id of the study's run
+        self._runs: dict[int, str] = {}  # and those of the trials'
+        self._is_unsure = False
+        self._best: tuple[str | None, float | None] | None = None  # trial and loss
         self._states: dict[int, str] = {}
         self._n_epochs: dict[int, int] = {}
 
@@ -62,33 +65,18 @@ class MLflow(Tracker):
             self._experiment = self._client.create_experiment(name, place)
         else:
             self._experiment = experiment.experiment_id
-        parent = None
-        for found in self._found():
-            trial = found.data.tags.get(TRIAL)
-            if trial is None:
-                parent = found.info.run_id
-            else:
-                self._runs[int(trial)] = found.info.run_id
-                self._states[int(trial)] = found.data.tags.get(STATE, "running")
-        if parent is None:
+        self._read()
+        if self._parent is None:
             self._parent = self._create(run.name, {})
-            params = {"task": run.task, "strategy": run.strategy, "seed": run.seed}
-            self._log(self._parent, params=params)
         else:
-            self._parent = parent
-            self._client.update_run(parent, "RUNNING")
+            self._client.update_run(self._parent, "RUNNING")
+        self._log(self._parent, params={"task": run.task, "strategy": run.strategy, "seed": run.seed})
 
     def write(self, trial: Snapshot) -> None:
         if self._states.get(trial.number) in FINAL:
             return
-        run_id = self._runs.get(trial.number)
-        if run_id is None:
-            tags = {"mlflow.parentRunId": self._parent, TRIAL: str(trial.number), STATE: "running"}
-            run_id = self._create(f"trial {trial.number}", tags)
-            self._runs[trial.number] = run_id
-            self._n_epochs[trial.number] = 0
-        known = self._n_epochs.get(trial.number)
-        if known is None:  # of a run that is resumed
+        run_id, known = self._run_of(trial.number), self._n_epochs.pop(trial.number, None)
+        if known is None:  # of a run that is resumed, or the answer to the last call was lost
             known = len(self._client.get_metric_history(run_id, "loss"))
         if known == 0:  # a param that is logged again with the same value is left as it is
             self._log(run_id, params=trial.config)
@@ -99,18 +87,45 @@ class MLflow(Tracker):
         self._n_epochs[trial.number] = max(known, len(trial.losses))
         if self._states.get(trial.number) != trial.state:
             told = {STATE: trial.state, "seed": trial.seed, "arm": trial.arm, "error": trial.error}
-            self._log(run_id, tags={name: value for name, value in told.items() if value is not None})
             self._client.update_run(run_id, STATUS.get(trial.state, "KILLED"))
+            self._log(run_id, tags={name: value for name, value in told.items() if value is not None})
             self._states[trial.number] = trial.state
 
     def write_best(self, best: Snapshot, n_trials: int) -> None:
+        assert self._parent is not None
+        if (str(best.number), best.losses[-1]) == self._best:
+            return
         # As tags: a param cannot be changed, and the best config of a run that goes on can.
         tags = {"best.trial": best.number, "best.config": json.dumps(best.config)}
         metric = self._metric("best_loss", best.losses[-1], int(time.time() * 1000), n_trials)
         self._log(self._parent, metrics=[metric], tags=tags)
 
     def close(self, *, interrupted: bool) -> None:
+        assert self._parent is not None
         self._client.update_run(self._parent, "KILLED" if interrupted else "FINISHED")
+
+    def _run_of(self, number: int) -> str:
+        """MLflow's run of a trial, made where there is none."""
+        if number not in self._runs and self._is_unsure:
+            self._read()
+        if number not in self._runs:
+            self._is_unsure = True  # until it has answered, there may be one or not
+            tags = {"mlflow.parentRunId": str(self._parent), TRIAL: str(number), STATE: "running"}
+            self._runs[number] = self._create(f"trial {number}", tags)
+            self._n_epochs[number] = 0
+            self._is_unsure = False
+        return self._runs[number]
+
+    def _read(self) -> None:
+        """Learn which runs of this study are there."""
+        for found in self._found():
+            trial = found.data.tags.get(TRIAL)
+            if trial is None:
+                self._parent = found.info.run_id
+                self._best = found.data.tags.get("best.trial"), found.data.metrics.get("best_loss")
+            else:
+                self._runs[int(trial)] = found.info.run_id
+                self._states[int(trial)] = found.data.tags.get(STATE, "running")
 
     def _database(self, file: Path) -> str:
         """The address of a file, made where it is missing."""
@@ -123,7 +138,7 @@ class MLflow(Tracker):
         return f"sqlite:///{file}"
 
     def _found(self) -> Iterator[Any]:
-        """The runs of this study that are there."""
+        """Page by page."""
         token = None
         while True:
             page = self._client.search_runs([self._experiment], f"tags.`{STUDY}` = '{self._run.id}'", page_token=token)

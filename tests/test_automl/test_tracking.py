@@ -3,10 +3,13 @@
 import json
 import os
 import signal
+import socket
 import struct
 import subprocess
 import sys
 import time
+import urllib.request
+import warnings
 from collections import Counter
 from pathlib import Path
 
@@ -17,7 +20,7 @@ import automl.tracking
 from automl.errors import UserError
 from automl.folders import RunFolder
 from automl.reading import look
-from automl.tracking import Run, Snapshot, Tracker, tracker_names, tracking
+from automl.tracking import Run, Snapshot, Tracker, tracker_names
 from automl.tuner import training_seed
 
 TASK = """
@@ -116,10 +119,15 @@ def test_the_run_has_trials_that_ended_in_every_way(finished):
 
 
 def test_mlflow_has_a_run_for_the_study_and_in_it_one_for_each_trial(folder):
+    check_mlflow(f"sqlite:///{folder}/mlflow.db", folder)
+
+
+def check_mlflow(uri: str, folder: Path) -> None:
+    """That it has all trials of a run, nothing twice, and nothing else."""
     from mlflow.tracking import MlflowClient
 
     study = look(RunFolder(folder)).study
-    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    client = MlflowClient(uri)
     experiment = client.get_experiment_by_name("mine")
     runs = client.search_runs([experiment.experiment_id])
     parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
@@ -144,30 +152,114 @@ def test_mlflow_has_a_run_for_the_study_and_in_it_one_for_each_trial(folder):
             assert [(metric.step, metric.value) for metric in history] == list(enumerate(values, 1))
 
 
+class Server:
+    """A real one, on a free port of loopback."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.uri = f"http://127.0.0.1:{self.port}"
+        self.folder = folder
+        folder.mkdir()
+
+    def __enter__(self) -> "Server":
+        options = ["--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
+        places = ["--backend-store-uri", "sqlite:///mlflow.db", "--artifacts-destination", "artifacts"]
+        with (self.folder / "log").open("a") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "mlflow", "server", *options, *places],
+                cwd=self.folder, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        until = time.monotonic() + 240
+        while not self.is_up:
+            assert self.process.poll() is None, (self.folder / "log").read_text()
+            assert time.monotonic() < until, (self.folder / "log").read_text()
+            time.sleep(0.2)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    @property
+    def is_up(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.uri}/health", timeout=5) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+
+@pytest.mark.frameworks
+def test_an_mlflow_server_that_goes_away_ends_no_search_and_gets_what_is_missing_with_the_next(tmp_path, environment):
+    from mlflow.tracking import MlflowClient
+
+    server, folder = Server(tmp_path / "server"), tmp_path / "run"
+    environment = environment | {"MLFLOW_TRACKING_URI": server.uri}
+    with server:
+        process = start(*arguments_for(tmp_path, 60, "mlflow"), "--out", folder, env=environment)
+        client, n_runs = MlflowClient(server.uri), 0
+        while n_runs < 4 and process.poll() is None:
+            experiment = client.get_experiment_by_name("mine")
+            n_runs = 0 if experiment is None else len(client.search_runs([experiment.experiment_id]))
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, out + err
+    assert out.count("mlflow cannot be written") == 1
+    assert err == ""
+    with server:
+        out, _ = run("--out", folder, "--resume", env=environment)
+        assert "cannot be written" not in out
+        check_mlflow(server.uri, folder)
+
+
+def hparams_rows(folder: Path) -> dict:
+    """What the HParams tab shows: trial -> hyperparameters, last metrics, status."""
+    from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
+    from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+    from tensorboard.context import RequestContext
+    from tensorboard.plugins.base_plugin import TBContext
+    from tensorboard.plugins.hparams.api_pb2 import ColParams, ListSessionGroupsRequest, Status
+    from tensorboard.plugins.hparams.backend_context import Context
+    from tensorboard.plugins.hparams.list_session_groups import Handler
+
+    runs = EventMultiplexer().AddRunsFromDirectory(str(folder)).Reload()
+    context, request = Context(TBContext(data_provider=MultiplexerDataProvider(runs, str(folder)))), RequestContext()
+    found = context.hparams_metadata(request, "")
+    metrics = context.experiment_from_metadata(request, "", True, found, None).metric_infos
+    asked = ListSessionGroupsRequest(
+        slice_size=1000,
+        allowed_statuses=Status.values(),
+        include_metrics=True,
+        col_params=[ColParams(metric=metric.name) for metric in metrics],
+    )
+    return {
+        int(group.name): (
+            {name: getattr(value, value.WhichOneof("kind")) for name, value in group.hparams.items()},
+            {metric.name.tag: metric.value for metric in group.metric_values},
+            Status.Name(group.sessions[0].status).removeprefix("STATUS_"),
+        )
+        for group in Handler(request, context, "", asked).run().session_groups
+    }
+
+
 def test_tensorboard_has_a_folder_a_trial_with_curves_and_hparams(folder):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-    from tensorboard.plugins.hparams import metadata
-    from tensorboard.plugins.hparams.api_pb2 import Status
 
     study = look(RunFolder(folder)).study
-    assert {int(path.name) for path in (folder / "tensorboard").iterdir()} == study.trials.keys()
+    rows = hparams_rows(folder / "tensorboard")
+    assert {int(path.name) for path in (folder / "tensorboard").iterdir()} == study.trials.keys() == rows.keys()
     for number, trial in study.trials.items():
         events = EventAccumulator(str(folder / "tensorboard" / f"{number:04d}")).Reload()
         for name, values in {"loss": trial.losses, **trial.metrics}.items():
             shown = [(event.step, event.value) for event in events.Scalars(name)]
             assert shown == [(epoch, pytest.approx(value)) for epoch, value in enumerate(values, 1)]
-        told = events.SummaryMetadata(metadata.SESSION_START_INFO_TAG).plugin_data.content
-        hparams = metadata.parse_session_start_info_plugin_data(told).hparams
-        assert {name: value.WhichOneof("kind") for name, value in hparams.items()} == {
-            "x": "number_value", "n": "number_value", "kind": "string_value",
-        }  # fmt: skip
-        assert hparams["x"].number_value == trial.config["x"]
         said = events.Tensors("state/text_summary")[-1].tensor_proto.string_val[0].decode()
         assert said == (trial.state if trial.error is None else f"{trial.state}: {trial.error}")
-        if trial.state in ("complete", "failed"):
-            told = events.SummaryMetadata(metadata.SESSION_END_INFO_TAG).plugin_data.content
-            status = metadata.parse_session_end_info_plugin_data(told).status
-            assert Status.Name(status) == ("STATUS_FAILURE" if trial.state == "failed" else "STATUS_SUCCESS")
+        hparams, metrics, status = rows[number]
+        assert hparams == trial.config
+        assert metrics == {"loss": pytest.approx(trial.losses[-1]), "half": trial.metrics["half"][-1]}
+        assert status == {"complete": "SUCCESS", "failed": "FAILURE", "paused": "UNKNOWN"}[trial.state]
 
 
 def wandb_records(file: Path) -> list:
@@ -305,16 +397,17 @@ def test_a_tracker_that_cannot_be_written_ends_no_search_and_is_written_when_it_
     n_failures, is_complete, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(automl.tracking, "RETRY_SECONDS", 0.01)
-    tracker, lines = Flaky(n_failures), []
-    folder = RunFolder(tmp_path)
-    with tracking([tracker], folder, "f", "random", 0, lines.append) as told:
+    tracker = Flaky(n_failures)
+    monkeypatch.setattr(automl.tracking, "make_trackers", lambda names: [tracker])
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
         result = automl.tune(
             lambda config: time.sleep(0.02) or config["x"], {"x": {"float": [0, 1]}}, strategy="random", n_trials=9,
-            watch=told.after(None),
+            study=tmp_path / "run", track="mlflow",
         )  # fmt: skip
     assert len(result.trials) == 9
-    if n_failures:
-        assert [line.partition(";")[0] for line in lines] == ["flaky cannot be written (the server)"]
+    lines = [str(warning.message).partition(";")[0] for warning in told if warning.category is UserWarning]
+    assert lines == ["flaky cannot be written (the server)"] * bool(n_failures)
     assert tracker.is_closed == is_complete
     last = {trial.number: trial for trial in tracker.written}
     if is_complete:
