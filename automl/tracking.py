@@ -35,7 +35,7 @@ TRACKERS = {  # name -> its module, its class
 }
 FINAL = ("complete", "stopped", "failed")  # states in which nothing more comes of a trial
 RETRY_SECONDS = 20.0
-CLOSE_SECONDS = 60.0  # for what is still to be written when the run ends
+CLOSE_SECONDS = 60.0  # for a write, when the run has ended and waits for what is still to be written
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ class Tracking:
         return watch_both
 
     def close(self) -> None:
-        """Have everything written that can be, in at most ``CLOSE_SECONDS``."""
+        """Have everything written that can be."""
         left = [trial for trial in self._study.trials.values() if trial.state == "running"]
         for writer in self._writers:
             writer.put([self._snapshot(trial, None, "interrupted") for trial in left])
@@ -247,6 +247,7 @@ class _Writer:
         self._ending = self._interrupted = False
         self._error: str | None = None
         self._has_failed = False
+        self._n_writes = 0
         self._thread = threading.Thread(target=self._write_all, daemon=True)
         self._thread.start()
 
@@ -266,9 +267,12 @@ class _Writer:
             self._changed.notify()
 
     def join(self) -> None:
-        self._thread.join(CLOSE_SECONDS)
+        before = -1
+        while self._thread.is_alive() and self._n_writes > before:
+            before = self._n_writes
+            self._thread.join(CLOSE_SECONDS)
         if self._thread.is_alive():
-            self._note_error(f"it takes longer than {CLOSE_SECONDS:g} s at the end")
+            self._note_error(f"nothing has moved for {CLOSE_SECONDS:g} s")
 
     def new_error(self) -> str | None:
         """What went wrong first, once."""
@@ -288,6 +292,7 @@ class _Writer:
                     self._tracker.open(self._run)
                     is_open = True
                 self._write_next()
+                self._n_writes += 1
             except Exception as error:
                 self._note_error(_one_line(error))
                 if ending:

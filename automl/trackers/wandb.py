@@ -35,13 +35,15 @@ class WeightsAndBiases(Tracker):
 
     def open(self, run: Run) -> None:
         self._run = run
-        self._done = run.folder / "wandb" / "done.txt"  # ids of the trials of which nothing more comes
-        self._done.parent.mkdir(exist_ok=True)
-        self._done.touch()
+        self._folder = run.folder / "wandb"
+        self._folder.mkdir(exist_ok=True)
+        self._file = self._folder / "done.txt"  # ids of the trials of which nothing more comes
+        self._file.touch()
+        self._done = set(self._file.read_text(encoding="utf-8").split())
 
     def write(self, trial: Snapshot) -> None:
         run_id = f"{self._run.id}-{trial.number}"
-        if run_id in self._done.read_text(encoding="utf-8").split():
+        if run_id in self._done:
             return
         if trial.number not in self._trials:
             self._trials[trial.number] = self._begin(run_id, trial)
@@ -57,7 +59,8 @@ class WeightsAndBiases(Tracker):
             run.tags = (*(run.tags or ()), trial.state)
             run.finish(exit_code=int(trial.state == "failed"))
             del self._trials[trial.number]
-            with self._done.open("a", encoding="utf-8") as file:
+            self._done.add(run_id)
+            with self._file.open("a", encoding="utf-8") as file:
                 file.write(run_id + "\n")
 
     def write_best(self, best: Snapshot, n_trials: int) -> None:
@@ -84,7 +87,7 @@ class WeightsAndBiases(Tracker):
         run.config.update({"trial": trial.number, "seed": trial.seed, "strategy": self._run.strategy})
         self._n_epochs[trial.number] = 0
         if run.offline:  # written anew from the study, in place of what an interrupted run has left of it
-            for before in self._done.parent.glob(f"offline-run-*-{run_id}"):
+            for before in self._folder.glob(f"offline-run-*-{run_id}"):
                 if before != Path(run.dir).parent:
                     shutil.rmtree(before)
         elif run.resumed:

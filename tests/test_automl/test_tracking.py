@@ -371,7 +371,7 @@ class Flaky(Tracker):
         self.n_failures = n_failures
         self.written: list[Snapshot] = []
         self.bests: list[tuple[int, int]] = []
-        self.is_closed = False
+        self.is_closed = self.interrupted = False
 
     def open(self, run: Run) -> None:
         self._fail()
@@ -384,7 +384,7 @@ class Flaky(Tracker):
         self.bests.append((best.number, n_trials))
 
     def close(self, *, interrupted: bool) -> None:
-        self.is_closed = True
+        self.is_closed, self.interrupted = True, interrupted
 
     def _fail(self) -> None:
         if self.n_failures:
@@ -417,3 +417,19 @@ def test_a_tracker_that_cannot_be_written_ends_no_search_and_is_written_when_it_
         assert tracker.bests[-1][0] == result.best.number
     else:
         assert last == {}
+
+
+def test_an_interrupted_search_marks_what_was_in_training(tmp_path, monkeypatch):
+    def train(config):
+        yield config["x"]
+        if config["x"] != 0.5:  # the default
+            raise KeyboardInterrupt
+
+    tracker = Flaky(0)
+    monkeypatch.setattr(automl.tracking, "make_trackers", lambda names: [tracker])
+    result = automl.tune(
+        train, {"x": {"float": [0, 1]}}, strategy="random", n_trials=9, study=tmp_path / "run", track="mlflow"
+    )
+    assert result.stop_reason == "interrupted"
+    assert tracker.interrupted
+    assert {trial.number: trial.state for trial in tracker.written} == {0: "complete", 1: "interrupted"}
