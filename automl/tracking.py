@@ -11,87 +11,27 @@ import importlib
 import json
 import threading
 import uuid
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from automl.errors import UserError
 from automl.study import Asked, Told
+from automl.trackers.base import Run, Snapshot, Tracker
 from automl.tuner import training_seed
 
 if TYPE_CHECKING:
     from automl.folders import RunFolder
-    from automl.study import State, Study, Trial
+    from automl.study import Study, Trial
     from automl.tuner import Running, Tuner
-    from strategies.base import Config
 
 TRACKERS = {  # name -> its module, its class
     "mlflow": ("automl.trackers.mlflow", "MLflow"),
     "tensorboard": ("automl.trackers.tensorboard", "TensorBoard"),
     "wandb": ("automl.trackers.wandb", "WeightsAndBiases"),
 }
-FINAL = ("complete", "stopped", "failed")  # states in which nothing more comes of a trial
 RETRY_SECONDS = 20.0
 CLOSE_SECONDS = 60.0  # for a write, when the run has ended and waits for what is still to be written
-
-
-@dataclass(frozen=True)
-class Run:
-    """What trackers are told of the run."""
-
-    id: str  # the same when it is resumed, or in another folder
-    name: str
-    folder: Path
-    task: str
-    strategy: str
-    seed: int
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """All that is known of a trial at one moment."""
-
-    number: int
-    config: Config
-    losses: tuple[float, ...]  # after each epoch
-    metrics: Mapping[str, tuple[float, ...]]  # after each epoch, by name
-    state: State | Literal["interrupted"]
-    seed: int  # that it trains with
-    arm: str | None = None
-    error: str | None = None
-
-    def epoch(self, number: int) -> dict[str, float]:
-        """Loss and metrics after an epoch, which counts from 1."""
-        told = {name: values[number - 1] for name, values in self.metrics.items() if len(values) >= number}
-        return {"loss": self.losses[number - 1], **told}
-
-
-class Tracker(ABC):
-    """Writes the trials of a run to one tool. It is made before the run's folder, and called by one thread.
-
-    Whatever a method raises is told to the user, and the same trial is written again later.
-    """
-
-    name: str
-
-    @abstractmethod
-    def open(self, run: Run) -> None:
-        """Begin, or go on where the run is resumed."""
-
-    @abstractmethod
-    def write(self, trial: Snapshot) -> None:
-        """Write what is new of a trial since its last call, whoever made it: also a process that was killed."""
-
-    @abstractmethod
-    def write_best(self, best: Snapshot, n_trials: int) -> None:
-        """The incumbent is another one, or has other losses; ``n_trials`` have been proposed."""
-
-    @abstractmethod
-    def close(self, *, interrupted: bool) -> None:
-        """No more trials come."""
 
 
 def tracker_names(texts: Iterable[str]) -> tuple[str, ...]:

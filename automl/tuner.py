@@ -32,7 +32,7 @@ from strategies.threads import one_thread
 
 if TYPE_CHECKING:
     from automl.tasks.base import Task
-    from automl.tracking import Tracker
+    from automl.trackers.base import Tracker
     from strategies.portfolio import PastStudy
 
 KEPT_CHECKPOINTS = 5  # of the best finished trials

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import UserError
-from automl.tracking import FINAL, Run, Snapshot, Tracker
+from automl.trackers.base import FINAL, Run, Snapshot, Tracker
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric

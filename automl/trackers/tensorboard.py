@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from automl.tracking import FINAL, Run, Snapshot, Tracker
+from automl.trackers.base import FINAL, Run, Snapshot, Tracker
 
 if TYPE_CHECKING:
     from strategies.base import Config

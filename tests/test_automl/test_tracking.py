@@ -20,7 +20,8 @@ import automl.tracking
 from automl.errors import UserError
 from automl.folders import RunFolder
 from automl.reading import look
-from automl.tracking import Run, Snapshot, Tracker, tracker_names
+from automl.trackers.base import Run, Snapshot, Tracker
+from automl.tracking import tracker_names
 from automl.tuner import training_seed
 
 TASK = """
