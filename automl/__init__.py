@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from automl.objectives import as_task
     from automl.predictor import load
     from automl.result import Result
     from automl.space import load_space
     from automl.tasks.base import Epoch, Task, TrainingFailed
     from automl.tuner import tune
 
-__all__ = ["Epoch", "Result", "Task", "TrainingFailed", "load", "load_space", "tune"]
+__all__ = ["Epoch", "Result", "Task", "TrainingFailed", "as_task", "load", "load_space", "tune"]
 
 _HOMES = {
     "Epoch": "automl.tasks.base",
@@ -19,6 +20,7 @@ _HOMES = {
     "Task": "automl.tasks.base",
     "TrainingFailed": "automl.tasks.base",
     "load": "automl.predictor",
+    "as_task": "automl.objectives",
     "load_space": "automl.space",
     "tune": "automl.tuner",
 }

@@ -30,6 +30,7 @@ class RunFolder:
         self.final = path / "final"
         self.logs = path / "logs"
         self.data = path / "data"  # the user's own, prepared
+        self.tracking = path / "tracking.json"  # by what the trackers know the run
 
     def check_is_free(self) -> None:
         """UserError for a folder that is not empty, which is never overwritten."""

@@ -87,6 +87,10 @@ def tune(
     learn: Annotated[
         bool | None, typer.Option("--learn/--no-learn", help="Keep what is found for later searches. [default: learn]")
     ] = None,
+    track: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAMES", help="Write the trials to mlflow, tensorboard or wandb as well; repeatable."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run. [default: runs/<task>-<strategy>-<time>]")
     ] = None,
@@ -109,6 +113,7 @@ def tune(
     from automl.own.request import Request
     from automl.settings import Settings, as_number
     from automl.stopping import as_within
+    from automl.tracking import tracker_names
 
     request = None
     if data is not None:
@@ -137,6 +142,7 @@ def tune(
         learn=learn,
         refit=refit or None,
         ensemble=ensemble,
+        track=tracker_names(track) if track else None,
     )
     console = Console(stderr=json, highlight=False)
     from automl.knowledge import past_studies

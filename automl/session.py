@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ from automl.stopping import check_is_possible
 from automl.tasks.base import Task
 from automl.tasks.built_in import BuiltIn
 from automl.tasks.supervised import Supervised
+from automl.tracking import make_trackers, tracking
 from automl.tuner import Tuner
 from strategies import make_strategy
 from strategies.encoding import Encoding
@@ -112,6 +114,7 @@ def run_session(
             f"the model of the run in {str(out)!r} has been updated since, so the run does not go on; "
             "start a new one with all data, or update it further"
         )
+    trackers = make_trackers(settings.track or ())
     seed, device = settings.seed or 0, settings.device or "auto"
     task = build_task(settings, prepared or (None if out is None else RunFolder(out).data))
     name = task.name if settings.data is not None else (settings.task or "command").rpartition(":")[2]
@@ -139,6 +142,7 @@ def run_session(
     with (
         opened(folder, task, settings.to_json(), resume=resume, data=prepared) as study,
         ProcessExecutor(task, settings.n_workers, settings.trial_seconds, folder.logs) as executor,
+        tracking(trackers, folder, study, task.name, settings.strategy, seed, partial(show_line, console)) as tracked,
         LiveTable(console, title) as live,
     ):
         tuner = Tuner(
@@ -155,7 +159,7 @@ def run_session(
             patience=settings.patience,
             sure_within=settings.sure_within,
             reproducible=bool(settings.reproducible),
-            watch=live.update,
+            watch=tracked.after(live.update),
         )
         interrupted = False
         with _interrupts_end(tuner):

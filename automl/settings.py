@@ -33,7 +33,7 @@ LEAST = {
 }
 MAY_CHANGE = (
     "n_trials", "time_limit", "target", "patience", "sure_within", "trial_seconds", "n_workers", "device", "n_final",
-    "learn", "refit", "ensemble",
+    "learn", "refit", "ensemble", "track",
 )  # in a resumed run  # fmt: skip
 
 
@@ -67,6 +67,7 @@ class Settings:
     learn: bool | None = None  # whether what is found is kept for later searches
     refit: bool | None = None  # whether the model is trained on the validation part too
     ensemble: int | None = None  # trials that may make up the model together
+    track: Sequence[str] | None = None  # trackers that the trials are written to
 
     def __post_init__(self) -> None:
         for name, least in LEAST.items():

@@ -32,6 +32,7 @@ from strategies.threads import one_thread
 
 if TYPE_CHECKING:
     from automl.tasks.base import Task
+    from automl.trackers.base import Tracker
     from strategies.portfolio import PastStudy
 
 KEPT_CHECKPOINTS = 10  # of the best finished trials
@@ -61,6 +62,7 @@ def tune(
     trial_seconds: float | None = None,
     reproducible: bool = False,
     watch: Callable[[Tuner], None] | None = None,
+    track: str | Sequence[str] = (),
 ) -> Result:
     """Tune an objective and return the trials.
 
@@ -73,6 +75,8 @@ def tune(
     ``study``: a folder in which the run is kept (made if missing) and can be continued with ``resume``; without one
     nothing is written. ``n_workers`` > 1 trains in processes, 1 in this one. ``reproducible`` tells outcomes in the
     order of their proposals, so that a parallel run repeats itself. ``watch`` is called whenever something happened.
+    ``track``: ``"mlflow"``, ``"tensorboard"`` or ``"wandb"``, or several of them, which the trials of a run that has a
+    folder are written to as well.
     ``start``: configs to try after the default one. ``prior``: then those that past studies speak for, as runs of the
     command line have it; what they know can grow between two runs. A resumed run keeps both as it has them.
     Raises UserError for what the caller can mend.
@@ -105,6 +109,7 @@ def tune(
     else:
         chosen = strategy(task.space, **options)
     check_is_possible(within, chosen, settings["strategy"])
+    trackers = _trackers([track] if isinstance(track, str) else track, study)
     with ExitStack() as stack:
         run_folder = None if study is None else RunFolder(Path(study))
         if run_folder is not None:
@@ -118,6 +123,12 @@ def tune(
             alone = n_workers == 1 and trial_seconds is None
             new = SerialExecutor(task) if alone else ProcessExecutor(task, n_workers, trial_seconds, logs)
             executor = stack.enter_context(new)
+        if run_folder is not None and trackers:
+            from automl.tracking import tracking
+
+            warn = functools.partial(warnings.warn, stacklevel=2)
+            told = tracking(trackers, run_folder, kept, task.name, settings["strategy"], seed, warn)
+            watch = stack.enter_context(told).after(watch)
         tuner = Tuner(
             task, chosen, kept, executor,
             n_trials=n_trials, seed=seed, device=device, folders=TrialFolders(folder),
@@ -125,6 +136,16 @@ def tune(
             watch=watch,
         )  # fmt: skip
         return tuner.run()
+
+
+def _trackers(names: Sequence[str], study: str | Path | None) -> list[Tracker]:
+    if not names:
+        return []
+    from automl.tracking import make_trackers, tracker_names
+
+    if study is None:
+        raise UserError("track needs a folder in which the run is kept, e.g. study='runs/mine'")
+    return make_trackers(tracker_names(names))
 
 
 def _past_studies() -> list[PastStudy]:
@@ -190,7 +211,7 @@ class Tuner:
         try:
             reason = self._loop()
         except KeyboardInterrupt:
-            reason = "interrupted"
+            self.interrupted, reason = True, "interrupted"
         self.running.clear()
         self.executor.cancel()
         self.study.close()

@@ -1,0 +1,95 @@
+"""Weights & Biases: a run for each trial, all of them in a group with the name of the run's folder.
+
+The project is ``WANDB_PROJECT``, else the task. With ``WANDB_MODE=offline`` all stays in ``wandb/`` of that folder.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from automl.errors import UserError
+from automl.trackers.base import FINAL, Run, Snapshot, Tracker
+
+if TYPE_CHECKING:
+    import wandb
+
+# Nothing in the terminal, which is the tuner's, and nothing of this process, which does not train.
+QUIET = {"silent": True, "console": "off", "disable_git": True, "x_disable_stats": True}
+
+
+class WeightsAndBiases(Tracker):
+    name = "wandb"
+
+    def __init__(self) -> None:
+        import wandb
+
+        mode = wandb.setup(wandb.Settings(**QUIET)).settings.mode
+        if mode not in ("offline", "disabled") and not wandb.login(prompt=False, verify=False):
+            raise UserError("W&B knows no account here; log in with: wandb login, or set WANDB_MODE=offline")
+        self._wandb = wandb
+        self._trials: dict[int, wandb.Run] = {}
+        self._n_epochs: dict[int, int] = {}
+
+    def open(self, run: Run) -> None:
+        self._run = run
+        self._folder = run.folder / "wandb"
+        self._folder.mkdir(exist_ok=True)
+        self._file = self._folder / "done.txt"  # ids of the trials of which nothing more comes
+        self._file.touch()
+        self._done = set(self._file.read_text(encoding="utf-8").split())
+
+    def write(self, trial: Snapshot) -> None:
+        run_id = f"{self._run.id}-{trial.number}"
+        if run_id in self._done:
+            return
+        if trial.number not in self._trials:
+            self._trials[trial.number] = self._begin(run_id, trial)
+        run, known = self._trials[trial.number], self._n_epochs[trial.number]
+        for epoch in range(known + 1, len(trial.losses) + 1):
+            run.log(trial.epoch(epoch), step=epoch)
+        self._n_epochs[trial.number] = max(known, len(trial.losses))
+        if run.summary.get("state") != trial.state:
+            run.summary["state"] = trial.state
+            if trial.error is not None:
+                run.summary["error"] = trial.error
+        if trial.state in FINAL:
+            run.tags = (*(run.tags or ()), trial.state)
+            run.finish(exit_code=int(trial.state == "failed"))
+            del self._trials[trial.number]
+            self._done.add(run_id)
+            with self._file.open("a", encoding="utf-8") as file:
+                file.write(run_id + "\n")
+
+    def write_best(self, best: Snapshot, n_trials: int) -> None:
+        pass  # W&B sorts the trials of a group by their loss itself
+
+    def close(self, *, interrupted: bool) -> None:
+        for run in self._trials.values():  # paused ones are open until now: a run in offline mode cannot be continued
+            run.finish()
+
+    def _begin(self, run_id: str, trial: Snapshot) -> wandb.Run:
+        tags = [] if trial.arm is None else [trial.arm]
+        run = self._wandb.init(
+            project=os.environ.get("WANDB_PROJECT", self._run.task),
+            group=self._run.name,
+            name=f"trial {trial.number}",
+            id=run_id,
+            dir=self._run.folder,
+            config=dict(trial.config),
+            tags=tags,
+            resume=None if os.environ.get("WANDB_MODE") == "offline" else "allow",
+            reinit="create_new",
+            settings=self._wandb.Settings(**QUIET),
+        )
+        run.config.update({"trial": trial.number, "seed": trial.seed, "strategy": self._run.strategy})
+        self._n_epochs[trial.number] = 0
+        if run.offline:  # written anew from the study, in place of what an interrupted run has left of it
+            for before in self._folder.glob(f"offline-run-*-{run_id}"):
+                if before != Path(run.dir).parent:
+                    shutil.rmtree(before)
+        elif run.resumed:
+            self._n_epochs[trial.number] = max(0, run.starting_step - 1)
+        return run
