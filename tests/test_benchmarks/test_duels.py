@@ -1,0 +1,43 @@
+"""One strategy against another on what both have run, against numbers worked out by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.duels import duels
+from benchmarks.fields import EVERY_SUITE
+
+
+def runs(worths):
+    """One training a run, as the runs of a comparison have it; ``worths``: by suite, task, strategy and seed."""
+    same = {
+        "n_trials": 20, "n_workers": 1, "trial": 0, "epochs": 1, "max_epochs": 1, "at_epochs": 1, "at_seconds": 1.0,
+        "failed": False, "is_default": False, "repeats": np.nan, "retrained": np.nan, "test": np.nan, "kind": "",
+    }  # fmt: skip
+    rows = [
+        {"suite": suite, "task": task, "strategy": strategy, "seed": seed, "unit": task, "loss": x, "worth": x} | same
+        for (suite, task, strategy, seed), x in worths.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_a_duel_is_over_shared_runs_alone_and_tasks_count_alike():
+    worths = {
+        ("s", "a", "bo", 0): 0.2, ("s", "a", "tpe", 0): 0.4,
+        ("s", "b", "bo", 0): 0.3, ("s", "b", "tpe", 0): 0.3,
+        ("s", "b", "bo", 1): 0.1, ("s", "b", "tpe", 1): 0.5,
+        ("r", "c", "bo", 0): 0.6, ("r", "c", "tpe", 0): 0.2,
+        ("s", "a", "bo", 1): 9.0,  # the rival has no such run
+    }  # fmt: skip
+    tasks = pd.MultiIndex.from_tuples([("s", "a"), ("s", "b"), ("r", "c")], names=["suite", "task"])
+    facts = pd.DataFrame({"best": 0.0, "reference": 1.0, "seconds": 1.0, "floor": 1.0}, index=tasks)
+    found = {row["suite"]: row for row in duels(runs(worths), facts, "bo", 20)}
+    assert set(found) == {EVERY_SUITE, "r", "s"}
+    every = found[EVERY_SUITE]
+    assert every["n_tasks"] == 3
+    assert (every["min_seeds"], every["max_seeds"]) == (1, 2)
+    assert every["regret"] == pytest.approx((0.2 + 0.2 + 0.6) / 3)
+    assert every["rival_regret"] == pytest.approx((0.4 + 0.4 + 0.2) / 3)
+    assert found["s"]["difference"] == pytest.approx(-0.2)
+    assert every["low"] <= every["difference"] <= every["high"]
+    assert duels(runs(worths), facts, "bo", 50) == []
