@@ -123,14 +123,14 @@ class LanguageTraining(Training):
 @functools.lru_cache(maxsize=2)
 def characters_of(data: str, train_size: int | None) -> Symbols:
     """The characters of the training text."""
-    return Symbols.fitted([load_parts(data).train[:train_size]], "")
+    return Symbols.fitted([load_parts(data, train_size).train], "")
 
 
 @functools.lru_cache(maxsize=2)
 def texts_on(data: str, train_size: int | None, device: torch.device) -> dict[str, Tensor]:
     """The three texts as numbers of their characters."""
-    parts, characters = load_parts(data), characters_of(data, train_size)
-    texts = {"train": parts.train[:train_size], "valid": parts.valid, "test": parts.test}
+    parts, characters = load_parts(data, train_size), characters_of(data, train_size)
+    texts = {"train": parts.train, "valid": parts.valid, "test": parts.test}
     return {part: torch.tensor(characters.encode(text), device=device) for part, text in texts.items()}
 
 

@@ -36,10 +36,14 @@ BASELINES = {  # by data set
 }
 
 
-def run_baseline(data: str) -> tuple[dict[str, float], float]:
-    """Scores on the test part of a data set, and the seconds of fitting and scoring. Raises DataMissing."""
+def run_baseline(data: str, train_size: int | None = None) -> tuple[dict[str, float], float]:
+    """Scores on the test part of a data set, and the seconds of fitting and scoring.
+
+    train_size: fitted on as many training examples, those of the networks. Raises DataMissing; UserError for a part of
+    a series.
+    """
     module, function = BASELINES[data].where.split(":")
     baseline: Callable[[Any], dict[str, float]] = getattr(importlib.import_module(f"{__name__}.{module}"), function)
-    parts = load_parts(data)
+    parts = load_parts(data, train_size)
     start = time.perf_counter()
     return baseline(parts), time.perf_counter() - start

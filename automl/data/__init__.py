@@ -2,7 +2,7 @@
 
 import functools
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -100,9 +100,18 @@ def load_data(name: str, train_size: int | None, with_valid: bool = False) -> "S
 
 
 @functools.cache
-def load_parts(name: str) -> "Parts[Any]":
-    """The raw examples of a data set that has them, loaded once per process; its module tells what they are."""
-    return cast(RawSource, source_module(name)).parts()
+def load_parts(name: str, train_size: int | None = None) -> "Parts[Any]":
+    """The raw examples of a data set that has them, loaded once per process; its module tells what they are.
+
+    train_size: as in `load_data`, with the same examples; of pairs of texts it takes random ones, of one long text the
+    beginning. Series (frames) are not taken apart.
+    """
+    from automl.data.parts import take_examples
+
+    if train_size is None:
+        return cast(RawSource, source_module(name)).parts()
+    parts = load_parts(name)
+    return replace(parts, train=take_examples(parts.train, train_size, labelled=SOURCES[name].n_classes > 0))
 
 
 def check_train_size(train_size: int, n_classes: int, n_train: int) -> None:

@@ -16,9 +16,12 @@ import numpy as np
 
 from automl.data import DataMissing
 from automl.data.files import root
+from automl.data.packages import Debian
 from automl.data.splits import Splits, make_splits
 
-DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # Debian's package dataset-fashion-mnist
+PACKAGE = Debian("dataset-fashion-mnist")
+IN_PACKAGE = "usr/share/datasets/fashion-mnist"
+DEBIAN = Path("/") / IN_PACKAGE
 SHAPES = {
     "train-images-idx3-ubyte": (60_000, 28, 28),
     "train-labels-idx1-ubyte": (60_000,),
@@ -54,8 +57,7 @@ def fetch(*, download: bool) -> str:
     except DataMissing:
         if not download:
             raise
-        download_into(folder)
-        return "downloaded by torchvision"
+        return download_into(folder)
     install(folder, DEBIAN)
     return f"unpacked from {DEBIAN}"
 
@@ -96,19 +98,25 @@ def install(folder: Path, source: Path) -> None:
             aside.unlink(missing_ok=True)
 
 
-def download_into(folder: Path) -> None:
+def download_into(folder: Path) -> str:
+    """Gets the files from where torchvision knows them, else out of Debian's package. Tells which it was."""
     from torchvision.datasets import FashionMNIST
 
     root().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=root()) as aside:
         try:
             FashionMNIST(aside, download=True)
+            source, told = Path(aside) / "FashionMNIST" / "raw", "downloaded by torchvision"
         except (OSError, RuntimeError) as error:
-            raise DataMissing(
-                f"Fashion-MNIST could not be downloaded ({error}); where there is no network, "
-                "`apt install dataset-fashion-mnist` or set AUTOML_DATA to the folder that holds FashionMNIST/raw"
-            ) from error
-        install(folder, Path(aside) / "FashionMNIST" / "raw")
+            try:
+                PACKAGE.unpack([f"{IN_PACKAGE}/{name}.gz" for name in SHAPES], Path(aside))
+            except DataMissing as missing:
+                raise DataMissing(
+                    f"Fashion-MNIST could not be downloaded ({' '.join(str(error).split())}), and {missing}"
+                ) from error
+            source, told = Path(aside) / IN_PACKAGE, f"out of {PACKAGE.title}, downloaded for it"
+        install(folder, source)
+    return told
 
 
 def check(path: Path, shape: tuple[int, ...]) -> None:

@@ -47,10 +47,7 @@ def load_pairs(data: str, subwords: int, max_length: int, train_size: int | None
         pairs = read_pairs(Path(data))
         kept = sorted(shuffled(len(pairs.train_source))[:train_size])
         return replace(pairs, train_source=pairs.train_source[kept], train_target=pairs.train_target[kept])
-    parts = load_parts(data)
-    if train_size is not None:
-        parts = replace(parts, train=parts.train.take(sorted(shuffled(len(parts.train))[:train_size])))
-    return pairs_of(parts, subwords, max_length)
+    return pairs_of(load_parts(data, train_size), subwords, max_length)
 
 
 def pairs_of(parts: Parts[Examples[str, Any]], subwords: int, max_length: int) -> Pairs:

@@ -2,12 +2,13 @@
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 import numpy as np
 
 from automl.data.splits import SPLIT_SEED, Indices, stratified
 from automl.data.targets import Classes, Labels
+from automl.errors import UserError
 
 T = TypeVar("T")
 X = TypeVar("X")
@@ -54,6 +55,18 @@ def hold_out(examples: Examples[X, str], n_valid: int, test: Examples[X, str]) -
     _, labels = np.unique(examples.y, return_inverse=True)
     valid, train = stratified(labels, n_valid)
     return Parts(examples.take(sorted(train)), examples.take(sorted(valid)), test)
+
+
+def take_examples(given: T, n: int, *, labelled: bool) -> T:
+    """n of the examples: the beginning of a text, a stratified part where y are classes or numbers, else any."""
+    if isinstance(given, str):
+        return cast(T, given[:n])
+    if not isinstance(given, Examples):
+        raise UserError("the examples of a series hang together; leave train_size out for what needs them as they are")
+    if labelled or isinstance(given.y[0], float):
+        _, places = np.unique(np.array(given.y), return_inverse=True)
+        return cast(T, given.take(stratified(places, n)[0]))
+    return cast(T, given.take(sorted(shuffled(len(given))[:n])))
 
 
 def shuffled(n: int) -> Indices:

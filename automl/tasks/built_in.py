@@ -63,13 +63,13 @@ class BuiltIn(ABC):
     def baseline(self) -> dict[str, Any] | None:
         """What a practitioner's first try scores on the test set: its name, score by the task's metric, and seconds.
 
-        None where there is none, and on part of the training examples, since it always has all of them.
+        It has the training examples of the task. None where there is no first try.
         """
         from automl.baselines import BASELINES, run_baseline
 
-        if self.data not in BASELINES or self.train_size is not None:
+        if self.data not in BASELINES:
             return None
-        scores, seconds = run_baseline(self.data)
+        scores, seconds = run_baseline(self.data, self.train_size)
         if self.metric not in scores:
             return None
         return {"name": BASELINES[self.data].description, "score": scores[self.metric], "seconds": seconds}

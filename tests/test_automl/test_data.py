@@ -10,7 +10,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from automl.data import SOURCES, DataMissing, digits, fashion_mnist, load_data, mnist1d
+from automl.data import SOURCES, DataMissing, digits, fashion_mnist, load_data, mnist1d, packages
 from automl.data.__main__ import app
 from automl.data.augmentation import augment
 from automl.data.splits import make_splits, stratified, take_train
@@ -180,14 +180,34 @@ def test_pictures_are_moved_as_a_whole():
 def test_list_says_what_is_missing(nowhere):
     shown = CliRunner().invoke(app, ["list"], env={"COLUMNS": "200"})
     assert shown.exit_code == 0
-    assert "missing: python -m automl.data fetch fashion-mnist" in shown.output
+    [row] = [line.split() for line in shown.output.splitlines() if line.split()[:1] == ["fashion-mnist"]]
+    assert row[1] == "no"
     assert "3,200" in shown.output
+    shown = CliRunner().invoke(app, ["list", "fashion-mnist"])
+    assert "python -m automl.data fetch fashion-mnist" in shown.output
 
 
 def test_fetch_of_an_unknown_name_names_the_known():
     shown = CliRunner().invoke(app, ["fetch", "fashion"])
     assert shown.exit_code == 2
     assert "choose one of: mnist1d, digits, fashion-mnist" in shown.stderr
+
+
+def test_without_the_network_of_its_authors_the_pictures_come_out_of_the_debian_package(nowhere, monkeypatch):
+    def not_reached(root, download):
+        raise RuntimeError("name or service not known")
+
+    def unpacked(self, paths, folder):
+        for path in paths:
+            shape = fashion_mnist.SHAPES[Path(path).stem]
+            file = folder / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(gzip.compress(idx(shape, b""), 1))
+
+    monkeypatch.setattr("torchvision.datasets.FashionMNIST", not_reached)
+    monkeypatch.setattr(packages.Debian, "unpack", unpacked)
+    assert "dataset-fashion-mnist" in fashion_mnist.fetch(download=True)
+    assert fashion_mnist.fetch(download=False) == "already there"
 
 
 def test_fetch_says_where_the_files_are(nowhere):

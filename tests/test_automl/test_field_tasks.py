@@ -174,8 +174,19 @@ def test_the_baseline_has_the_metric_of_the_task(name):
     assert fit_baseline(load_task("digits-cnn")) is None
 
 
-def test_there_is_no_baseline_beside_a_part_of_the_examples():
-    assert load_task("vowels-rnn", train_size=20).baseline() is None
+def test_on_a_part_of_the_examples_the_baseline_has_those_of_the_networks():
+    for data in ("vowels", "letter", "newsgroups"):
+        taken = load_parts(data, 60).train
+        splits = load_data(data, 60)
+        assert [splits.classes[label] for label in splits.y_train] == taken.y
+    numbers = np.array(load_parts("chembl234-bits", 30).train.y)
+    assert load_data("chembl234-bits", 30).y_train == pytest.approx(numbers)
+    assert load_parts("kjv", 2_000).train == load_parts("kjv").train[:2_000]
+    assert math.isfinite(load_task("vowels-rnn", train_size=60).baseline()["score"])
+
+
+def test_a_part_of_a_series_has_no_baseline_and_says_why():
+    assert "series" in fit_baseline(load_task("sp500-rnn", train_size=100))["error"]
 
 
 def test_every_raw_data_set_has_one_of_the_metric_of_its_tasks():
@@ -183,7 +194,7 @@ def test_every_raw_data_set_has_one_of_the_metric_of_its_tasks():
 
 
 def test_what_a_baseline_lacks_is_told_instead(monkeypatch):
-    def lacking(data):
+    def lacking(data, train_size):
         raise UserError("pip install it")
 
     monkeypatch.setattr("automl.baselines.run_baseline", lacking)

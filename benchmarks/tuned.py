@@ -1,0 +1,175 @@
+"""What tuning gives on the built-in tasks: ``python -m benchmarks.tuned [--task NAME]``, results/tuned.csv and .md.
+
+Each task is searched by the main command, with 20 full trainings' worth of epochs and without known-good configs. On
+the test set stand beside each other a practitioner's first try, the default config, and what each strategy has chosen.
+Runs whose rows are in the table are skipped, and one that was killed goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import typer
+
+from automl.errors import UserError
+from automl.metrics import METRICS
+from automl.outputs import write_aside
+from benchmarks.command import run_command
+
+KEPT = Path("runs/tuned")  # the runs, each in a folder of its own
+STRATEGIES = ("bo", "auto")
+N_FINAL = 3  # trainings of the chosen and the default config each, whose mean scores count
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a built-in task is run here."""
+
+    seeds: int = 1
+    train_size: int | None = None  # None: all training examples
+    epochs: int | None = None  # None: those of the task
+
+    @property
+    def options(self) -> list[str]:
+        """Of the command line."""
+        given = {"--train-size": self.train_size, "--epochs": self.epochs}
+        return [str(part) for name, value in given.items() if value is not None for part in (name, value)]
+
+
+SETTINGS = {
+    "mnist1d-cnn": Setting(seeds=3),
+    "mnist1d-rnn": Setting(seeds=1),
+    "mnist1d-transformer": Setting(seeds=1),
+    "digits-cnn": Setting(seeds=3),
+    "fashion-cnn": Setting(train_size=5_000, epochs=5),
+    "fashion-rnn": Setting(train_size=5_000, epochs=5),
+    "fashion-transformer": Setting(train_size=5_000, epochs=5),
+    "newsgroups-rnn": Setting(train_size=5_000),
+    "newsgroups-transformer": Setting(train_size=5_000),
+    "reuters52-cnn": Setting(),
+    "bible-transformer": Setting(train_size=5_000),
+    "g2p-rnn": Setting(),
+    "chembl234-rnn": Setting(),
+    "chembl234-transformer": Setting(),
+    "chembl234-mlp": Setting(seeds=3),
+    "sp500-rnn": Setting(),
+    "sp500-transformer": Setting(),
+    "kjv-transformer": Setting(),
+    "osuleaf-cnn": Setting(seeds=3),
+    "vowels-rnn": Setting(seeds=3),
+    "letter-mlp": Setting(),
+}
+
+
+def main(
+    task: Annotated[list[str] | None, typer.Option(help="A built-in task; may be given again. [default: all]")] = None,
+    strategies: Annotated[str, typer.Option(help="Names, separated by commas.")] = ",".join(STRATEGIES),
+    trials: Annotated[int, typer.Option(min=1, help="Budget of a search, in full trainings.")] = 20,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Of each search.", show_default="1, of some 3")] = None,
+    out: Annotated[Path, typer.Option(help="Table to write; its other rows stay.")] = Path("results/tuned.csv"),
+) -> None:
+    """Run what is missing, and write the table and its summary."""
+    for name in task or SETTINGS:
+        if name not in SETTINGS:
+            raise UserError(f"unknown task {name!r}; choose one of: {', '.join(SETTINGS)}")
+    rows: list[dict[Any, Any]] = pd.read_csv(out).to_dict("records") if out.exists() else []
+    for name in task or SETTINGS:
+        for seed in range(seeds or SETTINGS[name].seeds):
+            for strategy in strategies.split(","):
+                key = {"task": name, "strategy": strategy, "seed": seed, "trials": trials}
+                if any(key.items() <= row.items() for row in rows):
+                    continue
+                rows.append(key | searched(name, strategy, seed, trials))
+                table = pd.DataFrame(rows)
+                write_aside(out, table.to_csv(index=False, float_format="%.5g"))
+                write_aside(out.with_suffix(".md"), summary(table))
+                told = {what: f"{rows[-1][what]:.4g}" for what in ("baseline", "default", "tuned")}
+                print(name, strategy, f"seed {seed}:", told, flush=True)
+    print(out)
+
+
+def searched(name: str, strategy: str, seed: int, trials: int) -> dict[str, Any]:
+    """The scores of one run of the main command, which goes on where it was interrupted."""
+    folder = KEPT / f"{name}-{strategy}-{seed}-{trials}"
+    command = [sys.executable, "-m", "automl.run", "--out", str(folder), "--json"]
+    if folder.exists():
+        command.append("--resume")
+    else:
+        command += ["--task", name, *SETTINGS[name].options, "--strategy", strategy, "--trials", str(trials)]
+        command += ["--seed", str(seed), "--final-seeds", str(N_FINAL), "--no-prior", "--no-learn"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise UserError(f"{name} with {strategy} ended with code {done.returncode}: {done.stderr.strip()}")
+    run = json.loads(done.stdout)
+    final = run["final"]
+    first_try = final["baseline"] or {}
+    return {
+        "train_size": SETTINGS[name].train_size,
+        "epochs": run["max_epochs"],
+        "metric": run["metric"],
+        "first_try": first_try.get("name"),
+        "baseline": first_try.get("score"),
+        "default": mean(final["default"]),
+        "tuned": mean(final["chosen"]),
+        "search_trials": run["n_trials"],
+        "search_seconds": round(run["seconds"], 1),
+        "training_seconds": round(run["training_seconds"], 1),
+        "commit": run["commit"],
+    }
+
+
+def mean(scores: list[float | None]) -> float:
+    """Of the trainings that did not fail; NaN where all did."""
+    return float(pd.Series(scores, dtype=float).mean())
+
+
+def summary(table: pd.DataFrame) -> str:
+    """The table in Markdown: a row a task, means over the seeds; and what loses to its baseline."""
+    strategies = list(dict.fromkeys(table["strategy"]))
+    headers = ["task", "examples", "epochs", "metric", "baseline", "default", *strategies, "seconds", "seeds"]
+    rows, behind = [], []
+    for task, of in table.groupby("task", sort=False):
+        first, tuned = of.iloc[0], of.groupby("strategy")["tuned"].mean()
+        up = METRICS[first["metric"]].best is not None
+        best = tuned.max() if up else tuned.min()
+        if (first["baseline"] > best) if up else (first["baseline"] < best):
+            first_try = f"{first['first_try']} ({first['baseline']:.4g})"
+            behind.append(f"- {task}: {first_try} is better than what was tuned ({best:.4g}).")
+        rows.append(
+            [
+                task,
+                "all" if pd.isna(first["train_size"]) else f"{first['train_size']:,.0f}",
+                first["epochs"],
+                f"{first['metric']}, {'higher' if up else 'lower'} is better",
+                *(_cell(score) for score in (first["baseline"], of["default"].mean(), *tuned.reindex(strategies))),
+                f"{of['search_seconds'].mean():,.0f}",
+                of["seed"].nunique(),
+            ]
+        )
+    lines = [
+        "# What tuning gives",
+        "",
+        "By `python -m benchmarks.tuned`; every run is a row of tuned.csv. Scores are of the test set, each a mean of",
+        f"{N_FINAL} trainings with fresh seeds, and over the seeds of the search. A search had as many epochs as",
+        f"{table['trials'].max()} full trainings, and no known-good configs; its seconds are those on two cores. The",
+        "baseline, a practitioner's first try, had the same training examples.",
+        "",
+        *("| " + " | ".join(map(str, row)) + " |" for row in [headers, ["---"] * len(headers), *rows]),
+        "",
+        *(behind or ["No task that has a baseline loses to it."]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(score: float) -> str:
+    return "" if pd.isna(score) else f"{score:.4g}"
+
+
+if __name__ == "__main__":
+    run_command(main)
