@@ -68,8 +68,8 @@ def weights_in(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def make_optimizer(module: nn.Module, config: Mapping[str, Any]) -> torch.optim.Optimizer:
     """SGD or AdamW; biases, norms and other vectors are not decayed, as is customary."""
-    matrices = [p for p in module.parameters() if p.ndim > 1]
-    vectors = [p for p in module.parameters() if p.ndim <= 1]
+    matrices = [p for p in module.parameters() if p.requires_grad and p.ndim > 1]
+    vectors = [p for p in module.parameters() if p.requires_grad and p.ndim <= 1]
     groups = [{"params": matrices, "weight_decay": config["weight_decay"]}, {"params": vectors, "weight_decay": 0.0}]
     if config["optimizer"] == "adamw":
         return torch.optim.AdamW(groups, lr=config["lr"], fused=True)

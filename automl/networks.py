@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from automl.data.augmentation import augment
 from automl.data.targets import Classes
 from automl.descent import Descent
 from automl.devices import autocast, isolated
 from automl.models import build_for
+from automl.models.backbone import Model as Backbone
 from automl.models.trained import TrainedNetwork
 from automl.training import SupervisedTraining
 
@@ -26,13 +27,20 @@ class NetworkTraining(SupervisedTraining):
     def __init__(self, task: "Supervised", config: Mapping[str, Any], seed: int, device: torch.device) -> None:
         super().__init__(task, config, seed, device)
         with isolated(device, seed, 0):
-            module = build_for(self.rules.inputs, self.family, self.own, self.rules.target.n_outputs).to(device)
+            module = build_for(self.rules.inputs, self.family, self.own, self.rules.target.n_outputs)
+        self.take_first_weights(module)
+        module.to(device)
         self.model = TrainedNetwork(module, self.config, self.rules)
         self.descent = Descent(module, self.own)
         self.weights: Tensor | None = None  # of the classes
         if self.own.get("class_weight") and isinstance(self.rules.target, Classes):
             weights = self.rules.target.weights(self.splits.y_train, self.own["class_weight"])
             self.weights = torch.tensor(weights, dtype=torch.float32, device=device)
+
+    def take_first_weights(self, module: nn.Module) -> None:
+        """Those that a network begins with, where they are not drawn at random."""
+        if isinstance(module, Backbone):
+            module.start_from_disk()
 
     def train_epoch(self) -> dict[str, float]:
         """Trains once over the examples; what it tells is under dropout, augmentation and smoothing."""

@@ -38,6 +38,9 @@ class ContinuedTraining(NetworkTraining):
         self.model = TrainedNetwork(module.to(device), self.config, self.rules)
         self.descent = Descent(module, {**self.own, "lr": self.own["lr"] * SLOWER})
 
+    def take_first_weights(self, module: nn.Module) -> None:
+        """They are those of the model before."""
+
     def order(self) -> Tensor:
         """All new examples, and as many old ones as the task says, other ones each epoch."""
         n, old = len(self.data["train"][1]), self.task.n_old

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from automl.data.inputs import Inputs
 
-FAMILIES = ("cnn", "rnn", "transformer", "mlp")
+FAMILIES = ("cnn", "rnn", "transformer", "mlp", "backbone")
 ESTIMATORS = ("gradient_boosting", "random_forest", "linear")  # see automl.models.estimators
 
 

@@ -39,7 +39,7 @@ class Encoder(rows.Encoder):
 
     kind = "images"
     told_by = ("file",)
-    views: ClassVar = dict.fromkeys(("cnn", "mlp", "random_forest"), "pixels")
+    views: ClassVar = dict.fromkeys(("cnn", "mlp", "random_forest", "backbone"), "pixels")
 
     def __init__(self, side: int, mode: str) -> None:
         self.side, self.mode = side, mode

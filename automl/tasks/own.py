@@ -20,12 +20,12 @@ CHOICES = {
     "table": ("gradient_boosting", "random_forest", "mlp", "linear"),
     "text": ("linear", "cnn", "rnn", "transformer"),
     "molecules": ("random_forest", "gradient_boosting", "mlp", "cnn", "rnn", "transformer"),
-    "images": ("cnn", "mlp", "random_forest"),
+    "images": ("cnn", "mlp", "random_forest", "backbone"),
     "sequences": ("cnn", "rnn", "transformer", "random_forest"),
     "pairs": ("transformer", "rnn"),
     "series": ("linear", "gradient_boosting", "random_forest", "mlp", "cnn", "rnn", "transformer"),
 }
-NETWORKS = ("cnn", "rnn", "transformer", "mlp")
+NETWORKS = ("cnn", "rnn", "transformer", "mlp", "backbone")
 
 
 @dataclass(frozen=True)
@@ -80,15 +80,32 @@ def own_task(folder: Path, model: str | None, metric: str | None) -> OwnData | O
 
 
 def choose_families(kind: str, asked: str) -> tuple[str, ...]:
-    """The families of `--model`: `auto` is all that suit the kind of data. UserError for one that does not."""
+    """The families of `--model`: `auto` is all that suit the kind of data. UserError for one that does not.
+
+    A backbone takes part where weights of one are on this machine.
+    """
     fitting = CHOICES[kind]
     if asked == "auto":
-        return fitting
+        return tuple(name for name in fitting if name != "backbone" or pretrained())
     names = tuple(dict.fromkeys(name.strip() for name in asked.split(",")))
     for name in names:
         if name not in fitting:
             raise UserError(f"--model {name!r} does not suit {kind}; choose auto or some of: {', '.join(fitting)}")
+    if "backbone" in names and not pretrained():
+        from automl.models.backbone import ARCHITECTURES, how_to_get
+
+        raise UserError(
+            f"--model backbone needs weights of {' or '.join(ARCHITECTURES)} on this machine; "
+            f"{how_to_get(ARCHITECTURES[0])}"
+        )
     return names
+
+
+def pretrained() -> tuple[str, ...]:
+    """The backbones whose weights are on this machine."""
+    from automl.models.backbone import on_disk
+
+    return on_disk()
 
 
 def full_training(n_train: int) -> int:
@@ -131,6 +148,9 @@ def space_of_families(
         add(families, {"class_weight": {"float": [0.0, 1.0], "default": 0.0}})
     for family in families:
         own = dict(OF_FAMILY[family])
+        if family == "backbone":
+            found = pretrained()
+            own["architecture"] = {"choice": list(found), "default": found[0]}
         if family in tokens:
             own |= OF_TOKENS.get(family, {})
         elif family == "cnn" and not ragged:
@@ -182,6 +202,10 @@ OF_FAMILY: dict[str, dict[str, Any]] = {
         "norm": {"choice": ["batch", "group", "none"], "default": "batch"},
         "downsample": {"constant": "max"},
         "pooling": {"choice": ["max", "mean"], "default": "max"},
+    },
+    "backbone": {
+        "tuned": {"choice": ["head", "all"], "default": "all"},
+        "side": {"ordinal": [64, 96, 128], "default": 64},
     },
     "rnn": {
         "cell": {"choice": ["gru", "lstm"], "default": "gru"},
