@@ -66,7 +66,16 @@ def _readme(card: Mapping[str, Any]) -> str:
         "",
     ]
     if card["kind"]:
-        lines += ["From a terminal: `python -m automl.predict path/of/this/folder --data new.csv --out out.csv`.", ""]
+        lines += [
+            "From a terminal, with the folder of the run:",
+            "",
+            "```sh",
+            "python -m automl.predict RUN --data new.csv --out answers.csv",
+            "python -m automl.serve RUN           # answers over HTTP",
+            "python -m automl.export RUN --onnx   # a file of ONNX",
+            "```",
+            "",
+        ]
     lines += [
         "| file | |",
         "|---|---|",

@@ -17,7 +17,7 @@ from automl.errors import UserError
 from automl.model_card import CARD
 from automl.models.trained import TrainedModel, load_model
 from automl.own.rows import ENCODER, Encoder, Reader, load_encoder
-from automl.own.text import as_texts
+from automl.own.strings import as_texts
 from automl.training import SCORING_BATCH
 from automl.translators import Translator, load_translator
 

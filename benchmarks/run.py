@@ -38,7 +38,7 @@ SAVE_SECONDS = 30
 
 def main(
     suite: Annotated[
-        str | None, typer.Option(help="synthetic, tables, yahpo, recorded, real or quick", show_default="quick")
+        str | None, typer.Option(help="synthetic, tables, yahpo, recorded, real, fields or quick", show_default="quick")
     ] = None,
     task: Annotated[str | None, typer.Option(help="In place of a suite: a built-in task or FILE.py:NAME.")] = None,
     command: Annotated[str | None, typer.Option(help="In place of a suite: a shell command with {lr}, {seed}.")] = None,

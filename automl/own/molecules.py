@@ -16,30 +16,25 @@ from automl.data.inputs import Array, Dense, Inputs, Tokens
 from automl.errors import UserError
 from automl.own import rows
 from automl.own.reading import column_names
-from automl.own.records import Schema, as_strings, strings_schema
 from automl.own.request import SMILES_NAMES, Request
+from automl.own.strings import StringEncoder, as_texts, text_and_labels
 from automl.own.table import groups_and_times
-from automl.own.text import as_texts, column_frame, text_and_labels
 from automl.own.tokens import longest, smiles_tokenizer, token_ids
 
 if TYPE_CHECKING:
     import pandas as pd
-    from tokenizers import Tokenizer
 
 RADIUS, BITS = 2, 2_048  # of Morgan fingerprints (Rogers & Hahn 2010), as usual
 
 
-class Encoder(rows.Encoder):
+class Encoder(StringEncoder):
     """Tokens of the SMILES as written canonically, and Morgan fingerprints."""
 
     kind = "molecules"
-    by_row = True
+    role = "smiles"
     views: ClassVar = dict.fromkeys(("random_forest", "gradient_boosting", "mlp"), "fingerprints") | dict.fromkeys(
         ("cnn", "rnn", "transformer"), "tokens"
     )
-
-    def __init__(self, name: str, tokenizer: Tokenizer, length: int) -> None:
-        self.name, self.tokenizer, self.length = name, tokenizer, length
 
     @classmethod
     def fit(cls, frame: pd.DataFrame, details: Mapping[str, Any]) -> Self:
@@ -57,24 +52,6 @@ class Encoder(rows.Encoder):
             return Tokens(self.length, self.tokenizer.get_vocab_size())
         # Bits stay as they are: standardised, a rare one would outweigh all others.
         return Dense((BITS,), (0.0,) * BITS, (1.0,) * BITS)
-
-    def to_json(self) -> dict[str, Any]:
-        return {"smiles": self.name, "tokenizer": self.tokenizer.to_str(), "length": self.length}
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Self:
-        from tokenizers import Tokenizer
-
-        return cls(content["smiles"], Tokenizer.from_str(content["tokenizer"]), content["length"])
-
-    def as_frame(self, examples: Any) -> pd.DataFrame:
-        return column_frame(examples, self.name)
-
-    def from_records(self, records: Sequence[Any]) -> pd.DataFrame:
-        return column_frame(as_strings(records, self.name), self.name)
-
-    def record_schema(self) -> Schema:
-        return strings_schema(self.name)
 
 
 def read(request: Request) -> rows.Rows:

@@ -13,8 +13,8 @@ from automl.own import rows
 from automl.own.reading import column_names, read_table
 from automl.own.records import Schema, as_strings, strings_schema
 from automl.own.request import Request, column
+from automl.own.strings import column_frame
 from automl.own.table import groups_and_times
-from automl.own.text import column_frame
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from automl.data.inputs import Array, Inputs, Tokens
 from automl.errors import UserError
 from automl.own import rows
-from automl.own.reading import column_names, read_table
-from automl.own.records import Schema, as_strings, strings_schema
-from automl.own.request import Request, column
+from automl.own.reading import column_names
+from automl.own.request import Request
+from automl.own.strings import StringEncoder, as_texts, text_and_labels
 from automl.own.table import groups_and_times
 from automl.own.tokens import longest, text_tokenizer, token_ids
 
 if TYPE_CHECKING:
     import pandas as pd
-    from tokenizers import Tokenizer
 
 
-class Encoder(rows.Encoder):
+class Encoder(StringEncoder):
     """The texts' tokens."""
 
     kind = "text"
-    by_row = True
+    role = "text"
     views: ClassVar = dict.fromkeys(("linear", "cnn", "rnn", "transformer"), "tokens")
-
-    def __init__(self, name: str, tokenizer: Tokenizer, length: int) -> None:
-        self.name, self.tokenizer, self.length = name, tokenizer, length
 
     @classmethod
     def fit(cls, frame: pd.DataFrame, details: Mapping[str, Any]) -> Self:
@@ -41,24 +36,6 @@ class Encoder(rows.Encoder):
 
     def inputs(self, view: str, x: Array) -> Inputs:
         return Tokens(self.length, self.tokenizer.get_vocab_size())
-
-    def to_json(self) -> dict[str, Any]:
-        return {"text": self.name, "tokenizer": self.tokenizer.to_str(), "length": self.length}
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Self:
-        from tokenizers import Tokenizer
-
-        return cls(content["text"], Tokenizer.from_str(content["tokenizer"]), content["length"])
-
-    def as_frame(self, examples: Any) -> pd.DataFrame:
-        return column_frame(examples, self.name)
-
-    def from_records(self, records: Sequence[Any]) -> pd.DataFrame:
-        return column_frame(as_strings(records, self.name), self.name)
-
-    def record_schema(self) -> Schema:
-        return strings_schema(self.name)
 
 
 def read(request: Request) -> rows.Rows:
@@ -82,32 +59,3 @@ def read(request: Request) -> rows.Rows:
         f"column {request.group!r}",
         details={"text": request.text},
     )
-
-
-def text_and_labels(
-    request: Request, text: str, option: str, names: list[str]
-) -> tuple[pd.DataFrame, pd.Series[Any], list[str]]:
-    """A column of strings (missing ones empty) and the target, with notes on the file."""
-    column(text, names, option)
-    if request.target is None:
-        raise UserError(f"say which column is to be predicted: --target NAME; the file has: {', '.join(names[:20])}")
-    column(request.target, names, "--target")
-    table = read_table(request.path, columns=[text, request.target], texts=[text])
-    return table.frame[[text]].fillna(""), table.frame[request.target], table.notes
-
-
-def as_texts(frame: pd.DataFrame, name: str) -> list[str]:
-    """A column as strings, missing ones empty. UserError where there is no such column."""
-    if name not in frame.columns:
-        raise UserError(f"the column {name!r} is missing; the model was trained with it")
-    values = frame[name]
-    return ["" if missing else str(value) for value, missing in zip(values, values.isna(), strict=True)]
-
-
-def column_frame(examples: Any, name: str) -> pd.DataFrame:
-    """Examples that are one string each, from a file's path, a frame or a list, as a column."""
-    import pandas as pd
-
-    if isinstance(examples, str | Path):
-        return read_table(Path(examples), columns=[name], texts=[name]).frame
-    return examples if isinstance(examples, pd.DataFrame) else pd.DataFrame({name: list(examples)})

@@ -18,6 +18,7 @@ SUITES = {
     "yahpo": "LCBench surrogates with learning curves of 52 epochs (YAHPO Gym's data)",
     "recorded": "the built-in tasks, from trainings recorded with benchmarks.record",
     "real": "live trainings of the built-in tasks on a part of the data",
+    "fields": "live trainings of one built-in task of each field, shortened",
     "quick": "a few development tasks that need no download",
 }
 QUICK = {

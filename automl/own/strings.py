@@ -1,0 +1,74 @@
+"""Examples that are one string each, in a column of a table: what texts and molecules have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from automl.errors import UserError
+from automl.own import rows
+from automl.own.reading import read_table
+from automl.own.records import Schema, as_strings, strings_schema
+from automl.own.request import Request, column
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from tokenizers import Tokenizer
+
+
+class StringEncoder(rows.Encoder):
+    """Strings to tokens. name: of the column; length: tokens of an example, what comes behind them is not read."""
+
+    by_row = True
+    role: ClassVar[str]  # what the column's name is kept as
+
+    def __init__(self, name: str, tokenizer: Tokenizer, length: int) -> None:
+        self.name, self.tokenizer, self.length = name, tokenizer, length
+
+    def to_json(self) -> dict[str, Any]:
+        return {self.role: self.name, "tokenizer": self.tokenizer.to_str(), "length": self.length}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        from tokenizers import Tokenizer
+
+        return cls(content[cls.role], Tokenizer.from_str(content["tokenizer"]), content["length"])
+
+    def as_frame(self, examples: Any) -> pd.DataFrame:
+        return column_frame(examples, self.name)
+
+    def from_records(self, records: Sequence[Any]) -> pd.DataFrame:
+        return column_frame(as_strings(records, self.name), self.name)
+
+    def record_schema(self) -> Schema:
+        return strings_schema(self.name)
+
+
+def text_and_labels(
+    request: Request, text: str, option: str, names: list[str]
+) -> tuple[pd.DataFrame, pd.Series[Any], list[str]]:
+    """A column of strings (missing ones empty) and the target, with notes on the file."""
+    column(text, names, option)
+    if request.target is None:
+        raise UserError(f"say which column is to be predicted: --target NAME; the file has: {', '.join(names[:20])}")
+    column(request.target, names, "--target")
+    table = read_table(request.path, columns=[text, request.target], texts=[text])
+    return table.frame[[text]].fillna(""), table.frame[request.target], table.notes
+
+
+def as_texts(frame: pd.DataFrame, name: str) -> list[str]:
+    """A column as strings, missing ones empty. UserError where there is no such column."""
+    if name not in frame.columns:
+        raise UserError(f"the column {name!r} is missing; the model was trained with it")
+    values = frame[name]
+    return ["" if missing else str(value) for value, missing in zip(values, values.isna(), strict=True)]
+
+
+def column_frame(examples: Any, name: str) -> pd.DataFrame:
+    """Examples that are one string each, from a file's path, a frame or a list, as a column."""
+    import pandas as pd
+
+    if isinstance(examples, str | Path):
+        return read_table(Path(examples), columns=[name], texts=[name]).frame
+    return examples if isinstance(examples, pd.DataFrame) else pd.DataFrame({name: list(examples)})

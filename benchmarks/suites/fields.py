@@ -1,0 +1,30 @@
+"""Live trainings of one built-in task of each field, so shortened that one takes a few seconds on a core."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from automl.tasks import load_task
+from benchmarks.live import LiveTask
+
+KEPT = Path("runs/trainings/fields")  # each training is run once, whichever strategies ask for it
+TASKS: dict[str, tuple[int | None, dict[str, Any]]] = {  # task: examples to train on (None: all), what else is changed
+    "fashion-cnn": (1_000, {"max_epochs": 4}),  # image recognition
+    "reuters52-cnn": (1_000, {"max_epochs": 6}),  # text classification
+    "g2p-rnn": (20_000, {"max_epochs": 3, "epoch_size": 3_000, "valid_size": 300}),  # translation, of letters to phones
+    "kjv-transformer": (None, {"max_epochs": 3, "epoch_size": 20_000, "valid_size": 5_000}),  # language modelling
+    "chembl234-mlp": (1_000, {"max_epochs": 10}),  # drug discovery
+    "sp500-rnn": (None, {"max_epochs": 5}),  # finance
+    "vowels-rnn": (None, {"max_epochs": 10}),  # time series
+    "letter-mlp": (3_000, {"max_epochs": 10}),  # tables
+}
+
+
+def tasks() -> list[LiveTask]:
+    """The eight tasks. UserError where their data are not on this machine."""
+    return [
+        LiveTask.of("fields", name, replace(load_task(name, train_size=size), **changes), KEPT)
+        for name, (size, changes) in TASKS.items()
+    ]
