@@ -10,7 +10,7 @@ import automl
 from automl.errors import UserError
 from automl.folders import TrialFolders
 from automl.study import Asked, Told
-from automl.tuner import GIVE_UP_AFTER, training_seed
+from automl.tuner import GIVE_UP_AFTER, KEPT_CHECKPOINTS, training_seed
 from strategies import make_strategy
 from strategies.base import Proposal, Strategy
 
@@ -532,9 +532,9 @@ def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
 
 
 def test_only_the_checkpoints_of_the_best_trials_are_kept(tmp_path):
-    result = automl.tune("digits-cnn", strategy="random", n_trials=8, max_epochs=1, study=tmp_path / "run")
+    result = automl.tune("digits-cnn", strategy="random", n_trials=14, max_epochs=1, study=tmp_path / "run")
     kept = {int(p.name) for p in (tmp_path / "run" / "trials").iterdir()}
-    assert kept == {t.number for t in sorted(result.trials, key=lambda t: (t.loss, t.number))[:5]}
+    assert kept == {t.number for t in sorted(result.trials, key=lambda t: (t.loss, t.number))[:KEPT_CHECKPOINTS]}
 
 
 def test_checkpoints_that_will_not_be_needed_go_and_a_raised_budget_trains_anew_what_it_misses(tmp_path):
