@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from automl.result import Result
     from automl.space import load_space
     from automl.tasks.base import Epoch, Task, TrainingFailed
-    from automl.tuner import tune
+    from automl.tuning import tune
 
 __all__ = ["Epoch", "Result", "Task", "TrainingFailed", "as_task", "load", "load_space", "tune"]
 
@@ -22,7 +22,7 @@ _HOMES = {
     "load": "automl.predictor",
     "as_task": "automl.objectives",
     "load_space": "automl.space",
-    "tune": "automl.tuner",
+    "tune": "automl.tuning",
 }
 
 

@@ -28,7 +28,7 @@ from automl.settings import default_workers
 from automl.study import Trial
 from automl.tasks import load_task
 from automl.tasks.base import Task
-from automl.tuner import tune
+from automl.tuning import tune
 from benchmarks.command import run_command
 from benchmarks.recording import Recording, describe
 from benchmarks.results import write_parquet

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from automl.report import read_run
-from automl.tuner import tune
+from automl.tuning import tune
 from strategies.encoding import Encoding
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -17,8 +17,9 @@ from automl.explanation import Explanation, explain
 from automl.findings import compare_configs, final_rows, headline
 from automl.readable import shown_range
 from automl.report import read_run, save_png, write_report
+from automl.result import Result
 from automl.study import Study
-from automl.tuner import Result, tune
+from automl.tuning import tune
 from strategies.encoding import Encoding
 from strategies.random_search import RandomSearch
 
