@@ -122,8 +122,10 @@ def _why(best: Candidate, metric: str, found: Gain, lost: Gain, allowed: float) 
         new = f"is better in {metric} by {found.value:.4f} on new validation data (surely by {found.low:.4f})"
     elif found.value > 0:
         new = f"is better in {metric} by {found.value:.4f} on new validation data, which may be chance,"
+    elif found.value < 0:
+        new = f"is worse in {metric} by {-found.value:.4f} on new validation data"
     else:
-        new = f"is no better in {metric} on new validation data (worse by {-found.value:.4f})"
+        new = f"is no better in {metric} on new validation data"
     if lost.value <= 0:
         old = "no worse on old"
     elif lost.low > 0:
