@@ -132,18 +132,27 @@ def _fields_of(runs: pd.DataFrame, suite: str, names: tuple[str, str], *, normal
     yield field(names[0], strategies, pairs, n_trials, [])
     if len(strategies) == len(covered):
         return
-    # Who covers most goes first, so that a run that has just begun cannot leave the others with nothing.
+    # Who covers most goes first, so that one that has just begun can leave the others neither with nothing nor, where
+    # there are enough seeds, with too few.
     shared: frozenset[Pair] | None = None
     members: list[str] = []
     left_out: list[str] = []
     for strategy in sorted(covered, key=lambda name: -len(covered[name])):
-        narrowed = frozenset(covered[strategy]) if shared is None else shared & frozenset(covered[strategy])
-        (members if narrowed else left_out).append(strategy)
-        shared = narrowed or shared
+        own = frozenset(covered[strategy])
+        narrowed = own if shared is None else shared & own
+        takes_part = bool(narrowed) and (shared is None or not _thins(shared, narrowed))
+        (members if takes_part else left_out).append(strategy)
+        shared = narrowed if takes_part else shared
     assert shared is not None
     if len(members) > len(strategies):
         smallest = min(covered[strategy][pair] for strategy in members for pair in shared)
         yield field(names[1], members, shared, smallest, left_out)
+
+
+def _thins(shared: frozenset[Pair], narrowed: frozenset[Pair]) -> bool:
+    """Whether a task that stays has enough seeds no longer."""
+    before, after = (Counter(pair[:2] for pair in pairs) for pairs in (shared, narrowed))
+    return any(n < ENOUGH_SEEDS <= before[task] for task, n in after.items())
 
 
 def _widest(covered: dict[str, dict[Pair, int]]) -> tuple[list[str], frozenset[Pair], int]:

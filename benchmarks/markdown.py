@@ -49,7 +49,7 @@ def leaderboard(sections: list[Section], pictures: dict[int, list[str]], made: d
         parts.append(escaped(f"## {field.title}: {field.name}, {field.extent}, {field.n_trials} trainings") + "\n")
         parts += [f"- {escaped(finding.text)}" for finding in findings(section)]
         if field.left_out:
-            parts.append(f"- Left out, with no task and seed in common: {', '.join(field.left_out)}.")
+            parts.append(f"- Left out, with too few tasks and seeds in common: {', '.join(field.left_out)}.")
         standing = section.standings["trainings"]
         header = columns(section, standing)
         parts += ["", *_grid(header, rows(section, standing))]

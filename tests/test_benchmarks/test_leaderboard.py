@@ -171,6 +171,16 @@ def test_a_run_that_has_just_begun_does_not_leave_the_others_with_nothing():
     assert subset.left_out == ("begun",)
 
 
+def test_a_strategy_with_few_seeds_does_not_take_those_of_the_others():
+    table = pd.concat([runs(name, 0.2, TASKS, n_seeds=6) for name in ("a", "b")])
+    slow = runs("slow", 0.1, TASKS[:5], n_seeds=5, n_trials=10)
+    few = runs("few", 0.1, TASKS[:5], n_seeds=2, n_trials=10)
+    both = pd.concat([table, slow, few])
+    found = fields(both.drop_duplicates(["task", "strategy", "seed"]), constants(TASKS).index)
+    subset = next(field for field in found if field.name == "subset")
+    assert (subset.strategies, subset.n_seeds, subset.left_out) == (("a", "b", "slow"), "5", ("few",))
+
+
 def test_a_crashed_run_counts_as_the_worst_and_takes_nobody_away():
     good = crashed(runs("good", 0.0, TASKS), "t03", 1)
     section = sections(pd.concat([RANDOM, good]), constants(TASKS))[0]
