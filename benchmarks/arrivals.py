@@ -17,7 +17,7 @@ from automl.metrics import measure
 from automl.predictor import Predictor
 
 N_PARTS = 5
-PICTURES, TEST_PICTURES = 800, 400  # of a part
+PICTURES, TEST_PICTURES = 400, 400  # of a part
 TEXTS_PARTS = 4
 
 
