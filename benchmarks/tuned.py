@@ -89,8 +89,8 @@ def main(
                 table = pd.DataFrame(rows)
                 write_aside(out, table.to_csv(index=False, float_format="%.5g"))
                 write_aside(out.with_suffix(".md"), summary(table))
-                told = {what: f"{rows[-1][what]:.4g}" for what in ("baseline", "default", "tuned")}
-                print(name, strategy, f"seed {seed}:", told, flush=True)
+                scores = ", ".join(f"{what} {rows[-1][what]}" for what in ("baseline", "default", "tuned"))
+                print(f"{name} {strategy} seed {seed}: {scores}", flush=True)
     print(out)
 
 
@@ -131,6 +131,7 @@ def mean(scores: list[float | None]) -> float:
 
 def summary(table: pd.DataFrame) -> str:
     """The table in Markdown: a row a task, means over the seeds; and what loses to its baseline."""
+    table = table.astype({"baseline": float})  # where there is none, nan compares as neither better nor worse
     strategies = list(dict.fromkeys(table["strategy"]))
     headers = ["task", "examples", "epochs", "metric", "baseline", "default", *strategies, "seconds", "seeds"]
     rows, behind = [], []

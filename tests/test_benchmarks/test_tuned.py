@@ -1,0 +1,58 @@
+"""What tuning gives: the command on a real small task, and its summary on a table made by hand."""
+
+import pandas as pd
+import pytest
+
+from automl.errors import UserError
+from benchmarks import tuned
+
+
+def test_a_run_is_a_row_and_is_not_done_twice(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tuned, "N_FINAL", 1)
+    out = tmp_path / "tuned.csv"
+    tuned.main(["digits-cnn"], "random", 1, 1, out)
+    [row] = pd.read_csv(out).to_dict("records")
+    assert (row["task"], row["strategy"], row["metric"], row["epochs"]) == ("digits-cnn", "random", "accuracy", 8)
+    assert row["tuned"] == row["default"] > 0.8  # the one trial is the default
+    before = out.read_bytes()
+    tuned.main(["digits-cnn"], "random", 1, 1, out)
+    assert out.read_bytes() == before
+    assert capsys.readouterr().out.count("digits-cnn random") == 1
+
+
+def test_an_unknown_task_is_refused(tmp_path):
+    with pytest.raises(UserError, match="unknown task 'digits'; choose one of: digits-cnn"):
+        tuned.main(["digits"], "bo", 20, 1, tmp_path / "tuned.csv")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_summary_has_means_over_seeds_and_names_what_loses():
+    shared = {"trials": 20, "train_size": None, "epochs": 5, "first_try": "forest", "search_seconds": 10.0}
+    rows = [
+        {
+            "task": "up",
+            "strategy": "bo",
+            "seed": 0,
+            "metric": "accuracy",
+            "baseline": 0.95,
+            "default": 0.8,
+            "tuned": 0.9,
+        },
+        {
+            "task": "up",
+            "strategy": "bo",
+            "seed": 1,
+            "metric": "accuracy",
+            "baseline": 0.95,
+            "default": 0.8,
+            "tuned": 0.92,
+        },
+        {"task": "down", "strategy": "bo", "seed": 0, "metric": "rmse", "baseline": 0.7, "default": 0.8, "tuned": 0.6},
+        {"task": "none", "strategy": "bo", "seed": 0, "metric": "rmse", "baseline": None, "default": 0.8, "tuned": 0.6},
+    ]
+    told = tuned.summary(pd.DataFrame([row | shared for row in rows]))
+    assert "| up | all | 5 | accuracy, higher is better | 0.95 | 0.8 | 0.91 | 10 | 2 |" in told
+    assert "| none | all | 5 | rmse, lower is better |  | 0.8 | 0.6 | 10 | 1 |" in told
+    assert told.count("is better than what was tuned") == 1
+    assert "- up: forest (0.95) is better than what was tuned (0.91)." in told
