@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from automl.continual import SEARCHED, TOLERANCE
 from automl.ending import run_command
 from automl.errors import UserError
 
@@ -23,10 +24,10 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 def update(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a finished run on own data.")],
     data: Annotated[Path | None, typer.Option(help="New data with labels, like those of the run.")] = None,
-    search: Annotated[int, typer.Option(min=0, help="New configs to train, besides the one in use.")] = 2,
+    search: Annotated[int, typer.Option(min=0, help="New configs to train, besides the one in use.")] = SEARCHED,
     tolerance: Annotated[
         float, typer.Option(min=0.0, help="How much worse it may be on old data: a share of the metric's scale.")
-    ] = 0.01,
+    ] = TOLERANCE,
     workers: Annotated[int | None, typer.Option(min=1, help="Trainings at a time. [default: one a core]")] = None,
     rollback: Annotated[int | None, typer.Option(metavar="VERSION", help="Put this version to use again.")] = None,
 ) -> None:

@@ -96,7 +96,8 @@ def run_stream(arrivals: Arrivals, name: str, scratch: Path, seed: int, trials: 
 
 
 def _row(arrivals: Arrivals, part: int, method: str, way: Way) -> dict[str, Any]:
-    told = [(test.y, told_of(test, load(way.folder))) for test in arrivals.tests[: part + 1]]
+    model = load(way.folder)
+    told = [(test.y, told_of(test, model)) for test in arrivals.tests[: part + 1]]
     return {
         "part": part,
         "method": method,

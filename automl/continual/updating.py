@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from automl.continual import SEARCHED, TOLERANCE
 from automl.continual.candidates import candidates_for
 from automl.continual.drift import Drift, drifts
 from automl.continual.judging import has_fallen, interval, score
@@ -28,9 +29,6 @@ from automl.tasks.own import OwnData
 
 if TYPE_CHECKING:
     from automl.predictor import Predictor
-
-SEARCHED = 2  # new configs that an update tries, if nothing else is said
-TOLERANCE = 0.01
 
 
 def update(

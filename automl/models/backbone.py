@@ -6,19 +6,15 @@ default ``~/.cache/torch/hub/checkpoints``); nothing is downloaded here. A train
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from automl.errors import UserError
-
-if TYPE_CHECKING:
-    from torchvision.models import WeightsEnum
 
 ARCHITECTURES = ("mobilenet_v3_small", "resnet18", "efficientnet_b0")  # the quickest first
 
@@ -27,9 +23,8 @@ def weights_file(architecture: str) -> Path:
     """Where torchvision keeps the weights of an architecture."""
     from torchvision.models import get_model_weights
 
-    best = cast("WeightsEnum", list(get_model_weights(architecture))[-1])  # torchvision lists the best ones last
-    home = os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "torch"
-    return Path(home) / "hub" / "checkpoints" / Path(best.url).name
+    best: Any = get_model_weights(architecture)
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(best.DEFAULT.url).name
 
 
 def on_disk() -> tuple[str, ...]:
