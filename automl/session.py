@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import shutil
 import signal
@@ -169,7 +168,7 @@ def run_session(
             refitted: Training | None = None
             baseline: Mapping[str, Any] | None = None
             if result.study.best is not None and not tuner.interrupted and _has_final(task, settings):
-                watch = functools.partial(_watch_final, live, tuner)
+                watch = partial(_watch_final, live, tuner)
                 try:
                     trainings = train_final(
                         task,

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from processes import command
 from sklearn.datasets import load_diabetes, load_digits
 
 import automl
@@ -142,14 +143,6 @@ def test_a_network_with_more_classes_keeps_what_it_said_of_the_old_ones():
 
 
 # --- the command ------------------------------------------------------------------------------------------------------
-
-
-def command(module, *arguments, code=0):
-    shown = subprocess.run(
-        [sys.executable, "-m", module, *map(str, arguments)], capture_output=True, text=True, timeout=300
-    )
-    assert shown.returncode == code, shown.stdout + shown.stderr
-    return shown.stdout, shown.stderr
 
 
 def digits(folder, labels, rows):

@@ -1,12 +1,11 @@
 """The model that a run leaves: calibrated, refitted or an ensemble; loaded, and used on files."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
 import pytest
+from processes import command
 from sklearn.datasets import load_breast_cancer, load_diabetes
 
 import automl
@@ -15,15 +14,6 @@ from automl.data import load_data
 from automl.ensemble import greedy_ensemble
 from automl.errors import UserError
 from automl.predictor import predictions
-
-
-def command(module, *arguments, code=0):
-    shown = subprocess.run(
-        [sys.executable, "-m", module, *map(str, arguments)], capture_output=True, text=True, timeout=300
-    )
-    assert shown.returncode == code, shown.stdout + shown.stderr
-    return shown.stdout, shown.stderr
-
 
 # --- calibration ------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,13 @@
+"""The real commands, in processes of their own."""
+
+import subprocess
+import sys
+
+
+def command(module, *arguments, code=0):
+    """Run ``python -m module``, which must end with the code. Gives what it prints, and its errors."""
+    shown = subprocess.run(
+        [sys.executable, "-m", module, *map(str, arguments)], capture_output=True, text=True, timeout=300
+    )
+    assert shown.returncode == code, shown.stdout + shown.stderr
+    return shown.stdout, shown.stderr
