@@ -20,7 +20,13 @@ from benchmarks.suites.base import SimulatedTask
 
 SLOW_SECONDS = 0.2  # a strategy that takes longer for a suggestion at 50 observations is run on less:
 N_SLOW_TASKS, N_SLOW_SEEDS, N_SLOW_TRIALS = 15, 5, 50  # fewer tasks cannot tell 15 strategies apart
-NEED_CURVES = ("raw-optuna-hyperband", "raw-smac-hyperband", "raw-syne-tune")  # without curves these are others
+NEED_CURVES = (  # without curves these are others
+    "raw-dehb",
+    "raw-neps",
+    "raw-optuna-hyperband",
+    "raw-smac-hyperband",
+    "raw-syne-tune",
+)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,8 @@ OPPONENTS: dict[str, tuple[str, str, str | None]] = {
     "raw-smac": ("raw_smac:RawSmac", "SMAC's facade for hyperparameter optimization", "smac"),
     "raw-smac-hyperband": ("raw_smac_hyperband:RawSmacHyperband", "SMAC's forest with its Hyperband", "smac"),
     "raw-syne-tune": ("raw_syne_tune:RawSyneTune", "Syne Tune's asynchronous BOHB", "syne-tune"),
+    "raw-dehb": ("raw_dehb:RawDEHB", "DEHB: differential evolution in Hyperband's brackets", "dehb"),
+    "raw-neps": ("raw_neps:RawNePS", "NePS: PriorBand around the default config", "neps"),
     "raw-nevergrad": ("raw_nevergrad:RawNevergrad", "Nevergrad's NGOpt", "nevergrad"),
 }
 """Name -> (module:class in this package, one line for people, the extra that it needs: also its package's name)."""

@@ -1,0 +1,52 @@
+"""DEHB: differential evolution in the brackets of Hyperband, by its ask-and-tell interface.
+
+https://automl.github.io/DEHB/latest/getting_started/ask_tell/
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from typing import Any
+
+from dehb import DEHB
+from loguru import logger
+
+from automl.errors import UserError
+from benchmarks.opponents.base import Alone, FailuresAsWorst
+from strategies.base import Config, Proposal
+
+
+class RawDEHB(FailuresAsWorst):
+    """It searches the unit cube, as it knows no forbidden configs, and has no way to start from the default config. A
+    config that is promoted goes on from where it paused, where the task allows it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.max_epochs == 1:
+            raise UserError("raw-dehb needs trainings of several epochs, and these have one; leave it out")
+        self._alone = Alone(self.seed)
+        self._trials: dict[int, tuple[int, int]] = {}  # by its number of a config: trial and epochs
+        with self._alone(), tempfile.TemporaryDirectory(prefix="dehb-") as folder:
+            self._dehb = DEHB(
+                dimensions=len(self.encoding.dimensions), min_fidelity=1, max_fidelity=self.max_epochs, n_workers=1,
+                seed=self.seed, output_path=folder, save_freq="end",
+            )  # fmt: skip
+            logger.remove()  # its log, in that folder and on the screen
+
+    def _ask(self) -> tuple[Config, dict[str, Any]]:
+        with self._alone():
+            job = self._dehb.ask()
+        return self.encoding.decode(job["config"]), job
+
+    def _proposal(self, config: Config, asked: dict[str, Any]) -> Proposal:
+        epochs = math.ceil(asked["fidelity"] - 1e-9)
+        trial, trained = self._trials.get(asked["config_id"], (self._n_proposed, 0))
+        if not self.resumable or trial in self.pending or trained >= epochs:
+            trial = self._n_proposed
+        self._trials[asked["config_id"]] = trial, epochs
+        return Proposal(trial, config, epochs)
+
+    def _tell_loss(self, asked: dict[str, Any], loss: float, failed: bool) -> None:
+        with self._alone():
+            self._dehb.tell(asked, {"fitness": loss, "cost": asked["fidelity"]})
