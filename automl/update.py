@@ -83,7 +83,7 @@ def _show(console: Console, versions: Versions) -> None:
 
 
 def _pair(scores: dict[str, Any]) -> str:
-    return f"{scores['in_use']:.3f} {scores['candidate']:.3f}"
+    return f"{scores['in_use']:.3g} {scores['candidate']:.3g}"
 
 
 def main() -> None:

@@ -51,6 +51,18 @@ def gain(metric: str, y: NDArray[Any], first: NDArray[Any], second: NDArray[Any]
     return Gain(value, float(np.nanpercentile(differences, 100 * (1 - SURE))))
 
 
+def follows(new: Gain, both: Gain, lost: Gain, allowed: float) -> bool:
+    """Whether a candidate follows the model in use, by its gain on new data, the one on new and old data together, and
+    what is lost on old data.
+
+    The new examples are often too few to be sure by: what is better on them may be surely better on all together. And
+    an example of a few old ones that turns wrong is no reason to stay: it must be more than chance and than is allowed.
+    """
+    better = new.low > 0 or (new.value > 0 and both.low > 0)
+    worse = lost.low > 0 and lost.value > allowed
+    return better and not worse
+
+
 def allowance(metric: str, tolerance: float, before: float) -> float:
     """How much worse a score may become: a share of the scale from 0 to 1, or of an error's own size."""
     scale = METRICS[metric].best

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.continual.candidates import Candidate
-from automl.continual.judging import Gain, allowance, gain, score, widened
+from automl.continual.judging import Gain, allowance, follows, gain, score, widened
 from automl.continual.newcomers import n_old, splits_by_family
 from automl.continual.versions import MODEL
 from automl.data.splits import Splits, stratified
@@ -55,19 +55,20 @@ def promote(
     crossed = np.empty_like(theirs)
     for choosing, judging in (halves, halves[::-1]):
         crossed[judging] = on_valid[best_by(choosing)][judging]
-    ours = before.judge(lambda family: splits(family).x_valid)
+    ours, crossed = widened(before.judge(lambda family: splits(family).x_valid), y), widened(crossed, y)
     new, known = slice(old["valid"], None), slice(0, old["valid"])
-    found = gain(metric, y[new], widened(ours, y)[new], crossed[new])
+    found = gain(metric, y[new], ours[new], crossed[new])
     y_old, ours_old, theirs_old = y[known], ours[known], crossed[known]
     if before.card.get("made") == "refit":  # it has seen the old validation part
         known = slice(0, old["test"])
-        y_old, ours_old = first.y_test[known], before.judge(lambda family: splits(family).x_test[known])
-        theirs_old = predictions(model, splits(model.preprocessing.model).x_test[known])
-    # One example of a few that turns wrong is no reason to stay: it must be more than chance, and more than is allowed.
+        y_old, ours_old = first.y_test[known], widened(before.judge(lambda family: splits(family).x_test[known]), y)
+        theirs_old = widened(predictions(model, splits(model.preprocessing.model).x_test[known]), y)
+    together = [np.concatenate(sides) for sides in ((y_old, y[new]), (ours_old, ours[new]), (theirs_old, crossed[new]))]
+    both = gain(metric, *together)
     lost = gain(metric, y_old, theirs_old, ours_old)
     allowed = allowance(metric, tolerance, score(metric, y_old, ours_old))
-    promoted = found.low > 0 and not (lost.value > allowed and lost.low > 0)
-    why = _why(best, metric, found, lost, allowed)
+    promoted = follows(found, both, lost, allowed)
+    why = _why(best, metric, found, both, lost, allowed)
     say(("promoted: " if promoted else "not promoted: ") + why)
     temperature = 1.0
     if METRICS[metric].kind == "classes":
@@ -86,11 +87,13 @@ def promote(
         "metric": metric,
         "gain_on_new": found.value,
         "gain_on_new_low": found.low,
+        "gain_on_all": both.value,
+        "gain_on_all_low": both.low,
         "loss_on_old": lost.value,
         "loss_on_old_low": lost.low,
         "allowed_on_old": allowed,
         "test": {name: on_test[name] for name in ("old", "new")},
-        "promoted": bool(promoted),
+        "promoted": promoted,
         "why": why,
     }
 
@@ -116,20 +119,22 @@ def _on_test(
     return found | {"all": {name: measure(name, y, widened(theirs, y)) for name in names_of(METRICS[metric].kind)}}
 
 
-def _why(best: Candidate, metric: str, found: Gain, lost: Gain, allowed: float) -> str:
+def _why(best: Candidate, metric: str, found: Gain, both: Gain, lost: Gain, allowed: float) -> str:
     what = {"continued": "the model gone on with", "retrained": "its config trained anew", "searched": "a new config"}
     if found.low > 0:
-        new = f"is better in {metric} by {found.value:.4f} on new validation data (surely by {found.low:.4f})"
+        new = f"is better in {metric} by {found.value:.4g} on new validation data (surely by {found.low:.4g})"
+    elif found.value > 0 and both.low > 0:
+        new = f"is better in {metric} by {found.value:.4g} on new validation data, and on all surely by {both.low:.4g},"
     elif found.value > 0:
-        new = f"is better in {metric} by {found.value:.4f} on new validation data, which may be chance,"
+        new = f"is better in {metric} by {found.value:.4g} on new validation data, which may be chance,"
     elif found.value < 0:
-        new = f"is worse in {metric} by {-found.value:.4f} on new validation data"
+        new = f"is worse in {metric} by {-found.value:.4g} on new validation data"
     else:
         new = f"is no better in {metric} on new validation data"
     if lost.value <= 0:
         old = "no worse on old"
     elif lost.low > 0:
-        old = f"worse by {lost.value:.4f} on old, of {allowed:.4f} allowed"
+        old = f"worse by {lost.value:.4g} on old, of {allowed:.4g} allowed"
     else:
-        old = f"worse by {lost.value:.4f} on old, which may be chance"
+        old = f"worse by {lost.value:.4g} on old, which may be chance"
     return f"{what[best.what]} {new} and {old}"

@@ -118,8 +118,8 @@ def _drift(task: OwnData, before: Predictor, new: NewData) -> dict[str, Any]:
     if new.new_classes:
         said.append(f"classes that the model does not know: {', '.join(new.new_classes)}")
     said.append(
-        f"the model in use has {task.metric} {scored:.4f} on the new data; on the old test part the middle 95% are "
-        f"{low:.4f} to {high:.4f}: {'it has become worse' if worse else 'no worse than it was'}"
+        f"the model in use has {task.metric} {scored:.4g} on the new data; on the old test part the middle 95% are "
+        f"{low:.4g} to {high:.4g}: {'it has become worse' if worse else 'no worse than it was'}"
     )
     return {
         "said": said,

@@ -18,7 +18,7 @@ from sklearn.datasets import load_diabetes, load_digits
 import automl
 from automl.continual.continuation import take_over
 from automl.continual.drift import drifts, holm
-from automl.continual.judging import allowance, gain, has_fallen, interval, score
+from automl.continual.judging import Gain, allowance, follows, gain, has_fallen, interval, score
 from automl.continual.newcomers import n_old, request_for
 from automl.continual.versions import Versions
 from automl.data.inputs import Columns, Dense, Padded, Tokens
@@ -122,6 +122,22 @@ def test_a_model_has_fallen_where_the_difference_is_more_than_chance():
 def test_classes_that_a_model_does_not_know_have_no_probability():
     y = np.array([0, 1, 2, 2])
     assert score("accuracy", y, np.array([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5], [1.0, 0.0]])) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("new", "both", "lost", "promoted"),
+    [
+        (Gain(0.1, 0.02), Gain(0.01, -0.01), Gain(-0.01, -0.02), True),  # sure on new data
+        (Gain(0.1, -0.02), Gain(0.08, 0.01), Gain(-0.05, -0.07), True),  # sure on all together
+        (Gain(0.1, -0.02), Gain(0.03, -0.01), Gain(-0.01, -0.02), False),  # chance
+        (Gain(-0.01, -0.1), Gain(0.08, 0.03), Gain(-0.1, -0.12), False),  # better on old data alone
+        (Gain(0.1, 0.02), Gain(0.05, 0.01), Gain(0.03, 0.02), False),  # surely too much is lost
+        (Gain(0.1, 0.02), Gain(0.05, 0.01), Gain(0.03, -0.01), True),  # which may be chance
+        (Gain(0.1, 0.02), Gain(0.05, 0.01), Gain(0.005, 0.002), True),  # no more than is allowed
+    ],
+)
+def test_a_model_follows_where_it_is_surely_better_and_loses_little(new, both, lost, promoted):
+    assert follows(new, both, lost, allowed=0.01) is promoted
 
 
 def test_a_tolerance_is_a_share_of_the_scale_or_of_the_error_itself():
