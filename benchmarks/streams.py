@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -56,6 +57,10 @@ def main(
     stream: Annotated[list[str] | None, typer.Option(help=f"One of: {', '.join(STREAMS)}. [default: all]")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the runs.")] = 0,
     trials: Annotated[int, typer.Option(min=1, help="Trainings of the first search and of each full one.")] = TRIALS,
+    keep_full: Annotated[
+        bool,
+        typer.Option("--keep-full", help="Full searches that are in the table stay."),
+    ] = False,
     out: Annotated[Path, typer.Option(help="Table to write; rows of other streams and seeds in it stay.")] = Path(
         "results/streams.csv"
     ),
@@ -64,21 +69,34 @@ def main(
     for name in stream or STREAMS:
         if name not in STREAMS:
             raise UserError(f"unknown stream {name!r}; choose one of: {', '.join(STREAMS)}")
+        before = pd.read_csv(out, keep_default_na=False, na_values=[""]) if out.exists() else pd.DataFrame()
+        kept = full_searches(before, name, seed, trials) if keep_full else before[:0]
         with tempfile.TemporaryDirectory(prefix="automl-stream-") as scratch:
-            rows = run_stream(STREAMS[name](Path(scratch) / "data"), name, Path(scratch), seed, trials)
+            methods = METHODS if kept.empty else METHODS[:-1]
+            rows = run_stream(STREAMS[name](Path(scratch) / "data"), name, Path(scratch), seed, trials, methods)
         table = pd.DataFrame(rows).assign(stream=name, seed=seed, trials=trials, commit=commit())
-        if out.exists():
-            before = pd.read_csv(out)
+        table = pd.concat([table, kept]).sort_values("part", kind="stable")
+        if not before.empty:
             table = pd.concat([before[(before["stream"] != name) | (before["seed"] != seed)], table])
         write_aside(out, table.to_csv(index=False, float_format="%.4f"))
         write_aside(out.with_suffix(".md"), summary(table))
         print(out, flush=True)
 
 
-def run_stream(arrivals: Arrivals, name: str, scratch: Path, seed: int, trials: int) -> list[dict[str, Any]]:
+def full_searches(table: pd.DataFrame, name: str, seed: int, trials: int) -> pd.DataFrame:
+    """Those of a stream that were made with this seed and as many trials, with the commit that made them."""
+    if table.empty:
+        return table
+    of_stream = (table["stream"] == name) & (table["seed"] == seed) & (table["trials"] == trials)
+    return table[of_stream & (table["method"] == METHODS[-1])]
+
+
+def run_stream(
+    arrivals: Arrivals, name: str, scratch: Path, seed: int, trials: int, methods: Sequence[str] = METHODS
+) -> list[dict[str, Any]]:
     """A row a part and method."""
     first = search(arrivals, 1, scratch / "first", seed, trials)
-    ways = dict.fromkeys(METHODS, first)
+    ways = dict.fromkeys(methods, first)
     for method in ("update", "new part alone"):
         shutil.copytree(first.folder, scratch / method, symlinks=True)
         ways[method] = replace(first, folder=scratch / method)
@@ -87,9 +105,10 @@ def run_stream(arrivals: Arrivals, name: str, scratch: Path, seed: int, trials: 
         ways["never"] = replace(ways["never"], epochs=0.0, seconds=0.0)
         ways["update"] = updated(ways["update"].folder, arrivals.parts[part])
         ways["new part alone"] = gone_on(ways["new part alone"].folder, arrivals.parts[part], seed)
-        ways["full search"] = search(arrivals, part + 1, scratch / f"full-{part}", seed, trials)
+        if "full search" in ways:
+            ways["full search"] = search(arrivals, part + 1, scratch / f"full-{part}", seed, trials)
         rows += [_row(arrivals, part, method, way) for method, way in ways.items()]
-        for row in rows[-len(METHODS) :]:
+        for row in rows[-len(ways) :]:
             told = f"{row['new']:.4f} new, {row['old']:.4f} old, {row['epochs']:g} epochs  {row['said']}"
             print(f"{name} part {part} {row['method']}: {told}", flush=True)
     return rows
