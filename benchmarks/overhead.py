@@ -23,7 +23,6 @@ from automl.outputs import write_aside
 from automl.space import load_space
 from benchmarks.command import run_command
 from benchmarks.opponents import OPPONENTS, installed, make, opponent_class
-from benchmarks.plan import NEED_CURVES
 from strategies import STRATEGIES, make_strategy, strategy_class
 from strategies.base import Config, Outcome, Proposal, Strategy
 
@@ -48,7 +47,8 @@ SLOW = {
     "raw-syne-tune",
 }  # hundreds of trials take minutes
 MAX_OBSERVATIONS = 100  # of the slow ones
-MAX_EPOCHS = 27  # of those that are nothing without curves
+NEED_EPOCHS = {"raw-dehb", "raw-neps"}  # without them the one is nothing, the other another method
+MAX_EPOCHS = 27  # of these; the others are measured with trainings of one epoch
 N_AVERAGED = 8  # suggestions of an opponent: SMAC thinks at every eighth
 COLUMNS = "strategy,n_dimensions,n_trials,seconds"
 
@@ -97,7 +97,7 @@ def measure_opponent(name: str, counts: list[int], n_dimensions: int = 8) -> dic
     rng = np.random.default_rng(0)
     counts = [count for count in counts if name not in SLOW or count <= MAX_OBSERVATIONS]
     n_trials = max(counts, default=0) + N_AVERAGED
-    max_epochs = MAX_EPOCHS if name in NEED_CURVES else 1
+    max_epochs = MAX_EPOCHS if name in NEED_EPOCHS else 1
     opponent = make(name, space_of(n_dimensions), seed=0, n_trials=n_trials, max_epochs=max_epochs)
     seconds = [seconds_of_step(opponent, rng) for _ in range(n_trials)]
     return {count: statistics.mean(seconds[count : count + N_AVERAGED]) for count in counts}

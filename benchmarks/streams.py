@@ -69,7 +69,7 @@ def main(
     for name in stream or STREAMS:
         if name not in STREAMS:
             raise UserError(f"unknown stream {name!r}; choose one of: {', '.join(STREAMS)}")
-        before = pd.read_csv(out, keep_default_na=False, na_values=[""]) if out.exists() else pd.DataFrame()
+        before = pd.read_csv(out) if out.exists() else pd.DataFrame()
         kept = full_searches(before, name, seed, trials) if keep_full else before[:0]
         with tempfile.TemporaryDirectory(prefix="automl-stream-") as scratch:
             methods = METHODS if kept.empty else METHODS[:-1]

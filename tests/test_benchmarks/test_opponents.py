@@ -104,12 +104,12 @@ def test_configs_are_legal_and_plain(twice):
 
 
 def test_the_default_comes_first(twice, request):
-    if request.node.callspec.params["twice"] in NO_DEFAULT:
-        return
     default = Encoding(SPACE).default
     first = twice[0][0].config
-    assert first.keys() == default.keys()
-    assert all(first[name] == (pytest.approx(v) if isinstance(v, float) else v) for name, v in default.items())
+    is_default = first.keys() == default.keys() and all(
+        first[name] == (pytest.approx(v) if isinstance(v, float) else v) for name, v in default.items()
+    )
+    assert is_default == (request.node.callspec.params["twice"] not in NO_DEFAULT)
 
 
 def test_the_same_seed_gives_the_same_proposals(twice):
@@ -117,10 +117,8 @@ def test_the_same_seed_gives_the_same_proposals(twice):
     assert len({json.dumps(proposal.config) for proposal in twice[0]}) > N_TRIALS // 2
 
 
-@every_opponent
+@pytest.mark.parametrize("name", [name for name in HERE if name not in NEED_EPOCHS])
 def test_a_simulated_task_runs_to_the_end_of_its_budget(name):
-    if name in NEED_EPOCHS:
-        return
     task = next(task for task in load_suite("tables") if task.name == "hpobench-car")
     study = Study(task.space, task.max_epochs)
     opponent = make(name, task.space, seed=1, n_trials=12, max_epochs=task.max_epochs)
@@ -220,6 +218,11 @@ def test_syne_tune_stops_the_bad_ones_early():
     assert len(lengths) > 20
     whole = [trial.losses[-1] for trial in study.trials.values() if len(trial.losses) == 9]
     assert np.median(whole) < np.median([trial.losses[0] for trial in study.trials.values()])
+
+
+def test_without_epochs_dehb_is_one_line():
+    with pytest.raises(UserError, match=r"^raw-dehb needs trainings of several epochs"):
+        make("raw-dehb", RAMP.space, seed=0)
 
 
 @pytest.mark.parametrize("resumable", [True, False])
