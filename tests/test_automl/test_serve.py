@@ -59,6 +59,13 @@ def served(predictor, limits=LIMITS):
             service.close()
 
 
+def test_an_answer_does_not_wait_for_an_acknowledgment():
+    with listening("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 @pytest.fixture(scope="module")
 def patients(tmp_path_factory):
     """The folder of a run on a table, and the table."""
