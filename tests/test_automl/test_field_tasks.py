@@ -9,18 +9,16 @@ import numpy as np
 import pytest
 from ConfigSpace import Constant
 from rich.console import Console
-from stand_ins import put_all
+from stand_ins import all_put
 
 import automl
 from automl.baselines import BASELINES
 from automl.data import load_data, load_parts
-from automl.data.pairs import load_pairs
-from automl.devices import device_data
 from automl.display import _show_final
 from automl.errors import UserError
 from automl.final import Training, final_summary, fit_baseline
 from automl.findings import final_rows
-from automl.language_models import characters_of, load_language_model, texts_on
+from automl.language_models import load_language_model
 from automl.metrics import loss_of
 from automl.models.trained import load_model
 from automl.tasks import TASKS, load_task
@@ -34,17 +32,8 @@ FIELDS = [name for name in TASKS if name.split("-")[0] not in ("mnist1d", "digit
 
 @pytest.fixture(scope="module", autouse=True)
 def small_data(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AUTOML_DATA", str(tmp_path_factory.mktemp("data")))
-        put_all(patch)
-        forget_data()
+    with all_put(tmp_path_factory.mktemp("data")):
         yield
-    forget_data()
-
-
-def forget_data():
-    for cached in (load_data, load_parts, load_pairs, device_data, characters_of, texts_on):
-        cached.cache_clear()
 
 
 def plain(config):
