@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from automl.metrics import METRICS, loss_of, measure
 
 DRAWS = 1_000
-SURE = 0.95  # of a gain, or of a score's interval
+SURE = 0.95  # of a score's interval, and that a model has become worse
+LIKELY = 0.8  # of a gain: to keep a worse model costs as much as to take one, so what counts is not certainty but odds
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Gain:
     """How much lower the loss of the second model is, and the lower end of what the gain may be."""
 
     value: float
-    low: float  # with probability SURE it is above
+    low: float  # with probability LIKELY it is above
 
 
 def score(metric: str, y: NDArray[Any], predicted: NDArray[Any]) -> float:
@@ -48,15 +49,15 @@ def gain(metric: str, y: NDArray[Any], first: NDArray[Any], second: NDArray[Any]
     sign = 1 if METRICS[metric].best is not None else -1
     differences = sign * (drawn[:, 1] - drawn[:, 0])
     value = loss_of(metric, score(metric, y, first)) - loss_of(metric, score(metric, y, second))
-    return Gain(value, float(np.nanpercentile(differences, 100 * (1 - SURE))))
+    return Gain(value, float(np.nanpercentile(differences, 100 * (1 - LIKELY))))
 
 
 def follows(new: Gain, both: Gain, lost: Gain, allowed: float) -> bool:
     """Whether a candidate follows the model in use, by its gain on new data, the one on new and old data together, and
     what is lost on old data.
 
-    The new examples are often too few to be sure by: what is better on them may be surely better on all together. And
-    an example of a few old ones that turns wrong is no reason to stay: it must be more than chance and than is allowed.
+    The new examples are often few: what is better on them may be likely so only on all together. And an example of a
+    few old ones that turns wrong is no reason to stay: it must be more than chance and than is allowed.
     """
     better = new.low > 0 or (new.value > 0 and both.low > 0)
     worse = lost.low > 0 and lost.value > allowed

@@ -122,9 +122,9 @@ def _on_test(
 def _why(best: Candidate, metric: str, found: Gain, both: Gain, lost: Gain, allowed: float) -> str:
     what = {"continued": "the model gone on with", "retrained": "its config trained anew", "searched": "a new config"}
     if found.low > 0:
-        new = f"is better in {metric} by {found.value:.4g} on new validation data (surely by {found.low:.4g})"
+        new = f"is better in {metric} by {found.value:.4g} on new validation data (likely by {found.low:.4g})"
     elif found.value > 0 and both.low > 0:
-        new = f"is better in {metric} by {found.value:.4g} on new validation data, and on all surely by {both.low:.4g},"
+        new = f"is better in {metric} by {found.value:.4g} on new validation data, and on all likely by {both.low:.4g},"
     elif found.value > 0:
         new = f"is better in {metric} by {found.value:.4g} on new validation data, which may be chance,"
     elif found.value < 0:

@@ -95,11 +95,13 @@ def _series(name: str, form: Form, folder: Path, train_size: int | None) -> tupl
 
     if train_size is not None:
         raise UserError("the rows of a series hang together; leave --train-size out")
+    from automl.data.sp500 import log_range
+
     given: Parts[pd.DataFrame] = load_parts(name)
     files = folder / f"{KNOWN}.csv", folder / f"{NEW}.csv"
     folder.mkdir()
-    pd.concat([given.train, given.valid]).to_csv(files[0])
-    given.test.to_csv(files[1])
+    for file, days in zip(files, (pd.concat([given.train, given.valid]), given.test), strict=True):
+        days.assign(Range=log_range(days)).to_csv(file)
     return files
 
 
@@ -131,7 +133,7 @@ FORMS = {
     "bible": Form(_rows, "--source english --into spanish", ("english", "spanish")),
     "cmudict": Form(_rows, "--source word --into phones", ("word", "phones")),
     "chembl234": Form(_rows, "--smiles smiles --target affinity", ("smiles", "affinity")),
-    "sp500": Form(_series, "--time Date --target Volume --horizon 1"),
+    "sp500": Form(_series, "--time Date --target Range --horizon 1"),
     "osuleaf": Form(_sequences),
     "vowels": Form(_sequences),
     "letter": Form(_rows, "--target letter", (*MEASURES, "letter")),

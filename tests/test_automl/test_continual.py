@@ -127,16 +127,16 @@ def test_classes_that_a_model_does_not_know_have_no_probability():
 @pytest.mark.parametrize(
     ("new", "both", "lost", "promoted"),
     [
-        (Gain(0.1, 0.02), Gain(0.01, -0.01), Gain(-0.01, -0.02), True),  # sure on new data
-        (Gain(0.1, -0.02), Gain(0.08, 0.01), Gain(-0.05, -0.07), True),  # sure on all together
+        (Gain(0.1, 0.02), Gain(0.01, -0.01), Gain(-0.01, -0.02), True),  # likely on new data
+        (Gain(0.1, -0.02), Gain(0.08, 0.01), Gain(-0.05, -0.07), True),  # likely on all together
         (Gain(0.1, -0.02), Gain(0.03, -0.01), Gain(-0.01, -0.02), False),  # chance
         (Gain(-0.01, -0.1), Gain(0.08, 0.03), Gain(-0.1, -0.12), False),  # better on old data alone
-        (Gain(0.1, 0.02), Gain(0.05, 0.01), Gain(0.03, 0.02), False),  # surely too much is lost
+        (Gain(0.1, 0.02), Gain(0.05, 0.01), Gain(0.03, 0.02), False),  # likely too much is lost
         (Gain(0.1, 0.02), Gain(0.05, 0.01), Gain(0.03, -0.01), True),  # which may be chance
         (Gain(0.1, 0.02), Gain(0.05, 0.01), Gain(0.005, 0.002), True),  # no more than is allowed
     ],
 )
-def test_a_model_follows_where_it_is_surely_better_and_loses_little(new, both, lost, promoted):
+def test_a_model_follows_where_it_is_likely_better_and_loses_little(new, both, lost, promoted):
     assert follows(new, both, lost, allowed=0.01) is promoted
 
 
