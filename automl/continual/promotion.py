@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,22 @@ from automl.model_card import write_card
 from automl.tasks.own import OwnData
 
 if TYPE_CHECKING:
+    from automl.models.trained import TrainedModel
     from automl.predictor import Predictor
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the best candidate has over the model in use, on validation data."""
+
+    new: Gain
+    both: Gain  # on new and old data together
+    lost: Gain  # what the model in use has over the candidate, on old data
+    allowed: float  # of it
+
+    @property
+    def promoted(self) -> bool:
+        return follows(self.new, self.both, self.lost, self.allowed)
 
 
 def promote(
@@ -38,43 +54,21 @@ def promote(
     from automl.predictor import Member, Predictor, predictions
     from automl.training import trained_model
 
-    splits = splits_by_family(task)
-    first = splits(task.space["model"].default_value)
-    old = n_old(Path(task.data))
-    y, metric = first.y_valid, task.metric
+    splits, old, metric = splits_by_family(task), n_old(Path(task.data)), task.metric
+    y = splits(task.space["model"].default_value).y_valid
     models = [trained_model(candidate.folder) for candidate in candidates]
     on_valid = [predictions(model, splits(model.preprocessing.model).x_valid) for model in models]
     halves = stratified(y, len(y) // 2)
-
-    def best_by(rows: NDArray[np.int64]) -> int:
-        return int(np.argmin([loss_of(metric, _balanced(metric, y, p, rows, old["valid"])) for p in on_valid]))
-
-    place = best_by(np.arange(len(y)))
+    place, crossed = _chosen(metric, y, on_valid, halves, old["valid"])
     best, model, theirs = candidates[place], models[place], on_valid[place]
-    # What each half chooses is judged by the other: every example judges, and none what it has chosen.
-    crossed = np.empty_like(theirs)
-    for choosing, judging in (halves, halves[::-1]):
-        crossed[judging] = on_valid[best_by(choosing)][judging]
-    ours, crossed = widened(before.judge(lambda family: splits(family).x_valid), y), widened(crossed, y)
-    new, known = slice(old["valid"], None), slice(0, old["valid"])
-    found = gain(metric, y[new], ours[new], crossed[new])
-    y_old, ours_old, theirs_old = y[known], ours[known], crossed[known]
-    if before.card.get("made") == "refit":  # it has seen the old validation part
-        known = slice(0, old["test"])
-        y_old, ours_old = first.y_test[known], widened(before.judge(lambda family: splits(family).x_test[known]), y)
-        theirs_old = widened(predictions(model, splits(model.preprocessing.model).x_test[known]), y)
-    together = [np.concatenate(sides) for sides in ((y_old, y[new]), (ours_old, ours[new]), (theirs_old, crossed[new]))]
-    both = gain(metric, *together)
-    lost = gain(metric, y_old, theirs_old, ours_old)
-    allowed = allowance(metric, tolerance, score(metric, y_old, ours_old))
-    promoted = follows(found, both, lost, allowed)
-    why = _why(best, metric, found, both, lost, allowed)
-    say(("promoted: " if promoted else "not promoted: ") + why)
+    verdict = _judged(task, before, model, crossed, splits, old, tolerance)
+    why = _why(best, metric, verdict)
+    say(("promoted: " if verdict.promoted else "not promoted: ") + why)
     temperature = 1.0
     if METRICS[metric].kind == "classes":
         temperature = temperature_that_helps(*((theirs[half], y[half]) for half in halves))
     on_test = _on_test(task, before, Predictor([Member(model)], None, {"temperature": temperature}), splits, old)
-    if promoted:
+    if verdict.promoted:
         task.export(best.folder, writing / MODEL)
         kept = Kept(
             "updated", f"{best.what} on old and new data; {why}", temperature=temperature, scores=on_test["all"]
@@ -85,17 +79,66 @@ def promote(
     return {
         "chosen": {"what": best.what, "config": dict(best.config)},
         "metric": metric,
-        "gain_on_new": found.value,
-        "gain_on_new_low": found.low,
-        "gain_on_all": both.value,
-        "gain_on_all_low": both.low,
-        "loss_on_old": lost.value,
-        "loss_on_old_low": lost.low,
-        "allowed_on_old": allowed,
+        "gain_on_new": verdict.new.value,
+        "gain_on_new_low": verdict.new.low,
+        "gain_on_all": verdict.both.value,
+        "gain_on_all_low": verdict.both.low,
+        "loss_on_old": verdict.lost.value,
+        "loss_on_old_low": verdict.lost.low,
+        "allowed_on_old": verdict.allowed,
         "test": {name: on_test[name] for name in ("old", "new")},
-        "promoted": promoted,
+        "promoted": verdict.promoted,
         "why": why,
     }
+
+
+def _chosen(
+    metric: str,
+    y: NDArray[Any],
+    predicted: Sequence[NDArray[Any]],
+    halves: Sequence[NDArray[np.int64]],
+    n_old_rows: int,
+) -> tuple[int, NDArray[Any]]:
+    """The best candidate's place, and predictions to judge by: what each half chooses is judged by the other, so that
+    every example judges, and none what it has chosen."""
+
+    def best_by(rows: NDArray[np.int64]) -> int:
+        return int(np.argmin([loss_of(metric, _balanced(metric, y, p, rows, n_old_rows)) for p in predicted]))
+
+    crossed = np.empty_like(predicted[0])
+    for choosing, judging in (halves, halves[::-1]):
+        crossed[judging] = predicted[best_by(choosing)][judging]
+    return best_by(np.arange(len(y))), crossed
+
+
+def _judged(
+    task: OwnData,
+    before: Predictor,
+    model: TrainedModel,
+    crossed: NDArray[Any],
+    splits: Callable[[str], Splits],
+    old: Mapping[str, int],
+    tolerance: float,
+) -> Verdict:
+    """``crossed``: of the candidates on the validation part; ``model``: the one that was chosen by all of it."""
+    from automl.predictor import predictions
+
+    metric, first = task.metric, splits(task.space["model"].default_value)
+    y = first.y_valid
+    ours, crossed = widened(before.judge(lambda family: splits(family).x_valid), y), widened(crossed, y)
+    new, known = slice(old["valid"], None), slice(0, old["valid"])
+    y_old, ours_old, theirs_old = y[known], ours[known], crossed[known]
+    if before.card.get("made") == "refit":  # it has seen the old validation part
+        known = slice(0, old["test"])
+        y_old, ours_old = first.y_test[known], widened(before.judge(lambda family: splits(family).x_test[known]), y)
+        theirs_old = widened(predictions(model, splits(model.preprocessing.model).x_test[known]), y)
+    together = [np.concatenate(sides) for sides in ((y_old, y[new]), (ours_old, ours[new]), (theirs_old, crossed[new]))]
+    return Verdict(
+        gain(metric, y[new], ours[new], crossed[new]),
+        gain(metric, *together),
+        gain(metric, y_old, theirs_old, ours_old),
+        allowance(metric, tolerance, score(metric, y_old, ours_old)),
+    )
 
 
 def _balanced(metric: str, y: NDArray[Any], predicted: NDArray[Any], rows: NDArray[np.int64], n: int) -> float:
@@ -119,8 +162,9 @@ def _on_test(
     return found | {"all": {name: measure(name, y, widened(theirs, y)) for name in names_of(METRICS[metric].kind)}}
 
 
-def _why(best: Candidate, metric: str, found: Gain, both: Gain, lost: Gain, allowed: float) -> str:
+def _why(best: Candidate, metric: str, verdict: Verdict) -> str:
     what = {"continued": "the model gone on with", "retrained": "its config trained anew", "searched": "a new config"}
+    found, both, lost = verdict.new, verdict.both, verdict.lost
     if found.low > 0:
         new = f"is better in {metric} by {found.value:.4g} on new validation data (likely by {found.low:.4g})"
     elif found.value > 0 and both.low > 0:
@@ -134,7 +178,7 @@ def _why(best: Candidate, metric: str, found: Gain, both: Gain, lost: Gain, allo
     if lost.value <= 0:
         old = "no worse on old"
     elif lost.low > 0:
-        old = f"worse by {lost.value:.4g} on old, of {allowed:.4g} allowed"
+        old = f"worse by {lost.value:.4g} on old, of {verdict.allowed:.4g} allowed"
     else:
         old = f"worse by {lost.value:.4g} on old, which may be chance"
     return f"{what[best.what]} {new} and {old}"
