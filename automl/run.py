@@ -92,7 +92,7 @@ def tune(
         typer.Option(metavar="NAMES", help="Write the trials to mlflow, tensorboard or wandb as well; repeatable."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the run. [default: runs/<task>-<strategy>-<time>]")
+        Path | None, typer.Option(help="Folder of the run. [default: runs/<task>-<strategy>-<seed>-<time>]")
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run in --out; more --trials extend it.")

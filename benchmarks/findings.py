@@ -116,7 +116,8 @@ def _open(comparison: Comparison, standing: Standing, budget: float) -> str:
     against = comparison.pairs[comparison.pairs["a"] == first].set_index("b").loc[rivals]
     parts = []
     for verdict, names in against.groupby("verdict", sort=False).groups.items():
-        p = f"p = {small(against.loc[names, 'p_holm'].min())}{' or more' if len(names) > 1 else ''}"
+        lowest = against.loc[names, "p_holm"].min()
+        p = f"p = {small(lowest)}{' or more' if len(names) > 1 and lowest < 1 else ''}"
         rival = listed(map(str, names))
         if verdict == NOT_SHOWN:
             parts.append(f"it is not shown to be better than {rival} ({p})")

@@ -24,12 +24,19 @@ rows of {{name}}.csv and {{name}}-tests.csv; {{name}}.html shows the same with i
 **Regret** is normalised: 0 is the best loss of a task that was known when its constants were found, 1 that of a median
 random config; the mean over seeds, then over tasks. Variants of one task (a function in several dimensions) are one
 **unit**: they are averaged first, and tests count units. In brackets, the 95% interval over units *and* seeds: how sure
-this is for tasks like these.
+this is for tasks like these. It is the noise-free loss of the config that the run would return by then; since that was
+chosen by noisy losses, regret can rise. Above 1 is worse than a median random config.
 {BEFORE}
-A **budget** is counted in full trainings. **Speed-up**: how many times the budget random search needs for what the
-strategy reaches, with its interval. `random x2` is random search with twice the budget, `default` the task's default
-config alone; neither takes part in tests. A verdict takes {MIN_UNITS} units: Friedman's test, then Wilcoxon's over
-units with Holm's correction, and a difference of {MARGIN:g} or more. No strategy used knowledge of other tasks.
+`raw-NAME` is the library of this name called directly. A **subset** is of the tasks and seeds that slow strategies ran
+on too. A **budget** is counted in full trainings. **Speed-up**: how many times the budget random search needs for what
+the strategy reaches, with its interval. `random x2` is random search with twice the budget, `default` the task's
+default config alone; neither takes part in tests. Mean rank, area (under the curve of regret over the logarithm of the
+budget) and speed-up are those at the last budget. `auto` and what has a `+` stop trainings early where there are
+curves, so they try more configs for the same budget.
+
+A verdict takes at least {MIN_UNITS} units, more where many strategies are compared: Friedman's test, then Wilcoxon's
+over units with Holm's correction, and a difference of {MARGIN:g} or more; the names behind "no clear winner" are those
+not shown to be worse than the first. No strategy used knowledge of other tasks.
 """
 
 
@@ -40,7 +47,7 @@ def leaderboard(sections: list[Section], pictures: dict[int, list[str]], made: d
     kinds = advice(sections, kinds=True)
     if kinds:
         parts += [
-            "Over all suites, by kind of space (numeric; mixed with choices; discrete, so finite):\n",
+            "Over all suites that have such spaces, which may be one alone (numeric; mixed with choices; discrete):\n",
             *_table(kinds),
             "",
         ]

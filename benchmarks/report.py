@@ -229,7 +229,7 @@ def _draw(found: list[Section], out: Path) -> dict[int, list[str]]:
         if len(field.tasks) > 1:
             files.append(out.with_name(f"{out.name}-{name}-ranks.png"))
             last = max(standing.comparisons)
-            plots.diagram(standing.comparisons[last], looks, files[1], f"{title}, after {last:g} trainings")
+            plots.diagram(standing.comparisons[last], files[1], f"{title}, after {last:g} trainings")
         pictures[i] = [file.name for file in files]
     return pictures
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from automl.metrics import METRICS, loss_of, measure
 
 DRAWS = 1_000
-SURE = 0.95  # of a score's interval, and that a model has become worse
-LIKELY = 0.8  # of a gain: to keep a worse model costs as much as to take one, so what counts is not certainty but odds
+SURE = 0.95  # of a score's interval, and that a model is worse
+LIKELY = 0.8  # that it is better: to keep a worse model costs as much as to take one, so it is odds that count
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Gain:
     """How much lower the loss of the second model is, and the lower end of what the gain may be."""
 
     value: float
-    low: float  # with probability LIKELY it is above
+    low: float  # with the probability that was asked for it is above
 
 
 def score(metric: str, y: NDArray[Any], predicted: NDArray[Any]) -> float:
@@ -43,13 +43,13 @@ def has_fallen(metric: str, old: tuple[NDArray[Any], NDArray[Any]], new: tuple[N
     return bool(np.nanpercentile(sign * (before - after), 100 * (1 - SURE)) > 0)
 
 
-def gain(metric: str, y: NDArray[Any], first: NDArray[Any], second: NDArray[Any]) -> Gain:
-    """What the second model has over the first."""
+def gain(metric: str, y: NDArray[Any], first: NDArray[Any], second: NDArray[Any], probability: float) -> Gain:
+    """What the second model has over the first, and with this probability at least."""
     drawn = _drawn(metric, y, [first, second])
     sign = 1 if METRICS[metric].best is not None else -1
     differences = sign * (drawn[:, 1] - drawn[:, 0])
     value = loss_of(metric, score(metric, y, first)) - loss_of(metric, score(metric, y, second))
-    return Gain(value, float(np.nanpercentile(differences, 100 * (1 - LIKELY))))
+    return Gain(value, float(np.nanpercentile(differences, 100 * (1 - probability))))
 
 
 def follows(new: Gain, both: Gain, lost: Gain, allowed: float) -> bool:
@@ -57,7 +57,7 @@ def follows(new: Gain, both: Gain, lost: Gain, allowed: float) -> bool:
     what is lost on old data.
 
     The new examples are often few: what is better on them may be likely so only on all together. And an example of a
-    few old ones that turns wrong is no reason to stay: it must be more than chance and than is allowed.
+    few old ones that turns wrong is no reason to stay: it must surely be more than chance, and more than is allowed.
     """
     better = new.low > 0 or (new.value > 0 and both.low > 0)
     worse = lost.low > 0 and lost.value > allowed

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.continual.candidates import Candidate
-from automl.continual.judging import Gain, allowance, follows, gain, score, widened
+from automl.continual.judging import LIKELY, SURE, Gain, allowance, follows, gain, score, widened
 from automl.continual.newcomers import n_old, splits_by_family
 from automl.continual.versions import MODEL
 from automl.data.splits import Splits, stratified
@@ -134,9 +134,9 @@ def _judged(
         theirs_old = widened(predictions(model, splits(model.preprocessing.model).x_test[known]), y)
     together = [np.concatenate(sides) for sides in ((y_old, y[new]), (ours_old, ours[new]), (theirs_old, crossed[new]))]
     return Verdict(
-        gain(metric, y[new], ours[new], crossed[new]),
-        gain(metric, *together),
-        gain(metric, y_old, theirs_old, ours_old),
+        gain(metric, y[new], ours[new], crossed[new], LIKELY),
+        gain(metric, *together, LIKELY),
+        gain(metric, y_old, theirs_old, ours_old, SURE),
         allowance(metric, tolerance, score(metric, y_old, ours_old)),
     )
 

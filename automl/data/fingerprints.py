@@ -38,7 +38,7 @@ def molecules(smiles: Sequence[str]) -> list[Any]:
     try:
         from rdkit import Chem
     except ImportError as error:
-        raise UserError("fingerprints of molecules need: pip install 'automl[molecules]'") from error
+        raise UserError("fingerprints of molecules need: pip install -e '.[molecules]'") from error
     found: list[Any] = [Chem.MolFromSmiles(text) for text in smiles]
     if None in found:
         raise UserError(f"a molecule must be a valid SMILES, got {smiles[found.index(None)]!r}; correct or remove it")

@@ -53,7 +53,7 @@ def read() -> "DataFrame":
         import pyreadr
     except ImportError as error:
         raise UserError(
-            "the data set letter is in R's format; reading it needs: pip install 'automl[tabular]'"
+            "the data set letter is in R's format; reading it needs: pip install -e '.[tabular]'"
         ) from error
     frame: DataFrame = pyreadr.read_r(FILES.files[0].local)["LetterRecognition"]
     return frame

@@ -97,7 +97,7 @@ def rdkit_chem() -> Any:
     try:
         chem, logger = (importlib.import_module(f"rdkit.{name}") for name in ("Chem", "RDLogger"))
     except ImportError:
-        raise UserError("molecules need rdkit: pip install 'automl[molecules]'") from None
+        raise UserError("molecules need rdkit: pip install -e '.[molecules]'") from None
     logger.DisableLog("rdApp.*")
     return chem
 

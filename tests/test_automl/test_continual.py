@@ -97,10 +97,10 @@ def test_a_gain_is_sure_where_it_is_large_and_not_where_it_is_chance():
         np.where(rng.random((400, 1)) < 0.9, sure, 1 - sure),
         np.where(rng.random((400, 1)) < 0.6, sure, 1 - sure),
     )
-    assert gain("accuracy", y, bad, good).low > 0.2
-    assert gain("accuracy", y, good, bad).low < gain("accuracy", y, good, bad).value < 0
-    assert gain("log_loss", y, guess, sure).value == pytest.approx(np.log(0.9) - np.log(0.5))
-    same = gain("accuracy", y, good, good)
+    assert gain("accuracy", y, bad, good, 0.95).low > 0.2
+    assert gain("accuracy", y, good, bad, 0.95).low < gain("accuracy", y, good, bad, 0.95).value < 0
+    assert gain("log_loss", y, guess, sure, 0.95).value == pytest.approx(np.log(0.9) - np.log(0.5))
+    same = gain("accuracy", y, good, good, 0.95)
     assert (same.value, same.low) == (0, 0)
     low, high = interval("accuracy", y, good)
     assert low < score("accuracy", y, good) < high
@@ -131,7 +131,7 @@ def test_classes_that_a_model_does_not_know_have_no_probability():
         (Gain(0.1, -0.02), Gain(0.08, 0.01), Gain(-0.05, -0.07), True),  # likely on all together
         (Gain(0.1, -0.02), Gain(0.03, -0.01), Gain(-0.01, -0.02), False),  # chance
         (Gain(-0.01, -0.1), Gain(0.08, 0.03), Gain(-0.1, -0.12), False),  # better on old data alone
-        (Gain(0.1, 0.02), Gain(0.05, 0.01), Gain(0.03, 0.02), False),  # likely too much is lost
+        (Gain(0.1, 0.02), Gain(0.05, 0.01), Gain(0.03, 0.02), False),  # surely too much is lost
         (Gain(0.1, 0.02), Gain(0.05, 0.01), Gain(0.03, -0.01), True),  # which may be chance
         (Gain(0.1, 0.02), Gain(0.05, 0.01), Gain(0.005, 0.002), True),  # no more than is allowed
     ],
