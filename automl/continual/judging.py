@@ -60,8 +60,12 @@ def follows(new: Gain, both: Gain, lost: Gain, allowed: float) -> bool:
     few old ones that turns wrong is no reason to stay: it must surely be more than chance, and more than is allowed.
     """
     better = new.low > 0 or (new.value > 0 and both.low > 0)
-    worse = lost.low > 0 and lost.value > allowed
-    return better and not worse
+    return better and not forgets(lost, allowed)
+
+
+def forgets(lost: Gain, allowed: float) -> bool:
+    """Whether on old data surely something is lost, and more than is allowed."""
+    return lost.low > 0 and lost.value > allowed
 
 
 def allowance(metric: str, tolerance: float, before: float) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.continual.candidates import Candidate
-from automl.continual.judging import LIKELY, SURE, Gain, allowance, follows, gain, score, widened
+from automl.continual.judging import LIKELY, SURE, Gain, allowance, follows, forgets, gain, score, widened
 from automl.continual.newcomers import n_old, splits_by_family
 from automl.continual.versions import MODEL
 from automl.data.splits import Splits, stratified
@@ -58,10 +58,14 @@ def promote(
     y = splits(task.space["model"].default_value).y_valid
     models = [trained_model(candidate.folder) for candidate in candidates]
     on_valid = [predictions(model, splits(model.preprocessing.model).x_valid) for model in models]
+    judges = _Judges.of(task, before, splits, old, tolerance)
+    # What would be refused for what it has forgotten must not keep a milder one from being chosen.
+    mild = [i for i, model in enumerate(models) if not forgets(judges.lost(model, on_valid[i]), judges.allowed)]
+    mild = mild or list(range(len(models)))
     halves = stratified(y, len(y) // 2)
-    place, crossed = _chosen(metric, y, on_valid, halves, old["valid"])
-    best, model, theirs = candidates[place], models[place], on_valid[place]
-    verdict = _judged(task, before, model, crossed, splits, old, tolerance)
+    place, crossed = _chosen(metric, y, [on_valid[i] for i in mild], halves, old["valid"])
+    best, model, theirs = candidates[mild[place]], models[mild[place]], on_valid[mild[place]]
+    verdict = judges.verdict(model, crossed)
     why = _why(best, metric, verdict)
     say(("promoted: " if verdict.promoted else "not promoted: ") + why)
     temperature = 1.0
@@ -111,34 +115,63 @@ def _chosen(
     return best_by(np.arange(len(y))), crossed
 
 
-def _judged(
-    task: OwnData,
-    before: Predictor,
-    model: TrainedModel,
-    crossed: NDArray[Any],
-    splits: Callable[[str], Splits],
-    old: Mapping[str, int],
-    tolerance: float,
-) -> Verdict:
-    """``crossed``: of the candidates on the validation part; ``model``: the one that was chosen by all of it."""
-    from automl.predictor import predictions
+@dataclass(frozen=True)
+class _Judges:
+    """The examples that judge: new ones of validation, and old ones that the model in use has not learnt from."""
 
-    metric, first = task.metric, splits(task.space["model"].default_value)
-    y = first.y_valid
-    ours, crossed = widened(before.judge(lambda family: splits(family).x_valid), y), widened(crossed, y)
-    new, known = slice(old["valid"], None), slice(0, old["valid"])
-    y_old, ours_old, theirs_old = y[known], ours[known], crossed[known]
-    if before.card.get("made") == "refit":  # it has seen the old validation part
-        known = slice(0, old["test"])
-        y_old, ours_old = first.y_test[known], widened(before.judge(lambda family: splits(family).x_test[known]), y)
-        theirs_old = widened(predictions(model, splits(model.preprocessing.model).x_test[known]), y)
-    together = [np.concatenate(sides) for sides in ((y_old, y[new]), (ours_old, ours[new]), (theirs_old, crossed[new]))]
-    return Verdict(
-        gain(metric, y[new], ours[new], crossed[new], LIKELY),
-        gain(metric, *together, LIKELY),
-        gain(metric, y_old, theirs_old, ours_old, SURE),
-        allowance(metric, tolerance, score(metric, y_old, ours_old)),
-    )
+    metric: str
+    y: NDArray[Any]  # of the validation part, old before new
+    ours: NDArray[Any]  # what the model in use predicts of it
+    n_old: int
+    y_old: NDArray[Any]
+    ours_old: NDArray[Any]
+    x_old: Callable[[str], NDArray[Any]] | None  # by family of models, where the old ones are not of validation
+    allowed: float  # to lose on them
+
+    @classmethod
+    def of(
+        cls,
+        task: OwnData,
+        before: Predictor,
+        splits: Callable[[str], Splits],
+        old: Mapping[str, int],
+        tolerance: float,
+    ) -> _Judges:
+        first, n = splits(task.space["model"].default_value), old["valid"]
+        y, ours = first.y_valid, widened(before.judge(lambda family: splits(family).x_valid), first.y_valid)
+        y_old, ours_old, x_old = y[:n], ours[:n], None
+        if before.card.get("made") == "refit":  # it has learnt from the old validation part
+
+            def x_old(family: str) -> NDArray[Any]:
+                return splits(family).x_test[: old["test"]]
+
+            y_old, ours_old = first.y_test[: old["test"]], widened(before.judge(x_old), y)
+        allowed = allowance(task.metric, tolerance, score(task.metric, y_old, ours_old))
+        return cls(task.metric, y, ours, n, y_old, ours_old, x_old, allowed)
+
+    def lost(self, model: TrainedModel, predicted: NDArray[Any]) -> Gain:
+        """What the model in use has over this one on old examples; ``predicted``: of the validation part."""
+        return gain(self.metric, self.y_old, self._theirs(model, predicted), self.ours_old, SURE)
+
+    def verdict(self, model: TrainedModel, predicted: NDArray[Any]) -> Verdict:
+        new = slice(self.n_old, None)
+        theirs = widened(predicted, self.y)
+        y, ours = np.concatenate([self.y_old, self.y[new]]), np.concatenate([self.ours_old, self.ours[new]])
+        return Verdict(
+            gain(self.metric, self.y[new], self.ours[new], theirs[new], LIKELY),
+            gain(self.metric, y, ours, np.concatenate([self._theirs(model, predicted), theirs[new]]), LIKELY),
+            self.lost(model, predicted),
+            self.allowed,
+        )
+
+    def _theirs(self, model: TrainedModel, predicted: NDArray[Any]) -> NDArray[Any]:
+        """Of the old examples."""
+        from automl.predictor import predictions
+
+        on_old = (
+            predicted[: self.n_old] if self.x_old is None else predictions(model, self.x_old(model.preprocessing.model))
+        )
+        return widened(on_old, self.y)
 
 
 def _balanced(metric: str, y: NDArray[Any], predicted: NDArray[Any], rows: NDArray[np.int64], n: int) -> float:
