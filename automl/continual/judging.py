@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +67,14 @@ def follows(new: Gain, both: Gain, lost: Gain, allowed: float) -> bool:
 def forgets(lost: Gain, allowed: float) -> bool:
     """Whether on old data surely something is lost, and more than is allowed."""
     return lost.low > 0 and lost.value > allowed
+
+
+def mildest(lost: Sequence[Gain], allowed: float) -> list[int]:
+    """Places of the candidates that do not forget; of all, where all do.
+
+    What would be refused for what it has forgotten must not keep a milder one from being chosen.
+    """
+    return [i for i, each in enumerate(lost) if not forgets(each, allowed)] or list(range(len(lost)))
 
 
 def allowance(metric: str, tolerance: float, before: float) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.continual.candidates import Candidate
-from automl.continual.judging import LIKELY, SURE, Gain, allowance, follows, forgets, gain, score, widened
+from automl.continual.judging import LIKELY, SURE, Gain, allowance, follows, gain, mildest, score, widened
 from automl.continual.newcomers import n_old, splits_by_family
 from automl.continual.versions import MODEL
 from automl.data.splits import Splits, stratified
@@ -59,9 +59,7 @@ def promote(
     models = [trained_model(candidate.folder) for candidate in candidates]
     on_valid = [predictions(model, splits(model.preprocessing.model).x_valid) for model in models]
     judges = _Judges.of(task, before, splits, old, tolerance)
-    # What would be refused for what it has forgotten must not keep a milder one from being chosen.
-    mild = [i for i, model in enumerate(models) if not forgets(judges.lost(model, on_valid[i]), judges.allowed)]
-    mild = mild or list(range(len(models)))
+    mild = mildest([judges.lost(model, on_valid[i]) for i, model in enumerate(models)], judges.allowed)
     halves = stratified(y, len(y) // 2)
     place, crossed = _chosen(metric, y, [on_valid[i] for i in mild], halves, old["valid"])
     best, model, theirs = candidates[mild[place]], models[mild[place]], on_valid[mild[place]]

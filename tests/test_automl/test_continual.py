@@ -18,7 +18,7 @@ from sklearn.datasets import load_diabetes, load_digits
 import automl
 from automl.continual.continuation import take_over
 from automl.continual.drift import drifts, holm
-from automl.continual.judging import Gain, allowance, follows, gain, has_fallen, interval, score
+from automl.continual.judging import Gain, allowance, follows, gain, has_fallen, interval, mildest, score
 from automl.continual.newcomers import n_old, request_for
 from automl.continual.versions import Versions
 from automl.data.inputs import Columns, Dense, Padded, Tokens
@@ -138,6 +138,12 @@ def test_classes_that_a_model_does_not_know_have_no_probability():
 )
 def test_a_model_follows_where_it_is_likely_better_and_loses_little(new, both, lost, promoted):
     assert follows(new, both, lost, allowed=0.01) is promoted
+
+
+def test_what_forgets_is_no_candidate_unless_all_do():
+    surely, perhaps, little = Gain(0.03, 0.02), Gain(0.03, -0.01), Gain(0.005, 0.002)
+    assert mildest([surely, perhaps, little], allowed=0.01) == [1, 2]
+    assert mildest([surely, surely], allowed=0.01) == [0, 1]
 
 
 def test_a_tolerance_is_a_share_of_the_scale_or_of_the_error_itself():
