@@ -155,5 +155,5 @@ def test_without_rdkit_the_extra_is_named(compounds, tmp_path, monkeypatch):
     compounds.to_csv(tmp_path / "compounds.csv", index=False)
     monkeypatch.setitem(sys.modules, "rdkit", None)
     monkeypatch.setitem(sys.modules, "rdkit.Chem", None)
-    with pytest.raises(UserError, match=r"molecules need rdkit: pip install 'automl\[molecules\]'"):
+    with pytest.raises(UserError, match=r"molecules need rdkit: pip install -e '\.\[molecules\]'"):
         prepare(Request(str(tmp_path / "compounds.csv"), "pIC50"), tmp_path / "data")
