@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from automl.data import load_data, load_parts
+from automl.data.export import write_pictures
 from automl.metrics import measure
 from automl.predictor import Predictor
 
@@ -80,22 +81,10 @@ def pictures(folder: Path, classes: Callable[[int], Sequence[int]], brightness: 
         chosen = [i for i in test_order if splits.y_test[i] in known][:TEST_PICTURES]
         test_order = np.setdiff1d(test_order, chosen, assume_unique=True)
         parts.append(folder / f"part-{number}")
-        _write_pictures(parts[-1], splits.x_train[own] * factor, splits.y_train[own])
-        files = _write_pictures(folder / f"test-{number}", splits.x_test[chosen] * factor, splits.y_test[chosen])
+        write_pictures(parts[-1], splits.x_train[own] * factor, splits.y_train[own])
+        files = write_pictures(folder / f"test-{number}", splits.x_test[chosen] * factor, splits.y_test[chosen])
         tests.append(Test(files, splits.y_test[chosen].astype(str)))
     return Arrivals(parts, tests, ["--model", "cnn"], 5, "accuracy")
-
-
-def _write_pictures(folder: Path, pixels: NDArray[Any], labels: NDArray[Any]) -> list[Path]:
-    from PIL import Image
-
-    files = []
-    for number, (picture, label) in enumerate(zip(pixels, labels, strict=True)):
-        file = folder / str(label) / f"{number}.png"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture[0].astype(np.uint8)).save(file)
-        files.append(file)
-    return files
 
 
 def new_classes(folder: Path) -> Arrivals:
