@@ -54,5 +54,16 @@ def test_the_summary_has_means_over_seeds_and_names_what_loses():
     told = tuned.summary(pd.DataFrame([row | shared for row in rows]))
     assert "| up | all | 5 | accuracy, higher is better | 0.95 | 0.8 | 0.91 | 10 | 2 |" in told
     assert "| none | all | 5 | rmse, lower is better |  | 0.8 | 0.6 | 10 | 1 |" in told
-    assert told.count("is better than what was tuned") == 1
-    assert "- up: forest (0.95) is better than what was tuned (0.91)." in told
+    assert told.count("is better (") == 1
+    assert "- up: the baseline, forest, is better (0.95) than that of bo (0.91)." in told
+    worse = {
+        "task": "worse",
+        "strategy": "bo",
+        "seed": 0,
+        "metric": "rmse",
+        "baseline": 0.9,
+        "default": 0.8,
+        "tuned": 0.85,
+    }
+    told = tuned.summary(pd.DataFrame([worse | shared]))
+    assert "- worse: the default is better (0.8) than that of bo (0.85)." in told
