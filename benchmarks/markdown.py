@@ -24,8 +24,8 @@ rows of {{name}}.csv and {{name}}-tests.csv; {{name}}.html shows the same with i
 **Regret** is normalised: 0 is the best loss of a task that was known when its constants were found, 1 that of a median
 random config; the mean over seeds, then over tasks. Variants of one task (a function in several dimensions) are one
 **unit**: they are averaged first, and tests count units. In brackets, the 95% interval over units *and* seeds: how sure
-this is for tasks like these. It is the noise-free loss of the config that the run would return by then; since that was
-chosen by noisy losses, regret can rise. Above 1 is worse than a median random config.
+this is for tasks like these. What counts is the config that the run would return by then, where it is known without the
+noise of its trainings; since it was chosen by noisy losses, regret can rise. Above 1: worse than a median random one.
 {BEFORE}
 `raw-NAME` is the library of this name called directly. A **subset** is of the tasks and seeds that slow strategies ran
 on too. A **budget** is counted in full trainings. **Speed-up**: how many times the budget random search needs for what

@@ -149,18 +149,21 @@ class _Judges:
 
     def lost(self, model: TrainedModel, predicted: NDArray[Any]) -> Gain:
         """What the model in use has over this one on old examples; ``predicted``: of the validation part."""
-        return gain(self.metric, self.y_old, self._theirs(model, predicted), self.ours_old, SURE)
+        return self._lost(self._theirs(model, predicted))
 
     def verdict(self, model: TrainedModel, predicted: NDArray[Any]) -> Verdict:
-        new = slice(self.n_old, None)
-        theirs = widened(predicted, self.y)
+        new, on_old = slice(self.n_old, None), self._theirs(model, predicted)
+        on_new = widened(predicted, self.y)[new]
         y, ours = np.concatenate([self.y_old, self.y[new]]), np.concatenate([self.ours_old, self.ours[new]])
         return Verdict(
-            gain(self.metric, self.y[new], self.ours[new], theirs[new], LIKELY),
-            gain(self.metric, y, ours, np.concatenate([self._theirs(model, predicted), theirs[new]]), LIKELY),
-            self.lost(model, predicted),
+            gain(self.metric, self.y[new], self.ours[new], on_new, LIKELY),
+            gain(self.metric, y, ours, np.concatenate([on_old, on_new]), LIKELY),
+            self._lost(on_old),
             self.allowed,
         )
+
+    def _lost(self, on_old: NDArray[Any]) -> Gain:
+        return gain(self.metric, self.y_old, on_old, self.ours_old, SURE)
 
     def _theirs(self, model: TrainedModel, predicted: NDArray[Any]) -> NDArray[Any]:
         """Of the old examples."""
