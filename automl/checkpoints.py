@@ -1,16 +1,19 @@
 """The file of a training that may go on: its tensors, and as JSON what it is and how far it is."""
 
+from __future__ import annotations
+
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
 
 from automl.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CHECKPOINT = "checkpoint.safetensors"
 FACTS = ("task", "train_size", "config", "seed", "preprocessing")  # those of a training that never change
@@ -22,6 +25,8 @@ class CheckpointError(UserError):
 
 def write_checkpoint(folder: Path, tensors: Mapping[str, Tensor], record: Mapping[str, Any]) -> None:
     """Replaces the folder's checkpoint in one step."""
+    from safetensors.torch import save_file  # takes seconds, and a search asks for no more than the file's name
+
     folder.mkdir(parents=True, exist_ok=True)
     aside = folder / f"{CHECKPOINT}.{os.getpid()}"
     # On a GPU the weights of a recurrent layer may be views of one buffer; safetensors wants each on its own.
