@@ -35,7 +35,7 @@ def drifts(inputs: Inputs, old: Array, new: Array, names: tuple[str, ...] = ()) 
     """Every property of the raw examples compared, the surest difference first.
 
     Numbers by the two-sample test of Kolmogorov and Smirnov, categories and what is missing by Pearson's chi-squared.
-    names: of the columns of a table.
+    names: of the columns of a table, of the channels of a series.
     """
     rng = np.random.default_rng(0)
     sides = [side[rng.permutation(len(side))[:MOST]] for side in (old, new)]
@@ -67,7 +67,7 @@ def properties(inputs: Inputs, x: Array, names: tuple[str, ...] = ()) -> dict[st
     spreads = np.sqrt(np.nansum((channels - means[:, :, None]) ** 2, 2) / n)
     found: dict[str, NDArray[Any]] = {}
     for i in range(channels.shape[1]):
-        of = f" of channel {i}" if channels.shape[1] > 1 else ""
+        of = f" of {names[i]}" if names else f" of channel {i}" if channels.shape[1] > 1 else ""
         found |= {f"mean{of}": means[:, i], f"spread{of}": spreads[:, i]}
     if isinstance(inputs, Padded):
         found["length"] = there.any(1).sum(1).astype(float)

@@ -49,6 +49,10 @@ class Encoder(rows.Encoder):
         shape = (len(self.channels), self.window)
         return {"windows": np.stack(list(frame["window"])) if len(frame) else np.zeros((0, *shape), np.float32)}
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.channels
+
     def inputs(self, view: str, x: Array) -> Inputs:
         return Dense.of(x)
 

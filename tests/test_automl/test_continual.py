@@ -68,6 +68,8 @@ def test_pictures_signals_and_texts_are_compared_by_what_tells_them_apart():
     found = drifts(Dense.of(pictures), pictures[:150], brighter[150:])
     assert found[0].name == "mean of channel 1"
     assert sum(drift.is_drift for drift in found) == 1
+    names = ("open", "close", "volume")  # of a series
+    assert drifts(Dense.of(pictures), pictures[:150], brighter[150:], names)[0].name == "mean of close"
 
     signals = rng.normal(size=(300, 1, 20)).astype(np.float32)
     shorter = signals.copy()
