@@ -228,6 +228,16 @@ def test_configs_side_by_side(run):
     assert rows["name"]["range"] == "fixed"
 
 
+def test_what_neither_config_has_is_folded_away(tmp_path):
+    space = {
+        "kind": {"choice": ["a", "b"]},
+        "x": {"float": [0, 1], "when": {"kind": "a"}},
+        "y": {"float": [2, 3], "when": {"kind": "b"}},
+    }
+    words = words_of(tmp_path, tune(lambda c: c.get("x", 9), space, strategy="random", n_trials=4))
+    assert "1 hyperparameter that neither of the two has y: 2 to 3" in words
+
+
 def test_failures_are_listed(page, run):
     summary = run[1]
     words = Page(page).words
