@@ -58,13 +58,15 @@ def fetch(name: Annotated[str, typer.Argument(help=NAMES)]) -> None:
 def export_files(
     name: Annotated[str, typer.Argument(help="A data set; not all have such a form.")],
     out: Annotated[Path, typer.Option(help="Folder to make, for the files of known and of new examples.")],
-    train_size: Annotated[int | None, typer.Option(min=2, help="Of the known examples, so many to train on.")] = None,
+    size: Annotated[
+        int | None, typer.Option(min=2, help="So many known examples, of all classes. [default: all]")
+    ] = None,
 ) -> None:
     """Writes a data set as files such as users have, to try one's own data on: a CSV, pictures in folders."""
     from automl.data.export import export
 
     try:
-        known_file, new_file, options = export(name, out, train_size)
+        known_file, new_file, options = export(name, out, size)
     except (UserError, OSError) as error:
         fail(str(error))
     told = f"{known_file} {options}".rstrip()

@@ -33,10 +33,10 @@ class Form:
     columns: tuple[str, ...] = ()
 
 
-def export(name: str, out: Path, train_size: int | None = None) -> tuple[Path, Path, str]:
+def export(name: str, out: Path, size: int | None = None) -> tuple[Path, Path, str]:
     """Writes the files of known and of new examples to the new folder ``out``; they, and the options that name columns.
 
-    train_size: known examples, of all classes; None: all. UserError where there is no such form, or something is there.
+    size: known examples, of all classes; None: all. UserError where there is no such form, or something is there.
     """
     if name not in FORMS:
         raise UserError(f"{name!r} has no form as a user's file; these have: {', '.join(FORMS)}")
@@ -45,7 +45,7 @@ def export(name: str, out: Path, train_size: int | None = None) -> tuple[Path, P
     form = FORMS[name]
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"{out.name}-", dir=out.parent) as aside:
-        written = form.write(name, form, Path(aside) / out.name, train_size)
+        written = form.write(name, form, Path(aside) / out.name, size)
         (Path(aside) / out.name).rename(out)
     known, new = (out / file.name for file in written)
     return known, new, form.options
@@ -64,20 +64,22 @@ def write_pictures(folder: Path, pixels: NDArray[Any], labels: NDArray[Any]) -> 
     return files
 
 
-def _pictures(name: str, form: Form, folder: Path, train_size: int | None) -> tuple[Path, Path]:
-    splits = load_data(name, train_size)
+def _pictures(name: str, form: Form, folder: Path, size: int | None) -> tuple[Path, Path]:
+    splits = load_data(name, size)
     scale = 255.0 / splits.x_train.max()  # digits go to 16
-    for part, pixels, labels in (
-        (KNOWN, np.concatenate([splits.x_train, splits.x_valid]), np.concatenate([splits.y_train, splits.y_valid])),
-        (NEW, splits.x_test, splits.y_test),
-    ):
-        write_pictures(folder / part, scale * pixels, labels)
+    pixels, labels = splits.x_train, splits.y_train
+    if size is None:
+        pixels, labels = np.concatenate([pixels, splits.x_valid]), np.concatenate([labels, splits.y_valid])
+    write_pictures(folder / KNOWN, scale * pixels, labels)
+    write_pictures(folder / NEW, scale * splits.x_test, splits.y_test)
     return folder / KNOWN, folder / NEW
 
 
-def _rows(name: str, form: Form, folder: Path, train_size: int | None) -> tuple[Path, Path]:
-    given: Parts[Examples[Any, Any]] = load_parts(name, train_size)
-    known = Examples(given.train.x + given.valid.x, given.train.y + given.valid.y)
+def _rows(name: str, form: Form, folder: Path, size: int | None) -> tuple[Path, Path]:
+    given: Parts[Examples[Any, Any]] = load_parts(name, size)
+    known = given.train
+    if size is None:
+        known = Examples(known.x + given.valid.x, known.y + given.valid.y)
     files = folder / f"{KNOWN}.csv", folder / f"{NEW}.csv"
     for file, part in zip(files, (known, given.test), strict=True):
         rows = ((*(x if isinstance(x, tuple) else (x,)), _first(y)) for x, y in zip(part.x, part.y, strict=True))
@@ -90,11 +92,11 @@ def _first(y: Any) -> Any:
     return y[0] if isinstance(y, tuple) else y
 
 
-def _series(name: str, form: Form, folder: Path, train_size: int | None) -> tuple[Path, Path]:
+def _series(name: str, form: Form, folder: Path, size: int | None) -> tuple[Path, Path]:
     import pandas as pd
 
-    if train_size is not None:
-        raise UserError("the rows of a series hang together; leave --train-size out")
+    if size is not None:
+        raise UserError("the rows of a series hang together; leave --size out")
     from automl.data.sp500 import log_range
 
     given: Parts[pd.DataFrame] = load_parts(name)
@@ -105,9 +107,9 @@ def _series(name: str, form: Form, folder: Path, train_size: int | None) -> tupl
     return files
 
 
-def _sequences(name: str, form: Form, folder: Path, train_size: int | None) -> tuple[Path, Path]:
-    if train_size is not None:
-        raise UserError("sequences are given as they are; leave --train-size out")
+def _sequences(name: str, form: Form, folder: Path, size: int | None) -> tuple[Path, Path]:
+    if size is not None:
+        raise UserError("sequences are given as they are; leave --size out")
     files = files_of(name)
     folder.mkdir()
     known, new = (folder / Path(file.place).name for file in files.files)  # _TRAIN.ts, _TEST.ts

@@ -60,7 +60,7 @@ def test_pictures_have_the_full_range_and_a_folder_a_class(tmp_path):
 
     known, new, _ = export("digits", tmp_path / "digits", 100)
     splits = load_data("digits", 100)
-    assert len(list(known.glob("*/*.png"))) == len(splits.y_train) + len(splits.y_valid)
+    assert len(list(known.glob("*/*.png"))) == 100
     assert {folder.name for folder in new.iterdir()} == {str(digit) for digit in range(10)}
     with Image.open(known / str(splits.y_train[0]) / "0.png") as picture:
         assert picture.getextrema() == (0, 255)
@@ -70,7 +70,7 @@ def test_what_cannot_be_written_is_refused_and_leaves_nothing(tmp_path):
     with pytest.raises(UserError, match=r"'kjv' has no form.*chembl234"):
         export("kjv", tmp_path / "out")
     for name in ("sp500", "osuleaf"):
-        with pytest.raises(UserError, match="leave --train-size out"):
+        with pytest.raises(UserError, match="leave --size out"):
             export(name, tmp_path / "out", 50)
     assert not list(tmp_path.iterdir())
     (tmp_path / "out").mkdir()
