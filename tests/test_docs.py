@@ -65,6 +65,8 @@ def test_commands_know_the_options_that_they_are_given(line):
     if not module.startswith(("automl", "benchmarks")):
         return  # another's
     found = importlib.import_module(module)
+    if hasattr(found, "__path__"):
+        found = importlib.import_module(f"{module}.__main__")
     if hasattr(found, "app"):
         command = typer.main.get_command(found.app)
     else:
