@@ -30,15 +30,19 @@ def main(
     runs: Annotated[Path, typer.Argument(help="Folder with the runs.")] = Path("results/runs"),
     strategy: Annotated[str, typer.Option(help="Whose duels.")] = "bo",
     seeds: Annotated[int, typer.Option(min=2, help="Seeds of a task that count, at most.")] = 10,
+    split: Annotated[str, typer.Option(help="development or holdout tasks.")] = DEVELOPMENT,
     out: Annotated[Path, typer.Option(help="Table to write.")] = Path("results/duels.csv"),
 ) -> None:
-    """Write OUT, and print the duels over all suites."""
+    """Write OUT, and print the duels over all suites, or the only one."""
     table, _ = read_runs(runs)
-    table = table[(table["n_workers"] == 1) & (table["split"] == DEVELOPMENT) & (table["seed"] < seeds)]
+    table = table[(table["n_workers"] == 1) & (table["split"] == split) & (table["seed"] < seeds)]
     facts = known_constants(table).assign(floor=1.0)
     table = table[pd.MultiIndex.from_frame(table[["suite", "task"]]).isin(facts.index)]
     if strategy not in set(table["strategy"]):
-        raise UserError(f"there are no runs of {strategy!r} in {str(runs)!r}; make them with python -m benchmarks.run")
+        raise UserError(
+            f"there are no runs of {strategy!r} on {split} tasks in {str(runs)!r}; "
+            "make them with python -m benchmarks.run"
+        )
     found = pd.DataFrame([row for budget in BUDGETS for row in duels(table, facts, strategy, budget)])
     write_aside(out, found.to_csv(index=False, float_format="%.4f"))
     _show(found)
@@ -84,7 +88,8 @@ def _duel(both: pd.DataFrame, units: pd.Series) -> dict[str, Any]:
 
 
 def _show(found: pd.DataFrame) -> None:
-    console, overall = Console(), found[found["suite"] == EVERY_SUITE]
+    console, is_overall = Console(), found["suite"] == EVERY_SUITE
+    overall = found[is_overall] if is_overall.any() else found
     for budget, rows in overall.groupby("budget"):
         table = Table(title=f"after {budget}", title_justify="left", box=None, padding=(0, 1))
         for name in ("against", "tasks", "regret", "rival's", "ratio", "difference"):
