@@ -101,7 +101,10 @@ def _trial_line(tuner: Tuner, trial: Trial) -> str:
     result = trial.error or f"{tuner.task.metric} {trial.value(tuner.task.metric):.4g}"
     best = tuner.study.best
     incumbent = "" if best is None else f"best {best.value(tuner.task.metric):.4g}  "
-    return f"trial {trial.number:3d}  {trial.state:8s}  {result}  {incumbent}({format_duration(trial.at or 0.0)})"
+    # The mean of a config's trainings is what counts, so the best may look worse after this.
+    again = "" if trial.repeats is None else f"  trial {trial.repeats} once more"
+    when = format_duration(trial.at or 0.0)
+    return f"trial {trial.number:3d}  {trial.state:8s}  {result}  {incumbent}({when}){again}"
 
 
 def short_config(config: Mapping[str, Any]) -> str:

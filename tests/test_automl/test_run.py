@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import random
+import re
 import resource
 import signal
 import subprocess
@@ -183,6 +184,18 @@ def test_auto_says_at_the_start_what_it_chose_and_why(mine, tmp_path):
     assert summary["why"] in (tmp_path / "run" / "report.html").read_text()
     with (tmp_path / "run" / "trials.csv").open() as file:
         assert {row["arm"] for row in csv.DictReader(file)} == {"", "bo", "ga"}
+
+
+def test_a_training_that_repeats_another_says_so(tmp_path):
+    (tmp_path / "noisy.py").write_text("def train(config, seed):\n    return config['x'] ** 2 + seed % 100 / 1000\n")
+    (tmp_path / "space.yaml").write_text("x: {float: [-1, 1]}\n")
+    task = ["--task", f"{tmp_path}/noisy.py:train", "--space", tmp_path / "space.yaml"]
+    out, _ = run(*task, "--strategy", "auto", "--trials", 20, "--final-seeds", 0, "--out", tmp_path / "run")
+    with (tmp_path / "run" / "trials.csv").open() as file:
+        again = {row["trial"]: row["repeats"] for row in csv.DictReader(file) if row["repeats"]}
+    assert again
+    for trial, repeated in again.items():
+        assert re.search(rf"trial +{trial}  complete .*  trial {float(repeated):g} once more", out)
 
 
 def test_a_shell_command_is_tuned(tmp_path):
