@@ -87,22 +87,25 @@ def browse(page: Path, scratch: Path, *arguments: str, script: str = "") -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
 
 
+# Figures are drawn when they come into view, which a browser that has just started may be late to notice.
+DRAW = "window.dispatchEvent(new Event('beforeprint'));"
+
+
 def answer(page: Path, scratch: Path, script: str, *arguments: str):
-    """What a script that sets ``answer`` a while after the page was loaded has found."""
+    """What a script that sets ``answer``, a while after all figures of the page were drawn, has found."""
+    tries = f"try {{ {script} }} catch (error) {{ answer = {{thrown: String(error.stack)}}; }}"
     keep = "document.body.dataset.answer = JSON.stringify(answer);"
-    script = f"setTimeout(function () {{ var answer; {script} {keep} }}, 3000);"
-    for _ in range(3):  # on a busy machine, plots may be drawn too late for the script
-        dom = browse(page, scratch, "--dump-dom", *(arguments or ["--window-size=1280,12000"]), script=script)
-        found = re.search(r'data-answer="([^"]*)"', dom)
-        if found is not None:
-            return json.loads(html.unescape(found.group(1)))
-    raise AssertionError("the script found no answer, three times")
+    script = f"{DRAW} setTimeout(function () {{ var answer; {tries} {keep} }}, 1000);"
+    dom = browse(page, scratch, "--dump-dom", *(arguments or ["--window-size=1280,12000"]), script=script)
+    kept = re.search(r'data-answer="([^"]*)"', dom)
+    assert kept is not None, "the page ended before the script did"
+    found = json.loads(html.unescape(kept.group(1)))
+    assert not isinstance(found, dict) or "thrown" not in found, found["thrown"]
+    return found
 
 
 def test_every_plot_is_drawn_and_nothing_strange_runs(page, tmp_path):
-    # Figures are drawn when they come into view, which a browser that has just started may be late to notice.
-    draw = "window.dispatchEvent(new Event('beforeprint'));"
-    dom = browse(page, tmp_path, "--window-size=1280,12000", "--dump-dom", script=draw)
+    dom = browse(page, tmp_path, "--window-size=1280,12000", "--dump-dom", script=DRAW)
     n_places = len(re.findall(r"data-figure=", dom.partition('<script type="application/json"')[0]))
     assert n_places == 2 * 4 + 1  # the suite, the kind of space, the overhead
     assert len(re.findall(r'class="[^"]*\bsvg-container\b', dom)) == n_places
