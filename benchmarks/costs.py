@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +22,8 @@ def strategy_seconds(strategy: str, n_dimensions: int) -> Callable[[int], float]
     strategy that was not measured.
     """
     costs = _table()
-    rows = costs[costs["strategy"] == strategy.partition("+")[0]]  # what is wrapped around it hardly thinks
+    name = re.split("[+~]", strategy)[0]  # what is wrapped around it hardly thinks, and a variant about as long
+    rows = costs[costs["strategy"] == name]
     if rows.empty:
         raise UserError(
             f"{COSTS.name} has no costs of the strategy {strategy!r}; measure it with python -m benchmarks.overhead "

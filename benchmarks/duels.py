@@ -34,6 +34,14 @@ def main(
     out: Annotated[Path, typer.Option(help="Table to write.")] = Path("results/duels.csv"),
 ) -> None:
     """Write OUT, and print the duels over all suites, or the only one."""
+    found = all_duels(runs, strategy, seeds, split)
+    write_aside(out, found.to_csv(index=False, float_format="%.4f"))
+    _show(found)
+    print(out)
+
+
+def all_duels(runs: Path, strategy: str, seeds: int, split: str) -> pd.DataFrame:
+    """The rows of ``duels`` for each budget, of the runs in a folder. UserError where the strategy has none there."""
     table, _ = read_runs(runs)
     table = table[(table["n_workers"] == 1) & (table["split"] == split) & (table["seed"] < seeds)]
     facts = known_constants(table).assign(floor=1.0)
@@ -43,10 +51,7 @@ def main(
             f"there are no runs of {strategy!r} on {split} tasks in {str(runs)!r}; "
             "make them with python -m benchmarks.run"
         )
-    found = pd.DataFrame([row for budget in BUDGETS for row in duels(table, facts, strategy, budget)])
-    write_aside(out, found.to_csv(index=False, float_format="%.4f"))
-    _show(found)
-    print(out)
+    return pd.DataFrame([row for budget in BUDGETS for row in duels(table, facts, strategy, budget)])
 
 
 def duels(table: pd.DataFrame, facts: pd.DataFrame, strategy: str, budget: int) -> list[dict[str, Any]]:

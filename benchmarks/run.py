@@ -91,7 +91,7 @@ def main(
         f"{len(missing)} of {len(runs)} runs to do"
     )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what is done is saved on the way out
-    failures = _run_all(missing, source, live_overhead, jobs, results, console)
+    failures = run_all(missing, source, live_overhead, jobs, results, console)
     reason = results.why_nothing_worked(runs)
     _show_end(console, failures, reason, out)
     if failures or reason is not None:
@@ -130,7 +130,7 @@ def identity(settings: str) -> str:
     return json.dumps({**content, "code": code}, indent=1)
 
 
-def _run_all(
+def run_all(
     runs: list[Run], source: Source, live_overhead: bool, jobs: int, results: Results, console: Console
 ) -> list[tuple[Run, str]]:
     """Gives the runs that crashed, with their tracebacks."""

@@ -65,7 +65,7 @@ class LogEI:
 
     def __call__(self, X: np.ndarray) -> np.ndarray:
         means, sd = self.gp.predict(X)
-        value = _log_mean_exp(np.log(sd)[:, None] + log_h((self.bests - means) / sd[:, None]))
+        value = log_mean_exp(np.log(sd)[:, None] + log_h((self.bests - means) / sd[:, None]))
         return value if self.log_success is None else value + self.log_success(X)
 
     def gradients(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -73,7 +73,7 @@ class LogEI:
         means, sd, mean_gradients, sd_gradient = self.gp.gradients(X)
         z = (self.bests - means) / sd[:, None]  # (m, f)
         h = log_h(z)
-        value = _log_mean_exp(np.log(sd)[:, None] + h)
+        value = log_mean_exp(np.log(sd)[:, None] + h)
         weights = np.exp(np.log(sd)[:, None] + h - value[:, None]) / h.shape[1]
         # d(sd h(z)) = -Phi(z) dmean + phi(z) dsd
         by_mean = -weights * np.exp(log_ndtr(z) - h) / sd[:, None]
@@ -156,6 +156,7 @@ def _step(
     return points
 
 
-def _log_mean_exp(values: np.ndarray) -> np.ndarray:
+def log_mean_exp(values: np.ndarray) -> np.ndarray:
+    """Of each row, (m, f) to (m,)."""
     highest = values.max(axis=1)
     return np.asarray(highest + np.log(np.exp(values - highest[:, None]).mean(axis=1)))

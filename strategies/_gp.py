@@ -108,7 +108,7 @@ def fit(X: np.ndarray, y: np.ndarray, hyperparameter: np.ndarray, last: np.ndarr
     """
     d = int(hyperparameter.max()) + 1
     start = np.array([START_LENGTHSCALE] * d + [SIGNAL_MEAN, NOISE_MEAN])
-    differences = _differences(X, hyperparameter, d)
+    differences = squared_differences(X, hyperparameter, d)
     bounds = [BOUNDS["lengthscale"]] * d + [BOUNDS["signal"], BOUNDS["noise"]]
     found = [
         minimize(
@@ -173,7 +173,8 @@ def _squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.asarray(np.maximum(squares, 0.0))
 
 
-def _differences(X: np.ndarray, hyperparameter: np.ndarray, d: int) -> np.ndarray:
+def squared_differences(X: np.ndarray, hyperparameter: np.ndarray, d: int) -> np.ndarray:
+    """Of all pairs, by the hyperparameter that a feature belongs to, (d, n, n)."""
     result = np.zeros((d, len(X), len(X)))
     for feature, owner in enumerate(hyperparameter):
         column = X[:, feature]

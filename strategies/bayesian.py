@@ -16,7 +16,7 @@ from scipy.special import log_ndtr
 from scipy.stats import qmc
 
 from strategies import _gp
-from strategies._acquisition import LogEI, maximise
+from strategies._acquisition import Acquisition, LogEI, maximise
 from strategies._features import Features
 from strategies._gp import GP
 from strategies._ladder import Ladder, rungs
@@ -58,7 +58,7 @@ class BayesianOptimization(ConfigStrategy):
         acquisition = self._acquisition(gp, told, points, rng)
         low, high = self._box(points, seen.final, gp)
         candidates = self._candidates(points, seen.final, rng, low, high)
-        found, values = maximise(acquisition, self._features, candidates, low, high)
+        found, values = self._maximise(acquisition, candidates, low, high)
         info: dict[str, JSON] = {"from": "gp", "theta": [float(t) for t in gp.theta], "fitted": self._n_fitted}
         for point, value in zip(found, values, strict=True):
             config = self.encoding.decode(point)
@@ -110,7 +110,7 @@ class BayesianOptimization(ConfigStrategy):
         self._n_fitted = n_told
         return _gp.fit(X, y, owner, theta)
 
-    def _acquisition(self, gp: GP, told: list[Outcome], points: np.ndarray, rng: np.random.Generator) -> LogEI:
+    def _acquisition(self, gp: GP, told: list[Outcome], points: np.ndarray, rng: np.random.Generator) -> Acquisition:
         at = self._features.features(points)  # every config, as if it had been trained to the end
         if self.pending:
             configs = [proposal.config for proposal in self.pending.values()]
@@ -133,19 +133,28 @@ class BayesianOptimization(ConfigStrategy):
         moved = np.where(numeric, np.clip(centres + steps, low, high), rng.random(centres.shape))
         return np.concatenate([spread, np.where(changed, moved, centres)])
 
+    def _maximise(
+        self, acquisition: Acquisition, candidates: np.ndarray, low: np.ndarray, high: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        return maximise(acquisition, self._features, candidates, low, high)
+
     def _box(self, points: np.ndarray, losses: np.ndarray, gp: GP) -> tuple[np.ndarray, np.ndarray]:
-        """The trust region, shapes (d,): everything, unless there are many hyperparameters."""
+        """In which numbers may move, shapes (d,): everything, unless there are many hyperparameters."""
         d = points.shape[1]
-        low, high = np.zeros(d), np.ones(d)
         if d <= MANY_DIMENSIONS:
-            return low, high
+            return np.zeros(d), np.ones(d)
+        return self._trust_region(points, losses, gp)
+
+    def _trust_region(self, points: np.ndarray, losses: np.ndarray, gp: GP) -> tuple[np.ndarray, np.ndarray]:
+        """Around the best config, longer along hyperparameters with longer lengthscales."""
+        d = points.shape[1]
         lengths = np.exp(gp.theta[:d])
         half = trust_length(losses[self.n_initial :], losses[: self.n_initial]) / 2
         half = half * lengths / np.exp(np.log(lengths).mean())
         centre = points[losses.argmin()]
         numeric = np.array([dim.numeric for dim in self.encoding.dimensions])
         sides = (np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1))
-        return np.where(numeric, sides[0], low), np.where(numeric, sides[1], high)
+        return np.where(numeric, sides[0], 0.0), np.where(numeric, sides[1], 1.0)
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,14 @@ def make(
     n_workers: int = 1,
     resumable: bool = True,
 ) -> Strategy:
-    """An opponent, or else one of our strategies. ``n_workers``: how many proposals an opponent may have pending."""
+    """An opponent, a variant of ``bo``, or else one of our strategies.
+
+    ``n_workers``: how many proposals an opponent may have pending.
+    """
+    if "~" in spec:
+        from benchmarks.variants import VARIANTS
+
+        return VARIANTS[spec][0](space, seed=seed, n_trials=n_trials, max_epochs=max_epochs)
     if spec not in OPPONENTS:
         return make_strategy(spec, space, seed=seed, n_trials=n_trials, max_epochs=max_epochs, resumable=resumable)
     return opponent_class(spec)(

@@ -46,14 +46,14 @@ def test_the_posterior_of_theta_is_the_normal_density_and_the_prior():
     other = THETA + np.array([0.2, -0.1, 0.3, 0.1, -0.5])
     K2 = np.array([[kernel(a, b, other) for b in X] for a in X]) + (np.exp(-2.5) + _gp.JITTER) * np.eye(8)
     expected2 = stats.multivariate_normal(np.zeros(8), K2).logpdf(y) + log_prior(other)
-    differences = _gp._differences(X, OWNER, 3)
+    differences = _gp.squared_differences(X, OWNER, 3)
     found = [negative_log_posterior(theta, differences, y)[0] for theta in (THETA, other)]
     assert found[1] - found[0] == pytest.approx(expected - expected2)
 
 
 def test_the_gradient_of_the_posterior_is_its_slope():
     X, y = data()
-    differences = _gp._differences(X, OWNER, 3)
+    differences = _gp.squared_differences(X, OWNER, 3)
     _, gradient = negative_log_posterior(THETA, differences, y)
     for i, step in enumerate(1e-5 * np.eye(5)):
         up, down = (negative_log_posterior(THETA + sign * step, differences, y)[0] for sign in (1, -1))
@@ -98,7 +98,9 @@ def test_a_fit_finds_what_matters():
     lengths = np.exp(process.theta[:3])
     assert lengths[0] < lengths[2]  # the last hyperparameter does nothing
     assert np.exp(process.theta[-1]) < 0.1
-    assert negative_log_posterior(process.theta, _gp._differences(X, OWNER, 3), y)[1] == pytest.approx(0, abs=0.1)
+    assert negative_log_posterior(process.theta, _gp.squared_differences(X, OWNER, 3), y)[1] == pytest.approx(
+        0, abs=0.1
+    )
 
 
 def test_equal_losses_and_repeated_points_break_nothing():
