@@ -1,4 +1,4 @@
-"""What a part of ``bo`` is worth, and ideas that were tried: ``python -m benchmarks.ablation``, results/ablation.csv.
+"""What a part of ``bo`` is worth, and ideas that were tried: ``python -m benchmarks.ablation``, results/ablation.md.
 
 Every variant (see ``benchmarks.variants``) on the development tasks that slow strategies are run on, with the seeds,
 first points and budget of the others.
@@ -16,12 +16,13 @@ from typing import Annotated
 import pandas as pd
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.markdown import Markdown
 
 from automl.outputs import write_aside
 from benchmarks.command import run_command
 from benchmarks.duels import all_duels
 from benchmarks.fields import DEVELOPMENT, EVERY_SUITE
+from benchmarks.markdown import grid
 from benchmarks.plan import Source, slow_places
 from benchmarks.results import Results
 from benchmarks.run import run_all
@@ -38,7 +39,7 @@ def main(
     runs: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("results/ablation"),
     out: Annotated[Path, typer.Option(help="Table to write.")] = Path("results/ablation.csv"),
 ) -> None:
-    """Run what is missing, write OUT and print it."""
+    """Run what is missing; write OUT, and a summary with the suffix .md beside it."""
     results, console = Results(runs), Console()
     for suite in SUITES:
         source = Source(suite)
@@ -51,21 +52,44 @@ def main(
             console.print(f"crashed: {run.strategy} on {run.task}, seed {run.seed}\n{error}", markup=False)
     found = all_duels(runs, "bo", seeds, DEVELOPMENT)
     write_aside(out, found.to_csv(index=False, float_format="%.4f"))
-    _show(found, console)
+    lines = summary(found)
+    write_aside(out.with_suffix(".md"), "\n".join(lines) + "\n")
+    console.print(Markdown("\n".join(lines)))
     print(out)
 
 
-def _show(found: pd.DataFrame, console: Console) -> None:
-    """A row a variant: its regret over all suites, and what it has more than ``bo``."""
-    for budget, rows in found[found["suite"] == EVERY_SUITE].groupby("budget"):
-        own = rows["regret"].iloc[0]
-        table = Table(title=f"after {budget}: bo {own:.3f}", title_justify="left", box=None, padding=(0, 1))
-        for name in ("variant", "regret", "less bo's (95% interval)", "what it is"):
-            table.add_column(name, no_wrap=True, justify="left" if name in ("variant", "what it is") else "right")
-        for row in rows.sort_values("rival_regret").to_dict("records"):
-            more = f"{-row['difference']:+.3f} ({-row['high']:+.3f}, {-row['low']:+.3f})"
-            table.add_row(row["rival"], f"{row['rival_regret']:.3f}", more, VARIANTS[row["rival"]][1])
-        console.print(table)
+def summary(found: pd.DataFrame) -> list[str]:
+    """A table a budget, the lowest regret first: of each variant its regret, and what it has more than ``bo``."""
+    overall = found[found["suite"] == EVERY_SUITE]
+    lines = [
+        "# Variants of bo",
+        "",
+        "By `python -m benchmarks.ablation`, on development tasks. Each variant is `bo` but for one part. Mean regret",
+        "(0: the best known loss, 1: that of a median random config), and what it has more than `bo`'s, with the 95%",
+        "interval over tasks like these: where it holds 0, nobody knows which of the two is better.",
+    ]
+    for budget, rows in overall.groupby("budget"):
+        first = rows.iloc[0]
+        lines += [
+            "",
+            f"After {budget} trainings, {first['n_tasks']} tasks, {first['min_seeds']} seeds; "
+            f"`bo`: {first['regret']:.3f}",
+            "",
+            *grid(
+                ["variant", "what it is", "regret", "more than bo", "interval"],
+                [
+                    [
+                        f"`{row['rival']}`",
+                        VARIANTS[row["rival"]][1],
+                        f"{row['rival_regret']:.3f}",
+                        f"{-row['difference']:+.3f}",
+                        f"{-row['high']:+.3f} to {-row['low']:+.3f}",
+                    ]
+                    for row in rows.sort_values("rival_regret").to_dict("records")
+                ],
+            ),
+        ]
+    return lines
 
 
 if __name__ == "__main__":

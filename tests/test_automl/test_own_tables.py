@@ -103,6 +103,16 @@ def test_large_whole_numbers_stay_exact(tmp_path):
     assert frame["x"].dtype == np.float32
 
 
+@pytest.mark.parametrize("sign", ["?", "-", "–", ".", "NA", ""])
+def test_signs_for_nothing_are_missing_values_however_many(sign, tmp_path):
+    file = tmp_path / "signs.csv"
+    pd.DataFrame({"x": ["1.5", sign, "-2", sign], "c": ["a", "b", sign, "a"]}).to_csv(file, index=False)
+    table = read_table(file)
+    assert table.frame["x"].tolist() == pytest.approx([1.5, np.nan, -2.0, np.nan], nan_ok=True)
+    assert table.frame["c"].isna().tolist() == [False, False, True, False]
+    assert table.notes == []
+
+
 def test_a_few_words_in_a_column_of_numbers_are_told(tmp_path):
     rows = [str(i) for i in range(100)]
     rows[40] = "12 EUR"
