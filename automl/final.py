@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -133,7 +133,9 @@ def final_seed(run_seed: int, i: int) -> int:
     return int(np.random.SeedSequence((run_seed, 0, i), spawn_key=(1,)).generate_state(1)[0] >> 1)
 
 
-def final_summary(trainings: list[Training], metric: str, baseline: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def final_summary(
+    trainings: Sequence[Training], metric: str, baseline: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Scores of both configs, seed by seed, as summary.json has them; validation where there is no test set.
 
     baseline: what the task's `baseline` gives, or the reason why it could not be fitted.
@@ -157,7 +159,7 @@ def final_summary(trainings: list[Training], metric: str, baseline: Mapping[str,
     }
 
 
-def _means(trainings: list[Training]) -> dict[str, dict[str, float]]:
+def _means(trainings: Sequence[Training]) -> dict[str, dict[str, float]]:
     """Of each other metric on the test set, the mean over the seeds of either config."""
     found: dict[str, dict[str, list[float]]] = {}
     for training in trainings:

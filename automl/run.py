@@ -145,9 +145,10 @@ def tune(
         track=tracker_names(track) if track else None,
     )
     console = Console(stderr=json, highlight=False)
+    from automl.beginning import new_settings, stored_settings
     from automl.knowledge import past_studies
     from automl.own.preparation import prepared_for
-    from automl.session import new_settings, run_session, stored_settings
+    from automl.session import run_session
 
     if resume:
         if out is None or space is not None or set_ or start is not None or not prior:

@@ -64,7 +64,7 @@ def _searched(
         if space is None:
             raise UserError("say what is to be searched: --task mnist1d-cnn, --task file.py:name or --space space.yaml")
         return str(space), load_space(space), epochs or 1
-    from automl.session import new_settings
+    from automl.beginning import new_settings
     from automl.settings import Settings, build_task
 
     settings = new_settings(Settings(task=task, n_trials=trials, max_epochs=epochs), space, [])

@@ -8,28 +8,23 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl.commands import CommandTask
 from automl.display import LiveTable, show_line, show_paths, show_summary
 from automl.errors import UserError
-from automl.executors import ProcessExecutor
+from automl.executors import Executor, ProcessExecutor
 from automl.final import Training, final_seed, final_summary, fit_baseline, train_final, train_once
 from automl.folders import RunFolder, TrialFolders
 from automl.keeping import check_can_keep, keep_model
-from automl.knowledge import learn, task_name
-from automl.objectives import FunctionTask
-from automl.opening import opened, recorded
+from automl.knowledge import learn
+from automl.opening import opened
 from automl.outputs import summarise, write_best, write_summary, write_trials
-from automl.prior import from_json, in_words, read_starts, starts, to_json
+from automl.prior import from_json, in_words
 from automl.result import Result
-from automl.settings import Settings, build_task, load_from_file
-from automl.short_form import fix, merge, space_to_dict
-from automl.space import load_space, read_yaml
+from automl.settings import Settings, build_task
 from automl.stopping import check_is_possible
 from automl.tasks.base import Task
 from automl.tasks.built_in import BuiltIn
@@ -40,62 +35,17 @@ from strategies import make_strategy
 from strategies.encoding import Encoding
 
 if TYPE_CHECKING:
-    from ConfigSpace import ConfigurationSpace
     from rich.console import Console
 
-    from strategies.portfolio import PastStudy
 
+@dataclass
+class Final:
+    """What was trained after the search, as far as it came."""
 
-def new_settings(
-    asked: Settings,
-    space_file: Path | None,
-    fixed: list[str],
-    start_file: Path | None = None,
-    studies: Sequence[PastStudy] = (),
-    prepared: Path | None = None,
-) -> Settings:
-    """The settings of a new run: defaults filled in, the space after ``--space`` and ``--set``, and what to start with.
-
-    ``studies``: the past ones that may speak for configs to start with. ``prepared``: the folder of the user's data.
-    """
-    form: dict[str, Any] | None = None
-    if space_file is not None:
-        form = dict(read_yaml(space_file))
-        known = _space_of(asked, prepared)
-        form = form if known is None else merge(known, form)
-    settings = replace(asked, space=form).with_defaults()
-    task = build_task(settings, prepared)
-    form = space_to_dict(task.space)
-    for assignment in fixed:
-        name, value = _assignment(assignment)
-        form = fix(form, name, value)
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    # A function or a command that was given no length has its own, which a number here would cut short.
-    length = settings.max_epochs if isinstance(task, FunctionTask | CommandTask) else task.max_epochs
-    given = () if start_file is None else read_starts(start_file)
-    assert settings.n_trials is not None
-    prior = starts(load_space(form), task_name(settings), settings.n_trials, given, studies)
-    return replace(settings, space=form, max_epochs=length, started=now, prior=to_json(prior))
-
-
-def _space_of(asked: Settings, prepared: Path | None) -> ConfigurationSpace | None:
-    """The space that the task brings, or None for a function or a command, which has none of its own."""
-    if asked.command is not None:
-        return None
-    if asked.task is not None and ".py:" in asked.task:
-        found = load_from_file(asked.task)
-        return found.space if isinstance(found, Task) else None
-    return build_task(replace(asked, space=None).with_defaults(), prepared).space
-
-
-def stored_settings(folder: Path) -> Settings:
-    """The settings of the run in a folder."""
-    content = recorded(RunFolder(folder))
-    if "command" not in content:
-        raise UserError(
-            f"the run in {str(folder)!r} was started from Python; automl.tune(..., resume=True) continues it"
-        )
-    return Settings.from_json(content)
+    trainings: Sequence[Training] = ()  # of the chosen and the default config, with fresh seeds
+    refitted: Training | None = None  # on the validation part too
+    baseline: Mapping[str, Any] | None = None
+    interrupted: bool = False
 
 
 def run_session(
@@ -160,36 +110,14 @@ def run_session(
             reproducible=bool(settings.reproducible),
             watch=tracked.after(live.update),
         )
-        interrupted = False
         with _interrupts_end(tuner):
             result = tuner.run()
-            write_outputs(folder, result, tuner, settings, [])  # before the final, which may be interrupted
-            trainings: list[Training] = []
-            refitted: Training | None = None
-            baseline: Mapping[str, Any] | None = None
+            write_outputs(folder, result, tuner, settings, Final())  # before the final, which may be interrupted
+            final = Final()
             if result.study.best is not None and not tuner.interrupted and _has_final(task, settings):
-                watch = partial(_watch_final, live, tuner)
-                try:
-                    trainings = train_final(
-                        task,
-                        result.best_config,
-                        Encoding(task.space).default,
-                        executor,
-                        folder.final,
-                        run_seed=seed,
-                        n_seeds=settings.n_final or 0,
-                        device=device,
-                        watch=watch,
-                    )
-                    if settings.refit:
-                        live.note("final: the chosen config is trained on the validation part too")
-                        refitted = _refit(task, result, folder, settings, watch)
-                    live.note("final: the baseline is being fitted")
-                    baseline = fit_baseline(task)
-                except KeyboardInterrupt:
-                    interrupted = True
-        interrupted = interrupted or tuner.interrupted
-    summary = write_outputs(folder, result, tuner, settings, trainings, baseline, refitted)
+                final = _trained_final(task, result, executor, folder, settings, partial(_watch_final, live, tuner))
+    interrupted = tuner.interrupted or final.interrupted
+    summary = write_outputs(folder, result, tuner, settings, final)
     show_summary(console, summary, Encoding(task.space).default)
     if summary["best"] is not None and settings.n_final and not _has_final(task, settings):
         console.print("no final: the objective takes no seed, so training it again would give the same", soft_wrap=True)
@@ -199,19 +127,48 @@ def run_session(
     return folder, 130 if interrupted else 0 if summary["best"] else 1
 
 
-def _refit(
-    task: Task, result: Result, folder: RunFolder, settings: Settings, watch: Callable[[int, int], None]
-) -> Training:
-    assert isinstance(task, Supervised)
-    return train_once(
-        replace(task, with_valid=True),
-        result.best_config,
-        folder.final / "refit",
-        seed=final_seed(settings.seed or 0, 0),
-        device=settings.device or "auto",
-        trial_seconds=settings.trial_seconds,
-        watch=watch,
-    )
+def _trained_final(
+    task: Task,
+    result: Result,
+    executor: Executor,
+    folder: RunFolder,
+    settings: Settings,
+    watch: Callable[[str], None],
+) -> Final:
+    final, seed, device = Final(), settings.seed or 0, settings.device or "auto"
+
+    def done(n: int, of: int) -> None:
+        watch(f"final: {n} of {of} trainings with fresh seeds are done")
+
+    try:
+        final.trainings = train_final(
+            task,
+            result.best_config,
+            Encoding(task.space).default,
+            executor,
+            folder.final,
+            run_seed=seed,
+            n_seeds=settings.n_final or 0,
+            device=device,
+            watch=done,
+        )
+        if settings.refit:
+            assert isinstance(task, Supervised)
+            watch("final: the chosen config is trained on the validation part too")
+            final.refitted = train_once(
+                replace(task, with_valid=True),
+                result.best_config,
+                folder.final / "refit",
+                seed=final_seed(seed, 0),
+                device=device,
+                trial_seconds=settings.trial_seconds,
+                watch=done,
+            )
+        watch("final: the baseline is being fitted")
+        final.baseline = fit_baseline(task)
+    except KeyboardInterrupt:
+        final.interrupted = True
+    return final
 
 
 def _new_folder(name: str) -> Path:
@@ -235,30 +192,31 @@ def _has_final(task: Task, settings: Settings) -> bool:
     return bool(settings.n_final) and getattr(task, "takes_seed", True)
 
 
-def _watch_final(live: LiveTable, tuner: Tuner, done: int, of: int) -> None:
+def _watch_final(live: LiveTable, tuner: Tuner, note: str) -> None:
     if tuner.interrupted:
         raise KeyboardInterrupt
-    live.note(f"final: {done} of {of} trainings with fresh seeds are done")
+    live.note(note)
 
 
 def write_outputs(
-    folder: RunFolder,
-    result: Result,
-    tuner: Tuner,
-    settings: Settings,
-    trainings: list[Training],
-    baseline: Mapping[str, Any] | None = None,
-    refitted: Training | None = None,
+    folder: RunFolder, result: Result, tuner: Tuner, settings: Settings, trained: Final
 ) -> dict[str, Any]:
     """Write every file of a run; without trainings, the run has no final."""
-    final = final_summary(trainings, tuner.task.metric, baseline) if trainings else None
+    trainings = trained.trainings
+    final = final_summary(trainings, tuner.task.metric, trained.baseline) if trainings else None
     summary = summarise(result, tuner, settings.to_json(), final)
     write_trials(folder.trials_csv, result)
     if summary["best"] is not None:
         write_best(folder.best, summary)
     about = {name: summary[name] for name in ("strategy", "seed", "n_trials", "started", "versions", "commit")}
     summary["model"] = keep_model(
-        tuner.task, trainings, folder, about, refitted=refitted, trials=result.trials, ensemble=settings.ensemble
+        tuner.task,
+        trainings,
+        folder,
+        about,
+        refitted=trained.refitted,
+        trials=result.trials,
+        ensemble=settings.ensemble,
     )
     shutil.rmtree(folder.final, ignore_errors=True)
     write_summary(folder.summary, summary)
@@ -283,15 +241,3 @@ def _interrupts_end(tuner: Tuner) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _assignment(text: str) -> tuple[str, Any]:
-    import yaml
-
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise UserError(f"--set needs KEY=VALUE, got {text!r}")
-    try:
-        return name, yaml.safe_load(value)
-    except yaml.YAMLError:
-        return name, value

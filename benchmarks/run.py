@@ -22,8 +22,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from automl.beginning import new_settings
 from automl.errors import UserError
-from automl.session import new_settings
 from automl.settings import Settings
 from benchmarks.command import run_command
 from benchmarks.opponents import OPPONENTS, installed, opponent_class

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 CELLS = 2_000_000  # of a chunk
 NUMBER_LIKE = 0.95  # of the values there must be numbers for the rest to count as missing
 EXACT = 2**24  # whole numbers up to here are exact in 4 bytes
-NONE_VALUES = ["?", "-", "--", "–", "—", ".", "*"]  # besides those of pandas
+NONE_VALUES = ["?", "-", "--", "\u2013", "\u2014", ".", "*"]  # besides those of pandas
 SEPARATORS = ",;\t|"
 
 Watch = Callable[[float], None]  # is told which share of a file was read, 0 to 1

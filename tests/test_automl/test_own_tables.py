@@ -103,7 +103,7 @@ def test_large_whole_numbers_stay_exact(tmp_path):
     assert frame["x"].dtype == np.float32
 
 
-@pytest.mark.parametrize("sign", ["?", "-", "–", ".", "NA", ""])
+@pytest.mark.parametrize("sign", ["?", "-", "\u2013", ".", "NA", ""])
 def test_signs_for_nothing_are_missing_values_however_many(sign, tmp_path):
     file = tmp_path / "signs.csv"
     pd.DataFrame({"x": ["1.5", sign, "-2", sign], "c": ["a", "b", sign, "a"]}).to_csv(file, index=False)

@@ -2,8 +2,8 @@
 
 import pytest
 
+from automl.beginning import new_settings
 from automl.errors import UserError
-from automl.session import new_settings
 from automl.settings import Settings, build_task, load_from_file
 from automl.short_form import fix, merge
 from automl.space import SpaceError, load_space
