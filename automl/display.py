@@ -67,7 +67,7 @@ def _live_table(tuner: Tuner, title: str) -> Group:
     head.add_row(Text(title, style="bold"))
     incumbent = "none yet"
     if best is not None:
-        incumbent = f"{tuner.task.metric} {best.value(tuner.task.metric):.4g} (trial {best.number})"
+        incumbent = f"{tuner.task.metric} {best.mean(tuner.task.metric):.4g} (trial {best.number})"
     head.add_row(Text(f"{done} trials done{failed}   best: {incumbent}   {_time_left(tuner)}"))
     table = Table(box=None, padding=(0, 2), header_style="dim")
     for column in ("trial", "epoch", "", tuner.task.metric, "config"):
@@ -100,7 +100,7 @@ def _time_left(tuner: Tuner) -> str:
 def _trial_line(tuner: Tuner, trial: Trial) -> str:
     result = trial.error or f"{tuner.task.metric} {trial.value(tuner.task.metric):.4g}"
     best = tuner.study.best
-    incumbent = "" if best is None else f"best {best.value(tuner.task.metric):.4g}  "
+    incumbent = "" if best is None else f"best {best.mean(tuner.task.metric):.4g}  "
     # The mean of a config's trainings is what counts, so the best may look worse after this.
     again = "" if trial.repeats is None else f"  trial {trial.repeats} once more"
     when = format_duration(trial.at or 0.0)
@@ -154,7 +154,8 @@ def show_summary(console: Console, summary: Mapping[str, Any], default: Mapping[
     shown = best["metrics"].get(summary["metric"], best["loss"])
     before = summary["default"]
     usual = "" if before is None else f", default {before['metrics'].get(summary['metric'], before['loss']):.4f}"
-    console.print(f"validation {summary['metric']} in the search: {shown:.4f}{usual}")
+    often = f" (mean of {best['trainings']} trainings)" if best["trainings"] > 1 else ""
+    console.print(f"validation {summary['metric']} in the search: {shown:.4f}{often}{usual}")
     if summary["final"] is not None:
         _show_final(console, summary["final"])
     if summary["model"] is not None:

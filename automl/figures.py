@@ -191,7 +191,7 @@ def _steps(
         if now is not None and now is not best:
             best = now
             x.append(place(trial))
-            y.append(value(best, metric))
+            y.append(finite(best.mean(metric)))
     return ([*x, max(end, x[-1])], [*y, y[-1]]) if x else (x, y)
 
 

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from automl.display import format_duration, short_config
 from automl.folders import RunFolder
-from automl.readable import show, shown_range, value
+from automl.readable import finite, show, shown_range, value
 from automl.reading import Seen
 from automl.study import Trial, incumbent
 
@@ -62,7 +62,9 @@ def _progress(seen: Seen, metric: str) -> str:
     words = [f"{done} trials done" + (f", {counts['failed']} failed" if counts["failed"] else "")]
     words += [f"{counts['paused']} paused"] if counts["paused"] else []
     best = study.best
-    words.append("none good yet" if best is None else f"best {metric} {_shown(best, metric)} (trial {best.number})")
+    words.append(
+        "none good yet" if best is None else f"best {metric} {_shown(finite(best.mean(metric)))} (trial {best.number})"
+    )
     if best is not None:
         words.append(short_config(best.config))
     return "   ".join([*words[:-1], _time(seen)]) + (f"\n{words[-1]}" if best is not None else f"   {words[-1]}")
@@ -91,7 +93,7 @@ def _course(seen: Seen, metric: str) -> Iterator[float]:
     ended = [trial for trial in seen.study.trials.values() if trial.at is not None]
     for trial in sorted(ended, key=lambda trial: trial.at or 0.0):
         best = incumbent([trial] if best is None else [best, trial]) or best
-        reached = None if best is None else value(best, metric)
+        reached = None if best is None else finite(best.mean(metric))
         if reached is not None:
             yield reached
 
@@ -138,7 +140,7 @@ def _latest(seen: Seen, metric: str) -> Table:
     trials = [trial for trial in seen.study.trials.values() if trial.at is not None]
     table = _table("trial", "state", "epochs", metric, "at", "config")
     for trial in sorted(trials, key=lambda trial: trial.at or 0.0)[-N_LATEST:]:
-        reached = trial.error.splitlines()[0] if trial.error else _shown(trial, metric)
+        reached = trial.error.splitlines()[0] if trial.error else _shown(value(trial, metric))
         style = "bold" if trial is seen.study.best else ""
         row = (trial.number, trial.state, trial.epochs, reached[:24], format_duration(trial.at or 0.0))
         table.add_row(*(Text(str(cell)) for cell in row), Text(short_config(trial.config)), style=style)
@@ -153,6 +155,5 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _shown(trial: Trial, metric: str) -> str:
-    reached = value(trial, metric)
+def _shown(reached: float | None) -> str:
     return "-" if reached is None else f"{reached:.4g}"

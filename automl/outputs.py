@@ -56,8 +56,12 @@ def summarise(
 
 
 def _of_trial(trial: Trial) -> dict[str, Any]:
-    metrics = {name: values[-1] for name, values in trial.metrics.items() if values}
-    return {"trial": trial.number, "config": trial.config, "loss": trial.loss, "metrics": metrics}
+    """Of a config that was trained more than once, the means."""
+    metrics = {name: trial.mean(name) for name, values in trial.metrics.items() if values}
+    trainings = len(trial.trainings)
+    return {
+        "trial": trial.number, "config": trial.config, "loss": trial.mean(), "metrics": metrics, "trainings": trainings
+    }  # fmt: skip
 
 
 def write_trials(file: Path, result: Result) -> None:

@@ -40,9 +40,10 @@ class Result:
 
     @property
     def best_loss(self) -> float:
-        """The incumbent's loss; under ``maximize``, its value with the sign turned."""
-        assert self.best.loss is not None
-        return self.best.loss
+        """The incumbent's loss, or the mean of its config's trainings; under ``maximize``, with the sign turned."""
+        loss = self.best.mean()
+        assert loss is not None
+        return loss
 
     def to_frame(self) -> pd.DataFrame:
         """One row a trial: number, state, loss, epochs, seconds, error, arm, metrics, and the hyperparameters."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -48,7 +48,7 @@ class Trial:
     seconds: float = 0.0  # spent in training
     strategy_seconds: float = 0.0  # spent in ask and tell
     at: float | None = None  # the run's clock when its last outcome came
-    trainings: tuple[float, ...] = ()  # losses of the full trainings that its config has had, its own the last
+    trainings: tuple[Mapping[str, float], ...] = ()  # what its config came to each time, its own training the last
 
     @property
     def repeats(self) -> int | None:
@@ -78,6 +78,11 @@ class Trial:
         if self.loss is None:
             return None
         return self.metrics[metric][-1] if self.metrics.get(metric) else self.loss
+
+    def mean(self, metric: str = "loss") -> float | None:
+        """What it counts by: as ``value``, the mean over all trainings of its config."""
+        found = [training.get(metric, training["loss"]) for training in self.trainings]
+        return sum(found) / len(found) if found else None
 
 
 class Study:
@@ -182,13 +187,14 @@ class Study:
         self.counts[trial.state] += 1
         trial.strategy_seconds += entry.seconds
 
-    def _trainings(self, trial: Trial) -> tuple[float, ...]:
+    def _trainings(self, trial: Trial) -> tuple[Mapping[str, float], ...]:
         if trial.loss is None:
             return ()
+        own = {"loss": trial.loss, **{name: values[-1] for name, values in trial.metrics.items() if values}}
         if trial.repeats is None:
-            return (trial.loss,)
+            return (own,)
         same = [t for t in self.trials.values() if trial.repeats in (t.number, t.repeats) and t is not trial]
-        return (*max((t.trainings for t in same), key=len, default=()), trial.loss)
+        return (*max((t.trainings for t in same), key=len, default=()), own)
 
 
 def state_of(outcome: Outcome, max_epochs: int) -> State:
@@ -208,7 +214,9 @@ def incumbent(trials: Iterable[Trial]) -> Trial | None:
     """
 
     def key(trial: Trial) -> tuple[int, int, float, int]:
-        return -trial.epochs, -len(trial.trainings), sum(trial.trainings) / len(trial.trainings), trial.number
+        loss = trial.mean()
+        assert loss is not None
+        return -trial.epochs, -len(trial.trainings), loss, trial.number
 
     with_loss = (trial for trial in trials if trial.loss is not None and trial.state != "running")
     return min(with_loss, key=key, default=None)

@@ -257,7 +257,7 @@ class Tuner:
         best = self.study.best
         if self.target is None or best is None:
             return False
-        value = best.value(self.task.metric)
+        value = best.mean(self.task.metric)
         assert value is not None
         return value >= self.target if self.task.maximize else value <= self.target
 
