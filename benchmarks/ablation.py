@@ -82,8 +82,8 @@ def summary(found: pd.DataFrame) -> list[str]:
                         f"`{row['rival']}`",
                         VARIANTS[row["rival"]][1],
                         f"{row['rival_regret']:.3f}",
-                        f"{-row['difference']:+.3f}",
-                        f"{-row['high']:+.3f} to {-row['low']:+.3f}",
+                        f"{0.0 - row['difference']:+.3f}",
+                        f"{0.0 - row['high']:+.3f} to {0.0 - row['low']:+.3f}",
                     ]
                     for row in rows.sort_values("rival_regret").to_dict("records")
                 ],
