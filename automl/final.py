@@ -159,6 +159,18 @@ def final_summary(
     }
 
 
+def final_means(trainings: Sequence[Training], metric: str) -> dict[Who, dict[str, float]]:
+    """Of either config, means over its trainings that did not fail: ``test_accuracy``, or ``validation_accuracy``."""
+    summary = final_summary(trainings, metric)
+    found: dict[Who, dict[str, float]] = {}
+    for who in ("chosen", "default"):
+        scores = [score for score in summary[who] if score is not None]
+        if scores:
+            others = {f"test_{name}": means[who] for name, means in summary["others"].items() if who in means}
+            found[who] = {f"{summary['split']}_{metric}": float(np.mean(scores)), **others}
+    return found
+
+
 def _means(trainings: Sequence[Training]) -> dict[str, dict[str, float]]:
     """Of each other metric on the test set, the mean over the seeds of either config."""
     found: dict[str, dict[str, list[float]]] = {}

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from automl.display import LiveTable, show_line, show_paths, show_summary
 from automl.errors import UserError
 from automl.executors import Executor, ProcessExecutor
-from automl.final import Training, final_seed, final_summary, fit_baseline, train_final, train_once
+from automl.final import Training, final_means, final_seed, final_summary, fit_baseline, train_final, train_once
 from automl.folders import RunFolder, TrialFolders
 from automl.keeping import check_can_keep, keep_model
 from automl.knowledge import learn
@@ -116,6 +116,7 @@ def run_session(
             final = Final()
             if result.study.best is not None and not tuner.interrupted and _has_final(task, settings):
                 final = _trained_final(task, result, executor, folder, settings, partial(_watch_final, live, tuner))
+                tracked.final(final_means(final.trainings, task.metric))
     interrupted = tuner.interrupted or final.interrupted
     summary = write_outputs(folder, result, tuner, settings, final)
     show_summary(console, summary, Encoding(task.space).default)

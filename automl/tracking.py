@@ -21,6 +21,7 @@ from automl.trackers.base import Run, Snapshot, Tracker
 from automl.tuner import training_seed
 
 if TYPE_CHECKING:
+    from automl.final import Who
     from automl.folders import RunFolder
     from automl.study import Study, Trial
     from automl.tuner import Running, Tuner
@@ -71,7 +72,7 @@ class Tracking:
         self._tuner: Tuner | None = None
         self._place = 0  # in the study's log, up to which everything is told
         self._n_epochs: dict[int, int] = {}  # told of each running trial
-        self._best: tuple[int, int] | None = None  # the trial and its epochs
+        self._best: tuple[int, int, float] | None = None  # the trial, its epochs, and the loss that it counts by
         self._tell({})  # what is there of a run that is resumed
 
     def update(self, tuner: Tuner) -> None:
@@ -92,6 +93,11 @@ class Tracking:
             self.update(tuner)
 
         return watch_both
+
+    def final(self, means: Mapping[Who, Mapping[str, float]]) -> None:
+        """To be called when the final has been trained: its scores by whose config, and by metric."""
+        for writer in self._writers:
+            writer.put_final(means)
 
     def close(self) -> None:
         """Have everything written that can be."""
@@ -117,11 +123,12 @@ class Tracking:
                 self._n_epochs[number] = len(training.losses)
         trials = [self._snapshot(self._study.trials[number], running.get(number)) for number in changed]
         best = self._study.best
-        new_best = None if best is None else (best.number, len(best.losses))
+        loss = None if best is None else best.mean()
+        new_best = None if best is None or loss is None else (best.number, len(best.losses), loss)
         for writer in self._writers:
             writer.put(trials)
-            if best is not None and new_best != self._best:
-                writer.put_best(self._snapshot(best, None), len(self._study.trials))
+            if best is not None and loss is not None and new_best != self._best:
+                writer.put_best(self._snapshot(best, None), loss, len(self._study.trials))
         self._best = new_best
 
     def _snapshot(self, trial: Trial, running: Running | None, state: Literal["interrupted"] | None = None) -> Snapshot:
@@ -183,7 +190,8 @@ class _Writer:
         self._run = run
         self._changed = threading.Condition()
         self._trials: dict[int, Snapshot] = {}  # to be written
-        self._best: tuple[Snapshot, int] | None = None  # to be written
+        self._best: tuple[Snapshot, float, int] | None = None  # to be written
+        self._final: Mapping[Who, Mapping[str, float]] | None = None  # to be written
         self._ending = self._interrupted = False
         self._error: str | None = None
         self._has_failed = False
@@ -196,9 +204,14 @@ class _Writer:
             self._trials.update((trial.number, trial) for trial in trials)
             self._changed.notify()
 
-    def put_best(self, best: Snapshot, n_trials: int) -> None:
+    def put_best(self, best: Snapshot, loss: float, n_trials: int) -> None:
         with self._changed:
-            self._best = best, n_trials
+            self._best = best, loss, n_trials
+            self._changed.notify()
+
+    def put_final(self, means: Mapping[Who, Mapping[str, float]]) -> None:
+        with self._changed:
+            self._final = means
             self._changed.notify()
 
     def end(self, *, interrupted: bool) -> None:
@@ -223,9 +236,9 @@ class _Writer:
         is_open = False
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._trials or self._best or self._ending)
+                self._changed.wait_for(lambda: self._trials or self._best or self._final or self._ending)
                 ending = self._ending
-                if ending and not self._trials and not self._best:
+                if ending and not self._trials and not self._best and not self._final:
                     break
             try:
                 if not is_open:
@@ -259,6 +272,10 @@ class _Writer:
             with self._changed:
                 if self._best is best:
                     self._best = None
+        elif self._final is not None:
+            self._tracker.write_final(self._final)
+            with self._changed:
+                self._final = None
 
     def _note_error(self, error: str) -> None:
         if not self._has_failed:

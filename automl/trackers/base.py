@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from automl.final import Who
     from automl.study import State
     from strategies.base import Config
 
@@ -63,8 +64,12 @@ class Tracker(ABC):
         """Write what is new of a trial since its last call, whoever made it: also a process that was killed."""
 
     @abstractmethod
-    def write_best(self, best: Snapshot, n_trials: int) -> None:
-        """The incumbent is another one, or has other losses; ``n_trials`` have been proposed."""
+    def write_best(self, best: Snapshot, loss: float, n_trials: int) -> None:
+        """The incumbent is another one, or counts by another loss; ``n_trials`` have been proposed."""
+
+    @abstractmethod
+    def write_final(self, means: Mapping[Who, Mapping[str, float]]) -> None:
+        """What the chosen and the default config came to with fresh seeds, by metric."""
 
     @abstractmethod
     def close(self, *, interrupted: bool) -> None:

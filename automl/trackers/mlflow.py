@@ -20,6 +20,8 @@ from automl.trackers.base import FINAL, Run, Snapshot, Tracker
 if TYPE_CHECKING:
     from mlflow.entities import Metric
 
+    from automl.final import Who
+
 STUDY, TRIAL, STATE = "automl.study", "automl.trial", "state"  # tags
 STATUS = {"running": "RUNNING", "complete": "FINISHED", "failed": "FAILED"}  # of the other states: KILLED
 BATCH = 1000  # metrics that MLflow takes at a time
@@ -91,14 +93,24 @@ class MLflow(Tracker):
             self._log(run_id, tags={name: value for name, value in told.items() if value is not None})
             self._states[trial.number] = trial.state
 
-    def write_best(self, best: Snapshot, n_trials: int) -> None:
+    def write_best(self, best: Snapshot, loss: float, n_trials: int) -> None:
         assert self._parent is not None
-        if (str(best.number), best.losses[-1]) == self._best:
+        if (str(best.number), loss) == self._best:
             return
         # As tags: a param cannot be changed, and the best config of a run that goes on can.
         tags = {"best.trial": best.number, "best.config": json.dumps(best.config)}
-        metric = self._metric("best_loss", best.losses[-1], int(time.time() * 1000), n_trials)
+        metric = self._metric("best_loss", loss, int(time.time() * 1000), n_trials)
         self._log(self._parent, metrics=[metric], tags=tags)
+
+    def write_final(self, means: Mapping[Who, Mapping[str, float]]) -> None:
+        assert self._parent is not None
+        now = int(time.time() * 1000)
+        metrics = [
+            self._metric(f"{who}_{name}", value, now, 0)
+            for who, scores in means.items()
+            for name, value in scores.items()
+        ]
+        self._log(self._parent, metrics=metrics)
 
     def close(self, *, interrupted: bool) -> None:
         assert self._parent is not None

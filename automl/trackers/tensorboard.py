@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from automl.trackers.base import FINAL, Run, Snapshot, Tracker
 
 if TYPE_CHECKING:
+    from automl.final import Who
     from strategies.base import Config
 
     Entry = tuple[int, Any]  # a step and a Summary
@@ -45,23 +46,29 @@ class TensorBoard(Tracker):
             entries.append((n_epochs, text("state", said)))
             if trial.state in FINAL:
                 entries.append((n_epochs, _session_end(failed=trial.state == "failed")))
-        self._append(trial.number, entries)
+        self._append(f"{trial.number:04d}", entries)
         self._n_epochs[trial.number] = max(known, n_epochs)
         self._states[trial.number] = trial.state
 
-    def write_best(self, best: Snapshot, n_trials: int) -> None:
+    def write_best(self, best: Snapshot, loss: float, n_trials: int) -> None:
         pass  # TensorBoard sorts the trials by their loss itself
+
+    def write_final(self, means: Mapping[Who, Mapping[str, float]]) -> None:
+        from torch.utils.tensorboard.summary import scalar
+
+        for who, scores in means.items():
+            self._append(f"final-{who}", [(0, scalar(name, value)) for name, value in scores.items()])
 
     def close(self, *, interrupted: bool) -> None:
         pass  # no file is left open
 
-    def _append(self, number: int, entries: Iterable[Entry]) -> None:
+    def _append(self, name: str, entries: Iterable[Entry]) -> None:
         # Not by torch's SummaryWriter: it has a thread and a file for each time that a trial goes on, and TensorBoard
         # reads files of the same second in the wrong order.
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.summary.writer.record_writer import RecordWriter
 
-        folder = self._folder / f"{number:04d}"
+        folder = self._folder / name
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "events.out.tfevents.automl").open("ab") as file:
             records = RecordWriter(file)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from automl.trackers.base import FINAL, Run, Snapshot, Tracker
 
 if TYPE_CHECKING:
     import wandb
+
+    from automl.final import Who
 
 # Nothing in the terminal, which is the tuner's, and nothing of this process, which does not train.
 QUIET = {"silent": True, "console": "off", "disable_git": True, "x_disable_stats": True}
@@ -63,8 +66,11 @@ class WeightsAndBiases(Tracker):
             with self._file.open("a", encoding="utf-8") as file:
                 file.write(run_id + "\n")
 
-    def write_best(self, best: Snapshot, n_trials: int) -> None:
+    def write_best(self, best: Snapshot, loss: float, n_trials: int) -> None:
         pass  # W&B sorts the trials of a group by their loss itself
+
+    def write_final(self, means: Mapping[Who, Mapping[str, float]]) -> None:
+        pass  # a group has no place for what is of none of its runs
 
     def close(self, *, interrupted: bool) -> None:
         for run in self._trials.values():  # paused ones are open until now: a run in offline mode cannot be continued

@@ -12,6 +12,7 @@ import urllib.request
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import automl
@@ -72,7 +73,7 @@ def run(*arguments, env, code=0) -> tuple[str, str]:
 
 def arguments_for(folder: Path, n_trials: int, track: str) -> list:
     (folder / "mine.py").write_text(TASK)
-    common = ["--no-learn", "--no-prior", "--final-seeds", 0, "--workers", 2, "--strategy", "random+asha"]
+    common = ["--no-learn", "--no-prior", "--final-seeds", 2, "--workers", 2, "--strategy", "random+asha"]
     return ["--task", f"{folder}/mine.py:task", *common, "--trials", n_trials, "--track", track]
 
 
@@ -99,6 +100,10 @@ def test_the_run_has_trials_that_ended_in_every_way(folder):
     assert any(len(trial.proposals) > 1 for trial in trials)
 
 
+def final_mean(folder: Path, who: str) -> float:
+    return float(np.mean(json.loads((folder / "summary.json").read_text())["final"][who]))
+
+
 def test_mlflow_has_a_run_for_the_study_and_in_it_one_for_each_trial(folder):
     check_mlflow(f"sqlite:///{folder}/mlflow.db", folder)
 
@@ -117,6 +122,8 @@ def check_mlflow(uri: str, folder: Path) -> None:
     assert parents[0].data.tags["best.trial"] == str(study.best.number)
     assert json.loads(parents[0].data.tags["best.config"]) == study.best.config
     assert parents[0].data.metrics["best_loss"] == study.best.loss
+    for who in ("chosen", "default"):
+        assert parents[0].data.metrics[f"{who}_validation_loss"] == pytest.approx(final_mean(folder, who))
     children = {int(run.data.tags["automl.trial"]): run for run in runs if run not in parents}
     assert len(children) == len(runs) - 1
     assert children.keys() == study.trials.keys()
@@ -229,7 +236,12 @@ def test_tensorboard_has_a_folder_a_trial_with_curves_and_hparams(folder):
 
     study = look(RunFolder(folder)).study
     rows = hparams_rows(folder / "tensorboard")
-    assert {int(path.name) for path in (folder / "tensorboard").iterdir()} == study.trials.keys() == rows.keys()
+    names = {path.name for path in (folder / "tensorboard").iterdir()}
+    assert names == {f"{number:04d}" for number in study.trials} | {"final-chosen", "final-default"}
+    assert rows.keys() == study.trials.keys()
+    for who in ("chosen", "default"):
+        events = EventAccumulator(str(folder / "tensorboard" / f"final-{who}")).Reload()
+        assert [event.value for event in events.Scalars("validation_loss")] == [pytest.approx(final_mean(folder, who))]
     for number, trial in study.trials.items():
         events = EventAccumulator(str(folder / "tensorboard" / f"{number:04d}")).Reload()
         for name, values in {"loss": trial.losses, **trial.metrics}.items():
@@ -351,7 +363,8 @@ class Flaky(Tracker):
     def __init__(self, n_failures: int) -> None:
         self.n_failures = n_failures
         self.written: list[Snapshot] = []
-        self.bests: list[tuple[int, int]] = []
+        self.bests: list[tuple[int, float]] = []
+        self.finals: list[dict] = []
         self.is_closed = self.interrupted = False
 
     def open(self, run: Run) -> None:
@@ -361,8 +374,11 @@ class Flaky(Tracker):
         self._fail()
         self.written.append(trial)
 
-    def write_best(self, best: Snapshot, n_trials: int) -> None:
-        self.bests.append((best.number, n_trials))
+    def write_best(self, best: Snapshot, loss: float, n_trials: int) -> None:
+        self.bests.append((best.number, loss))
+
+    def write_final(self, means) -> None:
+        self.finals.append(means)
 
     def close(self, *, interrupted: bool) -> None:
         self.is_closed, self.interrupted = True, interrupted
@@ -395,7 +411,7 @@ def test_a_tracker_that_cannot_be_written_ends_no_search_and_is_written_when_it_
         assert {n: (t.state, t.losses, t.config) for n, t in last.items()} == {
             t.number: ("complete", tuple(t.losses), t.config) for t in result.trials
         }
-        assert tracker.bests[-1][0] == result.best.number
+        assert tracker.bests[-1] == (result.best.number, result.best_loss)
     else:
         assert last == {}
 
