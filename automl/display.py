@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from automl.findings import described_model
+from automl.readable import often
 
 if TYPE_CHECKING:
     from automl.folders import RunFolder
@@ -154,8 +155,7 @@ def show_summary(console: Console, summary: Mapping[str, Any], default: Mapping[
     shown = best["metrics"].get(summary["metric"], best["loss"])
     before = summary["default"]
     usual = "" if before is None else f", default {before['metrics'].get(summary['metric'], before['loss']):.4f}"
-    often = f" (mean of {best['trainings']} trainings)" if best["trainings"] > 1 else ""
-    console.print(f"validation {summary['metric']} in the search: {shown:.4f}{often}{usual}")
+    console.print(f"validation {summary['metric']} in the search: {shown:.4f}{often(best)}{usual}")
     if summary["final"] is not None:
         _show_final(console, summary["final"])
     if summary["model"] is not None:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from automl.readable import finite, numbers, score, setting, shorten, show
+from automl.readable import finite, numbers, often, score, setting, shorten, show
 from automl.study import Study
 from strategies.encoding import Dimension, Encoding
 
@@ -103,7 +103,7 @@ def _on_validation(summary: Mapping[str, Any]) -> str:
 
 def _score(entry: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
     reached = score(entry, summary["metric"])
-    return "unknown" if reached is None else show(reached)
+    return "unknown" if reached is None else f"{show(reached)}{often(entry)}"
 
 
 def _mean(scores: Sequence[float], *, alone: bool = False) -> str:

@@ -12,7 +12,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from automl.readable import often
 from automl.result import Result
+from automl.study import incumbent
 from automl.tuner import Tuner
 from strategies.encoding import Encoding
 
@@ -28,7 +30,7 @@ def summarise(
     """What summary.json says of a run."""
     trials = result.trials
     default = Encoding(result.study.space).default
-    default_trial = next((trial for trial in trials if trial.config == default), None)
+    default_trial = incumbent(trial for trial in trials if trial.config == default)
     return {
         "task": settings["task"] or tuner.task.name,
         "strategy": settings["strategy"],
@@ -47,7 +49,7 @@ def summarise(
         "training_seconds": round(sum(trial.seconds for trial in trials), 3),
         "strategy_seconds": round(sum(trial.strategy_seconds for trial in trials), 3),
         "best": None if result.study.best is None else _of_trial(result.study.best),
-        "default": None if default_trial is None or default_trial.loss is None else _of_trial(default_trial),
+        "default": None if default_trial is None else _of_trial(default_trial),
         "final": final,
         "settings": dict(settings),
         "versions": versions(),
@@ -75,7 +77,7 @@ def write_best(file: Path, summary: Mapping[str, Any]) -> None:
 
     best = summary["best"]
     run = f"{summary['task']}, {summary['strategy']}, seed {summary['seed']}"
-    head = f"# {run}: trial {best['trial']}, loss {best['loss']:.6g}\n"
+    head = f"# {run}: trial {best['trial']}, loss {best['loss']:.6g}{often(best)}\n"
     write_aside(file, head + yaml.safe_dump(best["config"], sort_keys=False))
 
 

@@ -41,6 +41,12 @@ def score(entry: Mapping[str, Any] | None, metric: str) -> float | None:
     return None if entry is None else finite(entry["metrics"].get(metric, entry["loss"]))
 
 
+def often(entry: Mapping[str, Any]) -> str:
+    """That the score of a trial of summary.json is a mean, where it is one."""
+    n = entry.get("trainings", 1)  # which older summaries lack
+    return f" (mean of {n} trainings)" if n > 1 else ""
+
+
 def shown_range(numbers: Sequence[float], maximize: bool, default: float | None = None) -> tuple[float, float]:
     """The range of an axis that shows the best values and the bulk, but not a few that are worse by far.
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from automl.store import Store
 
 State = Literal["running", "paused", "complete", "stopped", "failed"]
+Training = tuple[float, Mapping[str, float]]  # the last loss, and the last value of each metric
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Trial:
     seconds: float = 0.0  # spent in training
     strategy_seconds: float = 0.0  # spent in ask and tell
     at: float | None = None  # the run's clock when its last outcome came
-    trainings: tuple[Mapping[str, float], ...] = ()  # what its config came to each time, its own training the last
+    trainings: tuple[Training, ...] = ()  # what its config came to each time, its own the last
 
     @property
     def repeats(self) -> int | None:
@@ -79,9 +80,10 @@ class Trial:
             return None
         return self.metrics[metric][-1] if self.metrics.get(metric) else self.loss
 
-    def mean(self, metric: str = "loss") -> float | None:
-        """What it counts by: as ``value``, the mean over all trainings of its config."""
-        found = [training.get(metric, training["loss"]) for training in self.trainings]
+    def mean(self, metric: str | None = None) -> float | None:
+        """The loss that it counts by, the mean over the trainings of its config; or that of a metric, as ``value``."""
+        found = [metrics[metric] for _, metrics in self.trainings if metric is not None and metric in metrics]
+        found = found or [loss for loss, _ in self.trainings]
         return sum(found) / len(found) if found else None
 
 
@@ -187,10 +189,10 @@ class Study:
         self.counts[trial.state] += 1
         trial.strategy_seconds += entry.seconds
 
-    def _trainings(self, trial: Trial) -> tuple[Mapping[str, float], ...]:
+    def _trainings(self, trial: Trial) -> tuple[Training, ...]:
         if trial.loss is None:
             return ()
-        own = {"loss": trial.loss, **{name: values[-1] for name, values in trial.metrics.items() if values}}
+        own = trial.loss, {name: values[-1] for name, values in trial.metrics.items() if values}
         if trial.repeats is None:
             return (own,)
         same = [t for t in self.trials.values() if trial.repeats in (t.number, t.repeats) and t is not trial]

@@ -10,6 +10,8 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy
 
+import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -41,6 +43,8 @@ def main(
 ) -> None:
     """Run what is missing; write OUT, and a summary with the suffix .md beside it."""
     results, console = Results(runs), Console()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what is done is saved on the way out
+    crashes: list[tuple[Run, str]] = []
     for suite in SUITES:
         source = Source(suite)
         tasks = [source.tasks()[i].name for i in slow_places(len(source.tasks()))]
@@ -48,19 +52,22 @@ def main(
         planned = [Run(suite, task, name, seed, N_TRIALS) for seed, name, task in runs_of]
         missing = [run for run in planned if not results.has(run)]
         console.print(f"{suite}: {len(tasks)} tasks, {len(missing)} of {len(planned)} runs to do")
-        for run, error in run_all(missing, source, False, jobs, results, console):
-            console.print(f"crashed: {run.strategy} on {run.task}, seed {run.seed}\n{error}", markup=False)
+        crashes += run_all(missing, source, False, jobs, results, console)
     found = all_duels(runs, "bo", seeds, DEVELOPMENT)
     write_aside(out, found.to_csv(index=False, float_format="%.4f"))
     lines = summary(found)
     write_aside(out.with_suffix(".md"), "\n".join(lines) + "\n")
     console.print(Markdown("\n".join(lines)))
     print(out)
+    for run, error in crashes:
+        console.print(f"crashed: {run.strategy} on {run.task}, seed {run.seed}\n{error}", markup=False)
+    if crashes:
+        raise typer.Exit(1)
 
 
 def summary(found: pd.DataFrame) -> list[str]:
     """A table a budget, the lowest regret first: of each variant its regret, and what it has more than ``bo``."""
-    overall = found[found["suite"] == EVERY_SUITE]
+    overall = found[(found["suite"] == EVERY_SUITE) & found["rival"].isin(VARIANTS)]
     lines = [
         "# Variants of bo",
         "",
@@ -69,11 +76,10 @@ def summary(found: pd.DataFrame) -> list[str]:
         "interval over tasks like these: where it holds 0, nobody knows which of the two is better.",
     ]
     for budget, rows in overall.groupby("budget"):
-        first = rows.iloc[0]
         lines += [
             "",
-            f"After {budget} trainings, {first['n_tasks']} tasks, {first['min_seeds']} seeds; "
-            f"`bo`: {first['regret']:.3f}",
+            f"After {budget} trainings, {rows['n_tasks'].min()} tasks, {rows['min_seeds'].min()} seeds; "
+            f"`bo`: {rows['regret'].iloc[0]:.3f}",
             "",
             *grid(
                 ["variant", "what it is", "regret", "more than bo", "interval"],

@@ -1,6 +1,6 @@
 """Changes of ``bo``, each of one part of it: what a part is worth, and what was tried and is not in it.
 
-A variant is run like a strategy, under the name ``bo~NAME``. Glossary as in ``strategies._gp``.
+A variant is run by ``benchmarks.ablation``, under the name ``bo~NAME``. Glossary as in ``strategies._gp``.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ VARIANTS: dict[str, tuple[type[BayesianOptimization], str]] = {
     "bo~few-initial": (FewInitial, "4 configs before the model, in place of 8"),
     "bo~many-initial": (ManyInitial, "16 configs before the model"),
     "bo~ranks": (Ranks, "the model sees the losses' ranks"),
-    "bo~thetas": (Thetas, "expected improvement averaged over five draws of the model's parameters"),
-    "bo~greedy-end": (GreedyEnd, "the last tenth of the trials where the model expects the lowest loss"),
+    "bo~thetas": (Thetas, "expected improvement averaged over the model's most probable and four drawn parameters"),
+    "bo~greedy-end": (GreedyEnd, "from trial 45 of 50 on, where the model expects the lowest loss"),
 }
 """Name -> (class, one line for people)."""
 
@@ -133,7 +133,7 @@ def _draws(gp: GP, rng: np.random.Generator) -> np.ndarray:
     steps = STEP * np.eye(d + 2)
     curvature = np.array([(slope(gp.theta + step) - slope(gp.theta - step)) / (2 * STEP) for step in steps])
     values, vectors = np.linalg.eigh((curvature + curvature.T) / 2)
-    sds = 1.0 / np.sqrt(np.maximum(values, 1.0))  # where the posterior is flat, at most the prior's width
+    sds = 1.0 / np.sqrt(np.maximum(values, 1.0))  # at most 1, where the posterior is flat
     drawn = gp.theta + (rng.standard_normal((N_THETAS, d + 2)) * sds) @ vectors.T
     low, high = np.array([_gp.BOUNDS["lengthscale"]] * d + [_gp.BOUNDS["signal"], _gp.BOUNDS["noise"]]).T
     return np.asarray(np.clip(drawn, low, high))

@@ -46,7 +46,8 @@ def test_importing_is_cheap(module):
 
 
 @pytest.mark.parametrize(
-    "module", ["automl.session", "automl.tuner", "automl.worker", "benchmarks.pool", "benchmarks.simulate"]
+    "module",
+    ["automl.beginning", "automl.session", "automl.tuner", "automl.worker", "benchmarks.pool", "benchmarks.simulate"],
 )
 def test_what_searches_and_replays_leaves_torch_to_the_tasks_that_need_it(module):
     subprocess.run([sys.executable, "-c", f"import sys, {module}; assert 'torch' not in sys.modules"], check=True)

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 CELLS = 2_000_000  # of a chunk
 NUMBER_LIKE = 0.95  # of the values there must be numbers for the rest to count as missing
 EXACT = 2**24  # whole numbers up to here are exact in 4 bytes
-NONE_VALUES = ["?", "-", "--", "\u2013", "\u2014", ".", "*"]  # besides those of pandas
+NONE_VALUES = ["?"]  # besides those of pandas
+SIGNS = ["-", "--", "\u2013", "\u2014", ".", "*"]  # missing where the others of the column are numbers
 SEPARATORS = ",;\t|"
 
 Watch = Callable[[float], None]  # is told which share of a file was read, 0 to 1
@@ -48,7 +49,8 @@ class ColumnFacts:
     """What the first reading saw of a column."""
 
     name: str
-    n: int = 0  # values that are there
+    n: int = 0  # values that are there, without signs
+    n_signs: int = 0
     n_numbers: int = 0
     largest: float = 0.0
     is_date: bool = False  # typed so, as in Parquet
@@ -56,7 +58,8 @@ class ColumnFacts:
 
     @property
     def is_number(self) -> bool:
-        return self.n_numbers >= NUMBER_LIKE * self.n and (self.n_numbers > 0 or self.n == 0) and not self.is_date
+        is_empty = self.n == self.n_signs == 0
+        return self.n_numbers >= NUMBER_LIKE * self.n and (self.n_numbers > 0 or is_empty) and not self.is_date
 
 
 @dataclass
@@ -254,7 +257,12 @@ def _learn(facts: ColumnFacts, values: pd.Series[Any], before: int, is_text: boo
     if pd.api.types.is_datetime64_any_dtype(kind):
         facts.is_date = True
         return
-    numbers = there if pd.api.types.is_numeric_dtype(kind) else pd.to_numeric(there, errors="coerce")
+    if not pd.api.types.is_numeric_dtype(kind):
+        signs = there.isin(SIGNS)
+        facts.n_signs += int(signs.sum())
+        facts.n -= int(signs.sum())
+        there = there[~signs]
+    numbers = pd.to_numeric(there, errors="coerce")
     good = numbers.dropna()
     facts.n_numbers += len(good)
     if len(good):

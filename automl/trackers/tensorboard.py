@@ -53,7 +53,7 @@ class TensorBoard(Tracker):
     def write_best(self, best: Snapshot, loss: float, n_trials: int) -> None:
         pass  # TensorBoard sorts the trials by their loss itself
 
-    def write_final(self, means: Mapping[Who, Mapping[str, float]]) -> None:
+    def write_final(self, chosen: int, means: Mapping[Who, Mapping[str, float]]) -> None:
         from torch.utils.tensorboard.summary import scalar
 
         for who, scores in means.items():

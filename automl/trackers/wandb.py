@@ -69,7 +69,7 @@ class WeightsAndBiases(Tracker):
     def write_best(self, best: Snapshot, loss: float, n_trials: int) -> None:
         pass  # W&B sorts the trials of a group by their loss itself
 
-    def write_final(self, means: Mapping[Who, Mapping[str, float]]) -> None:
+    def write_final(self, chosen: int, means: Mapping[Who, Mapping[str, float]]) -> None:
         pass  # a group has no place for what is of none of its runs
 
     def close(self, *, interrupted: bool) -> None:

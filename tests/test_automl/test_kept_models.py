@@ -1,6 +1,7 @@
 """The model that a run leaves: calibrated, refitted or an ensemble; loaded, and used on files."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,12 @@ from automl.calibration import fit_temperature, log_losses, temperature_that_hel
 from automl.data import load_data
 from automl.ensemble import greedy_ensemble
 from automl.errors import UserError
+from automl.executors import ProcessExecutor
+from automl.folders import RunFolder
 from automl.predictor import predictions
+from automl.session import _trained_final
+from automl.settings import Settings
+from automl.tasks import load_task
 
 # --- calibration ------------------------------------------------------------------------------------------------------
 
@@ -186,6 +192,22 @@ def test_refitting_trains_on_the_validation_part_too(patients):
     assert model.predict(folder / "patients.csv").shape == (442,)
     with pytest.raises(UserError, match="has no probabilities"):
         model.predict_proba(folder / "patients.csv")
+
+
+def test_an_interrupted_refit_leaves_the_final_before_it(tmp_path):
+    task = replace(load_task("digits-cnn", train_size=100), max_epochs=1)
+    folder = RunFolder(tmp_path / "run")
+    result = automl.tune(task, strategy="random", n_trials=1, study=folder.path)
+
+    def watch(note):
+        if "validation part" in note:
+            raise KeyboardInterrupt
+
+    with ProcessExecutor(task, 1) as executor:
+        final = _trained_final(task, result, executor, folder, Settings(n_final=1, refit=True), watch)
+    assert final.interrupted
+    assert [training.who for training in final.trainings] == ["chosen", "default"]
+    assert final.refitted is None
 
 
 @pytest.mark.parametrize(

@@ -166,6 +166,19 @@ def test_a_config_that_was_trained_again_is_judged_by_the_mean(url):
     assert incumbent(reopen(url).trials.values()).number == 3
 
 
+def test_a_metric_that_is_called_loss_chooses_nothing_and_missing_metrics_count_for_nothing():
+    study = Study(SPACE, 4)
+    for number, (loss, metrics) in enumerate([(0.1, {"loss": 9.0, "n": 5.0}), (0.2, {"loss": 1.0}), (0.3, {})]):
+        proposal = Proposal(number, CONFIG, 4, {"repeats": 0} if number == 2 else {})
+        study.asked(proposal, 0.0)
+        study.told(outcome(proposal, loss, metrics={name: (value,) for name, value in metrics.items()}), 0.0, 0.0)
+    twice = study.trials[2]
+    assert study.best is twice
+    assert twice.mean() == pytest.approx(0.2)
+    assert (twice.mean("loss"), twice.mean("n"), study.trials[1].mean("loss")) == (9.0, 5.0, 1.0)
+    assert twice.mean("other") == pytest.approx(0.2)
+
+
 def test_what_is_no_run_is_one_line(tmp_path, url):
     with pytest.raises(UserError, match="there is no run in sqlite"):
         Store.settings(url)

@@ -121,7 +121,8 @@ def check_mlflow(uri: str, folder: Path) -> None:
     assert parents[0].data.params == {"task": "mine", "strategy": "random+asha", "seed": "0"}
     assert parents[0].data.tags["best.trial"] == str(study.best.number)
     assert json.loads(parents[0].data.tags["best.config"]) == study.best.config
-    assert parents[0].data.metrics["best_loss"] == study.best.loss
+    assert parents[0].data.metrics["best_loss"] == study.best.mean()
+    assert parents[0].data.tags["final.trial"] == str(study.best.number)
     for who in ("chosen", "default"):
         assert parents[0].data.metrics[f"{who}_validation_loss"] == pytest.approx(final_mean(folder, who))
     children = {int(run.data.tags["automl.trial"]): run for run in runs if run not in parents}
@@ -364,7 +365,7 @@ class Flaky(Tracker):
         self.n_failures = n_failures
         self.written: list[Snapshot] = []
         self.bests: list[tuple[int, float]] = []
-        self.finals: list[dict] = []
+        self.finals: list[tuple] = []
         self.is_closed = self.interrupted = False
 
     def open(self, run: Run) -> None:
@@ -377,8 +378,9 @@ class Flaky(Tracker):
     def write_best(self, best: Snapshot, loss: float, n_trials: int) -> None:
         self.bests.append((best.number, loss))
 
-    def write_final(self, means) -> None:
-        self.finals.append(means)
+    def write_final(self, chosen: int, means) -> None:
+        self._fail()
+        self.finals.append((chosen, means))
 
     def close(self, *, interrupted: bool) -> None:
         self.is_closed, self.interrupted = True, interrupted
@@ -414,6 +416,43 @@ def test_a_tracker_that_cannot_be_written_ends_no_search_and_is_written_when_it_
         assert tracker.bests[-1] == (result.best.number, result.best_loss)
     else:
         assert last == {}
+
+
+def test_the_best_counts_by_the_mean_of_its_trainings_everywhere(tmp_path, monkeypatch):
+    def noisy(config, seed):
+        return (config["x"] - 0.3) ** 2 + 0.05 * np.random.default_rng(seed).normal()
+
+    tracker = Flaky(0)
+    monkeypatch.setattr(automl.tracking, "make_trackers", lambda names: [tracker])
+    result = automl.tune(
+        noisy, {"x": {"float": [0, 1]}}, strategy="auto", n_trials=20, study=tmp_path / "run", track="mlflow"
+    )
+    losses = [trial.loss for trial in result.trials if trial.config == result.best_config]
+    assert len(losses) > 1
+    assert result.best_loss == pytest.approx(np.mean(losses))
+    assert result.best_loss != result.best.loss
+    assert tracker.bests[-1] == (result.best.number, result.best_loss)
+
+
+def test_a_final_that_cannot_be_written_is_written_later(tmp_path, monkeypatch):
+    monkeypatch.setattr(automl.tracking, "RETRY_SECONDS", 0.01)
+    study = automl.tune(lambda config: config["x"], {"x": {"float": [0, 1]}}, strategy="random", n_trials=3).study
+    tracker = Flaky(0)
+    told = automl.tracking.Tracking([tracker], Run("id", "run", tmp_path, "f", "random", 0), study, lambda line: None)
+
+    def wait_for(written):
+        until = time.monotonic() + 60
+        while not written and time.monotonic() < until:
+            time.sleep(0.01)
+
+    wait_for(tracker.bests)
+    tracker.n_failures = 1
+    told.final({"chosen": {"validation_loss": 0.5}})
+    wait_for(tracker.finals)
+    told.close()
+    assert tracker.finals == [(study.best.number, {"chosen": {"validation_loss": 0.5}})]
+    assert tracker.n_failures == 0
+    assert tracker.is_closed
 
 
 def test_an_interrupted_search_marks_what_was_in_training(tmp_path, monkeypatch):
