@@ -5,13 +5,13 @@ A variant is run by ``benchmarks.ablation``, under the name ``bo~NAME``. Glossar
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import norm, rankdata
 
 from strategies import _gp
-from strategies._acquisition import Acquisition, LogEI, log_mean_exp
+from strategies._acquisition import Acquisition, log_mean_exp
 from strategies._gp import GP
 from strategies._regret import LowerBound
 from strategies.base import Outcome
@@ -73,10 +73,8 @@ class Thetas(BayesianOptimization):
     """
 
     def _acquisition(self, gp: GP, told: list[Outcome], points: np.ndarray, rng: np.random.Generator) -> Acquisition:
-        drawn = [replace(gp, theta=theta) for theta in _draws(gp, rng)]
-        gps = [gp, *(GP.given(each.X, each.Y, each.theta, each.hyperparameter) for each in drawn)]
-        parts = [super(Thetas, self)._acquisition(each, told, points, rng) for each in gps]
-        return Averaged(tuple(part for part in parts if isinstance(part, LogEI)))
+        gps = [gp, *(GP.given(gp.X, gp.Y, theta, gp.hyperparameter) for theta in _draws(gp, rng))]
+        return Averaged(tuple(super(Thetas, self)._acquisition(each, told, points, rng) for each in gps))
 
 
 class GreedyEnd(BayesianOptimization):
@@ -104,7 +102,7 @@ VARIANTS: dict[str, tuple[type[BayesianOptimization], str]] = {
 class Averaged:
     """The mean of expected improvements, in the logarithm; ``gp`` is the most probable one's."""
 
-    parts: tuple[LogEI, ...]
+    parts: tuple[Acquisition, ...]
 
     @property
     def gp(self) -> GP:

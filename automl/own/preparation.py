@@ -21,9 +21,10 @@ from automl.metrics import check_metric, names_of
 from automl.own.inspection import Report, inspect, show_report, write_report
 from automl.own.labels import Labelled, all_sentences, label
 from automl.own.parts import Parts, at_random, by_group, by_time, check_enough, without_duplicates
-from automl.own.reading import open_source, reading_watched
+from automl.own.reading import reading_watched
 from automl.own.request import SMILES_NAMES, Request
 from automl.own.rows import Encoder, Rows, kind_module
+from automl.own.sources import open_source
 from automl.own.table import WORDS_OF_TEXT
 
 if TYPE_CHECKING:

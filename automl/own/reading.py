@@ -6,9 +6,6 @@ in the next. What is in memory at a time is the frame so far and one chunk.
 
 from __future__ import annotations
 
-import codecs
-import csv
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -19,16 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from automl.errors import UserError
+from automl.own.sources import CsvSource, ParquetSource, open_source
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CELLS = 2_000_000  # of a chunk
 NUMBER_LIKE = 0.95  # of the values there must be numbers for the rest to count as missing
 EXACT = 2**24  # whole numbers up to here are exact in 4 bytes
-NONE_VALUES = ["?"]  # besides those of pandas
 SIGNS = ["-", "--", "\u2013", "\u2014", ".", "*"]  # missing where the others of the column are numbers
-SEPARATORS = ",;\t|"
 
 Watch = Callable[[float], None]  # is told which share of a file was read, 0 to 1
 _watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
@@ -114,132 +109,6 @@ def _told(source: CsvSource | ParquetSource, columns: Sequence[str] | None, befo
 def column_names(path: Path) -> list[str]:
     """The names in the header."""
     return open_source(path).names
-
-
-def open_source(path: Path) -> CsvSource | ParquetSource:
-    """By the file's name. UserError for what is neither."""
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] in (".parquet", ".pq"):
-        return ParquetSource(path)
-    if set(suffixes) & {".csv", ".tsv", ".txt", ".tab", ".data"}:
-        return CsvSource(path)
-    raise UserError(f"{str(path)!r} is no .csv, .tsv or .parquet file, nor a .ts file or a folder of pictures")
-
-
-class ParquetSource:
-    """A Parquet file, read a batch of rows at a time."""
-
-    def __init__(self, path: Path) -> None:
-        import pyarrow
-        import pyarrow.parquet as parquet
-
-        self.notes: list[str] = []
-        self.share_read = 0.0
-        try:
-            self._file = parquet.ParquetFile(path)
-        except (OSError, pyarrow.ArrowInvalid) as error:
-            raise UserError(f"{str(path)!r} is no Parquet file: {' '.join(str(error).split())}") from None
-        self.names = list(self._file.schema_arrow.names)
-
-    def chunks(self, columns: Sequence[str] | None) -> Iterator[pd.DataFrame]:
-        """Some of the columns, or all."""
-        size, n = max(1_000, CELLS // max(1, len(columns or self.names))), 0
-        for batch in self._file.iter_batches(batch_size=size, columns=columns and list(columns)):
-            n += batch.num_rows
-            self.share_read = n / self._file.metadata.num_rows
-            yield batch.to_pandas()
-
-
-class CsvSource:
-    """A CSV file; its encoding, separator and decimal sign are found out."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.share_read = 0.0
-        self.notes: list[str] = []
-        self.encoding = self._find_encoding()
-        with path.open(encoding=self.encoding, newline="") as file:
-            head = [line for line in (file.readline() for _ in range(50)) if line.strip()]
-        if not head:
-            raise UserError(f"{str(path)!r} is empty")
-        self.separator = max(SEPARATORS, key=lambda sign: _fields(head[0], sign))
-        rows = list(csv.reader(head, delimiter=self.separator))
-        self.names = rows[0]
-        cells = [cell for row in rows[1:] for cell in row]
-        self.decimal = (
-            "," if self.separator != "," and any(re.fullmatch(r"-?\d+,\d+", c.strip()) for c in cells) else "."
-        )
-        double = next((name for i, name in enumerate(self.names) if name in self.names[:i]), None)
-        if double is not None:
-            raise UserError(f"{str(path)!r} has two columns called {double!r}; rename one of them")
-        if self.separator not in head[0]:
-            self.notes.append("the file has one column only")
-
-    def _find_encoding(self) -> str:
-        marks = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
-        decoder = codecs.getincrementaldecoder("utf-8")()
-        with self.path.open("rb") as file:
-            block = file.read(1 << 20)
-            for mark, encoding in marks:
-                if block.startswith(mark):
-                    return encoding
-            if b"\0" in block:
-                raise UserError(f"{str(self.path)!r} is no text: it holds zero bytes; export it as CSV in UTF-8")
-            try:
-                while block:
-                    decoder.decode(block)
-                    block = file.read(1 << 20)
-                decoder.decode(b"", True)
-            except UnicodeDecodeError:
-                self.notes.append(
-                    "the file is not in UTF-8 and was read as Windows-1252; export it as UTF-8 if that is wrong"
-                )
-                return "cp1252"
-        return "utf-8"
-
-    def chunks(self, columns: Sequence[str] | None) -> Iterator[pd.DataFrame]:
-        """Some of the columns, or all."""
-        import pandas as pd
-
-        size = self.path.stat().st_size
-        try:
-            with (
-                self.path.open("rb") as file,
-                pd.read_csv(
-                    file,
-                    sep=self.separator,
-                    decimal=self.decimal,
-                    encoding=self.encoding,
-                    encoding_errors="replace",
-                    usecols=None if columns is None else list(columns),
-                    na_values=NONE_VALUES,
-                    chunksize=max(1_000, CELLS // max(1, len(self.names))),
-                    low_memory=False,
-                    skipinitialspace=True,
-                    on_bad_lines="error",
-                ) as reader,
-            ):
-                for chunk in reader:
-                    if not isinstance(chunk.index, pd.RangeIndex):
-                        raise UserError(
-                            f"{str(self.path)!r} has more values in a row than the {len(self.names)} columns of its "
-                            "header; name every column in the first line"
-                        )
-                    self.share_read = file.tell() / size
-                    yield chunk
-        except pd.errors.ParserError as error:
-            found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
-            if found is None:
-                raise UserError(f"{str(self.path)!r} cannot be read: {' '.join(str(error).split())}") from None
-            wanted, line, seen = (int(number) for number in found.groups())
-            raise UserError(
-                f"{str(self.path)!r} line {line:,} has {seen} values, but the header has {wanted} columns; "
-                f"is a {self.separator!r} inside a value not in quotes?"
-            ) from None
-
-
-def _fields(line: str, separator: str) -> int:
-    return len(next(csv.reader([line], delimiter=separator)))
 
 
 def _learn(facts: ColumnFacts, values: pd.Series[Any], before: int, is_text: bool) -> None:

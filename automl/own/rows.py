@@ -82,7 +82,7 @@ class Reader(ABC):
 
     def frames(self, path: Path) -> Iterator[pd.DataFrame]:
         """The examples of a file, as rows of a frame; of a file of rows a part after the other."""
-        from automl.own.reading import open_source
+        from automl.own.sources import open_source
 
         if self.by_row:
             yield from open_source(path).chunks(None)

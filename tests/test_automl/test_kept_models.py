@@ -154,7 +154,7 @@ def test_predictions_are_written_to_a_file_in_parts_as_python_gives_them(cells, 
     assert told["row"].tolist() == list(range(1, 570))
     assert told["kind"].tolist() == model.predict(frame).tolist()
     assert told["probability of malignant"].to_numpy() == pytest.approx(model.predict_proba(frame)[:, 1])
-    monkeypatch.setattr("automl.own.reading.CELLS", 31_000)  # a thousand rows, the least there is, would hold them all
+    monkeypatch.setattr("automl.own.sources.CELLS", 31_000)  # a thousand rows, the least there is, would hold them all
     parts = list(model.stream(folder / "cells.csv"))
     assert pd.concat(parts)["kind"].tolist() == told["kind"].tolist()
 

@@ -15,9 +15,10 @@ from automl.errors import UserError
 from automl.own.labels import label
 from automl.own.parts import at_random, by_group, by_time, without_duplicates
 from automl.own.preparation import Facts, prepare
-from automl.own.reading import CELLS, read_table, reading_watched
+from automl.own.reading import read_table, reading_watched
 from automl.own.request import Request
 from automl.own.rows import load_encoder
+from automl.own.sources import CELLS
 from automl.predictor import load_predictor
 from automl.tasks.own import own_task
 from automl.training import evaluate
@@ -326,7 +327,7 @@ def test_new_rows_are_judged_as_in_training(family, houses, csv, tmp_path):
 
 @pytest.mark.parametrize("name", ["big.csv", "big.parquet"])
 def test_how_far_reading_is_can_be_watched(name, tmp_path, monkeypatch):
-    monkeypatch.setattr("automl.own.reading.CELLS", 40_000)
+    monkeypatch.setattr("automl.own.sources.CELLS", 40_000)
     frame = pd.DataFrame({"a": np.arange(300_000), "b": np.arange(300_000) % 7})
     frame.to_csv(tmp_path / name, index=False) if name.endswith("csv") else frame.to_parquet(tmp_path / name)
     shares = []
