@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from automl.findings import described_model
-from automl.readable import often
+from automl.readable import early, often
 
 if TYPE_CHECKING:
     from automl.folders import RunFolder
@@ -154,8 +154,10 @@ def show_summary(console: Console, summary: Mapping[str, Any], default: Mapping[
     console.print(table)
     shown = best["metrics"].get(summary["metric"], best["loss"])
     before = summary["default"]
-    usual = "" if before is None else f", default {before['metrics'].get(summary['metric'], before['loss']):.4f}"
-    console.print(f"validation {summary['metric']} in the search: {shown:.4f}{often(best)}{usual}")
+    usual = ""
+    if before is not None:
+        usual = f", default {before['metrics'].get(summary['metric'], before['loss']):.4f}{early(before, summary)}"
+    console.print(f"validation {summary['metric']} in the search: {shown:.4f}{often(best)}{usual}", soft_wrap=True)
     if summary["final"] is not None:
         _show_final(console, summary["final"])
     if summary["model"] is not None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 
 Who: TypeAlias = Literal["chosen", "default"]
+WHO: tuple[Who, ...] = ("chosen", "default")
 
 
 @dataclass(frozen=True)
@@ -133,25 +134,43 @@ def final_seed(run_seed: int, i: int) -> int:
     return int(np.random.SeedSequence((run_seed, 0, i), spawn_key=(1,)).generate_state(1)[0] >> 1)
 
 
+def to_keep(trainings: Sequence[Training], *, maximize: bool) -> Who:
+    """Whose config the model is made with: by the mean validation score of either's trainings, without the test set.
+
+    The chosen one was the best of many, partly by luck or because others were stopped early, and may be worse than the
+    default once both are trained to the end on the same seeds. A tie is the chosen one's.
+    """
+    means = {who: mean_validation(trainings, who) for who in WHO}
+    if means["default"] is None:
+        return "chosen"
+    if means["chosen"] is None:
+        return "default"
+    gain = means["default"] - means["chosen"]
+    return "default" if (gain if maximize else -gain) > 0 else "chosen"
+
+
+def mean_validation(trainings: Sequence[Training], who: Who) -> float | None:
+    """The mean of the metric over the trainings that did not fail, on validation; None where all failed."""
+    scores = [score for score in _scores(trainings, who, "validation") if score is not None]
+    return float(np.mean(scores)) if scores else None
+
+
 def final_summary(
-    trainings: Sequence[Training], metric: str, baseline: Mapping[str, Any] | None = None
+    trainings: Sequence[Training], metric: str, baseline: Mapping[str, Any] | None = None, *, maximize: bool
 ) -> dict[str, Any]:
     """Scores of both configs, seed by seed, as summary.json has them; validation where there is no test set.
 
     baseline: what the task's `baseline` gives, or the reason why it could not be fitted.
     """
-    split = "test" if any(training.test is not None for training in trainings) else "validation"
-
-    def scores(who: str, what: str) -> list[float | None]:
-        return [getattr(training, what) for training in trainings if training.who == who]
-
+    split = _split(trainings)
     return {
         "metric": metric,
         "split": split,
-        "chosen": scores("chosen", split),
-        "default": scores("default", split),
-        "chosen_validation": scores("chosen", "validation"),
-        "default_validation": scores("default", "validation"),
+        "chosen": _scores(trainings, "chosen", split),
+        "default": _scores(trainings, "default", split),
+        "chosen_validation": _scores(trainings, "chosen", "validation"),
+        "default_validation": _scores(trainings, "default", "validation"),
+        "kept": to_keep(trainings, maximize=maximize),
         "others": _means(trainings),
         "baseline": baseline,
         "seeds": [training.seed for training in trainings if training.who == "chosen"],
@@ -161,14 +180,22 @@ def final_summary(
 
 def final_means(trainings: Sequence[Training], metric: str) -> dict[Who, dict[str, float]]:
     """Of either config, means over its trainings that did not fail: ``test_accuracy``, or ``validation_accuracy``."""
-    summary = final_summary(trainings, metric)
+    split, other_means = _split(trainings), _means(trainings)
     found: dict[Who, dict[str, float]] = {}
-    for who in ("chosen", "default"):
-        scores = [score for score in summary[who] if score is not None]
+    for who in WHO:
+        scores = [score for score in _scores(trainings, who, split) if score is not None]
         if scores:
-            others = {f"test_{name}": means[who] for name, means in summary["others"].items() if who in means}
-            found[who] = {f"{summary['split']}_{metric}": float(np.mean(scores)), **others}
+            others = {f"test_{name}": means[who] for name, means in other_means.items() if who in means}
+            found[who] = {f"{split}_{metric}": float(np.mean(scores)), **others}
     return found
+
+
+def _split(trainings: Sequence[Training]) -> Literal["test", "validation"]:
+    return "test" if any(training.test is not None for training in trainings) else "validation"
+
+
+def _scores(trainings: Sequence[Training], who: Who, split: Literal["test", "validation"]) -> list[float | None]:
+    return [getattr(training, split) for training in trainings if training.who == who]
 
 
 def _means(trainings: Sequence[Training]) -> dict[str, dict[str, float]]:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from automl.readable import finite, numbers, often, score, setting, shorten, show
+from automl.readable import early, finite, numbers, often, score, setting, shorten, show
 from automl.study import Study
 from strategies.encoding import Dimension, Encoding
 
@@ -40,7 +40,7 @@ def _search_result(study: Study, summary: Mapping[str, Any]) -> str:
     if best["config"] == default["config"]:
         rest = f"no other of the {n} trials was better" if n > 1 else "nothing else was tried"
         return f"{what} with the default config; {rest}."
-    return f"{what}, against {_score(default, summary)} of the default config."
+    return f"{what}, against {_score(default, summary)} of the default config{early(default, summary)}."
 
 
 def _commonest_error(study: Study) -> list[str]:
@@ -82,7 +82,7 @@ def verdict(final: Mapping[str, Any], maximize: bool) -> str:
     if all(gain > 0 for gain in gains):
         return f"Better than the default with each of {len(gains)} fresh seeds."
     if all(gain < 0 for gain in gains):
-        return f"Worse than the default with each of {len(gains)} fresh seeds: prefer the default config."
+        return f"Worse than the default with each of {len(gains)} fresh seeds."
     return "No clear gain over the default: with fresh seeds it was not better every time."
 
 

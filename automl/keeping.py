@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 
 from automl.checkpoints import CHECKPOINT
 from automl.errors import UserError
+from automl.final import mean_validation, to_keep
 from automl.model_card import write_card
 from automl.tasks.base import Task
 from automl.tasks.supervised import Supervised
 
 if TYPE_CHECKING:
-    from automl.final import Training
+    from automl.final import Training, Who
     from automl.folders import RunFolder
     from automl.models.trained import TrainedModel
     from automl.study import Trial
 
-ONE = "one training of the chosen config"
 LEAST_HALF = 20  # validation examples; with fewer in half of them nothing is to be learnt of probabilities
 
 
@@ -60,10 +60,12 @@ def keep_model(
 ) -> dict[str, Any] | None:
     """Makes ``model/`` in one step, and gives its card; None where there is nothing to keep.
 
-    trainings: the final's; of the chosen config the best on validation is kept. refitted: in its place, trained on the
-    validation part too. ensemble: so many of the ``trials`` at most, where together they are better. about: the run.
+    trainings: the final's; the best on validation is kept of the chosen config, or of the default where that is better
+    there. refitted: in its place, with the same config, trained on the validation part too. ensemble: so many of the
+    ``trials`` at most, where together they are better. about: the run.
     """
-    good = [t for t in trainings if t.who == "chosen" and t.error is None and t.validation is not None]
+    who = to_keep(trainings, maximize=task.maximize)
+    good = [t for t in trainings if t.who == who and t.error is None and t.validation is not None]
     if not good:
         return None
     sign = 1 if task.maximize else -1
@@ -71,7 +73,7 @@ def keep_model(
     aside = folder.path / "model.writing"
     shutil.rmtree(aside, ignore_errors=True)
     if isinstance(task, Supervised):
-        kept = Kept("single", _said(len(good)))
+        kept = Kept("single", _said(who, len(good), trainings))
         _choose(kept, task, best, refitted, trials, ensemble, folder.trials, aside)
         data = fingerprint(task)
     else:
@@ -82,15 +84,25 @@ def keep_model(
         else:
             return None
         scores = {} if best.test is None else {task.metric: best.test, **best.others}
-        kept, data = Kept("single", _said(len(good)), scores=scores), None
+        kept, data = Kept("single", _said(who, len(good), trainings), scores=scores), None
     card = write_card(aside, task, kept, data, about, best.validation)
     shutil.rmtree(folder.model, ignore_errors=True)
     aside.rename(folder.model)
     return card
 
 
-def _said(n: int) -> str:
-    return ONE if n == 1 else f"of {n} trainings of the chosen config the best on validation"
+def _said(who: Who, n: int, trainings: Sequence[Training]) -> str:
+    one = _one(who) if n == 1 else f"of {n} trainings of the {who} config the best on validation"
+    if who == "chosen":
+        return one
+    own, chosen = (mean_validation(trainings, each) for each in ("default", "chosen"))
+    if chosen is None:
+        return f"{one}, since those of the chosen config failed"
+    return f"{one}, since there it is better than the chosen one: {own:.4f} against {chosen:.4f}"
+
+
+def _one(who: Who) -> str:
+    return f"one training of the {who} config"
 
 
 def _choose(
@@ -128,12 +140,12 @@ def _choose(
             members, on_valid = [Member(each.model, each.weight) for each in chosen], together
         else:
             told = told if len(chosen) > 1 else "of the trials one alone was best"
-            kept.said = f"{ONE}, since an ensemble was no better: {told}"
+            kept.said = f"{_one(best.who)}, since an ensemble was no better: {told}"
     elif refitted is not None and refitted.error is None:
-        kept.made, kept.said = "refit", "the chosen config, trained on the training and the validation part"
+        kept.made, kept.said = "refit", f"the {best.who} config, trained on the training and the validation part"
         members, source = [Member(trained_model(refitted.folder))], refitted.folder
     elif refitted is not None:
-        kept.said = f"{ONE}, since the one on both parts failed: {refitted.error}"
+        kept.said = f"{_one(best.who)}, since the one on both parts failed: {refitted.error}"
 
     if target.names and len(choosing) >= LEAST_HALF:
         # Of a refitted model by the training that it repeats: it has seen the validation part itself.

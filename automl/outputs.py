@@ -60,10 +60,14 @@ def summarise(
 def _of_trial(trial: Trial) -> dict[str, Any]:
     """Of a config that was trained more than once, the means."""
     metrics = {name: trial.mean(name) for name, values in trial.metrics.items() if values}
-    trainings = len(trial.trainings)
     return {
-        "trial": trial.number, "config": trial.config, "loss": trial.mean(), "metrics": metrics, "trainings": trainings
-    }  # fmt: skip
+        "trial": trial.number,
+        "config": trial.config,
+        "loss": trial.mean(),
+        "metrics": metrics,
+        "epochs": trial.epochs,
+        "trainings": len(trial.trainings),
+    }
 
 
 def write_trials(file: Path, result: Result) -> None:
@@ -71,14 +75,19 @@ def write_trials(file: Path, result: Result) -> None:
     write_aside(file, result.to_frame().to_csv(index=False))
 
 
-def write_best(file: Path, summary: Mapping[str, Any]) -> None:
-    """best.yaml: the chosen config, ready to be read by other programs, with its provenance as comments."""
+def write_best(file: Path, summary: Mapping[str, Any], default: Mapping[str, Any]) -> None:
+    """best.yaml: the config to use, ready to be read by other programs, with its provenance as comments.
+
+    It is the best of the search, or the ``default`` where that was better in the final.
+    """
     import yaml
 
-    best = summary["best"]
-    run = f"{summary['task']}, {summary['strategy']}, seed {summary['seed']}"
-    head = f"# {run}: trial {best['trial']}, loss {best['loss']:.6g}{often(best)}\n"
-    write_aside(file, head + yaml.safe_dump(best["config"], sort_keys=False))
+    best, config = summary["best"], summary["best"]["config"]
+    found = f"trial {best['trial']}, loss {best['loss']:.6g}{often(best)}"
+    if summary["final"] is not None and summary["final"]["kept"] == "default":
+        found, config = f"the default, in the final better on validation than {found}", dict(default)
+    head = f"# {summary['task']}, {summary['strategy']}, seed {summary['seed']}: {found}\n"
+    write_aside(file, head + yaml.safe_dump(config, sort_keys=False))
 
 
 def write_summary(file: Path, summary: Mapping[str, Any]) -> None:

@@ -47,6 +47,12 @@ def often(entry: Mapping[str, Any]) -> str:
     return f" (mean of {n} trainings)" if n > 1 else ""
 
 
+def early(entry: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
+    """That a trial of summary.json was stopped before its last epoch, where it was."""
+    epochs, of = entry.get("epochs"), summary["max_epochs"]  # older summaries lack the first
+    return "" if epochs in (None, of) else f" (stopped after {epochs} of {of} epochs)"
+
+
 def shown_range(numbers: Sequence[float], maximize: bool, default: float | None = None) -> tuple[float, float]:
     """The range of an axis that shows the best values and the bulk, but not a few that are worse by far.
 

@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, Any
 from automl.display import LiveTable, show_line, show_paths, show_summary
 from automl.errors import UserError
 from automl.executors import Executor, ProcessExecutor
-from automl.final import Training, final_means, final_seed, final_summary, fit_baseline, train_final, train_once
+from automl.final import (
+    Training,
+    final_means,
+    final_seed,
+    final_summary,
+    fit_baseline,
+    to_keep,
+    train_final,
+    train_once,
+)
 from automl.folders import RunFolder, TrialFolders
 from automl.keeping import check_can_keep, keep_model
 from automl.knowledge import learn
@@ -155,10 +164,11 @@ def _trained_final(
         )
         if settings.refit:
             assert isinstance(task, Supervised)
-            watch("final: the chosen config is trained on the validation part too")
+            who = to_keep(final.trainings, maximize=task.maximize)
+            watch(f"final: the {who} config is trained on the validation part too")
             final.refitted = train_once(
                 replace(task, with_valid=True),
-                result.best_config,
+                {"chosen": result.best_config, "default": Encoding(task.space).default}[who],
                 folder.final / "refit",
                 seed=final_seed(seed, 0),
                 device=device,
@@ -204,14 +214,15 @@ def write_outputs(
 ) -> dict[str, Any]:
     """Write every file of a run; without trainings, the run has no final."""
     trainings = trained.trainings
-    final = final_summary(trainings, tuner.task.metric, trained.baseline) if trainings else None
+    task = tuner.task
+    final = final_summary(trainings, task.metric, trained.baseline, maximize=task.maximize) if trainings else None
     summary = summarise(result, tuner, settings.to_json(), final)
     write_trials(folder.trials_csv, result)
     if summary["best"] is not None:
-        write_best(folder.best, summary)
+        write_best(folder.best, summary, Encoding(task.space).default)
     about = {name: summary[name] for name in ("strategy", "seed", "n_trials", "started", "versions", "commit")}
     summary["model"] = keep_model(
-        tuner.task,
+        task,
         trainings,
         folder,
         about,

@@ -1,8 +1,9 @@
 """What tuning gives on the built-in tasks: ``python -m benchmarks.tuned [--task NAME]``, results/tuned.csv and .md.
 
 Each task is searched by the main command, with 20 full trainings' worth of epochs and without known-good configs. On
-the test set stand beside each other a practitioner's first try, the default config, and what each strategy has chosen.
-Runs whose rows are in the table are skipped, and one that was killed goes on.
+the test set stand beside each other a practitioner's first try, the default config, and what a run with each strategy
+keeps: the chosen config, or the default where that is better in the final's validation. Runs whose rows are
+in the table are skipped, and one that was killed goes on.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import pandas as pd
 import typer
 
@@ -24,7 +26,7 @@ from benchmarks.command import run_command
 
 KEPT = Path("runs/tuned")  # the runs, each in a folder of its own
 STRATEGIES = ("bo", "auto")
-N_FINAL = 3  # trainings of the chosen and the default config each, whose mean scores count
+N_FINAL = 3  # trainings of the chosen and of the default config, whose mean scores count
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,9 @@ def searched(name: str, strategy: str, seed: int, trials: int) -> dict[str, Any]
         "first_try": first_try.get("name"),
         "baseline": first_try.get("score"),
         "default": mean(final["default"]),
-        "tuned": mean(final["chosen"]),
+        "chosen": mean(final["chosen"]),
+        "kept": final["kept"],
+        "tuned": mean(final[final["kept"]]),
         "search_trials": run["n_trials"],
         "search_seconds": round(run["seconds"], 1),
         "training_seconds": round(run["training_seconds"], 1),
@@ -134,11 +138,13 @@ def summary(table: pd.DataFrame) -> str:
     table = table.astype({"baseline": float})  # where there is none, nan compares as neither better nor worse
     strategies = list(dict.fromkeys(table["strategy"]))
     headers = ["task", "examples", "epochs", "metric", "baseline", "default", *strategies, "seconds", "seeds"]
-    rows, behind = [], []
+    rows: list[list[Any]] = []
+    behind = []
     for task, of in table.groupby("task", sort=False):
         first, tuned = of.iloc[0], of.groupby("strategy")["tuned"].mean()
         up = METRICS[first["metric"]].best is not None
         default = of["default"].mean()
+        given_up = set(of.loc[of["kept"] == "default", "strategy"])
         for rival, known in ((f"the baseline, {first['first_try']},", first["baseline"]), ("the default", default)):
             for strategy, found in tuned.items():
                 if (known > found) if up else (known < found):
@@ -149,7 +155,8 @@ def summary(table: pd.DataFrame) -> str:
                 "all" if pd.isna(first["train_size"]) else f"{first['train_size']:,.0f}",
                 first["epochs"],
                 f"{first['metric']}, {'higher' if up else 'lower'} is better",
-                *(_cell(score) for score in (first["baseline"], default, *tuned.reindex(strategies))),
+                *(_cell(score) for score in (first["baseline"], default)),
+                *(_cell(tuned.get(name, np.nan)) + "*" * (name in given_up) for name in strategies),
                 f"{of['search_seconds'].mean():,.0f}",
                 of["seed"].nunique(),
             ]
@@ -159,8 +166,10 @@ def summary(table: pd.DataFrame) -> str:
         "",
         "By `python -m benchmarks.tuned`; every run is a row of tuned.csv. Scores are of the test set, each a mean of",
         f"{N_FINAL} trainings with fresh seeds, and over the seeds of the search. A search had as many epochs as",
-        f"{table['trials'].max()} full trainings, and no known-good configs; its seconds are those on two cores. The",
-        "baseline, a practitioner's first try, had the same training examples.",
+        f"{table['trials'].max()} full trainings, and no known-good configs; its seconds are those of its trials.",
+        "Under a strategy stands the config that its run keeps: the chosen one, or the default where the final finds",
+        "that better on validation (with an asterisk, if so in any run). The baseline, a practitioner's first try, had",
+        "the same training examples.",
         "",
         *("| " + " | ".join(map(str, row)) + " |" for row in [headers, ["---"] * len(headers), *rows]),
         "",

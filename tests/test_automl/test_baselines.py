@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from automl.baseline import app
 from automl.baselines import (
     BASELINES,
+    arrays,
     finance,
     language,
     molecules,
@@ -19,7 +20,7 @@ from automl.baselines import (
     timeseries,
     translation,
 )
-from automl.data import SOURCES
+from automl.data import SOURCES, load_data
 from automl.data.fingerprints import descriptors, fingerprints
 from automl.data.parts import Examples, Parts
 from automl.errors import UserError
@@ -32,9 +33,8 @@ def three(x, y):
     return Parts(*(examples.take([i for i in places if i % 5 in rest]) for rest in ((0, 1, 2), (3,), (4,))))
 
 
-def test_there_is_a_baseline_for_each_raw_data_set():
-    without = ("mnist1d", "digits", "fashion-mnist")
-    assert list(BASELINES) == [name for name in SOURCES if name not in without]
+def test_there_is_a_baseline_for_each_data_set():
+    assert list(BASELINES) == list(SOURCES)
 
 
 def test_texts_are_told_apart_by_their_words():
@@ -48,6 +48,13 @@ def test_rows_are_told_apart():
     labels = np.where(rows[:, 0] > 7, "a", "b")
     parts = three(map(tuple, rows.tolist()), labels.tolist())
     assert tabular.forest_or_boosting(parts)["accuracy"] > 0.9
+
+
+def test_pictures_are_told_apart_by_their_pixels(monkeypatch):
+    splits = load_data("digits", 300)
+    assert arrays.machine_or_forest(splits)["accuracy"] > 0.93
+    monkeypatch.setattr(arrays, "MOST_FOR_SVM", 100)
+    assert 0.9 < arrays.machine_or_forest(splits)["accuracy"] < 0.97  # the forest alone
 
 
 def test_series_of_different_lengths_are_filled_up():
@@ -174,7 +181,7 @@ def test_a_forest_learns_the_size_of_molecules(monkeypatch):
 
 def test_unknown_names_and_missing_data_end_in_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("AUTOML_DATA", str(tmp_path))
-    for name, said in (("mnist1d", "choose one of: newsgroups"), ("cmudict", "automl.data fetch cmudict")):
+    for name, said in (("mnist", "choose one of: mnist1d, digits"), ("cmudict", "automl.data fetch cmudict")):
         shown = CliRunner().invoke(app, [name])
         assert shown.exit_code == 2
         assert said in shown.stderr

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from processes import command
 from sklearn.datasets import load_breast_cancer, load_diabetes
 
@@ -15,6 +16,7 @@ from automl.data import load_data
 from automl.ensemble import greedy_ensemble
 from automl.errors import UserError
 from automl.executors import ProcessExecutor
+from automl.final import Training, to_keep
 from automl.folders import RunFolder
 from automl.predictor import predictions
 from automl.session import _trained_final
@@ -192,6 +194,61 @@ def test_refitting_trains_on_the_validation_part_too(patients):
     assert model.predict(folder / "patients.csv").shape == (442,)
     with pytest.raises(UserError, match="has no probabilities"):
         model.predict_proba(folder / "patients.csv")
+
+
+def final_of(tmp_path, chosen, default):
+    scores = {"chosen": chosen, "default": default}
+    return [Training(who, i, v, None, None, 1.0, tmp_path) for who in scores for i, v in enumerate(scores[who])]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "default", "lower", "higher"),
+    [
+        ([0.1, 0.3], [0.4, 0.1], "chosen", "default"),
+        ([0.2, 0.2], [0.2, 0.2], "chosen", "chosen"),
+        ([None, 0.5], [0.4, None], "default", "chosen"),
+        ([None, None], [0.4, None], "default", "default"),
+        ([0.4, None], [None, None], "chosen", "chosen"),
+        ([None], [None], "chosen", "chosen"),
+    ],
+)
+def test_the_model_has_the_config_that_is_better_on_validation(tmp_path, chosen, default, lower, higher):
+    trainings = final_of(tmp_path, chosen, default)
+    assert to_keep(trainings, maximize=False) == lower
+    assert to_keep(trainings, maximize=True) == higher
+
+
+LUCKY_IN_THE_SEARCH = """
+from pathlib import Path
+
+from automl.final import final_seed
+
+
+def objective(config, seed, folder):
+    (Path(folder) / "model.txt").write_text(str(config["x"]))
+    if config["x"] == 0.5:
+        return 0.5
+    return 0.9 if seed in [final_seed(0, i) for i in range(2)] else 0.1
+"""
+
+
+def test_a_chosen_config_that_was_lucky_gives_way_to_the_default(tmp_path):
+    (tmp_path / "lucky.py").write_text(LUCKY_IN_THE_SEARCH)
+    (tmp_path / "space.yaml").write_text("x: {float: [0, 1], default: 0.5}\n")
+    out, _ = command(
+        "automl.run", "--task", f"{tmp_path / 'lucky.py'}:objective", "--space", tmp_path / "space.yaml", "--strategy",
+        "random", "--trials", 3, "--final-seeds", 2, "--no-learn", "--no-prior", "--out", tmp_path / "run",
+    )  # fmt: skip
+    assert "of 2 trainings of the default config the best on validation, since there it is better" in out
+    assert "0.5000 against 0.9000" in out
+    assert (tmp_path / "run" / "model" / "model.txt").read_text() == "0.5"
+    best = (tmp_path / "run" / "best.yaml").read_text()
+    assert yaml.safe_load(best) == {"x": 0.5}
+    assert "the default, in the final better on validation than trial" in best
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["final"]["kept"] == "default"
+    assert summary["best"]["loss"] == 0.1
+    assert "of the default config" in (tmp_path / "run" / "report.html").read_text()
 
 
 def test_an_interrupted_refit_leaves_the_final_before_it(tmp_path):

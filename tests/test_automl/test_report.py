@@ -315,6 +315,16 @@ def test_the_verdict_is_that_of_the_final_scores(tmp_path, run, told, final, ver
     write_report(tmp_path / "report.html", study, summary, told)  # every case has its page
 
 
+def test_a_default_that_was_stopped_early_is_said_to_be(run):
+    study, summary = run
+    default = {**summary["default"], "epochs": summary["max_epochs"]}
+    assert "stopped" not in headline(study, {**summary, "default": default})["lead"]
+    default["epochs"] = 1
+    assert headline(study, {**summary, "default": default})["lead"].endswith(
+        "default config (stopped after 1 of 4 epochs)."
+    )
+
+
 def test_a_higher_accuracy_is_better(run):
     summary = run[1]
     final = final_of([0.9, 0.92, 0.91], [0.8, 0.81, 0.82], metric="accuracy")

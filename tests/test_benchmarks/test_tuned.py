@@ -28,7 +28,14 @@ def test_an_unknown_task_is_refused(tmp_path):
 
 
 def test_the_summary_has_means_over_seeds_and_names_what_loses():
-    shared = {"trials": 20, "train_size": None, "epochs": 5, "first_try": "forest", "search_seconds": 10.0}
+    shared = {
+        "trials": 20,
+        "train_size": None,
+        "epochs": 5,
+        "kept": "chosen",
+        "first_try": "forest",
+        "search_seconds": 10.0,
+    }
     rows = [
         {
             "task": "up",
@@ -66,4 +73,13 @@ def test_the_summary_has_means_over_seeds_and_names_what_loses():
         "tuned": 0.85,
     }
     told = tuned.summary(pd.DataFrame([worse | shared]))
+    assert "| 0.9 | 0.8 | 0.85 |" in told
     assert "- worse: the default is better (0.8) than that of bo (0.85)." in told
+
+
+def test_a_run_that_keeps_the_default_is_marked():
+    row = {"task": "t", "strategy": "bo", "seed": 0, "metric": "rmse", "baseline": 0.9, "default": 0.8, "tuned": 0.8}
+    shared = {"trials": 20, "train_size": None, "epochs": 5, "kept": "default", "first_try": "f", "search_seconds": 1.0}
+    told = tuned.summary(pd.DataFrame([row | shared]))
+    assert "| 0.9 | 0.8 | 0.8* |" in told
+    assert "Nothing that was tuned loses" in told
