@@ -102,7 +102,9 @@ class Columns:
     @classmethod
     def of(cls, x: Array, cardinalities: tuple[int, ...]) -> Self:
         """With the statistics of the training examples."""
-        return cls(*channel_statistics(x[:, : x.shape[1] - len(cardinalities)]), cardinalities)
+        # Column by column: of all at once there would be several copies of what may be most of the memory.
+        each = [channel_statistics(x[:, i : i + 1]) for i in range(x.shape[1] - len(cardinalities))]
+        return cls(tuple(mean for (mean,), _ in each), tuple(std for _, (std,) in each), cardinalities)
 
     @property
     def n_numbers(self) -> int:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from automl.own.labels import Labelled
 from automl.own.parts import Parts
-from automl.own.rows import Rows
+from automl.own.rows import Rows, n_different
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,7 +58,7 @@ def inspect(kind: str, rows: Rows, labelled: Labelled, parts: Parts, n_removed: 
     elif not labelled.sentences:
         y = labelled.y
         facts[rows.target] = f"{y.min():.4g} to {y.max():.4g}, mean {y.mean():.4g}, standard deviation {y.std():.4g}"
-    duplicates = len(rows.keys) - len(np.unique(rows.keys))
+    duplicates = len(rows.keys) - n_different(rows.keys)
     facts["duplicates"] = f"{duplicates:,}" if duplicates else "none"
     if n_removed:
         notes.append(f"{n_removed:,} rows were left out of training or validation: the same is in a later part")

@@ -23,7 +23,7 @@ from automl.own.labels import Labelled, all_sentences, label
 from automl.own.parts import Parts, at_random, by_group, by_time, check_enough, without_duplicates
 from automl.own.reading import reading_watched
 from automl.own.request import SMILES_NAMES, Request
-from automl.own.rows import Encoder, Rows, kind_module
+from automl.own.rows import Encoder, Rows, kind_module, n_different
 from automl.own.sources import open_source
 from automl.own.table import WORDS_OF_TEXT
 
@@ -74,7 +74,7 @@ def prepare(request: Request, folder: Path) -> Report:
     parts = draw(rows, labelled.rows, labelled.y)
     keys = rows.keys[labelled.rows]
     n_removed = 0
-    if len(np.unique(keys)) >= len(keys) / 2:
+    if n_different(keys) >= len(keys) / 2:
         parts, n_removed = without_duplicates(parts, keys)
     else:
         rows.notes.append("most rows have an equal one, as where columns have few values: they stay in all parts")

@@ -15,6 +15,7 @@ from automl.errors import UserError
 from automl.own.labels import label
 from automl.own.parts import at_random, by_group, by_time, without_duplicates
 from automl.own.preparation import Facts, prepare
+from automl.own.rows import n_different
 from automl.own.reading import read_table, reading_watched
 from automl.own.request import Request
 from automl.own.rows import load_encoder
@@ -392,3 +393,8 @@ def test_bad_input_is_one_line_and_leaves_nothing_behind(arguments, line, tmp_pa
     assert line in err
     assert err.count("\n") == 1
     assert [path.name for path in tmp_path.rglob("*")] == ["a.csv"]
+
+
+@pytest.mark.parametrize("keys", [[], [3], [5, 5, 5], [2, 1, 2, 7]])
+def test_different_keys_are_counted(keys):
+    assert n_different(np.array(keys, np.uint64)) == len(set(keys))

@@ -1,0 +1,19 @@
+"""What reading a large file takes, on a small one."""
+
+import pandas as pd
+
+from benchmarks.reading import main, write_file
+
+
+def test_both_ways_are_measured(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    main(1, tmp_path / "reading.csv")
+    table = pd.read_csv(tmp_path / "reading.csv")
+    assert table["what"].tolist() == ["prepare", "pandas.read_csv"]
+    assert (table["peak_megabytes"] > table["megabytes"]).all()  # the packages alone are more
+    assert [each.name for each in tmp_path.iterdir()] == ["reading.csv"]
+
+
+def test_the_file_is_as_large_as_asked_for(tmp_path):
+    n = write_file(tmp_path / "large.csv", 1_000)
+    assert len(pd.read_csv(tmp_path / "large.csv")) == n
