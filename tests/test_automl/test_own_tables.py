@@ -15,10 +15,9 @@ from automl.errors import UserError
 from automl.own.labels import label
 from automl.own.parts import at_random, by_group, by_time, without_duplicates
 from automl.own.preparation import Facts, prepare
-from automl.own.rows import n_different
 from automl.own.reading import read_table, reading_watched
 from automl.own.request import Request
-from automl.own.rows import load_encoder
+from automl.own.rows import load_encoder, n_different
 from automl.own.sources import CELLS
 from automl.predictor import load_predictor
 from automl.tasks.own import own_task
