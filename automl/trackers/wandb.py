@@ -9,7 +9,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from automl.errors import UserError
 from automl.trackers.base import FINAL, Run, Snapshot, Tracker
@@ -70,7 +70,9 @@ class WeightsAndBiases(Tracker):
         pass  # W&B sorts the trials of a group by their loss itself
 
     def write_final(self, chosen: int, means: Mapping[Who, Mapping[str, float]]) -> None:
-        pass  # a group has no place for what is of none of its runs
+        run = self._open(f"{self._run.id}-final", "final", {"trial": chosen}, [])
+        run.summary.update({f"{who}_{name}": value for who, scores in means.items() for name, value in scores.items()})
+        run.finish()
 
     def close(self, *, interrupted: bool) -> None:
         for run in self._trials.values():  # paused ones are open until now: a run in offline mode cannot be continued
@@ -78,24 +80,27 @@ class WeightsAndBiases(Tracker):
 
     def _begin(self, run_id: str, trial: Snapshot) -> wandb.Run:
         tags = [] if trial.arm is None else [trial.arm]
+        run = self._open(run_id, f"trial {trial.number}", trial.config, tags)
+        run.config.update({"trial": trial.number, "seed": trial.seed, "strategy": self._run.strategy})
+        self._n_epochs[trial.number] = max(0, run.starting_step - 1) if run.resumed and not run.offline else 0
+        return run
+
+    def _open(self, run_id: str, name: str, config: Mapping[str, Any], tags: list[str]) -> wandb.Run:
+        """A run of the group; offline it is written anew, in place of what an interrupted run has left of it."""
         run = self._wandb.init(
             project=os.environ.get("WANDB_PROJECT", self._run.task),
             group=self._run.name,
-            name=f"trial {trial.number}",
+            name=name,
             id=run_id,
             dir=self._run.folder,
-            config=dict(trial.config),
+            config=dict(config),
             tags=tags,
             resume=None if os.environ.get("WANDB_MODE") == "offline" else "allow",
             reinit="create_new",
             settings=self._wandb.Settings(**QUIET),
         )
-        run.config.update({"trial": trial.number, "seed": trial.seed, "strategy": self._run.strategy})
-        self._n_epochs[trial.number] = 0
-        if run.offline:  # written anew from the study, in place of what an interrupted run has left of it
+        if run.offline:
             for before in self._folder.glob(f"offline-run-*-{run_id}"):
                 if before != Path(run.dir).parent:
                     shutil.rmtree(before)
-        elif run.resumed:
-            self._n_epochs[trial.number] = max(0, run.starting_step - 1)
         return run

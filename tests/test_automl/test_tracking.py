@@ -274,11 +274,23 @@ def wandb_records(file: Path) -> list:
     return records
 
 
-def test_wandb_has_a_run_a_trial_in_one_group(folder):
+def wandb_summary(records: list) -> dict:
+    summary = {}
+    for record in records:
+        if record.HasField("summary"):
+            summary |= {"/".join(i.nested_key) or i.key: json.loads(i.value_json) for i in record.summary.update}
+    return summary
+
+
+def test_wandb_has_a_run_a_trial_in_one_group_and_one_for_the_final(folder):
     study = look(RunFolder(folder)).study
     run_id = json.loads((folder / "tracking.json").read_text())["id"]
-    files = {int(path.parent.name.rsplit("-", 1)[1]): path for path in folder.glob("wandb/offline-run-*/*.wandb")}
-    assert len(list((folder / "wandb").glob("offline-run-*"))) == len(files)
+    found = {path.parent.name.rsplit("-", 1)[1]: path for path in folder.glob("wandb/offline-run-*/*.wandb")}
+    assert len(list((folder / "wandb").glob("offline-run-*"))) == len(found)
+    final = wandb_summary(wandb_records(found.pop("final")))
+    for who in ("chosen", "default"):
+        assert final[f"{who}_validation_loss"] == pytest.approx(final_mean(folder, who))
+    files = {int(number): path for number, path in found.items()}
     assert files.keys() == study.trials.keys()
     for number, trial in study.trials.items():
         records = wandb_records(files[number])
@@ -296,10 +308,7 @@ def test_wandb_has_a_run_a_trial_in_one_group(folder):
         assert [(row["_step"], row["loss"], row["half"]) for row in history] == [
             (epoch, loss, epoch / 2) for epoch, loss in enumerate(trial.losses, 1)
         ]
-        summary = {}
-        for record in records:
-            if record.HasField("summary"):
-                summary |= {"/".join(i.nested_key) or i.key: json.loads(i.value_json) for i in record.summary.update}
+        summary = wandb_summary(records)
         assert summary["state"] == trial.state
         assert summary.get("error") == trial.error
         [end] = [record.exit.exit_code for record in records if record.HasField("exit")]
