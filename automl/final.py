@@ -121,7 +121,7 @@ def train_once(
 
 
 def fit_baseline(task: Task) -> Mapping[str, Any] | None:
-    """The score of the task's baseline on the test set, or under `error` why there is none; None for most tasks."""
+    """The score of the task's baseline on the test set, or under `error` why there is none; None without one."""
     fit: Callable[[], Mapping[str, Any] | None] = getattr(task, "baseline", lambda: None)
     try:
         return fit()
@@ -135,24 +135,19 @@ def final_seed(run_seed: int, i: int) -> int:
 
 
 def to_keep(trainings: Sequence[Training], *, maximize: bool) -> Who:
-    """Whose config the model is made with: by the mean validation score of either's trainings, without the test set.
+    """Whose config the run keeps: the default's where it is better on validation, without a look at the test set.
 
     The chosen one was the best of many, partly by luck or because others were stopped early, and may be worse than the
-    default once both are trained to the end on the same seeds. A tie is the chosen one's.
+    default once both are trained to the end. The mean over the seeds with which neither failed decides. A tie is the
+    chosen one's; where all its trainings failed, the default is kept, but not where more of its own failed.
     """
-    means = {who: mean_validation(trainings, who) for who in WHO}
-    if means["default"] is None:
-        return "chosen"
-    if means["chosen"] is None:
-        return "default"
-    gain = means["default"] - means["chosen"]
-    return "default" if (gain if maximize else -gain) > 0 else "chosen"
-
-
-def mean_validation(trainings: Sequence[Training], who: Who) -> float | None:
-    """The mean of the metric over the trainings that did not fail, on validation; None where all failed."""
-    scores = [score for score in _scores(trainings, who, "validation") if score is not None]
-    return float(np.mean(scores)) if scores else None
+    chosen, default = (_scores(trainings, who, "validation") for who in WHO)
+    gains = [d - c for c, d in zip(chosen, default, strict=True) if c is not None and d is not None]
+    if gains and default.count(None) <= chosen.count(None):
+        gain = float(np.mean(gains))
+        return "default" if (gain if maximize else -gain) > 0 else "chosen"
+    none_left = all(score is None for score in chosen) and any(score is not None for score in default)
+    return "default" if none_left else "chosen"
 
 
 def final_summary(

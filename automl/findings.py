@@ -22,6 +22,8 @@ def headline(study: Study, summary: Mapping[str, Any]) -> dict[str, Any]:
         notes.append(f"{failed} of {_count(n, 'trial')} failed.")
     if summary["stop_reason"] not in ("budget spent", "every config of the space was tried"):
         notes.append(f"The run ended early: {summary['stop_reason']}.")
+    kept = kept_in_words(summary)
+    notes += [kept] if kept else []
     title = f"{summary['task']}, {_count(n, 'trial')} with {summary['strategy']}"
     return {"title": title, "lead": _search_result(study, summary), "verdict": judged, "notes": notes}
 
@@ -36,7 +38,7 @@ def _search_result(study: Study, summary: Mapping[str, Any]) -> str:
     if default is None:
         config = Encoding(study.space).default
         failed_too = any(trial.config == config and trial.state == "failed" for trial in study.trials.values())
-        return f"{what}. The default config {'failed' if failed_too else 'was not tried'}: there is no comparison."
+        return f"{what}. The default config {'failed' if failed_too else 'was not tried'} in the search."
     if best["config"] == default["config"]:
         rest = f"no other of the {n} trials was better" if n > 1 else "nothing else was tried"
         return f"{what} with the default config; {rest}."
@@ -84,6 +86,22 @@ def verdict(final: Mapping[str, Any], maximize: bool) -> str:
     if all(gain < 0 for gain in gains):
         return f"Worse than the default with each of {len(gains)} fresh seeds."
     return "No clear gain over the default: with fresh seeds it was not better every time."
+
+
+def kept_in_words(summary: Mapping[str, Any]) -> str | None:
+    """That the run keeps the default, and why; None where it keeps the chosen config."""
+    final = summary["final"]
+    if final is None or final.get("kept") != "default":  # which older summaries lack
+        return None
+    pairs = [(c, d) for c, d in zip(final["chosen_validation"], final["default_validation"], strict=True)]
+    both = [(c, d) for c, d in pairs if c is not None and d is not None]
+    why = "all final trainings of the chosen config failed"
+    if both:
+        chosen, default = (show(statistics.fmean(scores)) for scores in zip(*both, strict=True))
+        why = f"on validation it did better in the final than the chosen one ({default} against {chosen})"
+    model = summary.get("model")
+    where = "in best.yaml and for its model" if model and model["made"] != "ensemble" else "in best.yaml"
+    return f"The run keeps the default config, {where}: {why}."
 
 
 def described_model(card: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from automl.checkpoints import CHECKPOINT
 from automl.errors import UserError
-from automl.final import mean_validation, to_keep
+from automl.final import to_keep
 from automl.model_card import write_card
 from automl.tasks.base import Task
 from automl.tasks.supervised import Supervised
@@ -73,7 +73,7 @@ def keep_model(
     aside = folder.path / "model.writing"
     shutil.rmtree(aside, ignore_errors=True)
     if isinstance(task, Supervised):
-        kept = Kept("single", _said(who, len(good), trainings))
+        kept = Kept("single", _said(who, len(good)))
         _choose(kept, task, best, refitted, trials, ensemble, folder.trials, aside)
         data = fingerprint(task)
     else:
@@ -84,21 +84,15 @@ def keep_model(
         else:
             return None
         scores = {} if best.test is None else {task.metric: best.test, **best.others}
-        kept, data = Kept("single", _said(who, len(good), trainings), scores=scores), None
+        kept, data = Kept("single", _said(who, len(good)), scores=scores), None
     card = write_card(aside, task, kept, data, about, best.validation)
     shutil.rmtree(folder.model, ignore_errors=True)
     aside.rename(folder.model)
     return card
 
 
-def _said(who: Who, n: int, trainings: Sequence[Training]) -> str:
-    one = _one(who) if n == 1 else f"of {n} trainings of the {who} config the best on validation"
-    if who == "chosen":
-        return one
-    own, chosen = (mean_validation(trainings, each) for each in ("default", "chosen"))
-    if chosen is None:
-        return f"{one}, since those of the chosen config failed"
-    return f"{one}, since there it is better than the chosen one: {own:.4f} against {chosen:.4f}"
+def _said(who: Who, n: int) -> str:
+    return _one(who) if n == 1 else f"of {n} trainings of the {who} config the best on validation"
 
 
 def _one(who: Who) -> str:

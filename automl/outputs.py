@@ -75,19 +75,16 @@ def write_trials(file: Path, result: Result) -> None:
     write_aside(file, result.to_frame().to_csv(index=False))
 
 
-def write_best(file: Path, summary: Mapping[str, Any], default: Mapping[str, Any]) -> None:
-    """best.yaml: the config to use, ready to be read by other programs, with its provenance as comments.
-
-    It is the best of the search, or the ``default`` where that was better in the final.
-    """
+def write_best(file: Path, summary: Mapping[str, Any]) -> None:
+    """best.yaml: the config that the run keeps, ready to be read by other programs, with its provenance as comments."""
     import yaml
 
     best, config = summary["best"], summary["best"]["config"]
     found = f"trial {best['trial']}, loss {best['loss']:.6g}{often(best)}"
     if summary["final"] is not None and summary["final"]["kept"] == "default":
-        found, config = f"the default, in the final better on validation than {found}", dict(default)
+        found, config = f"the default, which did better in the final than {found}", summary["final"]["config"]
     head = f"# {summary['task']}, {summary['strategy']}, seed {summary['seed']}: {found}\n"
-    write_aside(file, head + yaml.safe_dump(config, sort_keys=False))
+    write_aside(file, head + yaml.safe_dump(dict(config), sort_keys=False))
 
 
 def write_summary(file: Path, summary: Mapping[str, Any]) -> None:

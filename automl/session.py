@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import shutil
 import signal
 import time
@@ -125,7 +126,9 @@ def run_session(
             final = Final()
             if result.study.best is not None and not tuner.interrupted and _has_final(task, settings):
                 final = _trained_final(task, result, executor, folder, settings, partial(_watch_final, live, tuner))
-                tracked.final(final_means(final.trainings, task.metric))
+                if final.trainings:
+                    kept = to_keep(final.trainings, maximize=task.maximize)
+                    tracked.final(final_means(final.trainings, task.metric), kept)
     interrupted = tuner.interrupted or final.interrupted
     summary = write_outputs(folder, result, tuner, settings, final)
     show_summary(console, summary, Encoding(task.space).default)
@@ -214,14 +217,19 @@ def write_outputs(
 ) -> dict[str, Any]:
     """Write every file of a run; without trainings, the run has no final."""
     trainings = trained.trainings
-    task = tuner.task
-    final = final_summary(trainings, task.metric, trained.baseline, maximize=task.maximize) if trainings else None
+    task, final, model = tuner.task, None, None
+    best = result.study.best
+    if trainings and best is not None:
+        final = final_summary(trainings, task.metric, trained.baseline, maximize=task.maximize)
+        final["config"] = {"chosen": best.config, "default": Encoding(task.space).default}[final["kept"]]
+    elif best is not None:
+        final, model = _earlier_final(folder, best.config)
     summary = summarise(result, tuner, settings.to_json(), final)
     write_trials(folder.trials_csv, result)
     if summary["best"] is not None:
-        write_best(folder.best, summary, Encoding(task.space).default)
+        write_best(folder.best, summary)
     about = {name: summary[name] for name in ("strategy", "seed", "n_trials", "started", "versions", "commit")}
-    summary["model"] = keep_model(
+    summary["model"] = model or keep_model(
         task,
         trainings,
         folder,
@@ -236,6 +244,17 @@ def write_outputs(
 
     write_report(folder.report, result.study, summary)
     return summary
+
+
+def _earlier_final(folder: RunFolder, config: Mapping[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """Of a run that goes on with the same incumbent: its final and the card of its model, until there are new ones."""
+    try:
+        earlier = json.loads(folder.summary.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None, None
+    if earlier["final"] is None or earlier["best"] is None or earlier["best"]["config"] != dict(config):
+        return None, None
+    return earlier["final"], earlier["model"]
 
 
 @contextmanager

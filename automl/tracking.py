@@ -94,12 +94,12 @@ class Tracking:
 
         return watch_both
 
-    def final(self, means: Mapping[Who, Mapping[str, float]]) -> None:
-        """To be called once the final has been trained: its scores by whose config, and by metric."""
+    def final(self, means: Mapping[Who, Mapping[str, float]], kept: Who) -> None:
+        """To be called once the final has been trained: its scores by whose config and by metric, and what is kept."""
         best = self._study.best
         assert best is not None
         for writer in self._writers:
-            writer.put_final(best.number, means)
+            writer.put_final(best.number, means, kept)
 
     def close(self) -> None:
         """Have everything written that can be."""
@@ -193,7 +193,7 @@ class _Writer:
         self._changed = threading.Condition()
         self._trials: dict[int, Snapshot] = {}  # to be written
         self._best: tuple[Snapshot, float, int] | None = None  # to be written
-        self._final: tuple[int, Mapping[Who, Mapping[str, float]]] | None = None  # to be written
+        self._final: tuple[int, Mapping[Who, Mapping[str, float]], Who] | None = None  # to be written
         self._ending = self._interrupted = False
         self._error: str | None = None
         self._has_failed = False
@@ -211,9 +211,9 @@ class _Writer:
             self._best = best, loss, n_trials
             self._changed.notify()
 
-    def put_final(self, chosen: int, means: Mapping[Who, Mapping[str, float]]) -> None:
+    def put_final(self, chosen: int, means: Mapping[Who, Mapping[str, float]], kept: Who) -> None:
         with self._changed:
-            self._final = chosen, means
+            self._final = chosen, means, kept
             self._changed.notify()
 
     def end(self, *, interrupted: bool) -> None:

@@ -17,7 +17,7 @@ MOST_FOR_SVM = 10_000  # training examples; its time grows with their square
 def machine_or_forest(splits: Splits) -> dict[str, float]:
     """Of the one that is better on the validation part."""
     train, valid, test = (_flat(x) for x in (splits.x_train, splits.x_valid, splits.x_test))
-    models: list[Any] = [RandomForestClassifier(300, random_state=0)]
+    models: list[Any] = [RandomForestClassifier(random_state=0)]
     if len(train) <= MOST_FOR_SVM:
         models.append(make_pipeline(StandardScaler(), SVC()))
     fitted = [model.fit(train, splits.y_train) for model in models]

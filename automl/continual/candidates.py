@@ -37,6 +37,7 @@ def candidates_for(
     task: OwnData,
     before: Predictor,
     study: Study,
+    kept: Mapping[str, Any] | None,
     settings: Settings,
     writing: Path,
     n_search: int,
@@ -46,6 +47,7 @@ def candidates_for(
 ) -> tuple[list[Candidate], float]:
     """Trained on the united data: the model in use gone on with, its config from the start, and new configs.
 
+    kept: the run's config, which stands for an ensemble's; None where it is not known.
     Gives also the epochs over all examples that were spent, those of failed and stopped trainings included.
     """
     work, device = writing / "work", settings.device or "auto"
@@ -68,7 +70,7 @@ def candidates_for(
         else:
             say(f"going on failed: {training.error}")
     own = {name: value for name, value in config.items() if name in task.space}
-    chosen = study.best.config if study.best is not None and len(before.members) > 1 else own
+    chosen = kept if kept is not None and len(before.members) > 1 else own
     say(f"its config from the start, on all examples: {task.max_epochs} epochs")
     training = train_once(task, chosen, work / "retrained", seed=seed, device=device)
     if training.error is None:

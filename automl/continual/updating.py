@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from automl.continual import SEARCHED, TOLERANCE
@@ -70,8 +71,9 @@ def update(
         writing = versions.begin()
         n_doubles = unite(old_data, new, writing / "data")
         task = replace(task, data=str(writing / "data"), train_size=None)
+        kept = yaml.safe_load(folder.best.read_text(encoding="utf-8")) if folder.best.exists() else None
         candidates, spent = candidates_for(
-            task, before, seen.study, settings, writing, n_search, replay, n_workers, say
+            task, before, seen.study, kept, settings, writing, n_search, replay, n_workers, say
         )
         facts = promote(task, before, candidates, writing, tolerance, seen.settings, say)
         facts = {

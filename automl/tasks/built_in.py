@@ -67,12 +67,11 @@ class BuiltIn(ABC):
         """
         from automl.baselines import BASELINES, run_baseline
 
-        if self.data not in BASELINES:
+        first = BASELINES.get(self.data)
+        if first is None or self.metric not in first.metrics:
             return None
         scores, seconds = run_baseline(self.data, self.train_size)
-        if self.metric not in scores:
-            return None
-        return {"name": BASELINES[self.data].description, "score": scores[self.metric], "seconds": seconds}
+        return {"name": first.description, "score": scores[self.metric], "seconds": seconds}
 
     @abstractmethod
     def prepare(self) -> None:

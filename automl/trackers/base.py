@@ -68,8 +68,11 @@ class Tracker(ABC):
         """The incumbent is another one, or counts by another loss; ``n_trials`` have been proposed."""
 
     @abstractmethod
-    def write_final(self, chosen: int, means: Mapping[Who, Mapping[str, float]]) -> None:
-        """What the config of the trial ``chosen`` and the default came to with fresh seeds, by metric."""
+    def write_final(self, chosen: int, means: Mapping[Who, Mapping[str, float]], kept: Who) -> None:
+        """What the config of the trial ``chosen`` and the default came to with fresh seeds, by metric.
+
+        ``kept``: which of the two the run keeps, in best.yaml and in its model.
+        """
 
     @abstractmethod
     def close(self, *, interrupted: bool) -> None:

@@ -102,7 +102,7 @@ class MLflow(Tracker):
         metric = self._metric("best_loss", loss, int(time.time() * 1000), n_trials)
         self._log(self._parent, metrics=[metric], tags=tags)
 
-    def write_final(self, chosen: int, means: Mapping[Who, Mapping[str, float]]) -> None:
+    def write_final(self, chosen: int, means: Mapping[Who, Mapping[str, float]], kept: Who) -> None:
         assert self._parent is not None
         now = int(time.time() * 1000)
         metrics = [
@@ -110,7 +110,7 @@ class MLflow(Tracker):
             for who, scores in means.items()
             for name, value in scores.items()
         ]
-        self._log(self._parent, metrics=metrics, tags={"final.trial": chosen})
+        self._log(self._parent, metrics=metrics, tags={"final.trial": chosen, "final.kept": kept})
 
     def close(self, *, interrupted: bool) -> None:
         assert self._parent is not None

@@ -53,11 +53,12 @@ class TensorBoard(Tracker):
     def write_best(self, best: Snapshot, loss: float, n_trials: int) -> None:
         pass  # TensorBoard sorts the trials by their loss itself
 
-    def write_final(self, chosen: int, means: Mapping[Who, Mapping[str, float]]) -> None:
-        from torch.utils.tensorboard.summary import scalar
+    def write_final(self, chosen: int, means: Mapping[Who, Mapping[str, float]], kept: Who) -> None:
+        from torch.utils.tensorboard.summary import scalar, text
 
         for who, scores in means.items():
             self._append(f"final-{who}", [(0, scalar(name, value)) for name, value in scores.items()])
+        self._append(f"final-{kept}", [(0, text("kept", "by the run, in best.yaml and in its model"))])
 
     def close(self, *, interrupted: bool) -> None:
         pass  # no file is left open

@@ -1,4 +1,4 @@
-"""Weights & Biases: a run for each trial, all of them in a group with the name of the run's folder.
+"""Weights & Biases: a run for each trial and one for the final, all in a group with the name of the run's folder.
 
 The project is ``WANDB_PROJECT``, else the task. With ``WANDB_MODE=offline`` all stays in ``wandb/`` of that folder.
 """
@@ -69,8 +69,8 @@ class WeightsAndBiases(Tracker):
     def write_best(self, best: Snapshot, loss: float, n_trials: int) -> None:
         pass  # W&B sorts the trials of a group by their loss itself
 
-    def write_final(self, chosen: int, means: Mapping[Who, Mapping[str, float]]) -> None:
-        run = self._open(f"{self._run.id}-final", "final", {"trial": chosen}, [])
+    def write_final(self, chosen: int, means: Mapping[Who, Mapping[str, float]], kept: Who) -> None:
+        run = self._open(f"{self._run.id}-final", "final", {"trial": chosen, "kept": kept}, [])
         run.summary.update({f"{who}_{name}": value for who, scores in means.items() for name, value in scores.items()})
         run.finish()
 

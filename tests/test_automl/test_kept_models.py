@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -17,11 +18,13 @@ from automl.ensemble import greedy_ensemble
 from automl.errors import UserError
 from automl.executors import ProcessExecutor
 from automl.final import Training, to_keep
+from automl.findings import kept_in_words
 from automl.folders import RunFolder
 from automl.predictor import predictions
 from automl.session import _trained_final
 from automl.settings import Settings
 from automl.tasks import load_task
+from automl.training import trained_model
 
 # --- calibration ------------------------------------------------------------------------------------------------------
 
@@ -206,7 +209,9 @@ def final_of(tmp_path, chosen, default):
     [
         ([0.1, 0.3], [0.4, 0.1], "chosen", "default"),
         ([0.2, 0.2], [0.2, 0.2], "chosen", "chosen"),
-        ([None, 0.5], [0.4, None], "default", "chosen"),
+        ([0.1, 0.9, None], [0.4, 0.4, 0.4], "default", "chosen"),
+        ([0.5, 0.4, 0.3], [0.44, None, None], "chosen", "chosen"),  # fails more often
+        ([None, 0.5], [0.4, None], "chosen", "chosen"),  # never on the same seed
         ([None, None], [0.4, None], "default", "default"),
         ([0.4, None], [None, None], "chosen", "chosen"),
         ([None], [None], "chosen", "chosen"),
@@ -239,16 +244,42 @@ def test_a_chosen_config_that_was_lucky_gives_way_to_the_default(tmp_path):
         "automl.run", "--task", f"{tmp_path / 'lucky.py'}:objective", "--space", tmp_path / "space.yaml", "--strategy",
         "random", "--trials", 3, "--final-seeds", 2, "--no-learn", "--no-prior", "--out", tmp_path / "run",
     )  # fmt: skip
-    assert "of 2 trainings of the default config the best on validation, since there it is better" in out
-    assert "0.5000 against 0.9000" in out
+    said = "on validation it did better in the final than the chosen one (0.500 against 0.900)"
+    assert f"The run keeps the default config, in best.yaml and for its model: {said}." in out
+    assert "the model is of 2 trainings of the default config the best on validation" in out
     assert (tmp_path / "run" / "model" / "model.txt").read_text() == "0.5"
     best = (tmp_path / "run" / "best.yaml").read_text()
     assert yaml.safe_load(best) == {"x": 0.5}
-    assert "the default, in the final better on validation than trial" in best
+    assert "the default, which did better in the final than trial" in best
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["final"]["kept"] == "default"
+    assert summary["final"]["config"] == {"x": 0.5}
     assert summary["best"]["loss"] == 0.1
-    assert "of the default config" in (tmp_path / "run" / "report.html").read_text()
+    assert said in (tmp_path / "run" / "report.html").read_text()
+
+    command("automl.run", "--out", tmp_path / "run", "--resume", "--final-seeds", 0, "--no-learn")  # no other incumbent
+    assert (tmp_path / "run" / "best.yaml").read_text() == best
+    again = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert (again["final"], again["model"]) == (summary["final"], summary["model"])
+
+
+def test_the_default_is_kept_in_words_without_a_model_and_where_all_others_failed():
+    final = {"kept": "default", "chosen_validation": [None], "default_validation": [0.5]}
+    said = "The run keeps the default config, in best.yaml: all final trainings of the chosen config failed."
+    assert kept_in_words({"final": final, "model": None}) == said
+    assert kept_in_words({"final": final | {"kept": "chosen"}, "model": None}) is None
+    assert kept_in_words({"final": None, "model": None}) is None
+
+
+def test_what_is_refitted_is_the_config_that_is_kept(tmp_path):
+    task = replace(load_task("digits-cnn", train_size=200), max_epochs=1)
+    default = dict(task.space.get_default_configuration())
+    hopeless = SimpleNamespace(best_config={**default, "lr": task.space["lr"].lower, "batch_size": 128})
+    with ProcessExecutor(task, 1) as executor:
+        folder = RunFolder(tmp_path)
+        final = _trained_final(task, hopeless, executor, folder, Settings(n_final=1, refit=True), lambda note: None)
+    assert to_keep(final.trainings, maximize=True) == "default"
+    assert trained_model(final.refitted.folder).config["lr"] == default["lr"]
 
 
 def test_an_interrupted_refit_leaves_the_final_before_it(tmp_path):

@@ -284,7 +284,7 @@ def test_the_default_may_fail_and_the_run_may_end_early(tmp_path):
 
     result = tune(picky, {"x": {"float": [0, 1]}}, strategy="random", n_trials=50, target=0.3)
     words = words_of(tmp_path, result)
-    assert "The default config failed: there is no comparison." in words
+    assert "The default config failed in the search." in words
     assert "The run ended early: target of 0.3 reached." in words
 
 

@@ -104,6 +104,10 @@ def final_mean(folder: Path, who: str) -> float:
     return float(np.mean(json.loads((folder / "summary.json").read_text())["final"][who]))
 
 
+def kept(folder: Path) -> str:
+    return json.loads((folder / "summary.json").read_text())["final"]["kept"]
+
+
 def test_mlflow_has_a_run_for_the_study_and_in_it_one_for_each_trial(folder):
     check_mlflow(f"sqlite:///{folder}/mlflow.db", folder)
 
@@ -123,6 +127,7 @@ def check_mlflow(uri: str, folder: Path) -> None:
     assert json.loads(parents[0].data.tags["best.config"]) == study.best.config
     assert parents[0].data.metrics["best_loss"] == study.best.mean()
     assert parents[0].data.tags["final.trial"] == str(study.best.number)
+    assert parents[0].data.tags["final.kept"] == kept(folder)
     for who in ("chosen", "default"):
         assert parents[0].data.metrics[f"{who}_validation_loss"] == pytest.approx(final_mean(folder, who))
     children = {int(run.data.tags["automl.trial"]): run for run in runs if run not in parents}
@@ -287,7 +292,11 @@ def test_wandb_has_a_run_a_trial_in_one_group_and_one_for_the_final(folder):
     run_id = json.loads((folder / "tracking.json").read_text())["id"]
     found = {path.parent.name.rsplit("-", 1)[1]: path for path in folder.glob("wandb/offline-run-*/*.wandb")}
     assert len(list((folder / "wandb").glob("offline-run-*"))) == len(found)
-    final = wandb_summary(wandb_records(found.pop("final")))
+    records = wandb_records(found.pop("final"))
+    [config] = [record.run.config.update for record in records if record.HasField("run")][:1]
+    told = {item.key: json.loads(item.value_json) for item in config}
+    assert (told["trial"], told["kept"]) == (study.best.number, kept(folder))
+    final = wandb_summary(records)
     for who in ("chosen", "default"):
         assert final[f"{who}_validation_loss"] == pytest.approx(final_mean(folder, who))
     files = {int(number): path for number, path in found.items()}
@@ -387,9 +396,9 @@ class Flaky(Tracker):
     def write_best(self, best: Snapshot, loss: float, n_trials: int) -> None:
         self.bests.append((best.number, loss))
 
-    def write_final(self, chosen: int, means) -> None:
+    def write_final(self, chosen: int, means, kept) -> None:
         self._fail()
-        self.finals.append((chosen, means))
+        self.finals.append((chosen, means, kept))
 
     def close(self, *, interrupted: bool) -> None:
         self.is_closed, self.interrupted = True, interrupted
@@ -456,10 +465,10 @@ def test_a_final_that_cannot_be_written_is_written_later(tmp_path, monkeypatch):
 
     wait_for(tracker.bests)
     tracker.n_failures = 1
-    told.final({"chosen": {"validation_loss": 0.5}})
+    told.final({"chosen": {"validation_loss": 0.5}}, "chosen")
     wait_for(tracker.finals)
     told.close()
-    assert tracker.finals == [(study.best.number, {"chosen": {"validation_loss": 0.5}})]
+    assert tracker.finals == [(study.best.number, {"chosen": {"validation_loss": 0.5}}, "chosen")]
     assert tracker.n_failures == 0
     assert tracker.is_closed
 
