@@ -252,9 +252,10 @@ def _earlier_final(folder: RunFolder, config: Mapping[str, Any]) -> tuple[dict[s
         earlier = json.loads(folder.summary.read_text(encoding="utf-8"))
     except (FileNotFoundError, json.JSONDecodeError):
         return None, None
-    if earlier["final"] is None or earlier["best"] is None or earlier["best"]["config"] != dict(config):
+    final, best = earlier.get("final"), earlier.get("best")
+    if not final or "kept" not in final or not best or best["config"] != dict(config):  # or of an older version
         return None, None
-    return earlier["final"], earlier["model"]
+    return final, earlier.get("model")
 
 
 @contextmanager

@@ -37,17 +37,26 @@ def commands():
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A folder with the files and the run that the pages speak of."""
+    """A folder with the files and the runs that the pages speak of, small ones."""
     folder = tmp_path_factory.mktemp("docs")
     frame = load_diabetes(as_frame=True).frame
     frame.to_csv(folder / "houses.csv", index=False)
     for name in ("new.csv", "new_houses.csv", "new_patients.csv"):
         frame[:3].to_csv(folder / name, index=False)
-    command = [
-        sys.executable, "-m", "automl.run", "--data", "houses.csv", "--target", "target", "--model", "linear",
-        "--trials", "1", "--epochs", "1", "--final-seeds", "1", "--no-learn", "--no-prior", "--out", "runs/run",
-    ]  # fmt: skip
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    articles = "".join(f"{'goal match' if i % 2 else 'vote law'} word{i},{'ab'[i % 2]}\n" for i in range(60))
+    (folder / "articles.csv").write_text("text,group\n" + articles)
+    words = [first + second for first in "bdfgklmn" for second in ("ad", "in", "ot", "up", "eg", "am")]
+    (folder / "words.csv").write_text("word,phones\n" + "".join(f"{w},{' '.join(w).upper()}\n" for w in words))
+    for name, data in {
+        "run": ["houses.csv", "--target", "target", "--model", "linear"],
+        "articles": ["articles.csv", "--text", "text", "--target", "group", "--model", "linear"],
+        "words": ["words.csv", "--source", "word", "--into", "phones", "--model", "rnn"],
+    }.items():
+        command = [
+            sys.executable, "-m", "automl.run", "--data", *data, "--trials", "1", "--epochs", "1", "--final-seeds", "1",
+            "--no-learn", "--no-prior", "--out", f"runs/{name}",
+        ]  # fmt: skip
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
     shutil.copytree(folder / "runs" / "run", folder / "runs" / "patients")
     return folder
 
