@@ -1,4 +1,4 @@
-"""What reading a large file takes: ``python -m benchmarks.reading [--megabytes 1000]``, results/reading.csv (Linux).
+"""What reading a large file takes: ``python -m benchmarks.large_csv [--megabytes 1000]``, results/large_csv.csv.
 
 A CSV of numbers, categories and missing values, made here. Peaks of memory are each of a process of its own, beside the
 size of the file: of preparing it for a search (read, split, encoded and written), and of ``pandas.read_csv`` alone.
@@ -28,10 +28,10 @@ N_NUMBERS, N_CATEGORIES = 8, 3
 
 def main(
     megabytes: Annotated[int, typer.Option(min=1, help="Size of the file.")] = 1_000,
-    out: Annotated[Path, typer.Option(help="Table to write.")] = Path("results/reading.csv"),
+    out: Annotated[Path, typer.Option(help="Table to write.")] = Path("results/large_csv.csv"),
 ) -> None:
     """Make the file, read it in both ways, and write what each took."""
-    with tempfile.TemporaryDirectory(dir=".", prefix=".reading-") as scratch:
+    with tempfile.TemporaryDirectory(dir=".", prefix=".large-csv-") as scratch:
         file = Path(scratch) / "large.csv"
         n_rows = write_file(file, megabytes * 1_000_000)
         size = file.stat().st_size
