@@ -2,6 +2,7 @@
 
 A CSV of numbers, categories and missing values, made here. Peaks of memory are each of a process of its own, beside the
 size of the file: of preparing it for a search (read, split, encoded and written), and of ``pandas.read_csv`` alone.
+On Linux only.
 """
 
 from __future__ import annotations
