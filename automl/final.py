@@ -151,11 +151,11 @@ def to_keep(trainings: Sequence[Training], *, maximize: bool) -> Who:
 
 
 def final_summary(
-    trainings: Sequence[Training], metric: str, baseline: Mapping[str, Any] | None = None, *, maximize: bool
+    trainings: Sequence[Training], metric: str, kept: Who, baseline: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """Scores of both configs, seed by seed, as summary.json has them; validation where there is no test set.
 
-    baseline: what the task's `baseline` gives, or the reason why it could not be fitted.
+    kept: of `to_keep`. baseline: what the task's `baseline` gives, or the reason why it could not be fitted.
     """
     split = _split(trainings)
     return {
@@ -165,7 +165,7 @@ def final_summary(
         "default": _scores(trainings, "default", split),
         "chosen_validation": _scores(trainings, "chosen", "validation"),
         "default_validation": _scores(trainings, "default", "validation"),
-        "kept": to_keep(trainings, maximize=maximize),
+        "kept": kept,
         "others": _means(trainings),
         "baseline": baseline,
         "seeds": [training.seed for training in trainings if training.who == "chosen"],

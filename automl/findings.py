@@ -93,7 +93,7 @@ def kept_in_words(summary: Mapping[str, Any]) -> str | None:
     final = summary["final"]
     if final is None or final.get("kept") != "default":  # which older summaries lack
         return None
-    pairs = [(c, d) for c, d in zip(final["chosen_validation"], final["default_validation"], strict=True)]
+    pairs = zip(final["chosen_validation"], final["default_validation"], strict=True)
     both = [(c, d) for c, d in pairs if c is not None and d is not None]
     why = "all final trainings of the chosen config failed"
     if both:

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from automl.checkpoints import CHECKPOINT
 from automl.errors import UserError
-from automl.final import to_keep
 from automl.model_card import write_card
 from automl.tasks.base import Task
 from automl.tasks.supervised import Supervised
@@ -54,17 +53,17 @@ def keep_model(
     folder: RunFolder,
     about: Mapping[str, Any],
     *,
+    who: Who = "chosen",
     refitted: Training | None = None,
     trials: Sequence[Trial] = (),
     ensemble: int | None = None,
 ) -> dict[str, Any] | None:
     """Makes ``model/`` in one step, and gives its card; None where there is nothing to keep.
 
-    trainings: the final's; the best on validation is kept of the chosen config, or of the default where that is better
-    there. refitted: in its place, with the same config, trained on the validation part too. ensemble: so many of the
-    ``trials`` at most, where together they are better. about: the run.
+    trainings: the final's; of the config of ``who`` the best on validation is kept. refitted: in its place, with the
+    same config, trained on the validation part too. ensemble: so many of the ``trials`` at most, where together they
+    are better. about: the run.
     """
-    who = to_keep(trainings, maximize=task.maximize)
     good = [t for t in trainings if t.who == who and t.error is None and t.validation is not None]
     if not good:
         return None

@@ -19,6 +19,7 @@ from automl.errors import UserError
 from automl.executors import Executor, ProcessExecutor
 from automl.final import (
     Training,
+    Who,
     final_means,
     final_seed,
     final_summary,
@@ -53,6 +54,8 @@ class Final:
     """What was trained after the search, as far as it came."""
 
     trainings: Sequence[Training] = ()  # of the chosen and the default config, with fresh seeds
+    kept: Who = "chosen"  # whose config the run keeps,
+    config: Mapping[str, Any] | None = None  # and the config
     refitted: Training | None = None  # on the validation part too
     baseline: Mapping[str, Any] | None = None
     interrupted: bool = False
@@ -127,8 +130,7 @@ def run_session(
             if result.study.best is not None and not tuner.interrupted and _has_final(task, settings):
                 final = _trained_final(task, result, executor, folder, settings, partial(_watch_final, live, tuner))
                 if final.trainings:
-                    kept = to_keep(final.trainings, maximize=task.maximize)
-                    tracked.final(final_means(final.trainings, task.metric), kept)
+                    tracked.final(final_means(final.trainings, task.metric), final.kept)
     interrupted = tuner.interrupted or final.interrupted
     summary = write_outputs(folder, result, tuner, settings, final)
     show_summary(console, summary, Encoding(task.space).default)
@@ -149,6 +151,7 @@ def _trained_final(
     watch: Callable[[str], None],
 ) -> Final:
     final, seed, device = Final(), settings.seed or 0, settings.device or "auto"
+    configs: dict[Who, Mapping[str, Any]] = {"chosen": result.best_config, "default": Encoding(task.space).default}
 
     def done(n: int, of: int) -> None:
         watch(f"final: {n} of {of} trainings with fresh seeds are done")
@@ -156,8 +159,8 @@ def _trained_final(
     try:
         final.trainings = train_final(
             task,
-            result.best_config,
-            Encoding(task.space).default,
+            configs["chosen"],
+            configs["default"],
             executor,
             folder.final,
             run_seed=seed,
@@ -165,13 +168,14 @@ def _trained_final(
             device=device,
             watch=done,
         )
+        final.kept = to_keep(final.trainings, maximize=task.maximize)
+        final.config = configs[final.kept]
         if settings.refit:
             assert isinstance(task, Supervised)
-            who = to_keep(final.trainings, maximize=task.maximize)
-            watch(f"final: the {who} config is trained on the validation part too")
+            watch(f"final: the {final.kept} config is trained on the validation part too")
             final.refitted = train_once(
                 replace(task, with_valid=True),
-                {"chosen": result.best_config, "default": Encoding(task.space).default}[who],
+                final.config,
                 folder.final / "refit",
                 seed=final_seed(seed, 0),
                 device=device,
@@ -218,12 +222,10 @@ def write_outputs(
     """Write every file of a run; without trainings, the run has no final."""
     trainings = trained.trainings
     task, final, model = tuner.task, None, None
-    best = result.study.best
-    if trainings and best is not None:
-        final = final_summary(trainings, task.metric, trained.baseline, maximize=task.maximize)
-        final["config"] = {"chosen": best.config, "default": Encoding(task.space).default}[final["kept"]]
-    elif best is not None:
-        final, model = _earlier_final(folder, best.config)
+    if trainings:
+        final = final_summary(trainings, task.metric, trained.kept, trained.baseline) | {"config": trained.config}
+    elif result.study.best is not None:
+        final, model = _earlier_final(folder, result.study.best.config)
     summary = summarise(result, tuner, settings.to_json(), final)
     write_trials(folder.trials_csv, result)
     if summary["best"] is not None:
@@ -234,6 +236,7 @@ def write_outputs(
         trainings,
         folder,
         about,
+        who=trained.kept,
         refitted=trained.refitted,
         trials=result.trials,
         ensemble=settings.ensemble,

@@ -94,12 +94,18 @@ def main(
                 write_aside(out.with_suffix(".md"), summary(table))
                 scores = ", ".join(f"{what} {rows[-1][what]}" for what in ("baseline", "default", "tuned"))
                 print(f"{name} {strategy} seed {seed}: {scores}", flush=True)
+                shutil.rmtree(folder_of(name, strategy, seed, trials))  # no search of other code is to go on in it
     print(out)
+
+
+def folder_of(name: str, strategy: str, seed: int, trials: int) -> Path:
+    """Of a run that is not yet in the table."""
+    return KEPT / f"{name}-{strategy}-{seed}-{trials}"
 
 
 def searched(name: str, strategy: str, seed: int, trials: int) -> dict[str, Any]:
     """The scores of one run of the main command, which goes on where it was interrupted."""
-    folder = KEPT / f"{name}-{strategy}-{seed}-{trials}"
+    folder = folder_of(name, strategy, seed, trials)
     command = [sys.executable, "-m", "automl.run", "--out", str(folder), "--json"]
     if folder.exists():
         command.append("--resume")
@@ -110,7 +116,6 @@ def searched(name: str, strategy: str, seed: int, trials: int) -> dict[str, Any]
     if done.returncode:
         raise UserError(f"{name} with {strategy} ended with code {done.returncode}: {done.stderr.strip()}")
     run = json.loads(done.stdout)
-    shutil.rmtree(folder)  # the row is what counts; a search of other code must not go on in it
     final = run["final"]
     first_try = final["baseline"] or {}
     return {
@@ -145,20 +150,22 @@ def summary(table: pd.DataFrame) -> str:
     for task, of in table.groupby("task", sort=False):
         first, tuned = of.iloc[0], of.groupby("strategy")["tuned"].mean()
         up = METRICS[first["metric"]].best is not None
-        default = of["default"].mean()
         given_up = set(of.loc[of["kept"] == "default", "strategy"])
-        for rival, known in ((f"the baseline, {first['first_try']},", first["baseline"]), ("the default", default)):
-            for strategy, found in tuned.items():
-                # Where a run kept the default, the two differ by rounding alone.
-                if ((known > found) if up else (known < found)) and not np.isclose(known, found, rtol=1e-4):
-                    behind.append(f"- {task}: {rival} is better ({known:.4g}) than that of {strategy} ({found:.4g}).")
+        rivals = {
+            f"the baseline, {first['first_try']},": pd.Series(first["baseline"], tuned.index),
+            "the default": of.groupby("strategy")["default"].mean(),  # of the same runs: one that is kept is equal
+        }
+        for rival, known in rivals.items():
+            for strategy in tuned.index[(known > tuned) if up else (known < tuned)]:
+                scores = f"({known[strategy]:.4g}) than that of {strategy} ({tuned[strategy]:.4g})"
+                behind.append(f"- {task}: {rival} is better {scores}.")
         rows.append(
             [
                 task,
                 "all" if pd.isna(first["train_size"]) else f"{first['train_size']:,.0f}",
                 first["epochs"],
                 f"{first['metric']}, {'higher' if up else 'lower'} is better",
-                *(_cell(score) for score in (first["baseline"], default)),
+                *(_cell(score) for score in (first["baseline"], of["default"].mean())),
                 *(_cell(tuned.get(name, np.nan)) + "*" * (name in given_up) for name in strategies),
                 f"{of['search_seconds'].mean():,.0f}",
                 of["seed"].nunique(),

@@ -140,7 +140,7 @@ def load_encoder(folder: Path) -> tuple[Reader, dict[str, Any]]:
 
 
 def n_different(keys: NDArray[Any]) -> int:
-    """How many different keys there are. Of millions, sorting takes a tenth of the time and memory of np.unique."""
+    """How many different keys there are. Of millions, sorting takes a twentieth of the time of np.unique."""
     ordered = np.sort(keys)
     return int(len(keys) > 0) + int(np.count_nonzero(ordered[1:] != ordered[:-1]))
 
