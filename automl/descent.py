@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from automl.data.batches import shuffled
+
 
 class Descent:
     """A module and its optimizer.
@@ -20,14 +22,23 @@ class Descent:
         self.optimizer = make_optimizer(module, config)
 
     def epoch(
-        self, order: Tensor, loss_of: Callable[[Tensor], Tensor], *, epoch: int, max_epochs: int
+        self,
+        order: Tensor,
+        loss_of: Callable[[Tensor], Tensor],
+        *,
+        epoch: int,
+        max_epochs: int,
+        lengths: Tensor | None = None,
     ) -> tuple[float, int]:
         """Trains once over the examples in their order; gives the mean loss, and how many examples had their turn.
 
         loss_of tells the loss of a batch from its examples' numbers. epoch counts from 0. The examples left over by
-        the last whole batch get their turn in another epoch's order.
+        the last whole batch get their turn in another epoch's order. lengths, of all examples, are of sequences that
+        are filled up to the longest of their batch: similar ones then go together.
         """
         config, batch = self.config, min(self.config["batch_size"], len(order))
+        if lengths is not None:
+            order = shuffled(order, lengths, batch)
         n_steps = len(order) // batch
         total = torch.zeros((), device=order.device)
         self.module.train()

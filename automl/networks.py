@@ -32,6 +32,7 @@ class NetworkTraining(SupervisedTraining):
         module.to(device)
         self.model = TrainedNetwork(module, self.config, self.rules)
         self.descent = Descent(module, self.own)
+        self.lengths = self.rules.inputs.lengths(self.data["train"][0])
         self.weights: Tensor | None = None  # of the classes
         if self.own.get("class_weight") and isinstance(self.rules.target, Classes):
             weights = self.rules.target.weights(self.splits.y_train, self.own["class_weight"])
@@ -58,7 +59,9 @@ class NetworkTraining(SupervisedTraining):
             return loss
 
         order = self.order()
-        loss, n = self.descent.epoch(order, loss_of, epoch=self.epoch, max_epochs=self.task.max_epochs)
+        loss, n = self.descent.epoch(
+            order, loss_of, epoch=self.epoch, max_epochs=self.task.max_epochs, lengths=self.lengths
+        )
         return target.of_training(loss, tally.item(), n)
 
     def order(self) -> Tensor:

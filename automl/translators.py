@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from automl.checkpoints import read_checkpoint
+from automl.data.batches import by_length
 from automl.data.pairs import Pairs, Rows, rows
 from automl.data.tokens import FILLING
 from automl.data.vocabularies import Vocabulary, vocabulary_from_json
@@ -49,16 +50,18 @@ class Translator:
         """For sources (n, length) as automl.data.pairs makes them."""
         device = next(self.module.parameters()).device
         self.module.eval()
-        said: list[str] = []
-        for part in torch.split(torch.from_numpy(source), AT_ONCE) if len(source) else ():
-            given, longest = filled_only(part.to(device)), self.max_length - 1
+        tokens, longest = torch.from_numpy(source), self.max_length - 1
+        said = [""] * len(tokens)
+        for places in by_length(lengths(tokens), AT_ONCE) if len(tokens) else ():
+            given = filled_only(tokens[places].to(device))
             with autocast(device):
                 found = (
                     greedy(self.module, given, longest)
                     if beam == 1
                     else beam_search(self.module, given, longest, width=beam, length_penalty=LENGTH_PENALTY)
                 )
-            said += [self.target.decode(numbers) for numbers in found.tolist()]
+            for place, numbers in zip(places.tolist(), found.tolist(), strict=True):
+                said[place] = self.target.decode(numbers)
         return said
 
     def save(self, folder: Path) -> None:
@@ -108,6 +111,7 @@ class TranslationTraining(Training):
         self.source, self.target = (
             torch.from_numpy(side).to(device) for side in (self.pairs.train_source, self.pairs.train_target)
         )
+        self.lengths = lengths(self.source) + lengths(self.target)
         with isolated(device, seed, 0):
             self.translator = translator_for(task, config, self.pairs)
             self.translator.module.to(device)
@@ -115,7 +119,9 @@ class TranslationTraining(Training):
 
     def train_epoch(self) -> dict[str, float]:
         order = torch.randperm(len(self.source), device=self.device)[: self.task.epoch_size]
-        loss, _ = self.descent.epoch(order, self.loss_of, epoch=self.epoch, max_epochs=self.task.max_epochs)
+        loss, _ = self.descent.epoch(
+            order, self.loss_of, epoch=self.epoch, max_epochs=self.task.max_epochs, lengths=self.lengths
+        )
         return {"train_cross_entropy": loss}
 
     def loss_of(self, chosen: Tensor) -> Tensor:
@@ -169,4 +175,9 @@ def evaluate_translator(task: "Translation", checkpoint: Path, device: str) -> d
 
 def filled_only(tokens: Tensor) -> Tensor:
     """Without the columns behind the longest sequence."""
-    return tokens[:, : max(1, int((tokens != FILLING).sum(1).max()))]
+    return tokens[:, : max(1, int(lengths(tokens).max()))]
+
+
+def lengths(tokens: Tensor) -> Tensor:
+    """(n,) of sequences (n, length), without what they are filled up with."""
+    return (tokens != FILLING).sum(1)

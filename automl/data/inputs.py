@@ -51,6 +51,10 @@ class Dense:
         """(n, length): which steps of the raw examples are there; None where all are."""
         return None
 
+    def lengths(self, x: Tensor) -> Tensor | None:
+        """(n,) of the raw examples, where a batch is read no further than the longest of its examples; else None."""
+        return None
+
 
 @dataclass(frozen=True)
 class Padded(Dense):
@@ -85,6 +89,9 @@ class Tokens:
 
     def mask(self, x: Tensor) -> Tensor:
         return x != 0
+
+    def lengths(self, x: Tensor) -> Tensor:
+        return self.mask(x).sum(1)
 
 
 @dataclass(frozen=True)
@@ -127,6 +134,9 @@ class Columns:
         return torch.cat([standardised.nan_to_num(0.0), numbers.isnan().float(), categories], 1)
 
     def mask(self, x: Tensor) -> Tensor | None:
+        return None
+
+    def lengths(self, x: Tensor) -> Tensor | None:
         return None
 
 
