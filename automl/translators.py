@@ -169,8 +169,10 @@ def evaluate_translator(task: "Translation", checkpoint: Path, device: str) -> d
     translator = trained_translator(task, checkpoint)
     translator.module.to(where)
     with isolated(where):
-        said = translator.write(pairs.test_source, beam=BEAM)
-    return {name: measure(name, pairs.test_wanted, said) for name in names_of(METRICS[task.metric].kind)}
+        said = translator.write(pairs.test_source[: task.test_size], beam=BEAM)
+    return {
+        name: measure(name, pairs.test_wanted[: task.test_size], said) for name in names_of(METRICS[task.metric].kind)
+    }
 
 
 def filled_only(tokens: Tensor) -> Tensor:

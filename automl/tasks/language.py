@@ -29,6 +29,7 @@ class LanguageModelling(BuiltIn):
 
     epoch_size: int = 250_000  # characters that an epoch draws
     valid_size: int = 50_000  # characters of the validation part that an epoch is judged by
+    test_size: int | None = None  # characters of the test part that a model is judged by; None: all
 
     def prepared(self, train_size: int | None) -> Self:
         if train_size is not None and train_size < LEAST:

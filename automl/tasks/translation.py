@@ -29,6 +29,7 @@ class Translation(BuiltIn):
     max_length: int = 32  # tokens of a sequence
     epoch_size: int | None = None  # pairs that an epoch draws; None: all
     valid_size: int | None = None  # sequences that validation writes; None: all
+    test_size: int | None = None  # sequences that the test writes; None: all
 
     def pairs(self) -> "Pairs":
         from automl.data.pairs import load_pairs
