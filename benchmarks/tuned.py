@@ -23,8 +23,10 @@ import typer
 from automl.errors import UserError
 from automl.metrics import METRICS
 from automl.outputs import write_aside
+from benchmarks import markdown
 from benchmarks.command import run_command
 
+BLOCK = "tuned"  # of README.md
 KEPT = Path("runs/tuned")  # the runs, each in a folder of its own
 STRATEGIES = ("bo", "auto")
 N_FINAL = 3  # trainings of the chosen and of the default config, whose mean scores count
@@ -49,7 +51,7 @@ SETTINGS = {  # those that take longest come last; parts of the data are such th
     "digits-cnn": Setting(seeds=3),
     "mnist1d-cnn": Setting(seeds=3),
     "vowels-rnn": Setting(seeds=3),
-    "osuleaf-cnn": Setting(seeds=3),
+    "osuleaf-cnn": Setting(),
     "letter-mlp": Setting(),
     "chembl234-mlp": Setting(),
     "sp500-transformer": Setting(),
@@ -76,6 +78,10 @@ def main(
     trials: Annotated[int, typer.Option(min=1, help="Budget of a search, in full trainings.")] = 20,
     seeds: Annotated[int | None, typer.Option(min=1, help="Of each search.", show_default="1, of some 3")] = None,
     out: Annotated[Path, typer.Option(help="Table to write; its other rows stay.")] = Path("results/tuned.csv"),
+    readme: Annotated[
+        Path | None,
+        typer.Option(help=f"Also replace what is between <!-- {BLOCK} --> and <!-- /{BLOCK} --> in it."),
+    ] = None,
 ) -> None:
     """Run what is missing, and write the table and its summary."""
     for name in task or SETTINGS:
@@ -95,6 +101,9 @@ def main(
                 scores = ", ".join(f"{what} {rows[-1][what]}" for what in ("baseline", "default", "tuned"))
                 print(f"{name} {strategy} seed {seed}: {scores}", flush=True)
                 shutil.rmtree(folder_of(name, strategy, seed, trials))  # no search of other code is to go on in it
+    if readme is not None:
+        lines = "\n".join(grid(pd.DataFrame(rows)))
+        write_aside(readme, markdown.with_block(readme.read_text(encoding="utf-8"), lines, readme, BLOCK))
     print(out)
 
 
@@ -141,36 +150,7 @@ def mean(scores: list[float | None]) -> float:
 
 
 def summary(table: pd.DataFrame) -> str:
-    """The table in Markdown: a row a task, means over the seeds; and what loses to its baseline or its default."""
-    table = table.astype({"baseline": float})  # where there is none, nan compares as neither better nor worse
-    strategies = list(dict.fromkeys(table["strategy"]))
-    headers = ["task", "examples", "epochs", "metric", "baseline", "default", *strategies, "seconds", "seeds"]
-    rows: list[list[Any]] = []
-    behind = []
-    for task, of in table.groupby("task", sort=False):
-        first, tuned = of.iloc[0], of.groupby("strategy")["tuned"].mean()
-        up = METRICS[first["metric"]].best is not None
-        given_up = set(of.loc[of["kept"] == "default", "strategy"])
-        rivals = {
-            f"the baseline, {first['first_try']},": pd.Series(first["baseline"], tuned.index),
-            "the default": of.groupby("strategy")["default"].mean(),  # of the same runs: one that is kept is equal
-        }
-        for rival, known in rivals.items():
-            for strategy in tuned.index[(known > tuned) if up else (known < tuned)]:
-                scores = f"({known[strategy]:.4g}) than that of {strategy} ({tuned[strategy]:.4g})"
-                behind.append(f"- {task}: {rival} is better {scores}.")
-        rows.append(
-            [
-                task,
-                "all" if pd.isna(first["train_size"]) else f"{first['train_size']:,.0f}",
-                first["epochs"],
-                f"{first['metric']}, {'higher' if up else 'lower'} is better",
-                *(_cell(score) for score in (first["baseline"], of["default"].mean())),
-                *(_cell(tuned.get(name, np.nan)) + "*" * (name in given_up) for name in strategies),
-                f"{of['search_seconds'].mean():,.0f}",
-                of["seed"].nunique(),
-            ]
-        )
+    """The table in Markdown, and what loses to its baseline or its default."""
     lines = [
         "# What tuning gives",
         "",
@@ -181,11 +161,62 @@ def summary(table: pd.DataFrame) -> str:
         "that better on validation (with an asterisk, if so in any run). The baseline, a practitioner's first try, had",
         "the same training examples.",
         "",
-        *("| " + " | ".join(map(str, row)) + " |" for row in [headers, ["---"] * len(headers), *rows]),
+        *grid(table),
         "",
-        *(behind or ["Nothing that was tuned loses to its baseline or its default."]),
+        *(losses(table) or ["Nothing that was tuned loses to its baseline or its default."]),
     ]
     return "\n".join(lines) + "\n"
+
+
+def grid(table: pd.DataFrame) -> list[str]:
+    """A row a task, means over the seeds."""
+    strategies = list(dict.fromkeys(table["strategy"]))
+    header = ["task", "examples", "epochs", "metric", "baseline", "default", *strategies, "seconds", "seeds"]
+    rows = []
+    for task, of in by_task(table):
+        first, tuned = of.iloc[0], of.groupby("strategy")["tuned"].mean()
+        given_up = set(of.loc[of["kept"] == "default", "strategy"])
+        rows.append(
+            [
+                task,
+                "all" if pd.isna(first["train_size"]) else f"{first['train_size']:,.0f}",
+                str(first["epochs"]),
+                f"{first['metric']}, {'higher' if goes_up(of) else 'lower'} is better",
+                *(_cell(score) for score in (first["baseline"], of["default"].mean())),
+                *(_cell(tuned.get(name, np.nan)) + "*" * (name in given_up) for name in strategies),
+                f"{of['search_seconds'].mean():,.0f}",
+                str(of["seed"].nunique()),
+            ]
+        )
+    return markdown.grid(header, rows)
+
+
+def losses(table: pd.DataFrame) -> list[str]:
+    """A line for each strategy that is behind the baseline or the default of a task."""
+    table = table.astype({"baseline": float})  # where there is none, nan compares as neither better nor worse
+    behind = []
+    for task, of in by_task(table):
+        first, tuned = of.iloc[0], of.groupby("strategy")["tuned"].mean()
+        rivals = {
+            f"the baseline, {first['first_try']},": pd.Series(first["baseline"], tuned.index),
+            "the default": of.groupby("strategy")["default"].mean(),  # of the same runs: one that is kept is equal
+        }
+        for rival, known in rivals.items():
+            for strategy in tuned.index[(known > tuned) if goes_up(of) else (known < tuned)]:
+                scores = f"({known[strategy]:.4g}) than that of {strategy} ({tuned[strategy]:.4g})"
+                behind.append(f"- {task}: {rival} is better {scores}.")
+    return behind
+
+
+def by_task(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """The rows of each task, the tasks in the order of SETTINGS."""
+    tasks = [*SETTINGS, *(name for name in table["task"].unique() if name not in SETTINGS)]
+    return [(name, table[table["task"] == name]) for name in tasks if name in set(table["task"])]
+
+
+def goes_up(of_task: pd.DataFrame) -> bool:
+    """Whether a higher score is better."""
+    return METRICS[of_task["metric"].iloc[0]].best is not None
 
 
 def _cell(score: float) -> str:
