@@ -62,7 +62,7 @@ SETTINGS = {  # those that take longest come last; parts of the data are such th
     "fashion-cnn": Setting(train_size=5_000),
     "fashion-rnn": Setting(train_size=5_000),
     "fashion-transformer": Setting(train_size=5_000),
-    "chembl234-rnn": Setting(epochs=10),
+    "chembl234-rnn": Setting(epochs=8),
     "newsgroups-rnn": Setting(train_size=2_000, epochs=4),
     "newsgroups-transformer": Setting(train_size=2_000, epochs=4),
     "chembl234-transformer": Setting(epochs=12),
