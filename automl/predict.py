@@ -32,18 +32,22 @@ def predict(
     from automl.predictor import load
 
     console = Console()
-    model, n = load(run), 0
+    model, n, unread = load(run), 0, list[object]()
     aside = out.with_name(f".{out.name}.{os.getpid()}")
     try:
         with aside.open("w", encoding="utf-8", newline="") as file, console.status("predicting") as status:
             for part in model.stream(data):
                 part.to_csv(file, index=False, header=n == 0)
                 n += len(part)
+                unread += part.loc[part[model.target].isna()].iloc[:, 0].tolist()
                 status.update(f"predicting: {n:,} done")
         aside.replace(out)
     finally:
         aside.unlink(missing_ok=True)
-    show_line(console, f"{n:,} predictions of {model.target!r} in {out}")
+    show_line(console, f"{n - len(unread):,} predictions of {model.target!r} in {out}")
+    if unread:
+        what = f"the first is {unread[0]}" if len(unread) > 1 else f"it is {unread[0]}"
+        show_line(console, f"{len(unread):,} rows cannot be read and have none: {what}")
 
 
 def main() -> None:

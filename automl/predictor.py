@@ -18,7 +18,6 @@ from automl.model_card import CARD
 from automl.models.trained import TrainedModel, load_model
 from automl.own.rows import ENCODER, Encoder, Reader, load_encoder
 from automl.own.strings import as_texts
-from automl.training import SCORING_BATCH
 from automl.translators import Translator, load_translator
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ class Predictor:
         """Predictions for the examples of a file or folder, in parts; of a file of rows no more is in memory at a time.
 
         A column says which example it is (row, from 1; file; series and time), one what is predicted, by the name of
-        the target, and of classes one a class holds its probability.
+        the target, and of classes one a class holds its probability. They are missing where the example cannot be read.
         """
         import pandas as pd
 
@@ -88,7 +87,8 @@ class Predictor:
             )
         n = 0
         for frame in self.encoder.frames(path):
-            found = self.of_frame(frame)
+            readable = self.encoder.readable(frame)
+            found = self.of_frame(frame[readable])
             names = [name for name in self.encoder.told_by if name in frame]
             told = (
                 frame[names].reset_index(drop=True)
@@ -96,11 +96,11 @@ class Predictor:
                 else pd.DataFrame({"row": range(n + 1, n + 1 + len(frame))})
             )
             if self.classes:
-                told[self.target] = np.array(self.classes)[found.argmax(1)]
+                told.loc[readable, self.target] = np.array(self.classes)[found.argmax(1)]
                 for i, name in enumerate(self.classes):
-                    told[f"probability of {name}"] = found[:, i]
+                    told.loc[readable, f"probability of {name}"] = found[:, i]
             else:
-                told[self.target] = found
+                told.loc[readable, self.target] = found
             n += len(frame)
             yield told
 
@@ -151,8 +151,7 @@ def predictions(model: TrainedModel, x: NDArray[Any]) -> NDArray[Any]:
     target = model.preprocessing.target
     if not len(x):
         return np.zeros((0, len(target.names))) if target.names else np.zeros(0)
-    parts = torch.split(torch.from_numpy(np.ascontiguousarray(x)), SCORING_BATCH)
-    return target.predictions(torch.cat([model(part) for part in parts]))
+    return target.predictions(model.in_parts(torch.from_numpy(np.ascontiguousarray(x))))
 
 
 def load_predictor(folder: Path) -> Predictor:

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from automl.checkpoints import CHECKPOINT, check_is_of, read_checkpoint, write_checkpoint
 from automl.data import load_data
-from automl.data.batches import by_length
 from automl.devices import autocast, device_data, find_device, isolated, memory_errors
 from automl.metrics import loss_of
 from automl.models import ESTIMATORS, own_config
@@ -26,9 +25,6 @@ from automl.tasks.base import Epoch, TrainingFailed
 if TYPE_CHECKING:
     from automl.tasks.built_in import BuiltIn
     from automl.tasks.supervised import Supervised
-
-SCORING_BATCH = 1_000
-SEQUENCES_AT_ONCE = 100  # so few that what attention makes of them stays in a core's cache
 
 
 def train(
@@ -160,12 +156,6 @@ class SupervisedTraining(Training):
 
 def score(model: TrainedModel, x: Tensor, y: Tensor, metric: str | None) -> dict[str, float]:
     """Metrics of a model on examples (n, ...) with their labels; all of them where no metric is named."""
-    lengths = model.preprocessing.inputs.lengths(x)
     with autocast(x.device):
-        if lengths is None:
-            outputs = torch.cat([model(part) for part in torch.split(x, SCORING_BATCH)])
-        else:
-            places = list(by_length(lengths, SEQUENCES_AT_ONCE))
-            outputs = torch.cat([model(x[part]) for part in places])
-            outputs[torch.cat(places)] = outputs.clone()
+        outputs = model.in_parts(x)
     return model.preprocessing.target.scores(outputs, y, metric)

@@ -18,10 +18,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from automl.data.batches import by_length
 from automl.data.inputs import Inputs, inputs_from_json, inputs_to_json
 from automl.data.targets import Target, target_from_json
 from automl.models import ESTIMATORS, build_for, own_config
 from automl.models.estimators import features, outputs_of
+
+SCORING_BATCH = 1_000
+SEQUENCES_AT_ONCE = 100  # so few that what attention makes of them stays in a core's cache
 
 # What estimators are made of besides skops' own list of harmless types.
 TRUSTED = (
@@ -62,6 +66,17 @@ class TrainedModel(ABC):
 
     @abstractmethod
     def __call__(self, x: Tensor) -> Tensor: ...
+
+    def in_parts(self, x: Tensor) -> Tensor:
+        """The same for however many examples, so many at once as is quick."""
+        lengths = self.preprocessing.inputs.lengths(x)
+        if lengths is None or not len(x):
+            return torch.cat([self(part) for part in torch.split(x, SCORING_BATCH)])
+        places = list(by_length(lengths, SEQUENCES_AT_ONCE))
+        found = torch.cat([self(x[part]) for part in places])
+        outputs = torch.empty_like(found)
+        outputs[torch.cat(places)] = found
+        return outputs
 
     def to(self, device: torch.device) -> None:  # noqa: B027
         """Moves it to a device, where it has weights of torch."""

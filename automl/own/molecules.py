@@ -47,6 +47,9 @@ class Encoder(StringEncoder):
         canonical = [canonical_smiles(molecule) for molecule in molecules]
         return {"tokens": token_ids(self.tokenizer, canonical, self.length), "fingerprints": fingerprints(molecules)}
 
+    def readable(self, frame: pd.DataFrame) -> NDArray[np.bool_]:
+        return np.array([molecule_of(text) is not None for text in as_texts(frame, self.name)], bool)
+
     def inputs(self, view: str, x: Array) -> Inputs:
         if view == "tokens":
             return Tokens(self.length, self.tokenizer.get_vocab_size())

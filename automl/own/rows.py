@@ -81,6 +81,10 @@ class Reader(ABC):
     def record_schema(self) -> Schema:
         """What an example is in JSON."""
 
+    def readable(self, frame: pd.DataFrame) -> NDArray[np.bool_]:
+        """(n,): which rows of ``as_frame`` or ``frames`` hold an example; the others have no prediction."""
+        return np.ones(len(frame), bool)
+
     def frames(self, path: Path) -> Iterator[pd.DataFrame]:
         """The examples of a file, as rows of a frame; of a file of rows a part after the other."""
         from automl.own.sources import open_source

@@ -140,6 +140,11 @@ def test_molecules_are_split_by_scaffold_and_read_in_two_ways(compounds, tmp_pat
         assert one != other
         with pytest.raises(UserError, match="row 2 is no SMILES: 'hello'"):
             predictor.predict(["CC", "hello"])
+        for rows in (["CC", "hello", "CCO"], ["hello"]):
+            pd.DataFrame({"smiles": rows}).to_csv(tmp_path / "new.csv", index=False)
+            [told] = predictor.stream(tmp_path / "new.csv")
+            assert told["row"].tolist() == list(range(1, len(rows) + 1))
+            assert told["pIC50"].isna().tolist() == [smiles == "hello" for smiles in rows]
     space = own_task(tmp_path / "data", None, None).space
     assert space["model"].default_value == "random_forest"
     assert json.loads((tmp_path / "data" / "encoder" / "encoder.json").read_text())["smiles"] == "smiles"
