@@ -32,14 +32,15 @@ def predict(
     from automl.predictor import load
 
     console = Console()
-    model, n, unread = load(run), 0, list[object]()
+    model, n, unread = load(run), 0, list[str]()
     aside = out.with_name(f".{out.name}.{os.getpid()}")
     try:
         with aside.open("w", encoding="utf-8", newline="") as file, console.status("predicting") as status:
             for part in model.stream(data):
                 part.to_csv(file, index=False, header=n == 0)
                 n += len(part)
-                unread += part.loc[part[model.target].isna()].iloc[:, 0].tolist()
+                which = part.columns[0]
+                unread += [f"{which} {name}" for name in part.loc[part[model.target].isna(), which]]
                 status.update(f"predicting: {n:,} done")
         aside.replace(out)
     finally:
