@@ -32,23 +32,24 @@ def predict(
     from automl.predictor import load
 
     console = Console()
-    model, n, unread = load(run), 0, list[str]()
+    model, n, n_without, first = load(run), 0, 0, ""
     aside = out.with_name(f".{out.name}.{os.getpid()}")
     try:
         with aside.open("w", encoding="utf-8", newline="") as file, console.status("predicting") as status:
             for part in model.stream(data):
                 part.to_csv(file, index=False, header=n == 0)
                 n += len(part)
-                which = part.columns[0]
-                unread += [f"{which} {name}" for name in part.loc[part[model.target].isna(), which]]
+                without = part[part[model.target].isna()]
+                if len(without) and not n_without:
+                    first = f"{part.columns[0]} {without.iloc[0, 0]!s}"
+                n_without += len(without)
                 status.update(f"predicting: {n:,} done")
         aside.replace(out)
     finally:
         aside.unlink(missing_ok=True)
-    show_line(console, f"{n - len(unread):,} predictions of {model.target!r} in {out}")
-    if unread:
-        what = f"the first is {unread[0]}" if len(unread) > 1 else f"it is {unread[0]}"
-        show_line(console, f"{len(unread):,} rows cannot be read and have none: {what}")
+    show_line(console, f"{n - n_without:,} predictions of {model.target!r} in {out}")
+    if n_without:
+        show_line(console, f"{n_without:,} examples have none, as they cannot be read; the first is {first}")
 
 
 def main() -> None:

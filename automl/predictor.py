@@ -77,7 +77,7 @@ class Predictor:
         """Predictions for the examples of a file or folder, in parts; of a file of rows no more is in memory at a time.
 
         A column says which example it is (row, from 1; file; series and time), one what is predicted, by the name of
-        the target, and of classes one a class holds its probability. They are missing where the example cannot be read.
+        the target, and of classes one a class holds its probability. They are missing for a molecule that is none.
         """
         import pandas as pd
 
@@ -96,11 +96,11 @@ class Predictor:
                 else pd.DataFrame({"row": range(n + 1, n + 1 + len(frame))})
             )
             if self.classes:
-                told.loc[readable, self.target] = np.array(self.classes)[found.argmax(1)]
+                told[self.target] = _spread(np.array(self.classes, object)[found.argmax(1)], readable)
                 for i, name in enumerate(self.classes):
-                    told.loc[readable, f"probability of {name}"] = found[:, i]
+                    told[f"probability of {name}"] = _spread(found[:, i], readable)
             else:
-                told.loc[readable, self.target] = found
+                told[self.target] = _spread(found, readable)
             n += len(frame)
             yield told
 
@@ -144,6 +144,13 @@ class Predictor:
                 f"the model reads numbers of shape (n, {', '.join(map(str, shape))}), got {array.dtype} {array.shape}"
             )
         return array
+
+
+def _spread(values: NDArray[Any], there: NDArray[np.bool_]) -> NDArray[Any]:
+    """The values where they belong, (n,), with not-a-number or None between them."""
+    spread = np.full(len(there), None if values.dtype == object else np.nan, values.dtype)
+    spread[there] = values
+    return spread
 
 
 def predictions(model: TrainedModel, x: NDArray[Any]) -> NDArray[Any]:

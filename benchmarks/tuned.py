@@ -95,14 +95,14 @@ def main(
                 if any(key.items() <= row.items() for row in rows):
                     continue
                 rows.append(key | searched(name, strategy, seed, trials))
-                table = pd.DataFrame(rows)
-                write_aside(out, table.to_csv(index=False, float_format="%.5g"))
-                write_aside(out.with_suffix(".md"), summary(table))
+                write_aside(out, pd.DataFrame(rows).to_csv(index=False, float_format="%.5g"))
                 scores = ", ".join(f"{what} {rows[-1][what]}" for what in ("baseline", "default", "tuned"))
                 print(f"{name} {strategy} seed {seed}: {scores}", flush=True)
                 shutil.rmtree(folder_of(name, strategy, seed, trials))  # no search of other code is to go on in it
+    table = pd.DataFrame(rows)
+    write_aside(out.with_suffix(".md"), summary(table))
     if readme is not None:
-        lines = "\n".join(grid(pd.DataFrame(rows)))
+        lines = "\n".join(grid(table))
         write_aside(readme, markdown.with_block(readme.read_text(encoding="utf-8"), lines, readme, BLOCK))
     print(out)
 

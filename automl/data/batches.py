@@ -6,19 +6,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-POOL = 10  # batches of training examples that are sorted together: few, so that each epoch has other batches
+POOL = 10  # batches of training examples that are sorted together
+JITTER = 0.2  # relative, of lengths before they are sorted: few examples would come together in each epoch
 
 
 def shuffled(order: "Tensor", lengths: "Tensor", size: int) -> "Tensor":
     """The examples of an order, (n,) of their places, in whole batches of that size which are alike in length.
 
-    lengths: (all examples,). Which examples come together, and when, stays random. Those that fill no batch are left
+    lengths: (all examples,). Which of the alike come together, and when, is random. Those that fill no batch are left
     out.
     """
     import torch
 
-    pools = torch.split(order[: len(order) // size * size], POOL * size)
-    batches = torch.cat([pool[lengths[pool].argsort(stable=True)] for pool in pools]).reshape(-1, size)
+    places = order[: len(order) // size * size]
+    blurred = lengths[places] * (1 + JITTER * (2 * torch.rand(len(places), device=order.device) - 1))
+    pools = zip(torch.split(places, POOL * size), torch.split(blurred, POOL * size), strict=True)
+    batches = torch.cat([pool[of_pool.argsort()] for pool, of_pool in pools]).reshape(-1, size)
     return batches[torch.randperm(len(batches), device=order.device)].flatten()
 
 

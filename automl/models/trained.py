@@ -72,7 +72,7 @@ class TrainedModel(ABC):
         lengths = self.preprocessing.inputs.lengths(x)
         if lengths is None or not len(x):
             return torch.cat([self(part) for part in torch.split(x, SCORING_BATCH)])
-        places = list(by_length(lengths, SEQUENCES_AT_ONCE))
+        places = list(by_length(lengths, SCORING_BATCH if x.is_cuda else SEQUENCES_AT_ONCE))
         found = torch.cat([self(x[part]) for part in places])
         outputs = torch.empty_like(found)
         outputs[torch.cat(places)] = found

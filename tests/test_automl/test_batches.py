@@ -24,13 +24,26 @@ def test_little_of_a_batch_is_filling_and_epochs_differ():
     epochs = [shuffled(torch.randperm(6_400), lengths, 64).reshape(-1, 64) for _ in range(2)]
     for batches in epochs:
         read = lengths[batches].amax(1).sum() * 64
-        assert lengths.sum() > 0.85 * read  # in batches drawn at random it is half
+        assert lengths.sum() > 0.75 * read  # in batches drawn at random it is half
         means = lengths[batches].float().mean(1)
         assert means.std() > 20
         assert abs(means[:50].mean() - means[50:].mean()) < 20  # no short ones first
     assert {tuple(sorted(batch)) for batch in epochs[0].tolist()}.isdisjoint(
         tuple(sorted(batch)) for batch in epochs[1].tolist()
     )
+
+
+def test_of_few_examples_other_ones_come_together_in_each_epoch():
+    torch.manual_seed(0)
+    lengths = torch.randint(20, 100, (640,))
+    together = []
+    for _ in range(2):
+        batches = shuffled(torch.randperm(640), lengths, 64).reshape(-1, 64)
+        place = torch.empty(640, dtype=torch.long)
+        place[batches.flatten()] = torch.arange(10).repeat_interleave(64)
+        together.append(place[:, None] == place[None, :])
+    again = (together[0] & together[1]).sum() / together[0].sum()
+    assert again < 0.4  # sorted by the lengths as they are: 0.9
 
 
 @pytest.mark.parametrize("size", [1, 7, 100])
