@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-POOL = 10  # batches of training examples that are sorted together
+POOL = 10  # batches of training examples that are sorted together, at most
+LEAST_POOLS = 8  # so many pools are made, lest the steps of few examples be of one length each
 JITTER = 0.2  # relative, of lengths before they are sorted: few examples would come together in each epoch
 
 
@@ -19,8 +20,9 @@ def shuffled(order: "Tensor", lengths: "Tensor", size: int) -> "Tensor":
     import torch
 
     places = order[: len(order) // size * size]
+    pool_size = max(1, min(POOL, len(order) // size // LEAST_POOLS)) * size
     blurred = lengths[places] * (1 + JITTER * (2 * torch.rand(len(places), device=order.device) - 1))
-    pools = zip(torch.split(places, POOL * size), torch.split(blurred, POOL * size), strict=True)
+    pools = zip(torch.split(places, pool_size), torch.split(blurred, pool_size), strict=True)
     batches = torch.cat([pool[of_pool.argsort()] for pool, of_pool in pools]).reshape(-1, size)
     return batches[torch.randperm(len(batches), device=order.device)].flatten()
 
