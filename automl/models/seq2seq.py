@@ -117,7 +117,7 @@ class Transformer(EncoderDecoder):
         decoder = nn.TransformerDecoderLayer(
             width, heads, 4 * width, dropout, "gelu", batch_first=True, norm_first=True
         )
-        # Dropping attention weights as well would rule out torch's fused attention, at several times the cost.
+        # Dropping attention weights as well would rule out torch's fused attention.
         encoder.self_attn.dropout = decoder.self_attn.dropout = decoder.multihead_attn.dropout = 0.0
         self.encoder = nn.TransformerEncoder(encoder, config["layers"], nn.LayerNorm(width), enable_nested_tensor=False)
         self.decoder = nn.TransformerDecoder(decoder, config["layers"], nn.LayerNorm(width))
