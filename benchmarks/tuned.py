@@ -65,10 +65,10 @@ SETTINGS = {  # those that take longest come last; parts of the data are such th
     "chembl234-rnn": Setting(epochs=8),
     "newsgroups-rnn": Setting(train_size=2_000, epochs=4),
     "newsgroups-transformer": Setting(train_size=2_000, epochs=4),
-    "chembl234-transformer": Setting(epochs=12),
-    "g2p-rnn": Setting(epochs=5),
-    "kjv-transformer": Setting(epochs=4),
-    "bible-transformer": Setting(epochs=4),
+    "chembl234-transformer": Setting(epochs=10),
+    "g2p-rnn": Setting(epochs=4),
+    "kjv-transformer": Setting(epochs=2),
+    "bible-transformer": Setting(train_size=5_000, epochs=4),
 }
 
 
