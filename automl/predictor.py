@@ -77,7 +77,8 @@ class Predictor:
         """Predictions for the examples of a file or folder, in parts; of a file of rows no more is in memory at a time.
 
         A column says which example it is (row, from 1; file; series and time), one what is predicted, by the name of
-        the target, and of classes one a class holds its probability. They are missing for a molecule that is none.
+        the target, and of classes one a class holds its probability. They are missing for a molecule or a picture that
+        cannot be read.
         """
         import pandas as pd
 
@@ -87,8 +88,7 @@ class Predictor:
             )
         n = 0
         for frame in self.encoder.frames(path):
-            readable = self.encoder.readable(frame)
-            found = self.of_frame(frame[readable])
+            found, readable = self._of_readable(self.encoder, frame)
             names = [name for name in self.encoder.told_by if name in frame]
             told = (
                 frame[names].reset_index(drop=True)
@@ -130,6 +130,16 @@ class Predictor:
         assert isinstance(self.encoder, Encoder)
         arrays, views = self.encoder.encode(frame), self.encoder.views
         return self.judge(lambda family: arrays[views[family]])
+
+    def _of_readable(self, encoder: Reader, frame: pd.DataFrame) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """As ``of_frame``, without the rows that hold no example, and (n,): which rows do."""
+        try:
+            return self.of_frame(frame), np.ones(len(frame), bool)
+        except UserError:  # only now is each looked at alone, as most often all can be read
+            readable = encoder.readable(frame)
+            if readable.all():
+                raise
+        return self.of_frame(frame[readable]), readable
 
     def _written(self, texts: list[str]) -> NDArray[Any]:
         assert isinstance(self.model, Translator)

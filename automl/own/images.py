@@ -61,6 +61,16 @@ class Encoder(rows.Encoder):
             pixels[row] = self._read(file)
         return {"pixels": pixels}
 
+    def readable(self, frame: pd.DataFrame) -> NDArray[np.bool_]:
+        return np.array([self._can_read(file) for file in frame["file"]], bool)
+
+    def _can_read(self, file: str | bytes) -> bool:
+        try:
+            self._read(file)
+        except UserError:
+            return False
+        return True
+
     def _read(self, file: str | bytes) -> NDArray[np.uint8]:
         """(channels, side, side): the shorter side is brought to size, and of the longer one the middle is taken."""
         from torchvision.transforms import functional

@@ -54,6 +54,14 @@ def test_a_folder_a_class_is_learnt_and_new_pictures_are_judged(photos, tmp_path
     assert (predictor.predict(files) == "seven").mean() > 0.8
     assert predictor.predict(photos / "zero").tolist().count("zero") > 0.8 * len(list((photos / "zero").iterdir()))
     assert "augment" in own_task(tmp_path / "data", "cnn", None).space
+    (photos / "seven" / "broken.png").write_bytes(b"\x89PNG nothing")
+    [told] = predictor.stream(photos / "seven")
+    without = told[told["folder"].isna()]
+    assert without["file"].tolist() == [str(photos / "seven" / "broken.png")]
+    assert without["probability of one"].isna().all()
+    assert (told["folder"] == "seven").mean() > 0.8
+    with pytest.raises(UserError, match=r"broken\.png' is no picture"):
+        predictor.predict(photos / "seven")
 
 
 def test_folders_of_train_and_test_are_kept_and_copies_of_test_pictures_leave_training(photos, tmp_path):
