@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOSTLY_MISSING = 0.5
+NUMBERED = 0.9  # of the rows, at least, have a number of their own where a column numbers them; copies have the same
 WORDS_OF_TEXT = 4  # on average, in a column of sentences
 
 
@@ -178,15 +179,15 @@ def _useless(
             found[name] = (
                 f"it is text (--text {name} learns from it)" if text else "nearly every row has its own value (an id?)"
             )
-        elif values.dtype.kind in "fiu" and n_unique == n and _counts(values):
+        elif values.dtype.kind in "fiu" and n_unique >= NUMBERED * n and _counts(there, n_unique):
             found[name] = "it numbers the rows (an id)"
     return found
 
 
-def _counts(values: pd.Series[Any]) -> bool:
-    """Whether whole numbers, all different, lie without gaps."""
+def _counts(values: pd.Series[Any], n_unique: int) -> bool:
+    """Whether numbers are whole and lie without gaps."""
     whole = values.to_numpy(np.float64)
-    return bool(np.all(whole % 1 == 0) and whole.max() - whole.min() == len(whole) - 1)
+    return bool(np.all(whole % 1 == 0) and whole.max() - whole.min() == n_unique - 1)
 
 
 def _equals(values: pd.Series[Any], labels: pd.Series[Any]) -> bool:

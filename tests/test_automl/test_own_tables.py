@@ -195,6 +195,16 @@ def test_columns_that_tell_nothing_or_too_much_are_left_out(csv, tmp_path):
     assert set(by_name["town"]["categories"]) == {"Bath", "Café du Nord", "Århus"}
 
 
+def test_a_column_that_numbers_the_rows_is_known_though_some_rows_are_there_twice(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"nr": np.arange(1, 201), "height": rng.permutation(200) * 2.0, "y": rng.normal(size=200)})
+    pd.concat([frame, frame[:10]]).to_csv(tmp_path / "a.csv", index=False)
+    report, _, _ = prepared(tmp_path / "a.csv", tmp_path / "data", "y")
+    assert "column 'nr' is left out: it numbers the rows (an id)" in report.notes
+    assert report.facts["columns"] == "1 used: numbers 1"
+    assert report.facts["duplicates"] == "10"
+
+
 def test_statistics_and_categories_are_those_of_the_training_part(tmp_path):
     n = 200
     frame = pd.DataFrame({"time": range(n), "x": np.arange(n) * 1.5, "c": ["old"] * 150 + ["new"] * 50})
