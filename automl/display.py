@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from automl.findings import described_model, kept_in_words
+from automl.findings import beaten_in_words, described_model, kept_in_words
 from automl.readable import early, often
 
 if TYPE_CHECKING:
@@ -160,9 +160,8 @@ def show_summary(console: Console, summary: Mapping[str, Any], default: Mapping[
     console.print(f"validation {summary['metric']} in the search: {shown:.4f}{often(best)}{usual}", soft_wrap=True)
     if summary["final"] is not None:
         _show_final(console, summary["final"])
-        kept = kept_in_words(summary)
-        if kept:
-            show_line(console, kept)
+        for said in filter(None, (kept_in_words(summary), beaten_in_words(summary))):
+            show_line(console, said)
     if summary["model"] is not None:
         show_line(console, described_model(summary["model"]))
 

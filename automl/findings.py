@@ -22,8 +22,7 @@ def headline(study: Study, summary: Mapping[str, Any]) -> dict[str, Any]:
         notes.append(f"{failed} of {_count(n, 'trial')} failed.")
     if summary["stop_reason"] not in ("budget spent", "every config of the space was tried"):
         notes.append(f"The run ended early: {summary['stop_reason']}.")
-    kept = kept_in_words(summary)
-    notes += [kept] if kept else []
+    notes += [said for said in (kept_in_words(summary), beaten_in_words(summary)) if said]
     title = f"{summary['task']}, {_count(n, 'trial')} with {summary['strategy']}"
     return {"title": title, "lead": _search_result(study, summary), "verdict": judged, "notes": notes}
 
@@ -102,6 +101,25 @@ def kept_in_words(summary: Mapping[str, Any]) -> str | None:
     model = summary.get("model")
     where = "in best.yaml and for its model" if model and model["made"] != "ensemble" else "in best.yaml"
     return f"The run keeps the default config, {where}: {why}."
+
+
+def beaten_in_words(summary: Mapping[str, Any]) -> str | None:
+    """That the baseline is better on the test set than the config that the run keeps; None where it is not."""
+    final = summary["final"]
+    baseline = (final or {}).get("baseline") or {}
+    if final is None or "score" not in baseline or final["split"] != "test":
+        return None
+    kept = final.get("kept", "chosen")  # which older summaries lack
+    reached = numbers(final[kept])
+    if not reached:
+        return None
+    mean = statistics.fmean(reached)
+    if not (baseline["score"] > mean if summary["maximize"] else baseline["score"] < mean):
+        return None
+    return (
+        f"The baseline is better on test than the {kept} config ({show(baseline['score'])} against {show(mean)}); "
+        "more examples, longer trainings or another metric to search by may change that."
+    )
 
 
 def described_model(card: Mapping[str, Any]) -> str:

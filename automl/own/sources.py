@@ -65,7 +65,9 @@ class CsvSource:
             head = [line for line in (file.readline() for _ in range(50)) if line.strip()]
         if not head:
             raise UserError(f"{str(path)!r} is empty")
-        self.separator = max(SEPARATORS, key=lambda sign: _fields(head[0], sign))
+        # Of a file of one column its name tells more than the header, in which no separator is.
+        signs = "\t" * (path.suffix.lower() in (".tsv", ".tab")) + SEPARATORS
+        self.separator = max(signs, key=lambda sign: _fields(head[0], sign))
         rows = list(csv.reader(head, delimiter=self.separator))
         self.names = rows[0]
         cells = [cell for row in rows[1:] for cell in row]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Self
 
 from automl.data import check_train_size, load_data
 from automl.errors import UserError
+from automl.metrics import measure
 from automl.tasks.own_pairs import OwnPairs, own_pairs
 from automl.tasks.supervised import Supervised
 
@@ -45,6 +47,19 @@ class OwnData(Supervised):
 
     def prepare(self) -> None:
         from automl.training import train  # noqa: F401
+
+    def baseline(self) -> dict[str, Any] | None:
+        """What can be said without a model; the default config is what a practitioner would begin with."""
+        from automl.baselines.constant import say_the_usual, say_what_was
+        from automl.own.preparation import Facts
+
+        start = time.perf_counter()
+        kind = Facts.read(Path(self.data)).kind
+        family = next(iter(self.views or {}), "")
+        splits = load_data(self.data_of(family), self.train_size)
+        name, predicted = say_what_was(splits) if kind == "series" else say_the_usual(splits)
+        score = measure(self.metric, splits.y_test, predicted)
+        return {"name": name, "score": score, "seconds": time.perf_counter() - start}
 
     def export_rest(self, out: Path) -> None:
         shutil.copytree(Path(self.data) / "encoder", out, dirs_exist_ok=True)

@@ -18,7 +18,7 @@ from automl.ensemble import greedy_ensemble
 from automl.errors import UserError
 from automl.executors import ProcessExecutor
 from automl.final import Training, to_keep
-from automl.findings import kept_in_words
+from automl.findings import beaten_in_words, kept_in_words
 from automl.folders import RunFolder
 from automl.predictor import predictions
 from automl.session import _trained_final
@@ -269,6 +269,17 @@ def test_the_default_is_kept_in_words_without_a_model_and_where_all_others_faile
     assert kept_in_words({"final": final, "model": None}) == said
     assert kept_in_words({"final": final | {"kept": "chosen"}, "model": None}) is None
     assert kept_in_words({"final": None, "model": None}) is None
+
+
+def test_a_baseline_that_is_better_than_what_is_kept_is_told():
+    final = {"kept": "chosen", "split": "test", "chosen": [0.7, None, 0.8], "default": [0.9, 0.9, 0.9]}
+    summary = {"final": final | {"baseline": {"name": "a forest", "score": 0.8}}, "maximize": True}
+    assert "better on test than the chosen config (0.800 against 0.750)" in beaten_in_words(summary)
+    assert beaten_in_words(summary | {"maximize": False}) is None
+    assert beaten_in_words({"final": summary["final"] | {"kept": "default"}, "maximize": True}) is None
+    for other in ({"baseline": None}, {"baseline": {"error": "none"}}, {"split": "validation"}, {"chosen": [None]}):
+        assert beaten_in_words({"final": summary["final"] | other, "maximize": True}) is None
+    assert beaten_in_words({"final": None, "maximize": True}) is None
 
 
 def test_what_is_refitted_is_the_config_that_is_kept(tmp_path):

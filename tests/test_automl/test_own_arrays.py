@@ -54,6 +54,10 @@ def test_a_folder_a_class_is_learnt_and_new_pictures_are_judged(photos, tmp_path
     assert (predictor.predict(files) == "seven").mean() > 0.8
     assert predictor.predict(photos / "zero").tolist().count("zero") > 0.8 * len(list((photos / "zero").iterdir()))
     assert "augment" in own_task(tmp_path / "data", "cnn", None).space
+    for metric, usual in (("accuracy", np.bincount(splits.y_test).max() / len(splits.y_test)), ("auc", 0.5)):
+        baseline = own_task(tmp_path / "data", "cnn", metric).baseline()
+        assert baseline["name"] == "always the largest class"
+        assert baseline["score"] == pytest.approx(usual)
     (photos / "seven" / "broken.png").write_bytes(b"\x89PNG nothing")
     [told] = predictor.stream(photos / "seven")
     without = told[told["folder"].isna()]
@@ -182,6 +186,9 @@ def test_a_series_is_forecast_from_its_past_alone(sales, tmp_path):
         if family == "linear":
             assert last.metrics["rmse"] < naive / 3
             assert np.abs(forecasts[:-3] - volume[window + 2 :]).mean() < 2
+    baseline = own_task(tmp_path / "data", None, None).baseline()
+    assert baseline["name"] == "nothing changes"
+    assert baseline["score"] == pytest.approx(naive, rel=1e-3)
     with pytest.raises(UserError, match="a forecast needs the last"):
         predictor.predict(sales.head(3))
 

@@ -18,7 +18,7 @@ from automl.own.preparation import Facts, prepare
 from automl.own.reading import read_table, reading_watched
 from automl.own.request import Request
 from automl.own.rows import load_encoder, n_different
-from automl.own.sources import CELLS
+from automl.own.sources import CELLS, open_source
 from automl.predictor import load_predictor
 from automl.tasks.own import own_task
 from automl.training import evaluate
@@ -173,6 +173,12 @@ def test_a_file_that_is_not_there_is_answered_with_the_nearest(csv):
         Request(str(csv.parent / "house.csv")).checked()
 
 
+def test_a_tsv_of_one_column_may_hold_commas(tmp_path):
+    (tmp_path / "new.tsv").write_text("en\nYes, I do.\nNo, thanks; later, perhaps.\n")
+    [frame] = open_source(tmp_path / "new.tsv").chunks(None)
+    assert frame["en"].tolist() == ["Yes, I do.", "No, thanks; later, perhaps."]
+
+
 # --- what is learnt ---------------------------------------------------------------------------------------------------
 
 
@@ -188,6 +194,9 @@ def test_columns_that_tell_nothing_or_too_much_are_left_out(csv, tmp_path):
     assert report.facts["columns"] == "12 used: numbers 9, categories 2, dates 1"
     assert [len(splits.y_train), len(splits.y_valid), len(splits.y_test)] == [266, 88, 88]
     assert np.isnan(splits.x_train).any()
+    usual = own_task(tmp_path / "data", None, "mae").baseline()
+    assert usual["name"] == "always the mean"
+    assert usual["score"] == pytest.approx(np.abs(splits.y_test - splits.y_train.mean()).mean())
     encoder = json.loads((tmp_path / "data" / "encoder" / "encoder.json").read_text())
     by_name = {column["name"]: column for column in encoder["columns"]}
     assert by_name["sold"]["form"] == "%d.%m.%Y"
