@@ -114,7 +114,8 @@ def beaten_in_words(summary: Mapping[str, Any]) -> str | None:
     if not reached:
         return None
     mean = statistics.fmean(reached)
-    if not (baseline["score"] > mean if summary["maximize"] else baseline["score"] < mean):
+    better = baseline["score"] > mean if summary["maximize"] else baseline["score"] < mean
+    if not better or show(baseline["score"]) == show(mean):
         return None
     return (
         f"The baseline is better on test than the {kept} config ({show(baseline['score'])} against {show(mean)}); "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -33,10 +34,11 @@ def predict(
 
     console = Console()
     model, n, n_without, first = load(run), 0, 0, ""
+    strange: Counter[str] = Counter()
     aside = out.with_name(f".{out.name}.{os.getpid()}")
     try:
         with aside.open("w", encoding="utf-8", newline="") as file, console.status("predicting") as status:
-            for part in model.stream(data):
+            for part in model.stream(data, strange):
                 part.to_csv(file, index=False, header=n == 0)
                 n += len(part)
                 without = part[part[model.target].isna()]
@@ -50,6 +52,9 @@ def predict(
     show_line(console, f"{n - n_without:,} predictions of {model.target!r} in {out}")
     if n_without:
         show_line(console, f"{n_without:,} examples have none, as they cannot be read; the first is {first}")
+    told = ", ".join(f"{name!r} {count:,}" for name, count in strange.most_common() if count)
+    if told:
+        show_line(console, f"values that are no number or date, or a category that training has not seen: {told}")
 
 
 def main() -> None:

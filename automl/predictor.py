@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,9 +74,10 @@ class Predictor:
             raise UserError("a model of no classes has no probabilities; use predict")
         return self._outputs(examples)
 
-    def stream(self, path: Path) -> Iterator[pd.DataFrame]:
+    def stream(self, path: Path, strange: Counter[str] | None = None) -> Iterator[pd.DataFrame]:
         """Predictions for the examples of a file or folder, in parts; of a file of rows no more is in memory at a time.
 
+        strange: to it is added, by column, how many values are there but tell the model nothing.
         A column says which example it is (row, from 1; file; series and time), one what is predicted, by the name of
         the target, and of classes one a class holds its probability. They are missing for a molecule or a picture that
         cannot be read.
@@ -87,7 +89,7 @@ class Predictor:
                 "a built-in task's model reads arrays, not files; use automl.load(run).predict(array) from Python"
             )
         n = 0
-        for frame in self.encoder.frames(path):
+        for frame in self.encoder.frames(path, Counter() if strange is None else strange):
             found, readable = self._of_readable(self.encoder, frame)
             names = [name for name in self.encoder.told_by if name in frame]
             told = (

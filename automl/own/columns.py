@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.errors import UserError
+from automl.own.numbers import as_numbers
 from automl.own.reading import plain_text
 from automl.own.records import NUMBER_OR_NULL, Schema, as_columns, as_number, as_string, objects_schema, shown
 
@@ -18,27 +19,41 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MAX_CATEGORIES = 1_000  # the rarer ones count as unseen
-DATE_FORMATS = (
-    "ISO8601", "%d.%m.%Y", "%d.%m.%Y %H:%M", "%m/%d/%Y", "%m/%d/%Y %H:%M", "%m/%d/%Y %H:%M:%S", "%d/%m/%Y",
-    "%d/%m/%Y %H:%M", "%d-%m-%Y", "%d %b %Y", "%d %B %Y", "%B %d, %Y", "%b %d, %Y",
+DATE_FORMATS = (  # of two that suit all dates of a column the first is taken
+    "ISO8601", "%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%y", "%m/%d/%Y", "%d/%m/%Y", "%m/%d/%y", "%d/%m/%y",
+    "%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %I:%M %p", "%d-%m-%Y", "%m-%d-%Y",
+    "%d %b %Y", "%d %B %Y", "%B %d, %Y", "%b %d, %Y",
 )  # fmt: skip
 DATE_LIKE = 0.95  # of the values must be dates
+LOOKED_AT = 5_000  # different values by which a format is found
 DATE_PARTS = ("days", "month", "day_of_week", "hour")
 
 
 def date_format(values: pd.Series[Any]) -> str | None:
     """The format in which a column of categories holds dates; None where it does not."""
-    import pandas as pd
-
-    sample = values.cat.categories[:500]
+    # The categories are sorted: only evenly spaced ones have all days of a month among them.
+    known = values.cat.categories
+    sample = known[np.linspace(0, len(known) - 1, min(len(known), LOOKED_AT)).astype(int)]
     looks_so = [re.search(r"\d[-/.: ]|[-/.: ]\d", value) is not None for value in sample]
     if sum(looks_so) < max(1, DATE_LIKE * len(sample)):
         return None
-    for form in DATE_FORMATS:
-        dates = pd.to_datetime(sample, format=form, errors="coerce", utc=True)
-        if int(np.sum(dates.notna())) >= DATE_LIKE * len(sample):
-            return form
-    return None
+    counts = {form: n_dates(sample, form) for form in DATE_FORMATS}
+    best = max(DATE_FORMATS, key=lambda form: counts[form])
+    return best if counts[best] >= DATE_LIKE * len(sample) else None
+
+
+def n_dates(values: Any, form: str) -> int:
+    """How many of some strings are dates in a format."""
+    import pandas as pd
+
+    return int(np.sum(pd.to_datetime(values, format=form, errors="coerce", utc=True).notna()))
+
+
+def other_reading(values: pd.Series[Any], form: str) -> str | None:
+    """The format with day and month the other way round, where all dates of a column could be meant so."""
+    other = form.translate(str.maketrans("dm", "md"))
+    known = values.cat.categories
+    return other if other in DATE_FORMATS and other != form and n_dates(known, other) == n_dates(known, form) else None
 
 
 def as_dates(values: pd.Series[Any], form: str | None) -> pd.Series[Any]:
@@ -99,10 +114,27 @@ class TableEncoder:
         """Of the columns of categories, with a number for unseen and missing ones."""
         return tuple(len(column.categories) + 1 for column in self.columns if column.role == "category")
 
+    @property
+    def numeric(self) -> dict[str, bool]:
+        """Of each column, whether it holds numbers."""
+        return {column.name: column.role == "number" for column in self.columns}
+
+    def unknown(self, frame: pd.DataFrame) -> dict[str, int]:
+        """Of the columns of dates and of categories, how many values are there and are none that training has seen."""
+        found = {}
+        for column in self.columns:
+            if column.role == "number" or column.name not in frame.columns:
+                continue
+            values = frame[column.name]
+            if column.role == "date":
+                known = as_dates(values, column.form).notna().to_numpy()
+            else:
+                known = _codes(values, column.categories) > 0
+            found[column.name] = int(np.sum(values.notna().to_numpy() & ~known))
+        return found
+
     def encode(self, frame: pd.DataFrame) -> NDArray[np.float32]:
         """(n, columns); UserError where a column is missing."""
-        import pandas as pd
-
         x = np.full((len(frame), sum(column.width for column in self.columns)), np.nan, np.float32)
         place = 0
         for column in self.columns:
@@ -110,7 +142,7 @@ class TableEncoder:
                 raise UserError(f"the column {column.name!r} is missing; the model was trained with it")
             values = frame[column.name]
             if column.role == "number":
-                x[:, place] = pd.to_numeric(values, errors="coerce").to_numpy(np.float32, na_value=np.nan)
+                x[:, place] = as_numbers(values)
             elif column.role == "date":
                 moments = as_dates(values, column.form)
                 for i, part in enumerate(column.parts):

@@ -76,7 +76,8 @@ class Encoder(rows.Encoder):
         from torchvision.transforms import functional
 
         with opened(file) as whole:
-            picture = functional.center_crop(functional.resize(whole.convert(self.mode), [self.side]), [self.side])
+            plain = as_seen(whole).convert(self.mode)
+            picture = functional.center_crop(functional.resize(plain, [self.side]), [self.side])
         pixels: NDArray[np.uint8] = np.asarray(picture, np.uint8).reshape(self.side, self.side, -1).transpose(2, 0, 1)
         return pixels
 
@@ -134,6 +135,10 @@ def read(request: Request) -> rows.Rows:
     import pandas as pd
 
     folder = request.path
+    if not folder.is_dir():
+        raise UserError(f"pictures lie in a folder, one below it for each class; {str(folder)!r} is none")
+    if request.target is not None:
+        raise UserError("pictures have the names of their folders as labels; leave --target out")
     named = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_dir()}
     test_folder = named.get("test") if "train" in named else None
     roots = (
@@ -146,6 +151,12 @@ def read(request: Request) -> rows.Rows:
     if test_folder is not None:
         files += labelled(test_folder)
     if not files:
+        n_above = sum(file.suffix.lower() in SUFFIXES for file in folder.iterdir())
+        if n_above:
+            raise UserError(
+                f"{n_above:,} pictures lie in {str(folder)!r} itself; put those of each class into a folder below it, "
+                "or name the folder above"
+            )
         raise UserError(
             f"{str(folder)!r} must hold a folder a class, with pictures ({', '.join(SUFFIXES)}); there are none"
         )
@@ -173,6 +184,24 @@ def opened(file: str | bytes) -> Iterator[Image.Image]:
         raise UserError(f"{name} is too large ({error}); make it smaller") from None
     except UNREADABLE as error:
         raise UserError(f"{name} is no picture that can be read ({error}); mend or remove it") from None
+
+
+def as_seen(picture: Image.Image) -> Image.Image:
+    """In 8 bits a channel, and on white where it is transparent; Pillow itself clips, and drops what is transparent."""
+    from PIL import Image
+
+    if picture.mode.startswith(("I", "F")):
+        pixels = np.asarray(picture, np.float64)
+        largest = pixels.max(initial=0.0)
+        if picture.mode.startswith("I;16") or largest > 255:
+            scale = 255 / 65_535
+        else:
+            scale = 255.0 if picture.mode == "F" and largest <= 1 else 1.0
+        return Image.fromarray(np.clip(pixels * scale, 0, 255).astype(np.uint8))
+    if "A" in picture.mode or "transparency" in picture.info:
+        seen = picture.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen)
+    return picture
 
 
 def labelled(folder: Path) -> list[tuple[Path, str]]:

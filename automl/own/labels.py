@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from automl.data.targets import Classes, Number, Target
 from automl.errors import UserError
+from automl.own.numbers import as_numbers
 from automl.own.reading import plain_text
 
 if TYPE_CHECKING:
@@ -70,10 +71,10 @@ def target_kind(values: pd.Series[Any]) -> str:
 
 def _numbers(values: pd.Series[Any], name: str, there: NDArray[np.bool_], notes: list[str]) -> Labelled:
     if values.dtype.kind not in "fiu":
-        first = int(there.argmax())
+        first = int((there & np.isnan(as_numbers(values))).argmax())
         raise UserError(
             f"the target {name!r} is no number: row {first + 1:,} has {str(values.iloc[first])!r}; "
-            "give --kind classification, or another --target"
+            "mend that, or give --kind classification or another --target"
         )
     y = values.to_numpy(np.float32)[there]
     if not np.isfinite(y).all():
@@ -105,6 +106,10 @@ def _classes(values: pd.Series[Any], name: str, there: NDArray[np.bool_], notes:
             f"the target {name!r} has {len(kept):,} classes, at most {MAX_CLASSES} make sense; "
             "is it a number (--kind regression), or the wrong column?"
         )
+    spelled = {str(one).casefold(): str(one) for one in kept}
+    if len(spelled) < len(kept):
+        alike = next((one, spelled[one.casefold()]) for one in map(str, kept) if spelled[one.casefold()] != one)
+        notes.append(f"classes that differ in capitals only count as different: {alike[0]}, {alike[1]}")
     new = np.cumsum(~rare) - 1
     good = ~rare[codes]
     return Labelled(np.flatnonzero(there)[good], new[codes[good]].astype(np.int64), tuple(map(str, kept)), notes)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from automl.data.pairs import Pairs, pairs_of
@@ -13,6 +15,7 @@ from automl.own import rows
 from automl.own.reading import column_names, read_table
 from automl.own.records import Schema, as_strings, strings_schema
 from automl.own.request import Request, column
+from automl.own.sources import open_source
 from automl.own.strings import column_frame
 from automl.own.table import groups_and_times
 
@@ -28,7 +31,6 @@ class Encoder(rows.Reader):
     """The column that is read; the tokens of its texts are the translator's own matter."""
 
     kind = "pairs"
-    by_row = True
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -42,6 +44,9 @@ class Encoder(rows.Reader):
 
     def as_frame(self, examples: Any) -> pd.DataFrame:
         return column_frame(examples, self.source)
+
+    def frames(self, path: Path, strange: Counter[str]) -> Iterator[pd.DataFrame]:
+        yield from open_source(path).chunks(written=[self.source])
 
     def from_records(self, records: Sequence[Any]) -> pd.DataFrame:
         return column_frame(as_strings(records, self.source), self.source)
@@ -57,8 +62,6 @@ def read(request: Request) -> rows.Rows:
         raise UserError(f"pairs need --source COLUMN and --into COLUMN; the file has: {', '.join(names[:20])}")
     column(request.source, names, "--source")
     column(request.into, names, "--into")
-    if request.source == request.into:
-        raise UserError(f"--source and --into must be two columns, got {request.source!r} for both")
     wanted = [request.source, request.into]
     table = read_table(request.path, columns=wanted, texts=wanted)
     frame = table.frame.fillna("").apply(lambda side: side.str.strip())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,23 @@ def check_enough(n: int) -> None:
     """UserError for so few rows that no part says anything."""
     if n < LEAST_ROWS:
         raise UserError(f"at least {LEAST_ROWS} usable rows are needed to train, choose and test; there are {n}")
+
+
+def check_classes(parts: Parts, y: NDArray[Any], classes: Sequence[str]) -> list[str]:
+    """Which classes each part lacks, in words. UserError where validation or test has only one: all would be right."""
+    notes = []
+    for name, part in zip(("training", "validation", "test"), parts, strict=True):
+        there = np.unique(y[part])
+        if len(there) == 1:
+            raise UserError(
+                f"the {name} part, drawn {parts.how.partition(':')[0]}, has one class only, {classes[there[0]]!r}; "
+                "leave --group or --time out, or give data in which each part has all classes"
+            )
+        lacking = [classes[i] for i in range(len(classes)) if i not in there]
+        if lacking:
+            shown = ", ".join(lacking[:5]) + (", ..." if len(lacking) > 5 else "")
+            notes.append(f"the {name} part has none of {len(lacking)} classes: {shown}; its scores do not tell of them")
+    return notes
 
 
 def share(n: int) -> int:

@@ -16,11 +16,12 @@ from automl.data.inputs import Padded, Tokens
 from automl.data.pairs import write_pairs
 from automl.data.prepared import write_prepared
 from automl.data.splits import Splits
+from automl.errors import UserError
 from automl.folders import RunFolder
 from automl.metrics import check_metric, names_of
 from automl.own.inspection import Report, inspect, show_report, write_report
 from automl.own.labels import Labelled, all_sentences, label
-from automl.own.parts import Parts, at_random, by_group, by_time, check_enough, without_duplicates
+from automl.own.parts import Parts, at_random, by_group, by_time, check_classes, check_enough, without_duplicates
 from automl.own.reading import reading_watched
 from automl.own.request import SMILES_NAMES, Request
 from automl.own.rows import Encoder, Rows, kind_module, n_different
@@ -78,6 +79,8 @@ def prepare(request: Request, folder: Path) -> Report:
         parts, n_removed = without_duplicates(parts, keys)
     else:
         rows.notes.append("most rows have an equal one, as where columns have few values: they stay in all parts")
+    if labelled.classes:
+        rows.notes += check_classes(parts, labelled.y, labelled.classes)
     report = inspect(kind, rows, labelled, parts, n_removed)
 
     # One after the other, and none is kept: each is a copy.
@@ -150,6 +153,8 @@ def draw(rows: Rows, usable: Any, y: Any) -> Parts:
         place[usable] = np.arange(len(usable))
         train, valid, test = (place[part][place[part] >= 0] for part in rows.parts)
         return Parts(train, valid, test, rows.parts.how)
+    if rows.groups is not None and rows.times is not None:
+        raise UserError("--group and --time would draw the parts in two ways; leave one of them out")
     if rows.groups is not None:
         return by_group(rows.groups[usable], rows.group_name)
     if rows.times is not None:

@@ -6,7 +6,7 @@ in the next. What is in memory at a time is the frame so far and one chunk.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from automl.errors import UserError
-from automl.own.sources import CsvSource, ParquetSource, open_source
+from automl.own.numbers import as_numbers
+from automl.own.sources import SIGNS, CsvSource, ParquetSource, open_source
 
 if TYPE_CHECKING:
     import pandas as pd
 
 NUMBER_LIKE = 0.95  # of the values there must be numbers for the rest to count as missing
 EXACT = 2**24  # whole numbers up to here are exact in 4 bytes
-SIGNS = ["-", "--", "\u2013", "\u2014", ".", "*"]  # missing where the others of the column are numbers
+NUMBERS_MEANT = 0.5  # of the values must be numbers for the others to be told, where the column is taken for categories
 
 Watch = Callable[[float], None]  # is told which share of a file was read, 0 to 1
 _watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
@@ -51,8 +52,12 @@ class ColumnFacts:
     is_date: bool = False  # typed so, as in Parquet
     stray: tuple[int, str] | None = None  # row (from 1) and value of the first that is no number
 
+    known: bool | None = None  # whether it is a number, where that was decided before
+
     @property
     def is_number(self) -> bool:
+        if self.known is not None:
+            return self.known
         is_empty = self.n == self.n_signs == 0
         return self.n_numbers >= NUMBER_LIKE * self.n and (self.n_numbers > 0 or is_empty) and not self.is_date
 
@@ -65,41 +70,62 @@ class Table:
     notes: list[str] = field(default_factory=list)  # what was odd about the file
 
 
-def read_table(path: Path, *, columns: Sequence[str] | None = None, texts: Sequence[str] = ()) -> Table:
+def read_table(
+    path: Path,
+    *,
+    columns: Sequence[str] | None = None,
+    texts: Sequence[str] = (),
+    numeric: Mapping[str, bool] | None = None,
+) -> Table:
     """The file's rows, or some of its columns; ``texts`` are kept as they are, whatever is in them.
 
-    UserError where the file cannot be read, naming the row where there is one.
+    numeric: whether columns are numbers, where a model was trained with them as that. UserError where the file cannot
+    be read, naming the row where there is one.
     """
     import pandas as pd
 
     source = open_source(path)
+    known = numeric or {}
     facts: dict[str, ColumnFacts] = {}
     n = 0
-    for chunk in _told(source, columns, 0.0):
+    for chunk in _told(source, source.chunks(columns), 0.0):
         for name in chunk.columns:
-            _learn(facts.setdefault(name, ColumnFacts(name)), chunk[name], n, name in texts)
+            fact = facts.setdefault(name, ColumnFacts(name, known=known.get(name)))
+            _learn(fact, chunk[name], n, name in texts, source.decimal)
         n += len(chunk)
     if n == 0:
         raise UserError(f"{str(path)!r} has no rows below its header")
     parts: dict[str, list[Any]] = {name: [] for name in facts}
-    for chunk in _told(source, columns, 0.5):
+    numbers = {name for name, fact in facts.items() if fact.is_number and name not in texts}
+    chunks = source.chunks(columns, written=facts.keys() - numbers, numbers=numbers)
+    for chunk in _told(source, chunks, 0.5):
         for name in facts:
             parts[name].append(_compact(chunk[name], facts[name], name in texts))
     frame = pd.DataFrame({name: _joined(parts.pop(name)) for name in list(parts)})
-    notes = list(source.notes)
-    for fact in facts.values():
-        if fact.is_number and fact.stray and fact.name not in texts:
-            row, value = fact.stray
-            notes.append(
-                f"column {fact.name!r} is a number, but {fact.n - fact.n_numbers:,} of its values are not, "
-                f"the first {value!r} in row {row:,}: they count as missing"
-            )
-    return Table(frame, notes)
+    told = (_strange(fact) for fact in facts.values() if fact.stray and fact.name not in texts)
+    return Table(frame, [*source.notes, *filter(None, told)])
 
 
-def _told(source: CsvSource | ParquetSource, columns: Sequence[str] | None, before: float) -> Iterator[pd.DataFrame]:
+def _strange(fact: ColumnFacts) -> str | None:
+    """What a user should know of a column that looks like numbers and is not all numbers."""
+    assert fact.stray is not None
+    row, value = fact.stray
+    if fact.is_number:
+        return (
+            f"column {fact.name!r} is a number, but {fact.n - fact.n_numbers:,} of its values are not, "
+            f"the first {value!r} in row {row:,}: they count as missing"
+        )
+    if fact.n_numbers >= NUMBERS_MEANT * fact.n:
+        return (
+            f"column {fact.name!r} is taken for categories: {fact.n_numbers / fact.n:.0%} of its values are numbers, "
+            f"but others are not, the first {value!r} in row {row:,}; mend these if numbers are meant"
+        )
+    return None
+
+
+def _told(source: CsvSource | ParquetSource, chunks: Iterator[pd.DataFrame], before: float) -> Iterator[pd.DataFrame]:
     """The chunks of one of the two readings; whoever watches is told how far both are."""
-    for chunk in source.chunks(columns):
+    for chunk in chunks:
         yield chunk
         watch = _watch.get()
         if watch is not None:
@@ -111,7 +137,7 @@ def column_names(path: Path) -> list[str]:
     return open_source(path).names
 
 
-def _learn(facts: ColumnFacts, values: pd.Series[Any], before: int, is_text: bool) -> None:
+def _learn(facts: ColumnFacts, values: pd.Series[Any], before: int, is_text: bool, decimal: str) -> None:
     """Adds a chunk's values to what is known of a column; ``before``: rows in the chunks before."""
     import pandas as pd
 
@@ -120,25 +146,22 @@ def _learn(facts: ColumnFacts, values: pd.Series[Any], before: int, is_text: boo
     if is_text or there.empty:
         return
     kind = values.dtype
-    if isinstance(kind, pd.CategoricalDtype) or pd.api.types.is_bool_dtype(kind):
-        facts.stray = facts.stray or (before + int(there.index[0]) - int(values.index[0]) + 1, str(there.iloc[0]))
-        return
     if pd.api.types.is_datetime64_any_dtype(kind):
         facts.is_date = True
         return
-    if not pd.api.types.is_numeric_dtype(kind):
+    words = isinstance(kind, pd.CategoricalDtype) or pd.api.types.infer_dtype(there) == "boolean"
+    if not words and not pd.api.types.is_numeric_dtype(kind):
         signs = there.isin(SIGNS)
         facts.n_signs += int(signs.sum())
         facts.n -= int(signs.sum())
         there = there[~signs]
-    numbers = pd.to_numeric(there, errors="coerce")
-    good = numbers.dropna()
+    numbers = np.full(len(there), np.nan) if words else as_numbers(there, decimal)
+    good = numbers[~np.isnan(numbers)]
     facts.n_numbers += len(good)
     if len(good):
-        whole = good[(good % 1) == 0].abs()
-        facts.largest = max(facts.largest, float(whole.max()) if len(whole) else 0.0)
+        facts.largest = max(facts.largest, float(np.abs(good[good % 1 == 0]).max(initial=0.0)))
     if len(good) < len(there) and facts.stray is None:
-        first = int(numbers.isna().to_numpy().argmax())
+        first = int(np.isnan(numbers).argmax())
         row = before + int(there.index[first]) - int(values.index[0]) + 1
         facts.stray = (row, str(there.iloc[first]))
 
@@ -150,8 +173,7 @@ def _compact(values: pd.Series[Any], facts: ColumnFacts, is_text: bool) -> pd.Se
         texts: pd.Series[Any] = values.astype("str")
         return texts
     if facts.is_number:
-        numbers = pd.to_numeric(values, errors="coerce")
-        return numbers.astype("float32" if facts.largest <= EXACT else "float64")
+        return values.astype("float32" if facts.largest <= EXACT else "float64")
     if facts.is_date:
         return pd.to_datetime(values, errors="coerce")
     strings = values.astype(object).where(values.notna(), None)
@@ -160,8 +182,11 @@ def _compact(values: pd.Series[Any], facts: ColumnFacts, is_text: bool) -> pd.Se
 
 
 def plain_text(value: Any) -> str:
-    """A value of a category as text: 1.0, which missing values beside it make of 1, is 1."""
-    return str(int(value)) if isinstance(value, float | np.floating) and float(value).is_integer() else str(value)
+    """A value of a category as text: 1.0, which missing values beside it make of 1, is 1; true is True."""
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    text = str(value).strip()
+    return text.capitalize() if text.lower() in ("true", "false") else text
 
 
 def _joined(parts: list[Any]) -> pd.Series[Any]:

@@ -42,6 +42,9 @@ class Request:
                 near = difflib.get_close_matches(word, (*KINDS, *TARGETS), 1)
                 hint = f" did you mean {near[0]!r}?" if near else ""
                 raise UserError(f"unknown --kind {word!r};{hint} choose one of: {', '.join((*KINDS, *TARGETS))}")
+        for group in (KINDS, tuple(TARGETS)):
+            if sum(word in group for word in words) > 1:
+                raise UserError(f"--kind {self.kind!r} contradicts itself; choose one of: {', '.join(group)}")
         return words
 
     @property
@@ -73,6 +76,11 @@ class Request:
             near = difflib.get_close_matches(self.path.name, [p.name for p in self.path.parent.glob("*")], 1)
             hint = f"; did you mean {str(self.path.parent / near[0])!r}?" if near else ""
             raise UserError(f"there is no file or folder {self.data!r}{hint}")
+        columns = ("target", "text", "smiles", "time", "group", "source", "into")
+        for option in columns:
+            same = next((o for o in columns if o != option and getattr(self, o) == getattr(self, option)), None)
+            if getattr(self, option) is not None and same is not None:
+                raise UserError(f"--{option} and --{same} must be two columns, got {getattr(self, option)!r} for both")
         if self.horizon is not None and self.horizon < 1:
             raise UserError(f"--horizon must be 1 step or more, got {self.horizon}")
         if self.horizon is not None and not self.time:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,7 +57,6 @@ class Reader(ABC):
     kind: ClassVar[str]
     views: ClassVar[Mapping[str, str]] = {}  # model family -> the arrays that it reads; empty: all read the same
     told_by: ClassVar[tuple[str, ...]] = ()  # columns of its frames that say which example it is; else its number does
-    by_row: ClassVar[bool] = False  # whether an example is a row of a file, told without the others
     answers_by: ClassVar[tuple[str, ...]] = ()  # columns that say what a prediction is of, where it is not a record's
 
     @abstractmethod
@@ -85,14 +85,12 @@ class Reader(ABC):
         """(n,): which rows of ``as_frame`` or ``frames`` hold an example; the others have no prediction."""
         return np.ones(len(frame), bool)
 
-    def frames(self, path: Path) -> Iterator[pd.DataFrame]:
-        """The examples of a file, as rows of a frame; of a file of rows a part after the other."""
-        from automl.own.sources import open_source
+    def frames(self, path: Path, strange: Counter[str]) -> Iterator[pd.DataFrame]:
+        """The examples of a file, as rows of a frame; of a file of rows a part after the other.
 
-        if self.by_row:
-            yield from open_source(path).chunks(None)
-        else:
-            yield self.as_frame(path)
+        strange: to it is added by column how many values are there, but tell the model nothing.
+        """
+        yield self.as_frame(path)
 
     def save(self, folder: Path, facts: Mapping[str, Any]) -> None:
         """Writes it, with other facts that using the model needs."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from automl.data.inputs import Array, Dense, Inputs
 from automl.errors import UserError
 from automl.own import rows
+from automl.own.numbers import as_numbers
 from automl.own.parts import LEAST_ROWS, by_time
 from automl.own.reading import column_names, read_table
 from automl.own.records import NUMBER_OR_NULL, Schema, as_columns, as_number, as_string, objects_schema
@@ -123,6 +124,15 @@ def read(request: Request) -> rows.Rows:
     window = int(np.clip(len(frame) // n_series // PARTS_OF_SERIES, *WINDOWS))
     found = windows(frame, request.time, request.group, channels, window)
     used, labels, times = _with_targets(found, horizon)
+    n_missing = int(frame[request.target].isna().sum())
+    if n_missing:
+        notes.append(
+            f"{n_missing:,} values of {request.target!r} are missing: none of them is foretold, and where models look "
+            "back the value before stands for it"
+        )
+    irregular = _irregular(found)
+    if irregular:
+        notes.append(f"steps are not all as long, {irregular}: a horizon counts rows")
     if len(used) < LEAST_ROWS:
         raise UserError(
             f"the series is too short: {len(frame):,} rows give {len(used)} windows of {window} steps with a target "
@@ -145,16 +155,28 @@ def read(request: Request) -> rows.Rows:
 
 def _with_targets(found: pd.DataFrame, horizon: int) -> tuple[pd.DataFrame, pd.Series[Any], NDArray[Any]]:
     """The windows that have a value ``horizon`` steps after them, these values, and when they are."""
-    ahead = found.groupby("series")["value"].shift(-horizon)
+    ahead = found.groupby("series")["known"].shift(-horizon)
     when = found.groupby("series")["time"].shift(-horizon)
     known = (ahead.notna() & when.notna()).to_numpy()
     return found[known].reset_index(drop=True), ahead[known].reset_index(drop=True), when[known].to_numpy()
 
 
-def windows(frame: pd.DataFrame, time: str, group: str | None, channels: tuple[str, ...], window: int) -> pd.DataFrame:
-    """A row a moment with a whole window behind it: series, time, value (of the target, now) and window.
+def _irregular(found: pd.DataFrame) -> str | None:
+    """The shortest and the longest step between the moments of a series; None where all are as long."""
+    steps = found.groupby("series")["time"].diff().dropna()
+    if steps.empty or steps.min() == steps.max():
+        return None
+    return f"from {_duration(steps.min())} to {_duration(steps.max())}"
 
-    A window is (channels, steps), the newest last. Missing values are those of the step before.
+
+def _duration(step: Any) -> str:
+    return f"{step:g}" if isinstance(step, float) else str(step).removesuffix(" 00:00:00")
+
+
+def windows(frame: pd.DataFrame, time: str, group: str | None, channels: tuple[str, ...], window: int) -> pd.DataFrame:
+    """A row a moment with a whole window behind it: series, time, value and known (of the target, now) and window.
+
+    A window is (channels, steps), the newest last. Missing values are those of the step before, but not in known.
     """
     import pandas as pd
 
@@ -164,15 +186,17 @@ def windows(frame: pd.DataFrame, time: str, group: str | None, channels: tuple[s
     for name in names.unique():
         rows_of = np.flatnonzero((names == name).to_numpy())
         order = rows_of[np.argsort(when[rows_of], kind="stable")]
-        values = frame.iloc[order][list(channels)].apply(pd.to_numeric, errors="coerce").ffill()
-        array: NDArray[np.float32] = values.to_numpy(np.float32)
+        given = frame.iloc[order][list(channels)].apply(as_numbers)
+        known = given[channels[0]].to_numpy(np.float32)
+        array: NDArray[np.float32] = given.ffill().to_numpy(np.float32)
         start = int(np.isnan(array).any(1).sum())  # before every column has its first value
-        array, times = array[start:], when[order][start:]
+        array, known, times = array[start:], known[start:], when[order][start:]
         if len(array) < window:
             continue
         views = np.lib.stride_tricks.sliding_window_view(array, window, axis=0)
-        ends = array[window - 1 :, 0]
-        parts.append(pd.DataFrame({"series": name, "time": times[window - 1 :], "value": ends, "window": list(views)}))
+        now = slice(window - 1, None)
+        ends = {"time": times[now], "value": array[now, 0], "known": known[now]}
+        parts.append(pd.DataFrame({"series": name, **ends, "window": list(views)}))
     if not parts:
         raise UserError(f"no series has {window} rows in which every column has a value")
     return pd.concat(parts, ignore_index=True)

@@ -5,22 +5,33 @@ from __future__ import annotations
 import codecs
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from automl.errors import UserError
+from automl.own.numbers import as_numbers, decimal_sign
 
 if TYPE_CHECKING:
     import pandas as pd
 
 CELLS = 2_000_000  # of a chunk
-NONE_VALUES = ["?"]  # besides those of pandas
+MISSING = (  # those of pandas without None, which may be a class
+    "", "?", "NA", "N/A", "n/a", "NaN", "-NaN", "nan", "-nan", "NULL", "null", "<NA>", "#N/A", "#N/A N/A", "#NA",
+    "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN",
+)  # fmt: skip
+SIGNS = ["-", "--", "\u2013", "\u2014", ".", "*", "None"]  # missing where the others of the column are numbers
 SEPARATORS = ",;\t|"
+HEAD = 2_000  # lines by which the separator and the decimal sign are found
 
 
 def open_source(path: Path) -> CsvSource | ParquetSource:
     """By the file's name. UserError for what is neither."""
+    if not path.exists():
+        raise UserError(f"there is no file {str(path)!r}")
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] in (".parquet", ".pq"):
         return ParquetSource(path)
@@ -38,19 +49,23 @@ class ParquetSource:
 
         self.notes: list[str] = []
         self.share_read = 0.0
+        self.decimal = "."
+        self.strange: Counter[str] = Counter()
         try:
             self._file = parquet.ParquetFile(path)
         except (OSError, pyarrow.ArrowInvalid) as error:
             raise UserError(f"{str(path)!r} is no Parquet file: {' '.join(str(error).split())}") from None
         self.names = list(self._file.schema_arrow.names)
 
-    def chunks(self, columns: Sequence[str] | None) -> Iterator[pd.DataFrame]:
-        """Some of the columns, or all."""
+    def chunks(
+        self, columns: Sequence[str] | None = None, *, written: Collection[str] = (), numbers: Collection[str] = ()
+    ) -> Iterator[pd.DataFrame]:
+        """As those of a CSV file; what is written is as the file has it."""
         size, n = max(1_000, CELLS // max(1, len(columns or self.names))), 0
         for batch in self._file.iter_batches(batch_size=size, columns=columns and list(columns)):
             n += batch.num_rows
             self.share_read = n / self._file.metadata.num_rows
-            yield batch.to_pandas()
+            yield _with_numbers(batch.to_pandas(), numbers, self.decimal, self.strange)
 
 
 class CsvSource:
@@ -60,25 +75,34 @@ class CsvSource:
         self.path = path
         self.share_read = 0.0
         self.notes: list[str] = []
+        self.strange: Counter[str] = Counter()  # by column: values that are there and are no number where one should be
         self.encoding = self._find_encoding()
         with path.open(encoding=self.encoding, newline="") as file:
-            head = [line for line in (file.readline() for _ in range(50)) if line.strip()]
+            head = [line for line in (file.readline() for _ in range(HEAD)) if line.strip()]
         if not head:
             raise UserError(f"{str(path)!r} is empty")
         # Of a file of one column its name tells more than the header, in which no separator is.
         signs = "\t" * (path.suffix.lower() in (".tsv", ".tab")) + SEPARATORS
         self.separator = max(signs, key=lambda sign: _fields(head[0], sign))
-        rows = list(csv.reader(head, delimiter=self.separator))
-        self.names = rows[0]
-        cells = [cell for row in rows[1:] for cell in row]
-        self.decimal = (
-            "," if self.separator != "," and any(re.fullmatch(r"-?\d+,\d+", c.strip()) for c in cells) else "."
-        )
+        names, *rows = csv.reader(head, delimiter=self.separator, skipinitialspace=True)
+        self.names = [name or f"Unnamed: {i}" for i, name in enumerate(names)]  # as pandas calls them
+        self.decimal = decimal_sign([cell for row in rows for cell in row], self.separator)
         double = next((name for i, name in enumerate(self.names) if name in self.names[:i]), None)
         if double is not None:
             raise UserError(f"{str(path)!r} has two columns called {double!r}; rename one of them")
-        if self.separator not in head[0]:
+        if len(names) == 1:
+            self._check_that_one_column_is_meant(head)
             self.notes.append("the file has one column only")
+
+    def _check_that_one_column_is_meant(self, head: Sequence[str]) -> None:
+        """UserError where the lines below the first one have several columns, all of them as many."""
+        for sign in SEPARATORS:
+            widths = {_fields(line, sign) for line in head[1:20]}
+            if len(head) > 2 and len(widths) == 1 and widths != {1}:
+                raise UserError(
+                    f"{str(self.path)!r} must begin with the names of its {widths.pop()} columns, with {sign!r} "
+                    f"between them; its first line is {head[0].strip()[:60]!r}"
+                )
 
     def _find_encoding(self) -> str:
         marks = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -102,8 +126,14 @@ class CsvSource:
                 return "cp1252"
         return "utf-8"
 
-    def chunks(self, columns: Sequence[str] | None) -> Iterator[pd.DataFrame]:
-        """Some of the columns, or all."""
+    def chunks(
+        self, columns: Sequence[str] | None = None, *, written: Collection[str] = (), numbers: Collection[str] = ()
+    ) -> Iterator[pd.DataFrame]:
+        """Some of the columns, or all.
+
+        written: those that stay as they are spelled, where pandas might find numbers or truth values. numbers: those of
+        which everything else is missing, and counted in ``strange``.
+        """
         import pandas as pd
 
         size = self.path.stat().st_size
@@ -117,7 +147,9 @@ class CsvSource:
                     encoding=self.encoding,
                     encoding_errors="replace",
                     usecols=None if columns is None else list(columns),
-                    na_values=NONE_VALUES,
+                    dtype=dict.fromkeys(set(written) & set(self.names), "str"),
+                    na_values=MISSING,
+                    keep_default_na=False,
                     chunksize=max(1_000, CELLS // max(1, len(self.names))),
                     low_memory=False,
                     skipinitialspace=True,
@@ -131,7 +163,7 @@ class CsvSource:
                             "header; name every column in the first line"
                         )
                     self.share_read = file.tell() / size
-                    yield chunk
+                    yield _with_numbers(chunk, numbers, self.decimal, self.strange)
         except pd.errors.ParserError as error:
             found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
             if found is None:
@@ -141,6 +173,18 @@ class CsvSource:
                 f"{str(self.path)!r} line {line:,} has {seen} values, but the header has {wanted} columns; "
                 f"is a {self.separator!r} inside a value not in quotes?"
             ) from None
+
+
+def _with_numbers(chunk: pd.DataFrame, numbers: Collection[str], decimal: str, strange: Counter[str]) -> pd.DataFrame:
+    for name in numbers:
+        if name in chunk.columns:
+            values = chunk[name]
+            chunk[name] = found = as_numbers(values, decimal)
+            lost = values[np.isnan(found) & values.notna().to_numpy()]
+            n: Any = (~lost.isin(SIGNS)).sum()
+            if n:
+                strange[name] += int(n)
+    return chunk
 
 
 def _fields(line: str, separator: str) -> int:

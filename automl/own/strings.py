@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from automl.errors import UserError
 from automl.own import rows
-from automl.own.reading import read_table
+from automl.own.reading import column_names, read_table
 from automl.own.records import Schema, as_strings, strings_schema
 from automl.own.request import Request, column
+from automl.own.sources import open_source
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 class StringEncoder(rows.Encoder):
     """Strings to tokens. name: of the column; length: tokens of an example, what comes behind them is not read."""
 
-    by_row = True
     role: ClassVar[str]  # what the column's name is kept as
 
     def __init__(self, name: str, tokenizer: Tokenizer, length: int) -> None:
@@ -37,6 +38,9 @@ class StringEncoder(rows.Encoder):
 
     def as_frame(self, examples: Any) -> pd.DataFrame:
         return column_frame(examples, self.name)
+
+    def frames(self, path: Path, strange: Counter[str]) -> Iterator[pd.DataFrame]:
+        yield from open_source(path).chunks(written=[self.name])
 
     def from_records(self, records: Sequence[Any]) -> pd.DataFrame:
         return column_frame(as_strings(records, self.name), self.name)
@@ -70,5 +74,8 @@ def column_frame(examples: Any, name: str) -> pd.DataFrame:
     import pandas as pd
 
     if isinstance(examples, str | Path):
-        return read_table(Path(examples), columns=[name], texts=[name]).frame
+        path = Path(examples)
+        if name not in column_names(path):
+            raise UserError(f"the column {name!r} is missing; the model was trained with it")
+        return read_table(path, columns=[name], texts=[name]).frame
     return examples if isinstance(examples, pd.DataFrame) else pd.DataFrame({name: list(examples)})

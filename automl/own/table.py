@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -13,16 +14,20 @@ from numpy.typing import NDArray
 from automl.data.inputs import Array, Columns, Inputs
 from automl.errors import UserError
 from automl.own import rows
-from automl.own.columns import TableEncoder, as_dates, date_format
+from automl.own.columns import TableEncoder, as_dates, date_format, other_reading
+from automl.own.labels import target_kind
 from automl.own.reading import column_names, plain_text, read_table
 from automl.own.records import Schema
 from automl.own.request import Request, column
+from automl.own.sources import open_source
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MOSTLY_MISSING = 0.5
 NUMBERED = 0.9  # of the rows, at least, have a number of their own where a column numbers them; copies have the same
+STRAIGHT = 0.9999  # correlation from which on a column is the target in other units
+LEAST_TO_TELL, MOST_TO_TELL = 20, 20_000  # rows; of fewer, a column separates the classes by chance
 WORDS_OF_TEXT = 4  # on average, in a column of sentences
 
 
@@ -30,7 +35,6 @@ class Encoder(rows.Encoder):
     """See TableEncoder, which does the work."""
 
     kind = "table"
-    by_row = True
     views: ClassVar = dict.fromkeys(("gradient_boosting", "random_forest", "mlp", "linear"), "columns")
 
     def __init__(self, table: TableEncoder) -> None:
@@ -54,7 +58,21 @@ class Encoder(rows.Encoder):
         return cls(TableEncoder.from_json(content))
 
     def as_frame(self, examples: Any) -> pd.DataFrame:
-        return read_table(Path(examples)).frame if isinstance(examples, str | Path) else examples
+        import pandas as pd
+
+        if isinstance(examples, str | Path):
+            return read_table(Path(examples), numeric=self.table.numeric).frame
+        if not isinstance(examples, pd.DataFrame):
+            raise UserError(f"give a file or a DataFrame with the columns of training, got {type(examples).__name__}")
+        return examples
+
+    def frames(self, path: Path, strange: Counter[str]) -> Iterator[pd.DataFrame]:
+        source, numeric = open_source(path), self.table.numeric
+        numbers = [name for name, is_number in numeric.items() if is_number]
+        for chunk in source.chunks(written=numeric.keys() - set(numbers), numbers=numbers):
+            strange.update(self.table.unknown(chunk))
+            yield chunk
+        strange.update(source.strange)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -62,7 +80,7 @@ class Encoder(rows.Encoder):
         return tuple(name for c in columns for name in ([f"{c.name} ({part})" for part in c.parts] or [c.name]))
 
     def labelled(self, request: Request) -> rows.Rows:
-        rows_of = labelled_rows(request)
+        rows_of = labelled_rows(request, self.table.numeric)
         read = [column.name for column in self.table.columns if column.name in rows_of.frame]
         return replace(rows_of, keys=rows.hashes(rows_of.frame[read]))
 
@@ -78,14 +96,23 @@ def read(request: Request) -> rows.Rows:
     rows_of = labelled_rows(request)
     frame, notes = rows_of.frame, rows_of.notes
     dates = _dates(frame)
-    for name, why in _useless(frame, rows_of.labels, rows_of.target, dates).items():
+    useless = _useless(frame, rows_of.labels, rows_of.target, dates)
+    for name, why in useless.items():
         del frame[name]
         dates.pop(name, None)
         notes.append(f"column {name!r} is left out: {why}")
     if frame.shape[1] == 0:
+        reasons = "; ".join(f"{name!r}: {why}" for name, why in list(useless.items())[:5])
         raise UserError(
             "no column is left to predict from; the file needs columns besides the target that tell something"
+            + (f" ({reasons})" if reasons else "")
         )
+    notes += _about_dates(frame, dates)
+    notes += [
+        f"column {name!r} tells the target {rows_of.target!r} by itself: is it known when a prediction is wanted?"
+        for name in map(str, frame)
+        if tells_all(frame[name], rows_of.labels)
+    ]
     for name in map(str, frame):
         missing = frame[name].isna().mean()
         if missing > MOSTLY_MISSING:
@@ -93,8 +120,11 @@ def read(request: Request) -> rows.Rows:
     return replace(rows_of, keys=rows.hashes(frame), details={"dates": dates})
 
 
-def labelled_rows(request: Request) -> rows.Rows:
-    """All columns but the target and those that rows are split by, as they are; keys are still to be made."""
+def labelled_rows(request: Request, numeric: Mapping[str, bool] | None = None) -> rows.Rows:
+    """All columns but the target and those that rows are split by, as they are; keys are still to be made.
+
+    numeric: see ``read_table``.
+    """
     names = column_names(request.path)
     if request.target is None:
         raise UserError(f"say which column is to be predicted: --target NAME; the file has: {', '.join(names[:20])}")
@@ -102,10 +132,10 @@ def labelled_rows(request: Request) -> rows.Rows:
     for name, option in ((request.time, "--time"), (request.group, "--group")):
         if name is not None:
             column(name, names, option)
-    table = read_table(request.path)
+    table = read_table(request.path, numeric=numeric)
     frame = table.frame
     labels = frame.pop(request.target)
-    groups = None if request.group is None else frame.pop(request.group).astype("str").to_numpy()
+    groups = None if request.group is None else group_names(frame.pop(request.group), request.group)
     times = None if request.time is None else moments(frame.pop(request.time), request.time)
     return rows.Rows(
         frame, labels, request.target, np.zeros(0), table.notes, times, groups, f"column {request.group!r}"
@@ -122,9 +152,20 @@ def groups_and_times(request: Request) -> tuple[NDArray[Any] | None, NDArray[Any
         if name is not None:
             column(name, names, option)
     frame = read_table(request.path, columns=wanted).frame
-    groups = None if request.group is None else frame[request.group].astype("str").to_numpy()
+    groups = None if request.group is None else group_names(frame[request.group], request.group)
     times = None if request.time is None else moments(frame[request.time], request.time)
     return groups, times
+
+
+def group_names(values: pd.Series[Any], name: str) -> NDArray[Any]:
+    """The column of groups as strings, (n,). UserError naming the first row that is of none."""
+    missing = values.isna().to_numpy()
+    if missing.any():
+        raise UserError(
+            f"the column of groups {name!r} must have a value in every row: row {int(missing.argmax()) + 1:,} has "
+            "none; give such a row a name of its own where it belongs to no other"
+        )
+    return values.astype("str").to_numpy()
 
 
 def _dates(frame: pd.DataFrame) -> dict[str, str | None]:
@@ -136,6 +177,19 @@ def _dates(frame: pd.DataFrame) -> dict[str, str | None]:
         elif frame[name].dtype == "category" and (form := date_format(frame[name])) is not None:
             found[name] = form
     return found
+
+
+def _about_dates(frame: pd.DataFrame, dates: Mapping[str, str | None]) -> Iterator[str]:
+    """What a user should know of how dates are read."""
+    for name, form in dates.items():
+        if form is None:
+            continue
+        n_lost = int((as_dates(frame[name], form).isna() & frame[name].notna()).sum())
+        if n_lost:
+            yield f"column {name!r} holds dates as {form}, but {n_lost:,} of its values are none: they count as missing"
+        if other_reading(frame[name], form) is not None:
+            first = "month" if form.index("%m") < form.index("%d") else "day"
+            yield f"the dates in column {name!r} are read with the {first} first; if that is wrong, write 2020-12-31"
 
 
 def moments(values: pd.Series[Any], name: str, form: str | None = None) -> NDArray[Any]:
@@ -188,6 +242,27 @@ def _counts(values: pd.Series[Any], n_unique: int) -> bool:
     """Whether numbers are whole and lie without gaps."""
     whole = values.to_numpy(np.float64)
     return bool(np.all(whole % 1 == 0) and whole.max() - whole.min() == n_unique - 1)
+
+
+def tells_all(values: pd.Series[Any], labels: pd.Series[Any]) -> bool:
+    """Whether numbers follow another number in a straight line, or lie in a range of its own for each class."""
+    if values.dtype.kind not in "fiu":
+        return False
+    step = max(1, len(values) // MOST_TO_TELL)
+    values, labels = values[::step], labels[::step]
+    both = (values.notna() & labels.notna()).to_numpy()
+    if both.sum() < LEAST_TO_TELL:
+        return False
+    x = values.to_numpy(np.float64)[both]
+    if target_kind(labels[both]) == "number":
+        y = labels.to_numpy(np.float64)[both]
+        return bool(np.ptp(x) > 0 and np.ptp(y) > 0 and abs(np.corrcoef(x, y)[0, 1]) > STRAIGHT)
+    classes = labels[both].astype("str").to_numpy()
+    order = np.argsort(x, kind="stable")
+    x, classes = x[order], classes[order]
+    change = classes[1:] != classes[:-1]
+    # As many changes as there are classes less one, none of them between equal numbers.
+    return bool(change.sum() == len(set(classes.tolist())) - 1 and (x[1:] > x[:-1])[change].all())
 
 
 def _equals(values: pd.Series[Any], labels: pd.Series[Any]) -> bool:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+import numpy as np
+
 from automl.data.inputs import Array, Inputs, Tokens
 from automl.errors import UserError
 from automl.own import rows
+from automl.own.numbers import as_numbers
 from automl.own.reading import column_names
 from automl.own.request import Request
 from automl.own.strings import StringEncoder, as_texts, text_and_labels
@@ -44,6 +47,8 @@ def read(request: Request) -> rows.Rows:
     if request.text is None:
         raise UserError(f"say which column holds the texts: --text NAME; the file has: {', '.join(names[:20])}")
     frame, labels, notes = text_and_labels(request, request.text, "--text", names)
+    if not np.isnan(as_numbers(frame[request.text])).any():
+        raise UserError(f"--text {request.text!r} holds numbers, not texts; leave --text out to learn from all columns")
     empty = frame[request.text].str.strip() == ""
     if empty.any():
         notes.append(f"{empty.sum():,} texts are missing or empty")

@@ -8,6 +8,7 @@ from sklearn.datasets import load_digits
 
 from automl.data import load_data
 from automl.errors import UserError
+from automl.own import images
 from automl.own.preparation import Facts, prepare
 from automl.own.request import Request
 from automl.own.sequences import read_ts
@@ -91,6 +92,30 @@ def test_a_broken_picture_and_an_empty_folder_are_named(photos, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="must hold a folder a class"):
         prepare(Request(str(tmp_path / "empty")), tmp_path / "data")
+
+
+def test_pictures_are_read_as_they_are_seen(tmp_path):
+    deep = np.full((16, 16), 200 * 257, np.uint16)
+    drawn = np.zeros((16, 16, 4), np.uint8)
+    drawn[:8, :, 3] = 255  # black above; below transparent, and black beneath
+    pictures = {
+        "deep.png": (Image.fromarray(deep), 200, 200),
+        "shares.tif": (Image.fromarray(np.full((16, 16), 0.2, np.float32)), 51, 51),
+        "drawn.png": (Image.fromarray(drawn), 0, 255),
+        "plain.png": (Image.fromarray(np.full((16, 16), 90, np.uint8)), 90, 90),
+    }
+    for name, (picture, above, below) in pictures.items():
+        picture.save(tmp_path / name)
+        encoder = images.Encoder(16, "L")
+        [[pixels]] = encoder.encode(encoder.as_frame([tmp_path / name]))["pixels"]
+        assert (pixels[0, 0], pixels[-1, -1]) == (above, below), name
+
+
+def test_pictures_that_lie_in_no_folder_of_a_class_and_a_target_are_answered(photos):
+    with pytest.raises(UserError, match=r"pictures lie in '.*zero' itself; put those of each class"):
+        images.read(Request(str(photos / "zero")))
+    with pytest.raises(UserError, match="leave --target out"):
+        images.read(Request(str(photos), "y"))
 
 
 # --- sequences --------------------------------------------------------------------------------------------------------
