@@ -54,7 +54,7 @@ def predict(
         show_line(console, f"{n_without:,} examples have none, as they cannot be read; the first is {first}")
     told = ", ".join(f"{name!r} {count:,}" for name, count in strange.most_common() if count)
     if told:
-        show_line(console, f"values that are no number or date, or a category that training has not seen: {told}")
+        show_line(console, f"taken as missing, as no number or date, or no category that training has seen: {told}")
 
 
 def main() -> None:

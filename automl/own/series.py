@@ -170,7 +170,9 @@ def _irregular(found: pd.DataFrame) -> str | None:
 
 
 def _duration(step: Any) -> str:
-    return f"{step:g}" if isinstance(step, float) else str(step).removesuffix(" 00:00:00")
+    if isinstance(step, float):
+        return f"{step:g}"
+    return "1 day" if step.days == 1 and step.seconds == 0 else str(step).removesuffix(" 00:00:00")
 
 
 def windows(frame: pd.DataFrame, time: str, group: str | None, channels: tuple[str, ...], window: int) -> pd.DataFrame:

@@ -243,7 +243,7 @@ def test_a_missing_value_of_a_series_is_nobodys_target(tmp_path):
     frame.to_csv(tmp_path / "a.csv", index=False)
     report = prepare(Request(str(tmp_path / "a.csv"), "level", time="day", horizon=1), tmp_path / "data")
     assert any(note.startswith("2 values of 'level' are missing: none of them is foretold") for note in report.notes)
-    assert any("from 1 days to 4 days: a horizon counts rows" in note for note in report.notes)
+    assert any("from 1 day to 4 days: a horizon counts rows" in note for note in report.notes)
     splits = load_data(str(tmp_path / "data" / "windows"), None)
     window = splits.shape[1]
     assert sum(len(y) for y in (splits.y_train, splits.y_valid, splits.y_test)) == n - window - 2
