@@ -187,9 +187,13 @@ def opened(file: str | bytes) -> Iterator[Image.Image]:
 
 
 def as_seen(picture: Image.Image) -> Image.Image:
-    """In 8 bits a channel, and on white where it is transparent; Pillow itself clips, and drops what is transparent."""
-    from PIL import Image
+    """Upright, in 8 bits a channel, and on white where it is transparent.
 
+    Pillow itself leaves it as the camera was held, clips more bits to white, and drops what is transparent.
+    """
+    from PIL import Image, ImageOps
+
+    picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith(("I", "F")):
         pixels = np.asarray(picture, np.float64)
         largest = pixels.max(initial=0.0)

@@ -104,8 +104,12 @@ def test_pictures_are_read_as_they_are_seen(tmp_path):
         "drawn.png": (Image.fromarray(drawn), 0, 255),
         "plain.png": (Image.fromarray(np.full((16, 16), 90, np.uint8)), 90, 90),
     }
+    upside_down = Image.Exif()
+    upside_down[0x0112] = 3
+    half = Image.fromarray(np.repeat(np.array([[0], [250]], np.uint8), 8, 0).repeat(16, 1))
+    pictures["turned.png"] = (half, 250, 0)
     for name, (picture, above, below) in pictures.items():
-        picture.save(tmp_path / name)
+        picture.save(tmp_path / name, **({"exif": upside_down} if name == "turned.png" else {}))
         encoder = images.Encoder(16, "L")
         [[pixels]] = encoder.encode(encoder.as_frame([tmp_path / name]))["pixels"]
         assert (pixels[0, 0], pixels[-1, -1]) == (above, below), name
