@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from automl.data.splits import Splits, stratified
 from automl.data.targets import Classes, Number, Target
 from automl.errors import UserError
 from automl.own.labels import LEAST_OF_A_CLASS, label
+from automl.own.numbers import number_of
 from automl.own.parts import Parts, check_enough
 from automl.own.preparation import ENCODER_FOLDER, FACTS, Facts, draw
 from automl.own.reading import plain_text
@@ -44,7 +45,7 @@ class NewData:
 
 def read_new(encoder: Encoder, request: Request, old: Target) -> NewData:
     """Reads, labels, encodes and splits new data as those of the run. UserError for what is wrong with them."""
-    rows = encoder.labelled(request)
+    rows = encoder.labelled(replace(request, kind="regression" if isinstance(old, Number) else "classification"))
     usable, y, target, notes = _labels(rows, old)
     check_enough(len(usable))
     parts = draw(rows, usable, y)
@@ -58,7 +59,7 @@ def _labels(rows: Rows, old: Target) -> tuple[NDArray[np.int64], NDArray[Any], T
         found = label(rows.labels, rows.target, "number")
         return found.rows, found.y, old, found.notes
     there = np.flatnonzero(rows.labels.notna().to_numpy())
-    names = np.array([plain_text(value) for value in rows.labels.iloc[there]], dtype=object).astype(str)
+    names = np.array([_name(value, old.names) for value in rows.labels.iloc[there]], dtype=object).astype(str)
     known, counts = np.unique(names, return_counts=True)
     added = tuple(
         name for name, n in zip(known, counts, strict=True) if name not in old.names and n >= LEAST_OF_A_CLASS
@@ -72,6 +73,13 @@ def _labels(rows: Rows, old: Target) -> tuple[NDArray[np.int64], NDArray[Any], T
     if not good.all():
         notes.append(f"{(~good).sum():,} rows of classes with fewer than {LEAST_OF_A_CLASS} rows are left out")
     return there[good], np.array([place[name] for name in names[good]], np.int64), target, notes
+
+
+def _name(value: Any, known: Collection[str]) -> str:
+    """The name of a class; 1.0, as whoever writes missing values beside it has it, is the class 1 that is known."""
+    name = plain_text(value)
+    whole = plain_text(number_of(name))
+    return whole if name not in known and whole in known else name
 
 
 def unite(old: Path, new: NewData, out: Path) -> int:

@@ -14,6 +14,7 @@ from automl.errors import UserError
 from automl.own.numbers import as_numbers
 from automl.own.reading import plain_text
 from automl.own.records import NUMBER_OR_NULL, Schema, as_columns, as_number, as_string, objects_schema, shown
+from automl.own.sources import SIGNS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +33,7 @@ DATE_PARTS = ("days", "month", "day_of_week", "hour")
 def date_format(values: pd.Series[Any]) -> str | None:
     """The format in which a column of categories holds dates; None where it does not."""
     # The categories are sorted: only evenly spaced ones have all days of a month among them.
-    known = values.cat.categories
+    known = values.cat.categories.astype("str").difference(SIGNS)
     sample = known[np.linspace(0, len(known) - 1, min(len(known), LOOKED_AT)).astype(int)]
     looks_so = [re.search(r"\d[-/.: ]|[-/.: ]\d", value) is not None for value in sample]
     if sum(looks_so) < max(1, DATE_LIKE * len(sample)):
@@ -79,6 +80,7 @@ class Column:
     categories: tuple[str, ...] = ()  # seen in training, the most frequent first
     form: str | None = None  # of dates
     parts: tuple[str, ...] = ()  # of dates that differ: some of DATE_PARTS
+    decimal: str = "."  # of numbers, where a file does not say
 
     @property
     def width(self) -> int:
@@ -92,7 +94,7 @@ class TableEncoder:
     columns: tuple[Column, ...]  # in this order
 
     @classmethod
-    def fit(cls, frame: pd.DataFrame, dates: Mapping[str, str | None]) -> Self:
+    def fit(cls, frame: pd.DataFrame, dates: Mapping[str, str | None], decimals: Mapping[str, str]) -> Self:
         """From the rows of the training part. ``dates``: the columns that hold dates, and their format."""
         columns = []
         for name in frame.columns:
@@ -102,7 +104,7 @@ class TableEncoder:
                 parts = tuple(part for part in DATE_PARTS if _date_part(moments, part).nunique() > 1)
                 columns.append(Column(name, "date", form=dates[name], parts=parts))
             elif values.dtype.kind in "fiu":
-                columns.append(Column(name, "number"))
+                columns.append(Column(name, "number", decimal=decimals.get(name, ".")))
             else:
                 counts = values.value_counts()
                 seen = tuple(map(str, counts[counts > 0].index[:MAX_CATEGORIES]))
@@ -119,8 +121,13 @@ class TableEncoder:
         """Of each column, whether it holds numbers."""
         return {column.name: column.role == "number" for column in self.columns}
 
+    @property
+    def decimals(self) -> dict[str, str]:
+        """Of each column, its decimal sign."""
+        return {column.name: column.decimal for column in self.columns}
+
     def unknown(self, frame: pd.DataFrame) -> dict[str, int]:
-        """Of the columns of dates and of categories, how many values are there and are none that training has seen."""
+        """Of the columns of dates and of categories, how many values are there and tell a model nothing."""
         found = {}
         for column in self.columns:
             if column.role == "number" or column.name not in frame.columns:
@@ -142,7 +149,7 @@ class TableEncoder:
                 raise UserError(f"the column {column.name!r} is missing; the model was trained with it")
             values = frame[column.name]
             if column.role == "number":
-                x[:, place] = as_numbers(values)
+                x[:, place] = as_numbers(values, column.decimal)
             elif column.role == "date":
                 moments = as_dates(values, column.form)
                 for i, part in enumerate(column.parts):
@@ -201,11 +208,13 @@ def _codes(values: pd.Series[Any], categories: Sequence[str]) -> NDArray[np.floa
     import pandas as pd
 
     number = {category: code for code, category in enumerate(categories, 1)}
-    if isinstance(values.dtype, pd.CategoricalDtype):  # of which each is looked up once
-        known = np.array([number.get(plain_text(category), 0) for category in values.cat.categories] + [0], np.float32)
-        return known[values.cat.codes]  # a missing one has the code -1: the last
-    strings = values.astype(object).where(values.notna(), None)
-    return np.array([0 if value is None else number.get(plain_text(value), 0) for value in strings], np.float32)
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        codes, different = values.cat.codes.to_numpy(), values.cat.categories
+    else:
+        codes, different = pd.factorize(values.astype(object))
+    # A code that training had as 1.0 among others is a number to whoever reads a file of numbers alone.
+    found = [number.get(plain_text(value)) or number.get(str(value).strip(), 0) for value in different]
+    return np.array([*found, 0], np.float32)[codes]  # a missing one has the code -1: the last
 
 
 def _dates_of(values: Sequence[Any], places: Sequence[str], form: str) -> pd.Series[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,23 +14,42 @@ from automl.own.records import LARGEST
 if TYPE_CHECKING:
     import pandas as pd
 
+LONGEST = 40  # characters of a number; what is longer is a text, in which nothing is looked for
 PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 MONEY_BEFORE, SIGN_BEHIND = re.compile(r"^([+-]?)\s*[$€£¥₹]\s*"), re.compile(r"\s*[$€£¥₹%]$")
 GROUPED = {  # by the decimal sign: the same mark between all thousands
-    sign: re.compile(rf"[+-]?\d{{1,3}}([{other} '\u2019\u00a0\u202f])\d{{3}}(?:\1\d{{3}})*(?:\{sign}\d+)?")
+    sign: re.compile(rf"[+-]?[1-9]\d{{0,2}}([{other} '\u2019\u00a0\u202f])\d{{3}}(?:\1\d{{3}})*(?:\{sign}\d+)?")
     for sign, other in ((".", ","), (",", "."))
 }
+WITH_COMMA = re.compile(r"[+-]?[\d.]*\d,\d+")
+WITH_POINT = re.compile(r"[+-]?[\d,]*\d\.\d+")
 
 
 def as_numbers(values: pd.Series[Any], decimal: str = ".") -> NDArray[np.float64]:
     """(n,): the numbers of a column; not-a-number for what is missing, is none, or is more than 4 bytes can hold."""
     import pandas as pd
 
+    if pd.api.types.is_timedelta64_dtype(values.dtype):
+        seconds: NDArray[np.float64] = values.dt.total_seconds().to_numpy(np.float64)
+        return seconds
     if pd.api.types.is_numeric_dtype(values.dtype):  # or Booleans
-        numbers = values.to_numpy(np.float64, na_value=np.nan)
-        return np.where(np.abs(numbers) <= LARGEST, numbers, np.nan)
-    codes, different = pd.factorize(values.astype(object))
-    return np.array([number_of(value, decimal) for value in different] + [np.nan])[codes]  # missing: -1, the last
+        return _finite(values.to_numpy(np.float64, na_value=np.nan))
+    try:
+        codes, different = pd.factorize(values.astype(object))
+    except TypeError:  # lists and the like, of which Parquet has columns
+        return np.array([number_of(value, decimal) for value in values], float)
+    numbers = np.full(len(different) + 1, np.nan)  # missing: -1, the last
+    if decimal == ".":
+        plain = pd.to_numeric(pd.Series(different, dtype=object), errors="coerce")
+        numbers[:-1] = _finite(plain.to_numpy(np.float64, na_value=np.nan))
+    for i, value in enumerate(different):
+        if np.isnan(numbers[i]):
+            numbers[i] = number_of(value, decimal)
+    return numbers[codes]
+
+
+def _finite(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(np.abs(numbers) <= LARGEST, numbers, np.nan)
 
 
 def number_of(value: Any, decimal: str = ".") -> float:
@@ -37,9 +57,11 @@ def number_of(value: Any, decimal: str = ".") -> float:
     if not isinstance(value, str):
         try:
             number = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return np.nan
         return number if abs(number) <= LARGEST else np.nan
+    if len(value) > LONGEST:
+        return np.nan
     text = SIGN_BEHIND.sub("", MONEY_BEFORE.sub(r"\1", value.strip()))
     grouped = GROUPED[decimal].fullmatch(text)
     if grouped:
@@ -49,16 +71,13 @@ def number_of(value: Any, decimal: str = ".") -> float:
     return number_of(float(text), decimal) if PLAIN.fullmatch(text) else np.nan
 
 
-def decimal_sign(cells: list[str], separator: str) -> str:
-    """The decimal sign of a file, by some of its cells.
-
-    Three digits behind a sign may be thousands. Without any other evidence such a comma is decimal only beside
-    semicolons, as spreadsheets write them where the comma is decimal.
-    """
-    if separator == ",":
-        return "."
-    commas = [cell for cell in map(str.strip, cells) if re.fullmatch(r"[+-]?[\d.]*\d,\d+", cell)]
-    if any(not GROUPED["."].fullmatch(cell) for cell in commas):
-        return ","
-    points = any(re.fullmatch(r"[+-]?[\d,]*\d\.\d+", cell) and not GROUPED[","].fullmatch(cell) for cell in cells)
-    return "," if commas and separator == ";" and not points else "."
+def decimal_sign(cells: Iterable[str]) -> str | None:
+    """The decimal sign of a column by its cells; None where they do not say: three digits behind may be thousands."""
+    points = False
+    for cell in map(str.strip, cells):
+        if len(cell) > LONGEST:
+            continue
+        if WITH_COMMA.fullmatch(cell) and not GROUPED["."].fullmatch(cell):
+            return ","
+        points = points or (WITH_POINT.fullmatch(cell) is not None and not GROUPED[","].fullmatch(cell))
+    return "." if points else None

@@ -35,12 +35,15 @@ def check_enough(n: int) -> None:
         raise UserError(f"at least {LEAST_ROWS} usable rows are needed to train, choose and test; there are {n}")
 
 
-def check_classes(parts: Parts, y: NDArray[Any], classes: Sequence[str]) -> list[str]:
-    """Which classes each part lacks, in words. UserError where validation or test has only one: all would be right."""
+def check_classes(parts: Parts, y: NDArray[Any], classes: Sequence[str], *, asked: bool) -> list[str]:
+    """Which classes each part lacks, in words.
+
+    asked: the user wants the parts to be drawn so. UserError then where a part has only one: all would be right.
+    """
     notes = []
     for name, part in zip(("training", "validation", "test"), parts, strict=True):
         there = np.unique(y[part])
-        if len(there) == 1:
+        if len(there) == 1 and asked:
             raise UserError(
                 f"the {name} part, drawn {parts.how.partition(':')[0]}, has one class only, {classes[there[0]]!r}; "
                 "leave --group or --time out, or give data in which each part has all classes"

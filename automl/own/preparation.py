@@ -80,7 +80,7 @@ def prepare(request: Request, folder: Path) -> Report:
     else:
         rows.notes.append("most rows have an equal one, as where columns have few values: they stay in all parts")
     if labelled.classes:
-        rows.notes += check_classes(parts, labelled.y, labelled.classes)
+        rows.notes += check_classes(parts, labelled.y, labelled.classes, asked=bool(request.group or request.time))
     report = inspect(kind, rows, labelled, parts, n_removed)
 
     # One after the other, and none is kept: each is a copy.

@@ -67,6 +67,7 @@ class Table:
     """The rows of a file. Numbers are float32 or float64, the rest categories, dates as such; texts are strings."""
 
     frame: pd.DataFrame
+    decimals: Mapping[str, str]  # by column
     notes: list[str] = field(default_factory=list)  # what was odd about the file
 
 
@@ -76,22 +77,23 @@ def read_table(
     columns: Sequence[str] | None = None,
     texts: Sequence[str] = (),
     numeric: Mapping[str, bool] | None = None,
+    decimals: Mapping[str, str] | None = None,
 ) -> Table:
     """The file's rows, or some of its columns; ``texts`` are kept as they are, whatever is in them.
 
-    numeric: whether columns are numbers, where a model was trained with them as that. UserError where the file cannot
-    be read, naming the row where there is one.
+    numeric: whether columns are numbers, where a model was trained with them as that. decimals: their signs, which
+    count where the file does not say. UserError where the file cannot be read, naming the row where there is one.
     """
     import pandas as pd
 
-    source = open_source(path)
+    source = open_source(path, decimals)
     known = numeric or {}
     facts: dict[str, ColumnFacts] = {}
     n = 0
     for chunk in _told(source, source.chunks(columns), 0.0):
         for name in chunk.columns:
             fact = facts.setdefault(name, ColumnFacts(name, known=known.get(name)))
-            _learn(fact, chunk[name], n, name in texts, source.decimal)
+            _learn(fact, chunk[name], n, name in texts, source.decimals.get(name, "."))
         n += len(chunk)
     if n == 0:
         raise UserError(f"{str(path)!r} has no rows below its header")
@@ -103,7 +105,7 @@ def read_table(
             parts[name].append(_compact(chunk[name], facts[name], name in texts))
     frame = pd.DataFrame({name: _joined(parts.pop(name)) for name in list(parts)})
     told = (_strange(fact) for fact in facts.values() if fact.stray and fact.name not in texts)
-    return Table(frame, [*source.notes, *filter(None, told)])
+    return Table(frame, source.decimals, [*source.notes, *filter(None, told)])
 
 
 def _strange(fact: ColumnFacts) -> str | None:
@@ -150,6 +152,7 @@ def _learn(facts: ColumnFacts, values: pd.Series[Any], before: int, is_text: boo
         facts.is_date = True
         return
     words = isinstance(kind, pd.CategoricalDtype) or pd.api.types.infer_dtype(there) == "boolean"
+    words = words and not facts.known
     if not words and not pd.api.types.is_numeric_dtype(kind):
         signs = there.isin(SIGNS)
         facts.n_signs += int(signs.sum())
@@ -176,9 +179,22 @@ def _compact(values: pd.Series[Any], facts: ColumnFacts, is_text: bool) -> pd.Se
         return values.astype("float32" if facts.largest <= EXACT else "float64")
     if facts.is_date:
         return pd.to_datetime(values, errors="coerce")
-    strings = values.astype(object).where(values.notna(), None)
-    categories: pd.Series[Any] = strings.map(plain_text, na_action="ignore").astype("category")
-    return categories
+    return as_categories(values)
+
+
+def as_categories(values: pd.Series[Any]) -> pd.Series[Any]:
+    """Values as plain texts, each different one of which is looked at once."""
+    import pandas as pd
+
+    try:
+        codes, different = pd.factorize(values.astype(object))
+    except TypeError:  # lists and the like
+        codes, different = pd.factorize(values.map(str))
+    texts = [plain_text(value) for value in different]
+    names = sorted(set(texts))
+    place = {name: i for i, name in enumerate(names)}
+    new = np.array([place[text] for text in texts] + [-1])[codes]  # missing: -1, the last
+    return pd.Series(pd.Categorical.from_codes(new, categories=pd.Index(names, dtype="str")), index=values.index)
 
 
 def plain_text(value: Any) -> str:

@@ -88,6 +88,11 @@ class Request:
         return replace(self, data=str(self.path.resolve()))
 
 
+def spelled_target(request: Request) -> dict[str, bool]:
+    """That the target is no number, where classes are meant: 01 is another class than 1. See ``read_table``."""
+    return {request.target: False} if request.target is not None and request.target_kind == "classes" else {}
+
+
 def column(name: str, columns: Sequence[str], option: str) -> str:
     """The name, where there is such a column; UserError with the nearest otherwise."""
     if name in columns:

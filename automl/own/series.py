@@ -6,6 +6,7 @@ Parts are drawn in time: every validation target is later than every training on
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -16,18 +17,31 @@ from numpy.typing import NDArray
 from automl.data.inputs import Array, Dense, Inputs
 from automl.errors import UserError
 from automl.own import rows
+from automl.own.columns import date_format
 from automl.own.numbers import as_numbers
 from automl.own.parts import LEAST_ROWS, by_time
 from automl.own.reading import column_names, read_table
 from automl.own.records import NUMBER_OR_NULL, Schema, as_columns, as_number, as_string, objects_schema
 from automl.own.request import Request, column
-from automl.own.table import moments
+from automl.own.table import about_dates, moments
 
 if TYPE_CHECKING:
     import pandas as pd
 
 WINDOWS = (4, 64)  # steps that a model looks back, least and most
 PARTS_OF_SERIES = 20  # a window is this part of the series
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which columns of a table are what of a series, and how they are read."""
+
+    time: str
+    group: str | None
+    channels: tuple[str, ...]  # numbers, the target first
+    window: int  # steps
+    form: str | None = None  # of dates that are written out
+    decimals: Mapping[str, str] = field(default_factory=dict)  # signs of channels, where a file does not say
 
 
 class Encoder(rows.Encoder):
@@ -39,12 +53,13 @@ class Encoder(rows.Encoder):
         ("linear", "gradient_boosting", "mlp", "random_forest", "cnn", "rnn", "transformer"), "windows"
     )
 
-    def __init__(self, time: str, group: str | None, channels: tuple[str, ...], window: int) -> None:
-        self.time, self.group, self.channels, self.window = time, group, channels, window
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.time, self.group, self.channels, self.window = layout.time, layout.group, layout.channels, layout.window
 
     @classmethod
     def fit(cls, frame: pd.DataFrame, details: Mapping[str, Any]) -> Self:
-        return cls(details["time"], details["group"], details["channels"], details["window"])
+        return cls(details["layout"])
 
     def encode(self, frame: pd.DataFrame) -> dict[str, Array]:
         shape = (len(self.channels), self.window)
@@ -58,11 +73,12 @@ class Encoder(rows.Encoder):
         return Dense.of(x)
 
     def to_json(self) -> dict[str, Any]:
-        return {"time": self.time, "group": self.group, "channels": self.channels, "window": self.window}
+        return asdict(self.layout)
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        return cls(content["time"], content["group"], tuple(content["channels"]), content["window"])
+        given = {name: content[name] for name in Layout.__dataclass_fields__ if name in content}
+        return cls(Layout(**given | {"channels": tuple(content["channels"])}))
 
     def labelled(self, request: Request) -> rows.Rows:
         assert request.time is not None
@@ -74,13 +90,16 @@ class Encoder(rows.Encoder):
 
     def as_frame(self, examples: Any) -> pd.DataFrame:
         """A row for each moment that has a whole window behind it, in the order of time; the last is the newest."""
-        frame = read_table(Path(examples)).frame if isinstance(examples, str | Path) else examples
+        frame = examples
+        if isinstance(examples, str | Path):
+            numeric = dict.fromkeys(self.channels, True) | ({self.time: False} if self.layout.form else {})
+            frame = read_table(Path(examples), numeric=numeric, decimals=self.layout.decimals).frame
         for name in (self.time, *self.channels):
             if name not in frame.columns:
                 raise UserError(f"the column {name!r} is missing; the model was trained with it")
         if len(frame) < self.window:
             raise UserError(f"a forecast needs the last {self.window} rows or more, got {len(frame)}")
-        return windows(frame, self.time, self.group, self.channels, self.window)
+        return windows(frame, self.layout)
 
     def from_records(self, records: Sequence[Any]) -> pd.DataFrame:
         import pandas as pd
@@ -122,7 +141,11 @@ def read(request: Request) -> rows.Rows:
         notes.append(f"columns that are no numbers are left out: {', '.join(left_out)}")
     n_series = 1 if request.group is None else frame[request.group].nunique()
     window = int(np.clip(len(frame) // n_series // PARTS_OF_SERIES, *WINDOWS))
-    found = windows(frame, request.time, request.group, channels, window)
+    form = date_format(frame[request.time]) if frame[request.time].dtype == "category" else None
+    notes += about_dates(frame, {request.time: form})
+    decimals = {name: table.decimals.get(name, ".") for name in channels}
+    layout = Layout(request.time, request.group, channels, window, form, decimals)
+    found = windows(frame, layout)
     used, labels, times = _with_targets(found, horizon)
     n_missing = int(frame[request.target].isna().sum())
     if n_missing:
@@ -149,7 +172,7 @@ def read(request: Request) -> rows.Rows:
         np.arange(len(used)),
         notes,
         parts=parts,
-        details={"time": request.time, "group": request.group, "channels": channels, "window": window},
+        details={"layout": layout},
     )
 
 
@@ -175,21 +198,23 @@ def _duration(step: Any) -> str:
     return "1 day" if step.days == 1 and step.seconds == 0 else str(step).removesuffix(" 00:00:00")
 
 
-def windows(frame: pd.DataFrame, time: str, group: str | None, channels: tuple[str, ...], window: int) -> pd.DataFrame:
+def windows(frame: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     """A row a moment with a whole window behind it: series, time, value and known (of the target, now) and window.
 
     A window is (channels, steps), the newest last. Missing values are those of the step before, but not in known.
     """
     import pandas as pd
 
-    when = moments(frame[time], time)
-    names = pd.Series(0, index=frame.index) if group is None else frame[group].astype("str")
+    when = moments(frame[layout.time], layout.time, layout.form)
+    names = pd.Series(0, index=frame.index) if layout.group is None else frame[layout.group].astype("str")
+    numbers = pd.DataFrame({name: as_numbers(frame[name], layout.decimals.get(name, ".")) for name in layout.channels})
+    window = layout.window
     parts = []
     for name in names.unique():
         rows_of = np.flatnonzero((names == name).to_numpy())
         order = rows_of[np.argsort(when[rows_of], kind="stable")]
-        given = frame.iloc[order][list(channels)].apply(as_numbers)
-        known = given[channels[0]].to_numpy(np.float32)
+        given = numbers.iloc[order]
+        known = given[layout.channels[0]].to_numpy(np.float32)
         array: NDArray[np.float32] = given.ffill().to_numpy(np.float32)
         start = int(np.isnan(array).any(1).sum())  # before every column has its first value
         array, known, times = array[start:], known[start:], when[order][start:]

@@ -6,9 +6,9 @@ import codecs
 import csv
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,18 +25,21 @@ MISSING = (  # those of pandas without None, which may be a class
 )  # fmt: skip
 SIGNS = ["-", "--", "\u2013", "\u2014", ".", "*", "None"]  # missing where the others of the column are numbers
 SEPARATORS = ",;\t|"
-HEAD = 2_000  # lines by which the separator and the decimal sign are found
+HEAD = 1_000_000  # characters by which the separator and the decimal signs are found
+HEAD_LINES = 2_000
+MOST_COLUMNS_LOOKED_AT = 1_000
+csv.field_size_limit(2**31 - 1)  # a document may be longer than the 128 KB of the library
 
 
-def open_source(path: Path) -> CsvSource | ParquetSource:
-    """By the file's name. UserError for what is neither."""
+def open_source(path: Path, decimals: Mapping[str, str] | None = None) -> CsvSource | ParquetSource:
+    """By the file's name. decimals: signs of columns, where a CSV does not say. UserError for what is neither."""
     if not path.exists():
         raise UserError(f"there is no file {str(path)!r}")
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] in (".parquet", ".pq"):
         return ParquetSource(path)
     if set(suffixes) & {".csv", ".tsv", ".txt", ".tab", ".data"}:
-        return CsvSource(path)
+        return CsvSource(path, decimals or {})
     raise UserError(f"{str(path)!r} is no .csv, .tsv or .parquet file, nor a .ts file or a folder of pictures")
 
 
@@ -49,7 +52,7 @@ class ParquetSource:
 
         self.notes: list[str] = []
         self.share_read = 0.0
-        self.decimal = "."
+        self.decimals: dict[str, str] = {}
         self.strange: Counter[str] = Counter()
         try:
             self._file = parquet.ParquetFile(path)
@@ -65,20 +68,20 @@ class ParquetSource:
         for batch in self._file.iter_batches(batch_size=size, columns=columns and list(columns)):
             n += batch.num_rows
             self.share_read = n / self._file.metadata.num_rows
-            yield _with_numbers(batch.to_pandas(), numbers, self.decimal, self.strange)
+            yield _with_numbers(batch.to_pandas(ignore_metadata=True), numbers, self.decimals, self.strange)
 
 
 class CsvSource:
-    """A CSV file; its encoding, separator and decimal sign are found out."""
+    """A CSV file; its encoding, separator and decimal signs are found out."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, decimals: Mapping[str, str]) -> None:
         self.path = path
         self.share_read = 0.0
         self.notes: list[str] = []
         self.strange: Counter[str] = Counter()  # by column: values that are there and are no number where one should be
         self.encoding = self._find_encoding()
-        with path.open(encoding=self.encoding, newline="") as file:
-            head = [line for line in (file.readline() for _ in range(HEAD)) if line.strip()]
+        with path.open(encoding=self.encoding, errors="replace", newline="") as file:
+            head = [line for line in file.readlines(HEAD)[:HEAD_LINES] if line.strip()]
         if not head:
             raise UserError(f"{str(path)!r} is empty")
         # Of a file of one column its name tells more than the header, in which no separator is.
@@ -86,7 +89,7 @@ class CsvSource:
         self.separator = max(signs, key=lambda sign: _fields(head[0], sign))
         names, *rows = csv.reader(head, delimiter=self.separator, skipinitialspace=True)
         self.names = [name or f"Unnamed: {i}" for i, name in enumerate(names)]  # as pandas calls them
-        self.decimal = decimal_sign([cell for row in rows for cell in row], self.separator)
+        self.decimals = self._find_decimals(rows, decimals)
         double = next((name for i, name in enumerate(self.names) if name in self.names[:i]), None)
         if double is not None:
             raise UserError(f"{str(path)!r} has two columns called {double!r}; rename one of them")
@@ -94,8 +97,26 @@ class CsvSource:
             self._check_that_one_column_is_meant(head)
             self.notes.append("the file has one column only")
 
+    def _find_decimals(self, rows: Sequence[Sequence[str]], known: Mapping[str, str]) -> dict[str, str]:
+        """The decimal sign of each column.
+
+        What a column does not say itself, a model's says, else the other columns; spreadsheets write semicolons where
+        the comma is decimal.
+        """
+        if self.separator == ",":
+            return dict.fromkeys(self.names, ".")
+        said = {
+            name: decimal_sign(row[i] for row in rows if i < len(row))
+            for i, name in enumerate(self.names[:MOST_COLUMNS_LOOKED_AT])
+        }
+        signs = set(said.values())
+        usual = "," if "," in signs or (self.separator == ";" and "." not in signs) else "."
+        return {name: said.get(name) or known.get(name) or usual for name in self.names}
+
     def _check_that_one_column_is_meant(self, head: Sequence[str]) -> None:
-        """UserError where the lines below the first one have several columns, all of them as many."""
+        """UserError where the first line looks like a remark, and those below it have several columns, all as many."""
+        if not re.search(r"[#\s]", head[0].strip()):
+            return
         for sign in SEPARATORS:
             widths = {_fields(line, sign) for line in head[1:20]}
             if len(head) > 2 and len(widths) == 1 and widths != {1}:
@@ -143,7 +164,7 @@ class CsvSource:
                 pd.read_csv(
                     file,
                     sep=self.separator,
-                    decimal=self.decimal,
+                    decimal="," if "," in self.decimals.values() else ".",
                     encoding=self.encoding,
                     encoding_errors="replace",
                     usecols=None if columns is None else list(columns),
@@ -163,7 +184,7 @@ class CsvSource:
                             "header; name every column in the first line"
                         )
                     self.share_read = file.tell() / size
-                    yield _with_numbers(chunk, numbers, self.decimal, self.strange)
+                    yield _with_numbers(chunk, numbers, self.decimals, self.strange)
         except pd.errors.ParserError as error:
             found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
             if found is None:
@@ -175,16 +196,22 @@ class CsvSource:
             ) from None
 
 
-def _with_numbers(chunk: pd.DataFrame, numbers: Collection[str], decimal: str, strange: Counter[str]) -> pd.DataFrame:
-    for name in numbers:
-        if name in chunk.columns:
-            values = chunk[name]
-            chunk[name] = found = as_numbers(values, decimal)
-            lost = values[np.isnan(found) & values.notna().to_numpy()]
-            n: Any = (~lost.isin(SIGNS)).sum()
-            if n:
-                strange[name] += int(n)
-    return chunk
+def _with_numbers(
+    chunk: pd.DataFrame, numbers: Collection[str], decimals: Mapping[str, str], strange: Counter[str]
+) -> pd.DataFrame:
+    """The chunk with numbers in these columns. What is none is missing, and counted."""
+    import pandas as pd
+
+    columns = {}
+    for name, values in chunk.items():
+        columns[name] = values
+        if name not in numbers:
+            continue
+        found = as_numbers(values, decimals.get(str(name), "."))
+        lost = values[np.isnan(found) & values.notna().to_numpy()]
+        strange[str(name)] += int((~lost.isin(SIGNS)).sum())
+        columns[name] = pd.Series(found, index=chunk.index)
+    return pd.DataFrame(columns) if numbers else chunk
 
 
 def _fields(line: str, separator: str) -> int:

@@ -11,7 +11,7 @@ from automl.errors import UserError
 from automl.own import rows
 from automl.own.reading import column_names, read_table
 from automl.own.records import Schema, as_strings, strings_schema
-from automl.own.request import Request, column
+from automl.own.request import Request, column, spelled_target
 from automl.own.sources import open_source
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ def text_and_labels(
     if request.target is None:
         raise UserError(f"say which column is to be predicted: --target NAME; the file has: {', '.join(names[:20])}")
     column(request.target, names, "--target")
-    table = read_table(request.path, columns=[text, request.target], texts=[text])
+    wanted = [text, request.target]
+    table = read_table(request.path, columns=wanted, texts=[text], numeric=spelled_target(request))
     return table.frame[[text]].fillna(""), table.frame[request.target], table.notes
 
 

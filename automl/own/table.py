@@ -15,11 +15,11 @@ from automl.data.inputs import Array, Columns, Inputs
 from automl.errors import UserError
 from automl.own import rows
 from automl.own.columns import TableEncoder, as_dates, date_format, other_reading
-from automl.own.labels import target_kind
+from automl.own.labels import LEAST_OF_A_CLASS, target_kind
 from automl.own.reading import column_names, plain_text, read_table
 from automl.own.records import Schema
-from automl.own.request import Request, column
-from automl.own.sources import open_source
+from automl.own.request import Request, column, spelled_target
+from automl.own.sources import SIGNS, open_source
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +42,7 @@ class Encoder(rows.Encoder):
 
     @classmethod
     def fit(cls, frame: pd.DataFrame, details: Mapping[str, Any]) -> Self:
-        return cls(TableEncoder.fit(frame, details["dates"]))
+        return cls(TableEncoder.fit(frame, details["dates"], details["decimals"]))
 
     def encode(self, frame: pd.DataFrame) -> dict[str, Array]:
         return {"columns": self.table.encode(frame)}
@@ -61,13 +61,13 @@ class Encoder(rows.Encoder):
         import pandas as pd
 
         if isinstance(examples, str | Path):
-            return read_table(Path(examples), numeric=self.table.numeric).frame
+            return read_table(Path(examples), numeric=self.table.numeric, decimals=self.table.decimals).frame
         if not isinstance(examples, pd.DataFrame):
             raise UserError(f"give a file or a DataFrame with the columns of training, got {type(examples).__name__}")
         return examples
 
     def frames(self, path: Path, strange: Counter[str]) -> Iterator[pd.DataFrame]:
-        source, numeric = open_source(path), self.table.numeric
+        source, numeric = open_source(path, self.table.decimals), self.table.numeric
         numbers = [name for name, is_number in numeric.items() if is_number]
         for chunk in source.chunks(written=numeric.keys() - set(numbers), numbers=numbers):
             strange.update(self.table.unknown(chunk))
@@ -80,7 +80,7 @@ class Encoder(rows.Encoder):
         return tuple(name for c in columns for name in ([f"{c.name} ({part})" for part in c.parts] or [c.name]))
 
     def labelled(self, request: Request) -> rows.Rows:
-        rows_of = labelled_rows(request, self.table.numeric)
+        rows_of = labelled_rows(request, self.table)
         read = [column.name for column in self.table.columns if column.name in rows_of.frame]
         return replace(rows_of, keys=rows.hashes(rows_of.frame[read]))
 
@@ -107,7 +107,7 @@ def read(request: Request) -> rows.Rows:
             "no column is left to predict from; the file needs columns besides the target that tell something"
             + (f" ({reasons})" if reasons else "")
         )
-    notes += _about_dates(frame, dates)
+    notes += about_dates(frame, dates)
     notes += [
         f"column {name!r} tells the target {rows_of.target!r} by itself: is it known when a prediction is wanted?"
         for name in map(str, frame)
@@ -117,13 +117,13 @@ def read(request: Request) -> rows.Rows:
         missing = frame[name].isna().mean()
         if missing > MOSTLY_MISSING:
             notes.append(f"column {name!r} is {missing:.0%} missing")
-    return replace(rows_of, keys=rows.hashes(frame), details={"dates": dates})
+    return replace(rows_of, keys=rows.hashes(frame), details=rows_of.details | {"dates": dates})
 
 
-def labelled_rows(request: Request, numeric: Mapping[str, bool] | None = None) -> rows.Rows:
+def labelled_rows(request: Request, known: TableEncoder | None = None) -> rows.Rows:
     """All columns but the target and those that rows are split by, as they are; keys are still to be made.
 
-    numeric: see ``read_table``.
+    known: the columns of a model, to be read as in its training.
     """
     names = column_names(request.path)
     if request.target is None:
@@ -132,13 +132,24 @@ def labelled_rows(request: Request, numeric: Mapping[str, bool] | None = None) -
     for name, option in ((request.time, "--time"), (request.group, "--group")):
         if name is not None:
             column(name, names, option)
-    table = read_table(request.path, numeric=numeric)
+    numeric = {} if known is None else known.numeric
+    table = read_table(
+        request.path, numeric=numeric | spelled_target(request), decimals=None if known is None else known.decimals
+    )
     frame = table.frame
     labels = frame.pop(request.target)
     groups = None if request.group is None else group_names(frame.pop(request.group), request.group)
     times = None if request.time is None else moments(frame.pop(request.time), request.time)
     return rows.Rows(
-        frame, labels, request.target, np.zeros(0), table.notes, times, groups, f"column {request.group!r}"
+        frame,
+        labels,
+        request.target,
+        np.zeros(0),
+        table.notes,
+        times,
+        groups,
+        f"column {request.group!r}",
+        details={"decimals": dict(table.decimals)},
     )
 
 
@@ -179,12 +190,12 @@ def _dates(frame: pd.DataFrame) -> dict[str, str | None]:
     return found
 
 
-def _about_dates(frame: pd.DataFrame, dates: Mapping[str, str | None]) -> Iterator[str]:
+def about_dates(frame: pd.DataFrame, dates: Mapping[str, str | None]) -> Iterator[str]:
     """What a user should know of how dates are read."""
     for name, form in dates.items():
         if form is None:
             continue
-        n_lost = int((as_dates(frame[name], form).isna() & frame[name].notna()).sum())
+        n_lost = int((as_dates(frame[name], form).isna() & frame[name].notna() & ~frame[name].isin(SIGNS)).sum())
         if n_lost:
             yield f"column {name!r} holds dates as {form}, but {n_lost:,} of its values are none: they count as missing"
         if other_reading(frame[name], form) is not None:
@@ -248,8 +259,9 @@ def tells_all(values: pd.Series[Any], labels: pd.Series[Any]) -> bool:
     """Whether numbers follow another number in a straight line, or lie in a range of its own for each class."""
     if values.dtype.kind not in "fiu":
         return False
-    step = max(1, len(values) // MOST_TO_TELL)
-    values, labels = values[::step], labels[::step]
+    if len(values) > MOST_TO_TELL:
+        drawn = np.random.default_rng(0).choice(len(values), MOST_TO_TELL, replace=False)
+        values, labels = values.iloc[drawn], labels.iloc[drawn]
     both = (values.notna() & labels.notna()).to_numpy()
     if both.sum() < LEAST_TO_TELL:
         return False
@@ -258,11 +270,14 @@ def tells_all(values: pd.Series[Any], labels: pd.Series[Any]) -> bool:
         y = labels.to_numpy(np.float64)[both]
         return bool(np.ptp(x) > 0 and np.ptp(y) > 0 and abs(np.corrcoef(x, y)[0, 1]) > STRAIGHT)
     classes = labels[both].astype("str").to_numpy()
+    counts = np.unique(classes, return_counts=True)[1]
+    if len(counts) < 2 or counts.min() < LEAST_OF_A_CLASS:
+        return False
     order = np.argsort(x, kind="stable")
     x, classes = x[order], classes[order]
     change = classes[1:] != classes[:-1]
     # As many changes as there are classes less one, none of them between equal numbers.
-    return bool(change.sum() == len(set(classes.tolist())) - 1 and (x[1:] > x[:-1])[change].all())
+    return bool(change.sum() == len(counts) - 1 and (x[1:] > x[:-1])[change].all())
 
 
 def _equals(values: pd.Series[Any], labels: pd.Series[Any]) -> bool:

@@ -18,6 +18,7 @@ from automl.own.reading import plain_text, read_table
 from automl.own.request import Request
 from automl.own.rows import load_encoder
 from automl.own.sources import open_source
+from automl.own.table import tells_all
 
 # --- numbers ----------------------------------------------------------------------------------------------------------
 
@@ -50,14 +51,31 @@ def test_a_column_of_numbers_keeps_its_places():
 
 
 @pytest.mark.parametrize(
-    ("cells", "separator", "sign"),
+    ("cells", "sign"),
     [
-        (["1,5", "2"], ";", ","), (["1,5"], ",", "."), (["1,208", "7"], "\t", "."), (["1,208", "7"], ";", ","),
-        (["1,208", "0.5"], ";", "."), (["1.208,50"], ";", ","), (["1.208", "600"], ";", "."), ([], ";", "."),
+        (["1,5", "2"], ","), (["0,125"], ","), (["1.208,50"], ","), (["0.125"], "."), (["1,125", "0.5"], "."),
+        (["1,208", "7"], None), (["1.208", "600"], None), (["a", "-" * 99], None), ([], None),
     ],
 )  # fmt: skip
-def test_the_decimal_sign_is_found(cells, separator, sign):
-    assert decimal_sign(cells, separator) == sign
+def test_the_decimal_sign_of_a_column_is_found(cells, sign):
+    assert decimal_sign(cells) == sign
+
+
+@pytest.mark.parametrize(
+    ("text", "x"),
+    [
+        ("x;y\n1.208;1,5\n600;2\n", [1208, 600]),  # as the other column says
+        ("x;y\n1.208;0.5\n0.25;2\n", [1.208, 0.25]),
+        ("x;y\n1.208;a\n600;b\n", [1208, 600]),  # beside semicolons
+        ("x\ty\n1,208\ta\n600\tb\n", [1208, 600]),
+        ("x\ty\n0,208\ta\n0,600\tb\n", [0.208, 0.6]),
+        ("x;y\n1.125;3,4\n0.5;1,2\n", [1.125, 0.5]),  # each column has a sign of its own
+        ('x,y\n"1,208",0.5\n600,2\n', [1208, 600]),
+    ],
+)
+def test_a_file_says_what_its_signs_mean(text, x, tmp_path):
+    (tmp_path / "a.csv").write_text(text)
+    assert read_table(tmp_path / "a.csv").frame["x"].tolist() == pytest.approx(x)
 
 
 def test_german_thousands_and_a_decimal_comma_far_down(tmp_path):
@@ -120,9 +138,38 @@ def test_what_a_model_cannot_read_is_counted(encoder, tmp_path):
         "zip,smoker,size,seen\n00501,,1 cm,2020-01-01\n99999,TRUE,-,\nK1A,TRUE,inf,01/02/2020\n"
     )
     strange = Counter()
-    for frame in encoder.frames(tmp_path / "new.csv", strange):
-        assert np.isnan(encoder.encode(frame)["columns"][:, encoder.names.index("size")]).all()
+    [frame] = encoder.frames(tmp_path / "new.csv", strange)
+    assert np.isnan(encoder.encode(frame)["columns"][:, encoder.names.index("size")]).all()
     assert +strange == {"zip": 1, "size": 2, "seen": 1}
+
+
+def test_the_decimal_sign_of_training_counts_where_a_new_file_does_not_say(tmp_path):
+    rows = [f"{1000 + 7 * i:,};{i},5;{'ab'[i % 2]}".replace(",", ".", 1) for i in range(60)]
+    (tmp_path / "a.csv").write_text("x;z;y\n" + "\n".join(rows) + "\n")
+    prepare(Request(str(tmp_path / "a.csv"), "y"), tmp_path / "data")
+    encoder = load_encoder(tmp_path / "data" / "encoder")[0]
+    (tmp_path / "new.csv").write_text("x;z\n1.208;1\n7.501;0\n")
+    [part] = encoder.frames(tmp_path / "new.csv", Counter())
+    for frame in (
+        part,
+        encoder.as_frame(tmp_path / "new.csv"),
+        pd.DataFrame({"x": ["1.208", "7.501"], "z": ["1", "0"]}),
+    ):
+        assert encoder.encode(frame)["columns"][:, 0].tolist() == [1208, 7501]
+
+
+def test_a_series_is_read_as_in_training(tmp_path):
+    days = pd.date_range("2020-01-06", periods=120, freq="W").strftime("%d/%m/%Y")
+    frame = pd.DataFrame({"day": days, "level": [f"{1000 + i:,}".replace(",", ".") for i in range(120)], "z": "0,5"})
+    frame.to_csv(tmp_path / "a.csv", index=False, sep=";")
+    prepare(Request(str(tmp_path / "a.csv"), "level", time="day", horizon=1), tmp_path / "data")
+    encoder = load_encoder(tmp_path / "data" / "encoder")[0]
+    new = ["02/11/2022", "09/11/2022", "05/12/2022", "12/12/2022", "02/01/2023", "09/01/2023", "06/02/2023"]
+    level = ["1.001", "1.002", "n.v.", "1.004", "1.005", "1.006", "1.007"]
+    pd.DataFrame({"day": new, "level": level, "z": 1}).to_csv(tmp_path / "new.csv", index=False, sep=";")
+    found = encoder.as_frame(tmp_path / "new.csv")
+    assert found["time"].iloc[-1] == pd.Timestamp("2023-02-06")
+    assert found["window"].iloc[-1][0].tolist() == [1002, 1002, 1004, 1005, 1006, 1007][-encoder.window :]
 
 
 def test_an_infinite_or_huge_number_is_missing(encoder):
@@ -178,6 +225,8 @@ def test_headers_with_spaces_and_empty_ends(tmp_path):
 
 def test_a_line_above_the_header_is_told(tmp_path):
     (tmp_path / "a.csv").write_text("# exported on Monday\na;b\n1;2\n3;4\n")
+    (tmp_path / "one.csv").write_text("genres\nAction|Comedy\nDrama|War\n")
+    assert open_source(tmp_path / "one.csv").names == ["genres"]
     with pytest.raises(UserError, match=re.escape("must begin with the names of its 2 columns, with ';' between")):
         open_source(tmp_path / "a.csv")
 
@@ -225,10 +274,44 @@ def test_columns_that_tell_the_target_are_named(tmp_path):
 
 def test_classes_that_a_part_lacks_are_told_or_refused():
     y = np.array([0, 1, 2, 0, 1, 2, 0, 1, 0, 0])
-    told = check_classes(Parts(np.arange(5), np.arange(5, 8), np.arange(6, 9), "by time: ..."), y, "abc")
+    told = check_classes(Parts(np.arange(5), np.arange(5, 8), np.arange(6, 9), "by time: ..."), y, "abc", asked=True)
     assert told == ["the test part has none of 1 classes: c; its scores do not tell of them"]
     with pytest.raises(UserError, match="the test part, drawn by time, has one class only, 'a'; leave --group"):
-        check_classes(Parts(np.arange(5), np.arange(5, 8), np.arange(8, 10), "by time: ..."), y, "abc")
+        check_classes(Parts(np.arange(5), np.arange(5, 8), np.arange(8, 10), "by time: ..."), y, "abc", asked=True)
+    [told] = check_classes(Parts(np.arange(5), np.arange(5, 8), np.arange(8, 10), "by scaffold"), y, "abc", asked=False)
+    assert told.startswith("the test part has none of 2 classes: b, c")
+
+
+def test_no_column_tells_the_target_where_few_rows_speak_for_it():
+    x, alternating = pd.Series(np.random.default_rng(0).random(40_000)), pd.Series([0.0, 1.0] * 20_000)
+    assert not tells_all(x, alternating)
+    assert not tells_all(x[:100], pd.Series(["a"] * 98 + ["b"] * 2))
+    assert tells_all(alternating * 2, alternating)
+
+
+# --- Parquet and long cells -------------------------------------------------------------------------------------------
+
+
+def test_parquet_columns_of_other_types_are_read(tmp_path):
+    frame = pd.DataFrame(
+        {
+            "list": [[1, 2], [3]] * 2, "took": pd.to_timedelta([1, 2, 3, 4], "s"), "flag": [True, None, False, True],
+            "n": pd.array([1, None, 3, 4], "Int64"), "odd": ["1", "x", "3", "4"],
+        },
+        index=pd.Index(list("abcd"), name="key"),
+    )  # fmt: skip
+    frame.to_parquet(tmp_path / "a.parquet")
+    read = read_table(tmp_path / "a.parquet").frame
+    assert read["took"].tolist() == [1, 2, 3, 4]
+    assert read["flag"].tolist() == ["True", np.nan, "False", "True"]
+    assert read["n"].isna().tolist() == [False, True, False, False]
+    assert read["list"].nunique() == 2
+    assert read["key"].tolist() == list("abcd")
+
+
+def test_a_document_longer_than_others_and_a_stray_byte_are_read(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"text,y\n" + b"word " * 40_000 + b",1\nna\xefve \x81,2\n")
+    assert len(read_table(tmp_path / "a.csv", texts=["text"]).frame) == 2
 
 
 # --- series -----------------------------------------------------------------------------------------------------------
@@ -247,4 +330,5 @@ def test_a_missing_value_of_a_series_is_nobodys_target(tmp_path):
     splits = load_data(str(tmp_path / "data" / "windows"), None)
     window = splits.shape[1]
     assert sum(len(y) for y in (splits.y_train, splits.y_valid, splits.y_test)) == n - window - 2
-    assert np.isin(splits.y_train, level.astype(np.float32)).all()
+    y = np.concatenate([splits.y_train, splits.y_valid, splits.y_test])
+    assert np.array_equal(y, np.delete(level.astype(np.float32), [90, 91])[window:])
