@@ -163,7 +163,7 @@ def gone_on(folder: Path, part: Path, seed: int) -> Way:
     assert isinstance(task, OwnData)
     target = splits_by_family(task)(task.space["model"].default_value).target
     encoder: Any = before.encoder
-    new = read_new(encoder, request_for(settings.data, part), target)
+    new = read_new(encoder, request_for(settings.data, part), target, versions.data)
     writing = versions.begin()
     unite(versions.data, new, writing / "data")
     model: Any = before.model

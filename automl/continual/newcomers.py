@@ -43,14 +43,35 @@ class NewData:
     notes: list[str]
 
 
-def read_new(encoder: Encoder, request: Request, old: Target) -> NewData:
-    """Reads, labels, encodes and splits new data as those of the run. UserError for what is wrong with them."""
+def read_new(encoder: Encoder, request: Request, old: Target, folder: Path) -> NewData:
+    """Reads, labels, encodes and splits new data as those of the run, which lie in a folder.
+
+    Examples that the run has already are left out, unless all are such. UserError for what is wrong with the new ones.
+    """
     rows = encoder.labelled(replace(request, kind="regression" if isinstance(old, Number) else "classification"))
     usable, y, target, notes = _labels(rows, old)
+    arrays = encoder.encode(rows.frame.iloc[usable])
+    fresh = _not_in(folder, arrays)
+    if not fresh.any():
+        # An update is tried again, such as with another tolerance.
+        notes.append("every example is in the run's data already: how good a model is on them says little")
+    elif not fresh.all():
+        notes.append(f"{(~fresh).sum():,} examples are in the run's data already and left out")
+        usable, y, arrays = usable[fresh], y[fresh], {view: array[fresh] for view, array in arrays.items()}
     check_enough(len(usable))
     parts = draw(rows, usable, y)
-    arrays = encoder.encode(rows.frame.iloc[usable])
     return NewData(arrays, y, target, parts, target.names[len(old.names) :], [*rows.notes, *notes])
+
+
+def _not_in(folder: Path, arrays: Mapping[str, Array]) -> NDArray[np.bool_]:
+    """(n,): which examples no part of the run's data has. All, where even most of the run's own are equal to others."""
+    view = sorted(set(Facts.read(folder).views.values()))[0]
+    splits = read_prepared(folder / view)
+    old = [_key(row) for part in PARTS for row in getattr(splits, f"x_{part}")]
+    known = set(old)
+    if len(known) < len(old) / 2:
+        return np.ones(len(arrays[view]), bool)
+    return np.array([_key(row) not in known for row in arrays[view]], bool)
 
 
 def _labels(rows: Rows, old: Target) -> tuple[NDArray[np.int64], NDArray[Any], Target, list[str]]:

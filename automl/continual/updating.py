@@ -63,7 +63,7 @@ def update(
         old_data = versions.data
         task = build_task(settings, old_data)
         assert isinstance(task, OwnData)
-        new = read_new(before.encoder, request, _target(task))
+        new = read_new(before.encoder, request, _target(task), old_data)
         say(f"{len(new.y):,} new examples: " + ", ".join(f"{len(part):,} {name}" for name, part in _parts(new).items()))
         found = _drift(task, before, new)
         for line in found["said"]:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import struct
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,7 @@ SIDES = (16, 64)  # pixels of the pictures that are trained on, least and most: 
 SERVED = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")  # formats that are read from bytes: none that runs a program
 MOST_PIXELS = 50_000_000  # of a picture that comes as bytes
 UNREADABLE = (OSError, SyntaxError, ValueError, struct.error)  # by which Pillow says that a file is broken
+PART_NAMES = ("train", "training", "test", "testing", "val", "valid", "validation")
 SAMPLE = 200  # pictures by which size and colour are decided
 
 
@@ -98,6 +100,8 @@ class Encoder(rows.Encoder):
             return examples
         if isinstance(examples, str | Path):
             folder = Path(examples)
+            if not folder.is_dir() and folder.suffix.lower() not in SUFFIXES:
+                raise UserError(f"{str(folder)!r} is no folder of pictures, and no picture ({', '.join(SUFFIXES)})")
             examples = sorted(pictures_in(folder)) if folder.is_dir() else [folder]
         return pd.DataFrame({"file": [file if isinstance(file, bytes) else str(file) for file in examples]})
 
@@ -137,9 +141,12 @@ def read(request: Request) -> rows.Rows:
     folder = request.path
     if not folder.is_dir():
         raise UserError(f"pictures lie in a folder, one below it for each class; {str(folder)!r} is none")
-    if request.target is not None:
-        raise UserError("pictures have the names of their folders as labels; leave --target out")
-    named = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_dir()}
+    named = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_dir() and not _hidden(path)}
+    if named and set(named) <= set(PART_NAMES) and not {"train", "test"} <= set(named):
+        raise UserError(
+            f"{str(folder)!r} holds parts ({', '.join(named)}); name them train and test, and val where there is one, "
+            "with a folder a class in each, or put the folders of the classes there"
+        )
     test_folder = named.get("test") if "train" in named else None
     roots = (
         [named["train"], *(named[name] for name in ("val", "valid", "validation") if name in named)]
@@ -168,7 +175,7 @@ def read(request: Request) -> rows.Rows:
         codes = np.unique(labels[:n_own], return_inverse=True)[1]
         valid, train = stratified(codes, share(n_own))
         parts = Parts(train, valid, np.arange(n_own, len(files)), "test is the folder test, the rest stratified")
-    return rows.Rows(frame, labels, "folder", keys, parts=parts)
+    return rows.Rows(frame, labels, "folder", keys, _others([folder]), parts=parts)
 
 
 @contextmanager
@@ -208,10 +215,32 @@ def as_seen(picture: Image.Image) -> Image.Image:
 
 def labelled(folder: Path) -> list[tuple[Path, str]]:
     """The pictures in the folders of a folder, with these folders' names."""
-    classes = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+    classes = [path for path in sorted(folder.iterdir()) if path.is_dir() and not _hidden(path)]
     return [(file, path.name) for path in classes for file in sorted(pictures_in(path))]
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """All in a folder and in those below it."""
-    return [file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES]
+    """All in a folder and in those below it, without hidden ones."""
+    return [file for file in _files_in(folder) if file.suffix.lower() in SUFFIXES]
+
+
+def _files_in(folder: Path) -> list[Path]:
+    files = (file for file in folder.rglob("*") if file.is_file())
+    return [file for file in files if not any(map(_hidden, (file, *file.relative_to(folder).parents)))]
+
+
+def _hidden(path: Path) -> bool:
+    """Whether a file or folder is not the user's own: hidden, or what macOS packs beside the others."""
+    return path.name.startswith(".") or path.name == "__MACOSX"
+
+
+def _others(roots: Sequence[Path]) -> list[str]:
+    """That files are left out, in words, where there are some that are no pictures of a kind that is read."""
+    suffixes = Counter(
+        file.suffix.lower() or "no suffix"
+        for root in roots
+        for file in _files_in(root)
+        if file.suffix.lower() not in SUFFIXES
+    )
+    told = ", ".join(f"{suffix} {n:,}" for suffix, n in suffixes.most_common(5))
+    return [f"{suffixes.total():,} files are left out, which are none of {', '.join(SUFFIXES)}: {told}"] if told else []

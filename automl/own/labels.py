@@ -70,16 +70,15 @@ def target_kind(values: pd.Series[Any]) -> str:
 
 
 def _numbers(values: pd.Series[Any], name: str, there: NDArray[np.bool_], notes: list[str]) -> Labelled:
-    if values.dtype.kind not in "fiu":
-        first = int((there & np.isnan(as_numbers(values))).argmax())
+    numbers = as_numbers(values)
+    strange = there & np.isnan(numbers)
+    if strange.any():
+        first = int(strange.argmax())
         raise UserError(
             f"the target {name!r} is no number: row {first + 1:,} has {str(values.iloc[first])!r}; "
             "mend that, or give --kind classification or another --target"
         )
-    y = values.to_numpy(np.float32)[there]
-    if not np.isfinite(y).all():
-        first = int(np.flatnonzero(there)[~np.isfinite(y)][0])
-        raise UserError(f"the target {name!r} must be finite: row {first + 1:,} has {values.iloc[first]}")
+    y = numbers.astype(np.float32)[there]
     if np.ptp(y) == 0:
         raise UserError(f"the target {name!r} is always {y[0]:g}: there is nothing to predict")
     return Labelled(np.flatnonzero(there), y, (), notes)

@@ -16,7 +16,7 @@ from automl.own.reading import column_names, read_table
 from automl.own.records import Schema, as_strings, strings_schema
 from automl.own.request import Request, column
 from automl.own.sources import open_source
-from automl.own.strings import column_frame
+from automl.own.strings import column_frame, unread
 from automl.own.table import groups_and_times
 
 if TYPE_CHECKING:
@@ -64,12 +64,13 @@ def read(request: Request) -> rows.Rows:
     column(request.into, names, "--into")
     wanted = [request.source, request.into]
     table = read_table(request.path, columns=wanted, texts=wanted)
+    table.notes.extend(unread(names, [*wanted, request.group, request.time]))
     frame = table.frame.fillna("").apply(lambda side: side.str.strip())
     whole = (frame != "").all(axis=1).to_numpy()
     if not whole.all():
         table.notes.append(f"{(~whole).sum():,} pairs without one of their sides are left out")
     frame = frame[whole].reset_index(drop=True)
-    groups, times = groups_and_times(request)
+    groups, times = groups_and_times(request, table.notes)
     return rows.Rows(
         frame,
         frame[request.into],

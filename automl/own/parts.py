@@ -41,6 +41,11 @@ def check_classes(parts: Parts, y: NDArray[Any], classes: Sequence[str], *, aske
     asked: the user wants the parts to be drawn so. UserError then where a part has only one: all would be right.
     """
     notes = []
+    if not set(y[parts.train]) & set(y[parts.test]):
+        raise UserError(
+            "the test part has no class of the training part: it has "
+            + ", ".join(classes[i] for i in np.unique(y[parts.test])[:5])
+        )
     for name, part in zip(("training", "validation", "test"), parts, strict=True):
         there = np.unique(y[part])
         if len(there) == 1 and asked:
@@ -51,7 +56,7 @@ def check_classes(parts: Parts, y: NDArray[Any], classes: Sequence[str], *, aske
         lacking = [classes[i] for i in range(len(classes)) if i not in there]
         if lacking:
             shown = ", ".join(lacking[:5]) + (", ..." if len(lacking) > 5 else "")
-            notes.append(f"the {name} part has none of {len(lacking)} classes: {shown}; its scores do not tell of them")
+            notes.append(f"the {name} part lacks {len(lacking)} of {len(classes)} classes: {shown}")
     return notes
 
 

@@ -23,7 +23,7 @@ from automl.own.inspection import Report, inspect, show_report, write_report
 from automl.own.labels import Labelled, all_sentences, label
 from automl.own.parts import Parts, at_random, by_group, by_time, check_classes, check_enough, without_duplicates
 from automl.own.reading import reading_watched
-from automl.own.request import SMILES_NAMES, Request
+from automl.own.request import SMILES_NAMES, Request, check_used
 from automl.own.rows import Encoder, Rows, kind_module, n_different
 from automl.own.sources import open_source
 from automl.own.table import WORDS_OF_TEXT
@@ -65,20 +65,25 @@ def prepare(request: Request, folder: Path) -> Report:
     kind = request.data_kind
     if kind is None:
         kind, request = kind_of_columns(request)
+    check_used(request, kind)
     module = kind_module(kind)
     rows: Rows = module.read(request)
     if kind == "pairs":
         labelled = all_sentences(len(rows.labels))
     else:
-        labelled = label(rows.labels, rows.target, request.target_kind)
+        usual = "number" if kind == "series" else None
+        labelled = label(rows.labels, rows.target, request.target_kind or usual)
     check_enough(len(labelled.rows))
-    parts = draw(rows, labelled.rows, labelled.y)
     keys = rows.keys[labelled.rows]
+    often = n_different(keys) < len(keys) / 2
+    if (often and kind != "table") or (labelled.sentences and n_different(keys) < len(keys)):
+        rows = _together(rows)
+    parts = draw(rows, labelled.rows, labelled.y)
     n_removed = 0
-    if n_different(keys) >= len(keys) / 2:
-        parts, n_removed = without_duplicates(parts, keys)
-    else:
+    if often and kind == "table":
         rows.notes.append("most rows have an equal one, as where columns have few values: they stay in all parts")
+    else:
+        parts, n_removed = without_duplicates(parts, keys)
     if labelled.classes:
         rows.notes += check_classes(parts, labelled.y, labelled.classes, asked=bool(request.group or request.time))
     report = inspect(kind, rows, labelled, parts, n_removed)
@@ -99,6 +104,14 @@ def prepare(request: Request, folder: Path) -> Report:
     (folder / FACTS).write_text(json.dumps(asdict(facts)) + "\n", encoding="utf-8")
     write_report(report, folder / "report.json")
     return report
+
+
+def _together(rows: Rows) -> Rows:
+    """The rows, with equal ones as a group, where nothing else says how they are drawn."""
+    if rows.groups is not None or rows.times is not None or rows.parts is not None:
+        return rows
+    rows.notes.append("many examples have an equal one: all copies of one are in one part")
+    return replace(rows, groups=rows.keys, group_name="the examples themselves")
 
 
 def _write_arrays(
@@ -152,6 +165,9 @@ def draw(rows: Rows, usable: Any, y: Any) -> Parts:
         place = np.full(len(rows.labels), -1)
         place[usable] = np.arange(len(usable))
         train, valid, test = (place[part][place[part] >= 0] for part in rows.parts)
+        if not min(len(train), len(valid), len(test)):
+            counts = ", ".join(str(len(part)) for part in (train, valid, test))
+            raise UserError(f"{rows.parts.how}: training, validation or test has no examples ({counts})")
         return Parts(train, valid, test, rows.parts.how)
     if rows.groups is not None and rows.times is not None:
         raise UserError("--group and --time would draw the parts in two ways; leave one of them out")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NUMBER_LIKE = 0.95  # of the values there must be numbers for the rest to count as missing
-EXACT = 2**24  # whole numbers up to here are exact in 4 bytes
+EXACT = 2**24  # whole numbers up to here are exact in 4 bytes; larger ones, and times with fractions, take 8
 NUMBERS_MEANT = 0.5  # of the values must be numbers for the others to be told, where the column is taken for categories
 
 Watch = Callable[[float], None]  # is told which share of a file was read, 0 to 1
@@ -48,7 +48,7 @@ class ColumnFacts:
     n: int = 0  # values that are there, without signs
     n_signs: int = 0
     n_numbers: int = 0
-    largest: float = 0.0
+    largest: float = 0.0  # in size
     is_date: bool = False  # typed so, as in Parquet
     stray: tuple[int, str] | None = None  # row (from 1) and value of the first that is no number
 
@@ -162,7 +162,7 @@ def _learn(facts: ColumnFacts, values: pd.Series[Any], before: int, is_text: boo
     good = numbers[~np.isnan(numbers)]
     facts.n_numbers += len(good)
     if len(good):
-        facts.largest = max(facts.largest, float(np.abs(good[good % 1 == 0]).max(initial=0.0)))
+        facts.largest = max(facts.largest, float(np.abs(good).max()))
     if len(good) < len(there) and facts.stray is None:
         first = int(np.isnan(numbers).argmax())
         row = before + int(there.index[first]) - int(values.index[0]) + 1

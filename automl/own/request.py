@@ -10,6 +10,15 @@ from pathlib import Path
 from automl.errors import UserError
 
 KINDS = ("table", "text", "molecules", "images", "sequences", "series", "pairs")
+USED = {  # options that a kind of data takes, besides --kind
+    "table": ("target", "time", "group"),
+    "text": ("target", "text", "time", "group"),
+    "molecules": ("target", "smiles", "time", "group"),
+    "images": (),
+    "sequences": (),
+    "series": ("target", "time", "horizon", "group"),
+    "pairs": ("source", "into", "time", "group"),
+}
 TARGETS = {"classification": "classes", "regression": "number"}
 SMILES_NAMES = ("smiles", "canonical_smiles", "isomeric_smiles")
 
@@ -60,7 +69,7 @@ class Request:
             return told
         if self.path.is_dir():
             return "images"
-        if self.path.suffix == ".ts":
+        if self.path.suffix.lower() == ".ts":
             return "sequences"
         if self.source or self.into:
             return "pairs"
@@ -86,6 +95,15 @@ class Request:
         if self.horizon is not None and not self.time:
             raise UserError("--horizon needs the column of time: --time date")
         return replace(self, data=str(self.path.resolve()))
+
+
+def check_used(request: Request, kind: str) -> None:
+    """UserError where an option was given that data of this kind have no use for."""
+    for option in ("target", "text", "smiles", "time", "horizon", "group", "source", "into"):
+        if getattr(request, option) is not None and option not in USED[kind]:
+            taken = ", ".join(f"--{name}" for name in USED[kind])
+            told = f"they take {taken}" if taken else "their labels are the folders' names or stand in the file"
+            raise UserError(f"data of the kind {kind} have no use for --{option}; {told}")
 
 
 def spelled_target(request: Request) -> dict[str, bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -14,7 +15,7 @@ from automl.data.splits import stratified
 from automl.errors import UserError
 from automl.own import rows
 from automl.own.parts import Parts, share
-from automl.own.records import NUMBER_OR_NULL, Schema, as_number, shown
+from automl.own.records import LARGEST, NUMBER_OR_NULL, Schema, as_number, shown
 from automl.own.request import Request
 
 if TYPE_CHECKING:
@@ -96,7 +97,9 @@ def read(request: Request) -> rows.Rows:
 
     sequences, labels = read_ts(request.path)
     n_own, parts, notes = len(sequences), None, []
-    other = request.path.with_name(request.path.name.replace("_TRAIN.", "_TEST."))
+    if not all(labels):
+        raise UserError(f"{str(request.path)!r} has no classes (@classLabel false); a class stands behind a last colon")
+    other = request.path.with_name(re.sub("_train(?=[.])", _as_test, request.path.name, flags=re.IGNORECASE))
     if other != request.path and other.is_file():
         more, more_labels = read_ts(other)
         sequences, labels = sequences + more, labels + more_labels
@@ -117,29 +120,36 @@ def read(request: Request) -> rows.Rows:
     )
 
 
-def read_ts(path: Path) -> tuple[list[Sequence], list[str]]:
-    """(channels, steps) each, and their classes. Missing values within a sequence are bridged by straight lines.
+def _as_test(found: re.Match[str]) -> str:
+    return "_TEST" if found[0].isupper() else "_test"
 
+
+def read_ts(path: Path) -> tuple[list[Sequence], list[str]]:
+    """(channels, steps) each, and their classes, empty where the file says that it has none (@classLabel false).
+
+    Missing values, infinite ones among them, are bridged by straight lines within a sequence.
     UserError naming the line where it is not such a file.
     """
     sequences, labels = list[Sequence](), list[str]()
-    has_times = False
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+    has_times, has_classes = False, True
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), 1):
         text = line.strip()
+        if text.lower().startswith("@classlabel"):
+            has_classes = "false" not in text.lower().split()
         if text.lower().startswith("@timestamps"):
             has_times = text.lower().split()[-1] == "true"
         if not text or text[0] in "#@":
             continue
         if has_times:
             raise UserError(f"{str(path)!r} has time stamps, which are not read; write its values at equal steps")
-        *channels, label = text.split(":")
+        *channels, label = text.split(":") if has_classes else (*text.split(":"), "")
         try:
             values = [np.array([_value(value) for value in channel.split(",")], np.float32) for channel in channels]
         except ValueError as error:
             raise UserError(
                 f"{str(path)!r} line {number:,}: {error}; wanted numbers, commas, colons and a class"
             ) from None
-        if not values or not label:
+        if not values or (has_classes and not label):
             raise UserError(f"{str(path)!r} line {number:,} has no class behind a last colon")
         length = max(map(len, values))
         sequence = np.stack([_bridged(np.pad(channel, (0, length - len(channel)), "edge")) for channel in values])
@@ -155,7 +165,8 @@ def read_ts(path: Path) -> tuple[list[Sequence], list[str]]:
 
 
 def _value(text: str) -> float:
-    return np.nan if text.strip() in ("?", "NaN", "") else float(text)
+    value = np.nan if text.strip() in ("?", "NaN", "") else float(text)
+    return value if abs(value) <= LARGEST else np.nan
 
 
 def _bridged(values: NDArray[np.float32]) -> NDArray[np.float32]:

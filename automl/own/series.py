@@ -23,11 +23,12 @@ from automl.own.parts import LEAST_ROWS, by_time
 from automl.own.reading import column_names, read_table
 from automl.own.records import NUMBER_OR_NULL, Schema, as_columns, as_number, as_string, objects_schema
 from automl.own.request import Request, column
-from automl.own.table import about_dates, moments
+from automl.own.table import about_dates, group_names, moments
 
 if TYPE_CHECKING:
     import pandas as pd
 
+DOUBLE = 0.1  # of the rows with a moment that another has: no accident any more
 WINDOWS = (4, 64)  # steps that a model looks back, least and most
 PARTS_OF_SERIES = 20  # a window is this part of the series
 
@@ -94,7 +95,7 @@ class Encoder(rows.Encoder):
         if isinstance(examples, str | Path):
             numeric = dict.fromkeys(self.channels, True) | ({self.time: False} if self.layout.form else {})
             frame = read_table(Path(examples), numeric=numeric, decimals=self.layout.decimals).frame
-        for name in (self.time, *self.channels):
+        for name in filter(None, (self.time, self.group, *self.channels)):
             if name not in frame.columns:
                 raise UserError(f"the column {name!r} is missing; the model was trained with it")
         if len(frame) < self.window:
@@ -139,15 +140,31 @@ def read(request: Request) -> rows.Rows:
     left_out = [name for name in others if name not in channels]
     if left_out:
         notes.append(f"columns that are no numbers are left out: {', '.join(left_out)}")
+    empty = [name for name in channels if frame[name].isna().all()]
+    if request.target in empty:
+        raise UserError(f"the target {request.target!r} has no values")
+    if empty:
+        channels = tuple(name for name in channels if name not in empty)
+        notes.append(f"columns without a value are left out: {', '.join(empty)}")
     n_series = 1 if request.group is None else frame[request.group].nunique()
     window = int(np.clip(len(frame) // n_series // PARTS_OF_SERIES, *WINDOWS))
     form = date_format(frame[request.time]) if frame[request.time].dtype == "category" else None
     notes += about_dates(frame, {request.time: form})
+    notes += _about_moments(frame, request.time, request.group)
     decimals = {name: table.decimals.get(name, ".") for name in channels}
     layout = Layout(request.time, request.group, channels, window, form, decimals)
     found = windows(frame, layout)
     used, labels, times = _with_targets(found, horizon)
     n_missing = int(frame[request.target].isna().sum())
+    n_windows = sum(max(0, n - window + 1) for n in _lengths(frame, request.group))
+    if len(found) < n_windows:
+        late = max(channels, key=lambda name: int(frame[name].notna().to_numpy().argmax()))
+        notes.append(
+            f"{n_windows - len(found):,} moments are left out, as a column has no value yet: {late!r} begins last"
+        )
+    n_short = sum(n < window for n in _lengths(frame, request.group))
+    if n_short:
+        notes.append(f"{n_short:,} series are left out: they have fewer rows than the {window} that a model looks back")
     if n_missing:
         notes.append(
             f"{n_missing:,} values of {request.target!r} are missing: none of them is foretold, and where models look "
@@ -184,6 +201,22 @@ def _with_targets(found: pd.DataFrame, horizon: int) -> tuple[pd.DataFrame, pd.S
     return found[known].reset_index(drop=True), ahead[known].reset_index(drop=True), when[known].to_numpy()
 
 
+def _lengths(frame: pd.DataFrame, group: str | None) -> list[int]:
+    """Rows of each series."""
+    return [len(frame)] if group is None else frame[group].value_counts().loc[lambda counts: counts > 0].tolist()
+
+
+def _about_moments(frame: pd.DataFrame, time: str, group: str | None) -> list[str]:
+    """What is odd about the moments. UserError where they are of several series that nothing tells apart."""
+    n_double = int(frame.duplicated([time] if group is None else [time, group]).sum())
+    if n_double >= DOUBLE * len(frame):
+        raise UserError(
+            f"{n_double:,} of {len(frame):,} rows have a moment that another has too: are these several series? "
+            "--group COLUMN tells them apart" + ("" if group is None else f", which {group!r} does not")
+        )
+    return [f"{n_double:,} rows have a moment that another has too"] if n_double else []
+
+
 def _irregular(found: pd.DataFrame) -> str | None:
     """The shortest and the longest step between the moments of a series; None where all are as long."""
     steps = found.groupby("series")["time"].diff().dropna()
@@ -206,7 +239,9 @@ def windows(frame: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     import pandas as pd
 
     when = moments(frame[layout.time], layout.time, layout.form)
-    names = pd.Series(0, index=frame.index) if layout.group is None else frame[layout.group].astype("str")
+    names = pd.Series(0, index=frame.index)
+    if layout.group is not None:
+        names = pd.Series(group_names(frame[layout.group], layout.group), index=frame.index)
     numbers = pd.DataFrame({name: as_numbers(frame[name], layout.decimals.get(name, ".")) for name in layout.channels})
     window = layout.window
     parts = []

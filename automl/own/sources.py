@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -87,7 +87,8 @@ class CsvSource:
         # Of a file of one column its name tells more than the header, in which no separator is.
         signs = "\t" * (path.suffix.lower() in (".tsv", ".tab")) + SEPARATORS
         self.separator = max(signs, key=lambda sign: _fields(head[0], sign))
-        names, *rows = csv.reader(head, delimiter=self.separator, skipinitialspace=True)
+        self.quoting: Literal[0, 3] = csv.QUOTE_NONE if self._has_stray_quotes(head) else csv.QUOTE_MINIMAL
+        names, *rows = csv.reader(head, delimiter=self.separator, skipinitialspace=True, quoting=self.quoting)
         self.names = [name or f"Unnamed: {i}" for i, name in enumerate(names)]  # as pandas calls them
         self.decimals = self._find_decimals(rows, decimals)
         double = next((name for i, name in enumerate(self.names) if name in self.names[:i]), None)
@@ -96,6 +97,16 @@ class CsvSource:
         if len(names) == 1:
             self._check_that_one_column_is_meant(head)
             self.notes.append("the file has one column only")
+
+    def _has_stray_quotes(self, head: Sequence[str]) -> bool:
+        """Whether values begin with a quote that none of them ends with, in lines that are whole as they are."""
+        if self.separator != "\t" or "\t" not in head[0]:
+            return False
+        lines = [line.rstrip("\r\n").split("\t") for line in head]
+        stray = any(
+            value.startswith('"') and (len(value) == 1 or not value.endswith('"')) for line in lines for value in line
+        )
+        return stray and all(len(line) == len(lines[0]) for line in lines)
 
     def _find_decimals(self, rows: Sequence[Sequence[str]], known: Mapping[str, str]) -> dict[str, str]:
         """The decimal sign of each column.
@@ -133,6 +144,8 @@ class CsvSource:
             for mark, encoding in marks:
                 if block.startswith(mark):
                     return encoding
+            if block.startswith((b"\x1f\x8b", b"PK\x03\x04")):
+                raise UserError(f"{str(self.path)!r} is compressed; unpack it first")
             if b"\0" in block:
                 raise UserError(f"{str(self.path)!r} is no text: it holds zero bytes; export it as CSV in UTF-8")
             try:
@@ -164,6 +177,7 @@ class CsvSource:
                 pd.read_csv(
                     file,
                     sep=self.separator,
+                    quoting=self.quoting,
                     decimal="," if "," in self.decimals.values() else ".",
                     encoding=self.encoding,
                     encoding_errors="replace",

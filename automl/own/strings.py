@@ -59,7 +59,15 @@ def text_and_labels(
     column(request.target, names, "--target")
     wanted = [text, request.target]
     table = read_table(request.path, columns=wanted, texts=[text], numeric=spelled_target(request))
+    table.notes.extend(unread(names, [*wanted, request.group, request.time]))
     return table.frame[[text]].fillna(""), table.frame[request.target], table.notes
+
+
+def unread(names: Sequence[str], used: Sequence[str | None]) -> list[str]:
+    """That columns of the file are not read, in words, where there are some."""
+    others = [name for name in names if name not in used]
+    shown = ", ".join(others[:10]) + (", ..." if len(others) > 10 else "")
+    return [f"columns that are not read: {shown}"] if others else []
 
 
 def as_texts(frame: pd.DataFrame, name: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 MOSTLY_MISSING = 0.5
 NUMBERED = 0.9  # of the rows, at least, have a number of their own where a column numbers them; copies have the same
+LABELS_OF_ROWS = re.compile(r"Unnamed: 0|__index_level_\d+__")  # as pandas calls them
 STRAIGHT = 0.9999  # correlation from which on a column is the target in other units
 LEAST_TO_TELL, MOST_TO_TELL = 20, 20_000  # rows; of fewer, a column separates the classes by chance
 WORDS_OF_TEXT = 4  # on average, in a column of sentences
@@ -139,7 +141,7 @@ def labelled_rows(request: Request, known: TableEncoder | None = None) -> rows.R
     frame = table.frame
     labels = frame.pop(request.target)
     groups = None if request.group is None else group_names(frame.pop(request.group), request.group)
-    times = None if request.time is None else moments(frame.pop(request.time), request.time)
+    times = None if request.time is None else moments_of(frame.pop(request.time), request.time, table.notes)
     return rows.Rows(
         frame,
         labels,
@@ -153,8 +155,8 @@ def labelled_rows(request: Request, known: TableEncoder | None = None) -> rows.R
     )
 
 
-def groups_and_times(request: Request) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
-    """The columns of --group and --time, for data of which the model reads neither."""
+def groups_and_times(request: Request, notes: list[str]) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
+    """The columns of --group and --time, for data of which the model reads neither; notes grow by what is odd there."""
     wanted = [name for name in (request.group, request.time) if name is not None]
     if not wanted:
         return None, None
@@ -164,8 +166,16 @@ def groups_and_times(request: Request) -> tuple[NDArray[Any] | None, NDArray[Any
             column(name, names, option)
     frame = read_table(request.path, columns=wanted).frame
     groups = None if request.group is None else group_names(frame[request.group], request.group)
-    times = None if request.time is None else moments(frame[request.time], request.time)
+    times = None if request.time is None else moments_of(frame[request.time], request.time, notes)
     return groups, times
+
+
+def moments_of(values: pd.Series[Any], name: str, notes: list[str]) -> NDArray[Any]:
+    """As ``moments``; notes grow by what the user should know of how dates are read."""
+    form = date_format(values) if values.dtype == "category" else None
+    times = moments(values, name, form)
+    notes += about_dates(values.to_frame(name), {name: form})
+    return times
 
 
 def group_names(values: pd.Series[Any], name: str) -> NDArray[Any]:
@@ -244,6 +254,8 @@ def _useless(
             found[name] = (
                 f"it is text (--text {name} learns from it)" if text else "nearly every row has its own value (an id?)"
             )
+        elif LABELS_OF_ROWS.fullmatch(name) and n_unique == n:
+            found[name] = "it labels the rows, as an index that was written along"
         elif values.dtype.kind in "fiu" and n_unique >= NUMBERED * n and _counts(there, n_unique):
             found[name] = "it numbers the rows (an id)"
     return found

@@ -52,7 +52,7 @@ def read(request: Request) -> rows.Rows:
     empty = frame[request.text].str.strip() == ""
     if empty.any():
         notes.append(f"{empty.sum():,} texts are missing or empty")
-    groups, times = groups_and_times(request)
+    groups, times = groups_and_times(request, notes)
     return rows.Rows(
         frame,
         labels,

@@ -118,8 +118,8 @@ def test_pictures_are_read_as_they_are_seen(tmp_path):
 def test_pictures_that_lie_in_no_folder_of_a_class_and_a_target_are_answered(photos):
     with pytest.raises(UserError, match=r"pictures lie in '.*zero' itself; put those of each class"):
         images.read(Request(str(photos / "zero")))
-    with pytest.raises(UserError, match="leave --target out"):
-        images.read(Request(str(photos), "y"))
+    with pytest.raises(UserError, match="data of the kind images have no use for --target"):
+        prepare(Request(str(photos), "y"), photos / "data")
 
 
 # --- sequences --------------------------------------------------------------------------------------------------------

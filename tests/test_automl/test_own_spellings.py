@@ -241,7 +241,7 @@ def test_a_line_above_the_header_is_told(tmp_path):
         ),
         ({"target": "y", "group": "g"}, "the column of groups 'g' must have a value in every row: row 3 has none"),
         ({"target": "y", "group": "h", "time": "x"}, "--group and --time would draw the parts in two ways"),
-        ({"target": "y", "kind": "images"}, "pictures lie in a folder"),
+        ({"kind": "images"}, "pictures lie in a folder"),
         ({"target": "y", "text": "x"}, "--text 'x' holds numbers, not texts"),
         ({"target": "note"}, "no column is left to predict from"),
     ],
@@ -275,11 +275,13 @@ def test_columns_that_tell_the_target_are_named(tmp_path):
 def test_classes_that_a_part_lacks_are_told_or_refused():
     y = np.array([0, 1, 2, 0, 1, 2, 0, 1, 0, 0])
     told = check_classes(Parts(np.arange(5), np.arange(5, 8), np.arange(6, 9), "by time: ..."), y, "abc", asked=True)
-    assert told == ["the test part has none of 1 classes: c; its scores do not tell of them"]
+    assert told == ["the test part lacks 1 of 3 classes: c"]
     with pytest.raises(UserError, match="the test part, drawn by time, has one class only, 'a'; leave --group"):
         check_classes(Parts(np.arange(5), np.arange(5, 8), np.arange(8, 10), "by time: ..."), y, "abc", asked=True)
     [told] = check_classes(Parts(np.arange(5), np.arange(5, 8), np.arange(8, 10), "by scaffold"), y, "abc", asked=False)
-    assert told.startswith("the test part has none of 2 classes: b, c")
+    assert told == "the test part lacks 2 of 3 classes: b, c"
+    with pytest.raises(UserError, match="the test part has no class of the training part: it has c"):
+        check_classes(Parts(np.array([0, 1]), np.array([3, 4]), np.array([2, 5]), "by scaffold"), y, "abc", asked=False)
 
 
 def test_no_column_tells_the_target_where_few_rows_speak_for_it():
