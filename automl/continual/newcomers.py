@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Collection, Mapping
@@ -19,7 +20,7 @@ from automl.data.targets import Classes, Number, Target
 from automl.errors import UserError
 from automl.own.labels import LEAST_OF_A_CLASS, label
 from automl.own.numbers import number_of
-from automl.own.parts import Parts, check_enough
+from automl.own.parts import LEAST_ROWS, Parts, check_enough
 from automl.own.preparation import ENCODER_FOLDER, FACTS, Facts, draw
 from automl.own.reading import plain_text
 from automl.own.request import Request
@@ -46,32 +47,46 @@ class NewData:
 def read_new(encoder: Encoder, request: Request, old: Target, folder: Path) -> NewData:
     """Reads, labels, encodes and splits new data as those of the run, which lie in a folder.
 
-    Examples that the run has already are left out, unless all are such. UserError for what is wrong with the new ones.
+    Examples that the run has already are left out where enough remain. UserError for what is wrong with the new ones.
     """
-    rows = encoder.labelled(replace(request, kind="regression" if isinstance(old, Number) else "classification"))
+    codes = any(plain_text(number_of(name)) != name for name in old.names)
+    rows = encoder.labelled(replace(request, spelled=codes))
     usable, y, target, notes = _labels(rows, old)
     arrays = encoder.encode(rows.frame.iloc[usable])
-    fresh = _not_in(folder, arrays)
-    if not fresh.any():
-        # An update is tried again, such as with another tolerance.
-        notes.append("every example is in the run's data already: how good a model is on them says little")
-    elif not fresh.all():
-        notes.append(f"{(~fresh).sum():,} examples are in the run's data already and left out")
+    fresh = _not_in(folder, arrays, y)
+    n_known = int((~fresh).sum())
+    if n_known and fresh.sum() < LEAST_ROWS:  # such as an update that is tried again with another tolerance
+        notes.append(f"{n_known:,} of {len(fresh):,} examples are in the run's data already: scores on them say little")
+    elif n_known:
+        notes.append(f"{n_known:,} examples are in the run's data already and left out")
         usable, y, arrays = usable[fresh], y[fresh], {view: array[fresh] for view, array in arrays.items()}
+        if rows.parts is not None and not all(np.isin(part, usable).any() for part in rows.parts):
+            rows = replace(rows, parts=None)  # such as where only training has grown
     check_enough(len(usable))
     parts = draw(rows, usable, y)
     return NewData(arrays, y, target, parts, target.names[len(old.names) :], [*rows.notes, *notes])
 
 
-def _not_in(folder: Path, arrays: Mapping[str, Array]) -> NDArray[np.bool_]:
-    """(n,): which examples no part of the run's data has. All, where even most of the run's own are equal to others."""
+def _not_in(folder: Path, arrays: Mapping[str, Array], y: NDArray[Any]) -> NDArray[np.bool_]:
+    """(n,): which examples, with their labels, no part of the run's data has.
+
+    All, where even most of the run's own are equal to others.
+    """
     view = sorted(set(Facts.read(folder).views.values()))[0]
     splits = read_prepared(folder / view)
-    old = [_key(row) for part in PARTS for row in getattr(splits, f"x_{part}")]
+    old = [
+        _digest(row, label)
+        for part in PARTS
+        for row, label in zip(getattr(splits, f"x_{part}"), getattr(splits, f"y_{part}"), strict=True)
+    ]
     known = set(old)
     if len(known) < len(old) / 2:
-        return np.ones(len(arrays[view]), bool)
-    return np.array([_key(row) not in known for row in arrays[view]], bool)
+        return np.ones(len(y), bool)
+    return np.array([_digest(row, label) not in known for row, label in zip(arrays[view], y, strict=True)], bool)
+
+
+def _digest(row: Array, label: Any) -> bytes:
+    return hashlib.blake2b(_key(row) + repr(float(label)).encode(), digest_size=16).digest()
 
 
 def _labels(rows: Rows, old: Target) -> tuple[NDArray[np.int64], NDArray[Any], Target, list[str]]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.errors import UserError
-from automl.own.numbers import as_numbers
+from automl.own.numbers import as_numbers, differing
 from automl.own.reading import plain_text
 from automl.own.records import NUMBER_OR_NULL, Schema, as_columns, as_number, as_string, objects_schema, shown
 from automl.own.sources import SIGNS
@@ -64,11 +64,21 @@ def as_dates(values: pd.Series[Any], form: str | None) -> pd.Series[Any]:
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
         dates = values
     elif isinstance(values.dtype, pd.CategoricalDtype):
-        parsed = pd.to_datetime(values.cat.categories, format=form, errors="coerce", utc=True)
+        parsed = pd.DatetimeIndex(_parsed(values.cat.categories.to_series(), form))
         dates = pd.Series(parsed.take(np.maximum(values.cat.codes, 0)), index=values.index).where(values.notna())
     else:
-        dates = pd.to_datetime(values.astype("str"), format=form, errors="coerce", utc=True)
+        dates = _parsed(values.astype("str"), form)
     return dates.dt.tz_convert("UTC").dt.tz_localize(None) if dates.dt.tz is not None else dates
+
+
+def _parsed(values: pd.Series[Any], form: str | None) -> pd.Series[Any]:
+    """Strings as dates; those that are none in the format are read as ISO 8601, which means nothing else."""
+    import pandas as pd
+
+    dates = pd.to_datetime(values, format=form, errors="coerce", utc=True)
+    if form in (None, "ISO8601") or not dates.isna().any():
+        return dates
+    return dates.fillna(pd.to_datetime(values.where(dates.isna()), format="ISO8601", errors="coerce", utc=True))
 
 
 @dataclass(frozen=True)
@@ -211,7 +221,7 @@ def _codes(values: pd.Series[Any], categories: Sequence[str]) -> NDArray[np.floa
     if isinstance(values.dtype, pd.CategoricalDtype):
         codes, different = values.cat.codes.to_numpy(), values.cat.categories
     else:
-        codes, different = pd.factorize(values.astype(object))
+        codes, different = differing(values)
     # A code that training had as 1.0 among others is a number to whoever reads a file of numbers alone.
     found = [number.get(plain_text(value)) or number.get(str(value).strip(), 0) for value in different]
     return np.array([*found, 0], np.float32)[codes]  # a missing one has the code -1: the last

@@ -200,13 +200,13 @@ def as_seen(picture: Image.Image) -> Image.Image:
     """
     from PIL import Image, ImageOps
 
+    of_16_bits = picture.mode.startswith("I;16") or picture.format in ("PNG", "PPM")
     picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith(("I", "F")):
-        pixels = np.asarray(picture, np.float64)
-        white = 65_535.0  # integers are of 16 bits
-        if picture.mode == "F":
-            white = next((white for white in (1.0, 255.0) if np.nanmax(pixels) <= white), 65_535.0)
-        return Image.fromarray(np.clip(np.nan_to_num(pixels) * 255 / white, 0, 255).astype(np.uint8))
+        pixels = np.nan_to_num(np.asarray(picture, np.float64))
+        largest = pixels.max(initial=0.0)
+        white = 65_535.0 if of_16_bits or largest > 255 else 1.0 if picture.mode == "F" and largest <= 1 else 255.0
+        return Image.fromarray(np.clip(pixels * 255 / white, 0, 255).astype(np.uint8))
     if "A" in picture.mode or "transparency" in picture.info:
         seen = picture.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from automl.data.inputs import Array, Dense, Inputs, Tokens
 from automl.errors import UserError
 from automl.own import rows
-from automl.own.parts import share
+from automl.own.parts import can_be_grouped
 from automl.own.reading import column_names
 from automl.own.request import SMILES_NAMES, Request
 from automl.own.strings import StringEncoder, as_texts, text_and_labels
@@ -80,7 +80,7 @@ def read(request: Request) -> rows.Rows:
     keys = np.array([canonical_smiles(molecule) for molecule in kept])
     if groups is None and times is None:
         groups, what = scaffolds(kept, keys), "scaffold"
-        if np.unique(groups, return_counts=True)[1].max() > len(keys) - 2 * share(len(keys)):
+        if not can_be_grouped(groups):
             notes.append("nearly all molecules have the same scaffold: parts are drawn at random, not by scaffold")
             groups = None
     else:

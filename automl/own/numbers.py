@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,18 +35,26 @@ def as_numbers(values: pd.Series[Any], decimal: str = ".") -> NDArray[np.float64
         return seconds
     if pd.api.types.is_numeric_dtype(values.dtype):  # or Booleans
         return _finite(values.to_numpy(np.float64, na_value=np.nan))
-    try:
-        codes, different = pd.factorize(values.astype(object))
-    except TypeError:  # lists and the like, of which Parquet has columns
-        return np.array([number_of(value, decimal) for value in values], float)
+    codes, different = differing(values)
     numbers = np.full(len(different) + 1, np.nan)  # missing: -1, the last
     if decimal == ".":
-        plain = pd.to_numeric(pd.Series(different, dtype=object), errors="coerce")
-        numbers[:-1] = _finite(plain.to_numpy(np.float64, na_value=np.nan))
+        with suppress(OverflowError):  # an integer of hundreds of digits
+            plain = pd.to_numeric(pd.Series(different, dtype=object), errors="coerce")
+            numbers[:-1] = _finite(plain.to_numpy(np.float64, na_value=np.nan))
     for i, value in enumerate(different):
         if np.isnan(numbers[i]):
             numbers[i] = number_of(value, decimal)
     return numbers[codes]
+
+
+def differing(values: pd.Series[Any]) -> tuple[NDArray[np.int64], Any]:
+    """The place of each value among the different ones, -1 where it is missing, and these."""
+    import pandas as pd
+
+    try:
+        return pd.factorize(values.astype(object))
+    except TypeError:  # lists and the like, of which Parquet has columns
+        return pd.factorize(values.map(str, na_action="ignore"))
 
 
 def _finite(numbers: NDArray[np.float64]) -> NDArray[np.float64]:

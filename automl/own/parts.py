@@ -41,7 +41,7 @@ def check_classes(parts: Parts, y: NDArray[Any], classes: Sequence[str], *, aske
     asked: the user wants the parts to be drawn so. UserError then where a part has only one: all would be right.
     """
     notes = []
-    if not set(y[parts.train]) & set(y[parts.test]):
+    if not len(np.intersect1d(y[parts.train], y[parts.test])):
         raise UserError(
             "the test part has no class of the training part: it has "
             + ", ".join(classes[i] for i in np.unique(y[parts.test])[:5])
@@ -86,6 +86,12 @@ def by_time(times: NDArray[Any]) -> Parts:
         raise UserError("the column of time has too few values to split by; leave --time out")
     train, valid, test = np.split(order, cuts)
     return Parts(train, valid, test, "by time: the newest rows are for test")
+
+
+def can_be_grouped(groups: NDArray[Any]) -> bool:
+    """Whether ``by_group`` can make three parts of them."""
+    sizes = np.unique(groups, return_counts=True)[1]
+    return len(sizes) >= 3 and bool(sizes.max() <= len(groups) - 2 * share(len(groups)))
 
 
 def by_group(groups: NDArray[Any], what: str) -> Parts:

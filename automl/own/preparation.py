@@ -21,7 +21,16 @@ from automl.folders import RunFolder
 from automl.metrics import check_metric, names_of
 from automl.own.inspection import Report, inspect, show_report, write_report
 from automl.own.labels import Labelled, all_sentences, label
-from automl.own.parts import Parts, at_random, by_group, by_time, check_classes, check_enough, without_duplicates
+from automl.own.parts import (
+    Parts,
+    at_random,
+    by_group,
+    by_time,
+    can_be_grouped,
+    check_classes,
+    check_enough,
+    without_duplicates,
+)
 from automl.own.reading import reading_watched
 from automl.own.request import SMILES_NAMES, Request, check_used
 from automl.own.rows import Encoder, Rows, kind_module, n_different
@@ -75,13 +84,19 @@ def prepare(request: Request, folder: Path) -> Report:
         labelled = label(rows.labels, rows.target, request.target_kind or usual)
     check_enough(len(labelled.rows))
     keys = rows.keys[labelled.rows]
-    often = n_different(keys) < len(keys) / 2
-    if (often and kind != "table") or (labelled.sentences and n_different(keys) < len(keys)):
-        rows = _together(rows)
+    n_copies = len(keys) - n_different(keys)
+    often = n_copies > len(keys) / 2
+    free = rows.groups is None and rows.times is None and rows.parts is None
+    if free and can_be_grouped(keys) and ((often and kind != "table") or (n_copies and labelled.sentences)):
+        rows.notes.append(f"{n_copies:,} examples are copies of others: all copies of one are in one part")
+        rows, often = replace(rows, groups=rows.keys, group_name="the examples themselves"), False
     parts = draw(rows, labelled.rows, labelled.y)
     n_removed = 0
-    if often and kind == "table":
-        rows.notes.append("most rows have an equal one, as where columns have few values: they stay in all parts")
+    if often:
+        rows.notes.append(
+            "most rows have an equal one, as where columns have few values: they stay in all parts, and a test score "
+            "may be too good"
+        )
     else:
         parts, n_removed = without_duplicates(parts, keys)
     if labelled.classes:
@@ -104,14 +119,6 @@ def prepare(request: Request, folder: Path) -> Report:
     (folder / FACTS).write_text(json.dumps(asdict(facts)) + "\n", encoding="utf-8")
     write_report(report, folder / "report.json")
     return report
-
-
-def _together(rows: Rows) -> Rows:
-    """The rows, with equal ones as a group, where nothing else says how they are drawn."""
-    if rows.groups is not None or rows.times is not None or rows.parts is not None:
-        return rows
-    rows.notes.append("many examples have an equal one: all copies of one are in one part")
-    return replace(rows, groups=rows.keys, group_name="the examples themselves")
 
 
 def _write_arrays(

@@ -6,7 +6,7 @@ in the next. What is in memory at a time is the frame so far and one chunk.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from automl.errors import UserError
-from automl.own.numbers import as_numbers
+from automl.own.numbers import as_numbers, differing
 from automl.own.sources import SIGNS, CsvSource, ParquetSource, open_source
 
 if TYPE_CHECKING:
     import pandas as pd
 
 NUMBER_LIKE = 0.95  # of the values there must be numbers for the rest to count as missing
-EXACT = 2**24  # whole numbers up to here are exact in 4 bytes; larger ones, and times with fractions, take 8
+EXACT = 2**24  # whole numbers up to here are exact in 4 bytes; larger ones take 8
 NUMBERS_MEANT = 0.5  # of the values must be numbers for the others to be told, where the column is taken for categories
 
 Watch = Callable[[float], None]  # is told which share of a file was read, 0 to 1
@@ -52,6 +52,7 @@ class ColumnFacts:
     is_date: bool = False  # typed so, as in Parquet
     stray: tuple[int, str] | None = None  # row (from 1) and value of the first that is no number
 
+    exact: bool = False  # whether its numbers take 8 bytes, however large they are
     known: bool | None = None  # whether it is a number, where that was decided before
 
     @property
@@ -78,11 +79,13 @@ def read_table(
     texts: Sequence[str] = (),
     numeric: Mapping[str, bool] | None = None,
     decimals: Mapping[str, str] | None = None,
+    exact: Collection[str | None] = (),
 ) -> Table:
     """The file's rows, or some of its columns; ``texts`` are kept as they are, whatever is in them.
 
     numeric: whether columns are numbers, where a model was trained with them as that. decimals: their signs, which
-    count where the file does not say. UserError where the file cannot be read, naming the row where there is one.
+    count where the file does not say. exact: columns that are sorted by, such as times. UserError where the file cannot
+    be read, naming the row where there is one.
     """
     import pandas as pd
 
@@ -92,7 +95,7 @@ def read_table(
     n = 0
     for chunk in _told(source, source.chunks(columns), 0.0):
         for name in chunk.columns:
-            fact = facts.setdefault(name, ColumnFacts(name, known=known.get(name)))
+            fact = facts.setdefault(name, ColumnFacts(name, known=known.get(name), exact=name in exact))
             _learn(fact, chunk[name], n, name in texts, source.decimals.get(name, "."))
         n += len(chunk)
     if n == 0:
@@ -176,7 +179,7 @@ def _compact(values: pd.Series[Any], facts: ColumnFacts, is_text: bool) -> pd.Se
         texts: pd.Series[Any] = values.astype("str")
         return texts
     if facts.is_number:
-        return values.astype("float32" if facts.largest <= EXACT else "float64")
+        return values.astype("float32" if facts.largest <= EXACT and not facts.exact else "float64")
     if facts.is_date:
         return pd.to_datetime(values, errors="coerce")
     return as_categories(values)
@@ -186,10 +189,7 @@ def as_categories(values: pd.Series[Any]) -> pd.Series[Any]:
     """Values as plain texts, each different one of which is looked at once."""
     import pandas as pd
 
-    try:
-        codes, different = pd.factorize(values.astype(object))
-    except TypeError:  # lists and the like
-        codes, different = pd.factorize(values.map(str))
+    codes, different = differing(values)
     texts = [plain_text(value) for value in different]
     names = sorted(set(texts))
     place = {name: i for i, name in enumerate(names)}

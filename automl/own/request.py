@@ -37,6 +37,7 @@ class Request:
     source: str | None = None
     into: str | None = None
     kind: str | None = None  # of the data, of the target or both: "table", "regression", "text,classification"
+    spelled: bool = False  # classes are those of a model, codes such as 01, which are no numbers in a new file either
 
     @property
     def path(self) -> Path:
@@ -107,8 +108,8 @@ def check_used(request: Request, kind: str) -> None:
 
 
 def spelled_target(request: Request) -> dict[str, bool]:
-    """That the target is no number, where classes are meant: 01 is another class than 1. See ``read_table``."""
-    return {request.target: False} if request.target is not None and request.target_kind == "classes" else {}
+    """That the target is no number, where its classes count as they are spelled. See ``read_table``."""
+    return {request.target: False} if request.target is not None and request.spelled else {}
 
 
 def column(name: str, columns: Sequence[str], option: str) -> str:

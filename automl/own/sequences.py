@@ -135,7 +135,7 @@ def read_ts(path: Path) -> tuple[list[Sequence], list[str]]:
     for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), 1):
         text = line.strip()
         if text.lower().startswith("@classlabel"):
-            has_classes = "false" not in text.lower().split()
+            has_classes = text.lower().split()[1:2] != ["false"]
         if text.lower().startswith("@timestamps"):
             has_times = text.lower().split()[-1] == "true"
         if not text or text[0] in "#@":

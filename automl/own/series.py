@@ -94,7 +94,8 @@ class Encoder(rows.Encoder):
         frame = examples
         if isinstance(examples, str | Path):
             numeric = dict.fromkeys(self.channels, True) | ({self.time: False} if self.layout.form else {})
-            frame = read_table(Path(examples), numeric=numeric, decimals=self.layout.decimals).frame
+            read = read_table(Path(examples), numeric=numeric, decimals=self.layout.decimals, exact=[self.time])
+            frame = read.frame
         for name in filter(None, (self.time, self.group, *self.channels)):
             if name not in frame.columns:
                 raise UserError(f"the column {name!r} is missing; the model was trained with it")
@@ -131,7 +132,7 @@ def read(request: Request) -> rows.Rows:
     column(request.time, names, "--time")
     if request.group is not None:
         column(request.group, names, "--group")
-    table = read_table(request.path)
+    table = read_table(request.path, exact=[request.time])
     frame, horizon, notes = table.frame, request.horizon or 1, table.notes
     if frame[request.target].dtype.kind not in "fiu":
         raise UserError(f"the target {request.target!r} of a series must be a number")
@@ -156,13 +157,11 @@ def read(request: Request) -> rows.Rows:
     found = windows(frame, layout)
     used, labels, times = _with_targets(found, horizon)
     n_missing = int(frame[request.target].isna().sum())
-    n_windows = sum(max(0, n - window + 1) for n in _lengths(frame, request.group))
-    if len(found) < n_windows:
-        late = max(channels, key=lambda name: int(frame[name].notna().to_numpy().argmax()))
-        notes.append(
-            f"{n_windows - len(found):,} moments are left out, as a column has no value yet: {late!r} begins last"
-        )
-    n_short = sum(n < window for n in _lengths(frame, request.group))
+    lengths = _lengths(frame, request.group)
+    n_lost = sum(max(0, n - window + 1) for n in lengths) - len(found)
+    if n_lost:
+        notes.append(f"{n_lost:,} moments are left out, as not every column has a value yet")
+    n_short = sum(n < window for n in lengths)
     if n_short:
         notes.append(f"{n_short:,} series are left out: they have fewer rows than the {window} that a model looks back")
     if n_missing:
@@ -210,9 +209,10 @@ def _about_moments(frame: pd.DataFrame, time: str, group: str | None) -> list[st
     """What is odd about the moments. UserError where they are of several series that nothing tells apart."""
     n_double = int(frame.duplicated([time] if group is None else [time, group]).sum())
     if n_double >= DOUBLE * len(frame):
+        told_apart = "" if group is None else f", which {group!r} does not"
         raise UserError(
             f"{n_double:,} of {len(frame):,} rows have a moment that another has too: are these several series? "
-            "--group COLUMN tells them apart" + ("" if group is None else f", which {group!r} does not")
+            f"--group COLUMN tells them apart{told_apart}; is an hour in another column? put it into {time!r}"
         )
     return [f"{n_double:,} rows have a moment that another has too"] if n_double else []
 

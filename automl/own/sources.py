@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from automl.errors import UserError
-from automl.own.numbers import as_numbers, decimal_sign
+from automl.own.numbers import WITH_COMMA, as_numbers, decimal_sign
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +26,7 @@ MISSING = (  # those of pandas without None, which may be a class
 SIGNS = ["-", "--", "\u2013", "\u2014", ".", "*", "None"]  # missing where the others of the column are numbers
 SEPARATORS = ",;\t|"
 HEAD = 1_000_000  # characters by which the separator and the decimal signs are found
-HEAD_LINES = 2_000
+HEAD_LINES, LEAST_LINES = 2_000, 20
 MOST_COLUMNS_LOOKED_AT = 1_000
 csv.field_size_limit(2**31 - 1)  # a document may be longer than the 128 KB of the library
 
@@ -81,7 +81,8 @@ class CsvSource:
         self.strange: Counter[str] = Counter()  # by column: values that are there and are no number where one should be
         self.encoding = self._find_encoding()
         with path.open(encoding=self.encoding, errors="replace", newline="") as file:
-            head = [line for line in file.readlines(HEAD)[:HEAD_LINES] if line.strip()]
+            lines = file.readlines(HEAD) + [file.readline() for _ in range(LEAST_LINES)]
+            head = [line for line in lines[:HEAD_LINES] if line.strip()]
         if not head:
             raise UserError(f"{str(path)!r} is empty")
         # Of a file of one column its name tells more than the header, in which no separator is.
@@ -100,9 +101,9 @@ class CsvSource:
 
     def _has_stray_quotes(self, head: Sequence[str]) -> bool:
         """Whether values begin with a quote that none of them ends with, in lines that are whole as they are."""
-        if self.separator != "\t" or "\t" not in head[0]:
+        if self.separator != "\t" or "\t" not in head[0] or '"' in head[0]:
             return False
-        lines = [line.rstrip("\r\n").split("\t") for line in head]
+        lines = [[value.strip() for value in line.rstrip("\r\n").split("\t")] for line in head]
         stray = any(
             value.startswith('"') and (len(value) == 1 or not value.endswith('"')) for line in lines for value in line
         )
@@ -111,8 +112,8 @@ class CsvSource:
     def _find_decimals(self, rows: Sequence[Sequence[str]], known: Mapping[str, str]) -> dict[str, str]:
         """The decimal sign of each column.
 
-        What a column does not say itself, a model's says, else the other columns; spreadsheets write semicolons where
-        the comma is decimal.
+        What a column does not say itself, a model's says, else the other columns. Spreadsheets write semicolons where
+        the comma is decimal: there, 1,208 is no thousand.
         """
         if self.separator == ",":
             return dict.fromkeys(self.names, ".")
@@ -121,7 +122,9 @@ class CsvSource:
             for i, name in enumerate(self.names[:MOST_COLUMNS_LOOKED_AT])
         }
         signs = set(said.values())
-        usual = "," if "," in signs or (self.separator == ";" and "." not in signs) else "."
+        usual = "," if "," in signs else "."
+        if self.separator == ";" and not signs - {None}:
+            usual = "," if any(WITH_COMMA.fullmatch(cell.strip()) for row in rows for cell in row) else "."
         return {name: said.get(name) or known.get(name) or usual for name in self.names}
 
     def _check_that_one_column_is_meant(self, head: Sequence[str]) -> None:
@@ -171,6 +174,8 @@ class CsvSource:
         import pandas as pd
 
         size = self.path.stat().st_size
+        usual = "," if "," in self.decimals.values() else "."
+        spelled = {name for name, sign in self.decimals.items() if sign != usual} | (set(written) & set(self.names))
         try:
             with (
                 self.path.open("rb") as file,
@@ -178,11 +183,11 @@ class CsvSource:
                     file,
                     sep=self.separator,
                     quoting=self.quoting,
-                    decimal="," if "," in self.decimals.values() else ".",
+                    decimal=usual,
                     encoding=self.encoding,
                     encoding_errors="replace",
                     usecols=None if columns is None else list(columns),
-                    dtype=dict.fromkeys(set(written) & set(self.names), "str"),
+                    dtype=dict.fromkeys(spelled, "str"),
                     na_values=MISSING,
                     keep_default_na=False,
                     chunksize=max(1_000, CELLS // max(1, len(self.names))),

@@ -136,7 +136,10 @@ def labelled_rows(request: Request, known: TableEncoder | None = None) -> rows.R
             column(name, names, option)
     numeric = {} if known is None else known.numeric
     table = read_table(
-        request.path, numeric=numeric | spelled_target(request), decimals=None if known is None else known.decimals
+        request.path,
+        numeric=numeric | spelled_target(request),
+        decimals=None if known is None else known.decimals,
+        exact=[request.time],
     )
     frame = table.frame
     labels = frame.pop(request.target)
@@ -164,7 +167,7 @@ def groups_and_times(request: Request, notes: list[str]) -> tuple[NDArray[Any] |
     for name, option in ((request.group, "--group"), (request.time, "--time")):
         if name is not None:
             column(name, names, option)
-    frame = read_table(request.path, columns=wanted).frame
+    frame = read_table(request.path, columns=wanted, exact=[request.time]).frame
     groups = None if request.group is None else group_names(frame[request.group], request.group)
     times = None if request.time is None else moments_of(frame[request.time], request.time, notes)
     return groups, times

@@ -37,7 +37,7 @@ def test_copies_of_an_example_stay_together(tmp_path):
     frame = pd.DataFrame({"text": texts * 3, "label": np.repeat(rng.choice(["x", "y"], 60)[None], 3, 0).ravel()})
     frame.to_csv(tmp_path / "a.csv", index=False)
     report = prepare(Request(str(tmp_path / "a.csv"), "label", text="text"), tmp_path / "data")
-    assert "many examples have an equal one: all copies of one are in one part" in report.notes
+    assert "120 examples are copies of others: all copies of one are in one part" in report.notes
     splits = load_data(str(tmp_path / "data" / "tokens"), None)
     parts = [{row.tobytes() for row in np.asarray(x)} for x in (splits.x_train, splits.x_valid, splits.x_test)]
     assert not parts[0] & parts[1] | parts[0] & parts[2] | parts[1] & parts[2]
@@ -162,6 +162,8 @@ def test_sequences_without_a_class_are_read_to_predict_and_refused_to_train(tmp_
     assert labels == ["", ""]
     assert sequences[0].tolist() == [[1, 2, 3, 4], [5, 6, 7, 8]]
     assert "has no classes (@classLabel false)" in told(tmp_path, tmp_path / "a.ts")
+    (tmp_path / "b.ts").write_text("@classLabel true false true\n@data\n1,2:false\n3,4:true\n")
+    assert read_ts(tmp_path / "b.ts")[1] == ["false", "true"]
 
 
 def test_a_test_file_in_small_letters_and_numbers_as_labels(tmp_path):
@@ -191,7 +193,7 @@ def series(n=120, **columns):
         (lambda f: f.assign(**{"": None}), "columns without a value are left out: Unnamed: 2"),
         (
             lambda f: f.assign(w=[None] * 30 + [1.0] * 90),
-            "30 moments are left out, as a column has no value yet: 'w' begins last",
+            "30 moments are left out, as not every column has a value yet",
         ),
         (
             lambda f: pd.concat([f, f, f]),
@@ -230,11 +232,17 @@ def test_new_data_that_the_run_has_already_are_left_out(tmp_path):
     assert sorted(new.arrays["columns"][:, 0]) == sorted(frame["x"][200:].astype(np.float32))
     again = read_new(encoder, Request(str(tmp_path / "again.csv"), "y"), target, tmp_path / "data")
     assert len(again.y) == 100
-    assert "every example is in the run's data already: how good a model is on them says little" in again.notes
+    assert "100 of 100 examples are in the run's data already: scores on them say little" in again.notes
+    frame.assign(y="a").to_csv(tmp_path / "other.csv", index=False)  # known ones with another label are new
+    other = read_new(encoder, Request(str(tmp_path / "other.csv"), "y"), target, tmp_path / "data")
+    assert len(other.y) == 100 + int((frame["y"][:200] != "a").sum())
+    pd.concat([frame[:200], frame[200:230]]).to_csv(tmp_path / "grown.csv", index=False)
+    grown = read_new(encoder, Request(str(tmp_path / "grown.csv"), "y"), target, tmp_path / "data")
+    assert len(grown.y) == 230
 
 
 def test_class_codes_keep_their_zeros_in_new_data(tmp_path):
-    frame = pd.DataFrame({"x": np.arange(120) / 7, "y": ["01", "02", "1A"] * 40})
+    frame = pd.DataFrame({"x": np.random.default_rng(0).normal(size=120), "y": ["01", "02", "1A"] * 40})
     frame.to_csv(tmp_path / "a.csv", index=False)
     prepare(Request(str(tmp_path / "a.csv"), "y"), tmp_path / "data")
     frame[frame["y"] != "1A"].assign(x=lambda f: f["x"] + 0.01).to_csv(tmp_path / "new.csv", index=False)
@@ -242,6 +250,26 @@ def test_class_codes_keep_their_zeros_in_new_data(tmp_path):
     target = load_data(str(tmp_path / "data" / "columns"), None).target
     new = read_new(encoder, Request(str(tmp_path / "new.csv"), "y"), target, tmp_path / "data")
     assert (new.new_classes, set(new.y.tolist())) == ((), {0, 1})
+
+
+def test_what_was_missing_in_training_is_no_class_in_new_data(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("a", "new"):
+        pd.DataFrame({"x": rng.normal(size=300), "y": ["0", "1"] * 145 + ["-"] * 10}).to_csv(
+            tmp_path / f"{name}.csv", index=False
+        )
+    prepare(Request(str(tmp_path / "a.csv"), "y"), tmp_path / "data")
+    encoder = load_encoder(tmp_path / "data" / "encoder")[0]
+    target = load_data(str(tmp_path / "data" / "columns"), None).target
+    new = read_new(encoder, Request(str(tmp_path / "new.csv"), "y"), target, tmp_path / "data")
+    assert (new.new_classes, len(new.y)) == ((), 290)
+
+
+def test_few_different_texts_stay_in_all_parts_and_that_is_told(tmp_path):
+    frame = pd.DataFrame({"text": ["a good thing this is", "a bad thing that was"] * 60, "y": ["x", "y"] * 60})
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    said = told(tmp_path, tmp_path / "a.csv", target="y", text="text")
+    assert "they stay in all parts, and a test score may be too good" in said
 
 
 # --- molecules --------------------------------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ import pytest
 
 from automl.data import load_data
 from automl.errors import UserError
-from automl.own.columns import date_format
+from automl.own import sources
+from automl.own.columns import TableEncoder, date_format
 from automl.own.labels import label
 from automl.own.numbers import as_numbers, decimal_sign, number_of
 from automl.own.parts import Parts, check_classes
@@ -66,7 +67,8 @@ def test_the_decimal_sign_of_a_column_is_found(cells, sign):
     [
         ("x;y\n1.208;1,5\n600;2\n", [1208, 600]),  # as the other column says
         ("x;y\n1.208;0.5\n0.25;2\n", [1.208, 0.25]),
-        ("x;y\n1.208;a\n600;b\n", [1208, 600]),  # beside semicolons
+        ("x;y\n1.208;a\n6.000;b\n", [1.208, 6]),  # without a comma anywhere
+        ("x;y\n1,208;a\n600;b\n", [1.208, 600]),  # beside semicolons
         ("x\ty\n1,208\ta\n600\tb\n", [1208, 600]),
         ("x\ty\n0,208\ta\n0,600\tb\n", [0.208, 0.6]),
         ("x;y\n1.125;3,4\n0.5;1,2\n", [1.125, 0.5]),  # each column has a sign of its own
@@ -84,6 +86,27 @@ def test_german_thousands_and_a_decimal_comma_far_down(tmp_path):
     frame = read_table(tmp_path / "a.csv").frame
     assert frame["turnover"].tolist() == [*range(1000, 1100), *[600] * 5]
     assert frame["x"].iloc[-1] == 3.5
+
+
+def test_a_column_is_read_the_same_in_every_part_of_a_file(tmp_path, monkeypatch):
+    rows = ["0.5\t1,5", *(f"{1 + i % 9},{100 + i}\t2,5" for i in range(800))]
+    (tmp_path / "a.tsv").write_text("price\ttags\n" + "\n".join(rows) + "\n")
+    whole = read_table(tmp_path / "a.tsv").frame["price"].tolist()
+    assert whole[:3] == [0.5, 1100, 2101]
+    monkeypatch.setattr(sources, "CELLS", 200)
+    rows += rows * 3  # more than a thousand rows are a part
+    (tmp_path / "a.tsv").write_text("price\ttags\n" + "\n".join(rows) + "\n")
+    assert read_table(tmp_path / "a.tsv").frame["price"].tolist() == whole * 4
+
+
+def test_times_with_fractions_stay_apart(tmp_path):
+    days = 2458849.5 + np.arange(500) / 24
+    pd.DataFrame({"t": days, "v": np.arange(500) % 7}).to_csv(tmp_path / "a.csv", index=False)
+    prepare(Request(str(tmp_path / "a.csv"), "v", time="t", horizon=1), tmp_path / "data")
+    encoder = load_encoder(tmp_path / "data" / "encoder")[0]
+    assert encoder.as_frame(tmp_path / "a.csv")["time"].tolist() == pytest.approx(
+        days[encoder.window - 1 :].tolist(), abs=1e-6
+    )
 
 
 def test_a_column_that_is_nearly_numbers_is_told(tmp_path):
@@ -140,7 +163,11 @@ def test_what_a_model_cannot_read_is_counted(encoder, tmp_path):
     strange = Counter()
     [frame] = encoder.frames(tmp_path / "new.csv", strange)
     assert np.isnan(encoder.encode(frame)["columns"][:, encoder.names.index("size")]).all()
-    assert +strange == {"zip": 1, "size": 2, "seen": 1}
+    assert +strange == {"zip": 1, "size": 2}
+    (tmp_path / "new.csv").write_text("zip,smoker,size,seen\nK1A,,1,soon\n")
+    strange = Counter()
+    list(encoder.frames(tmp_path / "new.csv", strange))
+    assert +strange == {"seen": 1}
 
 
 def test_the_decimal_sign_of_training_counts_where_a_new_file_does_not_say(tmp_path):
@@ -169,6 +196,8 @@ def test_a_series_is_read_as_in_training(tmp_path):
     pd.DataFrame({"day": new, "level": level, "z": 1}).to_csv(tmp_path / "new.csv", index=False, sep=";")
     found = encoder.as_frame(tmp_path / "new.csv")
     assert found["time"].iloc[-1] == pd.Timestamp("2023-02-06")
+    records = [{"day": f"2023-02-{day:02d}", "level": 1.0, "z": 1.0} for day in range(1, 20)]
+    assert encoder.from_records(records)["time"].iloc[-1] == pd.Timestamp("2023-02-19")
     assert found["window"].iloc[-1][0].tolist() == [1002, 1002, 1004, 1005, 1006, 1007][-encoder.window :]
 
 
@@ -303,7 +332,10 @@ def test_parquet_columns_of_other_types_are_read(tmp_path):
         index=pd.Index(list("abcd"), name="key"),
     )  # fmt: skip
     frame.to_parquet(tmp_path / "a.parquet")
-    read = read_table(tmp_path / "a.parquet").frame
+    table = read_table(tmp_path / "a.parquet")
+    read = table.frame
+    columns = TableEncoder.fit(read[["list"]], {}, table.decimals)
+    assert columns.encode(pd.read_parquet(tmp_path / "a.parquet")).ravel().tolist() == [1, 2, 1, 2]
     assert read["took"].tolist() == [1, 2, 3, 4]
     assert read["flag"].tolist() == ["True", np.nan, "False", "True"]
     assert read["n"].isna().tolist() == [False, True, False, False]

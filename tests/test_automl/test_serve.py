@@ -138,7 +138,7 @@ GOOD = {"a": 1, "b": None, "c": 3, "d": 4, "admitted": "03.04.2020", "clinic": "
         ({"a": 1e300}, "example 1, 'a' must be a number of at most 3.4e+38 in size, got 1e+300"),
         ({"a": 10**400}, "example 1, 'a' must be a number of at most 3.4e+38 in size, got 1000"),
         ({"a": [1]}, "example 1, 'a' must be a number or null, got a list"),
-        ({"admitted": "2020-04-03"}, "example 1, 'admitted' must be a date as %d.%m.%Y, or null, got '2020-04-03'"),
+        ({"admitted": "4/3/2020"}, "example 1, 'admitted' must be a date as %d.%m.%Y, or null, got '4/3/2020'"),
         ({"admitted": 5}, "example 1, 'admitted' must be a string, got 5"),
         ({"clinic": {}}, "example 1, 'clinic' must be a string, a number, true, false or null, got an object"),
     ],
