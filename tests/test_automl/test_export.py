@@ -23,7 +23,7 @@ from automl.models.trained import Preprocessing, TrainedNetwork
 from automl.own.preparation import prepare
 from automl.own.request import Request
 from automl.predictor import Predictor
-from automl.tasks import load_task
+from automl.tasks import images, load_task
 
 ESTIMATORS = ("gradient_boosting", "random_forest", "linear")
 
@@ -133,7 +133,8 @@ def test_models_of_built_in_tasks(family, tmp_path):
     task = load_task("digits-cnn")
     config = {"architecture": "mobilenet_v3_small", "side": 32, "tuned": "head"}  # what a backbone needs
     if family in ("cnn", "rnn", "transformer"):
-        config = dict(load_task("fashion-" + family).space.get_default_configuration())
+        space = getattr(images, f"fashion_{family}").space  # the pictures themselves need not be here
+        config = dict(space.get_default_configuration())
     config = {name: value.item() if hasattr(value, "item") else value for name, value in config.items()}
     config |= {"width": 16, "layers": 1, "dropout": 0.0, "patch": 2}
     splits = load_data("digits", None)
