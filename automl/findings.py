@@ -245,7 +245,7 @@ def _cell(number: float | None) -> str:
 def _difference(chosen: float | None, default: float | None) -> str:
     if finite(chosen) is None or finite(default) is None or chosen is None or default is None:
         return "-"
-    difference = chosen - default
+    difference = chosen - default + 0.0  # no -0.000
     return f"{difference:+.3f}" if 0.001 <= abs(difference) < 10 or difference == 0 else f"{difference:+.2g}"
 
 
