@@ -19,7 +19,7 @@ from automl.data.splits import Splits, stratified
 from automl.data.targets import Classes, Number, Target
 from automl.errors import UserError
 from automl.own.labels import LEAST_OF_A_CLASS, label
-from automl.own.numbers import number_of
+from automl.own.numbers import differing, number_of
 from automl.own.parts import LEAST_ROWS, Parts, check_enough
 from automl.own.preparation import ENCODER_FOLDER, FACTS, Facts, draw
 from automl.own.reading import plain_text
@@ -95,7 +95,8 @@ def _labels(rows: Rows, old: Target) -> tuple[NDArray[np.int64], NDArray[Any], T
         found = label(rows.labels, rows.target, "number")
         return found.rows, found.y, old, found.notes
     there = np.flatnonzero(rows.labels.notna().to_numpy())
-    names = np.array([_name(value, old.names) for value in rows.labels.iloc[there]], dtype=object).astype(str)
+    places, different = differing(rows.labels.iloc[there])
+    names = np.array([_name(value, old.names) for value in different])[places]
     known, counts = np.unique(names, return_counts=True)
     added = tuple(
         name for name, n in zip(known, counts, strict=True) if name not in old.names and n >= LEAST_OF_A_CLASS

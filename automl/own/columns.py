@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from automl.errors import UserError
 from automl.own.numbers import as_numbers, differing
-from automl.own.reading import plain_text
+from automl.own.reading import check_there, plain_text
 from automl.own.records import NUMBER_OR_NULL, Schema, as_columns, as_number, as_string, objects_schema, shown
 from automl.own.sources import SIGNS
 
@@ -153,10 +153,9 @@ class TableEncoder:
     def encode(self, frame: pd.DataFrame) -> NDArray[np.float32]:
         """(n, columns); UserError where a column is missing."""
         x = np.full((len(frame), sum(column.width for column in self.columns)), np.nan, np.float32)
+        check_there(frame.columns, (column.name for column in self.columns))
         place = 0
         for column in self.columns:
-            if column.name not in frame.columns:
-                raise UserError(f"the column {column.name!r} is missing; the model was trained with it")
             values = frame[column.name]
             if column.role == "number":
                 x[:, place] = as_numbers(values, column.decimal)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from automl.data.targets import Classes, Number, Target
 from automl.errors import UserError
-from automl.own.numbers import as_numbers
+from automl.own.numbers import as_numbers, differing
 from automl.own.reading import plain_text
 
 if TYPE_CHECKING:
@@ -85,8 +85,9 @@ def _numbers(values: pd.Series[Any], name: str, there: NDArray[np.bool_], notes:
 
 
 def _classes(values: pd.Series[Any], name: str, there: NDArray[np.bool_], notes: list[str]) -> Labelled:
-    strings = np.array([plain_text(value) for value in values[there]], dtype=object)
-    names, codes, counts = np.unique(strings.astype(str), return_inverse=True, return_counts=True)
+    places, different = differing(values[there])
+    strings = np.array([plain_text(value) for value in different])[places]
+    names, codes, counts = np.unique(strings, return_inverse=True, return_counts=True)
     rare = counts < LEAST_OF_A_CLASS
     if rare.any() and not rare.all():
         shown = ", ".join(names[rare][:5])

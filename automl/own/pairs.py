@@ -16,8 +16,8 @@ from automl.own.reading import column_names, read_table
 from automl.own.records import Schema, as_strings, strings_schema
 from automl.own.request import Request, column
 from automl.own.sources import open_source
+from automl.own.splitting import groups_and_times
 from automl.own.strings import column_frame, unread
-from automl.own.table import groups_and_times
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -35,7 +35,7 @@ from automl.own.reading import reading_watched
 from automl.own.request import SMILES_NAMES, Request, check_used
 from automl.own.rows import Encoder, Rows, kind_module, n_different
 from automl.own.sources import open_source
-from automl.own.table import WORDS_OF_TEXT
+from automl.own.suspects import WORDS_OF_TEXT
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,7 +6,7 @@ in the next. What is in memory at a time is the frame so far and one chunk.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -135,6 +135,13 @@ def _told(source: CsvSource | ParquetSource, chunks: Iterator[pd.DataFrame], bef
         watch = _watch.get()
         if watch is not None:
             watch(before + source.share_read / 2)
+
+
+def check_there(names: Collection[str], wanted: Iterable[str]) -> None:
+    """UserError where a column is missing that a model was trained with."""
+    for name in wanted:
+        if name not in names:
+            raise UserError(f"the column {name!r} is missing; the model was trained with it")
 
 
 def column_names(path: Path) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from automl.errors import UserError
 
 KINDS = ("table", "text", "molecules", "images", "sequences", "series", "pairs")
+COLUMNS = ("target", "text", "smiles", "time", "group", "source", "into")  # options that name one
 USED = {  # options that a kind of data takes, besides --kind
     "table": ("target", "time", "group"),
     "text": ("target", "text", "time", "group"),
@@ -86,9 +87,8 @@ class Request:
             near = difflib.get_close_matches(self.path.name, [p.name for p in self.path.parent.glob("*")], 1)
             hint = f"; did you mean {str(self.path.parent / near[0])!r}?" if near else ""
             raise UserError(f"there is no file or folder {self.data!r}{hint}")
-        columns = ("target", "text", "smiles", "time", "group", "source", "into")
-        for option in columns:
-            same = next((o for o in columns if o != option and getattr(self, o) == getattr(self, option)), None)
+        for option in COLUMNS:
+            same = next((o for o in COLUMNS if o != option and getattr(self, o) == getattr(self, option)), None)
             if getattr(self, option) is not None and same is not None:
                 raise UserError(f"--{option} and --{same} must be two columns, got {getattr(self, option)!r} for both")
         if self.horizon is not None and self.horizon < 1:
@@ -100,7 +100,7 @@ class Request:
 
 def check_used(request: Request, kind: str) -> None:
     """UserError where an option was given that data of this kind have no use for."""
-    for option in ("target", "text", "smiles", "time", "horizon", "group", "source", "into"):
+    for option in (*COLUMNS, "horizon"):
         if getattr(request, option) is not None and option not in USED[kind]:
             taken = ", ".join(f"--{name}" for name in USED[kind])
             told = f"they take {taken}" if taken else "their labels are the folders' names or stand in the file"

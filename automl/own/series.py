@@ -5,7 +5,7 @@ Parts are drawn in time: every validation target is later than every training on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,10 +20,10 @@ from automl.own import rows
 from automl.own.columns import date_format
 from automl.own.numbers import as_numbers
 from automl.own.parts import LEAST_ROWS, by_time
-from automl.own.reading import column_names, read_table
+from automl.own.reading import check_there, column_names, read_table
 from automl.own.records import NUMBER_OR_NULL, Schema, as_columns, as_number, as_string, objects_schema
 from automl.own.request import Request, column
-from automl.own.table import about_dates, group_names, moments
+from automl.own.splitting import about_dates, check_split, group_names, moments
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,9 +96,7 @@ class Encoder(rows.Encoder):
             numeric = dict.fromkeys(self.channels, True) | ({self.time: False} if self.layout.form else {})
             read = read_table(Path(examples), numeric=numeric, decimals=self.layout.decimals, exact=[self.time])
             frame = read.frame
-        for name in filter(None, (self.time, self.group, *self.channels)):
-            if name not in frame.columns:
-                raise UserError(f"the column {name!r} is missing; the model was trained with it")
+        check_there(frame.columns, filter(None, (self.time, self.group, *self.channels)))
         if len(frame) < self.window:
             raise UserError(f"a forecast needs the last {self.window} rows or more, got {len(frame)}")
         return windows(frame, self.layout)
@@ -129,9 +127,7 @@ def read(request: Request) -> rows.Rows:
     if request.time is None or request.target is None:
         raise UserError("a series needs --time COLUMN and --target COLUMN")
     column(request.target, names, "--target")
-    column(request.time, names, "--time")
-    if request.group is not None:
-        column(request.group, names, "--group")
+    check_split(request, names)
     table = read_table(request.path, exact=[request.time])
     frame, horizon, notes = table.frame, request.horizon or 1, table.notes
     if frame[request.target].dtype.kind not in "fiu":
@@ -156,22 +152,7 @@ def read(request: Request) -> rows.Rows:
     layout = Layout(request.time, request.group, channels, window, form, decimals)
     found = windows(frame, layout)
     used, labels, times = _with_targets(found, horizon)
-    n_missing = int(frame[request.target].isna().sum())
-    lengths = _lengths(frame, request.group)
-    n_lost = sum(max(0, n - window + 1) for n in lengths) - len(found)
-    if n_lost:
-        notes.append(f"{n_lost:,} moments are left out, as not every column has a value yet")
-    n_short = sum(n < window for n in lengths)
-    if n_short:
-        notes.append(f"{n_short:,} series are left out: they have fewer rows than the {window} that a model looks back")
-    if n_missing:
-        notes.append(
-            f"{n_missing:,} values of {request.target!r} are missing: none of them is foretold, and where models look "
-            "back the value before stands for it"
-        )
-    irregular = _irregular(found)
-    if irregular:
-        notes.append(f"steps are not all as long, {irregular}: a horizon counts rows")
+    notes += _about_rows(frame, layout, found)
     if len(used) < LEAST_ROWS:
         raise UserError(
             f"the series is too short: {len(frame):,} rows give {len(used)} windows of {window} steps with a target "
@@ -200,9 +181,26 @@ def _with_targets(found: pd.DataFrame, horizon: int) -> tuple[pd.DataFrame, pd.S
     return found[known].reset_index(drop=True), ahead[known].reset_index(drop=True), when[known].to_numpy()
 
 
-def _lengths(frame: pd.DataFrame, group: str | None) -> list[int]:
-    """Rows of each series."""
-    return [len(frame)] if group is None else frame[group].value_counts().loc[lambda counts: counts > 0].tolist()
+def _about_rows(frame: pd.DataFrame, layout: Layout, found: pd.DataFrame) -> Iterator[str]:
+    """What became of the rows on their way to windows, where that is not plain."""
+    lengths = [len(frame)] if layout.group is None else frame[layout.group].value_counts().tolist()
+    n_lost = sum(max(0, n - layout.window + 1) for n in lengths) - len(found)
+    if n_lost:
+        yield f"{n_lost:,} moments are left out, as not every column has a value yet"
+    n_short = sum(0 < n < layout.window for n in lengths)
+    if n_short:
+        yield f"{n_short:,} series are left out: they have fewer rows than the {layout.window} that a model looks back"
+    target = layout.channels[0]
+    n_missing = int(frame[target].isna().sum())
+    if n_missing:
+        yield (
+            f"{n_missing:,} values of {target!r} are missing: none of them is foretold, and where models look back the "
+            "value before stands for it"
+        )
+    steps = found.groupby("series")["time"].diff().dropna()
+    if len(steps) and steps.min() != steps.max():
+        shortest, longest = _duration(steps.min()), _duration(steps.max())
+        yield f"steps are not all as long, from {shortest} to {longest}: a horizon counts rows"
 
 
 def _about_moments(frame: pd.DataFrame, time: str, group: str | None) -> list[str]:
@@ -215,14 +213,6 @@ def _about_moments(frame: pd.DataFrame, time: str, group: str | None) -> list[st
             f"--group COLUMN tells them apart{told_apart}; is an hour in another column? put it into {time!r}"
         )
     return [f"{n_double:,} rows have a moment that another has too"] if n_double else []
-
-
-def _irregular(found: pd.DataFrame) -> str | None:
-    """The shortest and the longest step between the moments of a series; None where all are as long."""
-    steps = found.groupby("series")["time"].diff().dropna()
-    if steps.empty or steps.min() == steps.max():
-        return None
-    return f"from {_duration(steps.min())} to {_duration(steps.max())}"
 
 
 def _duration(step: Any) -> str:

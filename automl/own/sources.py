@@ -53,7 +53,6 @@ class ParquetSource:
         self.notes: list[str] = []
         self.share_read = 0.0
         self.decimals: dict[str, str] = {}
-        self.strange: Counter[str] = Counter()
         try:
             self._file = parquet.ParquetFile(path)
         except (OSError, pyarrow.ArrowInvalid) as error:
@@ -61,14 +60,19 @@ class ParquetSource:
         self.names = list(self._file.schema_arrow.names)
 
     def chunks(
-        self, columns: Sequence[str] | None = None, *, written: Collection[str] = (), numbers: Collection[str] = ()
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        written: Collection[str] = (),
+        numbers: Collection[str] = (),
+        strange: Counter[str] | None = None,
     ) -> Iterator[pd.DataFrame]:
         """As those of a CSV file; what is written is as the file has it."""
         size, n = max(1_000, CELLS // max(1, len(columns or self.names))), 0
         for batch in self._file.iter_batches(batch_size=size, columns=columns and list(columns)):
             n += batch.num_rows
             self.share_read = n / self._file.metadata.num_rows
-            yield _with_numbers(batch.to_pandas(ignore_metadata=True), numbers, self.decimals, self.strange)
+            yield _with_numbers(batch.to_pandas(ignore_metadata=True), numbers, self.decimals, strange)
 
 
 class CsvSource:
@@ -78,7 +82,6 @@ class CsvSource:
         self.path = path
         self.share_read = 0.0
         self.notes: list[str] = []
-        self.strange: Counter[str] = Counter()  # by column: values that are there and are no number where one should be
         self.encoding = self._find_encoding()
         with path.open(encoding=self.encoding, errors="replace", newline="") as file:
             lines = file.readlines(HEAD) + [file.readline() for _ in range(LEAST_LINES)]
@@ -164,12 +167,17 @@ class CsvSource:
         return "utf-8"
 
     def chunks(
-        self, columns: Sequence[str] | None = None, *, written: Collection[str] = (), numbers: Collection[str] = ()
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        written: Collection[str] = (),
+        numbers: Collection[str] = (),
+        strange: Counter[str] | None = None,
     ) -> Iterator[pd.DataFrame]:
         """Some of the columns, or all.
 
         written: those that stay as they are spelled, where pandas might find numbers or truth values. numbers: those of
-        which everything else is missing, and counted in ``strange``.
+        which everything else is missing; how many values that are there is added to ``strange``.
         """
         import pandas as pd
 
@@ -203,7 +211,7 @@ class CsvSource:
                             "header; name every column in the first line"
                         )
                     self.share_read = file.tell() / size
-                    yield _with_numbers(chunk, numbers, self.decimals, self.strange)
+                    yield _with_numbers(chunk, numbers, self.decimals, strange)
         except pd.errors.ParserError as error:
             found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
             if found is None:
@@ -216,9 +224,9 @@ class CsvSource:
 
 
 def _with_numbers(
-    chunk: pd.DataFrame, numbers: Collection[str], decimals: Mapping[str, str], strange: Counter[str]
+    chunk: pd.DataFrame, numbers: Collection[str], decimals: Mapping[str, str], strange: Counter[str] | None
 ) -> pd.DataFrame:
-    """The chunk with numbers in these columns. What is none is missing, and counted."""
+    """The chunk with numbers in these columns."""
     import pandas as pd
 
     columns = {}
@@ -227,8 +235,9 @@ def _with_numbers(
         if name not in numbers:
             continue
         found = as_numbers(values, decimals.get(str(name), "."))
-        lost = values[np.isnan(found) & values.notna().to_numpy()]
-        strange[str(name)] += int((~lost.isin(SIGNS)).sum())
+        if strange is not None:
+            lost = values[np.isnan(found) & values.notna().to_numpy()]
+            strange[str(name)] += int((~lost.isin(SIGNS)).sum())
         columns[name] = pd.Series(found, index=chunk.index)
     return pd.DataFrame(columns) if numbers else chunk
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from automl.errors import UserError
 from automl.own import rows
-from automl.own.reading import column_names, read_table
+from automl.own.reading import check_there, column_names, read_table
 from automl.own.records import Schema, as_strings, strings_schema
 from automl.own.request import Request, column, spelled_target
 from automl.own.sources import open_source
@@ -72,8 +72,7 @@ def unread(names: Sequence[str], used: Sequence[str | None]) -> list[str]:
 
 def as_texts(frame: pd.DataFrame, name: str) -> list[str]:
     """A column as strings, missing ones empty. UserError where there is no such column."""
-    if name not in frame.columns:
-        raise UserError(f"the column {name!r} is missing; the model was trained with it")
+    check_there(frame.columns, [name])
     values = frame[name]
     return ["" if missing else str(value) for value, missing in zip(values, values.isna(), strict=True)]
 
@@ -84,7 +83,6 @@ def column_frame(examples: Any, name: str) -> pd.DataFrame:
 
     if isinstance(examples, str | Path):
         path = Path(examples)
-        if name not in column_names(path):
-            raise UserError(f"the column {name!r} is missing; the model was trained with it")
+        check_there(column_names(path), [name])
         return read_table(path, columns=[name], texts=[name]).frame
     return examples if isinstance(examples, pd.DataFrame) else pd.DataFrame({name: list(examples)})

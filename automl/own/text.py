@@ -13,8 +13,8 @@ from automl.own import rows
 from automl.own.numbers import as_numbers
 from automl.own.reading import column_names
 from automl.own.request import Request
+from automl.own.splitting import groups_and_times
 from automl.own.strings import StringEncoder, as_texts, text_and_labels
-from automl.own.table import groups_and_times
 from automl.own.tokens import longest, text_tokenizer, token_ids
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from automl.own.reading import plain_text, read_table
 from automl.own.request import Request
 from automl.own.rows import load_encoder
 from automl.own.sources import open_source
-from automl.own.table import tells_all
+from automl.own.suspects import tells_all
 
 # --- numbers ----------------------------------------------------------------------------------------------------------
 
