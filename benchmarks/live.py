@@ -20,10 +20,11 @@ from automl.errors import UserError
 from automl.executors import ProcessExecutor
 from automl.objectives import FunctionTask
 from automl.outputs import write_aside
-from automl.tasks.base import Epoch, Task
+from automl.tasks.base import Epoch, Task, fidelity_of
 from automl.worker import EpochDone, Job, JobEnded
 from benchmarks.scored import Scored
 from benchmarks.suites.base import Curve, SimulatedTask
+from strategies.base import Fidelity
 
 # config, seed, epochs (asked for), error; losses, seconds, test: an entry an epoch, None where no test was made
 Training = dict[str, Any]
@@ -51,8 +52,17 @@ class LiveTask(SimulatedTask):
         )  # fmt: skip
 
     def curve(self, config: Mapping[str, Any], seed: int, epochs: int) -> Curve:
-        training = self._training(config, seed, epochs)
+        return self._curve(self._training(config, seed, epochs))
+
+    def short_curve(self, config: Mapping[str, Any], seed: int, epochs: int) -> Curve:
+        return self._curve(self._training(config, seed, epochs, schedule=epochs))
+
+    def _curve(self, training: Training) -> Curve:
         return Curve(np.array(training["losses"]), np.array(training["seconds"]), training["error"])
+
+    def fidelity(self, config: Mapping[str, Any]) -> Fidelity:
+        assert self.live is not None
+        return fidelity_of(self.live)(config)
 
     def worth(self, config: Mapping[str, Any]) -> None:
         return None
@@ -61,9 +71,10 @@ class LiveTask(SimulatedTask):
         tests: list[float | None] = self._training(config, seed, epochs)["test"]
         return tests[epochs - 1] if 0 < epochs <= len(tests) else None
 
-    def _training(self, config: Mapping[str, Any], seed: int, epochs: int) -> Training:
+    def _training(self, config: Mapping[str, Any], seed: int, epochs: int, schedule: int | None = None) -> Training:
         """The training up to these epochs: as it is kept, or now."""
-        name = hashlib.sha256(json.dumps([config, seed], sort_keys=True).encode()).hexdigest()[:20]
+        what = [config, seed] if schedule is None else [config, seed, schedule]
+        name = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:20]
         file = self.kept / f"{name}.json"
         with _locked(self.kept / f"{name}.lock"):
             training: Training = {"config": dict(config), "seed": seed, "epochs": 0, "error": None}
@@ -72,14 +83,14 @@ class LiveTask(SimulatedTask):
             if training["error"] is None and training["epochs"] < epochs:
                 # A folder for each number of epochs: whenever this is killed, file and folder belong together.
                 before, after = (self.kept / f"{name}-{n}" for n in (training["epochs"], epochs))
-                self._train(training, epochs, before, after)
+                self._train(training, epochs, schedule, before, after)
                 write_aside(file, json.dumps(training))
                 shutil.rmtree(before, ignore_errors=True)
-                if training["error"] is not None or epochs == self.max_epochs:
+                if training["error"] is not None or epochs == (schedule or self.max_epochs):
                     shutil.rmtree(after, ignore_errors=True)
         return training
 
-    def _train(self, training: Training, epochs: int, before: Path, after: Path) -> None:
+    def _train(self, training: Training, epochs: int, schedule: int | None, before: Path, after: Path) -> None:
         shutil.rmtree(after, ignore_errors=True)
         if self.resumable and training["epochs"]:
             shutil.copytree(before, after)
@@ -88,7 +99,7 @@ class LiveTask(SimulatedTask):
             training |= {"losses": [], "seconds": [], "test": []}
         training["epochs"] = epochs
         executor = self._executor()
-        executor.submit(Job(0, training["config"], training["seed"], epochs, str(after)))
+        executor.submit(Job(0, training["config"], training["seed"], epochs, schedule, str(after)))
         while True:
             for event in executor.wait():
                 if isinstance(event, EpochDone):

@@ -34,7 +34,9 @@ class ReplayExecutor(Executor):
         return self.n_workers - len(self._running)
 
     def submit(self, job: Job) -> None:
-        curve = self._task.curve(job.config, job.seed, job.epochs)
+        is_short = job.schedule is not None and job.schedule < self._task.max_epochs
+        train = self._task.short_curve if is_short else self._task.curve
+        curve = train(job.config, job.seed, job.epochs)
         at = self._now
         # A full training may have its own number of epochs.
         n_epochs = len(curve.losses) if job.epochs == self._task.max_epochs else min(job.epochs, len(curve.losses))

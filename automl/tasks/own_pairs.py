@@ -19,6 +19,11 @@ VALID_SIZE = 1_000  # writing takes longer than training
 class OwnPairs(Translation):
     """Pairs in a folder."""
 
+    n_train: int = 0  # pairs of the training part
+
+    def examples_per_epoch(self, config: Mapping[str, Any]) -> int:
+        return self.train_size or self.n_train
+
     def prepared(self, train_size: int | None) -> Self:
         if train_size is not None:
             check_train_size(train_size, 0, len(self.pairs().train_source))
@@ -44,6 +49,7 @@ def own_pairs(
         metric,
         max_length=max_length,
         valid_size=VALID_SIZE,
+        n_train=n_train,
     )
 
 

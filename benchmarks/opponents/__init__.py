@@ -10,10 +10,12 @@ from automl.errors import UserError
 from strategies import UnknownStrategy, make_strategy
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ConfigSpace import ConfigurationSpace
 
     from benchmarks.opponents.base import Opponent
-    from strategies.base import Strategy
+    from strategies.base import Config, Fidelity, Strategy
 
 OPPONENTS: dict[str, tuple[str, str, str | None]] = {
     "raw-optuna": ("raw_optuna:RawOptuna", "Optuna's default sampler", None),
@@ -57,17 +59,24 @@ def make(
     max_epochs: int = 1,
     n_workers: int = 1,
     resumable: bool = True,
+    fidelity: Callable[[Config], Fidelity] | None = None,
+    seconds: float | None = None,
 ) -> Strategy:
-    """An opponent, a variant of ``bo``, or else one of our strategies.
+    """An opponent, a variant of one of our strategies, or else one of these.
 
     ``n_workers``: how many proposals an opponent may have pending.
     """
     if "~" in spec:
         from benchmarks.variants import VARIANTS
 
-        return VARIANTS[spec][0](space, seed=seed, n_trials=n_trials, max_epochs=max_epochs)
+        variant = VARIANTS[spec][0]
+        options = {"fidelity": fidelity, "seconds": seconds} if variant.plans_epochs else {}
+        return variant(space, seed=seed, n_trials=n_trials, max_epochs=max_epochs, **options)
     if spec not in OPPONENTS:
-        return make_strategy(spec, space, seed=seed, n_trials=n_trials, max_epochs=max_epochs, resumable=resumable)
+        return make_strategy(
+            spec, space, seed=seed, n_trials=n_trials, max_epochs=max_epochs, resumable=resumable, fidelity=fidelity,
+            seconds=seconds,
+        )  # fmt: skip
     return opponent_class(spec)(
         space, seed=seed, n_trials=n_trials, max_epochs=max_epochs, n_workers=n_workers, resumable=resumable
     )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from automl.tasks.base import Epoch, TrainingFailed
+from strategies.base import Fidelity
 from strategies.encoding import Encoding
 
 if TYPE_CHECKING:
@@ -49,6 +50,14 @@ class SimulatedTask(ABC):
     @abstractmethod
     def curve(self, config: Mapping[str, Any], seed: int, epochs: int) -> Curve:
         """The training of a config with a seed: ``epochs`` of it or more, fewer only where it failed."""
+
+    def short_curve(self, config: Mapping[str, Any], seed: int, epochs: int) -> Curve:
+        """The training of a config with a complete schedule of so few epochs; for what ``fidelity`` calls restarted."""
+        raise NotImplementedError(f"{self.name} has no trainings with short schedules")
+
+    def fidelity(self, config: Mapping[str, Any]) -> Fidelity:
+        """What a short training of a config means: that of a table is read off at its epoch."""
+        return Fidelity("resume" if self.resumable else "stop")
 
     @abstractmethod
     def worth(self, config: Mapping[str, Any]) -> float | None:
