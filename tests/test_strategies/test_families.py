@@ -1,4 +1,4 @@
-"""Families of models as arms: which choice makes them, who is next, and that each keeps to its own part of the space."""
+"""Families of models as arms: which choice makes them, which is next, and that each keeps to its part of the space."""
 
 import numpy as np
 import pytest
