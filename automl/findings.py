@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from automl.readable import early, finite, numbers, often, score, setting, shorten, show
+from automl.readable import finite, numbers, often, score, setting, shorten, show, too_short
 from automl.study import Study
 from strategies.encoding import Dimension, Encoding
 
@@ -41,7 +41,11 @@ def _search_result(study: Study, summary: Mapping[str, Any]) -> str:
     if best["config"] == default["config"]:
         rest = f"no other of the {n} trials was better" if n > 1 else "nothing else was tried"
         return f"{what} with the default config; {rest}."
-    return f"{what}, against {_score(default, summary)} of the default config{early(default, summary)}."
+    short = too_short(summary)
+    if short is not None:
+        below = "; the final below compares both" if summary["final"] is not None else ""
+        return f"{what}. In the search, {short}{below}."
+    return f"{what}, against {_score(default, summary)} of the default config."
 
 
 def _commonest_error(study: Study) -> list[str]:
