@@ -152,7 +152,8 @@ def barely_explored(encoding: Encoding, found: Compared) -> list[Barely]:
     for dim in dims:
         seen = np.array([dim.to_unit(t.config[dim.name]) for t in found.trials if dim.name in t.config])
         short = np.array([dim.to_unit(t.config[dim.name]) for t in found.others if dim.name in t.config])
-        told += list(_ends(dim, seen, short, n_looks) if dim.numeric else _values(dim, seen, short))
+        if len(seen):  # else the choice that it depends on tells it
+            told += list(_ends(dim, seen, short, n_looks) if dim.numeric else _values(dim, seen, short))
     return told
 
 
@@ -164,8 +165,6 @@ def _values(dim: Dimension, seen: np.ndarray, short: np.ndarray) -> Iterator[Bar
 
 
 def _ends(dim: Dimension, seen: np.ndarray, short: np.ndarray, n_looks: int) -> Iterator[Barely]:
-    if not len(seen):
-        return  # the choice that it depends on tells it
     low, high = float(seen.min()), float(seen.max())
     for side, end, beyond in (("below", low, short < low), ("above", high, short > high)):
         n = int(beyond.sum())

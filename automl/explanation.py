@@ -121,7 +121,8 @@ def _effects(encoding: Encoding, trials: list[Trial], values: np.ndarray, seed: 
         background = Background.of(encoding, seed, [trial.config for trial in trials])
         model = Surrogate.fit(Features(encoding), points, values, background)
         dims = enumerate(encoding.dimensions)
-        return {dim.name: model.effect(i) for i, dim in dims if dim.n_values > 1 and model.reaches(i)}
+        tried = {name for trial in trials for name in trial.config}
+        return {d.name: model.effect(i) for i, d in dims if d.n_values > 1 and d.name in tried and model.reaches(i)}
 
 
 # --- in words -----------------------------------------------------------------------------------------------------

@@ -85,7 +85,7 @@ class Importances:
 def importances(
     encoding: Encoding, trials: Sequence[Trial], values: np.ndarray, maximize: bool, seed: int
 ) -> Importances:
-    """Of the hyperparameters that can vary, from trials and what they reached, shape (n,), at least 3 of them."""
+    """Of the hyperparameters that can vary and that a trial has, from what trials reached, shape (n,), at least 3."""
     rng = np.random.default_rng(seed)
     draws = [rng.integers(0, len(trials), min(len(trials), MAX_TRIALS)) for _ in range(N_REFITS)]
     features = Features(encoding)
@@ -96,7 +96,8 @@ def importances(
         background = Background.of(encoding, seed, [trial.config for trial in trials])
         refits = [Surrogate.fit(features, points[draw], values[draw], background) for draw in drawn]
         by_optuna = _by_optuna(encoding, trials, values, draws, maximize, seed)
-        varying = [i for i, dim in enumerate(encoding.dimensions) if dim.n_values > 1]
+        tried = {name for trial in trials for name in trial.config}
+        varying = [i for i, dim in enumerate(encoding.dimensions) if dim.n_values > 1 and dim.name in tried]
         each = []
         for i in varying:
             name = encoding.names[i]
@@ -191,10 +192,11 @@ def _evaluated(
             ]
         )
         forest = FanovaImportanceEvaluator(n_trees=TREES_A_REFIT, max_depth=DEPTH, seed=seed)
-        return (
-            _normalised(forest.evaluate(study, params=params)),
-            _normalised(PedAnovaImportanceEvaluator().evaluate(study, params=params)),
-        )
+        try:
+            fanova = _normalised(forest.evaluate(study, params=params))
+        except RuntimeError:  # no tree found two values of a hyperparameter among the trials it drew
+            fanova = equal
+        return fanova, _normalised(PedAnovaImportanceEvaluator().evaluate(study, params=params))
     finally:
         optuna.logging.set_verbosity(verbosity)
 

@@ -155,9 +155,7 @@ def test_nothing_is_made_up_of_a_family_that_was_only_trained_short(stopped_earl
     _, _, told = stopped_early
     assert told.importances is not None
     verdicts = {row.name: verdict(row) for row in told.importances.each}
-    assert verdicts["model"] != "hardly matters"
-    assert verdicts["width"] == "cannot be told"  # only the slow family has it
-    assert verdicts["lr"] == "matters"
+    assert verdicts == {"lr": "matters", "model": "cannot be told"}  # width is the slow family's alone
     model = Encoding(automl.load_space(FAMILIES)).dimensions[0]
     assert model.to_unit("slow") not in told.effects["model"].at
     assert "width" not in told.effects
@@ -180,6 +178,20 @@ def test_where_few_are_whole_what_was_reached_earlier_is_compared_and_said_so():
     assert told.words[0].startswith("Too few trials were trained to the end: compared is what ")
     assert " of 9 epochs." in told.words[0]
     assert not any("nothing works" in words for words in told.words)
+
+
+def test_a_choice_that_nearly_all_whole_trainings_agree_on_can_be_explained():
+    """Some refits then see one of its values alone."""
+
+    def training(config):
+        return config.get("x", 0.7)
+
+    space = {"model": {"choice": ["a", "b"]}, "x": {"float": [0, 1], "when": {"model": "a"}}}
+    given = [{"model": "a", "x": x / 20} for x in range(14)]
+    result = automl.tune(training, space, strategy="random", n_trials=16, start=[*given, {"model": "b"}])
+    told = explain(result.study, summarised(result))
+    assert told.reason is None
+    assert {row.name for row in told.importances.each} == {"model", "x"}
 
 
 def test_nothing_works_ends_where_whole_trainings_end():
