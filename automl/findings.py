@@ -18,6 +18,9 @@ def headline(study: Study, summary: Mapping[str, Any]) -> dict[str, Any]:
     """What came of the run: a title, the result of the search, what the final trainings say, and what limits it."""
     n, failed = summary["n_trials"], summary["n_failed"]
     judged, notes = ("", _commonest_error(study)) if summary["best"] is None else _final_result(summary)
+    short = too_short(summary)
+    if short is not None:
+        notes.append(f"In the search, {short}{'; the final compares both' if summary['final'] is not None else ''}.")
     if failed and summary["best"] is not None:
         notes.append(f"{failed} of {_count(n, 'trial')} failed.")
     if summary["stop_reason"] not in ("budget spent", "every config of the space was tried"):
@@ -41,10 +44,8 @@ def _search_result(study: Study, summary: Mapping[str, Any]) -> str:
     if best["config"] == default["config"]:
         rest = f"no other of the {n} trials was better" if n > 1 else "nothing else was tried"
         return f"{what} with the default config; {rest}."
-    short = too_short(summary)
-    if short is not None:
-        below = "; the final below compares both" if summary["final"] is not None else ""
-        return f"{what}. In the search, {short}{below}."
+    if too_short(summary) is not None:
+        return f"{what}."
     return f"{what}, against {_score(default, summary)} of the default config."
 
 
