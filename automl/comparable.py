@@ -142,16 +142,18 @@ class Barely:
 
 
 def barely_explored(encoding: Encoding, found: Compared) -> list[Barely]:
-    """Of each hyperparameter that can vary, what at most one of the trials that can be compared has.
+    """What at most one trial has that was trained as long as those that are compared: choices, and ends of ranges.
 
     Ends of ranges are told where chance would rarely leave them out, as in ``patterns``.
     """
+    far = [*found.trials, *(trial for trial in found.others if len(trial.losses) >= found.epochs)]
+    given_up = [trial for trial in found.others if len(trial.losses) < found.epochs]
     dims = [dim for dim in encoding.dimensions if dim.n_values > 1]
     n_looks = 2 * sum(dim.numeric for dim in dims)
     told = []
     for dim in dims:
-        seen = np.array([dim.to_unit(t.config[dim.name]) for t in found.trials if dim.name in t.config])
-        short = np.array([dim.to_unit(t.config[dim.name]) for t in found.others if dim.name in t.config])
+        seen = np.array([dim.to_unit(t.config[dim.name]) for t in far if dim.name in t.config])
+        short = np.array([dim.to_unit(t.config[dim.name]) for t in given_up if dim.name in t.config])
         if len(seen):  # else the choice that it depends on tells it
             told += list(_ends(dim, seen, short, n_looks) if dim.numeric else _values(dim, seen, short))
     return told

@@ -85,6 +85,14 @@ def test_a_choice_that_was_only_trained_short_is_barely_explored():
     assert not barely_explored(Encoding(study.space), compared(study_of(*trials(12, 9)), "loss", maximize=False))
 
 
+def test_what_was_trained_for_longer_than_compared_is_explored():
+    short = trials(12, 3, info={"schedule": 3})
+    study = study_of(*short, *trials(4, 9, "b"), *trials(3, 1, "c"))
+    found = compared(study, "loss", maximize=False)
+    assert found.schedule == 3
+    assert [region.where for region in barely_explored(Encoding(study.space), found)] == ["kind = c"]
+
+
 def test_an_end_of_a_range_is_barely_explored_where_chance_would_rarely_have_it_so():
     def told(n_beyond):
         study = study_of(*trials(12, 9, high=0.5), *trials(6, 1, high=0.5), *trials(n_beyond, 1, low=0.6))

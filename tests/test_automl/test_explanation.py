@@ -10,6 +10,7 @@ from test_report import summarised
 import automl
 from automl.comparable import Barely
 from automl.explanation import explain, verdict
+from automl.importance import Importance, Share
 from automl.patterns import failing, hopeless, reasons
 from automl.study import Trial
 from automl.surrogate import Background, Surrogate
@@ -178,6 +179,30 @@ def test_where_few_are_whole_what_was_reached_earlier_is_compared_and_said_so():
     assert told.words[0].startswith("Too few trials were trained to the end: compared is what ")
     assert " of 9 epochs." in told.words[0]
     assert not any("nothing works" in words for words in told.words)
+
+
+@pytest.mark.parametrize(
+    ("share", "n_trials", "settled", "expected"),
+    [
+        (Share(0.3, 0.1, 0.5), 20, True, "matters"),
+        (Share(0.3, 0.1, 0.5), 20, False, "matters"),  # of the values that were tried
+        (Share(0.02, 0.0, 0.05), 20, True, "hardly matters"),
+        (Share(0.02, 0.0, 0.05), 20, False, "cannot be told"),
+        (Share(0.1, 0.02, 0.2), 20, True, "cannot be told"),
+        (Share(0.3, 0.1, 0.5), 4, True, "cannot be told"),
+    ],
+)
+def test_what_may_be_said_of_a_share(share, n_trials, settled, expected):
+    assert verdict(Importance("x", share, None, None, n_trials, settled)) == expected
+
+
+def test_a_poor_model_does_not_say_that_something_hardly_matters():
+    """Half of the variation is noise, in which a weak effect could hide."""
+    rng = np.random.default_rng(0)
+    told = explained(lambda c: c["x0"] + 0.3 * rng.standard_normal(), FOUR, n_trials=60)
+    assert 0.1 < told.importances.skill < 0.5
+    assert "hardly matters" not in {verdict(row) for row in told.importances.each}
+    assert told.importances.each[0].name == "x0"
 
 
 def test_a_choice_that_nearly_all_whole_trainings_agree_on_can_be_explained():
