@@ -36,7 +36,7 @@ def new_settings(
 ) -> Settings:
     """The settings of a new run: defaults filled in, the space after ``--space`` and ``--set``, and what to start with.
 
-    ``studies``: the past ones that may speak for configs to start with. ``prepared``: the folder of the user's data.
+    ``studies``: the past ones whose best configurations may come first. ``prepared``: the folder of the user's data.
     """
     form: dict[str, Any] | None = None
     if space_file is not None:

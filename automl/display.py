@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from automl.findings import beaten_in_words, described_model, kept_in_words
-from automl.readable import early, often
+from automl.readable import often, too_short
 
 if TYPE_CHECKING:
     from automl.folders import RunFolder
@@ -155,8 +155,11 @@ def show_summary(console: Console, summary: Mapping[str, Any], default: Mapping[
     shown = best["metrics"].get(summary["metric"], best["loss"])
     before = summary["default"]
     usual = ""
-    if before is not None:
-        usual = f", default {before['metrics'].get(summary['metric'], before['loss']):.4f}{early(before, summary)}"
+    short = too_short(summary)
+    if short is not None:
+        usual = f"; {short}"
+    elif before is not None:
+        usual = f", default {before['metrics'].get(summary['metric'], before['loss']):.4f}"
     console.print(f"validation {summary['metric']} in the search: {shown:.4f}{often(best)}{usual}", soft_wrap=True)
     if summary["final"] is not None:
         _show_final(console, summary["final"])

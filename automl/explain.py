@@ -48,7 +48,8 @@ def _show_tables(console: Console, told: Explanation) -> None:
 
     found = told.importances
     if found is not None:
-        title = f"share in the variation, from {told.n_trials} trials; the middle 90% of 20 refits behind each"
+        title = f"share in the variation{told.compared.after}, from {told.n_trials} trials"
+        title += "; the middle 90% of 20 refits behind each"
         table = _table(title, "hyperparameter", "", "share", "fANOVA", "PED-ANOVA", "")
         for row in found.each:
             bar = "\u2588" * round(BAR * row.share.value)
@@ -62,7 +63,7 @@ def _show_tables(console: Console, told: Explanation) -> None:
                 table.add_row(" and ".join(pair.names), bar, _in_short(pair.share))
             console.print(table)
     if told.best:
-        table = _table(f"the best {told.n_best} trials", "hyperparameter", "values", "")
+        table = _table(f"the best {told.n_best} trials{told.compared.after}", "hyperparameter", "values", "")
         for shared in told.best:
             table.add_row(shared.name, shared.values, "sets them apart" if shared.telling else "")
         console.print(table)

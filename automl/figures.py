@@ -11,7 +11,19 @@ from typing import Any
 
 from automl import drawing
 from automl.drawing import CHOSEN, COLOURS, FAILED, FAINT, GREY, INK, MANY_TRIALS, Figure, Trace, is_best
-from automl.readable import described, finite, inert, ordered, score, shorten, show, shown_range, value, values
+from automl.readable import (
+    described,
+    finite,
+    inert,
+    ordered,
+    score,
+    shorten,
+    show,
+    shown_range,
+    too_short,
+    value,
+    values,
+)
 from automl.study import Study, Trial, incumbent
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "pentagon", "hexagon", "star")
@@ -50,7 +62,7 @@ def search_curve(study: Study, summary: Mapping[str, Any]) -> Figure:
     metric, maximize = summary["metric"], summary["maximize"]
     ended = [trial for trial in ordered(study) if trial.at is not None]
     good = [trial for trial in ended if value(trial, metric) is not None]
-    limits = shown_range(values(good, metric), maximize, score(summary["default"], metric))
+    limits = shown_range(values(good, metric), maximize, _default(summary))
     curves = [*_points(good, ended, study, summary, limits), *_lines(good, ended, study, summary, limits)]
     few = 1 if len(ended) <= 12 else None  # whole trial numbers only; Plotly decides where there are more
     buttons = [
@@ -84,7 +96,7 @@ def _lines(
         float(max((trial.number for trial in ended), default=1) or 1),
         max([summary.get("seconds") or 0.0, *(trial.at or 0.0 for trial in ended)]),
     )
-    default = score(summary["default"], metric)
+    default = _default(summary)
     if default is not None:
         height = min(max(default, limits[0]), limits[1])
         line = {"dash": "dash", "width": 1.6, "color": GREY}
@@ -172,6 +184,11 @@ def learning_curves(study: Study, summary: Mapping[str, Any]) -> Figure | None:
             drawing.buttons([{"label": f"{n} scale", "method": "relayout", "args": [a]} for n, a in scales])
         ]
     return {"data": data, "layout": layout}
+
+
+def _default(summary: Mapping[str, Any]) -> float | None:
+    """What the default reached, where it was trained as long as the best trial."""
+    return score(summary["default"], summary["metric"]) if too_short(summary) is None else None
 
 
 def _axis_title(summary: Mapping[str, Any]) -> str:

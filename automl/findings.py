@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from automl.readable import early, finite, numbers, often, score, setting, shorten, show
+from automl.readable import finite, numbers, often, score, setting, shorten, show, too_short
 from automl.study import Study
 from strategies.encoding import Dimension, Encoding
 
@@ -18,6 +18,9 @@ def headline(study: Study, summary: Mapping[str, Any]) -> dict[str, Any]:
     """What came of the run: a title, the result of the search, what the final trainings say, and what limits it."""
     n, failed = summary["n_trials"], summary["n_failed"]
     judged, notes = ("", _commonest_error(study)) if summary["best"] is None else _final_result(summary)
+    short = too_short(summary)
+    if short is not None:
+        notes.append(f"In the search, {short}{'; the final compares both' if summary['final'] is not None else ''}.")
     if failed and summary["best"] is not None:
         notes.append(f"{failed} of {_count(n, 'trial')} failed.")
     if summary["stop_reason"] not in ("budget spent", "every config of the space was tried"):
@@ -41,7 +44,9 @@ def _search_result(study: Study, summary: Mapping[str, Any]) -> str:
     if best["config"] == default["config"]:
         rest = f"no other of the {n} trials was better" if n > 1 else "nothing else was tried"
         return f"{what} with the default config; {rest}."
-    return f"{what}, against {_score(default, summary)} of the default config{early(default, summary)}."
+    if too_short(summary) is not None:
+        return f"{what}."
+    return f"{what}, against {_score(default, summary)} of the default config."
 
 
 def _commonest_error(study: Study) -> list[str]:

@@ -13,6 +13,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,8 +21,11 @@ from automl.store import distribution
 from automl.study import Trial
 from automl.surrogate import Background, Surrogate
 from strategies._features import Features
-from strategies.encoding import Encoding
+from strategies.encoding import Dimension, Encoding
 from strategies.threads import one_thread
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
 
 N_REFITS = 20
 MAX_TRIALS = 200  # that a refit sees: the cost of a process grows with their cube
@@ -58,6 +62,7 @@ class Importance:
     fanova: Share | None  # normalised to 1 among the hyperparameters that the same trials have
     ped: Share | None  # the same
     n_trials: int  # that have it
+    settled: bool = True  # enough is known of all its values to say that it hardly matters
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,7 @@ class Importances:
 def importances(
     encoding: Encoding, trials: Sequence[Trial], values: np.ndarray, maximize: bool, seed: int
 ) -> Importances:
-    """Of the hyperparameters that can vary, from trials and what they reached, shape (n,), at least 3 of them."""
+    """Of the hyperparameters that can vary and that a trial has, from what trials reached, shape (n,), at least 3."""
     rng = np.random.default_rng(seed)
     draws = [rng.integers(0, len(trials), min(len(trials), MAX_TRIALS)) for _ in range(N_REFITS)]
     features = Features(encoding)
@@ -88,10 +93,11 @@ def importances(
     with one_thread():
         # A process takes a trial that was drawn twice for two that agree, so each counts once there.
         drawn = [np.unique(draw) for draw in draws]
-        background = Background.of(encoding, seed)
+        background = Background.of(encoding, seed, [trial.config for trial in trials])
         refits = [Surrogate.fit(features, points[draw], values[draw], background) for draw in drawn]
         by_optuna = _by_optuna(encoding, trials, values, draws, maximize, seed)
-        varying = [i for i, dim in enumerate(encoding.dimensions) if dim.n_values > 1]
+        tried = {name for trial in trials for name in trial.config}
+        varying = [i for i, dim in enumerate(encoding.dimensions) if dim.n_values > 1 and dim.name in tried]
         each = []
         for i in varying:
             name = encoding.names[i]
@@ -138,7 +144,7 @@ def _by_optuna(
     having = {
         dim.name: tuple(i for i, trial in enumerate(trials) if dim.name in trial.config)
         for dim in encoding.dimensions
-        if dim.n_values > 1
+        if len({trial.config[dim.name] for trial in trials if dim.name in trial.config}) > 1
     }
     found = {}
     for rows in dict.fromkeys(having.values()):
@@ -174,7 +180,7 @@ def _evaluated(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         study = optuna.create_study(direction="maximize" if maximize else "minimize")
-        distributions = {dim.name: distribution(dim) for dim in encoding.dimensions if dim.name in params}
+        distributions = {dim.name: _tried(dim, trials) for dim in encoding.dimensions if dim.name in params}
         study.add_trials(
             [
                 optuna.trial.create_trial(
@@ -186,12 +192,23 @@ def _evaluated(
             ]
         )
         forest = FanovaImportanceEvaluator(n_trees=TREES_A_REFIT, max_depth=DEPTH, seed=seed)
-        return (
-            _normalised(forest.evaluate(study, params=params)),
-            _normalised(PedAnovaImportanceEvaluator().evaluate(study, params=params)),
-        )
+        try:
+            fanova = _normalised(forest.evaluate(study, params=params))
+        except RuntimeError:  # no tree found two values of a hyperparameter among the trials it drew
+            fanova = equal
+        return fanova, _normalised(PedAnovaImportanceEvaluator().evaluate(study, params=params))
     finally:
         optuna.logging.set_verbosity(verbosity)
+
+
+def _tried(dim: Dimension, trials: Sequence[Trial]) -> BaseDistribution:
+    """A hyperparameter as Optuna has it; of a choice, only values that some trial has."""
+    if dim.kind != "choice":
+        return distribution(dim)
+    from optuna.distributions import CategoricalDistribution
+
+    used = {dim.to_unit(trial.config[dim.name]) for trial in trials if dim.name in trial.config}
+    return CategoricalDistribution([value for value in dim.values if dim.to_unit(value) in used])
 
 
 def _normalised(shares: dict[str, float]) -> dict[str, float]:

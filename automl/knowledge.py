@@ -8,10 +8,11 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from platformdirs import user_data_dir
 
+from automl.errors import UserError
 from automl.outputs import write_aside
 from automl.space import load_space
 from strategies.portfolio import PastStudy
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 SHIPPED = Path(__file__).with_name("knowledge_data")  # written by python -m benchmarks.learn
 MIN_TRIALS = 5  # that a run must have finished to say something
 
+Prior = Literal["none", "shipped", "all"]
+"""Which past studies a search starts from: none, those that come with the package, or the user's own as well."""
+
 
 def user_folder() -> Path:
     """Where the user's own studies are kept: $AUTOML_KNOWLEDGE, or in the platform's data folder."""
@@ -33,13 +37,27 @@ def user_folder() -> Path:
     return Path(given) if given else Path(user_data_dir("automl")) / "knowledge"
 
 
-def past_studies(tell: Callable[[str], None]) -> list[PastStudy]:
-    """All that is known, the shipped studies first, then the user's from the oldest on.
+def which_prior(asked: str | None, strategy: str | None) -> Prior:
+    """The past studies that a search starts from: ``auto`` (or no strategy) takes all of them unless told otherwise.
+
+    A named strategy takes none, so that it is the same search whatever ran before. UserError for an unknown word.
+    """
+    if asked is None:
+        return "all" if strategy in (None, "auto") else "none"
+    for known in get_args(Prior):
+        if asked == known:
+            return cast(Prior, known)
+    raise UserError(f"prior must be none, shipped or all, got {asked!r}")
+
+
+def past_studies(which: Prior, tell: Callable[[str], None]) -> list[PastStudy]:
+    """The studies to start from, the shipped ones first, then the user's from the oldest on.
 
     ``tell``: takes a line on each file that cannot be used.
     """
+    folders = {"none": (), "shipped": (SHIPPED,), "all": (SHIPPED, user_folder())}
     found = []
-    for folder in (SHIPPED, user_folder()):
+    for folder in folders[which]:
         for file in sorted(folder.glob("*.json")):
             try:
                 found.append(_read(file))

@@ -13,14 +13,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from automl.comparable import CHANCE, Barely, chance_of_none
 from automl.readable import setting, shorten
 from automl.study import Trial
 from strategies.encoding import Dimension, Encoding
 
-CHANCE = 0.05
 N_DEALS = 2000
 BEST_SHARE, FEWEST_BEST = 0.1, 3
 FEWEST_FAILED = 3
+FEWEST_HOPELESS = 5
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,14 @@ class Hopeless:
     n_trials: int
 
 
-def hopeless(dims: Sequence[Dimension], trials: Sequence[Trial], good: np.ndarray) -> Iterator[Hopeless]:
-    """Ends of ranges, and choices, with which no trial is good. ``good``: whether each trial is, shape (n,)."""
+def hopeless(
+    dims: Sequence[Dimension], trials: Sequence[Trial], good: np.ndarray, barely: Sequence[Barely] = ()
+) -> Iterator[Hopeless]:
+    """Ends of ranges, and choices, with which no trial is good. ``good``: whether each trial is, shape (n,).
+
+    Where the end of a range is ``barely`` explored, only what lies before it is told of.
+    """
+    unknown = {(region.name, region.side) for region in barely}
     n_looks = sum(2 if dim.numeric else len(dim.values) for dim in dims)
     for dim in dims:
         has = np.array([dim.name in trial.config for trial in trials])
@@ -71,21 +78,29 @@ def hopeless(dims: Sequence[Dimension], trials: Sequence[Trial], good: np.ndarra
         low, high = float(units[works].min()), float(units[works].max())
         if dim.numeric:
             looks = [
-                (f"below {dim.name} = {setting(dim.from_unit(low))}", units < low),
-                (f"above {dim.name} = {setting(dim.from_unit(high))}", units > high),
+                (_beyond(dim, "below", low, float(units.min()), unknown), units < low),
+                (_beyond(dim, "above", high, float(units.max()), unknown), units > high),
             ]
         else:
             looks = [(f"with {dim.name} = {setting(v)}", units == dim.to_unit(v)) for v in dim.values]
         for where, inside in looks:
             n_inside = int(inside.sum())
-            surprising = _chance_of_none(n_inside, int(works.sum()), len(works)) <= CHANCE / n_looks
+            # Searches look less often where the first trials were bad, so chance alone is not enough.
+            surprising = (
+                n_inside >= FEWEST_HOPELESS
+                and chance_of_none(n_inside, int(works.sum()), len(works)) <= CHANCE / n_looks
+            )
             if surprising and not works[inside].any():
                 yield Hopeless(where, n_inside)
 
 
-def _chance_of_none(n_drawn: int, n_good: int, n: int) -> float:
-    """That n_drawn of n trials hold none of the good ones; also that the n_drawn lowest do (hypergeometric)."""
-    return math.comb(n - n_drawn, n_good) / math.comb(n, n_good)
+def _beyond(dim: Dimension, side: str, last: float, end: float, unknown: set[tuple[str, str]]) -> str:
+    """The values on one side of the last good one, as far as they are known."""
+    edge = setting(dim.from_unit(last))
+    if (dim.name, side) not in unknown:
+        return f"{side} {dim.name} = {edge}"
+    ends = setting(dim.from_unit(end)), edge
+    return "between {} = {} and {}".format(dim.name, *(ends if side == "below" else reversed(ends)))
 
 
 # --- what the best share ------------------------------------------------------------------------------------------

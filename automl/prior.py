@@ -1,4 +1,4 @@
-"""The configs that a search starts with: those that the user gives, and those that past studies speak for."""
+"""The configs that a search starts with: those that the user gives, and those recommended by past studies."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def most_configs(n_trials: int) -> int:
 def starts(
     space: ConfigurationSpace, task: str, n_trials: int, given: Any = (), studies: Sequence[PastStudy] = ()
 ) -> list[Start]:
-    """What to try after the default config: the user's own configs, then those that past studies speak for.
+    """What to try after the default config: the user's own configs, then those recommended by past studies.
 
     ``given``: a config or several; hyperparameters that one does not name take their default. UserError for one that
     does not fit the space.
@@ -93,9 +93,9 @@ def in_words(prior: Sequence[Start]) -> str:
     studies = Counter(start.study for start in prior if start.study is not None)
     if studies:
         names = ", ".join(f"{name} ({count})" for name, count in studies.items())
-        parts.append(f"{_configs(studies.total())} that past studies speak for: {names}; --no-prior leaves them out")
-    return ", ".join(["starts from the default config", *parts])
+        parts.append(f"{_configs(studies.total())} recommended by past studies: {names}; --prior none leaves them out")
+    return ", ".join(["starts from the default configuration", *parts])
 
 
 def _configs(count: int) -> str:
-    return f"{count} config" + ("s" if count != 1 else "")
+    return f"{count} configuration" + ("s" if count != 1 else "")

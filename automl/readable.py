@@ -47,10 +47,15 @@ def often(entry: Mapping[str, Any]) -> str:
     return f" (mean of {n} trainings)" if n > 1 else ""
 
 
-def early(entry: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
-    """That a trial of summary.json was stopped before its last epoch, where it was."""
-    epochs, of = entry.get("epochs"), summary["max_epochs"]  # older summaries lack the first
-    return "" if epochs in (None, of) else f" (stopped after {epochs} of {of} epochs)"
+def too_short(summary: Mapping[str, Any]) -> str | None:
+    """That the default was not trained as long as the best trial, so the two cannot be compared; None where it was."""
+    best, default = summary["best"], summary["default"]
+    if best is None or default is None:
+        return None
+    epochs, of = default.get("epochs"), summary["max_epochs"]  # older summaries lack the first
+    if epochs in (None, best.get("epochs", of)):
+        return None
+    return f"the default config was trained for {epochs} of {of} epochs only, too short to compare"
 
 
 def shown_range(numbers: Sequence[float], maximize: bool, default: float | None = None) -> tuple[float, float]:

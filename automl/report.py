@@ -32,7 +32,7 @@ def write_report(file: Path, study: Study, summary: Mapping[str, Any], told: Exp
     from plotly.offline import get_plotlyjs
 
     told = explain(study, summary) if told is None else told
-    sliced = slices.by_hyperparameter(study, summary, told.effects)
+    sliced = slices.by_hyperparameter(study, summary, told.effects, told.compared)
     search = figures.search_curve(study, summary)
     drawn = {"search": search, "curves": figures.learning_curves(study, summary)}
     drawn |= {f"slice-{i}": figure for i, figure in enumerate(sliced.values())}

@@ -83,7 +83,14 @@ def tune(
     start: Annotated[
         Path | None, typer.Option(help="YAML file with configs to try first, such as the best.yaml of a run.")
     ] = None,
-    prior: Annotated[bool, typer.Option(help="Start with what past studies of such spaces found good.")] = True,
+    prior: Annotated[
+        str | None,
+        typer.Option(
+            metavar="none|shipped|all",
+            help="Start with configurations recommended by past studies: those shipped with the package, or your own "
+            "as well. [default: all for auto, none for any other strategy]",
+        ),
+    ] = None,
     learn: Annotated[
         bool | None, typer.Option("--learn/--no-learn", help="Keep what is found for later searches. [default: learn]")
     ] = None,
@@ -146,17 +153,17 @@ def tune(
     )
     console = Console(stderr=json, highlight=False)
     from automl.beginning import new_settings, stored_settings
-    from automl.knowledge import past_studies
+    from automl.knowledge import past_studies, which_prior
     from automl.own.preparation import prepared_for
     from automl.session import run_session
 
     if resume:
-        if out is None or space is not None or set_ or start is not None or not prior:
+        if out is None or space is not None or set_ or start is not None or prior is not None:
             raise UserError("--resume continues the run in the folder given by --out, with the space and prior it has")
         settings = stored_settings(out).resumed_with(asked)
         folder, exit_code = run_session(settings, out, resume=True, console=console)
     else:
-        studies = past_studies(lambda line: show_line(console, line)) if prior else []
+        studies = past_studies(which_prior(prior, strategy), lambda line: show_line(console, line))
         with prepared_for(request, out, console) as prepared:
             settings = new_settings(asked, space, set_ or [], start, studies, prepared)
             folder, exit_code = run_session(settings, out, resume=False, console=console, prepared=prepared)

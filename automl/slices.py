@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from automl import drawing
+from automl.comparable import Compared, compared
 from automl.drawing import COLOURS, GREY, INK, MANY_TRIALS, Figure, Trace, is_best
-from automl.readable import described, inert, ordered, score, setting, shorten, show, shown_range, value, values
+from automl.readable import described, inert, ordered, score, setting, shorten, show, shown_range, too_short, value
 from automl.study import Study, Trial
 from automl.surrogate import Effect
 from strategies.encoding import Dimension, Encoding
@@ -19,35 +20,56 @@ MANY_VALUES = 8  # an ordinal of numbers with more values than this is drawn on 
 
 
 def by_hyperparameter(
-    study: Study, summary: Mapping[str, Any], effects: Mapping[str, Effect] | None = None
+    study: Study,
+    summary: Mapping[str, Any],
+    effects: Mapping[str, Effect] | None = None,
+    those: Compared | None = None,
 ) -> dict[str, Figure]:
-    """The metric against each hyperparameter that can vary, by name; with its effect on it, where that is known."""
+    """The metric against each hyperparameter that can vary, by name; with its effect on it, where that is known.
+
+    ``those``: the trials that the effects are of. Where they are not whole, each plot shows them at their length.
+    """
     metric, maximize = summary["metric"], summary["maximize"]
-    good = [trial for trial in ordered(study) if value(trial, metric) is not None]
-    limits = shown_range(values(good, metric), maximize, score(summary["default"], metric))
+    those = those or compared(study, metric, maximize)
+    if those.enough and not those.whole:
+        heights = {trial.number: those.reached(trial, metric) for trial in those.trials}
+    else:
+        heights = {trial.number: value(trial, metric) for trial in ordered(study)}
+    reached = {number: height for number, height in heights.items() if height is not None}
+    bulk = those.trials if those.enough else study.trials.values()
+    default = score(summary["default"], metric) if those.whole and too_short(summary) is None else None
+    limits = shown_range([reached[t.number] for t in bulk if t.number in reached], maximize, default)
+    good = [trial for trial in ordered(study) if trial.number in reached]
     figures = {}
     for dim in Encoding(study.space).dimensions:
         having = [trial for trial in good if dim.name in trial.config]
         if dim.n_values > 1 and having:
-            figures[dim.name] = _slice(dim, having, study, summary, limits)
+            figures[dim.name] = _slice(dim, having, reached, study, summary, limits)
             if effects and dim.name in effects:
                 figures[dim.name]["data"] += _effect(dim, effects[dim.name], limits)
     return figures
 
 
 def _slice(
-    dim: Dimension, trials: list[Trial], study: Study, summary: Mapping[str, Any], limits: tuple[float, float]
+    dim: Dimension,
+    trials: list[Trial],
+    reached: Mapping[int, float],
+    study: Study,
+    summary: Mapping[str, Any],
+    limits: tuple[float, float],
 ) -> Figure:
     low, high = limits
     axis, place = _slice_axis(dim)
 
     def points(group: list[Trial], marker: dict[str, Any]) -> Trace:
-        heights = [value(trial, summary["metric"]) or 0.0 for trial in group]
+        heights = [reached[trial.number] for trial in group]
         beyond = "triangle-down" if summary["maximize"] else "triangle-up"
-        symbols = [marker["symbol"] if low <= height <= high else beyond for height in heights]
+        shapes = [marker["symbol"] if low <= height <= high else beyond for height in heights]
+        ends = ["" if trial.epochs >= study.max_epochs else "-open" for trial in group]
+        symbols = [shape + end for shape, end in zip(shapes, ends, strict=True)]
         texts = [
-            "<br>".join([f"<b>trial {t.number}</b>", *map(inert, described({dim.name: t.config[dim.name]})), reached])
-            for t, reached in zip(group, [f"{inert(summary['metric'])} = {show(h)}" for h in heights], strict=True)
+            "<br>".join([f"<b>trial {t.number}</b>", *map(inert, described({dim.name: t.config[dim.name]})), what])
+            for t, what in zip(group, [f"{inert(summary['metric'])} = {show(h)}" for h in heights], strict=True)
         ]
         return {
             "mode": "markers",

@@ -59,7 +59,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """A strategy, and the records that speak for it; ``basis`` is None where nothing was recorded."""
+    """A strategy, and the results that it was chosen by; ``basis`` is None where nothing was recorded."""
 
     strategy: str
     headline: str

@@ -5,21 +5,20 @@ Glossary: n trials, d hyperparameters, m points of [0, 1]^d. Values are those of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.linalg import cho_solve
 from scipy.stats import qmc
 
-from automl.readable import finite, ordered, shown_range, value
-from automl.study import Study, Trial
 from strategies import _gp
 from strategies._features import Features
+from strategies.base import Config
 from strategies.encoding import Encoding
 
 N_BACKGROUND = 256  # points all over the space that an effect is averaged over,
 N_BACKGROUND_OF_GRIDS = 64  # and the first of them, spread as well, where each is moved along a grid
-ENOUGH_TO_PLACE = 3  # trials trained to the end that one which was stopped is compared with
 
 
 @dataclass(frozen=True)
@@ -36,19 +35,29 @@ class Effect:
 
 @dataclass(frozen=True)
 class Background:
-    """Points all over the space, (m, d), and which hyperparameters exist there, (m, d)."""
+    """Points all over the space, (m, d), and which hyperparameters exist there, (m, d).
+
+    ``tried``: by hyperparameter that is a choice, the coordinates that its values are taken from.
+    """
 
     points: np.ndarray
     active: np.ndarray
+    tried: Mapping[int, np.ndarray] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, encoding: Encoding, seed: int) -> Background:
-        """Sobol's, scrambled."""
+    def of(cls, encoding: Encoding, seed: int, configs: Sequence[Config] = ()) -> Background:
+        """Sobol's, scrambled; of a choice, only values that one of the configs has: of others a model knows nothing."""
         points = qmc.Sobol(len(encoding.names), rng=np.random.default_rng(seed)).random(N_BACKGROUND)
+        tried = {}
+        for i, dim in enumerate(encoding.dimensions):
+            units = np.unique([dim.to_unit(config[dim.name]) for config in configs if dim.name in config])
+            if not dim.numeric and len(units):
+                tried[i] = units
+                points[:, i] = units[(points[:, i] * len(units)).astype(int)]
         if not encoding.conditional:
-            return cls(points, np.ones(points.shape, dtype=bool))
-        configs = [encoding.decode(point) for point in points]
-        return cls(points, np.array([[name in config for name in encoding.names] for config in configs]))
+            return cls(points, np.ones(points.shape, dtype=bool), tried)
+        there = [encoding.decode(point) for point in points]
+        return cls(points, np.array([[name in config for name in encoding.names] for config in there]), tried)
 
 
 @dataclass(frozen=True)
@@ -130,7 +139,9 @@ class Surrogate:
         return surface
 
     def grid(self, i: int, n_values: int) -> np.ndarray:
-        """Coordinates of a hyperparameter's values, or of n of them all over its range."""
+        """Coordinates of a hyperparameter's values that were tried, or of n of them all over its range."""
+        if i in self.background.tried:
+            return self.background.tried[i]
         dim = self.features.dims[i]
         if dim.n_values <= n_values or not dim.numeric:
             return np.array([dim.to_unit(v) for v in dim.values or range(int(dim.low), int(dim.high) + 1)])
@@ -146,37 +157,3 @@ class Surrogate:
         """The variance of the mean over points before anything was seen of them."""
         alone = _gp.GP(X, self.gp.Y, self.gp.theta, self.gp.hyperparameter, self.gp.L, self.gp.alpha)
         return float(alone.covariance(X).mean())
-
-
-def comparable(study: Study, metric: str, maximize: bool) -> tuple[list[Trial], np.ndarray]:
-    """Trials that can be compared, by number, and what each reached in the metric, shape (n,).
-
-    A trial that was stopped early counts with what it would have reached if it had kept its place among those that
-    were trained to the end; it is left out where fewer than three are. Values that are worse than the others by far
-    count as the edge of the range that the plots show: a few would decide everything.
-    """
-    whole = [t for t in ordered(study) if t.state == "complete" and value(t, metric) is not None]
-    placed = [(t, value(t, metric)) for t in whole]
-    placed += [
-        (t, _as_if_whole(t, whole, metric, maximize)) for t in ordered(study) if t.state in ("stopped", "paused")
-    ]
-    known = sorted(((t, v) for t, v in placed if v is not None), key=lambda pair: pair[0].number)
-    values = np.array([v for _, v in known])
-    if len(values):
-        values = np.clip(values, *shown_range([float(v) for v in values], maximize))
-    return [trial for trial, _ in known], values
-
-
-def _as_if_whole(trial: Trial, whole: list[Trial], metric: str, maximize: bool) -> float | None:
-    def curve(of: Trial) -> list[float]:
-        return of.metrics.get(metric) or of.losses
-
-    epoch = len(curve(trial)) - 1
-    now = finite(curve(trial)[epoch]) if epoch >= 0 else None
-    pairs = [(finite(curve(t)[epoch]), value(t, metric)) for t in whole if len(curve(t)) > epoch >= 0]
-    there = sorted(then for then, end in pairs if then is not None and end is not None)
-    ends = sorted(end for then, end in pairs if then is not None and end is not None)
-    if now is None or len(there) < ENOUGH_TO_PLACE:
-        return None
-    worse = min(0.0, now - there[0]) if maximize else max(0.0, now - there[-1])  # than all of them
-    return float(np.interp(now, there, ends)) + worse

@@ -25,6 +25,7 @@ from strategies import make_strategy
 from strategies.base import Strategy
 
 if TYPE_CHECKING:
+    from automl.knowledge import Prior
     from automl.trackers.base import Tracker
     from strategies.portfolio import PastStudy
 
@@ -46,7 +47,7 @@ def tune(
     study: str | Path | None = None,
     resume: bool = False,
     start: Mapping[str, Any] | Sequence[Mapping[str, Any]] = (),
-    prior: bool = False,
+    prior: Prior | None = None,
     executor: Executor | None = None,
     device: str = "auto",
     trial_seconds: float | None = None,
@@ -67,8 +68,9 @@ def tune(
     order of their proposals, so that a parallel run repeats itself. ``watch`` is called whenever something happened.
     ``track``: ``"mlflow"``, ``"tensorboard"`` or ``"wandb"``, or several of them, which the trials of a run that has a
     folder are written to as well.
-    ``start``: configs to try after the default one. ``prior``: then those that past studies speak for, as runs of the
-    command line have it; what they know can grow between two runs. A resumed run keeps both as it has them.
+    ``start``: configs to try after the default one. ``prior``: then those recommended by past studies: ``"none"``, the
+    ``"shipped"`` ones, or ``"all"``, which are the user's own as well and can become more between two runs. By default
+    "all" for ``auto``, "none" for a named strategy. A resumed run keeps both as it has them.
     Raises UserError for what the caller can mend.
     """
     if seed < 0:
@@ -89,7 +91,7 @@ def tune(
     if resume and study is not None:
         first = from_json(recorded(RunFolder(Path(study))).get("prior"))
     else:
-        first = starts(task.space, task.name, n_trials, start, _past_studies() if prior else ())
+        first = starts(task.space, task.name, n_trials, start, _past_studies(prior, settings["strategy"]))
     settings["prior"] = to_json(first)
     options: dict[str, Any] = {"seed": seed, "n_trials": n_trials, "max_epochs": task.max_epochs}
     if first:
@@ -141,10 +143,10 @@ def _trackers(names: Sequence[str], study: str | Path | None) -> list[Tracker]:
     return make_trackers(tracker_names(names))
 
 
-def _past_studies() -> list[PastStudy]:
-    from automl.knowledge import past_studies
+def _past_studies(asked: Prior | None, strategy: str) -> list[PastStudy]:
+    from automl.knowledge import past_studies, which_prior
 
-    return past_studies(functools.partial(warnings.warn, stacklevel=4))
+    return past_studies(which_prior(asked, strategy), functools.partial(warnings.warn, stacklevel=4))
 
 
 def _check(**values: float | None) -> None:

@@ -137,7 +137,7 @@ def search(arrivals: Arrivals, n_parts: int, folder: Path, seed: int, trials: in
     command = [
         sys.executable, "-m", "automl.run", "--data", str(data), *arrivals.options, "--strategy", "auto",
         "--trials", str(trials), "--epochs", str(arrivals.epochs), "--seed", str(seed), "--final-seeds", "1",
-        "--no-prior", "--no-learn", "--out", str(folder), "--json",
+        "--prior", "none", "--no-learn", "--out", str(folder), "--json",
     ]  # fmt: skip
     summary = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return Way(folder, summary["epochs_trained"], time.perf_counter() - start, "")

@@ -120,7 +120,7 @@ def searched(name: str, strategy: str, seed: int, trials: int) -> dict[str, Any]
         command.append("--resume")
     else:
         command += ["--task", name, *SETTINGS[name].options, "--strategy", strategy, "--trials", str(trials)]
-        command += ["--seed", str(seed), "--final-seeds", str(N_FINAL), "--no-prior", "--no-learn"]
+        command += ["--seed", str(seed), "--final-seeds", str(N_FINAL), "--prior", "none", "--no-learn"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise UserError(f"{name} with {strategy} ended with code {done.returncode}: {done.stderr.strip()}")

@@ -106,7 +106,7 @@ class Start:
     """A config to try right after the default one."""
 
     config: Config
-    study: str | None = None  # the past study that speaks for it; None: given by the user
+    study: str | None = None  # the past study that recommends it; None: given by the user
 
 
 class Strategy(ABC):

@@ -8,12 +8,13 @@ import pytest
 from test_report import summarised
 
 import automl
+from automl.comparable import Barely
 from automl.explanation import explain, verdict
-from automl.patterns import failing, reasons
-from automl.study import Study, Trial
-from automl.surrogate import Background, Surrogate, comparable
+from automl.importance import Importance, Share
+from automl.patterns import failing, hopeless, reasons
+from automl.study import Trial
+from automl.surrogate import Background, Surrogate
 from strategies._features import Features
-from strategies.base import Outcome, Proposal
 from strategies.encoding import Encoding
 
 UNIT = {"float": [0, 1]}
@@ -115,16 +116,117 @@ def test_the_effect_is_that_of_the_function_and_less_sure_where_no_trial_was():
     assert np.all(np.abs(effect.mean - effect.at**2 - 0.5) <= 4 * effect.sd + 0.02)
 
 
-def test_a_trial_that_was_stopped_keeps_its_place_among_those_that_were_not():
-    study = Study(automl.load_space({"x": UNIT}), 3)
-    curves = [(0.9, 0.5, 0.1), (0.8, 0.6, 0.2), (0.7, 0.7, 0.3), (0.85,), (1.0,), (0.95, 0.4)]
-    for number, losses in enumerate(curves):
-        proposal = Proposal(number, {"x": 0.1 * number}, 3)
-        study.asked(proposal, 0.0)
-        study.told(Outcome(proposal, losses, 1.0, stopped=len(losses) < 3), 0.0, 1.0)
-    trials, values = comparable(study, "loss", maximize=False)
-    assert [trial.number for trial in trials] == [0, 1, 2, 3, 4, 5]
-    assert values == pytest.approx([0.1, 0.2, 0.3, 0.25, 0.4, 0.1])  # 1.0 is 0.1 worse than the worst of epoch 1
+FAMILIES = {
+    "model": {"choice": ["quick", "slow", "poor"]},
+    "lr": {"float": [1e-4, 1], "log": True, "default": 0.01},
+    "width": {"int": [1, 64], "when": {"model": "slow"}},
+}
+
+
+def family(config):
+    """The slow family ends best by far, but after its first epoch it is behind all others."""
+    penalty = 0.1 * abs(math.log10(config["lr"]) + 2)
+    for epoch in range(9):
+        yield {
+            "quick": 0.5 + penalty - 0.01 * epoch,
+            "slow": 2.0 + penalty - 0.2 * epoch,
+            "poor": 0.9 + penalty - 0.01 * epoch,
+        }[config["model"]]
+
+
+@pytest.fixture(scope="module")
+def stopped_early():
+    result = automl.tune(family, FAMILIES, strategy="random+asha", n_trials=40, seed=2, max_epochs=9)
+    by_model = {name: [t for t in result.trials if t.config["model"] == name] for name in ("quick", "slow", "poor")}
+    assert max(trial.epochs for trial in by_model["slow"]) < 9  # none of the best family was trained to the end
+    return result, by_model, explain(result.study, summarised(result))
+
+
+def test_a_family_that_was_only_trained_short_is_not_said_to_fail(stopped_early):
+    _, by_model, told = stopped_early
+    assert told.compared.whole
+    assert "trials that were trained to the end" in told.words[0]
+    assert not any("nothing works" in words for words in told.words)
+    assert any(" whole trainings reaches loss 0." in words and "lr = " in words for words in told.words)
+    [barely] = [words for words in told.words if words.startswith("Barely explored")]
+    assert f"model = slow ({len(by_model['slow'])} trials, none trained to the end)" in barely
+
+
+def test_nothing_is_made_up_of_a_family_that_was_only_trained_short(stopped_early):
+    _, _, told = stopped_early
+    assert told.importances is not None
+    verdicts = {row.name: verdict(row) for row in told.importances.each}
+    assert verdicts == {"lr": "matters", "model": "cannot be told"}  # width is the slow family's alone
+    model = Encoding(automl.load_space(FAMILIES)).dimensions[0]
+    assert model.to_unit("slow") not in told.effects["model"].at
+    assert "width" not in told.effects
+
+
+def test_whole_trainings_can_show_that_nothing_works():
+    """The same families, each trained to the end: the poor one is found out, and the slow one is the best."""
+    result = automl.tune(family, FAMILIES, strategy="random", n_trials=40, seed=2, max_epochs=9)
+    told = explain(result.study, summarised(result))
+    assert any(words.startswith("With model = poor nothing works: none of ") for words in told.words)
+    assert not any(words.startswith("Barely") for words in told.words)
+    assert verdict(told.importances.each[0]) == "matters"
+    assert told.importances.each[0].name == "model"
+
+
+def test_where_few_are_whole_what_was_reached_earlier_is_compared_and_said_so():
+    result = automl.tune(family, FAMILIES, strategy="random+asha", n_trials=8, seed=2, max_epochs=9)
+    told = explain(result.study, summarised(result))
+    assert sum(trial.state == "complete" for trial in result.trials) < 10
+    assert told.words[0].startswith("Too few trials were trained to the end: compared is what ")
+    assert " of 9 epochs." in told.words[0]
+    assert not any("nothing works" in words for words in told.words)
+
+
+@pytest.mark.parametrize(
+    ("share", "n_trials", "settled", "expected"),
+    [
+        (Share(0.3, 0.1, 0.5), 20, True, "matters"),
+        (Share(0.3, 0.1, 0.5), 20, False, "matters"),  # of the values that were tried
+        (Share(0.02, 0.0, 0.05), 20, True, "hardly matters"),
+        (Share(0.02, 0.0, 0.05), 20, False, "cannot be told"),
+        (Share(0.1, 0.02, 0.2), 20, True, "cannot be told"),
+        (Share(0.3, 0.1, 0.5), 4, True, "cannot be told"),
+    ],
+)
+def test_what_may_be_said_of_a_share(share, n_trials, settled, expected):
+    assert verdict(Importance("x", share, None, None, n_trials, settled)) == expected
+
+
+def test_a_poor_model_does_not_say_that_something_hardly_matters():
+    """Half of the variation is noise, in which a weak effect could hide."""
+    rng = np.random.default_rng(0)
+    told = explained(lambda c: c["x0"] + 0.3 * rng.standard_normal(), FOUR, n_trials=60)
+    assert 0.1 < told.importances.skill < 0.5
+    assert "hardly matters" not in {verdict(row) for row in told.importances.each}
+    assert told.importances.each[0].name == "x0"
+
+
+def test_a_choice_that_nearly_all_whole_trainings_agree_on_can_be_explained():
+    """Some refits then see one of its values alone."""
+
+    def training(config):
+        return config.get("x", 0.7)
+
+    space = {"model": {"choice": ["a", "b"]}, "x": {"float": [0, 1], "when": {"model": "a"}}}
+    given = [{"model": "a", "x": x / 20} for x in range(14)]
+    result = automl.tune(training, space, strategy="random", n_trials=16, start=[*given, {"model": "b"}])
+    told = explain(result.study, summarised(result))
+    assert told.reason is None
+    assert {row.name for row in told.importances.each} == {"model", "x"}
+
+
+def test_nothing_works_ends_where_whole_trainings_end():
+    encoding = Encoding(automl.load_space({"x": UNIT}))
+    trials = [Trial(i, {"x": i / 20}) for i in range(4, 20)]
+    good = np.array([trial.config["x"] >= 0.5 for trial in trials])
+    [open_end] = hopeless(encoding.dimensions, trials, good)
+    assert (open_end.where, open_end.n_trials) == ("below x = 0.5", 6)
+    [closed] = hopeless(encoding.dimensions, trials, good, [Barely("x", "below", "x below 0.2", 30, 0)])
+    assert (closed.where, closed.n_trials) == ("between x = 0.2 and 0.5", 6)
 
 
 def test_failures_by_chance_have_nothing_in_common():

@@ -101,7 +101,7 @@ def patients(tmp_path_factory):
     load_diabetes(as_frame=True).frame.to_csv(folder / "patients.csv", index=False)
     out, _ = command(
         "automl.run", "--data", folder / "patients.csv", "--target", "target", "--model", "mlp", "--strategy", "random",
-        "--trials", 6, "--epochs", 4, "--final-seeds", 1, "--ensemble", 4, "--no-learn", "--no-prior",
+        "--trials", 6, "--epochs", 4, "--final-seeds", 1, "--ensemble", 4, "--no-learn",
         "--out", folder / "run",
     )  # fmt: skip
     return folder, out
@@ -115,7 +115,7 @@ def cells(tmp_path_factory):
     frame.to_csv(folder / "cells.csv", index=False)
     command(
         "automl.run", "--data", folder / "cells.csv", "--target", "kind", "--model", "random_forest", "--strategy",
-        "random", "--trials", 1, "--epochs", 2, "--final-seeds", 1, "--no-learn", "--no-prior", "--out", folder / "run",
+        "random", "--trials", 1, "--epochs", 2, "--final-seeds", 1, "--no-learn", "--out", folder / "run",
     )  # fmt: skip
     return folder
 
@@ -242,7 +242,7 @@ def test_a_chosen_config_that_was_lucky_gives_way_to_the_default(tmp_path):
     (tmp_path / "space.yaml").write_text("x: {float: [0, 1], default: 0.5}\n")
     out, _ = command(
         "automl.run", "--task", f"{tmp_path / 'lucky.py'}:objective", "--space", tmp_path / "space.yaml", "--strategy",
-        "random", "--trials", 3, "--final-seeds", 2, "--no-learn", "--no-prior", "--out", tmp_path / "run",
+        "random", "--trials", 3, "--final-seeds", 2, "--no-learn", "--out", tmp_path / "run",
     )  # fmt: skip
     said = "on validation it did better in the final than the chosen one (0.500 against 0.900)"
     assert f"The run keeps the default config, in best.yaml and for its model: {said}." in out
@@ -326,7 +326,7 @@ def test_what_cannot_be_kept_is_said_before_the_search(tmp_path, arguments, line
 def test_a_built_in_tasks_model_reads_its_raw_arrays_and_says_their_shape(tmp_path):
     command(
         "automl.run", "--task", "digits-cnn", "--strategy", "random", "--trials", 1, "--epochs", 2, "--final-seeds", 1,
-        "--no-learn", "--no-prior", "--out", tmp_path / "run",
+        "--no-learn", "--out", tmp_path / "run",
     )  # fmt: skip
     model, splits = automl.load(tmp_path / "run"), load_data("digits", None)
     right = model.predict(splits.x_test) == np.array(splits.classes)[splits.y_test]

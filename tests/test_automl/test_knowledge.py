@@ -7,8 +7,9 @@ import sys
 import pytest
 
 import automl
+from automl.errors import UserError
 from automl.folders import RunFolder
-from automl.knowledge import SHIPPED, learn, past_studies, task_name, user_folder
+from automl.knowledge import SHIPPED, learn, past_studies, task_name, user_folder, which_prior
 from automl.settings import Settings
 from automl.short_form import space_to_dict
 from automl.space import load_space
@@ -41,7 +42,7 @@ def known() -> list:
         raise AssertionError(line)
 
     n_shipped = len(list(SHIPPED.glob("*.json")))
-    return past_studies(complain)[n_shipped:]
+    return past_studies("all", complain)[n_shipped:]
 
 
 def test_what_a_run_found_is_read_again(tmp_path):
@@ -95,7 +96,7 @@ def test_a_damaged_file_is_one_line_and_the_others_are_read(tmp_path, content):
     bad = user_folder() / "0.json"
     bad.write_bytes(content.encode("utf-8", "surrogatepass"))
     lines = []
-    assert [study.task for study in past_studies(lines.append)][-1] == "mine.py:f"
+    assert [study.task for study in past_studies("all", lines.append)][-1] == "mine.py:f"
     [line] = lines
     assert str(bad) in line
     assert "is left out" in line
@@ -133,7 +134,7 @@ def test_the_shipped_studies_are_what_learn_makes_of_the_recorded_trainings(tmp_
     assert made
 
 
-def test_tune_starts_with_what_is_known_only_when_asked(tmp_path):
+def test_a_named_strategy_uses_past_studies_only_when_asked_and_auto_by_itself(tmp_path):
     def f(config):
         return (config["x"] - 1) ** 2 + (config["y"] + 2) ** 2
 
@@ -142,17 +143,52 @@ def test_tune_starts_with_what_is_known_only_when_asked(tmp_path):
     learn(study, settings(task="elsewhere"), RunFolder(tmp_path))
     without = automl.tune(f, space, strategy="sobol", n_trials=10)
     assert not any(trial.proposals[0].info["from"] == "prior" for trial in without.trials)
-    result = automl.tune(f, space, strategy="sobol", n_trials=10, prior=True)
+    result = automl.tune(f, space, strategy="sobol", n_trials=10, prior="all")
     assert result.trials[1].proposals[0].info == {"from": "prior", "study": "elsewhere"}
     assert result.trials[1].loss < 0.5 * without.best_loss
     assert sum(trial.proposals[0].info["from"] == "prior" for trial in result.trials) <= 2
+    by_itself = automl.tune(f, space, n_trials=10)
+    assert by_itself.trials[1].config == result.trials[1].config
+    for fixed in ("none", "shipped"):  # with which auto is the same search on every machine
+        alone = automl.tune(f, space, n_trials=10, prior=fixed)
+        assert not any(trial.proposals[0].info["from"] == "prior" for trial in alone.trials)
+
+
+def test_the_shipped_studies_can_be_had_without_ones_own(tmp_path):
+    learn(finished(8), settings(), RunFolder(tmp_path))
+    shipped = [study.task for study in past_studies("shipped", pytest.fail)]
+    assert len(shipped) == len(list(SHIPPED.glob("*.json"))) > 0
+    assert [study.task for study in past_studies("all", pytest.fail)] == [*shipped, "mine.py:f"]
+    assert past_studies("none", pytest.fail) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "strategy", "which"),
+    [
+        (None, None, "all"),
+        (None, "auto", "all"),
+        (None, "bo", "none"),
+        (None, "bo+asha+stop", "none"),
+        ("all", "bo", "all"),
+        ("all", "auto", "all"),
+        ("shipped", "bo+asha", "shipped"),
+        ("none", "auto", "none"),
+    ],
+)
+def test_which_past_studies_a_search_starts_from(asked, strategy, which):
+    assert which_prior(asked, strategy) == which
+
+
+def test_an_unknown_word_is_refused():
+    with pytest.raises(UserError, match="prior must be none, shipped or all, got 'yes'"):
+        automl.tune(lambda config: config["x"], FORM, n_trials=1, prior="yes")
 
 
 def test_tune_warns_of_a_damaged_file_and_goes_on():
     user_folder().mkdir(parents=True)
     (user_folder() / "0.json").write_text("{")
     with pytest.warns(UserWarning, match="is left out"):
-        automl.tune(lambda config: config["x"], FORM, n_trials=1, prior=True)
+        automl.tune(lambda config: config["x"], FORM, n_trials=1)
 
 
 def test_a_resumed_study_goes_on_with_the_prior_that_it_has(tmp_path):
@@ -166,6 +202,6 @@ def test_a_resumed_study_goes_on_with_the_prior_that_it_has(tmp_path):
     straight = automl.tune(f, FORM, start=given, **options)
     automl.tune(f, FORM, start=given, study=tmp_path / "run", **(options | {"n_trials": 2}))
     learn(finished(30), settings(), RunFolder(tmp_path))
-    resumed = automl.tune(f, FORM, start=[{"x": 5.0}], prior=True, study=tmp_path / "run", resume=True, **options)
+    resumed = automl.tune(f, FORM, start=[{"x": 5.0}], prior="all", study=tmp_path / "run", resume=True, **options)
     assert [t.config for t in resumed.trials] == [t.config for t in straight.trials]
     assert [t.config for t in resumed.trials][1:4] == [{"x": 1.0, "y": 4.0}, {"x": 2.0, "y": 2.0}, {"x": 3.0, "y": 4.0}]

@@ -69,7 +69,7 @@ def test_it_is_kept_as_json_and_told_in_a_line():
     assert from_json(to_json(prior)) == prior
     assert from_json(None) == []
     assert in_words(prior) == (
-        "starts from the default config, 1 config of yours, 2 configs that past studies speak for: "
-        "mnist1d-cnn (1), fashion-cnn (1); --no-prior leaves them out"
+        "starts from the default configuration, 1 configuration of yours, "
+        "2 configurations recommended by past studies: mnist1d-cnn (1), fashion-cnn (1); --prior none leaves them out"
     )
-    assert "--no-prior" not in in_words(prior[:1])
+    assert "--prior" not in in_words(prior[:1])

@@ -9,6 +9,7 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import plotly.graph_objects as go
 import pytest
 
@@ -315,14 +316,50 @@ def test_the_verdict_is_that_of_the_final_scores(tmp_path, run, told, final, ver
     write_report(tmp_path / "report.html", study, summary, told)  # every case has its page
 
 
-def test_a_default_that_was_stopped_early_is_said_to_be(run):
+def test_a_default_that_was_trained_short_is_not_compared_with_the_best(run):
     study, summary = run
+    best = {**summary["best"], "epochs": summary["max_epochs"]}
     default = {**summary["default"], "epochs": summary["max_epochs"]}
-    assert "stopped" not in headline(study, {**summary, "default": default})["lead"]
-    default["epochs"] = 1
-    assert headline(study, {**summary, "default": default})["lead"].endswith(
-        "default config (stopped after 1 of 4 epochs)."
-    )
+    whole = {**summary, "best": best, "default": default}
+    assert headline(study, whole)["lead"].endswith(" of the default config.")
+    assert any(trace["name"].startswith("default (") for trace in figures.search_curve(study, whole)["data"])
+    short = {**summary, "best": best, "default": {**default, "epochs": 1}}
+    said = "In the search, the default config was trained for 1 of 4 epochs only, too short to compare"
+    assert f"{said}." in headline(study, short)["notes"]
+    assert "default" not in headline(study, short)["lead"]
+    final = final_of([0.1, 0.1], [0.2, 0.2])
+    assert f"{said}; the final compares both." in headline(study, {**short, "final": final})["notes"]
+    assert not any(trace["name"].startswith("default (") for trace in figures.search_curve(study, short)["data"])
+    both = {**summary, "best": {**best, "epochs": 1}, "default": {**default, "epochs": 1}}
+    assert "against" in headline(study, both)["lead"]
+
+
+def sinking(config):
+    for epoch in range(9):
+        yield abs(config["x"] - 0.3) + (9 - epoch) / 9
+
+
+@pytest.mark.parametrize(("n_trials", "whole"), [(30, True), (6, False)])
+def test_each_hyperparameter_is_drawn_with_a_model_of_equally_long_trainings(n_trials, whole):
+    space = {"x": {"float": [0, 1]}}
+    result = tune(sinking, space, strategy="random+hyperband", n_trials=n_trials, max_epochs=9, seed=1)
+    summary = summarised(result)
+    told = explain(result.study, summary)
+    drawn = slices.by_hyperparameter(result.study, summary, told.effects, told.compared)["x"]
+    others, _, _, model = drawn["data"]
+    assert told.compared.whole == whole
+    if whole:
+        assert len(others["x"]) == len(result.trials) - 1
+        short = sum(trial.epochs < 9 for trial in result.trials)
+        assert sum(symbol.endswith("-open") for symbol in others["marker"]["symbol"]) == short > 0
+    else:
+        n_epochs = told.compared.epochs
+        assert n_epochs < 9
+        those = [trial for trial in told.compared.trials if trial is not result.study.best]
+        low, high = drawn["layout"]["yaxis"]["range"]
+        assert others["y"] == pytest.approx(np.clip([trial.losses[n_epochs - 1] for trial in those], low, high))
+    least = 1 / 9 + (9 - told.compared.epochs) / 9  # of x = 0.3 at that epoch
+    assert min(model["y"]) == pytest.approx(least, abs=0.1)
 
 
 def test_a_higher_accuracy_is_better(run):

@@ -91,7 +91,7 @@ def test_the_main_job(tmp_path):
     ]  # fmt: skip
 
 
-def test_a_run_learns_and_the_next_one_starts_with_what_was_learnt(tmp_path, monkeypatch):
+def test_a_run_learns_and_the_next_one_starts_with_what_was_learnt_when_asked(tmp_path, monkeypatch):
     monkeypatch.setenv("AUTOML_KNOWLEDGE", str(tmp_path / "knowledge"))
     (tmp_path / "mine.py").write_text("def f(config): return (config['x'] - 1) ** 2 + config['y']\n")
     (tmp_path / "space.yaml").write_text("x: {float: [-5, 5], default: 4}\ny: {float: [0, 9], default: 9}\n")
@@ -110,8 +110,8 @@ def test_a_run_learns_and_the_next_one_starts_with_what_was_learnt(tmp_path, mon
     assert f"knowledge    {file}" in out
     assert "starts from" not in out
 
-    out, _ = run(*common, "--trials", 12, "--out", tmp_path / "second", "--no-learn")
-    assert "starts from the default config, 1 config that past studies speak for" in out
+    out, _ = run(*common, "--trials", 12, "--out", tmp_path / "second", "--no-learn", "--prior", "all")
+    assert "starts from the default configuration, 1 configuration recommended by past studies" in out
     summaries = [json.loads((tmp_path / name / "summary.json").read_text()) for name in ("first", "second")]
     second = facts(tmp_path / "second")
     assert second[1][2][0] <= summaries[0]["best"]["loss"] + 0.1  # at once where the first run got to
@@ -119,16 +119,36 @@ def test_a_run_learns_and_the_next_one_starts_with_what_was_learnt(tmp_path, mon
     assert len(list((tmp_path / "knowledge").iterdir())) == 1
 
     (tmp_path / "knowledge" / "0.json").write_text("{")
-    out, _ = run(*common, "--trials", 6, "--out", tmp_path / "third", "--no-prior", "--no-learn")
+    out, _ = run(*common, "--trials", 6, "--out", tmp_path / "third", "--no-learn")
     assert "starts from" not in out
     assert "is left out" not in out  # nothing was read
     assert facts(tmp_path / "third")[1][1] != second[1][1]
 
     file.unlink()
     out, _ = run("--out", tmp_path / "second", "--resume", "--trials", 13)  # it has its prior, and keeps not learning
-    assert "starts from the default config, 1 config that past studies speak for" in out
+    assert "starts from the default configuration, 1 configuration recommended by past studies" in out
     assert facts(tmp_path / "second")[:12] == second
     assert [path.name for path in (tmp_path / "knowledge").iterdir()] == ["0.json"]
+
+
+@pytest.mark.parametrize("strategy", ["tpe", "bo+asha"])
+def test_a_named_strategy_repeats_itself_whatever_ran_in_between(strategy, tmp_path, monkeypatch):
+    """The run in between leaves knowledge of the very task, which ``auto`` then starts from by itself."""
+    monkeypatch.setenv("AUTOML_KNOWLEDGE", str(tmp_path / "knowledge"))
+    (tmp_path / "mine.py").write_text(OBJECTIVE)
+    (tmp_path / "space.yaml").write_text(SPACE)
+    common = ["--task", f"{tmp_path}/mine.py:curve", "--space", tmp_path / "space.yaml", "--epochs", 5, "--workers", 1]
+    common += ["--seed", 3, "--final-seeds", 0]
+    run(*common, "--trials", 10, "--strategy", strategy, "--out", tmp_path / "first", "--no-learn")
+    assert not (tmp_path / "knowledge").exists()
+    run(*common, "--trials", 30, "--strategy", "random", "--out", tmp_path / "between")
+    assert len(list((tmp_path / "knowledge").iterdir())) == 1
+    out, _ = run(*common, "--trials", 10, "--strategy", strategy, "--out", tmp_path / "second")
+    assert "past studies" not in out
+    assert facts(tmp_path / "second") == facts(tmp_path / "first")
+    out, _ = run(*common, "--trials", 10, "--out", tmp_path / "auto")
+    assert "recommended by past studies: " in out
+    assert json.loads((tmp_path / "auto" / "summary.json").read_text())["settings"]["prior"]
 
 
 def test_a_damaged_file_of_knowledge_is_told_and_knowledge_that_cannot_be_kept_too(mine, tmp_path, monkeypatch):
@@ -158,7 +178,7 @@ def test_a_search_starts_with_the_configs_that_the_user_gives(mine, tmp_path):
         "--out",
         tmp_path / "run",
     )
-    assert "starts from the default config, 2 configs of yours" in out
+    assert "starts from the default configuration, 2 configurations of yours" in out
     assert [config for _, config, *_ in facts(tmp_path / "run")][1:] == [{"x": 1.0, "n": 1}, {"x": -2.0, "n": 5}]
     _, err = run("--resume", "--out", tmp_path / "run", "--start", tmp_path / "configs.yaml", code=2)
     assert "with the space and prior it has" in err
@@ -250,7 +270,8 @@ def test_a_run_in_which_nothing_succeeds_says_so(tmp_path):
         (["--resume"], "--resume continues the run in the folder given by --out"),
         (["--resume", "--out", "nowhere"], "nothing to resume"),
         (["--start", "none.yaml"], "cannot read the configs to start from, 'none.yaml'"),
-        (["--resume", "--no-prior", "--out", "nowhere"], "--resume continues the run in the folder given by --out"),
+        (["--prior", "yes"], "prior must be none, shipped or all, got 'yes'"),
+        (["--resume", "--prior", "all", "--out", "nowhere"], "--resume continues the run in the folder given by --out"),
         (["--device", "gpu"], "device must be auto, cpu, mps, cuda or cuda:N, got 'gpu'"),
     ],
 )

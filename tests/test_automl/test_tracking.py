@@ -73,7 +73,7 @@ def run(*arguments, env, code=0) -> tuple[str, str]:
 
 def arguments_for(folder: Path, n_trials: int, track: str) -> list:
     (folder / "mine.py").write_text(TASK)
-    common = ["--no-learn", "--no-prior", "--final-seeds", 2, "--workers", 2, "--strategy", "random+asha"]
+    common = ["--no-learn", "--final-seeds", 2, "--workers", 2, "--strategy", "random+asha"]
     return ["--task", f"{folder}/mine.py:task", *common, "--trials", n_trials, "--track", track]
 
 
@@ -361,7 +361,7 @@ def test_bad_input_is_one_line_and_leaves_nothing_behind(arguments, variables, l
 @pytest.mark.parametrize("name", TRACKERS)
 def test_a_missing_extra_is_one_line_that_names_it(name, tmp_path, environment):
     code = f"import sys; sys.modules[{name!r}] = None; from automl.run import main; main()"
-    command = [sys.executable, "-c", code, "--no-prior", "--track", name, "--out", str(tmp_path / "run")]
+    command = [sys.executable, "-c", code, "--prior", "none", "--track", name, "--out", str(tmp_path / "run")]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 2
     assert f"tracking with {name} needs a package that is missing" in done.stderr

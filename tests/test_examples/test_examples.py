@@ -28,7 +28,7 @@ CURVES = {  # example -> a loss below which its model has learnt something
 def run(example: str, folder: Path, *options: object) -> tuple[dict, str]:
     """The command that stands in the example, with further options. Gives the summary and what it has written."""
     [line] = re.findall(r"^(?:# )?python (-m automl\.run .*)$", (ROOT / "examples" / example).read_text(), re.MULTILINE)
-    given = [*shlex.split(line), "--no-prior", "--no-learn", "--workers", 1, "--out", folder, *options]
+    given = [*shlex.split(line), "--prior", "none", "--no-learn", "--workers", 1, "--out", folder, *options]
     done = subprocess.run(
         [sys.executable, *map(str, given)],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""What past studies speak for: matching spaces, and the choice of the configs to start with."""
+"""Configs recommended by past studies: matching spaces, and the choice of the configs to start with."""
 
 import numpy as np
 import pytest
