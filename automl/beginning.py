@@ -53,7 +53,6 @@ def new_settings(
     # A function or a command that was given no length has its own, which a number here would cut short.
     length = settings.max_epochs if isinstance(task, FunctionTask | CommandTask) else task.max_epochs
     given = () if start_file is None else read_starts(start_file)
-    assert settings.n_trials is not None
     prior = starts(load_space(form), task_name(settings), settings.n_trials, given, studies)
     return replace(settings, space=form, max_epochs=length, started=now, prior=to_json(prior))
 

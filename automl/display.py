@@ -90,7 +90,8 @@ def _time_left(tuner: Tuner) -> str:
     epochs = sum(trial.epochs for trial in tuner.study.trials.values() if trial.state != "running")
     epochs += sum(len(running.losses) for running in tuner.running.values())
     elapsed = tuner.seconds
-    left = None if epochs == 0 else elapsed * max(0, tuner.budget_epochs - epochs) / epochs
+    budget = tuner.budget_epochs
+    left = None if epochs == 0 or budget is None else elapsed * max(0, budget - epochs) / epochs
     if tuner.time_limit is not None:
         left = min(tuner.time_limit - elapsed, np.inf if left is None else left)
     return f"{format_duration(elapsed)} gone" + (
@@ -130,8 +131,9 @@ def format_duration(seconds: float) -> str:
 def show_summary(console: Console, summary: Mapping[str, Any], default: Mapping[str, Any]) -> None:
     """The end of a run: the best hyperparameters beside the defaults, the final scores, and where the time went."""
     failed = f", {summary['n_failed']} failed" if summary["n_failed"] else ""
+    budget = "" if summary["budget_epochs"] is None else f" of {summary['budget_epochs']}"
     console.print(
-        f"{summary['n_trials']} trials{failed}, {summary['epochs_trained']} of {summary['budget_epochs']} epochs in "
+        f"{summary['n_trials']} trials{failed}, {summary['epochs_trained']}{budget} epochs in "
         f"{format_duration(summary['seconds'])} ({summary['stop_reason']}): "
         f"{summary['training_seconds']:.1f} s of training, "
         f"{summary['strategy_seconds']:.1f} s in the strategy",

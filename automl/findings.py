@@ -23,11 +23,18 @@ def headline(study: Study, summary: Mapping[str, Any]) -> dict[str, Any]:
         notes.append(f"In the search, {short}{'; the final compares both' if summary['final'] is not None else ''}.")
     if failed and summary["best"] is not None:
         notes.append(f"{failed} of {_count(n, 'trial')} failed.")
-    if summary["stop_reason"] not in ("budget spent", "every config of the space was tried"):
+    notes += [f"{finding[:1].upper()}{finding[1:]}." for finding in summary.get("findings", [])]
+    if not _is_complete(summary):
         notes.append(f"The run ended early: {summary['stop_reason']}.")
     notes += [said for said in (kept_in_words(summary), beaten_in_words(summary)) if said]
     title = f"{summary['task']}, {_count(n, 'trial')} with {summary['strategy']}"
     return {"title": title, "lead": _search_result(study, summary), "verdict": judged, "notes": notes}
+
+
+def _is_complete(summary: Mapping[str, Any]) -> bool:
+    """Whether the search had its whole budget, or nothing was left to try."""
+    in_time = summary["budget_epochs"] is None and summary["stop_reason"].startswith("time limit")
+    return in_time or summary["stop_reason"] in ("budget spent", "every config of the space was tried")
 
 
 def _search_result(study: Study, summary: Mapping[str, Any]) -> str:
@@ -276,7 +283,8 @@ def facts(study: Study, summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]
         yield "started", str(summary["started"])
     yield "trials", f"{summary['n_trials']}: {', '.join(counts) or 'none ended'}"
     used, budget = summary["epochs_trained"], summary["budget_epochs"]
-    yield "epochs", f"{used} trained of a budget of {budget}; at most {summary['max_epochs']} in a trial"
+    of = "" if budget is None else f" of a budget of {budget}"
+    yield "epochs", f"{used} trained{of}; at most {summary['max_epochs']} in a trial"
     yield "ended because", str(summary["stop_reason"])
     yield "time", _duration(summary["seconds"])
     training = summary.get("training_seconds", sum(trial.seconds for trial in study.trials.values()))

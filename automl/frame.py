@@ -78,12 +78,13 @@ def _time(seen: Seen) -> str:
         return f"{format_duration(gone)} in all"
     done = sum(trial.epochs for trial in study.trials.values() if trial.state != "running")
     under_way = sum(len(training.losses) for training in seen.trainings)
-    if not done or not seen.settings.get("n_trials"):
+    n_trials, limit = seen.settings.get("n_trials"), seen.settings.get("time_limit")
+    lefts = [] if limit is None else [max(0.0, limit - gone)]
+    if done and n_trials:
+        lefts.append(gone / done * max(0, n_trials * study.max_epochs - done - under_way))
+    if not done or not lefts:
         return f"{format_duration(gone)} gone"
-    budget = seen.settings["n_trials"] * study.max_epochs
-    left = gone / done * max(0, budget - done - under_way)
-    limit = seen.settings.get("time_limit")
-    left = left if limit is None else min(left, max(0.0, limit - gone))
+    left = min(lefts)
     return f"{format_duration(gone)} gone, about {format_duration(left)} left"
 
 

@@ -35,6 +35,7 @@ def summarise(
         "task": settings["task"] or tuner.task.name,
         "strategy": settings["strategy"],
         "why": tuner.strategy.why,
+        "findings": tuner.strategy.findings,
         "seed": settings["seed"],
         "metric": tuner.task.metric,
         "maximize": tuner.task.maximize,

@@ -19,13 +19,16 @@ if TYPE_CHECKING:
     from strategies.portfolio import PastStudy
 
 
-def most_configs(n_trials: int) -> int:
+MOST = 5  # configs of past studies that a search without a budget in trials may start with
+
+
+def most_configs(n_trials: int | None) -> int:
     """How many configs of past studies a search may start with: a fifth of its budget."""
-    return n_trials // 5
+    return MOST if n_trials is None else n_trials // 5
 
 
 def starts(
-    space: ConfigurationSpace, task: str, n_trials: int, given: Any = (), studies: Sequence[PastStudy] = ()
+    space: ConfigurationSpace, task: str, n_trials: int | None, given: Any = (), studies: Sequence[PastStudy] = ()
 ) -> list[Start]:
     """What to try after the default config: the user's own configs, then those recommended by past studies.
 

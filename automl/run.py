@@ -56,7 +56,9 @@ def tune(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Fix a hyperparameter to a value; repeatable."),
     ] = None,
-    trials: Annotated[int | None, typer.Option(help="Budget, in full trainings. [default: 25]")] = None,
+    trials: Annotated[
+        int | None, typer.Option(help="Budget, in full trainings. [default: 25; no limit with --time-limit]")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of a full training. [default: the task's]")] = None,
     time_limit: Annotated[float | None, typer.Option(help="Seconds after which the search ends.")] = None,
     patience: Annotated[int | None, typer.Option(help="End it after so many trials' worth without a new best.")] = None,

@@ -69,7 +69,6 @@ def run_session(
     ``prepared``: the folder of the user's own data, which becomes part of a new run's.
     """
     assert settings.strategy is not None
-    assert settings.n_trials is not None
     assert settings.n_workers is not None
     if resume and out is not None and RunFolder(out).versions.is_dir():
         raise UserError(

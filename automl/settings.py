@@ -99,7 +99,7 @@ class Settings:
             self,
             task=self.task or (None if self.command or self.data else DEFAULT_TASK),
             strategy=self.strategy or "auto",
-            n_trials=self.n_trials or DEFAULT_TRIALS,
+            n_trials=self.n_trials or (DEFAULT_TRIALS if self.time_limit is None else None),
             seed=0 if self.seed is None else self.seed,
             n_workers=self.n_workers or default_workers(self.device or "auto"),
             device=self.device or "auto",

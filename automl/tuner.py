@@ -47,7 +47,7 @@ class Tuner:
     strategy: Strategy
     study: Study
     executor: Executor
-    n_trials: int
+    n_trials: int | None  # None: as many as there is time for
     seed: int
     device: str = "auto"
     folders: TrialFolders = field(default_factory=lambda: TrialFolders(None))
@@ -75,9 +75,13 @@ class Tuner:
         return self.executor.now() - self._origin
 
     @property
-    def budget_epochs(self) -> int:
-        """What may be trained in total."""
-        return self.n_trials * self.task.max_epochs
+    def budget_epochs(self) -> int | None:
+        """What may be trained in total; None: whatever there is time for."""
+        return None if self.n_trials is None else self.n_trials * self.task.max_epochs
+
+    @property
+    def _spent(self) -> bool:
+        return self.budget_epochs is not None and self.study.committed_epochs >= self.budget_epochs
 
     def run(self) -> Result:
         """Go on until a stop. What is in training then is dropped, and comes again when the run is resumed."""
@@ -132,7 +136,7 @@ class Tuner:
         while (
             len(self._outstanding) < self.executor.n_workers
             and self.executor.n_free
-            and self.study.committed_epochs < self.budget_epochs
+            and not self._spent
             and self._stopped_early() is None
         ):
             start = time.perf_counter()
@@ -248,7 +252,7 @@ class Tuner:
             return early
         if self._outstanding:
             return None
-        if self.study.committed_epochs >= self.budget_epochs:
+        if self._spent:
             return "budget spent"
         if self.strategy.exhausted:
             return "every config of the space was tried"

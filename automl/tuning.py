@@ -30,12 +30,15 @@ if TYPE_CHECKING:
     from strategies.portfolio import PastStudy
 
 
+DEFAULT_TRIALS = 50
+
+
 def tune(
     objective: Any,
     space: Any = None,
     *,
     strategy: str | type[Strategy] = "auto",
-    n_trials: int = 50,
+    n_trials: int | None = None,
     seed: int = 0,
     n_workers: int = 1,
     max_epochs: int | None = None,
@@ -59,7 +62,8 @@ def tune(
 
     ``objective``: a function ``config -> loss`` (it may also take ``seed``, ``epochs``, ``folder``, ``device``), a
     generator that yields a loss per epoch, a Task, or a built-in task's name. ``space``: anything ``load_space`` takes.
-    ``n_trials`` is a budget of n_trials x max_epochs epochs. ``time_limit`` in seconds. ``target``: stop once the
+    ``n_trials`` is a budget of n_trials x max_epochs epochs: 50 trials, or without a limit where there is a
+    ``time_limit`` in seconds. ``target``: stop once the
     task's metric has reached it. ``patience``: stop after as many trials' worth of epochs without a new best trial.
     ``sure_within``: stop once the strategy's model (of ``bo``) is sure that no config is better than the best trial by
     more than this loss, or by more than the ``"noise"`` of a training. ``maximize``: what a function gives is a score.
@@ -78,6 +82,8 @@ def tune(
     _check(
         n_trials=n_trials, n_workers=n_workers, time_limit=time_limit, trial_seconds=trial_seconds, patience=patience
     )
+    if n_trials is None and time_limit is None:
+        n_trials = DEFAULT_TRIALS
     within = as_within(sure_within)
     task = as_task(objective, space, max_epochs=max_epochs, maximize=maximize)
     settings = {
