@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from automl.errors import UserError
-from strategies import UnknownStrategy, make_strategy
+from strategies import UnknownStrategy, make_strategy, strategy_class
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
@@ -57,20 +58,32 @@ def make(
     max_epochs: int = 1,
     n_workers: int = 1,
     resumable: bool = True,
+    seconds: float | None = None,
 ) -> Strategy:
     """An opponent, a variant of ``bo``, or else one of our strategies.
 
-    ``n_workers``: how many proposals an opponent may have pending.
+    ``n_workers``: how many proposals an opponent may have pending. ``seconds``: the limit of the search, in place of
+    ``n_trials``, which no strategy is told then.
     """
+    n_trials = n_trials if seconds is None else None
     if "~" in spec:
         from benchmarks.variants import VARIANTS
 
         return VARIANTS[spec][0](space, seed=seed, n_trials=n_trials, max_epochs=max_epochs)
     if spec not in OPPONENTS:
-        return make_strategy(spec, space, seed=seed, n_trials=n_trials, max_epochs=max_epochs, resumable=resumable)
+        budget = {} if seconds is None else _training_seconds(spec, seconds * n_workers)
+        return make_strategy(
+            spec, space, seed=seed, n_trials=n_trials, max_epochs=max_epochs, resumable=resumable, **budget
+        )
     return opponent_class(spec)(
         space, seed=seed, n_trials=n_trials, max_epochs=max_epochs, n_workers=n_workers, resumable=resumable
     )
+
+
+def _training_seconds(spec: str, seconds: float) -> dict[str, Any]:
+    """The option that tells a strategy how long all its trainings together may take, where it has such a one."""
+    takes = inspect.signature(strategy_class(spec.split("+")[0])).parameters
+    return {"seconds": seconds} if "seconds" in takes else {}
 
 
 def _missing(name: str) -> str | None:

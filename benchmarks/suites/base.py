@@ -50,6 +50,13 @@ class SimulatedTask(ABC):
     def curve(self, config: Mapping[str, Any], seed: int, epochs: int) -> Curve:
         """The training of a config with a seed: ``epochs`` of it or more, fewer only where it failed."""
 
+    def curve_within(self, config: Mapping[str, Any], seed: int, epochs: int, seconds: float) -> Curve:
+        """As ``curve``; a training that takes more than ``seconds`` in total may be cut once that is known.
+
+        The seconds of a cut one add up to more than that; nothing else is told of what comes after them.
+        """
+        return self.curve(config, seed, epochs)
+
     @abstractmethod
     def worth(self, config: Mapping[str, Any]) -> float | None:
         """What a config is worth: its final loss, averaged over what seeds there are; None where nobody knows."""
