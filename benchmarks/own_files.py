@@ -228,9 +228,9 @@ FILES = (
         "stocks", "development", "series", BuiltInFiles("sp500"), {"target": "Range", "time": "Date", "horizon": 1}
     ),
     UsersFile(
-        "temperatures", "holdout", "series",
-        carried("temperatures", PyPI("vega_datasets", "0.9.0"), "vega_datasets/_data/seattle-temps.csv", 192_707,
-                "c220666521ff4bec4ffb6f0d9acfdc5c1056564b1aad6f78d3b06aa0a0c8b085"),
-        {"target": "temp", "time": "date", "horizon": 24},
+        "weather", "holdout", "series",
+        carried("weather", PyPI("vega_datasets", "0.9.0"), "vega_datasets/_data/seattle-weather.csv", 47_838,
+                "62f0609f787158128aa2bd102967173a4953122dd4f872bf1d502cae1037df0b"),
+        {"target": "temp_max", "time": "date", "horizon": 1},
     ),
 )  # fmt: skip
