@@ -151,6 +151,8 @@ def _cells(line: Any, strategies: list[str]) -> list[str]:
     losses = [line.get(f"{name}_log_loss", np.nan) for name in ("baseline", *strategies)]
     behind = []
     for name in ("default", *strategies):
+        if np.isnan(line[name]):
+            continue
         gap = loss_of(line["metric"], line[name]) - loss_of(line["metric"], line["baseline"])
         if gap >= 0:
             within = gap <= 2 * line.get(f"{name}_noise", -1.0)
@@ -164,7 +166,7 @@ def _cells(line: Any, strategies: list[str]) -> list[str]:
         f"{line['baseline']:.4g} ({line['baseline_name']})",
         f"{line['constant']:.4g} ({line['constant_name']})",
         f"{line['default']:.4g}",
-        *(f"{line[name]:.4g} ± {line[f'{name}_noise']:.2g}" for name in strategies),
+        *("" if np.isnan(line[name]) else f"{line[name]:.4g} ± {line[f'{name}_noise']:.2g}" for name in strategies),
         "" if np.isnan(losses[1:]).all() else " / ".join("-" if np.isnan(loss) else f"{loss:.3g}" for loss in losses),
         ", ".join(behind),
     ]
@@ -173,6 +175,7 @@ def _cells(line: Any, strategies: list[str]) -> list[str]:
 def _ratios(table: pd.DataFrame, strategies: list[str]) -> list[str]:
     lines = []
     for what, part in (*((split, table[table["split"] == split]) for split in SPLITS), ("all", table)):
+        part = part.dropna(subset=strategies)  # where one of them has no runs, the means would be of other tasks
         if len(part) and (what != "all" or part["split"].nunique() > 1):
             ratios = {
                 name: [error_ratio(line, name) for _, line in part.iterrows()] for name in ("default", *strategies)

@@ -61,7 +61,8 @@ def main(
         ),
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option(min=1, help="Budget in (virtual) seconds, in place of trials; random: twice.")
+        float | None,
+        typer.Option(min=1, help="Of the suite own, the budget in virtual seconds; random search gets it twice."),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Simulated workers, training asynchronously.")] = 1,
     split: Annotated[str, typer.Option(help="development or holdout")] = "development",
@@ -86,6 +87,8 @@ def main(
     is_quick = suite in (None, "quick") and not is_own
     if trials is not None and seconds is not None:
         raise UserError("give the budget as --trials or as --seconds, not both")
+    if seconds is not None and suite != "own":
+        raise UserError("--seconds is for --suite own; what is told of other tasks counts trainings, so give --trials")
     seeds, trials = seeds or (3 if is_quick else 5), trials or (30 if is_quick else 50)
     out = out or Path("runs/comparison" if is_own else "results/own" if suite == "own" else "results/runs")
     source = source_of(suite, own, space, split, out, tuple(filter(None, only.split(","))))

@@ -14,7 +14,7 @@ from automl.metrics import measure
 from automl.objectives import as_task
 from automl.space import load_space
 from automl.tuner import training_seed
-from benchmarks import own, own_files
+from benchmarks import opponents, own, own_files
 from benchmarks.live import LiveTask
 from benchmarks.opponents import make
 from benchmarks.own_files import BuiltInFiles, OfScikitLearn, UsersFile, carried
@@ -25,6 +25,7 @@ from benchmarks.run import main as run
 from benchmarks.simulate import Run, simulate
 from benchmarks.suites.base import Curve, SimulatedTask
 from benchmarks.suites.own import task_of
+from strategies import strategy_class
 from strategies.encoding import Encoding
 
 SPACE = load_space({"x": {"float": [0, 1]}})
@@ -82,6 +83,15 @@ def test_no_strategy_is_told_a_number_of_trials_that_is_out_of_reach():
     assert make("bo", SPACE, seed=0, n_trials=20).n_trials == 20
 
 
+def test_a_strategy_that_plans_by_seconds_is_told_those_of_all_workers_together(monkeypatch):
+    class Planning:
+        def __init__(self, space, *, seed, n_trials=None, max_epochs=1, seconds=None): ...
+
+    monkeypatch.setattr(opponents, "strategy_class", lambda name: Planning if name == "auto" else strategy_class(name))
+    assert opponents._training_seconds("auto", 120.0) == {"seconds": 120.0}
+    assert opponents._training_seconds("bo+asha", 120.0) == {}
+
+
 def test_random_search_gets_twice_the_seconds():
     runs = planned([steps()], ["bo", "random"], 1, 50, 2, seconds=60.0)
     assert {each.strategy: each.seconds for each in runs} == {"bo": 60.0, "random": 120.0}
@@ -124,7 +134,9 @@ def test_rows_from_before_there_were_seconds_stay(tmp_path):
 
 def test_a_budget_is_given_in_one_way():
     with pytest.raises(UserError, match="as --trials or as --seconds, not both"):
-        run(suite="synthetic", trials=5, seconds=5.0, workers=1)
+        run(suite="own", trials=5, seconds=5.0)
+    with pytest.raises(UserError, match="--seconds is for --suite own"):
+        run(suite="synthetic", seconds=5.0)
 
 
 def test_the_tasks_of_a_suite_can_be_chosen():
