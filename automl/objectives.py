@@ -45,9 +45,13 @@ def vary(task: Task, *, space: ConfigurationSpace | None = None, max_epochs: int
     changes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     if not changes:
         return task
-    if is_dataclass(task) and changes.keys() <= {field.name for field in fields(task)}:
+    names = {field.name for field in fields(task)} if is_dataclass(task) else set()
+    if changes.keys() <= names:
         varied: Task = replace(task, **changes)
         return varied
+    if "task" in names:  # it is put around another, which trains
+        around: Task = replace(task, task=vary(task.task, space=space, max_epochs=max_epochs))
+        return around
     return Variation(task, space or task.space, max_epochs or task.max_epochs)
 
 

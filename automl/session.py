@@ -37,7 +37,7 @@ from automl.prior import from_json, in_words
 from automl.result import Result
 from automl.settings import Settings, build_task
 from automl.stopping import check_is_possible
-from automl.tasks.base import Task
+from automl.tasks.base import Task, fidelity_of
 from automl.tasks.built_in import BuiltIn
 from automl.tasks.supervised import Supervised
 from automl.tracking import make_trackers, tracking
@@ -93,6 +93,8 @@ def run_session(
         n_trials=settings.n_trials,
         max_epochs=task.max_epochs,
         resumable=task.resumable,
+        fidelity=fidelity_of(task),
+        seconds=None if settings.time_limit is None else settings.time_limit * settings.n_workers,
         prior=prior,
     )
     check_is_possible(settings.sure_within, strategy, settings.strategy)
@@ -125,6 +127,8 @@ def run_session(
         )
         with _interrupts_end(tuner):
             result = tuner.run()
+            for finding in strategy.findings:
+                show_line(console, f"{settings.strategy}: {finding}")
             write_outputs(folder, result, tuner, settings, Final())  # before the final, which may be interrupted
             final = Final()
             if result.study.best is not None and not tuner.interrupted and _has_final(task, settings):

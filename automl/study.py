@@ -54,8 +54,7 @@ class Trial:
     @property
     def repeats(self) -> int | None:
         """The trial whose config it trains once more, with another seed."""
-        first = self.proposals[0].info.get("repeats") if self.proposals else None
-        return first if isinstance(first, int) else None
+        return self.proposals[0].repeats if self.proposals else None
 
     @property
     def arm(self) -> str | None:

@@ -163,6 +163,7 @@ class Tuner:
                 config=proposal.config,
                 seed=training_seed(self.seed, trial.number),
                 epochs=proposal.epochs,
+                schedule=proposal.schedule,
                 folder=None if folder is None else str(folder),
                 device=self.device,
             )

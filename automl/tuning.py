@@ -19,6 +19,7 @@ from automl.prior import from_json, starts, to_json
 from automl.result import Result
 from automl.stopping import Within, as_within, check_is_possible
 from automl.study import Study
+from automl.tasks.base import fidelity_of
 from automl.tuner import Tuner
 from strategies import make_strategy
 from strategies.base import Strategy
@@ -94,7 +95,10 @@ def tune(
     if first:
         options["prior"] = first
     if isinstance(strategy, str):
-        chosen = make_strategy(strategy, task.space, resumable=task.resumable, **options)
+        seconds = None if time_limit is None else time_limit * n_workers
+        chosen = make_strategy(
+            strategy, task.space, resumable=task.resumable, fidelity=fidelity_of(task), seconds=seconds, **options
+        )
     else:
         chosen = strategy(task.space, **options)
     check_is_possible(within, chosen, settings["strategy"])

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import UserError
+from automl.objectives import vary
 from automl.tasks.base import Epoch, TrainingFailed
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Job:
     config: Mapping[str, Any]
     seed: int
     epochs: int
+    schedule: int | None = None  # epochs of its complete schedule, where that is not a full training's
     folder: str | None = None
     device: str = "auto"
     test: bool = False  # score it on the test set at the end
@@ -75,6 +77,7 @@ Event = JobStarted | EpochDone | JobEnded
 
 def run_job(task: Task, job: Job) -> Iterator[Event]:
     """Train, and yield what happens. Whatever goes wrong in a training becomes the reason of its failure."""
+    task = vary(task, max_epochs=job.schedule)
     start = time.perf_counter()
     error = details = None
     fatal = False

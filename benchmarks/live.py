@@ -22,10 +22,11 @@ from automl.errors import UserError
 from automl.executors import ProcessExecutor
 from automl.objectives import FunctionTask
 from automl.outputs import write_aside
-from automl.tasks.base import Epoch, Task
+from automl.tasks.base import Epoch, Task, fidelity_of
 from automl.worker import EpochDone, Job, JobEnded
 from benchmarks.scored import Scored
 from benchmarks.suites.base import Curve, SimulatedTask
+from strategies.base import Fidelity
 
 # config, seed, epochs (asked for), error; losses, seconds, test: an entry an epoch, None where no test was made;
 # scores: all that were made of the last epoch; cut: how far it came before it was given up as too long
@@ -55,15 +56,26 @@ class LiveTask(SimulatedTask):
         )  # fmt: skip
 
     def curve(self, config: Mapping[str, Any], seed: int, epochs: int) -> Curve:
-        training = self._training(config, seed, epochs)
+        return self._curve(self._training(config, seed, epochs))
+
+    def short_curve(self, config: Mapping[str, Any], seed: int, epochs: int) -> Curve:
+        return self._curve(self._training(config, seed, epochs, schedule=epochs))
+
+    def _curve(self, training: Training) -> Curve:
         return Curve(np.array(training["losses"]), np.array(training["seconds"]), training["error"])
 
-    def curve_within(self, config: Mapping[str, Any], seed: int, epochs: int, seconds: float) -> Curve:
-        training = self._training(config, seed, epochs, seconds)
+    def curve_within(
+        self, config: Mapping[str, Any], seed: int, epochs: int, seconds: float, *, short: bool = False
+    ) -> Curve:
+        training = self._training(config, seed, epochs, epochs if short else None, seconds)
         if training["error"] is not None or training["epochs"] >= epochs:
-            return Curve(np.array(training["losses"]), np.array(training["seconds"]), training["error"])
+            return self._curve(training)
         cut = training["cut"]
         return Curve(np.array([*cut["losses"], np.nan]), np.array([*cut["seconds"], np.inf]))
+
+    def fidelity(self, config: Mapping[str, Any]) -> Fidelity:
+        assert self.live is not None
+        return fidelity_of(self.live)(config)
 
     def scores(self, config: Mapping[str, Any], seed: int) -> Mapping[str, float]:
         """All metrics of a full training on the test set; empty where there is none, or it failed."""
@@ -77,10 +89,17 @@ class LiveTask(SimulatedTask):
         tests: list[float | None] = self._training(config, seed, epochs)["test"]
         return tests[epochs - 1] if 0 < epochs <= len(tests) else None
 
-    def _training(self, config: Mapping[str, Any], seed: int, epochs: int, within: float = math.inf) -> Training:
+    def _training(
+        self,
+        config: Mapping[str, Any],
+        seed: int,
+        epochs: int,
+        schedule: int | None = None,
+        within: float = math.inf,
+    ) -> Training:
         """The training up to these epochs: as it is kept, or now. One that takes more than ``within`` seconds may be of
         fewer epochs, and then has a ``cut``."""
-        name = training_name(config, seed)
+        name = training_name(config, seed, schedule)
         file = self.kept / f"{name}.json"
         with _locked(self.kept / f"{name}.lock"):
             training: Training = {"config": dict(config), "seed": seed, "epochs": 0, "error": None}
@@ -89,15 +108,18 @@ class LiveTask(SimulatedTask):
             if training["error"] is None and training["epochs"] < epochs and not _is_longer(training, epochs, within):
                 # A folder for each number of epochs: whenever this is killed, file and folder belong together.
                 before, after = (self.kept / f"{name}-{n}" for n in (training["epochs"], epochs))
-                training = self._train(training, epochs, before, after, within)
+                training = self._train(training, epochs, schedule, before, after, within)
                 write_aside(file, json.dumps(training))
                 if training["epochs"] == epochs:
                     shutil.rmtree(before, ignore_errors=True)
-                if training["error"] is not None or training["epochs"] in (0, self.max_epochs) or "cut" in training:
+                ended = training["epochs"] in (0, schedule or self.max_epochs) or "cut" in training
+                if training["error"] is not None or ended:
                     shutil.rmtree(after, ignore_errors=True)
         return training
 
-    def _train(self, training: Training, epochs: int, before: Path, after: Path, within: float) -> Training:
+    def _train(
+        self, training: Training, epochs: int, schedule: int | None, before: Path, after: Path, within: float
+    ) -> Training:
         """The training with its new epochs; or as it was, with the ``cut``, where they take too long."""
         shutil.rmtree(after, ignore_errors=True)
         new: Training = {**training, "epochs": epochs, "losses": [], "seconds": [], "test": []}
@@ -108,7 +130,7 @@ class LiveTask(SimulatedTask):
         else:
             after.mkdir()
         executor = self._executor()
-        executor.submit(Job(0, training["config"], training["seed"], epochs, str(after)))
+        executor.submit(Job(0, training["config"], training["seed"], epochs, schedule, str(after)))
         clock = executor.processor_seconds if isinstance(self.live, Scored) else time.monotonic  # as the seconds count
         started = clock()  # of the job, then of the epoch
         while True:
@@ -146,9 +168,10 @@ class LiveTask(SimulatedTask):
         return epoch.loss + (valid - test if self.maximize else test - valid)
 
 
-def training_name(config: Mapping[str, Any], seed: int) -> str:
+def training_name(config: Mapping[str, Any], seed: int, schedule: int | None = None) -> str:
     """Of the files of a training."""
-    return hashlib.sha256(json.dumps([config, seed], sort_keys=True).encode()).hexdigest()[:20]
+    what = [config, seed] if schedule is None else [config, seed, schedule]
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:20]
 
 
 def _is_longer(training: Training, epochs: int, within: float) -> bool:

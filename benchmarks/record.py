@@ -4,6 +4,9 @@ The first pass trains the default, a Sobol sequence and then what TPE makes of t
 as well; every further pass trains the same configs with other seeds. Each pass is a run in a folder of its own, which
 goes on wherever it was killed; passes that are in the table already are left as they are. Where all of them are, the
 same command only finds the facts anew.
+
+``--short 2`` then trains the recorded configs whose learning rate follows a schedule again, with a complete schedule of
+two epochs: that is another quantity than the second epoch of a long schedule.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from rich.console import Console
 
 from automl.display import LiveTable
 from automl.errors import UserError
+from automl.objectives import vary
 from automl.outputs import commit, versions, write_aside
 from automl.settings import default_workers
 from automl.study import Trial
@@ -45,6 +49,9 @@ def main(
     configs: Annotated[int, typer.Option(min=2, help="How many configs.")] = 250,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each config.")] = 2,
     train_size: Annotated[int | None, typer.Option(help="Train on a part of the examples.")] = None,
+    short: Annotated[
+        int | None, typer.Option(min=1, help="Record complete schedules of so many epochs of the configs in the table.")
+    ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Training processes.", show_default="one a core")] = None,
     out: Annotated[Path, typer.Option(help="Folder of the tables.")] = Path("results/recorded"),
     work: Annotated[Path, typer.Option(help="Folder of the runs behind them.")] = Path("runs/recorded"),
@@ -55,6 +62,9 @@ def main(
     console = Console()
     workers = workers or default_workers("auto")
     file = out / f"{name}.parquet"
+    if short is not None:
+        record_short(live, file, short, workers, work, console)
+        return
     known = pd.read_parquet(file) if file.exists() else pd.DataFrame(columns=["number", "seed"])
     passes: list[pd.DataFrame] = []
     for seed in range(seeds):
@@ -78,6 +88,27 @@ def main(
         f"{facts['rank_correlation']}, so configs in between are answered {answers}",
         soft_wrap=True,
     )
+
+
+def record_short(live: Task, file: Path, epochs: int, workers: int, work: Path, console: Console) -> None:
+    """Write the trainings with complete schedules of so many epochs, of the configs in a table, into a table beside it.
+
+    A constant learning rate has no schedule to shorten: its first epochs are in the table already.
+    """
+    recorded = pd.read_parquet(file)
+    numbers = {number: i for i, number in enumerate(sorted(recorded["number"].unique()))}
+    configs = [config for config in configs_of(recorded) if config["schedule"] != "constant"]
+    own_number = {json.dumps(config): numbers[i] for i, config in enumerate(configs_of(recorded))}
+    passes = []
+    for seed in sorted(recorded["seed"].unique()):
+        folder = work / f"{file.stem}-{epochs}-epochs-{seed}"
+        shortened = vary(live, max_epochs=epochs)
+        trials = record(shortened, repeating(configs), len(configs), SEED + int(seed), workers, folder, console)
+        rows = table(trials, int(seed))
+        passes.append(rows.assign(number=rows["config"].map(own_number)))
+    frame = pd.concat(passes, ignore_index=True)
+    frame.attrs = {"versions": versions(), "commit": commit()}
+    write_parquet(frame, file.with_name(f"{file.stem}-{epochs}-epochs.parquet"))
 
 
 def filling(n_configs: int) -> type[Strategy]:

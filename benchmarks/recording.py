@@ -42,8 +42,9 @@ class Recording:
     @classmethod
     def of(cls, frame: pd.DataFrame, max_epochs: int, metric: str, maximize: bool) -> Recording:
         """From the table of ``benchmarks.record``."""
-        n_configs, n_seeds = frame["number"].max() + 1, frame["seed"].max() + 1
         texts = frame.groupby("number")["config"].first().sort_index()
+        frame = frame.assign(number=texts.index.get_indexer(frame["number"]))
+        n_configs, n_seeds = len(texts), frame["seed"].max() + 1
         trained = frame[frame["error"].isna()]
         place = (trained["number"].to_numpy(), trained["seed"].to_numpy(), trained["epoch"].to_numpy() - 1)
 

@@ -44,8 +44,10 @@ class ReplayExecutor(Executor):
         return self.n_workers - len(self._running)
 
     def submit(self, job: Job) -> None:
+        is_short = job.schedule is not None and job.schedule < self._task.max_epochs
         before = self._seconds.get(job.key, 0.0)
-        curve = self._task.curve_within(job.config, job.seed, job.epochs, before + self._time_limit - self._now)
+        limit = before + self._time_limit - self._now
+        curve = self._task.curve_within(job.config, job.seed, job.epochs, limit, short=is_short)
         at = self._now
         # A full training may have its own number of epochs.
         n_epochs = len(curve.losses) if job.epochs == self._task.max_epochs else min(job.epochs, len(curve.losses))

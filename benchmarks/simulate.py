@@ -39,7 +39,7 @@ def simulate(run: Run, task: SimulatedTask, strategy_seconds: Callable[[int], fl
     study = Study(task.space, task.max_epochs)
     strategy = make(
         run.strategy, task.space, seed=run.seed, n_trials=run.n_trials, max_epochs=task.max_epochs,
-        n_workers=run.n_workers, resumable=task.resumable, seconds=run.seconds,
+        n_workers=run.n_workers, resumable=task.resumable, fidelity=task.fidelity, seconds=run.seconds,
     )  # fmt: skip
     executor = ReplayExecutor(task, run.n_workers, strategy_seconds, run.seconds)
     Tuner(task, strategy, study, executor, n_trials=run.n_trials, seed=run.seed, time_limit=run.seconds).run()
@@ -66,7 +66,8 @@ def rows_of(run: Run, task: SimulatedTask, study: Study) -> list[dict[str, Any]]
         number, config = outcome.proposal.trial, outcome.proposal.config
         # What the budget is charged: a failed trial its whole proposal, and a training of its own length one proposal.
         epochs[number] = len(outcome.losses) if outcome.stopped else outcome.proposal.epochs
-        test = task.test_loss(config, training_seed(run.seed, number), len(outcome.losses))
+        is_whole = (outcome.proposal.schedule or task.max_epochs) == task.max_epochs
+        test = task.test_loss(config, training_seed(run.seed, number), len(outcome.losses)) if is_whole else None
         worth = task.worth(config)
         if worth is None:
             worth = outcome.loss if test is None else test

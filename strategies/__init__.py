@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
-    from strategies.base import Start, Strategy
+    from strategies.base import Config, Fidelity, Start, Strategy
 
 STRATEGIES: dict[str, tuple[str, str]] = {
     "random": ("random_search:RandomSearch", "independent uniform draws: the yardstick"),
@@ -67,19 +67,25 @@ def make_strategy(
     n_trials: int | None = None,
     max_epochs: int = 1,
     resumable: bool = True,
+    fidelity: Callable[[Config], Fidelity] | None = None,
+    seconds: float | None = None,
     prior: Sequence[Start] = (),
     **options: Any,
 ) -> Strategy:
     """Build a strategy by its spec, such as ``bo`` or ``tpe+asha``; ``options`` go to its class as they are.
 
-    ``resumable``: whether a training that was paused can go on. ``prior``: configs to try after the default one.
-    UnknownStrategy for a wrong spec.
+    ``resumable``: whether a training that was paused can go on. ``fidelity``: what a short training of a config means,
+    where that is known better. ``seconds``: of training, in total, where they are limited. ``prior``: configs to try
+    after the default one. UnknownStrategy for a wrong spec.
     """
     check_spec(spec)
     name, *wrappers = spec.split("+")
     chosen = strategy_class(name)
     if chosen.plans_epochs:
-        options["resumable"] = resumable
+        from strategies.base import Fidelity
+
+        kind: Literal["resume", "stop"] = "resume" if resumable else "stop"
+        options |= {"fidelity": fidelity or (lambda config: Fidelity(kind)), "seconds": seconds}
     if prior:
         options["prior"] = prior
     strategy = chosen(space, seed=seed, n_trials=n_trials, max_epochs=max_epochs, **options)

@@ -1,6 +1,12 @@
-"""The losses of trials that were trained for different numbers of epochs, and how to compare them."""
+"""The losses of trainings of different lengths, and how to compare them.
+
+A rung is a number of epochs. A loss is entered at the rung of the epoch where it was measured; that of a training whose
+learning rate follows a schedule counts at its end alone, at the rung of the schedule's length.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -8,9 +14,9 @@ from strategies.base import Outcome
 
 ETA = 3  # of as many configs, one goes on
 N_RUNGS = 4  # the lowest is a 27th of a full training
-MIN_PAIRS = 10  # trials at two rungs before their ranks tell whether the lower one tells anything,
-MIN_CORRELATION = 0.3  # and how much it must
-MIN_KNOWN = 3  # trials at two rungs before one is put on the other's scale
+MIN_PAIRS = 8  # configs at two rungs before the ranks at the lower one are judged by those at the upper one,
+MIN_CORRELATION = 0.3  # and the rank correlation that the better half of them must have
+MIN_KNOWN = 3  # configs at two rungs before one is put on the other's scale
 
 
 def rungs(max_epochs: int, eta: int = ETA, n_rungs: int = N_RUNGS) -> list[int]:
@@ -19,54 +25,95 @@ def rungs(max_epochs: int, eta: int = ETA, n_rungs: int = N_RUNGS) -> list[int]:
     return sorted(levels)
 
 
+def rungs_of(outcomes: Iterable[Outcome], max_epochs: int) -> list[int]:
+    """Where these outcomes can be compared: at the ends of schedules where there are short ones, else at ``rungs``.
+
+    Only at the end where all were trained whole.
+    """
+    told = list(outcomes)
+    schedules = {outcome.proposal.schedule or max_epochs for outcome in told}
+    if min(schedules, default=max_epochs) < max_epochs:
+        return sorted({*schedules, max_epochs})
+    early = any(outcome.stopped or outcome.proposal.epochs < max_epochs for outcome in told)
+    return rungs(max_epochs) if early else [max_epochs]
+
+
 class Ladder:
-    """The losses of all trials at all rungs."""
+    """The losses of all trials at all rungs. A config that was promoted is known by its first trial."""
 
     def __init__(self, levels: list[int]) -> None:
         self.levels = levels
-        self.losses: dict[int, list[float]] = {}  # by trial: at each rung that it reached
+        self.losses: dict[int, dict[int, float]] = {}  # by trial: by rung
 
-    def enter(self, trial: int, outcome: Outcome) -> None:
+    def enter(self, outcome: Outcome) -> None:
         """The curve of a trial so far; of one that is below the lowest rung, where it ended."""
-        losses = outcome.losses
+        found = self.losses.setdefault(outcome.proposal.first, {})
+        losses, schedule = outcome.losses, outcome.proposal.schedule
+        if schedule is not None:
+            found[self.levels.index(schedule)] = losses[-1]
+            return
         if not outcome.stopped:  # it may have told fewer losses than it had epochs
             losses += losses[-1:] * (outcome.proposal.epochs - len(losses))
-        self.losses[trial] = [losses[level - 1] for level in self.levels if level <= len(losses)] or [losses[-1]]
+        reached = {rung: losses[level - 1] for rung, level in enumerate(self.levels) if level <= len(losses)}
+        found.update(reached or {0: losses[-1]})
 
     def at(self, rung: int) -> dict[int, float]:
         """Losses at a rung, by trial."""
-        return {trial: losses[rung] for trial, losses in self.losses.items() if len(losses) > rung}
+        return {trial: losses[rung] for trial, losses in self.losses.items() if rung in losses}
 
     @property
     def lowest(self) -> int:
-        """The rung where new trials pause first: above all whose ranks say nothing of those at the next."""
+        """The rung where new trials are compared first: above all whose ranks say nothing of those at the next."""
         for rung in range(len(self.levels) - 1):
-            pairs = [losses[rung : rung + 2] for losses in self.losses.values() if len(losses) > rung + 1]
-            if len(pairs) < MIN_PAIRS or rank_correlation(*np.transpose(pairs)) >= MIN_CORRELATION:
+            correlation = self.correlation(rung)
+            if correlation is None or correlation >= MIN_CORRELATION:
                 return rung
         return len(self.levels) - 1
 
+    def correlation(self, rung: int) -> float | None:
+        """Rank correlation of the losses at a rung with those at the next, in the half that is better at the next.
+
+        What is bad is easily told from what is good; a search lives on telling good configs apart. None: too few pairs.
+        """
+        pairs = self._pairs(rung)
+        if len(pairs) < MIN_PAIRS:
+            return None
+        better = pairs[np.argsort(pairs[:, 1], kind="stable")[: (len(pairs) + 1) // 2]]
+        return rank_correlation(better[:, 0], better[:, 1])
+
     def steps(self) -> list[float]:
-        """How much lower losses are at each rung than at the one below, in the median of the trials that reached both.
+        """How much lower losses are at each rung than at the one below, in the median of the trials that have both.
 
         As far up as there are enough of these.
         """
         found = []
-        for rung in range(1, len(self.levels)):
-            pairs = [losses[rung] - losses[rung - 1] for losses in self.losses.values() if len(losses) > rung]
+        for rung in range(len(self.levels) - 1):
+            pairs = self._pairs(rung)
             if len(pairs) < MIN_KNOWN:
                 break
-            found.append(float(np.median(pairs)))
+            found.append(float(np.median(pairs[:, 1] - pairs[:, 0])))
         return found
 
     def value(self, trial: int, steps: list[float]) -> float:
-        """The loss of a trial at the highest rung that is known well enough, put on its scale where it paused below."""
+        """The loss of a trial at the highest rung that is known well enough, put on its scale where it ended below."""
         losses = self.losses[trial]
-        return losses[min(len(losses) - 1, len(steps))] + sum(steps[len(losses) - 1 :])
+        known = [rung for rung in losses if rung <= len(steps)]
+        if not known:
+            return losses[min(losses)]
+        return losses[max(known)] + sum(steps[max(known) :])
+
+    def _pairs(self, rung: int) -> np.ndarray:
+        """Losses at a rung and at the next, (n, 2)."""
+        both = [
+            (losses[rung], losses[rung + 1]) for losses in self.losses.values() if {rung, rung + 1} <= losses.keys()
+        ]
+        return np.array(both).reshape(-1, 2)
 
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
     """Spearman's; 0 where one of the two is constant."""
     from scipy import stats
 
-    return float(np.nan_to_num(stats.spearmanr(a, b).statistic))
+    if len(np.unique(a)) < 2 or len(np.unique(b)) < 2:
+        return 0.0
+    return float(stats.spearmanr(a, b).statistic)

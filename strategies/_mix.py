@@ -37,16 +37,20 @@ class Mix(ConfigStrategy):
         arms: Sequence[str],
         shares: Sequence[float],
         prior: Sequence[Start] = (),
+        levels: list[int] | None = None,
         **options: Any,
     ) -> None:
-        """``arms``: names of strategies; ``shares``: of each, until there is credit; they sum to 1."""
+        """``arms``: names of strategies; ``shares``: of each, until there is credit; they sum to 1.
+
+        ``levels``: the rungs, in epochs.
+        """
         super().__init__(space, prior=prior, **options)
         self.names = tuple(arms)
         self._shares = np.array(shares, dtype=float)
         self._arms = [_arm(name, space, options) for name in arms]
         # Those that do not learn from curves are told of trials that ended early on the scale of the others.
-        self._told = [arm if arm.learns_curves else Wrapper(arm) for arm in self._arms]
-        self._ladder = Ladder(rungs(self.max_epochs))
+        self._told = [arm if arm.learns_curves else Wrapper(arm, levels=levels) for arm in self._arms]
+        self._ladder = Ladder(levels or rungs(self.max_epochs))
         self._arm_of: dict[int, int] = {}  # by trial: who proposed it
         self._credits: dict[int, float] = {}  # by trial of an arm, in the order of the tells
 
@@ -62,7 +66,7 @@ class Mix(ConfigStrategy):
         super().tell(outcome)
         trial = outcome.proposal.trial
         if outcome.loss is not None:
-            self._ladder.enter(trial, outcome)
+            self._ladder.enter(outcome)
         if trial in self._arm_of and trial not in self._credits:
             self._credits[trial] = self._credit(outcome)
         for arm in self._told:

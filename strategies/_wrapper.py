@@ -1,27 +1,22 @@
-"""What is put around a strategy whose trials may end early: it learns from each of them, whatever epoch it reached."""
+"""What is put around a strategy: one that passes everything on, and one whose trials may end early."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 from strategies._ladder import Ladder, rungs
 from strategies.base import Outcome, Proposal, RegretBound, Strategy
 
 
-class Wrapper(Strategy):
-    """Passes everything on. A strategy that does not learn from curves is told ``Ladder.value`` as a trial's loss."""
+class Delegate(Strategy):
+    """Passes everything on to the strategy inside."""
 
     learns_curves: ClassVar[bool] = True
 
-    def __init__(self, inner: Strategy, *, resumable: bool = True) -> None:
-        """``resumable``: whether a paused training can go on."""
+    def __init__(self, inner: Strategy) -> None:
         super().__init__(inner.space, seed=inner.seed, n_trials=inner.n_trials, max_epochs=inner.max_epochs)
         self._inner = inner
-        self._resumable = resumable
-        self.ladder = Ladder(rungs(inner.max_epochs))
-        self._asked: dict[int, Proposal] = {}  # the first proposal of each trial
-        self._failed: set[int] = set()
-        self._steps: list[float] = []
 
     @property
     def exhausted(self) -> bool:
@@ -38,23 +33,13 @@ class Wrapper(Strategy):
         self._note(proposal)
 
     def tell(self, outcome: Outcome) -> None:
-        trial = outcome.proposal.trial
-        if outcome.loss is None or trial < 0:  # failed, or trained to the end elsewhere
-            self._failed.add(trial)
-            self._inner.tell(outcome)
-            return
-        self.ladder.enter(trial, outcome)
-        if self._inner.learns_curves:
-            self._inner.tell(outcome)
-            return
-        steps = self.ladder.steps()
-        for known in self.ladder.losses if steps != self._steps else (trial,):
-            if known not in self._failed:
-                self._inner.tell(Outcome(self._asked[known], (self.ladder.value(known, steps),), outcome.seconds))
-        self._steps = steps
+        self._inner.tell(outcome)
 
     def should_stop(self, proposal: Proposal, losses: tuple[float, ...]) -> bool:
         return self._inner.should_stop(proposal, losses)
+
+    def skip_to(self, trial: int) -> None:
+        self._inner.skip_to(trial)
 
     @property
     def bounds_regret(self) -> bool:
@@ -68,4 +53,43 @@ class Wrapper(Strategy):
 
     def _note(self, proposal: Proposal) -> None:
         """Keep what will be asked about a proposal later."""
+        return
+
+
+class Wrapper(Delegate):
+    """Lets trials end early. A strategy that does not learn from curves is told ``Ladder.value`` as a trial's loss."""
+
+    def __init__(self, inner: Strategy, *, resumable: bool = True, levels: list[int] | None = None) -> None:
+        """``resumable``: whether a paused training can go on. ``levels``: the rungs, in epochs."""
+        super().__init__(inner)
+        self._resumable = resumable
+        self.ladder = Ladder(levels or rungs(inner.max_epochs))
+        self._asked: dict[int, Proposal] = {}  # the first proposal of each trial
+        self._failed: set[int] = set()
+        self._steps: list[float] = []
+
+    def restore(self, proposal: Proposal) -> None:
+        if self._inner.learns_curves or proposal.promotes is None:  # else its first trial will be told again
+            self._inner.restore(proposal)
+        self._note(proposal)
+
+    def tell(self, outcome: Outcome) -> None:
+        trial = outcome.proposal.first
+        if outcome.loss is not None and outcome.proposal.trial >= 0:
+            self.ladder.enter(outcome)
+        else:  # failed, or trained to the end elsewhere
+            self._failed.add(trial)
+        if self._inner.learns_curves:
+            self._inner.tell(outcome)
+            return
+        if trial in self._failed:
+            self._inner.tell(outcome if trial < 0 else replace(outcome, proposal=self._asked[trial]))
+            return
+        steps = self.ladder.steps()
+        for known in self.ladder.losses if steps != self._steps else (trial,):
+            if known not in self._failed:
+                self._inner.tell(Outcome(self._asked[known], (self.ladder.value(known, steps),), outcome.seconds))
+        self._steps = steps
+
+    def _note(self, proposal: Proposal) -> None:
         self._asked.setdefault(proposal.trial, proposal)

@@ -39,7 +39,7 @@ class Asha(Wrapper):
             asked = self._inner.ask()
             if asked is None:
                 return None
-            epochs = self.ladder.levels[self._entry(asked.trial)] if self._resumable else self.max_epochs
+            epochs = self.ladder.levels[self._entry(asked)] if self._resumable else self.max_epochs
             proposal = replace(asked, epochs=epochs)
         self._note(proposal)
         return proposal
@@ -88,7 +88,7 @@ class Asha(Wrapper):
             cost += max(0, n - len(self._promoted[above - 1])) * (levels[above + 1] - levels[above])
         return cost
 
-    def _entry(self, trial: int) -> int:
+    def _entry(self, proposal: Proposal) -> int:
         """The rung where a new trial is compared first."""
         return self.ladder.lowest
 
@@ -100,7 +100,7 @@ class Asha(Wrapper):
             if level < proposal.epochs:
                 self._promoted[rung].add(proposal.trial)
         if not self._resumable:
-            rungs = range(self._entry(proposal.trial), len(self.ladder.levels) - 1)
+            rungs = range(self._entry(proposal), len(self.ladder.levels) - 1)
             self._bars[proposal.trial] = {
                 self.ladder.levels[rung]: sorted(self.ladder.at(rung).values()) for rung in rungs
             }

@@ -5,14 +5,15 @@ The choice of arms rests on the committed comparison, results/leaderboard.md.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar
 
+from strategies._families import Families, family_choice
+from strategies._halving import FidelityOf, Halving, levels_of
 from strategies._mix import Mix
-from strategies._wrapper import Wrapper
-from strategies.asha import Asha
-from strategies.base import Outcome, Proposal, Start, Strategy
+from strategies._wrapper import Delegate
+from strategies.base import Config, Fidelity, Outcome, Proposal, Start, Strategy, Value
 from strategies.encoding import Encoding
 
 if TYPE_CHECKING:
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
 
 MANY_TRIALS = 300  # above it, a model costs more than it gains
 MOSTLY_CHOICES = 0.5  # share of the hyperparameters without an order
-MIN_EPOCHS = 4  # of a full training: with fewer there is nothing to stop early
-N_SHORT = 8  # full trainings' worth of epochs, on which new configs are trained for a few epochs first
+ENOUGH_TO_REPEAT = 50  # trainings; of a smaller budget the final trains the best configs again
 AGAIN = 0.12  # share of the budget for training the best configs again
 MAX_AGAIN = 5  # of them
 
@@ -32,52 +32,40 @@ class Choice:
 
     arms: tuple[str, ...]
     shares: tuple[float, ...]
-    early_stopping: bool
     why: str
 
     @property
     def text(self) -> str:
         """All of it in words."""
         arms = " and ".join(f"{arm} ({share:.0%})" for arm, share in zip(self.arms, self.shares, strict=True))
-        early = ", trainings stopped early" if self.early_stopping else ""
-        return f"{arms} to begin with{early}; {self.why}"
+        return f"{arms} to begin with; {self.why}"
 
 
-def choose(space: ConfigurationSpace, n_trials: int | None, max_epochs: int) -> Choice:
+def choose(encoding: Encoding, n_trials: int | None) -> Choice:
     """By the facts of the task that are known before its first training."""
-    encoding = Encoding(space)
     dims = [dim for dim in encoding.dimensions if dim.n_values > 1]
     choices = sum(not dim.numeric for dim in dims) / max(1, len(dims))
-    early = max_epochs >= MIN_EPOCHS
     if n_trials is not None and n_trials > MANY_TRIALS:
-        return Choice(("tpe", "ga"), (0.5, 0.5), early, f"{n_trials} trainings are too many for a Gaussian process")
+        return Choice(("tpe", "ga"), (0.5, 0.5), f"{n_trials} trainings are too many for a Gaussian process")
     for what, holds in (
         ("conditions", encoding.conditional),
         ("no continuous hyperparameter", encoding.finite),
         ("mostly choices", choices > MOSTLY_CHOICES),
     ):
         if holds:
-            why = f"{what}: a Gaussian process, and a genetic algorithm beside it"
-            return Choice(("bo", "ga"), (0.6, 0.4), early, why)
-    why = "mostly numbers: a Gaussian process, now and then a genetic algorithm"
-    return Choice(("bo", "ga"), (0.85, 0.15), early, why)
+            return Choice(("bo", "ga"), (0.6, 0.4), f"{what}: a Gaussian process, and a genetic algorithm beside it")
+    return Choice(("bo", "ga"), (0.85, 0.15), "mostly numbers: a Gaussian process, now and then a genetic algorithm")
 
 
-class EarlyAsha(Asha):
-    """Trains new configs to the end once so much of the budget is spent that the model knows where to look.
+class Auto(Delegate):
+    """A mix of strategies for each family of models, with short trainings where they mean something.
 
-    Short trainings tell cheaply what is bad; among good configs their ranks say little, and whole ones find better.
+    Of a large budget the end goes to training the best configs once more.
     """
 
-    def _entry(self, trial: int) -> int:
-        spent = sum(self._epochs.values())
-        return super()._entry(trial) if spent < N_SHORT * self.max_epochs else len(self.ladder.levels) - 1
-
-
-class Auto(Wrapper):
-    """A mix of strategies, with early stopping where there are curves; at the end, the best configs once more."""
-
     plans_epochs = True
+    with_families: ClassVar[bool] = True
+    with_short: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -86,20 +74,48 @@ class Auto(Wrapper):
         seed: int,
         n_trials: int | None = None,
         max_epochs: int = 1,
-        resumable: bool = True,
+        fidelity: FidelityOf | None = None,
+        seconds: float | None = None,
         prior: Sequence[Start] = (),
     ) -> None:
-        choice = choose(space, n_trials, max_epochs)
-        options: dict[str, Any] = {"seed": seed, "n_trials": n_trials, "max_epochs": max_epochs}
-        inner: Strategy = Mix(space, arms=choice.arms, shares=choice.shares, prior=prior, **options)
-        if choice.early_stopping:
-            inner = EarlyAsha(inner, resumable=resumable)
-        super().__init__(inner, resumable=resumable)
-        self.choice = choice
-        self.why = choice.text
+        """``fidelity``: what a short training of a config means; resumable ones, unless told. ``seconds``: of training
+        in total, where they are limited."""
+        self._options = {"seed": seed, "n_trials": n_trials, "max_epochs": max_epochs}
+        self._fidelity = fidelity or _resumable
+        self._seconds = seconds
+        self._prior = prior
+        self._halvings: list[Halving] = []
+        self._choices: dict[str, str] = {}  # by family: why it is searched as it is
+        name = family_choice(space) if self.with_families else None
+        inner: Strategy
+        if name is None:
+            inner = self._searcher(space, {}, share=1.0)
+        else:
+            n_families = len(next(dim.values for dim in Encoding(space).dimensions if dim.name == name))
+            inner = Families(
+                space, name, lambda fixed: self._searcher(space, fixed, 1.0 / n_families),
+                prior=prior, seed=seed, n_trials=n_trials, max_epochs=max_epochs, seconds=seconds,
+            )  # fmt: skip
+        super().__init__(inner)
+        self.families = inner if isinstance(inner, Families) else None
         self._epochs: dict[int, int] = {}  # by trial: what it takes of the budget
         self._trained: dict[int, Outcome] = {}  # to the end, by trial
         self._repeated: dict[int, list[int]] = {}  # trials of the same config, by the first of them
+        self._training_seconds = 0.0
+
+    @property
+    def why(self) -> str:  # type: ignore[override]
+        reasons = "; ".join(dict.fromkeys(self._choices.values()))
+        families = "" if self.families is None else f"each {self.families.choice} by itself, "
+        levels = {tuple(halving.ladder.levels) for halving in self._halvings}
+        epochs = sorted({level for each in levels for level in each[:-1]})
+        short = f", new configs first for {' or '.join(map(str, epochs))} epochs" if epochs else ""
+        return f"{families}{reasons}{short}"
+
+    @property
+    def findings(self) -> list[str]:
+        """What the search came to know about the task, in words."""
+        return list(dict.fromkeys(halving.finding for halving in self._halvings if halving.finding))
 
     def ask(self) -> Proposal | None:
         again = self._next_again()
@@ -110,24 +126,48 @@ class Auto(Wrapper):
 
     def tell(self, outcome: Outcome) -> None:
         super().tell(outcome)
+        self._training_seconds += outcome.seconds
         if outcome.stopped:
             self._epochs[outcome.proposal.trial] = len(outcome.losses)
         elif outcome.loss is not None and outcome.proposal.epochs >= self.max_epochs:
             self._trained[outcome.proposal.trial] = outcome
 
     def should_stop(self, proposal: Proposal, losses: tuple[float, ...]) -> bool:
-        return "repeats" not in proposal.info and super().should_stop(proposal, losses)
+        return proposal.repeats is None and super().should_stop(proposal, losses)
+
+    def _searcher(self, space: ConfigurationSpace, fixed: Mapping[str, Value], share: float) -> Strategy:
+        """What searches the part of the space where values are fixed, with a share of the budget."""
+        encoding = Encoding(space, fixed)
+        choice = choose(encoding, self._options["n_trials"])
+        self._choices[str(fixed)] = choice.text
+        max_epochs = self._options["max_epochs"]
+        levels = levels_of(encoding, self._fidelity, max_epochs) if self.with_short else [max_epochs]
+        prior = [start for start in self._prior if fixed.items() <= start.config.items()]
+        mix = Mix(
+            space, arms=choice.arms, shares=choice.shares, prior=prior, fixed=fixed, levels=levels, **self._options
+        )
+        if len(levels) == 1:
+            return mix
+        halving = Halving(mix, fidelity=self._fidelity, levels=levels, budget=lambda: self._budget(share))
+        self._halvings.append(halving)
+        return halving
+
+    def _budget(self, share: float) -> float | None:
+        """A share of the budget in epochs, by what trainings took so far where it is in seconds."""
+        budgets = [] if self.n_trials is None else [float(self.n_trials * self.max_epochs)]
+        if self._seconds is not None and self._training_seconds > 0:
+            budgets.append(self._seconds * sum(self._epochs.values()) / self._training_seconds)
+        return share * min(budgets) if budgets else None
 
     def _note(self, proposal: Proposal) -> None:
         super()._note(proposal)
         self._epochs[proposal.trial] = proposal.epochs
-        first = proposal.info.get("repeats")
-        if isinstance(first, int):
-            self._repeated.setdefault(first, []).append(proposal.trial)
+        if proposal.repeats is not None:
+            self._repeated.setdefault(proposal.repeats, []).append(proposal.trial)
 
     def _next_again(self) -> Proposal | None:
-        """The next of the best configs to be trained once more, on the last part of the budget."""
-        if self.n_trials is None or not self._trained:
+        """The next of the best configs to be trained once more, on the last part of a large budget."""
+        if self.n_trials is None or self.n_trials < ENOUGH_TO_REPEAT or not self._trained:
             return None
         budget = self.n_trials * self.max_epochs
         n_again = min(MAX_AGAIN, round(AGAIN * self.n_trials))
@@ -140,7 +180,10 @@ class Auto(Wrapper):
         if not waiting:
             return None
         first = originals[waiting[0]].proposal
-        return Proposal(max(self._epochs) + 1, first.config, self.max_epochs, {"from": "again", "repeats": first.trial})
+        info = {name: first.info[name] for name in ("schedule",) if name in first.info}
+        return Proposal(
+            max(self._epochs) + 1, first.config, self.max_epochs, {"from": "again", "repeats": first.trial, **info}
+        )
 
     def _exact(self) -> bool:
         """Whether a config that was trained twice gave the same loss: then nothing is learned from a third time."""
@@ -150,3 +193,7 @@ class Auto(Wrapper):
             for trial in trials
             if trial in self._trained and first in self._trained
         )
+
+
+def _resumable(config: Config) -> Fidelity:
+    return Fidelity("resume")

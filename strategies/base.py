@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
@@ -20,6 +20,7 @@ Config: TypeAlias = dict[str, Value]
 JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
 
 PATIENCE = 3  # configs of past studies that do not beat the default, after which no more of them are tried
+REPLACED = 2  # points of the initial design that a config of a past study replaces where it beats the default
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,47 @@ class Proposal:
     config: Config  # active hyperparameters only, plain Python types
     epochs: int  # train until this many epochs in total, 1 .. max_epochs
     info: Mapping[str, JSON] = field(default_factory=dict)  # why; kept in the study, shown in the report
+
+    @property
+    def schedule(self) -> int | None:
+        """Epochs of the complete schedule that this training follows: its losses on the way are no final losses.
+
+        None: the training can be paused at any epoch and means the same there.
+        """
+        return _number(self.info.get("schedule"))
+
+    @property
+    def promotes(self) -> int | None:
+        """The trial that tried the same config in a short training, and earned it this longer one from scratch."""
+        return _number(self.info.get("promotes"))
+
+    @property
+    def repeats(self) -> int | None:
+        """The trial whose config is trained once more, with another seed."""
+        return _number(self.info.get("repeats"))
+
+    @property
+    def first(self) -> int:
+        """The trial that the losses of this one are entered with: the short one where it was promoted."""
+        return self.trial if self.promotes is None else self.promotes
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it tries a config for the first time."""
+        return self.promotes is None and self.repeats is None
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """What training a config for fewer epochs than a full training means.
+
+    ``whole``: nothing, it is trained whole. ``stop``: the training can be stopped, not continued. ``resume``: it can be
+    paused and resumed, and its loss on the way is that of a training of this length. ``restart``: the learning rate
+    depends on the length, so a short training has its own complete schedule, and a longer one starts from scratch.
+    """
+
+    kind: Literal["whole", "stop", "resume", "restart"]
+    min_epochs: int = 1  # a shorter training tells nothing
 
 
 @dataclass(frozen=True)
@@ -82,6 +124,11 @@ class Strategy(ABC):
     why: str = ""
     """What it chose by the facts of the task, and why, in words; empty where it has no choice."""
 
+    @property
+    def findings(self) -> list[str]:
+        """What it came to know about the task during the search, in words."""
+        return []
+
     def __init__(
         self, space: ConfigurationSpace, *, seed: int, n_trials: int | None = None, max_epochs: int = 1
     ) -> None:
@@ -119,6 +166,10 @@ class Strategy(ABC):
         finished in the meantime could not be repeated.
         """
         return False
+
+    def skip_to(self, trial: int) -> None:
+        """The next new trial has this number or a higher one: others took those below. Called before an ``ask``."""
+        return
 
     def abandoned(self) -> set[int]:
         """Paused trials that will not go on before the budget is spent: their checkpoints are of no use."""
@@ -163,10 +214,14 @@ class ConfigStrategy(Strategy):
         n_trials: int | None = None,
         max_epochs: int = 1,
         prior: Sequence[Start] = (),
+        fixed: Mapping[str, Value] | None = None,
     ) -> None:
-        """``prior``: tried in their order before the initial design. ValueError where one lies outside of the space."""
+        """``prior``: tried in their order before the initial design. ValueError where one lies outside of the space.
+
+        ``fixed``: values of hyperparameters; the search is over the part of the space where they hold.
+        """
         super().__init__(space, seed=seed, n_trials=n_trials, max_epochs=max_epochs)
-        self.encoding = Encoding(space)
+        self.encoding = Encoding(space, fixed)
         for start in prior:
             self.encoding.check(start.config)
         self._prior = tuple(prior)
@@ -217,19 +272,28 @@ class ConfigStrategy(Strategy):
 
     def _n_disappointments(self) -> int:
         """How many configs of past studies came out no better than the default."""
+        return self._beaten().count(False)
+
+    def _beaten(self) -> list[bool]:
+        """Of each told config of a past study, whether it beats the default."""
         if not self._prior:
-            return 0
+            return []
         default = next((o for o in self.outcomes.values() if o.proposal.config == self.encoding.default), None)
         if default is None:
-            return 0
+            return []
         theirs = {_key(start.config) for start in self._prior if start.study is not None}
         told = [outcome for outcome in self.outcomes.values() if _key(outcome.proposal.config) in theirs]
-        return sum(not _is_better(outcome, default) for outcome in told)
+        return [_is_better(outcome, default) for outcome in told]
 
     def _in_initial_design(self) -> bool:
-        # What past studies were wrong about says little of where the good configs are.
-        known = len(self.pending) + len(self.outcomes) - self._n_disappointments()
+        # Good configs are known to be near a good start; a bad one says little of where they are.
+        beaten = self._beaten()
+        configs = [*self.pending.values(), *(outcome.proposal for outcome in self.outcomes.values())]
+        known = sum(p.is_new for p in configs) + REPLACED * beaten.count(True) - beaten.count(False)
         return known < self.n_initial or all(outcome.loss is None for outcome in self.outcomes.values())
+
+    def skip_to(self, trial: int) -> None:
+        self._next_trial = max(self._next_trial, trial)
 
     def restore(self, proposal: Proposal) -> None:
         self._n_asked += 1
@@ -301,6 +365,10 @@ class SobolDesign:
             self._points = sobol.random_base2(max(5, n.bit_length()))
         point: np.ndarray = self._points[n]
         return point
+
+
+def _number(value: JSON) -> int | None:
+    return value if isinstance(value, int) else None
 
 
 def _key(config: Config) -> tuple[tuple[str, Value], ...]:

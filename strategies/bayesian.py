@@ -19,7 +19,7 @@ from strategies import _gp
 from strategies._acquisition import Acquisition, LogEI, maximise
 from strategies._features import Features
 from strategies._gp import GP
-from strategies._ladder import Ladder, rungs
+from strategies._ladder import Ladder, rungs_of
 from strategies._regret import regret_bound
 from strategies.base import JSON, Config, ConfigStrategy, Outcome, Proposal, RegretBound
 
@@ -164,26 +164,27 @@ class Observed:
     trial: np.ndarray  # place of the trial among the told, (rows,)
     share: np.ndarray  # of a full training, in the logarithm: 0 for one epoch, 1 for all, (rows,)
     losses: np.ndarray  # on the scale of a full training, (rows,)
-    final: np.ndarray  # the last of these of each trial, (n,)
+    final: np.ndarray  # of each config at its highest rung, (n,); the worst for a failure and a promoted trial
 
 
 def observed(told: list[Outcome], max_epochs: int) -> Observed:
     """Losses at lower rungs are lowered by what they sink on the way up; a failure is the worst that was seen."""
-    worked = {i: outcome for i, outcome in enumerate(told) if outcome.loss is not None}
-    early = any(outcome.stopped or outcome.proposal.epochs < max_epochs for outcome in worked.values())
-    ladder = Ladder(rungs(max_epochs) if early else [max_epochs])  # only the ends count where all went to the end
-    for i, outcome in worked.items():
-        ladder.enter(i, outcome)
+    worked = [outcome for outcome in told if outcome.loss is not None]
+    ladder = Ladder(rungs_of(worked, max_epochs))
+    for outcome in worked:
+        ladder.enter(outcome)
     steps = ladder.steps()
-    rows = [(i, rung) for i, losses in ladder.losses.items() for rung in range(len(losses))]
-    trial, rung = (np.array(column, dtype=int) for column in zip(*rows, strict=True))
+    place = {outcome.proposal.trial: i for i, outcome in enumerate(told)}
+    rows = [(place[number], rung, loss) for number, losses in ladder.losses.items() for rung, loss in losses.items()]
+    trial, rung = (np.array(column, dtype=int) for column in list(zip(*rows, strict=True))[:2])
     rise = np.array([sum(steps[k:]) for k in range(len(ladder.levels))])
-    losses = np.array([ladder.losses[i][k] for i, k in rows]) + rise[rung]
-    share = np.log(ladder.levels)[rung] / np.log(max_epochs) if early else np.ones(len(rows))
+    losses = np.array([loss for _, _, loss in rows]) + rise[rung]
+    share = np.log(ladder.levels)[rung] / np.log(max_epochs) if len(ladder.levels) > 1 else np.ones(len(rows))
     worst = losses.max()
     final = np.full(len(told), worst)
-    final[trial] = losses  # of each trial the last one stays
-    failed = np.setdiff1d(np.arange(len(told)), trial)
+    upwards = np.argsort(rung, kind="stable")
+    final[trial[upwards]] = losses[upwards]  # of each config that at its highest rung stays
+    failed = np.array([i for i, outcome in enumerate(told) if outcome.loss is None], dtype=int)
     return Observed(
         np.concatenate([trial, failed]),
         np.concatenate([share, np.ones(len(failed))]),

@@ -7,7 +7,7 @@ of equal width (log-spaced for a logarithmic int), read at the cell's centre. In
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -102,13 +102,19 @@ class Dimension:
 class Encoding:
     """A ConfigurationSpace, compiled once for fast use by the strategies."""
 
-    def __init__(self, space: ConfigurationSpace) -> None:
+    def __init__(self, space: ConfigurationSpace, fixed: Mapping[str, Value] | None = None) -> None:
+        """``fixed``: values of unconditional hyperparameters; what cannot exist beside them is left out."""
         from ConfigSpace.types import NotSet
 
-        self._not_set = NotSet
+        fixed = fixed or {}
+        self._unset = dict.fromkeys(space, NotSet)
         order = [name for name in (space.meta or {}).get("order", list(space)) if name in space]
         order += [name for name in space if name not in order]
-        self.dimensions = tuple(_dimension(space[name]) for name in order)
+        order = [name for name in order if _can_exist(name, space, fixed)] if fixed else order
+        self.dimensions = tuple(
+            Dimension(name, "choice", fixed[name], values=(fixed[name],)) if name in fixed else _dimension(space[name])
+            for name in order
+        )
         self.names = tuple(order)
         self._conditions = {name: list(space.parent_conditions_of[name]) for name in order}
         self._parents = {name: list(space.parents_of[name]) for name in order}
@@ -215,8 +221,25 @@ class Encoding:
         conditions = self._conditions[name]
         if not conditions:
             return True
-        values: dict[str, Any] = dict.fromkeys(self.names, self._not_set) | chosen
+        values: dict[str, Any] = self._unset | chosen
         return all(condition.satisfied_by_value(values) for condition in conditions)
+
+
+def _can_exist(name: str, space: ConfigurationSpace, fixed: Mapping[str, Value]) -> bool:
+    """Whether some config with the fixed values has this hyperparameter."""
+    return all(_can_hold(condition, space, fixed) for condition in space.parent_conditions_of[name])
+
+
+def _can_hold(condition: Any, space: ConfigurationSpace, fixed: Mapping[str, Value]) -> bool:
+    from ConfigSpace.conditions import AndConjunction, OrConjunction
+
+    if isinstance(condition, AndConjunction | OrConjunction):
+        parts = [_can_hold(part, space, fixed) for part in condition.components]
+        return all(parts) if isinstance(condition, AndConjunction) else any(parts)
+    parent = condition.parent.name
+    if parent in fixed:
+        return bool(condition.satisfied_by_value({parent: fixed[parent]}))
+    return _can_exist(parent, space, fixed)
 
 
 def _dimension(hp: Any) -> Dimension:

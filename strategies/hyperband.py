@@ -13,15 +13,16 @@ import math
 
 from strategies._ladder import ETA
 from strategies.asha import Asha
+from strategies.base import Proposal
 
 
 class Hyperband(Asha):
     """A bracket is the rung where trials pause first; it follows from the trial's number and the lowest rung."""
 
-    def _entry(self, trial: int) -> int:
+    def _entry(self, proposal: Proposal) -> int:
         lowest = self.ladder.lowest
         round_ = brackets(len(self.ladder.levels) - lowest)
-        return lowest + round_[trial % len(round_)]
+        return lowest + round_[proposal.trial % len(round_)]
 
 
 @functools.cache

@@ -90,6 +90,7 @@ def _searched(
     task: OwnData, study: Study, settings: Settings, folder: Path, n_trials: int, n_workers: int
 ) -> tuple[list[Candidate], float]:
     """The whole trainings of a new search that knows the old trials as found elsewhere, and the epochs of all."""
+    from automl.tasks.base import fidelity_of
     from automl.tuner import Tuner
     from strategies import make_strategy
 
@@ -100,6 +101,7 @@ def _searched(
         n_trials=n_trials + len(study.trials),
         max_epochs=task.max_epochs,
         resumable=task.resumable,
+        fidelity=fidelity_of(task),
     )
     for trial in sorted(study.trials.values(), key=lambda trial: trial.number):
         if trial.state in ("complete", "failed"):

@@ -1,9 +1,11 @@
 """What the tuner needs of a task: a space, and a training that tells its loss after each epoch."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from strategies.base import Fidelity
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
@@ -25,7 +27,11 @@ class Epoch:
 
 @runtime_checkable
 class Task(Protocol):
-    """Something whose config can be tuned. It travels to other processes by cloudpickle, so keep it light."""
+    """Something whose config can be tuned. It travels to other processes by cloudpickle, so keep it light.
+
+    It may also have a method ``fidelity(config)``, which says what a training of fewer epochs than a full one means for
+    a config: see ``Fidelity``. Without it, a resumable training can be paused, and any other stopped.
+    """
 
     @property
     def name(self) -> str: ...
@@ -67,3 +73,9 @@ class Task(Protocol):
     def test(self, checkpoint: Path, device: str) -> Mapping[str, float]:
         """Scores the training left in a checkpoint folder on the test set; empty where there is none."""
         ...
+
+
+def fidelity_of(task: Task) -> Callable[[Mapping[str, Any]], Fidelity]:
+    """What a short training of a config of the task means."""
+    own: Callable[[Mapping[str, Any]], Fidelity] | None = getattr(task, "fidelity", None)
+    return own or (lambda config: Fidelity("resume" if task.resumable else "stop"))

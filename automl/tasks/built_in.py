@@ -1,20 +1,25 @@
 """What all built-in tasks have in common, whatever they learn: a data set, a model family, a space, a metric."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from automl.data import SOURCES, check_train_size, source_module
 from automl.metrics import METRICS, check_metric
+from automl.models import ESTIMATORS
 from automl.tasks.base import Epoch
+from strategies.base import Fidelity
 
 if TYPE_CHECKING:
     import torch
     from ConfigSpace import ConfigurationSpace
 
     from automl.training import Training
+
+MIN_STEPS = 20  # of an optimizer, in a short training: after fewer, a network has learnt nothing
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,22 @@ class BuiltIn(ABC):
         """The model family that a config is of."""
         family: str = self.model or config["model"]
         return family
+
+    def fidelity(self, config: Mapping[str, Any]) -> Fidelity:
+        """What a short training of a config means: with a schedule of the learning rate, one with its own schedule.
+
+        Estimators add trees epoch by epoch; a linear model is fitted in the first.
+        """
+        family = self.family(config)
+        if family in ESTIMATORS:
+            return Fidelity("whole" if family == "linear" else "resume")
+        steps_per_epoch = max(1, self.examples_per_epoch(config) // int(config["batch_size"]))
+        kind: Literal["resume", "restart"] = "resume" if config["schedule"] == "constant" else "restart"
+        return Fidelity(kind, math.ceil(MIN_STEPS / steps_per_epoch))
+
+    def examples_per_epoch(self, config: Mapping[str, Any]) -> int:
+        """How many examples an epoch of a network goes through."""
+        return self.train_size or SOURCES[self.data].n_train
 
     def with_metric(self, metric: str | None) -> Self:
         """This task with another metric to search by. UserError where it does not fit the target."""

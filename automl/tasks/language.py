@@ -36,6 +36,9 @@ class LanguageModelling(BuiltIn):
             raise UserError(f"{self.name} needs {LEAST:,} characters or more to train on, got {train_size:,}")
         return super().prepared(train_size)
 
+    def examples_per_epoch(self, config: Mapping[str, Any]) -> int:
+        return self.epoch_size // int(config["context"])
+
     def prepare(self) -> None:
         import torch
 

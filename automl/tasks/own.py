@@ -35,6 +35,7 @@ class OwnData(Supervised):
     """Data in a folder, in one view or several: molecules are tokens to a network and fingerprints to a forest."""
 
     views: Mapping[str, str] | None = None  # family -> folder within the data's; None: all read the data's own
+    n_train: int = 0  # examples of the training part
 
     def prepared(self, train_size: int | None) -> Self:
         if train_size is not None:
@@ -44,6 +45,9 @@ class OwnData(Supervised):
 
     def data_of(self, family: str) -> str:
         return str(Path(self.data) / self.views[family]) if self.views else self.data
+
+    def examples_per_epoch(self, config: Mapping[str, Any]) -> int:
+        return self.train_size or self.n_train
 
     def prepare(self) -> None:
         from automl.training import train  # noqa: F401
@@ -91,6 +95,7 @@ def own_task(folder: Path, model: str | None, metric: str | None) -> OwnData | O
         full_training(facts.n_train),
         facts.metric(metric),
         views=facts.views,
+        n_train=facts.n_train,
     )
 
 

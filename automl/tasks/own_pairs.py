@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -18,6 +19,11 @@ VALID_SIZE = 1_000  # writing takes longer than training
 @dataclass(frozen=True)
 class OwnPairs(Translation):
     """Pairs in a folder."""
+
+    n_train: int = 0  # pairs of the training part
+
+    def examples_per_epoch(self, config: Mapping[str, Any]) -> int:
+        return self.train_size or self.n_train
 
     def prepared(self, train_size: int | None) -> Self:
         if train_size is not None:
@@ -44,6 +50,7 @@ def own_pairs(
         metric,
         max_length=max_length,
         valid_size=VALID_SIZE,
+        n_train=n_train,
     )
 
 

@@ -36,6 +36,9 @@ class Translation(BuiltIn):
 
         return load_pairs(self.data, self.subwords, self.max_length, self.train_size)
 
+    def examples_per_epoch(self, config: Mapping[str, Any]) -> int:
+        return self.epoch_size or super().examples_per_epoch(config)
+
     def prepare(self) -> None:
         from automl.translators import TranslationTraining  # noqa: F401
 

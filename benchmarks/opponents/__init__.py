@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from automl.errors import UserError
-from strategies import UnknownStrategy, make_strategy, strategy_class
+from strategies import UnknownStrategy, make_strategy
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ConfigSpace import ConfigurationSpace
 
     from benchmarks.opponents.base import Opponent
-    from strategies.base import Strategy
+    from strategies.base import Config, Fidelity, Strategy
 
 OPPONENTS: dict[str, tuple[str, str, str | None]] = {
     "raw-optuna": ("raw_optuna:RawOptuna", "Optuna's default sampler", None),
@@ -58,32 +59,30 @@ def make(
     max_epochs: int = 1,
     n_workers: int = 1,
     resumable: bool = True,
+    fidelity: Callable[[Config], Fidelity] | None = None,
     seconds: float | None = None,
 ) -> Strategy:
-    """An opponent, a variant of ``bo``, or else one of our strategies.
+    """An opponent, a variant of one of our strategies, or else one of these.
 
     ``n_workers``: how many proposals an opponent may have pending. ``seconds``: the limit of the search, in place of
     ``n_trials``, which no strategy is told then.
     """
-    n_trials = n_trials if seconds is None else None
+    if seconds is not None:
+        n_trials, seconds = None, seconds * n_workers  # of all trainings together
     if "~" in spec:
         from benchmarks.variants import VARIANTS
 
-        return VARIANTS[spec][0](space, seed=seed, n_trials=n_trials, max_epochs=max_epochs)
+        variant = VARIANTS[spec][0]
+        options = {"fidelity": fidelity, "seconds": seconds} if variant.plans_epochs else {}
+        return variant(space, seed=seed, n_trials=n_trials, max_epochs=max_epochs, **options)
     if spec not in OPPONENTS:
-        budget = {} if seconds is None else _training_seconds(spec, seconds * n_workers)
         return make_strategy(
-            spec, space, seed=seed, n_trials=n_trials, max_epochs=max_epochs, resumable=resumable, **budget
-        )
+            spec, space, seed=seed, n_trials=n_trials, max_epochs=max_epochs, resumable=resumable, fidelity=fidelity,
+            seconds=seconds,
+        )  # fmt: skip
     return opponent_class(spec)(
         space, seed=seed, n_trials=n_trials, max_epochs=max_epochs, n_workers=n_workers, resumable=resumable
     )
-
-
-def _training_seconds(spec: str, seconds: float) -> dict[str, Any]:
-    """The option that tells a strategy how long all its trainings together may take, where it has such a one."""
-    takes = inspect.signature(strategy_class(spec.split("+")[0])).parameters
-    return {"seconds": seconds} if "seconds" in takes else {}
 
 
 def _missing(name: str) -> str | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from automl.tasks.base import Epoch, TrainingFailed
+from strategies.base import Fidelity
 from strategies.encoding import Encoding
 
 if TYPE_CHECKING:
@@ -50,12 +51,22 @@ class SimulatedTask(ABC):
     def curve(self, config: Mapping[str, Any], seed: int, epochs: int) -> Curve:
         """The training of a config with a seed: ``epochs`` of it or more, fewer only where it failed."""
 
-    def curve_within(self, config: Mapping[str, Any], seed: int, epochs: int, seconds: float) -> Curve:
-        """As ``curve``; a training that takes more than ``seconds`` in total may be cut once that is known.
+    def short_curve(self, config: Mapping[str, Any], seed: int, epochs: int) -> Curve:
+        """The training of a config with a complete schedule of so few epochs; for what ``fidelity`` calls restarted."""
+        raise NotImplementedError(f"{self.name} has no trainings with short schedules")
+
+    def curve_within(
+        self, config: Mapping[str, Any], seed: int, epochs: int, seconds: float, *, short: bool = False
+    ) -> Curve:
+        """As ``curve``, or ``short_curve``; a training that takes more than ``seconds`` in total may be cut.
 
         The seconds of a cut one add up to more than that; nothing else is told of what comes after them.
         """
-        return self.curve(config, seed, epochs)
+        return (self.short_curve if short else self.curve)(config, seed, epochs)
+
+    def fidelity(self, config: Mapping[str, Any]) -> Fidelity:
+        """What a short training of a config means: that of a table is read off at its epoch."""
+        return Fidelity("resume" if self.resumable else "stop")
 
     @abstractmethod
     def worth(self, config: Mapping[str, Any]) -> float | None:

@@ -17,10 +17,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from automl.errors import UserError
 from automl.tasks import TASKS
 from automl.tasks.classification import Classification
 from benchmarks.recording import CurveModel, Recording
 from benchmarks.suites.base import Curve, SimulatedTask
+from strategies.base import Fidelity
 
 FOLDER = Path(__file__).parents[2] / "results" / "recorded"
 
@@ -33,6 +35,14 @@ class RecordedTask(SimulatedTask):
         losses, _, seconds, error = _model(self.name).training(dict(config), seed)
         trained = np.isfinite(losses)
         return Curve(losses[trained], seconds[trained], error)
+
+    def short_curve(self, config: Mapping[str, Any], seed: int, epochs: int) -> Curve:
+        losses, _, seconds, error = _model(self.name, epochs).training(dict(config), seed)
+        trained = np.isfinite(losses)
+        return Curve(losses[trained], seconds[trained], error)
+
+    def fidelity(self, config: Mapping[str, Any]) -> Fidelity:
+        return live_task(self.name).fidelity(config)
 
     def worth(self, config: Mapping[str, Any]) -> float:
         return float(self.worths([config])[0])
@@ -65,8 +75,15 @@ def live_task(name: str) -> Classification:
 
 
 @functools.cache
-def _model(name: str) -> CurveModel:
+def _model(name: str, short: int | None = None) -> CurveModel:
+    """Of full trainings, or of those with complete schedules of so few epochs."""
     live = live_task(name)
-    frame = pd.read_parquet(FOLDER / f"{name}.parquet")
+    file = FOLDER / (f"{name}.parquet" if short is None else f"{name}-{short}-epochs.parquet")
+    if not file.exists():
+        raise UserError(
+            f"trainings of {short} epochs of {name} are not recorded; python -m benchmarks.record --task {name} "
+            f"--short {short} records them"
+        )
     facts = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
-    return CurveModel(Recording.of(frame, live.max_epochs, live.metric, live.maximize), facts, live.space)
+    recording = Recording.of(pd.read_parquet(file), short or live.max_epochs, live.metric, live.maximize)
+    return CurveModel(recording, facts, live.space)

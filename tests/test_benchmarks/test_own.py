@@ -14,7 +14,7 @@ from automl.metrics import measure
 from automl.objectives import as_task
 from automl.space import load_space
 from automl.tuner import training_seed
-from benchmarks import opponents, own, own_files
+from benchmarks import own, own_files
 from benchmarks.live import LiveTask
 from benchmarks.opponents import make
 from benchmarks.own_files import BuiltInFiles, OfScikitLearn, UsersFile, carried
@@ -25,7 +25,6 @@ from benchmarks.run import main as run
 from benchmarks.simulate import Run, simulate
 from benchmarks.suites.base import Curve, SimulatedTask
 from benchmarks.suites.own import task_of
-from strategies import strategy_class
 from strategies.encoding import Encoding
 
 SPACE = load_space({"x": {"float": [0, 1]}})
@@ -83,13 +82,8 @@ def test_no_strategy_is_told_a_number_of_trials_that_is_out_of_reach():
     assert make("bo", SPACE, seed=0, n_trials=20).n_trials == 20
 
 
-def test_a_strategy_that_plans_by_seconds_is_told_those_of_all_workers_together(monkeypatch):
-    class Planning:
-        def __init__(self, space, *, seed, n_trials=None, max_epochs=1, seconds=None): ...
-
-    monkeypatch.setattr(opponents, "strategy_class", lambda name: Planning if name == "auto" else strategy_class(name))
-    assert opponents._training_seconds("auto", 120.0) == {"seconds": 120.0}
-    assert opponents._training_seconds("bo+asha", 120.0) == {}
+def test_a_strategy_that_plans_by_seconds_is_told_those_of_all_workers_together():
+    assert make("auto", SPACE, seed=0, max_epochs=20, seconds=60.0, n_workers=2)._seconds == 120.0
 
 
 def test_random_search_gets_twice_the_seconds():

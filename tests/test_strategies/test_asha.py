@@ -17,8 +17,8 @@ def curve(config, epochs):
     return tuple(config["x"] + 1 / (epoch + 1) for epoch in range(epochs))
 
 
-def ended(*losses, stopped=False):
-    return Outcome(Proposal(0, {}, len(losses)), losses, 1.0, stopped=stopped)
+def ended(trial, *losses, stopped=False):
+    return Outcome(Proposal(trial, {}, len(losses)), losses, 1.0, stopped=stopped)
 
 
 def run(strategy, n_epochs):
@@ -84,22 +84,22 @@ def test_failures_are_never_promoted():
 def test_losses_below_are_put_on_the_scale_of_the_highest_rung_that_is_known():
     ladder = Ladder([1, 3, 9])
     for trial in range(4):
-        ladder.enter(trial, ended(5.0 + trial, 4.0, 3.0 + trial))
-    ladder.enter(9, ended(10.0))
+        ladder.enter(ended(trial, 5.0 + trial, 4.0, 3.0 + trial))
+    ladder.enter(ended(9, 10.0))
     assert ladder.steps() == [-2.0]  # 3 - 5, 4 - 6, 5 - 7, 6 - 8
     assert ladder.value(9, ladder.steps()) == 8.0
     assert ladder.value(2, ladder.steps()) == 5.0
     for trial in range(3):
-        ladder.enter(trial, ended(*(float(9 - epoch) for epoch in range(9))))
+        ladder.enter(ended(trial, *(float(9 - epoch) for epoch in range(9))))
     assert len(ladder.steps()) == 2
     assert ladder.value(0, ladder.steps()) == 1.0
 
 
 def test_a_curve_may_be_shorter_than_its_training_or_than_the_lowest_rung():
     ladder = Ladder([2, 6])
-    ladder.enter(0, Outcome(Proposal(0, {}, 6), (0.5,), 1.0))  # a function with a single loss for six epochs
-    ladder.enter(1, ended(0.7, stopped=True))
-    assert ladder.losses == {0: [0.5, 0.5], 1: [0.7]}
+    ladder.enter(Outcome(Proposal(0, {}, 6), (0.5,), 1.0))  # a function with a single loss for six epochs
+    ladder.enter(ended(1, 0.7, stopped=True))
+    assert ladder.losses == {0: {0: 0.5, 1: 0.5}, 1: {0: 0.7}}
 
 
 def test_a_lowest_rung_whose_ranks_say_nothing_is_dropped():
@@ -107,8 +107,8 @@ def test_a_lowest_rung_whose_ranks_say_nothing_is_dropped():
     telling, noise = Ladder([1, 3]), Ladder([1, 3])
     for trial in range(20):
         end = float(rng.random())
-        telling.enter(trial, ended(end + 0.1, end, end))
-        noise.enter(trial, ended(float(rng.random()), end, end))
+        telling.enter(ended(trial, end + 0.1, end, end))
+        noise.enter(ended(trial, float(rng.random()), end, end))
     assert telling.lowest == 0
     assert noise.lowest == 1
     assert rank_correlation(np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 9.0])) == pytest.approx(1.0)
@@ -117,11 +117,11 @@ def test_a_lowest_rung_whose_ranks_say_nothing_is_dropped():
 def test_a_rung_that_was_dropped_comes_back_when_its_ranks_agree_again():
     ladder, rng = Ladder([1, 3]), np.random.default_rng(0)
     for trial in range(12):
-        ladder.enter(trial, ended(float(rng.random()), 0.0, float(rng.random())))
+        ladder.enter(ended(trial, float(rng.random()), 0.0, float(rng.random())))
     assert ladder.lowest == 1
-    for trial in range(12, 40):  # they start at the second rung, and pass the first
+    for trial in range(12, 80):  # they start at the second rung, and pass the first
         end = float(rng.random())
-        ladder.enter(trial, ended(end, end, end))
+        ladder.enter(ended(trial, end, end, end))
     assert ladder.lowest == 0
 
 

@@ -8,9 +8,11 @@ from spaces import loss_of, space
 
 from automl.space import load_space
 from strategies import UnknownStrategy, check_spec, make_strategy
+from strategies._halving import SHORT_SHARE, levels_of
 from strategies._mix import Mix
 from strategies.auto import Auto, choose
-from strategies.base import Outcome
+from strategies.base import Fidelity, Outcome
+from strategies.encoding import Encoding
 
 NUMERIC = load_space({f"x{i}": {"float": [0.0, 1.0]} for i in range(3)})
 
@@ -36,24 +38,76 @@ def run(strategy, n_epochs, loss=lambda config, trial: loss_of(config)):
     ],
 )
 def test_the_choice_is_by_the_facts_and_says_so(space_name, n_trials, arms, why):
-    choice = choose(space(space_name), n_trials, 1)
+    choice = choose(Encoding(space(space_name)), n_trials)
     assert choice.arms == arms
     assert why in choice.why
     assert sum(choice.shares) == pytest.approx(1)
 
 
-@pytest.mark.parametrize(("max_epochs", "early"), [(1, False), (3, False), (4, True), (50, True)])
-def test_trainings_are_stopped_early_where_there_is_something_to_stop(max_epochs, early):
-    assert choose(NUMERIC, 50, max_epochs).early_stopping is early
+def fidelity(kind, min_epochs=1):
+    return lambda config: Fidelity(kind, min_epochs)
 
 
-def test_new_configs_are_trained_to_the_end_once_the_model_knows_where_to_look():
-    proposals = run(make_strategy("auto", NUMERIC, seed=0, n_trials=20, max_epochs=27), 17 * 27)
+@pytest.mark.parametrize(
+    ("kind", "max_epochs", "levels"),
+    [
+        ("whole", 20, [20]),
+        ("resume", 20, [2, 7, 20]),
+        ("resume", 52, [2, 6, 17, 52]),
+        ("stop", 9, [3, 9]),
+        ("resume", 3, [3]),  # nothing is to be learnt in an epoch
+        ("restart", 20, [2, 20]),
+        ("restart", 90, [10, 90]),
+        ("restart", 10, [2, 10]),
+        ("restart", 8, [8]),  # two epochs of eight save too little
+    ],
+)
+def test_the_rungs_are_by_what_short_trainings_mean(kind, max_epochs, levels):
+    assert levels_of(Encoding(NUMERIC), fidelity(kind), max_epochs) == levels
+
+
+def test_so_few_epochs_that_nothing_can_be_learnt_are_not_used():
+    assert levels_of(Encoding(NUMERIC), fidelity("restart", 4), 20) == [4, 20]
+    assert levels_of(Encoding(NUMERIC), fidelity("restart", 5), 20) == [20]
+
+
+def test_short_trainings_get_a_share_of_the_budget_then_all_are_whole():
+    proposals = run(make_strategy("auto", NUMERIC, seed=0, n_trials=20, max_epochs=27), 19 * 27)
     first = {p.trial: p.epochs for p in reversed(proposals)}
-    spent = np.cumsum([p.epochs for p in {p.trial: p for p in proposals}.values()])
-    assert all(first[trial] == 1 for trial in range(10))
+    last = {p.trial: p.epochs for p in proposals}
+    assert all(first[trial] == 3 for trial in range(10))
+    assert last[0] == 27  # the default
     assert first[max(first)] == 27
-    assert spent[-1] > 8 * 27
+    short = sum(epochs for epochs in last.values() if epochs < 27)
+    assert short <= SHORT_SHARE * 20 * 27 + 27
+
+
+def test_a_schedule_is_never_cut_a_longer_training_starts_anew():
+    strategy = make_strategy("auto", NUMERIC, seed=0, n_trials=20, max_epochs=18, fidelity=fidelity("restart"))
+    proposals = run(strategy, 20 * 18)
+    assert [p.trial for p in proposals] == list(range(len(proposals)))
+    assert {p.epochs for p in proposals} == {2, 18}
+    assert all(p.schedule == p.epochs for p in proposals)
+    promoted = [p for p in proposals if p.promotes is not None]
+    assert promoted
+    for proposal in promoted:
+        short = proposals[proposal.promotes]
+        assert (short.config, short.epochs, proposal.epochs) == (proposal.config, 2, 18)
+    assert {p.trial for p in proposals if p.epochs == 2} <= strategy.abandoned()
+
+
+def test_where_short_trainings_do_not_predict_all_are_whole_and_the_run_says_so():
+    def misleading(config, epochs):
+        return config["x0"] if epochs > 2 else 1.0 - config["x0"]
+
+    strategy = make_strategy("auto", NUMERIC, seed=0, n_trials=60, max_epochs=18, fidelity=fidelity("restart"))
+    assert not strategy.findings
+    spent = 0
+    while spent < 40 * 18:
+        proposal = strategy.ask()
+        spent += proposal.epochs
+        strategy.tell(Outcome(proposal, (misleading(proposal.config, proposal.epochs),) * proposal.epochs, 1.0))
+    assert "do not predict" in strategy.findings[0]
 
 
 def test_each_trial_says_which_arm_proposed_it():
@@ -79,17 +133,22 @@ def test_the_best_configs_are_trained_again_on_the_last_part_of_the_budget():
     def noisy(config, trial):
         return config["x0"] + np.random.default_rng(trial).normal(0, 0.1)
 
-    proposals = run(make_strategy("auto", NUMERIC, seed=0, n_trials=40), 40, noisy)
-    losses = [noisy(p.config, p.trial) for p in proposals[:35]]
-    again = proposals[35:]
+    proposals = run(make_strategy("auto", NUMERIC, seed=0, n_trials=50), 50, noisy)
+    losses = [noisy(p.config, p.trial) for p in proposals[:45]]
+    again = proposals[45:]
     assert [p.info["repeats"] for p in again] == np.argsort(losses)[:5].tolist()
     assert all(p.config == proposals[p.info["repeats"]].config for p in again)
-    assert [p.trial for p in proposals] == list(range(40))
+    assert [p.trial for p in proposals] == list(range(50))
+
+
+def test_a_small_budget_is_not_spent_on_repeats():
+    proposals = run(make_strategy("auto", NUMERIC, seed=0, n_trials=40), 40)
+    assert all(p.is_new for p in proposals)
 
 
 def test_an_exact_loss_is_trained_again_once_and_the_search_goes_on():
-    proposals = run(make_strategy("auto", NUMERIC, seed=0, n_trials=40), 40, lambda c, t: c["x0"])
-    assert [p.trial for p in proposals if "repeats" in p.info] == [35]
+    proposals = run(make_strategy("auto", NUMERIC, seed=0, n_trials=50), 50, lambda c, t: c["x0"])
+    assert [p.trial for p in proposals if "repeats" in p.info] == [45]
 
 
 @settings(deadline=None, max_examples=15)

@@ -128,7 +128,7 @@ def test_a_config_outside_of_the_space_is_refused(name):
         make(name, [Start({"nonsense": 1})])
 
 
-@pytest.mark.parametrize(("losses", "n_sobol"), [([0.5, 0.4, 0.3], 4), ([2.0, 3.0, 4.0], 7)])
+@pytest.mark.parametrize(("losses", "n_sobol"), [([0.5, 0.4], 1), ([0.5, 0.4, 0.3], 0), ([2.0, 3.0, 4.0], 7)])
 def test_only_a_prior_that_is_of_use_stands_for_part_of_the_initial_design(losses, n_sobol):
-    proposals = new_configs(make("bo", starts("mixed", 3)), [1.0, *losses, *[5.0 + i for i in range(9)]])
+    proposals = new_configs(make("bo", starts("mixed", len(losses))), [1.0, *losses, *[5.0 + i for i in range(9)]])
     assert [p.info["from"] for p in proposals].count("initial design") == n_sobol

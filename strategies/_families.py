@@ -1,0 +1,254 @@
+"""The budget shared by the families of a space: the values of the one choice that decides what else there is to tune.
+
+Each family has a strategy of its own on its own part of the space. A family is next by its estimated cost of an
+improvement: C. Wang et al., FLAML: A Fast and Lightweight AutoML Library (MLSys 2021), equation 1 and property 2. What
+it gained last for what it cost says when it will gain again, or for one that is behind, when it will catch up.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from strategies.base import Outcome, Proposal, RegretBound, Start, Strategy, Value
+from strategies.encoding import Encoding
+
+if TYPE_CHECKING:
+    from ConfigSpace import ConfigurationSpace
+
+MOSTLY = 2 / 3  # of the other hyperparameters must depend on the choice: what all share, one model learns better
+FIRST_LOOK = 0.4  # of the budget, for a few trials of each family
+MIN_TRIALS, MAX_TRIALS = 1, 3  # of them
+TOO_DEAR = 0.1  # of the budget that a trial may cost for a family to get more than its default in the first look
+FLAT = 5  # whole trainings in a row without a gain, after which a family is done
+RESOLUTION = 0.01  # of the distance from the best to the median loss: less is no gain
+CATCH_UP = 2.0  # a gap takes longer to close than the last gain suggests (FLAML's factor)
+
+
+def family_choice(space: ConfigurationSpace) -> str | None:
+    """The one unconditional choice on which most other hyperparameters depend, each on some of its values only."""
+    encoding = Encoding(space)
+    roots = [dim for dim in encoding.dimensions if dim.values and dim.n_values > 1 and not space.parents_of[dim.name]]
+    others = len([dim for dim in encoding.dimensions if dim.n_values > 1]) - 1
+    found = []
+    for dim in roots:
+        parts = [Encoding(space, {dim.name: value}) for value in dim.values]
+        everywhere = set(encoding.names).intersection(*(part.names for part in parts))
+        depending = [d for d in encoding.dimensions if d.n_values > 1 and d.name not in everywhere]
+        if others > 0 and len(depending) > MOSTLY * others:
+            found.append(dim.name)
+    return found[0] if len(found) == 1 else None
+
+
+@dataclass
+class Family:
+    """One family: its strategy, and what its trainings cost and gave."""
+
+    strategy: Strategy
+    n_starts: int = 0  # configs that it starts with
+    epochs: dict[int, int] = field(default_factory=dict)  # by trial: asked for
+    seconds: dict[int, float] = field(default_factory=dict)  # by trial: told
+    whole: dict[int, float] = field(default_factory=dict)  # losses of trainings to the end, in the order of the telling
+    pending: set[int] = field(default_factory=set)
+
+    @property
+    def best(self) -> float:
+        return min(self.whole.values(), default=np.inf)
+
+    def is_flat(self, resolution: float) -> bool:
+        """Whether the latest whole trainings brought nothing."""
+        losses = list(self.whole.values())
+        if len(losses) <= FLAT or np.isinf(self.best):
+            return len(losses) > FLAT
+        return min(losses[:-FLAT]) - min(losses[-FLAT:]) < resolution
+
+
+class Families(Strategy):
+    """Proposals of the families' strategies, under numbers of its own."""
+
+    learns_curves = True
+
+    def __init__(
+        self,
+        space: ConfigurationSpace,
+        choice: str,
+        build: Callable[[Mapping[str, Value]], Strategy],
+        *,
+        prior: Sequence[Start] = (),
+        seed: int,
+        n_trials: int | None = None,
+        max_epochs: int = 1,
+        seconds: float | None = None,
+    ) -> None:
+        """``build``: the strategy of a family, from what it fixes. ``prior``: what they start with, for their order.
+
+        ``seconds``: of training, in total; None: no limit.
+        """
+        super().__init__(space, seed=seed, n_trials=n_trials, max_epochs=max_epochs)
+        dim = next(dim for dim in Encoding(space).dimensions if dim.name == choice)
+        order = [dim.default, *(value for value in dim.values if value != dim.default)]
+        self.choice = choice
+        starts = Counter(start.config[choice] for start in prior)
+        self.families = {value: Family(build({choice: value}), n_starts=starts[value]) for value in order}
+        self._seconds = seconds
+        self._next_trial = 0
+
+    def ask(self) -> Proposal | None:
+        for family in self._in_turn():
+            family.strategy.skip_to(self._next_trial)
+            proposal = family.strategy.ask()
+            if proposal is not None:
+                self._note(family, proposal)
+                return proposal
+        return None
+
+    def restore(self, proposal: Proposal) -> None:
+        family = self._of(proposal)
+        family.strategy.restore(proposal)
+        self._note(family, proposal)
+
+    def tell(self, outcome: Outcome) -> None:
+        proposal = outcome.proposal
+        family = self._of(proposal)
+        family.strategy.tell(outcome)
+        family.pending.discard(proposal.trial)
+        if proposal.trial < 0:
+            return
+        family.seconds[proposal.trial] = family.seconds.get(proposal.trial, 0.0) + outcome.seconds
+        if outcome.stopped:
+            family.epochs[proposal.trial] = len(outcome.losses)
+        elif proposal.epochs >= self.max_epochs:
+            family.whole[proposal.trial] = np.inf if outcome.loss is None else outcome.loss
+
+    def should_stop(self, proposal: Proposal, losses: tuple[float, ...]) -> bool:
+        return self._of(proposal).strategy.should_stop(proposal, losses)
+
+    def abandoned(self) -> set[int]:
+        return set().union(*(family.strategy.abandoned() for family in self.families.values()))
+
+    @property
+    def bounds_regret(self) -> bool:
+        return all(family.strategy.bounds_regret for family in self.families.values())
+
+    def regret_bound(self) -> RegretBound | None:
+        """Of the best family's best trial, over the lowest loss that any family may have."""
+        bounds = [(family.best, family.strategy.regret_bound()) for family in self.families.values()]
+        known = [(best, bound) for best, bound in bounds if bound is not None]
+        if len(known) < len(bounds):
+            return None
+        best, own = min(known, key=lambda entry: entry[0])
+        return RegretBound(best - min(loss - bound.regret for loss, bound in known), own.noise)
+
+    @property
+    def exhausted(self) -> bool:
+        return all(family.strategy.exhausted for family in self.families.values())
+
+    @property
+    def spent(self) -> float:
+        """Share of the budget, with what is in training; 0 where there is none."""
+        epochs = sum(sum(family.epochs.values()) for family in self.families.values())
+        seconds = sum(self._cost_in_seconds(family) for family in self.families.values())
+        by_trials = 0.0 if self.n_trials is None else epochs / (self.n_trials * self.max_epochs)
+        return max(by_trials, 0.0 if self._seconds is None else seconds / self._seconds)
+
+    def _of(self, proposal: Proposal) -> Family:
+        return self.families[proposal.config[self.choice]]
+
+    def _note(self, family: Family, proposal: Proposal) -> None:
+        self._next_trial = max(self._next_trial, proposal.trial + 1)
+        family.epochs[proposal.trial] = proposal.epochs
+        family.pending.add(proposal.trial)
+
+    def _in_turn(self) -> list[Family]:
+        """The families, the one that is next first."""
+        families = list(self.families.values())
+        if not families[0].epochs:
+            return families
+        return sorted(families, key=self._rank)
+
+    def _rank(self, family: Family) -> tuple[int, float]:
+        """What is sorted by: configs to start with, defaults, then a first look at each family, the cheapest first.
+
+        After that the cost of an improvement; families without a gain come last.
+        """
+        n_trials, is_early = len(family.epochs), self.spent < FIRST_LOOK
+        if family.n_starts and n_trials <= family.n_starts:  # and its default before them
+            return 0, 0.0
+        if n_trials == 0:
+            return (1, 0.0) if is_early else (5, 0.0)
+        if n_trials < self._n_first(family) and is_early:
+            return 2, self._trial_cost(family)
+        resolution = self._resolution()
+        if family.is_flat(resolution):
+            return 4, family.best
+        return 3, self._improvement_cost(family, resolution)
+
+    def _n_first(self, family: Family) -> int:
+        """Trials of a family before it is judged by what it gained."""
+        if self.n_trials is None:
+            n = MAX_TRIALS
+        else:
+            n = int(np.clip(FIRST_LOOK * self.n_trials // len(self.families), MIN_TRIALS, MAX_TRIALS))
+        too_dear = self._seconds is not None and self._trial_seconds(family) > TOO_DEAR * self._seconds
+        return MIN_TRIALS if too_dear else n
+
+    def _improvement_cost(self, family: Family, resolution: float) -> float:
+        """Estimated cost until the family has a better config than the best of all."""
+        costs = self._costs(family)
+        total = sum(costs.values())
+        bests = [(0.0, np.inf)]  # cost spent until then, loss
+        spent = 0.0
+        for trial, cost in costs.items():
+            spent += cost
+            loss = family.whole.get(trial, np.inf)
+            if loss < bests[-1][1] - (resolution if len(bests) > 1 else 0.0):
+                bests.append((spent, loss))
+        if len(bests) == 1:  # only failures so far
+            return CATCH_UP * total
+        (before, worse), (at, best) = bests[-2:]
+        own = max(total - at, at - before, self._trial_cost(family))
+        gap = best - min(each.best for each in self.families.values())
+        if gap <= 0:
+            return own
+        # The default tells no speed: as if it had gained the distance between a good family and a usual one.
+        gained = worse - best if np.isfinite(worse) else self._scale()
+        return max(own, CATCH_UP * gap * (at - before) / gained) if gained > 0 else np.inf
+
+    def _costs(self, family: Family) -> dict[int, float]:
+        """By trial, in the order of the asks: seconds against a budget in seconds.
+
+        Of a budget in trials, seconds count as much as the trials themselves.
+        """
+        seconds = {trial: family.seconds.get(trial, self._trial_seconds(family)) for trial in family.epochs}
+        if self._seconds is not None:
+            return seconds
+        told = [s for each in self.families.values() for s in each.seconds.values()]
+        mean = float(np.mean(told)) if told and sum(told) > 0 else 1.0
+        return {t: s / mean + family.epochs[t] / self.max_epochs for t, s in seconds.items()}
+
+    def _trial_cost(self, family: Family) -> float:
+        return float(np.mean(list(self._costs(family).values())))
+
+    def _trial_seconds(self, family: Family) -> float:
+        """The mean of those told; of a family without any, that of all."""
+        told = list(family.seconds.values()) or [s for f in self.families.values() for s in f.seconds.values()]
+        return float(np.mean(told)) if told else 0.0
+
+    def _cost_in_seconds(self, family: Family) -> float:
+        return sum(family.seconds.values()) + self._trial_seconds(family) * len(family.pending)
+
+    def _finite(self) -> np.ndarray:
+        losses = np.array([loss for family in self.families.values() for loss in family.whole.values()])
+        return losses[np.isfinite(losses)]
+
+    def _scale(self) -> float:
+        """From the best of all whole trainings to their median."""
+        losses = self._finite()
+        return float(np.median(losses) - losses.min()) if len(losses) else 0.0
+
+    def _resolution(self) -> float:
+        return RESOLUTION * self._scale()

@@ -1,0 +1,134 @@
+"""Successive halving on the first part of the budget, with short trainings that mean something: a part of ``auto``.
+
+Short trainings tell cheaply what is bad; among good configs their ranks say little, and whole trainings find better.
+So they get a share of the budget, and where they do not predict whole trainings, none at all. What a short training is
+depends on the config: see ``Fidelity``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from strategies._ladder import ETA, rungs
+from strategies.asha import Asha
+from strategies.base import Config, Fidelity, Proposal, Strategy
+from strategies.encoding import Encoding
+
+SHORT_SHARE = 0.2  # of the budget may be spent on trainings that never go to their end,
+PHASE_SHARE = 0.4  # and new configs are trained short first until this much is spent in total;
+PHASE = 8  # of an unknown budget: whole trainings' worth of epochs
+MIN_EPOCHS = 2  # of a short training: after one epoch it is mostly luck who is ahead
+MOST = 0.2  # of a whole training that a short one with its own schedule may cost
+N_SAMPLED = 64  # configs of the space that are asked what a short training of them is
+
+FidelityOf = Callable[[Config], Fidelity]
+
+
+def levels_of(encoding: Encoding, fidelity: FidelityOf, max_epochs: int) -> list[int]:
+    """The rungs in epochs: where schedules depend on the length a ninth of a training and all of it, else thirds.
+
+    Only the last where no training of the space can be short.
+    """
+    points = np.random.default_rng(0).random((N_SAMPLED, len(encoding.dimensions)))
+    found = [fidelity(config) for config in [encoding.default, *map(encoding.decode, points)]]
+    short = [each for each in found if each.kind != "whole"]
+    if not short:
+        return [max_epochs]
+    least = max(MIN_EPOCHS, int(np.median([each.min_epochs for each in short])))
+    if all(each.kind != "restart" for each in short):
+        return [level for level in rungs(max_epochs) if level >= least or level == max_epochs]
+    level = max(least, round(max_epochs / ETA**2))
+    return [level, max_epochs] if level <= MOST * max_epochs else [max_epochs]
+
+
+class Halving(Asha):
+    """Short trainings first, the best third of them whole; then, and where they tell too little, whole ones at once.
+
+    The default and the configs to start with are trained whole; a default that can pause, once another config was, so
+    that it is not for long the only one.
+    """
+
+    def __init__(
+        self, inner: Strategy, *, fidelity: FidelityOf, levels: list[int], budget: Callable[[], float | None]
+    ) -> None:
+        """``budget``: of this strategy, in epochs; None where nobody knows."""
+        self._fidelity = fidelity
+        self._budget = budget
+        self._skip = 0
+        self._default: int | None = None  # its trial
+        stops = fidelity(Encoding(inner.space).default).kind == "stop"
+        super().__init__(inner, resumable=not stops, levels=levels)
+
+    @property
+    def finding(self) -> str:
+        """In words, where short trainings were tried and did not predict whole ones; else empty."""
+        correlation = self.ladder.correlation(len(self.ladder.levels) - 2) if len(self.ladder.levels) > 1 else None
+        if correlation is None or self.ladder.lowest < len(self.ladder.levels) - 1:
+            return ""
+        return f"short trainings do not predict whole ones (rank correlation {correlation:.2f}): all are trained whole"
+
+    def skip_to(self, trial: int) -> None:
+        super().skip_to(trial)
+        self._skip = trial
+
+    def ask(self) -> Proposal | None:
+        promoted = self._promotable()
+        if promoted is not None:
+            trial, rung = promoted
+            config, level = self._asked[trial].config, self.ladder.levels[rung]
+            if self._fidelity(config).kind != "restart":
+                return super().ask()
+            number = max(self._skip, max(self._epochs) + 1)
+            info = {"from": "halving", "rung": rung, "promotes": trial, "schedule": level}
+            proposal = Proposal(number, config, level, info)
+            self.restore(proposal)
+            return proposal
+        asked = self._inner.ask()
+        if asked is None:
+            return None
+        epochs = self.ladder.levels[self._entry(asked)] if self._resumable else self.max_epochs
+        proposal = replace(asked, epochs=epochs)
+        if len(self.ladder.levels) > 1 and self._fidelity(asked.config).kind == "restart":
+            proposal = replace(proposal, info={**asked.info, "schedule": epochs})
+        self._note(proposal)
+        return proposal
+
+    def abandoned(self) -> set[int]:
+        # Nothing goes on from the end of a short schedule.
+        ended = {t for t, p in self._asked.items() if (p.schedule or self.max_epochs) < self.max_epochs}
+        return (super().abandoned() if len(self.ladder.levels) > 2 else set()) | (ended - self._running)
+
+    def _promotable(self) -> tuple[int, int] | None:
+        default, whole = self._default, len(self.ladder.levels) - 1
+        if default is not None and default in self.ladder.losses and default not in self._running | self._failed:
+            is_due = bool(self.ladder.at(whole)) or not self._in_short_phase()
+            if is_due and default not in self._promoted[whole - 1]:
+                return default, whole
+        return super()._promotable()
+
+    def _note(self, proposal: Proposal) -> None:
+        super()._note(proposal)
+        if proposal.info.get("from") == "default":
+            self._default = proposal.trial
+        for rung, level in enumerate(self.ladder.levels):
+            if level < proposal.epochs:
+                self._promoted[rung].add(proposal.first)
+
+    def _entry(self, proposal: Proposal) -> int:
+        whole = len(self.ladder.levels) - 1
+        fidelity = self._fidelity(proposal.config)
+        known = ("start", "prior") if fidelity.kind == "resume" else ("default", "start", "prior")
+        if proposal.info.get("from") in known or fidelity.kind == "whole":
+            return whole
+        if not proposal.is_new or not self._in_short_phase():
+            return whole
+        long_enough = [rung for rung, level in enumerate(self.ladder.levels) if level >= fidelity.min_epochs]
+        return max(self.ladder.lowest, long_enough[0]) if long_enough else whole
+
+    def _in_short_phase(self) -> bool:
+        short = sum(epochs for epochs in self._epochs.values() if epochs < self.max_epochs)
+        budget = self._budget() or PHASE / PHASE_SHARE * self.max_epochs
+        return short < SHORT_SHARE * budget and sum(self._epochs.values()) < PHASE_SHARE * budget

@@ -1,0 +1,135 @@
+"""Families of models as arms: which choice makes them, which is next, and that each keeps to its part of the space."""
+
+import numpy as np
+import pytest
+from ConfigSpace import Configuration
+from spaces import space
+
+from automl.space import load_space
+from strategies import make_strategy
+from strategies._families import FLAT, family_choice
+from strategies.base import Fidelity, Outcome, Start
+from strategies.encoding import Encoding
+
+MODELS = load_space(
+    {
+        "model": {"choice": ["linear", "trees", "net"], "default": "trees"},
+        "c": {"float": [0.01, 100.0], "log": True, "when": {"model": "linear"}},
+        "leaves": {"int": [2, 200], "log": True, "when": {"model": "trees"}},
+        "rate": {"float": [0.01, 1.0], "log": True, "default": 0.1, "when": {"model": "trees"}},
+        "lr": {"float": [1e-4, 1e-1], "log": True, "default": 1e-3, "when": {"model": "net"}},
+        "schedule": {"choice": ["constant", "cosine"], "when": {"model": "net"}},
+        "warmup": {"float": [0.0, 0.3], "when": {"model": "net", "schedule": "cosine"}},
+    }
+)
+BEST = {"linear": 0.30, "trees": 0.10, "net": 0.12}  # of each family, at its best
+
+
+def loss_of(config) -> float:
+    place = {"linear": ("c", 10.0), "trees": ("rate", 0.03), "net": ("lr", 0.02)}[config["model"]]
+    return BEST[config["model"]] + 0.02 * abs(np.log(config[place[0]] / place[1]))
+
+
+def run(strategy, n_trials, seconds=lambda config: 1.0, loss=loss_of):
+    proposals = []
+    for _ in range(n_trials):
+        proposal = strategy.ask()
+        proposals.append(proposal)
+        strategy.tell(Outcome(proposal, (loss(proposal.config),) * proposal.epochs, seconds(proposal.config)))
+    return proposals
+
+
+def counts(proposals):
+    return {name: sum(p.config["model"] == name for p in proposals) for name in BEST}
+
+
+def test_families_are_the_values_of_the_choice_on_which_most_others_depend():
+    assert family_choice(MODELS) == "model"
+    for name in ("numeric", "mixed", "conditional", "finite"):
+        assert family_choice(space(name)) is None
+
+
+def test_what_all_families_share_makes_them_no_families():
+    shared = {f"x{i}": {"float": [0, 1]} for i in range(4)}
+    form = {"model": {"choice": ["a", "b"]}, **shared, "k": {"int": [1, 9], "when": {"model": "a"}}}
+    assert family_choice(load_space(form)) is None
+
+
+@pytest.mark.parametrize("model", BEST)
+def test_a_part_of_a_space_has_what_can_exist_there(model):
+    encoding = Encoding(MODELS, {"model": model})
+    own = {"linear": {"c"}, "trees": {"leaves", "rate"}, "net": {"lr", "schedule", "warmup"}}[model]
+    assert set(encoding.names) == {"model", *own}
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        config = encoding.decode(rng.random(len(encoding.dimensions)))
+        Configuration(MODELS, values=config)  # raises unless it is a config of the whole space too
+        assert config["model"] == model
+
+
+def test_each_default_is_trained_whole_first():
+    kinds = {"linear": Fidelity("whole"), "trees": Fidelity("resume"), "net": Fidelity("restart")}
+    strategy = make_strategy(
+        "auto", MODELS, seed=0, n_trials=30, max_epochs=20, fidelity=lambda config: kinds[config["model"]]
+    )
+    proposals = run(strategy, 3)
+    assert [p.config["model"] for p in proposals] == ["trees", "linear", "net"]
+    assert {p.info["from"] for p in proposals} == {"default"}
+    proposals += run(strategy, 40)
+    assert all(p.epochs == 20 for p in proposals if p.config["model"] == "linear")
+    whole = {p.config["model"] for p in proposals if p.info["from"] == "default" or p.info.get("from") == "asha"}
+    assert whole == set(BEST)
+    assert len({p.trial for p in proposals if p.promotes is None and p.config["model"] != "trees"}) > 3
+
+
+def test_the_budget_goes_to_the_families_that_may_still_gain():
+    found = counts(run(make_strategy("auto", MODELS, seed=0, n_trials=40), 40))
+    assert found["linear"] <= 12
+    assert found["trees"] + found["net"] >= 28
+
+
+def test_a_family_without_a_gain_is_done_as_long_as_others_are_not():
+    def flat(config):
+        return 0.5 if config["model"] == "trees" else loss_of(config)
+
+    proposals = run(make_strategy("auto", MODELS, seed=0, n_trials=40), 40, loss=flat)
+    assert FLAT <= counts(proposals)["trees"] <= FLAT + 4
+
+
+def test_seconds_count():
+    def slow(config):
+        return 20.0 if config["model"] == "net" else 1.0
+
+    strategy = make_strategy("auto", MODELS, seed=0, seconds=100.0)
+    spent, proposals = 0.0, []
+    while spent < 100:
+        proposals += run(strategy, 1, slow)
+        spent += slow(proposals[-1].config)
+    assert counts(proposals)["net"] < counts(proposals)["trees"]
+    assert counts(proposals)["net"] >= 1
+
+
+def test_a_family_of_failures_is_left():
+    def broken(config):
+        return np.nan if config["model"] == "trees" else loss_of(config)
+
+    found = counts(run(make_strategy("auto", MODELS, seed=0, n_trials=40), 40, loss=broken))
+    assert found["trees"] < found["net"]
+
+
+def test_configs_to_start_with_come_in_their_families():
+    prior = [Start({"model": "net", "lr": 0.02, "schedule": "constant"}, "past"), Start({"model": "linear", "c": 9.0})]
+    proposals = run(make_strategy("auto", MODELS, seed=0, n_trials=30, prior=prior), 7)
+    configs = [p.config for p in proposals]
+    assert configs[0]["model"] == "trees"
+    assert all(start.config in configs[:5] for start in prior)
+
+
+def test_the_regret_bound_is_over_all_families():
+    strategy = make_strategy("auto", MODELS, seed=0, n_trials=60)
+    assert strategy.bounds_regret
+    run(strategy, 4)
+    assert strategy.regret_bound() is None
+    run(strategy, 50)
+    bound = strategy.regret_bound()
+    assert bound is None or bound.regret >= 0
