@@ -214,6 +214,17 @@ class ProcessExecutor(Executor):
             worker.reader.join(timeout=1.0)
         self._workers = []
 
+    def processor_seconds(self) -> float:
+        """Of computing, by the processes that are there now, since each was started."""
+        import psutil
+
+        total = 0.0
+        for worker in self._workers:
+            with contextlib.suppress(psutil.Error):
+                times = psutil.Process(worker.process.pid).cpu_times()
+                total += times.user + times.system
+        return total
+
     def _start(self, index: int) -> _Worker:
         log = None
         output: IO[str] | None = None

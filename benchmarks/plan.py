@@ -20,6 +20,7 @@ from benchmarks.suites.base import SimulatedTask
 
 SLOW_SECONDS = 0.2  # a strategy that takes longer for a suggestion at 50 observations is run on less:
 N_SLOW_TASKS, N_SLOW_SEEDS, N_SLOW_TRIALS = 15, 10, 50  # fewer tasks cannot tell 15 strategies apart
+OUT_OF_REACH = 100_000  # full trainings, where the seconds are the budget
 NEED_CURVES = (  # without curves these are others
     "raw-dehb",
     "raw-neps",
@@ -35,6 +36,7 @@ class Source:
 
     suite: str  # "own" for the user's
     split: str = "development"
+    only: tuple[str, ...] = ()  # names of its tasks; empty: all
     own: str | None = None  # the settings of the user's task, as JSON
     kept: str = ""  # the folder of its trainings
 
@@ -55,7 +57,11 @@ def _tasks(source: Source) -> tuple[SimulatedTask, ...]:
         if not found:
             known = ", ".join(sorted({task.split for task in tasks}))
             raise UserError(f"the suite {source.suite!r} has no tasks of the split {source.split!r}; it has: {known}")
-        return found
+        names = [task.name for task in found]
+        for name in source.only:
+            if name not in names:
+                raise UserError(f"{source.suite}, {source.split}, has no task {name!r}; it has: {', '.join(names)}")
+        return tuple(task for task in found if not source.only or task.name in source.only)
     settings = Settings.from_json(json.loads(source.own))
     name = Path((settings.task or "command").rpartition(":")[2]).name
     return (LiveTask.of(source.suite, name, build_task(settings), Path(source.kept), settings.trial_seconds),)
@@ -68,23 +74,27 @@ def planned(
     n_trials: int,
     n_workers: int,
     *,
+    seconds: float | None = None,
     unknown_is_slow: bool = False,
 ) -> list[Run]:
     """The runs in the order in which they are best done.
 
-    Random search gets twice the budget, the yardstick for the worth of a budget. A slow strategy is run on a fixed part
+    ``seconds``: the budget of a search in place of ``n_trials``, as by ``--time-limit``. Random search gets twice the
+    budget, the yardstick for the worth of a budget. A slow strategy is run on a fixed part
     of the simulated tasks; real trainings take longer than any strategy. ``unknown_is_slow``: one whose costs were not
     measured is slow; else it is a UserError.
     """
     runs = []
     for name in strategies:
-        trials, seeds, chosen = (2 * n_trials if name == "random" else n_trials), n_seeds, list(tasks)
+        factor = 2 if name == "random" else 1
+        trials, seeds, chosen = factor * n_trials if seconds is None else OUT_OF_REACH, n_seeds, list(tasks)
+        limit = None if seconds is None else factor * seconds
         if not isinstance(tasks[0], LiveTask) and is_slow(name, unknown_is_slow):
             chosen = [tasks[i] for i in slow_places(len(tasks))]
             trials, seeds = min(trials, N_SLOW_TRIALS), min(seeds, N_SLOW_SEEDS)
         if name in NEED_CURVES:
             chosen = [task for task in chosen if task.max_epochs > 1]
-        runs += [Run(t.suite, t.name, name, seed, trials, n_workers) for seed in range(seeds) for t in chosen]
+        runs += [Run(t.suite, t.name, name, seed, trials, n_workers, limit) for seed in range(seeds) for t in chosen]
     place = {task.name: i for i, task in enumerate(tasks)}
     if isinstance(tasks[0], LiveTask):
         # A task after the other, since each needs its own training process; and neighbours with different seeds, which

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Callable
 
 from automl.executors import Executor
@@ -16,16 +17,25 @@ class ReplayExecutor(Executor):
     charged as measured."""
 
     def __init__(
-        self, task: SimulatedTask, n_workers: int, strategy_seconds: Callable[[int], float] | None = None
+        self,
+        task: SimulatedTask,
+        n_workers: int,
+        strategy_seconds: Callable[[int], float] | None = None,
+        time_limit: float | None = None,
     ) -> None:
-        """``strategy_seconds``: what a step of the strategy costs, by the number of steps before; None: as measured."""
+        """``strategy_seconds``: what a step of the strategy costs, by the number of steps before; None: as measured.
+
+        ``time_limit``: the tuner's. Nothing happens after it, so that longer trainings need not be made to their end.
+        """
         self.n_workers = n_workers
         self._task = task
         self._strategy_seconds = strategy_seconds
+        self._time_limit = math.inf if time_limit is None else time_limit
         self._n_charged = 0
         self._now = 0.0
         self._running: set[int] = set()
         self._trained: dict[int, int] = {}  # epochs by job
+        self._seconds: dict[int, float] = {}  # of these epochs
         self._coming: list[tuple[float, int, Event]] = []
         self._n_events = 0  # ties in time are resolved by the order of submission
 
@@ -35,8 +45,9 @@ class ReplayExecutor(Executor):
 
     def submit(self, job: Job) -> None:
         is_short = job.schedule is not None and job.schedule < self._task.max_epochs
-        train = self._task.short_curve if is_short else self._task.curve
-        curve = train(job.config, job.seed, job.epochs)
+        before = self._seconds.get(job.key, 0.0)
+        limit = before + self._time_limit - self._now
+        curve = self._task.curve_within(job.config, job.seed, job.epochs, limit, short=is_short)
         at = self._now
         # A full training may have its own number of epochs.
         n_epochs = len(curve.losses) if job.epochs == self._task.max_epochs else min(job.epochs, len(curve.losses))
@@ -48,12 +59,15 @@ class ReplayExecutor(Executor):
         self._push(at, JobEnded(job.key, at - self._now, curve.error if is_whole else None))
         self._running.add(job.key)
         self._trained[job.key] = job.epochs
+        self._seconds[job.key] = before + at - self._now
 
     def wait(self, timeout: float | None = None) -> list[Event]:
         if not self._coming:
             return []
         at, _, event = heapq.heappop(self._coming)
-        self._now = max(self._now, at)
+        self._now = max(self._now, min(at, self._time_limit))
+        if at > self._time_limit:
+            return []
         if isinstance(event, JobEnded):
             self._running.discard(event.key)
         return [event]

@@ -1,4 +1,7 @@
-"""The runs of the comparison on disk: Parquet files of tidy rows, one a suite, strategy and budget."""
+"""The runs of the comparison on disk: Parquet files of tidy rows, one a suite, strategy and budget.
+
+Rows from before there were budgets in seconds lack the columns ``seconds`` and ``config``.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,8 @@ class Results:
 
     def file(self, run: Run) -> Path:
         """Where the rows of a run lie."""
-        return self._folder / run.suite / f"{run.strategy}-{run.n_trials}-trials-{run.n_workers}-workers.parquet"
+        budget = f"{run.n_trials}-trials" if run.seconds is None else f"{run.seconds:g}-seconds"
+        return self._folder / run.suite / f"{run.strategy}-{budget}-{run.n_workers}-workers.parquet"
 
     def has(self, run: Run) -> bool:
         """Whether the run was done before; one that crashed is tried again."""
@@ -67,9 +71,9 @@ class Results:
             kept = old[[key not in again for key in zip(old["task"], old["seed"], strict=True)]]
             frame = new if kept.empty else pd.concat([kept, new], ignore_index=True)
             frame = frame.sort_values(["task", "seed", "at_epochs", "trial"], kind="stable", ignore_index=True)
-            for column in ("repeats", "loss", "worth", "test", "retrained"):
+            for column in ("repeats", "loss", "worth", "test", "retrained", "seconds"):
                 frame[column] = frame[column].astype(float)
-            for column in ("crash", "error"):
+            for column in ("crash", "error", "config"):
                 frame[column] = frame[column].astype("str").where(frame[column].notna(), None)
             commits = [*old.attrs.get("commits", []), commit()]
             frame.attrs = {"versions": versions(), "commits": list(dict.fromkeys(commits))}

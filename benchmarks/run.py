@@ -38,8 +38,10 @@ SAVE_SECONDS = 30
 
 def main(
     suite: Annotated[
-        str | None, typer.Option(help="synthetic, tables, yahpo, recorded, real, fields or quick", show_default="quick")
+        str | None,
+        typer.Option(help="synthetic, tables, yahpo, recorded, real, fields, own or quick", show_default="quick"),
     ] = None,
+    only: Annotated[str, typer.Option(help="Tasks of the suite, separated by commas.", show_default="all")] = "",
     task: Annotated[str | None, typer.Option(help="In place of a suite: a built-in task or FILE.py:NAME.")] = None,
     command: Annotated[str | None, typer.Option(help="In place of a suite: a shell command with {lr}, {seed}.")] = None,
     space: Annotated[Path | None, typer.Option(help="Its space, as YAML.")] = None,
@@ -58,6 +60,10 @@ def main(
             min=1, help="Budget in full trainings; random search gets it twice.", show_default="50, quick: 30"
         ),
     ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=1, help="Of the suite own, the budget in virtual seconds; random search gets it twice."),
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Simulated workers, training asynchronously.")] = 1,
     split: Annotated[str, typer.Option(help="development or holdout")] = "development",
     live_overhead: Annotated[
@@ -66,7 +72,10 @@ def main(
     jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = os.cpu_count() or 1,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder of the results.", show_default="results/runs, for a task runs/comparison"),
+        typer.Option(
+            help="Folder of the results.",
+            show_default="results/runs, of the suite own results/own, for a task runs/comparison",
+        ),
     ] = None,
 ) -> None:
     """Run what is missing."""
@@ -76,11 +85,15 @@ def main(
     )  # fmt: skip
     is_own = bool(task or command)
     is_quick = suite in (None, "quick") and not is_own
+    if trials is not None and seconds is not None:
+        raise UserError("give the budget as --trials or as --seconds, not both")
+    if seconds is not None and suite != "own":
+        raise UserError("--seconds is for --suite own; what is told of other tasks counts trainings, so give --trials")
     seeds, trials = seeds or (3 if is_quick else 5), trials or (30 if is_quick else 50)
-    out = out or Path("runs/comparison" if is_own else "results/runs")
-    source = source_of(suite, own, space, split, out)
+    out = out or Path("runs/comparison" if is_own else "results/own" if suite == "own" else "results/runs")
+    source = source_of(suite, own, space, split, out, tuple(filter(None, only.split(","))))
     names = strategies_of(strategies, opponents)
-    runs = planned(source.tasks(), names, seeds, trials, workers, unknown_is_slow=live_overhead)
+    runs = planned(source.tasks(), names, seeds, trials, workers, seconds=seconds, unknown_is_slow=live_overhead)
     if not runs:
         raise UserError(f"there is nothing to run: {', '.join(names)} needs tasks with learning curves")
     results = Results(out, None if source.own is None else identity(source.own))
@@ -93,20 +106,22 @@ def main(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what is done is saved on the way out
     failures = run_all(missing, source, live_overhead, jobs, results, console)
     reason = results.why_nothing_worked(runs)
-    _show_end(console, failures, reason, out)
+    _show_end(console, failures, reason, out, source)
     if failures or reason is not None:
         raise typer.Exit(1)
 
 
-def source_of(suite: str | None, own: Settings, space: Path | None, split: str, out: Path) -> Source:
+def source_of(
+    suite: str | None, own: Settings, space: Path | None, split: str, out: Path, only: tuple[str, ...] = ()
+) -> Source:
     """Where the tasks come from: a suite, or what the user has given in place of one."""
     if not (own.task or own.command):
         if space is not None or own != Settings(maximize=False):
             raise UserError(
                 "--space, --epochs, --train-size, --maximize and --trial-seconds are for --task and --command"
             )
-        return Source(suite or "quick", split)
-    if suite is not None:
+        return Source(suite or "quick", split, only)
+    if suite is not None or only:
         raise UserError("give a suite or a task of your own, not both")
     settings = json.dumps(new_settings(own, space, []).to_json())
     return Source("own", own=settings, kept=str(out / "trainings"))
@@ -154,12 +169,15 @@ def run_all(
     return failures
 
 
-def _show_end(console: Console, failures: list[tuple[Run, str]], reason: str | None, out: Path) -> None:
+def _show_end(console: Console, failures: list[tuple[Run, str]], reason: str | None, out: Path, source: Source) -> None:
     """What crashed, what to do next, and why no training worked, where none did."""
     for run, error in failures:
         console.print(f"crashed: {run.strategy} on {run.task}, seed {run.seed}\n{error}", markup=False)
     board = Path("results/leaderboard") if out == Path("results/runs") else out / "leaderboard"
-    console.print(f"next: python -m benchmarks.report {out} --out {board}", soft_wrap=True)
+    command = f"benchmarks.report {out} --out {board}"
+    if source.suite == "own" and source.own is None:
+        command = f"benchmarks.own --runs {out}"
+    console.print(f"next: python -m {command}", soft_wrap=True)
     if reason is not None:
         console.print(f"no training worked: {reason}", markup=False, soft_wrap=True)
 

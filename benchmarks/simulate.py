@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -27,6 +28,7 @@ class Run:
     seed: int
     n_trials: int
     n_workers: int = 1
+    seconds: float | None = None  # of the search, in place of ``n_trials``, which is then out of reach
 
 
 def simulate(run: Run, task: SimulatedTask, strategy_seconds: Callable[[int], float] | None) -> list[dict[str, Any]]:
@@ -37,11 +39,14 @@ def simulate(run: Run, task: SimulatedTask, strategy_seconds: Callable[[int], fl
     study = Study(task.space, task.max_epochs)
     strategy = make(
         run.strategy, task.space, seed=run.seed, n_trials=run.n_trials, max_epochs=task.max_epochs,
-        n_workers=run.n_workers, resumable=task.resumable, fidelity=task.fidelity,
+        n_workers=run.n_workers, resumable=task.resumable, fidelity=task.fidelity, seconds=run.seconds,
     )  # fmt: skip
-    executor = ReplayExecutor(task, run.n_workers, strategy_seconds)
-    Tuner(task, strategy, study, executor, n_trials=run.n_trials, seed=run.seed).run()
-    return rows_of(run, task, study)
+    executor = ReplayExecutor(task, run.n_workers, strategy_seconds, run.seconds)
+    Tuner(task, strategy, study, executor, n_trials=run.n_trials, seed=run.seed, time_limit=run.seconds).run()
+    rows = rows_of(run, task, study)
+    if run.seconds is not None and not rows:
+        return [crashed(run, task, f"no training ended within {run.seconds:g} s")]
+    return rows
 
 
 def rows_of(run: Run, task: SimulatedTask, study: Study) -> list[dict[str, Any]]:
@@ -77,6 +82,7 @@ def rows_of(run: Run, task: SimulatedTask, study: Study) -> list[dict[str, Any]]
                 "worth": worth,
                 "test": test,
                 "retrained": retrained.get(number),
+                "config": json.dumps(config) if number in retrained else None,
                 "epochs": epochs[number],
                 "max_epochs": task.max_epochs,
                 "at_epochs": sum(epochs.values()),
@@ -114,7 +120,7 @@ def crashed(run: Run, task: SimulatedTask, error: str) -> dict[str, Any]:
         **_facts(task),
         "trial": -1,
         "is_default": False,
-        **dict.fromkeys(("repeats", "loss", "worth", "test", "retrained")),
+        **dict.fromkeys(("repeats", "loss", "worth", "test", "retrained", "config")),
         **dict.fromkeys(("epochs", "at_epochs"), 0),
         "at_seconds": 0.0,
         "max_epochs": task.max_epochs,

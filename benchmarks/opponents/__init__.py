@@ -64,8 +64,11 @@ def make(
 ) -> Strategy:
     """An opponent, a variant of one of our strategies, or else one of these.
 
-    ``n_workers``: how many proposals an opponent may have pending.
+    ``n_workers``: how many proposals an opponent may have pending. ``seconds``: the limit of the search, in place of
+    ``n_trials``, which no strategy is told then.
     """
+    if seconds is not None:
+        n_trials, seconds = None, seconds * n_workers  # of all trainings together
     if "~" in spec:
         from benchmarks.variants import VARIANTS
 

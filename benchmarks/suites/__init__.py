@@ -19,6 +19,7 @@ SUITES = {
     "recorded": "the built-in tasks, from trainings recorded with benchmarks.record",
     "real": "live trainings of the built-in tasks on a part of the data",
     "fields": "live trainings of one built-in task of each field, shortened",
+    "own": "tables, texts, pictures and series as users' files; their data: python -m benchmarks.own --fetch",
     "quick": "a few development tasks that need no download",
 }
 QUICK = {

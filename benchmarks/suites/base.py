@@ -55,6 +55,15 @@ class SimulatedTask(ABC):
         """The training of a config with a complete schedule of so few epochs; for what ``fidelity`` calls restarted."""
         raise NotImplementedError(f"{self.name} has no trainings with short schedules")
 
+    def curve_within(
+        self, config: Mapping[str, Any], seed: int, epochs: int, seconds: float, *, short: bool = False
+    ) -> Curve:
+        """As ``curve``, or ``short_curve``; a training that takes more than ``seconds`` in total may be cut.
+
+        The seconds of a cut one add up to more than that; nothing else is told of what comes after them.
+        """
+        return (self.short_curve if short else self.curve)(config, seed, epochs)
+
     def fidelity(self, config: Mapping[str, Any]) -> Fidelity:
         """What a short training of a config means: that of a table is read off at its epoch."""
         return Fidelity("resume" if self.resumable else "stop")
