@@ -18,7 +18,7 @@ from strategies.base import Config, Fidelity, Proposal, Strategy
 from strategies.encoding import Encoding
 
 SHORT_SHARE = 0.2  # of the budget may be spent on trainings that never go to their end,
-PHASE_SHARE = 0.4  # and new configs are trained short first until this much is spent in total;
+PHASE_SHARE = 0.7  # and new configs are trained short first until this much is spent in total;
 PHASE = 8  # of an unknown budget: whole trainings' worth of epochs
 MIN_EPOCHS = 2  # of a short training: after one epoch it is mostly luck who is ahead
 MOST = 0.2  # of a whole training that a short one with its own schedule may cost
