@@ -47,6 +47,20 @@ def often(entry: Mapping[str, Any]) -> str:
     return f" (mean of {n} trainings)" if n > 1 else ""
 
 
+def chosen(summary: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Of the trials of summary.json the one whose config the final has chosen; without a final, the search's best."""
+    final = summary["final"] or {}
+    entries = [entry for entry in final.get("contenders", ()) if entry["trial"] == final["trial"]]  # new in summaries
+    found: Mapping[str, Any] = entries[0] if entries else summary["best"]
+    return found
+
+
+def picked(final: Mapping[str, Any] | None) -> str:
+    """That the chosen config is the best of several on fresh seeds, where it is."""
+    n = len((final or {}).get("contenders", ()))  # which older summaries lack
+    return f", the best of {n} contenders on validation with fresh seeds" if n > 1 else ""
+
+
 def early(entry: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
     """That a trial of summary.json was stopped before its last epoch, where it was."""
     epochs, of = entry.get("epochs"), summary["max_epochs"]  # older summaries lack the first
