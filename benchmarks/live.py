@@ -50,6 +50,10 @@ class LiveTask(SimulatedTask):
             live=Scored(task, every_epoch=False) if scored else task, kept=kept / name, trial_seconds=trial_seconds,
         )  # fmt: skip
 
+    @property
+    def looked_up(self) -> bool:
+        return False
+
     def curve(self, config: Mapping[str, Any], seed: int, epochs: int) -> Curve:
         training = self._training(config, seed, epochs)
         return Curve(np.array(training["losses"]), np.array(training["seconds"]), training["error"])
