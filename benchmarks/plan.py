@@ -21,6 +21,7 @@ from benchmarks.suites.base import SimulatedTask
 SLOW_SECONDS = 0.2  # a strategy that takes longer for a suggestion at 50 observations is run on less:
 N_SLOW_TASKS, N_SLOW_SEEDS, N_SLOW_TRIALS = 15, 10, 50  # fewer tasks cannot tell 15 strategies apart
 NEED_CURVES = (  # without curves these are others
+    "one-epoch",
     "raw-dehb",
     "raw-neps",
     "raw-optuna-hyperband",

@@ -1,11 +1,14 @@
-"""Changes of ``bo``, each of one part of it: what a part is worth, and what was tried and is not in it.
+"""Changes of ``bo`` and ``auto``, each of one part: what a part is worth, and what was tried and is not in it.
 
-A variant is run by ``benchmarks.ablation``, under the name ``bo~NAME``. Glossary as in ``strategies._gp``.
+A variant is run by ``benchmarks.ablation``, under the name ``bo~NAME`` or ``auto~NAME``. Glossary as in
+``strategies._gp``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import norm, rankdata
@@ -13,9 +16,14 @@ from scipy.stats import norm, rankdata
 from strategies import _gp
 from strategies._acquisition import Acquisition, log_mean_exp
 from strategies._gp import GP
+from strategies._mix import Mix
 from strategies._regret import LowerBound
-from strategies.base import Outcome
+from strategies.auto import Auto, EarlyAsha
+from strategies.base import Outcome, Start, Strategy
 from strategies.bayesian import BayesianOptimization
+
+if TYPE_CHECKING:
+    from ConfigSpace import ConfigurationSpace
 
 N_THETAS = 4
 STEP = 1e-4  # of the differences of gradients that give the curvature
@@ -86,7 +94,29 @@ class GreedyEnd(BayesianOptimization):
         return super()._acquisition(gp, told, points, rng)
 
 
-VARIANTS: dict[str, tuple[type[BayesianOptimization], str]] = {
+class NoGenetic(Auto):
+    """Leaves all proposals to the model: no genetic algorithm beside it."""
+
+    def __init__(
+        self,
+        space: ConfigurationSpace,
+        *,
+        seed: int,
+        n_trials: int | None = None,
+        max_epochs: int = 1,
+        resumable: bool = True,
+        prior: Sequence[Start] = (),
+    ) -> None:
+        super().__init__(space, seed=seed, n_trials=n_trials, max_epochs=max_epochs, resumable=resumable, prior=prior)
+        arms = tuple(arm for arm in self.choice.arms if arm != "ga")
+        self.choice = replace(self.choice, arms=arms, shares=(1.0,))
+        inner: Strategy = Mix(
+            space, arms=arms, shares=(1.0,), prior=prior, seed=seed, n_trials=n_trials, max_epochs=max_epochs
+        )
+        self._inner = EarlyAsha(inner, resumable=resumable) if self.choice.early_stopping else inner
+
+
+VARIANTS: dict[str, tuple[type[Strategy], str]] = {
     "bo~no-search": (NoSearch, "takes the best of the 1,344 candidates, without a search from there"),
     "bo~box": (Box, "a trust region in every space, as TuRBO"),
     "bo~few-initial": (FewInitial, "4 configs before the model, in place of 8"),
@@ -94,8 +124,14 @@ VARIANTS: dict[str, tuple[type[BayesianOptimization], str]] = {
     "bo~ranks": (Ranks, "the model sees the losses' ranks"),
     "bo~thetas": (Thetas, "expected improvement averaged over the model's most probable and four drawn parameters"),
     "bo~greedy-end": (GreedyEnd, "from trial 45 of 50 on, where the model expects the lowest loss"),
+    "auto~no-genetic": (NoGenetic, "no genetic algorithm beside the model"),
 }
-"""Name -> (class, one line for people)."""
+"""BASE~NAME -> (class, one line for people)."""
+
+
+def variants_of(base: str) -> list[str]:
+    """The names of a strategy's variants."""
+    return [name for name in VARIANTS if name.partition("~")[0] == base]
 
 
 @dataclass(frozen=True)

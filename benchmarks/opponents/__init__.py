@@ -1,7 +1,8 @@
-"""The peers by name, each called as its own documentation tells. Each is imported on first use."""
+"""The peers by name, each called as its own documentation tells, and a reference. Each is imported on first use."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -12,7 +13,6 @@ from strategies import UnknownStrategy, make_strategy
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
-    from benchmarks.opponents.base import Opponent
     from strategies.base import Strategy
 
 OPPONENTS: dict[str, tuple[str, str, str | None]] = {
@@ -27,6 +27,7 @@ OPPONENTS: dict[str, tuple[str, str, str | None]] = {
     "raw-dehb": ("raw_dehb:RawDEHB", "DEHB: differential evolution in Hyperband's brackets", "dehb"),
     "raw-neps": ("raw_neps:RawNePS", "NePS: PriorBand around the default config", "neps"),
     "raw-nevergrad": ("raw_nevergrad:RawNevergrad", "Nevergrad's NGOpt", "nevergrad"),
+    "one-epoch": ("one_epoch:OneEpoch", "random configs, one epoch each, and the best of them trained whole", None),
 }
 """Name -> (module:class in this package, one line for people, the extra that it needs: also its package's name)."""
 
@@ -36,7 +37,7 @@ def installed() -> list[str]:
     return [name for name in OPPONENTS if _missing(name) is None]
 
 
-def opponent_class(name: str) -> type[Opponent]:
+def opponent_class(name: str) -> Callable[..., Strategy]:
     """The class behind a name. UserError where its package is missing, UnknownStrategy where there is no such name."""
     if name not in OPPONENTS:
         raise UnknownStrategy(f"unknown opponent {name!r}; choose one of: {', '.join(OPPONENTS)}")
@@ -44,7 +45,7 @@ def opponent_class(name: str) -> type[Opponent]:
     if extra is not None:
         raise UserError(f"{name} needs the package {extra}: pip install -e '.[{extra}]'")
     module, attribute = OPPONENTS[name][0].split(":")
-    found: type[Opponent] = getattr(import_module(f"benchmarks.opponents.{module}"), attribute)
+    found: Callable[..., Strategy] = getattr(import_module(f"benchmarks.opponents.{module}"), attribute)
     return found
 
 
@@ -58,14 +59,16 @@ def make(
     n_workers: int = 1,
     resumable: bool = True,
 ) -> Strategy:
-    """An opponent, a variant of ``bo``, or else one of our strategies.
+    """An opponent, a variant of one of our strategies, or else one of these.
 
     ``n_workers``: how many proposals an opponent may have pending.
     """
     if "~" in spec:
         from benchmarks.variants import VARIANTS
 
-        return VARIANTS[spec][0](space, seed=seed, n_trials=n_trials, max_epochs=max_epochs)
+        variant = VARIANTS[spec][0]
+        options = {"resumable": resumable} if variant.plans_epochs else {}
+        return variant(space, seed=seed, n_trials=n_trials, max_epochs=max_epochs, **options)
     if spec not in OPPONENTS:
         return make_strategy(spec, space, seed=seed, n_trials=n_trials, max_epochs=max_epochs, resumable=resumable)
     return opponent_class(spec)(
