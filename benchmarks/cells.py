@@ -13,7 +13,6 @@ from benchmarks.comparison import Comparison
 from benchmarks.fields import YARDSTICKS, counted
 from benchmarks.findings import number, small, spent
 from benchmarks.leaderboard import Section, Standing
-from benchmarks.regret import GENERALISATION
 
 GENERALISATION_WORDS = {
     "gap": "gap",
@@ -87,10 +86,7 @@ def generalisation(section: Section) -> tuple[list[str], list[list[Cell]]]:
     if section.generalisation.empty:
         return ["strategy"], []
     table = section.generalisation[[*GENERALISATION_WORDS]].dropna(axis="columns", how="all")
-    tested = GENERALISATION[:3]
-    n_runs = {
-        column: section.generalisation["n_tested" if column in tested else "n_retrained"] for column in table.columns
-    }
+    n_runs: dict[Any, dict[Any, Any]] = section.generalisation.filter(like="n_").to_dict()
     raw: Callable[[float], str] = "{:.3f}".format if section.field.normalised else "{:.4g}".format
     shares = ("worse_than_default", "worse_retrained")
     rows = [
@@ -100,7 +96,7 @@ def generalisation(section: Section) -> tuple[list[str], list[list[Cell]]]:
                 optional(
                     row[column],
                     "{:.0%}".format if column in shares else raw,
-                    counted(int(n_runs[column][str(name)]), "run"),
+                    counted(n_runs[f"n_{column}"][name], "run"),
                 )
                 for column in table.columns
             ),

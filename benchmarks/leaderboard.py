@@ -246,7 +246,7 @@ def _by_task(regrets: pd.Series) -> pd.DataFrame:
 def _generalisation(part: pd.DataFrame, field: Field, facts: pd.DataFrame) -> pd.DataFrame:
     """Validation against test, by strategy, in units of regret: means over seeds, the tasks of a unit, and units.
 
-    Of the runs that all strategies share of which anything is known; ``n_tested`` and ``n_retrained`` count them.
+    Of the runs that all strategies share of which a measure is known; ``n_NAME`` counts them.
     """
     known = part[part["strategy"] != "default"]
     if known[["test", "retrained"]].isna().all(axis=None):
@@ -258,11 +258,11 @@ def _generalisation(part: pd.DataFrame, field: Field, facts: pd.DataFrame) -> pd
         found[name] /= reference - best
     for name in ("retrained", "retrained_default"):
         found[name] = regret.normalised(found[name].to_numpy(), best, reference)
-    for columns in (regret.GENERALISATION[:3], regret.GENERALISATION[3:]):
+    tested, default, again = regret.GENERALISATION[:2], regret.GENERALISATION[2:3], regret.GENERALISATION[3:]
+    for columns in (tested, default, again):
         found = regret.shared(found, columns)
-    runs = found.groupby("strategy")
-    counts = {"n_tested": runs["gap"].count(), "n_retrained": runs["retrained"].count()}
-    return regret.over_tasks(found, field.units).assign(**counts)
+    counts = found.groupby("strategy")[regret.GENERALISATION].count().add_prefix("n_")
+    return regret.over_tasks(found, field.units).join(counts)
 
 
 def reliability(rows: pd.DataFrame) -> pd.DataFrame:
