@@ -12,8 +12,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from automl.findings import beaten_in_words, described_model, kept_in_words
-from automl.readable import often, too_short
+from automl.findings import beaten_in_words, contenders_in_words, described_model, kept_in_words
+from automl.readable import chosen, often, too_short
 
 if TYPE_CHECKING:
     from automl.folders import RunFolder
@@ -139,19 +139,19 @@ def show_summary(console: Console, summary: Mapping[str, Any], default: Mapping[
         f"{summary['strategy_seconds']:.1f} s in the strategy",
         soft_wrap=True,
     )
-    best = summary["best"]
-    if best is None:
+    if summary["best"] is None:
         console.print("[bold]no trial has succeeded[/]; the reasons are in trials.csv and report.html")
         return
+    best = chosen(summary)
     console.print(f"best hyperparameters (trial {best['trial']})", style="bold", soft_wrap=True)
     table = Table()
     table.add_column("hyperparameter")
     table.add_column("best", justify="right")
     table.add_column("default", justify="right")
     for name in dict.fromkeys([*default, *best["config"]]):
-        chosen, usual = best["config"].get(name), default.get(name)
+        value, usual = best["config"].get(name), default.get(name)
         table.add_row(
-            Text(name), Text(format_value(chosen), style="" if chosen == usual else "bold"), Text(format_value(usual))
+            Text(name), Text(format_value(value), style="" if value == usual else "bold"), Text(format_value(usual))
         )
     console.print(table)
     shown = best["metrics"].get(summary["metric"], best["loss"])
@@ -165,7 +165,7 @@ def show_summary(console: Console, summary: Mapping[str, Any], default: Mapping[
     console.print(f"validation {summary['metric']} in the search: {shown:.4f}{often(best)}{usual}", soft_wrap=True)
     if summary["final"] is not None:
         _show_final(console, summary["final"])
-        for said in filter(None, (kept_in_words(summary), beaten_in_words(summary))):
+        for said in filter(None, (contenders_in_words(summary), kept_in_words(summary), beaten_in_words(summary))):
             show_line(console, said)
     if summary["model"] is not None:
         show_line(console, described_model(summary["model"]))
@@ -174,7 +174,8 @@ def show_summary(console: Console, summary: Mapping[str, Any], default: Mapping[
 def _show_final(console: Console, final: Mapping[str, Any]) -> None:
     n = len(final["seeds"])
     split = final["split"] if final["split"] == "test" else "validation (there is no test set)"
-    console.print(f"{final['metric']} on {split}, {n} trainings with fresh seeds", style="bold", soft_wrap=True)
+    trainings = f"{n} training{'s' * (n != 1)} with fresh seeds"
+    console.print(f"{final['metric']} on {split}, {trainings}", style="bold", soft_wrap=True)
     table = Table()
     table.add_column("config")
     for i in range(n):
@@ -184,7 +185,10 @@ def _show_final(console: Console, final: Mapping[str, Any]) -> None:
         table.add_column("gap to own validation", justify="right")
     for who in ("chosen", "default"):
         scores = final[who]
-        row = [who, *("failed" if score is None else f"{score:.4f}" for score in scores), _mean(scores)]
+        shown = ["failed" if score is None else f"{score:.4f}" for score in scores]
+        if who in final.get("any_seed", ()):
+            shown += ["the same"] * (n - 1)
+        row = [who, *shown, _mean(scores)]
         if final["split"] == "test":
             row.append(
                 _mean(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from automl.readable import chosen
 from automl.study import Trial
 
 Figure = dict[str, Any]
@@ -56,4 +57,4 @@ def buttons(labelled: list[dict[str, Any]]) -> dict[str, Any]:
 
 def is_best(trial: Trial, summary: Mapping[str, Any]) -> bool:
     """Whether it is the chosen one."""
-    return summary["best"] is not None and trial.number == summary["best"]["trial"]
+    return summary["best"] is not None and trial.number == chosen(summary)["trial"]

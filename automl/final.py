@@ -1,4 +1,4 @@
-"""The end of a run: the chosen config and the default, trained on fresh seeds and scored once on the test set.
+"""The end of a run: its best configs and the default, trained on fresh seeds and scored once on the test set.
 
 Search sees the validation part alone, so its best loss flatters. In a large reanalysis about one run in ten ended worse
 on test than the default (Schneider, Bischl and Feurer 2025, arXiv 2506.19540): hence the default always takes part.
@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import shutil
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
+from automl.contenders import best_contender, prefers_default
 from automl.errors import UserError
 from automl.worker import EpochDone, Job, JobEnded
 
 if TYPE_CHECKING:
     from automl.executors import Executor
-    from automl.tasks.base import Task
+    from automl.study import Trial
+    from automl.tasks.base import Epoch, Task
 
 
 Who: TypeAlias = Literal["chosen", "default"]
@@ -31,7 +33,7 @@ WHO: tuple[Who, ...] = ("chosen", "default")
 class Training:
     """One training of the final: whose config it was, and what it scored."""
 
-    who: Who
+    who: Who | Literal["contender"]  # that was not chosen
     seed: int
     validation: float | None  # the task's metric after the last epoch
     test: float | None  # None where the task has no test set, or the training failed
@@ -39,11 +41,13 @@ class Training:
     seconds: float
     folder: Path
     others: Mapping[str, float] = field(default_factory=dict)  # whatever else was measured on the test set
+    trial: int | None = None  # of the search, that has the config
+    any_seed: bool = False  # its trial had another seed and gave the same to the last digit: it stands for all seeds
 
 
 def train_final(
     task: Task,
-    chosen: Mapping[str, Any],
+    contenders: Sequence[Trial],
     default: Mapping[str, Any],
     executor: Executor,
     folder: Path,
@@ -51,40 +55,91 @@ def train_final(
     run_seed: int,
     n_seeds: int = 3,
     device: str = "auto",
+    searched: Iterable[Trial] = (),
     watch: Callable[[int, int], None] = lambda done, of: None,
 ) -> list[Training]:
-    """Train both configs on the same ``n_seeds`` fresh seeds, in ``folder``, and score each on the test set.
+    """Train all configs on the same ``n_seeds`` fresh seeds, in ``folder``, and score each on the test set.
 
-    ``watch`` is told how many of how many trainings are done, about once a second. Where the two configs are the
-    same, one set of trainings serves both.
+    The contender that is best on validation is ``chosen``. ``searched``: the trials that tell whether a training
+    depends on its seed; where it does not, a single one stands for all seeds. ``watch`` is told how many of how many
+    trainings are done, about once a second. Where the default is a contender too, its trainings serve both.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    configs: dict[Who, Mapping[str, Any]] = {"chosen": chosen, "default": default}
-    if dict(chosen) == dict(default):
-        del configs["default"]
-    plan = [(who, final_seed(run_seed, i), folder / f"{who}-{i}") for i in range(n_seeds) for who in configs]
+    configs: dict[int | None, Mapping[str, Any]] = {trial.number: trial.config for trial in contenders}
+    own = next((number for number, config in configs.items() if dict(config) == dict(default)), None)
+    configs.setdefault(own, default)
+    plan = [(number, i) for i in range(n_seeds) for number in configs]
+    places = [folder / f"{'default' if number is None else f'trial-{number}'}-{i}" for number, i in plan]
+    options: dict[str, Any] = {"epochs": task.max_epochs, "device": device, "test": True}
     jobs = [
-        Job(key, configs[who], seed, task.max_epochs, str(place), device, test=True)
-        for key, (who, seed, place) in enumerate(plan)
+        Job(key, configs[number], final_seed(run_seed, i), folder=str(places[key]), **options)
+        for key, (number, i) in enumerate(plan)
     ]
-    trainings = []
-    for (who, seed, place), (last, ended) in zip(plan, _train_all(jobs, task.metric, executor, watch), strict=True):
-        validation, test = (last, ended.scores.get(task.metric)) if ended.error is None else (None, None)
-        others = {name: value for name, value in ended.scores.items() if name != task.metric}
-        trainings.append(Training(who, seed, validation, test, ended.error, ended.seconds, place, others))
-    if len(configs) == 1:
-        trainings += [replace(training, who="default") for training in trainings]
-    return trainings
+    whole = [trial for trial in searched if trial.state == "complete" and trial.epochs >= task.max_epochs]
+
+    def later_ones(key: int, done: _Done) -> set[int]:
+        """What need not be trained after the first training of a config."""
+        number, i = plan[key]
+        known = i == 0 and any(trial.config == configs[number] and _repeats(done, trial) for trial in whole)
+        return {other for other, (n, j) in enumerate(plan) if n == number and j > 0} if known else set()
+
+    trained = _train_all(jobs, executor, watch, later_ones)
+    by_config: dict[int | None, list[Training]] = {number: [] for number in configs}
+    for key, done in sorted(trained.items()):
+        number = plan[key][0]
+        made = _training("contender", jobs[key], done, task.metric)
+        by_config[number].append(replace(made, trial=number, any_seed=bool(later_ones(key, done))))
+    for number, of in by_config.items():
+        by_config[number] = of[:1] if of[0].any_seed else of  # others may have run beside it
+    ranked = [by_config[trial.number] for trial in contenders]
+    best = best_contender([[training.validation for training in of] for of in ranked], maximize=task.maximize)
+    return [
+        *(replace(training, who="chosen") for training in ranked[best]),
+        *(replace(training, who="default") for training in by_config[own]),
+        *(training for place, of in enumerate(ranked) for training in of if place != best),
+    ]
+
+
+@dataclass(frozen=True)
+class _Done:
+    """What came of a job."""
+
+    epochs: tuple[Epoch, ...]
+    ended: JobEnded
+
+
+def _repeats(done: _Done, trial: Trial) -> bool:
+    """Whether a training gave what a trial of the same config gave with another seed, to the last digit."""
+    losses = [epoch.loss for epoch in done.epochs]
+    metrics = {name: [epoch.metrics.get(name) for epoch in done.epochs] for name in trial.metrics}
+    return done.ended.error is None and losses == trial.losses and metrics == trial.metrics
+
+
+def _training(who: Who | Literal["contender"], job: Job, done: _Done, metric: str) -> Training:
+    ended, scores, validation = done.ended, done.ended.scores, None
+    if done.epochs and ended.error is None:
+        validation = done.epochs[-1].metrics.get(metric, done.epochs[-1].loss)
+    test = scores.get(metric) if ended.error is None else None
+    others = {name: value for name, value in scores.items() if name != metric}
+    assert job.folder is not None
+    return Training(who, job.seed, validation, test, ended.error, ended.seconds, Path(job.folder), others)
 
 
 def _train_all(
-    jobs: list[Job], metric: str, executor: Executor, watch: Callable[[int, int], None]
-) -> list[tuple[float | None, JobEnded]]:
-    """Of each job, numbered by its key, the metric after its last epoch and its end."""
+    jobs: list[Job],
+    executor: Executor,
+    watch: Callable[[int, int], None],
+    needless: Callable[[int, _Done], set[int]] = lambda key, done: set(),
+) -> dict[int, _Done]:
+    """What came of the jobs, by key: a job's place in the list.
+
+    ``needless``: the keys of jobs that need not start once this one has ended.
+    """
     waiting = deque(jobs)
-    last: dict[int, float] = {}
-    ended: dict[int, JobEnded] = {}
-    while len(ended) < len(jobs):
+    epochs: dict[int, list[Epoch]] = {job.key: [] for job in jobs}
+    done: dict[int, _Done] = {}
+    n_jobs = len(jobs)
+    while len(done) < n_jobs:
         while waiting and executor.n_free:
             job = waiting.popleft()
             assert job.folder is not None
@@ -92,11 +147,15 @@ def _train_all(
             executor.submit(job)
         for event in executor.wait(1.0):
             if isinstance(event, EpochDone):
-                last[event.key] = event.epoch.metrics.get(metric, event.epoch.loss)
+                epochs[event.key].append(event.epoch)
             elif isinstance(event, JobEnded):
-                ended[event.key] = event
-        watch(len(ended), len(jobs))
-    return [(last.get(job.key), ended[job.key]) for job in jobs]
+                done[event.key] = _Done(tuple(epochs[event.key]), event)
+                spared = needless(event.key, done[event.key])
+                kept = [job for job in waiting if job.key not in spared]
+                n_jobs -= len(waiting) - len(kept)
+                waiting = deque(kept)
+        watch(len(done), n_jobs)
+    return done
 
 
 def train_once(
@@ -112,12 +171,10 @@ def train_once(
     """Train a config of a task in a process of its own, and score it on the test set."""
     from automl.executors import ProcessExecutor
 
-    job = Job(0, config, seed, task.max_epochs, str(folder), device, test=True)
+    job = Job(0, config, seed, task.max_epochs, folder=str(folder), device=device, test=True)
     with ProcessExecutor(task, 1, trial_seconds) as executor:
-        [(last, ended)] = _train_all([job], task.metric, executor, watch)
-    others = {name: value for name, value in ended.scores.items() if name != task.metric}
-    test = ended.scores.get(task.metric)
-    return Training("chosen", seed, last, test, ended.error, ended.seconds, folder, others)
+        done = _train_all([job], executor, watch)
+    return _training("chosen", job, done[0], task.metric)
 
 
 def fit_baseline(task: Task) -> Mapping[str, Any] | None:
@@ -135,19 +192,13 @@ def final_seed(run_seed: int, i: int) -> int:
 
 
 def to_keep(trainings: Sequence[Training], *, maximize: bool) -> Who:
-    """Whose config the run keeps: the default's where it is better on validation, without a look at the test set.
+    """Whose config the run keeps: the default's where it is better on validation.
 
     The chosen one was the best of many, partly by luck or because others were stopped early, and may be worse than the
-    default once both are trained to the end. The mean over the seeds with which neither failed decides. A tie is the
-    chosen one's; where all its trainings failed, the default is kept, but not where more of its own failed.
+    default once both are trained to the end.
     """
     chosen, default = (_scores(trainings, who, "validation") for who in WHO)
-    gains = [d - c for c, d in zip(chosen, default, strict=True) if c is not None and d is not None]
-    if gains and default.count(None) <= chosen.count(None):
-        gain = float(np.mean(gains))
-        return "default" if (gain if maximize else -gain) > 0 else "chosen"
-    none_left = all(score is None for score in chosen) and any(score is not None for score in default)
-    return "default" if none_left else "chosen"
+    return "default" if prefers_default(chosen, default, maximize=maximize) else "chosen"
 
 
 def final_summary(
@@ -155,7 +206,8 @@ def final_summary(
 ) -> dict[str, Any]:
     """Scores of both configs, seed by seed, as summary.json has them; validation where there is no test set.
 
-    kept: of `to_keep`. baseline: what the task's `baseline` gives, or the reason why it could not be fitted.
+    A config whose training does not depend on the seed has a single score, and is listed under ``any_seed``. kept: of
+    `to_keep`. baseline: what the task's `baseline` gives, or the reason why it could not be fitted.
     """
     split = _split(trainings)
     return {
@@ -168,8 +220,19 @@ def final_summary(
         "kept": kept,
         "others": _means(trainings),
         "baseline": baseline,
-        "seeds": [training.seed for training in trainings if training.who == "chosen"],
+        "seeds": max(([t.seed for t in trainings if t.who == who] for who in WHO), key=len),
+        "any_seed": [who for who in WHO if any(t.any_seed for t in trainings if t.who == who)],
         "errors": [training.error for training in trainings if training.error],
+    }
+
+
+def contender_summary(trainings: Sequence[Training], number: int) -> dict[str, Any]:
+    """What the final says of the contender with the config of a trial, for summary.json."""
+    own = [training for training in trainings if training.trial == number and training.who != "default"]
+    return {
+        "validation": [training.validation for training in own],
+        "any_seed": any(training.any_seed for training in own),
+        "chosen": any(training.who == "chosen" for training in own),
     }
 
 
@@ -197,6 +260,6 @@ def _means(trainings: Sequence[Training]) -> dict[str, dict[str, float]]:
     """Of each other metric on the test set, the mean over the seeds of either config."""
     found: dict[str, dict[str, list[float]]] = {}
     for training in trainings:
-        for name, value in training.others.items():
+        for name, value in training.others.items() if training.who in WHO else ():
             found.setdefault(name, {}).setdefault(training.who, []).append(value)
     return {name: {who: float(np.mean(values)) for who, values in of.items()} for name, of in found.items()}

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from automl.readable import finite, numbers, often, score, setting, shorten, show, too_short
+from automl.contenders import paired
+from automl.readable import chosen, finite, numbers, often, score, setting, shorten, show, too_short
 from automl.study import Study
 from strategies.encoding import Dimension, Encoding
 
@@ -26,7 +27,7 @@ def headline(study: Study, summary: Mapping[str, Any]) -> dict[str, Any]:
     notes += [f"{finding[:1].upper()}{finding[1:]}." for finding in summary.get("findings", [])]
     if not _is_complete(summary):
         notes.append(f"The run ended early: {summary['stop_reason']}.")
-    notes += [said for said in (kept_in_words(summary), beaten_in_words(summary)) if said]
+    notes += [said for said in (contenders_in_words(summary), kept_in_words(summary), beaten_in_words(summary)) if said]
     title = f"{summary['task']}, {_count(n, 'trial')} with {summary['strategy']}"
     return {"title": title, "lead": _search_result(study, summary), "verdict": judged, "notes": notes}
 
@@ -69,16 +70,18 @@ def _final_result(summary: Mapping[str, Any]) -> tuple[str, list[str]]:
             "The chosen config was not trained again with fresh seeds. Where training depends on chance, expect "
             "somewhat less of it than the value above: a search also picks the luckiest trial."
         ]
-    chosen, default = numbers(final["chosen"]), numbers(final["default"])
+    scores, default = numbers(final["chosen"]), numbers(final["default"])
     on_test = final["split"] == "test"
     place = "On the test set" if on_test else "There is no test set. Trained again, on the data that guided the search"
-    if not chosen:
+    if not scores:
         return "The final trainings of the chosen config failed.", []
-    trainings = f"mean and standard deviation of {len(chosen)} trainings with fresh seeds"
-    if len(chosen) == 1:
+    trainings = f"mean and standard deviation of {len(scores)} trainings with fresh seeds"
+    if len(scores) == 1:
         trainings = "one training with a fresh seed"
-    what = f"{place}: {final['metric']} {_mean(chosen)}"
-    if summary["default"] is not None and summary["best"]["config"] == summary["default"]["config"]:
+    if "chosen" in final.get("any_seed", ()):  # which older summaries lack
+        trainings = "one training, which gives the same with every seed"
+    what = f"{place}: {final['metric']} {_mean(scores)}"
+    if summary["default"] is not None and chosen(summary)["config"] == summary["default"]["config"]:
         return "", [f"{what} ({trainings})."]
     if not default:
         return "", [f"{what} ({trainings}); the default config failed there."]
@@ -88,6 +91,9 @@ def _final_result(summary: Mapping[str, Any]) -> tuple[str, list[str]]:
 def verdict(final: Mapping[str, Any], maximize: bool) -> str:
     """What the paired final scores say of chosen and default."""
     gains = numbers(_gains(final, maximize))
+    if len(gains) == 1 and set(final.get("any_seed", ())) == {"chosen", "default"}:
+        than = "Better than" if gains[0] > 0 else "Worse than" if gains[0] < 0 else "No gain over"
+        return f"{than} the default; neither training depends on its seed."
     if len(gains) < 2:
         return "Too few final trainings succeeded to tell chosen and default apart."
     if all(gain == 0 for gain in gains):
@@ -99,17 +105,33 @@ def verdict(final: Mapping[str, Any], maximize: bool) -> str:
     return "No clear gain over the default: with fresh seeds it was not better every time."
 
 
+def contenders_in_words(summary: Mapping[str, Any]) -> str | None:
+    """That the chosen config was the best of several on fresh seeds, and their scores; None where it stood alone."""
+    final = summary["final"] or {}
+    entries = final.get("contenders", ())  # which older summaries lack
+    if len(entries) < 2:
+        return None
+    means = {entry["trial"]: _mean(numbers(entry["validation"]), alone=True) for entry in entries}
+    others = ", ".join(f"{mean} of trial {trial}" for trial, mean in means.items() if trial != final["trial"])
+    once = [str(entry["trial"]) for entry in entries if entry["any_seed"]]
+    same = f" Trained once, as the seed changes nothing: trial {', '.join(once)}." if once else ""
+    return (
+        f"The chosen config, of trial {final['trial']}, was the best of {len(entries)} contenders by mean "
+        f"{final['metric']} on validation with fresh seeds ({means[final['trial']]}; {others}).{same}"
+    )
+
+
 def kept_in_words(summary: Mapping[str, Any]) -> str | None:
     """That the run keeps the default, and why; None where it keeps the chosen config."""
     final = summary["final"]
     if final is None or final.get("kept") != "default":  # which older summaries lack
         return None
-    pairs = zip(final["chosen_validation"], final["default_validation"], strict=True)
+    pairs = zip(*paired(final["chosen_validation"], final["default_validation"]), strict=True)
     both = [(c, d) for c, d in pairs if c is not None and d is not None]
     why = "all final trainings of the chosen config failed"
     if both:
-        chosen, default = (show(statistics.fmean(scores)) for scores in zip(*both, strict=True))
-        why = f"on validation it did better in the final than the chosen one ({default} against {chosen})"
+        scores, default = (show(statistics.fmean(scores)) for scores in zip(*both, strict=True))
+        why = f"on validation it did better in the final than the chosen one ({default} against {scores})"
     model = summary.get("model")
     where = "in best.yaml and for its model" if model and model["made"] != "ensemble" else "in best.yaml"
     return f"The run keeps the default config, {where}: {why}."
@@ -179,19 +201,19 @@ def _count(n: int, what: str) -> str:
 def compare_configs(study: Study, summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     """One row a hyperparameter: the chosen value beside the default, and the range searched."""
     encoding = Encoding(study.space)
-    best = None if summary["best"] is None else summary["best"]["config"]
+    best = None if summary["best"] is None else chosen(summary)["config"]
     rows = []
     for dim in encoding.dimensions:
-        chosen, default = (best or {}).get(dim.name), encoding.default.get(dim.name)
+        value, default = (best or {}).get(dim.name), encoding.default.get(dim.name)
         rows.append(
             {
                 "name": dim.name,
-                "chosen": "-" if chosen is None else setting(chosen),
+                "chosen": "-" if value is None else setting(value),
                 "default": "-" if default is None else setting(default),
-                "used": chosen is not None or default is not None,
-                "changed": best is not None and chosen != default,
+                "used": value is not None or default is not None,
+                "changed": best is not None and value != default,
                 "range": _range(dim),
-                "edge": "" if chosen is None or chosen == default else _edge(dim, chosen),
+                "edge": "" if value is None or value == default else _edge(dim, value),
             }
         )
     return rows
@@ -221,10 +243,11 @@ def final_rows(summary: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
 
     gains = _gains(final, summary["maximize"])
-    seeds = final.get("seeds") or range(1, len(final["chosen"]) + 1)
+    scores = paired(final["chosen"], final["default"])
+    seeds = final.get("seeds") or range(1, len(gains) + 1)
     rows = [
         {"seed": seed, "chosen": _cell(c), "default": _cell(d), "difference": _difference(c, d), "gain": gain}
-        for seed, c, d, gain in zip(seeds, final["chosen"], final["default"], gains, strict=True)
+        for seed, c, d, gain in zip(seeds, *scores, gains, strict=True)
     ]
     told = numbers(gains)
     one_sided = len(told) > 1 and (all(gain > 0 for gain in told) or all(gain < 0 for gain in told))
@@ -238,6 +261,7 @@ def final_rows(summary: Mapping[str, Any]) -> dict[str, Any] | None:
         "difference": "-" if mean is None else _difference(mean if summary["maximize"] else -mean, 0.0),
         "chance": 2 ** (len(told) - 1) if one_sided else None,  # two equal configs look one-sided once in so many runs
         "errors": final.get("errors") or [],
+        "any_seed": final.get("any_seed", ()),
         "baseline": _baseline_in_words(final),
     }
 
@@ -254,16 +278,16 @@ def _cell(number: float | None) -> str:
     return "failed" if number is None or finite(number) is None else show(float(number))
 
 
-def _difference(chosen: float | None, default: float | None) -> str:
-    if finite(chosen) is None or finite(default) is None or chosen is None or default is None:
+def _difference(score: float | None, default: float | None) -> str:
+    if finite(score) is None or finite(default) is None or score is None or default is None:
         return "-"
-    difference = chosen - default + 0.0  # no -0.000
+    difference = score - default + 0.0  # no -0.000
     return f"{difference:+.3f}" if 0.001 <= abs(difference) < 10 or difference == 0 else f"{difference:+.2g}"
 
 
 def _gains(final: Mapping[str, Any], maximize: bool) -> list[float | None]:
     """By how much the chosen config was better than the default, seed by seed."""
-    pairs = zip(map(finite, final["chosen"]), map(finite, final["default"]), strict=True)
+    pairs = zip(*(map(finite, scores) for scores in paired(final["chosen"], final["default"])), strict=True)
     return [None if c is None or d is None else (c - d if maximize else d - c) for c, d in pairs]
 
 

@@ -90,11 +90,11 @@ def keep_model(
     return card
 
 
-def _said(who: Who, n: int) -> str:
+def _said(who: str, n: int) -> str:
     return _one(who) if n == 1 else f"of {n} trainings of the {who} config the best on validation"
 
 
-def _one(who: Who) -> str:
+def _one(who: str) -> str:
     return f"one training of the {who} config"
 
 

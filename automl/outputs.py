@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl.readable import often
+from automl.readable import chosen, often, picked
 from automl.result import Result
 from automl.study import incumbent
 from automl.tuner import Tuner
@@ -49,8 +49,8 @@ def summarise(
         "seconds": round(result.seconds, 3),
         "training_seconds": round(sum(trial.seconds for trial in trials), 3),
         "strategy_seconds": round(sum(trial.strategy_seconds for trial in trials), 3),
-        "best": None if result.study.best is None else _of_trial(result.study.best),
-        "default": None if default_trial is None else _of_trial(default_trial),
+        "best": None if result.study.best is None else of_trial(result.study.best),
+        "default": None if default_trial is None else of_trial(default_trial),
         "final": final,
         "settings": dict(settings),
         "versions": versions(),
@@ -58,7 +58,7 @@ def summarise(
     }
 
 
-def _of_trial(trial: Trial) -> dict[str, Any]:
+def of_trial(trial: Trial) -> dict[str, Any]:
     """Of a config that was trained more than once, the means."""
     metrics = {name: trial.mean(name) for name, values in trial.metrics.items() if values}
     return {
@@ -80,10 +80,10 @@ def write_best(file: Path, summary: Mapping[str, Any]) -> None:
     """best.yaml: the config that the run keeps, ready to be read by other programs, with its provenance as comments."""
     import yaml
 
-    best, config = summary["best"], summary["best"]["config"]
-    found = f"trial {best['trial']}, loss {best['loss']:.6g}{often(best)}"
-    if summary["final"] is not None and summary["final"]["kept"] == "default":
-        found, config = f"the default, which did better in the final than {found}", summary["final"]["config"]
+    best, final = chosen(summary), summary["final"]
+    found, config = f"trial {best['trial']}, loss {best['loss']:.6g}{often(best)}{picked(final)}", best["config"]
+    if final is not None and final["kept"] == "default":
+        found, config = f"the default, which did better in the final than {found}", final["config"]
     head = f"# {summary['task']}, {summary['strategy']}, seed {summary['seed']}: {found}\n"
     write_aside(file, head + yaml.safe_dump(dict(config), sort_keys=False))
 

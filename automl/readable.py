@@ -58,6 +58,20 @@ def too_short(summary: Mapping[str, Any]) -> str | None:
     return f"the default config was trained for {epochs} of {of} epochs only, too short to compare"
 
 
+def chosen(summary: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Of the trials of summary.json the one whose config the final has chosen; without a final, the search's best."""
+    final = summary["final"] or {}
+    entries = [entry for entry in final.get("contenders", ()) if entry["trial"] == final["trial"]]  # new in summaries
+    found: Mapping[str, Any] = entries[0] if entries else summary["best"]
+    return found
+
+
+def picked(final: Mapping[str, Any] | None) -> str:
+    """That the chosen config is the best of several on fresh seeds, where it is."""
+    n = len((final or {}).get("contenders", ()))  # which older summaries lack
+    return f", the best of {n} contenders on validation with fresh seeds" if n > 1 else ""
+
+
 def shown_range(numbers: Sequence[float], maximize: bool, default: float | None = None) -> tuple[float, float]:
     """The range of an axis that shows the best values and the bulk, but not a few that are worse by far.
 

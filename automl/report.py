@@ -19,7 +19,7 @@ from automl.explanation import TOGETHER, Explanation, explain, verdict
 from automl.findings import compare_configs, described_model, facts, final_rows, headline
 from automl.folders import RunFolder
 from automl.outputs import write_aside
-from automl.readable import described, inert, ordered
+from automl.readable import chosen, described, inert, ordered, picked
 from automl.space import load_space
 from automl.store import Store, sqlite_url
 from automl.study import Study
@@ -52,6 +52,8 @@ def write_report(file: Path, study: Study, summary: Mapping[str, Any], told: Exp
         slices={name: sum(name in t.config for t in study.trials.values()) for name in sliced},
         hyperparameters=compare_configs(study, summary),
         final=final_rows(summary),
+        chosen=None if summary["best"] is None else chosen(summary),
+        picked=picked(summary["final"]),
         model=described_model(summary["model"]) if summary.get("model") else None,
         told=told,
         verdict=verdict,

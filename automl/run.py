@@ -76,7 +76,7 @@ def tune(
         bool, typer.Option("--maximize", help="What your function or command gives is a score.")
     ] = False,
     final_seeds: Annotated[
-        int | None, typer.Option(help="Trainings of the chosen and of the default config at the end. [default: 3]")
+        int | None, typer.Option(help="Trainings of each contender and of the default at the end. [default: 3]")
     ] = None,
     refit: Annotated[bool, typer.Option("--refit", help="Train the model on the validation part too.")] = False,
     ensemble: Annotated[

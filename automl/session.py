@@ -14,12 +14,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from automl.contenders import contenders
 from automl.display import LiveTable, show_line, show_paths, show_summary
 from automl.errors import UserError
 from automl.executors import Executor, ProcessExecutor
 from automl.final import (
     Training,
     Who,
+    contender_summary,
     final_means,
     final_seed,
     final_summary,
@@ -32,11 +34,12 @@ from automl.folders import RunFolder, TrialFolders
 from automl.keeping import check_can_keep, keep_model
 from automl.knowledge import learn
 from automl.opening import opened
-from automl.outputs import summarise, write_best, write_summary, write_trials
+from automl.outputs import of_trial, summarise, write_best, write_summary, write_trials
 from automl.prior import from_json, in_words
 from automl.result import Result
 from automl.settings import Settings, build_task
 from automl.stopping import check_is_possible
+from automl.study import Trial
 from automl.tasks.base import Task, fidelity_of
 from automl.tasks.built_in import BuiltIn
 from automl.tasks.supervised import Supervised
@@ -53,7 +56,9 @@ if TYPE_CHECKING:
 class Final:
     """What was trained after the search, as far as it came."""
 
-    trainings: Sequence[Training] = ()  # of the chosen and the default config, with fresh seeds
+    trainings: Sequence[Training] = ()  # of the best configs and the default, with fresh seeds
+    contenders: Sequence[Trial] = ()  # whose configs they are, the best in the search first
+    chosen: int | None = None  # of them, by its number
     kept: Who = "chosen"  # whose config the run keeps,
     config: Mapping[str, Any] | None = None  # and the config
     refitted: Training | None = None  # on the validation part too
@@ -133,7 +138,8 @@ def run_session(
             if result.study.best is not None and not tuner.interrupted and _has_final(task, settings):
                 final = _trained_final(task, result, executor, folder, settings, partial(_watch_final, live, tuner))
                 if final.trainings:
-                    tracked.final(final_means(final.trainings, task.metric), final.kept)
+                    assert final.chosen is not None
+                    tracked.final(final_means(final.trainings, task.metric), final.kept, final.chosen)
     interrupted = tuner.interrupted or final.interrupted
     summary = write_outputs(folder, result, tuner, settings, final)
     show_summary(console, summary, Encoding(task.space).default)
@@ -154,7 +160,9 @@ def _trained_final(
     watch: Callable[[str], None],
 ) -> Final:
     final, seed, device = Final(), settings.seed or 0, settings.device or "auto"
-    configs: dict[Who, Mapping[str, Any]] = {"chosen": result.best_config, "default": Encoding(task.space).default}
+    study, default = result.study, Encoding(task.space).default
+    n_trainings = min(settings.n_trials or 1, study.committed_epochs / study.max_epochs)
+    final.contenders = contenders(study, default, n_trainings)
 
     def done(n: int, of: int) -> None:
         watch(f"final: {n} of {of} trainings with fresh seeds are done")
@@ -162,17 +170,20 @@ def _trained_final(
     try:
         final.trainings = train_final(
             task,
-            configs["chosen"],
-            configs["default"],
+            final.contenders,
+            default,
             executor,
             folder.final,
             run_seed=seed,
             n_seeds=settings.n_final or 0,
             device=device,
+            searched=study.trials.values(),
             watch=done,
         )
+        final.chosen = next(training.trial for training in final.trainings if training.who == "chosen")
         final.kept = to_keep(final.trainings, maximize=task.maximize)
-        final.config = configs[final.kept]
+        chosen = next(trial for trial in final.contenders if trial.number == final.chosen)
+        final.config = default if final.kept == "default" else chosen.config
         if settings.refit:
             assert isinstance(task, Supervised)
             watch(f"final: the {final.kept} config is trained on the validation part too")
@@ -226,7 +237,11 @@ def write_outputs(
     trainings = trained.trainings
     task, final, model = tuner.task, None, None
     if trainings:
-        final = final_summary(trainings, task.metric, trained.kept, trained.baseline) | {"config": trained.config}
+        final = final_summary(trainings, task.metric, trained.kept, trained.baseline) | {
+            "config": trained.config,
+            "trial": trained.chosen,
+            "contenders": [of_trial(t) | contender_summary(trainings, t.number) for t in trained.contenders],
+        }
     elif result.study.best is not None:
         final, model = _earlier_final(folder, result.study.best.config)
     summary = summarise(result, tuner, settings.to_json(), final)

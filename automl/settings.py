@@ -61,7 +61,7 @@ class Settings:
     device: str | None = None
     reproducible: bool | None = None
     maximize: bool | None = None
-    n_final: int | None = None  # trainings of the chosen and of the default config at the end
+    n_final: int | None = None  # trainings of each of the best configs and of the default at the end
     started: str | None = None  # ISO time
     prior: Sequence[Mapping[str, Any]] | None = None  # what the search starts with, as automl.prior writes it
     learn: bool | None = None  # whether what is found is kept for later searches

@@ -94,12 +94,11 @@ class Tracking:
 
         return watch_both
 
-    def final(self, means: Mapping[Who, Mapping[str, float]], kept: Who) -> None:
-        """To be called once the final has been trained: its scores by whose config and by metric, and what is kept."""
-        best = self._study.best
-        assert best is not None
+    def final(self, means: Mapping[Who, Mapping[str, float]], kept: Who, chosen: int) -> None:
+        """To be called once the final has been trained: its scores by whose config and by metric, whose the run keeps,
+        and the trial with the chosen config."""
         for writer in self._writers:
-            writer.put_final(best.number, means, kept)
+            writer.put_final(chosen, means, kept)
 
     def close(self) -> None:
         """Have everything written that can be."""

@@ -1,7 +1,7 @@
-"""What a part of ``bo`` is worth, and ideas that were tried: ``python -m benchmarks.ablation``, results/ablation.md.
+"""What a part of ``bo`` or ``auto`` is worth, and ideas that were tried: ``python -m benchmarks.ablation``.
 
-Every variant (see ``benchmarks.variants``) on the development tasks that slow strategies are run on, with the seeds,
-first points and budget of the others.
+Every variant of the strategy (see ``benchmarks.variants``) on the development tasks that slow strategies are run on,
+with the seeds, first points and budget of the others. Writes results/ablation.md, of ``auto`` results/ablation-auto.md.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
+from automl.errors import UserError
 from automl.outputs import write_aside
 from benchmarks.command import run_command
 from benchmarks.duels import all_duels
@@ -29,33 +30,46 @@ from benchmarks.plan import Source, slow_places
 from benchmarks.results import Results
 from benchmarks.run import run_all
 from benchmarks.simulate import Run
-from benchmarks.variants import VARIANTS
+from benchmarks.variants import VARIANTS, variants_of
 
-SUITES = ("recorded", "tables", "yahpo", "synthetic")
-N_TRIALS = 50
+SUITES = {
+    "bo": ("recorded", "tables", "yahpo", "synthetic"),
+    "auto": ("recorded", "yahpo", "real", "fields", "own"),  # with learning curves, and test sets but for yahpo
+}
+N_TRIALS, N_TRIALS_LIVE = 50, 20
 
 
 def main(
+    strategy: Annotated[str, typer.Option(help="Whose variants: bo or auto.")] = "bo",
     seeds: Annotated[int, typer.Option(min=2, help="Seeds of each variant on each task.")] = 5,
+    suites: Annotated[str, typer.Option(help="Names, separated by commas.", show_default="all")] = "",
     jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = os.cpu_count() or 1,
     runs: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("results/ablation"),
-    out: Annotated[Path, typer.Option(help="Table to write.")] = Path("results/ablation.csv"),
+    out: Annotated[
+        Path | None, typer.Option(help="Table to write.", show_default="results/ablation.csv, -auto.csv of auto")
+    ] = None,
 ) -> None:
     """Run what is missing; write OUT, and a summary with the suffix .md beside it."""
+    if strategy not in SUITES:
+        raise UserError(f"there are no variants of {strategy!r}; choose one of: {', '.join(SUITES)}")
+    out = out or Path("results/ablation.csv" if strategy == "bo" else f"results/ablation-{strategy}.csv")
     results, console = Results(runs), Console()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what is done is saved on the way out
     crashes: list[tuple[Run, str]] = []
-    for suite in SUITES:
-        source = Source(suite)
-        tasks = [source.tasks()[i].name for i in slow_places(len(source.tasks()))]
-        runs_of = [(seed, name, task) for seed in range(seeds) for name in ["bo", *VARIANTS] for task in tasks]
-        planned = [Run(suite, task, name, seed, N_TRIALS) for seed, name, task in runs_of]
+    for suite in suites.split(",") if suites else SUITES[strategy]:
+        try:
+            source, planned = planned_of(suite, strategy, seeds)
+        except UserError as reason:  # its data are not on this machine
+            console.print(f"{suite} is left out: {reason}", markup=False, soft_wrap=True)
+            continue
         missing = [run for run in planned if not results.has(run)]
-        console.print(f"{suite}: {len(tasks)} tasks, {len(missing)} of {len(planned)} runs to do")
+        n_tasks = len({run.task for run in planned})
+        console.print(f"{suite}: {n_tasks} tasks, {len(missing)} of {len(planned)} runs to do")
         crashes += run_all(missing, source, False, jobs, results, console)
-    found = all_duels(runs, "bo", seeds, DEVELOPMENT)
+    found = all_duels(runs, strategy, seeds, DEVELOPMENT)
+    found = found[found["rival"].isin(variants_of(strategy))]
     write_aside(out, found.to_csv(index=False, float_format="%.4f"))
-    lines = summary(found)
+    lines = summary(found, strategy)
     write_aside(out.with_suffix(".md"), "\n".join(lines) + "\n")
     console.print(Markdown("\n".join(lines)))
     print(out)
@@ -65,24 +79,42 @@ def main(
         raise typer.Exit(1)
 
 
-def summary(found: pd.DataFrame) -> list[str]:
-    """A table a budget, the lowest regret first: of each variant its regret, and what it has more than ``bo``."""
-    overall = found[(found["suite"] == EVERY_SUITE) & found["rival"].isin(VARIANTS)]
+def planned_of(suite: str, strategy: str, seeds: int) -> tuple[Source, list[Run]]:
+    """The tasks of a suite, and the runs on them of a strategy and its variants. UserError where it cannot be had."""
+    source = Source(suite)
+    tasks = source.tasks()
+    names = [strategy, *variants_of(strategy)]
+    if tasks[0].looked_up:
+        of = [tasks[i].name for i in slow_places(len(tasks))]
+        runs_of = [(seed, name, task) for seed in range(seeds) for name in names for task in of]
+    else:  # a task after the other, as each has its own training process; all of them, as there are few
+        runs_of = [(seed, name, task.name) for task in tasks for name in names for seed in range(seeds)]
+    n_trials = N_TRIALS if tasks[0].looked_up else N_TRIALS_LIVE
+    return source, [Run(suite, task, name, seed, n_trials) for seed, name, task in runs_of]
+
+
+def summary(found: pd.DataFrame, strategy: str) -> list[str]:
+    """A table a budget, the lowest regret first: of each variant its regret, and what it has more than its base."""
+    is_overall = found["suite"] == EVERY_SUITE
+    overall = found[is_overall] if is_overall.any() else found  # of a single suite there is no other row
     lines = [
-        "# Variants of bo",
+        f"# Variants of {strategy}",
         "",
-        "By `python -m benchmarks.ablation`, on development tasks. Each variant is `bo` but for one part. Mean regret",
-        "(0: the best known loss, 1: that of a median random config), and what it has more than `bo`'s, with the 95%",
-        "interval over tasks like these: where it holds 0, nobody knows which of the two is better.",
+        f"By `python -m benchmarks.ablation{'' if strategy == 'bo' else f' --strategy {strategy}'}`, on development "
+        "tasks.",
+        f"Each variant is `{strategy}` but for one part. Mean regret (0: the best known loss, 1: that of a median",
+        f"random config), and what it has more than `{strategy}`'s, with the 95% interval over tasks like these: where",
+        "it holds 0, nobody knows which of the two is better. On tasks with a test set, regret is that of what a run",
+        "returns, trained again on fresh seeds.",
     ]
     for budget, rows in overall.groupby("budget"):
         lines += [
             "",
-            f"After {budget} trainings, {rows['n_tasks'].min()} tasks, {rows['min_seeds'].min()} seeds; "
-            f"`bo`: {rows['regret'].iloc[0]:.3f}",
+            f"After {budget} trainings, {rows['n_tasks'].min()} tasks, {rows['fresh_tasks'].min()} of them by fresh "
+            f"seeds, {rows['min_seeds'].min()} seeds; `{strategy}`: {rows['regret'].iloc[0]:.3f}",
             "",
             *grid(
-                ["variant", "what it is", "regret", "more than bo", "interval"],
+                ["variant", "what it is", "regret", f"more than {strategy}", "interval"],
                 [
                     [
                         f"`{row['rival']}`",

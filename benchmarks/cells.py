@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.comparison import Comparison
-from benchmarks.fields import YARDSTICKS
+from benchmarks.fields import YARDSTICKS, counted
 from benchmarks.findings import number, small, spent
 from benchmarks.leaderboard import Section, Standing
 
@@ -18,9 +18,9 @@ GENERALISATION_WORDS = {
     "gap": "gap",
     "overtuning": "overtuning",
     "worse_than_default": "worse than the default",
-    "retrained": "trained again: chosen",
+    "retrained": "trained again: returned",
     "retrained_default": "trained again: default",
-    "worse_retrained": "trained again: chosen is worse",
+    "worse_retrained": "trained again: returned is worse",
 }
 
 
@@ -51,7 +51,8 @@ def rows(section: Section, standing: Standing) -> list[list[Cell]]:
     ends = ("low_general", "high_general") if several else ("low_tasks", "high_tasks")
     rows = []
     for name in sorted(
-        (name for budget, name in board if budget == last), key=lambda name: board[last, name]["regret"]
+        (name for budget, name in board if budget == last),
+        key=lambda name: (pd.isna(board[last, name]["regret"]), board[last, name]["regret"]),
     ):
         cells = [Cell(name, name)]
         for budget in standing.comparisons:
@@ -82,13 +83,23 @@ def between(low: float, high: float, show: Callable[[float], str]) -> str:
 
 def generalisation(section: Section) -> tuple[list[str], list[list[Cell]]]:
     """Validation against test: header and rows; columns that are not known anywhere are left out."""
-    table = section.generalisation.dropna(axis="columns", how="all")
+    if section.generalisation.empty:
+        return ["strategy"], []
+    table = section.generalisation[[*GENERALISATION_WORDS]].dropna(axis="columns", how="all")
+    n_runs: dict[Any, dict[Any, Any]] = section.generalisation.filter(like="n_").to_dict()
     raw: Callable[[float], str] = "{:.3f}".format if section.field.normalised else "{:.4g}".format
     shares = ("worse_than_default", "worse_retrained")
     rows = [
         [
             Cell(str(name), str(name)),
-            *(optional(row[column], "{:.0%}".format if column in shares else raw) for column in table.columns),
+            *(
+                optional(
+                    row[column],
+                    "{:.0%}".format if column in shares else raw,
+                    counted(n_runs[f"n_{column}"][name], "run"),
+                )
+                for column in table.columns
+            ),
         ]
         for name, row in table.iterrows()
     ]

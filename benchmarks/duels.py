@@ -1,7 +1,8 @@
 """One strategy against every other, each on the runs that both have: ``python -m benchmarks.duels``, results/duels.csv.
 
 The leaderboard compares all on what all have, which for slow ones is little; here a pair has as many seeds and tasks as
-it shares. Regrets are means over seeds, the tasks of a unit, and units; intervals are for tasks like these.
+it shares. Regrets are means over seeds, the tasks of a unit, and units; intervals are for tasks like these. In suites
+with test sets they are those of what the runs return, trained again on fresh seeds, where both have these.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import pandas as pd
 import typer
 from rich.console import Console
@@ -57,19 +59,33 @@ def all_duels(runs: Path, strategy: str, seeds: int, split: str) -> pd.DataFrame
 def duels(table: pd.DataFrame, facts: pd.DataFrame, strategy: str, budget: int) -> list[dict[str, Any]]:
     """A row for all suites and one for each, against each other strategy that ran for so long."""
     rows = table[table["n_trials"] >= budget]
-    regrets = regret.filled(regret.at_budgets(rows, facts, [budget]), regret.before_any(rows, facts))[budget]
-    wide = regrets.unstack("strategy")
+    before = regret.before_any(rows, facts)
+    along = regret.filled(regret.at_budgets(rows, facts, [budget]), before)[budget].unstack("strategy")
+    ends = regret.at_end(rows, facts, budget, before).unstack("strategy")
     units = table.drop_duplicates(["suite", "task"]).set_index(["suite", "task"])["unit"]
     found = []
-    for rival in wide.columns.drop(strategy, errors="ignore"):
-        if strategy not in wide:
+    for rival in along.columns.drop(strategy, errors="ignore"):
+        if strategy not in along:
             break
-        both = wide[[strategy, rival]].dropna()
+        fresh, both = ends[[strategy, rival]].dropna(), along[[strategy, rival]].dropna()
+        # A run that crashed has its regret in both: of a suite without test sets no other has one.
+        judged = set(fresh.index[fresh.index.isin(_tested(rows))].get_level_values("suite"))
+        both = pd.concat([both[~_of(both, judged)], fresh[_of(fresh, judged)]])
         suites = list(both.index.get_level_values("suite").unique())
         for suite in [EVERY_SUITE, *suites] if len(suites) > 1 else suites:
             own = both if suite == EVERY_SUITE else both[both.index.get_level_values("suite") == suite]
-            found.append({"strategy": strategy, "rival": rival, "suite": suite, "budget": budget, **_duel(own, units)})
+            key = {"strategy": strategy, "rival": rival, "suite": suite, "budget": budget}
+            found.append({**key, **_duel(own, units), "fresh_tasks": own[_of(own, judged)].groupby(PAIR[:2]).ngroups})
     return found
+
+
+def _tested(rows: pd.DataFrame) -> pd.MultiIndex:
+    """The runs that have a value by fresh seeds at some budget."""
+    return pd.MultiIndex.from_frame(rows.loc[rows["returned"].notna(), PAIR].drop_duplicates())
+
+
+def _of(regrets: pd.DataFrame, suites: set[str]) -> np.ndarray:
+    return np.asarray(regrets.index.get_level_values("suite").isin(suites))
 
 
 def _duel(both: pd.DataFrame, units: pd.Series) -> dict[str, Any]:

@@ -184,4 +184,5 @@ def with_yardsticks(table: pd.DataFrame) -> pd.DataFrame:
     tried = random[random["is_default"]]
     first = tried.groupby(KEY)["trial"].transform("min")  # later ones are chance
     default = pd.concat([tried[tried["trial"] == first], random[random["crash"].notna()]]).assign(strategy="default")
+    default["returned"] = default["retrained"]
     return pd.concat([table, twice, default], ignore_index=True)

@@ -30,6 +30,7 @@ class Standing:
     reached: pd.DataFrame  # ECDF: share of targets, strategy x budgets; empty without random search
     by_task: pd.DataFrame  # a row a task and strategy at the last budget: regret with its interval over seeds
     regrets: pd.DataFrame  # of each run of the strategies compared, at the shown budgets: what the verdicts rest on
+    scored: str = ""  # how the last budget was scored, where test losses are known
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def sections(table: pd.DataFrame, constants: pd.DataFrame) -> list[Section]:
         part = rows[member[rows["run"]]]
         standings = {}
         for clock, values in regrets[field.n_workers].items():
-            standing = _standing(field, values, _ends(part, field, facts, clock), part, facts)
+            standing = _standing(field, values, _ends(part, field, facts, clock), part, facts, clock)
             if standing is not None:
                 standings[clock] = standing
         word = "regret" if field.normalised else "test loss" if part["test"].notna().any() else "loss"
@@ -114,7 +115,7 @@ def _ends(part: pd.DataFrame, field: Field, facts: pd.DataFrame, clock: str) -> 
 
 
 def _standing(
-    field: Field, regrets: pd.DataFrame, longest: float, part: pd.DataFrame, facts: pd.DataFrame
+    field: Field, regrets: pd.DataFrame, longest: float, part: pd.DataFrame, facts: pd.DataFrame, clock: str
 ) -> Standing | None:
     dense = [float(budget) for budget in regrets.columns if float(budget) <= longest]
     if not dense:
@@ -124,12 +125,16 @@ def _standing(
         [(suite, task, name, seed) for name in names for suite, task, seed in field.pairs], names=regret.RUN
     )
     raw = regrets.loc[index, dense]
-    values = regret.filled(raw, regret.before_any(part, facts))
+    before = regret.before_any(part, facts)
+    values = regret.filled(raw, before)
+    scores, scored = values, ""
+    if clock == "trainings" and part["test"].notna().any():
+        scores, scored = _with_fresh_seeds(field, values, regret.at_end(part, facts, dense[-1], before))
     worked = raw[raw.index.get_level_values("strategy").isin(field.strategies)].notna().any()
     scale = dense[0]
     curve = [budget for budget in dense if round(budget / scale) in CURVE or budget == dense[-1]]
     shown = [b for b in dense if (round(b / scale) in SHOWN and 1.2 * b < dense[-1]) or b == dense[-1]]
-    competitors = values.drop(index=[*YARDSTICKS], level="strategy", errors="ignore")
+    competitors = scores.drop(index=[*YARDSTICKS], level="strategy", errors="ignore")
     tables = {budget: regret.by_unit(competitors, budget, field.units) for budget in curve}
     comparisons = {
         budget: compare(tables[budget], field.size) if worked[budget] else nothing(tables[budget], field.size)
@@ -140,14 +145,46 @@ def _standing(
     if compared:
         random = part[part["strategy"] == BASELINE]
         reached = regret.ecdf(values, regret.random_targets(random, facts), field.units)
-    board = _board(field, values, tables, shown)
+    board = _board(field, scores, values, tables, shown)
     if compared:
         board = board.join(_speed_ups(values, shown, field.units), on=["budget", "strategy"])
-    duels = _duels(values, comparisons)
-    return Standing(board, comparisons, duels, reached, _by_task(values[dense[-1]]), competitors[shown])
+    duels = _duels(scores, comparisons)
+    return Standing(board, comparisons, duels, reached, _by_task(scores[dense[-1]]), competitors[shown], scored)
 
 
-def _board(field: Field, regrets: pd.DataFrame, tables: dict[float, pd.DataFrame], shown: list[float]) -> pd.DataFrame:
+def _with_fresh_seeds(field: Field, values: pd.DataFrame, ends: pd.Series) -> tuple[pd.DataFrame, str]:
+    """The regrets with those by fresh seeds at the last budget, and how that is scored, in words.
+
+    In a suite in which these are known of every run that is compared; else all are judged by their own trainings.
+    """
+    last, found, ends = values.columns[-1], values.copy(), ends.reindex(values.index)
+    competes = ~values.index.get_level_values("strategy").isin(YARDSTICKS)
+    suites, missing, fresh = values.index.get_level_values("suite"), set[str](), []
+    for suite in dict.fromkeys(suite for suite, _ in field.tasks):
+        own = suites == suite
+        lacking = ends[own & competes & ends.isna().to_numpy()].index.get_level_values("strategy")
+        if ends[own].isna().all():  # it has no test set
+            continue
+        if len(lacking):
+            missing |= set(lacking)
+            continue
+        found.loc[own, last] = ends[own]
+        fresh.append(suite)
+    lost = found[last].groupby("strategy").transform(lambda column: column.isna().any())
+    found.loc[lost, last] = np.nan  # a yardstick that is not known everywhere
+    said = []
+    if fresh:
+        said.append(f"After {last:g}, scored on test by fresh seeds: the mean over trainings of what a run returns.")
+    if missing:
+        names = ", ".join(sorted(missing))
+        said.append(f"After {last:g}, scored by the runs' own trainings: not trained again with fresh seeds: {names}.")
+    return found, " ".join(said)
+
+
+def _board(
+    field: Field, regrets: pd.DataFrame, along: pd.DataFrame, tables: dict[float, pd.DataFrame], shown: list[float]
+) -> pd.DataFrame:
+    """``along``: the regrets along the runs, without fresh seeds at the end; the area is theirs."""
     curve = list(tables)
     wide = pd.DataFrame(regrets[curve].unstack("strategy"))
     columns = {"regret": regret.over_tasks(regrets[curve], field.units).unstack()}
@@ -157,7 +194,7 @@ def _board(field: Field, regrets: pd.DataFrame, tables: dict[float, pd.DataFrame
     board = board.join(pd.concat([_ranks(tables[budget], budget) for budget in curve]))
     later = [budget for budget in shown if budget > curve[0]]
     if later:
-        areas = {b: regret.area_under_curve(regrets[[c for c in curve if c <= b]]) for b in later}
+        areas = {b: regret.area_under_curve(along[[c for c in curve if c <= b]]) for b in later}
         means = pd.DataFrame({"area": regret.over_tasks(pd.DataFrame(areas), field.units).unstack()})
         board = board.join(means.rename_axis(["budget", "strategy"]))
     return board.reset_index()
@@ -207,7 +244,10 @@ def _by_task(regrets: pd.Series) -> pd.DataFrame:
 
 
 def _generalisation(part: pd.DataFrame, field: Field, facts: pd.DataFrame) -> pd.DataFrame:
-    """Validation against test, by strategy, in units of regret: means over seeds, the tasks of a unit, and units."""
+    """Validation against test, by strategy, in units of regret: means over seeds, the tasks of a unit, and units.
+
+    Of the runs that all strategies share of which a measure is known; ``n_NAME`` counts them.
+    """
     known = part[part["strategy"] != "default"]
     if known[["test", "retrained"]].isna().all(axis=None):
         return pd.DataFrame()
@@ -218,7 +258,11 @@ def _generalisation(part: pd.DataFrame, field: Field, facts: pd.DataFrame) -> pd
         found[name] /= reference - best
     for name in ("retrained", "retrained_default"):
         found[name] = regret.normalised(found[name].to_numpy(), best, reference)
-    return regret.over_tasks(found, field.units)
+    tested, default, again = regret.GENERALISATION[:2], regret.GENERALISATION[2:3], regret.GENERALISATION[3:]
+    for columns in (tested, default, again):
+        found = regret.shared(found, columns)
+    counts = found.groupby("strategy")[regret.GENERALISATION].count().add_prefix("n_")
+    return regret.over_tasks(found, field.units).join(counts)
 
 
 def reliability(rows: pd.DataFrame) -> pd.DataFrame:

@@ -55,6 +55,10 @@ class LiveTask(SimulatedTask):
             live=Scored(task, every_epoch=False) if scored else task, kept=kept / name, trial_seconds=trial_seconds,
         )  # fmt: skip
 
+    @property
+    def looked_up(self) -> bool:
+        return False
+
     def curve(self, config: Mapping[str, Any], seed: int, epochs: int) -> Curve:
         return self._curve(self._training(config, seed, epochs))
 

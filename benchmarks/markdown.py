@@ -55,6 +55,8 @@ def leaderboard(sections: list[Section], pictures: dict[int, list[str]], made: d
         field = section.field
         parts.append(escaped(f"## {field.title}: {field.name}, {field.extent}, {field.n_trials} trainings") + "\n")
         parts += [f"- {escaped(finding.text)}" for finding in findings(section)]
+        scored = section.standings["trainings"].scored
+        parts += [f"- {escaped(scored)}"] if scored else []
         if field.left_out:
             parts.append(f"- Left out, with too few tasks and seeds in common: {', '.join(field.left_out)}.")
         standing = section.standings["trainings"]

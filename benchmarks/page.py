@@ -83,6 +83,7 @@ def _described(section: Section, name: str, looks: dict[str, dict[str, str]]) ->
         "clocks": {
             clock: {
                 "findings": findings(section, clock),
+                "scored": standing.scored,
                 "columns": cells.columns(section, standing),
                 "rows": cells.rows(section, standing),
                 "last": spent(max(standing.comparisons), clock),

@@ -22,6 +22,7 @@ SLOW_SECONDS = 0.2  # a strategy that takes longer for a suggestion at 50 observ
 N_SLOW_TASKS, N_SLOW_SEEDS, N_SLOW_TRIALS = 15, 10, 50  # fewer tasks cannot tell 15 strategies apart
 OUT_OF_REACH = 100_000  # full trainings, where the seconds are the budget
 NEED_CURVES = (  # without curves these are others
+    "one-epoch",
     "raw-dehb",
     "raw-neps",
     "raw-optuna-hyperband",

@@ -2,9 +2,11 @@
 
 The table has a row per outcome: suite, task, strategy, seed, n_workers, trial, repeats (the trial whose config was
 trained once more; NaN for others), loss (observed), worth (the config's final loss without noise), test (of this very
-training; NaN where unknown), retrained (mean test loss on fresh seeds, of the default and the last choice), is_default,
-epochs (of the trial), max_epochs, at_epochs and at_seconds (spent until then by the run), failed. Tasks may be variants
-of one unit: see ``benchmarks.statistics``.
+training; NaN where unknown), retrained (mean test loss on fresh seeds, of the default and of what the run returned),
+returned (that of what a run returns that ends with this row, on the last rows of some budgets), is_default, n_trials
+(the budget that the run was asked for, which its last training may exceed), epochs (of the trial), max_epochs,
+at_epochs and at_seconds (spent until then by the run), failed. Tasks may be variants of one unit: see
+``benchmarks.statistics``.
 Budgets are counted in full trainings: a budget of 20 is 20 x max_epochs epochs.
 """
 
@@ -244,6 +246,38 @@ def ecdf(regrets: pd.DataFrame, targets: pd.DataFrame, units: Units = None) -> p
     return over_tasks(pd.DataFrame(share, index=regrets.index, columns=regrets.columns), units)
 
 
+def at_end(runs: pd.DataFrame, constants: pd.DataFrame, budget: float, before: pd.Series) -> pd.Series:
+    """Normalised regret, by fresh seeds, of what each run returns at a budget; by RUN.
+
+    NaN where that was not trained again; ``before`` (see ``before_any``) where there was nothing to return, and where
+    no fresh training worked.
+    """
+    rows, number, edges = _in_time_order(runs, "at_epochs")
+    place = _incumbent_places(rows, number)
+    values, last = rows["returned"].to_numpy(dtype=float), _last_within(rows, edges, budget)
+    found = np.where(last >= 0, values[last], np.nan)
+    keys = rows.iloc[edges[:-1]][RUN]
+    tasks = pd.MultiIndex.from_frame(keys[["suite", "task"]])
+    facts = constants.reindex(tasks)
+    regrets = np.asarray(normalised(found, facts["best"].to_numpy(), facts["reference"].to_numpy()))
+    nothing = (last < 0) | (place[last] < 0) | np.isinf(found)
+    return pd.Series(np.where(nothing, before.reindex(tasks), regrets), index=pd.MultiIndex.from_frame(keys))
+
+
+def _last_within(rows: pd.DataFrame, edges: np.ndarray, budget: float) -> np.ndarray:
+    """The place of each run's last row within a budget, -1 for none.
+
+    A run that was asked for just this budget ends with its last row, also where its last training led beyond.
+    """
+    spent, asked = rows["at_epochs"].to_numpy(dtype=float), rows["n_trials"].to_numpy(dtype=float)
+    limits = budget * rows["max_epochs"].to_numpy() * (1 + 1e-9)
+    last = np.full(len(edges) - 1, -1)
+    for i, (begin, end) in enumerate(itertools.pairwise(edges)):
+        n = end - begin if asked[begin] == budget else np.searchsorted(spent[begin:end], limits[begin], side="right")
+        last[i] = begin + n - 1 if n else -1
+    return last
+
+
 GENERALISATION = ["gap", "overtuning", "worse_than_default", "retrained", "retrained_default", "worse_retrained"]
 
 
@@ -252,31 +286,44 @@ def generalisation(runs: pd.DataFrame, budget: float) -> pd.DataFrame:
 
     ``gap``: test less validation loss of the chosen config. ``overtuning``: its test loss less the best one of it and
     the incumbents before it (L. Schneider et al., arXiv:2506.19540). ``worse_than_default``: whether its test loss is
-    above that of the default in the same run. ``retrained``, ``retrained_default``: mean test losses of the two,
-    trained again on fresh seeds, and ``worse_retrained`` whether the first is above the second; NaN where one of them
-    is not known, and for a run that went on beyond the budget, as it is its last choice that was trained again.
+    above that of the default in the same run. ``retrained``, ``retrained_default``: mean test losses on fresh seeds of
+    what the run returns at this budget and of the default, and ``worse_retrained`` whether the first is above the
+    second; NaN where one of them is not known, as of a run that was asked for more and not judged at this budget.
     """
-    within = runs["at_epochs"] <= budget * runs["max_epochs"] * (1 + 1e-9)
-    rows, number, edges = _in_time_order(runs[within], "at_epochs")
-    place = _incumbent_places(rows, number)
-    losses, tests, again = (rows[name].to_numpy(dtype=float) for name in ("loss", "test", "retrained"))
+    rows, number, edges = _in_time_order(runs, "at_epochs")
+    place, last = _incumbent_places(rows, number), _last_within(rows, edges, budget)
+    losses, tests, again, returned = (
+        rows[name].to_numpy(dtype=float) for name in ("loss", "test", "retrained", "returned")
+    )
     is_default = rows["is_default"].to_numpy(dtype=bool)
     index = pd.MultiIndex.from_frame(rows.iloc[edges[:-1]][RUN])
-    ended = ~index.isin(pd.MultiIndex.from_frame(runs.loc[~within, RUN]))
     found = np.full((len(index), len(GENERALISATION)), np.nan)
     for i, (begin, end) in enumerate(itertools.pairwise(edges)):
-        chosen = place[end - 1]
-        if chosen < 0:
+        chosen, until = place[last[i]], last[i] + 1
+        if last[i] < 0 or chosen < 0:
             continue
         if not np.isnan(tests[chosen]):
-            incumbents = np.unique(place[begin:end])
+            incumbents = np.unique(place[begin:until])
             best = np.nanmin(tests[incumbents[incumbents >= 0]])
-            default = _last_known(tests[begin:end][is_default[begin:end]])
+            default = _last_known(tests[begin:until][is_default[begin:until]])
             found[i, :3] = tests[chosen] - losses[chosen], tests[chosen] - best, _above(tests[chosen], default)
+        # Older runs tell only of their last incumbent.
+        end_value = returned[last[i]] if not np.isnan(returned[last[i]]) or until < end else again[chosen]
         default = _last_known(again[begin:end][is_default[begin:end]])
-        if ended[i] and not np.isnan(again[chosen] + default):
-            found[i, 3:] = again[chosen], default, _above(again[chosen], default)
+        if np.isfinite(end_value + default):
+            found[i, 3:] = end_value, default, _above(end_value, default)
     return pd.DataFrame(found, index=index, columns=GENERALISATION).dropna(how="all")
+
+
+def shared(values: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """The values by RUN, with NaN in these columns where not every strategy that has any has that task and seed."""
+    known = values[columns].notna().all(axis=1).unstack("strategy", fill_value=False)
+    known = known.loc[:, known.any()]
+    keys = known.index[known.all(axis=1)]
+    own = pd.MultiIndex.from_arrays([values.index.get_level_values(name) for name in ("suite", "task", "seed")])
+    found = values.copy()
+    found.loc[~own.isin(keys), columns] = np.nan
+    return found
 
 
 def _last_known(values: np.ndarray) -> float:

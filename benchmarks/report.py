@@ -30,7 +30,7 @@ COLUMNS = {
 }  # fmt: skip
 NEW_COLUMNS = {
     **dict.fromkeys(("kind", "unit", "split", "is_default", "crash", "error", "commit")),
-    **dict.fromkeys(("repeats", "test", "retrained"), float("nan")),
+    **dict.fromkeys(("repeats", "test", "retrained", "returned"), float("nan")),
 }  # which older files lack
 
 

@@ -71,7 +71,7 @@ class Results:
             kept = old[[key not in again for key in zip(old["task"], old["seed"], strict=True)]]
             frame = new if kept.empty else pd.concat([kept, new], ignore_index=True)
             frame = frame.sort_values(["task", "seed", "at_epochs", "trial"], kind="stable", ignore_index=True)
-            for column in ("repeats", "loss", "worth", "test", "retrained", "seconds"):
+            for column in ("repeats", "loss", "worth", "test", "retrained", "returned", "seconds"):
                 frame[column] = frame[column].astype(float)
             for column in ("crash", "error", "config"):
                 frame[column] = frame[column].astype("str").where(frame[column].notna(), None)

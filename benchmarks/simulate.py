@@ -7,15 +7,21 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
+from automl.contenders import best_contender, contenders, prefers_default
 from automl.final import final_seed
-from automl.study import Study, Told
+from automl.study import Asked, Study
 from automl.tuner import Tuner, training_seed
 from benchmarks.opponents import make
 from benchmarks.replay import ReplayExecutor
 from benchmarks.suites.base import SimulatedTask
+from strategies.base import Config, Outcome
 from strategies.encoding import Encoding
 
-N_FRESH = 3  # trainings of the chosen config and of the default, scored on the test set
+N_FRESH = 3  # trainings of what a run returns and of the default, scored on the test set
+LOOKED_UP = (10, 20, 50, 100, 200)  # budgets at which these are made where a training costs nothing
+TWICE = "random"  # has twice the budget of the others, so it is judged at half of it too
 
 
 @dataclass(frozen=True)
@@ -55,17 +61,24 @@ def rows_of(run: Run, task: SimulatedTask, study: Study) -> list[dict[str, Any]]
     Where nobody knows what a config is worth, its own training's loss on the test set stands for it, which no strategy
     saw; and where there is no test set, the loss that was observed.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     epochs: dict[int, int] = {}
     default = Encoding(task.space).default
-    retrained = _retrained(run, task, study)
+    fresh = _Fresh(run, task)
+    so_far = Study(task.space, task.max_epochs)
     for entry in study.log:
-        if not isinstance(entry, Told):
+        if isinstance(entry, Asked):
+            so_far.asked(entry.proposal, entry.seconds)
             continue
+        if rows:
+            after = sum(epochs.values()) + _charged(entry.outcome) - epochs.get(entry.outcome.proposal.trial, 0)
+            ended = [n for n in _budgets(run, task) if rows[-1]["at_epochs"] <= n * task.max_epochs < after]
+            if ended:
+                rows[-1]["returned"] = fresh.returned(so_far, ended[0])
+        so_far.told(entry.outcome, entry.seconds, entry.at)
         outcome = entry.outcome
         number, config = outcome.proposal.trial, outcome.proposal.config
-        # What the budget is charged: a failed trial its whole proposal, and a training of its own length one proposal.
-        epochs[number] = len(outcome.losses) if outcome.stopped else outcome.proposal.epochs
+        epochs[number] = _charged(outcome)
         is_whole = (outcome.proposal.schedule or task.max_epochs) == task.max_epochs
         test = task.test_loss(config, training_seed(run.seed, number), len(outcome.losses)) if is_whole else None
         worth = task.worth(config)
@@ -81,8 +94,9 @@ def rows_of(run: Run, task: SimulatedTask, study: Study) -> list[dict[str, Any]]
                 "loss": outcome.loss,
                 "worth": worth,
                 "test": test,
-                "retrained": retrained.get(number),
-                "config": json.dumps(config) if number in retrained else None,
+                "retrained": None,
+                "returned": None,
+                "config": None,
                 "epochs": epochs[number],
                 "max_epochs": task.max_epochs,
                 "at_epochs": sum(epochs.values()),
@@ -93,24 +107,74 @@ def rows_of(run: Run, task: SimulatedTask, study: Study) -> list[dict[str, Any]]
                 "strategy_seconds": study.trials[number].strategy_seconds,
             }
         )
+    if rows:
+        rows[-1]["returned"] = fresh.returned(so_far, run.n_trials)
+        for row in rows:
+            config = study.trials[row["trial"]].config
+            row["retrained"] = fresh.tests(config) if config in (default, fresh.last) else None
+            row["config"] = json.dumps(config) if config == fresh.last else None
     return rows
+
+
+def _charged(outcome: Outcome) -> int:
+    """Epochs of the budget: a failed trial's whole proposal, and for a training of its own length one proposal."""
+    return len(outcome.losses) if outcome.stopped else outcome.proposal.epochs
+
+
+def _budgets(run: Run, task: SimulatedTask) -> list[float]:
+    """The budgets within a run at which is scored what it would return, in full trainings."""
+    half = [run.n_trials / 2] if run.strategy == TWICE else []
+    return [n for n in sorted({*half, *(LOOKED_UP if task.looked_up else ())}) if n < run.n_trials]
 
 
 def _facts(task: SimulatedTask) -> dict[str, str]:
     return {"kind": task.kind, "unit": task.unit, "split": task.split}
 
 
-def _retrained(run: Run, task: SimulatedTask, study: Study) -> dict[int, float | None]:
-    """By trial, for the chosen config and the default: the mean test loss of trainings on fresh seeds."""
-    if study.best is None:
-        return {}
-    first = training_seed(run.seed, study.best.number)
-    if task.test_loss(study.best.config, first, len(study.best.losses)) is None:
-        return {}  # there is no test set
-    fresh = [final_seed(run.seed, i) for i in range(N_FRESH)]
-    default = Encoding(task.space).default
-    trials = [trial for trial in study.trials.values() if trial is study.best or trial.config == default]
-    return {trial.number: task.retrained(trial.config, fresh) for trial in trials}
+class _Fresh:
+    """What a run returns, and what that is worth: by the same fresh seeds for whatever is compared."""
+
+    def __init__(self, run: Run, task: SimulatedTask) -> None:
+        self._run, self._task = run, task
+        self._seeds = [final_seed(run.seed, i) for i in range(N_FRESH)]
+        self._default = Encoding(task.space).default
+        self._tests: dict[str, float | None] = {}
+        self.last: Config | None = None  # what was returned last
+
+    def returned(self, study: Study, n_trials: float) -> float | None:
+        """Mean test loss of what a run returns that ends here, by the rules of ``automl.contenders``.
+
+        None where there is no test set or nothing to return; infinite where no fresh training worked.
+        """
+        best = study.best
+        if best is None:
+            return None
+        seed = training_seed(self._run.seed, best.number)
+        is_short = (best.proposals[-1].schedule or self._task.max_epochs) < self._task.max_epochs
+        seen = (self._default, self._seeds[0], self._task.max_epochs) if is_short else (best.config, seed, best.epochs)
+        if self._task.test_loss(*seen) is None:  # there is no test set
+            return None
+        n_trainings = min(n_trials, study.committed_epochs / study.max_epochs)
+        configs = [trial.config for trial in contenders(study, self._default, n_trainings)]
+        scores = [self._validation(config) for config in configs]
+        place = best_contender(scores, maximize=False)
+        default = self._validation(self._default)
+        self.last = self._default if prefers_default(scores[place], default, maximize=False) else configs[place]
+        found = self.tests(self.last)
+        return np.inf if found is None else found
+
+    def tests(self, config: Config) -> float | None:
+        """Mean test loss over the fresh seeds; None where no training worked, and before something was returned."""
+        if self.last is None:
+            return None
+        key = repr(sorted(config.items()))
+        if key not in self._tests:
+            self._tests[key] = self._task.retrained(config, self._seeds)
+        return self._tests[key]
+
+    def _validation(self, config: Config) -> list[float | None]:
+        curves = [self._task.curve(config, seed, self._task.max_epochs) for seed in self._seeds]
+        return [float(curve.losses[-1]) if curve.error is None and len(curve.losses) else None for curve in curves]
 
 
 def crashed(run: Run, task: SimulatedTask, error: str) -> dict[str, Any]:
@@ -120,7 +184,7 @@ def crashed(run: Run, task: SimulatedTask, error: str) -> dict[str, Any]:
         **_facts(task),
         "trial": -1,
         "is_default": False,
-        **dict.fromkeys(("repeats", "loss", "worth", "test", "retrained", "config")),
+        **dict.fromkeys(("repeats", "loss", "worth", "test", "retrained", "returned", "config")),
         **dict.fromkeys(("epochs", "at_epochs"), 0),
         "at_seconds": 0.0,
         "max_epochs": task.max_epochs,

@@ -1,11 +1,12 @@
-"""Changes of ``bo``, each of one part of it: what a part is worth, and what was tried and is not in it.
+"""Changes of ``bo`` and ``auto``, each of one part: what a part is worth, and what was tried and is not in it.
 
-A variant is run by ``benchmarks.ablation``, under the name ``bo~NAME``. Glossary as in ``strategies._gp``.
+A variant is run by ``benchmarks.ablation``, under the name ``bo~NAME`` or ``auto~NAME``. Glossary as in
+``strategies._gp``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import norm, rankdata
@@ -14,8 +15,10 @@ from strategies import _gp
 from strategies._acquisition import Acquisition, log_mean_exp
 from strategies._gp import GP
 from strategies._regret import LowerBound
-from strategies.base import Outcome
+from strategies.auto import Auto, Choice
+from strategies.base import Outcome, Proposal, Strategy
 from strategies.bayesian import BayesianOptimization
+from strategies.encoding import Encoding
 
 N_THETAS = 4
 STEP = 1e-4  # of the differences of gradients that give the curvature
@@ -86,7 +89,40 @@ class GreedyEnd(BayesianOptimization):
         return super()._acquisition(gp, told, points, rng)
 
 
-VARIANTS: dict[str, tuple[type[BayesianOptimization], str]] = {
+class NoGenetic(Auto):
+    """Leaves all proposals to the model: no genetic algorithm beside it."""
+
+    def _choose(self, encoding: Encoding) -> Choice:
+        choice = super()._choose(encoding)
+        return replace(choice, arms=("bo",), shares=(1.0,)) if "bo" in choice.arms else choice
+
+
+class NoEarlyStopping(Auto):
+    """Trains every config whole."""
+
+    with_short = False
+
+
+class ShortThroughout(Auto):
+    """Trains new configs short first as long as the budget lasts, not in a first phase."""
+
+    phase_share = 1.0
+
+
+class NoFamilies(Auto):
+    """Searches the whole space with one surrogate, whatever its families."""
+
+    with_families = False
+
+
+class NoRepeats(Auto):
+    """Spends the end of the budget on new configs."""
+
+    def _next_again(self) -> Proposal | None:
+        return None
+
+
+VARIANTS: dict[str, tuple[type[Strategy], str]] = {
     "bo~no-search": (NoSearch, "takes the best of the 1,344 candidates, without a search from there"),
     "bo~box": (Box, "a trust region in every space, as TuRBO"),
     "bo~few-initial": (FewInitial, "4 configs before the model, in place of 8"),
@@ -94,8 +130,18 @@ VARIANTS: dict[str, tuple[type[BayesianOptimization], str]] = {
     "bo~ranks": (Ranks, "the model sees the losses' ranks"),
     "bo~thetas": (Thetas, "expected improvement averaged over the model's most probable and four drawn parameters"),
     "bo~greedy-end": (GreedyEnd, "from trial 45 of 50 on, where the model expects the lowest loss"),
+    "auto~no-genetic": (NoGenetic, "no genetic algorithm beside the model"),
+    "auto~no-early-stopping": (NoEarlyStopping, "every config is trained whole"),
+    "auto~no-short-phase": (ShortThroughout, "new configs are trained short first until the end, not in a first phase"),
+    "auto~no-families": (NoFamilies, "one surrogate for the whole space, not one a family of models"),
+    "auto~no-repeats": (NoRepeats, "no training of the best configs once more (budgets of 50 and more)"),
 }
-"""Name -> (class, one line for people)."""
+"""BASE~NAME -> (class, one line for people)."""
+
+
+def variants_of(base: str) -> list[str]:
+    """The names of a strategy's variants."""
+    return [name for name in VARIANTS if name.partition("~")[0] == base]
 
 
 @dataclass(frozen=True)

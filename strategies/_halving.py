@@ -52,11 +52,19 @@ class Halving(Asha):
     """
 
     def __init__(
-        self, inner: Strategy, *, fidelity: FidelityOf, levels: list[int], budget: Callable[[], float | None]
+        self,
+        inner: Strategy,
+        *,
+        fidelity: FidelityOf,
+        levels: list[int],
+        phase_share: float,
+        budget: Callable[[], float | None],
     ) -> None:
-        """``budget``: of this strategy, in epochs; None where nobody knows."""
+        """``phase_share``: of the budget, after which new configs are trained whole at once. ``budget``: of this
+        strategy, in epochs; None where nobody knows."""
         self._fidelity = fidelity
         self._budget = budget
+        self._phase_share = phase_share
         self._skip = 0
         self._default: int | None = None  # its trial
         stops = fidelity(Encoding(inner.space).default).kind == "stop"
@@ -131,4 +139,4 @@ class Halving(Asha):
     def _in_short_phase(self) -> bool:
         short = sum(epochs for epochs in self._epochs.values() if epochs < self.max_epochs)
         budget = self._budget() or PHASE / PHASE_SHARE * self.max_epochs
-        return short < SHORT_SHARE * budget and sum(self._epochs.values()) < PHASE_SHARE * budget
+        return short < SHORT_SHARE * budget and sum(self._epochs.values()) < self._phase_share * budget

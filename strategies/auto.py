@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from strategies._families import Families, family_choice
-from strategies._halving import FidelityOf, Halving, levels_of
+from strategies._halving import PHASE_SHARE, FidelityOf, Halving, levels_of
 from strategies._mix import Mix
 from strategies._wrapper import Delegate
 from strategies.base import Config, Fidelity, Outcome, Proposal, Start, Strategy, Value
@@ -66,6 +66,7 @@ class Auto(Delegate):
     plans_epochs = True
     with_families: ClassVar[bool] = True
     with_short: ClassVar[bool] = True
+    phase_share: ClassVar[float] = PHASE_SHARE
 
     def __init__(
         self,
@@ -135,10 +136,13 @@ class Auto(Delegate):
     def should_stop(self, proposal: Proposal, losses: tuple[float, ...]) -> bool:
         return proposal.repeats is None and super().should_stop(proposal, losses)
 
+    def _choose(self, encoding: Encoding) -> Choice:
+        return choose(encoding, self._options["n_trials"])
+
     def _searcher(self, space: ConfigurationSpace, fixed: Mapping[str, Value], share: float) -> Strategy:
         """What searches the part of the space where values are fixed, with a share of the budget."""
         encoding = Encoding(space, fixed)
-        choice = choose(encoding, self._options["n_trials"])
+        choice = self._choose(encoding)
         self._choices[str(fixed)] = choice.text
         max_epochs = self._options["max_epochs"]
         levels = levels_of(encoding, self._fidelity, max_epochs) if self.with_short else [max_epochs]
@@ -148,7 +152,10 @@ class Auto(Delegate):
         )
         if len(levels) == 1:
             return mix
-        halving = Halving(mix, fidelity=self._fidelity, levels=levels, budget=lambda: self._budget(share))
+        halving = Halving(
+            mix, fidelity=self._fidelity, levels=levels, phase_share=self.phase_share,
+            budget=lambda: self._budget(share),
+        )  # fmt: skip
         self._halvings.append(halving)
         return halving
 

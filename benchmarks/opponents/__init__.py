@@ -1,7 +1,8 @@
-"""The peers by name, each called as its own documentation tells. Each is imported on first use."""
+"""The peers by name, each called as its own documentation tells, and a reference. Each is imported on first use."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
     from ConfigSpace import ConfigurationSpace
 
-    from benchmarks.opponents.base import Opponent
     from strategies.base import Config, Fidelity, Strategy
 
 OPPONENTS: dict[str, tuple[str, str, str | None]] = {
@@ -29,6 +29,7 @@ OPPONENTS: dict[str, tuple[str, str, str | None]] = {
     "raw-dehb": ("raw_dehb:RawDEHB", "DEHB: differential evolution in Hyperband's brackets", "dehb"),
     "raw-neps": ("raw_neps:RawNePS", "NePS: PriorBand around the default config", "neps"),
     "raw-nevergrad": ("raw_nevergrad:RawNevergrad", "Nevergrad's NGOpt", "nevergrad"),
+    "one-epoch": ("one_epoch:OneEpoch", "random configs, one epoch each, and the best of them trained whole", None),
 }
 """Name -> (module:class in this package, one line for people, the extra that it needs: also its package's name)."""
 
@@ -38,7 +39,7 @@ def installed() -> list[str]:
     return [name for name in OPPONENTS if _missing(name) is None]
 
 
-def opponent_class(name: str) -> type[Opponent]:
+def opponent_class(name: str) -> Callable[..., Strategy]:
     """The class behind a name. UserError where its package is missing, UnknownStrategy where there is no such name."""
     if name not in OPPONENTS:
         raise UnknownStrategy(f"unknown opponent {name!r}; choose one of: {', '.join(OPPONENTS)}")
@@ -46,7 +47,7 @@ def opponent_class(name: str) -> type[Opponent]:
     if extra is not None:
         raise UserError(f"{name} needs the package {extra}: pip install -e '.[{extra}]'")
     module, attribute = OPPONENTS[name][0].split(":")
-    found: type[Opponent] = getattr(import_module(f"benchmarks.opponents.{module}"), attribute)
+    found: Callable[..., Strategy] = getattr(import_module(f"benchmarks.opponents.{module}"), attribute)
     return found
 
 

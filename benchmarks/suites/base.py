@@ -90,6 +90,11 @@ class SimulatedTask(ABC):
         return float(np.mean(found)) if found else None
 
     @property
+    def looked_up(self) -> bool:
+        """Whether trainings cost nothing; else they are run."""
+        return True
+
+    @property
     def unit(self) -> str:
         """What the task is a variant of: variants of the same are no independent evidence."""
         return self.name

@@ -46,6 +46,7 @@ def runs() -> pd.DataFrame:
                             "unit": task, "split": "development", "is_default": numbers == 1, "commit": "abc",
                             "repeats": np.nan,
                             "retrained": np.where((numbers == 1) | (numbers == n_trials), loss, np.nan),
+                            "returned": np.nan,
                         }
                     )
                 )  # fmt: skip

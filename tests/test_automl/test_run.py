@@ -77,8 +77,9 @@ def test_the_main_job(tmp_path):
     assert all(0 < score <= 1 for score in summary["final"]["chosen"])
     assert set(summary["versions"]) >= {"python", "torch", "optuna"}
     best = yaml.safe_load((folder / "best.yaml").read_text())
-    kept = {"chosen": summary["best"], "default": summary["default"]}[summary["final"]["kept"]]
-    assert best == kept["config"]
+    [chosen] = [entry for entry in summary["final"]["contenders"] if entry["chosen"]]
+    kept = {"chosen": chosen, "default": summary["default"]}[summary["final"]["kept"]]
+    assert best == kept["config"] == summary["final"]["config"]
     with (folder / "trials.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["trial"] for row in rows] == ["0", "1", "2", "3"]

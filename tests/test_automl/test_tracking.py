@@ -465,10 +465,10 @@ def test_a_final_that_cannot_be_written_is_written_later(tmp_path, monkeypatch):
 
     wait_for(tracker.bests)
     tracker.n_failures = 1
-    told.final({"chosen": {"validation_loss": 0.5}}, "chosen")
+    told.final({"chosen": {"validation_loss": 0.5}}, "chosen", 1)
     wait_for(tracker.finals)
     told.close()
-    assert tracker.finals == [(study.best.number, {"chosen": {"validation_loss": 0.5}}, "chosen")]
+    assert tracker.finals == [(1, {"chosen": {"validation_loss": 0.5}}, "chosen")]
     assert tracker.n_failures == 0
     assert tracker.is_closed
 

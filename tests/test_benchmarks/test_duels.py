@@ -12,7 +12,8 @@ def runs(worths):
     """One training a run, as the runs of a comparison have it; ``worths``: by suite, task, strategy and seed."""
     same = {
         "n_trials": 20, "n_workers": 1, "trial": 0, "epochs": 1, "max_epochs": 1, "at_epochs": 1, "at_seconds": 1.0,
-        "failed": False, "is_default": False, "repeats": np.nan, "retrained": np.nan, "test": np.nan, "kind": "",
+        "failed": False, "is_default": False, "repeats": np.nan, "retrained": np.nan, "test": np.nan,
+        "returned": np.nan, "kind": "",
     }  # fmt: skip
     rows = [
         {"suite": suite, "task": task, "strategy": strategy, "seed": seed, "unit": task, "loss": x, "worth": x} | same
@@ -41,3 +42,13 @@ def test_a_duel_is_over_shared_runs_alone_and_tasks_count_alike():
     assert found["s"]["difference"] == pytest.approx(-0.2)
     assert every["low"] <= every["difference"] <= every["high"]
     assert duels(runs(worths), facts, "bo", 50) == []
+    # Trained again on fresh seeds, both on two runs of suite s: these alone count there.
+    table = runs(worths)
+    again = {(0, "bo"): 0.5, (0, "tpe"): 0.4, (1, "bo"): 0.7}
+    values = [again.get((seed, name)) for seed, name in zip(table["seed"], table["strategy"], strict=True)]
+    table["returned"] = np.where(table["suite"] == "s", np.array(values, dtype=float), np.nan)
+    found = {row["suite"]: row for row in duels(table, facts, "bo", 20)}
+    assert found["s"]["regret"] == pytest.approx(0.5)
+    assert found["s"]["rival_regret"] == pytest.approx(0.4)
+    assert (found["s"]["fresh_tasks"], found["r"]["fresh_tasks"], found[EVERY_SUITE]["fresh_tasks"]) == (2, 0, 2)
+    assert found["r"]["difference"] == pytest.approx(0.4)

@@ -47,7 +47,8 @@ def runs(
                         "test": np.nan, "epochs": max_epochs, "max_epochs": max_epochs,
                         "at_epochs": numbers * max_epochs, "at_seconds": 10.0 * numbers / n_workers, "failed": False,
                         "crash": None, "error": None, "strategy_seconds": 0.01, "unit": task, "split": split,
-                        "is_default": numbers == 1, "retrained": np.nan, "repeats": np.nan, "commit": "abc",
+                        "is_default": numbers == 1, "retrained": np.nan, "returned": np.nan, "repeats": np.nan,
+                        "commit": "abc",
                     }
                 )
             )  # fmt: skip
@@ -323,8 +324,31 @@ def test_test_losses_are_reported_where_they_are_known():
     assert found.loc["random"].isna().all()  # it went on, so its choice at this budget was not trained again
     assert found.loc["random x2"].tolist() == pytest.approx([0.95, 0.9, 1.0])
     columns, rows = cells.generalisation(section)
-    assert columns[-1] == "trained again: chosen is worse"
-    assert rows[0][-1].text == "100%"
+    assert columns[-1] == "trained again: returned is worse"
+    assert (rows[0][-1].text, rows[0][-1].under) == ("100%", "42 runs")
+
+
+def test_the_last_budget_is_scored_by_fresh_seeds_where_all_have_them():
+    table = pd.concat([runs("good", 0.1, TASKS), runs("fair", 0.2, TASKS), RANDOM]).reset_index(drop=True)
+    table["test"] = table["loss"]
+    is_end = table["at_epochs"] == 20
+    table.loc[is_end, "returned"] = table["strategy"].map({"good": 0.5, "fair": 0.4, "random": 0.9})
+    section = sections(table, constants(TASKS))[0]
+    standing = section.standings["trainings"]
+    board = standing.board.set_index(["budget", "strategy"])["regret"]
+    assert board[20.0][["good", "fair", "random"]].tolist() == pytest.approx([0.5, 0.4, 0.9])
+    assert board[10.0, "good"] < board[10.0, "fair"]
+    assert standing.comparisons[20.0].means.index[0] == "fair"
+    assert "scored on test by fresh seeds" in standing.scored
+    assert board[20.0].drop(["good", "fair", "random"]).isna().all()  # yardsticks that were not trained again
+    columns, rows = cells.columns(section, standing), cells.rows(section, standing)
+    assert [row[0].text for row in rows][:3] == ["fair", "good", "random"]
+    assert rows[-1][columns.index("regret after 20")].text == ""
+
+    table.loc[is_end & (table["strategy"] == "good") & (table["task"] == TASKS[0]), "returned"] = np.nan
+    standing = sections(table, constants(TASKS))[0].standings["trainings"]
+    assert standing.comparisons[20.0].means.index[0] == "good"  # all are judged alike
+    assert standing.scored.endswith("not trained again with fresh seeds: good.")
 
 
 def test_where_no_training_ever_worked_nobody_leads_and_nothing_is_made_up():
@@ -404,7 +428,8 @@ def test_older_files_are_read_and_of_two_runs_the_one_with_the_larger_budget(tmp
     save(tmp_path, old)
     file = tmp_path / "s" / "tpe-10-trials-1-workers.parquet"
     new = [
-        "kind", "test", "crash", "n_trials", "unit", "split", "is_default", "retrained", "repeats", "commit", "error",
+        "kind", "test", "crash", "n_trials", "unit", "split", "is_default", "retrained", "returned", "repeats",
+        "commit", "error",
     ]  # fmt: skip
     old.drop(columns=new).to_parquet(file, index=False)
     save(tmp_path, runs("tpe", 0.1, TASKS[:2], n_trials=30))

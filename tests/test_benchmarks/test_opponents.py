@@ -128,7 +128,27 @@ def test_a_simulated_task_runs_to_the_end_of_its_budget(name):
     assert study.best.loss < 0.5
 
 
-@every_opponent
+@pytest.mark.parametrize("max_epochs", [4, 1])
+def test_one_epoch_spends_its_budget_on_single_epochs_and_trains_the_best_whole(max_epochs):
+    reference = make("one-epoch", SPACE, seed=1, n_trials=3, max_epochs=max_epochs)
+    proposals = [reference.ask() for _ in range(2 * max_epochs + 1)]
+    assert {proposal.epochs for proposal in proposals} == {1}
+    assert proposals[0].config == Encoding(SPACE).default
+    if max_epochs == 1:
+        return
+    assert reference.ask() is None  # the last one may be the best
+    losses = [loss_of(proposal.config) for proposal in proposals]
+    for proposal in proposals:
+        reference.tell(told(proposal))
+    first, second = sorted(range(len(losses)), key=losses.__getitem__)[:2]
+    whole = reference.ask()
+    assert (whole.trial, whole.config, whole.epochs) == (first, proposals[first].config, 4)
+    assert sum(p.epochs for p in proposals) - 1 + whole.epochs == 3 * 4  # all of the budget
+    reference.tell(told(whole, failed=True))
+    assert reference.ask().trial == second
+
+
+@pytest.mark.parametrize("name", [name for name in HERE if name != "one-epoch"])
 def test_runs_are_never_continued(name):
     opponent = make(name, SPACE, seed=0, n_trials=5, max_epochs=fewest_epochs(name))
     proposal = opponent.ask()

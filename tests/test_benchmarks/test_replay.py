@@ -12,12 +12,13 @@ import pytest
 from ConfigSpace import Configuration
 
 from automl.errors import UserError
+from automl.final import final_seed
 from automl.space import load_space
 from automl.study import Study, Told
 from automl.tuner import Tuner
 from benchmarks.costs import strategy_seconds
 from benchmarks.replay import ReplayExecutor
-from benchmarks.simulate import Run, simulate
+from benchmarks.simulate import N_FRESH, Run, simulate
 from benchmarks.suites import SUITES, load_suite
 from benchmarks.suites.base import Curve, SimulatedTask
 from benchmarks.suites.tables import _PlainUnpickler
@@ -187,3 +188,24 @@ def test_constants_are_complete_for_the_development_tasks():
     assert all(f"{task.suite}/{task.name}" in known for task in SIMULATED)
     assert all(c["best"] < c["reference"] and c["seconds"] > 0 for c in known.values())
     json.dumps(known, allow_nan=False)
+
+
+def test_what_a_run_returns_is_the_contender_that_is_best_on_fresh_seeds_or_the_default():
+    task = load_suite("recorded")[0]
+    rows = pd.DataFrame(simulate(Run("recorded", task.name, "random", 1, 8), task, lambda n: 0.0))
+    ends = rows[rows["returned"].notna()]
+    assert (ends["at_epochs"] / task.max_epochs).tolist() == [4, 8]  # half of its budget is that of the others
+    study = Study(task.space, task.max_epochs)
+    strategy = make_strategy("random", task.space, seed=1, n_trials=8, max_epochs=task.max_epochs)
+    Tuner(task, strategy, study, ReplayExecutor(task, 1, lambda n: 0.0), n_trials=8, seed=1).run()
+    default = Encoding(task.space).default
+    trials = sorted(study.trials.values(), key=lambda trial: trial.loss)
+    best = [trial.config for trial in trials if trial.config != default][:3]
+    compared = [*best, default]
+    seeds = [final_seed(1, i) for i in range(N_FRESH)]
+    fresh = [np.mean([task.curve(config, seed, task.max_epochs).losses[-1] for seed in seeds]) for config in compared]
+    returned = compared[int(np.argmin(fresh))]
+    assert ends["returned"].iloc[-1] == pytest.approx(task.retrained(returned, seeds))
+    assert set(rows.loc[rows["retrained"].notna(), "trial"]) >= {0}  # the default's is known too
+    budget_of_many = simulate(Run("recorded", task.name, "random", 1, 60), task, lambda n: 0.0)
+    assert [i for i, row in enumerate(budget_of_many, 1) if row["returned"] is not None] == [10, 20, 30, 50, 60]

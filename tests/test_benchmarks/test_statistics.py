@@ -9,6 +9,7 @@ from benchmarks import statistics
 from benchmarks.regret import (
     area_under_curve,
     at_budgets,
+    at_end,
     beaten,
     before_any,
     budget_to_target,
@@ -20,6 +21,7 @@ from benchmarks.regret import (
     over_tasks,
     random_targets,
     ranks,
+    shared,
     speed_up,
     speed_up_intervals,
 )
@@ -32,7 +34,7 @@ def runs(losses: dict[tuple[str, str, int], list[float]], max_epochs: int = 1) -
             "suite": "s", "task": task, "strategy": strategy, "seed": seed, "trial": i, "loss": loss, "worth": loss,
             "epochs": max_epochs, "max_epochs": max_epochs, "at_epochs": (i + 1) * max_epochs,
             "at_seconds": 10.0 * (i + 1), "failed": np.isnan(loss), "is_default": i == 0, "retrained": np.nan,
-            "repeats": np.nan,
+            "repeats": np.nan, "returned": np.nan, "n_trials": len(values),
         }
         for (task, strategy, seed), values in losses.items()
         for i, loss in enumerate(values)
@@ -319,6 +321,46 @@ def test_test_losses_show_the_gap_overtuning_and_runs_worse_than_the_default():
     assert found.loc[("s", "a", "x", 1)].tolist()[:3] == pytest.approx([-0.1, 0.0, 0.0])
     assert len(found) == 2
     assert generalisation(table, budget=3).loc[("s", "a", "x", 0)].tolist()[:3] == pytest.approx([0.05, 0.0, 0.0])
+
+
+def overshot(table, key, by):
+    """The same, with the last training of a run longer by so many epochs than its budget."""
+    own = (table[["task", "strategy", "seed"]] == list(key)).all(axis=1)
+    return table.assign(at_epochs=table["at_epochs"] + by * (table.index == table.index[own][-1]))
+
+
+def test_a_run_whose_last_training_exceeds_its_budget_counts_whole():
+    table = runs({("a", "x", 0): [0.5, 0.3], ("a", "y", 0): [0.5, 0.4]}, max_epochs=4)
+    table = overshot(table.assign(test=table["loss"], retrained=[0.55, 0.6, 0.55, 0.35]), ("a", "x", 0), 3)
+    found = generalisation(table, budget=2)
+    assert found.loc[("s", "a", "x", 0), ["retrained", "retrained_default"]].tolist() == [0.6, 0.55]
+    assert found.loc[("s", "a", "x", 0), "overtuning"] == 0.0
+    table["returned"] = [np.nan, 0.7, np.nan, 0.2]
+    assert generalisation(table, budget=2)["retrained"].tolist() == [0.7, 0.2]
+    before = pd.Series(1.0, index=CONSTANTS.index)
+    assert at_end(table, CONSTANTS, 2, before).tolist() == [0.7, 0.2]
+    assert at_end(table, CONSTANTS, 1, before).isna().all()  # nobody asked for so little
+
+
+def test_a_budget_within_a_run_has_what_it_would_return_by_then_and_nothing_is_the_worst():
+    table = runs({("b", "x", 0): [2.0, 1.5, 1.2], ("b", "y", 0): [np.nan, 1.5, 1.2], ("b", "z", 0): [2.0, 1.5, 1.2]})
+    table["returned"] = [2.0, np.nan, 1.4, np.nan, np.nan, 1.6, np.nan, np.nan, np.inf]
+    before = pd.Series(1.5, index=CONSTANTS.index)
+    keys = [("s", "b", name, 0) for name in "xyz"]
+    assert at_end(table, CONSTANTS, 1, before)[keys[:2]].tolist() == pytest.approx([0.5, 1.5])
+    assert at_end(table, CONSTANTS, 3, before)[keys].tolist() == pytest.approx([0.2, 0.3, 1.5])
+
+
+def test_means_of_test_losses_are_over_the_runs_that_all_have():
+    keys = [("s", "a", name, seed) for name in "xyz" for seed in range(3)]
+    values = pd.DataFrame({"retrained": [1.0, 2.0, 3.0, np.nan, 5.0, 6.0, *[np.nan] * 3]})
+    values.index = pd.MultiIndex.from_tuples(keys, names=["suite", "task", "strategy", "seed"])
+    found = shared(values, ["retrained"])["retrained"]
+    assert found.unstack("seed").loc[("s", "a")].to_dict("index") == {
+        "x": {0: pytest.approx(np.nan, nan_ok=True), 1: 2.0, 2: 3.0},
+        "y": {0: pytest.approx(np.nan, nan_ok=True), 1: 5.0, 2: 6.0},
+        "z": {i: pytest.approx(np.nan, nan_ok=True) for i in range(3)},  # has none: it takes nothing from the others
+    }
 
 
 def test_what_was_trained_again_is_compared_where_the_run_ended_at_the_budget():

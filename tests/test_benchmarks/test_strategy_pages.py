@@ -28,7 +28,7 @@ def runs(strategy, regret, n_tasks=14):
             "test": np.nan, "repeats": np.nan,
             "epochs": 1, "max_epochs": 1, "at_epochs": trial + 1, "at_seconds": 10.0 * (trial + 1), "failed": False,
             "crash": None, "error": None, "strategy_seconds": 0.01, "unit": f"t{task:02d}", "split": "development",
-            "is_default": trial == 0, "retrained": np.nan, "commit": "abc",
+            "is_default": trial == 0, "retrained": np.nan, "returned": np.nan, "commit": "abc",
         }
         for task in range(n_tasks)
         for seed in range(2)

@@ -1,12 +1,15 @@
-"""The variants of bo: each is bo but for its part, proposes what the space allows, and repeats by its seed."""
+"""The variants of bo and auto: each is that but for its part, proposes what the space allows, repeats by its seed."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from ConfigSpace import Categorical, ConfigurationSpace, Float, Integer
 from scipy.optimize import approx_fprime
 
+from benchmarks.ablation import N_TRIALS, planned_of, summary
+from benchmarks.fields import EVERY_SUITE
 from benchmarks.opponents import make
-from benchmarks.variants import VARIANTS, Averaged, _draws
+from benchmarks.variants import Averaged, _draws, variants_of
 from strategies._acquisition import LogEI
 from strategies._gp import GP, fit
 from strategies.base import Outcome
@@ -30,13 +33,51 @@ def configs(spec, n=20):
     return found
 
 
-@pytest.mark.parametrize("spec", VARIANTS)
+@pytest.mark.parametrize("spec", variants_of("bo"))
 def test_a_variant_starts_like_bo_repeats_and_goes_its_own_way(spec):
     found, bo = configs(spec), configs("bo")
     assert found == configs(spec)
     assert len(set(found)) == len(found)
     assert found[:4] == bo[:4]  # the default, and the Sobol points of the seed
     assert found != bo
+
+
+def arms(spec):
+    """Who proposed, over a run with learning curves."""
+    strategy = make(spec, SPACE, seed=1, n_trials=12, max_epochs=4)
+    found = []
+    while sum(epochs for _, _, epochs in found) < 100 and (proposal := strategy.ask()) is not None:
+        loss = (proposal.config["x"] - 0.3) ** 2 + 0.01 * proposal.config["n"]
+        losses = tuple(loss + 1 / epoch for epoch in range(1, proposal.epochs + 1))
+        strategy.tell(Outcome(proposal, losses, 0.0))
+        found.append((proposal.info.get("arm"), str(proposal.config), proposal.epochs))
+    return found
+
+
+def test_auto_without_its_genetic_algorithm_is_auto_but_for_that():
+    found, auto = arms("auto~no-genetic"), arms("auto")
+    assert found == arms("auto~no-genetic")
+    assert {arm for arm, _, _ in auto} >= {"bo", "ga"}
+    assert {arm for arm, _, _ in found} == {None, "bo"}
+    assert found[:4] == auto[:4]
+    assert {epochs for _, _, epochs in found} == {epochs for _, _, epochs in auto}  # early stopping stays
+
+
+def test_an_ablation_runs_a_strategy_and_its_variants_alone_on_the_same_tasks_and_seeds():
+    _, planned = planned_of("recorded", "auto", 2)
+    assert {run.strategy for run in planned} == {"auto", *variants_of("auto")}
+    assert len(planned) == 2 * 3 * len({run.strategy for run in planned})
+    assert {run.n_trials for run in planned} == {N_TRIALS}
+
+
+def test_the_summary_of_an_ablation_names_the_better_variant_first():
+    row = {"strategy": "bo", "suite": EVERY_SUITE, "budget": 50, "n_tasks": 9, "min_seeds": 5, "fresh_tasks": 3}
+    worse = row | {"rival": "bo~box", "regret": 0.1, "rival_regret": 0.3, "difference": -0.2, "low": -0.3, "high": -0.1}
+    better = row | {"rival": "bo~ranks", "regret": 0.1, "rival_regret": 0.05, "difference": 0.05, "low": 0, "high": 0.1}
+    lines = summary(pd.DataFrame([worse, better]), "bo")
+    assert [line.split("`")[1] for line in lines if line.startswith("| `")] == ["bo~ranks", "bo~box"]
+    assert "After 50 trainings, 9 tasks, 3 of them by fresh seeds, 5 seeds; `bo`: 0.100" in lines
+    assert any(line.endswith("| 0.300 | +0.200 | +0.100 to +0.300 |") for line in lines)
 
 
 def process():
