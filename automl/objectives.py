@@ -45,13 +45,13 @@ def vary(task: Task, *, space: ConfigurationSpace | None = None, max_epochs: int
     changes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     if not changes:
         return task
-    names = {field.name for field in fields(task)} if is_dataclass(task) else set()
-    if changes.keys() <= names:
-        varied: Task = replace(task, **changes)
-        return varied
-    if "task" in names:  # it is put around another, which trains
-        around: Task = replace(task, task=vary(task.task, space=space, max_epochs=max_epochs))
-        return around
+    if is_dataclass(task):
+        names = {field.name for field in fields(task)}
+        if not changes.keys() <= names and "task" in names:  # it is put around another, which trains
+            changes = {"task": vary(task.task, space=space, max_epochs=max_epochs)}
+        if changes.keys() <= names:
+            varied: Task = replace(task, **changes)
+            return varied
     return Variation(task, space or task.space, max_epochs or task.max_epochs)
 
 

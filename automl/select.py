@@ -11,7 +11,11 @@ from automl.ending import run_command
 from automl.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ConfigSpace import ConfigurationSpace
+
+    from strategies.base import Config, Fidelity
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -32,10 +36,10 @@ def main(
 
     from automl.display import show_line
     from automl.standing import recommend, standing
-    from strategies.auto import choose
+    from strategies import make_strategy
     from strategies.encoding import Encoding
 
-    name, found, length = _searched(task, space, trials, epochs)
+    name, found, length, fidelity = _searched(task, space, trials, epochs)
     encoding = Encoding(found)
     console = Console()
     of = f" of {length} epochs" if length > 1 else ""
@@ -51,25 +55,27 @@ def main(
         show_line(console, f"recorded on {encoding.kind} spaces (the first is what this rests on):")
     for record in recommendation.records:
         show_line(console, f"- {record.text}")
-    show_line(console, f"auto here: {choose(found, trials, length).text}")
+    auto = make_strategy("auto", found, seed=0, n_trials=trials, max_epochs=length, fidelity=fidelity)
+    show_line(console, f"auto here: {auto.why}")
 
 
 def _searched(
     task: str | None, space: Path | None, trials: int, epochs: int | None
-) -> tuple[str, ConfigurationSpace, int]:
-    """What is searched: its name, its space, and the epochs of a full training."""
+) -> tuple[str, ConfigurationSpace, int, Callable[[Config], Fidelity] | None]:
+    """What is searched: its name, its space, the epochs of a full training, and what a short one means."""
     from automl.space import load_space
 
     if task is None:
         if space is None:
             raise UserError("say what is to be searched: --task mnist1d-cnn, --task file.py:name or --space space.yaml")
-        return str(space), load_space(space), epochs or 1
+        return str(space), load_space(space), epochs or 1, None
     from automl.beginning import new_settings
     from automl.settings import Settings, build_task
+    from automl.tasks.base import fidelity_of
 
     settings = new_settings(Settings(task=task, n_trials=trials, max_epochs=epochs), space, [])
     found = build_task(settings)
-    return task, found.space, found.max_epochs
+    return task, found.space, found.max_epochs, fidelity_of(found)
 
 
 if __name__ == "__main__":

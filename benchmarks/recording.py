@@ -43,7 +43,7 @@ class Recording:
     def of(cls, frame: pd.DataFrame, max_epochs: int, metric: str, maximize: bool) -> Recording:
         """From the table of ``benchmarks.record``."""
         texts = frame.groupby("number")["config"].first().sort_index()
-        frame = frame.assign(number=texts.index.get_indexer(frame["number"]))
+        frame = frame.assign(number=texts.index.get_indexer(pd.Index(frame["number"])))
         n_configs, n_seeds = len(texts), frame["seed"].max() + 1
         trained = frame[frame["error"].isna()]
         place = (trained["number"].to_numpy(), trained["seed"].to_numpy(), trained["epoch"].to_numpy() - 1)

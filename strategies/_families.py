@@ -242,8 +242,8 @@ class Families(Strategy):
         return sum(family.seconds.values()) + self._trial_seconds(family) * len(family.pending)
 
     def _finite(self) -> np.ndarray:
-        losses = np.array([loss for family in self.families.values() for loss in family.whole.values()])
-        return losses[np.isfinite(losses)]
+        losses = [loss for family in self.families.values() for loss in family.whole.values()]
+        return np.array([loss for loss in losses if np.isfinite(loss)])
 
     def _scale(self) -> float:
         """From the best of all whole trainings to their median."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from strategies._ladder import ETA, rungs
 from strategies.asha import Asha
-from strategies.base import Config, Fidelity, Proposal, Strategy
+from strategies.base import JSON, Config, Fidelity, Proposal, Strategy
 from strategies.encoding import Encoding
 
 SHORT_SHARE = 0.2  # of the budget may be spent on trainings that never go to their end,
@@ -90,7 +90,7 @@ class Halving(Asha):
             if self._fidelity(config).kind != "restart":
                 return super().ask()
             number = max(self._skip, max(self._epochs) + 1)
-            info = {"from": "halving", "rung": rung, "promotes": trial, "schedule": level}
+            info: dict[str, JSON] = {"from": "halving", "rung": rung, "promotes": trial, "schedule": level}
             proposal = Proposal(number, config, level, info)
             self.restore(proposal)
             return proposal

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from strategies._families import Families, family_choice
 from strategies._halving import PHASE_SHARE, FidelityOf, Halving, levels_of
@@ -81,7 +81,7 @@ class Auto(Delegate):
     ) -> None:
         """``fidelity``: what a short training of a config means; resumable ones, unless told. ``seconds``: of training
         in total, where they are limited."""
-        self._options = {"seed": seed, "n_trials": n_trials, "max_epochs": max_epochs}
+        self._options: dict[str, Any] = {"seed": seed, "n_trials": n_trials, "max_epochs": max_epochs}
         self._fidelity = fidelity or _resumable
         self._seconds = seconds
         self._prior = prior
