@@ -26,8 +26,12 @@ random config; the mean over seeds, then over tasks. Variants of one task (a fun
 **unit**: they are averaged first, and tests count units. In brackets, the 95% interval over units *and* seeds: how sure
 this is for tasks like these. What counts is the config that the run would return by then, where it is known without the
 noise of its trainings; since it was chosen by noisy losses, regret can rise. Above 1: worse than a median random one.
+On tasks with a test set, the last budget is scored, where all strategies have it, by the mean test loss of three
+trainings with fresh seeds of what the run returns: of its best configs the one that is best on validation with these
+seeds, or the default config. Curves, areas and speed-ups are those along the run.
 {BEFORE}
-`raw-NAME` is the library of this name called directly. A **subset** is of the tasks and seeds that slow strategies ran
+`raw-NAME` is the library of this name called directly; `one-epoch` trains random configs for one epoch each, and the
+best of them whole. A **subset** is of the tasks and seeds that slow strategies ran
 on too. A **budget** is counted in full trainings. **Speed-up**: how many times the budget random search needs for what
 the strategy reaches, with its interval. `random x2` is random search with twice the budget, `default` the task's
 default config alone; neither takes part in tests. Mean rank, area (under the curve of regret over the logarithm of the
