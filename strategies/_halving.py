@@ -47,8 +47,7 @@ def levels_of(encoding: Encoding, fidelity: FidelityOf, max_epochs: int) -> list
 class Halving(Asha):
     """Short trainings first, the best third of them whole; then, and where they tell too little, whole ones at once.
 
-    The default and the configs to start with are trained whole; a default that can pause, once another config was, so
-    that it is not for long the only one.
+    The default and the configs to start with are trained whole.
     """
 
     def __init__(
@@ -58,13 +57,17 @@ class Halving(Asha):
         fidelity: FidelityOf,
         levels: list[int],
         phase_share: float,
+        default_later: bool,
         budget: Callable[[], float | None],
     ) -> None:
-        """``phase_share``: of the budget, after which new configs are trained whole at once. ``budget``: of this
-        strategy, in epochs; None where nobody knows."""
+        """``phase_share``: of the budget, after which new configs are trained whole at once. ``default_later``: a
+        default that can pause is trained whole once another config was, so that it is not for long the only one.
+        ``budget``: of this strategy, in epochs; None where nobody knows.
+        """
         self._fidelity = fidelity
         self._budget = budget
         self._phase_share = phase_share
+        self._default_later = default_later
         self._skip = 0
         self._default: int | None = None  # its trial
         stops = fidelity(Encoding(inner.space).default).kind == "stop"
@@ -128,7 +131,8 @@ class Halving(Asha):
     def _entry(self, proposal: Proposal) -> int:
         whole = len(self.ladder.levels) - 1
         fidelity = self._fidelity(proposal.config)
-        known = ("start", "prior") if fidelity.kind == "resume" else ("default", "start", "prior")
+        later = self._default_later and fidelity.kind == "resume"
+        known = ("start", "prior") if later else ("default", "start", "prior")
         if proposal.info.get("from") in known or fidelity.kind == "whole":
             return whole
         if not proposal.is_new or not self._in_short_phase():

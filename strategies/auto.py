@@ -153,7 +153,7 @@ class Auto(Delegate):
         if len(levels) == 1:
             return mix
         halving = Halving(
-            mix, fidelity=self._fidelity, levels=levels, phase_share=self.phase_share,
+            mix, fidelity=self._fidelity, levels=levels, phase_share=self.phase_share, default_later=not fixed,
             budget=lambda: self._budget(share),
         )  # fmt: skip
         self._halvings.append(halving)
