@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -37,6 +37,7 @@ class LiveTask(SimulatedTask):
     their own, so that a crash, a hang or a lack of memory fails the trial alone.
     """
 
+    is_trained: ClassVar[bool] = True
     live: Task | None = None
     kept: Path = field(default=Path())  # the folder of the trainings
     trial_seconds: float | None = None

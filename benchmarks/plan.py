@@ -79,7 +79,7 @@ def planned(
     runs = []
     for name in strategies:
         trials, seeds, chosen = (2 * n_trials if name == "random" else n_trials), n_seeds, list(tasks)
-        if not isinstance(tasks[0], LiveTask) and is_slow(name, unknown_is_slow):
+        if not tasks[0].is_trained and is_slow(name, unknown_is_slow):
             chosen = [tasks[i] for i in slow_places(len(tasks))]
             trials, seeds = min(trials, N_SLOW_TRIALS), min(seeds, N_SLOW_SEEDS)
         if name in NEED_CURVES:

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -36,6 +36,8 @@ class Curve:
 @dataclass(frozen=True)
 class SimulatedTask(ABC):
     """Has the members of ``automl.Task``, so it can be tuned like any other under a simulated clock."""
+
+    is_trained: ClassVar[bool] = False  # for real, which takes longer than any strategy
 
     suite: str
     name: str
