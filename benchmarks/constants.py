@@ -33,7 +33,7 @@ N_STARTS, N_STEPS = 20, 5_000
 N_EVOLUTIONS, N_GENERATIONS, N_POPULATION = 4, 500, 60  # the population is per hyperparameter
 N_RANDOM_TRAININGS, N_TPE_TRAININGS = 40, 60
 N_RANDOM_FITS, N_GUIDED_FITS = 100, 60  # trainings of scikit-learn's models
-GUIDES = ("bo", "raw-optuna-gp")
+GUIDES = ("bo", "tpe")
 SEED = 1_000_000
 
 

@@ -2,7 +2,8 @@
 
 D. R. Jones et al., Efficient Global Optimization (1998); S. Ament et al. (NeurIPS 2023) for the acquisition function;
 D. Eriksson et al., Scalable Global Optimization via Local Bayesian Optimization (NeurIPS 2019) for the trust region in
-spaces of many hyperparameters.
+spaces of many hyperparameters; F. Berkenkamp et al., No-Regret Bayesian Optimization with Unknown Hyperparameters (JMLR
+2019) for lengthscales that shrink.
 """
 
 from __future__ import annotations
