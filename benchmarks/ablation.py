@@ -12,6 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy
 
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -41,6 +42,7 @@ N_TRIALS, N_TRIALS_LIVE = 50, 20
 
 def main(
     strategy: Annotated[str, typer.Option(help="Whose variants: bo or auto.")] = "bo",
+    variants: Annotated[str, typer.Option(help="Variants, separated by commas.", show_default="all")] = "",
     seeds: Annotated[int, typer.Option(min=2, help="Seeds of each variant on each task.")] = 5,
     suites: Annotated[str, typer.Option(help="Names, separated by commas.", show_default="all")] = "",
     jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = os.cpu_count() or 1,
@@ -52,13 +54,17 @@ def main(
     """Run what is missing; write OUT, and a summary with the suffix .md beside it."""
     if strategy not in SUITES:
         raise UserError(f"there are no variants of {strategy!r}; choose one of: {', '.join(SUITES)}")
+    names = variants.split(",") if variants else variants_of(strategy)
+    for name in names:
+        if name not in variants_of(strategy):
+            raise UserError(f"unknown variant {name!r}; choose of: {', '.join(variants_of(strategy))}")
     out = out or Path("results/ablation.csv" if strategy == "bo" else f"results/ablation-{strategy}.csv")
     results, console = Results(runs), Console()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what is done is saved on the way out
     crashes: list[tuple[Run, str]] = []
     for suite in suites.split(",") if suites else SUITES[strategy]:
         try:
-            source, planned = planned_of(suite, strategy, seeds)
+            source, planned = planned_of(suite, [strategy, *names], seeds)
         except UserError as reason:  # its data are not on this machine
             console.print(f"{suite} is left out: {reason}", markup=False, soft_wrap=True)
             continue
@@ -79,11 +85,10 @@ def main(
         raise typer.Exit(1)
 
 
-def planned_of(suite: str, strategy: str, seeds: int) -> tuple[Source, list[Run]]:
-    """The tasks of a suite, and the runs on them of a strategy and its variants. UserError where it cannot be had."""
+def planned_of(suite: str, names: Sequence[str], seeds: int) -> tuple[Source, list[Run]]:
+    """The tasks of a suite, and the runs of strategies on them. UserError where it cannot be had."""
     source = Source(suite)
     tasks = source.tasks()
-    names = [strategy, *variants_of(strategy)]
     if tasks[0].looked_up:
         of = [tasks[i].name for i in slow_places(len(tasks))]
         runs_of = [(seed, name, task) for seed in range(seeds) for name in names for task in of]
@@ -97,11 +102,12 @@ def summary(found: pd.DataFrame, strategy: str) -> list[str]:
     """A table a budget, the lowest regret first: of each variant its regret, and what it has more than its base."""
     is_overall = found["suite"] == EVERY_SUITE
     overall = found[is_overall] if is_overall.any() else found  # of a single suite there is no other row
+    suites = list(found.loc[~is_overall, "suite"].unique())
     lines = [
         f"# Variants of {strategy}",
         "",
         f"By `python -m benchmarks.ablation{'' if strategy == 'bo' else f' --strategy {strategy}'}`, on development "
-        "tasks.",
+        f"tasks of {', '.join(suites)}.",
         f"Each variant is `{strategy}` but for one part. Mean regret (0: the best known loss, 1: that of a median",
         f"random config), and what it has more than `{strategy}`'s, with the 95% interval over tasks like these: where",
         "it holds 0, nobody knows which of the two is better. On tasks with a test set, regret is that of what a run",

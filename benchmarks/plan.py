@@ -90,7 +90,7 @@ def planned(
         factor = 2 if name == "random" else 1
         trials, seeds, chosen = factor * n_trials if seconds is None else OUT_OF_REACH, n_seeds, list(tasks)
         limit = None if seconds is None else factor * seconds
-        if not isinstance(tasks[0], LiveTask) and is_slow(name, unknown_is_slow):
+        if tasks[0].looked_up and is_slow(name, unknown_is_slow):
             chosen = [tasks[i] for i in slow_places(len(tasks))]
             trials, seeds = min(trials, N_SLOW_TRIALS), min(seeds, N_SLOW_SEEDS)
         if name in NEED_CURVES:

@@ -31,6 +31,7 @@ from benchmarks.plan import Source, planned
 from benchmarks.pool import execute_all
 from benchmarks.results import Results
 from benchmarks.simulate import Run, crashed
+from benchmarks.suites import SUITES
 from strategies import STRATEGIES, check_spec
 
 SAVE_SECONDS = 30
@@ -38,8 +39,7 @@ SAVE_SECONDS = 30
 
 def main(
     suite: Annotated[
-        str | None,
-        typer.Option(help="synthetic, tables, yahpo, recorded, real, fields, own or quick", show_default="quick"),
+        str | None, typer.Option(help=f"{', '.join(list(SUITES)[:-1])} or {list(SUITES)[-1]}", show_default="quick")
     ] = None,
     only: Annotated[str, typer.Option(help="Tasks of the suite, separated by commas.", show_default="all")] = "",
     task: Annotated[str | None, typer.Option(help="In place of a suite: a built-in task or FILE.py:NAME.")] = None,

@@ -23,6 +23,7 @@ from strategies.encoding import Encoding
 N_THETAS = 4
 STEP = 1e-4  # of the differences of gradients that give the curvature
 LAST_SHARE = 0.1
+EXACT = -9.0  # log noise variance
 
 
 class NoSearch(BayesianOptimization):
@@ -67,6 +68,41 @@ class Ranks(BayesianOptimization):
 
     def _fitted(self, X: np.ndarray, y: np.ndarray, n_told: int) -> GP:
         return super()._fitted(X, norm.ppf((rankdata(y) - 0.5) / len(y)), n_told)
+
+
+class NoCeiling(BayesianOptimization):
+    """Noise as large as the model likes, whatever losses are equal."""
+
+    def _noise_ceiling(self, y: np.ndarray) -> float:
+        return _gp.BOUNDS["noise"][1]
+
+
+class NoDoubt(BayesianOptimization):
+    """Believes the lengthscales however long there was no gain."""
+
+    def _shrinkage(self, losses: np.ndarray) -> float:
+        return 1.0
+
+
+class Credulous(NoCeiling, NoDoubt):
+    """Neither doubts the noise nor the lengthscales."""
+
+
+class Exact(BayesianOptimization):
+    """Log expected improvement averaged over the model and one that takes the losses for free of noise."""
+
+    def _acquisition(self, gp: GP, told: list[Outcome], points: np.ndarray, rng: np.random.Generator) -> Acquisition:
+        exact = _gp.fit(gp.X, np.ascontiguousarray(gp.Y[:, 0]), gp.hyperparameter, None, max_noise=EXACT)
+        return Averaged(tuple(super(Exact, self)._acquisition(each, told, points, rng) for each in (gp, exact)))
+
+
+class BoxInTurns(BayesianOptimization):
+    """Every second search stays in the trust region."""
+
+    def _box(self, points: np.ndarray, losses: np.ndarray, gp: GP) -> tuple[np.ndarray, np.ndarray]:
+        if self._n_asked % 2:
+            return self._trust_region(points, losses, gp)
+        return super()._box(points, losses, gp)
 
 
 class Thetas(BayesianOptimization):
@@ -124,6 +160,11 @@ class NoRepeats(Auto):
 
 VARIANTS: dict[str, tuple[type[Strategy], str]] = {
     "bo~no-search": (NoSearch, "takes the best of the 1,344 candidates, without a search from there"),
+    "bo~no-ceiling": (NoCeiling, "equal losses put no bound on the noise"),
+    "bo~no-doubt": (NoDoubt, "lengthscales as fitted, however long there was no gain"),
+    "bo~credulous": (Credulous, "neither of these two: `bo` as it was before"),
+    "bo~exact": (Exact, "expected improvement averaged over the model and one without noise"),
+    "bo~box-in-turns": (BoxInTurns, "a trust region in every second search"),
     "bo~box": (Box, "a trust region in every space, as TuRBO"),
     "bo~few-initial": (FewInitial, "4 configs before the model, in place of 8"),
     "bo~many-initial": (ManyInitial, "16 configs before the model"),

