@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,16 +38,18 @@ class Mix(ConfigStrategy):
         shares: Sequence[float],
         prior: Sequence[Start] = (),
         levels: list[int] | None = None,
+        cost_exponent: Callable[[], float] | None = None,
         **options: Any,
     ) -> None:
         """``arms``: names of strategies; ``shares``: of each, until there is credit; they sum to 1.
 
-        ``levels``: the rungs, in epochs.
+        ``levels``: the rungs, in epochs. ``cost_exponent``: of ``bo``.
         """
         super().__init__(space, prior=prior, **options)
         self.names = tuple(arms)
         self._shares = np.array(shares, dtype=float)
-        self._arms = [_arm(name, space, options) for name in arms]
+        for_bo = {} if cost_exponent is None else {"cost_exponent": cost_exponent}
+        self._arms = [_arm(name, space, options | (for_bo if name == "bo" else {})) for name in arms]
         # Those that do not learn from curves are told of trials that ended early on the scale of the others.
         self._told = [arm if arm.learns_curves else Wrapper(arm, levels=levels) for arm in self._arms]
         self._ladder = Ladder(levels or rungs(self.max_epochs))

@@ -147,9 +147,11 @@ class Auto(Delegate):
         max_epochs = self._options["max_epochs"]
         levels = levels_of(encoding, self._fidelity, max_epochs) if self.with_short else [max_epochs]
         prior = [start for start in self._prior if fixed.items() <= start.config.items()]
+        cost = None if self._seconds is None else self._cost_exponent
         mix = Mix(
-            space, arms=choice.arms, shares=choice.shares, prior=prior, fixed=fixed, levels=levels, **self._options
-        )
+            space, arms=choice.arms, shares=choice.shares, prior=prior, fixed=fixed, levels=levels, cost_exponent=cost,
+            **self._options,
+        )  # fmt: skip
         if len(levels) == 1:
             return mix
         halving = Halving(
@@ -165,6 +167,11 @@ class Auto(Delegate):
         if self._seconds is not None and self._training_seconds > 0:
             budgets.append(self._seconds * sum(self._epochs.values()) / self._training_seconds)
         return share * min(budgets) if budgets else None
+
+    def _cost_exponent(self) -> float:
+        """Cheap trainings are worth most at the beginning of a budget in seconds."""
+        assert self._seconds is not None
+        return max(0.0, 1.0 - self._training_seconds / self._seconds)
 
     def _note(self, proposal: Proposal) -> None:
         super()._note(proposal)

@@ -18,6 +18,7 @@ from scipy.stats import qmc
 
 from strategies import _gp
 from strategies._acquisition import Acquisition, LogEI, maximise
+from strategies._cost import log_seconds
 from strategies._doubt import doubted, noise_ceiling, shrinkage
 from strategies._features import Features
 from strategies._gp import GP
@@ -41,8 +42,11 @@ class BayesianOptimization(ConfigStrategy):
     n_initial = 8
     learns_curves = True
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, cost_exponent: Callable[[], float] | None = None, **kwargs: Any) -> None:
+        """``cost_exponent``: the power of the seconds of a training by which its improvement is divided; None: 0."""
         super().__init__(*args, **kwargs)
+        self._cost_exponent = cost_exponent
+        self._seconds: dict[int, float] = {}  # by trial
         self._features = Features(self.encoding)
         self._theta: np.ndarray | None = None
         self._n_fitted = 0
@@ -62,6 +66,8 @@ class BayesianOptimization(ConfigStrategy):
         low, high = self._box(points, seen.final, gp)
         candidates = self._candidates(points, seen.final, rng, low, high)
         found, values = self._maximise(acquisition, candidates, low, high)
+        if self._cost_exponent is not None:
+            found, values = self._by_cost(found, values, points, told)
         info: dict[str, JSON] = {"from": "gp", "theta": [float(t) for t in gp.theta], "fitted": self._n_fitted}
         if factor < 1.0:
             info["lengthscales"] = round(factor, 3)
@@ -70,6 +76,23 @@ class BayesianOptimization(ConfigStrategy):
             if self.is_new(config):
                 return config, {**info, "log_ei": round(float(value), 3)}
         return self.encoding.decode(found[0]), info
+
+    def tell(self, outcome: Outcome) -> None:
+        super().tell(outcome)
+        trial = outcome.proposal.trial
+        self._seconds[trial] = self._seconds.get(trial, 0.0) + outcome.seconds
+
+    def _by_cost(
+        self, found: np.ndarray, values: np.ndarray, points: np.ndarray, told: list[Outcome]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The points and their values in the order of the improvement for its cost."""
+        assert self._cost_exponent is not None
+        epochs = [max(1, len(outcome.losses)) for outcome in told]
+        seconds = np.array([self._seconds[outcome.proposal.trial] for outcome in told]) / epochs
+        X, at = self._features.features(points), self._features.features(found)
+        values = values - self._cost_exponent() * log_seconds(X, seconds, at)
+        order = np.argsort(-values, kind="stable")
+        return found[order], values[order]
 
     bounds_regret = True
 
