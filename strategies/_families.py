@@ -26,6 +26,7 @@ MIN_TRIALS, MAX_TRIALS = 1, 3  # of them
 TOO_DEAR = 0.1  # of the budget that a trial may cost for a family to get more than its default in the first look
 FLAT = 5  # whole trainings in a row without a gain, after which a family is done
 RESOLUTION = 0.01  # of the distance from the best to the median loss: less is no gain
+COST_OF_A_TRIAL = 2.0  # of a budget in trials, on average: one for the trial, and one for its seconds
 CATCH_UP = 2.0  # a gap takes longer to close than the last gain suggests (FLAML's factor)
 
 
@@ -173,7 +174,8 @@ class Families(Strategy):
     def _rank(self, family: Family) -> tuple[int, float]:
         """What is sorted by: configs to start with, defaults, then a first look at each family, the cheapest first.
 
-        After that the cost of an improvement; families without a gain come last.
+        After that the cost of an improvement. Families without a gain, and those for which the rest of the budget is
+        too little, come last, the best of them first.
         """
         n_trials, is_early = len(family.epochs), self.spent < FIRST_LOOK
         if family.n_starts and n_trials <= family.n_starts:  # and its default before them
@@ -183,9 +185,10 @@ class Families(Strategy):
         if n_trials < self._n_first(family) and is_early:
             return 2, self._trial_cost(family)
         resolution = self._resolution()
-        if family.is_flat(resolution):
+        cost = self._improvement_cost(family, resolution)
+        if family.is_flat(resolution) or cost > self._left():
             return 4, family.best
-        return 3, self._improvement_cost(family, resolution)
+        return 3, cost
 
     def _n_first(self, family: Family) -> int:
         """Trials of a family before it is judged by what it gained."""
@@ -217,6 +220,12 @@ class Families(Strategy):
         # The default tells no speed: as if it had gained the distance between a good family and a usual one.
         gained = worse - best if np.isfinite(worse) else self._scale()
         return max(own, CATCH_UP * gap * (at - before) / gained) if gained > 0 else np.inf
+
+    def _left(self) -> float:
+        """What is left of the budget, in the units of the costs."""
+        if self._seconds is not None:
+            return self._seconds * (1.0 - self.spent)
+        return np.inf if self.n_trials is None else COST_OF_A_TRIAL * self.n_trials * (1.0 - self.spent)
 
     def _costs(self, family: Family) -> dict[int, float]:
         """By trial, in the order of the asks: seconds against a budget in seconds.
