@@ -200,7 +200,8 @@ def test_a_task_of_ones_own_without_a_test_set_has_a_final_on_validation(mine, t
 def test_auto_says_at_the_start_what_it_chose_and_why(mine, tmp_path):
     out, _ = run(*mine, "--strategy", "auto", "--trials", 10, "--out", tmp_path / "run", "--final-seeds", 0)
     first = out.splitlines()[0]
-    assert first.startswith("auto: bo (85%) and ga (15%) to begin with, trainings stopped early; mostly numbers")
+    assert first.startswith("auto: bo (85%) and ga (15%) to begin with; mostly numbers")
+    assert first.endswith("new configs first for 2 epochs")
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert first == f"auto: {summary['why']}"
     assert summary["why"] in (tmp_path / "run" / "report.html").read_text()
@@ -212,7 +213,7 @@ def test_a_training_that_repeats_another_says_so(tmp_path):
     (tmp_path / "noisy.py").write_text("def train(config, seed):\n    return config['x'] ** 2 + seed % 100 / 1000\n")
     (tmp_path / "space.yaml").write_text("x: {float: [-1, 1]}\n")
     task = ["--task", f"{tmp_path}/noisy.py:train", "--space", tmp_path / "space.yaml"]
-    out, _ = run(*task, "--strategy", "auto", "--trials", 20, "--final-seeds", 0, "--out", tmp_path / "run")
+    out, _ = run(*task, "--strategy", "auto", "--trials", 50, "--final-seeds", 0, "--out", tmp_path / "run")
     with (tmp_path / "run" / "trials.csv").open() as file:
         again = {row["trial"]: row["repeats"] for row in csv.DictReader(file) if row["repeats"]}
     assert again
