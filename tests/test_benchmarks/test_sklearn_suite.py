@@ -51,9 +51,9 @@ def test_every_task_trains_and_its_loss_is_one_that_was_measured(of, kept):
     assert curve.seconds[0] > 0
 
 
-@pytest.mark.parametrize("of", [task for task in TASKS if task.split == "development"], ids=lambda task: task.name)
+@pytest.mark.parametrize("of", TASKS, ids=lambda task: task.name)
 def test_no_config_beats_the_best_known_loss(of, kept):
-    losses = [of.worth(config) for config in random_configs(of, 3)]
+    losses = [of.worth(config) for config in random_configs(of, 2)]
     assert min(losses) >= of.best - 1e-9
     assert of.best < of.reference
     assert "random configs" in of.provenance
