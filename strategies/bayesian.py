@@ -61,7 +61,8 @@ class BayesianOptimization(ConfigStrategy):
         told = list(self.outcomes.values())
         points, seen, X, losses = self._known(told, rng)
         gp = self._fitted(X, standardised(losses), len(told))
-        factor = self._shrinkage(seen.final)
+        # A short training is no try for a new best, so a search with them is not stuck for the lack of one.
+        factor = 1.0 if self._features.with_epochs else self._shrinkage(seen.final)
         acquisition = self._acquisition(doubted(gp, factor, points.shape[1]), told, points, rng)
         low, high = self._box(points, seen.final, gp)
         candidates = self._candidates(points, seen.final, rng, low, high)
