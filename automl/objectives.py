@@ -47,8 +47,9 @@ def vary(task: Task, *, space: ConfigurationSpace | None = None, max_epochs: int
         return task
     if is_dataclass(task):
         names = {field.name for field in fields(task)}
-        if not changes.keys() <= names and "task" in names:  # it is put around another, which trains
-            changes = {"task": vary(task.task, space=space, max_epochs=max_epochs)}
+        inner = getattr(task, "task", None)
+        if not changes.keys() <= names and "task" in names and isinstance(inner, Task):  # a wrapper around a task
+            changes = {"task": vary(inner, space=space, max_epochs=max_epochs)}
         if changes.keys() <= names:
             varied: Task = replace(task, **changes)
             return varied

@@ -99,6 +99,7 @@ def run_session(
         resumable=task.resumable,
         fidelity=fidelity_of(task),
         seconds=None if settings.time_limit is None else settings.time_limit * settings.n_workers,
+        timed=not settings.reproducible,
         prior=prior,
     )
     check_is_possible(settings.sure_within, strategy, settings.strategy)

@@ -105,8 +105,9 @@ def tune(
     if isinstance(strategy, str):
         seconds = None if time_limit is None else time_limit * n_workers
         chosen = make_strategy(
-            strategy, task.space, resumable=task.resumable, fidelity=fidelity_of(task), seconds=seconds, **options
-        )
+            strategy, task.space, resumable=task.resumable, fidelity=fidelity_of(task), seconds=seconds,
+            timed=not reproducible, **options,
+        )  # fmt: skip
     else:
         chosen = strategy(task.space, **options)
     check_is_possible(within, chosen, settings["strategy"])

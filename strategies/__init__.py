@@ -69,14 +69,15 @@ def make_strategy(
     resumable: bool = True,
     fidelity: Callable[[Config], Fidelity] | None = None,
     seconds: float | None = None,
+    timed: bool = True,
     prior: Sequence[Start] = (),
     **options: Any,
 ) -> Strategy:
     """Build a strategy by its spec, such as ``bo`` or ``tpe+asha``; ``options`` go to its class as they are.
 
     ``resumable``: whether a training that was paused can go on. ``fidelity``: what a short training of a config means,
-    where that is known better. ``seconds``: of training, in total, where they are limited. ``prior``: configs to try
-    after the default one. UnknownStrategy for a wrong spec.
+    where that is known better. ``seconds``: of training, in total, where they are limited. ``timed``: whether measured
+    seconds may count. ``prior``: configs to try after the default one. UnknownStrategy for a wrong spec.
     """
     check_spec(spec)
     name, *wrappers = spec.split("+")
@@ -85,7 +86,7 @@ def make_strategy(
         from strategies.base import Fidelity
 
         kind: Literal["resume", "stop"] = "resume" if resumable else "stop"
-        options |= {"fidelity": fidelity or (lambda config: Fidelity(kind)), "seconds": seconds}
+        options |= {"fidelity": fidelity or (lambda config: Fidelity(kind)), "seconds": seconds, "timed": timed}
     if prior:
         options["prior"] = prior
     strategy = chosen(space, seed=seed, n_trials=n_trials, max_epochs=max_epochs, **options)

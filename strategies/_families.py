@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from strategies.base import Outcome, Proposal, RegretBound, Start, Strategy, Value
+from strategies.base import Outcome, Proposal, Start, Strategy, Value
 from strategies.encoding import Encoding
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
-MOSTLY = 2 / 3  # of the other hyperparameters must depend on the choice: what all share, one model learns better
+N_SAMPLED = 64  # configs of a family that are looked at before it is taken for one
+MOSTLY = 2 / 3  # of the other hyperparameters must depend on the choice; shared ones are better learnt by one surrogate
 FIRST_LOOK = 0.4  # of the budget, for a few trials of each family
 MIN_TRIALS, MAX_TRIALS = 1, 3  # of them
-TOO_DEAR = 0.1  # of the budget that a trial may cost for a family to get more than its default in the first look
+TOO_EXPENSIVE = 0.1  # of the budget that a trial may cost for a family to get more than its default in the first look
 FLAT = 5  # whole trainings in a row without a gain, after which a family is done
 RESOLUTION = 0.01  # of the distance from the best to the median loss: less is no gain
 COST_OF_A_TRIAL = 2.0  # of a budget in trials, on average: one for the trial, and one for its seconds
@@ -33,16 +34,23 @@ CATCH_UP = 2.0  # a gap takes longer to close than the last gain suggests (FLAML
 def family_choice(space: ConfigurationSpace) -> str | None:
     """The one unconditional choice on which most other hyperparameters depend, each on some of its values only."""
     encoding = Encoding(space)
-    roots = [dim for dim in encoding.dimensions if dim.values and dim.n_values > 1 and not space.parents_of[dim.name]]
+    roots = [dim for dim in encoding.dimensions if dim.kind == "choice" and dim.n_values > 1]
+    roots = [dim for dim in roots if not space.parents_of[dim.name]]
     others = len([dim for dim in encoding.dimensions if dim.n_values > 1]) - 1
     found = []
     for dim in roots:
         parts = [Encoding(space, {dim.name: value}) for value in dim.values]
         everywhere = set(encoding.names).intersection(*(part.names for part in parts))
         depending = [d for d in encoding.dimensions if d.n_values > 1 and d.name not in everywhere]
-        if others > 0 and len(depending) > MOSTLY * others:
+        if others > 0 and len(depending) > MOSTLY * others and all(_has_configs(part) for part in parts):
             found.append(dim.name)
     return found[0] if len(found) == 1 else None
+
+
+def _has_configs(part: Encoding) -> bool:
+    """Whether forbidden clauses leave something of a family."""
+    points = np.random.default_rng(0).random((N_SAMPLED, len(part.dimensions)))
+    return any(part.allows(config) for config in [part.default, *map(part.decode, points)])
 
 
 @dataclass
@@ -51,6 +59,7 @@ class Family:
 
     strategy: Strategy
     n_starts: int = 0  # configs that it starts with
+    is_starting: bool = True  # its default and these are not all proposed yet
     epochs: dict[int, int] = field(default_factory=dict)  # by trial: asked for
     seconds: dict[int, float] = field(default_factory=dict)  # by trial: told
     whole: dict[int, float] = field(default_factory=dict)  # losses of trainings to the end, in the order of the telling
@@ -84,18 +93,24 @@ class Families(Strategy):
         n_trials: int | None = None,
         max_epochs: int = 1,
         seconds: float | None = None,
+        timed: bool = True,
     ) -> None:
         """``build``: the strategy of a family, from what it fixes. ``prior``: what they start with, for their order.
 
-        ``seconds``: of training, in total; None: no limit.
+        ``seconds``: of training, in total; None: no limit. ``timed``: whether measured seconds may count; without them
+        a run with a budget in trials repeats itself exactly.
         """
         super().__init__(space, seed=seed, n_trials=n_trials, max_epochs=max_epochs)
-        dim = next(dim for dim in Encoding(space).dimensions if dim.name == choice)
+        self._encoding = Encoding(space)
+        for start in prior:
+            self._encoding.check(start.config)
+        dim = next(dim for dim in self._encoding.dimensions if dim.name == choice)
         order = [dim.default, *(value for value in dim.values if value != dim.default)]
         self.choice = choice
         starts = Counter(start.config[choice] for start in prior)
         self.families = {value: Family(build({choice: value}), n_starts=starts[value]) for value in order}
         self._seconds = seconds
+        self._timed = timed
         self._next_trial = 0
 
     def ask(self) -> Proposal | None:
@@ -114,10 +129,14 @@ class Families(Strategy):
 
     def tell(self, outcome: Outcome) -> None:
         proposal = outcome.proposal
+        if proposal.trial < 0:
+            self._encoding.check(proposal.config)
         family = self._of(proposal)
         family.strategy.tell(outcome)
         family.pending.discard(proposal.trial)
-        if proposal.trial < 0:
+        if proposal.trial < 0:  # what it cost is not of this budget
+            if outcome.loss is not None:
+                family.whole[proposal.trial] = outcome.loss
             return
         family.seconds[proposal.trial] = family.seconds.get(proposal.trial, 0.0) + outcome.seconds
         if outcome.stopped:
@@ -130,19 +149,6 @@ class Families(Strategy):
 
     def abandoned(self) -> set[int]:
         return set().union(*(family.strategy.abandoned() for family in self.families.values()))
-
-    @property
-    def bounds_regret(self) -> bool:
-        return all(family.strategy.bounds_regret for family in self.families.values())
-
-    def regret_bound(self) -> RegretBound | None:
-        """Of the best family's best trial, over the lowest loss that any family may have."""
-        bounds = [(family.best, family.strategy.regret_bound()) for family in self.families.values()]
-        known = [(best, bound) for best, bound in bounds if bound is not None]
-        if len(known) < len(bounds):
-            return None
-        best, own = min(known, key=lambda entry: entry[0])
-        return RegretBound(best - min(loss - bound.regret for loss, bound in known), own.noise)
 
     @property
     def exhausted(self) -> bool:
@@ -162,6 +168,7 @@ class Families(Strategy):
     def _note(self, family: Family, proposal: Proposal) -> None:
         self._next_trial = max(self._next_trial, proposal.trial + 1)
         family.epochs[proposal.trial] = proposal.epochs
+        family.is_starting &= proposal.info.get("from") in ("default", "start", "prior")
         family.pending.add(proposal.trial)
 
     def _in_turn(self) -> list[Family]:
@@ -178,16 +185,16 @@ class Families(Strategy):
         too little, come last, the best of them first.
         """
         n_trials, is_early = len(family.epochs), self.spent < FIRST_LOOK
-        if family.n_starts and n_trials <= family.n_starts:  # and its default before them
+        if family.n_starts and family.is_starting and n_trials <= family.n_starts:  # its default is before them
             return 0, 0.0
         if n_trials == 0:
-            return (1, 0.0) if is_early else (5, 0.0)
+            return (1, 0.0) if is_early else (4, 0.0)
         if n_trials < self._n_first(family) and is_early:
             return 2, self._trial_cost(family)
         resolution = self._resolution()
         cost = self._improvement_cost(family, resolution)
-        if family.is_flat(resolution) or cost > self._left():
-            return 4, family.best
+        if family.is_flat(resolution) or np.isinf(family.best) or cost > self._left():
+            return 5, family.best
         return 3, cost
 
     def _n_first(self, family: Family) -> int:
@@ -196,8 +203,8 @@ class Families(Strategy):
             n = MAX_TRIALS
         else:
             n = int(np.clip(FIRST_LOOK * self.n_trials // len(self.families), MIN_TRIALS, MAX_TRIALS))
-        too_dear = self._seconds is not None and self._trial_seconds(family) > TOO_DEAR * self._seconds
-        return MIN_TRIALS if too_dear else n
+        too_expensive = self._seconds is not None and self._trial_seconds(family) > TOO_EXPENSIVE * self._seconds
+        return MIN_TRIALS if too_expensive else n
 
     def _improvement_cost(self, family: Family, resolution: float) -> float:
         """Estimated cost until the family has a better config than the best of all."""
@@ -232,7 +239,10 @@ class Families(Strategy):
 
         Of a budget in trials, seconds count as much as the trials themselves.
         """
-        seconds = {trial: family.seconds.get(trial, self._trial_seconds(family)) for trial in family.epochs}
+        if not self._timed and self._seconds is None:
+            return {trial: COST_OF_A_TRIAL * epochs / self.max_epochs for trial, epochs in family.epochs.items()}
+        usual = self._trial_seconds(family)
+        seconds = {trial: family.seconds.get(trial, usual) for trial in family.epochs}
         if self._seconds is not None:
             return seconds
         told = [s for each in self.families.values() for s in each.seconds.values()]

@@ -1,4 +1,4 @@
-"""Successive halving on the first part of the budget, with short trainings that mean something: a part of ``auto``.
+"""Successive halving on the first part of the budget, by short trainings that predict whole ones: a part of ``auto``.
 
 Short trainings tell cheaply what is bad; among good configs their ranks say little, and whole trainings find better.
 So they get a share of the budget, and where they do not predict whole trainings, none at all. What a short training is
@@ -20,7 +20,7 @@ from strategies.encoding import Encoding
 SHORT_SHARE = 0.2  # of the budget may be spent on trainings that never go to their end,
 PHASE_SHARE = 0.7  # and new configs are trained short first until this much is spent in total;
 PHASE = 8  # of an unknown budget: whole trainings' worth of epochs
-MIN_EPOCHS = 2  # of a short training: after one epoch it is mostly luck who is ahead
+MIN_EPOCHS = 2  # of a short training: after one epoch the order is mostly noise
 MOST = 0.2  # of a whole training that a short one with its own schedule may cost
 N_SAMPLED = 64  # configs of the space that are asked what a short training of them is
 
@@ -32,9 +32,7 @@ def levels_of(encoding: Encoding, fidelity: FidelityOf, max_epochs: int) -> list
 
     Only the last where no training of the space can be short.
     """
-    points = np.random.default_rng(0).random((N_SAMPLED, len(encoding.dimensions)))
-    found = [fidelity(config) for config in [encoding.default, *map(encoding.decode, points)]]
-    short = [each for each in found if each.kind != "whole"]
+    short = [each for each in _fidelities(encoding, fidelity) if each.kind != "whole"]
     if not short:
         return [max_epochs]
     least = max(MIN_EPOCHS, int(np.median([each.min_epochs for each in short])))
@@ -42,6 +40,12 @@ def levels_of(encoding: Encoding, fidelity: FidelityOf, max_epochs: int) -> list
         return [level for level in rungs(max_epochs) if level >= least or level == max_epochs]
     level = max(least, round(max_epochs / ETA**2))
     return [level, max_epochs] if level <= MOST * max_epochs else [max_epochs]
+
+
+def _fidelities(encoding: Encoding, fidelity: FidelityOf) -> list[Fidelity]:
+    """Of the default and of some configs of the space."""
+    points = np.random.default_rng(0).random((N_SAMPLED, len(encoding.dimensions)))
+    return [fidelity(config) for config in [encoding.default, *map(encoding.decode, points)]]
 
 
 class Halving(Asha):
@@ -70,7 +74,7 @@ class Halving(Asha):
         self._default_later = default_later
         self._skip = 0
         self._default: int | None = None  # its trial
-        stops = fidelity(Encoding(inner.space).default).kind == "stop"
+        stops = any(each.kind == "stop" for each in _fidelities(Encoding(inner.space), fidelity))
         super().__init__(inner, resumable=not stops, levels=levels)
 
     @property

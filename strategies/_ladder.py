@@ -47,8 +47,10 @@ class Ladder:
 
     def enter(self, outcome: Outcome) -> None:
         """The curve of a trial so far; of one that is below the lowest rung, where it ended."""
-        found = self.losses.setdefault(outcome.proposal.first, {})
         losses, schedule = outcome.losses, outcome.proposal.schedule
+        if schedule is not None and schedule not in self.levels:
+            return  # found elsewhere, with a schedule that nothing here can be compared with
+        found = self.losses.setdefault(outcome.proposal.first, {})
         if schedule is not None:
             found[self.levels.index(schedule)] = losses[-1]
             return

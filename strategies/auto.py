@@ -77,10 +77,11 @@ class Auto(Delegate):
         max_epochs: int = 1,
         fidelity: FidelityOf | None = None,
         seconds: float | None = None,
+        timed: bool = True,
         prior: Sequence[Start] = (),
     ) -> None:
         """``fidelity``: what a short training of a config means; resumable ones, unless told. ``seconds``: of training
-        in total, where they are limited."""
+        in total, where they are limited. ``timed``: whether measured seconds may count."""
         self._options: dict[str, Any] = {"seed": seed, "n_trials": n_trials, "max_epochs": max_epochs}
         self._fidelity = fidelity or _resumable
         self._seconds = seconds
@@ -95,7 +96,7 @@ class Auto(Delegate):
             n_families = len(next(dim.values for dim in Encoding(space).dimensions if dim.name == name))
             inner = Families(
                 space, name, lambda fixed: self._searcher(space, fixed, 1.0 / n_families),
-                prior=prior, seed=seed, n_trials=n_trials, max_epochs=max_epochs, seconds=seconds,
+                prior=prior, seed=seed, n_trials=n_trials, max_epochs=max_epochs, seconds=seconds, timed=timed,
             )  # fmt: skip
         super().__init__(inner)
         self.families = inner if isinstance(inner, Families) else None
@@ -106,12 +107,12 @@ class Auto(Delegate):
 
     @property
     def why(self) -> str:  # type: ignore[override]
-        reasons = "; ".join(dict.fromkeys(self._choices.values()))
-        families = "" if self.families is None else f"each {self.families.choice} by itself, "
-        levels = {tuple(halving.ladder.levels) for halving in self._halvings}
-        epochs = sorted({level for each in levels for level in each[:-1]})
-        short = f", new configs first for {' or '.join(map(str, epochs))} epochs" if epochs else ""
-        return f"{families}{reasons}{short}"
+        parts = [] if self.families is None else [f"each {self.families.choice} has a search of its own"]
+        parts += dict.fromkeys(self._choices.values())
+        epochs = sorted({level for halving in self._halvings for level in halving.ladder.levels[:-1]})
+        if epochs:
+            parts.append(f"configs are compared after {', '.join(map(str, epochs))} epochs")
+        return "; ".join(parts)
 
     @property
     def findings(self) -> list[str]:
@@ -127,6 +128,8 @@ class Auto(Delegate):
 
     def tell(self, outcome: Outcome) -> None:
         super().tell(outcome)
+        if outcome.proposal.trial < 0:
+            return
         self._training_seconds += outcome.seconds
         if outcome.stopped:
             self._epochs[outcome.proposal.trial] = len(outcome.losses)

@@ -42,7 +42,7 @@ class Proposal:
 
     @property
     def promotes(self) -> int | None:
-        """The trial that tried the same config in a short training, and earned it this longer one from scratch."""
+        """The trial that tried the same config in a short training, which this longer one follows from scratch."""
         return _number(self.info.get("promotes"))
 
     @property
@@ -231,7 +231,7 @@ class ConfigStrategy(Strategy):
         self._next_trial = 0
         self._seen: set[tuple[tuple[str, Value], ...]] = set()
         self._cells: Iterator[Config] | None = self.encoding.cells() if self.encoding.finite else None
-        self._unseen: Config | None = next(self._cells) if self._cells else None
+        self._unseen: Config | None = next(self._cells, None) if self._cells else None
         self._design = SobolDesign(len(self.encoding.dimensions), seed)
 
     @abstractmethod

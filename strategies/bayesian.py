@@ -61,10 +61,11 @@ class BayesianOptimization(ConfigStrategy):
         told = list(self.outcomes.values())
         points, seen, X, losses = self._known(told, rng)
         gp = self._fitted(X, standardised(losses), len(told))
-        # A short training is no try for a new best, so a search with them is not stuck for the lack of one.
+        # Short trainings rarely give a new best, so none for long is no sign of a search that is stuck.
         factor = 1.0 if self._features.with_epochs else self._shrinkage(seen.final)
         acquisition = self._acquisition(doubted(gp, factor, points.shape[1]), told, points, rng)
-        low, high = self._box(points, seen.final, gp)
+        new = np.array([outcome.proposal.promotes is None for outcome in told])
+        low, high = self._box(points[new], seen.final[new], gp)
         candidates = self._candidates(points, seen.final, rng, low, high)
         found, values = self._maximise(acquisition, candidates, low, high)
         if self._cost_exponent is not None:

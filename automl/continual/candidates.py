@@ -17,7 +17,7 @@ from automl.folders import TrialFolders
 from automl.settings import Settings
 from automl.study import Study
 from automl.tasks.own import OwnData
-from strategies.base import Outcome, Proposal
+from strategies.base import JSON, Outcome, Proposal
 
 if TYPE_CHECKING:
     from automl.predictor import Predictor
@@ -94,6 +94,7 @@ def _searched(
     from automl.tuner import Tuner
     from strategies import make_strategy
 
+    fidelity = fidelity_of(task)
     strategy = make_strategy(
         settings.strategy or "auto",
         task.space,
@@ -101,13 +102,16 @@ def _searched(
         n_trials=n_trials + len(study.trials),
         max_epochs=task.max_epochs,
         resumable=task.resumable,
-        fidelity=fidelity_of(task),
+        fidelity=fidelity,
     )
     for trial in sorted(study.trials.values(), key=lambda trial: trial.number):
         if trial.state in ("complete", "failed"):
+            n_epochs = max(1, len(trial.losses))
+            # The middle of a schedule is no final loss.
+            info: dict[str, JSON] = {"schedule": n_epochs} if fidelity(trial.config).kind == "restart" else {}
             strategy.tell(
                 Outcome(
-                    Proposal(-1 - trial.number, trial.config, max(1, len(trial.losses))),
+                    Proposal(-1 - trial.number, trial.config, n_epochs, info),
                     tuple(trial.losses),
                     trial.seconds,
                     trial.error,

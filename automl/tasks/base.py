@@ -1,7 +1,7 @@
 """What the tuner needs of a task: a space, and a training that tells its loss after each epoch."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -30,7 +30,9 @@ class Task(Protocol):
     """Something whose config can be tuned. It travels to other processes by cloudpickle, so keep it light.
 
     It may also have a method ``fidelity(config)``, which says what a training of fewer epochs than a full one means for
-    a config: see ``Fidelity``. Without it, a resumable training can be paused, and any other stopped.
+    a config: see ``Fidelity``. Without it, a resumable training can be paused, and any other stopped. For trainings
+    that restart it is a dataclass, whose field ``max_epochs`` a short training replaces; of another class they are
+    trained whole.
     """
 
     @property
@@ -78,4 +80,9 @@ class Task(Protocol):
 def fidelity_of(task: Task) -> Callable[[Mapping[str, Any]], Fidelity]:
     """What a short training of a config of the task means."""
     own: Callable[[Mapping[str, Any]], Fidelity] | None = getattr(task, "fidelity", None)
-    return own or (lambda config: Fidelity("resume" if task.resumable else "stop"))
+    if own is None:
+        return lambda config: Fidelity("resume" if task.resumable else "stop")
+    if is_dataclass(task):
+        return own
+    told = own
+    return lambda config: Fidelity("whole") if told(config).kind == "restart" else told(config)

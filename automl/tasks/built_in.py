@@ -60,6 +60,8 @@ class BuiltIn(ABC):
         family = self.family(config)
         if family in ESTIMATORS:
             return Fidelity("whole" if family == "linear" else "resume")
+        if "batch_size" not in config or "schedule" not in config:  # a space of the user's own
+            return Fidelity("whole")
         steps_per_epoch = max(1, self.examples_per_epoch(config) // int(config["batch_size"]))
         kind: Literal["resume", "restart"] = "resume" if config["schedule"] == "constant" else "restart"
         return Fidelity(kind, math.ceil(MIN_STEPS / steps_per_epoch))

@@ -33,10 +33,10 @@ def test_contenders_are_the_best_configs_that_were_trained_whole():
         (0.6, 0.4, 2, None), (0.7, 0.6, 2, None),
     )  # fmt: skip
     assert [trial.number for trial in contenders(study, DEFAULT, 7)] == [1, 3, 5]
-    assert [trial.number for trial in contenders(study, DEFAULT, 49)] == [1, 3, 5]
-    assert [trial.number for trial in contenders(study, DEFAULT, 50)] == [
-        1
-    ]  # the search repeats its best configs itself
+    assert [trial.number for trial in contenders(study, DEFAULT, 50)] == [1, 3, 5]
+    repeated = study_of((0.1, 0.2, 2, None), (0.2, 0.3, 2, None), (0.1, 0.25, 2, 0))
+    assert [trial.config["x"] for trial in contenders(repeated, DEFAULT, 49)] == [0.1, 0.2]
+    assert [trial.config["x"] for trial in contenders(repeated, DEFAULT, 50)] == [0.1]  # the search compared it itself
     assert contenders(study_of((0.1, None, 2, None)), DEFAULT, 1) == []
     half = study_of((0.1, 0.3, 1, None), (0.2, 0.1, 1, None))
     assert [trial.number for trial in contenders(half, DEFAULT, 2)] == [1]
@@ -96,7 +96,7 @@ def test_what_is_kept_is_the_contender_that_is_best_on_fresh_seeds(tmp_path):
     run = tmp_path / "run"
     out, _ = command(
         "automl.run", "--task", f"{tmp_path / 'luck.py'}:objective", "--space", tmp_path / "space.yaml", "--strategy",
-        "random", "--trials", 6, "--final-seeds", 2, "--no-learn", "--no-prior", "--out", run,
+        "random", "--trials", 6, "--final-seeds", 2, "--no-learn", "--out", run,
     )  # fmt: skip
     summary = json.loads((run / "summary.json").read_text())
     final = summary["final"]
@@ -142,7 +142,7 @@ def test_a_training_that_does_not_depend_on_its_seed_is_run_once(tmp_path):
     run = tmp_path / "run"
     out, _ = command(
         "automl.run", "--task", f"{tmp_path / 'families.py'}:objective", "--space", tmp_path / "space.yaml",
-        "--strategy", "random", "--trials", 8, "--workers", 1, "--final-seeds", 3, "--no-learn", "--no-prior",
+        "--strategy", "random", "--trials", 8, "--workers", 1, "--final-seeds", 3, "--no-learn",
         "--out", run,
     )  # fmt: skip
     summary = json.loads((run / "summary.json").read_text())

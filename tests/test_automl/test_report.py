@@ -408,7 +408,7 @@ def test_each_trial_of_auto_says_whose_it_is_and_what_is_trained_again(tmp_path)
         for epoch in range(epochs):
             yield (config["x"] - 0.3) ** 2 + len(calls) * 1e-4 + math.exp(-epoch)
 
-    result = tune(noisy, {"x": {"float": [0, 1]}}, strategy="auto", n_trials=24, max_epochs=4)
+    result = tune(noisy, {"x": {"float": [0, 1]}}, strategy="auto", n_trials=50, max_epochs=4)
     search = figures.search_curve(result.study, summarised(result))
     texts = {int(re.match(r"<b>trial (\d+)", t)[1]): t for trace in search["data"] for t in trace.get("hovertext", [])}
     frame = result.to_frame().set_index("trial")
@@ -420,7 +420,7 @@ def test_each_trial_of_auto_says_whose_it_is_and_what_is_trained_again(tmp_path)
     for number, first in again.items():
         assert f"trained once more<br>the config of trial {first}, among the best, with another seed" in texts[number]
     assert "proposed by" not in texts[0]
-    why = "bo (85%) and ga (15%) to begin with, trainings stopped early; mostly numbers"
+    why = "bo (85%) and ga (15%) to begin with; mostly numbers"
     assert f"random: {why}" in words_of(tmp_path, result, why=why)
 
 

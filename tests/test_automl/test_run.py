@@ -201,7 +201,7 @@ def test_auto_says_at_the_start_what_it_chose_and_why(mine, tmp_path):
     out, _ = run(*mine, "--strategy", "auto", "--trials", 10, "--out", tmp_path / "run", "--final-seeds", 0)
     first = out.splitlines()[0]
     assert first.startswith("auto: bo (85%) and ga (15%) to begin with; mostly numbers")
-    assert first.endswith("new configs first for 2 epochs")
+    assert first.endswith("configs are compared after 2 epochs")
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert first == f"auto: {summary['why']}"
     assert summary["why"] in (tmp_path / "run" / "report.html").read_text()

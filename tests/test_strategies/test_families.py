@@ -8,7 +8,7 @@ from spaces import space
 from automl.space import load_space
 from strategies import make_strategy
 from strategies._families import FLAT, family_choice
-from strategies.base import Fidelity, Outcome, Start
+from strategies.base import Fidelity, Outcome, Proposal, Start
 from strategies.encoding import Encoding
 
 MODELS = load_space(
@@ -125,11 +125,46 @@ def test_configs_to_start_with_come_in_their_families():
     assert all(start.config in configs[:5] for start in prior)
 
 
-def test_the_regret_bound_is_over_all_families():
-    strategy = make_strategy("auto", MODELS, seed=0, n_trials=60)
-    assert strategy.bounds_regret
-    run(strategy, 4)
-    assert strategy.regret_bound() is None
-    run(strategy, 50)
-    bound = strategy.regret_bound()
-    assert bound is None or bound.regret >= 0
+def test_no_bound_of_the_regret_is_promised_over_families():
+    assert not make_strategy("auto", MODELS, seed=0, n_trials=60).bounds_regret
+    assert make_strategy("auto", space("numeric"), seed=0, n_trials=60).bounds_regret
+
+
+def test_every_family_is_tried_before_failing_ones_get_more():
+    def broken(config):
+        return loss_of(config) if config["model"] == "net" else np.nan
+
+    proposals = run(make_strategy("auto", MODELS, seed=0, n_trials=5), 5, loss=broken)
+    assert {p.config["model"] for p in proposals} == set(BEST)
+
+
+def test_without_measured_seconds_a_run_repeats_itself():
+    def configs(timed, seed):
+        rng = np.random.default_rng(seed)
+        strategy = make_strategy("auto", MODELS, seed=0, n_trials=30, timed=timed)
+        return [p.config for p in run(strategy, 30, seconds=lambda config: rng.uniform(0.1, 9.0))]
+
+    assert configs(False, 1) == configs(False, 2)
+    assert configs(True, 1) != configs(True, 2)
+
+
+def test_what_is_told_from_elsewhere_counts_for_its_family():
+    strategy = make_strategy("auto", MODELS, seed=0, n_trials=30)
+    encoding, rng = Encoding(MODELS), np.random.default_rng(0)
+    for i in range(30):
+        config = encoding.decode(rng.random(len(encoding.dimensions)))
+        loss = 0.01 if config["model"] == "net" else 5.0
+        strategy.tell(Outcome(Proposal(-1 - i, config, 1), (loss + 0.001 * i,), 1.0))
+    with pytest.raises(ValueError, match="must be one of"):
+        strategy.tell(Outcome(Proposal(-99, {"model": "zzz"}, 1), (1.0,), 1.0))
+    assert strategy.families.families["net"].best < 1.0
+    with pytest.raises(ValueError, match="must be one of"):
+        make_strategy("auto", MODELS, seed=0, prior=[Start({"model": "zzz"})])
+
+
+def test_an_ordered_choice_or_an_empty_part_makes_no_families():
+    form = {"depth": {"ordinal": [1, 2]}} | {f"u{i}": {"float": [0, 1], "when": {"depth": 2}} for i in range(3)}
+    assert family_choice(load_space(form)) is None
+    form = {"model": {"choice": ["a", "b"]}} | {f"u{i}": {"float": [0, 1], "when": {"model": "a"}} for i in range(3)}
+    assert family_choice(load_space(form)) == "model"
+    assert family_choice(load_space(form | {"forbidden": [{"model": "b"}]})) is None
