@@ -1,4 +1,4 @@
-"""When not to believe the fitted process: losses that rule its noise out, and a search that no longer finds any gain.
+"""When the fitted process is doubtful: equal losses that rule out its noise, and a search without gain for long.
 
 Glossary: n observations, n_ties of them equal to the loss before, in ascending order; v noise variance.
 """

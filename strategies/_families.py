@@ -224,7 +224,7 @@ class Families(Strategy):
         gap = best - min(each.best for each in self.families.values())
         if gap <= 0:
             return own
-        # The default tells no speed: as if it had gained the distance between a good family and a usual one.
+        # A single training shows no speed: as if it had gained the distance from the median loss to the best.
         gained = worse - best if np.isfinite(worse) else self._scale()
         return max(own, CATCH_UP * gap * (at - before) / gained) if gained > 0 else np.inf
 

@@ -1,8 +1,8 @@
 """Successive halving on the first part of the budget, by short trainings that predict whole ones: a part of ``auto``.
 
-Short trainings tell cheaply what is bad; among good configs their ranks say little, and whole trainings find better.
-So they get a share of the budget, and where they do not predict whole trainings, none at all. What a short training is
-depends on the config: see ``Fidelity``.
+Short trainings rule out bad configs cheaply; the order of good ones needs whole trainings. So short ones get a share of
+the budget, and none where they do not predict whole ones. What a short training is depends on the config: see
+``Fidelity``.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Halving(Asha):
         budget: Callable[[], float | None],
     ) -> None:
         """``phase_share``: of the budget, after which new configs are trained whole at once. ``default_later``: a
-        default that can pause is trained whole once another config was, so that it is not for long the only one.
+        default that can pause is trained whole once another config was: until then it would be the incumbent.
         ``budget``: of this strategy, in epochs; None where nobody knows.
         """
         self._fidelity = fidelity

@@ -1,4 +1,4 @@
-"""The strategy for those who do not want to choose one: it looks at the task, mixes strategies, and says why.
+"""The default strategy: it looks at the task, mixes strategies, and says why.
 
 The choice of arms rests on the committed comparison, results/leaderboard.md.
 """
@@ -116,7 +116,7 @@ class Auto(Delegate):
 
     @property
     def findings(self) -> list[str]:
-        """What the search came to know about the task, in words."""
+        """Findings about the task, in words."""
         return list(dict.fromkeys(halving.finding for halving in self._halvings if halving.finding))
 
     def ask(self) -> Proposal | None:

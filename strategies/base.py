@@ -126,7 +126,7 @@ class Strategy(ABC):
 
     @property
     def findings(self) -> list[str]:
-        """What it came to know about the task during the search, in words."""
+        """Findings about the task during the search, in words."""
         return []
 
     def __init__(

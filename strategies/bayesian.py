@@ -144,7 +144,7 @@ class BayesianOptimization(ConfigStrategy):
         return noise_ceiling(y)
 
     def _shrinkage(self, losses: np.ndarray) -> float:
-        """Every second search believes the model as it is."""
+        """Of the lengthscales, in every second search; the others take the model as it was fitted."""
         return shrinkage(losses) if self._n_asked % 2 == 0 else 1.0
 
     def _acquisition(self, gp: GP, told: list[Outcome], points: np.ndarray, rng: np.random.Generator) -> Acquisition:
