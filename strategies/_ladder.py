@@ -75,7 +75,7 @@ class Ladder:
     def correlation(self, rung: int) -> float | None:
         """Rank correlation of the losses at a rung with those at the next, in the half that is better at the next.
 
-        Bad configs are easily told from good ones; the order of the good ones is what a search needs. None: too few pairs.
+        Bad configs are easily told from good ones; a search needs the order of the good ones. None: too few pairs.
         """
         pairs = self._pairs(rung)
         if len(pairs) < MIN_PAIRS:
