@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from ConfigSpace import ConfigurationSpace
 
-    from strategies.base import Config, Fidelity
+    from strategies.base import Config
+    from strategies.fidelity import Fidelity
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 

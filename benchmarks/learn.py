@@ -22,7 +22,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Folder of the studies.")] = SHIPPED,
 ) -> None:
     """Write a study a table."""
-    tables = sorted(recorded.glob("*.parquet"))
+    tables = sorted(facts.with_suffix(".parquet") for facts in recorded.glob("*.json"))
     if not tables:
         raise UserError(f"there are no recorded trainings in {str(recorded)!r}; make some with benchmarks.record")
     out.mkdir(parents=True, exist_ok=True)

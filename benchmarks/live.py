@@ -26,7 +26,7 @@ from automl.tasks.base import Epoch, Task, fidelity_of
 from automl.worker import EpochDone, Job, JobEnded
 from benchmarks.scored import Scored
 from benchmarks.suites.base import Curve, SimulatedTask
-from strategies.base import Fidelity
+from strategies.fidelity import Fidelity
 
 # config, seed, epochs (asked for), error; losses, seconds, test: an entry an epoch, None where no test was made;
 # scores: all that were made of the last epoch; cut: how far it came before it was given up as too long

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
-    from strategies.base import Config, Fidelity, Start, Strategy
+    from strategies.base import Config, Start, Strategy
+    from strategies.fidelity import Fidelity
 
 STRATEGIES: dict[str, tuple[str, str]] = {
     "random": ("random_search:RandomSearch", "independent uniform draws: the yardstick"),
@@ -83,7 +84,7 @@ def make_strategy(
     name, *wrappers = spec.split("+")
     chosen = strategy_class(name)
     if chosen.plans_epochs:
-        from strategies.base import Fidelity
+        from strategies.fidelity import Fidelity
 
         kind: Literal["resume", "stop"] = "resume" if resumable else "stop"
         options |= {"fidelity": fidelity or (lambda config: Fidelity(kind)), "seconds": seconds, "timed": timed}

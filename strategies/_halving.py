@@ -14,8 +14,9 @@ import numpy as np
 
 from strategies._ladder import ETA, rungs
 from strategies.asha import Asha
-from strategies.base import JSON, Config, Fidelity, Proposal, Strategy
+from strategies.base import JSON, Config, Proposal, Strategy
 from strategies.encoding import Encoding
+from strategies.fidelity import Fidelity
 
 SHORT_SHARE = 0.2  # of the budget may be spent on trainings that never go to their end,
 PHASE_SHARE = 0.7  # and new configs are trained short first until this much is spent in total;

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -59,19 +59,6 @@ class Proposal:
     def is_new(self) -> bool:
         """Whether it tries a config for the first time."""
         return self.promotes is None and self.repeats is None
-
-
-@dataclass(frozen=True)
-class Fidelity:
-    """What training a config for fewer epochs than a full training means.
-
-    ``whole``: nothing, it is trained whole. ``stop``: the training can be stopped, not continued. ``resume``: it can be
-    paused and resumed, and its loss on the way is that of a training of this length. ``restart``: the learning rate
-    depends on the length, so a short training has its own complete schedule, and a longer one starts from scratch.
-    """
-
-    kind: Literal["whole", "stop", "resume", "restart"]
-    min_epochs: int = 1  # a shorter training tells nothing
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from strategies.base import Fidelity
+from strategies.fidelity import Fidelity
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace

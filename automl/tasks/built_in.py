@@ -11,7 +11,7 @@ from automl.data import SOURCES, check_train_size, source_module
 from automl.metrics import METRICS, check_metric
 from automl.models import ESTIMATORS
 from automl.tasks.base import Epoch
-from strategies.base import Fidelity
+from strategies.fidelity import Fidelity
 
 if TYPE_CHECKING:
     import torch

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from ConfigSpace import ConfigurationSpace
 
-    from strategies.base import Config, Fidelity, Strategy
+    from strategies.base import Config, Strategy
+    from strategies.fidelity import Fidelity
 
 OPPONENTS: dict[str, tuple[str, str, str | None]] = {
     "raw-optuna": ("raw_optuna:RawOptuna", "Optuna's default sampler", None),

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from automl.tasks.base import Epoch, TrainingFailed
-from strategies.base import Fidelity
 from strategies.encoding import Encoding
+from strategies.fidelity import Fidelity
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace

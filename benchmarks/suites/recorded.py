@@ -22,7 +22,7 @@ from automl.tasks import TASKS
 from automl.tasks.classification import Classification
 from benchmarks.recording import CurveModel, Recording
 from benchmarks.suites.base import Curve, SimulatedTask
-from strategies.base import Fidelity
+from strategies.fidelity import Fidelity
 
 FOLDER = Path(__file__).parents[2] / "results" / "recorded"
 

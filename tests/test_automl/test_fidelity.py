@@ -8,8 +8,8 @@ from automl.tasks.base import fidelity_of
 from automl.tasks.built_in import MIN_STEPS
 from automl.worker import EpochDone, Job, run_job
 from benchmarks.scored import Scored
-from strategies.base import Fidelity
 from strategies.encoding import Encoding
+from strategies.fidelity import Fidelity
 
 DIGITS = load_task("digits-cnn", train_size=200)
 

@@ -112,7 +112,8 @@ def test_the_command_for_a_space_and_for_a_task_of_ones_own(tmp_path):
     assert basis.headline in out
     assert basis.records[0].text in out
     assert "auto here: bo" in out
-    assert "trainings stopped early; mostly numbers" in out
+    assert "mostly numbers" in out
+    assert "configs are compared after 3 epochs" in out
     assert basis.headline in select("--task", f"{tmp_path}/mine.py:loss", "--space", file, "--trials", 60)
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from automl.errors import UserError
-from benchmarks.plan import planned
 from benchmarks.suites import load_suite, sklearn
 from benchmarks.suites.sklearn import N_DIGITS, SklearnTask, load_data
 from benchmarks.suites.sklearn_models import MODELS
@@ -96,11 +95,6 @@ def test_a_training_that_fails_is_a_failed_trial_and_kept(kept):
     assert "n_neighbors" in curve.error
     assert of.kept.get({"n_neighbors": 0, "p": 2}, lambda: pytest.fail("trained again")).error == curve.error
     assert of.kept.losses() == []
-
-
-def test_slow_strategies_run_on_all_of_it_as_trainings_take_longer_still():
-    runs = planned(TASKS, ["skopt"], 2, 100, 1)
-    assert len(runs) == 2 * len(TASKS)
 
 
 def test_an_old_scikit_learn_is_one_line(monkeypatch):

@@ -11,8 +11,9 @@ from strategies import UnknownStrategy, check_spec, make_strategy
 from strategies._halving import SHORT_SHARE, levels_of
 from strategies._mix import Mix
 from strategies.auto import Auto, choose
-from strategies.base import Fidelity, Outcome
+from strategies.base import Outcome
 from strategies.encoding import Encoding
+from strategies.fidelity import Fidelity
 
 NUMERIC = load_space({f"x{i}": {"float": [0.0, 1.0]} for i in range(3)})
 

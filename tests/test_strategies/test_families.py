@@ -8,8 +8,9 @@ from spaces import space
 from automl.space import load_space
 from strategies import make_strategy
 from strategies._families import FLAT, family_choice
-from strategies.base import Fidelity, Outcome, Proposal, Start
+from strategies.base import Outcome, Proposal, Start
 from strategies.encoding import Encoding
+from strategies.fidelity import Fidelity
 
 MODELS = load_space(
     {
