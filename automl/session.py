@@ -162,7 +162,8 @@ def _trained_final(
 ) -> Final:
     final, seed, device = Final(), settings.seed or 0, settings.device or "auto"
     study, default = result.study, Encoding(task.space).default
-    n_trainings = min(settings.n_trials or 1, study.committed_epochs / study.max_epochs)
+    spent = study.committed_epochs / study.max_epochs
+    n_trainings = spent if settings.n_trials is None else min(settings.n_trials, spent)
     final.contenders = contenders(study, default, n_trainings)
 
     def done(n: int, of: int) -> None:

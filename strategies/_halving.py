@@ -129,9 +129,6 @@ class Halving(Asha):
         super()._note(proposal)
         if proposal.info.get("from") == "default":
             self._default = proposal.trial
-        for rung, level in enumerate(self.ladder.levels):
-            if level < proposal.epochs:
-                self._promoted[rung].add(proposal.first)
 
     def _entry(self, proposal: Proposal) -> int:
         whole = len(self.ladder.levels) - 1

@@ -98,7 +98,7 @@ class Asha(Wrapper):
         self._epochs[proposal.trial] = proposal.epochs
         for rung, level in enumerate(self.ladder.levels):
             if level < proposal.epochs:
-                self._promoted[rung].add(proposal.trial)
+                self._promoted[rung].add(proposal.first)
         if not self._resumable:
             rungs = range(self._entry(proposal), len(self.ladder.levels) - 1)
             self._bars[proposal.trial] = {
