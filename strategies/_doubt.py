@@ -33,9 +33,14 @@ def noise_ceiling(y: np.ndarray) -> float:
     return float(np.clip(2.0 * np.log(s), MIN_CEILING, BOUNDS["noise"][1]))
 
 
+def n_without_gain(losses: np.ndarray) -> int:
+    """Trials since the best of these losses (n,), in the order in which they were told."""
+    return len(losses) - 1 - int(losses.argmin())
+
+
 def shrinkage(losses: np.ndarray) -> float:
-    """What the lengthscales are to be multiplied by after these losses (n,), in the order in which they were told."""
-    n_stuck = len(losses) - 1 - int(losses.argmin())
+    """What the lengthscales are to be multiplied by after these losses."""
+    n_stuck = n_without_gain(losses)
     return float(max(SHORTEST, min(1.0, 2.0 ** ((STUCK_AFTER - n_stuck) / HALVED_EVERY))))
 
 

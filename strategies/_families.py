@@ -26,7 +26,7 @@ FIRST_LOOK = 0.4  # of the budget, for a few trials of each family
 MIN_TRIALS, MAX_TRIALS = 1, 3  # of them
 TOO_EXPENSIVE = 0.1  # of the budget that a trial may cost for a family to get more than its default in the first look
 FLAT = 5  # whole trainings in a row without a gain, after which a family is done
-RESOLUTION = 0.01  # of the distance from the best to the median loss: less is no gain
+RESOLUTION = 0.01  # of the distance from the best to the median loss: no more than this is no gain
 COST_OF_A_TRIAL = 2.0  # of a budget in trials, on average: one for the trial, and one for its seconds
 CATCH_UP = 2.0  # a gap takes longer to close than the last gain suggests (FLAML's factor)
 
@@ -74,7 +74,7 @@ class Family:
         losses = list(self.whole.values())
         if len(losses) <= FLAT or np.isinf(self.best):
             return len(losses) > FLAT
-        return min(losses[:-FLAT]) - min(losses[-FLAT:]) < resolution
+        return min(losses[:-FLAT]) - min(losses[-FLAT:]) <= resolution
 
 
 class Families(Strategy):
@@ -149,6 +149,18 @@ class Families(Strategy):
 
     def abandoned(self) -> set[int]:
         return set().union(*(family.strategy.abandoned() for family in self.families.values()))
+
+    @property
+    def findings(self) -> list[str]:
+        found, resolution = [], self._resolution()
+        if all(family.is_flat(resolution) for family in self.families.values()):
+            return [f"no {self.choice} gained anything in its last {FLAT} whole trainings: more will bring little"]
+        for name, family in self.families.items():
+            if family.is_flat(resolution):
+                found.append(f"{name}: no gain in the last {FLAT} whole trainings; the other families come first")
+            else:
+                found += [f"{name}: {finding}" for finding in family.strategy.findings]
+        return found
 
     @property
     def exhausted(self) -> bool:

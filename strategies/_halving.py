@@ -79,12 +79,12 @@ class Halving(Asha):
         super().__init__(inner, resumable=not stops, levels=levels)
 
     @property
-    def finding(self) -> str:
-        """In words, where short trainings were tried and did not predict whole ones; else empty."""
+    def findings(self) -> list[str]:
         correlation = self.ladder.correlation(len(self.ladder.levels) - 2) if len(self.ladder.levels) > 1 else None
         if correlation is None or self.ladder.lowest < len(self.ladder.levels) - 1:
-            return ""
-        return f"short trainings do not predict whole ones (rank correlation {correlation:.2f}): all are trained whole"
+            return super().findings
+        says = f"short trainings do not predict whole ones (rank correlation {correlation:.2f}): all are trained whole"
+        return [says, *super().findings]
 
     def skip_to(self, trial: int) -> None:
         super().skip_to(trial)

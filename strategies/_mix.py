@@ -75,6 +75,10 @@ class Mix(ConfigStrategy):
             arm.tell(outcome)
 
     @property
+    def findings(self) -> list[str]:
+        return [finding for arm in self._arms for finding in arm.findings]
+
+    @property
     def bounds_regret(self) -> bool:
         return any(arm.bounds_regret for arm in self._arms)
 

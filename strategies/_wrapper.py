@@ -51,6 +51,10 @@ class Delegate(Strategy):
     def abandoned(self) -> set[int]:
         return self._inner.abandoned()
 
+    @property
+    def findings(self) -> list[str]:
+        return self._inner.findings
+
     def _note(self, proposal: Proposal) -> None:
         """Keep what will be asked about a proposal later."""
         return

@@ -115,11 +115,6 @@ class Auto(Delegate):
             parts.append(f"configs are compared after {', '.join(map(str, epochs))} epochs")
         return "; ".join(parts)
 
-    @property
-    def findings(self) -> list[str]:
-        """Findings about the task, in words."""
-        return list(dict.fromkeys(halving.finding for halving in self._halvings if halving.finding))
-
     def ask(self) -> Proposal | None:
         again = self._next_again()
         if again is None:

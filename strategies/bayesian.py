@@ -19,7 +19,7 @@ from scipy.stats import qmc
 from strategies import _gp
 from strategies._acquisition import Acquisition, LogEI, maximise
 from strategies._cost import log_seconds
-from strategies._doubt import doubted, noise_ceiling, shrinkage
+from strategies._doubt import STUCK_AFTER, doubted, n_without_gain, noise_ceiling, shrinkage
 from strategies._features import Features
 from strategies._gp import GP
 from strategies._ladder import Ladder, rungs_of
@@ -78,6 +78,15 @@ class BayesianOptimization(ConfigStrategy):
             if self.is_new(config):
                 return config, {**info, "log_ei": round(float(value), 3)}
         return self.encoding.decode(found[0]), info
+
+    @property
+    def findings(self) -> list[str]:
+        if not self.outcomes or all(outcome.loss is None for outcome in self.outcomes.values()):
+            return []
+        n = n_without_gain(observed(list(self.outcomes.values()), self.max_epochs).final)
+        if n <= STUCK_AFTER or self._features.with_epochs:
+            return []
+        return [f"no better config in the last {n} trials: every second proposal looks further away"]
 
     def tell(self, outcome: Outcome) -> None:
         super().tell(outcome)

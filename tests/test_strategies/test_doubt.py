@@ -58,6 +58,17 @@ def test_lengthscales_shrink_with_the_trials_without_gain_and_are_back_after_one
     assert shrinkage(np.append(stuck, 0.4)) == 1.0
 
 
+def test_a_search_says_that_it_found_nothing_better_for_long():
+    def told(losses):
+        strategy = make_strategy("bo", load_space(SPACE), seed=0, n_trials=40)
+        for loss in losses:
+            strategy.tell(Outcome(strategy.ask(), (loss,), 1.0))
+        return strategy.findings
+
+    assert told([1.0, 0.5, 0.7, 0.6]) == []
+    assert "in the last 9 trials" in told([1.0, 0.5] + [0.7 + 0.01 * n for n in range(9)])[0]
+
+
 def test_a_doubted_process_knows_its_observations_and_less_elsewhere():
     rng = np.random.default_rng(0)
     X = rng.random((12, 2))

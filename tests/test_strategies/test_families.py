@@ -169,3 +169,16 @@ def test_an_ordered_choice_or_an_empty_part_makes_no_families():
     form = {"model": {"choice": ["a", "b"]}} | {f"u{i}": {"float": [0, 1], "when": {"model": "a"}} for i in range(3)}
     assert family_choice(load_space(form)) == "model"
     assert family_choice(load_space(form | {"forbidden": [{"model": "b"}]})) is None
+
+
+def test_a_family_without_gain_is_named():
+    strategy = make_strategy("auto", MODELS, seed=0, n_trials=60)
+    assert strategy.findings == []
+    run(strategy, 60)
+    assert any(finding.startswith("trees: no gain in the last 5") for finding in strategy.findings)
+
+
+def test_a_search_in_which_no_family_gains_says_so():
+    strategy = make_strategy("auto", MODELS, seed=0, n_trials=40)
+    run(strategy, 40, loss=lambda config: BEST[config["model"]])
+    assert strategy.findings == ["no model gained anything in its last 5 whole trainings: more will bring little"]
