@@ -5,24 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from automl.objectives import as_task
-    from automl.predictor import load
-    from automl.result import Result
-    from automl.space import load_space
-    from automl.tasks.base import Epoch, Task, TrainingFailed
-    from automl.tuning import tune
+    from automl.api import tune
+    from automl.deployment.predictor import load
+    from automl.space.parse import load_space
+    from automl.study.result import Result
+    from automl.task import Epoch, Task, TrainingFailed
+    from automl.tasks.function import as_task
 
 __all__ = ["Epoch", "Result", "Task", "TrainingFailed", "as_task", "load", "load_space", "tune"]
 
 _HOMES = {
-    "Epoch": "automl.tasks.base",
-    "Result": "automl.result",
-    "Task": "automl.tasks.base",
-    "TrainingFailed": "automl.tasks.base",
-    "load": "automl.predictor",
-    "as_task": "automl.objectives",
-    "load_space": "automl.space",
-    "tune": "automl.tuning",
+    "Epoch": "automl.task",
+    "Result": "automl.study.result",
+    "Task": "automl.task",
+    "TrainingFailed": "automl.task",
+    "load": "automl.deployment.predictor",
+    "as_task": "automl.tasks.function",
+    "load_space": "automl.space.parse",
+    "tune": "automl.api",
 }
 
 

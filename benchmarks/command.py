@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import typer
 
-from automl import ending
+from automl.cli import exit_codes
 
 
 def run_command(main: Callable[..., None]) -> None:
-    """Parse the command line and call ``main``; see ``automl.ending``."""
-    ending.run_command(lambda: typer.run(main), "benchmarks")
+    """Parse the command line and call ``main``; see ``automl.cli.exit_codes``."""
+    exit_codes.run_command(lambda: typer.run(main), "benchmarks")

@@ -13,15 +13,15 @@ import pandas as pd
 import typer
 
 from automl.errors import UserError
-from automl.outputs import write_aside
-from benchmarks import figures, markdown, page, plots, strategy_pages
+from automl.runs.run_files import write_aside
 from benchmarks.command import run_command
-from benchmarks.costs import COSTS
-from benchmarks.fields import DEVELOPMENT, EVERY_SUITE, KEY, titled
-from benchmarks.findings import evidence, number
-from benchmarks.leaderboard import Section, board, reliability, sections
-from benchmarks.regret import beaten
-from benchmarks.standing import standing_json
+from benchmarks.pages import figures, markdown, page, plots, strategy_pages
+from benchmarks.pages.sentences import evidence, number
+from benchmarks.runner.costs import COSTS
+from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, KEY, titled
+from benchmarks.scoring.leaderboard import Section, board, reliability, sections
+from benchmarks.scoring.regret import beaten
+from benchmarks.scoring.verdicts import standing_json
 from benchmarks.suites.base import constants
 
 COLUMNS = {
@@ -48,7 +48,7 @@ def main(
     ] = None,
     standing: Annotated[
         Path | None,
-        typer.Option(help="Also write what automl.select recommends by: automl/standing.json."),
+        typer.Option(help="Also write what automl.select recommends by: automl/tuning/standing.json."),
     ] = None,
 ) -> None:
     """Write OUT.html, OUT.md, OUT.csv, OUT-tests.csv, OUT-tasks.csv and two pictures a suite."""
@@ -152,7 +152,8 @@ def known_constants(table: pd.DataFrame) -> pd.DataFrame:
     known = pd.MultiIndex.from_frame(ran[["suite", "task"]]).isin(facts.index)
     for suite, task, split in ran.loc[~known, ["suite", "task", "split"]].itertuples(index=False):
         if suite in facts.index.get_level_values("suite"):
-            command = f"python -m benchmarks.constants {suite}{f' --split {split}' if split != DEVELOPMENT else ''}"
+            of_split = f" --split {split}" if split != DEVELOPMENT else ""
+            command = f"python -m benchmarks.experiments.constants {suite}{of_split}"
             raise UserError(f"{suite}/{task} has no constants; find them with {command}")
     return facts[["best", "reference", "seconds"]].astype(float)
 

@@ -22,15 +22,15 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from automl.beginning import new_settings
 from automl.errors import UserError
-from automl.settings import Settings
+from automl.runs.configure import new_settings
+from automl.runs.settings import Settings
 from benchmarks.command import run_command
 from benchmarks.opponents import OPPONENTS, installed, opponent_class
-from benchmarks.plan import Source, planned
-from benchmarks.pool import execute_all
-from benchmarks.results import Results
-from benchmarks.simulate import Run, crashed
+from benchmarks.runner.plan import Source, planned
+from benchmarks.runner.pool import execute_all
+from benchmarks.runner.results import Results
+from benchmarks.runner.simulate import Run, crashed
 from benchmarks.suites import SUITES
 from strategies import STRATEGIES, check_spec
 
@@ -176,7 +176,7 @@ def _show_end(console: Console, failures: list[tuple[Run, str]], reason: str | N
     board = Path("results/leaderboard") if out == Path("results/runs") else out / "leaderboard"
     command = f"benchmarks.report {out} --out {board}"
     if source.suite == "own" and source.own is None:
-        command = f"benchmarks.own --runs {out}"
+        command = f"benchmarks.experiments.own --runs {out}"
     console.print(f"next: python -m {command}", soft_wrap=True)
     if reason is not None:
         console.print(f"no training worked: {reason}", markup=False, soft_wrap=True)

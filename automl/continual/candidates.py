@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl.continual.continued import can_continue, continued, seen_a_time
-from automl.continual.newcomers import n_old
-from automl.data.prepared import read_prepared
+from automl.continual.fine_tuning import can_continue, continued, seen_a_time
+from automl.continual.new_data import n_old
+from automl.data.memory_map import read_prepared
 from automl.errors import UserError
-from automl.executors import ProcessExecutor
-from automl.final import final_seed, train_once
-from automl.folders import TrialFolders
-from automl.settings import Settings
-from automl.study import Study
-from automl.tasks.own import OwnData
+from automl.runs.settings import Settings
+from automl.study.run_folder import TrialFolders
+from automl.study.study import Study
+from automl.tasks.user_data import OwnData
+from automl.tuning.executors import ProcessExecutor
+from automl.tuning.final_evaluation import final_seed, train_once
 from strategies.base import JSON, Outcome, Proposal
 
 if TYPE_CHECKING:
-    from automl.predictor import Predictor
+    from automl.deployment.predictor import Predictor
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,8 @@ def _searched(
     task: OwnData, study: Study, settings: Settings, folder: Path, n_trials: int, n_workers: int
 ) -> tuple[list[Candidate], float]:
     """The whole trainings of a new search that knows the old trials as found elsewhere, and the epochs of all."""
-    from automl.tasks.base import fidelity_of
-    from automl.tuner import Tuner
+    from automl.task import fidelity_of
+    from automl.tuning.tuner import Tuner
     from strategies import make_strategy
 
     fidelity = fidelity_of(task)

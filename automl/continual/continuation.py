@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from automl.data.targets import Classes
-from automl.descent import Descent
 from automl.models.trained import Preprocessing, TrainedNetwork, load_model
-from automl.networks import NetworkTraining
+from automl.training.network import NetworkTraining
+from automl.training.optimizer import Descent
 
 if TYPE_CHECKING:
-    from automl.continual.continued import ContinuedData
+    from automl.continual.fine_tuning import ContinuedData
 
 SLOWER = 0.5  # factor of the learning rate: the weights are good already
 

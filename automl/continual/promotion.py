@@ -12,18 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.continual.candidates import Candidate
-from automl.continual.judging import LIKELY, SURE, Gain, allowance, follows, gain, mildest, score, widened
-from automl.continual.newcomers import n_old, splits_by_family
+from automl.continual.new_data import n_old, splits_by_family
+from automl.continual.paired_bootstrap import LIKELY, SURE, Gain, allowance, follows, gain, mildest, score, widened
 from automl.continual.versions import MODEL
 from automl.data.splits import Splits, stratified
-from automl.keeping import Kept, fingerprint
+from automl.deployment.model_card import write_card
 from automl.metrics import METRICS, loss_of
-from automl.model_card import write_card
-from automl.tasks.own import OwnData
+from automl.runs.final_model import Kept, fingerprint
+from automl.tasks.user_data import OwnData
 
 if TYPE_CHECKING:
+    from automl.deployment.predictor import Predictor
     from automl.models.trained import TrainedModel
-    from automl.predictor import Predictor
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ def promote(
     say: Callable[[str], None],
 ) -> dict[str, Any]:
     """Chooses and judges by the validation part, crosswise; writes the model where it is promoted."""
-    from automl.calibration import temperature_that_helps
-    from automl.predictor import Member, Predictor, predictions
-    from automl.training import trained_model
+    from automl.deployment.calibration import temperature_that_helps
+    from automl.deployment.predictor import Member, Predictor, predictions
+    from automl.training.base import trained_model
 
     splits, old, metric = splits_by_family(task), n_old(Path(task.data)), task.metric
     y = splits(task.space["model"].default_value).y_valid
@@ -167,7 +167,7 @@ class _Judges:
 
     def _theirs(self, model: TrainedModel, predicted: NDArray[Any]) -> NDArray[Any]:
         """Of the old examples."""
-        from automl.predictor import predictions
+        from automl.deployment.predictor import predictions
 
         on_old = (
             predicted[: self.n_old] if self.x_old is None else predictions(model, self.x_old(model.preprocessing.model))

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from automl.errors import UserError
-from automl.folders import RunFolder
-from automl.outputs import write_aside
+from automl.runs.run_files import write_aside
+from automl.study.run_folder import RunFolder
 
 FACTS = "update.json"
 MODEL = "model"

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data import SOURCES, load_parts
-from automl.data.parts import Examples, Parts, shuffled
+from automl.data.datasets.registry import SOURCES, load_parts
+from automl.data.examples import Examples, Parts, shuffled
 from automl.data.tokens import BEGIN, END, FILLING
 from automl.data.vocabularies import Subwords, Symbols, Vocabulary, vocabulary_from_json
 

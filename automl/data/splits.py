@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data import check_train_size
+from automl.data.datasets.registry import check_train_size
 from automl.data.inputs import Array, Dense, Inputs
 from automl.data.targets import Classes, Labels, Target
 

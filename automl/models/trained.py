@@ -22,7 +22,7 @@ from automl.data.batches import by_length
 from automl.data.inputs import Inputs, inputs_from_json, inputs_to_json
 from automl.data.targets import Target, target_from_json
 from automl.models import ESTIMATORS, build_for, own_config
-from automl.models.estimators import features, outputs_of
+from automl.models.sklearn_estimators import features, outputs_of
 
 SCORING_BATCH = 1_000
 SEQUENCES_AT_ONCE = 100  # so few that what attention makes of them stays in a core's cache

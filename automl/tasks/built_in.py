@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from automl.data import SOURCES, check_train_size, source_module
+from automl.data.datasets.registry import SOURCES, check_train_size, source_module
 from automl.metrics import METRICS, check_metric
 from automl.models import ESTIMATORS
-from automl.tasks.base import Epoch
+from automl.task import Epoch
 from strategies.fidelity import Fidelity
 
 if TYPE_CHECKING:
     import torch
     from ConfigSpace import ConfigurationSpace
 
-    from automl.training import Training
+    from automl.training.base import Training
 
 MIN_STEPS = 20  # of an optimizer, in a short training: after fewer, a network has learnt nothing
 
@@ -79,7 +79,7 @@ class BuiltIn(ABC):
     def train(
         self, config: Mapping[str, Any], *, seed: int, epochs: int, checkpoint: Path | None, device: str
     ) -> Iterator[Epoch]:
-        from automl.training import train
+        from automl.training.base import train
 
         return train(self, config, seed=seed, epochs=epochs, checkpoint=checkpoint, device=device)
 
@@ -88,7 +88,7 @@ class BuiltIn(ABC):
 
         It has the training examples of the task. None where there is no first try.
         """
-        from automl.baselines import BASELINES, run_baseline
+        from automl.tasks.baselines import BASELINES, run_baseline
 
         first = BASELINES.get(self.data)
         if first is None or self.metric not in first.metrics:

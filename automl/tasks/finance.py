@@ -4,7 +4,7 @@ The first try to beat is the HAR model: R2 0.461 on the test days (automl.baseli
 known of the next range lies in a few averages of the last ones; a network that finds them, and no more, is a good one.
 """
 
-from automl.space import load_space
+from automl.space.parse import load_space
 from automl.tasks.regression import Regression
 
 TRAINING = {

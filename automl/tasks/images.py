@@ -4,7 +4,7 @@ Published for Fashion-MNIST with two or three convolutional layers: 88% to 93% o
 untested, results in the README of github.com/zalandoresearch/fashion-mnist).
 """
 
-from automl.space import load_space
+from automl.space.parse import load_space
 from automl.tasks.classification import Classification
 
 # Defaults: torch's own for AdamW; Goodfellow et al. 2016, section 8.3.2, for momentum.

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from automl.errors import UserError
-from automl.space import load_space
+from automl.space.parse import load_space
 from automl.tasks.built_in import BuiltIn
 
 if TYPE_CHECKING:
     import torch
 
-    from automl.training import Training
+    from automl.training.base import Training
 
 LEAST = 1_000  # characters of a training text: several times the longest context
 
@@ -42,22 +42,22 @@ class LanguageModelling(BuiltIn):
     def prepare(self) -> None:
         import torch
 
-        from automl.language_models import texts_on
+        from automl.training.language_model import texts_on
 
         texts_on(self.data, self.train_size, torch.device("cpu"))
 
     def begin(self, config: Mapping[str, Any], seed: int, device: "torch.device") -> "Training":
-        from automl.language_models import LanguageTraining
+        from automl.training.language_model import LanguageTraining
 
         return LanguageTraining(self, config, seed, device)
 
     def test(self, checkpoint: Path, device: str) -> Mapping[str, float]:
-        from automl.language_models import evaluate_language_model
+        from automl.training.language_model import evaluate_language_model
 
         return evaluate_language_model(self, checkpoint, device)
 
     def export(self, checkpoint: Path, out: Path) -> None:
-        from automl.language_models import trained_language_model
+        from automl.training.language_model import trained_language_model
 
         trained_language_model(self, checkpoint).save(out)
 

@@ -5,7 +5,7 @@ the values have a standard deviation of 1.14. Published on this split: 0.63 to 0
 and more for networks on SMILES that were not trained on other molecules before (van Tilborg et al. 2022).
 """
 
-from automl.space import load_space
+from automl.space.parse import load_space
 from automl.tasks.regression import Regression
 
 TRAINING = {

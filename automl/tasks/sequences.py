@@ -3,7 +3,7 @@
 Published, by the authors of the data set, who train on all 4,000: CNN 94%, GRU 91% (arXiv:2011.14439).
 """
 
-from automl.space import load_space
+from automl.space.parse import load_space
 from automl.tasks.classification import Classification
 
 # The first default learning rate lies between torch's for AdamW (1e-3) and that of the data set's authors (1e-2);

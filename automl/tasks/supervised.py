@@ -12,7 +12,7 @@ from automl.tasks.built_in import BuiltIn
 if TYPE_CHECKING:
     import torch
 
-    from automl.training import Training
+    from automl.training.base import Training
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Supervised(BuiltIn):
         return self.data
 
     def prepare(self) -> None:
-        from automl.data import load_data
-        from automl.training import train  # noqa: F401
+        from automl.data.datasets.registry import load_data
+        from automl.training.base import train  # noqa: F401
 
         load_data(self.data, self.train_size)
 
@@ -35,27 +35,27 @@ class Supervised(BuiltIn):
         import torch
 
         if self.family(config) in ESTIMATORS:
-            from automl.estimators import EstimatorTraining
+            from automl.training.estimator import EstimatorTraining
 
             return EstimatorTraining(self, config, seed, torch.device("cpu"))
-        from automl.networks import NetworkTraining
+        from automl.training.network import NetworkTraining
 
         return NetworkTraining(self, config, seed, device)
 
     def test(self, checkpoint: Path, device: str) -> Mapping[str, float]:
-        from automl.training import evaluate
+        from automl.training.base import evaluate
 
         return evaluate(self, checkpoint, device=device)
 
     def export(self, checkpoint: Path, out: Path) -> None:
-        from automl.training import export_model
+        from automl.training.base import export_model
 
         export_model(checkpoint, out)
         self.export_rest(out)
 
     def export_rest(self, out: Path) -> None:
         """Write what a model of this task needs besides its own files, whatever they are."""
-        from automl.data import source_module
+        from automl.data.datasets.registry import source_module
 
         out.mkdir(parents=True, exist_ok=True)
         encoder = getattr(source_module(self.data), "encoder", None)

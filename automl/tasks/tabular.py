@@ -3,7 +3,7 @@
 The first try to beat is a random forest or gradient boosting: 0.961 of the test rows (automl.baselines.tabular).
 """
 
-from automl.space import load_space
+from automl.space.parse import load_space
 from automl.tasks.classification import Classification
 
 letter_mlp = Classification(

@@ -4,7 +4,7 @@ The first try to beat is logistic regression on TF-IDF: 0.838 and 0.938 of the t
 Published: 0.82 to 0.86 and 0.93 to 0.95 (Yao et al. 2019, arXiv:1809.05679, table 2).
 """
 
-from automl.space import load_space
+from automl.space.parse import load_space
 from automl.tasks.classification import Classification
 
 # Nearly all weights are those of the words, which need large steps and forgetting: dropout and decay matter.

@@ -6,7 +6,7 @@ arXiv:1809.04356), 0.97 to 0.99 for the vowels. With 40 and 54 series to choose 
 up to 0.08 in validation.
 """
 
-from automl.space import load_space
+from automl.space.parse import load_space
 from automl.tasks.classification import Classification
 
 TRAINING = {

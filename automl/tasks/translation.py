@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl.space import load_space
+from automl.space.parse import load_space
 from automl.tasks.built_in import BuiltIn
 
 if TYPE_CHECKING:
     import torch
 
     from automl.data.pairs import Pairs
-    from automl.training import Training
+    from automl.training.base import Training
 
 
 @dataclass(frozen=True)
@@ -40,22 +40,22 @@ class Translation(BuiltIn):
         return self.epoch_size or super().examples_per_epoch(config)
 
     def prepare(self) -> None:
-        from automl.translators import TranslationTraining  # noqa: F401
+        from automl.training.seq2seq import TranslationTraining  # noqa: F401
 
         self.pairs()
 
     def begin(self, config: Mapping[str, Any], seed: int, device: "torch.device") -> "Training":
-        from automl.translators import TranslationTraining
+        from automl.training.seq2seq import TranslationTraining
 
         return TranslationTraining(self, config, seed, device)
 
     def test(self, checkpoint: Path, device: str) -> Mapping[str, float]:
-        from automl.translators import evaluate_translator
+        from automl.training.seq2seq import evaluate_translator
 
         return evaluate_translator(self, checkpoint, device)
 
     def export(self, checkpoint: Path, out: Path) -> None:
-        from automl.translators import trained_translator
+        from automl.training.seq2seq import trained_translator
 
         trained_translator(self, checkpoint).save(out)
 

@@ -72,7 +72,7 @@ def make(
     if seconds is not None:
         n_trials, seconds = None, seconds * n_workers  # of all trainings together
     if "~" in spec:
-        from benchmarks.variants import VARIANTS
+        from benchmarks.opponents.variants import VARIANTS
 
         variant = VARIANTS[spec][0]
         options = {"fidelity": fidelity, "seconds": seconds} if variant.plans_epochs else {}

@@ -20,7 +20,7 @@ SUITES = {
     "sklearn": "cross-validated trainings of scikit-learn's models on its own data sets, with the spaces of Bayesmark",
     "real": "live trainings of the built-in tasks on a part of the data",
     "fields": "live trainings of one built-in task of each field, shortened",
-    "own": "tables, texts, pictures and series as users' files; their data: python -m benchmarks.own --fetch",
+    "own": "tables, texts, pictures and series as users' files; python -m benchmarks.experiments.own --fetch",
     "quick": "a few development tasks that need no download",
 }
 QUICK = {

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from automl.tasks.base import Epoch, TrainingFailed
+from automl.task import Epoch, TrainingFailed
 from strategies.encoding import Encoding
 from strategies.fidelity import Fidelity
 
@@ -138,6 +138,6 @@ class SimulatedTask(ABC):
 
 @functools.cache
 def constants() -> dict[str, dict[str, Any]]:
-    """Best and reference losses by suite/task, as ``python -m benchmarks.constants`` wrote them."""
+    """Best and reference losses by suite/task, as ``python -m benchmarks.experiments.constants`` wrote them."""
     found: dict[str, dict[str, Any]] = json.loads(CONSTANTS.read_text(encoding="utf-8"))
     return found

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from automl.tasks import load_task
-from benchmarks.live import LiveTask
+from automl.tasks.registry import load_task
+from benchmarks.suites.live_task import LiveTask
 
 KEPT = Path("runs/trainings/fields")  # each training is run once, whichever strategies ask for it
 TASKS: dict[str, tuple[int | None, dict[str, Any]]] = {  # task: examples to train on (None: all), what else is changed

@@ -15,11 +15,11 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from automl.beginning import new_settings
-from automl.own.request import Request
-from automl.settings import Settings, build_task
-from benchmarks.live import LiveTask
-from benchmarks.own_files import FILES, UsersFile, check_all
+from automl.data.ingest.request import Request
+from automl.runs.configure import new_settings
+from automl.runs.settings import Settings, build_task
+from benchmarks.suites.live_task import LiveTask
+from benchmarks.suites.own_files import FILES, UsersFile, check_all
 
 KEPT = Path("runs/trainings/own")  # each training is run once, whichever strategies ask for it
 
@@ -46,7 +46,7 @@ def task_of(file: UsersFile, kept: Path) -> LiveTask:
 
 def _prepare(file: UsersFile, request: Request, prepared: Path) -> None:
     """Whole or not at all."""
-    from automl.own.preparation import prepare
+    from automl.data.ingest.prepare import prepare
 
     with tempfile.TemporaryDirectory(dir=prepared.parent) as aside:
         data = file.data.write(Path(aside), file.target)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from automl.objectives import vary
-from automl.tasks import load_task
-from benchmarks.live import LiveTask
+from automl.tasks.function import vary
+from automl.tasks.registry import load_task
+from benchmarks.suites.live_task import LiveTask
 
 KEPT = Path("runs/trainings/real")  # each training is run once, whichever strategies ask for it
 TASKS = {  # task: examples to train on, epochs

@@ -1,4 +1,4 @@
-"""The built-in tasks, replayed from real trainings that ``python -m benchmarks.record`` made: results/recorded/.
+"""The built-in tasks, replayed from the real trainings in results/recorded/: ``benchmarks.experiments.record``.
 
 Same space, epochs, metric and noise between seeds as the live tasks. Configs between the recorded ones are answered by
 a model where it ranks unseen ones well enough, else by the nearest recorded one: see the facts beside each table.
@@ -18,10 +18,10 @@ import numpy as np
 import pandas as pd
 
 from automl.errors import UserError
-from automl.tasks import TASKS
 from automl.tasks.classification import Classification
-from benchmarks.recording import CurveModel, Recording
+from automl.tasks.registry import TASKS
 from benchmarks.suites.base import Curve, SimulatedTask
+from benchmarks.suites.recordings import CurveModel, Recording
 from strategies.fidelity import Fidelity
 
 FOLDER = Path(__file__).parents[2] / "results" / "recorded"
@@ -81,8 +81,8 @@ def _model(name: str, short: int | None = None) -> CurveModel:
     file = FOLDER / (f"{name}.parquet" if short is None else f"{name}-{short}-epochs.parquet")
     if not file.exists():
         raise UserError(
-            f"trainings of {short} epochs of {name} are not recorded; python -m benchmarks.record --task {name} "
-            f"--short {short} records them"
+            f"trainings of {short} epochs of {name} are not recorded; record them with "
+            f"python -m benchmarks.experiments.record --task {name} --short {short}"
         )
     facts = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     recording = Recording.of(pd.read_parquet(file), short or live.max_epochs, live.metric, live.maximize)

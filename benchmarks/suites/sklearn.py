@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 
 from automl.errors import UserError
-from automl.space import load_space
+from automl.space.parse import load_space
 from benchmarks.suites.base import Curve, SimulatedTask
 from benchmarks.suites.sklearn_models import MODELS
-from benchmarks.trainings import Training, Trainings, trainings
+from benchmarks.suites.trainings import Training, Trainings, trainings
 
 KEPT = Path("runs/trainings/sklearn")  # each training is run once, whichever strategies and seeds ask for it
 DATA = {  # data set: metric. Fixed order: it decides the split

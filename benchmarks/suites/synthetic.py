@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from automl.space import load_space
+from automl.space.parse import load_space
 from benchmarks.suites.base import Curve, SimulatedTask
 
 DEVELOPMENT = (1, 4, 6, 7, 10, 12, 14, 16, 18, 19, 21, 24)

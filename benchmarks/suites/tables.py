@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from automl.errors import UserError
-from automl.space import load_space
+from automl.space.parse import load_space
 from benchmarks.suites.base import Curve, SimulatedTask
 
 OPERATIONS = ["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"]

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from automl.errors import UserError
-from automl.space import load_space
+from automl.space.parse import load_space
 from benchmarks.suites.base import Curve, SimulatedTask
 
 MAX_EPOCHS = 52

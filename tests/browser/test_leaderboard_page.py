@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.leaderboard import reliability, sections
-from benchmarks.page import render
+from benchmarks.pages.page import render
+from benchmarks.scoring.leaderboard import reliability, sections
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from automl.report import read_run
-from automl.tuning import tune
+from automl.study.snapshot import read_run
+from automl.api import tune
 from strategies.encoding import Encoding
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -65,7 +65,9 @@ def folder(tmp_path_factory) -> Path:
         "commit": None,
     }
     (folder / "summary.json").write_text(json.dumps(summary))
-    subprocess.run([sys.executable, "-m", "automl.report", str(folder)], check=True, capture_output=True, timeout=120)
+    subprocess.run(
+        [sys.executable, "-m", "automl", "report", str(folder)], check=True, capture_output=True, timeout=120
+    )
     return folder
 
 
@@ -111,7 +113,7 @@ def test_a_picture_of_the_page_is_not_empty(folder, tmp_path):
 
 def test_the_search_curve_is_saved_as_a_png(folder, tmp_path):
     pytest.importorskip("kaleido")
-    command = [sys.executable, "-m", "automl.report", str(folder), "--png", str(tmp_path / "curve.png")]
+    command = [sys.executable, "-m", "automl", "report", str(folder), "--png", str(tmp_path / "curve.png")]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
     picture = (tmp_path / "curve.png").read_bytes()
     assert picture.startswith(b"\x89PNG")

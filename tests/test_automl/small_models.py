@@ -7,11 +7,11 @@ import pandas as pd
 from PIL import Image
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 
-from automl.keeping import Kept
-from automl.model_card import write_card
-from automl.own.preparation import prepare
-from automl.own.request import Request
-from automl.tasks.own import own_task
+from automl.data.ingest.prepare import prepare
+from automl.data.ingest.request import Request
+from automl.deployment.model_card import write_card
+from automl.runs.final_model import Kept
+from automl.tasks.user_data import own_task
 
 TEMPERATURE = 1.7
 

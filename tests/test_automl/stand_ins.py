@@ -11,25 +11,24 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from automl.data import (
+from automl.data.datasets import (
     bible,
     chembl234,
     chembl234_bits,
     cmudict,
     kjv,
     letter,
-    load_data,
-    load_parts,
     newsgroups,
     osuleaf,
     reuters52,
     sp500,
     vowels,
 )
-from automl.data.files import Files
+from automl.data.datasets.files import Files
+from automl.data.datasets.registry import load_data, load_parts
 from automl.data.pairs import load_pairs
-from automl.devices import device_data
-from automl.language_models import characters_of, texts_on
+from automl.training.device import device_data
+from automl.training.language_model import characters_of, texts_on
 
 
 def put(patch, module, contents):

@@ -7,12 +7,12 @@ from PIL import Image
 from torchvision.models import get_model
 
 import automl
+from automl.data.ingest.prepare import prepare
+from automl.data.ingest.request import Request
 from automl.errors import UserError
 from automl.models.backbone import Model, on_disk, weights_file
 from automl.models.trained import load_model
-from automl.own.preparation import prepare
-from automl.own.request import Request
-from automl.tasks.own import choose_families, own_task
+from automl.tasks.user_data import choose_families, own_task
 
 CONFIG = {"architecture": "mobilenet_v3_small", "side": 64, "tuned": "head", "dropout": 0.0}
 

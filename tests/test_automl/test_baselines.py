@@ -7,8 +7,12 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from automl.baseline import app
-from automl.baselines import (
+from automl.cli.baseline import app
+from automl.data.datasets.registry import SOURCES, load_data
+from automl.data.examples import Examples, Parts
+from automl.data.fingerprints import descriptors, fingerprints
+from automl.errors import UserError
+from automl.tasks.baselines import (
     BASELINES,
     arrays,
     finance,
@@ -20,10 +24,6 @@ from automl.baselines import (
     timeseries,
     translation,
 )
-from automl.data import SOURCES, load_data
-from automl.data.fingerprints import descriptors, fingerprints
-from automl.data.parts import Examples, Parts
-from automl.errors import UserError
 
 
 def three(x, y):
@@ -181,7 +181,10 @@ def test_a_forest_learns_the_size_of_molecules(monkeypatch):
 
 def test_unknown_names_and_missing_data_end_in_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("AUTOML_DATA", str(tmp_path))
-    for name, said in (("mnist", "choose one of: mnist1d, digits"), ("cmudict", "automl.data fetch cmudict")):
+    for name, said in (
+        ("mnist", "choose one of: mnist1d, digits"),
+        ("cmudict", "automl.data.datasets.registry fetch cmudict"),
+    ):
         shown = CliRunner().invoke(app, [name])
         assert shown.exit_code == 2
         assert said in shown.stderr
@@ -189,7 +192,7 @@ def test_unknown_names_and_missing_data_end_in_one_line(tmp_path, monkeypatch):
 
 
 def test_the_table_has_scores_and_seconds(monkeypatch):
-    monkeypatch.setattr("automl.baseline.run_baseline", lambda name: ({"bleu": 12.345, "chrf": 30.0}, 1.234))
+    monkeypatch.setattr("automl.cli.baseline.run_baseline", lambda name: ({"bleu": 12.345, "chrf": 30.0}, 1.234))
     shown = CliRunner().invoke(app, ["bible"], env={"COLUMNS": "120"})
     for part in ("bible", "translation memory", "bleu", "12.3", "chrf", "30", "1.2"):
         assert part in shown.output

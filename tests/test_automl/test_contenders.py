@@ -6,9 +6,9 @@ import pytest
 import yaml
 from processes import command
 
-from automl.contenders import best_contender, contenders, paired, prefers_default
-from automl.space import load_space
-from automl.study import Study
+from automl.space.parse import load_space
+from automl.study.study import Study
+from automl.tuning.contenders import best_contender, contenders, paired, prefers_default
 from strategies.base import Outcome, Proposal
 
 SPACE = load_space({"x": {"float": [0, 1]}})
@@ -81,7 +81,7 @@ def test_a_single_score_stands_for_every_seed():
 LUCK = """
 from pathlib import Path
 
-from automl.final import final_seed
+from automl.tuning.final_evaluation import final_seed
 
 
 def objective(config, seed, folder):

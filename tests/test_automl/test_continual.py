@@ -18,14 +18,14 @@ from sklearn.datasets import load_diabetes, load_digits
 import automl
 from automl.continual.continuation import take_over
 from automl.continual.drift import drifts, holm
-from automl.continual.judging import Gain, allowance, follows, gain, has_fallen, interval, mildest, score
-from automl.continual.newcomers import n_old, request_for
+from automl.continual.new_data import n_old, request_for
+from automl.continual.paired_bootstrap import Gain, allowance, follows, gain, has_fallen, interval, mildest, score
 from automl.continual.versions import Versions
 from automl.data.inputs import Columns, Dense, Padded, Tokens
-from automl.data.prepared import read_prepared
+from automl.data.memory_map import read_prepared
 from automl.errors import UserError
-from automl.folders import RunFolder
 from automl.models.mlp import Model
+from automl.study.run_folder import RunFolder
 
 # --- drift ------------------------------------------------------------------------------------------------------------
 
@@ -195,7 +195,7 @@ def run(tmp_path_factory):
 
 def test_an_update_learns_a_new_class_and_every_version_can_be_used_again(run):
     before = automl.load(run / "run")
-    out, _ = command("automl.update", run / "run", "--data", run / "new", "--search", 0, "--workers", 1)
+    out, _ = command("automl.cli.update", run / "run", "--data", run / "new", "--search", 0, "--workers", 1)
     assert "classes that the model does not know: 3" in out
     assert "it has become worse" in out
     assert "promoted: " in out
@@ -217,16 +217,16 @@ def test_an_update_learns_a_new_class_and_every_version_can_be_used_again(run):
     assert np.array_equal(splits.x_train[: old["train"]], first.x_train)
     assert splits.classes == ("0", "1", "2", "3")
 
-    out, _ = command("automl.update", run / "run", "--rollback", 1)
+    out, _ = command("automl.cli.update", run / "run", "--rollback", 1)
     assert "1 in use" in out
     assert automl.load(run / "run").predict(threes).tolist() == before.predict(threes).tolist()
-    command("automl.update", run / "run", "--rollback", 2)
+    command("automl.cli.update", run / "run", "--rollback", 2)
 
-    out, _ = command("automl.update", run / "run", "--data", run / "same", "--search", 0, "--workers", 1)
+    out, _ = command("automl.cli.update", run / "run", "--data", run / "same", "--search", 0, "--workers", 1)
     assert "no worse than it was" in out
     assert "not promoted" in out
     assert Versions(RunFolder(run / "run")).current == 2
-    _, error = command("automl.update", run / "run", "--rollback", 3, code=2)
+    _, error = command("automl.cli.update", run / "run", "--rollback", 3, code=2)
     assert "version 3 has no model; choose one of: 1, 2" in error
     _, error = command("automl.run", "--resume", "--out", run / "run", "--trials", 2, code=2)
     assert "has been updated since" in error
@@ -238,7 +238,7 @@ def test_an_update_that_is_killed_leaves_the_model_in_use(run, tmp_path):
     before = automl.load(folder).card
     numbers = Versions(RunFolder(folder)).numbers
     process = subprocess.Popen(
-        [sys.executable, "-m", "automl.update", folder, "--data", run / "same", "--search", "0"],
+        [sys.executable, "-m", "automl", "update", folder, "--data", run / "same", "--search", "0"],
         stdout=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     assert process.stdout is not None
@@ -276,7 +276,7 @@ def forest(tmp_path_factory):
 
 
 def test_what_is_good_on_new_data_alone_is_not_promoted_when_it_is_bad_on_old(forest):
-    out, _ = command("automl.update", forest / "run", "--data", forest / "turned.csv", "--search", 1)
+    out, _ = command("automl.cli.update", forest / "run", "--data", forest / "turned.csv", "--search", 1)
     facts = json.loads((forest / "run" / "versions" / "2" / "update.json").read_text())
     assert [c["what"] for c in facts["candidates"]] == [
         "retrained",
@@ -286,7 +286,7 @@ def test_what_is_good_on_new_data_alone_is_not_promoted_when_it_is_bad_on_old(fo
     assert facts["loss_on_old"] > facts["allowed_on_old"]
     assert "not promoted" in out
     generous = command(
-        "automl.update", forest / "run", "--data", forest / "turned.csv", "--search", 0, "--tolerance", 9
+        "automl.cli.update", forest / "run", "--data", forest / "turned.csv", "--search", 0, "--tolerance", 9
     )
     assert "promoted: " in generous[0]
     assert "rows were known already" not in generous[0]
@@ -308,7 +308,7 @@ def test_what_cannot_update_is_one_line(forest, arguments, line):
     frame.drop(columns="target").to_csv(forest / "other.csv", index=False)
     frame.drop(columns="bmi").to_csv(forest / "columns.csv", index=False)
     arguments = [forest / str(a) if str(a).endswith(".csv") else a for a in arguments]
-    _, error = command("automl.update", forest / "run", *arguments, code=2)
+    _, error = command("automl.cli.update", forest / "run", *arguments, code=2)
     assert line in error
     assert error.count("\n") == 1
 
@@ -316,5 +316,5 @@ def test_what_cannot_update_is_one_line(forest, arguments, line):
 def test_a_run_that_is_not_on_own_data_is_not_updated(tmp_path):
     with pytest.raises(UserError, match="only runs on your own data"):
         request_for(None, tmp_path)
-    _, error = command("automl.update", tmp_path, code=2)
+    _, error = command("automl.cli.update", tmp_path, code=2)
     assert "there is no run in" in error

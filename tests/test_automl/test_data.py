@@ -10,9 +10,10 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from automl.data import SOURCES, DataMissing, digits, fashion_mnist, load_data, mnist1d, packages
-from automl.data.__main__ import app
+from automl.cli.data import app
 from automl.data.augmentation import augment
+from automl.data.datasets import digits, fashion_mnist, mnist1d, packages
+from automl.data.datasets.registry import SOURCES, DataMissing, load_data
 from automl.data.splits import make_splits, stratified, take_train
 
 HERE = ["mnist1d", "digits"]  # the sources that are on every machine
@@ -112,7 +113,7 @@ def nowhere(tmp_path, monkeypatch):
 def test_missing_data_name_every_way_to_get_them(nowhere):
     with pytest.raises(DataMissing) as error:
         fashion_mnist.load()
-    for way in ("python -m automl.data fetch fashion-mnist", "apt install dataset-fashion-mnist", "AUTOML_DATA"):
+    for way in ("automl data fetch fashion-mnist", "apt install dataset-fashion-mnist", "AUTOML_DATA"):
         assert way in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -184,7 +185,7 @@ def test_list_says_what_is_missing(nowhere):
     assert row[1] == "no"
     assert "3,200" in shown.output
     shown = CliRunner().invoke(app, ["list", "fashion-mnist"])
-    assert "python -m automl.data fetch fashion-mnist" in shown.output
+    assert "automl data fetch fashion-mnist" in shown.output
 
 
 def test_fetch_of_an_unknown_name_names_the_known():

@@ -8,12 +8,12 @@ import pytest
 from stand_ins import all_put
 from typer.testing import CliRunner
 
-from automl.data import load_data, load_parts
-from automl.data.__main__ import app
-from automl.data.export import FORMS, export
+from automl.cli.data import app
+from automl.data.datasets.export import FORMS, export
+from automl.data.datasets.registry import load_data, load_parts
+from automl.data.ingest.prepare import prepare
+from automl.data.ingest.request import Request
 from automl.errors import UserError
-from automl.own.preparation import prepare
-from automl.own.request import Request
 
 HERE = [name for name in FORMS if name != "fashion-mnist"]  # that is 60,000 pictures
 KINDS = {

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import pytest
 from typer.testing import CliRunner
 
-from automl.data import SOURCES, DataMissing, packages, source_module
-from automl.data.__main__ import app
-from automl.data.files import DataFile, Files, package_files
-from automl.data.packages import Debian, PyPI
+from automl.cli.data import app
+from automl.data.datasets import packages
+from automl.data.datasets.files import DataFile, Files, package_files
+from automl.data.datasets.packages import Debian, PyPI
+from automl.data.datasets.registry import SOURCES, DataMissing, source_module
 
 CONTENT = b"word\tlabel\n"
 SHA = hashlib.sha256(CONTENT).hexdigest()
@@ -106,7 +107,7 @@ def test_missing_files_name_every_way_to_get_them():
     with pytest.raises(DataMissing) as error:
         of(PyPI("nowhere-data", "2.0")).where()
     for way in (
-        "python -m automl.data fetch tiny",
+        "automl data fetch tiny",
         "pip install --no-deps nowhere-data==2.0",
         "AUTOML_DATA",
         "data.tab",

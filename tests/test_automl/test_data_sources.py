@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from stand_ins import orange_tab, put, zipped
 
-from automl.data import (
-    SOURCES,
+from automl.data.datasets import (
     bible,
     chembl234,
     cmudict,
@@ -23,9 +22,10 @@ from automl.data import (
     sword,
     vowels,
 )
-from automl.data.orange_tab import read_tab
-from automl.data.parts import Examples, hold_out, without_repeats
-from automl.data.ts_format import read_ts
+from automl.data.datasets.orange_tab import read_tab
+from automl.data.datasets.registry import SOURCES
+from automl.data.datasets.ts_format import read_ts
+from automl.data.examples import Examples, hold_out, without_repeats
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from automl.commands import CommandTask
 from automl.errors import UserError
-from automl.executors import ProcessExecutor, SerialExecutor
-from automl.objectives import as_task
-from automl.space import load_space
-from automl.tasks.base import Epoch
-from automl.worker import EpochDone, Job, JobEnded
+from automl.space.parse import load_space
+from automl.task import Epoch
+from automl.tasks.function import as_task
+from automl.tasks.shell_command import CommandTask
+from automl.tuning.executors import ProcessExecutor, SerialExecutor
+from automl.tuning.worker import EpochDone, Job, JobEnded
 
 SPACE = {"x": {"float": [0, 1]}}
 
@@ -301,8 +301,8 @@ def test_workers_end_when_the_process_that_started_them_is_killed(tmp_path):
         f"""
         import sys, time
         from pathlib import Path
-        from automl.executors import ProcessExecutor, Job
-        from automl.objectives import as_task
+        from automl.tuning.executors import ProcessExecutor, Job
+        from automl.tasks.function import as_task
         def objective(config):
             import os, subprocess, time
             child = subprocess.Popen(["sleep", "1000"])

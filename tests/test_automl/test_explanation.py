@@ -8,12 +8,12 @@ import pytest
 from test_report import summarised
 
 import automl
-from automl.comparable import Barely
-from automl.explanation import explain, verdict
-from automl.importance import Importance, Share
-from automl.patterns import failing, hopeless, reasons
-from automl.study import Trial
-from automl.surrogate import Background, Surrogate
+from automl.analysis.explanation import explain, verdict
+from automl.analysis.importance import Importance, Share
+from automl.analysis.patterns import failing, hopeless, reasons
+from automl.analysis.surrogate import Background, Surrogate
+from automl.study.comparable import Barely
+from automl.study.study import Trial
 from strategies._features import Features
 from strategies.encoding import Encoding
 

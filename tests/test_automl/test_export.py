@@ -15,15 +15,15 @@ import torch
 from typer.testing import CliRunner
 
 import automl
-from automl.data import load_data
+from automl.cli.export import app, write_onnx
+from automl.data.datasets.registry import load_data
+from automl.data.ingest.prepare import prepare
+from automl.data.ingest.request import Request
+from automl.deployment.predictor import Predictor
 from automl.errors import UserError
-from automl.export import app, write_onnx
 from automl.models import FAMILIES, build_for
 from automl.models.trained import Preprocessing, TrainedNetwork
-from automl.own.preparation import prepare
-from automl.own.request import Request
-from automl.predictor import Predictor
-from automl.tasks import images, load_task
+from automl.tasks.registry import images, load_task
 
 ESTIMATORS = ("gradient_boosting", "random_forest", "linear")
 
@@ -184,7 +184,7 @@ def test_a_graph_that_says_other_than_the_model_is_refused(tmp_path, monkeypatch
 def test_a_translator_is_refused_with_the_way_out(tmp_path):
     small_models.pairs(tmp_path / "run")
     small_models.trained(tmp_path / "run", "rnn", epochs=1)
-    with pytest.raises(UserError, match=r"a translator writes a word after the other.* or by python -m automl.serve"):
+    with pytest.raises(UserError, match=r"a translator writes a word after the other.* or by automl serve"):
         write_onnx(tmp_path / "run", tmp_path / "model.onnx")
 
 
@@ -214,7 +214,7 @@ def test_a_missing_extra_is_one_line(tmp_path, monkeypatch):
 def test_the_command_says_what_it_wrote_and_how_near_it_is(tmp_path):
     small_models.texts(tmp_path / "run")
     small_models.trained(tmp_path / "run", "rnn", epochs=1)
-    command = [sys.executable, "-m", "automl.export", "run", "--onnx", "--out", "reviews.onnx"]
+    command = [sys.executable, "-m", "automl", "export", "run", "--onnx", "--out", "reviews.onnx"]
     shown = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert shown.stderr == ""
     size = f"{(tmp_path / 'reviews.onnx').stat().st_size:,}"

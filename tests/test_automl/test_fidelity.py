@@ -1,13 +1,13 @@
 """What a short training of a config means to the built-in tasks, and that one with its own schedule is complete."""
 
 import automl
-from automl.objectives import vary
-from automl.settings import Settings
-from automl.tasks import load_task
-from automl.tasks.base import fidelity_of
+from automl.runs.settings import Settings
+from automl.task import fidelity_of
 from automl.tasks.built_in import MIN_STEPS
-from automl.worker import EpochDone, Job, run_job
-from benchmarks.scored import Scored
+from automl.tasks.function import vary
+from automl.tasks.registry import load_task
+from automl.tuning.worker import EpochDone, Job, run_job
+from benchmarks.suites.scored_task import Scored
 from strategies.encoding import Encoding
 from strategies.fidelity import Fidelity
 

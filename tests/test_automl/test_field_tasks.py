@@ -13,20 +13,20 @@ from rich.console import Console
 from stand_ins import all_put
 
 import automl
-from automl.baselines import BASELINES
-from automl.data import load_data, load_parts
-from automl.display import _show_final
+from automl.analysis.sentences import final_rows
+from automl.cli.terminal import _show_final
+from automl.data.datasets.registry import load_data, load_parts
 from automl.errors import UserError
-from automl.final import Training, final_summary, fit_baseline
-from automl.findings import final_rows
-from automl.language_models import load_language_model
 from automl.metrics import loss_of
 from automl.models.trained import load_model
-from automl.tasks import TASKS, load_task
-from automl.tasks.base import Task
+from automl.task import Task
+from automl.tasks.baselines import BASELINES
 from automl.tasks.language import LanguageModelling
+from automl.tasks.registry import TASKS, load_task
 from automl.tasks.translation import Translation
-from automl.translators import load_translator
+from automl.training.language_model import load_language_model
+from automl.training.seq2seq import load_translator
+from automl.tuning.final_evaluation import Training, final_summary, fit_baseline
 
 FIELDS = [name for name in TASKS if name.split("-")[0] not in ("mnist1d", "digits", "fashion")]
 

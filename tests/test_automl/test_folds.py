@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from automl.folds import chance_to_win
+from automl.integrations.fold_race import chance_to_win
 
 
 def test_the_chance_to_win_is_what_it_says():

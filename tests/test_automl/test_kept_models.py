@@ -11,21 +11,21 @@ from processes import command
 from sklearn.datasets import load_breast_cancer, load_diabetes
 
 import automl
-from automl.calibration import fit_temperature, log_losses, temperature_that_helps, tempered
-from automl.data import load_data
-from automl.ensemble import greedy_ensemble
+from automl.analysis.sentences import beaten_in_words, kept_in_words
+from automl.cli.pipeline import _trained_final
+from automl.data.datasets.registry import load_data
+from automl.deployment.calibration import fit_temperature, log_losses, temperature_that_helps, tempered
+from automl.deployment.ensemble import greedy_ensemble
+from automl.deployment.predictor import predictions
 from automl.errors import UserError
-from automl.executors import ProcessExecutor
-from automl.final import Training, to_keep
-from automl.findings import beaten_in_words, kept_in_words
-from automl.folders import RunFolder
-from automl.predictor import predictions
-from automl.result import Result
-from automl.session import _trained_final
-from automl.settings import Settings
-from automl.study import Study
-from automl.tasks import load_task
-from automl.training import trained_model
+from automl.runs.settings import Settings
+from automl.study.result import Result
+from automl.study.run_folder import RunFolder
+from automl.study.study import Study
+from automl.tasks.registry import load_task
+from automl.training.base import trained_model
+from automl.tuning.executors import ProcessExecutor
+from automl.tuning.final_evaluation import Training, to_keep
 from strategies.base import Outcome, Proposal
 
 # --- calibration ------------------------------------------------------------------------------------------------------
@@ -154,14 +154,16 @@ def test_a_loaded_classifier_has_the_probabilities_that_its_card_scores(cells):
 
 def test_predictions_are_written_to_a_file_in_parts_as_python_gives_them(cells, monkeypatch):
     folder = cells
-    out, _ = command("automl.predict", folder / "run", "--data", folder / "cells.csv", "--out", folder / "told.csv")
+    out, _ = command("automl.cli.predict", folder / "run", "--data", folder / "cells.csv", "--out", folder / "told.csv")
     assert "569 predictions of 'kind' in" in out
     told, frame = pd.read_csv(folder / "told.csv"), pd.read_csv(folder / "cells.csv")
     model = automl.load(folder / "run" / "model")  # the folder alone is enough
     assert told["row"].tolist() == list(range(1, 570))
     assert told["kind"].tolist() == model.predict(frame).tolist()
     assert told["probability of malignant"].to_numpy() == pytest.approx(model.predict_proba(frame)[:, 1])
-    monkeypatch.setattr("automl.own.sources.CELLS", 31_000)  # a thousand rows, the least there is, would hold them all
+    monkeypatch.setattr(
+        "automl.data.ingest.file_formats.CELLS", 31_000
+    )  # a thousand rows, the least there is, would hold them all
     parts = list(model.stream(folder / "cells.csv"))
     assert pd.concat(parts)["kind"].tolist() == told["kind"].tolist()
 
@@ -178,8 +180,8 @@ def test_what_cannot_be_predicted_is_one_line_and_leaves_no_file(cells, data, ou
     folder = cells
     (folder / "other.csv").write_text("a,b\n1,2\n")
     before = set(folder.iterdir())
-    _, error = command("automl.predict", folder / "run", "--data", folder / data, "--out", folder / out, code=2)
-    assert error.startswith("automl.predict: ")
+    _, error = command("automl.cli.predict", folder / "run", "--data", folder / data, "--out", folder / out, code=2)
+    assert error.startswith("automl: ")
     assert line in error
     assert error.count("\n") == 1
     assert set(folder.iterdir()) == before
@@ -228,7 +230,7 @@ def test_the_model_has_the_config_that_is_better_on_validation(tmp_path, chosen,
 LUCKY_IN_THE_SEARCH = """
 from pathlib import Path
 
-from automl.final import final_seed
+from automl.tuning.final_evaluation import final_seed
 
 
 def objective(config, seed, folder):

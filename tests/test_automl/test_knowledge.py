@@ -8,12 +8,12 @@ import pytest
 
 import automl
 from automl.errors import UserError
-from automl.folders import RunFolder
-from automl.knowledge import SHIPPED, learn, past_studies, task_name, user_folder, which_prior
-from automl.settings import Settings
-from automl.short_form import space_to_dict
-from automl.space import load_space
-from automl.study import Study
+from automl.runs.past_studies import SHIPPED, learn, past_studies, task_name, user_folder, which_prior
+from automl.runs.settings import Settings
+from automl.space.edit import space_to_dict
+from automl.space.parse import load_space
+from automl.study.run_folder import RunFolder
+from automl.study.study import Study
 from strategies.base import Outcome, Proposal
 
 FORM = {"x": {"float": [-5.0, 5.0], "default": 4.0}, "y": {"float": [-5.0, 5.0], "default": 4.0}}
@@ -125,7 +125,7 @@ def test_two_processes_add_at_once():
 
 
 def test_the_shipped_studies_are_what_learn_makes_of_the_recorded_trainings(tmp_path):
-    from benchmarks.learn import main
+    from benchmarks.experiments.publish_knowledge import main
     from benchmarks.suites.recorded import FOLDER
 
     main(FOLDER, tmp_path)

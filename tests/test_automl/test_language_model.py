@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from automl.models.language import Model
+from automl.models.causal_transformer import Model
 
 CONFIG = {"context": 16, "width": 16, "layers": 2, "heads": 2, "dropout": 0.1}
 

@@ -6,10 +6,10 @@ import psutil
 import pytest
 
 import automl
-from automl.commands import CommandTask
 from automl.errors import UserError
-from automl.space import load_space
-from automl.tasks.base import TrainingFailed
+from automl.space.parse import load_space
+from automl.task import TrainingFailed
+from automl.tasks.shell_command import CommandTask
 
 SPACE = load_space(
     {

@@ -6,14 +6,14 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from automl.data import load_data
+from automl.data.datasets.registry import load_data
+from automl.data.ingest import images
+from automl.data.ingest.prepare import Facts, prepare
+from automl.data.ingest.request import Request
+from automl.data.ingest.sequences import read_ts
+from automl.deployment.predictor import load_predictor
 from automl.errors import UserError
-from automl.own import images
-from automl.own.preparation import Facts, prepare
-from automl.own.request import Request
-from automl.own.sequences import read_ts
-from automl.predictor import load_predictor
-from automl.tasks.own import own_task
+from automl.tasks.user_data import own_task
 
 
 def trained(folder, family, tmp_path, epochs, **change):

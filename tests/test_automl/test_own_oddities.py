@@ -7,16 +7,16 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from automl.continual.newcomers import read_new
-from automl.data import load_data
+from automl.continual.new_data import read_new
+from automl.data.datasets.registry import load_data
+from automl.data.ingest import images
+from automl.data.ingest.encoder import load_encoder
+from automl.data.ingest.prepare import prepare
+from automl.data.ingest.read_table import read_table
+from automl.data.ingest.request import Request
+from automl.data.ingest.sequences import read_ts
 from automl.data.pairs import read_pairs
 from automl.errors import UserError
-from automl.own import images
-from automl.own.preparation import prepare
-from automl.own.reading import read_table
-from automl.own.request import Request
-from automl.own.rows import load_encoder
-from automl.own.sequences import read_ts
 
 
 def told(tmp_path, data, **said):

@@ -4,15 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from automl.data.ingest.prepare import Facts, prepare
+from automl.data.ingest.request import Request
 from automl.data.pairs import load_pairs, read_pairs
 from automl.data.tokens import BEGIN, END
+from automl.deployment.predictor import load_predictor
 from automl.errors import UserError
 from automl.metrics import measure
-from automl.own.preparation import Facts, prepare
-from automl.own.request import Request
-from automl.predictor import load_predictor
-from automl.tasks.own import own_task
-from automl.translators import Translator
+from automl.tasks.user_data import own_task
+from automl.training.seq2seq import Translator
 
 WORDS = {
     "the": "el",

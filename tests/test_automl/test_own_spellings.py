@@ -7,19 +7,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from automl.data import load_data
+from automl.data.datasets.registry import load_data
+from automl.data.ingest import file_formats
+from automl.data.ingest.column_checks import tells_all
+from automl.data.ingest.columns import TableEncoder, date_format
+from automl.data.ingest.encoder import load_encoder
+from automl.data.ingest.file_formats import open_source
+from automl.data.ingest.number_formats import as_numbers, decimal_sign, number_of
+from automl.data.ingest.prepare import Facts, prepare
+from automl.data.ingest.read_table import plain_text, read_table
+from automl.data.ingest.request import Request
+from automl.data.ingest.split import Parts, check_classes
+from automl.data.ingest.target import label
 from automl.errors import UserError
-from automl.own import sources
-from automl.own.columns import TableEncoder, date_format
-from automl.own.labels import label
-from automl.own.numbers import as_numbers, decimal_sign, number_of
-from automl.own.parts import Parts, check_classes
-from automl.own.preparation import Facts, prepare
-from automl.own.reading import plain_text, read_table
-from automl.own.request import Request
-from automl.own.rows import load_encoder
-from automl.own.sources import open_source
-from automl.own.suspects import tells_all
 
 # --- numbers ----------------------------------------------------------------------------------------------------------
 
@@ -93,7 +93,7 @@ def test_a_column_is_read_the_same_in_every_part_of_a_file(tmp_path, monkeypatch
     (tmp_path / "a.tsv").write_text("price\ttags\n" + "\n".join(rows) + "\n")
     whole = read_table(tmp_path / "a.tsv").frame["price"].tolist()
     assert whole[:3] == [0.5, 1100, 2101]
-    monkeypatch.setattr(sources, "CELLS", 200)
+    monkeypatch.setattr(file_formats, "CELLS", 200)
     rows += rows * 3  # more than a thousand rows are a part
     (tmp_path / "a.tsv").write_text("price\ttags\n" + "\n".join(rows) + "\n")
     assert read_table(tmp_path / "a.tsv").frame["price"].tolist() == whole * 4

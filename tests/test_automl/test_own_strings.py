@@ -8,14 +8,14 @@ import pandas as pd
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from automl.data import load_data
+from automl.data.datasets.registry import load_data
+from automl.data.ingest import molecules
+from automl.data.ingest.prepare import Facts, prepare
+from automl.data.ingest.request import Request
+from automl.data.ingest.tokenizers import smiles_tokenizer, text_tokenizer, token_ids
+from automl.deployment.predictor import load_predictor
 from automl.errors import UserError
-from automl.own import molecules
-from automl.own.preparation import Facts, prepare
-from automl.own.request import Request
-from automl.own.tokens import smiles_tokenizer, text_tokenizer, token_ids
-from automl.predictor import load_predictor
-from automl.tasks.own import own_task
+from automl.tasks.user_data import own_task
 
 GOOD = ["great", "lovely", "superb", "wonderful", "a delight"]
 BAD = ["awful", "dreadful", "boring", "a waste of time", "poor"]

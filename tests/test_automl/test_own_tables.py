@@ -10,18 +10,18 @@ import pytest
 import torch
 from sklearn.datasets import load_breast_cancer, load_diabetes
 
-from automl.data import load_data
+from automl.data.datasets.registry import load_data
+from automl.data.ingest.encoder import load_encoder, n_different
+from automl.data.ingest.file_formats import CELLS, open_source
+from automl.data.ingest.prepare import Facts, prepare
+from automl.data.ingest.read_table import read_table, reading_watched
+from automl.data.ingest.request import Request
+from automl.data.ingest.split import at_random, by_group, by_time, without_duplicates
+from automl.data.ingest.target import label
+from automl.deployment.predictor import load_predictor
 from automl.errors import UserError
-from automl.own.labels import label
-from automl.own.parts import at_random, by_group, by_time, without_duplicates
-from automl.own.preparation import Facts, prepare
-from automl.own.reading import read_table, reading_watched
-from automl.own.request import Request
-from automl.own.rows import load_encoder, n_different
-from automl.own.sources import CELLS, open_source
-from automl.predictor import load_predictor
-from automl.tasks.own import own_task
-from automl.training import evaluate
+from automl.tasks.user_data import own_task
+from automl.training.base import evaluate
 
 
 @pytest.fixture(scope="module")
@@ -346,7 +346,7 @@ def test_new_rows_are_judged_as_in_training(family, houses, csv, tmp_path):
 
 @pytest.mark.parametrize("name", ["big.csv", "big.parquet"])
 def test_how_far_reading_is_can_be_watched(name, tmp_path, monkeypatch):
-    monkeypatch.setattr("automl.own.sources.CELLS", 40_000)
+    monkeypatch.setattr("automl.data.ingest.file_formats.CELLS", 40_000)
     frame = pd.DataFrame({"a": np.arange(300_000), "b": np.arange(300_000) % 7})
     frame.to_csv(tmp_path / name, index=False) if name.endswith("csv") else frame.to_parquet(tmp_path / name)
     shares = []

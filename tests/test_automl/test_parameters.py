@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from automl.parameters import load_parameters
-from automl.space import SpaceError
+from automl.space.distributions import load_parameters
+from automl.space.parse import SpaceError
 from strategies import make_strategy
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from automl.errors import UserError
-from automl.prior import from_json, in_words, read_starts, starts, to_json
-from automl.space import load_space
+from automl.space.parse import load_space
+from automl.tuning.warm_start import from_json, in_words, read_starts, starts, to_json
 from strategies.base import Start
 
 SPACE = load_space(

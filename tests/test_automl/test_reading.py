@@ -20,12 +20,12 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 import automl
-from automl import dashboard, explain, watch
+from automl.cli import dashboard, explain, watch
+from automl.cli.watch_view import frame
 from automl.errors import UserError
-from automl.folders import RunFolder
-from automl.frame import frame
-from automl.reading import connect, look, storage
-from automl.store import sqlite_url
+from automl.study.run_folder import RunFolder
+from automl.study.snapshot import connect, look, storage
+from automl.study.storage import sqlite_url
 
 SPACE = {"x": {"float": [0, 1]}, "kind": {"choice": ["a", "[bold]"]}}
 
@@ -142,7 +142,7 @@ def test_the_dashboard_names_the_extra_that_it_needs(ended, monkeypatch):
 
 def test_an_interrupt_ends_the_dashboard_and_nothing_else(ended):
     pytest.importorskip("optuna_dashboard")
-    command = [sys.executable, "-m", "automl.dashboard", str(ended), "--port", "0"]
+    command = [sys.executable, "-m", "automl", "dashboard", str(ended), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert f"http://{dashboard.HOST}:" in process.stdout.readline()

@@ -13,14 +13,16 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from automl import figures, slices
-from automl.explanation import Explanation, explain
-from automl.findings import compare_configs, final_rows, headline
-from automl.readable import shown_range
-from automl.report import read_run, save_png, write_report
-from automl.result import Result
-from automl.study import Study
-from automl.tuning import tune
+from automl.analysis import figures, slices
+from automl.analysis.explanation import Explanation, explain
+from automl.analysis.formatting import shown_range
+from automl.analysis.report import write_report
+from automl.cli.report import save_png
+from automl.study.snapshot import read_run
+from automl.analysis.sentences import compare_configs, final_rows, headline
+from automl.api import tune
+from automl.study.result import Result
+from automl.study.study import Study
 from strategies.encoding import Encoding
 from strategies.random_search import RandomSearch
 
@@ -432,7 +434,7 @@ def test_a_built_in_task(tmp_path):
 
 
 def report(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", "error", "-m", "automl.report", *map(str, arguments)]
+    command = [sys.executable, "-W", "error", "-m", "automl", "report", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
@@ -466,7 +468,7 @@ def test_what_is_no_run_is_one_line_and_exit_2(folder, tmp_path, files, message)
 def test_a_png_without_kaleido_says_what_to_install(run, tmp_path, monkeypatch):
     from automl.errors import UserError
 
-    monkeypatch.setattr("automl.report.find_spec", lambda name: None)
+    monkeypatch.setattr("automl.cli.report.find_spec", lambda name: None)
     with pytest.raises(UserError, match="pip install kaleido"):
         save_png(tmp_path / "curve.png", *run)
 

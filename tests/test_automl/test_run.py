@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from automl.space import load_space
-from automl.store import Store, sqlite_url
-from automl.study import Study
+from automl.space.parse import load_space
+from automl.study.storage import Store, sqlite_url
+from automl.study.study import Study
 
 OBJECTIVE = """
 import time, numpy as np
@@ -464,7 +464,7 @@ def test_a_hung_trial_fails_alone(tmp_path):
 
 
 def test_list_names_every_strategy_and_task():
-    from automl.tasks import TASKS
+    from automl.tasks.registry import TASKS
     from strategies import STRATEGIES
 
     out, _ = run("--list")

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from automl.standing import as_records, recommend, standing
+from automl.tuning.recommend import as_records, recommend, standing
 from strategies import STRATEGIES
 
 
@@ -96,7 +96,7 @@ def test_the_file_of_the_package_knows_every_kind_of_space_and_recommends_only_o
 
 
 def select(*arguments, code=0) -> str:
-    command = [sys.executable, "-m", "automl.select", *map(str, arguments)]
+    command = [sys.executable, "-m", "automl", "select", *map(str, arguments)]
     process = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert process.returncode == code, process.stdout + process.stderr
     return process.stdout if code == 0 else process.stderr

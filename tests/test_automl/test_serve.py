@@ -21,10 +21,10 @@ import uvicorn
 from PIL import Image
 
 import automl
+from automl.cli.serve import listening
 from automl.data.inputs import Columns, Padded, Tokens
-from automl.predictor import Predictor
-from automl.serve import listening
-from automl.service import Limits, Service
+from automl.deployment.http_service import Limits, Service
+from automl.deployment.predictor import Predictor
 
 LIMITS = Limits(1_000, 1_000_000, 30.0)
 
@@ -80,7 +80,7 @@ def command(patients):
     run, _ = patients
     limits = ["--max-rows", "500", "--max-bytes", "200000"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "automl.serve", str(run), "--port", "0", *limits],
+        [sys.executable, "-m", "automl", "serve", str(run), "--port", "0", *limits],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -197,10 +197,10 @@ def test_a_page_in_a_browser_cannot_ask_unseen(command):
 def test_an_address_that_is_not_to_be_had_is_one_line(host, line, patients):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        command = [sys.executable, "-m", "automl.serve", str(patients[0]), "--host", host, "--port", port]
+        command = [sys.executable, "-m", "automl", "serve", str(patients[0]), "--host", host, "--port", port]
         shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert shown.returncode == 2
-    assert shown.stderr.startswith(f"automl.serve: {line}")
+    assert shown.stderr.startswith(f"automl: {line}")
     assert shown.stderr.count("\n") == 1
 
 
@@ -208,18 +208,16 @@ def test_a_missing_extra_is_one_line(patients):
     code = (
         "import sys; sys.modules['fastapi'] = None; import importlib.util as u; find = u.find_spec\n"
         "u.find_spec = lambda name: None if name == 'fastapi' else find(name)\n"
-        "from automl.serve import main; sys.argv[1:] = [sys.argv[1]]; main()"
+        "from automl.cli.serve import main; sys.argv[1:] = [sys.argv[1]]; main()"
     )
     command = [sys.executable, "-c", code, str(patients[0])]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (shown.returncode, shown.stdout) == (2, "")
-    assert (
-        shown.stderr == "automl.serve: serving needs the package fastapi; install it with: pip install -e '.[serve]'\n"
-    )
+    assert shown.stderr == "automl: serving needs the package fastapi; install it with: pip install -e '.[serve]'\n"
 
 
 def test_ctrl_c_ends_it_cleanly(patients):
-    command = [sys.executable, "-m", "automl.serve", str(patients[0]), "--port", "0"]
+    command = [sys.executable, "-m", "automl", "serve", str(patients[0]), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         url = process.stdout.readline().split("POST ")[1].split("/predict")[0]
         assert ask(url, [GOOD])[0] == 200
@@ -331,7 +329,7 @@ def test_a_series_is_answered_moment_by_moment(tmp_path):
 
 
 def test_arrays_of_built_in_tasks_are_nested_lists(tmp_path):
-    from automl.data import load_data
+    from automl.data.datasets.registry import load_data
     from automl.models import build_for
     from automl.models.trained import Preprocessing, TrainedNetwork
 
@@ -354,7 +352,7 @@ def test_arrays_of_built_in_tasks_are_nested_lists(tmp_path):
 
 
 def test_numbers_that_a_network_would_look_up_are_checked():
-    from automl.answers import _array
+    from automl.deployment.json_predictions import _array
     from automl.errors import UserError
 
     assert _array([[1, 4, 0]], Tokens(3, 5)).tolist() == [[1, 4, 0]]
@@ -404,7 +402,7 @@ def test_what_takes_too_long_and_what_waits_behind_it_are_told(patients):
 
 
 def test_who_comes_when_many_wait_is_told_at_once(patients, monkeypatch):
-    monkeypatch.setattr("automl.service.MOST_WAITING", 1)
+    monkeypatch.setattr("automl.deployment.http_service.MOST_WAITING", 1)
     slow = Waiting(automl.load(patients[0]))
     with served(slow) as url, ThreadPoolExecutor(1) as client:
         first = client.submit(ask, url, [GOOD])

@@ -2,11 +2,11 @@
 
 import pytest
 
-from automl.beginning import new_settings
 from automl.errors import UserError
-from automl.settings import Settings, build_task, load_from_file
-from automl.short_form import fix, merge
-from automl.space import SpaceError, load_space
+from automl.runs.configure import new_settings
+from automl.runs.settings import Settings, build_task, load_from_file
+from automl.space.edit import fix, merge
+from automl.space.parse import SpaceError, load_space
 
 FORM = {
     "lr": {"float": [1e-4, 1.0], "log": True},
@@ -117,7 +117,7 @@ def test_a_file_named_like_a_library_does_not_replace_it(tmp_path):
 
 TASK_OF_ONES_OWN = """
 from automl import Epoch
-from automl.space import load_space
+from automl.space.parse import load_space
 
 class Mine:
     name, max_epochs, resumable, metric, maximize = "mine", 3, False, "loss", False

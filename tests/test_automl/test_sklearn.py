@@ -21,7 +21,7 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from automl.errors import UserError
-from automl.sklearn import SearchCV
+from automl.integrations.sklearn import SearchCV
 from strategies import STRATEGIES, UnknownStrategy
 
 X, y = make_classification(n_samples=120, n_features=6, n_informative=4, flip_y=0.1, random_state=0)

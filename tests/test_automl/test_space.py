@@ -5,8 +5,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from automl.short_form import space_to_dict
-from automl.space import SpaceError, load_space
+from automl.space.edit import space_to_dict
+from automl.space.parse import SpaceError, load_space
 
 FORM = """
 lr:        {float: [1.0e-5, 1.0e-1], log: true, default: 1.0e-3}

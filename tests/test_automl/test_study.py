@@ -9,9 +9,9 @@ import pytest
 
 import automl
 from automl.errors import UserError
-from automl.space import load_space
-from automl.store import Store, sqlite_url
-from automl.study import Asked, Study, Told, incumbent
+from automl.space.parse import load_space
+from automl.study.storage import Store, sqlite_url
+from automl.study.study import Asked, Study, Told, incumbent
 from strategies.base import Outcome, Proposal
 
 FORM = {

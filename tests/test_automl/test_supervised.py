@@ -10,18 +10,18 @@ import pytest
 import torch
 from ConfigSpace.util import deactivate_inactive_hyperparameters
 
-from automl.checkpoints import read_checkpoint
-from automl.data import load_data
+from automl.data.datasets.registry import load_data
 from automl.data.inputs import Columns, Dense, Padded, Tokens, inputs_from_json, inputs_to_json
-from automl.data.prepared import write_prepared
+from automl.data.memory_map import write_prepared
 from automl.data.splits import Splits
 from automl.data.targets import Classes, Number
 from automl.metrics import METRICS, check_metric
 from automl.models import build_for
 from automl.models.trained import load_model
-from automl.space import load_space
-from automl.tasks.own import OwnData, choose_families, space_of_families
-from automl.training import trained_model
+from automl.space.parse import load_space
+from automl.tasks.user_data import OwnData, choose_families, space_of_families
+from automl.training.base import trained_model
+from automl.training.checkpoint import read_checkpoint
 
 N = 240
 FAMILIES = {  # by kind of inputs
@@ -128,8 +128,8 @@ def test_continued_in_another_process_equals_uninterrupted(family, make, tmp_pat
     code = f"""
 import json
 from pathlib import Path
-from automl.tasks.own import OwnData
-from automl.space import load_space
+from automl.tasks.user_data import OwnData
+from automl.space.parse import load_space
 task = OwnData("mine", {task.data!r}, None, load_space({{"x": {{"int": [1, 2]}}}}), 8, "accuracy")
 epochs = task.train({config!r}, seed=0, epochs=4, checkpoint=Path({str(tmp_path / "paused")!r}), device="cpu")
 print(json.dumps([[epoch.epoch, epoch.loss, epoch.metrics] for epoch in epochs]))

@@ -14,10 +14,11 @@ import cloudpickle
 import numpy as np
 import pytest
 
-from automl.data import DataMissing, fashion_mnist, load_data
-from automl.devices import device_data
-from automl.tasks import TASKS, load_task
-from automl.tasks.base import Epoch, Task
+from automl.data.datasets import fashion_mnist
+from automl.data.datasets.registry import DataMissing, load_data
+from automl.task import Epoch, Task
+from automl.tasks.registry import TASKS, load_task
+from automl.training.device import device_data
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -152,7 +153,7 @@ def test_missing_data_are_told_when_the_task_is_named(tmp_path, monkeypatch):
     ("statement", "unwanted"),
     [
         ("import automl.tasks, automl.tasks.base, automl.data", {"torch", "numpy", "ConfigSpace"}),
-        ("from automl.tasks import load_task; load_task('mnist1d-cnn')", {"torch", "sklearn", "mnist1d"}),
+        ("from automl.tasks.registry import load_task; load_task('mnist1d-cnn')", {"torch", "sklearn", "mnist1d"}),
     ],
 )
 def test_slow_packages_wait_until_they_are_needed(statement, unwanted):

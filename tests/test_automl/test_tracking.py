@@ -12,22 +12,22 @@ import urllib.request
 import warnings
 from pathlib import Path
 
+import automl.tracking
 import numpy as np
 import pytest
 
 import automl
-import automl.tracking
 from automl.errors import UserError
-from automl.folders import RunFolder
-from automl.reading import look
-from automl.trackers.base import Run, Snapshot, Tracker
-from automl.tracking import tracker_names
-from automl.tuner import training_seed
+from automl.integrations.tracker import Run, Snapshot, Tracker
+from automl.integrations.tracking import tracker_names
+from automl.study.run_folder import RunFolder
+from automl.study.snapshot import look
+from automl.tuning.tuner import training_seed
 
 TASK = """
 import time
 from automl import Epoch
-from automl.space import load_space
+from automl.space.parse import load_space
 
 class Mine:
     name, max_epochs, resumable, metric, maximize = "mine", 9, True, "loss", False

@@ -11,14 +11,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from automl.checkpoints import CHECKPOINT, CheckpointError, read_checkpoint
-from automl.data import load_data
-from automl.descent import schedule
-from automl.devices import find_device, memory_errors
+from automl.data.datasets.registry import load_data
 from automl.models.trained import load_model
-from automl.tasks import load_task
-from automl.tasks.base import TrainingFailed
-from automl.training import export_model, trained_model
+from automl.task import TrainingFailed
+from automl.tasks.registry import load_task
+from automl.training.base import export_model, trained_model
+from automl.training.checkpoint import CHECKPOINT, CheckpointError, read_checkpoint
+from automl.training.device import find_device, memory_errors
+from automl.training.optimizer import schedule
 
 REPOSITORY = Path(__file__).parents[2]
 DIGITS = dict(load_task("digits-cnn").space.get_default_configuration())
@@ -63,7 +63,7 @@ def test_continued_in_another_process_equals_uninterrupted_bit_for_bit(task, cha
     code = f"""
 import json
 from pathlib import Path
-from automl.tasks import load_task
+from automl.tasks.registry import load_task
 task = load_task({task!r}, train_size=200)
 folder = Path({str(tmp_path / "paused")!r})
 epochs = task.train({config!r}, seed=3, epochs=4, checkpoint=folder, device="cpu")

@@ -7,7 +7,7 @@ import time
 import pandas as pd
 import pytest
 
-from benchmarks.plan import N_SLOW_SEEDS, N_SLOW_TASKS, N_SLOW_TRIALS, Source, is_slow, planned, slow_places
+from benchmarks.runner.plan import N_SLOW_SEEDS, N_SLOW_TASKS, N_SLOW_TRIALS, Source, is_slow, planned, slow_places
 from benchmarks.suites import load_suite
 
 

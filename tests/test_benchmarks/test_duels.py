@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.duels import duels
-from benchmarks.fields import EVERY_SUITE
+from benchmarks.experiments.duels import duels
+from benchmarks.scoring.cohorts import EVERY_SUITE
 
 
 def runs(worths):

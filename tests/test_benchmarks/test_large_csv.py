@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from benchmarks.large_csv import main, write_file
+from benchmarks.experiments.large_csv import main, write_file
 
 
 def test_both_ways_are_measured(tmp_path, monkeypatch):

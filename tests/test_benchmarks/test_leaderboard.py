@@ -9,11 +9,13 @@ import pandas as pd
 import pytest
 
 from automl.errors import UserError
-from benchmarks import cells, comparison, markdown, page
-from benchmarks.fields import EVERY_SUITE, fields
-from benchmarks.findings import Finding, evidence, findings
-from benchmarks.leaderboard import Section, board, sections
+from benchmarks.pages import markdown, page
+from benchmarks.pages import tables as cells
+from benchmarks.pages.sentences import Finding, evidence, findings
 from benchmarks.report import known_constants, main, never_worked, read_runs
+from benchmarks.scoring import comparison
+from benchmarks.scoring.cohorts import EVERY_SUITE, fields
+from benchmarks.scoring.leaderboard import Section, board, sections
 
 EVIL = "<img src=x onerror=alert(1)>|task"
 
@@ -498,7 +500,9 @@ def test_a_suite_with_constants_for_a_part_of_its_tasks_is_an_error():
     table = pd.DataFrame({"suite": "tables", "task": ["hpobench-car", "unheard-of"], "split": "development"})
     with pytest.raises(UserError, match=r"tables/unheard-of has no constants; find them .* tables$"):
         known_constants(table)
-    with pytest.raises(UserError, match=r"find them with python -m benchmarks\.constants tables --split holdout"):
+    with pytest.raises(
+        UserError, match=r"find them with python -m benchmarks\.experiments\.constants tables --split holdout"
+    ):
         known_constants(table[1:].assign(split="holdout"))
     assert len(known_constants(table.assign(suite="own"))) > 0
 

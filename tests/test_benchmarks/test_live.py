@@ -8,13 +8,13 @@ import time
 import numpy as np
 import pytest
 
-from automl.objectives import as_task
-from automl.space import load_space
-from automl.study import Study
-from automl.tasks import load_task
-from automl.tuner import Tuner, training_seed
-from benchmarks.live import LiveTask
-from benchmarks.replay import ReplayExecutor
+from automl.space.parse import load_space
+from automl.study.study import Study
+from automl.tasks.function import as_task
+from automl.tasks.registry import load_task
+from automl.tuning.tuner import Tuner, training_seed
+from benchmarks.runner.replay import ReplayExecutor
+from benchmarks.suites.live_task import LiveTask
 from strategies import make_strategy
 from strategies.encoding import Encoding
 
@@ -114,7 +114,7 @@ def test_the_trainings_are_those_of_the_tuner_itself(tmp_path, digits):
 
 
 def test_a_command_can_be_compared(tmp_path):
-    from automl.commands import CommandTask
+    from automl.tasks.shell_command import CommandTask
 
     space = load_space(SPACE)
     task = LiveTask.of("own", "command", CommandTask("echo {x}", space), tmp_path)

@@ -12,13 +12,13 @@ import pytest
 from ConfigSpace import Configuration
 
 from automl.errors import UserError
-from automl.space import load_space
-from automl.study import Study
-from automl.tuner import Tuner
+from automl.space.parse import load_space
+from automl.study.study import Study
+from automl.tuning.tuner import Tuner
 from benchmarks import opponents
 from benchmarks.opponents import OPPONENTS, installed, make, opponent_class
 from benchmarks.opponents.base import MAX_FORBIDDEN, Opponent
-from benchmarks.replay import ReplayExecutor
+from benchmarks.runner.replay import ReplayExecutor
 from benchmarks.suites import load_suite
 from benchmarks.suites.base import Curve, SimulatedTask
 from strategies import STRATEGIES, UnknownStrategy

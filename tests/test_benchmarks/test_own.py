@@ -11,19 +11,20 @@ import pytest
 
 from automl.errors import UserError
 from automl.metrics import measure
-from automl.objectives import as_task
-from automl.space import load_space
-from benchmarks import own, own_files
-from benchmarks.live import LiveTask
+from automl.space.parse import load_space
+from automl.tasks.function import as_task
+from benchmarks.experiments import own
+from benchmarks.experiments.own_scores import baseline, mean_score, noise, own_data, predictions, returned, splits_of
 from benchmarks.opponents import make
-from benchmarks.own_files import BuiltInFiles, OfScikitLearn, UsersFile, carried
-from benchmarks.own_scores import baseline, mean_score, noise, own_data, predictions, returned, splits_of
-from benchmarks.plan import OUT_OF_REACH, Source, planned
-from benchmarks.results import Results
 from benchmarks.run import main as run
-from benchmarks.simulate import Run, simulate
+from benchmarks.runner.plan import OUT_OF_REACH, Source, planned
+from benchmarks.runner.results import Results
+from benchmarks.runner.simulate import Run, simulate
+from benchmarks.suites import own_files
 from benchmarks.suites.base import Curve, SimulatedTask
+from benchmarks.suites.live_task import LiveTask
 from benchmarks.suites.own import task_of
+from benchmarks.suites.own_files import BuiltInFiles, OfScikitLearn, UsersFile, carried
 from strategies.encoding import Encoding
 
 SPACE = load_space({"x": {"float": [0, 1]}})
@@ -212,7 +213,7 @@ def test_missing_data_are_told_in_one_line_with_the_command_that_gets_them(tmp_p
     with pytest.raises(UserError) as caught:
         own_files.check_all()
     assert str(caught.value) == (
-        "the suite own lacks the data of mine; get them with: python -m benchmarks.own --fetch"
+        "the suite own lacks the data of mine; get them with: python -m benchmarks.experiments.own --fetch"
     )
 
 

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from automl.space import load_space
+from automl.space.parse import load_space
 from automl.tasks.sequences import mnist1d_cnn
-from automl.tuner import training_seed
-from benchmarks.interpolation import Interpolation, cross_validated
-from benchmarks.recording import CurveModel, Recording, describe, features_of
+from automl.tuning.tuner import training_seed
 from benchmarks.suites import load_suite
+from benchmarks.suites.interpolation import Interpolation, cross_validated
+from benchmarks.suites.recordings import CurveModel, Recording, describe, features_of
 from strategies import make_strategy
 from strategies._ladder import rank_correlation
 from strategies.base import Outcome
@@ -139,8 +139,9 @@ def test_the_recorded_task_is_the_live_one_in_all_but_its_clock():
 
 def test_recording_goes_on_where_it_was_killed(tmp_path):
     command = [
-        sys.executable, "-m", "benchmarks.record", "--task", "digits-cnn", "--configs", "12", "--seeds", "2",
-        "--train-size", "100", "--workers", "1", "--out", str(tmp_path / "out"), "--work", str(tmp_path / "work"),
+        sys.executable, "-m", "benchmarks.experiments.record", "--task", "digits-cnn", "--configs", "12",
+        "--seeds", "2", "--train-size", "100", "--workers", "1",
+        "--out", str(tmp_path / "out"), "--work", str(tmp_path / "work"),
     ]  # fmt: skip
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     for line in process.stdout:

@@ -12,13 +12,13 @@ import pytest
 from ConfigSpace import Configuration
 
 from automl.errors import UserError
-from automl.final import final_seed
-from automl.space import load_space
-from automl.study import Study, Told
-from automl.tuner import Tuner
-from benchmarks.costs import strategy_seconds
-from benchmarks.replay import ReplayExecutor
-from benchmarks.simulate import N_FRESH, Run, simulate
+from automl.space.parse import load_space
+from automl.study.study import Study, Told
+from automl.tuning.final_evaluation import final_seed
+from automl.tuning.tuner import Tuner
+from benchmarks.runner.costs import strategy_seconds
+from benchmarks.runner.replay import ReplayExecutor
+from benchmarks.runner.simulate import N_FRESH, Run, simulate
 from benchmarks.suites import SUITES, load_suite
 from benchmarks.suites.base import Curve, SimulatedTask
 from benchmarks.suites.tables import _PlainUnpickler

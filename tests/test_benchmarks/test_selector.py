@@ -9,7 +9,7 @@ import pytest
 from test_leaderboard import constants, runs
 
 from automl.errors import UserError
-from benchmarks.selector import best_per_task, closed_gap, evaluate, missing, shared, single_best, worths
+from benchmarks.experiments.selector import best_per_task, closed_gap, evaluate, missing, shared, single_best, worths
 
 UNITS = pd.Series({("s", "s1"): "s1", ("s", "s2"): "s2", ("t", "t1"): "t1", ("t", "t2"): "t1"})
 REGRETS = pd.DataFrame(
@@ -123,7 +123,14 @@ def test_what_is_missing_is_said():
 def test_the_command_without_runs_of_auto_is_one_line(tmp_path):
     rows = runs("random", 0.5, ["f01-5d"], suite="synthetic")
     rows.to_parquet(tmp_path / "random-20-trials-1-workers.parquet")
-    command = [sys.executable, "-m", "benchmarks.selector", str(tmp_path), "--out", str(tmp_path / "selector.csv")]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.experiments.selector",
+        str(tmp_path),
+        "--out",
+        str(tmp_path / "selector.csv"),
+    ]
     process = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert process.returncode == 2
     assert process.stderr.startswith("benchmarks: the single best strategy is chosen on other suites")

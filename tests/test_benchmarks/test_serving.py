@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from benchmarks.serving import COLUMNS, main
+from benchmarks.experiments.serving import COLUMNS, main
 
 
 def test_every_request_of_a_short_load_test_is_answered(tmp_path):

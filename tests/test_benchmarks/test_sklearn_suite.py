@@ -11,7 +11,7 @@ from automl.errors import UserError
 from benchmarks.suites import load_suite, sklearn
 from benchmarks.suites.sklearn import N_DIGITS, SklearnTask, load_data
 from benchmarks.suites.sklearn_models import MODELS
-from benchmarks.trainings import Training, Trainings
+from benchmarks.suites.trainings import Training, Trainings
 from strategies.encoding import Encoding
 
 TASKS = load_suite("sklearn")

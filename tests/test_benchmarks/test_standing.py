@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from test_leaderboard import constants, runs
 
-from automl.standing import as_records, recommend
-from benchmarks import comparison
-from benchmarks.leaderboard import board, sections
-from benchmarks.standing import among_ours, records, standing_json
+from automl.tuning.recommend import as_records, recommend
+from benchmarks.scoring import comparison
+from benchmarks.scoring.leaderboard import board, sections
+from benchmarks.scoring.verdicts import among_ours, records, standing_json
 
 TASKS = [f"t{i:02d}" for i in range(14)]
 

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from benchmarks import statistics
-from benchmarks.regret import (
+from benchmarks.scoring import statistics
+from benchmarks.scoring.regret import (
     area_under_curve,
     at_budgets,
     at_end,

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from automl.errors import UserError
-from benchmarks import strategy_pages
-from benchmarks.leaderboard import sections
-from benchmarks.strategy_pages import HOW, NOTHING, block, check, missing, pages
+from benchmarks.pages import strategy_pages
+from benchmarks.pages.strategy_pages import HOW, NOTHING, block, check, missing, pages
+from benchmarks.scoring.leaderboard import sections
 from strategies import STRATEGIES, WRAPPERS
 
 DOCS = Path(__file__).parents[2] / "docs" / "strategies"

@@ -6,7 +6,7 @@ import pytest
 from sklearn.datasets import load_diabetes
 
 from automl.errors import UserError
-from benchmarks import arrivals, streams
+from benchmarks.experiments import arrivals, streams
 
 
 def tables(folder):

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from automl.space import load_space
+from automl.space.parse import load_space
+from benchmarks.experiments.transfer import N_KNOWN, past_study, ratios, regrets, shuffled
 from benchmarks.suites.base import Curve, SimulatedTask
-from benchmarks.transfer import N_KNOWN, past_study, ratios, regrets, shuffled
 
 SPACE = load_space({"x": {"float": [0, 1], "default": 0.1}, "y": {"float": [0, 1], "default": 0.1}})
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from automl.errors import UserError
-from benchmarks import tuned
+from benchmarks.experiments import tuned
 
 
 def test_a_run_is_a_row_and_is_not_done_twice(tmp_path, monkeypatch, capsys):

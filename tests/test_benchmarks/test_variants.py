@@ -6,10 +6,10 @@ import pytest
 from ConfigSpace import Categorical, ConfigurationSpace, Float, Integer
 from scipy.optimize import approx_fprime
 
-from benchmarks.ablation import N_TRIALS, planned_of, summary
-from benchmarks.fields import EVERY_SUITE
+from benchmarks.experiments.ablation import N_TRIALS, planned_of, summary
 from benchmarks.opponents import make
-from benchmarks.variants import Averaged, _draws, variants_of
+from benchmarks.opponents.variants import Averaged, _draws, variants_of
+from benchmarks.scoring.cohorts import EVERY_SUITE
 from strategies._acquisition import LogEI
 from strategies._gp import BOUNDS, GP, fit
 from strategies.base import Outcome

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from automl.folders import RunFolder
-from automl.reading import look
+from automl.study.run_folder import RunFolder
+from automl.study.snapshot import look
 
 ROOT = Path(__file__).parents[2]
 EPOCHS = 9  # with rungs at 1 and 3

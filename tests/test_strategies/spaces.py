@@ -2,7 +2,7 @@
 
 from ConfigSpace import ConfigurationSpace
 
-from automl.space import load_space
+from automl.space.parse import load_space
 
 SPACES = {
     "numeric": {"x": {"float": [-5, 5]}, "y": {"float": [1e-4, 10.0], "log": True}},

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from automl.space import load_space
+from automl.space.parse import load_space
 from strategies._acquisition import LogEI, log_h, maximise
 from strategies._features import Features
 from strategies._gp import GP

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import automl
-from automl.space import load_space
+from automl.space.parse import load_space
 from strategies import make_strategy
 from strategies._ladder import Ladder, rank_correlation, rungs
 from strategies.base import Outcome, Proposal

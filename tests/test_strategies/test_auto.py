@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from spaces import loss_of, space
 
-from automl.space import load_space
+from automl.space.parse import load_space
 from strategies import UnknownStrategy, check_spec, make_strategy
 from strategies._halving import SHORT_SHARE, levels_of
 from strategies._mix import Mix

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from spaces import N_CELLS_FINITE, SPACES, loss_of, space
 
-from automl.space import load_space
+from automl.space.parse import load_space
 from strategies import STRATEGIES, WRAPPERS, make_strategy
 from strategies.base import Outcome, Proposal, Strategy
 from strategies.encoding import Encoding
@@ -318,7 +318,7 @@ import json, random, sys
 import numpy as np
 sys.path.insert(0, {here!r})
 from spaces import loss_of, space
-from automl.space import load_space
+from automl.space.parse import load_space
 from strategies import STRATEGIES, WRAPPERS, make_strategy
 from strategies.base import Outcome
 random.seed({seed}); np.random.seed({seed})

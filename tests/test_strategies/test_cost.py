@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from automl.space import load_space
+from automl.space.parse import load_space
 from strategies import make_strategy
 from strategies._cost import MIN_TOLD, log_seconds
 from strategies.base import Outcome

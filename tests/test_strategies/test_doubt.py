@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from automl.space import load_space
+from automl.space.parse import load_space
 from strategies import _gp, make_strategy
 from strategies._doubt import SHORTEST, STUCK_AFTER, doubted, noise_ceiling, shrinkage
 from strategies._gp import GP, fit

@@ -5,7 +5,7 @@ import pytest
 from ConfigSpace import Configuration
 from spaces import space
 
-from automl.space import load_space
+from automl.space.parse import load_space
 from strategies import make_strategy
 from strategies._families import FLAT, family_choice
 from strategies.base import Outcome, Proposal, Start

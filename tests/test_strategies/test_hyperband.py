@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 
-from automl.space import load_space
+from automl.space.parse import load_space
 from strategies import make_strategy
 from strategies.base import Outcome
 from strategies.hyperband import brackets

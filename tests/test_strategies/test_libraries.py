@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from spaces import loss_of, space
 
-from automl.space import load_space
+from automl.space.parse import load_space
 from strategies import UnknownStrategy, make_strategy
 from strategies.base import Outcome, Proposal
 

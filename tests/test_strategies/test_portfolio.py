@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from automl.space import load_space
+from automl.space.parse import load_space
 from strategies._matching import carried, known_part, shared
 from strategies.encoding import Encoding
 from strategies.portfolio import PastStudy, portfolio

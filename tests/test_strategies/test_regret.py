@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.linalg import cho_solve
 
-from automl.space import load_space
+from automl.space.parse import load_space
 from strategies import make_strategy
 from strategies._features import Features
 from strategies._gp import GP

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import automl
-from automl.space import load_space
+from automl.space.parse import load_space
 from strategies import make_strategy
 from strategies.base import Outcome
 from strategies.stop import IN_A_ROW, MIN_COMPLETE, UNLIKELY, chances

@@ -1,0 +1,14 @@
+"""``python -m automl COMMAND``, which is the console script ``automl COMMAND``."""
+
+import sys
+
+from automl.cli import main as command_line
+
+
+def main() -> None:
+    """The console script."""
+    command_line(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What a search found: importance, effects, sentences, figures and the report."""

@@ -1,0 +1,227 @@
+"""What mattered in a run, in words and in numbers: importances, effects, what the best share, and why trials failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from automl.analysis import patterns
+from automl.analysis.formatting import ordered, show
+from automl.analysis.importance import MAX_TRIALS, Importance, Importances, Pair, importances
+from automl.analysis.surrogate import Background, Effect, Surrogate
+from automl.study.comparable import ENOUGH, Barely, Compared, barely_explored, compared
+from automl.study.study import Study, Trial
+from strategies._features import Features
+from strategies.encoding import Encoding
+from strategies.threads import one_thread
+
+FEW = 5  # trials with fewer of which nothing is told of a hyperparameter
+SKILFUL = 0.1  # a model with less skill knows no more of a new trial than the mean,
+GOOD = 0.5  # and one with less may overlook a hyperparameter that matters
+MATTERS = 0.05  # a hyperparameter whose share is surely more than this matters,
+HARDLY = 0.10  # and one whose share is surely less than this hardly does
+TOGETHER = 0.02  # of the variance, surely more than this is a pair's alone
+
+Verdict = Literal["matters", "hardly matters", "cannot be told"]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Everything that can be told. Where ``reason`` is set, importances and effects cannot be."""
+
+    words: list[str]  # sentences, what matters most first
+    reason: str | None
+    compared: Compared  # what all of it rests on, except for what is said of failures
+    importances: Importances | None = None
+    effects: dict[str, Effect] = field(default_factory=dict)
+    n_best: int = 0
+    best: list[patterns.Shared] = field(default_factory=list)
+    n_failed: int = 0
+
+    @property
+    def n_trials(self) -> int:
+        """How many are compared."""
+        return len(self.compared.trials)
+
+
+def explain(study: Study, summary: Mapping[str, Any]) -> Explanation:
+    """Of a run that has a summary, from its trials alone; the same each time."""
+    metric, maximize, seed = summary["metric"], summary["maximize"], summary["seed"]
+    encoding = Encoding(study.space)
+    those = compared(study, metric, maximize)
+    trials, values = those.trials, those.values
+    failed = [trial for trial in study.trials.values() if trial.state == "failed"]
+    barely = barely_explored(encoding, those) if those.enough else []
+    basis = [those.basis] if those.basis else []
+    ending = [*_about_barely(barely, those), *_about_failures(study, encoding, failed, seed)]
+    told: dict[str, Any] = {"compared": those, "n_failed": len(failed)}
+    reason = _too_little(encoding, trials, values)
+    if reason is not None:
+        return Explanation(words=[*basis, reason, *ending], reason=reason, **told)
+    found = importances(encoding, trials, values, maximize, seed)
+    found = replace(
+        found, each=[_settled(importance, encoding, those, barely, found.skill) for importance in found.each]
+    )
+    best = patterns.best_of(values, maximize)
+    told |= {"n_best": len(best), "best": patterns.shared(encoding, trials, best, seed)}
+    about_best = list(_about_the_best(told["best"], len(best), those))
+    if found.skill < SKILFUL:
+        reason = (
+            f"Which hyperparameters matter cannot be told from these {len(trials)} trials: a model of them knows no "
+            "more of a trial that it has not seen than the mean. More trials, or a metric with less noise, may tell."
+        )
+        return Explanation([*basis, reason, *about_best, *ending], reason, **told)
+    first, *rest = _about_importance(found)
+    matters = [importance.name for importance in found.each if verdict(importance) == "matters"]
+    nothing_works = _where_nothing_works(encoding, matters, those, barely, summary)
+    words = [*basis, first, *nothing_works, *rest, *_about_pairs(found.pairs), *about_best, *ending]
+    return Explanation(words, None, importances=found, effects=_effects(encoding, trials, values, seed), **told)
+
+
+def verdict(importance: Importance) -> Verdict:
+    """What the interval of its share allows to say; of values that were barely tried, no one knows what they do."""
+    if importance.n_trials < FEW:
+        return "cannot be told"
+    if importance.share.low > MATTERS:
+        return "matters"
+    return "hardly matters" if importance.share.high < HARDLY and importance.settled else "cannot be told"
+
+
+def _settled(
+    importance: Importance, encoding: Encoding, those: Compared, barely: list[Barely], skill: float
+) -> Importance:
+    """The importance, and whether it may be said to hardly matter: by a good model, all over its values."""
+    dim = encoding.dimensions[encoding.names.index(importance.name)]
+    tried = {trial.config[dim.name] for trial in those.trials if dim.name in trial.config}
+    gaps = len(tried) < 2 or (not dim.numeric and len(tried) < dim.n_values)
+    gaps = gaps or any(region.name == dim.name for region in barely)
+    return replace(importance, settled=skill >= GOOD and not gaps)
+
+
+def _too_little(encoding: Encoding, trials: list[Trial], values: np.ndarray) -> str | None:
+    if len(trials) < ENOUGH:
+        were = f"{len(trials)} {'was' if len(trials) == 1 else 'were'}"
+        return f"Too few trials to tell: {were} trained far enough to be compared, {ENOUGH} are needed."
+    if not patterns.varying(encoding):
+        return "Nothing to tell: no hyperparameter can vary."
+    if np.ptp(values) == 0:
+        return "Nothing to tell: all trials reached the same value."
+    return None
+
+
+def _effects(encoding: Encoding, trials: list[Trial], values: np.ndarray, seed: int) -> dict[str, Effect]:
+    points = np.array([encoding.encode(trial.config) for trial in trials])
+    if len(points) > MAX_TRIALS:
+        kept = np.random.default_rng(seed).choice(len(points), MAX_TRIALS, replace=False)
+        points, values = points[kept], values[kept]
+    with one_thread():
+        background = Background.of(encoding, seed, [trial.config for trial in trials])
+        model = Surrogate.fit(Features(encoding), points, values, background)
+        dims = enumerate(encoding.dimensions)
+        tried = {name for trial in trials for name in trial.config}
+        return {d.name: model.effect(i) for i, d in dims if d.n_values > 1 and d.name in tried and model.reaches(i)}
+
+
+# --- in words -----------------------------------------------------------------------------------------------------
+
+
+def _about_importance(found: Importances) -> Iterator[str]:
+    groups: dict[Verdict, list[Importance]] = {"matters": [], "hardly matters": [], "cannot be told": []}
+    for importance in found.each:
+        groups[verdict(importance)].append(importance)
+    first, others = next(iter(groups["matters"]), None), groups["matters"][1:]
+    if first is None:
+        yield "No hyperparameter is sure to matter: their shares are too uncertain."
+    elif others and others[0].share.high > first.share.low:
+        level = [o for o in others if o.share.high > first.share.low]
+        others = others[len(level) :]
+        yield f"{_listed([_with_share(i) for i in (first, *level)])} matter most; which of them more cannot be told."
+    else:
+        rivals = [i for i in groups["cannot be told"] if i.share.high > first.share.low]
+        yield f"{_with_share(first)} {'is sure to matter' if rivals else 'matters most'}."
+    if others:
+        yield f"{_listed([_with_share(i) for i in others])} {_verb('matter', len(others))} too."
+    hardly = [importance.name for importance in groups["hardly matters"]]
+    if hardly:
+        yield f"{_listed(hardly)} hardly {_verb('matter', len(hardly))}."
+    unsure = [importance.name for importance in groups["cannot be told"]]
+    if unsure:
+        yield f"Whether {_listed(unsure, 'or')} {_verb('matter', len(unsure))}, these trials do not tell."
+
+
+def _about_pairs(pairs: list[Pair]) -> Iterator[str]:
+    for pair in pairs:
+        if pair.share.low > TOGETHER:
+            yield (
+                f"{pair.names[0]} and {pair.names[1]} act together: what one does depends on the other "
+                f"({100 * pair.share.value:.0f}% of the variation is theirs only together, {pair.share.interval})."
+            )
+
+
+def _where_nothing_works(
+    encoding: Encoding, names: list[str], those: Compared, barely: list[Barely], summary: Mapping[str, Any]
+) -> Iterator[str]:
+    """A trial works that comes half of the way from the worst, but for a tenth of the trials, to the best.
+
+    Of trainings that are not whole this cannot be told: what starts slowly may end well. And where others were stopped
+    early, whole ones are the better part, of which the worst may still work.
+    """
+    if not those.whole:
+        return
+    values, maximize = those.values, summary["maximize"]
+    best, worst = (values.max(), np.quantile(values, 0.1)) if maximize else (values.min(), np.quantile(values, 0.9))
+    bar = float(best + worst) / 2
+    good = values >= bar if maximize else values <= bar
+    dims = [dim for dim in encoding.dimensions if dim.name in names]
+    reached = f"reaches {summary['metric']} {show(bar)}, half of the way"
+    for found in patterns.hopeless(dims, those.trials, good, barely):
+        where = f"{found.where[:1].upper()}{found.where[1:]}"
+        if those.others:
+            yield f"{where} none of {found.n_trials} whole trainings {reached} from the worst whole one to the best."
+        else:
+            yield f"{where} nothing works: none of {found.n_trials} trials {reached} to the best."
+
+
+def _about_barely(barely: list[Barely], those: Compared) -> Iterator[str]:
+    if barely:
+        regions = "; ".join(region.in_words(those.length) for region in barely)
+        yield f"Barely explored, so that it cannot be told what works there: {regions}."
+
+
+def _about_the_best(best: list[patterns.Shared], n_best: int, those: Compared) -> Iterator[str]:
+    telling = [f"{row.name} {row.values}" for row in best if row.telling]
+    if telling:
+        yield f"The best {n_best} trials{those.after} have in common: {_listed(telling)}."
+
+
+def _about_failures(study: Study, encoding: Encoding, failed: list[Trial], seed: int) -> Iterator[str]:
+    if not failed:
+        return
+    n = len(study.trials)
+    (reason, times), *_ = patterns.reasons(failed)
+    yield f"{len(failed)} of {n} trials failed, {'all' if times == len(failed) else times} of them with: {reason}."
+    common = patterns.failing(encoding, ordered(study), seed)
+    if common is not None:
+        yield (
+            f"Those with {common.condition} fail: {common.n_failed_with} of {common.n_with}, "
+            f"against {common.n_failed_without} of {common.n_without} others."
+        )
+    elif len(failed) < n:
+        few = len(failed) < patterns.FEWEST_FAILED
+        yield f"What failed trials have in common cannot be told{': they are too few' if few else ''}."
+
+
+def _with_share(importance: Importance) -> str:
+    share = importance.share
+    return f"{importance.name} ({100 * share.value:.0f}% of the variation, {share.interval})"
+
+
+def _listed(names: list[str], last: str = "and") -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}"
+
+
+def _verb(verb: str, n: int) -> str:
+    return verb if n > 1 else f"{verb}s"

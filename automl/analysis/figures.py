@@ -1,0 +1,248 @@
+"""The figures of a report that show the whole search, as Plotly's plain dicts: ``{"data": [...], "layout": {...}}``.
+
+Plotly reads a little HTML in its texts, so every name, value and error goes through ``inert``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from automl.analysis import plot_style
+from automl.analysis.formatting import (
+    described,
+    finite,
+    inert,
+    ordered,
+    score,
+    shorten,
+    show,
+    shown_range,
+    too_short,
+    value,
+    values,
+)
+from automl.analysis.plot_style import CHOSEN, COLOURS, FAILED, FAINT, GREY, INK, MANY_TRIALS, Figure, Trace, is_best
+from automl.study.study import Study, Trial, incumbent
+
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "pentagon", "hexagon", "star")
+ORIGINS = {
+    "gp": "Gaussian process",
+    "tpe": "TPE",
+    "hyperopt": "TPE (hyperopt)",
+    "cmaes": "CMA-ES",
+    "ga": "genetic algorithm",
+    "sobol": "Sobol point",
+    "prior": "past studies",
+    "start": "given to start with",
+    "asha": "trained longer",
+    "again": "trained once more",
+}
+LEGEND = {"orientation": "h", "x": 0, "y": -0.16, "yanchor": "top"}
+BEYOND = "beyond the range"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A trace of the search curve over both kinds of x axis: (x, y) over trial numbers and over seconds."""
+
+    look: Trace
+    trial: tuple[list[Any], list[Any]]
+    seconds: tuple[list[Any], list[Any]]
+
+    @classmethod
+    def points(cls, trials: Sequence[Trial], heights: list[Any], look: Trace) -> Curve:
+        """Trials at their place, at given heights."""
+        return cls(look, ([t.number for t in trials], heights), ([t.at for t in trials], heights))
+
+
+def search_curve(study: Study, summary: Mapping[str, Any]) -> Figure:
+    """Every trial, the incumbent and the default, over trial numbers or over the run's seconds."""
+    metric, maximize = summary["metric"], summary["maximize"]
+    ended = [trial for trial in ordered(study) if trial.at is not None]
+    good = [trial for trial in ended if value(trial, metric) is not None]
+    limits = shown_range(values(good, metric), maximize, _default(summary))
+    curves = [*_points(good, ended, study, summary, limits), *_lines(good, ended, study, summary, limits)]
+    few = 1 if len(ended) <= 12 else None  # whole trial numbers only; Plotly decides where there are more
+    buttons = [
+        {
+            "label": kind,
+            "method": "update",
+            "args": [
+                {axis: [getattr(curve, kind)[i] for curve in curves] for i, axis in enumerate("xy")},
+                {"xaxis.title.text": title, "xaxis.autorange": True, "xaxis.dtick": dtick},
+            ],
+        }
+        for kind, title, dtick in (("trial", "trial", few), ("seconds", "seconds since the start", None))
+    ]
+    layout = plot_style.layout(
+        xaxis=plot_style.axis("trial", dtick=few),
+        yaxis=plot_style.axis(_axis_title(summary), range=[*limits], showticklabels=bool(good)),
+        yaxis2={"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True},
+        updatemenus=[plot_style.buttons(buttons)],
+        showlegend=True,
+        legend={**LEGEND, "itemsizing": "constant"},
+    )
+    return {"data": [{**curve.look, "x": curve.trial[0], "y": curve.trial[1]} for curve in curves], "layout": layout}
+
+
+def _lines(
+    good: list[Trial], ended: list[Trial], study: Study, summary: Mapping[str, Any], limits: tuple[float, float]
+) -> Iterator[Curve]:
+    """The default, dashed, and the incumbent as steps, which the order of the ends decides over seconds."""
+    metric = summary["metric"]
+    ends = (
+        float(max((trial.number for trial in ended), default=1) or 1),
+        max([summary.get("seconds") or 0.0, *(trial.at or 0.0 for trial in ended)]),
+    )
+    default = _default(summary)
+    if default is not None:
+        height = min(max(default, limits[0]), limits[1])
+        line = {"dash": "dash", "width": 1.6, "color": GREY}
+        look = {"mode": "lines", "name": f"default ({show(default)})", "line": line, "hoverinfo": "skip"}
+        by_trial, by_seconds = (([0.0, end], [height, height]) for end in ends)
+        yield Curve(look, by_trial, by_seconds)
+    line = {"shape": "hv", "width": 2, "color": INK}
+    yield Curve(
+        {"mode": "lines", "name": "best so far", "line": line, "hoverinfo": "skip"},
+        _steps(good, lambda trial: float(trial.number), metric, ends[0]),
+        _steps(good, lambda trial: trial.at or 0.0, metric, ends[1]),
+    )
+
+
+def _points(
+    good: list[Trial], ended: list[Trial], study: Study, summary: Mapping[str, Any], limits: tuple[float, float]
+) -> Iterator[Curve]:
+    """The trials by how they came about; failed ones and those beyond the range at the edge of the worse values."""
+    metric, maximize = summary["metric"], summary["maximize"]
+    inside = [trial for trial in good if limits[0] <= (value(trial, metric) or 0.0) <= limits[1]]
+    for i, origin in enumerate(dict.fromkeys(map(_origin, inside))):
+        group = [trial for trial in inside if _origin(trial) == origin]
+        colour, symbol = COLOURS[i % len(COLOURS)], SYMBOLS[i % len(SYMBOLS)]
+        whole = [trial.epochs >= study.max_epochs for trial in group]
+        marker = {
+            "size": 9 if len(ended) <= MANY_TRIALS else 6,
+            "color": colour,
+            "symbol": [symbol if all_of_it else f"{symbol}-open" for all_of_it in whole],
+            "line": {"width": 1.2, "color": [INK if all_of_it else colour for all_of_it in whole]},
+        }
+        look = {"mode": "markers", "name": inert(origin), "marker": marker, **_hover(group, metric)}
+        yield Curve.points(group, [value(trial, metric) for trial in group], look)
+    edge = 0.025 if maximize else 0.975
+    outside = [trial for trial in good if trial not in inside]
+    failed = [trial for trial in ended if trial.state == "failed"]
+    for name, group, colour, symbol in (
+        (BEYOND, outside, GREY, "triangle-down" if maximize else "triangle-up"),
+        ("failed", failed, FAILED, "x"),
+    ):
+        if group:
+            marker = {"size": 10, "color": colour, "symbol": symbol}
+            look = {"mode": "markers", "name": name, "marker": marker, "yaxis": "y2", **_hover(group, metric)}
+            yield Curve.points(group, [edge] * len(group), look)
+    best = [trial for trial in inside if is_best(trial, summary)]
+    if best:
+        ring = {"size": 17, "symbol": "circle-open", "color": INK, "line": {"width": 2.2}}
+        look = {"mode": "markers", "name": "chosen", "marker": ring, "hoverinfo": "skip"}
+        yield Curve.points(best, [value(trial, metric) for trial in best], look)
+
+
+def learning_curves(study: Study, summary: Mapping[str, Any]) -> Figure | None:
+    """The loss of each trial after each epoch; None where no trial has more than one."""
+    trials = [trial for trial in ordered(study) if trial.losses]
+    if max((len(trial.losses) for trial in trials), default=0) < 2:
+        return None
+    best = next((trial for trial in trials if is_best(trial, summary)), None)
+    others = [trial for trial in trials if not is_best(trial, summary)]
+    faint: Trace = {"x": [], "y": [], "hovertext": []}
+    for trial in others:
+        faint["x"] += [*range(1, len(trial.losses) + 1), None]
+        faint["y"] += [*map(finite, trial.losses), None]
+        faint["hovertext"] += [*_epochs_hover(trial), ""]
+    width = 1.0 if len(trials) <= MANY_TRIALS else 0.4
+    line = {"width": width, "color": FAINT}
+    thin = {"mode": "lines+markers", "name": "other trials", "line": line, "marker": {"size": 3 * width}}
+    data = [{**faint, **thin, "hoverinfo": "text", "connectgaps": False}]
+    if best is not None:
+        thick = {"mode": "lines+markers", "line": {"width": 3, "color": CHOSEN}, "marker": {"size": 6}}
+        curve = {"x": list(range(1, len(best.losses) + 1)), "y": [finite(loss) for loss in best.losses]}
+        name = f"chosen (trial {best.number})"
+        data.append({**curve, **thick, "name": name, "hovertext": _epochs_hover(best), "hoverinfo": "text"})
+    losses = [loss for trial in trials for loss in map(finite, trial.losses) if loss is not None]
+    low, high = shown_range(losses, maximize=False)
+    layout = plot_style.layout(
+        xaxis=plot_style.axis("epoch", tickformat="d", **({"dtick": 1} if study.max_epochs <= 12 else {})),
+        yaxis=plot_style.axis("loss, lower is better", range=[low, high]),
+        legend=LEGEND,
+    )
+    if losses and min(losses) > 0:
+        scales = [
+            ("linear", {"yaxis.type": "linear", "yaxis.range": [low, high]}),
+            ("log", {"yaxis.type": "log", "yaxis.autorange": True}),
+        ]
+        layout["updatemenus"] = [
+            plot_style.buttons([{"label": f"{n} scale", "method": "relayout", "args": [a]} for n, a in scales])
+        ]
+    return {"data": data, "layout": layout}
+
+
+def _default(summary: Mapping[str, Any]) -> float | None:
+    """What the default reached, where it was trained as long as the best trial."""
+    return score(summary["default"], summary["metric"]) if too_short(summary) is None else None
+
+
+def _axis_title(summary: Mapping[str, Any]) -> str:
+    """The metric and its good direction."""
+    return f"{inert(summary['metric'])}, {'higher' if summary['maximize'] else 'lower'} is better"
+
+
+def _steps(
+    trials: Sequence[Trial], place: Callable[[Trial], float], metric: str, end: float
+) -> tuple[list[Any], list[Any]]:
+    """The incumbent's value from one trial to the next, drawn on to the end."""
+    x: list[Any] = []
+    y: list[Any] = []
+    best: Trial | None = None
+    for trial in sorted(trials, key=place):
+        now = incumbent([trial] if best is None else [best, trial])
+        if now is not None and now is not best:
+            best = now
+            x.append(place(trial))
+            y.append(finite(best.mean(metric)))
+    return ([*x, max(end, x[-1])], [*y, y[-1]]) if x else (x, y)
+
+
+def _origin(trial: Trial) -> str:
+    """How the trial's config came about, in words."""
+    origin = str(trial.proposals[-1].info.get("from", "proposed"))
+    return ORIGINS.get(origin, shorten(origin, 30))
+
+
+def _reason(trial: Trial) -> list[str]:
+    """Where strategies search together, or a config is trained again: whose it is, and why it was their turn."""
+    if trial.repeats is not None:
+        return [f"the config of trial {trial.repeats}, among the best, with another seed"]
+    if trial.arm is None:
+        return []
+    share = trial.proposals[0].info.get("share")
+    when = f", whose share was {share:.0%} then" if isinstance(share, float) else ""
+    return [f"proposed by {trial.arm}{when}"]
+
+
+def _hover(trials: Sequence[Trial], metric: str) -> Trace:
+    texts = []
+    for trial in trials:
+        reached = value(trial, metric)
+        what = f"failed: {shorten(trial.error or '', 80)}" if reached is None else f"{metric} = {show(reached)}"
+        lines = [
+            what,
+            f"{trial.epochs} epoch{'s' * (trial.epochs != 1)}, {_origin(trial)}",
+            *_reason(trial),
+            *described(trial.config)[:16],
+        ]
+        texts.append("<br>".join([f"<b>trial {trial.number}</b>", *(inert(shorten(line, 60)) for line in lines)]))
+    return {"hoverinfo": "text", "hovertext": texts}
+
+
+def _epochs_hover(trial: Trial) -> list[str]:
+    return [f"trial {trial.number}, epoch {i}: loss {show(loss)}" for i, loss in enumerate(trial.losses, 1)]

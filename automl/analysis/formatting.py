@@ -1,0 +1,123 @@
+"""Values, names and ranges as people read them, in the figures and the words of a report."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from automl.study.study import Study, Trial
+from strategies.base import Config
+
+
+def ordered(study: Study) -> list[Trial]:
+    """The trials by number."""
+    return sorted(study.trials.values(), key=lambda trial: trial.number)
+
+
+def finite(number: float | None) -> float | None:
+    """The number, or None where it is none."""
+    return number if number is not None and math.isfinite(number) else None
+
+
+def numbers(scores: Sequence[float | None]) -> list[float]:
+    """The scores that there are."""
+    return [s for s in map(finite, scores) if s is not None]
+
+
+def value(trial: Trial, metric: str) -> float | None:
+    """What a trial reached in the metric, where that is a number."""
+    return finite(trial.value(metric))
+
+
+def values(trials: Iterable[Trial], metric: str) -> list[float]:
+    """What trials reached in the metric, without those that reached nothing."""
+    return [v for v in (value(trial, metric) for trial in trials) if v is not None]
+
+
+def score(entry: Mapping[str, Any] | None, metric: str) -> float | None:
+    """What a trial of summary.json reached in the metric."""
+    return None if entry is None else finite(entry["metrics"].get(metric, entry["loss"]))
+
+
+def often(entry: Mapping[str, Any]) -> str:
+    """That the score of a trial of summary.json is a mean, where it is one."""
+    n = entry.get("trainings", 1)  # which older summaries lack
+    return f" (mean of {n} trainings)" if n > 1 else ""
+
+
+def too_short(summary: Mapping[str, Any]) -> str | None:
+    """That the default was not trained as long as the best trial, so the two cannot be compared; None where it was."""
+    best, default = summary["best"], summary["default"]
+    if best is None or default is None:
+        return None
+    epochs, of = default.get("epochs"), summary["max_epochs"]  # older summaries lack the first
+    if epochs in (None, best.get("epochs", of)):
+        return None
+    return f"the default config was trained for {epochs} of {of} epochs only, too short to compare"
+
+
+def chosen(summary: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Of the trials of summary.json the one whose config the final has chosen; without a final, the search's best."""
+    final = summary["final"] or {}
+    entries = [entry for entry in final.get("contenders", ()) if entry["trial"] == final["trial"]]  # new in summaries
+    found: Mapping[str, Any] = entries[0] if entries else summary["best"]
+    return found
+
+
+def picked(final: Mapping[str, Any] | None) -> str:
+    """That the chosen config is the best of several on fresh seeds, where it is."""
+    n = len((final or {}).get("contenders", ()))  # which older summaries lack
+    return f", the best of {n} contenders on validation with fresh seeds" if n > 1 else ""
+
+
+def shown_range(numbers: Sequence[float], maximize: bool, default: float | None = None) -> tuple[float, float]:
+    """The range of an axis that shows the best values and the bulk, but not a few that are worse by far.
+
+    What is farther from the best than four times the third quartile is left outside; the default only if it is
+    farther than eight times. Ascending; with a margin.
+    """
+    turned = sorted(-number if maximize else number for number in numbers)
+    if not turned:
+        return (0.0, 1.0)
+    best, edge = turned[0], turned[-1]
+    bulk = turned[math.ceil(0.75 * (len(turned) - 1))] - best
+    if len(turned) >= 5 and bulk > 0:
+        edge = max(number for number in turned if number <= best + 4 * bulk)
+    if default is not None:
+        turned_default = -default if maximize else default
+        if turned_default <= best + 8 * bulk:
+            edge = max(edge, turned_default)
+    margin = 0.08 * (edge - best) or 0.05 * abs(best) or 1.0
+    low, high = best - margin, edge + margin
+    return (-high, -low) if maximize else (low, high)
+
+
+def show(value: Any) -> str:
+    """A value for people: numbers with about four digits, yes and no as Python and YAML write them."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:.3f}" if 0.1 <= abs(value) < 10 else f"{value:.3g}" if abs(value) < 0.1 else f"{value:.4g}"
+    return str(value)
+
+
+def setting(value: Any) -> str:
+    """A hyperparameter's value for people: numbers without trailing zeros."""
+    return f"{value:.4g}" if isinstance(value, float) else show(value)
+
+
+def shorten(text: str, length: int) -> str:
+    """The beginning of a long text."""
+    return text if len(text) <= length else text[: length - 1] + "\u2026"
+
+
+def inert(text: str) -> str:
+    """A text as Plotly shows it literally."""
+    return html.escape(text, quote=False)
+
+
+def described(config: Config) -> list[str]:
+    """A config as lines, one for each hyperparameter."""
+    return [f"{shorten(name, 60)} = {shorten(setting(value), 60)}" for name, value in config.items()]

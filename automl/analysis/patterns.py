@@ -1,0 +1,199 @@
+"""What groups of trials have in common: where nothing works, what the best ones share, and which ones fail.
+
+Each pattern is told only where chance alone would rarely make it: with the same trials dealt at random, in at most 1 of
+20 runs, whichever of the hyperparameters it were about (Bonferroni).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from automl.analysis.formatting import setting, shorten
+from automl.study.comparable import CHANCE, Barely, chance_of_none
+from automl.study.study import Trial
+from strategies.encoding import Dimension, Encoding
+
+N_DEALS = 2000
+BEST_SHARE, FEWEST_BEST = 0.1, 3
+FEWEST_FAILED = 3
+FEWEST_HOPELESS = 5
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A hyperparameter's values in the best trials, in words; telling where chance would rarely make them so alike."""
+
+    name: str
+    values: str
+    telling: bool
+
+
+@dataclass(frozen=True)
+class Failing:
+    """The condition that sets failed trials apart best, in words, and how many trials failed with it and without."""
+
+    condition: str
+    n_failed_with: int
+    n_with: int
+    n_failed_without: int
+    n_without: int
+
+
+def varying(encoding: Encoding) -> list[Dimension]:
+    """The hyperparameters that can take more than one value."""
+    return [dim for dim in encoding.dimensions if dim.n_values > 1]
+
+
+# --- where nothing works ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Hopeless:
+    """Where no trial is good, in words, and how many are there."""
+
+    where: str
+    n_trials: int
+
+
+def hopeless(
+    dims: Sequence[Dimension], trials: Sequence[Trial], good: np.ndarray, barely: Sequence[Barely] = ()
+) -> Iterator[Hopeless]:
+    """Ends of ranges, and choices, with which no trial is good. ``good``: whether each trial is, shape (n,).
+
+    Where the end of a range is ``barely`` explored, only what lies before it is told of.
+    """
+    unknown = {(region.name, region.side) for region in barely}
+    n_looks = sum(2 if dim.numeric else len(dim.values) for dim in dims)
+    for dim in dims:
+        has = np.array([dim.name in trial.config for trial in trials])
+        units = np.array([dim.to_unit(t.config[dim.name]) for t in trials if dim.name in t.config])
+        works = good[has]
+        if not works.any():
+            continue
+        low, high = float(units[works].min()), float(units[works].max())
+        if dim.numeric:
+            looks = [
+                (_beyond(dim, "below", low, float(units.min()), unknown), units < low),
+                (_beyond(dim, "above", high, float(units.max()), unknown), units > high),
+            ]
+        else:
+            looks = [(f"with {dim.name} = {setting(v)}", units == dim.to_unit(v)) for v in dim.values]
+        for where, inside in looks:
+            n_inside = int(inside.sum())
+            # Searches look less often where the first trials were bad, so chance alone is not enough.
+            surprising = (
+                n_inside >= FEWEST_HOPELESS
+                and chance_of_none(n_inside, int(works.sum()), len(works)) <= CHANCE / n_looks
+            )
+            if surprising and not works[inside].any():
+                yield Hopeless(where, n_inside)
+
+
+def _beyond(dim: Dimension, side: str, last: float, end: float, unknown: set[tuple[str, str]]) -> str:
+    """The values on one side of the last good one, as far as they are known."""
+    edge = setting(dim.from_unit(last))
+    if (dim.name, side) not in unknown:
+        return f"{side} {dim.name} = {edge}"
+    ends = setting(dim.from_unit(end)), edge
+    return "between {} = {} and {}".format(dim.name, *(ends if side == "below" else reversed(ends)))
+
+
+# --- what the best share ------------------------------------------------------------------------------------------
+
+
+def best_of(values: np.ndarray, maximize: bool) -> np.ndarray:
+    """Places of the best 10% of trials, at least 3, shape (k,)."""
+    n_best = min(len(values), max(FEWEST_BEST, math.ceil(BEST_SHARE * len(values))))
+    return np.argsort(-values if maximize else values, kind="stable")[:n_best]
+
+
+def shared(encoding: Encoding, trials: Sequence[Trial], best: np.ndarray, seed: int) -> list[Shared]:
+    """What the best trials (places, shape (k,)) have in common, hyperparameter by hyperparameter."""
+    rng = np.random.default_rng(seed)
+    dims = varying(encoding)
+    rows = []
+    for dim in dims:
+        units = np.array([dim.to_unit(t.config[dim.name]) if dim.name in t.config else np.nan for t in trials])
+        if np.isnan(units[best]).any():
+            continue  # not all of them have it
+        deals = rng.permuted(np.tile(units[~np.isnan(units)], (N_DEALS, 1)), axis=1)[:, : len(best)]
+        as_alike = np.mean(_spread(dim, deals) <= _spread(dim, units[best][None])[0] + 1e-12)
+        rows.append(Shared(dim.name, _in_words(dim, units[best]), bool(as_alike <= CHANCE / len(dims))))
+    return rows
+
+
+def _spread(dim: Dimension, units: np.ndarray) -> np.ndarray:
+    """How much coordinates differ, row by row: their range, or how many are not the commonest. (rows, k) to (rows,)."""
+    if dim.numeric:
+        return np.asarray(units.max(axis=1) - units.min(axis=1))
+    commonest = np.max([(units == dim.to_unit(v)).sum(axis=1) for v in dim.values], axis=0)
+    return np.asarray(units.shape[1] - commonest)
+
+
+def _in_words(dim: Dimension, units: np.ndarray) -> str:
+    if dim.numeric:
+        low, high = (setting(dim.from_unit(float(end))) for end in (units.min(), units.max()))
+        return low if low == high else f"{low} to {high}"
+    counts = Counter(setting(dim.from_unit(float(u))) for u in units).most_common()
+    return counts[0][0] if len(counts) == 1 else ", ".join(f"{v} ({n} of {len(units)})" for v, n in counts)
+
+
+# --- which ones fail ----------------------------------------------------------------------------------------------
+
+
+def reasons(failed: Sequence[Trial]) -> list[tuple[str, int]]:
+    """Why trials failed and how many did so, the commonest first."""
+    return Counter(shorten(trial.error or "no reason given", 120) for trial in failed).most_common()
+
+
+def failing(encoding: Encoding, trials: Sequence[Trial], seed: int) -> Failing | None:
+    """The one condition on one hyperparameter that tells failed from other trials best; None where none tells."""
+    from sklearn.tree import DecisionTreeClassifier
+
+    trials = [trial for trial in trials if trial.state not in ("running",)]
+    failed = np.array([trial.state == "failed" for trial in trials])
+    if failed.sum() < FEWEST_FAILED or failed.all():
+        return None
+    columns = list(_columns(encoding, trials))
+    X = np.array([column for _, _, column in columns]).T
+    stump = DecisionTreeClassifier(max_depth=1, random_state=0)
+
+    def split(which: np.ndarray) -> float:
+        tree = stump.fit(X, which).tree_
+        if tree.node_count == 1:
+            return math.inf
+        weights = tree.weighted_n_node_samples[1:] / len(X)
+        return float(weights @ tree.impurity[1:])
+
+    rng = np.random.default_rng(seed)
+    found = split(failed)
+    by_chance = [split(rng.permutation(failed)) for _ in range(200)]
+    if not np.mean([other <= found + 1e-12 for other in by_chance]) <= CHANCE:
+        return None
+    split(failed)
+    dim, value_is, column = columns[stump.tree_.feature[0]]
+    right = column > stump.tree_.threshold[0]
+    with_it = right if failed[right].mean() > failed[~right].mean() else ~right
+    if value_is is not None:
+        condition = f"{dim.name} {'=' if with_it is right else 'other than'} {value_is}"
+    else:
+        edge = column[with_it].min() if with_it is right else column[with_it].max()
+        condition = f"{dim.name} {'from' if with_it is right else 'up to'} {setting(dim.from_unit(float(edge)))}"
+    n_with, n_failed_with = int(with_it.sum()), int(failed[with_it].sum())
+    return Failing(condition, n_failed_with, n_with, int(failed.sum()) - n_failed_with, len(trials) - n_with)
+
+
+def _columns(encoding: Encoding, trials: Sequence[Trial]) -> Iterator[tuple[Dimension, str | None, np.ndarray]]:
+    """What a condition can be about: coordinates of a number, whether a choice has a value; -1 where there is none."""
+    for dim in varying(encoding):
+        units = np.array([dim.to_unit(t.config[dim.name]) if dim.name in t.config else -1.0 for t in trials])
+        if dim.numeric:
+            yield dim, None, units
+        else:
+            for v in dim.values:
+                yield dim, setting(v), (units == dim.to_unit(v)).astype(float)

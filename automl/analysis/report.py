@@ -1,0 +1,55 @@
+"""The report of one run: a single HTML file that opens offline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from automl.analysis import figures, slices
+from automl.analysis.explanation import TOGETHER, Explanation, explain, verdict
+from automl.analysis.formatting import chosen, described, ordered, picked
+from automl.analysis.sentences import compare_configs, described_model, facts, final_rows, headline
+from automl.runs.run_files import write_aside
+from automl.study.study import Study
+
+
+def write_report(file: Path, study: Study, summary: Mapping[str, Any], told: Explanation | None = None) -> None:
+    """Write the report of a run. ``summary`` is what summary.json holds; ``told``, what mattered, where it is known."""
+    import jinja2
+    from markupsafe import Markup
+    from plotly.offline import get_plotlyjs
+
+    told = explain(study, summary) if told is None else told
+    sliced = slices.by_hyperparameter(study, summary, told.effects, told.compared)
+    search = figures.search_curve(study, summary)
+    drawn = {"search": search, "curves": figures.learning_curves(study, summary)}
+    drawn |= {f"slice-{i}": figure for i, figure in enumerate(sliced.values())}
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("automl.analysis"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("report.html").render(
+        headline=headline(study, summary),
+        summary=summary,
+        figures=drawn,
+        n_open=sum(t.loss is not None and t.epochs < study.max_epochs for t in study.trials.values()),
+        beyond=any(trace["name"] == figures.BEYOND for trace in search["data"]),
+        slices={name: sum(name in t.config for t in study.trials.values()) for name in sliced},
+        hyperparameters=compare_configs(study, summary),
+        final=final_rows(summary),
+        chosen=None if summary["best"] is None else chosen(summary),
+        picked=picked(summary["final"]),
+        model=described_model(summary["model"]) if summary.get("model") else None,
+        told=told,
+        verdict=verdict,
+        pairs=[pair for pair in told.importances.pairs if pair.share.low > TOGETHER] if told.importances else [],
+        failures=[trial for trial in ordered(study) if trial.state == "failed"],
+        described=described,
+        facts=facts(study, summary),
+        plotly=Markup(get_plotlyjs().replace("</script", "<\\/script")),  # the library's own text
+    )
+    write_aside(file, page)

@@ -1,0 +1,325 @@
+"""What a report says of a run: the headline in words, and its tables."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from automl.analysis.formatting import chosen, finite, numbers, often, score, setting, shorten, show, too_short
+from automl.study.study import Study
+from automl.tuning.contenders import paired
+from strategies.encoding import Dimension, Encoding
+
+# --- in words -----------------------------------------------------------------------------------------------------
+
+
+def headline(study: Study, summary: Mapping[str, Any]) -> dict[str, Any]:
+    """What came of the run: a title, the result of the search, what the final trainings say, and what limits it."""
+    n, failed = summary["n_trials"], summary["n_failed"]
+    judged, notes = ("", _commonest_error(study)) if summary["best"] is None else _final_result(summary)
+    short = too_short(summary)
+    if short is not None:
+        notes.append(f"In the search, {short}{'; the final compares both' if summary['final'] is not None else ''}.")
+    if failed and summary["best"] is not None:
+        notes.append(f"{failed} of {_count(n, 'trial')} failed.")
+    notes += [f"{finding[:1].upper()}{finding[1:]}." for finding in summary.get("findings", [])]
+    if not _is_complete(summary):
+        notes.append(f"The run ended early: {summary['stop_reason']}.")
+    notes += [said for said in (contenders_in_words(summary), kept_in_words(summary), beaten_in_words(summary)) if said]
+    title = f"{summary['task']}, {_count(n, 'trial')} with {summary['strategy']}"
+    return {"title": title, "lead": _search_result(study, summary), "verdict": judged, "notes": notes}
+
+
+def _is_complete(summary: Mapping[str, Any]) -> bool:
+    """Whether the search had its whole budget, or nothing was left to try."""
+    in_time = summary["budget_epochs"] is None and summary["stop_reason"].startswith("time limit")
+    return in_time or summary["stop_reason"] in ("budget spent", "every config of the space was tried")
+
+
+def _search_result(study: Study, summary: Mapping[str, Any]) -> str:
+    n, failed, best, default = summary["n_trials"], summary["n_failed"], summary["best"], summary["default"]
+    if best is None:
+        which = "all" if failed == n else str(failed)
+        return f"No trial succeeded: {which} of {n} failed." if failed else "No trial was finished."
+    metric = str(summary["metric"])
+    what = f"{metric[:1].upper()}{metric[1:]} {_score(best, summary)}{_on_validation(summary)}"
+    if default is None:
+        config = Encoding(study.space).default
+        failed_too = any(trial.config == config and trial.state == "failed" for trial in study.trials.values())
+        return f"{what}. The default config {'failed' if failed_too else 'was not tried'} in the search."
+    if best["config"] == default["config"]:
+        rest = f"no other of the {n} trials was better" if n > 1 else "nothing else was tried"
+        return f"{what} with the default config; {rest}."
+    if too_short(summary) is not None:
+        return f"{what}."
+    return f"{what}, against {_score(default, summary)} of the default config."
+
+
+def _commonest_error(study: Study) -> list[str]:
+    errors = Counter(shorten(trial.error, 200) for trial in study.trials.values() if trial.error)
+    return [f"The commonest reason, {_count(n, 'time')}: {error}" for error, n in errors.most_common(1)]
+
+
+def _final_result(summary: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """The verdict on chosen and default, and the numbers behind it."""
+    final = summary["final"]
+    if final is None:
+        return "", [
+            "The chosen config was not trained again with fresh seeds. Where training depends on chance, expect "
+            "somewhat less of it than the value above: a search also picks the luckiest trial."
+        ]
+    scores, default = numbers(final["chosen"]), numbers(final["default"])
+    on_test = final["split"] == "test"
+    place = "On the test set" if on_test else "There is no test set. Trained again, on the data that guided the search"
+    if not scores:
+        return "The final trainings of the chosen config failed.", []
+    trainings = f"mean and standard deviation of {len(scores)} trainings with fresh seeds"
+    if len(scores) == 1:
+        trainings = "one training with a fresh seed"
+    if "chosen" in final.get("any_seed", ()):  # which older summaries lack
+        trainings = "one training, which gives the same with every seed"
+    what = f"{place}: {final['metric']} {_mean(scores)}"
+    if summary["default"] is not None and chosen(summary)["config"] == summary["default"]["config"]:
+        return "", [f"{what} ({trainings})."]
+    if not default:
+        return "", [f"{what} ({trainings}); the default config failed there."]
+    return verdict(final, summary["maximize"]), [f"{what}, against {_mean(default)} of the default ({trainings})."]
+
+
+def verdict(final: Mapping[str, Any], maximize: bool) -> str:
+    """What the paired final scores say of chosen and default."""
+    gains = numbers(_gains(final, maximize))
+    if len(gains) == 1 and set(final.get("any_seed", ())) == {"chosen", "default"}:
+        than = "Better than" if gains[0] > 0 else "Worse than" if gains[0] < 0 else "No gain over"
+        return f"{than} the default; neither training depends on its seed."
+    if len(gains) < 2:
+        return "Too few final trainings succeeded to tell chosen and default apart."
+    if all(gain == 0 for gain in gains):
+        return "No gain over the default: the final scores are the same with every seed."
+    if all(gain > 0 for gain in gains):
+        return f"Better than the default with each of {len(gains)} fresh seeds."
+    if all(gain < 0 for gain in gains):
+        return f"Worse than the default with each of {len(gains)} fresh seeds."
+    return "No clear gain over the default: with fresh seeds it was not better every time."
+
+
+def contenders_in_words(summary: Mapping[str, Any]) -> str | None:
+    """That the chosen config was the best of several on fresh seeds, and their scores; None where it stood alone."""
+    final = summary["final"] or {}
+    entries = final.get("contenders", ())  # which older summaries lack
+    if len(entries) < 2:
+        return None
+    means = {entry["trial"]: _mean(numbers(entry["validation"]), alone=True) for entry in entries}
+    others = ", ".join(f"{mean} of trial {trial}" for trial, mean in means.items() if trial != final["trial"])
+    once = [str(entry["trial"]) for entry in entries if entry["any_seed"]]
+    same = f" Trained once, as the seed changes nothing: trial {', '.join(once)}." if once else ""
+    return (
+        f"The chosen config, of trial {final['trial']}, was the best of {len(entries)} contenders by mean "
+        f"{final['metric']} on validation with fresh seeds ({means[final['trial']]}; {others}).{same}"
+    )
+
+
+def kept_in_words(summary: Mapping[str, Any]) -> str | None:
+    """That the run keeps the default, and why; None where it keeps the chosen config."""
+    final = summary["final"]
+    if final is None or final.get("kept") != "default":  # which older summaries lack
+        return None
+    pairs = zip(*paired(final["chosen_validation"], final["default_validation"]), strict=True)
+    both = [(c, d) for c, d in pairs if c is not None and d is not None]
+    why = "all final trainings of the chosen config failed"
+    if both:
+        scores, default = (show(statistics.fmean(scores)) for scores in zip(*both, strict=True))
+        why = f"on validation it did better in the final than the chosen one ({default} against {scores})"
+    model = summary.get("model")
+    where = "in best.yaml and for its model" if model and model["made"] != "ensemble" else "in best.yaml"
+    return f"The run keeps the default config, {where}: {why}."
+
+
+def beaten_in_words(summary: Mapping[str, Any]) -> str | None:
+    """That the baseline is better on the test set than the config that the run keeps; None where it is not."""
+    final = summary["final"]
+    baseline = (final or {}).get("baseline") or {}
+    if final is None or "score" not in baseline or final["split"] != "test":
+        return None
+    kept = final.get("kept", "chosen")  # which older summaries lack
+    reached = numbers(final[kept])
+    if not reached:
+        return None
+    mean = statistics.fmean(reached)
+    better = baseline["score"] > mean if summary["maximize"] else baseline["score"] < mean
+    if not better or show(baseline["score"]) == show(mean):
+        return None
+    return (
+        f"The baseline is better on test than the {kept} config ({show(baseline['score'])} against {show(mean)}); "
+        "more examples, longer trainings or another metric to search by may change that."
+    )
+
+
+def described_model(card: Mapping[str, Any]) -> str:
+    """What the model that is kept is, and what it scores itself; its card says it."""
+    test = card["test"].get(card["metric"])
+    scored = "" if test is None else f"; {card['metric']} {test:.4f} on test"
+    calibrated = "" if card["temperature"] == 1.0 else f"; calibrated, temperature {card['temperature']:.2f}"
+    return f"the model is {card['said']}{scored}{calibrated}"
+
+
+def _on_validation(summary: Mapping[str, Any]) -> str:
+    """A function's loss or value may be anything; a task's metric is that of its validation part."""
+    final = summary["final"]
+    known = summary["metric"] not in ("loss", "value") or (final is not None and final["split"] == "test")
+    return " on validation" if known else ""
+
+
+def _score(entry: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
+    reached = score(entry, summary["metric"])
+    return "unknown" if reached is None else f"{show(reached)}{often(entry)}"
+
+
+def _mean(scores: Sequence[float], *, alone: bool = False) -> str:
+    if not scores:
+        return "-"
+    mean = show(statistics.fmean(scores))
+    return mean if alone or len(scores) == 1 else f"{mean}\u00a0\u00b1\u00a0{_deviation(scores)}"
+
+
+def _deviation(scores: Sequence[float]) -> str:
+    if len(scores) < 2:
+        return "-"
+    deviation = statistics.stdev(scores)
+    return f"{deviation:.3f}" if 0.001 <= deviation < 10 else f"{deviation:.2g}"
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
+# --- tables -------------------------------------------------------------------------------------------------------
+
+
+def compare_configs(study: Study, summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row a hyperparameter: the chosen value beside the default, and the range searched."""
+    encoding = Encoding(study.space)
+    best = None if summary["best"] is None else chosen(summary)["config"]
+    rows = []
+    for dim in encoding.dimensions:
+        value, default = (best or {}).get(dim.name), encoding.default.get(dim.name)
+        rows.append(
+            {
+                "name": dim.name,
+                "chosen": "-" if value is None else setting(value),
+                "default": "-" if default is None else setting(default),
+                "used": value is not None or default is not None,
+                "changed": best is not None and value != default,
+                "range": _range(dim),
+                "edge": "" if value is None or value == default else _edge(dim, value),
+            }
+        )
+    return rows
+
+
+def _range(dim: Dimension) -> str:
+    if dim.n_values == 1:
+        return "fixed"
+    if dim.values:
+        values = [setting(value) for value in dim.values]
+        return ", ".join(values) if len(values) <= 8 else f"{values[0]}, {values[1]} \u2026 {values[-1]}"
+    return f"{setting(dim.low)} to {setting(dim.high)}{', log' * dim.log}"
+
+
+def _edge(dim: Dimension, value: Any) -> str:
+    """Where the best value of a number lies at an end of its range, a wider one may hold better ones."""
+    if dim.values or dim.n_values < 10:
+        return ""
+    place = dim.to_unit(value)
+    return "near the lower end" if place < 0.02 else "near the upper end" if place > 0.98 else ""
+
+
+def final_rows(summary: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The final scores seed by seed, and their means."""
+    final = summary["final"]
+    if final is None:
+        return None
+
+    gains = _gains(final, summary["maximize"])
+    scores = paired(final["chosen"], final["default"])
+    seeds = final.get("seeds") or range(1, len(gains) + 1)
+    rows = [
+        {"seed": seed, "chosen": _cell(c), "default": _cell(d), "difference": _difference(c, d), "gain": gain}
+        for seed, c, d, gain in zip(seeds, *scores, gains, strict=True)
+    ]
+    told = numbers(gains)
+    one_sided = len(told) > 1 and (all(gain > 0 for gain in told) or all(gain < 0 for gain in told))
+    mean = statistics.fmean(told) if told else None
+    return {
+        "metric": final["metric"],
+        "split": final["split"],
+        "rows": rows,
+        "mean": [_mean(numbers(final[who]), alone=True) for who in ("chosen", "default")],
+        "deviation": [_deviation(numbers(final[who])) for who in ("chosen", "default")],
+        "difference": "-" if mean is None else _difference(mean if summary["maximize"] else -mean, 0.0),
+        "chance": 2 ** (len(told) - 1) if one_sided else None,  # two equal configs look one-sided once in so many runs
+        "errors": final.get("errors") or [],
+        "any_seed": final.get("any_seed", ()),
+        "baseline": _baseline_in_words(final),
+    }
+
+
+def _baseline_in_words(final: Mapping[str, Any]) -> str | None:
+    """What a practitioner's first try has on the same test set."""
+    baseline = final.get("baseline")
+    if baseline is None or "score" not in baseline:
+        return None
+    return f"Baseline: {final['metric']} {_cell(baseline['score'])}, {baseline['name']}."
+
+
+def _cell(number: float | None) -> str:
+    return "failed" if number is None or finite(number) is None else show(float(number))
+
+
+def _difference(score: float | None, default: float | None) -> str:
+    if finite(score) is None or finite(default) is None or score is None or default is None:
+        return "-"
+    difference = score - default + 0.0  # no -0.000
+    return f"{difference:+.3f}" if 0.001 <= abs(difference) < 10 or difference == 0 else f"{difference:+.2g}"
+
+
+def _gains(final: Mapping[str, Any], maximize: bool) -> list[float | None]:
+    """By how much the chosen config was better than the default, seed by seed."""
+    pairs = zip(*(map(finite, scores) for scores in paired(final["chosen"], final["default"])), strict=True)
+    return [None if c is None or d is None else (c - d if maximize else d - c) for c, d in pairs]
+
+
+def facts(study: Study, summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What was run, as pairs of a word and its value."""
+    by_state = [trial.state for trial in study.trials.values()]
+    states = {"complete": "trained to the end", "stopped": "stopped early", "paused": "paused", "failed": "failed"}
+    counts = [
+        f"{'all' if by_state.count(s) == len(by_state) > 1 else by_state.count(s)} {words}"
+        for s, words in states.items()
+        if s in by_state
+    ]
+    yield "task", str(summary["task"])
+    yield "strategy", f"{summary['strategy']}: {summary['why']}" if summary.get("why") else str(summary["strategy"])
+    yield "seed", str(summary["seed"])
+    if summary.get("started"):
+        yield "started", str(summary["started"])
+    yield "trials", f"{summary['n_trials']}: {', '.join(counts) or 'none ended'}"
+    used, budget = summary["epochs_trained"], summary["budget_epochs"]
+    of = "" if budget is None else f" of a budget of {budget}"
+    yield "epochs", f"{used} trained{of}; at most {summary['max_epochs']} in a trial"
+    yield "ended because", str(summary["stop_reason"])
+    yield "time", _duration(summary["seconds"])
+    training = summary.get("training_seconds", sum(trial.seconds for trial in study.trials.values()))
+    yield "spent in training", f"{_duration(training)}, added up over all workers"
+    yield "spent in the strategy", _duration(summary["strategy_seconds"])
+    yield "commit", str(summary["commit"] or "unknown")
+    yield "versions", ", ".join(f"{package} {version}" for package, version in summary["versions"].items())
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

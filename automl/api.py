@@ -1,0 +1,162 @@
+"""The function ``tune``: an objective and its options in, the trials out."""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automl.errors import UserError
+from automl.study.open_study import opened, recorded, space_settings
+from automl.study.result import Result
+from automl.study.run_folder import RunFolder, TrialFolders
+from automl.study.study import Study
+from automl.task import fidelity_of
+from automl.tasks.function import as_task
+from automl.tuning.executors import Executor, ProcessExecutor, SerialExecutor
+from automl.tuning.stopping import Within, as_within, check_is_possible
+from automl.tuning.tuner import Tuner
+from automl.tuning.warm_start import from_json, starts, to_json
+from strategies import make_strategy
+from strategies.base import Strategy
+
+if TYPE_CHECKING:
+    from automl.integrations.tracker import Tracker
+    from automl.runs.past_studies import Prior
+    from strategies.portfolio import PastStudy
+
+
+DEFAULT_TRIALS = 50
+
+
+def tune(
+    objective: Any,
+    space: Any = None,
+    *,
+    strategy: str | type[Strategy] = "auto",
+    n_trials: int | None = None,
+    seed: int = 0,
+    n_workers: int = 1,
+    max_epochs: int | None = None,
+    time_limit: float | None = None,
+    target: float | None = None,
+    patience: int | None = None,
+    sure_within: Within | None = None,
+    maximize: bool = False,
+    study: str | Path | None = None,
+    resume: bool = False,
+    start: Mapping[str, Any] | Sequence[Mapping[str, Any]] = (),
+    prior: Prior | None = None,
+    executor: Executor | None = None,
+    device: str = "auto",
+    trial_seconds: float | None = None,
+    reproducible: bool = False,
+    watch: Callable[[Tuner], None] | None = None,
+    track: str | Sequence[str] = (),
+) -> Result:
+    """Tune an objective and return the trials.
+
+    ``objective``: a function ``config -> loss`` (it may also take ``seed``, ``epochs``, ``folder``, ``device``), a
+    generator that yields a loss per epoch, a Task, or a built-in task's name. ``space``: anything ``load_space`` takes.
+    ``n_trials`` is a budget of n_trials x max_epochs epochs: 50 trials, or without a limit where there is a
+    ``time_limit`` in seconds. ``target``: stop once the
+    task's metric has reached it. ``patience``: stop after as many trials' worth of epochs without a new best trial.
+    ``sure_within``: stop once the strategy's model (of ``bo``) is sure that no config is better than the best trial by
+    more than this loss, or by more than the ``"noise"`` of a training. ``maximize``: what a function gives is a score.
+    ``study``: a folder in which the run is kept (made if missing) and can be continued with ``resume``; without one
+    nothing is written. ``n_workers`` > 1 trains in processes, 1 in this one. ``reproducible`` tells outcomes in the
+    order of their proposals, so that a parallel run repeats itself. ``watch`` is called whenever something happened.
+    ``track``: ``"mlflow"``, ``"tensorboard"`` or ``"wandb"``, or several of them, which the trials of a run that has a
+    folder are written to as well.
+    ``start``: configs to try after the default one. ``prior``: then those recommended by past studies: ``"none"``, the
+    ``"shipped"`` ones, or ``"all"``, which are the user's own as well and can become more between two runs. By default
+    "all" for ``auto``, "none" for a named strategy. A resumed run keeps both as it has them.
+    Raises UserError for what the caller can mend.
+    """
+    if seed < 0:
+        raise UserError(f"seed must be 0 or larger, got {seed}")
+    _check(
+        n_trials=n_trials, n_workers=n_workers, time_limit=time_limit, trial_seconds=trial_seconds, patience=patience
+    )
+    if n_trials is None and time_limit is None:
+        n_trials = DEFAULT_TRIALS
+    within = as_within(sure_within)
+    task = as_task(objective, space, max_epochs=max_epochs, maximize=maximize)
+    settings = {
+        "task": task.name,
+        "strategy": strategy if isinstance(strategy, str) else strategy.__name__,
+        "seed": seed,
+        "n_trials": n_trials,
+        "max_epochs": task.max_epochs,
+        "space": space_settings(task.space),
+    }
+    if resume and study is not None:
+        first = from_json(recorded(RunFolder(Path(study))).get("prior"))
+    else:
+        first = starts(task.space, task.name, n_trials, start, _past_studies(prior, settings["strategy"]))
+    settings["prior"] = to_json(first)
+    options: dict[str, Any] = {"seed": seed, "n_trials": n_trials, "max_epochs": task.max_epochs}
+    if first:
+        options["prior"] = first
+    if isinstance(strategy, str):
+        seconds = None if time_limit is None else time_limit * n_workers
+        chosen = make_strategy(
+            strategy, task.space, resumable=task.resumable, fidelity=fidelity_of(task), seconds=seconds,
+            timed=not reproducible, **options,
+        )  # fmt: skip
+    else:
+        chosen = strategy(task.space, **options)
+    check_is_possible(within, chosen, settings["strategy"])
+    trackers = _trackers([track] if isinstance(track, str) else track, study)
+    with ExitStack() as stack:
+        run_folder = None if study is None else RunFolder(Path(study))
+        if run_folder is not None:
+            kept, folder = stack.enter_context(opened(run_folder, task, settings, resume=resume)), run_folder.trials
+        else:
+            kept, folder = Study(task.space, task.max_epochs), None
+            if getattr(task, "uses_folder", True):
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="automl-")))
+        if executor is None:
+            logs = None if run_folder is None else run_folder.logs
+            alone = n_workers == 1 and trial_seconds is None
+            new = SerialExecutor(task) if alone else ProcessExecutor(task, n_workers, trial_seconds, logs)
+            executor = stack.enter_context(new)
+        if run_folder is not None and trackers:
+            from automl.integrations.tracking import tracking
+
+            warn = functools.partial(warnings.warn, stacklevel=2)
+            told = tracking(trackers, run_folder, kept, task.name, settings["strategy"], seed, warn)
+            watch = stack.enter_context(told).after(watch)
+        tuner = Tuner(
+            task, chosen, kept, executor,
+            n_trials=n_trials, seed=seed, device=device, folders=TrialFolders(folder),
+            time_limit=time_limit, target=target, patience=patience, sure_within=within, reproducible=reproducible,
+            watch=watch,
+        )  # fmt: skip
+        return tuner.run()
+
+
+def _trackers(names: Sequence[str], study: str | Path | None) -> list[Tracker]:
+    if not names:
+        return []
+    from automl.integrations.tracking import make_trackers, tracker_names
+
+    if study is None:
+        raise UserError("track needs a folder in which the run is kept, e.g. study='runs/mine'")
+    return make_trackers(tracker_names(names))
+
+
+def _past_studies(asked: Prior | None, strategy: str) -> list[PastStudy]:
+    from automl.runs.past_studies import past_studies, which_prior
+
+    return past_studies(which_prior(asked, strategy), functools.partial(warnings.warn, stacklevel=4))
+
+
+def _check(**values: float | None) -> None:
+    for name, value in values.items():
+        if value is not None and value <= 0:
+            raise UserError(f"{name} must be above 0, got {value}")

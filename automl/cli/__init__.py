@@ -1,0 +1,61 @@
+"""The command line: one file a command, imported when the command is called."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Sequence
+from importlib import import_module
+
+from automl.cli import exit_codes
+from automl.errors import UserError
+
+COMMANDS = {
+    "run": "Tune a model, and train the best configuration.",
+    "predict": "Predict for new data with the model of a run.",
+    "update": "Keep the model of a run current as new data arrive.",
+    "export": "Export the model of a run to ONNX.",
+    "serve": "Serve the model of a run over HTTP.",
+    "explain": "Show which hyperparameters mattered in a run.",
+    "report": "Write the report of a run again.",
+    "watch": "Follow a run in the terminal.",
+    "dashboard": "Open a run in optuna-dashboard.",
+    "select": "Recommend a strategy for a task.",
+    "baseline": "Score the baseline of a built-in data set.",
+    "data": "List, fetch and export the built-in data sets.",
+}
+"""Name -> one line for people; a command is the typer app of the module with its name."""
+
+
+def run_command(name: str, arguments: Sequence[str] | None = None) -> None:
+    """Run a command; ``arguments``: those of the process, unless given. Exits with code 2 for what the user can fix."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy: the strategy's small matrices want one thread
+    app = import_module(f"automl.cli.{name}").app
+    exit_codes.run_command(lambda: app(arguments, prog_name=f"automl {name}"))
+
+
+def main(arguments: Sequence[str]) -> None:
+    """``automl COMMAND ...``."""
+    name, *rest = arguments or ["--help"]
+    if name in ("--help", "-h"):
+        _show_commands()
+    elif name in COMMANDS:
+        run_command(name, rest)
+    else:
+        exit_codes.run_command(lambda: _unknown(name))
+
+
+def _show_commands() -> None:
+    width = max(map(len, COMMANDS))
+    print("Usage: automl COMMAND [OPTIONS]\n")
+    for name, line in COMMANDS.items():
+        print(f"  {name:{width}}  {line}")
+    print("\nautoml COMMAND --help lists the options of a command.")
+
+
+def _unknown(name: str) -> None:
+    near = difflib.get_close_matches(name, COMMANDS, 1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    if name.startswith("-"):
+        hint = f"a command comes first: automl run {name}; "
+    raise UserError(f"unknown command {name!r}; {hint}choose one of: {', '.join(COMMANDS)}")

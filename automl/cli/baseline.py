@@ -1,0 +1,31 @@
+"""`automl baseline NAME`: what a good practitioner's first try scores on a built-in data set."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from automl.errors import UserError
+from automl.tasks.baselines import BASELINES, run_baseline
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def baseline(names: Annotated[list[str], typer.Argument(metavar="NAME...", help="; ".join(BASELINES))]) -> None:
+    """Prints the baseline's scores on the test part of each data set, and its seconds."""
+    table = Table(box=None)
+    for header in ("data", "baseline", "metric"):
+        table.add_column(header)
+    for header in ("test", "seconds"):
+        table.add_column(header, justify="right")
+    for name in names:
+        if name not in BASELINES:
+            raise UserError(f"there is no baseline for '{name}'; choose one of: {', '.join(BASELINES)}")
+    for name in names:
+        scores, seconds = run_baseline(name)
+        for i, (metric, score) in enumerate(scores.items()):
+            first = (name, BASELINES[name].description) if i == 0 else ("", "")
+            table.add_row(*first, metric, f"{score:.4g}", f"{seconds:.2g}" if i == 0 else "")
+    Console(highlight=False).print(table)

@@ -1,0 +1,80 @@
+"""Optuna's dashboard on a run, while it goes on or after: ``automl dashboard RUN_FOLDER``. It only reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from socketserver import ThreadingMixIn
+from typing import TYPE_CHECKING, Annotated, Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+import typer
+
+from automl.errors import UserError
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+
+    Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+HOST = "127.0.0.1"
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+class Server(ThreadingMixIn, WSGIServer):
+    """Answers several requests at a time, as a page asks for several; none of them keeps it from ending."""
+
+    daemon_threads = True
+
+
+class Quiet(WSGIRequestHandler):
+    """No line in the terminal for every request."""
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@app.command()
+def dashboard(
+    folder: Annotated[Path, typer.Argument(metavar="RUN_FOLDER", help="The folder of a run.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0 takes a free one.")] = 8080,
+) -> None:
+    """Show a run in optuna-dashboard, on this machine alone, until Ctrl-C. The run is left as it is."""
+    from automl.study.run_folder import RunFolder
+    from automl.study.snapshot import storage
+
+    kept = storage(RunFolder(folder))
+    with serve(kept, port) as server:
+        typer.echo(f"dashboard of {folder}: http://{HOST}:{server.server_port}/ (Ctrl-C ends it, and not the run)")
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            return
+
+
+def serve(kept: BaseStorage, port: int) -> WSGIServer:
+    """A server on loopback that waits for ``serve_forever``. UserError where the extra or the port is not to be had."""
+    try:
+        from optuna_dashboard import wsgi  # type: ignore[import-untyped,import-not-found,unused-ignore]
+    except ImportError:
+        raise UserError(
+            "the dashboard needs the package optuna-dashboard; install it with: pip install -e '.[dashboard]'"
+        ) from None
+    try:
+        return make_server(HOST, port, _read_only(wsgi(kept)), server_class=Server, handler_class=Quiet)
+    except OSError as error:
+        raise UserError(
+            f"port {port} cannot be had ({error.strerror}); choose another with --port, or --port 0"
+        ) from None
+
+
+def _read_only(application: Application) -> Application:
+    """Refuses what would write before the database would."""
+
+    def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+            return application(environ, start_response)
+        start_response("403 Forbidden", [("Content-Type", "application/json")])
+        return [b'{"reason": "the run is opened to be read alone"}']
+
+    return answer

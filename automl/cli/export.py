@@ -1,0 +1,68 @@
+"""A run's model in a form that other programs read: ``automl export RUN --onnx --out model.onnx``."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from automl.errors import UserError
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, or of its model.")],
+    onnx: Annotated[bool, typer.Option("--onnx", help="As ONNX, the one form there is.")] = False,
+    out: Annotated[Path, typer.Option(help="File that is written.")] = Path("model.onnx"),
+) -> None:
+    """Write a run's model as ONNX, checked against the model itself."""
+    if not onnx:
+        raise UserError("say in which form: --onnx is the one there is")
+    if out.is_dir() or not out.absolute().parent.is_dir():
+        raise UserError(f"--out must be a file in a folder that is there, got {str(out)!r}")
+    for package in ("onnx", "onnxruntime"):
+        if importlib.util.find_spec(package) is None:
+            raise UserError(f"ONNX needs the package {package}; install it with: pip install -e '.[onnx]'")
+    write_onnx(run, out)
+
+
+def write_onnx(run: Path, out: Path) -> None:
+    """Writes the file and says what it is. UserError, and no file, where it would say other than the model does."""
+    from rich.console import Console
+
+    from automl.cli.terminal import show_line
+    from automl.deployment.onnx_model import TOLERANCE, as_onnx, examples_to_check, inputs_of, largest_difference
+    from automl.deployment.predictor import load
+
+    console, predictor = Console(), load(run)
+    content = as_onnx(predictor).SerializeToString()
+    examples, what = examples_to_check(predictor, run)
+    difference = largest_difference(predictor, content, examples)
+    unit = "" if predictor.classes else " standard deviations"
+    if not difference <= TOLERANCE:
+        raise UserError(
+            f"the graph would say other than the model: up to {difference:.2g}{unit} on {what}, {TOLERANCE:g} is "
+            "allowed; nothing is written, use the model from Python, automl.load(run), or by automl serve"
+        )
+    aside = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        aside.write_bytes(content)
+        aside.replace(out)
+    finally:
+        aside.unlink(missing_ok=True)
+    output = "probabilities" if predictor.classes else "predictions"
+    reads = ", ".join(f"{name} (n, {', '.join(map(str, each.shape))})" for name, each in inputs_of(predictor).items())
+    show_line(console, f"{out}: {len(content):,} bytes, reads {reads}, gives {output} of {predictor.target!r}")
+    show_line(
+        console,
+        f"onnxruntime and the model differ by at most {difference:.2g}{unit} on {what} ({TOLERANCE:g} is allowed)",
+    )
+    if predictor.encoder is not None:
+        show_line(
+            console, "what makes arrays of raw data (categories, dates, tokens, sizes) is not in it: see encoder.json"
+        )

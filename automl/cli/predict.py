@@ -1,0 +1,56 @@
+"""A run's model on new data: ``automl predict RUN --data new.csv --out predictions.csv``."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from automl.errors import UserError
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command()
+def predict(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run on own data, or of its model.")],
+    data: Annotated[Path, typer.Option(help="New data of the same kind: a file, or a folder of pictures.")],
+    out: Annotated[Path, typer.Option(help="CSV file that is written.")],
+) -> None:
+    """Predict for every example of a file, however large it is."""
+    from rich.console import Console
+
+    from automl.cli.terminal import show_line
+
+    if not data.exists():
+        raise UserError(f"there is no file or folder {str(data)!r}")
+    if out.is_dir() or not out.absolute().parent.is_dir():
+        raise UserError(f"--out must be a file in a folder that is there, got {str(out)!r}")
+    from automl.deployment.predictor import load
+
+    console = Console()
+    model, n, n_without, first = load(run), 0, 0, ""
+    strange: Counter[str] = Counter()
+    aside = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        with aside.open("w", encoding="utf-8", newline="") as file, console.status("predicting") as status:
+            for part in model.stream(data, strange):
+                part.to_csv(file, index=False, header=n == 0)
+                n += len(part)
+                without = part[part[model.target].isna()]
+                if len(without) and not n_without:
+                    first = f"{part.columns[0]} {without.iloc[0, 0]!s}"
+                n_without += len(without)
+                status.update(f"predicting: {n:,} done")
+        aside.replace(out)
+    finally:
+        aside.unlink(missing_ok=True)
+    show_line(console, f"{n - n_without:,} predictions of {model.target!r} in {out}")
+    if n_without:
+        show_line(console, f"{n_without:,} examples have none, as they cannot be read; the first is {first}")
+    told = ", ".join(f"{name!r} {count:,}" for name, count in strange.most_common() if count)
+    if told:
+        show_line(console, f"taken as missing, as no number or date, or no category that training has seen: {told}")

@@ -1,0 +1,65 @@
+"""The report of a run, written again: ``automl report RUN_FOLDER``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from automl.errors import UserError
+
+if TYPE_CHECKING:
+    from automl.study.study import Study
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="RUN_FOLDER", help="The folder of a finished run.")],
+    png: Annotated[Path | None, typer.Option(metavar="FILE", help="Also save the search curve as a PNG.")] = None,
+) -> None:
+    """Write report.html in a run's folder again, from its study and its summary."""
+    from automl.analysis.report import write_report
+    from automl.study.run_folder import RunFolder
+    from automl.study.snapshot import read_run
+
+    study, summary = read_run(folder)
+    file = RunFolder(folder).report
+    write_report(file, study, summary)
+    typer.echo(str(file))
+    if png is not None:
+        save_png(png, study, summary)
+        typer.echo(str(png))
+
+
+def save_png(file: Path, study: Study, summary: Mapping[str, Any]) -> None:
+    """Save the search curve as a picture. UserError where what it takes is not installed."""
+    import plotly.graph_objects as go
+
+    from automl.analysis import figures
+    from automl.analysis.formatting import inert
+    from automl.analysis.sentences import headline
+
+    figure = figures.search_curve(study, summary)
+    del figure["layout"]["updatemenus"]  # buttons are of no use in a picture
+    figure["layout"]["title"] = {"text": inert(headline(study, summary)["title"]), "x": 0.04}
+    if find_spec("kaleido") is None:
+        raise UserError("a PNG needs the package kaleido; install it with: pip install kaleido")
+    from kaleido.errors import BrowserFailedError  # type: ignore[import-untyped,unused-ignore]
+
+    try:
+        picture = go.Figure(figure).to_image(format="png", width=1000, height=600, scale=2)
+    except (RuntimeError, BrowserFailedError) as error:
+        if "chrome" not in str(error).lower() and not isinstance(error, BrowserFailedError):
+            raise
+        raise UserError(
+            "a PNG needs Chrome or Chromium, and none starts; install one with: plotly_get_chrome"
+        ) from None
+    try:
+        file.write_bytes(picture)
+    except OSError as error:
+        raise UserError(f"cannot write {str(file)!r}: {error.strerror}") from None

@@ -1,0 +1,78 @@
+"""Which strategy for a task, and why: ``automl select --task mnist1d-cnn --trials 50``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from automl.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ConfigSpace import ConfigurationSpace
+
+    from strategies.base import Config
+    from strategies.fidelity import Fidelity
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command()
+def main(
+    task: Annotated[str | None, typer.Option(help="Built-in task, or your own as file.py:name.")] = None,
+    space: Annotated[
+        Path | None, typer.Option(help="YAML file with a search space, alone or with a task, as for automl.run.")
+    ] = None,
+    trials: Annotated[int, typer.Option(min=1, help="Budget, in full trainings.")] = 25,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Epochs of a full training. [default: the task's, or 1]")
+    ] = None,
+) -> None:
+    """Say which strategy the recorded comparisons recommend for a task, and what auto would do there."""
+    from rich.console import Console
+
+    from automl.cli.terminal import show_line
+    from automl.tuning.recommend import recommend, standing
+    from strategies import make_strategy
+    from strategies.encoding import Encoding
+
+    name, found, length, fidelity = _searched(task, space, trials, epochs)
+    encoding = Encoding(found)
+    console = Console()
+    of = f" of {length} epochs" if length > 1 else ""
+    n = len(encoding.dimensions)
+    show_line(
+        console, f"{name}: {n} hyperparameter{'s' * (n != 1)}, a {encoding.kind} space; {trials} full trainings{of}"
+    )
+    recommendation = recommend(standing(), encoding.kind, trials)
+    console.print(recommendation.headline, style="bold", markup=False, highlight=False, soft_wrap=True)
+    for detail in recommendation.details:
+        show_line(console, f"- {detail}")
+    if recommendation.records:
+        show_line(console, f"recorded on {encoding.kind} spaces (the first is what this rests on):")
+    for record in recommendation.records:
+        show_line(console, f"- {record.text}")
+    auto = make_strategy("auto", found, seed=0, n_trials=trials, max_epochs=length, fidelity=fidelity)
+    show_line(console, f"auto here: {auto.why}")
+
+
+def _searched(
+    task: str | None, space: Path | None, trials: int, epochs: int | None
+) -> tuple[str, ConfigurationSpace, int, Callable[[Config], Fidelity] | None]:
+    """What is searched: its name, its space, the epochs of a full training, and what a short one means."""
+    from automl.space.parse import load_space
+
+    if task is None:
+        if space is None:
+            raise UserError("say what is to be searched: --task mnist1d-cnn, --task file.py:name or --space space.yaml")
+        return str(space), load_space(space), epochs or 1, None
+    from automl.runs.configure import new_settings
+    from automl.runs.settings import Settings, build_task
+    from automl.task import fidelity_of
+
+    settings = new_settings(Settings(task=task, n_trials=trials, max_epochs=epochs), space, [])
+    found = build_task(settings)
+    return task, found.space, found.max_epochs, fidelity_of(found)

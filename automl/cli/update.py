@@ -1,0 +1,84 @@
+"""A run's model kept current: ``automl update RUN --data new.csv``; without data, its versions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from automl.continual import SEARCHED, TOLERANCE
+from automl.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from automl.continual.versions import Versions
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command()
+def update(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a finished run on own data.")],
+    data: Annotated[Path | None, typer.Option(help="New data with labels, like those of the run.")] = None,
+    search: Annotated[int, typer.Option(min=0, help="New configs to train, besides the one in use.")] = SEARCHED,
+    tolerance: Annotated[
+        float, typer.Option(min=0.0, help="How much worse it may be on old data: a share of the metric's scale.")
+    ] = TOLERANCE,
+    workers: Annotated[int | None, typer.Option(min=1, help="Trainings at a time. [default: one a core]")] = None,
+    rollback: Annotated[int | None, typer.Option(metavar="VERSION", help="Put this version to use again.")] = None,
+) -> None:
+    """Score the model on new data, look for drift, train on, and promote the new model only where it is better."""
+    from rich.console import Console
+
+    from automl.cli.terminal import show_line
+    from automl.continual.versions import Versions
+    from automl.study.run_folder import RunFolder
+
+    folder, console = RunFolder(run), Console()
+    if not folder.study.exists():
+        raise UserError(f"there is no run in {str(run)!r}: it has no study.db")
+    if data is not None and rollback is not None:
+        raise UserError("give --data or --rollback, one of them")
+    if data is not None:
+        from automl.continual.update import update as bring_up_to_date
+        from automl.runs.settings import default_workers
+
+        bring_up_to_date(
+            folder,
+            data,
+            n_search=search,
+            tolerance=tolerance,
+            n_workers=workers or default_workers("cpu"),
+            say=lambda line: show_line(console, line),
+        )
+    versions = Versions(folder)
+    if rollback is not None:
+        with folder.locked():
+            versions.use(rollback)
+    _show(console, versions)
+
+
+def _show(console: Console, versions: Versions) -> None:
+    """A row a version: what it came from, and what it scores."""
+    from rich.table import Table
+
+    table = Table(title="versions: scores on the test parts before and after", title_justify="left")
+    for name in ("version", "date", "data", "made", "epochs", "on new", "on old"):
+        table.add_column(name, overflow="fold")
+    current = versions.current
+    for number in versions.numbers:
+        facts = versions.facts(number)
+        version = f"{number} in use" if number == current else str(number)
+        if not facts:
+            table.add_row(version, "", "", "by the run", "", "", "")
+            continue
+        made = facts["chosen"]["what"] if facts["promoted"] else "refused"
+        sides = [_pair(facts["test"][side]) for side in ("new", "old")]
+        table.add_row(version, facts["started"][5:10], Path(facts["data"]).name, made, f"{facts['epochs']:g}", *sides)
+    console.print(table)
+
+
+def _pair(scores: dict[str, Any]) -> str:
+    return f"{scores['in_use']:.3g} {scores['candidate']:.3g}"

@@ -1,0 +1,160 @@
+"""What is shown of a run at one moment: the best so far and its course, what trains now, and the latest trials."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from rich.console import Group
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from automl.analysis.formatting import finite, show, shown_range, value
+from automl.cli.terminal import format_duration, short_config
+from automl.study.run_folder import RunFolder
+from automl.study.snapshot import Seen
+from automl.study.study import Trial, incumbent
+
+N_LATEST = 12  # trials shown
+WIDTH, HEIGHT = 60, 6  # of the plot, in characters
+LEVELS = " \u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"  # eighths of a character's height
+
+
+def frame(seen: Seen, run: RunFolder) -> Group:
+    """The whole picture."""
+    metric, maximize = _metric(seen, run)
+    parts: list[Any] = [Text(_title(seen, run), style="bold"), Text(_progress(seen, metric))]
+    course = list(_course(seen, metric))
+    if len(course) > 1:
+        parts += [Text(f"\n{metric}, best so far over {len(course)} trials", style="dim"), _plot(course, maximize)]
+    if seen.going_on and seen.trainings:
+        parts += [Text(""), _trainings(seen)]
+    parts += [Text(""), _latest(seen, metric)]
+    return Group(*parts)
+
+
+def _metric(seen: Seen, run: RunFolder) -> tuple[str, bool]:
+    """Of the run: its summary says it, and while there is none, a task's accuracy is the one that trials tell of."""
+    try:
+        summary = json.loads(run.summary.read_text(encoding="utf-8"))
+        return str(summary["metric"]), bool(summary["maximize"])
+    except (OSError, ValueError, KeyError):
+        named = {name for trial in seen.study.trials.values() for name in trial.metrics}
+        if "accuracy" in named:
+            return "accuracy", True
+        return ("value", True) if seen.settings.get("maximize") and "value" in named else ("loss", False)
+
+
+def _title(seen: Seen, run: RunFolder) -> str:
+    settings = seen.settings
+    what = settings.get("task") or settings.get("command") or "run"
+    state = "going on" if seen.going_on else "ended"
+    return f"{what} with {settings.get('strategy')}, seed {settings.get('seed')}, in {run.path}: {state}"
+
+
+def _progress(seen: Seen, metric: str) -> str:
+    study = seen.study
+    counts = study.counts
+    done = counts["complete"] + counts["stopped"] + counts["failed"]
+    words = [f"{done} trials done" + (f", {counts['failed']} failed" if counts["failed"] else "")]
+    words += [f"{counts['paused']} paused"] if counts["paused"] else []
+    best = study.best
+    words.append(
+        "none good yet" if best is None else f"best {metric} {_shown(finite(best.mean(metric)))} (trial {best.number})"
+    )
+    if best is not None:
+        words.append(short_config(best.config))
+    return "   ".join([*words[:-1], _time(seen)]) + (f"\n{words[-1]}" if best is not None else f"   {words[-1]}")
+
+
+def _time(seen: Seen) -> str:
+    """The run's clock, and what is left of its budget at the pace so far."""
+    study = seen.study
+    gone = study.clock
+    if not seen.going_on:
+        return f"{format_duration(gone)} in all"
+    done = sum(trial.epochs for trial in study.trials.values() if trial.state != "running")
+    under_way = sum(len(training.losses) for training in seen.trainings)
+    n_trials, limit = seen.settings.get("n_trials"), seen.settings.get("time_limit")
+    lefts = [] if limit is None else [max(0.0, limit - gone)]
+    if done and n_trials:
+        lefts.append(gone / done * max(0, n_trials * study.max_epochs - done - under_way))
+    if not done or not lefts:
+        return f"{format_duration(gone)} gone"
+    left = min(lefts)
+    return f"{format_duration(gone)} gone, about {format_duration(left)} left"
+
+
+def _course(seen: Seen, metric: str) -> Iterator[float]:
+    """The incumbent's value after each trial that ended, in the order of the ends."""
+    best: Trial | None = None
+    ended = [trial for trial in seen.study.trials.values() if trial.at is not None]
+    for trial in sorted(ended, key=lambda trial: trial.at or 0.0):
+        best = incumbent([trial] if best is None else [best, trial]) or best
+        reached = None if best is None else finite(best.mean(metric))
+        if reached is not None:
+            yield reached
+
+
+def _plot(course: list[float], maximize: bool) -> Text:
+    """Bars of eighths of a line, one for each trial or for several; higher is better where the metric is maximised."""
+    low, high = shown_range(course, maximize)
+    if max(course) > min(course):
+        low, high = max(low, min(course)), min(high, max(course))
+    n_columns = min(WIDTH, len(course))
+    columns = [course[round(i * (len(course) - 1) / max(1, n_columns - 1))] for i in range(n_columns)]
+    heights = [round(8 * HEIGHT * min(1.0, max(0.02, (v - low) / (high - low)))) for v in columns]
+    lines = []
+    for row in reversed(range(HEIGHT)):
+        label = show(high) if row == HEIGHT - 1 else show(low) if row == 0 else ""
+        lines.append(f"{label:>9} " + "".join(LEVELS[min(8, max(0, height - 8 * row))] for height in heights))
+    return Text("\n".join(lines))
+
+
+def _trainings(seen: Seen) -> Table:
+    table = _table("training", "epoch", "", "loss", "left", "config")
+    for training in seen.trainings:
+        trial, epochs = seen.study.trials[training.trial], len(training.losses)
+        table.add_row(
+            str(training.trial),
+            f"{epochs}/{training.epochs}",
+            ProgressBar(total=training.epochs, completed=epochs, width=12),
+            show(training.losses[-1]) if training.losses else "",
+            _left(training.epochs, epochs, len(trial.losses), training.since),
+            Text(short_config(trial.config)),
+        )
+    return table
+
+
+def _left(asked: int, epochs: int, before: int, since: datetime | None) -> str:
+    """Time left of a training that began as a new trial; one that goes on after a pause does not say since when."""
+    if since is None or before or not epochs:
+        return ""
+    gone = (datetime.now() - since).total_seconds()
+    return format_duration(max(0.0, gone / epochs * (asked - epochs)))
+
+
+def _latest(seen: Seen, metric: str) -> Table:
+    trials = [trial for trial in seen.study.trials.values() if trial.at is not None]
+    table = _table("trial", "state", "epochs", metric, "at", "config")
+    for trial in sorted(trials, key=lambda trial: trial.at or 0.0)[-N_LATEST:]:
+        reached = trial.error.splitlines()[0] if trial.error else _shown(value(trial, metric))
+        style = "bold" if trial is seen.study.best else ""
+        row = (trial.number, trial.state, trial.epochs, reached[:24], format_duration(trial.at or 0.0))
+        table.add_row(*(Text(str(cell)) for cell in row), Text(short_config(trial.config)), style=style)
+    return table
+
+
+def _table(*columns: str) -> Table:
+    """The last column takes what the others leave."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", expand=True)
+    for column in columns:
+        table.add_column(column, no_wrap=True, overflow="ellipsis", ratio=1 if column == columns[-1] else None)
+    return table
+
+
+def _shown(reached: float | None) -> str:
+    return "-" if reached is None else f"{reached:.4g}"

@@ -1,0 +1,187 @@
+"""New labelled data as arrays that a run's models read, and their union with the data that the run has."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.data.ingest.encoder import Encoder, Rows
+from automl.data.ingest.number_formats import differing, number_of
+from automl.data.ingest.prepare import ENCODER_FOLDER, FACTS, Facts, draw
+from automl.data.ingest.read_table import plain_text
+from automl.data.ingest.request import Request
+from automl.data.ingest.split import LEAST_ROWS, Parts, check_enough
+from automl.data.ingest.target import LEAST_OF_A_CLASS, label
+from automl.data.inputs import Array
+from automl.data.memory_map import read_prepared, write_prepared
+from automl.data.splits import Splits, stratified
+from automl.data.targets import Classes, Number, Target
+from automl.errors import UserError
+from automl.tasks.user_data import OwnData
+
+KEPT = 20_000  # old examples that are replayed at most; of those to choose by and to test on half as many each
+OLD = "old.json"  # how many examples of each part are from before, which are the first ones
+PARTS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True)
+class NewData:
+    """Labelled examples that came after a model was trained."""
+
+    arrays: Mapping[str, Array]  # by view, (n, ...)
+    y: NDArray[Any]
+    target: Target  # the old one, with the new classes behind the old ones
+    parts: Parts
+    new_classes: tuple[str, ...]
+    notes: list[str]
+
+
+def read_new(encoder: Encoder, request: Request, old: Target, folder: Path) -> NewData:
+    """Reads, labels, encodes and splits new data as those of the run, which lie in a folder.
+
+    Examples that the run has already are left out where enough remain. UserError for what is wrong with the new ones.
+    """
+    codes = any(plain_text(number_of(name)) != name for name in old.names)
+    rows = encoder.labelled(replace(request, spelled=codes))
+    usable, y, target, notes = _labels(rows, old)
+    arrays = encoder.encode(rows.frame.iloc[usable])
+    fresh = _not_in(folder, arrays, y)
+    n_known = int((~fresh).sum())
+    if n_known and fresh.sum() < LEAST_ROWS:  # such as an update that is tried again with another tolerance
+        notes.append(f"{n_known:,} of {len(fresh):,} examples are in the run's data already: scores on them say little")
+    elif n_known:
+        notes.append(f"{n_known:,} examples are in the run's data already and left out")
+        usable, y, arrays = usable[fresh], y[fresh], {view: array[fresh] for view, array in arrays.items()}
+        if rows.parts is not None and not all(np.isin(part, usable).any() for part in rows.parts):
+            rows = replace(rows, parts=None)  # such as where only training has grown
+    check_enough(len(usable))
+    parts = draw(rows, usable, y)
+    return NewData(arrays, y, target, parts, target.names[len(old.names) :], [*rows.notes, *notes])
+
+
+def _not_in(folder: Path, arrays: Mapping[str, Array], y: NDArray[Any]) -> NDArray[np.bool_]:
+    """(n,): which examples, with their labels, no part of the run's data has.
+
+    All, where even most of the run's own are equal to others.
+    """
+    view = sorted(set(Facts.read(folder).views.values()))[0]
+    splits = read_prepared(folder / view)
+    old = [
+        _digest(row, label)
+        for part in PARTS
+        for row, label in zip(getattr(splits, f"x_{part}"), getattr(splits, f"y_{part}"), strict=True)
+    ]
+    known = set(old)
+    if len(known) < len(old) / 2:
+        return np.ones(len(y), bool)
+    return np.array([_digest(row, label) not in known for row, label in zip(arrays[view], y, strict=True)], bool)
+
+
+def _digest(row: Array, label: Any) -> bytes:
+    return hashlib.blake2b(_key(row) + repr(float(label)).encode(), digest_size=16).digest()
+
+
+def _labels(rows: Rows, old: Target) -> tuple[NDArray[np.int64], NDArray[Any], Target, list[str]]:
+    """Which rows can be used, their labels, the target with new classes, and notes."""
+    if isinstance(old, Number):
+        found = label(rows.labels, rows.target, "number")
+        return found.rows, found.y, old, found.notes
+    there = np.flatnonzero(rows.labels.notna().to_numpy())
+    places, different = differing(rows.labels.iloc[there])
+    names = np.array([_name(value, old.names) for value in different])[places]
+    known, counts = np.unique(names, return_counts=True)
+    added = tuple(
+        name for name, n in zip(known, counts, strict=True) if name not in old.names and n >= LEAST_OF_A_CLASS
+    )
+    target = Classes((*old.names, *map(str, added)))
+    place = {name: i for i, name in enumerate(target.names)}
+    good = np.array([name in place for name in names], dtype=bool)
+    notes = []
+    if len(there) < len(rows.labels):
+        notes.append(f"{len(rows.labels) - len(there):,} rows without a value of {rows.target!r} are left out")
+    if not good.all():
+        notes.append(f"{(~good).sum():,} rows of classes with fewer than {LEAST_OF_A_CLASS} rows are left out")
+    return there[good], np.array([place[name] for name in names[good]], np.int64), target, notes
+
+
+def _name(value: Any, known: Collection[str]) -> str:
+    """The name of a class; 1.0, as whoever writes missing values beside it has it, is the class 1 that is known."""
+    name = plain_text(value)
+    whole = plain_text(number_of(name))
+    return whole if name not in known and whole in known else name
+
+
+def unite(old: Path, new: NewData, out: Path) -> int:
+    """Writes the data of a folder and the new ones as one folder; gives how many new examples were there before.
+
+    Old examples come first in each part; more than KEPT of them are thinned out, each class alike. New ones that old
+    validation or test parts have too are left out of training.
+    """
+    facts = Facts.read(old)
+    views = sorted(set(facts.views.values()))
+    first = read_prepared(old / views[0])
+    kept = {part: _thinned(getattr(first, f"y_{part}"), KEPT if part == "train" else KEPT // 2) for part in PARTS}
+    rows = dict(zip(PARTS, new.parts, strict=True))
+    seen = {_key(row) for part in ("valid", "test") for row in getattr(first, f"x_{part}")}
+    fresh = np.array([_key(row) not in seen for row in new.arrays[views[0]][rows["train"]]], dtype=bool)
+    rows["train"] = rows["train"][fresh]
+    for view in views:
+        splits = read_prepared(old / view)
+        joined = {}
+        for part in PARTS:
+            x_old, y_old = getattr(splits, f"x_{part}")[kept[part]], getattr(splits, f"y_{part}")[kept[part]]
+            joined[f"x_{part}"] = np.concatenate([x_old, new.arrays[view][rows[part]].astype(x_old.dtype)])
+            joined[f"y_{part}"] = np.concatenate([y_old, new.y[rows[part]].astype(y_old.dtype)])
+        target = new.target if isinstance(new.target, Classes) else Number.of(joined["y_train"])
+        inputs = splits.inputs.refitted(joined["x_train"])
+        write_prepared(Splits(**joined, inputs=inputs, target=target), out / view)
+        n_train = len(joined["y_train"])
+    shutil.copytree(old / ENCODER_FOLDER, out / ENCODER_FOLDER)
+    (out / OLD).write_text(json.dumps({part: len(kept[part]) for part in PARTS}) + "\n", encoding="utf-8")
+    (out / FACTS).write_text(json.dumps(asdict(replace(facts, n_train=n_train))) + "\n", encoding="utf-8")
+    return int((~fresh).sum())
+
+
+def n_old(folder: Path) -> dict[str, int]:
+    """Of united data, how many examples of each part are from before."""
+    counts: dict[str, int] = json.loads((folder / OLD).read_text(encoding="utf-8"))
+    return counts
+
+
+def splits_by_family(task: OwnData) -> Callable[[str], Splits]:
+    """Gives the arrays that a family of models reads of the task's data."""
+    known: dict[str, Splits] = {}
+
+    def splits(family: str) -> Splits:
+        place = task.data_of(family)
+        if place not in known:
+            known[place] = read_prepared(Path(place))
+        return known[place]
+
+    return splits
+
+
+def _thinned(y: NDArray[Any], most: int) -> NDArray[np.int64]:
+    if len(y) <= most:
+        return np.arange(len(y))
+    chosen, _ = stratified(y, most)
+    return np.sort(chosen)
+
+
+def _key(row: Array) -> bytes:
+    return np.ascontiguousarray(row).tobytes()
+
+
+def request_for(settings: Mapping[str, Any] | None, path: Path) -> Request:
+    """What the run was told of its data, said of a new file. UserError for a run that is not on own data."""
+    if settings is None:
+        raise UserError("only runs on your own data (--data) are updated; a built-in task's data do not change")
+    return replace(Request(**settings), data=str(path)).checked()

@@ -1,0 +1,141 @@
+"""One update of a run's model by new data, from reading them to the promotion of another model, or not."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from automl.continual import SEARCHED, TOLERANCE
+from automl.continual.candidates import candidates_for
+from automl.continual.drift import Drift, drifts
+from automl.continual.new_data import NewData, read_new, request_for, splits_by_family, unite
+from automl.continual.paired_bootstrap import has_fallen, interval, score
+from automl.continual.promotion import promote
+from automl.continual.versions import Versions
+from automl.data.ingest.encoder import Encoder
+from automl.errors import UserError
+from automl.runs.settings import Settings, build_task
+from automl.study.run_folder import RunFolder
+from automl.study.snapshot import look
+from automl.tasks.user_data import OwnData
+
+if TYPE_CHECKING:
+    from automl.deployment.predictor import Predictor
+
+
+def update(
+    folder: RunFolder,
+    data: Path,
+    *,
+    n_search: int = SEARCHED,
+    tolerance: float = TOLERANCE,
+    replay: float = 1.0,
+    n_workers: int = 1,
+    say: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Brings a run's model up to date with new data, and gives what update.json says of it.
+
+    n_search: full trainings of new configs. tolerance: how much worse a new model may be on old data, as a share of the
+    metric's scale, or of an error's own size. replay: old examples that are seen beside each new one.
+    UserError for a run or data that cannot be used; the model in use stays as it is until the very end.
+    """
+    from automl.deployment.predictor import load
+
+    seen = look(folder)
+    settings = Settings.from_json(seen.settings)
+    request = request_for(settings.data, data)
+    with folder.locked():
+        versions = Versions(folder)
+        versions.recover()
+        before = load(folder.path)
+        if not isinstance(before.encoder, Encoder):
+            raise UserError("a translator is not updated yet; run anew with all pairs in one file")
+        started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
+        old_data = versions.data
+        task = build_task(settings, old_data)
+        assert isinstance(task, OwnData)
+        new = read_new(before.encoder, request, _target(task), old_data)
+        say(f"{len(new.y):,} new examples: " + ", ".join(f"{len(part):,} {name}" for name, part in _parts(new).items()))
+        found = _drift(task, before, new)
+        for line in found["said"]:
+            say(line)
+        writing = versions.begin()
+        n_doubles = unite(old_data, new, writing / "data")
+        task = replace(task, data=str(writing / "data"), train_size=None)
+        kept = yaml.safe_load(folder.best.read_text(encoding="utf-8")) if folder.best.exists() else None
+        candidates, spent = candidates_for(
+            task, before, seen.study, kept, settings, writing, n_search, replay, n_workers, say
+        )
+        facts = promote(task, before, candidates, writing, tolerance, seen.settings, say)
+        facts = {
+            "data": str(request.path),
+            "started": started,
+            "seconds": round(time.perf_counter() - clock, 1),
+            "rows": {name: len(part) for name, part in _parts(new).items()},
+            "new_classes": list(new.new_classes),
+            "notes": [*new.notes, *([f"{n_doubles:,} rows were known already"] if n_doubles else [])],
+            **found,
+            "candidates": [
+                {"what": c.what, "config": dict(c.config), "epochs": round(c.epochs, 2)} for c in candidates
+            ],
+            "epochs": round(spent, 2),
+            **facts,
+        }
+        shutil.rmtree(writing / "work", ignore_errors=True)
+        facts["version"] = versions.finish(writing, facts)
+        return facts
+
+
+def _parts(new: NewData) -> dict[str, NDArray[np.int64]]:
+    return {"to train on": new.parts.train, "to choose by": new.parts.valid, "to test on": new.parts.test}
+
+
+def _target(task: OwnData) -> Any:
+    return splits_by_family(task)(task.space["model"].default_value).target
+
+
+def _drift(task: OwnData, before: Predictor, new: NewData) -> dict[str, Any]:
+    """Of the examples, property by property, and of the model's score against its interval on the old test part."""
+    assert isinstance(before.encoder, Encoder)
+    views = before.encoder.views
+    family = task.space["model"].default_value
+    by_family = splits_by_family(task)
+    splits = by_family(family)
+    told = drifts(splits.inputs, splits.x_train, new.arrays[views[family]], before.encoder.names)
+    on_old, on_new = before.judge(lambda f: by_family(f).x_test), before.judge(lambda f: new.arrays[views[f]])
+    low, high = interval(task.metric, splits.y_test, on_old)
+    scored = score(task.metric, new.y, on_new)
+    worse = has_fallen(task.metric, (splits.y_test, on_old), (new.y, on_new))
+    drifted = [drift for drift in told if drift.is_drift]
+    said = [_in_words(drifted, len(told))]
+    if new.new_classes:
+        said.append(f"classes that the model does not know: {', '.join(new.new_classes)}")
+    said.append(
+        f"the model in use has {task.metric} {scored:.4g} on the new data; on the old test part the middle 95% are "
+        f"{low:.4g} to {high:.4g}: {'it has become worse' if worse else 'no worse than it was'}"
+    )
+    return {
+        "said": said,
+        "drift": [asdict(drift) for drift in told[:20]],
+        "n_drifts": len(drifted),
+        "in_use_on_new": scored,
+        "old_test_interval": [low, high],
+        "worse": worse,
+    }
+
+
+def _in_words(drifted: Sequence[Drift], n: int) -> str:
+    if not drifted:
+        return f"no drift in the inputs ({n} properties compared)"
+    shown = ", ".join(f"{d.name} ({d.old:.4g} to {d.new:.4g})" for d in drifted[:5])
+    more = f" and {len(drifted) - 5} more" if len(drifted) > 5 else ""
+    return f"drift in {len(drifted)} of {n} properties of the inputs: {shown}{more}"

@@ -1,0 +1,59 @@
+"""MoleculeACE's CHEMBL234 (van Tilborg, Alenicheva & Grisoni 2022): how strongly molecules bind to the receptor D3.
+
+In the PyPI package MoleculeACE (MIT; from ChEMBL, CC BY-SA 3.0), with its own split into 2,924 and 733 molecules, made
+by clusters of structure so that both parts have as many activity cliffs. No molecule comes twice. A tenth of the
+training molecules, with the same spread of values, is held out for validation.
+"""
+
+import csv
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from automl.data.datasets.files import Files, package_files
+from automl.data.datasets.packages import PyPI
+from automl.data.datasets.smiles import token_encoder, token_splits
+from automl.data.examples import Examples, Parts
+from automl.data.splits import Splits, stratified
+
+if TYPE_CHECKING:
+    from automl.data.ingest.text import Encoder
+
+FILES = Files(
+    "chembl234",
+    package_files(
+        "chembl234",
+        PyPI("MoleculeACE", "3.0.0"),
+        (
+            "CHEMBL234_Ki.csv",
+            "MoleculeACE/Data/benchmark_data/CHEMBL234_Ki.csv",
+            306_725,
+            "7a86fc3552953bb1ea727f4119b844ff3eadb33d7a79413b1f417cf236f5615a",
+        ),
+    ),
+)
+where, fetch = FILES.where, FILES.fetch
+
+
+def parts() -> Parts[Examples[str, float]]:
+    """x: SMILES; y: -log10 of the inhibition constant Ki in nM, -4.9 (weak) to 1.7 (strong)."""
+    rows = list(csv.DictReader(io.StringIO(FILES.read("chembl234/CHEMBL234_Ki.csv").decode())))
+    given, test = (
+        Examples([row["smiles"] for row in rows if row["split"] == part],
+                 [float(row["y"]) for row in rows if row["split"] == part])
+        for part in ("train", "test")
+    )  # fmt: skip
+    ranks = np.argsort(np.argsort(given.y, kind="stable"))
+    valid, train = stratified(ranks * 10 // len(given), len(given) // 10)  # of each tenth of the values its share
+    return Parts(given.take(sorted(train)), given.take(sorted(valid)), test)
+
+
+def load() -> Splits:
+    """Numbers of the tokens of SMILES."""
+    return token_splits(parts())
+
+
+def encoder() -> "Encoder":
+    """New SMILES to numbers of tokens."""
+    return token_encoder(parts())

@@ -1,0 +1,142 @@
+"""A data set as files such as users have: tables, texts, pairs, molecules, a series, sequences, pictures.
+
+What is known today (training and validation part) and what is new tomorrow (test part) are apart, to try the way from a
+file to a model in use on.
+"""
+
+from __future__ import annotations
+
+import csv
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.data.datasets.files import files_of
+from automl.data.datasets.registry import load_data, load_parts
+from automl.data.examples import Examples, Parts
+from automl.errors import UserError
+
+KNOWN, NEW = "known", "new"
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a data set is written, and what then goes with ``python -m automl.run --data``."""
+
+    write: Callable[[str, Form, Path, int | None], tuple[Path, Path]]
+    options: str = ""
+    columns: tuple[str, ...] = ()
+
+
+def export(name: str, out: Path, size: int | None = None) -> tuple[Path, Path, str]:
+    """Writes the files of known and of new examples to the new folder ``out``; they, and the options that name columns.
+
+    size: known examples, of all classes; None: all. UserError where there is no such form, or something is there.
+    """
+    if name not in FORMS:
+        raise UserError(f"{name!r} has no form as a user's file; these have: {', '.join(FORMS)}")
+    if out.exists():
+        raise UserError(f"{str(out)!r} is there already; give a folder that is not")
+    form = FORMS[name]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f"{out.name}-", dir=out.parent) as aside:
+        written = form.write(name, form, Path(aside) / out.name, size)
+        (Path(aside) / out.name).rename(out)
+    known, new = (out / file.name for file in written)
+    return known, new, form.options
+
+
+def write_pictures(folder: Path, pixels: NDArray[Any], labels: NDArray[Any]) -> list[Path]:
+    """A PNG each, in a folder a class; pixels: (n, 1, height, width), 0 to 255."""
+    from PIL import Image
+
+    files = []
+    for number, (picture, label) in enumerate(zip(pixels, labels, strict=True)):
+        file = folder / str(label) / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture[0].astype(np.uint8)).save(file)
+        files.append(file)
+    return files
+
+
+def _pictures(name: str, form: Form, folder: Path, size: int | None) -> tuple[Path, Path]:
+    splits = load_data(name, size)
+    scale = 255.0 / splits.x_train.max()  # digits go to 16
+    pixels, labels = splits.x_train, splits.y_train
+    if size is None:
+        pixels, labels = np.concatenate([pixels, splits.x_valid]), np.concatenate([labels, splits.y_valid])
+    write_pictures(folder / KNOWN, scale * pixels, labels)
+    write_pictures(folder / NEW, scale * splits.x_test, splits.y_test)
+    return folder / KNOWN, folder / NEW
+
+
+def _rows(name: str, form: Form, folder: Path, size: int | None) -> tuple[Path, Path]:
+    given: Parts[Examples[Any, Any]] = load_parts(name, size)
+    known = given.train
+    if size is None:
+        known = Examples(known.x + given.valid.x, known.y + given.valid.y)
+    files = folder / f"{KNOWN}.csv", folder / f"{NEW}.csv"
+    for file, part in zip(files, (known, given.test), strict=True):
+        rows = ((*(x if isinstance(x, tuple) else (x,)), _first(y)) for x, y in zip(part.x, part.y, strict=True))
+        _write_csv(file, form.columns, rows)
+    return files
+
+
+def _first(y: Any) -> Any:
+    """Of several right answers the most common."""
+    return y[0] if isinstance(y, tuple) else y
+
+
+def _series(name: str, form: Form, folder: Path, size: int | None) -> tuple[Path, Path]:
+    import pandas as pd
+
+    if size is not None:
+        raise UserError("the rows of a series hang together; leave --size out")
+    from automl.data.datasets.sp500 import log_range
+
+    given: Parts[pd.DataFrame] = load_parts(name)
+    files = folder / f"{KNOWN}.csv", folder / f"{NEW}.csv"
+    folder.mkdir()
+    for file, days in zip(files, (pd.concat([given.train, given.valid]), given.test), strict=True):
+        days.assign(Range=log_range(days)).to_csv(file)
+    return files
+
+
+def _sequences(name: str, form: Form, folder: Path, size: int | None) -> tuple[Path, Path]:
+    if size is not None:
+        raise UserError("sequences are given as they are; leave --size out")
+    files = files_of(name)
+    folder.mkdir()
+    known, new = (folder / Path(file.place).name for file in files.files)  # _TRAIN.ts, _TEST.ts
+    for file, given in zip((known, new), files.files, strict=True):
+        file.write_bytes(files.read(given.place))
+    return known, new
+
+
+def _write_csv(file: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w", newline="", encoding="utf-8") as opened:
+        writer = csv.writer(opened)
+        writer.writerow(columns)
+        writer.writerows(rows)
+
+
+MEASURES = tuple(f"measure_{i}" for i in range(1, 17))
+FORMS = {
+    "digits": Form(_pictures),
+    "fashion-mnist": Form(_pictures),
+    "newsgroups": Form(_rows, "--text text --target group", ("text", "group")),
+    "reuters52": Form(_rows, "--text text --target topic", ("text", "topic")),
+    "bible": Form(_rows, "--source english --into spanish", ("english", "spanish")),
+    "cmudict": Form(_rows, "--source word --into phones", ("word", "phones")),
+    "chembl234": Form(_rows, "--smiles smiles --target affinity", ("smiles", "affinity")),
+    "sp500": Form(_series, "--time Date --target Range --horizon 1"),
+    "osuleaf": Form(_sequences),
+    "vowels": Form(_sequences),
+    "letter": Form(_rows, "--target letter", (*MEASURES, "letter")),
+}

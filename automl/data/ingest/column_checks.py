@@ -1,0 +1,95 @@
+"""Columns of a table that tell nothing, or more than can be known when a prediction is wanted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from automl.data.ingest.read_table import plain_text
+from automl.data.ingest.target import LEAST_OF_A_CLASS, target_kind
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NUMBERED = 0.9  # of the rows, at least, have a number of their own where a column numbers them; copies have the same
+LABELS_OF_ROWS = re.compile(r"Unnamed: 0|__index_level_\d+__")  # as pandas calls them
+STRAIGHT = 0.9999  # correlation from which on a column is the target in other units
+LEAST_TO_TELL, MOST_TO_TELL = 20, 20_000  # rows; of fewer, a column separates the classes by chance
+WORDS_OF_TEXT = 4  # on average, in a column of sentences
+
+
+def useless_columns(
+    frame: pd.DataFrame, labels: pd.Series[Any], target: str, dates: Mapping[str, str | None]
+) -> dict[str, str]:
+    """Columns that tell nothing, or too much, and why."""
+    found = {}
+    n = len(frame)
+    for name in map(str, frame):
+        values = frame[name]
+        there = values.dropna()
+        n_unique = there.nunique()
+        if n_unique <= 1:
+            found[name] = "it is constant" if len(there) == n else "it has one value or none"
+        elif _equals(values, labels):
+            found[name] = f"it equals the target {target!r}, or another name for each of its values (a leak)"
+        elif name in dates:
+            continue
+        elif values.dtype == "category" and n_unique > 0.5 * len(there) and n_unique > 50:
+            sample = there.cat.categories[:200]
+            text = sample.str.count(" ").to_numpy().mean() + 1 >= WORDS_OF_TEXT
+            found[name] = (
+                f"it is text (--text {name} learns from it)" if text else "nearly every row has its own value (an id?)"
+            )
+        elif LABELS_OF_ROWS.fullmatch(name) and n_unique == n:
+            found[name] = "it labels the rows, as an index that was written along"
+        elif values.dtype.kind in "fiu" and n_unique >= NUMBERED * n and _counts(there, n_unique):
+            found[name] = "it numbers the rows (an id)"
+    return found
+
+
+def _counts(values: pd.Series[Any], n_unique: int) -> bool:
+    """Whether numbers are whole and lie without gaps."""
+    whole = values.to_numpy(np.float64)
+    return bool(np.all(whole % 1 == 0) and whole.max() - whole.min() == n_unique - 1)
+
+
+def tells_all(values: pd.Series[Any], labels: pd.Series[Any]) -> bool:
+    """Whether numbers follow another number in a straight line, or lie in a range of its own for each class."""
+    if values.dtype.kind not in "fiu":
+        return False
+    if len(values) > MOST_TO_TELL:
+        drawn = np.random.default_rng(0).choice(len(values), MOST_TO_TELL, replace=False)
+        values, labels = values.iloc[drawn], labels.iloc[drawn]
+    both = (values.notna() & labels.notna()).to_numpy()
+    if both.sum() < LEAST_TO_TELL:
+        return False
+    x = values.to_numpy(np.float64)[both]
+    if target_kind(labels[both]) == "number":
+        y = labels.to_numpy(np.float64)[both]
+        return bool(np.ptp(x) > 0 and np.ptp(y) > 0 and abs(np.corrcoef(x, y)[0, 1]) > STRAIGHT)
+    classes = labels[both].astype("str").to_numpy()
+    counts = np.unique(classes, return_counts=True)[1]
+    if len(counts) < 2 or counts.min() < LEAST_OF_A_CLASS:
+        return False
+    order = np.argsort(x, kind="stable")
+    x, classes = x[order], classes[order]
+    change = classes[1:] != classes[:-1]
+    # As many changes as there are classes less one, none of them between equal numbers.
+    return bool(change.sum() == len(counts) - 1 and (x[1:] > x[:-1])[change].all())
+
+
+def _equals(values: pd.Series[Any], labels: pd.Series[Any]) -> bool:
+    """Whether a column says the same as the labels, in the same or in other words."""
+    both = values.notna() & labels.notna()
+    if not both.any():
+        return False
+    one, other = values[both], labels[both]
+    if one.dtype.kind in "fiu" and other.dtype.kind in "fiu" and bool((one == other).all()):
+        return True
+    if other.dtype.kind in "fiu" and other.nunique() > 20:
+        return False
+    n_pairs = len(set(zip(one.map(plain_text), other.map(plain_text), strict=True))) if one.nunique() <= 500 else 0
+    return n_pairs == one.nunique() == other.nunique()

@@ -1,0 +1,254 @@
+"""The columns of a table: what each of them is, and how rows become numbers, as learnt from the training part."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.data.ingest.file_formats import SIGNS
+from automl.data.ingest.json_examples import (
+    NUMBER_OR_NULL,
+    Schema,
+    as_columns,
+    as_number,
+    as_string,
+    objects_schema,
+    shown,
+)
+from automl.data.ingest.number_formats import as_numbers, differing
+from automl.data.ingest.read_table import check_there, plain_text
+from automl.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_CATEGORIES = 1_000  # the rarer ones count as unseen
+DATE_FORMATS = (  # of two that suit all dates of a column the first is taken
+    "ISO8601", "%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%y", "%m/%d/%Y", "%d/%m/%Y", "%m/%d/%y", "%d/%m/%y",
+    "%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %I:%M %p", "%d-%m-%Y", "%m-%d-%Y",
+    "%d %b %Y", "%d %B %Y", "%B %d, %Y", "%b %d, %Y",
+)  # fmt: skip
+DATE_LIKE = 0.95  # of the values must be dates
+LOOKED_AT = 5_000  # different values by which a format is found
+DATE_PARTS = ("days", "month", "day_of_week", "hour")
+
+
+def date_format(values: pd.Series[Any]) -> str | None:
+    """The format in which a column of categories holds dates; None where it does not."""
+    # The categories are sorted: only evenly spaced ones have all days of a month among them.
+    known = values.cat.categories.astype("str").difference(SIGNS)
+    sample = known[np.linspace(0, len(known) - 1, min(len(known), LOOKED_AT)).astype(int)]
+    looks_so = [re.search(r"\d[-/.: ]|[-/.: ]\d", value) is not None for value in sample]
+    if sum(looks_so) < max(1, DATE_LIKE * len(sample)):
+        return None
+    counts = {form: n_dates(sample, form) for form in DATE_FORMATS}
+    best = max(DATE_FORMATS, key=lambda form: counts[form])
+    return best if counts[best] >= DATE_LIKE * len(sample) else None
+
+
+def n_dates(values: Any, form: str) -> int:
+    """How many of some strings are dates in a format."""
+    import pandas as pd
+
+    return int(np.sum(pd.to_datetime(values, format=form, errors="coerce", utc=True).notna()))
+
+
+def other_reading(values: pd.Series[Any], form: str) -> str | None:
+    """The format with day and month the other way round, where all dates of a column could be meant so."""
+    other = form.translate(str.maketrans("dm", "md"))
+    known = values.cat.categories
+    return other if other in DATE_FORMATS and other != form and n_dates(known, other) == n_dates(known, form) else None
+
+
+def as_dates(values: pd.Series[Any], form: str | None) -> pd.Series[Any]:
+    """A column as dates without a time zone; what is none in this format is missing."""
+    import pandas as pd
+
+    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+        dates = values
+    elif isinstance(values.dtype, pd.CategoricalDtype):
+        parsed = pd.DatetimeIndex(_parsed(values.cat.categories.to_series(), form))
+        dates = pd.Series(parsed.take(np.maximum(values.cat.codes, 0)), index=values.index).where(values.notna())
+    else:
+        dates = _parsed(values.astype("str"), form)
+    return dates.dt.tz_convert("UTC").dt.tz_localize(None) if dates.dt.tz is not None else dates
+
+
+def _parsed(values: pd.Series[Any], form: str | None) -> pd.Series[Any]:
+    """Strings as dates; those that are none in the format are read as ISO 8601, which means nothing else."""
+    import pandas as pd
+
+    dates = pd.to_datetime(values, format=form, errors="coerce", utc=True)
+    if form in (None, "ISO8601") or not dates.isna().any():
+        return dates
+    return dates.fillna(pd.to_datetime(values.where(dates.isna()), format="ISO8601", errors="coerce", utc=True))
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column that a model reads."""
+
+    name: str
+    role: str  # number, date or category
+    categories: tuple[str, ...] = ()  # seen in training, the most frequent first
+    form: str | None = None  # of dates
+    parts: tuple[str, ...] = ()  # of dates that differ: some of DATE_PARTS
+    decimal: str = "."  # of numbers, where a file does not say
+
+    @property
+    def width(self) -> int:
+        return len(self.parts) if self.role == "date" else 1
+
+
+@dataclass(frozen=True)
+class TableEncoder:
+    """Rows to arrays for `automl.data.inputs.Columns`: numbers and parts of dates first, then categories."""
+
+    columns: tuple[Column, ...]  # in this order
+
+    @classmethod
+    def fit(cls, frame: pd.DataFrame, dates: Mapping[str, str | None], decimals: Mapping[str, str]) -> Self:
+        """From the rows of the training part. ``dates``: the columns that hold dates, and their format."""
+        columns = []
+        for name in frame.columns:
+            values = frame[name]
+            if name in dates:
+                moments = as_dates(values, dates[name])
+                parts = tuple(part for part in DATE_PARTS if _date_part(moments, part).nunique() > 1)
+                columns.append(Column(name, "date", form=dates[name], parts=parts))
+            elif values.dtype.kind in "fiu":
+                columns.append(Column(name, "number", decimal=decimals.get(name, ".")))
+            else:
+                counts = values.value_counts()
+                seen = tuple(map(str, counts[counts > 0].index[:MAX_CATEGORIES]))
+                columns.append(Column(name, "category", seen))
+        return cls(tuple(sorted(columns, key=lambda column: column.role == "category")))
+
+    @property
+    def cardinalities(self) -> tuple[int, ...]:
+        """Of the columns of categories, with a number for unseen and missing ones."""
+        return tuple(len(column.categories) + 1 for column in self.columns if column.role == "category")
+
+    @property
+    def numeric(self) -> dict[str, bool]:
+        """Of each column, whether it holds numbers."""
+        return {column.name: column.role == "number" for column in self.columns}
+
+    @property
+    def decimals(self) -> dict[str, str]:
+        """Of each column, its decimal sign."""
+        return {column.name: column.decimal for column in self.columns}
+
+    def unknown(self, frame: pd.DataFrame) -> dict[str, int]:
+        """Of the columns of dates and of categories, how many values are there and tell a model nothing."""
+        found = {}
+        for column in self.columns:
+            if column.role == "number" or column.name not in frame.columns:
+                continue
+            values = frame[column.name]
+            if column.role == "date":
+                known = as_dates(values, column.form).notna().to_numpy()
+            else:
+                known = _codes(values, column.categories) > 0
+            found[column.name] = int(np.sum(values.notna().to_numpy() & ~known))
+        return found
+
+    def encode(self, frame: pd.DataFrame) -> NDArray[np.float32]:
+        """(n, columns); UserError where a column is missing."""
+        x = np.full((len(frame), sum(column.width for column in self.columns)), np.nan, np.float32)
+        check_there(frame.columns, (column.name for column in self.columns))
+        place = 0
+        for column in self.columns:
+            values = frame[column.name]
+            if column.role == "number":
+                x[:, place] = as_numbers(values, column.decimal)
+            elif column.role == "date":
+                moments = as_dates(values, column.form)
+                for i, part in enumerate(column.parts):
+                    x[:, place + i] = _date_part(moments, part).to_numpy(np.float32, na_value=np.nan)
+            else:
+                x[:, place] = _codes(values, column.categories)
+            place += column.width
+        return x
+
+    def from_records(self, records: Sequence[Any]) -> pd.DataFrame:
+        """Objects with the columns that are read. UserError for a value that is none of its column."""
+        import pandas as pd
+
+        found: dict[str, pd.Series[Any]] = {}
+        for column, values in zip(
+            self.columns, as_columns(records, [each.name for each in self.columns]).values(), strict=True
+        ):
+            places = [f"example {row}, {column.name!r}" for row in range(1, len(values) + 1)]
+            if column.role == "number":
+                found[column.name] = pd.Series([as_number(*each) for each in zip(values, places, strict=True)])
+            elif column.role == "date":
+                found[column.name] = _dates_of(values, places, column.form or "ISO8601")
+            else:
+                for value, where in zip(values, places, strict=True):
+                    if isinstance(value, list | dict):
+                        raise UserError(f"{where} must be a string, a number, true, false or null, got {shown(value)}")
+                found[column.name] = pd.Series(values, dtype=object)
+        return pd.DataFrame(found)
+
+    def record_schema(self) -> Schema:
+        """What ``from_records`` reads."""
+        kinds: dict[str, Schema] = {
+            "number": NUMBER_OR_NULL,
+            "category": {"type": ["string", "number", "boolean", "null"]},
+        }
+        return objects_schema(
+            {
+                column.name: kinds.get(column.role)
+                or {"type": ["string", "null"], "description": f"a date as {column.form or 'ISO 8601'}"}
+                for column in self.columns
+            }
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {"columns": [vars(column) for column in self.columns]}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        lists = ("categories", "parts")
+        return cls(
+            tuple(Column(**{**fields, **{key: tuple(fields[key]) for key in lists}}) for fields in content["columns"])
+        )
+
+
+def _codes(values: pd.Series[Any], categories: Sequence[str]) -> NDArray[np.float32]:
+    import pandas as pd
+
+    number = {category: code for code, category in enumerate(categories, 1)}
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        codes, different = values.cat.codes.to_numpy(), values.cat.categories
+    else:
+        codes, different = differing(values)
+    # A code that training had as 1.0 among others is a number to whoever reads a file of numbers alone.
+    found = [number.get(plain_text(value)) or number.get(str(value).strip(), 0) for value in different]
+    return np.array([*found, 0], np.float32)[codes]  # a missing one has the code -1: the last
+
+
+def _dates_of(values: Sequence[Any], places: Sequence[str], form: str) -> pd.Series[Any]:
+    import pandas as pd
+
+    written = [None if value is None else as_string(value, where) for value, where in zip(values, places, strict=True)]
+    dates = as_dates(pd.Series(written, dtype=object), form)
+    for value, date, where in zip(written, dates, places, strict=True):
+        if value is not None and pd.isna(date):
+            raise UserError(f"{where} must be a date as {form}, or null, got {shown(value)}")
+    return dates
+
+
+def _date_part(moments: pd.Series[Any], part: str) -> pd.Series[Any]:
+    import pandas as pd
+
+    if part == "days":
+        return (moments - pd.Timestamp("2000-01-01")).dt.total_seconds() / 86_400
+    found: pd.Series[Any] = getattr(moments.dt, part)
+    return found

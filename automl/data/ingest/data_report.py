@@ -1,0 +1,109 @@
+"""The report on the user's data, printed before anything is trained."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.data.ingest.encoder import Rows, n_different
+from automl.data.ingest.split import Parts
+from automl.data.ingest.target import Labelled
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+IMBALANCED = 3.0  # times as many rows of the largest class as of the smallest
+SHOWN_CLASSES = 8
+
+
+@dataclass(frozen=True)
+class Report:
+    """Facts, each with a name, and what the user should know."""
+
+    facts: dict[str, str]
+    notes: list[str]
+    imbalanced: bool
+
+
+def inspect(kind: str, rows: Rows, labelled: Labelled, parts: Parts, n_removed: int) -> Report:
+    """Looks at rows whose labels and parts are known; n_removed: duplicates that were taken out of the parts."""
+    frame = rows.frame
+    goal = "translation into" if labelled.sentences else "classification of" if labelled.classes else "regression of"
+    facts = {"kind": f"{kind}, {goal} {rows.target!r}"}
+    facts["rows"] = f"{len(rows.labels):,}, usable {len(labelled.rows):,}"
+    notes = [*rows.notes, *labelled.notes]
+    if kind == "table":
+        dates = rows.details["dates"]
+        kinds = ["dates" if name in dates else _type(frame[name].dtype.kind) for name in frame]
+        counts = [f"{word} {kinds.count(word)}" for word in ("numbers", "categories", "dates") if word in kinds]
+        facts["columns"] = f"{frame.shape[1]} used: {', '.join(counts)}"
+        share = float(frame.isna().to_numpy().mean()) if frame.size < 10**8 else float(frame.isna().mean().mean())
+        facts["missing"] = f"{share:.1%} of the values" if share else "none"
+    imbalanced = False
+    if labelled.classes:
+        counts_of = np.bincount(labelled.y)
+        imbalanced = bool(counts_of.max() >= IMBALANCED * counts_of.min())
+        facts["classes"] = _classes(labelled, counts_of)
+        if imbalanced:
+            majority = counts_of.max() / counts_of.sum()
+            notes.append(
+                f"classes are imbalanced: always saying the largest would be right in {majority:.1%}; "
+                "--metric balanced_accuracy or auc tells more than accuracy, and class weights are searched"
+            )
+    elif not labelled.sentences:
+        y = labelled.y
+        facts[rows.target] = f"{y.min():.4g} to {y.max():.4g}, mean {y.mean():.4g}, standard deviation {y.std():.4g}"
+    duplicates = len(rows.keys) - n_different(rows.keys)
+    facts["duplicates"] = f"{duplicates:,}" if duplicates else "none"
+    if n_removed:
+        notes.append(f"{n_removed:,} rows were left out of training or validation: the same is in a later part")
+    if not labelled.sentences:
+        _contradictions(rows.keys[labelled.rows], labelled.y, notes)
+    train, valid, test = (len(part) for part in parts)
+    facts["parts"] = f"train {train:,}, validation {valid:,}, test {test:,}; {parts.how}"
+    return Report(facts, notes, imbalanced)
+
+
+def _type(kind: str) -> str:
+    return "numbers" if kind in "fiu" else "categories"
+
+
+def _classes(labelled: Labelled, counts: NDArray[Any]) -> str:
+    order = np.argsort(-counts, kind="stable")
+    shown = [f"{labelled.classes[i]} {counts[i]:,}" for i in order[:SHOWN_CLASSES]]
+    more = f", and {len(counts) - SHOWN_CLASSES} more" if len(counts) > SHOWN_CLASSES else ""
+    return f"{len(counts)}: {', '.join(shown)}{more}"
+
+
+def _contradictions(keys: NDArray[Any], y: NDArray[Any], notes: list[str]) -> None:
+    """Equal examples with different labels: no model can be right on both."""
+    order = np.argsort(keys, kind="stable")
+    same = keys[order][1:] == keys[order][:-1]
+    differ = int((same & (y[order][1:] != y[order][:-1])).sum())
+    if differ:
+        notes.append(f"{differ:,} rows equal another one but for their label: no model can be right on both")
+
+
+def show_report(console: Console, report: Report) -> None:
+    """A short table, and a line a note."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="dim")
+    table.add_column()
+    for name, value in report.facts.items():
+        table.add_row(Text(name), Text(value))
+    console.print(table)
+    for note in report.notes:
+        console.print(Text(f"note: {note}", style="yellow"), soft_wrap=True)
+
+
+def write_report(report: Report, file: Path) -> None:
+    """The report as JSON."""
+    file.write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,246 @@
+"""Where the rows of a file come from, in chunks: CSV in any dialect, or Parquet."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from automl.data.ingest.number_formats import WITH_COMMA, as_numbers, decimal_sign
+from automl.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CELLS = 2_000_000  # of a chunk
+MISSING = (  # those of pandas without None, which may be a class
+    "", "?", "NA", "N/A", "n/a", "NaN", "-NaN", "nan", "-nan", "NULL", "null", "<NA>", "#N/A", "#N/A N/A", "#NA",
+    "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN",
+)  # fmt: skip
+SIGNS = ["-", "--", "\u2013", "\u2014", ".", "*", "None"]  # missing where the others of the column are numbers
+SEPARATORS = ",;\t|"
+HEAD = 1_000_000  # characters by which the separator and the decimal signs are found
+HEAD_LINES, LEAST_LINES = 2_000, 20
+MOST_COLUMNS_LOOKED_AT = 1_000
+csv.field_size_limit(2**31 - 1)  # a document may be longer than the 128 KB of the library
+
+
+def open_source(path: Path, decimals: Mapping[str, str] | None = None) -> CsvSource | ParquetSource:
+    """By the file's name. decimals: signs of columns, where a CSV does not say. UserError for what is neither."""
+    if not path.exists():
+        raise UserError(f"there is no file {str(path)!r}")
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] in (".parquet", ".pq"):
+        return ParquetSource(path)
+    if set(suffixes) & {".csv", ".tsv", ".txt", ".tab", ".data"}:
+        return CsvSource(path, decimals or {})
+    raise UserError(f"{str(path)!r} is no .csv, .tsv or .parquet file, nor a .ts file or a folder of pictures")
+
+
+class ParquetSource:
+    """A Parquet file, read a batch of rows at a time."""
+
+    def __init__(self, path: Path) -> None:
+        import pyarrow
+        import pyarrow.parquet as parquet
+
+        self.notes: list[str] = []
+        self.share_read = 0.0
+        self.decimals: dict[str, str] = {}
+        try:
+            self._file = parquet.ParquetFile(path)
+        except (OSError, pyarrow.ArrowInvalid) as error:
+            raise UserError(f"{str(path)!r} is no Parquet file: {' '.join(str(error).split())}") from None
+        self.names = list(self._file.schema_arrow.names)
+
+    def chunks(
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        written: Collection[str] = (),
+        numbers: Collection[str] = (),
+        strange: Counter[str] | None = None,
+    ) -> Iterator[pd.DataFrame]:
+        """As those of a CSV file; what is written is as the file has it."""
+        size, n = max(1_000, CELLS // max(1, len(columns or self.names))), 0
+        for batch in self._file.iter_batches(batch_size=size, columns=columns and list(columns)):
+            n += batch.num_rows
+            self.share_read = n / self._file.metadata.num_rows
+            yield _with_numbers(batch.to_pandas(ignore_metadata=True), numbers, self.decimals, strange)
+
+
+class CsvSource:
+    """A CSV file; its encoding, separator and decimal signs are found out."""
+
+    def __init__(self, path: Path, decimals: Mapping[str, str]) -> None:
+        self.path = path
+        self.share_read = 0.0
+        self.notes: list[str] = []
+        self.encoding = self._find_encoding()
+        with path.open(encoding=self.encoding, errors="replace", newline="") as file:
+            lines = file.readlines(HEAD) + [file.readline() for _ in range(LEAST_LINES)]
+            head = [line for line in lines[:HEAD_LINES] if line.strip()]
+        if not head:
+            raise UserError(f"{str(path)!r} is empty")
+        # Of a file of one column its name tells more than the header, in which no separator is.
+        signs = "\t" * (path.suffix.lower() in (".tsv", ".tab")) + SEPARATORS
+        self.separator = max(signs, key=lambda sign: _fields(head[0], sign))
+        self.quoting: Literal[0, 3] = csv.QUOTE_NONE if self._has_stray_quotes(head) else csv.QUOTE_MINIMAL
+        names, *rows = csv.reader(head, delimiter=self.separator, skipinitialspace=True, quoting=self.quoting)
+        self.names = [name or f"Unnamed: {i}" for i, name in enumerate(names)]  # as pandas calls them
+        self.decimals = self._find_decimals(rows, decimals)
+        double = next((name for i, name in enumerate(self.names) if name in self.names[:i]), None)
+        if double is not None:
+            raise UserError(f"{str(path)!r} has two columns called {double!r}; rename one of them")
+        if len(names) == 1:
+            self._check_that_one_column_is_meant(head)
+            self.notes.append("the file has one column only")
+
+    def _has_stray_quotes(self, head: Sequence[str]) -> bool:
+        """Whether values begin with a quote that none of them ends with, in lines that are whole as they are."""
+        if self.separator != "\t" or "\t" not in head[0] or '"' in head[0]:
+            return False
+        lines = [[value.strip() for value in line.rstrip("\r\n").split("\t")] for line in head]
+        stray = any(
+            value.startswith('"') and (len(value) == 1 or not value.endswith('"')) for line in lines for value in line
+        )
+        return stray and all(len(line) == len(lines[0]) for line in lines)
+
+    def _find_decimals(self, rows: Sequence[Sequence[str]], known: Mapping[str, str]) -> dict[str, str]:
+        """The decimal sign of each column.
+
+        What a column does not say itself, a model's says, else the other columns. Spreadsheets write semicolons where
+        the comma is decimal: there, 1,208 is no thousand.
+        """
+        if self.separator == ",":
+            return dict.fromkeys(self.names, ".")
+        said = {
+            name: decimal_sign(row[i] for row in rows if i < len(row))
+            for i, name in enumerate(self.names[:MOST_COLUMNS_LOOKED_AT])
+        }
+        signs = set(said.values())
+        usual = "," if "," in signs else "."
+        if self.separator == ";" and not signs - {None}:
+            usual = "," if any(WITH_COMMA.fullmatch(cell.strip()) for row in rows for cell in row) else "."
+        return {name: said.get(name) or known.get(name) or usual for name in self.names}
+
+    def _check_that_one_column_is_meant(self, head: Sequence[str]) -> None:
+        """UserError where the first line looks like a remark, and those below it have several columns, all as many."""
+        if not re.search(r"[#\s]", head[0].strip()):
+            return
+        for sign in SEPARATORS:
+            widths = {_fields(line, sign) for line in head[1:20]}
+            if len(head) > 2 and len(widths) == 1 and widths != {1}:
+                raise UserError(
+                    f"{str(self.path)!r} must begin with the names of its {widths.pop()} columns, with {sign!r} "
+                    f"between them; its first line is {head[0].strip()[:60]!r}"
+                )
+
+    def _find_encoding(self) -> str:
+        marks = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        with self.path.open("rb") as file:
+            block = file.read(1 << 20)
+            for mark, encoding in marks:
+                if block.startswith(mark):
+                    return encoding
+            if block.startswith((b"\x1f\x8b", b"PK\x03\x04")):
+                raise UserError(f"{str(self.path)!r} is compressed; unpack it first")
+            if b"\0" in block:
+                raise UserError(f"{str(self.path)!r} is no text: it holds zero bytes; export it as CSV in UTF-8")
+            try:
+                while block:
+                    decoder.decode(block)
+                    block = file.read(1 << 20)
+                decoder.decode(b"", True)
+            except UnicodeDecodeError:
+                self.notes.append(
+                    "the file is not in UTF-8 and was read as Windows-1252; export it as UTF-8 if that is wrong"
+                )
+                return "cp1252"
+        return "utf-8"
+
+    def chunks(
+        self,
+        columns: Sequence[str] | None = None,
+        *,
+        written: Collection[str] = (),
+        numbers: Collection[str] = (),
+        strange: Counter[str] | None = None,
+    ) -> Iterator[pd.DataFrame]:
+        """Some of the columns, or all.
+
+        written: those that stay as they are spelled, where pandas might find numbers or truth values. numbers: those of
+        which everything else is missing; how many values that are there is added to ``strange``.
+        """
+        import pandas as pd
+
+        size = self.path.stat().st_size
+        usual = "," if "," in self.decimals.values() else "."
+        spelled = {name for name, sign in self.decimals.items() if sign != usual} | (set(written) & set(self.names))
+        try:
+            with (
+                self.path.open("rb") as file,
+                pd.read_csv(
+                    file,
+                    sep=self.separator,
+                    quoting=self.quoting,
+                    decimal=usual,
+                    encoding=self.encoding,
+                    encoding_errors="replace",
+                    usecols=None if columns is None else list(columns),
+                    dtype=dict.fromkeys(spelled, "str"),
+                    na_values=MISSING,
+                    keep_default_na=False,
+                    chunksize=max(1_000, CELLS // max(1, len(self.names))),
+                    low_memory=False,
+                    skipinitialspace=True,
+                    on_bad_lines="error",
+                ) as reader,
+            ):
+                for chunk in reader:
+                    if not isinstance(chunk.index, pd.RangeIndex):
+                        raise UserError(
+                            f"{str(self.path)!r} has more values in a row than the {len(self.names)} columns of its "
+                            "header; name every column in the first line"
+                        )
+                    self.share_read = file.tell() / size
+                    yield _with_numbers(chunk, numbers, self.decimals, strange)
+        except pd.errors.ParserError as error:
+            found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
+            if found is None:
+                raise UserError(f"{str(self.path)!r} cannot be read: {' '.join(str(error).split())}") from None
+            wanted, line, seen = (int(number) for number in found.groups())
+            raise UserError(
+                f"{str(self.path)!r} line {line:,} has {seen} values, but the header has {wanted} columns; "
+                f"is a {self.separator!r} inside a value not in quotes?"
+            ) from None
+
+
+def _with_numbers(
+    chunk: pd.DataFrame, numbers: Collection[str], decimals: Mapping[str, str], strange: Counter[str] | None
+) -> pd.DataFrame:
+    """The chunk with numbers in these columns."""
+    import pandas as pd
+
+    columns = {}
+    for name, values in chunk.items():
+        columns[name] = values
+        if name not in numbers:
+            continue
+        found = as_numbers(values, decimals.get(str(name), "."))
+        if strange is not None:
+            lost = values[np.isnan(found) & values.notna().to_numpy()]
+            strange[str(name)] += int((~lost.isin(SIGNS)).sum())
+        columns[name] = pd.Series(found, index=chunk.index)
+    return pd.DataFrame(columns) if numbers else chunk
+
+
+def _fields(line: str, separator: str) -> int:
+    return len(next(csv.reader([line], delimiter=separator)))

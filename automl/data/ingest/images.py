@@ -1,0 +1,246 @@
+"""Pictures in a folder a class, or in such folders under train and test."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import struct
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.data.ingest import encoder
+from automl.data.ingest.json_examples import Schema, as_string, shown
+from automl.data.ingest.request import Request
+from automl.data.ingest.split import Parts, share
+from automl.data.inputs import Array, Dense, Inputs
+from automl.data.splits import stratified
+from automl.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from PIL import Image
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+SIDES = (16, 64)  # pixels of the pictures that are trained on, least and most: what a CPU can do
+SERVED = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")  # formats that are read from bytes: none that runs a program
+MOST_PIXELS = 50_000_000  # of a picture that comes as bytes
+UNREADABLE = (OSError, SyntaxError, ValueError, struct.error)  # by which Pillow says that a file is broken
+PART_NAMES = ("train", "training", "test", "testing", "val", "valid", "validation")
+SAMPLE = 200  # pictures by which size and colour are decided
+
+
+class Encoder(encoder.Encoder):
+    """The middle of each picture in one size, in colour or grey."""
+
+    kind = "images"
+    told_by = ("file",)
+    views: ClassVar = dict.fromkeys(("cnn", "mlp", "random_forest", "backbone"), "pixels")
+
+    def __init__(self, side: int, mode: str) -> None:
+        self.side, self.mode = side, mode
+
+    @classmethod
+    def fit(cls, frame: pd.DataFrame, details: Mapping[str, Any]) -> Self:
+        sides, grey = [], True
+        for file in frame["file"].iloc[:SAMPLE]:
+            with opened(file) as picture:
+                sides.append(min(picture.size))
+                grey = grey and picture.mode in ("1", "L", "LA", "I", "I;16", "F")
+        side = int(np.clip(np.median(sides), *SIDES)) // 8 * 8
+        return cls(side, "L" if grey else "RGB")
+
+    def encode(self, frame: pd.DataFrame) -> dict[str, Array]:
+        channels = 1 if self.mode == "L" else 3
+        pixels = np.zeros((len(frame), channels, self.side, self.side), np.uint8)
+        for row, file in enumerate(frame["file"]):
+            pixels[row] = self._read(file)
+        return {"pixels": pixels}
+
+    def readable(self, frame: pd.DataFrame) -> NDArray[np.bool_]:
+        return np.array([self._can_read(file) for file in frame["file"]], bool)
+
+    def _can_read(self, file: str | bytes) -> bool:
+        try:
+            self._read(file)
+        except UserError:
+            return False
+        return True
+
+    def _read(self, file: str | bytes) -> NDArray[np.uint8]:
+        """(channels, side, side): the shorter side is brought to size, and of the longer one the middle is taken."""
+        from torchvision.transforms import functional
+
+        with opened(file) as whole:
+            plain = as_seen(whole).convert(self.mode)
+            picture = functional.center_crop(functional.resize(plain, [self.side]), [self.side])
+        pixels: NDArray[np.uint8] = np.asarray(picture, np.uint8).reshape(self.side, self.side, -1).transpose(2, 0, 1)
+        return pixels
+
+    def inputs(self, view: str, x: Array) -> Inputs:
+        return Dense.of(x)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"side": self.side, "mode": self.mode}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        return cls(content["side"], content["mode"])
+
+    def as_frame(self, examples: Any) -> pd.DataFrame:
+        import pandas as pd
+
+        if isinstance(examples, pd.DataFrame):
+            return examples
+        if isinstance(examples, str | Path):
+            folder = Path(examples)
+            if not folder.is_dir() and folder.suffix.lower() not in SUFFIXES:
+                raise UserError(f"{str(folder)!r} is no folder of pictures, and no picture ({', '.join(SUFFIXES)})")
+            examples = sorted(pictures_in(folder)) if folder.is_dir() else [folder]
+        return pd.DataFrame({"file": [file if isinstance(file, bytes) else str(file) for file in examples]})
+
+    def from_records(self, records: Sequence[Any]) -> pd.DataFrame:
+        return self.as_frame([_picture(record, f"example {row}") for row, record in enumerate(records, 1)])
+
+    def record_schema(self) -> Schema:
+        return {
+            "type": "string",
+            "contentEncoding": "base64",
+            "description": f"a picture's file ({', '.join(SERVED)}) in base64",
+        }
+
+
+def _picture(record: Any, where: str) -> bytes:
+    """The bytes of a picture's file. UserError for what is none, or is too large to be unpacked."""
+    try:
+        content = base64.b64decode(as_string(record, where), validate=True)
+    except ValueError as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{where} must be a picture's file in base64, got {shown(record)}") from None
+    try:
+        with opened(content) as picture:
+            width, height = picture.size
+    except UserError:
+        raise UserError(f"{where} is no picture that can be read; send one of: {', '.join(SERVED)}") from None
+    if width * height > MOST_PIXELS:
+        raise UserError(f"{where} has {width:,} x {height:,} pixels; send one of at most {MOST_PIXELS:,}")
+    return content
+
+
+def read(request: Request) -> encoder.Rows:
+    """The files of a folder, each with its folder's name as label."""
+    import pandas as pd
+
+    folder = request.path
+    if not folder.is_dir():
+        raise UserError(f"pictures lie in a folder, one below it for each class; {str(folder)!r} is none")
+    named = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_dir() and not _hidden(path)}
+    if named and set(named) <= set(PART_NAMES) and not {"train", "test"} <= set(named):
+        raise UserError(
+            f"{str(folder)!r} holds parts ({', '.join(named)}); name them train and test, and val where there is one, "
+            "with a folder a class in each, or put the folders of the classes there"
+        )
+    test_folder = named.get("test") if "train" in named else None
+    roots = (
+        [named["train"], *(named[name] for name in ("val", "valid", "validation") if name in named)]
+        if test_folder
+        else [folder]
+    )
+    files = [(file, label) for root in roots for file, label in labelled(root)]
+    n_own = len(files)
+    if test_folder is not None:
+        files += labelled(test_folder)
+    if not files:
+        n_above = sum(file.suffix.lower() in SUFFIXES for file in folder.iterdir())
+        if n_above:
+            raise UserError(
+                f"{n_above:,} pictures lie in {str(folder)!r} itself; put those of each class into a folder below it, "
+                "or name the folder above"
+            )
+        raise UserError(
+            f"{str(folder)!r} must hold a folder a class, with pictures ({', '.join(SUFFIXES)}); there are none"
+        )
+    frame = pd.DataFrame({"file": [str(file) for file, _ in files]})
+    labels = pd.Series([label for _, label in files])
+    keys = np.array([hashlib.sha1(file.read_bytes()).hexdigest() for file, _ in files])
+    parts = None
+    if test_folder is not None:
+        codes = np.unique(labels[:n_own], return_inverse=True)[1]
+        valid, train = stratified(codes, share(n_own))
+        parts = Parts(train, valid, np.arange(n_own, len(files)), "test is the folder test, the rest stratified")
+    return encoder.Rows(frame, labels, "folder", keys, _others([folder]), parts=parts)
+
+
+@contextmanager
+def opened(file: str | bytes) -> Iterator[Image.Image]:
+    """A picture while it is read, from a path or from the bytes of a file. UserError where that is impossible."""
+    from PIL import Image
+
+    name, formats = ("a picture", SERVED) if isinstance(file, bytes) else (repr(file), None)
+    try:
+        with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=formats) as picture:
+            yield picture
+    except Image.DecompressionBombError as error:
+        raise UserError(f"{name} is too large ({error}); make it smaller") from None
+    except UNREADABLE as error:
+        raise UserError(f"{name} is no picture that can be read ({error}); mend or remove it") from None
+
+
+def as_seen(picture: Image.Image) -> Image.Image:
+    """Upright, in 8 bits a channel, and on white where it is transparent.
+
+    Pillow itself leaves it as the camera was held, clips more bits to white, and drops what is transparent.
+    """
+    from PIL import Image, ImageOps
+
+    of_16_bits = picture.mode.startswith("I;16") or picture.format in ("PNG", "PPM")
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode.startswith(("I", "F")):
+        pixels = np.nan_to_num(np.asarray(picture, np.float64))
+        largest = pixels.max(initial=0.0)
+        white = 65_535.0 if of_16_bits or largest > 255 else 1.0 if picture.mode == "F" and largest <= 1 else 255.0
+        return Image.fromarray(np.clip(pixels * 255 / white, 0, 255).astype(np.uint8))
+    if "A" in picture.mode or "transparency" in picture.info:
+        seen = picture.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen)
+    return picture
+
+
+def labelled(folder: Path) -> list[tuple[Path, str]]:
+    """The pictures in the folders of a folder, with these folders' names."""
+    classes = [path for path in sorted(folder.iterdir()) if path.is_dir() and not _hidden(path)]
+    return [(file, path.name) for path in classes for file in sorted(pictures_in(path))]
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """All in a folder and in those below it, without hidden ones."""
+    return [file for file in _files_in(folder) if file.suffix.lower() in SUFFIXES]
+
+
+def _files_in(folder: Path) -> list[Path]:
+    files = (file for file in folder.rglob("*") if file.is_file())
+    return [file for file in files if not any(map(_hidden, (file, *file.relative_to(folder).parents)))]
+
+
+def _hidden(path: Path) -> bool:
+    """Whether a file or folder is not the user's own: hidden, or what macOS packs beside the others."""
+    return path.name.startswith(".") or path.name == "__MACOSX"
+
+
+def _others(roots: Sequence[Path]) -> list[str]:
+    """That files are left out, in words, where there are some that are no pictures of a kind that is read."""
+    suffixes = Counter(
+        file.suffix.lower() or "no suffix"
+        for root in roots
+        for file in _files_in(root)
+        if file.suffix.lower() not in SUFFIXES
+    )
+    told = ", ".join(f"{suffix} {n:,}" for suffix, n in suffixes.most_common(5))
+    return [f"{suffixes.total():,} files are left out, which are none of {', '.join(SUFFIXES)}: {told}"] if told else []

@@ -1,0 +1,147 @@
+"""Molecules, written as SMILES, with a property each: tokens for sequence models, fingerprints for the others.
+
+Parts are drawn by scaffold, so that the test part holds frameworks that training has not seen (Bemis & Murcko 1996).
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.data.ingest import encoder
+from automl.data.ingest.read_table import column_names
+from automl.data.ingest.request import SMILES_NAMES, Request
+from automl.data.ingest.split import can_be_grouped
+from automl.data.ingest.split_columns import groups_and_times
+from automl.data.ingest.string_column import StringEncoder, as_texts, text_and_labels
+from automl.data.ingest.tokenizers import longest, smiles_tokenizer, token_ids
+from automl.data.inputs import Array, Dense, Inputs, Tokens
+from automl.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RADIUS, BITS = 2, 2_048  # of Morgan fingerprints (Rogers & Hahn 2010), as usual
+
+
+class Encoder(StringEncoder):
+    """Tokens of the SMILES as written canonically, and Morgan fingerprints."""
+
+    kind = "molecules"
+    role = "smiles"
+    views: ClassVar = dict.fromkeys(("random_forest", "gradient_boosting", "mlp"), "fingerprints") | dict.fromkeys(
+        ("cnn", "rnn", "transformer"), "tokens"
+    )
+
+    @classmethod
+    def fit(cls, frame: pd.DataFrame, details: Mapping[str, Any]) -> Self:
+        canonical = [canonical_smiles(molecule) for molecule in parsed(frame[details["smiles"]])]
+        tokenizer = smiles_tokenizer(canonical)
+        return cls(details["smiles"], tokenizer, longest(tokenizer, canonical))
+
+    def encode(self, frame: pd.DataFrame) -> dict[str, Array]:
+        molecules = parsed(as_texts(frame, self.name))
+        canonical = [canonical_smiles(molecule) for molecule in molecules]
+        return {"tokens": token_ids(self.tokenizer, canonical, self.length), "fingerprints": fingerprints(molecules)}
+
+    def readable(self, frame: pd.DataFrame) -> NDArray[np.bool_]:
+        return np.array([molecule_of(text) is not None for text in as_texts(frame, self.name)], bool)
+
+    def inputs(self, view: str, x: Array) -> Inputs:
+        if view == "tokens":
+            return Tokens(self.length, self.tokenizer.get_vocab_size())
+        # Bits stay as they are: standardised, a rare one would outweigh all others.
+        return Dense((BITS,), (0.0,) * BITS, (1.0,) * BITS)
+
+
+def read(request: Request) -> encoder.Rows:
+    """The molecules and labels of a table; what is no molecule is left out and told."""
+    names = column_names(request.path)
+    smiles = request.smiles or next((name for name in names if name.lower() in SMILES_NAMES), None)
+    if smiles is None:
+        raise UserError(f"say which column holds the SMILES: --smiles NAME; the file has: {', '.join(names[:20])}")
+    frame, labels, notes = text_and_labels(request, smiles, "--smiles", names)
+    molecules = [molecule_of(text) for text in frame[smiles]]
+    good = np.array([molecule is not None for molecule in molecules])
+    if not good.any():
+        raise UserError(f"column {smiles!r} holds no SMILES: row 1 has {frame[smiles].iloc[0]!r}")
+    if not good.all():
+        first = int((~good).argmax())
+        notes.append(
+            f"{(~good).sum():,} rows are left out, their {smiles!r} is no SMILES: the first is row {first + 1:,}, "
+            f"{frame[smiles].iloc[first]!r}"
+        )
+    kept = [molecule for molecule in molecules if molecule is not None]
+    groups, times = groups_and_times(request, notes)
+    keys = np.array([canonical_smiles(molecule) for molecule in kept])
+    if groups is None and times is None:
+        groups, what = scaffolds(kept, keys), "scaffold"
+        if not can_be_grouped(groups):
+            notes.append("nearly all molecules have the same scaffold: parts are drawn at random, not by scaffold")
+            groups = None
+    else:
+        groups, times = (None if each is None else each[good] for each in (groups, times))
+        what = f"column {request.group!r}"
+    return encoder.Rows(
+        frame[good].reset_index(drop=True),
+        labels[good].reset_index(drop=True),
+        request.target or "",
+        keys,
+        notes,
+        times,
+        groups,
+        what,
+        details={"smiles": smiles},
+    )
+
+
+def rdkit_chem() -> Any:
+    """rdkit's module Chem, silenced. UserError where rdkit is not installed."""
+    try:
+        chem, logger = (importlib.import_module(f"rdkit.{name}") for name in ("Chem", "RDLogger"))
+    except ImportError:
+        raise UserError("molecules need rdkit: pip install -e '.[molecules]'") from None
+    logger.DisableLog("rdApp.*")
+    return chem
+
+
+def molecule_of(smiles: str) -> Any:
+    """A molecule, or None for what is no SMILES of at least one atom."""
+    molecule = rdkit_chem().MolFromSmiles(smiles)
+    return molecule if molecule is not None and molecule.GetNumAtoms() else None
+
+
+def parsed(smiles: Sequence[str]) -> list[Any]:
+    """A molecule each. UserError naming the first that is none."""
+    molecules = [molecule_of(text) for text in smiles]
+    for row, (molecule, text) in enumerate(zip(molecules, smiles, strict=True), 1):
+        if molecule is None:
+            raise UserError(f"row {row:,} is no SMILES: {text!r}")
+    return molecules
+
+
+def canonical_smiles(molecule: Any) -> str:
+    """The same for one molecule, however it was written."""
+    text: str = rdkit_chem().MolToSmiles(molecule)
+    return text
+
+
+def fingerprints(molecules: Sequence[Any]) -> NDArray[np.uint8]:
+    """(n, BITS): which circular substructures a molecule has."""
+    module = importlib.import_module("rdkit.Chem.rdFingerprintGenerator")
+    generator = module.GetMorganGenerator(radius=RADIUS, fpSize=BITS)
+    bits = np.zeros((len(molecules), BITS), np.uint8)
+    for row, molecule in enumerate(molecules):
+        bits[row] = generator.GetFingerprintAsNumPy(molecule)
+    return bits
+
+
+def scaffolds(molecules: Sequence[Any], keys: NDArray[Any]) -> NDArray[Any]:
+    """The ring systems and what links them, as SMILES; a molecule without rings is its own."""
+    murcko = importlib.import_module("rdkit.Chem.Scaffolds.MurckoScaffold")
+    found = (murcko.MurckoScaffoldSmiles(mol=molecule) for molecule in molecules)
+    return np.array([scaffold or key for scaffold, key in zip(found, keys, strict=True)])

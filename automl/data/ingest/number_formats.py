@@ -1,0 +1,92 @@
+"""Numbers as people write them: with signs of money or per cent, and with marks between the thousands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.data.ingest.json_examples import LARGEST
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LONGEST = 40  # characters of a number; what is longer is a text, in which nothing is looked for
+PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+MONEY_BEFORE, SIGN_BEHIND = re.compile(r"^([+-]?)\s*[$€£¥₹]\s*"), re.compile(r"\s*[$€£¥₹%]$")
+GROUPED = {  # by the decimal sign: the same mark between all thousands
+    sign: re.compile(rf"[+-]?[1-9]\d{{0,2}}([{other} '\u2019\u00a0\u202f])\d{{3}}(?:\1\d{{3}})*(?:\{sign}\d+)?")
+    for sign, other in ((".", ","), (",", "."))
+}
+WITH_COMMA = re.compile(r"[+-]?[\d.]*\d,\d+")
+WITH_POINT = re.compile(r"[+-]?[\d,]*\d\.\d+")
+
+
+def as_numbers(values: pd.Series[Any], decimal: str = ".") -> NDArray[np.float64]:
+    """(n,): the numbers of a column; not-a-number for what is missing, is none, or is more than 4 bytes can hold."""
+    import pandas as pd
+
+    if pd.api.types.is_timedelta64_dtype(values.dtype):
+        seconds: NDArray[np.float64] = values.dt.total_seconds().to_numpy(np.float64)
+        return seconds
+    if pd.api.types.is_numeric_dtype(values.dtype):  # or Booleans
+        return _finite(values.to_numpy(np.float64, na_value=np.nan))
+    codes, different = differing(values)
+    numbers = np.full(len(different) + 1, np.nan)  # missing: -1, the last
+    if decimal == ".":
+        with suppress(OverflowError):  # an integer of hundreds of digits
+            plain = pd.to_numeric(pd.Series(different, dtype=object), errors="coerce")
+            numbers[:-1] = _finite(plain.to_numpy(np.float64, na_value=np.nan))
+    for i, value in enumerate(different):
+        if np.isnan(numbers[i]):
+            numbers[i] = number_of(value, decimal)
+    return numbers[codes]
+
+
+def differing(values: pd.Series[Any]) -> tuple[NDArray[np.int64], Any]:
+    """The place of each value among the different ones, -1 where it is missing, and these."""
+    import pandas as pd
+
+    try:
+        return pd.factorize(values.astype(object))
+    except TypeError:  # lists and the like, of which Parquet has columns
+        return pd.factorize(values.map(str, na_action="ignore"))
+
+
+def _finite(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(np.abs(numbers) <= LARGEST, numbers, np.nan)
+
+
+def number_of(value: Any, decimal: str = ".") -> float:
+    """The number that a value is or that a string writes, not-a-number for anything else."""
+    if not isinstance(value, str):
+        try:
+            number = float(value)
+        except (TypeError, ValueError, OverflowError):
+            return np.nan
+        return number if abs(number) <= LARGEST else np.nan
+    if len(value) > LONGEST:
+        return np.nan
+    text = SIGN_BEHIND.sub("", MONEY_BEFORE.sub(r"\1", value.strip()))
+    grouped = GROUPED[decimal].fullmatch(text)
+    if grouped:
+        text = text.replace(grouped[1], "")
+    if decimal == ",":
+        text = text.replace(",", ".")
+    return number_of(float(text), decimal) if PLAIN.fullmatch(text) else np.nan
+
+
+def decimal_sign(cells: Iterable[str]) -> str | None:
+    """The decimal sign of a column by its cells; None where they do not say: three digits behind may be thousands."""
+    points = False
+    for cell in map(str.strip, cells):
+        if len(cell) > LONGEST:
+            continue
+        if WITH_COMMA.fullmatch(cell) and not GROUPED["."].fullmatch(cell):
+            return ","
+        points = points or (WITH_POINT.fullmatch(cell) is not None and not GROUPED[","].fullmatch(cell))
+    return "." if points else None

@@ -1,0 +1,92 @@
+"""Pairs of texts: from those of one column to those of another, as in translation."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from automl.data.examples import Examples, Parts
+from automl.data.ingest import encoder
+from automl.data.ingest.file_formats import open_source
+from automl.data.ingest.json_examples import Schema, as_strings, strings_schema
+from automl.data.ingest.read_table import column_names, read_table
+from automl.data.ingest.request import Request, column
+from automl.data.ingest.split_columns import groups_and_times
+from automl.data.ingest.string_column import column_frame, unread
+from automl.data.pairs import Pairs, pairs_of
+from automl.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_LENGTH = 128  # tokens of a text; what comes behind them is not read
+FEW, MANY = 2_000, 8_000  # parts of words a side, below and from so many pairs on
+MANY_PAIRS = 20_000
+
+
+class Encoder(encoder.Reader):
+    """The column that is read; the tokens of its texts are the translator's own matter."""
+
+    kind = "pairs"
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+
+    def to_json(self) -> dict[str, Any]:
+        return {"source": self.source}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        return cls(content["source"])
+
+    def as_frame(self, examples: Any) -> pd.DataFrame:
+        return column_frame(examples, self.source)
+
+    def frames(self, path: Path, strange: Counter[str]) -> Iterator[pd.DataFrame]:
+        yield from open_source(path).chunks(written=[self.source])
+
+    def from_records(self, records: Sequence[Any]) -> pd.DataFrame:
+        return column_frame(as_strings(records, self.source), self.source)
+
+    def record_schema(self) -> Schema:
+        return strings_schema(self.source)
+
+
+def read(request: Request) -> encoder.Rows:
+    """The pairs of a table, without those of which a side is empty."""
+    names = column_names(request.path)
+    if request.source is None or request.into is None:
+        raise UserError(f"pairs need --source COLUMN and --into COLUMN; the file has: {', '.join(names[:20])}")
+    column(request.source, names, "--source")
+    column(request.into, names, "--into")
+    wanted = [request.source, request.into]
+    table = read_table(request.path, columns=wanted, texts=wanted)
+    table.notes.extend(unread(names, [*wanted, request.group, request.time]))
+    frame = table.frame.fillna("").apply(lambda side: side.str.strip())
+    whole = (frame != "").all(axis=1).to_numpy()
+    if not whole.all():
+        table.notes.append(f"{(~whole).sum():,} pairs without one of their sides are left out")
+    frame = frame[whole].reset_index(drop=True)
+    groups, times = groups_and_times(request, table.notes)
+    return encoder.Rows(
+        frame,
+        frame[request.into],
+        request.into,
+        encoder.hashes(frame[[request.source]]),
+        table.notes,
+        None if times is None else times[whole],
+        None if groups is None else groups[whole],
+        f"column {request.group!r}",
+        details={"source": request.source},
+    )
+
+
+def encoded(frames: Sequence[pd.DataFrame], source: str, into: str) -> Pairs:
+    """The rows of the three parts as tokens, no text longer than the longest of the training part."""
+    parts = Parts(*(Examples(frame[source].tolist(), frame[into].tolist()) for frame in frames))
+    pairs = pairs_of(parts, FEW if len(parts.train) < MANY_PAIRS else MANY, MAX_LENGTH)
+    length = pairs.length
+    return replace(pairs, valid_source=pairs.valid_source[:, :length], test_source=pairs.test_source[:, :length])

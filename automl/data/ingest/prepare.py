@@ -1,0 +1,199 @@
+"""From the user's file or folder to a folder of arrays and rules: done once a run, read by all its processes."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from automl.data.ingest.column_checks import WORDS_OF_TEXT
+from automl.data.ingest.data_report import Report, inspect, show_report, write_report
+from automl.data.ingest.encoder import Encoder, Rows, kind_module, n_different
+from automl.data.ingest.file_formats import open_source
+from automl.data.ingest.read_table import reading_watched
+from automl.data.ingest.request import SMILES_NAMES, Request, check_used
+from automl.data.ingest.split import (
+    Parts,
+    at_random,
+    by_group,
+    by_time,
+    can_be_grouped,
+    check_classes,
+    check_enough,
+    without_duplicates,
+)
+from automl.data.ingest.target import Labelled, all_sentences, label
+from automl.data.inputs import Padded, Tokens
+from automl.data.memory_map import write_prepared
+from automl.data.pairs import write_pairs
+from automl.data.splits import Splits
+from automl.errors import UserError
+from automl.metrics import check_metric, names_of
+from automl.study.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+
+FACTS = "facts.json"
+ENCODER_FOLDER = "encoder"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the space and the task need to know of prepared data."""
+
+    kind: str
+    target_kind: str  # classes, number or sentences
+    n_train: int
+    views: dict[str, str]  # model family -> folder of arrays
+    imbalanced: bool
+    length: int  # of the longest text or sequence; 0 where examples have no length
+    ragged: bool  # whether examples are of different lengths
+    name: str
+
+    @classmethod
+    def read(cls, folder: Path) -> Facts:
+        """Those of a folder that ``prepare`` has filled."""
+        return cls(**json.loads((folder / FACTS).read_text(encoding="utf-8")))
+
+    def metric(self, asked: str | None) -> str:
+        """The asked one where it fits, else the usual one. UserError for one that does not fit."""
+        return names_of(self.target_kind)[0] if asked is None else check_metric(asked, self.target_kind)
+
+
+def prepare(request: Request, folder: Path) -> Report:
+    """Reads, splits, encodes and writes. UserError for what is wrong with the data."""
+    request = request.checked()
+    kind = request.data_kind
+    if kind is None:
+        kind, request = kind_of_columns(request)
+    check_used(request, kind)
+    module = kind_module(kind)
+    rows: Rows = module.read(request)
+    if kind == "pairs":
+        labelled = all_sentences(len(rows.labels))
+    else:
+        usual = "number" if kind == "series" else None
+        labelled = label(rows.labels, rows.target, request.target_kind or usual)
+    check_enough(len(labelled.rows))
+    keys = rows.keys[labelled.rows]
+    n_copies = len(keys) - n_different(keys)
+    often = n_copies > len(keys) / 2
+    free = rows.groups is None and rows.times is None and rows.parts is None
+    if free and can_be_grouped(keys) and ((often and kind != "table") or (n_copies and labelled.sentences)):
+        rows.notes.append(f"{n_copies:,} examples are copies of others: all copies of one are in one part")
+        rows, often = replace(rows, groups=rows.keys, group_name="the examples themselves"), False
+    parts = draw(rows, labelled.rows, labelled.y)
+    n_removed = 0
+    if often:
+        rows.notes.append(
+            "most rows have an equal one, as where columns have few values: they stay in all parts, and a test score "
+            "may be too good"
+        )
+    else:
+        parts, n_removed = without_duplicates(parts, keys)
+    if labelled.classes:
+        rows.notes += check_classes(parts, labelled.y, labelled.classes, asked=bool(request.group or request.time))
+    report = inspect(kind, rows, labelled, parts, n_removed)
+
+    # One after the other, and none is kept: each is a copy.
+    frames = (rows.frame.iloc[labelled.rows[part]] for part in parts)
+    if kind == "pairs":
+        encoder = module.Encoder.from_json(rows.details)
+        pairs = module.encoded(list(frames), encoder.source, rows.target)
+        write_pairs(pairs, folder)
+        length, ragged = pairs.length, True
+    else:
+        encoder = module.Encoder.fit(rows.frame.iloc[labelled.rows[parts.train]], rows.details)
+        length, ragged = _write_arrays(encoder, frames, labelled, parts, folder)
+    encoder.save(folder / ENCODER_FOLDER, {"target": rows.target})
+    name = "-".join(filter(None, (request.path.stem, request.into or request.target)))
+    facts = Facts(kind, labelled.kind, len(parts.train), dict(encoder.views), report.imbalanced, length, ragged, name)
+    (folder / FACTS).write_text(json.dumps(asdict(facts)) + "\n", encoding="utf-8")
+    write_report(report, folder / "report.json")
+    return report
+
+
+def _write_arrays(
+    encoder: Encoder, frames: Iterable[pd.DataFrame], labelled: Labelled, parts: Parts, folder: Path
+) -> tuple[int, bool]:
+    """Writes what the models read; gives the length of the longest example, and whether lengths differ."""
+    y_train, y_valid, y_test = (labelled.y[part] for part in parts)
+    target = labelled.target(y_train)
+    encoded = [encoder.encode(frame) for frame in frames]
+    length, ragged = 0, False
+    for view in encoded[0]:
+        x_train, x_valid, x_test = (arrays[view] for arrays in encoded)
+        inputs = encoder.inputs(view, x_train)
+        if isinstance(inputs, Tokens):
+            length, ragged = inputs.length, True
+        elif x_train.ndim == 3:
+            length, ragged = x_train.shape[2], isinstance(inputs, Padded)
+        write_prepared(Splits(x_train, y_train, x_valid, y_valid, x_test, y_test, inputs, target), folder / view)
+    return length, ragged
+
+
+@contextmanager
+def prepared_for(request: Request | None, out: Path | None, console: Console) -> Iterator[Path | None]:
+    """The folder of the prepared data of a new run, beside that of the run, which it may move into.
+
+    The report is shown. What is left of the folder at the end goes. Nothing, where no data are asked for.
+    """
+    if request is None:
+        yield None
+        return
+    from rich.progress import Progress
+
+    if out is not None:
+        RunFolder(out).check_is_free()
+    place = (out or Path("runs") / "run").absolute().parent
+    while not place.is_dir():
+        place = place.parent
+    with tempfile.TemporaryDirectory(prefix=".automl-", dir=place, ignore_cleanup_errors=True) as scratch:
+        folder = Path(scratch) / "data"
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+            bar = progress.add_task("reading the data", total=1.0)
+            with reading_watched(lambda share: progress.update(bar, completed=share)):
+                report = prepare(request, folder)
+        show_report(console, report)
+        yield folder
+
+
+def draw(rows: Rows, usable: Any, y: Any) -> Parts:
+    """The parts of the usable rows, by their places among these; y are their labels."""
+    if rows.parts is not None:
+        place = np.full(len(rows.labels), -1)
+        place[usable] = np.arange(len(usable))
+        train, valid, test = (place[part][place[part] >= 0] for part in rows.parts)
+        if not min(len(train), len(valid), len(test)):
+            counts = ", ".join(str(len(part)) for part in (train, valid, test))
+            raise UserError(f"{rows.parts.how}: training, validation or test has no examples ({counts})")
+        return Parts(train, valid, test, rows.parts.how)
+    if rows.groups is not None and rows.times is not None:
+        raise UserError("--group and --time would draw the parts in two ways; leave one of them out")
+    if rows.groups is not None:
+        return by_group(rows.groups[usable], rows.group_name)
+    if rows.times is not None:
+        return by_time(rows.times[usable])
+    return at_random(y)
+
+
+def kind_of_columns(request: Request) -> tuple[str, Request]:
+    """The kind of a file of columns of which nothing was said but the target, and the request with what was found."""
+    source = open_source(request.path)
+    smiles = next((name for name in source.names if name.lower() in SMILES_NAMES), None)
+    if smiles is not None and smiles != request.target:
+        return "molecules", replace(request, smiles=smiles)
+    others = [name for name in source.names if name not in (request.target, request.time, request.group)]
+    if len(others) == 1:
+        values = next(source.chunks(others))[others[0]].dropna().astype(str)
+        if values.str.count(" ").mean() + 1 >= WORDS_OF_TEXT and values.nunique() > len(values) / 2:
+            return "text", replace(request, text=others[0])
+    return "table", request

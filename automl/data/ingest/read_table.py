@@ -1,0 +1,224 @@
+"""CSV and Parquet files of any size to a frame: numbers in 4 bytes, categories by number, in chunks.
+
+The file is read twice, the first time to learn what its columns are: a column's type in one chunk need not be its type
+in the next. What is in memory at a time is the frame so far and one chunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from automl.data.ingest.file_formats import SIGNS, CsvSource, ParquetSource, open_source
+from automl.data.ingest.number_formats import as_numbers, differing
+from automl.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NUMBER_LIKE = 0.95  # of the values there must be numbers for the rest to count as missing
+EXACT = 2**24  # whole numbers up to here are exact in 4 bytes; larger ones take 8
+NUMBERS_MEANT = 0.5  # of the values must be numbers for the others to be told, where the column is taken for categories
+
+Watch = Callable[[float], None]  # is told which share of a file was read, 0 to 1
+_watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
+
+
+@contextmanager
+def reading_watched(watch: Watch) -> Iterator[None]:
+    """Whatever ``read_table`` reads meanwhile, ``watch`` is told of after each chunk."""
+    token = _watch.set(watch)
+    try:
+        yield
+    finally:
+        _watch.reset(token)
+
+
+@dataclass
+class ColumnFacts:
+    """What the first reading saw of a column."""
+
+    name: str
+    n: int = 0  # values that are there, without signs
+    n_signs: int = 0
+    n_numbers: int = 0
+    largest: float = 0.0  # in size
+    is_date: bool = False  # typed so, as in Parquet
+    stray: tuple[int, str] | None = None  # row (from 1) and value of the first that is no number
+
+    exact: bool = False  # whether its numbers take 8 bytes, however large they are
+    known: bool | None = None  # whether it is a number, where that was decided before
+
+    @property
+    def is_number(self) -> bool:
+        if self.known is not None:
+            return self.known
+        is_empty = self.n == self.n_signs == 0
+        return self.n_numbers >= NUMBER_LIKE * self.n and (self.n_numbers > 0 or is_empty) and not self.is_date
+
+
+@dataclass
+class Table:
+    """The rows of a file. Numbers are float32 or float64, the rest categories, dates as such; texts are strings."""
+
+    frame: pd.DataFrame
+    decimals: Mapping[str, str]  # by column
+    notes: list[str] = field(default_factory=list)  # what was odd about the file
+
+
+def read_table(
+    path: Path,
+    *,
+    columns: Sequence[str] | None = None,
+    texts: Sequence[str] = (),
+    numeric: Mapping[str, bool] | None = None,
+    decimals: Mapping[str, str] | None = None,
+    exact: Collection[str | None] = (),
+) -> Table:
+    """The file's rows, or some of its columns; ``texts`` are kept as they are, whatever is in them.
+
+    numeric: whether columns are numbers, where a model was trained with them as that. decimals: their signs, which
+    count where the file does not say. exact: columns that are sorted by, such as times. UserError where the file cannot
+    be read, naming the row where there is one.
+    """
+    import pandas as pd
+
+    source = open_source(path, decimals)
+    known = numeric or {}
+    facts: dict[str, ColumnFacts] = {}
+    n = 0
+    for chunk in _told(source, source.chunks(columns), 0.0):
+        for name in chunk.columns:
+            fact = facts.setdefault(name, ColumnFacts(name, known=known.get(name), exact=name in exact))
+            _learn(fact, chunk[name], n, name in texts, source.decimals.get(name, "."))
+        n += len(chunk)
+    if n == 0:
+        raise UserError(f"{str(path)!r} has no rows below its header")
+    parts: dict[str, list[Any]] = {name: [] for name in facts}
+    numbers = {name for name, fact in facts.items() if fact.is_number and name not in texts}
+    chunks = source.chunks(columns, written=facts.keys() - numbers, numbers=numbers)
+    for chunk in _told(source, chunks, 0.5):
+        for name in facts:
+            parts[name].append(_compact(chunk[name], facts[name], name in texts))
+    frame = pd.DataFrame({name: _joined(parts.pop(name)) for name in list(parts)})
+    told = (_strange(fact) for fact in facts.values() if fact.stray and fact.name not in texts)
+    return Table(frame, source.decimals, [*source.notes, *filter(None, told)])
+
+
+def _strange(fact: ColumnFacts) -> str | None:
+    """What a user should know of a column that looks like numbers and is not all numbers."""
+    assert fact.stray is not None
+    row, value = fact.stray
+    if fact.is_number:
+        return (
+            f"column {fact.name!r} is a number, but {fact.n - fact.n_numbers:,} of its values are not, "
+            f"the first {value!r} in row {row:,}: they count as missing"
+        )
+    if fact.n_numbers >= NUMBERS_MEANT * fact.n:
+        return (
+            f"column {fact.name!r} is taken for categories: {fact.n_numbers / fact.n:.0%} of its values are numbers, "
+            f"but others are not, the first {value!r} in row {row:,}; mend these if numbers are meant"
+        )
+    return None
+
+
+def _told(source: CsvSource | ParquetSource, chunks: Iterator[pd.DataFrame], before: float) -> Iterator[pd.DataFrame]:
+    """The chunks of one of the two readings; whoever watches is told how far both are."""
+    for chunk in chunks:
+        yield chunk
+        watch = _watch.get()
+        if watch is not None:
+            watch(before + source.share_read / 2)
+
+
+def check_there(names: Collection[str], wanted: Iterable[str]) -> None:
+    """UserError where a column is missing that a model was trained with."""
+    for name in wanted:
+        if name not in names:
+            raise UserError(f"the column {name!r} is missing; the model was trained with it")
+
+
+def column_names(path: Path) -> list[str]:
+    """The names in the header."""
+    return open_source(path).names
+
+
+def _learn(facts: ColumnFacts, values: pd.Series[Any], before: int, is_text: bool, decimal: str) -> None:
+    """Adds a chunk's values to what is known of a column; ``before``: rows in the chunks before."""
+    import pandas as pd
+
+    there = values.dropna()
+    facts.n += len(there)
+    if is_text or there.empty:
+        return
+    kind = values.dtype
+    if pd.api.types.is_datetime64_any_dtype(kind):
+        facts.is_date = True
+        return
+    words = isinstance(kind, pd.CategoricalDtype) or pd.api.types.infer_dtype(there) == "boolean"
+    words = words and not facts.known
+    if not words and not pd.api.types.is_numeric_dtype(kind):
+        signs = there.isin(SIGNS)
+        facts.n_signs += int(signs.sum())
+        facts.n -= int(signs.sum())
+        there = there[~signs]
+    numbers = np.full(len(there), np.nan) if words else as_numbers(there, decimal)
+    good = numbers[~np.isnan(numbers)]
+    facts.n_numbers += len(good)
+    if len(good):
+        facts.largest = max(facts.largest, float(np.abs(good).max()))
+    if len(good) < len(there) and facts.stray is None:
+        first = int(np.isnan(numbers).argmax())
+        row = before + int(there.index[first]) - int(values.index[0]) + 1
+        facts.stray = (row, str(there.iloc[first]))
+
+
+def _compact(values: pd.Series[Any], facts: ColumnFacts, is_text: bool) -> pd.Series[Any]:
+    import pandas as pd
+
+    if is_text:
+        texts: pd.Series[Any] = values.astype("str")
+        return texts
+    if facts.is_number:
+        return values.astype("float32" if facts.largest <= EXACT and not facts.exact else "float64")
+    if facts.is_date:
+        return pd.to_datetime(values, errors="coerce")
+    return as_categories(values)
+
+
+def as_categories(values: pd.Series[Any]) -> pd.Series[Any]:
+    """Values as plain texts, each different one of which is looked at once."""
+    import pandas as pd
+
+    codes, different = differing(values)
+    texts = [plain_text(value) for value in different]
+    names = sorted(set(texts))
+    place = {name: i for i, name in enumerate(names)}
+    new = np.array([place[text] for text in texts] + [-1])[codes]  # missing: -1, the last
+    return pd.Series(pd.Categorical.from_codes(new, categories=pd.Index(names, dtype="str")), index=values.index)
+
+
+def plain_text(value: Any) -> str:
+    """A value of a category as text: 1.0, which missing values beside it make of 1, is 1; true is True."""
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    text = str(value).strip()
+    return text.capitalize() if text.lower() in ("true", "false") else text
+
+
+def _joined(parts: list[Any]) -> pd.Series[Any]:
+    """The chunks of a column; the categories of each may be others."""
+    import pandas as pd
+    from pandas.api.types import union_categoricals
+
+    if isinstance(parts[0].dtype, pd.CategoricalDtype):
+        parts = [part.astype(part.dtype.__class__(part.cat.categories.astype(object))) for part in parts]
+        return pd.Series(union_categoricals(parts))
+    joined: pd.Series[Any] = pd.concat(parts, ignore_index=True)
+    return joined

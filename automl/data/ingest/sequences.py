@@ -1,0 +1,179 @@
+"""Sequences with a class each, in the .ts files of the UCR and UEA archive; of one length or of several."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.data.ingest import encoder
+from automl.data.ingest.json_examples import LARGEST, NUMBER_OR_NULL, Schema, as_number, shown
+from automl.data.ingest.request import Request
+from automl.data.ingest.split import Parts, share
+from automl.data.inputs import Array, Dense, Inputs, Padded
+from automl.data.splits import stratified
+from automl.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Sequence = NDArray[np.float32]  # (channels, steps)
+
+
+class Encoder(encoder.Encoder):
+    """Sequences in one array, the shorter ones filled up with not-a-number."""
+
+    kind = "sequences"
+    views: ClassVar = dict.fromkeys(("cnn", "rnn", "transformer", "random_forest"), "steps")
+
+    def __init__(self, channels: int, length: int, same_length: bool) -> None:
+        self.channels, self.length, self.same_length = channels, length, same_length
+
+    @classmethod
+    def fit(cls, frame: pd.DataFrame, details: Mapping[str, Any]) -> Self:
+        lengths = {sequence.shape[1] for sequence in frame["sequence"]}
+        return cls(frame["sequence"].iloc[0].shape[0], max(lengths), details["same_length"])
+
+    def encode(self, frame: pd.DataFrame) -> dict[str, Array]:
+        x = np.full((len(frame), self.channels, self.length), np.nan, np.float32)
+        for row, sequence in enumerate(frame["sequence"]):
+            if len(sequence) != self.channels:
+                raise UserError(
+                    f"sequence {row + 1} has {len(sequence)} channels, the model was trained on {self.channels}"
+                )
+            if self.same_length and sequence.shape[1] != self.length:
+                raise UserError(
+                    f"sequence {row + 1} has {sequence.shape[1]} steps, those of training {self.length} each"
+                )
+            steps = sequence[:, : self.length]
+            x[row, :, : steps.shape[1]] = steps
+        return {"steps": x}
+
+    def inputs(self, view: str, x: Array) -> Inputs:
+        return Dense.of(x) if self.same_length else Padded.of(x)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"channels": self.channels, "length": self.length, "same_length": self.same_length}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        return cls(content["channels"], content["length"], content["same_length"])
+
+    def as_frame(self, examples: Any) -> pd.DataFrame:
+        import pandas as pd
+
+        if isinstance(examples, str | Path):
+            examples = read_ts(Path(examples))[0]
+        return examples if isinstance(examples, pd.DataFrame) else pd.DataFrame({"sequence": list(examples)})
+
+    def from_records(self, records: Any) -> pd.DataFrame:
+        return self.as_frame([self._from_record(record, f"example {row}") for row, record in enumerate(records, 1)])
+
+    def _from_record(self, record: Any, where: str) -> Sequence:
+        """Missing values are bridged, as in files."""
+        if not isinstance(record, list) or not all(isinstance(channel, list) for channel in record):
+            raise UserError(f"{where} must be a list of channels, each a list of numbers, got {shown(record)}")
+        lengths = {len(channel) for channel in record}
+        if len(record) != self.channels or len(lengths) != 1 or lengths == {0}:
+            raise UserError(
+                f"{where} must have {self.channels} channels of equally many steps, got {len(record)} "
+                f"of {', '.join(map(str, sorted(lengths)[:5])) or 'no'} steps"
+            )
+        return np.stack([_bridged(np.array([as_number(v, where) for v in channel], np.float32)) for channel in record])
+
+    def record_schema(self) -> Schema:
+        steps = {"minItems": self.length, "maxItems": self.length} if self.same_length else {"minItems": 1}
+        channel = {"type": "array", "items": NUMBER_OR_NULL, **steps}
+        return {"type": "array", "items": channel, "minItems": self.channels, "maxItems": self.channels}
+
+
+def read(request: Request) -> encoder.Rows:
+    """The sequences of a .ts file; NAME_TEST.ts beside NAME_TRAIN.ts is the test part."""
+    import pandas as pd
+
+    sequences, labels = read_ts(request.path)
+    n_own, parts, notes = len(sequences), None, []
+    if not all(labels):
+        raise UserError(f"{str(request.path)!r} has no classes (@classLabel false); a class stands behind a last colon")
+    other = request.path.with_name(re.sub("_train(?=[.])", _as_test, request.path.name, flags=re.IGNORECASE))
+    if other != request.path and other.is_file():
+        more, more_labels = read_ts(other)
+        sequences, labels = sequences + more, labels + more_labels
+        codes = np.unique(labels[:n_own], return_inverse=True)[1]
+        valid, train = stratified(codes, share(n_own))
+        parts = Parts(train, valid, np.arange(n_own, len(sequences)), f"test is {other.name}, the rest stratified")
+    lengths = {sequence.shape[1] for sequence in sequences}
+    if len(lengths) > 1:
+        notes.append(f"sequences have {min(lengths):,} to {max(lengths):,} steps: what is behind an end is masked")
+    return encoder.Rows(
+        pd.DataFrame({"sequence": sequences}),
+        pd.Series(labels),
+        "class",
+        np.array([hash(sequence.tobytes()) for sequence in sequences]),
+        notes,
+        parts=parts,
+        details={"same_length": len(lengths) == 1},
+    )
+
+
+def _as_test(found: re.Match[str]) -> str:
+    return "_TEST" if found[0].isupper() else "_test"
+
+
+def read_ts(path: Path) -> tuple[list[Sequence], list[str]]:
+    """(channels, steps) each, and their classes, empty where the file says that it has none (@classLabel false).
+
+    Missing values, infinite ones among them, are bridged by straight lines within a sequence.
+    UserError naming the line where it is not such a file.
+    """
+    sequences, labels = list[Sequence](), list[str]()
+    has_times, has_classes = False, True
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), 1):
+        text = line.strip()
+        if text.lower().startswith("@classlabel"):
+            has_classes = text.lower().split()[1:2] != ["false"]
+        if text.lower().startswith("@timestamps"):
+            has_times = text.lower().split()[-1] == "true"
+        if not text or text[0] in "#@":
+            continue
+        if has_times:
+            raise UserError(f"{str(path)!r} has time stamps, which are not read; write its values at equal steps")
+        *channels, label = text.split(":") if has_classes else (*text.split(":"), "")
+        try:
+            values = [np.array([_value(value) for value in channel.split(",")], np.float32) for channel in channels]
+        except ValueError as error:
+            raise UserError(
+                f"{str(path)!r} line {number:,}: {error}; wanted numbers, commas, colons and a class"
+            ) from None
+        if not values or (has_classes and not label):
+            raise UserError(f"{str(path)!r} line {number:,} has no class behind a last colon")
+        length = max(map(len, values))
+        sequence = np.stack([_bridged(np.pad(channel, (0, length - len(channel)), "edge")) for channel in values])
+        if sequences and len(sequence) != len(sequences[0]):
+            raise UserError(
+                f"{str(path)!r} line {number:,} has {len(sequence)} channels, the first one {len(sequences[0])}"
+            )
+        sequences.append(sequence)
+        labels.append(label.strip())
+    if not sequences:
+        raise UserError(f"{str(path)!r} holds no sequences")
+    return sequences, labels
+
+
+def _value(text: str) -> float:
+    value = np.nan if text.strip() in ("?", "NaN", "") else float(text)
+    return value if abs(value) <= LARGEST else np.nan
+
+
+def _bridged(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    missing = np.isnan(values)
+    if missing.all():
+        return np.zeros_like(values)
+    if missing.any():
+        places = np.arange(len(values))
+        values[missing] = np.interp(places[missing], places[~missing], values[~missing])
+    return values

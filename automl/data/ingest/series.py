@@ -1,0 +1,254 @@
+"""A series of numbers in time: what the target will be some steps ahead, from a window of all columns' past.
+
+Parts are drawn in time: every validation target is later than every training one, and every test target still later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.data.ingest import encoder
+from automl.data.ingest.columns import date_format
+from automl.data.ingest.json_examples import NUMBER_OR_NULL, Schema, as_columns, as_number, as_string, objects_schema
+from automl.data.ingest.number_formats import as_numbers
+from automl.data.ingest.read_table import check_there, column_names, read_table
+from automl.data.ingest.request import Request, column
+from automl.data.ingest.split import LEAST_ROWS, by_time
+from automl.data.ingest.split_columns import about_dates, check_split, group_names, moments
+from automl.data.inputs import Array, Dense, Inputs
+from automl.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DOUBLE = 0.1  # of the rows with a moment that another has: no accident any more
+WINDOWS = (4, 64)  # steps that a model looks back, least and most
+PARTS_OF_SERIES = 20  # a window is this part of the series
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which columns of a table are what of a series, and how they are read."""
+
+    time: str
+    group: str | None
+    channels: tuple[str, ...]  # numbers, the target first
+    window: int  # steps
+    form: str | None = None  # of dates that are written out
+    decimals: Mapping[str, str] = field(default_factory=dict)  # signs of channels, where a file does not say
+
+
+class Encoder(encoder.Encoder):
+    """Windows of the past: the target's own column first, then the other numbers."""
+
+    kind = "series"
+    told_by = answers_by = ("series", "time")
+    views: ClassVar = dict.fromkeys(
+        ("linear", "gradient_boosting", "mlp", "random_forest", "cnn", "rnn", "transformer"), "windows"
+    )
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.time, self.group, self.channels, self.window = layout.time, layout.group, layout.channels, layout.window
+
+    @classmethod
+    def fit(cls, frame: pd.DataFrame, details: Mapping[str, Any]) -> Self:
+        return cls(details["layout"])
+
+    def encode(self, frame: pd.DataFrame) -> dict[str, Array]:
+        shape = (len(self.channels), self.window)
+        return {"windows": np.stack(list(frame["window"])) if len(frame) else np.zeros((0, *shape), np.float32)}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.channels
+
+    def inputs(self, view: str, x: Array) -> Inputs:
+        return Dense.of(x)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self.layout)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        given = {name: content[name] for name in Layout.__dataclass_fields__ if name in content}
+        return cls(Layout(**given | {"channels": tuple(content["channels"])}))
+
+    def labelled(self, request: Request) -> encoder.Rows:
+        assert request.time is not None
+        frame = self.as_frame(request.path)
+        used, labels, times = _with_targets(frame, request.horizon or 1)
+        if request.target != self.channels[0]:
+            raise UserError(f"the model forecasts {self.channels[0]!r}, not {request.target!r}")
+        return encoder.Rows(used, labels, self.channels[0], np.arange(len(used)), times=times)
+
+    def as_frame(self, examples: Any) -> pd.DataFrame:
+        """A row for each moment that has a whole window behind it, in the order of time; the last is the newest."""
+        frame = examples
+        if isinstance(examples, str | Path):
+            numeric = dict.fromkeys(self.channels, True) | ({self.time: False} if self.layout.form else {})
+            read = read_table(Path(examples), numeric=numeric, decimals=self.layout.decimals, exact=[self.time])
+            frame = read.frame
+        check_there(frame.columns, filter(None, (self.time, self.group, *self.channels)))
+        if len(frame) < self.window:
+            raise UserError(f"a forecast needs the last {self.window} rows or more, got {len(frame)}")
+        return windows(frame, self.layout)
+
+    def from_records(self, records: Sequence[Any]) -> pd.DataFrame:
+        import pandas as pd
+
+        grouped = [self.group] if self.group else []
+        found = as_columns(records, [self.time, *grouped, *self.channels])
+        for name in self.channels:
+            places = (f"example {row}, {name!r}" for row in range(1, len(records) + 1))
+            found[name] = [as_number(*each) for each in zip(found[name], places, strict=True)]
+        for name in (self.time, *grouped):
+            written = isinstance(found[name][0], str)
+            as_it_is: Callable[[Any, str], Any] = as_string if written else partial(as_number, nullable=False)
+            found[name] = [as_it_is(value, f"example {row}, {name!r}") for row, value in enumerate(found[name], 1)]
+        return self.as_frame(pd.DataFrame(found))
+
+    def record_schema(self) -> Schema:
+        time = {"type": ["string", "number"], "description": "a date, best as ISO 8601, or a number"}
+        group: Schema = {self.group: {"type": ["string", "number"]}} if self.group else {}
+        return objects_schema({self.time: time} | group | dict.fromkeys(self.channels, NUMBER_OR_NULL))
+
+
+def read(request: Request) -> encoder.Rows:
+    """The windows of a table of one series, or of several told apart by --group."""
+    names = column_names(request.path)
+    if request.time is None or request.target is None:
+        raise UserError("a series needs --time COLUMN and --target COLUMN")
+    column(request.target, names, "--target")
+    check_split(request, names)
+    table = read_table(request.path, exact=[request.time])
+    frame, horizon, notes = table.frame, request.horizon or 1, table.notes
+    if frame[request.target].dtype.kind not in "fiu":
+        raise UserError(f"the target {request.target!r} of a series must be a number")
+    others = [name for name in map(str, frame) if name not in (request.target, request.time, request.group)]
+    channels = (request.target, *(name for name in others if frame[name].dtype.kind in "fiu"))
+    left_out = [name for name in others if name not in channels]
+    if left_out:
+        notes.append(f"columns that are no numbers are left out: {', '.join(left_out)}")
+    empty = [name for name in channels if frame[name].isna().all()]
+    if request.target in empty:
+        raise UserError(f"the target {request.target!r} has no values")
+    if empty:
+        channels = tuple(name for name in channels if name not in empty)
+        notes.append(f"columns without a value are left out: {', '.join(empty)}")
+    n_series = 1 if request.group is None else frame[request.group].nunique()
+    window = int(np.clip(len(frame) // n_series // PARTS_OF_SERIES, *WINDOWS))
+    form = date_format(frame[request.time]) if frame[request.time].dtype == "category" else None
+    notes += about_dates(frame, {request.time: form})
+    notes += _about_moments(frame, request.time, request.group)
+    decimals = {name: table.decimals.get(name, ".") for name in channels}
+    layout = Layout(request.time, request.group, channels, window, form, decimals)
+    found = windows(frame, layout)
+    used, labels, times = _with_targets(found, horizon)
+    notes += _about_rows(frame, layout, found)
+    if len(used) < LEAST_ROWS:
+        raise UserError(
+            f"the series is too short: {len(frame):,} rows give {len(used)} windows of {window} steps with a target "
+            f"{horizon} ahead, at least {LEAST_ROWS} are needed"
+        )
+    parts = by_time(times)
+    error = (labels - used["value"])[parts.test]
+    naive = float(np.sqrt((error**2).mean()))
+    notes.append(f"saying that nothing changes would have an rmse of {naive:.4g} on test: what a model must beat")
+    return encoder.Rows(
+        used,
+        labels,
+        request.target,
+        np.arange(len(used)),
+        notes,
+        parts=parts,
+        details={"layout": layout},
+    )
+
+
+def _with_targets(found: pd.DataFrame, horizon: int) -> tuple[pd.DataFrame, pd.Series[Any], NDArray[Any]]:
+    """The windows that have a value ``horizon`` steps after them, these values, and when they are."""
+    ahead = found.groupby("series")["known"].shift(-horizon)
+    when = found.groupby("series")["time"].shift(-horizon)
+    known = (ahead.notna() & when.notna()).to_numpy()
+    return found[known].reset_index(drop=True), ahead[known].reset_index(drop=True), when[known].to_numpy()
+
+
+def _about_rows(frame: pd.DataFrame, layout: Layout, found: pd.DataFrame) -> Iterator[str]:
+    """What became of the rows on their way to windows, where that is not plain."""
+    lengths = [len(frame)] if layout.group is None else frame[layout.group].value_counts().tolist()
+    n_lost = sum(max(0, n - layout.window + 1) for n in lengths) - len(found)
+    if n_lost:
+        yield f"{n_lost:,} moments are left out, as not every column has a value yet"
+    n_short = sum(0 < n < layout.window for n in lengths)
+    if n_short:
+        yield f"{n_short:,} series are left out: they have fewer rows than the {layout.window} that a model looks back"
+    target = layout.channels[0]
+    n_missing = int(frame[target].isna().sum())
+    if n_missing:
+        yield (
+            f"{n_missing:,} values of {target!r} are missing: none of them is foretold, and where models look back the "
+            "value before stands for it"
+        )
+    steps = found.groupby("series")["time"].diff().dropna()
+    if len(steps) and steps.min() != steps.max():
+        shortest, longest = _duration(steps.min()), _duration(steps.max())
+        yield f"steps are not all as long, from {shortest} to {longest}: a horizon counts rows"
+
+
+def _about_moments(frame: pd.DataFrame, time: str, group: str | None) -> list[str]:
+    """What is odd about the moments. UserError where they are of several series that nothing tells apart."""
+    n_double = int(frame.duplicated([time] if group is None else [time, group]).sum())
+    if n_double >= DOUBLE * len(frame):
+        told_apart = "" if group is None else f", which {group!r} does not"
+        raise UserError(
+            f"{n_double:,} of {len(frame):,} rows have a moment that another has too: are these several series? "
+            f"--group COLUMN tells them apart{told_apart}; is an hour in another column? put it into {time!r}"
+        )
+    return [f"{n_double:,} rows have a moment that another has too"] if n_double else []
+
+
+def _duration(step: Any) -> str:
+    if isinstance(step, float):
+        return f"{step:g}"
+    return "1 day" if step.days == 1 and step.seconds == 0 else str(step).removesuffix(" 00:00:00")
+
+
+def windows(frame: pd.DataFrame, layout: Layout) -> pd.DataFrame:
+    """A row a moment with a whole window behind it: series, time, value and known (of the target, now) and window.
+
+    A window is (channels, steps), the newest last. Missing values are those of the step before, but not in known.
+    """
+    import pandas as pd
+
+    when = moments(frame[layout.time], layout.time, layout.form)
+    names = pd.Series(0, index=frame.index)
+    if layout.group is not None:
+        names = pd.Series(group_names(frame[layout.group], layout.group), index=frame.index)
+    numbers = pd.DataFrame({name: as_numbers(frame[name], layout.decimals.get(name, ".")) for name in layout.channels})
+    window = layout.window
+    parts = []
+    for name in names.unique():
+        rows_of = np.flatnonzero((names == name).to_numpy())
+        order = rows_of[np.argsort(when[rows_of], kind="stable")]
+        given = numbers.iloc[order]
+        known = given[layout.channels[0]].to_numpy(np.float32)
+        array: NDArray[np.float32] = given.ffill().to_numpy(np.float32)
+        start = int(np.isnan(array).any(1).sum())  # before every column has its first value
+        array, known, times = array[start:], known[start:], when[order][start:]
+        if len(array) < window:
+            continue
+        views = np.lib.stride_tricks.sliding_window_view(array, window, axis=0)
+        now = slice(window - 1, None)
+        ends = {"time": times[now], "value": array[now, 0], "known": known[now]}
+        parts.append(pd.DataFrame({"series": name, **ends, "window": list(views)}))
+    if not parts:
+        raise UserError(f"no series has {window} rows in which every column has a value")
+    return pd.concat(parts, ignore_index=True)

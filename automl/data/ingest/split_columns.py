@@ -1,0 +1,91 @@
+"""The columns by which rows are drawn into parts: --group and --time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.data.ingest.columns import as_dates, date_format, other_reading
+from automl.data.ingest.file_formats import SIGNS
+from automl.data.ingest.read_table import column_names, read_table
+from automl.data.ingest.request import Request, column
+from automl.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def check_split(request: Request, names: Sequence[str]) -> None:
+    """UserError where a file does not have the columns."""
+    for name, option in ((request.time, "--time"), (request.group, "--group")):
+        if name is not None:
+            column(name, names, option)
+
+
+def split_by(
+    request: Request, frame: pd.DataFrame, notes: list[str]
+) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
+    """The groups and the times of rows; notes grow by what the user should know of how dates are read."""
+    groups = None if request.group is None else group_names(frame[request.group], request.group)
+    if request.time is None:
+        return groups, None
+    values = frame[request.time]
+    form = date_format(values) if values.dtype == "category" else None
+    times = moments(values, request.time, form)
+    notes += about_dates(frame, {request.time: form})
+    return groups, times
+
+
+def groups_and_times(request: Request, notes: list[str]) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
+    """As ``split_by``, of a file of which the model reads neither column."""
+    wanted = [name for name in (request.group, request.time) if name is not None]
+    if not wanted:
+        return None, None
+    check_split(request, column_names(request.path))
+    return split_by(request, read_table(request.path, columns=wanted, exact=[request.time]).frame, notes)
+
+
+def group_names(values: pd.Series[Any], name: str) -> NDArray[Any]:
+    """The column of groups as strings, (n,). UserError naming the first row that is of none."""
+    missing = values.isna().to_numpy()
+    if missing.any():
+        raise UserError(
+            f"the column of groups {name!r} must have a value in every row: row {int(missing.argmax()) + 1:,} has "
+            "none; give such a row a name of its own where it belongs to no other"
+        )
+    return values.astype("str").to_numpy()
+
+
+def about_dates(frame: pd.DataFrame, dates: Mapping[str, str | None]) -> Iterator[str]:
+    """What a user should know of how dates are read."""
+    for name, form in dates.items():
+        if form is None:
+            continue
+        n_lost = int((as_dates(frame[name], form).isna() & frame[name].notna() & ~frame[name].isin(SIGNS)).sum())
+        if n_lost:
+            yield f"column {name!r} holds dates as {form}, but {n_lost:,} of its values are none: they count as missing"
+        if other_reading(frame[name], form) is not None:
+            first = "month" if form.index("%m") < form.index("%d") else "day"
+            yield f"the dates in column {name!r} are read with the {first} first; if that is wrong, write 2020-12-31"
+
+
+def moments(values: pd.Series[Any], name: str, form: str | None = None) -> NDArray[Any]:
+    """A column of dates or numbers to sort by. UserError naming the first row that is neither."""
+    if values.dtype.kind in "fiu":
+        times = values.to_numpy(np.float64)
+        missing = np.isnan(times)
+    else:
+        if form is None and values.dtype.kind != "M":
+            form = date_format(values.astype("category")) or "ISO8601"
+        dates = as_dates(values, form)
+        times, missing = dates.to_numpy(), dates.isna().to_numpy()
+    if missing.any():
+        first = int(missing.argmax())
+        raise UserError(
+            f"the column of time {name!r} must have a date or a number in every row: row {first + 1:,} has "
+            f"{values.iloc[first]!r}"
+        )
+    return times

@@ -1,0 +1,88 @@
+"""Examples that are one string each, in a column of a table: what texts and molecules have in common."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from automl.data.ingest import encoder
+from automl.data.ingest.file_formats import open_source
+from automl.data.ingest.json_examples import Schema, as_strings, strings_schema
+from automl.data.ingest.read_table import check_there, column_names, read_table
+from automl.data.ingest.request import Request, column, spelled_target
+from automl.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from tokenizers import Tokenizer
+
+
+class StringEncoder(encoder.Encoder):
+    """Strings to tokens. name: of the column; length: tokens of an example, what comes behind them is not read."""
+
+    role: ClassVar[str]  # what the column's name is kept as
+
+    def __init__(self, name: str, tokenizer: Tokenizer, length: int) -> None:
+        self.name, self.tokenizer, self.length = name, tokenizer, length
+
+    def to_json(self) -> dict[str, Any]:
+        return {self.role: self.name, "tokenizer": self.tokenizer.to_str(), "length": self.length}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        from tokenizers import Tokenizer
+
+        return cls(content[cls.role], Tokenizer.from_str(content["tokenizer"]), content["length"])
+
+    def as_frame(self, examples: Any) -> pd.DataFrame:
+        return column_frame(examples, self.name)
+
+    def frames(self, path: Path, strange: Counter[str]) -> Iterator[pd.DataFrame]:
+        yield from open_source(path).chunks(written=[self.name])
+
+    def from_records(self, records: Sequence[Any]) -> pd.DataFrame:
+        return column_frame(as_strings(records, self.name), self.name)
+
+    def record_schema(self) -> Schema:
+        return strings_schema(self.name)
+
+
+def text_and_labels(
+    request: Request, text: str, option: str, names: list[str]
+) -> tuple[pd.DataFrame, pd.Series[Any], list[str]]:
+    """A column of strings (missing ones empty) and the target, with notes on the file."""
+    column(text, names, option)
+    if request.target is None:
+        raise UserError(f"say which column is to be predicted: --target NAME; the file has: {', '.join(names[:20])}")
+    column(request.target, names, "--target")
+    wanted = [text, request.target]
+    table = read_table(request.path, columns=wanted, texts=[text], numeric=spelled_target(request))
+    table.notes.extend(unread(names, [*wanted, request.group, request.time]))
+    return table.frame[[text]].fillna(""), table.frame[request.target], table.notes
+
+
+def unread(names: Sequence[str], used: Sequence[str | None]) -> list[str]:
+    """That columns of the file are not read, in words, where there are some."""
+    others = [name for name in names if name not in used]
+    shown = ", ".join(others[:10]) + (", ..." if len(others) > 10 else "")
+    return [f"columns that are not read: {shown}"] if others else []
+
+
+def as_texts(frame: pd.DataFrame, name: str) -> list[str]:
+    """A column as strings, missing ones empty. UserError where there is no such column."""
+    check_there(frame.columns, [name])
+    values = frame[name]
+    return ["" if missing else str(value) for value, missing in zip(values, values.isna(), strict=True)]
+
+
+def column_frame(examples: Any, name: str) -> pd.DataFrame:
+    """Examples that are one string each, from a file's path, a frame or a list, as a column."""
+    import pandas as pd
+
+    if isinstance(examples, str | Path):
+        path = Path(examples)
+        check_there(column_names(path), [name])
+        return read_table(path, columns=[name], texts=[name]).frame
+    return examples if isinstance(examples, pd.DataFrame) else pd.DataFrame({name: list(examples)})

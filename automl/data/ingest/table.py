@@ -1,0 +1,161 @@
+"""Tables: which columns a model may read, and what is odd about the others."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from automl.data.ingest import encoder
+from automl.data.ingest.column_checks import tells_all, useless_columns
+from automl.data.ingest.columns import TableEncoder, date_format
+from automl.data.ingest.file_formats import open_source
+from automl.data.ingest.json_examples import Schema
+from automl.data.ingest.read_table import column_names, read_table
+from automl.data.ingest.request import Request, column, spelled_target
+from automl.data.ingest.split_columns import about_dates, check_split, split_by
+from automl.data.inputs import Array, Columns, Inputs
+from automl.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOSTLY_MISSING = 0.5
+
+
+class Encoder(encoder.Encoder):
+    """See TableEncoder, which does the work."""
+
+    kind = "table"
+    views: ClassVar = dict.fromkeys(("gradient_boosting", "random_forest", "mlp", "linear"), "columns")
+
+    def __init__(self, table: TableEncoder) -> None:
+        self.table = table
+
+    @classmethod
+    def fit(cls, frame: pd.DataFrame, details: Mapping[str, Any]) -> Self:
+        return cls(TableEncoder.fit(frame, details["dates"], details["decimals"]))
+
+    def encode(self, frame: pd.DataFrame) -> dict[str, Array]:
+        return {"columns": self.table.encode(frame)}
+
+    def inputs(self, view: str, x: Array) -> Inputs:
+        return Columns.of(x, self.table.cardinalities)
+
+    def to_json(self) -> dict[str, Any]:
+        return self.table.to_json()
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        return cls(TableEncoder.from_json(content))
+
+    def as_frame(self, examples: Any) -> pd.DataFrame:
+        import pandas as pd
+
+        if isinstance(examples, str | Path):
+            return read_table(Path(examples), numeric=self.table.numeric, decimals=self.table.decimals).frame
+        if not isinstance(examples, pd.DataFrame):
+            raise UserError(f"give a file or a DataFrame with the columns of training, got {type(examples).__name__}")
+        return examples
+
+    def frames(self, path: Path, strange: Counter[str]) -> Iterator[pd.DataFrame]:
+        numbers = {name for name, is_number in self.table.numeric.items() if is_number}
+        written = self.table.numeric.keys() - numbers
+        source = open_source(path, self.table.decimals)
+        for chunk in source.chunks(written=written, numbers=numbers, strange=strange):
+            strange.update(self.table.unknown(chunk))
+            yield chunk
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        columns = self.table.columns
+        return tuple(name for c in columns for name in ([f"{c.name} ({part})" for part in c.parts] or [c.name]))
+
+    def labelled(self, request: Request) -> encoder.Rows:
+        rows_of = labelled_rows(request, self.table)
+        read = [column.name for column in self.table.columns if column.name in rows_of.frame]
+        return replace(rows_of, keys=encoder.hashes(rows_of.frame[read]))
+
+    def from_records(self, records: Sequence[Any]) -> pd.DataFrame:
+        return self.table.from_records(records)
+
+    def record_schema(self) -> Schema:
+        return self.table.record_schema()
+
+
+def read(request: Request) -> encoder.Rows:
+    """The rows of a table with a target column."""
+    rows_of = labelled_rows(request)
+    frame, notes = rows_of.frame, rows_of.notes
+    dates = _dates(frame)
+    useless = useless_columns(frame, rows_of.labels, rows_of.target, dates)
+    for name, why in useless.items():
+        del frame[name]
+        dates.pop(name, None)
+        notes.append(f"column {name!r} is left out: {why}")
+    if frame.shape[1] == 0:
+        reasons = "; ".join(f"{name!r}: {why}" for name, why in list(useless.items())[:5])
+        raise UserError(
+            "no column is left to predict from; the file needs columns besides the target that tell something"
+            + (f" ({reasons})" if reasons else "")
+        )
+    notes += about_dates(frame, dates)
+    notes += [
+        f"column {name!r} tells the target {rows_of.target!r} by itself: is it known when a prediction is wanted?"
+        for name in map(str, frame)
+        if tells_all(frame[name], rows_of.labels)
+    ]
+    for name in map(str, frame):
+        missing = frame[name].isna().mean()
+        if missing > MOSTLY_MISSING:
+            notes.append(f"column {name!r} is {missing:.0%} missing")
+    return replace(rows_of, keys=encoder.hashes(frame), details=rows_of.details | {"dates": dates})
+
+
+def labelled_rows(request: Request, known: TableEncoder | None = None) -> encoder.Rows:
+    """All columns but the target and those that rows are split by, as they are; keys are still to be made.
+
+    known: the columns of a model, to be read as in its training.
+    """
+    names = column_names(request.path)
+    if request.target is None:
+        raise UserError(f"say which column is to be predicted: --target NAME; the file has: {', '.join(names[:20])}")
+    column(request.target, names, "--target")
+    check_split(request, names)
+    numeric = {} if known is None else known.numeric
+    table = read_table(
+        request.path,
+        numeric=numeric | spelled_target(request),
+        decimals=None if known is None else known.decimals,
+        exact=[request.time],
+    )
+    frame = table.frame
+    labels = frame.pop(request.target)
+    groups, times = split_by(request, frame, table.notes)
+    frame = frame.drop(columns=[name for name in (request.group, request.time) if name is not None])
+    return encoder.Rows(
+        frame,
+        labels,
+        request.target,
+        np.zeros(0),
+        table.notes,
+        times,
+        groups,
+        f"column {request.group!r}",
+        details={"decimals": dict(table.decimals)},
+    )
+
+
+def _dates(frame: pd.DataFrame) -> dict[str, str | None]:
+    """The columns that hold dates, with their format where they are written out."""
+    found: dict[str, str | None] = {}
+    for name in map(str, frame):
+        if frame[name].dtype.kind == "M":
+            found[name] = None
+        elif frame[name].dtype == "category" and (form := date_format(frame[name])) is not None:
+            found[name] = form
+    return found

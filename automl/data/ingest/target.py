@@ -1,0 +1,115 @@
+"""The column that is to be predicted: classes or a number, and what is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.data.ingest.number_formats import as_numbers, differing
+from automl.data.ingest.read_table import plain_text
+from automl.data.targets import Classes, Number, Target
+from automl.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_WHOLE_CLASSES = 20  # a column of whole numbers with more values is a number
+MAX_CLASSES = 500
+LEAST_OF_A_CLASS = 5  # so that each part has some
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Which rows can be used, and their labels."""
+
+    rows: NDArray[np.int64]
+    y: NDArray[Any]
+    classes: tuple[str, ...]  # empty where the target is a number
+    notes: list[str]
+    sentences: bool = False  # are to be predicted; y only numbers the rows
+
+    @property
+    def kind(self) -> str:
+        """Of the target: sentences, classes or number."""
+        return "sentences" if self.sentences else "classes" if self.classes else "number"
+
+    def target(self, y_train: NDArray[Any]) -> Target:
+        """With the statistics of the training part."""
+        return Classes(self.classes) if self.classes else Number.of(y_train)
+
+
+def label(values: pd.Series[Any], name: str, asked: str | None) -> Labelled:
+    """The labels of a target column. ``asked``: classes or number, where the user has said so."""
+    there = values.notna().to_numpy()
+    if not there.any():
+        raise UserError(f"the target {name!r} has no values")
+    notes = []
+    if not there.all():
+        notes.append(f"{(~there).sum():,} rows without a value of {name!r} are left out")
+    kind = asked or target_kind(values[there])
+    if kind == "number":
+        return _numbers(values, name, there, notes)
+    return _classes(values, name, there, notes)
+
+
+def all_sentences(n: int) -> Labelled:
+    """All of n rows, whose labels are sentences."""
+    return Labelled(np.arange(n), np.arange(n), (), [], sentences=True)
+
+
+def target_kind(values: pd.Series[Any]) -> str:
+    """What a column of no missing values looks like: ``classes`` or ``number``."""
+    if values.dtype.kind not in "fiu":
+        return "classes"
+    found = np.unique(values.to_numpy())
+    whole = bool(np.all(found % 1 == 0))
+    return "classes" if whole and len(found) <= min(MAX_WHOLE_CLASSES, max(2, len(values) // 10)) else "number"
+
+
+def _numbers(values: pd.Series[Any], name: str, there: NDArray[np.bool_], notes: list[str]) -> Labelled:
+    numbers = as_numbers(values)
+    strange = there & np.isnan(numbers)
+    if strange.any():
+        first = int(strange.argmax())
+        raise UserError(
+            f"the target {name!r} is no number: row {first + 1:,} has {str(values.iloc[first])!r}; "
+            "mend that, or give --kind classification or another --target"
+        )
+    y = numbers.astype(np.float32)[there]
+    if np.ptp(y) == 0:
+        raise UserError(f"the target {name!r} is always {y[0]:g}: there is nothing to predict")
+    return Labelled(np.flatnonzero(there), y, (), notes)
+
+
+def _classes(values: pd.Series[Any], name: str, there: NDArray[np.bool_], notes: list[str]) -> Labelled:
+    places, different = differing(values[there])
+    strings = np.array([plain_text(value) for value in different])[places]
+    names, codes, counts = np.unique(strings, return_inverse=True, return_counts=True)
+    rare = counts < LEAST_OF_A_CLASS
+    if rare.any() and not rare.all():
+        shown = ", ".join(names[rare][:5])
+        notes.append(
+            f"{rare.sum()} classes with fewer than {LEAST_OF_A_CLASS} rows are left out, with {counts[rare].sum():,} "
+            f"rows: {shown}{', ...' if rare.sum() > 5 else ''}"
+        )
+    kept = names[~rare]
+    if len(kept) < 2:
+        raise UserError(
+            f"the target {name!r} needs two classes with {LEAST_OF_A_CLASS} rows each or more, it has {len(kept)}; "
+            "is it a number? --kind regression"
+        )
+    if len(kept) > MAX_CLASSES:
+        raise UserError(
+            f"the target {name!r} has {len(kept):,} classes, at most {MAX_CLASSES} make sense; "
+            "is it a number (--kind regression), or the wrong column?"
+        )
+    spelled = {str(one).casefold(): str(one) for one in kept}
+    if len(spelled) < len(kept):
+        alike = next((one, spelled[one.casefold()]) for one in map(str, kept) if spelled[one.casefold()] != one)
+        notes.append(f"classes that differ in capitals only count as different: {alike[0]}, {alike[1]}")
+    new = np.cumsum(~rare) - 1
+    good = ~rare[codes]
+    return Labelled(np.flatnonzero(there)[good], new[codes[good]].astype(np.int64), tuple(map(str, kept)), notes)

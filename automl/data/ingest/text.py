@@ -1,0 +1,66 @@
+"""Texts with a label each: reviews, messages, sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from automl.data.ingest import encoder
+from automl.data.ingest.number_formats import as_numbers
+from automl.data.ingest.read_table import column_names
+from automl.data.ingest.request import Request
+from automl.data.ingest.split_columns import groups_and_times
+from automl.data.ingest.string_column import StringEncoder, as_texts, text_and_labels
+from automl.data.ingest.tokenizers import longest, text_tokenizer, token_ids
+from automl.data.inputs import Array, Inputs, Tokens
+from automl.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Encoder(StringEncoder):
+    """The texts' tokens."""
+
+    kind = "text"
+    role = "text"
+    views: ClassVar = dict.fromkeys(("linear", "cnn", "rnn", "transformer"), "tokens")
+
+    @classmethod
+    def fit(cls, frame: pd.DataFrame, details: Mapping[str, Any]) -> Self:
+        texts = frame[details["text"]].tolist()
+        tokenizer = text_tokenizer(texts)
+        return cls(details["text"], tokenizer, longest(tokenizer, texts))
+
+    def encode(self, frame: pd.DataFrame) -> dict[str, Array]:
+        return {"tokens": token_ids(self.tokenizer, as_texts(frame, self.name), self.length)}
+
+    def inputs(self, view: str, x: Array) -> Inputs:
+        return Tokens(self.length, self.tokenizer.get_vocab_size())
+
+
+def read(request: Request) -> encoder.Rows:
+    """The texts and labels of a table."""
+    names = column_names(request.path)
+    if request.text is None:
+        raise UserError(f"say which column holds the texts: --text NAME; the file has: {', '.join(names[:20])}")
+    frame, labels, notes = text_and_labels(request, request.text, "--text", names)
+    if not np.isnan(as_numbers(frame[request.text])).any():
+        raise UserError(f"--text {request.text!r} holds numbers, not texts; leave --text out to learn from all columns")
+    empty = frame[request.text].str.strip() == ""
+    if empty.any():
+        notes.append(f"{empty.sum():,} texts are missing or empty")
+    groups, times = groups_and_times(request, notes)
+    return encoder.Rows(
+        frame,
+        labels,
+        request.target or "",
+        encoder.hashes(frame),
+        notes,
+        times,
+        groups,
+        f"column {request.group!r}",
+        details={"text": request.text},
+    )

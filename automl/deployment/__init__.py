@@ -1,0 +1,1 @@
+"""Models in use: prediction, model cards, ensembles, ONNX, the HTTP service."""

@@ -1,0 +1,120 @@
+"""A model that answers examples as JSON has them, with a schema of what it reads and says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.data.ingest.json_examples import NUMBER, NUMBER_OR_NULL, TEXT, Schema, as_number, as_string, shown
+from automl.data.inputs import Columns, Inputs, Padded, Tokens
+from automl.deployment.predictor import Predictor
+from automl.errors import UserError
+from automl.models.trained import TrainedModel
+
+
+class Answering:
+    """``answer`` takes a list of examples and gives what goes into a response."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self.predictor = predictor
+
+    def answer(self, records: Sequence[Any]) -> dict[str, Any]:
+        """predictions; of classes probabilities; of a series the moments they are of. UserError for a wrong example."""
+        predictor, told = self.predictor, {}
+        if predictor.encoder is not None:
+            frame = predictor.encoder.from_records(records)
+            found = predictor.of_frame(frame)
+            if names := list(predictor.encoder.answers_by):
+                told["of"] = json.loads(frame[names].to_json(orient="records", date_format="iso"))
+        elif isinstance(predictor.model, TrainedModel):
+            examples = _array(records, predictor.model.preprocessing.inputs)
+            found = predictor.predict_proba(examples) if predictor.classes else predictor.predict(examples)
+        else:
+            found = predictor.predict([as_string(record, f"example {row}") for row, record in enumerate(records, 1)])
+        if found.dtype.kind == "f" and not (good := np.isfinite(found.reshape(len(found), -1)).all(1)).all():
+            row = int(good.argmin()) + 1
+            raise UserError(f"example {row} has no answer: its numbers are too far from those of training")
+        if not predictor.classes:
+            return {"predictions": found.tolist(), **told}
+        names = list(predictor.classes)
+        return {
+            "predictions": [names[place] for place in found.argmax(1)],
+            "probabilities": [dict(zip(names, row, strict=True)) for row in found.tolist()],
+            **told,
+        }
+
+    @property
+    def record_schema(self) -> Schema:
+        """Of one example."""
+        predictor = self.predictor
+        if predictor.encoder is not None:
+            return predictor.encoder.record_schema()
+        return (
+            _array_schema(predictor.model.preprocessing.inputs) if isinstance(predictor.model, TrainedModel) else TEXT
+        )
+
+    @property
+    def answer_schema(self) -> Schema:
+        """Of what ``answer`` gives."""
+        predictor, classes = self.predictor, list(self.predictor.classes)
+        if classes:
+            one: Schema = {"type": "string", "enum": classes}
+        else:
+            one = NUMBER if isinstance(predictor.model, TrainedModel) else TEXT
+        properties: Schema = {"predictions": {"type": "array", "items": one, "description": predictor.target}}
+        if classes:
+            each = {"type": "object", "properties": dict.fromkeys(classes, NUMBER), "required": classes}
+            properties["probabilities"] = {"type": "array", "items": each}
+        if predictor.encoder is not None and predictor.encoder.answers_by:
+            properties["of"] = {
+                "type": "array",
+                "items": {"type": "object", "required": list(predictor.encoder.answers_by)},
+                "description": "which moment a prediction is of: there is one for each with a whole window behind it",
+            }
+        return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _array(records: Sequence[Any], inputs: Inputs) -> NDArray[Any]:
+    """Nested lists as the raw examples of a built-in task. UserError where shape or values do not fit the model."""
+    x = np.zeros((len(records), *inputs.shape), np.float32)
+    nullable = isinstance(inputs, Padded | Columns)
+    for row, record in enumerate(records):
+        _fill(x[row], record, f"example {row + 1}", nullable)
+    if isinstance(inputs, Tokens):
+        _check_whole(x, (inputs.n_tokens,) * inputs.length)
+        return x.astype(np.int64)
+    if isinstance(inputs, Columns):
+        _check_whole(x[:, inputs.n_numbers :], inputs.cardinalities)
+    return x
+
+
+def _fill(x: NDArray[Any], record: Any, where: str, nullable: bool) -> None:
+    if not isinstance(record, list) or len(record) != len(x):
+        got = f"a list of {len(record)}" if isinstance(record, list) else shown(record)
+        raise UserError(f"{where} must be a list of {len(x)}, as the model reads {x.shape}, got {got}")
+    for place, value in enumerate(record):
+        if x.ndim > 1:
+            _fill(x[place], value, f"{where}[{place}]", nullable)
+        else:
+            x[place] = as_number(value, f"{where}[{place}]", nullable=nullable)
+
+
+def _check_whole(x: NDArray[Any], limits: Sequence[int]) -> None:
+    wrong = ~((x >= 0) & (x < np.array(limits)) & (x == np.floor(x)))
+    if wrong.any():
+        row, place = np.argwhere(wrong)[0]
+        raise UserError(
+            f"example {row + 1} must have a whole number of 0 to {limits[place] - 1:,} in place {place}, "
+            f"got {x[row, place]:g}"
+        )
+
+
+def _array_schema(inputs: Inputs) -> Schema:
+    schema = NUMBER_OR_NULL if isinstance(inputs, Padded | Columns) else NUMBER
+    for size in reversed(inputs.shape):
+        schema = {"type": "array", "items": schema, "minItems": size, "maxItems": size}
+    return schema

@@ -1,0 +1,227 @@
+"""A run's model as one graph of ONNX: raw arrays in; probabilities, or numbers in their own units, out.
+
+Networks go through torch's exporter by tracing: that by torch.export has no packed sequences and no lengths that depend
+on the values, which examples of different lengths need.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from automl.data.ingest.encoder import Encoder
+from automl.data.inputs import Columns, Inputs, Tokens
+from automl.data.targets import Classes
+from automl.deployment.calibration import LEAST
+from automl.deployment.onnx_estimators import estimator_nodes
+from automl.deployment.onnx_graph import OPSETS, Graph
+from automl.deployment.predictor import Predictor
+from automl.errors import UserError
+from automl.models.embeddings import TokenEmbedding
+from automl.models.trained import TrainedEstimator, TrainedModel, TrainedNetwork
+
+if TYPE_CHECKING:
+    import onnx
+
+TOLERANCE = 1e-4  # of a probability; of a number, in standard deviations of the training part
+N_CHECKED = 1_000  # examples at most
+Arrays = Mapping[str, NDArray[Any]]  # input's name -> raw examples
+
+
+def inputs_of(predictor: Predictor) -> dict[str, Inputs]:
+    """What the members read, by name. UserError for a model that writes texts."""
+    found: dict[str, Inputs] = {}
+    for member in predictor.members:
+        if not isinstance(member.model, TrainedModel):
+            raise UserError(
+                "a translator writes a word after the other, which is no single graph; use it from Python, "
+                "automl.load(run).predict(texts), or by automl serve"
+            )
+        rules = member.model.preprocessing
+        found[_input_name(predictor, rules.model)] = rules.inputs
+    return found
+
+
+def _input_name(predictor: Predictor, family: str) -> str:
+    """The encoder's name for what a family reads: columns, tokens, pixels, ...; of a built-in task, examples."""
+    return predictor.encoder.views[family] if isinstance(predictor.encoder, Encoder) else "examples"
+
+
+def as_onnx(predictor: Predictor) -> onnx.ModelProto:
+    """The model. UserError where it has no such form."""
+    graph, mean = Graph(), ""
+    for name, inputs in inputs_of(predictor).items():
+        graph.input(name, _kind(inputs), ("n", *inputs.shape))
+    for member in predictor.members:
+        assert isinstance(member.model, TrainedModel)
+        found = _predictions(graph, member.model, _input_name(predictor, member.model.preprocessing.model))
+        if len(predictor.members) > 1:
+            found = graph("Mul", found, graph.constant(member.weight, np.float32 if predictor.classes else np.float64))
+        mean = graph("Add", mean, found) if mean else found
+    if not predictor.classes:
+        graph.output("predictions", mean, np.float64, ("n",))
+    else:
+        temperature = float(predictor.card.get("temperature", 1.0))
+        if temperature != 1.0:
+            logarithms = graph("Log", graph("Max", mean, graph.constant(LEAST)))
+            mean = graph("Softmax", graph("Div", logarithms, graph.constant(temperature)), axis=1)
+        graph.output("probabilities", mean, np.float32, ("n", len(predictor.classes)))
+    return graph.model("automl", _metadata(predictor))
+
+
+def _metadata(predictor: Predictor) -> dict[str, str]:
+    names = ("task", "kind", "made", "metric", "test", "temperature", "versions")
+    told = {name: predictor.card[name] for name in names if predictor.card.get(name) is not None}
+    told |= {"target": predictor.target, "classes": list(predictor.classes)}
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in told.items()}
+
+
+def _kind(inputs: Inputs) -> Any:
+    return np.int64 if isinstance(inputs, Tokens) else np.float32
+
+
+def _predictions(graph: Graph, model: TrainedModel, examples: str) -> str:
+    """As ``Target.predictions``: probabilities, or numbers, which in 4 bytes would lose digits."""
+    target = model.preprocessing.target
+    if isinstance(model, TrainedNetwork):
+        outputs = graph.add(_traced(model), examples)
+    else:
+        assert isinstance(model, TrainedEstimator)
+        outputs = estimator_nodes(graph, model.estimator, model.preprocessing, examples)
+    if isinstance(target, Classes):
+        return graph("Softmax", outputs, axis=1)
+    numbers = graph("Squeeze", graph.cast(outputs, np.float64), graph.constant([1], np.int64))
+    std, mean = (graph.constant(value, np.float64) for value in (target.std, target.mean))
+    return graph("Add", graph("Mul", numbers, std), mean)
+
+
+# --- networks ---------------------------------------------------------------------------------------------------------
+
+
+class _Whole(nn.Module):
+    """From raw examples to the network's outputs."""
+
+    def __init__(self, model: TrainedNetwork) -> None:
+        super().__init__()
+        self.model, self.module = model, model.module.eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.model.forward(x).float()
+
+
+def _traced(model: TrainedNetwork) -> onnx.ModelProto:
+    import onnx
+
+    example = torch.from_numpy(random_examples(model.preprocessing.inputs, 3))
+    with (
+        torch.no_grad(),
+        _as_traced(model),
+        warnings.catch_warnings(),
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        file = Path(folder) / "network.onnx"
+        warnings.simplefilter("ignore")  # on tracing, of which largest_difference shows whether it went well
+        torch.onnx.export(
+            _Whole(model).eval(),
+            (example,),
+            file,
+            dynamo=False,
+            input_names=["x"],
+            output_names=["outputs"],
+            dynamic_axes={"x": {0: "n"}, "outputs": {0: "n"}},
+            opset_version=OPSETS[""],
+        )
+        return onnx.load(file)
+
+
+@contextmanager
+def _as_traced(model: TrainedNetwork) -> Iterator[None]:
+    """Without torch's fused operator for whole blocks, which ONNX does not know.
+
+    Attention over tokens reads them in full length, which the masked ones do not change: a trace would take the length
+    to which the embedding cuts for a constant.
+    """
+    whole = model.preprocessing.model == "transformer"
+    embeddings = [part for part in model.module.modules() if whole and isinstance(part, TokenEmbedding)]
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    for embedding in embeddings:
+        embedding.cuts = False
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+        for embedding in embeddings:
+            embedding.cuts = True
+
+
+# --- the check --------------------------------------------------------------------------------------------------------
+
+
+def random_examples(inputs: Inputs, n: int) -> NDArray[Any]:
+    """Raw examples such as a model reads, of different lengths and with gaps where it knows such."""
+    rng = np.random.default_rng(0)
+    if isinstance(inputs, Tokens):
+        tokens: NDArray[np.int64] = rng.integers(1, inputs.n_tokens, (n, inputs.length))
+        tokens[np.arange(inputs.length) >= rng.integers(1, inputs.length + 1, (n, 1))] = 0
+        return tokens
+    if isinstance(inputs, Columns):
+        numbers = rng.normal(inputs.mean, inputs.std, (n, inputs.n_numbers))
+        numbers[rng.random(numbers.shape) < 0.1] = np.nan
+        categories = [rng.integers(0, cardinality, (n, 1)) for cardinality in inputs.cardinalities]
+        columns: NDArray[np.float32] = np.concatenate([numbers, *categories], 1).astype(np.float32)
+        return columns
+    each = (-1, *(1 for _ in inputs.shape[1:]))
+    mean, std = (np.reshape(values, each) for values in (inputs.mean, inputs.std))
+    x: NDArray[np.float32] = (rng.normal(size=(n, *inputs.shape)) * std + mean).astype(np.float32)
+    if inputs.kind == "padded":
+        x[np.broadcast_to(np.arange(x.shape[2]) >= rng.integers(1, x.shape[2] + 1, (n, 1, 1)), x.shape)] = np.nan
+    return x
+
+
+def examples_to_check(predictor: Predictor, run: Path) -> tuple[Arrays, str]:
+    """The validation examples where the run's data are there, else random ones; and what they are, in words."""
+    from automl.data.datasets.registry import load_data
+    from automl.data.ingest.prepare import FACTS
+
+    inputs, data = inputs_of(predictor), run / "data"
+    if (data / FACTS).is_file() and all((data / name).is_dir() for name in inputs):
+        found = {name: load_data(str(data / name), None).x_valid[:N_CHECKED] for name in inputs}
+        return found, f"{len(next(iter(found.values()))):,} validation examples"
+    return {name: random_examples(each, 100) for name, each in inputs.items()}, "100 random examples"
+
+
+def largest_difference(predictor: Predictor, content: bytes, examples: Arrays) -> float:
+    """Between what onnxruntime says and what the model itself does, in units of TOLERANCE.
+
+    Also for one example alone. Not-a-number where only one of the two has an answer.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    kinds = {name: _kind(inputs) for name, inputs in inputs_of(predictor).items()}
+    largest = 0.0
+    for part in (examples, {name: x[:1] for name, x in examples.items()}):
+        own = _judged(predictor, part)
+        [found] = session.run(None, {name: x.astype(kinds[name]) for name, x in part.items()})
+        largest = float(np.maximum(largest, np.abs(found - own).max() if found.shape == own.shape else np.nan))
+    model = predictor.model
+    assert isinstance(model, TrainedModel)
+    target = model.preprocessing.target
+    return largest if isinstance(target, Classes) else largest / target.std
+
+
+def _judged(predictor: Predictor, examples: Arrays) -> NDArray[Any]:
+    return predictor.judge(lambda family: examples[_input_name(predictor, family)])

@@ -1,0 +1,222 @@
+"""A trained model on new examples: from a file, a frame or a list to classes, numbers or texts."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from automl.data.ingest.encoder import ENCODER, Encoder, Reader, load_encoder
+from automl.data.ingest.string_column import as_texts
+from automl.deployment.calibration import tempered
+from automl.deployment.model_card import CARD
+from automl.errors import UserError
+from automl.models.trained import TrainedModel, load_model
+from automl.training.seq2seq import Translator, load_translator
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PREPROCESSING = "preprocessing.json"
+
+
+@dataclass(frozen=True)
+class Member:
+    """One of the models that decide together; most often it is alone."""
+
+    model: TrainedModel | Translator
+    weight: float = 1.0
+
+
+class Predictor:
+    """What a run left in its folder ``model``.
+
+    Of a run on own data, examples are a file's path, a frame with the columns of training (others are ignored), or
+    where an example is one thing (a text, a molecule, a picture) a list of these. Of a built-in task they are the
+    task's own raw arrays, (n, *shape), or texts to translate. Nothing of them needs to have been seen in training.
+    """
+
+    def __init__(self, members: Sequence[Member], encoder: Reader | None, card: Mapping[str, Any]) -> None:
+        self.members, self.encoder, self.card = tuple(members), encoder, card
+
+    @property
+    def model(self) -> TrainedModel | Translator:
+        """The first of the models, most often the only one."""
+        return self.members[0].model
+
+    @property
+    def target(self) -> str:
+        """The name of what is predicted."""
+        return str(self.card.get("target") or "prediction")
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes; none where something else is predicted."""
+        return () if isinstance(self.model, Translator) else self.model.preprocessing.target.names
+
+    def predict(self, examples: Any) -> NDArray[Any]:
+        """The classes' names, the numbers, or the texts that a translator writes: (n,)."""
+        if isinstance(self.model, Translator) and self.encoder is None:
+            return self._written([str(text) for text in examples])
+        found = self._outputs(examples)
+        return np.array(self.classes)[found.argmax(1)] if self.classes else found
+
+    def predict_proba(self, examples: Any) -> NDArray[np.float64]:
+        """The probabilities of the classes: (n, n_classes). UserError where there are no classes."""
+        if not self.classes:
+            raise UserError("a model of no classes has no probabilities; use predict")
+        return self._outputs(examples)
+
+    def stream(self, path: Path, strange: Counter[str] | None = None) -> Iterator[pd.DataFrame]:
+        """Predictions for the examples of a file or folder, in parts; of a file of rows no more is in memory at a time.
+
+        strange: to it is added, by column, how many values are there but tell the model nothing.
+        A column says which example it is (row, from 1; file; series and time), one what is predicted, by the name of
+        the target, and of classes one a class holds its probability. They are missing for a molecule or a picture that
+        cannot be read.
+        """
+        import pandas as pd
+
+        if self.encoder is None:
+            raise UserError(
+                "a built-in task's model reads arrays, not files; use automl.load(run).predict(array) from Python"
+            )
+        n = 0
+        for frame in self.encoder.frames(path, Counter() if strange is None else strange):
+            found, readable = self._of_readable(self.encoder, frame)
+            names = [name for name in self.encoder.told_by if name in frame]
+            told = (
+                frame[names].reset_index(drop=True)
+                if names
+                else pd.DataFrame({"row": range(n + 1, n + 1 + len(frame))})
+            )
+            if self.classes:
+                told[self.target] = _spread(np.array(self.classes, object)[found.argmax(1)], readable)
+                for i, name in enumerate(self.classes):
+                    told[f"probability of {name}"] = _spread(found[:, i], readable)
+            else:
+                told[self.target] = _spread(found, readable)
+            n += len(frame)
+            yield told
+
+    def judge(self, raw: Callable[[str], NDArray[Any]]) -> NDArray[Any]:
+        """Probabilities (n, n_classes) or numbers (n,): what the members say together.
+
+        raw: gives the raw examples (n, *shape) that a family of models reads.
+        """
+        mean: Any = 0.0
+        for member in self.members:
+            assert isinstance(member.model, TrainedModel)
+            rules = member.model.preprocessing
+            mean = mean + member.weight * predictions(member.model, raw(rules.model))
+        found: NDArray[Any] = mean
+        return tempered(found, float(self.card.get("temperature", 1.0))) if self.classes else found
+
+    def _outputs(self, examples: Any) -> NDArray[Any]:
+        if self.encoder is None:
+            return self.judge(lambda family: self._array(examples))
+        return self.of_frame(self.encoder.as_frame(examples))
+
+    def of_frame(self, frame: pd.DataFrame) -> NDArray[Any]:
+        """For rows as the encoder's ``as_frame`` gives them: probabilities, numbers, or texts."""
+        assert self.encoder is not None
+        if isinstance(self.model, Translator):
+            return self._written(as_texts(frame, self.encoder.to_json()["source"]))
+        assert isinstance(self.encoder, Encoder)
+        arrays, views = self.encoder.encode(frame), self.encoder.views
+        return self.judge(lambda family: arrays[views[family]])
+
+    def _of_readable(self, encoder: Reader, frame: pd.DataFrame) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """As ``of_frame``, without the rows that hold no example, and (n,): which rows do."""
+        try:
+            return self.of_frame(frame), np.ones(len(frame), bool)
+        except UserError:  # only now is each looked at alone, as most often all can be read
+            readable = encoder.readable(frame)
+            if readable.all():
+                raise
+        return self.of_frame(frame[readable]), readable
+
+    def _written(self, texts: list[str]) -> NDArray[Any]:
+        assert isinstance(self.model, Translator)
+        return np.array(self.model(texts), dtype=object)
+
+    def _array(self, examples: Any) -> NDArray[Any]:
+        assert isinstance(self.model, TrainedModel)
+        shape = self.model.preprocessing.inputs.shape
+        array = np.asarray(examples)
+        if array.shape[1:] != shape or array.dtype.kind not in "fiub":
+            raise UserError(
+                f"the model reads numbers of shape (n, {', '.join(map(str, shape))}), got {array.dtype} {array.shape}"
+            )
+        return array
+
+
+def _spread(values: NDArray[Any], there: NDArray[np.bool_]) -> NDArray[Any]:
+    """The values where they belong, (n,), with not-a-number or None between them."""
+    spread = np.full(len(there), None if values.dtype == object else np.nan, values.dtype)
+    spread[there] = values
+    return spread
+
+
+def predictions(model: TrainedModel, x: NDArray[Any]) -> NDArray[Any]:
+    """Probabilities (n, n_classes) or numbers (n,) of one model on raw examples (n, *shape)."""
+    target = model.preprocessing.target
+    if not len(x):
+        return np.zeros((0, len(target.names))) if target.names else np.zeros(0)
+    return target.predictions(model.in_parts(torch.from_numpy(np.ascontiguousarray(x))))
+
+
+def load_predictor(folder: Path) -> Predictor:
+    """The model in a folder. UserError where there is none that predicts."""
+    card: dict[str, Any] = {}
+    if (folder / CARD).is_file():
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    encoder: Reader | None = None
+    if (folder / ENCODER).is_file():
+        encoder, facts = load_encoder(folder)
+        card.setdefault("target", facts["target"])
+    places = card.get("members") or [{"folder": ".", "weight": 1.0}]
+    return Predictor([Member(_load(folder / place["folder"]), place["weight"]) for place in places], encoder, card)
+
+
+def _load(folder: Path) -> TrainedModel | Translator:
+    try:
+        kind = json.loads((folder / PREPROCESSING).read_text(encoding="utf-8"))["model"]
+    except FileNotFoundError:
+        raise UserError(
+            f"{str(folder)!r} holds no model that predicts: there is no {PREPROCESSING} in it; "
+            "runs of built-in tasks and on own data leave one"
+        ) from None
+    if kind == "language":
+        raise UserError(
+            f"{str(folder)!r} holds a language model, which foretells characters; "
+            "automl.training.language_model.load_language_model reads it"
+        )
+    return load_translator(folder) if kind.startswith("seq2seq-") else load_model(folder)
+
+
+def load(run: str | Path) -> Predictor:
+    """The model of a run: give the run's folder, or the folder ``model`` wherever it lies now.
+
+    UserError where there is no such folder, or no model in it that predicts.
+    """
+    from automl.study.run_folder import RunFolder
+
+    place = Path(run)
+    if not place.is_dir():
+        raise UserError(f"there is no folder {str(place)!r}")
+    folder = RunFolder(place).model
+    if not folder.is_dir() and RunFolder(place).model_before.is_dir():
+        folder = RunFolder(place).model_before  # an update was killed on its last step
+    if not folder.is_dir():
+        if (place / "study.db").exists():
+            raise UserError(f"the run in {str(place)!r} has left no model; continue it with --resume and a final")
+        folder = place
+    return load_predictor(folder)

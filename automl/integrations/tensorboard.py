@@ -1,0 +1,100 @@
+"""TensorBoard: in ``tensorboard/`` of the run's folder a folder for each trial, with its curves and its hparams."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from automl.integrations.tracker import FINAL, Run, Snapshot, Tracker
+
+if TYPE_CHECKING:
+    from automl.tuning.final_evaluation import Who
+    from strategies.base import Config
+
+    Entry = tuple[int, Any]  # a step and a Summary
+
+
+class TensorBoard(Tracker):
+    name = "tensorboard"
+
+    def __init__(self) -> None:
+        import tensorboard.summary.writer.record_writer  # noqa: F401  (said here if it is missing)
+
+        self._n_epochs: dict[int, int] = {}
+        self._states: dict[int, str] = {}
+
+    def open(self, run: Run) -> None:
+        self._folder = run.folder / "tensorboard"
+        # Of a run that is resumed, the study has all that was here; written anew, nothing of it is there twice.
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def write(self, trial: Snapshot) -> None:
+        from torch.utils.tensorboard.summary import scalar, text
+
+        n_epochs = len(trial.losses)
+        known = self._n_epochs.get(trial.number)
+        entries: list[Entry] = []
+        if known is None:
+            known = 0
+            entries.append((0, _session_start(trial.config)))
+        for epoch in range(known + 1, n_epochs + 1):
+            entries.extend((epoch, scalar(name, value)) for name, value in trial.epoch(epoch).items())
+        if self._states.get(trial.number) != trial.state:
+            said = trial.state if trial.error is None else f"{trial.state}: {trial.error}"
+            entries.append((n_epochs, text("state", said)))
+            if trial.state in FINAL:
+                entries.append((n_epochs, _session_end(failed=trial.state == "failed")))
+        self._append(f"{trial.number:04d}", entries)
+        self._n_epochs[trial.number] = max(known, n_epochs)
+        self._states[trial.number] = trial.state
+
+    def write_best(self, best: Snapshot, loss: float, n_trials: int) -> None:
+        pass  # TensorBoard sorts the trials by their loss itself
+
+    def write_final(self, chosen: int, means: Mapping[Who, Mapping[str, float]], kept: Who) -> None:
+        from torch.utils.tensorboard.summary import scalar, text
+
+        for who, scores in means.items():
+            self._append(f"final-{who}", [(0, scalar(name, value)) for name, value in scores.items()])
+        self._append(f"final-{kept}", [(0, text("kept", "by the run, in best.yaml and in its model"))])
+
+    def close(self, *, interrupted: bool) -> None:
+        pass  # no file is left open
+
+    def _append(self, name: str, entries: Iterable[Entry]) -> None:
+        # Not by torch's SummaryWriter: it has a thread and a file for each time that a trial goes on, and TensorBoard
+        # reads files of the same second in the wrong order.
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.summary.writer.record_writer import RecordWriter
+
+        folder = self._folder / name
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "events.out.tfevents.automl").open("ab") as file:
+            records = RecordWriter(file)
+            if file.tell() == 0:
+                records.write(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
+            for step, summary in entries:
+                records.write(Event(wall_time=time.time(), step=step, summary=summary).SerializeToString())
+
+
+def _session_start(config: Config) -> Any:
+    from torch.utils.tensorboard.summary import hparams
+
+    # Without the experiment, which would be of this trial alone: TensorBoard puts it together from the sessions, so
+    # that hyperparameters which exist in some trials only are there too.
+    _, start, _ = hparams(dict(config), {})
+    return start
+
+
+def _session_end(*, failed: bool) -> Any:
+    """As torch's ``hparams`` makes it, which knows no failures."""
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.plugins.hparams.api_pb2 import Status
+    from tensorboard.plugins.hparams.metadata import SESSION_END_INFO_TAG, create_summary_metadata
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
+
+    status = Status.Value("STATUS_FAILURE" if failed else "STATUS_SUCCESS")
+    content = HParamsPluginData(session_end_info=SessionEndInfo(status=status, end_time_secs=time.time()))
+    return Summary(value=[Summary.Value(tag=SESSION_END_INFO_TAG, metadata=create_summary_metadata(content))])

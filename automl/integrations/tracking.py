@@ -1,0 +1,287 @@
+"""The trials of a run, written to the tools that people compare their trainings in: MLflow, TensorBoard, W&B.
+
+The tuner's process alone writes, from a thread a tracker, so that a slow server holds up no search. What a tracker is
+given is always all that is known of a trial: what failed to be written is part of what comes next.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import json
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
+
+from automl.errors import UserError
+from automl.integrations.tracker import Run, Snapshot, Tracker
+from automl.study.study import Asked, Told
+from automl.tuning.tuner import training_seed
+
+if TYPE_CHECKING:
+    from automl.study.run_folder import RunFolder
+    from automl.study.study import Study, Trial
+    from automl.tuning.final_evaluation import Who
+    from automl.tuning.tuner import Running, Tuner
+
+TRACKERS = {  # name -> its module, its class
+    "mlflow": ("automl.integrations.mlflow", "MLflow"),
+    "tensorboard": ("automl.integrations.tensorboard", "TensorBoard"),
+    "wandb": ("automl.integrations.wandb", "WeightsAndBiases"),
+}
+RETRY_SECONDS = 20.0
+CLOSE_SECONDS = 60.0  # for a write, when the run has ended and waits for what is still to be written
+
+
+def tracker_names(texts: Iterable[str]) -> tuple[str, ...]:
+    """The trackers in ``--track a,b --track c``. UserError for an unknown one."""
+    names = tuple(dict.fromkeys(name.strip() for text in texts for name in text.split(",")))
+    for name in names:
+        if name not in TRACKERS:
+            near = difflib.get_close_matches(name, TRACKERS, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"choose from: {', '.join(TRACKERS)}"
+            raise UserError(f"unknown tracker {name!r}; {hint}")
+    return names
+
+
+def make_trackers(names: Iterable[str]) -> list[Tracker]:
+    """The trackers of these names. UserError where an extra is missing, or where nothing could be written."""
+    trackers = []
+    for name in names:
+        module, kind = TRACKERS[name]
+        try:
+            trackers.append(getattr(importlib.import_module(module), kind)())
+        except ImportError as error:
+            raise UserError(
+                f"tracking with {name} needs a package that is missing ({error}); "
+                f"install it with: pip install -e '.[{name}]'"
+            ) from None
+    return trackers
+
+
+class Tracking:
+    """Tells all trackers of a run what happens in it."""
+
+    def __init__(self, trackers: Sequence[Tracker], run: Run, study: Study, warn: Callable[[str], None]) -> None:
+        self._writers = [_Writer(tracker, run) for tracker in trackers]
+        self._run = run
+        self._study = study
+        self._warn = warn
+        self._tuner: Tuner | None = None
+        self._place = 0  # in the study's log, up to which everything is told
+        self._n_epochs: dict[int, int] = {}  # told of each running trial
+        self._best: tuple[int, int, float] | None = None  # the trial, its epochs, and the loss that it counts by
+        self._tell({})  # what is there of a run that is resumed
+
+    def update(self, tuner: Tuner) -> None:
+        """To be called whenever something has happened."""
+        self._tuner = tuner
+        self._tell(tuner.running)
+        for writer in self._writers:
+            error = writer.new_error()
+            if error is not None:
+                self._warn_of(writer, error)
+
+    def after(self, watch: Callable[[Tuner], None] | None) -> Callable[[Tuner], None]:
+        """Calls ``watch``, then ``update``: to be given to a Tuner."""
+
+        def watch_both(tuner: Tuner) -> None:
+            if watch is not None:
+                watch(tuner)
+            self.update(tuner)
+
+        return watch_both
+
+    def final(self, means: Mapping[Who, Mapping[str, float]], kept: Who, chosen: int) -> None:
+        """To be called once the final has been trained: its scores by whose config and by metric, whose the run keeps,
+        and the trial with the chosen config."""
+        for writer in self._writers:
+            writer.put_final(chosen, means, kept)
+
+    def close(self) -> None:
+        """Have everything written that can be."""
+        left = [trial for trial in self._study.trials.values() if trial.state == "running"]
+        for writer in self._writers:
+            writer.put([self._snapshot(trial, None, "interrupted") for trial in left])
+            writer.end(interrupted=self._tuner is not None and self._tuner.interrupted)
+        for writer in self._writers:
+            writer.join()
+            error = writer.new_error()
+            if error is not None:
+                self._warn_of(writer, error)
+
+    def _tell(self, running: Mapping[int, Running]) -> None:
+        if not self._writers:
+            return
+        entries = self._study.log[self._place :]
+        self._place += len(entries)
+        changed = {_trial_of(entry): None for entry in entries}  # in the order of the log
+        for number, training in running.items():
+            if len(training.losses) != self._n_epochs.get(number, 0):
+                changed[number] = None
+                self._n_epochs[number] = len(training.losses)
+        trials = [self._snapshot(self._study.trials[number], running.get(number)) for number in changed]
+        best = self._study.best
+        loss = None if best is None else best.mean()
+        new_best = None if best is None or loss is None else (best.number, len(best.losses), loss)
+        for writer in self._writers:
+            writer.put(trials)
+            if best is not None and loss is not None and new_best != self._best:
+                writer.put_best(self._snapshot(best, None), loss, len(self._study.trials))
+        self._best = new_best
+
+    def _snapshot(self, trial: Trial, running: Running | None, state: Literal["interrupted"] | None = None) -> Snapshot:
+        known: Trial | Running = running or trial
+        return Snapshot(
+            trial.number,
+            trial.config,
+            tuple(known.losses),
+            {name: tuple(values) for name, values in known.metrics.items()},
+            state or trial.state,
+            training_seed(self._run.seed, trial.number),
+            trial.arm,
+            trial.error,
+        )
+
+    def _warn_of(self, writer: _Writer, error: str) -> None:
+        self._warn(
+            f"{writer.name} cannot be written ({error}); the search goes on, "
+            "and what is missing is written when it can be, or when the run is resumed"
+        )
+
+
+@contextmanager
+def tracking(
+    trackers: Sequence[Tracker],
+    folder: RunFolder,
+    study: Study,
+    task: str,
+    strategy: str,
+    seed: int,
+    warn: Callable[[str], None],
+) -> Iterator[Tracking]:
+    """Trackers that are told of a run while the context lasts; ``warn`` takes a line where one cannot be written."""
+    path = folder.path.resolve()
+    run = Run(_run_id(folder) if trackers else "", path.name, path, task, strategy, seed)
+    told = Tracking(trackers, run, study, warn)
+    try:
+        yield told
+    finally:
+        told.close()
+
+
+def _run_id(folder: RunFolder) -> str:
+    if not folder.tracking.exists():
+        folder.tracking.write_text(json.dumps({"id": uuid.uuid4().hex[:12]}) + "\n", encoding="utf-8")
+    return str(json.loads(folder.tracking.read_text(encoding="utf-8"))["id"])
+
+
+def _trial_of(entry: Asked | Told) -> int:
+    return (entry.proposal if isinstance(entry, Asked) else entry.outcome.proposal).trial
+
+
+class _Writer:
+    """A tracker in a thread of its own, which writes the newest snapshots of the trials that have changed."""
+
+    def __init__(self, tracker: Tracker, run: Run) -> None:
+        self.name = tracker.name
+        self._tracker = tracker
+        self._run = run
+        self._changed = threading.Condition()
+        self._trials: dict[int, Snapshot] = {}  # to be written
+        self._best: tuple[Snapshot, float, int] | None = None  # to be written
+        self._final: tuple[int, Mapping[Who, Mapping[str, float]], Who] | None = None  # to be written
+        self._ending = self._interrupted = False
+        self._error: str | None = None
+        self._has_failed = False
+        self._n_writes = 0
+        self._thread = threading.Thread(target=self._write_all, daemon=True)
+        self._thread.start()
+
+    def put(self, trials: Sequence[Snapshot]) -> None:
+        with self._changed:
+            self._trials.update((trial.number, trial) for trial in trials)
+            self._changed.notify()
+
+    def put_best(self, best: Snapshot, loss: float, n_trials: int) -> None:
+        with self._changed:
+            self._best = best, loss, n_trials
+            self._changed.notify()
+
+    def put_final(self, chosen: int, means: Mapping[Who, Mapping[str, float]], kept: Who) -> None:
+        with self._changed:
+            self._final = chosen, means, kept
+            self._changed.notify()
+
+    def end(self, *, interrupted: bool) -> None:
+        with self._changed:
+            self._ending, self._interrupted = True, interrupted
+            self._changed.notify()
+
+    def join(self) -> None:
+        before = -1
+        while self._thread.is_alive() and self._n_writes > before:
+            before = self._n_writes
+            self._thread.join(CLOSE_SECONDS)
+        if self._thread.is_alive():
+            self._note_error(f"nothing has moved for {CLOSE_SECONDS:g} s")
+
+    def new_error(self) -> str | None:
+        """What went wrong first, once."""
+        error, self._error = self._error, None
+        return error
+
+    def _write_all(self) -> None:
+        is_open = False
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._trials or self._best or self._final or self._ending)
+                ending = self._ending
+                if ending and not self._trials and not self._best and not self._final:
+                    break
+            try:
+                if not is_open:
+                    self._tracker.open(self._run)
+                    is_open = True
+                self._write_next()
+                self._n_writes += 1
+            except Exception as error:
+                self._note_error(_one_line(error))
+                if ending:
+                    return
+                with self._changed:
+                    self._changed.wait_for(lambda: self._ending, timeout=RETRY_SECONDS)
+        if is_open:
+            try:
+                self._tracker.close(interrupted=self._interrupted)
+            except Exception as error:
+                self._note_error(_one_line(error))
+
+    def _write_next(self) -> None:
+        """One write, of what is then no longer to be written unless it has changed meanwhile."""
+        trial = next(iter(self._trials.values()), None)
+        best = self._best
+        if trial is not None:
+            self._tracker.write(trial)
+            with self._changed:
+                if self._trials[trial.number] is trial:
+                    del self._trials[trial.number]
+        elif best is not None:
+            self._tracker.write_best(*best)
+            with self._changed:
+                if self._best is best:
+                    self._best = None
+        elif self._final is not None:
+            self._tracker.write_final(*self._final)
+            with self._changed:
+                self._final = None
+
+    def _note_error(self, error: str) -> None:
+        if not self._has_failed:
+            self._error, self._has_failed = error, True
+
+
+def _one_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), "") or type(error).__name__

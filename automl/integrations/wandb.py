@@ -1,0 +1,106 @@
+"""Weights & Biases: a run for each trial and one for the final, all in a group with the name of the run's folder.
+
+The project is ``WANDB_PROJECT``, else the task. With ``WANDB_MODE=offline`` all stays in ``wandb/`` of that folder.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automl.errors import UserError
+from automl.integrations.tracker import FINAL, Run, Snapshot, Tracker
+
+if TYPE_CHECKING:
+    import wandb
+
+    from automl.tuning.final_evaluation import Who
+
+# Nothing in the terminal, which is the tuner's, and nothing of this process, which does not train.
+QUIET = {"silent": True, "console": "off", "disable_git": True, "x_disable_stats": True}
+
+
+class WeightsAndBiases(Tracker):
+    name = "wandb"
+
+    def __init__(self) -> None:
+        import wandb
+
+        mode = wandb.setup(wandb.Settings(**QUIET)).settings.mode
+        if mode not in ("offline", "disabled") and not wandb.login(prompt=False, verify=False):
+            raise UserError("W&B knows no account here; log in with: wandb login, or set WANDB_MODE=offline")
+        self._wandb = wandb
+        self._trials: dict[int, wandb.Run] = {}
+        self._n_epochs: dict[int, int] = {}
+
+    def open(self, run: Run) -> None:
+        self._run = run
+        self._folder = run.folder / "wandb"
+        self._folder.mkdir(exist_ok=True)
+        self._file = self._folder / "done.txt"  # ids of the trials of which nothing more comes
+        self._file.touch()
+        self._done = set(self._file.read_text(encoding="utf-8").split())
+
+    def write(self, trial: Snapshot) -> None:
+        run_id = f"{self._run.id}-{trial.number}"
+        if run_id in self._done:
+            return
+        if trial.number not in self._trials:
+            self._trials[trial.number] = self._begin(run_id, trial)
+        run, known = self._trials[trial.number], self._n_epochs[trial.number]
+        for epoch in range(known + 1, len(trial.losses) + 1):
+            run.log(trial.epoch(epoch), step=epoch)
+        self._n_epochs[trial.number] = max(known, len(trial.losses))
+        if run.summary.get("state") != trial.state:
+            run.summary["state"] = trial.state
+            if trial.error is not None:
+                run.summary["error"] = trial.error
+        if trial.state in FINAL:
+            run.tags = (*(run.tags or ()), trial.state)
+            run.finish(exit_code=int(trial.state == "failed"))
+            del self._trials[trial.number]
+            self._done.add(run_id)
+            with self._file.open("a", encoding="utf-8") as file:
+                file.write(run_id + "\n")
+
+    def write_best(self, best: Snapshot, loss: float, n_trials: int) -> None:
+        pass  # W&B sorts the trials of a group by their loss itself
+
+    def write_final(self, chosen: int, means: Mapping[Who, Mapping[str, float]], kept: Who) -> None:
+        run = self._open(f"{self._run.id}-final", "final", {"trial": chosen, "kept": kept}, [])
+        run.summary.update({f"{who}_{name}": value for who, scores in means.items() for name, value in scores.items()})
+        run.finish()
+
+    def close(self, *, interrupted: bool) -> None:
+        for run in self._trials.values():  # paused ones are open until now: a run in offline mode cannot be continued
+            run.finish()
+
+    def _begin(self, run_id: str, trial: Snapshot) -> wandb.Run:
+        tags = [] if trial.arm is None else [trial.arm]
+        run = self._open(run_id, f"trial {trial.number}", trial.config, tags)
+        run.config.update({"trial": trial.number, "seed": trial.seed, "strategy": self._run.strategy})
+        self._n_epochs[trial.number] = max(0, run.starting_step - 1) if run.resumed and not run.offline else 0
+        return run
+
+    def _open(self, run_id: str, name: str, config: Mapping[str, Any], tags: list[str]) -> wandb.Run:
+        """A run of the group; offline it is written anew, in place of what an interrupted run has left of it."""
+        run = self._wandb.init(
+            project=os.environ.get("WANDB_PROJECT", self._run.task),
+            group=self._run.name,
+            name=name,
+            id=run_id,
+            dir=self._run.folder,
+            config=dict(config),
+            tags=tags,
+            resume=None if os.environ.get("WANDB_MODE") == "offline" else "allow",
+            reinit="create_new",
+            settings=self._wandb.Settings(**QUIET),
+        )
+        if run.offline:
+            for before in self._folder.glob(f"offline-run-*-{run_id}"):
+                if before != Path(run.dir).parent:
+                    shutil.rmtree(before)
+        return run

@@ -1,0 +1,89 @@
+"""From what was asked for to the settings of a run: a new one, or one that is continued."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automl.errors import UserError
+from automl.runs.past_studies import task_name
+from automl.runs.settings import Settings, build_task, load_from_file
+from automl.space.edit import fix, merge, space_to_dict
+from automl.space.parse import load_space, read_yaml
+from automl.study.open_study import recorded
+from automl.study.run_folder import RunFolder
+from automl.task import Task
+from automl.tasks.function import FunctionTask
+from automl.tasks.shell_command import CommandTask
+from automl.tuning.warm_start import read_starts, starts, to_json
+
+if TYPE_CHECKING:
+    from ConfigSpace import ConfigurationSpace
+
+    from strategies.portfolio import PastStudy
+
+
+def new_settings(
+    asked: Settings,
+    space_file: Path | None,
+    fixed: list[str],
+    start_file: Path | None = None,
+    studies: Sequence[PastStudy] = (),
+    prepared: Path | None = None,
+) -> Settings:
+    """The settings of a new run: defaults filled in, the space after ``--space`` and ``--set``, and what to start with.
+
+    ``studies``: the past ones whose best configurations may come first. ``prepared``: the folder of the user's data.
+    """
+    form: dict[str, Any] | None = None
+    if space_file is not None:
+        form = dict(read_yaml(space_file))
+        known = _space_of(asked, prepared)
+        form = form if known is None else merge(known, form)
+    settings = replace(asked, space=form).with_defaults()
+    task = build_task(settings, prepared)
+    form = space_to_dict(task.space)
+    for assignment in fixed:
+        name, value = _assignment(assignment)
+        form = fix(form, name, value)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    # A function or a command that was given no length has its own, which a number here would cut short.
+    length = settings.max_epochs if isinstance(task, FunctionTask | CommandTask) else task.max_epochs
+    given = () if start_file is None else read_starts(start_file)
+    prior = starts(load_space(form), task_name(settings), settings.n_trials, given, studies)
+    return replace(settings, space=form, max_epochs=length, started=now, prior=to_json(prior))
+
+
+def _space_of(asked: Settings, prepared: Path | None) -> ConfigurationSpace | None:
+    """The space that the task brings, or None for a function or a command, which has none of its own."""
+    if asked.command is not None:
+        return None
+    if asked.task is not None and ".py:" in asked.task:
+        found = load_from_file(asked.task)
+        return found.space if isinstance(found, Task) else None
+    return build_task(replace(asked, space=None).with_defaults(), prepared).space
+
+
+def stored_settings(folder: Path) -> Settings:
+    """The settings of the run in a folder."""
+    content = recorded(RunFolder(folder))
+    if "command" not in content:
+        raise UserError(
+            f"the run in {str(folder)!r} was started from Python; automl.tune(..., resume=True) continues it"
+        )
+    return Settings.from_json(content)
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    import yaml
+
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise UserError(f"--set needs KEY=VALUE, got {text!r}")
+    try:
+        return name, yaml.safe_load(value)
+    except yaml.YAMLError:
+        return name, value

@@ -1,0 +1,215 @@
+"""What is left of a run to use: the folder ``model``, made of the final's trainings or of the best trials."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.deployment.model_card import write_card
+from automl.errors import UserError
+from automl.task import Task
+from automl.tasks.supervised import Supervised
+from automl.training.checkpoint import CHECKPOINT
+
+if TYPE_CHECKING:
+    from automl.models.trained import TrainedModel
+    from automl.study.run_folder import RunFolder
+    from automl.study.study import Trial
+    from automl.tuning.final_evaluation import Training, Who
+
+LEAST_HALF = 20  # validation examples; with fewer in half of them nothing is to be learnt of probabilities
+
+
+@dataclass
+class Kept:
+    """A model on its way to its folder: its members with their weights, and what is to be said of it."""
+
+    made: str  # single, refit or ensemble
+    said: str
+    members: list[dict[str, Any]] = field(default_factory=list)  # folder, weight; of an ensemble also trial, config
+    temperature: float = 1.0
+    scores: dict[str, float] = field(default_factory=dict)  # on the test set
+
+
+def check_can_keep(task: Task, *, refit: bool, ensemble: int | None) -> None:
+    """UserError where the task's models cannot be refitted or joined."""
+    if (refit or ensemble) and not isinstance(task, Supervised):
+        option = "--refit" if refit else "--ensemble"
+        raise UserError(
+            f"{option} is for classes and numbers, of built-in tasks or your own data; {task.name!r} has neither"
+        )
+
+
+def keep_model(
+    task: Task,
+    trainings: Sequence[Training],
+    folder: RunFolder,
+    about: Mapping[str, Any],
+    *,
+    who: Who = "chosen",
+    refitted: Training | None = None,
+    trials: Sequence[Trial] = (),
+    ensemble: int | None = None,
+) -> dict[str, Any] | None:
+    """Makes ``model/`` in one step, and gives its card; None where there is nothing to keep.
+
+    trainings: the final's; of the config of ``who`` the best on validation is kept. refitted: in its place, with the
+    same config, trained on the validation part too. ensemble: so many of the ``trials`` at most, where together they
+    are better. about: the run.
+    """
+    good = [t for t in trainings if t.who == who and t.error is None and t.validation is not None]
+    if not good:
+        return None
+    sign = 1 if task.maximize else -1
+    best = max(good, key=lambda training: sign * (training.validation or 0.0))
+    aside = folder.path / "model.writing"
+    shutil.rmtree(aside, ignore_errors=True)
+    if isinstance(task, Supervised):
+        kept = Kept("single", _said(who, len(good)))
+        _choose(kept, task, best, refitted, trials, ensemble, folder.trials, aside)
+        data = fingerprint(task)
+    else:
+        if hasattr(task, "export"):
+            task.export(best.folder, aside)
+        elif any(best.folder.iterdir()):
+            shutil.copytree(best.folder, aside)
+        else:
+            return None
+        scores = {} if best.test is None else {task.metric: best.test, **best.others}
+        kept, data = Kept("single", _said(who, len(good)), scores=scores), None
+    card = write_card(aside, task, kept, data, about, best.validation)
+    shutil.rmtree(folder.model, ignore_errors=True)
+    aside.rename(folder.model)
+    return card
+
+
+def _said(who: str, n: int) -> str:
+    return _one(who) if n == 1 else f"of {n} trainings of the {who} config the best on validation"
+
+
+def _one(who: str) -> str:
+    return f"one training of the {who} config"
+
+
+def _choose(
+    kept: Kept,
+    task: Supervised,
+    best: Training,
+    refitted: Training | None,
+    trials: Sequence[Trial],
+    ensemble: int | None,
+    checkpoints: Path,
+    out: Path,
+) -> None:
+    """Writes the model, and says in ``kept`` what it is: the training that is best, another, or several."""
+    from automl.data.splits import stratified
+    from automl.deployment.calibration import temperature_that_helps
+    from automl.deployment.predictor import Member, Predictor, predictions
+    from automl.metrics import measure, names_of
+    from automl.training.base import trained_model
+
+    single = trained_model(best.folder)
+    splits = _splits(task, single.preprocessing.model)
+    y, target, source = splits.y_valid, splits.target, best.folder
+    on_valid = predictions(single, splits.x_valid)
+    choosing, judging = stratified(y, len(y) // 2)
+    members = [Member(single)]
+    chosen: list[_Chosen] = []
+
+    if ensemble:
+        chosen = _best_together(task, trials, checkpoints, ensemble, choosing, y)
+        together = _mean(chosen)
+        alone, joined = (measure(task.metric, y[judging], p[judging]) for p in (on_valid, together))
+        told = f"{task.metric} {joined:.4f} against {alone:.4f} on validation data that chose neither"
+        if len(chosen) > 1 and (joined > alone if task.maximize else joined < alone):
+            kept.made, kept.said = "ensemble", f"an ensemble of {len(chosen)} trials: {told}"
+            members, on_valid = [Member(each.model, each.weight) for each in chosen], together
+        else:
+            told = told if len(chosen) > 1 else "of the trials one alone was best"
+            kept.said = f"{_one(best.who)}, since an ensemble was no better: {told}"
+    elif refitted is not None and refitted.error is None:
+        kept.made, kept.said = "refit", f"the {best.who} config, trained on the training and the validation part"
+        members, source = [Member(trained_model(refitted.folder))], refitted.folder
+    elif refitted is not None:
+        kept.said = f"{_one(best.who)}, since the one on both parts failed: {refitted.error}"
+
+    if target.names and len(choosing) >= LEAST_HALF:
+        # Of a refitted model by the training that it repeats: it has seen the validation part itself.
+        kept.temperature = temperature_that_helps((on_valid[choosing], y[choosing]), (on_valid[judging], y[judging]))
+    whole = Predictor(members, None, {"temperature": kept.temperature})
+    on_test = whole.judge(lambda family: _splits(task, family).x_test)
+    kept.scores = {name: measure(name, splits.y_test, on_test) for name in names_of(target.kind)}
+
+    if kept.made != "ensemble":
+        task.export(source, out)
+        return
+    task.export_rest(out)
+    for each in chosen:
+        place = f"members/{each.trial.number}"
+        each.model.save(out / place)
+        facts = {"trial": each.trial.number, "config": dict(each.trial.config)}
+        kept.members.append({"folder": place, "weight": each.weight, **facts})
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """A member of an ensemble, and what it says of the validation part."""
+
+    trial: Trial
+    weight: float
+    model: TrainedModel
+    on_valid: NDArray[Any]
+
+
+def _mean(chosen: Sequence[_Chosen]) -> NDArray[Any]:
+    mean: NDArray[Any] = np.sum([each.weight * each.on_valid for each in chosen], axis=0)
+    return mean
+
+
+def _best_together(
+    task: Supervised, trials: Sequence[Trial], checkpoints: Path, most: int, choosing: NDArray[Any], y: NDArray[Any]
+) -> list[_Chosen]:
+    """The members of the best ensemble on the choosing examples."""
+    from automl.deployment.ensemble import greedy_ensemble
+    from automl.deployment.predictor import predictions
+    from automl.training.base import trained_model
+
+    there = [t for t in trials if t.state == "complete" and (checkpoints / f"{t.number:04d}" / CHECKPOINT).exists()]
+    models = [trained_model(checkpoints / f"{trial.number:04d}") for trial in there]
+    predicted = [predictions(model, _splits(task, model.preprocessing.model).x_valid) for model in models]
+    weights = greedy_ensemble([each[choosing] for each in predicted], _loss(task, y[choosing]), most)
+    return [_Chosen(there[i], weight, models[i], predicted[i]) for i, weight in weights.items()]
+
+
+def _loss(task: Supervised, y: NDArray[Any]) -> Callable[[NDArray[Any]], float]:
+    """What an ensemble is chosen by: of few examples the accuracy is too coarse to tell small gains."""
+    from automl.metrics import loss_of, measure
+
+    metric = "log_loss" if task.metric in ("accuracy", "balanced_accuracy") else task.metric
+    return lambda predicted: loss_of(metric, measure(metric, y, predicted))
+
+
+def _splits(task: Supervised, family: str) -> Any:
+    from automl.data.datasets.registry import load_data
+
+    return load_data(task.data_of(family), task.train_size)
+
+
+def fingerprint(task: Supervised) -> dict[str, Any]:
+    """The sizes of the parts, and a SHA-256 of all their examples and labels as the first family reads them."""
+    family = task.model or task.space["model"].default_value
+    splits = _splits(task, family)
+    digest = hashlib.sha256()
+    for part in ("train", "valid", "test"):
+        for array in (getattr(splits, f"x_{part}"), getattr(splits, f"y_{part}")):
+            digest.update(f"{array.dtype.str}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).data.cast("B"))
+    sizes = {part: len(getattr(splits, f"y_{part}")) for part in ("train", "valid", "test")}
+    return {"sha256": digest.hexdigest(), **sizes}

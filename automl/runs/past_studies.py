@@ -1,0 +1,126 @@
+"""What past studies found, one JSON file a study: those that come with the package, and the user's own."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+
+from platformdirs import user_data_dir
+
+from automl.errors import UserError
+from automl.runs.run_files import write_aside
+from automl.space.parse import load_space
+from strategies.portfolio import PastStudy
+
+if TYPE_CHECKING:
+    from ConfigSpace import ConfigurationSpace
+
+    from automl.runs.settings import Settings
+    from automl.study.run_folder import RunFolder
+    from automl.study.study import Study
+
+SHIPPED = Path(__file__).with_name("knowledge_data")  # written by python -m benchmarks.experiments.publish_knowledge
+MIN_TRIALS = 5  # that a run must have finished to say something
+
+Prior = Literal["none", "shipped", "all"]
+"""Which past studies a search starts from: none, those that come with the package, or the user's own as well."""
+
+
+def user_folder() -> Path:
+    """Where the user's own studies are kept: $AUTOML_KNOWLEDGE, or in the platform's data folder."""
+    given = os.environ.get("AUTOML_KNOWLEDGE")
+    return Path(given) if given else Path(user_data_dir("automl")) / "knowledge"
+
+
+def which_prior(asked: str | None, strategy: str | None) -> Prior:
+    """The past studies that a search starts from: ``auto`` (or no strategy) takes all of them unless told otherwise.
+
+    A named strategy takes none, so that it is the same search whatever ran before. UserError for an unknown word.
+    """
+    if asked is None:
+        return "all" if strategy in (None, "auto") else "none"
+    for known in get_args(Prior):
+        if asked == known:
+            return cast(Prior, known)
+    raise UserError(f"prior must be none, shipped or all, got {asked!r}")
+
+
+def past_studies(which: Prior, tell: Callable[[str], None]) -> list[PastStudy]:
+    """The studies to start from, the shipped ones first, then the user's from the oldest on.
+
+    ``tell``: takes a line on each file that cannot be used.
+    """
+    folders = {"none": (), "shipped": (SHIPPED,), "all": (SHIPPED, user_folder())}
+    found = []
+    for folder in folders[which]:
+        for file in sorted(folder.glob("*.json")):
+            try:
+                found.append(_read(file))
+            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+                reason = " ".join(f"{type(error).__name__}: {error}".split())
+                tell(f"knowledge: {str(file)!r} is left out, it is no past study ({reason}); delete it")
+    return found
+
+
+def learn(study: Study, settings: Settings, folder: RunFolder) -> Path | None:
+    """Keep what a run found among the user's own; in place of what it had found before it was extended.
+
+    Gives the file; None where too little was found. Raises OSError where it cannot be written.
+    """
+    trials = [trial for trial in study.trials.values() if trial.state in ("complete", "failed")]
+    if sum(trial.state == "complete" for trial in trials) < MIN_TRIALS:
+        return None
+    task = task_name(settings)
+    content = {
+        "task": task,
+        "max_epochs": study.max_epochs,
+        "space": settings.space,
+        "trials": [{"config": trial.config, "loss": trial.loss} for trial in trials],
+    }
+    run = hashlib.sha256(f"{folder.path.resolve()} {settings.started}".encode()).hexdigest()[:12]
+    started = "".join(c for c in settings.started or "" if c.isdigit())[:14]
+    file = user_folder() / f"{started}-{run}.json"  # in the order of time
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_study(file, content)
+    return file
+
+
+def write_study(file: Path, content: Mapping[str, Any]) -> None:
+    """A trial a line, so that a change to it is one in a diff too."""
+    head = json.dumps({name: part for name, part in content.items() if name != "trials"})
+    trials = ",\n".join(json.dumps(trial, allow_nan=False) for trial in content["trials"])
+    write_aside(file, f'{head[:-1]}, "trials": [\n{trials}\n]}}\n')
+
+
+def task_name(settings: Settings) -> str:
+    """What a study's task is called: the command itself, and on a part of the data as benchmarks.record calls it."""
+    name = settings.command or settings.task or (settings.data or {}).get("data") or ""
+    return name if settings.train_size is None else f"{name}-{settings.train_size}"
+
+
+def _read(file: Path) -> PastStudy:
+    """ValueError and the like where it is none."""
+    content = json.loads(file.read_text(encoding="utf-8"), parse_constant=_no_number)
+    study = PastStudy(
+        str(content["task"]),
+        _space(json.dumps(content["space"])),
+        [dict(trial["config"]) for trial in content["trials"]],
+        [None if trial["loss"] is None else float(trial["loss"]) for trial in content["trials"]],
+    )
+    for config in study.configs:
+        study.encoding.check(config)
+    return study
+
+
+def _no_number(constant: str) -> None:
+    raise ValueError(f"{constant} is no loss")
+
+
+@functools.cache  # many studies share one
+def _space(form: str) -> ConfigurationSpace:
+    return load_space(json.loads(form))

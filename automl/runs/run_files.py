@@ -1,0 +1,137 @@
+"""The files of a finished run: trials.csv, best.yaml, summary.json. Each is written aside and then renamed."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automl.analysis.formatting import chosen, often, picked
+from automl.study.result import Result
+from automl.study.study import incumbent
+from automl.tuning.tuner import Tuner
+from strategies.encoding import Encoding
+
+if TYPE_CHECKING:
+    from automl.study.study import Trial
+
+PACKAGES = ("automl", "torch", "numpy", "scikit-optimize", "optuna", "hyperopt", "deap", "cmaes", "ConfigSpace")
+
+
+def summarise(
+    result: Result, tuner: Tuner, settings: Mapping[str, Any], final: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """What summary.json says of a run."""
+    trials = result.trials
+    default = Encoding(result.study.space).default
+    default_trial = incumbent(trial for trial in trials if trial.config == default)
+    return {
+        "task": settings["task"] or tuner.task.name,
+        "strategy": settings["strategy"],
+        "why": tuner.strategy.why,
+        "findings": tuner.strategy.findings,
+        "seed": settings["seed"],
+        "metric": tuner.task.metric,
+        "maximize": tuner.task.maximize,
+        "started": settings.get("started"),
+        "stop_reason": result.stop_reason,
+        "n_trials": len(trials),
+        "n_failed": sum(trial.state == "failed" for trial in trials),
+        "max_epochs": tuner.task.max_epochs,
+        "epochs_trained": sum(trial.epochs for trial in trials),
+        "budget_epochs": tuner.budget_epochs,
+        "seconds": round(result.seconds, 3),
+        "training_seconds": round(sum(trial.seconds for trial in trials), 3),
+        "strategy_seconds": round(sum(trial.strategy_seconds for trial in trials), 3),
+        "best": None if result.study.best is None else of_trial(result.study.best),
+        "default": None if default_trial is None else of_trial(default_trial),
+        "final": final,
+        "settings": dict(settings),
+        "versions": versions(),
+        "commit": commit(),
+    }
+
+
+def of_trial(trial: Trial) -> dict[str, Any]:
+    """Of a config that was trained more than once, the means."""
+    metrics = {name: trial.mean(name) for name, values in trial.metrics.items() if values}
+    return {
+        "trial": trial.number,
+        "config": trial.config,
+        "loss": trial.mean(),
+        "metrics": metrics,
+        "epochs": trial.epochs,
+        "trainings": len(trial.trainings),
+    }
+
+
+def write_trials(file: Path, result: Result) -> None:
+    """trials.csv: one row a trial."""
+    write_aside(file, result.to_frame().to_csv(index=False))
+
+
+def write_best(file: Path, summary: Mapping[str, Any]) -> None:
+    """best.yaml: the config that the run keeps, ready to be read by other programs, with its provenance as comments."""
+    import yaml
+
+    best, final = chosen(summary), summary["final"]
+    found, config = f"trial {best['trial']}, loss {best['loss']:.6g}{often(best)}{picked(final)}", best["config"]
+    if final is not None and final["kept"] == "default":
+        found, config = f"the default, which did better in the final than {found}", final["config"]
+    head = f"# {summary['task']}, {summary['strategy']}, seed {summary['seed']}: {found}\n"
+    write_aside(file, head + yaml.safe_dump(dict(config), sort_keys=False))
+
+
+def write_summary(file: Path, summary: Mapping[str, Any]) -> None:
+    """summary.json, for programs."""
+    write_aside(file, json.dumps(_without_nan(summary), indent=2, allow_nan=False) + "\n")
+
+
+def _without_nan(content: Any) -> Any:
+    """JSON knows no NaN and no infinity: they become null."""
+    if isinstance(content, dict):
+        return {name: _without_nan(value) for name, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_without_nan(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
+
+
+def write_aside(file: Path, text: str) -> None:
+    """Replace a file in one step: whoever reads it sees the old or the new one, never half of it."""
+    aside = file.with_name(f".{file.name}.{os.getpid()}")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(file)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides the numbers."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def commit() -> str | None:
+    """The commit of the checkout that this code lies in, with a ``+`` where it was changed since; None elsewhere."""
+    here = Path(__file__).resolve().parents[2]
+    try:
+        if Path(_git(here, "rev-parse", "--show-toplevel")).resolve() != here:
+            return None
+        head = _git(here, "rev-parse", "HEAD")
+        return head + ("+" if _git(here, "status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

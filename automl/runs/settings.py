@@ -1,0 +1,220 @@
+"""How a run was started: kept in its study, so that ``--resume`` needs nothing but the folder."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automl.errors import UserError
+from automl.tuning.stopping import Within
+
+if TYPE_CHECKING:
+    from automl.task import Task
+
+DEFAULT_TASK = "mnist1d-cnn"
+DEFAULT_TRIALS = 25
+DEFAULT_FINAL = 3
+LEAST = {
+    "n_trials": 1,
+    "max_epochs": 1,
+    "n_workers": 1,
+    "train_size": 1,
+    "seed": 0,
+    "n_final": 0,
+    "patience": 1,
+    "ensemble": 2,
+}
+MAY_CHANGE = (
+    "n_trials", "time_limit", "target", "patience", "sure_within", "trial_seconds", "n_workers", "device", "n_final",
+    "learn", "refit", "ensemble", "track",
+)  # in a resumed run  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The run as asked for. None: not said, so the default holds."""
+
+    task: str | None = None  # a built-in task, or file.py:name
+    command: str | None = None
+    data: Mapping[str, Any] | None = None  # the user's own, as automl.own.request.Request has it
+    model: str | None = None  # families to choose from, for own data
+    metric: str | None = None  # in place of the task's
+    strategy: str | None = None
+    n_trials: int | None = None
+    max_epochs: int | None = None
+    seed: int | None = None
+    train_size: int | None = None
+    space: Mapping[str, Any] | None = None  # in the short form
+    time_limit: float | None = None
+    target: float | None = None
+    patience: int | None = None
+    sure_within: Within | None = None
+    trial_seconds: float | None = None
+    n_workers: int | None = None
+    device: str | None = None
+    reproducible: bool | None = None
+    maximize: bool | None = None
+    n_final: int | None = None  # trainings of each of the best configs and of the default at the end
+    started: str | None = None  # ISO time
+    prior: Sequence[Mapping[str, Any]] | None = None  # what the search starts with, as automl.prior writes it
+    learn: bool | None = None  # whether what is found is kept for later searches
+    refit: bool | None = None  # whether the model is trained on the validation part too
+    ensemble: int | None = None  # trials that may make up the model together
+    track: Sequence[str] | None = None  # trackers that the trials are written to
+
+    def __post_init__(self) -> None:
+        for name, least in LEAST.items():
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise UserError(f"{option(name)} must be {least} or more, got {value}")
+        for name in ("time_limit", "trial_seconds"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise UserError(f"{option(name)} must be above 0 seconds, got {value:g}")
+        if self.device is not None and not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", self.device):
+            raise UserError(f"device must be auto, cpu, mps, cuda or cuda:N, got {self.device!r}")
+        if sum(what is not None for what in (self.task, self.command, self.data)) > 1:
+            raise UserError("give a task, a command or data, only one of them")
+        if self.refit and self.ensemble:
+            raise UserError("--refit and --ensemble exclude each other: give one of them")
+        if (self.refit or self.ensemble) and self.n_final == 0:
+            raise UserError("--refit and --ensemble need a final; leave --final-seeds 0 out")
+        if self.model is not None and self.data is None:
+            raise UserError("--model is for your own data (--data); a built-in task has the model in its name")
+        if self.metric is not None and self.command is not None:
+            raise UserError("--metric is for tasks and data; a command prints what it likes")
+
+    def with_defaults(self) -> Settings:
+        """Every open choice made."""
+        if self.command and self.space is None:
+            raise UserError("a command needs a space: --space space.yaml, e.g. lr: {float: [1.0e-5, 0.1], log: true}")
+        return replace(
+            self,
+            task=self.task or (None if self.command or self.data else DEFAULT_TASK),
+            strategy=self.strategy or "auto",
+            n_trials=self.n_trials or (DEFAULT_TRIALS if self.time_limit is None else None),
+            seed=0 if self.seed is None else self.seed,
+            n_workers=self.n_workers or default_workers(self.device or "auto"),
+            device=self.device or "auto",
+            reproducible=bool(self.reproducible),
+            maximize=bool(self.maximize),
+            n_final=DEFAULT_FINAL if self.n_final is None else self.n_final,
+            learn=self.learn is not False,
+        )
+
+    def resumed_with(self, asked: Settings) -> Settings:
+        """These settings, of the run in a folder, with what may change when it goes on."""
+        changes = {}
+        for field in fields(Settings):
+            before, now = getattr(self, field.name), getattr(asked, field.name)
+            if now is None or now == before:
+                continue
+            if field.name not in MAY_CHANGE:
+                raise UserError(f"the run has {option(field.name)} {before!r}, not {now!r}; a resumed run keeps it")
+            changes[field.name] = now
+        return replace(self, **changes)
+
+    def to_json(self) -> dict[str, Any]:
+        """For the study."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Settings:
+        """What ``to_json`` gave."""
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in content.items() if name in known})
+
+
+def option(name: str) -> str:
+    """The command line's name of a setting."""
+    names = {"max_epochs": "epochs", "n_final": "final_seeds"}
+    return "--" + names.get(name, name.removeprefix("n_")).replace("_", "-")
+
+
+def build_task(settings: Settings, prepared: Path | None = None) -> Task:
+    """The task that the settings name, over the space that they give. UserError where there is none.
+
+    prepared: the folder in which the user's own data lie ready.
+    """
+    from automl.space.parse import load_space
+    from automl.task import Task
+    from automl.tasks.function import as_task
+    from automl.tasks.registry import load_task
+    from automl.tasks.shell_command import CommandTask
+
+    if settings.command is not None:
+        assert settings.space is not None
+        return CommandTask(
+            settings.command, load_space(settings.space), settings.max_epochs or 1, maximize=bool(settings.maximize)
+        )
+    if settings.data is not None:
+        from automl.tasks.user_data import own_task
+
+        assert prepared is not None
+        task: Task = own_task(prepared, settings.model, settings.metric).prepared(settings.train_size)
+        return as_task(task, settings.space, max_epochs=settings.max_epochs)
+    assert settings.task is not None
+    if ".py:" in settings.task:
+        if settings.train_size is not None:
+            raise UserError("--train-size is for built-in tasks; your own task knows its data")
+        if settings.metric is not None:
+            raise UserError("--metric is for built-in tasks and data; your own task knows its metric")
+        objective = load_from_file(settings.task)
+        if isinstance(objective, Task):
+            return as_task(objective, settings.space, max_epochs=settings.max_epochs)
+        return as_task(objective, settings.space, max_epochs=settings.max_epochs, maximize=bool(settings.maximize))
+    task = load_task(settings.task, train_size=settings.train_size).with_metric(settings.metric)
+    return as_task(task, settings.space, max_epochs=settings.max_epochs)
+
+
+def as_number(text: str) -> float:
+    """The value of ``--target`` where it ends a search. UserError for what is no number."""
+    try:
+        return float(text)
+    except ValueError:
+        raise UserError(f"--target must be a number, got {text!r}; a column to predict needs --data FILE") from None
+
+
+def load_from_file(spec: str) -> Any:
+    """The object ``name`` in ``file.py:name``: a task, a function or a generator."""
+    file, _, name = spec.rpartition(":")
+    if not name:
+        raise UserError(f"say which object of {file!r} is meant: {file}:NAME")
+    path = Path(file)
+    if not path.is_file():
+        raise UserError(f"there is no file {file!r}")
+    # Under a name of its own: a file called queue.py must not replace the library's module.
+    module_name = f"automl_user_{path.stem}"
+    module_spec = importlib.util.spec_from_file_location(module_name, path)
+    assert module_spec is not None
+    assert module_spec.loader is not None
+    module = importlib.util.module_from_spec(module_spec)
+    sys.modules[module_name] = module
+    sys.path.append(str(path.parent.resolve()))  # for what lies beside it
+    try:
+        module_spec.loader.exec_module(module)
+    except Exception as error:
+        raise UserError(f"{file!r} cannot be imported: {type(error).__name__}: {error}") from error
+    # By value, so that the workers need not find the file.
+    import cloudpickle
+
+    cloudpickle.register_pickle_by_value(module)
+    if not hasattr(module, name):
+        near = difflib.get_close_matches(name, vars(module), 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise UserError(f"{file!r} has no {name!r}{hint}")
+    return getattr(module, name)
+
+
+def default_workers(device: str) -> int:
+    """As many training processes as cores, each with one thread; one on a GPU, which they would have to share."""
+    if device.startswith("cuda") or (device == "auto" and Path("/dev/nvidia0").exists()):
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,1 @@
+"""The search space: its short form, its parameters and their edits."""

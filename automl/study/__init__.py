@@ -1,0 +1,1 @@
+"""Trials, the study that keeps them, and the folder of a run."""

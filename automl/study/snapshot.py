@@ -1,0 +1,108 @@
+"""A run's study opened to be read alone, while the run goes on or after: nothing is written, and no lock is held on."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automl.errors import UserError
+from automl.space.parse import load_space
+from automl.study.run_folder import RunFolder
+from automl.study.storage import STUDY_NAME, Store, sqlite_url
+from automl.study.study import Study
+
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training that goes on: its losses after each epoch of this step, and when it began (local time)."""
+
+    trial: int
+    epochs: int  # asked for
+    losses: list[float]
+    since: datetime | None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A run at one moment."""
+
+    study: Study
+    settings: dict[str, Any]
+    trainings: list[Training]
+    going_on: bool  # a process runs in the folder
+
+
+def connect(file: Path) -> sqlite3.Connection:
+    """A connection that cannot write, and leaves no file behind."""
+    # SQLite makes the files of a write-ahead log even for a reader, unless the database is said not to change. It does
+    # not change where there is no such log: a run has one as long as it goes on.
+    log = file.with_name(f"{file.name}-wal")
+    mode = "mode=ro" if log.exists() else "immutable=1"
+    return sqlite3.connect(f"{file.resolve().as_uri()}?{mode}", uri=True, check_same_thread=False)
+
+
+def storage(folder: RunFolder) -> RDBStorage:
+    """The run's Optuna storage, each connection of which is made anew by ``connect``. UserError where there is none."""
+    import optuna
+    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.pool import NullPool
+
+    if not folder.study.exists():
+        raise UserError(f"there is no run in {str(folder.path)!r}: it has no study.db")
+    how = {"creator": lambda: connect(folder.study), "poolclass": NullPool}
+    try:
+        return optuna.storages.RDBStorage("sqlite://", engine_kwargs=how, skip_table_creation=True)
+    except (SQLAlchemyError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"cannot read {str(folder.study)!r}: {reason}") from None
+
+
+def look(folder: RunFolder) -> Seen:
+    """The run as it is now. UserError where there is none, or where its space has no short form."""
+    kept = storage(folder)
+    going_on = folder.going_on  # before anything is read: what is read after the end is all there is
+    try:
+        study_id = kept.get_study_id_from_name(STUDY_NAME)
+        settings = kept.get_study_user_attrs(study_id).get("settings")
+    except KeyError:
+        raise UserError(f"{str(folder.study)!r} holds no run") from None
+    if not isinstance(settings, dict) or not isinstance(settings.get("space"), dict):
+        raise UserError(
+            f"the space of the run in {str(folder.path)!r} has no short form, so it cannot be read from there"
+        )
+    space = load_space(settings["space"])
+    study = Study(space, settings.get("max_epochs") or 1, Store(kept, study_id, space))
+    running = {trial.number: trial for trial in study.trials.values() if trial.state == "running"}
+    trainings = []
+    for frozen in kept.get_all_trials(study_id, deepcopy=False):
+        trial = running.get(frozen.user_attrs["trial"])
+        if trial is not None and not frozen.state.is_finished():
+            losses = [loss for _, loss in sorted(frozen.intermediate_values.items())]
+            trainings.append(Training(trial.number, trial.proposals[-1].epochs, losses, frozen.datetime_start))
+    return Seen(study, settings, trainings, going_on)
+
+
+def read_run(folder: Path) -> tuple[Study, dict[str, Any]]:
+    """The study and the summary that lie in a run's folder. UserError where they do not."""
+    run = RunFolder(folder)
+    if not run.study.exists():
+        raise UserError(f"there is no run in {str(folder)!r}: it has no study.db")
+    try:
+        summary = json.loads(run.summary.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"the run in {str(folder)!r} has no summary.json yet; finish it with --resume") from None
+    except ValueError as error:
+        raise UserError(f"{str(run.summary)!r} is not JSON: {error}") from None
+    url = sqlite_url(run.study)
+    settings = Store.settings(url)
+    if not isinstance(settings.get("space"), dict):
+        raise UserError(f"the space of the run in {str(folder)!r} has no short form, so it cannot be read from there")
+    space = load_space(settings["space"])
+    return Study(space, settings["max_epochs"] or 1, Store.open(url, space)), summary

@@ -1,0 +1,50 @@
+"""The built-in tasks by name; each is imported when it is asked for, since torch and the data are slow to load."""
+
+import difflib
+import importlib
+from typing import TYPE_CHECKING
+
+from automl.errors import UserError
+
+if TYPE_CHECKING:
+    from automl.tasks.built_in import BuiltIn
+
+TASKS = {  # name -> (description, where it is)
+    "mnist1d-cnn": ("CNN on MNIST-1D signals; seconds a trial", "automl.tasks.sequences:mnist1d_cnn"),
+    "mnist1d-rnn": ("LSTM or GRU on MNIST-1D signals", "automl.tasks.sequences:mnist1d_rnn"),
+    "mnist1d-transformer": ("Transformer on MNIST-1D signals", "automl.tasks.sequences:mnist1d_transformer"),
+    "digits-cnn": ("CNN on 8x8 digits; a second a trial, nearly solved", "automl.tasks.images:digits_cnn"),
+    "fashion-cnn": ("CNN on Fashion-MNIST pictures", "automl.tasks.images:fashion_cnn"),
+    "fashion-rnn": ("LSTM or GRU on the rows of Fashion-MNIST pictures", "automl.tasks.images:fashion_rnn"),
+    "fashion-transformer": ("Transformer on patches of Fashion-MNIST", "automl.tasks.images:fashion_transformer"),
+    "newsgroups-rnn": ("LSTM or GRU on the words of 20 Newsgroups", "automl.tasks.text:newsgroups_rnn"),
+    "newsgroups-transformer": ("Transformer on the words of 20 Newsgroups", "automl.tasks.text:newsgroups_transformer"),
+    "reuters52-cnn": ("CNN on the words of newswire articles", "automl.tasks.text:reuters52_cnn"),
+    "bible-transformer": ("Transformer from English to Spanish verses", "automl.tasks.translation:bible_transformer"),
+    "g2p-rnn": ("LSTM or GRU with attention from letters to phones", "automl.tasks.translation:g2p_rnn"),
+    "chembl234-rnn": ("LSTM or GRU on SMILES", "automl.tasks.molecules:chembl234_rnn"),
+    "chembl234-transformer": ("Transformer on SMILES", "automl.tasks.molecules:chembl234_transformer"),
+    "chembl234-mlp": ("MLP on Morgan fingerprints", "automl.tasks.molecules:chembl234_mlp"),
+    "sp500-rnn": ("LSTM or GRU on daily prices; tomorrow's range", "automl.tasks.finance:sp500_rnn"),
+    "sp500-transformer": ("Transformer on daily prices; tomorrow's range", "automl.tasks.finance:sp500_transformer"),
+    "kjv-transformer": ("Transformer on the characters of the Bible", "automl.tasks.language:kjv_transformer"),
+    "osuleaf-cnn": ("CNN on outlines of leaves", "automl.tasks.timeseries:osuleaf_cnn"),
+    "vowels-rnn": ("LSTM or GRU on utterances of different lengths", "automl.tasks.timeseries:vowels_rnn"),
+    "letter-mlp": ("MLP on measures of printed letters", "automl.tasks.tabular:letter_mlp"),
+}
+
+
+def load_task(name: str, *, train_size: int | None = None) -> "BuiltIn":
+    """A built-in task, trained on a stratified part of train_size examples if given.
+
+    Raises UserError for an unknown name or a train_size out of range, DataMissing where its data are not here.
+    """
+    if name not in TASKS:
+        if name.endswith(".py"):
+            raise UserError(f"say which object of '{name}' is meant: {name}:NAME")
+        near = difflib.get_close_matches(name, TASKS, 1)
+        hint = f" did you mean '{near[0]}'?" if near else ""
+        raise UserError(f"unknown task '{name}';{hint} choose one of: {', '.join(TASKS)}")
+    module, attribute = TASKS[name][1].split(":")
+    task: BuiltIn = getattr(importlib.import_module(module), attribute)
+    return task.prepared(train_size)

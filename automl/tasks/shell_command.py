@@ -1,0 +1,168 @@
+"""A shell command as a task, in whatever language."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import tempfile
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automl.errors import UserError
+from automl.task import Epoch, TrainingFailed
+from automl.tasks.function import epoch_of
+
+if TYPE_CHECKING:
+    from ConfigSpace import ConfigurationSpace
+
+OWN_PLACEHOLDERS = ("seed", "epochs", "dir", "config")
+# {name}, but not the shell's ${name}; or, as the first alternative, {{...}}, which stands for {...}. Blanks and quotes
+# inside mean that the braces are somebody else's, such as awk's.
+PLACEHOLDER = re.compile(r"\{\{[^{}]*\}\}|(?<!\$)\{([^{}\s'\",;$]+)\}")
+
+
+@dataclass(frozen=True)
+class CommandTask:
+    """A shell command with placeholders, which prints its losses: one number a line, or JSON lines with ``loss``.
+
+    ``{lr}`` and the like are the config's values (empty for an inactive one), ``{config}`` all of it as JSON,
+    ``{seed}``, ``{epochs}`` and ``{dir}``, the trial's own folder, which stays. Values are quoted for the shell.
+    """
+
+    command: str
+    space: ConfigurationSpace
+    max_epochs: int = 1
+    name: str = "command"
+    maximize: bool = False
+
+    def __post_init__(self) -> None:
+        for name in OWN_PLACEHOLDERS:
+            if name in self.space and f"{{{name}}}" in self.command:
+                raise UserError(f"the hyperparameter {name!r} has the name of a placeholder; call it something else")
+        known = [*self.space, *OWN_PLACEHOLDERS]
+        for name in self._placeholders:
+            if name not in known:
+                raise UserError(
+                    f"unknown placeholder {{{name}}} in the command; known: {', '.join(known)}; "
+                    f"write {{{{{name}}}}} if the braces are the shell's"
+                )
+        if not set(self._placeholders) & {*self.space, "config"}:
+            raise UserError(f"the command uses no hyperparameter; put e.g. {{{next(iter(self.space))}}} into it")
+
+    @property
+    def resumable(self) -> bool:
+        """Only a command that is told where and how far can go on from where it was."""
+        return {"dir", "epochs"} <= set(self._placeholders)
+
+    @property
+    def takes_seed(self) -> bool:
+        """Whether another seed can give another loss."""
+        return "seed" in self._placeholders
+
+    @property
+    def metric(self) -> str:
+        """What is printed."""
+        return "value" if self.maximize else "loss"
+
+    @property
+    def uses_folder(self) -> bool:
+        """Whether a trial needs a folder of its own."""
+        return "dir" in self._placeholders
+
+    @property
+    def _placeholders(self) -> list[str]:
+        return [name for name in PLACEHOLDER.findall(self.command) if name]
+
+    def train(
+        self, config: Mapping[str, Any], *, seed: int, epochs: int, checkpoint: Path | None, device: str
+    ) -> Iterator[Epoch]:
+        own = {"seed": seed, "epochs": epochs, "dir": checkpoint or ".", "config": json.dumps(dict(config))}
+        values = dict.fromkeys(self.space, "") | dict(config) | own
+        line = PLACEHOLDER.sub(
+            lambda match: shlex.quote(str(values[match[1]])) if match[1] else match[0][1:-1], self.command
+        )
+        number, start, said = 0, time.perf_counter(), deque[str](maxlen=3)
+        with tempfile.TemporaryFile("w+", errors="replace") as complaints:
+            process = subprocess.Popen(
+                line,
+                shell=True,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=complaints,
+                encoding="utf-8",
+                errors="replace",
+            )
+            assert process.stdout is not None
+            try:
+                for text in process.stdout:
+                    told = self._told(text)
+                    if told is None:
+                        said.append(text)
+                        continue
+                    number += 1
+                    seconds = time.perf_counter() - start
+                    yield epoch_of(number, float(told[self.metric]), told, seconds, self.maximize)
+                    start = time.perf_counter()
+            finally:
+                process.stdout.close()
+                if process.poll() is None and not _ends_soon(process):
+                    _kill_tree(process.pid)
+                process.wait()
+            complaints.seek(0)
+            said.extend(complaints)
+        last_words = " | ".join(filter(None, map(str.strip, said)))
+        reason = f": {last_words}" if last_words else ""
+        if process.returncode != 0:
+            raise TrainingFailed(f"the command ended with exit status {process.returncode}{reason}")
+        if number == 0:
+            raise TrainingFailed(f"the command printed no loss (one number a line, or JSON lines){reason}")
+
+    def test(self, checkpoint: Path, device: str) -> Mapping[str, float]:
+        return {}
+
+    def _told(self, text: str) -> dict[str, Any] | None:
+        """What a line tells: the loss (or value) and metrics beside it; None for a line that tells none."""
+        try:
+            content = json.loads(text)
+        except ValueError:
+            try:
+                content = float(text)  # also nan and inf in any spelling
+            except ValueError:
+                return None
+        if isinstance(content, dict):
+            return content if _is_number(content.get(self.metric)) else None
+        return {self.metric: content} if _is_number(content) else None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _ends_soon(process: subprocess.Popen[str]) -> bool:
+    """Whether it ends by itself now that its output is closed, as it does at the end of a normal run."""
+    try:
+        process.wait(timeout=0.5)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _kill_tree(pid: int) -> None:
+    import psutil
+
+    try:
+        root = psutil.Process(pid)
+        family = [*root.children(recursive=True), root]
+    except psutil.NoSuchProcess:
+        return
+    for process in family:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue

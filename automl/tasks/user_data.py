@@ -1,0 +1,246 @@
+"""The user's own data as a task: several model families in one space, on arrays that were prepared once."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from automl.data.datasets.registry import check_train_size, load_data
+from automl.errors import UserError
+from automl.metrics import measure
+from automl.tasks.supervised import Supervised
+from automl.tasks.user_pairs import OwnPairs, own_pairs
+
+SCALES = ((100_000, 5), (20_000, 10), (0, 20))  # from so many training examples on, epochs of a full training
+
+# The families for each kind of data, the one first that is tried first: what a practitioner would begin with.
+CHOICES = {
+    "table": ("gradient_boosting", "random_forest", "mlp", "linear"),
+    "text": ("linear", "cnn", "rnn", "transformer"),
+    "molecules": ("random_forest", "gradient_boosting", "mlp", "cnn", "rnn", "transformer"),
+    "images": ("cnn", "mlp", "random_forest", "backbone"),
+    "sequences": ("cnn", "rnn", "transformer", "random_forest"),
+    "pairs": ("transformer", "rnn"),
+    "series": ("linear", "gradient_boosting", "random_forest", "mlp", "cnn", "rnn", "transformer"),
+}
+NETWORKS = ("cnn", "rnn", "transformer", "mlp", "backbone")
+
+
+@dataclass(frozen=True)
+class OwnData(Supervised):
+    """Data in a folder, in one view or several: molecules are tokens to a network and fingerprints to a forest."""
+
+    views: Mapping[str, str] | None = None  # family -> folder within the data's; None: all read the data's own
+    n_train: int = 0  # examples of the training part
+
+    def prepared(self, train_size: int | None) -> Self:
+        if train_size is not None:
+            splits = load_data(self.data_of(next(iter(self.views or {}), "")), None)
+            check_train_size(train_size, splits.n_classes, len(splits.y_train))
+        return replace(self, train_size=train_size)
+
+    def data_of(self, family: str) -> str:
+        return str(Path(self.data) / self.views[family]) if self.views else self.data
+
+    def examples_per_epoch(self, config: Mapping[str, Any]) -> int:
+        return self.train_size or self.n_train
+
+    def prepare(self) -> None:
+        from automl.training.base import train  # noqa: F401
+
+    def baseline(self) -> dict[str, Any] | None:
+        """What can be said without a model; the default config is what a practitioner would begin with."""
+        from automl.data.ingest.prepare import Facts
+        from automl.tasks.baselines.constant import say_the_usual, say_what_was
+
+        start = time.perf_counter()
+        kind = Facts.read(Path(self.data)).kind
+        family = next(iter(self.views or {}), "")
+        splits = load_data(self.data_of(family), self.train_size)
+        name, predicted = say_what_was(splits) if kind == "series" else say_the_usual(splits)
+        score = measure(self.metric, splits.y_test, predicted)
+        return {"name": name, "score": score, "seconds": time.perf_counter() - start}
+
+    def export_rest(self, out: Path) -> None:
+        shutil.copytree(Path(self.data) / "encoder", out, dirs_exist_ok=True)
+
+
+def own_task(folder: Path, model: str | None, metric: str | None) -> OwnData | OwnPairs:
+    """The task on the data that were prepared in a folder, over the families that are asked for."""
+    from automl.data.ingest.prepare import Facts
+    from automl.space.parse import load_space
+
+    facts = Facts.read(folder)
+    families = choose_families(facts.kind, model or "auto")
+    if facts.kind == "pairs":
+        return own_pairs(folder, families, facts.name, facts.n_train, facts.length, facts.metric(metric))
+    form = space_of_families(
+        families,
+        classes=facts.target_kind == "classes",
+        tokens=tuple(family for family, view in facts.views.items() if view == "tokens"),
+        length=facts.length,
+        imbalanced=facts.imbalanced,
+        ragged=facts.ragged,
+        pictures=facts.kind == "images",
+    )
+    return OwnData(
+        facts.name,
+        str(folder),
+        None,
+        load_space(form),
+        full_training(facts.n_train),
+        facts.metric(metric),
+        views=facts.views,
+        n_train=facts.n_train,
+    )
+
+
+def choose_families(kind: str, asked: str) -> tuple[str, ...]:
+    """The families of `--model`: `auto` is all that suit the kind of data. UserError for one that does not.
+
+    A backbone takes part where weights of one are on this machine.
+    """
+    fitting = CHOICES[kind]
+    if asked == "auto":
+        return tuple(name for name in fitting if name != "backbone" or pretrained())
+    names = tuple(dict.fromkeys(name.strip() for name in asked.split(",")))
+    for name in names:
+        if name not in fitting:
+            raise UserError(f"--model {name!r} does not suit {kind}; choose auto or some of: {', '.join(fitting)}")
+    if "backbone" in names and not pretrained():
+        from automl.models.backbone import ARCHITECTURES, how_to_get
+
+        raise UserError(
+            f"--model backbone needs weights of {' or '.join(ARCHITECTURES)} on this machine; "
+            f"{how_to_get(ARCHITECTURES[0])}"
+        )
+    return names
+
+
+def pretrained() -> tuple[str, ...]:
+    """The backbones whose weights are on this machine."""
+    from automl.models.backbone import on_disk
+
+    return on_disk()
+
+
+def full_training(n_train: int) -> int:
+    """Epochs of a full training on so many examples."""
+    return next(epochs for least, epochs in SCALES if n_train >= least)
+
+
+def space_of_families(
+    families: tuple[str, ...],
+    *,
+    classes: bool,
+    tokens: tuple[str, ...] = (),
+    length: int = 0,
+    imbalanced: bool = False,
+    ragged: bool = False,
+    pictures: bool = False,
+) -> dict[str, Any]:
+    """One conditional space, in the short form: `model`, and what of the rest belongs to a family only then.
+
+    tokens: the families that read tokens. length: of the longest sequence or text. imbalanced: class weights are worth
+    trying. ragged: examples are of different lengths. pictures: may be changed at random in training.
+    """
+    form: dict[str, Any] = {"model": {"choice": list(families), "default": families[0]}}
+
+    def add(members: tuple[str, ...], entries: Mapping[str, Any], prefix: str = "") -> None:
+        active = [family for family in families if family in members]
+        for name, entry in entries.items() if active else ():
+            parents = {f"{prefix}{parent}": value for parent, value in entry.get("when", {}).items()}
+            form[prefix + name] = {**entry, "when": {"model": active} | parents}
+
+    add(NETWORKS, TRAINING)
+    networks = tuple(family for family in tokens if family in NETWORKS)
+    add(networks, {"embedding": {"ordinal": [16, 32, 64, 128], "default": 64}})
+    if networks and length > 64:
+        lengths = [step for step in (64, 128, 256) if step < length]
+        add(networks, {"length": {"ordinal": [*lengths, length], "default": min(128, length)}})
+    if pictures:
+        add(NETWORKS, {"augment": {"float": [0.0, 1.0], "default": 0.2}})
+    if classes and imbalanced:
+        add(families, {"class_weight": {"float": [0.0, 1.0], "default": 0.0}})
+    for family in families:
+        own = dict(OF_FAMILY[family])
+        if family == "backbone":
+            found = pretrained()
+            own["architecture"] = {"choice": list(found), "default": found[0]}
+        if family in tokens:
+            own |= OF_TOKENS.get(family, {})
+        elif family == "cnn" and not ragged:
+            own["pooling"] = {"choice": ["flatten", "max", "mean"], "default": "flatten"}
+        elif family == "transformer":
+            patches = [patch for patch in PATCHES if patch == 1 or patch * 4 <= length]
+            own["patch"] = {"ordinal": patches, "default": patches[len(patches) // 2]}
+        add((family,), own, f"{family}_")
+    return form
+
+
+TRAINING = {
+    "lr": {"float": [1e-4, 3e-2], "log": True, "default": 1e-3},
+    "optimizer": {"constant": "adamw"},
+    "weight_decay": {"float": [1e-6, 1e-1], "log": True, "default": 1e-2},
+    "batch_size": {"ordinal": [32, 64, 128, 256], "default": 64},
+    "schedule": {"choice": ["cosine", "one-cycle"], "default": "one-cycle"},
+    "warmup": {"float": [0.0, 0.3], "default": 0.1, "when": {"schedule": "cosine"}},
+    "dropout": {"float": [0.0, 0.5], "default": 0.1},
+    "clip_norm": {"float": [0.1, 10.0], "log": True, "default": 1.0},
+}
+
+PATCHES = (1, 2, 4, 8, 16)  # steps of a sequence that a token of a transformer holds
+TREES = {"int": [30, 600], "log": True, "default": 100}
+OF_FAMILY: dict[str, dict[str, Any]] = {
+    "gradient_boosting": {  # the defaults are scikit-learn's
+        "trees": TREES,
+        "learning_rate": {"float": [0.01, 0.5], "log": True, "default": 0.1},
+        "leaves": {"int": [4, 127], "log": True, "default": 31},
+        "min_samples_leaf": {"int": [1, 100], "log": True, "default": 20},
+        "l2": {"float": [1e-6, 10.0], "log": True, "default": 1e-6},
+        "features": {"float": [0.2, 1.0], "default": 1.0},
+    },
+    "random_forest": {
+        "trees": TREES,
+        "features": {"float": [0.05, 1.0], "log": True, "default": 0.3},
+        "min_samples_leaf": {"int": [1, 30], "log": True, "default": 1},
+    },
+    "linear": {"c": {"float": [1e-4, 1e3], "log": True, "default": 1.0}},
+    "mlp": {
+        "width": {"ordinal": [32, 64, 128, 256, 512], "default": 128},
+        "layers": {"int": [1, 4], "default": 2},
+        "norm": {"choice": ["batch", "none"], "default": "batch"},
+    },
+    "cnn": {
+        "width": {"ordinal": [16, 32, 64, 96], "default": 32},
+        "layers": {"int": [1, 4], "default": 2},
+        "kernel_size": {"ordinal": [3, 5, 7], "default": 3},
+        "norm": {"choice": ["batch", "group", "none"], "default": "batch"},
+        "downsample": {"constant": "max"},
+        "pooling": {"choice": ["max", "mean"], "default": "max"},
+    },
+    "backbone": {
+        "tuned": {"choice": ["head", "all"], "default": "all"},
+        "side": {"ordinal": [64, 96, 128], "default": 64},
+    },
+    "rnn": {
+        "cell": {"choice": ["gru", "lstm"], "default": "gru"},
+        "bidirectional": {"choice": [True, False], "default": True},
+        "width": {"ordinal": [16, 32, 64, 128], "default": 64},
+        "layers": {"int": [1, 2], "default": 1},
+        "summary": {"choice": ["last", "mean", "max"], "default": "mean"},
+    },
+    "transformer": {
+        "width": {"ordinal": [32, 64, 128], "default": 64},
+        "layers": {"int": [1, 3], "default": 2},
+        "heads": {"ordinal": [1, 2, 4, 8], "default": 4},
+    },
+}
+OF_TOKENS: dict[str, dict[str, Any]] = {
+    # On rows of length 1, as TF-IDF gives them, scikit-learn's default of 1 holds a model back too much.
+    "linear": {"ngrams": {"int": [1, 2], "default": 2}, "c": {"float": [1e-2, 1e4], "log": True, "default": 10.0}},
+}

@@ -1,0 +1,161 @@
+"""One resumable training of one config: epoch by epoch, from and to a checkpoint.
+
+All randomness of an epoch follows from (seed, epoch). So a checkpoint needs no generator's state, and on a CPU a paused
+and continued training equals an uninterrupted one bit for bit.
+"""
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from automl.data.datasets.registry import load_data
+from automl.metrics import loss_of
+from automl.models import ESTIMATORS, own_config
+from automl.models.trained import Preprocessing, TrainedModel, rebuilt
+from automl.task import Epoch, TrainingFailed
+from automl.training.checkpoint import CHECKPOINT, check_is_of, read_checkpoint, write_checkpoint
+from automl.training.device import autocast, device_data, find_device, isolated, memory_errors
+
+if TYPE_CHECKING:
+    from automl.tasks.built_in import BuiltIn
+    from automl.tasks.supervised import Supervised
+
+
+def train(
+    task: "BuiltIn", config: Mapping[str, Any], *, seed: int, epochs: int, checkpoint: Path | None, device: str
+) -> Iterator[Epoch]:
+    """See `automl.task.Task.train`."""
+    if not 1 <= epochs <= task.max_epochs:
+        raise ValueError(f"epochs must be between 1 and the task's max_epochs = {task.max_epochs}, got {epochs}")
+    where = find_device(device)
+    with memory_errors(f"on {where} before the first epoch"):
+        training = task.begin(config, seed, where)
+    if checkpoint is not None and (checkpoint / CHECKPOINT).exists():
+        training.restore(checkpoint)
+    while training.epoch < epochs:
+        epoch = training.next_epoch()
+        if training.epoch == epochs and checkpoint is not None:
+            training.save(checkpoint)  # before the last epoch is told: the consumer may not come back after it
+        yield epoch
+
+
+def evaluate(task: "Supervised", checkpoint: Path, *, device: str) -> dict[str, float]:
+    """All metrics of the training in a checkpoint folder on the task's test set."""
+    where = find_device(device)
+    model = trained_model(checkpoint)
+    if model.preprocessing.model in ESTIMATORS:
+        where = torch.device("cpu")
+    model.to(where)
+    with isolated(where):
+        return score(model, *device_data(task.data_of(model.preprocessing.model), task.train_size, where)["test"], None)
+
+
+def export_model(checkpoint: Path, out: Path) -> None:
+    """Writes the training in a checkpoint folder as a model's files into the folder out."""
+    trained_model(checkpoint).save(out)
+
+
+def trained_model(checkpoint: Path) -> TrainedModel:
+    """The model of the training in a checkpoint folder, on the CPU."""
+    tensors, record = read_checkpoint(checkpoint)
+    return rebuilt(tensors, record["config"], record["preprocessing"])
+
+
+class Training(ABC):
+    """Model and history of one config on one device."""
+
+    def __init__(self, task: "BuiltIn", config: Mapping[str, Any], seed: int, device: torch.device) -> None:
+        self.task, self.config, self.seed, self.device = task, dict(config), seed, device
+        self.epoch, self.losses, self.metrics = 0, list[float](), dict[str, list[float]]()
+
+    @abstractmethod
+    def train_epoch(self) -> dict[str, float]:
+        """Trains once more; gives metrics of the training part, if there are any."""
+
+    @abstractmethod
+    def validate(self) -> dict[str, float]:
+        """Metrics of the validation part, the task's one among them."""
+
+    @abstractmethod
+    def preprocessing(self) -> dict[str, Any]:
+        """What came before the model, for the checkpoint's record."""
+
+    @abstractmethod
+    def tensors(self) -> dict[str, Tensor]:
+        """What `load` needs to go on."""
+
+    @abstractmethod
+    def load(self, tensors: Mapping[str, Tensor]) -> None: ...
+
+    def next_epoch(self) -> Epoch:
+        """Trains and validates once more."""
+        start, number = time.perf_counter(), self.epoch + 1
+        with isolated(self.device, self.seed, number), memory_errors(f"on {self.device} at epoch {number}"):
+            told = self.train_epoch()
+            metrics = self.validate()
+        for part, values in (("training", told), ("validation", metrics)):
+            for value in values.values():
+                if not math.isfinite(value):
+                    raise TrainingFailed(f"diverged: {part} loss is {value} at epoch {number}")
+        metrics |= told
+        self.epoch = number
+        self.losses.append(loss_of(self.task.metric, metrics[self.task.metric]))
+        for name, value in metrics.items():
+            self.metrics.setdefault(name, []).append(value)
+        return Epoch(number, self.losses[-1], metrics, time.perf_counter() - start)
+
+    def record(self) -> dict[str, Any]:
+        return {
+            "task": self.task.name,
+            "train_size": self.task.train_size,
+            "config": self.config,
+            "seed": self.seed,
+            "epoch": self.epoch,
+            "losses": self.losses,
+            "metrics": self.metrics,
+            "preprocessing": self.preprocessing(),
+        }
+
+    def save(self, folder: Path) -> None:
+        write_checkpoint(folder, self.tensors(), self.record())
+
+    def restore(self, folder: Path) -> None:
+        tensors, record = read_checkpoint(folder)
+        check_is_of(record, self.record(), folder)
+        self.load(tensors)
+        self.epoch, self.losses, self.metrics = record["epoch"], record["losses"], record["metrics"]
+
+
+class SupervisedTraining(Training):
+    """The training of a model that judges examples with labels."""
+
+    model: TrainedModel
+    task: "Supervised"
+
+    def __init__(self, task: "Supervised", config: Mapping[str, Any], seed: int, device: torch.device) -> None:
+        super().__init__(task, config, seed, device)
+        self.family = task.family(config)
+        self.own = own_config(self.family, config)
+        data = task.data_of(self.family)
+        self.splits = load_data(data, task.train_size, task.with_valid)
+        self.data = device_data(data, task.train_size, device, task.with_valid)
+        self.rules = Preprocessing(task.name, self.family, self.splits.inputs, self.splits.target)
+
+    def validate(self) -> dict[str, float]:
+        return score(self.model, *self.data["valid"], self.task.metric)
+
+    def preprocessing(self) -> dict[str, Any]:
+        return self.rules.to_json()
+
+
+def score(model: TrainedModel, x: Tensor, y: Tensor, metric: str | None) -> dict[str, float]:
+    """Metrics of a model on examples (n, ...) with their labels; all of them where no metric is named."""
+    with autocast(x.device):
+        outputs = model.in_parts(x)
+    return model.preprocessing.target.scores(outputs, y, metric)

@@ -1,0 +1,47 @@
+"""The training of an estimator of scikit-learn: an epoch is its share of the trees."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from automl.data.targets import Classes, Number
+from automl.models.sklearn_estimators import build_estimator, features, fit_further
+from automl.models.trained import TrainedEstimator, as_tensor, estimator_bytes, estimator_from
+from automl.training.base import SupervisedTraining
+
+if TYPE_CHECKING:
+    from automl.tasks.supervised import Supervised
+
+
+class EstimatorTraining(SupervisedTraining):
+    """Estimator and history of one config."""
+
+    model: TrainedEstimator
+
+    def __init__(self, task: "Supervised", config: Mapping[str, Any], seed: int, device: torch.device) -> None:
+        super().__init__(task, config, seed, device)
+        rules, y = self.rules, self.splits.y_train
+        estimator = build_estimator(self.family, self.own, rules.inputs, rules.target, seed % 2**32)
+        self.model = TrainedEstimator(estimator, self.config, rules)
+        self.x = features(self.family, rules.inputs, self.splits.x_train)
+        self.weights = None  # of the examples
+        if isinstance(rules.target, Number):
+            y = (y - rules.target.mean) / rules.target.std
+        elif self.own.get("class_weight") and isinstance(rules.target, Classes):
+            self.weights = rules.target.weights(y, self.own["class_weight"])[y]
+        self.y = np.asarray(y)
+
+    def train_epoch(self) -> dict[str, float]:
+        share = (self.epoch + 1) / self.task.max_epochs
+        fit_further(self.model.estimator, self.family, self.own, self.x, self.y, self.weights, share)
+        return {}
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {"estimator": as_tensor(estimator_bytes(self.model.estimator))}
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        estimator = estimator_from(tensors["estimator"].numpy().tobytes())
+        self.model = TrainedEstimator(estimator, self.config, self.rules)

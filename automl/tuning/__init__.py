@@ -1,0 +1,1 @@
+"""The loop of a search: tuner, executors, stopping, final evaluation."""

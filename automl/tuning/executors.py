@@ -1,0 +1,312 @@
+"""Where trainings run: in this process, or in local processes that stay alive between trials.
+
+An executor knows jobs and events, not strategies and studies; benchmarks bring one with a virtual clock.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import pickle
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from automl.errors import UserError
+from automl.tuning.worker import Event, Job, JobEnded, JobStarted, event_from_json, run_job
+
+if TYPE_CHECKING:
+    from automl.task import Task
+
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+MAX_DEATHS_AT_START = 3
+
+
+class Executor(ABC):
+    """Runs jobs, as many at a time as it has workers."""
+
+    n_workers: int
+
+    @property
+    @abstractmethod
+    def n_free(self) -> int:
+        """How many jobs could start at once."""
+
+    @abstractmethod
+    def submit(self, job: Job) -> None:
+        """Start a job. At most ``n_free`` before the next ``wait``."""
+
+    @abstractmethod
+    def wait(self, timeout: float | None = None) -> list[Event]:
+        """What has happened, in order; blocks until something has, at most ``timeout`` seconds.
+
+        Each job gives its EpochDone events and then exactly one JobEnded, also when its worker died.
+        """
+
+    @abstractmethod
+    def stop(self, key: int) -> None:
+        """Have a running job end after its current epoch; its JobEnded still comes."""
+
+    def now(self) -> float:
+        """Seconds on the executor's clock: real, unless it simulates."""
+        return time.monotonic()
+
+    def charge(self, seconds: float) -> None:
+        """Take note that the strategy has just spent this long: a simulated clock moves on by it."""
+        return
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """Drop what still runs, without an event. All workers are free afterwards."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Kill what still runs, with all that it holds."""
+
+    def __enter__(self) -> Executor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class SerialExecutor(Executor):
+    """One training at a time, in this process: easy to debug, and nothing to start."""
+
+    n_workers = 1
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._running: tuple[int, Iterator[Event]] | None = None
+        self._stopped = False
+
+    @property
+    def n_free(self) -> int:
+        return int(self._running is None)
+
+    def submit(self, job: Job) -> None:
+        assert self._running is None
+        self._running, self._stopped = (job.key, run_job(self._task, job)), False
+
+    def wait(self, timeout: float | None = None) -> list[Event]:
+        if self._running is None:
+            return []
+        key, events = self._running
+        event = JobEnded(key, 0.0) if self._stopped else next(events)
+        if isinstance(event, JobEnded):
+            self.cancel()
+        return [event]
+
+    def stop(self, key: int) -> None:
+        self._stopped = self._running is not None and self._running[0] == key
+
+    def cancel(self) -> None:
+        if self._running is not None:
+            self._running[1].close()  # type: ignore[attr-defined]
+            self._running = None
+
+    def close(self) -> None:
+        self.cancel()
+
+
+@dataclass
+class _Worker:
+    process: subprocess.Popen[str]
+    job: Job | None = None
+    deadline: float | None = None
+    has_started: bool = False  # a job: it could load the task
+    log: Path | None = None
+    reader: threading.Thread | None = field(default=None, repr=False)
+
+    def send(self, message: Mapping[str, object]) -> None:
+        assert self.process.stdin is not None
+        # A worker that has just died is noticed by its reader.
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(json.dumps(message) + "\n")
+            self.process.stdin.flush()
+
+    def kill(self) -> None:
+        # The whole group: a command's own children end with it.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+
+
+class ProcessExecutor(Executor):
+    """``n_workers`` processes with one thread each. One that dies is replaced, and its job has failed.
+
+    They are started as fresh interpreters rather than through multiprocessing, which would import the user's script
+    anew in each: scripts without ``if __name__ == "__main__"``, notebooks and lambdas work.
+    """
+
+    def __init__(
+        self, task: Task, n_workers: int, trial_seconds: float | None = None, logs: Path | None = None
+    ) -> None:
+        """``trial_seconds``: a job that takes longer is killed and has failed. ``logs``: a folder for their output."""
+        import cloudpickle
+
+        try:
+            pickled = cloudpickle.dumps(task)
+        except (TypeError, pickle.PicklingError) as error:
+            raise UserError(f"{task.name!r} cannot be sent to a training process: {error}") from None
+
+        self.n_workers = n_workers
+        self._trial_seconds = trial_seconds
+        self._logs = logs
+        self._hello = {"path": sys.path, "task": base64.b64encode(pickled).decode()}
+        self._inbox: queue.Queue[tuple[_Worker, Event | None]] = queue.Queue()
+        self._n_deaths_at_start = 0
+        self._workers = [self._start(i) for i in range(n_workers)]
+
+    @property
+    def n_free(self) -> int:
+        return sum(worker.job is None for worker in self._workers)
+
+    def submit(self, job: Job) -> None:
+        worker = next(worker for worker in self._workers if worker.job is None)
+        worker.job = job
+        worker.send({"job": asdict(job)})
+
+    def wait(self, timeout: float | None = None) -> list[Event]:
+        until = None if timeout is None else self.now() + timeout
+        while True:
+            deadlines = [w.deadline for w in self._workers if w.job and w.deadline is not None]
+            next_stop = min([*deadlines, *([] if until is None else [until])], default=None)
+            if all(worker.job is None for worker in self._workers) and until is None:
+                return []
+            try:
+                seconds = None if next_stop is None else max(0.0, next_stop - self.now())
+                events = [self._receive(*self._inbox.get(timeout=seconds))]
+                while not self._inbox.empty():
+                    events.append(self._receive(*self._inbox.get()))
+            except queue.Empty:
+                events = [self._kill_hung(worker) for worker in self._workers]
+            happened = [event for event in events if event is not None]
+            if happened or (until is not None and self.now() >= until):
+                return happened
+
+    def stop(self, key: int) -> None:
+        for worker in self._workers:
+            if worker.job is not None and worker.job.key == key:
+                worker.send({"stop": key})
+
+    def cancel(self) -> None:
+        for worker in [worker for worker in self._workers if worker.job is not None]:
+            self._restart(worker)
+
+    def close(self) -> None:
+        for worker in self._workers:
+            worker.kill()
+            assert worker.reader is not None
+            worker.reader.join(timeout=1.0)
+        self._workers = []
+
+    def processor_seconds(self) -> float:
+        """Of computing, by the processes that are there now, since each was started."""
+        import psutil
+
+        total = 0.0
+        for worker in self._workers:
+            with contextlib.suppress(psutil.Error):
+                times = psutil.Process(worker.process.pid).cpu_times()
+                total += times.user + times.system
+        return total
+
+    def _start(self, index: int) -> _Worker:
+        log = None
+        output: IO[str] | None = None
+        if self._logs is not None:
+            self._logs.mkdir(parents=True, exist_ok=True)
+            log = self._logs / f"worker-{index}.log"
+            output = log.open("a", encoding="utf-8")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "automl.tuning.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=output,
+            env=os.environ | ONE_THREAD,
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,  # Ctrl-C reaches the tuner alone, which decides; and the group can be killed whole
+        )
+        if output is not None:
+            output.close()
+        worker = _Worker(process, log=log)
+        worker.send(self._hello)
+        worker.reader = threading.Thread(target=self._read, args=(worker,), daemon=True)
+        worker.reader.start()
+        threading.Thread(target=self._await_death, args=(worker,), daemon=True).start()
+        return worker
+
+    def _read(self, worker: _Worker) -> None:
+        assert worker.process.stdout is not None
+        with worker.process.stdout as answers:
+            for line in answers:
+                self._inbox.put((worker, event_from_json(line)))
+
+    def _await_death(self, worker: _Worker) -> None:
+        # The end of its answers is no sign: a process that the training has forked may hold them open.
+        worker.process.wait()
+        assert worker.reader is not None
+        worker.reader.join(timeout=1.0)
+        self._inbox.put((worker, None))
+
+    def _receive(self, worker: _Worker, event: Event | None) -> Event | None:
+        if event is None:
+            return self._replace(worker)
+        if worker not in self._workers or worker.job is None or event.key != worker.job.key:
+            return None  # of a worker that was killed meanwhile
+        if isinstance(event, JobStarted):
+            worker.has_started = True
+            self._n_deaths_at_start = 0
+            worker.deadline = None if self._trial_seconds is None else self.now() + self._trial_seconds
+            return None
+        if isinstance(event, JobEnded):
+            worker.job = worker.deadline = None
+        return event
+
+    def _replace(self, worker: _Worker) -> Event | None:
+        if worker not in self._workers:
+            return None
+        self._restart(worker)
+        status = worker.process.returncode
+        how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+        if not worker.has_started:
+            self._n_deaths_at_start += 1
+            if self._n_deaths_at_start >= MAX_DEATHS_AT_START:
+                raise UserError(f"the training processes die before they train ({how}): {_tail(worker.log, 1)}")
+        if worker.job is None:
+            return None
+        hint = "; out of memory?" if status == -signal.SIGKILL else ""
+        return JobEnded(worker.job.key, 0.0, f"the training process died ({how}{hint})", _tail(worker.log))
+
+    def _restart(self, worker: _Worker) -> None:
+        index = self._workers.index(worker)
+        worker.kill()
+        self._workers[index] = self._start(index)
+
+    def _kill_hung(self, worker: _Worker) -> Event | None:
+        if worker.job is None or worker.deadline is None or self.now() < worker.deadline:
+            return None
+        self._restart(worker)
+        limit = f"{self._trial_seconds:g} s"
+        return JobEnded(worker.job.key, self._trial_seconds or 0.0, f"took longer than {limit}, the limit of a trial")
+
+
+def _tail(log: Path | None, n_lines: int = 20) -> str:
+    if log is None or not log.exists():
+        return ""
+    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-n_lines:])

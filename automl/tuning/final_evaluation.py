@@ -1,0 +1,265 @@
+"""The end of a run: its best configs and the default, trained on fresh seeds and scored once on the test set.
+
+Search sees the validation part alone, so its best loss flatters. In a large reanalysis about one run in ten ended worse
+on test than the default (Schneider, Bischl and Feurer 2025, arXiv 2506.19540): hence the default always takes part.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+
+from automl.errors import UserError
+from automl.tuning.contenders import best_contender, prefers_default
+from automl.tuning.worker import EpochDone, Job, JobEnded
+
+if TYPE_CHECKING:
+    from automl.study.study import Trial
+    from automl.task import Epoch, Task
+    from automl.tuning.executors import Executor
+
+
+Who: TypeAlias = Literal["chosen", "default"]
+WHO: tuple[Who, ...] = ("chosen", "default")
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training of the final: whose config it was, and what it scored."""
+
+    who: Who | Literal["contender"]  # that was not chosen
+    seed: int
+    validation: float | None  # the task's metric after the last epoch
+    test: float | None  # None where the task has no test set, or the training failed
+    error: str | None
+    seconds: float
+    folder: Path
+    others: Mapping[str, float] = field(default_factory=dict)  # whatever else was measured on the test set
+    trial: int | None = None  # of the search, that has the config
+    any_seed: bool = False  # its trial had another seed and gave the same to the last digit: it stands for all seeds
+
+
+def train_final(
+    task: Task,
+    contenders: Sequence[Trial],
+    default: Mapping[str, Any],
+    executor: Executor,
+    folder: Path,
+    *,
+    run_seed: int,
+    n_seeds: int = 3,
+    device: str = "auto",
+    searched: Iterable[Trial] = (),
+    watch: Callable[[int, int], None] = lambda done, of: None,
+) -> list[Training]:
+    """Train all configs on the same ``n_seeds`` fresh seeds, in ``folder``, and score each on the test set.
+
+    The contender that is best on validation is ``chosen``. ``searched``: the trials that tell whether a training
+    depends on its seed; where it does not, a single one stands for all seeds. ``watch`` is told how many of how many
+    trainings are done, about once a second. Where the default is a contender too, its trainings serve both.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    configs: dict[int | None, Mapping[str, Any]] = {trial.number: trial.config for trial in contenders}
+    own = next((number for number, config in configs.items() if dict(config) == dict(default)), None)
+    configs.setdefault(own, default)
+    plan = [(number, i) for i in range(n_seeds) for number in configs]
+    places = [folder / f"{'default' if number is None else f'trial-{number}'}-{i}" for number, i in plan]
+    options: dict[str, Any] = {"epochs": task.max_epochs, "device": device, "test": True}
+    jobs = [
+        Job(key, configs[number], final_seed(run_seed, i), folder=str(places[key]), **options)
+        for key, (number, i) in enumerate(plan)
+    ]
+    whole = [trial for trial in searched if trial.state == "complete" and trial.epochs >= task.max_epochs]
+
+    def later_ones(key: int, done: _Done) -> set[int]:
+        """What need not be trained after the first training of a config."""
+        number, i = plan[key]
+        known = i == 0 and any(trial.config == configs[number] and _repeats(done, trial) for trial in whole)
+        return {other for other, (n, j) in enumerate(plan) if n == number and j > 0} if known else set()
+
+    trained = _train_all(jobs, executor, watch, later_ones)
+    by_config: dict[int | None, list[Training]] = {number: [] for number in configs}
+    for key, done in sorted(trained.items()):
+        number = plan[key][0]
+        made = _training("contender", jobs[key], done, task.metric)
+        by_config[number].append(replace(made, trial=number, any_seed=bool(later_ones(key, done))))
+    for number, of in by_config.items():
+        by_config[number] = of[:1] if of[0].any_seed else of  # others may have run beside it
+    ranked = [by_config[trial.number] for trial in contenders]
+    best = best_contender([[training.validation for training in of] for of in ranked], maximize=task.maximize)
+    return [
+        *(replace(training, who="chosen") for training in ranked[best]),
+        *(replace(training, who="default") for training in by_config[own]),
+        *(training for place, of in enumerate(ranked) for training in of if place != best),
+    ]
+
+
+@dataclass(frozen=True)
+class _Done:
+    """What came of a job."""
+
+    epochs: tuple[Epoch, ...]
+    ended: JobEnded
+
+
+def _repeats(done: _Done, trial: Trial) -> bool:
+    """Whether a training gave what a trial of the same config gave with another seed, to the last digit."""
+    losses = [epoch.loss for epoch in done.epochs]
+    metrics = {name: [epoch.metrics.get(name) for epoch in done.epochs] for name in trial.metrics}
+    return done.ended.error is None and losses == trial.losses and metrics == trial.metrics
+
+
+def _training(who: Who | Literal["contender"], job: Job, done: _Done, metric: str) -> Training:
+    ended, scores, validation = done.ended, done.ended.scores, None
+    if done.epochs and ended.error is None:
+        validation = done.epochs[-1].metrics.get(metric, done.epochs[-1].loss)
+    test = scores.get(metric) if ended.error is None else None
+    others = {name: value for name, value in scores.items() if name != metric}
+    assert job.folder is not None
+    return Training(who, job.seed, validation, test, ended.error, ended.seconds, Path(job.folder), others)
+
+
+def _train_all(
+    jobs: list[Job],
+    executor: Executor,
+    watch: Callable[[int, int], None],
+    needless: Callable[[int, _Done], set[int]] = lambda key, done: set(),
+) -> dict[int, _Done]:
+    """What came of the jobs, by key: a job's place in the list.
+
+    ``needless``: the keys of jobs that need not start once this one has ended.
+    """
+    waiting = deque(jobs)
+    epochs: dict[int, list[Epoch]] = {job.key: [] for job in jobs}
+    done: dict[int, _Done] = {}
+    n_jobs = len(jobs)
+    while len(done) < n_jobs:
+        while waiting and executor.n_free:
+            job = waiting.popleft()
+            assert job.folder is not None
+            Path(job.folder).mkdir(parents=True)
+            executor.submit(job)
+        for event in executor.wait(1.0):
+            if isinstance(event, EpochDone):
+                epochs[event.key].append(event.epoch)
+            elif isinstance(event, JobEnded):
+                done[event.key] = _Done(tuple(epochs[event.key]), event)
+                spared = needless(event.key, done[event.key])
+                kept = [job for job in waiting if job.key not in spared]
+                n_jobs -= len(waiting) - len(kept)
+                waiting = deque(kept)
+        watch(len(done), n_jobs)
+    return done
+
+
+def train_once(
+    task: Task,
+    config: Mapping[str, Any],
+    folder: Path,
+    *,
+    seed: int,
+    device: str = "auto",
+    trial_seconds: float | None = None,
+    watch: Callable[[int, int], None] = lambda done, of: None,
+) -> Training:
+    """Train a config of a task in a process of its own, and score it on the test set."""
+    from automl.tuning.executors import ProcessExecutor
+
+    job = Job(0, config, seed, task.max_epochs, folder=str(folder), device=device, test=True)
+    with ProcessExecutor(task, 1, trial_seconds) as executor:
+        done = _train_all([job], executor, watch)
+    return _training("chosen", job, done[0], task.metric)
+
+
+def fit_baseline(task: Task) -> Mapping[str, Any] | None:
+    """The score of the task's baseline on the test set, or under `error` why there is none; None without one."""
+    fit: Callable[[], Mapping[str, Any] | None] = getattr(task, "baseline", lambda: None)
+    try:
+        return fit()
+    except UserError as error:  # a package or a file that only the baseline needs
+        return {"error": str(error)}
+
+
+def final_seed(run_seed: int, i: int) -> int:
+    """Seeds that no trial of the run has trained with."""
+    return int(np.random.SeedSequence((run_seed, 0, i), spawn_key=(1,)).generate_state(1)[0] >> 1)
+
+
+def to_keep(trainings: Sequence[Training], *, maximize: bool) -> Who:
+    """Whose config the run keeps: the default's where it is better on validation.
+
+    The chosen one was the best of many, partly by luck or because others were stopped early, and may be worse than the
+    default once both are trained to the end.
+    """
+    chosen, default = (_scores(trainings, who, "validation") for who in WHO)
+    return "default" if prefers_default(chosen, default, maximize=maximize) else "chosen"
+
+
+def final_summary(
+    trainings: Sequence[Training], metric: str, kept: Who, baseline: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Scores of both configs, seed by seed, as summary.json has them; validation where there is no test set.
+
+    A config whose training does not depend on the seed has a single score, and is listed under ``any_seed``. kept: of
+    `to_keep`. baseline: what the task's `baseline` gives, or the reason why it could not be fitted.
+    """
+    split = _split(trainings)
+    return {
+        "metric": metric,
+        "split": split,
+        "chosen": _scores(trainings, "chosen", split),
+        "default": _scores(trainings, "default", split),
+        "chosen_validation": _scores(trainings, "chosen", "validation"),
+        "default_validation": _scores(trainings, "default", "validation"),
+        "kept": kept,
+        "others": _means(trainings),
+        "baseline": baseline,
+        "seeds": max(([t.seed for t in trainings if t.who == who] for who in WHO), key=len),
+        "any_seed": [who for who in WHO if any(t.any_seed for t in trainings if t.who == who)],
+        "errors": [training.error for training in trainings if training.error],
+    }
+
+
+def contender_summary(trainings: Sequence[Training], number: int) -> dict[str, Any]:
+    """What the final says of the contender with the config of a trial, for summary.json."""
+    own = [training for training in trainings if training.trial == number and training.who != "default"]
+    return {
+        "validation": [training.validation for training in own],
+        "any_seed": any(training.any_seed for training in own),
+        "chosen": any(training.who == "chosen" for training in own),
+    }
+
+
+def final_means(trainings: Sequence[Training], metric: str) -> dict[Who, dict[str, float]]:
+    """Of either config, means over its trainings that did not fail: ``test_accuracy``, or ``validation_accuracy``."""
+    split, other_means = _split(trainings), _means(trainings)
+    found: dict[Who, dict[str, float]] = {}
+    for who in WHO:
+        scores = [score for score in _scores(trainings, who, split) if score is not None]
+        if scores:
+            others = {f"test_{name}": means[who] for name, means in other_means.items() if who in means}
+            found[who] = {f"{split}_{metric}": float(np.mean(scores)), **others}
+    return found
+
+
+def _split(trainings: Sequence[Training]) -> Literal["test", "validation"]:
+    return "test" if any(training.test is not None for training in trainings) else "validation"
+
+
+def _scores(trainings: Sequence[Training], who: Who, split: Literal["test", "validation"]) -> list[float | None]:
+    return [getattr(training, split) for training in trainings if training.who == who]
+
+
+def _means(trainings: Sequence[Training]) -> dict[str, dict[str, float]]:
+    """Of each other metric on the test set, the mean over the seeds of either config."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for training in trainings:
+        for name, value in training.others.items() if training.who in WHO else ():
+            found.setdefault(name, {}).setdefault(training.who, []).append(value)
+    return {name: {who: float(np.mean(values)) for who, values in of.items()} for name, of in found.items()}

@@ -1,0 +1,284 @@
+"""The loop: the strategy proposes, an executor trains, the outcome is told and kept. The only caller of both sides."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from automl.errors import UserError
+from automl.study.result import Result
+from automl.study.run_folder import TrialFolders
+from automl.study.study import Asked, Study, Trial
+from automl.tasks.shell_command import CommandTask
+from automl.tuning.executors import Executor
+from automl.tuning.stopping import Within, sure
+from automl.tuning.worker import EpochDone, Job, JobEnded
+from strategies.base import Outcome, Proposal, Strategy
+from strategies.threads import one_thread
+
+if TYPE_CHECKING:
+    from automl.task import Task
+
+KEPT_CHECKPOINTS = 10  # of the best finished trials
+GIVE_UP_AFTER = 10  # failures, if nothing else has happened since the start
+
+
+@dataclass
+class Running:
+    """A proposal in training, with what its trial has shown so far."""
+
+    proposal: Proposal
+    losses: list[float]
+    metrics: dict[str, list[float]]
+    seconds: float = 0.0
+    stopped: bool = False
+
+
+@dataclass
+class Tuner:
+    """One run of the loop. Its public attributes are there for those who watch."""
+
+    task: Task
+    strategy: Strategy
+    study: Study
+    executor: Executor
+    n_trials: int | None  # None: as many as there is time for
+    seed: int
+    device: str = "auto"
+    folders: TrialFolders = field(default_factory=lambda: TrialFolders(None))
+    time_limit: float | None = None
+    target: float | None = None
+    patience: int | None = None  # in trials
+    sure_within: Within | None = None
+    reproducible: bool = False
+    watch: Callable[[Tuner], None] | None = None
+    running: dict[int, Running] = field(default_factory=dict, init=False)  # by trial
+    interrupted: bool = field(default=False, init=False)  # set it to have the search end
+
+    def __post_init__(self) -> None:
+        self._waiting: deque[Proposal] = deque()  # to be submitted: of a resumed run
+        self._outstanding: list[int] = []  # trials asked and not told, in the order of the asks
+        self._untold: dict[int, Outcome] = {}
+        self._finished: list[Trial] = []  # whose checkpoints are kept
+        self._removed: set[int] = set()  # paused trials whose checkpoints are not
+        self._sure: str | None = None  # why there is nothing more to gain
+        self._origin = self.executor.now() - self.study.clock
+
+    @property
+    def seconds(self) -> float:
+        """The run's clock: seconds of running, without those between a kill and a resume."""
+        return self.executor.now() - self._origin
+
+    @property
+    def budget_epochs(self) -> int | None:
+        """What may be trained in total; None: whatever there is time for."""
+        return None if self.n_trials is None else self.n_trials * self.task.max_epochs
+
+    @property
+    def _spent(self) -> bool:
+        return self.budget_epochs is not None and self.study.committed_epochs >= self.budget_epochs
+
+    def run(self) -> Result:
+        """Go on until a stop. What is in training then is dropped, and comes again when the run is resumed."""
+        self._restore()
+        try:
+            reason = self._loop()
+        except KeyboardInterrupt:
+            self.interrupted, reason = True, "interrupted"
+        self.running.clear()
+        self.executor.cancel()
+        self.study.close()
+        return Result(self.study, reason, self.seconds)
+
+    def _loop(self) -> str:
+        while True:
+            self._fill()
+            reason = self._stop_reason()
+            if reason is not None:
+                return reason
+            outcome = self._next_outcome()
+            if outcome is not None:
+                self._tell(outcome)
+            else:
+                left = None if self.time_limit is None else max(0.0, self.time_limit - self.seconds)
+                for event in self.executor.wait(1.0 if left is None else min(1.0, left)):
+                    if isinstance(event, EpochDone):
+                        self._epoch_done(event)
+                    elif isinstance(event, JobEnded):
+                        self._job_ended(event)
+            if self.watch is not None:
+                self.watch(self)
+
+    def _restore(self) -> None:
+        for entry in self.study.log:
+            if isinstance(entry, Asked):
+                self.strategy.restore(entry.proposal)
+            else:
+                self.strategy.tell(entry.outcome)
+        with one_thread():
+            self._sure = self._is_sure()
+        self._finished.extend(t for t in self.study.trials.values() if t.state not in ("running", "paused"))
+        for trial in self.study.trials.values():
+            if trial.state != "running":
+                self.folders.commit(trial.number)  # killed between an outcome and its commit
+        self._waiting.extend(self.study.pending)
+        self._outstanding.extend(proposal.trial for proposal in self._waiting)
+
+    def _fill(self) -> None:
+        """Keep every worker busy. At most as many proposals are untold as there are workers, whichever is faster."""
+        while self._waiting and self.executor.n_free:
+            self._submit(self._waiting.popleft())
+        while (
+            len(self._outstanding) < self.executor.n_workers
+            and self.executor.n_free
+            and not self._spent
+            and self._stopped_early() is None
+        ):
+            start = time.perf_counter()
+            with one_thread():
+                proposal = self.strategy.ask()
+            if proposal is None:
+                return
+            seconds = time.perf_counter() - start
+            self.executor.charge(seconds)
+            self.study.asked(proposal, seconds)
+            self._outstanding.append(proposal.trial)
+            self._submit(proposal)
+
+    def _submit(self, proposal: Proposal) -> None:
+        trial = self.study.trials[proposal.trial]
+        # Its checkpoint is gone where it was abandoned, and the budget was raised after that: then all over again.
+        continues = bool(trial.losses) and self.folders.has(trial.number)
+        folder = self.folders.begin(trial.number, continues=continues)
+        running = Running(proposal, [], {})
+        if continues:
+            running.losses.extend(trial.losses)
+            running.metrics.update({name: list(values) for name, values in trial.metrics.items()})
+        self.running[trial.number] = running
+        self._removed.discard(trial.number)
+        self.executor.submit(
+            Job(
+                key=trial.number,
+                config=proposal.config,
+                seed=training_seed(self.seed, trial.number),
+                epochs=proposal.epochs,
+                schedule=proposal.schedule,
+                folder=None if folder is None else str(folder),
+                device=self.device,
+            )
+        )
+
+    def _epoch_done(self, event: EpochDone) -> None:
+        running = self.running[event.key]
+        if running.stopped:
+            return  # trained before the request to stop arrived: as if it had not been
+        running.losses.append(event.epoch.loss)
+        running.seconds += event.epoch.seconds
+        for name, value in event.epoch.metrics.items():
+            running.metrics.setdefault(name, []).append(value)
+        n_epochs = len(running.losses)  # since the trial began: a continued command counts from 1 again
+        self.study.trained(event.key, n_epochs, event.epoch.loss)
+        if n_epochs < running.proposal.epochs and self.strategy.should_stop(running.proposal, tuple(running.losses)):
+            running.stopped = True
+            self.executor.stop(event.key)
+
+    def _job_ended(self, event: JobEnded) -> None:
+        if event.fatal:
+            raise UserError(event.error)
+        running = self.running.pop(event.key)
+        self._untold[event.key] = Outcome(
+            running.proposal,
+            tuple(running.losses),
+            running.seconds or event.seconds,
+            None if running.stopped else event.error or (None if running.losses else "the training gave no loss"),
+            running.stopped,
+            {name: tuple(values) for name, values in running.metrics.items()},
+        )
+
+    def _next_outcome(self) -> Outcome | None:
+        if not self._untold:
+            return None
+        trial = self._outstanding[0] if self.reproducible else next(iter(self._untold))
+        return self._untold.pop(trial, None)
+
+    def _tell(self, outcome: Outcome) -> None:
+        trial = outcome.proposal.trial
+        start = time.perf_counter()
+        with one_thread():
+            self.strategy.tell(outcome)
+            self._sure = self._is_sure()
+        seconds = time.perf_counter() - start
+        self.study.told(outcome, seconds, self.seconds)
+        self.executor.charge(seconds)
+        self._outstanding.remove(trial)
+        self.folders.commit(trial)
+        if self.study.trials[trial].state != "paused":
+            self._finished.append(self.study.trials[trial])
+        self._remove_old_checkpoints()
+
+    def _remove_old_checkpoints(self) -> None:
+        if isinstance(self.task, CommandTask):
+            return  # what a command wrote is not ours
+        best = self.study.best
+        for number in self.strategy.abandoned() - self._removed:
+            if best is None or number != best.number:
+                self.folders.remove(number)
+                self._removed.add(number)
+        self._finished.sort(key=lambda t: (t.state != "complete", t.loss is None, t.loss, t.number))
+        while len(self._finished) > KEPT_CHECKPOINTS:
+            self.folders.remove(self._finished.pop().number)
+
+    def _stopped_early(self) -> str | None:
+        if self.interrupted:
+            return "interrupted"
+        if self.time_limit is not None and self.seconds >= self.time_limit:
+            return f"time limit of {self.time_limit:g} s"
+        if self._target_reached():
+            return f"target of {self.target:g} reached"
+        if self._gave_up():
+            return f"the first {GIVE_UP_AFTER} trials all failed"
+        if self._out_of_patience():
+            return f"no better trial within the epochs of {self.patience} full training{'s' * (self.patience != 1)}"
+        return self._sure
+
+    def _stop_reason(self) -> str | None:
+        early = self._stopped_early()
+        if early is not None:
+            return early
+        if self._outstanding:
+            return None
+        if self._spent:
+            return "budget spent"
+        if self.strategy.exhausted:
+            return "every config of the space was tried"
+        raise RuntimeError(f"{type(self.strategy).__name__} proposes nothing, waits for nothing and is not exhausted")
+
+    def _target_reached(self) -> bool:
+        best = self.study.best
+        if self.target is None or best is None:
+            return False
+        value = best.mean(self.task.metric)
+        assert value is not None
+        return value >= self.target if self.task.maximize else value <= self.target
+
+    def _gave_up(self) -> bool:
+        failed = self.study.counts["failed"]
+        return failed >= GIVE_UP_AFTER and failed + self.study.counts["running"] == len(self.study.trials)
+
+    def _out_of_patience(self) -> bool:
+        if self.patience is None or self.study.best is None:
+            return False
+        return self.study.epochs_since_best >= self.patience * self.task.max_epochs
+
+    def _is_sure(self) -> str | None:
+        return None if self.sure_within is None else sure(self.strategy.regret_bound(), self.sure_within)
+
+
+def training_seed(run_seed: int, trial: int) -> int:
+    """The seed that trial number ``trial`` trains with, whichever worker runs it; 31 bits."""
+    return int(np.random.SeedSequence((run_seed, trial)).generate_state(1)[0] >> 1)

@@ -1,0 +1,183 @@
+"""The process that trains: one job after the other, told through its standard input, in JSON lines.
+
+Started by ``automl.tuning.executors.ProcessExecutor`` as ``python -m automl.tuning.worker``. Its first line holds the
+task, later ones are jobs and requests to stop; its answers are events. When its input ends, the process that started it
+has died, and the worker kills itself with all that it started.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import math
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automl.errors import UserError
+from automl.task import Epoch, TrainingFailed
+from automl.tasks.function import vary
+
+if TYPE_CHECKING:
+    from automl.task import Task
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training of one config: up to ``epochs`` in total, from the checkpoint in ``folder`` where there is one."""
+
+    key: int  # unique within an executor
+    config: Mapping[str, Any]
+    seed: int
+    epochs: int
+    schedule: int | None = None  # epochs of its complete schedule, where that is not a full training's
+    folder: str | None = None
+    device: str = "auto"
+    test: bool = False  # score it on the test set at the end
+
+
+@dataclass(frozen=True)
+class JobStarted:
+    """A worker has loaded what it needs and begins: a limit on its seconds counts from here."""
+
+    key: int
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    """A job has trained one more epoch."""
+
+    key: int
+    epoch: Epoch
+
+
+@dataclass(frozen=True)
+class JobEnded:
+    """A job is over: trained to its end, stopped, or failed."""
+
+    key: int
+    seconds: float
+    error: str | None = None  # one line
+    details: str | None = None  # the traceback behind it
+    fatal: bool = False  # it lies not in the config but in what the user can mend: no other trial would fare better
+    scores: Mapping[str, float] = field(default_factory=dict)  # on the test set, where it was asked for
+
+
+Event = JobStarted | EpochDone | JobEnded
+
+
+def run_job(task: Task, job: Job) -> Iterator[Event]:
+    """Train, and yield what happens. Whatever goes wrong in a training becomes the reason of its failure."""
+    task = vary(task, max_epochs=job.schedule)
+    start = time.perf_counter()
+    error = details = None
+    fatal = False
+    scores: Mapping[str, float] = {}
+    folder = Path(job.folder) if job.folder else None
+    try:
+        for epoch in task.train(job.config, seed=job.seed, epochs=job.epochs, checkpoint=folder, device=job.device):
+            plain = _plain_epoch(epoch)
+            if not math.isfinite(plain.loss):
+                raise TrainingFailed(f"the loss is {plain.loss} at epoch {plain.epoch}")
+            yield EpochDone(job.key, plain)
+        if job.test:
+            assert folder is not None
+            scores = {str(name): float(score) for name, score in task.test(folder, job.device).items()}
+    except TrainingFailed as failure:
+        error = _one_line(failure)
+    except UserError as failure:
+        error, fatal = str(failure), True
+    except MemoryError:
+        error = "out of memory"
+    except (Exception, SystemExit) as failure:
+        error = f"{type(failure).__name__}: {_one_line(failure)}"
+        details = traceback.format_exc()
+    yield JobEnded(job.key, time.perf_counter() - start, error, details, fatal, scores)
+
+
+def _plain_epoch(epoch: Epoch) -> Epoch:
+    """With Python's own numbers, in place of numpy's or a tensor."""
+    metrics = {str(name): float(value) for name, value in epoch.metrics.items()}
+    return Epoch(int(epoch.epoch), float(epoch.loss), metrics, float(epoch.seconds))
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def event_to_json(event: Event) -> str:
+    """One line; not-a-number and infinities in Python's spelling."""
+    return json.dumps({"event": type(event).__name__, **asdict(event)})
+
+
+def event_from_json(line: str) -> Event:
+    """The event of a line by ``event_to_json``."""
+    content = json.loads(line)
+    kind = content.pop("event")
+    if kind == "EpochDone":
+        return EpochDone(content["key"], Epoch(**content["epoch"]))
+    return JobStarted(**content) if kind == "JobStarted" else JobEnded(**content)
+
+
+class _Inbox:
+    """Lines from whoever started this process, read by a thread so that a stop is seen while a job runs."""
+
+    def __init__(self) -> None:
+        self.jobs: queue.Queue[Job] = queue.Queue()
+        self.stopped: set[int] = set()
+        self._source = os.fdopen(os.dup(0), encoding="utf-8")
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # a training that reads its input must not read the messages
+        self.task_line = self._source.readline()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        for line in self._source:
+            message = json.loads(line)
+            if "stop" in message:
+                self.stopped.add(message["stop"])
+            else:
+                job = Job(**message["job"])
+                self.stopped.discard(job.key)
+                self.jobs.put(job)
+        os.killpg(0, signal.SIGKILL)
+
+
+def main() -> None:
+    """Serve jobs until killed."""
+    answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
+    os.dup2(2, 1)  # what a training prints must not mix with the answers
+    inbox = _Inbox()
+    start = json.loads(inbox.task_line)
+    sys.path[:] = start["path"]
+    import cloudpickle
+
+    task = cloudpickle.loads(base64.b64decode(start["task"]))
+    prepared = False
+    while True:
+        job = inbox.jobs.get()
+        if not prepared and hasattr(task, "prepare"):
+            # What fails here fails again in the training, as its reason.
+            with contextlib.suppress(Exception):
+                task.prepare()
+        prepared = True
+        answers.write(event_to_json(JobStarted(job.key)) + "\n")
+        events = run_job(task, job)
+        for event in events:
+            answers.write(event_to_json(event) + "\n")
+            if job.key in inbox.stopped and isinstance(event, EpochDone):
+                events.close()  # type: ignore[attr-defined]
+                answers.write(event_to_json(JobEnded(job.key, 0.0)) + "\n")
+                break
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Measurements besides the comparison of strategies, each a command."""

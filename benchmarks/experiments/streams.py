@@ -1,0 +1,219 @@
+"""What keeping a model current is worth: ``python -m benchmarks.experiments.streams``, results/streams.csv and .md.
+
+Data arrive in parts. On each part four ways are compared, all from the same first run: never to update;
+``automl update``; going on with the new part alone (no replay, no test before promotion); and a full search on all data
+so far. Scores are of test examples that none of them has seen: of the newest part, and of those before it (forgetting).
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before numpy
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import typer
+
+from automl.continual.fine_tuning import continued
+from automl.continual.new_data import n_old, read_new, request_for, splits_by_family, unite
+from automl.continual.versions import Versions
+from automl.deployment.predictor import load
+from automl.errors import UserError
+from automl.runs.run_files import commit, write_aside
+from automl.runs.settings import Settings, build_task
+from automl.study.run_folder import RunFolder
+from automl.study.snapshot import look
+from automl.tasks.user_data import OwnData
+from automl.tuning.final_evaluation import train_once
+from benchmarks.command import run_command
+from benchmarks.experiments.arrivals import STREAMS, Arrivals, scored, told_of
+
+TRIALS = 20  # of the first search and of each full one
+METHODS = ("never", "update", "new part alone", "full search")
+
+
+@dataclass(frozen=True)
+class Way:
+    """A run's folder as one method keeps it, and what a part has cost there."""
+
+    folder: Path
+    epochs: float = 0.0
+    seconds: float = 0.0
+    said: str = ""
+
+
+def main(
+    stream: Annotated[list[str] | None, typer.Option(help=f"One of: {', '.join(STREAMS)}. [default: all]")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the runs.")] = 0,
+    trials: Annotated[int, typer.Option(min=1, help="Trainings of the first search and of each full one.")] = TRIALS,
+    keep_full: Annotated[
+        bool,
+        typer.Option("--keep-full", help="Full searches that are in the table stay."),
+    ] = False,
+    out: Annotated[Path, typer.Option(help="Table to write; rows of other streams and seeds in it stay.")] = Path(
+        "results/streams.csv"
+    ),
+) -> None:
+    """Run the streams, and write the table and its summary."""
+    for name in stream or STREAMS:
+        if name not in STREAMS:
+            raise UserError(f"unknown stream {name!r}; choose one of: {', '.join(STREAMS)}")
+        before = pd.read_csv(out) if out.exists() else pd.DataFrame()
+        kept = full_searches(before, name, seed, trials) if keep_full else before[:0]
+        with tempfile.TemporaryDirectory(prefix="automl-stream-") as scratch:
+            methods = METHODS if kept.empty else METHODS[:-1]
+            rows = run_stream(STREAMS[name](Path(scratch) / "data"), name, Path(scratch), seed, trials, methods)
+        table = pd.DataFrame(rows).assign(stream=name, seed=seed, trials=trials, commit=commit())
+        table = pd.concat([table, kept]).sort_values("part", kind="stable")
+        if not before.empty:
+            table = pd.concat([before[(before["stream"] != name) | (before["seed"] != seed)], table])
+        write_aside(out, table.to_csv(index=False, float_format="%.4f"))
+        write_aside(out.with_suffix(".md"), summary(table))
+        print(out, flush=True)
+
+
+def full_searches(table: pd.DataFrame, name: str, seed: int, trials: int) -> pd.DataFrame:
+    """Those of a stream that were made with this seed and as many trials, with the commit that made them."""
+    if table.empty:
+        return table
+    of_stream = (table["stream"] == name) & (table["seed"] == seed) & (table["trials"] == trials)
+    return table[of_stream & (table["method"] == METHODS[-1])]
+
+
+def run_stream(
+    arrivals: Arrivals, name: str, scratch: Path, seed: int, trials: int, methods: Sequence[str] = METHODS
+) -> list[dict[str, Any]]:
+    """A row a part and method."""
+    first = search(arrivals, 1, scratch / "first", seed, trials)
+    ways = dict.fromkeys(methods, first)
+    for method in ("update", "new part alone"):
+        shutil.copytree(first.folder, scratch / method, symlinks=True)
+        ways[method] = replace(first, folder=scratch / method)
+    rows = [_row(arrivals, 0, method, way) for method, way in ways.items()]
+    for part in range(1, len(arrivals.parts)):
+        ways["never"] = replace(ways["never"], epochs=0.0, seconds=0.0)
+        ways["update"] = updated(ways["update"].folder, arrivals.parts[part])
+        ways["new part alone"] = gone_on(ways["new part alone"].folder, arrivals.parts[part], seed)
+        if "full search" in ways:
+            ways["full search"] = search(arrivals, part + 1, scratch / f"full-{part}", seed, trials)
+        rows += [_row(arrivals, part, method, way) for method, way in ways.items()]
+        for row in rows[-len(ways) :]:
+            told = f"{row['new']:.4f} new, {row['old']:.4f} old, {row['epochs']:g} epochs  {row['said']}"
+            print(f"{name} part {part} {row['method']}: {told}", flush=True)
+    return rows
+
+
+def _row(arrivals: Arrivals, part: int, method: str, way: Way) -> dict[str, Any]:
+    model = load(way.folder)
+    told = [(test.y, told_of(test, model)) for test in arrivals.tests[: part + 1]]
+    return {
+        "part": part,
+        "method": method,
+        "metric": arrivals.metric,
+        "new": scored(arrivals.metric, told[-1:]),
+        "old": scored(arrivals.metric, told[:-1]) if part else float("nan"),
+        "all": scored(arrivals.metric, told),
+        "epochs": way.epochs,
+        "seconds": round(way.seconds, 1),
+        "said": way.said,
+    }
+
+
+def search(arrivals: Arrivals, n_parts: int, folder: Path, seed: int, trials: int) -> Way:
+    """A run of its own on the first parts together."""
+    start = time.perf_counter()
+    data = arrivals.together(n_parts, folder.with_name(f"{folder.name}-data"))
+    command = [
+        sys.executable, "-m", "automl.run", "--data", str(data), *arrivals.options, "--strategy", "auto",
+        "--trials", str(trials), "--epochs", str(arrivals.epochs), "--seed", str(seed), "--final-seeds", "1",
+        "--prior", "none", "--no-learn", "--out", str(folder), "--json",
+    ]  # fmt: skip
+    summary = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return Way(folder, summary["epochs_trained"], time.perf_counter() - start, "")
+
+
+def updated(folder: Path, part: Path) -> Way:
+    """The command on a new part."""
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "automl", "update", folder, "--data", part], check=True, capture_output=True)
+    versions = Versions(RunFolder(folder))
+    facts = versions.facts(versions.numbers[-1])
+    said = ("promoted: " if facts["promoted"] else "not promoted: ") + facts["why"]
+    return Way(folder, facts["epochs"], time.perf_counter() - start, said)
+
+
+def gone_on(folder: Path, part: Path, seed: int) -> Way:
+    """Trained on with the new part alone, and taken as it is: what one would do by hand."""
+    start = time.perf_counter()
+    run = RunFolder(folder)
+    settings = Settings.from_json(look(run).settings)
+    versions, before = Versions(run), load(folder)
+    task = build_task(settings, versions.data)
+    assert isinstance(task, OwnData)
+    target = splits_by_family(task)(task.space["model"].default_value).target
+    encoder: Any = before.encoder
+    new = read_new(encoder, request_for(settings.data, part), target, versions.data)
+    writing = versions.begin()
+    unite(versions.data, new, writing / "data")
+    model: Any = before.model
+    model.save(writing / "start")
+    united = replace(task, data=str(writing / "data"))
+    goes_on = continued(united, writing / "start", n_old(writing / "data")["train"], replay=0.0)
+    training = train_once(goes_on, model.config, writing / "work", seed=seed)
+    if training.error is not None:
+        raise UserError(training.error)
+    united.export(training.folder, writing / "model")
+    n_train = len(splits_by_family(united)(model.preprocessing.model).y_train)
+    versions.finish(writing, {})
+    n_new = n_train - goes_on.n_old
+    return Way(folder, goes_on.max_epochs * n_new / n_train, time.perf_counter() - start, "")
+
+
+def summary(table: pd.DataFrame) -> str:
+    """The table in Markdown, with the bar: within a point of the full search at a fifth of its epochs or less."""
+    lines = [
+        "# Keeping a model current",
+        "",
+        "By `python -m benchmarks.experiments.streams`; every part of every stream is a row of streams.csv, with the",
+        "commit that made it (a full search may be of an earlier one than the updates). Scores are means over the",
+        "parts after the first (and over seeds), on test examples that no method has seen; epochs are means a part,",
+        "each over all data so far. Networks alone, so that each of the methods can be had. The goal of an update: at most 1 point (0.01",
+        "of accuracy or R2) behind a full search on all parts, at no more than 20% of its epochs.",
+        "",
+        "| stream | metric | method | newest part | parts before | all parts | epochs a part | promoted |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    later = table[table["part"] > 0]
+    for name, of in later.groupby("stream", sort=False):
+        for method in METHODS:
+            rows = of[of["method"] == method]
+            n = rows["said"].fillna("").str.startswith("promoted").sum()
+            promoted = f"{n} of {len(rows)}" if method == "update" else ""
+            means = " | ".join(f"{rows[key].mean():.4f}" for key in ("new", "old", "all"))
+            metric = rows["metric"].iloc[0]
+            lines.append(f"| {name} | {metric} | {method} | {means} | {rows['epochs'].mean():.1f} | {promoted} |")
+    return "\n".join([*lines, "", *(_verdict(name, of) for name, of in later.groupby("stream", sort=False))]) + "\n"
+
+
+def _verdict(name: Any, rows: pd.DataFrame) -> str:
+    means = rows.groupby("method")[["all", "epochs"]].mean()
+    ours, full = means.loc["update"], means.loc["full search"]
+    gap, share = 100 * (full["all"] - ours["all"]), ours["epochs"] / full["epochs"]
+    met = "reached" if gap <= 1 and share <= 0.2 else "missed"
+    place = f"{abs(gap):.1f} points {'behind' if gap >= 0 else 'ahead of'}"
+    return f"- {name}: the updates are {place} the full search, at {share:.0%} of its epochs: the goal is {met}."
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,131 @@
+"""leaderboard.html: one file that opens offline, answers first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.pages import figures, tables
+from benchmarks.pages.markdown import BEFORE
+from benchmarks.pages.plots import plotly_source
+from benchmarks.pages.sentences import advice, budgets, findings, spent
+from benchmarks.scoring.cohorts import EVERY_SUITE
+from benchmarks.scoring.comparison import MARGIN
+from benchmarks.scoring.leaderboard import Section
+from benchmarks.scoring.statistics import LEVEL, MIN_UNITS
+from benchmarks.suites import SUITES
+
+
+def render(sections: list[Section], costs: pd.DataFrame, made: dict[str, Any]) -> str:
+    """The page. ``costs``: results/costs.csv. ``made``: what the runs were made with; see benchmarks.report."""
+    import jinja2
+    from markupsafe import Markup
+
+    names = {name for section in sections for name in section.field.strategies}
+    looks = figures.look(names | set(costs["strategy"]))
+    costs = costs[(costs["n_dimensions"] == 8) & costs["strategy"].isin(names)]
+    ids, all_fields = anchors(sections), [section.field for section in sections]
+    drawn = {
+        f"{name}-{key}": figure
+        for section, name in zip(sections, ids, strict=True)
+        for key, figure in figures.figures(section, looks).items()
+    }
+    if not costs.empty:
+        drawn["overhead"] = figures.overhead(costs, looks)
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("benchmarks.pages"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    by_suite, by_kind = (advice(sections, kinds=kinds) for kinds in (False, True))
+    return environment.get_template("leaderboard.html.j2").render(
+        by_suite=by_suite,
+        by_kind=by_kind,
+        budgets=budgets([*by_suite, *by_kind]),
+        sections=[_described(section, name, looks) for section, name in zip(sections, ids, strict=True)],
+        links=dict(zip(all_fields, ids, strict=True)),
+        overhead=tables.overhead(costs, made["reliability"]),
+        made=made,
+        constants={"level": f"{1 - LEVEL:.0%}", "margin": MARGIN, "min_units": MIN_UNITS, "before": BEFORE},
+        figures=drawn,
+        plotly=Markup(plotly_source().replace("</script", "<\\/script")),  # the library's own text
+    )
+
+
+def anchors(sections: Iterable[Section]) -> list[str]:
+    """A name of each section for links and files: letters, digits and hyphens, no two the same."""
+    found: list[str] = []
+    for section in sections:
+        field = section.field
+        parts = [field.title]
+        parts += [] if field.name == "all tasks" else [field.name]
+        name = re.sub(r"[^a-z0-9]+", "-", " ".join(parts).lower()).strip("-")[:60] or "field"
+        found.append(name if name not in found else f"{name}-{len(found)}")
+    return found
+
+
+def _described(section: Section, name: str, looks: dict[str, dict[str, str]]) -> dict[str, Any]:
+    field = section.field
+    names = list(section.standings["trainings"].board["strategy"].unique())
+    return {
+        "id": name,
+        "field": field,
+        "about": "tasks of all suites" if field.suite == EVERY_SUITE else SUITES.get(field.suite, ""),
+        "word": section.word,
+        "several": len(field.tasks) > 1,
+        "strategies": [(str(name), looks[str(name)]) for name in names],
+        "reached": any(not standing.reached.empty for standing in section.standings.values()),
+        "clocks": {
+            clock: {
+                "findings": findings(section, clock),
+                "scored": standing.scored,
+                "columns": tables.columns(section, standing),
+                "rows": tables.rows(section, standing),
+                "last": spent(max(standing.comparisons), clock),
+                "tests": [
+                    tables.test_table(budget, comparison, clock) for budget, comparison in standing.comparisons.items()
+                ],
+                "duels": tables.duel_table(standing),
+            }
+            for clock, standing in section.standings.items()
+        },
+        "generalisation": tables.generalisation(section),
+    }
+
+
+def listed_versions(all_attributes: Iterable[dict[str, Any]]) -> list[str]:
+    """What runs were made with, each once: commits and versions, as files hold them."""
+    lines: dict[str, None] = {}
+    for attributes in all_attributes:
+        commits = attributes.get("commits") or [attributes.get("commit")]
+        versions = ", ".join(f"{name} {version}" for name, version in attributes.get("versions", {}).items())
+        for commit in commits:
+            lines[f"commit {commit or 'unknown'}; {versions}"] = None
+    return list(lines)
+
+
+def mixed_commits(table: pd.DataFrame) -> list[tuple[str, str]]:
+    """The strategies whose rows come from several commits, each with its commits and the suites they were run on.
+
+    ``table``: its column ``commit`` holds one, or where a file does not say which of several, all, split by spaces.
+    """
+    found = []
+    for strategy, part in table.drop_duplicates(["strategy", "suite", "commit"]).groupby("strategy"):
+        suites: dict[str, list[str]] = {}
+        for suite, commits in part[["suite", "commit"]].itertuples(index=False):
+            for commit in commits.split():
+                suites.setdefault(_short(commit), []).append(suite)
+        if len(suites) > 1:
+            parts = [f"{commit} ({', '.join(dict.fromkeys(names))})" for commit, names in sorted(suites.items())]
+            found.append((str(strategy), "; ".join(parts)))
+    return found
+
+
+def _short(commit: str) -> str:
+    """The first digits; a + says that files were changed since."""
+    return commit[:10] + "+" * (commit.endswith("+") and len(commit) > 10)

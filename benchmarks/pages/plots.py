@@ -1,0 +1,107 @@
+"""Pictures of the leaderboard as PNG; the only module of the benchmarks that imports a plotting library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.pages.figures import CEILING, FLOOR, GREY, REGRET_TICKS, YARDSTICK_DASHES
+from benchmarks.scoring.comparison import Comparison
+from benchmarks.scoring.leaderboard import Standing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DASHES = {"solid": "-", "dash": "--", "dot": ":"}
+MARKERS = {
+    "circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "triangle-down": "v", "x": "X", "star": "*",
+}  # fmt: skip
+DOT = "#0072b2"
+N_BANDS = 3  # strategies that get one, the best
+
+
+def regret_over_budget(standing: Standing, looks: dict[str, dict[str, str]], file: Path, title: str, word: str) -> None:
+    """Mean regret of each strategy against the budget, with 95% bands (these tasks) for the best."""
+    plt = _pyplot()
+    from matplotlib.ticker import NullLocator, ScalarFormatter
+
+    figure, axes = plt.subplots(figsize=(9, 5.2), layout="constrained")
+    normalised = word == "regret"
+    board = standing.board.set_index("strategy")
+    final = board[board["budget"] == board["budget"].max()]["regret"].sort_values(kind="stable")
+    competitors = [name for name in final.index if name not in YARDSTICK_DASHES]
+    names = [*competitors, *(name for name in YARDSTICK_DASHES if name in final.index)]
+    for i, name in enumerate(names):
+        rows, style = board.loc[[name]], looks[name]
+        values, low, high = (
+            np.maximum(rows[column].to_numpy(), FLOOR) if normalised else rows[column].to_numpy()
+            for column in ("regret", "low_tasks", "high_tasks")
+        )
+        markers = {} if name in YARDSTICK_DASHES else {"marker": MARKERS[style["symbol"]], "markersize": 5}
+        line = {"color": style["colour"], "linestyle": DASHES[style["dash"]], "zorder": 3 + len(names) - i, **markers}
+        axes.plot(rows["budget"], values, label=name, **line)
+        if name in competitors[:N_BANDS]:
+            axes.fill_between(rows["budget"], low, high, color=style["colour"], alpha=0.15, linewidth=0)
+    axes.set(xscale="log", xlabel="budget (full trainings)", title=title)
+    axes.set_ylabel("mean normalised regret" if normalised else f"mean {word}")
+    if normalised:
+        axes.set_yscale("log")
+        means = board["regret"].clip(FLOOR)
+        axes.set_yticks(REGRET_TICKS, [f"{tick:g}" for tick in REGRET_TICKS])
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.set_ylim(0.8 * means.min(), min(1.15 * means.max(), CEILING))
+    budgets = [budget for budget in (1, 2, 5, 10, 20, 50, 100, 200) if budget <= board["budget"].max()]
+    axes.set_xticks(budgets)
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.grid(alpha=0.25)
+    title = f"the best on top, then yardsticks;\nbands: 95%, these tasks, the best {N_BANDS}"
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, title=title, alignment="left")
+    _save(figure, file)
+
+
+def diagram(comparison: Comparison, file: Path, title: str) -> None:
+    """Critical differences: mean ranks, and a bar beside the strategies that no test tells apart."""
+    plt = _pyplot()
+    ranks = comparison.mean_ranks.sort_values(kind="stable")
+    names = list(ranks.index)
+    figure, axes = plt.subplots(figsize=(9, 1.3 + 0.3 * len(names)), layout="constrained")
+    for i, name in enumerate(names):
+        axes.plot(ranks[name], i, "o", color=DOT, markersize=8)
+        axes.text(ranks[name], i - 0.2, f"{ranks[name]:.1f}", ha="center", va="bottom", fontsize=8)
+    step = 0.03 * (ranks.max() - ranks.min() or 1.0)
+    for i, group in enumerate(comparison.groups):
+        place = ranks.max() + (3 + 1.5 * i) * step
+        axes.plot([place] * 2, [names.index(group[0]) - 0.2, names.index(group[-1]) + 0.2], color=GREY, linewidth=5)
+    bars = "bars join what no test tells apart" if comparison.tested else "no test: too few tasks"
+    axes.set(xlabel=f"mean rank over {comparison.size}, 1 is best; {bars}", title=title)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.8)
+    axes.grid(axis="x", alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    _save(figure, file)
+
+
+def plotly_source() -> str:
+    """The library of the interactive figures, to be put into a page."""
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs())
+
+
+def _pyplot() -> Any:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    return pyplot
+
+
+def _save(figure: Figure, file: Path) -> None:
+    from matplotlib import pyplot
+
+    figure.savefig(file, dpi=130)
+    pyplot.close(figure)

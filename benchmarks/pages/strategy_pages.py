@@ -1,0 +1,85 @@
+"""What was measured of each strategy, as Markdown: the marked block of its page, docs/strategies/NAME.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from automl.errors import UserError
+from benchmarks.pages.markdown import escaped, grid, with_block
+from benchmarks.pages.sentences import number
+from benchmarks.pages.tables import duration
+from benchmarks.scoring.leaderboard import Section
+from strategies import STRATEGIES, WRAPPERS
+
+BLOCK = "standing"
+HOW = "Written by `python -m benchmarks.report --docs docs/strategies`; no number in it is typed."
+COSTS = "What a suggestion takes, with its outcome taken in, by the number of hyperparameters and of trials before it:"
+PLACES = (
+    "Mean regret (0 is the best known loss, 1 that of a median random config), and the place among all strategies and "
+    "peers that ran on these tasks; **bold** where a test was made and did not show the leader to be better:"
+)
+NOTHING = "No runs of it are committed yet."
+
+
+def pages(folder: Path, sections: list[Section], costs: pd.DataFrame) -> dict[Path, str]:
+    """The new text of each page. UserError where a strategy has none, or none with a place for the block."""
+    return {file: with_block(text, block(file.stem, sections, costs), file, BLOCK) for file, text in _read(folder)}
+
+
+def check(folder: Path) -> None:
+    """UserError as from ``pages``."""
+    for file, text in _read(folder):
+        with_block(text, "", file, BLOCK)
+
+
+def missing(folder: Path) -> list[str]:
+    """The strategies and wrappers that have no page."""
+    return [name for name in [*STRATEGIES, *WRAPPERS] if not (folder / f"{name}.md").is_file()]
+
+
+def block(name: str, sections: list[Section], costs: pd.DataFrame) -> str:
+    """The block of a strategy, or of what is put around one, with all strategies that it was put around."""
+    own = costs[costs["strategy"] == name]
+    seconds = own.pivot(index="n_dimensions", columns="n_trials", values="seconds")
+    thinking = [[f"{n}", *(duration(value).text for value in row)] for n, row in seconds.iterrows()]
+    after = sorted({budget for section in sections for budget in section.standings["trainings"].comparisons})
+    places = [row for section in sections for row in _places(name, section, after)]
+    lines = [HOW]
+    if thinking:
+        lines += ["", COSTS, "", *grid(["hyperparameters", *(f"after {n} trials" for n in seconds.columns)], thinking)]
+    if places:
+        lines += ["", PLACES, "", *grid(["tasks", *(f"after {budget:g} trainings" for budget in after)], places)]
+    return "\n".join(lines if places else [*lines, "", NOTHING])
+
+
+def _places(name: str, section: Section, after: list[float]) -> list[list[str]]:
+    """A row a strategy that the page is about."""
+    field, comparisons = section.field, section.standings["trainings"].comparisons
+    if not field.normalised:
+        return []
+    rows = []
+    for strategy in field.strategies:
+        if strategy != name and not (name in WRAPPERS and name in strategy.split("+")[1:]):
+            continue
+        row = [f"{field.title}, {field.name}: {field.extent}" + (f", {strategy}" if strategy != name else "")]
+        for budget in after:
+            comparison = comparisons.get(budget)
+            if comparison is None or pd.isna(comparison.means[strategy]):
+                row.append("")
+                continue
+            place = list(comparison.means.index).index(strategy) + 1
+            text = f"{number(comparison.means[strategy])} ({place} of {len(comparison.means)})"
+            row.append(f"**{text}**" if comparison.tested and strategy in comparison.leaders else text)
+        rows.append([escaped(cell) for cell in row])
+    return rows
+
+
+def _read(folder: Path) -> list[tuple[Path, str]]:
+    names = missing(folder)
+    if names:
+        mark = f"with the lines <!-- {BLOCK} --> and <!-- /{BLOCK} -->"
+        raise UserError(f"{str(folder)!r} has no page {names[0]}.md; write one, {mark}")
+    files = [folder / f"{name}.md" for name in [*STRATEGIES, *WRAPPERS]]
+    return [(file, file.read_text(encoding="utf-8")) for file in files]

@@ -1,0 +1,178 @@
+"""The tables of the leaderboard as people read them: rows of cells, for the page and for Markdown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.pages.sentences import number, small, spent
+from benchmarks.scoring.cohorts import YARDSTICKS, counted
+from benchmarks.scoring.comparison import Comparison
+from benchmarks.scoring.leaderboard import Section, Standing
+
+GENERALISATION_WORDS = {
+    "gap": "gap",
+    "overtuning": "overtuning",
+    "worse_than_default": "worse than the default",
+    "retrained": "trained again: returned",
+    "retrained_default": "trained again: default",
+    "worse_retrained": "trained again: returned is worse",
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a table shows, and what it is sorted by."""
+
+    text: str
+    sort: float | str
+    under: str = ""
+
+
+def columns(section: Section, standing: Standing) -> list[str]:
+    columns = ["strategy", *(f"{section.word} after {budget:.4g}" for budget in standing.comparisons)]
+    if len(section.field.tasks) > 1:
+        columns += ["mean rank", "area"]
+    if "speed_up" in standing.board:
+        columns.append("speed-up")
+    return [*columns, "failed trials"]
+
+
+def rows(section: Section, standing: Standing) -> list[list[Cell]]:
+    """A row a strategy, the best at the last budget first."""
+    board = {(row["budget"], row["strategy"]): row for row in standing.board.to_dict("records")}
+    last = max(standing.comparisons)
+    several = len(section.field.tasks) > 1
+    show = number if section.field.normalised else "{:.4g}".format
+    ends = ("low_general", "high_general") if several else ("low_tasks", "high_tasks")
+    rows = []
+    for name in sorted(
+        (name for budget, name in board if budget == last),
+        key=lambda name: (pd.isna(board[last, name]["regret"]), board[last, name]["regret"]),
+    ):
+        cells = [Cell(name, name)]
+        for budget in standing.comparisons:
+            row = board[budget, name]
+            cells.append(optional(row["regret"], show, between(row[ends[0]], row[ends[1]], show)))
+        final = board[last, name]
+        if several:
+            under = between(final["low_rank"], final["high_rank"], "{:.1f}".format)
+            cells.append(optional(final["rank"], "{:.1f}".format, under))
+            cells.append(optional(final.get("area", float("nan")), "{:.3f}".format))
+        if "speed_up" in final:
+            under = between(final["low_speed_up"], final["high_speed_up"], "{:.1f}".format)
+            under = "" if name in ("random", *YARDSTICKS) else under
+            cells.append(optional(final["speed_up"], "{:.1f}".format, under))
+        rows.append([*cells, _failed(section, name)])
+    return rows
+
+
+def optional(value: float, show: Callable[[float], str], under: str = "") -> Cell:
+    """A cell that is empty, and sorted last, where there is no value."""
+    return Cell("", float("inf")) if pd.isna(value) else Cell(show(value), float(value), under)
+
+
+def between(low: float, high: float, show: Callable[[float], str]) -> str:
+    """An interval; nothing where there is none."""
+    return f"{show(low)} to {show(high)}" if math.isfinite(low) and math.isfinite(high) else ""
+
+
+def generalisation(section: Section) -> tuple[list[str], list[list[Cell]]]:
+    """Validation against test: header and rows; columns that are not known anywhere are left out."""
+    if section.generalisation.empty:
+        return ["strategy"], []
+    table = section.generalisation[[*GENERALISATION_WORDS]].dropna(axis="columns", how="all")
+    n_runs: dict[Any, dict[Any, Any]] = section.generalisation.filter(like="n_").to_dict()
+    raw: Callable[[float], str] = "{:.3f}".format if section.field.normalised else "{:.4g}".format
+    shares = ("worse_than_default", "worse_retrained")
+    rows = [
+        [
+            Cell(str(name), str(name)),
+            *(
+                optional(
+                    row[column],
+                    "{:.0%}".format if column in shares else raw,
+                    counted(n_runs[f"n_{column}"][name], "run"),
+                )
+                for column in table.columns
+            ),
+        ]
+        for name, row in table.iterrows()
+    ]
+    return ["strategy", *(GENERALISATION_WORDS[column] for column in table.columns)], rows
+
+
+def _failed(section: Section, name: str) -> Cell:
+    if name not in section.reliability.index:
+        return Cell("", float("inf"))
+    row: Any = section.reliability.loc[name]
+    crashed = f"{row['n_crashed']:.0f} of {row['n_runs']:.0f} runs crashed" if row["n_crashed"] else ""
+    if pd.isna(row["failed"]):
+        return Cell("no trials", float(row["n_crashed"]), crashed)
+    share = float(row["failed"])
+    return Cell(f"{share:.1%}" if share else "none", share + float(row["n_crashed"]), crashed)
+
+
+def test_table(budget: float, comparison: Comparison, clock: str) -> dict[str, Any]:
+    """The leader against each other."""
+    leader = comparison.means.index[0]
+    pairs = comparison.pairs[comparison.pairs["a"] == leader]
+    return {
+        "after": spent(budget, clock),
+        "comparison": comparison,
+        "friedman": small(comparison.friedman_p),
+        "rows": [
+            (row["b"], f"{-row['difference']:.3f}", small(row["p"]), small(row["p_holm"]), row["verdict"])
+            for row in pairs.to_dict("records")
+        ],
+    }
+
+
+def duel_table(standing: Standing) -> dict[str, Any] | None:
+    """The paired intervals at the last budget, where they stand in for a test: a row a rival, a column a task."""
+    duels = standing.duels[standing.duels["budget"] == max(standing.comparisons)]
+    if duels.empty:
+        return None
+    tasks = list(dict.fromkeys(duels["task"]))
+    rows = []
+    for rival, part in duels.groupby("b", sort=False):
+        by_task = part.set_index("task")
+        cells = [
+            (number(row["difference"]), between(row["low"], row["high"], number),
+             "better" if row["high"] < 0 else "worse" if row["low"] > 0 else "")
+            for row in by_task.loc[tasks].to_dict("records")
+        ]  # fmt: skip
+        rows.append((str(rival), cells))
+    return {"leader": duels["a"].iloc[0], "tasks": tasks, "rows": rows}
+
+
+def overhead(costs: pd.DataFrame, reliability: pd.DataFrame) -> dict[str, Any]:
+    """Seconds a trial at several numbers of known trials, and as it was in the runs; failures."""
+    wide = costs.pivot(index="strategy", columns="n_trials", values="seconds")
+    rows = []
+    for name, run in reliability.to_dict("index").items():
+        known = wide.reindex([str(name)]).iloc[0]
+        share = 0.0 if pd.isna(run["failed"]) else float(run["failed"])
+        rows.append(
+            [
+                Cell(str(name), str(name)),
+                *(duration(seconds) for seconds in known),
+                duration(run["strategy_seconds"]),
+                Cell(f"{share:.2%}" if share else "none", share),
+                Cell(f"{run['n_crashed']:.0f} of {run['n_runs']:.0f}", float(run["n_crashed"])),
+            ]
+        )
+    columns = ["strategy", *(f"after {n}" for n in wide.columns), "in the runs", "failed trials", "crashed runs"]
+    return {"columns": columns, "rows": rows}
+
+
+def duration(seconds: float) -> Cell:
+    """In milliseconds; nothing where it is not known."""
+    if pd.isna(seconds):
+        return Cell("", float("inf"))
+    milliseconds = 1000 * seconds
+    return Cell(f"{milliseconds:.2g} ms" if milliseconds < 100 else f"{milliseconds:.0f} ms", float(seconds))

@@ -1,0 +1,1 @@
+"""Runs of a comparison: plan, pool, simulation, costs and results."""

@@ -1,0 +1,70 @@
+"""Runs of the comparison in processes of their own, so that whatever one of them does ends that one alone."""
+
+from __future__ import annotations
+
+import os
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import active_children, get_context, parent_process
+from typing import Any
+
+from automl.errors import UserError
+from benchmarks.runner.costs import strategy_seconds
+from benchmarks.runner.plan import Source
+from benchmarks.runner.simulate import Run, simulate
+
+Done = tuple[Run, list[dict[str, Any]], str | None]
+
+
+def execute(run: Run, source: Source, live_overhead: bool) -> Done:
+    """One run: its rows, or the traceback of its crash."""
+    task = source.task(run.task)
+    seconds = None if live_overhead else strategy_seconds(run.strategy, len(task.space))
+    try:
+        return run, simulate(run, task, seconds), None
+    except UserError:
+        raise
+    except (Exception, SystemExit):
+        return run, [], traceback.format_exc()
+
+
+def execute_all(runs: Sequence[Run], source: Source, live_overhead: bool, jobs: int) -> Iterator[Done]:
+    """All runs, as they are done, on ``jobs`` processes."""
+    left = list(runs)
+    while left:
+        for done in _until_a_death(left, source, live_overhead, jobs):
+            left.remove(done[0])
+            yield done
+        # A process has died, which ends the pool. Whoever of those at work did it dies again when it is alone.
+        for run in left[:jobs]:
+            alone = list(_until_a_death([run], source, live_overhead, 1))
+            left.remove(run)
+            yield alone[0] if alone else (run, [], "the process of the run died: out of memory, or a library's crash")
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _until_a_death(runs: Sequence[Run], source: Source, live_overhead: bool, jobs: int) -> Iterator[Done]:
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_end_with_parent)
+    futures: list[Future[Done]] = [pool.submit(execute, run, source, live_overhead) for run in runs]
+    try:
+        for future in as_completed(futures):
+            yield future.result()
+    except BrokenProcessPool:
+        return
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in active_children():  # on the way out nobody waits for the runs in flight
+            process.kill()

@@ -1,0 +1,90 @@
+"""The runs of the comparison on disk: Parquet files of tidy rows, one a suite, strategy and budget.
+
+Rows from before there were budgets in seconds lack the columns ``seconds`` and ``config``.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from automl.errors import UserError
+from automl.runs.run_files import commit, versions, write_aside
+from benchmarks.runner.simulate import Run
+
+
+class Results:
+    """The files under a folder, written aside and renamed. One comparison at a time writes there."""
+
+    def __init__(self, folder: Path, settings: str | None = None) -> None:
+        """``settings``: what makes the folder's runs comparable. UserError where they are of something else."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = os.open(folder, os.O_RDONLY)  # held until this process ends
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"another comparison is writing to {str(folder)!r}; wait for it, or choose --out") from None
+        if settings is not None:
+            file = folder / "settings.json"
+            if file.exists() and file.read_text(encoding="utf-8") != settings:
+                raise UserError(f"{str(folder)!r} holds the comparison of another task or code; choose another --out")
+            write_aside(file, settings)
+        self._folder = folder
+        self._frames: dict[Path, pd.DataFrame] = {}
+        self._done: dict[Path, set[tuple[str, int]]] = {}
+        self._new: dict[Path, list[dict[str, Any]]] = {}
+
+    def file(self, run: Run) -> Path:
+        """Where the rows of a run lie."""
+        budget = f"{run.n_trials}-trials" if run.seconds is None else f"{run.seconds:g}-seconds"
+        return self._folder / run.suite / f"{run.strategy}-{budget}-{run.n_workers}-workers.parquet"
+
+    def has(self, run: Run) -> bool:
+        """Whether the run was done before; one that crashed is tried again."""
+        file = self.file(run)
+        if file not in self._frames:
+            frame = pd.read_parquet(file) if file.exists() else pd.DataFrame(columns=["task", "seed", "crash"])
+            self._frames[file] = frame
+            good = frame[frame["crash"].isna()]
+            self._done[file] = set(zip(good["task"], good["seed"], strict=True))
+        return (run.task, run.seed) in self._done[file]
+
+    def add(self, run: Run, rows: list[dict[str, Any]]) -> None:
+        """Keep the rows of a run; ``save`` writes them."""
+        self._new.setdefault(self.file(run), []).extend(rows)
+
+    def why_nothing_worked(self, runs: list[Run]) -> str | None:
+        """The commonest error of the runs' trainings if all of them failed, else None."""
+        frames = [self._frames[file] for file in {self.file(run) for run in runs}]
+        rows = pd.concat(frames, ignore_index=True)
+        return None if rows.empty or not rows["failed"].all() else str(rows["error"].mode().iloc[0])
+
+    def save(self) -> None:
+        """Write what was added since the last time."""
+        for file, rows in self._new.items():
+            old, new = self._frames[file], pd.DataFrame(rows).assign(commit=commit())
+            again = set(zip(new["task"], new["seed"], strict=True))  # crashed the last time
+            kept = old[[key not in again for key in zip(old["task"], old["seed"], strict=True)]]
+            frame = new if kept.empty else pd.concat([kept, new], ignore_index=True)
+            frame = frame.sort_values(["task", "seed", "at_epochs", "trial"], kind="stable", ignore_index=True)
+            for column in ("repeats", "loss", "worth", "test", "retrained", "returned", "seconds"):
+                frame[column] = frame[column].astype(float)
+            for column in ("crash", "error", "config"):
+                frame[column] = frame[column].astype("str").where(frame[column].notna(), None)
+            commits = [*old.attrs.get("commits", []), commit()]
+            frame.attrs = {"versions": versions(), "commits": list(dict.fromkeys(commits))}
+            write_parquet(frame, file)
+            self._frames[file] = frame
+        self._new = {}
+
+
+def write_parquet(frame: pd.DataFrame, file: Path) -> None:
+    """Written aside and renamed."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    aside = file.with_suffix(f".{os.getpid()}")
+    frame.to_parquet(aside, index=False, compression="zstd")
+    aside.replace(file)

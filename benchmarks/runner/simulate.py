@@ -1,0 +1,195 @@
+"""One run of one strategy on one task of a suite, as rows of the tidy table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from automl.study.study import Asked, Study
+from automl.tuning.contenders import best_contender, contenders, prefers_default
+from automl.tuning.final_evaluation import final_seed
+from automl.tuning.tuner import Tuner, training_seed
+from benchmarks.opponents import make
+from benchmarks.runner.replay import ReplayExecutor
+from benchmarks.suites.base import SimulatedTask
+from strategies.base import Config, Outcome
+from strategies.encoding import Encoding
+
+N_FRESH = 3  # trainings of what a run returns and of the default, scored on the test set
+LOOKED_UP = (10, 20, 50, 100, 200)  # budgets at which these are made where a training costs nothing
+TWICE = "random"  # has twice the budget of the others, so it is judged at half of it too
+
+
+@dataclass(frozen=True)
+class Run:
+    """What identifies a run. ``n_trials``: the budget in full trainings."""
+
+    suite: str
+    task: str
+    strategy: str
+    seed: int
+    n_trials: int
+    n_workers: int = 1
+    seconds: float | None = None  # of the search, in place of ``n_trials``, which is then out of reach
+
+
+def simulate(run: Run, task: SimulatedTask, strategy_seconds: Callable[[int], float] | None) -> list[dict[str, Any]]:
+    """The rows of a run: one an outcome, in the order of the (virtual) time.
+
+    ``strategy_seconds``: what a step of the strategy costs, by the number of steps before; None: as measured.
+    """
+    study = Study(task.space, task.max_epochs)
+    strategy = make(
+        run.strategy, task.space, seed=run.seed, n_trials=run.n_trials, max_epochs=task.max_epochs,
+        n_workers=run.n_workers, resumable=task.resumable, fidelity=task.fidelity, seconds=run.seconds,
+    )  # fmt: skip
+    executor = ReplayExecutor(task, run.n_workers, strategy_seconds, run.seconds)
+    Tuner(task, strategy, study, executor, n_trials=run.n_trials, seed=run.seed, time_limit=run.seconds).run()
+    rows = rows_of(run, task, study)
+    if run.seconds is not None and not rows:
+        return [crashed(run, task, f"no training ended within {run.seconds:g} s")]
+    return rows
+
+
+def rows_of(run: Run, task: SimulatedTask, study: Study) -> list[dict[str, Any]]:
+    """See ``benchmarks.scoring.regret`` for the columns.
+
+    Where nobody knows what a config is worth, its own training's loss on the test set stands for it, which no strategy
+    saw; and where there is no test set, the loss that was observed.
+    """
+    rows: list[dict[str, Any]] = []
+    epochs: dict[int, int] = {}
+    default = Encoding(task.space).default
+    fresh = _Fresh(run, task)
+    so_far = Study(task.space, task.max_epochs)
+    for entry in study.log:
+        if isinstance(entry, Asked):
+            so_far.asked(entry.proposal, entry.seconds)
+            continue
+        if rows:
+            after = sum(epochs.values()) + _charged(entry.outcome) - epochs.get(entry.outcome.proposal.trial, 0)
+            ended = [n for n in _budgets(run, task) if rows[-1]["at_epochs"] <= n * task.max_epochs < after]
+            if ended:
+                rows[-1]["returned"] = fresh.returned(so_far, ended[0])
+        so_far.told(entry.outcome, entry.seconds, entry.at)
+        outcome = entry.outcome
+        number, config = outcome.proposal.trial, outcome.proposal.config
+        epochs[number] = _charged(outcome)
+        is_whole = (outcome.proposal.schedule or task.max_epochs) == task.max_epochs
+        test = task.test_loss(config, training_seed(run.seed, number), len(outcome.losses)) if is_whole else None
+        worth = task.worth(config)
+        if worth is None:
+            worth = outcome.loss if test is None else test
+        rows.append(
+            {
+                **asdict(run),
+                **_facts(task),
+                "trial": number,
+                "repeats": study.trials[number].repeats,
+                "is_default": config == default,
+                "loss": outcome.loss,
+                "worth": worth,
+                "test": test,
+                "retrained": None,
+                "returned": None,
+                "config": None,
+                "epochs": epochs[number],
+                "max_epochs": task.max_epochs,
+                "at_epochs": sum(epochs.values()),
+                "at_seconds": entry.at,
+                "failed": outcome.loss is None,
+                "error": outcome.error,
+                "crash": None,
+                "strategy_seconds": study.trials[number].strategy_seconds,
+            }
+        )
+    if rows:
+        rows[-1]["returned"] = fresh.returned(so_far, run.n_trials)
+        for row in rows:
+            config = study.trials[row["trial"]].config
+            row["retrained"] = fresh.tests(config) if config in (default, fresh.last) else None
+            row["config"] = json.dumps(config) if config == fresh.last else None
+    return rows
+
+
+def _charged(outcome: Outcome) -> int:
+    """Epochs of the budget: a failed trial's whole proposal, and for a training of its own length one proposal."""
+    return len(outcome.losses) if outcome.stopped else outcome.proposal.epochs
+
+
+def _budgets(run: Run, task: SimulatedTask) -> list[float]:
+    """The budgets within a run at which is scored what it would return, in full trainings."""
+    half = [run.n_trials / 2] if run.strategy == TWICE else []
+    return [n for n in sorted({*half, *(LOOKED_UP if task.looked_up else ())}) if n < run.n_trials]
+
+
+def _facts(task: SimulatedTask) -> dict[str, str]:
+    return {"kind": task.kind, "unit": task.unit, "split": task.split}
+
+
+class _Fresh:
+    """What a run returns, and what that is worth: by the same fresh seeds for whatever is compared."""
+
+    def __init__(self, run: Run, task: SimulatedTask) -> None:
+        self._run, self._task = run, task
+        self._seeds = [final_seed(run.seed, i) for i in range(N_FRESH)]
+        self._default = Encoding(task.space).default
+        self._tests: dict[str, float | None] = {}
+        self.last: Config | None = None  # what was returned last
+
+    def returned(self, study: Study, n_trials: float) -> float | None:
+        """Mean test loss of what a run returns that ends here, by the rules of ``automl.tuning.contenders``.
+
+        None where there is no test set or nothing to return; infinite where no fresh training worked.
+        """
+        best = study.best
+        if best is None:
+            return None
+        seed = training_seed(self._run.seed, best.number)
+        is_short = (best.proposals[-1].schedule or self._task.max_epochs) < self._task.max_epochs
+        seen = (self._default, self._seeds[0], self._task.max_epochs) if is_short else (best.config, seed, best.epochs)
+        if self._task.test_loss(*seen) is None:  # there is no test set
+            return None
+        n_trainings = min(n_trials, study.committed_epochs / study.max_epochs)
+        configs = [trial.config for trial in contenders(study, self._default, n_trainings)]
+        scores = [self._validation(config) for config in configs]
+        place = best_contender(scores, maximize=False)
+        default = self._validation(self._default)
+        self.last = self._default if prefers_default(scores[place], default, maximize=False) else configs[place]
+        found = self.tests(self.last)
+        return np.inf if found is None else found
+
+    def tests(self, config: Config) -> float | None:
+        """Mean test loss over the fresh seeds; None where no training worked, and before something was returned."""
+        if self.last is None:
+            return None
+        key = repr(sorted(config.items()))
+        if key not in self._tests:
+            self._tests[key] = self._task.retrained(config, self._seeds)
+        return self._tests[key]
+
+    def _validation(self, config: Config) -> list[float | None]:
+        curves = [self._task.curve(config, seed, self._task.max_epochs) for seed in self._seeds]
+        return [float(curve.losses[-1]) if curve.error is None and len(curve.losses) else None for curve in curves]
+
+
+def crashed(run: Run, task: SimulatedTask, error: str) -> dict[str, Any]:
+    """The one row of a run that ended by an error of the strategy or the suite, or by the death of its process."""
+    return {
+        **asdict(run),
+        **_facts(task),
+        "trial": -1,
+        "is_default": False,
+        **dict.fromkeys(("repeats", "loss", "worth", "test", "retrained", "returned", "config")),
+        **dict.fromkeys(("epochs", "at_epochs"), 0),
+        "at_seconds": 0.0,
+        "max_epochs": task.max_epochs,
+        "failed": True,
+        "error": error,
+        "crash": error,
+        "strategy_seconds": 0.0,
+    }

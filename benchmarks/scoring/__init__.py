@@ -1,0 +1,1 @@
+"""From runs to verdicts: regret, comparison, statistics."""

@@ -1,0 +1,335 @@
+"""What a run was worth as a function of the budget spent: pure functions on one tidy table.
+
+The table has a row per outcome: suite, task, strategy, seed, n_workers, trial, repeats (the trial whose config was
+trained once more; NaN for others), loss (observed), worth (the config's final loss without noise), test (of this very
+training; NaN where unknown), retrained (mean test loss on fresh seeds, of the default and of what the run returned),
+returned (that of what a run returns that ends with this row, on the last rows of some budgets), is_default, n_trials
+(the budget that the run was asked for, which its last training may exceed), epochs (of the trial), max_epochs,
+at_epochs and at_seconds (spent until then by the run), failed. Tasks may be variants of one unit: see
+``benchmarks.scoring.statistics``.
+Budgets are counted in full trainings: a budget of 20 is 20 x max_epochs epochs.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.scoring.statistics import LEVEL, Units, resamples, unit_keys
+
+RUN = ["suite", "task", "strategy", "seed"]
+TARGETS = [2, 5, 10, 20, 50, 100, 200]  # as good as the best of so many random configs
+EQUAL = 1e-12  # of a regret: rounding is no improvement
+ROUNDING = 1e-9  # of a regret, against a best known loss that was computed elsewhere
+
+
+def normalised(loss: float | np.ndarray, best: float | np.ndarray, reference: float | np.ndarray) -> float | np.ndarray:
+    """(loss - best) / (reference - best): 0 is the best known loss, 1 that of a median random config."""
+    return (loss - best) / (reference - best)
+
+
+def _incumbent_places(rows: pd.DataFrame, run: np.ndarray) -> np.ndarray:
+    """Where the incumbent's row lies, as of each row; -1 before there is one. ``run``: numbers that never fall.
+
+    The incumbent is chosen by the observed losses, as ``automl.study.trial.incumbent`` does: the most epochs, then the
+    most trainings of the same config, then the lowest mean of these.
+    """
+    n = len(rows)
+    times, loss = _trainings(rows, run)
+    order = np.lexsort((loss, -times, -rows["epochs"].to_numpy()))  # the best first; of equal ones the earliest
+    rank = np.empty(n, dtype=np.int64)
+    rank[order] = np.arange(n)
+    rank[rows["failed"].to_numpy(dtype=bool) | np.isnan(loss)] = n
+    # A running minimum that begins anew with each run, as every rank of a run lies below those of the runs before.
+    step = (n + 1) * run
+    best = np.minimum.accumulate(rank - step) + step
+    places: np.ndarray = np.append(order, -1)[best]
+    return places
+
+
+def _trainings(rows: pd.DataFrame, run: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As of each row, how often its config was trained, and the mean loss of these trainings."""
+    loss = rows["loss"].to_numpy(dtype=float)
+    if rows["repeats"].isna().all():
+        return np.ones(len(rows)), loss
+    # Rows of one trial at several epochs are one training.
+    config = [run, rows["repeats"].fillna(rows["trial"]).to_numpy(), rows["epochs"].to_numpy()]
+    times = pd.Series(~np.isnan(loss)).groupby(config).cumsum().to_numpy()
+    total = pd.Series(np.nan_to_num(loss)).groupby(config).cumsum().to_numpy()
+    return times, np.where(np.isnan(loss), np.nan, total / np.maximum(times, 1))
+
+
+def _in_time_order(runs: pd.DataFrame, clock: str) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """The rows run by run, each in time order; the number of each row's run; where each run begins, and the end."""
+    number = runs.groupby(RUN, sort=False).ngroup().to_numpy()
+    order = np.lexsort((runs[clock].to_numpy(), number))
+    number = number[order]
+    edges = np.flatnonzero(np.diff(number, prepend=-1, append=number[-1] + 1 if len(number) else 0))
+    return runs.iloc[order], number, edges
+
+
+def at_budgets(
+    runs: pd.DataFrame, constants: pd.DataFrame, budgets: list[float], clock: str = "at_epochs"
+) -> pd.DataFrame:
+    """Normalised regret of every run at each budget: index RUN, one column a budget.
+
+    ``constants``: best, reference and seconds (mean of a full training) by (suite, task). ``clock``: at_epochs, or
+    at_seconds with these seconds as the unit. NaN before the first outcome: see ``before_any``.
+    """
+    rows, number, edges = _in_time_order(runs, clock)
+    worth = _incumbent_worths(rows, number)
+    keys = rows.iloc[edges[:-1]][RUN]
+    facts = constants.reindex(pd.MultiIndex.from_frame(keys[["suite", "task"]]))
+    best, reference = facts["best"].to_numpy(), facts["reference"].to_numpy()
+    unit = rows["max_epochs"].to_numpy()[edges[:-1]] if clock == "at_epochs" else facts["seconds"].to_numpy()
+    spent, limits = rows[clock].to_numpy(dtype=float), np.array(budgets) * (1 + 1e-9)
+    values = np.full((len(keys), len(budgets)), np.nan)
+    for i, (begin, end) in enumerate(itertools.pairwise(edges)):
+        last = np.searchsorted(spent[begin:end], limits * unit[i], side="right") - 1  # the last outcome within a budget
+        values[i] = np.where(last >= 0, worth[begin + np.maximum(last, 0)], np.nan)
+    values = np.asarray(normalised(values, best[:, None], reference[:, None]))
+    return pd.DataFrame(values, columns=budgets, index=pd.MultiIndex.from_frame(keys))
+
+
+def _incumbent_worths(rows: pd.DataFrame, number: np.ndarray) -> np.ndarray:
+    """What the incumbent is worth after each row, NaN before there is one."""
+    place = _incumbent_places(rows, number)
+    return np.where(place >= 0, rows["worth"].to_numpy(dtype=float)[place], np.nan)
+
+
+def before_any(runs: pd.DataFrame, constants: pd.DataFrame) -> pd.Series:
+    """What a run is worth before its first outcome, by (suite, task); a run that crashed is worth that at every budget.
+
+    The worst of: the regret of any incumbent of these runs, that of the default, and the constant ``floor`` (1: no
+    better than random; NaN where regret is not normalised). So no training at all never looks better than a bad one.
+    NaN where there is no floor and no training ever worked.
+    """
+    rows, number, _ = _in_time_order(runs, "at_epochs")
+    default = rows["worth"].where(rows["is_default"] & ~rows["failed"])
+    seen = pd.DataFrame({"incumbent": _incumbent_worths(rows, number), "default": default.to_numpy(dtype=float)})
+    worst = seen.max(axis=1).groupby([rows["suite"].to_numpy(), rows["task"].to_numpy()]).max()
+    worst.index.names = ["suite", "task"]
+    facts = constants.reindex(worst.index)
+    regret = normalised(worst.to_numpy(), facts["best"].to_numpy(), facts["reference"].to_numpy())
+    return facts[["floor"]].assign(worst=regret).max(axis=1)
+
+
+def filled(regrets: pd.DataFrame, before: pd.Series) -> pd.DataFrame:
+    """The regrets of ``at_budgets`` with ``before_any`` in place of NaN."""
+    own = before.reindex(pd.MultiIndex.from_arrays([regrets.index.get_level_values(i) for i in (0, 1)])).to_numpy()
+    values = regrets.to_numpy()
+    return pd.DataFrame(np.where(np.isnan(values), own[:, None], values), regrets.index, regrets.columns)
+
+
+def beaten(runs: pd.DataFrame, constants: pd.DataFrame) -> pd.DataFrame:
+    """The tasks on which a config is worth less than the best known loss: suite, task, strategy, (negative) regret."""
+    rows = runs[~runs["failed"] & pd.MultiIndex.from_frame(runs[["suite", "task"]]).isin(constants.index)]
+    facts = constants.loc[pd.MultiIndex.from_frame(rows[["suite", "task"]])]
+    values = normalised(rows["worth"].to_numpy(dtype=float), facts["best"].to_numpy(), facts["reference"].to_numpy())
+    rows = rows[["suite", "task", "strategy"]].assign(regret=values)
+    rows = rows[rows["regret"] < -ROUNDING].sort_values(["suite", "task", "regret"], kind="stable")
+    return rows.drop_duplicates(["suite", "task"])
+
+
+def by_unit(regrets: pd.DataFrame, budget: float, units: Units = None) -> pd.DataFrame:
+    """Mean over seeds, then over the tasks of a unit: a row a (suite, unit), a column a strategy."""
+    means = regrets[budget].groupby(["suite", "task", "strategy"]).mean().unstack("strategy")
+    return means.groupby(unit_keys(means.index, units)).mean()
+
+
+def over_tasks(values: pd.DataFrame, units: Units = None) -> pd.DataFrame:
+    """The mean over seeds, tasks of a unit, then units, by strategy. ``values``: by RUN, or without the seed."""
+    means = values.groupby(["suite", "task", "strategy"]).mean()
+    keys = [*unit_keys(means.index, units), means.index.get_level_values("strategy")]
+    return means.groupby(keys).mean().groupby("strategy").mean()
+
+
+def ranks(table: pd.DataFrame) -> pd.DataFrame:
+    """Rank of each strategy in each row, 1 the best, ties shared."""
+    return table.rank(axis=1, method="average")
+
+
+def area_under_curve(regrets: pd.DataFrame) -> pd.Series:
+    """Mean regret over the logarithm of the budget, by the trapezoidal rule; the columns are the budgets."""
+    log_budget = np.log(np.array(regrets.columns, dtype=float))
+    values = regrets.to_numpy()
+    areas = ((values[:, 1:] + values[:, :-1]) / 2 * np.diff(log_budget)).sum(axis=1)
+    return pd.Series(areas / (log_budget[-1] - log_budget[0]), index=regrets.index)
+
+
+def budget_to_target(regrets: pd.DataFrame, target: pd.Series) -> pd.Series:
+    """The first budget at which each run is at its task's target or below; infinite where it never is.
+
+    ``target``: by (suite, task), in normalised regret.
+    """
+    wanted = target.reindex(pd.MultiIndex.from_arrays([regrets.index.get_level_values(i) for i in (0, 1)])).to_numpy()
+    reached = regrets.to_numpy() <= wanted[:, None] + EQUAL
+    budgets = np.append(np.array(regrets.columns, dtype=float), np.inf)
+    first = np.where(reached.any(axis=1), reached.argmax(axis=1), len(budgets) - 1)
+    return pd.Series(budgets[first], index=regrets.index)
+
+
+def speed_up(regrets: pd.DataFrame, baseline: str, budget: float, units: Units = None) -> pd.Series:
+    """How many times the budget ``baseline`` needs for what a strategy has reached, by strategy.
+
+    On each task, the target is the baseline's mean regret at ``budget``; the speed-up is the budget at which the
+    baseline is there first, divided by the one at which the strategy's mean curve is. The median over tasks; 0 where it
+    is not there on half of them.
+    """
+    curves = regrets.groupby(["suite", "task", "strategy"]).mean()
+    target = curves.xs(baseline, level="strategy")[budget]
+    needed = budget_to_target(curves, target)
+    table = needed.unstack("strategy")
+    ratios = table.rdiv(table[baseline], axis=0)
+    return ratios.groupby(unit_keys(ratios.index, units)).median().median()
+
+
+def speed_up_intervals(
+    regrets: pd.DataFrame, baseline: str, at: list[float], units: Units = None, n_draws: int = 400, seed: int = 0
+) -> pd.DataFrame:
+    """The 95% intervals of ``speed_up`` at several budgets, units and seeds drawn anew: rows (budget, strategy).
+
+    Every strategy must have every (suite, task, seed).
+    """
+    wide = regrets.stack().unstack("strategy")
+    names, budgets = list(wide.columns), np.array(regrets.columns, dtype=float)
+    keys = [key[:-1] for key in wide.index[:: len(budgets)]]
+    pairs = pd.MultiIndex.from_tuples(keys, names=["suite", "task", "seed"])
+    values = wide.to_numpy().reshape(len(pairs), -1)  # by pair; by budget and strategy
+    draws = resamples(pairs, n_draws, seed)
+    tasks, tasks_found = pd.factorize(pd.MultiIndex.from_tuples([key[:2] for key in keys]))
+    n_tasks, own = len(tasks_found), names.index(baseline)
+    ratios = np.empty((len(at), n_draws, n_tasks, len(names)))
+    for task in range(n_tasks):
+        curves = (draws[:, tasks == task] @ values[tasks == task] * n_tasks).reshape(n_draws, len(budgets), -1)
+        for i, budget in enumerate(at):
+            target = curves[:, budgets == budget, own]
+            reached = curves <= target[:, :, None] + EQUAL
+            needed = np.where(reached.any(axis=1), budgets[reached.argmax(axis=1)], np.inf)
+            ratios[i, :, task] = needed[:, [own]] / needed
+    unit = pd.factorize(pd.MultiIndex.from_arrays(unit_keys(pd.MultiIndex.from_tuples(tasks_found), units)))[0]
+    n_units = unit.max() + 1
+    ratios = np.stack([np.median(ratios[:, :, unit == i], axis=2) for i in range(n_units)], axis=2)
+    chosen = np.random.default_rng(seed).integers(n_units, size=(1, n_draws, n_units, 1))
+    medians = np.median(np.take_along_axis(ratios, chosen, axis=2), axis=2)
+    ends = np.quantile(medians, [LEVEL / 2, 1 - LEVEL / 2], axis=1).reshape(2, -1)
+    if len(pairs) == 1:  # a single seed has no interval
+        ends[:] = np.nan
+    index = pd.MultiIndex.from_product([at, names], names=["budget", "strategy"])
+    return pd.DataFrame({"low": ends[0], "high": ends[1]}, index=index)
+
+
+def random_targets(runs: pd.DataFrame, constants: pd.DataFrame) -> pd.DataFrame:
+    """Targets of each task in normalised regret: what the best of n random configs is worth, for n in TARGETS.
+
+    ``runs``: those of random search. That is the 1/n quantile of all its configs; the default, its first, is none.
+    """
+    drawn = runs[(runs["trial"] > 0) & ~runs["failed"]]
+    groups = drawn.groupby(["suite", "task"])["worth"]
+    worth = pd.DataFrame({n: groups.quantile(1 / n) for n in TARGETS})
+    facts = constants.reindex(worth.index)
+    regret = normalised(worth.to_numpy(), facts[["best"]].to_numpy(), facts[["reference"]].to_numpy())
+    return pd.DataFrame(regret, index=worth.index, columns=TARGETS)
+
+
+def ecdf(regrets: pd.DataFrame, targets: pd.DataFrame, units: Units = None) -> pd.DataFrame:
+    """Share of the (task, target) pairs reached within each budget, by strategy; the mean as in ``over_tasks``.
+
+    N. Hansen et al., COCO: performance assessment (arXiv:1605.03560). ``targets``: rows (suite, task).
+    """
+    best_so_far = np.minimum.accumulate(regrets.to_numpy(), axis=1)
+    tasks = pd.MultiIndex.from_arrays([regrets.index.get_level_values(i) for i in (0, 1)])
+    wanted = targets.reindex(tasks).to_numpy()
+    share = np.mean([best_so_far <= column[:, None] + EQUAL for column in wanted.T], axis=0)
+    return over_tasks(pd.DataFrame(share, index=regrets.index, columns=regrets.columns), units)
+
+
+def at_end(runs: pd.DataFrame, constants: pd.DataFrame, budget: float, before: pd.Series) -> pd.Series:
+    """Normalised regret, by fresh seeds, of what each run returns at a budget; by RUN.
+
+    NaN where that was not trained again; ``before`` (see ``before_any``) where there was nothing to return, and where
+    no fresh training worked.
+    """
+    rows, number, edges = _in_time_order(runs, "at_epochs")
+    place = _incumbent_places(rows, number)
+    values, last = rows["returned"].to_numpy(dtype=float), _last_within(rows, edges, budget)
+    found = np.where(last >= 0, values[last], np.nan)
+    keys = rows.iloc[edges[:-1]][RUN]
+    tasks = pd.MultiIndex.from_frame(keys[["suite", "task"]])
+    facts = constants.reindex(tasks)
+    regrets = np.asarray(normalised(found, facts["best"].to_numpy(), facts["reference"].to_numpy()))
+    nothing = (last < 0) | (place[last] < 0) | np.isinf(found)
+    return pd.Series(np.where(nothing, before.reindex(tasks), regrets), index=pd.MultiIndex.from_frame(keys))
+
+
+def _last_within(rows: pd.DataFrame, edges: np.ndarray, budget: float) -> np.ndarray:
+    """The place of each run's last row within a budget, -1 for none.
+
+    A run that was asked for just this budget ends with its last row, also where its last training led beyond.
+    """
+    spent, asked = rows["at_epochs"].to_numpy(dtype=float), rows["n_trials"].to_numpy(dtype=float)
+    limits = budget * rows["max_epochs"].to_numpy() * (1 + 1e-9)
+    last = np.full(len(edges) - 1, -1)
+    for i, (begin, end) in enumerate(itertools.pairwise(edges)):
+        n = end - begin if asked[begin] == budget else np.searchsorted(spent[begin:end], limits[begin], side="right")
+        last[i] = begin + n - 1 if n else -1
+    return last
+
+
+GENERALISATION = ["gap", "overtuning", "worse_than_default", "retrained", "retrained_default", "worse_retrained"]
+
+
+def generalisation(runs: pd.DataFrame, budget: float) -> pd.DataFrame:
+    """What search on validation data was worth on test data, by RUN; only runs whose test losses are known.
+
+    ``gap``: test less validation loss of the chosen config. ``overtuning``: its test loss less the best one of it and
+    the incumbents before it (L. Schneider et al., arXiv:2506.19540). ``worse_than_default``: whether its test loss is
+    above that of the default in the same run. ``retrained``, ``retrained_default``: mean test losses on fresh seeds of
+    what the run returns at this budget and of the default, and ``worse_retrained`` whether the first is above the
+    second; NaN where one of them is not known, as of a run that was asked for more and not judged at this budget.
+    """
+    rows, number, edges = _in_time_order(runs, "at_epochs")
+    place, last = _incumbent_places(rows, number), _last_within(rows, edges, budget)
+    losses, tests, again, returned = (
+        rows[name].to_numpy(dtype=float) for name in ("loss", "test", "retrained", "returned")
+    )
+    is_default = rows["is_default"].to_numpy(dtype=bool)
+    index = pd.MultiIndex.from_frame(rows.iloc[edges[:-1]][RUN])
+    found = np.full((len(index), len(GENERALISATION)), np.nan)
+    for i, (begin, end) in enumerate(itertools.pairwise(edges)):
+        chosen, until = place[last[i]], last[i] + 1
+        if last[i] < 0 or chosen < 0:
+            continue
+        if not np.isnan(tests[chosen]):
+            incumbents = np.unique(place[begin:until])
+            best = np.nanmin(tests[incumbents[incumbents >= 0]])
+            default = _last_known(tests[begin:until][is_default[begin:until]])
+            found[i, :3] = tests[chosen] - losses[chosen], tests[chosen] - best, _above(tests[chosen], default)
+        # Older runs tell only of their last incumbent.
+        end_value = returned[last[i]] if not np.isnan(returned[last[i]]) or until < end else again[chosen]
+        default = _last_known(again[begin:end][is_default[begin:end]])
+        if np.isfinite(end_value + default):
+            found[i, 3:] = end_value, default, _above(end_value, default)
+    return pd.DataFrame(found, index=index, columns=GENERALISATION).dropna(how="all")
+
+
+def shared(values: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """The values by RUN, with NaN in these columns where not every strategy that has any has that task and seed."""
+    known = values[columns].notna().all(axis=1).unstack("strategy", fill_value=False)
+    known = known.loc[:, known.any()]
+    keys = known.index[known.all(axis=1)]
+    own = pd.MultiIndex.from_arrays([values.index.get_level_values(name) for name in ("suite", "task", "seed")])
+    found = values.copy()
+    found.loc[~own.isin(keys), columns] = np.nan
+    return found
+
+
+def _last_known(values: np.ndarray) -> float:
+    known = values[~np.isnan(values)]
+    return float(known[-1]) if len(known) else np.nan
+
+
+def _above(value: float, other: float) -> float:
+    return np.nan if np.isnan(other) else float(value > other)
