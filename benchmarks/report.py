@@ -13,7 +13,7 @@ import pandas as pd
 import typer
 
 from automl.errors import UserError
-from automl.runs.run_files import write_aside
+from automl.study.run_folder import write_aside
 from benchmarks.command import run_command
 from benchmarks.pages import figures, markdown, page, plots, strategy_pages
 from benchmarks.pages.sentences import evidence, number

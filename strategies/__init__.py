@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
-    from strategies.base import Config, Start, Strategy
+    from strategies.base import Start, Strategy
     from strategies.fidelity import Fidelity
+    from strategies.types import Config
 
 STRATEGIES: dict[str, tuple[str, str]] = {
     "random": ("random_search:RandomSearch", "independent uniform draws: the yardstick"),

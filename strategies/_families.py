@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from strategies.base import Outcome, Proposal, Start, Strategy, Value
+from strategies.base import Outcome, Proposal, Start, Strategy
 from strategies.encoding import Encoding
+from strategies.types import Value
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace

@@ -14,9 +14,10 @@ import numpy as np
 
 from strategies._ladder import ETA, rungs
 from strategies.asha import Asha
-from strategies.base import JSON, Config, Proposal, Strategy
+from strategies.base import Proposal, Strategy
 from strategies.encoding import Encoding
 from strategies.fidelity import Fidelity
+from strategies.types import JSON, Config
 
 SHORT_SHARE = 0.2  # of the budget may be spent on trainings that never go to their end,
 PHASE_SHARE = 0.7  # and new configs are trained short first until this much is spent in total;

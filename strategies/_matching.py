@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from strategies.base import Config, Value
 from strategies.encoding import Dimension, Encoding
+from strategies.types import Config, Value
 
 
 def shared(a: Encoding, b: Encoding) -> list[str]:

@@ -9,7 +9,8 @@ import numpy as np
 
 from strategies._ladder import Ladder, rungs
 from strategies._wrapper import Wrapper
-from strategies.base import JSON, Config, ConfigStrategy, Outcome, Proposal, RegretBound, Start
+from strategies.base import ConfigStrategy, Outcome, Proposal, RegretBound, Start
+from strategies.types import JSON, Config
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace

@@ -13,9 +13,10 @@ from strategies._families import Families, family_choice
 from strategies._halving import PHASE_SHARE, FidelityOf, Halving, levels_of
 from strategies._mix import Mix
 from strategies._wrapper import Delegate
-from strategies.base import Config, Outcome, Proposal, Start, Strategy, Value
+from strategies.base import Outcome, Proposal, Start, Strategy
 from strategies.encoding import Encoding
 from strategies.fidelity import Fidelity
+from strategies.types import Config, Value
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace

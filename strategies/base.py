@@ -6,18 +6,16 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from strategies.encoding import Encoding
+from strategies.types import JSON, Config, Value
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
-Value: TypeAlias = bool | int | float | str
-Config: TypeAlias = dict[str, Value]
-JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
 
 PATIENCE = 3  # configs of past studies that do not beat the default, after which no more of them are tried
 REPLACED = 2  # points of the initial design that a config of a past study replaces where it beats the default

@@ -24,7 +24,8 @@ from strategies._features import Features
 from strategies._gp import GP
 from strategies._ladder import Ladder, rungs_of
 from strategies._regret import regret_bound
-from strategies.base import JSON, Config, ConfigStrategy, Outcome, Proposal, RegretBound
+from strategies.base import ConfigStrategy, Outcome, Proposal, RegretBound
+from strategies.types import JSON, Config
 
 N_SPREAD = 1024  # candidates all over the space,
 N_CENTRES, N_AROUND = 5, 64  # and around each of the best configs

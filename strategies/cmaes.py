@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from strategies.base import JSON, Config, ConfigStrategy, Outcome, Proposal
+from strategies.base import ConfigStrategy, Outcome, Proposal
 from strategies.encoding import Dimension
+from strategies.types import JSON, Config
 
 if TYPE_CHECKING:
     from cmaes import CatCMAwM

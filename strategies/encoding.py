@@ -17,7 +17,7 @@ import numpy as np
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
-    from strategies.base import Config, Value
+    from strategies.types import Config, Value
 
 
 @dataclass(frozen=True)

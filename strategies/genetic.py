@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from deap import base, tools
 
-from strategies.base import JSON, Config, ConfigStrategy
+from strategies.base import ConfigStrategy
+from strategies.types import JSON, Config
 
 POPULATION = 10  # mu
 TOURNAMENT = 3

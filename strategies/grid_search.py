@@ -8,7 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
-from strategies.base import JSON, Config, ConfigStrategy
+from strategies.base import ConfigStrategy
+from strategies.types import JSON, Config
 
 
 class GridSearch(ConfigStrategy):

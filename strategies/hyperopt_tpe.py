@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from strategies.base import JSON, Config, ConfigStrategy, Outcome, Proposal
+from strategies.base import ConfigStrategy, Outcome, Proposal
+from strategies.types import JSON, Config
 
 
 class HyperoptTPE(ConfigStrategy):

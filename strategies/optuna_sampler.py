@@ -15,8 +15,9 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from strategies import check_spec, make_strategy
-from strategies.base import Config, Outcome, Proposal, Strategy, Value
+from strategies.base import Outcome, Proposal, Strategy
 from strategies.threads import one_thread
+from strategies.types import Config, Value
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace

@@ -20,8 +20,9 @@ from scipy.linalg import cho_solve
 from strategies import _gp
 from strategies._features import Features
 from strategies._matching import carried, known_part, shared
-from strategies.base import Config, Start
+from strategies.base import Start
 from strategies.encoding import Encoding
+from strategies.types import Config
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from strategies.base import JSON, Config, ConfigStrategy
+from strategies.base import ConfigStrategy
+from strategies.types import JSON, Config
 
 
 class RandomSearch(ConfigStrategy):

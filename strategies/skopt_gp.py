@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from strategies.base import JSON, Config, ConfigStrategy
+from strategies.base import ConfigStrategy
+from strategies.types import JSON, Config
 
 MAX_POINTS = 200  # a fit costs n^3; above this many, the best and the latest are kept
 

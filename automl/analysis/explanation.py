@@ -13,7 +13,8 @@ from automl.analysis.formatting import ordered, show
 from automl.analysis.importance import MAX_TRIALS, Importance, Importances, Pair, importances
 from automl.analysis.surrogate import Background, Effect, Surrogate
 from automl.study.comparable import ENOUGH, Barely, Compared, barely_explored, compared
-from automl.study.study import Study, Trial
+from automl.study.study import Study
+from automl.study.trial import Trial
 from strategies._features import Features
 from strategies.encoding import Encoding
 from strategies.threads import one_thread

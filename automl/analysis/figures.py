@@ -24,7 +24,8 @@ from automl.analysis.formatting import (
     values,
 )
 from automl.analysis.plot_style import CHOSEN, COLOURS, FAILED, FAINT, GREY, INK, MANY_TRIALS, Figure, Trace, is_best
-from automl.study.study import Study, Trial, incumbent
+from automl.study.study import Study
+from automl.study.trial import Trial, incumbent
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "pentagon", "hexagon", "star")
 ORIGINS = {

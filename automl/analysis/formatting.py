@@ -7,8 +7,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from automl.study.study import Study, Trial
-from strategies.base import Config
+from automl.study.study import Study
+from automl.study.trial import Trial
+from strategies.types import Config
 
 
 def ordered(study: Study) -> list[Trial]:

@@ -19,7 +19,7 @@ import numpy as np
 
 from automl.analysis.surrogate import Background, Surrogate
 from automl.study.storage import distribution
-from automl.study.study import Trial
+from automl.study.trial import Trial
 from strategies._features import Features
 from strategies.encoding import Dimension, Encoding
 from strategies.threads import one_thread

@@ -15,7 +15,7 @@ import numpy as np
 
 from automl.analysis.formatting import setting, shorten
 from automl.study.comparable import CHANCE, Barely, chance_of_none
-from automl.study.study import Trial
+from automl.study.trial import Trial
 from strategies.encoding import Dimension, Encoding
 
 N_DEALS = 2000

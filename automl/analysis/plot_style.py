@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from automl.analysis.formatting import chosen
-from automl.study.study import Trial
+from automl.study.trial import Trial
 
 Figure = dict[str, Any]
 Trace = dict[str, Any]

@@ -10,7 +10,7 @@ from automl.analysis import figures, slices
 from automl.analysis.explanation import TOGETHER, Explanation, explain, verdict
 from automl.analysis.formatting import chosen, described, ordered, picked
 from automl.analysis.sentences import compare_configs, described_model, facts, final_rows, headline
-from automl.runs.run_files import write_aside
+from automl.study.run_folder import write_aside
 from automl.study.study import Study
 
 

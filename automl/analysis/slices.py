@@ -22,7 +22,8 @@ from automl.analysis.formatting import (
 from automl.analysis.plot_style import COLOURS, GREY, INK, MANY_TRIALS, Figure, Trace, is_best
 from automl.analysis.surrogate import Effect
 from automl.study.comparable import Compared, compared
-from automl.study.study import Study, Trial
+from automl.study.study import Study
+from automl.study.trial import Trial
 from strategies.encoding import Dimension, Encoding
 
 EARLY_TO_LATE = [[0.0, "#dbe9f6"], [0.5, "#6aaed6"], [1.0, "#08306b"]]

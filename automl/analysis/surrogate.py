@@ -14,8 +14,8 @@ from scipy.stats import qmc
 
 from strategies import _gp
 from strategies._features import Features
-from strategies.base import Config
 from strategies.encoding import Encoding
+from strategies.types import Config
 
 N_BACKGROUND = 256  # points all over the space that an effect is averaged over,
 N_BACKGROUND_OF_GRIDS = 64  # and the first of them, spread as well, where each is moved along a grid

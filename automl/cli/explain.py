@@ -27,9 +27,9 @@ def explain(
 
     from automl.analysis import explanation
     from automl.analysis.report import write_report
-    from automl.study.snapshot import read_run
     from automl.cli.terminal import show_line
     from automl.study.run_folder import RunFolder
+    from automl.study.snapshot import read_run
 
     study, summary = read_run(folder)
     told = explanation.explain(study, summary)

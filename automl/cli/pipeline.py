@@ -24,7 +24,7 @@ from automl.runs.settings import Settings, build_task
 from automl.study.open_study import opened
 from automl.study.result import Result
 from automl.study.run_folder import RunFolder, TrialFolders
-from automl.study.study import Trial
+from automl.study.trial import Trial
 from automl.task import Task, fidelity_of
 from automl.tasks.built_in import BuiltIn
 from automl.tasks.supervised import Supervised

@@ -153,7 +153,7 @@ def tune(
     )
     console = Console(stderr=json, highlight=False)
     from automl.cli.pipeline import run_session
-    from automl.data.ingest.prepare import prepared_for
+    from automl.cli.prepared_data import prepared_for
     from automl.runs.configure import new_settings, stored_settings
     from automl.runs.past_studies import past_studies, which_prior
 

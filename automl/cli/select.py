@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from ConfigSpace import ConfigurationSpace
 
-    from strategies.base import Config
     from strategies.fidelity import Fidelity
+    from strategies.types import Config
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 

@@ -17,7 +17,7 @@ from automl.analysis.sentences import beaten_in_words, contenders_in_words, desc
 
 if TYPE_CHECKING:
     from automl.study.run_folder import RunFolder
-    from automl.study.study import Trial
+    from automl.study.trial import Trial
     from automl.tuning.tuner import Tuner
 
 

@@ -16,7 +16,7 @@ from automl.analysis.formatting import finite, show, shown_range, value
 from automl.cli.terminal import format_duration, short_config
 from automl.study.run_folder import RunFolder
 from automl.study.snapshot import Seen
-from automl.study.study import Trial, incumbent
+from automl.study.trial import Trial, incumbent
 
 N_LATEST = 12  # trials shown
 WIDTH, HEIGHT = 60, 6  # of the plot, in characters

@@ -17,7 +17,8 @@ from automl.study.study import Study
 from automl.tasks.user_data import OwnData
 from automl.tuning.executors import ProcessExecutor
 from automl.tuning.final_evaluation import final_seed, train_once
-from strategies.base import JSON, Outcome, Proposal
+from strategies.base import Outcome, Proposal
+from strategies.types import JSON
 
 if TYPE_CHECKING:
     from automl.deployment.predictor import Predictor

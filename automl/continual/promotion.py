@@ -16,9 +16,9 @@ from automl.continual.new_data import n_old, splits_by_family
 from automl.continual.paired_bootstrap import LIKELY, SURE, Gain, allowance, follows, gain, mildest, score, widened
 from automl.continual.versions import MODEL
 from automl.data.splits import Splits, stratified
-from automl.deployment.model_card import write_card
+from automl.deployment.model_card import Kept, write_card
 from automl.metrics import METRICS, loss_of
-from automl.runs.final_model import Kept, fingerprint
+from automl.runs.final_model import fingerprint
 from automl.tasks.user_data import OwnData
 
 if TYPE_CHECKING:

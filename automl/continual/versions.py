@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from automl.errors import UserError
-from automl.runs.run_files import write_aside
-from automl.study.run_folder import RunFolder
+from automl.study.run_folder import RunFolder, write_aside
 
 FACTS = "update.json"
 MODEL = "model"

@@ -1,17 +1,15 @@
 """Pairs of texts as arrays for an encoder-decoder: vocabularies of both sides, learnt from the training part."""
 
-import functools
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data.datasets.registry import SOURCES, load_parts
-from automl.data.examples import Examples, Parts, shuffled
+from automl.data.examples import Examples, Parts
 from automl.data.tokens import BEGIN, END, FILLING
 from automl.data.vocabularies import Subwords, Symbols, Vocabulary, vocabulary_from_json
 
@@ -38,16 +36,6 @@ class Pairs:
     def length(self) -> int:
         """Tokens of the longest sequence of the training part, on either side."""
         return int(max(self.train_source.shape[1], self.train_target.shape[1]))
-
-
-@functools.lru_cache(maxsize=2)
-def load_pairs(data: str, subwords: int, max_length: int, train_size: int | None) -> Pairs:
-    """The pairs of a data set of automl.data, as `pairs_of` makes them, or those that write_pairs left in a folder."""
-    if data not in SOURCES:
-        pairs = read_pairs(Path(data))
-        kept = sorted(shuffled(len(pairs.train_source))[:train_size])
-        return replace(pairs, train_source=pairs.train_source[kept], train_target=pairs.train_target[kept])
-    return pairs_of(load_parts(data, train_size), subwords, max_length)
 
 
 def pairs_of(parts: Parts[Examples[str, Any]], subwords: int, max_length: int) -> Pairs:

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data.datasets.registry import check_train_size
 from automl.data.inputs import Array, Dense, Inputs
 from automl.data.targets import Classes, Labels, Target
+from automl.errors import UserError
 
 Indices = NDArray[np.int64]
 
@@ -79,3 +79,13 @@ def stratified(y: Labels, n: int) -> tuple[Indices, Indices]:
     chosen = np.zeros(len(y), dtype=bool)
     chosen[by_class[np.arange(n) * len(y) // n]] = True
     return order[chosen[order]], order[~chosen[order]]
+
+
+def check_train_size(train_size: int, n_classes: int, n_train: int) -> None:
+    least = max(n_classes, 2)
+    if not least <= train_size <= n_train:
+        why = "one example a class" if n_classes else "two examples"
+        raise UserError(
+            f"train_size must be between {least} ({why}) and {n_train:,} (the whole training part), "
+            f"got {train_size:,}; leave it out to train on everything"
+        )

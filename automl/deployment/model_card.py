@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from automl.task import Task
+
 if TYPE_CHECKING:
-    from automl.runs.final_model import Kept
+    pass
+
+if TYPE_CHECKING:
     from automl.task import Task
 
 CARD = "model.json"
@@ -94,3 +99,14 @@ def _readme(card: Mapping[str, Any]) -> str:
 
 
 PARTS = {"train": "to train on", "valid": "to choose by", "test": "to test on"}
+
+
+@dataclass
+class Kept:
+    """A model on its way to its folder: its members with their weights, and what is to be said of it."""
+
+    made: str  # single, refit or ensemble
+    said: str
+    members: list[dict[str, Any]] = field(default_factory=list)  # folder, weight; of an ensemble also trial, config
+    temperature: float = 1.0
+    scores: dict[str, float] = field(default_factory=dict)  # on the test set

@@ -19,7 +19,7 @@ from automl.deployment.calibration import tempered
 from automl.deployment.model_card import CARD
 from automl.errors import UserError
 from automl.models.trained import TrainedModel, load_model
-from automl.training.seq2seq import Translator, load_translator
+from automl.models.trained_seq2seq import Translator, load_translator
 
 if TYPE_CHECKING:
     import pandas as pd

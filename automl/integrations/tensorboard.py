@@ -11,7 +11,7 @@ from automl.integrations.tracker import FINAL, Run, Snapshot, Tracker
 
 if TYPE_CHECKING:
     from automl.tuning.final_evaluation import Who
-    from strategies.base import Config
+    from strategies.types import Config
 
     Entry = tuple[int, Any]  # a step and a Summary
 

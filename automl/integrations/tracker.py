@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from automl.study.study import State
+    from automl.study.trial import State
     from automl.tuning.final_evaluation import Who
-    from strategies.base import Config
+    from strategies.types import Config
 
 FINAL = ("complete", "stopped", "failed")  # states in which nothing more comes of a trial
 

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Literal
 
 from automl.errors import UserError
 from automl.integrations.tracker import Run, Snapshot, Tracker
-from automl.study.study import Asked, Told
+from automl.study.trial import Asked, Told
 from automl.tuning.tuner import training_seed
 
 if TYPE_CHECKING:
     from automl.study.run_folder import RunFolder
-    from automl.study.study import Study, Trial
+    from automl.study.study import Study
+    from automl.study.trial import Trial
     from automl.tuning.final_evaluation import Who
     from automl.tuning.tuner import Running, Tuner
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.deployment.model_card import write_card
+from automl.deployment.model_card import Kept, write_card
 from automl.errors import UserError
 from automl.task import Task
 from automl.tasks.supervised import Supervised
@@ -21,21 +21,10 @@ from automl.training.checkpoint import CHECKPOINT
 if TYPE_CHECKING:
     from automl.models.trained import TrainedModel
     from automl.study.run_folder import RunFolder
-    from automl.study.study import Trial
+    from automl.study.trial import Trial
     from automl.tuning.final_evaluation import Training, Who
 
 LEAST_HALF = 20  # validation examples; with fewer in half of them nothing is to be learnt of probabilities
-
-
-@dataclass
-class Kept:
-    """A model on its way to its folder: its members with their weights, and what is to be said of it."""
-
-    made: str  # single, refit or ensemble
-    said: str
-    members: list[dict[str, Any]] = field(default_factory=list)  # folder, weight; of an ensemble also trial, config
-    temperature: float = 1.0
-    scores: dict[str, float] = field(default_factory=dict)  # on the test set
 
 
 def check_can_keep(task: Task, *, refit: bool, ensemble: int | None) -> None:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 from platformdirs import user_data_dir
 
 from automl.errors import UserError
-from automl.runs.run_files import write_aside
 from automl.space.parse import load_space
+from automl.study.run_folder import write_aside
 from strategies.portfolio import PastStudy
 
 if TYPE_CHECKING:

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import platform
-import subprocess
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.analysis.formatting import chosen, often, picked
+from automl.provenance import commit, versions
 from automl.study.result import Result
-from automl.study.study import incumbent
+from automl.study.run_folder import write_aside
+from automl.study.trial import incumbent
 from automl.tuning.tuner import Tuner
 from strategies.encoding import Encoding
 
 if TYPE_CHECKING:
-    from automl.study.study import Trial
-
-PACKAGES = ("automl", "torch", "numpy", "scikit-optimize", "optuna", "hyperopt", "deap", "cmaes", "ConfigSpace")
+    from automl.study.trial import Trial
 
 
 def summarise(
@@ -100,38 +96,3 @@ def _without_nan(content: Any) -> Any:
     if isinstance(content, (list, tuple)):
         return [_without_nan(value) for value in content]
     return None if isinstance(content, float) and not math.isfinite(content) else content
-
-
-def write_aside(file: Path, text: str) -> None:
-    """Replace a file in one step: whoever reads it sees the old or the new one, never half of it."""
-    aside = file.with_name(f".{file.name}.{os.getpid()}")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(file)
-
-
-def versions() -> dict[str, str]:
-    """Versions of what decides the numbers."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def commit() -> str | None:
-    """The commit of the checkout that this code lies in, with a ``+`` where it was changed since; None elsewhere."""
-    here = Path(__file__).resolve().parents[2]
-    try:
-        if Path(_git(here, "rev-parse", "--show-toplevel")).resolve() != here:
-            return None
-        head = _git(here, "rev-parse", "HEAD")
-        return head + ("+" if _git(here, "status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(folder), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

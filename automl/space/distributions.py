@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from automl.errors import UserError
 from automl.space.parse import SpaceError, load_space
-from strategies.base import Config, Value
 from strategies.encoding import plain
+from strategies.types import Config, Value
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from automl.analysis.formatting import finite, ordered, setting, shown_range
-from automl.study.study import Study, Trial
+from automl.study.study import Study
+from automl.study.trial import Trial
 from strategies.encoding import Dimension, Encoding
 
 ENOUGH = 10  # trainings to compare

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from automl.study.study import Study, Trial
-from strategies.base import Config
+from automl.study.study import Study
+from automl.study.trial import Trial
+from strategies.types import Config
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,8 +9,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from automl.errors import UserError
+
+if TYPE_CHECKING:
+    pass
 
 
 class RunFolder:
@@ -134,3 +138,10 @@ class TrialFolders:
         """Is there while a step trains from the beginning."""
         assert self._root is not None
         return self._root / f"{number:04d}.anew"
+
+
+def write_aside(file: Path, text: str) -> None:
+    """Replace a file in one step: whoever reads it sees the old or the new one, never half of it."""
+    aside = file.with_name(f".{file.name}.{os.getpid()}")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(file)

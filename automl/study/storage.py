@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 from automl.errors import UserError
-from automl.study.study import Asked, State, Told
+from automl.study.trial import Asked, State, Told
 from strategies.base import Outcome, Proposal
 from strategies.encoding import Dimension, Encoding
 

@@ -3,87 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from strategies.base import Config, Outcome, Proposal
+from automl.study.trial import Asked, State, Told, Training, Trial, incumbent, state_of
+from strategies.base import Outcome, Proposal
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
     from automl.study.storage import Store
-
-State = Literal["running", "paused", "complete", "stopped", "failed"]
-Training = tuple[float, Mapping[str, float]]  # the last loss, and the last value of each metric
-
-
-@dataclass(frozen=True)
-class Asked:
-    """An entry of the log: a proposal, and the seconds that the strategy took to make it."""
-
-    proposal: Proposal
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Told:
-    """An entry of the log: an outcome, the strategy's seconds to take it in, and the run's clock when it came."""
-
-    outcome: Outcome
-    seconds: float
-    at: float
-
-
-@dataclass
-class Trial:
-    """One config with all that is known of its training."""
-
-    number: int
-    config: Config
-    proposals: list[Proposal] = field(default_factory=list)
-    losses: list[float] = field(default_factory=list)  # after each epoch
-    metrics: dict[str, list[float]] = field(default_factory=dict)  # after each epoch, by name
-    state: State = "running"
-    error: str | None = None
-    seconds: float = 0.0  # spent in training
-    strategy_seconds: float = 0.0  # spent in ask and tell
-    at: float | None = None  # the run's clock when its last outcome came
-    trainings: tuple[Training, ...] = ()  # what its config came to each time, its own the last
-
-    @property
-    def repeats(self) -> int | None:
-        """The trial whose config it trains once more, with another seed."""
-        return self.proposals[0].repeats if self.proposals else None
-
-    @property
-    def arm(self) -> str | None:
-        """The strategy that proposed it, where several search together."""
-        arm = self.proposals[0].info.get("arm") if self.proposals else None
-        return arm if isinstance(arm, str) else None
-
-    @property
-    def epochs(self) -> int:
-        """Epochs asked for in total, or reached where the trial was stopped or failed."""
-        asked = self.proposals[-1].epochs if self.proposals else 0
-        return min(asked, len(self.losses)) if self.state in ("stopped", "failed", "running") else asked
-
-    @property
-    def loss(self) -> float | None:
-        """The loss of the last epoch; None for a failed trial and for one without a loss yet."""
-        return self.losses[-1] if self.losses and self.state != "failed" else None
-
-    def value(self, metric: str) -> float | None:
-        """The last value of a metric, or the loss where the trial has no such metric."""
-        if self.loss is None:
-            return None
-        return self.metrics[metric][-1] if self.metrics.get(metric) else self.loss
-
-    def mean(self, metric: str | None = None) -> float | None:
-        """The loss that it counts by, the mean over the trainings of its config; or that of a metric, as ``value``."""
-        found = [metrics[metric] for _, metrics in self.trainings if metric is not None and metric in metrics]
-        found = found or [loss for loss, _ in self.trainings]
-        return sum(found) / len(found) if found else None
 
 
 class Study:
@@ -196,28 +124,3 @@ class Study:
             return (own,)
         same = [t for t in self.trials.values() if trial.repeats in (t.number, t.repeats) and t is not trial]
         return (*max((t.trainings for t in same), key=len, default=()), own)
-
-
-def state_of(outcome: Outcome, max_epochs: int) -> State:
-    """The state that an outcome leaves its trial in."""
-    if outcome.loss is None:
-        return "failed"
-    if outcome.stopped:
-        return "stopped"
-    return "complete" if outcome.proposal.epochs >= max_epochs else "paused"
-
-
-def incumbent(trials: Iterable[Trial]) -> Trial | None:
-    """The lowest loss at the highest epoch reached; ties go to the earlier trial.
-
-    A config that was trained more often goes before those that were trained less, and counts by the mean of its
-    losses: the best of many single noisy losses flatters.
-    """
-
-    def key(trial: Trial) -> tuple[int, int, float, int]:
-        loss = trial.mean()
-        assert loss is not None
-        return -trial.epochs, -len(trial.trainings), loss, trial.number
-
-    with_loss = (trial for trial in trials if trial.loss is not None and trial.state != "running")
-    return min(with_loss, key=key, default=None)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from automl.data.datasets.registry import SOURCES, check_train_size, source_module
+from automl.data.datasets.registry import SOURCES, source_module
+from automl.data.splits import check_train_size
 from automl.metrics import METRICS, check_metric
 from automl.models import ESTIMATORS
 from automl.task import Epoch

@@ -32,7 +32,7 @@ class Translation(BuiltIn):
     test_size: int | None = None  # sequences that the test writes; None: all
 
     def pairs(self) -> "Pairs":
-        from automl.data.pairs import load_pairs
+        from automl.data.datasets.registry import load_pairs
 
         return load_pairs(self.data, self.subwords, self.max_length, self.train_size)
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from automl.data.datasets.registry import check_train_size, load_data
+from automl.data.datasets.registry import load_data
+from automl.data.splits import check_train_size
 from automl.errors import UserError
 from automl.metrics import measure
 from automl.tasks.supervised import Supervised

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from automl.data.datasets.registry import check_train_size
+from automl.data.splits import check_train_size
 from automl.tasks.translation import OF_FAMILY, TRAINING, Translation
 
 # From so many pairs on, epochs of a full training: few pairs need more of them for as many steps.

@@ -17,10 +17,11 @@ from torch import Tensor
 from automl.data.datasets.registry import load_data
 from automl.metrics import loss_of
 from automl.models import ESTIMATORS, own_config
+from automl.models.device import autocast, find_device, isolated
 from automl.models.trained import Preprocessing, TrainedModel, rebuilt
 from automl.task import Epoch, TrainingFailed
 from automl.training.checkpoint import CHECKPOINT, check_is_of, read_checkpoint, write_checkpoint
-from automl.training.device import autocast, device_data, find_device, isolated, memory_errors
+from automl.training.device import device_data, memory_errors
 
 if TYPE_CHECKING:
     from automl.tasks.built_in import BuiltIn

@@ -4,22 +4,11 @@ import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from automl.data.datasets.registry import load_data
-from automl.errors import UserError
 from automl.task import TrainingFailed
-
-
-def find_device(name: str) -> torch.device:
-    """`auto` is the GPU if there is one."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError(f"the device must be there, got '{name}' and torch finds no GPU; use auto or cpu")
-    return torch.device(name)
 
 
 @functools.lru_cache(maxsize=6)
@@ -40,26 +29,6 @@ def device_data(
 
 
 @contextmanager
-def isolated(device: torch.device, *seed: int) -> Iterator[None]:
-    """Random numbers that follow from the seed alone, one CPU thread, TF32; the caller's state comes back after it."""
-    threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        if seed:
-            derived = int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0])
-            torch.default_generator.manual_seed(derived)  # torch.manual_seed would seed every GPU, used or not
-            if device.type == "cuda":
-                with torch.cuda.device(device):
-                    torch.cuda.manual_seed(derived)
-        torch.set_num_threads(1)  # one process a trial: more threads would fight over the cores
-        torch.set_float32_matmul_precision("high")
-        try:
-            yield
-        finally:
-            torch.set_num_threads(threads)
-            torch.set_float32_matmul_precision(precision)
-
-
-@contextmanager
 def memory_errors(where: str) -> Iterator[None]:
     try:
         yield
@@ -68,7 +37,3 @@ def memory_errors(where: str) -> Iterator[None]:
         if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
             raise TrainingFailed(f"out of memory {where}; a smaller batch or model would fit") from error
         raise
-
-
-def autocast(device: torch.device) -> torch.autocast:
-    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")

@@ -1,81 +1,26 @@
 """Causal Transformers on one long text: their training, and the trained one, which writes on and has three files."""
 
 import functools
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from automl.data.datasets.registry import load_parts
 from automl.data.vocabularies import Symbols
 from automl.metrics import measure
 from automl.models.causal_transformer import Model
+from automl.models.device import autocast, find_device, isolated
+from automl.models.trained_language import TrainedLanguageModel
 from automl.training.base import Training
 from automl.training.checkpoint import read_checkpoint
-from automl.training.device import autocast, find_device, isolated
 from automl.training.optimizer import Descent, weights_in
 
 if TYPE_CHECKING:
     from automl.tasks.language import LanguageModelling
-
-AT_ONCE = 4_096  # characters that are judged together: so few that they stay in a core's cache
-
-
-@dataclass(frozen=True)
-class TrainedLanguageModel:
-    """Foretells each character of a text from those before it."""
-
-    module: Model
-    config: Mapping[str, Any]
-    characters: Symbols
-
-    def log2_probabilities(self, numbers: Tensor) -> NDArray[np.float64]:
-        """Of each character (n,) of a text, told from at least half of the longest context before it.
-
-        The text is read in windows of the longest context, which overlap by half; of each the second half counts.
-        Before the text stand characters that training never saw.
-        """
-        context, half = self.config["context"], self.config["context"] // 2
-        told = F.pad(numbers, (half + 1, -len(numbers) % half))  # starts with half a window that does not count
-        windows = told.unfold(0, 2 * half + 1, half)
-        self.module.eval()
-        found = []
-        with torch.inference_mode():
-            for part in torch.split(windows, max(1, AT_ONCE // context)):
-                with autocast(numbers.device):
-                    logits = self.module(part[:, :-1])[:, half:]
-                gains = logits.float().log_softmax(2).gather(2, part[:, half + 1 :, None])
-                found.append(gains.flatten().double().cpu())
-        log2: NDArray[np.float64] = torch.cat(found)[: len(numbers)].numpy() / np.log(2)
-        return log2
-
-    def save(self, folder: Path) -> None:
-        """Writes model.safetensors, config.json and preprocessing.json."""
-        folder.mkdir(parents=True, exist_ok=True)
-        save_file(self.module.state_dict(), folder / "model.safetensors")
-        rules = {"model": "language", "characters": self.characters.to_json()}
-        for name, content in (("config", dict(self.config)), ("preprocessing", rules)):
-            (folder / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
-def load_language_model(folder: Path) -> TrainedLanguageModel:
-    """The model, on the CPU, that its save left in the folder."""
-    config, rules = (
-        json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("config", "preprocessing")
-    )
-    characters = Symbols(rules["characters"]["symbols"], "")
-    with torch.random.fork_rng([]):  # the first weights are drawn, then overwritten: the caller's generator stays
-        module = Model(config, len(characters))
-    module.load_state_dict(load_file(folder / "model.safetensors"))
-    return TrainedLanguageModel(module, config, characters)
 
 
 class LanguageTraining(Training):

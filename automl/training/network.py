@@ -10,9 +10,9 @@ from automl.data.augmentation import augment
 from automl.data.targets import Classes
 from automl.models import build_for
 from automl.models.backbone import Model as Backbone
+from automl.models.device import autocast, isolated
 from automl.models.trained import TrainedNetwork
 from automl.training.base import SupervisedTraining
-from automl.training.device import autocast, isolated
 from automl.training.optimizer import Descent
 
 if TYPE_CHECKING:

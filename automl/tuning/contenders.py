@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from automl.study.study import Study, Trial, incumbent
+from automl.study.study import Study
+from automl.study.trial import Trial, incumbent
 
 MAX_CONTENDERS = 3
 MANY_TRAININGS = 50  # a budget that pays for repeats in the search itself: a best config that had them stands alone

@@ -20,7 +20,7 @@ from automl.tuning.contenders import best_contender, prefers_default
 from automl.tuning.worker import EpochDone, Job, JobEnded
 
 if TYPE_CHECKING:
-    from automl.study.study import Trial
+    from automl.study.trial import Trial
     from automl.task import Epoch, Task
     from automl.tuning.executors import Executor
 

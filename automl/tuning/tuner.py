@@ -13,7 +13,8 @@ import numpy as np
 from automl.errors import UserError
 from automl.study.result import Result
 from automl.study.run_folder import TrialFolders
-from automl.study.study import Asked, Study, Trial
+from automl.study.study import Study
+from automl.study.trial import Asked, Trial
 from automl.tasks.shell_command import CommandTask
 from automl.tuning.executors import Executor
 from automl.tuning.stopping import Within, sure

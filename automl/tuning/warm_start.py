@@ -15,8 +15,8 @@ from strategies.encoding import Encoding
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
-    from strategies.base import Config
     from strategies.portfolio import PastStudy
+    from strategies.types import Config
 
 
 MOST = 5  # configs of past studies that a search without a budget in trials may start with

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from automl.errors import UserError
-from automl.runs.run_files import write_aside
+from automl.study.run_folder import write_aside
 from benchmarks.command import run_command
 from benchmarks.experiments.duels import all_duels
 from benchmarks.opponents.variants import VARIANTS, variants_of

@@ -14,7 +14,7 @@ import pandas as pd
 import typer
 from scipy.optimize import differential_evolution
 
-from automl.runs.run_files import write_aside
+from automl.study.run_folder import write_aside
 from benchmarks.command import run_command
 from benchmarks.runner.plan import Source
 from benchmarks.runner.simulate import Run, simulate
@@ -26,7 +26,7 @@ from benchmarks.suites.tables import Table
 from strategies.encoding import Encoding
 
 if TYPE_CHECKING:
-    from strategies.base import Config
+    from strategies.types import Config
 
 N_RANDOM = 1_000
 N_STARTS, N_STEPS = 20, 5_000

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from automl.errors import UserError
-from automl.runs.run_files import write_aside
+from automl.study.run_folder import write_aside
 from benchmarks.command import run_command
 from benchmarks.report import known_constants, read_runs
 from benchmarks.scoring import regret

@@ -20,7 +20,8 @@ import typer
 
 from automl.data.ingest.prepare import prepare
 from automl.data.ingest.request import Request
-from automl.runs.run_files import commit, write_aside
+from automl.provenance import commit
+from automl.study.run_folder import write_aside
 from benchmarks.command import run_command
 
 ROWS_A_CHUNK = 200_000

@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
-from automl.runs.run_files import write_aside
 from automl.space.parse import load_space
+from automl.study.run_folder import write_aside
 from benchmarks.command import run_command
 from benchmarks.opponents import OPPONENTS, installed, make, opponent_class
 from strategies import STRATEGIES, make_strategy, strategy_class
-from strategies.base import Config, Outcome, Proposal, Strategy
+from strategies.base import Outcome, Proposal, Strategy
+from strategies.types import Config
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace

@@ -19,7 +19,7 @@ import typer
 
 from automl.errors import UserError
 from automl.metrics import METRICS, loss_of
-from automl.runs.run_files import write_aside
+from automl.study.run_folder import write_aside
 from benchmarks.command import run_command
 from benchmarks.pages import markdown
 from benchmarks.runner.simulate import N_FRESH

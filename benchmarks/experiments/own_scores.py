@@ -150,8 +150,9 @@ def mean_score(task: LiveTask, config: Mapping[str, Any], seeds: Sequence[int], 
 
 def predictions(task: LiveTask, config: Mapping[str, Any], seed: int) -> Predictions:
     """Of a full training on the test set, trained here and kept beside the others."""
+    from automl.models.device import find_device
     from automl.training.base import trained_model
-    from automl.training.device import device_data, find_device
+    from automl.training.device import device_data
 
     file = task.kept / f"{training_name(config, seed)}.npy"
     if not file.exists():

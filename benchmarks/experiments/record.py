@@ -27,9 +27,10 @@ from rich.console import Console
 from automl.api import tune
 from automl.cli.terminal import LiveTable
 from automl.errors import UserError
-from automl.runs.run_files import commit, versions, write_aside
+from automl.provenance import commit, versions
 from automl.runs.settings import default_workers
-from automl.study.study import Trial
+from automl.study.run_folder import write_aside
+from automl.study.trial import Trial
 from automl.task import Task
 from automl.tasks.function import vary
 from automl.tasks.registry import load_task
@@ -37,8 +38,9 @@ from benchmarks.command import run_command
 from benchmarks.runner.results import write_parquet
 from benchmarks.suites.recordings import Recording, describe
 from benchmarks.suites.scored_task import Scored
-from strategies.base import JSON, Config, ConfigStrategy, Strategy
+from strategies.base import ConfigStrategy, Strategy
 from strategies.tpe import TPE
+from strategies.types import JSON, Config
 
 SEED = 1_000_000  # far from those of comparisons, which would else propose the recorded points
 SPREAD = 0.6  # share of the configs that fill the space; the others are where a strategy looks

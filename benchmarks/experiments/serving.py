@@ -25,7 +25,7 @@ import psutil
 import typer
 
 from automl.errors import UserError
-from automl.runs.run_files import write_aside
+from automl.study.run_folder import write_aside
 from benchmarks.command import run_command
 
 COLUMNS = "model,rows,concurrency,seconds,requests,requests_a_second,p50_ms,p95_ms,p99_ms,server_cpu_ms,errors"

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from automl.runs.run_files import write_aside
+from automl.study.run_folder import write_aside
 from benchmarks.command import run_command
 from benchmarks.experiments.test_speed import N_REPLAYED
 

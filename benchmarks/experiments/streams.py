@@ -30,9 +30,9 @@ from automl.continual.new_data import n_old, read_new, request_for, splits_by_fa
 from automl.continual.versions import Versions
 from automl.deployment.predictor import load
 from automl.errors import UserError
-from automl.runs.run_files import commit, write_aside
+from automl.provenance import commit
 from automl.runs.settings import Settings, build_task
-from automl.study.run_folder import RunFolder
+from automl.study.run_folder import RunFolder, write_aside
 from automl.study.snapshot import look
 from automl.tasks.user_data import OwnData
 from automl.tuning.final_evaluation import train_once
@@ -188,8 +188,8 @@ def summary(table: pd.DataFrame) -> str:
         "By `python -m benchmarks.experiments.streams`; every part of every stream is a row of streams.csv, with the",
         "commit that made it (a full search may be of an earlier one than the updates). Scores are means over the",
         "parts after the first (and over seeds), on test examples that no method has seen; epochs are means a part,",
-        "each over all data so far. Networks alone, so that each of the methods can be had. The goal of an update: at most 1 point (0.01",
-        "of accuracy or R2) behind a full search on all parts, at no more than 20% of its epochs.",
+        "each over all data so far. Networks alone, so that each of the methods can be had. The goal of an update: at",
+        "most 1 point (0.01 of accuracy or R2) behind a full search on all parts, at no more than 20% of its epochs.",
         "",
         "| stream | metric | method | newest part | parts before | all parts | epochs a part | promoted |",
         "|---|---|---|---|---|---|---|---|",

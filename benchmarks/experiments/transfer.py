@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 import typer
 
-from automl.runs.run_files import write_aside
+from automl.study.run_folder import write_aside
 from automl.tuning.warm_start import most_configs
 from benchmarks.command import run_command
 from benchmarks.scoring.statistics import LEVEL, resamples

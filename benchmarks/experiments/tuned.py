@@ -22,7 +22,7 @@ import typer
 
 from automl.errors import UserError
 from automl.metrics import METRICS
-from automl.runs.run_files import write_aside
+from automl.study.run_folder import write_aside
 from benchmarks.command import run_command
 from benchmarks.pages import markdown
 
@@ -156,10 +156,10 @@ def summary(table: pd.DataFrame) -> str:
         "",
         "By `python -m benchmarks.experiments.tuned`; every run is a row of tuned.csv. Scores are of the test set,",
         f"each a mean of {N_FINAL} trainings with fresh seeds, and over the seeds of the search. A search had as many",
-        f"epochs as {table['trials'].max()} full trainings, and no known-good configs; its seconds are those of its trials.",
-        "Under a strategy stands the config that its run keeps: the chosen one, or the default where the final finds",
-        "that better on validation (with an asterisk, if so in any run). The baseline, a practitioner's first try, had",
-        "the same training examples.",
+        f"epochs as {table['trials'].max()} full trainings, and no known-good configs; its seconds are those of its",
+        "trials. Under a strategy stands the config that its run keeps: the chosen one, or the default where the final",
+        "finds that better on validation (with an asterisk, if so in any run). The baseline, a practitioner's first",
+        "try, had the same training examples.",
         "",
         *grid(table),
         "",

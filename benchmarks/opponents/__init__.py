@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
     from ConfigSpace import ConfigurationSpace
 
-    from strategies.base import Config, Strategy
+    from strategies.base import Strategy
     from strategies.fidelity import Fidelity
+    from strategies.types import Config
 
 OPPONENTS: dict[str, tuple[str, str, str | None]] = {
     "raw-optuna": ("raw_optuna:RawOptuna", "Optuna's default sampler", None),

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from strategies.base import Config, Outcome, Proposal, Strategy, Value
+from strategies.base import Outcome, Proposal, Strategy
 from strategies.encoding import Dimension, Encoding
+from strategies.types import Config, Value
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace

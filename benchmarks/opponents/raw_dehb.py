@@ -14,7 +14,8 @@ from loguru import logger
 
 from automl.errors import UserError
 from benchmarks.opponents.base import Alone, FailuresAsWorst
-from strategies.base import Config, Proposal
+from strategies.base import Proposal
+from strategies.types import Config
 
 
 class RawDEHB(FailuresAsWorst):

@@ -15,8 +15,8 @@ from hyperopt.base import Domain
 from hyperopt.fmin import generate_trials_to_calculate
 
 from benchmarks.opponents.base import Opponent
-from strategies.base import Config, Value
 from strategies.encoding import Dimension
+from strategies.types import Config, Value
 
 Document = dict[str, Any]
 

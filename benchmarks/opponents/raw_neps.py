@@ -14,8 +14,9 @@ import neps
 import torch
 
 from benchmarks.opponents.base import Alone, Opponent
-from strategies.base import Config, Proposal
+from strategies.base import Proposal
 from strategies.encoding import Dimension
+from strategies.types import Config
 
 EPOCHS = "epochs_of_the_training"  # the name of its fidelity, which no hyperparameter has
 

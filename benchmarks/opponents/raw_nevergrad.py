@@ -13,8 +13,8 @@ import numpy as np
 from nevergrad.optimization import metamodel
 
 from benchmarks.opponents.base import Alone, FailuresAsWorst
-from strategies.base import Config
 from strategies.encoding import Dimension
+from strategies.types import Config
 
 # Its metamodels, which it picks for several workers, take an array of one prediction for a float. Since 2.4, NumPy
 # raises a TypeError there, which Nevergrad does not expect: within that module, float is what it was before.

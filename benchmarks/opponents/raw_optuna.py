@@ -14,8 +14,8 @@ import optuna
 from optuna.trial import TrialState
 
 from benchmarks.opponents.base import Opponent, plain_value
-from strategies.base import Config, Value
 from strategies.encoding import Dimension
+from strategies.types import Config, Value
 
 
 class RawOptuna(Opponent):

@@ -12,8 +12,8 @@ from skopt import Optimizer
 from skopt.space import Categorical, Integer, Real
 
 from benchmarks.opponents.base import FailuresAsWorst
-from strategies.base import Config, Value
 from strategies.encoding import Dimension
+from strategies.types import Config, Value
 
 Point = list[Any]
 

@@ -18,7 +18,7 @@ from smac.main.exceptions import ConfigurationSpaceExhaustedException
 from smac.runhistory import StatusType, TrialInfo, TrialValue
 
 from benchmarks.opponents.base import FailuresAsWorst
-from strategies.base import Config
+from strategies.types import Config
 
 logging.getLogger("smac").setLevel(logging.CRITICAL)  # its log would interleave with ours
 

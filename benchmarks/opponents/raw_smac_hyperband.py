@@ -14,7 +14,8 @@ from smac.intensifier.hyperband_utils import get_n_trials_for_hyperband_multifid
 from smac.runhistory import TrialInfo
 
 from benchmarks.opponents.raw_smac import RawSmac
-from strategies.base import Config, Proposal
+from strategies.base import Proposal
+from strategies.types import Config
 
 
 class RawSmacHyperband(RawSmac):

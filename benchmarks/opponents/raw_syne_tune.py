@@ -15,8 +15,9 @@ from syne_tune.optimizer.baselines import BOHB
 from syne_tune.optimizer.scheduler import SchedulerDecision
 
 from benchmarks.opponents.base import Alone, Opponent
-from strategies.base import Config, Outcome, Proposal
+from strategies.base import Outcome, Proposal
 from strategies.encoding import Dimension
+from strategies.types import Config
 
 LOSS, EPOCH = "loss", "epoch"  # its names of them
 

@@ -13,7 +13,8 @@ from typing import Any
 import pandas as pd
 
 from automl.errors import UserError
-from automl.runs.run_files import commit, versions, write_aside
+from automl.provenance import commit, versions
+from automl.study.run_folder import write_aside
 from benchmarks.runner.simulate import Run
 
 

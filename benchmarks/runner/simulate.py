@@ -9,15 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from automl.study.study import Asked, Study
+from automl.study.study import Study
+from automl.study.trial import Asked
 from automl.tuning.contenders import best_contender, contenders, prefers_default
 from automl.tuning.final_evaluation import final_seed
 from automl.tuning.tuner import Tuner, training_seed
 from benchmarks.opponents import make
 from benchmarks.runner.replay import ReplayExecutor
 from benchmarks.suites.base import SimulatedTask
-from strategies.base import Config, Outcome
+from strategies.base import Outcome
 from strategies.encoding import Encoding
+from strategies.types import Config
 
 N_FRESH = 3  # trainings of what a run returns and of the default, scored on the test set
 LOOKED_UP = (10, 20, 50, 100, 200)  # budgets at which these are made where a training costs nothing

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from automl.errors import UserError
-from automl.runs.run_files import write_aside
+from automl.study.run_folder import write_aside
 from automl.task import Epoch, Task, fidelity_of
 from automl.tasks.function import FunctionTask
 from automl.tasks.shell_command import CommandTask

@@ -21,7 +21,7 @@ from strategies.encoding import Encoding
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
-    from strategies.base import Config
+    from strategies.types import Config
 
 GOOD_RANKS = 0.9  # rank correlation below which a model's answers are not used
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from automl.study.snapshot import read_run
 from automl.api import tune
+from automl.study.snapshot import read_run
 from strategies.encoding import Encoding
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -9,8 +9,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 
 from automl.data.ingest.prepare import prepare
 from automl.data.ingest.request import Request
-from automl.deployment.model_card import write_card
-from automl.runs.final_model import Kept
+from automl.deployment.model_card import Kept, write_card
 from automl.tasks.user_data import own_task
 
 TEMPERATURE = 1.7

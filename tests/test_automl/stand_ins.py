@@ -25,8 +25,7 @@ from automl.data.datasets import (
     vowels,
 )
 from automl.data.datasets.files import Files
-from automl.data.datasets.registry import load_data, load_parts
-from automl.data.pairs import load_pairs
+from automl.data.datasets.registry import load_data, load_pairs, load_parts
 from automl.training.device import device_data
 from automl.training.language_model import characters_of, texts_on
 

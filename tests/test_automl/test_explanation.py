@@ -13,7 +13,7 @@ from automl.analysis.importance import Importance, Share
 from automl.analysis.patterns import failing, hopeless, reasons
 from automl.analysis.surrogate import Background, Surrogate
 from automl.study.comparable import Barely
-from automl.study.study import Trial
+from automl.study.trial import Trial
 from strategies._features import Features
 from strategies.encoding import Encoding
 

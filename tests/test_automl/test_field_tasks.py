@@ -19,13 +19,13 @@ from automl.data.datasets.registry import load_data, load_parts
 from automl.errors import UserError
 from automl.metrics import loss_of
 from automl.models.trained import load_model
+from automl.models.trained_language import load_language_model
+from automl.models.trained_seq2seq import load_translator
 from automl.task import Task
 from automl.tasks.baselines import BASELINES
 from automl.tasks.language import LanguageModelling
 from automl.tasks.registry import TASKS, load_task
 from automl.tasks.translation import Translation
-from automl.training.language_model import load_language_model
-from automl.training.seq2seq import load_translator
 from automl.tuning.final_evaluation import Training, final_summary, fit_baseline
 
 FIELDS = [name for name in TASKS if name.split("-")[0] not in ("mnist1d", "digits", "fashion")]

@@ -4,15 +4,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from automl.data.datasets.registry import load_pairs
 from automl.data.ingest.prepare import Facts, prepare
 from automl.data.ingest.request import Request
-from automl.data.pairs import load_pairs, read_pairs
+from automl.data.pairs import read_pairs
 from automl.data.tokens import BEGIN, END
 from automl.deployment.predictor import load_predictor
 from automl.errors import UserError
 from automl.metrics import measure
+from automl.models.trained_seq2seq import Translator
 from automl.tasks.user_data import own_task
-from automl.training.seq2seq import Translator
 
 WORDS = {
     "the": "el",

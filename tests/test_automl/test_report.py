@@ -17,11 +17,11 @@ from automl.analysis import figures, slices
 from automl.analysis.explanation import Explanation, explain
 from automl.analysis.formatting import shown_range
 from automl.analysis.report import write_report
-from automl.cli.report import save_png
-from automl.study.snapshot import read_run
 from automl.analysis.sentences import compare_configs, final_rows, headline
 from automl.api import tune
+from automl.cli.report import save_png
 from automl.study.result import Result
+from automl.study.snapshot import read_run
 from automl.study.study import Study
 from strategies.encoding import Encoding
 from strategies.random_search import RandomSearch

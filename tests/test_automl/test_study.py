@@ -11,7 +11,8 @@ import automl
 from automl.errors import UserError
 from automl.space.parse import load_space
 from automl.study.storage import Store, sqlite_url
-from automl.study.study import Asked, Study, Told, incumbent
+from automl.study.study import Study
+from automl.study.trial import Asked, Told, incumbent
 from strategies.base import Outcome, Proposal
 
 FORM = {

@@ -12,12 +12,13 @@ import torch
 from safetensors.torch import save_file
 
 from automl.data.datasets.registry import load_data
+from automl.models.device import find_device
 from automl.models.trained import load_model
 from automl.task import TrainingFailed
 from automl.tasks.registry import load_task
 from automl.training.base import export_model, trained_model
 from automl.training.checkpoint import CHECKPOINT, CheckpointError, read_checkpoint
-from automl.training.device import find_device, memory_errors
+from automl.training.device import memory_errors
 from automl.training.optimizer import schedule
 
 REPOSITORY = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ import pytest
 import automl
 from automl.errors import UserError
 from automl.study.run_folder import TrialFolders
-from automl.study.study import Asked, Told
+from automl.study.trial import Asked, Told
 from automl.tuning.tuner import GIVE_UP_AFTER, KEPT_CHECKPOINTS, training_seed
 from strategies import make_strategy
 from strategies.base import Proposal, Strategy

@@ -13,7 +13,8 @@ from ConfigSpace import Configuration
 
 from automl.errors import UserError
 from automl.space.parse import load_space
-from automl.study.study import Study, Told
+from automl.study.study import Study
+from automl.study.trial import Told
 from automl.tuning.final_evaluation import final_seed
 from automl.tuning.tuner import Tuner
 from benchmarks.runner.costs import strategy_seconds

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from automl.data.examples import Parts, shuffled
+from automl.data.pairs import Pairs, pairs_of, read_pairs
 from automl.errors import UserError
 
 if TYPE_CHECKING:
-    from automl.data.examples import Parts
     from automl.data.splits import Splits
 
 
@@ -114,11 +115,11 @@ def load_parts(name: str, train_size: int | None = None) -> "Parts[Any]":
     return replace(parts, train=take_examples(parts.train, train_size, labelled=SOURCES[name].n_classes > 0))
 
 
-def check_train_size(train_size: int, n_classes: int, n_train: int) -> None:
-    least = max(n_classes, 2)
-    if not least <= train_size <= n_train:
-        why = "one example a class" if n_classes else "two examples"
-        raise UserError(
-            f"train_size must be between {least} ({why}) and {n_train:,} (the whole training part), "
-            f"got {train_size:,}; leave it out to train on everything"
-        )
+@functools.lru_cache(maxsize=2)
+def load_pairs(data: str, subwords: int, max_length: int, train_size: int | None) -> Pairs:
+    """The pairs of a data set of automl.data, as `pairs_of` makes them, or those that write_pairs left in a folder."""
+    if data not in SOURCES:
+        pairs = read_pairs(Path(data))
+        kept = sorted(shuffled(len(pairs.train_source))[:train_size])
+        return replace(pairs, train_source=pairs.train_source[kept], train_target=pairs.train_target[kept])
+    return pairs_of(load_parts(data, train_size), subwords, max_length)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from automl.data.ingest.column_checks import WORDS_OF_TEXT
-from automl.data.ingest.data_report import Report, inspect, show_report, write_report
+from automl.data.ingest.data_report import Report, inspect, write_report
 from automl.data.ingest.encoder import Encoder, Rows, kind_module, n_different
 from automl.data.ingest.file_formats import open_source
-from automl.data.ingest.read_table import reading_watched
 from automl.data.ingest.request import SMILES_NAMES, Request, check_used
 from automl.data.ingest.split import (
     Parts,
@@ -35,11 +32,9 @@ from automl.data.pairs import write_pairs
 from automl.data.splits import Splits
 from automl.errors import UserError
 from automl.metrics import check_metric, names_of
-from automl.study.run_folder import RunFolder
 
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.console import Console
 
 FACTS = "facts.json"
 ENCODER_FOLDER = "encoder"
@@ -138,32 +133,6 @@ def _write_arrays(
             length, ragged = x_train.shape[2], isinstance(inputs, Padded)
         write_prepared(Splits(x_train, y_train, x_valid, y_valid, x_test, y_test, inputs, target), folder / view)
     return length, ragged
-
-
-@contextmanager
-def prepared_for(request: Request | None, out: Path | None, console: Console) -> Iterator[Path | None]:
-    """The folder of the prepared data of a new run, beside that of the run, which it may move into.
-
-    The report is shown. What is left of the folder at the end goes. Nothing, where no data are asked for.
-    """
-    if request is None:
-        yield None
-        return
-    from rich.progress import Progress
-
-    if out is not None:
-        RunFolder(out).check_is_free()
-    place = (out or Path("runs") / "run").absolute().parent
-    while not place.is_dir():
-        place = place.parent
-    with tempfile.TemporaryDirectory(prefix=".automl-", dir=place, ignore_cleanup_errors=True) as scratch:
-        folder = Path(scratch) / "data"
-        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-            bar = progress.add_task("reading the data", total=1.0)
-            with reading_watched(lambda share: progress.update(bar, completed=share)):
-                report = prepare(request, folder)
-        show_report(console, report)
-        yield folder
 
 
 def draw(rows: Rows, usable: Any, y: Any) -> Parts:

@@ -1,0 +1,14 @@
+"""The types that strategies exchange with the outside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    pass
+
+Value: TypeAlias = bool | int | float | str
+
+Config: TypeAlias = dict[str, Value]
+
+JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
