@@ -1,7 +1,9 @@
 """What the tuner needs of a task: a space, and a training that tells its loss after each epoch."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -32,14 +34,14 @@ class Task(Protocol):
     It may also have a method ``fidelity(config)``, which says what a training of fewer epochs than a full one means for
     a config: see ``Fidelity``. Without it, a resumable training can be paused, and any other stopped. For trainings
     that restart it is a dataclass, whose field ``max_epochs`` a short training replaces; of another class they are
-    trained whole.
+    trained whole. With an attribute ``keeps_files`` that is true, what a trial left in its folder is never removed.
     """
 
     @property
     def name(self) -> str: ...
 
     @property
-    def space(self) -> "ConfigurationSpace": ...
+    def space(self) -> ConfigurationSpace: ...
 
     @property
     def max_epochs(self) -> int:
@@ -86,3 +88,34 @@ def fidelity_of(task: Task) -> Callable[[Mapping[str, Any]], Fidelity]:
         return own
     told = own
     return lambda config: Fidelity("whole") if told(config).kind == "restart" else told(config)
+
+
+def vary(task: Task, *, space: ConfigurationSpace | None = None, max_epochs: int | None = None) -> Task:
+    """The same task over another space, or with another length of a full training."""
+    asked = {"space": space, "max_epochs": max_epochs}
+    changes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    if not changes:
+        return task
+    if is_dataclass(task):
+        names = {field.name for field in fields(task)}
+        inner = getattr(task, "task", None)
+        if not changes.keys() <= names and "task" in names and isinstance(inner, Task):  # a wrapper around a task
+            changes = {"task": vary(inner, space=space, max_epochs=max_epochs)}
+        if changes.keys() <= names:
+            varied: Task = replace(task, **changes)
+            return varied
+    return Variation(task, space or task.space, max_epochs or task.max_epochs)
+
+
+@dataclass(frozen=True)
+class Variation:
+    """A task of whatever class, with another space or length."""
+
+    task: Task
+    space: ConfigurationSpace
+    max_epochs: int
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "task" or name.startswith("__"):  # while it is being unpickled
+            raise AttributeError(name)
+        return getattr(self.task, name)

@@ -9,10 +9,10 @@ from typing import Any, Literal
 import numpy as np
 
 from automl.analysis import patterns
+from automl.analysis.comparable import ENOUGH, Barely, Compared, barely_explored, compared
 from automl.analysis.formatting import ordered, show
 from automl.analysis.importance import MAX_TRIALS, Importance, Importances, Pair, importances
 from automl.analysis.surrogate import Background, Effect, Surrogate
-from automl.study.comparable import ENOUGH, Barely, Compared, barely_explored, compared
 from automl.study.study import Study
 from automl.study.trial import Trial
 from strategies._features import Features

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from automl.analysis.comparable import CHANCE, Barely, chance_of_none
 from automl.analysis.formatting import setting, shorten
-from automl.study.comparable import CHANCE, Barely, chance_of_none
 from automl.study.trial import Trial
 from strategies.encoding import Dimension, Encoding
 

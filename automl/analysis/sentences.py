@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from automl.analysis.formatting import chosen, finite, numbers, often, score, setting, shorten, show, too_short
+from automl.study.contenders import paired
 from automl.study.study import Study
-from automl.tuning.contenders import paired
 from strategies.encoding import Dimension, Encoding
 
 # --- in words -----------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from automl.analysis import plot_style
+from automl.analysis.comparable import Compared, compared
 from automl.analysis.formatting import (
     described,
     inert,
@@ -21,7 +22,6 @@ from automl.analysis.formatting import (
 )
 from automl.analysis.plot_style import COLOURS, GREY, INK, MANY_TRIALS, Figure, Trace, is_best
 from automl.analysis.surrogate import Effect
-from automl.study.comparable import Compared, compared
 from automl.study.study import Study
 from automl.study.trial import Trial
 from strategies.encoding import Dimension, Encoding

@@ -21,6 +21,7 @@ from automl.runs.final_model import check_can_keep, keep_model
 from automl.runs.past_studies import learn
 from automl.runs.run_files import of_trial, summarise, write_best, write_summary, write_trials
 from automl.runs.settings import Settings, build_task
+from automl.study.contenders import contenders
 from automl.study.open_study import opened
 from automl.study.result import Result
 from automl.study.run_folder import RunFolder, TrialFolders
@@ -28,7 +29,6 @@ from automl.study.trial import Trial
 from automl.task import Task, fidelity_of
 from automl.tasks.built_in import BuiltIn
 from automl.tasks.supervised import Supervised
-from automl.tuning.contenders import contenders
 from automl.tuning.executors import Executor, ProcessExecutor
 from automl.tuning.final_evaluation import (
     Training,

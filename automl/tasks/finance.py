@@ -5,7 +5,7 @@ known of the next range lies in a few averages of the last ones; a network that 
 """
 
 from automl.space.parse import load_space
-from automl.tasks.regression import Regression
+from automl.tasks.supervised import Regression
 
 TRAINING = {
     "lr": {"float": [1e-4, 3e-2], "log": True, "default": 1e-3},

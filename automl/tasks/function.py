@@ -5,13 +5,13 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import UserError
 from automl.space.parse import load_space
-from automl.task import Epoch, Task, TrainingFailed
+from automl.task import Epoch, Task, TrainingFailed, vary
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
@@ -37,37 +37,6 @@ def as_task(objective: Any, space: Any = None, *, max_epochs: int | None = None,
     if space is None:
         raise UserError("an objective that is a function needs a space, e.g. {'lr': {'float': [1e-5, 0.1]}}")
     return FunctionTask.of(objective, load_space(space), max_epochs=max_epochs, maximize=maximize)
-
-
-def vary(task: Task, *, space: ConfigurationSpace | None = None, max_epochs: int | None = None) -> Task:
-    """The same task over another space, or with another length of a full training."""
-    asked = {"space": space, "max_epochs": max_epochs}
-    changes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
-    if not changes:
-        return task
-    if is_dataclass(task):
-        names = {field.name for field in fields(task)}
-        inner = getattr(task, "task", None)
-        if not changes.keys() <= names and "task" in names and isinstance(inner, Task):  # a wrapper around a task
-            changes = {"task": vary(inner, space=space, max_epochs=max_epochs)}
-        if changes.keys() <= names:
-            varied: Task = replace(task, **changes)
-            return varied
-    return Variation(task, space or task.space, max_epochs or task.max_epochs)
-
-
-@dataclass(frozen=True)
-class Variation:
-    """A task of whatever class, with another space or length."""
-
-    task: Task
-    space: ConfigurationSpace
-    max_epochs: int
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "task" or name.startswith("__"):  # while it is being unpickled
-            raise AttributeError(name)
-        return getattr(self.task, name)
 
 
 @dataclass(frozen=True)

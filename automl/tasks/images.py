@@ -5,7 +5,7 @@ untested, results in the README of github.com/zalandoresearch/fashion-mnist).
 """
 
 from automl.space.parse import load_space
-from automl.tasks.classification import Classification
+from automl.tasks.supervised import Classification
 
 # Defaults: torch's own for AdamW; Goodfellow et al. 2016, section 8.3.2, for momentum.
 TRAINING = {

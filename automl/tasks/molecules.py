@@ -6,7 +6,7 @@ and more for networks on SMILES that were not trained on other molecules before 
 """
 
 from automl.space.parse import load_space
-from automl.tasks.regression import Regression
+from automl.tasks.supervised import Regression
 
 TRAINING = {
     "lr": {"float": [1e-4, 3e-2], "log": True, "default": 3e-3},

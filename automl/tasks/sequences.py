@@ -4,7 +4,7 @@ Published, by the authors of the data set, who train on all 4,000: CNN 94%, GRU 
 """
 
 from automl.space.parse import load_space
-from automl.tasks.classification import Classification
+from automl.tasks.supervised import Classification
 
 # The first default learning rate lies between torch's for AdamW (1e-3) and that of the data set's authors (1e-2);
 # weight decay and momentum are torch's and the custom, and the rest is left out until it is asked for.

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from automl.errors import UserError
 from automl.task import Epoch, TrainingFailed
@@ -40,6 +40,7 @@ class CommandTask:
     max_epochs: int = 1
     name: str = "command"
     maximize: bool = False
+    keeps_files: ClassVar[bool] = True  # what a command wrote belongs to the user
 
     def __post_init__(self) -> None:
         for name in OWN_PLACEHOLDERS:

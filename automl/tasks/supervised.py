@@ -61,3 +61,17 @@ class Supervised(BuiltIn):
         encoder = getattr(source_module(self.data), "encoder", None)
         if encoder is not None:
             encoder().save(out, {"target": "value" if self.metric in names_of("number") else "class"})
+
+
+@dataclass(frozen=True)
+class Classification(Supervised):
+    """The target is one of several classes; the search makes the accuracy high."""
+
+    metric: str = "accuracy"
+
+
+@dataclass(frozen=True)
+class Regression(Supervised):
+    """The target is a number; the search makes the root mean squared error small."""
+
+    metric: str = "rmse"

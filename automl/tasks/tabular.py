@@ -4,7 +4,7 @@ The first try to beat is a random forest or gradient boosting: 0.961 of the test
 """
 
 from automl.space.parse import load_space
-from automl.tasks.classification import Classification
+from automl.tasks.supervised import Classification
 
 letter_mlp = Classification(
     name="letter-mlp",

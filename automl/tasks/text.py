@@ -5,7 +5,7 @@ Published: 0.82 to 0.86 and 0.93 to 0.95 (Yao et al. 2019, arXiv:1809.05679, tab
 """
 
 from automl.space.parse import load_space
-from automl.tasks.classification import Classification
+from automl.tasks.supervised import Classification
 
 # Nearly all weights are those of the words, which need large steps and forgetting: dropout and decay matter.
 TRAINING = {

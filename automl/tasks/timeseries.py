@@ -7,7 +7,7 @@ up to 0.08 in validation.
 """
 
 from automl.space.parse import load_space
-from automl.tasks.classification import Classification
+from automl.tasks.supervised import Classification
 
 TRAINING = {
     "lr": {"float": [3e-4, 1e-1], "log": True, "default": 3e-3},

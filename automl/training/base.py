@@ -9,7 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,14 +22,11 @@ from automl.models.trained import Preprocessing, TrainedModel, rebuilt
 from automl.task import Epoch, TrainingFailed
 from automl.training.checkpoint import CHECKPOINT, check_is_of, read_checkpoint, write_checkpoint
 from automl.training.device import device_data, memory_errors
-
-if TYPE_CHECKING:
-    from automl.tasks.built_in import BuiltIn
-    from automl.tasks.supervised import Supervised
+from automl.training.spec import SupervisedTask, TrainedTask
 
 
 def train(
-    task: "BuiltIn", config: Mapping[str, Any], *, seed: int, epochs: int, checkpoint: Path | None, device: str
+    task: TrainedTask, config: Mapping[str, Any], *, seed: int, epochs: int, checkpoint: Path | None, device: str
 ) -> Iterator[Epoch]:
     """See `automl.task.Task.train`."""
     if not 1 <= epochs <= task.max_epochs:
@@ -46,7 +43,7 @@ def train(
         yield epoch
 
 
-def evaluate(task: "Supervised", checkpoint: Path, *, device: str) -> dict[str, float]:
+def evaluate(task: SupervisedTask, checkpoint: Path, *, device: str) -> dict[str, float]:
     """All metrics of the training in a checkpoint folder on the task's test set."""
     where = find_device(device)
     model = trained_model(checkpoint)
@@ -71,7 +68,7 @@ def trained_model(checkpoint: Path) -> TrainedModel:
 class Training(ABC):
     """Model and history of one config on one device."""
 
-    def __init__(self, task: "BuiltIn", config: Mapping[str, Any], seed: int, device: torch.device) -> None:
+    def __init__(self, task: TrainedTask, config: Mapping[str, Any], seed: int, device: torch.device) -> None:
         self.task, self.config, self.seed, self.device = task, dict(config), seed, device
         self.epoch, self.losses, self.metrics = 0, list[float](), dict[str, list[float]]()
 
@@ -137,9 +134,9 @@ class SupervisedTraining(Training):
     """The training of a model that judges examples with labels."""
 
     model: TrainedModel
-    task: "Supervised"
+    task: SupervisedTask
 
-    def __init__(self, task: "Supervised", config: Mapping[str, Any], seed: int, device: torch.device) -> None:
+    def __init__(self, task: SupervisedTask, config: Mapping[str, Any], seed: int, device: torch.device) -> None:
         super().__init__(task, config, seed, device)
         self.family = task.family(config)
         self.own = own_config(self.family, config)

@@ -1,7 +1,7 @@
 """The training of an estimator of scikit-learn: an epoch is its share of the trees."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,9 +11,7 @@ from automl.data.targets import Classes, Number
 from automl.models.sklearn_estimators import build_estimator, features, fit_further
 from automl.models.trained import TrainedEstimator, as_tensor, estimator_bytes, estimator_from
 from automl.training.base import SupervisedTraining
-
-if TYPE_CHECKING:
-    from automl.tasks.supervised import Supervised
+from automl.training.spec import SupervisedTask
 
 
 class EstimatorTraining(SupervisedTraining):
@@ -21,7 +19,7 @@ class EstimatorTraining(SupervisedTraining):
 
     model: TrainedEstimator
 
-    def __init__(self, task: "Supervised", config: Mapping[str, Any], seed: int, device: torch.device) -> None:
+    def __init__(self, task: SupervisedTask, config: Mapping[str, Any], seed: int, device: torch.device) -> None:
         super().__init__(task, config, seed, device)
         rules, y = self.rules, self.splits.y_train
         estimator = build_estimator(self.family, self.own, rules.inputs, rules.target, seed % 2**32)

@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -18,17 +18,15 @@ from automl.models.trained_language import TrainedLanguageModel
 from automl.training.base import Training
 from automl.training.checkpoint import read_checkpoint
 from automl.training.optimizer import Descent, weights_in
-
-if TYPE_CHECKING:
-    from automl.tasks.language import LanguageModelling
+from automl.training.spec import LanguageTask
 
 
 class LanguageTraining(Training):
     """Cross-entropy over windows of the longest context, at random places of the training text."""
 
-    task: "LanguageModelling"
+    task: LanguageTask
 
-    def __init__(self, task: "LanguageModelling", config: Mapping[str, Any], seed: int, device: torch.device) -> None:
+    def __init__(self, task: LanguageTask, config: Mapping[str, Any], seed: int, device: torch.device) -> None:
         super().__init__(task, config, seed, device)
         self.texts = texts_on(task.data, task.train_size, device)
         characters = characters_of(task.data, task.train_size)
@@ -79,7 +77,7 @@ def texts_on(data: str, train_size: int | None, device: torch.device) -> dict[st
     return {part: torch.tensor(characters.encode(text), device=device) for part, text in texts.items()}
 
 
-def trained_language_model(task: "LanguageModelling", checkpoint: Path) -> TrainedLanguageModel:
+def trained_language_model(task: LanguageTask, checkpoint: Path) -> TrainedLanguageModel:
     """The model of the training in a checkpoint folder, on the CPU."""
     tensors, record = read_checkpoint(checkpoint)
     characters = characters_of(task.data, task.train_size)
@@ -89,7 +87,7 @@ def trained_language_model(task: "LanguageModelling", checkpoint: Path) -> Train
     return TrainedLanguageModel(module, record["config"], characters)
 
 
-def evaluate_language_model(task: "LanguageModelling", checkpoint: Path, device: str) -> dict[str, float]:
+def evaluate_language_model(task: LanguageTask, checkpoint: Path, device: str) -> dict[str, float]:
     """Bits a character of the test text."""
     where = find_device(device)
     model = trained_language_model(task, checkpoint)

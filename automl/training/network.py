@@ -1,7 +1,7 @@
 """The training of a network on examples with labels."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +14,7 @@ from automl.models.device import autocast, isolated
 from automl.models.trained import TrainedNetwork
 from automl.training.base import SupervisedTraining
 from automl.training.optimizer import Descent
-
-if TYPE_CHECKING:
-    from automl.tasks.supervised import Supervised
+from automl.training.spec import SupervisedTask
 
 
 class NetworkTraining(SupervisedTraining):
@@ -24,7 +22,7 @@ class NetworkTraining(SupervisedTraining):
 
     model: TrainedNetwork
 
-    def __init__(self, task: "Supervised", config: Mapping[str, Any], seed: int, device: torch.device) -> None:
+    def __init__(self, task: SupervisedTask, config: Mapping[str, Any], seed: int, device: torch.device) -> None:
         super().__init__(task, config, seed, device)
         with isolated(device, seed, 0):
             module = build_for(self.rules.inputs, self.family, self.own, self.rules.target.n_outputs)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -16,17 +16,15 @@ from automl.models.trained_seq2seq import BEAM, Translator, build_translator, fi
 from automl.training.base import Training
 from automl.training.checkpoint import read_checkpoint
 from automl.training.optimizer import Descent, weights_in
-
-if TYPE_CHECKING:
-    from automl.tasks.translation import Translation
+from automl.training.spec import TranslationTask
 
 
 class TranslationTraining(Training):
     """Teacher forcing with cross-entropy; validation writes greedily, which is several times faster than a beam."""
 
-    task: "Translation"
+    task: TranslationTask
 
-    def __init__(self, task: "Translation", config: Mapping[str, Any], seed: int, device: torch.device) -> None:
+    def __init__(self, task: TranslationTask, config: Mapping[str, Any], seed: int, device: torch.device) -> None:
         super().__init__(task, config, seed, device)
         self.pairs = task.pairs()
         self.source, self.target = (
@@ -71,11 +69,11 @@ class TranslationTraining(Training):
         self.descent.load(tensors)
 
 
-def translator_for(task: "Translation", config: Mapping[str, Any], pairs: Pairs) -> Translator:
+def translator_for(task: TranslationTask, config: Mapping[str, Any], pairs: Pairs) -> Translator:
     return build_translator(task.family(config), config, pairs.source, pairs.target, task.max_length)
 
 
-def trained_translator(task: "Translation", checkpoint: Path) -> Translator:
+def trained_translator(task: TranslationTask, checkpoint: Path) -> Translator:
     """The translator of the training in a checkpoint folder, on the CPU."""
     tensors, record = read_checkpoint(checkpoint)
     with torch.random.fork_rng([]):
@@ -84,7 +82,7 @@ def trained_translator(task: "Translation", checkpoint: Path) -> Translator:
     return translator
 
 
-def evaluate_translator(task: "Translation", checkpoint: Path, device: str) -> dict[str, float]:
+def evaluate_translator(task: TranslationTask, checkpoint: Path, device: str) -> dict[str, float]:
     """All metrics of what a beam search writes for the test set."""
     where, pairs = find_device(device), task.pairs()
     translator = trained_translator(task, checkpoint)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from automl.errors import UserError
-from automl.tuning.contenders import best_contender, prefers_default
+from automl.study.contenders import best_contender, prefers_default
 from automl.tuning.worker import EpochDone, Job, JobEnded
 
 if TYPE_CHECKING:

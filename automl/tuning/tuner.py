@@ -15,7 +15,6 @@ from automl.study.result import Result
 from automl.study.run_folder import TrialFolders
 from automl.study.study import Study
 from automl.study.trial import Asked, Trial
-from automl.tasks.shell_command import CommandTask
 from automl.tuning.executors import Executor
 from automl.tuning.stopping import Within, sure
 from automl.tuning.worker import EpochDone, Job, JobEnded
@@ -223,8 +222,8 @@ class Tuner:
         self._remove_old_checkpoints()
 
     def _remove_old_checkpoints(self) -> None:
-        if isinstance(self.task, CommandTask):
-            return  # what a command wrote is not ours
+        if getattr(self.task, "keeps_files", False):
+            return
         best = self.study.best
         for number in self.strategy.abandoned() - self._removed:
             if best is None or number != best.number:

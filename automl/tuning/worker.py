@@ -24,8 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import UserError
-from automl.task import Epoch, TrainingFailed
-from automl.tasks.function import vary
+from automl.task import Epoch, TrainingFailed, vary
 
 if TYPE_CHECKING:
     from automl.task import Task

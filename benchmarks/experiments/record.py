@@ -31,8 +31,7 @@ from automl.provenance import commit, versions
 from automl.runs.settings import default_workers
 from automl.study.run_folder import write_aside
 from automl.study.trial import Trial
-from automl.task import Task
-from automl.tasks.function import vary
+from automl.task import Task, vary
 from automl.tasks.registry import load_task
 from benchmarks.command import run_command
 from benchmarks.runner.results import write_parquet

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from automl.study.contenders import best_contender, contenders, prefers_default
 from automl.study.study import Study
 from automl.study.trial import Asked
-from automl.tuning.contenders import best_contender, contenders, prefers_default
 from automl.tuning.final_evaluation import final_seed
 from automl.tuning.tuner import Tuner, training_seed
 from benchmarks.opponents import make
@@ -144,7 +144,7 @@ class _Fresh:
         self.last: Config | None = None  # what was returned last
 
     def returned(self, study: Study, n_trials: float) -> float | None:
-        """Mean test loss of what a run returns that ends here, by the rules of ``automl.tuning.contenders``.
+        """Mean test loss of what a run returns that ends here, by the rules of ``automl.study.contenders``.
 
         None where there is no test set or nothing to return; infinite where no fresh training worked.
         """

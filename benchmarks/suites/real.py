@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from automl.tasks.function import vary
+from automl.task import vary
 from automl.tasks.registry import load_task
 from benchmarks.suites.live_task import LiveTask
 

@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 
 from automl.errors import UserError
-from automl.tasks.classification import Classification
 from automl.tasks.registry import TASKS
+from automl.tasks.supervised import Classification
 from benchmarks.suites.base import Curve, SimulatedTask
 from benchmarks.suites.recordings import CurveModel, Recording
 from strategies.fidelity import Fidelity

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import automl
-from automl.study.comparable import ENOUGH, barely_explored, chance_of_none, compared
+from automl.analysis.comparable import ENOUGH, barely_explored, chance_of_none, compared
 from automl.study.study import Study
 from strategies.base import Outcome, Proposal
 from strategies.encoding import Encoding

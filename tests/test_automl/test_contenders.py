@@ -7,8 +7,8 @@ import yaml
 from processes import command
 
 from automl.space.parse import load_space
+from automl.study.contenders import best_contender, contenders, paired, prefers_default
 from automl.study.study import Study
-from automl.tuning.contenders import best_contender, contenders, paired, prefers_default
 from strategies.base import Outcome, Proposal
 
 SPACE = load_space({"x": {"float": [0, 1]}})

@@ -16,8 +16,8 @@ from processes import command
 from sklearn.datasets import load_diabetes, load_digits
 
 import automl
-from automl.continual.continuation import take_over
 from automl.continual.drift import drifts, holm
+from automl.continual.fine_tuning import take_over
 from automl.continual.new_data import n_old, request_for
 from automl.continual.paired_bootstrap import Gain, allowance, follows, gain, has_fallen, interval, mildest, score
 from automl.continual.versions import Versions

@@ -8,11 +8,11 @@ import pytest
 from test_report import summarised
 
 import automl
+from automl.analysis.comparable import Barely
 from automl.analysis.explanation import explain, verdict
 from automl.analysis.importance import Importance, Share
 from automl.analysis.patterns import failing, hopeless, reasons
 from automl.analysis.surrogate import Background, Surrogate
-from automl.study.comparable import Barely
 from automl.study.trial import Trial
 from strategies._features import Features
 from strategies.encoding import Encoding

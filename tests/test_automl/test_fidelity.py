@@ -2,9 +2,8 @@
 
 import automl
 from automl.runs.settings import Settings
-from automl.task import fidelity_of
+from automl.task import fidelity_of, vary
 from automl.tasks.built_in import MIN_STEPS
-from automl.tasks.function import vary
 from automl.tasks.registry import load_task
 from automl.tuning.worker import EpochDone, Job, run_job
 from benchmarks.suites.scored_task import Scored

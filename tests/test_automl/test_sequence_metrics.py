@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from automl.metrics import loss_of, measure
-from automl.sequence_metrics import edit_distance
+from automl.metrics import edit_distance, loss_of, measure
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,71 @@
+"""What a training reads of its task, and what a task begins."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import torch
+
+    from automl.data.pairs import Pairs
+    from automl.task import Epoch
+
+
+class Resumable(Protocol):
+    """A training that goes on epoch by epoch, from and to a checkpoint."""
+
+    epoch: int  # how many are done
+
+    def next_epoch(self) -> "Epoch": ...
+    def save(self, folder: Path) -> None: ...
+    def restore(self, folder: Path) -> None: ...
+
+
+class TrainedTask(Protocol):
+    """A task whose model is trained here: names, sizes and the metric."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def max_epochs(self) -> int: ...
+    @property
+    def metric(self) -> str: ...
+    @property
+    def train_size(self) -> int | None: ...
+    def family(self, config: Mapping[str, Any]) -> str: ...
+    def begin(self, config: Mapping[str, Any], seed: int, device: "torch.device") -> Resumable: ...
+
+
+class SupervisedTask(TrainedTask, Protocol):
+    """Examples with labels, in a view that may depend on the model family."""
+
+    @property
+    def with_valid(self) -> bool: ...
+    def data_of(self, family: str) -> str: ...
+
+
+class TranslationTask(TrainedTask, Protocol):
+    """Pairs of texts. Sizes in pairs; ``max_length`` in tokens."""
+
+    @property
+    def epoch_size(self) -> int | None: ...
+    @property
+    def valid_size(self) -> int | None: ...
+    @property
+    def test_size(self) -> int | None: ...
+    @property
+    def max_length(self) -> int: ...
+    def pairs(self) -> "Pairs": ...
+
+
+class LanguageTask(TrainedTask, Protocol):
+    """One long text. Sizes in characters."""
+
+    @property
+    def data(self) -> str: ...
+    @property
+    def epoch_size(self) -> int: ...
+    @property
+    def valid_size(self) -> int | None: ...
+    @property
+    def test_size(self) -> int | None: ...
