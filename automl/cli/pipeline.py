@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from automl.cli.terminal import LiveTable, show_line, show_paths, show_summary
 from automl.errors import UserError
 from automl.integrations.tracking import make_trackers, tracking
-from automl.runs.final_model import check_can_keep, keep_model
+from automl.runs.final_model import check_can_keep, keep_model, refits
 from automl.runs.past_studies import learn
 from automl.runs.run_files import of_trial, summarise, write_best, write_summary, write_trials
 from automl.runs.settings import Settings, build_task
@@ -186,7 +186,7 @@ def _trained_final(
         final.kept = to_keep(final.trainings, maximize=task.maximize)
         chosen = next(trial for trial in final.contenders if trial.number == final.chosen)
         final.config = default if final.kept == "default" else chosen.config
-        if settings.refit:
+        if refits(task, settings):
             assert isinstance(task, Supervised)
             watch(f"final: the {final.kept} config is trained on the validation part too")
             final.refitted = train_once(

@@ -76,7 +76,10 @@ def tune(
     final_seeds: Annotated[
         int | None, typer.Option(help="Trainings of each contender and of the default at the end. [default: 3]")
     ] = None,
-    refit: Annotated[bool, typer.Option("--refit", help="Train the model on the validation part too.")] = False,
+    refit: Annotated[
+        bool | None,
+        typer.Option("--refit/--no-refit", help="Train the model on the validation set too. [default: with --data]"),
+    ] = None,
     ensemble: Annotated[
         int | None, typer.Option(metavar="K", help="Up to K trials become the model together, where that is better.")
     ] = None,
@@ -147,7 +150,7 @@ def tune(
         maximize=maximize or None,
         n_final=final_seeds,
         learn=learn,
-        refit=refit or None,
+        refit=refit,
         ensemble=ensemble,
         track=tracker_names(track) if track else None,
     )

@@ -16,15 +16,24 @@ from automl.deployment.model_card import Kept, write_card
 from automl.errors import UserError
 from automl.task import Task
 from automl.tasks.supervised import Supervised
+from automl.tasks.user_data import OwnData
 from automl.training.checkpoint import CHECKPOINT
 
 if TYPE_CHECKING:
     from automl.models.trained import TrainedModel
+    from automl.runs.settings import Settings
     from automl.study.run_folder import RunFolder
     from automl.study.trial import Trial
     from automl.tuning.final_evaluation import Training, Who
 
 LEAST_HALF = 20  # validation examples; with fewer in half of them nothing is to be learnt of probabilities
+
+
+def refits(task: Task, settings: Settings) -> bool:
+    """Whether the model that is kept is trained on the validation set too: on the user's own data, unless told."""
+    if settings.refit is not None:
+        return settings.refit
+    return isinstance(task, OwnData) and not settings.ensemble
 
 
 def check_can_keep(task: Task, *, refit: bool, ensemble: int | None) -> None:

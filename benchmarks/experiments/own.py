@@ -102,19 +102,17 @@ def line_of(task: LiveTask, rows: pd.DataFrame) -> dict[str, Any]:
         "task": task.name, "split": task.split, "kind": kind, "n_train": len(splits.y_train), "n_test": len(y),
         "metric": task.metric, "baseline_name": untuned.name, "baseline": untuned.score(task.metric, y),
         "constant_name": constant["name"], "constant": constant["score"],
-        "default": mean_score(task, default, fresh(first), task.metric),
+        "default": mean_score(task.metric, y, [predictions(task, default, seed) for seed in fresh(first)]),
         "seconds": rows["seconds"].iloc[0], "n_workers": rows["n_workers"].iloc[0], "n_seeds": rows["seed"].nunique(),
     }  # fmt: skip
     if splits.n_classes:
         line |= {"baseline_log_loss": untuned.score("log_loss", y)}
     for strategy, of in rows.groupby("strategy"):
-        each = [(returned(task, run), fresh(run)) for _, run in of.groupby("seed")]
-        line[str(strategy)] = float(np.mean([mean_score(task, config, seeds, task.metric) for config, seeds in each]))
-        ours = [predictions(task, each[0][0], seed) for seed in each[0][1]]
-        line[f"{strategy}_noise"] = noise(task.metric, y, ours, untuned.predictions)
+        each = [[predictions(task, returned(task, run), seed) for seed in fresh(run)] for _, run in of.groupby("seed")]
+        line[str(strategy)] = float(np.mean([mean_score(task.metric, y, ours) for ours in each]))
+        line[f"{strategy}_noise"] = noise(task.metric, y, each[0], untuned.predictions)
         if splits.n_classes:
-            scores = [mean_score(task, config, seeds, "log_loss") for config, seeds in each]
-            line[f"{strategy}_log_loss"] = float(np.mean(scores))
+            line[f"{strategy}_log_loss"] = float(np.mean([mean_score("log_loss", y, ours) for ours in each]))
     return line
 
 
@@ -140,10 +138,11 @@ def summary(table: pd.DataFrame) -> str:
         f"By `python -m benchmarks.experiments.own`. A search had {first['seconds']:g} seconds on "
         f"{first['n_workers']} workers, no known-good configs, and {table['n_seeds'].max()} seeds.",
         "Scores are of the test set, by the metric that is searched by. Under a strategy stands what its run returns:",
-        f"the mean of {N_FRESH} trainings with fresh seeds on the training rows, and over the seeds of the search. The",
-        "baseline is not tuned, and trained on the training and the validation rows. ± is the standard error of a",
-        "strategy's difference to the baseline when test rows are drawn anew (bootstrap, of the first seed); less than",
-        "two of it is called noise. Log loss: of the baseline / of the strategies in their order.",
+        f"the mean of {N_FRESH} trainings with fresh seeds on the training and the validation rows, as a run trains",
+        "the model that it keeps, and over the seeds of the search. The baseline is not tuned, and has the same rows.",
+        "± is the standard error of a strategy's difference to the baseline when test rows are drawn anew (bootstrap,",
+        "of the first seed); less than two of it is called noise. Log loss: of the baseline / of the strategies in",
+        "their order.",
         "",
         *markdown.grid(
             ["task", "split", "kind", "rows", "metric", "baseline", "without a model", "default",

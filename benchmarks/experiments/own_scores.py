@@ -6,7 +6,7 @@ import json
 import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -142,21 +142,23 @@ def fresh(rows: pd.DataFrame) -> list[int]:
     return [final_seed(int(rows["seed"].iloc[0]), i) for i in range(N_FRESH)]
 
 
-def mean_score(task: LiveTask, config: Mapping[str, Any], seeds: Sequence[int], metric: str) -> float:
-    """On the test set; NaN where all trainings failed or the metric is of another kind of target."""
-    found = [task.scores(config, seed).get(metric, math.nan) for seed in seeds]
-    return float(np.nanmean(found)) if np.isfinite(found).any() else math.nan
+def mean_score(metric: str, y: NDArray[Any], of: Sequence[Predictions]) -> float:
+    """Of several trainings on the test set."""
+    return float(np.mean([measure(metric, y, predicted) for predicted in of]))
 
 
 def predictions(task: LiveTask, config: Mapping[str, Any], seed: int) -> Predictions:
-    """Of a full training on the test set, trained here and kept beside the others."""
+    """Of the model that a run keeps on the test set: a full training on the training and the validation part.
+
+    Trained here, and kept beside the other trainings.
+    """
     from automl.models.device import find_device
     from automl.training.base import trained_model
     from automl.training.device import device_data
 
-    file = task.kept / f"{training_name(config, seed)}.npy"
+    file = task.kept / f"{training_name(config, seed)}-refit.npy"
     if not file.exists():
-        own = own_data(task)
+        own = replace(own_data(task), with_valid=True)
         device = find_device("cpu")
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder) / "training"
@@ -173,7 +175,7 @@ def noise(metric: str, y: NDArray[Any], ours: Sequence[Predictions], theirs: Seq
     """The standard error, by drawing test rows anew, of the difference of two mean scores on the same rows."""
 
     def mean(of: Sequence[Predictions], places: NDArray[Any]) -> float:
-        return float(np.mean([measure(metric, y[places], predicted[places]) for predicted in of]))
+        return mean_score(metric, y[places], [predicted[places] for predicted in of])
 
     rng = np.random.default_rng(0)
     draw: Callable[[], NDArray[Any]] = lambda: rng.integers(0, len(y), len(y))  # noqa: E731

@@ -29,7 +29,7 @@ from benchmarks.suites.scored_task import Scored
 from strategies.fidelity import Fidelity
 
 # config, seed, epochs (asked for), error; losses, seconds, test: an entry an epoch, None where no test was made;
-# scores: all that were made of the last epoch; cut: how far it came before it was given up as too long
+# cut: how far it came before it was given up as too long
 Training = dict[str, Any]
 START_SECONDS = 15.0  # a process may take to load what it needs, which is no part of a training
 
@@ -80,11 +80,6 @@ class LiveTask(SimulatedTask):
     def fidelity(self, config: Mapping[str, Any]) -> Fidelity:
         assert self.live is not None
         return fidelity_of(self.live)(config)
-
-    def scores(self, config: Mapping[str, Any], seed: int) -> Mapping[str, float]:
-        """All metrics of a full training on the test set; empty where there is none, or it failed."""
-        found: Mapping[str, float] = self._training(config, seed, self.max_epochs).get("scores", {})
-        return found
 
     def worth(self, config: Mapping[str, Any]) -> None:
         return None
@@ -144,7 +139,6 @@ class LiveTask(SimulatedTask):
                     new["losses"].append(event.epoch.loss)
                     new["seconds"].append(event.epoch.seconds)
                     new["test"].append(self._test_loss(event.epoch))
-                    new["scores"] = _test_scores(event.epoch)
                 elif isinstance(event, JobEnded):
                     if event.fatal:
                         raise UserError(event.error)
@@ -182,10 +176,6 @@ def _is_longer(training: Training, epochs: int, within: float) -> bool:
     """Whether it is known from before that so many epochs take longer."""
     cut = training.get("cut")
     return cut is not None and within <= cut["limit"] and epochs >= cut["epoch"]
-
-
-def _test_scores(epoch: Epoch) -> dict[str, float]:
-    return {n.removeprefix("test_"): value for n, value in epoch.metrics.items() if n.startswith("test_")}
 
 
 # The training process of this process of the comparison, by the folder of its task; it ends when this one ends.
