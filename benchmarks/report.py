@@ -48,7 +48,7 @@ def main(
     ] = None,
     standing: Annotated[
         Path | None,
-        typer.Option(help="Also write what automl.select recommends by: automl/tuning/standing.json."),
+        typer.Option(help="Also write what automl select recommends by: automl/tuning/standing.json."),
     ] = None,
 ) -> None:
     """Write OUT.html, OUT.md, OUT.csv, OUT-tests.csv, OUT-tasks.csv and two pictures a suite."""

@@ -4,10 +4,10 @@ import subprocess
 import sys
 
 
-def command(module, *arguments, code=0):
-    """Run ``python -m module``, which must end with the code. Gives what it prints, and its errors."""
+def command(name, *arguments, code=0):
+    """Run ``automl NAME``, which must end with the code. Gives what it prints, and its errors."""
     shown = subprocess.run(
-        [sys.executable, "-m", module, *map(str, arguments)], capture_output=True, text=True, timeout=300
+        [sys.executable, "-m", "automl", name, *map(str, arguments)], capture_output=True, text=True, timeout=300
     )
     assert shown.returncode == code, shown.stdout + shown.stderr
     return shown.stdout, shown.stderr

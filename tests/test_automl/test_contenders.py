@@ -95,7 +95,7 @@ def test_what_is_kept_is_the_contender_that_is_best_on_fresh_seeds(tmp_path):
     (tmp_path / "space.yaml").write_text("x: {float: [0, 1], default: 1.0}\n")
     run = tmp_path / "run"
     out, _ = command(
-        "automl.run", "--task", f"{tmp_path / 'luck.py'}:objective", "--space", tmp_path / "space.yaml", "--strategy",
+        "run", "--task", f"{tmp_path / 'luck.py'}:objective", "--space", tmp_path / "space.yaml", "--strategy",
         "random", "--trials", 6, "--final-seeds", 2, "--no-learn", "--out", run,
     )  # fmt: skip
     summary = json.loads((run / "summary.json").read_text())
@@ -118,7 +118,7 @@ def test_what_is_kept_is_the_contender_that_is_best_on_fresh_seeds(tmp_path):
     assert said in (run / "report.html").read_text()
     assert "the best of 3 contenders" in (run / "best.yaml").read_text()
 
-    command("automl.run", "--out", run, "--resume", "--final-seeds", 0, "--no-learn")
+    command("run", "--out", run, "--resume", "--final-seeds", 0, "--no-learn")
     assert yaml.safe_load((run / "best.yaml").read_text()) == chosen["config"]
     assert json.loads((run / "summary.json").read_text())["final"] == final
 
@@ -141,7 +141,7 @@ def test_a_training_that_does_not_depend_on_its_seed_is_run_once(tmp_path):
     )
     run = tmp_path / "run"
     out, _ = command(
-        "automl.run", "--task", f"{tmp_path / 'families.py'}:objective", "--space", tmp_path / "space.yaml",
+        "run", "--task", f"{tmp_path / 'families.py'}:objective", "--space", tmp_path / "space.yaml",
         "--strategy", "random", "--trials", 8, "--workers", 1, "--final-seeds", 3, "--no-learn",
         "--out", run,
     )  # fmt: skip

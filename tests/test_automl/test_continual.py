@@ -187,7 +187,7 @@ def run(tmp_path_factory):
     digits(folder / "new", (0, 1, 2, 3), (700, 1797, 2))
     digits(folder / "same", (0, 1, 2, 3), (701, 1797, 2))
     command(
-        "automl.run", "--data", folder / "first", "--model", "cnn", "--strategy", "random", "--trials", 1,
+        "run", "--data", folder / "first", "--model", "cnn", "--strategy", "random", "--trials", 1,
         "--epochs", 8, "--final-seeds", 1, "--set", "lr=0.01", "--no-learn", "--out", folder / "run",
     )  # fmt: skip
     return folder
@@ -195,7 +195,7 @@ def run(tmp_path_factory):
 
 def test_an_update_learns_a_new_class_and_every_version_can_be_used_again(run):
     before = automl.load(run / "run")
-    out, _ = command("automl.cli.update", run / "run", "--data", run / "new", "--search", 0, "--workers", 1)
+    out, _ = command("update", run / "run", "--data", run / "new", "--search", 0, "--workers", 1)
     assert "classes that the model does not know: 3" in out
     assert "it has become worse" in out
     assert "promoted: " in out
@@ -217,18 +217,18 @@ def test_an_update_learns_a_new_class_and_every_version_can_be_used_again(run):
     assert np.array_equal(splits.x_train[: old["train"]], first.x_train)
     assert splits.classes == ("0", "1", "2", "3")
 
-    out, _ = command("automl.cli.update", run / "run", "--rollback", 1)
+    out, _ = command("update", run / "run", "--rollback", 1)
     assert "1 in use" in out
     assert automl.load(run / "run").predict(threes).tolist() == before.predict(threes).tolist()
-    command("automl.cli.update", run / "run", "--rollback", 2)
+    command("update", run / "run", "--rollback", 2)
 
-    out, _ = command("automl.cli.update", run / "run", "--data", run / "same", "--search", 0, "--workers", 1)
+    out, _ = command("update", run / "run", "--data", run / "same", "--search", 0, "--workers", 1)
     assert "no worse than it was" in out
     assert "not promoted" in out
     assert Versions(RunFolder(run / "run")).current == 2
-    _, error = command("automl.cli.update", run / "run", "--rollback", 3, code=2)
+    _, error = command("update", run / "run", "--rollback", 3, code=2)
     assert "version 3 has no model; choose one of: 1, 2" in error
-    _, error = command("automl.run", "--resume", "--out", run / "run", "--trials", 2, code=2)
+    _, error = command("run", "--resume", "--out", run / "run", "--trials", 2, code=2)
     assert "has been updated since" in error
 
 
@@ -269,14 +269,14 @@ def forest(tmp_path_factory):
     frame[:250].to_csv(folder / "old.csv", index=False)
     frame[250:].assign(target=lambda f: 400 - f["target"], always=1).to_csv(folder / "turned.csv", index=False)
     command(
-        "automl.run", "--data", folder / "old.csv", "--target", "target", "--model", "random_forest", "--strategy",
+        "run", "--data", folder / "old.csv", "--target", "target", "--model", "random_forest", "--strategy",
         "random", "--trials", 2, "--epochs", 2, "--final-seeds", 1, "--no-learn", "--out", folder / "run",
     )  # fmt: skip
     return folder
 
 
 def test_what_is_good_on_new_data_alone_is_not_promoted_when_it_is_bad_on_old(forest):
-    out, _ = command("automl.cli.update", forest / "run", "--data", forest / "turned.csv", "--search", 1)
+    out, _ = command("update", forest / "run", "--data", forest / "turned.csv", "--search", 1)
     facts = json.loads((forest / "run" / "versions" / "2" / "update.json").read_text())
     assert [c["what"] for c in facts["candidates"]] == [
         "retrained",
@@ -285,9 +285,7 @@ def test_what_is_good_on_new_data_alone_is_not_promoted_when_it_is_bad_on_old(fo
     assert facts["worse"]
     assert facts["loss_on_old"] > facts["allowed_on_old"]
     assert "not promoted" in out
-    generous = command(
-        "automl.cli.update", forest / "run", "--data", forest / "turned.csv", "--search", 0, "--tolerance", 9
-    )
+    generous = command("update", forest / "run", "--data", forest / "turned.csv", "--search", 0, "--tolerance", 9)
     assert "promoted: " in generous[0]
     assert "rows were known already" not in generous[0]
 
@@ -308,7 +306,7 @@ def test_what_cannot_update_is_one_line(forest, arguments, line):
     frame.drop(columns="target").to_csv(forest / "other.csv", index=False)
     frame.drop(columns="bmi").to_csv(forest / "columns.csv", index=False)
     arguments = [forest / str(a) if str(a).endswith(".csv") else a for a in arguments]
-    _, error = command("automl.cli.update", forest / "run", *arguments, code=2)
+    _, error = command("update", forest / "run", *arguments, code=2)
     assert line in error
     assert error.count("\n") == 1
 
@@ -316,5 +314,5 @@ def test_what_cannot_update_is_one_line(forest, arguments, line):
 def test_a_run_that_is_not_on_own_data_is_not_updated(tmp_path):
     with pytest.raises(UserError, match="only runs on your own data"):
         request_for(None, tmp_path)
-    _, error = command("automl.cli.update", tmp_path, code=2)
+    _, error = command("update", tmp_path, code=2)
     assert "there is no run in" in error

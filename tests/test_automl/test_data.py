@@ -10,6 +10,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from automl.cli import run_command
 from automl.cli.data import app
 from automl.data.augmentation import augment
 from automl.data.datasets import digits, fashion_mnist, mnist1d, packages
@@ -188,10 +189,10 @@ def test_list_says_what_is_missing(nowhere):
     assert "automl data fetch fashion-mnist" in shown.output
 
 
-def test_fetch_of_an_unknown_name_names_the_known():
-    shown = CliRunner().invoke(app, ["fetch", "fashion"])
-    assert shown.exit_code == 2
-    assert "choose one of: mnist1d, digits, fashion-mnist" in shown.stderr
+def test_fetch_of_an_unknown_name_names_the_known(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        run_command("data", ["fetch", "fashion"])
+    assert "choose one of: mnist1d, digits, fashion-mnist" in capsys.readouterr().err
 
 
 def test_without_the_network_of_its_authors_the_pictures_come_out_of_the_debian_package(nowhere, monkeypatch):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pytest
 from typer.testing import CliRunner
 
+from automl.cli import run_command
 from automl.cli.data import app
 from automl.data.datasets import packages
 from automl.data.datasets.files import DataFile, Files, package_files
@@ -191,8 +192,8 @@ def test_list_of_one_tells_licence_size_checksums_and_where_the_files_come_from(
         assert part in shown.output
 
 
-def test_a_fetch_that_fails_says_so_in_one_line(monkeypatch):
+def test_a_fetch_that_fails_says_so_in_one_line(monkeypatch, capsys):
     monkeypatch.setenv("PATH", "")
-    shown = CliRunner().invoke(app, ["fetch", "letter"])
-    assert shown.exit_code == 2
-    assert shown.stderr.count("\n") == 1
+    with pytest.raises(SystemExit, match="2"):
+        run_command("data", ["fetch", "letter"])
+    assert capsys.readouterr().err.count("\n") == 1

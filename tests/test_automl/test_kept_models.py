@@ -102,7 +102,7 @@ def patients(tmp_path_factory):
     folder = tmp_path_factory.mktemp("patients")
     load_diabetes(as_frame=True).frame.to_csv(folder / "patients.csv", index=False)
     out, _ = command(
-        "automl.run", "--data", folder / "patients.csv", "--target", "target", "--model", "mlp", "--strategy", "random",
+        "run", "--data", folder / "patients.csv", "--target", "target", "--model", "mlp", "--strategy", "random",
         "--trials", 6, "--seed", 1, "--epochs", 4, "--final-seeds", 1, "--ensemble", 4, "--no-learn",
         "--out", folder / "run",
     )  # fmt: skip
@@ -116,7 +116,7 @@ def cells(tmp_path_factory):
     frame["kind"] = frame["kind"].map({0: "malignant", 1: "benign"})
     frame.to_csv(folder / "cells.csv", index=False)
     command(
-        "automl.run", "--data", folder / "cells.csv", "--target", "kind", "--model", "random_forest", "--strategy",
+        "run", "--data", folder / "cells.csv", "--target", "kind", "--model", "random_forest", "--strategy",
         "random", "--trials", 1, "--epochs", 2, "--final-seeds", 1, "--no-learn", "--out", folder / "run",
     )  # fmt: skip
     return folder
@@ -154,7 +154,7 @@ def test_a_loaded_classifier_has_the_probabilities_that_its_card_scores(cells):
 
 def test_predictions_are_written_to_a_file_in_parts_as_python_gives_them(cells, monkeypatch):
     folder = cells
-    out, _ = command("automl.cli.predict", folder / "run", "--data", folder / "cells.csv", "--out", folder / "told.csv")
+    out, _ = command("predict", folder / "run", "--data", folder / "cells.csv", "--out", folder / "told.csv")
     assert "569 predictions of 'kind' in" in out
     told, frame = pd.read_csv(folder / "told.csv"), pd.read_csv(folder / "cells.csv")
     model = automl.load(folder / "run" / "model")  # the folder alone is enough
@@ -180,7 +180,7 @@ def test_what_cannot_be_predicted_is_one_line_and_leaves_no_file(cells, data, ou
     folder = cells
     (folder / "other.csv").write_text("a,b\n1,2\n")
     before = set(folder.iterdir())
-    _, error = command("automl.cli.predict", folder / "run", "--data", folder / data, "--out", folder / out, code=2)
+    _, error = command("predict", folder / "run", "--data", folder / data, "--out", folder / out, code=2)
     assert error.startswith("automl: ")
     assert line in error
     assert error.count("\n") == 1
@@ -190,7 +190,7 @@ def test_what_cannot_be_predicted_is_one_line_and_leaves_no_file(cells, data, ou
 def test_refitting_trains_on_the_validation_part_too(patients):
     folder, _ = patients
     out, _ = command(
-        "automl.run", "--data", folder / "patients.csv", "--target", "target", "--model", "linear", "--strategy",
+        "run", "--data", folder / "patients.csv", "--target", "target", "--model", "linear", "--strategy",
         "random", "--trials", 2, "--final-seeds", 1, "--refit", "--no-learn", "--out", folder / "refitted",
     )  # fmt: skip
     assert "the model is the chosen config, trained on the training and the validation part; rmse" in out
@@ -245,7 +245,7 @@ def test_a_chosen_config_that_was_lucky_gives_way_to_the_default(tmp_path):
     (tmp_path / "lucky.py").write_text(LUCKY_IN_THE_SEARCH)
     (tmp_path / "space.yaml").write_text("x: {float: [0, 1], default: 0.5}\n")
     out, _ = command(
-        "automl.run", "--task", f"{tmp_path / 'lucky.py'}:objective", "--space", tmp_path / "space.yaml", "--strategy",
+        "run", "--task", f"{tmp_path / 'lucky.py'}:objective", "--space", tmp_path / "space.yaml", "--strategy",
         "random", "--trials", 3, "--final-seeds", 2, "--no-learn", "--out", tmp_path / "run",
     )  # fmt: skip
     said = "on validation it did better in the final than the chosen one (0.500 against 0.900)"
@@ -261,7 +261,7 @@ def test_a_chosen_config_that_was_lucky_gives_way_to_the_default(tmp_path):
     assert summary["best"]["loss"] == 0.1
     assert said in (tmp_path / "run" / "report.html").read_text()
 
-    command("automl.run", "--out", tmp_path / "run", "--resume", "--final-seeds", 0, "--no-learn")  # no other incumbent
+    command("run", "--out", tmp_path / "run", "--resume", "--final-seeds", 0, "--no-learn")  # no other incumbent
     assert (tmp_path / "run" / "best.yaml").read_text() == best
     again = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert (again["final"], again["model"]) == (summary["final"], summary["model"])
@@ -326,14 +326,14 @@ def test_an_interrupted_refit_leaves_the_final_before_it(tmp_path):
     ],
 )
 def test_what_cannot_be_kept_is_said_before_the_search(tmp_path, arguments, line):
-    _, error = command("automl.run", *arguments, "--out", tmp_path / "run", code=2)
+    _, error = command("run", *arguments, "--out", tmp_path / "run", code=2)
     assert line in error
     assert not (tmp_path / "run").exists()
 
 
 def test_a_built_in_tasks_model_reads_its_raw_arrays_and_says_their_shape(tmp_path):
     command(
-        "automl.run", "--task", "digits-cnn", "--strategy", "random", "--trials", 1, "--epochs", 2, "--final-seeds", 1,
+        "run", "--task", "digits-cnn", "--strategy", "random", "--trials", 1, "--epochs", 2, "--final-seeds", 1,
         "--no-learn", "--out", tmp_path / "run",
     )  # fmt: skip
     model, splits = automl.load(tmp_path / "run"), load_data("digits", None)

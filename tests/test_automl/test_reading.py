@@ -20,7 +20,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 import automl
-from automl.cli import dashboard, explain, watch
+from automl.cli import dashboard, watch
 from automl.cli.watch_view import frame
 from automl.errors import UserError
 from automl.study.run_folder import RunFolder
@@ -154,10 +154,10 @@ def test_an_interrupt_ends_the_dashboard_and_nothing_else(ended):
 
 
 @pytest.mark.parametrize("place", ["", "nowhere"])
-@pytest.mark.parametrize("module", [watch, dashboard, explain])
-def test_the_commands_end_with_one_line_where_there_is_no_run(module, place, tmp_path):
+@pytest.mark.parametrize("command", ["watch", "dashboard", "explain"])
+def test_the_commands_end_with_one_line_where_there_is_no_run(command, place, tmp_path):
     folder = str(tmp_path / place)
-    done = subprocess.run([sys.executable, "-m", module.__name__, folder], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "automl", command, folder], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.startswith("automl: there is no run in ")
     assert done.stderr.count("\n") == 1
@@ -166,7 +166,7 @@ def test_the_commands_end_with_one_line_where_there_is_no_run(module, place, tmp
 def test_help_imports_nothing_heavy():
     code = textwrap.dedent("""
         import sys
-        import automl.dashboard, automl.explain, automl.watch
+        import automl.cli.dashboard, automl.cli.explain, automl.cli.watch
         heavy = set(sys.modules) & {"optuna", "torch", "numpy", "plotly", "sklearn", "rich.live", "optuna_dashboard"}
         assert not heavy, heavy
     """)

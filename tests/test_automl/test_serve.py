@@ -208,7 +208,7 @@ def test_a_missing_extra_is_one_line(patients):
     code = (
         "import sys; sys.modules['fastapi'] = None; import importlib.util as u; find = u.find_spec\n"
         "u.find_spec = lambda name: None if name == 'fastapi' else find(name)\n"
-        "from automl.cli.serve import main; sys.argv[1:] = [sys.argv[1]]; main()"
+        "from automl.cli import run_command; run_command('serve', [sys.argv[1]])"
     )
     command = [sys.executable, "-c", code, str(patients[0])]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

@@ -152,7 +152,7 @@ def test_missing_data_are_told_when_the_task_is_named(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("statement", "unwanted"),
     [
-        ("import automl.tasks, automl.tasks.base, automl.data", {"torch", "numpy", "ConfigSpace"}),
+        ("import automl.tasks.registry, automl.task, automl.data.datasets.registry", {"torch", "numpy", "ConfigSpace"}),
         ("from automl.tasks.registry import load_task; load_task('mnist1d-cnn')", {"torch", "sklearn", "mnist1d"}),
     ],
 )

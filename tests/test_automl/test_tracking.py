@@ -12,11 +12,11 @@ import urllib.request
 import warnings
 from pathlib import Path
 
-import automl.tracking
 import numpy as np
 import pytest
 
 import automl
+import automl.integrations.tracking
 from automl.errors import UserError
 from automl.integrations.tracker import Run, Snapshot, Tracker
 from automl.integrations.tracking import tracker_names
@@ -360,7 +360,7 @@ def test_bad_input_is_one_line_and_leaves_nothing_behind(arguments, variables, l
 
 @pytest.mark.parametrize("name", TRACKERS)
 def test_a_missing_extra_is_one_line_that_names_it(name, tmp_path, environment):
-    code = f"import sys; sys.modules[{name!r}] = None; from automl.run import main; main()"
+    code = f"import sys; sys.modules[{name!r}] = None; from automl.cli import run_command; run_command('run')"
     command = [sys.executable, "-c", code, "--prior", "none", "--track", name, "--out", str(tmp_path / "run")]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 2
@@ -413,9 +413,9 @@ class Flaky(Tracker):
 def test_a_tracker_that_cannot_be_written_ends_no_search_and_is_written_when_it_can_be(
     n_failures, is_complete, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(automl.tracking, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(automl.integrations.tracking, "RETRY_SECONDS", 0.01)
     tracker = Flaky(n_failures)
-    monkeypatch.setattr(automl.tracking, "make_trackers", lambda names: [tracker])
+    monkeypatch.setattr(automl.integrations.tracking, "make_trackers", lambda names: [tracker])
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         result = automl.tune(
@@ -441,7 +441,7 @@ def test_the_best_counts_by_the_mean_of_its_trainings_everywhere(tmp_path, monke
         return (config["x"] - 0.3) ** 2 + 0.05 * np.random.default_rng(seed).normal()
 
     tracker = Flaky(0)
-    monkeypatch.setattr(automl.tracking, "make_trackers", lambda names: [tracker])
+    monkeypatch.setattr(automl.integrations.tracking, "make_trackers", lambda names: [tracker])
     result = automl.tune(
         noisy, {"x": {"float": [0, 1]}}, strategy="auto", n_trials=50, study=tmp_path / "run", track="mlflow"
     )
@@ -453,10 +453,12 @@ def test_the_best_counts_by_the_mean_of_its_trainings_everywhere(tmp_path, monke
 
 
 def test_a_final_that_cannot_be_written_is_written_later(tmp_path, monkeypatch):
-    monkeypatch.setattr(automl.tracking, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(automl.integrations.tracking, "RETRY_SECONDS", 0.01)
     study = automl.tune(lambda config: config["x"], {"x": {"float": [0, 1]}}, strategy="random", n_trials=3).study
     tracker = Flaky(0)
-    told = automl.tracking.Tracking([tracker], Run("id", "run", tmp_path, "f", "random", 0), study, lambda line: None)
+    told = automl.integrations.tracking.Tracking(
+        [tracker], Run("id", "run", tmp_path, "f", "random", 0), study, lambda line: None
+    )
 
     def wait_for(written):
         until = time.monotonic() + 60
@@ -480,7 +482,7 @@ def test_an_interrupted_search_marks_what_was_in_training(tmp_path, monkeypatch)
             raise KeyboardInterrupt
 
     tracker = Flaky(0)
-    monkeypatch.setattr(automl.tracking, "make_trackers", lambda names: [tracker])
+    monkeypatch.setattr(automl.integrations.tracking, "make_trackers", lambda names: [tracker])
     result = automl.tune(
         train, {"x": {"float": [0, 1]}}, strategy="random", n_trials=9, study=tmp_path / "run", track="mlflow"
     )

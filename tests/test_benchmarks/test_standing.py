@@ -1,4 +1,4 @@
-"""What automl.select recommends by is what the leaderboard says."""
+"""What automl select recommends by is what the leaderboard says."""
 
 import json
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from automl.data.examples import Parts, shuffled
-from automl.data.pairs import Pairs, pairs_of, read_pairs
 from automl.errors import UserError
 
 if TYPE_CHECKING:
+    from automl.data.examples import Parts
+    from automl.data.pairs import Pairs
     from automl.data.splits import Splits
 
 
@@ -116,8 +116,11 @@ def load_parts(name: str, train_size: int | None = None) -> "Parts[Any]":
 
 
 @functools.lru_cache(maxsize=2)
-def load_pairs(data: str, subwords: int, max_length: int, train_size: int | None) -> Pairs:
+def load_pairs(data: str, subwords: int, max_length: int, train_size: int | None) -> "Pairs":
     """The pairs of a data set of automl.data, as `pairs_of` makes them, or those that write_pairs left in a folder."""
+    from automl.data.examples import shuffled
+    from automl.data.pairs import pairs_of, read_pairs
+
     if data not in SOURCES:
         pairs = read_pairs(Path(data))
         kept = sorted(shuffled(len(pairs.train_source))[:train_size])
