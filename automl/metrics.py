@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from automl.errors import UserError
+from strategies.errors import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -141,15 +141,14 @@ def check_metric(name: str, kind: str) -> str:
     fitting = names_of(kind)
     if name in fitting:
         return name
-    near = difflib.get_close_matches(name, fitting, 1)
-    hint = f" did you mean {near[0]!r}?" if near else ""
     what = {
         "classes": "a target of classes",
         "number": "a target that is a number",
         "sentences": "what is written",
         "text": "a text that is foretold",
     }[kind]
-    raise UserError(f"{name!r} is no metric of {what};{hint} choose one of: {', '.join(fitting)}")
+    hint = did_you_mean(name, fitting)
+    raise UserError(f"{name!r} is not a metric for {what}; {hint}choose one of: {', '.join(fitting)}")
 
 
 def measure(name: str, y: Any, predicted: Any) -> float:

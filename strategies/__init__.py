@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
+
+from strategies.errors import UnknownStrategy, did_you_mean
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
@@ -35,10 +36,6 @@ WRAPPERS: dict[str, tuple[str, str]] = {
     "stop": ("stop:Stop", "stops a training whose curve is very unlikely to end below the best: needs no pauses"),
 }
 """What can be put around a strategy, as in ``bo+asha``: name -> (module:class, one line for people)."""
-
-
-class UnknownStrategy(ValueError):
-    """A name that is neither in STRATEGIES nor, after a plus, in WRAPPERS; or wrappers that do not go together."""
 
 
 def strategy_class(name: str) -> type[Strategy]:
@@ -99,8 +96,7 @@ def make_strategy(
 
 def _imported(what: str, registry: dict[str, tuple[str, str]], name: str) -> Any:
     if name not in registry:
-        near = difflib.get_close_matches(name, registry, 1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        hint = did_you_mean(name, registry)
         raise UnknownStrategy(f"unknown {what} {name!r}; {hint}choose one of: {', '.join(registry)}")
     module, attribute = registry[name][0].split(":")
     return getattr(import_module(f"strategies.{module}"), attribute)

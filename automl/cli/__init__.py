@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Sequence
 from importlib import import_module
 
 from automl.cli import exit_codes
 from automl.errors import UserError
+from strategies.errors import did_you_mean
 
 COMMANDS = {
     "run": "Tune a model, and train the best configuration.",
@@ -54,8 +54,5 @@ def _show_commands() -> None:
 
 
 def _unknown(name: str) -> None:
-    near = difflib.get_close_matches(name, COMMANDS, 1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    if name.startswith("-"):
-        hint = f"a command comes first: automl run {name}; "
+    hint = f"a command comes first: automl run {name}; " if name.startswith("-") else did_you_mean(name, COMMANDS)
     raise UserError(f"unknown command {name!r}; {hint}choose one of: {', '.join(COMMANDS)}")

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 
 from automl.errors import UserError
-from strategies import UnknownStrategy
+from strategies.errors import UnknownStrategy
 
 
 def run_command(command: Callable[[], object], name: str = "automl") -> None:

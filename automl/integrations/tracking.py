@@ -6,7 +6,6 @@ given is always all that is known of a trial: what failed to be written is part 
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import json
 import threading
@@ -19,6 +18,7 @@ from automl.errors import UserError
 from automl.integrations.tracker import Run, Snapshot, Tracker
 from automl.study.trial import Asked, Told
 from automl.tuning.tuner import training_seed
+from strategies.errors import did_you_mean
 
 if TYPE_CHECKING:
     from automl.study.run_folder import RunFolder
@@ -41,9 +41,8 @@ def tracker_names(texts: Iterable[str]) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(name.strip() for text in texts for name in text.split(",")))
     for name in names:
         if name not in TRACKERS:
-            near = difflib.get_close_matches(name, TRACKERS, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"choose from: {', '.join(TRACKERS)}"
-            raise UserError(f"unknown tracker {name!r}; {hint}")
+            hint = did_you_mean(name, TRACKERS)
+            raise UserError(f"unknown tracker {name!r}; {hint}choose one of: {', '.join(TRACKERS)}")
     return names
 
 

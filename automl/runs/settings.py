@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import os
 import re
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.errors import UserError
 from automl.tuning.stopping import Within
+from strategies.errors import did_you_mean
 
 if TYPE_CHECKING:
     from automl.task import Task
@@ -207,9 +207,8 @@ def load_from_file(spec: str) -> Any:
 
     cloudpickle.register_pickle_by_value(module)
     if not hasattr(module, name):
-        near = difflib.get_close_matches(name, vars(module), 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise UserError(f"{file!r} has no {name!r}{hint}")
+        hint = did_you_mean(name, vars(module))
+        raise UserError(f"{file!r} has no {name!r}; {hint}give the name of an object in it: {file}:NAME")
     return getattr(module, name)
 
 

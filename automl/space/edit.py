@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from automl.space.parse import SpaceError, load_space
 from strategies.encoding import plain
+from strategies.errors import did_you_mean
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
@@ -34,9 +34,8 @@ def merge(space: ConfigurationSpace, changes: Mapping[str, Any]) -> dict[str, An
     form = space_to_dict(space)
     for name, change in changes.items():
         if name != "forbidden" and name not in form:
-            near = difflib.get_close_matches(name, form, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise SpaceError(name, f"this task has no such hyperparameter{hint} (it has: {', '.join(form)})")
+            hint = did_you_mean(name, form)
+            raise SpaceError(name, f"this task has no such hyperparameter; {hint}it has: {', '.join(form)}")
         form[name] = change
     return form
 
@@ -50,9 +49,8 @@ def fix(form: Mapping[str, Any], name: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, (bool, int, float, str)):
         raise SpaceError(name, f"--set needs one value, got {value!r}")
     if name not in space:
-        near = difflib.get_close_matches(name, list(space), 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise SpaceError(name, f"there is no such hyperparameter to set{hint} (there are: {', '.join(space)})")
+        hint = did_you_mean(name, space)
+        raise SpaceError(name, f"there is no such hyperparameter to set; {hint}choose one of: {', '.join(space)}")
     own = form[name].get("choice") or form[name].get("ordinal") or []
     if not space[name].legal_value(value) or (own and not any(_same(value, known) for known in own)):
         raise SpaceError(name, f"{value!r} is no value of it; it is {form[name]}")

@@ -13,13 +13,13 @@ forbidden:
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import UserError
+from strategies.errors import did_you_mean
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
@@ -99,11 +99,8 @@ def _hyperparameter(name: Any, form: Any) -> Hyperparameter[Any, Any]:
     kind = kinds[0]
     for option in form:
         if option != kind and option not in OPTIONS[kind]:
-            near = difflib.get_close_matches(str(option), OPTIONS[kind], 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise SpaceError(
-                name, f"unknown option {option!r} for {kind}{hint} (known: {', '.join(sorted(OPTIONS[kind]))})"
-            )
+            hint, known = did_you_mean(option, OPTIONS[kind]), ", ".join(sorted(OPTIONS[kind]))
+            raise SpaceError(name, f"unknown option {option!r} for {kind}; {hint}choose one of: {known}")
     if kind == "constant":
         return _constant(name, form["constant"])
     if kind in ("float", "int"):
@@ -245,9 +242,8 @@ def _add_conditions(space: ConfigurationSpace, forms: Mapping[str, Mapping[str, 
 
 def _legal_values(space: ConfigurationSpace, name: str, where: str, other: Any, wanted: Any) -> list[Any]:
     if other not in space:
-        near = difflib.get_close_matches(str(other), list(space), 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise SpaceError(name, f"{where} names {other!r}, which is no hyperparameter of this space{hint}")
+        hint, known = did_you_mean(other, space), ", ".join(space)
+        raise SpaceError(name, f"{where} names {other!r}, which is not in this space; {hint}it has: {known}")
     values = list(wanted) if isinstance(wanted, (list, tuple)) else [wanted]
     for value in values:
         if not space[other].legal_value(value):

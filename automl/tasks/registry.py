@@ -1,10 +1,10 @@
 """The built-in tasks by name; each is imported when it is asked for, since torch and the data are slow to load."""
 
-import difflib
 import importlib
 from typing import TYPE_CHECKING
 
 from automl.errors import UserError
+from strategies.errors import did_you_mean
 
 if TYPE_CHECKING:
     from automl.tasks.built_in import BuiltIn
@@ -42,9 +42,7 @@ def load_task(name: str, *, train_size: int | None = None) -> "BuiltIn":
     if name not in TASKS:
         if name.endswith(".py"):
             raise UserError(f"say which object of '{name}' is meant: {name}:NAME")
-        near = difflib.get_close_matches(name, TASKS, 1)
-        hint = f" did you mean '{near[0]}'?" if near else ""
-        raise UserError(f"unknown task '{name}';{hint} choose one of: {', '.join(TASKS)}")
+        raise UserError(f"unknown task {name!r}; {did_you_mean(name, TASKS)}choose one of: {', '.join(TASKS)}")
     module, attribute = TASKS[name][1].split(":")
     task: BuiltIn = getattr(importlib.import_module(module), attribute)
     return task.prepared(train_size)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from automl.errors import UserError
 from strategies.base import Start
 from strategies.encoding import Encoding
+from strategies.errors import did_you_mean
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
@@ -52,8 +52,7 @@ def completed(config: Mapping[Any, Any], encoding: Encoding) -> Config:
     given = dict(config)
     for name, value in given.items():
         if name not in encoding.names:
-            near = difflib.get_close_matches(str(name), encoding.names, 1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
+            hint = did_you_mean(name, encoding.names)
             raise UserError(f"start: no hyperparameter {name!r}; {hint}the space has: {', '.join(encoding.names)}")
         if not isinstance(value, (bool, int, float, str)):
             raise UserError(f"start: {name!r} needs one value, got {value!r}")

@@ -8,7 +8,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from automl.errors import UserError
-from strategies import UnknownStrategy, make_strategy
+from strategies import make_strategy
+from strategies.errors import UnknownStrategy
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from automl.errors import UserError
+from strategies.errors import did_you_mean
 
 if TYPE_CHECKING:
     from benchmarks.suites.base import SimulatedTask
@@ -34,9 +34,7 @@ QUICK = {
 def load_suite(name: str) -> tuple[SimulatedTask, ...]:
     """The tasks of a suite. UserError for an unknown name and for data that are missing."""
     if name not in SUITES:
-        near = difflib.get_close_matches(name, SUITES, 1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise UserError(f"unknown suite {name!r}; {hint}choose one of: {', '.join(SUITES)}")
+        raise UserError(f"unknown suite {name!r}; {did_you_mean(name, SUITES)}choose one of: {', '.join(SUITES)}")
     if name == "quick":
         return tuple(task for suite, names in QUICK.items() for task in load_suite(suite) if task.name in names)
     return tuple(import_module(f"benchmarks.suites.{name}").tasks())

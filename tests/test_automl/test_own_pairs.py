@@ -134,7 +134,7 @@ def test_all_pairs_of_a_group_are_in_one_part(pairs, tmp_path):
 def test_what_is_missing_is_named(pairs, tmp_path):
     file = tmp_path / "pairs.csv"
     pairs.to_csv(file, index=False)
-    with pytest.raises(UserError, match="--into 'ess' is no column of the file; did you mean 'es'"):
+    with pytest.raises(UserError, match="--into 'ess' is not a column of the file; did you mean 'es'"):
         prepare(Request(str(file), source="en", into="ess"), tmp_path / "out")
     with pytest.raises(UserError, match="pairs need --source COLUMN and --into COLUMN; the file has: en, es"):
         prepare(Request(str(file), source="en"), tmp_path / "out")

@@ -153,9 +153,9 @@ def test_bad_files_are_named_with_the_rule(name, content, line, tmp_path):
 @pytest.mark.parametrize(
     ("said", "line"),
     [
-        ({"target": "prise"}, "--target 'prise' is no column of the file; did you mean 'price'?"),
+        ({"target": "prise"}, "--target 'prise' is not a column of the file; did you mean 'price'?"),
         ({"target": None}, "--target NAME; the file has: age, sex"),
-        ({"group": "towns"}, "--group 'towns' is no column of the file; did you mean 'town'?"),
+        ({"group": "towns"}, "--group 'towns' is not a column of the file; did you mean 'town'?"),
         ({"kind": "tabel"}, "unknown --kind 'tabel'; did you mean 'table'?"),
         ({"target": "town", "kind": "regression"}, "the target 'town' is no number: row 1 has"),
         ({"target": "country"}, "needs two classes"),
@@ -397,8 +397,11 @@ def test_from_a_file_to_a_tuned_model_and_on_with_resume(tmp_path):
     ("arguments", "line"),
     [
         (["--data", "none.csv"], "there is no file or folder 'none.csv'"),
-        (["--data", "a.csv", "--target", "z"], "--target 'z' is no column of the file; it has: x, y"),
-        (["--data", "a.csv", "--target", "y", "--metric", "auc"], "'auc' is no metric of a target that is a number"),
+        (["--data", "a.csv", "--target", "z"], "--target 'z' is not a column of the file; it has: x, y"),
+        (
+            ["--data", "a.csv", "--target", "y", "--metric", "auc"],
+            "'auc' is not a metric for a target that is a number",
+        ),
         (["--data", "a.csv", "--target", "y", "--model", "cnn"], "--model 'cnn' does not suit table"),
         (["--data", "a.csv", "--target", "y", "--task", "digits-cnn"], "only one of them"),
         (["--model", "mlp"], "--model is for your own data"),

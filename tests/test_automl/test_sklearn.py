@@ -22,7 +22,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from automl.errors import UserError
 from automl.integrations.sklearn import SearchCV
-from strategies import STRATEGIES, UnknownStrategy
+from strategies import STRATEGIES
+from strategies.errors import UnknownStrategy
 
 X, y = make_classification(n_samples=120, n_features=6, n_informative=4, flip_y=0.1, random_state=0)
 RIDGE = SearchCV(Ridge(), {"alpha": [0.1, 1.0]}, n_iter=2, cv=2, error_score="raise", random_state=0)

@@ -21,9 +21,10 @@ from benchmarks.opponents.base import MAX_FORBIDDEN, Opponent
 from benchmarks.runner.replay import ReplayExecutor
 from benchmarks.suites import load_suite
 from benchmarks.suites.base import Curve, SimulatedTask
-from strategies import STRATEGIES, UnknownStrategy
+from strategies import STRATEGIES
 from strategies.base import Outcome, Proposal
 from strategies.encoding import Encoding
+from strategies.errors import UnknownStrategy
 from strategies.random_search import RandomSearch
 
 SPACE = load_space(

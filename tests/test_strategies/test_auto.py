@@ -7,12 +7,13 @@ from hypothesis import strategies as st
 from spaces import loss_of, space
 
 from automl.space.parse import load_space
-from strategies import UnknownStrategy, check_spec, make_strategy
+from strategies import check_spec, make_strategy
 from strategies._halving import SHORT_SHARE, levels_of
 from strategies._mix import Mix
 from strategies.auto import Auto, choose
 from strategies.base import Outcome
 from strategies.encoding import Encoding
+from strategies.errors import UnknownStrategy
 from strategies.fidelity import Fidelity
 
 NUMERIC = load_space({f"x{i}": {"float": [0.0, 1.0]} for i in range(3)})

@@ -9,8 +9,9 @@ import pytest
 from spaces import loss_of, space
 
 from automl.space.parse import load_space
-from strategies import UnknownStrategy, make_strategy
+from strategies import make_strategy
 from strategies.base import Outcome, Proposal
+from strategies.errors import UnknownStrategy
 
 
 def told(strategy, n, loss=loss_of):

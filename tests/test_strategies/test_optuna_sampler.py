@@ -9,7 +9,8 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.testing.pytest_samplers import BasicSamplerTestCase, RelativeSamplerTestCase, SingleOnlySamplerTestCase
 from optuna.trial import TrialState, create_trial
 
-from strategies import STRATEGIES, UnknownStrategy
+from strategies import STRATEGIES
+from strategies.errors import UnknownStrategy
 from strategies.optuna_sampler import StrategySampler
 
 every_strategy = pytest.mark.parametrize("name", STRATEGIES)

@@ -7,8 +7,9 @@ import pytest
 from spaces import N_CELLS_FINITE, loss_of, space
 
 import automl
-from strategies import STRATEGIES, WRAPPERS, UnknownStrategy, check_spec, make_strategy
+from strategies import STRATEGIES, WRAPPERS, check_spec, make_strategy
 from strategies.base import Outcome
+from strategies.errors import UnknownStrategy
 
 MAX_EPOCHS = 9
 ROWS = [*WRAPPERS, "asha+stop", "hyperband+stop"]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from automl.errors import UserError
+from strategies.errors import did_you_mean
 
 KINDS = ("table", "text", "molecules", "images", "sequences", "series", "pairs")
 COLUMNS = ("target", "text", "smiles", "time", "group", "source", "into")  # options that name one
@@ -50,9 +50,8 @@ class Request:
         words = tuple(word.strip() for word in (self.kind or "").split(",") if word.strip())
         for word in words:
             if word not in (*KINDS, *TARGETS):
-                near = difflib.get_close_matches(word, (*KINDS, *TARGETS), 1)
-                hint = f" did you mean {near[0]!r}?" if near else ""
-                raise UserError(f"unknown --kind {word!r};{hint} choose one of: {', '.join((*KINDS, *TARGETS))}")
+                hint = did_you_mean(word, (*KINDS, *TARGETS))
+                raise UserError(f"unknown --kind {word!r}; {hint}choose one of: {', '.join((*KINDS, *TARGETS))}")
         for group in (KINDS, tuple(TARGETS)):
             if sum(word in group for word in words) > 1:
                 raise UserError(f"--kind {self.kind!r} contradicts itself; choose one of: {', '.join(group)}")
@@ -84,9 +83,8 @@ class Request:
     def checked(self) -> Request:
         """UserError for what contradicts itself or is not there."""
         if not self.path.exists():
-            near = difflib.get_close_matches(self.path.name, [p.name for p in self.path.parent.glob("*")], 1)
-            hint = f"; did you mean {str(self.path.parent / near[0])!r}?" if near else ""
-            raise UserError(f"there is no file or folder {self.data!r}{hint}")
+            hint = did_you_mean(self.path.name, (path.name for path in self.path.parent.glob("*")))
+            raise UserError(f"there is no file or folder {self.data!r}; {hint}give a path that exists")
         for option in COLUMNS:
             same = next((o for o in COLUMNS if o != option and getattr(self, o) == getattr(self, option)), None)
             if getattr(self, option) is not None and same is not None:
@@ -116,6 +114,5 @@ def column(name: str, columns: Sequence[str], option: str) -> str:
     """The name, where there is such a column; UserError with the nearest otherwise."""
     if name in columns:
         return name
-    near = difflib.get_close_matches(name, columns, 1)
-    hint = f" did you mean {near[0]!r}?" if near else ""
-    raise UserError(f"{option} {name!r} is no column of the file;{hint} it has: {', '.join(map(str, columns[:20]))}")
+    has = ", ".join(map(str, columns[:20]))
+    raise UserError(f"{option} {name!r} is not a column of the file; {did_you_mean(name, columns)}it has: {has}")
