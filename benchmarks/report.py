@@ -18,6 +18,7 @@ from benchmarks.command import run_command
 from benchmarks.pages import figures, markdown, page, plots, strategy_pages
 from benchmarks.pages.sentences import evidence, number
 from benchmarks.runner.costs import COSTS
+from benchmarks.runner.results import read_rows
 from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, KEY, titled
 from benchmarks.scoring.leaderboard import Section, board, reliability, sections
 from benchmarks.scoring.regret import beaten
@@ -73,6 +74,7 @@ def main(
     pictures = _draw(found, out)
     files = {
         out.with_name(f"{out.name}.html"): page.render(found, costs, made),
+        out.with_name(page.PLOTLY): plots.plotly_source(),
         out.with_name(f"{out.name}.md"): markdown.leaderboard(found, pictures, made, out.name),
         out.with_name(f"{out.name}.csv"): board(found).to_csv(index=False, float_format="%.6g"),
         out.with_name(f"{out.name}-tests.csv"): evidence(found).to_csv(index=False, float_format="%.6g"),
@@ -119,7 +121,7 @@ def read_runs(folder: Path) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
 def _table_of(file: Path) -> pd.DataFrame | None:
     """The rows of one file with all columns; None where it holds none, as recorded trainings may lie there as well."""
     try:
-        table = pd.read_parquet(file)
+        table = read_rows(file)
     except (OSError, ValueError) as error:  # what pyarrow raises is one of them
         raise UserError(f"{str(file)!r} is no Parquet file that can be read; move it elsewhere") from error
     if table.empty or "strategy_seconds" not in table:

@@ -22,6 +22,7 @@ from automl.metrics import METRICS, loss_of
 from automl.study.run_folder import write_aside
 from benchmarks.command import run_command
 from benchmarks.pages import markdown
+from benchmarks.runner.results import read_rows
 from benchmarks.runner.simulate import N_FRESH
 from benchmarks.suites.live_task import LiveTask
 from benchmarks.suites.own_files import FILES, fetch_all
@@ -66,7 +67,7 @@ def rows_of(folder: Path, seconds: float | None, workers: int | None) -> pd.Data
         raise UserError(
             f"{str(folder)!r} has no runs of a budget in seconds; python -m benchmarks.run --suite own --seconds 60"
         )
-    rows = pd.concat([pd.read_parquet(file) for file in files], ignore_index=True)
+    rows = pd.concat([read_rows(file) for file in files], ignore_index=True)
     rows.loc[rows["strategy"] == "random", "seconds"] /= 2
     for name, asked in (("seconds", seconds), ("workers", workers)):
         column = "n_workers" if name == "workers" else name

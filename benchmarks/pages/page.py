@@ -10,7 +10,6 @@ import pandas as pd
 
 from benchmarks.pages import figures, tables
 from benchmarks.pages.markdown import BEFORE
-from benchmarks.pages.plots import plotly_source
 from benchmarks.pages.sentences import advice, budgets, findings, spent
 from benchmarks.scoring.cohorts import EVERY_SUITE
 from benchmarks.scoring.comparison import MARGIN
@@ -18,11 +17,12 @@ from benchmarks.scoring.leaderboard import Section
 from benchmarks.scoring.statistics import LEVEL, MIN_UNITS
 from benchmarks.suites import SUITES
 
+PLOTLY = "plotly.min.js"  # beside the pages of a folder, which share it
+
 
 def render(sections: list[Section], costs: pd.DataFrame, made: dict[str, Any]) -> str:
     """The page. ``costs``: results/costs.csv. ``made``: what the runs were made with; see benchmarks.report."""
     import jinja2
-    from markupsafe import Markup
 
     names = {name for section in sections for name in section.field.strategies}
     looks = figures.look(names | set(costs["strategy"]))
@@ -53,7 +53,7 @@ def render(sections: list[Section], costs: pd.DataFrame, made: dict[str, Any]) -
         made=made,
         constants={"level": f"{1 - LEVEL:.0%}", "margin": MARGIN, "min_units": MIN_UNITS, "before": BEFORE},
         figures=drawn,
-        plotly=Markup(plotly_source().replace("</script", "<\\/script")),  # the library's own text
+        plotly=PLOTLY,
     )
 
 

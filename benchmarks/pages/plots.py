@@ -85,7 +85,7 @@ def diagram(comparison: Comparison, file: Path, title: str) -> None:
 
 
 def plotly_source() -> str:
-    """The library of the interactive figures, to be put into a page."""
+    """The library that draws the interactive figures."""
     from plotly.offline import get_plotlyjs
 
     return str(get_plotlyjs())

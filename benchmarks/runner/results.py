@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from automl.errors import UserError
@@ -48,7 +49,7 @@ class Results:
         """Whether the run was done before; one that crashed is tried again."""
         file = self.file(run)
         if file not in self._frames:
-            frame = pd.read_parquet(file) if file.exists() else pd.DataFrame(columns=["task", "seed", "crash"])
+            frame = read_rows(file) if file.exists() else pd.DataFrame(columns=["task", "seed", "crash"])
             self._frames[file] = frame
             good = frame[frame["crash"].isna()]
             self._done[file] = set(zip(good["task"], good["seed"], strict=True))
@@ -78,14 +79,39 @@ class Results:
                 frame[column] = frame[column].astype("str").where(frame[column].notna(), None)
             commits = [*old.attrs.get("commits", []), commit()]
             frame.attrs = {"versions": versions(), "commits": list(dict.fromkeys(commits))}
-            write_parquet(frame, file)
+            write_rows(frame, file)
             self._frames[file] = frame
         self._new = {}
 
 
-def write_parquet(frame: pd.DataFrame, file: Path) -> None:
-    """Written aside and renamed."""
+def write_rows(frame: pd.DataFrame, file: Path) -> None:
+    """Compact: ``worth`` only where it is not the loss, a strategy's measured seconds with two digits."""
+    seconds = frame["strategy_seconds"].astype(float)
+    scale = 10.0 ** (1 - np.floor(np.log10(seconds.where(seconds > 0, 1.0))))
+    compact = {
+        "worth": frame["worth"].mask(frame["worth"] == frame["loss"]),
+        "strategy_seconds": (seconds * scale).round() / scale,
+        "at_seconds": frame["at_seconds"].astype("float32"),
+    }
+    write_parquet(frame.assign(**compact), file, few_values=("strategy_seconds",))
+
+
+def read_rows(file: Path) -> pd.DataFrame:
+    """What ``write_rows`` wrote."""
+    frame = pd.read_parquet(file)
+    if {"worth", "loss", "at_seconds"} <= set(frame):
+        frame["worth"] = frame["worth"].fillna(frame["loss"])
+        frame["at_seconds"] = frame["at_seconds"].astype(float)
+    return frame
+
+
+def write_parquet(frame: pd.DataFrame, file: Path, few_values: tuple[str, ...] = ()) -> None:
+    """Written aside and renamed. ``few_values``: floats that are often the same."""
     file.parent.mkdir(parents=True, exist_ok=True)
     aside = file.with_suffix(f".{os.getpid()}")
-    frame.to_parquet(aside, index=False, compression="zstd")
+    floats = [n for n in frame if pd.api.types.is_float_dtype(frame[n]) and n not in few_values]
+    frame.to_parquet(
+        aside, index=False, compression="zstd", compression_level=19,
+        use_byte_stream_split=floats, use_dictionary=[name for name in frame if name not in floats],
+    )  # fmt: skip
     aside.replace(file)

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.pages.page import render
+from benchmarks.pages.page import PLOTLY, render
+from benchmarks.pages.plots import plotly_source
 from benchmarks.scoring.leaderboard import reliability, sections
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -70,6 +71,7 @@ def page(tmp_path_factory) -> Path:
     }
     file = tmp_path_factory.mktemp("page") / "leaderboard.html"
     file.write_text(render(sections(table, constants), costs, made), encoding="utf-8")
+    file.with_name(PLOTLY).write_text(plotly_source(), encoding="utf-8")
     return file
 
 
@@ -79,7 +81,7 @@ def browse(page: Path, scratch: Path, *arguments: str, script: str = "") -> str:
     if script:
         probe = f"<script>window.addEventListener('load', function () {{ {script} }});</script></body>"
         text = page.read_text(encoding="utf-8").replace("</body>", probe)
-        page = scratch / "probed.html"
+        page = page.with_name("probed.html")
         page.write_text(text, encoding="utf-8")
     quiet = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
     more = "--disable-component-update --disable-sync --hide-scrollbars --virtual-time-budget=8000"

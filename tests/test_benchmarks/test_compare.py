@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.runner.plan import N_SLOW_SEEDS, N_SLOW_TASKS, N_SLOW_TRIALS, Source, is_slow, planned, slow_places
+from benchmarks.runner.results import read_rows
 from benchmarks.suites import load_suite
 
 
@@ -20,7 +21,7 @@ def compare(*arguments, check=True, cwd=None):
 
 
 def table(folder):
-    return pd.concat([pd.read_parquet(file) for file in sorted(folder.rglob("*.parquet"))], ignore_index=True)
+    return pd.concat([read_rows(file) for file in sorted(folder.rglob("*.parquet"))], ignore_index=True)
 
 
 def test_all_strategies_get_the_same_seeds_and_the_slow_ones_a_fixed_part():

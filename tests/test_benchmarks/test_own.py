@@ -17,7 +17,7 @@ from benchmarks.experiments.own_scores import baseline, mean_score, noise, own_d
 from benchmarks.opponents import make
 from benchmarks.run import main as run
 from benchmarks.runner.plan import OUT_OF_REACH, Source, planned
-from benchmarks.runner.results import Results
+from benchmarks.runner.results import Results, read_rows
 from benchmarks.runner.simulate import Run, simulate
 from benchmarks.suites import own_files
 from benchmarks.suites.base import Curve, SimulatedTask
@@ -119,7 +119,7 @@ def test_rows_from_before_there_were_seconds_stay(tmp_path):
     assert not results.has(new)
     results.add(new, simulate(new, steps(), None))
     results.save()
-    frame = pd.read_parquet(file)
+    frame = read_rows(file)
     assert sorted(frame["seed"].unique()) == [0, 1]
     assert frame["seconds"].isna().all()
     assert results.file(in_seconds("random", 60.0)).name == "random-60-seconds-1-workers.parquet"
