@@ -2,8 +2,9 @@
 
 Glossary: n observations, m new points, D features, d hyperparameters of the space; X (n, D) features, y (n,) losses,
 standardised; l (d,) lengthscales, s2 signal variance, v noise variance; theta = (log l, log s2, log v), shape (d + 2,);
-K (n, n) covariance of the observations with noise, L its Cholesky factor, alpha = K^-1 y; f columns of losses that
-share theta (f = 1, unless pending trials are imagined to have come out in several ways).
+S (n, n) correlations of the noise of different observations, 0 on the diagonal; K (n, n) covariance of the observations
+with noise, L its Cholesky factor, alpha = K^-1 y; f columns of losses that share theta (f = 1, unless pending trials are
+imagined to have come out in several ways).
 """
 
 from __future__ import annotations
@@ -39,11 +40,18 @@ class GP:
     alpha: np.ndarray  # (n, f)
 
     @classmethod
-    def given(cls, X: np.ndarray, Y: np.ndarray, theta: np.ndarray, hyperparameter: np.ndarray) -> GP:
-        """Conditioned on observations, with theta as it is."""
+    def given(
+        cls,
+        X: np.ndarray,
+        Y: np.ndarray,
+        theta: np.ndarray,
+        hyperparameter: np.ndarray,
+        S: np.ndarray | None = None,
+    ) -> GP:
+        """Conditioned on observations, with theta as it is. ``S`` is zero unless given."""
         scaled = X / _lengthscales(theta, hyperparameter)
         K = _matern(_squared_distances(scaled, scaled), np.exp(theta[-2]))
-        K[np.diag_indices_from(K)] += np.exp(theta[-1]) + JITTER
+        _add_noise(K, np.exp(theta[-1]), S)
         L = cholesky(K, lower=True, overwrite_a=True, check_finite=False)
         return cls(X, Y, theta, hyperparameter, L, cho_solve((L, True), Y, check_finite=False))
 
@@ -108,6 +116,7 @@ def fit(
     last: np.ndarray | None,
     max_steps: int = 60,
     max_noise: float = BOUNDS["noise"][1],
+    S: np.ndarray | None = None,
 ) -> GP:
     """The process whose theta is most probable given the data, with log v up to ``max_noise``.
 
@@ -120,13 +129,13 @@ def fit(
     highest = [high for _, high in bounds]
     found = [
         minimize(
-            negative_log_posterior, np.minimum(start, highest), args=(differences, y), jac=True, method="L-BFGS-B",
+            negative_log_posterior, np.minimum(start, highest), args=(differences, y, S), jac=True, method="L-BFGS-B",
             bounds=bounds, options={"maxiter": max_steps, "ftol": 1e-6},
         )
         for start in ([start] if last is None else [start, last])
     ]  # fmt: skip
     best = min(found, key=lambda result: float(result.fun))
-    return GP.given(X, y[:, None], best.x, hyperparameter)
+    return GP.given(X, y[:, None], best.x, hyperparameter, S)
 
 
 def negative_log_prior(theta: np.ndarray) -> tuple[float, np.ndarray]:
@@ -137,7 +146,9 @@ def negative_log_prior(theta: np.ndarray) -> tuple[float, np.ndarray]:
     return float(BARRIER * (1.0 / x + x).sum() + 0.5 * (scaled**2).sum()), gradient
 
 
-def negative_log_posterior(theta: np.ndarray, differences: np.ndarray, y: np.ndarray) -> tuple[float, np.ndarray]:
+def negative_log_posterior(
+    theta: np.ndarray, differences: np.ndarray, y: np.ndarray, S: np.ndarray | None = None
+) -> tuple[float, np.ndarray]:
     """Of theta, up to a constant, and its gradient. ``differences``: squared ones by hyperparameter, (d, n, n).
 
     Rasmussen and Williams, equations 5.8 and 5.9, and the prior.
@@ -149,7 +160,7 @@ def negative_log_posterior(theta: np.ndarray, differences: np.ndarray, y: np.nda
     decay = np.exp(theta[-2]) * np.exp(-root)
     K_signal = (1.0 + root + root**2 / 3.0) * decay
     K = K_signal.copy()
-    K[np.diag_indices(n)] += np.exp(theta[-1]) + JITTER
+    _add_noise(K, np.exp(theta[-1]), S)
     L, not_positive = dpotrf(K, lower=1)
     if not_positive:
         return 1e25, np.zeros_like(theta)
@@ -162,9 +173,15 @@ def negative_log_posterior(theta: np.ndarray, differences: np.ndarray, y: np.nda
     gradient = np.empty_like(theta)
     gradient[:d] = 0.5 * inverse_squares * (differences.reshape(d, n * n) @ by_r2.ravel())
     gradient[-2] = 0.5 * np.sum(W * K_signal)
-    gradient[-1] = 0.5 * np.exp(theta[-1]) * np.trace(W)
+    gradient[-1] = 0.5 * np.exp(theta[-1]) * (np.trace(W) + (0.0 if S is None else np.sum(W * S)))
     penalty, slope = negative_log_prior(theta)
     return float(0.5 * y @ alpha + np.log(np.diag(L)).sum()) + penalty, gradient + slope
+
+
+def _add_noise(K: np.ndarray, v: float, S: np.ndarray | None) -> None:
+    K[np.diag_indices_from(K)] += v + JITTER
+    if S is not None:
+        K += v * S
 
 
 def _lengthscales(theta: np.ndarray, hyperparameter: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import log_ndtr
@@ -42,6 +42,9 @@ class BayesianOptimization(ConfigStrategy):
 
     n_initial = 8
     learns_curves = True
+    shared_noise: ClassVar[float] = 0.5
+    """Correlation of the noise of one configuration's losses at different rungs: its curve as a whole may lie above or
+    below what its neighbours suggest, so two of its losses are less evidence than those of two configurations."""
 
     def __init__(self, *args: Any, cost_exponent: Callable[[], float] | None = None, **kwargs: Any) -> None:
         """``cost_exponent``: the power of the seconds of a training by which its improvement is divided; None: 0."""
@@ -49,6 +52,7 @@ class BayesianOptimization(ConfigStrategy):
         self._cost_exponent = cost_exponent
         self._seconds: dict[int, float] = {}  # by trial
         self._features = Features(self.encoding)
+        self._noise: np.ndarray | None = None  # S of the process, where trials of different lengths were told
         self._theta: np.ndarray | None = None
         self._n_fitted = 0
 
@@ -121,7 +125,7 @@ class BayesianOptimization(ConfigStrategy):
         scale = float(losses.std())
         if scale == 0.0:
             return None
-        gp = _gp.fit(X, (losses - losses.mean()) / scale, self._features.hyperparameter, None)
+        gp = _gp.fit(X, (losses - losses.mean()) / scale, self._features.hyperparameter, None, S=self._noise)
         everywhere = np.zeros(points.shape[1]), np.ones(points.shape[1])
         candidates = self._candidates(points, seen.final, rng, *everywhere)
         regret = regret_bound(gp, self._features, points[best], candidates)
@@ -138,6 +142,10 @@ class BayesianOptimization(ConfigStrategy):
         X = self._features.features(points[seen.trial[kept]])
         if self._features.with_epochs:
             X[:, -1] = seen.share[kept]
+            same = seen.trial[kept][:, None] == seen.trial[kept]
+            self._noise = self.shared_noise * (same & ~np.eye(len(kept), dtype=bool))
+        else:
+            self._noise = None
         return points, seen, X, seen.losses[kept]
 
     def _fitted(self, X: np.ndarray, y: np.ndarray, n_told: int) -> GP:
@@ -146,9 +154,9 @@ class BayesianOptimization(ConfigStrategy):
         if theta is not None and len(theta) != owner.max() + 3:
             theta = None  # of the time before the first trial that ended early
         if theta is not None and n_told - self._n_fitted < max(1, n_told // REFIT_EVERY):
-            return GP.given(X, y[:, None], theta, owner)
+            return GP.given(X, y[:, None], theta, owner, self._noise)
         self._n_fitted = n_told
-        return _gp.fit(X, y, owner, theta, max_noise=self._noise_ceiling(y))
+        return _gp.fit(X, y, owner, theta, max_noise=self._noise_ceiling(y), S=self._noise)
 
     def _noise_ceiling(self, y: np.ndarray) -> float:
         return noise_ceiling(y)

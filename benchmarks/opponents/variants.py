@@ -6,19 +6,24 @@ A variant is run by ``benchmarks.experiments.ablation``, under the name ``bo~NAM
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from ConfigSpace import ConfigurationSpace
 from scipy.stats import norm, rankdata
 
 from strategies import _gp
 from strategies._acquisition import Acquisition, log_mean_exp
 from strategies._gp import GP
+from strategies._halving import Halving
+from strategies._mix import Mix
 from strategies._regret import LowerBound
 from strategies.auto import Auto, Choice
 from strategies.base import Outcome, Proposal, Strategy
 from strategies.bayesian import BayesianOptimization
 from strategies.encoding import Encoding
+from strategies.types import Value
 
 N_THETAS = 4
 STEP = 1e-4  # of the differences of gradients that give the curvature
@@ -145,6 +150,19 @@ class ShortThroughout(Auto):
     phase_share = 1.0
 
 
+class IndependentNoise(Auto):
+    """The losses of a config at different rungs deviate independently from what its neighbours suggest."""
+
+    def _searcher(self, space: ConfigurationSpace, fixed: Mapping[str, Value], share: float) -> Strategy:
+        searcher = super()._searcher(space, fixed, share)
+        mix = searcher._inner if isinstance(searcher, Halving) else searcher
+        assert isinstance(mix, Mix)
+        for arm in mix._arms:
+            if isinstance(arm, BayesianOptimization):
+                arm.shared_noise = 0.0  # type: ignore[misc]
+        return searcher
+
+
 class NoFamilies(Auto):
     """Searches the whole space with one surrogate, whatever its families."""
 
@@ -174,6 +192,7 @@ VARIANTS: dict[str, tuple[type[Strategy], str]] = {
     "auto~no-genetic": (NoGenetic, "no genetic algorithm beside the model"),
     "auto~no-early-stopping": (NoEarlyStopping, "every config is trained whole"),
     "auto~no-short-phase": (ShortThroughout, "new configs are trained short first until the end, not in a first phase"),
+    "auto~independent-noise": (IndependentNoise, "no noise that the losses of a config at different rungs share"),
     "auto~no-families": (NoFamilies, "one surrogate for the whole space, not one a family of models"),
     "auto~no-repeats": (NoRepeats, "no training of the best configs once more (budgets of 50 and more)"),
 }

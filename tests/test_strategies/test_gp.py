@@ -51,12 +51,32 @@ def test_the_posterior_of_theta_is_the_normal_density_and_the_prior():
     assert found[1] - found[0] == pytest.approx(expected - expected2)
 
 
-def test_the_gradient_of_the_posterior_is_its_slope():
+def in_pairs(n):
+    """Noise of which two neighbouring observations share half."""
+    S = np.zeros((n, n))
+    for i in range(0, n - 1, 2):
+        S[i, i + 1] = S[i + 1, i] = 0.5
+    return S
+
+
+def test_correlated_noise_is_part_of_the_covariance():
     X, y = data()
+    S, v = in_pairs(len(y)), np.exp(THETA[-1])
+    K = np.array([[kernel(a, b, THETA) for b in X] for a in X]) + v * S + (v + _gp.JITTER) * np.eye(len(y))
+    new = X[:3] + 0.1
+    k = np.array([[kernel(a, b, THETA) for b in X] for a in new])
+    means, _ = GP.given(X, y[:, None], THETA, OWNER, S).predict(new)
+    assert means[:, 0] == pytest.approx(k @ np.linalg.solve(K, y))
+
+
+@pytest.mark.parametrize("correlated", [False, True])
+def test_the_gradient_of_the_posterior_is_its_slope(correlated):
+    X, y = data()
+    S = in_pairs(len(y)) if correlated else None
     differences = _gp.squared_differences(X, OWNER, 3)
-    _, gradient = negative_log_posterior(THETA, differences, y)
+    _, gradient = negative_log_posterior(THETA, differences, y, S)
     for i, step in enumerate(1e-5 * np.eye(5)):
-        up, down = (negative_log_posterior(THETA + sign * step, differences, y)[0] for sign in (1, -1))
+        up, down = (negative_log_posterior(THETA + sign * step, differences, y, S)[0] for sign in (1, -1))
         assert gradient[i] == pytest.approx((up - down) / 2e-5, rel=1e-6)
 
 
