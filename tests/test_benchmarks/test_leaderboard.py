@@ -516,7 +516,7 @@ def test_the_command_writes_page_markdown_pictures_and_tables(tmp_path):
     main(tmp_path / "runs", tmp_path / "new" / "leaderboard", readme)
     written = {file.name for file in (tmp_path / "new").iterdir()}
     suffixes = (".html", ".md", ".csv", "-tests.csv", "-tasks.csv", "-own-img-src-x-onerror-alert-1-task.png")
-    assert written == {f"leaderboard{suffix}" for suffix in suffixes}
+    assert written == {page.PLOTLY, *(f"leaderboard{suffix}" for suffix in suffixes)}
     for name in ("leaderboard.html", "leaderboard.md"):
         text = (tmp_path / "new" / name).read_text()
         assert EVIL not in text
@@ -533,7 +533,8 @@ def test_a_dot_in_the_name_of_the_leaderboard_stays(tmp_path):
     save(tmp_path / "runs", runs("random", 0.5, ["mine"], suite="own"), failed(runs("tpe", 0.5, ["mine"], suite="own")))
     main(tmp_path / "runs", tmp_path / "lb.v2", None)
     written = {file.name for file in tmp_path.iterdir() if file.is_file()}
-    assert written == {f"lb.v2{end}" for end in (".html", ".md", ".csv", "-tests.csv", "-tasks.csv", "-own-mine.png")}
+    ends = (".html", ".md", ".csv", "-tests.csv", "-tasks.csv", "-own-mine.png")
+    assert written == {page.PLOTLY, *(f"lb.v2{end}" for end in ends)}
     assert "lb.v2.html shows the same" in (tmp_path / "lb.v2.md").read_text()
 
 
