@@ -3,8 +3,8 @@
 Glossary: n observations, m new points, D features, d hyperparameters of the space; X (n, D) features, y (n,) losses,
 standardised; l (d,) lengthscales, s2 signal variance, v noise variance; theta = (log l, log s2, log v), shape (d + 2,);
 S (n, n) correlations of the noise of different observations, 0 on the diagonal; K (n, n) covariance of the observations
-with noise, L its Cholesky factor, alpha = K^-1 y; f columns of losses that share theta (f = 1, unless pending trials are
-imagined to have come out in several ways).
+with noise, L its Cholesky factor, alpha = K^-1 y; f columns of losses that share theta (f = 1, unless pending trials
+are imagined to have come out in several ways).
 """
 
 from __future__ import annotations
