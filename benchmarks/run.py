@@ -27,7 +27,7 @@ from automl.runs.configure import new_settings
 from automl.runs.settings import Settings
 from benchmarks.command import run_command
 from benchmarks.opponents import OPPONENTS, installed, opponent_class
-from benchmarks.runner.plan import Source, planned
+from benchmarks.runner.plan import TaskSource, planned
 from benchmarks.runner.pool import execute_all
 from benchmarks.runner.results import Results
 from benchmarks.runner.simulate import Run, crashed
@@ -113,18 +113,18 @@ def main(
 
 def source_of(
     suite: str | None, own: Settings, space: Path | None, split: str, out: Path, only: tuple[str, ...] = ()
-) -> Source:
+) -> TaskSource:
     """Where the tasks come from: a suite, or what the user has given in place of one."""
     if not (own.task or own.command):
         if space is not None or own != Settings(maximize=False):
             raise UserError(
                 "--space, --epochs, --train-size, --maximize and --trial-seconds are for --task and --command"
             )
-        return Source(suite or "quick", split, only)
+        return TaskSource(suite or "quick", split, only)
     if suite is not None or only:
         raise UserError("give a suite or a task of your own, not both")
     settings = json.dumps(new_settings(own, space, []).to_json())
-    return Source("own", own=settings, kept=str(out / "trainings"))
+    return TaskSource("own", own=settings, kept=str(out / "trainings"))
 
 
 def strategies_of(listed: str, opponents: bool) -> list[str]:
@@ -146,7 +146,7 @@ def identity(settings: str) -> str:
 
 
 def run_all(
-    runs: list[Run], source: Source, live_overhead: bool, jobs: int, results: Results, console: Console
+    runs: list[Run], source: TaskSource, live_overhead: bool, jobs: int, results: Results, console: Console
 ) -> list[tuple[Run, str]]:
     """Gives the runs that crashed, with their tracebacks."""
     failures = []
@@ -169,7 +169,9 @@ def run_all(
     return failures
 
 
-def _show_end(console: Console, failures: list[tuple[Run, str]], reason: str | None, out: Path, source: Source) -> None:
+def _show_end(
+    console: Console, failures: list[tuple[Run, str]], reason: str | None, out: Path, source: TaskSource
+) -> None:
     """What crashed, what to do next, and why no training worked, where none did."""
     for run, error in failures:
         console.print(f"crashed: {run.strategy} on {run.task}, seed {run.seed}\n{error}", markup=False)

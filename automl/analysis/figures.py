@@ -45,7 +45,7 @@ BEYOND = "beyond the range"
 
 
 @dataclass(frozen=True)
-class Curve:
+class CurveTrace:
     """A trace of the search curve over both kinds of x axis: (x, y) over trial numbers and over seconds."""
 
     look: Trace
@@ -53,7 +53,7 @@ class Curve:
     seconds: tuple[list[Any], list[Any]]
 
     @classmethod
-    def points(cls, trials: Sequence[Trial], heights: list[Any], look: Trace) -> Curve:
+    def points(cls, trials: Sequence[Trial], heights: list[Any], look: Trace) -> CurveTrace:
         """Trials at their place, at given heights."""
         return cls(look, ([t.number for t in trials], heights), ([t.at for t in trials], heights))
 
@@ -90,7 +90,7 @@ def search_curve(study: Study, summary: Mapping[str, Any]) -> Figure:
 
 def _lines(
     good: list[Trial], ended: list[Trial], study: Study, summary: Mapping[str, Any], limits: tuple[float, float]
-) -> Iterator[Curve]:
+) -> Iterator[CurveTrace]:
     """The default, dashed, and the incumbent as steps, which the order of the ends decides over seconds."""
     metric = summary["metric"]
     ends = (
@@ -103,9 +103,9 @@ def _lines(
         line = {"dash": "dash", "width": 1.6, "color": GREY}
         look = {"mode": "lines", "name": f"default ({show(default)})", "line": line, "hoverinfo": "skip"}
         by_trial, by_seconds = (([0.0, end], [height, height]) for end in ends)
-        yield Curve(look, by_trial, by_seconds)
+        yield CurveTrace(look, by_trial, by_seconds)
     line = {"shape": "hv", "width": 2, "color": INK}
-    yield Curve(
+    yield CurveTrace(
         {"mode": "lines", "name": "best so far", "line": line, "hoverinfo": "skip"},
         _steps(good, lambda trial: float(trial.number), metric, ends[0]),
         _steps(good, lambda trial: trial.at or 0.0, metric, ends[1]),
@@ -114,7 +114,7 @@ def _lines(
 
 def _points(
     good: list[Trial], ended: list[Trial], study: Study, summary: Mapping[str, Any], limits: tuple[float, float]
-) -> Iterator[Curve]:
+) -> Iterator[CurveTrace]:
     """The trials by how they came about; failed ones and those beyond the range at the edge of the worse values."""
     metric, maximize = summary["metric"], summary["maximize"]
     inside = [trial for trial in good if limits[0] <= (value(trial, metric) or 0.0) <= limits[1]]
@@ -129,7 +129,7 @@ def _points(
             "line": {"width": 1.2, "color": [INK if all_of_it else colour for all_of_it in whole]},
         }
         look = {"mode": "markers", "name": inert(origin), "marker": marker, **_hover(group, metric)}
-        yield Curve.points(group, [value(trial, metric) for trial in group], look)
+        yield CurveTrace.points(group, [value(trial, metric) for trial in group], look)
     edge = 0.025 if maximize else 0.975
     outside = [trial for trial in good if trial not in inside]
     failed = [trial for trial in ended if trial.state == "failed"]
@@ -140,12 +140,12 @@ def _points(
         if group:
             marker = {"size": 10, "color": colour, "symbol": symbol}
             look = {"mode": "markers", "name": name, "marker": marker, "yaxis": "y2", **_hover(group, metric)}
-            yield Curve.points(group, [edge] * len(group), look)
+            yield CurveTrace.points(group, [edge] * len(group), look)
     best = [trial for trial in inside if is_best(trial, summary)]
     if best:
         ring = {"size": 17, "symbol": "circle-open", "color": INK, "line": {"width": 2.2}}
         look = {"mode": "markers", "name": "chosen", "marker": ring, "hoverinfo": "skip"}
-        yield Curve.points(best, [value(trial, metric) for trial in best], look)
+        yield CurveTrace.points(best, [value(trial, metric) for trial in best], look)
 
 
 def learning_curves(study: Study, summary: Mapping[str, Any]) -> Figure | None:

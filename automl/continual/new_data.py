@@ -18,7 +18,7 @@ from automl.data.ingest.number_formats import differing, number_of
 from automl.data.ingest.prepare import ENCODER_FOLDER, FACTS, Facts, draw
 from automl.data.ingest.read_table import plain_text
 from automl.data.ingest.request import Request
-from automl.data.ingest.split import LEAST_ROWS, Parts, check_enough
+from automl.data.ingest.split import LEAST_ROWS, SplitRows, check_enough
 from automl.data.ingest.target import LEAST_OF_A_CLASS, label
 from automl.data.inputs import Array
 from automl.data.memory_map import read_prepared, write_prepared
@@ -39,7 +39,7 @@ class NewData:
     arrays: Mapping[str, Array]  # by view, (n, ...)
     y: NDArray[Any]
     target: Target  # the old one, with the new classes behind the old ones
-    parts: Parts
+    parts: SplitRows
     new_classes: tuple[str, ...]
     notes: list[str]
 

@@ -21,7 +21,7 @@ CHANCE = 0.05  # to be the best after all, below which a candidate is stopped
 
 
 @dataclass
-class Candidate:
+class RacingCandidate:
     """Parameters on trial, and what scikit-learn's ``_fit_and_score`` gave for the folds so far, in their order."""
 
     number: int
@@ -49,22 +49,22 @@ class FoldSearch:
         early_stopping: bool,
     ) -> None:
         """``metric`` is searched for the highest where scores are several; the first where none has this name."""
-        self.candidates: list[Candidate] = []
+        self.candidates: list[RacingCandidate] = []
         self._strategy = strategy
         self._parameters = parameters
         self._n_candidates = n_candidates
         self._n_folds = n_folds
         self._metric = metric
         self._early_stopping = early_stopping
-        self._active: list[Candidate] = []
+        self._active: list[RacingCandidate] = []
         self._complete = np.empty((0, n_folds))  # scores of the candidates that were never stopped and never failed
 
-    def next_fits(self, n: int) -> list[tuple[Candidate, int]]:
+    def next_fits(self, n: int) -> list[tuple[RacingCandidate, int]]:
         """Up to n fits to be done at once, as candidates and folds; none when the search is over.
 
         New candidates only where those there are do not fill the n, so that the strategy knows as much as it can.
         """
-        fits: list[tuple[Candidate, int]] = []
+        fits: list[tuple[RacingCandidate, int]] = []
         for candidate in self._active:
             fits += self._of(candidate, n - len(fits))
         while len(fits) < n and len(self.candidates) < self._n_candidates:
@@ -72,13 +72,13 @@ class FoldSearch:
                 proposal = self._strategy.ask()
             if proposal is None:
                 break
-            candidate = Candidate(len(self.candidates), proposal, self._parameters.of(proposal.config))
+            candidate = RacingCandidate(len(self.candidates), proposal, self._parameters.of(proposal.config))
             self.candidates.append(candidate)
             self._active.append(candidate)
             fits += self._of(candidate, n - len(fits))
         return fits
 
-    def enter(self, fits: list[tuple[Candidate, int]], results: list[dict[str, Any]]) -> None:
+    def enter(self, fits: list[tuple[RacingCandidate, int]], results: list[dict[str, Any]]) -> None:
         """What came of the fits that ``next_fits`` gave."""
         for (candidate, _), result in zip(fits, results, strict=True):
             candidate.fits.append(result)
@@ -90,13 +90,13 @@ class FoldSearch:
                 self._active.remove(candidate)
                 self._tell(candidate)
 
-    def _of(self, candidate: Candidate, n: int) -> list[tuple[Candidate, int]]:
+    def _of(self, candidate: RacingCandidate, n: int) -> list[tuple[RacingCandidate, int]]:
         """Its next folds: with early stopping one, on which it depends whether there is another."""
         n = min(n, self._n_folds - candidate.n_given, 1 if self._early_stopping else self._n_folds)
         candidate.n_given += n
         return [(candidate, fold) for fold in range(candidate.n_given - n, candidate.n_given)]
 
-    def _scores(self, candidate: Candidate) -> np.ndarray:
+    def _scores(self, candidate: RacingCandidate) -> np.ndarray:
         scores = [fit["test_scores"] for fit in candidate.fits]
         first = next((score for score in scores if isinstance(score, dict)), {})
         metric = self._metric if self._metric in first else next(iter(first), None)
@@ -109,7 +109,7 @@ class FoldSearch:
             return False
         return chance_to_win(scores, self._complete) < CHANCE
 
-    def _tell(self, candidate: Candidate) -> None:
+    def _tell(self, candidate: RacingCandidate) -> None:
         scores = self._scores(candidate)
         error = next((fit["fit_error"] for fit in candidate.fits if fit["fit_error"] is not None), None)
         loss = -float(scores.mean())

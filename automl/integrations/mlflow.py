@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import UserError
-from automl.integrations.tracker import FINAL, Run, Snapshot, Tracker
+from automl.integrations.tracker import FINAL, Snapshot, TrackedRun, Tracker
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric
@@ -57,7 +57,7 @@ class MLflow(Tracker):
         self._states: dict[int, str] = {}
         self._n_epochs: dict[int, int] = {}
 
-    def open(self, run: Run) -> None:
+    def open(self, run: TrackedRun) -> None:
         self._run = run
         self._client = self._client_of(self._server or self._database(run.folder / "mlflow.db"))
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", run.task)

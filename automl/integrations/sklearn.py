@@ -23,7 +23,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_method_params, indexable
 
-from automl.integrations.fold_race import Candidate, FoldSearch
+from automl.integrations.fold_race import FoldSearch, RacingCandidate
 from automl.space.distributions import load_parameters
 from strategies import check_spec, make_strategy
 
@@ -155,7 +155,7 @@ class SearchCV(BaseSearchCV):  # type: ignore[misc]
             early_stopping=self.early_stopping,
         )
 
-    def _choose(self, candidates: list[Candidate], metric: Any) -> None:
+    def _choose(self, candidates: list[RacingCandidate], metric: Any) -> None:
         """The table of results, and the best of it."""
         fits = [fit for candidate in candidates for fit in candidate.fits]
         _warn_or_raise_about_fit_failures(fits, self.error_score)
@@ -173,7 +173,7 @@ class SearchCV(BaseSearchCV):  # type: ignore[misc]
                 self.best_score_ = self.cv_results_[f"mean_test_{metric}"][self.best_index_]
             self.best_params_ = self.cv_results_["params"][self.best_index_]
 
-    def _table(self, candidates: list[Candidate]) -> dict[str, Any]:
+    def _table(self, candidates: list[RacingCandidate]) -> dict[str, Any]:
         # A fold that was not run stands at the mean of the others until the means are made.
         fits = [
             fit

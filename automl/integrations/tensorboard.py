@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from automl.integrations.tracker import FINAL, Run, Snapshot, Tracker
+from automl.integrations.tracker import FINAL, Snapshot, TrackedRun, Tracker
 
 if TYPE_CHECKING:
     from automl.tuning.final_evaluation import Who
@@ -25,7 +25,7 @@ class TensorBoard(Tracker):
         self._n_epochs: dict[int, int] = {}
         self._states: dict[int, str] = {}
 
-    def open(self, run: Run) -> None:
+    def open(self, run: TrackedRun) -> None:
         self._folder = run.folder / "tensorboard"
         # Of a run that is resumed, the study has all that was here; written anew, nothing of it is there twice.
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -17,7 +17,7 @@ FINAL = ("complete", "stopped", "failed")  # states in which nothing more comes 
 
 
 @dataclass(frozen=True)
-class Run:
+class TrackedRun:
     """What trackers are told of the run."""
 
     id: str  # the same when it is resumed, or in another folder
@@ -56,7 +56,7 @@ class Tracker(ABC):
     name: str
 
     @abstractmethod
-    def open(self, run: Run) -> None:
+    def open(self, run: TrackedRun) -> None:
         """Begin, or go on where the run is resumed."""
 
     @abstractmethod

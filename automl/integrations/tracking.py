@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from automl.errors import UserError
-from automl.integrations.tracker import Run, Snapshot, Tracker
+from automl.integrations.tracker import Snapshot, TrackedRun, Tracker
 from automl.study.trial import Asked, Told
 from automl.tuning.tuner import training_seed
 from strategies.errors import did_you_mean
@@ -64,7 +64,7 @@ def make_trackers(names: Iterable[str]) -> list[Tracker]:
 class Tracking:
     """Tells all trackers of a run what happens in it."""
 
-    def __init__(self, trackers: Sequence[Tracker], run: Run, study: Study, warn: Callable[[str], None]) -> None:
+    def __init__(self, trackers: Sequence[Tracker], run: TrackedRun, study: Study, warn: Callable[[str], None]) -> None:
         self._writers = [_Writer(tracker, run) for tracker in trackers]
         self._run = run
         self._study = study
@@ -164,7 +164,7 @@ def tracking(
 ) -> Iterator[Tracking]:
     """Trackers that are told of a run while the context lasts; ``warn`` takes a line where one cannot be written."""
     path = folder.path.resolve()
-    run = Run(_run_id(folder) if trackers else "", path.name, path, task, strategy, seed)
+    run = TrackedRun(_run_id(folder) if trackers else "", path.name, path, task, strategy, seed)
     told = Tracking(trackers, run, study, warn)
     try:
         yield told
@@ -185,7 +185,7 @@ def _trial_of(entry: Asked | Told) -> int:
 class _Writer:
     """A tracker in a thread of its own, which writes the newest snapshots of the trials that have changed."""
 
-    def __init__(self, tracker: Tracker, run: Run) -> None:
+    def __init__(self, tracker: Tracker, run: TrackedRun) -> None:
         self.name = tracker.name
         self._tracker = tracker
         self._run = run

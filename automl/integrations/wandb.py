@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import UserError
-from automl.integrations.tracker import FINAL, Run, Snapshot, Tracker
+from automl.integrations.tracker import FINAL, Snapshot, TrackedRun, Tracker
 
 if TYPE_CHECKING:
     import wandb
@@ -36,7 +36,7 @@ class WeightsAndBiases(Tracker):
         self._trials: dict[int, wandb.Run] = {}
         self._n_epochs: dict[int, int] = {}
 
-    def open(self, run: Run) -> None:
+    def open(self, run: TrackedRun) -> None:
         self._run = run
         self._folder = run.folder / "wandb"
         self._folder.mkdir(exist_ok=True)

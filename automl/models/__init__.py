@@ -1,4 +1,4 @@
-"""Model families. Networks: a file each, holding `Model(config, shape, n_outputs)`; the others are scikit-learn's.
+"""Model families. Networks: a class each, called with (config, shape, n_outputs); the others are scikit-learn's.
 
 shape is that of one example, channels first. Input: standardised, (batch, *shape), and for examples of different
 lengths a mask (batch, length) of the steps that are there; output: (batch, n_outputs), a logit a class or a number.
@@ -13,15 +13,21 @@ if TYPE_CHECKING:
 
     from automl.data.inputs import Inputs
 
-FAMILIES = ("cnn", "rnn", "transformer", "mlp", "backbone")
-ESTIMATORS = ("gradient_boosting", "random_forest", "linear")  # see automl.models.estimators
+FAMILIES = {  # name -> module in this package, class
+    "cnn": "cnn:CNN",
+    "rnn": "rnn:RNN",
+    "transformer": "transformer:Transformer",
+    "mlp": "mlp:MLP",
+    "backbone": "backbone:Backbone",
+}
+ESTIMATORS = ("gradient_boosting", "random_forest", "linear")  # see automl.models.sklearn_estimators
 
 
 def build_model(family: str, config: Mapping[str, Any], shape: tuple[int, ...], n_outputs: int) -> "nn.Module":
     """The network of a family for dense examples."""
-    assert family in FAMILIES, family
-    module = importlib.import_module(f"automl.models.{family}")
-    return cast("nn.Module", module.Model(config, shape, n_outputs))
+    module, name = FAMILIES[family].split(":")
+    network = getattr(importlib.import_module(f"automl.models.{module}"), name)
+    return cast("nn.Module", network(config, shape, n_outputs))
 
 
 def build_for(inputs: "Inputs", family: str, config: Mapping[str, Any], n_outputs: int) -> "nn.Module":

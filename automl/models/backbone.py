@@ -32,7 +32,7 @@ def on_disk() -> tuple[str, ...]:
     return tuple(name for name in ARCHITECTURES if weights_file(name).is_file())
 
 
-class Model(nn.Module):
+class Backbone(nn.Module):
     """config: architecture, side (pixels to which pictures are brought), tuned (`head`: the last layer alone learns,
     `all`: the whole network goes on learning), dropout (before the last layer).
     """

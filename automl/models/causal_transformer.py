@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Model(nn.Module):
+class CausalTransformer(nn.Module):
     """(batch, length) numbers of tokens -> (batch, length, n_tokens): logits of the token after each one.
 
     config: context (the longest length), width, layers, heads, dropout. Pre-norm blocks (Xiong et al. 2020), learned

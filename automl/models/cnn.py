@@ -16,7 +16,7 @@ BATCH_NORM: dict[int, type[nn.BatchNorm1d] | type[nn.BatchNorm2d]] = {1: nn.Batc
 POOL: dict[int, type[nn.MaxPool1d] | type[nn.MaxPool2d]] = {1: nn.MaxPool1d, 2: nn.MaxPool2d}
 
 
-class Model(nn.Module):
+class CNN(nn.Module):
     """Blocks of convolution, halving, normalisation and ReLU; the last maps, pooled, go to one linear layer.
 
     config: width (channels of the first block), layers, kernel_size (odd), norm, downsample (how to halve: by the

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 
-class Model(nn.Module):
+class MLP(nn.Module):
     """Layers of linear map, batch normalisation, ReLU and dropout; whatever has more dimensions is read as one vector.
 
     config: width, layers (hidden ones), norm (batch or none; default none), dropout.

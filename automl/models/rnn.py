@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from automl.models.pooling import pooled
 
 
-class Model(nn.Module):
+class RNN(nn.Module):
     """Reads signals (channels, length) step by step and pictures (channels, height, width) row by row.
 
     config: cell, bidirectional, width (hidden units a direction), layers, summary (what of the states goes to the

@@ -97,7 +97,7 @@ class Recurrent(EncoderDecoder):
         return self.head(self.dropout(seen)), [part.transpose(0, 1) for part in (last if self.is_lstm else [last])]
 
 
-class Transformer(EncoderDecoder):
+class TransformerSeq2Seq(EncoderDecoder):
     """Vaswani et al. 2017 with the norm before each block (Xiong et al. 2020) and learned positions.
 
     config: width, layers (of either side), heads, dropout. max_length: the longest sequence of either side.
@@ -168,4 +168,4 @@ def build_seq2seq(
     if family == "rnn":
         return Recurrent(config, n_source, n_target)
     assert family == "transformer", family
-    return Transformer(config, n_source, n_target, max_length)
+    return TransformerSeq2Seq(config, n_source, n_target, max_length)

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from automl.data.vocabularies import Symbols
-from automl.models.causal_transformer import Model
+from automl.models.causal_transformer import CausalTransformer
 from automl.models.device import autocast
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ AT_ONCE = 4_096  # characters that are judged together: so few that they stay in
 class TrainedLanguageModel:
     """Foretells each character of a text from those before it."""
 
-    module: Model
+    module: CausalTransformer
     config: Mapping[str, Any]
     characters: Symbols
 
@@ -67,6 +67,6 @@ def load_language_model(folder: Path) -> TrainedLanguageModel:
     )
     characters = Symbols(rules["characters"]["symbols"], "")
     with torch.random.fork_rng([]):  # the first weights are drawn, then overwritten: the caller's generator stays
-        module = Model(config, len(characters))
+        module = CausalTransformer(config, len(characters))
     module.load_state_dict(load_file(folder / "model.safetensors"))
     return TrainedLanguageModel(module, config, characters)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from automl.models.pooling import pooled
 
 
-class Model(nn.Module):
+class Transformer(nn.Module):
     """Cuts signals into patches of patch steps and pictures into patches of patch x patch pixels, in reading order.
 
     config: patch (length of a patch's side; default 1), overlap (patches start every half patch), width, layers, heads,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Training:
+class RunningTraining:
     """A training that goes on: its losses after each epoch of this step, and when it began (local time)."""
 
     trial: int
@@ -35,7 +35,7 @@ class Seen:
 
     study: Study
     settings: dict[str, Any]
-    trainings: list[Training]
+    trainings: list[RunningTraining]
     going_on: bool  # a process runs in the folder
 
 
@@ -85,7 +85,7 @@ def look(folder: RunFolder) -> Seen:
         trial = running.get(frozen.user_attrs["trial"])
         if trial is not None and not frozen.state.is_finished():
             losses = [loss for _, loss in sorted(frozen.intermediate_values.items())]
-            trainings.append(Training(trial.number, trial.proposals[-1].epochs, losses, frozen.datetime_start))
+            trainings.append(RunningTraining(trial.number, trial.proposals[-1].epochs, losses, frozen.datetime_start))
     return Seen(study, settings, trainings, going_on)
 
 

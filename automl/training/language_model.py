@@ -12,7 +12,7 @@ from torch import Tensor
 from automl.data.datasets.registry import load_parts
 from automl.data.vocabularies import Symbols
 from automl.metrics import measure
-from automl.models.causal_transformer import Model
+from automl.models.causal_transformer import CausalTransformer
 from automl.models.device import autocast, find_device, isolated
 from automl.models.trained_language import TrainedLanguageModel
 from automl.training.base import Training
@@ -31,7 +31,7 @@ class LanguageTraining(Training):
         self.texts = texts_on(task.data, task.train_size, device)
         characters = characters_of(task.data, task.train_size)
         with isolated(device, seed, 0):
-            module = Model(config, len(characters)).to(device)
+            module = CausalTransformer(config, len(characters)).to(device)
         self.model = TrainedLanguageModel(module, self.config, characters)
         self.descent = Descent(module, config)
 
@@ -82,7 +82,7 @@ def trained_language_model(task: LanguageTask, checkpoint: Path) -> TrainedLangu
     tensors, record = read_checkpoint(checkpoint)
     characters = characters_of(task.data, task.train_size)
     with torch.random.fork_rng([]):
-        module = Model(record["config"], len(characters))
+        module = CausalTransformer(record["config"], len(characters))
     module.load_state_dict(weights_in(tensors))
     return TrainedLanguageModel(module, record["config"], characters)
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from automl.data.augmentation import augment
 from automl.data.targets import Classes
 from automl.models import build_for
-from automl.models.backbone import Model as Backbone
+from automl.models.backbone import Backbone
 from automl.models.device import autocast, isolated
 from automl.models.trained import TrainedNetwork
 from automl.training.base import SupervisedTraining

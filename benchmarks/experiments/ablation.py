@@ -29,7 +29,7 @@ from benchmarks.experiments.duels import all_duels
 from benchmarks.opponents.variants import VARIANTS, variants_of
 from benchmarks.pages.markdown import grid
 from benchmarks.run import run_all
-from benchmarks.runner.plan import Source, slow_places
+from benchmarks.runner.plan import TaskSource, slow_places
 from benchmarks.runner.results import Results
 from benchmarks.runner.simulate import Run
 from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE
@@ -86,9 +86,9 @@ def main(
         raise typer.Exit(1)
 
 
-def planned_of(suite: str, names: Sequence[str], seeds: int) -> tuple[Source, list[Run]]:
+def planned_of(suite: str, names: Sequence[str], seeds: int) -> tuple[TaskSource, list[Run]]:
     """The tasks of a suite, and the runs of strategies on them. UserError where it cannot be had."""
-    source = Source(suite)
+    source = TaskSource(suite)
     tasks = source.tasks()
     if tasks[0].looked_up:
         of = [tasks[i].name for i in slow_places(len(tasks))]

@@ -16,13 +16,13 @@ from scipy.optimize import differential_evolution
 
 from automl.study.run_folder import write_aside
 from benchmarks.command import run_command
-from benchmarks.runner.plan import Source
+from benchmarks.runner.plan import TaskSource
 from benchmarks.runner.simulate import Run, simulate
 from benchmarks.suites.base import CONSTANTS, SimulatedTask
 from benchmarks.suites.live_task import LiveTask
 from benchmarks.suites.sklearn import SklearnTask
 from benchmarks.suites.synthetic import Bbob
-from benchmarks.suites.tables import Table
+from benchmarks.suites.tables import TableOfTrainings
 from strategies.encoding import Encoding
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def main(
 ) -> None:
     """Find and write them."""
     known = json.loads(CONSTANTS.read_text(encoding="utf-8")) if CONSTANTS.exists() else {}
-    for task in Source(suite, split).tasks():
+    for task in TaskSource(suite, split).tasks():
         name = f"{task.suite}/{task.name}"
         if name not in known:
             known[name] = measure(task)
@@ -65,7 +65,7 @@ def measure(task: SimulatedTask) -> dict[str, Any]:
     seconds = float(np.mean([task.curve(config, 0, task.max_epochs).seconds.sum() for config in configs[:200]]))
     facts = {"reference": reference, "seconds": seconds}
     how = f"reference: median of {N_RANDOM} random configs; best: "
-    if isinstance(task, Table):
+    if isinstance(task, TableOfTrainings):
         return {**facts, "best": float(task.all_worths().min()), "provenance": how + "of the whole table"}
     if isinstance(task, Bbob) and not task.mixed:
         return {**facts, "best": 0.0, "provenance": how + "by construction"}

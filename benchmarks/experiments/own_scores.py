@@ -31,7 +31,7 @@ Predictions = NDArray[Any]  # of the test part: probabilities (n, n_classes), or
 
 
 @dataclass(frozen=True)
-class Baseline:
+class UntunedBaseline:
     """A model that nobody has tuned, trained on the training and the validation part."""
 
     name: str
@@ -59,14 +59,14 @@ def own_data(task: LiveTask) -> OwnData:
     return scored.task
 
 
-def baseline(kind: str, splits: Splits, with_valid: Splits) -> Baseline:
+def baseline(kind: str, splits: Splits, with_valid: Splits) -> UntunedBaseline:
     """Of a kind of files: see ``benchmarks.suites.own_files.UsersFile``."""
     return {"table": _boosting, "texts": _tfidf, "pictures": _machine_or_forest, "series": _ridge}[kind](
         splits, with_valid
     )
 
 
-def _boosting(splits: Splits, with_valid: Splits) -> Baseline:
+def _boosting(splits: Splits, with_valid: Splits) -> UntunedBaseline:
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     kind = HistGradientBoostingClassifier if splits.n_classes else HistGradientBoostingRegressor
@@ -74,7 +74,9 @@ def _boosting(splits: Splits, with_valid: Splits) -> Baseline:
     categorical = _categorical(splits.inputs)
     models = [kind(categorical_features=categorical, random_state=seed) for seed in range(N_FRESH)]
     fitted = [model.fit(x, with_valid.y_train) for model in models]
-    return Baseline("gradient boosting, scikit-learn", tuple(_predicted(model, splits, x_test) for model in fitted))
+    return UntunedBaseline(
+        "gradient boosting, scikit-learn", tuple(_predicted(model, splits, x_test) for model in fitted)
+    )
 
 
 def _categorical(inputs: Inputs) -> list[int] | None:
@@ -83,7 +85,7 @@ def _categorical(inputs: Inputs) -> list[int] | None:
     return [i for i, n in enumerate(inputs.cardinalities, inputs.n_numbers) if n <= MAX_CATEGORIES] or None
 
 
-def _tfidf(splits: Splits, with_valid: Splits) -> Baseline:
+def _tfidf(splits: Splits, with_valid: Splits) -> UntunedBaseline:
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -92,10 +94,10 @@ def _tfidf(splits: Splits, with_valid: Splits) -> Baseline:
     model = make_pipeline(words, LogisticRegression(C=10.0, max_iter=1_000))
     model.fit(features("linear", splits.inputs, with_valid.x_train), with_valid.y_train)
     x_test = features("linear", splits.inputs, splits.x_test)
-    return Baseline("TF-IDF and logistic regression", (_predicted(model, splits, x_test),))
+    return UntunedBaseline("TF-IDF and logistic regression", (_predicted(model, splits, x_test),))
 
 
-def _machine_or_forest(splits: Splits, with_valid: Splits) -> Baseline:
+def _machine_or_forest(splits: Splits, with_valid: Splits) -> UntunedBaseline:
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -108,10 +110,10 @@ def _machine_or_forest(splits: Splits, with_valid: Splits) -> Baseline:
     judged = [m.fit(flat(splits.x_train), splits.y_train).score(flat(splits.x_valid), splits.y_valid) for m in models]
     best = models[int(np.argmax(judged))].fit(flat(with_valid.x_train), with_valid.y_train)
     predicted = np.eye(splits.n_classes)[best.predict(flat(splits.x_test))]
-    return Baseline("support vector machine or random forest", (predicted,), with_probabilities=False)
+    return UntunedBaseline("support vector machine or random forest", (predicted,), with_probabilities=False)
 
 
-def _ridge(splits: Splits, with_valid: Splits) -> Baseline:
+def _ridge(splits: Splits, with_valid: Splits) -> UntunedBaseline:
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import RidgeCV
     from sklearn.pipeline import make_pipeline
@@ -120,7 +122,7 @@ def _ridge(splits: Splits, with_valid: Splits) -> Baseline:
     model = make_pipeline(SimpleImputer(), StandardScaler(), RidgeCV(np.logspace(-2, 4, 13)))
     model.fit(features("linear", splits.inputs, with_valid.x_train), with_valid.y_train)
     x_test = features("linear", splits.inputs, splits.x_test)
-    return Baseline("ridge regression on the window", (_predicted(model, splits, x_test),))
+    return UntunedBaseline("ridge regression on the window", (_predicted(model, splits, x_test),))
 
 
 def _predicted(model: Any, splits: Splits, x_test: Any) -> Predictions:

@@ -82,7 +82,7 @@ def trained(folder: Path, family: str) -> Path:
 
 
 @dataclass(frozen=True)
-class Server:
+class ServerProcess:
     """Where it is asked, and what it costs."""
 
     address: str  # host and port
@@ -95,7 +95,7 @@ class Server:
 
 
 @contextmanager
-def served(model: Path) -> Iterator[Server]:
+def served(model: Path) -> Iterator[ServerProcess]:
     """The real server, in a process of its own."""
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "automl", "serve", str(model), "--port", "0"]
@@ -105,12 +105,12 @@ def served(model: Path) -> Iterator[Server]:
         if "http://" not in line:
             raise UserError("the server did not start; what it says is above")
         try:
-            yield Server(line.split("http://")[1].split("/")[0], psutil.Process(process.pid))
+            yield ServerProcess(line.split("http://")[1].split("/")[0], psutil.Process(process.pid))
         finally:
             process.terminate()
 
 
-def measured(server: Server, body: bytes, clients: int, seconds: float) -> str:
+def measured(server: ServerProcess, body: bytes, clients: int, seconds: float) -> str:
     """A row of the table, from ``seconds`` on: what clients have to wait, each asking again once it is answered."""
     waits: list[float] = []
     errors = [0] * clients

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from benchmarks.experiments.overhead import prepared, seconds_of_step
-from benchmarks.runner.plan import Source
+from benchmarks.runner.plan import TaskSource
 from benchmarks.runner.simulate import Run, simulate
 from strategies import STRATEGIES
 
@@ -21,7 +21,7 @@ N_REPLAYED = 1_000  # trials of one run
 
 @pytest.mark.parametrize("task", ["hpobench-car", "hpolib-naval-propulsion", "nasbench201-cifar10"])
 def test_replay_of_random(benchmark: Any, task: str) -> None:
-    source = Source("tables").task(task)
+    source = TaskSource("tables").task(task)
     run = Run("tables", task, "random", 0, N_REPLAYED)
     simulate(run, source, lambda n_steps: 0.0)  # reads the table
     rows = benchmark.pedantic(simulate, (run, source, lambda n_steps: 0.0), rounds=5)

@@ -32,7 +32,7 @@ NEED_CURVES = (  # without curves these are others
 
 
 @dataclass(frozen=True)
-class Source:
+class TaskSource:
     """Where the tasks of a comparison come from: a suite, or the user's own task. It travels to other processes."""
 
     suite: str  # "own" for the user's
@@ -51,7 +51,7 @@ class Source:
 
 
 @functools.cache
-def _tasks(source: Source) -> tuple[SimulatedTask, ...]:
+def _tasks(source: TaskSource) -> tuple[SimulatedTask, ...]:
     if source.own is None:
         tasks = load_suite(source.suite)
         found = tuple(task for task in tasks if task.split == source.split)

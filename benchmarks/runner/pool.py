@@ -13,13 +13,13 @@ from typing import Any
 
 from automl.errors import UserError
 from benchmarks.runner.costs import strategy_seconds
-from benchmarks.runner.plan import Source
+from benchmarks.runner.plan import TaskSource
 from benchmarks.runner.simulate import Run, simulate
 
 Done = tuple[Run, list[dict[str, Any]], str | None]
 
 
-def execute(run: Run, source: Source, live_overhead: bool) -> Done:
+def execute(run: Run, source: TaskSource, live_overhead: bool) -> Done:
     """One run: its rows, or the traceback of its crash."""
     task = source.task(run.task)
     seconds = None if live_overhead else strategy_seconds(run.strategy, len(task.space))
@@ -31,7 +31,7 @@ def execute(run: Run, source: Source, live_overhead: bool) -> Done:
         return run, [], traceback.format_exc()
 
 
-def execute_all(runs: Sequence[Run], source: Source, live_overhead: bool, jobs: int) -> Iterator[Done]:
+def execute_all(runs: Sequence[Run], source: TaskSource, live_overhead: bool, jobs: int) -> Iterator[Done]:
     """All runs, as they are done, on ``jobs`` processes."""
     left = list(runs)
     while left:
@@ -56,7 +56,7 @@ def _end_with_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def _until_a_death(runs: Sequence[Run], source: Source, live_overhead: bool, jobs: int) -> Iterator[Done]:
+def _until_a_death(runs: Sequence[Run], source: TaskSource, live_overhead: bool, jobs: int) -> Iterator[Done]:
     pool = ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_end_with_parent)
     futures: list[Future[Done]] = [pool.submit(execute, run, source, live_overhead) for run in runs]
     try:

@@ -24,7 +24,7 @@ from automl.errors import UserError
 from automl.space.parse import load_space
 from benchmarks.suites.base import Curve, SimulatedTask
 from benchmarks.suites.sklearn_models import MODELS
-from benchmarks.suites.trainings import Training, Trainings, trainings
+from benchmarks.suites.trainings import KeptTraining, Trainings, trainings
 
 KEPT = Path("runs/trainings/sklearn")  # each training is run once, whichever strategies and seeds ask for it
 DATA = {  # data set: metric. Fixed order: it decides the split
@@ -66,7 +66,7 @@ class SklearnTask(SimulatedTask):
     def worth(self, config: Mapping[str, Any]) -> float | None:
         return self.training(config).loss
 
-    def training(self, config: Mapping[str, Any]) -> Training:
+    def training(self, config: Mapping[str, Any]) -> KeptTraining:
         """The training of a config: as it is kept, or now."""
         return self.kept.get(config, lambda: _train(self.model, self.data, self.metric, config))
 
@@ -104,7 +104,7 @@ def tasks() -> list[SklearnTask]:
     ]
 
 
-def _train(model: str, data: str, metric: str, config: Mapping[str, Any]) -> Training:
+def _train(model: str, data: str, metric: str, config: Mapping[str, Any]) -> KeptTraining:
     """Score the predictions of all folds together."""
     known, started = load_data(data), time.perf_counter()
     n_outputs = len(np.unique(known.y)) if metric == "log loss" else 1
@@ -118,9 +118,9 @@ def _train(model: str, data: str, metric: str, config: Mapping[str, Any]) -> Tra
                 predicted[scored] = np.asarray(ask(X_scored)).reshape(len(scored), n_outputs)
             loss = _loss(metric, known.y, predicted)
     except Exception as error:
-        return Training(None, time.perf_counter() - started, f"{type(error).__name__}: {error}".splitlines()[0])
+        return KeptTraining(None, time.perf_counter() - started, f"{type(error).__name__}: {error}".splitlines()[0])
     seconds = time.perf_counter() - started
-    return Training(loss, seconds) if math.isfinite(loss) else Training(None, seconds, f"the loss is {loss}")
+    return KeptTraining(loss, seconds) if math.isfinite(loss) else KeptTraining(None, seconds, f"the loss is {loss}")
 
 
 def _loss(metric: str, y: np.ndarray, predicted: np.ndarray) -> float:

@@ -15,7 +15,7 @@ MAX_STUMPS = 50  # half of the upper end in Bayesmark: each takes over a millise
 
 
 @dataclass(frozen=True)
-class Model:
+class SklearnModel:
     """A family of models. ``build`` gives an unfitted one, for regression or for classification."""
 
     space: Callable[[bool], Form]
@@ -117,16 +117,16 @@ _RIDGE: Form = {
 }
 
 MODELS = {  # fixed order: it decides the split
-    "knn": Model(lambda _: {"n_neighbors": {"int": [1, 25]}, "p": {"int": [1, 4]}}, _knn),
-    "tree": Model(lambda _: _TREE, _tree),
-    "ada": Model(lambda _: {"n_estimators": {"int": [10, MAX_STUMPS]}, "learning_rate": _log(1e-4, 10.0)}, _ada),
-    "forest": Model(lambda _: _TREE, _forest),
-    "svm": Model(
+    "knn": SklearnModel(lambda _: {"n_neighbors": {"int": [1, 25]}, "p": {"int": [1, 4]}}, _knn),
+    "tree": SklearnModel(lambda _: _TREE, _tree),
+    "ada": SklearnModel(lambda _: {"n_estimators": {"int": [10, MAX_STUMPS]}, "learning_rate": _log(1e-4, 10.0)}, _ada),
+    "forest": SklearnModel(lambda _: _TREE, _forest),
+    "svm": SklearnModel(
         lambda _: {"C": _log(1.0, 1000.0), "gamma": _log(1e-4, 1e-3), "tol": _log(1e-5, 0.1)}, _svm, probabilities=False
     ),
-    "mlp": Model(lambda _: _MLP, _mlp),
-    "linear": Model(lambda regression: _RIDGE if regression else _LOGISTIC, _linear),
-    "lasso": Model(
+    "mlp": SklearnModel(lambda _: _MLP, _mlp),
+    "linear": SklearnModel(lambda regression: _RIDGE if regression else _LOGISTIC, _linear),
+    "lasso": SklearnModel(
         lambda regression: {**_RIDGE, "positive": {"choice": [True, False]}} if regression else _LOGISTIC, _lasso
     ),
 }

@@ -55,7 +55,7 @@ N_DEVELOPMENT = {"hpobench": 4, "hpolib": 2, "nasbench201": 2}
 
 
 @dataclass(frozen=True)
-class Table(SimulatedTask):
+class TableOfTrainings(SimulatedTask):
     """One data set of one table. The seed picks one of its 3 to 5 trainings of a config."""
 
     family: str = "hpobench"
@@ -86,10 +86,10 @@ class Table(SimulatedTask):
         return 1.0 - values / (100.0 if self.family == "nasbench201" else 1.0)
 
 
-def tasks() -> list[Table]:
+def tasks() -> list[TableOfTrainings]:
     """The fifteen tables."""
     return [
-        Table(
+        TableOfTrainings(
             "tables",
             f"{family}-{data.replace('_', '-')}",
             "development" if i < N_DEVELOPMENT[family] else "holdout",

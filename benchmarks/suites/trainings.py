@@ -18,7 +18,7 @@ WAIT_SECONDS = 60.0  # for another process that is writing
 
 
 @dataclass(frozen=True)
-class Training:
+class KeptTraining:
     """What came of a config: its loss, None where it failed, and the seconds it took."""
 
     loss: float | None
@@ -38,7 +38,7 @@ class Trainings:
                 "CREATE TABLE IF NOT EXISTS trainings (config TEXT PRIMARY KEY, loss REAL, seconds REAL, error TEXT)"
             )
 
-    def get(self, config: Mapping[str, Any], train: Callable[[], Training]) -> Training:
+    def get(self, config: Mapping[str, Any], train: Callable[[], KeptTraining]) -> KeptTraining:
         """The training of a config: as it is kept, or run now by ``train``."""
         key = json.dumps(config, sort_keys=True)
         found = self._find(key)
@@ -55,12 +55,12 @@ class Trainings:
         with self._database() as database:
             return [loss for (loss,) in database.execute("SELECT loss FROM trainings WHERE loss IS NOT NULL")]
 
-    def _find(self, key: str) -> Training | None:
+    def _find(self, key: str) -> KeptTraining | None:
         with self._database() as database:
             row = database.execute("SELECT loss, seconds, error FROM trainings WHERE config = ?", (key,)).fetchone()
-        return None if row is None else Training(*row)
+        return None if row is None else KeptTraining(*row)
 
-    def _keep(self, key: str, training: Training) -> None:
+    def _keep(self, key: str, training: KeptTraining) -> None:
         with self._database() as database:
             row = (key, training.loss, training.seconds, training.error)
             database.execute("INSERT OR IGNORE INTO trainings VALUES (?, ?, ?, ?)", row)

@@ -10,7 +10,7 @@ import automl
 from automl.data.ingest.prepare import prepare
 from automl.data.ingest.request import Request
 from automl.errors import UserError
-from automl.models.backbone import Model, on_disk, weights_file
+from automl.models.backbone import Backbone, on_disk, weights_file
 from automl.models.trained import load_model
 from automl.tasks.user_data import choose_families, own_task
 
@@ -51,19 +51,19 @@ def test_without_weights_there_is_none_and_asking_says_how_to_get_them(nothing):
     with pytest.raises(UserError, match=r"needs weights of mobilenet_v3_small .* copy mobilenet_v3_small-.*\.pth to"):
         choose_families("images", "cnn,backbone")
     with pytest.raises(UserError, match="weights of mobilenet_v3_small are not on"):
-        Model(CONFIG, (1, 16, 16), 2).start_from_disk()
+        Backbone(CONFIG, (1, 16, 16), 2).start_from_disk()
 
 
 def test_a_file_of_something_else_is_refused(weights):
     torch.save({"features": torch.zeros(3)}, weights_file("mobilenet_v3_small"))
     with pytest.raises(UserError, match="does not hold the weights of mobilenet_v3_small"):
-        Model(CONFIG, (1, 16, 16), 2).start_from_disk()
+        Backbone(CONFIG, (1, 16, 16), 2).start_from_disk()
 
 
 @pytest.mark.parametrize("architecture", ["mobilenet_v3_small", "resnet18", "efficientnet_b0"])
 def test_each_architecture_reads_grey_and_coloured_pictures_of_any_size(architecture):
     for channels in (1, 3):
-        model = Model({**CONFIG, "architecture": architecture, "side": 32}, (channels, 16, 16), 5).eval()
+        model = Backbone({**CONFIG, "architecture": architecture, "side": 32}, (channels, 16, 16), 5).eval()
         assert model(torch.zeros(2, channels, 16, 16)).shape == (2, 5)
 
 

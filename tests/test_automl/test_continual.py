@@ -24,7 +24,7 @@ from automl.continual.versions import Versions
 from automl.data.inputs import Columns, Dense, Padded, Tokens
 from automl.data.memory_map import read_prepared
 from automl.errors import UserError
-from automl.models.mlp import Model
+from automl.models.mlp import MLP
 from automl.study.run_folder import RunFolder
 
 # --- drift ------------------------------------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ def test_a_tolerance_is_a_share_of_the_scale_or_of_the_error_itself():
 def test_a_network_with_more_classes_keeps_what_it_said_of_the_old_ones():
     config = {"width": 8, "layers": 1, "dropout": 0.0}
     torch.manual_seed(0)
-    old, new = Model(config, (4,), 2), Model(config, (4,), 5)
+    old, new = MLP(config, (4,), 2), MLP(config, (4,), 5)
     take_over(new, old.state_dict())
     x = torch.randn(3, 4)
     assert torch.equal(old(x), new(x)[:, :2])

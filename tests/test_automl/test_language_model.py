@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from automl.models.causal_transformer import Model
+from automl.models.causal_transformer import CausalTransformer
 
 CONFIG = {"context": 16, "width": 16, "layers": 2, "heads": 2, "dropout": 0.1}
 
@@ -11,7 +11,7 @@ CONFIG = {"context": 16, "width": 16, "layers": 2, "heads": 2, "dropout": 0.1}
 @pytest.fixture
 def model():
     torch.manual_seed(0)
-    return Model(CONFIG, 11)
+    return CausalTransformer(CONFIG, 11)
 
 
 def test_a_logit_for_each_next_token_and_every_weight_learns(model):

@@ -5,7 +5,7 @@ import torch
 
 from automl.models import build_model
 from automl.models.cnn import masked_group_norm
-from automl.models.rnn import Model as Recurrent
+from automl.models.rnn import RNN as Recurrent
 
 CONFIGS = {  # of the families that read signals and pictures; test_backbone has the one of pictures alone
     "cnn": {"width": 8, "layers": 3, "kernel_size": 5, "norm": "batch", "dropout": 0.1},

@@ -110,7 +110,7 @@ def test_pictures_are_read_as_they_are_seen(tmp_path):
     pictures["turned.png"] = (half, 250, 0)
     for name, (picture, above, below) in pictures.items():
         picture.save(tmp_path / name, **({"exif": upside_down} if name == "turned.png" else {}))
-        encoder = images.Encoder(16, "L")
+        encoder = images.ImagesEncoder(16, "L")
         [[pixels]] = encoder.encode(encoder.as_frame([tmp_path / name]))["pixels"]
         assert (pixels[0, 0], pixels[-1, -1]) == (above, below), name
 

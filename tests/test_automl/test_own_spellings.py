@@ -10,14 +10,14 @@ import pytest
 from automl.data.datasets.registry import load_data
 from automl.data.ingest import file_formats
 from automl.data.ingest.column_checks import tells_all
-from automl.data.ingest.columns import TableEncoder, date_format
+from automl.data.ingest.columns import ColumnsEncoder, date_format
 from automl.data.ingest.encoder import load_encoder
 from automl.data.ingest.file_formats import open_source
 from automl.data.ingest.number_formats import as_numbers, decimal_sign, number_of
 from automl.data.ingest.prepare import Facts, prepare
 from automl.data.ingest.read_table import plain_text, read_table
 from automl.data.ingest.request import Request
-from automl.data.ingest.split import Parts, check_classes
+from automl.data.ingest.split import SplitRows, check_classes
 from automl.data.ingest.target import label
 from automl.errors import UserError
 
@@ -303,14 +303,20 @@ def test_columns_that_tell_the_target_are_named(tmp_path):
 
 def test_classes_that_a_part_lacks_are_told_or_refused():
     y = np.array([0, 1, 2, 0, 1, 2, 0, 1, 0, 0])
-    told = check_classes(Parts(np.arange(5), np.arange(5, 8), np.arange(6, 9), "by time: ..."), y, "abc", asked=True)
+    told = check_classes(
+        SplitRows(np.arange(5), np.arange(5, 8), np.arange(6, 9), "by time: ..."), y, "abc", asked=True
+    )
     assert told == ["the test part lacks 1 of 3 classes: c"]
     with pytest.raises(UserError, match="the test part, drawn by time, has one class only, 'a'; leave --group"):
-        check_classes(Parts(np.arange(5), np.arange(5, 8), np.arange(8, 10), "by time: ..."), y, "abc", asked=True)
-    [told] = check_classes(Parts(np.arange(5), np.arange(5, 8), np.arange(8, 10), "by scaffold"), y, "abc", asked=False)
+        check_classes(SplitRows(np.arange(5), np.arange(5, 8), np.arange(8, 10), "by time: ..."), y, "abc", asked=True)
+    [told] = check_classes(
+        SplitRows(np.arange(5), np.arange(5, 8), np.arange(8, 10), "by scaffold"), y, "abc", asked=False
+    )
     assert told == "the test part lacks 2 of 3 classes: b, c"
     with pytest.raises(UserError, match="the test part has no class of the training part: it has c"):
-        check_classes(Parts(np.array([0, 1]), np.array([3, 4]), np.array([2, 5]), "by scaffold"), y, "abc", asked=False)
+        check_classes(
+            SplitRows(np.array([0, 1]), np.array([3, 4]), np.array([2, 5]), "by scaffold"), y, "abc", asked=False
+        )
 
 
 def test_no_column_tells_the_target_where_few_rows_speak_for_it():
@@ -334,7 +340,7 @@ def test_parquet_columns_of_other_types_are_read(tmp_path):
     frame.to_parquet(tmp_path / "a.parquet")
     table = read_table(tmp_path / "a.parquet")
     read = table.frame
-    columns = TableEncoder.fit(read[["list"]], {}, table.decimals)
+    columns = ColumnsEncoder.fit(read[["list"]], {}, table.decimals)
     assert columns.encode(pd.read_parquet(tmp_path / "a.parquet")).ravel().tolist() == [1, 2, 1, 2]
     assert read["took"].tolist() == [1, 2, 3, 4]
     assert read["flag"].tolist() == ["True", np.nan, "False", "True"]

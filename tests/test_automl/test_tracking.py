@@ -18,7 +18,7 @@ import pytest
 import automl
 import automl.integrations.tracking
 from automl.errors import UserError
-from automl.integrations.tracker import Run, Snapshot, Tracker
+from automl.integrations.tracker import Snapshot, TrackedRun, Tracker
 from automl.integrations.tracking import tracker_names
 from automl.study.run_folder import RunFolder
 from automl.study.snapshot import look
@@ -386,7 +386,7 @@ class Flaky(Tracker):
         self.finals: list[tuple] = []
         self.is_closed = self.interrupted = False
 
-    def open(self, run: Run) -> None:
+    def open(self, run: TrackedRun) -> None:
         self._fail()
 
     def write(self, trial: Snapshot) -> None:
@@ -457,7 +457,7 @@ def test_a_final_that_cannot_be_written_is_written_later(tmp_path, monkeypatch):
     study = automl.tune(lambda config: config["x"], {"x": {"float": [0, 1]}}, strategy="random", n_trials=3).study
     tracker = Flaky(0)
     told = automl.integrations.tracking.Tracking(
-        [tracker], Run("id", "run", tmp_path, "f", "random", 0), study, lambda line: None
+        [tracker], TrackedRun("id", "run", tmp_path, "f", "random", 0), study, lambda line: None
     )
 
     def wait_for(written):

@@ -7,7 +7,7 @@ import time
 import pandas as pd
 import pytest
 
-from benchmarks.runner.plan import N_SLOW_SEEDS, N_SLOW_TASKS, N_SLOW_TRIALS, Source, is_slow, planned, slow_places
+from benchmarks.runner.plan import N_SLOW_SEEDS, N_SLOW_TASKS, N_SLOW_TRIALS, TaskSource, is_slow, planned, slow_places
 from benchmarks.runner.results import read_rows
 from benchmarks.suites import load_suite
 
@@ -40,7 +40,7 @@ def test_all_strategies_get_the_same_seeds_and_the_slow_ones_a_fixed_part():
 
 
 def test_holdout_tasks_are_left_alone():
-    assert {task.split for task in Source("tables").tasks()} == {"development"}
+    assert {task.split for task in TaskSource("tables").tasks()} == {"development"}
 
 
 CRASHING = """

@@ -16,7 +16,7 @@ from benchmarks.experiments import own
 from benchmarks.experiments.own_scores import baseline, mean_score, noise, own_data, predictions, returned, splits_of
 from benchmarks.opponents import make
 from benchmarks.run import main as run
-from benchmarks.runner.plan import OUT_OF_REACH, Source, planned
+from benchmarks.runner.plan import OUT_OF_REACH, TaskSource, planned
 from benchmarks.runner.results import Results, read_rows
 from benchmarks.runner.simulate import Run, simulate
 from benchmarks.suites import own_files
@@ -133,10 +133,10 @@ def test_a_budget_is_given_in_one_way():
 
 
 def test_the_tasks_of_a_suite_can_be_chosen():
-    chosen = Source("synthetic", only=("f01-2d", "f06-5d")).tasks()
+    chosen = TaskSource("synthetic", only=("f01-2d", "f06-5d")).tasks()
     assert [task.name for task in chosen] == ["f01-2d", "f06-5d"]
     with pytest.raises(UserError, match="has no task 'f99'; it has: f01-2d"):
-        Source("synthetic", only=("f99",)).tasks()
+        TaskSource("synthetic", only=("f99",)).tasks()
 
 
 # --- users' files

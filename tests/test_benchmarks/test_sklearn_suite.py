@@ -11,7 +11,7 @@ from automl.errors import UserError
 from benchmarks.suites import load_suite, sklearn
 from benchmarks.suites.sklearn import N_DIGITS, SklearnTask, load_data
 from benchmarks.suites.sklearn_models import MODELS
-from benchmarks.suites.trainings import Training, Trainings
+from benchmarks.suites.trainings import KeptTraining, Trainings
 from strategies.encoding import Encoding
 
 TASKS = load_suite("sklearn")
@@ -110,7 +110,7 @@ def _race(file, calls, start):
         with calls.get_lock():
             calls.value += 1
         time.sleep(0.2)
-        return Training(0.5, 0.2)
+        return KeptTraining(0.5, 0.2)
 
     store = Trainings(file)
     start.wait()

@@ -18,7 +18,7 @@ from automl.data.examples import Examples, Parts
 from automl.data.splits import Splits, stratified
 
 if TYPE_CHECKING:
-    from automl.data.ingest.text import Encoder
+    from automl.data.ingest.text import TextEncoder
 
 FILES = Files(
     "chembl234",
@@ -54,6 +54,6 @@ def load() -> Splits:
     return token_splits(parts())
 
 
-def encoder() -> "Encoder":
+def encoder() -> "TextEncoder":
     """New SMILES to numbers of tokens."""
     return token_encoder(parts())

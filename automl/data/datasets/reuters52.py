@@ -16,7 +16,7 @@ from automl.data.examples import Examples, Parts
 from automl.data.splits import Splits
 
 if TYPE_CHECKING:
-    from automl.data.ingest.text import Encoder
+    from automl.data.ingest.text import TextEncoder
 
 FILES = Files(
     "reuters52",
@@ -52,6 +52,6 @@ def load() -> Splits:
     return word_splits(parts(), length=LENGTH, n_words=N_WORDS)
 
 
-def encoder() -> "Encoder":
+def encoder() -> "TextEncoder":
     """New articles to numbers of words."""
     return word_encoder(parts(), length=LENGTH, n_words=N_WORDS)

@@ -13,7 +13,7 @@ from automl.data.targets import Number
 from automl.data.tokens import number_tokens, token_rows
 
 if TYPE_CHECKING:
-    from automl.data.ingest.text import Encoder
+    from automl.data.ingest.text import TextEncoder
 
 # An atom in brackets is one token; so are Cl, Br and the two digits behind % (after Schwaller et al. 2018).
 TOKEN = re.compile(r"\[[^\]]*\]|Br|Cl|%\d\d|.")
@@ -29,13 +29,13 @@ def token_splits(parts: Parts[Examples[str, float]]) -> Splits:
     return with_values(parts, x, Tokens(length, len(known) + 2))
 
 
-def token_encoder(parts: Parts[Examples[str, float]]) -> "Encoder":
+def token_encoder(parts: Parts[Examples[str, float]]) -> "TextEncoder":
     """New molecules, as `token_splits` does it with those that it has."""
-    from automl.data.ingest.text import Encoder
+    from automl.data.ingest.text import TextEncoder
     from automl.data.ingest.tokenizers import known_tokenizer
 
     train = [TOKEN.findall(smiles) for smiles in parts.train.x]
-    return Encoder("smiles", known_tokenizer(number_tokens(train), TOKEN.pattern), max(map(len, train)))
+    return TextEncoder("smiles", known_tokenizer(number_tokens(train), TOKEN.pattern), max(map(len, train)))
 
 
 def fingerprint_splits(parts: Parts[Examples[str, float]]) -> Splits:

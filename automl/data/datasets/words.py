@@ -8,7 +8,7 @@ from automl.data.splits import Splits
 from automl.data.tokens import number_tokens, token_rows
 
 if TYPE_CHECKING:
-    from automl.data.ingest.text import Encoder
+    from automl.data.ingest.text import TextEncoder
 
 LEAST = 2  # times that a word must be there to have a number: of a single one nothing is to be learnt
 
@@ -22,10 +22,10 @@ def word_splits(parts: Parts[Examples[str, str]], *, length: int, n_words: int) 
     return Splits(x.train, y.train, x.valid, y.valid, x.test, y.test, Tokens(length, len(known) + 2), classes)
 
 
-def word_encoder(parts: Parts[Examples[str, str]], *, length: int, n_words: int) -> "Encoder":
+def word_encoder(parts: Parts[Examples[str, str]], *, length: int, n_words: int) -> "TextEncoder":
     """New texts, as `word_splits` does it with those that it has."""
-    from automl.data.ingest.text import Encoder
+    from automl.data.ingest.text import TextEncoder
     from automl.data.ingest.tokenizers import known_tokenizer
 
     known = number_tokens((text.split() for text in parts.train.x), most=n_words, least=LEAST)
-    return Encoder("text", known_tokenizer(known), length)
+    return TextEncoder("text", known_tokenizer(known), length)

@@ -106,7 +106,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class TableEncoder:
+class ColumnsEncoder:
     """Rows to arrays for `automl.data.inputs.Columns`: numbers and parts of dates first, then categories."""
 
     columns: tuple[Column, ...]  # in this order

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.ingest.encoder import Rows, n_different
-from automl.data.ingest.split import Parts
+from automl.data.ingest.split import SplitRows
 from automl.data.ingest.target import Labelled
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Report:
     imbalanced: bool
 
 
-def inspect(kind: str, rows: Rows, labelled: Labelled, parts: Parts, n_removed: int) -> Report:
+def inspect(kind: str, rows: Rows, labelled: Labelled, parts: SplitRows, n_removed: int) -> Report:
     """Looks at rows whose labels and parts are known; n_removed: duplicates that were taken out of the parts."""
     frame = rows.frame
     goal = "translation into" if labelled.sentences else "classification of" if labelled.classes else "regression of"

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.ingest.json_examples import Schema
-from automl.data.ingest.split import Parts
+from automl.data.ingest.split import SplitRows
 from automl.data.inputs import Array, Inputs
 
 if TYPE_CHECKING:
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
     from automl.data.ingest.request import Request
 
-ENCODERS = {  # kind -> where its functions are: read(request) and Encoder
-    "table": "automl.data.ingest.table",
-    "text": "automl.data.ingest.text",
-    "molecules": "automl.data.ingest.molecules",
-    "images": "automl.data.ingest.images",
-    "sequences": "automl.data.ingest.sequences",
-    "series": "automl.data.ingest.series",
-    "pairs": "automl.data.ingest.pairs",
+ENCODERS = {  # kind of data -> module in this package, which has read(request), and its encoder
+    "table": "table:TableEncoder",
+    "text": "text:TextEncoder",
+    "molecules": "molecules:MoleculesEncoder",
+    "images": "images:ImagesEncoder",
+    "sequences": "sequences:SequencesEncoder",
+    "series": "series:SeriesEncoder",
+    "pairs": "pairs:PairsEncoder",
 }
 ENCODER = "encoder.json"
 
@@ -47,7 +47,7 @@ class Rows:
     times: NDArray[Any] | None = None  # to split by, where that is wanted
     groups: NDArray[Any] | None = None
     group_name: str = ""
-    parts: Parts | None = None  # where the data have their own test part
+    parts: SplitRows | None = None  # where the data have their own test part
     details: dict[str, Any] = field(default_factory=dict)  # what reading has found out for the encoder
 
 
@@ -130,14 +130,19 @@ class Encoder(Reader):
 
 
 def kind_module(kind: str) -> Any:
-    """The module of a kind of data: ``read`` and ``Encoder``."""
-    return importlib.import_module(ENCODERS[kind])
+    """The module of a kind of data, with its function ``read``."""
+    return importlib.import_module(f"automl.data.ingest.{ENCODERS[kind].partition(':')[0]}")
+
+
+def encoder_class(kind: str) -> Any:
+    """The encoder of a kind of data."""
+    return getattr(kind_module(kind), ENCODERS[kind].partition(":")[2])
 
 
 def load_encoder(folder: Path) -> tuple[Reader, dict[str, Any]]:
     """The encoder that was saved in a folder, and the facts beside it."""
     content = json.loads((folder / ENCODER).read_text(encoding="utf-8"))
-    encoder: Reader = kind_module(content["kind"]).Encoder.from_json(content)
+    encoder: Reader = encoder_class(content["kind"]).from_json(content)
     return encoder, content
 
 

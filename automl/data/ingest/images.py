@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from automl.data.ingest import encoder
 from automl.data.ingest.json_examples import Schema, as_string, shown
 from automl.data.ingest.request import Request
-from automl.data.ingest.split import Parts, share
+from automl.data.ingest.split import SplitRows, share
 from automl.data.inputs import Array, Dense, Inputs
 from automl.data.splits import stratified
 from automl.errors import UserError
@@ -36,7 +36,7 @@ PART_NAMES = ("train", "training", "test", "testing", "val", "valid", "validatio
 SAMPLE = 200  # pictures by which size and colour are decided
 
 
-class Encoder(encoder.Encoder):
+class ImagesEncoder(encoder.Encoder):
     """The middle of each picture in one size, in colour or grey."""
 
     kind = "images"
@@ -174,7 +174,7 @@ def read(request: Request) -> encoder.Rows:
     if test_folder is not None:
         codes = np.unique(labels[:n_own], return_inverse=True)[1]
         valid, train = stratified(codes, share(n_own))
-        parts = Parts(train, valid, np.arange(n_own, len(files)), "test is the folder test, the rest stratified")
+        parts = SplitRows(train, valid, np.arange(n_own, len(files)), "test is the folder test, the rest stratified")
     return encoder.Rows(frame, labels, "folder", keys, _others([folder]), parts=parts)
 
 

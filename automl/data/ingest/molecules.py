@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 RADIUS, BITS = 2, 2_048  # of Morgan fingerprints (Rogers & Hahn 2010), as usual
 
 
-class Encoder(StringEncoder):
+class MoleculesEncoder(StringEncoder):
     """Tokens of the SMILES as written canonically, and Morgan fingerprints."""
 
     kind = "molecules"

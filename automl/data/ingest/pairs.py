@@ -27,7 +27,7 @@ FEW, MANY = 2_000, 8_000  # parts of words a side, below and from so many pairs 
 MANY_PAIRS = 20_000
 
 
-class Encoder(encoder.Reader):
+class PairsEncoder(encoder.Reader):
     """The column that is read; the tokens of its texts are the translator's own matter."""
 
     kind = "pairs"

@@ -12,11 +12,11 @@ import numpy as np
 
 from automl.data.ingest.column_checks import WORDS_OF_TEXT
 from automl.data.ingest.data_report import Report, inspect, write_report
-from automl.data.ingest.encoder import Encoder, Rows, kind_module, n_different
+from automl.data.ingest.encoder import Encoder, Rows, encoder_class, kind_module, n_different
 from automl.data.ingest.file_formats import open_source
 from automl.data.ingest.request import SMILES_NAMES, Request, check_used
 from automl.data.ingest.split import (
-    Parts,
+    SplitRows,
     at_random,
     by_group,
     by_time,
@@ -101,12 +101,12 @@ def prepare(request: Request, folder: Path) -> Report:
     # One after the other, and none is kept: each is a copy.
     frames = (rows.frame.iloc[labelled.rows[part]] for part in parts)
     if kind == "pairs":
-        encoder = module.Encoder.from_json(rows.details)
+        encoder = encoder_class(kind).from_json(rows.details)
         pairs = module.encoded(list(frames), encoder.source, rows.target)
         write_pairs(pairs, folder)
         length, ragged = pairs.length, True
     else:
-        encoder = module.Encoder.fit(rows.frame.iloc[labelled.rows[parts.train]], rows.details)
+        encoder = encoder_class(kind).fit(rows.frame.iloc[labelled.rows[parts.train]], rows.details)
         length, ragged = _write_arrays(encoder, frames, labelled, parts, folder)
     encoder.save(folder / ENCODER_FOLDER, {"target": rows.target})
     name = "-".join(filter(None, (request.path.stem, request.into or request.target)))
@@ -117,7 +117,7 @@ def prepare(request: Request, folder: Path) -> Report:
 
 
 def _write_arrays(
-    encoder: Encoder, frames: Iterable[pd.DataFrame], labelled: Labelled, parts: Parts, folder: Path
+    encoder: Encoder, frames: Iterable[pd.DataFrame], labelled: Labelled, parts: SplitRows, folder: Path
 ) -> tuple[int, bool]:
     """Writes what the models read; gives the length of the longest example, and whether lengths differ."""
     y_train, y_valid, y_test = (labelled.y[part] for part in parts)
@@ -135,7 +135,7 @@ def _write_arrays(
     return length, ragged
 
 
-def draw(rows: Rows, usable: Any, y: Any) -> Parts:
+def draw(rows: Rows, usable: Any, y: Any) -> SplitRows:
     """The parts of the usable rows, by their places among these; y are their labels."""
     if rows.parts is not None:
         place = np.full(len(rows.labels), -1)
@@ -144,7 +144,7 @@ def draw(rows: Rows, usable: Any, y: Any) -> Parts:
         if not min(len(train), len(valid), len(test)):
             counts = ", ".join(str(len(part)) for part in (train, valid, test))
             raise UserError(f"{rows.parts.how}: training, validation or test has no examples ({counts})")
-        return Parts(train, valid, test, rows.parts.how)
+        return SplitRows(train, valid, test, rows.parts.how)
     if rows.groups is not None and rows.times is not None:
         raise UserError("--group and --time would draw the parts in two ways; leave one of them out")
     if rows.groups is not None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from automl.data.ingest import encoder
 from automl.data.ingest.json_examples import LARGEST, NUMBER_OR_NULL, Schema, as_number, shown
 from automl.data.ingest.request import Request
-from automl.data.ingest.split import Parts, share
+from automl.data.ingest.split import SplitRows, share
 from automl.data.inputs import Array, Dense, Inputs, Padded
 from automl.data.splits import stratified
 from automl.errors import UserError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Sequence = NDArray[np.float32]  # (channels, steps)
 
 
-class Encoder(encoder.Encoder):
+class SequencesEncoder(encoder.Encoder):
     """Sequences in one array, the shorter ones filled up with not-a-number."""
 
     kind = "sequences"
@@ -105,7 +105,7 @@ def read(request: Request) -> encoder.Rows:
         sequences, labels = sequences + more, labels + more_labels
         codes = np.unique(labels[:n_own], return_inverse=True)[1]
         valid, train = stratified(codes, share(n_own))
-        parts = Parts(train, valid, np.arange(n_own, len(sequences)), f"test is {other.name}, the rest stratified")
+        parts = SplitRows(train, valid, np.arange(n_own, len(sequences)), f"test is {other.name}, the rest stratified")
     lengths = {sequence.shape[1] for sequence in sequences}
     if len(lengths) > 1:
         notes.append(f"sequences have {min(lengths):,} to {max(lengths):,} steps: what is behind an end is masked")

@@ -45,7 +45,7 @@ class Layout:
     decimals: Mapping[str, str] = field(default_factory=dict)  # signs of channels, where a file does not say
 
 
-class Encoder(encoder.Encoder):
+class SeriesEncoder(encoder.Encoder):
     """Windows of the past: the target's own column first, then the other numbers."""
 
     kind = "series"

@@ -17,7 +17,7 @@ MANY = 100_000  # rows from which on a tenth is enough to judge by
 
 
 @dataclass(frozen=True)
-class Parts:
+class SplitRows:
     """Rows of the three parts, and in words how they were drawn."""
 
     train: Indices
@@ -35,7 +35,7 @@ def check_enough(n: int) -> None:
         raise UserError(f"at least {LEAST_ROWS} usable rows are needed to train, choose and test; there are {n}")
 
 
-def check_classes(parts: Parts, y: NDArray[Any], classes: Sequence[str], *, asked: bool) -> list[str]:
+def check_classes(parts: SplitRows, y: NDArray[Any], classes: Sequence[str], *, asked: bool) -> list[str]:
     """Which classes each part lacks, in words.
 
     asked: the user wants the parts to be drawn so. UserError then where a part has only one: all would be right.
@@ -65,15 +65,15 @@ def share(n: int) -> int:
     return n // 10 if n >= MANY else n // 5
 
 
-def at_random(y: NDArray[Any]) -> Parts:
+def at_random(y: NDArray[Any]) -> SplitRows:
     """Each class, and of numbers each range, has its share in every part."""
     n = share(len(y))
     test, rest = stratified(y, n)
     valid, train = stratified(y[rest], n)
-    return Parts(rest[train], rest[valid], test, "stratified at random")
+    return SplitRows(rest[train], rest[valid], test, "stratified at random")
 
 
-def by_time(times: NDArray[Any]) -> Parts:
+def by_time(times: NDArray[Any]) -> SplitRows:
     """The newest rows are the test part, those before them the validation part. Rows of one time stay together."""
     order = np.argsort(times, kind="stable")
     n = share(len(times))
@@ -85,7 +85,7 @@ def by_time(times: NDArray[Any]) -> Parts:
     if not 0 < cuts[0] < cuts[1]:
         raise UserError("the column of time has too few values to split by; leave --time out")
     train, valid, test = np.split(order, cuts)
-    return Parts(train, valid, test, "by time: the newest rows are for test")
+    return SplitRows(train, valid, test, "by time: the newest rows are for test")
 
 
 def can_be_grouped(groups: NDArray[Any]) -> bool:
@@ -94,7 +94,7 @@ def can_be_grouped(groups: NDArray[Any]) -> bool:
     return len(sizes) >= 3 and bool(sizes.max() <= len(groups) - 2 * share(len(groups)))
 
 
-def by_group(groups: NDArray[Any], what: str) -> Parts:
+def by_group(groups: NDArray[Any], what: str) -> SplitRows:
     """All rows of a group are in one part; the parts are as large as that allows."""
     _, codes = np.unique(groups, return_inverse=True)
     sizes = np.bincount(codes)
@@ -110,10 +110,10 @@ def by_group(groups: NDArray[Any], what: str) -> Parts:
         part[group] = max(range(3), key=lambda i: (goal[i] - filled[i]) / goal[i])
         filled[part[group]] += sizes[group]
     train, valid, test = (np.flatnonzero(part[codes] == i) for i in range(3))
-    return Parts(train, valid, test, f"by {what}: all rows of one are in one part")
+    return SplitRows(train, valid, test, f"by {what}: all rows of one are in one part")
 
 
-def without_duplicates(parts: Parts, keys: NDArray[Any]) -> tuple[Parts, int]:
+def without_duplicates(parts: SplitRows, keys: NDArray[Any]) -> tuple[SplitRows, int]:
     """The parts without training rows that validation or test have too, and validation rows that test has.
 
     keys: a value a row, equal for equal examples. Gives also how many rows went.
@@ -124,4 +124,4 @@ def without_duplicates(parts: Parts, keys: NDArray[Any]) -> tuple[Parts, int]:
     gone = len(parts.train) - len(train) + len(parts.valid) - len(valid)
     if min(len(train), len(valid)) < LEAST_ROWS // 5:
         raise UserError("nearly all rows are duplicates of each other; too few are left to train on")
-    return Parts(train, valid, parts.test, parts.how), gone
+    return SplitRows(train, valid, parts.test, parts.how), gone

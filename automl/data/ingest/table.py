@@ -12,7 +12,7 @@ import numpy as np
 
 from automl.data.ingest import encoder
 from automl.data.ingest.column_checks import tells_all, useless_columns
-from automl.data.ingest.columns import TableEncoder, date_format
+from automl.data.ingest.columns import ColumnsEncoder, date_format
 from automl.data.ingest.file_formats import open_source
 from automl.data.ingest.json_examples import Schema
 from automl.data.ingest.read_table import column_names, read_table
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 MOSTLY_MISSING = 0.5
 
 
-class Encoder(encoder.Encoder):
-    """See TableEncoder, which does the work."""
+class TableEncoder(encoder.Encoder):
+    """The columns of a table, by a ``ColumnsEncoder``."""
 
     kind = "table"
     views: ClassVar = dict.fromkeys(("gradient_boosting", "random_forest", "mlp", "linear"), "columns")
 
-    def __init__(self, table: TableEncoder) -> None:
+    def __init__(self, table: ColumnsEncoder) -> None:
         self.table = table
 
     @classmethod
     def fit(cls, frame: pd.DataFrame, details: Mapping[str, Any]) -> Self:
-        return cls(TableEncoder.fit(frame, details["dates"], details["decimals"]))
+        return cls(ColumnsEncoder.fit(frame, details["dates"], details["decimals"]))
 
     def encode(self, frame: pd.DataFrame) -> dict[str, Array]:
         return {"columns": self.table.encode(frame)}
@@ -51,7 +51,7 @@ class Encoder(encoder.Encoder):
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        return cls(TableEncoder.from_json(content))
+        return cls(ColumnsEncoder.from_json(content))
 
     def as_frame(self, examples: Any) -> pd.DataFrame:
         import pandas as pd
@@ -116,7 +116,7 @@ def read(request: Request) -> encoder.Rows:
     return replace(rows_of, keys=encoder.hashes(frame), details=rows_of.details | {"dates": dates})
 
 
-def labelled_rows(request: Request, known: TableEncoder | None = None) -> encoder.Rows:
+def labelled_rows(request: Request, known: ColumnsEncoder | None = None) -> encoder.Rows:
     """All columns but the target and those that rows are split by, as they are; keys are still to be made.
 
     known: the columns of a model, to be read as in its training.

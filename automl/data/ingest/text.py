@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class Encoder(StringEncoder):
+class TextEncoder(StringEncoder):
     """The texts' tokens."""
 
     kind = "text"
