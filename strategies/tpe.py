@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from strategies._optuna import quiet_optuna
 from strategies.base import ConfigStrategy, Outcome, Proposal
 from strategies.encoding import Dimension
 from strategies.types import JSON, Config, Value
@@ -72,10 +73,8 @@ class TPE(ConfigStrategy):
         import optuna
 
         if self._study is None:
-            verbosity = optuna.logging.get_verbosity()
-            optuna.logging.set_verbosity(optuna.logging.WARNING)  # a mirror is no news
-            self._study = optuna.create_study(storage=optuna.storages.InMemoryStorage())
-            optuna.logging.set_verbosity(verbosity)
+            with quiet_optuna():
+                self._study = optuna.create_study(storage=optuna.storages.InMemoryStorage())
             self._asking = self._study._storage.create_new_trial(self._study._study_id)
             self._mirrored = {}
         # Optuna breaks ties by its trial numbers, so these must not depend on when the mirror was last made.

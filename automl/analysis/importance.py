@@ -21,6 +21,7 @@ from automl.analysis.surrogate import Background, Surrogate
 from automl.study.storage import distribution
 from automl.study.trial import Trial
 from strategies._features import Features
+from strategies._optuna import quiet_optuna
 from strategies.encoding import Dimension, Encoding
 from strategies.threads import one_thread
 
@@ -176,9 +177,7 @@ def _evaluated(
     equal = dict.fromkeys(params, 1.0 / len(params))
     if np.ptp(values[rows]) == 0:
         return equal, equal
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
+    with quiet_optuna():
         study = optuna.create_study(direction="maximize" if maximize else "minimize")
         distributions = {dim.name: _tried(dim, trials) for dim in encoding.dimensions if dim.name in params}
         study.add_trials(
@@ -197,8 +196,6 @@ def _evaluated(
         except RuntimeError:  # no tree found two values of a hyperparameter among the trials it drew
             fanova = equal
         return fanova, _normalised(PedAnovaImportanceEvaluator().evaluate(study, params=params))
-    finally:
-        optuna.logging.set_verbosity(verbosity)
 
 
 def _tried(dim: Dimension, trials: Sequence[Trial]) -> BaseDistribution:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 from automl.errors import UserError
 from automl.study.trial import Asked, State, Told
+from strategies._optuna import quiet_optuna
 from strategies.base import Outcome, Proposal
 from strategies.encoding import Dimension, Encoding
 
@@ -67,16 +68,13 @@ class Store:
         import optuna
 
         storage = _open_storage(url)
-        verbosity = optuna.logging.get_verbosity()
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
         try:
-            study_id = storage.create_new_study([optuna.study.StudyDirection.MINIMIZE], STUDY_NAME)
+            with quiet_optuna():
+                study_id = storage.create_new_study([optuna.study.StudyDirection.MINIMIZE], STUDY_NAME)
         except optuna.exceptions.DuplicatedStudyError:
             raise UserError(
                 f"the storage {_without_password(url)} holds a run already; resume it or use another"
             ) from None
-        finally:
-            optuna.logging.set_verbosity(verbosity)
         storage.set_study_user_attr(study_id, "settings", dict(settings))
         return cls(storage, study_id, space)
 

@@ -6,17 +6,14 @@ known of the next range lies in a few averages of the last ones; a network that 
 
 from automl.space.parse import load_space
 from automl.tasks.supervised import Regression
+from automl.tasks.training_space import training_space
 
-TRAINING = {
-    "lr": {"float": [1e-4, 3e-2], "log": True, "default": 1e-3},
-    "weight_decay": {"float": [1e-6, 1.0], "log": True, "default": 1e-1},
-    "optimizer": {"constant": "adamw"},
-    "batch_size": {"ordinal": [32, 64, 128], "default": 64},
-    "schedule": {"choice": ["constant", "cosine", "one-cycle"], "default": "one-cycle"},
-    "warmup": {"float": [0.0, 0.3], "default": 0.0, "when": {"schedule": ["constant", "cosine"]}},
-    "dropout": {"float": [0.0, 0.5], "default": 0.1},
-    "clip_norm": {"float": [0.1, 10.0], "log": True, "default": 1.0},
-}
+TRAINING = training_space(
+    lr={"float": [1e-4, 3e-2], "log": True, "default": 1e-3},
+    weight_decay={"float": [1e-6, 1.0], "log": True, "default": 1e-1},
+    dropout={"float": [0.0, 0.5], "default": 0.1},
+    clip_norm={"float": [0.1, 10.0], "log": True, "default": 1.0},
+)
 
 # Reads the days in their order; what it has in mind after the last one tells.
 sp500_rnn = Regression(

@@ -6,18 +6,15 @@ untested, results in the README of github.com/zalandoresearch/fashion-mnist).
 
 from automl.space.parse import load_space
 from automl.tasks.supervised import Classification
+from automl.tasks.training_space import training_space
 
 # Defaults: torch's own for AdamW; Goodfellow et al. 2016, section 8.3.2, for momentum.
-TRAINING = {
-    "lr": {"float": [1e-4, 3e-1], "log": True, "default": 1e-3},
-    "optimizer": {"choice": ["adamw", "sgd"], "default": "adamw"},
-    "momentum": {"float": [0.5, 0.98], "default": 0.9, "when": {"optimizer": "sgd"}},
-    "weight_decay": {"float": [1e-6, 1e-1], "log": True, "default": 1e-2},
-    "batch_size": {"ordinal": [64, 128, 256, 512], "default": 128},
-    "schedule": {"choice": ["constant", "cosine", "one-cycle"], "default": "constant"},
-    "warmup": {"float": [0.0, 0.3], "default": 0.0, "when": {"schedule": ["constant", "cosine"]}},
-    "dropout": {"float": [0.0, 0.5], "default": 0.0},
-}
+TRAINING = training_space(
+    sgd=True,
+    schedule="constant",
+    lr={"float": [1e-4, 3e-1], "log": True, "default": 1e-3},
+    batch_size={"ordinal": [64, 128, 256, 512], "default": 128},
+)
 SMOOTHING = {"float": [0.0, 0.2], "default": 0.0}
 AUGMENT = {"float": [0.0, 1.0], "default": 0.0}
 

@@ -7,16 +7,11 @@ and more for networks on SMILES that were not trained on other molecules before 
 
 from automl.space.parse import load_space
 from automl.tasks.supervised import Regression
+from automl.tasks.training_space import training_space
 
-TRAINING = {
-    "lr": {"float": [1e-4, 3e-2], "log": True, "default": 3e-3},
-    "weight_decay": {"float": [1e-6, 1.0], "log": True, "default": 1e-2},
-    "optimizer": {"constant": "adamw"},
-    "batch_size": {"ordinal": [32, 64, 128], "default": 64},
-    "schedule": {"choice": ["constant", "cosine", "one-cycle"], "default": "one-cycle"},
-    "warmup": {"float": [0.0, 0.3], "default": 0.0, "when": {"schedule": ["constant", "cosine"]}},
-    "dropout": {"float": [0.0, 0.5], "default": 0.1},
-}
+TRAINING = training_space(
+    weight_decay={"float": [1e-6, 1.0], "log": True, "default": 1e-2}, dropout={"float": [0.0, 0.5], "default": 0.1}
+)
 STRING = {
     "clip_norm": {"float": [0.1, 10.0], "log": True, "default": 1.0},
     "embedding": {"ordinal": [16, 32, 64], "default": 32},

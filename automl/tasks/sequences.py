@@ -5,20 +5,16 @@ Published, by the authors of the data set, who train on all 4,000: CNN 94%, GRU 
 
 from automl.space.parse import load_space
 from automl.tasks.supervised import Classification
+from automl.tasks.training_space import training_space
 
 # The first default learning rate lies between torch's for AdamW (1e-3) and that of the data set's authors (1e-2);
 # weight decay and momentum are torch's and the custom, and the rest is left out until it is asked for.
-TRAINING = {
-    "lr": {"float": [3e-4, 3e-1], "log": True, "default": 3e-3},
-    "optimizer": {"choice": ["adamw", "sgd"], "default": "adamw"},
-    "momentum": {"float": [0.5, 0.98], "default": 0.9, "when": {"optimizer": "sgd"}},
-    "weight_decay": {"float": [1e-6, 1e-1], "log": True, "default": 1e-2},
-    "batch_size": {"ordinal": [32, 64, 128], "default": 64},
-    "schedule": {"choice": ["constant", "cosine", "one-cycle"], "default": "constant"},
-    "warmup": {"float": [0.0, 0.3], "default": 0.0, "when": {"schedule": ["constant", "cosine"]}},
-    "dropout": {"float": [0.0, 0.5], "default": 0.0},
-    "augment": {"float": [0.0, 1.0], "default": 0.0},
-}
+TRAINING = training_space(
+    sgd=True,
+    schedule="constant",
+    lr={"float": [3e-4, 3e-1], "log": True, "default": 3e-3},
+    augment={"float": [0.0, 1.0], "default": 0.0},
+)
 
 # By default the authors' CNN: three strided layers of about 25 channels, here with the usual batch normalisation.
 mnist1d_cnn = Classification(

@@ -6,19 +6,16 @@ Published: 0.82 to 0.86 and 0.93 to 0.95 (Yao et al. 2019, arXiv:1809.05679, tab
 
 from automl.space.parse import load_space
 from automl.tasks.supervised import Classification
+from automl.tasks.training_space import training_space
 
 # Nearly all weights are those of the words, which need large steps and forgetting: dropout and decay matter.
-TRAINING = {
-    "lr": {"float": [3e-4, 3e-2], "log": True, "default": 3e-3},
-    "weight_decay": {"float": [1e-6, 1.0], "log": True, "default": 1e-2},
-    "optimizer": {"constant": "adamw"},
-    "batch_size": {"ordinal": [32, 64, 128], "default": 64},
-    "schedule": {"choice": ["constant", "cosine", "one-cycle"], "default": "one-cycle"},
-    "warmup": {"float": [0.0, 0.3], "default": 0.0, "when": {"schedule": ["constant", "cosine"]}},
-    "dropout": {"float": [0.0, 0.7], "default": 0.3},
-    "label_smoothing": {"float": [0.0, 0.2], "default": 0.0},
-    "embedding": {"ordinal": [32, 64, 96, 128], "default": 64},
-}
+TRAINING = training_space(
+    lr={"float": [3e-4, 3e-2], "log": True, "default": 3e-3},
+    weight_decay={"float": [1e-6, 1.0], "log": True, "default": 1e-2},
+    dropout={"float": [0.0, 0.7], "default": 0.3},
+    label_smoothing={"float": [0.0, 0.2], "default": 0.0},
+    embedding={"ordinal": [32, 64, 96, 128], "default": 64},
+)
 
 # Reads the first words one by one, from both ends; the most excited states decide.
 newsgroups_rnn = Classification(

@@ -8,17 +8,14 @@ up to 0.08 in validation.
 
 from automl.space.parse import load_space
 from automl.tasks.supervised import Classification
+from automl.tasks.training_space import training_space
 
-TRAINING = {
-    "lr": {"float": [3e-4, 1e-1], "log": True, "default": 3e-3},
-    "optimizer": {"choice": ["adamw", "sgd"], "default": "adamw"},
-    "momentum": {"float": [0.5, 0.98], "default": 0.9, "when": {"optimizer": "sgd"}},
-    "weight_decay": {"float": [1e-6, 1e-1], "log": True, "default": 1e-2},
-    "batch_size": {"ordinal": [8, 16, 32], "default": 16},
-    "schedule": {"choice": ["constant", "cosine", "one-cycle"], "default": "constant"},
-    "warmup": {"float": [0.0, 0.3], "default": 0.0, "when": {"schedule": ["constant", "cosine"]}},
-    "dropout": {"float": [0.0, 0.5], "default": 0.0},
-}
+TRAINING = training_space(
+    sgd=True,
+    schedule="constant",
+    lr={"float": [3e-4, 1e-1], "log": True, "default": 3e-3},
+    batch_size={"ordinal": [8, 16, 32], "default": 16},
+)
 
 osuleaf_cnn = Classification(
     name="osuleaf-cnn",

@@ -6,14 +6,13 @@ https://optuna.readthedocs.io/en/stable/faq.html#how-can-i-obtain-reproducible-o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import optuna
 from optuna.trial import TrialState
 
 from benchmarks.opponents.base import Opponent, plain_value
+from strategies._optuna import quiet_optuna
 from strategies.encoding import Dimension
 from strategies.types import Config, Value
 
@@ -23,7 +22,7 @@ class RawOptuna(Opponent):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        with _quiet():
+        with quiet_optuna():
             # Named, because the Hyperband pruner draws its brackets from the name.
             self.study = optuna.create_study(
                 study_name=f"seed-{self.seed}", sampler=self._sampler(), pruner=self._pruner()
@@ -40,12 +39,12 @@ class RawOptuna(Opponent):
         return optuna.pruners.NopPruner()
 
     def _ask(self) -> tuple[Config, optuna.Trial]:
-        with _quiet():
+        with quiet_optuna():
             trial = self.study.ask()
             return self.encoding.build(lambda dim: _suggested(trial, dim)), trial
 
     def _tell(self, asked: optuna.Trial, loss: float | None) -> None:
-        with _quiet():
+        with quiet_optuna():
             if loss is None:
                 self.study.tell(asked, state=TrialState.FAIL)
             else:
@@ -66,14 +65,3 @@ def _suggested(trial: optuna.Trial, dim: Dimension) -> Value:
 
 def _to_optuna(dim: Dimension, value: Value) -> Value:
     return dim.values.index(value) if dim.kind == "ordinal" else value
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Its log would interleave with ours."""
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        yield
-    finally:
-        optuna.logging.set_verbosity(verbosity)
