@@ -18,7 +18,7 @@ X = FloatDistribution(-5.0, 5.0)
 Y = FloatDistribution(1e-4, 10.0, log=True)
 
 
-@every_strategy
+@pytest.mark.parametrize("name", ["bo", "ga"])  # the sampler is the same around all; a model, and none
 class TestOptunasOwnCases(BasicSamplerTestCase, RelativeSamplerTestCase, SingleOnlySamplerTestCase):
     @pytest.fixture
     def sampler(self, name):
