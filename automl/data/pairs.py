@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.examples import Examples, Parts
-from automl.data.tokens import BEGIN, END, FILLING
+from automl.data.tokens import BEGIN, END, PADDING
 from automl.data.vocabularies import Subwords, Symbols, Vocabulary, vocabulary_from_json
 
 Rows = NDArray[np.int64]
@@ -95,7 +95,7 @@ def one_or_more(texts: Sequence[str | tuple[str, ...]]) -> list[tuple[str, ...]]
 def rows(vocabulary: Vocabulary, texts: Sequence[str], max_length: int, first: tuple[int, ...] = ()) -> Rows:
     """(n, longest): the numbers of each text's tokens with END behind them."""
     numbers = [[*first, *vocabulary.encode(text), END][:max_length] for text in texts]
-    filled = np.full((len(numbers), max(map(len, numbers), default=0)), FILLING, np.int64)
+    filled = np.full((len(numbers), max(map(len, numbers), default=0)), PADDING, np.int64)
     for row, found in zip(filled, numbers, strict=True):
         row[: len(found)] = found
     return filled

@@ -1,4 +1,4 @@
-"""Sequences of tokens as arrays of their numbers: 0 fills up behind an end, 1 is what the training part lacks.
+"""Sequences of tokens as arrays of their numbers: 0 pads behind an end, 1 is what the training part lacks.
 
 Sequences that are to be written begin with 2 and end with 3.
 """
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-FILLING, UNKNOWN, BEGIN, END = range(4)
+PADDING, UNKNOWN, BEGIN, END = range(4)
 
 
 def number_tokens(
@@ -25,8 +25,8 @@ def number_tokens(
 
 
 def token_rows(sequences: Sequence[Sequence[str]], known: Mapping[str, int], length: int) -> NDArray[np.int32]:
-    """(n, length): the first `length` tokens of each sequence, with FILLING behind its end."""
-    rows = np.full((len(sequences), length), FILLING, np.int32)
+    """(n, length): the first `length` tokens of each sequence, with PADDING behind its end."""
+    rows = np.full((len(sequences), length), PADDING, np.int32)
     for row, sequence in zip(rows, sequences, strict=True):
         numbers = [known.get(token, UNKNOWN) for token in sequence[:length]]
         row[: len(numbers)] = numbers

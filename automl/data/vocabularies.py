@@ -6,7 +6,7 @@ Numbers below 4 are those of automl.data.tokens: filling, unknown, begin, end.
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
-from automl.data.tokens import BEGIN, END, FILLING, UNKNOWN, number_tokens
+from automl.data.tokens import BEGIN, END, PADDING, UNKNOWN, number_tokens
 
 N_SPECIAL = END + 1
 
@@ -97,6 +97,6 @@ def until_end(numbers: Iterable[int]) -> list[int]:
     for number in numbers:
         if number == END:
             break
-        if number not in (FILLING, UNKNOWN, BEGIN):
+        if number not in (PADDING, UNKNOWN, BEGIN):
             found.append(number)
     return found

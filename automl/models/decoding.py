@@ -3,22 +3,22 @@
 import torch
 from torch import Tensor
 
-from automl.data.tokens import BEGIN, END, FILLING, UNKNOWN
+from automl.data.tokens import BEGIN, END, PADDING, UNKNOWN
 from automl.models.seq2seq import EncoderDecoder
 
-NEVER = (FILLING, UNKNOWN, BEGIN)  # what a sequence is not made of
+NEVER = (PADDING, UNKNOWN, BEGIN)  # what a sequence is not made of
 
 
 @torch.inference_mode()
 def greedy(model: EncoderDecoder, source: Tensor, max_length: int) -> Tensor:
-    """(batch, <= max_length): the most probable token each time; END and then FILLING where a sequence is complete."""
+    """(batch, <= max_length): the most probable token each time; END and then PADDING where a sequence is complete."""
     state = model.begin(source)
     token = torch.full((len(source),), BEGIN, device=source.device)
     ended = torch.zeros(len(source), dtype=torch.bool, device=source.device)
     said: list[Tensor] = []
     while len(said) < max_length and not ended.all():
         logits, state = model.step(state, token)
-        token = allowed(logits).argmax(1).masked_fill(ended, FILLING)
+        token = allowed(logits).argmax(1).masked_fill(ended, PADDING)
         ended = ended | (token == END)
         said.append(token)
     return torch.stack(said, 1)
@@ -46,13 +46,13 @@ def beam_search(
         gains = allowed(logits).log_softmax(1).reshape(n, width, -1)
         # A complete sequence goes on in one way, at no cost.
         gains = gains.masked_fill(ended[:, :, None], -torch.inf)
-        gains[:, :, FILLING] = torch.where(ended, 0.0, -torch.inf)
+        gains[:, :, PADDING] = torch.where(ended, 0.0, -torch.inf)
         scores, best = (scores[:, :, None] + gains).flatten(1).topk(width)
         parent, token = best // gains.shape[2], best % gains.shape[2]
         state = tuple(part[(first + parent).flatten()] for part in state)
         said = torch.cat([said.gather(1, parent[:, :, None].expand_as(said)), token[:, :, None]], 2)
         ended = ended.gather(1, parent) | (token == END)
-    lengths = (said[:, :, 1:] != FILLING).sum(2)
+    lengths = (said[:, :, 1:] != PADDING).sum(2)
     best = (scores / lengths**length_penalty).argmax(1)
     return said[torch.arange(n, device=source.device), best, 1:]
 

@@ -1,6 +1,6 @@
 """Encoder-decoders: a sequence of tokens in, another one out; recurrent with attention, and Transformer.
 
-Sequences are (batch, length) numbers of tokens, filled up with FILLING behind their ends. Targets begin with BEGIN and
+Sequences are (batch, length) numbers of tokens, filled up with PADDING behind their ends. Targets begin with BEGIN and
 end with END.
 """
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from automl.data.tokens import FILLING
+from automl.data.tokens import PADDING
 
 State = tuple[Tensor, ...]  # what a decoder has in mind; the batch comes first in each
 
@@ -49,8 +49,8 @@ class Recurrent(EncoderDecoder):
         cell = nn.LSTM if self.is_lstm else nn.GRU
         between = config["dropout"] if layers > 1 else 0.0  # torch warns about a dropout between no layers
         self.dropout = nn.Dropout(config["dropout"])
-        self.source_vectors = nn.Embedding(n_source, config["embedding"], padding_idx=FILLING)
-        self.target_vectors = nn.Embedding(n_target, config["embedding"], padding_idx=FILLING)
+        self.source_vectors = nn.Embedding(n_source, config["embedding"], padding_idx=PADDING)
+        self.target_vectors = nn.Embedding(n_target, config["embedding"], padding_idx=PADDING)
         self.encoder = cell(
             config["embedding"], width // 2, layers, batch_first=True, bidirectional=True, dropout=between
         )
@@ -64,7 +64,7 @@ class Recurrent(EncoderDecoder):
         return self.decode(memory, there, hidden, target)[0]
 
     def begin(self, source: Tensor) -> State:
-        there = source != FILLING
+        there = source != PADDING
         packed = pack_padded_sequence(
             self.dropout(self.source_vectors(source)),
             there.sum(1).clamp(min=1).cpu(),
@@ -107,8 +107,8 @@ class TransformerSeq2Seq(EncoderDecoder):
         super().__init__()
         width, heads, dropout = config["width"], config["heads"], config["dropout"]
         self.dropout = nn.Dropout(dropout)
-        self.source_vectors = nn.Embedding(n_source, width, padding_idx=FILLING)
-        self.target_vectors = nn.Embedding(n_target, width, padding_idx=FILLING)
+        self.source_vectors = nn.Embedding(n_source, width, padding_idx=PADDING)
+        self.target_vectors = nn.Embedding(n_target, width, padding_idx=PADDING)
         self.source_places = nn.Parameter(torch.empty(max_length, width).normal_(std=0.02))
         self.target_places = nn.Parameter(torch.empty(max_length, width).normal_(std=0.02))
         encoder = nn.TransformerEncoderLayer(
@@ -140,7 +140,7 @@ class TransformerSeq2Seq(EncoderDecoder):
         return logits
 
     def begin(self, source: Tensor) -> State:
-        there = source != FILLING
+        there = source != PADDING
         told = self.source_vectors(source) + self.source_places[: source.shape[1]]
         memory = self.encoder(self.dropout(told), src_key_padding_mask=~there)
         return memory, there, *(memory[:, :0] for _ in self.decoder.layers)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from automl.data.batches import by_length
 from automl.data.pairs import Rows, rows
-from automl.data.tokens import FILLING
+from automl.data.tokens import PADDING
 from automl.data.vocabularies import Vocabulary, vocabulary_from_json
 from automl.models import own_config
 from automl.models.decoding import beam_search, greedy
@@ -103,4 +103,4 @@ def filled_only(tokens: Tensor) -> Tensor:
 
 def lengths(tokens: Tensor) -> Tensor:
     """(n,) of sequences (n, length), without what they are filled up with."""
-    return (tokens != FILLING).sum(1)
+    return (tokens != PADDING).sum(1)

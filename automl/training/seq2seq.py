@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from automl.data.pairs import Pairs
-from automl.data.tokens import FILLING
+from automl.data.tokens import PADDING
 from automl.metrics import METRICS, measure, names_of
 from automl.models.device import autocast, find_device, isolated
 from automl.models.trained_seq2seq import BEAM, Translator, build_translator, filled_only, lengths
@@ -50,7 +50,7 @@ class TranslationTraining(Training):
             return F.cross_entropy(
                 logits.flatten(0, 1),
                 target[:, 1:].flatten(),
-                ignore_index=FILLING,
+                ignore_index=PADDING,
                 label_smoothing=self.config["label_smoothing"],
             )
 

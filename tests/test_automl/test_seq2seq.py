@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from automl.data.tokens import BEGIN, END, FILLING
+from automl.data.tokens import BEGIN, END, PADDING
 from automl.models.decoding import beam_search, greedy
 from automl.models.seq2seq import EncoderDecoder, build_seq2seq
 
@@ -75,7 +75,7 @@ def log_probability(model, source, sequence):
     """Of a sequence without BEGIN, among the tokens that a sequence is made of."""
     told = torch.tensor([[BEGIN, *sequence]])
     logits = model(source, told)[0, :-1].clone()
-    logits[:, [FILLING, 1, BEGIN]] = -torch.inf
+    logits[:, [PADDING, 1, BEGIN]] = -torch.inf
     gains = logits.log_softmax(1)
     return sum(gains[i, token].item() for i, token in enumerate(sequence))
 
@@ -88,7 +88,7 @@ def test_a_wide_beam_finds_the_best_of_all_sequences(model, source, length_penal
     for example in (source[:1], source[1:2]):
         best = max(every, key=lambda s: log_probability(model, example, s) / len(s) ** length_penalty)
         [found] = beam_search(model, example, length, width=200, length_penalty=length_penalty).tolist()
-        assert [token for token in found if token != FILLING] == list(best)
+        assert [token for token in found if token != PADDING] == list(best)
 
 
 def test_a_batch_gives_what_each_gives_alone(model, source):

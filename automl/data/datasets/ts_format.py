@@ -1,12 +1,10 @@
-"""Time series in the .ts format of the UEA and UCR archives (timeseriesclassification.com).
-
-A line a series: the values of each channel with commas between them, a colon after each channel, the label at the end.
-"""
+"""Built-in time series in the .ts format of the UEA and UCR archives (timeseriesclassification.com)."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.examples import Examples, Parts, hold_out, numbered_classes
+from automl.data.ingest.sequences import parse_ts
 from automl.data.inputs import Dense, Padded
 from automl.data.splits import Splits
 
@@ -15,10 +13,7 @@ Series = NDArray[np.float32]
 
 def read_ts(content: bytes) -> Examples[Series, str]:
     """x: (channels, length), where the length may differ from series to series; y: the label."""
-    lines = [line.strip() for line in content.decode().splitlines()]
-    rows = [line.split(":") for line in lines if line and line[0] not in "#@"]
-    return Examples([np.array([channel.split(",") for channel in row[:-1]], np.float32) for row in rows],
-                    [row[-1] for row in rows])  # fmt: skip
+    return Examples(*parse_ts(content.decode(), "the data set"))
 
 
 def series_parts(train: bytes, test: bytes) -> Parts[Examples[Series, str]]:

@@ -125,6 +125,11 @@ def _as_test(found: re.Match[str]) -> str:
 
 
 def read_ts(path: Path) -> tuple[list[Sequence], list[str]]:
+    """The sequences of a file: see ``parse_ts``."""
+    return parse_ts(path.read_text(encoding="utf-8-sig", errors="replace"), repr(str(path)))
+
+
+def parse_ts(content: str, name: str) -> tuple[list[Sequence], list[str]]:
     """(channels, steps) each, and their classes, empty where the file says that it has none (@classLabel false).
 
     Missing values, infinite ones among them, are bridged by straight lines within a sequence.
@@ -132,7 +137,7 @@ def read_ts(path: Path) -> tuple[list[Sequence], list[str]]:
     """
     sequences, labels = list[Sequence](), list[str]()
     has_times, has_classes = False, True
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), 1):
+    for number, line in enumerate(content.splitlines(), 1):
         text = line.strip()
         if text.lower().startswith("@classlabel"):
             has_classes = text.lower().split()[1:2] != ["false"]
@@ -141,26 +146,22 @@ def read_ts(path: Path) -> tuple[list[Sequence], list[str]]:
         if not text or text[0] in "#@":
             continue
         if has_times:
-            raise UserError(f"{str(path)!r} has time stamps, which are not read; write its values at equal steps")
+            raise UserError(f"{name} has time stamps, which are not read; write its values at equal steps")
         *channels, label = text.split(":") if has_classes else (*text.split(":"), "")
         try:
             values = [np.array([_value(value) for value in channel.split(",")], np.float32) for channel in channels]
         except ValueError as error:
-            raise UserError(
-                f"{str(path)!r} line {number:,}: {error}; wanted numbers, commas, colons and a class"
-            ) from None
+            raise UserError(f"{name} line {number:,}: {error}; wanted numbers, commas, colons and a class") from None
         if not values or (has_classes and not label):
-            raise UserError(f"{str(path)!r} line {number:,} has no class behind a last colon")
+            raise UserError(f"{name} line {number:,} has no class behind a last colon")
         length = max(map(len, values))
         sequence = np.stack([_bridged(np.pad(channel, (0, length - len(channel)), "edge")) for channel in values])
         if sequences and len(sequence) != len(sequences[0]):
-            raise UserError(
-                f"{str(path)!r} line {number:,} has {len(sequence)} channels, the first one {len(sequences[0])}"
-            )
+            raise UserError(f"{name} line {number:,} has {len(sequence)} channels, the first one {len(sequences[0])}")
         sequences.append(sequence)
         labels.append(label.strip())
     if not sequences:
-        raise UserError(f"{str(path)!r} holds no sequences")
+        raise UserError(f"{name} holds no sequences")
     return sequences, labels
 
 

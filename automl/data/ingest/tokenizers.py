@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from automl.data.tokens import PADDING, UNKNOWN
+
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-FILLING, UNKNOWN = "[PAD]", "[UNK]"
+PAD_TOKEN, UNKNOWN_TOKEN = "[PAD]", "[UNK]"  # numbers PADDING and UNKNOWN of automl.data.tokens
 VOCABULARY = 8_000  # words and parts of words
 MAX_LENGTH = 512  # tokens of an example; what comes behind them is not read
 # Atoms in brackets, two-letter atoms, bonds, rings, branches (Schwaller et al. 2019, arXiv:1811.02633).
@@ -25,11 +27,11 @@ def text_tokenizer(texts: Sequence[str]) -> Tokenizer:
     """Words and frequent parts of words of lower-case texts: byte-pair encoding (Sennrich et al. 2016)."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
-    tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
+    tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN_TOKEN))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY, min_frequency=2, special_tokens=[FILLING, UNKNOWN], show_progress=False
+        vocab_size=VOCABULARY, min_frequency=2, special_tokens=[PAD_TOKEN, UNKNOWN_TOKEN], show_progress=False
     )
     tokenizer.train_from_iterator(texts, trainer)
     return tokenizer
@@ -39,9 +41,9 @@ def smiles_tokenizer(smiles: Sequence[str]) -> Tokenizer:
     """Atoms, bonds, rings and branches."""
     from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
-    tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
+    tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN_TOKEN))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(SMILES_TOKENS), "isolated")
-    trainer = trainers.WordLevelTrainer(special_tokens=[FILLING, UNKNOWN], show_progress=False)
+    trainer = trainers.WordLevelTrainer(special_tokens=[PAD_TOKEN, UNKNOWN_TOKEN], show_progress=False)
     tokenizer.train_from_iterator(smiles, trainer)
     return tokenizer
 
@@ -50,7 +52,9 @@ def known_tokenizer(known: Mapping[str, int], pattern: str | None = None) -> Tok
     """Tokens that have their numbers already, from 2 on: what a pattern cuts out, or words with spaces between them."""
     from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
-    tokenizer = Tokenizer(models.WordLevel({FILLING: 0, UNKNOWN: 1, **known}, unk_token=UNKNOWN))
+    tokenizer = Tokenizer(
+        models.WordLevel({PAD_TOKEN: PADDING, UNKNOWN_TOKEN: UNKNOWN, **known}, unk_token=UNKNOWN_TOKEN)
+    )
     split = pre_tokenizers.WhitespaceSplit() if pattern is None else pre_tokenizers.Split(Regex(pattern), "isolated")
     tokenizer.pre_tokenizer = split
     return tokenizer
