@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -76,4 +77,4 @@ def _cell(text: str) -> str:
 
 def _text(text: str | None) -> str:
     """Help as Markdown: placeholders such as <task> and marks are no HTML."""
-    return (text or "").strip().replace("<", "&lt;").replace("*", "\\*").replace("_", "\\_")
+    return re.sub(r"([\[\]*_`])", r"\\\1", (text or "").strip()).replace("<", "&lt;")
