@@ -41,7 +41,7 @@ def main(
         Path | None,
         typer.Option(
             "--page",
-            help=f"Markdown page; also replace what is between <!-- {markdown.BLOCK} --> and <!-- /{markdown.BLOCK} -->.",
+            help=f"Also replace what this page has between <!-- {markdown.BLOCK} --> and <!-- /{markdown.BLOCK} -->.",
         ),
     ] = None,
     docs: Annotated[

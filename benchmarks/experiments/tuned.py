@@ -80,7 +80,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Table to write; its other rows stay.")] = Path("results/tuned.csv"),
     page: Annotated[
         Path | None,
-        typer.Option(help=f"Markdown page; also replace what is between <!-- {BLOCK} --> and <!-- /{BLOCK} -->."),
+        typer.Option(help=f"Also replace the part of this page between <!-- {BLOCK} --> and <!-- /{BLOCK} -->."),
     ] = None,
 ) -> None:
     """Run what is missing, and write the table and its summary."""
