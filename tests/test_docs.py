@@ -150,7 +150,7 @@ def test_the_readme_opens_the_door_in_few_lines():
 
 def test_the_site_builds_without_a_warning(tmp_path):
     site = tmp_path / "site"
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(site)]
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(site)]
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert shown.returncode == 0, shown.stdout + shown.stderr
     reference = (site / "reference" / "command-line.html").read_text()
