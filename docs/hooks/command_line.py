@@ -58,7 +58,8 @@ def _described(command: Any, name: str) -> Iterator[str]:
             yield from _described(inner, f"{name} {inner_name}")
         return
     usage = " ".join(command.collect_usage_pieces(context))
-    yield from ["", f"### `{name.removeprefix('python -m ')}`", "", _text(command.help), "", "```text", f"{name} {usage}", "```", ""]
+    yield from ["", f"### `{name.removeprefix('python -m ')}`", "", _text(command.help), ""]
+    yield from ["```text", f"{name} {usage}", "```", ""]
     panels: dict[str, list[tuple[str, str]]] = {}
     for parameter in command.params:
         record = parameter.get_help_record(context)
