@@ -8,11 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import typer
 from sklearn.datasets import load_diabetes
 
 from automl.cli import COMMANDS
+from benchmarks.experiments import tuned
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -142,6 +144,20 @@ def test_the_tree_in_the_readme_is_the_tree_on_disk():
     inner = [path.split("/", 2) for path in tracked if path.startswith("automl/")]
     inside = {f"{parts[1]}/" if len(parts) > 2 else parts[1] for parts in inner} - {"__init__.py", "__main__.py"}
     assert (named[False], named[True]) == (top, inside)
+
+
+def test_numbers_in_tables_are_those_of_the_results():
+    leaderboard = (ROOT / "results" / "leaderboard.md").read_text()
+    summary = (ROOT / "docs" / "benchmarks" / "results.md").read_text()
+    block = summary.partition("<!-- leaderboard -->")[2].partition("<!-- /leaderboard -->")[0]
+    rows = [line for line in block.splitlines() if line.startswith("| ")]
+    assert rows
+    assert [row for row in rows if row not in leaderboard] == []
+    rows = re.findall(r"(?:\| 0\.\d+ \(0\.\d+ to 0\.\d+\) ){4}\|", (ROOT / "README.md").read_text())
+    assert len(rows) == 5
+    assert [row for row in rows if row not in leaderboard] == []
+    page = (ROOT / "docs" / "benchmarks" / "built-in-tasks.md").read_text()
+    assert "\n".join(tuned.grid(pd.read_csv(ROOT / "results" / "tuned.csv"))) in page
 
 
 def test_the_readme_opens_the_door_in_few_lines():
