@@ -38,10 +38,11 @@ NEW_COLUMNS = {
 def main(
     runs: Annotated[Path, typer.Argument(help="Folder with the runs.")] = Path("results/runs"),
     out: Annotated[Path, typer.Option(help="Leaderboard to write, without suffix.")] = Path("results/leaderboard"),
-    readme: Annotated[
+    summary: Annotated[
         Path | None,
         typer.Option(
-            help=f"Also replace what is between <!-- {markdown.BLOCK} --> and <!-- /{markdown.BLOCK} --> in it."
+            "--page",
+            help=f"Also replace what this page has between <!-- {markdown.BLOCK} --> and <!-- /{markdown.BLOCK} -->.",
         ),
     ] = None,
     docs: Annotated[
@@ -67,7 +68,7 @@ def main(
         "beaten": _best_known_beaten(table, facts),
         "mixed": page.mixed_commits(table),
     }
-    text = "" if readme is None else _text_of(readme)  # an error must come before anything is written
+    text = "" if summary is None else _text_of(summary)  # an error must come before anything is written
     if docs is not None:
         strategy_pages.check(docs)
     _make_folder(out.parent)
@@ -80,9 +81,9 @@ def main(
         out.with_name(f"{out.name}-tests.csv"): evidence(found).to_csv(index=False, float_format="%.6g"),
         out.with_name(f"{out.name}-tasks.csv"): _by_task(found).to_csv(index=False, float_format="%.6g"),
     }
-    if readme is not None:
+    if summary is not None:
         first = next((out.with_name(names[0]) for names in pictures.values()), None)
-        files[readme] = markdown.with_block(text, markdown.readme_block(found, first, readme), readme)
+        files[summary] = markdown.with_block(text, markdown.summary_block(found, first, summary), summary)
     if standing is not None:
         files[standing] = standing_json(found)
     if docs is not None:
@@ -200,13 +201,13 @@ def _by_task(found: list[Section]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _text_of(readme: Path) -> str:
-    """What is in it. UserError where it cannot be read, or has no place for the leaderboard."""
+def _text_of(file: Path) -> str:
+    """The text of a Markdown page. UserError if it cannot be read, or has no place for the leaderboard."""
     try:
-        text = readme.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{str(readme)!r} cannot be read as a text: {error}") from error
-    markdown.with_block(text, "", readme)
+        raise UserError(f"{str(file)!r} cannot be read as text: {error}") from error
+    markdown.with_block(text, "", file)
     return text
 
 

@@ -1,4 +1,4 @@
-"""What README and the pages tell to type: python blocks run, and every command has the options that it is given."""
+"""The documentation: Python blocks run, commands have the options they are given, links resolve, the site builds."""
 
 import importlib
 import re
@@ -8,36 +8,71 @@ import subprocess
 import sys
 from pathlib import Path
 
-import click
+import pandas as pd
 import pytest
 import typer
 from sklearn.datasets import load_diabetes
 
+from automl.cli import COMMANDS
+from benchmarks.experiments import tuned
+
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.S | re.M)
+SPAN = re.compile(r"(?<!`)`((?:automl|python -m) [^`]+)`(?!`)")
 
 
 def blocks(language):
     for page in PAGES:
-        for n, (found, content) in enumerate(re.findall(r"^```(\w*)\n(.*?)^```", page.read_text(), re.S | re.M)):
+        for n, (found, content) in enumerate(FENCE.findall(page.read_text())):
             if found == language:
-                yield pytest.param(content, id=f"{page.name}-{n}")
+                yield pytest.param(content, id=f"{page.relative_to(ROOT)}-{n}")
 
 
 def commands():
-    """Each `python -m` of ours in a block of shell, or behind a dollar in what a terminal shows."""
+    """Every command of ours in a shell block, or behind a dollar in terminal output."""
     for page in PAGES:
-        for language, content in re.findall(r"^```(\w*)\n(.*?)^```", page.read_text(), re.S | re.M):
+        for language, content in FENCE.findall(page.read_text()):
             for line in content.splitlines():
-                told = line if language == "sh" else line.removeprefix("$ ") if line.startswith("$ ") else ""
-                for part in told.split("&&"):
-                    if part.strip().startswith("python -m "):
-                        yield part.strip()
+                typed = line if language == "sh" else line.removeprefix("$ ") if line.startswith("$ ") else ""
+                yield from (part.strip() for part in typed.split("&&") if is_ours(part))
+
+
+def mentions():
+    """Every command of ours in the text, such as `automl serve --host`; it may lack what the command requires."""
+    for page in PAGES:
+        for span in SPAN.findall(FENCE.sub("", page.read_text())):
+            if is_ours(span) and "COMMAND" not in span:
+                yield " ".join(span.split())
+
+
+def is_ours(line):
+    return re.match(r"\s*(\w+=\S+ )?(automl|python -m (automl|benchmarks)\S*)\s", line + " ") is not None
+
+
+def parsed(line):
+    """The command that a line calls, its name, and the line's arguments."""
+    words = shlex.split(line.replace("<run>", "run"), comments=True)
+    while "=" in words[0]:  # a variable of the environment
+        del words[0]
+    name, *arguments = words[2:] if words[:2] == ["python", "-m"] else words
+    if name == "automl":
+        name, *arguments = arguments
+        assert name in COMMANDS
+    module = importlib.import_module(f"automl.cli.{name.removeprefix('automl.')}" if "benchmarks" not in name else name)
+    app = getattr(module, "app", None)
+    if app is None:
+        app = typer.Typer()
+        app.command()(module.main)
+    command = typer.main.get_command(app)
+    if hasattr(command, "commands") and arguments:
+        command, arguments = command.commands[arguments[0]], arguments[1:]
+    return command, name, arguments
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A folder with the files and the runs that the pages speak of, small ones."""
+    """A folder with small versions of the files and runs that the pages mention."""
     folder = tmp_path_factory.mktemp("docs")
     frame = load_diabetes(as_frame=True).frame
     frame.to_csv(folder / "houses.csv", index=False)
@@ -69,35 +104,74 @@ def test_python_blocks_run(block, place):
 
 
 @pytest.mark.parametrize("line", sorted(set(commands())))
-def test_commands_know_the_options_that_they_are_given(line):
-    _, _, module, *arguments = shlex.split(line.replace("<run>", "run"), comments=True)
-    if not module.startswith(("automl", "benchmarks")):
-        return  # another's
-    found = importlib.import_module(module)
-    if hasattr(found, "__path__"):
-        found = importlib.import_module(f"{module}.__main__")
-    if hasattr(found, "app"):
-        command = typer.main.get_command(found.app)
-    else:
-        app = typer.Typer()
-        app.command()(found.main)
-        command = typer.main.get_command(app)
-    arguments = ["NAME" if argument in ("TASK", "SUITE", "DATA") else argument for argument in arguments]
-    context = command.make_context(module, arguments)
-    if isinstance(command, click.Group):
-        name, inner, rest = command.resolve_command(context, [*context._protected_args, *context.args])
-        assert inner is not None
-        inner.make_context(name, rest)
+def test_commands_have_the_options_they_are_given(line):
+    command, name, arguments = parsed(line)
+    command.make_context(name, arguments)
 
 
-def test_links_lead_to_files_and_headings_that_are_there():
-    for page in PAGES:
-        for target, _, heading in re.findall(r"\]\(([^)#]*)(#([^)]*))?\)", page.read_text()):
-            if "://" in target:
-                continue
-            file = page.parent / target if target else page
-            assert file.exists(), f"{page.name}: {target}"
-            if heading:
-                titles = re.findall(r"^#+ (.+)$", file.read_text(), re.M)
-                anchors = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
-                assert heading in anchors, f"{page.name}: {target}#{heading}"
+@pytest.mark.parametrize("line", sorted({line for line in mentions() if "--help" not in line}))
+def test_commands_in_the_text_exist_with_their_options(line):
+    command, _, arguments = parsed(line)
+    known = {option for each in command.params for option in (*each.opts, *each.secondary_opts)}
+    assert {word for word in arguments if word.startswith("--")} <= known
+
+
+def anchors(file):
+    """The anchors of a page's headings, as the repository and the site make them."""
+    titles = re.findall(r"^#+ (.+)$", FENCE.sub("", file.read_text()), re.M)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files_and_headings(page):
+    for target, _, heading in re.findall(r"\]\(([^)#]*)(#([^)]*))?\)", FENCE.sub("", page.read_text())):
+        if "://" in target:
+            continue
+        file = page.parent / target if target else page
+        assert file.exists(), target
+        if heading:
+            assert heading in anchors(file), f"{target}#{heading}"
+
+
+def test_the_tree_in_the_readme_is_the_tree_on_disk():
+    [tree] = [content for _, content in FENCE.findall((ROOT / "README.md").read_text()) if "strategies/  " in content]
+    named = {True: set(), False: set()}  # within automl/, or at the top
+    for line in tree.splitlines():
+        names = re.match(r" *((?:\S+(?: {1,2}(?=\S+\.py))?)+)", line)[1].split()
+        named[line.startswith(" ")].update(names)
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
+    top = {f"{path.split('/')[0]}/" for path in tracked if "/" in path and not path.startswith(".")}
+    inner = [path.split("/", 2) for path in tracked if path.startswith("automl/")]
+    inside = {f"{parts[1]}/" if len(parts) > 2 else parts[1] for parts in inner} - {"__init__.py", "__main__.py"}
+    assert (named[False], named[True]) == (top, inside)
+
+
+def test_numbers_in_tables_are_those_of_the_results():
+    leaderboard = (ROOT / "results" / "leaderboard.md").read_text()
+    summary = (ROOT / "docs" / "benchmarks" / "results.md").read_text()
+    block = summary.partition("<!-- leaderboard -->")[2].partition("<!-- /leaderboard -->")[0]
+    rows = [line for line in block.splitlines() if line.startswith("| ")]
+    assert rows
+    assert [row for row in rows if row not in leaderboard] == []
+    rows = re.findall(r"(?:\| 0\.\d+ \(0\.\d+ to 0\.\d+\) ){4}\|", (ROOT / "README.md").read_text())
+    assert len(rows) == 5
+    assert [row for row in rows if row not in leaderboard] == []
+    page = (ROOT / "docs" / "benchmarks" / "built-in-tasks.md").read_text()
+    assert "\n".join(tuned.grid(pd.read_csv(ROOT / "results" / "tuned.csv"))) in page
+
+
+def test_the_readme_opens_the_door_in_few_lines():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150
+
+
+def test_the_site_builds_without_a_warning(tmp_path):
+    site = tmp_path / "site"
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(site)]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    reference = (site / "reference" / "command-line.html").read_text()
+    assert all(f"automl {name}" in reference for name in COMMANDS)
+    assert "--no-refit" in reference
+    assert (site / "repository" / "results" / "tuned.csv").read_bytes() == (ROOT / "results" / "tuned.csv").read_bytes()
+    loaded = re.findall(r'<(?:script|link|img)[^>]+(?:src|href)="(https?://[^"]+)"', (site / "index.html").read_text())
+    assert loaded == []  # everything comes from the site itself

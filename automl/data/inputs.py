@@ -34,8 +34,15 @@ class Dense:
         """With the statistics of the training examples x, (n, channels, ...); not-a-numbers do not count."""
         return cls(x.shape[1:], *channel_statistics(x))
 
+    @classmethod
+    def as_is(cls, shape: tuple[int, ...]) -> Self:
+        """Not standardised, whatever the training examples are: fingerprints, of which a rare bit must not outweigh."""
+        return cls(shape, (0.0,) * shape[0], (1.0,) * shape[0])
+
     def refitted(self, x: Array) -> Self:
         """For other training examples."""
+        if self == self.as_is(self.shape):
+            return self
         mean, std = channel_statistics(x)
         return replace(self, mean=mean, std=std)
 
@@ -158,7 +165,10 @@ def inputs_from_json(fields: Mapping[str, Any]) -> Inputs:
 
 
 def channel_statistics(x: Array) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel of (n, channels, ...); missing values do not count."""
+    """Mean and standard deviation of each channel of (n, channels, ...); missing values do not count.
+
+    The deviation of a constant channel is 1, so that new data are not blown up where they differ.
+    """
     axes = (0, *range(2, x.ndim))
     if x.dtype.kind == "f" and np.isnan(x).any():
         there = ~np.isnan(x)
@@ -168,4 +178,4 @@ def channel_statistics(x: Array) -> tuple[tuple[float, ...], tuple[float, ...]]:
         std = np.sqrt((deviations**2).sum(axes, dtype=np.float64) / n)
     else:
         mean, std = x.mean(axes, dtype=np.float64), x.std(axes, dtype=np.float64)
-    return tuple(map(float, mean)), tuple(map(float, np.maximum(std, 1e-6)))
+    return tuple(map(float, mean)), tuple(map(float, np.where(std > 1e-6, std, 1.0)))

@@ -26,7 +26,7 @@ from automl.study.run_folder import write_aside
 from benchmarks.command import run_command
 from benchmarks.pages import markdown
 
-BLOCK = "tuned"  # of README.md
+BLOCK = "tuned"  # of docs/benchmarks/built-in-tasks.md
 KEPT = Path("runs/tuned")  # the runs, each in a folder of its own
 STRATEGIES = ("bo", "auto")
 N_FINAL = 3  # trainings of the chosen and of the default config, whose mean scores count
@@ -78,9 +78,9 @@ def main(
     trials: Annotated[int, typer.Option(min=1, help="Budget of a search, in full trainings.")] = 20,
     seeds: Annotated[int | None, typer.Option(min=1, help="Of each search.", show_default="1, of some 3")] = None,
     out: Annotated[Path, typer.Option(help="Table to write; its other rows stay.")] = Path("results/tuned.csv"),
-    readme: Annotated[
+    page: Annotated[
         Path | None,
-        typer.Option(help=f"Also replace what is between <!-- {BLOCK} --> and <!-- /{BLOCK} --> in it."),
+        typer.Option(help=f"Also replace the part of this page between <!-- {BLOCK} --> and <!-- /{BLOCK} -->."),
     ] = None,
 ) -> None:
     """Run what is missing, and write the table and its summary."""
@@ -101,9 +101,9 @@ def main(
                 shutil.rmtree(folder_of(name, strategy, seed, trials))  # no search of other code is to go on in it
     table = pd.DataFrame(rows)
     write_aside(out.with_suffix(".md"), summary(table))
-    if readme is not None:
+    if page is not None:
         lines = "\n".join(grid(table))
-        write_aside(readme, markdown.with_block(readme.read_text(encoding="utf-8"), lines, readme, BLOCK))
+        write_aside(page, markdown.with_block(page.read_text(encoding="utf-8"), lines, page, BLOCK))
     print(out)
 
 

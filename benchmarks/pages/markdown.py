@@ -1,4 +1,4 @@
-"""leaderboard.md, and the block of README.md: the answers, one table a field, and the pictures."""
+"""leaderboard.md, and its summary for a page of the documentation: verdicts, one table per field, and figures."""
 
 from __future__ import annotations
 
@@ -85,14 +85,14 @@ def leaderboard(sections: list[Section], pictures: dict[int, list[str]], made: d
     return "\n".join(parts) + "\n"
 
 
-def readme_block(sections: list[Section], picture: Path | None, readme: Path) -> str:
-    """A compact table of the verdicts, and one picture."""
+def summary_block(sections: list[Section], picture: Path | None, page: Path) -> str:
+    """A compact table of the verdicts, and one figure, linked relative to the page that the block is for."""
     lines = _table(advice(sections, kinds=False))
     kinds = advice(sections, kinds=True)
     if kinds:
         lines += ["", *_table(kinds)]
     if picture is not None:
-        link = os.path.relpath(picture.resolve(), readme.resolve().parent)
+        link = os.path.relpath(picture.resolve(), page.resolve().parent)
         lines += ["", f"![Mean regret over the budget]({Path(link).as_posix()})"]
     return "\n".join(lines)
 

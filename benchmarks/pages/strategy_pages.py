@@ -15,12 +15,12 @@ from strategies import STRATEGIES, WRAPPERS
 
 BLOCK = "standing"
 HOW = "Written by `python -m benchmarks.report --docs docs/strategies`; no number in it is typed."
-COSTS = "What a suggestion takes, with its outcome taken in, by the number of hyperparameters and of trials before it:"
+COSTS = "Time of a suggestion and of learning its outcome, by the number of hyperparameters and of earlier trials:"
 PLACES = (
-    "Mean regret (0 is the best known loss, 1 that of a median random config), and the place among all strategies and "
-    "peers that ran on these tasks; **bold** where a test was made and did not show the leader to be better:"
+    "Mean regret (0 is the best known loss, 1 that of a median random configuration) and rank among all strategies and "
+    "opponents that ran on these tasks; **bold** if a test was made and did not show the leader to be better:"
 )
-NOTHING = "No runs of it are committed yet."
+NOTHING = "No runs are committed yet."
 
 
 def pages(folder: Path, sections: list[Section], costs: pd.DataFrame) -> dict[Path, str]:

@@ -15,6 +15,7 @@ from automl.cli.data import app
 from automl.data.augmentation import augment
 from automl.data.datasets import digits, fashion_mnist, mnist1d, packages
 from automl.data.datasets.registry import SOURCES, DataMissing, load_data
+from automl.data.inputs import Dense
 from automl.data.splits import make_splits, stratified, take_train
 
 HERE = ["mnist1d", "digits"]  # the sources that are on every machine
@@ -220,3 +221,14 @@ def test_fetch_says_where_the_files_are(nowhere):
     shown = CliRunner().invoke(app, ["fetch", "fashion-mnist"])
     assert shown.exit_code == 0
     assert str(Path(folder)) in shown.output
+
+
+def test_constant_channels_and_fingerprints_are_not_blown_up_by_new_data():
+    x = np.zeros((6, 2, 3), np.float32)
+    x[:, 0] = np.arange(18).reshape(6, 3)
+    x[:, 1] = 5.0
+    inputs = Dense.of(x)
+    assert inputs.std[1] == 1.0
+    bits = Dense.as_is((4,))
+    assert bits.refitted(np.eye(4, dtype=np.float32)) == bits
+    assert Dense.of(x).refitted(x + 1).mean[0] == pytest.approx(inputs.mean[0] + 1)

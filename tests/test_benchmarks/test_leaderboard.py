@@ -477,7 +477,7 @@ def test_what_cannot_be_read_is_told_in_one_line(tmp_path):
 
 def test_the_command_ends_with_one_line_and_two_for_an_error_of_the_user(tmp_path):
     save(tmp_path, runs("random", 0.5, ["mine"], suite="own"))
-    command = [sys.executable, "-m", "benchmarks.report", str(tmp_path), "--readme", str(tmp_path / "missing.md")]
+    command = [sys.executable, "-m", "benchmarks.report", str(tmp_path), "--summary", str(tmp_path / "missing.md")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
     assert re.fullmatch(r"benchmarks: '\S+missing\.md' cannot be read as a text: .*\n", done.stderr)
@@ -511,9 +511,9 @@ def test_the_command_writes_page_markdown_pictures_and_tables(tmp_path):
     tables = [runs(name, quality, [EVIL], suite="own", n_seeds=4) for name, quality in (("tpe", 0.1), ("ga", 0.2))]
     random = crashed(runs("random", 0.5, [EVIL], suite="own", n_seeds=4, n_trials=40), EVIL, 2, "E: " + EVIL)
     save(tmp_path / "runs", *tables, random)
-    readme = tmp_path / "README.md"
-    readme.write_text("before\n<!-- leaderboard -->\nold\n<!-- /leaderboard -->\nafter\n")
-    main(tmp_path / "runs", tmp_path / "new" / "leaderboard", readme)
+    summary = tmp_path / "page.md"
+    summary.write_text("before\n<!-- leaderboard -->\nold\n<!-- /leaderboard -->\nafter\n")
+    main(tmp_path / "runs", tmp_path / "new" / "leaderboard", summary)
     written = {file.name for file in (tmp_path / "new").iterdir()}
     suffixes = (".html", ".md", ".csv", "-tests.csv", "-tasks.csv", "-own-img-src-x-onerror-alert-1-task.png")
     assert written == {page.PLOTLY, *(f"leaderboard{suffix}" for suffix in suffixes)}
@@ -521,7 +521,7 @@ def test_the_command_writes_page_markdown_pictures_and_tables(tmp_path):
         text = (tmp_path / "new" / name).read_text()
         assert EVIL not in text
         assert "&lt;img src=x" in text
-    text = readme.read_text()
+    text = summary.read_text()
     assert re.fullmatch(
         r"before\n<!-- leaderboard -->\n.*ahead on this task: tpe.*\n<!-- /leaderboard -->\nafter\n", text, re.S
     )
@@ -554,17 +554,17 @@ def test_the_files_tell_of_tasks_where_nothing_worked_and_of_beaten_constants(tm
         assert EVIL not in text
 
 
-def test_a_readme_without_markers_is_an_error_before_anything_is_written(tmp_path):
+def test_a_page_without_markers_is_an_error_before_anything_is_written(tmp_path):
     save(tmp_path / "runs", runs("random", 0.5, ["mine"], suite="own"))
-    readme = tmp_path / "README.md"
-    readme.write_text("no place")
+    summary = tmp_path / "page.md"
+    summary.write_text("no place")
     with pytest.raises(
         UserError, match="has no place for the leaderboard; mark it with the lines <!-- leaderboard -->"
     ):
-        main(tmp_path / "runs", tmp_path / "leaderboard", readme)
+        main(tmp_path / "runs", tmp_path / "leaderboard", summary)
     assert not (tmp_path / "leaderboard.html").exists()
     with pytest.raises(UserError, match="has no place"):
-        markdown.with_block("<!-- /leaderboard --> <!-- leaderboard -->", "x", readme)
+        markdown.with_block("<!-- /leaderboard --> <!-- leaderboard -->", "x", summary)
 
 
 def test_names_for_links_and_files_are_all_different():

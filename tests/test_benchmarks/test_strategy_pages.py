@@ -54,11 +54,11 @@ def test_a_page_says_when_to_use_it_and_where_it_comes_from(name):
         pytest.skip("the test above tells of it")
     text = (DOCS / f"{name}.md").read_text(encoding="utf-8")
     assert text.startswith(f"# {'+' if name in WRAPPERS else ''}{name}: ")
-    assert all(f"**{part}" in text for part in ("When to use it.", "What it does not do.", "Paper"))
+    assert all(f"\n## {part}" in text for part in ("When to use it\n", "What it does not do\n", "Paper"))
     module = {**STRATEGIES, **WRAPPERS}[name][0].partition(":")[0]
     assert f"(../../strategies/{module}.py)" in text
     assert (DOCS / f"../../strategies/{module}.py").exists()
-    assert f"](docs/strategies/{name}.md)" in (DOCS / "../../README.md").read_text(encoding="utf-8")
+    assert f"]({name}.md)" in (DOCS / "index.md").read_text(encoding="utf-8")
 
 
 def test_costs_and_places_are_told_with_the_leader_in_bold():

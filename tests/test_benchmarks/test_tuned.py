@@ -16,11 +16,11 @@ def test_a_run_is_a_row_and_is_not_done_twice(tmp_path, monkeypatch, capsys):
     assert (row["task"], row["strategy"], row["metric"], row["epochs"]) == ("digits-cnn", "random", "accuracy", 8)
     assert row["tuned"] == row["default"] > 0.8  # the one trial is the default
     before = out.read_bytes()
-    readme = tmp_path / "README.md"
-    readme.write_text("Above.\n<!-- tuned -->\n<!-- /tuned -->\nBelow.\n")
-    tuned.main(["digits-cnn"], "random", 1, 1, out, readme)
+    page = tmp_path / "page.md"
+    page.write_text("Above.\n<!-- tuned -->\n<!-- /tuned -->\nBelow.\n")
+    tuned.main(["digits-cnn"], "random", 1, 1, out, page)
     assert out.read_bytes() == before
-    above, header, _, line, below = readme.read_text().replace("<!-- tuned -->\n", "").split("\n", 4)
+    above, header, _, line, below = page.read_text().replace("<!-- tuned -->\n", "").split("\n", 4)
     assert (above, below) == ("Above.", "<!-- /tuned -->\nBelow.\n")
     assert header.startswith("| task | examples")
     assert line.startswith("| digits-cnn | all | 8 | accuracy")

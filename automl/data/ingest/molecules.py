@@ -54,8 +54,7 @@ class MoleculesEncoder(StringEncoder):
     def inputs(self, view: str, x: Array) -> Inputs:
         if view == "tokens":
             return Tokens(self.length, self.tokenizer.get_vocab_size())
-        # Bits stay as they are: standardised, a rare one would outweigh all others.
-        return Dense((BITS,), (0.0,) * BITS, (1.0,) * BITS)
+        return Dense.as_is((BITS,))
 
 
 def read(request: Request) -> encoder.Rows:
