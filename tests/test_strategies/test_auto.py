@@ -177,7 +177,7 @@ def test_restoring_any_prefix_gives_the_same_next_proposal(order, max_epochs):
 
 
 def test_it_needs_no_wrapper():
-    with pytest.raises(UnknownStrategy, match="by itself"):
+    with pytest.raises(UnknownStrategy, match="already does early stopping"):
         check_spec("auto+asha")
 
 
