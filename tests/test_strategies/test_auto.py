@@ -36,7 +36,7 @@ def run(strategy, n_epochs, loss=lambda config, trial: loss_of(config)):
         ("numeric", 50, ("bo", "ga"), "numbers"),
         ("conditional", 50, ("bo", "ga"), "conditions"),
         ("finite", 50, ("bo", "ga"), "conditions"),
-        ("mixed", 1000, ("tpe", "ga"), "1000 trainings"),
+        ("mixed", 1000, ("tpe", "ga"), "1000 trials"),
     ],
 )
 def test_the_choice_is_by_the_facts_and_says_so(space_name, n_trials, arms, why):
