@@ -1,4 +1,4 @@
-"""How every command of the benchmarks begins and ends."""
+"""The entry point shared by all benchmark commands."""
 
 from __future__ import annotations
 

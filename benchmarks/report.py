@@ -1,6 +1,6 @@
-"""``python -m benchmarks.report``: from runs to the leaderboard, as a page, in Markdown, as pictures and as tables.
+"""``python -m benchmarks.report``: the leaderboard of all runs, as HTML, Markdown, plots and tables.
 
-No statistics of its own: it reads, calls and writes.
+The statistics are in ``benchmarks.scoring``; this module only reads and writes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ COLUMNS = {
 NEW_COLUMNS = {
     **dict.fromkeys(("kind", "unit", "split", "is_default", "crash", "error", "commit")),
     **dict.fromkeys(("repeats", "test", "retrained", "returned"), float("nan")),
-}  # which older files lack
+}  # missing in older files
 
 
 def main(
@@ -46,14 +46,14 @@ def main(
         ),
     ] = None,
     docs: Annotated[
-        Path | None, typer.Option(help="Folder of the pages of the strategies: also write there what was measured.")
+        Path | None, typer.Option(help="Also update the measurements in the strategy pages in this folder.")
     ] = None,
     standing: Annotated[
         Path | None,
-        typer.Option(help="Also write what automl select recommends by: automl/tuning/standing.json."),
+        typer.Option(help="Also write the data behind automl select: automl/tuning/standing.json."),
     ] = None,
 ) -> None:
-    """Write OUT.html, OUT.md, OUT.csv, OUT-tests.csv, OUT-tasks.csv and two pictures a suite."""
+    """Write OUT.html, OUT.md, OUT.csv, OUT-tests.csv, OUT-tasks.csv and two plots per suite."""
     table, attributes = read_runs(runs)
     costs = pd.read_csv(COSTS)
     facts = known_constants(table)
@@ -94,9 +94,12 @@ def main(
 
 
 def read_runs(folder: Path) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
-    """All rows, and what each file says of its making. Of a run that is there twice, the one with the larger budget."""
+    """All rows, and the attributes of each file (versions and commits).
+
+    If a run occurs more than once, the one with the largest budget is used.
+    """
     if not folder.is_dir():
-        raise UserError(f"there is no folder {str(folder)!r}; make runs with python -m benchmarks.run --suite quick")
+        raise UserError(f"folder {str(folder)!r} does not exist; make runs with python -m benchmarks.run --suite quick")
     tables, attributes = [], list[dict[str, Any]]()
     for i, file in enumerate(sorted(folder.rglob("*.parquet"))):
         table = _table_of(file)
@@ -105,13 +108,13 @@ def read_runs(folder: Path) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
             table.attrs = {}
             tables.append(table.assign(file=i))
     if not tables:
-        raise UserError(f"there are no runs in {str(folder)!r}; make some with python -m benchmarks.run --suite quick")
+        raise UserError(f"no runs in {str(folder)!r}; make some with python -m benchmarks.run --suite quick")
     rows = pd.concat(tables, ignore_index=True)
     for column in ("crash", "error"):
         rows[column] = rows[column].where(rows[column].notna(), None)
     tasks = rows.groupby(["suite", "task"])
     for column, default in (("kind", ""), ("unit", rows["task"]), ("split", DEVELOPMENT)):
-        rows[column] = tasks[column].transform("first").fillna(default)  # where one file knows it, all do
+        rows[column] = tasks[column].transform("first").fillna(default)  # one file with the value is enough
     rows["is_default"] = rows["is_default"].where(rows["is_default"].notna(), rows["trial"] == 0).astype(bool)
     rows["failed"] = rows["failed"].astype(bool)
     rows = rows[rows["n_trials"] == rows.groupby(KEY)["n_trials"].transform("max")]
@@ -120,19 +123,19 @@ def read_runs(folder: Path) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
 
 
 def _table_of(file: Path) -> pd.DataFrame | None:
-    """The rows of one file with all columns; None where it holds none, as recorded trainings may lie there as well."""
+    """The rows of one file with all columns; None if the file is not about runs, such as recorded trainings."""
     try:
         table = read_rows(file)
     except (OSError, ValueError) as error:  # what pyarrow raises is one of them
-        raise UserError(f"{str(file)!r} is no Parquet file that can be read; move it elsewhere") from error
+        raise UserError(f"{str(file)!r} is not a readable Parquet file; move it elsewhere") from error
     if table.empty or "strategy_seconds" not in table:
         return None
     budget = re.search(r"-(\d+)-trials-\d+-workers$", file.stem)
     if COLUMNS - set(table):
         lacking = ", ".join(sorted(COLUMNS - set(table)))
-        raise UserError(f"{str(file)!r} holds no runs of benchmarks.run: it lacks {lacking}; move it elsewhere")
+        raise UserError(f"{str(file)!r} has no runs of benchmarks.run: it lacks {lacking}; move it elsewhere")
     if "n_trials" not in table and budget is None:
-        raise UserError(f"the name of {str(file)!r} does not tell its budget: STRATEGY-N-trials-W-workers.parquet")
+        raise UserError(f"no budget in the name of {str(file)!r}; rename it to STRATEGY-N-trials-W-workers.parquet")
     missing: dict[str, Any] = {name: value for name, value in NEW_COLUMNS.items() if name not in table}
     if "n_trials" not in table and budget is not None:
         missing["n_trials"] = int(budget[1])
@@ -147,7 +150,7 @@ def _table_of(file: Path) -> pd.DataFrame | None:
 def known_constants(table: pd.DataFrame) -> pd.DataFrame:
     """Best and reference loss and seconds of a full training, by (suite, task).
 
-    UserError where a suite has them for a part of its tasks only: a mean over the others would be another suite's.
+    Raises UserError if a suite has them for only some of its tasks, since a mean over these would not be comparable.
     """
     facts = pd.DataFrame(constants()).T
     facts.index = pd.MultiIndex.from_tuples([tuple(name.split("/")) for name in facts.index], names=["suite", "task"])
@@ -157,12 +160,12 @@ def known_constants(table: pd.DataFrame) -> pd.DataFrame:
         if suite in facts.index.get_level_values("suite"):
             of_split = f" --split {split}" if split != DEVELOPMENT else ""
             command = f"python -m benchmarks.experiments.constants {suite}{of_split}"
-            raise UserError(f"{suite}/{task} has no constants; find them with {command}")
+            raise UserError(f"{suite}/{task} has no constants; compute them with {command}")
     return facts[["best", "reference", "seconds"]].astype(float)
 
 
 def never_worked(table: pd.DataFrame) -> list[tuple[str, int, str]]:
-    """The tasks on which every trial failed: name, trials, and the commonest error."""
+    """The tasks on which every trial failed: name, number of trials, and the most common error."""
     found = []
     for (suite, task), rows in table[table["trial"] >= 0].groupby(["suite", "task"]):
         if rows["failed"].all():
@@ -173,13 +176,13 @@ def never_worked(table: pd.DataFrame) -> list[tuple[str, int, str]]:
 
 
 def _best_known_beaten(table: pd.DataFrame, facts: pd.DataFrame) -> list[tuple[str, str, str]]:
-    """Task, its lowest regret, and whose it is."""
+    """Tasks on which a run beat the best known loss: task, lowest regret, and strategy."""
     rows = beaten(table, facts).to_dict("records")
     return [(f"{row['suite']}/{row['task']}", number(row["regret"]), str(row["strategy"])) for row in rows]
 
 
 def _what_was_run(table: pd.DataFrame) -> list[tuple[Any, ...]]:
-    """A row a suite, number of workers and strategy: tasks, seeds, budget, runs, of which crashed."""
+    """A row per suite, number of workers and strategy: tasks, seeds, budget, runs and crashed runs."""
     names = [titled(suite, split) for suite, split in zip(table["suite"], table["split"], strict=True)]
     groups = table.groupby([pd.Series(names, index=table.index), "n_workers", "strategy"])
     return [
@@ -190,7 +193,7 @@ def _what_was_run(table: pd.DataFrame) -> list[tuple[Any, ...]]:
 
 
 def _by_task(found: list[Section]) -> pd.DataFrame:
-    """The regret of each strategy on each task at the last budget, with its interval over seeds."""
+    """The regret of each strategy on each task at the largest budget, with its interval over seeds."""
     parts = [
         standing.by_task.assign(split=section.field.split, field=section.field.name, clock=clock,
                                 n_workers=section.field.n_workers, budget=max(standing.comparisons))
@@ -206,7 +209,7 @@ def _text_of(file: Path) -> str:
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{str(file)!r} cannot be read as text: {error}") from error
+        raise UserError(f"cannot read {str(file)!r} as text: {error}") from error
     markdown.with_block(text, "", file)
     return text
 
@@ -215,11 +218,11 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"the folder {str(folder)!r} cannot be made: {error.strerror}") from error
+        raise UserError(f"cannot create the folder {str(folder)!r}: {error.strerror}") from error
 
 
 def _draw(found: list[Section], out: Path) -> dict[int, list[str]]:
-    """The pictures of each suite; their file names by the number of the section."""
+    """Draw the plots of each suite; returns their file names by section index."""
     looks = figures.look({name for section in found for name in section.field.strategies})
     pictures = {}
     for i, (section, name) in enumerate(zip(found, page.anchors(found), strict=True)):

@@ -1,7 +1,7 @@
 """The comparison: ``python -m benchmarks.run --suite quick`` runs every strategy on every task with the same seeds.
 
-Suites are replayed under a virtual clock; one's own task is trained for real, each training once. What exists is
-skipped, so a comparison that was killed goes on.
+Suites are replayed under a virtual clock; for your own task, each training is run for real, once. Existing results are
+skipped, so an interrupted comparison can be resumed.
 """
 
 from __future__ import annotations
@@ -42,43 +42,43 @@ def main(
         str | None, typer.Option(help=f"{', '.join(list(SUITES)[:-1])} or {list(SUITES)[-1]}", show_default="quick")
     ] = None,
     only: Annotated[str, typer.Option(help="Tasks of the suite, separated by commas.", show_default="all")] = "",
-    task: Annotated[str | None, typer.Option(help="In place of a suite: a built-in task or FILE.py:NAME.")] = None,
-    command: Annotated[str | None, typer.Option(help="In place of a suite: a shell command with {lr}, {seed}.")] = None,
-    space: Annotated[Path | None, typer.Option(help="Its space, as YAML.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs of a full training of it.")] = None,
-    train_size: Annotated[int | None, typer.Option(help="Train a built-in task on a part of the examples.")] = None,
-    maximize: Annotated[bool, typer.Option("--maximize", help="What it gives is a score.")] = False,
-    trial_seconds: Annotated[float | None, typer.Option(help="A training that takes longer has failed.")] = None,
+    task: Annotated[str | None, typer.Option(help="Instead of a suite: a built-in task or FILE.py:NAME.")] = None,
+    command: Annotated[str | None, typer.Option(help="Instead of a suite: a shell command with {lr}, {seed}.")] = None,
+    space: Annotated[Path | None, typer.Option(help="YAML file with the search space of --command.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of a full training of the task.")] = None,
+    train_size: Annotated[int | None, typer.Option(help="Number of examples to train a built-in task on.")] = None,
+    maximize: Annotated[bool, typer.Option("--maximize", help="The task reports a score to maximize.")] = False,
+    trial_seconds: Annotated[float | None, typer.Option(help="Trainings that take longer fail.")] = None,
     strategies: Annotated[str, typer.Option(help="Names, separated by commas.", show_default="all of ours")] = "",
-    opponents: Annotated[bool, typer.Option("--opponents", help="The raw libraries that are installed too.")] = False,
+    opponents: Annotated[bool, typer.Option("--opponents", help="Also run the installed raw libraries.")] = False,
     seeds: Annotated[
         int | None, typer.Option(min=1, help="Seeds of each strategy on each task.", show_default="5, quick: 3")
     ] = None,
     trials: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Budget in full trainings; random search gets it twice.", show_default="50, quick: 30"
+            min=1, help="Budget in full trainings; random search gets twice as many.", show_default="50, quick: 30"
         ),
     ] = None,
     seconds: Annotated[
         float | None,
-        typer.Option(min=1, help="Of the suite own, the budget in virtual seconds; random search gets it twice."),
+        typer.Option(min=1, help="Budget in virtual seconds, for the suite own; random search gets twice as many."),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Simulated workers, training asynchronously.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Number of simulated asynchronous workers.")] = 1,
     split: Annotated[str, typer.Option(help="development or holdout")] = "development",
     live_overhead: Annotated[
-        bool, typer.Option("--live-overhead", help="Charge the strategy's measured seconds, not the table's.")
+        bool, typer.Option("--live-overhead", help="Charge a strategy's measured seconds instead of the table's.")
     ] = False,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = os.cpu_count() or 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Number of processes.")] = os.cpu_count() or 1,
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of the results.",
-            show_default="results/runs, of the suite own results/own, for a task runs/comparison",
+            help="Folder for the results.",
+            show_default="results/runs; results/own for the suite own; runs/comparison for a task",
         ),
     ] = None,
 ) -> None:
-    """Run what is missing."""
+    """Run all strategies on all tasks, skipping existing runs."""
     own = Settings(
         task=task, command=command, max_epochs=epochs, train_size=train_size, maximize=maximize,
         trial_seconds=trial_seconds,
@@ -88,14 +88,14 @@ def main(
     if trials is not None and seconds is not None:
         raise UserError("give the budget as --trials or as --seconds, not both")
     if seconds is not None and suite != "own":
-        raise UserError("--seconds is for --suite own; what is told of other tasks counts trainings, so give --trials")
+        raise UserError("--seconds is only for --suite own; other tasks count trainings, so give --trials")
     seeds, trials = seeds or (3 if is_quick else 5), trials or (30 if is_quick else 50)
     out = out or Path("runs/comparison" if is_own else "results/own" if suite == "own" else "results/runs")
     source = source_of(suite, own, space, split, out, tuple(filter(None, only.split(","))))
     names = strategies_of(strategies, opponents)
     runs = planned(source.tasks(), names, seeds, trials, workers, seconds=seconds, unknown_is_slow=live_overhead)
     if not runs:
-        raise UserError(f"there is nothing to run: {', '.join(names)} needs tasks with learning curves")
+        raise UserError(f"nothing to run: {', '.join(names)} needs tasks with learning curves")
     results = Results(out, None if source.own is None else identity(source.own))
     missing = [run for run in runs if not results.has(run)]
     console = Console()
@@ -103,7 +103,7 @@ def main(
         f"{source.suite}: {len({run.task for run in runs})} tasks, {len(names)} strategies, {seeds} seeds; "
         f"{len(missing)} of {len(runs)} runs to do"
     )
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what is done is saved on the way out
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # completed runs are saved on exit
     failures = run_all(missing, source, live_overhead, jobs, results, console)
     reason = results.why_nothing_worked(runs)
     _show_end(console, failures, reason, out, source)
@@ -114,11 +114,11 @@ def main(
 def source_of(
     suite: str | None, own: Settings, space: Path | None, split: str, out: Path, only: tuple[str, ...] = ()
 ) -> TaskSource:
-    """Where the tasks come from: a suite, or what the user has given in place of one."""
+    """Where the tasks come from: a suite, or the user's own task or command."""
     if not (own.task or own.command):
         if space is not None or own != Settings(maximize=False):
             raise UserError(
-                "--space, --epochs, --train-size, --maximize and --trial-seconds are for --task and --command"
+                "--space, --epochs, --train-size, --maximize and --trial-seconds require --task or --command"
             )
         return TaskSource(suite or "quick", split, only)
     if suite is not None or only:
@@ -128,7 +128,10 @@ def source_of(
 
 
 def strategies_of(listed: str, opponents: bool) -> list[str]:
-    """The names in a list with commas, or all of ours; and the installed opponents. Raises where there is none."""
+    """The names in a comma-separated list, or all our strategies; plus, with ``opponents``, the installed opponents.
+
+    Raises UserError or UnknownStrategy for an unknown name.
+    """
     names = list(dict.fromkeys(name.strip() for name in listed.split(","))) if listed else list(STRATEGIES)
     names += [name for name in installed() if name not in names] if opponents else []
     for name in names:
@@ -137,7 +140,7 @@ def strategies_of(listed: str, opponents: bool) -> list[str]:
 
 
 def identity(settings: str) -> str:
-    """The settings of one's own task, and what its file holds: with other code, the runs would be others."""
+    """The settings of the user's task and a hash of its file, since runs with different code are not comparable."""
     kept = ("task", "command", "space", "max_epochs", "train_size", "maximize", "trial_seconds")
     content = {name: value for name, value in json.loads(settings).items() if name in kept}
     file = Path((content["task"] or "").rpartition(":")[0])
@@ -148,7 +151,7 @@ def identity(settings: str) -> str:
 def run_all(
     runs: list[Run], source: TaskSource, live_overhead: bool, jobs: int, results: Results, console: Console
 ) -> list[tuple[Run, str]]:
-    """Gives the runs that crashed, with their tracebacks."""
+    """Execute the runs and return those that crashed, with their tracebacks."""
     failures = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
@@ -172,7 +175,7 @@ def run_all(
 def _show_end(
     console: Console, failures: list[tuple[Run, str]], reason: str | None, out: Path, source: TaskSource
 ) -> None:
-    """What crashed, what to do next, and why no training worked, where none did."""
+    """Print what crashed, the next command, and the commonest error if every training failed."""
     for run, error in failures:
         console.print(f"crashed: {run.strategy} on {run.task}, seed {run.seed}\n{error}", markup=False)
     board = Path("results/leaderboard") if out == Path("results/runs") else out / "leaderboard"
@@ -181,7 +184,7 @@ def _show_end(
         command = f"benchmarks.experiments.own --runs {out}"
     console.print(f"next: python -m {command}", soft_wrap=True)
     if reason is not None:
-        console.print(f"no training worked: {reason}", markup=False, soft_wrap=True)
+        console.print(f"all trainings failed: {reason}", markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

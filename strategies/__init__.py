@@ -1,4 +1,4 @@
-"""The strategies by name. Each is imported on first use, so that listing them costs nothing."""
+"""Registry of the strategies. Each is imported on first use, so listing them is cheap."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from strategies.types import Config
 
 STRATEGIES: dict[str, tuple[str, str]] = {
-    "random": ("random_search:RandomSearch", "independent uniform draws: the yardstick"),
+    "random": ("random_search:RandomSearch", "independent uniform draws: the baseline"),
     "sobol": ("sobol:SobolSearch", "a low-discrepancy sequence: random search with fewer gaps"),
     "grid": ("grid_search:GridSearch", "nested grids, coarse cells first"),
-    "auto": ("auto:Auto", "chooses and mixes strategies by the facts of the task, and says why"),
+    "auto": ("auto:Auto", "chooses and mixes strategies based on the task, and explains the choice"),
     "bo": ("bayesian:BayesianOptimization", "Gaussian process with log expected improvement"),
     "skopt": ("skopt_gp:SkoptGP", "Gaussian process with expected improvement (scikit-optimize)"),
     "tpe": ("tpe:TPE", "multivariate tree-structured Parzen estimator (Optuna)"),
@@ -27,34 +27,34 @@ STRATEGIES: dict[str, tuple[str, str]] = {
     "ga": ("genetic:GeneticAlgorithm", "steady-state genetic algorithm (DEAP)"),
     "cmaes": ("cmaes:CMAES", "CMA-ES for mixed variables (cmaes): for large budgets"),
 }
-"""Name -> (module:class in this package, one line for people)."""
+"""Name -> (module:class in this package, one-line description)."""
 
 
 WRAPPERS: dict[str, tuple[str, str]] = {
-    "asha": ("asha:Asha", "trains the best third longer and pauses the others: asynchronous successive halving"),
-    "hyperband": ("hyperband:Hyperband", "as asha, but some trials start at the higher rungs: asynchronous Hyperband"),
-    "stop": ("stop:Stop", "stops a training whose curve is very unlikely to end below the best: needs no pauses"),
+    "asha": ("asha:Asha", "asynchronous successive halving: trains the best third longer and pauses the others"),
+    "hyperband": ("hyperband:Hyperband", "asynchronous Hyperband: like asha, but some trials start at higher rungs"),
+    "stop": ("stop:Stop", "stops a trial whose curve is very unlikely to end below the best: needs no pausing"),
 }
-"""What can be put around a strategy, as in ``bo+asha``: name -> (module:class, one line for people)."""
+"""Wrappers around a strategy, as in ``bo+asha``: name -> (module:class, one-line description)."""
 
 
 def strategy_class(name: str) -> type[Strategy]:
-    """The class behind a name. UnknownStrategy, with the nearest right one, where there is none."""
+    """The class registered under a name. Raises UnknownStrategy, with the closest match, if there is none."""
     found: type[Strategy] = _imported("strategy", STRATEGIES, name)
     return found
 
 
 def check_spec(spec: str) -> None:
-    """UnknownStrategy unless the spec is a strategy's name, with the names of wrappers after plus signs."""
+    """Raise UnknownStrategy unless the spec is a strategy name followed by wrapper names, joined by plus signs."""
     name, *wrappers = spec.split("+")
     if strategy_class(name).plans_epochs and wrappers:
-        raise UnknownStrategy(f"{spec!r} does not go together: {name} stops trainings early by itself where it can")
+        raise UnknownStrategy(f"{spec!r} is not supported: {name} already does early stopping; use {name!r}")
     for wrapper in wrappers:
         _imported("wrapper", WRAPPERS, wrapper)
     halving = wrappers[:-1] if wrappers[-1:] == ["stop"] else wrappers
     if len(halving) > 1 or "stop" in halving:
         raise UnknownStrategy(
-            f"{spec!r} does not go together: take one of +asha and +hyperband, and +stop last, as in {name}+asha+stop"
+            f"{spec!r} is not supported: use one of +asha and +hyperband at most, +stop last, as in {name}+asha+stop"
         )
 
 
@@ -72,11 +72,12 @@ def make_strategy(
     prior: Sequence[Start] = (),
     **options: Any,
 ) -> Strategy:
-    """Build a strategy by its spec, such as ``bo`` or ``tpe+asha``; ``options`` go to its class as they are.
+    """Build a strategy from its spec, such as ``bo`` or ``tpe+asha``; ``options`` are passed to its class.
 
-    ``resumable``: whether a training that was paused can go on. ``fidelity``: what a short training of a config means,
-    where that is known better. ``seconds``: of training, in total, where they are limited. ``timed``: whether measured
-    seconds may count. ``prior``: configs to try after the default one. UnknownStrategy for a wrong spec.
+    ``resumable``: whether a paused training can be resumed. ``fidelity``: what a short training of a config means;
+    by default it follows from ``resumable``. ``seconds``: the training time budget, if there is one. ``timed``: whether
+    measured seconds may influence the search. ``prior``: configs to try after the default one. Raises UnknownStrategy
+    for an invalid spec.
     """
     check_spec(spec)
     name, *wrappers = spec.split("+")

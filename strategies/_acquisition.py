@@ -1,4 +1,4 @@
-"""Where to look next: the logarithm of the expected improvement, and the search for its maximum.
+"""The log expected improvement acquisition function and its maximisation.
 
 S. Ament et al., Unexpected Improvements to Expected Improvement for Bayesian Optimization (NeurIPS 2023). Glossary as
 in ``_gp`` and ``_features``.
@@ -17,8 +17,8 @@ from scipy.special import erfcx, log_ndtr
 from strategies._features import Features
 from strategies._gp import GP
 
-N_STARTS = (10, 3)  # points that are improved further in each round, along gradients and value by value
-N_STEPS = 40  # of a search along gradients
+N_STARTS = (10, 3)  # points improved in each round, by gradients and by enumeration
+N_STEPS = 40  # maximum iterations of a gradient search
 LOG_ROOT_2PI = 0.5 * np.log(2.0 * np.pi)
 
 
@@ -30,7 +30,7 @@ def log_h(z: np.ndarray) -> np.ndarray:
     near = z[high]
     result[high] = np.log(np.exp(-0.5 * near**2 - LOG_ROOT_2PI) + near * np.exp(log_ndtr(near)))
     far = z[~high]
-    # phi(z) (1 - |z| M) with Mills' ratio M; far out, where the bracket is lost to rounding, it tends to 1 / z^2.
+    # phi(z) (1 - |z| M) with Mills' ratio M; for large |z| the bracket is lost to rounding, and its limit is 1 / z^2.
     bracket = 1.0 + far * np.sqrt(np.pi / 2.0) * erfcx(-far / np.sqrt(2.0))
     bracket = np.where(far > -1e4, bracket, far**-2.0)
     result[~high] = -0.5 * far**2 - LOG_ROOT_2PI + np.log(np.maximum(bracket, 1e-300))
@@ -38,13 +38,13 @@ def log_h(z: np.ndarray) -> np.ndarray:
 
 
 class Acquisition(Protocol):
-    """What is to be maximised."""
+    """An acquisition function to maximise."""
 
     @property
     def gp(self) -> GP: ...
 
     def __call__(self, X: np.ndarray) -> np.ndarray:
-        """At features (m, D), shape (m,)."""
+        """Values at features (m, D), shape (m,)."""
         ...
 
     def gradients(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -54,9 +54,9 @@ class Acquisition(Protocol):
 
 @dataclass(frozen=True)
 class LogEI:
-    """Log expected improvement on ``bests`` (f,), averaged over the columns of the process.
+    """Log expected improvement over ``bests`` (f,), averaged over the f columns of the process.
 
-    ``log_success``: log of the probability that a training does not fail, at features (m, D), shape (m,).
+    ``log_success``: log probability that a training does not fail, from features (m, D) to shape (m,).
     """
 
     gp: GP
@@ -69,7 +69,7 @@ class LogEI:
         return value if self.log_success is None else value + self.log_success(X)
 
     def gradients(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        # The risk of failure is left out: the candidates are ranked with it.
+        # The failure probability is left out of the gradients; the final candidates are ranked with it.
         means, sd, mean_gradients, sd_gradient = self.gp.gradients(X)
         z = (self.bests - means) / sd[:, None]  # (m, f)
         h = log_h(z)
@@ -84,9 +84,9 @@ class LogEI:
 def maximise(
     acquisition: Acquisition, features: Features, candidates: np.ndarray, low: np.ndarray, high: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Points (m, d), legal, best first, and their values (m,): the candidates and what became of the best of them.
+    """The candidates and improved versions of the best of them: legal points (m, d), best first, and values (m,).
 
-    ``low``, ``high``: the box (d,) in which numbers may move.
+    ``low``, ``high``: bounds (d,) for numeric hyperparameters.
     """
     points = features.legal(candidates)
     values = acquisition(features.features(points))
@@ -109,9 +109,9 @@ def maximise(
 def _climb(
     acquisition: Acquisition, features: Features, starts: np.ndarray, low: np.ndarray, high: np.ndarray
 ) -> np.ndarray:
-    """All starts at once along the gradients of their sum, in the hyperparameters that are searched like floats.
+    """Gradient search from all starts at once, on the sum of their values, over the smooth hyperparameters.
 
-    In units of their lengthscales, in which the acquisition bends about as much in every direction.
+    In units of the lengthscales, so that the curvature is similar in every direction.
     """
     smooth = features.smooth
     columns = features.starts[smooth]
@@ -135,7 +135,7 @@ def _climb(
 def _step(
     acquisition: Acquisition, features: Features, starts: np.ndarray, low: np.ndarray, high: np.ndarray
 ) -> np.ndarray:
-    """From each start, the best of all points that differ in the value of one hyperparameter, again and again."""
+    """Coordinate search from each start: take the best value of each stepwise hyperparameter in turn."""
     points, here = starts.copy(), acquisition(features.features(starts))
     for i in features.stepwise:
         dim = features.dims[i]
@@ -157,6 +157,6 @@ def _step(
 
 
 def log_mean_exp(values: np.ndarray) -> np.ndarray:
-    """Of each row, (m, f) to (m,)."""
+    """The log of the mean of exp(values) of each row, (m, f) to (m,)."""
     highest = values.max(axis=1)
     return np.asarray(highest + np.log(np.exp(values - highest[:, None]).mean(axis=1)))

@@ -1,22 +1,23 @@
-"""What a training takes, by a small model of past ones: for a search whose budget is in seconds.
+"""A small model of training time, for searches whose budget is in seconds.
 
 E. Lee et al., Cost-aware Bayesian Optimization (2020, arXiv:2003.10870): the expected improvement is divided by a power
-of the cost that falls from 1 to 0 in the course of the budget, as cheap trainings are worth most at the beginning.
+of the cost. The exponent decays from 1 to 0 as the budget is spent, since cheap trainings are worth most early on.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-MIN_TOLD = 4  # trainings before the model tells anything
-RIDGE = 1.0  # the prior that no hyperparameter matters, worth so many trainings
+MIN_TOLD = 4  # trainings needed before the model predicts
+RIDGE = 1.0  # weight, in trainings, of the prior that no hyperparameter matters
 
 
 def log_seconds(X: np.ndarray, seconds: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Predicted logarithm of the seconds of a training, less their mean, at features (m, D), shape (m,).
+    """Predicted log seconds per epoch minus their mean, at features (m, D), shape (m,).
 
-    ``X``: features of past trainings (n, D); ``seconds``: what they took for an epoch (n,), 0 or less where unknown.
-    Ridge regression in the logarithm: layers, trees and widths mostly multiply the cost. 0 from too few trainings.
+    ``X``: features of past trainings (n, D); ``seconds``: their seconds per epoch (n,), 0 or less if unknown. Ridge
+    regression on log seconds, since layers, trees and widths mostly multiply the cost. 0 for fewer than MIN_TOLD
+    trainings.
     """
     known = seconds > 0
     if known.sum() < MIN_TOLD:

@@ -1,6 +1,6 @@
-"""When the fitted process is doubtful: equal losses that rule out its noise, and a search without gain for long.
+"""Corrections to the fitted process: a noise ceiling from tied losses, and shorter lengthscales when the search stalls.
 
-Glossary: n observations, n_ties of them equal to the loss before, in ascending order; v noise variance.
+Glossary: n observations, n_ties of them equal to the preceding loss in ascending order; v noise variance.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ import numpy as np
 
 from strategies._gp import BOUNDS, GP
 
-MIN_CEILING = -12.0  # log v, of standardised losses
-STUCK_AFTER = 5  # trials without a new best; from then on every second search doubts the lengthscales,
-HALVED_EVERY, SHORTEST = 5.0, 0.25  # which are halved with every five further trials, twice at most
+MIN_CEILING = -12.0  # log v, for standardised losses
+STUCK_AFTER = 5  # trials without improvement, after which every second ask uses shorter lengthscales,
+HALVED_EVERY, SHORTEST = 5.0, 0.25  # halved for every five further trials, at most twice
 
 
 def noise_ceiling(y: np.ndarray) -> float:
-    """The largest log v under which so many of the losses (n,) could be equal to the last digit.
+    """The largest log v that is consistent with the number of exact ties among the losses (n,).
 
-    Of two losses with the same mean, normal noise of the deviation s makes the same multiple of q with the probability
-    q / (2 sqrt(pi) s). Were all means the same, as many ties as there are would be expected from s = q n_pairs /
-    (2 sqrt(pi) n_ties); different means leave less. The resolution q is the smallest step between two losses, and of
-    the ties a standard deviation may be chance. Only the better half counts, without the worst loss: trainings that
-    fail or diverge are equal though others are noisy.
+    Two losses with the same mean and normal noise of standard deviation s round to the same multiple of q with
+    probability q / (2 sqrt(pi) s). If all means were equal, the observed number of ties would be expected at
+    s = q n_pairs / (2 sqrt(pi) n_ties); with different means s is smaller. The resolution q is the smallest step
+    between two losses, and the number of ties is reduced by one standard deviation. Only the better half counts, and
+    not the worst loss: failed or diverged trainings tie however noisy the others are.
     """
     low = np.sort(y)[: (len(y) + 1) // 2]
     steps = np.diff(low[low < y.max()])
@@ -34,12 +34,12 @@ def noise_ceiling(y: np.ndarray) -> float:
 
 
 def n_without_gain(losses: np.ndarray) -> int:
-    """Trials since the best of these losses (n,), in the order in which they were told."""
+    """Trials since the best of these losses (n,), in the order of the tells."""
     return len(losses) - 1 - int(losses.argmin())
 
 
 def shrinkage(losses: np.ndarray) -> float:
-    """What the lengthscales are to be multiplied by after these losses."""
+    """The factor for the lengthscales after these losses."""
     n_stuck = n_without_gain(losses)
     return float(max(SHORTEST, min(1.0, 2.0 ** ((STUCK_AFTER - n_stuck) / HALVED_EVERY))))
 
@@ -47,9 +47,9 @@ def shrinkage(losses: np.ndarray) -> float:
 def doubted(gp: GP, factor: float, d: int) -> GP:
     """The process with the lengthscales of its first d hyperparameters multiplied by the factor.
 
-    It is less sure away from what it saw. F. Berkenkamp et al., No-Regret Bayesian Optimization with Unknown
-    Hyperparameters (JMLR 2019) shrink lengthscales in the course of a search, since those that were fitted to what was
-    seen can be too long to ever look where the loss is lower.
+    This makes it less certain away from the observations. F. Berkenkamp et al., No-Regret Bayesian Optimization with
+    Unknown Hyperparameters (JMLR 2019) shrink lengthscales during the search, since fitted ones can be too long for the
+    search to ever reach the optimum.
     """
     if factor == 1.0:
         return gp

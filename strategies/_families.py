@@ -1,8 +1,8 @@
-"""The budget shared by the families of a space: the values of the one choice that decides what else there is to tune.
+"""Sharing the budget among families: the values of the one choice that most other hyperparameters depend on.
 
-Each family has a strategy of its own on its own part of the space. A family is next by its estimated cost of an
-improvement: C. Wang et al., FLAML: A Fast and Lightweight AutoML Library (MLSys 2021), equation 1 and property 2. What
-it gained last for what it cost says when it will gain again, or for one that is behind, when it will catch up.
+Each family has its own strategy on its own subspace. The next family is the one with the lowest estimated cost of
+improvement: C. Wang et al., FLAML: A Fast and Lightweight AutoML Library (MLSys 2021), equation 1 and property 2. The
+gain and cost of its last improvement predict when a family will improve again or, if it is behind, catch up.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from strategies.types import Value
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
-N_SAMPLED = 64  # configs of a family that are looked at before it is taken for one
-MOSTLY = 2 / 3  # of the other hyperparameters must depend on the choice; shared ones are better learnt by one surrogate
-FIRST_LOOK = 0.4  # of the budget, for a few trials of each family
-MIN_TRIALS, MAX_TRIALS = 1, 3  # of them
-TOO_EXPENSIVE = 0.1  # of the budget that a trial may cost for a family to get more than its default in the first look
-FLAT = 5  # whole trainings in a row without a gain, after which a family is done
-RESOLUTION = 0.01  # of the distance from the best to the median loss: no more than this is no gain
-COST_OF_A_TRIAL = 2.0  # of a budget in trials, on average: one for the trial, and one for its seconds
+N_SAMPLED = 64  # configs sampled to check that a family has allowed ones
+MOSTLY = 2 / 3  # share of the others that must depend on the choice; shared ones are better learnt by one surrogate
+FIRST_LOOK = 0.4  # share of the budget for a few trials of each family
+MIN_TRIALS, MAX_TRIALS = 1, 3  # the number of these trials
+TOO_EXPENSIVE = 0.1  # share of the budget; families whose trials cost more get only their default in the first look
+FLAT = 5  # full trainings without improvement after which a family counts as converged
+RESOLUTION = 0.01  # minimum improvement, as a share of the distance from the best to the median loss
+COST_OF_A_TRIAL = 2.0  # mean cost with a budget in trials: one for the trial and one for its seconds
 CATCH_UP = 2.0  # a gap takes longer to close than the last gain suggests (FLAML's factor)
 
 
 def family_choice(space: ConfigurationSpace) -> str | None:
-    """The one unconditional choice on which most other hyperparameters depend, each on some of its values only."""
+    """The unconditional choice that most other hyperparameters depend on, if there is exactly one."""
     encoding = Encoding(space)
     roots = [dim for dim in encoding.dimensions if dim.kind == "choice" and dim.n_values > 1]
     roots = [dim for dim in roots if not space.parents_of[dim.name]]
@@ -49,21 +49,21 @@ def family_choice(space: ConfigurationSpace) -> str | None:
 
 
 def _has_configs(part: Encoding) -> bool:
-    """Whether forbidden clauses leave something of a family."""
+    """Whether a family has allowed configs."""
     points = np.random.default_rng(0).random((N_SAMPLED, len(part.dimensions)))
     return any(part.allows(config) for config in [part.default, *map(part.decode, points)])
 
 
 @dataclass
 class Family:
-    """One family: its strategy, and what its trainings cost and gave."""
+    """One family: its strategy, and the costs and losses of its trainings."""
 
     strategy: Strategy
-    n_starts: int = 0  # configs that it starts with
-    is_starting: bool = True  # its default and these are not all proposed yet
-    epochs: dict[int, int] = field(default_factory=dict)  # by trial: asked for
-    seconds: dict[int, float] = field(default_factory=dict)  # by trial: told
-    whole: dict[int, float] = field(default_factory=dict)  # losses of trainings to the end, in the order of the telling
+    n_starts: int = 0  # configs to start with
+    is_starting: bool = True  # whether its default and these are not all proposed yet
+    epochs: dict[int, int] = field(default_factory=dict)  # by trial: proposed
+    seconds: dict[int, float] = field(default_factory=dict)  # by trial: measured
+    whole: dict[int, float] = field(default_factory=dict)  # losses of full trainings, in the order of the tells
     pending: set[int] = field(default_factory=set)
 
     @property
@@ -71,7 +71,7 @@ class Family:
         return min(self.whole.values(), default=np.inf)
 
     def is_flat(self, resolution: float) -> bool:
-        """Whether the latest whole trainings brought nothing."""
+        """Whether the latest full trainings brought no improvement."""
         losses = list(self.whole.values())
         if len(losses) <= FLAT or np.isinf(self.best):
             return len(losses) > FLAT
@@ -79,7 +79,7 @@ class Family:
 
 
 class Families(Strategy):
-    """Proposals of the families' strategies, under numbers of its own."""
+    """Interleaves the strategies of the families, with common trial numbers."""
 
     learns_curves = True
 
@@ -96,10 +96,11 @@ class Families(Strategy):
         seconds: float | None = None,
         timed: bool = True,
     ) -> None:
-        """``build``: the strategy of a family, from what it fixes. ``prior``: what they start with, for their order.
+        """``build``: makes a family's strategy from its fixed values. ``prior``: the configs to start with; it decides
+        which families come first.
 
-        ``seconds``: of training, in total; None: no limit. ``timed``: whether measured seconds may count; without them
-        a run with a budget in trials repeats itself exactly.
+        ``seconds``: the training time budget; None: no limit. ``timed``: whether measured seconds may influence the
+        search; without them, a run with a budget in trials is exactly reproducible.
         """
         super().__init__(space, seed=seed, n_trials=n_trials, max_epochs=max_epochs)
         self._encoding = Encoding(space)
@@ -135,7 +136,7 @@ class Families(Strategy):
         family = self._of(proposal)
         family.strategy.tell(outcome)
         family.pending.discard(proposal.trial)
-        if proposal.trial < 0:  # what it cost is not of this budget
+        if proposal.trial < 0:  # its cost does not count towards this budget
             if outcome.loss is not None:
                 family.whole[proposal.trial] = outcome.loss
             return
@@ -155,10 +156,10 @@ class Families(Strategy):
     def findings(self) -> list[str]:
         found, resolution = [], self._resolution()
         if all(family.is_flat(resolution) for family in self.families.values()):
-            return [f"no {self.choice} gained anything in its last {FLAT} whole trainings: more will bring little"]
+            return [f"no {self.choice} improved in its last {FLAT} full trainings: more trials will gain little"]
         for name, family in self.families.items():
             if family.is_flat(resolution):
-                found.append(f"{name}: no gain in the last {FLAT} whole trainings; the other families come first")
+                found.append(f"{name}: no improvement in the last {FLAT} full trainings; other families come first")
             else:
                 found += [f"{name}: {finding}" for finding in family.strategy.findings]
         return found
@@ -169,7 +170,7 @@ class Families(Strategy):
 
     @property
     def spent(self) -> float:
-        """Share of the budget, with what is in training; 0 where there is none."""
+        """Share of the budget spent, including running trials; 0 without a budget."""
         epochs = sum(sum(family.epochs.values()) for family in self.families.values())
         seconds = sum(self._cost_in_seconds(family) for family in self.families.values())
         by_trials = 0.0 if self.n_trials is None else epochs / (self.n_trials * self.max_epochs)
@@ -185,20 +186,20 @@ class Families(Strategy):
         family.pending.add(proposal.trial)
 
     def _in_turn(self) -> list[Family]:
-        """The families, the one that is next first."""
+        """The families, the next one first."""
         families = list(self.families.values())
         if not families[0].epochs:
             return families
         return sorted(families, key=self._rank)
 
     def _rank(self, family: Family) -> tuple[int, float]:
-        """What is sorted by: configs to start with, defaults, then a first look at each family, the cheapest first.
+        """The sort key: configs to start with, defaults, then a first look at each family, the cheapest first.
 
-        After that the cost of an improvement. Families without a gain, and those for which the rest of the budget is
-        too little, come last, the best of them first.
+        After that, the cost of improvement. Converged families and those that the remaining budget cannot improve come
+        last, the best of them first.
         """
         n_trials, is_early = len(family.epochs), self.spent < FIRST_LOOK
-        if family.n_starts and family.is_starting and n_trials <= family.n_starts:  # its default is before them
+        if family.n_starts and family.is_starting and n_trials <= family.n_starts:  # after its default
             return 0, 0.0
         if n_trials == 0:
             return (1, 0.0) if is_early else (4, 0.0)
@@ -211,7 +212,7 @@ class Families(Strategy):
         return 3, cost
 
     def _n_first(self, family: Family) -> int:
-        """Trials of a family before it is judged by what it gained."""
+        """Trials of a family before it is ranked by its cost of improvement."""
         if self.n_trials is None:
             n = MAX_TRIALS
         else:
@@ -220,7 +221,7 @@ class Families(Strategy):
         return MIN_TRIALS if too_expensive else n
 
     def _improvement_cost(self, family: Family, resolution: float) -> float:
-        """Estimated cost until the family has a better config than the best of all."""
+        """Estimated cost until the family beats the best config of all families."""
         costs = self._costs(family)
         total = sum(costs.values())
         bests = [(0.0, np.inf)]  # cost spent until then, loss
@@ -237,20 +238,20 @@ class Families(Strategy):
         gap = best - min(each.best for each in self.families.values())
         if gap <= 0:
             return own
-        # A single training shows no speed: as if it had gained the distance from the median loss to the best.
+        # A single training shows no rate of improvement, so assume a gain from the median loss to the best.
         gained = worse - best if np.isfinite(worse) else self._scale()
         return max(own, CATCH_UP * gap * (at - before) / gained) if gained > 0 else np.inf
 
     def _left(self) -> float:
-        """What is left of the budget, in the units of the costs."""
+        """The remaining budget, in the units of the costs."""
         if self._seconds is not None:
             return self._seconds * (1.0 - self.spent)
         return np.inf if self.n_trials is None else COST_OF_A_TRIAL * self.n_trials * (1.0 - self.spent)
 
     def _costs(self, family: Family) -> dict[int, float]:
-        """By trial, in the order of the asks: seconds against a budget in seconds.
+        """Cost by trial, in the order of the asks: seconds if the budget is in seconds.
 
-        Of a budget in trials, seconds count as much as the trials themselves.
+        With a budget in trials, seconds count as much as the trials themselves.
         """
         if not self._timed and self._seconds is None:
             return {trial: COST_OF_A_TRIAL * epochs / self.max_epochs for trial, epochs in family.epochs.items()}
@@ -266,7 +267,7 @@ class Families(Strategy):
         return float(np.mean(list(self._costs(family).values())))
 
     def _trial_seconds(self, family: Family) -> float:
-        """The mean of those told; of a family without any, that of all."""
+        """Mean seconds of the family's trials; without any, of all families'."""
         told = list(family.seconds.values()) or [s for f in self.families.values() for s in f.seconds.values()]
         return float(np.mean(told)) if told else 0.0
 
@@ -278,7 +279,7 @@ class Families(Strategy):
         return np.array([loss for loss in losses if np.isfinite(loss)])
 
     def _scale(self) -> float:
-        """From the best of all whole trainings to their median."""
+        """The distance from the best loss of all full trainings to their median."""
         losses = self._finite()
         return float(np.median(losses) - losses.min()) if len(losses) else 0.0
 

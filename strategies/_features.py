@@ -1,7 +1,7 @@
-"""Points of the unit cube as a Gaussian process sees them, many at a time.
+"""Vectorised features of points in the unit cube for a Gaussian process.
 
 Glossary: m points, d hyperparameters, D features. ``points`` has the shape (m, d), ``features`` (m, D). A number is one
-feature; a choice of k values is k of them, one-hot over the root of two, so that any two values are 1 apart.
+feature; a choice of k values is k features, one-hot divided by sqrt(2), so that any two values are at distance 1.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import numpy as np
 
 from strategies.encoding import Encoding
 
-MANY_VALUES = 12  # an int with more of them is searched like a float, and rounded
+MANY_VALUES = 12  # an int with more values is searched like a float and rounded
 
 
 class Features:
-    """The way from points to features, without a config in between."""
+    """Maps points to features directly, without building configs."""
 
     def __init__(self, encoding: Encoding, *, with_epochs: bool = False) -> None:
-        """``with_epochs``: the last feature is the share of a full training, in the logarithm; 1 unless changed."""
+        """``with_epochs``: append the share of a full training on a log scale as the last feature; 1 by default."""
         self.encoding = encoding
         self.dims = encoding.dimensions
         widths = [1 if dim.numeric else len(dim.values) for dim in self.dims]
@@ -31,22 +31,22 @@ class Features:
 
     @cached_property
     def hyperparameter(self) -> np.ndarray:
-        """Whose feature each one is, shape (D,)."""
+        """The index of the hyperparameter that each feature belongs to, shape (D,)."""
         widths = [1 if dim.numeric else len(dim.values) for dim in self.dims]
         return np.repeat(np.arange(len(self.dims) + self.with_epochs), [*widths, *[1] * self.with_epochs])
 
     @cached_property
     def smooth(self) -> np.ndarray:
-        """Places of the hyperparameters that are searched along gradients."""
+        """Indices of the hyperparameters that are searched with gradients."""
         return np.array([i for i, dim in enumerate(self.dims) if dim.numeric and dim.n_values > MANY_VALUES], dtype=int)
 
     @cached_property
     def stepwise(self) -> list[int]:
-        """Places of the hyperparameters whose values are tried one by one; constants are left out."""
+        """Indices of the hyperparameters whose values are enumerated; constants are excluded."""
         return [i for i, dim in enumerate(self.dims) if dim.n_values > 1 and i not in self.smooth]
 
     def legal(self, points: np.ndarray) -> np.ndarray:
-        """The points at the centres of their cells, with inactive hyperparameters at their defaults."""
+        """The points moved to the centres of their cells, with inactive hyperparameters at their defaults."""
         result: np.ndarray = np.clip(points, 0.0, 1.0)
         for i, dim in enumerate(self.dims):
             if dim.values:
@@ -62,7 +62,7 @@ class Features:
         return result
 
     def features(self, points: np.ndarray) -> np.ndarray:
-        """Of legal points; others are taken as they are, which lets a gradient pass between an int's values."""
+        """Features (m, D) of points (m, d). Ints need not be at cell centres, so gradients between values exist."""
         result = np.zeros((len(points), self.n_features))
         if self.with_epochs:
             result[:, -1] = 1.0
@@ -76,7 +76,7 @@ class Features:
         return result
 
     def _activity(self, points: np.ndarray) -> np.ndarray:
-        """Which hyperparameters exist, shape (m, d): the same wherever those that conditions ask about are the same."""
+        """Which hyperparameters are active, shape (m, d), cached by the values of the conditions' parents."""
         asked = points[:, self.encoding.parents]
         result = np.empty(points.shape, dtype=bool)
         for k, key in enumerate(map(tuple, asked.tolist())):

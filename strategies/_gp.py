@@ -3,8 +3,8 @@
 Glossary: n observations, m new points, D features, d hyperparameters of the space; X (n, D) features, y (n,) losses,
 standardised; l (d,) lengthscales, s2 signal variance, v noise variance; theta = (log l, log s2, log v), shape (d + 2,);
 S (n, n) correlations of the noise of different observations, 0 on the diagonal; K (n, n) covariance of the observations
-with noise, L its Cholesky factor, alpha = K^-1 y; f columns of losses that share theta (f = 1, unless pending trials
-are imagined to have come out in several ways).
+with noise, L its Cholesky factor, alpha = K^-1 y; f columns of losses that share theta (f = 1 without pending trials,
+else one per fantasy of their losses).
 """
 
 from __future__ import annotations
@@ -13,29 +13,29 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import cho_solve, cholesky, solve_triangular
-from scipy.linalg.lapack import dpotrf, dpotri, dpotrs, dtrtrs  # scipy's own functions add as much again at these sizes
+from scipy.linalg.lapack import dpotrf, dpotri, dpotrs, dtrtrs  # at these sizes, scipy's wrappers double the time
 from scipy.optimize import minimize
 
 JITTER = 1e-8
 MIN_VARIANCE = 1e-12
-# A lengthscale may neither be so long that its hyperparameter is as good as absent, nor so short that it explains each
-# loss on its own, both of which few observations invite: with x = 1 / l^2, the log of its prior is -BARRIER (1/x + x).
-# (Optuna's Gaussian process has one of this form.) Signal and noise are normal in the logarithm.
+# With few observations, a fitted lengthscale may be so long that its hyperparameter has no effect, or so short that
+# every loss is explained separately. The prior prevents both: with x = 1 / l^2, its log is -BARRIER (1/x + x), the form
+# used by Optuna's Gaussian process. Signal and noise variance have log-normal priors.
 BARRIER = 0.1
 SIGNAL_MEAN, SIGNAL_SD = 0.0, 1.0
 NOISE_MEAN, NOISE_SD = -6.0, 1.5
-START_LENGTHSCALE = -0.7  # in the logarithm
+START_LENGTHSCALE = -0.7  # log l
 BOUNDS = {"lengthscale": (-4.0, 4.0), "signal": (-4.0, 4.0), "noise": (-14.0, 1.0)}
 
 
 @dataclass(frozen=True)
 class GP:
-    """A fitted process: what is known of the loss at any point. One model of each of f columns of losses."""
+    """A fitted Gaussian process of the loss, for each of f columns of losses."""
 
     X: np.ndarray  # (n, D)
     Y: np.ndarray  # (n, f)
     theta: np.ndarray  # (d + 2,)
-    hyperparameter: np.ndarray  # (D,): whose feature each one is
+    hyperparameter: np.ndarray  # (D,): the hyperparameter that each feature belongs to
     L: np.ndarray  # (n, n)
     alpha: np.ndarray  # (n, f)
 
@@ -48,7 +48,7 @@ class GP:
         hyperparameter: np.ndarray,
         S: np.ndarray | None = None,
     ) -> GP:
-        """Conditioned on observations, with theta as it is. ``S`` is zero unless given."""
+        """The process with a given theta, conditioned on observations. ``S`` defaults to zero."""
         scaled = X / _lengthscales(theta, hyperparameter)
         K = _matern(_squared_distances(scaled, scaled), np.exp(theta[-2]))
         _add_noise(K, np.exp(theta[-1]), S)
@@ -56,19 +56,19 @@ class GP:
         return cls(X, Y, theta, hyperparameter, L, cho_solve((L, True), Y, check_finite=False))
 
     def predict(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Means (m, f) and standard deviations (m,) of the loss without noise at new points (m, D)."""
+        """Means (m, f) and standard deviations (m,) of the noise-free loss at new points (m, D)."""
         k = self.covariance(X)
         v, _ = dtrtrs(self.L, k.T, lower=1)
         variance = np.exp(self.theta[-2]) - (v**2).sum(axis=0)
         return k @ self.alpha, np.sqrt(np.maximum(variance, MIN_VARIANCE))
 
     def covariance(self, X: np.ndarray) -> np.ndarray:
-        """Between new points and the observations, shape (m, n)."""
+        """Covariances of new points with the observations, shape (m, n)."""
         lengths = _lengthscales(self.theta, self.hyperparameter)
         return _matern(_squared_distances(X / lengths, self.X / lengths), np.exp(self.theta[-2]))
 
     def gradients(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Means and deviations as ``predict`` gives them, and their gradients in the features: (m, f, D) and (m, D)."""
+        """Means and deviations as in ``predict``, and their gradients by the features: (m, f, D) and (m, D)."""
         lengths = _lengthscales(self.theta, self.hyperparameter)
         scaled = (X[:, None] - self.X[None]) / lengths  # (m, n, D)
         r2 = (scaled**2).sum(axis=2)
@@ -84,7 +84,7 @@ class GP:
         return k @ self.alpha, sd, mean_gradients, sd_gradient
 
     def sample(self, X: np.ndarray, n_samples: int, rng: np.random.Generator) -> np.ndarray:
-        """Joint draws of the observed loss at new points, (m, D) to (m, n_samples); of the first column."""
+        """Joint samples of the observed (noisy) loss at new points, (m, D) to (m, n_samples), for the first column."""
         k = self.covariance(X)
         lengths = _lengthscales(self.theta, self.hyperparameter)
         own = _matern(_squared_distances(X / lengths, X / lengths), np.exp(self.theta[-2]))
@@ -95,7 +95,7 @@ class GP:
         return np.asarray(k @ self.alpha[:, :1] + root @ rng.standard_normal((len(X), n_samples)))
 
     def with_more(self, X: np.ndarray, Y: np.ndarray) -> GP:
-        """Conditioned on further observations as well, by extending the Cholesky factor."""
+        """The process conditioned on further observations, by extending the Cholesky factor."""
         lengths = _lengthscales(self.theta, self.hyperparameter)
         own = _matern(_squared_distances(X / lengths, X / lengths), np.exp(self.theta[-2]))
         own[np.diag_indices_from(own)] += np.exp(self.theta[-1]) + JITTER
@@ -118,9 +118,9 @@ def fit(
     max_noise: float = BOUNDS["noise"][1],
     S: np.ndarray | None = None,
 ) -> GP:
-    """The process whose theta is most probable given the data, with log v up to ``max_noise``.
+    """The process with the maximum a posteriori theta, with log v up to ``max_noise``.
 
-    Few observations leave several hills: it starts from short lengthscales, which can grow, and from the last fit.
+    With few observations the posterior is multimodal: the fit starts from short lengthscales and from the last theta.
     """
     d = int(hyperparameter.max()) + 1
     start = np.array([START_LENGTHSCALE] * d + [SIGNAL_MEAN, NOISE_MEAN])
@@ -139,7 +139,7 @@ def fit(
 
 
 def negative_log_prior(theta: np.ndarray) -> tuple[float, np.ndarray]:
-    """Of theta, up to a constant, and its gradient."""
+    """The negative log prior of theta, up to a constant, and its gradient."""
     x = np.exp(-2.0 * theta[:-2])
     scaled = (theta[-2:] - (SIGNAL_MEAN, NOISE_MEAN)) / (SIGNAL_SD, NOISE_SD)
     gradient = np.concatenate([2.0 * BARRIER * (1.0 / x - x), scaled / (SIGNAL_SD, NOISE_SD)])
@@ -149,9 +149,10 @@ def negative_log_prior(theta: np.ndarray) -> tuple[float, np.ndarray]:
 def negative_log_posterior(
     theta: np.ndarray, differences: np.ndarray, y: np.ndarray, S: np.ndarray | None = None
 ) -> tuple[float, np.ndarray]:
-    """Of theta, up to a constant, and its gradient. ``differences``: squared ones by hyperparameter, (d, n, n).
+    """The negative log posterior of theta, up to a constant, and its gradient.
 
-    Rasmussen and Williams, equations 5.8 and 5.9, and the prior.
+    ``differences``: squared differences by hyperparameter, (d, n, n). Rasmussen and Williams, equations 5.8 and 5.9,
+    plus the prior.
     """
     d, n = len(differences), len(y)
     inverse_squares = np.exp(-2.0 * theta[:d])
@@ -167,7 +168,7 @@ def negative_log_posterior(
     alpha, _ = dpotrs(L, y, lower=1)
     inverse, _ = dpotri(L, lower=1)
     inverse = np.tril(inverse) + np.tril(inverse, -1).T
-    W = inverse - np.outer(alpha, alpha)  # twice the derivative of the value by K
+    W = inverse - np.outer(alpha, alpha)  # twice the derivative with respect to K
     # dK/dlog l_j = (5/3) s2 (1 + sqrt(5) r) exp(-sqrt(5) r) (x_j - x'_j)^2 / l_j^2
     by_r2 = W * ((5.0 / 3.0) * (1.0 + root) * decay)
     gradient = np.empty_like(theta)
@@ -199,7 +200,7 @@ def _squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def squared_differences(X: np.ndarray, hyperparameter: np.ndarray, d: int) -> np.ndarray:
-    """Of all pairs, by the hyperparameter that a feature belongs to, (d, n, n)."""
+    """Squared differences of all pairs of observations, summed by hyperparameter, (d, n, n)."""
     result = np.zeros((d, len(X), len(X)))
     for feature, owner in enumerate(hyperparameter):
         column = X[:, feature]

@@ -1,7 +1,7 @@
-"""Successive halving on the first part of the budget, by short trainings that predict whole ones: a part of ``auto``.
+"""Successive halving in the first part of the budget, as long as short trainings predict full ones; part of ``auto``.
 
-Short trainings rule out bad configs cheaply; the order of good ones needs whole trainings. So short ones get a share of
-the budget, and none where they do not predict whole ones. What a short training is depends on the config: see
+Short trainings rule out bad configs cheaply, but ranking good ones needs full trainings. So short trainings get a
+share of the budget, or nothing if they do not predict full ones. What a short training is depends on the config: see
 ``Fidelity``.
 """
 
@@ -19,20 +19,20 @@ from strategies.encoding import Encoding
 from strategies.fidelity import Fidelity
 from strategies.types import JSON, Config
 
-SHORT_SHARE = 0.2  # of the budget may be spent on trainings that never go to their end,
-PHASE_SHARE = 0.7  # and new configs are trained short first until this much is spent in total;
-PHASE = 8  # of an unknown budget: whole trainings' worth of epochs
-MIN_EPOCHS = 2  # of a short training: after one epoch the order is mostly noise
-MOST = 0.2  # of a whole training that a short one with its own schedule may cost
-N_SAMPLED = 64  # configs of the space that are asked what a short training of them is
+SHORT_SHARE = 0.2  # maximum share of the budget for trainings that are never completed
+PHASE_SHARE = 0.7  # share of the budget after which new configs are trained fully at once
+PHASE = 8  # the same for an unknown budget, in full trainings
+MIN_EPOCHS = 2  # minimum length of a short training: after one epoch the ranking is mostly noise
+MOST = 0.2  # maximum length of a short training with its own schedule, as a share of a full one
+N_SAMPLED = 64  # configs sampled to find out which fidelities a space has
 
 FidelityOf = Callable[[Config], Fidelity]
 
 
 def levels_of(encoding: Encoding, fidelity: FidelityOf, max_epochs: int) -> list[int]:
-    """The rungs in epochs: where schedules depend on the length a ninth of a training and all of it, else thirds.
+    """The rungs in epochs: powers of 1/ETA, or only a ninth and all of a training if schedules depend on its length.
 
-    Only the last where no training of the space can be short.
+    Just max_epochs if no config of the space supports short trainings.
     """
     short = [each for each in _fidelities(encoding, fidelity) if each.kind != "whole"]
     if not short:
@@ -45,15 +45,15 @@ def levels_of(encoding: Encoding, fidelity: FidelityOf, max_epochs: int) -> list
 
 
 def _fidelities(encoding: Encoding, fidelity: FidelityOf) -> list[Fidelity]:
-    """Of the default and of some configs of the space."""
+    """The fidelities of the default and of sampled configs."""
     points = np.random.default_rng(0).random((N_SAMPLED, len(encoding.dimensions)))
     return [fidelity(config) for config in [encoding.default, *map(encoding.decode, points)]]
 
 
 class Halving(Asha):
-    """Short trainings first, the best third of them whole; then, and where they tell too little, whole ones at once.
+    """Short trainings first, with the best third promoted; later, or if they are not predictive, full trainings only.
 
-    The default and the configs to start with are trained whole.
+    The default config and the configs to start with are trained fully.
     """
 
     def __init__(
@@ -66,16 +66,16 @@ class Halving(Asha):
         default_later: bool,
         budget: Callable[[], float | None],
     ) -> None:
-        """``phase_share``: of the budget, after which new configs are trained whole at once. ``default_later``: a
-        default that can pause is trained whole once another config was: until then it would be the incumbent.
-        ``budget``: of this strategy, in epochs; None where nobody knows.
+        """``phase_share``: share of the budget after which new configs are trained fully at once. ``default_later``: a
+        resumable default is trained fully only after another config was, since until then it would be the incumbent.
+        ``budget``: the budget of this strategy in epochs; None if unknown.
         """
         self._fidelity = fidelity
         self._budget = budget
         self._phase_share = phase_share
         self._default_later = default_later
         self._skip = 0
-        self._default: int | None = None  # its trial
+        self._default: int | None = None  # the trial of the default config
         stops = any(each.kind == "stop" for each in _fidelities(Encoding(inner.space), fidelity))
         super().__init__(inner, resumable=not stops, levels=levels)
 
@@ -84,8 +84,11 @@ class Halving(Asha):
         correlation = self.ladder.correlation(len(self.ladder.levels) - 2) if len(self.ladder.levels) > 1 else None
         if correlation is None or self.ladder.lowest < len(self.ladder.levels) - 1:
             return super().findings
-        says = f"short trainings do not predict whole ones (rank correlation {correlation:.2f}): all are trained whole"
-        return [says, *super().findings]
+        finding = (
+            f"short trainings do not predict full ones (rank correlation {correlation:.2f}): "
+            "all configs are trained fully"
+        )
+        return [finding, *super().findings]
 
     def skip_to(self, trial: int) -> None:
         super().skip_to(trial)
@@ -114,7 +117,7 @@ class Halving(Asha):
         return proposal
 
     def abandoned(self) -> set[int]:
-        # Nothing goes on from the end of a short schedule.
+        # A training cannot be resumed after the end of its short schedule.
         ended = {t for t, p in self._asked.items() if (p.schedule or self.max_epochs) < self.max_epochs}
         return (super().abandoned() if len(self.ladder.levels) > 2 else set()) | (ended - self._running)
 

@@ -1,7 +1,7 @@
-"""The losses of trainings of different lengths, and how to compare them.
+"""Losses of trainings of different lengths, and how to compare them.
 
-A rung is a number of epochs. A loss is entered at the rung of the epoch where it was measured; that of a training whose
-learning rate follows a schedule counts at its end alone, at the rung of the schedule's length.
+A rung is a number of epochs. A loss is entered at the rung of the epoch at which it was measured. If the learning rate
+follows a schedule, only the final loss counts, at the rung of the schedule's length.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ import numpy as np
 
 from strategies.base import Outcome
 
-ETA = 3  # of as many configs, one goes on
+ETA = 3  # one in ETA configs is promoted
 N_RUNGS = 4  # the lowest is a 27th of a full training
-MIN_PAIRS = 8  # configs at two rungs before the ranks at the lower one are judged by those at the upper one,
-MIN_CORRELATION = 0.3  # and the rank correlation that the better half of them must have
-MIN_KNOWN = 3  # configs at two rungs before one is put on the other's scale
+MIN_PAIRS = 8  # configs at two rungs needed to compare the ranks at both,
+MIN_CORRELATION = 0.3  # and the minimum rank correlation of the better half of them
+MIN_KNOWN = 3  # configs at two rungs needed to convert losses from one to the other
 
 
 def rungs(max_epochs: int, eta: int = ETA, n_rungs: int = N_RUNGS) -> list[int]:
-    """Epochs at which trials are compared, rising, the last of them max_epochs."""
+    """Epochs at which trials are compared, in ascending order; the last one is max_epochs."""
     levels = {max(1, round(max_epochs / eta**k)) for k in range(n_rungs)}
     return sorted(levels)
 
 
 def rungs_of(outcomes: Iterable[Outcome], max_epochs: int) -> list[int]:
-    """Where these outcomes can be compared: at the ends of schedules where there are short ones, else at ``rungs``.
+    """The rungs at which these outcomes can be compared.
 
-    Only at the end where all were trained whole.
+    The lengths of the schedules if there are short ones; else max_epochs if all were trained fully, or ``rungs``.
     """
     told = list(outcomes)
     schedules = {outcome.proposal.schedule or max_epochs for outcome in told}
@@ -39,22 +39,22 @@ def rungs_of(outcomes: Iterable[Outcome], max_epochs: int) -> list[int]:
 
 
 class Ladder:
-    """The losses of all trials at all rungs. A config that was promoted is known by its first trial."""
+    """The losses of all trials at all rungs. A promoted config is identified by its first trial."""
 
     def __init__(self, levels: list[int]) -> None:
         self.levels = levels
         self.losses: dict[int, dict[int, float]] = {}  # by trial: by rung
 
     def enter(self, outcome: Outcome) -> None:
-        """The curve of a trial so far; of one that is below the lowest rung, where it ended."""
+        """Enter the curve of a trial so far; one that ended below the lowest rung is entered there."""
         losses, schedule = outcome.losses, outcome.proposal.schedule
         if schedule is not None and schedule not in self.levels:
-            return  # found elsewhere, with a schedule that nothing here can be compared with
+            return  # from another study, with a schedule that is not comparable
         found = self.losses.setdefault(outcome.proposal.first, {})
         if schedule is not None:
             found[self.levels.index(schedule)] = losses[-1]
             return
-        if not outcome.stopped:  # it may have told fewer losses than it had epochs
+        if not outcome.stopped:  # it may have reported fewer losses than epochs
             losses += losses[-1:] * (outcome.proposal.epochs - len(losses))
         reached = {rung: losses[level - 1] for rung, level in enumerate(self.levels) if level <= len(losses)}
         found.update(reached or {0: losses[-1]})
@@ -65,7 +65,7 @@ class Ladder:
 
     @property
     def lowest(self) -> int:
-        """The rung where new trials are compared first: above all whose ranks say nothing of those at the next."""
+        """The rung where new trials are first compared: the lowest whose ranks predict those at the next."""
         for rung in range(len(self.levels) - 1):
             correlation = self.correlation(rung)
             if correlation is None or correlation >= MIN_CORRELATION:
@@ -75,7 +75,7 @@ class Ladder:
     def correlation(self, rung: int) -> float | None:
         """Rank correlation of the losses at a rung with those at the next, in the half that is better at the next.
 
-        Bad configs are easily told from good ones; a search needs the order of the good ones. None: too few pairs.
+        Bad configs are easy to identify; a search needs the order of the good ones. None if there are too few pairs.
         """
         pairs = self._pairs(rung)
         if len(pairs) < MIN_PAIRS:
@@ -84,9 +84,9 @@ class Ladder:
         return rank_correlation(better[:, 0], better[:, 1])
 
     def steps(self) -> list[float]:
-        """How much lower losses are at each rung than at the one below, in the median of the trials that have both.
+        """The median change in loss from each rung to the next, over the trials that have both.
 
-        As far up as there are enough of these.
+        Ends at the first rung with too few such trials.
         """
         found = []
         for rung in range(len(self.levels) - 1):
@@ -97,7 +97,7 @@ class Ladder:
         return found
 
     def value(self, trial: int, steps: list[float]) -> float:
-        """The loss of a trial at the highest rung that is known well enough, put on its scale where it ended below."""
+        """A trial's loss converted to the highest rung with a known step; ``steps`` as returned by ``steps()``."""
         losses = self.losses[trial]
         known = [rung for rung in losses if rung <= len(steps)]
         if not known:
@@ -113,7 +113,7 @@ class Ladder:
 
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Spearman's; 0 where one of the two is constant."""
+    """Spearman's rank correlation; 0 if one of the two is constant."""
     from scipy import stats
 
     if len(np.unique(a)) < 2 or len(np.unique(b)) < 2:

@@ -1,4 +1,4 @@
-"""What two spaces have in common, and the config of one that is nearest to a config of the other."""
+"""Hyperparameters shared by two spaces, and the transfer of configs from one space to the other."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from strategies.types import Config, Value
 
 
 def shared(a: Encoding, b: Encoding) -> list[str]:
-    """Names of the hyperparameters that both spaces have, of the same type, and with values in common."""
+    """Names of the hyperparameters that both spaces have, with the same type and overlapping values."""
     theirs = {dim.name: dim for dim in b.dimensions}
     return [dim.name for dim in a.dimensions if dim.name in theirs and _overlap(dim, theirs[dim.name])]
 
 
 def carried(config: Config, to: Encoding, names: list[str]) -> Config | None:
-    """The config of another space that agrees with this one in these hyperparameters; the others take their default.
+    """A config of space ``to`` with this config's values for the hyperparameters ``names``, and defaults elsewhere.
 
-    Numbers outside of the other range are clipped. None where a choice there lacks the value, or a clause forbids it.
+    Numbers outside the range of ``to`` are clipped. None if a choice lacks the value or the result is forbidden.
     """
     values: Config = {}
     for dim in to.dimensions:
@@ -29,7 +29,7 @@ def carried(config: Config, to: Encoding, names: list[str]) -> Config | None:
 
 
 def known_part(config: Config, to: Encoding, names: list[str]) -> Config:
-    """The values of a config that the other space has a place for, clipped into it; active there or not."""
+    """The values of a config that exist in the other space, clipped to its ranges, whether active there or not."""
     places = [dim for dim in to.dimensions if dim.name in names and dim.name in config]
     moved = {dim.name: _moved(config[dim.name], dim) for dim in places}
     return {name: value for name, value in moved.items() if value is not None}
@@ -45,7 +45,7 @@ def _overlap(a: Dimension, b: Dimension) -> bool:
 
 
 def _is_number(dim: Dimension) -> bool:
-    """Whether near values are alike: a range, an ordinal of numbers, or a number that is fixed."""
+    """Whether distances between values mean something: a range, an ordinal of numbers, or a constant number."""
     if not dim.values:
         return True
     return (dim.kind == "ordinal" or len(dim.values) == 1) and not any(isinstance(v, (bool, str)) for v in dim.values)
@@ -57,7 +57,7 @@ def _range(dim: Dimension) -> tuple[float, float]:
 
 
 def _moved(value: Value, dim: Dimension) -> Value | None:
-    """The nearest value of a hyperparameter; None where it is a choice that lacks this one."""
+    """The nearest value of a hyperparameter; None if it is a choice without this value."""
     if not _is_number(dim):
         same = (v for v in dim.values if v == value and isinstance(v, bool) == isinstance(value, bool))
         return next(same, None)

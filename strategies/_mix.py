@@ -1,4 +1,4 @@
-"""Several strategies that search one space on one shared history, the better one more often."""
+"""Several strategies (arms) with a shared history; the better ones make more of the proposals."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from strategies.types import JSON, Config
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
-FLOOR = 0.15  # of the proposals, for every arm
-LATE, LATE_SHARE = 0.7, 0.85  # of the budget, after which the better arm gets so much
-MEMORY = 12  # latest proposals of an arm that its credit rests on
-MIN_CREDIT = 3  # proposals of an arm before its credit counts
+FLOOR = 0.15  # minimum share of the proposals for every arm
+LATE, LATE_SHARE = 0.7, 0.85  # share of the budget after which the best arm gets LATE_SHARE of the proposals
+MEMORY = 12  # an arm's credit is based on so many of its latest proposals
+MIN_CREDIT = 3  # proposals of an arm needed before its credit counts
 
 
 class Mix(ConfigStrategy):
-    """Each proposal comes from one arm, and all arms are told everything.
+    """Each proposal comes from one arm, and all arms are told every outcome.
 
-    The arm furthest behind its share is next. An arm's share follows its credit: the mean, over its latest proposals,
-    of the squared share of all earlier losses that the proposal's loss beats.
+    The arm furthest behind its share comes next. An arm's share is proportional to its credit: the mean, over its
+    latest proposals, of the squared share of earlier losses that the proposal beat.
     """
 
     n_initial = 8
@@ -42,19 +42,19 @@ class Mix(ConfigStrategy):
         cost_exponent: Callable[[], float] | None = None,
         **options: Any,
     ) -> None:
-        """``arms``: names of strategies; ``shares``: of each, until there is credit; they sum to 1.
+        """``arms``: names of strategies. ``shares``: their initial shares of the proposals, which sum to 1.
 
-        ``levels``: the rungs, in epochs. ``cost_exponent``: of ``bo``.
+        ``levels``: the rungs, in epochs. ``cost_exponent``: passed to ``bo``.
         """
         super().__init__(space, prior=prior, **options)
         self.names = tuple(arms)
         self._shares = np.array(shares, dtype=float)
         for_bo = {} if cost_exponent is None else {"cost_exponent": cost_exponent}
         self._arms = [_arm(name, space, options | (for_bo if name == "bo" else {})) for name in arms]
-        # Those that do not learn from curves are told of trials that ended early on the scale of the others.
+        # For arms that do not learn from curves, the losses of short trials are converted to the scale of the others.
         self._told = [arm if arm.learns_curves else Wrapper(arm, levels=levels) for arm in self._arms]
         self._ladder = Ladder(levels or rungs(self.max_epochs))
-        self._arm_of: dict[int, int] = {}  # by trial: who proposed it
+        self._arm_of: dict[int, int] = {}  # by trial: the arm that proposed it
         self._credits: dict[int, float] = {}  # by trial of an arm, in the order of the tells
 
     def restore(self, proposal: Proposal) -> None:
@@ -95,7 +95,7 @@ class Mix(ConfigStrategy):
         return config, {**info, "arm": self.names[arm], "share": round(float(shares[arm]), 3)}
 
     def shares(self) -> np.ndarray:
-        """The share of the proposals that each arm should have now, shape (n_arms,), with the sum 1."""
+        """The current target share of the proposals for each arm, shape (n_arms,), summing to 1."""
         credits = [
             [credit for trial, credit in self._credits.items() if self._arm_of[trial] == arm][-MEMORY:]
             for arm in range(len(self.names))

@@ -1,4 +1,4 @@
-"""Optuna without its log lines."""
+"""Silencing Optuna's log messages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet_optuna() -> Iterator[None]:
-    """Errors alone are logged; the level that was set comes back after it."""
+    """Log only errors within the context; the previous level is restored afterwards."""
     import optuna
 
     level = optuna.logging.get_verbosity()

@@ -1,4 +1,4 @@
-"""How much better than the best config any other can be: an upper bound, from the confidence bounds of the process.
+"""An upper bound on the regret of the best config, from the confidence bounds of the Gaussian process.
 
 A. Makarova et al., Automatic Termination for Hyperparameter Optimization (AutoML-Conf 2022). Glossary as in ``_gp``.
 """
@@ -13,13 +13,14 @@ from strategies._acquisition import maximise
 from strategies._features import Features
 from strategies._gp import GP
 
-RISK = 0.1  # of a loss outside of the bounds, were the process true
+RISK = 0.1  # probability of a loss outside the bounds if the model is correct
 
 
 def width(n_observations: int, n_hyperparameters: int) -> float:
-    """Of the bounds around the mean, in standard deviations: the root of Srinivas et al. (2010), theorem 1, over 5.
+    """Half-width of the bounds in standard deviations: sqrt(beta / 5), with beta of Srinivas et al. (2010), theorem 1.
 
-    They and Makarova et al. divide by five in practice, and count hyperparameters in place of the points of a grid.
+    They and Makarova et al. divide beta by five in practice, and use the number of hyperparameters instead of the
+    number of grid points.
     """
     beta = 2.0 * np.log(n_hyperparameters * n_observations**2 * np.pi**2 / (6.0 * RISK))
     return float(np.sqrt(beta / 5.0))
@@ -27,7 +28,7 @@ def width(n_observations: int, n_hyperparameters: int) -> float:
 
 @dataclass(frozen=True)
 class LowerBound:
-    """The lower confidence bound of the loss with its sign turned, as an acquisition to be maximised."""
+    """The negated lower confidence bound of the loss, as an acquisition function to maximise."""
 
     gp: GP
     width: float
@@ -42,8 +43,10 @@ class LowerBound:
 
 
 def regret_bound(gp: GP, features: Features, best: np.ndarray, candidates: np.ndarray) -> float:
-    """The upper bound of the loss at ``best`` (d,) less the lowest lower bound of the space, which is looked for from
-    ``candidates`` (m, d): all are points of the unit cube, and the result is in units of the process."""
+    """The upper bound of the loss at ``best`` (d,) minus the lowest lower bound in the space, in units of the process.
+
+    The search for the lowest lower bound starts from ``candidates`` (m, d). All points lie in the unit cube.
+    """
     d = len(best)
     lower = LowerBound(gp, width(len(gp.X), d))
     _, values = maximise(lower, features, candidates, np.zeros(d), np.ones(d))

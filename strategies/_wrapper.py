@@ -1,4 +1,4 @@
-"""What is put around a strategy: one that passes everything on, and one whose trials may end early."""
+"""Base classes for strategies that wrap another: plain delegation, and wrappers whose trials may end early."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from strategies.base import Outcome, Proposal, RegretBound, Strategy
 
 
 class Delegate(Strategy):
-    """Passes everything on to the strategy inside."""
+    """Delegates everything to the wrapped strategy."""
 
     learns_curves: ClassVar[bool] = True
 
@@ -56,15 +56,15 @@ class Delegate(Strategy):
         return self._inner.findings
 
     def _note(self, proposal: Proposal) -> None:
-        """Keep what will be asked about a proposal later."""
+        """Record what is needed about a proposal later."""
         return
 
 
 class Wrapper(Delegate):
-    """Lets trials end early. A strategy that does not learn from curves is told ``Ladder.value`` as a trial's loss."""
+    """Lets trials end early. A wrapped strategy that does not learn from curves gets ``Ladder.value`` as the loss."""
 
     def __init__(self, inner: Strategy, *, resumable: bool = True, levels: list[int] | None = None) -> None:
-        """``resumable``: whether a paused training can go on. ``levels``: the rungs, in epochs."""
+        """``resumable``: whether a paused training can be resumed. ``levels``: the rungs, in epochs."""
         super().__init__(inner)
         self._resumable = resumable
         self.ladder = Ladder(levels or rungs(inner.max_epochs))
@@ -73,7 +73,7 @@ class Wrapper(Delegate):
         self._steps: list[float] = []
 
     def restore(self, proposal: Proposal) -> None:
-        if self._inner.learns_curves or proposal.promotes is None:  # else its first trial will be told again
+        if self._inner.learns_curves or proposal.promotes is None:  # otherwise its first trial is told again
             self._inner.restore(proposal)
         self._note(proposal)
 

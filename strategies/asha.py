@@ -1,8 +1,8 @@
 """Asynchronous successive halving around any strategy, with pause and resume: ``bo+asha``.
 
 L. Li et al., A System for Massively Parallel Hyperparameter Tuning (MLSys 2020), algorithm 2. A config is first trained
-for a few epochs; the best third at each rung goes on to three times as many, from where it paused. The wrapped strategy
-learns from every trial, whatever rung it reached: see ``Ladder.value``.
+for a few epochs; the best third at each rung resume from where they paused, for three times as many epochs. The wrapped
+strategy learns from every trial, whatever rung it reached: see ``Ladder.value``.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from strategies.base import Outcome, Proposal
 
 
 class Asha(Wrapper):
-    """Trials of a strategy, trained rung by rung; what cannot pause is stopped at its rungs."""
+    """Trains a strategy's trials rung by rung; trainings that cannot be resumed are stopped at the rungs instead."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._promoted: list[set[int]] = [set() for _ in self.ladder.levels]  # from each rung
         self._running: set[int] = set()
-        self._epochs: dict[int, int] = {}  # by trial: what it takes of the budget
+        self._epochs: dict[int, int] = {}  # by trial: epochs charged to the budget
         self._bars: dict[int, dict[int, list[float]]] = {}  # by trial: losses at each rung when it was proposed, sorted
 
     @property
@@ -62,11 +62,11 @@ class Asha(Wrapper):
         if super().should_stop(proposal, losses):
             return True
         bar = self._bars.get(proposal.trial, {}).get(len(losses))
-        # Unless it is among the best third of those before it and itself.
+        # It continues if it is among the best third of the earlier trials and itself.
         return bar is not None and bisect.bisect_left(bar, losses[-1]) >= max(1, (len(bar) + 1) // ETA)
 
     def abandoned(self) -> set[int]:
-        """Whose place is too low even if the rest of the budget brought only worse ones to its rung."""
+        """Trials ranked too low to be promoted even if all further trials at their rung were worse."""
         if self.n_trials is None or not self._resumable or self._inner.exhausted:
             return set()
         left = max(0, self.n_trials * self.max_epochs - sum(self._epochs.values()))
@@ -74,13 +74,13 @@ class Asha(Wrapper):
         for rung in range(len(self.ladder.levels) - 1):
             ranked = self._ranked(rung)
             affordable = bisect.bisect_right(range(left + 1), left, key=lambda n: self._cost(rung, len(ranked), n))
-            n_coming = len(self._running) + affordable  # the last one may go beyond the budget
+            n_coming = len(self._running) + affordable  # the last one may exceed the budget
             found.update(ranked[(len(ranked) + n_coming) // ETA :])
             found -= self._promoted[rung]
         return found
 
     def _cost(self, rung: int, n: int, n_more: int) -> int:
-        """The fewest epochs that bring so many more to a rung with n: its best third must go on before others come."""
+        """The fewest epochs to bring n_more trials to a rung with n: its best third is promoted before new ones."""
         levels = [0, *self.ladder.levels]
         cost, n = n_more * (levels[rung + 1] - levels[rung]), n + n_more
         for above in range(rung + 1, len(self.ladder.levels)):
@@ -89,7 +89,7 @@ class Asha(Wrapper):
         return cost
 
     def _entry(self, proposal: Proposal) -> int:
-        """The rung where a new trial is compared first."""
+        """The rung where a new trial is first compared."""
         return self.ladder.lowest
 
     def _note(self, proposal: Proposal) -> None:
@@ -106,10 +106,10 @@ class Asha(Wrapper):
             }
 
     def _promotable(self) -> tuple[int, int] | None:
-        """A trial and the rung to which it may go: from the highest rung that has one (algorithm 2)."""
+        """A trial to promote and its next rung; the highest rung that has one comes first (algorithm 2)."""
         if not self._resumable:
             return None
-        for share in (ETA, 1) if self._inner.exhausted else (ETA,):  # all go on where no new config is left
+        for share in (ETA, 1) if self._inner.exhausted else (ETA,):  # all are promoted if no new config is left
             for rung in range(len(self.ladder.levels) - 2, -1, -1):
                 ranked = self._ranked(rung)
                 for trial in ranked[: len(ranked) // share]:
@@ -118,6 +118,6 @@ class Asha(Wrapper):
         return None
 
     def _ranked(self, rung: int) -> list[int]:
-        """The trials that reached a rung, the best first."""
+        """The trials that reached a rung, best first."""
         losses = self.ladder.at(rung)
         return sorted(losses, key=lambda trial: (losses[trial], trial))

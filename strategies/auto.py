@@ -1,6 +1,6 @@
-"""The default strategy: it looks at the task, mixes strategies, and says why.
+"""The default strategy: it mixes strategies based on the task, and explains its choice.
 
-The choice of arms rests on the committed comparison, results/leaderboard.md.
+The choice of arms is based on the committed benchmark results, results/leaderboard.md.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from strategies.types import Config, Value
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
-MANY_TRIALS = 300  # above it, a model costs more than it gains
-MOSTLY_CHOICES = 0.5  # share of the hyperparameters without an order
-ENOUGH_TO_REPEAT = 50  # trainings; of a smaller budget the final trains the best configs again
+MANY_TRIALS = 300  # above this, a model costs more than it gains
+MOSTLY_CHOICES = 0.5  # share of unordered hyperparameters above which a space counts as mostly choices
+ENOUGH_TO_REPEAT = 50  # minimum budget in trainings for repeats; with less, the final evaluation does them
 AGAIN = 0.12  # share of the budget for training the best configs again
-MAX_AGAIN = 5  # of them
+MAX_AGAIN = 5  # at most so many of them
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What is to search a space, and why."""
+    """The arms that search a space, and why."""
 
     arms: tuple[str, ...]
     shares: tuple[float, ...]
@@ -38,31 +38,31 @@ class Choice:
 
     @property
     def text(self) -> str:
-        """All of it in words."""
+        """The whole choice as a sentence."""
         arms = " and ".join(f"{arm} ({share:.0%})" for arm, share in zip(self.arms, self.shares, strict=True))
-        return f"{arms} to begin with; {self.why}"
+        return f"{arms} initially; {self.why}"
 
 
 def choose(encoding: Encoding, n_trials: int | None) -> Choice:
-    """By the facts of the task that are known before its first training."""
+    """The choice based on what is known before the first training."""
     dims = [dim for dim in encoding.dimensions if dim.n_values > 1]
     choices = sum(not dim.numeric for dim in dims) / max(1, len(dims))
     if n_trials is not None and n_trials > MANY_TRIALS:
-        return Choice(("tpe", "ga"), (0.5, 0.5), f"{n_trials} trainings are too many for a Gaussian process")
+        return Choice(("tpe", "ga"), (0.5, 0.5), f"{n_trials} trials are too many for a Gaussian process")
     for what, holds in (
         ("conditions", encoding.conditional),
         ("no continuous hyperparameter", encoding.finite),
         ("mostly choices", choices > MOSTLY_CHOICES),
     ):
         if holds:
-            return Choice(("bo", "ga"), (0.6, 0.4), f"{what}: a Gaussian process, and a genetic algorithm beside it")
-    return Choice(("bo", "ga"), (0.85, 0.15), "mostly numbers: a Gaussian process, now and then a genetic algorithm")
+            return Choice(("bo", "ga"), (0.6, 0.4), f"{what}: a Gaussian process mixed with a genetic algorithm")
+    return Choice(("bo", "ga"), (0.85, 0.15), "mostly numbers: mainly a Gaussian process, plus a genetic algorithm")
 
 
 class Auto(Delegate):
-    """A mix of strategies for each family of models, with short trainings where they mean something.
+    """A mix of strategies for each family of models, with short trainings where they are informative.
 
-    Of a large budget the end goes to training the best configs once more.
+    The end of a large budget is spent on training the best configs again.
     """
 
     plans_epochs = True
@@ -82,14 +82,14 @@ class Auto(Delegate):
         timed: bool = True,
         prior: Sequence[Start] = (),
     ) -> None:
-        """``fidelity``: what a short training of a config means; resumable ones, unless told. ``seconds``: of training
-        in total, where they are limited. ``timed``: whether measured seconds may count."""
+        """``fidelity``: what a short training of a config means; resumable by default. ``seconds``: the training time
+        budget, if there is one. ``timed``: whether measured seconds may influence the search."""
         self._options: dict[str, Any] = {"seed": seed, "n_trials": n_trials, "max_epochs": max_epochs}
         self._fidelity = fidelity or _resumable
         self._seconds = seconds
         self._prior = prior
         self._halvings: list[Halving] = []
-        self._choices: dict[str, str] = {}  # by family: why it is searched as it is
+        self._choices: dict[str, str] = {}  # by family: how it is searched, and why
         name = family_choice(space) if self.with_families else None
         inner: Strategy
         if name is None:
@@ -102,14 +102,14 @@ class Auto(Delegate):
             )  # fmt: skip
         super().__init__(inner)
         self.families = inner if isinstance(inner, Families) else None
-        self._epochs: dict[int, int] = {}  # by trial: what it takes of the budget
-        self._trained: dict[int, Outcome] = {}  # to the end, by trial
-        self._repeated: dict[int, list[int]] = {}  # trials of the same config, by the first of them
+        self._epochs: dict[int, int] = {}  # by trial: epochs charged to the budget
+        self._trained: dict[int, Outcome] = {}  # by trial: full trainings
+        self._repeated: dict[int, list[int]] = {}  # by original trial: its repeats
         self._training_seconds = 0.0
 
     @property
     def why(self) -> str:  # type: ignore[override]
-        parts = [] if self.families is None else [f"each {self.families.choice} has a search of its own"]
+        parts = [] if self.families is None else [f"separate search for each {self.families.choice}"]
         parts += dict.fromkeys(self._choices.values())
         epochs = sorted({level for halving in self._halvings for level in halving.ladder.levels[:-1]})
         if epochs:
@@ -140,7 +140,7 @@ class Auto(Delegate):
         return choose(encoding, self._options["n_trials"])
 
     def _searcher(self, space: ConfigurationSpace, fixed: Mapping[str, Value], share: float) -> Strategy:
-        """What searches the part of the space where values are fixed, with a share of the budget."""
+        """The strategy for the subspace with these fixed values, with a share of the budget."""
         encoding = Encoding(space, fixed)
         choice = self._choose(encoding)
         self._choices[str(fixed)] = choice.text
@@ -162,14 +162,14 @@ class Auto(Delegate):
         return halving
 
     def _budget(self, share: float) -> float | None:
-        """A share of the budget in epochs, by what trainings took so far where it is in seconds."""
+        """A share of the budget in epochs; a budget in seconds is converted at the speed so far."""
         budgets = [] if self.n_trials is None else [float(self.n_trials * self.max_epochs)]
         if self._seconds is not None and self._training_seconds > 0:
             budgets.append(self._seconds * sum(self._epochs.values()) / self._training_seconds)
         return share * min(budgets) if budgets else None
 
     def _cost_exponent(self) -> float:
-        """Cheap trainings are worth most at the beginning of a budget in seconds."""
+        """Decays from 1 to 0, as cheap trainings are worth most at the beginning of a budget in seconds."""
         assert self._seconds is not None
         return max(0.0, 1.0 - self._training_seconds / self._seconds)
 
@@ -180,7 +180,7 @@ class Auto(Delegate):
             self._repeated.setdefault(proposal.repeats, []).append(proposal.trial)
 
     def _next_again(self) -> Proposal | None:
-        """The next of the best configs to be trained once more, on the last part of a large budget."""
+        """The next of the best configs to train again, during the last part of a large budget."""
         if self.n_trials is None or self.n_trials < ENOUGH_TO_REPEAT or not self._trained:
             return None
         budget = self.n_trials * self.max_epochs
@@ -200,7 +200,7 @@ class Auto(Delegate):
         )
 
     def _exact(self) -> bool:
-        """Whether a config that was trained twice gave the same loss: then nothing is learned from a third time."""
+        """Whether repeating a config gave exactly the same loss: then further repeats are pointless."""
         return any(
             self._trained[trial].loss == self._trained[first].loss
             for first, trials in self._repeated.items()

@@ -1,4 +1,4 @@
-"""The interface of every search strategy, and the template that the single algorithms fill."""
+"""The strategy interface, and the template for single search algorithms."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
 
-PATIENCE = 3  # configs of past studies that do not beat the default, after which no more of them are tried
-REPLACED = 2  # points of the initial design that a config of a past study replaces where it beats the default
+PATIENCE = 3  # configs of past studies that may fail to beat the default before the others are skipped
+REPLACED = 2  # points of the initial design replaced by each config of a past study that beats the default
 
 
 @dataclass(frozen=True)
@@ -32,25 +32,25 @@ class Proposal:
 
     @property
     def schedule(self) -> int | None:
-        """Epochs of the complete schedule that this training follows: its losses on the way are no final losses.
+        """Length in epochs of the learning rate schedule that this training follows: only its final loss is comparable.
 
-        None: the training can be paused at any epoch and means the same there.
+        None: losses do not depend on the training's length, and it can be paused at any epoch.
         """
         return _number(self.info.get("schedule"))
 
     @property
     def promotes(self) -> int | None:
-        """The trial that tried the same config in a short training, which this longer one follows from scratch."""
+        """The trial with a short training of the same config, which is now trained longer, from scratch."""
         return _number(self.info.get("promotes"))
 
     @property
     def repeats(self) -> int | None:
-        """The trial whose config is trained once more, with another seed."""
+        """The trial whose config is trained again with another seed."""
         return _number(self.info.get("repeats"))
 
     @property
     def first(self) -> int:
-        """The trial that the losses of this one are entered with: the short one where it was promoted."""
+        """The trial under which the losses are entered: the promoted short one, or this one."""
         return self.trial if self.promotes is None else self.promotes
 
     @property
@@ -61,13 +61,13 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a proposal. A failed trial is a value, never an exception."""
+    """The outcome of a proposal. A failed trial is a value, never an exception."""
 
     proposal: Proposal
     losses: tuple[float, ...]  # after each epoch since the trial began; lower is better
     seconds: float  # training time of this step
     error: str | None = None  # why it failed
-    stopped: bool = False  # ended before proposal.epochs because should_stop said so
+    stopped: bool = False  # ended before proposal.epochs because should_stop returned True
     metrics: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # accuracy, ... per epoch
 
     @property
@@ -80,9 +80,9 @@ class Outcome:
 
 @dataclass(frozen=True)
 class RegretBound:
-    """What a strategy's model says of the best trial, in units of the loss."""
+    """A model's estimate of what could still be gained over the best trial, in units of the loss."""
 
-    regret: float  # no config is better than the best one by more than this, with high probability
+    regret: float  # with high probability, no config beats the best one by more than this
     noise: float  # standard deviation of the loss between trainings of the same config
 
 
@@ -95,29 +95,29 @@ class Start:
 
 
 class Strategy(ABC):
-    """Proposes configs and learns from their outcomes. It knows no clock, no file and no training.
+    """Proposes configs and learns from their outcomes. It has no access to clocks, files or trainings.
 
-    The same seed and the same sequence of calls give the same proposals, whatever the global random state; and
-    ``restore`` + ``tell`` of a run's prefix give the same next proposal as the run itself.
+    The same seed and the same sequence of calls give the same proposals, whatever the global random state, and
+    replaying a prefix of a run with ``restore`` and ``tell`` gives the same next proposal as the run itself.
     """
 
-    learns_curves: ClassVar[bool] = False  # compares trials of different lengths itself, when it is told their curves
+    learns_curves: ClassVar[bool] = False  # can compare trials of different lengths, given their learning curves
 
     plans_epochs: ClassVar[bool] = False
-    """Whether it decides by itself how long each trial is trained; it is then told whether trainings can go on."""
+    """Whether it decides how long each trial is trained; such a strategy is constructed with a ``fidelity``."""
 
     why: str = ""
-    """What it chose by the facts of the task, and why, in words; empty where it has no choice."""
+    """A description of what it chose for the task and why; empty if it had nothing to choose."""
 
     @property
     def findings(self) -> list[str]:
-        """Findings about the task during the search, in words."""
+        """Descriptions of what it found out about the task during the search."""
         return []
 
     def __init__(
         self, space: ConfigurationSpace, *, seed: int, n_trials: int | None = None, max_epochs: int = 1
     ) -> None:
-        """``n_trials`` is the budget in full trainings where one is known; ``max_epochs`` is a full training."""
+        """``n_trials``: the budget in full trainings, if known. ``max_epochs``: the length of a full training."""
         if seed < 0:
             raise ValueError(f"a seed must be 0 or larger, got {seed}")
         self.space = space
@@ -127,68 +127,67 @@ class Strategy(ABC):
 
     @abstractmethod
     def ask(self) -> Proposal | None:
-        """The next proposal; None: nothing until something is told, or, once ``exhausted``, never again.
+        """The next proposal; None: nothing until the next tell, or, once ``exhausted``, never again.
 
-        May be called several times before the outcomes are told. A None changes nothing.
+        May be called several times before outcomes are told. Returning None changes no state.
         """
 
     @abstractmethod
     def tell(self, outcome: Outcome) -> None:
-        """Learn an outcome: of a proposal of one's own, a later outcome of the same trial (it replaces the earlier
-        one), or one found elsewhere, whose trial number is negative and its own (a warm start).
+        """Learn from an outcome.
 
-        Raises ValueError for a config from elsewhere that does not lie in the space.
+        A later outcome of the same trial replaces the earlier one. Outcomes of other studies (warm starts) have unique
+        negative trial numbers. Raises ValueError if the config of such an outcome is not in the space.
         """
 
     @abstractmethod
     def restore(self, proposal: Proposal) -> None:
-        """Continue as if ``ask`` had just returned this proposal, without searching for it."""
+        """Update the state as if ``ask`` had just returned this proposal, without the cost of the search."""
 
     def should_stop(self, proposal: Proposal, losses: tuple[float, ...]) -> bool:
-        """Whether to end a running trial, asked after each epoch with its losses so far.
+        """Whether to stop a running trial; called after each epoch with its losses so far.
 
-        Only outcomes told before ``proposal`` was asked may count: a verdict that depends on what other workers
-        finished in the meantime could not be repeated.
+        May use only outcomes told before ``proposal`` was asked: a decision that depends on what other workers finished
+        in the meantime would not be reproducible.
         """
         return False
 
     def skip_to(self, trial: int) -> None:
-        """The next new trial has this number or a higher one: others took those below. Called before an ``ask``."""
+        """Number the next new trial at least this high, since lower numbers are taken. Called before an ``ask``."""
         return
 
     def abandoned(self) -> set[int]:
-        """Paused trials that will not go on before the budget is spent: their checkpoints are of no use."""
+        """Paused trials that will not be resumed within the budget, so their checkpoints can be deleted."""
         return set()
 
     @property
     def bounds_regret(self) -> bool:
-        """Whether there is a model that can tell a ``regret_bound``."""
+        """Whether the strategy has a model for ``regret_bound``."""
         return False
 
     def regret_bound(self) -> RegretBound | None:
-        """How much there is to gain over the best trial of all that was told; None as long as the model cannot tell.
+        """A bound on the possible gain over the best trial so far; None if there is too little data for the model.
 
-        Changes nothing, and is the same after a restore. Takes about as long as ``ask``.
+        Changes no state and is the same after a restore. Takes about as long as ``ask``.
         """
         return None
 
     @property
     @abstractmethod
     def exhausted(self) -> bool:
-        """True once every config of a finite space was proposed (or told from elsewhere)."""
+        """True once every config of a finite space was proposed or told."""
 
 
 class ConfigStrategy(Strategy):
-    """The template for strategies that propose one config after the other, each trained to the end.
+    """The template for strategies that propose one config at a time, each trained fully.
 
-    ``ask`` sees to the trial numbers, the default config first, then the prior, the initial design, forbidden clauses,
-    duplicates and exhaustion; a subclass only says which config it would like next. Ask number n draws from a generator
-    made of (seed, n), so a strategy whose model is a function of ``outcomes`` and ``pending`` can be restored without
-    effort.
+    ``ask`` handles trial numbers, the default config, the prior, the initial design, forbidden clauses, duplicates and
+    exhaustion; a subclass only suggests the next config. Ask number n draws from a generator seeded with (seed, n), so
+    a strategy whose model is a function of ``outcomes`` and ``pending`` needs no code of its own to be restored.
     """
 
     n_initial: ClassVar[float] = 1
-    """The first asks go to the default config and to Sobol points, the same for every strategy of the same seed."""
+    """Size of the initial design: the default config and Sobol points, the same for all strategies with one seed."""
     default_first: ClassVar[bool] = True
 
     def __init__(
@@ -201,16 +200,16 @@ class ConfigStrategy(Strategy):
         prior: Sequence[Start] = (),
         fixed: Mapping[str, Value] | None = None,
     ) -> None:
-        """``prior``: tried in their order before the initial design. ValueError where one lies outside of the space.
+        """``prior``: configs to try in this order before the initial design; ValueError if one is not in the space.
 
-        ``fixed``: values of hyperparameters; the search is over the part of the space where they hold.
+        ``fixed``: values of hyperparameters that restrict the search to a subspace.
         """
         super().__init__(space, seed=seed, n_trials=n_trials, max_epochs=max_epochs)
         self.encoding = Encoding(space, fixed)
         for start in prior:
             self.encoding.check(start.config)
         self._prior = tuple(prior)
-        self.outcomes: dict[int, Outcome] = {}  # the latest one of each trial, in the order of the first telling
+        self.outcomes: dict[int, Outcome] = {}  # the latest of each trial, in the order in which trials were first told
         self.pending: dict[int, Proposal] = {}
         self._n_asked = 0
         self._next_trial = 0
@@ -221,10 +220,10 @@ class ConfigStrategy(Strategy):
 
     @abstractmethod
     def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
-        """The config that this algorithm would try next, and what ``Proposal.info`` should keep of how it came about.
+        """The config to try next, and the ``Proposal.info`` about where it comes from.
 
-        It may break a forbidden clause or repeat a config: ``ask`` then takes the nearest one that does not.
-        There is at least one outcome with a finite loss.
+        It may be forbidden or a duplicate: ``ask`` then takes the nearest new config. There is at least one outcome
+        with a finite loss.
         """
 
     def ask(self) -> Proposal | None:
@@ -243,24 +242,24 @@ class ConfigStrategy(Strategy):
             config, info = self._suggest(rng)
         new = self._nearest_new(config, rng)
         if new is not config:
-            info = {**info, "moved": True}  # forbidden, or tried before
+            info = {**info, "moved": True}  # it was forbidden or a duplicate
         proposal = Proposal(self._next_trial, new, self.max_epochs, info)
         self.restore(proposal)
         return proposal
 
     def _next_start(self) -> Start | None:
-        """The first of the prior that was not tried yet; what comes from past studies only as long as it is of use."""
+        """The first untried config of the prior; those from past studies are skipped after PATIENCE disappointments."""
         left = [start for start in self._prior if self.is_new(start.config)]
         if any(start.study is not None for start in left) and self._n_disappointments() >= PATIENCE:
             left = [start for start in left if start.study is None]
         return left[0] if left else None
 
     def _n_disappointments(self) -> int:
-        """How many configs of past studies came out no better than the default."""
+        """How many configs of past studies did not beat the default."""
         return self._beaten().count(False)
 
     def _beaten(self) -> list[bool]:
-        """Of each told config of a past study, whether it beats the default."""
+        """Whether each told config of a past study beats the default."""
         if not self._prior:
             return []
         default = next((o for o in self.outcomes.values() if o.proposal.config == self.encoding.default), None)
@@ -271,7 +270,7 @@ class ConfigStrategy(Strategy):
         return [_is_better(outcome, default) for outcome in told]
 
     def _in_initial_design(self) -> bool:
-        # Good configs are known to be near a good start; a bad one says little of where they are.
+        # A good start locates the region of good configs; a bad one carries little information.
         beaten = self._beaten()
         configs = [*self.pending.values(), *(outcome.proposal for outcome in self.outcomes.values())]
         known = sum(p.is_new for p in configs) + REPLACED * beaten.count(True) - beaten.count(False)
@@ -299,14 +298,14 @@ class ConfigStrategy(Strategy):
         return self._cells is not None and self._unseen is None
 
     def observations(self) -> tuple[list[Config], list[float]]:
-        """Every told config with its loss. A failed one counts as the worst finite loss: avoided, not forgotten."""
+        """Every told config and its loss. Failures get the worst finite loss: avoided, not forgotten."""
         losses = [outcome.loss for outcome in self.outcomes.values()]
         worst = max((loss for loss in losses if loss is not None), default=0.0)
         configs = [outcome.proposal.config for outcome in self.outcomes.values()]
         return configs, [worst if loss is None else loss for loss in losses]
 
     def is_new(self, config: Config) -> bool:
-        """Whether the config is allowed and was neither proposed nor told."""
+        """Whether the config is allowed and was neither proposed nor told before."""
         return _key(config) not in self._seen and self.encoding.allows(config)
 
     def _mark(self, config: Config) -> None:
@@ -315,7 +314,7 @@ class ConfigStrategy(Strategy):
             self._unseen = next(self._cells, None)
 
     def _nearest_new(self, config: Config, rng: np.random.Generator) -> Config:
-        """The config itself where it is new, else one near it that is."""
+        """The config itself if it is new, else a new one near it."""
         if self.is_new(config):
             return config
         for attempt in range(200):
@@ -327,12 +326,12 @@ class ConfigStrategy(Strategy):
             if self.is_new(anywhere):
                 return anywhere
         if self._unseen is None:
-            raise RuntimeError("no new allowed config was found in 1200 tries: the space is as good as exhausted")
+            raise RuntimeError("no new allowed config found in 1200 tries: the space is practically exhausted")
         return self._unseen
 
 
 class SobolDesign:
-    """Scrambled Sobol points in [0,1]^d, by index: ``design[n]`` does not depend on which others were read.
+    """Scrambled Sobol points in [0,1]^d, by index: ``design[n]`` does not depend on which other points were read.
 
     I. M. Sobol (1967); scrambling as in Owen (1998), both from scipy.
     """
@@ -361,7 +360,7 @@ def _key(config: Config) -> tuple[tuple[str, Value], ...]:
 
 
 def _is_better(outcome: Outcome, other: Outcome) -> bool:
-    """Whether its loss is lower; where a wrapper trains the two for different times, after equally many epochs."""
+    """Whether its loss is lower; trials of different lengths are compared after the same number of epochs."""
     if outcome.loss is None or other.loss is None:
         return outcome.loss is not None
     if outcome.proposal.epochs == other.proposal.epochs:

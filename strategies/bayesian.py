@@ -1,9 +1,9 @@
-"""Bayesian optimization: a Gaussian process of the loss, and the config with the highest log expected improvement.
+"""Bayesian optimization: a Gaussian process of the loss with log expected improvement.
 
 D. R. Jones et al., Efficient Global Optimization (1998); S. Ament et al. (NeurIPS 2023) for the acquisition function;
 D. Eriksson et al., Scalable Global Optimization via Local Bayesian Optimization (NeurIPS 2019) for the trust region in
-spaces of many hyperparameters; F. Berkenkamp et al., No-Regret Bayesian Optimization with Unknown Hyperparameters (JMLR
-2019) for lengthscales that shrink.
+high-dimensional spaces; F. Berkenkamp et al., No-Regret Bayesian Optimization with Unknown Hyperparameters (JMLR 2019)
+for shrinking lengthscales.
 """
 
 from __future__ import annotations
@@ -27,32 +27,32 @@ from strategies._regret import regret_bound
 from strategies.base import ConfigStrategy, Outcome, Proposal, RegretBound
 from strategies.types import JSON, Config
 
-N_SPREAD = 1024  # candidates all over the space,
+N_SPREAD = 1024  # candidates across the space,
 N_CENTRES, N_AROUND = 5, 64  # and around each of the best configs
 N_FANTASIES = 8
-REFIT_EVERY = 50  # above twice as many observations, theta is fitted again after n / 50 more
-MAX_BEST, MAX_LATEST, MAX_OTHERS = 200, 200, 100  # a fit costs n^3; of more observations, these are kept
-MANY_DIMENSIONS = 20  # above it, the search stays in a trust region
+REFIT_EVERY = 50  # from 100 observations on, theta is refitted only after n / 50 more
+MAX_BEST, MAX_LATEST, MAX_OTHERS = 200, 200, 100  # observations kept if there are more, since fitting is O(n^3)
+MANY_DIMENSIONS = 20  # above this, the search stays in a trust region
 LENGTH_START, LENGTH_MIN, LENGTH_MAX = 0.8, 2.0**-6, 1.6
-SUCCESSES, FAILURES = 3, 8  # in a row, that double and halve it
+SUCCESSES, FAILURES = 3, 8  # consecutive ones that double or halve it
 
 
 class BayesianOptimization(ConfigStrategy):
-    """What is proposed depends on the outcomes, the seed and the last fit, which is kept in the proposals' info."""
+    """Proposals depend on the outcomes, the seed and the last fit, which is kept in the proposals' info."""
 
     n_initial = 8
     learns_curves = True
     shared_noise: ClassVar[float] = 0.5
-    """Correlation of the noise of one configuration's losses at different rungs: its curve as a whole may lie above or
-    below what its neighbours suggest, so two of its losses are less evidence than those of two configurations."""
+    """Correlation of the noise of a config's losses at different rungs: its whole curve may lie above or below what its
+    neighbours suggest, so two of its losses are weaker evidence than those of two configs."""
 
     def __init__(self, *args: Any, cost_exponent: Callable[[], float] | None = None, **kwargs: Any) -> None:
-        """``cost_exponent``: the power of the seconds of a training by which its improvement is divided; None: 0."""
+        """``cost_exponent``: the expected improvement is divided by the training seconds to this power; None: 0."""
         super().__init__(*args, **kwargs)
         self._cost_exponent = cost_exponent
         self._seconds: dict[int, float] = {}  # by trial
         self._features = Features(self.encoding)
-        self._noise: np.ndarray | None = None  # S of the process, where trials of different lengths were told
+        self._noise: np.ndarray | None = None  # S of the process; None while all trials have the same length
         self._theta: np.ndarray | None = None
         self._n_fitted = 0
 
@@ -66,7 +66,7 @@ class BayesianOptimization(ConfigStrategy):
         told = list(self.outcomes.values())
         points, seen, X, losses = self._known(told, rng)
         gp = self._fitted(X, standardised(losses), len(told))
-        # Short trainings rarely give a new best, so none for long is no sign of a search that is stuck.
+        # Short trainings rarely give a new best, so a long time without one does not mean that the search is stuck.
         factor = 1.0 if self._features.with_epochs else self._shrinkage(seen.final)
         acquisition = self._acquisition(doubted(gp, factor, points.shape[1]), told, points, rng)
         new = np.array([outcome.proposal.promotes is None for outcome in told])
@@ -91,7 +91,7 @@ class BayesianOptimization(ConfigStrategy):
         n = n_without_gain(observed(list(self.outcomes.values()), self.max_epochs).final)
         if n <= STUCK_AFTER or self._features.with_epochs:
             return []
-        return [f"no better config in the last {n} trials: every second proposal looks further away"]
+        return [f"no improvement in the last {n} trials: every second proposal now explores further away"]
 
     def tell(self, outcome: Outcome) -> None:
         super().tell(outcome)
@@ -101,7 +101,7 @@ class BayesianOptimization(ConfigStrategy):
     def _by_cost(
         self, found: np.ndarray, values: np.ndarray, points: np.ndarray, told: list[Outcome]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The points and their values in the order of the improvement for its cost."""
+        """The points and values sorted by improvement per cost."""
         assert self._cost_exponent is not None
         epochs = [max(1, len(outcome.losses)) for outcome in told]
         seconds = np.array([self._seconds[outcome.proposal.trial] for outcome in told]) / epochs
@@ -120,7 +120,7 @@ class BayesianOptimization(ConfigStrategy):
             return None
         rng = np.random.default_rng((self.seed, len(told)))
         points, seen, X, losses = self._known(told, rng)
-        # The search soon sees good losses alone. The scale of all of the space is that of the initial design.
+        # The search soon sees only good losses. The initial design gives the scale of the whole space.
         losses = np.minimum(losses, worst_counted(seen.final[worked][: self.n_initial]))
         scale = float(losses.std())
         if scale == 0.0:
@@ -134,7 +134,7 @@ class BayesianOptimization(ConfigStrategy):
     def _known(
         self, told: list[Outcome], rng: np.random.Generator
     ) -> tuple[np.ndarray, Observed, np.ndarray, np.ndarray]:
-        """Points of the told configs (n, d), all that was seen, and of this the features and losses for the model."""
+        """Points of the told configs (n, d), all observations, and the features and losses used by the model."""
         points = np.array([self.encoding.encode(outcome.proposal.config) for outcome in told])
         seen = observed(told, self.max_epochs)
         self._features = Features(self.encoding, with_epochs=bool((seen.share < 1.0).any()))
@@ -152,7 +152,7 @@ class BayesianOptimization(ConfigStrategy):
         owner = self._features.hyperparameter
         theta = self._theta
         if theta is not None and len(theta) != owner.max() + 3:
-            theta = None  # of the time before the first trial that ended early
+            theta = None  # fitted before the first short trial
         if theta is not None and n_told - self._n_fitted < max(1, n_told // REFIT_EVERY):
             return GP.given(X, y[:, None], theta, owner, self._noise)
         self._n_fitted = n_told
@@ -162,11 +162,11 @@ class BayesianOptimization(ConfigStrategy):
         return noise_ceiling(y)
 
     def _shrinkage(self, losses: np.ndarray) -> float:
-        """Of the lengthscales, in every second search; the others take the model as it was fitted."""
+        """The factor for the lengthscales, applied at every second ask."""
         return shrinkage(losses) if self._n_asked % 2 == 0 else 1.0
 
     def _acquisition(self, gp: GP, told: list[Outcome], points: np.ndarray, rng: np.random.Generator) -> Acquisition:
-        at = self._features.features(points)  # every config, as if it had been trained to the end
+        at = self._features.features(points)  # every config as if trained fully
         if self.pending:
             configs = [proposal.config for proposal in self.pending.values()]
             waiting = self._features.features(np.array([self.encoding.encode(config) for config in configs]))
@@ -194,14 +194,14 @@ class BayesianOptimization(ConfigStrategy):
         return maximise(acquisition, self._features, candidates, low, high)
 
     def _box(self, points: np.ndarray, losses: np.ndarray, gp: GP) -> tuple[np.ndarray, np.ndarray]:
-        """In which numbers may move, shapes (d,): everything, unless there are many hyperparameters."""
+        """Bounds for numeric hyperparameters, shapes (d,): the whole space, or a trust region in high dimensions."""
         d = points.shape[1]
         if d <= MANY_DIMENSIONS:
             return np.zeros(d), np.ones(d)
         return self._trust_region(points, losses, gp)
 
     def _trust_region(self, points: np.ndarray, losses: np.ndarray, gp: GP) -> tuple[np.ndarray, np.ndarray]:
-        """Around the best config, longer along hyperparameters with longer lengthscales."""
+        """A box around the best config, with sides proportional to the lengthscales."""
         d = points.shape[1]
         lengths = np.exp(gp.theta[:d])
         half = trust_length(losses[self.n_initial :], losses[: self.n_initial]) / 2
@@ -214,16 +214,16 @@ class BayesianOptimization(ConfigStrategy):
 
 @dataclass(frozen=True)
 class Observed:
-    """What the model sees: a row a trial, or of trials of different lengths one at each rung that they reached."""
+    """The model's data: one row per trial or, if trials differ in length, one per trial and rung."""
 
-    trial: np.ndarray  # place of the trial among the told, (rows,)
-    share: np.ndarray  # of a full training, in the logarithm: 0 for one epoch, 1 for all, (rows,)
+    trial: np.ndarray  # index of the told trial, (rows,)
+    share: np.ndarray  # share of a full training on a log scale: 0 for one epoch, 1 for all, (rows,)
     losses: np.ndarray  # on the scale of a full training, (rows,)
-    final: np.ndarray  # of each config at its highest rung, (n,); the worst for a failure and a promoted trial
+    final: np.ndarray  # each config's loss at its highest rung, (n,); the worst for a failed or promoting trial
 
 
 def observed(told: list[Outcome], max_epochs: int) -> Observed:
-    """Losses at lower rungs are lowered by what they sink on the way up; a failure is the worst that was seen."""
+    """Losses at lower rungs are shifted by the median steps to the top; failures get the worst loss."""
     worked = [outcome for outcome in told if outcome.loss is not None]
     ladder = Ladder(rungs_of(worked, max_epochs))
     for outcome in worked:
@@ -238,7 +238,7 @@ def observed(told: list[Outcome], max_epochs: int) -> Observed:
     worst = losses.max()
     final = np.full(len(told), worst)
     upwards = np.argsort(rung, kind="stable")
-    final[trial[upwards]] = losses[upwards]  # of each config that at its highest rung stays
+    final[trial[upwards]] = losses[upwards]  # the last assignment, at the highest rung, wins
     failed = np.array([i for i, outcome in enumerate(told) if outcome.loss is None], dtype=int)
     return Observed(
         np.concatenate([trial, failed]),
@@ -249,7 +249,7 @@ def observed(told: list[Outcome], max_epochs: int) -> Observed:
 
 
 def chosen(losses: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Places of the observations that the model sees: all, or of too many the best, the latest, and some others."""
+    """Indices of the observations for the model: all, or if too many, the best, the latest and a random sample."""
     n = len(losses)
     if n <= MAX_BEST + MAX_LATEST + MAX_OTHERS:
         return np.arange(n)
@@ -261,7 +261,7 @@ def chosen(losses: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def finished_best(told: list[Outcome], max_epochs: int) -> int | None:
-    """The place of the lowest loss among this run's own trials that were trained to the end."""
+    """The index of the lowest loss among this run's own fully trained trials."""
     losses = {
         i: outcome.loss
         for i, outcome in enumerate(told)
@@ -272,9 +272,9 @@ def finished_best(told: list[Outcome], max_epochs: int) -> int | None:
 
 
 def worst_counted(losses: np.ndarray) -> float:
-    """Twice the distance from the best to the median beyond the median: losses above count as this.
+    """The clipping threshold for losses: the median plus twice the distance from the best to the median.
 
-    How bad a bad config is helps nobody, and one enormous loss would leave no scale for the others.
+    How bad a bad config is carries no useful information, and one huge loss would dominate the scale.
     """
     best, median = losses.min(), float(np.median(losses))
     spread = median - best or min((loss - best for loss in losses if loss > best), default=0.0)
@@ -282,13 +282,13 @@ def worst_counted(losses: np.ndarray) -> float:
 
 
 def standardised(losses: np.ndarray) -> np.ndarray:
-    """Mean 0 and deviation 1, the bad side cut off."""
+    """Losses clipped at ``worst_counted``, with mean 0 and standard deviation 1."""
     clipped = np.minimum(losses, worst_counted(losses))
     return np.asarray((clipped - clipped.mean()) / (clipped.std() or 1.0))
 
 
 def success(X: np.ndarray, failed: np.ndarray, gp: GP) -> Callable[[np.ndarray], np.ndarray]:
-    """Log of the probability of no failure: a process over -1 and 1 through the normal distribution's function."""
+    """The log probability of no failure: a Gaussian process on the labels, through the normal CDF."""
     theta = np.concatenate([gp.theta[:-2], [0.0, -2.0]])
     process = GP.given(X, np.where(failed, 2.0, 0.0)[:, None], theta, gp.hyperparameter)
 
@@ -300,7 +300,7 @@ def success(X: np.ndarray, failed: np.ndarray, gp: GP) -> Callable[[np.ndarray],
 
 
 def trust_length(losses: np.ndarray, before: np.ndarray) -> float:
-    """The side of the trust region after these losses, doubled and halved by their successes and failures in a row."""
+    """The side of the trust region, doubled and halved by consecutive successes and failures among these losses."""
     length, best, won, lost = LENGTH_START, before.min(initial=np.inf), 0, 0
     for loss in losses:
         won, lost = (won + 1, 0) if loss < best else (0, lost + 1)

@@ -1,7 +1,7 @@
-"""CMA-ES for numbers, whole numbers and categories at once, from the cmaes package.
+"""CMA-ES for continuous, integer and categorical hyperparameters, from the cmaes package.
 
 R. Hamano et al., CatCMA with Margin (GECCO 2025, arXiv 2504.07884), which builds on N. Hansen's CMA-ES
-(arXiv 1604.00772). It needs about 50 trials a dimension to show its strength.
+(arXiv 1604.00772). It needs about 50 trials per dimension to be effective.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from cmaes import CatCMAwM
 
 INITIAL_STEP = 0.2  # standard deviation of the first generation, as a share of the range
-MAX_CELLS = 100  # whole numbers with more values than this are treated as continuous
+MAX_CELLS = 100  # integers with more values than this are treated as continuous
 
 
 class CMAES(ConfigStrategy):
-    """The distribution is updated whenever a population's worth of its samples was told, in whatever order."""
+    """The distribution is updated once as many samples as the population size were told, in any order."""
 
     def __init__(self, *args, **kwargs) -> None:  # type: ignore[no-untyped-def]
         super().__init__(*args, **kwargs)
@@ -36,7 +36,7 @@ class CMAES(ConfigStrategy):
 
     def restore(self, proposal: Proposal) -> None:
         if proposal.info.get("from") == "cmaes":
-            # The same draw again: the distribution is the one that the proposal was drawn from.
+            # Repeats the draw: the distribution is the one the proposal was drawn from.
             self._samples[proposal.trial] = self._sample()
         super().restore(proposal)
 
@@ -47,7 +47,7 @@ class CMAES(ConfigStrategy):
             self._generation.append((self._as_proposed(self._samples.pop(trial), outcome.proposal.config), trial))
         if self._generation and len(self._generation) == self._optimizer.population_size:
             losses = dict(zip(self.outcomes, self.observations()[1], strict=True))
-            # Ranks in place of losses: ties and failures would leave its bound penalty without a scale.
+            # Ranks instead of losses: with ties and failures, the penalty for bounds would have no scale.
             ranks = np.argsort(np.argsort([losses[trial] for _, trial in self._generation], kind="stable"))
             solutions = [(sample, float(rank)) for (sample, _), rank in zip(self._generation, ranks, strict=True)]
             self._optimizer.tell(solutions)
@@ -60,7 +60,7 @@ class CMAES(ConfigStrategy):
 
     @cached_property
     def _kinds(self) -> tuple[list[int], list[int], list[int]]:
-        """The indices of continuous, whole-number and categorical dimensions; constants are in none."""
+        """The indices of continuous, integer and categorical dimensions; constants are excluded."""
         dims = [(i, dim) for i, dim in enumerate(self.encoding.dimensions) if dim.n_values > 1]
         categorical = [i for i, dim in dims if not dim.numeric or dim.n_values == 2]
         whole = [i for i, dim in dims if i not in categorical and dim.n_values <= MAX_CELLS]
@@ -84,7 +84,7 @@ class CMAES(ConfigStrategy):
         )
 
     def _as_proposed(self, sample: CatCMAwM.Solution, config: Config) -> CatCMAwM.Solution:
-        """The sample, moved to the config that was trained in its place where the two differ."""
+        """The sample, moved to the config that was trained if the two differ."""
         if self._decode(sample) == config:
             return sample
         continuous, whole, categorical = self._kinds

@@ -1,7 +1,8 @@
-"""A config as a point in the unit cube and back.
+"""Encoding of configs as points in the unit cube, and back.
 
-Each hyperparameter is one coordinate in [0, 1]: floats linearly or in the logarithm, whole numbers and values in cells
-of equal width (log-spaced for a logarithmic int), read at the cell's centre. Inactive ones sit at their default.
+Each hyperparameter is one coordinate in [0, 1]. Floats are mapped linearly or on a log scale; integers and categories
+get cells of equal width (log-spaced for log-scaled ints), and a value is encoded as its cell's centre. Inactive
+hyperparameters are at their default.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Dimension:
-    """One hyperparameter: its kind, its range or its values, and its way to [0, 1] and back."""
+    """One hyperparameter: its kind, its range or values, and its mapping to [0, 1] and back."""
 
     name: str
     kind: Literal["float", "int", "choice", "ordinal"]
@@ -30,11 +31,11 @@ class Dimension:
     low: float = 0.0
     high: float = 0.0
     log: bool = False
-    values: tuple[Value, ...] = ()  # of a choice (no order) or an ordinal; a constant is a choice of one
+    values: tuple[Value, ...] = ()  # of a choice (unordered) or an ordinal; a constant is a choice of one value
 
     @property
     def numeric(self) -> bool:
-        """Whether near coordinates mean near values."""
+        """Whether nearby coordinates mean nearby values."""
         return self.kind != "choice"
 
     @property
@@ -45,7 +46,7 @@ class Dimension:
         return len(self.values) if self.values else self.high - self.low + 1
 
     def to_unit(self, value: Value) -> float:
-        """The coordinate of a value, in [0, 1]. ValueError where the value does not belong to the hyperparameter."""
+        """The coordinate of a value, in [0, 1]. Raises ValueError for a value outside the range or the choices."""
         if self.values:
             return (self._index(value) + 0.5) / len(self.values)
         if isinstance(value, (bool, str)) or not self.low <= value <= self.high:
@@ -65,13 +66,13 @@ class Dimension:
         number = math.exp(position) if self.log else position
         if self.kind == "int":
             return int(min(max(round(number), self.low), self.high))
-        # Rounded, so that a value survives the way to the coordinate and back, and two equal configs are equal.
+        # Rounded, so that a value survives the round trip through its coordinate and equal configs compare equal.
         return min(max(float(f"{number:.{self._digits}g}"), self.low), self.high)
 
     def grid(self, n: int) -> list[float]:
-        """Coordinates that span the range: its middle for n = 1, n values from end to end for n >= 3.
+        """Coordinates that span the range: the centre for n = 1, n evenly spaced values for n >= 3.
 
-        All values where there are no more than n; a choice, which has no middle, gives its first value or all.
+        All values if there are at most n. A choice has no centre and gives its first value or all of them.
         """
         if n == 1:
             return [0.5 / len(self.values) if self.kind == "choice" else 0.5]
@@ -81,14 +82,14 @@ class Dimension:
 
     @cached_property
     def _edges(self) -> tuple[float, float]:
-        # An int's outermost cells reach half a step beyond the range, so that each value has its full share.
+        # An int's outermost cells extend half a step beyond the range, so that all cells have equal width.
         margin = 0.5 if self.kind == "int" else 0.0
         low, high = self.low - margin, self.high + margin
         return (math.log(low), math.log(high)) if self.log else (low, high)
 
     @cached_property
     def _digits(self) -> int:
-        # Ten, and as many more as the two ends of a narrow range have in common.
+        # Ten, plus as many as the two ends of a narrow range share.
         shared = math.log10(max(abs(self.low), abs(self.high)) / (self.high - self.low))
         return min(17, 10 + max(0, math.ceil(shared)))
 
@@ -100,10 +101,10 @@ class Dimension:
 
 
 class Encoding:
-    """A ConfigurationSpace, compiled once for fast use by the strategies."""
+    """A ConfigurationSpace compiled for fast use by the strategies."""
 
     def __init__(self, space: ConfigurationSpace, fixed: Mapping[str, Value] | None = None) -> None:
-        """``fixed``: values of unconditional hyperparameters; what cannot exist beside them is left out."""
+        """``fixed``: values of unconditional hyperparameters; those that can never be active with them are dropped."""
         from ConfigSpace.types import NotSet
 
         fixed = fixed or {}
@@ -131,19 +132,19 @@ class Encoding:
 
     @property
     def kind(self) -> Literal["numeric", "mixed", "discrete"]:
-        """Floats and whole numbers only; no float, so finite; or both and choices."""
+        """``numeric``: only floats and ints; ``discrete``: no floats, so finite; ``mixed``: anything else."""
         if self.finite:
             return "discrete"
         return "numeric" if all(dimension.kind in ("float", "int") for dimension in self.dimensions) else "mixed"
 
     @property
     def conditional(self) -> bool:
-        """Whether some hyperparameter exists only under a condition."""
+        """Whether some hyperparameter is conditional."""
         return any(self._conditions.values())
 
     @cached_property
     def parents(self) -> list[int]:
-        """Places of the hyperparameters that conditions ask about."""
+        """Indices of the hyperparameters that conditions depend on."""
         asked = {parent.name for name in self.names for parent in self._parents[name]}
         return [i for i, name in enumerate(self.names) if name in asked]
 
@@ -153,7 +154,7 @@ class Encoding:
         return self.build(lambda dim: values[dim.name])
 
     def build(self, choose: Callable[[Dimension], Value]) -> Config:
-        """The config whose active hyperparameters ``choose`` gives one by one, parents before children."""
+        """The config built by calling ``choose`` for each active hyperparameter, parents before children."""
         chosen: Config = {}
         for i in self._parents_first:
             if self._is_active(self.names[i], chosen):
@@ -161,7 +162,7 @@ class Encoding:
         return {name: chosen[name] for name in self.names if name in chosen}
 
     def encode(self, config: Config) -> np.ndarray:
-        """The point of a config, shape (d,); hyperparameters that are not in it count as their default."""
+        """The point of a config, shape (d,); missing hyperparameters are set to their default."""
         return np.array([dim.to_unit(config.get(dim.name, dim.default)) for dim in self.dimensions])
 
     def allows(self, config: Config) -> bool:
@@ -169,7 +170,7 @@ class Encoding:
         return not any(clause.is_forbidden_value(config) for clause in self._forbidden)
 
     def check(self, config: Config) -> None:
-        """Raise ValueError unless the config lies in the space: known names, legal values, exactly the active ones."""
+        """Raise ValueError unless the config is in the space: known names, legal values, exactly the active ones."""
         unknown = [name for name in config if name not in self._by_name]
         if unknown:
             raise ValueError(f"unknown hyperparameter {unknown[0]!r}; the space has: {', '.join(self.names)}")
@@ -179,13 +180,13 @@ class Encoding:
         active = self.build(lambda dim: full[dim.name])
         if active.keys() != config.keys():
             wrong = sorted(active.keys() ^ config.keys())[0]
-            rule = "is missing" if wrong in active else "is set although its condition does not hold"
+            rule = "is missing" if wrong in active else "is set although it is inactive"
             raise ValueError(f"{wrong!r} {rule} in the config {config}")
         if not self.allows(config):
             raise ValueError(f"the config {config} is forbidden by the space")
 
     def neighbour(self, config: Config, rng: np.random.Generator, n_changes: int = 1) -> Config:
-        """A config that differs in about n_changes of the hyperparameters: numbers move, choices are drawn again."""
+        """A config that differs in about n_changes hyperparameters: numbers move, choices are redrawn."""
         point = self.encode(config)
         candidates = [i for i, dim in enumerate(self.dimensions) if dim.n_values > 1 and dim.name in config]
         if not candidates:
@@ -193,7 +194,7 @@ class Encoding:
         for i in rng.choice(candidates, size=min(n_changes, len(candidates)), replace=False):
             dim = self.dimensions[i]
             if dim.numeric:
-                # At least to the neighbouring cell of an int or ordinal, a tenth of the range on average.
+                # At least one cell of an int or ordinal, and a tenth of the range on average.
                 step = max(rng.exponential(0.1), 1.0 / dim.n_values)
                 moved = point[i] + step * rng.choice([-1.0, 1.0])
                 point[i] = moved if 0 <= moved <= 1 else rng.random()
@@ -226,7 +227,7 @@ class Encoding:
 
 
 def _can_exist(name: str, space: ConfigurationSpace, fixed: Mapping[str, Value]) -> bool:
-    """Whether some config with the fixed values has this hyperparameter."""
+    """Whether this hyperparameter is active in some config with the fixed values."""
     return all(_can_hold(condition, space, fixed) for condition in space.parent_conditions_of[name])
 
 
@@ -262,5 +263,5 @@ def _dimension(hp: Any) -> Dimension:
 
 
 def plain(value: Any) -> Any:
-    """numpy's scalars as Python's own."""
+    """Convert numpy scalars to plain Python values."""
     return value.item() if hasattr(value, "item") else value

@@ -1,4 +1,4 @@
-"""Errors about names, with the nearest right one."""
+"""Errors about unknown names, with a suggestion."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 
 class UnknownStrategy(ValueError):
-    """A name that is neither in STRATEGIES nor, after a plus, in WRAPPERS; or wrappers that do not go together."""
+    """A name that is not in STRATEGIES or, after a plus, not in WRAPPERS; or an unsupported combination of wrappers."""
 
 
 def did_you_mean(name: object, known: Iterable[object]) -> str:
-    """``"did you mean 'lr'? "`` for the nearest of the known names; empty where none is near."""
+    """``"did you mean 'lr'? "`` for the closest known name; empty if none is close."""
     near = difflib.get_close_matches(str(name), [str(each) for each in known], 1)
     return f"did you mean {near[0]!r}? " if near else ""

@@ -1,8 +1,8 @@
 """A steady-state genetic algorithm on DEAP: G. Syswerda, A Study of Reproduction in Generational and Steady-State
 Genetic Algorithms (1991).
 
-Steady state (mu + 1): every ask breeds one child from the best mu configs so far, so that no worker ever waits for a
-generation to be complete.
+Steady state (mu + 1): every ask breeds one child from the best mu configs so far, so no worker waits for a generation
+to complete.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from strategies.types import JSON, Config
 POPULATION = 10  # mu
 TOURNAMENT = 3
 CROSSOVER = 0.8  # share of children with two parents
-MUTATION_STEP = 0.15  # standard deviation of a number's move, as a share of its range
+MUTATION_STEP = 0.15  # standard deviation of a numeric mutation, as a share of the range
 
 
 class Fitness(base.Fitness):  # type: ignore[misc]
-    """One loss, to be minimised. A plain subclass: deap.creator would write it into a global namespace."""
+    """One loss to minimise. A plain subclass: deap.creator would put it into a global namespace."""
 
     weights = (-1.0,)
 
 
 class Individual(list[float]):
-    """A point of the encoded space, with the fitness that DEAP's tools expect of an individual."""
+    """A point of the encoded space, with the fitness attribute that DEAP's tools expect."""
 
     def __init__(self, point: np.ndarray, trial: int, loss: float) -> None:
         super().__init__(map(float, point))
@@ -57,7 +57,7 @@ class GeneticAlgorithm(ConfigStrategy):
 
     @cached_property
     def _toolbox(self) -> Any:
-        # DEAP's own variation operators draw from Python's global random state and leave the bounds, hence these.
+        # DEAP's own variation operators use Python's global random state and ignore the bounds.
         toolbox = base.Toolbox()
         toolbox.register("survive", tools.selBest)
         toolbox.register("select", self._tournament)

@@ -1,4 +1,4 @@
-"""Grid search on nested grids: any prefix is a coarse grid, and a finite space is enumerated in the end."""
+"""Grid search on nested grids: any prefix is a coarse grid, and a finite space is eventually enumerated."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from strategies.types import JSON, Config
 
 
 class GridSearch(ConfigStrategy):
-    """Starts from one cell in the middle and refines one hyperparameter a stage, in the order of the space.
+    """Starts from the centre cell and refines one hyperparameter per stage, in the order of the space.
 
-    A refinement takes a number from its middle to three values, then five, nine, ... (so the earlier values stay), and
-    a choice from its first value to all of them. The new cells of a stage come in random order: with d
-    hyperparameters and a budget of N, about log3(N) of them are varied, those listed first, which is what a grid is.
+    A refinement takes a numeric hyperparameter from its centre to three values, then five, nine, ... (so earlier values
+    are kept), and a choice from its first value to all of them. The new cells of a stage come in random order. With d
+    hyperparameters and a budget of N, only the first log3(N) or so are varied, as in any grid.
     """
 
     default_first = False
@@ -26,7 +26,7 @@ class GridSearch(ConfigStrategy):
         return False
 
     def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
-        # What was seen is skipped, so the place in the sequence need not be restored.
+        # Known configs are skipped, so the position in the sequence need not be restored.
         return next((config, info) for config, info in self._cells_by_stage if self.is_new(config))
 
     @cached_property

@@ -13,16 +13,16 @@ from strategies.types import JSON, Config
 
 
 class HyperoptTPE(ConfigStrategy):
-    """hyperopt has no ask and tell, so its trial documents are written anew from the history at each ask."""
+    """hyperopt has no ask-and-tell interface, so its trial documents are rebuilt from the history at each ask."""
 
-    n_initial = 8  # in place of its twenty random trials
+    n_initial = 8  # instead of hyperopt's twenty random trials
 
     def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
         from hyperopt import tpe
         from hyperopt.base import trials_from_docs
 
         told = [self._document(i, outcome.proposal, outcome) for i, outcome in enumerate(self.outcomes.values())]
-        # A document without a loss counts as infinitely bad, which keeps the next proposal away from the pending ones.
+        # A document without a loss counts as infinitely bad, which keeps proposals away from pending configs.
         pending = [self._document(len(told) + i, p, None) for i, p in enumerate(self.pending.values())]
         trials = trials_from_docs(told + pending, validate=False)
         new = tpe.suggest(
@@ -46,8 +46,8 @@ class HyperoptTPE(ConfigStrategy):
         from hyperopt import hp
         from hyperopt.base import Domain
 
-        # All hyperparameters side by side; a document simply lacks those that were inactive, and each one's densities
-        # are made from the documents that have it. That is the tree of the method's name.
+        # All hyperparameters are declared flat; a document lacks the inactive ones, and each hyperparameter's densities
+        # are estimated from the documents that have it. This implements the tree in the method's name.
         space = {
             dim.name: hp.uniform(dim.name, 0.0, 1.0) if dim.numeric else hp.randint(dim.name, len(dim.values))
             for dim in self.encoding.dimensions
@@ -66,7 +66,7 @@ class HyperoptTPE(ConfigStrategy):
                 vals[dim.name] = [value] if dim.name in proposal.config else []
         result: dict[str, Any] = {"status": STATUS_NEW}
         if outcome is not None:
-            # Only the order of losses counts, so a failure is the largest number: avoided, not forgotten.
+            # Only the order of losses matters, so a failure is the largest number: avoided, not forgotten.
             result = {"status": STATUS_OK, "loss": sys.float_info.max if outcome.loss is None else outcome.loss}
         return {
             "tid": tid,

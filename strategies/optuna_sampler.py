@@ -1,4 +1,4 @@
-"""Any strategy as a sampler of Optuna's: ``optuna.create_study(sampler=StrategySampler("bo"))``."""
+"""Any strategy as an Optuna sampler: ``optuna.create_study(sampler=StrategySampler("bo"))``."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
     from ConfigSpace.hyperparameters import Hyperparameter
 
-MANY_VALUES = 2**31  # whole numbers and grids of more are treated as continuous, and rounded
+MANY_VALUES = 2**31  # integers and grids with more values are treated as continuous and rounded
 
 
 class StrategySampler(BaseSampler):
-    """The strategy proposes what every completed trial of a study has had; it knows all trials, whoever sampled them.
+    """The strategy samples the parameters that all completed trials share, and learns from all trials of the study.
 
-    The rest is drawn at random: the first trial, and what only some trials have, or with another range. A failed trial
-    is a region to avoid, a pruned one counts with its last value. Once every config of a finite space was tried, they
-    come again at random. The same seed repeats a study that runs one trial at a time; a pickled sampler goes on where
-    it was. ``reseed_rng`` changes the draws and forgets nothing.
+    Other parameters are sampled at random: those of the first trial, and those that only some trials have or that
+    changed their range. Failed trials mark regions to avoid; pruned trials count with their last value. Once all
+    configs of a finite space were tried, configs are sampled at random. With a seed, sequential studies are
+    reproducible. A pickled sampler continues where it was, and ``reseed_rng`` keeps what was learned.
     """
 
     def __init__(self, strategy: str = "bo", *, seed: int | None = None) -> None:
-        """``strategy``: a name of STRATEGIES. ValueError for another, or for a seed below 0."""
+        """``strategy``: a name in STRATEGIES. Raises ValueError for any other, or for a seed outside [0, 2**32)."""
         check_spec(strategy)
         if "+" in strategy:
             raise ValueError(
-                f"{strategy!r} stops trials early, which is a pruner's part in Optuna; take "
+                f"{strategy!r} stops trials early, which is a pruner's task in Optuna; use "
                 f"StrategySampler({strategy.split('+')[0]!r}) and create_study(pruner=...)"
             )
         if seed is not None and not 0 <= seed < 2**32:
@@ -51,7 +51,7 @@ class StrategySampler(BaseSampler):
         self._study: tuple[str, int] | None = None
         self._intersection = IntersectionSearchSpace()
         self._search: Search | None = None
-        self._lock = threading.Lock()  # trials run in threads under n_jobs, and each must know what the others try
+        self._lock = threading.Lock()  # with n_jobs, trials run in threads and must know each other's proposals
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         _refuse_many_objectives(study)
@@ -100,9 +100,9 @@ class StrategySampler(BaseSampler):
 
 
 class Search:
-    """A strategy over one search space, with what it was asked and told of the trials of a study.
+    """A strategy on one search space, with the log of its asks and tells in a study.
 
-    Trials that it did not propose have negative numbers there, as everything that comes from elsewhere.
+    Trials that it did not propose have negative numbers, as in any warm start.
     """
 
     def __init__(self, strategy: str, seed: int, distributions: dict[str, BaseDistribution]) -> None:
@@ -110,12 +110,12 @@ class Search:
         self._name = strategy
         self._seed = seed
         self._log: list[Proposal | Outcome] = []
-        self._open: dict[int, Proposal] = {}  # of trials that run, by Optuna's number
-        self._done: set[int] = set()  # Optuna's numbers of finished trials: told, or of no use here
+        self._open: dict[int, Proposal] = {}  # of running trials, by Optuna's number
+        self._done: set[int] = set()  # Optuna's numbers of finished trials, told or not usable
         self._strategy = self._replayed()
 
     def learn(self, study: Study, *, asking: int) -> None:
-        """Take in what is new in the study; ``asking`` is the number of the trial that a config is wanted for."""
+        """Process new trials of the study; ``asking`` is the number of the trial to sample for."""
         sign = -1.0 if study.direction == StudyDirection.MAXIMIZE else 1.0
         for trial in study.get_trials(deepcopy=False):
             if trial.number in self._done or trial.number == asking or trial.state == TrialState.WAITING:
@@ -132,7 +132,7 @@ class Search:
                     self._enter(_outcome(trial, proposal, sign))
 
     def propose(self, number: int) -> dict[str, Any] | None:
-        """Optuna's parameters for a trial; None once every config was tried."""
+        """The Optuna parameters for a trial; None once all configs were tried."""
         proposal = self._strategy.ask()
         if proposal is None:
             return None
@@ -141,36 +141,36 @@ class Search:
         return {name: _to_optuna(self.distributions[name], value) for name, value in proposal.config.items()}
 
     def reseed(self, seed: int) -> None:
-        """Draw the next proposals from another seed."""
+        """Use another seed for the next proposals."""
         self._seed = self._strategy.seed = seed
 
     def _begin(self, trial: FrozenTrial) -> None:
-        """Make a trial from elsewhere known as running."""
+        """Register a running trial that this strategy did not propose."""
         config = self._config(trial, {})
         if config is not None:
             self._open[trial.number] = Proposal(-1 - trial.number, config, 1)
             self._enter(self._open[trial.number])
 
     def _correct(self, trial: FrozenTrial) -> None:
-        """Where a trial had other values than were proposed, such as enqueued ones, have these be the proposal."""
+        """If a trial has other values than proposed, for example enqueued ones, replace the proposal by them."""
         proposal = self._open[trial.number]
         config = self._config(trial, proposal.config)
         if config == proposal.config:
             return
         place = self._log.index(proposal)
-        if config is None:  # values that this space does not have
+        if config is None:  # values outside this space
             del self._log[place], self._open[trial.number]
         else:
             self._log[place] = self._open[trial.number] = replace(proposal, config=config)
         self._strategy = self._replayed()
 
     def _config(self, trial: FrozenTrial, proposed: Config) -> Config | None:
-        """A trial's config, with the proposed values where it has none. None where one is missing or out of range."""
+        """A trial's config, with proposed values where it has none. None if a value is missing or out of range."""
         config: Config = {}
         for name, distribution in self.distributions.items():
             value = trial.params.get(name)
             if name in proposed and (name not in trial.params or value == _to_optuna(distribution, proposed[name])):
-                config[name] = proposed[name]  # itself, not what rounding makes of it on the way back
+                config[name] = proposed[name]  # the exact value, without the rounding of a conversion
             elif name in trial.params and _contains(distribution, value):
                 config[name] = _from_optuna(distribution, value)
             else:
@@ -222,9 +222,9 @@ def _space(distributions: dict[str, BaseDistribution]) -> ConfigurationSpace:
 
 
 def _hyperparameter(name: str, distribution: BaseDistribution) -> Hyperparameter[Any, Any]:
-    """A choice by its index, a grid by its cell, a logarithmic int as it is, and a float as a share of its range.
+    """A choice as its index, a grid as its cell, a log-scaled int as is, and a float as a share of its range.
 
-    The share because ConfigSpace keeps few decimals of a bound.
+    A share, because ConfigSpace keeps few decimals of a bound.
     """
     from ConfigSpace import Categorical, Float, Integer
 
@@ -283,14 +283,14 @@ def _n_steps(distribution: FloatDistribution | IntDistribution) -> int:
 def _contains(distribution: BaseDistribution, value: Any) -> bool:
     try:
         return distribution._contains(distribution.to_internal_repr(value))
-    except (TypeError, ValueError):  # no number, or no choice of this parameter
+    except (TypeError, ValueError):  # not a number, or not one of the choices
         return False
 
 
 def _refuse_many_objectives(study: Study) -> None:
     if len(study.directions) > 1:
         raise ValueError(
-            f"StrategySampler optimizes one objective, and this study has {len(study.directions)}; "
+            f"StrategySampler supports one objective, but this study has {len(study.directions)}; "
             "use optuna.samplers.NSGAIISampler or TPESampler"
         )
 

@@ -1,9 +1,9 @@
-"""The configs to start with: few that together do well on past studies of the same or a similar space.
+"""A portfolio of configs to start with, which together do well on past studies of the same or similar spaces.
 
-Greedy as in M. Feurer et al., Auto-sklearn 2.0 (JMLR 2022), section 4: each config is the one that lowers the mean over
-past studies of the best loss so far the most. What a config would have come to in a study that never tried it is told
-by a Gaussian process of that study's losses, in the logarithm: what tells good from better counts, not how bad the
-worst are. And as no study tried the configs that all of them agree on, children of good configs stand for election too.
+Greedy selection as in M. Feurer et al., Auto-sklearn 2.0 (JMLR 2022), section 4: each config is the one that reduces
+the mean over past studies of the best loss so far the most. The loss of a config in a study that did not try it is
+predicted by a Gaussian process on that study's log losses, since differences among good configs matter more than how
+bad the worst are. Candidates include crossovers of good configs, because a good compromise may not have been tried.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from strategies.types import Config
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
-WORST = 10.0  # losses beyond it count as it: 0 is a study's best, 1 its median
-MAX_OBSERVATIONS = 200  # of a study: the better half of them the best ones, the others anywhere
-MIN_SHARE = 0.5  # of a space's hyperparameters, which a study must know to be asked
-MIN_SKILL = 0.3  # of a study's model, by its own left-out losses; a study of the very task needs none
-MAX_STUDIES = 50  # that are asked: those that know most of the space, then the latest
-MIN_GAIN = 0.01  # in the mean loss on this scale; a config that promises less is not worth a trial
-N_BEST = 20  # configs of each study that are candidates, and parents of others
+WORST = 10.0  # scaled losses are clipped here: 0 is a study's best loss, 1 its median
+MAX_OBSERVATIONS = 200  # per study: half of them the best ones, half sampled from the rest
+MIN_SHARE = 0.5  # share of the space's hyperparameters that a study must cover to be used
+MIN_SKILL = 0.3  # minimum leave-one-out skill of a study's model; not required of studies on the same task
+MAX_STUDIES = 50  # studies used: those that cover most of the space, then the latest
+MIN_GAIN = 0.01  # minimum gain in the mean scaled loss for a config to be worth a trial
+N_BEST = 20  # best configs of each study that are candidates and parents
 N_PARENTS, N_CHILDREN, N_GENERATIONS = 40, 300, 4
-MIX = 0.7  # share of the hyperparameters that a child has from its first parent
+MIX = 0.7  # share of the hyperparameters that a child inherits from its first parent
 
 
 @dataclass(frozen=True)
 class PastStudy:
-    """What a study on a task found. Losses None: failed."""
+    """The configs and losses of a past study; a loss of None is a failed trial."""
 
     task: str
     space: ConfigurationSpace
@@ -49,12 +49,12 @@ class PastStudy:
 
     @cached_property
     def encoding(self) -> Encoding:
-        """Of its own space."""
+        """The encoding of the study's own space."""
         return Encoding(self.space)
 
     @cached_property
     def scaled(self) -> np.ndarray | None:
-        """The losses with the best at 0 and the median at 1; None where they do not differ."""
+        """The losses scaled so that the best is 0 and the median 1; None if these are equal."""
         known = np.array([loss for loss in self.losses if loss is not None])
         if not len(known) or np.median(known) <= known.min():
             return None
@@ -63,12 +63,12 @@ class PastStudy:
 
     @cached_property
     def best_first(self) -> np.ndarray:
-        """Places of the configs, by loss."""
+        """Indices of the configs, sorted by loss."""
         assert self.scaled is not None
         return np.argsort(self.scaled, kind="stable")
 
     def predict(self, points: np.ndarray) -> np.ndarray:
-        """Scaled losses at points of its own space, shape (n,); below 0 where better ones are hoped for."""
+        """Predicted scaled losses at points of the study's own space, shape (n,); below 0 if better than its best."""
         features, gp, mean, deviation = self._model
         standardised: np.ndarray = gp.covariance(features.features(points)) @ gp.alpha[:, 0]
         return np.expm1(np.minimum(mean + deviation * standardised, np.log1p(WORST)))
@@ -88,7 +88,7 @@ class PastStudy:
 
     @cached_property
     def skill(self) -> float:
-        """Share of the variance of the losses that the model explains when each is left out; 0 or less: none.
+        """Leave-one-out R2 of the model on the log losses; 0 or less means no skill.
 
         Rasmussen and Williams, equation 5.12.
         """
@@ -98,16 +98,16 @@ class PastStudy:
 
 
 def portfolio(space: ConfigurationSpace, studies: Sequence[PastStudy], task: str, n: int) -> list[Start]:
-    """At most n configs to try after the default one, the most promising first; fewer where more promise nothing.
+    """At most n configs to try after the default one, most promising first; fewer if others would add no gain.
 
-    ``task``: the name of what is tuned now: studies of the same count as much as all the others together.
+    ``task``: the name of the current task: studies on it weigh as much as all the others together.
     """
     encoding = Encoding(space)
     jury = Jury.of(encoding, studies, task)
     if n < 1 or not jury.studies:
         return []
     rng = np.random.default_rng(0)
-    best = jury.losses([encoding.default])[:, 0]  # of each study, by what is in the portfolio so far
+    best = jury.losses([encoding.default])[:, 0]  # of each study, with the portfolio so far
     pool = jury.candidates()
     losses = jury.losses(pool)
     chosen: list[Start] = []
@@ -128,16 +128,16 @@ def portfolio(space: ConfigurationSpace, studies: Sequence[PastStudy], task: str
 
 @dataclass(frozen=True)
 class Jury:
-    """The past studies that have a say, and what they say of configs of the new space."""
+    """The relevant past studies and their predictions for configs of the new space."""
 
     encoding: Encoding  # of the new space
     studies: list[PastStudy]
-    names: list[list[str]]  # of the hyperparameters that each has in common with the new space
-    weights: np.ndarray  # (n_studies,), their sum is 1
+    names: list[list[str]]  # the hyperparameters that each study shares with the new space
+    weights: np.ndarray  # (n_studies,), summing to 1
 
     @classmethod
     def of(cls, encoding: Encoding, studies: Sequence[PastStudy], task: str) -> Jury:
-        """Those that know enough of the space, and something of the loss."""
+        """The studies that cover enough of the space and whose models have enough skill."""
         varying = {dim.name for dim in encoding.dimensions if dim.n_values > 1}
         found = []
         for place, study in enumerate(studies):
@@ -158,7 +158,7 @@ class Jury:
         return cls(encoding, [entry[2] for entry in found], [entry[3] for entry in found], weights / total)
 
     def candidates(self) -> list[Config]:
-        """The best configs of each study, as configs of the new space."""
+        """The best configs of each study, mapped to the new space."""
         found: dict[tuple[tuple[str, object], ...], Config] = {}
         for study, names in zip(self.studies, self.names, strict=True):
             for i in study.best_first[:N_BEST]:
@@ -168,7 +168,7 @@ class Jury:
         return list(found.values())
 
     def losses(self, configs: list[Config]) -> np.ndarray:
-        """Predicted, shape (n_studies, n_configs)."""
+        """Predicted scaled losses, shape (n_studies, n_configs)."""
         points: dict[int, np.ndarray] = {}  # by space: many studies share one
         result = np.empty((len(self.studies), len(configs)))
         for row, (study, names) in enumerate(zip(self.studies, self.names, strict=True)):
@@ -182,7 +182,7 @@ class Jury:
 
 
 def _children(encoding: Encoding, parents: list[Config], rng: np.random.Generator) -> list[Config]:
-    """Allowed configs, each with most hyperparameters of one parent and the others of another."""
+    """Allowed configs, each with most hyperparameters from one parent and the others from another."""
     points = np.array([encoding.encode(config) for config in parents])
     first, second = points[rng.integers(len(points), size=(2, N_CHILDREN))]
     mixed = np.where(rng.random(first.shape) < MIX, first, second)

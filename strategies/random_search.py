@@ -12,10 +12,10 @@ class RandomSearch(ConfigStrategy):
     """Uniform in the encoded space: log-scaled hyperparameters uniformly in their logarithm."""
 
     def _in_initial_design(self) -> bool:
-        return False  # its own draws instead, which need no outcomes
+        return False  # its own draws need no outcomes
 
     def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
-        # A forbidden config is drawn again rather than repaired, which keeps the draws uniform.
+        # A forbidden config is redrawn rather than repaired, which keeps the draws uniform.
         for _ in range(100):
             config = self.encoding.decode(rng.random(len(self.encoding.dimensions)))
             if self.is_new(config):

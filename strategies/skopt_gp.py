@@ -1,4 +1,4 @@
-"""Bayesian optimization by scikit-optimize: its Gaussian process and expected improvement, through its ask and tell.
+"""Bayesian optimization with scikit-optimize: Gaussian process and expected improvement, through its ask and tell.
 
 D. R. Jones et al., Efficient Global Optimization (1998).
 """
@@ -14,29 +14,29 @@ import numpy as np
 from strategies.base import ConfigStrategy
 from strategies.types import JSON, Config
 
-MAX_POINTS = 200  # a fit costs n^3; above this many, the best and the latest are kept
+MAX_POINTS = 200  # fitting is O(n^3); beyond this, only the best and the latest are used
 
 
 class SkoptGP(ConfigStrategy):
-    """A fresh model from all outcomes at each ask: what is proposed depends on the history and the seed alone."""
+    """Fits a new model to all outcomes at each ask, so proposals depend only on the history and the seed."""
 
     n_initial = 8
 
     def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
         from skopt import Optimizer
 
-        # EI instead of the default gp_hedge, which gambles among three functions and keeps a state of its own.
+        # EI instead of the default gp_hedge, which picks among three functions at random and is stateful.
         optimizer = Optimizer(
             [dimension for dimension, _ in self._skopt_dimensions],
             base_estimator="GP",
             n_initial_points=0,
             acq_func="EI",
-            acq_optimizer_kwargs={"n_points": 2000},  # starting points; its 10,000 cost more than they bring
+            acq_optimizer_kwargs={"n_points": 2000},  # the default of 10,000 is not worth its cost
             random_state=int(rng.integers(2**31)),
         )
         points, losses = self._training_data()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # scikit-learn's remarks on lengthscales at their bounds
+            warnings.simplefilter("ignore")  # scikit-learn's warnings about lengthscales at their bounds
             optimizer.tell(points, losses)
             suggested = optimizer.ask()
         return self._from_skopt(suggested), {"from": "skopt"}
@@ -49,17 +49,17 @@ class SkoptGP(ConfigStrategy):
             kept = [*sorted(best), *latest]
             configs, losses = [configs[i] for i in kept], [losses[i] for i in kept]
         losses = _clipped(losses)
-        # Constant liar (Ginsbourger et al. 2010): pending configs count as average, or they would be asked again.
+        # Constant liar (Ginsbourger et al. 2010): pending configs get the mean loss, or they would be proposed again.
         pending = [proposal.config for proposal in self.pending.values()]
         lies = [float(np.mean(losses))] * len(pending)
         return [self._to_skopt(config) for config in [*configs, *pending]], losses + lies
 
     @cached_property
     def _skopt_dimensions(self) -> list[tuple[Any, int]]:
-        """scikit-optimize's dimension and the index of ours; constants are left out."""
+        """Each scikit-optimize dimension with the index of ours; constants are excluded."""
         from skopt.space import Categorical, Real
 
-        # Numbers go in as coordinates in [0, 1]: its own log scale puts the ends of a range out of bounds by rounding.
+        # Numbers are passed as coordinates in [0, 1]: with its own log scale, rounding puts range ends out of bounds.
         return [
             (Real(0.0, 1.0) if dim.numeric else Categorical(list(range(len(dim.values)))), i)
             for i, dim in enumerate(self.encoding.dimensions)
@@ -83,9 +83,9 @@ class SkoptGP(ConfigStrategy):
 
 
 def _clipped(losses: list[float]) -> list[float]:
-    """The bad side cut off at twice the distance from the best to the median beyond the median.
+    """Losses clipped at the median plus twice the distance from the best to the median.
 
-    How bad a bad config is helps nobody, and one enormous loss would leave the model no scale for the others.
+    How bad a bad config is carries no useful information, and one huge loss would dominate the model's scale.
     """
     best, median = min(losses), float(np.median(losses))
     spread = median - best or min((loss - best for loss in losses if loss > best), default=0.0)

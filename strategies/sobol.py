@@ -1,4 +1,4 @@
-"""Sobol search: the scrambled Sobol sequence, which the other strategies start from as well."""
+"""Sobol search: the scrambled Sobol sequence, which is also the initial design of the other strategies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from strategies.types import JSON, Config
 
 
 class SobolSearch(ConfigStrategy):
-    """Low-discrepancy points, as in Bergstra and Bengio (JMLR 2012), section 5: fewer gaps than random draws leave."""
+    """Low-discrepancy points, as in Bergstra and Bengio (JMLR 2012), section 5: fewer gaps than random draws."""
 
     def _in_initial_design(self) -> bool:
         return False

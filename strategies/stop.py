@@ -1,9 +1,9 @@
-"""A running trial is stopped once its curve is very unlikely to end below the best: ``bo+stop``.
+"""Stops a running trial once its curve is very unlikely to end below the best: ``bo+stop``.
 
-The idea is that of T. Domhan et al., Speeding Up Automatic Hyperparameter Optimization of Deep Neural Networks by
-Extrapolation of Learning Curves (IJCAI 2015). What is known of curves comes from the trials of this study that reached
-the end: a Bayesian linear regression of the losses at the end on those after as many epochs (A. Gelman et al., Bayesian
-Data Analysis, chapter 14), whose prediction has the t distribution. It takes microseconds, and needs no pauses.
+The idea follows T. Domhan et al., Speeding Up Automatic Hyperparameter Optimization of Deep Neural Networks by
+Extrapolation of Learning Curves (IJCAI 2015). The prediction is learned from the completed trials of this study: a
+Bayesian linear regression of the final losses on those after the same number of epochs (A. Gelman et al., Bayesian
+Data Analysis, chapter 14), with a t-distributed prediction. It takes microseconds and needs no pausing.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from scipy.special import stdtr
 from strategies._wrapper import Wrapper
 from strategies.base import Outcome, Proposal
 
-MIN_COMPLETE = 4  # trials that reached the end before any is stopped
-UNLIKELY = 0.05  # the probability of ending below the best under which a trial is stopped,
-IN_A_ROW = 3  # after each of so many epochs: one bad epoch may be chance
-SAME_DROP = 5.0  # the prior, worth so many trials, that what is still to come depends on nothing
-WILD = 10.0  # a loss so many times as far from the median as the best one is cut off there
+MIN_COMPLETE = 4  # completed trials needed before any is stopped
+UNLIKELY = 0.05  # a trial is stopped when its probability of ending below the best is lower than this
+IN_A_ROW = 3  # for so many consecutive epochs: one bad epoch may be chance
+SAME_DROP = 5.0  # weight, in trials, of the prior that the remaining drop is independent of the loss
+WILD = 10.0  # losses are clipped at this multiple of the best one's distance to the median
 
 
 class Stop(Wrapper):
-    """What a verdict depends on is what was told before its proposal was asked."""
+    """A decision depends only on what was told before its proposal was asked."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._complete: list[tuple[float, ...]] = []  # curves that reached the end, in the order of the telling
-        self._n_known: dict[int, int] = {}  # of these, when a trial was last proposed
+        self._complete: list[tuple[float, ...]] = []  # complete curves, in the order of the tells
+        self._n_known: dict[int, int] = {}  # by trial: the number of these when it was last proposed
 
     def tell(self, outcome: Outcome) -> None:
         if outcome.loss is not None and len(outcome.losses) == self.max_epochs and np.isfinite(outcome.losses).all():
@@ -51,11 +51,11 @@ class Stop(Wrapper):
 
 
 def chances(known: np.ndarray, losses: np.ndarray) -> np.ndarray:
-    """The probability that a curve ends below the best of those known, as of each of its epochs, (n_epochs,).
+    """The probability that a curve ends below the best known one, estimated after each of its epochs, (n_epochs,).
 
-    ``known``: (n, max_epochs). By how much the loss still sinks is regressed on the loss so far, standardised; the
-    slope has a prior of mean 0. A loss above all known ones counts as the highest of them: it is no evidence of more.
-    NaN where numbers are too large.
+    ``known``: (n, max_epochs). The remaining drop of the loss is regressed on the standardised loss so far; the slope
+    has a zero-mean prior. A loss above all known ones is clipped to the highest of them, to avoid extrapolation. NaN on
+    overflow.
     """
     n, n_epochs = len(known), len(losses)
     median = np.median(known, axis=0)

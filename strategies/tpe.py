@@ -1,7 +1,7 @@
 """Multivariate tree-structured Parzen estimator, from Optuna.
 
 J. Bergstra et al., Algorithms for Hyper-Parameter Optimization (NeurIPS 2011); S. Falkner et al., BOHB (ICML 2018) for
-the multivariate form; S. Watanabe (arXiv 2304.11127) for what its settings do.
+the multivariate form; S. Watanabe (arXiv 2304.11127) for the effect of its settings.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 
 class TPE(ConfigStrategy):
-    """Optuna's sampler over an in-memory study that mirrors the outcomes and the pending proposals."""
+    """Optuna's sampler on an in-memory study that mirrors the outcomes and the pending proposals."""
 
-    n_initial = 8  # in place of Optuna's ten random trials
+    n_initial = 8  # instead of Optuna's ten random trials
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._study: optuna.Study | None = None  # built on first use: importing Optuna takes a while
+        self._study: optuna.Study | None = None  # built on first use: importing Optuna is slow
         self._mirrored: dict[int, int] = {}  # our trial number -> Optuna's trial id
-        # Trials in the order in which they were asked, or told from elsewhere (a dict as an ordered set).
+        # Trials in the order in which they were asked or, for warm starts, told (a dict as an ordered set).
         self._first_seen: dict[int, None] = {}
-        self._asking = -1  # id of the trial that every ask is made for: the sampler notes what it draws in it
+        self._asking = -1  # id of the trial used for every ask: the sampler stores its draws in it
 
     def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
         import optuna
@@ -42,8 +42,8 @@ class TPE(ConfigStrategy):
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             sampler = optuna.samplers.TPESampler(
                 n_startup_trials=1,
-                multivariate=True,  # far ahead of the univariate form
-                group=True,  # conditional hyperparameters are modelled together with those they occur with
+                multivariate=True,  # much better than the univariate form
+                group=True,  # conditional hyperparameters are modelled jointly with those they occur with
                 constant_liar=True,  # pending proposals count as bad
                 seed=int(rng.integers(2**31)),
             )
@@ -65,7 +65,7 @@ class TPE(ConfigStrategy):
 
     def tell(self, outcome: Outcome) -> None:
         if outcome.proposal.trial in self.outcomes:
-            self._study = None  # Optuna refuses to change a finished trial, so the mirror is made anew
+            self._study = None  # Optuna refuses to change a finished trial, so the mirror is rebuilt
         super().tell(outcome)
         self._first_seen.setdefault(outcome.proposal.trial)
 
@@ -77,7 +77,7 @@ class TPE(ConfigStrategy):
                 self._study = optuna.create_study(storage=optuna.storages.InMemoryStorage())
             self._asking = self._study._storage.create_new_trial(self._study._study_id)
             self._mirrored = {}
-        # Optuna breaks ties by its trial numbers, so these must not depend on when the mirror was last made.
+        # Optuna breaks ties by its trial numbers, so these must not depend on when the mirror was last rebuilt.
         for trial in self._first_seen:
             outcome = self.outcomes.get(trial)
             self._mirror_trial(self._study, trial, outcome.proposal if outcome else self.pending[trial], outcome)
@@ -96,7 +96,7 @@ class TPE(ConfigStrategy):
             )
             self._mirrored[trial] = storage.create_new_trial(study._study_id, template)
         if outcome is not None and storage.get_trial(self._mirrored[trial]).state == state.RUNNING:
-            # Only the order of values counts here, so a failure is the largest number: avoided, not forgotten.
+            # Only the order of values matters, so a failure is the largest number: avoided, not forgotten.
             value = sys.float_info.max if outcome.loss is None else outcome.loss
             storage.set_trial_state_values(self._mirrored[trial], state.COMPLETE, [value])
 
@@ -109,7 +109,7 @@ def _distribution(dim: Dimension) -> optuna.distributions.BaseDistribution:
     if dim.kind == "int":
         return IntDistribution(int(dim.low), int(dim.high), log=dim.log)
     if dim.kind == "ordinal":
-        return IntDistribution(0, len(dim.values) - 1)  # its place in the order
+        return IntDistribution(0, len(dim.values) - 1)  # the index in the order
     return CategoricalDistribution(list(range(len(dim.values))))
 
 

@@ -1,4 +1,4 @@
-"""The types that strategies exchange with the outside."""
+"""Types used in the strategy interface."""
 
 from __future__ import annotations
 

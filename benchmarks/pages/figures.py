@@ -1,7 +1,7 @@
 """The interactive figures of the leaderboard, as Plotly's plain dicts: ``{"data": [...], "layout": {...}}``.
 
-Plotly reads a little HTML in its texts, so every name goes through ``inert``. The page sets the colours of text and
-grid, which depend on its scheme, and shows or hides the traces of a strategy by their ``meta``.
+Plotly interprets some HTML in its texts, so every name goes through ``inert``. The page sets the colours of text and
+grid, which depend on its colour scheme, and shows or hides the traces of a strategy by their ``meta``.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from benchmarks.scoring.leaderboard import Section, Standing
 
 Figure = dict[str, Any]
 
-# Told apart by colour-blind people, on white and on black.
+# Colour-blind safe, on white and on black.
 COLOURS = ("#1f83c9", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a63c9", "#a8763e", "#e0475b", "#93a01f")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "x", "star")
 DASHES = ("solid", "dash", "dot")
 GREY = "#8a949e"
 YARDSTICK_DASHES = {"random": "solid", "random x2": "dash", "default": "dot"}
-FLOOR, CEILING = 1e-3, 1.5  # a regret below is drawn at the floor; beyond the ceiling only by zooming out
+FLOOR, CEILING = 1e-3, 1.5  # lower regrets are drawn at the floor; higher ones are visible after zooming out
 REGRET_TICKS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10]
 REGRET_COLOURS = [[0.0, "#08306b"], [0.35, "#4292c6"], [0.6, "#c6dbef"], [0.8, "#fdd0a2"], [1.0, "#d94801"]]
-BUDGET = {"trainings": "budget (full trainings)", "seconds": "budget (seconds, in those of a mean training)"}
+BUDGET = {"trainings": "budget (full trainings)", "seconds": "budget (time, in mean trainings)"}
 
 
 def look(names: Iterable[str]) -> dict[str, dict[str, str]]:
-    """A colour, dash and symbol for each strategy, the same in all figures; yardsticks are grey."""
+    """A colour, dash and symbol for each strategy, the same in all figures; references are grey."""
     found = {}
     others = [name for name in sorted(names) if name not in YARDSTICK_DASHES]
     for i, name in enumerate(others):
@@ -42,7 +42,7 @@ def look(names: Iterable[str]) -> dict[str, dict[str, str]]:
 
 
 def figures(section: Section, looks: dict[str, dict[str, str]]) -> dict[str, Figure]:
-    """All of a section, by measure and clock."""
+    """All figures of a section, by measure and clock."""
     found: dict[str, Figure] = {}
     several = len(section.field.tasks) > 1
     for clock, standing in section.standings.items():
@@ -122,7 +122,7 @@ def _ecdf(standing: Standing, clock: str, looks: dict[str, dict[str, str]]) -> F
 
 
 def _diagram(comparison: Comparison, standing: Standing, looks: dict[str, dict[str, str]]) -> Figure:
-    """Critical differences: mean ranks at the last budget, and a bar beside those that no test tells apart."""
+    """Critical-difference diagram at the largest budget, with bars for groups without a significant difference."""
     names = list(comparison.mean_ranks.sort_values(kind="stable").index)
     last = standing.board[standing.board["budget"] == standing.board["budget"].max()].set_index("strategy").loc[names]
     ranks, low, high = (last[column].to_numpy() for column in ("rank", "low_rank", "high_rank"))
@@ -160,7 +160,7 @@ def _diagram(comparison: Comparison, standing: Standing, looks: dict[str, dict[s
 
 
 def _grid(standing: Standing, *, several_suites: bool) -> Figure:
-    """Tasks x strategies, coloured by regret at the last budget; the best strategy on the left."""
+    """Tasks x strategies, coloured by regret at the largest budget; the best strategy on the left."""
     rows = standing.by_task
     label = rows["suite"] + "/" + rows["task"] if several_suites else rows["task"]
     wide = rows.assign(label=label).pivot(index="label", columns="strategy", values=["regret", "low", "high"])
@@ -188,7 +188,7 @@ def _grid(standing: Standing, *, several_suites: bool) -> Figure:
 
 
 def overhead(costs: pd.DataFrame, looks: dict[str, dict[str, str]]) -> Figure:
-    """Seconds of an ask and its tell against the trials known, both logarithmic."""
+    """Seconds of an ask and its tell against the number of known trials, both on log scales."""
     data = []
     for name, rows in costs.sort_values("n_trials").groupby("strategy"):
         style = looks[str(name)]
@@ -197,11 +197,11 @@ def overhead(costs: pd.DataFrame, looks: dict[str, dict[str, str]]) -> Figure:
                 "x": rows["n_trials"].to_list(), "y": _short(rows["seconds"]), "mode": "lines+markers",
                 "name": inert(str(name)), "line": {"color": style["colour"], "dash": style["dash"], "width": 2},
                 "marker": {"symbol": style["symbol"], "size": 7},
-                "hovertemplate": f"<b>{inert(str(name))}</b>, %{{x}} trials known<br>%{{y:.3g}} seconds<extra></extra>",
+                "hovertemplate": f"<b>{inert(str(name))}</b>, %{{x}} known trials<br>%{{y:.3g}} seconds<extra></extra>",
             }
         )  # fmt: skip
-    x = {"title": {"text": "trials known"}, "type": "log", "tickvals": sorted(costs["n_trials"].unique().tolist())}
-    y = {"title": {"text": "seconds a suggestion"}, "type": "log", "exponentformat": "power", "dtick": 1}
+    x = {"title": {"text": "known trials"}, "type": "log", "tickvals": sorted(costs["n_trials"].unique().tolist())}
+    y = {"title": {"text": "seconds per suggestion"}, "type": "log", "exponentformat": "power", "dtick": 1}
     legend = {"orientation": "h", "x": 0, "y": -0.2, "yanchor": "top"}
     return {"data": data, "layout": _layout(xaxis=x, yaxis=y, showlegend=True, legend=legend)}
 
@@ -236,5 +236,5 @@ def _across(*columns: Iterable[float]) -> list[list[float | None]]:
 
 
 def _short(values: Iterable[float]) -> list[float | None]:
-    """Four digits are enough for a screen; JSON knows no NaN."""
+    """Rounded to four digits, with None for NaN, which JSON lacks."""
     return [float(f"{value:.4g}") if np.isfinite(value) else None for value in values]

@@ -15,43 +15,44 @@ from benchmarks.scoring.statistics import MIN_UNITS
 
 BLOCK = "leaderboard"
 BEFORE = (
-    "Before its first outcome, and where it crashed, a run is worth the worst of 1, the default's regret and the worst "
-    "regret of any run compared on that task; where regret is not known, the worse of the default's and the worst loss."
+    "Before its first outcome, and if it crashed, a run is scored with the worst of 1, the default's regret and the "
+    "worst regret of any compared run on that task; without known regrets, the worse of the default's and worst loss."
 )
-EXPLANATION = f"""Written by `python -m benchmarks.report` from runs; no number in it is typed. Each sentence stands on
-rows of {{name}}.csv and {{name}}-tests.csv; {{name}}.html shows the same with interactive figures.
+EXPLANATION = f"""Generated from the runs by `python -m benchmarks.report`. Every sentence is based on rows of
+{{name}}.csv and {{name}}-tests.csv; {{name}}.html shows the same results with interactive figures.
 
-**Regret** is normalised: 0 is the best loss of a task that was known when its constants were found, 1 that of a median
-random config; the mean over seeds, then over tasks. Variants of one task (a function in several dimensions) are one
-**unit**: they are averaged first, and tests count units. In brackets, the 95% interval over units *and* seeds: how sure
-this is for tasks like these. What counts is the config that the run would return by then, where it is known without the
-noise of its trainings; since it was chosen by noisy losses, regret can rise. Above 1: worse than a median random one.
-On tasks with a test set, the last budget is scored, where all strategies have it, by the mean test loss of three
-trainings with fresh seeds of what the run returns: of its best configs the one that is best on validation with these
-seeds, or the default config. Curves, areas and speed-ups are those along the run.
+**Regret** is normalised: 0 is the best known loss of a task when its constants were computed, 1 the loss of a median
+random config. It is averaged over seeds, then over tasks. Variants of one task (such as a function in several
+dimensions) form one **unit**: they are averaged first, and tests count units. The 95% intervals in parentheses are over
+units *and* seeds: the uncertainty for tasks like these. The score is that of the config the run would return at that
+budget, without the noise of its trainings where the noise-free loss is known; as configs are chosen by noisy losses,
+regret can rise. Above 1 is worse than a median random config. On tasks with a test set, the largest budget is scored,
+if all strategies have it, by the mean test loss of three trainings of the returned config with fresh seeds; returned is
+the best of the run's top configs and the default on validation with these seeds. Curves, areas and speed-ups use the
+losses along the run.
 {BEFORE}
-`raw-NAME` is the library of this name called directly; `one-epoch` trains random configs for one epoch each, and the
-best of them whole. A **subset** is of the tasks and seeds that slow strategies ran
-on too. A **budget** is counted in full trainings. **Speed-up**: how many times the budget random search needs for what
-the strategy reaches, with its interval. `random x2` is random search with twice the budget, `default` the task's
-default config alone; neither takes part in tests. Mean rank, area (under the curve of regret over the logarithm of the
-budget) and speed-up are those at the last budget. `auto` and what has a `+` stop trainings early where there are
-curves, so they try more configs for the same budget.
+`raw-NAME` is the library of this name called directly; `one-epoch` trains random configs for one epoch each, then the
+best of them fully. A **subset** has the tasks and seeds on which the slow strategies were run too. **Budgets** are in
+full trainings. **Speed-up**: the budget that random search needs to reach the same regret, divided by the strategy's,
+with its interval. `random x2` is random search with twice the budget and `default` the task's default config; neither
+takes part in tests. Mean rank, area (under the regret curve over the log budget) and speed-up are at the largest
+budget. `auto` and strategies with a `+` stop trainings early if there are learning curves, so they try more configs
+within the same budget.
 
-A verdict takes at least {MIN_UNITS} units, more where many strategies are compared: Friedman's test, then Wilcoxon's
-over units with Holm's correction, and a difference of {MARGIN:g} or more; the names behind "no clear winner" are those
-not shown to be worse than the first. No strategy used knowledge of other tasks.
+A verdict requires at least {MIN_UNITS} units, more if many strategies are compared: Friedman's test, then Wilcoxon's
+signed-rank test over units with Holm's correction, and a difference of at least {MARGIN:g}. The names after "no clear
+winner" are the strategies not shown to be worse than the first. No strategy used knowledge from other tasks.
 """
 
 
 def leaderboard(sections: list[Section], pictures: dict[int, list[str]], made: dict[str, Any], name: str) -> str:
-    """leaderboard.md. ``pictures``: file names by the number of the section; ``name``: of the files, without suffix."""
+    """leaderboard.md. ``pictures``: file names by section index; ``name``: of the files, without suffix."""
     parts = ["# Which strategy is better\n", EXPLANATION.format(name=name)]
-    parts += ["## In short\n", *_table(advice(sections, kinds=False)), ""]
+    parts += ["## Summary\n", *_table(advice(sections, kinds=False)), ""]
     kinds = advice(sections, kinds=True)
     if kinds:
         parts += [
-            "Over all suites that have such spaces, which may be one alone (numeric; mixed with choices; discrete):\n",
+            "By kind of space (numeric, mixed with choices, discrete), over all suites with such spaces:\n",
             *_table(kinds),
             "",
         ]
@@ -62,23 +63,23 @@ def leaderboard(sections: list[Section], pictures: dict[int, list[str]], made: d
         scored = section.standings["trainings"].scored
         parts += [f"- {escaped(scored)}"] if scored else []
         if field.left_out:
-            parts.append(f"- Left out, with too few tasks and seeds in common: {', '.join(field.left_out)}.")
+            parts.append(f"- Not compared, as they share too few tasks and seeds: {', '.join(field.left_out)}.")
         standing = section.standings["trainings"]
         header = columns(section, standing)
         parts += ["", *_grid(header, rows(section, standing))]
         if not section.generalisation.empty:
-            parts += ["\nValidation against test:\n", *_grid(*generalisation(section))]
+            parts += ["\nValidation versus test:\n", *_grid(*generalisation(section))]
         parts += ["", *(f"![{escaped(field.title)}]({picture})" for picture in pictures.get(i, [])), ""]
     if made["crashes"]:
-        parts += ["## Runs that crashed\n", f"{BEFORE}\n"]
+        parts += ["## Crashed runs\n", f"{BEFORE}\n"]
         parts += [f"- {escaped(', '.join(map(str, crash)))}" for crash in made["crashes"]]
     if made["failed"]:
-        parts += ["\n## Tasks on which no training ever worked\n"]
+        parts += ["\n## Tasks on which all trainings failed\n"]
         parts += [f"- {escaped(f'{task}: {n} trials, 100% failed. {error}')}" for task, n, error in made["failed"]]
     if made["beaten"]:
-        parts += ["\n## Tasks on which runs beat the best known loss\n", "The lowest regret, and who found it.\n"]
+        parts += ["\n## Tasks on which runs beat the best known loss\n", "The lowest regret and its strategy.\n"]
         parts += [f"- {escaped(f'{task}: {regret}, {name}')}" for task, regret, name in made["beaten"]]
-    parts += ["\n## Made with\n", *(f"- {escaped(line)}" for line in made["versions"])]
+    parts += ["\n## Versions\n", *(f"- {escaped(line)}" for line in made["versions"])]
     if made["mixed"]:
         parts += ["", "The rows of these strategies come from several commits:\n"]
         parts += [f"- {escaped(f'{name}: {commits}')}" for name, commits in made["mixed"]]
@@ -98,12 +99,12 @@ def summary_block(sections: list[Section], picture: Path | None, page: Path) -> 
 
 
 def with_block(text: str, block: str, file: Path, name: str = BLOCK) -> str:
-    """The text of a file with its marked block replaced. UserError where it is not marked."""
+    """The text of a file with its marked block replaced. Raises UserError if the markers are missing."""
     first, last = f"<!-- {name} -->", f"<!-- /{name} -->"
     before, begin, rest = text.partition(first)
     _, end, after = rest.partition(last)
     if not begin or not end:
-        raise UserError(f"{str(file)!r} has no place for the {name}; mark it with the lines {first} and {last}")
+        raise UserError(f"{str(file)!r} has no block for the {name}; add the lines {first} and {last}")
     return f"{before}{first}\n{block}\n{last}{after}"
 
 
@@ -119,7 +120,7 @@ def _table(advices: list[Advice]) -> list[str]:
 
 
 def grid(header: list[str], rows: list[list[str]]) -> list[str]:
-    """The lines of a table; the cells are Markdown already."""
+    """The lines of a table; the cells are already Markdown."""
     lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
     return [*lines, *("| " + " | ".join(row) + " |" for row in rows)]
 
@@ -133,5 +134,5 @@ def _cell(cell: Cell) -> str:
 
 
 def escaped(text: str) -> str:
-    """Names of users may hold what Markdown or HTML would read."""
+    """Escape Markdown and HTML syntax in user-defined names."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("\n", " ")

@@ -1,4 +1,4 @@
-"""leaderboard.html: one file that opens offline, answers first."""
+"""leaderboard.html: a page that works offline, with the conclusions first."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from benchmarks.scoring.leaderboard import Section
 from benchmarks.scoring.statistics import LEVEL, MIN_UNITS
 from benchmarks.suites import SUITES
 
-PLOTLY = "plotly.min.js"  # beside the pages of a folder, which share it
+PLOTLY = "plotly.min.js"  # shared by the pages in a folder
 
 
 def render(sections: list[Section], costs: pd.DataFrame, made: dict[str, Any]) -> str:
-    """The page. ``costs``: results/costs.csv. ``made``: what the runs were made with; see benchmarks.report."""
+    """The page. ``costs``: results/costs.csv. ``made``: how the runs were made; see benchmarks.report."""
     import jinja2
 
     names = {name for section in sections for name in section.field.strategies}
@@ -58,7 +58,7 @@ def render(sections: list[Section], costs: pd.DataFrame, made: dict[str, Any]) -
 
 
 def anchors(sections: Iterable[Section]) -> list[str]:
-    """A name of each section for links and files: letters, digits and hyphens, no two the same."""
+    """A unique name for each section, for links and files: letters, digits and hyphens."""
     found: list[str] = []
     for section in sections:
         field = section.field
@@ -99,7 +99,7 @@ def _described(section: Section, name: str, looks: dict[str, dict[str, str]]) ->
 
 
 def listed_versions(all_attributes: Iterable[dict[str, Any]]) -> list[str]:
-    """What runs were made with, each once: commits and versions, as files hold them."""
+    """The distinct commits and versions that the runs were made with."""
     lines: dict[str, None] = {}
     for attributes in all_attributes:
         commits = attributes.get("commits") or [attributes.get("commit")]
@@ -110,9 +110,9 @@ def listed_versions(all_attributes: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def mixed_commits(table: pd.DataFrame) -> list[tuple[str, str]]:
-    """The strategies whose rows come from several commits, each with its commits and the suites they were run on.
+    """The strategies whose rows come from several commits, with the suites run at each.
 
-    ``table``: its column ``commit`` holds one, or where a file does not say which of several, all, split by spaces.
+    ``table``: its column ``commit`` has one commit or, if the file does not say which, all of them, space-separated.
     """
     found = []
     for strategy, part in table.drop_duplicates(["strategy", "suite", "commit"]).groupby("strategy"):
@@ -127,5 +127,5 @@ def mixed_commits(table: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def _short(commit: str) -> str:
-    """The first digits; a + says that files were changed since."""
+    """An abbreviated hash; a trailing + marks uncommitted changes."""
     return commit[:10] + "+" * (commit.endswith("+") and len(commit) > 10)

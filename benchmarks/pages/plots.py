@@ -1,4 +1,4 @@
-"""Pictures of the leaderboard as PNG; the only module of the benchmarks that imports a plotting library."""
+"""PNG plots of the leaderboard; the only module of the benchmarks that imports a plotting library."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ MARKERS = {
     "circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "triangle-down": "v", "x": "X", "star": "*",
 }  # fmt: skip
 DOT = "#0072b2"
-N_BANDS = 3  # strategies that get one, the best
+N_BANDS = 3  # the best strategies get a band
 
 
 def regret_over_budget(standing: Standing, looks: dict[str, dict[str, str]], file: Path, title: str, word: str) -> None:
-    """Mean regret of each strategy against the budget, with 95% bands (these tasks) for the best."""
+    """Mean regret of each strategy against the budget, with 95% bands (over seeds) for the best."""
     plt = _pyplot()
     from matplotlib.ticker import NullLocator, ScalarFormatter
 
@@ -57,13 +57,13 @@ def regret_over_budget(standing: Standing, looks: dict[str, dict[str, str]], fil
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.xaxis.set_minor_locator(NullLocator())
     axes.grid(alpha=0.25)
-    title = f"the best on top, then yardsticks;\nbands: 95%, these tasks, the best {N_BANDS}"
+    title = f"best first, then references;\n95% bands (these tasks) for the best {N_BANDS}"
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, title=title, alignment="left")
     _save(figure, file)
 
 
 def diagram(comparison: Comparison, file: Path, title: str) -> None:
-    """Critical differences: mean ranks, and a bar beside the strategies that no test tells apart."""
+    """Critical-difference diagram: mean ranks, and bars that join strategies without a significant difference."""
     plt = _pyplot()
     ranks = comparison.mean_ranks.sort_values(kind="stable")
     names = list(ranks.index)
@@ -75,7 +75,7 @@ def diagram(comparison: Comparison, file: Path, title: str) -> None:
     for i, group in enumerate(comparison.groups):
         place = ranks.max() + (3 + 1.5 * i) * step
         axes.plot([place] * 2, [names.index(group[0]) - 0.2, names.index(group[-1]) + 0.2], color=GREY, linewidth=5)
-    bars = "bars join what no test tells apart" if comparison.tested else "no test: too few tasks"
+    bars = "bars: no significant difference" if comparison.tested else "no test: too few tasks"
     axes.set(xlabel=f"mean rank over {comparison.size}, 1 is best; {bars}", title=title)
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.8)

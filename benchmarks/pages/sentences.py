@@ -1,4 +1,4 @@
-"""The leaderboard in words. Every sentence says what a test or an interval says, and never more."""
+"""Sentences of the leaderboard. No sentence claims more than its test or interval supports."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from benchmarks.scoring.comparison import (
 from benchmarks.scoring.leaderboard import BASELINE, Section, Standing
 from benchmarks.scoring.statistics import LEVEL
 
-N_NAMED = 4  # strategies in a cell of a table
-FEW_SEEDS = 3  # two say the same too easily where losses are coarse
+N_NAMED = 4  # strategies named in a table cell
+FEW_SEEDS = 3  # with two, differences agree by chance too easily if losses are coarse
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What is known at one budget."""
+    """The result at one budget."""
 
     budget: float
     after: str
     verdict: str
-    leaders: tuple[str, ...]  # the lowest mean first; the others are not shown to be worse
+    leaders: tuple[str, ...]  # the lowest mean first, then those not shown to be worse
     detail: str
 
     @property
     def text(self) -> str:
-        """All of it as a sentence or two."""
+        """The whole finding."""
         return f"{self.after}, {self.verdict}: {self.detail}"
 
     @property
@@ -50,13 +50,13 @@ class Finding:
 
     @property
     def named(self) -> str:
-        """The leaders, the first few by name."""
+        """The first few leaders by name, and the number of others."""
         more = [f"{len(self.leaders) - N_NAMED} more"] if len(self.leaders) > N_NAMED else []
         return listed([*self.leaders[:N_NAMED], *more])
 
     @property
     def short(self) -> str:
-        """For a cell of a table."""
+        """The text of a table cell."""
         if self.verdict == WINNER:
             return f"**{self.leaders[0]}**"
         if self.verdict in (OPEN, AHEAD):
@@ -65,7 +65,7 @@ class Finding:
 
 
 def findings(section: Section, clock: str = "trainings") -> list[Finding]:
-    """One for each budget of the verdicts."""
+    """One finding per shown budget."""
     standing = section.standings.get(clock)
     if standing is None:
         return []
@@ -93,11 +93,11 @@ def _nothing(section: Section, *, last: bool) -> str:
     runs = section.reliability
     n_trials, n_failed = runs["n_trials"].sum(), (runs["n_trials"] * runs["failed"]).sum()
     if not last or n_failed < n_trials:
-        return "no strategy has a training that worked by then."
-    trials = [f"not one of {n_trials:.0f} trials ever worked, 100% failed"] if n_trials else []
+        return "no strategy has a successful training yet."
+    trials = [f"all {n_trials:.0f} trials failed (100% failed)"] if n_trials else []
     n_crashed = runs["n_crashed"].sum()
     crashes = [f"{n_crashed:.0f} of {runs['n_runs'].sum():.0f} runs crashed"] if n_crashed else []
-    return f"{listed([*trials, *crashes])}. So nobody leads."
+    return f"{listed([*trials, *crashes])}. There is no leader."
 
 
 def _winner(comparison: Comparison, standing: Standing, budget: float) -> str:
@@ -105,9 +105,9 @@ def _winner(comparison: Comparison, standing: Standing, budget: float) -> str:
     against = comparison.pairs[comparison.pairs["a"] == first]
     lead = number(comparison.means[second] - comparison.means[first])
     return (
-        f"{first} is better than every other strategy. Its mean regret is {number(comparison.means[first])}, that of "
-        f"the next, {second}, {lead} higher. {_speed(standing, budget, first)}{_test(comparison)}: p = "
-        f"{small(against['p_holm'].max())} or less against each."
+        f"{first} is better than every other strategy. Its mean regret is {number(comparison.means[first])}; the "
+        f"runner-up, {second}, is {lead} higher. {_speed(standing, budget, first)}{_test(comparison)}: p ≤ "
+        f"{small(against['p_holm'].max())} against each of the others."
     )
 
 
@@ -122,9 +122,9 @@ def _open(comparison: Comparison, standing: Standing, budget: float) -> str:
         if verdict == NOT_SHOWN:
             parts.append(f"it is not shown to be better than {rival} ({p})")
         elif verdict == DISAGREE:
-            parts.append(f"its mean is lower than that of {rival}, its ranks are not")
+            parts.append(f"its mean is lower than that of {rival}, but its ranks are not")
         else:
-            parts.append(f"its lead over {rival} is below {MARGIN:g} and does not count")
+            parts.append(f"its lead over {rival} is below the margin of {MARGIN:g}")
     worse = f"{len(comparison.means) - len(comparison.leaders)} of the {len(comparison.means) - 1} others"
     return (
         f"{first} leads, but {'; '.join(parts)}. {_means(comparison)} {_speed(standing, budget, first)}"
@@ -134,7 +134,7 @@ def _open(comparison: Comparison, standing: Standing, budget: float) -> str:
 
 def _same(comparison: Comparison, standing: Standing, budget: float) -> str:
     return (
-        f"the {len(comparison.means)} strategies may well be equal, by Friedman's test over {comparison.size} "
+        f"Friedman's test over {comparison.size} shows no difference between the {len(comparison.means)} strategies "
         f"(p = {small(comparison.friedman_p)}). {_means(comparison)}"
     )
 
@@ -144,34 +144,34 @@ def _undecided(comparison: Comparison, standing: Standing, budget: float) -> str
     duels = standing.duels[(standing.duels["budget"] == budget) & (standing.duels["b"] == second)]
     better, worse = int((duels["high"] < 0).sum()), int((duels["low"] > 0).sum())
     return (
-        f"{comparison.reason}. {_means(comparison)} Task by task, the paired interval of the two is on the side of "
-        f"{first} on {better} of the {len(duels)} tasks, of {second} on {worse}, and holds 0 on the others."
+        f"{comparison.reason}. {_means(comparison)} By task, the paired interval of their difference favours "
+        f"{first} on {better} of the {len(duels)} tasks and {second} on {worse}; on the others it includes 0."
     )
 
 
 def _single_task(section: Section, standing: Standing, budget: float) -> str:
-    """The user's own comparison on one task: what the seeds say, and nothing about other tasks."""
+    """The detail for a comparison on a single task, which has only seeds as replicates."""
     field = section.field
     duels = standing.duels[standing.duels["budget"] == budget]
     duel = duels.iloc[0]
     a, b = duel["a"], duel["b"]
     means = standing.comparisons[budget].means
-    what = f"{a} has the lowest mean {section.word} ({means[a]:.4g}), the next is {b} ({means[b]:.4g}). "
+    lowest = f"{a} has the lowest mean {section.word} ({means[a]:.4g}), followed by {b} ({means[b]:.4g}). "
     n = len(field.pairs)
     if n < 2:
-        return what + "One seed has no interval: nothing is known about the difference."
+        return lowest + "A single seed gives no interval, so the difference is unknown."
     interval = f"{duel['low']:.3g} to {duel['high']:.3g}"
     excludes = duel["high"] < 0 or duel["low"] > 0
-    says = "leaves out 0" if excludes else "holds 0, so the two are not told apart"
-    few = f" Fewer than {FEW_SEEDS} seeds decide nothing." if n < FEW_SEEDS else ""
+    zero = "excludes 0" if excludes else "includes 0, so no difference is shown"
+    few = f" At least {FEW_SEEDS} seeds are needed for a conclusion." if n < FEW_SEEDS else ""
     return (
-        f"{what}The paired interval of their difference over {n} seeds, {interval}, {says}. This is one task: it says "
-        f"nothing about others.{few}"
+        f"{lowest}The paired 95% interval of their difference over {n} seeds, {interval}, {zero}. This is a single "
+        f"task: the result does not carry over to others.{few}"
     )
 
 
 def _ahead(field: Field, standing: Standing, budget: float) -> bool:
-    """Whether the intervals against all others leave out 0, with seeds enough for that to mean something."""
+    """Whether there are enough seeds and the intervals against all others exclude 0."""
     duels = standing.duels[standing.duels["budget"] == budget]
     return len(field.pairs) >= FEW_SEEDS and bool((duels["high"] < 0).all())
 
@@ -179,7 +179,7 @@ def _ahead(field: Field, standing: Standing, budget: float) -> bool:
 def _means(comparison: Comparison) -> str:
     first, second = comparison.means.index[:2]
     means = comparison.means
-    return f"The lowest mean regret is that of {first}, {number(means[first])}; {second} has {number(means[second])}."
+    return f"Lowest mean regret: {first} with {number(means[first])}, then {second} with {number(means[second])}."
 
 
 def _test(comparison: Comparison) -> str:
@@ -188,17 +188,17 @@ def _test(comparison: Comparison) -> str:
 
 
 def _speed(standing: Standing, budget: float, name: str) -> str:
-    """A sentence on the speed-up over random search, with its interval."""
+    """A sentence about the speed-up over random search, with its interval."""
     board = standing.board
     if "speed_up" not in board or name == BASELINE:
         return ""
     row = board[(board["budget"] == budget) & (board["strategy"] == name)].iloc[0]
     if row["speed_up"] == 0:
-        return f"On most tasks {name} has not reached what random search has. "
+        return f"On most tasks {name} has not reached the regret of random search. "
     low = "less than 1" if row["low_speed_up"] == 0 else f"{row['low_speed_up']:.1f}"
     return (
-        f"What random search has by then, {name} reaches {row['speed_up']:.1f} times as fast (95% interval {low} to "
-        f"{row['high_speed_up']:.1f}). "
+        f"It reaches the regret that random search has by then {row['speed_up']:.1f} times as fast (95% interval {low} "
+        f"to {row['high_speed_up']:.1f}). "
     )
 
 
@@ -207,14 +207,14 @@ def _speed(standing: Standing, budget: float, name: str) -> str:
 
 @dataclass(frozen=True)
 class Advice:
-    """A row of a table: what to use where."""
+    """A row of the summary table: the findings of one field by budget."""
 
     field: Field
     cells: Mapping[float, Finding]
 
 
 def advice(sections: Iterable[Section], *, kinds: bool) -> list[Advice]:
-    """The verdicts in short, by suite or by kind of space."""
+    """The summary of the verdicts, by suite or, with ``kinds``, by kind of space."""
     return [
         Advice(section.field, {finding.budget: finding for finding in findings(section)})
         for section in sections
@@ -223,7 +223,7 @@ def advice(sections: Iterable[Section], *, kinds: bool) -> list[Advice]:
 
 
 def budgets(rows: Iterable[Advice]) -> list[float]:
-    """The columns of such a table."""
+    """The budgets that are columns of the summary table."""
     return sorted({budget for row in rows for budget in row.cells})
 
 
@@ -234,7 +234,7 @@ EVIDENCE = [
 
 
 def evidence(sections: Iterable[Section]) -> pd.DataFrame:
-    """What is behind the sentences: a row a pair of strategies, or a pair and task where there are too few units."""
+    """The data behind the sentences: a row per pair of strategies or, with too few units, per pair and task."""
     rows: list[dict[Hashable, Any]] = []
     for section in sections:
         field = section.field
@@ -265,7 +265,7 @@ def listed(names: Iterable[str]) -> str:
 
 
 def number(regret: float) -> str:
-    """A regret with three decimals, and more where these say nothing."""
+    """A regret with three decimals, or two significant digits if it is below 0.01."""
     if abs(regret) >= 0.01 or regret == 0:
         return f"{regret:.3f}"
     return f"{regret:#.2g}" if abs(regret) >= 1e-4 else f"{regret:.0e}"

@@ -1,4 +1,4 @@
-"""What was measured of each strategy, as Markdown: the marked block of its page, docs/strategies/NAME.md."""
+"""The measurements of each strategy as Markdown: the marked block of its page, docs/strategies/NAME.md."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ NOTHING = "No runs are committed yet."
 
 
 def pages(folder: Path, sections: list[Section], costs: pd.DataFrame) -> dict[Path, str]:
-    """The new text of each page. UserError where a strategy has none, or none with a place for the block."""
+    """The new text of each page. Raises UserError if a strategy has no page, or no block in it."""
     return {file: with_block(text, block(file.stem, sections, costs), file, BLOCK) for file, text in _read(folder)}
 
 
 def check(folder: Path) -> None:
-    """UserError as from ``pages``."""
+    """Raise UserError as ``pages`` does."""
     for file, text in _read(folder):
         with_block(text, "", file, BLOCK)
 
 
 def missing(folder: Path) -> list[str]:
-    """The strategies and wrappers that have no page."""
+    """The strategies and wrappers without a page."""
     return [name for name in [*STRATEGIES, *WRAPPERS] if not (folder / f"{name}.md").is_file()]
 
 
 def block(name: str, sections: list[Section], costs: pd.DataFrame) -> str:
-    """The block of a strategy, or of what is put around one, with all strategies that it was put around."""
+    """The block of a strategy, or of a wrapper with all strategies that it was run with."""
     own = costs[costs["strategy"] == name]
     seconds = own.pivot(index="n_dimensions", columns="n_trials", values="seconds")
     thinking = [[f"{n}", *(duration(value).text for value in row)] for n, row in seconds.iterrows()]
@@ -55,7 +55,7 @@ def block(name: str, sections: list[Section], costs: pd.DataFrame) -> str:
 
 
 def _places(name: str, section: Section, after: list[float]) -> list[list[str]]:
-    """A row a strategy that the page is about."""
+    """A row per strategy that the page is about."""
     field, comparisons = section.field, section.standings["trainings"].comparisons
     if not field.normalised:
         return []
@@ -80,6 +80,6 @@ def _read(folder: Path) -> list[tuple[Path, str]]:
     names = missing(folder)
     if names:
         mark = f"with the lines <!-- {BLOCK} --> and <!-- /{BLOCK} -->"
-        raise UserError(f"{str(folder)!r} has no page {names[0]}.md; write one, {mark}")
+        raise UserError(f"{str(folder)!r} has no page {names[0]}.md; create it {mark}")
     files = [folder / f"{name}.md" for name in [*STRATEGIES, *WRAPPERS]]
     return [(file, file.read_text(encoding="utf-8")) for file in files]

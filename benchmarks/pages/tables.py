@@ -1,4 +1,4 @@
-"""The tables of the leaderboard as people read them: rows of cells, for the page and for Markdown."""
+"""The tables of the leaderboard as rows of formatted cells, for HTML and Markdown."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ GENERALISATION_WORDS = {
     "gap": "gap",
     "overtuning": "overtuning",
     "worse_than_default": "worse than the default",
-    "retrained": "trained again: returned",
-    "retrained_default": "trained again: default",
-    "worse_retrained": "trained again: returned is worse",
+    "retrained": "retrained: returned",
+    "retrained_default": "retrained: default",
+    "worse_retrained": "retrained: returned is worse",
 }
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What a table shows, and what it is sorted by."""
+    """The text of a cell and its sort key; ``under`` is a second line."""
 
     text: str
     sort: float | str
@@ -43,7 +43,7 @@ def columns(section: Section, standing: Standing) -> list[str]:
 
 
 def rows(section: Section, standing: Standing) -> list[list[Cell]]:
-    """A row a strategy, the best at the last budget first."""
+    """A row per strategy, the best at the largest budget first."""
     board = {(row["budget"], row["strategy"]): row for row in standing.board.to_dict("records")}
     last = max(standing.comparisons)
     several = len(section.field.tasks) > 1
@@ -72,17 +72,17 @@ def rows(section: Section, standing: Standing) -> list[list[Cell]]:
 
 
 def optional(value: float, show: Callable[[float], str], under: str = "") -> Cell:
-    """A cell that is empty, and sorted last, where there is no value."""
+    """A cell; empty and sorted last if there is no value."""
     return Cell("", float("inf")) if pd.isna(value) else Cell(show(value), float(value), under)
 
 
 def between(low: float, high: float, show: Callable[[float], str]) -> str:
-    """An interval; nothing where there is none."""
+    """An interval; empty if it is not finite."""
     return f"{show(low)} to {show(high)}" if math.isfinite(low) and math.isfinite(high) else ""
 
 
 def generalisation(section: Section) -> tuple[list[str], list[list[Cell]]]:
-    """Validation against test: header and rows; columns that are not known anywhere are left out."""
+    """Validation versus test: header and rows, without columns that have no values."""
     if section.generalisation.empty:
         return ["strategy"], []
     table = section.generalisation[[*GENERALISATION_WORDS]].dropna(axis="columns", how="all")
@@ -118,7 +118,7 @@ def _failed(section: Section, name: str) -> Cell:
 
 
 def test_table(budget: float, comparison: Comparison, clock: str) -> dict[str, Any]:
-    """The leader against each other."""
+    """The leader against each of the others."""
     leader = comparison.means.index[0]
     pairs = comparison.pairs[comparison.pairs["a"] == leader]
     return {
@@ -133,7 +133,7 @@ def test_table(budget: float, comparison: Comparison, clock: str) -> dict[str, A
 
 
 def duel_table(standing: Standing) -> dict[str, Any] | None:
-    """The paired intervals at the last budget, where they stand in for a test: a row a rival, a column a task."""
+    """The paired intervals at the largest budget if there was no test: a row per rival, a column per task."""
     duels = standing.duels[standing.duels["budget"] == max(standing.comparisons)]
     if duels.empty:
         return None
@@ -151,7 +151,7 @@ def duel_table(standing: Standing) -> dict[str, Any] | None:
 
 
 def overhead(costs: pd.DataFrame, reliability: pd.DataFrame) -> dict[str, Any]:
-    """Seconds a trial at several numbers of known trials, and as it was in the runs; failures."""
+    """Seconds per trial by the number of known trials, and as measured in the runs; failures."""
     wide = costs.pivot(index="strategy", columns="n_trials", values="seconds")
     rows = []
     for name, run in reliability.to_dict("index").items():
@@ -171,7 +171,7 @@ def overhead(costs: pd.DataFrame, reliability: pd.DataFrame) -> dict[str, Any]:
 
 
 def duration(seconds: float) -> Cell:
-    """In milliseconds; nothing where it is not known."""
+    """A cell in milliseconds; empty if unknown."""
     if pd.isna(seconds):
         return Cell("", float("inf"))
     milliseconds = 1000 * seconds

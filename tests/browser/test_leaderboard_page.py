@@ -1,4 +1,4 @@
-"""The leaderboard in a real browser: plots, sorting, choices, hover, strange names, narrow and wide windows."""
+"""The leaderboard in a real browser: plots, sorting, controls, hover, hostile names, narrow and wide windows."""
 
 import html
 import json
@@ -76,7 +76,7 @@ def page(tmp_path_factory) -> Path:
 
 
 def browse(page: Path, scratch: Path, *arguments: str, script: str = "") -> str:
-    """What headless Chromium prints of a page when a script of ours has run in it."""
+    """The output of headless Chromium for a page, after running ``script`` in it."""
     assert CHROMIUM is not None
     if script:
         probe = f"<script>window.addEventListener('load', function () {{ {script} }});</script></body>"
@@ -90,24 +90,24 @@ def browse(page: Path, scratch: Path, *arguments: str, script: str = "") -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
 
 
-# Figures are drawn when they come into view, which a browser that has just started may be late to notice.
+# Figures are drawn when they come into view, which a newly started browser may detect late.
 DRAW = "window.dispatchEvent(new Event('beforeprint'));"
 
 
 def answer(page: Path, scratch: Path, script: str, *arguments: str):
-    """What a script that sets ``answer``, a while after all figures of the page were drawn, has found."""
+    """The ``answer`` set by a script that runs after all figures of the page were drawn."""
     tries = f"try {{ {script} }} catch (error) {{ answer = {{thrown: String(error.stack)}}; }}"
     keep = "document.body.dataset.answer = JSON.stringify(answer);"
     script = f"{DRAW} setTimeout(function () {{ var answer; {tries} {keep} }}, 1000);"
     dom = browse(page, scratch, "--dump-dom", *(arguments or ["--window-size=1280,12000"]), script=script)
     kept = re.search(r'data-answer="([^"]*)"', dom)
-    assert kept is not None, "the page ended before the script did"
+    assert kept is not None, "the page was dumped before the script had run"
     found = json.loads(html.unescape(kept.group(1)))
     assert not isinstance(found, dict) or "thrown" not in found, found["thrown"]
     return found
 
 
-def test_every_plot_is_drawn_and_nothing_strange_runs(page, tmp_path):
+def test_every_plot_is_drawn_and_no_injected_script_runs(page, tmp_path):
     dom = browse(page, tmp_path, "--window-size=1280,12000", "--dump-dom", script=DRAW)
     n_places = len(re.findall(r"data-figure=", dom.partition('<script type="application/json"')[0]))
     assert n_places == 2 * 4 + 1  # the suite, the kind of space, the overhead
@@ -116,13 +116,13 @@ def test_every_plot_is_drawn_and_nothing_strange_runs(page, tmp_path):
     assert not re.search(r"<img[^>]+onerror", re.sub(r"<script.*?</script>", "", dom, flags=re.S))
 
 
-def test_answers_come_first_and_in_words(page):
+def test_the_conclusions_come_first(page):
     text = re.sub(r"<[^>]+>", " ", page.read_text(encoding="utf-8").partition("<body>")[2])
     assert text.index("winner") < text.index("How to read this")
     assert "good is better than every other strategy" in text
 
 
-def test_a_click_on_a_header_sorts_the_table_and_another_one_turns_it(page, tmp_path):
+def test_a_click_on_a_header_sorts_the_table_and_a_second_click_reverses_it(page, tmp_path):
     script = """
         var table = document.querySelector("table.sortable"), button = table.querySelectorAll("thead button")[COLUMN];
         function name(row) { return row.cells[0].textContent; }
@@ -142,7 +142,7 @@ def test_a_click_on_a_header_sorts_the_table_and_another_one_turns_it(page, tmp_
     assert {*by_rank["up"][-2:]} == {*by_rank["down"][-2:]} == {"random x2", "default"}  # no rank: last in both orders
 
 
-def test_pointing_at_a_curve_shows_its_interval(page, tmp_path):
+def test_hovering_over_a_curve_shows_its_interval(page, tmp_path):
     script = """
         var place = document.querySelector("[data-figure=curves]");
         var number = place.data.findIndex(function (trace) { return trace.name === "good" && !trace.meta.band; });
@@ -155,7 +155,7 @@ def test_pointing_at_a_curve_shows_its_interval(page, tmp_path):
     assert re.search(r"tasks like these: [\d.]+ to [\d.]+", label)
 
 
-def test_choices_change_what_is_drawn(page, tmp_path):
+def test_controls_change_what_is_drawn(page, tmp_path):
     script = """
         var section = document.querySelector("[data-section]"), place = section.querySelector("[data-figure=curves]");
         function choose(kind, value) {
@@ -179,22 +179,22 @@ def test_choices_change_what_is_drawn(page, tmp_path):
     found = answer(page, tmp_path, script)
     assert found["before"][0].startswith("budget (full trainings)")
     assert found["before"][1] == "mean regret"
-    assert found["after"][0].startswith("budget (seconds")
+    assert found["after"][0].startswith("budget (time")
     assert found["after"][1].startswith("mean rank")
-    assert found["bands"] == [4, len(QUALITIES), 0]  # the best three and random search; ranks have no yardsticks
+    assert found["bands"] == [4, len(QUALITIES), 0]  # the best three and random search; ranks have no references
     assert found["words"] == [True, False]
     assert found["hidden"] == ["good"]
     assert found["shown"]
 
 
 @pytest.mark.parametrize("width", [500, 1600])
-def test_nothing_sticks_out_of_the_window(page, tmp_path, width):
+def test_nothing_overflows_the_window(page, tmp_path, width):
     script = "var root = document.documentElement; answer = [root.scrollWidth, root.clientWidth];"
     assert answer(page, tmp_path, script, f"--window-size={width},12000") == [width, width]
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(500, 1), (1600, 0)])
-def test_a_picture_of_the_page_is_not_empty(page, tmp_path, width, scheme):
+def test_a_screenshot_of_the_page_is_not_empty(page, tmp_path, width, scheme):
     picture = tmp_path / "page.png"
     look = f"--blink-settings=preferredColorScheme={scheme}"
     browse(page, tmp_path, f"--window-size={width},1400", look, f"--screenshot={picture}")

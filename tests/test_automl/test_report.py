@@ -422,7 +422,7 @@ def test_each_trial_of_auto_says_whose_it_is_and_what_is_trained_again(tmp_path)
     for number, first in again.items():
         assert f"trained once more<br>the config of trial {first}, among the best, with another seed" in texts[number]
     assert "proposed by" not in texts[0]
-    why = "bo (85%) and ga (15%) to begin with; mostly numbers"
+    why = "bo (85%) and ga (15%) initially; mostly numbers"
     assert f"random: {why}" in words_of(tmp_path, result, why=why)
 
 

@@ -200,7 +200,7 @@ def test_a_task_of_ones_own_without_a_test_set_has_a_final_on_validation(mine, t
 def test_auto_says_at_the_start_what_it_chose_and_why(mine, tmp_path):
     out, _ = run(*mine, "--strategy", "auto", "--trials", 10, "--out", tmp_path / "run", "--final-seeds", 0)
     first = out.splitlines()[0]
-    assert first.startswith("auto: bo (85%) and ga (15%) to begin with; mostly numbers")
+    assert first.startswith("auto: bo (85%) and ga (15%) initially; mostly numbers")
     assert first.endswith("configs are compared after 2 epochs")
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert first == f"auto: {summary['why']}"

@@ -1,4 +1,4 @@
-"""The command of the comparison: what is planned, what survives, and one's own task."""
+"""The comparison command: planning, crashes, resuming, and the user's own tasks."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ def table(folder):
     return pd.concat([read_rows(file) for file in sorted(folder.rglob("*.parquet"))], ignore_index=True)
 
 
-def test_all_strategies_get_the_same_seeds_and_the_slow_ones_a_fixed_part():
+def test_all_strategies_get_the_same_seeds_and_slow_ones_a_fixed_subset():
     assert is_slow("skopt")
     assert not is_slow("bo")
     tasks = [task for task in load_suite("synthetic") if task.split == "development"]
@@ -39,7 +39,7 @@ def test_all_strategies_get_the_same_seeds_and_the_slow_ones_a_fixed_part():
     assert len(slow_places(17)) == N_SLOW_TASKS
 
 
-def test_holdout_tasks_are_left_alone():
+def test_holdout_tasks_are_not_used_by_default():
     assert {task.split for task in TaskSource("tables").tasks()} == {"development"}
 
 
@@ -64,7 +64,7 @@ def train(config, seed):
 """
 
 
-def test_a_crash_is_one_failed_run_and_is_tried_again(tmp_path):
+def test_a_crash_fails_one_run_which_is_retried(tmp_path):
     (tmp_path / "mine.py").write_text(MINE)
     (tmp_path / "patches.py").write_text(CRASHING)
     (tmp_path / "space.yaml").write_text("x: {float: [0, 1]}\n")
@@ -95,7 +95,7 @@ def test_a_crash_is_one_failed_run_and_is_tried_again(tmp_path):
     assert table(tmp_path / "runs" / "comparison")["crash"].isna().all()
 
 
-def test_ones_own_command_is_compared_on_its_real_trainings(tmp_path):
+def test_a_users_command_is_compared_on_real_trainings(tmp_path):
     (tmp_path / "space.yaml").write_text("x: {float: [0, 1]}\n")
     done = compare(
         "--command", "echo {x} >> calls; echo {x}", "--space", "space.yaml", "--strategies", "sobol,tpe",
@@ -105,11 +105,11 @@ def test_ones_own_command_is_compared_on_its_real_trainings(tmp_path):
     rows = table(tmp_path / "runs" / "comparison")
     assert set(rows["suite"]) == {"own"}
     assert (rows.groupby(["strategy", "seed"]).size() == 6).all()
-    # Both start from the same points, each of which was trained once with each seed.
+    # Both start from the same points, each trained once per seed.
     assert len((tmp_path / "calls").read_text().split()) == 2 * 6
 
 
-def test_a_folder_holds_the_comparison_of_one_task(tmp_path):
+def test_a_folder_is_reserved_for_one_task(tmp_path):
     (tmp_path / "space.yaml").write_text("x: {float: [0, 1]}\n")
     (tmp_path / "mine.py").write_text("def train(config):\n    return config['x']\n")
     first = ["--task", "mine.py:train", "--space", "space.yaml", "--strategies", "random", "--trials", 2, "--seeds", 1]
@@ -122,17 +122,17 @@ def test_a_folder_holds_the_comparison_of_one_task(tmp_path):
     assert "another task or code" in compare(*first, check=False, cwd=tmp_path).stderr
 
 
-def test_trainings_that_all_fail_are_said(tmp_path):
+def test_failure_of_all_trainings_is_reported(tmp_path):
     (tmp_path / "space.yaml").write_text("x: {float: [0, 1]}\n")
     done = compare(
         "--command", "no-such-program {x}", "--space", "space.yaml", "--strategies", "random", "--trials", 3,
         "--seeds", 1, check=False, cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 1
-    assert "no training worked: the command ended with exit status 127" in done.stdout
+    assert "all trainings failed: the command ended with exit status 127" in done.stdout
 
 
-def test_a_failed_training_costs_what_was_asked_for_and_one_of_its_own_length_one_training(tmp_path):
+def test_failed_trainings_are_charged_in_full_and_trainings_of_custom_length_as_one(tmp_path):
     (tmp_path / "space.yaml").write_text("x: {float: [0, 1]}\n")
     (tmp_path / "mine.py").write_text(
         "def fails(config):\n"
@@ -153,7 +153,7 @@ def test_a_failed_training_costs_what_was_asked_for_and_one_of_its_own_length_on
     assert (rows["loss"] < 1).all()  # of the last of its three epochs
 
 
-def test_a_comparison_that_is_ended_keeps_what_is_done(tmp_path):
+def test_a_terminated_comparison_keeps_completed_runs(tmp_path):
     command = [sys.executable, "-m", "benchmarks.run", "--suite", "tables", "--strategies", "random,tpe", "--seeds"]
     process = subprocess.Popen([*command, "40", "--jobs", "1", "--out", str(tmp_path)], stdout=subprocess.DEVNULL)
     time.sleep(15)
@@ -169,8 +169,8 @@ def test_a_comparison_that_is_ended_keeps_what_is_done(tmp_path):
     [
         (["--suite", "nope"], "unknown suite 'nope'"),
         (["--strategies", "bp"], "unknown strategy 'bp'"),
-        (["--epochs", "3"], "are for --task and --command"),
-        (["--space", "nowhere.yaml"], "are for --task and --command"),
+        (["--epochs", "3"], "require --task or --command"),
+        (["--space", "nowhere.yaml"], "require --task or --command"),
         (["--split", "test"], "the suite 'quick' has no tasks of the split 'test'; it has: development"),
         (["--suite", "tables", "--command", "echo {x}"], "give a suite or a task of your own, not both"),
         (["--suite", "tables", "--strategies", "raw-optuna-hyperband"], "needs tasks with learning curves"),
@@ -178,7 +178,7 @@ def test_a_comparison_that_is_ended_keeps_what_is_done(tmp_path):
         (["--task", "nowhere.py:train"], "there is no file 'nowhere.py'"),
     ],
 )
-def test_what_the_user_can_mend_is_one_line(arguments, message, tmp_path):
+def test_user_errors_print_one_line(arguments, message, tmp_path):
     done = compare(*arguments, check=False, cwd=tmp_path)
     assert done.returncode == 2
     assert message in done.stderr

@@ -1,4 +1,4 @@
-"""Fields, verdicts and sentences from runs made up so that the truth is known; the files of the command."""
+"""Fields, verdicts and sentences for synthetic runs with known answers, and the files that the command writes."""
 
 import re
 import subprocess
@@ -33,7 +33,7 @@ def runs(
     kind: str = "numeric",
     split: str = "development",
 ) -> pd.DataFrame:
-    """Runs whose regret falls from 1 to about ``quality``, with noise of a tenth of it."""
+    """Runs whose regret falls from 1 to about ``quality``, with 10% noise."""
     rng = np.random.default_rng([*map(ord, strategy)])
     parts = []
     for task in tasks:
@@ -58,7 +58,7 @@ def runs(
 
 
 def crashed(rows: pd.DataFrame, task: str, seed: int, error: str = "ValueError: boom") -> pd.DataFrame:
-    """The same, with one run ended by a crash."""
+    """The same rows with one crashed run."""
     hit = (rows["task"] == task) & (rows["seed"] == seed)
     first = rows[hit].head(1)
     nothing = {"trial": -1, "loss": np.nan, "worth": np.nan, "epochs": 0, "at_epochs": 0, "at_seconds": 0.0}
@@ -67,7 +67,7 @@ def crashed(rows: pd.DataFrame, task: str, seed: int, error: str = "ValueError: 
 
 
 def failed(rows: pd.DataFrame) -> pd.DataFrame:
-    """The same, with no training that worked."""
+    """The same rows with only failed trainings."""
     return rows.assign(failed=True, loss=np.nan, worth=np.nan, error="RuntimeError: boom")
 
 
@@ -85,7 +85,7 @@ RANDOM = runs("random", 0.5, TASKS, n_trials=40)
 QUALITIES = (("random", 0.5), ("good", 0.1))
 
 
-def test_a_known_winner_is_found_and_its_sentence_holds_the_numbers_of_its_test():
+def test_a_known_winner_is_found_and_its_sentence_has_the_numbers_of_its_test():
     table = pd.concat([RANDOM, runs("good", 0.1, TASKS), runs("bad", 0.4, TASKS)])
     section, of_kind = sections(table, constants(TASKS))
     assert (section.field.name, of_kind.field.suite, of_kind.field.name) == ("all tasks", EVERY_SUITE, "numeric spaces")
@@ -95,13 +95,13 @@ def test_a_known_winner_is_found_and_its_sentence_holds_the_numbers_of_its_test(
     rows = rows[(rows["clock"] == "trainings") & (rows["budget"] == 20) & (rows["a"] == "good")]
     assert set(rows["b"]) == {"bad", "random"}
     assert (rows["verdict"] == "good is better").all()
-    assert f"p = {rows['p_holm'].max():.2g} or less" in found.text
+    assert f"p ≤ {rows['p_holm'].max():.2g} against each" in found.text
     assert "14 tasks" in found.text
     table = board([section]).query("clock == 'trainings' and budget == 20").set_index("strategy")
     assert f"Its mean regret is {table.loc['good', 'regret']:.3f}" in found.text
     assert f"{table.loc['good', 'speed_up']:.1f} times as fast" in found.text
     assert set(table.index) == {"good", "bad", "random", "random x2", "default"}
-    assert table["rank"].dropna().sort_values().tolist() == [1.0, 2.0, 3.0]  # yardsticks have none
+    assert table["rank"].dropna().sort_values().tolist() == [1.0, 2.0, 3.0]  # references have none
     assert "random x2" not in str(evidence([section])[["a", "b"]].to_numpy())
 
 
@@ -118,7 +118,7 @@ def test_a_difference_below_the_margin_does_not_count():
     assert comparison.compare(pd.DataFrame(rows), margin=0.001).verdict == comparison.WINNER
 
 
-def test_a_lead_that_few_tasks_decide_is_no_victory():
+def test_a_lead_due_to_few_tasks_is_not_a_win():
     base = np.linspace(0.1, 0.2, 14)
     table = pd.DataFrame({"lucky": base, "steady": base - 0.05})
     table.loc[0, "steady"] = 5.0
@@ -127,16 +127,16 @@ def test_a_lead_that_few_tasks_decide_is_no_victory():
     assert found.verdict == comparison.OPEN
 
 
-def test_too_few_tasks_are_undecided_and_so_are_too_few_for_so_many_strategies():
+def test_too_few_tasks_for_the_number_of_strategies_are_undecided():
     table = pd.concat([RANDOM, runs("good", 0.1, TASKS)]).query("task < 't08'")
     section = sections(table, constants(TASKS))[0]
     assert last(section).verdict == comparison.UNDECIDED
     assert "8 tasks are too few for a test (it takes 10)" in last(section).text
-    assert "on the side of good on 8 of the 8 tasks" in last(section).text
+    assert "favours good on 8 of the 8 tasks" in last(section).text
     duels = evidence([section]).query("clock == 'trainings' and budget == 20")
     assert set(duels["test"]) == {"Student's t over paired seeds"}
     assert (duels["high"] < 0).all()
-    # Ten tasks that all agree give 2/1024; with 17 strategies there are 136 pairs.
+    # Ten tasks that all agree give p = 2/1024; 17 strategies have 136 pairs.
     many = pd.DataFrame({f"s{i:02d}": np.linspace(i, i + 0.1, 10) for i in range(17)})
     found = comparison.compare(many)
     assert found.verdict == comparison.UNDECIDED
@@ -144,7 +144,7 @@ def test_too_few_tasks_are_undecided_and_so_are_too_few_for_so_many_strategies()
     assert comparison.smallest_p(10, 17) == pytest.approx(136 * 2 / 1024)
 
 
-def test_slow_strategies_are_compared_on_what_all_have_in_common():
+def test_slow_strategies_are_compared_on_shared_tasks_and_seeds():
     slow = runs("slow", 0.2, TASKS[:11], n_seeds=2, n_trials=10)
     table = pd.concat([RANDOM, runs("good", 0.1, TASKS), slow])
     everything, subset = (s.field for s in sections(table, constants(TASKS)) if s.field.suite == "s")
@@ -155,7 +155,7 @@ def test_slow_strategies_are_compared_on_what_all_have_in_common():
     assert (len(subset.tasks), subset.n_seeds) == (11, "2")
 
 
-def test_a_strategy_with_five_seeds_on_all_tasks_takes_its_place_among_those_with_more():
+def test_five_seeds_are_enough_to_join_strategies_with_more_seeds():
     table = pd.concat([runs(name, 0.2, TASKS[:3], n_seeds=8, n_trials=4) for name in ("a", "b", "c")])
     for n_seeds, members in ((5, ("a", "b", "c", "d")), (4, ("a", "b", "c", "d")), (3, ("a", "b", "c"))):
         both = pd.concat([table, runs("d", 0.1, TASKS[:3], n_seeds=n_seeds, n_trials=4)])
@@ -165,7 +165,7 @@ def test_a_strategy_with_five_seeds_on_all_tasks_takes_its_place_among_those_wit
         assert everything.n_seeds == (str(n_seeds) if "d" in members else "8")
 
 
-def test_a_run_that_has_just_begun_does_not_leave_the_others_with_nothing():
+def test_an_incomplete_strategy_does_not_shrink_the_field_of_the_others():
     begun = runs("begun", 0.2, ["other"], n_seeds=1)
     table = pd.concat([RANDOM, runs("good", 0.1, TASKS), runs("slow", 0.2, TASKS[:3]), begun])
     found = fields(table.drop_duplicates(["task", "strategy", "seed"]), constants([*TASKS, "other"]).index)
@@ -174,7 +174,7 @@ def test_a_run_that_has_just_begun_does_not_leave_the_others_with_nothing():
     assert subset.left_out == ("begun",)
 
 
-def test_a_strategy_with_few_seeds_does_not_take_those_of_the_others():
+def test_a_strategy_with_few_seeds_does_not_reduce_the_seeds_of_the_others():
     table = pd.concat([runs(name, 0.2, TASKS, n_seeds=6) for name in ("a", "b")])
     slow = runs("slow", 0.1, TASKS[:5], n_seeds=5, n_trials=10)
     few = runs("few", 0.1, TASKS[:5], n_seeds=2, n_trials=10)
@@ -184,7 +184,7 @@ def test_a_strategy_with_few_seeds_does_not_take_those_of_the_others():
     assert (subset.strategies, subset.n_seeds, subset.left_out) == (("a", "b", "slow"), "5", ("few",))
 
 
-def test_a_crashed_run_counts_as_the_worst_and_takes_nobody_away():
+def test_a_crashed_run_counts_as_the_worst_and_removes_no_other_run():
     good = crashed(runs("good", 0.0, TASKS), "t03", 1)
     section = sections(pd.concat([RANDOM, good]), constants(TASKS))[0]
     assert section.field.strategies == ("good", "random")
@@ -209,7 +209,7 @@ def test_early_stopping_is_compared_by_epochs():
     assert standing[20.0, "asha"] == pytest.approx(0.1, rel=0.11)
 
 
-def test_other_numbers_of_workers_are_fields_of_their_own():
+def test_each_number_of_workers_is_a_separate_field():
     table = pd.concat([RANDOM, runs("good", 0.1, TASKS), runs("good", 0.1, TASKS, n_workers=4)])
     table = pd.concat([table, runs("random", 0.5, TASKS, n_trials=40, n_workers=4)])
     found = {
@@ -221,7 +221,7 @@ def test_other_numbers_of_workers_are_fields_of_their_own():
     assert last(found["s, 4 workers"], "seconds").verdict == comparison.WINNER
 
 
-def test_a_crash_is_no_better_than_the_worst_that_others_have_found():
+def test_a_crash_is_no_better_than_the_worst_run_of_the_others():
     bad = runs("bad", 0.5, TASKS)  # worse than a median random config, and honest about it
     bad[["loss", "worth"]] += 3.0
     table = pd.concat([RANDOM, bad, crashed(runs("crashes", 0.1, TASKS), "t00", 0), failed(runs("fails", 0.1, TASKS))])
@@ -232,7 +232,7 @@ def test_a_crash_is_no_better_than_the_worst_that_others_have_found():
     assert by_task["t00", "crashes"] == pytest.approx((worst["t00"] + 2 * 0.1) / 3, abs=0.02)
 
 
-def test_variants_of_one_function_are_one_unit_in_tests_and_words():
+def test_variants_of_one_function_are_one_unit_in_tests_and_sentences():
     tasks = [f"f{i:02d}-{d}d" for i in range(1, 6) for d in (2, 5, 10)]
     parts = [runs(name, quality, tasks, suite="synthetic") for name, quality in (("random", 0.5), ("good", 0.1))]
     table = pd.concat(parts, ignore_index=True)
@@ -242,7 +242,7 @@ def test_variants_of_one_function_are_one_unit_in_tests_and_words():
     found = section.standings["trainings"].comparisons[20.0]
     assert (found.n_units, found.verdict) == (5, comparison.UNDECIDED)
     assert "15 tasks of 5 functions are too few for a test (it takes 10)" in last(section).text
-    assert "on 15 of the 15 tasks" in last(section).text
+    assert "favours good on 15 of the 15 tasks" in last(section).text
     rows = board([section])
     assert set(rows["n_tasks"]) == {15}
     assert set(rows["n_units"]) == {5}
@@ -254,7 +254,7 @@ def test_variants_of_one_function_are_one_unit_in_tests_and_words():
     assert "over 24 tasks of 12 units" in last(section).text
 
 
-def test_holdout_tasks_are_fields_of_their_own():
+def test_holdout_tasks_are_separate_fields():
     held = [f"h{i:02d}" for i in range(11)]
     parts = [runs(name, quality, TASKS) for name, quality in QUALITIES]
     parts += [runs(name, quality, held, split="holdout") for name, quality in QUALITIES]
@@ -270,35 +270,35 @@ def own(losses: dict[str, float], n_seeds: int) -> Section:
     return sections(pd.concat(parts), constants(TASKS))[0]
 
 
-def test_another_suites_shorter_random_search_does_not_take_the_yardstick_away():
+def test_a_shorter_random_search_in_another_suite_does_not_remove_the_reference():
     other = [runs(name, 0.5, ["x"], n_trials=10, suite="other") for name in ("random", "good")]
     table = pd.concat([RANDOM, runs("good", 0.1, TASKS), *other])
     both = pd.concat([constants(TASKS), constants(["x"], "other")])
     found = {s.field.suite: set(s.standings["trainings"].board["strategy"]) for s in sections(table, both)}
     assert "random x2" in found["s"]
-    assert "random x2" not in found["other"]  # it ran no longer than the others there
+    assert "random x2" not in found["other"]  # its budget was no larger than that of the others there
 
 
-def test_ones_own_task_has_losses_and_claims_nothing_beyond_it():
+def test_a_users_task_is_reported_by_loss_without_claims_about_other_tasks():
     section = own({"random": 0.5, "good": 0.1}, n_seeds=7)
     assert not section.field.normalised
     assert section.field.name == EVIL
     found = last(section)
     assert (found.verdict, found.leaders) == (comparison.AHEAD, ("good",))
-    assert "leaves out 0" in found.text
+    assert "excludes 0" in found.text
     assert "lowest mean loss (0.1" in found.text
-    assert "says nothing about others" in found.text
+    assert "does not carry over to others" in found.text
     assert "regret" not in found.text
     same = last(own({"random": 0.3, "same": 0.3}, n_seeds=7))
     assert same.verdict == comparison.UNDECIDED
-    assert "holds 0, so the two are not told apart" in same.text
+    assert "includes 0, so no difference is shown" in same.text
     few = last(own({"random": 0.5, "good": 0.1}, n_seeds=2))
     assert few.verdict == comparison.UNDECIDED
-    assert "Fewer than 3 seeds decide nothing" in few.text
-    assert "One seed has no interval" in last(own({"random": 0.5, "good": 0.1}, n_seeds=1)).text
+    assert "At least 3 seeds are needed" in few.text
+    assert "A single seed gives no interval" in last(own({"random": 0.5, "good": 0.1}, n_seeds=1)).text
 
 
-def test_a_crash_on_ones_own_task_is_the_worst_loss_seen():
+def test_a_crash_on_a_users_task_counts_as_the_worst_loss():
     good = crashed(runs("good", 0.1, ["mine"], suite="own"), "mine", 0)
     table = pd.concat([runs("random", 0.5, ["mine"], suite="own"), good])
     section = sections(table, constants(TASKS))[0]
@@ -317,20 +317,20 @@ def test_test_losses_are_reported_where_they_are_known():
     assert found.loc["good", "gap"] == pytest.approx(0.01)  # in units of regret
     columns, _ = cells.generalisation(sections(table, twice)[0])
     assert columns == ["strategy", "gap", "overtuning", "worse than the default"]
-    # Of two configs trained again on fresh seeds, the default is worth 0.8 and the chosen one 0.9.
+    # Of two configs retrained on fresh seeds, the default is worth 0.8 and the chosen one 0.9.
     is_chosen = table["loss"] == table.groupby(["strategy", "task", "seed"])["loss"].transform("min")
     table["retrained"] = np.where(table["is_default"], 0.8, np.where(is_chosen, 0.9, np.nan))
     section = sections(table, twice)[0]
     found = section.generalisation[["retrained", "retrained_default", "worse_retrained"]]
     assert found.loc["good"].tolist() == pytest.approx([0.95, 0.9, 1.0])
-    assert found.loc["random"].isna().all()  # it went on, so its choice at this budget was not trained again
+    assert found.loc["random"].isna().all()  # it has a larger budget, so its choice at this one was not retrained
     assert found.loc["random x2"].tolist() == pytest.approx([0.95, 0.9, 1.0])
     columns, rows = cells.generalisation(section)
-    assert columns[-1] == "trained again: returned is worse"
+    assert columns[-1] == "retrained: returned is worse"
     assert (rows[0][-1].text, rows[0][-1].under) == ("100%", "42 runs")
 
 
-def test_the_last_budget_is_scored_by_fresh_seeds_where_all_have_them():
+def test_the_largest_budget_is_scored_with_fresh_seeds_if_all_have_them():
     table = pd.concat([runs("good", 0.1, TASKS), runs("fair", 0.2, TASKS), RANDOM]).reset_index(drop=True)
     table["test"] = table["loss"]
     is_end = table["at_epochs"] == 20
@@ -342,7 +342,7 @@ def test_the_last_budget_is_scored_by_fresh_seeds_where_all_have_them():
     assert board[10.0, "good"] < board[10.0, "fair"]
     assert standing.comparisons[20.0].means.index[0] == "fair"
     assert "scored on test by fresh seeds" in standing.scored
-    assert board[20.0].drop(["good", "fair", "random"]).isna().all()  # yardsticks that were not trained again
+    assert board[20.0].drop(["good", "fair", "random"]).isna().all()  # references that were not retrained
     columns, rows = cells.columns(section, standing), cells.rows(section, standing)
     assert [row[0].text for row in rows][:3] == ["fair", "good", "random"]
     assert rows[-1][columns.index("regret after 20")].text == ""
@@ -353,12 +353,12 @@ def test_the_last_budget_is_scored_by_fresh_seeds_where_all_have_them():
     assert standing.scored.endswith("not trained again with fresh seeds: good.")
 
 
-def test_where_no_training_ever_worked_nobody_leads_and_nothing_is_made_up():
+def test_without_a_successful_training_there_is_no_leader():
     table = pd.concat([failed(runs(name, 0.5, ["mine"], suite="own")) for name in ("random", "good")])
     section = sections(table, constants(TASKS))[0]
     found = last(section)
     assert (found.verdict, found.leaders, found.short) == (comparison.NOTHING, (), comparison.NOTHING)
-    assert "not one of 120 trials ever worked, 100% failed. So nobody leads" in found.text
+    assert "all 120 trials failed (100% failed). There is no leader" in found.text
     assert section.standings["trainings"].board["regret"].isna().all()
     assert board([section])["failed"].dropna().eq(1.0).all()
     assert evidence([section]).empty
@@ -370,11 +370,11 @@ def test_where_no_training_ever_worked_nobody_leads_and_nothing_is_made_up():
     assert last(section).verdict == comparison.NOTHING
     dead = runs("random", 0.5, ["mine"], suite="own", n_seeds=1)
     section = sections(crashed(dead, "mine", 0), constants(TASKS))[0]
-    assert "no training worked: 1 of 1 runs crashed. So nobody leads" in last(section).text
+    assert "no training worked: 1 of 1 runs crashed. There is no leader" in last(section).text
     assert cells.rows(section, section.standings["trainings"])[-1][-1].text == "no trials"
 
 
-def test_before_any_training_worked_nobody_leads_yet():
+def test_before_the_first_successful_training_there_is_no_leader():
     table = pd.concat([runs(name, 0.5, ["mine"], suite="own", n_trials=30) for name in ("random", "good")])
     early = table["trial"] < 12
     table.loc[early, ["loss", "worth"]] = np.nan
@@ -382,7 +382,7 @@ def test_before_any_training_worked_nobody_leads_yet():
     section = sections(table, constants(TASKS))[0]
     first, *_, final = findings(section)
     assert (first.budget, first.verdict) == (10.0, comparison.NOTHING)
-    assert "no strategy has a training that worked by then" in first.text
+    assert "no strategy has a successful training yet" in first.text
     assert final.verdict != comparison.NOTHING
     # A budget within which no trial ended at all.
     slow = pd.concat(
@@ -400,14 +400,14 @@ def test_the_unit_of_seconds_is_the_same_for_any_number_of_workers():
     assert {n: found["budget"].max() for n, found in both.items()} == {1: 20.0, 4: 5.0}
 
 
-def test_a_loss_on_the_test_set_is_called_so():
+def test_a_loss_on_the_test_set_is_called_test_loss():
     table = pd.concat([runs(name, quality, ["mine"], suite="own") for name, quality in QUALITIES])
     section = sections(table.assign(test=table["loss"]), constants(TASKS))[0]
     assert "lowest mean test loss" in last(section).text
     assert cells.columns(section, section.standings["trainings"])[1].startswith("test loss after")
 
 
-def test_one_strategy_alone_is_no_comparison():
+def test_a_single_strategy_is_not_a_comparison():
     section = sections(RANDOM, constants(TASKS))[0]
     assert last(section).verdict == comparison.ALONE
     assert "only random was run" in last(section).text
@@ -425,7 +425,7 @@ def save(folder, *tables: pd.DataFrame):
         table.to_parquet(folder / first["suite"] / name, index=False)
 
 
-def test_older_files_are_read_and_of_two_runs_the_one_with_the_larger_budget(tmp_path):
+def test_older_files_are_read_and_the_run_with_the_larger_budget_is_used(tmp_path):
     old = runs("tpe", 0.1, TASKS, n_trials=10)
     save(tmp_path, old)
     file = tmp_path / "s" / "tpe-10-trials-1-workers.parquet"
@@ -446,7 +446,7 @@ def test_older_files_are_read_and_of_two_runs_the_one_with_the_larger_budget(tmp
     assert set(table["split"]) == {"development"}
 
 
-def test_what_one_file_knows_of_a_task_holds_for_all(tmp_path):
+def test_task_facts_from_one_file_apply_to_all_files(tmp_path):
     known = runs("good", 0.1, ["f01-2d"], split="holdout").assign(unit="f01")
     save(tmp_path, known)
     file = tmp_path / "s" / "tpe-20-trials-1-workers.parquet"
@@ -457,38 +457,38 @@ def test_what_one_file_knows_of_a_task_holds_for_all(tmp_path):
     assert set(table.loc[table["strategy"] == "tpe", "commit"]) == {"unknown"}
 
 
-def test_what_cannot_be_read_is_told_in_one_line(tmp_path):
-    with pytest.raises(UserError, match="there is no folder"):
+def test_unreadable_input_is_reported_in_one_line(tmp_path):
+    with pytest.raises(UserError, match="does not exist; make runs"):
         read_runs(tmp_path / "nothing")
-    with pytest.raises(UserError, match="there are no runs"):
+    with pytest.raises(UserError, match="no runs in "):
         read_runs(tmp_path)
     file = tmp_path / "x-5-trials-1-workers.parquet"
     pd.DataFrame({"anything": [1]}).to_parquet(file)  # such as recorded trainings
-    with pytest.raises(UserError, match="there are no runs"):
+    with pytest.raises(UserError, match="no runs in "):
         read_runs(tmp_path)
     pd.DataFrame({"strategy_seconds": [1.0], "suite": "s"}).to_parquet(file)
-    with pytest.raises(UserError, match=r"holds no runs of benchmarks\.run: it lacks at_epochs, at_seconds"):
+    with pytest.raises(UserError, match=r"has no runs of benchmarks\.run: it lacks at_epochs, at_seconds"):
         read_runs(tmp_path)
     for content in (b"", b"not a table"):
         file.write_bytes(content)
-        with pytest.raises(UserError, match=r"x-5-trials-1-workers\.parquet' is no Parquet file"):
+        with pytest.raises(UserError, match=r"x-5-trials-1-workers\.parquet' is not a readable Parquet file"):
             read_runs(tmp_path)
 
 
-def test_the_command_ends_with_one_line_and_two_for_an_error_of_the_user(tmp_path):
+def test_a_user_error_prints_one_line_and_exits_with_status_2(tmp_path):
     save(tmp_path, runs("random", 0.5, ["mine"], suite="own"))
-    command = [sys.executable, "-m", "benchmarks.report", str(tmp_path), "--summary", str(tmp_path / "missing.md")]
+    command = [sys.executable, "-m", "benchmarks.report", str(tmp_path), "--page", str(tmp_path / "missing.md")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
-    assert re.fullmatch(r"benchmarks: '\S+missing\.md' cannot be read as a text: .*\n", done.stderr)
+    assert re.fullmatch(r"benchmarks: cannot read '\S+missing\.md' as text: .*\n", done.stderr)
 
 
-def test_rows_of_several_commits_are_told_of_by_strategy(tmp_path):
+def test_strategies_with_rows_from_several_commits_are_listed(tmp_path):
     table = pd.concat([runs("tpe", 0.1, TASKS), runs("ga", 0.1, TASKS), runs("tpe", 0.1, TASKS, suite="other")])
     assert page.mixed_commits(table) == []
     table.loc[(table["strategy"] == "tpe") & (table["suite"] == "other"), "commit"] = "0123456789abcdef+"
     assert page.mixed_commits(table) == [("tpe", "0123456789+ (other); abc (s)")]
-    # An older file does not say which of its commits a row is of.
+    # An older file does not record which of its commits a row comes from.
     old = runs("ga", 0.1, TASKS).drop(columns="commit")
     old.attrs = {"commits": ["abc", None]}
     (tmp_path / "s").mkdir()
@@ -496,18 +496,18 @@ def test_rows_of_several_commits_are_told_of_by_strategy(tmp_path):
     assert page.mixed_commits(read_runs(tmp_path)[0]) == [("ga", "abc (s); unknown (s)")]
 
 
-def test_a_suite_with_constants_for_a_part_of_its_tasks_is_an_error():
+def test_a_suite_with_constants_for_only_some_tasks_is_an_error():
     table = pd.DataFrame({"suite": "tables", "task": ["hpobench-car", "unheard-of"], "split": "development"})
-    with pytest.raises(UserError, match=r"tables/unheard-of has no constants; find them .* tables$"):
+    with pytest.raises(UserError, match=r"tables/unheard-of has no constants; compute them .* tables$"):
         known_constants(table)
     with pytest.raises(
-        UserError, match=r"find them with python -m benchmarks\.experiments\.constants tables --split holdout"
+        UserError, match=r"compute them with python -m benchmarks\.experiments\.constants tables --split holdout"
     ):
         known_constants(table[1:].assign(split="holdout"))
     assert len(known_constants(table.assign(suite="own"))) > 0
 
 
-def test_the_command_writes_page_markdown_pictures_and_tables(tmp_path):
+def test_the_command_writes_page_markdown_plots_and_tables(tmp_path):
     tables = [runs(name, quality, [EVIL], suite="own", n_seeds=4) for name, quality in (("tpe", 0.1), ("ga", 0.2))]
     random = crashed(runs("random", 0.5, [EVIL], suite="own", n_seeds=4, n_trials=40), EVIL, 2, "E: " + EVIL)
     save(tmp_path / "runs", *tables, random)
@@ -529,16 +529,16 @@ def test_the_command_writes_page_markdown_pictures_and_tables(tmp_path):
     assert "old" not in text
 
 
-def test_a_dot_in_the_name_of_the_leaderboard_stays(tmp_path):
+def test_a_dot_in_the_output_name_is_kept(tmp_path):
     save(tmp_path / "runs", runs("random", 0.5, ["mine"], suite="own"), failed(runs("tpe", 0.5, ["mine"], suite="own")))
     main(tmp_path / "runs", tmp_path / "lb.v2", None)
     written = {file.name for file in tmp_path.iterdir() if file.is_file()}
     ends = (".html", ".md", ".csv", "-tests.csv", "-tasks.csv", "-own-mine.png")
     assert written == {page.PLOTLY, *(f"lb.v2{end}" for end in ends)}
-    assert "lb.v2.html shows the same" in (tmp_path / "lb.v2.md").read_text()
+    assert "lb.v2.html shows the same results" in (tmp_path / "lb.v2.md").read_text()
 
 
-def test_the_files_tell_of_tasks_where_nothing_worked_and_of_beaten_constants(tmp_path):
+def test_failed_tasks_and_beaten_constants_are_listed(tmp_path):
     found = [runs("random", 0.5, ["hpobench-car", "hpobench-vehicle"], suite="tables")]
     found[0].loc[found[0]["task"] == "hpobench-car", ["loss", "worth"]] -= 9.0
     found += [failed(runs("random", 0.5, ["mine"], suite="own").assign(error=f"E: {EVIL}"))]
@@ -546,9 +546,9 @@ def test_the_files_tell_of_tasks_where_nothing_worked_and_of_beaten_constants(tm
     main(tmp_path / "runs", tmp_path / "lb", None)
     for name in ("lb.html", "lb.md"):
         text = re.sub(r"<script.*", "", (tmp_path / name).read_text(), flags=re.S)
-        assert "Tasks on which no training ever worked" in text
+        assert "Tasks on which all trainings failed" in text
         assert "own/mine: 60 trials, 100% failed. RuntimeError: boom" in text
-        assert "not one of 60 trials ever worked" in text
+        assert "all 60 trials failed" in text
         assert re.search(r"tables/hpobench-car: -\d+\.\d+, random", text)
         assert "tables/hpobench-vehicle: -" not in text
         assert EVIL not in text
@@ -558,16 +558,14 @@ def test_a_page_without_markers_is_an_error_before_anything_is_written(tmp_path)
     save(tmp_path / "runs", runs("random", 0.5, ["mine"], suite="own"))
     summary = tmp_path / "page.md"
     summary.write_text("no place")
-    with pytest.raises(
-        UserError, match="has no place for the leaderboard; mark it with the lines <!-- leaderboard -->"
-    ):
+    with pytest.raises(UserError, match="has no block for the leaderboard; add the lines <!-- leaderboard -->"):
         main(tmp_path / "runs", tmp_path / "leaderboard", summary)
     assert not (tmp_path / "leaderboard.html").exists()
-    with pytest.raises(UserError, match="has no place"):
+    with pytest.raises(UserError, match="has no block"):
         markdown.with_block("<!-- /leaderboard --> <!-- leaderboard -->", "x", summary)
 
 
-def test_names_for_links_and_files_are_all_different():
+def test_names_for_links_and_files_are_unique():
     odd = [own({"random": 0.5}, 1), own({"random": 0.5}, 1)]
     names = page.anchors([*odd, *sections(RANDOM, constants(TASKS))])
     assert len(set(names)) == len(names)

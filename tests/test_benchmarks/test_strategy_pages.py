@@ -1,4 +1,4 @@
-"""The pages of the strategies: each has one, and what was measured is written into it."""
+"""Every strategy has a page, and its measurements are written into it."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ COSTS = pd.DataFrame(
 
 
 def runs(strategy, regret, n_tasks=14):
-    """Two seeds of twenty trials, which reach their regret at once."""
+    """Two seeds of twenty trials with constant regret."""
     rows = [
         {
             "suite": "s", "task": f"t{task:02d}", "strategy": strategy, "seed": seed, "n_trials": 20, "n_workers": 1,
@@ -49,9 +49,9 @@ def test_every_strategy_and_wrapper_has_a_page():
 
 
 @pytest.mark.parametrize("name", [*STRATEGIES, *WRAPPERS])
-def test_a_page_says_when_to_use_it_and_where_it_comes_from(name):
+def test_a_page_explains_when_to_use_the_strategy_and_cites_its_source(name):
     if name in missing(DOCS):
-        pytest.skip("the test above tells of it")
+        pytest.skip("reported by the test above")
     text = (DOCS / f"{name}.md").read_text(encoding="utf-8")
     assert text.startswith(f"# {'+' if name in WRAPPERS else ''}{name}: ")
     assert all(f"\n## {part}" in text for part in ("When to use it\n", "What it does not do\n", "Paper"))
@@ -61,7 +61,7 @@ def test_a_page_says_when_to_use_it_and_where_it_comes_from(name):
     assert f"]({name}.md)" in (DOCS / "index.md").read_text(encoding="utf-8")
 
 
-def test_costs_and_places_are_told_with_the_leader_in_bold():
+def test_costs_and_ranks_are_listed_with_the_leader_in_bold():
     text = block("tpe", found(tpe=0.1, ga=0.3, random=0.5), COSTS)
     assert text.startswith(HOW)
     assert "| hyperparameters | after 10 trials | after 50 trials |" in text
@@ -73,13 +73,13 @@ def test_costs_and_places_are_told_with_the_leader_in_bold():
     )
 
 
-def test_without_a_test_nobody_is_in_bold():
+def test_without_a_test_nothing_is_in_bold():
     text = block("tpe", found(3, tpe=0.1, ga=0.3), COSTS)
     assert "(1 of 2)" in text
     assert "|**" not in text.replace(" ", "")
 
 
-def test_a_wrapper_tells_of_all_that_it_was_put_around():
+def test_a_wrapper_page_lists_all_strategies_it_was_run_with():
     text = block("asha", found(tpe=0.1, tpe_asha=0.2, ga_asha=0.3), COSTS)
     assert "2 seeds, tpe+asha | 0.213 (2 of 3)" in text
     assert "2 seeds, ga+asha | 0.313 (3 of 3)" in text
@@ -87,18 +87,18 @@ def test_a_wrapper_tells_of_all_that_it_was_put_around():
     assert "tpe+asha" not in block("tpe", found(tpe=0.1, tpe_asha=0.2), COSTS)
 
 
-def test_what_was_not_run_says_so():
+def test_a_strategy_without_runs_is_marked_as_such():
     assert block("cmaes", found(tpe=0.1, ga=0.3), COSTS).endswith(NOTHING)
 
 
-def test_only_the_block_of_a_page_changes(tmp_path, monkeypatch):
+def test_only_the_marked_block_of_a_page_changes(tmp_path, monkeypatch):
     monkeypatch.setattr(strategy_pages, "STRATEGIES", {"tpe": None})
     monkeypatch.setattr(strategy_pages, "WRAPPERS", {})
-    with pytest.raises(UserError, match=r"has no page tpe\.md; write one, with the lines <!-- standing -->"):
+    with pytest.raises(UserError, match=r"has no page tpe\.md; create it with the lines <!-- standing -->"):
         check(tmp_path)
     page = tmp_path / "tpe.md"
     page.write_text("no place")
-    with pytest.raises(UserError, match="has no place for the standing; mark it with"):
+    with pytest.raises(UserError, match="has no block for the standing; add the lines"):
         check(tmp_path)
     page.write_text("before\n<!-- standing -->\nold\n<!-- /standing -->\nafter\n")
     (text,) = pages(tmp_path, found(tpe=0.1, ga=0.3), COSTS).values()

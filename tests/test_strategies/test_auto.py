@@ -36,7 +36,7 @@ def run(strategy, n_epochs, loss=lambda config, trial: loss_of(config)):
         ("numeric", 50, ("bo", "ga"), "numbers"),
         ("conditional", 50, ("bo", "ga"), "conditions"),
         ("finite", 50, ("bo", "ga"), "conditions"),
-        ("mixed", 1000, ("tpe", "ga"), "1000 trainings"),
+        ("mixed", 1000, ("tpe", "ga"), "1000 trials"),
     ],
 )
 def test_the_choice_is_by_the_facts_and_says_so(space_name, n_trials, arms, why):
@@ -177,7 +177,7 @@ def test_restoring_any_prefix_gives_the_same_next_proposal(order, max_epochs):
 
 
 def test_it_needs_no_wrapper():
-    with pytest.raises(UnknownStrategy, match="by itself"):
+    with pytest.raises(UnknownStrategy, match="already does early stopping"):
         check_spec("auto+asha")
 
 

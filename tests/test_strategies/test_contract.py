@@ -235,7 +235,7 @@ def test_warm_starts_are_taken_in_and_not_proposed_again(name):
         ({"a": 1, "b": "x"}, "must be one of"),
         ({"a": 1, "b": "p", "z": 1}, "unknown hyperparameter"),
         ({"a": 1, "b": "q"}, "is missing"),
-        ({"a": 1, "b": "p", "c": 1}, "condition does not hold"),
+        ({"a": 1, "b": "p", "c": 1}, "although it is inactive"),
         ({"a": 3, "b": "q", "c": 1}, "forbidden"),
     ],
 )

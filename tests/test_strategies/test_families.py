@@ -175,10 +175,10 @@ def test_a_family_without_gain_is_named():
     strategy = make_strategy("auto", MODELS, seed=0, n_trials=60)
     assert strategy.findings == []
     run(strategy, 60)
-    assert any(finding.startswith("trees: no gain in the last 5") for finding in strategy.findings)
+    assert any(finding.startswith("trees: no improvement in the last 5") for finding in strategy.findings)
 
 
 def test_a_search_in_which_no_family_gains_says_so():
     strategy = make_strategy("auto", MODELS, seed=0, n_trials=40)
     run(strategy, 40, loss=lambda config: BEST[config["model"]])
-    assert strategy.findings == ["no model gained anything in its last 5 whole trainings: more will bring little"]
+    assert strategy.findings == ["no model improved in its last 5 full trainings: more trials will gain little"]

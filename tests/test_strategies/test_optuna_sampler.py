@@ -253,7 +253,7 @@ def test_a_suggestion_needs_no_new_strategy():
 
 def test_several_objectives_are_refused_with_the_way_out():
     study = new_study("bo", directions=["minimize", "maximize"])
-    with pytest.raises(ValueError, match=r"one objective, and this study has 2; use .*NSGAIISampler"):
+    with pytest.raises(ValueError, match=r"one objective, but this study has 2; use .*NSGAIISampler"):
         study.optimize(lambda trial: (bowl(trial), 2.0), n_trials=1)
 
 
