@@ -16,7 +16,7 @@ from automl.study.result import Result
 from automl.study.run_folder import RunFolder, TrialFolders
 from automl.study.study import Study
 from automl.task import fidelity_of
-from automl.tasks.function import as_task
+from automl.tasks.function import as_task, check_stops_early
 from automl.tuning.executors import Executor, ProcessExecutor, SerialExecutor
 from automl.tuning.stopping import Within, as_within, check_is_possible
 from automl.tuning.tuner import Tuner
@@ -86,6 +86,8 @@ def tune(
         n_trials = DEFAULT_TRIALS
     within = as_within(sure_within)
     task = as_task(objective, space, max_epochs=max_epochs, maximize=maximize)
+    if isinstance(strategy, str):
+        check_stops_early(task, strategy)
     settings = {
         "task": task.name,
         "strategy": strategy if isinstance(strategy, str) else strategy.__name__,

@@ -197,6 +197,16 @@ def test_a_task_of_ones_own_without_a_test_set_has_a_final_on_validation(mine, t
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["final"]["split"] == "validation"
 
 
+def test_without_epochs_a_function_keeps_its_own_length(tmp_path):
+    (tmp_path / "mine.py").write_text("def train(config, epochs=3):\n    yield from [config['x']] * epochs\n")
+    (tmp_path / "space.yaml").write_text("x: {float: [0, 1]}\n")
+    task, folder = ["--task", f"{tmp_path}/mine.py:train", "--space", tmp_path / "space.yaml"], tmp_path / "run"
+    run(*task, "--strategy", "random+asha", "--trials", 2, "--out", folder, "--no-learn", "--workers", 1)
+    run("--resume", "--out", folder, "--trials", 4)
+    assert json.loads((folder / "summary.json").read_text())["max_epochs"] == 3
+    assert max(len(losses) for _, _, losses, *_ in facts(folder)) == 3
+
+
 def test_auto_says_at_the_start_what_it_chose_and_why(mine, tmp_path):
     out, _ = run(*mine, "--strategy", "auto", "--trials", 10, "--out", tmp_path / "run", "--final-seeds", 0)
     first = out.splitlines()[0]

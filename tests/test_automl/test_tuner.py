@@ -142,14 +142,60 @@ def iter_losses():
     yield from (3.0, 2.0, 1.0)
 
 
+def counted(config, epochs=12):
+    for epoch in range(epochs):
+        yield {"loss": 1.0 / (epoch + 1), "epochs": epochs}
+
+
+@pytest.mark.parametrize(("max_epochs", "length"), [(None, 12), (5, 5)])
+def test_the_default_of_epochs_is_the_length_of_a_training_unless_another_is_given(max_epochs, length):
+    result = automl.tune(counted, SPACE, strategy="random", n_trials=2, max_epochs=max_epochs)
+    assert result.study.max_epochs == length
+    assert [trial.metrics["epochs"] for trial in result.trials] == [[length] * length] * 2
+
+    lengths = []
+    automl.tune(
+        lambda config, epochs=12: lengths.append(epochs) or 0.0, SPACE, strategy="random", n_trials=1,
+        max_epochs=max_epochs,
+    )  # fmt: skip
+    assert lengths == [length]
+
+
+def test_a_length_that_is_known_only_to_the_function_is_left_to_it():
+    def loops(config, epochs=None):
+        yield from [1.0] * (epochs or 4)
+
+    assert [len(t.losses) for t in automl.tune(loops, SPACE, strategy="random", n_trials=1).trials] == [4]
+    task = automl.as_task(loops, SPACE)
+    assert [len(t.losses) for t in automl.tune(task, strategy="random", n_trials=1, max_epochs=3).trials] == [3]
+
+
+def test_early_stopping_rests_on_the_default_of_epochs():
+    def slow(config, epochs=9):
+        yield from (config["x"] ** 2 + 1 / epoch for epoch in range(1, epochs + 1))
+
+    result = automl.tune(slow, SPACE, strategy="random+asha", n_trials=12)
+    assert result.study.max_epochs == 9
+    assert {"stopped", "complete"} <= {trial.state for trial in result.trials}
+
+
+def test_a_resumed_run_keeps_the_length_that_the_function_had(tmp_path):
+    options = {"strategy": "random", "study": tmp_path / "run"}
+    automl.tune(counted, SPACE, n_trials=1, **options)
+    result = automl.tune(counted, SPACE, n_trials=2, resume=True, **options)
+    assert [len(trial.losses) for trial in result.trials] == [12, 12]
+    with pytest.raises(UserError, match="has max_epochs = 12, not 5; a resumed run keeps it"):
+        automl.tune(counted, SPACE, n_trials=3, resume=True, max_epochs=5, **options)
+
+
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
         (lambda config: math.nan, "the loss is nan at epoch 1"),
         (lambda config: math.inf, "the loss is inf at epoch 1"),
         (lambda config: 1 / 0, "ZeroDivisionError: division by zero"),
-        (lambda config: "low", "must give a number, got 'low'"),
-        (lambda config: {"accuracy": 1.0}, "lacks the key 'loss'"),
+        (lambda config: "low", "must return a number, got 'low'"),
+        (lambda config: {"accuracy": 1.0}, "without the key 'loss'"),
         (lambda config: [].pop(), "IndexError"),
         (lambda config: (_ for _ in ()), "the training gave no loss"),
         (lambda config: (_ for _ in ()).throw(MemoryError()), "out of memory"),
@@ -207,8 +253,10 @@ def test_target_and_time_limit_end_the_run():
         ({"patience": 0}, "patience must be above 0, got 0"),
         ({"sure_within": 0}, "sure-within must be a loss above 0, or the word noise, got 0"),
         ({"sure_within": "nois"}, "sure-within must be a loss above 0, or the word noise, got 'nois'"),
-        ({"sure_within": 0.1, "strategy": "tpe+asha"}, r"such as bo; tpe\+asha has none"),
+        ({"sure_within": 0.1, "strategy": "tpe+asha", "max_epochs": 9}, r"such as bo; tpe\+asha has none"),
         ({"space": None}, "needs a space"),
+        ({"objective": lambda config, epochs: 0.0}, r"lambda\(\) takes epochs but has no default"),
+        ({"objective": iter_losses, "strategy": "bo+asha"}, "needs the epochs of a full training: give max_epochs"),
         ({"objective": 3}, "must be a function of a config"),
         ({"objective": "mnist1d-cn"}, "did you mean 'mnist1d-cnn'"),
     ],
