@@ -136,6 +136,7 @@ def tune(
         tuner = Tuner(
             task, chosen, kept, executor,
             n_trials=n_trials, seed=seed, device=device, folders=TrialFolders(folder),
+            logs=None if run_folder is None else run_folder.logs,
             time_limit=time_limit, target=target, patience=patience, sure_within=within, reproducible=reproducible,
             watch=watch,
         )  # fmt: skip

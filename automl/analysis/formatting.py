@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import html
 import math
+import re
+import sysconfig
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from automl.study.study import Study
 from automl.study.trial import Trial
 from strategies.types import Config
+
+FRAME = re.compile(r'^  File "(.+)", line (\d+)', re.MULTILINE)  # of a traceback
+PACKAGE = Path(__file__).parents[1]
 
 
 def ordered(study: Study) -> list[Trial]:
@@ -122,3 +128,28 @@ def inert(text: str) -> str:
 def described(config: Config) -> list[str]:
     """A config as lines, one for each hyperparameter."""
     return [f"{shorten(name, 60)} = {shorten(setting(value), 60)}" for name, value in config.items()]
+
+
+def failure(trial: Trial) -> str:
+    """Why a trial failed, after the file and line of the user's code where its traceback has them."""
+    error = trial.error or "no reason given"
+    if trial.traceback is None or not trial.traceback.startswith("Traceback"):
+        return error
+    frames = [(Path(file), line) for file, line in FRAME.findall(trial.traceback)]
+    own = [(file, line) for file, line in frames if not _is_library(file)]
+    if not own:
+        return error
+    file, line = own[-1]
+    shown = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file.name
+    return f"{shown}, line {line}: {error}"
+
+
+def _is_library(file: Path) -> bool:
+    """Whether a file of a traceback is part of Python, of an installed package, or of this one."""
+    if str(file).startswith("<"):
+        return not str(file).startswith(("<ipython", "<stdin>"))
+    return (
+        file.is_relative_to(PACKAGE)
+        or "site-packages" in file.parts
+        or file.is_relative_to(sysconfig.get_path("stdlib"))
+    )

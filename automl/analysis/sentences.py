@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from automl.analysis.formatting import chosen, finite, numbers, often, score, setting, shorten, show, too_short
+from automl.analysis.formatting import chosen, failure, finite, numbers, often, score, setting, shorten, show, too_short
 from automl.study.contenders import paired
 from automl.study.study import Study
 from strategies.encoding import Dimension, Encoding
@@ -58,8 +58,8 @@ def _search_result(study: Study, summary: Mapping[str, Any]) -> str:
 
 
 def _commonest_error(study: Study) -> list[str]:
-    errors = Counter(shorten(trial.error, 200) for trial in study.trials.values() if trial.error)
-    return [f"The commonest reason, {_count(n, 'time')}: {error}" for error, n in errors.most_common(1)]
+    errors = Counter(shorten(failure(trial), 200) for trial in study.trials.values() if trial.error)
+    return [f"The most common reason ({_count(n, 'trial')}): {error}" for error, n in errors.most_common(1)]
 
 
 def _final_result(summary: Mapping[str, Any]) -> tuple[str, list[str]]:

@@ -123,6 +123,7 @@ def run_session(
             seed=seed,
             device=device,
             folders=TrialFolders(folder.trials),
+            logs=folder.logs,
             time_limit=settings.time_limit,
             target=settings.target,
             patience=settings.patience,

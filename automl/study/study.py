@@ -71,9 +71,9 @@ class Study:
         if self._store is not None:
             self._store.write_epoch(number, epoch, loss)
 
-    def told(self, outcome: Outcome, seconds: float, at: float) -> None:
+    def told(self, outcome: Outcome, seconds: float, at: float, traceback: str | None = None) -> None:
         """Enter an outcome in the log."""
-        entry = Told(outcome, seconds, at)
+        entry = Told(outcome, seconds, at, traceback)
         if self._store is not None:
             self._store.write_tell(len(self.log), entry, state_of(outcome, self.max_epochs))
         self._apply(entry)
@@ -104,6 +104,7 @@ class Study:
             trial.metrics = {name: list(values) for name, values in outcome.metrics.items()}
             self.counts["running"] -= 1
             trial.state, trial.error = state_of(outcome, self.max_epochs), outcome.error
+            trial.traceback = entry.traceback
             trial.seconds += outcome.seconds
             trial.at = entry.at
             trial.trainings = self._trainings(trial)

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,6 +52,7 @@ class Tuner:
     seed: int
     device: str = "auto"
     folders: TrialFolders = field(default_factory=lambda: TrialFolders(None))
+    logs: Path | None = None  # a folder for the tracebacks of failed trials
     time_limit: float | None = None
     target: float | None = None
     patience: int | None = None  # in trials
@@ -64,6 +66,7 @@ class Tuner:
         self._waiting: deque[Proposal] = deque()  # to be submitted: of a resumed run
         self._outstanding: list[int] = []  # trials asked and not told, in the order of the asks
         self._untold: dict[int, Outcome] = {}
+        self._tracebacks: dict[int, str] = {}  # of the untold
         self._finished: list[Trial] = []  # whose checkpoints are kept
         self._removed: set[int] = set()  # paused trials whose checkpoints are not
         self._sure: str | None = None  # why there is nothing more to gain
@@ -191,6 +194,8 @@ class Tuner:
         if event.fatal:
             raise UserError(event.error)
         running = self.running.pop(event.key)
+        if event.traceback is not None and not running.stopped:
+            self._tracebacks[event.key] = event.traceback
         self._untold[event.key] = Outcome(
             running.proposal,
             tuple(running.losses),
@@ -213,7 +218,11 @@ class Tuner:
             self.strategy.tell(outcome)
             self._sure = self._is_sure()
         seconds = time.perf_counter() - start
-        self.study.told(outcome, seconds, self.seconds)
+        traceback = self._tracebacks.pop(trial, None)
+        if traceback is not None and self.logs is not None:
+            self.logs.mkdir(parents=True, exist_ok=True)
+            (self.logs / f"trial-{trial:04d}.log").write_text(traceback, encoding="utf-8")
+        self.study.told(outcome, seconds, self.seconds, traceback)
         self.executor.charge(seconds)
         self._outstanding.remove(trial)
         self.folders.commit(trial)

@@ -4,11 +4,15 @@ import math
 import time
 
 import numpy as np
+import optuna
 import pytest
 
 import automl
+from automl.analysis.formatting import failure
 from automl.errors import UserError
+from automl.runs.settings import load_from_file
 from automl.study.run_folder import TrialFolders
+from automl.study.storage import sqlite_url
 from automl.study.trial import Asked, Told
 from automl.tuning.tuner import GIVE_UP_AFTER, KEPT_CHECKPOINTS, training_seed
 from strategies import make_strategy
@@ -207,6 +211,23 @@ def test_failures_are_values_with_their_reason(bad, reason):
     assert failed
     assert all(reason in t.error and "\n" not in t.error and t.loss is None for t in failed)
     assert all((t.state == "complete") == (t.config["n"] % 2 == 1) for t in result.trials)
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_a_failed_trial_keeps_its_traceback(tmp_path, n_workers):
+    """In the result, in the folder of the run, and in the study for whoever reads it."""
+    (tmp_path / "mine.py").write_text("import json\n\n\ndef train(config):\n    return json.loads('{')\n")
+    train = load_from_file(f"{tmp_path}/mine.py:train")
+    options = {"strategy": "random", "n_workers": n_workers, "study": tmp_path / "run"}
+    failed = automl.tune(train, SPACE, n_trials=2, **options).trials[0]
+    assert failed.traceback.startswith("Traceback (most recent call last):")
+    assert failed.traceback.rstrip().endswith(failed.error)
+    assert failure(failed) == f"mine.py, line 5: {failed.error}"  # and not the line in json
+    assert (tmp_path / "run" / "logs" / "trial-0000.log").read_text() == failed.traceback
+    resumed = automl.tune(train, SPACE, n_trials=3, resume=True, **options)
+    assert resumed.trials[0].traceback == failed.traceback
+    study = optuna.load_study(study_name="automl", storage=sqlite_url(tmp_path / "run" / "study.db"))
+    assert study.trials[0].user_attrs["traceback"] == failed.traceback
 
 
 def test_the_curve_before_a_failure_is_kept():
