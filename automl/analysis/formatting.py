@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import math
 import re
+import statistics
 import sysconfig
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -110,9 +111,40 @@ def show(value: Any) -> str:
     return str(value)
 
 
+def resolution(numbers: Iterable[float], maximize: bool) -> float | None:
+    """The power of ten by which values must be written for their differences to show; None where all are the same.
+
+    It is the one below a hundredth of the median distance from the best, so that a few bad values count for little.
+    """
+    known = list(numbers)
+    best = (max if maximize else min)(known, default=0.0)
+    distances = [abs(number - best) for number in known if number != best]
+    return 10.0 ** math.floor(math.log10(statistics.median(distances) / 100)) if distances else None
+
+
+def at_resolution(value: float, step: float | None) -> str:
+    """A value down to the decimal place of ``step``, with 3 to 12 significant digits; without a step, with 4."""
+    if not math.isfinite(value):
+        return str(value)
+    exponent = math.floor(math.log10(abs(value))) if value else 0
+    digits = 4 if step is None else min(12, max(3, exponent - round(math.log10(step)) + 1))
+    if value and not 1e-4 <= abs(value) < 1e9:
+        return f"{value:.{digits - 1}e}"
+    return f"{value:.{max(0, digits - 1 - exponent)}f}"
+
+
 def setting(value: Any) -> str:
     """A hyperparameter's value for people: numbers without trailing zeros."""
     return f"{value:.4g}" if isinstance(value, float) else show(value)
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: ``2.4 s``, ``3 min 05 s``, ``1 h 20 min``."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
 def shorten(text: str, length: int) -> str:

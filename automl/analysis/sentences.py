@@ -7,7 +7,19 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from automl.analysis.formatting import chosen, failure, finite, numbers, often, score, setting, shorten, show, too_short
+from automl.analysis.formatting import (
+    chosen,
+    duration,
+    failure,
+    finite,
+    numbers,
+    often,
+    score,
+    setting,
+    shorten,
+    show,
+    too_short,
+)
 from automl.study.contenders import paired
 from automl.study.study import Study
 from strategies.encoding import Dimension, Encoding
@@ -310,16 +322,9 @@ def facts(study: Study, summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]
     of = "" if budget is None else f" of a budget of {budget}"
     yield "epochs", f"{used} trained{of}; at most {summary['max_epochs']} in a trial"
     yield "ended because", str(summary["stop_reason"])
-    yield "time", _duration(summary["seconds"])
+    yield "time", duration(summary["seconds"])
     training = summary.get("training_seconds", sum(trial.seconds for trial in study.trials.values()))
-    yield "spent in training", f"{_duration(training)}, added up over all workers"
-    yield "spent in the strategy", _duration(summary["strategy_seconds"])
+    yield "spent in training", f"{duration(training)}, added up over all workers"
+    yield "spent in the strategy", duration(summary["strategy_seconds"])
     yield "commit", str(summary["commit"] or "unknown")
     yield "versions", ", ".join(f"{package} {version}" for package, version in summary["versions"].items())
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

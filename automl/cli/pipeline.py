@@ -19,11 +19,10 @@ from automl.errors import UserError
 from automl.integrations.tracking import make_trackers, tracking
 from automl.runs.final_model import check_can_keep, keep_model, refits
 from automl.runs.past_studies import learn
-from automl.runs.run_files import of_trial, summarise, write_best, write_summary, write_trials
+from automl.runs.run_files import summarise, write_best, write_summary, write_trials
 from automl.runs.settings import Settings, build_task
 from automl.study.contenders import contenders
 from automl.study.open_study import opened
-from automl.study.result import Result
 from automl.study.run_folder import RunFolder, TrialFolders
 from automl.study.trial import Trial
 from automl.task import Task, fidelity_of
@@ -42,6 +41,7 @@ from automl.tuning.final_evaluation import (
     train_final,
     train_once,
 )
+from automl.tuning.result import Result, of_trial
 from automl.tuning.stopping import check_is_possible
 from automl.tuning.tuner import Tuner
 from automl.tuning.warm_start import from_json, in_words
@@ -123,6 +123,7 @@ def run_session(
             seed=seed,
             device=device,
             folders=TrialFolders(folder.trials),
+            strategy_name=settings.strategy,
             logs=folder.logs,
             time_limit=settings.time_limit,
             target=settings.target,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from automl.study.trial import Asked, State, Told, Training, Trial, incumbent, state_of
+from automl.study.trial import STATES, Asked, State, Told, Training, Trial, incumbent, state_of
 from strategies.base import Outcome, Proposal
 
 if TYPE_CHECKING:
@@ -125,3 +125,10 @@ class Study:
             return (own,)
         same = [t for t in self.trials.values() if trial.repeats in (t.number, t.repeats) and t is not trial]
         return (*max((t.trainings for t in same), key=len, default=()), own)
+
+
+def counts_in_words(study: Study) -> str:
+    """Such as ``12 trials (7 complete, 4 paused, 1 failed)``."""
+    n = len(study.trials)
+    states = [f"{study.counts[state]} {words}" for state, words in STATES.items() if study.counts[state]]
+    return f"{n} trial{'s' * (n != 1)}" + (f" ({', '.join(states)})" if states else "")

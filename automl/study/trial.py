@@ -14,6 +14,15 @@ if TYPE_CHECKING:
 
 State = Literal["running", "paused", "complete", "stopped", "failed"]
 
+STATES: dict[State, str] = {
+    "complete": "complete",
+    "paused": "paused",
+    "stopped": "stopped early",
+    "failed": "failed",
+    "running": "running",
+}
+"""State -> how it is written for people."""
+
 Training = tuple[float, Mapping[str, float]]  # the last loss, and the last value of each metric
 
 

@@ -20,9 +20,9 @@ from automl.analysis.report import write_report
 from automl.analysis.sentences import compare_configs, final_rows, headline
 from automl.api import tune
 from automl.cli.report import save_png
-from automl.study.result import Result
 from automl.study.snapshot import read_run
 from automl.study.study import Study
+from automl.tuning.result import Result
 from strategies.encoding import Encoding
 from strategies.random_search import RandomSearch
 
@@ -475,7 +475,7 @@ def test_a_png_without_kaleido_says_what_to_install(run, tmp_path, monkeypatch):
 
 def test_a_run_that_was_interrupted_at_once_has_a_report_too(tmp_path, run):
     study = Study(run[0].space, 4)
-    summary = summarised(Result(study, "interrupted", 0.1))
+    summary = summarised(Result(study, "interrupted", 0.1, "training", "random", "loss", False, 3))
     write_report(tmp_path / "report.html", study, summary)
     words = Page((tmp_path / "report.html").read_text(encoding="utf-8")).words
     assert "No trial was finished." in words
