@@ -107,7 +107,9 @@ def show(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return f"{value:.3f}" if 0.1 <= abs(value) < 10 else f"{value:.3g}" if abs(value) < 0.1 else f"{value:.4g}"
+        if abs(value) < 0.1:
+            return f"{value:.3g}"
+        return f"{value:.3f}" if abs(value) < 10 else at_resolution(value, None)
     return str(value)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from time import monotonic
 from typing import Annotated
 
 import typer
@@ -116,6 +117,12 @@ def tune(
     """Tune the hyperparameters of a model, and train the best ones for you."""
     from rich.console import Console
 
+    begin = monotonic()
+    console = Console(stderr=json, highlight=False)
+    if not list_ and not console.is_terminal:  # at once: what follows takes seconds to import
+        what = f"starting {command or task or 'the default task'}"
+        what = f"reading {data}" if data is not None else f"continuing the run in {out}" if resume else what
+        console.print(what, markup=False, soft_wrap=True)
     from automl.cli.terminal import show_line, show_names
 
     if list_:
@@ -154,22 +161,25 @@ def tune(
         ensemble=ensemble,
         track=tracker_names(track) if track else None,
     )
-    console = Console(stderr=json, highlight=False)
     from automl.cli.pipeline import run_session
     from automl.cli.prepared_data import prepared_for
+    from automl.cli.time_plan import Clock
     from automl.runs.configure import new_settings, stored_settings
     from automl.runs.past_studies import past_studies, which_prior
 
+    clock = Clock(begin)
     if resume:
         if out is None or space is not None or set_ or start is not None or prior is not None:
             raise UserError("--resume continues the run in the folder given by --out, with the space and prior it has")
         settings = stored_settings(out).resumed_with(asked)
-        folder, exit_code = run_session(settings, out, resume=True, console=console)
+        folder, exit_code = run_session(settings, out, resume=True, console=console, clock=clock)
     else:
         studies = past_studies(which_prior(prior, strategy), lambda line: show_line(console, line))
         with prepared_for(request, out, console) as prepared:
             settings = new_settings(asked, space, set_ or [], start, studies, prepared)
-            folder, exit_code = run_session(settings, out, resume=False, console=console, prepared=prepared)
+            folder, exit_code = run_session(
+                settings, out, resume=False, console=console, prepared=prepared, clock=clock
+            )
     if json:
         print(folder.summary.read_text(encoding="utf-8"), end="")
     raise typer.Exit(exit_code)

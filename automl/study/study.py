@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from automl.study.trial import STATES, Asked, State, Told, Training, Trial, incumbent, state_of
@@ -127,8 +128,8 @@ class Study:
         return (*max((t.trainings for t in same), key=len, default=()), own)
 
 
-def counts_in_words(study: Study) -> str:
+def counts_in_words(counts: Mapping[State, int]) -> str:
     """Such as ``12 trials (7 complete, 4 paused, 1 failed)``."""
-    n = len(study.trials)
-    states = [f"{study.counts[state]} {words}" for state, words in STATES.items() if study.counts[state]]
+    n = sum(counts.values())
+    states = [f"{counts[state]} {words}" for state, words in STATES.items() if counts.get(state)]
     return f"{n} trial{'s' * (n != 1)}" + (f" ({', '.join(states)})" if states else "")

@@ -57,8 +57,9 @@ def seconds_left(tuner: Tuner) -> float | None:
 
 
 def _epochs(tuner: Tuner) -> int:
-    done = sum(trial.epochs for trial in tuner.study.trials.values() if trial.state != "running")
-    return done + sum(len(running.losses) for running in tuner.running.values())
+    """Of the budget that is used up: those of a failed trial count as asked for."""
+    ahead = (max(0, r.proposal.epochs - len(r.losses)) for r in tuner.running.values())
+    return tuner.study.committed_epochs - sum(ahead)
 
 
 class Values:

@@ -129,7 +129,7 @@ class Result:
         return f"Result({', '.join(parts)})"
 
     def _repr_html_(self) -> str:
-        head = f"{self.task} with {self.strategy}: {counts_in_words(self.study)} in {duration(self.seconds)}"
+        head = f"{self.task} with {self.strategy}: {counts_in_words(self.study.counts)} in {duration(self.seconds)}"
         lines = [f"<b>{html.escape(head)}</b>", html.escape(f"ended: {self.stop_reason}")]
         if self.study.best is None:
             lines.append("no trial has succeeded")

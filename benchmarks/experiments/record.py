@@ -16,6 +16,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy
 
 import json
+import logging
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,6 +58,8 @@ def main(
     work: Annotated[Path, typer.Option(help="Folder of the runs behind them.")] = Path("runs/recorded"),
 ) -> None:
     """Train what is missing and write OUT/TASK.parquet, with facts about it in OUT/TASK.json."""
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("automl").setLevel(logging.INFO)  # a line a trial where there is no terminal
     live = load_task(task, train_size=train_size)
     name = task if train_size is None else f"{task}-{train_size}"
     console = Console()

@@ -13,6 +13,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes
 import automl
 from automl.analysis.sentences import beaten_in_words, kept_in_words
 from automl.cli.pipeline import _trained_final
+from automl.cli.time_plan import Clock
 from automl.data.datasets.registry import load_data
 from automl.deployment.calibration import fit_temperature, log_losses, temperature_that_helps, tempered
 from automl.deployment.ensemble import greedy_ensemble
@@ -296,7 +297,9 @@ def test_what_is_refitted_is_the_config_that_is_kept(tmp_path):
     result = Result(study, "budget spent", 1.0, task.name, "random", task.metric, task.maximize, 0)
     with ProcessExecutor(task, 1) as executor:
         folder = RunFolder(tmp_path)
-        final = _trained_final(task, result, executor, folder, Settings(n_final=1, refit=True), lambda note: None)
+        final = _trained_final(
+            task, result, executor, folder, Settings(n_final=1, refit=True), lambda note: None, Clock()
+        )
     assert to_keep(final.trainings, maximize=True) == "default"
     assert trained_model(final.refitted.folder).config["lr"] == default["lr"]
 
