@@ -116,20 +116,20 @@ def show(value: Any) -> str:
 def resolution(numbers: Iterable[float], maximize: bool) -> float | None:
     """The power of ten by which values must be written for their differences to show; None where all are the same.
 
-    It is the one below a hundredth of the median distance from the best, so that a few bad values count for little.
+    It is the one below a thirtieth of the median distance from the best, so that a few bad values count for little.
     """
     known = list(numbers)
     best = (max if maximize else min)(known, default=0.0)
     distances = [abs(number - best) for number in known if number != best]
-    return 10.0 ** math.floor(math.log10(statistics.median(distances) / 100)) if distances else None
+    return 10.0 ** math.floor(math.log10(statistics.median(distances) / 30)) if distances else None
 
 
 def at_resolution(value: float, step: float | None) -> str:
-    """A value down to the decimal place of ``step``, with 3 to 12 significant digits; without a step, with 4."""
+    """A value down to the decimal place of ``step``, with 4 to 12 significant digits; without a step, with 4."""
     if not math.isfinite(value):
         return str(value)
     exponent = math.floor(math.log10(abs(value))) if value else 0
-    digits = 4 if step is None else min(12, max(3, exponent - round(math.log10(step)) + 1))
+    digits = 4 if step is None else min(12, max(4, exponent - round(math.log10(step)) + 1))
     if value and not 1e-4 <= abs(value) < 1e9:
         return f"{value:.{digits - 1}e}"
     return f"{value:.{max(0, digits - 1 - exponent)}f}"

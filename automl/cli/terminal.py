@@ -217,7 +217,7 @@ def _show_final(console: Console, final: Mapping[str, Any], shown: Values) -> No
         if final["split"] == "test":
             gaps = zip(scores, final[f"{who}_validation"], strict=True)
             gap = _mean([None if t is None or v is None else t - v for t, v in gaps])
-            row.append(f"{'+' * ((gap or 0) > 0)}{shown.show(gap)}")
+            row.append("-" if gap is None else f"{gap:+.{_n_decimals(row[-1])}f}")
         table.add_row(*row)
     console.print(table)
     baseline = final.get("baseline")
@@ -236,6 +236,11 @@ def _show_final(console: Console, final: Mapping[str, Any], shown: Values) -> No
         show_line(console, f"also on {final['split']}, with the default in brackets: {', '.join(pairs)}")
     for error in dict.fromkeys(final["errors"]):
         console.print(f"a training of the final failed: {error}", markup=False)
+
+
+def _n_decimals(shown: str) -> int:
+    """Of a number as it is shown; 4 where it is none."""
+    return len(shown.partition(".")[2]) if shown.replace(".", "").replace("-", "").isdigit() else 4
 
 
 def _mean(values: list[float | None]) -> float | None:

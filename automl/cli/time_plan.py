@@ -81,8 +81,7 @@ class TimePlan:
     def reserve(self, tuner: Tuner) -> float:
         """Seconds of the time limit that are not the search's: to be given to a Tuner."""
         assert tuner.time_limit is not None
-        left = max(0.0, tuner.time_limit - self._before)
-        return self._before + min(RESERVED * left, self.after(tuner))
+        return min(RESERVED * tuner.time_limit, self._before + self.after(tuner))
 
     def after(self, tuner: Tuner) -> float:
         """Expected seconds after the search; 0 as long as no trial has ended."""

@@ -481,6 +481,15 @@ def test_list_names_every_strategy_and_task():
     assert all(name in out for name in [*STRATEGIES, *TASKS])
 
 
+def test_help_has_panels_that_fit_a_narrow_terminal():
+    out, _ = run("--help", env=os.environ | {"COLUMNS": "80", "TERMINAL_WIDTH": "80"})
+    for panel in ("What to tune", "Your data", "Budget", "Strategy", "Output", "More"):
+        assert f"─ {panel} ─" in out
+    for option in ("--task", "--command", "--trial-seconds", "--sure-within", "--final-seeds", "--no-refit"):
+        assert re.search(rf"{option}\s", out)  # whole, not broken into two lines
+    assert max(map(len, out.splitlines())) <= 80
+
+
 def test_the_live_table_shows_in_a_terminal(mine, tmp_path):
     import pty
 
