@@ -95,7 +95,7 @@ class LiveTable:
         self._has_estimate = True
         after = self._plan.after(tuner)
         if left + after > LONG:
-            final = f", then {duration(after)} for the final" if self._plan.n_seeds else ""
+            final = f", then {duration(after)} for the final and the files" if self._plan.n_seeds else ""
             show_line(self._console, f"about {duration(left + after)} left: {duration(left)} for the search{final}")
 
     def _table(self, tuner: Tuner) -> Group:

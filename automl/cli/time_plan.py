@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 STAGES = ("search", "strategy", "final", "refit", "rest")
 MARGIN = 1.3  # trainings of the final run side by side and score the test set, which trials do not
-RESERVED = 0.5  # of the time limit at most, so that long trainings leave the search something
+RESERVED = 0.75  # of the time limit at most, so that long trainings leave the search something
 FILES_SECONDS = 3.0  # to write the files, for the first trials; for more of them, so many more:
 FILES_SECONDS_A_TRIAL = 0.03
 
@@ -58,11 +58,11 @@ class TimePlan:
 
     The rule: the final trains each contender and the default with ``n_seeds`` seeds, each for as long as its own trial
     took, scaled to a full training; together, that is divided by the number of workers, but no less than the longest
-    training. The refit takes as long as the longest of these. Both are taken ``MARGIN`` times. The search ends with
-    trainings under way, so their processes start anew: as long as from the start of the search to its first epoch, and
-    once more each for the refit and for the making of the model. Writing the files takes FILES_SECONDS, and
-    FILES_SECONDS_A_TRIAL for each trial. The search leaves all of this, and what the command took before the search,
-    to the rest of the command, but never more than a share RESERVED of the limit.
+    training. The refit takes as long as the longest of these. Both are multiplied by MARGIN. A process takes as long to
+    start as the search took to its first epoch, without the training: once for the final, as the search ends with
+    trainings under way, once for the refit, and twice for making the model, which loads it and scores the test set.
+    Writing the files takes FILES_SECONDS, and FILES_SECONDS_A_TRIAL for each trial. The search leaves all of this, and
+    what the command took before the search, to the rest of the command, but at most a share RESERVED of the limit.
     """
 
     def __init__(self, clock: Clock, *, n_seeds: int, refits: bool, keeps_model: bool) -> None:
@@ -107,7 +107,7 @@ class TimePlan:
                 per_seed = MARGIN * max(sum(seconds) / tuner.executor.n_workers, max(seconds))
                 startup = self._startup or 0.0
                 files = FILES_SECONDS + FILES_SECONDS_A_TRIAL * len(study.trials)
-                starts = bool(self.n_seeds) + self._refits + self._keeps_model
+                starts = bool(self.n_seeds) + self._refits + 2 * self._keeps_model
                 refit = MARGIN * max(seconds) if self._refits else 0.0
                 self._known = (n, per_seed if self.n_seeds else 0.0, files + starts * startup + refit)
         return self._known[1:]

@@ -387,7 +387,12 @@ def test_a_run_from_python_is_not_resumed_from_the_command_line(tmp_path):
 def test_a_finished_run_is_extended(mine, tmp_path):
     common = [*mine, "--strategy", "tpe", "--workers", 1, "--final-seeds", 1]
     run(*common, "--trials", 6, "--out", tmp_path / "run")
-    run("--out", tmp_path / "run", "--resume", "--trials", 11, "--final-seeds", 1)
+    out, _ = run("--out", tmp_path / "run", "--resume", "--trials", 11, "--final-seeds", 1)
+    assert re.search(r"resuming with 6 trials \(.*\), best loss [\d.]+ \(trial \d\); left: 5 of 11 full trainings", out)
+    time = json.loads((tmp_path / "run" / "summary.json").read_text())["time"]
+    assert sum(time.values()) == pytest.approx(2 * time["total"], abs=0.1)
+    assert all(time[stage] > 0 for stage in ("search", "strategy", "final", "rest"))
+    assert "time of the final" in (tmp_path / "run" / "report.html").read_text()
     run(*common, "--trials", 11, "--out", tmp_path / "straight")
     assert facts(tmp_path / "run") == facts(tmp_path / "straight")
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["n_trials"] == 11
