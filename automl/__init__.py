@@ -8,15 +8,15 @@ if TYPE_CHECKING:
     from automl.api import tune
     from automl.deployment.predictor import load
     from automl.space.parse import load_space
-    from automl.study.result import Result
     from automl.task import Epoch, Task, TrainingFailed
     from automl.tasks.function import as_task
+    from automl.tuning.result import Result
 
 __all__ = ["Epoch", "Result", "Task", "TrainingFailed", "as_task", "load", "load_space", "tune"]
 
 _HOMES = {
     "Epoch": "automl.task",
-    "Result": "automl.study.result",
+    "Result": "automl.tuning.result",
     "Task": "automl.task",
     "TrainingFailed": "automl.task",
     "load": "automl.deployment.predictor",

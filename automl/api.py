@@ -1,4 +1,4 @@
-"""The function ``tune``: an objective and its options in, the trials out."""
+"""The function ``tune``: search over an objective from Python."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from automl.errors import UserError
 from automl.study.open_study import opened, recorded, space_settings
-from automl.study.result import Result
 from automl.study.run_folder import RunFolder, TrialFolders
 from automl.study.study import Study
 from automl.task import fidelity_of
-from automl.tasks.function import as_task
+from automl.tasks.function import as_task, check_stops_early
 from automl.tuning.executors import Executor, ProcessExecutor, SerialExecutor
+from automl.tuning.progress import progress as progress_display
+from automl.tuning.result import Result
 from automl.tuning.stopping import Within, as_within, check_is_possible
-from automl.tuning.tuner import Tuner
+from automl.tuning.tuner import Callback, Tuner
 from automl.tuning.warm_start import from_json, starts, to_json
 from strategies import make_strategy
 from strategies.base import Strategy
@@ -55,27 +56,42 @@ def tune(
     device: str = "auto",
     trial_seconds: float | None = None,
     reproducible: bool = False,
-    watch: Callable[[Tuner], None] | None = None,
+    callbacks: Sequence[Callback] = (),
+    progress: bool = True,
     track: str | Sequence[str] = (),
 ) -> Result:
-    """Tune an objective and return the trials.
+    """Minimize an objective over a search space.
 
-    ``objective``: a function ``config -> loss`` (it may also take ``seed``, ``epochs``, ``folder``, ``device``), a
-    generator that yields a loss per epoch, a Task, or a built-in task's name. ``space``: anything ``load_space`` takes.
-    ``n_trials`` is a budget of n_trials x max_epochs epochs: 50 trials, or without a limit where there is a
-    ``time_limit`` in seconds. ``target``: stop once the
-    task's metric has reached it. ``patience``: stop after as many trials' worth of epochs without a new best trial.
+    ``objective``: a function ``config -> loss``, a generator that yields the loss after each epoch, a Task, or the name
+        of a built-in task. Functions and generators may also take ``seed``, ``epochs``, ``folder`` and ``device``.
+    ``space``: the search space, as anything that ``load_space`` takes; a task has its own.
+    ``strategy``: the name of a search strategy, such as ``"bo"`` or ``"tpe+asha"``, or a class.
+    ``n_trials``: the budget in full trainings, so n_trials x max_epochs epochs. By default 50, or no limit where there
+        is a ``time_limit``, in seconds.
+    ``seed``: of the search and, derived from it, of each training.
+    ``n_workers``: trainings at a time; more than one run in processes of their own.
+    ``max_epochs``: epochs of a full training, after which a generator is ended. By default the task's, or the default
+        of the function's own argument ``epochs``; a generator without one runs to its end.
+    ``target``: stop once the task's metric has reached this value.
+    ``patience``: stop after this many full trainings' worth of epochs without improvement.
     ``sure_within``: stop once the strategy's model (of ``bo``) is sure that no config is better than the best trial by
-    more than this loss, or by more than the ``"noise"`` of a training. ``maximize``: what a function gives is a score.
-    ``study``: a folder in which the run is kept (made if missing) and can be continued with ``resume``; without one
-    nothing is written. ``n_workers`` > 1 trains in processes, 1 in this one. ``reproducible`` tells outcomes in the
-    order of their proposals, so that a parallel run repeats itself. ``watch`` is called whenever something happened.
-    ``track``: ``"mlflow"``, ``"tensorboard"`` or ``"wandb"``, or several of them, which the trials of a run that has a
-    folder are written to as well.
-    ``start``: configs to try after the default one. ``prior``: then those recommended by past studies: ``"none"``, the
-    ``"shipped"`` ones, or ``"all"``, which are the user's own as well and can become more between two runs. By default
-    "all" for ``auto``, "none" for a named strategy. A resumed run keeps both as it has them.
-    Raises UserError for what the caller can mend.
+        more than this loss, or by more than the ``"noise"`` of a training.
+    ``maximize``: the objective returns a score, higher is better.
+    ``study``: a folder for the run, made if missing, which ``resume`` continues; without one nothing is written.
+    ``start``: configs to try after the default one.
+    ``prior``: then those recommended by past studies: ``"none"``, the ``"shipped"`` ones, or ``"all"``, with the user's
+        own. By default "all" for ``auto``, "none" for a named strategy. A resumed run keeps both as it has them.
+    ``trial_seconds``: a training that takes longer is killed and has failed.
+    ``reproducible``: handle outcomes in the order of their proposals, so that a parallel run repeats itself exactly.
+    ``callbacks``: each is called as ``callback(result, trial)`` once the outcome of a trial is in the study: with the
+        Result so far, and the Trial, whose ``state`` is complete, stopped, failed, or paused, in which case it may
+        continue and call again. An exception in a callback ends the run with its traceback, and what is in the study
+        stays; a KeyboardInterrupt ends it like Ctrl-C, and the Result is returned.
+    ``progress``: show a progress bar in a terminal or notebook, and elsewhere log each trial to the logger ``automl``
+        at level INFO.
+    ``track``: also write the trials of a run with a folder to ``"mlflow"``, ``"tensorboard"`` or ``"wandb"``.
+
+    Raises UserError for errors that the caller can fix.
     """
     if seed < 0:
         raise UserError(f"seed must be 0 or larger, got {seed}")
@@ -86,6 +102,8 @@ def tune(
         n_trials = DEFAULT_TRIALS
     within = as_within(sure_within)
     task = as_task(objective, space, max_epochs=max_epochs, maximize=maximize)
+    if isinstance(strategy, str):
+        check_stops_early(task, strategy)
     settings = {
         "task": task.name,
         "strategy": strategy if isinstance(strategy, str) else strategy.__name__,
@@ -125,6 +143,9 @@ def tune(
             alone = n_workers == 1 and trial_seconds is None
             new = SerialExecutor(task) if alone else ProcessExecutor(task, n_workers, trial_seconds, logs)
             executor = stack.enter_context(new)
+        watch: Callable[[Tuner], None] | None = None
+        if progress:
+            watch = stack.enter_context(progress_display()).update
         if run_folder is not None and trackers:
             from automl.integrations.tracking import tracking
 
@@ -134,8 +155,9 @@ def tune(
         tuner = Tuner(
             task, chosen, kept, executor,
             n_trials=n_trials, seed=seed, device=device, folders=TrialFolders(folder),
+            strategy_name=settings["strategy"], logs=None if run_folder is None else run_folder.logs,
             time_limit=time_limit, target=target, patience=patience, sure_within=within, reproducible=reproducible,
-            watch=watch,
+            callbacks=callbacks, watch=watch,
         )  # fmt: skip
         return tuner.run()
 

@@ -23,6 +23,7 @@ from automl.analysis.formatting import (
     value,
     values,
 )
+from automl.analysis.importance import Importances
 from automl.analysis.plot_style import CHOSEN, COLOURS, FAILED, FAINT, GREY, INK, MANY_TRIALS, Figure, Trace, is_best
 from automl.study.study import Study
 from automl.study.trial import Trial, incumbent
@@ -185,6 +186,34 @@ def learning_curves(study: Study, summary: Mapping[str, Any]) -> Figure | None:
             plot_style.buttons([{"label": f"{n} scale", "method": "relayout", "args": [a]} for n, a in scales])
         ]
     return {"data": data, "layout": layout}
+
+
+def importance_bars(found: Importances, metric: str) -> Figure:
+    """The share of each hyperparameter as a bar, the largest on top, with its 90% interval."""
+    each = found.each[::-1]
+    shares = [importance.share for importance in each]
+    interval = {
+        "type": "data",
+        "array": [share.high - share.value for share in shares],
+        "arrayminus": [share.value - share.low for share in shares],
+        "color": INK,
+    }
+    bars = {
+        "type": "bar",
+        "orientation": "h",
+        "x": [share.value for share in shares],
+        "y": [inert(shorten(importance.name, 40)) for importance in each],
+        "error_x": interval,
+        "marker": {"color": CHOSEN},
+        "hoverinfo": "text",
+        "hovertext": [f"{100 * share.value:.0f}%, {share.interval} in 90% of refits" for share in shares],
+    }
+    layout = plot_style.layout(
+        xaxis=plot_style.axis(f"share in the variation of {inert(metric)}", tickformat=".0%", rangemode="tozero"),
+        yaxis=plot_style.axis("", type="category"),
+        height=max(240, 110 + 32 * len(each)),
+    )
+    return {"data": [bars], "layout": layout}
 
 
 def _default(summary: Mapping[str, Any]) -> float | None:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import html
 import math
+import re
+import statistics
+import sysconfig
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from automl.study.study import Study
 from automl.study.trial import Trial
 from strategies.types import Config
+
+FRAME = re.compile(r'^  File "(.+)", line (\d+)', re.MULTILINE)  # of a traceback
+PACKAGE = Path(__file__).parents[1]
 
 
 def ordered(study: Study) -> list[Trial]:
@@ -100,13 +107,46 @@ def show(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return f"{value:.3f}" if 0.1 <= abs(value) < 10 else f"{value:.3g}" if abs(value) < 0.1 else f"{value:.4g}"
+        if abs(value) < 0.1:
+            return f"{value:.3g}"
+        return f"{value:.3f}" if abs(value) < 10 else at_resolution(value, None)
     return str(value)
+
+
+def resolution(numbers: Iterable[float], maximize: bool) -> float | None:
+    """The power of ten by which values must be written for their differences to show; None where all are the same.
+
+    It is the one below a thirtieth of the median distance from the best, so that a few bad values count for little.
+    """
+    known = list(numbers)
+    best = (max if maximize else min)(known, default=0.0)
+    distances = [abs(number - best) for number in known if number != best]
+    return 10.0 ** math.floor(math.log10(statistics.median(distances) / 30)) if distances else None
+
+
+def at_resolution(value: float, step: float | None) -> str:
+    """A value down to the decimal place of ``step``, with 4 to 12 significant digits; without a step, with 4."""
+    if not math.isfinite(value):
+        return str(value)
+    exponent = math.floor(math.log10(abs(value))) if value else 0
+    digits = 4 if step is None else min(12, max(4, exponent - round(math.log10(step)) + 1))
+    if value and not 1e-4 <= abs(value) < 1e9:
+        return f"{value:.{digits - 1}e}"
+    return f"{value:.{max(0, digits - 1 - exponent)}f}"
 
 
 def setting(value: Any) -> str:
     """A hyperparameter's value for people: numbers without trailing zeros."""
     return f"{value:.4g}" if isinstance(value, float) else show(value)
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: ``2.4 s``, ``3 min 05 s``, ``1 h 20 min``."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
 def shorten(text: str, length: int) -> str:
@@ -122,3 +162,28 @@ def inert(text: str) -> str:
 def described(config: Config) -> list[str]:
     """A config as lines, one for each hyperparameter."""
     return [f"{shorten(name, 60)} = {shorten(setting(value), 60)}" for name, value in config.items()]
+
+
+def failure(trial: Trial) -> str:
+    """Why a trial failed, after the file and line of the user's code where its traceback has them."""
+    error = trial.error or "no reason given"
+    if trial.traceback is None or not trial.traceback.startswith("Traceback"):
+        return error
+    frames = [(Path(file), line) for file, line in FRAME.findall(trial.traceback)]
+    own = [(file, line) for file, line in frames if not _is_library(file)]
+    if not own:
+        return error
+    file, line = own[-1]
+    shown = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file.name
+    return f"{shown}, line {line}: {error}"
+
+
+def _is_library(file: Path) -> bool:
+    """Whether a file of a traceback is part of Python, of an installed package, or of this one."""
+    if str(file).startswith("<"):
+        return not str(file).startswith(("<ipython", "<stdin>"))
+    return (
+        file.is_relative_to(PACKAGE)
+        or "site-packages" in file.parts
+        or file.is_relative_to(sysconfig.get_path("stdlib"))
+    )

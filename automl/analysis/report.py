@@ -8,7 +8,7 @@ from typing import Any
 
 from automl.analysis import figures, slices
 from automl.analysis.explanation import TOGETHER, Explanation, explain, verdict
-from automl.analysis.formatting import chosen, described, ordered, picked
+from automl.analysis.formatting import chosen, described, failure, ordered, picked
 from automl.analysis.sentences import compare_configs, described_model, facts, final_rows, headline
 from automl.study.run_folder import write_aside
 from automl.study.study import Study
@@ -49,6 +49,7 @@ def write_report(file: Path, study: Study, summary: Mapping[str, Any], told: Exp
         pairs=[pair for pair in told.importances.pairs if pair.share.low > TOGETHER] if told.importances else [],
         failures=[trial for trial in ordered(study) if trial.state == "failed"],
         described=described,
+        failure=failure,
         facts=facts(study, summary),
         plotly=Markup(get_plotlyjs().replace("</script", "<\\/script")),  # the library's own text
     )

@@ -7,10 +7,26 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from automl.analysis.formatting import chosen, finite, numbers, often, score, setting, shorten, show, too_short
+from automl.analysis.formatting import (
+    at_resolution,
+    chosen,
+    duration,
+    failure,
+    finite,
+    numbers,
+    often,
+    resolution,
+    score,
+    setting,
+    shorten,
+    show,
+    too_short,
+)
 from automl.study.contenders import paired
 from automl.study.study import Study
 from strategies.encoding import Dimension, Encoding
+
+TIMES = {"search": "the search, without the strategy", "rest": "everything else"}
 
 # --- in words -----------------------------------------------------------------------------------------------------
 
@@ -58,8 +74,8 @@ def _search_result(study: Study, summary: Mapping[str, Any]) -> str:
 
 
 def _commonest_error(study: Study) -> list[str]:
-    errors = Counter(shorten(trial.error, 200) for trial in study.trials.values() if trial.error)
-    return [f"The commonest reason, {_count(n, 'time')}: {error}" for error, n in errors.most_common(1)]
+    errors = Counter(shorten(failure(trial), 200) for trial in study.trials.values() if trial.error)
+    return [f"The most common reason ({_count(n, 'trial')}): {error}" for error, n in errors.most_common(1)]
 
 
 def _final_result(summary: Mapping[str, Any]) -> tuple[str, list[str]]:
@@ -111,7 +127,7 @@ def contenders_in_words(summary: Mapping[str, Any]) -> str | None:
     entries = final.get("contenders", ())  # which older summaries lack
     if len(entries) < 2:
         return None
-    means = {entry["trial"]: _mean(numbers(entry["validation"]), alone=True) for entry in entries}
+    means = dict(zip((entry["trial"] for entry in entries), _apart([e["validation"] for e in entries]), strict=True))
     others = ", ".join(f"{mean} of trial {trial}" for trial, mean in means.items() if trial != final["trial"])
     once = [str(entry["trial"]) for entry in entries if entry["any_seed"]]
     same = f" Trained once, as the seed changes nothing: trial {', '.join(once)}." if once else ""
@@ -182,6 +198,16 @@ def _mean(scores: Sequence[float], *, alone: bool = False) -> str:
         return "-"
     mean = show(statistics.fmean(scores))
     return mean if alone or len(scores) == 1 else f"{mean}\u00a0\u00b1\u00a0{_deviation(scores)}"
+
+
+def _apart(scores: Sequence[Sequence[float | None]]) -> list[str]:
+    """Means, with as many digits as it takes to tell them apart."""
+    means = [statistics.fmean(known) if (known := numbers(each)) else None for each in scores]
+    shown = ["-" if mean is None else show(mean) for mean in means]
+    if len(set(shown)) == len(set(means)):
+        return shown
+    step = resolution(numbers(means), maximize=False)
+    return ["-" if mean is None else at_resolution(mean, step) for mean in means]
 
 
 def _deviation(scores: Sequence[float]) -> str:
@@ -310,16 +336,15 @@ def facts(study: Study, summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]
     of = "" if budget is None else f" of a budget of {budget}"
     yield "epochs", f"{used} trained{of}; at most {summary['max_epochs']} in a trial"
     yield "ended because", str(summary["stop_reason"])
-    yield "time", _duration(summary["seconds"])
+    if "time" in summary:  # which older summaries lack
+        stages = {stage: seconds for stage, seconds in summary["time"].items() if seconds and stage != "total"}
+        yield "time", f"{duration(summary['time']['total'])} in all"
+        for stage, seconds in stages.items():
+            yield f"time of {TIMES.get(stage, f'the {stage}')}", duration(seconds)
+    else:
+        yield "time", duration(summary["seconds"])
     training = summary.get("training_seconds", sum(trial.seconds for trial in study.trials.values()))
-    yield "spent in training", f"{_duration(training)}, added up over all workers"
-    yield "spent in the strategy", _duration(summary["strategy_seconds"])
+    yield "spent in training", f"{duration(training)}, added up over all workers"
+    yield "spent in the strategy", duration(summary["strategy_seconds"])
     yield "commit", str(summary["commit"] or "unknown")
     yield "versions", ", ".join(f"{package} {version}" for package, version in summary["versions"].items())
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

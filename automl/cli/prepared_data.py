@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @contextmanager
 def prepared_for(request: Request | None, out: Path | None, console: Console) -> Iterator[Path | None]:
-    """The folder of the prepared data of a new run, beside that of the run, which it may move into.
+    """The folder of the prepared data of a new run, next to the run's folder, into which it may be moved.
 
-    The report is shown. What is left of the folder at the end goes. Nothing, where no data are asked for.
+    Shows the report on the data, and removes the folder in the end if it is still there. None where ``request`` is.
     """
     if request is None:
         yield None
         return
-    from rich.progress import Progress
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     if out is not None:
         RunFolder(out).check_is_free()
@@ -36,9 +36,16 @@ def prepared_for(request: Request | None, out: Path | None, console: Console) ->
         place = place.parent
     with tempfile.TemporaryDirectory(prefix=".automl-", dir=place, ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch) / "data"
-        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-            bar = progress.add_task("reading the data", total=1.0)
-            with reading_watched(lambda share: progress.update(bar, completed=share)):
+        columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(20), TimeElapsedColumn()]
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+            bar = progress.add_task("reading the data", total=None)
+
+            def watch(share: float, n_rows: int) -> None:
+                # Once read, the data are split and encoded, which has no known length.
+                what = f"reading the data: {n_rows:,} rows" if share < 1 else f"encoding {n_rows:,} rows"
+                progress.update(bar, completed=share, total=1.0 if share < 1 else None, description=what)
+
+            with reading_watched(watch):
                 report = prepare(request, folder)
         show_report(console, report)
         yield folder

@@ -4,118 +4,266 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from time import monotonic
 from typing import Annotated
 
 import typer
 
 from automl.errors import UserError
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False)
+
+TASK, DATA, BUDGET = "What to tune", "Your data", "Budget"
+STRATEGY, OUTPUT, MORE = "Strategy", "Output", "More"
 
 
 @app.command()
 def tune(
-    strategy: Annotated[str | None, typer.Option(help="Search strategy (see --list). [default: auto]")] = None,
     task: Annotated[
-        str | None, typer.Option(help="Built-in task, or your own as file.py:name. [default: mnist1d-cnn]")
+        str | None,
+        typer.Option(help="Built-in task, or your own as file.py:name. [default: mnist1d-cnn]", rich_help_panel=TASK),
     ] = None,
     command: Annotated[
-        str | None, typer.Option(help="Shell command to tune, with placeholders such as {lr}; prints its losses.")
-    ] = None,
-    data: Annotated[
-        Path | None, typer.Option(help="Your own data, a file or folder; what it is and what is odd about it is said.")
-    ] = None,
-    target: Annotated[
         str | None,
-        typer.Option(help="Column of --data to predict; without data, a value of the metric that ends the search."),
-    ] = None,
-    text: Annotated[str | None, typer.Option(help="Column of --data with texts to learn from.")] = None,
-    smiles: Annotated[str | None, typer.Option(help="Column of --data with molecules as SMILES.")] = None,
-    time: Annotated[str | None, typer.Option(help="Column of --data by which it is split, old to new.")] = None,
-    horizon: Annotated[int | None, typer.Option(help="Predict the target so many rows of --time ahead.")] = None,
-    group: Annotated[str | None, typer.Option(help="Column of --data whose rows must not be torn apart.")] = None,
-    source: Annotated[str | None, typer.Option(help="Column of --data with sentences to translate.")] = None,
-    into: Annotated[str | None, typer.Option(help="Column of --data with their translations.")] = None,
-    kind: Annotated[
-        str | None,
-        typer.Option(help="Overrule what --data is taken for: table, text, classification, ..."),
-    ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="Families for --data, such as mlp,random_forest. [default: auto]")
-    ] = None,
-    metric: Annotated[
-        str | None, typer.Option(help="What is searched by, such as auc or mae. [default: the task's]")
+        typer.Option(
+            help="Shell command that prints its losses, with placeholders such as {lr}.", rich_help_panel=TASK
+        ),
     ] = None,
     space: Annotated[
         Path | None,
-        typer.Option(help="YAML file with the search space; with a built-in task, what differs from its own."),
+        typer.Option(
+            metavar="FILE",
+            help="Search space (YAML); for a task with a space of its own, only what differs.",
+            rich_help_panel=TASK,
+        ),
     ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Fix a hyperparameter to a value; repeatable."),
+        typer.Option("--set", metavar="KEY=VALUE", help="Fix a hyperparameter; repeatable.", rich_help_panel=TASK),
+    ] = None,
+    maximize: Annotated[
+        bool,
+        typer.Option(
+            "--maximize", help="Your function or command returns a score to maximize.", metavar="", rich_help_panel=TASK
+        ),
+    ] = False,
+    metric: Annotated[
+        str | None,
+        typer.Option(help="Metric to optimize, such as auc or mae. [default: the task's]", rich_help_panel=TASK),
+    ] = None,
+    train_size: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Train on a stratified subset of N examples.", rich_help_panel=TASK),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="File or folder with your data; the type is inferred and problems are reported.",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column to predict. Without --data: stop once the metric reaches this value.",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Column with texts to learn from.", rich_help_panel=DATA)
+    ] = None,
+    smiles: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Column with molecules as SMILES.", rich_help_panel=DATA)
+    ] = None,
+    time: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Column with times; data are split from old to new.", rich_help_panel=DATA),
+    ] = None,
+    horizon: Annotated[
+        int | None,
+        typer.Option(
+            metavar="ROWS", help="Predict the target this many rows ahead (with --time).", rich_help_panel=DATA
+        ),
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Rows of a group stay in one split.", rich_help_panel=DATA),
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Column with sentences to translate.", rich_help_panel=DATA)
+    ] = None,
+    into: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Column with their translations.", rich_help_panel=DATA)
+    ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(help="Override the inferred type: table, text, classification, ...", rich_help_panel=DATA),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Model families, such as mlp,random_forest. [default: auto]",
+            rich_help_panel=DATA,
+        ),
     ] = None,
     trials: Annotated[
-        int | None, typer.Option(help="Budget, in full trainings. [default: 25; no limit with --time-limit]")
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Budget in full trainings. [default: 25; no limit with --time-limit]",
+            rich_help_panel=BUDGET,
+        ),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs of a full training. [default: the task's]")] = None,
-    time_limit: Annotated[float | None, typer.Option(help="Seconds after which the search ends.")] = None,
-    patience: Annotated[int | None, typer.Option(help="End it after so many trials' worth without a new best.")] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Epochs of a full training. [default: the task's]", rich_help_panel=BUDGET),
+    ] = None,
+    time_limit: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Time for the whole command; the search leaves enough for the final trainings.",
+            rich_help_panel=BUDGET,
+        ),
+    ] = None,
+    trial_seconds: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="A trial that takes longer is stopped and fails.", rich_help_panel=BUDGET),
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Stop after N trials without improvement.", rich_help_panel=BUDGET),
+    ] = None,
     sure_within: Annotated[
-        str | None, typer.Option(metavar="LOSS", help="End it when bo is sure that no more can be gained; or: noise.")
+        str | None,
+        typer.Option(
+            metavar="LOSS",
+            help="Stop once bo is sure that no configuration is better by more than LOSS, or than the noise of a "
+            "training (noise).",
+            rich_help_panel=BUDGET,
+        ),
     ] = None,
-    trial_seconds: Annotated[float | None, typer.Option(help="Seconds after which a single trial has failed.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the whole run. [default: 0]")] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Trainings at a time. [default: one a core, or 1 on a GPU]")
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Trainings to run in parallel. [default: one per core, or 1 on a GPU]",
+            rich_help_panel=BUDGET,
+        ),
     ] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N. [default: auto]")] = None,
-    train_size: Annotated[int | None, typer.Option(help="Train on a stratified part of this many examples.")] = None,
-    maximize: Annotated[
-        bool, typer.Option("--maximize", help="What your function or command gives is a score.")
-    ] = False,
-    final_seeds: Annotated[
-        int | None, typer.Option(help="Trainings of each contender and of the default at the end. [default: 3]")
-    ] = None,
-    refit: Annotated[
-        bool | None,
-        typer.Option("--refit/--no-refit", help="Train the model on the validation set too. [default: with --data]"),
-    ] = None,
-    ensemble: Annotated[
-        int | None, typer.Option(metavar="K", help="Up to K trials become the model together, where that is better.")
+    strategy: Annotated[
+        str | None, typer.Option(help="Search strategy (see --list). [default: auto]", rich_help_panel=STRATEGY)
     ] = None,
     start: Annotated[
-        Path | None, typer.Option(help="YAML file with configs to try first, such as the best.yaml of a run.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Configurations to try first (YAML), such as the best.yaml of a run.",
+            rich_help_panel=STRATEGY,
+        ),
     ] = None,
     prior: Annotated[
         str | None,
         typer.Option(
-            metavar="none|shipped|all",
-            help="Start with configurations recommended by past studies: those shipped with the package, or your own "
-            "as well. [default: all for auto, none for any other strategy]",
+            metavar="WHICH",
+            help="Start with configurations recommended by past studies: none, shipped (with the package), or all "
+            "(yours too). [default: all for auto, none otherwise]",
+            rich_help_panel=STRATEGY,
         ),
     ] = None,
     learn: Annotated[
-        bool | None, typer.Option("--learn/--no-learn", help="Keep what is found for later searches. [default: learn]")
+        bool | None,
+        typer.Option(
+            "--learn/--no-learn",
+            help="Save the results for future searches. [default: learn]",
+            metavar="",
+            rich_help_panel=STRATEGY,
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Random seed of the run. [default: 0]", rich_help_panel=STRATEGY),
+    ] = None,
+    reproducible: Annotated[
+        bool,
+        typer.Option(
+            "--reproducible",
+            help="Make a parallel run exactly repeatable; workers wait for each other.",
+            metavar="",
+            rich_help_panel=STRATEGY,
+        ),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder of the run. [default: runs/TASK-STRATEGY-SEED-TIME]",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Continue the run in --out; a larger --trials extends it.",
+            metavar="",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
+    final_seeds: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Final trainings of each of the best configurations and of the default; 0 for none. [default: 3]",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    refit: Annotated[
+        bool | None,
+        typer.Option(
+            "--refit/--no-refit",
+            help="Train the final model on the validation set too. [default: refit with --data]",
+            metavar="",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    ensemble: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K", help="Combine up to K trials into the model if that is better.", rich_help_panel=OUTPUT
+        ),
     ] = None,
     track: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAMES", help="Write the trials to mlflow, tensorboard or wandb as well; repeatable."),
+        typer.Option(
+            metavar="NAMES",
+            help="Also log the trials to mlflow, tensorboard or wandb; repeatable.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of the run. [default: runs/<task>-<strategy>-<seed>-<time>]")
+    json: Annotated[
+        bool, typer.Option("--json", help="Print summary.json and nothing else.", metavar="", rich_help_panel=OUTPUT)
+    ] = False,
+    device: Annotated[
+        str | None,
+        typer.Option(help="auto, cpu, mps, cuda or cuda:N. [default: auto]", rich_help_panel=MORE),
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Continue the run in --out; more --trials extend it.")
+    list_: Annotated[
+        bool, typer.Option("--list", help="List strategies and tasks, and exit.", metavar="", rich_help_panel=MORE)
     ] = False,
-    reproducible: Annotated[
-        bool, typer.Option("--reproducible", help="Make a parallel run repeat itself exactly, at some waiting.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print summary.json at the end, and nothing else.")] = False,
-    list_: Annotated[bool, typer.Option("--list", help="List strategies and tasks.")] = False,
 ) -> None:
-    """Tune the hyperparameters of a model, and train the best ones for you."""
+    """Tune the hyperparameters of a model, and train it with the best ones."""
     from rich.console import Console
 
+    begin = monotonic()
+    console = Console(stderr=json, highlight=False)
+    if not list_ and not console.is_terminal:  # at once: what follows takes seconds to import
+        what = f"starting {command or task or 'the default task'}"
+        what = f"reading {data}" if data is not None else f"continuing the run in {out}" if resume else what
+        console.print(what, markup=False, soft_wrap=True)
     from automl.cli.terminal import show_line, show_names
 
     if list_:
@@ -154,22 +302,25 @@ def tune(
         ensemble=ensemble,
         track=tracker_names(track) if track else None,
     )
-    console = Console(stderr=json, highlight=False)
     from automl.cli.pipeline import run_session
     from automl.cli.prepared_data import prepared_for
+    from automl.cli.time_plan import Clock
     from automl.runs.configure import new_settings, stored_settings
     from automl.runs.past_studies import past_studies, which_prior
 
+    clock = Clock(begin)
     if resume:
         if out is None or space is not None or set_ or start is not None or prior is not None:
             raise UserError("--resume continues the run in the folder given by --out, with the space and prior it has")
         settings = stored_settings(out).resumed_with(asked)
-        folder, exit_code = run_session(settings, out, resume=True, console=console)
+        folder, exit_code = run_session(settings, out, resume=True, console=console, clock=clock)
     else:
         studies = past_studies(which_prior(prior, strategy), lambda line: show_line(console, line))
         with prepared_for(request, out, console) as prepared:
             settings = new_settings(asked, space, set_ or [], start, studies, prepared)
-            folder, exit_code = run_session(settings, out, resume=False, console=console, prepared=prepared)
+            folder, exit_code = run_session(
+                settings, out, resume=False, console=console, prepared=prepared, clock=clock
+            )
     if json:
         print(folder.summary.read_text(encoding="utf-8"), end="")
     raise typer.Exit(exit_code)

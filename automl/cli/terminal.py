@@ -1,4 +1,4 @@
-"""What a run shows in the terminal: a live table while it goes on, and tables at its end."""
+"""What a run shows in the terminal: a live table while it runs, and tables at its end."""
 
 from __future__ import annotations
 
@@ -12,101 +12,118 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from automl.analysis.formatting import chosen, often, too_short
+from automl.analysis.formatting import chosen, duration, often, show, too_short
 from automl.analysis.sentences import beaten_in_words, contenders_in_words, described_model, kept_in_words
+from automl.study.study import counts_in_words
+from automl.study.trial import State
+from automl.tuning.progress import Values, new_outcomes, seconds_left, trial_line
 
 if TYPE_CHECKING:
+    from automl.cli.time_plan import TimePlan
     from automl.study.run_folder import RunFolder
-    from automl.study.trial import Trial
     from automl.tuning.tuner import Tuner
+
+ENDED: tuple[State, ...] = ("complete", "paused", "stopped", "failed")
+KNOWN = 2  # trials that ended, from which the length of a run is estimated
+LONG = 60.0  # seconds, from which on it is worth a line
 
 
 class LiveTable:
-    """Trials done, best so far, the epoch of each running trial, time left. A line a trial where it is no terminal."""
+    """Trials done, best so far, the epoch of each running trial, time left; without a terminal, a line per outcome."""
 
-    def __init__(self, console: Console, title: str) -> None:
+    def __init__(self, console: Console, title: str, plan: TimePlan) -> None:
+        self.values = Values()
         self._console = console
         self._title = title
+        self._plan = plan
         self._live = Live(console=console, refresh_per_second=4, transient=True)
-        self._n_shown = 0
+        self._place: int | None = None  # in the study's log
+        self._has_estimate = False
 
     def __enter__(self) -> LiveTable:
         if self._console.is_terminal:
             self._live.start()
         else:
-            self._console.print(self._title, markup=False, soft_wrap=True)
+            show_line(self._console, self._title)
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._console.is_terminal:
             self._live.stop()
 
+    def resumed(self, tuner: Tuner) -> None:
+        """Say what a run that continues has, and what is left of its budget."""
+        study, metric = tuner.study, tuner.task.metric
+        self.values.look(tuner)
+        best = "none has succeeded"
+        if study.best is not None:
+            best = f"best {metric} {self.values.show(study.best.mean(metric))} (trial {study.best.number})"
+        left = []
+        if tuner.budget_epochs is not None:
+            n_left = max(0, tuner.budget_epochs - study.committed_epochs) / study.max_epochs
+            left.append(f"{round(n_left, 1):g} of {tuner.n_trials} full trainings")
+        if tuner.time_limit is not None:
+            left.append(f"{duration(max(0.0, tuner.time_limit - study.clock))} of {duration(tuner.time_limit)}")
+        show_line(
+            self._console,
+            f"resuming with {counts_in_words(study.counts)}, {best}; left: {', '.join(left)}",
+        )
+
     def update(self, tuner: Tuner) -> None:
         """To be given to a Tuner as ``watch``."""
+        new, self._place = new_outcomes(tuner, self._place)
+        if new:
+            self.values.look(tuner)
         if self._console.is_terminal:
-            self._live.update(_live_table(tuner, self._title))
-            return
-        done = [trial for trial in tuner.study.trials.values() if trial.state not in ("running", "paused")]
-        done.sort(key=lambda trial: trial.at or 0.0)
-        for trial in done[self._n_shown :]:
-            self._console.print(_trial_line(tuner, trial), markup=False, soft_wrap=True)
-        self._n_shown = len(done)
+            self._live.update(self._table(tuner))
+        else:
+            for told in new:
+                show_line(self._console, trial_line(tuner, told, self.values))
+        if new:
+            self._estimate(tuner)
 
     def note(self, text: str) -> None:
         """What is going on besides trials."""
         if self._console.is_terminal:
             self._live.update(Text(text))
 
+    def _estimate(self, tuner: Tuner) -> None:
+        """How long the command will take, once two trials of a long one are known."""
+        done, left = len(tuner.study.trials) - tuner.study.counts["running"], seconds_left(tuner)
+        if self._has_estimate or done < KNOWN or left is None:
+            return
+        self._has_estimate = True
+        after = self._plan.after(tuner)
+        if left + after > LONG:
+            final = f", then {duration(after)} for the final and the files" if self._plan.n_seeds else ""
+            show_line(self._console, f"about {duration(left + after)} left: {duration(left)} for the search{final}")
 
-def _live_table(tuner: Tuner, title: str) -> Group:
-    trials = list(tuner.study.trials.values())
-    counts = {state: sum(trial.state == state for trial in trials) for state in ("complete", "stopped", "failed")}
-    done = sum(counts.values())
-    failed = f", {counts['failed']} failed" if counts["failed"] else ""
-    best = tuner.study.best
-    head = Table.grid(padding=(0, 2))
-    head.add_row(Text(title, style="bold"))
-    incumbent = "none yet"
-    if best is not None:
-        incumbent = f"{tuner.task.metric} {best.mean(tuner.task.metric):.4g} (trial {best.number})"
-    head.add_row(Text(f"{done} trials done{failed}   best: {incumbent}   {_time_left(tuner)}"))
-    table = Table(box=None, padding=(0, 2), header_style="dim")
-    for column in ("trial", "epoch", "", tuner.task.metric, "config"):
-        table.add_column(column, no_wrap=True, overflow="ellipsis")
-    for number, running in sorted(tuner.running.items()):
-        epochs = len(running.losses)
-        shown = running.metrics.get(tuner.task.metric) or running.losses
-        table.add_row(
-            str(number),
-            f"{epochs}/{running.proposal.epochs}",
-            ProgressBar(total=running.proposal.epochs, completed=epochs, width=20),
-            f"{shown[-1]:.4g}" if shown else "",
-            Text(short_config(running.proposal.config)),
-        )
-    return Group(head, table)
-
-
-def _time_left(tuner: Tuner) -> str:
-    epochs = sum(trial.epochs for trial in tuner.study.trials.values() if trial.state != "running")
-    epochs += sum(len(running.losses) for running in tuner.running.values())
-    elapsed = tuner.seconds
-    budget = tuner.budget_epochs
-    left = None if epochs == 0 or budget is None else elapsed * max(0, budget - epochs) / epochs
-    if tuner.time_limit is not None:
-        left = min(tuner.time_limit - elapsed, np.inf if left is None else left)
-    return f"{format_duration(elapsed)} gone" + (
-        "" if left is None else f", about {format_duration(max(0.0, left))} left"
-    )
-
-
-def _trial_line(tuner: Tuner, trial: Trial) -> str:
-    result = trial.error or f"{tuner.task.metric} {trial.value(tuner.task.metric):.4g}"
-    best = tuner.study.best
-    incumbent = "" if best is None else f"best {best.mean(tuner.task.metric):.4g}  "
-    # The mean of a config's trainings is what counts, so the best may look worse after this.
-    again = "" if trial.repeats is None else f"  trial {trial.repeats} once more"
-    when = format_duration(trial.at or 0.0)
-    return f"trial {trial.number:3d}  {trial.state:8s}  {result}  {incumbent}({when}){again}"
+    def _table(self, tuner: Tuner) -> Group:
+        study, metric, best = tuner.study, tuner.task.metric, tuner.study.best
+        head = Table.grid(padding=(0, 2))
+        head.add_row(Text(self._title, style="bold"))
+        ended: dict[State, int] = {state: study.counts[state] for state in ENDED}
+        incumbent = "none yet"
+        if best is not None:
+            incumbent = f"{metric} {self.values.show(best.mean(metric))} (trial {best.number})"
+        left = seconds_left(tuner)
+        time = f"{duration(tuner.seconds)} elapsed" + ("" if left is None else f", about {duration(left)} left")
+        head.add_row(Text(counts_in_words(ended)))
+        head.add_row(Text(f"best: {incumbent}   {time}"))
+        table = Table(box=None, padding=(0, 2), header_style="dim")
+        for column in ("trial", "epoch", "", metric, "config"):
+            table.add_column(column, no_wrap=True, overflow="ellipsis")
+        for number, running in sorted(tuner.running.items()):
+            epochs = len(running.losses)
+            curve = running.metrics.get(metric) or running.losses
+            table.add_row(
+                str(number),
+                f"{epochs}/{running.proposal.epochs}",
+                ProgressBar(total=running.proposal.epochs, completed=epochs, width=20),
+                self.values.show(curve[-1]) if curve else "",
+                Text(short_config(running.proposal.config)),
+            )
+        return Group(head, table)
 
 
 def short_config(config: Mapping[str, Any]) -> str:
@@ -115,69 +132,77 @@ def short_config(config: Mapping[str, Any]) -> str:
 
 
 def format_value(value: Any) -> str:
-    """A hyperparameter's value for people; an inactive one is a dash."""
+    """A hyperparameter's value; a dash for an inactive one."""
     if value is None:
         return "-"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def format_duration(seconds: float) -> str:
-    """Seconds for people."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+def show_summary(
+    console: Console, summary: Mapping[str, Any], default: Mapping[str, Any], shown: Values | None = None
+) -> None:
+    """The end of a run: the best hyperparameters next to the defaults, the final scores, and where the time went.
 
-
-def show_summary(console: Console, summary: Mapping[str, Any], default: Mapping[str, Any]) -> None:
-    """The end of a run: the best hyperparameters beside the defaults, the final scores, and where the time went."""
-    failed = f", {summary['n_failed']} failed" if summary["n_failed"] else ""
+    ``shown``: writes the values of the metric.
+    """
+    shown = shown or Values()
+    counts: dict[State, int] = {state: summary[f"n_{state}"] for state in ENDED}
     budget = "" if summary["budget_epochs"] is None else f" of {summary['budget_epochs']}"
-    console.print(
-        f"{summary['n_trials']} trials{failed}, {summary['epochs_trained']}{budget} epochs in "
-        f"{format_duration(summary['seconds'])} ({summary['stop_reason']}): "
-        f"{summary['training_seconds']:.1f} s of training, "
-        f"{summary['strategy_seconds']:.1f} s in the strategy",
-        soft_wrap=True,
+    show_line(
+        console,
+        f"{counts_in_words(counts)}, {summary['epochs_trained']}{budget} epochs ({summary['stop_reason']})",
     )
+    _show_time(console, summary["time"])
     if summary["best"] is None:
         console.print("[bold]no trial has succeeded[/]; the reasons are in trials.csv and report.html")
         return
     best = chosen(summary)
     console.print(f"best hyperparameters (trial {best['trial']})", style="bold", soft_wrap=True)
     table = Table()
-    table.add_column("hyperparameter")
-    table.add_column("best", justify="right")
-    table.add_column("default", justify="right")
+    table.add_column("hyperparameter", no_wrap=True)
+    for column in ("best", "default"):
+        table.add_column(column, justify="right", overflow="fold")
     for name in dict.fromkeys([*default, *best["config"]]):
         value, usual = best["config"].get(name), default.get(name)
         table.add_row(
             Text(name), Text(format_value(value), style="" if value == usual else "bold"), Text(format_value(usual))
         )
     console.print(table)
-    shown = best["metrics"].get(summary["metric"], best["loss"])
+    reached = shown.show(best["metrics"].get(summary["metric"], best["loss"]))
     before = summary["default"]
-    usual = ""
+    compared = ""
     short = too_short(summary)
     if short is not None:
-        usual = f"; {short}"
+        compared = f"; {short}"
     elif before is not None:
-        usual = f", default {before['metrics'].get(summary['metric'], before['loss']):.4f}"
-    console.print(f"validation {summary['metric']} in the search: {shown:.4f}{often(best)}{usual}", soft_wrap=True)
+        compared = f", default {shown.show(before['metrics'].get(summary['metric'], before['loss']))}"
+    show_line(console, f"validation {summary['metric']} in the search: {reached}{often(best)}{compared}")
     if summary["final"] is not None:
-        _show_final(console, summary["final"])
-        for said in filter(None, (contenders_in_words(summary), kept_in_words(summary), beaten_in_words(summary))):
-            show_line(console, said)
+        _show_final(console, summary["final"], shown)
+        sentences = contenders_in_words(summary), kept_in_words(summary), beaten_in_words(summary)
+        for sentence in filter(None, sentences):
+            show_line(console, sentence)
     if summary["model"] is not None:
         show_line(console, described_model(summary["model"]))
 
 
-def _show_final(console: Console, final: Mapping[str, Any]) -> None:
+def _show_time(console: Console, stages: Mapping[str, float]) -> None:
+    taken = {stage: seconds for stage, seconds in stages.items() if seconds >= 0.05 or stage == "total"}
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("time", style="dim")
+    for stage in taken:
+        table.add_column(stage, justify="right", no_wrap=True)
+    table.add_row("", *map(duration, taken.values()))
+    console.print(table)
+
+
+def _show_final(console: Console, final: Mapping[str, Any], shown: Values) -> None:
     n = len(final["seeds"])
     split = final["split"] if final["split"] == "test" else "validation (there is no test set)"
     trainings = f"{n} training{'s' * (n != 1)} with fresh seeds"
     console.print(f"{final['metric']} on {split}, {trainings}", style="bold", soft_wrap=True)
     table = Table()
-    table.add_column("config")
+    table.add_column("config", no_wrap=True)
     for i in range(n):
         table.add_column(f"seed {i + 1}", justify="right")
     table.add_column("mean", justify="right")
@@ -185,43 +210,46 @@ def _show_final(console: Console, final: Mapping[str, Any]) -> None:
         table.add_column("gap to own validation", justify="right")
     for who in ("chosen", "default"):
         scores = final[who]
-        shown = ["failed" if score is None else f"{score:.4f}" for score in scores]
+        cells = ["failed" if score is None else shown.show(score) for score in scores]
         if who in final.get("any_seed", ()):
-            shown += ["the same"] * (n - 1)
-        row = [who, *shown, _mean(scores)]
+            cells += ["the same"] * (n - 1)
+        row = [who, *cells, shown.show(_mean(scores))]
         if final["split"] == "test":
-            row.append(
-                _mean(
-                    [
-                        None if t is None or v is None else t - v
-                        for t, v in zip(scores, final[f"{who}_validation"], strict=True)
-                    ],
-                    "+",
-                )
-            )
+            gaps = zip(scores, final[f"{who}_validation"], strict=True)
+            gap = _mean([None if t is None or v is None else t - v for t, v in gaps])
+            row.append("-" if gap is None else f"{gap:+.{_n_decimals(row[-1])}f}")
         table.add_row(*row)
     console.print(table)
     baseline = final.get("baseline")
     if baseline is not None:
-        told = baseline.get("error") or f"{final['metric']} {baseline['score']:.4f} ({baseline['seconds']:.1f} s)"
-        show_line(console, f"baseline, {baseline['name']}: {told}" if "name" in baseline else f"no baseline: {told}")
+        reached = baseline.get("error")
+        if reached is None:
+            reached = f"{final['metric']} {shown.show(baseline['score'])} ({duration(baseline['seconds'])})"
+        show_line(
+            console, f"baseline, {baseline['name']}: {reached}" if "name" in baseline else f"no baseline: {reached}"
+        )
     others = {name: of for name, of in final["others"].items() if len(of) == 2}
     if "log_loss" in others:
         others.pop("cross_entropy", None)  # the same by another name
     if others:
-        told = (f"{name} {of['chosen']:.4f} ({of['default']:.4f})" for name, of in others.items())
-        show_line(console, f"also on {final['split']}, of the default in brackets: {', '.join(told)}")
+        pairs = (f"{name} {show(of['chosen'])} ({show(of['default'])})" for name, of in others.items())
+        show_line(console, f"also on {final['split']}, with the default in brackets: {', '.join(pairs)}")
     for error in dict.fromkeys(final["errors"]):
         console.print(f"a training of the final failed: {error}", markup=False)
 
 
-def _mean(values: list[float | None], sign: str = "") -> str:
+def _n_decimals(shown: str) -> int:
+    """Of a number as it is shown; 4 where it is none."""
+    return len(shown.partition(".")[2]) if shown.replace(".", "").replace("-", "").isdigit() else 4
+
+
+def _mean(values: list[float | None]) -> float | None:
     known = [value for value in values if value is not None]
-    return f"{np.mean(known):{sign}.4f}" if known else "-"
+    return float(np.mean(known)) if known else None
 
 
 def show_line(console: Console, text: str) -> None:
-    """A line as it is: no markup in it, and no break where the terminal ends."""
+    """Print a line as it is, without markup and without wrapping."""
     console.print(text, soft_wrap=True, highlight=False, markup=False)
 
 
@@ -244,7 +272,7 @@ def show_names() -> None:
 
 
 def show_paths(console: Console, folder: RunFolder, *, resume_hint: bool) -> None:
-    """Where the files of a run are, and how it goes on."""
+    """Where the files of a run are, and how to continue it."""
     files = {
         "report": folder.report,
         "model": folder.model,

@@ -12,10 +12,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from automl.analysis.formatting import finite, show, shown_range, value
-from automl.cli.terminal import format_duration, short_config
+from automl.analysis.formatting import at_resolution, duration, finite, resolution, show, shown_range, value, values
+from automl.cli.terminal import ENDED, short_config
 from automl.study.run_folder import RunFolder
 from automl.study.snapshot import Seen
+from automl.study.study import counts_in_words
 from automl.study.trial import Trial, incumbent
 
 N_LATEST = 12  # trials shown
@@ -26,13 +27,14 @@ LEVELS = " \u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"  # eighths of a cha
 def frame(seen: Seen, run: RunFolder) -> Group:
     """The whole picture."""
     metric, maximize = _metric(seen, run)
-    parts: list[Any] = [Text(_title(seen, run), style="bold"), Text(_progress(seen, metric))]
+    step = resolution(values(seen.study.trials.values(), metric), maximize)
+    parts: list[Any] = [Text(_title(seen, run), style="bold"), Text(_progress(seen, metric, step))]
     course = list(_course(seen, metric))
     if len(course) > 1:
         parts += [Text(f"\n{metric}, best so far over {len(course)} trials", style="dim"), _plot(course, maximize)]
     if seen.going_on and seen.trainings:
         parts += [Text(""), _trainings(seen)]
-    parts += [Text(""), _latest(seen, metric)]
+    parts += [Text(""), _latest(seen, metric, step)]
     return Group(*parts)
 
 
@@ -51,20 +53,17 @@ def _metric(seen: Seen, run: RunFolder) -> tuple[str, bool]:
 def _title(seen: Seen, run: RunFolder) -> str:
     settings = seen.settings
     what = settings.get("task") or settings.get("command") or "run"
-    state = "going on" if seen.going_on else "ended"
+    state = "running" if seen.going_on else "ended"
     return f"{what} with {settings.get('strategy')}, seed {settings.get('seed')}, in {run.path}: {state}"
 
 
-def _progress(seen: Seen, metric: str) -> str:
+def _progress(seen: Seen, metric: str, step: float | None) -> str:
     study = seen.study
     counts = study.counts
-    done = counts["complete"] + counts["stopped"] + counts["failed"]
-    words = [f"{done} trials done" + (f", {counts['failed']} failed" if counts["failed"] else "")]
-    words += [f"{counts['paused']} paused"] if counts["paused"] else []
+    words = [counts_in_words({state: counts[state] for state in ENDED})]
     best = study.best
-    words.append(
-        "none good yet" if best is None else f"best {metric} {_shown(finite(best.mean(metric)))} (trial {best.number})"
-    )
+    reached = None if best is None else _shown(finite(best.mean(metric)), step)
+    words.append("none has succeeded" if best is None else f"best {metric} {reached} (trial {best.number})")
     if best is not None:
         words.append(short_config(best.config))
     return "   ".join([*words[:-1], _time(seen)]) + (f"\n{words[-1]}" if best is not None else f"   {words[-1]}")
@@ -75,7 +74,7 @@ def _time(seen: Seen) -> str:
     study = seen.study
     gone = study.clock
     if not seen.going_on:
-        return f"{format_duration(gone)} in all"
+        return f"{duration(gone)} in all"
     done = sum(trial.epochs for trial in study.trials.values() if trial.state != "running")
     under_way = sum(len(training.losses) for training in seen.trainings)
     n_trials, limit = seen.settings.get("n_trials"), seen.settings.get("time_limit")
@@ -83,9 +82,9 @@ def _time(seen: Seen) -> str:
     if done and n_trials:
         lefts.append(gone / done * max(0, n_trials * study.max_epochs - done - under_way))
     if not done or not lefts:
-        return f"{format_duration(gone)} gone"
+        return f"{duration(gone)} elapsed"
     left = min(lefts)
-    return f"{format_duration(gone)} gone, about {format_duration(left)} left"
+    return f"{duration(gone)} elapsed, about {duration(left)} left"
 
 
 def _course(seen: Seen, metric: str) -> Iterator[float]:
@@ -134,16 +133,16 @@ def _left(asked: int, epochs: int, before: int, since: datetime | None) -> str:
     if since is None or before or not epochs:
         return ""
     gone = (datetime.now() - since).total_seconds()
-    return format_duration(max(0.0, gone / epochs * (asked - epochs)))
+    return duration(max(0.0, gone / epochs * (asked - epochs)))
 
 
-def _latest(seen: Seen, metric: str) -> Table:
+def _latest(seen: Seen, metric: str, step: float | None) -> Table:
     trials = [trial for trial in seen.study.trials.values() if trial.at is not None]
     table = _table("trial", "state", "epochs", metric, "at", "config")
     for trial in sorted(trials, key=lambda trial: trial.at or 0.0)[-N_LATEST:]:
-        reached = trial.error.splitlines()[0] if trial.error else _shown(value(trial, metric))
+        reached = trial.error.splitlines()[0] if trial.error else _shown(value(trial, metric), step)
         style = "bold" if trial is seen.study.best else ""
-        row = (trial.number, trial.state, trial.epochs, reached[:24], format_duration(trial.at or 0.0))
+        row = (trial.number, trial.state, trial.epochs, reached[:24], duration(trial.at or 0.0))
         table.add_row(*(Text(str(cell)) for cell in row), Text(short_config(trial.config)), style=style)
     return table
 
@@ -156,5 +155,5 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _shown(reached: float | None) -> str:
-    return "-" if reached is None else f"{reached:.4g}"
+def _shown(reached: float | None, step: float | None) -> str:
+    return "-" if reached is None else at_resolution(reached, step)

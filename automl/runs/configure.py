@@ -16,7 +16,7 @@ from automl.space.parse import load_space, read_yaml
 from automl.study.open_study import recorded
 from automl.study.run_folder import RunFolder
 from automl.task import Task
-from automl.tasks.function import FunctionTask
+from automl.tasks.function import FunctionTask, check_stops_early
 from automl.tasks.shell_command import CommandTask
 from automl.tuning.warm_start import read_starts, starts, to_json
 
@@ -45,13 +45,16 @@ def new_settings(
         form = form if known is None else merge(known, form)
     settings = replace(asked, space=form).with_defaults()
     task = build_task(settings, prepared)
+    assert settings.strategy is not None
+    check_stops_early(task, settings.strategy)
     form = space_to_dict(task.space)
     for assignment in fixed:
         name, value = _assignment(assignment)
         form = fix(form, name, value)
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    # A function or a command that was given no length has its own, which a number here would cut short.
-    length = settings.max_epochs if isinstance(task, FunctionTask | CommandTask) else task.max_epochs
+    # A generator or command of unknown length runs to its own end, which a number here would cut short.
+    is_unknown = isinstance(task, CommandTask) or (isinstance(task, FunctionTask) and not task.is_length_known)
+    length = settings.max_epochs if is_unknown else task.max_epochs
     given = () if start_file is None else read_starts(start_file)
     prior = starts(load_space(form), task_name(settings), settings.n_trials, given, studies)
     return replace(settings, space=form, max_epochs=length, started=now, prior=to_json(prior))

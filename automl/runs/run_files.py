@@ -6,18 +6,13 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from automl.analysis.formatting import chosen, often, picked
 from automl.provenance import commit, versions
-from automl.study.result import Result
 from automl.study.run_folder import write_aside
-from automl.study.trial import incumbent
+from automl.tuning.result import Result
 from automl.tuning.tuner import Tuner
-from strategies.encoding import Encoding
-
-if TYPE_CHECKING:
-    from automl.study.trial import Trial
 
 
 def summarise(
@@ -25,45 +20,21 @@ def summarise(
 ) -> dict[str, Any]:
     """What summary.json says of a run."""
     trials = result.trials
-    default = Encoding(result.study.space).default
-    default_trial = incumbent(trial for trial in trials if trial.config == default)
     return {
+        **result.summary(),
         "task": settings["task"] or tuner.task.name,
-        "strategy": settings["strategy"],
         "why": tuner.strategy.why,
         "findings": tuner.strategy.findings,
-        "seed": settings["seed"],
-        "metric": tuner.task.metric,
-        "maximize": tuner.task.maximize,
         "started": settings.get("started"),
-        "stop_reason": result.stop_reason,
-        "n_trials": len(trials),
-        "n_failed": sum(trial.state == "failed" for trial in trials),
-        "max_epochs": tuner.task.max_epochs,
         "epochs_trained": sum(trial.epochs for trial in trials),
         "budget_epochs": tuner.budget_epochs,
         "seconds": round(result.seconds, 3),
         "training_seconds": round(sum(trial.seconds for trial in trials), 3),
         "strategy_seconds": round(sum(trial.strategy_seconds for trial in trials), 3),
-        "best": None if result.study.best is None else of_trial(result.study.best),
-        "default": None if default_trial is None else of_trial(default_trial),
         "final": final,
         "settings": dict(settings),
         "versions": versions(),
         "commit": commit(),
-    }
-
-
-def of_trial(trial: Trial) -> dict[str, Any]:
-    """Of a config that was trained more than once, the means."""
-    metrics = {name: trial.mean(name) for name, values in trial.metrics.items() if values}
-    return {
-        "trial": trial.number,
-        "config": trial.config,
-        "loss": trial.mean(),
-        "metrics": metrics,
-        "epochs": trial.epochs,
-        "trainings": len(trial.trainings),
     }
 
 

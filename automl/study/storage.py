@@ -119,7 +119,8 @@ class Store:
                         content["stopped"],
                         {name: tuple(values) for name, values in content["metrics"].items()},
                     )
-                    entries[int(place)] = Told(outcome, content["strategy_seconds"], content["at"])
+                    trace = frozen.user_attrs.get("traceback") if outcome.error is not None else None
+                    entries[int(place)] = Told(outcome, content["strategy_seconds"], content["at"], trace)
         return [entries[place] for place in sorted(entries)]
 
     @_writing
@@ -162,6 +163,8 @@ class Store:
         self._storage.set_trial_user_attr(trial_id, "seconds", round(outcome.seconds, 3))
         if outcome.error is not None:
             self._storage.set_trial_user_attr(trial_id, "error", outcome.error)
+        if entry.traceback is not None:
+            self._storage.set_trial_user_attr(trial_id, "traceback", entry.traceback)
         for name, values in outcome.metrics.items():
             if values:
                 self._storage.set_trial_user_attr(trial_id, f"metric.{name}", values[-1])

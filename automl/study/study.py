@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from automl.study.trial import Asked, State, Told, Training, Trial, incumbent, state_of
+from automl.study.trial import STATES, Asked, State, Told, Training, Trial, incumbent, state_of
 from strategies.base import Outcome, Proposal
 
 if TYPE_CHECKING:
@@ -71,9 +72,9 @@ class Study:
         if self._store is not None:
             self._store.write_epoch(number, epoch, loss)
 
-    def told(self, outcome: Outcome, seconds: float, at: float) -> None:
+    def told(self, outcome: Outcome, seconds: float, at: float, traceback: str | None = None) -> None:
         """Enter an outcome in the log."""
-        entry = Told(outcome, seconds, at)
+        entry = Told(outcome, seconds, at, traceback)
         if self._store is not None:
             self._store.write_tell(len(self.log), entry, state_of(outcome, self.max_epochs))
         self._apply(entry)
@@ -104,6 +105,7 @@ class Study:
             trial.metrics = {name: list(values) for name, values in outcome.metrics.items()}
             self.counts["running"] -= 1
             trial.state, trial.error = state_of(outcome, self.max_epochs), outcome.error
+            trial.traceback = entry.traceback
             trial.seconds += outcome.seconds
             trial.at = entry.at
             trial.trainings = self._trainings(trial)
@@ -124,3 +126,10 @@ class Study:
             return (own,)
         same = [t for t in self.trials.values() if trial.repeats in (t.number, t.repeats) and t is not trial]
         return (*max((t.trainings for t in same), key=len, default=()), own)
+
+
+def counts_in_words(counts: Mapping[State, int]) -> str:
+    """Such as ``12 trials (7 complete, 4 paused, 1 failed)``."""
+    n = sum(counts.values())
+    states = [f"{counts[state]} {words}" for state, words in STATES.items() if counts.get(state)]
+    return f"{n} trial{'s' * (n != 1)}" + (f" ({', '.join(states)})" if states else "")

@@ -14,6 +14,15 @@ if TYPE_CHECKING:
 
 State = Literal["running", "paused", "complete", "stopped", "failed"]
 
+STATES: dict[State, str] = {
+    "complete": "complete",
+    "paused": "paused",
+    "stopped": "stopped early",
+    "failed": "failed",
+    "running": "running",
+}
+"""State -> how it is written for people."""
+
 Training = tuple[float, Mapping[str, float]]  # the last loss, and the last value of each metric
 
 
@@ -32,6 +41,7 @@ class Told:
     outcome: Outcome
     seconds: float
     at: float
+    traceback: str | None = None  # of a failure, where there is one
 
 
 @dataclass
@@ -44,7 +54,8 @@ class Trial:
     losses: list[float] = field(default_factory=list)  # after each epoch
     metrics: dict[str, list[float]] = field(default_factory=dict)  # after each epoch, by name
     state: State = "running"
-    error: str | None = None
+    error: str | None = None  # why it failed, one line
+    traceback: str | None = None  # behind the error; the last output of a process that died; None where there is none
     seconds: float = 0.0  # spent in training
     strategy_seconds: float = 0.0  # spent in ask and tell
     at: float | None = None  # the run's clock when its last outcome came

@@ -1,7 +1,8 @@
-"""What is tuned, given as a function or a generator: it becomes a task. Shell commands are in automl.commands."""
+"""Functions and generators as tasks. Shell commands are in automl.tasks.shell_command."""
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
 
 
 def as_task(objective: Any, space: Any = None, *, max_epochs: int | None = None, maximize: bool = False) -> Task:
-    """A task from whatever the user has: a task, a built-in task's name, a function or a generator with its space.
+    """A task from a task, the name of a built-in one, or a function or generator with its space.
 
-    ``space`` is anything that ``load_space`` takes. UserError where something is missing.
+    ``space``: anything that ``load_space`` takes. ``max_epochs``: epochs of a full training; by default the task's, or
+    the default of the function's own argument ``epochs``. ``maximize``: the function returns a score, higher is better.
+    Raises UserError where something is missing.
     """
     if isinstance(objective, str):
         from automl.tasks.registry import load_task
@@ -28,14 +31,17 @@ def as_task(objective: Any, space: Any = None, *, max_epochs: int | None = None,
         objective = load_task(objective)
     if isinstance(objective, Task) and not inspect.isclass(objective):
         if maximize:
-            raise UserError("maximize is for functions and commands; a task says itself what is better")
+            raise UserError("maximize is for functions and commands; a task has its own direction")
+        if isinstance(objective, FunctionTask) and max_epochs is not None:
+            own, maximize = objective.space, objective.maximize
+            objective = FunctionTask.of(objective.function, own, max_epochs=max_epochs, maximize=maximize)
         return vary(objective, space=None if space is None else load_space(space), max_epochs=max_epochs)
     if not callable(objective):
         raise UserError(
-            f"an objective must be a function of a config, a generator, a task or a task's name; got {objective!r}"
+            f"the objective must be a function of a config, a generator, a task or the name of one; got {objective!r}"
         )
     if space is None:
-        raise UserError("an objective that is a function needs a space, e.g. {'lr': {'float': [1e-5, 0.1]}}")
+        raise UserError("a function needs a space, e.g. {'lr': {'float': [1e-5, 0.1]}}")
     return FunctionTask.of(objective, load_space(space), max_epochs=max_epochs, maximize=maximize)
 
 
@@ -43,16 +49,17 @@ def as_task(objective: Any, space: Any = None, *, max_epochs: int | None = None,
 class FunctionTask:
     """A function ``config -> loss``, or a generator ``config -> a loss after each epoch``.
 
-    It may also take ``seed``, ``epochs``, ``folder`` and ``device``, by these names. In place of a number it may give
-    a mapping with the key ``loss`` (``value`` under ``maximize``) and any metrics beside it.
+    It may also take ``seed``, ``epochs``, ``folder`` and ``device``, by these names. Instead of a number it may give a
+    mapping with the key ``loss`` (``value`` under ``maximize``) and further metrics. A generator whose length is known
+    is ended after ``max_epochs`` yields; any other runs to its own end, and so do functions.
     """
 
     function: Callable[..., Any]
     space: ConfigurationSpace
     name: str
-    max_epochs: int
-    curve_length_known: bool  # a generator's epochs are counted against max_epochs only where that was given
-    arguments: tuple[str, ...]  # of seed, epochs, folder, device: those that the function takes
+    max_epochs: int  # 1 where the length is unknown
+    is_length_known: bool
+    arguments: tuple[str, ...]  # of seed, epochs, folder, device: those that the function is given
     maximize: bool = False
     resumable: bool = False
     metric: str = "loss"
@@ -61,16 +68,30 @@ class FunctionTask:
     def of(
         cls, function: Callable[..., Any], space: ConfigurationSpace, *, max_epochs: int | None, maximize: bool
     ) -> FunctionTask:
-        """Look at what the function takes. ``maximize``: what it gives is a score, higher is better."""
-        try:
-            parameters = list(inspect.signature(function).parameters)
-        except (TypeError, ValueError):  # builtins that tell no signature
-            parameters = []
+        """Read the signature. Without ``max_epochs``, an int default of ``epochs`` is the length of a full training.
+
+        Any other default, such as None, is left to the function. UserError where ``epochs`` has no value at all.
+        """
+        parameters: Mapping[str, inspect.Parameter] = {}
+        with contextlib.suppress(TypeError, ValueError):  # builtins without a signature
+            parameters = inspect.signature(function).parameters
+        name = getattr(function, "__name__", type(function).__name__).strip("<>")
         takes = tuple(name for name in ("seed", "epochs", "folder", "device") if name in parameters)
+        if max_epochs is None and "epochs" in takes:
+            own = parameters["epochs"].default
+            if own is inspect.Parameter.empty:
+                raise UserError(
+                    f"{name}() takes epochs but has no default for it: give max_epochs (--epochs on the command line), "
+                    "or a default such as epochs=10"
+                )
+            if isinstance(own, int) and not isinstance(own, bool) and own > 0:
+                max_epochs = own
+            else:
+                takes = tuple(argument for argument in takes if argument != "epochs")
         return cls(
             function,
             space,
-            getattr(function, "__name__", type(function).__name__).strip("<>"),
+            name,
             max_epochs or 1,
             max_epochs is not None,
             takes,
@@ -100,7 +121,7 @@ class FunctionTask:
         try:
             for number, value in enumerate(result, 1):
                 yield self._epoch(number, value, time.perf_counter() - start)
-                if self.curve_length_known and number >= epochs:
+                if self.is_length_known and number >= epochs:
                     return
                 start = time.perf_counter()
         finally:
@@ -113,18 +134,18 @@ class FunctionTask:
         if not isinstance(value, Mapping):
             value = {self.metric: value}
         if self.metric not in value:
-            raise TrainingFailed(f"the objective gave {dict(value)!r}, which lacks the key {self.metric!r}")
+            raise TrainingFailed(f"the objective returned {dict(value)!r}, without the key {self.metric!r}")
         try:
             given = float(value[self.metric])
         except (TypeError, ValueError):
-            raise TrainingFailed(f"the objective must give a number, got {value[self.metric]!r}") from None
+            raise TrainingFailed(f"the objective must return a number, got {value[self.metric]!r}") from None
         return epoch_of(number, given, value, seconds, self.maximize)
 
 
-def epoch_of(number: int, given: float, told: Mapping[str, Any], seconds: float, maximize: bool) -> Epoch:
-    """An epoch from what an objective gave: a loss, or under ``maximize`` a score; of the rest, what is a number."""
+def epoch_of(number: int, given: float, result: Mapping[str, Any], seconds: float, maximize: bool) -> Epoch:
+    """An epoch from an objective's result: its loss (under ``maximize``, its score), and all other numbers in it."""
     metrics = {}
-    for name, value in told.items():
+    for name, value in result.items():
         try:
             metrics[name] = float(value)
         except (TypeError, ValueError):
@@ -133,3 +154,13 @@ def epoch_of(number: int, given: float, told: Mapping[str, Any], seconds: float,
     if maximize:
         metrics["value"] = given
     return Epoch(number, -given if maximize else given, metrics, seconds)
+
+
+def check_stops_early(task: Task, strategy: str) -> None:
+    """UserError where a strategy such as ``bo+asha`` would stop trials of unknown length early."""
+    _, *wrappers = strategy.split("+")
+    if wrappers and isinstance(task, FunctionTask) and not task.is_length_known:
+        raise UserError(
+            f"{strategy} stops trials early and needs the epochs of a full training: give max_epochs (--epochs on the "
+            "command line), and a generator that yields the loss after each epoch"
+        )

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import io
 import json
+import marshal
 import os
 import pickle
 import queue
@@ -17,10 +19,12 @@ import sys
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections import ChainMap
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from types import CodeType
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from automl.errors import UserError
 from automl.tuning.worker import Event, Job, JobEnded, JobStarted, event_from_json, run_job
@@ -156,10 +160,8 @@ class ProcessExecutor(Executor):
         self, task: Task, n_workers: int, trial_seconds: float | None = None, logs: Path | None = None
     ) -> None:
         """``trial_seconds``: a job that takes longer is killed and has failed. ``logs``: a folder for their output."""
-        import cloudpickle
-
         try:
-            pickled = cloudpickle.dumps(task)
+            pickled = _pickled(task)
         except (TypeError, pickle.PicklingError) as error:
             raise UserError(f"{task.name!r} cannot be sent to a training process: {error}") from None
 
@@ -304,6 +306,21 @@ class ProcessExecutor(Executor):
         self._restart(worker)
         limit = f"{self._trial_seconds:g} s"
         return JobEnded(worker.job.key, self._trial_seconds or 0.0, f"took longer than {limit}, the limit of a trial")
+
+
+def _pickled(task: Task) -> bytes:
+    """By cloudpickle, but code keeps the name of its file, which the tracebacks of failed trials need."""
+    import cloudpickle
+
+    # The workers run the same interpreter, which is all that marshal asks for.
+    by_marshal = {CodeType: lambda code: (marshal.loads, (marshal.dumps(code),))}
+
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+        dispatch_table: ClassVar[Any] = ChainMap(by_marshal, cloudpickle.Pickler.dispatch_table)
+
+    buffer = io.BytesIO()
+    Pickler(buffer).dump(task)
+    return buffer.getvalue()
 
 
 def _tail(log: Path | None, n_lines: int = 20) -> str:

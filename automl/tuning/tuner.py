@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from automl.errors import UserError
-from automl.study.result import Result
 from automl.study.run_folder import TrialFolders
 from automl.study.study import Study
 from automl.study.trial import Asked, Trial
 from automl.tuning.executors import Executor
+from automl.tuning.result import Result
 from automl.tuning.stopping import Within, sure
 from automl.tuning.worker import EpochDone, Job, JobEnded
 from strategies.base import Outcome, Proposal, Strategy
@@ -23,6 +24,9 @@ from strategies.threads import one_thread
 
 if TYPE_CHECKING:
     from automl.task import Task
+
+Callback: TypeAlias = Callable[[Result, Trial], object]
+"""Called with the result so far and the trial whose outcome has just been written to the study."""
 
 KEPT_CHECKPOINTS = 10  # of the best finished trials
 GIVE_UP_AFTER = 10  # failures, if nothing else has happened since the start
@@ -51,12 +55,16 @@ class Tuner:
     seed: int
     device: str = "auto"
     folders: TrialFolders = field(default_factory=lambda: TrialFolders(None))
+    strategy_name: str | None = None  # for the result; by default that of its class
+    logs: Path | None = None  # a folder for the tracebacks of failed trials
     time_limit: float | None = None
     target: float | None = None
     patience: int | None = None  # in trials
     sure_within: Within | None = None
     reproducible: bool = False
-    watch: Callable[[Tuner], None] | None = None
+    reserve: Callable[[Tuner], float] | None = None  # seconds of the time limit to leave for what follows the search
+    callbacks: Sequence[Callback] = ()
+    watch: Callable[[Tuner], None] | None = None  # called after each round of the loop
     running: dict[int, Running] = field(default_factory=dict, init=False)  # by trial
     interrupted: bool = field(default=False, init=False)  # set it to have the search end
 
@@ -64,10 +72,12 @@ class Tuner:
         self._waiting: deque[Proposal] = deque()  # to be submitted: of a resumed run
         self._outstanding: list[int] = []  # trials asked and not told, in the order of the asks
         self._untold: dict[int, Outcome] = {}
+        self._tracebacks: dict[int, str] = {}  # of the untold
         self._finished: list[Trial] = []  # whose checkpoints are kept
         self._removed: set[int] = set()  # paused trials whose checkpoints are not
         self._sure: str | None = None  # why there is nothing more to gain
         self._origin = self.executor.now() - self.study.clock
+        self.n_restored = len(self.study.log)  # entries of the log, of a run that is continued
 
     @property
     def seconds(self) -> float:
@@ -80,6 +90,13 @@ class Tuner:
         return None if self.n_trials is None else self.n_trials * self.task.max_epochs
 
     @property
+    def search_limit(self) -> float | None:
+        """Seconds on the run's clock at which the search ends."""
+        if self.time_limit is None:
+            return None
+        return self.time_limit - (0.0 if self.reserve is None else self.reserve(self))
+
+    @property
     def _spent(self) -> bool:
         return self.budget_epochs is not None and self.study.committed_epochs >= self.budget_epochs
 
@@ -90,10 +107,18 @@ class Tuner:
             reason = self._loop()
         except KeyboardInterrupt:
             self.interrupted, reason = True, "interrupted"
+        self._end()
+        return self.result(reason)
+
+    def _end(self) -> None:
         self.running.clear()
         self.executor.cancel()
         self.study.close()
-        return Result(self.study, reason, self.seconds)
+
+    def result(self, reason: str = "running") -> Result:
+        """The result so far. ``reason``: why the search has ended."""
+        name, task = self.strategy_name or type(self.strategy).__name__, self.task
+        return Result(self.study, reason, self.seconds, task.name, name, task.metric, task.maximize, self.seed)
 
     def _loop(self) -> str:
         while True:
@@ -105,7 +130,8 @@ class Tuner:
             if outcome is not None:
                 self._tell(outcome)
             else:
-                left = None if self.time_limit is None else max(0.0, self.time_limit - self.seconds)
+                limit = self.search_limit
+                left = None if limit is None else max(0.0, limit - self.seconds)
                 for event in self.executor.wait(1.0 if left is None else min(1.0, left)):
                     if isinstance(event, EpochDone):
                         self._epoch_done(event)
@@ -191,6 +217,8 @@ class Tuner:
         if event.fatal:
             raise UserError(event.error)
         running = self.running.pop(event.key)
+        if event.traceback is not None and not running.stopped:
+            self._tracebacks[event.key] = event.traceback
         self._untold[event.key] = Outcome(
             running.proposal,
             tuple(running.losses),
@@ -213,13 +241,23 @@ class Tuner:
             self.strategy.tell(outcome)
             self._sure = self._is_sure()
         seconds = time.perf_counter() - start
-        self.study.told(outcome, seconds, self.seconds)
+        traceback = self._tracebacks.pop(trial, None)
+        if traceback is not None and self.logs is not None:
+            self.logs.mkdir(parents=True, exist_ok=True)
+            (self.logs / f"trial-{trial:04d}.log").write_text(traceback, encoding="utf-8")
+        self.study.told(outcome, seconds, self.seconds, traceback)
         self.executor.charge(seconds)
         self._outstanding.remove(trial)
         self.folders.commit(trial)
         if self.study.trials[trial].state != "paused":
             self._finished.append(self.study.trials[trial])
         self._remove_old_checkpoints()
+        try:
+            for callback in self.callbacks:
+                callback(self.result(), self.study.trials[trial])
+        except Exception:
+            self._end()
+            raise
 
     def _remove_old_checkpoints(self) -> None:
         if getattr(self.task, "keeps_files", False):
@@ -236,7 +274,8 @@ class Tuner:
     def _stopped_early(self) -> str | None:
         if self.interrupted:
             return "interrupted"
-        if self.time_limit is not None and self.seconds >= self.time_limit:
+        limit = self.search_limit
+        if limit is not None and self.seconds >= limit:
             return f"time limit of {self.time_limit:g} s"
         if self._target_reached():
             return f"target of {self.target:g} reached"

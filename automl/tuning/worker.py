@@ -66,8 +66,8 @@ class JobEnded:
     key: int
     seconds: float
     error: str | None = None  # one line
-    details: str | None = None  # the traceback behind it
-    fatal: bool = False  # it lies not in the config but in what the user can mend: no other trial would fare better
+    traceback: str | None = None  # or the last output of a process that died
+    fatal: bool = False  # an error the user can fix, which every other trial would meet too
     scores: Mapping[str, float] = field(default_factory=dict)  # on the test set, where it was asked for
 
 
@@ -78,7 +78,7 @@ def run_job(task: Task, job: Job) -> Iterator[Event]:
     """Train, and yield what happens. Whatever goes wrong in a training becomes the reason of its failure."""
     task = vary(task, max_epochs=job.schedule)
     start = time.perf_counter()
-    error = details = None
+    error = trace = None
     fatal = False
     scores: Mapping[str, float] = {}
     folder = Path(job.folder) if job.folder else None
@@ -96,11 +96,11 @@ def run_job(task: Task, job: Job) -> Iterator[Event]:
     except UserError as failure:
         error, fatal = str(failure), True
     except MemoryError:
-        error = "out of memory"
+        error, trace = "out of memory", traceback.format_exc()
     except (Exception, SystemExit) as failure:
         error = f"{type(failure).__name__}: {_one_line(failure)}"
-        details = traceback.format_exc()
-    yield JobEnded(job.key, time.perf_counter() - start, error, details, fatal, scores)
+        trace = traceback.format_exc()
+    yield JobEnded(job.key, time.perf_counter() - start, error, trace, fatal, scores)
 
 
 def _plain_epoch(epoch: Epoch) -> Epoch:

@@ -16,6 +16,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy
 
 import json
+import logging
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,7 +26,6 @@ import typer
 from rich.console import Console
 
 from automl.api import tune
-from automl.cli.terminal import LiveTable
 from automl.errors import UserError
 from automl.provenance import commit, versions
 from automl.runs.settings import default_workers
@@ -58,6 +58,8 @@ def main(
     work: Annotated[Path, typer.Option(help="Folder of the runs behind them.")] = Path("runs/recorded"),
 ) -> None:
     """Train what is missing and write OUT/TASK.parquet, with facts about it in OUT/TASK.json."""
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("automl").setLevel(logging.INFO)  # a line a trial where there is no terminal
     live = load_task(task, train_size=train_size)
     name = task if train_size is None else f"{task}-{train_size}"
     console = Console()
@@ -137,17 +139,16 @@ def record(
     task: Task, strategy: type[Strategy], n_configs: int, seed: int, n_workers: int, folder: Path, console: Console
 ) -> list[Trial]:
     """One pass, from where it stands to its end; UserError if it was interrupted."""
-    with LiveTable(console, f"{task.name}, {n_configs} configs, seed {seed}, {n_workers} workers, in {folder}") as live:
-        result = tune(
-            Scored(task),
-            strategy=strategy,
-            n_trials=n_configs,
-            seed=seed,
-            n_workers=n_workers,
-            study=folder,
-            resume=(folder / "study.db").exists(),
-            watch=live.update,
-        )
+    console.print(f"{task.name}, {n_configs} configs, seed {seed}, {n_workers} workers, in {folder}", markup=False)
+    result = tune(
+        Scored(task),
+        strategy=strategy,
+        n_trials=n_configs,
+        seed=seed,
+        n_workers=n_workers,
+        study=folder,
+        resume=(folder / "study.db").exists(),
+    )
     if result.stop_reason == "interrupted":
         raise UserError(f"interrupted after {len(result.trials)} configs; the same command goes on from there")
     return sorted(result.trials, key=lambda trial: trial.number)

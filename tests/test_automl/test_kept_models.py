@@ -13,19 +13,20 @@ from sklearn.datasets import load_breast_cancer, load_diabetes
 import automl
 from automl.analysis.sentences import beaten_in_words, kept_in_words
 from automl.cli.pipeline import _trained_final
+from automl.cli.time_plan import Clock
 from automl.data.datasets.registry import load_data
 from automl.deployment.calibration import fit_temperature, log_losses, temperature_that_helps, tempered
 from automl.deployment.ensemble import greedy_ensemble
 from automl.deployment.predictor import predictions
 from automl.errors import UserError
 from automl.runs.settings import Settings
-from automl.study.result import Result
 from automl.study.run_folder import RunFolder
 from automl.study.study import Study
 from automl.tasks.registry import load_task
 from automl.training.base import trained_model
 from automl.tuning.executors import ProcessExecutor
 from automl.tuning.final_evaluation import Training, to_keep
+from automl.tuning.result import Result
 from strategies.base import Outcome, Proposal
 
 # --- calibration ------------------------------------------------------------------------------------------------------
@@ -293,10 +294,12 @@ def test_what_is_refitted_is_the_config_that_is_kept(tmp_path):
     hopeless = Proposal(0, {**default, "lr": task.space["lr"].lower, "batch_size": 128}, task.max_epochs)
     study.asked(hopeless, 0.0)
     study.told(Outcome(hopeless, (0.0,), 1.0), 0.0, 1.0)
-    result = Result(study, "budget spent", 1.0)
+    result = Result(study, "budget spent", 1.0, task.name, "random", task.metric, task.maximize, 0)
     with ProcessExecutor(task, 1) as executor:
         folder = RunFolder(tmp_path)
-        final = _trained_final(task, result, executor, folder, Settings(n_final=1, refit=True), lambda note: None)
+        final = _trained_final(
+            task, result, executor, folder, Settings(n_final=1, refit=True), lambda note: None, Clock()
+        )
     assert to_keep(final.trainings, maximize=True) == "default"
     assert trained_model(final.refitted.folder).config["lr"] == default["lr"]
 

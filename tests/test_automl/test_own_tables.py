@@ -350,7 +350,7 @@ def test_how_far_reading_is_can_be_watched(name, tmp_path, monkeypatch):
     frame = pd.DataFrame({"a": np.arange(300_000), "b": np.arange(300_000) % 7})
     frame.to_csv(tmp_path / name, index=False) if name.endswith("csv") else frame.to_parquet(tmp_path / name)
     shares = []
-    with reading_watched(shares.append):
+    with reading_watched(lambda share, n_rows: shares.append(share)):
         read_table(tmp_path / name)
     assert shares == sorted(shares)
     assert 0 < shares[0] < 0.2

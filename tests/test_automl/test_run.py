@@ -197,9 +197,19 @@ def test_a_task_of_ones_own_without_a_test_set_has_a_final_on_validation(mine, t
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["final"]["split"] == "validation"
 
 
+def test_without_epochs_a_function_keeps_its_own_length(tmp_path):
+    (tmp_path / "mine.py").write_text("def train(config, epochs=3):\n    yield from [config['x']] * epochs\n")
+    (tmp_path / "space.yaml").write_text("x: {float: [0, 1]}\n")
+    task, folder = ["--task", f"{tmp_path}/mine.py:train", "--space", tmp_path / "space.yaml"], tmp_path / "run"
+    run(*task, "--strategy", "random+asha", "--trials", 2, "--out", folder, "--no-learn", "--workers", 1)
+    run("--resume", "--out", folder, "--trials", 4)
+    assert json.loads((folder / "summary.json").read_text())["max_epochs"] == 3
+    assert max(len(losses) for _, _, losses, *_ in facts(folder)) == 3
+
+
 def test_auto_says_at_the_start_what_it_chose_and_why(mine, tmp_path):
     out, _ = run(*mine, "--strategy", "auto", "--trials", 10, "--out", tmp_path / "run", "--final-seeds", 0)
-    first = out.splitlines()[0]
+    first = out.splitlines()[1]
     assert first.startswith("auto: bo (85%) and ga (15%) initially; mostly numbers")
     assert first.endswith("configs are compared after 2 epochs")
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
@@ -377,7 +387,12 @@ def test_a_run_from_python_is_not_resumed_from_the_command_line(tmp_path):
 def test_a_finished_run_is_extended(mine, tmp_path):
     common = [*mine, "--strategy", "tpe", "--workers", 1, "--final-seeds", 1]
     run(*common, "--trials", 6, "--out", tmp_path / "run")
-    run("--out", tmp_path / "run", "--resume", "--trials", 11, "--final-seeds", 1)
+    out, _ = run("--out", tmp_path / "run", "--resume", "--trials", 11, "--final-seeds", 1)
+    assert re.search(r"resuming with 6 trials \(.*\), best loss [\d.]+ \(trial \d\); left: 5 of 11 full trainings", out)
+    time = json.loads((tmp_path / "run" / "summary.json").read_text())["time"]
+    assert sum(time.values()) == pytest.approx(2 * time["total"], abs=0.1)
+    assert all(time[stage] > 0 for stage in ("search", "strategy", "final", "rest"))
+    assert "time of the final" in (tmp_path / "run" / "report.html").read_text()
     run(*common, "--trials", 11, "--out", tmp_path / "straight")
     assert facts(tmp_path / "run") == facts(tmp_path / "straight")
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["n_trials"] == 11
@@ -471,6 +486,15 @@ def test_list_names_every_strategy_and_task():
     assert all(name in out for name in [*STRATEGIES, *TASKS])
 
 
+def test_help_has_panels_that_fit_a_narrow_terminal():
+    out, _ = run("--help", env=os.environ | {"COLUMNS": "80", "TERMINAL_WIDTH": "80"})
+    for panel in ("What to tune", "Your data", "Budget", "Strategy", "Output", "More"):
+        assert f"─ {panel} ─" in out
+    for option in ("--task", "--command", "--trial-seconds", "--sure-within", "--final-seeds", "--no-refit"):
+        assert re.search(rf"{option}\s", out)  # whole, not broken into two lines
+    assert max(map(len, out.splitlines())) <= 80
+
+
 def test_the_live_table_shows_in_a_terminal(mine, tmp_path):
     import pty
 
@@ -489,6 +513,6 @@ def test_the_live_table_shows_in_a_terminal(mine, tmp_path):
             break
     assert process.wait() == 0
     text = shown.decode(errors="replace")
-    assert "trials done" in text
+    assert re.search(r"[1-9]\d? trials \(.*\d complete", text)
     assert "left" in text
     assert "/5" in text

@@ -1,16 +1,21 @@
 """The loop: budgets, stops, pause and resume, failures, reproducibility."""
 
 import math
+import re
 import time
 
 import numpy as np
+import optuna
 import pytest
 
 import automl
+from automl.analysis.formatting import failure
 from automl.errors import UserError
+from automl.runs.settings import load_from_file
 from automl.study.run_folder import TrialFolders
+from automl.study.storage import sqlite_url
 from automl.study.trial import Asked, Told
-from automl.tuning.tuner import GIVE_UP_AFTER, KEPT_CHECKPOINTS, training_seed
+from automl.tuning.tuner import GIVE_UP_AFTER, KEPT_CHECKPOINTS, Tuner, training_seed
 from strategies import make_strategy
 from strategies.base import Proposal, Strategy
 
@@ -100,6 +105,18 @@ class StopsBad(Halving):
         return len(losses) >= 2 and losses[-1] > self._bars[proposal.trial]
 
 
+@pytest.fixture
+def tune_watched(monkeypatch):
+    """``automl.tune``, with a function that is called after each round of the loop."""
+
+    def tune(*arguments, watch, **options):
+        with monkeypatch.context() as patch:
+            patch.setattr("automl.api.Tuner", lambda *a, **kw: Tuner(*a, **kw | {"watch": watch}))
+            return automl.tune(*arguments, **options)
+
+    return tune
+
+
 def facts(result):
     return [(t.number, t.config, t.losses, t.metrics, t.state, t.error) for t in result.trials]
 
@@ -142,14 +159,60 @@ def iter_losses():
     yield from (3.0, 2.0, 1.0)
 
 
+def counted(config, epochs=12):
+    for epoch in range(epochs):
+        yield {"loss": 1.0 / (epoch + 1), "epochs": epochs}
+
+
+@pytest.mark.parametrize(("max_epochs", "length"), [(None, 12), (5, 5)])
+def test_the_default_of_epochs_is_the_length_of_a_training_unless_another_is_given(max_epochs, length):
+    result = automl.tune(counted, SPACE, strategy="random", n_trials=2, max_epochs=max_epochs)
+    assert result.study.max_epochs == length
+    assert [trial.metrics["epochs"] for trial in result.trials] == [[length] * length] * 2
+
+    lengths = []
+    automl.tune(
+        lambda config, epochs=12: lengths.append(epochs) or 0.0, SPACE, strategy="random", n_trials=1,
+        max_epochs=max_epochs,
+    )  # fmt: skip
+    assert lengths == [length]
+
+
+def test_a_length_that_is_known_only_to_the_function_is_left_to_it():
+    def loops(config, epochs=None):
+        yield from [1.0] * (epochs or 4)
+
+    assert [len(t.losses) for t in automl.tune(loops, SPACE, strategy="random", n_trials=1).trials] == [4]
+    task = automl.as_task(loops, SPACE)
+    assert [len(t.losses) for t in automl.tune(task, strategy="random", n_trials=1, max_epochs=3).trials] == [3]
+
+
+def test_early_stopping_rests_on_the_default_of_epochs():
+    def slow(config, epochs=9):
+        yield from (config["x"] ** 2 + 1 / epoch for epoch in range(1, epochs + 1))
+
+    result = automl.tune(slow, SPACE, strategy="random+asha", n_trials=12)
+    assert result.study.max_epochs == 9
+    assert {"stopped", "complete"} <= {trial.state for trial in result.trials}
+
+
+def test_a_resumed_run_keeps_the_length_that_the_function_had(tmp_path):
+    options = {"strategy": "random", "study": tmp_path / "run"}
+    automl.tune(counted, SPACE, n_trials=1, **options)
+    result = automl.tune(counted, SPACE, n_trials=2, resume=True, **options)
+    assert [len(trial.losses) for trial in result.trials] == [12, 12]
+    with pytest.raises(UserError, match="has max_epochs = 12, not 5; a resumed run keeps it"):
+        automl.tune(counted, SPACE, n_trials=3, resume=True, max_epochs=5, **options)
+
+
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
         (lambda config: math.nan, "the loss is nan at epoch 1"),
         (lambda config: math.inf, "the loss is inf at epoch 1"),
         (lambda config: 1 / 0, "ZeroDivisionError: division by zero"),
-        (lambda config: "low", "must give a number, got 'low'"),
-        (lambda config: {"accuracy": 1.0}, "lacks the key 'loss'"),
+        (lambda config: "low", "must return a number, got 'low'"),
+        (lambda config: {"accuracy": 1.0}, "without the key 'loss'"),
         (lambda config: [].pop(), "IndexError"),
         (lambda config: (_ for _ in ()), "the training gave no loss"),
         (lambda config: (_ for _ in ()).throw(MemoryError()), "out of memory"),
@@ -161,6 +224,23 @@ def test_failures_are_values_with_their_reason(bad, reason):
     assert failed
     assert all(reason in t.error and "\n" not in t.error and t.loss is None for t in failed)
     assert all((t.state == "complete") == (t.config["n"] % 2 == 1) for t in result.trials)
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_a_failed_trial_keeps_its_traceback(tmp_path, n_workers):
+    """In the result, in the folder of the run, and in the study for whoever reads it."""
+    (tmp_path / "mine.py").write_text("import json\n\n\ndef train(config):\n    return json.loads('{')\n")
+    train = load_from_file(f"{tmp_path}/mine.py:train")
+    options = {"strategy": "random", "n_workers": n_workers, "study": tmp_path / "run"}
+    failed = automl.tune(train, SPACE, n_trials=2, **options).trials[0]
+    assert failed.traceback.startswith("Traceback (most recent call last):")
+    assert failed.traceback.rstrip().endswith(failed.error)
+    assert failure(failed) == f"mine.py, line 5: {failed.error}"  # and not the line in json
+    assert (tmp_path / "run" / "logs" / "trial-0000.log").read_text() == failed.traceback
+    resumed = automl.tune(train, SPACE, n_trials=3, resume=True, **options)
+    assert resumed.trials[0].traceback == failed.traceback
+    study = optuna.load_study(study_name="automl", storage=sqlite_url(tmp_path / "run" / "study.db"))
+    assert study.trials[0].user_attrs["traceback"] == failed.traceback
 
 
 def test_the_curve_before_a_failure_is_kept():
@@ -207,8 +287,10 @@ def test_target_and_time_limit_end_the_run():
         ({"patience": 0}, "patience must be above 0, got 0"),
         ({"sure_within": 0}, "sure-within must be a loss above 0, or the word noise, got 0"),
         ({"sure_within": "nois"}, "sure-within must be a loss above 0, or the word noise, got 'nois'"),
-        ({"sure_within": 0.1, "strategy": "tpe+asha"}, r"such as bo; tpe\+asha has none"),
+        ({"sure_within": 0.1, "strategy": "tpe+asha", "max_epochs": 9}, r"such as bo; tpe\+asha has none"),
         ({"space": None}, "needs a space"),
+        ({"objective": lambda config, epochs: 0.0}, r"lambda\(\) takes epochs but has no default"),
+        ({"objective": iter_losses, "strategy": "bo+asha"}, "needs the epochs of a full training: give max_epochs"),
         ({"objective": 3}, "must be a function of a config"),
         ({"objective": "mnist1d-cn"}, "did you mean 'mnist1d-cnn'"),
     ],
@@ -298,15 +380,15 @@ RULES = [{"strategy": "random+asha", "patience": 3}, {"strategy": "bo", "sure_wi
 
 
 @pytest.mark.parametrize("options", RULES, ids=["patience", "sure"])
-def test_a_killed_run_ends_by_its_rule_where_the_uninterrupted_one_does(tmp_path, options):
+def test_a_killed_run_ends_by_its_rule_where_the_uninterrupted_one_does(tmp_path, tune_watched, options):
     """Killed early, late, and between the outcome that ends it and its end; and where it had ended already."""
     options = {"n_trials": 60, "max_epochs": 9, **options}
     events = []
-    straight = automl.tune(sinking, BOWL, study=tmp_path / "0", watch=events.append, **options)
+    straight = tune_watched(sinking, BOWL, study=tmp_path / "0", watch=events.append, **options)
     assert straight.stop_reason != "budget spent"
     for n in (9, len(events) - 20, len(events)):
         with pytest.raises(Kill):
-            automl.tune(sinking, BOWL, study=tmp_path / f"{n}", watch=killed_after(n), **options)
+            tune_watched(sinking, BOWL, study=tmp_path / f"{n}", watch=killed_after(n), **options)
     for folder in tmp_path.iterdir():
         resumed = automl.tune(sinking, BOWL, study=folder, resume=True, **options)
         assert facts(resumed) == facts(straight)
@@ -319,6 +401,83 @@ def test_a_run_that_ended_by_its_rule_goes_on_under_a_milder_one(tmp_path):
     result = automl.tune(loss, SPACE, patience=8, resume=True, **options)
     assert len(result.trials) > n_before
     assert facts(result) == facts(automl.tune(loss, SPACE, strategy="random", n_trials=500, patience=8))
+
+
+# --- callbacks, progress, results ------------------------------------------------------------------------------------
+
+
+def test_callbacks_see_each_outcome_with_the_result_so_far():
+    calls = []
+
+    def seen(result, trial):
+        calls.append((len(result.trials), trial.number, trial.state, result.best_value, result.stop_reason))
+
+    result = automl.tune(loss, SPACE, strategy="random", n_trials=4, callbacks=[seen, lambda result, trial: None])
+    lowest = np.minimum.accumulate([trial.loss for trial in result.trials])
+    assert calls == [(i + 1, i, "complete", lowest[i], "running") for i in range(4)]
+
+
+def test_an_exception_in_a_callback_ends_the_run_after_the_study_is_saved(tmp_path):
+    def third(result, trial):
+        if trial.number == 2:
+            raise LookupError("no such thing")
+
+    options = {"strategy": "random", "n_trials": 6, "study": tmp_path / "run"}
+    with pytest.raises(LookupError, match="no such thing"):
+        automl.tune(loss, SPACE, callbacks=[third], **options)
+    study = optuna.load_study(study_name="automl", storage=sqlite_url(tmp_path / "run" / "study.db"))
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 3
+    assert facts(automl.tune(loss, SPACE, resume=True, **options)) == facts(
+        automl.tune(loss, SPACE, strategy="random", n_trials=6)
+    )
+
+
+def test_a_callback_ends_the_search_like_ctrl_c():
+    def enough(result, trial):
+        raise KeyboardInterrupt
+
+    result = automl.tune(loss, SPACE, strategy="random", n_trials=6, callbacks=[enough])
+    assert (result.stop_reason, len(result.trials)) == ("interrupted", 1)
+
+
+def test_outside_of_a_terminal_progress_goes_to_the_log_and_nowhere_else(caplog, capfd):
+    automl.tune(loss, SPACE, strategy="random", n_trials=2)
+    with caplog.at_level("INFO", logger="automl"):
+        automl.tune(loss, SPACE, strategy="random", n_trials=3)
+        automl.tune(loss, SPACE, strategy="random", n_trials=3, progress=False)
+    assert [record.name for record in caplog.records] == ["automl"] * 3
+    assert re.fullmatch(r"trial   0  complete +loss 6\.000  best 6\.000  \(0\.\d s\)", caplog.messages[0])
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_result_is_shown_in_a_line_and_as_html():
+    space = {"x": {"float": [0, 1]}, "name": {"choice": ["<b>", "c"]}}
+    result = automl.tune(lambda config: config["x"], space, strategy="random", n_trials=3)
+    best = f"best_value={result.best_value:.6g}, best_config={{'x': {result.best_config['x']:.4g}, 'name': "
+    assert repr(result).startswith(f"Result(task='lambda', strategy='random', n_trials=3, {best}")
+    shown = result._repr_html_()
+    assert "lambda with random: 3 trials (3 complete) in " in shown
+    assert "&lt;b&gt;" in shown
+    assert "<b>" not in shown.replace("<b>lambda with", "")
+    failed = automl.tune(lambda config: math.nan, space, strategy="random", n_trials=1)
+    assert repr(failed) == "Result(task='lambda', strategy='random', n_trials=1, best=None)"
+    assert "no trial has succeeded" in failed._repr_html_()
+
+
+def test_a_result_draws_its_search_its_curves_and_what_mattered():
+    result = automl.tune(sinking, BOWL, strategy="random", n_trials=20, max_epochs=9)
+    search, curves, importance = result.plot_search(), result.plot_curves(), result.plot_importance()
+    assert sum(len(trace.x) for trace in search.data if trace.mode == "markers" and trace.name != "chosen") == 20
+    assert list(curves.data[1].y) == result.best.losses
+    assert set(importance.data[0].y) == {"x", "y"}
+    assert all(0 <= share <= 1 for share in importance.data[0].x)
+
+    few = automl.tune(bowl, BOWL, strategy="random", n_trials=3)
+    assert few.plot_search().data
+    with pytest.raises(ValueError, match="no learning curves"):
+        few.plot_curves()
+    with pytest.raises(ValueError, match="Too few trials"):
+        few.plot_importance()
 
 
 # --- pause, resume, early stopping ----------------------------------------------------------------------------------
@@ -414,17 +573,17 @@ def killed_after(n_events: int):
 
 @pytest.mark.parametrize("n_events", [1, 4, 9, 20, 33])
 @pytest.mark.parametrize("strategy", ["tpe", "cmaes", Halving])
-def test_a_killed_run_resumes_and_ends_where_the_uninterrupted_one_does(tmp_path, strategy, n_events):
+def test_a_killed_run_resumes_and_ends_where_the_uninterrupted_one_does(tmp_path, tune_watched, strategy, n_events):
     options = {"strategy": strategy, "n_trials": 12, "max_epochs": 3}
     with pytest.raises(Kill):
-        automl.tune(curve, SPACE, study=tmp_path / "run", watch=killed_after(n_events), **options)
+        tune_watched(curve, SPACE, study=tmp_path / "run", watch=killed_after(n_events), **options)
     resumed = automl.tune(curve, SPACE, study=tmp_path / "run", resume=True, **options)
     straight = automl.tune(curve, SPACE, **options)
     assert facts(resumed) == facts(straight)
     assert [type(entry) for entry in resumed.study.log] == [type(entry) for entry in straight.study.log]
 
 
-def test_an_interrupted_step_of_a_paused_trial_starts_again_from_its_checkpoint(tmp_path):
+def test_an_interrupted_step_of_a_paused_trial_starts_again_from_its_checkpoint(tmp_path, tune_watched):
     options = {"strategy": Halving, "n_trials": 3, "max_epochs": 6}
 
     def kill_in_second_step(tuner):
@@ -432,7 +591,7 @@ def test_an_interrupted_step_of_a_paused_trial_starts_again_from_its_checkpoint(
             raise Kill
 
     with pytest.raises(Kill):
-        automl.tune("digits-cnn", study=tmp_path / "run", watch=kill_in_second_step, **options)
+        tune_watched("digits-cnn", study=tmp_path / "run", watch=kill_in_second_step, **options)
     resumed = automl.tune("digits-cnn", study=tmp_path / "run", resume=True, **options)
     assert facts(resumed) == facts(automl.tune("digits-cnn", **options))
 
@@ -463,11 +622,11 @@ def test_several_workers_train_in_a_study_that_is_kept(tmp_path):
 
 
 def test_two_processes_cannot_run_in_one_folder(tmp_path):
-    def intrude(tuner):
+    def intrude(result, trial):
         automl.tune(loss, SPACE, study=tmp_path / "run", strategy="random", n_trials=3, resume=True)
 
     with pytest.raises(UserError, match="is still going on; wait for its end or stop it"):
-        automl.tune(loss, SPACE, study=tmp_path / "run", strategy="random", n_trials=3, watch=intrude)
+        automl.tune(loss, SPACE, study=tmp_path / "run", strategy="random", n_trials=3, callbacks=[intrude])
 
 
 def test_a_mistake_leaves_no_folder_behind(tmp_path):
@@ -537,7 +696,7 @@ def test_only_the_checkpoints_of_the_best_trials_are_kept(tmp_path):
     assert kept == {t.number for t in sorted(result.trials, key=lambda t: (t.loss, t.number))[:KEPT_CHECKPOINTS]}
 
 
-def test_checkpoints_that_will_not_be_needed_go_and_a_raised_budget_trains_anew_what_it_misses(tmp_path):
+def test_checkpoints_that_will_not_be_needed_go_and_a_raised_budget_trains_anew_what_it_misses(tmp_path, tune_watched):
     trials, options = tmp_path / "run" / "trials", {"strategy": "random+asha", "max_epochs": 6}
     gone = set()
 
@@ -547,7 +706,7 @@ def test_checkpoints_that_will_not_be_needed_go_and_a_raised_budget_trains_anew_
         best = {tuner.study.best.number} if tuner.study.best else set()
         assert gone & paused == tuner.strategy.abandoned() - best
 
-    automl.tune("digits-cnn", study=tmp_path / "run", n_trials=2, watch=watch, **options)
+    tune_watched("digits-cnn", study=tmp_path / "run", n_trials=2, watch=watch, **options)
     assert gone
     more = automl.tune("digits-cnn", study=tmp_path / "run", n_trials=5, resume=True, **options)
     assert any(more.study.trials[number].epochs > 1 for number in gone)

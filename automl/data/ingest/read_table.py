@@ -26,13 +26,13 @@ NUMBER_LIKE = 0.95  # of the values there must be numbers for the rest to count 
 EXACT = 2**24  # whole numbers up to here are exact in 4 bytes; larger ones take 8
 NUMBERS_MEANT = 0.5  # of the values must be numbers for the others to be told, where the column is taken for categories
 
-Watch = Callable[[float], None]  # is told which share of a file was read, 0 to 1
+Watch = Callable[[float, int], None]  # called with the share of a file that was read, 0 to 1, and its rows so far
 _watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
 
 
 @contextmanager
 def reading_watched(watch: Watch) -> Iterator[None]:
-    """Whatever ``read_table`` reads meanwhile, ``watch`` is told of after each chunk."""
+    """Call ``watch`` after each chunk that ``read_table`` reads in this context."""
     token = _watch.set(watch)
     try:
         yield
@@ -129,12 +129,14 @@ def _strange(fact: ColumnFacts) -> str | None:
 
 
 def _told(source: CsvSource | ParquetSource, chunks: Iterator[pd.DataFrame], before: float) -> Iterator[pd.DataFrame]:
-    """The chunks of one of the two readings; whoever watches is told how far both are."""
+    """The chunks of one of the two readings, with their progress reported to whoever watches."""
+    n_rows = 0
     for chunk in chunks:
         yield chunk
+        n_rows += len(chunk)
         watch = _watch.get()
         if watch is not None:
-            watch(before + source.share_read / 2)
+            watch(before + source.share_read / 2, n_rows)
 
 
 def check_there(names: Collection[str], wanted: Iterable[str]) -> None:

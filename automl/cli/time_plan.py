@@ -1,0 +1,137 @@
+"""Where the time of a command goes, and how much of its limit the search must leave for what follows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from automl.study.contenders import contenders
+from automl.study.trial import Told, Trial
+from strategies.encoding import Encoding
+
+if TYPE_CHECKING:
+    from automl.tuning.tuner import Tuner
+
+STAGES = ("search", "strategy", "final", "refit", "rest")
+MARGIN = 1.3  # trainings of the final run side by side and score the test set, which trials do not
+RESERVED = 0.75  # of the time limit at most, so that long trainings leave the search something
+FILES_SECONDS = 3.0  # to write the files, for the first trials; for more of them, so many more:
+FILES_SECONDS_A_TRIAL = 0.03
+
+
+class Clock:
+    """Seconds since a command began, by stage."""
+
+    def __init__(self, start: float | None = None) -> None:
+        """``start``: of the command, on the monotonic clock; by default now."""
+        self._start = time.monotonic() if start is None else start
+        self._stages: dict[str, float] = {}
+
+    @property
+    def seconds(self) -> float:
+        """Since the command began."""
+        return time.monotonic() - self._start
+
+    @contextmanager
+    def during(self, stage: str) -> Iterator[None]:
+        """Count the seconds of this context to a stage."""
+        start = self.seconds
+        try:
+            yield
+        finally:
+            self._stages[stage] = self._stages.get(stage, 0.0) + self.seconds - start
+
+    def table(self, strategy_seconds: float) -> dict[str, float]:
+        """Seconds by stage, which add up to ``total``. ``strategy_seconds``: those of the search in ask and tell."""
+        stages = dict.fromkeys(STAGES, 0.0) | self._stages
+        stages["strategy"] = min(strategy_seconds, stages["search"])
+        stages["search"] -= stages["strategy"]
+        total = self.seconds
+        stages["rest"] = total - sum(stages.values())
+        return {stage: round(seconds, 2) for stage, seconds in (stages | {"total": total}).items()}
+
+
+class TimePlan:
+    """How long the final, the refit and the files are expected to take, by what the trials so far took.
+
+    The rule: the final trains each contender and the default with ``n_seeds`` seeds, each for as long as its own trial
+    took, scaled to a full training; together, that is divided by the number of workers, but no less than the longest
+    training. The refit takes as long as the longest of these. Both are multiplied by MARGIN. A process takes as long to
+    start as the search took to its first epoch, without the training: once for the final, as the search ends with
+    trainings under way, once for the refit, and twice for making the model, which loads it and scores the test set.
+    Writing the files takes FILES_SECONDS, and FILES_SECONDS_A_TRIAL for each trial. The search leaves all of this, and
+    what the command took before the search, to the rest of the command, but at most a share RESERVED of the limit.
+    """
+
+    def __init__(self, clock: Clock, *, n_seeds: int, refits: bool, keeps_model: bool) -> None:
+        self.n_seeds = n_seeds
+        self._refits = refits
+        self._keeps_model = keeps_model
+        self._clock = clock
+        self._before = 0.0  # seconds of the command before the search
+        self._startup: float | None = None
+        self._known: tuple[int, float, float] = (-1, 0.0, 0.0)  # entries of the log, of which these two are known
+
+    def begin(self) -> None:
+        """The search begins."""
+        self._before = self._clock.seconds
+
+    def reserve(self, tuner: Tuner) -> float:
+        """Seconds of the time limit that are not the search's: to be given to a Tuner."""
+        assert tuner.time_limit is not None
+        return min(RESERVED * tuner.time_limit, self._before + self.after(tuner))
+
+    def after(self, tuner: Tuner) -> float:
+        """Expected seconds after the search; 0 as long as no trial has ended."""
+        per_seed, rest = self._expected(tuner)
+        return self.n_seeds * per_seed + rest
+
+    def seeds_within(self, tuner: Tuner, limit: float | None) -> int:
+        """The seeds that the final has time for: at least 1, at most ``n_seeds``."""
+        per_seed, rest = self._expected(tuner)
+        if limit is None or per_seed <= 0:
+            return self.n_seeds
+        return max(1, min(self.n_seeds, int((limit - self._clock.seconds - rest) / per_seed)))
+
+    def _expected(self, tuner: Tuner) -> tuple[float, float]:
+        """Seconds of the final for each seed, and of everything else."""
+        study, n = tuner.study, len(tuner.study.log)
+        if n != self._known[0]:
+            if self._startup is None:
+                self._startup = _startup(tuner)
+            self._known = (n, 0.0, 0.0)
+            if study.best is not None:
+                seconds = _final_seconds(tuner)
+                per_seed = MARGIN * max(sum(seconds) / tuner.executor.n_workers, max(seconds))
+                startup = self._startup or 0.0
+                files = FILES_SECONDS + FILES_SECONDS_A_TRIAL * len(study.trials)
+                starts = bool(self.n_seeds) + self._refits + 2 * self._keeps_model
+                refit = MARGIN * max(seconds) if self._refits else 0.0
+                self._known = (n, per_seed if self.n_seeds else 0.0, files + starts * startup + refit)
+        return self._known[1:]
+
+
+def _startup(tuner: Tuner) -> float | None:
+    """Seconds from the start of the search to the first epoch; None before the first outcome."""
+    log = tuner.study.log
+    before = max((entry.at for entry in log[: tuner.n_restored] if isinstance(entry, Told)), default=0.0)
+    told = [entry for entry in log[tuner.n_restored :] if isinstance(entry, Told)]
+    return max(0.0, told[0].at - before - told[0].outcome.seconds) if told else None
+
+
+def _final_seconds(tuner: Tuner) -> list[float]:
+    """Of a full training of each contender and of the default, by their trials."""
+    study, default = tuner.study, Encoding(tuner.study.space).default
+    spent = study.committed_epochs / study.max_epochs
+    chosen = contenders(study, default, spent)
+    seconds = [_training_seconds(trial, study.max_epochs) for trial in chosen]
+    if all(trial.config != default for trial in chosen):
+        own = [t for t in study.trials.values() if t.config == default and t.loss is not None and t.state != "running"]
+        seconds.append(_training_seconds(own[0], study.max_epochs) if own else max(seconds))
+    return seconds
+
+
+def _training_seconds(trial: Trial, max_epochs: int) -> float:
+    return trial.seconds / max(1, trial.epochs) * max_epochs

@@ -1,0 +1,190 @@
+"""The result of a run: its trials as objects, as a table, and as plots."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from automl.analysis.formatting import duration, setting, shorten
+from automl.study.study import Study, counts_in_words
+from automl.study.trial import Trial, incumbent
+from strategies.encoding import Encoding
+from strategies.types import Config
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from plotly.graph_objects import Figure
+
+SHOWN = 6  # hyperparameters of a config in a line
+
+
+@dataclass(frozen=True, repr=False)
+class Result:
+    """The trials of a run, and which of them is best. Callbacks receive it while the run goes on."""
+
+    study: Study
+    stop_reason: str  # "running" in a callback
+    seconds: float  # of the run's clock
+    task: str
+    strategy: str
+    metric: str
+    maximize: bool
+    seed: int
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All trials, by number."""
+        return sorted(self.study.trials.values(), key=lambda trial: trial.number)
+
+    @property
+    def best(self) -> Trial:
+        """The incumbent. ValueError where no trial has succeeded."""
+        if self.study.best is None:
+            errors = {trial.error for trial in self.trials if trial.error}
+            raise ValueError(f"no trial has succeeded ({'; '.join(sorted(errors)) or 'none was finished'})")
+        return self.study.best
+
+    @property
+    def best_config(self) -> Config:
+        """The incumbent's config."""
+        return self.best.config
+
+    @property
+    def best_value(self) -> float:
+        """The incumbent's value of the task's metric, or the mean over the trainings of its config."""
+        value = self.best.mean(self.metric)
+        assert value is not None
+        return value
+
+    @property
+    def best_loss(self) -> float:
+        """The incumbent's loss, or the mean over the trainings of its config; the negative score under ``maximize``."""
+        loss = self.best.mean()
+        assert loss is not None
+        return loss
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per trial: number, state, loss, epochs, seconds, error, arm, metrics, and the hyperparameters."""
+        import pandas as pd
+
+        return pd.DataFrame([trial_row(trial) for trial in self.trials])
+
+    def plot_search(self) -> Figure:
+        """Every trial's value and the best so far, over trials or seconds, as a Plotly figure."""
+        from automl.analysis.figures import search_curve
+
+        return _drawn(search_curve(self.study, self.summary()))
+
+    def plot_curves(self) -> Figure:
+        """The loss of each trial after each epoch. ValueError where no trial has more than one loss."""
+        from automl.analysis.figures import learning_curves
+
+        figure = learning_curves(self.study, self.summary())
+        if figure is None:
+            raise ValueError("there are no learning curves: no trial has more than one loss")
+        return _drawn(figure)
+
+    def plot_importance(self) -> Figure:
+        """The share of each hyperparameter in the variation of the metric, with 90% intervals over refits.
+
+        ValueError where the trials are too few or too noisy to tell.
+        """
+        from automl.analysis.explanation import explain
+        from automl.analysis.figures import importance_bars
+
+        explained = explain(self.study, self.summary())
+        if explained.importances is None:
+            raise ValueError(explained.reason)
+        return _drawn(importance_bars(explained.importances, self.metric))
+
+    def summary(self) -> dict[str, Any]:
+        """The facts of the search, as summary.json has them."""
+        counts, best = self.study.counts, self.study.best
+        default = Encoding(self.study.space).default
+        default_trial = incumbent(trial for trial in self.trials if trial.config == default)
+        return {
+            "task": self.task,
+            "strategy": self.strategy,
+            "seed": self.seed,
+            "metric": self.metric,
+            "maximize": self.maximize,
+            "stop_reason": self.stop_reason,
+            "n_trials": len(self.study.trials),
+            **{f"n_{state}": counts[state] for state in ("complete", "paused", "stopped", "failed")},
+            "max_epochs": self.study.max_epochs,
+            "best": None if best is None else of_trial(best),
+            "default": None if default_trial is None else of_trial(default_trial),
+            "final": None,
+        }
+
+    def __repr__(self) -> str:
+        parts = [f"task={self.task!r}", f"strategy={self.strategy!r}", f"n_trials={len(self.study.trials)}"]
+        if self.study.best is None:
+            parts.append("best=None")
+        else:
+            config = [f"{name!r}: {_literal(value)}" for name, value in self.best_config.items()]
+            more = ", ..." if len(config) > SHOWN else ""
+            parts += [f"best_value={self.best_value:.6g}", f"best_config={{{', '.join(config[:SHOWN])}{more}}}"]
+        return f"Result({', '.join(parts)})"
+
+    def _repr_html_(self) -> str:
+        head = f"{self.task} with {self.strategy}: {counts_in_words(self.study.counts)} in {duration(self.seconds)}"
+        lines = [f"<b>{html.escape(head)}</b>", html.escape(f"ended: {self.stop_reason}")]
+        if self.study.best is None:
+            lines.append("no trial has succeeded")
+            return f"<div>{'<br>'.join(lines)}</div>"
+        lines.append(html.escape(f"best {self.metric}: {self.best_value:.6g} (trial {self.best.number})"))
+        default = Encoding(self.study.space).default
+        rows = [
+            f"<tr><th>{html.escape(shorten(name, 60))}</th><td>{_cell(self.best_config.get(name))}</td>"
+            f"<td>{_cell(default.get(name))}</td></tr>"
+            for name in dict.fromkeys([*default, *self.best_config])
+        ]
+        table = f"<table><tr><th>hyperparameter</th><th>best</th><th>default</th></tr>{''.join(rows)}</table>"
+        return f"<div>{'<br>'.join(lines)}{table}</div>"
+
+
+def of_trial(trial: Trial) -> dict[str, Any]:
+    """A trial as summary.json has it; of a config that was trained more than once, the means."""
+    metrics = {name: trial.mean(name) for name, values in trial.metrics.items() if values}
+    return {
+        "trial": trial.number,
+        "config": trial.config,
+        "loss": trial.mean(),
+        "metrics": metrics,
+        "epochs": trial.epochs,
+        "trainings": len(trial.trainings),
+    }
+
+
+def trial_row(trial: Trial) -> dict[str, Any]:
+    """A trial as one flat row."""
+    return {
+        "trial": trial.number,
+        "state": trial.state,
+        "loss": trial.loss,
+        "epochs": trial.epochs,
+        "seconds": round(trial.seconds, 3),
+        "strategy_seconds": round(trial.strategy_seconds, 4),
+        "at": None if trial.at is None else round(trial.at, 3),
+        "error": trial.error,
+        "arm": trial.arm,
+        "repeats": trial.repeats,
+        **{f"metric.{name}": values[-1] for name, values in trial.metrics.items() if values},
+        **{f"config.{name}": value for name, value in trial.config.items()},
+    }
+
+
+def _drawn(figure: dict[str, Any]) -> Figure:
+    import plotly.graph_objects as go
+
+    return go.Figure(figure)
+
+
+def _literal(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else shorten(repr(value), 40)
+
+
+def _cell(value: Any) -> str:
+    return "-" if value is None else html.escape(shorten(setting(value), 60))
