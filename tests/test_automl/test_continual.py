@@ -297,7 +297,7 @@ def test_what_is_good_on_new_data_alone_is_not_promoted_when_it_is_bad_on_old(fo
         (["--data", "few.csv"], "at least 40 usable rows are needed"),
         (["--data", "other.csv"], "--target 'target' is not a column of the file"),
         (["--data", "columns.csv"], "the column 'bmi' is missing; the model was trained with it"),
-        (["--data", "old.csv", "--rollback", 1], "give --data or --rollback, one of them"),
+        (["--data", "old.csv", "--rollback", 1], "--data and --rollback exclude each other"),
     ],
 )
 def test_what_cannot_update_is_one_line(forest, arguments, line):

@@ -193,8 +193,8 @@ def test_a_translator_is_refused_with_the_way_out(tmp_path):
     [
         (["none", "--onnx"], "there is no folder 'none'"),
         ([".", "--onnx"], "holds no model that predicts"),
-        (["."], "say in which form: --onnx"),
-        ([".", "--onnx", "--out", "nowhere/model.onnx"], "--out must be a file in a folder that is there"),
+        (["."], "no export format given; add --onnx"),
+        ([".", "--onnx", "--out", "nowhere/model.onnx"], "--out must be a file in an existing folder"),
     ],
 )
 def test_what_is_asked_wrongly_is_answered(arguments, line, tmp_path, monkeypatch):

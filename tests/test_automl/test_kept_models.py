@@ -173,7 +173,7 @@ def test_predictions_are_written_to_a_file_in_parts_as_python_gives_them(cells, 
     [
         ("nowhere.csv", "told.csv", "there is no file or folder"),
         ("other.csv", "told.csv", "the column 'mean radius' is missing; the model was trained with it"),
-        ("cells.csv", "no/folder/told.csv", "--out must be a file in a folder that is there"),
+        ("cells.csv", "no/folder/told.csv", "--out must be a file in an existing folder"),
     ],
 )
 def test_what_cannot_be_predicted_is_one_line_and_leaves_no_file(cells, data, out, line):
@@ -275,7 +275,7 @@ def test_the_default_is_kept_in_words_without_a_model_and_where_all_others_faile
     assert kept_in_words({"final": None, "model": None}) is None
 
 
-def test_a_baseline_that_is_better_than_what_is_kept_is_told():
+def test_a_baseline_that_is_better_than_what_is_kept_is_reported():
     final = {"kept": "chosen", "split": "test", "chosen": [0.7, None, 0.8], "default": [0.9, 0.9, 0.9]}
     summary = {"final": final | {"baseline": {"name": "a forest", "score": 0.8}}, "maximize": True}
     assert "better on test than the chosen config (0.800 against 0.750)" in beaten_in_words(summary)

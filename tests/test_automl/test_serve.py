@@ -162,7 +162,7 @@ def test_wrong_values_are_refused_with_their_place(change, reason, command):
         (b'{"examples": []}', 422, "with one example or more"),
         (b'{"examples": "/etc/passwd"}', 422, "with one example or more"),
         (b'{"examples": [3]}', 422, "example 1 must be an object with 'a', "),
-        (b'{"examples": [{"a": 1}]}', 422, "example 1 lacks 'b', with which the model was trained"),
+        (b'{"examples": [{"a": 1}]}', 422, "example 1 lacks 'b', an input of the model"),
         (b'{"examples": [' + b"0," * 500 + b"0]}", 413, "501 examples; at most 500 are taken"),
         (b" " * 200_001, 413, "the body has more than 200,000 bytes"),
         (b" " * 5_000_000, 413, "the body has more than 200,000 bytes"),
@@ -192,7 +192,7 @@ def test_a_page_in_a_browser_cannot_ask_unseen(command):
 
 @pytest.mark.parametrize(
     ("host", "line"),
-    [("127.0.0.1", "cannot listen at 127.0.0.1, port "), ("no.such.host.invalid", "cannot listen at no")],
+    [("127.0.0.1", "cannot listen on 127.0.0.1, port "), ("no.such.host.invalid", "cannot listen on no")],
 )
 def test_an_address_that_is_not_to_be_had_is_one_line(host, line, patients):
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -239,7 +239,7 @@ def test_texts_and_smiles(tmp_path):
             ([None], "example 1 must be a string, got null"),
             (["a", 5], "example 2 must be a string, got 5"),
             ([{"text": "a"}], "example 1 must be a string, got null"),
-            (["\ud800"], "example 1 holds half a character"),
+            (["\ud800"], "example 1 contains a lone surrogate"),
         ):
             assert ask(url, wrong)[0] == 422
             assert reason in ask(url, wrong)[1]["detail"]
@@ -250,7 +250,7 @@ def test_texts_and_smiles(tmp_path):
             200,
             {"predictions": predictor.predict(["CCO", "c1ccccc1C"]).tolist()},
         )
-        assert ask(url, ["C", "hello"]) == (422, {"detail": "row 2 is no SMILES: 'hello'"})
+        assert ask(url, ["C", "hello"]) == (422, {"detail": "row 2 is not valid SMILES: 'hello'"})
 
 
 def test_sentences_are_translated(tmp_path):
@@ -276,11 +276,11 @@ def test_pictures_come_as_bytes_and_no_path_is_opened(tmp_path):
         status, answer = ask(url, sent)
         assert (status, answer["predictions"]) == (200, predictor.predict(files).tolist())
         for wrong, reason in (
-            (str(files[0]), "example 1 must be a picture's file in base64, got '/"),
-            ("abcd", "example 1 is no picture that can be read; send one of: PNG"),
-            (base64.b64encode(whole[:60]).decode(), "no picture that can be read"),
-            (base64.b64encode(script).decode(), "example 1 is no picture that can be read"),
-            (base64.b64encode(huge.getvalue()).decode(), "example 1 has 10,000 x 6,000 pixels; send one of at most"),
+            (str(files[0]), "example 1 must be an image file in base64, got '/"),
+            ("abcd", "example 1 is not a readable image; send one of: PNG"),
+            (base64.b64encode(whole[:60]).decode(), "is not a readable image"),
+            (base64.b64encode(script).decode(), "example 1 is not a readable image"),
+            (base64.b64encode(huge.getvalue()).decode(), "example 1 has 10,000 x 6,000 pixels; send at most"),
             (3, "example 1 must be a string, got 3"),
         ):
             status, answer = ask(url, [wrong])
@@ -299,9 +299,9 @@ def test_sequences(tmp_path):
         assert ask(url, [[[1, None, 3], [1, 2, 3]]])[1] == ask(url, [[[1, 2, 3], [1, 2, 3]]])[1]
         for wrong, reason in (
             ([1, 2], "example 1 must be a list of channels, each a list of numbers, got a list"),
-            ([[1, 2]], "example 1 must have 2 channels of equally many steps, got 1 of 2 steps"),
-            ([[1], [1, 2]], "example 1 must have 2 channels of equally many steps, got 2 of 1, 2 steps"),
-            ([[], []], "example 1 must have 2 channels of equally many steps, got 2 of 0 steps"),
+            ([[1, 2]], "example 1 must have 2 channels of equal length, got 1 with 2 steps"),
+            ([[1], [1, 2]], "example 1 must have 2 channels of equal length, got 2 with 1, 2 steps"),
+            ([[], []], "example 1 must have 2 channels of equal length, got 2 with 0 steps"),
             ([[1], ["x"]], "example 1 must be a number or null, got 'x'"),
         ):
             assert ask(url, [wrong]) == (422, {"detail": reason})
@@ -319,7 +319,7 @@ def test_a_series_is_answered_moment_by_moment(tmp_path):
         for wrong, reason in (
             ({"date": None}, "'date' must be a number, got null"),
             ({"volume": "x"}, "'volume' must be a number or null"),
-            ({"date": "soon"}, "the column of time 'date' must have a date or a number in every row"),
+            ({"date": "soon"}, "the time column 'date' must have a date or a number in every row"),
         ):
             rows = [small_models.as_json(newest)[0] | wrong, *small_models.as_json(newest)[1:]]
             status, answer = ask(url, rows)
@@ -391,7 +391,7 @@ def test_health_answers_while_a_prediction_is_computed(patients):
         assert asked.result()[0] == 200
 
 
-def test_what_takes_too_long_and_what_waits_behind_it_are_told(patients):
+def test_what_takes_too_long_and_what_waits_behind_it_are_reported(patients):
     slow = Waiting(automl.load(patients[0]))
     with served(slow, Limits(10, 1_000, 0.5)) as url:
         with ThreadPoolExecutor(3) as clients:
