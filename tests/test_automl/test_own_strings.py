@@ -124,7 +124,7 @@ def test_molecules_are_split_by_scaffold_and_read_in_two_ways(compounds, tmp_pat
     assert report.facts["kind"] == "molecules, regression of 'pIC50'"
     assert "by scaffold" in report.facts["parts"]
     assert any(
-        "1 rows have no valid SMILES in 'smiles' and are left out, the first is row 8, 'C1CC(('" in n
+        "1 rows without a valid SMILES in 'smiles' are left out, the first is row 8, 'C1CC(('" in n
         for n in report.notes
     )
     facts = Facts.read(tmp_path / "data")

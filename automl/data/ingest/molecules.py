@@ -72,7 +72,7 @@ def read(request: Request) -> encoder.Rows:
     if not good.all():
         first = int((~good).argmax())
         notes.append(
-            f"{(~good).sum():,} rows have no valid SMILES in {smiles!r} and are left out, the first is row {first + 1:,}, "
+            f"{(~good).sum():,} rows without a valid SMILES in {smiles!r} are left out, the first is row {first + 1:,}, "
             f"{frame[smiles].iloc[first]!r}"
         )
     kept = [molecule for molecule in molecules if molecule is not None]
