@@ -21,9 +21,9 @@ class Drift:
     """One property, compared between old and new examples."""
 
     name: str
-    old: float  # mean over the examples; of a category the share of the most frequent one
+    old: float  # mean over the examples; for categories the share of the most frequent one
     new: float
-    distance: float  # largest difference of the distribution functions; of categories half the sum of differences
+    distance: float  # largest difference of the distribution functions; for categories the total variation
     p: float  # corrected for the number of properties (Holm 1979)
 
     @property

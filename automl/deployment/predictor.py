@@ -75,12 +75,12 @@ class Predictor:
         return self._outputs(examples)
 
     def stream(self, path: Path, strange: Counter[str] | None = None) -> Iterator[pd.DataFrame]:
-        """Predictions for the examples of a file or folder, in parts; of a file of rows no more is in memory at a time.
+        """Predictions for the examples of a file or folder, in chunks, so that a file of rows may exceed the memory.
 
-        strange: to it is added, by column, how many values are there but tell the model nothing.
-        A column says which example it is (row, from 1; file; series and time), one what is predicted, by the name of
-        the target, and of classes one a class holds its probability. They are missing for a molecule or a picture that
-        cannot be read.
+        ``strange``: incremented, by column, by the number of values that are present but treated as missing.
+        The first columns identify the example (row, from 1; file; series and time), one named like the target holds
+        the prediction, and for classes there is one with the probability of each. Predictions are missing for
+        molecules and images that cannot be read.
         """
         import pandas as pd
 

@@ -193,13 +193,13 @@ def test_refitting_trains_on_the_validation_part_too(patients):
         "run", "--data", folder / "patients.csv", "--target", "target", "--model", "linear", "--strategy",
         "random", "--trials", 2, "--final-seeds", 1, "--refit", "--no-learn", "--out", folder / "refitted",
     )  # fmt: skip
-    assert "the model is the chosen config, trained on the training and the validation part; rmse" in out
+    assert "the model is the chosen config, trained on the training and validation sets; rmse" in out
     model, data = automl.load(folder / "refitted"), str(folder / "refitted" / "data" / "columns")
     splits, both = load_data(data, None), load_data(data, None, True)
     assert len(both.y_train) == len(splits.y_train) + len(splits.y_valid)
     assert model.model.preprocessing.inputs == both.inputs  # scaled by what it was trained on
     assert model.predict(folder / "patients.csv").shape == (442,)
-    with pytest.raises(UserError, match="has no probabilities"):
+    with pytest.raises(UserError, match="only classifiers have probabilities"):
         model.predict_proba(folder / "patients.csv")
 
 
@@ -254,7 +254,7 @@ def test_a_chosen_config_that_was_lucky_gives_way_to_the_default(tmp_path):
     assert (tmp_path / "run" / "model" / "model.txt").read_text() == "0.5"
     best = (tmp_path / "run" / "best.yaml").read_text()
     assert yaml.safe_load(best) == {"x": 0.5}
-    assert "the default, which did better in the final than trial" in best
+    assert "the default, which was better in the final than trial" in best
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["final"]["kept"] == "default"
     assert summary["final"]["config"] == {"x": 0.5}
@@ -341,15 +341,15 @@ def test_a_built_in_tasks_model_reads_its_raw_arrays_and_says_their_shape(tmp_pa
     assert right.mean() == pytest.approx(model.card["test"]["accuracy"])
     with pytest.raises(UserError, match=r"numbers of shape \(n, 1, 8, 8\), got float64 \(3, 8\)"):
         model.predict(np.zeros((3, 8)))
-    with pytest.raises(UserError, match="reads arrays, not files"):
+    with pytest.raises(UserError, match="takes arrays, not files"):
         next(model.stream(tmp_path))
 
 
 def test_folders_without_a_model_are_one_line(tmp_path):
     with pytest.raises(UserError, match="there is no folder"):
         automl.load(tmp_path / "nowhere")
-    with pytest.raises(UserError, match="holds no model that predicts"):
+    with pytest.raises(UserError, match="has no model that predicts"):
         automl.load(tmp_path)
     (tmp_path / "study.db").touch()
-    with pytest.raises(UserError, match="has left no model; continue it with --resume"):
+    with pytest.raises(UserError, match="has no model; continue it with --resume"):
         automl.load(tmp_path)

@@ -57,7 +57,7 @@ def test_a_folder_a_class_is_learnt_and_new_pictures_are_judged(photos, tmp_path
     assert "augment" in own_task(tmp_path / "data", "cnn", None).space
     for metric, usual in (("accuracy", np.bincount(splits.y_test).max() / len(splits.y_test)), ("auc", 0.5)):
         baseline = own_task(tmp_path / "data", "cnn", metric).baseline()
-        assert baseline["name"] == "always the largest class"
+        assert baseline["name"] == "majority class"
         assert baseline["score"] == pytest.approx(usual)
     (photos / "seven" / "broken.png").write_bytes(b"\x89PNG nothing")
     [told] = predictor.stream(photos / "seven")
@@ -197,7 +197,7 @@ def test_a_series_is_forecast_from_its_past_alone(sales, tmp_path):
     report = prepare(request, tmp_path / "data")
     assert report.facts["kind"] == "series, regression of 'volume'"
     assert "non-numeric columns are left out: weather" in report.notes
-    [naive] = [float(note.split("rmse of ")[1].split(" ")[0]) for note in report.notes if "nothing changes" in note]
+    [naive] = [float(note.split("rmse of ")[1].split(" ")[0]) for note in report.notes if "the last value" in note]
     splits = load_data(str(tmp_path / "data" / "windows"), None)
     ordered = sales.assign(when=pd.to_datetime(sales["date"], dayfirst=True)).sort_values("when")
     volume = ordered["volume"].to_numpy(np.float32)
@@ -216,7 +216,7 @@ def test_a_series_is_forecast_from_its_past_alone(sales, tmp_path):
             assert last.metrics["rmse"] < naive / 3
             assert np.abs(forecasts[:-3] - volume[window + 2 :]).mean() < 2
     baseline = own_task(tmp_path / "data", None, None).baseline()
-    assert baseline["name"] == "nothing changes"
+    assert baseline["name"] == "last value"
     assert baseline["score"] == pytest.approx(naive, rel=1e-3)
     with pytest.raises(UserError, match="a forecast needs the last"):
         predictor.predict(sales.head(3))

@@ -228,11 +228,11 @@ def test_new_data_that_the_run_has_already_are_left_out(tmp_path):
     encoder = load_encoder(tmp_path / "data" / "encoder")[0]
     target = load_data(str(tmp_path / "data" / "columns"), None).target
     new = read_new(encoder, Request(str(tmp_path / "all.csv"), "y"), target, tmp_path / "data")
-    assert "200 examples are in the run's data already and left out" in new.notes
+    assert "200 examples are already in the run's data and left out" in new.notes
     assert sorted(new.arrays["columns"][:, 0]) == sorted(frame["x"][200:].astype(np.float32))
     again = read_new(encoder, Request(str(tmp_path / "again.csv"), "y"), target, tmp_path / "data")
     assert len(again.y) == 100
-    assert "100 of 100 examples are in the run's data already: scores on them say little" in again.notes
+    assert "100 of 100 examples are already in the run's data: their scores are not informative" in again.notes
     frame.assign(y="a").to_csv(tmp_path / "other.csv", index=False)  # known ones with another label are new
     other = read_new(encoder, Request(str(tmp_path / "other.csv"), "y"), target, tmp_path / "data")
     assert len(other.y) == 100 + int((frame["y"][:200] != "a").sum())

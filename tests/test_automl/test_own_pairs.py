@@ -78,7 +78,7 @@ def test_a_small_language_is_learnt_and_new_sentences_are_translated(family, epo
     assert predictor.predict([]).shape == (0,)
     new = pd.DataFrame({"en": ["the house", None], "es": ["", ""]})
     assert "casa" in predictor.predict(new)[0]
-    with pytest.raises(UserError, match="has no probabilities"):
+    with pytest.raises(UserError, match="only classifiers have probabilities"):
         predictor.predict_proba(["a"])
     with pytest.raises(UserError, match="column 'en' is missing"):
         predictor.predict(pd.DataFrame({"de": ["der"]}))

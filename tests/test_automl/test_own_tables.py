@@ -127,7 +127,8 @@ def test_a_few_words_in_a_column_of_numbers_are_reported(tmp_path):
     table = read_table(tmp_path / "a.csv")
     assert table.frame["x"].isna().sum() == 1
     assert table.notes == [
-        "column 'x' is numeric, but 1 of its values are not numbers, the first '12 EUR' in row 41: they count as missing"
+        "column 'x' is numeric, but 1 of its values are not numbers, "
+        "the first '12 EUR' in row 41: they count as missing"
     ]
 
 
@@ -199,7 +200,7 @@ def test_columns_that_tell_nothing_or_too_much_are_left_out(csv, tmp_path):
     assert [len(splits.y_train), len(splits.y_valid), len(splits.y_test)] == [266, 88, 88]
     assert np.isnan(splits.x_train).any()
     usual = own_task(tmp_path / "data", None, "mae").baseline()
-    assert usual["name"] == "always the mean"
+    assert usual["name"] == "training mean"
     assert usual["score"] == pytest.approx(np.abs(splits.y_test - splits.y_train.mean()).mean())
     encoder = json.loads((tmp_path / "data" / "encoder" / "encoder.json").read_text())
     by_name = {column["name"]: column for column in encoder["columns"]}
@@ -344,7 +345,7 @@ def test_new_rows_are_judged_as_in_training(family, houses, csv, tmp_path):
     assert np.isfinite(predictor.predict(new)).all()
     with pytest.raises(UserError, match="the column 'bmi' is missing"):
         predictor.predict(new.drop(columns="bmi"))
-    with pytest.raises(UserError, match="has no probabilities"):
+    with pytest.raises(UserError, match="only classifiers have probabilities"):
         predictor.predict_proba(new)
 
 

@@ -154,16 +154,16 @@ def test_wrong_values_are_refused_with_their_place(change, reason, command):
 @pytest.mark.parametrize(
     ("body", "status", "reason"),
     [
-        (b"{", 422, "the body is no JSON: "),
-        (b"\xff", 422, "the body is no JSON: "),
-        (b"[" * 100_000, 422, "the body is no JSON: "),
-        (b'{"examples": [{"a": NaN}]}', 422, "the body is no JSON: NaN is no number of JSON"),
+        (b"{", 422, "the body is not JSON: "),
+        (b"\xff", 422, "the body is not JSON: "),
+        (b"[" * 100_000, 422, "the body is not JSON: "),
+        (b'{"examples": [{"a": NaN}]}', 422, "the body is not JSON: NaN is not valid JSON"),
         (b"[]", 422, 'send an object {"examples": [...]}'),
-        (b'{"examples": []}', 422, "with one example or more"),
-        (b'{"examples": "/etc/passwd"}', 422, "with one example or more"),
+        (b'{"examples": []}', 422, "with at least one example"),
+        (b'{"examples": "/etc/passwd"}', 422, "with at least one example"),
         (b'{"examples": [3]}', 422, "example 1 must be an object with 'a', "),
         (b'{"examples": [{"a": 1}]}', 422, "example 1 lacks 'b', an input of the model"),
-        (b'{"examples": [' + b"0," * 500 + b"0]}", 413, "501 examples; at most 500 are taken"),
+        (b'{"examples": [' + b"0," * 500 + b"0]}", 413, "501 examples; at most 500 are allowed"),
         (b" " * 200_001, 413, "the body has more than 200,000 bytes"),
         (b" " * 5_000_000, 413, "the body has more than 200,000 bytes"),
     ],
@@ -344,7 +344,7 @@ def test_arrays_of_built_in_tasks_are_nested_lists(tmp_path):
         assert (status, answer["predictions"]) == (200, predictor.predict(x).tolist())
         assert ask(url, [[1]]) == (
             422,
-            {"detail": "example 1[0] must be a list of 8, as the model reads (8, 8), got 1"},
+            {"detail": "example 1[0] must be a list of 8, since the model's inputs are (8, 8), got 1"},
         )
         wrong = x[:1].tolist()
         wrong[0][0][2][5] = None
@@ -360,7 +360,7 @@ def test_numbers_that_a_network_would_look_up_are_checked():
     columns = Columns((0.0,), (1.0,), (3,))
     assert _array([[None, 2]], columns)[0, 1] == 2
     for records, inputs in (([[1, 5, 0]], Tokens(3, 5)), ([[1, 0.5, 0]], Tokens(3, 5)), ([[1, 3]], columns)):
-        with pytest.raises(UserError, match="must have a whole number of 0 to"):
+        with pytest.raises(UserError, match="must have an integer from 0 to"):
             _array(records, inputs)
 
 
@@ -396,7 +396,7 @@ def test_what_takes_too_long_and_what_waits_behind_it_are_reported(patients):
     with served(slow, Limits(10, 1_000, 0.5)) as url:
         with ThreadPoolExecutor(3) as clients:
             answers = list(clients.map(lambda _: ask(url, [GOOD]), range(3)))
-        assert answers == [(503, {"detail": "no answer within 0.5 seconds; send fewer examples at a time"})] * 3
+        assert answers == [(503, {"detail": "no prediction within 0.5 seconds; send fewer examples at a time"})] * 3
         slow.go.set()
         assert ask(url, [GOOD])[0] == 200
 
@@ -407,7 +407,7 @@ def test_who_comes_when_many_wait_is_told_at_once(patients, monkeypatch):
     with served(slow) as url, ThreadPoolExecutor(1) as client:
         first = client.submit(ask, url, [GOOD])
         assert slow.begun.wait(60)
-        assert ask(url, [GOOD]) == (503, {"detail": "1 requests are waiting already; come back later"})
+        assert ask(url, [GOOD]) == (503, {"detail": "1 requests are waiting already; retry later"})
         slow.go.set()
         assert first.result()[0] == 200
 
@@ -417,5 +417,5 @@ def test_a_bug_is_told_without_its_trace(patients, monkeypatch, caplog):
     monkeypatch.setattr(predictor, "of_frame", lambda frame: 1 / 0)
     with served(predictor) as url:
         status, answer = ask(url, [GOOD])
-    assert (status, answer) == (500, {"detail": "the model failed on these examples; the log of the server says why"})
+    assert (status, answer) == (500, {"detail": "the model failed on these examples; see the server's log"})
     assert "ZeroDivisionError" in caplog.text

@@ -72,8 +72,8 @@ def read(request: Request) -> encoder.Rows:
     if not good.all():
         first = int((~good).argmax())
         notes.append(
-            f"{(~good).sum():,} rows without a valid SMILES in {smiles!r} are left out, the first is row {first + 1:,}, "
-            f"{frame[smiles].iloc[first]!r}"
+            f"{(~good).sum():,} rows without a valid SMILES in {smiles!r} are left out, "
+            f"the first is row {first + 1:,}, {frame[smiles].iloc[first]!r}"
         )
     kept = [molecule for molecule in molecules if molecule is not None]
     groups, times = groups_and_times(request, notes)
