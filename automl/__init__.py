@@ -1,4 +1,4 @@
-"""Automatic tuning of models: the public API. Nothing heavy is imported until it is used."""
+"""Automatic tuning of models: the public API. Heavy modules are imported on first use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``python -m automl COMMAND``, which is the console script ``automl COMMAND``."""
+"""``python -m automl COMMAND``, the same as the console script ``automl COMMAND``."""
 
 import sys
 
@@ -6,7 +6,7 @@ from automl.cli import main as command_line
 
 
 def main() -> None:
-    """The console script."""
+    """The entry point of the console script."""
     command_line(sys.argv[1:])
 
 

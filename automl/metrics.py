@@ -1,4 +1,4 @@
-"""The metrics of a kind of target: which way is better, and what they are, computed by scikit-learn."""
+"""The metrics for each kind of target, most of them computed by scikit-learn."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from strategies.errors import did_you_mean
 
 @dataclass(frozen=True)
 class Metric:
-    """What is measured of predictions for a kind of target."""
+    """A measure of predictions for a kind of target."""
 
-    kind: str  # of the target: classes, number, sentences or text
-    best: float | None  # the highest value, where higher is better; None where lower is
-    measured: Callable[[Any, Any], float]  # what is right, and what was predicted: see measure
+    kind: str  # kind of target: classes, number, sentences or text
+    best: float | None  # the highest value if higher is better; None if lower is better
+    measured: Callable[[Any, Any], float]  # (targets, predictions) -> value, see measure
 
 
 def _accuracy(y: Any, probabilities: Any) -> float:
@@ -25,13 +25,13 @@ def _accuracy(y: Any, probabilities: Any) -> float:
 
 
 def _balanced_accuracy(y: Any, probabilities: Any) -> float:
-    """The mean over the classes that are there of the share of each that is found."""
+    """The mean recall over the classes present in y."""
     right = probabilities.argmax(1) == y
     return float(sum(right[y == label].mean() for label in set(y.tolist())) / len(set(y.tolist())))
 
 
 def _auc(y: Any, probabilities: Any) -> float:
-    """The area under the ROC curve; with several classes the mean of each against the rest."""
+    """The area under the ROC curve; with more than two classes the mean of one-vs-rest."""
     from sklearn.metrics import roc_auc_score
 
     if probabilities.shape[1] == 2:
@@ -66,27 +66,27 @@ def _r2(y: Any, predicted: Any) -> float:
     return 1 - float(((predicted - y) ** 2).mean()) / spread if spread > 0 else math.nan
 
 
-Right = Sequence[str | tuple[str, ...]]  # a sequence each, or all those that are right
+Right = Sequence[str | tuple[str, ...]]  # the reference of each example, or all its references
 
 
 def bleu(right: Right, translations: Sequence[str]) -> float:
-    """Corpus BLEU (Papineni et al. 2002) with sacrebleu's defaults, 0 .. 100, against the first that is right."""
+    """Corpus BLEU (Papineni et al. 2002) with sacrebleu's defaults, 0 to 100, against the first reference."""
     import sacrebleu
 
     return float(sacrebleu.corpus_bleu(list(translations), [[each[0] for each in all_right(right)]]).score)
 
 
 def chrf(right: Right, translations: Sequence[str]) -> float:
-    """Corpus chrF2 (Popovic 2015) with sacrebleu's defaults, 0 .. 100, against the first that is right."""
+    """Corpus chrF2 (Popovic 2015) with sacrebleu's defaults, 0 to 100, against the first reference."""
     import sacrebleu
 
     return float(sacrebleu.corpus_chrf(list(translations), [[each[0] for each in all_right(right)]]).score)
 
 
 def error_rate(right: Right, said: Sequence[str]) -> float:
-    """Edits from what was said to the nearest that is right, over all symbols of these; 0 is perfect.
+    """The edit distance to the nearest reference, summed and divided by the references' symbols; 0 is perfect.
 
-    Symbols, such as words or phones, have a space between them.
+    Symbols, such as words or phones, are separated by spaces.
     """
     edits = n_symbols = 0
     for allowed, text in zip(all_right(right), said, strict=True):
@@ -112,7 +112,7 @@ def edit_distance(a: Sequence[str], b: Sequence[str]) -> int:
 
 
 def bits(text: Sequence[str], log2_probabilities: Any) -> float:
-    """Mean -log2 of the probabilities (n,) that the n characters of a text were given."""
+    """The mean of -log2 of the probabilities (n,) predicted for the n characters of a text."""
     return float(-log2_probabilities.sum() / len(text))
 
 
@@ -132,20 +132,20 @@ METRICS = {
 
 
 def names_of(kind: str) -> tuple[str, ...]:
-    """The metrics of a kind of target, the usual one first."""
+    """The metrics of a kind of target, the default first."""
     return tuple(name for name, metric in METRICS.items() if metric.kind == kind)
 
 
 def check_metric(name: str, kind: str) -> str:
-    """The metric's name, where it fits the kind of target; UserError otherwise."""
+    """The metric's name. UserError if it does not fit the kind of target."""
     fitting = names_of(kind)
     if name in fitting:
         return name
     what = {
-        "classes": "a target of classes",
-        "number": "a target that is a number",
-        "sentences": "what is written",
-        "text": "a text that is foretold",
+        "classes": "classification",
+        "number": "regression",
+        "sentences": "text generation",
+        "text": "language modelling",
     }[kind]
     hint = did_you_mean(name, fitting)
     raise UserError(f"{name!r} is not a metric for {what}; {hint}choose one of: {', '.join(fitting)}")
@@ -154,12 +154,12 @@ def check_metric(name: str, kind: str) -> str:
 def measure(name: str, y: Any, predicted: Any) -> float:
     """The metric of predictions.
 
-    For labels y (n,) probabilities (n, n_classes), for numbers (n,) numbers, for a list of sentences a list of such.
+    ``predicted``: probabilities (n, n_classes) for labels y (n,), numbers (n,) for numbers, a list for sentences.
     """
     return METRICS[name].measured(y, predicted)
 
 
 def loss_of(name: str, value: float) -> float:
-    """The metric turned so that lower is better: what is missing to its best value, or itself."""
+    """The metric as a loss (lower is better): the difference to its best value, or the metric itself."""
     best = METRICS[name].best
     return value if best is None else best - value

@@ -1,4 +1,4 @@
-"""Versions of the packages and the commit that made a number."""
+"""Package versions and the commit, recorded with results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PACKAGES = ("automl", "torch", "numpy", "scikit-optimize", "optuna", "hyperopt",
 
 
 def versions() -> dict[str, str]:
-    """Versions of what decides the numbers."""
+    """The versions of the packages that affect results."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -26,7 +26,7 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str | None:
-    """The commit of the checkout that this code lies in, with a ``+`` where it was changed since; None elsewhere."""
+    """The commit of this code's checkout, with a ``+`` if there are local changes; None outside a checkout."""
     here = Path(__file__).resolve().parents[2]
     try:
         if Path(_git(here, "rev-parse", "--show-toplevel")).resolve() != here:

@@ -1,4 +1,4 @@
-"""``python -m automl.run``: the command ``automl run`` by itself."""
+"""``python -m automl.run``, the same as ``automl run``."""
 
 from automl.cli import run_command
 

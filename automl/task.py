@@ -1,4 +1,4 @@
-"""What the tuner needs of a task: a space, and a training that tells its loss after each epoch."""
+"""The interface of a task: a space, and a training that reports its loss after each epoch."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 class TrainingFailed(Exception):
-    """A config could not be trained; the message is the one-line reason. The trial fails, the study goes on."""
+    """A config could not be trained; the message is the one-line reason. The trial fails, the study continues."""
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch gave; loss and metrics are those of the validation part unless named otherwise."""
+    """The result of one epoch; loss and metrics are those of the validation set unless named otherwise."""
 
     epoch: int  # counts from 1
     loss: float  # lower is better
@@ -29,12 +29,12 @@ class Epoch:
 
 @runtime_checkable
 class Task(Protocol):
-    """Something whose config can be tuned. It travels to other processes by cloudpickle, so keep it light.
+    """Something whose config can be tuned. It is sent to other processes by cloudpickle, so keep it light.
 
-    It may also have a method ``fidelity(config)``, which says what a training of fewer epochs than a full one means for
-    a config: see ``Fidelity``. Without it, a resumable training can be paused, and any other stopped. For trainings
-    that restart it is a dataclass, whose field ``max_epochs`` a short training replaces; of another class they are
-    trained whole. With an attribute ``keeps_files`` that is true, what a trial left in its folder is never removed.
+    Optional: a method ``fidelity(config)`` defines what a training of fewer epochs means for a config, see
+    ``Fidelity``; without it, resumable trainings can be paused and others stopped. A task whose short trainings restart
+    must be a dataclass with a field ``max_epochs``, which a short training replaces; otherwise its trainings are always
+    full. If an attribute ``keeps_files`` is true, files in trials' folders are never removed.
     """
 
     @property
@@ -55,7 +55,7 @@ class Task(Protocol):
 
     @property
     def metric(self) -> str:
-        """The key in Epoch.metrics and in test's result that people want to read."""
+        """The main metric: a key in Epoch.metrics and in test's result."""
         ...
 
     @property
@@ -66,21 +66,21 @@ class Task(Protocol):
     def train(
         self, config: Mapping[str, Any], *, seed: int, epochs: int, checkpoint: Path | None, device: str
     ) -> Iterator[Epoch]:
-        """Trains up to `epochs` in total and yields each new epoch.
+        """Train up to `epochs` in total and yield each new epoch.
 
         config holds the active hyperparameters only. checkpoint is a folder, which may not exist yet: a training
-        found in it goes on from there, and one that reaches `epochs` is left in it; None keeps nothing. Pausing and
-        continuing, in whatever process, gives what an uninterrupted training gives. Raises TrainingFailed.
+        found in it is continued, and one that reaches `epochs` is saved in it; None saves nothing. Pausing and
+        continuing, in any process, gives the same result as an uninterrupted training. Raises TrainingFailed.
         """
         ...
 
     def test(self, checkpoint: Path, device: str) -> Mapping[str, float]:
-        """Scores the training left in a checkpoint folder on the test set; empty where there is none."""
+        """Score the training saved in a checkpoint folder on the test set; empty if there is no test set."""
         ...
 
 
 def fidelity_of(task: Task) -> Callable[[Mapping[str, Any]], Fidelity]:
-    """What a short training of a config of the task means."""
+    """The meaning of a short training, for a config of the task."""
     own: Callable[[Mapping[str, Any]], Fidelity] | None = getattr(task, "fidelity", None)
     if own is None:
         return lambda config: Fidelity("resume" if task.resumable else "stop")
@@ -91,7 +91,7 @@ def fidelity_of(task: Task) -> Callable[[Mapping[str, Any]], Fidelity]:
 
 
 def vary(task: Task, *, space: ConfigurationSpace | None = None, max_epochs: int | None = None) -> Task:
-    """The same task over another space, or with another length of a full training."""
+    """The same task with another space, or another number of epochs for a full training."""
     asked = {"space": space, "max_epochs": max_epochs}
     changes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     if not changes:
@@ -109,7 +109,7 @@ def vary(task: Task, *, space: ConfigurationSpace | None = None, max_epochs: int
 
 @dataclass(frozen=True)
 class Variation:
-    """A task of whatever class, with another space or length."""
+    """A task of any class, with another space or length."""
 
     task: Task
     space: ConfigurationSpace

@@ -1,4 +1,4 @@
-"""The command line: one file a command, imported when the command is called."""
+"""The command line: one file per command, imported when the command is called."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ COMMANDS = {
     "baseline": "Score the baseline of a built-in data set.",
     "data": "List, fetch and export the built-in data sets.",
 }
-"""Name -> one line for people; a command is the typer app of the module with its name."""
+"""Name -> one-line summary; each command is the typer app of the module of that name."""
 
 
 def run_command(name: str, arguments: Sequence[str] | None = None) -> None:
-    """Run a command; ``arguments``: those of the process, unless given. Exits with code 2 for what the user can fix."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy: the strategy's small matrices want one thread
+    """Run a command with ``arguments``, by default those of the process. Exits with code 2 on a UserError."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy is imported: small matrices are fastest on one thread
     app = import_module(f"automl.cli.{name}").app
     exit_codes.run_command(lambda: app(arguments, prog_name=f"automl {name}"))
 
@@ -54,5 +54,5 @@ def _show_commands() -> None:
 
 
 def _unknown(name: str) -> None:
-    hint = f"a command comes first: automl run {name}; " if name.startswith("-") else did_you_mean(name, COMMANDS)
+    hint = f"the command comes first: automl run {name}; " if name.startswith("-") else did_you_mean(name, COMMANDS)
     raise UserError(f"unknown command {name!r}; {hint}choose one of: {', '.join(COMMANDS)}")

@@ -1,4 +1,4 @@
-"""`automl baseline NAME`: what a good practitioner's first try scores on a built-in data set."""
+"""`automl baseline NAME`: the scores of a practitioner's baseline on a built-in data set."""
 
 from typing import Annotated
 
@@ -14,7 +14,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def baseline(names: Annotated[list[str], typer.Argument(metavar="NAME...", help="; ".join(BASELINES))]) -> None:
-    """Prints the baseline's scores on the test part of each data set, and its seconds."""
+    """Print the baseline's test scores and training time on each data set."""
     table = Table(box=None)
     for header in ("data", "baseline", "metric"):
         table.add_column(header)

@@ -1,4 +1,4 @@
-"""Optuna's dashboard on a run, while it goes on or after: ``automl dashboard RUN_FOLDER``. It only reads."""
+"""A read-only optuna-dashboard of a run, during or after it: ``automl dashboard RUN_FOLDER``."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 
 
 class Server(ThreadingMixIn, WSGIServer):
-    """Answers several requests at a time, as a page asks for several; none of them keeps it from ending."""
+    """Serves requests concurrently, since a page sends several; open requests do not block shutdown."""
 
     daemon_threads = True
 
 
 class Quiet(WSGIRequestHandler):
-    """No line in the terminal for every request."""
+    """Does not log every request to the terminal."""
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
@@ -37,15 +37,15 @@ class Quiet(WSGIRequestHandler):
 @app.command()
 def dashboard(
     folder: Annotated[Path, typer.Argument(metavar="RUN_FOLDER", help="The folder of a run.")],
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0 takes a free one.")] = 8080,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0 picks a free one.")] = 8080,
 ) -> None:
-    """Show a run in optuna-dashboard, on this machine alone, until Ctrl-C. The run is left as it is."""
+    """Show a run in optuna-dashboard, on this machine only, until Ctrl-C. The run is not changed."""
     from automl.study.run_folder import RunFolder
     from automl.study.snapshot import storage
 
     kept = storage(RunFolder(folder))
     with serve(kept, port) as server:
-        typer.echo(f"dashboard of {folder}: http://{HOST}:{server.server_port}/ (Ctrl-C ends it, and not the run)")
+        typer.echo(f"dashboard of {folder}: http://{HOST}:{server.server_port}/ (Ctrl-C stops it, not the run)")
         try:
             server.serve_forever()
         except KeyboardInterrupt:
@@ -53,7 +53,7 @@ def dashboard(
 
 
 def serve(kept: BaseStorage, port: int) -> WSGIServer:
-    """A server on loopback that waits for ``serve_forever``. UserError where the extra or the port is not to be had."""
+    """A loopback server, to be started with ``serve_forever``. UserError if the extra is missing or the port in use."""
     try:
         from optuna_dashboard import wsgi  # type: ignore[import-untyped,import-not-found,unused-ignore]
     except ImportError:
@@ -64,17 +64,17 @@ def serve(kept: BaseStorage, port: int) -> WSGIServer:
         return make_server(HOST, port, _read_only(wsgi(kept)), server_class=Server, handler_class=Quiet)
     except OSError as error:
         raise UserError(
-            f"port {port} cannot be had ({error.strerror}); choose another with --port, or --port 0"
+            f"cannot listen on port {port} ({error.strerror}); choose another with --port, or --port 0"
         ) from None
 
 
 def _read_only(application: Application) -> Application:
-    """Refuses what would write before the database would."""
+    """Refuse requests that write before they reach the database."""
 
     def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
             return application(environ, start_response)
         start_response("403 Forbidden", [("Content-Type", "application/json")])
-        return [b'{"reason": "the run is opened to be read alone"}']
+        return [b'{"reason": "the run is opened read-only"}']
 
     return answer

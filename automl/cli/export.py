@@ -1,4 +1,4 @@
-"""A run's model in a form that other programs read: ``automl export RUN --onnx --out model.onnx``."""
+"""A run's model as an ONNX file: ``automl export RUN --onnx --out model.onnx``."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 @app.command()
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, or of its model.")],
-    onnx: Annotated[bool, typer.Option("--onnx", help="As ONNX, the one form there is.")] = False,
-    out: Annotated[Path, typer.Option(help="File that is written.")] = Path("model.onnx"),
+    onnx: Annotated[bool, typer.Option("--onnx", help="Export to ONNX, the only format.")] = False,
+    out: Annotated[Path, typer.Option(help="File to write.")] = Path("model.onnx"),
 ) -> None:
-    """Write a run's model as ONNX, checked against the model itself."""
+    """Export a run's model to ONNX, and check it against the model itself."""
     if not onnx:
-        raise UserError("say in which form: --onnx is the one there is")
+        raise UserError("no export format given; add --onnx")
     if out.is_dir() or not out.absolute().parent.is_dir():
-        raise UserError(f"--out must be a file in a folder that is there, got {str(out)!r}")
+        raise UserError(f"--out must be a file in an existing folder, got {str(out)!r}")
     for package in ("onnx", "onnxruntime"):
         if importlib.util.find_spec(package) is None:
             raise UserError(f"ONNX needs the package {package}; install it with: pip install -e '.[onnx]'")
@@ -32,7 +32,7 @@ def export(
 
 
 def write_onnx(run: Path, out: Path) -> None:
-    """Writes the file and says what it is. UserError, and no file, where it would say other than the model does."""
+    """Write the file and print what it holds. UserError, and no file, if its predictions differ from the model's."""
     from rich.console import Console
 
     from automl.cli.terminal import show_line
@@ -46,8 +46,8 @@ def write_onnx(run: Path, out: Path) -> None:
     unit = "" if predictor.classes else " standard deviations"
     if not difference <= TOLERANCE:
         raise UserError(
-            f"the graph would say other than the model: up to {difference:.2g}{unit} on {what}, {TOLERANCE:g} is "
-            "allowed; nothing is written, use the model from Python, automl.load(run), or by automl serve"
+            f"the ONNX graph differs from the model by up to {difference:.2g}{unit} on {what}, {TOLERANCE:g} is "
+            "allowed; no file was written, use the model from Python, automl.load(run), or with automl serve"
         )
     aside = out.with_name(f".{out.name}.{os.getpid()}")
     try:
@@ -64,5 +64,5 @@ def write_onnx(run: Path, out: Path) -> None:
     )
     if predictor.encoder is not None:
         show_line(
-            console, "what makes arrays of raw data (categories, dates, tokens, sizes) is not in it: see encoder.json"
+            console, "the file does not encode raw data (categories, dates, tokens, image sizes): see encoder.json"
         )

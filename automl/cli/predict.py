@@ -1,4 +1,4 @@
-"""A run's model on new data: ``automl predict RUN --data new.csv --out predictions.csv``."""
+"""Predictions of a run's model for new data: ``automl predict RUN --data new.csv --out predictions.csv``."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 
 @app.command()
 def predict(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run on own data, or of its model.")],
-    data: Annotated[Path, typer.Option(help="New data of the same kind: a file, or a folder of pictures.")],
-    out: Annotated[Path, typer.Option(help="CSV file that is written.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run on your own data, or of its model.")],
+    data: Annotated[Path, typer.Option(help="New data of the same kind: a file, or a folder of images.")],
+    out: Annotated[Path, typer.Option(help="CSV file to write.")],
 ) -> None:
     """Predict for every example of a file, however large it is."""
     from rich.console import Console
@@ -28,7 +28,7 @@ def predict(
     if not data.exists():
         raise UserError(f"there is no file or folder {str(data)!r}")
     if out.is_dir() or not out.absolute().parent.is_dir():
-        raise UserError(f"--out must be a file in a folder that is there, got {str(out)!r}")
+        raise UserError(f"--out must be a file in an existing folder, got {str(out)!r}")
     from automl.deployment.predictor import load
 
     console = Console()
@@ -50,7 +50,7 @@ def predict(
         aside.unlink(missing_ok=True)
     show_line(console, f"{n - n_without:,} predictions of {model.target!r} in {out}")
     if n_without:
-        show_line(console, f"{n_without:,} examples have none, as they cannot be read; the first is {first}")
-    told = ", ".join(f"{name!r} {count:,}" for name, count in strange.most_common() if count)
-    if told:
-        show_line(console, f"taken as missing, as no number or date, or no category that training has seen: {told}")
+        show_line(console, f"{n_without:,} examples cannot be read and have no prediction; the first is {first}")
+    counts = ", ".join(f"{name!r} {count:,}" for name, count in strange.most_common() if count)
+    if counts:
+        show_line(console, f"values treated as missing (not a number or date, or an unseen category): {counts}")

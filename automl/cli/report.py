@@ -1,4 +1,4 @@
-"""The report of a run, written again: ``automl report RUN_FOLDER``."""
+"""Rewrite the report of a run: ``automl report RUN_FOLDER``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def report(
     folder: Annotated[Path, typer.Argument(metavar="RUN_FOLDER", help="The folder of a finished run.")],
     png: Annotated[Path | None, typer.Option(metavar="FILE", help="Also save the search curve as a PNG.")] = None,
 ) -> None:
-    """Write report.html in a run's folder again, from its study and its summary."""
+    """Rewrite report.html in a run's folder from its study and summary."""
     from automl.analysis.report import write_report
     from automl.study.run_folder import RunFolder
     from automl.study.snapshot import read_run
@@ -37,7 +37,7 @@ def report(
 
 
 def save_png(file: Path, study: Study, summary: Mapping[str, Any]) -> None:
-    """Save the search curve as a picture. UserError where what it takes is not installed."""
+    """Save the search curve as a PNG. UserError if kaleido or Chrome is not installed."""
     import plotly.graph_objects as go
 
     from automl.analysis import figures
@@ -45,14 +45,14 @@ def save_png(file: Path, study: Study, summary: Mapping[str, Any]) -> None:
     from automl.analysis.sentences import headline
 
     figure = figures.search_curve(study, summary)
-    del figure["layout"]["updatemenus"]  # buttons are of no use in a picture
+    del figure["layout"]["updatemenus"]  # buttons do not work in a PNG
     figure["layout"]["title"] = {"text": inert(headline(study, summary)["title"]), "x": 0.04}
     if find_spec("kaleido") is None:
         raise UserError("a PNG needs the package kaleido; install it with: pip install kaleido")
     from kaleido.errors import BrowserFailedError  # type: ignore[import-untyped,unused-ignore]
 
     try:
-        picture = go.Figure(figure).to_image(format="png", width=1000, height=600, scale=2)
+        image = go.Figure(figure).to_image(format="png", width=1000, height=600, scale=2)
     except (RuntimeError, BrowserFailedError) as error:
         if "chrome" not in str(error).lower() and not isinstance(error, BrowserFailedError):
             raise
@@ -60,6 +60,6 @@ def save_png(file: Path, study: Study, summary: Mapping[str, Any]) -> None:
             "a PNG needs Chrome or Chromium, and none starts; install one with: plotly_get_chrome"
         ) from None
     try:
-        file.write_bytes(picture)
+        file.write_bytes(image)
     except OSError as error:
         raise UserError(f"cannot write {str(file)!r}: {error.strerror}") from None

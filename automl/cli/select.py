@@ -1,4 +1,4 @@
-"""Which strategy for a task, and why: ``automl select --task mnist1d-cnn --trials 50``."""
+"""Recommend a strategy for a task, with reasons: ``automl select --task mnist1d-cnn --trials 50``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def main(
         int | None, typer.Option(min=1, help="Epochs of a full training. [default: the task's, or 1]")
     ] = None,
 ) -> None:
-    """Say which strategy the recorded comparisons recommend for a task, and what auto would do there."""
+    """Show which strategy the recorded benchmarks recommend for a task, and what `auto` would do."""
     from rich.console import Console
 
     from automl.cli.terminal import show_line
@@ -52,7 +52,7 @@ def main(
     for detail in recommendation.details:
         show_line(console, f"- {detail}")
     if recommendation.records:
-        show_line(console, f"recorded on {encoding.kind} spaces (the first is what this rests on):")
+        show_line(console, f"recorded on {encoding.kind} spaces (the recommendation rests on the first):")
     for record in recommendation.records:
         show_line(console, f"- {record.text}")
     auto = make_strategy("auto", found, seed=0, n_trials=trials, max_epochs=length, fidelity=fidelity)
@@ -62,12 +62,12 @@ def main(
 def _searched(
     task: str | None, space: Path | None, trials: int, epochs: int | None
 ) -> tuple[str, ConfigurationSpace, int, Callable[[Config], Fidelity] | None]:
-    """What is searched: its name, its space, the epochs of a full training, and what a short one means."""
+    """The task's name, its space, the epochs of a full training, and the meaning of a shorter one."""
     from automl.space.parse import load_space
 
     if task is None:
         if space is None:
-            raise UserError("say what is to be searched: --task mnist1d-cnn, --task file.py:name or --space space.yaml")
+            raise UserError("no task or space given; use --task mnist1d-cnn, --task file.py:name or --space space.yaml")
         return str(space), load_space(space), epochs or 1, None
     from automl.runs.configure import new_settings
     from automl.runs.settings import Settings, build_task

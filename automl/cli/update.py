@@ -1,4 +1,4 @@
-"""A run's model kept current: ``automl update RUN --data new.csv``; without data, its versions."""
+"""Update a run's model with new data: ``automl update RUN --data new.csv``; without data, list its versions."""
 
 from __future__ import annotations
 
@@ -20,16 +20,20 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 
 @app.command()
 def update(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a finished run on own data.")],
-    data: Annotated[Path | None, typer.Option(help="New data with labels, like those of the run.")] = None,
-    search: Annotated[int, typer.Option(min=0, help="New configs to train, besides the one in use.")] = SEARCHED,
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a finished run on your own data.")],
+    data: Annotated[Path | None, typer.Option(help="New labelled data, in the format of the run's data.")] = None,
+    search: Annotated[
+        int, typer.Option(min=0, help="New configs to train, in addition to the current one.")
+    ] = SEARCHED,
     tolerance: Annotated[
-        float, typer.Option(min=0.0, help="How much worse it may be on old data: a share of the metric's scale.")
+        float, typer.Option(min=0.0, help="Allowed loss on old data, as a fraction of the metric's scale.")
     ] = TOLERANCE,
-    workers: Annotated[int | None, typer.Option(min=1, help="Trainings at a time. [default: one a core]")] = None,
-    rollback: Annotated[int | None, typer.Option(metavar="VERSION", help="Put this version to use again.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Trainings in parallel. [default: one per core]")] = None,
+    rollback: Annotated[
+        int | None, typer.Option(metavar="VERSION", help="Make this version the current one again.")
+    ] = None,
 ) -> None:
-    """Score the model on new data, look for drift, train on, and promote the new model only where it is better."""
+    """Score the model on new data, test for drift, fine-tune, and promote the new model only if it is better."""
     from rich.console import Console
 
     from automl.cli.terminal import show_line
@@ -40,7 +44,7 @@ def update(
     if not folder.study.exists():
         raise UserError(f"there is no run in {str(run)!r}: it has no study.db")
     if data is not None and rollback is not None:
-        raise UserError("give --data or --rollback, one of them")
+        raise UserError("--data and --rollback exclude each other: give one of them")
     if data is not None:
         from automl.continual.update import update as bring_up_to_date
         from automl.runs.settings import default_workers
@@ -61,10 +65,10 @@ def update(
 
 
 def _show(console: Console, versions: Versions) -> None:
-    """A row a version: what it came from, and what it scores."""
+    """Print one row per version: its origin and its scores."""
     from rich.table import Table
 
-    table = Table(title="versions: scores on the test parts before and after", title_justify="left")
+    table = Table(title="versions: test scores before and after", title_justify="left")
     for name in ("version", "date", "data", "made", "epochs", "on new", "on old"):
         table.add_column(name, overflow="fold")
     current = versions.current

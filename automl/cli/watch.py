@@ -1,4 +1,4 @@
-"""A run in the terminal while it goes on, or after: ``automl watch RUN_FOLDER``. It only reads."""
+"""Follow a run in the terminal, during or after it: ``automl watch RUN_FOLDER``. Read-only."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 @app.command()
 def watch(
     folder: Annotated[Path, typer.Argument(metavar="RUN_FOLDER", help="The folder of a run.")],
-    once: Annotated[bool, typer.Option("--once", help="Print one frame and end.")] = False,
-    every: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="Seconds between two looks.")] = 1.0,
+    once: Annotated[bool, typer.Option("--once", help="Print one frame and exit.")] = False,
+    every: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="Seconds between updates.")] = 1.0,
 ) -> None:
-    """Show a run: the best so far, its trials, what trains now, and the time left. Ends with the run, or by Ctrl-C."""
+    """Show a run's best trial, latest trials, current trainings and time left. Ends with the run, or on Ctrl-C."""
     from rich.console import Console
     from rich.live import Live
 
@@ -37,4 +37,4 @@ def watch(
                 seen = look(run)
                 live.update(frame(seen, run), refresh=True)
         except KeyboardInterrupt:
-            return  # the run goes on
+            return  # the run continues

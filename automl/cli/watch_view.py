@@ -1,4 +1,4 @@
-"""What is shown of a run at one moment: the best so far and its course, what trains now, and the latest trials."""
+"""One frame of `automl watch`: the best value over time, current trainings, and the latest trials."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LEVELS = " \u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"  # eighths of a cha
 
 
 def frame(seen: Seen, run: RunFolder) -> Group:
-    """The whole picture."""
+    """The whole frame."""
     metric, maximize = _metric(seen, run)
     step = resolution(values(seen.study.trials.values(), metric), maximize)
     parts: list[Any] = [Text(_title(seen, run), style="bold"), Text(_progress(seen, metric, step))]
@@ -39,7 +39,7 @@ def frame(seen: Seen, run: RunFolder) -> Group:
 
 
 def _metric(seen: Seen, run: RunFolder) -> tuple[str, bool]:
-    """Of the run: its summary says it, and while there is none, a task's accuracy is the one that trials tell of."""
+    """The run's metric and whether it is maximised, from its summary or else inferred from its trials."""
     try:
         summary = json.loads(run.summary.read_text(encoding="utf-8"))
         return str(summary["metric"]), bool(summary["maximize"])
@@ -63,32 +63,32 @@ def _progress(seen: Seen, metric: str, step: float | None) -> str:
     words = [counts_in_words({state: counts[state] for state in ENDED})]
     best = study.best
     reached = None if best is None else _shown(finite(best.mean(metric)), step)
-    words.append("none has succeeded" if best is None else f"best {metric} {reached} (trial {best.number})")
+    words.append("no finished trial yet" if best is None else f"best {metric} {reached} (trial {best.number})")
     if best is not None:
         words.append(short_config(best.config))
     return "   ".join([*words[:-1], _time(seen)]) + (f"\n{words[-1]}" if best is not None else f"   {words[-1]}")
 
 
 def _time(seen: Seen) -> str:
-    """The run's clock, and what is left of its budget at the pace so far."""
+    """The time elapsed, and an estimate of the time left at the pace so far."""
     study = seen.study
-    gone = study.clock
+    elapsed = study.clock
     if not seen.going_on:
-        return f"{duration(gone)} in all"
+        return f"{duration(elapsed)} in total"
     done = sum(trial.epochs for trial in study.trials.values() if trial.state != "running")
     under_way = sum(len(training.losses) for training in seen.trainings)
     n_trials, limit = seen.settings.get("n_trials"), seen.settings.get("time_limit")
-    lefts = [] if limit is None else [max(0.0, limit - gone)]
+    lefts = [] if limit is None else [max(0.0, limit - elapsed)]
     if done and n_trials:
-        lefts.append(gone / done * max(0, n_trials * study.max_epochs - done - under_way))
+        lefts.append(elapsed / done * max(0, n_trials * study.max_epochs - done - under_way))
     if not done or not lefts:
-        return f"{duration(gone)} elapsed"
+        return f"{duration(elapsed)} elapsed"
     left = min(lefts)
-    return f"{duration(gone)} elapsed, about {duration(left)} left"
+    return f"{duration(elapsed)} elapsed, about {duration(left)} left"
 
 
 def _course(seen: Seen, metric: str) -> Iterator[float]:
-    """The incumbent's value after each trial that ended, in the order of the ends."""
+    """The incumbent's value after each finished trial, in order of finishing."""
     best: Trial | None = None
     ended = [trial for trial in seen.study.trials.values() if trial.at is not None]
     for trial in sorted(ended, key=lambda trial: trial.at or 0.0):
@@ -99,7 +99,7 @@ def _course(seen: Seen, metric: str) -> Iterator[float]:
 
 
 def _plot(course: list[float], maximize: bool) -> Text:
-    """Bars of eighths of a line, one for each trial or for several; higher is better where the metric is maximised."""
+    """A bar chart with a resolution of an eighth of a line; each bar is one trial or several."""
     low, high = shown_range(course, maximize)
     if max(course) > min(course):
         low, high = max(low, min(course)), min(high, max(course))
@@ -129,11 +129,11 @@ def _trainings(seen: Seen) -> Table:
 
 
 def _left(asked: int, epochs: int, before: int, since: datetime | None) -> str:
-    """Time left of a training that began as a new trial; one that goes on after a pause does not say since when."""
+    """Estimated time left; empty for a training continued after a pause, whose start time is unknown."""
     if since is None or before or not epochs:
         return ""
-    gone = (datetime.now() - since).total_seconds()
-    return duration(max(0.0, gone / epochs * (asked - epochs)))
+    elapsed = (datetime.now() - since).total_seconds()
+    return duration(max(0.0, elapsed / epochs * (asked - epochs)))
 
 
 def _latest(seen: Seen, metric: str, step: float | None) -> Table:
@@ -148,7 +148,7 @@ def _latest(seen: Seen, metric: str, step: float | None) -> Table:
 
 
 def _table(*columns: str) -> Table:
-    """The last column takes what the others leave."""
+    """A table whose last column takes the remaining width."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", expand=True)
     for column in columns:
         table.add_column(column, no_wrap=True, overflow="ellipsis", ratio=1 if column == columns[-1] else None)

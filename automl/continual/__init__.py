@@ -1,4 +1,4 @@
-"""A trained model kept current as new data come: drift, continued training with replay, a small search, promotion."""
+"""Updates of a trained model with new data: drift tests, fine-tuning with replay, a small search, promotion."""
 
-SEARCHED = 2  # new configs that an update tries, if nothing else is said
-TOLERANCE = 0.01  # how much worse a new model may be on old data, as a share of the metric's scale
+SEARCHED = 2  # new configs that an update trains by default
+TOLERANCE = 0.01  # allowed loss on old data, as a fraction of the metric's scale

@@ -1,4 +1,4 @@
-"""The models that may follow the one in use: itself gone on with, its config trained anew, and new configs."""
+"""The candidates to replace the current model: the fine-tuned model, its config retrained, and new configs."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model that may follow the one in use."""
+    """A candidate to replace the current model."""
 
     what: str  # continued, retrained or searched
     config: Mapping[str, Any]
     folder: Path  # of its checkpoint
-    epochs: float  # over all examples
+    epochs: float  # in passes over all examples
 
 
 def candidates_for(
@@ -46,51 +46,51 @@ def candidates_for(
     n_workers: int,
     say: Callable[[str], None],
 ) -> tuple[list[Candidate], float]:
-    """Trained on the united data: the model in use gone on with, its config from the start, and new configs.
+    """Candidates trained on the merged data: the fine-tuned model, its config from scratch, and new configs.
 
-    kept: the run's config, which stands for an ensemble's; None where it is not known.
-    Gives also the epochs over all examples that were spent, those of failed and stopped trainings included.
+    ``kept``: the run's config, used for an ensemble; None if unknown.
+    Also returns the epochs over all examples that were spent, including those of failed and stopped trainings.
     """
     work, device = writing / "work", settings.device or "auto"
     seed = final_seed(settings.seed or 0, int(writing.name.removesuffix(".writing")))
     found: list[Candidate] = []
-    spent = float(task.max_epochs)  # of the config trained anew
+    spent = float(task.max_epochs)  # of the retrained config
     heaviest = max(before.members, key=lambda member: member.weight).model
     rules = heaviest.preprocessing  # type: ignore[union-attr]
     config = dict(heaviest.config)
     if can_continue(rules.model):
         start = work / "start"
         heaviest.save(start)
-        goes_on = continued(task, start, n_old(Path(task.data))["train"], replay)
-        say(f"going on with the model in use: {goes_on.max_epochs} epochs over the new examples, with old ones beside")
-        training = train_once(goes_on, config, work / "continued", seed=seed, device=device)
-        cost = goes_on.max_epochs * seen_a_time(goes_on, len(read_prepared(Path(task.data_of(rules.model))).y_train))
+        tuned = continued(task, start, n_old(Path(task.data))["train"], replay)
+        say(f"fine-tuning the current model: {tuned.max_epochs} epochs over the new examples, with replay of old ones")
+        training = train_once(tuned, config, work / "continued", seed=seed, device=device)
+        cost = tuned.max_epochs * seen_a_time(tuned, len(read_prepared(Path(task.data_of(rules.model))).y_train))
         spent += cost
         if training.error is None:
             found.append(Candidate("continued", config, training.folder, cost))
         else:
-            say(f"going on failed: {training.error}")
+            say(f"fine-tuning failed: {training.error}")
     own = {name: value for name, value in config.items() if name in task.space}
     chosen = kept if kept is not None and len(before.members) > 1 else own
-    say(f"its config from the start, on all examples: {task.max_epochs} epochs")
+    say(f"retraining its config from scratch on all examples: {task.max_epochs} epochs")
     training = train_once(task, chosen, work / "retrained", seed=seed, device=device)
     if training.error is None:
         found.append(Candidate("retrained", chosen, training.folder, task.max_epochs))
     else:
-        say(f"that training failed: {training.error}")
+        say(f"retraining failed: {training.error}")
     if n_search:
-        say(f"new configs, with the old trials in mind: {n_search} full trainings")
+        say(f"searching new configs, starting from the old trials: {n_search} full trainings")
         tried, cost = _searched(task, study, settings, work / "searched", n_search, n_workers)
         found, spent = [*found, *tried], spent + cost
     if not found:
-        raise UserError("every training of the update has failed; the model in use stays")
+        raise UserError("every training of the update failed; the current model is unchanged")
     return found, spent
 
 
 def _searched(
     task: OwnData, study: Study, settings: Settings, folder: Path, n_trials: int, n_workers: int
 ) -> tuple[list[Candidate], float]:
-    """The whole trainings of a new search that knows the old trials as found elsewhere, and the epochs of all."""
+    """The complete trials of a search warm-started with the old trials, and the epochs of all its trials."""
     from automl.task import fidelity_of
     from automl.tuning.tuner import Tuner
     from strategies import make_strategy
@@ -108,7 +108,7 @@ def _searched(
     for trial in sorted(study.trials.values(), key=lambda trial: trial.number):
         if trial.state in ("complete", "failed"):
             n_epochs = max(1, len(trial.losses))
-            # The middle of a schedule is no final loss.
+            # A loss in the middle of a schedule is not a final loss.
             info: dict[str, JSON] = {"schedule": n_epochs} if fidelity(trial.config).kind == "restart" else {}
             strategy.tell(
                 Outcome(

@@ -1,4 +1,4 @@
-"""Whether new data differ from those that a model was trained on: column by column, and in the model's losses."""
+"""Drift tests: whether new data differ from the training data, property by property."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 from automl.data.inputs import Array, Columns, Inputs, Padded, Tokens
 from automl.data.tokens import UNKNOWN
 
-MOST = 5_000  # examples of either side that are compared
-SURE = 0.05  # probability of seeing a drift in any column where there is none
-FEW_COLUMNS = 64  # of vectors that are compared column by column
+MOST = 5_000  # examples compared on each side
+SURE = 0.05  # probability of a false alarm in any property
+FEW_COLUMNS = 64  # largest vector compared element by element
 
 
 @dataclass(frozen=True)
 class Drift:
-    """One property of the examples, compared between the old and the new ones."""
+    """One property, compared between old and new examples."""
 
     name: str
-    old: float  # mean over the examples; of a category the share of the most frequent one
+    old: float  # mean over the examples; for categories the share of the most frequent one
     new: float
-    distance: float  # largest difference of the distribution functions; of categories half the sum of differences
+    distance: float  # largest difference of the distribution functions; for categories the total variation
     p: float  # corrected for the number of properties (Holm 1979)
 
     @property
@@ -32,10 +32,10 @@ class Drift:
 
 
 def drifts(inputs: Inputs, old: Array, new: Array, names: tuple[str, ...] = ()) -> list[Drift]:
-    """Every property of the raw examples compared, the surest difference first.
+    """The comparison of every property of the raw examples, the most significant first.
 
-    Numbers by the two-sample test of Kolmogorov and Smirnov, categories and what is missing by Pearson's chi-squared.
-    names: of the columns of a table, of the channels of a series.
+    Numbers by the two-sample Kolmogorov-Smirnov test, categories and missing values by Pearson's chi-squared test.
+    ``names``: of the columns of a table, or of the channels of a series.
     """
     rng = np.random.default_rng(0)
     sides = [side[rng.permutation(len(side))[:MOST]] for side in (old, new)]
@@ -47,10 +47,11 @@ def drifts(inputs: Inputs, old: Array, new: Array, names: tuple[str, ...] = ()) 
 
 
 def properties(inputs: Inputs, x: Array, names: tuple[str, ...] = ()) -> dict[str, NDArray[Any]]:
-    """What is compared, (n,) each: floats are numbers, whole numbers are categories.
+    """The properties compared, (n,) each: floats are numbers, integers are categories.
 
-    Of a table its columns; of token sequences their length and the share of unknown tokens; of signals and pictures
-    mean and spread of each channel, and the length; of short vectors each element, of long ones mean and spread.
+    For a table its columns; for token sequences their length and the share of unknown tokens; for signals and images
+    mean and standard deviation of each channel, and the length; for vectors each element, or if long their mean and
+    standard deviation.
     """
     if isinstance(inputs, Columns):
         return _of_table(inputs, x, names)
@@ -94,7 +95,7 @@ def _compared(name: str, old: NDArray[Any], new: NDArray[Any]) -> Drift:
     if old.dtype.kind == "f":
         old, new = old[~np.isnan(old)], new[~np.isnan(new)]
         if not len(old) or not len(new):
-            return Drift(name, float("nan"), float("nan"), 0.0, 1.0)  # told by the share of missing values
+            return Drift(name, float("nan"), float("nan"), 0.0, 1.0)  # covered by the share of missing values
         test = stats.ks_2samp(old, new, method="asymp")
         return Drift(name, float(old.mean()), float(new.mean()), float(test.statistic), float(test.pvalue))
     values = np.union1d(old, new)
@@ -106,7 +107,7 @@ def _compared(name: str, old: NDArray[Any], new: NDArray[Any]) -> Drift:
 
 
 def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probabilities corrected for their number (S. Holm 1979)."""
+    """P-values corrected for multiple testing (S. Holm 1979)."""
     order = np.argsort(p)
     stepped = np.maximum.accumulate(p[order] * (len(p) - np.arange(len(p))))
     corrected = np.empty_like(stepped)

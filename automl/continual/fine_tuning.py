@@ -1,4 +1,4 @@
-"""Training that goes on from a model's weights: on the new examples, and as many old ones, so that it keeps those."""
+"""Fine-tuning of a model on new examples, with replay of as many old ones against forgetting."""
 
 from __future__ import annotations
 
@@ -20,44 +20,44 @@ from automl.training.optimizer import Descent
 if TYPE_CHECKING:
     from automl.training.base import Training
 
-SHARE = 4  # a full training has so many times its epochs
+SHARE = 4  # epochs of a full training per epoch of fine-tuning
 
 
 @dataclass(frozen=True)
 class ContinuedData(OwnData):
-    """United data (see `unite`), learnt by a network that knows the old ones."""
+    """Merged data (see `unite`), for a network that was trained on the old ones."""
 
     start: str = ""  # the folder of its model
-    n_old: int = 0  # examples of the training part that are old, the first ones
-    replay: float = 1.0  # old examples an epoch, in multiples of the new ones
+    n_old: int = 0  # old training examples, which come first
+    replay: float = 1.0  # old examples per epoch, in multiples of the new ones
 
     def begin(self, config: Mapping[str, Any], seed: int, device: torch.device) -> Training:
         return ContinuedTraining(self, config, seed, device)
 
 
 def continued(task: OwnData, model: Path, n_old: int, replay: float = 1.0) -> ContinuedData:
-    """The task of going on from a network in a folder."""
+    """The task of fine-tuning a network in a folder."""
     fields = {name: getattr(task, name) for name in OwnData.__dataclass_fields__}
     fields |= {"max_epochs": max(1, task.max_epochs // SHARE)}
     return ContinuedData(**fields, start=str(model), n_old=n_old, replay=replay)
 
 
 def can_continue(family: str) -> bool:
-    """Whether models of the family have weights to go on from."""
+    """Whether models of the family can be fine-tuned."""
     return family in FAMILIES
 
 
 def seen_a_time(task: ContinuedData, n_train: int) -> float:
-    """What an epoch costs, in epochs over all n_train examples."""
+    """The cost of an epoch, in epochs over all n_train examples."""
     n_new = n_train - task.n_old
     return (n_new + min(task.n_old, round(task.replay * n_new))) / n_train
 
 
-SLOWER = 0.5  # factor of the learning rate: the weights are good already
+SLOWER = 0.5  # factor of the learning rate: the weights are already good
 
 
 class ContinuedTraining(NetworkTraining):
-    """Starts from a trained network, and keeps its scaling: its weights are used to that."""
+    """Starts from a trained network and keeps its preprocessing, which its weights are fitted to."""
 
     task: ContinuedData
 
@@ -75,10 +75,10 @@ class ContinuedTraining(NetworkTraining):
         self.descent = Descent(module, {**self.own, "lr": self.own["lr"] * SLOWER})
 
     def take_first_weights(self, module: nn.Module) -> None:
-        """They are those of the model before."""
+        """Load the weights of the current model."""
 
     def order(self) -> Tensor:
-        """All new examples, and as many old ones as the task says, other ones each epoch."""
+        """All new examples, and a random sample of old ones, drawn again each epoch."""
         n, old = len(self.data["train"][1]), self.task.n_old
         replayed = min(old, round(self.task.replay * (n - old)))
         new = torch.arange(old, n, device=self.device)
@@ -87,7 +87,7 @@ class ContinuedTraining(NetworkTraining):
 
 
 def take_over(module: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Weights of a network with fewer outputs: those of the new outputs stay as they are drawn.
+    """Load the weights of a network with as many or fewer outputs; new outputs keep their random weights.
 
     The outputs are the rows of the last layer, the only one whose shape depends on their number.
     """

@@ -1,4 +1,4 @@
-"""New labelled data as arrays that a run's models read, and their union with the data that the run has."""
+"""New labelled data as arrays that a run's models read, and their union with the run's data."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ from automl.data.targets import Classes, Number, Target
 from automl.errors import UserError
 from automl.tasks.user_data import OwnData
 
-KEPT = 20_000  # old examples that are replayed at most; of those to choose by and to test on half as many each
-OLD = "old.json"  # how many examples of each part are from before, which are the first ones
+KEPT = 20_000  # old training examples kept for replay; half as many for validation and for test
+OLD = "old.json"  # the number of old examples in each set, which come first
 PARTS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True)
 class NewData:
-    """Labelled examples that came after a model was trained."""
+    """Labelled examples that arrived after a model was trained."""
 
     arrays: Mapping[str, Array]  # by view, (n, ...)
     y: NDArray[Any]
-    target: Target  # the old one, with the new classes behind the old ones
+    target: Target  # the old one, with new classes appended
     parts: SplitRows
     new_classes: tuple[str, ...]
     notes: list[str]
 
 
 def read_new(encoder: Encoder, request: Request, old: Target, folder: Path) -> NewData:
-    """Reads, labels, encodes and splits new data as those of the run, which lie in a folder.
+    """Read, label, encode and split new data in the same way as the run's data in ``folder``.
 
-    Examples that the run has already are left out where enough remain. UserError for what is wrong with the new ones.
+    Examples that the run already has are left out if enough others remain. UserError for problems in the new data.
     """
     codes = any(plain_text(number_of(name)) != name for name in old.names)
     rows = encoder.labelled(replace(request, spelled=codes))
@@ -55,22 +55,24 @@ def read_new(encoder: Encoder, request: Request, old: Target, folder: Path) -> N
     arrays = encoder.encode(rows.frame.iloc[usable])
     fresh = _not_in(folder, arrays, y)
     n_known = int((~fresh).sum())
-    if n_known and fresh.sum() < LEAST_ROWS:  # such as an update that is tried again with another tolerance
-        notes.append(f"{n_known:,} of {len(fresh):,} examples are in the run's data already: scores on them say little")
+    if n_known and fresh.sum() < LEAST_ROWS:  # e.g. an update repeated with another tolerance
+        notes.append(
+            f"{n_known:,} of {len(fresh):,} examples are already in the run's data: their scores are not informative"
+        )
     elif n_known:
-        notes.append(f"{n_known:,} examples are in the run's data already and left out")
+        notes.append(f"{n_known:,} examples are already in the run's data and left out")
         usable, y, arrays = usable[fresh], y[fresh], {view: array[fresh] for view, array in arrays.items()}
         if rows.parts is not None and not all(np.isin(part, usable).any() for part in rows.parts):
-            rows = replace(rows, parts=None)  # such as where only training has grown
+            rows = replace(rows, parts=None)  # e.g. if only the training set has grown
     check_enough(len(usable))
     parts = draw(rows, usable, y)
     return NewData(arrays, y, target, parts, target.names[len(old.names) :], [*rows.notes, *notes])
 
 
 def _not_in(folder: Path, arrays: Mapping[str, Array], y: NDArray[Any]) -> NDArray[np.bool_]:
-    """(n,): which examples, with their labels, no part of the run's data has.
+    """Which labelled examples are not in the run's data, (n,).
 
-    All, where even most of the run's own are equal to others.
+    All, if most of the run's own examples are duplicates of each other.
     """
     view = sorted(set(Facts.read(folder).views.values()))[0]
     splits = read_prepared(folder / view)
@@ -90,7 +92,7 @@ def _digest(row: Array, label: Any) -> bytes:
 
 
 def _labels(rows: Rows, old: Target) -> tuple[NDArray[np.int64], NDArray[Any], Target, list[str]]:
-    """Which rows can be used, their labels, the target with new classes, and notes."""
+    """The usable rows, their labels, the target with new classes, and notes."""
     if isinstance(old, Number):
         found = label(rows.labels, rows.target, "number")
         return found.rows, found.y, old, found.notes
@@ -113,17 +115,17 @@ def _labels(rows: Rows, old: Target) -> tuple[NDArray[np.int64], NDArray[Any], T
 
 
 def _name(value: Any, known: Collection[str]) -> str:
-    """The name of a class; 1.0, as whoever writes missing values beside it has it, is the class 1 that is known."""
+    """The name of a class; 1.0, to which missing values in the column turn 1, is the known class 1."""
     name = plain_text(value)
     whole = plain_text(number_of(name))
     return whole if name not in known and whole in known else name
 
 
 def unite(old: Path, new: NewData, out: Path) -> int:
-    """Writes the data of a folder and the new ones as one folder; gives how many new examples were there before.
+    """Write old and new data as one folder; returns the number of new training examples dropped as known.
 
-    Old examples come first in each part; more than KEPT of them are thinned out, each class alike. New ones that old
-    validation or test parts have too are left out of training.
+    Old examples come first in each set; if more than KEPT, they are subsampled, stratified by class. New examples that
+    are in the old validation or test set are left out of training.
     """
     facts = Facts.read(old)
     views = sorted(set(facts.views.values()))
@@ -151,13 +153,13 @@ def unite(old: Path, new: NewData, out: Path) -> int:
 
 
 def n_old(folder: Path) -> dict[str, int]:
-    """Of united data, how many examples of each part are from before."""
+    """The number of old examples in each set of merged data."""
     counts: dict[str, int] = json.loads((folder / OLD).read_text(encoding="utf-8"))
     return counts
 
 
 def splits_by_family(task: OwnData) -> Callable[[str], Splits]:
-    """Gives the arrays that a family of models reads of the task's data."""
+    """A function from a model family to the arrays that it reads."""
     known: dict[str, Splits] = {}
 
     def splits(family: str) -> Splits:
@@ -181,7 +183,7 @@ def _key(row: Array) -> bytes:
 
 
 def request_for(settings: Mapping[str, Any] | None, path: Path) -> Request:
-    """What the run was told of its data, said of a new file. UserError for a run that is not on own data."""
+    """The run's data options applied to a new file. UserError for a run that is not on the user's own data."""
     if settings is None:
-        raise UserError("only runs on your own data (--data) are updated; a built-in task's data do not change")
+        raise UserError("only runs on your own data (--data) can be updated; a built-in task's data do not change")
     return replace(Request(**settings), data=str(path)).checked()

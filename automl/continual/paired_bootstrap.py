@@ -1,4 +1,4 @@
-"""Whether a model is better than another on the same examples: by the metric, over examples drawn anew (bootstrap)."""
+"""Paired bootstrap over examples: whether a model is better than another on the same examples, by the metric."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from numpy.typing import NDArray
 from automl.metrics import METRICS, loss_of, measure
 
 DRAWS = 1_000
-SURE = 0.95  # of a score's interval, and that a model is worse
-LIKELY = 0.8  # that it is better: to keep a worse model costs as much as to take one, so it is odds that count
+SURE = 0.95  # confidence of a score's interval, and that a model is worse
+LIKELY = 0.8  # confidence that it is better: keeping a worse model costs as much as promoting one
 
 
 @dataclass(frozen=True)
 class Gain:
-    """How much lower the loss of the second model is, and the lower end of what the gain may be."""
+    """How much lower the loss of the second model is, and a lower confidence bound of it."""
 
     value: float
-    low: float  # with the probability that was asked for it is above
+    low: float  # the gain exceeds it with the given probability
 
 
 def score(metric: str, y: NDArray[Any], predicted: NDArray[Any]) -> float:
-    """The metric; classes that the model does not know have no probability."""
+    """The metric; classes unknown to the model have probability 0."""
     return measure(metric, y, widened(predicted, y))
 
 
 def interval(metric: str, y: NDArray[Any], predicted: NDArray[Any]) -> tuple[float, float]:
-    """The middle share SURE of the metric over examples drawn anew."""
+    """The central interval of the metric over bootstrap samples, with confidence SURE."""
     drawn = _drawn(metric, y, [predicted])[:, 0]
     tail = 100 * (1 - SURE) / 2
     low, high = np.nanpercentile(drawn, [tail, 100 - tail])
@@ -38,14 +38,14 @@ def interval(metric: str, y: NDArray[Any], predicted: NDArray[Any]) -> tuple[flo
 
 
 def has_fallen(metric: str, old: tuple[NDArray[Any], NDArray[Any]], new: tuple[NDArray[Any], NDArray[Any]]) -> bool:
-    """Whether one model is surely worse on the new examples than on the old ones; of either y and what it predicted."""
+    """Whether a model is significantly worse on new examples than on old ones, given labels and predictions of each."""
     before, after = (_drawn(metric, y, [predicted])[:, 0] for y, predicted in (old, new))
     sign = 1 if METRICS[metric].best is not None else -1
     return bool(np.nanpercentile(sign * (before - after), 100 * (1 - SURE)) > 0)
 
 
 def gain(metric: str, y: NDArray[Any], first: NDArray[Any], second: NDArray[Any], probability: float) -> Gain:
-    """What the second model has over the first, and with this probability at least."""
+    """The gain of the second model over the first, and its lower bound with this probability."""
     drawn = _drawn(metric, y, [first, second])
     sign = 1 if METRICS[metric].best is not None else -1
     differences = sign * (drawn[:, 1] - drawn[:, 0])
@@ -54,31 +54,31 @@ def gain(metric: str, y: NDArray[Any], first: NDArray[Any], second: NDArray[Any]
 
 
 def follows(new: Gain, both: Gain, lost: Gain, allowed: float) -> bool:
-    """Whether a candidate follows the model in use, by its gain on new data, the one on new and old data together, and
-    what is lost on old data.
+    """Whether a candidate replaces the current model, by its gain on new data, its gain on new and old data together,
+    and its loss on old data.
 
-    The new examples are often few: what is better on them may be likely so only on all together. And an example of a
-    few old ones that turns wrong is no reason to stay: it must surely be more than chance, and more than is allowed.
+    New examples are often few, so a gain on them may be significant only together with the old ones. A loss on old
+    data prevents promotion only if it is both significant and more than allowed.
     """
     better = new.low > 0 or (new.value > 0 and both.low > 0)
     return better and not forgets(lost, allowed)
 
 
 def forgets(lost: Gain, allowed: float) -> bool:
-    """Whether on old data surely something is lost, and more than is allowed."""
+    """Whether the loss on old data is significant and more than allowed."""
     return lost.low > 0 and lost.value > allowed
 
 
 def mildest(lost: Sequence[Gain], allowed: float) -> list[int]:
-    """Places of the candidates that do not forget; of all, where all do.
+    """Indices of the candidates that do not forget, or of all if all do.
 
-    What would be refused for what it has forgotten must not keep a milder one from being chosen.
+    A candidate that would be rejected for forgetting must not keep another one from being chosen.
     """
     return [i for i, each in enumerate(lost) if not forgets(each, allowed)] or list(range(len(lost)))
 
 
 def allowance(metric: str, tolerance: float, before: float) -> float:
-    """How much worse a score may become: a share of the scale from 0 to 1, or of an error's own size."""
+    """How much worse a score may become: a fraction of the scale from 0 to 1, or of the error itself."""
     scale = METRICS[metric].best
     return tolerance * (abs(before) if scale is None else scale)
 

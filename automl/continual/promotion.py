@@ -1,4 +1,4 @@
-"""Which candidate is best, whether it follows the model in use, and what the two score."""
+"""Choice of the best candidate, and its comparison with the current model."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the best candidate has over the model in use, on validation data."""
+    """The comparison of the best candidate with the current model, on validation data."""
 
     new: Gain
     both: Gain  # on new and old data together
-    lost: Gain  # what the model in use has over the candidate, on old data
-    allowed: float  # of it
+    lost: Gain  # of the current model over the candidate, on old data
+    allowed: float  # loss on old data
 
     @property
     def promoted(self) -> bool:
@@ -49,7 +49,7 @@ def promote(
     settings: Mapping[str, Any],
     say: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Chooses and judges by the validation part, crosswise; writes the model where it is promoted."""
+    """Choose and judge on the validation set, by cross-fitting; write the model if it is promoted."""
     from automl.deployment.calibration import temperature_that_helps
     from automl.deployment.predictor import Member, Predictor, predictions
     from automl.training.base import trained_model
@@ -101,8 +101,8 @@ def _chosen(
     halves: Sequence[NDArray[np.int64]],
     n_old_rows: int,
 ) -> tuple[int, NDArray[Any]]:
-    """The best candidate's place, and predictions to judge by: what each half chooses is judged by the other, so that
-    every example judges, and none what it has chosen."""
+    """The best candidate's index, and predictions for judging it: the choice of each half of the validation set is
+    judged on the other half, so that every example is used and none judges its own choice."""
 
     def best_by(rows: NDArray[np.int64]) -> int:
         return int(np.argmin([loss_of(metric, _balanced(metric, y, p, rows, n_old_rows)) for p in predicted]))
@@ -115,16 +115,16 @@ def _chosen(
 
 @dataclass(frozen=True)
 class _Judges:
-    """The examples that judge: new ones of validation, and old ones that the model in use has not learnt from."""
+    """The examples for judging: new validation examples, and old ones that the current model was not trained on."""
 
     metric: str
-    y: NDArray[Any]  # of the validation part, old before new
-    ours: NDArray[Any]  # what the model in use predicts of it
+    y: NDArray[Any]  # of the validation set, old before new
+    ours: NDArray[Any]  # the current model's predictions for it
     n_old: int
     y_old: NDArray[Any]
     ours_old: NDArray[Any]
-    x_old: Callable[[str], NDArray[Any]] | None  # by family of models, where the old ones are not of validation
-    allowed: float  # to lose on them
+    x_old: Callable[[str], NDArray[Any]] | None  # by model family, if the old examples are not from the validation set
+    allowed: float  # loss on them
 
     @classmethod
     def of(
@@ -138,7 +138,7 @@ class _Judges:
         first, n = splits(task.space["model"].default_value), old["valid"]
         y, ours = first.y_valid, widened(before.judge(lambda family: splits(family).x_valid), first.y_valid)
         y_old, ours_old, x_old = y[:n], ours[:n], None
-        if before.card.get("made") == "refit":  # it has learnt from the old validation part
+        if before.card.get("made") == "refit":  # it was trained on the old validation set
 
             def x_old(family: str) -> NDArray[Any]:
                 return splits(family).x_test[: old["test"]]
@@ -148,7 +148,7 @@ class _Judges:
         return cls(task.metric, y, ours, n, y_old, ours_old, x_old, allowed)
 
     def lost(self, model: TrainedModel, predicted: NDArray[Any]) -> Gain:
-        """What the model in use has over this one on old examples; ``predicted``: of the validation part."""
+        """The gain of the current model over this one on old examples; ``predicted``: for the validation set."""
         return self._lost(self._theirs(model, predicted))
 
     def verdict(self, model: TrainedModel, predicted: NDArray[Any]) -> Verdict:
@@ -166,7 +166,7 @@ class _Judges:
         return gain(self.metric, self.y_old, on_old, self.ours_old, SURE)
 
     def _theirs(self, model: TrainedModel, predicted: NDArray[Any]) -> NDArray[Any]:
-        """Of the old examples."""
+        """A candidate's predictions for the old examples."""
         from automl.deployment.predictor import predictions
 
         on_old = (
@@ -176,7 +176,7 @@ class _Judges:
 
 
 def _balanced(metric: str, y: NDArray[Any], predicted: NDArray[Any], rows: NDArray[np.int64], n: int) -> float:
-    """The mean of the scores on old and on new examples: many old ones must not drown the new."""
+    """The mean of the scores on old and on new examples, so that many old ones do not outweigh the new."""
     sides = [rows[rows < n], rows[rows >= n]]
     return float(np.mean([score(metric, y[side], widened(predicted, y)[side]) for side in sides if len(side)]))
 
@@ -184,7 +184,7 @@ def _balanced(metric: str, y: NDArray[Any], predicted: NDArray[Any], rows: NDArr
 def _on_test(
     task: OwnData, before: Predictor, after: Predictor, splits: Callable[[str], Splits], old: Mapping[str, int]
 ) -> dict[str, Any]:
-    """On the test parts, which decided nothing: both models on either side, and all metrics of the second."""
+    """Test scores, which decide nothing: of both models on old and new data, and all metrics of the candidate."""
     from automl.metrics import measure, names_of
 
     y, n, metric = splits(task.space["model"].default_value).y_test, old["test"], task.metric
@@ -197,22 +197,24 @@ def _on_test(
 
 
 def _why(best: Candidate, metric: str, verdict: Verdict) -> str:
-    what = {"continued": "the model gone on with", "retrained": "its config trained anew", "searched": "a new config"}
+    what = {"continued": "the fine-tuned model", "retrained": "its config retrained", "searched": "a new config"}
     found, both, lost = verdict.new, verdict.both, verdict.lost
     if found.low > 0:
         new = f"is better in {metric} by {found.value:.4g} on new validation data (likely by {found.low:.4g})"
     elif found.value > 0 and both.low > 0:
-        new = f"is better in {metric} by {found.value:.4g} on new validation data, and on all likely by {both.low:.4g},"
+        new = (
+            f"is better in {metric} by {found.value:.4g} on new validation data, on all data likely by {both.low:.4g},"
+        )
     elif found.value > 0:
         new = f"is better in {metric} by {found.value:.4g} on new validation data, which may be chance,"
     elif found.value < 0:
         new = f"is worse in {metric} by {-found.value:.4g} on new validation data"
     else:
-        new = f"is no better in {metric} on new validation data"
+        new = f"is equal in {metric} on new validation data"
     if lost.value <= 0:
         old = "no worse on old"
     elif lost.low > 0:
-        old = f"worse by {lost.value:.4g} on old, of {verdict.allowed:.4g} allowed"
+        old = f"worse by {lost.value:.4g} on old ({verdict.allowed:.4g} is allowed)"
     else:
         old = f"worse by {lost.value:.4g} on old, which may be chance"
     return f"{what[best.what]} {new} and {old}"

@@ -1,4 +1,4 @@
-"""One update of a run's model by new data, from reading them to the promotion of another model, or not."""
+"""One update of a run's model with new data, from reading the data to the decision on promotion."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def update(
     n_workers: int = 1,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
-    """Brings a run's model up to date with new data, and gives what update.json says of it.
+    """Update a run's model with new data, and return the content of update.json.
 
-    n_search: full trainings of new configs. tolerance: how much worse a new model may be on old data, as a share of the
-    metric's scale, or of an error's own size. replay: old examples that are seen beside each new one.
-    UserError for a run or data that cannot be used; the model in use stays as it is until the very end.
+    ``n_search``: full trainings of new configs. ``tolerance``: how much worse a new model may be on old data, as a
+    fraction of the metric's scale, or of the error itself. ``replay``: old examples seen per new one.
+    UserError for a run or data that cannot be used; the current model is not changed before the last step.
     """
     from automl.deployment.predictor import load
 
@@ -58,7 +58,7 @@ def update(
         versions.recover()
         before = load(folder.path)
         if not isinstance(before.encoder, Encoder):
-            raise UserError("a translator is not updated yet; run anew with all pairs in one file")
+            raise UserError("translators cannot be updated; start a new run with all pairs in one file")
         started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
         old_data = versions.data
         task = build_task(settings, old_data)
@@ -82,7 +82,7 @@ def update(
             "seconds": round(time.perf_counter() - clock, 1),
             "rows": {name: len(part) for name, part in _parts(new).items()},
             "new_classes": list(new.new_classes),
-            "notes": [*new.notes, *([f"{n_doubles:,} rows were known already"] if n_doubles else [])],
+            "notes": [*new.notes, *([f"{n_doubles:,} rows were already known"] if n_doubles else [])],
             **found,
             "candidates": [
                 {"what": c.what, "config": dict(c.config), "epochs": round(c.epochs, 2)} for c in candidates
@@ -104,28 +104,28 @@ def _target(task: OwnData) -> Any:
 
 
 def _drift(task: OwnData, before: Predictor, new: NewData) -> dict[str, Any]:
-    """Of the examples, property by property, and of the model's score against its interval on the old test part."""
+    """Drift of the examples, by property, and of the model's score, against its interval on the old test set."""
     assert isinstance(before.encoder, Encoder)
     views = before.encoder.views
     family = task.space["model"].default_value
     by_family = splits_by_family(task)
     splits = by_family(family)
-    told = drifts(splits.inputs, splits.x_train, new.arrays[views[family]], before.encoder.names)
+    found = drifts(splits.inputs, splits.x_train, new.arrays[views[family]], before.encoder.names)
     on_old, on_new = before.judge(lambda f: by_family(f).x_test), before.judge(lambda f: new.arrays[views[f]])
     low, high = interval(task.metric, splits.y_test, on_old)
     scored = score(task.metric, new.y, on_new)
     worse = has_fallen(task.metric, (splits.y_test, on_old), (new.y, on_new))
-    drifted = [drift for drift in told if drift.is_drift]
-    said = [_in_words(drifted, len(told))]
+    drifted = [drift for drift in found if drift.is_drift]
+    said = [_in_words(drifted, len(found))]
     if new.new_classes:
-        said.append(f"classes that the model does not know: {', '.join(new.new_classes)}")
+        said.append(f"new classes: {', '.join(new.new_classes)}")
     said.append(
-        f"the model in use has {task.metric} {scored:.4g} on the new data; on the old test part the middle 95% are "
-        f"{low:.4g} to {high:.4g}: {'it has become worse' if worse else 'no worse than it was'}"
+        f"the current model has {task.metric} {scored:.4g} on the new data; its 95% interval on the old test set is "
+        f"{low:.4g} to {high:.4g}: {'it has become worse' if worse else 'it has not become worse'}"
     )
     return {
         "said": said,
-        "drift": [asdict(drift) for drift in told[:20]],
+        "drift": [asdict(drift) for drift in found[:20]],
         "n_drifts": len(drifted),
         "in_use_on_new": scored,
         "old_test_interval": [low, high],

@@ -1,7 +1,7 @@
-"""Every version of a run's model: its folder, what was said of it, and which one is in use.
+"""The versions of a run's model: their folders, their facts, and the current one.
 
-``versions/N/`` holds what update N came to: update.json, the united data, and ``model`` where it was promoted. The
-run's own ``model`` is a link to the one in use, so that changing it is one step, done or not. Version 1 is the run's.
+``versions/N/`` holds the result of update N: update.json, the merged data, and ``model`` if it was promoted. The run's
+own ``model`` is a link to the current version, so that switching is atomic. Version 1 is the run's.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MODEL = "model"
 
 
 class Versions:
-    """Those of one run."""
+    """The versions of one run."""
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder, self.root = folder, folder.versions
@@ -31,32 +31,32 @@ class Versions:
 
     @property
     def numbers(self) -> list[int]:
-        """Of all updates that came to an end, promoted or not, and 1 for the run itself."""
+        """The numbers of all completed updates, promoted or not, and 1 for the run itself."""
         if not self.root.is_dir():
             return [1]
         return sorted({1} | {int(path.name) for path in self.root.iterdir() if path.name.isdigit()})
 
     @property
     def current(self) -> int:
-        """The version in use."""
+        """The current version."""
         if not self.folder.model.is_symlink():
             return 1
         return int(self.folder.model.readlink().parent.name)
 
     @property
     def data(self) -> Path:
-        """The data of the latest update, or of the run: all that is known, whichever model is in use."""
+        """The data of the latest update, or of the run: all data seen, whichever version is current."""
         latest = self.numbers[-1]
         return self.folder.data if latest == 1 else self.place(latest) / "data"
 
     def facts(self, number: int) -> dict[str, Any]:
-        """What was said of an update; empty for the run itself."""
+        """The content of an update's update.json; empty for the run itself."""
         file = self.place(number) / FACTS
         facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
         return facts
 
     def begin(self) -> Path:
-        """An empty folder to prepare the next version in; what an interrupted update left goes."""
+        """An empty folder for the next version; leftovers of an interrupted update are deleted."""
         self.recover()
         place = self.root / f"{self.numbers[-1] + 1}.writing"
         shutil.rmtree(place, ignore_errors=True)
@@ -64,7 +64,7 @@ class Versions:
         return place
 
     def finish(self, writing: Path, facts: Mapping[str, Any]) -> int:
-        """The prepared folder becomes a version; where it holds a model, that is in use from now on."""
+        """Turn the prepared folder into a version; if it has a model, make it the current one."""
         number = int(writing.name.removesuffix(".writing"))
         write_aside(writing / FACTS, json.dumps(dict(facts), indent=2) + "\n")
         writing.rename(self.place(number))
@@ -73,7 +73,7 @@ class Versions:
         return number
 
     def use(self, number: int) -> None:
-        """Put a version to use. UserError where it has no model."""
+        """Make a version the current one. UserError if it has no model."""
         self._keep_first()
         if not (self.place(number) / MODEL).is_dir():
             known = ", ".join(str(n) for n in self.numbers if (self.place(n) / MODEL).is_dir())
@@ -84,13 +84,13 @@ class Versions:
         if self.folder.model.is_symlink():
             link.replace(self.folder.model)
             return
-        before = self.folder.model_before  # a folder cannot be replaced by a link in one step
+        before = self.folder.model_before  # a folder cannot be replaced by a link atomically
         self.folder.model.rename(before)
         link.replace(self.folder.model)
         shutil.rmtree(before)
 
     def recover(self) -> None:
-        """Undo what a kill between the two steps of the first change has left."""
+        """Undo a first switch that was killed between its two steps."""
         before = self.folder.model_before
         if before.is_dir() and not self.folder.model.exists():
             before.rename(self.folder.model)

@@ -1,1 +1,1 @@
-"""Data: built-in sets and the user's files, as arrays."""
+"""Built-in data sets and the user's files, as arrays."""

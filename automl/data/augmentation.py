@@ -1,4 +1,4 @@
-"""Random changes of a training batch that keep its labels, all of one strength between 0 (none) and 1."""
+"""Data augmentation of training batches, with a strength between 0 (none) and 1."""
 
 import torch
 import torch.nn.functional as F
@@ -6,16 +6,15 @@ from torch import Tensor
 
 
 def augment(x: Tensor, strength: float) -> Tensor:
-    """A changed copy of a standardised batch (n, channels, length) or (n, channels, height, width)."""
+    """An augmented copy of a standardised batch (n, channels, length) or (n, channels, height, width)."""
     if strength == 0:
         return x
     return augment_signals(x, strength) if x.ndim == 3 else augment_pictures(x, strength)
 
 
 def augment_signals(x: Tensor, strength: float) -> Tensor:
-    """At strength 1: a shift of up to a quarter of the length, scaling by up to 40%, and noise.
-
-    What leaves at one end enters at the other, as where MNIST-1D itself shifts its signals.
+    """At strength 1: a cyclic shift of up to a quarter of the length (as MNIST-1D is generated), scaling by up to 40%,
+    and noise.
     """
     n, _, length = x.shape
     reach = strength * length / 4
@@ -27,7 +26,7 @@ def augment_signals(x: Tensor, strength: float) -> Tensor:
 
 
 def augment_pictures(x: Tensor, strength: float) -> Tensor:
-    """At strength 1: half of the pictures mirrored, all shifted by up to 4 pixels in 28; edges fill the border."""
+    """At strength 1: half of the images mirrored, all shifted by up to 4 pixels in 28, with edge padding."""
     n, _, height, width = x.shape
     reach = round(strength * height / 7)
     rows, columns = (

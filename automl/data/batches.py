@@ -1,4 +1,4 @@
-"""Batches of sequences: those of similar length go together, so that little of a batch is filling."""
+"""Batches of sequences of similar length, so that they need little padding."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-POOL = 10  # batches of training examples that are sorted together, at most
-LEAST_POOLS = 8  # so many pools are made, lest the steps of few examples be of one length each
-JITTER = 0.2  # relative, of lengths before they are sorted: few examples would come together in each epoch
+POOL = 10  # maximum number of batches per pool; each pool is sorted by length
+LEAST_POOLS = 8  # minimum number of pools, so that small data sets do not get batches of a single length each
+JITTER = 0.2  # relative noise of lengths before sorting; without it, few examples form the same batches each epoch
 
 
 def shuffled(order: "Tensor", lengths: "Tensor", size: int) -> "Tensor":
-    """The examples of an order, (n,) of their places, in whole batches of that size which are alike in length.
+    """The examples of an order (n,), rearranged in full batches of similar length, in random order.
 
-    lengths: (all examples,). Which of the alike come together, and when, is random. Those that fill no batch are left
-    out.
+    ``lengths``: of all examples. Examples that do not fill a batch are dropped.
     """
     import torch
 
@@ -28,7 +27,7 @@ def shuffled(order: "Tensor", lengths: "Tensor", size: int) -> "Tensor":
 
 
 def by_length(lengths: "Tensor", size: int) -> "Iterator[Tensor]":
-    """The places of all examples, the shortest first, in parts of at most that size."""
+    """The indices of all examples, shortest first, in batches of at most that size."""
     import torch
 
     yield from torch.split(lengths.argsort(stable=True), size)

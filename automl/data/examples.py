@@ -1,4 +1,4 @@
-"""Raw examples of a data set in three fixed parts, whatever an example is: texts, pairs, molecules, series, frames."""
+"""Raw examples of a data set in a fixed split: texts, pairs, molecules, series or frames."""
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ Y = TypeVar("Y")
 
 @dataclass(frozen=True)
 class Parts(Generic[T]):
-    """The part to fit on, the part to choose by, and the part to score once."""
+    """The training set, validation set and test set."""
 
     train: T
     valid: T
@@ -26,7 +26,7 @@ class Parts(Generic[T]):
 
 @dataclass(frozen=True)
 class Examples(Generic[X, Y]):
-    """x[i] is what is given, y[i] what is wanted: a label, a value, a translation."""
+    """Inputs x[i] and targets y[i]: a label, a value, a translation."""
 
     x: list[X]
     y: list[Y]
@@ -40,7 +40,7 @@ class Examples(Generic[X, Y]):
 
 
 def without_repeats(examples: Examples[X, Y], seen: Iterable[X] = ()) -> Examples[X, Y]:
-    """The examples whose x is not among seen and did not come before, in their order. Each x must be hashable."""
+    """The examples whose x is neither in ``seen`` nor a repetition, in order. Each x must be hashable."""
     known: set[Hashable] = set(seen)
     kept = []
     for i, x in enumerate(examples.x):
@@ -51,18 +51,18 @@ def without_repeats(examples: Examples[X, Y], seen: Iterable[X] = ()) -> Example
 
 
 def hold_out(examples: Examples[X, str], n_valid: int, test: Examples[X, str]) -> Parts[Examples[X, str]]:
-    """A stratified validation part of n_valid labelled examples held out of training; both in their given order."""
+    """Hold out a stratified validation set of n_valid labelled examples; both sets keep the given order."""
     _, labels = np.unique(examples.y, return_inverse=True)
     valid, train = stratified(labels, n_valid)
     return Parts(examples.take(sorted(train)), examples.take(sorted(valid)), test)
 
 
 def take_examples(given: T, n: int, *, labelled: bool) -> T:
-    """n of the examples: the beginning of a text, a stratified part where y are classes or numbers, else any."""
+    """n of the examples: the beginning of a text, a stratified sample if y are classes or numbers, else random ones."""
     if isinstance(given, str):
         return cast(T, given[:n])
     if not isinstance(given, Examples):
-        raise UserError("the examples of a series hang together; leave train_size out for what needs them as they are")
+        raise UserError("a time series cannot be subsampled; leave train_size out")
     if labelled or isinstance(given.y[0], float):
         _, places = np.unique(np.array(given.y), return_inverse=True)
         return cast(T, given.take(stratified(places, n)[0]))
@@ -70,12 +70,12 @@ def take_examples(given: T, n: int, *, labelled: bool) -> T:
 
 
 def shuffled(n: int) -> Indices:
-    """0 .. n - 1 in an order that is always the same."""
+    """A fixed permutation of 0 to n - 1."""
     return np.random.default_rng(SPLIT_SEED).permutation(n)
 
 
 def numbered_classes(parts: Parts[Examples[X, str]]) -> tuple[Parts[Labels], Classes]:
-    """The labels as places in the sorted names of all classes."""
+    """The labels as indices into the sorted class names."""
     examples = (parts.train, parts.valid, parts.test)
     names = sorted({label for part in examples for label in part.y})
     place = {name: i for i, name in enumerate(names)}

@@ -1,4 +1,4 @@
-"""Molecules as vectors, by RDKit: which substructures they have, and what they are like as a whole."""
+"""Molecules as vectors, by RDKit: fingerprints of substructures and molecular descriptors."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from automl.errors import UserError
 
 
 def fingerprints(smiles: Sequence[str], *, radius: int = 2, bits: int = 1024) -> NDArray[np.float32]:
-    """(n, bits) of 0 and 1: the Morgan fingerprints of a radius in bonds (Rogers & Hahn 2010)."""
+    """Morgan fingerprints of a radius in bonds (Rogers & Hahn 2010), (n, bits) of 0 and 1."""
     from rdkit.Chem import rdFingerprintGenerator
 
     generator = rdFingerprintGenerator.GetMorganGenerator(radius=radius, fpSize=bits)
@@ -18,7 +18,7 @@ def fingerprints(smiles: Sequence[str], *, radius: int = 2, bits: int = 1024) ->
 
 
 def descriptors(smiles: Sequence[str]) -> NDArray[np.float32]:
-    """(n, 7): weight, log P, polar surface, donors and acceptors of hydrogen bonds, rotatable bonds, rings."""
+    """Weight, log P, polar surface, hydrogen bond donors and acceptors, rotatable bonds and rings, (n, 7)."""
     from rdkit.Chem import Crippen, Descriptors, rdMolDescriptors
 
     measures = (
@@ -34,7 +34,7 @@ def descriptors(smiles: Sequence[str]) -> NDArray[np.float32]:
 
 
 def molecules(smiles: Sequence[str]) -> list[Any]:
-    """RDKit's molecules; UserError for what is none."""
+    """RDKit molecules. UserError for an invalid SMILES."""
     try:
         from rdkit import Chem
     except ImportError as error:

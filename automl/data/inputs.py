@@ -1,7 +1,7 @@
-"""What an array of examples is to a model: its kind, and the numbers learnt from the training part alone.
+"""The kinds of model inputs, with statistics of the training set.
 
-Each kind turns raw examples into what the first layer reads, says which of their places hold something, and goes into
-preprocessing.json beside the weights.
+Each kind transforms raw examples for the first layer, gives a mask of valid positions, and is stored in
+preprocessing.json next to the weights.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Dense:
-    """Pictures, signals, vectors: (n, channels, ...) of any number type, standardised channel by channel."""
+    """Images, signals, vectors: (n, channels, ...) of any number type, standardised per channel."""
 
     kind: ClassVar = "dense"
     shape: tuple[int, ...]  # of one example, channels first
@@ -31,7 +31,7 @@ class Dense:
 
     @classmethod
     def of(cls, x: Array) -> Self:
-        """With the statistics of the training examples x, (n, channels, ...); not-a-numbers do not count."""
+        """With the statistics of the training examples x, (n, channels, ...), ignoring NaN."""
         return cls(x.shape[1:], *channel_statistics(x))
 
     @classmethod
@@ -40,7 +40,7 @@ class Dense:
         return cls(shape, (0.0,) * shape[0], (1.0,) * shape[0])
 
     def refitted(self, x: Array) -> Self:
-        """For other training examples."""
+        """The same kind with the statistics of other training examples."""
         if self == self.as_is(self.shape):
             return self
         mean, std = channel_statistics(x)
@@ -55,17 +55,17 @@ class Dense:
         return (x.float() - mean) / std
 
     def mask(self, x: Tensor) -> Tensor | None:
-        """(n, length): which steps of the raw examples are there; None where all are."""
+        """The valid steps of raw examples, (n, length); None if all are."""
         return None
 
     def lengths(self, x: Tensor) -> Tensor | None:
-        """(n,) of the raw examples, where a batch is read no further than the longest of its examples; else None."""
+        """The lengths of raw examples, (n,), if batches are truncated to their longest example; else None."""
         return None
 
 
 @dataclass(frozen=True)
 class Padded(Dense):
-    """Signals of different lengths: (n, channels, length), filled up with not-a-number behind their ends."""
+    """Signals of different lengths: (n, channels, length), padded with NaN."""
 
     kind: ClassVar = "padded"
 
@@ -78,11 +78,11 @@ class Padded(Dense):
 
 @dataclass(frozen=True)
 class Tokens:
-    """Sentences, molecules as SMILES: (n, length) numbers of tokens, filled up with 0 behind their ends."""
+    """Texts, molecules as SMILES: token ids (n, length), padded with 0."""
 
     kind: ClassVar = "tokens"
-    length: int  # of the longest example that is read whole
-    n_tokens: int  # the filling included
+    length: int  # tokens to which examples are truncated or padded
+    n_tokens: int  # including padding
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -103,20 +103,20 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Columns:
-    """Tables: (n, columns) of float32. Numbers first, missing ones not-a-number; then categories by their numbers.
+    """Tables: (n, columns) of float32. Numbers first, NaN if missing; then category codes.
 
-    A category's number is 1 or more; 0 stands for a missing one and for one that training has not seen.
+    Category codes start at 1; 0 is a missing or unseen category.
     """
 
     kind: ClassVar = "columns"
     mean: tuple[float, ...]  # of each column of numbers
     std: tuple[float, ...]
-    cardinalities: tuple[int, ...]  # how many numbers each column of categories has, the 0 included
+    cardinalities: tuple[int, ...]  # number of codes of each category column, including 0
 
     @classmethod
     def of(cls, x: Array, cardinalities: tuple[int, ...]) -> Self:
         """With the statistics of the training examples."""
-        # Column by column: of all at once there would be several copies of what may be most of the memory.
+        # Column by column: at once it would need several copies of what may be most of the memory.
         each = [channel_statistics(x[:, i : i + 1]) for i in range(x.shape[1] - len(cardinalities))]
         return cls(tuple(mean for (mean,), _ in each), tuple(std for _, (std,) in each), cardinalities)
 
@@ -132,12 +132,12 @@ class Columns:
         return type(self).of(x, self.cardinalities)
 
     def __call__(self, x: Tensor) -> Tensor:
-        """(n, 2 * numbers + categories): numbers standardised, with 0 for missing; which are missing; categories."""
+        """Standardised numbers (0 if missing), missing indicators, and categories: (n, 2 * numbers + categories)."""
         import torch
 
         numbers, categories = x[:, : self.n_numbers].float(), x[:, self.n_numbers :].float()
         mean, std = (torch.tensor(values, device=x.device) for values in (self.mean, self.std))
-        standardised = ((numbers - mean) / std).clamp(-10, 10)  # an outlier must not blow up a network
+        standardised = ((numbers - mean) / std).clamp(-10, 10)  # outliers would destabilise a network
         return torch.cat([standardised.nan_to_num(0.0), numbers.isnan().float(), categories], 1)
 
     def mask(self, x: Tensor) -> Tensor | None:
@@ -152,7 +152,7 @@ KINDS: dict[str, Any] = {kind.kind: kind for kind in (Dense, Padded, Tokens, Col
 
 
 def inputs_to_json(inputs: Inputs) -> dict[str, Any]:
-    """The fields; dense examples, which came first, do not name their kind."""
+    """The fields; dense inputs, the oldest kind, have no kind field."""
     return ({} if inputs.kind == "dense" else {"inputs": inputs.kind}) | asdict(inputs)
 
 

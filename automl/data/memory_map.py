@@ -1,4 +1,4 @@
-"""Data prepared once in a folder: an array a file, which processes map into memory instead of copying it."""
+"""Prepared data in a folder: one file per array, memory-mapped by all processes."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ RULES = "rules.json"  # written last: a folder that has it is complete
 
 
 def write_prepared(splits: Splits, folder: Path) -> None:
-    """Writes the arrays and what is known of them."""
+    """Write the arrays and their metadata."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in ARRAYS:
         np.save(folder / f"{name}.npy", getattr(splits, name))
@@ -23,8 +23,8 @@ def write_prepared(splits: Splits, folder: Path) -> None:
 
 
 def read_prepared(folder: Path) -> Splits:
-    """What write_prepared left there. The arrays stay in their files until they are read, shared by all processes."""
-    # "c": torch wants arrays that can be written; what is written stays in the process, and nothing is.
+    """Read what write_prepared wrote. The arrays are memory-mapped, shared by all processes."""
+    # "c" (copy-on-write): torch wants writable arrays; nothing is written to them.
     arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="c") for name in ARRAYS}
     rules = json.loads((folder / RULES).read_text(encoding="utf-8"))
     return Splits(**arrays, inputs=inputs_from_json(rules), target=target_from_json(rules))

@@ -1,4 +1,4 @@
-"""Pairs of texts as arrays for an encoder-decoder: vocabularies of both sides, learnt from the training part."""
+"""Pairs of texts as arrays for an encoder-decoder, with vocabularies of both sides from the training set."""
 
 import json
 from collections.abc import Sequence
@@ -21,27 +21,27 @@ REST = "pairs.json"
 
 @dataclass(frozen=True)
 class Pairs:
-    """The training part as (n, length) tokens; of the other parts the sources as tokens, and the wanted texts."""
+    """The training set as token ids (n, length); for validation and test, source token ids and reference texts."""
 
     source: Vocabulary
     target: Vocabulary
-    train_source: Rows  # each ends with END, as far as it is not cut off
+    train_source: Rows  # each ends with END, unless truncated
     train_target: Rows  # each begins with BEGIN and ends with END
     valid_source: Rows
-    valid_wanted: list[tuple[str, ...]]  # all texts that are right
+    valid_wanted: list[tuple[str, ...]]  # all references
     test_source: Rows
     test_wanted: list[tuple[str, ...]]
 
     @property
     def length(self) -> int:
-        """Tokens of the longest sequence of the training part, on either side."""
+        """Tokens of the longest training sequence, on either side."""
         return int(max(self.train_source.shape[1], self.train_target.shape[1]))
 
 
 def pairs_of(parts: Parts[Examples[str, Any]], subwords: int, max_length: int) -> Pairs:
-    """Texts as tokens, with `subwords` parts of words a side, or with symbols where that is 0.
+    """Texts as tokens, with a vocabulary of `subwords` per side, or of symbols if that is 0.
 
-    max_length: tokens of a sequence, the special ones included; what is longer is cut off.
+    ``max_length``: tokens to which a sequence is truncated, including special tokens.
     """
     train = parts.train
     wanted = [one_or_more(part.y) for part in (train, parts.valid, parts.test)]
@@ -62,7 +62,7 @@ def pairs_of(parts: Parts[Examples[str, Any]], subwords: int, max_length: int) -
 
 
 def write_pairs(pairs: Pairs, folder: Path) -> None:
-    """Writes an array a file, and the rest as JSON."""
+    """Write one file per array, and the rest as JSON."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in ARRAYS:
         np.save(folder / f"{name}.npy", getattr(pairs, name))
@@ -76,7 +76,7 @@ def write_pairs(pairs: Pairs, folder: Path) -> None:
 
 
 def read_pairs(folder: Path) -> Pairs:
-    """What write_pairs left there."""
+    """Read what write_pairs wrote."""
     arrays = {name: np.load(folder / f"{name}.npy") for name in ARRAYS}
     rest = json.loads((folder / REST).read_text(encoding="utf-8"))
     return Pairs(
@@ -93,7 +93,7 @@ def one_or_more(texts: Sequence[str | tuple[str, ...]]) -> list[tuple[str, ...]]
 
 
 def rows(vocabulary: Vocabulary, texts: Sequence[str], max_length: int, first: tuple[int, ...] = ()) -> Rows:
-    """(n, longest): the numbers of each text's tokens with END behind them."""
+    """The token ids of each text, followed by END, (n, longest)."""
     numbers = [[*first, *vocabulary.encode(text), END][:max_length] for text in texts]
     filled = np.full((len(numbers), max(map(len, numbers), default=0)), PADDING, np.int64)
     for row, found in zip(filled, numbers, strict=True):

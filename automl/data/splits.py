@@ -1,4 +1,4 @@
-"""Fixed train, validation and test parts of a data set, and how they are drawn."""
+"""The training, validation and test set of a data set, and stratified sampling."""
 
 from dataclasses import dataclass, replace
 
@@ -11,12 +11,12 @@ from automl.errors import UserError
 
 Indices = NDArray[np.int64]
 
-SPLIT_SEED = 0  # the validation part is the same in every study, so that results of studies can be compared
+SPLIT_SEED = 0  # the validation set is the same in every study, so that studies can be compared
 
 
 @dataclass(frozen=True)
 class Splits:
-    """Raw examples (n, ...) and labels (n,) of the three parts, and what the training part says of both."""
+    """Raw examples (n, ...) and labels (n,) of the three sets, with the training set's statistics of both."""
 
     x_train: Array
     y_train: Labels
@@ -29,7 +29,7 @@ class Splits:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """None where the target is a number."""
+        """The class names; empty if the target is a number."""
         return self.target.names
 
     @property
@@ -45,13 +45,13 @@ class Splits:
 def make_splits(
     x: Array, y: Labels, x_test: Array, y_test: Labels, *, n_valid: int, classes: tuple[str, ...]
 ) -> Splits:
-    """Holds a stratified validation part of n_valid examples out of dense (x, y)."""
+    """Splits of dense (x, y), with a stratified validation set of n_valid examples held out."""
     valid, train = stratified(y, n_valid)
     return Splits(x[train], y[train], x[valid], y[valid], x_test, y_test, Dense.of(x[train]), Classes(classes))
 
 
 def take_train(splits: Splits, train_size: int) -> Splits:
-    """The same splits with a stratified part of the training examples, and that part's statistics."""
+    """The same splits with a stratified sample of the training set, and its statistics."""
     check_train_size(train_size, splits.n_classes, len(splits.y_train))
     kept, _ = stratified(splits.y_train, train_size)
     x, y = splits.x_train[kept], splits.y_train[kept]
@@ -59,7 +59,7 @@ def take_train(splits: Splits, train_size: int) -> Splits:
 
 
 def with_valid_in_train(splits: Splits) -> Splits:
-    """The same splits, with the validation part at the end of the training part too, and the statistics of both."""
+    """The same splits with the validation set appended to the training set, and their joint statistics."""
     x, y = (
         np.concatenate([splits.x_train, splits.x_valid]),
         np.concatenate([splits.y_train, splits.y_valid]),
@@ -70,12 +70,12 @@ def with_valid_in_train(splits: Splits) -> Splits:
 def stratified(y: Labels, n: int) -> tuple[Indices, Indices]:
     """Indices of n random examples and of the rest, in random order.
 
-    Each class has its share to within one example, and of numbers every range has its share.
+    Each class, or each range of numbers, has its share to within one example.
     """
     rng = np.random.default_rng(SPLIT_SEED)
     order = rng.permutation(len(y))
     by_class = order[np.argsort(y[order], kind="stable")]
-    # Evenly spaced places among the examples sorted by class give every class its share, and exactly n in all.
+    # Evenly spaced positions among the examples sorted by class give every class its share, and exactly n in total.
     chosen = np.zeros(len(y), dtype=bool)
     chosen[by_class[np.arange(n) * len(y) // n]] = True
     return order[chosen[order]], order[~chosen[order]]
@@ -84,8 +84,8 @@ def stratified(y: Labels, n: int) -> tuple[Indices, Indices]:
 def check_train_size(train_size: int, n_classes: int, n_train: int) -> None:
     least = max(n_classes, 2)
     if not least <= train_size <= n_train:
-        why = "one example a class" if n_classes else "two examples"
+        why = "one example per class" if n_classes else "two examples"
         raise UserError(
-            f"train_size must be between {least} ({why}) and {n_train:,} (the whole training part), "
+            f"train_size must be between {least} ({why}) and {n_train:,} (the whole training set), "
             f"got {train_size:,}; leave it out to train on everything"
         )

@@ -1,4 +1,4 @@
-"""What is to be predicted: a class or a number. How far off a prediction is, and what is told of it."""
+"""Kinds of targets, classes and numbers, with their losses and scores."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Labels = NDArray[Any]
 
 @dataclass(frozen=True)
 class Classes:
-    """One of several classes: labels (n,) of int64 from 0 on. A model gives a logit a class."""
+    """One of several classes: labels (n,) of int64 from 0 on. A model outputs one logit per class."""
 
     kind: ClassVar = "classes"
     names: tuple[str, ...]
@@ -30,31 +30,31 @@ class Classes:
         return len(self.names)
 
     def refitted(self, y: Labels) -> Self:
-        """For other training labels."""
+        """The same target for other training labels."""
         return self
 
     def weights(self, y: Labels, strength: float) -> NDArray[np.float64]:
-        """A weight a class: 1 at strength 0; at 1 all classes count the same, however many examples they have."""
+        """Class weights: 1 at strength 0; at strength 1 all classes have the same total weight."""
         counts = np.maximum(np.bincount(y, minlength=len(self.names)), 1)
         weights: NDArray[np.float64] = (len(y) / (len(self.names) * counts)) ** strength
         return weights
 
     def loss(self, outputs: Tensor, y: Tensor, config: Mapping[str, Any], weights: Tensor | None) -> Tensor:
-        """What training makes small: cross-entropy, with the config's label smoothing."""
+        """The training loss: cross-entropy, with the config's label smoothing."""
         import torch.nn.functional as F
 
         return F.cross_entropy(outputs, y, weight=weights, label_smoothing=config.get("label_smoothing", 0.0))
 
     def tally(self, outputs: Tensor, y: Tensor) -> Tensor:
-        """How many are right: summed over the batches of an epoch, it goes to ``of_training``."""
+        """The number of correct predictions: summed over an epoch's batches for ``of_training``."""
         return (outputs.argmax(1) == y).sum()
 
     def of_training(self, loss: float, tally: float, n: int) -> dict[str, float]:
-        """What an epoch tells of its training part, from the mean loss and the tally over n examples."""
+        """The training metrics of an epoch, from the mean loss and the tally over n examples."""
         return {"train_cross_entropy": loss, "train_accuracy": tally / n}
 
     def scores(self, outputs: Tensor, y: Tensor, metric: str | None) -> dict[str, float]:
-        """Accuracy, cross-entropy and the metric; all metrics where it is None."""
+        """Accuracy, cross-entropy and the metric; all metrics if it is None."""
         import torch.nn.functional as F
 
         accuracy = (outputs.argmax(1) == y).double().mean().item()
@@ -76,10 +76,10 @@ class Classes:
 
 @dataclass(frozen=True)
 class Number:
-    """A number: (n,) of float32. A model gives it with the mean taken off, in units of the standard deviation."""
+    """A number: (n,) of float32. A model outputs it standardised."""
 
     kind: ClassVar = "number"
-    mean: float  # of the training part
+    mean: float  # of the training set
     std: float
 
     names: ClassVar[tuple[str, ...]] = ()
@@ -105,7 +105,7 @@ class Number:
         return {"train_rmse": math.sqrt(tally / n)}
 
     def scores(self, outputs: Tensor, y: Tensor, metric: str | None) -> dict[str, float]:
-        """All metrics of numbers, whichever is searched by: they cost nothing."""
+        """All metrics, whatever ``metric`` is: they are cheap."""
         predicted, wanted = self.predictions(outputs), y.cpu().numpy()
         if not np.isfinite(predicted).all():
             return dict.fromkeys(names_of("number"), math.nan)

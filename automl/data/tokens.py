@@ -1,6 +1,6 @@
-"""Sequences of tokens as arrays of their numbers: 0 pads behind an end, 1 is what the training part lacks.
+"""Sequences of tokens as arrays of ids: 0 is padding, 1 a token unknown to the training set.
 
-Sequences that are to be written begin with 2 and end with 3.
+Target sequences begin with 2 and end with 3.
 """
 
 from collections import Counter
@@ -15,9 +15,9 @@ PADDING, UNKNOWN, BEGIN, END = range(4)
 def number_tokens(
     sequences: Iterable[Sequence[str]], *, most: int | None = None, least: int = 1, first: int = UNKNOWN + 1
 ) -> dict[str, int]:
-    """Numbers from `first` on for the `most` frequent tokens that are there `least` times, the most frequent one first.
+    """Ids from `first` on for the `most` most frequent tokens that occur at least `least` times, by frequency.
 
-    Tokens that are equally frequent are in the order of their first appearance.
+    Equally frequent tokens are in order of first occurrence.
     """
     counts = Counter(token for sequence in sequences for token in sequence)
     frequent = [token for token, n in counts.most_common(most) if n >= least]
@@ -25,7 +25,7 @@ def number_tokens(
 
 
 def token_rows(sequences: Sequence[Sequence[str]], known: Mapping[str, int], length: int) -> NDArray[np.int32]:
-    """(n, length): the first `length` tokens of each sequence, with PADDING behind its end."""
+    """The token ids of each sequence, (n, length), truncated or padded."""
     rows = np.full((len(sequences), length), PADDING, np.int32)
     for row, sequence in zip(rows, sequences, strict=True):
         numbers = [known.get(token, UNKNOWN) for token in sequence[:length]]

@@ -1,6 +1,6 @@
-"""Texts to numbers of tokens and back, as learnt from a training part: plain symbols, or parts of words.
+"""Conversion of texts to token ids and back, fitted to a training set: symbols or subwords.
 
-Numbers below 4 are those of automl.data.tokens: filling, unknown, begin, end.
+Ids below 4 are those of automl.data.tokens: padding, unknown, begin, end.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,14 +12,14 @@ N_SPECIAL = END + 1
 
 
 class Vocabulary(Protocol):
-    def __len__(self) -> int: ...  # numbers in use, the special ones included
-    def encode(self, text: str) -> list[int]: ...  # without begin and end
-    def decode(self, numbers: Iterable[int]) -> str: ...  # up to the end; special ones are left out
-    def to_json(self) -> dict[str, Any]: ...  # what vocabulary_from_json makes the same vocabulary of
+    def __len__(self) -> int: ...  # number of ids, including the special ones
+    def encode(self, text: str) -> list[int]: ...  # without BEGIN and END
+    def decode(self, numbers: Iterable[int]) -> str: ...  # up to END, without special tokens
+    def to_json(self) -> dict[str, Any]: ...  # inverse: vocabulary_from_json
 
 
 class Symbols:
-    """Symbols with a separator between them: letters with none, phones with a space."""
+    """Symbols with a separator: none for letters, a space for phones."""
 
     def __init__(self, symbols: Iterable[str], separator: str) -> None:
         self.symbols, self.separator = list(symbols), separator
@@ -27,7 +27,7 @@ class Symbols:
 
     @classmethod
     def fitted(cls, texts: Iterable[str], separator: str) -> "Symbols":
-        """With every symbol of the texts."""
+        """A vocabulary of every symbol in the texts."""
         return cls(number_tokens(cut(text, separator) for text in texts), separator)
 
     def __len__(self) -> int:
@@ -44,7 +44,7 @@ class Symbols:
 
 
 class Subwords:
-    """Parts of words by byte-pair encoding (Sennrich et al. 2016), over bytes, so that nothing is unknown."""
+    """Byte-level byte-pair encoding (Sennrich et al. 2016), without unknown tokens."""
 
     def __init__(self, tokenizer: str) -> None:
         from tokenizers import Tokenizer
@@ -53,7 +53,7 @@ class Subwords:
 
     @classmethod
     def fitted(cls, texts: Iterable[str], size: int) -> "Subwords":
-        """With `size` numbers in all, merged from the most frequent neighbours in the texts."""
+        """A vocabulary of `size` ids, trained on the texts."""
         from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
         tokenizer = Tokenizer(models.BPE())
@@ -92,7 +92,7 @@ def cut(text: str, separator: str) -> list[str]:
 
 
 def until_end(numbers: Iterable[int]) -> list[int]:
-    """Without special ones; what comes behind the first END does not count."""
+    """The ids before the first END, without special ones."""
     found: list[int] = []
     for number in numbers:
         if number == END:

@@ -1,7 +1,7 @@
-"""Probabilities that mean what they say: one temperature for all of them (Guo et al. 2017, arXiv 1706.04599).
+"""Calibration of probabilities by temperature scaling (Guo et al. 2017, arXiv 1706.04599).
 
-The logarithms of the probabilities are divided by it: above 1 a model becomes less sure, below 1 surer. Which class is
-the most probable one stays.
+The log probabilities are divided by the temperature: above 1 predictions become less confident, below 1 more. The most
+probable class does not change.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from scipy.optimize import minimize_scalar
 Probabilities = NDArray[np.float64]  # (n, n_classes), rows sum to 1
 
 RANGE = (-3.0, 3.0)  # of the temperature's logarithm
-LIKELY = 0.5  # its standard deviation before anything is seen
-LEAST = 1e-15  # what counts as impossible
+LIKELY = 0.5  # prior standard deviation of the logarithm
+LEAST = 1e-15  # smallest probability
 
 
 def tempered(probabilities: Probabilities, temperature: float) -> Probabilities:
-    """The probabilities at a temperature above 0; 1 leaves them as they are."""
+    """The probabilities at a temperature above 0; 1 leaves them unchanged."""
     if temperature == 1.0:
         return probabilities
     logits = np.log(np.maximum(probabilities, LEAST)) / temperature
@@ -28,15 +28,15 @@ def tempered(probabilities: Probabilities, temperature: float) -> Probabilities:
 
 
 def log_losses(probabilities: Probabilities, labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Of each example the negative logarithm of its class's probability, (n,)."""
+    """The log loss of each example, (n,)."""
     losses: NDArray[np.float64] = -np.log(np.maximum(probabilities[np.arange(len(labels)), labels], LEAST))
     return losses
 
 
 def fit_temperature(probabilities: Probabilities, labels: NDArray[np.int64]) -> float:
-    """The temperature at which the examples' log loss is lowest, held near 1 where they are few.
+    """The temperature that minimises the log loss, with a prior around 1, which dominates for few examples.
 
-    Without that, a model that is right on all of a few examples would become as good as certain of everything.
+    Without the prior, a model that is right on a few examples would become almost certain of everything.
     """
 
     def cost(log: float) -> float:
@@ -49,9 +49,9 @@ def fit_temperature(probabilities: Probabilities, labels: NDArray[np.int64]) -> 
 def temperature_that_helps(
     fitting: tuple[Probabilities, NDArray[np.int64]], judging: tuple[Probabilities, NDArray[np.int64]]
 ) -> float:
-    """Fitted to some examples, and kept where it helps on others; else 1.
+    """The temperature fitted to some examples if it helps on others, else 1.
 
-    It helps where the mean gain in log loss is above its own standard error.
+    It helps if the mean gain in log loss exceeds its standard error.
     """
     temperature = fit_temperature(*fitting)
     probabilities, labels = judging

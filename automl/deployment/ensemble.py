@@ -1,7 +1,6 @@
-"""Several trained models as one: which of them, and how often each (Caruana et al., Ensemble Selection, ICML 2004).
+"""Greedy ensemble selection with replacement (Caruana et al., Ensemble Selection, ICML 2004).
 
-Models are added one after the other, each time the one with which the mean of the predictions is best; one that is
-added twice counts twice. So a model that only does harm is never in it.
+Each round adds the model with which the mean of the predictions is best; a model added twice counts twice.
 """
 
 from __future__ import annotations
@@ -13,16 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-ROUNDS = 20  # models that are added, the same ones included
+ROUNDS = 20  # models added, counting repetitions
 
 
 def greedy_ensemble(
     predictions: Sequence[NDArray[Any]], loss: Callable[[NDArray[Any]], float], most: int
 ) -> dict[int, float]:
-    """The place of each chosen model in the list, and its weight; weights sum to 1.
+    """The index of each chosen model and its weight; weights sum to 1.
 
-    predictions: of each model on the same examples, (n, ...). loss: of predictions, lower is better. most: different
-    models at most. Of the ensembles on the way the best is taken, the smallest of equal ones.
+    ``predictions``: of each model on the same examples, (n, ...). ``loss``: of predictions, lower is better. ``most``:
+    maximum number of distinct models. Returns the best ensemble of all rounds, at ties the smallest.
     """
     added: list[int] = []
     total: NDArray[Any] = np.zeros_like(predictions[0], dtype=np.float64)

@@ -1,6 +1,6 @@
-"""A model behind HTTP: POST /predict, GET /health, and /openapi.json made for this model.
+"""A model served over HTTP: POST /predict, GET /health, and an /openapi.json generated for the model.
 
-Requests are answered one at a time in a thread of their own, so that /health answers while the model computes.
+Predictions run one at a time in a separate thread, so that /health responds meanwhile.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from automl.deployment.json_predictions import Answering
 from automl.deployment.predictor import Predictor
 from automl.errors import UserError
 
-MOST_WAITING = 64  # requests; a client that comes after them is told at once
-LONGEST = 300  # characters of a reason, which may quote what was sent
+MOST_WAITING = 64  # queued requests; further ones are refused at once
+LONGEST = 300  # characters of an error detail, which may quote the request
 JSON_TYPE = "application/json"
 REASON = {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]}
 REFUSALS = {
-    413: "more bytes or examples than are taken",
-    415: f"the content is not said to be {JSON_TYPE}",
-    422: "an example, or the JSON, is wrong: the reason",
+    413: "too many bytes or examples",
+    415: f"the content type is not {JSON_TYPE}",
+    422: "invalid JSON or an invalid example, with the reason",
     500: "the model failed",
-    503: "no answer within the time, or too many requests are waiting",
+    503: "time limit exceeded, or too many requests are waiting",
 }
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a request may ask for."""
+    """The limits of a request."""
 
     rows: int
     bytes: int
@@ -49,7 +49,7 @@ class Refused(Exception):
 
 
 class Service:
-    """The application, and the thread in which it predicts."""
+    """The application and its prediction thread."""
 
     def __init__(self, predictor: Predictor, limits: Limits) -> None:
         self.predictor, self.limits = predictor, limits
@@ -59,17 +59,17 @@ class Service:
         self._waiting = 0
 
     def close(self) -> None:
-        """No request that still waits is begun."""
+        """Shut down; queued requests are not started."""
         self._workers.shutdown(wait=False, cancel_futures=True)
 
     def _app(self) -> FastAPI:
-        # Pages of documentation would load their scripts from elsewhere.
+        # FastAPI's documentation pages would load scripts from a CDN.
         app = FastAPI(title=str(self.predictor.card.get("task") or "model"), docs_url=None, redoc_url=None)
         rows = {"minItems": 1, "maxItems": self.limits.rows}
         examples = {"type": "array", "items": self.answering.record_schema, **rows}
         asked = {"type": "object", "properties": {"examples": examples}, "required": ["examples"]}
         answers: dict[int | str, dict[str, Any]] = {
-            200: {"description": "the answers", "content": {JSON_TYPE: {"schema": self.answering.answer_schema}}}
+            200: {"description": "the predictions", "content": {JSON_TYPE: {"schema": self.answering.answer_schema}}}
         }
         answers |= {
             status: {"description": why, "content": {JSON_TYPE: {"schema": REASON}}} for status, why in REFUSALS.items()
@@ -86,7 +86,7 @@ class Service:
         return app
 
     async def health(self) -> dict[str, Any]:
-        """What this server serves."""
+        """The status and the model."""
         told = ("task", "kind", "made", "metric", "test", "started", "versions")
         card = self.predictor.card
         return {"status": "ok", "target": self.predictor.target} | {name: card.get(name) for name in told}
@@ -101,17 +101,17 @@ class Service:
         except UserError as error:
             return _refusal(422, str(error))
         except TimeoutError:
-            return _refusal(503, f"no answer within {self.limits.seconds:g} seconds; send fewer examples at a time")
+            return _refusal(503, f"no prediction within {self.limits.seconds:g} seconds; send fewer examples at a time")
         except Exception:
             logging.getLogger(__name__).exception("a request failed")
-            return _refusal(500, "the model failed on these examples; the log of the server says why")
+            return _refusal(500, "the model failed on these examples; see the server's log")
 
     async def _answer(self, request: Request) -> bytes:
         if request.headers.get("content-type", "").split(";")[0].strip().lower() != JSON_TYPE:
             raise Refused(415, f"send Content-Type: {JSON_TYPE}")
         body = await _body(request, self.limits.bytes)
         if self._waiting >= MOST_WAITING:
-            raise Refused(503, f"{MOST_WAITING} requests are waiting already; come back later")
+            raise Refused(503, f"{MOST_WAITING} requests are waiting already; retry later")
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._workers, self._work, body)
@@ -119,7 +119,7 @@ class Service:
             self._waiting -= 1
 
     def _work(self, body: bytes) -> bytes:
-        """In the thread: parsing and writing JSON takes its time as well."""
+        """Runs in the thread, since parsing and writing JSON take time as well."""
         answer = self.answering.answer(self._records(body))
         return json.dumps(answer, allow_nan=False, ensure_ascii=False).encode()
 
@@ -127,21 +127,21 @@ class Service:
         try:
             content = json.loads(body, parse_constant=_no_number)
         except (ValueError, RecursionError) as error:
-            raise UserError(f"the body is no JSON: {error}") from None
+            raise UserError(f"the body is not JSON: {error}") from None
         records = content.get("examples") if isinstance(content, dict) else None
         if not isinstance(records, list) or not records:
-            raise UserError('send an object {"examples": [...]} with one example or more')
+            raise UserError('send an object {"examples": [...]} with at least one example')
         if len(records) > self.limits.rows:
-            raise Refused(413, f"{len(records):,} examples; at most {self.limits.rows:,} are taken at a time")
+            raise Refused(413, f"{len(records):,} examples; at most {self.limits.rows:,} are allowed per request")
         return records
 
 
 def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON; null says missing")
+    raise ValueError(f"{name} is not valid JSON; send null for a missing value")
 
 
 async def _body(request: Request, most: int) -> bytes:
-    """The body. What is too long is read on for a while and thrown away, or the client would not hear why."""
+    """The body. One that is too long is read further and discarded, so that the client receives the refusal."""
     body, n = bytearray(), 0
     async for part in request.stream():
         n += len(part)
@@ -150,7 +150,7 @@ async def _body(request: Request, most: int) -> bytes:
         if n <= most:
             body += part
     if n > most:
-        raise Refused(413, f"the body has more than {most:,} bytes, the most that are taken")
+        raise Refused(413, f"the body has more than {most:,} bytes, the limit")
     return bytes(body)
 
 

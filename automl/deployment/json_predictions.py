@@ -1,4 +1,4 @@
-"""A model that answers examples as JSON has them, with a schema of what it reads and says."""
+"""Predictions for examples parsed from JSON, and the JSON schemas of both."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from automl.models.trained import TrainedModel
 
 
 class Answering:
-    """``answer`` takes a list of examples and gives what goes into a response."""
+    """Predicts for a list of examples from a request; ``answer`` returns the content of the response."""
 
     def __init__(self, predictor: Predictor) -> None:
         self.predictor = predictor
 
     def answer(self, records: Sequence[Any]) -> dict[str, Any]:
-        """predictions; of classes probabilities; of a series the moments they are of. UserError for a wrong example."""
+        """The predictions, with probabilities for classes and times for a series. UserError for an invalid example."""
         predictor, told = self.predictor, {}
         if predictor.encoder is not None:
             frame = predictor.encoder.from_records(records)
@@ -37,7 +37,7 @@ class Answering:
             found = predictor.predict([as_string(record, f"example {row}") for row, record in enumerate(records, 1)])
         if found.dtype.kind == "f" and not (good := np.isfinite(found.reshape(len(found), -1)).all(1)).all():
             row = int(good.argmin()) + 1
-            raise UserError(f"example {row} has no answer: its numbers are too far from those of training")
+            raise UserError(f"example {row} has no prediction: its values are too far from the training data")
         if not predictor.classes:
             return {"predictions": found.tolist(), **told}
         names = list(predictor.classes)
@@ -49,7 +49,7 @@ class Answering:
 
     @property
     def record_schema(self) -> Schema:
-        """Of one example."""
+        """The schema of one example."""
         predictor = self.predictor
         if predictor.encoder is not None:
             return predictor.encoder.record_schema()
@@ -59,7 +59,7 @@ class Answering:
 
     @property
     def answer_schema(self) -> Schema:
-        """Of what ``answer`` gives."""
+        """The schema of ``answer``'s result."""
         predictor, classes = self.predictor, list(self.predictor.classes)
         if classes:
             one: Schema = {"type": "string", "enum": classes}
@@ -73,13 +73,13 @@ class Answering:
             properties["of"] = {
                 "type": "array",
                 "items": {"type": "object", "required": list(predictor.encoder.answers_by)},
-                "description": "which moment a prediction is of: there is one for each with a whole window behind it",
+                "description": "the time of each prediction: there is one for each time step with a full window",
             }
         return {"type": "object", "properties": properties, "required": list(properties)}
 
 
 def _array(records: Sequence[Any], inputs: Inputs) -> NDArray[Any]:
-    """Nested lists as the raw examples of a built-in task. UserError where shape or values do not fit the model."""
+    """Nested lists as the raw examples of a built-in task. UserError if shape or values do not fit the model."""
     x = np.zeros((len(records), *inputs.shape), np.float32)
     nullable = isinstance(inputs, Padded | Columns)
     for row, record in enumerate(records):
@@ -95,7 +95,7 @@ def _array(records: Sequence[Any], inputs: Inputs) -> NDArray[Any]:
 def _fill(x: NDArray[Any], record: Any, where: str, nullable: bool) -> None:
     if not isinstance(record, list) or len(record) != len(x):
         got = f"a list of {len(record)}" if isinstance(record, list) else shown(record)
-        raise UserError(f"{where} must be a list of {len(x)}, as the model reads {x.shape}, got {got}")
+        raise UserError(f"{where} must be a list of {len(x)}, since the model's inputs are {x.shape}, got {got}")
     for place, value in enumerate(record):
         if x.ndim > 1:
             _fill(x[place], value, f"{where}[{place}]", nullable)
@@ -108,7 +108,7 @@ def _check_whole(x: NDArray[Any], limits: Sequence[int]) -> None:
     if wrong.any():
         row, place = np.argwhere(wrong)[0]
         raise UserError(
-            f"example {row + 1} must have a whole number of 0 to {limits[place] - 1:,} in place {place}, "
+            f"example {row + 1} must have an integer from 0 to {limits[place] - 1:,} at index {place}, "
             f"got {x[row, place]:g}"
         )
 

@@ -1,4 +1,4 @@
-"""What stands beside a model's weights: model.json for programs, README.md for people."""
+"""The description stored with a model's weights: model.json for programs, README.md for people."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def write_card(
     about: Mapping[str, Any],
     validation: float | None,
 ) -> dict[str, Any]:
-    """Writes both files, and gives what stands in model.json."""
+    """Write both files, and return the content of model.json."""
     encoder = folder / "encoder.json"
     facts = json.loads(encoder.read_text(encoding="utf-8")) if encoder.exists() else {}
     card = {
@@ -53,14 +53,14 @@ def write_card(
 
 
 def _readme(card: Mapping[str, Any]) -> str:
-    lines = [f"# A model of {card['task']}", "", f"It is {card['said']}.", ""]
+    lines = [f"# A model of {card['task']}", "", f"This is {card['said']}.", ""]
     if card["test"]:
-        lines += ["| on the test set | |", "|---|---|"]
+        lines += ["| test set | |", "|---|---|"]
         lines += [f"| {name} | {value:.4f} |" for name, value in card["test"].items()]
         lines += [""]
     if card["temperature"] != 1.0:
-        lines += [f"Its probabilities are calibrated: temperature {card['temperature']:.3f}, by validation data.", ""]
-    what = "the path of a file, a frame, or a list" if card["kind"] else "an array of raw examples"
+        lines += [f"Its probabilities are calibrated on validation data: temperature {card['temperature']:.3f}.", ""]
+    what = "a file's path, a frame, or a list" if card["kind"] else "an array of raw examples"
     lines += [
         "```python",
         "import automl",
@@ -72,41 +72,41 @@ def _readme(card: Mapping[str, Any]) -> str:
     ]
     if card["kind"]:
         lines += [
-            "From a terminal, with the folder of the run:",
+            "From the command line, with the folder of the run:",
             "",
             "```sh",
-            "automl predict RUN --data new.csv --out answers.csv",
-            "automl serve RUN           # answers over HTTP",
-            "automl export RUN --onnx   # a file of ONNX",
+            "automl predict RUN --data new.csv --out predictions.csv",
+            "automl serve RUN           # predictions over HTTP",
+            "automl export RUN --onnx   # an ONNX file",
             "```",
             "",
         ]
     lines += [
         "| file | |",
         "|---|---|",
-        "| `model.safetensors` or `model.skops` | weights, in formats that hold no code |",
+        "| `model.safetensors` or `model.skops` | weights, in formats that cannot contain code |",
         "| `config.json` | the hyperparameters |",
-        "| `preprocessing.json`, `encoder.json` | what comes before the model, as learnt from the training part |",
-        "| `members/` | of an ensemble, its models |",
-        "| `model.json` | all of this for programs, with versions and a fingerprint of the data |",
+        "| `preprocessing.json`, `encoder.json` | preprocessing, fitted to the training set |",
+        "| `members/` | the models of an ensemble |",
+        "| `model.json` | all of this as JSON, with versions and a fingerprint of the data |",
         "",
         f"Made by `{card['strategy']}` with seed {card['seed']}: {card['n_trials']} trials, started {card['started']}.",
     ]
     if card["data"]:
         sizes = ", ".join(f"{card['data'][part]:,} {name}" for part, name in PARTS.items())
-        lines.append(f"Data: {sizes} (SHA-256 {card['data']['sha256'][:16]}).")
+        lines.append(f"Examples: {sizes} (SHA-256 {card['data']['sha256'][:16]}).")
     return "\n".join(lines) + "\n"
 
 
-PARTS = {"train": "to train on", "valid": "to choose by", "test": "to test on"}
+PARTS = {"train": "training", "valid": "validation", "test": "test"}
 
 
 @dataclass
 class Kept:
-    """A model on its way to its folder: its members with their weights, and what is to be said of it."""
+    """A model being written: its members with their weights, and its description."""
 
     made: str  # single, refit or ensemble
     said: str
-    members: list[dict[str, Any]] = field(default_factory=list)  # folder, weight; of an ensemble also trial, config
+    members: list[dict[str, Any]] = field(default_factory=list)  # folder, weight; in an ensemble also trial, config
     temperature: float = 1.0
     scores: dict[str, float] = field(default_factory=dict)  # on the test set

@@ -1,6 +1,6 @@
-"""The estimators of scikit-learn that automl trains as nodes of ONNX; what comes out is that of ``outputs_of``.
+"""The scikit-learn estimators that automl trains, as ONNX nodes with the same outputs as ``outputs_of``.
 
-Thresholds are rounded down to 4 bytes: for examples of 4 bytes this decides as the 8 bytes do.
+Thresholds are rounded down to float32, which gives the same comparisons for float32 examples as float64 thresholds.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from automl.data.targets import Classes
 from automl.deployment.onnx_graph import Graph
 from automl.models.trained import Preprocessing
 
-LEAST = 1e-7  # the least probability, as in outputs_of
+LEAST = 1e-7  # smallest probability, as in outputs_of
 ML = "ai.onnx.ml"
 
 
 def estimator_nodes(graph: Graph, estimator: Any, rules: Preprocessing, examples: str) -> str:
-    """Adds an estimator that reads raw examples; gives logarithms of probabilities (n, n_classes), or (n, 1)."""
+    """Add an estimator that reads raw examples; returns log probabilities (n, n_classes), or numbers (n, 1)."""
     if isinstance(rules.inputs, Tokens):
         *features, model = (step for _, step in estimator.steps)
         found = _linear(graph, model, _tfidf(graph, features[0], examples), rules)
@@ -63,7 +63,7 @@ def _forest(graph: Graph, estimator: Any, rows: str) -> str:
 
 
 def _boosting(graph: Graph, estimator: Any, rows: str, rules: Preprocessing) -> str:
-    """Each set of categories that a split sends to the left becomes a column of its own, 0 for those that go there."""
+    """Each set of categories that a split sends left becomes an extra column, 0 for these and 1 for others."""
     n_columns = int(np.prod(rules.inputs.shape))
     order, known = np.arange(n_columns), dict[int, NDArray[Any]]()
     if estimator._preprocessor is not None:
@@ -110,7 +110,7 @@ def _boosting(graph: Graph, estimator: Any, rows: str, rules: Preprocessing) -> 
 def _right_of(
     bits: NDArray[Any], categories: NDArray[Any], missing_to_left: bool, rules: Preprocessing, column: int
 ) -> NDArray[np.float32]:
-    """For each number of a category whether it goes to the right: 1, or 0."""
+    """1 for each category code that goes right, else 0."""
     assert isinstance(rules.inputs, Columns)
     right = np.full(rules.inputs.cardinalities[column - rules.inputs.n_numbers], 1.0 - missing_to_left, np.float32)
     for place, code in enumerate(categories):
@@ -138,7 +138,7 @@ class _Trees:
         values: NDArray[Any],
         outputs: list[int],
     ) -> None:
-        """A tree: an entry a node; values (nodes, outputs) are those of its leaves."""
+        """Add a tree, given by one entry per node; ``values`` (nodes, outputs) are those of the leaves."""
         n, leaves = len(is_leaf), np.flatnonzero(is_leaf)
         part = {
             "nodes_treeids": np.full(n, self._n_trees),
@@ -187,7 +187,7 @@ def _linear(graph: Graph, model: Any, features: str, rules: Preprocessing) -> st
 
 
 def _columns(graph: Graph, features: Any, rows: str, rules: Preprocessing) -> str:
-    """Numbers imputed, with which are missing, standardised; categories as a column each. In 8 bytes, as there."""
+    """Numbers imputed with missing indicators and standardised, categories one-hot; in float64, as in scikit-learn."""
     rows = graph.cast(rows, np.float64)
     if not isinstance(rules.inputs, Columns):
         return _numbers(graph, features, rows)
@@ -218,7 +218,7 @@ def _numbers(graph: Graph, pipeline: Any, rows: str) -> str:
 
 
 def _tfidf(graph: Graph, vectorizer: Any, tokens: str) -> str:
-    """Sublinear counts of single tokens and of neighbours, weighted, each row of length 1."""
+    """TF-IDF of token unigrams and bigrams, with sublinear counts and rows of unit length."""
     found = sorted((tuple(map(int, words.split())), place) for words, place in vectorizer.vocabulary_.items())
     sizes = range(1, vectorizer.ngram_range[1] + 1)
     grams = [gram for size in sizes for gram in found if len(gram[0]) == size]
@@ -243,7 +243,7 @@ def _tfidf(graph: Graph, vectorizer: Any, tokens: str) -> str:
 
 
 def _probabilities(graph: Graph, raw: str, n: int) -> str:
-    """Of a value a class, or of one for the second of two."""
+    """Probabilities from one score per class, or from the score of the second of two classes."""
     if n > 1:
         return graph("Softmax", raw, axis=1)
     return graph("Concat", graph("Sigmoid", graph("Neg", raw)), graph("Sigmoid", raw), axis=1)

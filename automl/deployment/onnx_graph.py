@@ -1,4 +1,4 @@
-"""A graph of ONNX, built a node after the other."""
+"""An ONNX graph, built node by node."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OPSETS = {"": 17, "ai.onnx.ml": 3}
 
 
 class Graph:
-    """Nodes and constants under names that are never twice; what stands for a value is its name."""
+    """Nodes and constants with unique names; a value is represented by its name."""
 
     def __init__(self) -> None:
         self._nodes: list[Any] = []
@@ -24,7 +24,7 @@ class Graph:
         self._n = 0
 
     def __call__(self, operator: str, *inputs: str, **attributes: Any) -> str:
-        """The first output of a new node."""
+        """Add a node and return its first output."""
         from onnx import helper
 
         name = self._name(operator)
@@ -44,7 +44,7 @@ class Graph:
         return self("Cast", value, to=helper.np_dtype_to_tensor_dtype(np.dtype(kind)))
 
     def input(self, name: str, kind: Any, shape: tuple[int | str, ...]) -> str:
-        """Declared once, however often it is asked for."""
+        """Declare an input, once for repeated calls."""
         if name not in [each.name for each in self._inputs]:
             self._inputs.append(_described(name, kind, shape))
         return name
@@ -56,7 +56,7 @@ class Graph:
         self._outputs.append(_described(name, kind, shape))
 
     def add(self, model: onnx.ModelProto, value: str) -> str:
-        """A whole model of one input and one output, read from a value; gives its output."""
+        """Add a whole model with one input and one output, applied to a value; returns its output."""
         from onnx import compose
 
         prefix = self._name("part") + "/"
@@ -71,7 +71,7 @@ class Graph:
         return str(output.name)
 
     def model(self, name: str, metadata: dict[str, str]) -> onnx.ModelProto:
-        """Checked by the rules of ONNX."""
+        """The graph as a checked ONNX model."""
         import onnx
         from onnx import helper
 

@@ -1,7 +1,7 @@
-"""A run's model as one graph of ONNX: raw arrays in; probabilities, or numbers in their own units, out.
+"""A run's model as one ONNX graph, from raw arrays to probabilities, or to numbers in their own units.
 
-Networks go through torch's exporter by tracing: that by torch.export has no packed sequences and no lengths that depend
-on the values, which examples of different lengths need.
+Networks are exported by torch's tracing exporter: the one based on torch.export supports neither packed sequences nor
+lengths that depend on values, which examples of different lengths need.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ from automl.models.trained import TrainedEstimator, TrainedModel, TrainedNetwork
 if TYPE_CHECKING:
     import onnx
 
-TOLERANCE = 1e-4  # of a probability; of a number, in standard deviations of the training part
+TOLERANCE = 1e-4  # of a probability; of a number, in standard deviations of the training set
 N_CHECKED = 1_000  # examples at most
 Arrays = Mapping[str, NDArray[Any]]  # input's name -> raw examples
 
 
 def inputs_of(predictor: Predictor) -> dict[str, Inputs]:
-    """What the members read, by name. UserError for a model that writes texts."""
+    """The inputs of the members, by name. UserError for a model that generates text."""
     found: dict[str, Inputs] = {}
     for member in predictor.members:
         if not isinstance(member.model, TrainedModel):
             raise UserError(
-                "a translator writes a word after the other, which is no single graph; use it from Python, "
-                "automl.load(run).predict(texts), or by automl serve"
+                "a translator generates token by token, which does not fit a single graph; use it from Python, "
+                "automl.load(run).predict(texts), or with automl serve"
             )
         rules = member.model.preprocessing
         found[_input_name(predictor, rules.model)] = rules.inputs
@@ -53,12 +53,12 @@ def inputs_of(predictor: Predictor) -> dict[str, Inputs]:
 
 
 def _input_name(predictor: Predictor, family: str) -> str:
-    """The encoder's name for what a family reads: columns, tokens, pixels, ...; of a built-in task, examples."""
+    """The encoder's name for a family's input: columns, tokens, pixels, ...; for a built-in task, examples."""
     return predictor.encoder.views[family] if isinstance(predictor.encoder, Encoder) else "examples"
 
 
 def as_onnx(predictor: Predictor) -> onnx.ModelProto:
-    """The model. UserError where it has no such form."""
+    """The model as ONNX. UserError if it cannot be exported."""
     graph, mean = Graph(), ""
     for name, inputs in inputs_of(predictor).items():
         graph.input(name, _kind(inputs), ("n", *inputs.shape))
@@ -91,7 +91,7 @@ def _kind(inputs: Inputs) -> Any:
 
 
 def _predictions(graph: Graph, model: TrainedModel, examples: str) -> str:
-    """As ``Target.predictions``: probabilities, or numbers, which in 4 bytes would lose digits."""
+    """As ``Target.predictions``: probabilities, or numbers in float64, since float32 would lose digits."""
     target = model.preprocessing.target
     if isinstance(model, TrainedNetwork):
         outputs = graph.add(_traced(model), examples)
@@ -109,7 +109,7 @@ def _predictions(graph: Graph, model: TrainedModel, examples: str) -> str:
 
 
 class _Whole(nn.Module):
-    """From raw examples to the network's outputs."""
+    """Preprocessing and network in one module."""
 
     def __init__(self, model: TrainedNetwork) -> None:
         super().__init__()
@@ -130,7 +130,7 @@ def _traced(model: TrainedNetwork) -> onnx.ModelProto:
         tempfile.TemporaryDirectory() as folder,
     ):
         file = Path(folder) / "network.onnx"
-        warnings.simplefilter("ignore")  # on tracing, of which largest_difference shows whether it went well
+        warnings.simplefilter("ignore")  # of the tracer; largest_difference checks its result
         torch.onnx.export(
             _Whole(model).eval(),
             (example,),
@@ -146,10 +146,10 @@ def _traced(model: TrainedNetwork) -> onnx.ModelProto:
 
 @contextmanager
 def _as_traced(model: TrainedNetwork) -> Iterator[None]:
-    """Without torch's fused operator for whole blocks, which ONNX does not know.
+    """Disable torch's fused operator for whole blocks, which ONNX does not have.
 
-    Attention over tokens reads them in full length, which the masked ones do not change: a trace would take the length
-    to which the embedding cuts for a constant.
+    Attention reads tokens in full length, with padding masked: a trace would record the length to which the embedding
+    truncates as a constant.
     """
     whole = model.preprocessing.model == "transformer"
     embeddings = [part for part in model.module.modules() if whole and isinstance(part, TokenEmbedding)]
@@ -190,7 +190,7 @@ def random_examples(inputs: Inputs, n: int) -> NDArray[Any]:
 
 
 def examples_to_check(predictor: Predictor, run: Path) -> tuple[Arrays, str]:
-    """The validation examples where the run's data are there, else random ones; and what they are, in words."""
+    """Validation examples if the run's data are available, else random ones; and a description of them."""
     from automl.data.datasets.registry import load_data
     from automl.data.ingest.prepare import FACTS
 
@@ -202,9 +202,9 @@ def examples_to_check(predictor: Predictor, run: Path) -> tuple[Arrays, str]:
 
 
 def largest_difference(predictor: Predictor, content: bytes, examples: Arrays) -> float:
-    """Between what onnxruntime says and what the model itself does, in units of TOLERANCE.
+    """The largest difference between onnxruntime's and the model's predictions, in units of TOLERANCE.
 
-    Also for one example alone. Not-a-number where only one of the two has an answer.
+    Checks a single example too. NaN if only one of the two has a prediction.
     """
     import onnxruntime
 

@@ -1,4 +1,4 @@
-"""A trained model on new examples: from a file, a frame or a list to classes, numbers or texts."""
+"""Predictions of a trained model for new examples, from a file, a frame or a list."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ PREPROCESSING = "preprocessing.json"
 
 @dataclass(frozen=True)
 class Member:
-    """One of the models that decide together; most often it is alone."""
+    """A model of an ensemble, or the only model."""
 
     model: TrainedModel | Translator
     weight: float = 1.0
 
 
 class Predictor:
-    """What a run left in its folder ``model``.
+    """The model in a run's folder ``model``.
 
-    Of a run on own data, examples are a file's path, a frame with the columns of training (others are ignored), or
-    where an example is one thing (a text, a molecule, a picture) a list of these. Of a built-in task they are the
-    task's own raw arrays, (n, *shape), or texts to translate. Nothing of them needs to have been seen in training.
+    For a run on the user's own data, examples are a file's path, a frame with the training columns (others are
+    ignored), or a list of texts, molecules or images. For a built-in task they are the task's raw arrays, (n, *shape),
+    or texts to translate. Values need not have been seen in training.
     """
 
     def __init__(self, members: Sequence[Member], encoder: Reader | None, card: Mapping[str, Any]) -> None:
@@ -48,45 +48,45 @@ class Predictor:
 
     @property
     def model(self) -> TrainedModel | Translator:
-        """The first of the models, most often the only one."""
+        """The first model, usually the only one."""
         return self.members[0].model
 
     @property
     def target(self) -> str:
-        """The name of what is predicted."""
+        """The name of the target."""
         return str(self.card.get("target") or "prediction")
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The names of the classes; none where something else is predicted."""
+        """The names of the classes; empty if the target is not a class."""
         return () if isinstance(self.model, Translator) else self.model.preprocessing.target.names
 
     def predict(self, examples: Any) -> NDArray[Any]:
-        """The classes' names, the numbers, or the texts that a translator writes: (n,)."""
+        """The predicted class names, numbers or translations, (n,)."""
         if isinstance(self.model, Translator) and self.encoder is None:
             return self._written([str(text) for text in examples])
         found = self._outputs(examples)
         return np.array(self.classes)[found.argmax(1)] if self.classes else found
 
     def predict_proba(self, examples: Any) -> NDArray[np.float64]:
-        """The probabilities of the classes: (n, n_classes). UserError where there are no classes."""
+        """The class probabilities, (n, n_classes). UserError if the target is not a class."""
         if not self.classes:
-            raise UserError("a model of no classes has no probabilities; use predict")
+            raise UserError("only classifiers have probabilities; use predict")
         return self._outputs(examples)
 
     def stream(self, path: Path, strange: Counter[str] | None = None) -> Iterator[pd.DataFrame]:
-        """Predictions for the examples of a file or folder, in parts; of a file of rows no more is in memory at a time.
+        """Predictions for the examples of a file or folder, in chunks, so that a file of rows may exceed the memory.
 
-        strange: to it is added, by column, how many values are there but tell the model nothing.
-        A column says which example it is (row, from 1; file; series and time), one what is predicted, by the name of
-        the target, and of classes one a class holds its probability. They are missing for a molecule or a picture that
-        cannot be read.
+        ``strange``: incremented, by column, by the number of values that are present but treated as missing.
+        The first columns identify the example (row, from 1; file; series and time), one named like the target holds
+        the prediction, and for classes there is one with the probability of each. Predictions are missing for
+        molecules and images that cannot be read.
         """
         import pandas as pd
 
         if self.encoder is None:
             raise UserError(
-                "a built-in task's model reads arrays, not files; use automl.load(run).predict(array) from Python"
+                "the model of a built-in task takes arrays, not files; use automl.load(run).predict(array) from Python"
             )
         n = 0
         for frame in self.encoder.frames(path, Counter() if strange is None else strange):
@@ -107,9 +107,9 @@ class Predictor:
             yield told
 
     def judge(self, raw: Callable[[str], NDArray[Any]]) -> NDArray[Any]:
-        """Probabilities (n, n_classes) or numbers (n,): what the members say together.
+        """The weighted mean of the members' predictions: probabilities (n, n_classes) or numbers (n,).
 
-        raw: gives the raw examples (n, *shape) that a family of models reads.
+        ``raw``: returns the raw examples (n, *shape) that a model family reads.
         """
         mean: Any = 0.0
         for member in self.members:
@@ -125,7 +125,7 @@ class Predictor:
         return self.of_frame(self.encoder.as_frame(examples))
 
     def of_frame(self, frame: pd.DataFrame) -> NDArray[Any]:
-        """For rows as the encoder's ``as_frame`` gives them: probabilities, numbers, or texts."""
+        """Probabilities, numbers or texts for rows as returned by the encoder's ``as_frame``."""
         assert self.encoder is not None
         if isinstance(self.model, Translator):
             return self._written(as_texts(frame, self.encoder.to_json()["source"]))
@@ -134,10 +134,10 @@ class Predictor:
         return self.judge(lambda family: arrays[views[family]])
 
     def _of_readable(self, encoder: Reader, frame: pd.DataFrame) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """As ``of_frame``, without the rows that hold no example, and (n,): which rows do."""
+        """As ``of_frame``, without the unreadable rows, and a mask (n,) of the readable ones."""
         try:
             return self.of_frame(frame), np.ones(len(frame), bool)
-        except UserError:  # only now is each looked at alone, as most often all can be read
+        except UserError:  # checked row by row only now, as usually all can be read
             readable = encoder.readable(frame)
             if readable.all():
                 raise
@@ -153,13 +153,13 @@ class Predictor:
         array = np.asarray(examples)
         if array.shape[1:] != shape or array.dtype.kind not in "fiub":
             raise UserError(
-                f"the model reads numbers of shape (n, {', '.join(map(str, shape))}), got {array.dtype} {array.shape}"
+                f"the model takes numbers of shape (n, {', '.join(map(str, shape))}), got {array.dtype} {array.shape}"
             )
         return array
 
 
 def _spread(values: NDArray[Any], there: NDArray[np.bool_]) -> NDArray[Any]:
-    """The values where they belong, (n,), with not-a-number or None between them."""
+    """The values at the readable rows, (n,), with NaN or None elsewhere."""
     spread = np.full(len(there), None if values.dtype == object else np.nan, values.dtype)
     spread[there] = values
     return spread
@@ -174,7 +174,7 @@ def predictions(model: TrainedModel, x: NDArray[Any]) -> NDArray[Any]:
 
 
 def load_predictor(folder: Path) -> Predictor:
-    """The model in a folder. UserError where there is none that predicts."""
+    """The model in a folder. UserError if there is none that predicts."""
     card: dict[str, Any] = {}
     if (folder / CARD).is_file():
         card = json.loads((folder / CARD).read_text(encoding="utf-8"))
@@ -191,21 +191,21 @@ def _load(folder: Path) -> TrainedModel | Translator:
         kind = json.loads((folder / PREPROCESSING).read_text(encoding="utf-8"))["model"]
     except FileNotFoundError:
         raise UserError(
-            f"{str(folder)!r} holds no model that predicts: there is no {PREPROCESSING} in it; "
-            "runs of built-in tasks and on own data leave one"
+            f"{str(folder)!r} has no model that predicts: there is no {PREPROCESSING} in it; "
+            "runs of built-in tasks and on your own data write one"
         ) from None
     if kind == "language":
         raise UserError(
-            f"{str(folder)!r} holds a language model, which foretells characters; "
-            "automl.training.language_model.load_language_model reads it"
+            f"{str(folder)!r} has a language model, which predicts characters; "
+            "load it with automl.models.trained_language.load_language_model"
         )
     return load_translator(folder) if kind.startswith("seq2seq-") else load_model(folder)
 
 
 def load(run: str | Path) -> Predictor:
-    """The model of a run: give the run's folder, or the folder ``model`` wherever it lies now.
+    """Load the model of a run from the run's folder, or from a copy of its folder ``model``.
 
-    UserError where there is no such folder, or no model in it that predicts.
+    UserError if there is no such folder, or no model in it that predicts.
     """
     from automl.study.run_folder import RunFolder
 
@@ -214,9 +214,9 @@ def load(run: str | Path) -> Predictor:
         raise UserError(f"there is no folder {str(place)!r}")
     folder = RunFolder(place).model
     if not folder.is_dir() and RunFolder(place).model_before.is_dir():
-        folder = RunFolder(place).model_before  # an update was killed on its last step
+        folder = RunFolder(place).model_before  # an update was killed in its last step
     if not folder.is_dir():
         if (place / "study.db").exists():
-            raise UserError(f"the run in {str(place)!r} has left no model; continue it with --resume and a final")
+            raise UserError(f"the run in {str(place)!r} has no model; continue it with --resume and a final")
         folder = place
     return load_predictor(folder)

@@ -1,7 +1,7 @@
-"""Model families. Networks: a class each, called with (config, shape, n_outputs); the others are scikit-learn's.
+"""Model families: networks, one class each, called with (config, shape, n_outputs), and scikit-learn's estimators.
 
 shape is that of one example, channels first. Input: standardised, (batch, *shape), and for examples of different
-lengths a mask (batch, length) of the steps that are there; output: (batch, n_outputs), a logit a class or a number.
+lengths a mask (batch, length) of the valid steps; output: (batch, n_outputs), one logit per class or a number.
 """
 
 import importlib
@@ -31,7 +31,7 @@ def build_model(family: str, config: Mapping[str, Any], shape: tuple[int, ...], 
 
 
 def build_for(inputs: "Inputs", family: str, config: Mapping[str, Any], n_outputs: int) -> "nn.Module":
-    """The network of a family for whatever kind of examples: tokens and categories are embedded first."""
+    """The network of a family for any kind of inputs: tokens and categories are embedded first."""
     if inputs.kind not in ("tokens", "columns"):
         return build_model(family, config, inputs.shape, n_outputs)
     from automl.models.embeddings import Embedded, build_embedding
@@ -41,5 +41,5 @@ def build_for(inputs: "Inputs", family: str, config: Mapping[str, Any], n_output
 
 
 def own_config(family: str, config: Mapping[str, Any]) -> dict[str, Any]:
-    """The config as its family knows it: `mlp_width`, in a space with several families, is the `width` of `mlp`."""
+    """The config with its family's own names: in a space of several families, `mlp_width` is the `width` of `mlp`."""
     return {name.removeprefix(f"{family}_"): value for name, value in config.items()}

@@ -1,7 +1,7 @@
-"""A network of torchvision's that has learnt on ImageNet, for pictures, with a last layer of its own.
+"""A torchvision network pretrained on ImageNet, for images, with a new last layer.
 
-Its weights are taken from the files that torchvision leaves in torch's folder (``$TORCH_HOME/hub/checkpoints``, by
-default ``~/.cache/torch/hub/checkpoints``); nothing is downloaded here. A trained model carries all its weights.
+Its weights are read from torchvision's cache (``$TORCH_HOME/hub/checkpoints``, by default
+``~/.cache/torch/hub/checkpoints``); nothing is downloaded here. A trained model contains all its weights.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from automl.errors import UserError
 
-ARCHITECTURES = ("mobilenet_v3_small", "resnet18", "efficientnet_b0")  # the quickest first
+ARCHITECTURES = ("mobilenet_v3_small", "resnet18", "efficientnet_b0")  # the fastest first
 
 
 def weights_file(architecture: str) -> Path:
@@ -33,8 +33,8 @@ def on_disk() -> tuple[str, ...]:
 
 
 class Backbone(nn.Module):
-    """config: architecture, side (pixels to which pictures are brought), tuned (`head`: the last layer alone learns,
-    `all`: the whole network goes on learning), dropout (before the last layer).
+    """config: architecture, side (pixels to which images are resized), tuned (`head`: only the last layer is trained,
+    `all`: the whole network is fine-tuned), dropout (before the last layer).
     """
 
     def __init__(self, config: Mapping[str, Any], shape: tuple[int, ...], n_outputs: int) -> None:
@@ -61,14 +61,14 @@ class Backbone(nn.Module):
         return outputs
 
     def train(self, mode: bool = True) -> Self:
-        """A body that does not learn also keeps the statistics of its batch norms."""
+        """A frozen body also keeps the statistics of its batch norms."""
         super().train(mode)
         if self.only_head:
             self.body.eval()
         return self
 
     def start_from_disk(self) -> None:
-        """Take over the weights on this machine, but for the last layer. UserError where there are none."""
+        """Load the weights on this machine, except the last layer. UserError if there are none."""
         file = weights_file(self.architecture)
         if not file.is_file():
             raise UserError(
@@ -79,14 +79,14 @@ class Backbone(nn.Module):
         lacking = [name for name in wanted if name not in tensors or tensors[name].shape != wanted[name].shape]
         if lacking:
             raise UserError(
-                f"{file} does not hold the weights of {self.architecture}: {lacking[0]} is not as it should be"
+                f"{file} does not hold the weights of {self.architecture}: {lacking[0]} is missing or has another shape"
             )
         self.body.load_state_dict({name: tensors[name] for name in wanted})
 
 
 def how_to_get(architecture: str) -> str:
-    """What to do for the weights of an architecture."""
+    """How to get the weights of an architecture, for messages."""
     return (
-        f"where there is a network: python -c \"import torchvision; torchvision.models.get_model('{architecture}', "
+        f"with a network connection: python -c \"import torchvision; torchvision.models.get_model('{architecture}', "
         f"weights='DEFAULT')\", or copy {weights_file(architecture).name} to {weights_file(architecture).parent}"
     )

@@ -1,4 +1,4 @@
-"""Causal Transformer: which token comes next, from those before it (Radford et al. 2018)."""
+"""Causal Transformer, which predicts the next token (Radford et al. 2018)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 
 class CausalTransformer(nn.Module):
-    """(batch, length) numbers of tokens -> (batch, length, n_tokens): logits of the token after each one.
+    """Token ids (batch, length) -> (batch, length, n_tokens): logits of the token after each one.
 
     config: context (the longest length), width, layers, heads, dropout. Pre-norm blocks (Xiong et al. 2020), learned
-    positions; the output layer has the weights of the embedding (Press & Wolf 2017).
+    positions; the output layer shares the weights of the embedding (Press & Wolf 2017).
     """
 
     def __init__(self, config: Mapping[str, Any], n_tokens: int) -> None:
@@ -23,17 +23,17 @@ class CausalTransformer(nn.Module):
         block = nn.TransformerEncoderLayer(
             width, config["heads"], 4 * width, dropout, "gelu", batch_first=True, norm_first=True
         )
-        # Dropping attention weights as well would rule out torch's fused attention, at several times the cost.
+        # Dropout on attention weights would rule out torch's fused attention, at several times the cost.
         block.self_attn.dropout = 0.0
         self.blocks = nn.TransformerEncoder(block, config["layers"], nn.LayerNorm(width), enable_nested_tensor=False)
         self.bias = nn.Parameter(torch.zeros(n_tokens))
         nn.init.normal_(self.vectors.weight, std=0.02)
         for name, weight in self.blocks.named_parameters():
-            # The blocks are copies of the first, weights included; each shall start on its own.
+            # The blocks are copies of the first, including its weights: initialise each separately.
             if weight.ndim > 1:
                 last = name.endswith(
                     ("out_proj.weight", "linear2.weight")
-                )  # what a block adds shrinks with their number
+                )  # residual contributions are scaled by the number of blocks
                 nn.init.normal_(weight, std=0.02 / (2 * config["layers"]) ** 0.5 if last else 0.02)
 
     def forward(self, tokens: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Convolutional network for signals (channels, length) and pictures (channels, height, width)."""
+"""Convolutional network for signals (channels, length) and images (channels, height, width)."""
 
 import math
 from collections.abc import Mapping
@@ -17,11 +17,12 @@ POOL: dict[int, type[nn.MaxPool1d] | type[nn.MaxPool2d]] = {1: nn.MaxPool1d, 2: 
 
 
 class CNN(nn.Module):
-    """Blocks of convolution, halving, normalisation and ReLU; the last maps, pooled, go to one linear layer.
+    """Blocks of convolution, downsampling by 2, normalisation and ReLU; the last feature maps are pooled for a linear
+    layer.
 
-    config: width (channels of the first block), layers, kernel_size (odd), norm, downsample (how to halve: by the
-    stride of the convolution or by maxima), pooling (flatten, the default, keeps every place; max and mean over the
-    places are for examples of different lengths), dropout (before the linear layer).
+    config: width (channels of the first block), layers, kernel_size (odd), norm, downsample (by the stride of the
+    convolution or by max pooling), pooling (flatten, the default, keeps every position; max and mean over positions are
+    for examples of different lengths), dropout (before the linear layer).
     """
 
     def __init__(self, config: Mapping[str, Any], shape: tuple[int, ...], n_outputs: int) -> None:
@@ -30,11 +31,11 @@ class CNN(nn.Module):
         dims, kernel, stride = len(sides), config["kernel_size"], 2 if config.get("downsample") == "stride" else 1
         blocks: list[nn.Module] = []
         for layer in range(config["layers"]):
-            # Pictures lose three quarters of their places at a halving, so twice the channels still cost less.
+            # Downsampling leaves a quarter of an image's positions, so twice the channels still cost less.
             width = config["width"] * (2 ** min(layer, 2) if dims == 2 else 1)
             norm = norm_layer(config["norm"], width, dims)
             bias = isinstance(norm, nn.Identity)
-            # Maxima are taken before the norm, which then has the fewer places to go over.
+            # Max pooling comes before the norm, which then has fewer positions to process.
             halving = POOL[dims](2, ceil_mode=True) if stride == 1 else nn.Identity()
             blocks += [CONV[dims](channels, width, kernel, stride, kernel // 2, bias=bias), halving, norm, nn.ReLU()]
             channels, sides = width, [(side + 1) // 2 for side in sides]
@@ -54,7 +55,7 @@ class CNN(nn.Module):
         return outputs
 
     def masked_block(self, layer: int, maps: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """A block over signals of different lengths: what lies behind an end is as if it were not there."""
+        """A block over signals of different lengths, whose padding has no effect."""
         convolution, halving, norm, relu = list(self.features)[4 * layer : 4 * layer + 4]
         maps = convolution(maps)
         if not isinstance(halving, nn.Identity):
@@ -66,7 +67,7 @@ class CNN(nn.Module):
 
 
 def masked_group_norm(norm: nn.GroupNorm, maps: Tensor, mask: Tensor) -> Tensor:
-    """Group normalisation over the places (batch, length) that are there: else an answer would depend on its batch."""
+    """Group normalisation over the valid positions (batch, length); otherwise outputs would depend on the batch."""
     batch, channels, length = maps.shape
     grouped = maps.reshape(batch, norm.num_groups, channels // norm.num_groups, length)
     there = mask[:, None, None].to(maps.dtype)

@@ -1,4 +1,4 @@
-"""The use of an encoder-decoder: the most probable sequence, found greedily or by beam search."""
+"""Decoding of an encoder-decoder: greedy and beam search."""
 
 import torch
 from torch import Tensor
@@ -6,12 +6,12 @@ from torch import Tensor
 from automl.data.tokens import BEGIN, END, PADDING, UNKNOWN
 from automl.models.seq2seq import EncoderDecoder
 
-NEVER = (PADDING, UNKNOWN, BEGIN)  # what a sequence is not made of
+NEVER = (PADDING, UNKNOWN, BEGIN)  # tokens that are never generated
 
 
 @torch.inference_mode()
 def greedy(model: EncoderDecoder, source: Tensor, max_length: int) -> Tensor:
-    """(batch, <= max_length): the most probable token each time; END and then PADDING where a sequence is complete."""
+    """The most probable token at each step, (batch, <= max_length); END and then PADDING after a complete sequence."""
     state = model.begin(source)
     token = torch.full((len(source),), BEGIN, device=source.device)
     ended = torch.zeros(len(source), dtype=torch.bool, device=source.device)
@@ -28,15 +28,15 @@ def greedy(model: EncoderDecoder, source: Tensor, max_length: int) -> Tensor:
 def beam_search(
     model: EncoderDecoder, source: Tensor, max_length: int, *, width: int, length_penalty: float = 0.0
 ) -> Tensor:
-    """(batch, <= max_length): the best of the sequences that stay among the `width` most probable at every length.
+    """The best sequence of a beam search with `width` beams, (batch, <= max_length).
 
-    The best has the highest log probability divided by its length, END included, to the power of length_penalty
-    (0: the most probable sequence; 1: that with the most probable tokens on average).
+    The best has the highest log probability divided by its length, including END, to the power of length_penalty
+    (0: the most probable sequence; 1: the highest mean log probability of the tokens).
     """
     n = len(source)
     state = tuple(part.repeat_interleave(width, 0) for part in model.begin(source))
-    first = torch.arange(n, device=source.device)[:, None] * width  # the place of an example's first beam
-    # All beams of an example are alike at first, so only one of them counts.
+    first = torch.arange(n, device=source.device)[:, None] * width  # the index of an example's first beam
+    # All beams of an example are equal at first, so only one of them counts.
     scores = torch.full((n, width), -torch.inf, device=source.device)
     scores[:, 0] = 0.0
     said = torch.full((n, width, 1), BEGIN, device=source.device)
@@ -44,7 +44,7 @@ def beam_search(
     while said.shape[2] <= max_length and not ended.all():
         logits, state = model.step(state, said[:, :, -1].flatten())
         gains = allowed(logits).log_softmax(1).reshape(n, width, -1)
-        # A complete sequence goes on in one way, at no cost.
+        # A complete sequence has one continuation, at no cost.
         gains = gains.masked_fill(ended[:, :, None], -torch.inf)
         gains[:, :, PADDING] = torch.where(ended, 0.0, -torch.inf)
         scores, best = (scores[:, :, None] + gains).flatten(1).topk(width)
@@ -58,7 +58,7 @@ def beam_search(
 
 
 def allowed(logits: Tensor) -> Tensor:
-    """Without the tokens that a sequence is not made of."""
+    """The logits with the tokens that are never generated masked."""
     logits = logits.clone()
     logits[:, list(NEVER)] = -torch.inf
     return logits

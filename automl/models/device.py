@@ -1,4 +1,4 @@
-"""Where a model computes: the device, and what it must not change around it."""
+"""The device of a model, and the isolation of global state."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,17 +10,17 @@ from automl.errors import UserError
 
 
 def find_device(name: str) -> torch.device:
-    """`auto` is the GPU if there is one."""
+    """The device of a name; `auto` is the GPU if there is one."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError(f"the device must be there, got '{name}' and torch finds no GPU; use auto or cpu")
+        raise UserError(f"the device '{name}' is not available, torch finds no such GPU; use auto or cpu")
     return torch.device(name)
 
 
 @contextmanager
 def isolated(device: torch.device, *seed: int) -> Iterator[None]:
-    """Random numbers that follow from the seed alone, one CPU thread, TF32; the caller's state comes back after it."""
+    """Seed torch, use one CPU thread and TF32, and restore the caller's state on exit."""
     threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         if seed:
@@ -29,7 +29,7 @@ def isolated(device: torch.device, *seed: int) -> Iterator[None]:
             if device.type == "cuda":
                 with torch.cuda.device(device):
                     torch.cuda.manual_seed(derived)
-        torch.set_num_threads(1)  # one process a trial: more threads would fight over the cores
+        torch.set_num_threads(1)  # one process per trial: more threads would compete for the cores
         torch.set_float32_matmul_precision("high")
         try:
             yield

@@ -1,4 +1,4 @@
-"""What is no number becomes one: learnt vectors for tokens and for categories, put before a network."""
+"""Learned embeddings of tokens and categories, as the first layer of a network."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,9 +10,9 @@ from automl.data.inputs import Columns, Inputs, Tokens
 
 
 class TokenEmbedding(nn.Module):
-    """(batch, length) numbers of tokens -> signals (batch, embedding, length), cut to what the batch needs.
+    """Token ids (batch, length) -> signals (batch, embedding, length), truncated to the longest of the batch.
 
-    config: embedding (numbers a token), length (tokens that are read of each example; default: all).
+    config: embedding (dimension), length (tokens to which examples are truncated; default: all).
     """
 
     def __init__(self, tokens: Tokens, config: Mapping[str, Any]) -> None:
@@ -27,15 +27,15 @@ class TokenEmbedding(nn.Module):
         assert mask is not None
         x, mask = x[:, : self.shape[1]], mask[:, : self.shape[1]]
         if self.cuts:
-            longest = mask.sum(1).amax().clamp(min=1)  # a tensor, which an exported graph computes anew
+            longest = mask.sum(1).amax().clamp(min=1)  # a tensor, so that an exported graph computes it
             x, mask = x[:, :longest], mask[:, :longest]
         return self.vectors(x).transpose(1, 2), mask
 
 
 class CategoryEmbedding(nn.Module):
-    """The columns that Columns gives -> (batch, features): what are numbers as they are, a vector a category.
+    """The output of Columns -> (batch, features): numbers unchanged, categories embedded.
 
-    The width of a column's vectors is half the number of its categories, at most 32.
+    A column's embedding has half as many dimensions as it has categories, at most 32.
     """
 
     def __init__(self, columns: Columns) -> None:
@@ -54,7 +54,7 @@ class CategoryEmbedding(nn.Module):
 
 
 class Embedded(nn.Module):
-    """A network behind its embedding."""
+    """An embedding followed by a network."""
 
     def __init__(self, embedding: TokenEmbedding | CategoryEmbedding, network: nn.Module) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class Embedded(nn.Module):
 
 
 def build_embedding(inputs: Inputs, config: Mapping[str, Any]) -> TokenEmbedding | CategoryEmbedding:
-    """For tokens or columns."""
+    """The embedding for tokens or columns."""
     if isinstance(inputs, Tokens):
         return TokenEmbedding(inputs, config)
     assert isinstance(inputs, Columns)

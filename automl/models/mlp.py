@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class MLP(nn.Module):
-    """Layers of linear map, batch normalisation, ReLU and dropout; whatever has more dimensions is read as one vector.
+    """Layers of linear map, batch normalisation, ReLU and dropout; inputs are flattened.
 
     config: width, layers (hidden ones), norm (batch or none; default none), dropout.
     """

@@ -1,4 +1,4 @@
-"""Recurrent network (LSTM or GRU) that reads a sequence in its natural order."""
+"""Recurrent network (LSTM or GRU)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,9 +11,9 @@ from automl.models.pooling import pooled
 
 
 class RNN(nn.Module):
-    """Reads signals (channels, length) step by step and pictures (channels, height, width) row by row.
+    """Reads signals (channels, length) step by step and images (channels, height, width) row by row.
 
-    config: cell, bidirectional, width (hidden units a direction), layers, summary (what of the states goes to the
+    config: cell, bidirectional, width (hidden units per direction), layers, summary (how the states are pooled for the
     linear layer), dropout (between layers and before the linear layer).
     """
 
@@ -29,7 +29,7 @@ class RNN(nn.Module):
             layers,
             batch_first=True,
             bidirectional=both,
-            dropout=dropout if layers > 1 else 0.0,  # torch warns about a dropout that has no layers to lie between
+            dropout=dropout if layers > 1 else 0.0,  # torch warns about dropout with a single layer
         )
         for name, weight in self.rnn.named_parameters():
             if "weight_hh" in name:
@@ -42,7 +42,7 @@ class RNN(nn.Module):
         if mask is None:
             states, _ = self.rnn(steps)
         else:
-            # Packed, so that the backward direction starts at the last step that is there.
+            # Packed, so that the backward direction starts at the last valid step.
             lengths = mask.sum(1).clamp(min=1)
             packed = pack_padded_sequence(steps, lengths.cpu(), batch_first=True, enforce_sorted=False)
             states, _ = pad_packed_sequence(self.rnn(packed)[0], batch_first=True, total_length=steps.shape[1])

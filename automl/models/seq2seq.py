@@ -1,7 +1,6 @@
-"""Encoder-decoders: a sequence of tokens in, another one out; recurrent with attention, and Transformer.
+"""Encoder-decoders from token sequences to token sequences: recurrent with attention, and Transformer.
 
-Sequences are (batch, length) numbers of tokens, filled up with PADDING behind their ends. Targets begin with BEGIN and
-end with END.
+Sequences are token ids (batch, length), padded with PADDING. Targets begin with BEGIN and end with END.
 """
 
 from abc import ABC, abstractmethod
@@ -14,17 +13,17 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from automl.data.tokens import PADDING
 
-State = tuple[Tensor, ...]  # what a decoder has in mind; the batch comes first in each
+State = tuple[Tensor, ...]  # of a decoder; batch first in each
 
 
 class EncoderDecoder(nn.Module, ABC):
-    """What training and use need of a network from sequences to sequences."""
+    """The interface of a sequence-to-sequence network."""
 
     @abstractmethod
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
         """(batch, target length, n_target): logits of the token after each one of target (teacher forcing).
 
-        Those after the i-th depend on the first i tokens of target alone, and no logits on what is filled up.
+        Those after the i-th depend only on the first i tokens of target, and none depend on padding.
         """
 
     @abstractmethod
@@ -37,17 +36,17 @@ class EncoderDecoder(nn.Module, ABC):
 
 
 class Recurrent(EncoderDecoder):
-    """A bidirectional encoder and a decoder that looks back at its states (Luong et al. 2015, global, general).
+    """A bidirectional encoder and a decoder with attention (Luong et al. 2015, global, general).
 
-    config: cell (gru or lstm), embedding, width (states of the decoder; half of it a direction of the encoder),
-    layers, dropout (on embeddings, between layers and before the output).
+    config: cell (gru or lstm), embedding, width (of the decoder; half of it per direction of the encoder), layers,
+    dropout (on embeddings, between layers and before the output).
     """
 
     def __init__(self, config: Mapping[str, Any], n_source: int, n_target: int) -> None:
         super().__init__()
         width, layers, self.is_lstm = config["width"], config["layers"], config["cell"] == "lstm"
         cell = nn.LSTM if self.is_lstm else nn.GRU
-        between = config["dropout"] if layers > 1 else 0.0  # torch warns about a dropout between no layers
+        between = config["dropout"] if layers > 1 else 0.0  # torch warns about dropout with a single layer
         self.dropout = nn.Dropout(config["dropout"])
         self.source_vectors = nn.Embedding(n_source, config["embedding"], padding_idx=PADDING)
         self.target_vectors = nn.Embedding(n_target, config["embedding"], padding_idx=PADDING)
@@ -73,7 +72,7 @@ class Recurrent(EncoderDecoder):
         )
         states, last = self.encoder(packed)
         memory, _ = pad_packed_sequence(states, batch_first=True, total_length=source.shape[1])
-        # (layers * 2, batch, width / 2) -> (batch, layers, width): both directions of a layer begin the decoder's one.
+        # (layers * 2, batch, width / 2) -> (batch, layers, width): both directions initialise the decoder's layer.
         both = [
             part.unflatten(0, (-1, 2)).permute(2, 0, 1, 3).flatten(2) for part in (last if self.is_lstm else [last])
         ]
@@ -117,14 +116,14 @@ class TransformerSeq2Seq(EncoderDecoder):
         decoder = nn.TransformerDecoderLayer(
             width, heads, 4 * width, dropout, "gelu", batch_first=True, norm_first=True
         )
-        # Dropping attention weights as well would rule out torch's fused attention.
+        # Dropout on attention weights would rule out torch's fused attention.
         encoder.self_attn.dropout = decoder.self_attn.dropout = decoder.multihead_attn.dropout = 0.0
         self.encoder = nn.TransformerEncoder(encoder, config["layers"], nn.LayerNorm(width), enable_nested_tensor=False)
         self.decoder = nn.TransformerDecoder(decoder, config["layers"], nn.LayerNorm(width))
         self.head = nn.Linear(width, n_target)
         for module in (self.encoder, self.decoder):
             for weight in module.parameters():
-                # Both copy their first block, weights included; each block shall start on its own.
+                # Both copy their first block, including its weights: initialise each block separately.
                 if weight.ndim > 1:
                     nn.init.xavier_uniform_(weight)
         for vectors in (self.source_vectors, self.target_vectors):
@@ -146,7 +145,7 @@ class TransformerSeq2Seq(EncoderDecoder):
         return memory, there, *(memory[:, :0] for _ in self.decoder.layers)
 
     def step(self, state: State, token: Tensor) -> tuple[Tensor, State]:
-        """As forward, for one place: each block keeps what it has read so far instead of reading it anew."""
+        """As forward, for one position: each block caches its inputs so far instead of recomputing them."""
         memory, there, *read = state
         x = (self.target_vectors(token) + self.target_places[read[0].shape[1]])[:, None]
         for i, block in enumerate(self.decoder.layers):

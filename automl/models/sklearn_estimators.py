@@ -1,6 +1,6 @@
-"""Families of scikit-learn: gradient boosting, random forest, and a linear model, the rivals of every network.
+"""Scikit-learn families: gradient boosting, random forest, and a linear model.
 
-What of each comes with the number of epochs are the trees; the linear model is fitted in the first epoch.
+Epochs add trees; the linear model is fitted in the first epoch.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from automl.data.inputs import Columns, Inputs, Tokens
 from automl.data.targets import Classes, Target
 
-MAX_CATEGORIES = 255  # of histogram gradient boosting, in a column
+MAX_CATEGORIES = 255  # limit of histogram gradient boosting, per column
 
 
 def build_estimator(family: str, config: Mapping[str, Any], inputs: Inputs, target: Target, seed: int) -> Any:
-    """An estimator of the family, unfitted; the target of a regressor is the standardised number."""
+    """An unfitted estimator of the family; regressors predict the standardised target."""
     classifies = isinstance(target, Classes)
     if family == "gradient_boosting":
         from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
@@ -83,20 +83,20 @@ def _linear_features(inputs: Inputs, config: Mapping[str, Any]) -> Any:
 
 
 def features(family: str, inputs: Inputs, x: NDArray[Any]) -> Any:
-    """What an estimator of the family reads of raw examples (n, ...): a row of numbers each, or of tokens a text."""
+    """The features of raw examples (n, ...) for a family's estimator: rows of numbers, or token ids as text."""
     if isinstance(inputs, Tokens):
         return [" ".join(map(str, row[row > 0])) for row in x]
     rows = np.asarray(x).reshape(len(x), -1)
     if family == "gradient_boosting" and isinstance(inputs, Columns):
         rows = rows.astype(np.float32)
-        rows[:, inputs.n_numbers :][rows[:, inputs.n_numbers :] == 0] = np.nan  # no category of its own
+        rows[:, inputs.n_numbers :][rows[:, inputs.n_numbers :] == 0] = np.nan  # missing or unseen
     return rows
 
 
 def fit_further(
     estimator: Any, family: str, config: Mapping[str, Any], x: Any, y: NDArray[Any], weights: Any, share: float
 ) -> None:
-    """Fits an estimator until it has this share of its trees. Going on gives what fitting at once gives."""
+    """Fit an estimator until it has this share of its trees. Incremental fitting gives the same result as one fit."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):
@@ -111,11 +111,11 @@ def fit_further(
 
 
 def outputs_of(estimator: Any, target: Target, x: Any) -> NDArray[np.float64]:
-    """(n, n_outputs): logarithms of the probabilities, or the standardised number."""
+    """Log probabilities, or the standardised target, (n, n_outputs)."""
     if not isinstance(target, Classes):
         predicted: NDArray[np.float64] = np.asarray(estimator.predict(x), np.float64)[:, None]
         return predicted
     probabilities = np.zeros((x.shape[0] if hasattr(x, "shape") else len(x), target.n_outputs))
-    probabilities[:, estimator.classes_] = estimator.predict_proba(x)  # a class without examples has none
+    probabilities[:, estimator.classes_] = estimator.predict_proba(x)  # 0 for a class without examples
     logarithms: NDArray[np.float64] = np.log(np.maximum(probabilities, 1e-7))
     return logarithms

@@ -1,7 +1,7 @@
-"""A trained model: a network or an estimator with what it needs to judge raw examples, and its three files.
+"""A trained model: a network or an estimator with its preprocessing, and its three files.
 
-Weights (model.safetensors; of an estimator of scikit-learn model.skops, a format that holds no code), config.json and
-preprocessing.json make one model; nothing is pickled.
+A model is stored as weights (model.safetensors, or model.skops for scikit-learn, a format that cannot contain code),
+config.json and preprocessing.json; nothing is pickled.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from automl.models import ESTIMATORS, build_for, own_config
 from automl.models.sklearn_estimators import features, outputs_of
 
 SCORING_BATCH = 1_000
-SEQUENCES_AT_ONCE = 100  # so few that what attention makes of them stays in a core's cache
+SEQUENCES_AT_ONCE = 100  # small enough that the attention's activations fit in a core's cache
 
-# What estimators are made of besides skops' own list of harmless types.
+# Types in estimators that are not in skops' own list of trusted types.
 TRUSTED = (
     "functools.partial",
     "numpy.dtype",
@@ -39,7 +39,7 @@ TRUSTED = (
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What came before the model in training, and must in use; and what its outputs mean."""
+    """The preprocessing that a model was trained with, and the meaning of its outputs."""
 
     task: str
     model: str  # one of automl.models.FAMILIES or ESTIMATORS
@@ -54,12 +54,12 @@ class Preprocessing:
         return {"task": self.task, "model": self.model, **inputs_to_json(self.inputs), **self.target.to_json()}
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Raw examples (n, *shape) of any number type, as the network reads them."""
+        """Transform raw examples (n, *shape) of any number type to the network's inputs."""
         return self.inputs(x)
 
 
 class TrainedModel(ABC):
-    """Raw examples (n, *shape) in, (n, n_outputs) out: logits, or a standardised number."""
+    """Maps raw examples (n, *shape) to (n, n_outputs): logits, or the standardised target."""
 
     config: Mapping[str, Any]
     preprocessing: Preprocessing
@@ -68,7 +68,7 @@ class TrainedModel(ABC):
     def __call__(self, x: Tensor) -> Tensor: ...
 
     def in_parts(self, x: Tensor) -> Tensor:
-        """The same for however many examples, so many at once as is quick."""
+        """The same for any number of examples, in batches of an efficient size."""
         lengths = self.preprocessing.inputs.lengths(x)
         if lengths is None or not len(x):
             return torch.cat([self(part) for part in torch.split(x, SCORING_BATCH)])
@@ -79,13 +79,13 @@ class TrainedModel(ABC):
         return outputs
 
     def to(self, device: torch.device) -> None:  # noqa: B027
-        """Moves it to a device, where it has weights of torch."""
+        """Move the model to a device, if it has torch weights."""
 
     @abstractmethod
     def save_weights(self, folder: Path) -> None: ...
 
     def save(self, folder: Path) -> None:
-        """Writes the model's three files."""
+        """Write the model's three files."""
         folder.mkdir(parents=True, exist_ok=True)
         self.save_weights(folder)
         for name, content in (("config", dict(self.config)), ("preprocessing", self.preprocessing.to_json())):
@@ -94,7 +94,7 @@ class TrainedModel(ABC):
 
 @dataclass(frozen=True)
 class TrainedNetwork(TrainedModel):
-    """A module of torch."""
+    """A torch module."""
 
     module: nn.Module
     config: Mapping[str, Any]
@@ -102,14 +102,16 @@ class TrainedNetwork(TrainedModel):
 
     @classmethod
     def rebuild(cls, weights: Mapping[str, Tensor], config: Mapping[str, Any], rules: Preprocessing) -> Self:
-        with torch.random.fork_rng([]):  # the first weights are drawn, then overwritten: the caller's generator stays
+        with torch.random.fork_rng(
+            []
+        ):  # initial weights are drawn, then overwritten: keep the caller's generator state
             own = own_config(rules.model, config)
             module = build_for(rules.inputs, rules.model, own, rules.target.n_outputs)
         module.load_state_dict(weights)
         return cls(module, config, rules)
 
     def forward(self, x: Tensor) -> Tensor:
-        """As in training, with what the module's mode and the gradients are."""
+        """The outputs, with the module's current mode and gradients."""
         mask = self.preprocessing.inputs.mask(x)
         inputs = self.preprocessing(x)
         outputs: Tensor = self.module(inputs) if mask is None else self.module(inputs, mask)
@@ -129,7 +131,7 @@ class TrainedNetwork(TrainedModel):
 
 @dataclass(frozen=True)
 class TrainedEstimator(TrainedModel):
-    """An estimator of scikit-learn."""
+    """A scikit-learn estimator."""
 
     estimator: Any
     config: Mapping[str, Any]
@@ -145,7 +147,7 @@ class TrainedEstimator(TrainedModel):
 
 
 def estimator_bytes(estimator: Any) -> bytes:
-    """An estimator in the format of skops, in which no code can hide."""
+    """An estimator in skops' format, which cannot contain code."""
     import skops.io
 
     content: bytes = skops.io.dumps(estimator)
@@ -153,14 +155,14 @@ def estimator_bytes(estimator: Any) -> bytes:
 
 
 def estimator_from(content: bytes) -> Any:
-    """What ``estimator_bytes`` gave; anything but scikit-learn's models and numbers is refused."""
+    """The inverse of ``estimator_bytes``; anything but scikit-learn's models and numbers is rejected."""
     import skops.io
 
     return skops.io.loads(content, trusted=list(TRUSTED))
 
 
 def load_model(folder: Path) -> TrainedModel:
-    """The model, on the CPU, that TrainedModel.save left in the folder."""
+    """Load a model that TrainedModel.save wrote, on the CPU."""
     config, fields = (
         json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("config", "preprocessing")
     )
@@ -171,7 +173,7 @@ def load_model(folder: Path) -> TrainedModel:
 
 
 def rebuilt(tensors: Mapping[str, Tensor], config: Mapping[str, Any], fields: Mapping[str, Any]) -> TrainedModel:
-    """The model in the tensors of a checkpoint."""
+    """The model of a checkpoint's tensors."""
     rules = Preprocessing.from_json(fields)
     if rules.model in ESTIMATORS:
         return TrainedEstimator(estimator_from(tensors["estimator"].numpy().tobytes()), config, rules)
@@ -181,5 +183,5 @@ def rebuilt(tensors: Mapping[str, Tensor], config: Mapping[str, Any], fields: Ma
 
 
 def as_tensor(content: bytes) -> Tensor:
-    """Bytes as a tensor, to lie in a checkpoint."""
+    """Bytes as a tensor, for a checkpoint."""
     return torch.from_numpy(np.frombuffer(content, np.uint8).copy())

@@ -1,4 +1,4 @@
-"""A trained causal Transformer, which judges and continues texts, and its three files."""
+"""A trained causal Transformer with its vocabulary, and its three files."""
 
 import json
 from collections.abc import Mapping
@@ -20,22 +20,22 @@ from automl.models.device import autocast
 if TYPE_CHECKING:
     pass
 
-AT_ONCE = 4_096  # characters that are judged together: so few that they stay in a core's cache
+AT_ONCE = 4_096  # characters per batch, small enough for a core's cache
 
 
 @dataclass(frozen=True)
 class TrainedLanguageModel:
-    """Foretells each character of a text from those before it."""
+    """Predicts each character of a text from those before it."""
 
     module: CausalTransformer
     config: Mapping[str, Any]
     characters: Symbols
 
     def log2_probabilities(self, numbers: Tensor) -> NDArray[np.float64]:
-        """Of each character (n,) of a text, told from at least half of the longest context before it.
+        """The log2 probability of each character of a text, (n,), given at least half of the context length before it.
 
-        The text is read in windows of the longest context, which overlap by half; of each the second half counts.
-        Before the text stand characters that training never saw.
+        The text is read in windows of the context length that overlap by half; the second half of each counts.
+        The text is padded in front with the unknown character.
         """
         context, half = self.config["context"], self.config["context"] // 2
         told = F.pad(numbers, (half + 1, -len(numbers) % half))  # starts with half a window that does not count
@@ -52,7 +52,7 @@ class TrainedLanguageModel:
         return log2
 
     def save(self, folder: Path) -> None:
-        """Writes model.safetensors, config.json and preprocessing.json."""
+        """Write model.safetensors, config.json and preprocessing.json."""
         folder.mkdir(parents=True, exist_ok=True)
         save_file(self.module.state_dict(), folder / "model.safetensors")
         rules = {"model": "language", "characters": self.characters.to_json()}
@@ -61,12 +61,12 @@ class TrainedLanguageModel:
 
 
 def load_language_model(folder: Path) -> TrainedLanguageModel:
-    """The model, on the CPU, that its save left in the folder."""
+    """Load a model that its save wrote, on the CPU."""
     config, rules = (
         json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("config", "preprocessing")
     )
     characters = Symbols(rules["characters"]["symbols"], "")
-    with torch.random.fork_rng([]):  # the first weights are drawn, then overwritten: the caller's generator stays
+    with torch.random.fork_rng([]):  # initial weights are drawn, then overwritten: keep the caller's generator state
         module = CausalTransformer(config, len(characters))
     module.load_state_dict(load_file(folder / "model.safetensors"))
     return TrainedLanguageModel(module, config, characters)

@@ -1,4 +1,4 @@
-"""A trained encoder-decoder, which writes texts, and its three files."""
+"""A trained encoder-decoder with its vocabularies, and its three files."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 BEAM, LENGTH_PENALTY = 4, 1.0
 
-AT_ONCE = 250  # texts that are written together
+AT_ONCE = 250  # texts per batch
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,14 @@ class Translator:
     family: str  # rnn or transformer
     source: Vocabulary
     target: Vocabulary
-    max_length: int  # tokens of a sequence, with those that begin and end it
+    max_length: int  # tokens of a sequence, including BEGIN and END
 
     def __call__(self, texts: Sequence[str], *, beam: int = BEAM) -> list[str]:
-        """The texts that a beam search finds; a beam of 1 is greedy."""
+        """Translate by beam search; a beam of 1 is greedy."""
         return self.write(rows(self.source, texts, self.max_length), beam=beam)
 
     def write(self, source: Rows, *, beam: int) -> list[str]:
-        """For sources (n, length) as automl.data.pairs makes them."""
+        """Translate source token ids (n, length), as made by automl.data.pairs."""
         device = next(self.module.parameters()).device
         self.module.eval()
         tokens, longest = torch.from_numpy(source), self.max_length - 1
@@ -61,7 +61,7 @@ class Translator:
         return said
 
     def save(self, folder: Path) -> None:
-        """Writes model.safetensors, config.json and preprocessing.json."""
+        """Write model.safetensors, config.json and preprocessing.json."""
         folder.mkdir(parents=True, exist_ok=True)
         save_file(self.module.state_dict(), folder / "model.safetensors")
         rules = {
@@ -77,18 +77,18 @@ class Translator:
 def build_translator(
     family: str, config: Mapping[str, Any], source: Vocabulary, target: Vocabulary, max_length: int
 ) -> Translator:
-    """With random weights."""
+    """A translator with random weights."""
     module = build_seq2seq(family, own_config(family, config), len(source), len(target), max_length)
     return Translator(module, config, family, source, target, max_length)
 
 
 def load_translator(folder: Path) -> Translator:
-    """The translator, on the CPU, that its save left in the folder."""
+    """Load a translator that its save wrote, on the CPU."""
     config, rules = (
         json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("config", "preprocessing")
     )
     source, target = (vocabulary_from_json(rules[side]) for side in ("source", "target"))
-    with torch.random.fork_rng([]):  # the first weights are drawn, then overwritten: the caller's generator stays
+    with torch.random.fork_rng([]):  # initial weights are drawn, then overwritten: keep the caller's generator state
         translator = build_translator(
             rules["model"].removeprefix("seq2seq-"), config, source, target, rules["max_length"]
         )
@@ -97,10 +97,10 @@ def load_translator(folder: Path) -> Translator:
 
 
 def filled_only(tokens: Tensor) -> Tensor:
-    """Without the columns behind the longest sequence."""
+    """The tokens without the columns after the longest sequence."""
     return tokens[:, : max(1, int(lengths(tokens).max()))]
 
 
 def lengths(tokens: Tensor) -> Tensor:
-    """(n,) of sequences (n, length), without what they are filled up with."""
+    """The lengths (n,) of padded sequences (n, length)."""
     return (tokens != PADDING).sum(1)

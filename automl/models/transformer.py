@@ -1,4 +1,4 @@
-"""Transformer encoder over patches (Vaswani et al. 2017; for pictures, Dosovitskiy et al. 2021, ViT)."""
+"""Transformer encoder over patches (Vaswani et al. 2017; for images, Dosovitskiy et al. 2021, ViT)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from automl.models.pooling import pooled
 
 
 class Transformer(nn.Module):
-    """Cuts signals into patches of patch steps and pictures into patches of patch x patch pixels, in reading order.
+    """Splits signals into patches of patch steps and images into patches of patch x patch pixels, row by row.
 
     config: patch (length of a patch's side; default 1), overlap (patches start every half patch), width, layers, heads,
     dropout. Pre-norm blocks (Xiong et al. 2020), learned positions, mean over the tokens, one linear layer.
@@ -32,11 +32,11 @@ class Transformer(nn.Module):
         block = nn.TransformerEncoderLayer(
             width, config["heads"], 2 * width, dropout, "gelu", batch_first=True, norm_first=True
         )
-        # Dropping attention weights as well would rule out torch's fused attention, at several times the cost.
+        # Dropout on attention weights would rule out torch's fused attention, at several times the cost.
         block.self_attn.dropout = 0.0
         self.encoder = nn.TransformerEncoder(block, config["layers"], nn.LayerNorm(width), enable_nested_tensor=False)
         for weight in self.encoder.parameters():
-            # TransformerEncoder copies its first block, weights included; each block shall start on its own.
+            # TransformerEncoder copies its first block, including its weights: initialise each block separately.
             if weight.ndim > 1:
                 nn.init.xavier_uniform_(weight)
         self.head = nn.Linear(width, n_outputs)
@@ -47,9 +47,9 @@ class Transformer(nn.Module):
         if mask is None:
             summary = self.encoder(tokens).mean(1)
         else:
-            # A patch counts when a step of it does.
+            # A patch is valid if any of its steps is.
             there = F.max_pool1d(mask[:, None].float(), self.patch, self.stride)[:, 0] > 0
-            empty = ~there.any(1, keepdim=True)  # attention needs something to look at
+            empty = ~there.any(1, keepdim=True)  # attention over no tokens gives NaN
             states = self.encoder(tokens, src_key_padding_mask=~(there | empty))
             summary = pooled(states.transpose(1, 2), there, "mean")
         outputs: Tensor = self.head(summary)

@@ -1,1 +1,1 @@
-"""A run from its settings to its files."""
+"""A run, from its settings to its files."""

@@ -1,4 +1,4 @@
-"""From what was asked for to the settings of a run: a new one, or one that is continued."""
+"""The settings of a new or resumed run, from the options given."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def new_settings(
     studies: Sequence[PastStudy] = (),
     prepared: Path | None = None,
 ) -> Settings:
-    """The settings of a new run: defaults filled in, the space after ``--space`` and ``--set``, and what to start with.
+    """The settings of a new run: defaults filled in, ``--space`` and ``--set`` applied, and the initial configurations.
 
-    ``studies``: the past ones whose best configurations may come first. ``prepared``: the folder of the user's data.
+    ``studies``: past studies, whose best configurations may be tried first. ``prepared``: folder of the user's data.
     """
     form: dict[str, Any] | None = None
     if space_file is not None:
@@ -61,7 +61,7 @@ def new_settings(
 
 
 def _space_of(asked: Settings, prepared: Path | None) -> ConfigurationSpace | None:
-    """The space that the task brings, or None for a function or a command, which has none of its own."""
+    """The task's space, or None for a function or a command, which has none."""
     if asked.command is not None:
         return None
     if asked.task is not None and ".py:" in asked.task:

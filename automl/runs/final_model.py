@@ -1,4 +1,4 @@
-"""What is left of a run to use: the folder ``model``, made of the final's trainings or of the best trials."""
+"""The model that a run keeps: the folder ``model``, from the final's trainings or from the best trials."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
     from automl.study.trial import Trial
     from automl.tuning.final_evaluation import Training, Who
 
-LEAST_HALF = 20  # validation examples; with fewer in half of them nothing is to be learnt of probabilities
+LEAST_HALF = 20  # validation examples; half of the validation set must have as many to calibrate probabilities
 
 
 def refits(task: Task, settings: Settings) -> bool:
-    """Whether the model that is kept is trained on the validation set too: on the user's own data, unless told."""
+    """Whether the final model is trained on the validation set too: by default for the user's own data."""
     if settings.refit is not None:
         return settings.refit
     return isinstance(task, OwnData) and not settings.ensemble
 
 
 def check_can_keep(task: Task, *, refit: bool, ensemble: int | None) -> None:
-    """UserError where the task's models cannot be refitted or joined."""
+    """UserError if the task's models cannot be refitted or ensembled."""
     if (refit or ensemble) and not isinstance(task, Supervised):
         option = "--refit" if refit else "--ensemble"
         raise UserError(
-            f"{option} is for classes and numbers, of built-in tasks or your own data; {task.name!r} has neither"
+            f"{option} needs a classification or regression task, built-in or on your own data, not {task.name!r}"
         )
 
 
@@ -56,11 +56,11 @@ def keep_model(
     trials: Sequence[Trial] = (),
     ensemble: int | None = None,
 ) -> dict[str, Any] | None:
-    """Makes ``model/`` in one step, and gives its card; None where there is nothing to keep.
+    """Create ``model/`` atomically and return its card; None if there is nothing to keep.
 
-    trainings: the final's; of the config of ``who`` the best on validation is kept. refitted: in its place, with the
-    same config, trained on the validation part too. ensemble: so many of the ``trials`` at most, where together they
-    are better. about: the run.
+    ``trainings``: the final's; of those with the config of ``who``, the best on validation is kept. ``refitted``: kept
+    instead of it; the same config, trained on the validation set too. ``ensemble``: the maximum number of ``trials``
+    in an ensemble, which is kept if it is better. ``about``: facts on the run.
     """
     good = [t for t in trainings if t.who == who and t.error is None and t.validation is not None]
     if not good:
@@ -89,7 +89,7 @@ def keep_model(
 
 
 def _said(who: str, n: int) -> str:
-    return _one(who) if n == 1 else f"of {n} trainings of the {who} config the best on validation"
+    return _one(who) if n == 1 else f"the best on validation of {n} trainings of the {who} config"
 
 
 def _one(who: str) -> str:
@@ -106,7 +106,7 @@ def _choose(
     checkpoints: Path,
     out: Path,
 ) -> None:
-    """Writes the model, and says in ``kept`` what it is: the training that is best, another, or several."""
+    """Write the model (a single training, the refit or an ensemble), and describe it in ``kept``."""
     from automl.data.splits import stratified
     from automl.deployment.calibration import temperature_that_helps
     from automl.deployment.predictor import Member, Predictor, predictions
@@ -125,21 +125,21 @@ def _choose(
         chosen = _best_together(task, trials, checkpoints, ensemble, choosing, y)
         together = _mean(chosen)
         alone, joined = (measure(task.metric, y[judging], p[judging]) for p in (on_valid, together))
-        told = f"{task.metric} {joined:.4f} against {alone:.4f} on validation data that chose neither"
+        scores = f"{task.metric} {joined:.4f} against {alone:.4f} on validation data used to choose neither"
         if len(chosen) > 1 and (joined > alone if task.maximize else joined < alone):
-            kept.made, kept.said = "ensemble", f"an ensemble of {len(chosen)} trials: {told}"
+            kept.made, kept.said = "ensemble", f"an ensemble of {len(chosen)} trials: {scores}"
             members, on_valid = [Member(each.model, each.weight) for each in chosen], together
         else:
-            told = told if len(chosen) > 1 else "of the trials one alone was best"
-            kept.said = f"{_one(best.who)}, since an ensemble was no better: {told}"
+            reason = scores if len(chosen) > 1 else "a single trial was best"
+            kept.said = f"{_one(best.who)}, since an ensemble was no better: {reason}"
     elif refitted is not None and refitted.error is None:
-        kept.made, kept.said = "refit", f"the {best.who} config, trained on the training and the validation part"
+        kept.made, kept.said = "refit", f"the {best.who} config, trained on the training and validation sets"
         members, source = [Member(trained_model(refitted.folder))], refitted.folder
     elif refitted is not None:
-        kept.said = f"{_one(best.who)}, since the one on both parts failed: {refitted.error}"
+        kept.said = f"{_one(best.who)}, since the refit on both sets failed: {refitted.error}"
 
     if target.names and len(choosing) >= LEAST_HALF:
-        # Of a refitted model by the training that it repeats: it has seen the validation part itself.
+        # A refitted model has seen the validation set: it takes the temperature of the training that it repeats.
         kept.temperature = temperature_that_helps((on_valid[choosing], y[choosing]), (on_valid[judging], y[judging]))
     whole = Predictor(members, None, {"temperature": kept.temperature})
     on_test = whole.judge(lambda family: _splits(task, family).x_test)
@@ -158,7 +158,7 @@ def _choose(
 
 @dataclass(frozen=True)
 class _Chosen:
-    """A member of an ensemble, and what it says of the validation part."""
+    """A member of an ensemble, and its predictions on the validation set."""
 
     trial: Trial
     weight: float
@@ -187,7 +187,7 @@ def _best_together(
 
 
 def _loss(task: Supervised, y: NDArray[Any]) -> Callable[[NDArray[Any]], float]:
-    """What an ensemble is chosen by: of few examples the accuracy is too coarse to tell small gains."""
+    """The loss that an ensemble is chosen by: on few examples, accuracy is too coarse to show small gains."""
     from automl.metrics import loss_of, measure
 
     metric = "log_loss" if task.metric in ("accuracy", "balanced_accuracy") else task.metric
@@ -201,7 +201,7 @@ def _splits(task: Supervised, family: str) -> Any:
 
 
 def fingerprint(task: Supervised) -> dict[str, Any]:
-    """The sizes of the parts, and a SHA-256 of all their examples and labels as the first family reads them."""
+    """The sizes of the three sets, and a SHA-256 of all examples and labels as the first family reads them."""
     family = task.model or task.space["model"].default_value
     splits = _splits(task, family)
     digest = hashlib.sha256()

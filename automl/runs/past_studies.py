@@ -1,4 +1,4 @@
-"""What past studies found, one JSON file a study: those that come with the package, and the user's own."""
+"""Results of past studies, one JSON file each: those shipped with the package, and the user's own."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
     from automl.study.study import Study
 
 SHIPPED = Path(__file__).with_name("knowledge_data")  # written by python -m benchmarks.experiments.publish_knowledge
-MIN_TRIALS = 5  # that a run must have finished to say something
+MIN_TRIALS = 5  # finished trials that a run needs to be kept
 
 Prior = Literal["none", "shipped", "all"]
-"""Which past studies a search starts from: none, those that come with the package, or the user's own as well."""
+"""The past studies that a search starts from: none, those shipped with the package, or also the user's own."""
 
 
 def user_folder() -> Path:
-    """Where the user's own studies are kept: $AUTOML_KNOWLEDGE, or in the platform's data folder."""
+    """The folder of the user's own studies: $AUTOML_KNOWLEDGE, or in the platform's data folder."""
     given = os.environ.get("AUTOML_KNOWLEDGE")
     return Path(given) if given else Path(user_data_dir("automl")) / "knowledge"
 
 
 def which_prior(asked: str | None, strategy: str | None) -> Prior:
-    """The past studies that a search starts from: ``auto`` (or no strategy) takes all of them unless told otherwise.
+    """The past studies that a search starts from; by default all for ``auto`` (or no strategy).
 
-    A named strategy takes none, so that it is the same search whatever ran before. UserError for an unknown word.
+    A named strategy uses none, so that a search does not depend on earlier runs. UserError for an unknown value.
     """
     if asked is None:
         return "all" if strategy in (None, "auto") else "none"
@@ -53,7 +53,7 @@ def which_prior(asked: str | None, strategy: str | None) -> Prior:
 def past_studies(which: Prior, tell: Callable[[str], None]) -> list[PastStudy]:
     """The studies to start from, the shipped ones first, then the user's from the oldest on.
 
-    ``tell``: takes a line on each file that cannot be used.
+    ``tell``: called with a line about each file that cannot be used.
     """
     folders = {"none": (), "shipped": (SHIPPED,), "all": (SHIPPED, user_folder())}
     found = []
@@ -63,14 +63,14 @@ def past_studies(which: Prior, tell: Callable[[str], None]) -> list[PastStudy]:
                 found.append(_read(file))
             except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
                 reason = " ".join(f"{type(error).__name__}: {error}".split())
-                tell(f"knowledge: {str(file)!r} is left out, it is no past study ({reason}); delete it")
+                tell(f"knowledge: {str(file)!r} is ignored, it is not a past study ({reason}); delete it")
     return found
 
 
 def learn(study: Study, settings: Settings, folder: RunFolder) -> Path | None:
-    """Keep what a run found among the user's own; in place of what it had found before it was extended.
+    """Add a run to the user's own studies; an extended run replaces its earlier entry.
 
-    Gives the file; None where too little was found. Raises OSError where it cannot be written.
+    Returns the file, or None for a run with too few trials. Raises OSError if it cannot be written.
     """
     trials = [trial for trial in study.trials.values() if trial.state in ("complete", "failed")]
     if sum(trial.state == "complete" for trial in trials) < MIN_TRIALS:
@@ -84,27 +84,27 @@ def learn(study: Study, settings: Settings, folder: RunFolder) -> Path | None:
     }
     run = hashlib.sha256(f"{folder.path.resolve()} {settings.started}".encode()).hexdigest()[:12]
     started = "".join(c for c in settings.started or "" if c.isdigit())[:14]
-    file = user_folder() / f"{started}-{run}.json"  # in the order of time
+    file = user_folder() / f"{started}-{run}.json"  # sorts by time
     file.parent.mkdir(parents=True, exist_ok=True)
     write_study(file, content)
     return file
 
 
 def write_study(file: Path, content: Mapping[str, Any]) -> None:
-    """A trial a line, so that a change to it is one in a diff too."""
+    """Write one trial per line, for readable diffs."""
     head = json.dumps({name: part for name, part in content.items() if name != "trials"})
     trials = ",\n".join(json.dumps(trial, allow_nan=False) for trial in content["trials"])
     write_aside(file, f'{head[:-1]}, "trials": [\n{trials}\n]}}\n')
 
 
 def task_name(settings: Settings) -> str:
-    """What a study's task is called: the command itself, and on a part of the data as benchmarks.record calls it."""
+    """The name of a study's task: the command itself, or with the training size as benchmarks.record names it."""
     name = settings.command or settings.task or (settings.data or {}).get("data") or ""
     return name if settings.train_size is None else f"{name}-{settings.train_size}"
 
 
 def _read(file: Path) -> PastStudy:
-    """ValueError and the like where it is none."""
+    """A study from a file. ValueError or KeyError, for instance, if it is malformed."""
     content = json.loads(file.read_text(encoding="utf-8"), parse_constant=_no_number)
     study = PastStudy(
         str(content["task"]),
@@ -118,7 +118,7 @@ def _read(file: Path) -> PastStudy:
 
 
 def _no_number(constant: str) -> None:
-    raise ValueError(f"{constant} is no loss")
+    raise ValueError(f"{constant} is not a loss")
 
 
 @functools.cache  # many studies share one

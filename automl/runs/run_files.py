@@ -1,4 +1,4 @@
-"""The files of a finished run: trials.csv, best.yaml, summary.json. Each is written aside and then renamed."""
+"""The files of a finished run: trials.csv, best.yaml, summary.json. Each is written atomically."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from automl.tuning.tuner import Tuner
 def summarise(
     result: Result, tuner: Tuner, settings: Mapping[str, Any], final: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """What summary.json says of a run."""
+    """The content of summary.json."""
     trials = result.trials
     return {
         **result.summary(),
@@ -39,29 +39,29 @@ def summarise(
 
 
 def write_trials(file: Path, result: Result) -> None:
-    """trials.csv: one row a trial."""
+    """Write trials.csv: one row per trial."""
     write_aside(file, result.to_frame().to_csv(index=False))
 
 
 def write_best(file: Path, summary: Mapping[str, Any]) -> None:
-    """best.yaml: the config that the run keeps, ready to be read by other programs, with its provenance as comments."""
+    """Write best.yaml: the final config, with its provenance as comments."""
     import yaml
 
     best, final = chosen(summary), summary["final"]
     found, config = f"trial {best['trial']}, loss {best['loss']:.6g}{often(best)}{picked(final)}", best["config"]
     if final is not None and final["kept"] == "default":
-        found, config = f"the default, which did better in the final than {found}", final["config"]
+        found, config = f"the default, which was better in the final than {found}", final["config"]
     head = f"# {summary['task']}, {summary['strategy']}, seed {summary['seed']}: {found}\n"
     write_aside(file, head + yaml.safe_dump(dict(config), sort_keys=False))
 
 
 def write_summary(file: Path, summary: Mapping[str, Any]) -> None:
-    """summary.json, for programs."""
+    """Write summary.json."""
     write_aside(file, json.dumps(_without_nan(summary), indent=2, allow_nan=False) + "\n")
 
 
 def _without_nan(content: Any) -> Any:
-    """JSON knows no NaN and no infinity: they become null."""
+    """Replace NaN and infinity, which JSON does not have, by None."""
     if isinstance(content, dict):
         return {name: _without_nan(value) for name, value in content.items()}
     if isinstance(content, (list, tuple)):

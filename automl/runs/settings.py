@@ -1,4 +1,4 @@
-"""How a run was started: kept in its study, so that ``--resume`` needs nothing but the folder."""
+"""The settings of a run, kept in its study, so that ``--resume`` needs only the folder."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ LEAST = {
 MAY_CHANGE = (
     "n_trials", "time_limit", "target", "patience", "sure_within", "trial_seconds", "n_workers", "device", "n_final",
     "learn", "refit", "ensemble", "track",
-)  # in a resumed run  # fmt: skip
+)  # when resuming  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The run as asked for. None: not said, so the default holds."""
+    """The settings of a run. None: not given, use the default."""
 
     task: str | None = None  # a built-in task, or file.py:name
     command: str | None = None
-    data: Mapping[str, Any] | None = None  # the user's own, as automl.own.request.Request has it
-    model: str | None = None  # families to choose from, for own data
-    metric: str | None = None  # in place of the task's
+    data: Mapping[str, Any] | None = None  # the user's own, the fields of automl.data.ingest.request.Request
+    model: str | None = None  # model families, for the user's own data
+    metric: str | None = None  # replaces the task's
     strategy: str | None = None
     n_trials: int | None = None
     max_epochs: int | None = None
@@ -61,13 +61,13 @@ class Settings:
     device: str | None = None
     reproducible: bool | None = None
     maximize: bool | None = None
-    n_final: int | None = None  # trainings of each of the best configs and of the default at the end
+    n_final: int | None = None  # trainings of each of the best configs and of the default in the final
     started: str | None = None  # ISO time
-    prior: Sequence[Mapping[str, Any]] | None = None  # what the search starts with, as automl.prior writes it
-    learn: bool | None = None  # whether what is found is kept for later searches
-    refit: bool | None = None  # whether the model is trained on the validation part too
-    ensemble: int | None = None  # trials that may make up the model together
-    track: Sequence[str] | None = None  # trackers that the trials are written to
+    prior: Sequence[Mapping[str, Any]] | None = None  # initial configs, as automl.tuning.warm_start.to_json writes them
+    learn: bool | None = None  # whether the results are kept for later searches
+    refit: bool | None = None  # whether the final model is trained on the validation set too
+    ensemble: int | None = None  # maximum number of trials in an ensemble
+    track: Sequence[str] | None = None  # trackers that trials are logged to
 
     def __post_init__(self) -> None:
         for name, least in LEAST.items():
@@ -81,7 +81,7 @@ class Settings:
         if self.device is not None and not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", self.device):
             raise UserError(f"device must be auto, cpu, mps, cuda or cuda:N, got {self.device!r}")
         if sum(what is not None for what in (self.task, self.command, self.data)) > 1:
-            raise UserError("give a task, a command or data, only one of them")
+            raise UserError("give only one of a task, a command and data")
         if self.refit and self.ensemble:
             raise UserError("--refit and --ensemble exclude each other: give one of them")
         if (self.refit or self.ensemble) and self.n_final == 0:
@@ -89,10 +89,10 @@ class Settings:
         if self.model is not None and self.data is None:
             raise UserError("--model is for your own data (--data); a built-in task has the model in its name")
         if self.metric is not None and self.command is not None:
-            raise UserError("--metric is for tasks and data; a command prints what it likes")
+            raise UserError("--metric is for tasks and data; a command prints its own loss")
 
     def with_defaults(self) -> Settings:
-        """Every open choice made."""
+        """These settings, with defaults for what was not given."""
         if self.command and self.space is None:
             raise UserError("a command needs a space: --space space.yaml, e.g. lr: {float: [1.0e-5, 0.1], log: true}")
         return replace(
@@ -110,7 +110,7 @@ class Settings:
         )
 
     def resumed_with(self, asked: Settings) -> Settings:
-        """These settings, of the run in a folder, with what may change when it goes on."""
+        """These settings of an existing run, updated with the options that may change on resume."""
         changes = {}
         for field in fields(Settings):
             before, now = getattr(self, field.name), getattr(asked, field.name)
@@ -122,26 +122,26 @@ class Settings:
         return replace(self, **changes)
 
     def to_json(self) -> dict[str, Any]:
-        """For the study."""
+        """The settings as JSON, for the study."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Settings:
-        """What ``to_json`` gave."""
+        """The inverse of ``to_json``."""
         known = {field.name for field in fields(cls)}
         return cls(**{name: value for name, value in content.items() if name in known})
 
 
 def option(name: str) -> str:
-    """The command line's name of a setting."""
+    """The command-line option of a setting."""
     names = {"max_epochs": "epochs", "n_final": "final_seeds"}
     return "--" + names.get(name, name.removeprefix("n_")).replace("_", "-")
 
 
 def build_task(settings: Settings, prepared: Path | None = None) -> Task:
-    """The task that the settings name, over the space that they give. UserError where there is none.
+    """The task that the settings name, over their space. UserError if there is none.
 
-    prepared: the folder in which the user's own data lie ready.
+    ``prepared``: the folder of the user's prepared data.
     """
     from automl.space.parse import load_space
     from automl.task import Task
@@ -163,9 +163,9 @@ def build_task(settings: Settings, prepared: Path | None = None) -> Task:
     assert settings.task is not None
     if ".py:" in settings.task:
         if settings.train_size is not None:
-            raise UserError("--train-size is for built-in tasks; your own task knows its data")
+            raise UserError("--train-size is for built-in tasks; your own task defines its data")
         if settings.metric is not None:
-            raise UserError("--metric is for built-in tasks and data; your own task knows its metric")
+            raise UserError("--metric is for built-in tasks and data; your own task defines its metric")
         objective = load_from_file(settings.task)
         if isinstance(objective, Task):
             return as_task(objective, settings.space, max_epochs=settings.max_epochs)
@@ -175,7 +175,7 @@ def build_task(settings: Settings, prepared: Path | None = None) -> Task:
 
 
 def as_number(text: str) -> float:
-    """The value of ``--target`` where it ends a search. UserError for what is no number."""
+    """The value of ``--target`` where it is a score to reach. UserError if it is not a number."""
     try:
         return float(text)
     except ValueError:
@@ -186,23 +186,23 @@ def load_from_file(spec: str) -> Any:
     """The object ``name`` in ``file.py:name``: a task, a function or a generator."""
     file, _, name = spec.rpartition(":")
     if not name:
-        raise UserError(f"say which object of {file!r} is meant: {file}:NAME")
+        raise UserError(f"no object of {file!r} given; use {file}:NAME")
     path = Path(file)
     if not path.is_file():
         raise UserError(f"there is no file {file!r}")
-    # Under a name of its own: a file called queue.py must not replace the library's module.
+    # Under a private module name: a file named queue.py must not replace the library's module.
     module_name = f"automl_user_{path.stem}"
     module_spec = importlib.util.spec_from_file_location(module_name, path)
     assert module_spec is not None
     assert module_spec.loader is not None
     module = importlib.util.module_from_spec(module_spec)
     sys.modules[module_name] = module
-    sys.path.append(str(path.parent.resolve()))  # for what lies beside it
+    sys.path.append(str(path.parent.resolve()))  # for its sibling modules
     try:
         module_spec.loader.exec_module(module)
     except Exception as error:
         raise UserError(f"{file!r} cannot be imported: {type(error).__name__}: {error}") from error
-    # By value, so that the workers need not find the file.
+    # Pickled by value, so that workers do not need to import the file.
     import cloudpickle
 
     cloudpickle.register_pickle_by_value(module)
@@ -213,7 +213,7 @@ def load_from_file(spec: str) -> Any:
 
 
 def default_workers(device: str) -> int:
-    """As many training processes as cores, each with one thread; one on a GPU, which they would have to share."""
+    """One training process per core, each with one thread; only one on a GPU, which they would have to share."""
     if device.startswith("cuda") or (device == "auto" and Path("/dev/nvidia0").exists()):
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

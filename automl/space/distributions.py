@@ -1,4 +1,4 @@
-"""The parameters of an estimator as a space: scikit-learn's lists and scipy's distributions beside the short form."""
+"""The parameters of an estimator as a space: the short form, scikit-learn's lists and scipy's distributions."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from strategies.types import Config, Value
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
-TAIL = 1e-3  # share of a distribution that is left out where it goes to infinity
-WHICH = "space"  # the hyperparameter that says which one of several spaces
+TAIL = 1e-3  # probability mass cut off at an unbounded end of a distribution
+WHICH = "space"  # the hyperparameter that selects one of several spaces
 Read = Callable[[Value], Any]
 
 
 @dataclass
 class Parameters:
-    """A space, and what its configs mean to an estimator: any object can be a value there."""
+    """A space, and the mapping of its configs to an estimator's parameters, whose values can be any objects."""
 
     space: ConfigurationSpace
-    read: dict[str, tuple[str, Read]] = field(default_factory=dict)  # of those that are not what they mean
+    read: dict[str, tuple[str, Read]] = field(default_factory=dict)  # only for hyperparameters that need a conversion
 
     def of(self, config: Config) -> dict[str, Any]:
         """The estimator's parameters at a config."""
@@ -39,10 +39,10 @@ class Parameters:
 
 
 def load_parameters(source: Any) -> Parameters:
-    """From anything that ``load_space`` takes; or a dict whose values may also be a list of any objects, or a
-    distribution of scipy.stats; or a list of such dicts, of which each candidate takes one.
+    """Load anything that ``load_space`` takes, a dict whose values may also be lists of any objects or scipy.stats
+    distributions, or a list of such dicts, of which each candidate uses one.
 
-    Numbers in a list that rise or fall are ordered values, and all else is a choice.
+    A list of increasing or decreasing numbers is ordinal, any other list categorical.
     Raises SpaceError on the first broken rule.
     """
     if not isinstance(source, (list, tuple, Mapping)):
@@ -58,10 +58,10 @@ def _itself(value: Value) -> Any:
 
 
 def _one(source: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, tuple[str, Read]]]:
-    """The short form of one dict, and how to read the values of those in it that are not in the short form."""
+    """The short form of one dict, and the conversions for entries that are not in the short form."""
     forms: dict[str, Any] = {}
     read: dict[str, tuple[str, Read]] = {}
-    objects: dict[str, list[Any]] = {}  # by hyperparameter: its values, where they stand for an index
+    objects: dict[str, list[Any]] = {}  # hyperparameter -> its values, where the space holds their indices
     written = dict(source)
     clauses = written.pop("forbidden") if _is_clauses(written.get("forbidden")) else []
     for name, form in written.items():
@@ -96,9 +96,9 @@ def _one(source: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, tuple[str
 
 
 def _several(sources: Sequence[Any]) -> tuple[dict[str, Any], dict[str, tuple[str, Read]]]:
-    """All of several dicts side by side, each under the condition that it is the one."""
+    """Several dicts in one space, each conditional on being selected."""
     if not sources or not all(isinstance(source, Mapping) for source in sources):
-        raise UserError(f"a space as a list holds dicts, each from names to values, got {sources!r}")
+        raise UserError(f"a space given as a list must hold dicts of names to values, got {sources!r}")
     forms: dict[str, Any] = {WHICH: {"choice": list(range(len(sources)))}}
     read: dict[str, tuple[str, Read]] = {WHICH: ("", _itself)}
     clauses: list[dict[str, Any]] = []
@@ -114,9 +114,9 @@ def _several(sources: Sequence[Any]) -> tuple[dict[str, Any], dict[str, tuple[st
 
 
 def _distribution(name: str, distribution: Any) -> tuple[dict[str, Any], tuple[str, Read]]:
-    """A distribution by its quantiles: uniform there is distributed so here."""
+    """A distribution through its quantile function, of a uniform hyperparameter."""
     if not hasattr(distribution, "ppf"):
-        raise SpaceError(name, f"a distribution needs ppf, as scipy.stats' have; {distribution!r} has only rvs")
+        raise SpaceError(name, f"a distribution needs ppf, as those of scipy.stats have; {distribution!r} has only rvs")
     low, high = (float(end) for end in distribution.support())
     discrete = hasattr(distribution, "pmf")
     if discrete and getattr(getattr(distribution, "dist", None), "name", "") == "randint":
@@ -147,7 +147,7 @@ def _is_clauses(clauses: Any) -> bool:
 
 
 def _places(wanted: Mapping[str, Any], objects: Mapping[str, list[Any]]) -> dict[str, Any]:
-    """A condition or a forbidden clause, with the places of those values that stand for an index."""
+    """A condition or a forbidden clause, with values replaced by their indices where the space holds those."""
     return {name: _place(name, objects[name], value) if name in objects else value for name, value in wanted.items()}
 
 
@@ -159,7 +159,7 @@ def _place(name: str, values: list[Any], wanted: Any) -> int | list[int]:
         places = [next(_found(values, value), None) for value in wanted]
         if None not in places:
             return places  # type: ignore[return-value]
-    raise SpaceError(name, f"{wanted!r} is none of its values {values}")
+    raise SpaceError(name, f"{wanted!r} is not one of its values {values}")
 
 
 def _found(values: list[Any], wanted: Any) -> Iterator[int]:

@@ -1,4 +1,4 @@
-"""A ConfigurationSpace back in the short form of automl.space, and changes to it there."""
+"""Conversion of a ConfigurationSpace to the short form, and edits of the short form."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def space_to_dict(space: ConfigurationSpace) -> dict[str, Any]:
-    """The short form of a space; ``load_space`` turns it back into an equal one. SpaceError where it cannot be said."""
+    """The short form of a space; ``load_space`` inverts it. SpaceError if the short form cannot express it."""
     forms: dict[str, Any] = {}
     for name in (space.meta or {}).get("order", list(space)):
         forms[name] = _form(space[name])
@@ -27,9 +27,9 @@ def space_to_dict(space: ConfigurationSpace) -> dict[str, Any]:
 
 
 def merge(space: ConfigurationSpace, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The short form of a space in which the hyperparameters in ``changes`` are as given there, e.g. narrower.
+    """The short form of a space with the hyperparameters in ``changes`` replaced, e.g. by narrower ranges.
 
-    SpaceError for a hyperparameter that the space does not have: nothing would read it.
+    SpaceError for a hyperparameter that the space does not have.
     """
     form = space_to_dict(space)
     for name, change in changes.items():
@@ -41,9 +41,9 @@ def merge(space: ConfigurationSpace, changes: Mapping[str, Any]) -> dict[str, An
 
 
 def fix(form: Mapping[str, Any], name: str, value: Any) -> dict[str, Any]:
-    """The short form of a space in which one hyperparameter has one value.
+    """The short form of a space with one hyperparameter fixed to a value.
 
-    What exists only under another value goes, and conditions and forbidden entries that always hold are left out.
+    Hyperparameters that depend on another value of it are removed, as are conditions that always hold.
     """
     space = load_space(form)
     if not isinstance(value, (bool, int, float, str)):
@@ -53,7 +53,7 @@ def fix(form: Mapping[str, Any], name: str, value: Any) -> dict[str, Any]:
         raise SpaceError(name, f"there is no such hyperparameter to set; {hint}choose one of: {', '.join(space)}")
     own = form[name].get("choice") or form[name].get("ordinal") or []
     if not space[name].legal_value(value) or (own and not any(_same(value, known) for known in own)):
-        raise SpaceError(name, f"{value!r} is no value of it; it is {form[name]}")
+        raise SpaceError(name, f"{value!r} is not one of its values: {form[name]}")
     gone: set[str] = set()
     while more := {other for other in space if other not in gone and _is_gone(form[other], name, value, gone)}:
         gone |= more
@@ -93,7 +93,7 @@ def _form(hp: Hyperparameter[Any, Any]) -> dict[str, Any]:
         kind = "float" if isinstance(hp, UniformFloatHyperparameter) else "int"
         form: dict[str, Any] = {kind: [plain(hp.lower), plain(hp.upper)], "default": plain(hp.default_value)}
         return {**form, "log": True} if hp.log else form
-    raise SpaceError(hp.name, f"the short form has no word for a {type(hp).__name__}; use a uniform range")
+    raise SpaceError(hp.name, f"the short form does not support {type(hp).__name__}; use a uniform range")
 
 
 def _when(space: ConfigurationSpace, name: str) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def _when(space: ConfigurationSpace, name: str) -> dict[str, Any]:
             elif isinstance(part, InCondition):
                 when[part.parent.name] = [plain(v) for v in part.value]
             else:
-                raise SpaceError(name, f"the short form has no word for the condition {part}")
+                raise SpaceError(name, f"the short form does not support the condition {part}")
     return when
 
 
@@ -121,7 +121,7 @@ def _clause(clause: Any) -> dict[str, Any]:
         elif isinstance(part, ForbiddenInClause):
             form[part.hyperparameter.name] = [plain(v) for v in part.values]
         else:
-            raise SpaceError("forbidden", f"the short form has no word for the clause {part}")
+            raise SpaceError("forbidden", f"the short form does not support the clause {part}")
     return form
 
 

@@ -1,12 +1,12 @@
-"""The short form of a search space, as YAML or a dict, to ConfigSpace and back.
+"""The short form of a search space, as YAML or a dict, converted to ConfigSpace.
 
 lr:        {float: [1.0e-5, 1.0e-1], log: true, default: 1.0e-3}
 layers:    {int: [1, 4], default: 2}
 width:     {ordinal: [16, 32, 64]}
 dropout:   {float: [0.0, 0.5], step: 0.1}                 # a regular grid of values
 optimizer: {choice: [sgd, adamw], default: adamw}
-momentum:  {float: [0.0, 0.99], when: {optimizer: sgd}}   # only then does it exist
-beta:      {float: [0.8, 0.99], when: {optimizer: adamw, layers: [2, 3]}}   # all parents must agree
+momentum:  {float: [0.0, 0.99], when: {optimizer: sgd}}   # active only then
+beta:      {float: [0.8, 0.99], when: {optimizer: adamw, layers: [2, 3]}}   # all conditions must hold
 forbidden:
   - {optimizer: sgd, width: [32, 64]}                     # never together
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
     from ConfigSpace.hyperparameters import Hyperparameter
 
-LARGEST_INT = 2**53  # what a float, and so JSON, tells apart
+LARGEST_INT = 2**53  # the largest range of ints that floats, and so JSON, represent exactly
 DECIMALS = 9
 KINDS = ("float", "int", "choice", "ordinal", "constant")
 OPTIONS = {
@@ -38,16 +38,16 @@ OPTIONS = {
 
 
 class SpaceError(UserError):
-    """A space that breaks a rule of the short form; names the hyperparameter, the rule and the value seen."""
+    """The space breaks a rule of the short form; names the hyperparameter, the rule and the value seen."""
 
     def __init__(self, name: str, rule: str) -> None:
         super().__init__(f"space: {name!r}: {rule}")
 
 
 def load_space(source: str | Path | Mapping[str, Any] | ConfigurationSpace) -> ConfigurationSpace:
-    """Build a ConfigurationSpace from a YAML file's path, a dict in the short form, or one that exists already.
+    """Build a ConfigurationSpace from a YAML file's path, a dict in the short form, or a ConfigurationSpace.
 
-    The order of the hyperparameters as written is kept in the space's ``meta["order"]``: ConfigSpace itself sorts them.
+    The hyperparameters' order is kept in the space's ``meta["order"]``, since ConfigSpace sorts them.
     Raises SpaceError on the first broken rule.
     """
     from ConfigSpace import ConfigurationSpace
@@ -55,7 +55,7 @@ def load_space(source: str | Path | Mapping[str, Any] | ConfigurationSpace) -> C
     if isinstance(source, ConfigurationSpace):
         return source
     if not isinstance(source, (str, Path, Mapping)):
-        raise UserError(f"a space is a YAML file, a mapping or a ConfigurationSpace, got {source!r}")
+        raise UserError(f"a space must be a YAML file, a mapping or a ConfigurationSpace, got {source!r}")
     written = dict(read_yaml(Path(source)) if isinstance(source, (str, Path)) else source)
     clauses = written.pop("forbidden") if isinstance(written.get("forbidden"), list) else []
     forms: dict[str, Any] = written
@@ -71,7 +71,7 @@ def load_space(source: str | Path | Mapping[str, Any] | ConfigurationSpace) -> C
 
 
 def read_yaml(path: Path) -> Mapping[str, Any]:
-    """The hyperparameters as a file has them. UserError for a file that is missing or no mapping in YAML."""
+    """The content of a YAML file. UserError if it is missing or not a mapping."""
     import yaml
 
     try:
@@ -89,7 +89,7 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
 
 def _hyperparameter(name: Any, form: Any) -> Hyperparameter[Any, Any]:
     if not isinstance(name, str) or not name:
-        raise SpaceError(str(name), f"a name must be a string with something in it, got {name!r}")
+        raise SpaceError(str(name), f"a name must be a non-empty string, got {name!r}")
     if not isinstance(form, Mapping):
         raise SpaceError(name, f"expected a mapping such as {{float: [0, 1]}}, got {form!r}")
     kinds = [kind for kind in KINDS if kind in form]
@@ -147,7 +147,7 @@ def _grid(
         raise SpaceError(name, f"step must lie in (0, {high - low}], got {step}")
     count = int((high - low) / step + 1e-9) + 1
     if count > 10_000:
-        raise SpaceError(name, f"step {step} makes {count} values, at most 10000 are sensible; leave step out")
+        raise SpaceError(name, f"step {step} gives {count} values, at most 10000 are allowed; leave step out")
     cast = int if kind == "int" else float
     values = [cast(float(f"{low + i * step:.12g}")) for i in range(count)]
     return _values(name, "ordinal", values, default, meta={"step": step, "kind": kind})
@@ -164,7 +164,8 @@ def _values(
         _check_value(name, value)
     if any(isinstance(v, bool) for v in values) and not all(isinstance(v, bool) for v in values):
         raise SpaceError(
-            name, f"true/false stand beside other values in {list(values)}; YAML reads yes/no/on/off so: quote them"
+            name,
+            f"true/false are mixed with other values in {list(values)}; YAML parses yes/no/on/off as such: quote them",
         )
     if len(set(values)) != len(values):
         raise SpaceError(name, f"the values must differ, got {list(values)}")
@@ -210,7 +211,7 @@ def _number(name: str, kind: str, value: Any, what: str) -> float:
 
 def _check_value(name: str, value: Any) -> None:
     if value is None:
-        raise SpaceError(name, "null is no value; write it as a word, e.g. none")
+        raise SpaceError(name, "null is not allowed as a value; use a string, e.g. none")
     if not isinstance(value, (bool, int, float, str)):
         raise SpaceError(name, f"a value must be true/false, a number or a string, got {value!r}")
     if isinstance(value, float) and not math.isfinite(value):
@@ -236,7 +237,7 @@ def _add_conditions(space: ConfigurationSpace, forms: Mapping[str, Mapping[str, 
             conditions.append(EqualsCondition(child, owner, values[0]) if single else InCondition(child, owner, values))
         try:
             space.add(conditions[0] if len(conditions) == 1 else AndConjunction(*conditions))
-        except Exception as error:  # ConfigSpace has no common class for these: cycles above all
+        except Exception as error:  # ConfigSpace has no common class for these errors, such as cycles
             raise SpaceError(name, f"when {dict(when)} cannot hold: {' '.join(str(error).split())}") from None
 
 
@@ -247,7 +248,7 @@ def _legal_values(space: ConfigurationSpace, name: str, where: str, other: Any, 
     values = list(wanted) if isinstance(wanted, (list, tuple)) else [wanted]
     for value in values:
         if not space[other].legal_value(value):
-            raise SpaceError(name, f"{where} asks for {other} = {value!r}, which {other!r} never takes")
+            raise SpaceError(name, f"{where} names {other} = {value!r}, which is not a value of {other!r}")
     if not values:
         raise SpaceError(name, f"{where} gives no value for {other!r}")
     return values
@@ -266,7 +267,7 @@ def _add_forbidden(space: ConfigurationSpace, clause: Any) -> None:
             ForbiddenEqualsClause(space[name], values[0]) if single else ForbiddenInClause(space[name], values)
         )
     forbidden = parts[0] if len(parts) == 1 else ForbiddenAndConjunction(*parts)
-    # ConfigSpace raises on a forbidden default but keeps the clause, so it is asked beforehand.
+    # ConfigSpace raises on a forbidden default but keeps the clause, so check first.
     if forbidden.is_forbidden_value(dict(space.get_default_configuration())):
         raise SpaceError("forbidden", f"{dict(clause)} forbids the default config; change a default or the entry")
     space.add(forbidden)

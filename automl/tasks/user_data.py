@@ -1,4 +1,4 @@
-"""The user's own data as a task: several model families in one space, on arrays that were prepared once."""
+"""The user's own data as a task: several model families in one space, on arrays prepared once."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from automl.metrics import measure
 from automl.tasks.supervised import Supervised
 from automl.tasks.user_pairs import OwnPairs, own_pairs
 
-SCALES = ((100_000, 5), (20_000, 10), (0, 20))  # from so many training examples on, epochs of a full training
+SCALES = ((100_000, 5), (20_000, 10), (0, 20))  # minimum number of training examples, epochs of a full training
 
-# The families for each kind of data, the one first that is tried first: what a practitioner would begin with.
+# The families for each kind of data; the first is the default, what a practitioner would start with.
 CHOICES = {
     "table": ("gradient_boosting", "random_forest", "mlp", "linear"),
     "text": ("linear", "cnn", "rnn", "transformer"),
@@ -33,10 +33,10 @@ NETWORKS = ("cnn", "rnn", "transformer", "mlp", "backbone")
 
 @dataclass(frozen=True)
 class OwnData(Supervised):
-    """Data in a folder, in one view or several: molecules are tokens to a network and fingerprints to a forest."""
+    """Data in a folder, in one view or several: molecules are tokens for a network and fingerprints for a forest."""
 
-    views: Mapping[str, str] | None = None  # family -> folder within the data's; None: all read the data's own
-    n_train: int = 0  # examples of the training part
+    views: Mapping[str, str] | None = None  # family -> subfolder of the data; None: all families read the folder itself
+    n_train: int = 0  # size of the training set
 
     def prepared(self, train_size: int | None) -> Self:
         if train_size is not None:
@@ -54,15 +54,15 @@ class OwnData(Supervised):
         from automl.training.base import train  # noqa: F401
 
     def baseline(self) -> dict[str, Any] | None:
-        """What can be said without a model; the default config is what a practitioner would begin with."""
+        """The score of a constant prediction; the practitioner's baseline is the default config."""
         from automl.data.ingest.prepare import Facts
-        from automl.tasks.baselines.constant import say_the_usual, say_what_was
+        from automl.tasks.baselines.constant import last_value_baseline, majority_baseline
 
         start = time.perf_counter()
         kind = Facts.read(Path(self.data)).kind
         family = next(iter(self.views or {}), "")
         splits = load_data(self.data_of(family), self.train_size)
-        name, predicted = say_what_was(splits) if kind == "series" else say_the_usual(splits)
+        name, predicted = last_value_baseline(splits) if kind == "series" else majority_baseline(splits)
         score = measure(self.metric, splits.y_test, predicted)
         return {"name": name, "score": score, "seconds": time.perf_counter() - start}
 
@@ -71,7 +71,7 @@ class OwnData(Supervised):
 
 
 def own_task(folder: Path, model: str | None, metric: str | None) -> OwnData | OwnPairs:
-    """The task on the data that were prepared in a folder, over the families that are asked for."""
+    """The task on the prepared data in a folder, over the requested model families."""
     from automl.data.ingest.prepare import Facts
     from automl.space.parse import load_space
 
@@ -101,9 +101,9 @@ def own_task(folder: Path, model: str | None, metric: str | None) -> OwnData | O
 
 
 def choose_families(kind: str, asked: str) -> tuple[str, ...]:
-    """The families of `--model`: `auto` is all that suit the kind of data. UserError for one that does not.
+    """The families of `--model`: `auto` means all that suit the kind of data. UserError for one that does not.
 
-    A backbone takes part where weights of one are on this machine.
+    `auto` includes backbones only if the weights of one are on this machine.
     """
     fitting = CHOICES[kind]
     if asked == "auto":
@@ -130,7 +130,7 @@ def pretrained() -> tuple[str, ...]:
 
 
 def full_training(n_train: int) -> int:
-    """Epochs of a full training on so many examples."""
+    """Epochs of a full training on ``n_train`` examples."""
     return next(epochs for least, epochs in SCALES if n_train >= least)
 
 
@@ -144,10 +144,10 @@ def space_of_families(
     ragged: bool = False,
     pictures: bool = False,
 ) -> dict[str, Any]:
-    """One conditional space, in the short form: `model`, and what of the rest belongs to a family only then.
+    """One conditional space, in the short form: `model`, and the hyperparameters of each family conditional on it.
 
-    tokens: the families that read tokens. length: of the longest sequence or text. imbalanced: class weights are worth
-    trying. ragged: examples are of different lengths. pictures: may be changed at random in training.
+    ``tokens``: the families that read tokens. ``length``: of the longest sequence or text. ``imbalanced``: include
+    class weights. ``ragged``: examples differ in length. ``pictures``: include image augmentation.
     """
     form: dict[str, Any] = {"model": {"choice": list(families), "default": families[0]}}
 
@@ -194,7 +194,7 @@ TRAINING = {
     "clip_norm": {"float": [0.1, 10.0], "log": True, "default": 1.0},
 }
 
-PATCHES = (1, 2, 4, 8, 16)  # steps of a sequence that a token of a transformer holds
+PATCHES = (1, 2, 4, 8, 16)  # sequence steps per Transformer token
 TREES = {"int": [30, 600], "log": True, "default": 100}
 OF_FAMILY: dict[str, dict[str, Any]] = {
     "gradient_boosting": {  # the defaults are scikit-learn's
@@ -242,6 +242,6 @@ OF_FAMILY: dict[str, dict[str, Any]] = {
     },
 }
 OF_TOKENS: dict[str, dict[str, Any]] = {
-    # On rows of length 1, as TF-IDF gives them, scikit-learn's default of 1 holds a model back too much.
+    # On unit-length rows, as TF-IDF gives them, scikit-learn's default of 1 regularises too strongly.
     "linear": {"ngrams": {"int": [1, 2], "default": 2}, "c": {"float": [1e-2, 1e4], "log": True, "default": 10.0}},
 }

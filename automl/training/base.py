@@ -1,7 +1,7 @@
-"""One resumable training of one config: epoch by epoch, from and to a checkpoint.
+"""A resumable training of one config, epoch by epoch, with checkpoints.
 
-All randomness of an epoch follows from (seed, epoch). So a checkpoint needs no generator's state, and on a CPU a paused
-and continued training equals an uninterrupted one bit for bit.
+All randomness of an epoch is derived from (seed, epoch). So a checkpoint needs no generator state, and on a CPU a
+training that was paused and continued equals an uninterrupted one bit for bit.
 """
 
 import math
@@ -28,7 +28,7 @@ from automl.training.spec import SupervisedTask, TrainedTask
 def train(
     task: TrainedTask, config: Mapping[str, Any], *, seed: int, epochs: int, checkpoint: Path | None, device: str
 ) -> Iterator[Epoch]:
-    """See `automl.task.Task.train`."""
+    """Train a config: see `automl.task.Task.train`."""
     if not 1 <= epochs <= task.max_epochs:
         raise ValueError(f"epochs must be between 1 and the task's max_epochs = {task.max_epochs}, got {epochs}")
     where = find_device(device)
@@ -39,7 +39,7 @@ def train(
     while training.epoch < epochs:
         epoch = training.next_epoch()
         if training.epoch == epochs and checkpoint is not None:
-            training.save(checkpoint)  # before the last epoch is told: the consumer may not come back after it
+            training.save(checkpoint)  # before the last epoch is yielded: the consumer may stop after it
         yield epoch
 
 
@@ -55,7 +55,7 @@ def evaluate(task: SupervisedTask, checkpoint: Path, *, device: str) -> dict[str
 
 
 def export_model(checkpoint: Path, out: Path) -> None:
-    """Writes the training in a checkpoint folder as a model's files into the folder out."""
+    """Write the model of the training in a checkpoint folder to the folder out."""
     trained_model(checkpoint).save(out)
 
 
@@ -74,25 +74,25 @@ class Training(ABC):
 
     @abstractmethod
     def train_epoch(self) -> dict[str, float]:
-        """Trains once more; gives metrics of the training part, if there are any."""
+        """Train for one epoch; returns metrics of the training set, if any."""
 
     @abstractmethod
     def validate(self) -> dict[str, float]:
-        """Metrics of the validation part, the task's one among them."""
+        """Metrics of the validation set, including the task's metric."""
 
     @abstractmethod
     def preprocessing(self) -> dict[str, Any]:
-        """What came before the model, for the checkpoint's record."""
+        """The preprocessing, for the checkpoint's record."""
 
     @abstractmethod
     def tensors(self) -> dict[str, Tensor]:
-        """What `load` needs to go on."""
+        """The tensors that `load` needs to continue."""
 
     @abstractmethod
     def load(self, tensors: Mapping[str, Tensor]) -> None: ...
 
     def next_epoch(self) -> Epoch:
-        """Trains and validates once more."""
+        """Train and validate for one epoch."""
         start, number = time.perf_counter(), self.epoch + 1
         with isolated(self.device, self.seed, number), memory_errors(f"on {self.device} at epoch {number}"):
             told = self.train_epoch()
@@ -131,7 +131,7 @@ class Training(ABC):
 
 
 class SupervisedTraining(Training):
-    """The training of a model that judges examples with labels."""
+    """The training of a supervised model."""
 
     model: TrainedModel
     task: SupervisedTask
@@ -153,7 +153,7 @@ class SupervisedTraining(Training):
 
 
 def score(model: TrainedModel, x: Tensor, y: Tensor, metric: str | None) -> dict[str, float]:
-    """Metrics of a model on examples (n, ...) with their labels; all of them where no metric is named."""
+    """Metrics of a model on examples (n, ...) with labels; all of them if ``metric`` is None."""
     with autocast(x.device):
         outputs = model.in_parts(x)
     return model.preprocessing.target.scores(outputs, y, metric)

@@ -1,4 +1,4 @@
-"""Where a training computes: the device, the data on it, and what it must not change around it."""
+"""The data of a training on its device, and out-of-memory errors."""
 
 import functools
 from collections.abc import Iterator
@@ -15,9 +15,9 @@ from automl.task import TrainingFailed
 def device_data(
     data: str, train_size: int | None, device: torch.device, with_valid: bool = False
 ) -> dict[str, tuple[Tensor, Tensor]]:
-    """Examples and labels of the three parts as tensors on the device: no loader, batches are taken by index.
+    """Examples and labels of the three sets as tensors on the device: no loader, batches are taken by index.
 
-    On the CPU they are the arrays themselves: those of the user's own data stay in files that processes share.
+    On the CPU they share memory with the arrays: those of the user's own data are memory-mapped files.
     """
     splits = load_data(data, train_size, with_valid)
     parts = {
@@ -33,7 +33,7 @@ def memory_errors(where: str) -> Iterator[None]:
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        # On a CPU torch raises a bare RuntimeError, to be told by its text alone.
+        # On a CPU torch raises a plain RuntimeError, recognisable only by its message.
         if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
             raise TrainingFailed(f"out of memory {where}; a smaller batch or model would fit") from error
         raise

@@ -1,4 +1,4 @@
-"""The training of an estimator of scikit-learn: an epoch is its share of the trees."""
+"""The training of a scikit-learn estimator: each epoch fits a share of the trees."""
 
 from collections.abc import Mapping
 from typing import Any

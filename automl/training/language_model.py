@@ -1,4 +1,4 @@
-"""Causal Transformers on one long text: their training, and the trained one, which writes on and has three files."""
+"""Training and evaluation of causal Transformers on one long text."""
 
 import functools
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from automl.training.spec import LanguageTask
 
 
 class LanguageTraining(Training):
-    """Cross-entropy over windows of the longest context, at random places of the training text."""
+    """Minimises the cross-entropy over windows of the context length, at random positions of the training text."""
 
     task: LanguageTask
 
@@ -71,7 +71,7 @@ def characters_of(data: str, train_size: int | None) -> Symbols:
 
 @functools.lru_cache(maxsize=2)
 def texts_on(data: str, train_size: int | None, device: torch.device) -> dict[str, Tensor]:
-    """The three texts as numbers of their characters."""
+    """The three texts as character ids."""
     parts, characters = load_parts(data, train_size), characters_of(data, train_size)
     texts = {"train": parts.train, "valid": parts.valid, "test": parts.test}
     return {part: torch.tensor(characters.encode(text), device=device) for part, text in texts.items()}
@@ -88,7 +88,7 @@ def trained_language_model(task: LanguageTask, checkpoint: Path) -> TrainedLangu
 
 
 def evaluate_language_model(task: LanguageTask, checkpoint: Path, device: str) -> dict[str, float]:
-    """Bits a character of the test text."""
+    """Bits per character on the test text."""
     where = find_device(device)
     model = trained_language_model(task, checkpoint)
     model.module.to(where)

@@ -1,4 +1,4 @@
-"""The training of a network on examples with labels."""
+"""The supervised training of a network."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -37,12 +37,12 @@ class NetworkTraining(SupervisedTraining):
             self.weights = torch.tensor(weights, dtype=torch.float32, device=device)
 
     def take_first_weights(self, module: nn.Module) -> None:
-        """Those that a network begins with, where they are not drawn at random."""
+        """Load initial weights, if they are not random."""
         if isinstance(module, Backbone):
             module.start_from_disk()
 
     def train_epoch(self) -> dict[str, float]:
-        """Trains once over the examples; what it tells is under dropout, augmentation and smoothing."""
+        """Train once over the examples; the metrics are those under dropout, augmentation and label smoothing."""
         (x, y), module, config, target = self.data["train"], self.model.module, self.own, self.rules.target
         tally = torch.zeros((), dtype=torch.double, device=self.device)
 
@@ -63,7 +63,7 @@ class NetworkTraining(SupervisedTraining):
         return target.of_training(loss, tally.item(), n)
 
     def order(self) -> Tensor:
-        """The examples of an epoch, by their places in the training part, in the order of their turns."""
+        """The training examples of an epoch, as indices in order of use."""
         return torch.randperm(len(self.data["train"][1]), device=self.device)
 
     def tensors(self) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Steps of an optimizer over random batches, with a learning-rate schedule; what a checkpoint needs of it."""
+"""Optimizer steps over random batches with a learning-rate schedule, and their state for checkpoints."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -13,8 +13,7 @@ from automl.data.batches import shuffled
 class Descent:
     """A module and its optimizer.
 
-    config: lr, optimizer, weight_decay, batch_size, schedule, warmup, and, where they are wanted, momentum, nesterov
-    and clip_norm.
+    ``config``: lr, optimizer, weight_decay, batch_size, schedule, warmup; optionally momentum, nesterov and clip_norm.
     """
 
     def __init__(self, module: nn.Module, config: Mapping[str, Any]) -> None:
@@ -30,11 +29,11 @@ class Descent:
         max_epochs: int,
         lengths: Tensor | None = None,
     ) -> tuple[float, int]:
-        """Trains once over the examples in their order; gives the mean loss, and how many examples had their turn.
+        """Train once over the examples in ``order``; returns the mean loss, and the number of examples used.
 
-        loss_of tells the loss of a batch from its examples' numbers. epoch counts from 0. The examples left over by
-        the last whole batch get their turn in another epoch's order. lengths, of all examples, are of sequences that
-        are filled up to the longest of their batch: similar ones then go together.
+        ``loss_of`` computes the loss of a batch from its examples' indices. ``epoch`` counts from 0. The incomplete
+        last batch is dropped. ``lengths`` of all examples: given for sequences that are padded to the longest of their
+        batch, which are then batched by similar length.
         """
         config, batch = self.config, min(self.config["batch_size"], len(order))
         if lengths is not None:
@@ -56,7 +55,7 @@ class Descent:
         return total.item() / n_steps, n_steps * batch
 
     def tensors(self) -> dict[str, Tensor]:
-        """What `load` needs to go on."""
+        """The tensors that `load` needs to continue."""
         tensors = {f"model.{name}": tensor for name, tensor in self.module.state_dict().items()}
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in state.items() if tensor is not None}
@@ -73,26 +72,26 @@ class Descent:
 
 
 def weights_in(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Those of the module among the tensors of a checkpoint."""
+    """The module's weights among the tensors of a checkpoint."""
     return {name.removeprefix("model."): tensor for name, tensor in tensors.items() if name.startswith("model.")}
 
 
 def make_optimizer(module: nn.Module, config: Mapping[str, Any]) -> torch.optim.Optimizer:
-    """SGD or AdamW; biases, norms and other vectors are not decayed, as is customary."""
+    """SGD or AdamW; weight decay is not applied to biases, norms and other vectors, as is customary."""
     matrices = [p for p in module.parameters() if p.requires_grad and p.ndim > 1]
     vectors = [p for p in module.parameters() if p.requires_grad and p.ndim <= 1]
     groups = [{"params": matrices, "weight_decay": config["weight_decay"]}, {"params": vectors, "weight_decay": 0.0}]
     if config["optimizer"] == "adamw":
         return torch.optim.AdamW(groups, lr=config["lr"], fused=True)
     momentum = config["momentum"]
-    nesterov = config.get("nesterov", False) and momentum > 0  # torch refuses it without momentum
+    nesterov = config.get("nesterov", False) and momentum > 0  # torch rejects it without momentum
     return torch.optim.SGD(groups, lr=config["lr"], momentum=momentum, nesterov=nesterov, fused=True)
 
 
 def schedule(config: Mapping[str, Any], progress: float) -> float:
-    """The learning rate's factor after the share `progress` of max_epochs.
+    """The learning rate's factor after the fraction `progress` of max_epochs.
 
-    One-cycle rises over the first 30% and falls linearly to 0 (Smith & Topin 2018, with torch's default share);
+    One-cycle rises over the first 30% and falls linearly to 0 (Smith & Topin 2018, with torch's default fraction);
     the others rise over the first `warmup`.
     """
     name = config["schedule"]

@@ -1,4 +1,4 @@
-"""Encoder-decoders on pairs of texts: their training, and the trained one, which writes texts and has three files."""
+"""Training and evaluation of encoder-decoders on pairs of texts."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +20,7 @@ from automl.training.spec import TranslationTask
 
 
 class TranslationTraining(Training):
-    """Teacher forcing with cross-entropy; validation writes greedily, which is several times faster than a beam."""
+    """Teacher forcing with cross-entropy; validation decodes greedily, several times faster than beam search."""
 
     task: TranslationTask
 
@@ -83,7 +83,7 @@ def trained_translator(task: TranslationTask, checkpoint: Path) -> Translator:
 
 
 def evaluate_translator(task: TranslationTask, checkpoint: Path, device: str) -> dict[str, float]:
-    """All metrics of what a beam search writes for the test set."""
+    """All metrics of beam search on the test set."""
     where, pairs = find_device(device), task.pairs()
     translator = trained_translator(task, checkpoint)
     translator.module.to(where)

@@ -1,4 +1,4 @@
-"""What a training reads of its task, and what a task begins."""
+"""Protocols between tasks and trainings."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 class Resumable(Protocol):
-    """A training that goes on epoch by epoch, from and to a checkpoint."""
+    """A training that runs epoch by epoch, with checkpoints."""
 
-    epoch: int  # how many are done
+    epoch: int  # number of epochs done
 
     def next_epoch(self) -> "Epoch": ...
     def save(self, folder: Path) -> None: ...
@@ -22,7 +22,7 @@ class Resumable(Protocol):
 
 
 class TrainedTask(Protocol):
-    """A task whose model is trained here: names, sizes and the metric."""
+    """What all trainings read of a task: names, sizes and the metric."""
 
     @property
     def name(self) -> str: ...
@@ -37,7 +37,7 @@ class TrainedTask(Protocol):
 
 
 class SupervisedTask(TrainedTask, Protocol):
-    """Examples with labels, in a view that may depend on the model family."""
+    """Labelled examples, in a view that may depend on the model family."""
 
     @property
     def with_valid(self) -> bool: ...
@@ -45,7 +45,7 @@ class SupervisedTask(TrainedTask, Protocol):
 
 
 class TranslationTask(TrainedTask, Protocol):
-    """Pairs of texts. Sizes in pairs; ``max_length`` in tokens."""
+    """Pairs of texts. Sizes are in pairs, ``max_length`` in tokens."""
 
     @property
     def epoch_size(self) -> int | None: ...
@@ -59,7 +59,7 @@ class TranslationTask(TrainedTask, Protocol):
 
 
 class LanguageTask(TrainedTask, Protocol):
-    """One long text. Sizes in characters."""
+    """One long text. Sizes are in characters."""
 
     @property
     def data(self) -> str: ...

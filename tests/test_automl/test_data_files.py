@@ -117,7 +117,7 @@ def test_missing_files_name_every_way_to_get_them():
     assert "\n" not in str(error.value)
 
 
-def test_a_folder_that_cannot_be_written_to_is_told(installed, tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_written_to_is_reported(installed, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("AUTOML_DATA", str(tmp_path / "file"))
     with pytest.raises(DataMissing, match=r"data folder must be writable, got .*file.*set AUTOML_DATA"):
@@ -160,7 +160,7 @@ def test_a_debian_package_is_unpacked_without_installing_it(tmp_path, monkeypatc
     assert "Debian's package tiny, downloaded" in of(Debian("tiny"), "usr/data.tab").fetch(download=True)
 
 
-def test_without_debians_tools_the_paths_to_copy_are_told(monkeypatch):
+def test_without_debians_tools_the_paths_to_copy_are_reported(monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(DataMissing, match=r"only be unpacked where there is apt-get.*/usr/share/data\.tab"):
         of(Debian("tiny"), "usr/share/data.tab").fetch(download=True)

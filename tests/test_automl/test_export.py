@@ -184,7 +184,7 @@ def test_a_graph_that_says_other_than_the_model_is_refused(tmp_path, monkeypatch
 def test_a_translator_is_refused_with_the_way_out(tmp_path):
     small_models.pairs(tmp_path / "run")
     small_models.trained(tmp_path / "run", "rnn", epochs=1)
-    with pytest.raises(UserError, match=r"a translator writes a word after the other.* or by automl serve"):
+    with pytest.raises(UserError, match=r"a translator generates token by token.* or with automl serve"):
         write_onnx(tmp_path / "run", tmp_path / "model.onnx")
 
 
@@ -192,9 +192,9 @@ def test_a_translator_is_refused_with_the_way_out(tmp_path):
     ("arguments", "line"),
     [
         (["none", "--onnx"], "there is no folder 'none'"),
-        ([".", "--onnx"], "holds no model that predicts"),
-        (["."], "say in which form: --onnx"),
-        ([".", "--onnx", "--out", "nowhere/model.onnx"], "--out must be a file in a folder that is there"),
+        ([".", "--onnx"], "has no model that predicts"),
+        (["."], "no export format given; add --onnx"),
+        ([".", "--onnx", "--out", "nowhere/model.onnx"], "--out must be a file in an existing folder"),
     ],
 )
 def test_what_is_asked_wrongly_is_answered(arguments, line, tmp_path, monkeypatch):

@@ -174,7 +174,7 @@ def test_predictions_are_written_to_a_file_in_parts_as_python_gives_them(cells, 
     [
         ("nowhere.csv", "told.csv", "there is no file or folder"),
         ("other.csv", "told.csv", "the column 'mean radius' is missing; the model was trained with it"),
-        ("cells.csv", "no/folder/told.csv", "--out must be a file in a folder that is there"),
+        ("cells.csv", "no/folder/told.csv", "--out must be a file in an existing folder"),
     ],
 )
 def test_what_cannot_be_predicted_is_one_line_and_leaves_no_file(cells, data, out, line):
@@ -194,13 +194,13 @@ def test_refitting_trains_on_the_validation_part_too(patients):
         "run", "--data", folder / "patients.csv", "--target", "target", "--model", "linear", "--strategy",
         "random", "--trials", 2, "--final-seeds", 1, "--refit", "--no-learn", "--out", folder / "refitted",
     )  # fmt: skip
-    assert "the model is the chosen config, trained on the training and the validation part; rmse" in out
+    assert "the model is the chosen config, trained on the training and validation sets; rmse" in out
     model, data = automl.load(folder / "refitted"), str(folder / "refitted" / "data" / "columns")
     splits, both = load_data(data, None), load_data(data, None, True)
     assert len(both.y_train) == len(splits.y_train) + len(splits.y_valid)
     assert model.model.preprocessing.inputs == both.inputs  # scaled by what it was trained on
     assert model.predict(folder / "patients.csv").shape == (442,)
-    with pytest.raises(UserError, match="has no probabilities"):
+    with pytest.raises(UserError, match="only classifiers have probabilities"):
         model.predict_proba(folder / "patients.csv")
 
 
@@ -255,7 +255,7 @@ def test_a_chosen_config_that_was_lucky_gives_way_to_the_default(tmp_path):
     assert (tmp_path / "run" / "model" / "model.txt").read_text() == "0.5"
     best = (tmp_path / "run" / "best.yaml").read_text()
     assert yaml.safe_load(best) == {"x": 0.5}
-    assert "the default, which did better in the final than trial" in best
+    assert "the default, which was better in the final than trial" in best
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["final"]["kept"] == "default"
     assert summary["final"]["config"] == {"x": 0.5}
@@ -276,7 +276,7 @@ def test_the_default_is_kept_in_words_without_a_model_and_where_all_others_faile
     assert kept_in_words({"final": None, "model": None}) is None
 
 
-def test_a_baseline_that_is_better_than_what_is_kept_is_told():
+def test_a_baseline_that_is_better_than_what_is_kept_is_reported():
     final = {"kept": "chosen", "split": "test", "chosen": [0.7, None, 0.8], "default": [0.9, 0.9, 0.9]}
     summary = {"final": final | {"baseline": {"name": "a forest", "score": 0.8}}, "maximize": True}
     assert "better on test than the chosen config (0.800 against 0.750)" in beaten_in_words(summary)
@@ -344,15 +344,15 @@ def test_a_built_in_tasks_model_reads_its_raw_arrays_and_says_their_shape(tmp_pa
     assert right.mean() == pytest.approx(model.card["test"]["accuracy"])
     with pytest.raises(UserError, match=r"numbers of shape \(n, 1, 8, 8\), got float64 \(3, 8\)"):
         model.predict(np.zeros((3, 8)))
-    with pytest.raises(UserError, match="reads arrays, not files"):
+    with pytest.raises(UserError, match="takes arrays, not files"):
         next(model.stream(tmp_path))
 
 
 def test_folders_without_a_model_are_one_line(tmp_path):
     with pytest.raises(UserError, match="there is no folder"):
         automl.load(tmp_path / "nowhere")
-    with pytest.raises(UserError, match="holds no model that predicts"):
+    with pytest.raises(UserError, match="has no model that predicts"):
         automl.load(tmp_path)
     (tmp_path / "study.db").touch()
-    with pytest.raises(UserError, match="has left no model; continue it with --resume"):
+    with pytest.raises(UserError, match="has no model; continue it with --resume"):
         automl.load(tmp_path)

@@ -57,7 +57,7 @@ def test_a_folder_a_class_is_learnt_and_new_pictures_are_judged(photos, tmp_path
     assert "augment" in own_task(tmp_path / "data", "cnn", None).space
     for metric, usual in (("accuracy", np.bincount(splits.y_test).max() / len(splits.y_test)), ("auc", 0.5)):
         baseline = own_task(tmp_path / "data", "cnn", metric).baseline()
-        assert baseline["name"] == "always the largest class"
+        assert baseline["name"] == "majority class"
         assert baseline["score"] == pytest.approx(usual)
     (photos / "seven" / "broken.png").write_bytes(b"\x89PNG nothing")
     [told] = predictor.stream(photos / "seven")
@@ -65,7 +65,7 @@ def test_a_folder_a_class_is_learnt_and_new_pictures_are_judged(photos, tmp_path
     assert without["file"].tolist() == [str(photos / "seven" / "broken.png")]
     assert without["probability of one"].isna().all()
     assert (told["folder"] == "seven").mean() > 0.8
-    with pytest.raises(UserError, match=r"broken\.png' is no picture"):
+    with pytest.raises(UserError, match=r"broken\.png' is not a readable image"):
         predictor.predict(photos / "seven")
 
 
@@ -87,10 +87,10 @@ def test_folders_of_train_and_test_are_kept_and_copies_of_test_pictures_leave_tr
 
 def test_a_broken_picture_and_an_empty_folder_are_named(photos, tmp_path):
     (photos / "zero" / "broken.png").write_bytes(b"\x89PNG nothing")
-    with pytest.raises(UserError, match=r"broken.png' is no picture that can be read .*; mend or remove it"):
+    with pytest.raises(UserError, match=r"broken.png' is not a readable image .*; fix or remove it"):
         prepare(Request(str(photos)), tmp_path / "data")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="must hold a folder a class"):
+    with pytest.raises(UserError, match="must contain one folder of images"):
         prepare(Request(str(tmp_path / "empty")), tmp_path / "data")
 
 
@@ -116,9 +116,9 @@ def test_pictures_are_read_as_they_are_seen(tmp_path):
 
 
 def test_pictures_that_lie_in_no_folder_of_a_class_and_a_target_are_answered(photos):
-    with pytest.raises(UserError, match=r"pictures lie in '.*zero' itself; put those of each class"):
+    with pytest.raises(UserError, match=r"images are in '.*zero' itself; put those of each class"):
         images.read(Request(str(photos / "zero")))
-    with pytest.raises(UserError, match="data of the kind images have no use for --target"):
+    with pytest.raises(UserError, match="--target does not apply to data of kind images"):
         prepare(Request(str(photos), "y"), photos / "data")
 
 
@@ -163,9 +163,9 @@ def test_sequences_of_one_or_of_several_lengths_are_learnt(ragged, tmp_path):
     [
         ("@data\n1,2,x:a\n", "line 2: could not convert string to float: 'x'"),
         ("@data\n1,2\n", "line 2 has no class"),
-        ("@data\n1,2:3,4:a\n1,2:b\n", "line 3 has 1 channels, the first one 2"),
+        ("@data\n1,2:3,4:a\n1,2:b\n", "line 3 has 1 channels, the first 2"),
         ("@timeStamps true\n@data\n(0,1):a\n", "has time stamps"),
-        ("@data\n", "holds no sequences"),
+        ("@data\n", "has no sequences"),
     ],
 )
 def test_bad_ts_files_are_named_with_their_line(content, line, tmp_path):
@@ -196,8 +196,8 @@ def test_a_series_is_forecast_from_its_past_alone(sales, tmp_path):
     request = Request(str(tmp_path / "sales.csv"), "volume", time="date", horizon=3)
     report = prepare(request, tmp_path / "data")
     assert report.facts["kind"] == "series, regression of 'volume'"
-    assert "columns that are no numbers are left out: weather" in report.notes
-    [naive] = [float(note.split("rmse of ")[1].split(" ")[0]) for note in report.notes if "nothing changes" in note]
+    assert "non-numeric columns are left out: weather" in report.notes
+    [naive] = [float(note.split("rmse of ")[1].split(" ")[0]) for note in report.notes if "the last value" in note]
     splits = load_data(str(tmp_path / "data" / "windows"), None)
     ordered = sales.assign(when=pd.to_datetime(sales["date"], dayfirst=True)).sort_values("when")
     volume = ordered["volume"].to_numpy(np.float32)
@@ -216,7 +216,7 @@ def test_a_series_is_forecast_from_its_past_alone(sales, tmp_path):
             assert last.metrics["rmse"] < naive / 3
             assert np.abs(forecasts[:-3] - volume[window + 2 :]).mean() < 2
     baseline = own_task(tmp_path / "data", None, None).baseline()
-    assert baseline["name"] == "nothing changes"
+    assert baseline["name"] == "last value"
     assert baseline["score"] == pytest.approx(naive, rel=1e-3)
     with pytest.raises(UserError, match="a forecast needs the last"):
         predictor.predict(sales.head(3))
@@ -235,5 +235,5 @@ def test_a_short_series_and_a_wrong_target_are_answered(sales, tmp_path):
     sales.head(30).to_csv(tmp_path / "short.csv", index=False)
     with pytest.raises(UserError, match="the series is too short: 30 rows give 24 windows of 4 steps"):
         prepare(Request(str(tmp_path / "short.csv"), "volume", time="date", horizon=3), tmp_path / "data")
-    with pytest.raises(UserError, match="the target 'weather' of a series must be a number"):
+    with pytest.raises(UserError, match="the target 'weather' of a time series must be numeric"):
         prepare(Request(str(tmp_path / "sales.csv"), "weather", time="date", horizon=3), tmp_path / "data")

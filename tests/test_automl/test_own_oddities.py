@@ -37,7 +37,7 @@ def test_copies_of_an_example_stay_together(tmp_path):
     frame = pd.DataFrame({"text": texts * 3, "label": np.repeat(rng.choice(["x", "y"], 60)[None], 3, 0).ravel()})
     frame.to_csv(tmp_path / "a.csv", index=False)
     report = prepare(Request(str(tmp_path / "a.csv"), "label", text="text"), tmp_path / "data")
-    assert "120 examples are copies of others: all copies of one are in one part" in report.notes
+    assert "120 examples are duplicates: all copies of an example are in the same set" in report.notes
     splits = load_data(str(tmp_path / "data" / "tokens"), None)
     parts = [{row.tobytes() for row in np.asarray(x)} for x in (splits.x_train, splits.x_valid, splits.x_test)]
     assert not parts[0] & parts[1] | parts[0] & parts[2] | parts[1] & parts[2]
@@ -62,12 +62,12 @@ def test_translations_of_a_sentence_stay_together(tmp_path):
 @pytest.mark.parametrize(
     ("said", "line"),
     [
-        ({"kind": "images", "group": "patient"}, "data of the kind images have no use for --group"),
+        ({"kind": "images", "group": "patient"}, "--group does not apply to data of kind images"),
         (
             {"target": "y", "text": "words", "time": "t", "horizon": 3},
-            "the kind text have no use for --horizon; they take --target, --text",
+            "--horizon does not apply to data of kind text; it takes --target, --text",
         ),
-        ({"source": "words", "into": "t", "target": "y"}, "the kind pairs have no use for --target"),
+        ({"source": "words", "into": "t", "target": "y"}, "--target does not apply to data of kind pairs"),
     ],
 )
 def test_an_option_that_the_kind_has_no_use_for_is_answered(said, line, tmp_path):
@@ -86,7 +86,7 @@ def test_labels_of_rows_are_no_feature(suffix, tmp_path):
     )
     frame.to_csv(tmp_path / "a.csv") if suffix == "csv" else frame.to_parquet(tmp_path / "a.parquet")
     said = told(tmp_path, tmp_path / f"a.{suffix}", target="y")
-    assert "is left out: it labels the rows, as an index that was written along" in said
+    assert "is left out: it is a saved row index" in said
     assert "columns 1 used: numbers 1" in said
 
 
@@ -106,12 +106,12 @@ def test_stray_quotes_in_a_tsv_do_not_glue_lines(tmp_path):
     assert read_table(tmp_path / "b.tsv", texts=["en", "es"]).frame.iloc[0].tolist() == ["two\nlines", 'said "so"']
 
 
-def test_compressed_files_and_columns_that_are_not_read_are_told(tmp_path):
+def test_compressed_files_and_columns_that_are_not_read_are_reported(tmp_path):
     frame = pd.DataFrame({"body": [f"a text {i} of words" for i in range(60)], "y": list("ab") * 30, "title": "t"})
     frame.to_csv(tmp_path / "a.csv.gz", index=False)
     assert "is compressed; unpack it first" in told(tmp_path, tmp_path / "a.csv.gz", target="y", text="body")
     frame.to_csv(tmp_path / "a.csv", index=False)
-    assert "columns that are not read: title" in told(tmp_path, tmp_path / "a.csv", target="y", text="body")
+    assert "columns not used: title" in told(tmp_path, tmp_path / "a.csv", target="y", text="body")
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------------
@@ -133,16 +133,16 @@ def test_what_a_computer_puts_beside_pictures_is_not_read(tmp_path):
     pictures(tmp_path / "photos" / "__MACOSX", 9)
     said = told(tmp_path, tmp_path / "photos")
     assert "classes 2: cat 25, dog 25" in said
-    assert re.search(r"2 files are left out, which are none of \.png, .*: \.heic 2", said)
+    assert re.search(r"2 files are ignored, not \.png, .*: \.heic 2", said)
     assert len(images.pictures_in(tmp_path / "photos" / "cat")) == 25
 
 
 @pytest.mark.parametrize(
     ("folders", "line"),
     [
-        (("train/cat", "train/dog", "val/cat", "val/dog"), "holds parts (train, val); name them train and test"),
-        (("train/cat", "train/dog", "test/bird", "test/cow"), "the test part has no class of the training part"),
-        (("train/cat", "train/dog", "test"), "training, validation or test has no examples (40, 10, 0)"),
+        (("train/cat", "train/dog", "val/cat", "val/dog"), "holds splits (train, val); name them train, test"),
+        (("train/cat", "train/dog", "test/bird", "test/cow"), "the test set has no class of the training set"),
+        (("train/cat", "train/dog", "test"), "training, validation or test set is empty (40, 10, 0)"),
     ],
 )
 def test_folders_of_parts_that_do_not_fit_are_answered(folders, line, tmp_path):
@@ -190,33 +190,33 @@ def series(n=120, **columns):
     ("change", "line"),
     [
         (lambda f: f, "series, regression of 'v'"),  # counts are numbers, however few
-        (lambda f: f.assign(**{"": None}), "columns without a value are left out: Unnamed: 2"),
+        (lambda f: f.assign(**{"": None}), "empty columns are left out: Unnamed: 2"),
         (
             lambda f: f.assign(w=[None] * 30 + [1.0] * 90),
-            "30 moments are left out, as not every column has a value yet",
+            "30 time steps are left out, as not every column has a value yet",
         ),
         (
             lambda f: pd.concat([f, f, f]),
-            "240 of 360 rows have a moment that another has too: are these several series?",
+            "240 of 360 rows share their time with another row: for several series, identify",
         ),
-        (lambda f: pd.concat([f, f[:3]]), "3 rows have a moment that another has too"),
+        (lambda f: pd.concat([f, f[:3]]), "3 rows share their time with another row"),
         (lambda f: f.assign(v=None), "the target 'v' has no values"),
     ],
 )
-def test_odd_series_are_told(change, line, tmp_path):
+def test_odd_series_are_reported(change, line, tmp_path):
     change(series()).to_csv(tmp_path / "a.csv", index=False)
     said = told(tmp_path, tmp_path / "a.csv", target="v", time="day", horizon=1)
     assert line in said
 
 
-def test_short_series_and_those_without_a_name_are_told(tmp_path):
+def test_short_series_and_those_without_a_name_are_reported(tmp_path):
     shops = pd.concat([series(shop="a"), series(shop="b"), series(2, shop="tiny")])
     shops.to_csv(tmp_path / "a.csv", index=False)
     said = told(tmp_path, tmp_path / "a.csv", target="v", time="day", horizon=1, group="shop")
-    assert "1 series are left out: they have fewer rows than the 4 that a model looks back" in said
+    assert "1 series are left out: they have fewer rows than the window of 4 steps" in said
     shops.assign(shop=[None, *shops["shop"][1:]]).to_csv(tmp_path / "b.csv", index=False)
     said = told(tmp_path, tmp_path / "b.csv", target="v", time="day", horizon=1, group="shop")
-    assert "the column of groups 'shop' must have a value in every row: row 1 has none" in said
+    assert "the group column 'shop' must have a value in every row: row 1 has none" in said
 
 
 def test_new_data_that_the_run_has_already_are_left_out(tmp_path):
@@ -228,11 +228,11 @@ def test_new_data_that_the_run_has_already_are_left_out(tmp_path):
     encoder = load_encoder(tmp_path / "data" / "encoder")[0]
     target = load_data(str(tmp_path / "data" / "columns"), None).target
     new = read_new(encoder, Request(str(tmp_path / "all.csv"), "y"), target, tmp_path / "data")
-    assert "200 examples are in the run's data already and left out" in new.notes
+    assert "200 examples are already in the run's data and left out" in new.notes
     assert sorted(new.arrays["columns"][:, 0]) == sorted(frame["x"][200:].astype(np.float32))
     again = read_new(encoder, Request(str(tmp_path / "again.csv"), "y"), target, tmp_path / "data")
     assert len(again.y) == 100
-    assert "100 of 100 examples are in the run's data already: scores on them say little" in again.notes
+    assert "100 of 100 examples are already in the run's data: their scores are not informative" in again.notes
     frame.assign(y="a").to_csv(tmp_path / "other.csv", index=False)  # known ones with another label are new
     other = read_new(encoder, Request(str(tmp_path / "other.csv"), "y"), target, tmp_path / "data")
     assert len(other.y) == 100 + int((frame["y"][:200] != "a").sum())
@@ -265,11 +265,11 @@ def test_what_was_missing_in_training_is_no_class_in_new_data(tmp_path):
     assert (new.new_classes, len(new.y)) == ((), 290)
 
 
-def test_few_different_texts_stay_in_all_parts_and_that_is_told(tmp_path):
+def test_few_different_texts_stay_in_all_parts_and_that_is_reported(tmp_path):
     frame = pd.DataFrame({"text": ["a good thing this is", "a bad thing that was"] * 60, "y": ["x", "y"] * 60})
     frame.to_csv(tmp_path / "a.csv", index=False)
     said = told(tmp_path, tmp_path / "a.csv", target="y", text="text")
-    assert "they stay in all parts, and a test score may be too good" in said
+    assert "they are kept in all sets, and the test score may be too optimistic" in said
 
 
 # --- molecules --------------------------------------------------------------------------------------------------------
@@ -279,5 +279,5 @@ def test_molecules_of_one_scaffold_are_drawn_at_random(tmp_path):
     frame = pd.DataFrame({"smiles": [f"c1ccccc1{'C' * (i + 1)}" for i in range(60)], "y": np.arange(60) / 7})
     frame.to_csv(tmp_path / "a.csv", index=False)
     said = told(tmp_path, tmp_path / "a.csv", target="y")
-    assert "nearly all molecules have the same scaffold: parts are drawn at random, not by scaffold" in said
+    assert "nearly all molecules have the same scaffold: the split is random, not by scaffold" in said
     assert "stratified at random" in said

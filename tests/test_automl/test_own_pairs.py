@@ -45,7 +45,7 @@ def data(pairs, tmp_path_factory):
     )
     report = prepare(Request(str(folder / "pairs.tsv"), source="en", into="es"), folder / "data")
     assert report.facts["kind"] == "pairs, translation into 'es'"
-    assert "2 pairs without one of their sides are left out" in report.notes
+    assert "2 pairs with an empty side are left out" in report.notes
     return folder / "data"
 
 
@@ -78,7 +78,7 @@ def test_a_small_language_is_learnt_and_new_sentences_are_translated(family, epo
     assert predictor.predict([]).shape == (0,)
     new = pd.DataFrame({"en": ["the house", None], "es": ["", ""]})
     assert "casa" in predictor.predict(new)[0]
-    with pytest.raises(UserError, match="has no probabilities"):
+    with pytest.raises(UserError, match="only classifiers have probabilities"):
         predictor.predict_proba(["a"])
     with pytest.raises(UserError, match="column 'en' is missing"):
         predictor.predict(pd.DataFrame({"de": ["der"]}))
@@ -121,7 +121,7 @@ def test_all_pairs_of_a_group_are_in_one_part(pairs, tmp_path):
     frame.loc[3, "es"] = None
     frame.to_csv(tmp_path / "pairs.csv", index=False)
     report = prepare(Request(str(tmp_path / "pairs.csv"), source="en", into="es", group="text"), tmp_path / "data")
-    assert "all rows of one are in one part" in report.facts["parts"]
+    assert "rows of a group stay in one set" in report.facts["parts"]
     group = dict(zip(frame["en"], frame["text"], strict=True))
     found = read_pairs(tmp_path / "data")
     groups = [

@@ -9,7 +9,7 @@ import pytest
 
 from automl.data.datasets.registry import load_data
 from automl.data.ingest import file_formats
-from automl.data.ingest.column_checks import tells_all
+from automl.data.ingest.column_checks import determines_target
 from automl.data.ingest.columns import ColumnsEncoder, date_format
 from automl.data.ingest.encoder import load_encoder
 from automl.data.ingest.file_formats import open_source
@@ -109,7 +109,7 @@ def test_times_with_fractions_stay_apart(tmp_path):
     )
 
 
-def test_a_column_that_is_nearly_numbers_is_told(tmp_path):
+def test_a_column_that_is_nearly_numbers_is_reported(tmp_path):
     pd.DataFrame({"lab": [*map(str, range(90)), *["<0.5"] * 10]}).to_csv(tmp_path / "a.csv", index=False)
     table = read_table(tmp_path / "a.csv")
     assert table.frame["lab"].dtype == "category"
@@ -207,7 +207,7 @@ def test_an_infinite_or_huge_number_is_missing(encoder):
 
 
 def test_a_table_model_asks_for_a_frame_or_a_file(encoder, tmp_path):
-    with pytest.raises(UserError, match="give a file or a DataFrame with the columns of training, got list"):
+    with pytest.raises(UserError, match="expected a file or a DataFrame with the training columns, got list"):
         encoder.as_frame([{"zip": 1}])
     with pytest.raises(UserError, match="there is no file"):
         encoder.as_frame(tmp_path / "none.csv")
@@ -220,9 +220,9 @@ def test_truth_values_are_the_same_in_every_spelling():
     ]
 
 
-def test_classes_that_differ_in_capitals_are_told():
+def test_classes_that_differ_in_capitals_are_reported():
     found = label(pd.Series(["No", "no", "Yes"] * 10), "y", None)
-    assert found.notes == ["classes that differ in capitals only count as different: No, no"]
+    assert found.notes == ["classes that differ only in case are treated as different: No, no"]
 
 
 # --- dates ------------------------------------------------------------------------------------------------------------
@@ -234,13 +234,13 @@ def test_many_different_dates_are_read_in_their_format(form):
     assert date_format(days) == ("ISO8601" if form == "%Y-%m-%d" else form)
 
 
-def test_dates_that_could_be_meant_otherwise_and_those_that_are_none_are_told(tmp_path):
+def test_dates_that_could_be_meant_otherwise_and_those_that_are_none_are_reported(tmp_path):
     days = [f"{1 + i % 12:02d}/{1 + i % 9:02d}/2020" for i in range(99)]
     frame = pd.DataFrame({"day": [*days, "soon"], "x": np.arange(100) % 7 + 0.5, "y": np.arange(100) % 3})
     frame.to_csv(tmp_path / "a.csv", index=False)
     notes = prepare(Request(str(tmp_path / "a.csv"), "y"), tmp_path / "data").notes
     assert "the dates in column 'day' are read with the month first; if that is wrong, write 2020-12-31" in notes
-    assert "column 'day' holds dates as %m/%d/%Y, but 1 of its values are none: they count as missing" in notes
+    assert "column 'day' holds dates as %m/%d/%Y, but 1 of its values are not: they count as missing" in notes
 
 
 # --- headers and options ----------------------------------------------------------------------------------------------
@@ -252,11 +252,11 @@ def test_headers_with_spaces_and_empty_ends(tmp_path):
     assert read_table(tmp_path / "a.csv").frame["cost"].tolist() == [2, 4]
 
 
-def test_a_line_above_the_header_is_told(tmp_path):
+def test_a_line_above_the_header_is_reported(tmp_path):
     (tmp_path / "a.csv").write_text("# exported on Monday\na;b\n1;2\n3;4\n")
     (tmp_path / "one.csv").write_text("genres\nAction|Comedy\nDrama|War\n")
     assert open_source(tmp_path / "one.csv").names == ["genres"]
-    with pytest.raises(UserError, match=re.escape("must begin with the names of its 2 columns, with ';' between")):
+    with pytest.raises(UserError, match=re.escape("must name its 2 columns, separated by ';'")):
         open_source(tmp_path / "a.csv")
 
 
@@ -268,11 +268,11 @@ def test_a_line_above_the_header_is_told(tmp_path):
             {"target": "y", "kind": "table,regression,classification"},
             "contradicts itself; choose one of: classification",
         ),
-        ({"target": "y", "group": "g"}, "the column of groups 'g' must have a value in every row: row 3 has none"),
-        ({"target": "y", "group": "h", "time": "x"}, "--group and --time would draw the parts in two ways"),
-        ({"kind": "images"}, "pictures lie in a folder"),
+        ({"target": "y", "group": "g"}, "the group column 'g' must have a value in every row: row 3 has none"),
+        ({"target": "y", "group": "h", "time": "x"}, "--group and --time exclude each other"),
+        ({"kind": "images"}, "images must be in a folder"),
         ({"target": "y", "text": "x"}, "--text 'x' holds numbers, not texts"),
-        ({"target": "note"}, "no column is left to predict from"),
+        ({"target": "note"}, "no input column is left"),
     ],
 )
 def test_options_that_do_not_go_together_are_answered(said, line, tmp_path):
@@ -307,13 +307,13 @@ def test_classes_that_a_part_lacks_are_told_or_refused():
         SplitRows(np.arange(5), np.arange(5, 8), np.arange(6, 9), "by time: ..."), y, "abc", asked=True
     )
     assert told == ["the test part lacks 1 of 3 classes: c"]
-    with pytest.raises(UserError, match="the test part, drawn by time, has one class only, 'a'; leave --group"):
+    with pytest.raises(UserError, match="the test set, split by time, has only one class, 'a'; leave --group"):
         check_classes(SplitRows(np.arange(5), np.arange(5, 8), np.arange(8, 10), "by time: ..."), y, "abc", asked=True)
     [told] = check_classes(
         SplitRows(np.arange(5), np.arange(5, 8), np.arange(8, 10), "by scaffold"), y, "abc", asked=False
     )
     assert told == "the test part lacks 2 of 3 classes: b, c"
-    with pytest.raises(UserError, match="the test part has no class of the training part: it has c"):
+    with pytest.raises(UserError, match="the test set has no class of the training set: it has c"):
         check_classes(
             SplitRows(np.array([0, 1]), np.array([3, 4]), np.array([2, 5]), "by scaffold"), y, "abc", asked=False
         )
@@ -321,9 +321,9 @@ def test_classes_that_a_part_lacks_are_told_or_refused():
 
 def test_no_column_tells_the_target_where_few_rows_speak_for_it():
     x, alternating = pd.Series(np.random.default_rng(0).random(40_000)), pd.Series([0.0, 1.0] * 20_000)
-    assert not tells_all(x, alternating)
-    assert not tells_all(x[:100], pd.Series(["a"] * 98 + ["b"] * 2))
-    assert tells_all(alternating * 2, alternating)
+    assert not determines_target(x, alternating)
+    assert not determines_target(x[:100], pd.Series(["a"] * 98 + ["b"] * 2))
+    assert determines_target(alternating * 2, alternating)
 
 
 # --- Parquet and long cells -------------------------------------------------------------------------------------------
@@ -365,7 +365,9 @@ def test_a_missing_value_of_a_series_is_nobodys_target(tmp_path):
     frame.loc[[90, 91], "level"] = None
     frame.to_csv(tmp_path / "a.csv", index=False)
     report = prepare(Request(str(tmp_path / "a.csv"), "level", time="day", horizon=1), tmp_path / "data")
-    assert any(note.startswith("2 values of 'level' are missing: none of them is foretold") for note in report.notes)
+    assert any(
+        note.startswith("2 values of 'level' are missing: they are not used as targets") for note in report.notes
+    )
     assert any("from 1 day to 4 days: a horizon counts rows" in note for note in report.notes)
     splits = load_data(str(tmp_path / "data" / "windows"), None)
     window = splits.shape[1]

@@ -124,7 +124,8 @@ def test_molecules_are_split_by_scaffold_and_read_in_two_ways(compounds, tmp_pat
     assert report.facts["kind"] == "molecules, regression of 'pIC50'"
     assert "by scaffold" in report.facts["parts"]
     assert any(
-        "1 rows are left out, their 'smiles' is no SMILES: the first is row 8, 'C1CC(('" in n for n in report.notes
+        "1 rows without a valid SMILES in 'smiles' are left out, the first is row 8, 'C1CC(('" in n
+        for n in report.notes
     )
     facts = Facts.read(tmp_path / "data")
     assert facts.views["random_forest"] == "fingerprints"
@@ -138,7 +139,7 @@ def test_molecules_are_split_by_scaffold_and_read_in_two_ways(compounds, tmp_pat
         one, same, other = predictor.predict(["OCCc1ccccc1", "c1ccc(CCO)cc1", "CCCCCCc1ccccc1"])
         assert one == pytest.approx(same)
         assert one != other
-        with pytest.raises(UserError, match="row 2 is no SMILES: 'hello'"):
+        with pytest.raises(UserError, match="row 2 is not valid SMILES: 'hello'"):
             predictor.predict(["CC", "hello"])
         for rows in (["CC", "hello", "CCO"], ["hello"]):
             pd.DataFrame({"smiles": rows}).to_csv(tmp_path / "new.csv", index=False)

@@ -120,14 +120,15 @@ def test_signs_elsewhere_are_what_they_are(tmp_path):
     assert {name: frame[name].astype(str).tolist() for name in rows} == rows
 
 
-def test_a_few_words_in_a_column_of_numbers_are_told(tmp_path):
+def test_a_few_words_in_a_column_of_numbers_are_reported(tmp_path):
     rows = [str(i) for i in range(100)]
     rows[40] = "12 EUR"
     (tmp_path / "a.csv").write_text("x,y\n" + "".join(f"{row},{i}\n" for i, row in enumerate(rows)))
     table = read_table(tmp_path / "a.csv")
     assert table.frame["x"].isna().sum() == 1
     assert table.notes == [
-        "column 'x' is a number, but 1 of its values are not, the first '12 EUR' in row 41: they count as missing"
+        "column 'x' is numeric, but 1 of its values are not numbers, "
+        "the first '12 EUR' in row 41: they count as missing"
     ]
 
 
@@ -135,13 +136,17 @@ def test_a_few_words_in_a_column_of_numbers_are_told(tmp_path):
     ("name", "content", "line"),
     [
         ("a.csv", b"", "is empty"),
-        ("a.csv", b"x,y\n", "has no rows below its header"),
-        ("a.csv", b"x,y\n1,2\n1,2,3\n", "line 3 has 3 values, but the header has 2 columns; is a ',' inside a value"),
-        ("a.csv", b"x,y\n1,2,3\n1,2,3\n", "more values in a row than the 2 columns"),
-        ("a.csv", b"x,x\n1,2\n", "two columns called 'x'"),
-        ("a.csv", b"\x00\x01\x02", "is no text"),
-        ("a.parquet", b"PAR", "is no Parquet file"),
-        ("a.xlsx", b"PK", "is no .csv, .tsv or .parquet file"),
+        ("a.csv", b"x,y\n", "has no rows after its header"),
+        (
+            "a.csv",
+            b"x,y\n1,2\n1,2,3\n",
+            "line 3 has 3 values, but the header has 2 columns; is a value that contains ',' not",
+        ),
+        ("a.csv", b"x,y\n1,2,3\n1,2,3\n", "has a row with more values than the 2 columns"),
+        ("a.csv", b"x,x\n1,2\n", "two columns named 'x'"),
+        ("a.csv", b"\x00\x01\x02", "is not a text file"),
+        ("a.parquet", b"PAR", "is not a Parquet file"),
+        ("a.xlsx", b"PK", "is not a .csv, .tsv, .parquet or .ts file"),
     ],
 )
 def test_bad_files_are_named_with_the_rule(name, content, line, tmp_path):
@@ -157,9 +162,9 @@ def test_bad_files_are_named_with_the_rule(name, content, line, tmp_path):
         ({"target": None}, "--target NAME; the file has: age, sex"),
         ({"group": "towns"}, "--group 'towns' is not a column of the file; did you mean 'town'?"),
         ({"kind": "tabel"}, "unknown --kind 'tabel'; did you mean 'table'?"),
-        ({"target": "town", "kind": "regression"}, "the target 'town' is no number: row 1 has"),
+        ({"target": "town", "kind": "regression"}, "the target 'town' is not numeric: row 1 has"),
         ({"target": "country"}, "needs two classes"),
-        ({"horizon": 3}, "--horizon needs the column of time"),
+        ({"horizon": 3}, "--horizon needs a time column"),
     ],
 )
 def test_what_was_said_wrongly_is_answered(said, line, csv, tmp_path):
@@ -187,7 +192,7 @@ def test_columns_that_tell_nothing_or_too_much_are_left_out(csv, tmp_path):
     told = "\n".join(report.notes)
     for name, why in {
         "id": "it numbers the rows", "country": "it is constant", "price again": "it equals the target 'price'",
-        "code": "nearly every row has its own value",
+        "code": "nearly every value is unique",
     }.items():  # fmt: skip
         assert f"column '{name}' is left out: {why}" in told
     assert (facts.kind, facts.target_kind) == ("table", "number")
@@ -195,7 +200,7 @@ def test_columns_that_tell_nothing_or_too_much_are_left_out(csv, tmp_path):
     assert [len(splits.y_train), len(splits.y_valid), len(splits.y_test)] == [266, 88, 88]
     assert np.isnan(splits.x_train).any()
     usual = own_task(tmp_path / "data", None, "mae").baseline()
-    assert usual["name"] == "always the mean"
+    assert usual["name"] == "training mean"
     assert usual["score"] == pytest.approx(np.abs(splits.y_test - splits.y_train.mean()).mean())
     encoder = json.loads((tmp_path / "data" / "encoder" / "encoder.json").read_text())
     by_name = {column["name"]: column for column in encoder["columns"]}
@@ -252,7 +257,7 @@ def test_leaks_between_the_parts_are_taken_out_and_contradictions_told(tmp_path)
     frame.to_csv(tmp_path / "a.csv", index=False)
     report, _, splits = prepared(tmp_path / "a.csv", tmp_path / "data", "y")
     assert report.facts["duplicates"] == "60"
-    assert any("60 rows equal another one but for their label" in note for note in report.notes)
+    assert any("60 rows are equal to another row but have a different label" in note for note in report.notes)
     train, valid, test = (set(x[:, 0].tolist()) for x in (splits.x_train, splits.x_valid, splits.x_test))
     assert not train & valid
     assert not (train | valid) & test
@@ -267,7 +272,7 @@ def test_groups_stay_together_and_parts_have_their_sizes():
     assert not (seen[0] | seen[1]) & seen[2]
     assert sorted(np.concatenate(list(parts))) == list(range(1_000))
     assert 150 < len(parts.test) < 250
-    with pytest.raises(UserError, match="three groups or more"):
+    with pytest.raises(UserError, match="at least three groups"):
         by_group(np.zeros(100), "column 'g'")
 
 
@@ -302,7 +307,7 @@ def test_the_kind_of_target_is_found(values, kind):
     assert not any("." in name for name in found.classes)
 
 
-def test_rare_classes_are_left_out_and_imbalance_is_told(tmp_path):
+def test_rare_classes_are_left_out_and_imbalance_is_reported(tmp_path):
     frame = pd.DataFrame({"x": np.arange(300) * 1.5, "y": ["common"] * 250 + ["rare"] * 47 + ["single"] * 3})
     frame.to_csv(tmp_path / "a.csv", index=False)
     report, facts, splits = prepared(tmp_path / "a.csv", tmp_path / "data", "y")
@@ -340,7 +345,7 @@ def test_new_rows_are_judged_as_in_training(family, houses, csv, tmp_path):
     assert np.isfinite(predictor.predict(new)).all()
     with pytest.raises(UserError, match="the column 'bmi' is missing"):
         predictor.predict(new.drop(columns="bmi"))
-    with pytest.raises(UserError, match="has no probabilities"):
+    with pytest.raises(UserError, match="only classifiers have probabilities"):
         predictor.predict_proba(new)
 
 

@@ -128,7 +128,7 @@ def test_the_dashboard_reads_and_refuses_to_write(ended):
             urllib.request.urlopen(urllib.request.Request(f"{address}/1", method="DELETE"), timeout=30)
         assert refused.value.code == 403
         refused.value.close()
-        with pytest.raises(UserError, match=r"port \d+ cannot be had"):
+        with pytest.raises(UserError, match=r"cannot listen on port \d+"):
             dashboard.serve(storage(RunFolder(ended)), server.server_port)
         server.shutdown()
     assert files(ended) == before

@@ -275,7 +275,7 @@ def test_a_run_in_which_nothing_succeeds_says_so(tmp_path):
         (["--sure-within", "0.1", "--strategy", "ga"], "needs a strategy with a model of the loss, such as bo; ga has"),
         (["--train-size", "99999999"], "between 10"),
         (["--set", "lrr=0.1"], "did you mean 'lr'?"),
-        (["--set", "lr=banana"], "'banana' is no value of it"),
+        (["--set", "lr=banana"], "'banana' is not one of its values"),
         (["--space", "none.yaml"], "cannot read the space file 'none.yaml'"),
         (["--task", "none.py:task"], "there is no file 'none.py'"),
         (["--command", "train {lr}"], "a command needs a space"),

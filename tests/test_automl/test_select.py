@@ -120,7 +120,7 @@ def test_the_command_for_a_space_and_for_a_task_of_ones_own(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), "say what is to be searched: --task mnist1d-cnn"),
+        ((), "no task or space given; use --task mnist1d-cnn"),
         (("--task", "mnist1d-cn"), "did you mean 'mnist1d-cnn'?"),
         (("--space", "nowhere.yaml"), "cannot read the space file 'nowhere.yaml'"),
     ],

@@ -154,16 +154,16 @@ def test_wrong_values_are_refused_with_their_place(change, reason, command):
 @pytest.mark.parametrize(
     ("body", "status", "reason"),
     [
-        (b"{", 422, "the body is no JSON: "),
-        (b"\xff", 422, "the body is no JSON: "),
-        (b"[" * 100_000, 422, "the body is no JSON: "),
-        (b'{"examples": [{"a": NaN}]}', 422, "the body is no JSON: NaN is no number of JSON"),
+        (b"{", 422, "the body is not JSON: "),
+        (b"\xff", 422, "the body is not JSON: "),
+        (b"[" * 100_000, 422, "the body is not JSON: "),
+        (b'{"examples": [{"a": NaN}]}', 422, "the body is not JSON: NaN is not valid JSON"),
         (b"[]", 422, 'send an object {"examples": [...]}'),
-        (b'{"examples": []}', 422, "with one example or more"),
-        (b'{"examples": "/etc/passwd"}', 422, "with one example or more"),
+        (b'{"examples": []}', 422, "with at least one example"),
+        (b'{"examples": "/etc/passwd"}', 422, "with at least one example"),
         (b'{"examples": [3]}', 422, "example 1 must be an object with 'a', "),
-        (b'{"examples": [{"a": 1}]}', 422, "example 1 lacks 'b', with which the model was trained"),
-        (b'{"examples": [' + b"0," * 500 + b"0]}", 413, "501 examples; at most 500 are taken"),
+        (b'{"examples": [{"a": 1}]}', 422, "example 1 lacks 'b', an input of the model"),
+        (b'{"examples": [' + b"0," * 500 + b"0]}", 413, "501 examples; at most 500 are allowed"),
         (b" " * 200_001, 413, "the body has more than 200,000 bytes"),
         (b" " * 5_000_000, 413, "the body has more than 200,000 bytes"),
     ],
@@ -192,7 +192,7 @@ def test_a_page_in_a_browser_cannot_ask_unseen(command):
 
 @pytest.mark.parametrize(
     ("host", "line"),
-    [("127.0.0.1", "cannot listen at 127.0.0.1, port "), ("no.such.host.invalid", "cannot listen at no")],
+    [("127.0.0.1", "cannot listen on 127.0.0.1, port "), ("no.such.host.invalid", "cannot listen on no")],
 )
 def test_an_address_that_is_not_to_be_had_is_one_line(host, line, patients):
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -239,7 +239,7 @@ def test_texts_and_smiles(tmp_path):
             ([None], "example 1 must be a string, got null"),
             (["a", 5], "example 2 must be a string, got 5"),
             ([{"text": "a"}], "example 1 must be a string, got null"),
-            (["\ud800"], "example 1 holds half a character"),
+            (["\ud800"], "example 1 contains a lone surrogate"),
         ):
             assert ask(url, wrong)[0] == 422
             assert reason in ask(url, wrong)[1]["detail"]
@@ -250,7 +250,7 @@ def test_texts_and_smiles(tmp_path):
             200,
             {"predictions": predictor.predict(["CCO", "c1ccccc1C"]).tolist()},
         )
-        assert ask(url, ["C", "hello"]) == (422, {"detail": "row 2 is no SMILES: 'hello'"})
+        assert ask(url, ["C", "hello"]) == (422, {"detail": "row 2 is not valid SMILES: 'hello'"})
 
 
 def test_sentences_are_translated(tmp_path):
@@ -276,11 +276,11 @@ def test_pictures_come_as_bytes_and_no_path_is_opened(tmp_path):
         status, answer = ask(url, sent)
         assert (status, answer["predictions"]) == (200, predictor.predict(files).tolist())
         for wrong, reason in (
-            (str(files[0]), "example 1 must be a picture's file in base64, got '/"),
-            ("abcd", "example 1 is no picture that can be read; send one of: PNG"),
-            (base64.b64encode(whole[:60]).decode(), "no picture that can be read"),
-            (base64.b64encode(script).decode(), "example 1 is no picture that can be read"),
-            (base64.b64encode(huge.getvalue()).decode(), "example 1 has 10,000 x 6,000 pixels; send one of at most"),
+            (str(files[0]), "example 1 must be an image file in base64, got '/"),
+            ("abcd", "example 1 is not a readable image; send one of: PNG"),
+            (base64.b64encode(whole[:60]).decode(), "is not a readable image"),
+            (base64.b64encode(script).decode(), "example 1 is not a readable image"),
+            (base64.b64encode(huge.getvalue()).decode(), "example 1 has 10,000 x 6,000 pixels; send at most"),
             (3, "example 1 must be a string, got 3"),
         ):
             status, answer = ask(url, [wrong])
@@ -299,9 +299,9 @@ def test_sequences(tmp_path):
         assert ask(url, [[[1, None, 3], [1, 2, 3]]])[1] == ask(url, [[[1, 2, 3], [1, 2, 3]]])[1]
         for wrong, reason in (
             ([1, 2], "example 1 must be a list of channels, each a list of numbers, got a list"),
-            ([[1, 2]], "example 1 must have 2 channels of equally many steps, got 1 of 2 steps"),
-            ([[1], [1, 2]], "example 1 must have 2 channels of equally many steps, got 2 of 1, 2 steps"),
-            ([[], []], "example 1 must have 2 channels of equally many steps, got 2 of 0 steps"),
+            ([[1, 2]], "example 1 must have 2 channels of equal length, got 1 with 2 steps"),
+            ([[1], [1, 2]], "example 1 must have 2 channels of equal length, got 2 with 1, 2 steps"),
+            ([[], []], "example 1 must have 2 channels of equal length, got 2 with 0 steps"),
             ([[1], ["x"]], "example 1 must be a number or null, got 'x'"),
         ):
             assert ask(url, [wrong]) == (422, {"detail": reason})
@@ -319,7 +319,7 @@ def test_a_series_is_answered_moment_by_moment(tmp_path):
         for wrong, reason in (
             ({"date": None}, "'date' must be a number, got null"),
             ({"volume": "x"}, "'volume' must be a number or null"),
-            ({"date": "soon"}, "the column of time 'date' must have a date or a number in every row"),
+            ({"date": "soon"}, "the time column 'date' must have a date or a number in every row"),
         ):
             rows = [small_models.as_json(newest)[0] | wrong, *small_models.as_json(newest)[1:]]
             status, answer = ask(url, rows)
@@ -344,7 +344,7 @@ def test_arrays_of_built_in_tasks_are_nested_lists(tmp_path):
         assert (status, answer["predictions"]) == (200, predictor.predict(x).tolist())
         assert ask(url, [[1]]) == (
             422,
-            {"detail": "example 1[0] must be a list of 8, as the model reads (8, 8), got 1"},
+            {"detail": "example 1[0] must be a list of 8, since the model's inputs are (8, 8), got 1"},
         )
         wrong = x[:1].tolist()
         wrong[0][0][2][5] = None
@@ -360,7 +360,7 @@ def test_numbers_that_a_network_would_look_up_are_checked():
     columns = Columns((0.0,), (1.0,), (3,))
     assert _array([[None, 2]], columns)[0, 1] == 2
     for records, inputs in (([[1, 5, 0]], Tokens(3, 5)), ([[1, 0.5, 0]], Tokens(3, 5)), ([[1, 3]], columns)):
-        with pytest.raises(UserError, match="must have a whole number of 0 to"):
+        with pytest.raises(UserError, match="must have an integer from 0 to"):
             _array(records, inputs)
 
 
@@ -391,12 +391,12 @@ def test_health_answers_while_a_prediction_is_computed(patients):
         assert asked.result()[0] == 200
 
 
-def test_what_takes_too_long_and_what_waits_behind_it_are_told(patients):
+def test_what_takes_too_long_and_what_waits_behind_it_are_reported(patients):
     slow = Waiting(automl.load(patients[0]))
     with served(slow, Limits(10, 1_000, 0.5)) as url:
         with ThreadPoolExecutor(3) as clients:
             answers = list(clients.map(lambda _: ask(url, [GOOD]), range(3)))
-        assert answers == [(503, {"detail": "no answer within 0.5 seconds; send fewer examples at a time"})] * 3
+        assert answers == [(503, {"detail": "no prediction within 0.5 seconds; send fewer examples at a time"})] * 3
         slow.go.set()
         assert ask(url, [GOOD])[0] == 200
 
@@ -407,7 +407,7 @@ def test_who_comes_when_many_wait_is_told_at_once(patients, monkeypatch):
     with served(slow) as url, ThreadPoolExecutor(1) as client:
         first = client.submit(ask, url, [GOOD])
         assert slow.begun.wait(60)
-        assert ask(url, [GOOD]) == (503, {"detail": "1 requests are waiting already; come back later"})
+        assert ask(url, [GOOD]) == (503, {"detail": "1 requests are waiting already; retry later"})
         slow.go.set()
         assert first.result()[0] == 200
 
@@ -417,5 +417,5 @@ def test_a_bug_is_told_without_its_trace(patients, monkeypatch, caplog):
     monkeypatch.setattr(predictor, "of_frame", lambda frame: 1 / 0)
     with served(predictor) as url:
         status, answer = ask(url, [GOOD])
-    assert (status, answer) == (500, {"detail": "the model failed on these examples; the log of the server says why"})
+    assert (status, answer) == (500, {"detail": "the model failed on these examples; see the server's log"})
     assert "ZeroDivisionError" in caplog.text

@@ -36,8 +36,8 @@ def test_fixing_a_parent_leaves_the_children_that_still_exist():
     ("name", "value", "rule"),
     [
         ("optimzer", "sgd", "did you mean 'optimizer'"),
-        ("optimizer", "adam", "'adam' is no value of it"),
-        ("lr", 7, "7 is no value of it"),
+        ("optimizer", "adam", "'adam' is not one of its values"),
+        ("lr", 7, "7 is not one of its values"),
     ],
 )
 def test_fixing_what_is_not_there(name, value, rule):
@@ -73,7 +73,7 @@ def test_merging_keeps_the_rest():
         ({"n_trials": 0}, "trials must be 1 or more, got 0"),
         ({"seed": -1}, "--seed must be 0 or more"),
         ({"time_limit": 0.0}, "--time-limit must be above 0 seconds, got 0"),
-        ({"task": "a", "command": "b {lr}"}, "a task, a command or data, only one of them"),
+        ({"task": "a", "command": "b {lr}"}, "give only one of a task, a command and data"),
     ],
 )
 def test_settings_that_make_no_sense(options, rule):
@@ -99,7 +99,7 @@ def test_fixing_does_not_depend_on_the_order_of_the_space():
         "opt": {"choice": ["sgd", "adam"]},
     }
     assert list(fix(form, "opt", "adam")) == ["opt"]
-    with pytest.raises(SpaceError, match="True is no value of it"):
+    with pytest.raises(SpaceError, match="True is not one of its values"):
         fix({"b": {"choice": [1, 2]}}, "b", True)
     with pytest.raises(SpaceError, match="needs one value"):
         fix({"b": {"choice": [1, 2]}}, "b", [1, 2])

@@ -81,16 +81,16 @@ def test_what_was_written_is_what_may_vary(form):
         ("lr", {"float": [-1e308, 1e308]}, "too wide for floating-point numbers"),
         ("n", {"int": [0, 2**70]}, "a bound of an int must lie within"),
         ("c", {"choice": [1.0, float("nan")]}, "a value must be finite"),
-        ("", {"float": [0, 1]}, "a string with something in it"),
+        ("", {"float": [0, 1]}, "a non-empty string"),
         ("n", {"int": [1, 2.5]}, "must be whole, got 2.5"),
         ("n", {"int": [True, 3]}, "must be a finite number, got True"),
         ("c", {"choice": []}, r"choice needs a list of values, got \[\]"),
         ("c", {"choice": "ab"}, "needs a list of values, got 'ab'"),
         ("c", {"choice": ["a", "a"]}, "values must differ"),
-        ("c", {"choice": ["a", None]}, "null is no value"),
+        ("c", {"choice": ["a", None]}, "null is not allowed"),
         ("c", {"choice": ["a", [1]]}, r"a number or a string, got \[1\]"),
         ("c", {"choice": [False, "maybe"]}, "quote them"),
-        ("c", {"choice": [True, 1]}, "true/false stand beside other values"),
+        ("c", {"choice": [True, 1]}, "true/false are mixed with other values"),
         ("c", {"choice": ["a", "b"], "default": "d"}, r"default must be one of \['a', 'b'\], got 'd'"),
         ("c", {"choice": ["a", "b"], "log": True}, "unknown option 'log' for choice"),
         ("m", {"float": [0, 1], "when": "sgd"}, "when needs {parent: value}"),
@@ -141,7 +141,7 @@ def test_what_is_no_space_is_one_line(tmp_path):
     (tmp_path / "binary").write_bytes(bytes(range(256)))
     with pytest.raises(ValueError, match="is not text"):
         load_space(tmp_path / "binary")
-    with pytest.raises(ValueError, match="a space is a YAML file, a mapping"):
+    with pytest.raises(ValueError, match="a space must be a YAML file, a mapping"):
         load_space([1])
 
 

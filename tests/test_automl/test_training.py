@@ -90,7 +90,7 @@ def test_a_training_left_early_keeps_the_last_checkpoint(trained, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [CHECKPOINT]
 
 
-def test_the_checkpoint_is_there_when_the_last_epoch_is_told(tmp_path):
+def test_the_checkpoint_is_there_when_the_last_epoch_is_reported(tmp_path):
     task = load_task("digits-cnn", train_size=200)
     next(task.train(DIGITS, seed=3, epochs=1, checkpoint=tmp_path, device="cpu"))
     assert read_checkpoint(tmp_path)[1]["epoch"] == 1

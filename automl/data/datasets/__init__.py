@@ -1,1 +1,1 @@
-"""The built-in data sets, one file a source."""
+"""The built-in data sets, one file each."""

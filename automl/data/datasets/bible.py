@@ -1,9 +1,9 @@
-"""English verses (King James, 1769) and the same in Spanish (Reina-Valera, 1909), to translate one into the other.
+"""English verses (King James, 1769) with their Spanish versions (Reina-Valera, 1909), for translation.
 
-From eBible.org's editions (engKJV2006, spaRV1909; both public domain) in Debian's packages sword-text-kjv and
-sword-text-sparv, which number their verses alike. Only verses of at most 20 words in both languages; a verse whose
-English or Spanish was seen before is left out before the parts are drawn, 1,000 verses at random for validation and
-1,000 for test. Verses that are almost alike (Kings and Chronicles, the gospels) may still be in different parts.
+From eBible.org's editions (engKJV2006, spaRV1909; both public domain) in the Debian packages sword-text-kjv and
+sword-text-sparv, which number verses in the same way. Only verses of at most 20 words in both languages; repeated
+English or Spanish verses are removed before the split, with 1,000 random verses for validation and 1,000 for test.
+Near duplicates (Kings and Chronicles, the gospels) may still be in different sets.
 """
 
 from automl.data.datasets.files import Files, package_files
@@ -47,7 +47,7 @@ def parts() -> Parts[Examples[str, str]]:
 
 
 def short_pairs() -> list[tuple[str, str]]:
-    """Pairs of verses, in their order; no English and no Spanish verse comes twice."""
+    """Pairs of verses, in order; no English and no Spanish verse is repeated."""
     pairs, seen = [], {""}
     for english, spanish in zip(verses(FILES, ENGLISH), verses(FILES, SPANISH), strict=True):
         if max(len(english.split()), len(spanish.split())) <= MAX_WORDS and not {english, spanish} & seen:

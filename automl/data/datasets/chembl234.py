@@ -1,8 +1,8 @@
-"""MoleculeACE's CHEMBL234 (van Tilborg, Alenicheva & Grisoni 2022): how strongly molecules bind to the receptor D3.
+"""MoleculeACE's CHEMBL234 (van Tilborg, Alenicheva & Grisoni 2022): binding affinity of molecules to the D3 receptor.
 
-In the PyPI package MoleculeACE (MIT; from ChEMBL, CC BY-SA 3.0), with its own split into 2,924 and 733 molecules, made
-by clusters of structure so that both parts have as many activity cliffs. No molecule comes twice. A tenth of the
-training molecules, with the same spread of values, is held out for validation.
+From the PyPI package MoleculeACE (MIT; data from ChEMBL, CC BY-SA 3.0), with its own split into 2,924 and 733
+molecules, by structural clusters and with the same share of activity cliffs in both. No molecule is repeated. A tenth
+of the training molecules, stratified by value, is held out for validation.
 """
 
 import csv
@@ -45,15 +45,15 @@ def parts() -> Parts[Examples[str, float]]:
         for part in ("train", "test")
     )  # fmt: skip
     ranks = np.argsort(np.argsort(given.y, kind="stable"))
-    valid, train = stratified(ranks * 10 // len(given), len(given) // 10)  # of each tenth of the values its share
+    valid, train = stratified(ranks * 10 // len(given), len(given) // 10)  # stratified by deciles of the values
     return Parts(given.take(sorted(train)), given.take(sorted(valid)), test)
 
 
 def load() -> Splits:
-    """Numbers of the tokens of SMILES."""
+    """Token ids of SMILES."""
     return token_splits(parts())
 
 
 def encoder() -> "TextEncoder":
-    """New SMILES to numbers of tokens."""
+    """Encodes new SMILES as token ids."""
     return token_encoder(parts())

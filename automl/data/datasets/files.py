@@ -1,6 +1,6 @@
-"""The files of a data set: kept in a local root, taken from an installed package or a downloaded one, each one checked.
+"""The files of a data set: copied from an installed or downloaded package to a local root, with checksums.
 
-The root is $AUTOML_DATA, else the platform's own data folder.
+The root is $AUTOML_DATA, else the platform's data folder.
 """
 
 import hashlib
@@ -39,11 +39,11 @@ class DataFile:
             return hashlib.file_digest(content, "sha256").hexdigest() == self.sha256
 
     def install(self, file: Path) -> None:
-        """Copies the file to its place, whole and checked or not at all."""
+        """Copy the file to its place, atomically and checked."""
         if not self.is_whole(file):
             raise DataMissing(
-                f"{file} is not the {self.place} that is wanted: {self.size:,} bytes with sha256 {self.sha256}; "
-                f"{self.package.title} holds it"
+                f"{file} is not the expected {self.place}: {self.size:,} bytes with sha256 {self.sha256}; "
+                f"it is in {self.package.title}"
             )
         self.local.parent.mkdir(parents=True, exist_ok=True)
         aside = self.local.with_name(f"{self.local.name}.{os.getpid()}")
@@ -62,7 +62,7 @@ class Files:
     files: tuple[DataFile, ...]
 
     def where(self) -> str:
-        """The places that hold the files, or DataMissing where one is not on this machine."""
+        """The folders of the files. DataMissing if one is not on this machine."""
         places = [
             f"{file.local.parent}"
             if file.is_whole(file.local)
@@ -72,9 +72,9 @@ class Files:
         return ", ".join(dict.fromkeys(places))
 
     def fetch(self, *, download: bool) -> str:
-        """Puts the files into the root, from packages that are installed, else from downloaded ones where that may be.
+        """Put the files into the root, from installed packages, else from downloaded ones if ``download``.
 
-        Returns what was done. Raises DataMissing, also where the root cannot be written to.
+        Returns what was done. Raises DataMissing, also if the root is not writable.
         """
         done = []
         try:
@@ -88,12 +88,12 @@ class Files:
                     if not download:
                         raise
                     self.download(package, wanted)
-                    done.append(f"out of {package.title}, downloaded for it")
+                    done.append(f"extracted from {package.title}, which was downloaded")
         except OSError as error:
             raise DataMissing(
                 f"the data folder must be writable, got {root()} ({error.strerror or error}); set AUTOML_DATA"
             ) from error
-        return " and ".join(done) or "already there"
+        return " and ".join(done) or "already available"
 
     def download(self, package: Package, wanted: list[DataFile]) -> None:
         root().mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ class Files:
                 file.install(Path(aside) / file.path)
 
     def installed(self, file: DataFile) -> Path:
-        """The file in its installed package; DataMissing where that is not installed or holds another one."""
+        """The file in its installed package. DataMissing if that is not installed or the file differs."""
         source = file.package.find(file.path)
         if source is None or not file.is_whole(source):
             raise self.missing()
@@ -113,23 +113,23 @@ class Files:
         packages = list(dict.fromkeys(file.package for file in self.files))
         return DataMissing(
             f"the data set {self.name} is not on this machine; get it with `automl data fetch {self.name}` "
-            f"(out of {' and '.join(package.title for package in packages)}) or "
+            f"(from {' and '.join(package.title for package in packages)}) or "
             f"`{' && '.join(package.install for package in packages)}`, "
             f"or set AUTOML_DATA to the folder that holds {self.files[0].place}"
         )
 
     def read(self, place: str) -> bytes:
-        """The content of the file with this place, which is taken from an installed package if need be."""
+        """The content of the file of this place, copied from an installed package if needed."""
         self.fetch(download=False)
         [file] = [file for file in self.files if file.place == place]
         return file.local.read_bytes()
 
 
 def package_files(name: str, package: Package, *entries: tuple[str, str, int, str]) -> tuple[DataFile, ...]:
-    """Files of one package, kept in root/name: rows of the file's name, its path in the package, bytes, sha256."""
+    """Files of one package, kept in root/name; ``entries``: file name, path in the package, bytes, sha256."""
     return tuple(DataFile(f"{name}/{file}", package, path, size, sha256) for file, path, size, sha256 in entries)
 
 
 def files_of(name: str) -> Files:
-    """The checked files of a data set; those that are made or that another package looks after have none."""
+    """The checked files of a data set; empty if it is generated or comes with a dependency."""
     return getattr(source_module(name), "FILES", Files(name, ()))

@@ -1,9 +1,9 @@
 """The King James Bible (text of 1769) as one long text, to predict each character from those before it.
 
-From eBible.org's edition (engKJV2006, public domain) in Debian's package sword-text-kjv. One verse a line, without
-headings and notes: 4.1 million characters, 68 different ones. The verses are cut into runs of 100 in a row; of every 20
-runs one is for validation and one for test, so that all parts speak the same language. What the Bible itself repeats
-(Kings and Chronicles, the gospels) is in all parts.
+From eBible.org's edition (engKJV2006, public domain) in the Debian package sword-text-kjv. One verse per line, without
+headings and notes: 4.1 million characters, 68 distinct ones. The text is divided into runs of 100 verses; of every 20
+runs one is for validation and one for test, so that all sets have the same style. Passages that the Bible repeats
+(Kings and Chronicles, the gospels) may be in several sets.
 """
 
 from automl.data.datasets.files import Files, package_files
@@ -26,11 +26,11 @@ KJV_FILES = package_files(
 FILES = Files("kjv", KJV_FILES)
 where, fetch = FILES.where, FILES.fetch
 
-RUN, RUNS = 100, 20  # verses in a run; of so many runs the sixth is for validation and the sixteenth for test
+RUN, RUNS = 100, 20  # verses per run; of RUNS runs the sixth is for validation and the sixteenth for test
 
 
 def parts() -> Parts[str]:
-    """The texts of the three parts, each verse with its line's end."""
+    """The texts of the three sets, with a newline after each verse."""
     texts: dict[str, list[str]] = {"train": [], "valid": [], "test": []}
     for i, verse in enumerate(verse for verse in verses(FILES, MODULE) if verse):
         part = {5: "valid", 15: "test"}.get(i // RUN % RUNS, "train")

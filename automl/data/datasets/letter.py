@@ -1,8 +1,8 @@
-"""Letter Recognition (Frey & Slate 1991): 16 measures of pictures of capital letters in 20 distorted fonts.
+"""Letter Recognition (Frey & Slate 1991): 16 features of images of capital letters in 20 distorted fonts.
 
-20,000 rows from the UCI repository (CC BY 4.0), in Debian's package r-cran-mlbench (GPL-2.0). As its authors did, the
-first 16,000 are for training and the last 4,000 for test. Of the training rows, those whose measures also are in the
-test part or came before are left out, then 2,000, stratified, are held out for validation.
+20,000 rows from the UCI repository (CC BY 4.0), in the Debian package r-cran-mlbench (GPL-2.0). As by its authors, the
+first 16,000 are for training and the last 4,000 for test. Training rows whose features are repeated or in the test set
+are removed, then 2,000, stratified, are held out for validation.
 """
 
 from typing import TYPE_CHECKING
@@ -39,7 +39,7 @@ N_VALID, N_TEST = 2_000, 4_000
 
 
 def parts() -> Parts[Examples[tuple[int, ...], str]]:
-    """x: 16 whole numbers from 0 to 15; y: A to Z."""
+    """x: 16 integers from 0 to 15; y: A to Z."""
     frame = read()
     measures = frame.drop(columns=TARGET).astype(int)
     examples = Examples(list(measures.itertuples(index=False, name=None)), [str(letter) for letter in frame[TARGET]])

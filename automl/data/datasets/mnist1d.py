@@ -23,7 +23,7 @@ def fetch(*, download: bool) -> str:
 def load() -> Splits:
     from mnist1d.data import get_dataset_args, make_dataset
 
-    # The package seeds the global generators of numpy and random; whoever called must not notice.
+    # The package seeds the global generators of numpy and random: restore their state.
     numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002
     try:
         made = make_dataset(get_dataset_args())

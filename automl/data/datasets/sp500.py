@@ -1,7 +1,7 @@
-"""The S&P 500 index from 1999 to 2018, day by day: open, high, low, close, volume.
+"""The S&P 500 index from 1999 to 2018, daily: open, high, low, close, volume.
 
-5,031 days in the PyPI package arch (NCSA; nothing is stated of the data, which are Yahoo Finance's). Split by time: the
-last fifth of the days is for test, the tenth before it for validation, so that nothing is learnt from what came later.
+5,031 days in the PyPI package arch (NCSA; no licence is stated for the data, from Yahoo Finance). Split by time: the
+last fifth of the days is for test, the tenth before it for validation, so that no model is trained on later data.
 """
 
 import io
@@ -36,11 +36,11 @@ FILES = Files(
 where, fetch = FILES.where, FILES.fetch
 
 COLUMNS = ("Open", "High", "Low", "Close", "Volume")
-WINDOW = 66  # days that a model sees before the one it tells: a quarter of a year
+WINDOW = 66  # days before the predicted one that a model sees: a quarter of a year
 
 
 def parts() -> "Parts[DataFrame]":
-    """Frames with the columns COLUMNS, by rising dates; each part begins where the one before it ends."""
+    """Frames with the columns COLUMNS, in order of date; each set begins where the one before it ends."""
     from pandas import read_csv
 
     content = io.BytesIO(FILES.read("sp500/sp500.csv.gz"))
@@ -50,13 +50,13 @@ def parts() -> "Parts[DataFrame]":
 
 
 def log_range(days: "DataFrame") -> "NDArray[np.float64]":
-    """log(100 log(high / low)) of each day: how far the price went, a measure of volatility (Parkinson 1980)."""
+    """log(100 log(high / low)) of each day, the range, a measure of volatility (Parkinson 1980)."""
     ranges: NDArray[np.float64] = np.log(100 * np.log((days["High"] / days["Low"]).to_numpy(np.float64)))
     return ranges
 
 
 def load() -> Splits:
-    """x: (n, 4, WINDOW), the days before; y: the log range of the next day. Windows reach back into the part before.
+    """x: (n, 4, WINDOW), the days before; y: the log range of the next day. Windows may begin in the set before.
 
     Channels: log range; the log returns from close to close, in percent; from open to close, in percent; log volume
     less its mean over the window.

@@ -1,8 +1,8 @@
-"""Verses out of the compressed modules (zText) of the SWORD project, as Debian packages them.
+"""Verses from the SWORD project's compressed modules (zText), as packaged by Debian.
 
-Files of one testament: .bzs tells where in .bzz each block of zlib data lies (offset, size, unpacked size), .bzv in
-which block each verse lies and where in it. Slots are in the order of the versification: of two modules with the same
-one, slot i is the same verse; a slot without text is a heading, or a verse that the translation lacks.
+Files per testament: .bzs gives the location of each zlib block in .bzz (offset, size, unpacked size), .bzv the block of
+each verse and its location in it. Slots are in order of the versification: in two modules with the same versification,
+slot i is the same verse; an empty slot is a heading, or a verse missing from the translation.
 """
 
 import re
@@ -15,7 +15,7 @@ TESTAMENTS = ("ot", "nt")
 
 
 def verses(files: Files, module: str) -> list[str]:
-    """The text of every slot, without headings, notes and markup; empty where there is none."""
+    """The text of every slot, without headings, notes and markup; empty if there is none."""
     found = []
     for testament in TESTAMENTS:
         blocks_at, verses_at, packed = (

@@ -12,18 +12,18 @@ Series = NDArray[np.float32]
 
 
 def read_ts(content: bytes) -> Examples[Series, str]:
-    """x: (channels, length), where the length may differ from series to series; y: the label."""
+    """x: (channels, length), where the length may differ; y: the label."""
     return Examples(*parse_ts(content.decode(), "the data set"))
 
 
 def series_parts(train: bytes, test: bytes) -> Parts[Examples[Series, str]]:
-    """The given test part; a fifth of the given training part, stratified, is held out for validation."""
+    """The given test set; a fifth of the training set, stratified, is held out for validation."""
     given = read_ts(train)
     return hold_out(given, len(given) // 5, read_ts(test))
 
 
 def series_splits(parts: Parts[Examples[Series, str]]) -> Splits:
-    """(n, channels, longest), with not-a-number behind the end of a shorter series."""
+    """Series as (n, channels, longest), padded with NaN."""
     every = [*parts.train.x, *parts.valid.x, *parts.test.x]
     longest, shortest = (pick(series.shape[1] for series in every) for pick in (max, min))
     x = Parts(*(filled_up(part.x, longest) for part in (parts.train, parts.valid, parts.test)))

@@ -1,4 +1,4 @@
-"""Labelled texts as arrays of their words."""
+"""Labelled texts as arrays of word ids."""
 
 from typing import TYPE_CHECKING
 
@@ -10,11 +10,11 @@ from automl.data.tokens import number_tokens, token_rows
 if TYPE_CHECKING:
     from automl.data.ingest.text import TextEncoder
 
-LEAST = 2  # times that a word must be there to have a number: of a single one nothing is to be learnt
+LEAST = 2  # occurrences that a word needs to be in the vocabulary
 
 
 def word_splits(parts: Parts[Examples[str, str]], *, length: int, n_words: int) -> Splits:
-    """Each text's first `length` words; what is none of the training part's n_words most frequent ones is unknown."""
+    """Each text's first `length` words; all but the training set's n_words most frequent ones are unknown."""
     train, valid, test = ([text.split() for text in part.x] for part in (parts.train, parts.valid, parts.test))
     known = number_tokens(train, most=n_words, least=LEAST)
     y, classes = numbered_classes(parts)
@@ -23,7 +23,7 @@ def word_splits(parts: Parts[Examples[str, str]], *, length: int, n_words: int) 
 
 
 def word_encoder(parts: Parts[Examples[str, str]], *, length: int, n_words: int) -> "TextEncoder":
-    """New texts, as `word_splits` does it with those that it has."""
+    """Encodes new texts in the same way as `word_splits`."""
     from automl.data.ingest.text import TextEncoder
     from automl.data.ingest.tokenizers import known_tokenizer
 

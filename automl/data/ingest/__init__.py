@@ -1,1 +1,1 @@
-"""The user's own data: from a file to arrays that trainings share, and from a model's folder to predictions."""
+"""The user's own data: reading files, inferring types, splitting, and encoding to arrays."""

@@ -1,4 +1,4 @@
-"""Columns of a table that tell nothing, or more than can be known when a prediction is wanted."""
+"""Columns of a table that carry no information, or leak the target."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from automl.data.ingest.target import LEAST_OF_A_CLASS, target_kind
 if TYPE_CHECKING:
     import pandas as pd
 
-NUMBERED = 0.9  # of the rows, at least, have a number of their own where a column numbers them; copies have the same
-LABELS_OF_ROWS = re.compile(r"Unnamed: 0|__index_level_\d+__")  # as pandas calls them
-STRAIGHT = 0.9999  # correlation from which on a column is the target in other units
-LEAST_TO_TELL, MOST_TO_TELL = 20, 20_000  # rows; of fewer, a column separates the classes by chance
+NUMBERED = 0.9  # smallest share of distinct values in a column that numbers the rows; duplicates repeat a number
+LABELS_OF_ROWS = re.compile(r"Unnamed: 0|__index_level_\d+__")  # names that pandas gives to an index
+STRAIGHT = 0.9999  # correlation from which a column counts as the target in other units
+LEAST_TO_TELL, MOST_TO_TELL = 20, 20_000  # rows; with fewer, a column can separate the classes by chance
 WORDS_OF_TEXT = 4  # on average, in a column of sentences
 
 
 def useless_columns(
     frame: pd.DataFrame, labels: pd.Series[Any], target: str, dates: Mapping[str, str | None]
 ) -> dict[str, str]:
-    """Columns that tell nothing, or too much, and why."""
+    """Columns that are useless or leak the target, with the reason."""
     found = {}
     n = len(frame)
     for name in map(str, frame):
@@ -32,32 +32,30 @@ def useless_columns(
         there = values.dropna()
         n_unique = there.nunique()
         if n_unique <= 1:
-            found[name] = "it is constant" if len(there) == n else "it has one value or none"
+            found[name] = "it is constant" if len(there) == n else "it has at most one value"
         elif _equals(values, labels):
-            found[name] = f"it equals the target {target!r}, or another name for each of its values (a leak)"
+            found[name] = f"it equals the target {target!r}, or maps one-to-one to it (a leak)"
         elif name in dates:
             continue
         elif values.dtype == "category" and n_unique > 0.5 * len(there) and n_unique > 50:
             sample = there.cat.categories[:200]
             text = sample.str.count(" ").to_numpy().mean() + 1 >= WORDS_OF_TEXT
-            found[name] = (
-                f"it is text (--text {name} learns from it)" if text else "nearly every row has its own value (an id?)"
-            )
+            found[name] = f"it is text (--text {name} uses it)" if text else "nearly every value is unique (an id?)"
         elif LABELS_OF_ROWS.fullmatch(name) and n_unique == n:
-            found[name] = "it labels the rows, as an index that was written along"
+            found[name] = "it is a saved row index"
         elif values.dtype.kind in "fiu" and n_unique >= NUMBERED * n and _counts(there, n_unique):
             found[name] = "it numbers the rows (an id)"
     return found
 
 
 def _counts(values: pd.Series[Any], n_unique: int) -> bool:
-    """Whether numbers are whole and lie without gaps."""
+    """Whether numbers are consecutive integers."""
     whole = values.to_numpy(np.float64)
     return bool(np.all(whole % 1 == 0) and whole.max() - whole.min() == n_unique - 1)
 
 
-def tells_all(values: pd.Series[Any], labels: pd.Series[Any]) -> bool:
-    """Whether numbers follow another number in a straight line, or lie in a range of its own for each class."""
+def determines_target(values: pd.Series[Any], labels: pd.Series[Any]) -> bool:
+    """Whether numbers are a linear function of a numeric target, or lie in a separate range for each class."""
     if values.dtype.kind not in "fiu":
         return False
     if len(values) > MOST_TO_TELL:
@@ -77,12 +75,12 @@ def tells_all(values: pd.Series[Any], labels: pd.Series[Any]) -> bool:
     order = np.argsort(x, kind="stable")
     x, classes = x[order], classes[order]
     change = classes[1:] != classes[:-1]
-    # As many changes as there are classes less one, none of them between equal numbers.
+    # Sorted, the class changes n_classes - 1 times, and never between equal numbers.
     return bool(change.sum() == len(counts) - 1 and (x[1:] > x[:-1])[change].all())
 
 
 def _equals(values: pd.Series[Any], labels: pd.Series[Any]) -> bool:
-    """Whether a column says the same as the labels, in the same or in other words."""
+    """Whether a column equals the labels or maps one-to-one to them."""
     both = values.notna() & labels.notna()
     if not both.any():
         return False

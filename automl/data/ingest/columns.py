@@ -1,4 +1,4 @@
-"""The columns of a table: what each of them is, and how rows become numbers, as learnt from the training part."""
+"""The columns of a table: their roles, and the encoding of rows as numbers, fitted to the training set."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from automl.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-MAX_CATEGORIES = 1_000  # the rarer ones count as unseen
-DATE_FORMATS = (  # of two that suit all dates of a column the first is taken
+MAX_CATEGORIES = 1_000  # rarer ones are treated as unseen
+DATE_FORMATS = (  # in order of preference where several fit all dates of a column
     "ISO8601", "%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%y", "%m/%d/%Y", "%d/%m/%Y", "%m/%d/%y", "%d/%m/%y",
     "%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %I:%M %p", "%d-%m-%Y", "%m-%d-%Y",
     "%d %b %Y", "%d %B %Y", "%B %d, %Y", "%b %d, %Y",
 )  # fmt: skip
-DATE_LIKE = 0.95  # of the values must be dates
-LOOKED_AT = 5_000  # different values by which a format is found
+DATE_LIKE = 0.95  # share of the values that must be dates
+LOOKED_AT = 5_000  # distinct values from which a format is inferred
 DATE_PARTS = ("days", "month", "day_of_week", "hour")
 
 
 def date_format(values: pd.Series[Any]) -> str | None:
-    """The format in which a column of categories holds dates; None where it does not."""
-    # The categories are sorted: only evenly spaced ones have all days of a month among them.
+    """The date format of a column of categories; None if it does not hold dates."""
+    # The categories are sorted: only an evenly spaced sample includes all days of a month.
     known = values.cat.categories.astype("str").difference(SIGNS)
     sample = known[np.linspace(0, len(known) - 1, min(len(known), LOOKED_AT)).astype(int)]
     looks_so = [re.search(r"\d[-/.: ]|[-/.: ]\d", value) is not None for value in sample]
@@ -52,21 +52,21 @@ def date_format(values: pd.Series[Any]) -> str | None:
 
 
 def n_dates(values: Any, form: str) -> int:
-    """How many of some strings are dates in a format."""
+    """The number of strings that are dates in a format."""
     import pandas as pd
 
     return int(np.sum(pd.to_datetime(values, format=form, errors="coerce", utc=True).notna()))
 
 
 def other_reading(values: pd.Series[Any], form: str) -> str | None:
-    """The format with day and month the other way round, where all dates of a column could be meant so."""
+    """The format with day and month swapped, if it fits all dates of a column too."""
     other = form.translate(str.maketrans("dm", "md"))
     known = values.cat.categories
     return other if other in DATE_FORMATS and other != form and n_dates(known, other) == n_dates(known, form) else None
 
 
 def as_dates(values: pd.Series[Any], form: str | None) -> pd.Series[Any]:
-    """A column as dates without a time zone; what is none in this format is missing."""
+    """A column as dates without a time zone; values that do not match the format become missing."""
     import pandas as pd
 
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
@@ -80,7 +80,7 @@ def as_dates(values: pd.Series[Any], form: str | None) -> pd.Series[Any]:
 
 
 def _parsed(values: pd.Series[Any], form: str | None) -> pd.Series[Any]:
-    """Strings as dates; those that are none in the format are read as ISO 8601, which means nothing else."""
+    """Strings as dates; those that do not match the format are parsed as ISO 8601, which is unambiguous."""
     import pandas as pd
 
     dates = pd.to_datetime(values, format=form, errors="coerce", utc=True)
@@ -91,14 +91,14 @@ def _parsed(values: pd.Series[Any], form: str | None) -> pd.Series[Any]:
 
 @dataclass(frozen=True)
 class Column:
-    """A column that a model reads."""
+    """An input column of a model."""
 
     name: str
     role: str  # number, date or category
     categories: tuple[str, ...] = ()  # seen in training, the most frequent first
     form: str | None = None  # of dates
     parts: tuple[str, ...] = ()  # of dates that differ: some of DATE_PARTS
-    decimal: str = "."  # of numbers, where a file does not say
+    decimal: str = "."  # decimal sign, used where a file is ambiguous
 
     @property
     def width(self) -> int:
@@ -107,13 +107,13 @@ class Column:
 
 @dataclass(frozen=True)
 class ColumnsEncoder:
-    """Rows to arrays for `automl.data.inputs.Columns`: numbers and parts of dates first, then categories."""
+    """Encodes rows as arrays for `automl.data.inputs.Columns`: numbers and parts of dates first, then categories."""
 
     columns: tuple[Column, ...]  # in this order
 
     @classmethod
     def fit(cls, frame: pd.DataFrame, dates: Mapping[str, str | None], decimals: Mapping[str, str]) -> Self:
-        """From the rows of the training part. ``dates``: the columns that hold dates, and their format."""
+        """Fit to the rows of the training set. ``dates``: the columns that hold dates, and their format."""
         columns = []
         for name in frame.columns:
             values = frame[name]
@@ -131,21 +131,21 @@ class ColumnsEncoder:
 
     @property
     def cardinalities(self) -> tuple[int, ...]:
-        """Of the columns of categories, with a number for unseen and missing ones."""
+        """The number of codes of each column of categories, including the one for unseen and missing values."""
         return tuple(len(column.categories) + 1 for column in self.columns if column.role == "category")
 
     @property
     def numeric(self) -> dict[str, bool]:
-        """Of each column, whether it holds numbers."""
+        """Whether each column holds numbers, by name."""
         return {column.name: column.role == "number" for column in self.columns}
 
     @property
     def decimals(self) -> dict[str, str]:
-        """Of each column, its decimal sign."""
+        """The decimal sign of each column, by name."""
         return {column.name: column.decimal for column in self.columns}
 
     def unknown(self, frame: pd.DataFrame) -> dict[str, int]:
-        """Of the columns of dates and of categories, how many values are there and tell a model nothing."""
+        """The number of present values per date or category column that are unparsable or unseen."""
         found = {}
         for column in self.columns:
             if column.role == "number" or column.name not in frame.columns:
@@ -159,7 +159,7 @@ class ColumnsEncoder:
         return found
 
     def encode(self, frame: pd.DataFrame) -> NDArray[np.float32]:
-        """(n, columns); UserError where a column is missing."""
+        """The rows as an array (n, columns). UserError if a column is missing."""
         x = np.full((len(frame), sum(column.width for column in self.columns)), np.nan, np.float32)
         check_there(frame.columns, (column.name for column in self.columns))
         place = 0
@@ -177,7 +177,7 @@ class ColumnsEncoder:
         return x
 
     def from_records(self, records: Sequence[Any]) -> pd.DataFrame:
-        """Objects with the columns that are read. UserError for a value that is none of its column."""
+        """JSON objects as a frame with the input columns. UserError for a value of the wrong type."""
         import pandas as pd
 
         found: dict[str, pd.Series[Any]] = {}
@@ -197,7 +197,7 @@ class ColumnsEncoder:
         return pd.DataFrame(found)
 
     def record_schema(self) -> Schema:
-        """What ``from_records`` reads."""
+        """The JSON schema of an example."""
         kinds: dict[str, Schema] = {
             "number": NUMBER_OR_NULL,
             "category": {"type": ["string", "number", "boolean", "null"]},
@@ -229,9 +229,9 @@ def _codes(values: pd.Series[Any], categories: Sequence[str]) -> NDArray[np.floa
         codes, different = values.cat.codes.to_numpy(), values.cat.categories
     else:
         codes, different = differing(values)
-    # A code that training had as 1.0 among others is a number to whoever reads a file of numbers alone.
+    # A code that was a category in training ("1.0" among strings) is read as a number in a file of numbers only.
     found = [number.get(plain_text(value)) or number.get(str(value).strip(), 0) for value in different]
-    return np.array([*found, 0], np.float32)[codes]  # a missing one has the code -1: the last
+    return np.array([*found, 0], np.float32)[codes]  # missing values have the code -1, the last entry
 
 
 def _dates_of(values: Sequence[Any], places: Sequence[str], form: str) -> pd.Series[Any]:

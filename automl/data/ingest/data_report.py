@@ -1,4 +1,4 @@
-"""The report on the user's data, printed before anything is trained."""
+"""The report on the user's data, printed before training starts."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from automl.data.ingest.target import Labelled
 if TYPE_CHECKING:
     from rich.console import Console
 
-IMBALANCED = 3.0  # times as many rows of the largest class as of the smallest
+IMBALANCED = 3.0  # ratio of the largest to the smallest class
 SHOWN_CLASSES = 8
 
 
 @dataclass(frozen=True)
 class Report:
-    """Facts, each with a name, and what the user should know."""
+    """Named facts about the data, and notes for the user."""
 
     facts: dict[str, str]
     notes: list[str]
@@ -31,7 +31,7 @@ class Report:
 
 
 def inspect(kind: str, rows: Rows, labelled: Labelled, parts: SplitRows, n_removed: int) -> Report:
-    """Looks at rows whose labels and parts are known; n_removed: duplicates that were taken out of the parts."""
+    """Report on labelled rows and their split. ``n_removed``: duplicates removed from training or validation."""
     frame = rows.frame
     goal = "translation into" if labelled.sentences else "classification of" if labelled.classes else "regression of"
     facts = {"kind": f"{kind}, {goal} {rows.target!r}"}
@@ -52,8 +52,8 @@ def inspect(kind: str, rows: Rows, labelled: Labelled, parts: SplitRows, n_remov
         if imbalanced:
             majority = counts_of.max() / counts_of.sum()
             notes.append(
-                f"classes are imbalanced: always saying the largest would be right in {majority:.1%}; "
-                "--metric balanced_accuracy or auc tells more than accuracy, and class weights are searched"
+                f"classes are imbalanced: the majority class covers {majority:.1%} of the rows; "
+                "--metric balanced_accuracy or auc is more informative than accuracy, and class weights are searched"
             )
     elif not labelled.sentences:
         y = labelled.y
@@ -61,7 +61,7 @@ def inspect(kind: str, rows: Rows, labelled: Labelled, parts: SplitRows, n_remov
     duplicates = len(rows.keys) - n_different(rows.keys)
     facts["duplicates"] = f"{duplicates:,}" if duplicates else "none"
     if n_removed:
-        notes.append(f"{n_removed:,} rows were left out of training or validation: the same is in a later part")
+        notes.append(f"{n_removed:,} rows were left out of training or validation: duplicates of a row held out")
     if not labelled.sentences:
         _contradictions(rows.keys[labelled.rows], labelled.y, notes)
     train, valid, test = (len(part) for part in parts)
@@ -81,16 +81,16 @@ def _classes(labelled: Labelled, counts: NDArray[Any]) -> str:
 
 
 def _contradictions(keys: NDArray[Any], y: NDArray[Any], notes: list[str]) -> None:
-    """Equal examples with different labels: no model can be right on both."""
+    """Note equal examples with different labels."""
     order = np.argsort(keys, kind="stable")
     same = keys[order][1:] == keys[order][:-1]
     differ = int((same & (y[order][1:] != y[order][:-1])).sum())
     if differ:
-        notes.append(f"{differ:,} rows equal another one but for their label: no model can be right on both")
+        notes.append(f"{differ:,} rows are equal to another row but have a different label")
 
 
 def show_report(console: Console, report: Report) -> None:
-    """A short table, and a line a note."""
+    """Print a short table and one line per note."""
     from rich.table import Table
     from rich.text import Text
 
@@ -105,5 +105,5 @@ def show_report(console: Console, report: Report) -> None:
 
 
 def write_report(report: Report, file: Path) -> None:
-    """The report as JSON."""
+    """Write the report as JSON."""
     file.write_text(json.dumps(asdict(report), indent=2) + "\n", encoding="utf-8")

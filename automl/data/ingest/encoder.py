@@ -1,4 +1,4 @@
-"""What every kind of the user's data becomes on its way to arrays: rows with labels, and an encoder fitted to some."""
+"""The interface of a kind of data: its rows and labels, and an encoder fitted to the training set."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from automl.data.ingest.request import Request
 
-ENCODERS = {  # kind of data -> module in this package, which has read(request), and its encoder
+ENCODERS = {  # kind of data -> module in this package with read(request), and the name of its encoder
     "table": "table:TableEncoder",
     "text": "text:TextEncoder",
     "molecules": "molecules:MoleculesEncoder",
@@ -37,27 +37,27 @@ ENCODER = "encoder.json"
 
 @dataclass
 class Rows:
-    """Examples as read, before anything is learnt from them."""
+    """Examples as read, before anything is fitted to them."""
 
-    frame: pd.DataFrame  # what a model may know of an example
+    frame: pd.DataFrame  # the inputs
     labels: pd.Series[Any]
     target: str  # the label's name
-    keys: NDArray[Any]  # a value a row, equal for equal examples
-    notes: list[str] = field(default_factory=list)  # for the report; warnings among them
-    times: NDArray[Any] | None = None  # to split by, where that is wanted
+    keys: NDArray[Any]  # one value per row, equal for equal examples
+    notes: list[str] = field(default_factory=list)  # notes and warnings for the report
+    times: NDArray[Any] | None = None  # to split by, if requested
     groups: NDArray[Any] | None = None
     group_name: str = ""
-    parts: SplitRows | None = None  # where the data have their own test part
-    details: dict[str, Any] = field(default_factory=dict)  # what reading has found out for the encoder
+    parts: SplitRows | None = None  # where the data come with a test set
+    details: dict[str, Any] = field(default_factory=dict)  # what the encoder needs from reading
 
 
 class Reader(ABC):
-    """New examples for a model; it lies beside the model, as JSON."""
+    """Reads new examples for a model; stored with the model, as JSON."""
 
     kind: ClassVar[str]
-    views: ClassVar[Mapping[str, str]] = {}  # model family -> the arrays that it reads; empty: all read the same
-    told_by: ClassVar[tuple[str, ...]] = ()  # columns of its frames that say which example it is; else its number does
-    answers_by: ClassVar[tuple[str, ...]] = ()  # columns that say what a prediction is of, where it is not a record's
+    views: ClassVar[Mapping[str, str]] = {}  # model family -> the arrays that it reads; empty: the same for all
+    told_by: ClassVar[tuple[str, ...]] = ()  # columns that identify an example in a frame; empty: the row number
+    answers_by: ClassVar[tuple[str, ...]] = ()  # columns that identify a prediction where it is not one per record
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]: ...
@@ -68,92 +68,92 @@ class Reader(ABC):
 
     @abstractmethod
     def as_frame(self, examples: Any) -> pd.DataFrame:
-        """New examples as rows like those that were read: from a file's path, a frame or a list."""
+        """New examples as a frame, from a file's path, a frame or a list."""
 
     @abstractmethod
     def from_records(self, records: Sequence[Any]) -> pd.DataFrame:
-        """Examples as JSON has them, as rows like those of ``as_frame``. No string in them is taken for a path.
+        """Examples parsed from JSON, as a frame like that of ``as_frame``. Strings are never treated as paths.
 
-        UserError naming the first example that is not as ``record_schema`` says.
+        UserError naming the first example that does not match ``record_schema``.
         """
 
     @abstractmethod
     def record_schema(self) -> Schema:
-        """What an example is in JSON."""
+        """The JSON schema of an example."""
 
     def readable(self, frame: pd.DataFrame) -> NDArray[np.bool_]:
-        """(n,): which rows of ``as_frame`` or ``frames`` hold an example; the others have no prediction."""
+        """Which rows of ``as_frame`` or ``frames`` can be read, (n,); the others get no prediction."""
         return np.ones(len(frame), bool)
 
     def frames(self, path: Path, strange: Counter[str]) -> Iterator[pd.DataFrame]:
-        """The examples of a file, as rows of a frame; of a file of rows a part after the other.
+        """The examples of a file as frames; a file of rows is read in chunks.
 
-        strange: to it is added by column how many values are there, but tell the model nothing.
+        ``strange``: incremented, by column, by the number of values that are present but treated as missing.
         """
         yield self.as_frame(path)
 
     def save(self, folder: Path, facts: Mapping[str, Any]) -> None:
-        """Writes it, with other facts that using the model needs."""
+        """Write the encoder, with other facts needed to use the model."""
         folder.mkdir(parents=True, exist_ok=True)
         content = {"kind": self.kind, **facts, **self.to_json()}
         (folder / ENCODER).write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 
 class Encoder(Reader):
-    """Raw examples to arrays, as learnt from the training part."""
+    """Encodes raw examples as arrays; fitted to the training set."""
 
     @classmethod
     @abstractmethod
     def fit(cls, frame: pd.DataFrame, details: Mapping[str, Any]) -> Self:
-        """From the rows of the training part, and the details that reading has found out."""
+        """Fit to the rows of the training set, with the ``Rows.details``."""
 
     @abstractmethod
     def encode(self, frame: pd.DataFrame) -> dict[str, Array]:
         """An array (n, ...) for each view."""
 
     def labelled(self, request: Request) -> Rows:
-        """New rows with labels, for a model that is there: as ``read`` gives them, whatever the new file's columns are.
+        """New labelled rows for an existing model, in the form that ``read`` returns.
 
-        Where ``read`` decides by the file what a model may read, an encoder does as was decided before.
+        Where ``read`` infers from the file which columns are inputs, an encoder keeps the earlier decision.
         """
         rows: Rows = kind_module(self.kind).read(request)
         return rows
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of what the arrays hold, where each place of them has a name."""
+        """The names of the array's columns or channels, where they have names."""
         return ()
 
     @abstractmethod
     def inputs(self, view: str, x: Array) -> Inputs:
-        """What the arrays of a view are; x are the training examples."""
+        """The inputs of a view; ``x`` are the training examples."""
 
 
 def kind_module(kind: str) -> Any:
-    """The module of a kind of data, with its function ``read``."""
+    """The module of a kind of data, which has the function ``read``."""
     return importlib.import_module(f"automl.data.ingest.{ENCODERS[kind].partition(':')[0]}")
 
 
 def encoder_class(kind: str) -> Any:
-    """The encoder of a kind of data."""
+    """The encoder class of a kind of data."""
     return getattr(kind_module(kind), ENCODERS[kind].partition(":")[2])
 
 
 def load_encoder(folder: Path) -> tuple[Reader, dict[str, Any]]:
-    """The encoder that was saved in a folder, and the facts beside it."""
+    """The encoder saved in a folder, and the facts saved with it."""
     content = json.loads((folder / ENCODER).read_text(encoding="utf-8"))
     encoder: Reader = encoder_class(content["kind"]).from_json(content)
     return encoder, content
 
 
 def n_different(keys: NDArray[Any]) -> int:
-    """How many different keys there are. Of millions, sorting takes a twentieth of the time of np.unique."""
+    """The number of distinct keys. On millions, sorting takes a twentieth of the time of np.unique."""
     ordered = np.sort(keys)
     return int(len(keys) > 0) + int(np.count_nonzero(ordered[1:] != ordered[:-1]))
 
 
 def hashes(frame: pd.DataFrame) -> NDArray[Any]:
-    """A number a row, equal for equal rows."""
+    """A hash per row, equal for equal rows."""
     import pandas as pd
 
     keys: NDArray[Any] = pd.util.hash_pandas_object(frame, index=False).to_numpy()

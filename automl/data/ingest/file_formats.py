@@ -1,4 +1,4 @@
-"""Where the rows of a file come from, in chunks: CSV in any dialect, or Parquet."""
+"""Reads the rows of a file in chunks: CSV in any dialect, or Parquet."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from automl.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-CELLS = 2_000_000  # of a chunk
-MISSING = (  # those of pandas without None, which may be a class
+CELLS = 2_000_000  # cells per chunk
+MISSING = (  # pandas' defaults without None, which may be a class
     "", "?", "NA", "N/A", "n/a", "NaN", "-NaN", "nan", "-nan", "NULL", "null", "<NA>", "#N/A", "#N/A N/A", "#NA",
     "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN",
 )  # fmt: skip
-SIGNS = ["-", "--", "\u2013", "\u2014", ".", "*", "None"]  # missing where the others of the column are numbers
+SIGNS = ["-", "--", "\u2013", "\u2014", ".", "*", "None"]  # missing in a column of numbers
 SEPARATORS = ",;\t|"
-HEAD = 1_000_000  # characters by which the separator and the decimal signs are found
+HEAD = 1_000_000  # characters from which the separator and the decimal signs are inferred
 HEAD_LINES, LEAST_LINES = 2_000, 20
 MOST_COLUMNS_LOOKED_AT = 1_000
-csv.field_size_limit(2**31 - 1)  # a document may be longer than the 128 KB of the library
+csv.field_size_limit(2**31 - 1)  # the library's limit of 128 KB is too low for documents
 
 
 def open_source(path: Path, decimals: Mapping[str, str] | None = None) -> CsvSource | ParquetSource:
-    """By the file's name. decimals: signs of columns, where a CSV does not say. UserError for what is neither."""
+    """The source for a file, by suffix. ``decimals``: signs by column, used where a CSV is ambiguous."""
     if not path.exists():
         raise UserError(f"there is no file {str(path)!r}")
     suffixes = [suffix.lower() for suffix in path.suffixes]
@@ -40,11 +40,11 @@ def open_source(path: Path, decimals: Mapping[str, str] | None = None) -> CsvSou
         return ParquetSource(path)
     if set(suffixes) & {".csv", ".tsv", ".txt", ".tab", ".data"}:
         return CsvSource(path, decimals or {})
-    raise UserError(f"{str(path)!r} is no .csv, .tsv or .parquet file, nor a .ts file or a folder of pictures")
+    raise UserError(f"{str(path)!r} is not a .csv, .tsv, .parquet or .ts file, nor a folder of images")
 
 
 class ParquetSource:
-    """A Parquet file, read a batch of rows at a time."""
+    """A Parquet file, read in batches of rows."""
 
     def __init__(self, path: Path) -> None:
         import pyarrow
@@ -56,7 +56,7 @@ class ParquetSource:
         try:
             self._file = parquet.ParquetFile(path)
         except (OSError, pyarrow.ArrowInvalid) as error:
-            raise UserError(f"{str(path)!r} is no Parquet file: {' '.join(str(error).split())}") from None
+            raise UserError(f"{str(path)!r} is not a Parquet file: {' '.join(str(error).split())}") from None
         self.names = list(self._file.schema_arrow.names)
 
     def chunks(
@@ -67,7 +67,7 @@ class ParquetSource:
         numbers: Collection[str] = (),
         strange: Counter[str] | None = None,
     ) -> Iterator[pd.DataFrame]:
-        """As those of a CSV file; what is written is as the file has it."""
+        """As for a CSV file; ``written`` has no effect, since Parquet columns are typed."""
         size, n = max(1_000, CELLS // max(1, len(columns or self.names))), 0
         for batch in self._file.iter_batches(batch_size=size, columns=columns and list(columns)):
             n += batch.num_rows
@@ -76,7 +76,7 @@ class ParquetSource:
 
 
 class CsvSource:
-    """A CSV file; its encoding, separator and decimal signs are found out."""
+    """A CSV file; its encoding, separator and decimal signs are inferred."""
 
     def __init__(self, path: Path, decimals: Mapping[str, str]) -> None:
         self.path = path
@@ -88,22 +88,22 @@ class CsvSource:
             head = [line for line in lines[:HEAD_LINES] if line.strip()]
         if not head:
             raise UserError(f"{str(path)!r} is empty")
-        # Of a file of one column its name tells more than the header, in which no separator is.
+        # In a file of one column the header has no separator, so the file's suffix decides.
         signs = "\t" * (path.suffix.lower() in (".tsv", ".tab")) + SEPARATORS
         self.separator = max(signs, key=lambda sign: _fields(head[0], sign))
         self.quoting: Literal[0, 3] = csv.QUOTE_NONE if self._has_stray_quotes(head) else csv.QUOTE_MINIMAL
         names, *rows = csv.reader(head, delimiter=self.separator, skipinitialspace=True, quoting=self.quoting)
-        self.names = [name or f"Unnamed: {i}" for i, name in enumerate(names)]  # as pandas calls them
+        self.names = [name or f"Unnamed: {i}" for i, name in enumerate(names)]  # pandas' names
         self.decimals = self._find_decimals(rows, decimals)
         double = next((name for i, name in enumerate(self.names) if name in self.names[:i]), None)
         if double is not None:
-            raise UserError(f"{str(path)!r} has two columns called {double!r}; rename one of them")
+            raise UserError(f"{str(path)!r} has two columns named {double!r}; rename one of them")
         if len(names) == 1:
             self._check_that_one_column_is_meant(head)
-            self.notes.append("the file has one column only")
+            self.notes.append("the file has only one column")
 
     def _has_stray_quotes(self, head: Sequence[str]) -> bool:
-        """Whether values begin with a quote that none of them ends with, in lines that are whole as they are."""
+        """Whether values begin with a quote but none ends with one, in lines that have all their fields."""
         if self.separator != "\t" or "\t" not in head[0] or '"' in head[0]:
             return False
         lines = [[value.strip() for value in line.rstrip("\r\n").split("\t")] for line in head]
@@ -115,8 +115,8 @@ class CsvSource:
     def _find_decimals(self, rows: Sequence[Sequence[str]], known: Mapping[str, str]) -> dict[str, str]:
         """The decimal sign of each column.
 
-        What a column does not say itself, a model's says, else the other columns. Spreadsheets write semicolons where
-        the comma is decimal: there, 1,208 is no thousand.
+        Where a column is ambiguous, the model's sign is used, else that of the other columns. Spreadsheets separate by
+        semicolons where the comma is decimal: there, 1,208 is not a thousand.
         """
         if self.separator == ",":
             return dict.fromkeys(self.names, ".")
@@ -131,15 +131,15 @@ class CsvSource:
         return {name: said.get(name) or known.get(name) or usual for name in self.names}
 
     def _check_that_one_column_is_meant(self, head: Sequence[str]) -> None:
-        """UserError where the first line looks like a remark, and those below it have several columns, all as many."""
+        """UserError if the first line looks like a title above a table of several columns."""
         if not re.search(r"[#\s]", head[0].strip()):
             return
         for sign in SEPARATORS:
             widths = {_fields(line, sign) for line in head[1:20]}
             if len(head) > 2 and len(widths) == 1 and widths != {1}:
                 raise UserError(
-                    f"{str(self.path)!r} must begin with the names of its {widths.pop()} columns, with {sign!r} "
-                    f"between them; its first line is {head[0].strip()[:60]!r}"
+                    f"the first line of {str(self.path)!r} must name its {widths.pop()} columns, separated by "
+                    f"{sign!r}; it is {head[0].strip()[:60]!r}"
                 )
 
     def _find_encoding(self) -> str:
@@ -153,7 +153,7 @@ class CsvSource:
             if block.startswith((b"\x1f\x8b", b"PK\x03\x04")):
                 raise UserError(f"{str(self.path)!r} is compressed; unpack it first")
             if b"\0" in block:
-                raise UserError(f"{str(self.path)!r} is no text: it holds zero bytes; export it as CSV in UTF-8")
+                raise UserError(f"{str(self.path)!r} is not a text file (zero bytes); export it as CSV in UTF-8")
             try:
                 while block:
                     decoder.decode(block)
@@ -161,7 +161,7 @@ class CsvSource:
                 decoder.decode(b"", True)
             except UnicodeDecodeError:
                 self.notes.append(
-                    "the file is not in UTF-8 and was read as Windows-1252; export it as UTF-8 if that is wrong"
+                    "the file is not UTF-8 and was read as Windows-1252; if that is wrong, export it as UTF-8"
                 )
                 return "cp1252"
         return "utf-8"
@@ -174,10 +174,10 @@ class CsvSource:
         numbers: Collection[str] = (),
         strange: Counter[str] | None = None,
     ) -> Iterator[pd.DataFrame]:
-        """Some of the columns, or all.
+        """The rows in chunks, with some of the columns or all.
 
-        written: those that stay as they are spelled, where pandas might find numbers or truth values. numbers: those of
-        which everything else is missing; how many values that are there is added to ``strange``.
+        ``written``: columns kept as spelled, without parsing of numbers or booleans. ``numbers``: columns in which
+        everything else becomes missing; ``strange`` counts the values lost.
         """
         import pandas as pd
 
@@ -207,7 +207,7 @@ class CsvSource:
                 for chunk in reader:
                     if not isinstance(chunk.index, pd.RangeIndex):
                         raise UserError(
-                            f"{str(self.path)!r} has more values in a row than the {len(self.names)} columns of its "
+                            f"{str(self.path)!r} has a row with more values than the {len(self.names)} columns of its "
                             "header; name every column in the first line"
                         )
                     self.share_read = file.tell() / size
@@ -219,14 +219,14 @@ class CsvSource:
             wanted, line, seen = (int(number) for number in found.groups())
             raise UserError(
                 f"{str(self.path)!r} line {line:,} has {seen} values, but the header has {wanted} columns; "
-                f"is a {self.separator!r} inside a value not in quotes?"
+                f"is a value that contains {self.separator!r} not quoted?"
             ) from None
 
 
 def _with_numbers(
     chunk: pd.DataFrame, numbers: Collection[str], decimals: Mapping[str, str], strange: Counter[str] | None
 ) -> pd.DataFrame:
-    """The chunk with numbers in these columns."""
+    """The chunk with these columns converted to numbers."""
     import pandas as pd
 
     columns = {}

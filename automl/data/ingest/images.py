@@ -1,4 +1,4 @@
-"""Pictures in a folder a class, or in such folders under train and test."""
+"""Images in one folder per class, or in such folders below train and test."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
     from PIL import Image
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-SIDES = (16, 64)  # pixels of the pictures that are trained on, least and most: what a CPU can do
-SERVED = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")  # formats that are read from bytes: none that runs a program
-MOST_PIXELS = 50_000_000  # of a picture that comes as bytes
-UNREADABLE = (OSError, SyntaxError, ValueError, struct.error)  # by which Pillow says that a file is broken
+SIDES = (16, 64)  # smallest and largest side of the training images, in pixels: what a CPU can train on
+SERVED = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")  # formats decoded from bytes: none that runs an external program
+MOST_PIXELS = 50_000_000  # of an image sent as bytes
+UNREADABLE = (OSError, SyntaxError, ValueError, struct.error)  # raised by Pillow for a broken file
 PART_NAMES = ("train", "training", "test", "testing", "val", "valid", "validation")
-SAMPLE = 200  # pictures by which size and colour are decided
+SAMPLE = 200  # images from which size and colour mode are chosen
 
 
 class ImagesEncoder(encoder.Encoder):
-    """The middle of each picture in one size, in colour or grey."""
+    """Images centre-cropped to one size, in colour or greyscale."""
 
     kind = "images"
     told_by = ("file",)
@@ -74,7 +74,7 @@ class ImagesEncoder(encoder.Encoder):
         return True
 
     def _read(self, file: str | bytes) -> NDArray[np.uint8]:
-        """(channels, side, side): the shorter side is brought to size, and of the longer one the middle is taken."""
+        """The image as (channels, side, side): the shorter side is resized, the longer one centre-cropped."""
         from torchvision.transforms import functional
 
         with opened(file) as whole:
@@ -101,7 +101,7 @@ class ImagesEncoder(encoder.Encoder):
         if isinstance(examples, str | Path):
             folder = Path(examples)
             if not folder.is_dir() and folder.suffix.lower() not in SUFFIXES:
-                raise UserError(f"{str(folder)!r} is no folder of pictures, and no picture ({', '.join(SUFFIXES)})")
+                raise UserError(f"{str(folder)!r} is neither an image ({', '.join(SUFFIXES)}) nor a folder of images")
             examples = sorted(pictures_in(folder)) if folder.is_dir() else [folder]
         return pd.DataFrame({"file": [file if isinstance(file, bytes) else str(file) for file in examples]})
 
@@ -112,40 +112,40 @@ class ImagesEncoder(encoder.Encoder):
         return {
             "type": "string",
             "contentEncoding": "base64",
-            "description": f"a picture's file ({', '.join(SERVED)}) in base64",
+            "description": f"an image file ({', '.join(SERVED)}) in base64",
         }
 
 
 def _picture(record: Any, where: str) -> bytes:
-    """The bytes of a picture's file. UserError for what is none, or is too large to be unpacked."""
+    """The bytes of an image file. UserError if it is not one, or has too many pixels."""
     try:
         content = base64.b64decode(as_string(record, where), validate=True)
     except ValueError as error:
         if isinstance(error, UserError):
             raise
-        raise UserError(f"{where} must be a picture's file in base64, got {shown(record)}") from None
+        raise UserError(f"{where} must be an image file in base64, got {shown(record)}") from None
     try:
         with opened(content) as picture:
             width, height = picture.size
     except UserError:
-        raise UserError(f"{where} is no picture that can be read; send one of: {', '.join(SERVED)}") from None
+        raise UserError(f"{where} is not a readable image; send one of: {', '.join(SERVED)}") from None
     if width * height > MOST_PIXELS:
-        raise UserError(f"{where} has {width:,} x {height:,} pixels; send one of at most {MOST_PIXELS:,}")
+        raise UserError(f"{where} has {width:,} x {height:,} pixels; send at most {MOST_PIXELS:,}")
     return content
 
 
 def read(request: Request) -> encoder.Rows:
-    """The files of a folder, each with its folder's name as label."""
+    """The images of a folder, labelled with the names of their folders."""
     import pandas as pd
 
     folder = request.path
     if not folder.is_dir():
-        raise UserError(f"pictures lie in a folder, one below it for each class; {str(folder)!r} is none")
+        raise UserError(f"images must be in a folder with one subfolder per class; {str(folder)!r} is not a folder")
     named = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_dir() and not _hidden(path)}
     if named and set(named) <= set(PART_NAMES) and not {"train", "test"} <= set(named):
         raise UserError(
-            f"{str(folder)!r} holds parts ({', '.join(named)}); name them train and test, and val where there is one, "
-            "with a folder a class in each, or put the folders of the classes there"
+            f"{str(folder)!r} holds splits ({', '.join(named)}); name them train, test and optionally val, "
+            "with one folder per class in each, or put the class folders there directly"
         )
     test_folder = named.get("test") if "train" in named else None
     roots = (
@@ -161,11 +161,11 @@ def read(request: Request) -> encoder.Rows:
         n_above = sum(file.suffix.lower() in SUFFIXES for file in folder.iterdir())
         if n_above:
             raise UserError(
-                f"{n_above:,} pictures lie in {str(folder)!r} itself; put those of each class into a folder below it, "
-                "or name the folder above"
+                f"{n_above:,} images are in {str(folder)!r} itself; put those of each class into a subfolder, "
+                "or give the parent folder"
             )
         raise UserError(
-            f"{str(folder)!r} must hold a folder a class, with pictures ({', '.join(SUFFIXES)}); there are none"
+            f"{str(folder)!r} must contain one folder of images ({', '.join(SUFFIXES)}) per class; it has none"
         )
     frame = pd.DataFrame({"file": [str(file) for file, _ in files]})
     labels = pd.Series([label for _, label in files])
@@ -180,23 +180,23 @@ def read(request: Request) -> encoder.Rows:
 
 @contextmanager
 def opened(file: str | bytes) -> Iterator[Image.Image]:
-    """A picture while it is read, from a path or from the bytes of a file. UserError where that is impossible."""
+    """An open image, from a path or from the bytes of a file. UserError if it cannot be read."""
     from PIL import Image
 
-    name, formats = ("a picture", SERVED) if isinstance(file, bytes) else (repr(file), None)
+    name, formats = ("an image", SERVED) if isinstance(file, bytes) else (repr(file), None)
     try:
         with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=formats) as picture:
             yield picture
     except Image.DecompressionBombError as error:
         raise UserError(f"{name} is too large ({error}); make it smaller") from None
     except UNREADABLE as error:
-        raise UserError(f"{name} is no picture that can be read ({error}); mend or remove it") from None
+        raise UserError(f"{name} is not a readable image ({error}); fix or remove it") from None
 
 
 def as_seen(picture: Image.Image) -> Image.Image:
-    """Upright, in 8 bits a channel, and on white where it is transparent.
+    """The image upright, in 8 bits per channel, on a white background where it is transparent.
 
-    Pillow itself leaves it as the camera was held, clips more bits to white, and drops what is transparent.
+    Pillow itself ignores the EXIF orientation, clips 16 bits to white, and drops transparency.
     """
     from PIL import Image, ImageOps
 
@@ -214,13 +214,13 @@ def as_seen(picture: Image.Image) -> Image.Image:
 
 
 def labelled(folder: Path) -> list[tuple[Path, str]]:
-    """The pictures in the folders of a folder, with these folders' names."""
+    """The images in the subfolders of a folder, each with its subfolder's name."""
     classes = [path for path in sorted(folder.iterdir()) if path.is_dir() and not _hidden(path)]
     return [(file, path.name) for path in classes for file in sorted(pictures_in(path))]
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """All in a folder and in those below it, without hidden ones."""
+    """All images in a folder and its subfolders, except hidden ones."""
     return [file for file in _files_in(folder) if file.suffix.lower() in SUFFIXES]
 
 
@@ -230,17 +230,17 @@ def _files_in(folder: Path) -> list[Path]:
 
 
 def _hidden(path: Path) -> bool:
-    """Whether a file or folder is not the user's own: hidden, or what macOS packs beside the others."""
+    """Whether a file or folder is hidden or metadata that macOS adds to archives."""
     return path.name.startswith(".") or path.name == "__MACOSX"
 
 
 def _others(roots: Sequence[Path]) -> list[str]:
-    """That files are left out, in words, where there are some that are no pictures of a kind that is read."""
+    """A note on files of other types, if there are any."""
     suffixes = Counter(
         file.suffix.lower() or "no suffix"
         for root in roots
         for file in _files_in(root)
         if file.suffix.lower() not in SUFFIXES
     )
-    told = ", ".join(f"{suffix} {n:,}" for suffix, n in suffixes.most_common(5))
-    return [f"{suffixes.total():,} files are left out, which are none of {', '.join(SUFFIXES)}: {told}"] if told else []
+    counts = ", ".join(f"{suffix} {n:,}" for suffix, n in suffixes.most_common(5))
+    return [f"{suffixes.total():,} files are ignored, not {', '.join(SUFFIXES)}: {counts}"] if counts else []

@@ -1,4 +1,4 @@
-"""Examples as JSON has them. A client can mend them at once: what counts as missing in a file is refused here."""
+"""Examples parsed from JSON. A client can fix them at once: values treated as missing in a file are refused here."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ LARGEST = float(np.finfo(np.float32).max)
 SHOWN = 40  # characters of a value in a message
 TYPES: dict[type, str] = {list: "a list", dict: "an object"}
 
-Schema = dict[str, Any]  # of JSON Schema, as OpenAPI 3.1 has it
+Schema = dict[str, Any]  # a JSON Schema, as in OpenAPI 3.1
 TEXT: Schema = {"type": "string"}
 NUMBER: Schema = {"type": "number"}
 NUMBER_OR_NULL: Schema = {"type": ["number", "null"]}
 
 
 def shown(value: Any) -> str:
-    """A value in a message."""
+    """A value as shown in a message."""
     text = TYPES.get(type(value)) or (
         "null" if value is None else repr(value[:SHOWN] if isinstance(value, str) else value)
     )
@@ -28,7 +28,7 @@ def shown(value: Any) -> str:
 
 
 def as_number(value: Any, where: str, *, nullable: bool = True) -> float:
-    """A number that 4 bytes can hold; not-a-number for null. UserError for anything else."""
+    """A number within the range of float32; NaN for null. UserError for anything else."""
     if value is None and nullable:
         return float("nan")
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -45,32 +45,32 @@ def as_string(value: Any, where: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise UserError(f"{where} holds half a character (a lone surrogate); send valid Unicode") from None
+        raise UserError(f"{where} contains a lone surrogate; send valid Unicode") from None
     return value
 
 
 def as_columns(records: Sequence[Any], names: Sequence[str]) -> dict[str, list[Any]]:
-    """The values of objects by name; what else is in them is not looked at. UserError where one is missing."""
+    """The values of objects by name; other keys are ignored. UserError if one is missing."""
     for row, record in enumerate(records, 1):
         if not isinstance(record, dict):
             raise UserError(f"example {row} must be an object with {', '.join(map(repr, names))}, got {shown(record)}")
         for name in names:
             if name not in record:
-                raise UserError(f"example {row} lacks {name!r}, with which the model was trained; null says missing")
+                raise UserError(f"example {row} lacks {name!r}, an input of the model; send null if it is missing")
     return {name: [record[name] for record in records] for name in names}
 
 
 def as_strings(records: Sequence[Any], name: str) -> list[str]:
-    """Strings, or objects that hold one under a name."""
+    """Strings, or objects with a string under a name."""
     values = [record.get(name) if isinstance(record, dict) else record for record in records]
     return [as_string(value, f"example {row}") for row, value in enumerate(values, 1)]
 
 
 def strings_schema(name: str) -> Schema:
-    """What ``as_strings`` reads."""
+    """The schema of ``as_strings``' records."""
     return {"anyOf": [TEXT, {"type": "object", "properties": {name: TEXT}, "required": [name]}]}
 
 
 def objects_schema(properties: Schema) -> Schema:
-    """What ``as_columns`` reads."""
+    """The schema of ``as_columns``' records."""
     return {"type": "object", "properties": properties, "required": list(properties)}

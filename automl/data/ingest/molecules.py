@@ -1,6 +1,6 @@
-"""Molecules, written as SMILES, with a property each: tokens for sequence models, fingerprints for the others.
+"""Molecules as SMILES with a property each: tokens for sequence models, fingerprints for the others.
 
-Parts are drawn by scaffold, so that the test part holds frameworks that training has not seen (Bemis & Murcko 1996).
+The split is by scaffold, so that the test set has frameworks that are not in the training set (Bemis & Murcko 1996).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ RADIUS, BITS = 2, 2_048  # of Morgan fingerprints (Rogers & Hahn 2010), as usual
 
 
 class MoleculesEncoder(StringEncoder):
-    """Tokens of the SMILES as written canonically, and Morgan fingerprints."""
+    """Tokens of the canonical SMILES, and Morgan fingerprints."""
 
     kind = "molecules"
     role = "smiles"
@@ -58,21 +58,21 @@ class MoleculesEncoder(StringEncoder):
 
 
 def read(request: Request) -> encoder.Rows:
-    """The molecules and labels of a table; what is no molecule is left out and told."""
+    """The molecules and labels of a table; invalid SMILES are left out with a note."""
     names = column_names(request.path)
     smiles = request.smiles or next((name for name in names if name.lower() in SMILES_NAMES), None)
     if smiles is None:
-        raise UserError(f"say which column holds the SMILES: --smiles NAME; the file has: {', '.join(names[:20])}")
+        raise UserError(f"no SMILES column given: --smiles NAME; the file has: {', '.join(names[:20])}")
     frame, labels, notes = text_and_labels(request, smiles, "--smiles", names)
     molecules = [molecule_of(text) for text in frame[smiles]]
     good = np.array([molecule is not None for molecule in molecules])
     if not good.any():
-        raise UserError(f"column {smiles!r} holds no SMILES: row 1 has {frame[smiles].iloc[0]!r}")
+        raise UserError(f"column {smiles!r} does not hold SMILES: row 1 has {frame[smiles].iloc[0]!r}")
     if not good.all():
         first = int((~good).argmax())
         notes.append(
-            f"{(~good).sum():,} rows are left out, their {smiles!r} is no SMILES: the first is row {first + 1:,}, "
-            f"{frame[smiles].iloc[first]!r}"
+            f"{(~good).sum():,} rows without a valid SMILES in {smiles!r} are left out, "
+            f"the first is row {first + 1:,}, {frame[smiles].iloc[first]!r}"
         )
     kept = [molecule for molecule in molecules if molecule is not None]
     groups, times = groups_and_times(request, notes)
@@ -80,7 +80,7 @@ def read(request: Request) -> encoder.Rows:
     if groups is None and times is None:
         groups, what = scaffolds(kept, keys), "scaffold"
         if not can_be_grouped(groups):
-            notes.append("nearly all molecules have the same scaffold: parts are drawn at random, not by scaffold")
+            notes.append("nearly all molecules have the same scaffold: the split is random, not by scaffold")
             groups = None
     else:
         groups, times = (None if each is None else each[good] for each in (groups, times))
@@ -99,7 +99,7 @@ def read(request: Request) -> encoder.Rows:
 
 
 def rdkit_chem() -> Any:
-    """rdkit's module Chem, silenced. UserError where rdkit is not installed."""
+    """rdkit's module Chem, with logging off. UserError if rdkit is not installed."""
     try:
         chem, logger = (importlib.import_module(f"rdkit.{name}") for name in ("Chem", "RDLogger"))
     except ImportError:
@@ -109,28 +109,28 @@ def rdkit_chem() -> Any:
 
 
 def molecule_of(smiles: str) -> Any:
-    """A molecule, or None for what is no SMILES of at least one atom."""
+    """A molecule, or None for an invalid or empty SMILES."""
     molecule = rdkit_chem().MolFromSmiles(smiles)
     return molecule if molecule is not None and molecule.GetNumAtoms() else None
 
 
 def parsed(smiles: Sequence[str]) -> list[Any]:
-    """A molecule each. UserError naming the first that is none."""
+    """The molecules. UserError naming the first invalid SMILES."""
     molecules = [molecule_of(text) for text in smiles]
     for row, (molecule, text) in enumerate(zip(molecules, smiles, strict=True), 1):
         if molecule is None:
-            raise UserError(f"row {row:,} is no SMILES: {text!r}")
+            raise UserError(f"row {row:,} is not valid SMILES: {text!r}")
     return molecules
 
 
 def canonical_smiles(molecule: Any) -> str:
-    """The same for one molecule, however it was written."""
+    """The canonical SMILES of a molecule."""
     text: str = rdkit_chem().MolToSmiles(molecule)
     return text
 
 
 def fingerprints(molecules: Sequence[Any]) -> NDArray[np.uint8]:
-    """(n, BITS): which circular substructures a molecule has."""
+    """Morgan fingerprints, (n, BITS)."""
     module = importlib.import_module("rdkit.Chem.rdFingerprintGenerator")
     generator = module.GetMorganGenerator(radius=RADIUS, fpSize=BITS)
     bits = np.zeros((len(molecules), BITS), np.uint8)
@@ -140,7 +140,7 @@ def fingerprints(molecules: Sequence[Any]) -> NDArray[np.uint8]:
 
 
 def scaffolds(molecules: Sequence[Any], keys: NDArray[Any]) -> NDArray[Any]:
-    """The ring systems and what links them, as SMILES; a molecule without rings is its own."""
+    """The scaffold of each molecule (its rings and linkers) as SMILES; without rings, its key."""
     murcko = importlib.import_module("rdkit.Chem.Scaffolds.MurckoScaffold")
     found = (murcko.MurckoScaffoldSmiles(mol=molecule) for molecule in molecules)
     return np.array([scaffold or key for scaffold, key in zip(found, keys, strict=True)])

@@ -1,4 +1,4 @@
-"""Numbers as people write them: with signs of money or per cent, and with marks between the thousands."""
+"""Parsing of numbers as people write them: with currency or per cent signs and thousands separators."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from automl.data.ingest.json_examples import LARGEST
 if TYPE_CHECKING:
     import pandas as pd
 
-LONGEST = 40  # characters of a number; what is longer is a text, in which nothing is looked for
+LONGEST = 40  # characters of a number; longer strings are not parsed
 PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 MONEY_BEFORE, SIGN_BEHIND = re.compile(r"^([+-]?)\s*[$€£¥₹]\s*"), re.compile(r"\s*[$€£¥₹%]$")
-GROUPED = {  # by the decimal sign: the same mark between all thousands
+GROUPED = {  # by decimal sign: the same separator between all thousands
     sign: re.compile(rf"[+-]?[1-9]\d{{0,2}}([{other} '\u2019\u00a0\u202f])\d{{3}}(?:\1\d{{3}})*(?:\{sign}\d+)?")
     for sign, other in ((".", ","), (",", "."))
 }
@@ -27,7 +27,7 @@ WITH_POINT = re.compile(r"[+-]?[\d,]*\d\.\d+")
 
 
 def as_numbers(values: pd.Series[Any], decimal: str = ".") -> NDArray[np.float64]:
-    """(n,): the numbers of a column; not-a-number for what is missing, is none, or is more than 4 bytes can hold."""
+    """The numbers of a column, (n,); NaN for values that are missing, not numbers, or outside the range of float32."""
     import pandas as pd
 
     if pd.api.types.is_timedelta64_dtype(values.dtype):
@@ -36,9 +36,9 @@ def as_numbers(values: pd.Series[Any], decimal: str = ".") -> NDArray[np.float64
     if pd.api.types.is_numeric_dtype(values.dtype):  # or Booleans
         return _finite(values.to_numpy(np.float64, na_value=np.nan))
     codes, different = differing(values)
-    numbers = np.full(len(different) + 1, np.nan)  # missing: -1, the last
+    numbers = np.full(len(different) + 1, np.nan)  # missing values have the place -1, the last entry
     if decimal == ".":
-        with suppress(OverflowError):  # an integer of hundreds of digits
+        with suppress(OverflowError):  # from integers of hundreds of digits
             plain = pd.to_numeric(pd.Series(different, dtype=object), errors="coerce")
             numbers[:-1] = _finite(plain.to_numpy(np.float64, na_value=np.nan))
     for i, value in enumerate(different):
@@ -48,12 +48,12 @@ def as_numbers(values: pd.Series[Any], decimal: str = ".") -> NDArray[np.float64
 
 
 def differing(values: pd.Series[Any]) -> tuple[NDArray[np.int64], Any]:
-    """The place of each value among the different ones, -1 where it is missing, and these."""
+    """The index of each value among the distinct ones, -1 if missing, and the distinct values."""
     import pandas as pd
 
     try:
         return pd.factorize(values.astype(object))
-    except TypeError:  # lists and the like, of which Parquet has columns
+    except TypeError:  # unhashable values: Parquet has columns of lists
         return pd.factorize(values.map(str, na_action="ignore"))
 
 
@@ -62,7 +62,7 @@ def _finite(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def number_of(value: Any, decimal: str = ".") -> float:
-    """The number that a value is or that a string writes, not-a-number for anything else."""
+    """A value or string as a number; NaN for anything else."""
     if not isinstance(value, str):
         try:
             number = float(value)
@@ -81,7 +81,7 @@ def number_of(value: Any, decimal: str = ".") -> float:
 
 
 def decimal_sign(cells: Iterable[str]) -> str | None:
-    """The decimal sign of a column by its cells; None where they do not say: three digits behind may be thousands."""
+    """The decimal sign of a column; None if ambiguous: three digits after a sign may be thousands."""
     points = False
     for cell in map(str.strip, cells):
         if len(cell) > LONGEST:

@@ -1,4 +1,4 @@
-"""Pairs of texts: from those of one column to those of another, as in translation."""
+"""Pairs of texts, from one column to another, as in translation."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from automl.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-MAX_LENGTH = 128  # tokens of a text; what comes behind them is not read
-FEW, MANY = 2_000, 8_000  # parts of words a side, below and from so many pairs on
+MAX_LENGTH = 128  # tokens; longer texts are truncated
+FEW, MANY = 2_000, 8_000  # vocabulary size per side, for few and for many pairs
 MANY_PAIRS = 20_000
 
 
 class PairsEncoder(encoder.Reader):
-    """The column that is read; the tokens of its texts are the translator's own matter."""
+    """Reads the source column; the translator tokenizes it."""
 
     kind = "pairs"
 
@@ -56,7 +56,7 @@ class PairsEncoder(encoder.Reader):
 
 
 def read(request: Request) -> encoder.Rows:
-    """The pairs of a table, without those of which a side is empty."""
+    """The pairs of a table, without those with an empty side."""
     names = column_names(request.path)
     if request.source is None or request.into is None:
         raise UserError(f"pairs need --source COLUMN and --into COLUMN; the file has: {', '.join(names[:20])}")
@@ -68,7 +68,7 @@ def read(request: Request) -> encoder.Rows:
     frame = table.frame.fillna("").apply(lambda side: side.str.strip())
     whole = (frame != "").all(axis=1).to_numpy()
     if not whole.all():
-        table.notes.append(f"{(~whole).sum():,} pairs without one of their sides are left out")
+        table.notes.append(f"{(~whole).sum():,} pairs with an empty side are left out")
     frame = frame[whole].reset_index(drop=True)
     groups, times = groups_and_times(request, table.notes)
     return encoder.Rows(
@@ -85,7 +85,7 @@ def read(request: Request) -> encoder.Rows:
 
 
 def encoded(frames: Sequence[pd.DataFrame], source: str, into: str) -> Pairs:
-    """The rows of the three parts as tokens, no text longer than the longest of the training part."""
+    """The rows of the three sets as tokens, truncated to the longest text of the training set."""
     parts = Parts(*(Examples(frame[source].tolist(), frame[into].tolist()) for frame in frames))
     pairs = pairs_of(parts, FEW if len(parts.train) < MANY_PAIRS else MANY, MAX_LENGTH)
     length = pairs.length

@@ -1,4 +1,4 @@
-"""From the user's file or folder to a folder of arrays and rules: done once a run, read by all its processes."""
+"""Prepares the user's file or folder as a folder of arrays, once per run, for all its processes."""
 
 from __future__ import annotations
 
@@ -42,29 +42,29 @@ ENCODER_FOLDER = "encoder"
 
 @dataclass(frozen=True)
 class Facts:
-    """What the space and the task need to know of prepared data."""
+    """What the space and the task need to know about prepared data."""
 
     kind: str
     target_kind: str  # classes, number or sentences
     n_train: int
     views: dict[str, str]  # model family -> folder of arrays
     imbalanced: bool
-    length: int  # of the longest text or sequence; 0 where examples have no length
-    ragged: bool  # whether examples are of different lengths
+    length: int  # of the longest text or sequence; 0 if examples have no length
+    ragged: bool  # whether examples differ in length
     name: str
 
     @classmethod
     def read(cls, folder: Path) -> Facts:
-        """Those of a folder that ``prepare`` has filled."""
+        """The facts of a folder written by ``prepare``."""
         return cls(**json.loads((folder / FACTS).read_text(encoding="utf-8")))
 
     def metric(self, asked: str | None) -> str:
-        """The asked one where it fits, else the usual one. UserError for one that does not fit."""
+        """The requested metric, or the default. UserError if it does not fit the target."""
         return names_of(self.target_kind)[0] if asked is None else check_metric(asked, self.target_kind)
 
 
 def prepare(request: Request, folder: Path) -> Report:
-    """Reads, splits, encodes and writes. UserError for what is wrong with the data."""
+    """Read, split, encode and write the data. UserError for problems in the data."""
     request = request.checked()
     kind = request.data_kind
     if kind is None:
@@ -83,14 +83,14 @@ def prepare(request: Request, folder: Path) -> Report:
     often = n_copies > len(keys) / 2
     free = rows.groups is None and rows.times is None and rows.parts is None
     if free and can_be_grouped(keys) and ((often and kind != "table") or (n_copies and labelled.sentences)):
-        rows.notes.append(f"{n_copies:,} examples are copies of others: all copies of one are in one part")
+        rows.notes.append(f"{n_copies:,} examples are duplicates: all copies of an example are in the same set")
         rows, often = replace(rows, groups=rows.keys, group_name="the examples themselves"), False
     parts = draw(rows, labelled.rows, labelled.y)
     n_removed = 0
     if often:
         rows.notes.append(
-            "most rows have an equal one, as where columns have few values: they stay in all parts, and a test score "
-            "may be too good"
+            "most rows are duplicates, as in columns with few values: they are kept in all sets, and the test score "
+            "may be too optimistic"
         )
     else:
         parts, n_removed = without_duplicates(parts, keys)
@@ -98,7 +98,7 @@ def prepare(request: Request, folder: Path) -> Report:
         rows.notes += check_classes(parts, labelled.y, labelled.classes, asked=bool(request.group or request.time))
     report = inspect(kind, rows, labelled, parts, n_removed)
 
-    # One after the other, and none is kept: each is a copy.
+    # One at a time, without keeping any: each is a copy.
     frames = (rows.frame.iloc[labelled.rows[part]] for part in parts)
     if kind == "pairs":
         encoder = encoder_class(kind).from_json(rows.details)
@@ -119,7 +119,7 @@ def prepare(request: Request, folder: Path) -> Report:
 def _write_arrays(
     encoder: Encoder, frames: Iterable[pd.DataFrame], labelled: Labelled, parts: SplitRows, folder: Path
 ) -> tuple[int, bool]:
-    """Writes what the models read; gives the length of the longest example, and whether lengths differ."""
+    """Write the models' arrays; return the length of the longest example, and whether lengths differ."""
     y_train, y_valid, y_test = (labelled.y[part] for part in parts)
     target = labelled.target(y_train)
     encoded = [encoder.encode(frame) for frame in frames]
@@ -136,17 +136,17 @@ def _write_arrays(
 
 
 def draw(rows: Rows, usable: Any, y: Any) -> SplitRows:
-    """The parts of the usable rows, by their places among these; y are their labels."""
+    """The split of the usable rows, as indices among them; ``y`` are their labels."""
     if rows.parts is not None:
         place = np.full(len(rows.labels), -1)
         place[usable] = np.arange(len(usable))
         train, valid, test = (place[part][place[part] >= 0] for part in rows.parts)
         if not min(len(train), len(valid), len(test)):
             counts = ", ".join(str(len(part)) for part in (train, valid, test))
-            raise UserError(f"{rows.parts.how}: training, validation or test has no examples ({counts})")
+            raise UserError(f"{rows.parts.how}: the training, validation or test set is empty ({counts})")
         return SplitRows(train, valid, test, rows.parts.how)
     if rows.groups is not None and rows.times is not None:
-        raise UserError("--group and --time would draw the parts in two ways; leave one of them out")
+        raise UserError("--group and --time exclude each other: give one of them")
     if rows.groups is not None:
         return by_group(rows.groups[usable], rows.group_name)
     if rows.times is not None:
@@ -155,7 +155,7 @@ def draw(rows: Rows, usable: Any, y: Any) -> SplitRows:
 
 
 def kind_of_columns(request: Request) -> tuple[str, Request]:
-    """The kind of a file of columns of which nothing was said but the target, and the request with what was found."""
+    """The inferred kind of a file of columns where only the target is given, and the request completed with it."""
     source = open_source(request.path)
     smiles = next((name for name in source.names if name.lower() in SMILES_NAMES), None)
     if smiles is not None and smiles != request.target:

@@ -1,7 +1,7 @@
-"""CSV and Parquet files of any size to a frame: numbers in 4 bytes, categories by number, in chunks.
+"""Reads CSV and Parquet files of any size into a frame, in chunks, with float32 numbers and categoricals.
 
-The file is read twice, the first time to learn what its columns are: a column's type in one chunk need not be its type
-in the next. What is in memory at a time is the frame so far and one chunk.
+The file is read twice, first to infer the columns' types: a column's type in one chunk need not be its type in the
+next. Only the frame so far and one chunk are in memory at a time.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from automl.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-NUMBER_LIKE = 0.95  # of the values there must be numbers for the rest to count as missing
+NUMBER_LIKE = 0.95  # share of the present values that must be numbers for the rest to count as missing
 EXACT = 2**24  # whole numbers up to here are exact in 4 bytes; larger ones take 8
-NUMBERS_MEANT = 0.5  # of the values must be numbers for the others to be told, where the column is taken for categories
+NUMBERS_MEANT = 0.5  # share of numbers in a categorical column from which the other values are reported
 
 Watch = Callable[[float, int], None]  # called with the share of a file that was read, 0 to 1, and its rows so far
 _watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
@@ -42,18 +42,18 @@ def reading_watched(watch: Watch) -> Iterator[None]:
 
 @dataclass
 class ColumnFacts:
-    """What the first reading saw of a column."""
+    """What the first pass found about a column."""
 
     name: str
-    n: int = 0  # values that are there, without signs
+    n: int = 0  # present values, without SIGNS
     n_signs: int = 0
     n_numbers: int = 0
-    largest: float = 0.0  # in size
-    is_date: bool = False  # typed so, as in Parquet
-    stray: tuple[int, str] | None = None  # row (from 1) and value of the first that is no number
+    largest: float = 0.0  # absolute value
+    is_date: bool = False  # has a date type, as in Parquet
+    stray: tuple[int, str] | None = None  # row (from 1) and value of the first that is not a number
 
-    exact: bool = False  # whether its numbers take 8 bytes, however large they are
-    known: bool | None = None  # whether it is a number, where that was decided before
+    exact: bool = False  # whether its numbers are always stored in 8 bytes
+    known: bool | None = None  # whether it is a number, if a model has decided that
 
     @property
     def is_number(self) -> bool:
@@ -65,11 +65,11 @@ class ColumnFacts:
 
 @dataclass
 class Table:
-    """The rows of a file. Numbers are float32 or float64, the rest categories, dates as such; texts are strings."""
+    """The rows of a file: float32 or float64 numbers, dates, strings for texts, and categoricals for the rest."""
 
     frame: pd.DataFrame
     decimals: Mapping[str, str]  # by column
-    notes: list[str] = field(default_factory=list)  # what was odd about the file
+    notes: list[str] = field(default_factory=list)  # problems in the file
 
 
 def read_table(
@@ -81,11 +81,11 @@ def read_table(
     decimals: Mapping[str, str] | None = None,
     exact: Collection[str | None] = (),
 ) -> Table:
-    """The file's rows, or some of its columns; ``texts`` are kept as they are, whatever is in them.
+    """The file's rows, or some of its columns; ``texts`` are kept as strings.
 
-    numeric: whether columns are numbers, where a model was trained with them as that. decimals: their signs, which
-    count where the file does not say. exact: columns that are sorted by, such as times. UserError where the file cannot
-    be read, naming the row where there is one.
+    ``numeric``: whether columns are numbers, as decided in training. ``decimals``: decimal signs, used where the file
+    is ambiguous. ``exact``: columns to sort by, such as times. UserError if the file cannot be read, naming the row
+    where possible.
     """
     import pandas as pd
 
@@ -93,17 +93,17 @@ def read_table(
     known = numeric or {}
     facts: dict[str, ColumnFacts] = {}
     n = 0
-    for chunk in _told(source, source.chunks(columns), 0.0):
+    for chunk in _watched(source, source.chunks(columns), 0.0):
         for name in chunk.columns:
             fact = facts.setdefault(name, ColumnFacts(name, known=known.get(name), exact=name in exact))
             _learn(fact, chunk[name], n, name in texts, source.decimals.get(name, "."))
         n += len(chunk)
     if n == 0:
-        raise UserError(f"{str(path)!r} has no rows below its header")
+        raise UserError(f"{str(path)!r} has no rows after its header")
     parts: dict[str, list[Any]] = {name: [] for name in facts}
     numbers = {name for name, fact in facts.items() if fact.is_number and name not in texts}
     chunks = source.chunks(columns, written=facts.keys() - numbers, numbers=numbers)
-    for chunk in _told(source, chunks, 0.5):
+    for chunk in _watched(source, chunks, 0.5):
         for name in facts:
             parts[name].append(_compact(chunk[name], facts[name], name in texts))
     frame = pd.DataFrame({name: _joined(parts.pop(name)) for name in list(parts)})
@@ -112,24 +112,26 @@ def read_table(
 
 
 def _strange(fact: ColumnFacts) -> str | None:
-    """What a user should know of a column that looks like numbers and is not all numbers."""
+    """A note on a column that holds numbers and other values."""
     assert fact.stray is not None
     row, value = fact.stray
     if fact.is_number:
         return (
-            f"column {fact.name!r} is a number, but {fact.n - fact.n_numbers:,} of its values are not, "
+            f"column {fact.name!r} is numeric, but {fact.n - fact.n_numbers:,} of its values are not numbers, "
             f"the first {value!r} in row {row:,}: they count as missing"
         )
     if fact.n_numbers >= NUMBERS_MEANT * fact.n:
         return (
-            f"column {fact.name!r} is taken for categories: {fact.n_numbers / fact.n:.0%} of its values are numbers, "
-            f"but others are not, the first {value!r} in row {row:,}; mend these if numbers are meant"
+            f"column {fact.name!r} is treated as categorical: {fact.n_numbers / fact.n:.0%} of its values are numbers, "
+            f"but others are not, the first {value!r} in row {row:,}; fix these if it is numeric"
         )
     return None
 
 
-def _told(source: CsvSource | ParquetSource, chunks: Iterator[pd.DataFrame], before: float) -> Iterator[pd.DataFrame]:
-    """The chunks of one of the two readings, with their progress reported to whoever watches."""
+def _watched(
+    source: CsvSource | ParquetSource, chunks: Iterator[pd.DataFrame], before: float
+) -> Iterator[pd.DataFrame]:
+    """The chunks of one of the two passes; reports the progress of both."""
     n_rows = 0
     for chunk in chunks:
         yield chunk
@@ -140,19 +142,19 @@ def _told(source: CsvSource | ParquetSource, chunks: Iterator[pd.DataFrame], bef
 
 
 def check_there(names: Collection[str], wanted: Iterable[str]) -> None:
-    """UserError where a column is missing that a model was trained with."""
+    """UserError if a column that a model was trained with is missing."""
     for name in wanted:
         if name not in names:
             raise UserError(f"the column {name!r} is missing; the model was trained with it")
 
 
 def column_names(path: Path) -> list[str]:
-    """The names in the header."""
+    """The column names of a file."""
     return open_source(path).names
 
 
 def _learn(facts: ColumnFacts, values: pd.Series[Any], before: int, is_text: bool, decimal: str) -> None:
-    """Adds a chunk's values to what is known of a column; ``before``: rows in the chunks before."""
+    """Update a column's facts with a chunk; ``before``: rows in the earlier chunks."""
     import pandas as pd
 
     there = values.dropna()
@@ -195,19 +197,19 @@ def _compact(values: pd.Series[Any], facts: ColumnFacts, is_text: bool) -> pd.Se
 
 
 def as_categories(values: pd.Series[Any]) -> pd.Series[Any]:
-    """Values as plain texts, each different one of which is looked at once."""
+    """Values as strings; each distinct value is converted once."""
     import pandas as pd
 
     codes, different = differing(values)
     texts = [plain_text(value) for value in different]
     names = sorted(set(texts))
     place = {name: i for i, name in enumerate(names)}
-    new = np.array([place[text] for text in texts] + [-1])[codes]  # missing: -1, the last
+    new = np.array([place[text] for text in texts] + [-1])[codes]  # missing values have the code -1, the last entry
     return pd.Series(pd.Categorical.from_codes(new, categories=pd.Index(names, dtype="str")), index=values.index)
 
 
 def plain_text(value: Any) -> str:
-    """A value of a category as text: 1.0, which missing values beside it make of 1, is 1; true is True."""
+    """A categorical value as text: 1.0 becomes "1" (missing values turn 1 into 1.0), true becomes "True"."""
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))
     text = str(value).strip()
@@ -215,7 +217,7 @@ def plain_text(value: Any) -> str:
 
 
 def _joined(parts: list[Any]) -> pd.Series[Any]:
-    """The chunks of a column; the categories of each may be others."""
+    """The chunks of a column joined; their categories may differ."""
     import pandas as pd
     from pandas.api.types import union_categoricals
 

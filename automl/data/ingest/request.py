@@ -1,4 +1,4 @@
-"""What the user says of their data on the command line, and the kind of data that follows from it."""
+"""The data options of the command line, and the kind of data they imply."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from automl.errors import UserError
 from strategies.errors import did_you_mean
 
 KINDS = ("table", "text", "molecules", "images", "sequences", "series", "pairs")
-COLUMNS = ("target", "text", "smiles", "time", "group", "source", "into")  # options that name one
-USED = {  # options that a kind of data takes, besides --kind
+COLUMNS = ("target", "text", "smiles", "time", "group", "source", "into")  # options that name a column
+USED = {  # options of each kind of data, besides --kind
     "table": ("target", "time", "group"),
     "text": ("target", "text", "time", "group"),
     "molecules": ("target", "smiles", "time", "group"),
@@ -26,7 +26,7 @@ SMILES_NAMES = ("smiles", "canonical_smiles", "isomeric_smiles")
 
 @dataclass(frozen=True)
 class Request:
-    """A file or folder, and which column is what. None: not said."""
+    """A file or folder, and the roles of its columns. None: not given."""
 
     data: str
     target: str | None = None
@@ -38,7 +38,7 @@ class Request:
     source: str | None = None
     into: str | None = None
     kind: str | None = None  # of the data, of the target or both: "table", "regression", "text,classification"
-    spelled: bool = False  # classes are those of a model, codes such as 01, which are no numbers in a new file either
+    spelled: bool = False  # whether classes are strings as spelled (01 is not 1), as in a model with such classes
 
     @property
     def path(self) -> Path:
@@ -46,7 +46,7 @@ class Request:
 
     @property
     def said(self) -> tuple[str, ...]:
-        """The words of ``kind``. UserError for one that is none."""
+        """The words of ``kind``. UserError for an unknown one."""
         words = tuple(word.strip() for word in (self.kind or "").split(",") if word.strip())
         for word in words:
             if word not in (*KINDS, *TARGETS):
@@ -59,15 +59,15 @@ class Request:
 
     @property
     def target_kind(self) -> str | None:
-        """classes or number, where it was said."""
+        """classes or number, if given."""
         return next((TARGETS[word] for word in self.said if word in TARGETS), None)
 
     @property
     def data_kind(self) -> str | None:
-        """One of KINDS as far as it follows from what was said and from the file's name; None: a file of columns."""
-        told = next((word for word in self.said if word in KINDS), None)
-        if told:
-            return told
+        """One of KINDS, if the options or the file's name determine it; None: a file of columns."""
+        given = next((word for word in self.said if word in KINDS), None)
+        if given:
+            return given
         if self.path.is_dir():
             return "images"
         if self.path.suffix.lower() == ".ts":
@@ -81,7 +81,7 @@ class Request:
         return "series" if self.horizon else None
 
     def checked(self) -> Request:
-        """UserError for what contradicts itself or is not there."""
+        """The request with an absolute path. UserError if options conflict or the path does not exist."""
         if not self.path.exists():
             hint = did_you_mean(self.path.name, (path.name for path in self.path.parent.glob("*")))
             raise UserError(f"there is no file or folder {self.data!r}; {hint}give a path that exists")
@@ -92,26 +92,26 @@ class Request:
         if self.horizon is not None and self.horizon < 1:
             raise UserError(f"--horizon must be 1 step or more, got {self.horizon}")
         if self.horizon is not None and not self.time:
-            raise UserError("--horizon needs the column of time: --time date")
+            raise UserError("--horizon needs a time column: --time NAME")
         return replace(self, data=str(self.path.resolve()))
 
 
 def check_used(request: Request, kind: str) -> None:
-    """UserError where an option was given that data of this kind have no use for."""
+    """UserError if an option was given that does not apply to this kind of data."""
     for option in (*COLUMNS, "horizon"):
         if getattr(request, option) is not None and option not in USED[kind]:
             taken = ", ".join(f"--{name}" for name in USED[kind])
-            told = f"they take {taken}" if taken else "their labels are the folders' names or stand in the file"
-            raise UserError(f"data of the kind {kind} have no use for --{option}; {told}")
+            allowed = f"it takes {taken}" if taken else "its labels are the folders' names or in the file"
+            raise UserError(f"--{option} does not apply to data of kind {kind}; {allowed}")
 
 
 def spelled_target(request: Request) -> dict[str, bool]:
-    """That the target is no number, where its classes count as they are spelled. See ``read_table``."""
+    """Marks the target as non-numeric if its classes are kept as spelled. See ``read_table``."""
     return {request.target: False} if request.target is not None and request.spelled else {}
 
 
 def column(name: str, columns: Sequence[str], option: str) -> str:
-    """The name, where there is such a column; UserError with the nearest otherwise."""
+    """The name, if there is such a column; otherwise UserError with the closest match."""
     if name in columns:
         return name
     has = ", ".join(map(str, columns[:20]))

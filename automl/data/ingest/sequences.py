@@ -1,4 +1,4 @@
-"""Sequences with a class each, in the .ts files of the UCR and UEA archive; of one length or of several."""
+"""Labelled sequences of equal or different lengths, in the .ts files of the UCR and UEA archive."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Sequence = NDArray[np.float32]  # (channels, steps)
 
 
 class SequencesEncoder(encoder.Encoder):
-    """Sequences in one array, the shorter ones filled up with not-a-number."""
+    """Encodes sequences as one array; shorter ones are padded with NaN."""
 
     kind = "sequences"
     views: ClassVar = dict.fromkeys(("cnn", "rnn", "transformer", "random_forest"), "steps")
@@ -43,11 +43,11 @@ class SequencesEncoder(encoder.Encoder):
         for row, sequence in enumerate(frame["sequence"]):
             if len(sequence) != self.channels:
                 raise UserError(
-                    f"sequence {row + 1} has {len(sequence)} channels, the model was trained on {self.channels}"
+                    f"sequence {row + 1} has {len(sequence)} channels, the model was trained with {self.channels}"
                 )
             if self.same_length and sequence.shape[1] != self.length:
                 raise UserError(
-                    f"sequence {row + 1} has {sequence.shape[1]} steps, those of training {self.length} each"
+                    f"sequence {row + 1} has {sequence.shape[1]} steps, the model was trained with {self.length}"
                 )
             steps = sequence[:, : self.length]
             x[row, :, : steps.shape[1]] = steps
@@ -74,14 +74,14 @@ class SequencesEncoder(encoder.Encoder):
         return self.as_frame([self._from_record(record, f"example {row}") for row, record in enumerate(records, 1)])
 
     def _from_record(self, record: Any, where: str) -> Sequence:
-        """Missing values are bridged, as in files."""
+        """A sequence with missing values interpolated, as in files."""
         if not isinstance(record, list) or not all(isinstance(channel, list) for channel in record):
             raise UserError(f"{where} must be a list of channels, each a list of numbers, got {shown(record)}")
         lengths = {len(channel) for channel in record}
         if len(record) != self.channels or len(lengths) != 1 or lengths == {0}:
             raise UserError(
-                f"{where} must have {self.channels} channels of equally many steps, got {len(record)} "
-                f"of {', '.join(map(str, sorted(lengths)[:5])) or 'no'} steps"
+                f"{where} must have {self.channels} channels of equal length, got {len(record)} "
+                f"with {', '.join(map(str, sorted(lengths)[:5])) or 'no'} steps"
             )
         return np.stack([_bridged(np.array([as_number(v, where) for v in channel], np.float32)) for channel in record])
 
@@ -92,13 +92,13 @@ class SequencesEncoder(encoder.Encoder):
 
 
 def read(request: Request) -> encoder.Rows:
-    """The sequences of a .ts file; NAME_TEST.ts beside NAME_TRAIN.ts is the test part."""
+    """The sequences of a .ts file; NAME_TEST.ts next to NAME_TRAIN.ts is the test set."""
     import pandas as pd
 
     sequences, labels = read_ts(request.path)
     n_own, parts, notes = len(sequences), None, []
     if not all(labels):
-        raise UserError(f"{str(request.path)!r} has no classes (@classLabel false); a class stands behind a last colon")
+        raise UserError(f"{str(request.path)!r} has no classes (@classLabel false); put the class after the last colon")
     other = request.path.with_name(re.sub("_train(?=[.])", _as_test, request.path.name, flags=re.IGNORECASE))
     if other != request.path and other.is_file():
         more, more_labels = read_ts(other)
@@ -108,7 +108,7 @@ def read(request: Request) -> encoder.Rows:
         parts = SplitRows(train, valid, np.arange(n_own, len(sequences)), f"test is {other.name}, the rest stratified")
     lengths = {sequence.shape[1] for sequence in sequences}
     if len(lengths) > 1:
-        notes.append(f"sequences have {min(lengths):,} to {max(lengths):,} steps: what is behind an end is masked")
+        notes.append(f"sequences have {min(lengths):,} to {max(lengths):,} steps: shorter ones are padded and masked")
     return encoder.Rows(
         pd.DataFrame({"sequence": sequences}),
         pd.Series(labels),
@@ -130,10 +130,10 @@ def read_ts(path: Path) -> tuple[list[Sequence], list[str]]:
 
 
 def parse_ts(content: str, name: str) -> tuple[list[Sequence], list[str]]:
-    """(channels, steps) each, and their classes, empty where the file says that it has none (@classLabel false).
+    """The sequences, (channels, steps) each, and their classes, empty for a file without (@classLabel false).
 
-    Missing values, infinite ones among them, are bridged by straight lines within a sequence.
-    UserError naming the line where it is not such a file.
+    Missing and infinite values are interpolated linearly within a sequence.
+    UserError naming the line if the file is malformed.
     """
     sequences, labels = list[Sequence](), list[str]()
     has_times, has_classes = False, True
@@ -146,22 +146,22 @@ def parse_ts(content: str, name: str) -> tuple[list[Sequence], list[str]]:
         if not text or text[0] in "#@":
             continue
         if has_times:
-            raise UserError(f"{name} has time stamps, which are not read; write its values at equal steps")
+            raise UserError(f"{name} has time stamps, which are not supported; write the values at equal steps")
         *channels, label = text.split(":") if has_classes else (*text.split(":"), "")
         try:
             values = [np.array([_value(value) for value in channel.split(",")], np.float32) for channel in channels]
         except ValueError as error:
-            raise UserError(f"{name} line {number:,}: {error}; wanted numbers, commas, colons and a class") from None
+            raise UserError(f"{name} line {number:,}: {error}; expected numbers, commas, colons and a class") from None
         if not values or (has_classes and not label):
-            raise UserError(f"{name} line {number:,} has no class behind a last colon")
+            raise UserError(f"{name} line {number:,} has no class after the last colon")
         length = max(map(len, values))
         sequence = np.stack([_bridged(np.pad(channel, (0, length - len(channel)), "edge")) for channel in values])
         if sequences and len(sequence) != len(sequences[0]):
-            raise UserError(f"{name} line {number:,} has {len(sequence)} channels, the first one {len(sequences[0])}")
+            raise UserError(f"{name} line {number:,} has {len(sequence)} channels, the first {len(sequences[0])}")
         sequences.append(sequence)
         labels.append(label.strip())
     if not sequences:
-        raise UserError(f"{name} holds no sequences")
+        raise UserError(f"{name} has no sequences")
     return sequences, labels
 
 

@@ -1,6 +1,6 @@
-"""A series of numbers in time: what the target will be some steps ahead, from a window of all columns' past.
+"""Time series: forecasts of the target some steps ahead, from a window of past values of all columns.
 
-Parts are drawn in time: every validation target is later than every training one, and every test target still later.
+The split is by time: every validation target is later than every training target, and every test target later still.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ from automl.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-DOUBLE = 0.1  # of the rows with a moment that another has: no accident any more
-WINDOWS = (4, 64)  # steps that a model looks back, least and most
-PARTS_OF_SERIES = 20  # a window is this part of the series
+DOUBLE = 0.1  # share of rows with a repeated time from which several series are assumed
+WINDOWS = (4, 64)  # smallest and largest window, in steps
+PARTS_OF_SERIES = 20  # the length of the series, in windows
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Which columns of a table are what of a series, and how they are read."""
+    """The roles of a table's columns in a series, and their formats."""
 
     time: str
     group: str | None
     channels: tuple[str, ...]  # numbers, the target first
     window: int  # steps
-    form: str | None = None  # of dates that are written out
-    decimals: Mapping[str, str] = field(default_factory=dict)  # signs of channels, where a file does not say
+    form: str | None = None  # of dates given as strings
+    decimals: Mapping[str, str] = field(default_factory=dict)  # decimal signs, used where a file is ambiguous
 
 
 class SeriesEncoder(encoder.Encoder):
-    """Windows of the past: the target's own column first, then the other numbers."""
+    """Encodes windows of past values: the target's own column first, then the other numbers."""
 
     kind = "series"
     told_by = answers_by = ("series", "time")
@@ -90,7 +90,7 @@ class SeriesEncoder(encoder.Encoder):
         return encoder.Rows(used, labels, self.channels[0], np.arange(len(used)), times=times)
 
     def as_frame(self, examples: Any) -> pd.DataFrame:
-        """A row for each moment that has a whole window behind it, in the order of time; the last is the newest."""
+        """One row per time step with a full window before it, in order of time."""
         frame = examples
         if isinstance(examples, str | Path):
             numeric = dict.fromkeys(self.channels, True) | ({self.time: False} if self.layout.form else {})
@@ -116,33 +116,33 @@ class SeriesEncoder(encoder.Encoder):
         return self.as_frame(pd.DataFrame(found))
 
     def record_schema(self) -> Schema:
-        time = {"type": ["string", "number"], "description": "a date, best as ISO 8601, or a number"}
+        time = {"type": ["string", "number"], "description": "a date, preferably ISO 8601, or a number"}
         group: Schema = {self.group: {"type": ["string", "number"]}} if self.group else {}
         return objects_schema({self.time: time} | group | dict.fromkeys(self.channels, NUMBER_OR_NULL))
 
 
 def read(request: Request) -> encoder.Rows:
-    """The windows of a table of one series, or of several told apart by --group."""
+    """The windows of a table with one series, or several identified by --group."""
     names = column_names(request.path)
     if request.time is None or request.target is None:
-        raise UserError("a series needs --time COLUMN and --target COLUMN")
+        raise UserError("a time series needs --time COLUMN and --target COLUMN")
     column(request.target, names, "--target")
     check_split(request, names)
     table = read_table(request.path, exact=[request.time])
     frame, horizon, notes = table.frame, request.horizon or 1, table.notes
     if frame[request.target].dtype.kind not in "fiu":
-        raise UserError(f"the target {request.target!r} of a series must be a number")
+        raise UserError(f"the target {request.target!r} of a time series must be numeric")
     others = [name for name in map(str, frame) if name not in (request.target, request.time, request.group)]
     channels = (request.target, *(name for name in others if frame[name].dtype.kind in "fiu"))
     left_out = [name for name in others if name not in channels]
     if left_out:
-        notes.append(f"columns that are no numbers are left out: {', '.join(left_out)}")
+        notes.append(f"non-numeric columns are left out: {', '.join(left_out)}")
     empty = [name for name in channels if frame[name].isna().all()]
     if request.target in empty:
         raise UserError(f"the target {request.target!r} has no values")
     if empty:
         channels = tuple(name for name in channels if name not in empty)
-        notes.append(f"columns without a value are left out: {', '.join(empty)}")
+        notes.append(f"empty columns are left out: {', '.join(empty)}")
     n_series = 1 if request.group is None else frame[request.group].nunique()
     window = int(np.clip(len(frame) // n_series // PARTS_OF_SERIES, *WINDOWS))
     form = date_format(frame[request.time]) if frame[request.time].dtype == "category" else None
@@ -156,12 +156,12 @@ def read(request: Request) -> encoder.Rows:
     if len(used) < LEAST_ROWS:
         raise UserError(
             f"the series is too short: {len(frame):,} rows give {len(used)} windows of {window} steps with a target "
-            f"{horizon} ahead, at least {LEAST_ROWS} are needed"
+            f"{horizon} steps ahead, at least {LEAST_ROWS} are needed"
         )
     parts = by_time(times)
     error = (labels - used["value"])[parts.test]
     naive = float(np.sqrt((error**2).mean()))
-    notes.append(f"saying that nothing changes would have an rmse of {naive:.4g} on test: what a model must beat")
+    notes.append(f"the last value as forecast has a test rmse of {naive:.4g}: the baseline to beat")
     return encoder.Rows(
         used,
         labels,
@@ -174,7 +174,7 @@ def read(request: Request) -> encoder.Rows:
 
 
 def _with_targets(found: pd.DataFrame, horizon: int) -> tuple[pd.DataFrame, pd.Series[Any], NDArray[Any]]:
-    """The windows that have a value ``horizon`` steps after them, these values, and when they are."""
+    """The windows with a target value ``horizon`` steps after them, these values, and their times."""
     ahead = found.groupby("series")["known"].shift(-horizon)
     when = found.groupby("series")["time"].shift(-horizon)
     known = (ahead.notna() & when.notna()).to_numpy()
@@ -182,37 +182,37 @@ def _with_targets(found: pd.DataFrame, horizon: int) -> tuple[pd.DataFrame, pd.S
 
 
 def _about_rows(frame: pd.DataFrame, layout: Layout, found: pd.DataFrame) -> Iterator[str]:
-    """What became of the rows on their way to windows, where that is not plain."""
+    """Notes on rows that give no window."""
     lengths = [len(frame)] if layout.group is None else frame[layout.group].value_counts().tolist()
     n_lost = sum(max(0, n - layout.window + 1) for n in lengths) - len(found)
     if n_lost:
-        yield f"{n_lost:,} moments are left out, as not every column has a value yet"
+        yield f"{n_lost:,} time steps are left out, as not every column has a value yet"
     n_short = sum(0 < n < layout.window for n in lengths)
     if n_short:
-        yield f"{n_short:,} series are left out: they have fewer rows than the {layout.window} that a model looks back"
+        yield f"{n_short:,} series are left out: they have fewer rows than the window of {layout.window} steps"
     target = layout.channels[0]
     n_missing = int(frame[target].isna().sum())
     if n_missing:
         yield (
-            f"{n_missing:,} values of {target!r} are missing: none of them is foretold, and where models look back the "
-            "value before stands for it"
+            f"{n_missing:,} values of {target!r} are missing: they are not used as targets, and in windows they are "
+            "replaced by the previous value"
         )
     steps = found.groupby("series")["time"].diff().dropna()
     if len(steps) and steps.min() != steps.max():
         shortest, longest = _duration(steps.min()), _duration(steps.max())
-        yield f"steps are not all as long, from {shortest} to {longest}: a horizon counts rows"
+        yield f"steps vary in length, from {shortest} to {longest}: a horizon counts rows"
 
 
 def _about_moments(frame: pd.DataFrame, time: str, group: str | None) -> list[str]:
-    """What is odd about the moments. UserError where they are of several series that nothing tells apart."""
+    """A note on repeated times. UserError if they suggest several series without a column that identifies them."""
     n_double = int(frame.duplicated([time] if group is None else [time, group]).sum())
     if n_double >= DOUBLE * len(frame):
-        told_apart = "" if group is None else f", which {group!r} does not"
+        wrong_group = "" if group is None else f", {group!r} does not"
         raise UserError(
-            f"{n_double:,} of {len(frame):,} rows have a moment that another has too: are these several series? "
-            f"--group COLUMN tells them apart{told_apart}; is an hour in another column? put it into {time!r}"
+            f"{n_double:,} of {len(frame):,} rows share their time with another row: for several series, identify "
+            f"them with --group COLUMN{wrong_group}; if the hour is in another column, put it into {time!r}"
         )
-    return [f"{n_double:,} rows have a moment that another has too"] if n_double else []
+    return [f"{n_double:,} rows share their time with another row"] if n_double else []
 
 
 def _duration(step: Any) -> str:
@@ -222,9 +222,9 @@ def _duration(step: Any) -> str:
 
 
 def windows(frame: pd.DataFrame, layout: Layout) -> pd.DataFrame:
-    """A row a moment with a whole window behind it: series, time, value and known (of the target, now) and window.
+    """One row per time step with a full window: series, time, the target's current value and known, and window.
 
-    A window is (channels, steps), the newest last. Missing values are those of the step before, but not in known.
+    A window is (channels, steps), the newest last. Missing values are filled with the previous step's, except in known.
     """
     import pandas as pd
 
@@ -250,5 +250,5 @@ def windows(frame: pd.DataFrame, layout: Layout) -> pd.DataFrame:
         ends = {"time": times[now], "value": array[now, 0], "known": known[now]}
         parts.append(pd.DataFrame({"series": name, **ends, "window": list(views)}))
     if not parts:
-        raise UserError(f"no series has {window} rows in which every column has a value")
+        raise UserError(f"no series has {window} rows with a value in every column")
     return pd.concat(parts, ignore_index=True)

@@ -1,4 +1,4 @@
-"""Which rows are for training, validation and test: at random, by groups, by time or by scaffold; never a row twice."""
+"""Disjoint splits into training, validation and test set: at random, by group, by time or by scaffold."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from automl.data.splits import SPLIT_SEED, Indices, stratified
 from automl.errors import UserError
 
 LEAST_ROWS = 40
-MANY = 100_000  # rows from which on a tenth is enough to judge by
+MANY = 100_000  # rows from which a tenth is enough for validation and for test
 
 
 @dataclass(frozen=True)
 class SplitRows:
-    """Rows of the three parts, and in words how they were drawn."""
+    """Row indices of the three sets, and a description of the split."""
 
     train: Indices
     valid: Indices
@@ -30,43 +30,43 @@ class SplitRows:
 
 
 def check_enough(n: int) -> None:
-    """UserError for so few rows that no part says anything."""
+    """UserError for too few rows to split."""
     if n < LEAST_ROWS:
-        raise UserError(f"at least {LEAST_ROWS} usable rows are needed to train, choose and test; there are {n}")
+        raise UserError(f"at least {LEAST_ROWS} usable rows are needed to split the data; there are {n}")
 
 
 def check_classes(parts: SplitRows, y: NDArray[Any], classes: Sequence[str], *, asked: bool) -> list[str]:
-    """Which classes each part lacks, in words.
+    """Notes on the classes that each set lacks.
 
-    asked: the user wants the parts to be drawn so. UserError then where a part has only one: all would be right.
+    ``asked``: the user requested this split. UserError then if a set has only one class: every model would be right.
     """
     notes = []
     if not len(np.intersect1d(y[parts.train], y[parts.test])):
         raise UserError(
-            "the test part has no class of the training part: it has "
+            "the test set has no class of the training set: it has "
             + ", ".join(classes[i] for i in np.unique(y[parts.test])[:5])
         )
     for name, part in zip(("training", "validation", "test"), parts, strict=True):
         there = np.unique(y[part])
         if len(there) == 1 and asked:
             raise UserError(
-                f"the {name} part, drawn {parts.how.partition(':')[0]}, has one class only, {classes[there[0]]!r}; "
-                "leave --group or --time out, or give data in which each part has all classes"
+                f"the {name} set, split {parts.how.partition(':')[0]}, has only one class, {classes[there[0]]!r}; "
+                "leave --group or --time out, or give data in which each set has all classes"
             )
         lacking = [classes[i] for i in range(len(classes)) if i not in there]
         if lacking:
             shown = ", ".join(lacking[:5]) + (", ..." if len(lacking) > 5 else "")
-            notes.append(f"the {name} part lacks {len(lacking)} of {len(classes)} classes: {shown}")
+            notes.append(f"the {name} set lacks {len(lacking)} of {len(classes)} classes: {shown}")
     return notes
 
 
 def share(n: int) -> int:
-    """Rows of the validation part, and of the test part."""
+    """The size of the validation set and of the test set, for n rows."""
     return n // 10 if n >= MANY else n // 5
 
 
 def at_random(y: NDArray[Any]) -> SplitRows:
-    """Each class, and of numbers each range, has its share in every part."""
+    """A random split, stratified by class or by range of a number."""
     n = share(len(y))
     test, rest = stratified(y, n)
     valid, train = stratified(y[rest], n)
@@ -74,7 +74,7 @@ def at_random(y: NDArray[Any]) -> SplitRows:
 
 
 def by_time(times: NDArray[Any]) -> SplitRows:
-    """The newest rows are the test part, those before them the validation part. Rows of one time stay together."""
+    """The newest rows are the test set, those before them the validation set. Rows of the same time stay together."""
     order = np.argsort(times, kind="stable")
     n = share(len(times))
     cuts = []
@@ -83,45 +83,45 @@ def by_time(times: NDArray[Any]) -> SplitRows:
             place -= 1
         cuts.append(place)
     if not 0 < cuts[0] < cuts[1]:
-        raise UserError("the column of time has too few values to split by; leave --time out")
+        raise UserError("the --time column has too few values to split by; leave --time out")
     train, valid, test = np.split(order, cuts)
     return SplitRows(train, valid, test, "by time: the newest rows are for test")
 
 
 def can_be_grouped(groups: NDArray[Any]) -> bool:
-    """Whether ``by_group`` can make three parts of them."""
+    """Whether ``by_group`` can split them into three sets."""
     sizes = np.unique(groups, return_counts=True)[1]
     return len(sizes) >= 3 and bool(sizes.max() <= len(groups) - 2 * share(len(groups)))
 
 
 def by_group(groups: NDArray[Any], what: str) -> SplitRows:
-    """All rows of a group are in one part; the parts are as large as that allows."""
+    """All rows of a group are in one set; set sizes are as close to the targets as that allows."""
     _, codes = np.unique(groups, return_inverse=True)
     sizes = np.bincount(codes)
     n = share(len(groups))
     if len(sizes) < 3 or sizes.max() > len(groups) - 2 * n:
-        raise UserError(f"three parts need three groups or more, none too large; {what} has {len(sizes)}")
+        raise UserError(f"a split by group needs at least three groups, none too large; {what} has {len(sizes)}")
     part = np.zeros(len(sizes), dtype=int)
     filled = [0, 0, 0]
     goal = [len(groups) - 2 * n, n, n]
-    # Large groups first, each to the part that lacks most of what it should have.
+    # Large groups first, each to the set that lacks most rows.
     order = np.random.default_rng(SPLIT_SEED).permutation(len(sizes))
     for group in order[np.argsort(-sizes[order], kind="stable")]:
         part[group] = max(range(3), key=lambda i: (goal[i] - filled[i]) / goal[i])
         filled[part[group]] += sizes[group]
     train, valid, test = (np.flatnonzero(part[codes] == i) for i in range(3))
-    return SplitRows(train, valid, test, f"by {what}: all rows of one are in one part")
+    return SplitRows(train, valid, test, f"by {what}: rows of a group stay in one set")
 
 
 def without_duplicates(parts: SplitRows, keys: NDArray[Any]) -> tuple[SplitRows, int]:
-    """The parts without training rows that validation or test have too, and validation rows that test has.
+    """The split without training rows that validation or test have too, and validation rows that test has.
 
-    keys: a value a row, equal for equal examples. Gives also how many rows went.
+    ``keys``: one value per row, equal for equal examples. Also returns the number of rows removed.
     """
     valid = parts.valid[~np.isin(keys[parts.valid], keys[parts.test])]
     seen = np.concatenate([keys[parts.test], keys[valid]])
     train = parts.train[~np.isin(keys[parts.train], seen)]
     gone = len(parts.train) - len(train) + len(parts.valid) - len(valid)
     if min(len(train), len(valid)) < LEAST_ROWS // 5:
-        raise UserError("nearly all rows are duplicates of each other; too few are left to train on")
+        raise UserError("nearly all rows are duplicates; too few are left to train on")
     return SplitRows(train, valid, parts.test, parts.how), gone

@@ -1,4 +1,4 @@
-"""The columns by which rows are drawn into parts: --group and --time."""
+"""The columns that rows are split by: --group and --time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def check_split(request: Request, names: Sequence[str]) -> None:
-    """UserError where a file does not have the columns."""
+    """UserError if a file does not have the columns."""
     for name, option in ((request.time, "--time"), (request.group, "--group")):
         if name is not None:
             column(name, names, option)
@@ -28,7 +28,7 @@ def check_split(request: Request, names: Sequence[str]) -> None:
 def split_by(
     request: Request, frame: pd.DataFrame, notes: list[str]
 ) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
-    """The groups and the times of rows; notes grow by what the user should know of how dates are read."""
+    """The groups and the times of rows; notes on how dates are read are appended to ``notes``."""
     groups = None if request.group is None else group_names(frame[request.group], request.group)
     if request.time is None:
         return groups, None
@@ -40,7 +40,7 @@ def split_by(
 
 
 def groups_and_times(request: Request, notes: list[str]) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
-    """As ``split_by``, of a file of which the model reads neither column."""
+    """As ``split_by``, for a file where neither column is an input."""
     wanted = [name for name in (request.group, request.time) if name is not None]
     if not wanted:
         return None, None
@@ -49,31 +49,31 @@ def groups_and_times(request: Request, notes: list[str]) -> tuple[NDArray[Any] |
 
 
 def group_names(values: pd.Series[Any], name: str) -> NDArray[Any]:
-    """The column of groups as strings, (n,). UserError naming the first row that is of none."""
+    """The group column as strings, (n,). UserError naming the first row without a group."""
     missing = values.isna().to_numpy()
     if missing.any():
         raise UserError(
-            f"the column of groups {name!r} must have a value in every row: row {int(missing.argmax()) + 1:,} has "
-            "none; give such a row a name of its own where it belongs to no other"
+            f"the group column {name!r} must have a value in every row: row {int(missing.argmax()) + 1:,} has "
+            "none; give a row that belongs to no group a name of its own"
         )
     return values.astype("str").to_numpy()
 
 
 def about_dates(frame: pd.DataFrame, dates: Mapping[str, str | None]) -> Iterator[str]:
-    """What a user should know of how dates are read."""
+    """Notes on how dates are read."""
     for name, form in dates.items():
         if form is None:
             continue
         n_lost = int((as_dates(frame[name], form).isna() & frame[name].notna() & ~frame[name].isin(SIGNS)).sum())
         if n_lost:
-            yield f"column {name!r} holds dates as {form}, but {n_lost:,} of its values are none: they count as missing"
+            yield f"column {name!r} holds dates as {form}, but {n_lost:,} of its values are not: they count as missing"
         if other_reading(frame[name], form) is not None:
             first = "month" if form.index("%m") < form.index("%d") else "day"
             yield f"the dates in column {name!r} are read with the {first} first; if that is wrong, write 2020-12-31"
 
 
 def moments(values: pd.Series[Any], name: str, form: str | None = None) -> NDArray[Any]:
-    """A column of dates or numbers to sort by. UserError naming the first row that is neither."""
+    """A column of dates or numbers to sort by. UserError naming the first row with neither."""
     if values.dtype.kind in "fiu":
         times = values.to_numpy(np.float64)
         missing = np.isnan(times)
@@ -85,7 +85,7 @@ def moments(values: pd.Series[Any], name: str, form: str | None = None) -> NDArr
     if missing.any():
         first = int(missing.argmax())
         raise UserError(
-            f"the column of time {name!r} must have a date or a number in every row: row {first + 1:,} has "
+            f"the time column {name!r} must have a date or a number in every row: row {first + 1:,} has "
             f"{values.iloc[first]!r}"
         )
     return times

@@ -1,4 +1,4 @@
-"""Examples that are one string each, in a column of a table: what texts and molecules have in common."""
+"""Examples that are one string each, in a column of a table: shared by texts and molecules."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 class StringEncoder(encoder.Encoder):
-    """Strings to tokens. name: of the column; length: tokens of an example, what comes behind them is not read."""
+    """Encodes strings as tokens. ``name``: of the column; ``length``: tokens to which an example is truncated."""
 
-    role: ClassVar[str]  # what the column's name is kept as
+    role: ClassVar[str]  # the key of the column's name in the saved encoder
 
     def __init__(self, name: str, tokenizer: Tokenizer, length: int) -> None:
         self.name, self.tokenizer, self.length = name, tokenizer, length
@@ -52,10 +52,10 @@ class StringEncoder(encoder.Encoder):
 def text_and_labels(
     request: Request, text: str, option: str, names: list[str]
 ) -> tuple[pd.DataFrame, pd.Series[Any], list[str]]:
-    """A column of strings (missing ones empty) and the target, with notes on the file."""
+    """A column of strings (empty if missing) and the target, with notes on the file."""
     column(text, names, option)
     if request.target is None:
-        raise UserError(f"say which column is to be predicted: --target NAME; the file has: {', '.join(names[:20])}")
+        raise UserError(f"no target column given: --target NAME; the file has: {', '.join(names[:20])}")
     column(request.target, names, "--target")
     wanted = [text, request.target]
     table = read_table(request.path, columns=wanted, texts=[text], numeric=spelled_target(request))
@@ -64,21 +64,21 @@ def text_and_labels(
 
 
 def unread(names: Sequence[str], used: Sequence[str | None]) -> list[str]:
-    """That columns of the file are not read, in words, where there are some."""
+    """A note on columns that are not used, if there are any."""
     others = [name for name in names if name not in used]
     shown = ", ".join(others[:10]) + (", ..." if len(others) > 10 else "")
-    return [f"columns that are not read: {shown}"] if others else []
+    return [f"columns not used: {shown}"] if others else []
 
 
 def as_texts(frame: pd.DataFrame, name: str) -> list[str]:
-    """A column as strings, missing ones empty. UserError where there is no such column."""
+    """A column as strings, empty if missing. UserError if there is no such column."""
     check_there(frame.columns, [name])
     values = frame[name]
     return ["" if missing else str(value) for value, missing in zip(values, values.isna(), strict=True)]
 
 
 def column_frame(examples: Any, name: str) -> pd.DataFrame:
-    """Examples that are one string each, from a file's path, a frame or a list, as a column."""
+    """Examples that are one string each, from a file's path, a frame or a list, as a frame of one column."""
     import pandas as pd
 
     if isinstance(examples, str | Path):

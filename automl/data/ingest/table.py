@@ -1,4 +1,4 @@
-"""Tables: which columns a model may read, and what is odd about the others."""
+"""Tables: the input columns, and the reasons why others are left out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from automl.data.ingest import encoder
-from automl.data.ingest.column_checks import tells_all, useless_columns
+from automl.data.ingest.column_checks import determines_target, useless_columns
 from automl.data.ingest.columns import ColumnsEncoder, date_format
 from automl.data.ingest.file_formats import open_source
 from automl.data.ingest.json_examples import Schema
@@ -28,7 +28,7 @@ MOSTLY_MISSING = 0.5
 
 
 class TableEncoder(encoder.Encoder):
-    """The columns of a table, by a ``ColumnsEncoder``."""
+    """Encodes the columns of a table with a ``ColumnsEncoder``."""
 
     kind = "table"
     views: ClassVar = dict.fromkeys(("gradient_boosting", "random_forest", "mlp", "linear"), "columns")
@@ -59,7 +59,7 @@ class TableEncoder(encoder.Encoder):
         if isinstance(examples, str | Path):
             return read_table(Path(examples), numeric=self.table.numeric, decimals=self.table.decimals).frame
         if not isinstance(examples, pd.DataFrame):
-            raise UserError(f"give a file or a DataFrame with the columns of training, got {type(examples).__name__}")
+            raise UserError(f"expected a file or a DataFrame with the training columns, got {type(examples).__name__}")
         return examples
 
     def frames(self, path: Path, strange: Counter[str]) -> Iterator[pd.DataFrame]:
@@ -100,14 +100,14 @@ def read(request: Request) -> encoder.Rows:
     if frame.shape[1] == 0:
         reasons = "; ".join(f"{name!r}: {why}" for name, why in list(useless.items())[:5])
         raise UserError(
-            "no column is left to predict from; the file needs columns besides the target that tell something"
+            "no input column is left; the file needs informative columns besides the target"
             + (f" ({reasons})" if reasons else "")
         )
     notes += about_dates(frame, dates)
     notes += [
-        f"column {name!r} tells the target {rows_of.target!r} by itself: is it known when a prediction is wanted?"
+        f"column {name!r} alone determines the target {rows_of.target!r}: is it known at prediction time?"
         for name in map(str, frame)
-        if tells_all(frame[name], rows_of.labels)
+        if determines_target(frame[name], rows_of.labels)
     ]
     for name in map(str, frame):
         missing = frame[name].isna().mean()
@@ -117,13 +117,13 @@ def read(request: Request) -> encoder.Rows:
 
 
 def labelled_rows(request: Request, known: ColumnsEncoder | None = None) -> encoder.Rows:
-    """All columns but the target and those that rows are split by, as they are; keys are still to be made.
+    """All columns except the target and those that rows are split by; without keys.
 
-    known: the columns of a model, to be read as in its training.
+    ``known``: the columns of a model, to be read as in its training.
     """
     names = column_names(request.path)
     if request.target is None:
-        raise UserError(f"say which column is to be predicted: --target NAME; the file has: {', '.join(names[:20])}")
+        raise UserError(f"no target column given: --target NAME; the file has: {', '.join(names[:20])}")
     column(request.target, names, "--target")
     check_split(request, names)
     numeric = {} if known is None else known.numeric
@@ -151,7 +151,7 @@ def labelled_rows(request: Request, known: ColumnsEncoder | None = None) -> enco
 
 
 def _dates(frame: pd.DataFrame) -> dict[str, str | None]:
-    """The columns that hold dates, with their format where they are written out."""
+    """The columns that hold dates, with their format if they are strings."""
     found: dict[str, str | None] = {}
     for name in map(str, frame):
         if frame[name].dtype.kind == "M":

@@ -1,4 +1,4 @@
-"""The column that is to be predicted: classes or a number, and what is wrong with it."""
+"""The target column: classes or a number, and the checks of its values."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ from automl.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-MAX_WHOLE_CLASSES = 20  # a column of whole numbers with more values is a number
+MAX_WHOLE_CLASSES = 20  # distinct integers; with more, the target is a number
 MAX_CLASSES = 500
-LEAST_OF_A_CLASS = 5  # so that each part has some
+LEAST_OF_A_CLASS = 5  # rows, so that each set has some
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Which rows can be used, and their labels."""
+    """The usable rows and their labels."""
 
     rows: NDArray[np.int64]
     y: NDArray[Any]
     classes: tuple[str, ...]  # empty where the target is a number
     notes: list[str]
-    sentences: bool = False  # are to be predicted; y only numbers the rows
+    sentences: bool = False  # whether texts are predicted; y is then the row numbers
 
     @property
     def kind(self) -> str:
-        """Of the target: sentences, classes or number."""
+        """The kind of target: sentences, classes or number."""
         return "sentences" if self.sentences else "classes" if self.classes else "number"
 
     def target(self, y_train: NDArray[Any]) -> Target:
-        """With the statistics of the training part."""
+        """The target, with the statistics of the training set."""
         return Classes(self.classes) if self.classes else Number.of(y_train)
 
 
 def label(values: pd.Series[Any], name: str, asked: str | None) -> Labelled:
-    """The labels of a target column. ``asked``: classes or number, where the user has said so."""
+    """The labels of a target column. ``asked``: classes or number, if the user gave it."""
     there = values.notna().to_numpy()
     if not there.any():
         raise UserError(f"the target {name!r} has no values")
@@ -61,7 +61,7 @@ def all_sentences(n: int) -> Labelled:
 
 
 def target_kind(values: pd.Series[Any]) -> str:
-    """What a column of no missing values looks like: ``classes`` or ``number``."""
+    """The inferred kind of a column without missing values: ``classes`` or ``number``."""
     if values.dtype.kind not in "fiu":
         return "classes"
     found = np.unique(values.to_numpy())
@@ -75,8 +75,8 @@ def _numbers(values: pd.Series[Any], name: str, there: NDArray[np.bool_], notes:
     if strange.any():
         first = int(strange.argmax())
         raise UserError(
-            f"the target {name!r} is no number: row {first + 1:,} has {str(values.iloc[first])!r}; "
-            "mend that, or give --kind classification or another --target"
+            f"the target {name!r} is not numeric: row {first + 1:,} has {str(values.iloc[first])!r}; "
+            "fix that, or give --kind classification or another --target"
         )
     y = numbers.astype(np.float32)[there]
     if np.ptp(y) == 0:
@@ -98,18 +98,18 @@ def _classes(values: pd.Series[Any], name: str, there: NDArray[np.bool_], notes:
     kept = names[~rare]
     if len(kept) < 2:
         raise UserError(
-            f"the target {name!r} needs two classes with {LEAST_OF_A_CLASS} rows each or more, it has {len(kept)}; "
-            "is it a number? --kind regression"
+            f"the target {name!r} needs two classes with at least {LEAST_OF_A_CLASS} rows each, it has {len(kept)}; "
+            "if it is a number, give --kind regression"
         )
     if len(kept) > MAX_CLASSES:
         raise UserError(
-            f"the target {name!r} has {len(kept):,} classes, at most {MAX_CLASSES} make sense; "
-            "is it a number (--kind regression), or the wrong column?"
+            f"the target {name!r} has {len(kept):,} classes, at most {MAX_CLASSES} are supported; "
+            "if it is a number, give --kind regression, else another --target"
         )
     spelled = {str(one).casefold(): str(one) for one in kept}
     if len(spelled) < len(kept):
         alike = next((one, spelled[one.casefold()]) for one in map(str, kept) if spelled[one.casefold()] != one)
-        notes.append(f"classes that differ in capitals only count as different: {alike[0]}, {alike[1]}")
+        notes.append(f"classes that differ only in case are treated as different: {alike[0]}, {alike[1]}")
     new = np.cumsum(~rare) - 1
     good = ~rare[codes]
     return Labelled(np.flatnonzero(there)[good], new[codes[good]].astype(np.int64), tuple(map(str, kept)), notes)

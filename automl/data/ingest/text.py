@@ -1,4 +1,4 @@
-"""Texts with a label each: reviews, messages, sentences."""
+"""Labelled texts: reviews, messages, sentences."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class TextEncoder(StringEncoder):
-    """The texts' tokens."""
+    """Encodes texts as tokens."""
 
     kind = "text"
     role = "text"
@@ -45,10 +45,10 @@ def read(request: Request) -> encoder.Rows:
     """The texts and labels of a table."""
     names = column_names(request.path)
     if request.text is None:
-        raise UserError(f"say which column holds the texts: --text NAME; the file has: {', '.join(names[:20])}")
+        raise UserError(f"no text column given: --text NAME; the file has: {', '.join(names[:20])}")
     frame, labels, notes = text_and_labels(request, request.text, "--text", names)
     if not np.isnan(as_numbers(frame[request.text])).any():
-        raise UserError(f"--text {request.text!r} holds numbers, not texts; leave --text out to learn from all columns")
+        raise UserError(f"--text {request.text!r} holds numbers, not texts; leave --text out to use all columns")
     empty = frame[request.text].str.strip() == ""
     if empty.any():
         notes.append(f"{empty.sum():,} texts are missing or empty")

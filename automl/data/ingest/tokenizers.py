@@ -1,6 +1,6 @@
-"""Texts and SMILES as numbers of tokens, by tokenizers of Hugging Face that are trained on the training part.
+"""Token ids of texts and SMILES, by Hugging Face tokenizers trained on the training set.
 
-Number 0 is the filling behind the end, 1 stands for what training has not seen.
+Id 0 is padding, 1 an unknown token.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from automl.data.tokens import PADDING, UNKNOWN
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-PAD_TOKEN, UNKNOWN_TOKEN = "[PAD]", "[UNK]"  # numbers PADDING and UNKNOWN of automl.data.tokens
-VOCABULARY = 8_000  # words and parts of words
-MAX_LENGTH = 512  # tokens of an example; what comes behind them is not read
+PAD_TOKEN, UNKNOWN_TOKEN = "[PAD]", "[UNK]"  # ids PADDING and UNKNOWN of automl.data.tokens
+VOCABULARY = 8_000  # words and subwords
+MAX_LENGTH = 512  # tokens to which an example is truncated
 # Atoms in brackets, two-letter atoms, bonds, rings, branches (Schwaller et al. 2019, arXiv:1811.02633).
 SMILES_TOKENS = r"\[[^\]]+\]|Br?|Cl?|N|O|S|P|F|I|b|c|n|o|s|p|\(|\)|\.|=|#|-|\+|\\|\/|:|~|@|\?|>|\*|\$|%[0-9]{2}|[0-9]"
 
 
 def text_tokenizer(texts: Sequence[str]) -> Tokenizer:
-    """Words and frequent parts of words of lower-case texts: byte-pair encoding (Sennrich et al. 2016)."""
+    """A byte-pair encoding (Sennrich et al. 2016) of lower-cased texts."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN_TOKEN))
@@ -38,7 +38,7 @@ def text_tokenizer(texts: Sequence[str]) -> Tokenizer:
 
 
 def smiles_tokenizer(smiles: Sequence[str]) -> Tokenizer:
-    """Atoms, bonds, rings and branches."""
+    """A tokenizer of atoms, bonds, rings and branches."""
     from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN_TOKEN))
@@ -49,7 +49,7 @@ def smiles_tokenizer(smiles: Sequence[str]) -> Tokenizer:
 
 
 def known_tokenizer(known: Mapping[str, int], pattern: str | None = None) -> Tokenizer:
-    """Tokens that have their numbers already, from 2 on: what a pattern cuts out, or words with spaces between them."""
+    """A tokenizer with given ids, from 2 on; tokens are a pattern's matches, or separated by spaces."""
     from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
     tokenizer = Tokenizer(
@@ -61,7 +61,7 @@ def known_tokenizer(known: Mapping[str, int], pattern: str | None = None) -> Tok
 
 
 def token_ids(tokenizer: Tokenizer, texts: Sequence[str], length: int) -> NDArray[np.int32]:
-    """(n, length): the first tokens of each text, filled up with 0."""
+    """The token ids of each text, (n, length), truncated or padded with 0."""
     ids = np.zeros((len(texts), length), np.int32)
     for start in range(0, len(texts), 10_000):
         for row, encoded in enumerate(tokenizer.encode_batch(list(texts[start : start + 10_000])), start):
@@ -71,6 +71,6 @@ def token_ids(tokenizer: Tokenizer, texts: Sequence[str], length: int) -> NDArra
 
 
 def longest(tokenizer: Tokenizer, texts: Sequence[str]) -> int:
-    """Tokens of the longest text, at most MAX_LENGTH, at least 1."""
+    """The number of tokens of the longest text, from 1 to MAX_LENGTH."""
     lengths = (len(encoded.ids) for encoded in tokenizer.encode_batch(list(texts)))
     return max(1, min(MAX_LENGTH, max(lengths, default=1)))
