@@ -153,7 +153,7 @@ def test_one_epoch_spends_its_budget_on_single_epochs_and_trains_the_best_whole(
 def test_runs_are_never_continued(name):
     opponent = make(name, SPACE, seed=0, n_trials=5, max_epochs=fewest_epochs(name))
     proposal = opponent.ask()
-    with pytest.raises(NotImplementedError, match="cannot be continued"):
+    with pytest.raises(NotImplementedError, match="cannot be resumed"):
         opponent.restore(proposal)
     opponent.tell(told(proposal))
     with pytest.raises(ValueError, match="trial 0 is not pending"):

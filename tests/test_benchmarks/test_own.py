@@ -212,7 +212,7 @@ def test_missing_data_are_told_in_one_line_with_the_command_that_gets_them(tmp_p
     with pytest.raises(UserError) as caught:
         own_files.check_all()
     assert str(caught.value) == (
-        "the suite own lacks the data of mine; get them with: python -m benchmarks.experiments.own --fetch"
+        "data missing in the suite own: mine; fetch them with: python -m benchmarks.experiments.own --fetch"
     )
 
 
