@@ -128,7 +128,7 @@ def test_rows_from_before_there_were_seconds_stay(tmp_path):
 def test_a_budget_is_given_in_one_way():
     with pytest.raises(UserError, match="as --trials or as --seconds, not both"):
         run(suite="own", trials=5, seconds=5.0)
-    with pytest.raises(UserError, match="--seconds is for --suite own"):
+    with pytest.raises(UserError, match="--seconds is only for --suite own"):
         run(suite="synthetic", seconds=5.0)
 
 
@@ -256,8 +256,8 @@ def test_runs_of_several_budgets_are_not_mixed(tmp_path):
         assert not results.has(in_seconds("bo", seconds))
         results.add(in_seconds("bo", seconds), simulate(in_seconds("bo", seconds), steps(), lambda n: 0.0))
         results.save()
-    with pytest.raises(UserError, match="has runs of 20, 60 seconds; give one: --seconds"):
+    with pytest.raises(UserError, match="has runs with 20, 60 seconds; choose one with --seconds"):
         own.rows_of(tmp_path, None, None)
     assert set(own.rows_of(tmp_path, 60.0, None)["seconds"]) == {60.0}
-    with pytest.raises(UserError, match="has no runs of a budget in seconds"):
+    with pytest.raises(UserError, match="has no runs with a budget in seconds"):
         own.rows_of(tmp_path / "other", None, None)

@@ -109,7 +109,7 @@ def test_what_hardly_ran_is_left_out_and_so_are_shorter_runs():
 
 
 def test_what_is_missing_is_said():
-    with pytest.raises(UserError, match=r"auto needs runs in two, and has them in 0; make them with"):
+    with pytest.raises(UserError, match=r"auto needs runs in two suites, found 0; make some with"):
         missing(two_suites(*THREE[1:]))
     table = pd.concat([two_suites(*THREE, n_trials=50), runs("bo", 0.2, ["x"], suite="u", n_trials=50)])
     assert missing(table) == [

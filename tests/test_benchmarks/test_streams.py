@@ -59,7 +59,7 @@ def test_the_goal_is_a_point_at_a_fifth_of_the_epochs():
              row(1, "new part alone", 0.6, 1), row(1, "full search", 0.8, 100)]  # fmt: skip
     said = streams.summary(pd.DataFrame(rows))
     assert "| s | r2 | update | 0.7950 | 0.7950 | 0.7950 | 20.0 | 1 of 1 |" in said
-    assert "s: the updates are 0.5 points behind the full search, at 20% of its epochs: the goal is reached" in said
+    assert "s: the updates are 0.5 points behind the full search, with 20% of its epochs: the goal is reached" in said
 
 
 def test_an_unknown_stream_is_refused(tmp_path):
