@@ -203,7 +203,7 @@ def losses(table: pd.DataFrame) -> list[str]:
         }
         for rival, known in rivals.items():
             for strategy in tuned.index[(known > tuned) if goes_up(of) else (known < tuned)]:
-                scores = f"({known[strategy]:.4g}) than that of {strategy} ({tuned[strategy]:.4g})"
+                scores = f"({known[strategy]:.4g}) than {strategy} ({tuned[strategy]:.4g})"
                 behind.append(f"- {task}: {rival} is better {scores}.")
     return behind
 

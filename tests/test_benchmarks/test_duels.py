@@ -22,7 +22,7 @@ def runs(worths):
     return pd.DataFrame(rows)
 
 
-def test_a_duel_is_over_shared_runs_alone_and_tasks_count_alike():
+def test_a_duel_uses_only_shared_runs_and_weights_tasks_equally():
     worths = {
         ("s", "a", "bo", 0): 0.2, ("s", "a", "tpe", 0): 0.4,
         ("s", "b", "bo", 0): 0.3, ("s", "b", "tpe", 0): 0.3,

@@ -130,7 +130,7 @@ def test_a_simulated_task_runs_to_the_end_of_its_budget(name):
 
 
 @pytest.mark.parametrize("max_epochs", [4, 1])
-def test_one_epoch_spends_its_budget_on_single_epochs_and_trains_the_best_whole(max_epochs):
+def test_one_epoch_spends_its_budget_on_single_epochs_and_trains_the_best_fully(max_epochs):
     reference = make("one-epoch", SPACE, seed=1, n_trials=3, max_epochs=max_epochs)
     proposals = [reference.ask() for _ in range(2 * max_epochs + 1)]
     assert {proposal.epochs for proposal in proposals} == {1}
@@ -150,7 +150,7 @@ def test_one_epoch_spends_its_budget_on_single_epochs_and_trains_the_best_whole(
 
 
 @pytest.mark.parametrize("name", [name for name in HERE if name != "one-epoch"])
-def test_runs_are_never_continued(name):
+def test_runs_cannot_be_resumed(name):
     opponent = make(name, SPACE, seed=0, n_trials=5, max_epochs=fewest_epochs(name))
     proposal = opponent.ask()
     with pytest.raises(NotImplementedError, match="cannot be resumed"):
@@ -167,14 +167,14 @@ def test_other_names_are_strategies():
         opponent_class("raw-optina")
 
 
-def test_a_missing_package_is_one_line(monkeypatch):
+def test_a_missing_package_is_reported_in_one_line(monkeypatch):
     monkeypatch.setattr(opponents, "find_spec", lambda name: None if name == "smac" else importlib.util.find_spec(name))
     assert "raw-smac" not in installed()
     with pytest.raises(UserError, match=r"^raw-smac needs the package smac: pip install -e '\.\[smac\]'$"):
         make("raw-smac", SPACE, seed=0)
 
 
-def test_what_only_proposes_forbidden_configs_is_stopped():
+def test_an_opponent_with_only_forbidden_configs_is_stopped():
     class Stubborn(Opponent):
         n_failures = 0
 
@@ -241,7 +241,7 @@ def test_syne_tune_stops_the_bad_ones_early():
     assert np.median(whole) < np.median([trial.losses[0] for trial in study.trials.values()])
 
 
-def test_without_epochs_dehb_is_one_line():
+def test_without_epochs_dehb_is_rejected_in_one_line():
     with pytest.raises(UserError, match=r"^raw-dehb needs trainings of several epochs"):
         make("raw-dehb", RAMP.space, seed=0)
 
@@ -268,7 +268,7 @@ def test_without_curves_hyperband_is_optuna():
     assert run("raw-optuna-hyperband", failures=()) == run("raw-optuna", failures=())
 
 
-def test_hyperopt_proposes_what_its_fmin_tries():
+def test_hyperopt_proposals_match_its_fmin():
     from hyperopt import STATUS_OK, fmin, hp, tpe
 
     opponent = make("raw-hyperopt", space := load_space({"x": {"float": [-5, 5]}, "c": {"choice": ["a", "b"]}}), seed=7)
@@ -297,7 +297,7 @@ def test_hyperopt_proposes_what_its_fmin_tries():
     assert proposed == tried
 
 
-def test_smac_leaves_no_files_no_log_and_the_space_as_it_was(monkeypatch, tmp_path, capfd):
+def test_smac_leaves_no_files_or_log_and_does_not_change_the_space(monkeypatch, tmp_path, capfd):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     logger = logging.getLogger()
@@ -317,7 +317,7 @@ def test_smac_is_exhausted_when_it_finds_no_other_config():
     assert opponent.exhausted
 
 
-def test_nevergrad_has_no_more_pending_than_it_was_told_of_workers():
+def test_nevergrad_has_no_more_pending_proposals_than_workers():
     opponent = make("raw-nevergrad", SPACE, seed=0, n_trials=10)
     proposal = opponent.ask()
     assert opponent.ask() is None

@@ -41,12 +41,12 @@ def run(example: str, folder: Path, *options: object) -> tuple[dict, str]:
     return json.loads((folder / "summary.json").read_text()), done.stdout + done.stderr
 
 
-def test_all_examples_are_here():
+def test_all_examples_are_tested():
     names = {path.name for path in (ROOT / "examples").iterdir() if path.suffix in (".py", ".sh")}
     assert names == {*CURVES, "sklearn_estimator.py"}
 
 
-def test_the_estimator_of_scikit_learn(tmp_path):
+def test_the_scikit_learn_estimator(tmp_path):
     summary, _ = run("sklearn_estimator.py", tmp_path / "run", "--trials", 5, "--final-seeds", 1)
     assert summary["n_trials"] == 5
     assert summary["n_failed"] == 0

@@ -19,7 +19,7 @@ def test_the_logarithm_of_the_seconds_is_linear_in_the_features():
     assert predicted - predicted.mean() == pytest.approx(np.array([2.0, 0.0, -1.0]) - 1 / 3, abs=0.1)
 
 
-def test_few_trainings_and_unknown_seconds_tell_nothing():
+def test_few_trainings_and_unknown_seconds_give_no_prediction():
     X = np.random.default_rng(0).random((MIN_TOLD, 2))
     assert log_seconds(X, np.r_[0.0, np.full(MIN_TOLD - 1, 2.0)], X).tolist() == [0.0] * MIN_TOLD
 

@@ -61,7 +61,7 @@ def test_the_prior_comes_after_the_default_and_before_everything_else(name):
 
 
 @pytest.mark.parametrize("name", [name for name in STRATEGIES if name != "grid"] + ["bo+asha", "tpe+asha"])
-def test_past_studies_are_dropped_when_they_disappoint_and_the_users_configs_are_not(name):
+def test_disappointing_past_studies_are_dropped_but_user_configs_are_not(name):
     theirs, own = starts("mixed", 6)[:5], starts("mixed", 7, study=None)[5:]
     proposals = new_configs(make(name, theirs + own), [1.0, 0.5, *[1.0 + i for i in range(9)]])
     tried = [p.info["from"] for p in proposals[1:]]
@@ -71,14 +71,14 @@ def test_past_studies_are_dropped_when_they_disappoint_and_the_users_configs_are
 
 
 @every_strategy
-def test_after_a_default_that_fails_everything_that_works_is_better(name):
+def test_after_a_failed_default_every_success_is_better(name):
     prior = starts("mixed")
     proposals = new_configs(make(name, prior), [math.nan, *range(9)])
     assert [p.config for p in proposals if p.info["from"] == "prior"] == [start.config for start in prior]
 
 
 @every_strategy
-def test_asks_before_any_tell_go_through_the_prior(name):
+def test_asks_before_any_tell_use_the_prior(name):
     prior = starts("conditional")
     strategy = make(name, prior, "conditional")
     asked = [strategy.ask().config for _ in range(8)]
@@ -123,12 +123,12 @@ def test_restoring_any_prefix_with_a_prior_gives_the_same_next_proposals(name, d
 
 
 @every_strategy
-def test_a_config_outside_of_the_space_is_refused(name):
+def test_a_config_outside_the_space_is_rejected(name):
     with pytest.raises(ValueError, match="unknown hyperparameter"):
         make(name, [Start({"nonsense": 1})])
 
 
 @pytest.mark.parametrize(("losses", "n_sobol"), [([0.5, 0.4], 1), ([0.5, 0.4, 0.3], 0), ([2.0, 3.0, 4.0], 7)])
-def test_only_a_prior_that_is_of_use_stands_for_part_of_the_initial_design(losses, n_sobol):
+def test_only_a_useful_prior_replaces_part_of_the_initial_design(losses, n_sobol):
     proposals = new_configs(make("bo", starts("mixed", len(losses))), [1.0, *losses, *[5.0 + i for i in range(9)]])
     assert [p.info["from"] for p in proposals].count("initial design") == n_sobol
