@@ -1,4 +1,4 @@
-"""What reading a large file takes, on a small one."""
+"""The measurement of reading a large file, with a small one."""
 
 import pandas as pd
 

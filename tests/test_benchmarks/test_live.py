@@ -1,4 +1,4 @@
-"""Real trainings in the comparison: run once each, shared, and fenced off."""
+"""Real trainings in the comparison: run once, shared, and isolated."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What every opponent promises, and what is special about each."""
+"""Contract tests of every opponent, and tests specific to each."""
 
 import importlib.util
 import json
@@ -47,7 +47,7 @@ N_TRIALS = 11  # one more than scikit-optimize draws at random; SMAC draws a qua
 OWN_ENVIRONMENT = {"raw-neps"}  # it needs an older pandas than others; tested where it is installed
 HERE = [name for name in OPPONENTS if name not in OWN_ENVIRONMENT or name in installed()]
 NEED_EPOCHS = {"raw-dehb"}
-NO_DEFAULT = {"raw-dehb"}  # no way to be told of the default config
+NO_DEFAULT = {"raw-dehb"}  # cannot be given the default config
 
 every_opponent = pytest.mark.parametrize("name", HERE)
 
@@ -67,7 +67,7 @@ def fewest_epochs(name: str) -> int:
 
 
 def run(name: str, failures: tuple[int, ...] = (0, 3, 9), seed: int = 3) -> list[Proposal]:
-    """Three asks before the first tell, then one after the other."""
+    """Three asks before the first tell, then asks and tells in turn."""
     opponent = make(name, SPACE, seed=seed, n_trials=N_TRIALS, n_workers=3, max_epochs=fewest_epochs(name))
     proposals = [opponent.ask() for _ in range(3)]
     for i in range(N_TRIALS):
@@ -79,7 +79,7 @@ def run(name: str, failures: tuple[int, ...] = (0, 3, 9), seed: int = 3) -> list
 
 @pytest.fixture(scope="module", params=HERE)
 def twice(request) -> tuple[list[Proposal], list[Proposal]]:
-    """Two runs of the same seed, with failures, under different global random states, which must not change."""
+    """Two runs with the same seed, with failures, under different global random states, which must not change."""
     opponent_class(request.param)  # importing a library may draw a number
     runs = []
     for global_seed in (1, 2):
@@ -204,7 +204,7 @@ def test_a_gaussian_process_without_a_random_part_leaves_the_forbidden_region():
 
 @dataclass(frozen=True)
 class Ramp(SimulatedTask):
-    """A config x loses x after each of its epochs, a second each."""
+    """A config x has loss x in every epoch; an epoch takes one second."""
 
     def curve(self, config, seed, epochs):
         return Curve(np.full(self.max_epochs, config["x"]), np.ones(self.max_epochs))
@@ -326,7 +326,7 @@ def test_nevergrad_has_no_more_pending_proposals_than_workers():
 
 
 def test_nevergrad_for_several_workers_models_continuous_spaces():
-    """There it picks a metamodel, which starts after some ten trials."""
+    """There it chooses a metamodel, which starts after about ten trials."""
 
     def configs():
         space = load_space({"x": {"float": [-5, 5]}, "y": {"float": [-5, 5]}})

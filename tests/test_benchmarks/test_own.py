@@ -1,4 +1,4 @@
-"""Budgets in seconds, and the suite of users' files: from a file to a score beside its baseline."""
+"""Budgets in seconds, and the suite of user files: from a file to a score compared with its baseline."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_the_tasks_of_a_suite_can_be_chosen():
 
 @dataclass(frozen=True)
 class Written:
-    """A small file of a user's."""
+    """A small user file."""
 
     frame: str
 

@@ -1,4 +1,4 @@
-"""Recorded trainings: the model between them, its honesty, and the command."""
+"""Recorded trainings: the model that interpolates them, its validation, and the command."""
 
 import json
 import subprocess
@@ -31,7 +31,7 @@ def configs_of(space, n):
 
 
 def recorded(n=60, n_seeds=2, n_epochs=3, noise=0.0, fail=()):
-    """Trainings whose loss is a bowl that sinks with the epochs; a table as the command writes it."""
+    """A table as written by the command, with a bowl-shaped loss that decreases with the epochs."""
     rng = np.random.default_rng(0)
     rows = []
     for number, config in enumerate(configs_of(SPACE, n)):
@@ -162,5 +162,5 @@ def test_an_interrupted_recording_is_resumed(tmp_path):
     facts, table = (tmp_path / "out" / f"digits-cnn-100.{kind}" for kind in ("json", "parquet"))
     before, found = table.read_bytes(), facts.read_text()
     facts.unlink()
-    subprocess.run(command, capture_output=True, check=True)  # nothing to train: the facts alone are found anew
+    subprocess.run(command, capture_output=True, check=True)  # nothing to train: only the facts are recomputed
     assert (table.read_bytes(), facts.read_text()) == (before, found)

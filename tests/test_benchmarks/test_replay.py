@@ -29,7 +29,7 @@ from strategies.encoding import Encoding
 
 @dataclass(frozen=True)
 class Ramp(SimulatedTask):
-    """A config x takes 1 + x seconds an epoch and loses x / epoch."""
+    """A config x takes 1 + x seconds per epoch and has loss x / epoch."""
 
     def curve(self, config, seed, epochs):
         epochs = np.arange(1, self.max_epochs + 1)
@@ -61,7 +61,7 @@ def test_several_workers_train_concurrently_with_events_in_time_order():
     assert [entry.at for entry in told] == sorted(entry.at for entry in told)
     total = sum(4 * (1 + t.config["x"]) for t in study.trials.values())
     assert total / 3 <= study.clock < total
-    # The first three start at 0; whichever is the shortest is told first.
+    # The first three start at 0; the shortest is told first.
     first = min((study.trials[i] for i in range(3)), key=lambda t: t.config["x"])
     assert told[0].outcome.proposal.trial == first.number
     assert told[0].at == pytest.approx(4 * (1 + first.config["x"]))

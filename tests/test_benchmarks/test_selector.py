@@ -1,4 +1,4 @@
-"""The worth of choosing a strategy, against tables worked out by hand."""
+"""Algorithm selection, checked against hand-computed tables."""
 
 import subprocess
 import sys
@@ -90,7 +90,7 @@ THREE = [("auto", 0.1), ("bo", 0.2), ("random", 0.5)]
 
 def test_runs_are_compared_after_equal_epochs():
     table = two_suites(*THREE, n_trials=20)
-    table["at_epochs"] *= np.where(table["strategy"] == "auto", 2, 1)  # of 20 trainings auto has 10 told
+    table["at_epochs"] *= np.where(table["strategy"] == "auto", 2, 1)  # auto has outcomes of 10 of 20 trainings
     table["n_trials"] = 20
     every, s, t = evaluate(table, FACTS, 20).to_dict("records")
     expected = table[(table["strategy"] == "auto") & (table["at_epochs"] <= 20)]

@@ -1,4 +1,4 @@
-"""The load test itself, in short: a real server, asked by two clients; what it measures is not judged."""
+"""A short load test with a real server and two clients; the measured values are not checked."""
 
 import pandas as pd
 

@@ -1,4 +1,4 @@
-"""The suite of scikit-learn's models: split beforehand, deterministic, and each training run once."""
+"""The suite of scikit-learn models: fixed split, deterministic, and each training run once."""
 
 import multiprocessing
 import time
@@ -67,7 +67,7 @@ def test_seeds_and_a_second_training_make_no_difference(name, kept, tmp_path, mo
 
 
 def test_the_loss_is_that_of_predictions_for_rows_that_were_not_fitted(kept):
-    """By scikit-learn's own cross-validation, with a scaler that sees the training part alone."""
+    """By scikit-learn's own cross-validation, with a scaler fitted on the training set only."""
     from sklearn.datasets import load_wine
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
     from sklearn.neighbors import KNeighborsClassifier

@@ -1,4 +1,4 @@
-"""What automl select recommends by is what the leaderboard says."""
+"""The data behind automl select agree with the leaderboard."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Measures and tests against tables worked out by hand, and the rate of false alarms."""
+"""Measures and tests against hand-computed tables, and their false positive rates."""
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,7 @@ from benchmarks.scoring.regret import (
 
 
 def runs(losses: dict[tuple[str, str, int], list[float]], max_epochs: int = 1) -> pd.DataFrame:
-    """One row a trial, full trainings, one after the other."""
+    """One row per trial: sequential full trainings."""
     rows = [
         {
             "suite": "s", "task": task, "strategy": strategy, "seed": seed, "trial": i, "loss": loss, "worth": loss,
@@ -55,7 +55,7 @@ def test_regret_is_zero_at_the_best_and_one_at_the_reference():
 
 
 def incumbents(run: pd.DataFrame) -> list[float]:
-    """What the incumbent is worth after each row, the plain way."""
+    """The incumbent's worth after each row, by a simple implementation."""
     best, worths = None, []
     for row in run.to_dict("records"):
         if not row["failed"] and (best is None or (-row["epochs"], row["loss"]) < (-best["epochs"], best["loss"])):
@@ -192,7 +192,7 @@ def test_the_interval_of_a_single_task_is_students_t():
     low, high = statistics.of_these(pd.DataFrame({"x": [1.0]}, index=index[:1]))
     assert np.isnan([low["x"], high["x"]]).all()  # one seed has no interval
     low, high = statistics.like_these(pd.DataFrame({"x": values}, index=index), own_units(index))
-    assert np.isnan([low["x"], high["x"]]).all()  # nor does one task say anything of others
+    assert np.isnan([low["x"], high["x"]]).all()  # a single task does not generalise
 
 
 def test_variants_of_a_unit_are_not_independent_evidence():
@@ -206,7 +206,7 @@ def test_variants_of_a_unit_are_not_independent_evidence():
     assert together[1]["x"] - together[0]["x"] == pytest.approx(np.sqrt(3) * (apart[1]["x"] - apart[0]["x"]), rel=0.1)
     draws = statistics.resamples(index, n_draws=20, units=units)
     by_unit_weight = pd.DataFrame(draws.T, index=index).groupby(units.reindex(index.droplevel(2)).to_numpy()).sum()
-    assert np.allclose(by_unit_weight * 12, np.round(by_unit_weight * 12))  # a unit is drawn whole times, or not
+    assert np.allclose(by_unit_weight * 12, np.round(by_unit_weight * 12))  # units are drawn as a whole
 
 
 def test_means_are_over_the_tasks_of_a_unit_first():
@@ -324,7 +324,7 @@ def test_test_losses_show_the_gap_overtuning_and_runs_worse_than_the_default():
 
 
 def overshot(table, key, by):
-    """The same, with the last training of a run longer by so many epochs than its budget."""
+    """The same rows, with the last training of a run exceeding its budget by some epochs."""
     own = (table[["task", "strategy", "seed"]] == list(key)).all(axis=1)
     return table.assign(at_epochs=table["at_epochs"] + by * (table.index == table.index[own][-1]))
 
@@ -339,7 +339,7 @@ def test_a_run_whose_last_training_exceeds_its_budget_counts_fully():
     assert generalisation(table, budget=2)["retrained"].tolist() == [0.7, 0.2]
     before = pd.Series(1.0, index=CONSTANTS.index)
     assert at_end(table, CONSTANTS, 2, before).tolist() == [0.7, 0.2]
-    assert at_end(table, CONSTANTS, 1, before).isna().all()  # nobody asked for so little
+    assert at_end(table, CONSTANTS, 1, before).isna().all()  # no run has so small a budget
 
 
 def test_a_budget_within_a_run_has_the_config_returned_by_then():
@@ -359,7 +359,7 @@ def test_means_of_test_losses_are_over_shared_runs():
     assert found.unstack("seed").loc[("s", "a")].to_dict("index") == {
         "x": {0: pytest.approx(np.nan, nan_ok=True), 1: 2.0, 2: 3.0},
         "y": {0: pytest.approx(np.nan, nan_ok=True), 1: 5.0, 2: 6.0},
-        "z": {i: pytest.approx(np.nan, nan_ok=True) for i in range(3)},  # has none: it takes nothing from the others
+        "z": {i: pytest.approx(np.nan, nan_ok=True) for i in range(3)},  # has none and does not affect the others
     }
 
 
@@ -370,7 +370,7 @@ def test_retrained_configs_are_compared_if_the_run_ended_at_the_budget():
     found = generalisation(table, budget=2)[["retrained", "retrained_default", "worse_retrained"]]
     assert found.loc[("s", "a", "x", 0)].tolist() == [0.6, 0.55, 1.0]
     assert found.loc[("s", "a", "x", 1)].tolist() == [0.35, 0.55, 0.0]
-    assert found.loc[("s", "a", "twice", 0)].isna().all()  # its choice at twice the budget was trained again
+    assert found.loc[("s", "a", "twice", 0)].isna().all()  # its choice at twice the budget was retrained
     assert generalisation(table, budget=4)["retrained"].loc[("s", "a", "twice", 0)] == 0.5
 
 
@@ -391,10 +391,10 @@ def test_a_run_without_outcomes_is_never_better_than_one_with_outcomes():
     found = filled(at_budgets(table, CONSTANTS, [1, 2]), before)
     assert found.loc[("s", "a", "x", 0)].tolist() == [1.0, 1.0]
     assert found.loc[("s", "b", "x", 0)].tolist() == [2.0, 0.5]
-    # A default that never was the incumbent counts as well.
+    # A default that was never the incumbent counts as well.
     late = runs({("a", "x", 0): [0.2, 3.0]}).assign(is_default=[False, True])
     assert before_any(late, CONSTANTS)[("s", "a")] == 3.0
-    # Where regret is the loss itself there is no floor, and nothing is made up.
+    # If regret is the loss itself there is no floor, and no value is invented.
     own = CONSTANTS.assign(floor=np.nan)
     assert before_any(table, own)[("s", "a")] == 0.4
     failed = table[table["failed"]]
@@ -433,7 +433,7 @@ def test_many_runs_give_the_same_results_as_single_ones(clock):
 
 
 def test_a_repeated_config_is_scored_by_its_mean_loss():
-    """Trial 1 is trained again as 3, and trial 2 as 4: their means are .3 and .25, below that of the lucky trial 0."""
+    """Trial 1 is repeated as 3, and trial 2 as 4: means .3 and .25. The lucky, unrepeated trial 0 loses to them."""
     table = runs({("a", "x", 0): [0.1, 0.2, 0.25, 0.4, 0.25]}).assign(repeats=[np.nan, np.nan, np.nan, 1, 2])
     table["worth"] = [1.0, 2.0, 3.0, 2.0, 3.0]
     regrets = at_budgets(table, CONSTANTS, [1, 2, 3, 4, 5])

@@ -10,7 +10,7 @@ from benchmarks.experiments import arrivals, streams
 
 
 def tables(folder):
-    """Two parts of a table, and the rest of it for test."""
+    """Two parts of a table, and the rest as the test set."""
     folder.mkdir(parents=True)
     frame = load_diabetes(as_frame=True).frame
     parts = [folder / "0.csv", folder / "1.csv"]

@@ -1,4 +1,4 @@
-"""What earlier studies are worth: the command's parts on tasks that are quickly computed."""
+"""The value of past studies: the components of the command on fast tasks."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ SPACE = load_space({"x": {"float": [0, 1], "default": 0.1}, "y": {"float": [0, 1
 
 @dataclass(frozen=True)
 class Bowl(SimulatedTask):
-    """Lowest near (0.8, 0.8), where exactly differs from task to task."""
+    """The minimum is near (0.8, 0.8); its exact location depends on the task."""
 
     lowest: float = 0.8
     best = 0.0

@@ -1,4 +1,4 @@
-"""What tuning gives: the command on a real small task, and its summary on a table made by hand."""
+"""The gain from tuning: the command on a small real task, and its summary of a synthetic table."""
 
 import pandas as pd
 import pytest

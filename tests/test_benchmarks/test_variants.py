@@ -1,4 +1,4 @@
-"""The variants of bo and auto: each is that but for its part, proposes what the space allows, repeats by its seed."""
+"""The variants of bo and auto: each differs in one component, proposes valid configs, and is reproducible."""
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ OWNER = np.arange(2)
 
 
 def configs(spec, n=20):
-    """What it proposes for a smooth loss, one config a line of text."""
+    """The proposals for a smooth loss, one config per line."""
     strategy = make(spec, SPACE, seed=1, n_trials=n)
     found = []
     for _ in range(n):
@@ -45,7 +45,7 @@ def test_a_variant_starts_like_bo_is_reproducible_and_then_differs(spec):
 
 
 def arms(spec):
-    """Who proposed, over a run with learning curves."""
+    """The arms that made the proposals of a run with learning curves."""
     strategy = make(spec, SPACE, seed=1, n_trials=12, max_epochs=4)
     found = []
     while sum(epochs for _, _, epochs in found) < 100 and (proposal := strategy.ask()) is not None:

@@ -1,4 +1,4 @@
-"""Each example by the very command that it tells, with a small budget."""
+"""Each example with the command in its docstring and a small budget."""
 
 import json
 import os
@@ -26,7 +26,7 @@ CURVES = {  # example -> a loss below which its model has learnt something
 
 
 def run(example: str, folder: Path, *options: object) -> tuple[dict, str]:
-    """The command that stands in the example, with further options. Gives the summary and what it has written."""
+    """Run the command in the example with further options; returns the summary and the output."""
     [line] = re.findall(r"^(?:# )?python (-m automl\.run .*)$", (ROOT / "examples" / example).read_text(), re.MULTILINE)
     given = [*shlex.split(line), "--prior", "none", "--no-learn", "--workers", 1, "--out", folder, *options]
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Expected improvement against its integral, and the search for its maximum."""
+"""The acquisition function against its integral, and its maximisation."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Asynchronous successive halving: rungs, promotions, what the wrapped strategy is told, stopping without pauses."""
+"""Asynchronous successive halving: rungs, promotions, losses told to the wrapped strategy, stopping without pausing."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ SPACE = load_space({"x": {"float": [0, 1]}, "y": {"float": [0, 1]}})
 
 
 def curve(config, epochs):
-    """Sinks towards x, whatever the epoch: the ranks at every rung are those at the end."""
+    """Losses that decrease towards x, with the same ranks at every rung."""
     return tuple(config["x"] + 1 / (epoch + 1) for epoch in range(epochs))
 
 
@@ -22,7 +22,7 @@ def ended(trial, *losses, stopped=False):
 
 
 def run(strategy, n_epochs):
-    """One worker, until so many epochs are trained. Gives the proposals."""
+    """Run one worker for a number of epochs; returns the proposals."""
     proposals, trained = [], {}
     while sum(trained.values()) < n_epochs:
         proposal = strategy.ask()
@@ -140,7 +140,7 @@ def test_only_trials_that_can_no_longer_be_promoted_are_abandoned():
     assert abandoned <= paused
     assert len(abandoned) > 0.8 * len(paused)
     assert 0 < since[len(since) // 2] < since[-1]  # some of them long before the end
-    assert not make_strategy("random+asha", SPACE, seed=0, max_epochs=27).abandoned()  # a budget that nobody knows
+    assert not make_strategy("random+asha", SPACE, seed=0, max_epochs=27).abandoned()  # unknown budget
 
 
 def test_trainings_that_cannot_pause_are_stopped_at_the_rungs():

@@ -1,4 +1,4 @@
-"""What auto chooses by, how its arms share the budget, and what it trains again."""
+"""How auto chooses, how its arms share the budget, and what it repeats."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ NUMERIC = load_space({f"x{i}": {"float": [0.0, 1.0]} for i in range(3)})
 
 
 def run(strategy, n_epochs, loss=lambda config, trial: loss_of(config)):
-    """Proposals until the budget is spent, each told at once; the curves fall to the loss."""
+    """The proposals of a whole budget, each told immediately; curves decrease to the loss."""
     proposals, spent = [], {}
     while sum(spent.values()) < n_epochs and (proposal := strategy.ask()) is not None:
         proposals.append(proposal)
@@ -57,7 +57,7 @@ def fidelity(kind, min_epochs=1):
         ("resume", 20, [2, 7, 20]),
         ("resume", 52, [2, 6, 17, 52]),
         ("stop", 9, [3, 9]),
-        ("resume", 3, [3]),  # nothing is to be learnt in an epoch
+        ("resume", 3, [3]),  # one epoch is uninformative
         ("restart", 20, [2, 20]),
         ("restart", 90, [10, 90]),
         ("restart", 10, [2, 10]),
@@ -188,7 +188,7 @@ def test_non_resumable_trainings_are_stopped_at_rungs():
 
 
 def test_epochs_saved_by_stopping_are_available_to_the_search():
-    """Trainings that cannot pause are asked for as whole ones: most of their epochs are never spent."""
+    """Non-resumable trainings are proposed in full, but most of their epochs are never spent."""
     strategy = make_strategy("auto", NUMERIC, seed=0, n_trials=20, max_epochs=9, resumable=False)
     spent = n_searched = 0
     while spent < 20 * 9:

@@ -1,4 +1,4 @@
-"""What every strategy promises, checked over all of STRATEGIES and a set of awkward spaces."""
+"""Contract tests of every strategy in STRATEGIES on a set of difficult spaces."""
 
 import json
 import math
@@ -130,7 +130,7 @@ def test_the_same_seed_is_reproducible_and_another_differs(name, space_name):
 @pytest.mark.parametrize("space_name", ["conditional", "mixed", "forbidden"])
 @pytest.mark.parametrize("n_told", [0, 1, 9, 17])
 def test_restoring_a_prefix_gives_the_same_next_proposals(name, space_name, n_told):
-    """With two pending proposals throughout, told out of order, and failures and ties among the outcomes."""
+    """With two pending proposals, told out of order, and with failures and ties."""
     strategy, log = make(name, space_name), []
     order = np.random.default_rng(n_told)
     pending = []
@@ -173,13 +173,13 @@ def test_failures_are_handled_from_the_first_trial_on(name, failure):
 
 
 def seeds_for(name, n):
-    """One of skopt, which takes half a second a suggestion."""
+    """One repetition for skopt, which takes half a second per suggestion."""
     return range(1 if name == "skopt" else n)
 
 
 @pytest.mark.parametrize("name", ["bo", "skopt", "tpe", "hyperopt", "ga"])
 def test_a_failing_region_is_avoided(name):
-    """Half of the range fails: a strategy that forgot the failures would spend half of its trials there."""
+    """Half of the range fails: a strategy that ignored failures would spend half of its trials there."""
     shares = []
     for seed in seeds_for(name, 3):
         strategy = make(name, "numeric", seed=seed)
@@ -195,7 +195,7 @@ def test_a_failing_region_is_avoided(name):
 
 @pytest.mark.parametrize("name", ["bo", "skopt", "tpe", "hyperopt", "ga", "cmaes"])
 def test_guided_strategies_learn_from_outcomes(name):
-    """The best of 40 on a sphere, over some seeds, against random search and against being told noise."""
+    """The best of 40 trials on a sphere, over several seeds, versus random search and versus random outcomes."""
     seeds = seeds_for(name, 5)
 
     def best(name, seed, told_noise=False):
@@ -246,7 +246,7 @@ def test_a_warm_start_outside_the_space_is_rejected(name, config, rule):
 
 @pytest.mark.parametrize("name", [name for name in STRATEGIES if name != "cmaes"])
 def test_a_trial_may_be_told_again_after_more_epochs(name):
-    """As a wrapper does that pauses and continues trials: the later outcome replaces the earlier one."""
+    """As with a wrapper that pauses and resumes trials: the later outcome replaces the earlier one."""
     strategy, twin = make(name), make(name)
     for _ in range(12):
         proposal, same = strategy.ask(), twin.ask()
@@ -258,7 +258,7 @@ def test_a_trial_may_be_told_again_after_more_epochs(name):
 
 
 def test_cmaes_counts_a_trial_once_if_it_is_told_twice():
-    """Its distribution is updated with what is known when a population is complete."""
+    """Its distribution is updated with the latest losses once a population is complete."""
     strategy = make("cmaes")
     for _ in range(12):
         proposal = strategy.ask()
@@ -336,7 +336,7 @@ print(json.dumps(traces))
 
 
 def test_proposals_do_not_depend_on_the_process():
-    """The same under another PYTHONHASHSEED and another global random state."""
+    """The same with another PYTHONHASHSEED and another global random state."""
 
     def traces(seed: int) -> dict:
         code = TRACE.format(here=str(Path(__file__).parent), seed=seed)
@@ -351,7 +351,7 @@ def test_proposals_do_not_depend_on_the_process():
 @settings(max_examples=12, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_any_interleaving_of_asks_tells_and_failures(name, data):
-    """Up to eight pending proposals, told in any order, three in ten of them failed."""
+    """Up to eight pending proposals, told in any order, 30% of them failed."""
     space_name = data.draw(st.sampled_from(["conditional", "forbidden", "finite", "mixed"]))
     strategy = make(name, space_name, seed=data.draw(st.integers(0, 3)))
     pending, proposals = [], []

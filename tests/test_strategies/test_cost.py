@@ -1,4 +1,4 @@
-"""Seconds against improvement: the model of what trainings take, and a search that has a budget in seconds."""
+"""The model of training time, and a search with a budget in seconds."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def test_few_trainings_and_unknown_seconds_give_no_prediction():
 
 
 def mean_seconds(seconds_limit):
-    """Of 30 trainings of a task where the width costs and gives nothing."""
+    """The configs of 30 trainings of a task where width costs time without any benefit."""
     strategy = make_strategy("auto", SPACE, seed=0, n_trials=60, seconds=seconds_limit)
     found = []
     for _ in range(30):

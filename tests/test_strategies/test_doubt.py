@@ -1,4 +1,4 @@
-"""When the search does not believe its process: losses that are equal, and no gain for long."""
+"""Corrections to the fitted process: tied losses and a stalled search."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def test_exact_ties_rule_out_noise():
 
 @pytest.mark.parametrize("n_valid", [100, 400, 1000])
 def test_ties_by_chance_do_not_rule_out_noise(n_valid):
-    """Accuracies of few examples are often the same: the noise that made them stays allowed."""
+    """Accuracies on few examples often tie: the actual noise must stay allowed."""
     for seed in range(20):
         rng = np.random.default_rng(seed)
         accuracy = np.round(rng.normal(0.8, 0.05, 40) * n_valid) / n_valid
@@ -82,7 +82,7 @@ def test_shorter_lengthscales_increase_uncertainty_away_from_observations():
 
 
 def test_the_search_uses_both_corrections():
-    """Seven losses of noise and then a plateau: no noise is left, and every second search doubts the lengthscales."""
+    """Noisy losses, then a plateau: the noise is bounded, and every second ask shortens the lengthscales."""
     strategy, rng = make_strategy("bo", load_space(SPACE), seed=0, n_trials=30), np.random.default_rng(0)
     proposals = []
     for trial in range(30):

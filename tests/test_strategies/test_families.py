@@ -1,4 +1,4 @@
-"""Families of models as arms: which choice makes them, which is next, and that each keeps to its part of the space."""
+"""Families of models as arms: the choice that defines them, their order, and that each stays in its subspace."""
 
 import numpy as np
 import pytest

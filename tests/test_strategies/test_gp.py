@@ -52,7 +52,7 @@ def test_the_posterior_of_theta_is_the_normal_density_and_the_prior():
 
 
 def in_pairs(n):
-    """Noise of which two neighbouring observations share half."""
+    """Noise with a correlation of one half between two neighbouring observations."""
     S = np.zeros((n, n))
     for i in range(0, n - 1, 2):
         S[i, i + 1] = S[i + 1, i] = 0.5
@@ -116,7 +116,7 @@ def test_a_fit_finds_the_important_hyperparameter():
     X, y = data(60)
     process = fit(X, y, OWNER, None)
     lengths = np.exp(process.theta[:3])
-    assert lengths[0] < lengths[2]  # the last hyperparameter does nothing
+    assert lengths[0] < lengths[2]  # the last hyperparameter has no effect
     assert np.exp(process.theta[-1]) < 0.1
     assert negative_log_posterior(process.theta, _gp.squared_differences(X, OWNER, 3), y)[1] == pytest.approx(
         0, abs=0.1

@@ -1,4 +1,4 @@
-"""Asynchronous Hyperband: where trials start, and that all of them are compared on the same rungs."""
+"""Asynchronous Hyperband: brackets, and the comparison of all trials on common rungs."""
 
 from collections import Counter
 

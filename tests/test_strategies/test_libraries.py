@@ -1,4 +1,4 @@
-"""The traps of the wrapped libraries: each test fails when the guard against one is taken away."""
+"""Pitfalls of the wrapped libraries: each test fails if the guard against one is removed."""
 
 import math
 import subprocess
@@ -23,7 +23,7 @@ def told(strategy, n, loss=loss_of):
 
 @pytest.mark.parametrize("name", ["bo", "skopt", "tpe", "hyperopt"])
 def test_pending_proposals_spread_once_the_model_is_fitted(name):
-    """scikit-optimize repeats its point, Optuna's cluster, and hyperopt does not know them: liars keep them apart."""
+    """Without liars scikit-optimize repeats its point, Optuna's points cluster, and hyperopt ignores them."""
     strategy = told(make_strategy(name, space("numeric"), seed=0, n_trials=40), 15)
     points = np.array([strategy.encoding.encode(strategy.ask().config) for _ in range(6)])
     gaps = np.linalg.norm(points[:, None] - points[None], axis=-1)[np.triu_indices(6, 1)]
@@ -50,7 +50,7 @@ def test_skopt_keeps_the_best_and_the_latest_points_when_there_are_many():
 
 
 def test_tpe_is_not_poisoned_by_infinite_losses():
-    """Optuna books an infinite loss as a completed trial; here it is a failure like any other."""
+    """Optuna stores an infinite loss as a completed trial; here it is a failure."""
     clean = make_strategy("tpe", space("numeric"), seed=0)
     for strategy in (clean,):
         told(strategy, 12, loss=lambda config: math.inf if config["x"] > 3 else config["x"] ** 2)
@@ -73,7 +73,7 @@ def test_tpe_models_conditional_hyperparameters_jointly():
 
 
 def test_hyperopt_draws_differ_between_calls():
-    """Its seeds restart per call: each ask has its own."""
+    """Its seeds restart with each call, so each ask needs its own."""
     strategy = told(make_strategy("hyperopt", space("numeric"), seed=0), 10)
     assert len({strategy.ask().config["x"] for _ in range(8)}) == 8
 
@@ -99,7 +99,7 @@ def test_ga_never_waits_for_a_generation():
 
 
 def test_cmaes_handles_a_population_of_equal_or_failed_losses():
-    """Equal losses leave its bound penalty without a scale (a median of nothing)."""
+    """With equal losses, its penalty for bounds has no scale (the median of an empty array)."""
     for loss in (lambda config: 0.5, lambda config: math.nan):
         strategy = told(make_strategy("cmaes", space("mixed"), seed=0), 1)
         told(strategy, 40, loss)
@@ -107,7 +107,7 @@ def test_cmaes_handles_a_population_of_equal_or_failed_losses():
 
 
 def test_cmaes_is_told_what_was_proposed():
-    """In place of its sample, where that was forbidden or had been tried."""
+    """Instead of its own sample, if that was forbidden or a duplicate."""
     strategy = told(make_strategy("cmaes", space("forbidden"), seed=0), 1)
     n_moved = 0
     for _ in range(80):

@@ -1,4 +1,4 @@
-"""Every strategy as a sampler of Optuna's: Optuna's own test cases, and what users of a study rely on beyond these."""
+"""Every strategy as an Optuna sampler: Optuna's own test cases, and further guarantees for users of a study."""
 
 import math
 import pickle
@@ -38,7 +38,7 @@ def params(study):
 
 
 def told(study):
-    """What the strategy behind a study's sampler knows, at the next ask."""
+    """The outcomes known to the strategy behind a study's sampler at the next ask."""
     study.ask().suggest_float("x", -5, 5)
     return study.sampler._search._strategy
 

@@ -1,4 +1,4 @@
-"""Configs recommended by past studies: matching spaces, and the choice of the configs to start with."""
+"""Configs recommended by past studies: matching of spaces, and selection of the portfolio."""
 
 import numpy as np
 import pytest
@@ -98,7 +98,7 @@ def test_no_more_configs_than_requested_and_none_without_gain():
     studies = [study(str(i), seed=i) for i in range(2)]
     assert len(portfolio(load_space(PAST), studies, "new", 1)) == 1
     assert portfolio(load_space(PAST), studies, "new", 0) == []
-    assert len(portfolio(load_space(PAST), studies[:1], "new", 50)) < 10  # its best config leaves nothing to gain
+    assert len(portfolio(load_space(PAST), studies[:1], "new", 50)) < 10  # no gain beyond its best config
 
 
 def test_studies_without_predictable_losses_are_ignored():

@@ -1,4 +1,4 @@
-"""The bound of the regret: its width and its gradients, and whether it holds what it claims."""
+"""The regret bound: its width, its gradients and its coverage."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def process(n=12):
 
 
 def train(strategy, n, noise=0.0):
-    """So many trials one after the other; the lowest observed loss, and what it is worth."""
+    """Run sequential trials; returns the lowest observed loss and its noise-free value."""
     seen = []
     for _ in range(n):
         proposal = strategy.ask()
@@ -42,7 +42,7 @@ def test_the_width_is_that_of_the_paper():
 
 
 def test_samples_of_the_process_violate_the_bound_at_most_at_the_risk_level():
-    """Drawn jointly at the best point and on a grid, without noise, as far as the observations leave them open."""
+    """Noise-free posterior samples, jointly at the best point and on a grid."""
     model = process(6)
     grid = np.stack(np.meshgrid(np.linspace(0, 1, 21), np.linspace(0, 1, 21)), axis=-1).reshape(-1, 2)
     best = model.X[model.Y[:, 0].argmin()]
@@ -54,7 +54,7 @@ def test_samples_of_the_process_violate_the_bound_at_most_at_the_risk_level():
     regrets = draws[:, 0] - draws.min(axis=1)
     bound = regret_bound(model, Features(Encoding(SPACE)), best, grid)
     assert np.mean(regrets > bound) <= RISK
-    assert bound < 4 * np.quantile(regrets, 1 - RISK)  # and it is not so wide that it says nothing
+    assert bound < 4 * np.quantile(regrets, 1 - RISK)  # and it is not uselessly wide
 
 
 def test_the_bound_is_the_upper_bound_at_the_best_minus_the_lowest_lower_bound():
@@ -105,7 +105,7 @@ def test_there_is_no_bound_before_the_initial_design_is_complete():
         strategy.tell(Outcome(proposal, (bowl(proposal.config),), 1.0))
     strategy.ask()  # by the model, though two trials of the design are still in training
     assert strategy.regret_bound() is None
-    strategy.tell(Outcome(asked[6], (), 1.0, "out of memory"))  # a failure says nothing of the loss
+    strategy.tell(Outcome(asked[6], (), 1.0, "out of memory"))  # a failure carries no loss
     assert strategy.regret_bound() is None
     strategy.tell(Outcome(asked[7], (bowl(asked[7].config),), 1.0))
     assert strategy.regret_bound() is None

@@ -1,4 +1,4 @@
-"""What every strategy does with the configs that it is to start with, over all of STRATEGIES and with a wrapper."""
+"""How every strategy in STRATEGIES, also with a wrapper, uses the configs to start with."""
 
 import math
 
@@ -31,7 +31,7 @@ def make(name: str, prior: list[Start], space_name: str = "mixed", seed: int = 0
 
 
 def tell(strategy: Strategy, proposal: Proposal, loss: float | None = None) -> Outcome:
-    """The outcome, told; a loss of NaN is a failure."""
+    """Tell an outcome; a loss of NaN is a failure."""
     loss = loss_of(proposal.config) if loss is None else loss
     outcome = Outcome(proposal, tuple(loss + 0.1 * (9 - epoch) for epoch in range(1, proposal.epochs + 1)), 1.0)
     strategy.tell(outcome)
@@ -39,7 +39,7 @@ def tell(strategy: Strategy, proposal: Proposal, loss: float | None = None) -> O
 
 
 def new_configs(strategy: Strategy, losses: list[float]) -> list[Proposal]:
-    """The first proposals of trials; the given losses are told in turn, whatever is promoted in between."""
+    """The first proposals of trials, told the given losses in order, regardless of promotions in between."""
     found = []
     while len(found) < len(losses):
         proposal = strategy.ask()
@@ -102,7 +102,7 @@ def test_a_finite_space_is_enumerated_once_with_a_prior_too(name):
 @settings(max_examples=8, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_restoring_any_prefix_with_a_prior_gives_the_same_next_proposals(name, data):
-    """Up to three pending proposals, told in any order, some failed, most of the prior's disappointing or not."""
+    """Up to three pending proposals, told in any order, with failures and with good or disappointing priors."""
     prior = starts("mixed", 4) + starts("mixed", 6, study=None)[4:]
     strategy, log, pending = make(name, prior), [], []
     better = data.draw(st.booleans())

@@ -1,4 +1,4 @@
-"""Stopping by extrapolated curves: what is stopped, what is not, and how often that was wrong."""
+"""Stopping by extrapolated curves: what is stopped, what is not, and the error rate."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ N_EPOCHS = 20
 
 
 def curves(n, rng):
-    """Power laws of different levels, ranges and speeds, with noise."""
+    """Noisy power laws with different levels, ranges and rates."""
     epochs = np.arange(1, N_EPOCHS + 1)
     level, span, speed = rng.gamma(2.0, 0.1, (n, 1)), rng.uniform(0.2, 1.0, (n, 1)), rng.uniform(0.5, 1.5, (n, 1))
     return level + span * epochs**-speed + rng.normal(0, 0.01, (n, N_EPOCHS))
@@ -39,7 +39,7 @@ def test_half_of_the_epochs_are_saved_with_few_wrong_stops():
 
 
 def test_the_probability_follows_the_t_distribution():
-    """Known drops that do not depend on the loss: their mean and deviation are all there is."""
+    """With drops that do not depend on the loss, only their mean and deviation matter."""
     from scipy.stats import t
 
     known = np.array([[1.0, 0.5], [1.0, 0.7], [1.0, 0.3], [1.0, 0.6], [1.0, 0.4]])
@@ -72,7 +72,7 @@ def test_a_single_bad_or_nan_epoch_stops_nothing():
 
 @pytest.mark.parametrize("wild", [1.0, 1e6, 1e200])
 def test_equal_and_huge_losses_are_handled(wild):
-    """A trial that went astray does not keep others from being stopped; nor does it count as good."""
+    """A diverged trial neither prevents others from being stopped nor counts as good."""
     strategy = make_strategy("random+stop", SPACE, seed=0, n_trials=20, max_epochs=N_EPOCHS)
     for curve in [np.full(N_EPOCHS, wild), *(np.linspace(1, 0.5 + 0.01 * i, N_EPOCHS) for i in range(6))]:
         strategy.tell(Outcome(strategy.ask(), tuple(curve), 1.0))

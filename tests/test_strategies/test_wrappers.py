@@ -1,4 +1,4 @@
-"""What every wrapper and every allowed row of wrappers promises, around any strategy."""
+"""Contract tests of every wrapper and every supported combination of wrappers, around any strategy."""
 
 import math
 
@@ -23,7 +23,7 @@ def make(spec, space_name="mixed", *, resumable=True, n_trials=8):
 
 
 def trained(strategy, proposal, failed=False):
-    """The outcome of a training that asks after each epoch whether to go on, as the tuner does."""
+    """The outcome of a training that calls should_stop after each epoch, like the tuner."""
     rng = np.random.default_rng(proposal.trial)
     end = loss_of(proposal.config)
     curve = [end + (MAX_EPOCHS - epoch) * 0.1 + 0.05 * rng.random() for epoch in range(1, MAX_EPOCHS + 1)]
