@@ -18,7 +18,7 @@ from automl.deployment.predictor import Predictor
 from automl.metrics import measure
 
 N_PARTS = 5
-PICTURES, TEST_PICTURES = 400, 400  # images per part
+IMAGES, TEST_IMAGES = 400, 400  # images per part
 TEXTS_PARTS = 4
 
 
@@ -69,16 +69,16 @@ def scored(metric: str, parts: Sequence[tuple[NDArray[Any], NDArray[Any]]]) -> f
 # --- Fashion-MNIST ----------------------------------------------------------------------------------------------------
 
 
-def pictures(folder: Path, classes: Callable[[int], Sequence[int]], brightness: Callable[[int], float]) -> Arrivals:
+def images(folder: Path, classes: Callable[[int], Sequence[int]], brightness: Callable[[int], float]) -> Arrivals:
     """Parts of Fashion-MNIST, with the classes and the brightness factor of each part."""
     splits, rng = load_data("fashion-mnist", None), np.random.default_rng(0)
     order, test_order = rng.permutation(len(splits.y_train)), rng.permutation(len(splits.y_test))
     parts, tests = [], []
     for number in range(N_PARTS):
         known, factor = classes(number), brightness(number)
-        own = [i for i in order if splits.y_train[i] in known][:PICTURES]
+        own = [i for i in order if splits.y_train[i] in known][:IMAGES]
         order = np.setdiff1d(order, own, assume_unique=True)
-        chosen = [i for i in test_order if splits.y_test[i] in known][:TEST_PICTURES]
+        chosen = [i for i in test_order if splits.y_test[i] in known][:TEST_IMAGES]
         test_order = np.setdiff1d(test_order, chosen, assume_unique=True)
         parts.append(folder / f"part-{number}")
         write_pictures(parts[-1], splits.x_train[own] * factor, splits.y_train[own])
@@ -89,17 +89,17 @@ def pictures(folder: Path, classes: Callable[[int], Sequence[int]], brightness: 
 
 def new_classes(folder: Path) -> Arrivals:
     """Six classes at first, one more with each part."""
-    return pictures(folder, lambda number: range(6 + number), lambda number: 1.0)
+    return images(folder, lambda number: range(6 + number), lambda number: 1.0)
 
 
 def darker(folder: Path) -> Arrivals:
     """All classes; from the third part on, the images have 40% of their brightness."""
-    return pictures(folder, lambda number: range(10), lambda number: 0.4 if number >= 2 else 1.0)
+    return images(folder, lambda number: range(10), lambda number: 0.4 if number >= 2 else 1.0)
 
 
 def no_shift(folder: Path) -> Arrivals:
     """All classes and no shift."""
-    return pictures(folder, lambda number: range(10), lambda number: 1.0)
+    return images(folder, lambda number: range(10), lambda number: 1.0)
 
 
 # --- 20 Newsgroups ----------------------------------------------------------------------------------------------------
@@ -115,7 +115,7 @@ def newsgroups(folder: Path) -> Arrivals:
         frame = pd.DataFrame({"text": given.train.take(own).x, "group": given.train.take(own).y})
         parts.append(folder / f"part-{number}.csv")
         frame.to_csv(parts[-1], index=False)
-        test = given.test.take(held[:TEST_PICTURES])
+        test = given.test.take(held[:TEST_IMAGES])
         tests.append(Test(test.x, np.array(test.y)))
     return Arrivals(parts, tests, ["--text", "text", "--target", "group", "--model", "cnn"], 5, "accuracy")
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from benchmarks.suites import SUITES
 
-YARDSTICKS = ("random x2", "default")  # references: plotted and listed, never tested
+REFERENCES = ("random x2", "default")  # references: plotted and listed, never tested
 EVERY_SUITE = "every suite"
 KINDS = ("numeric", "mixed", "discrete")
 DEVELOPMENT = "development"
@@ -177,7 +177,7 @@ def _widest(covered: dict[str, dict[Pair, int]]) -> tuple[list[str], frozenset[P
     return members, pairs, n_trials
 
 
-def with_yardsticks(table: pd.DataFrame) -> pd.DataFrame:
+def with_references(table: pd.DataFrame) -> pd.DataFrame:
     """The runs plus the references: random search with its spent budget halved, and the default config."""
     random = table[table["strategy"] == "random"]
     twice = random.assign(strategy="random x2", at_epochs=random["at_epochs"] / 2, at_seconds=random["at_seconds"] / 2)

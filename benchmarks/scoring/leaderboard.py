@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.scoring import regret
-from benchmarks.scoring.cohorts import KEY, YARDSTICKS, Field, fields, with_yardsticks
+from benchmarks.scoring.cohorts import KEY, REFERENCES, Field, fields, with_references
 from benchmarks.scoring.comparison import NOTHING, Comparison, compare, nothing
 from benchmarks.scoring.statistics import like_these, of_these, paired_interval
 
@@ -47,12 +47,12 @@ class Section:
 def sections(table: pd.DataFrame, constants: pd.DataFrame) -> list[Section]:
     """The sections for all runs. ``constants``: best, reference and seconds by (suite, task)."""
     facts = pd.concat([constants.assign(floor=1.0), _own_constants(table, constants)])
-    rows = with_yardsticks(table)
+    rows = with_references(table)
     rows["run"] = rows.groupby(KEY, sort=False).ngroup()
     runs = rows.drop_duplicates("run").set_index("run")
     regrets = {n: dict(_regrets(part, facts)) for n, part in rows.groupby("n_workers")}
     found = []
-    for field in fields(runs[~runs["strategy"].isin(YARDSTICKS)], constants.index):
+    for field in fields(runs[~runs["strategy"].isin(REFERENCES)], constants.index):
         member = np.zeros(len(runs), dtype=bool)
         member[_members(runs, field)] = True
         part = rows[member[rows["run"]]]
@@ -134,7 +134,7 @@ def _standing(
     scale = dense[0]
     curve = [budget for budget in dense if round(budget / scale) in CURVE or budget == dense[-1]]
     shown = [b for b in dense if (round(b / scale) in SHOWN and 1.2 * b < dense[-1]) or b == dense[-1]]
-    competitors = scores.drop(index=[*YARDSTICKS], level="strategy", errors="ignore")
+    competitors = scores.drop(index=[*REFERENCES], level="strategy", errors="ignore")
     tables = {budget: regret.by_unit(competitors, budget, field.units) for budget in curve}
     comparisons = {
         budget: compare(tables[budget], field.size) if worked[budget] else nothing(tables[budget], field.size)
@@ -158,7 +158,7 @@ def _with_fresh_seeds(field: Field, values: pd.DataFrame, ends: pd.Series) -> tu
     Fresh seeds are used in suites where all compared runs have them; in others, all are scored by their own trainings.
     """
     last, found, ends = values.columns[-1], values.copy(), ends.reindex(values.index)
-    competes = ~values.index.get_level_values("strategy").isin(YARDSTICKS)
+    competes = ~values.index.get_level_values("strategy").isin(REFERENCES)
     suites, missing, fresh = values.index.get_level_values("suite"), set[str](), []
     for suite in dict.fromkeys(suite for suite, _ in field.tasks):
         own = suites == suite
@@ -267,7 +267,7 @@ def _generalisation(part: pd.DataFrame, field: Field, facts: pd.DataFrame) -> pd
 
 def reliability(rows: pd.DataFrame) -> pd.DataFrame:
     """By strategy: runs, crashed runs, trials, share of failed trials, and its own mean seconds per trial."""
-    own = rows[~rows["strategy"].isin(YARDSTICKS)]
+    own = rows[~rows["strategy"].isin(REFERENCES)]
     numbered = own.assign(run=own.groupby(KEY, sort=False).ngroup())
     trials = numbered[own["trial"] >= 0].drop_duplicates(["run", "trial"], keep="last").groupby("strategy")
     runs = numbered.drop_duplicates("run").groupby("strategy")
