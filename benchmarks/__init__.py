@@ -1,1 +1,1 @@
-"""Comparisons and measurements: they import automl and strategies, never the other way round."""
+"""Comparisons and measurements. They import automl and strategies, never the reverse."""

@@ -72,17 +72,17 @@ def main(
     if docs is not None:
         strategy_pages.check(docs)
     _make_folder(out.parent)
-    pictures = _draw(found, out)
+    images = _draw(found, out)
     files = {
         out.with_name(f"{out.name}.html"): page.render(found, costs, made),
         out.with_name(page.PLOTLY): plots.plotly_source(),
-        out.with_name(f"{out.name}.md"): markdown.leaderboard(found, pictures, made, out.name),
+        out.with_name(f"{out.name}.md"): markdown.leaderboard(found, images, made, out.name),
         out.with_name(f"{out.name}.csv"): board(found).to_csv(index=False, float_format="%.6g"),
         out.with_name(f"{out.name}-tests.csv"): evidence(found).to_csv(index=False, float_format="%.6g"),
         out.with_name(f"{out.name}-tasks.csv"): _by_task(found).to_csv(index=False, float_format="%.6g"),
     }
     if summary is not None:
-        first = next((out.with_name(names[0]) for names in pictures.values()), None)
+        first = next((out.with_name(names[0]) for names in images.values()), None)
         files[summary] = markdown.with_block(text, markdown.summary_block(found, first, summary), summary)
     if standing is not None:
         files[standing] = standing_json(found)
@@ -224,7 +224,7 @@ def _make_folder(folder: Path) -> None:
 def _draw(found: list[Section], out: Path) -> dict[int, list[str]]:
     """Draw the plots of each suite; returns their file names by section index."""
     looks = figures.look({name for section in found for name in section.field.strategies})
-    pictures = {}
+    images = {}
     for i, (section, name) in enumerate(zip(found, page.anchors(found), strict=True)):
         field = section.field
         if field.suite == EVERY_SUITE:
@@ -237,8 +237,8 @@ def _draw(found: list[Section], out: Path) -> dict[int, list[str]]:
             files.append(out.with_name(f"{out.name}-{name}-ranks.png"))
             last = max(standing.comparisons)
             plots.diagram(standing.comparisons[last], files[1], f"{title}, after {last:g} trainings")
-        pictures[i] = [file.name for file in files]
-    return pictures
+        images[i] = [file.name for file in files]
+    return images
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A training loop in JAX, with its learning curve. From the root of this repository:
+"""A JAX training loop that reports its learning curve. From the root of this repository:
 
 python -m automl.run --task examples/jax_loop.py:digits --strategy bo+asha --trials 30
 """
@@ -6,8 +6,8 @@ python -m automl.run --task examples/jax_loop.py:digits --strategy bo+asha --tri
 import itertools
 import os
 
-os.environ.setdefault("JAX_PLATFORMS", "cpu")  # before it is imported
-os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")  # one thread for each of many trainings
+os.environ.setdefault("JAX_PLATFORMS", "cpu")  # before importing JAX
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")  # one thread per training
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,7 @@ SPACE = {
     "lr": {"float": [1e-3, 1.0], "log": True, "default": 0.1},
     "momentum": {"float": [0.0, 0.99], "default": 0.9},
     "batch_size": {"ordinal": [16, 32, 64, 128], "default": 32},
-    "units": {"ordinal": [8, 16, 32, 64, 128], "default": 32},  # each is compiled once
+    "units": {"ordinal": [8, 16, 32, 64, 128], "default": 32},  # few values: each is compiled once
 }
 
 
@@ -47,7 +47,7 @@ def validate(weights, X, y):
 
 
 def train(config, seed, epochs):
-    """Yields the validation loss after each epoch, and the accuracy beside it."""
+    """Yields the validation loss and accuracy after each epoch."""
     X, y = load_digits(return_X_y=True)
     X_train, X_valid, y_train, y_valid = train_test_split(X / 16, y, test_size=0.3, stratify=y, random_state=0)
     rng = np.random.default_rng(seed)

@@ -1,11 +1,11 @@
-"""A model of TensorFlow's Keras, with its learning curve. From the root of this repository:
+"""A Keras model (TensorFlow) that reports its learning curve. From the root of this repository:
 
 python -m automl.run --task examples/keras_model.py:digits --strategy bo+asha --trials 30
 """
 
 import os
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before it is imported: its lines on what it was built with
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before importing TensorFlow, to silence its build messages
 
 import keras
 import tensorflow
@@ -25,11 +25,11 @@ SPACE = {
 
 
 def train(config, seed, epochs):
-    """Yields the validation loss after each epoch, and the accuracy beside it."""
-    # As many trainings as cores go on at a time, so each has one thread.
+    """Yields the validation loss and accuracy after each epoch."""
+    # One training runs per core, so each uses one thread.
     tensorflow.config.threading.set_intra_op_parallelism_threads(1)
     tensorflow.config.threading.set_inter_op_parallelism_threads(1)
-    keras.backend.clear_session()  # a worker trains one model after the other
+    keras.backend.clear_session()  # a worker trains many models in sequence
     keras.utils.set_random_seed(seed)
     X, y = load_digits(return_X_y=True)
     X_train, X_valid, y_train, y_valid = train_test_split(X / 16, y, test_size=0.3, stratify=y, random_state=0)
@@ -46,7 +46,7 @@ def train(config, seed, epochs):
         optimizer = keras.optimizers.SGD(config["lr"], momentum=config["momentum"])
     model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
     for epoch in range(epochs):
-        told = model.fit(
+        history = model.fit(
             X_train,
             y_train,
             batch_size=config["batch_size"],
@@ -55,7 +55,7 @@ def train(config, seed, epochs):
             epochs=epoch + 1,
             verbose=0,
         ).history
-        yield {"loss": told["val_loss"][0], "accuracy": told["val_accuracy"][0]}
+        yield {"loss": history["val_loss"][0], "accuracy": history["val_accuracy"][0]}
 
 
 digits = automl.as_task(train, SPACE, max_epochs=20)

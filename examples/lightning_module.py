@@ -1,4 +1,4 @@
-"""A module of PyTorch Lightning as it is, with its learning curve. From the root of this repository:
+"""An unmodified PyTorch Lightning module that reports its learning curve. From the root of this repository:
 
 python -m automl.run --task examples/lightning_module.py:digits --strategy bo+asha --trials 30
 """
@@ -48,20 +48,20 @@ class Classifier(lightning.LightningModule):
         return torch.optim.AdamW(self.parameters(), lr=self.config["lr"], weight_decay=self.config["weight_decay"])
 
 
-class TellEpochs(lightning.Callback):
-    """Hands on what the module has logged in each validation."""
+class ReportEpochs(lightning.Callback):
+    """Puts the metrics logged in each validation epoch into a queue."""
 
-    def __init__(self, told):
-        self.told = told
+    def __init__(self, epochs):
+        self.epochs = epochs
 
     def on_validation_epoch_end(self, trainer, _):
-        self.told.put({name: float(value) for name, value in trainer.callback_metrics.items()})
+        self.epochs.put({name: float(value) for name, value in trainer.callback_metrics.items()})
 
 
 def train(config, seed, epochs):
-    """Yields the validation loss after each epoch, and the accuracy beside it.
+    """Yields the validation loss and accuracy after each epoch.
 
-    The trainer has a loop of its own, so it is in a thread of its own, which ends when the tuner stops this one.
+    The trainer runs its own loop, so it gets its own thread, which ends when the tuner stops this generator.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     lightning.seed_everything(seed, verbose=False)
@@ -70,13 +70,13 @@ def train(config, seed, epochs):
     X_train, X_valid, y_train, y_valid = map(torch.from_numpy, parts)
     training = DataLoader(TensorDataset(X_train, y_train), config["batch_size"], shuffle=True)
     validation = DataLoader(TensorDataset(X_valid, y_valid), len(X_valid))
-    told = queue.Queue()
+    results = queue.Queue()
     trainer = lightning.Trainer(
         accelerator="cpu",
         max_epochs=epochs,
-        callbacks=[TellEpochs(told)],
-        logger=False,  # it would write a folder
-        enable_checkpointing=False,  # and this another
+        callbacks=[ReportEpochs(results)],
+        logger=False,  # no log folder
+        enable_checkpointing=False,  # no checkpoint folder
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
@@ -85,14 +85,14 @@ def train(config, seed, epochs):
     def fit():
         try:
             trainer.fit(Classifier(config), training, validation)
-            told.put(None)
+            results.put(None)
         except Exception as error:
-            told.put(error)
+            results.put(error)
 
     thread = threading.Thread(target=fit)
     thread.start()
     try:
-        while (epoch := told.get()) is not None:
+        while (epoch := results.get()) is not None:
             if isinstance(epoch, Exception):
                 raise epoch
             yield epoch

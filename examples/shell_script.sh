@@ -1,9 +1,9 @@
 #!/bin/sh
-# Logistic regression in awk, which prints its validation loss after each epoch. From the root of this repository:
+# Logistic regression in awk that prints its validation loss after each epoch. From the root of this repository:
 #
 # python -m automl.run --command "sh examples/shell_script.sh {lr} {decay} {momentum} {epochs} {seed}" --space examples/shell_script.yaml --epochs 20 --strategy bo+asha --trials 30
 
-# The data come with scikit-learn: a line with counts and names, then 30 numbers and the class, 0 or 1.
+# The data are part of scikit-learn: a header with counts and names, then rows of 30 numbers and the class, 0 or 1.
 folder=$(python -c "from importlib.util import find_spec; print(find_spec('sklearn').submodule_search_locations[0])")
 
 awk -F, -v lr="$1" -v decay="$2" -v momentum="$3" -v epochs="$4" -v seed="$5" '
@@ -35,7 +35,7 @@ END {
     for (epoch = 1; epoch <= epochs; epoch++) {
         for (n = 1; n <= rows; n++) {
             row = int(rand() * rows) + 1
-            if (row % 4 == 0) continue  # every fourth is for validation
+            if (row % 4 == 0) continue  # every fourth row is in the validation set
             error = probability(row) - y[row]
             move(0, error)
             for (i = 1; i < NF; i++) move(i, error * x[row, i] + decay * w[i])

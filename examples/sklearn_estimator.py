@@ -1,4 +1,4 @@
-"""A pipeline of scikit-learn: the loss is the error in cross-validation. From the root of this repository:
+"""A scikit-learn pipeline: the loss is the cross-validation error. From the root of this repository:
 
 python -m automl.run --task examples/sklearn_estimator.py:diabetes --trials 30
 """

@@ -103,31 +103,31 @@ def portfolio(space: ConfigurationSpace, studies: Sequence[PastStudy], task: str
     ``task``: the name of the current task: studies on it weigh as much as all the others together.
     """
     encoding = Encoding(space)
-    jury = Jury.of(encoding, studies, task)
-    if n < 1 or not jury.studies:
+    relevant = RelevantStudies.of(encoding, studies, task)
+    if n < 1 or not relevant.studies:
         return []
     rng = np.random.default_rng(0)
-    best = jury.losses([encoding.default])[:, 0]  # of each study, with the portfolio so far
-    pool = jury.candidates()
-    losses = jury.losses(pool)
+    best = relevant.losses([encoding.default])[:, 0]  # of each study, with the portfolio so far
+    pool = relevant.candidates()
+    losses = relevant.losses(pool)
     chosen: list[Start] = []
     while len(chosen) < n and pool:
         for _ in range(N_GENERATIONS):
-            order = np.argsort(jury.weights @ np.minimum(best[:, None], losses), kind="stable")
+            order = np.argsort(relevant.weights @ np.minimum(best[:, None], losses), kind="stable")
             children = _children(encoding, [pool[i] for i in order[:N_PARENTS]], rng)
-            pool, losses = pool + children, np.concatenate([losses, jury.losses(children)], axis=1)
-        means = jury.weights @ np.minimum(best[:, None], losses)
+            pool, losses = pool + children, np.concatenate([losses, relevant.losses(children)], axis=1)
+        means = relevant.weights @ np.minimum(best[:, None], losses)
         winner = int(means.argmin())
-        gains = jury.weights * (best - np.minimum(best, losses[:, winner]))
+        gains = relevant.weights * (best - np.minimum(best, losses[:, winner]))
         if gains.sum() < MIN_GAIN:
             break
-        chosen.append(Start(pool[winner], jury.studies[int(gains.argmax())].task))
+        chosen.append(Start(pool[winner], relevant.studies[int(gains.argmax())].task))
         best = np.minimum(best, losses[:, winner])
     return chosen
 
 
 @dataclass(frozen=True)
-class Jury:
+class RelevantStudies:
     """The relevant past studies and their predictions for configs of the new space."""
 
     encoding: Encoding  # of the new space
@@ -136,7 +136,7 @@ class Jury:
     weights: np.ndarray  # (n_studies,), summing to 1
 
     @classmethod
-    def of(cls, encoding: Encoding, studies: Sequence[PastStudy], task: str) -> Jury:
+    def of(cls, encoding: Encoding, studies: Sequence[PastStudy], task: str) -> RelevantStudies:
         """The studies that cover enough of the space and whose models have enough skill."""
         varying = {dim.name for dim in encoding.dimensions if dim.n_values > 1}
         found = []

@@ -1,1 +1,1 @@
-"""Measurements besides the comparison of strategies, each a command."""
+"""Measurements other than the comparison of strategies, each a command."""

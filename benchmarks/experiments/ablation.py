@@ -1,8 +1,8 @@
-"""What a part of ``bo`` or ``auto`` is worth, and ideas that were tried: ``python -m benchmarks.experiments.ablation``.
+"""Ablation of ``bo`` and ``auto``, including rejected ideas: ``python -m benchmarks.experiments.ablation``.
 
-Every variant of the strategy (see ``benchmarks.opponents.variants``) on the development tasks that slow strategies are
-run on, with the seeds, first points and budget of the others. Writes results/ablation.md, of ``auto``
-results/ablation-auto.md.
+Runs every variant of the strategy (see ``benchmarks.opponents.variants``) on the development tasks used for slow
+strategies, with the same seeds, initial points and budget as the strategy. Writes results/ablation.md, or
+results/ablation-auto.md for ``auto``.
 """
 
 from __future__ import annotations
@@ -36,38 +36,38 @@ from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE
 
 SUITES = {
     "bo": ("recorded", "tables", "yahpo", "synthetic"),
-    "auto": ("recorded", "yahpo", "real", "fields", "own"),  # with learning curves, and test sets but for yahpo
+    "auto": ("recorded", "yahpo", "real", "fields", "own"),  # with learning curves and, except yahpo, test sets
 }
 N_TRIALS, N_TRIALS_LIVE = 50, 20
 
 
 def main(
-    strategy: Annotated[str, typer.Option(help="Whose variants: bo or auto.")] = "bo",
+    strategy: Annotated[str, typer.Option(help="The base strategy: bo or auto.")] = "bo",
     variants: Annotated[str, typer.Option(help="Variants, separated by commas.", show_default="all")] = "",
     seeds: Annotated[int, typer.Option(min=2, help="Seeds of each variant on each task.")] = 5,
     suites: Annotated[str, typer.Option(help="Names, separated by commas.", show_default="all")] = "",
-    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = os.cpu_count() or 1,
-    runs: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("results/ablation"),
+    jobs: Annotated[int, typer.Option(min=1, help="Number of processes.")] = os.cpu_count() or 1,
+    runs: Annotated[Path, typer.Option(help="Folder for the runs.")] = Path("results/ablation"),
     out: Annotated[
-        Path | None, typer.Option(help="Table to write.", show_default="results/ablation.csv, -auto.csv of auto")
+        Path | None, typer.Option(help="Table to write.", show_default="results/ablation.csv; -auto.csv for auto")
     ] = None,
 ) -> None:
-    """Run what is missing; write OUT, and a summary with the suffix .md beside it."""
+    """Run the missing runs; write OUT, and a summary with the suffix .md."""
     if strategy not in SUITES:
-        raise UserError(f"there are no variants of {strategy!r}; choose one of: {', '.join(SUITES)}")
+        raise UserError(f"{strategy!r} has no variants; choose one of: {', '.join(SUITES)}")
     names = variants.split(",") if variants else variants_of(strategy)
     for name in names:
         if name not in variants_of(strategy):
-            raise UserError(f"unknown variant {name!r}; choose of: {', '.join(variants_of(strategy))}")
+            raise UserError(f"unknown variant {name!r}; choose from: {', '.join(variants_of(strategy))}")
     out = out or Path("results/ablation.csv" if strategy == "bo" else f"results/ablation-{strategy}.csv")
     results, console = Results(runs), Console()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what is done is saved on the way out
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # completed runs are saved on exit
     crashes: list[tuple[Run, str]] = []
     for suite in suites.split(",") if suites else SUITES[strategy]:
         try:
             source, planned = planned_of(suite, [strategy, *names], seeds)
         except UserError as reason:  # its data are not on this machine
-            console.print(f"{suite} is left out: {reason}", markup=False, soft_wrap=True)
+            console.print(f"{suite} is skipped: {reason}", markup=False, soft_wrap=True)
             continue
         missing = [run for run in planned if not results.has(run)]
         n_tasks = len({run.task for run in planned})
@@ -87,32 +87,32 @@ def main(
 
 
 def planned_of(suite: str, names: Sequence[str], seeds: int) -> tuple[TaskSource, list[Run]]:
-    """The tasks of a suite, and the runs of strategies on them. UserError where it cannot be had."""
+    """The tasks of a suite and the runs of strategies on them. Raises UserError if the suite is not available."""
     source = TaskSource(suite)
     tasks = source.tasks()
     if tasks[0].looked_up:
         of = [tasks[i].name for i in slow_places(len(tasks))]
         runs_of = [(seed, name, task) for seed in range(seeds) for name in names for task in of]
-    else:  # a task after the other, as each has its own training process; all of them, as there are few
+    else:  # all tasks, since there are few, one after the other, since each has its own training process
         runs_of = [(seed, name, task.name) for task in tasks for name in names for seed in range(seeds)]
     n_trials = N_TRIALS if tasks[0].looked_up else N_TRIALS_LIVE
     return source, [Run(suite, task, name, seed, n_trials) for seed, name, task in runs_of]
 
 
 def summary(found: pd.DataFrame, strategy: str) -> list[str]:
-    """A table a budget, the lowest regret first: of each variant its regret, and what it has more than its base."""
+    """A table per budget, lowest regret first: the regret of each variant, and its difference to the base."""
     is_overall = found["suite"] == EVERY_SUITE
-    overall = found[is_overall] if is_overall.any() else found  # of a single suite there is no other row
+    overall = found[is_overall] if is_overall.any() else found  # with a single suite, there is no overall row
     suites = list(found.loc[~is_overall, "suite"].unique())
     lines = [
         f"# Variants of {strategy}",
         "",
         f"By `python -m benchmarks.experiments.ablation{'' if strategy == 'bo' else f' --strategy {strategy}'}`, on "
         f"development tasks of {', '.join(suites)}.",
-        f"Each variant is `{strategy}` but for one part. Mean regret (0: the best known loss, 1: that of a median",
-        f"random config), and what it has more than `{strategy}`'s, with the 95% interval over tasks like these: where",
-        "it holds 0, nobody knows which of the two is better. On tasks with a test set, regret is that of what a run",
-        "returns, trained again on fresh seeds.",
+        f"Each variant changes one component of `{strategy}`. Mean regret (0: the best known loss, 1: that of a median",
+        f"random config) and its difference to `{strategy}`, with the 95% interval over tasks like these: if it",
+        "includes 0, no difference is shown. On tasks with a test set, regret is that of the returned config,",
+        "retrained with fresh seeds.",
     ]
     for budget, rows in overall.groupby("budget"):
         lines += [
@@ -121,7 +121,7 @@ def summary(found: pd.DataFrame, strategy: str) -> list[str]:
             f"seeds, {rows['min_seeds'].min()} seeds; `{strategy}`: {rows['regret'].iloc[0]:.3f}",
             "",
             *grid(
-                ["variant", "what it is", "regret", f"more than {strategy}", "interval"],
+                ["variant", "description", "regret", f"difference to {strategy}", "interval"],
                 [
                     [
                         f"`{row['rival']}`",

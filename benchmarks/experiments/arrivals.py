@@ -1,4 +1,4 @@
-"""Real data that arrive in parts, as files of the user's kinds: pictures, texts, a series; and their test examples."""
+"""Real data that arrive in parts, as user files (images, texts, a series), with test examples for each part."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from automl.deployment.predictor import Predictor
 from automl.metrics import measure
 
 N_PARTS = 5
-PICTURES, TEST_PICTURES = 400, 400  # of a part
+IMAGES, TEST_IMAGES = 400, 400  # images per part
 TEXTS_PARTS = 4
 
 
 @dataclass(frozen=True)
 class Test:
-    """Examples that no method sees, and what is right."""
+    """Held-out examples and their targets."""
 
     examples: Any  # what Predictor.predict takes
     y: NDArray[Any]
@@ -36,12 +36,12 @@ class Arrivals:
 
     parts: Sequence[Path]
     tests: Sequence[Test]
-    options: Sequence[str]  # of the command line, besides --data
+    options: Sequence[str]  # command-line options in addition to --data
     epochs: int
     metric: str
 
     def together(self, n: int, out: Path) -> Path:
-        """The first parts as one file or folder."""
+        """The first n parts as one file or folder."""
         if self.parts[0].is_dir():
             for number, part in enumerate(self.parts[:n]):
                 for file in part.glob("*/*.png"):
@@ -54,14 +54,14 @@ class Arrivals:
         return file
 
 
-def told_of(test: Test, model: Predictor) -> NDArray[Any]:
-    """What a model says of the test examples; a series has more moments than are asked for, the last ones count."""
+def predictions_of(test: Test, model: Predictor) -> NDArray[Any]:
+    """A model's predictions for the test examples; for a series, the last ones."""
     predicted: NDArray[Any] = model.predict(test.examples)[-len(test.y) :]
     return predicted
 
 
 def scored(metric: str, parts: Sequence[tuple[NDArray[Any], NDArray[Any]]]) -> float:
-    """The metric over the test examples of several parts together: what is right, and what was told."""
+    """The metric over the test examples of several parts, given as (targets, predictions)."""
     y, told = (np.concatenate(side) for side in zip(*parts, strict=True))
     return float((told == y).mean()) if metric == "accuracy" else measure(metric, y, told)
 
@@ -69,16 +69,16 @@ def scored(metric: str, parts: Sequence[tuple[NDArray[Any], NDArray[Any]]]) -> f
 # --- Fashion-MNIST ----------------------------------------------------------------------------------------------------
 
 
-def pictures(folder: Path, classes: Callable[[int], Sequence[int]], brightness: Callable[[int], float]) -> Arrivals:
-    """Parts of Fashion-MNIST: which classes each holds, and by how much its pictures are darkened."""
+def images(folder: Path, classes: Callable[[int], Sequence[int]], brightness: Callable[[int], float]) -> Arrivals:
+    """Parts of Fashion-MNIST, with the classes and the brightness factor of each part."""
     splits, rng = load_data("fashion-mnist", None), np.random.default_rng(0)
     order, test_order = rng.permutation(len(splits.y_train)), rng.permutation(len(splits.y_test))
     parts, tests = [], []
     for number in range(N_PARTS):
         known, factor = classes(number), brightness(number)
-        own = [i for i in order if splits.y_train[i] in known][:PICTURES]
+        own = [i for i in order if splits.y_train[i] in known][:IMAGES]
         order = np.setdiff1d(order, own, assume_unique=True)
-        chosen = [i for i in test_order if splits.y_test[i] in known][:TEST_PICTURES]
+        chosen = [i for i in test_order if splits.y_test[i] in known][:TEST_IMAGES]
         test_order = np.setdiff1d(test_order, chosen, assume_unique=True)
         parts.append(folder / f"part-{number}")
         write_pictures(parts[-1], splits.x_train[own] * factor, splits.y_train[own])
@@ -88,25 +88,25 @@ def pictures(folder: Path, classes: Callable[[int], Sequence[int]], brightness: 
 
 
 def new_classes(folder: Path) -> Arrivals:
-    """Six kinds of clothes at first, one more with each part."""
-    return pictures(folder, lambda number: range(6 + number), lambda number: 1.0)
+    """Six classes at first, one more with each part."""
+    return images(folder, lambda number: range(6 + number), lambda number: 1.0)
 
 
 def darker(folder: Path) -> Arrivals:
-    """All kinds; from the third part on the pictures have 40% of their brightness."""
-    return pictures(folder, lambda number: range(10), lambda number: 0.4 if number >= 2 else 1.0)
+    """All classes; from the third part on, the images have 40% of their brightness."""
+    return images(folder, lambda number: range(10), lambda number: 0.4 if number >= 2 else 1.0)
 
 
 def no_shift(folder: Path) -> Arrivals:
-    """All kinds, nothing changes."""
-    return pictures(folder, lambda number: range(10), lambda number: 1.0)
+    """All classes and no shift."""
+    return images(folder, lambda number: range(10), lambda number: 1.0)
 
 
 # --- 20 Newsgroups ----------------------------------------------------------------------------------------------------
 
 
 def newsgroups(folder: Path) -> Arrivals:
-    """The articles in four parts at random; the given test part in four as well."""
+    """The training and the test set, each split at random into four parts."""
     given, rng = load_parts("newsgroups"), np.random.default_rng(0)
     folder.mkdir(parents=True)
     parts, tests = [], []
@@ -115,7 +115,7 @@ def newsgroups(folder: Path) -> Arrivals:
         frame = pd.DataFrame({"text": given.train.take(own).x, "group": given.train.take(own).y})
         parts.append(folder / f"part-{number}.csv")
         frame.to_csv(parts[-1], index=False)
-        test = given.test.take(held[:TEST_PICTURES])
+        test = given.test.take(held[:TEST_IMAGES])
         tests.append(Test(test.x, np.array(test.y)))
     return Arrivals(parts, tests, ["--text", "text", "--target", "group", "--model", "cnn"], 5, "accuracy")
 
@@ -123,12 +123,12 @@ def newsgroups(folder: Path) -> Arrivals:
 # --- the S&P 500 ------------------------------------------------------------------------------------------------------
 
 FIRST_YEARS = 8  # before the first update
-BEFORE = 64  # rows of the year before that a forecast may look back to
-TEST_FROM = 10  # month: the rest of the year is for test
+BEFORE = 64  # rows of the previous year available to a forecast
+TEST_FROM = 10  # month from which on the year is used for testing
 
 
 def sp500(folder: Path) -> Arrivals:
-    """The index's daily log range, a day ahead: eight years at first, then one after the other."""
+    """The index's daily log range, one day ahead: eight years at first, then one year per part."""
     from automl.data.datasets.sp500 import log_range
 
     raw = load_parts("sp500")
@@ -152,7 +152,7 @@ def sp500(folder: Path) -> Arrivals:
         end = table.index.searchsorted(pd.Timestamp(until + 1, 1, 1))
         parts.append(folder / f"part-{number}.csv")
         table.iloc[max(0, int(start) - BEFORE) : int(cut)].to_csv(parts[-1])
-        # Of the last row's forecast nothing is known: it is left out, and each forecast is of the row after it.
+        # Each forecast is for the next row; that of the last row has no known target and is dropped.
         told = table.iloc[int(cut) - BEFORE : int(end)]
         tests.append(Test(told.iloc[:-1].reset_index(), told["range"].to_numpy()[BEFORE + 1 :]))
     options = ["--time", "Date", "--target", "range", "--horizon", "1", "--model", "mlp,rnn", "--metric", "r2"]

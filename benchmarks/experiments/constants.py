@@ -1,7 +1,7 @@
 """The constants of the simulated tasks: the best known loss and the median loss of a random config.
 
-``python -m benchmarks.experiments.constants SUITE`` adds those that are missing to suites/constants.json; existing ones
-are never moved. Holdout tasks are left out unless named by ``--split holdout``.
+``python -m benchmarks.experiments.constants SUITE`` adds missing ones to suites/constants.json and never changes
+existing ones. Holdout tasks are only included with ``--split holdout``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 N_RANDOM = 1_000
 N_STARTS, N_STEPS = 20, 5_000
-N_EVOLUTIONS, N_GENERATIONS, N_POPULATION = 4, 500, 60  # the population is per hyperparameter
+N_EVOLUTIONS, N_GENERATIONS, N_POPULATION = 4, 500, 60  # population size per hyperparameter
 N_RANDOM_TRAININGS, N_TPE_TRAININGS = 40, 60
 N_RANDOM_FITS, N_GUIDED_FITS = 100, 60  # trainings of scikit-learn's models
 GUIDES = ("bo", "tpe")
@@ -38,10 +38,10 @@ SEED = 1_000_000
 
 
 def main(
-    suite: Annotated[str, typer.Argument(help="Suite whose missing constants are to be found.")],
+    suite: Annotated[str, typer.Argument(help="Suite whose missing constants to compute.")],
     split: Annotated[str, typer.Option(help="development or holdout")] = "development",
 ) -> None:
-    """Find and write them."""
+    """Compute and write the missing constants."""
     known = json.loads(CONSTANTS.read_text(encoding="utf-8")) if CONSTANTS.exists() else {}
     for task in TaskSource(suite, split).tasks():
         name = f"{task.suite}/{task.name}"
@@ -52,7 +52,7 @@ def main(
 
 
 def measure(task: SimulatedTask) -> dict[str, Any]:
-    """Best and reference of one task, and how they were found."""
+    """Best and reference of one task, and how they were computed."""
     if isinstance(task, LiveTask):
         return measure_live(task)
     if isinstance(task, SklearnTask):
@@ -76,7 +76,7 @@ def measure(task: SimulatedTask) -> dict[str, Any]:
 
 
 def measure_live(task: LiveTask) -> dict[str, Any]:
-    """The same from real trainings, with a seed that no comparison uses."""
+    """The same from real trainings, with a seed not used in comparisons."""
     losses, seconds = {}, []
     for strategy, n_trials in (("random", N_RANDOM_TRAININGS), ("tpe", N_TPE_TRAININGS)):
         run = Run(task.suite, task.name, strategy, SEED, n_trials)
@@ -93,7 +93,7 @@ def measure_live(task: LiveTask) -> dict[str, Any]:
 
 
 def measure_sklearn(task: SklearnTask) -> dict[str, Any]:
-    """The best of all trainings that are kept by now, those of two strategies with an unused seed among them."""
+    """The best of all stored trainings, including those of two strategies with an otherwise unused seed."""
     rng = np.random.default_rng(SEED)
     encoding = Encoding(task.space)
     found = [task.training(encoding.decode(rng.random(len(encoding.dimensions)))) for _ in range(N_RANDOM_FITS)]
@@ -108,7 +108,7 @@ def measure_sklearn(task: SklearnTask) -> dict[str, Any]:
 
 
 def climb(task: SimulatedTask, encoding: Encoding, config: Config, rng: np.random.Generator) -> float:
-    """The lowest loss that N_STEPS random changes of the best config so far find, coarse and fine ones."""
+    """The lowest loss found by N_STEPS random local changes of the best config so far, at several scales."""
     best = _worth(task, config)
     places = [i for i, dimension in enumerate(encoding.dimensions) if dimension.n_values > 1]
     for _ in range(N_STEPS):
@@ -124,9 +124,9 @@ def climb(task: SimulatedTask, encoding: Encoding, config: Config, rng: np.rando
 
 
 def evolve(task: SimulatedTask, encoding: Encoding, seed: int) -> float:
-    """The lowest loss that differential evolution finds in the unit cube (R. Storn and K. Price 1997; scipy's).
+    """The lowest loss found by differential evolution in the unit cube (R. Storn and K. Price 1997; scipy).
 
-    With parents at random: around the best one it soon sees nothing but that one's valley.
+    With random base vectors, since with the best one it converges to a local optimum too early.
     """
 
     def losses(points: np.ndarray) -> np.ndarray:

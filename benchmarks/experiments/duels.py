@@ -1,8 +1,9 @@
-"""One strategy against every other, each on the runs that both have: ``python -m benchmarks.experiments.duels``.
+"""One strategy against every other, each pair on all its common runs: ``python -m benchmarks.experiments.duels``.
 
-The leaderboard compares all on what all have, which for slow ones is little; here a pair has as many seeds and tasks as
-it shares. Regrets are means over seeds, the tasks of a unit, and units; intervals are for tasks like these. In suites
-with test sets they are those of what the runs return, trained again on fresh seeds, where both have these.
+The leaderboard compares strategies on the runs common to all, which are few with slow strategies; here each pair uses
+all seeds and tasks that it shares. Regrets are means over seeds, the tasks of a unit, and units; intervals are for
+tasks like these. In suites with test sets they are those of the returned configs, retrained with fresh seeds, if both
+strategies have these.
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ PAIR = ["suite", "task", "seed"]
 
 def main(
     runs: Annotated[Path, typer.Argument(help="Folder with the runs.")] = Path("results/runs"),
-    strategy: Annotated[str, typer.Option(help="Whose duels.")] = "bo",
-    seeds: Annotated[int, typer.Option(min=2, help="Seeds of a task that count, at most.")] = 10,
+    strategy: Annotated[str, typer.Option(help="The strategy to compare with every other.")] = "bo",
+    seeds: Annotated[int, typer.Option(min=2, help="Maximum number of seeds per task.")] = 10,
     split: Annotated[str, typer.Option(help="development or holdout tasks.")] = DEVELOPMENT,
     out: Annotated[Path, typer.Option(help="Table to write.")] = Path("results/duels.csv"),
 ) -> None:
-    """Write OUT, and print the duels over all suites, or the only one."""
+    """Write OUT, and print the duels over all suites."""
     found = all_duels(runs, strategy, seeds, split)
     write_aside(out, found.to_csv(index=False, float_format="%.4f"))
     _show(found)
@@ -43,21 +44,20 @@ def main(
 
 
 def all_duels(runs: Path, strategy: str, seeds: int, split: str) -> pd.DataFrame:
-    """The rows of ``duels`` for each budget, of the runs in a folder. UserError where the strategy has none there."""
+    """The rows of ``duels`` for each budget, from the runs in a folder. Raises UserError if the strategy has none."""
     table, _ = read_runs(runs)
     table = table[(table["n_workers"] == 1) & (table["split"] == split) & (table["seed"] < seeds)]
     facts = known_constants(table).assign(floor=1.0)
     table = table[pd.MultiIndex.from_frame(table[["suite", "task"]]).isin(facts.index)]
     if strategy not in set(table["strategy"]):
         raise UserError(
-            f"there are no runs of {strategy!r} on {split} tasks in {str(runs)!r}; "
-            "make them with python -m benchmarks.run"
+            f"no runs of {strategy!r} on {split} tasks in {str(runs)!r}; make them with python -m benchmarks.run"
         )
     return pd.DataFrame([row for budget in BUDGETS for row in duels(table, facts, strategy, budget)])
 
 
 def duels(table: pd.DataFrame, facts: pd.DataFrame, strategy: str, budget: int) -> list[dict[str, Any]]:
-    """A row for all suites and one for each, against each other strategy that ran for so long."""
+    """A row for all suites and one per suite, for each other strategy with this budget."""
     rows = table[table["n_trials"] >= budget]
     before = regret.before_any(rows, facts)
     along = regret.filled(regret.at_budgets(rows, facts, [budget]), before)[budget].unstack("strategy")
@@ -68,7 +68,7 @@ def duels(table: pd.DataFrame, facts: pd.DataFrame, strategy: str, budget: int) 
         if strategy not in along:
             break
         fresh, both = ends[[strategy, rival]].dropna(), along[[strategy, rival]].dropna()
-        # A run that crashed has its regret in both: of a suite without test sets no other has one.
+        # A crashed run has both values; in a suite without test sets no other run has one by fresh seeds.
         judged = set(fresh.index[fresh.index.isin(_tested(rows))].get_level_values("suite"))
         both = pd.concat([both[~_of(both, judged)], fresh[_of(fresh, judged)]])
         suites = list(both.index.get_level_values("suite").unique())
@@ -80,7 +80,7 @@ def duels(table: pd.DataFrame, facts: pd.DataFrame, strategy: str, budget: int) 
 
 
 def _tested(rows: pd.DataFrame) -> pd.MultiIndex:
-    """The runs that have a value by fresh seeds at some budget."""
+    """The runs with a score by fresh seeds at some budget."""
     return pd.MultiIndex.from_frame(rows.loc[rows["returned"].notna(), PAIR].drop_duplicates())
 
 
@@ -89,7 +89,7 @@ def _of(regrets: pd.DataFrame, suites: set[str]) -> np.ndarray:
 
 
 def _duel(both: pd.DataFrame, units: pd.Series) -> dict[str, Any]:
-    """The means of both, and of their difference with its interval; below 0, the first is better."""
+    """Both means and their difference with its interval; below 0, the first is better."""
     by_task = both.groupby(level=["suite", "task"]).mean()
     ours, theirs = by_task.groupby(unit_keys(by_task.index, units)).mean().mean()
     difference = (both.iloc[:, 0] - both.iloc[:, 1]).to_frame("difference")

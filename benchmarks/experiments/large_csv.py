@@ -1,8 +1,7 @@
-"""What reading a large file takes: ``python -m benchmarks.experiments.large_csv``, results/large_csv.csv.
+"""Time and memory of reading a large file: ``python -m benchmarks.experiments.large_csv``, results/large_csv.csv.
 
-A CSV of numbers, categories and missing values, made here. Peaks of memory are each of a process of its own, beside the
-size of the file: of preparing it for a search (read, split, encoded and written), and of ``pandas.read_csv`` alone.
-On Linux only.
+The file is a generated CSV of numbers, categories and missing values. Peak memory is measured in separate processes:
+for preparing the file for a search (read, split, encoded and written), and for ``pandas.read_csv``. Linux only.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ def main(
     megabytes: Annotated[int, typer.Option(min=1, help="Size of the file.")] = 1_000,
     out: Annotated[Path, typer.Option(help="Table to write.")] = Path("results/large_csv.csv"),
 ) -> None:
-    """Make the file, read it in both ways, and write what each took."""
+    """Generate the file, read it in both ways, and write the measurements."""
     with tempfile.TemporaryDirectory(dir=".", prefix=".large-csv-") as scratch:
         file = Path(scratch) / "large.csv"
         n_rows = write_file(file, megabytes * 1_000_000)
@@ -45,7 +44,7 @@ def main(
 
 
 def write_file(file: Path, size: int) -> int:
-    """A CSV of at least so many bytes; gives the number of its rows."""
+    """Write a CSV of at least ``size`` bytes; returns the number of rows."""
     rng, n = np.random.default_rng(0), 0
     names = np.array([f"town {i}" for i in range(200)])
     with file.open("w", encoding="utf-8") as opened:
@@ -72,7 +71,7 @@ WAYS: dict[str, Callable[[Path], None]] = {"prepare": prepared, "pandas.read_csv
 
 
 def measured(way: str, file: Path) -> dict[str, object]:
-    """Seconds and peak memory of one way, in a process of its own."""
+    """Seconds and peak memory of one way, in a separate process."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         seconds, peak = pool.apply(_measured, (way, file))
     return {"what": way, "seconds": round(seconds, 1), "peak_megabytes": round(peak / 1e6)}

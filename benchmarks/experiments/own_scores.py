@@ -1,4 +1,4 @@
-"""Scores on the users' files of the suite ``own``: untuned baselines, what a run returns, the noise of a test set."""
+"""Scores on the suite ``own``: untuned baselines, returned configs, and the noise due to the test set."""
 
 from __future__ import annotations
 
@@ -27,32 +27,32 @@ from benchmarks.suites.scored_task import Scored
 from strategies.encoding import Encoding
 
 N_RESAMPLES = 500
-Predictions = NDArray[Any]  # of the test part: probabilities (n, n_classes), or numbers (n,)
+Predictions = NDArray[Any]  # for the test set: probabilities (n, n_classes), or numbers (n,)
 
 
 @dataclass(frozen=True)
 class UntunedBaseline:
-    """A model that nobody has tuned, trained on the training and the validation part."""
+    """An untuned model, trained on the training and validation sets."""
 
     name: str
-    predictions: tuple[Predictions, ...]  # of a training a seed; one where the seed changes nothing
-    with_probabilities: bool = True  # else a class has 0 or 1
+    predictions: tuple[Predictions, ...]  # one per seed; a single one if the seed has no effect
+    with_probabilities: bool = True  # False: classes are one-hot
 
     def score(self, metric: str, y: NDArray[Any]) -> float:
-        """The mean over the seeds."""
+        """The mean score over the seeds."""
         if metric == "log_loss" and not self.with_probabilities:
             return math.nan
         return float(np.mean([measure(metric, y, predicted) for predicted in self.predictions]))
 
 
 def splits_of(task: LiveTask, with_valid: bool = False) -> Splits:
-    """The arrays of the family that is tried first; ``with_valid``: the validation part is in the training part too."""
+    """The arrays for the first model family. ``with_valid``: the training set includes the validation set."""
     own = own_data(task)
     return load_data(own.data_of(next(iter(own.views or {}), "")), None, with_valid)
 
 
 def own_data(task: LiveTask) -> OwnData:
-    """The task behind the kept trainings."""
+    """The task behind the stored trainings."""
     scored = task.live
     assert isinstance(scored, Scored)
     assert isinstance(scored.task, OwnData)
@@ -60,7 +60,7 @@ def own_data(task: LiveTask) -> OwnData:
 
 
 def baseline(kind: str, splits: Splits, with_valid: Splits) -> UntunedBaseline:
-    """Of a kind of files: see ``benchmarks.suites.own_files.UsersFile``."""
+    """The baseline for a kind of files: see ``benchmarks.suites.own_files.UsersFile``."""
     return {"table": _boosting, "texts": _tfidf, "pictures": _machine_or_forest, "series": _ridge}[kind](
         splits, with_valid
     )
@@ -129,7 +129,7 @@ def _predicted(model: Any, splits: Splits, x_test: Any) -> Predictions:
     if not splits.n_classes:
         return np.asarray(model.predict(x_test), float)
     probabilities = np.zeros((len(splits.y_test), splits.n_classes))
-    probabilities[:, model.classes_] = model.predict_proba(x_test)  # a class without examples has none
+    probabilities[:, model.classes_] = model.predict_proba(x_test)  # classes without training examples stay 0
     return probabilities
 
 
@@ -145,14 +145,14 @@ def fresh(rows: pd.DataFrame) -> list[int]:
 
 
 def mean_score(metric: str, y: NDArray[Any], of: Sequence[Predictions]) -> float:
-    """Of several trainings on the test set."""
+    """The mean score of several trainings on the test set."""
     return float(np.mean([measure(metric, y, predicted) for predicted in of]))
 
 
 def predictions(task: LiveTask, config: Mapping[str, Any], seed: int) -> Predictions:
-    """Of the model that a run keeps on the test set: a full training on the training and the validation part.
+    """Test predictions of a run's final model: a full training on the training and validation sets.
 
-    Trained here, and kept beside the other trainings.
+    Trained here if needed, and stored with the other trainings.
     """
     from automl.models.device import find_device
     from automl.training.base import trained_model
@@ -174,7 +174,7 @@ def predictions(task: LiveTask, config: Mapping[str, Any], seed: int) -> Predict
 
 
 def noise(metric: str, y: NDArray[Any], ours: Sequence[Predictions], theirs: Sequence[Predictions]) -> float:
-    """The standard error, by drawing test rows anew, of the difference of two mean scores on the same rows."""
+    """The bootstrap standard error, over test rows, of the difference between two mean scores."""
 
     def mean(of: Sequence[Predictions], places: NDArray[Any]) -> float:
         return mean_score(metric, y[places], [predicted[places] for predicted in of])

@@ -1,4 +1,4 @@
-"""The recorded trainings as past studies of the package: ``python -m benchmarks.experiments.publish_knowledge``."""
+"""Ship the recorded trainings as past studies: ``python -m benchmarks.experiments.publish_knowledge``."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from benchmarks.suites.recordings import Recording
 
 
 def main(
-    recorded: Annotated[Path, typer.Option(help="Folder of the tables that benchmarks.record wrote.")] = FOLDER,
-    out: Annotated[Path, typer.Option(help="Folder of the studies.")] = SHIPPED,
+    recorded: Annotated[Path, typer.Option(help="Folder with the tables of benchmarks.experiments.record.")] = FOLDER,
+    out: Annotated[Path, typer.Option(help="Folder for the studies.")] = SHIPPED,
 ) -> None:
-    """Write a study a table."""
+    """Write one study per table."""
     tables = sorted(facts.with_suffix(".parquet") for facts in recorded.glob("*.json"))
     if not tables:
-        raise UserError(f"there are no recorded trainings in {str(recorded)!r}; make some with benchmarks.record")
+        raise UserError(f"no recorded trainings in {str(recorded)!r}; make some with benchmarks.experiments.record")
     out.mkdir(parents=True, exist_ok=True)
     for table in tables:
         file = out / f"{table.stem}.json"
@@ -33,7 +33,7 @@ def main(
 
 
 def study_of(table: Path) -> dict[str, Any]:
-    """Each config with its final loss on validation, the mean over its trainings; none where all of these failed."""
+    """Each config with the mean of its final validation losses; None if all of its trainings failed."""
     live = live_task(table.stem)
     recording = Recording.of(pd.read_parquet(table), live.max_epochs, live.metric, live.maximize)
     finals = recording.losses[:, :, -1]

@@ -1,12 +1,11 @@
-"""Trainings recorded once, to be replayed often: ``python -m benchmarks.experiments.record --task mnist1d-cnn``.
+"""Record trainings for replay: ``python -m benchmarks.experiments.record --task mnist1d-cnn``.
 
-The first pass trains the default, a Sobol sequence and then what TPE makes of them, so that the good regions are dense
-as well; every further pass trains the same configs with other seeds. Each pass is a run in a folder of its own, which
-goes on wherever it was killed; passes that are in the table already are left as they are. Where all of them are, the
-same command only finds the facts anew.
+The first pass trains the default, a Sobol sequence and then proposals of TPE, so that good regions are covered densely;
+every further pass trains the same configs with other seeds. Each pass is a run in its own folder, which is resumed if
+it was interrupted; passes already in the table are kept. If all are there, the command only recomputes the facts.
 
-``--short 2`` then trains the recorded configs whose learning rate follows a schedule again, with a complete schedule of
-two epochs: that is another quantity than the second epoch of a long schedule.
+``--short 2`` then retrains the recorded configs whose learning rate follows a schedule, with a complete schedule of two
+epochs, which differs from the second epoch of a long schedule.
 """
 
 from __future__ import annotations
@@ -41,21 +40,21 @@ from strategies.base import ConfigStrategy, Strategy
 from strategies.tpe import TPE
 from strategies.types import JSON, Config
 
-SEED = 1_000_000  # far from those of comparisons, which would else propose the recorded points
-SPREAD = 0.6  # share of the configs that fill the space; the others are where a strategy looks
+SEED = 1_000_000  # not used in comparisons, which would otherwise propose the recorded points
+SPREAD = 0.6  # share of the configs that fill the space; the others are proposed by TPE
 
 
 def main(
     task: Annotated[str, typer.Option(help="Built-in task.")] = "mnist1d-cnn",
-    configs: Annotated[int, typer.Option(min=2, help="How many configs.")] = 250,
-    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each config.")] = 2,
-    train_size: Annotated[int | None, typer.Option(help="Train on a part of the examples.")] = None,
+    configs: Annotated[int, typer.Option(min=2, help="Number of configs.")] = 250,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings per config.")] = 2,
+    train_size: Annotated[int | None, typer.Option(help="Number of training examples to use.")] = None,
     short: Annotated[
-        int | None, typer.Option(min=1, help="Record complete schedules of so many epochs of the configs in the table.")
+        int | None, typer.Option(min=1, help="Record the configs in the table with complete schedules of this length.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Training processes.", show_default="one a core")] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the tables.")] = Path("results/recorded"),
-    work: Annotated[Path, typer.Option(help="Folder of the runs behind them.")] = Path("runs/recorded"),
+    workers: Annotated[int | None, typer.Option(min=1, help="Training processes.", show_default="one per core")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("results/recorded"),
+    work: Annotated[Path, typer.Option(help="Folder for the underlying runs.")] = Path("runs/recorded"),
 ) -> None:
     """Train what is missing and write OUT/TASK.parquet, with facts about it in OUT/TASK.json."""
     logging.basicConfig(format="%(message)s")
@@ -88,15 +87,15 @@ def main(
     answers = "by a model" if facts["interpolated"] else "by the nearest recorded one"
     console.print(
         f"{file}: {facts['training_hours']} hours of training; rank correlation with unseen configs "
-        f"{facts['rank_correlation']}, so configs in between are answered {answers}",
+        f"{facts['rank_correlation']}, so configs in between are predicted {answers}",
         soft_wrap=True,
     )
 
 
 def record_short(live: Task, file: Path, epochs: int, workers: int, work: Path, console: Console) -> None:
-    """Write the trainings with complete schedules of so many epochs, of the configs in a table, into a table beside it.
+    """Train the configs of a table with complete schedules of ``epochs``, and write a table next to it.
 
-    A constant learning rate has no schedule to shorten: its first epochs are in the table already.
+    Configs with a constant learning rate are skipped: their first epochs are already in the table.
     """
     recorded = pd.read_parquet(file)
     numbers = {number: i for i, number in enumerate(sorted(recorded["number"].unique()))}
@@ -115,7 +114,7 @@ def record_short(live: Task, file: Path, epochs: int, workers: int, work: Path, 
 
 
 def filling(n_configs: int) -> type[Strategy]:
-    """Sobol points first, then TPE, which has seen them."""
+    """A strategy with Sobol points first, then TPE."""
 
     class Filling(TPE):
         n_initial = round(SPREAD * n_configs)
@@ -124,7 +123,7 @@ def filling(n_configs: int) -> type[Strategy]:
 
 
 def repeating(configs: list[Config]) -> type[Strategy]:
-    """Proposes these configs, one after the other."""
+    """A strategy that proposes these configs in order."""
 
     class Repeating(ConfigStrategy):
         n_initial = 0
@@ -150,14 +149,14 @@ def record(
         resume=(folder / "study.db").exists(),
     )
     if result.stop_reason == "interrupted":
-        raise UserError(f"interrupted after {len(result.trials)} configs; the same command goes on from there")
+        raise UserError(f"interrupted after {len(result.trials)} configs; run the same command to resume")
     return sorted(result.trials, key=lambda trial: trial.number)
 
 
 def table(trials: list[Trial], seed: int) -> pd.DataFrame:
-    """A row an epoch: config (its number and its JSON), seed (the pass), epoch, loss, metrics, seconds, error.
+    """A row per epoch: config (its number and its JSON), seed (the pass), epoch, loss, metrics, seconds, error.
 
-    A training that failed has one more row, with the error.
+    A failed training has one more row, with the error.
     """
     rows: list[dict[str, Any]] = []
     for trial in trials:
@@ -171,7 +170,7 @@ def table(trials: list[Trial], seed: int) -> pd.DataFrame:
 
 
 def configs_of(rows: pd.DataFrame) -> list[Config]:
-    """The configs of a pass, in the order of their numbers."""
+    """The configs of a pass, by number."""
     return [json.loads(text) for text in rows.groupby("number")["config"].first().sort_index()]
 
 

@@ -1,9 +1,9 @@
-"""What choosing a strategy is worth: ``auto`` against the single best strategy, a random one and the best per task.
+"""Algorithm selection: ``auto`` versus the single best strategy, a random one, and the best per task.
 
 ``python -m benchmarks.experiments.selector``. B. Bischl et al., ASlib (Artificial Intelligence 237, 2016) for the
-closed gap. The single best strategy (SBS) is chosen on the other suites; the best per task (VBS) on one half of the
-seeds and scored on the other, both ways, as more than half of the lead of one that is scored where it was chosen is
-noise.
+closed gap. The single best strategy (SBS) is chosen on the other suites. The best per task (VBS) is chosen on one half
+of the seeds and scored on the other, both ways: if it were scored on the seeds it was chosen on, more than half of its
+lead would be noise.
 """
 
 from __future__ import annotations
@@ -52,15 +52,15 @@ def main(
 
 
 def missing(table: pd.DataFrame) -> list[str]:
-    """A line for each suite and budget without runs of auto. UserError where it has too few for any answer."""
+    """A line per suite and budget without runs of auto. Raises UserError if there are too few for any result."""
     own = table[table["strategy"] == SELECTOR]
     suites = sorted(table["suite"].unique())
     there = sorted(own["suite"].unique())
     absent = [suite for suite in suites if suite not in there]
     if len(there) < 2:
         raise UserError(
-            f"the single best strategy is chosen on other suites, so {SELECTOR} needs runs in two, and has them in "
-            f"{len(there)}; make them with: python -m benchmarks.run --suite {(absent or ['SUITE'])[0]} "
+            f"the single best strategy is chosen on other suites, so {SELECTOR} needs runs in two suites, found "
+            f"{len(there)}; make some with: python -m benchmarks.run --suite {(absent or ['SUITE'])[0]} "
             f"--strategies {SELECTOR} --seeds 20 --trials 50"
         )
     lines = [f"missing: runs of {SELECTOR} on {', '.join(absent)}"] if absent else []
@@ -69,13 +69,13 @@ def missing(table: pd.DataFrame) -> list[str]:
 
 
 def _has_runs(table: pd.DataFrame, budget: int) -> bool:
-    """Whether auto ran for so long in two suites."""
+    """Whether auto has runs with this budget in two suites."""
     own = table[(table["strategy"] == SELECTOR) & (table["n_trials"] >= budget)]
     return own["suite"].nunique() > 1
 
 
 def evaluate(table: pd.DataFrame, facts: pd.DataFrame, budget: int) -> pd.DataFrame:
-    """A row for all suites and one for each: what the four are worth at this budget, and the closed gap."""
+    """A row for all suites and one per suite: the mean regrets of WHO at this budget, and the closed gap."""
     runs = table[table["n_trials"] >= budget].drop_duplicates(["strategy", *PAIR])
     strategies, pairs = shared(runs)
     if pairs.get_level_values("suite").nunique() < 2:
@@ -98,10 +98,10 @@ def evaluate(table: pd.DataFrame, facts: pd.DataFrame, budget: int) -> pd.DataFr
 
 
 def shared(runs: pd.DataFrame) -> tuple[list[str], pd.MultiIndex]:
-    """The strategies beside auto, and the (suite, task, seed) that auto and all of them ran.
+    """The strategies other than auto, and the (suite, task, seed) shared by auto and all of them.
 
-    Of each task with two seeds or more, since the best per task is chosen on some and scored on others. Strategies
-    that ran least are left out as long as that leaves more runs to compare.
+    Only tasks with at least two seeds, since the best per task is chosen on some and scored on others. Strategies with
+    the fewest runs are dropped as long as this leaves more runs to compare.
     """
     covered = {str(name): pd.MultiIndex.from_frame(part[PAIR]) for name, part in runs.groupby("strategy")}
     pairs = covered.pop(SELECTOR)
@@ -124,7 +124,7 @@ def _with_two_seeds(pairs: pd.MultiIndex) -> pd.MultiIndex:
 
 
 def single_best(regrets: pd.DataFrame, units: Units) -> pd.Series:
-    """By suite: the strategy with the lowest mean over the units of all other suites.
+    """By suite, the strategy with the lowest mean over the units of all other suites.
 
     ``regrets``: (suite, task, seed) x strategy.
     """
@@ -133,28 +133,28 @@ def single_best(regrets: pd.DataFrame, units: Units) -> pd.Series:
 
 
 def _means(values: pd.DataFrame, units: Units) -> pd.Series:
-    """Over seeds, then the tasks of a unit, then units."""
+    """Means over seeds, the tasks of a unit, and units."""
     by_task = values.groupby(level=["suite", "task"]).mean()
     return by_task.groupby(unit_keys(by_task.index, units)).mean().mean()
 
 
 def worths(regrets: pd.DataFrame, strategies: list[str], chosen: pd.Series) -> pd.DataFrame:
-    """The regret of WHO on each (suite, task, seed); a random choice is worth the mean of the strategies."""
+    """The regrets of WHO on each (suite, task, seed); a random choice gets the mean of the strategies."""
     names = pd.Series(regrets.index.get_level_values("suite"), index=regrets.index).map(chosen)
     return pd.DataFrame(
         {
             "auto": regrets[SELECTOR],
-            "sbs": _picked(regrets, names),
+            "sbs": _regrets_of(regrets, names),
             "random_choice": regrets[strategies].mean(axis=1),
-            "vbs": _picked(regrets, best_per_task(regrets[strategies])),
+            "vbs": _regrets_of(regrets, best_per_task(regrets[strategies])),
         }
     )[WHO]
 
 
 def best_per_task(regrets: pd.DataFrame) -> pd.Series:
-    """For each (suite, task, seed): the strategy with the lowest mean on the half of the seeds that this one is not in.
+    """For each (suite, task, seed), the strategy with the lowest mean on the other half of the seeds.
 
-    The halves are every other seed, in their order.
+    The halves alternate in the order of the seeds.
     """
     half = regrets.groupby(level=["suite", "task"]).cumcount() % 2
     found = pd.Series(index=regrets.index, dtype=object)
@@ -165,17 +165,17 @@ def best_per_task(regrets: pd.DataFrame) -> pd.Series:
     return found
 
 
-def _picked(regrets: pd.DataFrame, names: pd.Series) -> pd.Series:
+def _regrets_of(regrets: pd.DataFrame, names: pd.Series) -> pd.Series:
     """The regret of the named strategy in each row."""
     places = regrets.columns.get_indexer(pd.Index(names))
     return pd.Series(regrets.to_numpy()[np.arange(len(regrets)), places], index=regrets.index)
 
 
 def closed_gap(worth: pd.DataFrame, units: Units) -> dict[str, float]:
-    """The means of WHO, and (SBS - auto) / (SBS - VBS) with its 95% interval, units and seeds drawn anew.
+    """The means of WHO, and (SBS - auto) / (SBS - VBS) with its 95% bootstrap interval over units and seeds.
 
-    An end of the interval is infinite where the gap SBS - VBS is not told from 0 on that side; NaN without a gap, and
-    for a single unit. Only what the choices are worth is drawn anew, not the choices.
+    A bound of the interval is infinite if the gap SBS - VBS may be 0 on that side; NaN without a gap and for a single
+    unit. The bootstrap resamples the regrets of the choices, not the choices.
     """
     means = _means(worth, units)
     found = {who: float(means[who]) for who in WHO} | {"closed_gap": np.nan, "low": np.nan, "high": np.nan}
@@ -195,7 +195,7 @@ def closed_gap(worth: pd.DataFrame, units: Units) -> dict[str, float]:
 
 
 def _ratio_interval(leads: np.ndarray, gaps: np.ndarray) -> tuple[float, float]:
-    """Where a draw has no gap, its ratio may be anything: it counts as infinite at either end."""
+    """The interval of the ratios; the ratio of a sample without a gap counts as infinite at both ends."""
     ratios = np.divide(leads, gaps, out=np.full(len(leads), np.inf), where=gaps > 0)
     low = np.quantile(np.where(gaps > 0, ratios, -np.inf), LEVEL / 2, method="lower")
     return float(low), float(np.quantile(ratios, 1 - LEVEL / 2, method="higher"))
@@ -215,7 +215,7 @@ def _show(console: Console, found: pd.DataFrame) -> None:
     console.print(table)
     for row in found[found["suite"] == EVERY_SUITE].to_dict("records"):
         line = f"after {row['budget']}: SBS {row['sbs_is']}, seeds {row['min_seeds']} to {row['max_seeds']}, "
-        console.print(f"{line}beside auto: {row['strategies']}", markup=False, soft_wrap=True)
+        console.print(f"{line}other strategies: {row['strategies']}", markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""How fast ``automl serve`` answers: ``python -m benchmarks.experiments.serving`` writes results/serving.csv.
+"""Latency and throughput of ``automl serve``: ``python -m benchmarks.experiments.serving``, results/serving.csv.
 
-A small table model is trained, the real server is started on loopback, and clients, threads of this process, ask
-one thing after the other.
+A small table model is trained and served by the real server on the loopback interface; the clients are threads of this
+process that send one request after the other.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ EPOCHS = 2
 
 def main(
     out: Annotated[Path, typer.Option(help="Table to write.")] = Path("results/serving.csv"),
-    models: Annotated[str, typer.Option(help="Model families of tables, separated by commas.")] = FAMILIES,
-    concurrency: Annotated[str, typer.Option(help="Numbers of clients at once.")] = "1,4,16",
-    rows: Annotated[str, typer.Option(help="Numbers of examples in a request.")] = "1,100",
-    seconds: Annotated[float, typer.Option(min=0.1, help="That each measurement takes.")] = 5.0,
+    models: Annotated[str, typer.Option(help="Model families for tables, separated by commas.")] = FAMILIES,
+    concurrency: Annotated[str, typer.Option(help="Numbers of concurrent clients.")] = "1,4,16",
+    rows: Annotated[str, typer.Option(help="Numbers of examples per request.")] = "1,100",
+    seconds: Annotated[float, typer.Option(min=0.1, help="Duration of each measurement.")] = 5.0,
 ) -> None:
-    """Train, serve, ask and write."""
+    """Train, serve, send requests and write the table."""
     told = []
     with tempfile.TemporaryDirectory() as folder:
         examples = prepared(Path(folder))
@@ -56,7 +56,7 @@ def main(
 
 
 def prepared(folder: Path) -> list[dict[str, Any]]:
-    """Puts scikit-learn's breast cancer table into ``data`` of a folder; gives its rows as a client has them."""
+    """Prepare scikit-learn's breast cancer table in ``data`` of a folder; returns its rows as a client sends them."""
     from sklearn.datasets import load_breast_cancer
 
     from automl.data.ingest.prepare import prepare
@@ -70,7 +70,7 @@ def prepared(folder: Path) -> list[dict[str, Any]]:
 
 
 def trained(folder: Path, family: str) -> Path:
-    """The folder of a model of default hyperparameters."""
+    """The folder of a model with default hyperparameters."""
     from automl.tasks.user_data import own_task
     from strategies.encoding import plain
 
@@ -83,27 +83,27 @@ def trained(folder: Path, family: str) -> Path:
 
 @dataclass(frozen=True)
 class ServerProcess:
-    """Where it is asked, and what it costs."""
+    """The address and the process of a server."""
 
     address: str  # host and port
     process: psutil.Process
 
     def cpu_seconds(self) -> float:
-        """Of the processor, so far: other work on the machine does not count."""
+        """CPU seconds so far, to be independent of other load on the machine."""
         times = self.process.cpu_times()
         return float(times.user + times.system)
 
 
 @contextmanager
 def served(model: Path) -> Iterator[ServerProcess]:
-    """The real server, in a process of its own."""
+    """The real server in a separate process."""
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "automl", "serve", str(model), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         if "http://" not in line:
-            raise UserError("the server did not start; what it says is above")
+            raise UserError("the server did not start; see its output above")
         try:
             yield ServerProcess(line.split("http://")[1].split("/")[0], psutil.Process(process.pid))
         finally:
@@ -111,11 +111,11 @@ def served(model: Path) -> Iterator[ServerProcess]:
 
 
 def measured(server: ServerProcess, body: bytes, clients: int, seconds: float) -> str:
-    """A row of the table, from ``seconds`` on: what clients have to wait, each asking again once it is answered."""
+    """The columns of a row from ``seconds`` on: latencies of clients that send a new request after each response."""
     waits: list[float] = []
     errors = [0] * clients
     first = http.client.HTTPConnection(server.address)
-    ask(first, body)  # imports what is needed
+    ask(first, body)  # triggers lazy imports
     first.close()
     start, cpu = time.perf_counter(), server.cpu_seconds()
     end = start + seconds
@@ -144,7 +144,7 @@ def measured(server: ServerProcess, body: bytes, clients: int, seconds: float) -
 
 
 def ask(connection: http.client.HTTPConnection, body: bytes) -> bool:
-    """Whether a request is answered with predictions."""
+    """Send a request; returns whether it succeeded."""
     connection.request("POST", "/predict", body, {"Content-Type": "application/json"})
     answer = connection.getresponse()
     answer.read()

@@ -1,4 +1,4 @@
-"""The medians of test_speed.py as a table: ``python -m benchmarks.experiments.speed``, results/speed.csv."""
+"""Medians of test_speed.py as a table: ``python -m benchmarks.experiments.speed``, results/speed.csv."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from benchmarks.experiments.test_speed import N_REPLAYED
 
 
 def main(out: Annotated[Path, typer.Option(help="Table to write.")] = Path("results/speed.csv")) -> None:
-    """Run them, and write what they took."""
+    """Run the benchmarks and write their times."""
     with tempfile.TemporaryDirectory() as folder:
         found = Path(folder) / "speed.json"
         file = Path(__file__).with_name("test_speed.py")
-        # Seconds of the processor, so that other work on the machine does not count.
+        # CPU seconds, to be independent of other load on the machine.
         timer = "--benchmark-timer=time.process_time"
         command = [sys.executable, "-m", "pytest", str(file), "--benchmark-enable", timer, f"--benchmark-json={found}"]
         subprocess.run(command, check=True)

@@ -1,8 +1,8 @@
-"""What keeping a model current is worth: ``python -m benchmarks.experiments.streams``, results/streams.csv and .md.
+"""Keeping a model up to date: ``python -m benchmarks.experiments.streams``, results/streams.csv and .md.
 
-Data arrive in parts. On each part four ways are compared, all from the same first run: never to update;
-``automl update``; going on with the new part alone (no replay, no test before promotion); and a full search on all data
-so far. Scores are of test examples that none of them has seen: of the newest part, and of those before it (forgetting).
+Data arrive in parts. After each part, four methods are compared, all starting from the same first run: never updating;
+``automl update``; fine-tuning on the new part alone (no replay, no test before promotion); and a full search on all
+data so far. Scores are on held-out test examples of the newest part and of the earlier ones (forgetting).
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ from automl.study.snapshot import look
 from automl.tasks.user_data import OwnData
 from automl.tuning.final_evaluation import train_once
 from benchmarks.command import run_command
-from benchmarks.experiments.arrivals import STREAMS, Arrivals, scored, told_of
+from benchmarks.experiments.arrivals import STREAMS, Arrivals, predictions_of, scored
 
-TRIALS = 20  # of the first search and of each full one
+TRIALS = 20  # for the first search and each full search
 METHODS = ("never", "update", "new part alone", "full search")
 
 
 @dataclass(frozen=True)
 class Way:
-    """A run's folder as one method keeps it, and what a part has cost there."""
+    """The run folder of one method, and the cost of a part."""
 
     folder: Path
     epochs: float = 0.0
@@ -55,13 +55,13 @@ class Way:
 
 def main(
     stream: Annotated[list[str] | None, typer.Option(help=f"One of: {', '.join(STREAMS)}. [default: all]")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the runs.")] = 0,
-    trials: Annotated[int, typer.Option(min=1, help="Trainings of the first search and of each full one.")] = TRIALS,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the runs.")] = 0,
+    trials: Annotated[int, typer.Option(min=1, help="Trials of the first search and each full search.")] = TRIALS,
     keep_full: Annotated[
         bool,
-        typer.Option("--keep-full", help="Full searches that are in the table stay."),
+        typer.Option("--keep-full", help="Keep the full searches in the table."),
     ] = False,
-    out: Annotated[Path, typer.Option(help="Table to write; rows of other streams and seeds in it stay.")] = Path(
+    out: Annotated[Path, typer.Option(help="Table to update; rows of other streams and seeds are kept.")] = Path(
         "results/streams.csv"
     ),
 ) -> None:
@@ -84,7 +84,7 @@ def main(
 
 
 def full_searches(table: pd.DataFrame, name: str, seed: int, trials: int) -> pd.DataFrame:
-    """Those of a stream that were made with this seed and as many trials, with the commit that made them."""
+    """The rows of a stream's full searches with this seed and number of trials."""
     if table.empty:
         return table
     of_stream = (table["stream"] == name) & (table["seed"] == seed) & (table["trials"] == trials)
@@ -94,7 +94,7 @@ def full_searches(table: pd.DataFrame, name: str, seed: int, trials: int) -> pd.
 def run_stream(
     arrivals: Arrivals, name: str, scratch: Path, seed: int, trials: int, methods: Sequence[str] = METHODS
 ) -> list[dict[str, Any]]:
-    """A row a part and method."""
+    """A row per part and method."""
     first = search(arrivals, 1, scratch / "first", seed, trials)
     ways = dict.fromkeys(methods, first)
     for method in ("update", "new part alone"):
@@ -104,7 +104,7 @@ def run_stream(
     for part in range(1, len(arrivals.parts)):
         ways["never"] = replace(ways["never"], epochs=0.0, seconds=0.0)
         ways["update"] = updated(ways["update"].folder, arrivals.parts[part])
-        ways["new part alone"] = gone_on(ways["new part alone"].folder, arrivals.parts[part], seed)
+        ways["new part alone"] = fine_tuned(ways["new part alone"].folder, arrivals.parts[part], seed)
         if "full search" in ways:
             ways["full search"] = search(arrivals, part + 1, scratch / f"full-{part}", seed, trials)
         rows += [_row(arrivals, part, method, way) for method, way in ways.items()]
@@ -116,7 +116,7 @@ def run_stream(
 
 def _row(arrivals: Arrivals, part: int, method: str, way: Way) -> dict[str, Any]:
     model = load(way.folder)
-    told = [(test.y, told_of(test, model)) for test in arrivals.tests[: part + 1]]
+    told = [(test.y, predictions_of(test, model)) for test in arrivals.tests[: part + 1]]
     return {
         "part": part,
         "method": method,
@@ -131,7 +131,7 @@ def _row(arrivals: Arrivals, part: int, method: str, way: Way) -> dict[str, Any]
 
 
 def search(arrivals: Arrivals, n_parts: int, folder: Path, seed: int, trials: int) -> Way:
-    """A run of its own on the first parts together."""
+    """A new run on the first parts together."""
     start = time.perf_counter()
     data = arrivals.together(n_parts, folder.with_name(f"{folder.name}-data"))
     command = [
@@ -144,7 +144,7 @@ def search(arrivals: Arrivals, n_parts: int, folder: Path, seed: int, trials: in
 
 
 def updated(folder: Path, part: Path) -> Way:
-    """The command on a new part."""
+    """Run ``automl update`` on a new part."""
     start = time.perf_counter()
     subprocess.run([sys.executable, "-m", "automl", "update", folder, "--data", part], check=True, capture_output=True)
     versions = Versions(RunFolder(folder))
@@ -153,8 +153,8 @@ def updated(folder: Path, part: Path) -> Way:
     return Way(folder, facts["epochs"], time.perf_counter() - start, said)
 
 
-def gone_on(folder: Path, part: Path, seed: int) -> Way:
-    """Trained on with the new part alone, and taken as it is: what one would do by hand."""
+def fine_tuned(folder: Path, part: Path, seed: int) -> Way:
+    """Fine-tune on the new part alone and always accept the result: the manual approach."""
     start = time.perf_counter()
     run = RunFolder(folder)
     settings = Settings.from_json(look(run).settings)
@@ -169,29 +169,29 @@ def gone_on(folder: Path, part: Path, seed: int) -> Way:
     model: Any = before.model
     model.save(writing / "start")
     united = replace(task, data=str(writing / "data"))
-    goes_on = continued(united, writing / "start", n_old(writing / "data")["train"], replay=0.0)
-    training = train_once(goes_on, model.config, writing / "work", seed=seed)
+    fine_tuning = continued(united, writing / "start", n_old(writing / "data")["train"], replay=0.0)
+    training = train_once(fine_tuning, model.config, writing / "work", seed=seed)
     if training.error is not None:
         raise UserError(training.error)
     united.export(training.folder, writing / "model")
     n_train = len(splits_by_family(united)(model.preprocessing.model).y_train)
     versions.finish(writing, {})
-    n_new = n_train - goes_on.n_old
-    return Way(folder, goes_on.max_epochs * n_new / n_train, time.perf_counter() - start, "")
+    n_new = n_train - fine_tuning.n_old
+    return Way(folder, fine_tuning.max_epochs * n_new / n_train, time.perf_counter() - start, "")
 
 
 def summary(table: pd.DataFrame) -> str:
-    """The table in Markdown, with the bar: within a point of the full search at a fifth of its epochs or less."""
+    """The table as Markdown, with the goal: within one point of the full search with at most a fifth of its epochs."""
     lines = [
-        "# Keeping a model current",
+        "# Keeping a model up to date",
         "",
-        "By `python -m benchmarks.experiments.streams`; every part of every stream is a row of streams.csv, with the",
-        "commit that made it (a full search may be of an earlier one than the updates). Scores are means over the",
-        "parts after the first (and over seeds), on test examples that no method has seen; epochs are means a part,",
-        "each over all data so far. Networks alone, so that each of the methods can be had. The goal of an update: at",
-        "most 1 point (0.01 of accuracy or R2) behind a full search on all parts, at no more than 20% of its epochs.",
+        "By `python -m benchmarks.experiments.streams`; every part of every stream is a row of streams.csv, with its",
+        "commit (full searches may be from an earlier commit than the updates). Scores are means over the parts after",
+        "the first (and over seeds), on held-out test examples; epochs are means per part, where an epoch is a pass",
+        "over all data so far. Only networks, since all methods apply to them. The goal of an update: at most 1 point",
+        "(0.01 of accuracy or R2) behind a full search on all parts, with no more than 20% of its epochs.",
         "",
-        "| stream | metric | method | newest part | parts before | all parts | epochs a part | promoted |",
+        "| stream | metric | method | newest part | earlier parts | all parts | epochs per part | promoted |",
         "|---|---|---|---|---|---|---|---|",
     ]
     later = table[table["part"] > 0]
@@ -212,7 +212,7 @@ def _verdict(name: Any, rows: pd.DataFrame) -> str:
     gap, share = 100 * (full["all"] - ours["all"]), ours["epochs"] / full["epochs"]
     met = "reached" if gap <= 1 and share <= 0.2 else "missed"
     place = f"{abs(gap):.1f} points {'behind' if gap >= 0 else 'ahead of'}"
-    return f"- {name}: the updates are {place} the full search, at {share:.0%} of its epochs: the goal is {met}."
+    return f"- {name}: the updates are {place} the full search, with {share:.0%} of its epochs: the goal is {met}."
 
 
 if __name__ == "__main__":

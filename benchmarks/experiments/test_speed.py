@@ -1,7 +1,7 @@
-"""How fast replaying and suggesting are: ``pytest benchmarks/experiments/test_speed.py --benchmark-enable``.
+"""Speed of replay and of suggestions: ``pytest benchmarks/experiments/test_speed.py --benchmark-enable``.
 
-Not among the tests: nothing here can fail on a slow machine. ``python -m benchmarks.experiments.speed`` writes the
-medians to results/speed.csv.
+Not part of the test suite: there are no time limits. ``python -m benchmarks.experiments.speed`` writes the medians to
+results/speed.csv.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What earlier studies are worth to a search: ``python -m benchmarks.experiments.transfer``.
+"""The value of past studies for a search: ``python -m benchmarks.experiments.transfer``.
 
-Leave one task out on the development half of yahpo: the other tasks, with random configs each, are the past studies.
-Two bases mislead: one has its losses in another order, one has them turned round, so that bad looks good.
-``results/transfer.csv`` has the mean regrets, their 95% intervals for tasks like these, and the ratios that matter.
+Leave-one-task-out on the development tasks of yahpo: the other tasks, with random configs each, are the past studies.
+Two sets of past studies are misleading: one has shuffled losses, and one has negated losses, so that bad looks good.
+``results/transfer.csv`` has the mean regrets, their 95% intervals for tasks like these, and the main ratios.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from strategies.base import Outcome, Start
 from strategies.encoding import Encoding
 from strategies.portfolio import PastStudy, portfolio
 
-SEED = 7_000  # of the past studies: far from those of the searches
-N_KNOWN = 200  # random configs of each past study
+SEED = 7_000  # for the past studies; not used by the searches
+N_KNOWN = 200  # random configs per past study
 N_TRIALS = 50
 SHOWN = (2, 3, 5, 10, 20, 40, 50)
 RATIOS = [
@@ -45,9 +45,9 @@ RATIOS = [
 
 
 def main(
-    seeds: Annotated[int, typer.Option(min=1, help="Past studies and searches, each drawn anew.")] = 10,
-    strategy: Annotated[str, typer.Option(help="What goes on after the prior.")] = "bo",
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds, each with new past studies and searches.")] = 10,
+    strategy: Annotated[str, typer.Option(help="The strategy that continues after the prior.")] = "bo",
+    workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 2,
     out: Annotated[Path, typer.Option(help="Table to write.")] = Path("results/transfer.csv"),
 ) -> None:
     """Search every task with past studies of the others, with misleading ones and with none."""
@@ -62,7 +62,7 @@ def main(
 
 
 def regrets(tasks: Sequence[SimulatedTask], strategy: str, seed: int) -> list[dict[str, object]]:
-    """A row a task: the best normalised regret after each number of trials, by what the search started from."""
+    """A row per task: the best normalised regret after each number of trials, by starting point of the search."""
     past = [past_study(task, seed, place) for place, task in enumerate(tasks)]
     bases = {
         "prior": past,
@@ -76,7 +76,7 @@ def regrets(tasks: Sequence[SimulatedTask], strategy: str, seed: int) -> list[di
             others = studies[:place] + studies[place + 1 :]
             searches[name] = (strategy, portfolio(task.space, others, task.name, most_configs(N_TRIALS)))
         row: dict[str, object] = {"suite": task.suite, "task": task.name, "seed": seed}
-        curves: dict[str, np.ndarray] = {}  # an empty prior gives the search without one again
+        curves: dict[str, np.ndarray] = {}  # with an empty prior, the search equals the one without a prior
         for name, (spec, prior) in searches.items():
             curve = search(task, spec, prior, seed) if prior or spec not in curves else curves[spec]
             curves.setdefault(spec, curve)
@@ -93,7 +93,7 @@ def past_study(task: SimulatedTask, seed: int, place: int) -> PastStudy:
 
 
 def shuffled(study: PastStudy, seed: int, place: int) -> PastStudy:
-    """The same configs with the losses of others."""
+    """The same configs with shuffled losses."""
     order = np.random.default_rng((SEED, seed, place, 1)).permutation(len(study.losses))
     return replace(study, losses=[study.losses[i] for i in order])
 
@@ -113,14 +113,14 @@ def search(task: SimulatedTask, spec: str, prior: Sequence[Start], seed: int) ->
 
 
 def means(regret: pd.DataFrame) -> pd.DataFrame:
-    """Over tasks and seeds, with the intervals for tasks like these."""
+    """Means over tasks and seeds, with intervals for tasks like these."""
     draws = _weights(regret) @ regret.to_numpy(dtype=float)
     low, high = np.quantile(draws, [LEVEL / 2, 1 - LEVEL / 2], axis=0)
     return pd.DataFrame({"what": regret.columns, "value": regret.mean().to_numpy(), "low": low, "high": high})
 
 
 def ratios(regret: pd.DataFrame) -> pd.DataFrame:
-    """Of two mean regrets on the same tasks and seeds."""
+    """Ratios of two mean regrets on the same tasks and seeds."""
     weights, rows = _weights(regret), []
     for a, b in RATIOS:
         ours, theirs = (regret[f"{name} {count}"].to_numpy(dtype=float) for name, count in (a, b))

@@ -1,9 +1,9 @@
-"""What tuning gives on the built-in tasks: ``python -m benchmarks.experiments.tuned``, results/tuned.csv and .md.
+"""The gain from tuning on the built-in tasks: ``python -m benchmarks.experiments.tuned``, results/tuned.csv and .md.
 
-Each task is searched by the main command, with 20 full trainings' worth of epochs and without known-good configs. On
-the test set stand beside each other a practitioner's first try, the default config, and what a run with each strategy
-keeps: the chosen config, or the default where that is better in the final's validation. Runs whose rows are
-in the table are skipped, and one that was killed goes on.
+Each task is tuned with the main command, with a budget of 20 full trainings and without known-good configs. The test
+scores of a practitioner's first try, the default config, and the config that each strategy's run keeps are compared:
+the chosen config, or the default if it is better on validation in the final evaluation. Runs with rows in the table are
+skipped, and interrupted ones are resumed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from benchmarks.pages import markdown
 BLOCK = "tuned"  # of docs/benchmarks/built-in-tasks.md
 KEPT = Path("runs/tuned")  # the runs, each in a folder of its own
 STRATEGIES = ("bo", "auto")
-N_FINAL = 3  # trainings of the chosen and of the default config, whose mean scores count
+N_FINAL = 3  # trainings of the chosen and the default config, whose scores are averaged
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,12 @@ class Setting:
 
     @property
     def options(self) -> list[str]:
-        """Of the command line."""
+        """The command-line options."""
         given = {"--train-size": self.train_size, "--epochs": self.epochs}
         return [str(part) for name, value in given.items() if value is not None for part in (name, value)]
 
 
-SETTINGS = {  # those that take longest come last; parts of the data are such that a training takes a minute at most
+SETTINGS = {  # slowest last; subsets are chosen so that a training takes a minute at most
     "digits-cnn": Setting(seeds=3),
     "mnist1d-cnn": Setting(seeds=3),
     "vowels-rnn": Setting(seeds=3),
@@ -73,7 +73,7 @@ SETTINGS = {  # those that take longest come last; parts of the data are such th
 
 
 def main(
-    task: Annotated[list[str] | None, typer.Option(help="A built-in task; may be given again. [default: all]")] = None,
+    task: Annotated[list[str] | None, typer.Option(help="A built-in task; repeatable. [default: all]")] = None,
     strategies: Annotated[str, typer.Option(help="Names, separated by commas.")] = ",".join(STRATEGIES),
     trials: Annotated[int, typer.Option(min=1, help="Budget of a search, in full trainings.")] = 20,
     seeds: Annotated[int | None, typer.Option(min=1, help="Of each search.", show_default="1, of some 3")] = None,
@@ -83,7 +83,7 @@ def main(
         typer.Option(help=f"Also replace the part of this page between <!-- {BLOCK} --> and <!-- /{BLOCK} -->."),
     ] = None,
 ) -> None:
-    """Run what is missing, and write the table and its summary."""
+    """Run the missing searches, and write the table and its summary."""
     for name in task or SETTINGS:
         if name not in SETTINGS:
             raise UserError(f"unknown task {name!r}; choose one of: {', '.join(SETTINGS)}")
@@ -98,7 +98,7 @@ def main(
                 write_aside(out, pd.DataFrame(rows).to_csv(index=False, float_format="%.5g"))
                 scores = ", ".join(f"{what} {rows[-1][what]}" for what in ("baseline", "default", "tuned"))
                 print(f"{name} {strategy} seed {seed}: {scores}", flush=True)
-                shutil.rmtree(folder_of(name, strategy, seed, trials))  # no search of other code is to go on in it
+                shutil.rmtree(folder_of(name, strategy, seed, trials))  # never resume it with different code
     table = pd.DataFrame(rows)
     write_aside(out.with_suffix(".md"), summary(table))
     if page is not None:
@@ -108,12 +108,12 @@ def main(
 
 
 def folder_of(name: str, strategy: str, seed: int, trials: int) -> Path:
-    """Of a run that is not yet in the table."""
+    """The folder of a run that is not yet in the table."""
     return KEPT / f"{name}-{strategy}-{seed}-{trials}"
 
 
 def searched(name: str, strategy: str, seed: int, trials: int) -> dict[str, Any]:
-    """The scores of one run of the main command, which goes on where it was interrupted."""
+    """Run the main command, or resume it; returns the scores."""
     folder = folder_of(name, strategy, seed, trials)
     command = [sys.executable, "-m", "automl.run", "--out", str(folder), "--json"]
     if folder.exists():
@@ -123,7 +123,7 @@ def searched(name: str, strategy: str, seed: int, trials: int) -> dict[str, Any]
         command += ["--seed", str(seed), "--final-seeds", str(N_FINAL), "--prior", "none", "--no-learn"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise UserError(f"{name} with {strategy} ended with code {done.returncode}: {done.stderr.strip()}")
+        raise UserError(f"{name} with {strategy} exited with status {done.returncode}: {done.stderr.strip()}")
     run = json.loads(done.stdout)
     final = run["final"]
     first_try = final["baseline"] or {}
@@ -145,31 +145,31 @@ def searched(name: str, strategy: str, seed: int, trials: int) -> dict[str, Any]
 
 
 def mean(scores: list[float | None]) -> float:
-    """Of the trainings that did not fail; NaN where all did."""
+    """The mean over the trainings that did not fail; NaN if all did."""
     return float(pd.Series(scores, dtype=float).mean())
 
 
 def summary(table: pd.DataFrame) -> str:
-    """The table in Markdown, and what loses to its baseline or its default."""
+    """The table as Markdown, and the tasks on which tuning is worse than the baseline or the default."""
     lines = [
-        "# What tuning gives",
+        "# The gain from tuning",
         "",
-        "By `python -m benchmarks.experiments.tuned`; every run is a row of tuned.csv. Scores are of the test set,",
-        f"each a mean of {N_FINAL} trainings with fresh seeds, and over the seeds of the search. A search had as many",
-        f"epochs as {table['trials'].max()} full trainings, and no known-good configs; its seconds are those of its",
-        "trials. Under a strategy stands the config that its run keeps: the chosen one, or the default where the final",
-        "finds that better on validation (with an asterisk, if so in any run). The baseline, a practitioner's first",
-        "try, had the same training examples.",
+        "By `python -m benchmarks.experiments.tuned`; every run is a row of tuned.csv. Scores are on the test set,",
+        f"averaged over {N_FINAL} trainings with fresh seeds and the seeds of the search. Each search had a budget of",
+        f"{table['trials'].max()} full trainings and no known-good configs; its seconds are those of its trials. The",
+        "column of a strategy has the config that its runs keep: the chosen one, or the default if it is better on",
+        "validation in the final evaluation (marked by an asterisk if this happened in any run). The baseline, a",
+        "practitioner's first try, used the same training examples.",
         "",
         *grid(table),
         "",
-        *(losses(table) or ["Nothing that was tuned loses to its baseline or its default."]),
+        *(losses(table) or ["Tuning is never worse than the baseline or the default."]),
     ]
     return "\n".join(lines) + "\n"
 
 
 def grid(table: pd.DataFrame) -> list[str]:
-    """A row a task, means over the seeds."""
+    """A row per task, with means over the seeds."""
     strategies = list(dict.fromkeys(table["strategy"]))
     header = ["task", "examples", "epochs", "metric", "baseline", "default", *strategies, "seconds", "seeds"]
     rows = []
@@ -192,24 +192,24 @@ def grid(table: pd.DataFrame) -> list[str]:
 
 
 def losses(table: pd.DataFrame) -> list[str]:
-    """A line for each strategy that is behind the baseline or the default of a task."""
-    table = table.astype({"baseline": float})  # where there is none, nan compares as neither better nor worse
+    """A line for each strategy that is worse than the baseline or the default on a task."""
+    table = table.astype({"baseline": float})  # without a baseline, NaN compares as neither better nor worse
     behind = []
     for task, of in by_task(table):
         first, tuned = of.iloc[0], of.groupby("strategy")["tuned"].mean()
         rivals = {
             f"the baseline, {first['first_try']},": pd.Series(first["baseline"], tuned.index),
-            "the default": of.groupby("strategy")["default"].mean(),  # of the same runs: one that is kept is equal
+            "the default": of.groupby("strategy")["default"].mean(),  # of the same runs: equal if the default is kept
         }
         for rival, known in rivals.items():
             for strategy in tuned.index[(known > tuned) if goes_up(of) else (known < tuned)]:
-                scores = f"({known[strategy]:.4g}) than that of {strategy} ({tuned[strategy]:.4g})"
+                scores = f"({known[strategy]:.4g}) than {strategy} ({tuned[strategy]:.4g})"
                 behind.append(f"- {task}: {rival} is better {scores}.")
     return behind
 
 
 def by_task(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """The rows of each task, the tasks in the order of SETTINGS."""
+    """The rows of each task, in the order of SETTINGS."""
     tasks = [*SETTINGS, *(name for name in table["task"].unique() if name not in SETTINGS)]
     return [(name, table[table["task"] == name]) for name in tasks if name in set(table["task"])]
 

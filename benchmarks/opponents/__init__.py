@@ -1,4 +1,4 @@
-"""The peers by name, each called as its own documentation tells, and a reference. Each is imported on first use."""
+"""Registry of the opponents: other libraries, called as their documentation shows. Each is imported on first use."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ OPPONENTS: dict[str, tuple[str, str, str | None]] = {
     "raw-dehb": ("raw_dehb:RawDEHB", "DEHB: differential evolution in Hyperband's brackets", "dehb"),
     "raw-neps": ("raw_neps:RawNePS", "NePS: PriorBand around the default config", "neps"),
     "raw-nevergrad": ("raw_nevergrad:RawNevergrad", "Nevergrad's NGOpt", "nevergrad"),
-    "one-epoch": ("one_epoch:OneEpoch", "random configs, one epoch each, and the best of them trained whole", None),
+    "one-epoch": ("one_epoch:OneEpoch", "random configs for one epoch each, then the best of them fully", None),
 }
-"""Name -> (module:class in this package, one line for people, the extra that it needs: also its package's name)."""
+"""Name -> (module:class in this package, one-line description, the extra that it needs and name of its package)."""
 
 
 def installed() -> list[str]:
-    """The opponents whose packages are there."""
+    """The opponents whose packages are installed."""
     return [name for name in OPPONENTS if _missing(name) is None]
 
 
 def opponent_class(name: str) -> Callable[..., Strategy]:
-    """The class behind a name. UserError where its package is missing, UnknownStrategy where there is no such name."""
+    """The class registered under a name. Raises UserError if its package is missing, UnknownStrategy if unknown."""
     if name not in OPPONENTS:
         raise UnknownStrategy(f"unknown opponent {name!r}; choose one of: {', '.join(OPPONENTS)}")
     extra = _missing(name)
@@ -66,10 +66,10 @@ def make(
     fidelity: Callable[[Config], Fidelity] | None = None,
     seconds: float | None = None,
 ) -> Strategy:
-    """An opponent, a variant of one of our strategies, or else one of these.
+    """Build an opponent, a variant of one of our strategies, or one of our strategies.
 
-    ``n_workers``: how many proposals an opponent may have pending. ``seconds``: the limit of the search, in place of
-    ``n_trials``, which no strategy is told then.
+    ``n_workers``: how many proposals an opponent may have pending. ``seconds``: the time budget of the search, which
+    replaces ``n_trials``.
     """
     if seconds is not None:
         n_trials, seconds = None, seconds * n_workers  # of all trainings together

@@ -1,4 +1,4 @@
-"""What the opponents share: a library as it is, under our interface, without our design, repairs or de-duplication."""
+"""Base classes of the opponents: an unmodified library under our interface, without our design or repairs."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from strategies.types import Config, Value
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
-MAX_FORBIDDEN = 1000  # in a row; more, and the library will not find an allowed config
+MAX_FORBIDDEN = 1000  # consecutive forbidden configs after which we give up
 
 
 class Opponent(Strategy):
-    """A library that proposes one config after the other, each trained to the end, and is told the losses.
+    """A library that proposes one config at a time, each trained fully, and is told the losses.
 
-    The default config comes first, by the library's own means. A config that the space forbids is reported as a failure
-    at once and another one is asked for, outside the budget: who trains would check before. A config that repeats is
-    trained again. What the library raises is not caught.
+    The default config comes first, using the library's own mechanism. A forbidden config is immediately reported as a
+    failure and replaced by another one, at no cost: an objective would check it before training. Duplicate configs are
+    trained again. Exceptions of the library are not caught.
     """
 
     def __init__(
@@ -38,25 +38,25 @@ class Opponent(Strategy):
         n_workers: int = 1,
         resumable: bool = True,
     ) -> None:
-        """``n_workers``: how many proposals may be pending; some libraries must know it from the start.
+        """``n_workers``: how many proposals may be pending; some libraries need it at construction.
 
-        ``resumable``: whether a paused training can go on.
+        ``resumable``: whether a paused training can be resumed.
         """
         super().__init__(space, seed=seed, n_trials=n_trials, max_epochs=max_epochs)
         self.n_workers = n_workers
         self.resumable = resumable
         self.encoding = Encoding(space)
-        self.dimensions = tuple(dim for dim in self.encoding.dimensions if dim.n_values > 1)  # constants stay with us
-        self.pending: dict[int, Any] = {}  # trial -> what the library wants to have back with the loss
+        self.dimensions = tuple(dim for dim in self.encoding.dimensions if dim.n_values > 1)  # without constants
+        self.pending: dict[int, Any] = {}  # trial -> the library's own object for it
         self._n_proposed = 0
 
     @abstractmethod
     def _ask(self) -> tuple[Config, Any] | None:
-        """The library's next config and what it wants to have back with the loss; None as for ``ask``."""
+        """The library's next config and its own object for the tell; None as for ``ask``."""
 
     @abstractmethod
     def _tell(self, asked: Any, loss: float | None) -> None:
-        """Tell the library the loss of what it was asked; None: it failed."""
+        """Tell the library the loss of one of its trials; None: it failed."""
 
     def _forbid(self, asked: Any) -> None:
         """Tell the library that its config is forbidden."""
@@ -83,29 +83,28 @@ class Opponent(Strategy):
         trial = outcome.proposal.trial
         if trial not in self.pending:
             raise ValueError(
-                f"{type(self).__name__} learns only from what it proposed, and trial {trial} is not pending"
+                f"{type(self).__name__} learns only from its own proposals, and trial {trial} is not pending"
             )
         self._learn(self.pending.pop(trial), outcome)
 
     def _learn(self, asked: Any, outcome: Outcome) -> None:
-        """Tell the library what came of what it was asked."""
+        """Tell the library the outcome of one of its trials."""
         self._tell(asked, outcome.loss)
 
     def restore(self, proposal: Proposal) -> None:
-        raise NotImplementedError(f"a run of {type(self).__name__} cannot be continued: start it anew")
+        raise NotImplementedError(f"a run of {type(self).__name__} cannot be resumed; start a new one")
 
     @property
     def exhausted(self) -> bool:
         return False
 
     def config(self, values: Mapping[str, Any]) -> Config:
-        """The config of a library's values by name: active hyperparameters only, plain Python types."""
+        """The config from a library's values by name: active hyperparameters only, plain Python types."""
         return self.encoding.build(lambda dim: plain_value(dim, values[dim.name]) if dim.n_values > 1 else dim.default)
 
 
-class Alone:
-    """A library at work by itself, ``with alone(): ...``: numpy's global generator is its own meanwhile, and what it
-    warns of the settings that it chose is not shown."""
+class Isolated:
+    """A context for a library's code: its own state of numpy's global generator, and no warnings."""
 
     def __init__(self, seed: int) -> None:
         self._inside = np.random.RandomState(seed).get_state()
@@ -124,12 +123,12 @@ class Alone:
 
 
 class FailuresAsWorst(Opponent):
-    """For libraries whose models need a number for a failed trial: the worst loss so far, as soon as there is one."""
+    """For libraries that need a number for a failed trial: the worst loss so far, as soon as there is one."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._worst: float | None = None
-        self._untold_failures: list[Any] = []
+        self._pending_failures: list[Any] = []
 
     @abstractmethod
     def _tell_loss(self, asked: Any, loss: float, failed: bool) -> None:
@@ -137,17 +136,17 @@ class FailuresAsWorst(Opponent):
 
     def _tell(self, asked: Any, loss: float | None) -> None:
         if loss is None:
-            self._untold_failures.append(asked)
+            self._pending_failures.append(asked)
         else:
             self._worst = loss if self._worst is None else max(self._worst, loss)
             self._tell_loss(asked, loss, failed=False)
         if self._worst is not None:
-            while self._untold_failures:
-                self._tell_loss(self._untold_failures.pop(0), self._worst, failed=True)
+            while self._pending_failures:
+                self._tell_loss(self._pending_failures.pop(0), self._worst, failed=True)
 
 
 def plain_value(dim: Dimension, value: Any) -> Value:
-    """A library's value as ours: of Python's types, and within the range where a rounding error leads out of it."""
+    """A library's value as a plain Python value, clipped to the range in case of rounding errors."""
     if dim.values:
         return dim.values[dim.values.index(value)]
     inside = min(max(float(value), dim.low), dim.high)

@@ -1,7 +1,7 @@
-"""A reference that a search has to beat: many random configs for one epoch each, and the best of them trained whole.
+"""A baseline for multi-fidelity search: many random configs for one epoch each, then the best of them fully.
 
-Where losses after one epoch rank configs as whole trainings do, this is hard to beat, and a suite on which it leads
-tells little of searches.
+If losses after one epoch rank configs like full trainings do, this is hard to beat, and a suite on which it leads says
+little about search strategies.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 class OneEpoch(RandomSearch):
-    """Spends all but one training of the budget on single epochs, the default config's first.
+    """Spends all but one training of the budget on single epochs, starting with the default config.
 
-    Then the best is trained whole; where that fails, the next best.
+    Then the best is trained fully; if that fails, the next best.
     """
 
     def __init__(
@@ -33,9 +33,9 @@ class OneEpoch(RandomSearch):
         n_workers: int = 1,
         resumable: bool = True,
     ) -> None:
-        """``n_workers`` and ``resumable`` change nothing: a training that cannot go on begins anew."""
+        """``n_workers`` and ``resumable`` have no effect: a training that cannot be resumed is restarted."""
         super().__init__(space, seed=seed, n_trials=n_trials, max_epochs=max_epochs)
-        # The best one's first epoch is among these, so that its others make a whole training.
+        # The best one's first epoch is among these, so its remaining epochs complete a full training.
         self._n_short = math.inf if n_trials is None else (n_trials - 1) * max_epochs + 1
 
     def ask(self) -> Proposal | None:
@@ -60,7 +60,7 @@ class OneEpoch(RandomSearch):
         return outcome.loss is None or outcome.proposal.epochs >= self.max_epochs
 
     def _next_best(self) -> Proposal | None:
-        """Once all are told, as the last of them may be the best."""
+        """The best unfinished trial, once all are told."""
         losses = {trial: outcome.loss for trial, outcome in self.outcomes.items() if not self._is_over(trial)}
         if self.pending or not losses:
             return None

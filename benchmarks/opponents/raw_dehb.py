@@ -1,4 +1,4 @@
-"""DEHB: differential evolution in the brackets of Hyperband, by its ask-and-tell interface.
+"""DEHB: differential evolution in the brackets of Hyperband, through its ask-and-tell interface.
 
 https://automl.github.io/DEHB/latest/getting_started/ask_tell/
 """
@@ -13,30 +13,30 @@ from dehb import DEHB
 from loguru import logger
 
 from automl.errors import UserError
-from benchmarks.opponents.base import Alone, FailuresAsWorst
+from benchmarks.opponents.base import FailuresAsWorst, Isolated
 from strategies.base import Proposal
 from strategies.types import Config
 
 
 class RawDEHB(FailuresAsWorst):
-    """It searches the unit cube, as it knows no forbidden configs, and has no way to start from the default config. A
-    config that is promoted goes on from where it paused, where the task allows it."""
+    """It searches the unit cube, since it has no forbidden configs, and cannot start from the default config. Promoted
+    configs are resumed if the task allows it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.max_epochs == 1:
-            raise UserError("raw-dehb needs trainings of several epochs, and these have one; leave it out")
-        self._alone = Alone(self.seed)
-        self._trials: dict[int, tuple[int, int]] = {}  # by its number of a config: trial and epochs
-        with self._alone(), tempfile.TemporaryDirectory(prefix="dehb-") as folder:
+            raise UserError("raw-dehb needs trainings of several epochs, but this task has one; leave it out")
+        self._isolated = Isolated(self.seed)
+        self._trials: dict[int, tuple[int, int]] = {}  # by DEHB's config id: trial and epochs
+        with self._isolated(), tempfile.TemporaryDirectory(prefix="dehb-") as folder:
             self._dehb = DEHB(
                 dimensions=len(self.encoding.dimensions), min_fidelity=1, max_fidelity=self.max_epochs, n_workers=1,
                 seed=self.seed, output_path=folder, save_freq="end",
             )  # fmt: skip
-            logger.remove()  # its log, in that folder and on the screen
+            logger.remove()  # its log in that folder and on the terminal
 
     def _ask(self) -> tuple[Config, dict[str, Any]]:
-        with self._alone():
+        with self._isolated():
             job = self._dehb.ask()
         return self.encoding.decode(job["config"]), job
 
@@ -49,5 +49,5 @@ class RawDEHB(FailuresAsWorst):
         return Proposal(trial, config, epochs)
 
     def _tell_loss(self, asked: dict[str, Any], loss: float, failed: bool) -> None:
-        with self._alone():
+        with self._isolated():
             self._dehb.tell(asked, {"fitness": loss, "cost": asked["fidelity"]})

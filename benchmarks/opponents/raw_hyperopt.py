@@ -1,4 +1,4 @@
-"""hyperopt's fmin with tpe.suggest, its loop taken apart: it calls the objective, where we are to return the config.
+"""hyperopt's fmin with tpe.suggest, with its loop unrolled: fmin calls the objective, but ask must return a config.
 
 https://hyperopt.github.io/hyperopt/getting-started/search_spaces/
 """
@@ -22,11 +22,11 @@ Document = dict[str, Any]
 
 
 class RawHyperopt(Opponent):
-    """What depends on a choice is nested in it, as its documentation tells; other conditions are unknown to it."""
+    """Hyperparameters that depend on a choice are nested in it, as documented; other conditions are not supported."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._children: dict[str, list[tuple[Dimension, list[Value]]]] = {}  # of a choice, with its values for each
+        self._children: dict[str, list[tuple[Dimension, list[Value]]]] = {}  # by choice, with the values for each
         roots = []
         for dim in self.dimensions:
             parent, values = self._branches(dim)
@@ -38,11 +38,11 @@ class RawHyperopt(Opponent):
         self._seeds = np.random.default_rng(self.seed)
         default = {dim.name: _to_hyperopt(dim, dim.default) for dim in self.dimensions}
         active = self._active(default)
-        self._trials = generate_trials_to_calculate([active])  # what fmin makes of points_to_evaluate
+        self._trials = generate_trials_to_calculate([active])  # as fmin does with points_to_evaluate
         self._trials.refresh()
         misc = self._trials.trials[0]["misc"]
         for name in default.keys() - active.keys():
-            misc["idxs"][name], misc["vals"][name] = [], []  # left out by fmin, and then missed by tpe.suggest
+            misc["idxs"][name], misc["vals"][name] = [], []  # omitted by fmin, but required by tpe.suggest
 
     def _ask(self) -> tuple[Config, Document]:
         if self._n_proposed > 0:
@@ -63,7 +63,7 @@ class RawHyperopt(Opponent):
         self._trials.refresh()
 
     def _branches(self, dim: Dimension) -> tuple[str | None, list[Value]]:
-        """The choice that a hyperparameter depends on and the values under which it may exist."""
+        """The choice that a hyperparameter depends on, and the values under which it may be active."""
         choices = {choice.name: choice for choice in self.dimensions if choice.kind == "choice"}
         for condition in self.space.parent_conditions_of[dim.name]:
             for part in condition.components if isinstance(condition, AndConjunction) else [condition]:
@@ -74,7 +74,7 @@ class RawHyperopt(Opponent):
 
     def _node(self, dim: Dimension) -> Any:
         if dim.kind == "ordinal":
-            return hp.uniformint(dim.name, 0, len(dim.values) - 1)  # its place in the order
+            return hp.uniformint(dim.name, 0, len(dim.values) - 1)  # the index in the order
         if dim.kind == "choice":
             nodes = [(child.name, self._node(child), values) for child, values in self._children.get(dim.name, [])]
             return hp.choice(
@@ -89,7 +89,7 @@ class RawHyperopt(Opponent):
         return hp.uniform(dim.name, dim.low, dim.high)
 
     def _active(self, values: dict[str, float]) -> dict[str, float]:
-        """Without those whose choice has another value."""
+        """The values without those whose choice has another value."""
         kept = dict(values)
         for choice in self.dimensions:
             for child, wanted in self._children.get(choice.name, []):

@@ -1,4 +1,4 @@
-"""NePS by its ask-and-tell interface: what it chooses itself for a space with epochs and a guess of good values.
+"""NePS through its ask-and-tell interface, with its default algorithms for a space with epochs and a prior.
 
 https://automl.github.io/neps/latest/reference/optimizers/
 """
@@ -13,34 +13,34 @@ from typing import Any
 import neps
 import torch
 
-from benchmarks.opponents.base import Alone, Opponent
+from benchmarks.opponents.base import Isolated, Opponent
 from strategies.base import Proposal
 from strategies.encoding import Dimension
 from strategies.types import Config
 
-EPOCHS = "epochs_of_the_training"  # the name of its fidelity, which no hyperparameter has
+EPOCHS = "epochs_of_the_training"  # the name of its fidelity; must not be a hyperparameter's name
 
 logging.getLogger("neps").setLevel(logging.ERROR)
 
 
 class RawNePS(Opponent):
-    """PriorBand, the guess being the default config, which is trained first and to the end; one that is promoted goes
-    on from where it paused, where the task allows it. Without epochs it is its Bayesian optimization (pi-BO).
+    """PriorBand with the default config as the prior, which is trained first and fully; promoted configs are resumed if
+    the task allows it. Without epochs, its Bayesian optimization (pi-BO).
 
-    No conditions: inactive hyperparameters are part of its configs, and left out of ours. Its transformer that
-    extrapolates curves (ifBO) fetches weights when it is first used, and is not compared.
+    No conditions: inactive hyperparameters are part of its configs and dropped from ours. Its curve-extrapolating
+    transformer (ifBO) downloads weights on first use and is not compared.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._alone = Alone(self.seed)
+        self._isolated = Isolated(self.seed)
         self._torch_state = torch.Generator().manual_seed(self.seed).get_state()
-        self._trials: dict[str, int] = {}  # by its name of a proposal
+        self._trials: dict[str, int] = {}  # by NePS's trial id
         parameters = {dim.name: _parameter(dim) for dim in self.dimensions}
         if self.max_epochs > 1:
             parameters[EPOCHS] = neps.IntegerFidelity(1, self.max_epochs)
         space = type("Space", (neps.PipelineSpace,), parameters)()
-        with self._by_itself():
+        with self._with_torch_state():
             if self.max_epochs > 1:
                 optimizer: Any = neps.algorithms.priorband(space, sample_prior_first="highest_fidelity")
             else:
@@ -48,15 +48,15 @@ class RawNePS(Opponent):
         self._neps = neps.AskAndTell(optimizer)
 
     @contextmanager
-    def _by_itself(self) -> Iterator[None]:
-        """As ``Alone``, and torch's global generator is its own too."""
-        with self._alone(), torch.random.fork_rng(devices=[]):
+    def _with_torch_state(self) -> Iterator[None]:
+        """Like ``Isolated``, with its own state of torch's global generator as well."""
+        with self._isolated(), torch.random.fork_rng(devices=[]):
             torch.set_rng_state(self._torch_state)
             yield
             self._torch_state = torch.get_rng_state()
 
     def _ask(self) -> tuple[Config, neps.Trial]:
-        with self._by_itself():
+        with self._with_torch_state():
             trial = self._neps.ask()
         return self.config(trial.config), trial
 

@@ -1,4 +1,4 @@
-"""Optuna as its tutorial has it: a study with the default sampler, and parameters suggested as they come up.
+"""Optuna as in its tutorial: a study with the default sampler and define-by-run suggestions.
 
 https://optuna.readthedocs.io/en/stable/tutorial/20_recipes/009_ask_and_tell.html
 https://optuna.readthedocs.io/en/stable/faq.html#how-can-i-obtain-reproducible-optimization-results
@@ -18,12 +18,12 @@ from strategies.types import Config, Value
 
 
 class RawOptuna(Opponent):
-    """Conditional hyperparameters are suggested only where they exist."""
+    """Conditional hyperparameters are suggested only if they are active."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         with quiet_optuna():
-            # Named, because the Hyperband pruner draws its brackets from the name.
+            # Named, because the Hyperband pruner derives its brackets from the name.
             self.study = optuna.create_study(
                 study_name=f"seed-{self.seed}", sampler=self._sampler(), pruner=self._pruner()
             )
@@ -33,7 +33,7 @@ class RawOptuna(Opponent):
             )
 
     def _sampler(self) -> optuna.samplers.BaseSampler:
-        return optuna.samplers.TPESampler(seed=self.seed)  # what create_study takes by default, with a seed
+        return optuna.samplers.TPESampler(seed=self.seed)  # the default of create_study, with a seed
 
     def _pruner(self) -> optuna.pruners.BasePruner:
         return optuna.pruners.NopPruner()
@@ -59,7 +59,7 @@ def _suggested(trial: optuna.Trial, dim: Dimension) -> Value:
     if dim.kind == "int":
         return plain_value(dim, trial.suggest_int(dim.name, int(dim.low), int(dim.high), log=dim.log))
     if dim.kind == "ordinal":
-        return dim.values[trial.suggest_int(dim.name, 0, len(dim.values) - 1)]  # by place, so that the order is known
+        return dim.values[trial.suggest_int(dim.name, 0, len(dim.values) - 1)]  # by index, to keep the order
     return plain_value(dim, trial.suggest_categorical(dim.name, list(dim.values)))
 
 

@@ -18,6 +18,6 @@ class RawOptunaGP(RawOptuna):
         return optuna.samplers.GPSampler(seed=self.seed)
 
     def _forbid(self, asked: optuna.Trial) -> None:
-        # It does not see failed trials, and without a random part it would propose the same config for ever.
+        # It ignores failed trials and is deterministic, so it would propose the same config forever.
         complete = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         self._tell(asked, max((trial.values[0] for trial in complete), default=None))

@@ -19,22 +19,22 @@ Point = list[Any]
 
 
 class RawSkopt(FailuresAsWorst):
-    """It has no conditions: inactive hyperparameters are part of its points and left out of the configs."""
+    """No conditions: inactive hyperparameters are part of its points and dropped from the configs."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._optimizer = Optimizer([_dimension(dim) for dim in self.dimensions], random_state=self.seed)
 
     def _ask(self) -> tuple[Config, Point]:
-        n_open = len(self.pending) + len(self._untold_failures)
+        n_open = len(self.pending) + len(self._pending_failures)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of points that it has seen before and replaces at random
+            warnings.simplefilter("ignore")  # about known points, which it replaces by random ones
             if self._n_proposed == 0:
                 point = [_to_skopt(dim, dim.default) for dim in self.dimensions]  # told like the x0 of gp_minimize
             elif n_open == 0:
                 point = self._optimizer.ask()
             else:
-                # Without a tell in between it would repeat itself, so parallel points are asked for together.
+                # Without a tell in between it would repeat itself, so parallel points are requested together.
                 point = self._optimizer.ask(n_points=n_open + 1)[-1]
         values = {
             dim.name: dim.values[int(value)] if dim.kind == "ordinal" else value
@@ -44,7 +44,7 @@ class RawSkopt(FailuresAsWorst):
 
     def _tell_loss(self, asked: Point, loss: float, failed: bool) -> None:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # scikit-learn's remarks on its fits
+            warnings.simplefilter("ignore")  # scikit-learn's warnings about its fits
             self._optimizer.tell(asked, loss)
 
 

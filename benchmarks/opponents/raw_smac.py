@@ -1,4 +1,4 @@
-"""SMAC's facade for hyperparameter optimization (random forest, logarithmic EI) by its ask-and-tell interface.
+"""SMAC's hyperparameter optimization facade (random forest, log EI) through its ask-and-tell interface.
 
 https://automl.github.io/SMAC3/latest/advanced_usage/5_ask_and_tell/
 """
@@ -24,7 +24,7 @@ logging.getLogger("smac").setLevel(logging.CRITICAL)  # its log would interleave
 
 
 class RawSmac(FailuresAsWorst):
-    """It takes the space as it is. Each config is trained once, as its examples of machine learning have it."""
+    """It uses the space directly. Each config is trained once, as in its machine learning examples."""
 
     facade: ClassVar[Any] = HyperparameterOptimizationFacade
 
@@ -32,10 +32,10 @@ class RawSmac(FailuresAsWorst):
         super().__init__(*args, **kwargs)
         self._exhausted = False
         with tempfile.TemporaryDirectory(prefix="smac-") as folder, warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of ConfigSpace, which it calls
+            warnings.simplefilter("ignore", DeprecationWarning)  # of ConfigSpace
             scenario = Scenario(
                 copy.deepcopy(self.space),  # it seeds the space
-                output_directory=Path(folder),  # it writes its settings at once, and later what it is asked to save
+                output_directory=Path(folder),  # it writes its settings immediately
                 deterministic=True,
                 seed=self.seed,
                 **self._budget(),
@@ -43,7 +43,7 @@ class RawSmac(FailuresAsWorst):
             design = self.facade.get_initial_design(scenario).select_configurations()
             self._smac = self.facade(
                 scenario,
-                None,  # no function: it is asked and told
+                None,  # no objective: ask and tell
                 # Its own initial design, after the default config.
                 initial_design=DefaultInitialDesign(scenario, n_configs=1, additional_configs=design),
                 logging_level=False,
@@ -56,7 +56,7 @@ class RawSmac(FailuresAsWorst):
         if self._exhausted:
             return None
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # numpy's, of means over nothing in its statistics
+            warnings.simplefilter("ignore")  # numpy's, about means of empty arrays in its statistics
             try:
                 info = self._smac.ask()
             except (ConfigurationSpaceExhaustedException, StopIteration):
@@ -65,7 +65,7 @@ class RawSmac(FailuresAsWorst):
         return self.config(dict(info.config)), info
 
     def _tell_loss(self, asked: TrialInfo, loss: float, failed: bool) -> None:
-        # A crash needs a finite cost: its default, infinity, stops the forest's fit.
+        # A crash needs a finite cost: with the default, infinity, the forest cannot be fitted.
         status = StatusType.CRASHED if failed else StatusType.SUCCESS
         self._smac.tell(asked, TrialValue(cost=loss, status=status), save=False)
 

@@ -1,4 +1,4 @@
-"""SMAC's facade for several fidelities: its forest with Hyperband, the fidelity being the number of epochs.
+"""SMAC's multi-fidelity facade: random forest with Hyperband, with epochs as the fidelity.
 
 https://automl.github.io/SMAC3/latest/examples/2%20Multi-Fidelity%20and%20Multi-Instances/1_mlp_epochs/
 https://automl.github.io/SMAC3/latest/advanced_usage/5_ask_and_tell/
@@ -19,7 +19,7 @@ from strategies.types import Config
 
 
 class RawSmacHyperband(RawSmac):
-    """A config that is promoted goes on from where it paused, where the task allows it; its example trains it anew."""
+    """Promoted configs are resumed if the task allows it; SMAC's example retrains them."""
 
     facade = MultiFidelityFacade
 

@@ -1,4 +1,4 @@
-"""Syne Tune's asynchronous successive halving with the kernel densities of BOHB, which hears of every epoch.
+"""Syne Tune's asynchronous successive halving with the kernel densities of BOHB, which gets every epoch's loss.
 
 https://syne-tune.readthedocs.io/en/latest/schedulers.html
 """
@@ -14,32 +14,32 @@ from syne_tune.config_space import choice, lograndint, loguniform, ordinal, rand
 from syne_tune.optimizer.baselines import BOHB
 from syne_tune.optimizer.scheduler import SchedulerDecision
 
-from benchmarks.opponents.base import Alone, Opponent
+from benchmarks.opponents.base import Isolated, Opponent
 from strategies.base import Outcome, Proposal
 from strategies.encoding import Dimension
 from strategies.types import Config
 
-LOSS, EPOCH = "loss", "epoch"  # its names of them
+LOSS, EPOCH = "loss", "epoch"  # the names of its metrics
 
-logging.getLogger("syne_tune").setLevel(logging.ERROR)  # it warns of each trial that fails
+logging.getLogger("syne_tune").setLevel(logging.ERROR)  # it warns about each failed trial
 
 
 class RawSyneTune(Opponent):
-    """No conditions: inactive hyperparameters are part of its configs, and left out of ours. Trials are stopped."""
+    """No conditions: inactive hyperparameters are part of its configs and dropped from ours. Trials are stopped."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._alone = Alone(self.seed)
+        self._isolated = Isolated(self.seed)
         default = {dim.name: dim.default for dim in self.dimensions}
-        with self._alone():
+        with self._isolated():
             self._scheduler = BOHB(
                 {dim.name: _domain(dim) for dim in self.dimensions}, metric=LOSS, time_attr=EPOCH,
                 max_t=self.max_epochs, random_seed=self.seed, points_to_evaluate=[default],
             )  # fmt: skip
-        self._n_trials = 0  # its own count, with those that are forbidden
+        self._n_trials = 0  # its own count, including forbidden ones
 
     def _ask(self) -> tuple[Config, Any] | None:
-        with self._alone():
+        with self._isolated():
             suggestion = self._scheduler.suggest()
             if suggestion is None:
                 return None

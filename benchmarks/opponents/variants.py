@@ -1,6 +1,6 @@
-"""Changes of ``bo`` and ``auto``, each of one part: what a part is worth, and what was tried and is not in it.
+"""Variants of ``bo`` and ``auto`` that change one component each, including ideas that were tried and rejected.
 
-A variant is run by ``benchmarks.experiments.ablation``, under the name ``bo~NAME`` or ``auto~NAME``. Glossary as in
+Variants are run by ``benchmarks.experiments.ablation`` under the name ``bo~NAME`` or ``auto~NAME``. Glossary as in
 ``strategies._gp``.
 """
 
@@ -26,13 +26,13 @@ from strategies.encoding import Encoding
 from strategies.types import Value
 
 N_THETAS = 4
-STEP = 1e-4  # of the differences of gradients that give the curvature
+STEP = 1e-4  # step size of the finite differences for the curvature
 LAST_SHARE = 0.1
 EXACT = -9.0  # log noise variance
 
 
 class NoSearch(BayesianOptimization):
-    """Takes the best of the candidates as it is: no search from there for the acquisition's maximum."""
+    """Takes the best candidate without maximising the acquisition function further."""
 
     def _maximise(
         self, acquisition: Acquisition, candidates: np.ndarray, low: np.ndarray, high: np.ndarray
@@ -44,7 +44,7 @@ class NoSearch(BayesianOptimization):
 
 
 class Box(BayesianOptimization):
-    """Stays in a trust region in every space, which ``bo`` does in those of more than 20 hyperparameters.
+    """Uses a trust region in every space, not only in those of more than 20 hyperparameters.
 
     D. Eriksson et al., Scalable Global Optimization via Local Bayesian Optimization (NeurIPS 2019).
     """
@@ -54,19 +54,19 @@ class Box(BayesianOptimization):
 
 
 class FewInitial(BayesianOptimization):
-    """Half as many configs before the model is asked."""
+    """Half the initial design."""
 
     n_initial = 4
 
 
 class ManyInitial(BayesianOptimization):
-    """Twice as many configs before the model is asked."""
+    """Twice the initial design."""
 
     n_initial = 16
 
 
 class Ranks(BayesianOptimization):
-    """The model sees the ranks of the losses, as quantiles of a normal distribution.
+    """Fits the model to the ranks of the losses, as quantiles of a normal distribution.
 
     D. Salinas et al., A Quantile-based Approach for Hyperparameter Transfer Learning (ICML 2020).
     """
@@ -76,25 +76,25 @@ class Ranks(BayesianOptimization):
 
 
 class NoCeiling(BayesianOptimization):
-    """Noise as large as the model likes, whatever losses are equal."""
+    """No upper bound on the noise from tied losses."""
 
     def _noise_ceiling(self, y: np.ndarray) -> float:
         return _gp.BOUNDS["noise"][1]
 
 
 class NoDoubt(BayesianOptimization):
-    """Believes the lengthscales however long there was no gain."""
+    """Keeps the fitted lengthscales even without improvement."""
 
     def _shrinkage(self, losses: np.ndarray) -> float:
         return 1.0
 
 
-class Credulous(NoCeiling, NoDoubt):
-    """Neither doubts the noise nor the lengthscales."""
+class NoCeilingNoDoubt(NoCeiling, NoDoubt):
+    """Combines NoCeiling and NoDoubt."""
 
 
 class Exact(BayesianOptimization):
-    """Log expected improvement averaged over the model and one that takes the losses for free of noise."""
+    """Log expected improvement averaged over the model and one without noise."""
 
     def _acquisition(self, gp: GP, told: list[Outcome], points: np.ndarray, rng: np.random.Generator) -> Acquisition:
         exact = _gp.fit(gp.X, np.ascontiguousarray(gp.Y[:, 0]), gp.hyperparameter, None, max_noise=EXACT)
@@ -102,7 +102,7 @@ class Exact(BayesianOptimization):
 
 
 class BoxInTurns(BayesianOptimization):
-    """Every second search stays in the trust region."""
+    """Uses the trust region at every second ask."""
 
     def _box(self, points: np.ndarray, losses: np.ndarray, gp: GP) -> tuple[np.ndarray, np.ndarray]:
         if self._n_asked % 2:
@@ -111,9 +111,9 @@ class BoxInTurns(BayesianOptimization):
 
 
 class Thetas(BayesianOptimization):
-    """Log expected improvement averaged over several theta, drawn from the Laplace approximation of its posterior.
+    """Log expected improvement averaged over samples of theta from the Laplace approximation of its posterior.
 
-    J. Snoek et al., Practical Bayesian Optimization of Machine Learning Algorithms (NeurIPS 2012) average over draws.
+    J. Snoek et al., Practical Bayesian Optimization of Machine Learning Algorithms (NeurIPS 2012) average over samples.
     """
 
     def _acquisition(self, gp: GP, told: list[Outcome], points: np.ndarray, rng: np.random.Generator) -> Acquisition:
@@ -122,7 +122,7 @@ class Thetas(BayesianOptimization):
 
 
 class GreedyEnd(BayesianOptimization):
-    """Spends the last tenth of the budget where the model expects the lowest loss."""
+    """Spends the last tenth of the budget at the lowest predicted mean."""
 
     def _acquisition(self, gp: GP, told: list[Outcome], points: np.ndarray, rng: np.random.Generator) -> Acquisition:
         if self.n_trials is not None and len(told) >= (1.0 - LAST_SHARE) * self.n_trials:
@@ -131,7 +131,7 @@ class GreedyEnd(BayesianOptimization):
 
 
 class NoGenetic(Auto):
-    """Leaves all proposals to the model: no genetic algorithm beside it."""
+    """Uses only the model, without the genetic algorithm."""
 
     def _choose(self, encoding: Encoding) -> Choice:
         choice = super()._choose(encoding)
@@ -139,19 +139,19 @@ class NoGenetic(Auto):
 
 
 class NoEarlyStopping(Auto):
-    """Trains every config whole."""
+    """Trains every config fully."""
 
     with_short = False
 
 
 class ShortThroughout(Auto):
-    """Trains new configs short first as long as the budget lasts, not in a first phase."""
+    """Starts new configs with short trainings during the whole budget, not only in the first phase."""
 
     phase_share = 1.0
 
 
 class IndependentNoise(Auto):
-    """The losses of a config at different rungs deviate independently from what its neighbours suggest."""
+    """Independent noise for the losses of a config at different rungs."""
 
     def _searcher(self, space: ConfigurationSpace, fixed: Mapping[str, Value], share: float) -> Strategy:
         searcher = super()._searcher(space, fixed, share)
@@ -164,39 +164,42 @@ class IndependentNoise(Auto):
 
 
 class NoFamilies(Auto):
-    """Searches the whole space with one surrogate, whatever its families."""
+    """Searches the whole space with one surrogate instead of one per family."""
 
     with_families = False
 
 
 class NoRepeats(Auto):
-    """Spends the end of the budget on new configs."""
+    """Spends the end of the budget on new configs instead of repeats."""
 
     def _next_again(self) -> Proposal | None:
         return None
 
 
 VARIANTS: dict[str, tuple[type[Strategy], str]] = {
-    "bo~no-search": (NoSearch, "takes the best of the 1,344 candidates, without a search from there"),
-    "bo~no-ceiling": (NoCeiling, "equal losses put no bound on the noise"),
-    "bo~no-doubt": (NoDoubt, "lengthscales as fitted, however long there was no gain"),
-    "bo~credulous": (Credulous, "neither of these two: `bo` as it was before"),
+    "bo~no-search": (NoSearch, "takes the best of the 1,344 candidates without further maximisation"),
+    "bo~no-ceiling": (NoCeiling, "no noise bound from tied losses"),
+    "bo~no-doubt": (NoDoubt, "lengthscales as fitted, even without improvement"),
+    "bo~credulous": (NoCeilingNoDoubt, "neither of these two: the earlier version of `bo`"),
     "bo~exact": (Exact, "expected improvement averaged over the model and one without noise"),
-    "bo~box-in-turns": (BoxInTurns, "a trust region in every second search"),
-    "bo~box": (Box, "a trust region in every space, as TuRBO"),
-    "bo~few-initial": (FewInitial, "4 configs before the model, in place of 8"),
-    "bo~many-initial": (ManyInitial, "16 configs before the model"),
-    "bo~ranks": (Ranks, "the model sees the losses' ranks"),
-    "bo~thetas": (Thetas, "expected improvement averaged over the model's most probable and four drawn parameters"),
-    "bo~greedy-end": (GreedyEnd, "from trial 45 of 50 on, where the model expects the lowest loss"),
-    "auto~no-genetic": (NoGenetic, "no genetic algorithm beside the model"),
-    "auto~no-early-stopping": (NoEarlyStopping, "every config is trained whole"),
-    "auto~no-short-phase": (ShortThroughout, "new configs are trained short first until the end, not in a first phase"),
-    "auto~independent-noise": (IndependentNoise, "no noise that the losses of a config at different rungs share"),
-    "auto~no-families": (NoFamilies, "one surrogate for the whole space, not one a family of models"),
-    "auto~no-repeats": (NoRepeats, "no training of the best configs once more (budgets of 50 and more)"),
+    "bo~box-in-turns": (BoxInTurns, "a trust region at every second ask"),
+    "bo~box": (Box, "a trust region in every space, as in TuRBO"),
+    "bo~few-initial": (FewInitial, "an initial design of 4 configs instead of 8"),
+    "bo~many-initial": (ManyInitial, "an initial design of 16 configs"),
+    "bo~ranks": (Ranks, "the model is fitted to the ranks of the losses"),
+    "bo~thetas": (Thetas, "expected improvement averaged over the fitted and four sampled model parameters"),
+    "bo~greedy-end": (GreedyEnd, "the lowest predicted mean from trial 45 of 50 on"),
+    "auto~no-genetic": (NoGenetic, "no genetic algorithm"),
+    "auto~no-early-stopping": (NoEarlyStopping, "every config is trained fully"),
+    "auto~no-short-phase": (
+        ShortThroughout,
+        "short trainings first during the whole budget, not only in a first phase",
+    ),
+    "auto~independent-noise": (IndependentNoise, "independent noise for the losses of a config at different rungs"),
+    "auto~no-families": (NoFamilies, "one surrogate for the whole space instead of one per model family"),
+    "auto~no-repeats": (NoRepeats, "no repeated trainings of the best configs (budgets of 50 or more)"),
 }
-"""BASE~NAME -> (class, one line for people)."""
+"""BASE~NAME -> (class, one-line description)."""
 
 
 def variants_of(base: str) -> list[str]:
@@ -206,7 +209,7 @@ def variants_of(base: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Averaged:
-    """The mean of expected improvements, in the logarithm; ``gp`` is the most probable one's."""
+    """The log of the mean of several expected improvements; ``gp`` is that of the first, most probable one."""
 
     parts: tuple[Acquisition, ...]
 
@@ -226,7 +229,7 @@ class Averaged:
 
 
 def _draws(gp: GP, rng: np.random.Generator) -> np.ndarray:
-    """Theta, shape (N_THETAS, d + 2): normal around the mode, with the posterior's curvature there."""
+    """Samples of theta, shape (N_THETAS, d + 2): normal around the mode, with the posterior's curvature there."""
     d = len(gp.theta) - 2
     differences = _gp.squared_differences(gp.X, gp.hyperparameter, d)
     y = np.ascontiguousarray(gp.Y[:, 0])
@@ -237,7 +240,7 @@ def _draws(gp: GP, rng: np.random.Generator) -> np.ndarray:
     steps = STEP * np.eye(d + 2)
     curvature = np.array([(slope(gp.theta + step) - slope(gp.theta - step)) / (2 * STEP) for step in steps])
     values, vectors = np.linalg.eigh((curvature + curvature.T) / 2)
-    sds = 1.0 / np.sqrt(np.maximum(values, 1.0))  # at most 1, where the posterior is flat
+    sds = 1.0 / np.sqrt(np.maximum(values, 1.0))  # at most 1, in case the posterior is flat
     drawn = gp.theta + (rng.standard_normal((N_THETAS, d + 2)) * sds) @ vectors.T
     low, high = np.array([_gp.BOUNDS["lengthscale"]] * d + [_gp.BOUNDS["signal"], _gp.BOUNDS["noise"]]).T
     return np.asarray(np.clip(drawn, low, high))

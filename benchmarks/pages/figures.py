@@ -23,7 +23,7 @@ COLOURS = ("#1f83c9", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "x", "star")
 DASHES = ("solid", "dash", "dot")
 GREY = "#8a949e"
-YARDSTICK_DASHES = {"random": "solid", "random x2": "dash", "default": "dot"}
+REFERENCE_DASHES = {"random": "solid", "random x2": "dash", "default": "dot"}
 FLOOR, CEILING = 1e-3, 1.5  # lower regrets are drawn at the floor; higher ones are visible after zooming out
 REGRET_TICKS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10]
 REGRET_COLOURS = [[0.0, "#08306b"], [0.35, "#4292c6"], [0.6, "#c6dbef"], [0.8, "#fdd0a2"], [1.0, "#d94801"]]
@@ -33,11 +33,11 @@ BUDGET = {"trainings": "budget (full trainings)", "seconds": "budget (time, in m
 def look(names: Iterable[str]) -> dict[str, dict[str, str]]:
     """A colour, dash and symbol for each strategy, the same in all figures; references are grey."""
     found = {}
-    others = [name for name in sorted(names) if name not in YARDSTICK_DASHES]
+    others = [name for name in sorted(names) if name not in REFERENCE_DASHES]
     for i, name in enumerate(others):
         dash, symbol = DASHES[i // len(COLOURS) % len(DASHES)], SYMBOLS[i % len(SYMBOLS)]
         found[name] = {"colour": COLOURS[i % len(COLOURS)], "dash": dash, "symbol": symbol}
-    grey = {name: {"colour": GREY, "dash": dash, "symbol": "circle"} for name, dash in YARDSTICK_DASHES.items()}
+    grey = {name: {"colour": GREY, "dash": dash, "symbol": "circle"} for name, dash in REFERENCE_DASHES.items()}
     return {**found, **grey}
 
 
@@ -85,7 +85,7 @@ def _curves(section: Section, standing: Standing, clock: str, looks: dict[str, d
             hover += "<br>95%: %{customdata[1]} to %{customdata[2]}"
         line = {
             "x": budgets, "y": _short(np.maximum(values, FLOOR) if log else values),
-            "mode": "lines" if name in YARDSTICK_DASHES else "lines+markers", "name": inert(str(name)),
+            "mode": "lines" if name in REFERENCE_DASHES else "lines+markers", "name": inert(str(name)),
             "line": {"color": style["colour"], "dash": style["dash"], "width": 2},
             "marker": {"symbol": style["symbol"], "size": 6}, "customdata": _across(*columns),
             "hovertemplate": hover + "<extra></extra>", "meta": {"strategy": name, "band": False},

@@ -45,8 +45,8 @@ winner" are the strategies not shown to be worse than the first. No strategy use
 """
 
 
-def leaderboard(sections: list[Section], pictures: dict[int, list[str]], made: dict[str, Any], name: str) -> str:
-    """leaderboard.md. ``pictures``: file names by section index; ``name``: of the files, without suffix."""
+def leaderboard(sections: list[Section], images: dict[int, list[str]], made: dict[str, Any], name: str) -> str:
+    """leaderboard.md. ``images``: file names by section index; ``name``: of the files, without suffix."""
     parts = ["# Which strategy is better\n", EXPLANATION.format(name=name)]
     parts += ["## Summary\n", *_table(advice(sections, kinds=False)), ""]
     kinds = advice(sections, kinds=True)
@@ -69,7 +69,7 @@ def leaderboard(sections: list[Section], pictures: dict[int, list[str]], made: d
         parts += ["", *_grid(header, rows(section, standing))]
         if not section.generalisation.empty:
             parts += ["\nValidation versus test:\n", *_grid(*generalisation(section))]
-        parts += ["", *(f"![{escaped(field.title)}]({picture})" for picture in pictures.get(i, [])), ""]
+        parts += ["", *(f"![{escaped(field.title)}]({image})" for image in images.get(i, [])), ""]
     if made["crashes"]:
         parts += ["## Crashed runs\n", f"{BEFORE}\n"]
         parts += [f"- {escaped(', '.join(map(str, crash)))}" for crash in made["crashes"]]
@@ -86,14 +86,14 @@ def leaderboard(sections: list[Section], pictures: dict[int, list[str]], made: d
     return "\n".join(parts) + "\n"
 
 
-def summary_block(sections: list[Section], picture: Path | None, page: Path) -> str:
+def summary_block(sections: list[Section], image: Path | None, page: Path) -> str:
     """A compact table of the verdicts, and one figure, linked relative to the page that the block is for."""
     lines = _table(advice(sections, kinds=False))
     kinds = advice(sections, kinds=True)
     if kinds:
         lines += ["", *_table(kinds)]
-    if picture is not None:
-        link = os.path.relpath(picture.resolve(), page.resolve().parent)
+    if image is not None:
+        link = os.path.relpath(image.resolve(), page.resolve().parent)
         lines += ["", f"![Mean regret over the budget]({Path(link).as_posix()})"]
     return "\n".join(lines)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.pages.figures import CEILING, FLOOR, GREY, REGRET_TICKS, YARDSTICK_DASHES
+from benchmarks.pages.figures import CEILING, FLOOR, GREY, REFERENCE_DASHES, REGRET_TICKS
 from benchmarks.scoring.comparison import Comparison
 from benchmarks.scoring.leaderboard import Standing
 
@@ -31,15 +31,15 @@ def regret_over_budget(standing: Standing, looks: dict[str, dict[str, str]], fil
     normalised = word == "regret"
     board = standing.board.set_index("strategy")
     final = board[board["budget"] == board["budget"].max()]["regret"].sort_values(kind="stable")
-    competitors = [name for name in final.index if name not in YARDSTICK_DASHES]
-    names = [*competitors, *(name for name in YARDSTICK_DASHES if name in final.index)]
+    competitors = [name for name in final.index if name not in REFERENCE_DASHES]
+    names = [*competitors, *(name for name in REFERENCE_DASHES if name in final.index)]
     for i, name in enumerate(names):
         rows, style = board.loc[[name]], looks[name]
         values, low, high = (
             np.maximum(rows[column].to_numpy(), FLOOR) if normalised else rows[column].to_numpy()
             for column in ("regret", "low_tasks", "high_tasks")
         )
-        markers = {} if name in YARDSTICK_DASHES else {"marker": MARKERS[style["symbol"]], "markersize": 5}
+        markers = {} if name in REFERENCE_DASHES else {"marker": MARKERS[style["symbol"]], "markersize": 5}
         line = {"color": style["colour"], "linestyle": DASHES[style["dash"]], "zorder": 3 + len(names) - i, **markers}
         axes.plot(rows["budget"], values, label=name, **line)
         if name in competitors[:N_BANDS]:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.pages.sentences import number, small, spent
-from benchmarks.scoring.cohorts import YARDSTICKS, counted
+from benchmarks.scoring.cohorts import REFERENCES, counted
 from benchmarks.scoring.comparison import Comparison
 from benchmarks.scoring.leaderboard import Section, Standing
 
@@ -65,7 +65,7 @@ def rows(section: Section, standing: Standing) -> list[list[Cell]]:
             cells.append(optional(final.get("area", float("nan")), "{:.3f}".format))
         if "speed_up" in final:
             under = between(final["low_speed_up"], final["high_speed_up"], "{:.1f}".format)
-            under = "" if name in ("random", *YARDSTICKS) else under
+            under = "" if name in ("random", *REFERENCES) else under
             cells.append(optional(final["speed_up"], "{:.1f}".format, under))
         rows.append([*cells, _failed(section, name)])
     return rows

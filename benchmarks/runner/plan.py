@@ -1,4 +1,4 @@
-"""What is to be run: every strategy on every task with the same seeds, the slow ones on less of it."""
+"""The plan of a comparison: every strategy on every task with the same seeds, slow ones on a subset."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from benchmarks.suites import load_suite
 from benchmarks.suites.base import SimulatedTask
 from benchmarks.suites.live_task import LiveTask
 
-SLOW_SECONDS = 0.2  # a strategy that takes longer for a suggestion at 50 observations is run on less:
-N_SLOW_TASKS, N_SLOW_SEEDS, N_SLOW_TRIALS = 15, 10, 50  # fewer tasks cannot tell 15 strategies apart
-OUT_OF_REACH = 100_000  # full trainings, where the seconds are the budget
-NEED_CURVES = (  # without curves these are others
+SLOW_SECONDS = 0.2  # strategies that take longer for a suggestion at 50 observations are run on a subset
+N_SLOW_TASKS, N_SLOW_SEEDS, N_SLOW_TRIALS = 15, 10, 50  # with fewer tasks, a test of 15 strategies has no power
+OUT_OF_REACH = 100_000  # budget in full trainings if the budget is in seconds
+NEED_CURVES = (  # without curves these are different methods
     "one-epoch",
     "raw-dehb",
     "raw-neps",
@@ -33,20 +33,20 @@ NEED_CURVES = (  # without curves these are others
 
 @dataclass(frozen=True)
 class TaskSource:
-    """Where the tasks of a comparison come from: a suite, or the user's own task. It travels to other processes."""
+    """Where the tasks of a comparison come from: a suite, or the user's own task. Picklable."""
 
     suite: str  # "own" for the user's
     split: str = "development"
-    only: tuple[str, ...] = ()  # names of its tasks; empty: all
+    only: tuple[str, ...] = ()  # names of tasks; empty: all
     own: str | None = None  # the settings of the user's task, as JSON
-    kept: str = ""  # the folder of its trainings
+    kept: str = ""  # folder for its trainings
 
     def tasks(self) -> tuple[SimulatedTask, ...]:
-        """UserError where they cannot be had."""
+        """The tasks. Raises UserError if they are not available."""
         return _tasks(self)
 
     def task(self, name: str) -> SimulatedTask:
-        """The one of this name."""
+        """The task with this name."""
         return next(task for task in self.tasks() if task.name == name)
 
 
@@ -57,11 +57,11 @@ def _tasks(source: TaskSource) -> tuple[SimulatedTask, ...]:
         found = tuple(task for task in tasks if task.split == source.split)
         if not found:
             known = ", ".join(sorted({task.split for task in tasks}))
-            raise UserError(f"the suite {source.suite!r} has no tasks of the split {source.split!r}; it has: {known}")
+            raise UserError(f"the suite {source.suite!r} has no tasks in the split {source.split!r}; it has: {known}")
         names = [task.name for task in found]
         for name in source.only:
             if name not in names:
-                raise UserError(f"{source.suite}, {source.split}, has no task {name!r}; it has: {', '.join(names)}")
+                raise UserError(f"{source.suite} ({source.split}) has no task {name!r}; it has: {', '.join(names)}")
         return tuple(task for task in found if not source.only or task.name in source.only)
     settings = Settings.from_json(json.loads(source.own))
     name = Path((settings.task or "command").rpartition(":")[2]).name
@@ -78,12 +78,12 @@ def planned(
     seconds: float | None = None,
     unknown_is_slow: bool = False,
 ) -> list[Run]:
-    """The runs in the order in which they are best done.
+    """The runs in the order in which to execute them.
 
-    ``seconds``: the budget of a search in place of ``n_trials``, as by ``--time-limit``. Random search gets twice the
-    budget, the yardstick for the worth of a budget. A slow strategy is run on a fixed part
-    of the simulated tasks; real trainings take longer than any strategy. ``unknown_is_slow``: one whose costs were not
-    measured is slow; else it is a UserError.
+    ``seconds``: the budget of a search instead of ``n_trials``, as with ``--time-limit``. Random search gets twice the
+    budget, as a reference for the value of a larger budget. A slow strategy is run on a fixed subset of the simulated
+    tasks, but on all live ones, where the trainings take longer. ``unknown_is_slow``: treat a strategy whose costs were
+    not measured as slow instead of raising UserError.
     """
     runs = []
     for name in strategies:
@@ -98,14 +98,14 @@ def planned(
         runs += [Run(t.suite, t.name, name, seed, trials, n_workers, limit) for seed in range(seeds) for t in chosen]
     place = {task.name: i for i, task in enumerate(tasks)}
     if isinstance(tasks[0], LiveTask):
-        # A task after the other, since each needs its own training process; and neighbours with different seeds, which
-        # would else wait for each other's trainings.
+        # One task after the other, since each needs its own training process; neighbouring runs have different seeds,
+        # so that they do not wait for each other's trainings.
         return sorted(runs, key=lambda run: place[run.task])
     return sorted(runs, key=lambda run: (run.seed, place[run.task]))
 
 
 def is_slow(strategy: str, unknown: bool = False) -> bool:
-    """Whether a suggestion at 50 observations takes longer than SLOW_SECONDS, by the table of costs."""
+    """Whether a suggestion at 50 observations takes longer than SLOW_SECONDS according to the table of costs."""
     try:
         seconds = strategy_seconds(strategy, 8)
     except UserError:
@@ -116,5 +116,5 @@ def is_slow(strategy: str, unknown: bool = False) -> bool:
 
 
 def slow_places(n_tasks: int) -> list[int]:
-    """The places of the tasks for slow strategies: as many, evenly spread over the list."""
+    """The indices of the N_SLOW_TASKS tasks for slow strategies, evenly spaced."""
     return sorted({round(x) for x in np.linspace(0, n_tasks - 1, min(n_tasks, N_SLOW_TASKS))})

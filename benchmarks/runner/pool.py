@@ -1,4 +1,4 @@
-"""Runs of the comparison in processes of their own, so that whatever one of them does ends that one alone."""
+"""Runs of the comparison in separate processes, so that a crash only affects one run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Done = tuple[Run, list[dict[str, Any]], str | None]
 
 
 def execute(run: Run, source: TaskSource, live_overhead: bool) -> Done:
-    """One run: its rows, or the traceback of its crash."""
+    """Execute one run: its rows, or the traceback of its crash."""
     task = source.task(run.task)
     seconds = None if live_overhead else strategy_seconds(run.strategy, len(task.space))
     try:
@@ -32,13 +32,13 @@ def execute(run: Run, source: TaskSource, live_overhead: bool) -> Done:
 
 
 def execute_all(runs: Sequence[Run], source: TaskSource, live_overhead: bool, jobs: int) -> Iterator[Done]:
-    """All runs, as they are done, on ``jobs`` processes."""
+    """Execute all runs on ``jobs`` processes, yielding each when it completes."""
     left = list(runs)
     while left:
         for done in _until_a_death(left, source, live_overhead, jobs):
             left.remove(done[0])
             yield done
-        # A process has died, which ends the pool. Whoever of those at work did it dies again when it is alone.
+        # A process died, which breaks the pool. The run that caused it dies again when executed alone.
         for run in left[:jobs]:
             alone = list(_until_a_death([run], source, live_overhead, 1))
             left.remove(run)
@@ -66,5 +66,5 @@ def _until_a_death(runs: Sequence[Run], source: TaskSource, live_overhead: bool,
         return
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-        for process in active_children():  # on the way out nobody waits for the runs in flight
+        for process in active_children():  # runs in progress are abandoned
             process.kill()

@@ -1,4 +1,4 @@
-"""An executor with a virtual clock: trainings are looked up, their seconds only counted, events ordered by time."""
+"""An executor with a virtual clock: trainings are looked up, and their events are ordered by virtual time."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from benchmarks.suites.base import SimulatedTask
 
 
 class ReplayExecutor(Executor):
-    """``n_workers`` simulated workers under the real tuner. It repeats exactly, unless the strategy's own seconds are
-    charged as measured."""
+    """``n_workers`` simulated workers under the real tuner. Deterministic, unless the strategy's own measured seconds
+    are charged."""
 
     def __init__(
         self,
@@ -23,9 +23,9 @@ class ReplayExecutor(Executor):
         strategy_seconds: Callable[[int], float] | None = None,
         time_limit: float | None = None,
     ) -> None:
-        """``strategy_seconds``: what a step of the strategy costs, by the number of steps before; None: as measured.
+        """``strategy_seconds``: the cost of a step of the strategy, by the number of previous steps; None: as measured.
 
-        ``time_limit``: the tuner's. Nothing happens after it, so that longer trainings need not be made to their end.
+        ``time_limit``: the tuner's limit. No events occur after it, so longer trainings need not be completed.
         """
         self.n_workers = n_workers
         self._task = task
@@ -35,7 +35,7 @@ class ReplayExecutor(Executor):
         self._now = 0.0
         self._running: set[int] = set()
         self._trained: dict[int, int] = {}  # epochs by job
-        self._seconds: dict[int, float] = {}  # of these epochs
+        self._seconds: dict[int, float] = {}  # by job, of these epochs
         self._coming: list[tuple[float, int, Event]] = []
         self._n_events = 0  # ties in time are resolved by the order of submission
 
@@ -49,7 +49,7 @@ class ReplayExecutor(Executor):
         limit = before + self._time_limit - self._now
         curve = self._task.curve_within(job.config, job.seed, job.epochs, limit, short=is_short)
         at = self._now
-        # A full training may have its own number of epochs.
+        # A full training may have a custom number of epochs.
         n_epochs = len(curve.losses) if job.epochs == self._task.max_epochs else min(job.epochs, len(curve.losses))
         for i in range(self._trained.get(job.key, 0), n_epochs):
             at += float(curve.seconds[i])

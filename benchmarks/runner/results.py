@@ -1,6 +1,6 @@
-"""The runs of the comparison on disk: Parquet files of tidy rows, one a suite, strategy and budget.
+"""The runs of the comparison on disk: Parquet files of tidy rows, one per suite, strategy and budget.
 
-Rows from before there were budgets in seconds lack the columns ``seconds`` and ``config``.
+Older rows, from before budgets in seconds, lack the columns ``seconds`` and ``config``.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from benchmarks.runner.simulate import Run
 
 
 class Results:
-    """The files under a folder, written aside and renamed. One comparison at a time writes there."""
+    """The files in a folder, written atomically. Only one comparison at a time can write to it."""
 
     def __init__(self, folder: Path, settings: str | None = None) -> None:
-        """``settings``: what makes the folder's runs comparable. UserError where they are of something else."""
+        """``settings``: identifies comparable runs. Raises UserError if the folder has runs with other settings."""
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = os.open(folder, os.O_RDONLY)  # held until this process ends
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(f"another comparison is writing to {str(folder)!r}; wait for it, or choose --out") from None
+            raise UserError(f"another comparison is writing to {str(folder)!r}; wait or choose another --out") from None
         if settings is not None:
             file = folder / "settings.json"
             if file.exists() and file.read_text(encoding="utf-8") != settings:
-                raise UserError(f"{str(folder)!r} holds the comparison of another task or code; choose another --out")
+                raise UserError(f"{str(folder)!r} has a comparison of another task or code; choose another --out")
             write_aside(file, settings)
         self._folder = folder
         self._frames: dict[Path, pd.DataFrame] = {}
@@ -41,12 +41,12 @@ class Results:
         self._new: dict[Path, list[dict[str, Any]]] = {}
 
     def file(self, run: Run) -> Path:
-        """Where the rows of a run lie."""
+        """The file for the rows of a run."""
         budget = f"{run.n_trials}-trials" if run.seconds is None else f"{run.seconds:g}-seconds"
         return self._folder / run.suite / f"{run.strategy}-{budget}-{run.n_workers}-workers.parquet"
 
     def has(self, run: Run) -> bool:
-        """Whether the run was done before; one that crashed is tried again."""
+        """Whether the run was completed before; crashed runs are retried."""
         file = self.file(run)
         if file not in self._frames:
             frame = read_rows(file) if file.exists() else pd.DataFrame(columns=["task", "seed", "crash"])
@@ -56,20 +56,20 @@ class Results:
         return (run.task, run.seed) in self._done[file]
 
     def add(self, run: Run, rows: list[dict[str, Any]]) -> None:
-        """Keep the rows of a run; ``save`` writes them."""
+        """Add the rows of a run; ``save`` writes them."""
         self._new.setdefault(self.file(run), []).extend(rows)
 
     def why_nothing_worked(self, runs: list[Run]) -> str | None:
-        """The commonest error of the runs' trainings if all of them failed, else None."""
+        """The most common error if all trainings of the runs failed, else None."""
         frames = [self._frames[file] for file in {self.file(run) for run in runs}]
         rows = pd.concat(frames, ignore_index=True)
         return None if rows.empty or not rows["failed"].all() else str(rows["error"].mode().iloc[0])
 
     def save(self) -> None:
-        """Write what was added since the last time."""
+        """Write the rows added since the last save."""
         for file, rows in self._new.items():
             old, new = self._frames[file], pd.DataFrame(rows).assign(commit=commit())
-            again = set(zip(new["task"], new["seed"], strict=True))  # crashed the last time
+            again = set(zip(new["task"], new["seed"], strict=True))  # crashed before
             kept = old[[key not in again for key in zip(old["task"], old["seed"], strict=True)]]
             frame = new if kept.empty else pd.concat([kept, new], ignore_index=True)
             frame = frame.sort_values(["task", "seed", "at_epochs", "trial"], kind="stable", ignore_index=True)
@@ -85,7 +85,7 @@ class Results:
 
 
 def write_rows(frame: pd.DataFrame, file: Path) -> None:
-    """Compact: ``worth`` only where it is not the loss, a strategy's measured seconds with two digits."""
+    """Write rows compactly: ``worth`` only if it differs from the loss, ``strategy_seconds`` with two digits."""
     seconds = frame["strategy_seconds"].astype(float)
     scale = 10.0 ** (1 - np.floor(np.log10(seconds.where(seconds > 0, 1.0))))
     compact = {
@@ -97,7 +97,7 @@ def write_rows(frame: pd.DataFrame, file: Path) -> None:
 
 
 def read_rows(file: Path) -> pd.DataFrame:
-    """What ``write_rows`` wrote."""
+    """Read rows written by ``write_rows``."""
     frame = pd.read_parquet(file)
     if {"worth", "loss", "at_seconds"} <= set(frame):
         frame["worth"] = frame["worth"].fillna(frame["loss"])
@@ -106,7 +106,7 @@ def read_rows(file: Path) -> pd.DataFrame:
 
 
 def write_parquet(frame: pd.DataFrame, file: Path, few_values: tuple[str, ...] = ()) -> None:
-    """Written aside and renamed. ``few_values``: floats that are often the same."""
+    """Write a table atomically. ``few_values``: float columns with few distinct values."""
     file.parent.mkdir(parents=True, exist_ok=True)
     aside = file.with_suffix(f".{os.getpid()}")
     floats = [n for n in frame if pd.api.types.is_float_dtype(frame[n]) and n not in few_values]

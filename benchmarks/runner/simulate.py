@@ -21,14 +21,14 @@ from strategies.base import Outcome
 from strategies.encoding import Encoding
 from strategies.types import Config
 
-N_FRESH = 3  # trainings of what a run returns and of the default, scored on the test set
-LOOKED_UP = (10, 20, 50, 100, 200)  # budgets at which these are made where a training costs nothing
-TWICE = "random"  # has twice the budget of the others, so it is judged at half of it too
+N_FRESH = 3  # trainings of the returned and of the default config, scored on the test set
+LOOKED_UP = (10, 20, 50, 100, 200)  # budgets at which these are made if trainings are looked up
+TWICE = "random"  # has twice the budget of the others, so it is also scored at half of it
 
 
 @dataclass(frozen=True)
 class Run:
-    """What identifies a run. ``n_trials``: the budget in full trainings."""
+    """Identifies a run. ``n_trials``: the budget in full trainings."""
 
     suite: str
     task: str
@@ -36,13 +36,13 @@ class Run:
     seed: int
     n_trials: int
     n_workers: int = 1
-    seconds: float | None = None  # of the search, in place of ``n_trials``, which is then out of reach
+    seconds: float | None = None  # budget of the search; ``n_trials`` is then out of reach
 
 
 def simulate(run: Run, task: SimulatedTask, strategy_seconds: Callable[[int], float] | None) -> list[dict[str, Any]]:
-    """The rows of a run: one an outcome, in the order of the (virtual) time.
+    """The rows of a run: one per outcome, in (virtual) time order.
 
-    ``strategy_seconds``: what a step of the strategy costs, by the number of steps before; None: as measured.
+    ``strategy_seconds``: the cost of a step of the strategy, by the number of previous steps; None: as measured.
     """
     study = Study(task.space, task.max_epochs)
     strategy = make(
@@ -58,10 +58,10 @@ def simulate(run: Run, task: SimulatedTask, strategy_seconds: Callable[[int], fl
 
 
 def rows_of(run: Run, task: SimulatedTask, study: Study) -> list[dict[str, Any]]:
-    """See ``benchmarks.scoring.regret`` for the columns.
+    """The rows of a study; see ``benchmarks.scoring.regret`` for the columns.
 
-    Where nobody knows what a config is worth, its own training's loss on the test set stands for it, which no strategy
-    saw; and where there is no test set, the loss that was observed.
+    If the noise-free loss of a config is unknown, ``worth`` is the test loss of its own training, which no strategy
+    sees, or without a test set the observed loss.
     """
     rows: list[dict[str, Any]] = []
     epochs: dict[int, int] = {}
@@ -119,12 +119,12 @@ def rows_of(run: Run, task: SimulatedTask, study: Study) -> list[dict[str, Any]]
 
 
 def _charged(outcome: Outcome) -> int:
-    """Epochs of the budget: a failed trial's whole proposal, and for a training of its own length one proposal."""
+    """Epochs charged to the budget: the proposed ones for failed trials and for trainings of custom length too."""
     return len(outcome.losses) if outcome.stopped else outcome.proposal.epochs
 
 
 def _budgets(run: Run, task: SimulatedTask) -> list[float]:
-    """The budgets within a run at which is scored what it would return, in full trainings."""
+    """The budgets within a run, in full trainings, at which the config it would return is scored."""
     half = [run.n_trials / 2] if run.strategy == TWICE else []
     return [n for n in sorted({*half, *(LOOKED_UP if task.looked_up else ())}) if n < run.n_trials]
 
@@ -134,19 +134,19 @@ def _facts(task: SimulatedTask) -> dict[str, str]:
 
 
 class _Fresh:
-    """What a run returns, and what that is worth: by the same fresh seeds for whatever is compared."""
+    """The config that a run returns and its score, with the same fresh seeds for all configs."""
 
     def __init__(self, run: Run, task: SimulatedTask) -> None:
         self._run, self._task = run, task
         self._seeds = [final_seed(run.seed, i) for i in range(N_FRESH)]
         self._default = Encoding(task.space).default
         self._tests: dict[str, float | None] = {}
-        self.last: Config | None = None  # what was returned last
+        self.last: Config | None = None  # the last returned config
 
     def returned(self, study: Study, n_trials: float) -> float | None:
-        """Mean test loss of what a run returns that ends here, by the rules of ``automl.study.contenders``.
+        """Mean test loss of the config returned by a run that ends here, by the rules of ``automl.study.contenders``.
 
-        None where there is no test set or nothing to return; infinite where no fresh training worked.
+        None without a test set or if there is nothing to return; infinite if all retrainings failed.
         """
         best = study.best
         if best is None:
@@ -154,7 +154,7 @@ class _Fresh:
         seed = training_seed(self._run.seed, best.number)
         is_short = (best.proposals[-1].schedule or self._task.max_epochs) < self._task.max_epochs
         seen = (self._default, self._seeds[0], self._task.max_epochs) if is_short else (best.config, seed, best.epochs)
-        if self._task.test_loss(*seen) is None:  # there is no test set
+        if self._task.test_loss(*seen) is None:  # no test set
             return None
         n_trainings = min(n_trials, study.committed_epochs / study.max_epochs)
         configs = [trial.config for trial in contenders(study, self._default, n_trainings)]
@@ -166,7 +166,7 @@ class _Fresh:
         return np.inf if found is None else found
 
     def tests(self, config: Config) -> float | None:
-        """Mean test loss over the fresh seeds; None where no training worked, and before something was returned."""
+        """Mean test loss over the fresh seeds; None if all trainings failed or nothing was returned yet."""
         if self.last is None:
             return None
         key = repr(sorted(config.items()))
@@ -180,7 +180,7 @@ class _Fresh:
 
 
 def crashed(run: Run, task: SimulatedTask, error: str) -> dict[str, Any]:
-    """The one row of a run that ended by an error of the strategy or the suite, or by the death of its process."""
+    """The single row of a run that ended with an error of the strategy or the suite, or whose process died."""
     return {
         **asdict(run),
         **_facts(task),

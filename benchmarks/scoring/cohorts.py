@@ -1,8 +1,8 @@
-"""Who is compared with whom: a field is a set of strategies that all ran on the same tasks with the same seeds.
+"""Fields: sets of strategies that were all run on the same tasks with the same seeds.
 
-Slow strategies run on fewer tasks, with fewer seeds and a smaller budget than the others. So a suite has up to two
-fields: the strategies that cover most, and all strategies on what they share. Runs with another number of workers and
-holdout tasks are fields apart; the tasks of all suites with one kind of space are fields too.
+Slow strategies are run on fewer tasks, with fewer seeds and a smaller budget. So a suite has up to two fields: the
+strategies with the largest coverage, and all strategies on what they share. Each number of workers and the holdout
+tasks are separate fields; so are the tasks of all suites with one kind of space.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ import pandas as pd
 
 from benchmarks.suites import SUITES
 
-YARDSTICKS = ("random x2", "default")  # drawn and listed, never tested
+REFERENCES = ("random x2", "default")  # references: plotted and listed, never tested
 EVERY_SUITE = "every suite"
 KINDS = ("numeric", "mixed", "discrete")
 DEVELOPMENT = "development"
-ENOUGH_SEEDS = 5  # of a task: with so many, a strategy takes its place among those that have more
+ENOUGH_SEEDS = 5  # seeds per task with which a strategy is compared with those that have more
 
-KEY = ["suite", "task", "strategy", "seed", "n_workers"]  # what a run is
+KEY = ["suite", "task", "strategy", "seed", "n_workers"]  # identifies a run
 
 Pair = tuple[str, str, int]  # suite, task, seed
 
 
 @dataclass(frozen=True)
 class Field:
-    """Strategies on the (suite, task, seed) that all of them have, up to a budget that all of them spent."""
+    """Strategies on their common (suite, task, seed), up to a budget that all of them spent."""
 
     suite: str
     name: str
@@ -37,14 +37,14 @@ class Field:
     n_trials: int
     strategies: tuple[str, ...]
     pairs: tuple[Pair, ...]
-    normalised: bool  # else there is a single task whose best loss is not known, and regret is the loss itself
+    normalised: bool  # False: a single task whose best loss is unknown, so that regret is the loss itself
     split: str = DEVELOPMENT
-    variants: tuple[tuple[str, str, str], ...] = ()  # suite, task, and the unit that the task is a variant of
+    variants: tuple[tuple[str, str, str], ...] = ()  # suite, task, and the unit of the task
     left_out: tuple[str, ...] = ()
 
     @property
     def tasks(self) -> list[tuple[str, str]]:
-        """The (suite, task) in it."""
+        """The (suite, task) of the field."""
         return sorted({(suite, task) for suite, task, _ in self.pairs})
 
     @property
@@ -54,48 +54,48 @@ class Field:
 
     @property
     def n_units(self) -> int:
-        """How many there are."""
+        """The number of units."""
         return len({(suite, unit) for suite, _, unit in self.variants})
 
     @property
     def size(self) -> str:
-        """14 tasks, or 36 tasks of 12 functions."""
+        """For example ``14 tasks`` or ``36 tasks of 12 functions``."""
         n = len(self.tasks)
         noun = "function" if self.suite == "synthetic" else "unit"
         return counted(n, "task") + (f" of {counted(self.n_units, noun)}" if self.n_units != n else "")
 
     @property
     def n_seeds(self) -> str:
-        """Seeds of a task, or the range of them."""
+        """The number of seeds per task, or its range."""
         counts = pd.Series([pair[:2] for pair in self.pairs]).value_counts()
         return f"{counts.max()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
 
     @property
     def extent(self) -> str:
-        """14 tasks, 20 seeds."""
+        """For example ``14 tasks, 20 seeds``."""
         return f"{self.size}, {self.n_seeds} seed{'s' * (self.n_seeds != '1')}"
 
     @property
     def title(self) -> str:
-        """For headings."""
+        """The heading of the field."""
         return titled(self.suite, self.split, self.n_workers)
 
 
 def titled(suite: str, split: str, n_workers: int = 1) -> str:
-    """A suite by its name, with what is unusual."""
+    """The suite's name, with the split and the number of workers if they are not the default."""
     workers = f", {n_workers} workers" if n_workers != 1 else ""
     return f"{suite}{f', {split}' if split != DEVELOPMENT else ''}{workers}"
 
 
 def counted(n: int, noun: str) -> str:
-    """1 task, 2 tasks."""
+    """For example ``1 task`` or ``2 tasks``."""
     return f"{n} {noun}{'s' * (n != 1)}"
 
 
 def fields(runs: pd.DataFrame, known: pd.Index[Any]) -> list[Field]:
-    """All fields. ``runs``: a row a run, with suite, task, strategy, seed, n_workers, n_trials, kind, unit and split.
+    """All fields. ``runs``: a row per run: suite, task, strategy, seed, n_workers, n_trials, kind, unit and split.
 
-    ``known``: the (suite, task) that have constants. A task without them is a field of its own.
+    ``known``: the (suite, task) with constants. A task without constants is a separate field.
     """
     found: list[Field] = []
     order = {name: i for i, name in enumerate(SUITES)}
@@ -132,8 +132,8 @@ def _fields_of(runs: pd.DataFrame, suite: str, names: tuple[str, str], *, normal
     yield field(names[0], strategies, pairs, n_trials, [])
     if len(strategies) == len(covered):
         return
-    # Who covers most goes first, so that one that has just begun can leave the others neither with nothing nor, where
-    # there are enough seeds, with too few.
+    # The strategies with the largest coverage come first, so that an incomplete one cannot leave the others with
+    # nothing or with too few seeds.
     shared: frozenset[Pair] | None = None
     members: list[str] = []
     left_out: list[str] = []
@@ -150,16 +150,16 @@ def _fields_of(runs: pd.DataFrame, suite: str, names: tuple[str, str], *, normal
 
 
 def _thins(shared: frozenset[Pair], narrowed: frozenset[Pair]) -> bool:
-    """Whether a task that stays has enough seeds no longer."""
+    """Whether a remaining task would no longer have enough seeds."""
     before, after = (Counter(pair[:2] for pair in pairs) for pairs in (shared, narrowed))
     return any(n < ENOUGH_SEEDS <= before[task] for task, n in after.items())
 
 
 def _widest(covered: dict[str, dict[Pair, int]]) -> tuple[list[str], frozenset[Pair], int]:
-    """The field with the most in it: strategies times pairs times budget, of which ENOUGH_SEEDS a task count.
+    """The largest field by strategies times pairs times budget, counting at most ENOUGH_SEEDS per task.
 
-    More seeds make a mean more precise; a strategy more is another answer. Of equal fields the one with more
-    strategies, then the one with more seeds. Two strategies at least, where there are two.
+    The cap favours strategies over seeds, since more seeds only make a mean more precise. Ties are broken by the
+    number of strategies, then of seeds. At least two strategies, if there are two.
     """
     offers = {
         (frozenset(pair for pair, n in pairs.items() if n >= n_trials), n_trials)
@@ -177,12 +177,12 @@ def _widest(covered: dict[str, dict[Pair, int]]) -> tuple[list[str], frozenset[P
     return members, pairs, n_trials
 
 
-def with_yardsticks(table: pd.DataFrame) -> pd.DataFrame:
-    """The runs, and beside them random search with its budget halved in the books, and the default config alone."""
+def with_references(table: pd.DataFrame) -> pd.DataFrame:
+    """The runs plus the references: random search with its spent budget halved, and the default config."""
     random = table[table["strategy"] == "random"]
     twice = random.assign(strategy="random x2", at_epochs=random["at_epochs"] / 2, at_seconds=random["at_seconds"] / 2)
     tried = random[random["is_default"]]
-    first = tried.groupby(KEY)["trial"].transform("min")  # later ones are chance
+    first = tried.groupby(KEY)["trial"].transform("min")  # later ones are random draws
     default = pd.concat([tried[tried["trial"] == first], random[random["crash"].notna()]]).assign(strategy="default")
     default["returned"] = default["retrained"]
     return pd.concat([table, twice, default], ignore_index=True)

@@ -1,4 +1,4 @@
-"""One verdict on several strategies from a table of regrets, units x strategies: never stronger than its test."""
+"""A verdict on several strategies from a table of regrets, units x strategies, based on statistical tests."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from benchmarks.scoring.cohorts import counted
 from benchmarks.scoring.regret import ranks
 from benchmarks.scoring.statistics import LEVEL, MIN_UNITS, cliques, friedman, pairwise, symmetric
 
-MARGIN = 0.01  # differences of the mean normalised regret below it do not matter in practice
+MARGIN = 0.01  # smaller differences in mean normalised regret do not matter in practice
 
 WINNER, OPEN, SAME = "winner", "no clear winner", "no difference shown"
 UNDECIDED, ALONE = "undecided", "nothing to compare"  # without a test
-NOTHING = "no training worked"  # of any strategy, within the budget
-AHEAD = "ahead on this task"  # of a single one, by its seeds
+NOTHING = "no training worked"  # for any strategy within the budget
+AHEAD = "ahead on this task"  # on a single task, by its seeds
 NOT_SHOWN, DISAGREE = "not shown", "means and ranks disagree"  # of a pair
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the tests say of the strategies at one budget.
+    """The test results at one budget.
 
-    ``pairs``: see ``statistics.pairwise``, with a ``verdict`` on each; empty where no test was made. ``leaders``: the
-    strategy with the lowest mean, and those that are not shown to be worse by more than the margin.
+    ``pairs``: see ``statistics.pairwise``, with a ``verdict`` for each; empty without a test. ``leaders``: the strategy
+    with the lowest mean, and those not shown to be worse by at least the margin.
     """
 
     means: pd.Series  # ascending
     mean_ranks: pd.Series
     n_units: int
-    size: str  # in words: 36 tasks of 12 functions
+    size: str  # as text: 36 tasks of 12 functions
     verdict: str
     reason: str
     leaders: tuple[str, ...]
@@ -42,14 +42,14 @@ class Comparison:
 
     @property
     def tested(self) -> bool:
-        """Whether there are tests behind the verdict."""
+        """Whether the verdict is based on tests."""
         return self.verdict in (WINNER, OPEN, SAME)
 
 
 def compare(table: pd.DataFrame, size: str = "", margin: float = MARGIN) -> Comparison:
-    """Friedman's test first, where there are three or more, then Wilcoxon's with Holm's correction over all pairs.
+    """Friedman's test if there are three or more strategies, then Wilcoxon's with Holm's correction over all pairs.
 
-    ``size``: how many tasks there are, in words.
+    ``size``: the number of tasks, as text.
     """
     size = size or counted(len(table), "task")
     means, mean_ranks = table.mean().sort_values(kind="stable"), ranks(table).mean()
@@ -71,7 +71,7 @@ def compare(table: pd.DataFrame, size: str = "", margin: float = MARGIN) -> Comp
 
 
 def nothing(table: pd.DataFrame, size: str) -> Comparison:
-    """Of strategies none of which has a single training that worked: nobody leads."""
+    """The comparison if no strategy has a successful training: there is no leader."""
     none = pd.Series(float("nan"), index=table.columns)
     return Comparison(none, none, len(table), size, NOTHING, NOTHING, (), None, _no_pairs(), ())
 
@@ -81,7 +81,7 @@ def _no_pairs() -> pd.DataFrame:
 
 
 def smallest_p(n_units: int, n_strategies: int) -> float:
-    """The lowest corrected p-value that the signed-rank test can give: all units say the same, times all pairs."""
+    """The lowest corrected p-value of the signed-rank test: all units agree, times the number of pairs."""
     return 2.0 ** (1 - n_units) * (n_strategies * (n_strategies - 1) / 2)
 
 

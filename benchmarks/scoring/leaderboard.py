@@ -1,4 +1,4 @@
-"""The leaderboard as tidy tables: every measure of every field, by trainings and by seconds. Pure functions."""
+"""The leaderboard as tidy tables: all measures of all fields, by trainings and by seconds. Pure functions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.scoring import regret
-from benchmarks.scoring.cohorts import KEY, YARDSTICKS, Field, fields, with_yardsticks
+from benchmarks.scoring.cohorts import KEY, REFERENCES, Field, fields, with_references
 from benchmarks.scoring.comparison import NOTHING, Comparison, compare, nothing
 from benchmarks.scoring.statistics import like_these, of_these, paired_interval
 
@@ -22,37 +22,37 @@ BASELINE = "random"
 
 @dataclass(frozen=True)
 class Standing:
-    """How a field stands under one clock. Budgets are counted in full trainings, or in the seconds these take."""
+    """The results of a field under one clock. Budgets are in full trainings, or in the mean time of one."""
 
-    board: pd.DataFrame  # a row a strategy and budget: regret, its intervals, rank, area, speed_up
+    board: pd.DataFrame  # a row per strategy and budget: regret, its intervals, rank, area, speed_up
     comparisons: dict[float, Comparison]  # by shown budget
-    duels: pd.DataFrame  # the leader against each other strategy on each task, where there are too few for a test
+    duels: pd.DataFrame  # the leader against every other strategy on each task, if there are too few for a test
     reached: pd.DataFrame  # ECDF: share of targets, strategy x budgets; empty without random search
-    by_task: pd.DataFrame  # a row a task and strategy at the last budget: regret with its interval over seeds
-    regrets: pd.DataFrame  # of each run of the strategies compared, at the shown budgets: what the verdicts rest on
-    scored: str = ""  # how the last budget was scored, where test losses are known
+    by_task: pd.DataFrame  # a row per task and strategy at the largest budget: regret with its interval over seeds
+    regrets: pd.DataFrame  # of each run of the compared strategies at the shown budgets: the data behind the verdicts
+    scored: str = ""  # how the largest budget was scored, if test losses are known
 
 
 @dataclass(frozen=True)
 class Section:
-    """A field and all that is said of it."""
+    """A field and its results."""
 
     field: Field
     standings: dict[str, Standing]  # by clock
-    generalisation: pd.DataFrame  # by strategy; empty where no test losses are known
+    generalisation: pd.DataFrame  # by strategy; empty without test losses
     reliability: pd.DataFrame  # by strategy: n_runs, n_crashed, n_trials, failed (share of trials), strategy_seconds
-    word: str  # what is measured: regret, or the loss or test loss of a task whose best loss is not known
+    word: str  # the measure: regret, or loss or test loss of a task whose best loss is unknown
 
 
 def sections(table: pd.DataFrame, constants: pd.DataFrame) -> list[Section]:
-    """All of them, from all runs. ``constants``: best, reference and seconds by (suite, task)."""
+    """The sections for all runs. ``constants``: best, reference and seconds by (suite, task)."""
     facts = pd.concat([constants.assign(floor=1.0), _own_constants(table, constants)])
-    rows = with_yardsticks(table)
+    rows = with_references(table)
     rows["run"] = rows.groupby(KEY, sort=False).ngroup()
     runs = rows.drop_duplicates("run").set_index("run")
     regrets = {n: dict(_regrets(part, facts)) for n, part in rows.groupby("n_workers")}
     found = []
-    for field in fields(runs[~runs["strategy"].isin(YARDSTICKS)], constants.index):
+    for field in fields(runs[~runs["strategy"].isin(REFERENCES)], constants.index):
         member = np.zeros(len(runs), dtype=bool)
         member[_members(runs, field)] = True
         part = rows[member[rows["run"]]]
@@ -67,7 +67,7 @@ def sections(table: pd.DataFrame, constants: pd.DataFrame) -> list[Section]:
 
 
 def _own_constants(table: pd.DataFrame, constants: pd.DataFrame) -> pd.DataFrame:
-    """For tasks whose best loss is not known: regret is the loss. Seconds are those of one worker."""
+    """Constants for tasks whose best loss is unknown, so that regret is the loss. Seconds are for one worker."""
     own = table[~pd.MultiIndex.from_frame(table[["suite", "task"]]).isin(constants.index)]
     trained = own[~own["failed"]]
     seconds = trained["at_seconds"] * trained["n_workers"] / trained["at_epochs"] * trained["max_epochs"]
@@ -77,7 +77,7 @@ def _own_constants(table: pd.DataFrame, constants: pd.DataFrame) -> pd.DataFrame
 
 
 def _regrets(rows: pd.DataFrame, facts: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """By clock: the regret of every run at the dense budgets. W workers spend seconds W times as fast."""
+    """By clock, the regret of every run at all integer budgets. W workers spend seconds W times as fast."""
     n_workers = int(rows["n_workers"].iloc[0])
     longest = int(rows.loc[rows["strategy"] != BASELINE, "n_trials"].max())
     for clock, column in CLOCKS.items():
@@ -86,8 +86,8 @@ def _regrets(rows: pd.DataFrame, facts: pd.DataFrame) -> Iterator[tuple[str, pd.
 
 
 def _members(runs: pd.DataFrame, field: Field) -> np.ndarray:
-    """The runs of a field, and of its yardsticks: random search x2 only where it ran for so long, and the default only
-    where it always ran."""
+    """The runs of a field and of its references: ``random x2`` only if random search has the budget for it, and
+    ``default`` only if every run of random search tried the default."""
     pairs = pd.MultiIndex.from_frame(runs[["suite", "task", "seed"]]).isin(field.pairs)
     runs = runs[pairs & (runs["n_workers"] == field.n_workers)]
     names = {*field.strategies}
@@ -100,7 +100,7 @@ def _members(runs: pd.DataFrame, field: Field) -> np.ndarray:
 
 
 def _ends(part: pd.DataFrame, field: Field, facts: pd.DataFrame, clock: str) -> float:
-    """The largest budget: by seconds, that at which half of the runs of some strategy have ended."""
+    """The largest budget; in seconds, the one at which half of the runs of some strategy have ended."""
     if clock == "trainings":
         return float(field.n_trials)
     own = part[part["at_epochs"] <= field.n_trials * part["max_epochs"]]
@@ -109,7 +109,7 @@ def _ends(part: pd.DataFrame, field: Field, facts: pd.DataFrame, clock: str) -> 
     runs = runs[runs["strategy"].isin(field.strategies) & (runs["spent"] > 0)]
     runs["spent"] /= facts["seconds"].reindex(pd.MultiIndex.from_frame(runs[["suite", "task"]])).to_numpy()
     ended = min(float(runs.groupby("strategy")["spent"].median().min()), field.n_trials / field.n_workers)
-    if math.isnan(ended):  # every run crashed, or no training ever worked
+    if math.isnan(ended):  # every run crashed or every training failed
         return 0.0
     return math.floor(ended * field.n_workers) / field.n_workers
 
@@ -134,7 +134,7 @@ def _standing(
     scale = dense[0]
     curve = [budget for budget in dense if round(budget / scale) in CURVE or budget == dense[-1]]
     shown = [b for b in dense if (round(b / scale) in SHOWN and 1.2 * b < dense[-1]) or b == dense[-1]]
-    competitors = scores.drop(index=[*YARDSTICKS], level="strategy", errors="ignore")
+    competitors = scores.drop(index=[*REFERENCES], level="strategy", errors="ignore")
     tables = {budget: regret.by_unit(competitors, budget, field.units) for budget in curve}
     comparisons = {
         budget: compare(tables[budget], field.size) if worked[budget] else nothing(tables[budget], field.size)
@@ -153,17 +153,17 @@ def _standing(
 
 
 def _with_fresh_seeds(field: Field, values: pd.DataFrame, ends: pd.Series) -> tuple[pd.DataFrame, str]:
-    """The regrets with those by fresh seeds at the last budget, and how that is scored, in words.
+    """The regrets, with fresh seeds at the largest budget, and a sentence about how that is scored.
 
-    In a suite in which these are known of every run that is compared; else all are judged by their own trainings.
+    Fresh seeds are used in suites where all compared runs have them; in others, all are scored by their own trainings.
     """
     last, found, ends = values.columns[-1], values.copy(), ends.reindex(values.index)
-    competes = ~values.index.get_level_values("strategy").isin(YARDSTICKS)
+    competes = ~values.index.get_level_values("strategy").isin(REFERENCES)
     suites, missing, fresh = values.index.get_level_values("suite"), set[str](), []
     for suite in dict.fromkeys(suite for suite, _ in field.tasks):
         own = suites == suite
         lacking = ends[own & competes & ends.isna().to_numpy()].index.get_level_values("strategy")
-        if ends[own].isna().all():  # it has no test set
+        if ends[own].isna().all():  # no test set
             continue
         if len(lacking):
             missing |= set(lacking)
@@ -171,20 +171,20 @@ def _with_fresh_seeds(field: Field, values: pd.DataFrame, ends: pd.Series) -> tu
         found.loc[own, last] = ends[own]
         fresh.append(suite)
     lost = found[last].groupby("strategy").transform(lambda column: column.isna().any())
-    found.loc[lost, last] = np.nan  # a yardstick that is not known everywhere
-    said = []
+    found.loc[lost, last] = np.nan  # a reference that is not known everywhere
+    notes = []
     if fresh:
-        said.append(f"After {last:g}, scored on test by fresh seeds: the mean over trainings of what a run returns.")
+        notes.append(f"After {last:g}, scored on the test set: mean over retrainings of the returned config.")
     if missing:
         names = ", ".join(sorted(missing))
-        said.append(f"After {last:g}, scored by the runs' own trainings: not trained again with fresh seeds: {names}.")
-    return found, " ".join(said)
+        notes.append(f"After {last:g}, scored by the runs' own trainings, since some were not retrained: {names}.")
+    return found, " ".join(notes)
 
 
 def _board(
     field: Field, regrets: pd.DataFrame, along: pd.DataFrame, tables: dict[float, pd.DataFrame], shown: list[float]
 ) -> pd.DataFrame:
-    """``along``: the regrets along the runs, without fresh seeds at the end; the area is theirs."""
+    """``along``: the regrets along the runs, without fresh seeds at the end; used for the area."""
     curve = list(tables)
     wide = pd.DataFrame(regrets[curve].unstack("strategy"))
     columns = {"regret": regret.over_tasks(regrets[curve], field.units).unstack()}
@@ -201,7 +201,7 @@ def _board(
 
 
 def _ranks(table: pd.DataFrame, budget: float) -> pd.DataFrame:
-    """Mean rank of each strategy, with the interval over units."""
+    """Mean rank of each strategy, with its interval over units."""
     ranked = regret.ranks(table)
     units = pd.Series(ranked.index.get_level_values(1), index=ranked.index)
     ranked.index = pd.MultiIndex.from_tuples([(*key, 0) for key in ranked.index], names=["suite", "task", "seed"])
@@ -218,7 +218,7 @@ def _speed_ups(regrets: pd.DataFrame, shown: list[float], units: pd.Series) -> p
 
 
 def _duels(regrets: pd.DataFrame, comparisons: dict[float, Comparison]) -> pd.DataFrame:
-    """Where there are too few units for a test: paired intervals of the leader less each other, task by task."""
+    """If there are too few units for a test: paired intervals of the leader minus every other strategy, by task."""
     rows = []
     for budget, comparison in comparisons.items():
         if comparison.tested or comparison.verdict == NOTHING:
@@ -233,7 +233,7 @@ def _duels(regrets: pd.DataFrame, comparisons: dict[float, Comparison]) -> pd.Da
 
 
 def _by_task(regrets: pd.Series) -> pd.DataFrame:
-    """Mean over seeds with its interval: a row a (suite, task, strategy)."""
+    """Mean over seeds with its interval: a row per (suite, task, strategy)."""
     rows = []
     wide = regrets.unstack("strategy")
     for (suite, task), part in wide.groupby(["suite", "task"]):
@@ -244,9 +244,9 @@ def _by_task(regrets: pd.Series) -> pd.DataFrame:
 
 
 def _generalisation(part: pd.DataFrame, field: Field, facts: pd.DataFrame) -> pd.DataFrame:
-    """Validation against test, by strategy, in units of regret: means over seeds, the tasks of a unit, and units.
+    """Validation versus test, by strategy, in units of regret: means over seeds, the tasks of a unit, and units.
 
-    Of the runs that all strategies share of which a measure is known; ``n_NAME`` counts them.
+    Over the runs shared by all strategies that have a measure; ``n_NAME`` is their number.
     """
     known = part[part["strategy"] != "default"]
     if known[["test", "retrained"]].isna().all(axis=None):
@@ -266,8 +266,8 @@ def _generalisation(part: pd.DataFrame, field: Field, facts: pd.DataFrame) -> pd
 
 
 def reliability(rows: pd.DataFrame) -> pd.DataFrame:
-    """Of each strategy: runs, how many crashed, trials, the share that failed, its own seconds a trial (the mean)."""
-    own = rows[~rows["strategy"].isin(YARDSTICKS)]
+    """By strategy: runs, crashed runs, trials, share of failed trials, and its own mean seconds per trial."""
+    own = rows[~rows["strategy"].isin(REFERENCES)]
     numbered = own.assign(run=own.groupby(KEY, sort=False).ngroup())
     trials = numbered[own["trial"] >= 0].drop_duplicates(["run", "trial"], keep="last").groupby("strategy")
     runs = numbered.drop_duplicates("run").groupby("strategy")
@@ -283,7 +283,7 @@ def reliability(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def board(sections: list[Section]) -> pd.DataFrame:
-    """leaderboard.csv: every measure of every strategy in every field, by clock and budget."""
+    """leaderboard.csv: all measures of all strategies in all fields, by clock and budget."""
     parts = []
     for section in sections:
         field = section.field

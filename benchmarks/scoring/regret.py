@@ -1,13 +1,13 @@
-"""What a run was worth as a function of the budget spent: pure functions on one tidy table.
+"""Regret of runs as a function of the budget spent: pure functions on one tidy table.
 
 The table has a row per outcome: suite, task, strategy, seed, n_workers, trial, repeats (the trial whose config was
-trained once more; NaN for others), loss (observed), worth (the config's final loss without noise), test (of this very
-training; NaN where unknown), retrained (mean test loss on fresh seeds, of the default and of what the run returned),
-returned (that of what a run returns that ends with this row, on the last rows of some budgets), is_default, n_trials
-(the budget that the run was asked for, which its last training may exceed), epochs (of the trial), max_epochs,
-at_epochs and at_seconds (spent until then by the run), failed. Tasks may be variants of one unit: see
+trained again; NaN for others), loss (observed), worth (the config's final loss without noise), test (test loss of this
+training; NaN if unknown), retrained (mean test loss over fresh seeds, for the default and the returned config),
+returned (the same for the config returned by a run that ends with this row; on the last rows of some budgets),
+is_default, n_trials (the requested budget, which the last training may exceed), epochs (of the trial), max_epochs,
+at_epochs and at_seconds (spent so far by the run), failed. Tasks may be variants of one unit: see
 ``benchmarks.scoring.statistics``.
-Budgets are counted in full trainings: a budget of 20 is 20 x max_epochs epochs.
+Budgets are in full trainings: a budget of 20 is 20 x max_epochs epochs.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import pandas as pd
 from benchmarks.scoring.statistics import LEVEL, Units, resamples, unit_keys
 
 RUN = ["suite", "task", "strategy", "seed"]
-TARGETS = [2, 5, 10, 20, 50, 100, 200]  # as good as the best of so many random configs
-EQUAL = 1e-12  # of a regret: rounding is no improvement
-ROUNDING = 1e-9  # of a regret, against a best known loss that was computed elsewhere
+TARGETS = [2, 5, 10, 20, 50, 100, 200]  # the best of so many random configs
+EQUAL = 1e-12  # tolerance for regrets: rounding is not an improvement
+ROUNDING = 1e-9  # tolerance against a best known loss that was computed elsewhere
 
 
 def normalised(loss: float | np.ndarray, best: float | np.ndarray, reference: float | np.ndarray) -> float | np.ndarray:
@@ -31,18 +31,18 @@ def normalised(loss: float | np.ndarray, best: float | np.ndarray, reference: fl
 
 
 def _incumbent_places(rows: pd.DataFrame, run: np.ndarray) -> np.ndarray:
-    """Where the incumbent's row lies, as of each row; -1 before there is one. ``run``: numbers that never fall.
+    """The index of the incumbent's row, as of each row; -1 before there is one. ``run``: non-decreasing run numbers.
 
-    The incumbent is chosen by the observed losses, as ``automl.study.trial.incumbent`` does: the most epochs, then the
-    most trainings of the same config, then the lowest mean of these.
+    The incumbent is chosen by observed losses, as in ``automl.study.trial.incumbent``: the most epochs, then the most
+    trainings of the same config, then the lowest mean of these.
     """
     n = len(rows)
     times, loss = _trainings(rows, run)
-    order = np.lexsort((loss, -times, -rows["epochs"].to_numpy()))  # the best first; of equal ones the earliest
+    order = np.lexsort((loss, -times, -rows["epochs"].to_numpy()))  # best first, ties in time order
     rank = np.empty(n, dtype=np.int64)
     rank[order] = np.arange(n)
     rank[rows["failed"].to_numpy(dtype=bool) | np.isnan(loss)] = n
-    # A running minimum that begins anew with each run, as every rank of a run lies below those of the runs before.
+    # A running minimum that restarts with each run, since all ranks of a run are below those of earlier runs.
     step = (n + 1) * run
     best = np.minimum.accumulate(rank - step) + step
     places: np.ndarray = np.append(order, -1)[best]
@@ -50,11 +50,11 @@ def _incumbent_places(rows: pd.DataFrame, run: np.ndarray) -> np.ndarray:
 
 
 def _trainings(rows: pd.DataFrame, run: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """As of each row, how often its config was trained, and the mean loss of these trainings."""
+    """As of each row, the number of trainings of its config and their mean loss."""
     loss = rows["loss"].to_numpy(dtype=float)
     if rows["repeats"].isna().all():
         return np.ones(len(rows)), loss
-    # Rows of one trial at several epochs are one training.
+    # Several rows of one trial at different epochs are one training.
     config = [run, rows["repeats"].fillna(rows["trial"]).to_numpy(), rows["epochs"].to_numpy()]
     times = pd.Series(~np.isnan(loss)).groupby(config).cumsum().to_numpy()
     total = pd.Series(np.nan_to_num(loss)).groupby(config).cumsum().to_numpy()
@@ -62,7 +62,7 @@ def _trainings(rows: pd.DataFrame, run: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def _in_time_order(runs: pd.DataFrame, clock: str) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
-    """The rows run by run, each in time order; the number of each row's run; where each run begins, and the end."""
+    """The rows sorted by run and time, the run number of each row, and the boundaries of the runs."""
     number = runs.groupby(RUN, sort=False).ngroup().to_numpy()
     order = np.lexsort((runs[clock].to_numpy(), number))
     number = number[order]
@@ -73,10 +73,10 @@ def _in_time_order(runs: pd.DataFrame, clock: str) -> tuple[pd.DataFrame, np.nda
 def at_budgets(
     runs: pd.DataFrame, constants: pd.DataFrame, budgets: list[float], clock: str = "at_epochs"
 ) -> pd.DataFrame:
-    """Normalised regret of every run at each budget: index RUN, one column a budget.
+    """Normalised regret of every run at each budget: index RUN, one column per budget.
 
     ``constants``: best, reference and seconds (mean of a full training) by (suite, task). ``clock``: at_epochs, or
-    at_seconds with these seconds as the unit. NaN before the first outcome: see ``before_any``.
+    at_seconds in units of these seconds. NaN before the first outcome: see ``before_any``.
     """
     rows, number, edges = _in_time_order(runs, clock)
     worth = _incumbent_worths(rows, number)
@@ -94,17 +94,17 @@ def at_budgets(
 
 
 def _incumbent_worths(rows: pd.DataFrame, number: np.ndarray) -> np.ndarray:
-    """What the incumbent is worth after each row, NaN before there is one."""
+    """The incumbent's ``worth`` after each row, NaN before there is one."""
     place = _incumbent_places(rows, number)
     return np.where(place >= 0, rows["worth"].to_numpy(dtype=float)[place], np.nan)
 
 
 def before_any(runs: pd.DataFrame, constants: pd.DataFrame) -> pd.Series:
-    """What a run is worth before its first outcome, by (suite, task); a run that crashed is worth that at every budget.
+    """The regret of a run before its first outcome, by (suite, task); a crashed run gets it at every budget.
 
     The worst of: the regret of any incumbent of these runs, that of the default, and the constant ``floor`` (1: no
-    better than random; NaN where regret is not normalised). So no training at all never looks better than a bad one.
-    NaN where there is no floor and no training ever worked.
+    better than random; NaN if regret is not normalised). So no training never looks better than a bad one. NaN if there
+    is no floor and every training failed.
     """
     rows, number, _ = _in_time_order(runs, "at_epochs")
     default = rows["worth"].where(rows["is_default"] & ~rows["failed"])
@@ -117,14 +117,14 @@ def before_any(runs: pd.DataFrame, constants: pd.DataFrame) -> pd.Series:
 
 
 def filled(regrets: pd.DataFrame, before: pd.Series) -> pd.DataFrame:
-    """The regrets of ``at_budgets`` with ``before_any`` in place of NaN."""
+    """The regrets of ``at_budgets`` with NaN replaced by ``before_any``."""
     own = before.reindex(pd.MultiIndex.from_arrays([regrets.index.get_level_values(i) for i in (0, 1)])).to_numpy()
     values = regrets.to_numpy()
     return pd.DataFrame(np.where(np.isnan(values), own[:, None], values), regrets.index, regrets.columns)
 
 
 def beaten(runs: pd.DataFrame, constants: pd.DataFrame) -> pd.DataFrame:
-    """The tasks on which a config is worth less than the best known loss: suite, task, strategy, (negative) regret."""
+    """The tasks on which a config beats the best known loss: suite, task, strategy, (negative) regret."""
     rows = runs[~runs["failed"] & pd.MultiIndex.from_frame(runs[["suite", "task"]]).isin(constants.index)]
     facts = constants.loc[pd.MultiIndex.from_frame(rows[["suite", "task"]])]
     values = normalised(rows["worth"].to_numpy(dtype=float), facts["best"].to_numpy(), facts["reference"].to_numpy())
@@ -134,20 +134,20 @@ def beaten(runs: pd.DataFrame, constants: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_unit(regrets: pd.DataFrame, budget: float, units: Units = None) -> pd.DataFrame:
-    """Mean over seeds, then over the tasks of a unit: a row a (suite, unit), a column a strategy."""
+    """Mean over seeds, then over the tasks of a unit: a row per (suite, unit), a column per strategy."""
     means = regrets[budget].groupby(["suite", "task", "strategy"]).mean().unstack("strategy")
     return means.groupby(unit_keys(means.index, units)).mean()
 
 
 def over_tasks(values: pd.DataFrame, units: Units = None) -> pd.DataFrame:
-    """The mean over seeds, tasks of a unit, then units, by strategy. ``values``: by RUN, or without the seed."""
+    """The mean over seeds, the tasks of a unit, and units, by strategy. ``values``: by RUN, or without the seed."""
     means = values.groupby(["suite", "task", "strategy"]).mean()
     keys = [*unit_keys(means.index, units), means.index.get_level_values("strategy")]
     return means.groupby(keys).mean().groupby("strategy").mean()
 
 
 def ranks(table: pd.DataFrame) -> pd.DataFrame:
-    """Rank of each strategy in each row, 1 the best, ties shared."""
+    """Rank of each strategy in each row; 1 is best, ties get the mean rank."""
     return table.rank(axis=1, method="average")
 
 
@@ -160,7 +160,7 @@ def area_under_curve(regrets: pd.DataFrame) -> pd.Series:
 
 
 def budget_to_target(regrets: pd.DataFrame, target: pd.Series) -> pd.Series:
-    """The first budget at which each run is at its task's target or below; infinite where it never is.
+    """The first budget at which each run reaches its task's target; infinite if it never does.
 
     ``target``: by (suite, task), in normalised regret.
     """
@@ -172,11 +172,11 @@ def budget_to_target(regrets: pd.DataFrame, target: pd.Series) -> pd.Series:
 
 
 def speed_up(regrets: pd.DataFrame, baseline: str, budget: float, units: Units = None) -> pd.Series:
-    """How many times the budget ``baseline`` needs for what a strategy has reached, by strategy.
+    """The speed-up of each strategy over ``baseline``.
 
     On each task, the target is the baseline's mean regret at ``budget``; the speed-up is the budget at which the
-    baseline is there first, divided by the one at which the strategy's mean curve is. The median over tasks; 0 where it
-    is not there on half of them.
+    baseline first reaches it, divided by that of the strategy's mean curve. The median over tasks; 0 if it is not
+    reached on half of them.
     """
     curves = regrets.groupby(["suite", "task", "strategy"]).mean()
     target = curves.xs(baseline, level="strategy")[budget]
@@ -189,7 +189,7 @@ def speed_up(regrets: pd.DataFrame, baseline: str, budget: float, units: Units =
 def speed_up_intervals(
     regrets: pd.DataFrame, baseline: str, at: list[float], units: Units = None, n_draws: int = 400, seed: int = 0
 ) -> pd.DataFrame:
-    """The 95% intervals of ``speed_up`` at several budgets, units and seeds drawn anew: rows (budget, strategy).
+    """The 95% bootstrap intervals of ``speed_up`` at several budgets, over units and seeds: rows (budget, strategy).
 
     Every strategy must have every (suite, task, seed).
     """
@@ -222,9 +222,9 @@ def speed_up_intervals(
 
 
 def random_targets(runs: pd.DataFrame, constants: pd.DataFrame) -> pd.DataFrame:
-    """Targets of each task in normalised regret: what the best of n random configs is worth, for n in TARGETS.
+    """Targets of each task in normalised regret: the best of n random configs, for n in TARGETS.
 
-    ``runs``: those of random search. That is the 1/n quantile of all its configs; the default, its first, is none.
+    ``runs``: of random search. The targets are the 1/n quantiles of all its configs, except the first, the default.
     """
     drawn = runs[(runs["trial"] > 0) & ~runs["failed"]]
     groups = drawn.groupby(["suite", "task"])["worth"]
@@ -235,7 +235,7 @@ def random_targets(runs: pd.DataFrame, constants: pd.DataFrame) -> pd.DataFrame:
 
 
 def ecdf(regrets: pd.DataFrame, targets: pd.DataFrame, units: Units = None) -> pd.DataFrame:
-    """Share of the (task, target) pairs reached within each budget, by strategy; the mean as in ``over_tasks``.
+    """Share of the (task, target) pairs reached within each budget, by strategy, averaged as in ``over_tasks``.
 
     N. Hansen et al., COCO: performance assessment (arXiv:1605.03560). ``targets``: rows (suite, task).
     """
@@ -247,10 +247,10 @@ def ecdf(regrets: pd.DataFrame, targets: pd.DataFrame, units: Units = None) -> p
 
 
 def at_end(runs: pd.DataFrame, constants: pd.DataFrame, budget: float, before: pd.Series) -> pd.Series:
-    """Normalised regret, by fresh seeds, of what each run returns at a budget; by RUN.
+    """Normalised regret over fresh seeds of the config that each run returns at a budget; by RUN.
 
-    NaN where that was not trained again; ``before`` (see ``before_any``) where there was nothing to return, and where
-    no fresh training worked.
+    NaN if it was not retrained; ``before`` (see ``before_any``) if there was nothing to return or all retrainings
+    failed.
     """
     rows, number, edges = _in_time_order(runs, "at_epochs")
     place = _incumbent_places(rows, number)
@@ -265,9 +265,9 @@ def at_end(runs: pd.DataFrame, constants: pd.DataFrame, budget: float, before: p
 
 
 def _last_within(rows: pd.DataFrame, edges: np.ndarray, budget: float) -> np.ndarray:
-    """The place of each run's last row within a budget, -1 for none.
+    """The index of each run's last row within a budget, -1 for none.
 
-    A run that was asked for just this budget ends with its last row, also where its last training led beyond.
+    For a run with exactly this budget it is the run's last row, even if its last training exceeded the budget.
     """
     spent, asked = rows["at_epochs"].to_numpy(dtype=float), rows["n_trials"].to_numpy(dtype=float)
     limits = budget * rows["max_epochs"].to_numpy() * (1 + 1e-9)
@@ -282,13 +282,13 @@ GENERALISATION = ["gap", "overtuning", "worse_than_default", "retrained", "retra
 
 
 def generalisation(runs: pd.DataFrame, budget: float) -> pd.DataFrame:
-    """What search on validation data was worth on test data, by RUN; only runs whose test losses are known.
+    """Test performance of a search on validation data, by RUN; only runs with known test losses.
 
-    ``gap``: test less validation loss of the chosen config. ``overtuning``: its test loss less the best one of it and
-    the incumbents before it (L. Schneider et al., arXiv:2506.19540). ``worse_than_default``: whether its test loss is
-    above that of the default in the same run. ``retrained``, ``retrained_default``: mean test losses on fresh seeds of
-    what the run returns at this budget and of the default, and ``worse_retrained`` whether the first is above the
-    second; NaN where one of them is not known, as of a run that was asked for more and not judged at this budget.
+    ``gap``: test minus validation loss of the chosen config. ``overtuning``: its test loss minus the best one among it
+    and the previous incumbents (L. Schneider et al., arXiv:2506.19540). ``worse_than_default``: whether its test loss
+    is above that of the default in the same run. ``retrained``, ``retrained_default``: mean test losses over fresh
+    seeds of the config returned at this budget and of the default; ``worse_retrained``: whether the former is above the
+    latter. NaN if one of them is unknown, as for a run with a larger budget that was not scored at this one.
     """
     rows, number, edges = _in_time_order(runs, "at_epochs")
     place, last = _incumbent_places(rows, number), _last_within(rows, edges, budget)
@@ -307,7 +307,7 @@ def generalisation(runs: pd.DataFrame, budget: float) -> pd.DataFrame:
             best = np.nanmin(tests[incumbents[incumbents >= 0]])
             default = _last_known(tests[begin:until][is_default[begin:until]])
             found[i, :3] = tests[chosen] - losses[chosen], tests[chosen] - best, _above(tests[chosen], default)
-        # Older runs tell only of their last incumbent.
+        # Older runs only have this for their last incumbent.
         end_value = returned[last[i]] if not np.isnan(returned[last[i]]) or until < end else again[chosen]
         default = _last_known(again[begin:end][is_default[begin:end]])
         if np.isfinite(end_value + default):
@@ -316,7 +316,7 @@ def generalisation(runs: pd.DataFrame, budget: float) -> pd.DataFrame:
 
 
 def shared(values: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    """The values by RUN, with NaN in these columns where not every strategy that has any has that task and seed."""
+    """The values by RUN, with NaN in these columns unless all strategies that have values share that task and seed."""
     known = values[columns].notna().all(axis=1).unstack("strategy", fill_value=False)
     known = known.loc[:, known.any()]
     keys = known.index[known.all(axis=1)]

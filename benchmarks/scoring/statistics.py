@@ -1,9 +1,9 @@
-"""Which strategy is better, and how sure that is: pure functions on regrets.
+"""Statistical tests and intervals for comparing strategies: pure functions on regrets.
 
-Seeds are averaged within a task first, then tasks within a unit: what they are variants of, such as one function in
-several dimensions. Variants are no independent evidence, so units are what tests count and what is drawn anew.
-A. Benavoli et al. (JMLR 17(5), 2016) for Wilcoxon with Holm in place of Nemenyi, whose verdict on A against B depends
-on who else takes part.
+Seeds are averaged within a task, then tasks within a unit: a group of variants, such as one function in several
+dimensions. Variants are not independent evidence, so tests count units and the bootstrap resamples units.
+A. Benavoli et al. (JMLR 17(5), 2016) for Wilcoxon with Holm instead of Nemenyi, whose result for a pair depends on the
+other strategies.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-MIN_UNITS = 10  # fewer give the tests no power
+MIN_UNITS = 10  # with fewer, the tests have no power
 LEVEL = 0.05
-N_DRAWS = 2000  # of a bootstrap
+N_DRAWS = 2000  # bootstrap samples
 
-Units = pd.Series | None  # the unit of each (suite, task); None: each task is one of its own
+Units = pd.Series | None  # the unit of each (suite, task); None: each task is a unit
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Interval:
 
 
 def unit_keys(index: pd.Index[Any], units: Units) -> list[Any]:
-    """The levels to group by for means over the tasks of a unit. ``index``: its first two levels are suite and task."""
+    """The group keys for means over the tasks of a unit. ``index``: its first two levels are suite and task."""
     suites, tasks = (index.get_level_values(i) for i in (0, 1))
     if units is not None:
         found = units.reindex(pd.MultiIndex.from_arrays([suites, tasks])).to_numpy()
@@ -42,10 +42,10 @@ def unit_keys(index: pd.Index[Any], units: Units) -> list[Any]:
 
 
 def resamples(index: pd.Index[Any], n_draws: int = N_DRAWS, seed: int = 0, units: Units = None) -> np.ndarray:
-    """Bootstrap draws as weights, one row a draw: ``weights @ values`` is the mean over units, tasks, then seeds.
+    """Bootstrap samples as weights, one row per sample: ``weights @ values`` is the mean over units, tasks and seeds.
 
-    ``index``: (suite, task, seed) of each value. Seeds are drawn anew within each task; with ``units`` so are these: of
-    one that is drawn twice each task gets its seeds twice.
+    ``index``: (suite, task, seed) of each value. Seeds are resampled within each task and, with ``units``, units as
+    well: the tasks of a unit drawn twice get twice as many seeds.
     """
     codes, first = _numbered([index.get_level_values(i) for i in (0, 1)])
     of_unit = tuple(_numbered(unit_keys(index[first], units))[0].tolist())
@@ -57,14 +57,14 @@ def resamples(index: pd.Index[Any], n_draws: int = N_DRAWS, seed: int = 0, units
 
 
 def _numbered(keys: list[Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers from 0 on by first appearance, and where each appears first."""
+    """Integer codes by first appearance, and the position of each first appearance."""
     codes = pd.factorize(pd.MultiIndex.from_arrays(keys))[0]
     return codes, np.unique(codes, return_index=True)[1]
 
 
 @functools.lru_cache(maxsize=4)  # the same for every budget and clock of a field
 def _drawn(n_seeds: tuple[int, ...], of_unit: tuple[int, ...], units: bool, n_draws: int, seed: int) -> np.ndarray:
-    """The weights of values that lie task by task."""
+    """The weights for values sorted by task."""
     rng = np.random.default_rng(seed)
     n_tasks = np.bincount(of_unit)
     times = np.ones((n_draws, len(n_tasks)), dtype=np.int64)
@@ -78,9 +78,9 @@ def _drawn(n_seeds: tuple[int, ...], of_unit: tuple[int, ...], units: bool, n_dr
 
 
 def like_these(values: pd.DataFrame, units: pd.Series) -> tuple[pd.Series, pd.Series]:
-    """Low and high ends of the 95% intervals of all columns for *tasks like these*: units and seeds drawn anew.
+    """Lower and upper bounds of 95% intervals for *tasks like these*: units and seeds are resampled.
 
-    ``values``: by (suite, task, seed). NaN for a single unit, which says nothing of others.
+    ``values``: by (suite, task, seed). NaN for a single unit, from which nothing generalises.
     """
     if len(_numbered(unit_keys(values.index, units))[1]) < 2:
         nothing = pd.Series(np.nan, index=values.columns)
@@ -91,9 +91,9 @@ def like_these(values: pd.DataFrame, units: pd.Series) -> tuple[pd.Series, pd.Se
 
 
 def of_these(values: pd.DataFrame, units: Units = None) -> tuple[pd.Series, pd.Series]:
-    """The same for *these tasks*, by the spread of their seeds: Student's t, with B. Welch's (1947) degrees of freedom.
+    """The same for *these tasks*, over seeds only: Student's t with B. Welch's (1947) degrees of freedom.
 
-    Right for few seeds too, where a bootstrap is too narrow. NaN where a task has a single seed.
+    Valid for few seeds too, where a bootstrap is too narrow. NaN if a task has a single seed.
     """
     from scipy import stats
 
@@ -113,10 +113,10 @@ def of_these(values: pd.DataFrame, units: Units = None) -> tuple[pd.Series, pd.S
 
 
 def paired_interval(a: pd.Series, b: pd.Series) -> Interval:
-    """The mean of a - b over the seeds that both have on one task, by Student's t; below 0, a is better.
+    """The mean of a - b over the shared seeds of one task, by Student's t; below 0, a is better.
 
-    Infinitely wide for a single seed. A bootstrap of so few seeds would be too narrow: with 3, two equal strategies
-    would come out different in a quarter of all comparisons.
+    Infinitely wide for a single seed. A bootstrap over so few seeds would be too narrow: with 3, two equal strategies
+    would appear different in a quarter of all comparisons.
     """
     from scipy import stats
 
@@ -129,7 +129,7 @@ def paired_interval(a: pd.Series, b: pd.Series) -> Interval:
 
 
 def friedman(table: pd.DataFrame) -> float:
-    """The probability of such differences between the columns if all were the same (units x strategies, 3 or more)."""
+    """The p-value of Friedman's test for the columns of a table (units x strategies, 3 or more)."""
     from scipy import stats
 
     if (table.nunique(axis=1) == 1).all():
@@ -138,10 +138,10 @@ def friedman(table: pd.DataFrame) -> float:
 
 
 def pairwise(table: pd.DataFrame) -> pd.DataFrame:
-    """All pairs of columns by the signed-rank test over units (rows): a row a pair, a the one with the lower mean.
+    """The signed-rank test over units (rows) for all pairs of columns: a row per pair, a with the lower mean.
 
-    ``difference``: mean of a less mean of b. ``p``: raw; ``p_holm``: corrected for the number of pairs. ``agrees``:
-    whether a has the lower ranks too; where it has not, a few units decide the means and most others say the contrary.
+    ``difference``: mean of a minus mean of b. ``p``: raw; ``p_holm``: corrected for the number of pairs. ``agrees``:
+    whether a has the lower ranks as well; if not, a few units dominate the means.
     """
     from scipy import stats
 
@@ -160,7 +160,7 @@ def pairwise(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def symmetric(pairs: pd.DataFrame) -> pd.DataFrame:
-    """The corrected p-values of ``pairwise`` as a table with a row and a column a strategy, and 1 on the diagonal."""
+    """The corrected p-values of ``pairwise`` as a square table with 1 on the diagonal."""
     names = list(dict.fromkeys([*pairs["a"], *pairs["b"]]))
     result = pd.DataFrame(1.0, index=names, columns=names)
     for a, b, p in zip(pairs["a"], pairs["b"], pairs["p_holm"], strict=True):
@@ -169,7 +169,7 @@ def symmetric(pairs: pd.DataFrame) -> pd.DataFrame:
 
 
 def holm(p_values: list[float]) -> list[float]:
-    """Holm's step-down correction (S. Holm 1979): the k-th smallest of m times m - k + 1, never falling, at most 1."""
+    """Holm's step-down correction (S. Holm 1979): the k-th smallest of m times m - k + 1, monotone and at most 1."""
     order = np.argsort(p_values)
     factors = len(p_values) - np.arange(len(p_values))
     adjusted = np.minimum(1.0, np.maximum.accumulate(np.array(p_values)[order] * factors))
@@ -179,7 +179,7 @@ def holm(p_values: list[float]) -> list[float]:
 
 
 def cliques(mean_ranks: pd.Series, p_values: pd.DataFrame, level: float = LEVEL) -> list[list[str]]:
-    """The largest groups of neighbours in rank among whom no pair differs significantly; single ones left out."""
+    """The maximal groups of adjacent ranks without a significantly different pair, excluding single strategies."""
     names = list(mean_ranks.sort_values(kind="stable").index)
     found: list[list[str]] = []
     for i in range(len(names)):

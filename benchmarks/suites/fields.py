@@ -1,4 +1,4 @@
-"""Live trainings of one built-in task of each field, so shortened that one takes a few seconds on a core."""
+"""Live trainings of one built-in task per field, shortened to a few seconds on one core."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 from automl.tasks.registry import load_task
 from benchmarks.suites.live_task import LiveTask
 
-KEPT = Path("runs/trainings/fields")  # each training is run once, whichever strategies ask for it
-TASKS: dict[str, tuple[int | None, dict[str, Any]]] = {  # task: examples to train on (None: all), what else is changed
+KEPT = Path("runs/trainings/fields")  # each training is run once and shared by all strategies
+TASKS: dict[str, tuple[int | None, dict[str, Any]]] = {  # task: training examples (None: all), other changes
     "digits-cnn": (500, {"max_epochs": 6}),  # image recognition
     "reuters52-cnn": (500, {"max_epochs": 6}),  # text classification
-    # translation, of letters to phones
+    # sequence to sequence: letters to phones
     "g2p-rnn": (20_000, {"max_epochs": 3, "epoch_size": 2_000, "valid_size": 200, "test_size": 500}),
     # language modelling
     "kjv-transformer": (None, {"max_epochs": 3, "epoch_size": 10_000, "valid_size": 4_000, "test_size": 10_000}),
@@ -25,7 +25,7 @@ TASKS: dict[str, tuple[int | None, dict[str, Any]]] = {  # task: examples to tra
 
 
 def tasks() -> list[LiveTask]:
-    """The eight tasks. UserError where their data are not on this machine."""
+    """The eight tasks. Raises UserError if their data are not on this machine."""
     return [
         LiveTask.of("fields", name, replace(load_task(name, train_size=size), **changes), KEPT)
         for name, (size, changes) in TASKS.items()

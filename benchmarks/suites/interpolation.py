@@ -1,4 +1,4 @@
-"""What a training between the recorded ones would have given: the Gaussian process of ``bo``, one output an epoch."""
+"""Interpolation between recorded trainings with the Gaussian process of ``bo``, one output per epoch."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ N_FOLDS = 10
 
 @dataclass(frozen=True)
 class Interpolation:
-    """A process for several outputs that share theta; see the glossary of ``strategies._gp``."""
+    """A Gaussian process for several outputs that share theta; see the glossary of ``strategies._gp``."""
 
     gp: GP
     mean: np.ndarray  # of each output, (k,)
 
     @classmethod
     def of(cls, X: np.ndarray, outputs: np.ndarray, theta: np.ndarray, hyperparameter: np.ndarray) -> Interpolation:
-        """Through outputs (n, k) at features (n, D)."""
+        """Fitted to outputs (n, k) at features (n, D), with a given theta."""
         mean = outputs.mean(axis=0)
         return cls(GP.given(X, outputs - mean, theta, hyperparameter), mean)
 
@@ -31,13 +31,13 @@ class Interpolation:
 
 
 def fit(X: np.ndarray, output: np.ndarray, hyperparameter: np.ndarray) -> np.ndarray:
-    """The theta of one output, (n,)."""
+    """The fitted theta for one output (n,)."""
     standardised = (output - output.mean()) / (output.std() or 1.0)
     return _gp.fit(X, standardised, hyperparameter, None).theta
 
 
 def cross_validated(X: np.ndarray, output: np.ndarray, hyperparameter: np.ndarray) -> np.ndarray:
-    """The output predicted at each point by a model that was fitted without it and the others of its fold."""
+    """The output predicted at each point by a model fitted without its fold."""
     fold = np.random.default_rng(0).permutation(len(X)) % N_FOLDS
     predicted = np.empty(len(X))
     for k in range(N_FOLDS):

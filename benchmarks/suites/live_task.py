@@ -1,4 +1,4 @@
-"""Real trainings for the comparison: each is run once, kept in a file, and looked up by every strategy that asks."""
+"""Real trainings for the comparison: each is run once, stored in a file, and shared by all strategies."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from benchmarks.suites.base import Curve, SimulatedTask
 from benchmarks.suites.scored_task import Scored
 from strategies.fidelity import Fidelity
 
-# config, seed, epochs (asked for), error; losses, seconds, test: an entry an epoch, None where no test was made;
-# cut: how far it came before it was given up as too long
+# config, seed, epochs (requested), error; losses, seconds, test: one entry per epoch, test None if not scored;
+# cut: how far it came before it was aborted as too long
 Training = dict[str, Any]
-START_SECONDS = 15.0  # a process may take to load what it needs, which is no part of a training
+START_SECONDS = 15.0  # allowed for starting the process and imports, which are not part of a training
 
 
 @dataclass(frozen=True)
 class LiveTask(SimulatedTask):
-    """A task of whatever sort under the simulated clock, which moves by the seconds that its trainings really took.
+    """Any task under the virtual clock, which advances by the measured seconds of its trainings.
 
-    Strategies that start from the same configs with the same seeds share these trainings. They run in a process of
-    their own, so that a crash, a hang or a lack of memory fails the trial alone.
+    Strategies that try the same configs with the same seeds share the trainings. These run in a separate process, so
+    that a crash, a hang or running out of memory fails only the trial.
     """
 
     live: Task | None = None
@@ -48,7 +48,7 @@ class LiveTask(SimulatedTask):
 
     @classmethod
     def of(cls, suite: str, name: str, task: Task, kept: Path, trial_seconds: float | None = None) -> LiveTask:
-        """``trial_seconds``: a training that takes longer is killed and has failed."""
+        """``trial_seconds``: a training that takes longer is killed and counts as failed."""
         scored = task.resumable and not isinstance(task, FunctionTask | CommandTask)
         return cls(
             suite, name, "development", task.space, task.max_epochs, task.resumable, task.metric, task.maximize,
@@ -96,8 +96,8 @@ class LiveTask(SimulatedTask):
         schedule: int | None = None,
         within: float = math.inf,
     ) -> Training:
-        """The training up to these epochs: as it is kept, or now. One that takes more than ``within`` seconds may be of
-        fewer epochs, and then has a ``cut``."""
+        """The stored training up to these epochs, run now if needed. One that takes more than ``within`` seconds may
+        have fewer epochs and a ``cut``."""
         name = training_name(config, seed, schedule)
         file = self.kept / f"{name}.json"
         with _locked(self.kept / f"{name}.lock"):
@@ -105,7 +105,7 @@ class LiveTask(SimulatedTask):
             if file.exists():
                 training = json.loads(file.read_text(encoding="utf-8"))
             if training["error"] is None and training["epochs"] < epochs and not _is_longer(training, epochs, within):
-                # A folder for each number of epochs: whenever this is killed, file and folder belong together.
+                # A folder for each number of epochs, so that file and folder are consistent if this is killed.
                 before, after = (self.kept / f"{name}-{n}" for n in (training["epochs"], epochs))
                 training = self._train(training, epochs, schedule, before, after, within)
                 write_aside(file, json.dumps(training))
@@ -119,7 +119,7 @@ class LiveTask(SimulatedTask):
     def _train(
         self, training: Training, epochs: int, schedule: int | None, before: Path, after: Path, within: float
     ) -> Training:
-        """The training with its new epochs; or as it was, with the ``cut``, where they take too long."""
+        """The training with its new epochs or, if these take too long, the old training with a ``cut``."""
         shutil.rmtree(after, ignore_errors=True)
         new: Training = {**training, "epochs": epochs, "losses": [], "seconds": [], "test": []}
         new.pop("cut", None)
@@ -130,7 +130,7 @@ class LiveTask(SimulatedTask):
             after.mkdir()
         executor = self._executor()
         executor.submit(Job(0, training["config"], training["seed"], epochs, schedule, str(after)))
-        clock = executor.processor_seconds if isinstance(self.live, Scored) else time.monotonic  # as the seconds count
+        clock = executor.processor_seconds if isinstance(self.live, Scored) else time.monotonic  # as epochs are timed
         started = clock()  # of the job, then of the epoch
         while True:
             for event in executor.wait(None if within == math.inf else 1.0):
@@ -146,7 +146,7 @@ class LiveTask(SimulatedTask):
             left = within - sum(new["seconds"])
             hangs = left < math.inf and clock() - started > left + START_SECONDS
             if len(new["losses"]) < epochs and (left < 0 or hangs):
-                executor.cancel()  # in the middle of what it does
+                executor.cancel()  # aborts the running epoch
                 known = {"losses": new["losses"], "seconds": new["seconds"]}
                 return {**training, "cut": {"limit": within, "epoch": len(new["losses"]) + (left >= 0), **known}}
 
@@ -159,7 +159,7 @@ class LiveTask(SimulatedTask):
         return _executors[self.kept]
 
     def _test_loss(self, epoch: Epoch) -> float | None:
-        """As much above or below the validation loss as the metric on the test set is worse or better."""
+        """The validation loss plus the difference between the validation and the test metric."""
         valid, test = epoch.metrics.get(self.metric), epoch.metrics.get(f"test_{self.metric}")
         if valid is None or test is None:
             return None
@@ -167,24 +167,24 @@ class LiveTask(SimulatedTask):
 
 
 def training_name(config: Mapping[str, Any], seed: int, schedule: int | None = None) -> str:
-    """Of the files of a training."""
+    """The name of a training's files."""
     what = [config, seed] if schedule is None else [config, seed, schedule]
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:20]
 
 
 def _is_longer(training: Training, epochs: int, within: float) -> bool:
-    """Whether it is known from before that so many epochs take longer."""
+    """Whether an earlier attempt showed that these epochs take longer."""
     cut = training.get("cut")
     return cut is not None and within <= cut["limit"] and epochs >= cut["epoch"]
 
 
-# The training process of this process of the comparison, by the folder of its task; it ends when this one ends.
+# The training process used by this process, by the folder of its task; it ends with this process.
 _executors: dict[Path, ProcessExecutor] = {}
 
 
 @contextmanager
 def _locked(file: Path) -> Iterator[None]:
-    """Keep other processes of the comparison from running the same training meanwhile: they wait, and look it up."""
+    """Lock a training, so that other processes wait for its result instead of running it as well."""
     file.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(file, os.O_CREAT | os.O_RDWR)
     try:

@@ -1,7 +1,7 @@
-"""Users' files, each by the way that ``python -m automl.run --data FILE`` takes: read, split, encoded, then trained.
+"""User files, processed like ``python -m automl.run --data FILE``: read, split, encoded, then trained.
 
-What is prepared and trained is kept under the data's name and a hash of how it is asked for. When the preparation's own
-code changes, remove the folder KEPT.
+Prepared data and trainings are stored under the name of the data and a hash of the options. Remove the folder KEPT
+when the code of the preparation changes.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ from automl.runs.settings import Settings, build_task
 from benchmarks.suites.live_task import LiveTask
 from benchmarks.suites.own_files import FILES, UsersFile, check_all
 
-KEPT = Path("runs/trainings/own")  # each training is run once, whichever strategies ask for it
+KEPT = Path("runs/trainings/own")  # each training is run once and shared by all strategies
 
 
 def tasks() -> list[LiveTask]:
-    """All of them. UserError where data are not on this machine."""
+    """All tasks. Raises UserError if data are not on this machine."""
     check_all()
     return [task_of(file, KEPT) for file in FILES]
 
 
 def task_of(file: UsersFile, kept: Path) -> LiveTask:
-    """The task on a user's file, which is prepared in the folder ``kept`` once. UserError for what is wrong with it."""
+    """The task on a user file, which is prepared once in the folder ``kept``. Raises UserError for invalid data."""
     folder = kept / f"{file.name}-{hashlib.sha256(repr(file).encode()).hexdigest()[:8]}"
     prepared = folder / "data"
     request = Request(str(folder / "file"), **file.options)
     with _locked(folder):
         if not prepared.exists():
             _prepare(file, request, prepared)
-    # The file is not read again, so that its name and place do not matter here.
+    # The file is not read again, so its name and location do not matter here.
     settings = new_settings(Settings(data=asdict(request)), None, [], prepared=prepared)
     task = LiveTask.of("own", file.name, build_task(settings, prepared), folder)
     return replace(task, split=file.split)
 
 
 def _prepare(file: UsersFile, request: Request, prepared: Path) -> None:
-    """Whole or not at all."""
+    """Prepare the data atomically."""
     from automl.data.ingest.prepare import prepare
 
     with tempfile.TemporaryDirectory(dir=prepared.parent) as aside:
@@ -56,7 +56,7 @@ def _prepare(file: UsersFile, request: Request, prepared: Path) -> None:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Keep other processes of the comparison from preparing the same data meanwhile."""
+    """Keep other processes from preparing the same data at the same time."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

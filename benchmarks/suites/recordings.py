@@ -1,4 +1,4 @@
-"""Recorded trainings of one task as arrays, and what they say of the configs between them."""
+"""Recorded trainings of one task as arrays, and predictions for configs between them."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
     from strategies.types import Config
 
-GOOD_RANKS = 0.9  # rank correlation below which a model's answers are not used
+GOOD_RANKS = 0.9  # rank correlation below which the model is not used
 
 
 @dataclass(frozen=True)
 class Recording:
     """``losses``, ``tests`` (losses on the test set) and ``seconds`` have the shape (n_configs, n_seeds, n_epochs).
 
-    They are NaN after the end of a training that failed; ``errors``, (n_configs, n_seeds), says why.
+    They are NaN after a training failed; ``errors``, (n_configs, n_seeds), has the messages.
     """
 
     configs: list[Config]
@@ -67,25 +67,25 @@ class Recording:
 
     @cached_property
     def good(self) -> np.ndarray:
-        """Places of the configs of which every training reached its end."""
+        """Indices of the configs without a failed training."""
         return np.flatnonzero(np.isfinite(self.losses).all(axis=(1, 2)))
 
     @cached_property
     def epoch_seconds(self) -> np.ndarray:
-        """Mean seconds of an epoch of the good configs, by the faster of their trainings: other work only adds."""
+        """Mean seconds per epoch of the good configs, from the fastest training: other load only adds time."""
         return np.asarray(self.seconds[self.good].mean(axis=2).min(axis=1))
 
     def warped(self, values: np.ndarray) -> np.ndarray:
-        """Shares in (0, 1) on the whole line, so that a good config's hundredth counts as much as a bad one's tenth."""
+        """Logits of losses in (0, 1), so that small differences between good configs get more weight."""
         return np.asarray(logit(np.clip(values, 0.002, 0.998)))
 
     def unwarped(self, values: np.ndarray) -> np.ndarray:
-        """Back."""
+        """The inverse of ``warped``."""
         return np.asarray(expit(values))
 
 
 def describe(recording: Recording, space: ConfigurationSpace) -> dict[str, Any]:
-    """The facts beside a recording: its size, its cost, and how well a model predicts a config that it has not seen."""
+    """Facts about a recording: its size, its cost, and how well a model predicts unseen configs."""
     encoding = Encoding(space)
     owner = Features(encoding).hyperparameter
     good = recording.good
@@ -119,20 +119,20 @@ def describe(recording: Recording, space: ConfigurationSpace) -> dict[str, Any]:
 
 
 def features_of(encoding: Encoding, configs: Sequence[Config]) -> np.ndarray:
-    """Configs as the process sees them, shape (n, D)."""
+    """The features of configs for the Gaussian process, shape (n, D)."""
     return Features(encoding).features(np.array([encoding.encode(config) for config in configs]))
 
 
 def rounded(theta: np.ndarray) -> list[float]:
-    """Four digits, as a file is read by people too."""
+    """Four digits, to keep the file readable."""
     return [float(f"{t:.4g}") for t in theta]
 
 
 class CurveModel:
-    """Trainings at any config: by the model, or where it ranks too badly by the nearest recorded one.
+    """Trainings of any config: predicted by the model or, if it ranks too badly, by the nearest recorded one.
 
-    The model answers at the recorded configs as well: a mean of two trainings beside smoothed neighbours would reward
-    luck.
+    The model is used at the recorded configs as well, since a raw mean of two trainings among smoothed neighbours would
+    reward luck.
     """
 
     def __init__(self, recording: Recording, facts: dict[str, Any], space: ConfigurationSpace) -> None:
@@ -151,7 +151,7 @@ class CurveModel:
         self._seconds = Interpolation.of(self._X[good], seconds, theta["seconds"], owner)
 
     def training(self, config: Config, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, str | None]:
-        """Losses, test losses and seconds of each epoch, NaN from a failure on; and its error."""
+        """Losses, test losses and seconds of each epoch, NaN from a failure on, and the error."""
         record = self._recording
         n_seeds = record.losses.shape[1]
         which = seed % n_seeds
@@ -160,14 +160,14 @@ class CurveModel:
         if not between:
             place = (near, which)
             return record.losses[place], record.tests[place], record.seconds[place], record.errors[place]
-        # The noise of the nearest config; between few seeds it looks smaller than it is.
+        # The noise of the nearest config, corrected for the bias with few seeds.
         own = record.warped(np.concatenate([record.losses[near], record.tests[near]], axis=1))
         noise = (own[which] - own.mean(axis=0)) * np.sqrt(n_seeds / max(1, n_seeds - 1))
         losses, tests = np.split(record.unwarped(self._curve(x)[0] + noise), 2)
         return losses, tests, np.full(len(losses), float(np.exp(self._seconds(x)[0, 0]))), None
 
     def worths(self, configs: Sequence[Config]) -> np.ndarray:
-        """The final losses, averaged over seeds, shape (n_configs,); 1 where the nearest trainings all failed."""
+        """The final losses, averaged over seeds, shape (n_configs,); 1 if the nearest trainings all failed."""
         x = features_of(self._encoding, configs)
         near, between = self._nearest(x)
         finals = self._recording.losses[near, :, -1]
@@ -180,7 +180,7 @@ class CurveModel:
         return result
 
     def _nearest(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The places of the recorded configs nearest to features (m, D); and whether the model is to answer, (m,)."""
+        """The indices of the recorded configs nearest to features (m, D), and whether to use the model, (m,)."""
         near = cdist(x / self._lengths, self._X / self._lengths).argmin(axis=1)
         # Where the nearest trainings failed, so does this one.
         return near, self._interpolated & np.isfinite(self._recording.losses[near]).all(axis=(1, 2))

@@ -1,4 +1,4 @@
-"""A task that also scores its trainings on the test set: for the records, never for the search."""
+"""A task that also scores its trainings on the test set: for evaluation, never for the search."""
 
 from __future__ import annotations
 
@@ -13,20 +13,18 @@ from automl.task import Epoch, Task
 
 @dataclass(frozen=True)
 class Scored:
-    """The same task; the metrics of an epoch have its scores on the test set beside them, as ``test_<name>``, and
-    its seconds.
+    """The same task with additional metrics per epoch: test scores as ``test_<name>``, and seconds.
 
-    ``every_epoch``: the training is stopped after each of them, scored, and goes on from its checkpoint, which gives
-    what an uninterrupted one gives; else it is scored at its end alone. The seconds are those of the training alone,
-    less the time in which other work had the core: a record is kept, and should not depend on what else the machine
-    did.
+    ``every_epoch``: the training is stopped after each epoch, scored, and resumed from its checkpoint, with the same
+    result as an uninterrupted one; otherwise only its end is scored. The seconds exclude the scoring and the time in
+    which the core was used by other processes, since recorded times should not depend on the load of the machine.
     """
 
     task: Task
     every_epoch: bool = True
 
     def __getattr__(self, name: str) -> Any:
-        if name == "task" or name.startswith("__"):  # while it is being unpickled
+        if name == "task" or name.startswith("__"):  # during unpickling
             raise AttributeError(name)
         return getattr(self.task, name)
 

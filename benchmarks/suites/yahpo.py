@@ -1,7 +1,7 @@
 """LCBench as YAHPO Gym's surrogate: neural networks on OpenML tasks, 7 hyperparameters, curves of 52 epochs.
 
 F. Pfisterer et al., YAHPO Gym (AutoML 2022, arXiv 2109.03670); L. Zimmer et al., Auto-PyTorch (TPAMI 2021) for LCBench.
-The folder with the surrogate is named by the environment variable YAHPO_DATA.
+The environment variable YAHPO_DATA names the folder with the surrogate.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class LCBench(SimulatedTask):
     def curve(self, config: Mapping[str, Any], seed: int, epochs: int) -> Curve:
         fixed = tuple(config[name] for name in INPUTS)
         losses, total = self._answers([(epoch, *fixed) for epoch in range(1, MAX_EPOCHS + 1)])
-        # The surrogate does not always let the seconds increase.
+        # The surrogate's seconds are not always increasing.
         return Curve(losses, np.diff(np.maximum.accumulate(total), prepend=0.0))
 
     def worth(self, config: Mapping[str, Any]) -> float:
@@ -47,7 +47,7 @@ class LCBench(SimulatedTask):
         return self._answers([(MAX_EPOCHS, *(config[name] for name in INPUTS)) for config in configs])[0]
 
     def _answers(self, rows: Sequence[tuple[float, ...]]) -> tuple[np.ndarray, np.ndarray]:
-        """1 - validation accuracy, and the seconds since the beginning; a row is an epoch and a config."""
+        """1 - validation accuracy, and the seconds since the start; a row is an epoch and a config."""
         session, encoding = _surrogate()
         task = np.full((len(rows), 1), encoding[self.openml_task], dtype=np.int32)
         output = session.run(None, {"x_cont": np.array(rows, dtype=np.float32), "x_cat": task})[0]
@@ -55,7 +55,7 @@ class LCBench(SimulatedTask):
 
 
 def tasks() -> list[LCBench]:
-    """The OpenML tasks that the folder holds. UserError where there is none."""
+    """The OpenML tasks in the data folder. Raises UserError if it is missing."""
     return [
         LCBench(
             "yahpo",
@@ -90,7 +90,7 @@ def _surrogate() -> tuple[Any, dict[str, int]]:
     folder = Path(os.environ.get("YAHPO_DATA", "")) / "lcbench"
     if not (folder / "model.onnx").exists():
         raise UserError(
-            "the suite 'yahpo' needs YAHPO Gym's data: clone github.com/slds-lmu/yahpo_data, and set YAHPO_DATA to it"
+            "the suite 'yahpo' needs YAHPO Gym's data; clone github.com/slds-lmu/yahpo_data and set YAHPO_DATA to it"
         )
     try:
         import onnxruntime

@@ -117,7 +117,7 @@ def test_a_folder_is_reserved_for_one_task(tmp_path):
     assert "0 of 1 runs to do" in compare(*first, cwd=tmp_path).stdout
     other = compare("--command", "echo {x}", *first[2:], check=False, cwd=tmp_path)
     assert other.returncode == 2
-    assert "holds the comparison of another task or code" in other.stderr
+    assert "has a comparison of another task or code" in other.stderr
     (tmp_path / "mine.py").write_text("def train(config):\n    return -config['x']\n")
     assert "another task or code" in compare(*first, check=False, cwd=tmp_path).stderr
 
@@ -171,7 +171,7 @@ def test_a_terminated_comparison_keeps_completed_runs(tmp_path):
         (["--strategies", "bp"], "unknown strategy 'bp'"),
         (["--epochs", "3"], "require --task or --command"),
         (["--space", "nowhere.yaml"], "require --task or --command"),
-        (["--split", "test"], "the suite 'quick' has no tasks of the split 'test'; it has: development"),
+        (["--split", "test"], "the suite 'quick' has no tasks in the split 'test'; it has: development"),
         (["--suite", "tables", "--command", "echo {x}"], "give a suite or a task of your own, not both"),
         (["--suite", "tables", "--strategies", "raw-optuna-hyperband"], "needs tasks with learning curves"),
         (["--command", "echo 1"], "a command needs a space"),

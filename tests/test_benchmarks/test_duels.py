@@ -1,4 +1,4 @@
-"""One strategy against another on what both have run, against numbers worked out by hand."""
+"""Pairwise comparison on common runs, checked against hand-computed numbers."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from benchmarks.scoring.cohorts import EVERY_SUITE
 
 
 def runs(worths):
-    """One training a run, as the runs of a comparison have it; ``worths``: by suite, task, strategy and seed."""
+    """A table with one training per run; ``worths``: by suite, task, strategy and seed."""
     same = {
         "n_trials": 20, "n_workers": 1, "trial": 0, "epochs": 1, "max_epochs": 1, "at_epochs": 1, "at_seconds": 1.0,
         "failed": False, "is_default": False, "repeats": np.nan, "retrained": np.nan, "test": np.nan,
@@ -22,7 +22,7 @@ def runs(worths):
     return pd.DataFrame(rows)
 
 
-def test_a_duel_is_over_shared_runs_alone_and_tasks_count_alike():
+def test_a_duel_uses_only_shared_runs_and_weights_tasks_equally():
     worths = {
         ("s", "a", "bo", 0): 0.2, ("s", "a", "tpe", 0): 0.4,
         ("s", "b", "bo", 0): 0.3, ("s", "b", "tpe", 0): 0.3,

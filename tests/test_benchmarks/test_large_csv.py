@@ -1,4 +1,4 @@
-"""What reading a large file takes, on a small one."""
+"""The measurement of reading a large file, with a small one."""
 
 import pandas as pd
 
@@ -14,6 +14,6 @@ def test_both_ways_are_measured(tmp_path, monkeypatch):
     assert [each.name for each in tmp_path.iterdir()] == ["large.csv"]
 
 
-def test_the_file_is_as_large_as_asked_for(tmp_path):
+def test_the_file_has_the_requested_size(tmp_path):
     n = write_file(tmp_path / "large.csv", 1_000)
     assert len(pd.read_csv(tmp_path / "large.csv")) == n

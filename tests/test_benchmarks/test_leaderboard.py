@@ -341,7 +341,7 @@ def test_the_largest_budget_is_scored_with_fresh_seeds_if_all_have_them():
     assert board[20.0][["good", "fair", "random"]].tolist() == pytest.approx([0.5, 0.4, 0.9])
     assert board[10.0, "good"] < board[10.0, "fair"]
     assert standing.comparisons[20.0].means.index[0] == "fair"
-    assert "scored on test by fresh seeds" in standing.scored
+    assert "scored on the test set" in standing.scored
     assert board[20.0].drop(["good", "fair", "random"]).isna().all()  # references that were not retrained
     columns, rows = cells.columns(section, standing), cells.rows(section, standing)
     assert [row[0].text for row in rows][:3] == ["fair", "good", "random"]
@@ -350,7 +350,7 @@ def test_the_largest_budget_is_scored_with_fresh_seeds_if_all_have_them():
     table.loc[is_end & (table["strategy"] == "good") & (table["task"] == TASKS[0]), "returned"] = np.nan
     standing = sections(table, constants(TASKS))[0].standings["trainings"]
     assert standing.comparisons[20.0].means.index[0] == "good"  # all are judged alike
-    assert standing.scored.endswith("not trained again with fresh seeds: good.")
+    assert standing.scored.endswith("since some were not retrained: good.")
 
 
 def test_without_a_successful_training_there_is_no_leader():

@@ -1,4 +1,4 @@
-"""Real trainings in the comparison: run once each, shared, and fenced off."""
+"""Real trainings in the comparison: run once, shared, and isolated."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def test_a_training_is_run_once_and_kept(tmp_path):
     assert (tmp_path / "calls").read_text() == "xxx"
 
 
-def test_whatever_a_training_does_fails_it_alone(tmp_path):
+def test_a_crashing_training_fails_alone(tmp_path):
     def train(config):
         if config["x"] < 0.2:
             os._exit(9)
@@ -60,7 +60,7 @@ def test_whatever_a_training_does_fails_it_alone(tmp_path):
     assert task.curve({"x": 0.7}, 0, 1).losses.tolist() == [0.7]
 
 
-def test_a_generator_keeps_its_own_length(tmp_path):
+def test_a_generator_keeps_its_custom_length(tmp_path):
     def train(config):
         yield from (config["x"] + 3, config["x"] + 2, config["x"])
 
@@ -77,7 +77,7 @@ def digits():
     return load_task("digits-cnn", train_size=100)
 
 
-def test_a_continued_training_is_the_uninterrupted_one_with_its_test_scores(tmp_path, digits):
+def test_a_resumed_training_equals_the_uninterrupted_one(tmp_path, digits):
     config = Encoding(digits.space).default
     straight = LiveTask.of("real", "digits", digits, tmp_path / "straight")
     paused = LiveTask.of("real", "digits", digits, tmp_path / "paused")
@@ -94,7 +94,7 @@ def test_a_continued_training_is_the_uninterrupted_one_with_its_test_scores(tmp_
     assert [path.suffix for path in sorted((tmp_path / "paused" / "digits").iterdir())] == [".json", ".lock"]
 
 
-def test_a_training_that_was_killed_in_the_middle_begins_where_it_was_kept(tmp_path, digits):
+def test_a_killed_training_resumes_from_the_stored_state(tmp_path, digits):
     config = Encoding(digits.space).default
     task = LiveTask.of("real", "digits", digits, tmp_path)
     whole = LiveTask.of("real", "digits", digits, tmp_path / "other").curve(config, 5, 4)
@@ -105,7 +105,7 @@ def test_a_training_that_was_killed_in_the_middle_begins_where_it_was_kept(tmp_p
     assert task.curve(config, 5, 4).losses.tolist() == whole.losses.tolist()
 
 
-def test_the_trainings_are_those_of_the_tuner_itself(tmp_path, digits):
+def test_the_trainings_equal_those_of_the_tuner(tmp_path, digits):
     task = LiveTask.of("real", "digits", digits, tmp_path)
     config = Encoding(digits.space).default
     seed = training_seed(0, 0)

@@ -1,4 +1,4 @@
-"""What every opponent promises, and what is special about each."""
+"""Contract tests of every opponent, and tests specific to each."""
 
 import importlib.util
 import json
@@ -47,7 +47,7 @@ N_TRIALS = 11  # one more than scikit-optimize draws at random; SMAC draws a qua
 OWN_ENVIRONMENT = {"raw-neps"}  # it needs an older pandas than others; tested where it is installed
 HERE = [name for name in OPPONENTS if name not in OWN_ENVIRONMENT or name in installed()]
 NEED_EPOCHS = {"raw-dehb"}
-NO_DEFAULT = {"raw-dehb"}  # no way to be told of the default config
+NO_DEFAULT = {"raw-dehb"}  # cannot be given the default config
 
 every_opponent = pytest.mark.parametrize("name", HERE)
 
@@ -67,7 +67,7 @@ def fewest_epochs(name: str) -> int:
 
 
 def run(name: str, failures: tuple[int, ...] = (0, 3, 9), seed: int = 3) -> list[Proposal]:
-    """Three asks before the first tell, then one after the other."""
+    """Three asks before the first tell, then asks and tells in turn."""
     opponent = make(name, SPACE, seed=seed, n_trials=N_TRIALS, n_workers=3, max_epochs=fewest_epochs(name))
     proposals = [opponent.ask() for _ in range(3)]
     for i in range(N_TRIALS):
@@ -79,7 +79,7 @@ def run(name: str, failures: tuple[int, ...] = (0, 3, 9), seed: int = 3) -> list
 
 @pytest.fixture(scope="module", params=HERE)
 def twice(request) -> tuple[list[Proposal], list[Proposal]]:
-    """Two runs of the same seed, with failures, under different global random states, which must not change."""
+    """Two runs with the same seed, with failures, under different global random states, which must not change."""
     opponent_class(request.param)  # importing a library may draw a number
     runs = []
     for global_seed in (1, 2):
@@ -130,7 +130,7 @@ def test_a_simulated_task_runs_to_the_end_of_its_budget(name):
 
 
 @pytest.mark.parametrize("max_epochs", [4, 1])
-def test_one_epoch_spends_its_budget_on_single_epochs_and_trains_the_best_whole(max_epochs):
+def test_one_epoch_spends_its_budget_on_single_epochs_and_trains_the_best_fully(max_epochs):
     reference = make("one-epoch", SPACE, seed=1, n_trials=3, max_epochs=max_epochs)
     proposals = [reference.ask() for _ in range(2 * max_epochs + 1)]
     assert {proposal.epochs for proposal in proposals} == {1}
@@ -150,10 +150,10 @@ def test_one_epoch_spends_its_budget_on_single_epochs_and_trains_the_best_whole(
 
 
 @pytest.mark.parametrize("name", [name for name in HERE if name != "one-epoch"])
-def test_runs_are_never_continued(name):
+def test_runs_cannot_be_resumed(name):
     opponent = make(name, SPACE, seed=0, n_trials=5, max_epochs=fewest_epochs(name))
     proposal = opponent.ask()
-    with pytest.raises(NotImplementedError, match="cannot be continued"):
+    with pytest.raises(NotImplementedError, match="cannot be resumed"):
         opponent.restore(proposal)
     opponent.tell(told(proposal))
     with pytest.raises(ValueError, match="trial 0 is not pending"):
@@ -167,14 +167,14 @@ def test_other_names_are_strategies():
         opponent_class("raw-optina")
 
 
-def test_a_missing_package_is_one_line(monkeypatch):
+def test_a_missing_package_is_reported_in_one_line(monkeypatch):
     monkeypatch.setattr(opponents, "find_spec", lambda name: None if name == "smac" else importlib.util.find_spec(name))
     assert "raw-smac" not in installed()
     with pytest.raises(UserError, match=r"^raw-smac needs the package smac: pip install -e '\.\[smac\]'$"):
         make("raw-smac", SPACE, seed=0)
 
 
-def test_what_only_proposes_forbidden_configs_is_stopped():
+def test_an_opponent_with_only_forbidden_configs_is_stopped():
     class Stubborn(Opponent):
         n_failures = 0
 
@@ -204,7 +204,7 @@ def test_a_gaussian_process_without_a_random_part_leaves_the_forbidden_region():
 
 @dataclass(frozen=True)
 class Ramp(SimulatedTask):
-    """A config x loses x after each of its epochs, a second each."""
+    """A config x has loss x in every epoch; an epoch takes one second."""
 
     def curve(self, config, seed, epochs):
         return Curve(np.full(self.max_epochs, config["x"]), np.ones(self.max_epochs))
@@ -241,7 +241,7 @@ def test_syne_tune_stops_the_bad_ones_early():
     assert np.median(whole) < np.median([trial.losses[0] for trial in study.trials.values()])
 
 
-def test_without_epochs_dehb_is_one_line():
+def test_without_epochs_dehb_is_rejected_in_one_line():
     with pytest.raises(UserError, match=r"^raw-dehb needs trainings of several epochs"):
         make("raw-dehb", RAMP.space, seed=0)
 
@@ -268,7 +268,7 @@ def test_without_curves_hyperband_is_optuna():
     assert run("raw-optuna-hyperband", failures=()) == run("raw-optuna", failures=())
 
 
-def test_hyperopt_proposes_what_its_fmin_tries():
+def test_hyperopt_proposals_match_its_fmin():
     from hyperopt import STATUS_OK, fmin, hp, tpe
 
     opponent = make("raw-hyperopt", space := load_space({"x": {"float": [-5, 5]}, "c": {"choice": ["a", "b"]}}), seed=7)
@@ -297,7 +297,7 @@ def test_hyperopt_proposes_what_its_fmin_tries():
     assert proposed == tried
 
 
-def test_smac_leaves_no_files_no_log_and_the_space_as_it_was(monkeypatch, tmp_path, capfd):
+def test_smac_leaves_no_files_or_log_and_does_not_change_the_space(monkeypatch, tmp_path, capfd):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     logger = logging.getLogger()
@@ -317,7 +317,7 @@ def test_smac_is_exhausted_when_it_finds_no_other_config():
     assert opponent.exhausted
 
 
-def test_nevergrad_has_no_more_pending_than_it_was_told_of_workers():
+def test_nevergrad_has_no_more_pending_proposals_than_workers():
     opponent = make("raw-nevergrad", SPACE, seed=0, n_trials=10)
     proposal = opponent.ask()
     assert opponent.ask() is None
@@ -326,7 +326,7 @@ def test_nevergrad_has_no_more_pending_than_it_was_told_of_workers():
 
 
 def test_nevergrad_for_several_workers_models_continuous_spaces():
-    """There it picks a metamodel, which starts after some ten trials."""
+    """There it chooses a metamodel, which starts after about ten trials."""
 
     def configs():
         space = load_space({"x": {"float": [-5, 5]}, "y": {"float": [-5, 5]}})

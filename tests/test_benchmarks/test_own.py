@@ -1,4 +1,4 @@
-"""Budgets in seconds, and the suite of users' files: from a file to a score beside its baseline."""
+"""Budgets in seconds, and the suite of user files: from a file to a score compared with its baseline."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def in_seconds(strategy, seconds, n_workers=1):
 # --- budgets in seconds
 
 
-def test_a_search_ends_with_its_seconds_and_drops_what_is_in_training_then():
+def test_a_search_ends_at_its_time_limit_and_drops_running_trainings():
     rows = simulate(in_seconds("random", 30.0), steps(), lambda n: 0.0)
     assert [row["at_seconds"] for row in rows] == [8.0, 16.0, 24.0]
     two = simulate(in_seconds("random", 30.0, n_workers=2), steps(), lambda n: 0.0)
@@ -71,17 +71,17 @@ def test_every_kind_of_strategy_keeps_the_limit(strategy):
     assert max(row["at_seconds"] for row in rows) < 50.0
 
 
-def test_a_budget_in_which_nothing_ends_is_a_crash_that_says_so():
+def test_a_budget_without_a_completed_training_is_a_crash():
     [row] = simulate(in_seconds("random", 7.0), steps(), lambda n: 0.0)
     assert row["crash"] == "no training ended within 7 s"
 
 
-def test_no_strategy_is_told_a_number_of_trials_that_is_out_of_reach():
+def test_no_strategy_gets_an_unreachable_number_of_trials():
     assert make("bo", SPACE, seed=0, n_trials=OUT_OF_REACH, seconds=60.0).n_trials is None
     assert make("bo", SPACE, seed=0, n_trials=20).n_trials == 20
 
 
-def test_a_strategy_that_plans_by_seconds_is_told_those_of_all_workers_together():
+def test_a_strategy_that_plans_by_seconds_gets_the_total_over_workers():
     assert make("auto", SPACE, seed=0, max_epochs=20, seconds=60.0, n_workers=2)._seconds == 120.0
 
 
@@ -90,7 +90,7 @@ def test_random_search_gets_twice_the_seconds():
     assert {each.strategy: each.seconds for each in runs} == {"bo": 60.0, "random": 120.0}
 
 
-def test_a_training_that_would_outlast_the_limit_is_cut_and_made_whole_when_it_is_asked_for(tmp_path):
+def test_a_training_beyond_the_limit_is_truncated_and_completed_on_demand(tmp_path):
     def train(config):
         for epoch in range(20):
             with (tmp_path / "epochs").open("a") as epochs:
@@ -108,7 +108,7 @@ def test_a_training_that_would_outlast_the_limit_is_cut_and_made_whole_when_it_i
     assert task.curve({"x": 0.5}, 0, 20).losses.tolist() == [0.5 + epoch for epoch in range(20)]
 
 
-def test_rows_from_before_there_were_seconds_stay(tmp_path):
+def test_rows_without_seconds_are_kept(tmp_path):
     old, new = Run("own", "steps", "random", 0, 3), Run("own", "steps", "random", 1, 3)
     results = Results(tmp_path)
     rows = [{k: v for k, v in row.items() if k not in ("seconds", "config")} for row in simulate(old, steps(), None)]
@@ -125,10 +125,10 @@ def test_rows_from_before_there_were_seconds_stay(tmp_path):
     assert results.file(in_seconds("random", 60.0)).name == "random-60-seconds-1-workers.parquet"
 
 
-def test_a_budget_is_given_in_one_way():
+def test_a_budget_has_one_unit():
     with pytest.raises(UserError, match="as --trials or as --seconds, not both"):
         run(suite="own", trials=5, seconds=5.0)
-    with pytest.raises(UserError, match="--seconds is for --suite own"):
+    with pytest.raises(UserError, match="--seconds is only for --suite own"):
         run(suite="synthetic", seconds=5.0)
 
 
@@ -144,7 +144,7 @@ def test_the_tasks_of_a_suite_can_be_chosen():
 
 @dataclass(frozen=True)
 class Written:
-    """A small file of a user's."""
+    """A small user file."""
 
     frame: str
 
@@ -180,7 +180,7 @@ MINE = {
 
 
 @pytest.mark.parametrize("kind", MINE)
-def test_a_file_of_each_kind_is_prepared_trained_and_scored_beside_its_baseline(kind, tmp_path):
+def test_a_file_of_each_kind_is_prepared_trained_and_compared_with_its_baseline(kind, tmp_path):
     file = MINE[kind]
     task = task_of(file, tmp_path)
     assert (task.suite, task.name, task.split) == ("own", file.name, file.split)
@@ -199,20 +199,20 @@ def test_a_file_of_each_kind_is_prepared_trained_and_scored_beside_its_baseline(
     assert task_of(file, tmp_path).curve(config, 3, task.max_epochs).losses.tolist() == curve.losses.tolist()
 
 
-def test_what_a_run_returned_is_in_its_rows(tmp_path):
+def test_the_returned_config_is_in_the_rows(tmp_path):
     task = LiveTask.of("own", "mine", as_task(lambda config: config["x"], SPACE), tmp_path)
     assert returned(task, pd.DataFrame({"seed": [0, 0], "config": [None, '{"x": 0.9}']})) == {"x": 0.9}
     assert returned(task, pd.DataFrame({"seed": [0], "config": [None]})) == Encoding(task.space).default
 
 
-def test_missing_data_are_told_in_one_line_with_the_command_that_gets_them(tmp_path, monkeypatch):
+def test_missing_data_are_reported_with_the_command_that_fetches_them(tmp_path, monkeypatch):
     nowhere = carried("mine", own_files.PyPI("no-such-data-package", "1.0"), "mine.csv", 10, "0" * 64)
     monkeypatch.setenv("AUTOML_DATA", str(tmp_path))
     monkeypatch.setattr(own_files, "FILES", (MINE["table"], UsersFile("mine", "holdout", "table", nowhere)))
     with pytest.raises(UserError) as caught:
         own_files.check_all()
     assert str(caught.value) == (
-        "the suite own lacks the data of mine; get them with: python -m benchmarks.experiments.own --fetch"
+        "data missing in the suite own: mine; fetch them with: python -m benchmarks.experiments.own --fetch"
     )
 
 
@@ -228,7 +228,7 @@ def test_a_third_or_more_of_the_tasks_of_each_kind_is_holdout():
 # --- the table
 
 
-def test_the_summary_tells_who_does_not_beat_the_baseline_and_by_which_factor():
+def test_the_summary_names_strategies_that_do_not_beat_the_baseline():
     facts = {"kind": "table", "n_train": 80, "n_test": 100, "baseline_name": "boosting", "constant_name": "the mean"}
     facts |= {"seconds": 60.0, "n_workers": 2, "n_seeds": 3, "bo_noise": 0.5}
     table = pd.DataFrame(
@@ -256,8 +256,8 @@ def test_runs_of_several_budgets_are_not_mixed(tmp_path):
         assert not results.has(in_seconds("bo", seconds))
         results.add(in_seconds("bo", seconds), simulate(in_seconds("bo", seconds), steps(), lambda n: 0.0))
         results.save()
-    with pytest.raises(UserError, match="has runs of 20, 60 seconds; give one: --seconds"):
+    with pytest.raises(UserError, match="has runs with 20, 60 seconds; choose one with --seconds"):
         own.rows_of(tmp_path, None, None)
     assert set(own.rows_of(tmp_path, 60.0, None)["seconds"]) == {60.0}
-    with pytest.raises(UserError, match="has no runs of a budget in seconds"):
+    with pytest.raises(UserError, match="has no runs with a budget in seconds"):
         own.rows_of(tmp_path / "other", None, None)

@@ -1,4 +1,4 @@
-"""Recorded trainings: the model between them, its honesty, and the command."""
+"""Recorded trainings: the model that interpolates them, its validation, and the command."""
 
 import json
 import subprocess
@@ -31,7 +31,7 @@ def configs_of(space, n):
 
 
 def recorded(n=60, n_seeds=2, n_epochs=3, noise=0.0, fail=()):
-    """Trainings whose loss is a bowl that sinks with the epochs; a table as the command writes it."""
+    """A table as written by the command, with a bowl-shaped loss that decreases with the epochs."""
     rng = np.random.default_rng(0)
     rows = []
     for number, config in enumerate(configs_of(SPACE, n)):
@@ -48,14 +48,14 @@ def recorded(n=60, n_seeds=2, n_epochs=3, noise=0.0, fail=()):
     return Recording.of(pd.DataFrame(rows), n_epochs, "accuracy", maximize=True)
 
 
-def test_between_points_the_process_interpolates_and_far_away_it_falls_back_to_the_mean():
+def test_the_process_interpolates_and_reverts_to_the_mean():
     X, outputs = np.array([[0.0], [0.5], [1.0]]), np.array([[1.0, 5.0], [2.0, 5.0], [6.0, 5.0]])
     model = Interpolation.of(X, outputs, np.array([np.log(0.3), 0.0, -20.0]), np.array([0]))
     assert model(X) == pytest.approx(outputs, abs=1e-5)
     assert model(np.array([[50.0]]))[0] == pytest.approx([3.0, 5.0])
 
 
-def test_cross_validation_never_sees_what_it_predicts():
+def test_cross_validation_never_uses_its_targets():
     rng = np.random.default_rng(0)
     X, owner = rng.random((60, 2)), np.arange(2)
     assert rank_correlation(cross_validated(X, X[:, 0] ** 2, owner), X[:, 0]) > 0.95
@@ -63,13 +63,13 @@ def test_cross_validation_never_sees_what_it_predicts():
     assert abs(rank_correlation(cross_validated(X, noise, owner), noise)) < 0.4
 
 
-def test_a_choice_is_as_far_from_every_other():
+def test_the_values_of_a_choice_are_equidistant():
     space = load_space({"c": {"choice": ["a", "b", "c"]}, "x": {"float": [0, 1]}})
     X = features_of(Encoding(space), [{"c": name, "x": 0.5} for name in "abc"])
     assert {round(float(np.linalg.norm(X[i] - X[j])), 9) for i in range(3) for j in range(i)} == {1.0}
 
 
-def test_recorded_configs_are_answered_by_the_model_with_the_noise_between_their_seeds():
+def test_recorded_configs_are_predicted_with_the_noise_between_their_seeds():
     recording = recorded(noise=0.01)
     model = CurveModel(recording, describe(recording, SPACE), SPACE)
     config = recording.configs[5]
@@ -85,7 +85,7 @@ def test_recorded_configs_are_answered_by_the_model_with_the_noise_between_their
     assert error is None
 
 
-def test_configs_in_between_are_predicted_where_the_model_ranks_unseen_ones_well():
+def test_configs_in_between_are_predicted_if_the_model_ranks_well():
     recording = recorded()
     facts = describe(recording, SPACE)
     assert facts["interpolated"]
@@ -99,7 +99,7 @@ def test_configs_in_between_are_predicted_where_the_model_ranks_unseen_ones_well
     assert model.worths([config])[0] == pytest.approx(losses[-1])
 
 
-def test_a_recording_of_noise_answers_only_with_the_nearest_config():
+def test_a_recording_of_noise_uses_only_the_nearest_config():
     recording = recorded(noise=0.5)
     facts = describe(recording, SPACE)
     assert not facts["interpolated"]
@@ -108,7 +108,7 @@ def test_a_recording_of_noise_answers_only_with_the_nearest_config():
     assert any(losses.tolist() == recording.losses[i, 1].tolist() for i in range(len(recording.configs)))
 
 
-def test_where_the_nearest_training_failed_the_training_fails():
+def test_a_training_fails_if_the_nearest_recorded_one_failed():
     recording = recorded(fail={(5, 0)})
     facts = describe(recording, SPACE)
     assert facts["n_failed"] == 1
@@ -121,7 +121,7 @@ def test_where_the_nearest_training_failed_the_training_fails():
     assert model.worths([near])[0] == pytest.approx(recording.losses[5, 1, -1])
 
 
-def test_the_recorded_task_is_the_live_one_in_all_but_its_clock():
+def test_the_recorded_task_matches_the_live_one():
     task = next(task for task in load_suite("recorded") if task.name == "mnist1d-cnn")
     assert task.space is mnist1d_cnn.space
     assert task.max_epochs == mnist1d_cnn.max_epochs
@@ -137,7 +137,7 @@ def test_the_recorded_task_is_the_live_one_in_all_but_its_clock():
         assert (curve.seconds > 0).all()
 
 
-def test_recording_goes_on_where_it_was_killed(tmp_path):
+def test_an_interrupted_recording_is_resumed(tmp_path):
     command = [
         sys.executable, "-m", "benchmarks.experiments.record", "--task", "digits-cnn", "--configs", "12",
         "--seeds", "2", "--train-size", "100", "--workers", "1",
@@ -162,5 +162,5 @@ def test_recording_goes_on_where_it_was_killed(tmp_path):
     facts, table = (tmp_path / "out" / f"digits-cnn-100.{kind}" for kind in ("json", "parquet"))
     before, found = table.read_bytes(), facts.read_text()
     facts.unlink()
-    subprocess.run(command, capture_output=True, check=True)  # nothing to train: the facts alone are found anew
+    subprocess.run(command, capture_output=True, check=True)  # nothing to train: only the facts are recomputed
     assert (table.read_bytes(), facts.read_text()) == (before, found)

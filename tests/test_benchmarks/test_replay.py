@@ -29,7 +29,7 @@ from strategies.encoding import Encoding
 
 @dataclass(frozen=True)
 class Ramp(SimulatedTask):
-    """A config x takes 1 + x seconds an epoch and loses x / epoch."""
+    """A config x takes 1 + x seconds per epoch and has loss x / epoch."""
 
     def curve(self, config, seed, epochs):
         epochs = np.arange(1, self.max_epochs + 1)
@@ -55,13 +55,13 @@ def test_one_workers_clock_is_the_sum_of_the_trainings():
     assert all(t.losses == pytest.approx([t.config["x"] / e for e in (1, 2, 3, 4)]) for t in study.trials.values())
 
 
-def test_several_workers_train_at_the_same_time_and_events_come_in_the_order_of_time():
+def test_several_workers_train_concurrently_with_events_in_time_order():
     study = run(3)
     told = [entry for entry in study.log if isinstance(entry, Told)]
     assert [entry.at for entry in told] == sorted(entry.at for entry in told)
     total = sum(4 * (1 + t.config["x"]) for t in study.trials.values())
     assert total / 3 <= study.clock < total
-    # The first three start at 0; whichever is the shortest is told first.
+    # The first three start at 0; the shortest is told first.
     first = min((study.trials[i] for i in range(3)), key=lambda t: t.config["x"])
     assert told[0].outcome.proposal.trial == first.number
     assert told[0].at == pytest.approx(4 * (1 + first.config["x"]))
@@ -73,7 +73,7 @@ def test_the_strategys_own_seconds_are_charged():
 
 
 @pytest.mark.parametrize("strategy", ["tpe", "ga"])
-def test_a_replay_repeats_exactly(strategy):
+def test_a_replay_is_deterministic(strategy):
     def log(study):
         return [(entry.outcome, entry.at) if isinstance(entry, Told) else entry.proposal for entry in study.log]
 
@@ -83,7 +83,7 @@ def test_a_replay_repeats_exactly(strategy):
 SIMULATED = [task for suite in ("tables", "synthetic") for task in load_suite(suite) if task.split == "development"]
 
 
-def test_the_split_is_the_stated_one():
+def test_the_split_is_as_documented():
     assert sum(task.suite == "synthetic" for task in SIMULATED) == 12 * 5
     assert sum(task.suite == "tables" for task in SIMULATED) == 8
     assert len(load_suite("synthetic")) == 24 * 5
@@ -91,7 +91,7 @@ def test_the_split_is_the_stated_one():
 
 
 @pytest.mark.parametrize("task", SIMULATED[:8] + SIMULATED[8::7], ids=lambda task: task.name)
-def test_simulated_tasks_answer_for_any_config(task):
+def test_simulated_tasks_support_any_config(task):
     encoding, rng = Encoding(task.space), np.random.default_rng(0)
     worths = []
     for _ in range(40):
@@ -124,7 +124,7 @@ def test_a_table_gives_its_own_trainings_and_their_mean():
     assert task.worth(config) == pytest.approx(np.mean([task.curve(config, seed, 1).losses[0] for seed in range(5)]))
 
 
-def test_tables_are_read_without_running_anything():
+def test_tables_are_read_without_executing_code():
     import io
     import os
     import pickle
@@ -137,7 +137,7 @@ def test_tables_are_read_without_running_anything():
         _PlainUnpickler(io.BytesIO(pickle.dumps(Evil()))).load()
 
 
-def test_unknown_suites_and_missing_data_are_one_line(monkeypatch):
+def test_unknown_suites_and_missing_data_are_reported_in_one_line(monkeypatch):
     with pytest.raises(UserError, match="unknown suite 'tabels'; did you mean 'tables'"):
         load_suite("tabels")
     monkeypatch.setenv("YAHPO_DATA", "/nowhere")
@@ -191,7 +191,7 @@ def test_constants_are_complete_for_the_development_tasks():
     json.dumps(known, allow_nan=False)
 
 
-def test_what_a_run_returns_is_the_contender_that_is_best_on_fresh_seeds_or_the_default():
+def test_the_returned_config_is_the_best_contender_on_fresh_seeds_or_the_default():
     task = load_suite("recorded")[0]
     rows = pd.DataFrame(simulate(Run("recorded", task.name, "random", 1, 8), task, lambda n: 0.0))
     ends = rows[rows["returned"].notna()]

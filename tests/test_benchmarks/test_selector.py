@@ -1,4 +1,4 @@
-"""The worth of choosing a strategy, against tables worked out by hand."""
+"""Algorithm selection, checked against hand-computed tables."""
 
 import subprocess
 import sys
@@ -59,7 +59,7 @@ def test_the_four_and_the_closed_gap_by_hand():
     assert found["low"] == -np.inf  # in many draws there is no gap
 
 
-def test_the_interval_holds_the_closed_gap_where_the_gap_is_sure():
+def test_the_interval_contains_the_closed_gap_if_the_gap_is_clear():
     tasks = [("s", f"t{i}", seed) for i in range(12) for seed in range(4)]
     index = pd.MultiIndex.from_tuples(tasks, names=["suite", "task", "seed"])
     noise = np.random.default_rng(0).normal(0, 0.02, (len(index), 4))
@@ -90,7 +90,7 @@ THREE = [("auto", 0.1), ("bo", 0.2), ("random", 0.5)]
 
 def test_runs_are_compared_after_equal_epochs():
     table = two_suites(*THREE, n_trials=20)
-    table["at_epochs"] *= np.where(table["strategy"] == "auto", 2, 1)  # of 20 trainings auto has 10 told
+    table["at_epochs"] *= np.where(table["strategy"] == "auto", 2, 1)  # auto has outcomes of 10 of 20 trainings
     table["n_trials"] = 20
     every, s, t = evaluate(table, FACTS, 20).to_dict("records")
     expected = table[(table["strategy"] == "auto") & (table["at_epochs"] <= 20)]
@@ -100,7 +100,7 @@ def test_runs_are_compared_after_equal_epochs():
     assert (every["n_tasks"], every["min_seeds"], every["strategies"]) == (4, 3, "bo random")
 
 
-def test_what_hardly_ran_is_left_out_and_so_are_shorter_runs():
+def test_strategies_with_few_or_shorter_runs_are_dropped():
     table = pd.concat([two_suites(*THREE), runs("skopt", 0.01, ["x"], suite="s")])
     names, pairs = shared(table.drop_duplicates(["strategy", "suite", "task", "seed"]))
     assert (names, len(pairs)) == (["bo", "random"], 12)
@@ -108,8 +108,8 @@ def test_what_hardly_ran_is_left_out_and_so_are_shorter_runs():
     assert evaluate(longer, FACTS, 50)["strategies"].iloc[0] == "bo random"
 
 
-def test_what_is_missing_is_said():
-    with pytest.raises(UserError, match=r"auto needs runs in two, and has them in 0; make them with"):
+def test_missing_runs_are_reported():
+    with pytest.raises(UserError, match=r"auto needs runs in two suites, found 0; make some with"):
         missing(two_suites(*THREE[1:]))
     table = pd.concat([two_suites(*THREE, n_trials=50), runs("bo", 0.2, ["x"], suite="u", n_trials=50)])
     assert missing(table) == [
@@ -120,7 +120,7 @@ def test_what_is_missing_is_said():
         evaluate(two_suites(*THREE, n_seeds=1), FACTS, 20)
 
 
-def test_the_command_without_runs_of_auto_is_one_line(tmp_path):
+def test_the_command_without_runs_of_auto_fails_in_one_line(tmp_path):
     rows = runs("random", 0.5, ["f01-5d"], suite="synthetic")
     rows.to_parquet(tmp_path / "random-20-trials-1-workers.parquet")
     command = [

@@ -1,11 +1,11 @@
-"""The load test itself, in short: a real server, asked by two clients; what it measures is not judged."""
+"""A short load test with a real server and two clients; the measured values are not checked."""
 
 import pandas as pd
 
 from benchmarks.experiments.serving import COLUMNS, main
 
 
-def test_every_request_of_a_short_load_test_is_answered(tmp_path):
+def test_every_request_of_a_short_load_test_succeeds(tmp_path):
     main(out=tmp_path / "serving.csv", models="linear", concurrency="1,2", rows="3", seconds=0.3)
     table = pd.read_csv(tmp_path / "serving.csv")
     assert list(table) == COLUMNS.split(",")

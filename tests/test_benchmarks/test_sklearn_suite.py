@@ -1,4 +1,4 @@
-"""The suite of scikit-learn's models: split beforehand, deterministic, and each training run once."""
+"""The suite of scikit-learn models: fixed split, deterministic, and each training run once."""
 
 import multiprocessing
 import time
@@ -41,7 +41,7 @@ def test_half_of_each_models_and_of_each_data_sets_tasks_are_holdout():
 
 
 @pytest.mark.parametrize("of", TASKS, ids=lambda task: task.name)
-def test_every_task_trains_and_its_loss_is_one_that_was_measured(of, kept):
+def test_every_task_trains_and_its_loss_is_stored(of, kept):
     assert of.max_epochs == 1
     config = random_configs(of, 1)[0]
     curve = of.curve(config, 0, 1)
@@ -67,7 +67,7 @@ def test_seeds_and_a_second_training_make_no_difference(name, kept, tmp_path, mo
 
 
 def test_the_loss_is_that_of_predictions_for_rows_that_were_not_fitted(kept):
-    """By scikit-learn's own cross-validation, with a scaler that sees the training part alone."""
+    """By scikit-learn's own cross-validation, with a scaler fitted on the training set only."""
     from sklearn.datasets import load_wine
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
     from sklearn.neighbors import KNeighborsClassifier
@@ -83,12 +83,12 @@ def test_the_loss_is_that_of_predictions_for_rows_that_were_not_fitted(kept):
     assert found == pytest.approx(-np.log(own).mean())
 
 
-def test_digits_are_a_fixed_part():
+def test_digits_are_a_fixed_subset():
     assert len(load_data("digits").y) == N_DIGITS
     assert sorted(np.concatenate([scored for _, _, scored in load_data("digits").folds])) == list(range(N_DIGITS))
 
 
-def test_a_training_that_fails_is_a_failed_trial_and_kept(kept):
+def test_a_failed_training_is_a_failed_trial_and_is_stored(kept):
     of = task("knn-iris")
     curve = of.curve({"n_neighbors": 0, "p": 2}, 0, 1)
     assert len(curve.losses) == 0
@@ -97,7 +97,7 @@ def test_a_training_that_fails_is_a_failed_trial_and_kept(kept):
     assert of.kept.losses() == []
 
 
-def test_an_old_scikit_learn_is_one_line(monkeypatch):
+def test_an_old_scikit_learn_is_reported_in_one_line(monkeypatch):
     import sklearn as library
 
     monkeypatch.setattr(library, "__version__", "1.7.2")
@@ -117,7 +117,7 @@ def _race(file, calls, start):
     store.get({"x": 1}, train)
 
 
-def test_processes_that_ask_at_once_train_once(tmp_path):
+def test_concurrent_processes_train_once(tmp_path):
     context = multiprocessing.get_context("fork")
     calls, start = context.Value("i", 0), context.Barrier(4)
     processes = [context.Process(target=_race, args=(tmp_path / "kept.sqlite", calls, start)) for _ in range(4)]

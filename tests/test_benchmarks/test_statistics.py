@@ -1,4 +1,4 @@
-"""Measures and tests against tables worked out by hand, and the rate of false alarms."""
+"""Measures and tests against hand-computed tables, and their false positive rates."""
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,7 @@ from benchmarks.scoring.regret import (
 
 
 def runs(losses: dict[tuple[str, str, int], list[float]], max_epochs: int = 1) -> pd.DataFrame:
-    """One row a trial, full trainings, one after the other."""
+    """One row per trial: sequential full trainings."""
     rows = [
         {
             "suite": "s", "task": task, "strategy": strategy, "seed": seed, "trial": i, "loss": loss, "worth": loss,
@@ -55,7 +55,7 @@ def test_regret_is_zero_at_the_best_and_one_at_the_reference():
 
 
 def incumbents(run: pd.DataFrame) -> list[float]:
-    """What the incumbent is worth after each row, the plain way."""
+    """The incumbent's worth after each row, by a simple implementation."""
     best, worths = None, []
     for row in run.to_dict("records"):
         if not row["failed"] and (best is None or (-row["epochs"], row["loss"]) < (-best["epochs"], best["loss"])):
@@ -64,7 +64,7 @@ def incumbents(run: pd.DataFrame) -> list[float]:
     return worths
 
 
-def test_the_incumbent_is_chosen_by_what_was_observed_and_scored_by_what_it_is_worth():
+def test_the_incumbent_is_chosen_by_observed_loss_and_scored_by_worth():
     run = pd.DataFrame(
         {
             "suite": "s", "task": "a", "strategy": "x", "seed": 0, "max_epochs": 1, "at_epochs": range(1, 6),
@@ -137,7 +137,7 @@ def test_pairwise_is_scipys_test_corrected_and_the_better_comes_first():
     assert same.loc[0, "p_holm"] == 1.0
 
 
-def test_means_that_one_task_decides_do_not_agree_with_the_ranks():
+def test_means_dominated_by_one_task_disagree_with_the_ranks():
     # a is better on the first task by far, and worse on the nine others.
     table = pd.DataFrame({"a": [0.0, *np.linspace(0.51, 0.59, 9)], "b": [9.0, *np.linspace(0.1, 0.2, 9)]})
     found = statistics.pairwise(table).iloc[0]
@@ -171,7 +171,7 @@ def own_units(index: pd.MultiIndex) -> pd.Series:
     return pd.Series(tasks.get_level_values(1), index=tasks)
 
 
-def test_intervals_hold_their_mean_and_the_one_for_new_tasks_is_wider():
+def test_intervals_contain_their_mean_and_those_for_new_tasks_are_wider():
     rng = np.random.default_rng(0)
     index = pd.MultiIndex.from_product([["s"], list("abcdefgh"), range(10)], names=["suite", "task", "seed"])
     regret = pd.DataFrame({"x": np.repeat(rng.random(8), 10) + 0.1 * rng.normal(size=80)}, index=index)
@@ -192,10 +192,10 @@ def test_the_interval_of_a_single_task_is_students_t():
     low, high = statistics.of_these(pd.DataFrame({"x": [1.0]}, index=index[:1]))
     assert np.isnan([low["x"], high["x"]]).all()  # one seed has no interval
     low, high = statistics.like_these(pd.DataFrame({"x": values}, index=index), own_units(index))
-    assert np.isnan([low["x"], high["x"]]).all()  # nor does one task say anything of others
+    assert np.isnan([low["x"], high["x"]]).all()  # a single task does not generalise
 
 
-def test_variants_of_a_unit_are_no_independent_evidence():
+def test_variants_of_a_unit_are_not_independent_evidence():
     tasks = [("s", f"f{i}-{d}d") for i in range(12) for d in (2, 5, 10)]
     index = pd.MultiIndex.from_tuples([(*task, seed) for task in tasks for seed in range(4)])
     units = pd.Series([task.partition("-")[0] for _, task in tasks], index=pd.MultiIndex.from_tuples(tasks))
@@ -206,7 +206,7 @@ def test_variants_of_a_unit_are_no_independent_evidence():
     assert together[1]["x"] - together[0]["x"] == pytest.approx(np.sqrt(3) * (apart[1]["x"] - apart[0]["x"]), rel=0.1)
     draws = statistics.resamples(index, n_draws=20, units=units)
     by_unit_weight = pd.DataFrame(draws.T, index=index).groupby(units.reindex(index.droplevel(2)).to_numpy()).sum()
-    assert np.allclose(by_unit_weight * 12, np.round(by_unit_weight * 12))  # a unit is drawn whole times, or not
+    assert np.allclose(by_unit_weight * 12, np.round(by_unit_weight * 12))  # units are drawn as a whole
 
 
 def test_means_are_over_the_tasks_of_a_unit_first():
@@ -223,7 +223,7 @@ def test_means_are_over_the_tasks_of_a_unit_first():
     assert sum(end["x"] for end in statistics.of_these(wide, units)) / 2 == pytest.approx(0.6)
 
 
-def test_a_resample_is_the_mean_over_tasks_of_the_mean_over_drawn_seeds():
+def test_a_resample_averages_drawn_seeds_within_tasks():
     index = pd.MultiIndex.from_tuples([("s", "a", 0), ("s", "a", 1), ("s", "b", 0)], names=["suite", "task", "seed"])
     these = statistics.resamples(index, n_draws=50)
     # Task b has one seed, so it weighs a half in every draw; the two of a share the other half.
@@ -235,7 +235,7 @@ def test_a_resample_is_the_mean_over_tasks_of_the_mean_over_drawn_seeds():
     assert set(others[:, 2]) == {0.0, 0.5, 1.0}
 
 
-def test_an_interval_covers_the_truth_about_as_often_as_it_says():
+def test_an_interval_has_about_its_nominal_coverage():
     index = pd.MultiIndex.from_product([["s"], range(12), range(10)], names=["suite", "task", "seed"])
     rng = np.random.default_rng(0)
     hits = 0
@@ -256,7 +256,7 @@ def test_paired_intervals_need_the_same_seeds():
 
 @pytest.mark.parametrize("n_seeds", [3, 5, 10])
 @pytest.mark.parametrize("draw", ["normal", "skewed", "coarse"])
-def test_equal_strategies_seldom_come_out_different_with_few_seeds(n_seeds, draw):
+def test_equal_strategies_rarely_appear_different_with_few_seeds(n_seeds, draw):
     rng = np.random.default_rng(n_seeds)
     losses = {
         "normal": lambda: rng.normal(size=n_seeds),
@@ -269,7 +269,7 @@ def test_equal_strategies_seldom_come_out_different_with_few_seeds(n_seeds, draw
     assert alarms / n <= 0.06
 
 
-def test_two_equal_strategies_come_out_different_in_five_of_a_hundred_comparisons_at_most():
+def test_the_false_positive_rate_is_at_most_five_percent():
     rng = np.random.default_rng(0)
     n = 600
     alarms = 0
@@ -280,7 +280,7 @@ def test_two_equal_strategies_come_out_different_in_five_of_a_hundred_comparison
     assert alarms > 0
 
 
-def test_the_speed_ups_interval_holds_it_and_is_a_point_without_chance():
+def test_the_interval_of_the_speed_up_contains_it_and_is_a_point_without_noise():
     rng = np.random.default_rng(0)
     losses = {}
     for task in ("a", "b"):
@@ -324,12 +324,12 @@ def test_test_losses_show_the_gap_overtuning_and_runs_worse_than_the_default():
 
 
 def overshot(table, key, by):
-    """The same, with the last training of a run longer by so many epochs than its budget."""
+    """The same rows, with the last training of a run exceeding its budget by some epochs."""
     own = (table[["task", "strategy", "seed"]] == list(key)).all(axis=1)
     return table.assign(at_epochs=table["at_epochs"] + by * (table.index == table.index[own][-1]))
 
 
-def test_a_run_whose_last_training_exceeds_its_budget_counts_whole():
+def test_a_run_whose_last_training_exceeds_its_budget_counts_fully():
     table = runs({("a", "x", 0): [0.5, 0.3], ("a", "y", 0): [0.5, 0.4]}, max_epochs=4)
     table = overshot(table.assign(test=table["loss"], retrained=[0.55, 0.6, 0.55, 0.35]), ("a", "x", 0), 3)
     found = generalisation(table, budget=2)
@@ -339,10 +339,10 @@ def test_a_run_whose_last_training_exceeds_its_budget_counts_whole():
     assert generalisation(table, budget=2)["retrained"].tolist() == [0.7, 0.2]
     before = pd.Series(1.0, index=CONSTANTS.index)
     assert at_end(table, CONSTANTS, 2, before).tolist() == [0.7, 0.2]
-    assert at_end(table, CONSTANTS, 1, before).isna().all()  # nobody asked for so little
+    assert at_end(table, CONSTANTS, 1, before).isna().all()  # no run has so small a budget
 
 
-def test_a_budget_within_a_run_has_what_it_would_return_by_then_and_nothing_is_the_worst():
+def test_a_budget_within_a_run_has_the_config_returned_by_then():
     table = runs({("b", "x", 0): [2.0, 1.5, 1.2], ("b", "y", 0): [np.nan, 1.5, 1.2], ("b", "z", 0): [2.0, 1.5, 1.2]})
     table["returned"] = [2.0, np.nan, 1.4, np.nan, np.nan, 1.6, np.nan, np.nan, np.inf]
     before = pd.Series(1.5, index=CONSTANTS.index)
@@ -351,7 +351,7 @@ def test_a_budget_within_a_run_has_what_it_would_return_by_then_and_nothing_is_t
     assert at_end(table, CONSTANTS, 3, before)[keys].tolist() == pytest.approx([0.2, 0.3, 1.5])
 
 
-def test_means_of_test_losses_are_over_the_runs_that_all_have():
+def test_means_of_test_losses_are_over_shared_runs():
     keys = [("s", "a", name, seed) for name in "xyz" for seed in range(3)]
     values = pd.DataFrame({"retrained": [1.0, 2.0, 3.0, np.nan, 5.0, 6.0, *[np.nan] * 3]})
     values.index = pd.MultiIndex.from_tuples(keys, names=["suite", "task", "strategy", "seed"])
@@ -359,22 +359,22 @@ def test_means_of_test_losses_are_over_the_runs_that_all_have():
     assert found.unstack("seed").loc[("s", "a")].to_dict("index") == {
         "x": {0: pytest.approx(np.nan, nan_ok=True), 1: 2.0, 2: 3.0},
         "y": {0: pytest.approx(np.nan, nan_ok=True), 1: 5.0, 2: 6.0},
-        "z": {i: pytest.approx(np.nan, nan_ok=True) for i in range(3)},  # has none: it takes nothing from the others
+        "z": {i: pytest.approx(np.nan, nan_ok=True) for i in range(3)},  # has none and does not affect the others
     }
 
 
-def test_what_was_trained_again_is_compared_where_the_run_ended_at_the_budget():
+def test_retrained_configs_are_compared_if_the_run_ended_at_the_budget():
     table = runs({("a", "x", 0): [0.5, 0.3], ("a", "x", 1): [0.5, 0.4], ("a", "twice", 0): [0.5, 0.3, 0.4, 0.2]})
     table["test"] = table["loss"]
     table["retrained"] = [0.55, 0.6, 0.55, 0.35, 0.55, np.nan, np.nan, 0.5]
     found = generalisation(table, budget=2)[["retrained", "retrained_default", "worse_retrained"]]
     assert found.loc[("s", "a", "x", 0)].tolist() == [0.6, 0.55, 1.0]
     assert found.loc[("s", "a", "x", 1)].tolist() == [0.35, 0.55, 0.0]
-    assert found.loc[("s", "a", "twice", 0)].isna().all()  # its choice at twice the budget was trained again
+    assert found.loc[("s", "a", "twice", 0)].isna().all()  # its choice at twice the budget was retrained
     assert generalisation(table, budget=4)["retrained"].loc[("s", "a", "twice", 0)] == 0.5
 
 
-def test_the_default_is_known_by_its_config_not_by_its_number():
+def test_the_default_is_identified_by_its_config_not_by_its_number():
     table = runs({("a", "x", 0): [0.5, 0.4, 0.3]}).assign(test=[0.1, 0.2, 0.3], retrained=[np.nan, 0.3, 0.4])
     table["is_default"] = [False, True, False]
     found = generalisation(table, budget=3).loc[("s", "a", "x", 0)]
@@ -382,7 +382,7 @@ def test_the_default_is_known_by_its_config_not_by_its_number():
     assert (found["retrained"], found["retrained_default"], found["worse_retrained"]) == (0.4, 0.3, 1.0)
 
 
-def test_nothing_known_is_never_better_than_what_is_known():
+def test_a_run_without_outcomes_is_never_better_than_one_with_outcomes():
     table = runs(
         {("a", "x", 0): [np.nan], ("a", "x", 1): [0.4], ("b", "x", 0): [np.nan, 2.0], ("b", "y", 0): [5.0, 1.0]}
     )
@@ -391,10 +391,10 @@ def test_nothing_known_is_never_better_than_what_is_known():
     found = filled(at_budgets(table, CONSTANTS, [1, 2]), before)
     assert found.loc[("s", "a", "x", 0)].tolist() == [1.0, 1.0]
     assert found.loc[("s", "b", "x", 0)].tolist() == [2.0, 0.5]
-    # A default that never was the incumbent counts as well.
+    # A default that was never the incumbent counts as well.
     late = runs({("a", "x", 0): [0.2, 3.0]}).assign(is_default=[False, True])
     assert before_any(late, CONSTANTS)[("s", "a")] == 3.0
-    # Where regret is the loss itself there is no floor, and nothing is made up.
+    # If regret is the loss itself there is no floor, and no value is invented.
     own = CONSTANTS.assign(floor=np.nan)
     assert before_any(table, own)[("s", "a")] == 0.4
     failed = table[table["failed"]]
@@ -410,7 +410,7 @@ def test_tasks_on_which_a_run_beats_the_best_known_loss():
 
 
 @pytest.mark.parametrize("clock", ["at_epochs", "at_seconds"])
-def test_many_runs_at_once_are_each_as_one_alone(clock):
+def test_many_runs_give_the_same_results_as_single_ones(clock):
     rng = np.random.default_rng(0)
     n = 400
     table = pd.DataFrame(
@@ -432,8 +432,8 @@ def test_many_runs_at_once_are_each_as_one_alone(clock):
             assert together.loc[key, budget] == pytest.approx(expected, nan_ok=True)
 
 
-def test_a_config_that_was_trained_more_often_counts_by_the_mean_of_its_losses():
-    """Trial 1 is trained again as 3, and trial 2 as 4: their means are .3 and .25, below that of the lucky trial 0."""
+def test_a_repeated_config_is_scored_by_its_mean_loss():
+    """Trial 1 is repeated as 3, and trial 2 as 4: means .3 and .25. The lucky, unrepeated trial 0 loses to them."""
     table = runs({("a", "x", 0): [0.1, 0.2, 0.25, 0.4, 0.25]}).assign(repeats=[np.nan, np.nan, np.nan, 1, 2])
     table["worth"] = [1.0, 2.0, 3.0, 2.0, 3.0]
     regrets = at_budgets(table, CONSTANTS, [1, 2, 3, 4, 5])

@@ -10,7 +10,7 @@ from benchmarks.experiments import arrivals, streams
 
 
 def tables(folder):
-    """Two parts of a table, and the rest of it for test."""
+    """Two parts of a table, and the rest as the test set."""
     folder.mkdir(parents=True)
     frame = load_diabetes(as_frame=True).frame
     parts = [folder / "0.csv", folder / "1.csv"]
@@ -22,7 +22,7 @@ def tables(folder):
     return arrivals.Arrivals(parts, tests, ["--target", "target", "--model", "mlp"], 2, "r2")
 
 
-def test_every_method_has_a_row_a_part_and_full_searches_stay_if_asked_for(tmp_path, monkeypatch):
+def test_every_method_has_a_row_per_part_and_full_searches_can_be_kept(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(streams, "STREAMS", {"small": tables})
     out = tmp_path / "streams.csv"
@@ -49,7 +49,7 @@ def test_every_method_has_a_row_a_part_and_full_searches_stay_if_asked_for(tmp_p
     assert "full search" in out.with_suffix(".md").read_text()
 
 
-def test_the_goal_is_a_point_at_a_fifth_of_the_epochs():
+def test_the_goal_is_one_point_with_a_fifth_of_the_epochs():
     def row(part, method, score, epochs, said=""):
         return {"stream": "s", "part": part, "method": method, "metric": "r2", "new": score, "old": score, "all": score,
                 "epochs": epochs, "said": said}  # fmt: skip
@@ -57,12 +57,12 @@ def test_the_goal_is_a_point_at_a_fifth_of_the_epochs():
     rows = [row(0, method, 0.1, 100) for method in streams.METHODS]
     rows += [row(1, "never", 0.5, 0), row(1, "update", 0.795, 20, "promoted: it is better"),
              row(1, "new part alone", 0.6, 1), row(1, "full search", 0.8, 100)]  # fmt: skip
-    said = streams.summary(pd.DataFrame(rows))
-    assert "| s | r2 | update | 0.7950 | 0.7950 | 0.7950 | 20.0 | 1 of 1 |" in said
-    assert "s: the updates are 0.5 points behind the full search, at 20% of its epochs: the goal is reached" in said
+    text = streams.summary(pd.DataFrame(rows))
+    assert "| s | r2 | update | 0.7950 | 0.7950 | 0.7950 | 20.0 | 1 of 1 |" in text
+    assert "s: the updates are 0.5 points behind the full search, with 20% of its epochs: the goal is reached" in text
 
 
-def test_an_unknown_stream_is_refused(tmp_path):
+def test_an_unknown_stream_is_rejected(tmp_path):
     with pytest.raises(UserError, match="unknown stream 'river'; choose one of:"):
         streams.main(["river"], out=tmp_path / "streams.csv")
     assert not list(tmp_path.iterdir())

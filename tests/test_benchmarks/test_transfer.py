@@ -1,4 +1,4 @@
-"""What earlier studies are worth: the command's parts on tasks that are quickly computed."""
+"""The value of past studies: the components of the command on fast tasks."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ SPACE = load_space({"x": {"float": [0, 1], "default": 0.1}, "y": {"float": [0, 1
 
 @dataclass(frozen=True)
 class Bowl(SimulatedTask):
-    """Lowest near (0.8, 0.8), where exactly differs from task to task."""
+    """The minimum is near (0.8, 0.8); its exact location depends on the task."""
 
     lowest: float = 0.8
     best = 0.0
@@ -36,12 +36,12 @@ def rows() -> list[dict]:
     return regrets(TASKS, "sobol", 0)
 
 
-def test_what_the_others_found_is_where_a_task_starts(rows):
+def test_a_search_starts_from_configs_found_on_other_tasks(rows):
     assert all(row["prior 2"] < 0.1 * row["none 2"] for row in rows)
     assert all(row["none configs"] == row["random configs"] == 0 < row["prior configs"] for row in rows)
 
 
-def test_shuffled_studies_have_no_say_and_reversed_ones_do_little_harm(rows):
+def test_shuffled_studies_are_ignored_and_reversed_ones_do_little_harm(rows):
     assert all(row["shuffled configs"] == 0 and row["shuffled 50"] == row["none 50"] for row in rows)
     assert all(row["reversed 50"] <= row["none 40"] for row in rows)
 

@@ -1,4 +1,4 @@
-"""The variants of bo and auto: each is that but for its part, proposes what the space allows, repeats by its seed."""
+"""The variants of bo and auto: each differs in one component, proposes valid configs, and is reproducible."""
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ OWNER = np.arange(2)
 
 
 def configs(spec, n=20):
-    """What it proposes for a smooth loss, one config a line of text."""
+    """The proposals for a smooth loss, one config per line."""
     strategy = make(spec, SPACE, seed=1, n_trials=n)
     found = []
     for _ in range(n):
@@ -36,7 +36,7 @@ def configs(spec, n=20):
 @pytest.mark.parametrize(
     "spec", [name for name in variants_of("bo") if name != "bo~no-ceiling"]
 )  # whose losses are not equal here
-def test_a_variant_starts_like_bo_repeats_and_goes_its_own_way(spec):
+def test_a_variant_starts_like_bo_is_reproducible_and_then_differs(spec):
     found, bo = configs(spec), configs("bo")
     assert found == configs(spec)
     assert len(set(found)) == len(found)
@@ -45,7 +45,7 @@ def test_a_variant_starts_like_bo_repeats_and_goes_its_own_way(spec):
 
 
 def arms(spec):
-    """Who proposed, over a run with learning curves."""
+    """The arms that made the proposals of a run with learning curves."""
     strategy = make(spec, SPACE, seed=1, n_trials=12, max_epochs=4)
     found = []
     while sum(epochs for _, _, epochs in found) < 100 and (proposal := strategy.ask()) is not None:
@@ -56,7 +56,7 @@ def arms(spec):
     return found
 
 
-def test_auto_without_its_genetic_algorithm_is_auto_but_for_that():
+def test_auto_without_its_genetic_algorithm_is_otherwise_auto():
     found, auto = arms("auto~no-genetic"), arms("auto")
     assert found == arms("auto~no-genetic")
     assert {arm for arm, _, _ in auto} >= {"bo", "ga"}
@@ -65,7 +65,7 @@ def test_auto_without_its_genetic_algorithm_is_auto_but_for_that():
     assert {epochs for _, _, epochs in found} == {epochs for _, _, epochs in auto}  # early stopping stays
 
 
-def test_an_ablation_runs_a_strategy_and_its_variants_alone_on_the_same_tasks_and_seeds():
+def test_an_ablation_runs_a_strategy_and_its_variants_on_the_same_tasks_and_seeds():
     _, planned = planned_of("recorded", ["auto", *variants_of("auto")], 2)
     assert {run.strategy for run in planned} == {"auto", *variants_of("auto")}
     assert len(planned) == 2 * 3 * len({run.strategy for run in planned})
@@ -83,7 +83,7 @@ def test_the_summary_of_an_ablation_names_the_better_variant_first():
 
 
 @pytest.mark.parametrize("spec", ["bo~no-ceiling", "bo~credulous"])
-def test_without_the_ceiling_equal_losses_put_no_bound_on_the_noise(spec):
+def test_without_the_ceiling_ties_do_not_bound_the_noise(spec):
     y = np.concatenate([np.full(8, -1.0), np.linspace(-0.9, 2.0, 20)])
     unbounded, bounded = (make(name, SPACE, seed=0)._noise_ceiling(y) for name in (spec, "bo"))
     assert unbounded == BOUNDS["noise"][1]
@@ -96,7 +96,7 @@ def process():
     return fit(X, np.sin(5 * X[:, 0]) + 0.1 * rng.standard_normal(12), OWNER, None)
 
 
-def test_theta_is_drawn_around_its_mode():
+def test_theta_is_sampled_around_its_mode():
     gp = process()
     draws = np.concatenate([_draws(gp, np.random.default_rng(seed)) for seed in range(200)])
     assert np.median(draws, axis=0) == pytest.approx(gp.theta, abs=0.2)
@@ -104,7 +104,7 @@ def test_theta_is_drawn_around_its_mode():
     assert (draws.std(axis=0) < 2.0).all()
 
 
-def test_an_averaged_improvement_has_the_gradient_of_its_value():
+def test_the_gradient_of_an_averaged_improvement_matches_finite_differences():
     gp = process()
     gps = [gp, *(GP.given(gp.X, gp.Y, theta, OWNER) for theta in _draws(gp, np.random.default_rng(1)))]
     averaged = Averaged(tuple(LogEI(each, np.array([-0.5])) for each in gps))

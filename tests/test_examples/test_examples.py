@@ -1,4 +1,4 @@
-"""Each example by the very command that it tells, with a small budget."""
+"""Each example with the command in its docstring and a small budget."""
 
 import json
 import os
@@ -26,7 +26,7 @@ CURVES = {  # example -> a loss below which its model has learnt something
 
 
 def run(example: str, folder: Path, *options: object) -> tuple[dict, str]:
-    """The command that stands in the example, with further options. Gives the summary and what it has written."""
+    """Run the command in the example with further options; returns the summary and the output."""
     [line] = re.findall(r"^(?:# )?python (-m automl\.run .*)$", (ROOT / "examples" / example).read_text(), re.MULTILINE)
     given = [*shlex.split(line), "--prior", "none", "--no-learn", "--workers", 1, "--out", folder, *options]
     done = subprocess.run(
@@ -41,12 +41,12 @@ def run(example: str, folder: Path, *options: object) -> tuple[dict, str]:
     return json.loads((folder / "summary.json").read_text()), done.stdout + done.stderr
 
 
-def test_all_examples_are_here():
+def test_all_examples_are_tested():
     names = {path.name for path in (ROOT / "examples").iterdir() if path.suffix in (".py", ".sh")}
     assert names == {*CURVES, "sklearn_estimator.py"}
 
 
-def test_the_estimator_of_scikit_learn(tmp_path):
+def test_the_scikit_learn_estimator(tmp_path):
     summary, _ = run("sklearn_estimator.py", tmp_path / "run", "--trials", 5, "--final-seeds", 1)
     assert summary["n_trials"] == 5
     assert summary["n_failed"] == 0

@@ -1,4 +1,4 @@
-"""Expected improvement against its integral, and the search for its maximum."""
+"""The acquisition function against its integral, and its maximisation."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_log_h_is_accurate_and_finite_anywhere(z):
         assert found == pytest.approx(stats.norm.logpdf(z) + series, rel=1e-4)
 
 
-def test_log_h_rises_without_a_jump():
+def test_log_h_is_continuous_and_increasing():
     z = np.linspace(-20, 5, 5001)
     slopes = np.diff(log_h(z)) / np.diff(z)
     assert (slopes > 0).all()
@@ -41,7 +41,7 @@ def test_log_h_rises_without_a_jump():
     assert (np.diff(far) < 0).all()
 
 
-def test_expected_improvement_is_the_mean_of_the_improvements():
+def test_expected_improvement_matches_its_monte_carlo_mean():
     model = process()
     at = np.random.default_rng(1).random((4, 3))
     means, sd = model.predict(at)
@@ -50,7 +50,7 @@ def test_expected_improvement_is_the_mean_of_the_improvements():
     assert np.exp(LogEI(model, np.array([0.2]))(at)) == pytest.approx(improvement, rel=0.02)
 
 
-def test_over_fantasies_it_is_the_mean_of_their_expected_improvements():
+def test_fantasies_are_averaged():
     model, rng = process(), np.random.default_rng(0)
     waiting = rng.random((2, 3))
     imagined = model.sample(waiting, 3, rng)
@@ -63,7 +63,7 @@ def test_over_fantasies_it_is_the_mean_of_their_expected_improvements():
     assert np.exp(LogEI(together, bests)(at)) == pytest.approx(np.mean(one_by_one, axis=0))
 
 
-def test_its_gradients_are_its_slopes():
+def test_gradients_match_finite_differences():
     model, rng = process(), np.random.default_rng(0)
     model = model.with_more(rng.random((2, 3)), model.sample(rng.random((2, 3)), 4, rng))
     acquisition = LogEI(model, model.predict(model.X)[0].min(axis=0))
@@ -89,7 +89,7 @@ SPACE = load_space(
 )
 
 
-def test_legal_points_are_those_of_their_configs():
+def test_legal_points_match_their_configs():
     encoding = Encoding(SPACE)
     features = Features(encoding)
     points = np.random.default_rng(0).random((200, len(encoding.dimensions)))
@@ -99,7 +99,7 @@ def test_legal_points_are_those_of_their_configs():
     assert features.legal(legal) == pytest.approx(legal, abs=1e-9)
 
 
-def test_any_two_values_of_a_choice_are_one_apart():
+def test_any_two_values_of_a_choice_are_at_distance_one():
     encoding = Encoding(SPACE)
     features = Features(encoding)
     config = encoding.default | {"optimizer": "adamw"}
@@ -128,7 +128,7 @@ def test_the_search_finds_the_maximum_of_a_small_space():
     assert features.legal(found) == pytest.approx(found)
 
 
-def test_failures_make_their_neighbourhood_unlikely():
+def test_failures_lower_the_success_probability_nearby():
     model = process(20)
     failed = model.X[:, 0] > 0.6
     log_success = success(model.X, failed, model)
@@ -136,7 +136,7 @@ def test_failures_make_their_neighbourhood_unlikely():
     assert near_bad < np.log(0.3) < np.log(0.7) < near_good
 
 
-def test_losses_are_standardised_and_their_bad_side_cut_off():
+def test_losses_are_standardised_and_clipped():
     y = standardised(np.array([1.0, 2.0, 3.0, 1e9]))
     assert y.mean() == pytest.approx(0)
     assert y.std() == pytest.approx(1)
@@ -144,7 +144,7 @@ def test_losses_are_standardised_and_their_bad_side_cut_off():
     assert standardised(np.array([5.0, 5.0])).tolist() == [0.0, 0.0]
 
 
-def test_of_too_many_observations_the_best_and_the_latest_stay():
+def test_the_best_and_latest_of_too_many_observations_are_kept():
     losses = np.random.default_rng(0).random(1000)
     kept = chosen(losses, np.random.default_rng(0))
     assert len(kept) == 500

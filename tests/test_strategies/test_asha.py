@@ -1,4 +1,4 @@
-"""Asynchronous successive halving: rungs, promotions, what the wrapped strategy is told, stopping without pauses."""
+"""Asynchronous successive halving: rungs, promotions, losses told to the wrapped strategy, stopping without pausing."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ SPACE = load_space({"x": {"float": [0, 1]}, "y": {"float": [0, 1]}})
 
 
 def curve(config, epochs):
-    """Sinks towards x, whatever the epoch: the ranks at every rung are those at the end."""
+    """Losses that decrease towards x, with the same ranks at every rung."""
     return tuple(config["x"] + 1 / (epoch + 1) for epoch in range(epochs))
 
 
@@ -22,7 +22,7 @@ def ended(trial, *losses, stopped=False):
 
 
 def run(strategy, n_epochs):
-    """One worker, until so many epochs are trained. Gives the proposals."""
+    """Run one worker for a number of epochs; returns the proposals."""
     proposals, trained = [], {}
     while sum(trained.values()) < n_epochs:
         proposal = strategy.ask()
@@ -39,7 +39,7 @@ def test_rungs_are_thirds_of_a_full_training():
     assert rungs(1) == [1]
 
 
-def test_the_best_third_goes_on_from_where_it_paused():
+def test_the_best_third_resumes_from_where_it_paused():
     strategy = make_strategy("random+asha", SPACE, seed=0, n_trials=20, max_epochs=27)
     proposals = run(strategy, 27 * 20)
     epochs = {}
@@ -81,7 +81,7 @@ def test_failures_are_never_promoted():
             strategy.tell(Outcome(proposal, curve(proposal.config, proposal.epochs), 1.0))
 
 
-def test_losses_below_are_put_on_the_scale_of_the_highest_rung_that_is_known():
+def test_losses_at_lower_rungs_are_converted_to_the_highest_known_rung():
     ladder = Ladder([1, 3, 9])
     for trial in range(4):
         ladder.enter(ended(trial, 5.0 + trial, 4.0, 3.0 + trial))
@@ -102,7 +102,7 @@ def test_a_curve_may_be_shorter_than_its_training_or_than_the_lowest_rung():
     assert ladder.losses == {0: {0: 0.5, 1: 0.5}, 1: {0: 0.7}}
 
 
-def test_a_lowest_rung_whose_ranks_say_nothing_is_dropped():
+def test_a_lowest_rung_with_uninformative_ranks_is_dropped():
     rng = np.random.default_rng(0)
     telling, noise = Ladder([1, 3]), Ladder([1, 3])
     for trial in range(20):
@@ -114,7 +114,7 @@ def test_a_lowest_rung_whose_ranks_say_nothing_is_dropped():
     assert rank_correlation(np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 9.0])) == pytest.approx(1.0)
 
 
-def test_a_rung_that_was_dropped_comes_back_when_its_ranks_agree_again():
+def test_a_dropped_rung_returns_when_its_ranks_agree_again():
     ladder, rng = Ladder([1, 3]), np.random.default_rng(0)
     for trial in range(12):
         ladder.enter(ended(trial, float(rng.random()), 0.0, float(rng.random())))
@@ -125,7 +125,7 @@ def test_a_rung_that_was_dropped_comes_back_when_its_ranks_agree_again():
     assert ladder.lowest == 0
 
 
-def test_what_can_no_longer_be_promoted_is_abandoned_and_nothing_else():
+def test_only_trials_that_can_no_longer_be_promoted_are_abandoned():
     strategy = make_strategy("random+asha", SPACE, seed=0, n_trials=4, max_epochs=27)
     abandoned, trained, since = set(), {}, []
     while sum(trained.values()) < 4 * 27:
@@ -140,10 +140,10 @@ def test_what_can_no_longer_be_promoted_is_abandoned_and_nothing_else():
     assert abandoned <= paused
     assert len(abandoned) > 0.8 * len(paused)
     assert 0 < since[len(since) // 2] < since[-1]  # some of them long before the end
-    assert not make_strategy("random+asha", SPACE, seed=0, max_epochs=27).abandoned()  # a budget that nobody knows
+    assert not make_strategy("random+asha", SPACE, seed=0, max_epochs=27).abandoned()  # unknown budget
 
 
-def test_what_cannot_pause_is_stopped_at_its_rungs():
+def test_trainings_that_cannot_pause_are_stopped_at_the_rungs():
     def training(config):
         yield from curve(config, 9)
 

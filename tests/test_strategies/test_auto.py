@@ -1,4 +1,4 @@
-"""What auto chooses by, how its arms share the budget, and what it trains again."""
+"""How auto chooses, how its arms share the budget, and what it repeats."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ NUMERIC = load_space({f"x{i}": {"float": [0.0, 1.0]} for i in range(3)})
 
 
 def run(strategy, n_epochs, loss=lambda config, trial: loss_of(config)):
-    """Proposals until the budget is spent, each told at once; the curves fall to the loss."""
+    """The proposals of a whole budget, each told immediately; curves decrease to the loss."""
     proposals, spent = [], {}
     while sum(spent.values()) < n_epochs and (proposal := strategy.ask()) is not None:
         proposals.append(proposal)
@@ -39,7 +39,7 @@ def run(strategy, n_epochs, loss=lambda config, trial: loss_of(config)):
         ("mixed", 1000, ("tpe", "ga"), "1000 trials"),
     ],
 )
-def test_the_choice_is_by_the_facts_and_says_so(space_name, n_trials, arms, why):
+def test_the_choice_depends_on_the_task_and_is_explained(space_name, n_trials, arms, why):
     choice = choose(Encoding(space(space_name)), n_trials)
     assert choice.arms == arms
     assert why in choice.why
@@ -57,23 +57,23 @@ def fidelity(kind, min_epochs=1):
         ("resume", 20, [2, 7, 20]),
         ("resume", 52, [2, 6, 17, 52]),
         ("stop", 9, [3, 9]),
-        ("resume", 3, [3]),  # nothing is to be learnt in an epoch
+        ("resume", 3, [3]),  # one epoch is uninformative
         ("restart", 20, [2, 20]),
         ("restart", 90, [10, 90]),
         ("restart", 10, [2, 10]),
         ("restart", 8, [8]),  # two epochs of eight save too little
     ],
 )
-def test_the_rungs_are_by_what_short_trainings_mean(kind, max_epochs, levels):
+def test_the_rungs_depend_on_the_fidelity(kind, max_epochs, levels):
     assert levels_of(Encoding(NUMERIC), fidelity(kind), max_epochs) == levels
 
 
-def test_so_few_epochs_that_nothing_can_be_learnt_are_not_used():
+def test_uninformative_short_trainings_are_not_used():
     assert levels_of(Encoding(NUMERIC), fidelity("restart", 4), 20) == [4, 20]
     assert levels_of(Encoding(NUMERIC), fidelity("restart", 5), 20) == [20]
 
 
-def test_short_trainings_get_a_share_of_the_budget_then_all_are_whole():
+def test_short_trainings_get_a_share_of_the_budget_then_all_are_full():
     proposals = run(make_strategy("auto", NUMERIC, seed=0, n_trials=20, max_epochs=27), 19 * 27)
     first = {p.trial: p.epochs for p in reversed(proposals)}
     last = {p.trial: p.epochs for p in proposals}
@@ -84,7 +84,7 @@ def test_short_trainings_get_a_share_of_the_budget_then_all_are_whole():
     assert short <= SHORT_SHARE * 20 * 27 + 27
 
 
-def test_a_schedule_is_never_cut_a_longer_training_starts_anew():
+def test_a_schedule_is_never_truncated_and_longer_trainings_restart():
     strategy = make_strategy("auto", NUMERIC, seed=0, n_trials=20, max_epochs=18, fidelity=fidelity("restart"))
     proposals = run(strategy, 20 * 18)
     assert [p.trial for p in proposals] == list(range(len(proposals)))
@@ -98,7 +98,7 @@ def test_a_schedule_is_never_cut_a_longer_training_starts_anew():
     assert {p.trial for p in proposals if p.epochs == 2} <= strategy.abandoned()
 
 
-def test_where_short_trainings_do_not_predict_all_are_whole_and_the_run_says_so():
+def test_unpredictive_short_trainings_are_abandoned_and_reported():
     def misleading(config, epochs):
         return config["x0"] if epochs > 2 else 1.0 - config["x0"]
 
@@ -112,13 +112,13 @@ def test_where_short_trainings_do_not_predict_all_are_whole_and_the_run_says_so(
     assert "do not predict" in strategy.findings[0]
 
 
-def test_each_trial_says_which_arm_proposed_it():
+def test_each_trial_records_the_arm_that_proposed_it():
     proposals = run(make_strategy("auto", space("mixed"), seed=0, n_trials=30), 26)
     assert {p.info.get("arm") for p in proposals[:8]} == {None}
     assert {p.info["arm"] for p in proposals[8:]} == {"bo", "ga"}
 
 
-def test_the_better_arm_gets_more_and_most_at_the_end():
+def test_the_better_arm_gets_more_proposals_and_most_at_the_end():
     mix = Mix(NUMERIC, arms=["sobol", "random"], shares=[0.5, 0.5], seed=0, n_trials=60)
     taken = []
     for _ in range(60):
@@ -131,7 +131,7 @@ def test_the_better_arm_gets_more_and_most_at_the_end():
     assert mix.shares().sum() == pytest.approx(1)
 
 
-def test_the_best_configs_are_trained_again_on_the_last_part_of_the_budget():
+def test_the_best_configs_are_retrained_at_the_end_of_the_budget():
     def noisy(config, trial):
         return config["x0"] + np.random.default_rng(trial).normal(0, 0.1)
 
@@ -148,7 +148,7 @@ def test_a_small_budget_is_not_spent_on_repeats():
     assert all(p.is_new for p in proposals)
 
 
-def test_an_exact_loss_is_trained_again_once_and_the_search_goes_on():
+def test_deterministic_losses_are_repeated_only_once():
     proposals = run(make_strategy("auto", NUMERIC, seed=0, n_trials=50), 50, lambda c, t: c["x0"])
     assert [p.trial for p in proposals if "repeats" in p.info] == [45]
 
@@ -176,19 +176,19 @@ def test_restoring_any_prefix_gives_the_same_next_proposal(order, max_epochs):
     assert [restored.ask() for _ in range(3)] == [strategy.ask() for _ in range(3)]
 
 
-def test_it_needs_no_wrapper():
+def test_wrappers_are_rejected():
     with pytest.raises(UnknownStrategy, match="already does early stopping"):
         check_spec("auto+asha")
 
 
-def test_trainings_that_cannot_pause_are_stopped_at_rungs():
+def test_non_resumable_trainings_are_stopped_at_rungs():
     strategy = make_strategy("auto", NUMERIC, seed=0, n_trials=20, max_epochs=9, resumable=False)
     assert isinstance(strategy, Auto)
     assert {strategy.ask().epochs for _ in range(4)} == {9}
 
 
-def test_what_stopped_trainings_did_not_use_is_left_for_the_search():
-    """Trainings that cannot pause are asked for as whole ones: most of their epochs are never spent."""
+def test_epochs_saved_by_stopping_are_available_to_the_search():
+    """Non-resumable trainings are proposed in full, but most of their epochs are never spent."""
     strategy = make_strategy("auto", NUMERIC, seed=0, n_trials=20, max_epochs=9, resumable=False)
     spent = n_searched = 0
     while spent < 20 * 9:

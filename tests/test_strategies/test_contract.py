@@ -1,4 +1,4 @@
-"""What every strategy promises, checked over all of STRATEGIES and a set of awkward spaces."""
+"""Contract tests of every strategy in STRATEGIES on a set of difficult spaces."""
 
 import json
 import math
@@ -80,7 +80,7 @@ def test_the_default_config_comes_first(name, space_name):
 
 
 @pytest.mark.parametrize("name", ["bo", "skopt", "tpe", "hyperopt", "ga"])
-def test_the_first_points_are_shared_by_the_strategies_that_have_an_initial_design(name):
+def test_strategies_share_the_initial_design(name):
     assert [p.config for p in run(make(name, seed=3), 8)] == [p.config for p in run(make("sobol", seed=3), 8)]
 
 
@@ -107,7 +107,7 @@ def test_a_finite_space_is_enumerated_and_then_exhausted(name):
 
 
 @every_strategy
-def test_exhaustion_counts_what_is_pending(name):
+def test_exhaustion_includes_pending_proposals(name):
     strategy = make(name, "finite")
     proposals = [strategy.ask() for _ in range(N_CELLS_FINITE)]
     assert None not in proposals
@@ -117,7 +117,7 @@ def test_exhaustion_counts_what_is_pending(name):
 
 @every_strategy
 @every_space
-def test_the_same_seed_repeats_and_another_does_not(name, space_name):
+def test_the_same_seed_is_reproducible_and_another_differs(name, space_name):
     def configs(seed):
         return [p.config for p in run(make(name, space_name, seed=seed), 14)]
 
@@ -130,7 +130,7 @@ def test_the_same_seed_repeats_and_another_does_not(name, space_name):
 @pytest.mark.parametrize("space_name", ["conditional", "mixed", "forbidden"])
 @pytest.mark.parametrize("n_told", [0, 1, 9, 17])
 def test_restoring_a_prefix_gives_the_same_next_proposals(name, space_name, n_told):
-    """With two pending proposals throughout, told out of order, and failures and ties among the outcomes."""
+    """With two pending proposals, told out of order, and with failures and ties."""
     strategy, log = make(name, space_name), []
     order = np.random.default_rng(n_told)
     pending = []
@@ -150,7 +150,7 @@ def test_restoring_a_prefix_gives_the_same_next_proposals(name, space_name, n_to
 
 
 @every_strategy
-def test_a_none_changes_nothing(name):
+def test_returning_none_changes_no_state(name):
     strategy, twin = make(name, "finite"), make(name, "finite")
     for s in (strategy, twin):
         run(s, 5)
@@ -161,7 +161,7 @@ def test_a_none_changes_nothing(name):
 
 @every_strategy
 @pytest.mark.parametrize("failure", FAILURES)
-def test_failures_are_survived_from_the_first_trial_on(name, failure):
+def test_failures_are_handled_from_the_first_trial_on(name, failure):
     strategy = make(name, "conditional")
     proposals = []
     for i in range(24):
@@ -173,13 +173,13 @@ def test_failures_are_survived_from_the_first_trial_on(name, failure):
 
 
 def seeds_for(name, n):
-    """One of skopt, which takes half a second a suggestion."""
+    """One repetition for skopt, which takes half a second per suggestion."""
     return range(1 if name == "skopt" else n)
 
 
 @pytest.mark.parametrize("name", ["bo", "skopt", "tpe", "hyperopt", "ga"])
 def test_a_failing_region_is_avoided(name):
-    """Half of the range fails: a strategy that forgot the failures would spend half of its trials there."""
+    """Half of the range fails: a strategy that ignored failures would spend half of its trials there."""
     shares = []
     for seed in seeds_for(name, 3):
         strategy = make(name, "numeric", seed=seed)
@@ -194,8 +194,8 @@ def test_a_failing_region_is_avoided(name):
 
 
 @pytest.mark.parametrize("name", ["bo", "skopt", "tpe", "hyperopt", "ga", "cmaes"])
-def test_guided_strategies_learn_from_what_they_are_told(name):
-    """The best of 40 on a sphere, over some seeds, against random search and against being told noise."""
+def test_guided_strategies_learn_from_outcomes(name):
+    """The best of 40 trials on a sphere, over several seeds, versus random search and versus random outcomes."""
     seeds = seeds_for(name, 5)
 
     def best(name, seed, told_noise=False):
@@ -216,7 +216,7 @@ def test_guided_strategies_learn_from_what_they_are_told(name):
 
 
 @every_strategy
-def test_warm_starts_are_taken_in_and_not_proposed_again(name):
+def test_warm_starts_are_learned_and_not_proposed_again(name):
     strategy = make(name, "finite")
     elsewhere = list(Encoding(strategy.space).cells())[:4]
     for i, config in enumerate(elsewhere):
@@ -239,14 +239,14 @@ def test_warm_starts_are_taken_in_and_not_proposed_again(name):
         ({"a": 3, "b": "q", "c": 1}, "forbidden"),
     ],
 )
-def test_a_warm_start_outside_the_space_is_refused(name, config, rule):
+def test_a_warm_start_outside_the_space_is_rejected(name, config, rule):
     with pytest.raises(ValueError, match=rule):
         make(name, "finite").tell(outcome(Proposal(-1, config, 1)))
 
 
 @pytest.mark.parametrize("name", [name for name in STRATEGIES if name != "cmaes"])
 def test_a_trial_may_be_told_again_after_more_epochs(name):
-    """As a wrapper does that pauses and continues trials: the later outcome replaces the earlier one."""
+    """As with a wrapper that pauses and resumes trials: the later outcome replaces the earlier one."""
     strategy, twin = make(name), make(name)
     for _ in range(12):
         proposal, same = strategy.ask(), twin.ask()
@@ -257,8 +257,8 @@ def test_a_trial_may_be_told_again_after_more_epochs(name):
     assert strategy.ask() == twin.ask()
 
 
-def test_cmaes_counts_a_trial_once_though_it_is_told_twice():
-    """Its distribution is updated with what is known when a population is complete."""
+def test_cmaes_counts_a_trial_once_if_it_is_told_twice():
+    """Its distribution is updated with the latest losses once a population is complete."""
     strategy = make("cmaes")
     for _ in range(12):
         proposal = strategy.ask()
@@ -268,7 +268,7 @@ def test_cmaes_counts_a_trial_once_though_it_is_told_twice():
 
 
 @pytest.mark.parametrize("name", ["bo", "skopt", "tpe", "hyperopt", "ga", "cmaes"])
-def test_enormous_losses_are_survived(name):
+def test_huge_losses_are_handled(name):
     strategy = make(name)
     for i in range(16):
         proposal = strategy.ask()
@@ -286,7 +286,7 @@ def test_narrow_and_tiny_ranges(name, bounds):
 
 
 @every_strategy
-def test_after_a_warm_start_with_the_default_something_else_comes_first(name):
+def test_a_default_told_as_warm_start_is_not_proposed(name):
     strategy = make(name)
     default = dict(Encoding(strategy.space).default)
     strategy.tell(outcome(Proposal(-1, default, 1)))
@@ -336,7 +336,7 @@ print(json.dumps(traces))
 
 
 def test_proposals_do_not_depend_on_the_process():
-    """The same under another PYTHONHASHSEED and another global random state."""
+    """The same with another PYTHONHASHSEED and another global random state."""
 
     def traces(seed: int) -> dict:
         code = TRACE.format(here=str(Path(__file__).parent), seed=seed)
@@ -351,7 +351,7 @@ def test_proposals_do_not_depend_on_the_process():
 @settings(max_examples=12, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_any_interleaving_of_asks_tells_and_failures(name, data):
-    """Up to eight pending proposals, told in any order, three in ten of them failed."""
+    """Up to eight pending proposals, told in any order, 30% of them failed."""
     space_name = data.draw(st.sampled_from(["conditional", "forbidden", "finite", "mixed"]))
     strategy = make(name, space_name, seed=data.draw(st.integers(0, 3)))
     pending, proposals = [], []
@@ -373,14 +373,14 @@ def test_any_interleaving_of_asks_tells_and_failures(name, data):
 
 
 @every_strategy
-def test_a_bound_of_the_regret_is_there_where_it_is_promised(name):
+def test_regret_bounds_exist_where_declared(name):
     strategy = make(name, "numeric")
     run(strategy, 20)
     assert (strategy.regret_bound() is not None) == strategy.bounds_regret
 
 
 @pytest.mark.parametrize("wrapper", WRAPPERS)
-def test_what_is_wrapped_around_a_strategy_passes_its_bound_of_the_regret_on(wrapper):
+def test_wrappers_delegate_the_regret_bound(wrapper):
     strategy = make(f"bo+{wrapper}", "numeric", max_epochs=9)
     for _ in range(80):
         proposal = strategy.ask()
@@ -391,6 +391,6 @@ def test_what_is_wrapped_around_a_strategy_passes_its_bound_of_the_regret_on(wra
 
 
 @every_strategy
-def test_a_negative_seed_is_refused(name):
+def test_a_negative_seed_is_rejected(name):
     with pytest.raises(ValueError, match="seed must be 0 or larger, got -1"):
         make(name, seed=-1)

@@ -1,4 +1,4 @@
-"""Seconds against improvement: the model of what trainings take, and a search that has a budget in seconds."""
+"""The model of training time, and a search with a budget in seconds."""
 
 import numpy as np
 import pytest
@@ -19,13 +19,13 @@ def test_the_logarithm_of_the_seconds_is_linear_in_the_features():
     assert predicted - predicted.mean() == pytest.approx(np.array([2.0, 0.0, -1.0]) - 1 / 3, abs=0.1)
 
 
-def test_few_trainings_and_unknown_seconds_tell_nothing():
+def test_few_trainings_and_unknown_seconds_give_no_prediction():
     X = np.random.default_rng(0).random((MIN_TOLD, 2))
     assert log_seconds(X, np.r_[0.0, np.full(MIN_TOLD - 1, 2.0)], X).tolist() == [0.0] * MIN_TOLD
 
 
 def mean_seconds(seconds_limit):
-    """Of 30 trainings of a task where the width costs and gives nothing."""
+    """The configs of 30 trainings of a task where width costs time without any benefit."""
     strategy = make_strategy("auto", SPACE, seed=0, n_trials=60, seconds=seconds_limit)
     found = []
     for _ in range(30):

@@ -1,4 +1,4 @@
-"""When the search does not believe its process: losses that are equal, and no gain for long."""
+"""Corrections to the fitted process: tied losses and a stalled search."""
 
 import numpy as np
 import pytest
@@ -17,29 +17,29 @@ def standardised(losses: np.ndarray) -> np.ndarray:
     return (losses - losses.mean()) / losses.std()
 
 
-def test_equal_losses_of_many_digits_rule_noise_out():
+def test_exact_ties_rule_out_noise():
     rng = np.random.default_rng(0)
     losses = np.concatenate([np.full(5, 0.619627), rng.normal(0.65, 0.02, 15), rng.normal(0.8, 0.02, 10)])
     assert noise_ceiling(standardised(losses)) < -4
 
 
 @pytest.mark.parametrize("n_valid", [100, 400, 1000])
-def test_losses_that_are_equal_by_chance_do_not(n_valid):
-    """Accuracies of few examples are often the same: the noise that made them stays allowed."""
+def test_ties_by_chance_do_not_rule_out_noise(n_valid):
+    """Accuracies on few examples often tie: the actual noise must stay allowed."""
     for seed in range(20):
         rng = np.random.default_rng(seed)
         accuracy = np.round(rng.normal(0.8, 0.05, 40) * n_valid) / n_valid
         assert noise_ceiling(standardised(1 - accuracy)) > -2
 
 
-def test_failures_and_plateaus_of_the_worst_loss_say_nothing_of_noise():
+def test_failures_and_plateaus_at_the_worst_loss_do_not_bound_noise():
     rng = np.random.default_rng(0)
     losses = np.concatenate([np.full(25, 0.9), rng.normal(0.5, 0.1, 10)])
     assert noise_ceiling(standardised(losses)) == NONE
     assert noise_ceiling(np.zeros(12)) == NONE
 
 
-def test_a_fit_keeps_below_the_ceiling():
+def test_a_fit_stays_below_the_noise_ceiling():
     rng = np.random.default_rng(0)
     X = rng.random((30, 2))
     y = standardised(rng.normal(size=30))
@@ -49,7 +49,7 @@ def test_a_fit_keeps_below_the_ceiling():
     assert fit(X, y, owner, free.theta, max_noise=-7.0).theta[-1] <= -7.0
 
 
-def test_lengthscales_shrink_with_the_trials_without_gain_and_are_back_after_one():
+def test_lengthscales_shrink_without_improvement_and_recover_after_one():
     stuck = np.array([1.0, 0.5] + [0.7] * 40)
     factors = [shrinkage(stuck[:n]) for n in range(1, 43)]
     assert factors[: STUCK_AFTER + 2] == [1.0] * (STUCK_AFTER + 2)
@@ -58,7 +58,7 @@ def test_lengthscales_shrink_with_the_trials_without_gain_and_are_back_after_one
     assert shrinkage(np.append(stuck, 0.4)) == 1.0
 
 
-def test_a_search_says_that_it_found_nothing_better_for_long():
+def test_a_stalled_search_is_reported():
     def told(losses):
         strategy = make_strategy("bo", load_space(SPACE), seed=0, n_trials=40)
         for loss in losses:
@@ -69,7 +69,7 @@ def test_a_search_says_that_it_found_nothing_better_for_long():
     assert "in the last 9 trials" in told([1.0, 0.5] + [0.7 + 0.01 * n for n in range(9)])[0]
 
 
-def test_a_doubted_process_knows_its_observations_and_less_elsewhere():
+def test_shorter_lengthscales_increase_uncertainty_away_from_observations():
     rng = np.random.default_rng(0)
     X = rng.random((12, 2))
     gp = GP.given(X, rng.normal(size=(12, 1)), np.array([-0.7, 0.3, 0.0, -8.0]), np.arange(2))
@@ -81,8 +81,8 @@ def test_a_doubted_process_knows_its_observations_and_less_elsewhere():
     assert doubted(gp, 1.0, 2) is gp
 
 
-def test_the_search_knows_of_both():
-    """Seven losses of noise and then a plateau: no noise is left, and every second search doubts the lengthscales."""
+def test_the_search_uses_both_corrections():
+    """Noisy losses, then a plateau: the noise is bounded, and every second ask shortens the lengthscales."""
     strategy, rng = make_strategy("bo", load_space(SPACE), seed=0, n_trials=30), np.random.default_rng(0)
     proposals = []
     for trial in range(30):

@@ -16,7 +16,7 @@ ENCODINGS = {name: Encoding(space(name)) for name in SPACES}
 @pytest.mark.parametrize("name", SPACES)
 @settings(max_examples=50, deadline=None)
 @given(data=st.data())
-def test_decoding_gives_legal_configs_and_survives_the_way_back(name, data):
+def test_decoding_gives_legal_configs_and_round_trips(name, data):
     encoding = ENCODINGS[name]
     d = len(encoding.dimensions)
     point = np.array(data.draw(st.lists(st.floats(0, 1), min_size=d, max_size=d)))
@@ -53,7 +53,7 @@ def test_a_log_scale_is_linear_in_the_logarithm():
     assert lr.to_unit(1e-3) == pytest.approx(0.5)
 
 
-def test_the_cells_of_a_finite_space_are_all_and_once():
+def test_the_cells_of_a_finite_space_are_enumerated_once():
     cells = list(ENCODINGS["finite"].cells())
     assert len(cells) == N_CELLS_FINITE == len({tuple(sorted(c.items())) for c in cells})
     for config in cells:
@@ -64,7 +64,7 @@ def test_finite_means_without_floats():
     assert [name for name in SPACES if ENCODINGS[name].finite] == ["categorical", "finite"]
 
 
-def test_inactive_hyperparameters_sit_at_their_default():
+def test_inactive_hyperparameters_are_at_their_default():
     encoding = ENCODINGS["conditional"]
     assert list(encoding.encode({})) == list(encoding.encode(encoding.default))
 

@@ -1,4 +1,4 @@
-"""Families of models as arms: which choice makes them, which is next, and that each keeps to its part of the space."""
+"""Families of models as arms: the choice that defines them, their order, and that each stays in its subspace."""
 
 import numpy as np
 import pytest
@@ -44,20 +44,20 @@ def counts(proposals):
     return {name: sum(p.config["model"] == name for p in proposals) for name in BEST}
 
 
-def test_families_are_the_values_of_the_choice_on_which_most_others_depend():
+def test_families_are_the_values_of_the_choice_most_others_depend_on():
     assert family_choice(MODELS) == "model"
     for name in ("numeric", "mixed", "conditional", "finite"):
         assert family_choice(space(name)) is None
 
 
-def test_what_all_families_share_makes_them_no_families():
+def test_shared_hyperparameters_do_not_define_families():
     shared = {f"x{i}": {"float": [0, 1]} for i in range(4)}
     form = {"model": {"choice": ["a", "b"]}, **shared, "k": {"int": [1, 9], "when": {"model": "a"}}}
     assert family_choice(load_space(form)) is None
 
 
 @pytest.mark.parametrize("model", BEST)
-def test_a_part_of_a_space_has_what_can_exist_there(model):
+def test_a_subspace_has_only_hyperparameters_that_can_be_active(model):
     encoding = Encoding(MODELS, {"model": model})
     own = {"linear": {"c"}, "trees": {"leaves", "rate"}, "net": {"lr", "schedule", "warmup"}}[model]
     assert set(encoding.names) == {"model", *own}
@@ -68,7 +68,7 @@ def test_a_part_of_a_space_has_what_can_exist_there(model):
         assert config["model"] == model
 
 
-def test_each_default_is_trained_whole_first():
+def test_each_default_is_trained_fully_first():
     kinds = {"linear": Fidelity("whole"), "trees": Fidelity("resume"), "net": Fidelity("restart")}
     strategy = make_strategy(
         "auto", MODELS, seed=0, n_trials=30, max_epochs=20, fidelity=lambda config: kinds[config["model"]]
@@ -83,13 +83,13 @@ def test_each_default_is_trained_whole_first():
     assert len({p.trial for p in proposals if p.promotes is None and p.config["model"] != "trees"}) > 3
 
 
-def test_the_budget_goes_to_the_families_that_may_still_gain():
+def test_the_budget_goes_to_families_that_may_still_improve():
     found = counts(run(make_strategy("auto", MODELS, seed=0, n_trials=40), 40))
     assert found["linear"] <= 12
     assert found["trees"] + found["net"] >= 28
 
 
-def test_a_family_without_a_gain_is_done_as_long_as_others_are_not():
+def test_a_converged_family_waits_for_the_others():
     def flat(config):
         return 0.5 if config["model"] == "trees" else loss_of(config)
 
@@ -97,7 +97,7 @@ def test_a_family_without_a_gain_is_done_as_long_as_others_are_not():
     assert FLAT <= counts(proposals)["trees"] <= FLAT + 4
 
 
-def test_seconds_count():
+def test_seconds_affect_the_order():
     def slow(config):
         return 20.0 if config["model"] == "net" else 1.0
 
@@ -110,7 +110,7 @@ def test_seconds_count():
     assert counts(proposals)["net"] >= 1
 
 
-def test_a_family_of_failures_is_left():
+def test_a_failing_family_is_abandoned():
     def broken(config):
         return np.nan if config["model"] == "trees" else loss_of(config)
 
@@ -118,7 +118,7 @@ def test_a_family_of_failures_is_left():
     assert found["trees"] < found["net"]
 
 
-def test_configs_to_start_with_come_in_their_families():
+def test_start_configs_go_to_their_families():
     prior = [Start({"model": "net", "lr": 0.02, "schedule": "constant"}, "past"), Start({"model": "linear", "c": 9.0})]
     proposals = run(make_strategy("auto", MODELS, seed=0, n_trials=30, prior=prior), 7)
     configs = [p.config for p in proposals]
@@ -126,7 +126,7 @@ def test_configs_to_start_with_come_in_their_families():
     assert all(start.config in configs[:5] for start in prior)
 
 
-def test_no_bound_of_the_regret_is_promised_over_families():
+def test_families_declare_no_regret_bound():
     assert not make_strategy("auto", MODELS, seed=0, n_trials=60).bounds_regret
     assert make_strategy("auto", space("numeric"), seed=0, n_trials=60).bounds_regret
 
@@ -139,7 +139,7 @@ def test_every_family_is_tried_before_failing_ones_get_more():
     assert {p.config["model"] for p in proposals} == set(BEST)
 
 
-def test_without_measured_seconds_a_run_repeats_itself():
+def test_without_measured_seconds_a_run_is_reproducible():
     def configs(timed, seed):
         rng = np.random.default_rng(seed)
         strategy = make_strategy("auto", MODELS, seed=0, n_trials=30, timed=timed)
@@ -149,7 +149,7 @@ def test_without_measured_seconds_a_run_repeats_itself():
     assert configs(True, 1) != configs(True, 2)
 
 
-def test_what_is_told_from_elsewhere_counts_for_its_family():
+def test_warm_starts_count_for_their_family():
     strategy = make_strategy("auto", MODELS, seed=0, n_trials=30)
     encoding, rng = Encoding(MODELS), np.random.default_rng(0)
     for i in range(30):
@@ -163,7 +163,7 @@ def test_what_is_told_from_elsewhere_counts_for_its_family():
         make_strategy("auto", MODELS, seed=0, prior=[Start({"model": "zzz"})])
 
 
-def test_an_ordered_choice_or_an_empty_part_makes_no_families():
+def test_ordered_choices_and_empty_subspaces_define_no_families():
     form = {"depth": {"ordinal": [1, 2]}} | {f"u{i}": {"float": [0, 1], "when": {"depth": 2}} for i in range(3)}
     assert family_choice(load_space(form)) is None
     form = {"model": {"choice": ["a", "b"]}} | {f"u{i}": {"float": [0, 1], "when": {"model": "a"}} for i in range(3)}
@@ -171,14 +171,14 @@ def test_an_ordered_choice_or_an_empty_part_makes_no_families():
     assert family_choice(load_space(form | {"forbidden": [{"model": "b"}]})) is None
 
 
-def test_a_family_without_gain_is_named():
+def test_a_converged_family_is_reported():
     strategy = make_strategy("auto", MODELS, seed=0, n_trials=60)
     assert strategy.findings == []
     run(strategy, 60)
     assert any(finding.startswith("trees: no improvement in the last 5") for finding in strategy.findings)
 
 
-def test_a_search_in_which_no_family_gains_says_so():
+def test_convergence_of_all_families_is_reported():
     strategy = make_strategy("auto", MODELS, seed=0, n_trials=40)
     run(strategy, 40, loss=lambda config: BEST[config["model"]])
     assert strategy.findings == ["no model improved in its last 5 full trainings: more trials will gain little"]

@@ -52,14 +52,14 @@ def test_the_posterior_of_theta_is_the_normal_density_and_the_prior():
 
 
 def in_pairs(n):
-    """Noise of which two neighbouring observations share half."""
+    """Noise with a correlation of one half between two neighbouring observations."""
     S = np.zeros((n, n))
     for i in range(0, n - 1, 2):
         S[i, i + 1] = S[i + 1, i] = 0.5
     return S
 
 
-def test_correlated_noise_is_part_of_the_covariance():
+def test_correlated_noise_is_included_in_the_covariance():
     X, y = data()
     S, v = in_pairs(len(y)), np.exp(THETA[-1])
     K = np.array([[kernel(a, b, THETA) for b in X] for a in X]) + v * S + (v + _gp.JITTER) * np.eye(len(y))
@@ -70,7 +70,7 @@ def test_correlated_noise_is_part_of_the_covariance():
 
 
 @pytest.mark.parametrize("correlated", [False, True])
-def test_the_gradient_of_the_posterior_is_its_slope(correlated):
+def test_the_gradient_of_the_posterior_matches_finite_differences(correlated):
     X, y = data()
     S = in_pairs(len(y)) if correlated else None
     differences = _gp.squared_differences(X, OWNER, 3)
@@ -80,7 +80,7 @@ def test_the_gradient_of_the_posterior_is_its_slope(correlated):
         assert gradient[i] == pytest.approx((up - down) / 2e-5, rel=1e-6)
 
 
-def test_the_gradients_of_the_prediction_are_its_slopes():
+def test_the_gradients_of_the_prediction_match_finite_differences():
     X, y = data()
     process = GP.given(X, np.column_stack([y, -y]), THETA, OWNER)
     new = np.random.default_rng(1).random((3, 4))
@@ -93,7 +93,7 @@ def test_the_gradients_of_the_prediction_are_its_slopes():
         assert sd_gradient[:, i] == pytest.approx((up[1] - down[1]) / 2e-6, rel=1e-5, abs=1e-8)
 
 
-def test_more_observations_are_as_if_they_had_been_there_from_the_start():
+def test_adding_observations_equals_refitting_with_them():
     X, y = data(20)
     whole = GP.given(X, y[:, None], THETA, OWNER)
     grown = GP.given(X[:15], y[:15, None], THETA, OWNER).with_more(X[15:], y[15:, None])
@@ -112,18 +112,18 @@ def test_samples_have_the_mean_and_the_covariance_of_the_process():
     assert samples.std(axis=1) == pytest.approx(np.sqrt(sd**2 + np.exp(-2.0)), abs=0.03)
 
 
-def test_a_fit_finds_what_matters():
+def test_a_fit_finds_the_important_hyperparameter():
     X, y = data(60)
     process = fit(X, y, OWNER, None)
     lengths = np.exp(process.theta[:3])
-    assert lengths[0] < lengths[2]  # the last hyperparameter does nothing
+    assert lengths[0] < lengths[2]  # the last hyperparameter has no effect
     assert np.exp(process.theta[-1]) < 0.1
     assert negative_log_posterior(process.theta, _gp.squared_differences(X, OWNER, 3), y)[1] == pytest.approx(
         0, abs=0.1
     )
 
 
-def test_equal_losses_and_repeated_points_break_nothing():
+def test_equal_losses_and_repeated_points_are_handled():
     X = np.repeat(np.random.default_rng(0).random((3, 4)), 5, axis=0)
     process = fit(X, np.zeros(15), OWNER, None)
     assert np.isfinite(process.predict(X)[0]).all()

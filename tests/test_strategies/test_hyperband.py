@@ -1,4 +1,4 @@
-"""Asynchronous Hyperband: where trials start, and that all of them are compared on the same rungs."""
+"""Asynchronous Hyperband: brackets, and the comparison of all trials on common rungs."""
 
 from collections import Counter
 
@@ -18,14 +18,14 @@ def test_a_round_has_the_proportions_of_the_paper():
     assert brackets(1) == (0,)
 
 
-def test_new_trials_start_at_every_rung_the_lowest_first():
+def test_new_trials_start_at_every_rung_from_the_lowest_up():
     strategy = make_strategy("random+hyperband", SPACE, seed=0, n_trials=20, max_epochs=27)
     starts = [strategy.ask().epochs for _ in range(2 * 49)]
     assert starts[:49] == [1] * 27 + [3] * 12 + [9] * 6 + [27] * 4
     assert starts[49:] == starts[:49]
 
 
-def test_a_trial_that_starts_higher_is_compared_with_those_that_were_promoted_there():
+def test_trials_that_start_higher_are_compared_with_promoted_ones():
     strategy = make_strategy("random+hyperband", SPACE, seed=0, n_trials=40, max_epochs=27)
     reached = {}
     while len(reached) < 98:
@@ -38,7 +38,7 @@ def test_a_trial_that_starts_higher_is_compared_with_those_that_were_promoted_th
     assert max(low + middle) < np.median(everyone)
 
 
-def test_rungs_that_say_nothing_are_no_brackets():
+def test_uninformative_rungs_have_no_bracket():
     strategy = make_strategy("random+hyperband", SPACE, seed=0, n_trials=20, max_epochs=27)
     rng = np.random.default_rng(0)
     for _ in range(200):

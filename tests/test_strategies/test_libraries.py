@@ -1,4 +1,4 @@
-"""The traps of the wrapped libraries: each test fails when the guard against one is taken away."""
+"""Pitfalls of the wrapped libraries: each test fails if the guard against one is removed."""
 
 import math
 import subprocess
@@ -23,14 +23,14 @@ def told(strategy, n, loss=loss_of):
 
 @pytest.mark.parametrize("name", ["bo", "skopt", "tpe", "hyperopt"])
 def test_pending_proposals_spread_once_the_model_is_fitted(name):
-    """scikit-optimize repeats its point, Optuna's cluster, and hyperopt does not know them: liars keep them apart."""
+    """Without liars scikit-optimize repeats its point, Optuna's points cluster, and hyperopt ignores them."""
     strategy = told(make_strategy(name, space("numeric"), seed=0, n_trials=40), 15)
     points = np.array([strategy.encoding.encode(strategy.ask().config) for _ in range(6)])
     gaps = np.linalg.norm(points[:, None] - points[None], axis=-1)[np.triu_indices(6, 1)]
     assert gaps.min() > 1e-4
 
 
-def test_skopt_takes_the_ends_of_a_log_range():
+def test_skopt_accepts_the_ends_of_a_log_range():
     strategy = make_strategy("skopt", space("numeric"), seed=0)
     for i, (x, y) in enumerate([(-5.0, 1e-4), (5.0, 10.0), (5.0, 1e-4), (-5.0, 10.0)]):
         strategy.tell(Outcome(Proposal(-1 - i, {"x": x, "y": y}, 1), (float(i),), 0.0))
@@ -50,7 +50,7 @@ def test_skopt_keeps_the_best_and_the_latest_points_when_there_are_many():
 
 
 def test_tpe_is_not_poisoned_by_infinite_losses():
-    """Optuna books an infinite loss as a completed trial; here it is a failure like any other."""
+    """Optuna stores an infinite loss as a completed trial; here it is a failure."""
     clean = make_strategy("tpe", space("numeric"), seed=0)
     for strategy in (clean,):
         told(strategy, 12, loss=lambda config: math.inf if config["x"] > 3 else config["x"] ** 2)
@@ -59,7 +59,7 @@ def test_tpe_is_not_poisoned_by_infinite_losses():
     assert np.isfinite(values).all()
 
 
-def test_tpe_models_conditional_hyperparameters_together():
+def test_tpe_models_conditional_hyperparameters_jointly():
     """group=True: with all of a branch good, the branch and its own hyperparameters are found together."""
     strategy = make_strategy("tpe", space("conditional"), seed=0)
 
@@ -72,13 +72,13 @@ def test_tpe_models_conditional_hyperparameters_together():
     assert len(near) >= 6
 
 
-def test_hyperopt_draws_differ_from_call_to_call():
-    """Its seeds restart per call: each ask has its own."""
+def test_hyperopt_draws_differ_between_calls():
+    """Its seeds restart with each call, so each ask needs its own."""
     strategy = told(make_strategy("hyperopt", space("numeric"), seed=0), 10)
     assert len({strategy.ask().config["x"] for _ in range(8)}) == 8
 
 
-def test_deap_leaves_no_trace_in_its_global_namespace():
+def test_deap_global_namespace_is_unchanged():
     code = (
         "import deap.creator as c; before = set(vars(c)); import strategies.genetic;"
         "import importlib; importlib.reload(strategies.genetic); assert set(vars(c)) == before"
@@ -98,8 +98,8 @@ def test_ga_never_waits_for_a_generation():
     assert all(set(pair) <= set(range(10)) for pair in parents)
 
 
-def test_cmaes_survives_a_population_of_equal_or_failed_losses():
-    """Equal losses leave its bound penalty without a scale (a median of nothing)."""
+def test_cmaes_handles_a_population_of_equal_or_failed_losses():
+    """With equal losses, its penalty for bounds has no scale (the median of an empty array)."""
     for loss in (lambda config: 0.5, lambda config: math.nan):
         strategy = told(make_strategy("cmaes", space("mixed"), seed=0), 1)
         told(strategy, 40, loss)
@@ -107,7 +107,7 @@ def test_cmaes_survives_a_population_of_equal_or_failed_losses():
 
 
 def test_cmaes_is_told_what_was_proposed():
-    """In place of its sample, where that was forbidden or had been tried."""
+    """Instead of its own sample, if that was forbidden or a duplicate."""
     strategy = told(make_strategy("cmaes", space("forbidden"), seed=0), 1)
     n_moved = 0
     for _ in range(80):
@@ -137,7 +137,7 @@ def test_grid_refines_the_first_hyperparameters_first_and_keeps_its_values():
     }  # fmt: skip
 
 
-def test_grid_copes_with_many_hyperparameters():
+def test_grid_handles_many_hyperparameters():
     form = {f"x{i}": {"float": [0, 1]} for i in range(30)} | {f"c{i}": {"choice": list("abcdef")} for i in range(10)}
     strategy = told(make_strategy("grid", load_space(form), seed=0), 50)
     assert len(strategy.outcomes) == 50
@@ -158,7 +158,7 @@ def test_a_large_finite_space_is_not_enumerated_at_once():
     told(make_strategy("random", load_space(form), seed=0), 20)
 
 
-def test_an_unknown_name_gets_the_nearest_right_one():
+def test_an_unknown_name_gets_a_suggestion():
     with pytest.raises(UnknownStrategy, match=r"unknown strategy 'hyperop'; did you mean 'hyperopt'\? choose one of: "):
         make_strategy("hyperop", space("numeric"), seed=0)
     with pytest.raises(UnknownStrategy, match=r"unknown strategy 'bp'; .*choose one of: random, sobol"):

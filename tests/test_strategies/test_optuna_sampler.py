@@ -1,4 +1,4 @@
-"""Every strategy as a sampler of Optuna's: Optuna's own test cases, and what users of a study rely on beyond these."""
+"""Every strategy as an Optuna sampler: Optuna's own test cases, and further guarantees for users of a study."""
 
 import math
 import pickle
@@ -38,13 +38,13 @@ def params(study):
 
 
 def told(study):
-    """What the strategy behind a study's sampler knows, at the next ask."""
+    """The outcomes known to the strategy behind a study's sampler at the next ask."""
     study.ask().suggest_float("x", -5, 5)
     return study.sampler._search._strategy
 
 
 @every_strategy
-def test_the_same_seed_repeats_a_study(name):
+def test_the_same_seed_reproduces_a_study(name):
     first, again = new_study(name), new_study(name)
     first.optimize(bowl, n_trials=12)
     again.optimize(bowl, n_trials=12)
@@ -60,7 +60,7 @@ def test_maximising_mirrors_minimising(name):
 
 
 @every_strategy
-def test_failed_pruned_and_nan_trials_are_survived(name):
+def test_failed_pruned_and_nan_trials_are_handled(name):
     def objective(trial):
         loss = bowl(trial)
         if trial.number % 4 == 1:
@@ -79,7 +79,7 @@ def test_failed_pruned_and_nan_trials_are_survived(name):
 
 
 @every_strategy
-def test_a_finite_space_is_tried_out_before_it_repeats(name):
+def test_a_finite_space_is_exhausted_before_it_repeats(name):
     def objective(trial):
         return float(trial.suggest_categorical("a", ["p", None, True]) is None) + trial.suggest_int("b", 2, 6, step=2)
 
@@ -103,7 +103,7 @@ def test_the_strategy_beats_random_draws(name):
     assert best(lambda seed: StrategySampler(name, seed=seed)) < best(optuna.samplers.RandomSampler)
 
 
-def test_threads_know_what_the_others_try_and_no_trial_is_lost():
+def test_threads_share_pending_proposals_and_lose_no_trial():
     study = new_study("bo")
     study.optimize(bowl, n_trials=24, n_jobs=4)
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 24
@@ -113,7 +113,7 @@ def test_threads_know_what_the_others_try_and_no_trial_is_lost():
     assert len(strategy.pending) == 1  # what the question itself has asked for
 
 
-def test_trials_of_other_samplers_and_of_other_spaces_are_learnt_from():
+def test_trials_of_other_samplers_are_learned():
     study = new_study("bo")
     study.add_trial(create_trial(params={"x": 1.0, "y": 1.0}, distributions={"x": X, "y": Y}, value=1.0))
     study.add_trial(create_trial(params={"x": 4.0}, distributions={"x": X}, value=9.0))
@@ -132,7 +132,7 @@ def test_trials_of_other_samplers_and_of_other_spaces_are_learnt_from():
     assert [outcome.proposal.config for outcome in strategy.outcomes.values()] == [{"x": 0.6}, {"x": 0.9}, {"x": 0.7}]
 
 
-def test_a_loaded_study_goes_on_where_it_was(tmp_path):
+def test_a_loaded_study_resumes(tmp_path):
     url = f"sqlite:///{tmp_path}/study.db"
     optuna.create_study(study_name="mine", storage=url).optimize(bowl, n_trials=6)
     study = optuna.load_study(study_name="mine", storage=url, sampler=StrategySampler("bo", seed=0))
@@ -141,7 +141,7 @@ def test_a_loaded_study_goes_on_where_it_was(tmp_path):
 
 
 @every_strategy
-def test_enqueued_values_are_learnt_in_place_of_the_proposed_ones(name):
+def test_enqueued_values_replace_the_proposed_ones(name):
     study = new_study(name)
     study.optimize(bowl, n_trials=9)
     study.enqueue_trial({"x": 1.25})
@@ -155,7 +155,7 @@ def test_enqueued_values_are_learnt_in_place_of_the_proposed_ones(name):
     assert configs[10] == {"x": 0.375, "y": 0.8}
 
 
-def test_a_trial_with_values_outside_of_the_space_is_left_out():
+def test_a_trial_with_values_outside_the_space_is_ignored():
     study = new_study("bo")
     study.optimize(bowl, n_trials=3)
     trial = study.ask()
@@ -174,7 +174,7 @@ def test_a_trial_with_values_outside_of_the_space_is_left_out():
 
 
 @every_strategy
-def test_a_pickled_sampler_goes_on_as_the_original(name):
+def test_a_pickled_sampler_continues_like_the_original(name):
     study = new_study(name)
     study.optimize(bowl, n_trials=11)
     twin = optuna.create_study(sampler=pickle.loads(pickle.dumps(study.sampler)))
@@ -185,7 +185,7 @@ def test_a_pickled_sampler_goes_on_as_the_original(name):
     assert params(study) == params(twin)
 
 
-def test_reseeding_changes_the_draws_and_forgets_nothing():
+def test_reseeding_changes_the_draws_and_keeps_the_history():
     study, twin = new_study("random"), new_study("random")
     for each in (study, twin):
         each.optimize(bowl, n_trials=5)
@@ -203,7 +203,7 @@ def test_one_sampler_serves_one_study_after_another():
         assert len(told(study).outcomes) == 4
 
 
-def test_it_works_with_a_pruner_that_shows_the_sampler_a_part_of_the_study():
+def test_it_works_with_a_pruner_that_filters_the_study():
     def objective(trial):
         loss = bowl(trial)
         for step in range(9):
@@ -231,7 +231,7 @@ def test_it_works_with_a_pruner_that_shows_the_sampler_a_part_of_the_study():
     ],
     ids=str,
 )
-def test_ranges_and_choices_of_all_kinds_survive_the_way_to_the_strategy_and_back(distribution):
+def test_all_distributions_round_trip_through_the_strategy(distribution):
     study = new_study("bo")
     for i in range(12):
         trial = study.ask({"a name: [of] any kind": distribution, "x": X})
@@ -243,7 +243,7 @@ def test_ranges_and_choices_of_all_kinds_survive_the_way_to_the_strategy_and_bac
     assert [trial for trial in search._strategy.outcomes if trial < 0] == [-1]
 
 
-def test_a_suggestion_needs_no_new_strategy():
+def test_a_suggestion_does_not_rebuild_the_strategy():
     study = new_study("bo")
     study.optimize(bowl, n_trials=5)
     strategy = told(study)
@@ -251,13 +251,13 @@ def test_a_suggestion_needs_no_new_strategy():
     assert told(study) is strategy
 
 
-def test_several_objectives_are_refused_with_the_way_out():
+def test_several_objectives_are_rejected_with_an_alternative():
     study = new_study("bo", directions=["minimize", "maximize"])
     with pytest.raises(ValueError, match=r"one objective, but this study has 2; use .*NSGAIISampler"):
         study.optimize(lambda trial: (bowl(trial), 2.0), n_trials=1)
 
 
-def test_wrong_arguments_are_refused():
+def test_invalid_arguments_are_rejected():
     with pytest.raises(UnknownStrategy, match="did you mean 'cmaes'"):
         StrategySampler("cmae")
     with pytest.raises(ValueError, match=r"stops trials early, .* StrategySampler\('tpe'\)"):

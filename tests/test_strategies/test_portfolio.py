@@ -1,4 +1,4 @@
-"""Configs recommended by past studies: matching spaces, and the choice of the configs to start with."""
+"""Configs recommended by past studies: matching of spaces, and selection of the portfolio."""
 
 import numpy as np
 import pytest
@@ -50,7 +50,7 @@ def test_hyperparameters_match_by_name_type_and_range(name, form, common):
     assert shared(encoding({name: form}), encoding(PAST)) == ([name] if common else [])
 
 
-def test_a_config_is_carried_to_another_space():
+def test_a_config_is_mapped_to_another_space():
     to = encoding({
         "lr": {"float": [1e-3, 1e-2]}, "width": {"int": [20, 100]}, "depth": {"int": [1, 9], "default": 7},
         "optimizer": {"choice": ["sgd", "lion"]},
@@ -64,7 +64,7 @@ def test_a_config_is_carried_to_another_space():
     }  # fmt: skip
 
 
-def test_what_is_forbidden_is_not_carried():
+def test_forbidden_configs_are_not_mapped():
     to = encoding(
         {"width": PAST["width"], "optimizer": PAST["optimizer"], "forbidden": [{"width": 64, "optimizer": "sgd"}]}
     )
@@ -72,7 +72,7 @@ def test_what_is_forbidden_is_not_carried():
     assert carried({"lr": 0.1, "width": 64, "optimizer": "sgd", "momentum": 0.5}, to, names) is None
 
 
-def test_the_first_config_is_what_past_studies_agree_on():
+def test_the_first_config_is_good_on_all_past_studies():
     studies = [study(str(i), seed=i) for i in range(3)]
     first = portfolio(load_space(PAST), studies, "new", 5)[0]
     best_known = min(min(one.losses) for one in studies)
@@ -94,19 +94,19 @@ def test_a_second_config_covers_the_studies_for_which_the_first_is_bad():
     assert max(values) > 1e-2
 
 
-def test_no_more_configs_than_asked_and_none_that_promise_nothing():
+def test_no_more_configs_than_requested_and_none_without_gain():
     studies = [study(str(i), seed=i) for i in range(2)]
     assert len(portfolio(load_space(PAST), studies, "new", 1)) == 1
     assert portfolio(load_space(PAST), studies, "new", 0) == []
-    assert len(portfolio(load_space(PAST), studies[:1], "new", 50)) < 10  # its best config leaves nothing to gain
+    assert len(portfolio(load_space(PAST), studies[:1], "new", 50)) < 10  # no gain beyond its best config
 
 
-def test_studies_whose_losses_follow_from_nothing_have_no_say():
+def test_studies_without_predictable_losses_are_ignored():
     noise = np.random.default_rng(0)
     assert portfolio(load_space(PAST), [study(n=100, loss=lambda config: noise.random())], "new", 5) == []
 
 
-def test_studies_of_the_very_task_outweigh_the_others():
+def test_studies_of_the_same_task_outweigh_the_others():
     def high(config):
         return loss(config, lr=1e-1)
 
@@ -115,7 +115,7 @@ def test_studies_of_the_very_task_outweigh_the_others():
     assert high(with_own.config) < high(portfolio(load_space(PAST), others, "own", 1)[0].config)
 
 
-def test_a_study_of_a_space_that_has_little_in_common_has_no_say():
+def test_a_study_of_a_mostly_different_space_is_ignored():
     space = load_space({"lr": PAST["lr"]} | {f"x{i}": {"float": [0, 1]} for i in range(4)})
     assert portfolio(space, [study()], "new", 5) == []
 

@@ -1,4 +1,4 @@
-"""The bound of the regret: its width and its gradients, and whether it holds what it claims."""
+"""The regret bound: its width, its gradients and its coverage."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def process(n=12):
 
 
 def train(strategy, n, noise=0.0):
-    """So many trials one after the other; the lowest observed loss, and what it is worth."""
+    """Run sequential trials; returns the lowest observed loss and its noise-free value."""
     seen = []
     for _ in range(n):
         proposal = strategy.ask()
@@ -41,8 +41,8 @@ def test_the_width_is_that_of_the_paper():
     assert width(20, 3) == pytest.approx(np.sqrt(2 * np.log(3 * 400 * np.pi**2 / 0.6) / 5))
 
 
-def test_functions_drawn_from_the_process_break_the_bound_no_more_often_than_the_risk():
-    """Drawn jointly at the best point and on a grid, without noise, as far as the observations leave them open."""
+def test_samples_of_the_process_violate_the_bound_at_most_at_the_risk_level():
+    """Noise-free posterior samples, jointly at the best point and on a grid."""
     model = process(6)
     grid = np.stack(np.meshgrid(np.linspace(0, 1, 21), np.linspace(0, 1, 21)), axis=-1).reshape(-1, 2)
     best = model.X[model.Y[:, 0].argmin()]
@@ -54,10 +54,10 @@ def test_functions_drawn_from_the_process_break_the_bound_no_more_often_than_the
     regrets = draws[:, 0] - draws.min(axis=1)
     bound = regret_bound(model, Features(Encoding(SPACE)), best, grid)
     assert np.mean(regrets > bound) <= RISK
-    assert bound < 4 * np.quantile(regrets, 1 - RISK)  # and it is not so wide that it says nothing
+    assert bound < 4 * np.quantile(regrets, 1 - RISK)  # and it is not uselessly wide
 
 
-def test_the_bound_is_the_upper_one_at_the_best_less_the_lowest_of_the_space():
+def test_the_bound_is_the_upper_bound_at_the_best_minus_the_lowest_lower_bound():
     model, features = process(), Features(Encoding(SPACE))
     best = model.X[3]
     grid = np.stack(np.meshgrid(np.linspace(0, 1, 201), np.linspace(0, 1, 201)), axis=-1).reshape(-1, 2)
@@ -69,7 +69,7 @@ def test_the_bound_is_the_upper_one_at_the_best_less_the_lowest_of_the_space():
     assert found == pytest.approx(expected, abs=1e-3)
 
 
-def test_the_gradients_of_the_lower_bound_are_its_slopes():
+def test_the_gradients_of_the_lower_bound_match_finite_differences():
     lower, at = LowerBound(process(), 2.0), np.random.default_rng(1).random((5, 2))
     values, gradients = lower.gradients(at)
     assert values == pytest.approx(lower(at))
@@ -88,7 +88,7 @@ def test_the_best_trial_is_as_good_as_the_bound_claims(noise):
         assert late[1] <= strategy.regret_bound().regret
 
 
-def test_it_sinks_with_what_is_known_and_knows_the_noise():
+def test_the_bound_decreases_with_data_and_the_noise_is_estimated():
     quiet, noisy = (make_strategy("bo", SPACE, seed=0, n_trials=40) for _ in range(2))
     train(quiet, 10)
     before = quiet.regret_bound()
@@ -98,14 +98,14 @@ def test_it_sinks_with_what_is_known_and_knows_the_noise():
     assert noisy.regret_bound().noise == pytest.approx(0.05, rel=0.5)
 
 
-def test_nothing_is_told_before_the_initial_design_has_come_out():
+def test_there_is_no_bound_before_the_initial_design_is_complete():
     strategy = make_strategy("bo", SPACE, seed=0, n_trials=40)
     asked = [strategy.ask() for _ in range(8)]
     for proposal in asked[:6]:
         strategy.tell(Outcome(proposal, (bowl(proposal.config),), 1.0))
     strategy.ask()  # by the model, though two trials of the design are still in training
     assert strategy.regret_bound() is None
-    strategy.tell(Outcome(asked[6], (), 1.0, "out of memory"))  # a failure says nothing of the loss
+    strategy.tell(Outcome(asked[6], (), 1.0, "out of memory"))  # a failure carries no loss
     assert strategy.regret_bound() is None
     strategy.tell(Outcome(asked[7], (bowl(asked[7].config),), 1.0))
     assert strategy.regret_bound() is None
@@ -113,7 +113,7 @@ def test_nothing_is_told_before_the_initial_design_has_come_out():
     assert strategy.regret_bound() is not None
 
 
-def test_losses_that_are_all_the_same_say_nothing():
+def test_constant_losses_give_no_bound():
     strategy = make_strategy("bo", SPACE, seed=0, n_trials=40)
     for _ in range(12):
         strategy.tell(Outcome(strategy.ask(), (1.0,), 1.0))
@@ -121,7 +121,7 @@ def test_losses_that_are_all_the_same_say_nothing():
 
 
 @pytest.mark.parametrize("spec", ["bo", "bo+asha"])
-def test_it_changes_nothing_and_is_the_same_after_a_restore(spec):
+def test_the_bound_changes_no_state_and_is_the_same_after_a_restore(spec):
     strategy, twin, restored = (make_strategy(spec, SPACE, seed=1, n_trials=40, max_epochs=9) for _ in range(3))
     bounds = []
     for _ in range(18):
@@ -138,7 +138,7 @@ def test_it_changes_nothing_and_is_the_same_after_a_restore(spec):
     assert strategy.ask() == twin.ask() == restored.ask()
 
 
-def test_what_was_trained_elsewhere_or_not_to_the_end_is_no_best_trial():
+def test_warm_starts_and_short_trainings_are_never_the_best_trial():
     strategy = make_strategy("bo", SPACE, seed=0, n_trials=40, max_epochs=9)
     for i in range(12):
         strategy.tell(Outcome(Proposal(-1 - i, {"x": i / 12, "y": 0.5}, 9), (float(i),), 1.0))

@@ -1,4 +1,4 @@
-"""What every strategy does with the configs that it is to start with, over all of STRATEGIES and with a wrapper."""
+"""How every strategy in STRATEGIES, also with a wrapper, uses the configs to start with."""
 
 import math
 
@@ -31,7 +31,7 @@ def make(name: str, prior: list[Start], space_name: str = "mixed", seed: int = 0
 
 
 def tell(strategy: Strategy, proposal: Proposal, loss: float | None = None) -> Outcome:
-    """The outcome, told; a loss of NaN is a failure."""
+    """Tell an outcome; a loss of NaN is a failure."""
     loss = loss_of(proposal.config) if loss is None else loss
     outcome = Outcome(proposal, tuple(loss + 0.1 * (9 - epoch) for epoch in range(1, proposal.epochs + 1)), 1.0)
     strategy.tell(outcome)
@@ -39,7 +39,7 @@ def tell(strategy: Strategy, proposal: Proposal, loss: float | None = None) -> O
 
 
 def new_configs(strategy: Strategy, losses: list[float]) -> list[Proposal]:
-    """The first proposals of trials; the given losses are told in turn, whatever is promoted in between."""
+    """The first proposals of trials, told the given losses in order, regardless of promotions in between."""
     found = []
     while len(found) < len(losses):
         proposal = strategy.ask()
@@ -61,7 +61,7 @@ def test_the_prior_comes_after_the_default_and_before_everything_else(name):
 
 
 @pytest.mark.parametrize("name", [name for name in STRATEGIES if name != "grid"] + ["bo+asha", "tpe+asha"])
-def test_past_studies_are_dropped_when_they_disappoint_and_the_users_configs_are_not(name):
+def test_disappointing_past_studies_are_dropped_but_user_configs_are_not(name):
     theirs, own = starts("mixed", 6)[:5], starts("mixed", 7, study=None)[5:]
     proposals = new_configs(make(name, theirs + own), [1.0, 0.5, *[1.0 + i for i in range(9)]])
     tried = [p.info["from"] for p in proposals[1:]]
@@ -71,14 +71,14 @@ def test_past_studies_are_dropped_when_they_disappoint_and_the_users_configs_are
 
 
 @every_strategy
-def test_after_a_default_that_fails_everything_that_works_is_better(name):
+def test_after_a_failed_default_every_success_is_better(name):
     prior = starts("mixed")
     proposals = new_configs(make(name, prior), [math.nan, *range(9)])
     assert [p.config for p in proposals if p.info["from"] == "prior"] == [start.config for start in prior]
 
 
 @every_strategy
-def test_asks_before_any_tell_go_through_the_prior(name):
+def test_asks_before_any_tell_use_the_prior(name):
     prior = starts("conditional")
     strategy = make(name, prior, "conditional")
     asked = [strategy.ask().config for _ in range(8)]
@@ -102,7 +102,7 @@ def test_a_finite_space_is_enumerated_once_with_a_prior_too(name):
 @settings(max_examples=8, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_restoring_any_prefix_with_a_prior_gives_the_same_next_proposals(name, data):
-    """Up to three pending proposals, told in any order, some failed, most of the prior's disappointing or not."""
+    """Up to three pending proposals, told in any order, with failures and with good or disappointing priors."""
     prior = starts("mixed", 4) + starts("mixed", 6, study=None)[4:]
     strategy, log, pending = make(name, prior), [], []
     better = data.draw(st.booleans())
@@ -123,12 +123,12 @@ def test_restoring_any_prefix_with_a_prior_gives_the_same_next_proposals(name, d
 
 
 @every_strategy
-def test_a_config_outside_of_the_space_is_refused(name):
+def test_a_config_outside_the_space_is_rejected(name):
     with pytest.raises(ValueError, match="unknown hyperparameter"):
         make(name, [Start({"nonsense": 1})])
 
 
 @pytest.mark.parametrize(("losses", "n_sobol"), [([0.5, 0.4], 1), ([0.5, 0.4, 0.3], 0), ([2.0, 3.0, 4.0], 7)])
-def test_only_a_prior_that_is_of_use_stands_for_part_of_the_initial_design(losses, n_sobol):
+def test_only_a_useful_prior_replaces_part_of_the_initial_design(losses, n_sobol):
     proposals = new_configs(make("bo", starts("mixed", len(losses))), [1.0, *losses, *[5.0 + i for i in range(9)]])
     assert [p.info["from"] for p in proposals].count("initial design") == n_sobol

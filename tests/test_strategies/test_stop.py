@@ -1,4 +1,4 @@
-"""Stopping by extrapolated curves: what is stopped, what is not, and how often that was wrong."""
+"""Stopping by extrapolated curves: what is stopped, what is not, and the error rate."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ N_EPOCHS = 20
 
 
 def curves(n, rng):
-    """Power laws of different levels, ranges and speeds, with noise."""
+    """Noisy power laws with different levels, ranges and rates."""
     epochs = np.arange(1, N_EPOCHS + 1)
     level, span, speed = rng.gamma(2.0, 0.1, (n, 1)), rng.uniform(0.2, 1.0, (n, 1)), rng.uniform(0.5, 1.5, (n, 1))
     return level + span * epochs**-speed + rng.normal(0, 0.01, (n, N_EPOCHS))
@@ -26,7 +26,7 @@ def stopped_at(known, curve):
     return min(in_a_row, default=N_EPOCHS)
 
 
-def test_half_of_the_epochs_are_saved_and_one_trial_in_fifty_was_stopped_that_would_have_been_the_best():
+def test_half_of_the_epochs_are_saved_with_few_wrong_stops():
     rng = np.random.default_rng(0)
     n_epochs, n_wrong, n = 0, 0, 2000
     for _ in range(n):
@@ -38,8 +38,8 @@ def test_half_of_the_epochs_are_saved_and_one_trial_in_fifty_was_stopped_that_wo
     assert n_wrong / n < 0.02
 
 
-def test_the_chance_is_that_of_the_t_distribution():
-    """Known drops that do not depend on the loss: their mean and deviation are all there is."""
+def test_the_probability_follows_the_t_distribution():
+    """With drops that do not depend on the loss, only their mean and deviation matter."""
     from scipy.stats import t
 
     known = np.array([[1.0, 0.5], [1.0, 0.7], [1.0, 0.3], [1.0, 0.6], [1.0, 0.4]])
@@ -48,7 +48,7 @@ def test_the_chance_is_that_of_the_t_distribution():
     assert chances(known, np.array([1.0])) == pytest.approx([t.cdf((0.3 - mean) / sd, 4)], rel=1e-6)
 
 
-def test_it_does_nothing_until_enough_trials_have_reached_the_end():
+def test_nothing_is_stopped_until_enough_trials_are_complete():
     strategy = make_strategy("random+stop", SPACE, seed=0, n_trials=20, max_epochs=N_EPOCHS)
     rng = np.random.default_rng(1)
     hopeless = tuple(50.0 - epoch for epoch in range(N_EPOCHS - 1))
@@ -60,7 +60,7 @@ def test_it_does_nothing_until_enough_trials_have_reached_the_end():
     assert any(strategy.should_stop(proposal, hopeless[:n]) for n in range(1, N_EPOCHS))
 
 
-def test_a_bad_epoch_or_one_that_is_no_number_stops_nothing():
+def test_a_single_bad_or_nan_epoch_stops_nothing():
     strategy = make_strategy("random+stop", SPACE, seed=0, n_trials=20, max_epochs=N_EPOCHS)
     for curve in curves(8, np.random.default_rng(2)):
         strategy.tell(Outcome(strategy.ask(), tuple(curve), 1.0))
@@ -71,8 +71,8 @@ def test_a_bad_epoch_or_one_that_is_no_number_stops_nothing():
 
 
 @pytest.mark.parametrize("wild", [1.0, 1e6, 1e200])
-def test_equal_and_enormous_losses_are_survived(wild):
-    """A trial that went astray does not keep others from being stopped; nor does it count as good."""
+def test_equal_and_huge_losses_are_handled(wild):
+    """A diverged trial neither prevents others from being stopped nor counts as good."""
     strategy = make_strategy("random+stop", SPACE, seed=0, n_trials=20, max_epochs=N_EPOCHS)
     for curve in [np.full(N_EPOCHS, wild), *(np.linspace(1, 0.5 + 0.01 * i, N_EPOCHS) for i in range(6))]:
         strategy.tell(Outcome(strategy.ask(), tuple(curve), 1.0))

@@ -1,4 +1,4 @@
-"""What every wrapper and every allowed row of wrappers promises, around any strategy."""
+"""Contract tests of every wrapper and every supported combination of wrappers, around any strategy."""
 
 import math
 
@@ -23,7 +23,7 @@ def make(spec, space_name="mixed", *, resumable=True, n_trials=8):
 
 
 def trained(strategy, proposal, failed=False):
-    """The outcome of a training that asks after each epoch whether to go on, as the tuner does."""
+    """The outcome of a training that calls should_stop after each epoch, like the tuner."""
     rng = np.random.default_rng(proposal.trial)
     end = loss_of(proposal.config)
     curve = [end + (MAX_EPOCHS - epoch) * 0.1 + 0.05 * rng.random() for epoch in range(1, MAX_EPOCHS + 1)]
@@ -41,7 +41,7 @@ def trained(strategy, proposal, failed=False):
     [(name, row, True, 15) for name in STRATEGIES if name != "auto" for row in ("asha", "stop")]
     + [(name, row, resumable, 40) for name in ("random", "ga") for row in ROWS for resumable in (True, False)],
 )
-def test_parallel_trials_with_failures_keep_the_rules(name, row, resumable, n_asks):
+def test_parallel_trials_with_failures_follow_the_contract(name, row, resumable, n_asks):
     strategy = make(f"{name}+{row}", resumable=resumable)
     pending, epochs, configs, ended = [], {}, {}, set()
     for i in range(n_asks):
@@ -63,7 +63,7 @@ def test_parallel_trials_with_failures_keep_the_rules(name, row, resumable, n_as
 @every_row
 @pausing_or_not
 @pytest.mark.parametrize("name", ["random", "bo", "ga"])
-def test_a_restored_run_goes_on_as_if_nothing_had_happened(name, row, resumable):
+def test_a_restored_run_continues_identically(name, row, resumable):
     whole, log = make(f"{name}+{row}", resumable=resumable), []
     pending = []
     for i in range(30):
@@ -98,7 +98,7 @@ def test_a_finite_space_ends_with_its_configs_trained_to_the_end_or_stopped(row,
 
 
 @every_row
-def test_a_verdict_counts_only_what_was_told_before_the_proposal(row):
+def test_a_stop_decision_uses_only_earlier_outcomes(row):
     strategy = make(f"random+{row}", resumable=False)
     early = strategy.ask()
     for _ in range(12):
@@ -121,7 +121,7 @@ def test_a_single_epoch_leaves_nothing_to_stop(row):
 
 
 @every_row
-def test_a_parallel_reproducible_run_repeats_itself(row):
+def test_a_parallel_reproducible_run_is_deterministic(row):
     def training(config, seed):
         noise = np.random.default_rng(seed).random()
         for epoch in range(1, MAX_EPOCHS + 1):
@@ -137,11 +137,11 @@ def test_a_parallel_reproducible_run_repeats_itself(row):
 
 
 @pytest.mark.parametrize("spec", ["bo+stop+asha", "bo+asha+hyperband", "bo+asha+asha", "bo+stop+stop"])
-def test_wrappers_that_do_not_go_together_are_one_line(spec):
+def test_unsupported_combinations_of_wrappers_are_rejected(spec):
     with pytest.raises(UnknownStrategy, match=r"not supported: use one of \+asha and \+hyperband at most, \+stop last"):
         check_spec(spec)
 
 
-def test_unknown_wrappers_are_one_line():
+def test_unknown_wrappers_are_rejected():
     with pytest.raises(UnknownStrategy, match="unknown wrapper 'ashe'; did you mean 'asha'"):
         make_strategy("bo+ashe", space("mixed"), seed=0)
