@@ -26,7 +26,7 @@ MATTERS = 0.05  # a hyperparameter matters if its share is significantly larger
 HARDLY = 0.10  # a hyperparameter hardly matters if its share is significantly smaller
 TOGETHER = 0.02  # an interaction is reported if its share is significantly larger
 
-Verdict = Literal["matters", "hardly matters", "cannot be told"]
+Verdict = Literal["matters", "hardly matters", "uncertain"]
 
 
 @dataclass(frozen=True)
@@ -85,10 +85,10 @@ def explain(study: Study, summary: Mapping[str, Any]) -> Explanation:
 def verdict(importance: Importance) -> Verdict:
     """The verdict from the interval of its share; "hardly matters" needs values that are well explored."""
     if importance.n_trials < FEW:
-        return "cannot be told"
+        return "uncertain"
     if importance.share.low > MATTERS:
         return "matters"
-    return "hardly matters" if importance.share.high < HARDLY and importance.settled else "cannot be told"
+    return "hardly matters" if importance.share.high < HARDLY and importance.settled else "uncertain"
 
 
 def _settled(
@@ -130,7 +130,7 @@ def _effects(encoding: Encoding, trials: list[Trial], values: np.ndarray, seed: 
 
 
 def _about_importance(found: Importances) -> Iterator[str]:
-    groups: dict[Verdict, list[Importance]] = {"matters": [], "hardly matters": [], "cannot be told": []}
+    groups: dict[Verdict, list[Importance]] = {"matters": [], "hardly matters": [], "uncertain": []}
     for importance in found.each:
         groups[verdict(importance)].append(importance)
     first, others = next(iter(groups["matters"]), None), groups["matters"][1:]
@@ -141,14 +141,14 @@ def _about_importance(found: Importances) -> Iterator[str]:
         others = others[len(level) :]
         yield f"{_listed([_with_share(i) for i in (first, *level)])} matter most; their order is uncertain."
     else:
-        rivals = [i for i in groups["cannot be told"] if i.share.high > first.share.low]
+        rivals = [i for i in groups["uncertain"] if i.share.high > first.share.low]
         yield f"{_with_share(first)} {'matters' if rivals else 'matters most'}."
     if others:
         yield f"{_listed([_with_share(i) for i in others])} {_verb('matter', len(others))} too."
     hardly = [importance.name for importance in groups["hardly matters"]]
     if hardly:
         yield f"{_listed(hardly)} hardly {_verb('matter', len(hardly))}."
-    unsure = [importance.name for importance in groups["cannot be told"]]
+    unsure = [importance.name for importance in groups["uncertain"]]
     if unsure:
         yield f"Whether {_listed(unsure, 'or')} {_verb('matter', len(unsure))} is uncertain."
 
@@ -181,7 +181,7 @@ def _where_nothing_works(
     for found in patterns.hopeless(dims, those.trials, good, barely):
         where = f"{found.where[:1].upper()}{found.where[1:]}"
         if those.others:
-            yield f"{where} none of {found.n_trials} whole trainings {reached} from the worst whole one to the best."
+            yield f"{where} none of {found.n_trials} full trainings {reached} from the worst full one to the best."
         else:
             yield f"{where} nothing works: none of {found.n_trials} trials {reached} to the best."
 

@@ -44,9 +44,9 @@ def test_one_config_may_stand_alone(tmp_path):
         ([{"layers": 1.5}], "must be a whole number"),
         ([{"optimizer": "lion"}], "must be one of"),
         ([{"momentum": 0.5}], "condition does not hold"),
-        ("lr", "are a list of mappings"),
-        ([0.1], "are a list of mappings"),
-        (None, "are a list of mappings"),
+        ("lr", "must be a list of mappings"),
+        ([0.1], "must be a list of mappings"),
+        (None, "must be a list of mappings"),
     ],
 )
 def test_a_config_that_does_not_fit_is_one_line(given, line):

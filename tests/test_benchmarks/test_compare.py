@@ -129,7 +129,7 @@ def test_trainings_that_all_fail_are_said(tmp_path):
         "--seeds", 1, check=False, cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 1
-    assert "no training worked: the command ended with exit status 127" in done.stdout
+    assert "no training worked: the command failed with exit status 127" in done.stdout
 
 
 def test_a_failed_training_costs_what_was_asked_for_and_one_of_its_own_length_one_training(tmp_path):
