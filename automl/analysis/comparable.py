@@ -1,8 +1,8 @@
-"""Trainings that can be compared: those of equal length. What a shorter one reached says little of a whole one.
+"""Comparable trials: those trained for the same number of epochs, since short trainings predict little of full ones.
 
-Whole trainings are compared where there are enough of them; otherwise the losses after the most epochs that enough
-trainings share. A short training with a learning-rate schedule of its own (``schedule`` in its proposal's info) is
-compared with others of that schedule only: its learning rate has decayed when that of a whole training has not.
+Complete trials are compared if there are enough; otherwise losses at the highest epoch that enough trials reached. A
+short training with its own learning-rate schedule (``schedule`` in its proposal's info) is compared only with others of
+that schedule: its learning rate has already decayed, unlike that of a full training.
 """
 
 from __future__ import annotations
@@ -18,34 +18,34 @@ from automl.study.study import Study
 from automl.study.trial import Trial
 from strategies.encoding import Dimension, Encoding
 
-ENOUGH = 10  # trainings to compare
-CHANCE = 0.05  # a pattern is told where chance makes it in at most so many runs
+ENOUGH = 10  # minimum number of trials to compare
+CHANCE = 0.05  # significance level of patterns
 
 
 @dataclass(frozen=True)
 class Compared:
-    """Trials of equal length, by number, and the others that have a loss."""
+    """Trials of equal length, by number, and the others with a loss."""
 
     trials: list[Trial]
-    values: np.ndarray  # of the metric after so many epochs, shape (n,); extreme ones at the edge of what plots show
+    values: np.ndarray  # of the metric after ``epochs``, shape (n,); outliers are clipped to the plots' range
     epochs: int
-    schedule: int  # epochs of the learning-rate schedule that they share
+    schedule: int  # epochs of their learning-rate schedule
     max_epochs: int
     others: list[Trial]
 
     @property
     def whole(self) -> bool:
-        """Whether they were trained to the end."""
+        """Whether they are full trainings."""
         return self.schedule == self.epochs == self.max_epochs
 
     @property
     def enough(self) -> bool:
-        """Whether there are enough of them."""
+        """Whether there are enough trials to compare."""
         return len(self.trials) >= ENOUGH
 
     @property
     def length(self) -> str:
-        """How long they were trained, in words that fit after "trained"."""
+        """How long they were trained, as a phrase after "trained"."""
         if self.whole:
             return "to the end"
         own = " with a schedule of that length" if self.schedule < self.max_epochs else ""
@@ -53,34 +53,31 @@ class Compared:
 
     @property
     def after(self) -> str:
-        """At what epoch they are compared, to be added to a phrase; nothing where it is the last one."""
+        """The epoch at which they are compared, as a suffix of a phrase; empty for the last one."""
         return "" if self.whole else f" after {self.epochs} of {self.max_epochs} epochs"
 
     @property
     def basis(self) -> str | None:
-        """Which trials are compared, in a sentence; None where there are too few, or all of them are whole."""
+        """A sentence on which trials are compared; None if there are too few, or if all are full trainings."""
         n, left_out = len(self.trials), len(self.others)
         if not self.enough or (self.whole and not left_out):
             return None
         if self.whole:
-            shorter = (
-                "1 that was trained for less is" if left_out == 1 else f"{left_out} that were trained for less are"
-            )
-            return f"Compared are the {n} trials that were trained to the end; {shorter} left out."
+            shorter = "1 with a shorter training is" if left_out == 1 else f"{left_out} with shorter trainings are"
+            return f"Only the {n} fully trained trials are compared; {shorter} left out."
         if self.schedule < self.max_epochs:
-            return f"Too few trials were trained to the end: compared are the {n} that were trained {self.length}."
-        return f"Too few trials were trained to the end: compared is what {n} had reached{self.after}."
+            return f"Too few trials were fully trained: the {n} trained {self.length} are compared."
+        return f"Too few trials were fully trained: the values of {n}{self.after} are compared."
 
     def reached(self, trial: Trial, metric: str) -> float | None:
-        """The metric of a trial at the length that is compared; None where it is no number or the trial too short."""
+        """The metric of a trial at the compared length; None if it is not a number or the trial is too short."""
         return _reached(trial, metric, self.epochs, whole=self.whole)
 
 
 def compared(study: Study, metric: str, maximize: bool) -> Compared:
-    """The trials of a study that can be compared best.
+    """The trials of a study to compare.
 
-    Values that are worse than the others by far count as the edge of the range that the plots show: a few would decide
-    everything.
+    Outliers, values far worse than the others, are clipped to the plots' range, since a few would dominate everything.
     """
     of = study.max_epochs
     known = [trial for trial in ordered(study) if trial.state in ("complete", "stopped", "paused") and trial.losses]
@@ -116,36 +113,36 @@ def _schedule(trial: Trial, max_epochs: int) -> int:
 
 
 def _reached(trial: Trial, metric: str, epochs: int, *, whole: bool = True) -> float | None:
-    """What a trial had reached after so many epochs; a whole one, at its end, which may come sooner by itself."""
+    """A trial's metric after ``epochs``; for a complete trial at its end, which may be earlier."""
     curve = trial.metrics.get(metric) or trial.losses
     if whole:
         return finite(curve[-1])
     return finite(curve[epochs - 1]) if len(curve) >= epochs else None
 
 
-# --- what was hardly tried ----------------------------------------------------------------------------------------
+# --- barely explored regions --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Barely:
-    """A value of a choice, or an end of a range, whose trials were given up before they could be compared."""
+    """A categorical value or an end of a range whose trials were stopped before they could be compared."""
 
     name: str  # of the hyperparameter
-    side: str  # "below" or "above" the values of a range that were explored; "" of a choice
+    side: str  # "below" or "above" the explored values of a range; "" for a choice
     where: str  # in words
     n_trials: int
     n_compared: int  # of these
 
     def in_words(self, length: str) -> str:
-        """With how often it was tried, and whether trained so long."""
+        """The region, how often it was tried, and how many of these trials were trained long enough."""
         n = f"{self.n_trials} trial{'s' if self.n_trials > 1 else ''}"
         return f"{self.where} ({n}, {self.n_compared or 'none'} trained {length})"
 
 
 def barely_explored(encoding: Encoding, found: Compared) -> list[Barely]:
-    """What at most one trial has that was trained as long as those that are compared: choices, and ends of ranges.
+    """Choices and ends of ranges with at most one trial trained to the compared length.
 
-    Ends of ranges are told where chance would rarely leave them out, as in ``patterns``.
+    Ends of ranges are reported only if they are unlikely to be missing by chance, as in ``patterns``.
     """
     far = [*found.trials, *(trial for trial in found.others if len(trial.losses) >= found.epochs)]
     given_up = [trial for trial in found.others if len(trial.losses) < found.epochs]
@@ -155,7 +152,7 @@ def barely_explored(encoding: Encoding, found: Compared) -> list[Barely]:
     for dim in dims:
         seen = np.array([dim.to_unit(t.config[dim.name]) for t in far if dim.name in t.config])
         short = np.array([dim.to_unit(t.config[dim.name]) for t in given_up if dim.name in t.config])
-        if len(seen):  # else the choice that it depends on tells it
+        if len(seen):  # otherwise its parent is reported
             told += list(_ends(dim, seen, short, n_looks) if dim.numeric else _values(dim, seen, short))
     return told
 
@@ -176,5 +173,5 @@ def _ends(dim: Dimension, seen: np.ndarray, short: np.ndarray, n_looks: int) -> 
 
 
 def chance_of_none(n_drawn: int, n_good: int, n: int) -> float:
-    """That n_drawn of n trials hold none of the good ones; also that the n_drawn lowest do (hypergeometric)."""
+    """The probability that n_drawn of n trials include none of the n_good (hypergeometric)."""
     return math.comb(n - n_drawn, n_good) / math.comb(n, n_good)

@@ -1,4 +1,4 @@
-"""What mattered in a run, in words and in numbers: importances, effects, what the best share, and why trials failed."""
+"""The explanation of a run in words and numbers: importances, effects, what the best share, and why trials failed."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from strategies._features import Features
 from strategies.encoding import Encoding
 from strategies.threads import one_thread
 
-FEW = 5  # trials with fewer of which nothing is told of a hyperparameter
-SKILFUL = 0.1  # a model with less skill knows no more of a new trial than the mean,
-GOOD = 0.5  # and one with less may overlook a hyperparameter that matters
-MATTERS = 0.05  # a hyperparameter whose share is surely more than this matters,
-HARDLY = 0.10  # and one whose share is surely less than this hardly does
-TOGETHER = 0.02  # of the variance, surely more than this is a pair's alone
+FEW = 5  # minimum number of trials for a statement about a hyperparameter
+SKILFUL = 0.1  # a model with less skill is no better than the mean
+GOOD = 0.5  # a model with less skill may overlook an important hyperparameter
+MATTERS = 0.05  # a hyperparameter matters if its share is significantly larger
+HARDLY = 0.10  # a hyperparameter hardly matters if its share is significantly smaller
+TOGETHER = 0.02  # an interaction is reported if its share is significantly larger
 
-Verdict = Literal["matters", "hardly matters", "cannot be told"]
+Verdict = Literal["matters", "hardly matters", "uncertain"]
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Everything that can be told. Where ``reason`` is set, importances and effects cannot be."""
+    """The explanation. If ``reason`` is set, there are no importances and effects."""
 
-    words: list[str]  # sentences, what matters most first
+    words: list[str]  # sentences, the most important first
     reason: str | None
-    compared: Compared  # what all of it rests on, except for what is said of failures
+    compared: Compared  # the trials used, except for the statements on failures
     importances: Importances | None = None
     effects: dict[str, Effect] = field(default_factory=dict)
     n_best: int = 0
@@ -44,12 +44,12 @@ class Explanation:
 
     @property
     def n_trials(self) -> int:
-        """How many are compared."""
+        """The number of compared trials."""
         return len(self.compared.trials)
 
 
 def explain(study: Study, summary: Mapping[str, Any]) -> Explanation:
-    """Of a run that has a summary, from its trials alone; the same each time."""
+    """Explain a run from its trials; deterministic."""
     metric, maximize, seed = summary["metric"], summary["maximize"], summary["seed"]
     encoding = Encoding(study.space)
     those = compared(study, metric, maximize)
@@ -71,8 +71,8 @@ def explain(study: Study, summary: Mapping[str, Any]) -> Explanation:
     about_best = list(_about_the_best(told["best"], len(best), those))
     if found.skill < SKILFUL:
         reason = (
-            f"Which hyperparameters matter cannot be told from these {len(trials)} trials: a model of them knows no "
-            "more of a trial that it has not seen than the mean. More trials, or a metric with less noise, may tell."
+            f"Which hyperparameters matter cannot be determined from these {len(trials)} trials: a model of them "
+            "predicts unseen trials no better than the mean. More trials, or a metric with less noise, may help."
         )
         return Explanation([*basis, reason, *about_best, *ending], reason, **told)
     first, *rest = _about_importance(found)
@@ -83,18 +83,18 @@ def explain(study: Study, summary: Mapping[str, Any]) -> Explanation:
 
 
 def verdict(importance: Importance) -> Verdict:
-    """What the interval of its share allows to say; of values that were barely tried, no one knows what they do."""
+    """The verdict from the interval of its share; "hardly matters" needs values that are well explored."""
     if importance.n_trials < FEW:
-        return "cannot be told"
+        return "uncertain"
     if importance.share.low > MATTERS:
         return "matters"
-    return "hardly matters" if importance.share.high < HARDLY and importance.settled else "cannot be told"
+    return "hardly matters" if importance.share.high < HARDLY and importance.settled else "uncertain"
 
 
 def _settled(
     importance: Importance, encoding: Encoding, those: Compared, barely: list[Barely], skill: float
 ) -> Importance:
-    """The importance, and whether it may be said to hardly matter: by a good model, all over its values."""
+    """The importance, settled if the model is good and all values are explored."""
     dim = encoding.dimensions[encoding.names.index(importance.name)]
     tried = {trial.config[dim.name] for trial in those.trials if dim.name in trial.config}
     gaps = len(tried) < 2 or (not dim.numeric and len(tried) < dim.n_values)
@@ -105,11 +105,11 @@ def _settled(
 def _too_little(encoding: Encoding, trials: list[Trial], values: np.ndarray) -> str | None:
     if len(trials) < ENOUGH:
         were = f"{len(trials)} {'was' if len(trials) == 1 else 'were'}"
-        return f"Too few trials to tell: {were} trained far enough to be compared, {ENOUGH} are needed."
+        return f"Too few trials: {were} trained long enough to be compared, {ENOUGH} are needed."
     if not patterns.varying(encoding):
-        return "Nothing to tell: no hyperparameter can vary."
+        return "Nothing to explain: no hyperparameter can vary."
     if np.ptp(values) == 0:
-        return "Nothing to tell: all trials reached the same value."
+        return "Nothing to explain: all trials reached the same value."
     return None
 
 
@@ -130,45 +130,45 @@ def _effects(encoding: Encoding, trials: list[Trial], values: np.ndarray, seed: 
 
 
 def _about_importance(found: Importances) -> Iterator[str]:
-    groups: dict[Verdict, list[Importance]] = {"matters": [], "hardly matters": [], "cannot be told": []}
+    groups: dict[Verdict, list[Importance]] = {"matters": [], "hardly matters": [], "uncertain": []}
     for importance in found.each:
         groups[verdict(importance)].append(importance)
     first, others = next(iter(groups["matters"]), None), groups["matters"][1:]
     if first is None:
-        yield "No hyperparameter is sure to matter: their shares are too uncertain."
+        yield "No hyperparameter matters with certainty: their shares are too uncertain."
     elif others and others[0].share.high > first.share.low:
         level = [o for o in others if o.share.high > first.share.low]
         others = others[len(level) :]
-        yield f"{_listed([_with_share(i) for i in (first, *level)])} matter most; which of them more cannot be told."
+        yield f"{_listed([_with_share(i) for i in (first, *level)])} matter most; their order is uncertain."
     else:
-        rivals = [i for i in groups["cannot be told"] if i.share.high > first.share.low]
-        yield f"{_with_share(first)} {'is sure to matter' if rivals else 'matters most'}."
+        rivals = [i for i in groups["uncertain"] if i.share.high > first.share.low]
+        yield f"{_with_share(first)} {'matters' if rivals else 'matters most'}."
     if others:
         yield f"{_listed([_with_share(i) for i in others])} {_verb('matter', len(others))} too."
     hardly = [importance.name for importance in groups["hardly matters"]]
     if hardly:
         yield f"{_listed(hardly)} hardly {_verb('matter', len(hardly))}."
-    unsure = [importance.name for importance in groups["cannot be told"]]
+    unsure = [importance.name for importance in groups["uncertain"]]
     if unsure:
-        yield f"Whether {_listed(unsure, 'or')} {_verb('matter', len(unsure))}, these trials do not tell."
+        yield f"Whether {_listed(unsure, 'or')} {_verb('matter', len(unsure))} is uncertain."
 
 
 def _about_pairs(pairs: list[Pair]) -> Iterator[str]:
     for pair in pairs:
         if pair.share.low > TOGETHER:
             yield (
-                f"{pair.names[0]} and {pair.names[1]} act together: what one does depends on the other "
-                f"({100 * pair.share.value:.0f}% of the variation is theirs only together, {pair.share.interval})."
+                f"{pair.names[0]} and {pair.names[1]} interact: the effect of one depends on the other "
+                f"({100 * pair.share.value:.0f}% of the variance is their interaction, {pair.share.interval})."
             )
 
 
 def _where_nothing_works(
     encoding: Encoding, names: list[str], those: Compared, barely: list[Barely], summary: Mapping[str, Any]
 ) -> Iterator[str]:
-    """A trial works that comes half of the way from the worst, but for a tenth of the trials, to the best.
+    """Regions where no trial gets half of the way from the worst (its 10% quantile) to the best.
 
-    Of trainings that are not whole this cannot be told: what starts slowly may end well. And where others were stopped
-    early, whole ones are the better part, of which the worst may still work.
+    Only full trainings are used, since a slow start may end well. If others were stopped early, the full ones are a
+    selection, of which even the worst may be good.
     """
     if not those.whole:
         return
@@ -181,7 +181,7 @@ def _where_nothing_works(
     for found in patterns.hopeless(dims, those.trials, good, barely):
         where = f"{found.where[:1].upper()}{found.where[1:]}"
         if those.others:
-            yield f"{where} none of {found.n_trials} whole trainings {reached} from the worst whole one to the best."
+            yield f"{where} none of {found.n_trials} full trainings {reached} from the worst full one to the best."
         else:
             yield f"{where} nothing works: none of {found.n_trials} trials {reached} to the best."
 
@@ -189,7 +189,7 @@ def _where_nothing_works(
 def _about_barely(barely: list[Barely], those: Compared) -> Iterator[str]:
     if barely:
         regions = "; ".join(region.in_words(those.length) for region in barely)
-        yield f"Barely explored, so that it cannot be told what works there: {regions}."
+        yield f"Barely explored, so nothing is known about: {regions}."
 
 
 def _about_the_best(best: list[patterns.Shared], n_best: int, those: Compared) -> Iterator[str]:
@@ -212,12 +212,12 @@ def _about_failures(study: Study, encoding: Encoding, failed: list[Trial], seed:
         )
     elif len(failed) < n:
         few = len(failed) < patterns.FEWEST_FAILED
-        yield f"What failed trials have in common cannot be told{': they are too few' if few else ''}."
+        yield f"No common cause of the failures was found{': they are too few' if few else ''}."
 
 
 def _with_share(importance: Importance) -> str:
     share = importance.share
-    return f"{importance.name} ({100 * share.value:.0f}% of the variation, {share.interval})"
+    return f"{importance.name} ({100 * share.value:.0f}% of the variance, {share.interval})"
 
 
 def _listed(names: list[str], last: str = "and") -> str:

@@ -1,10 +1,9 @@
-"""How much each hyperparameter matters, with intervals over refits.
+"""Hyperparameter importance, with intervals over refits.
 
-Three measures, as each sees something else: the share in the variance of a Gaussian process, which needs the fewest
-trials; fANOVA (F. Hutter et al., An efficient approach for assessing hyperparameter importance, 2014) and PED-ANOVA
-(S. Watanabe et al., PED-ANOVA: efficiently quantifying hyperparameter importance in arbitrary subspaces, 2023) as
-Optuna has them. Each is fitted again and again to trials drawn with replacement (bootstrap over trials); a value is the
-mean of these refits, its interval holds the middle 90% of them.
+Three complementary measures: the share of the variance of a Gaussian process, which needs the fewest trials; and
+Optuna's fANOVA (F. Hutter et al., An efficient approach for assessing hyperparameter importance, 2014) and PED-ANOVA
+(S. Watanabe et al., PED-ANOVA: efficiently quantifying hyperparameter importance in arbitrary subspaces, 2023). Each is
+refitted to bootstrap samples of the trials; a value is the mean of these refits, its interval their central 90%.
 """
 
 from __future__ import annotations
@@ -29,15 +28,15 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 N_REFITS = 20
-MAX_TRIALS = 200  # that a refit sees: the cost of a process grows with their cube
-ENOUGH_FOR_OPTUNA = 10  # trials that have a hyperparameter
-N_PAIRED = 5  # of the hyperparameters, those that matter most are looked at in pairs
-TREES_A_REFIT, DEPTH = 8, 6  # with the refits there are twenty times as many trees
+MAX_TRIALS = 200  # per refit: the cost of a Gaussian process is cubic
+ENOUGH_FOR_OPTUNA = 10  # trials with a hyperparameter
+N_PAIRED = 5  # number of the most important hyperparameters whose interactions are computed
+TREES_A_REFIT, DEPTH = 8, 6  # over the 20 refits, twenty times as many trees
 
 
 @dataclass(frozen=True)
 class Share:
-    """A share in [0, 1], and the middle 90% of its refits."""
+    """A share in [0, 1], and the central 90% of its refits."""
 
     value: float
     low: float
@@ -50,25 +49,25 @@ class Share:
 
     @property
     def interval(self) -> str:
-        """In words."""
+        """The interval, in words."""
         return f"{100 * self.low:.0f} to {100 * self.high:.0f}%"
 
 
 @dataclass(frozen=True)
 class Importance:
-    """Of one hyperparameter. None where too few trials have it."""
+    """The importance of one hyperparameter. None if too few trials have it."""
 
     name: str
-    share: Share  # in the variance of the surrogate, with all it takes part in, so several may add up to more than 1
-    fanova: Share | None  # normalised to 1 among the hyperparameters that the same trials have
-    ped: Share | None  # the same
+    share: Share  # of the surrogate's variance, including interactions, so that the sum may exceed 1
+    fanova: Share | None  # normalised to sum to 1 over the hyperparameters of the same trials
+    ped: Share | None  # normalised in the same way
     n_trials: int  # that have it
-    settled: bool = True  # enough is known of all its values to say that it hardly matters
+    settled: bool = True  # whether its values are explored enough to conclude that it hardly matters
 
 
 @dataclass(frozen=True)
 class Pair:
-    """The share that two hyperparameters have only together."""
+    """The share of the interaction of two hyperparameters."""
 
     names: tuple[str, str]
     share: Share
@@ -76,23 +75,23 @@ class Pair:
 
 @dataclass(frozen=True)
 class Importances:
-    """What the refits say, the most important first."""
+    """The results of the refits, the most important first."""
 
     each: list[Importance]
     pairs: list[Pair]
-    skill: float  # share of the variance of trials left out of a refit that it predicts; at most 1, may be negative
+    skill: float  # R2 on the trials left out of a refit; at most 1, may be negative
 
 
 def importances(
     encoding: Encoding, trials: Sequence[Trial], values: np.ndarray, maximize: bool, seed: int
 ) -> Importances:
-    """Of the hyperparameters that can vary and that a trial has, from what trials reached, shape (n,), at least 3."""
+    """The importance of the varying hyperparameters, from the trials' values, shape (n,), n at least 3."""
     rng = np.random.default_rng(seed)
     draws = [rng.integers(0, len(trials), min(len(trials), MAX_TRIALS)) for _ in range(N_REFITS)]
     features = Features(encoding)
     points = np.array([encoding.encode(trial.config) for trial in trials])
     with one_thread():
-        # A process takes a trial that was drawn twice for two that agree, so each counts once there.
+        # A Gaussian process would treat a trial drawn twice as a repetition, so each is used once.
         drawn = [np.unique(draw) for draw in draws]
         background = Background.of(encoding, seed, [trial.config for trial in trials])
         refits = [Surrogate.fit(features, points[draw], values[draw], background) for draw in drawn]
@@ -113,7 +112,7 @@ def importances(
 
 
 def _pairs(encoding: Encoding, names: list[str], refits: list[Surrogate]) -> list[Pair]:
-    """Those under a condition are left out: with what they depend on, they would always act together."""
+    """Interactions; conditional hyperparameters are left out, since they always interact with their parents."""
     existing = refits[0].background.active
     always = [name for name in names if bool(existing[:, encoding.names.index(name)].all())][:N_PAIRED]
     pairs = []
@@ -141,7 +140,7 @@ def _by_optuna(
     maximize: bool,
     seed: int,
 ) -> dict[str, tuple[Share, Share]]:
-    """fANOVA and PED-ANOVA by hyperparameter. Those of a condition are measured among the trials that have them."""
+    """fANOVA and PED-ANOVA by hyperparameter. Conditional ones are measured on the trials that have them."""
     having = {
         dim.name: tuple(i for i, trial in enumerate(trials) if dim.name in trial.config)
         for dim in encoding.dimensions
@@ -193,13 +192,13 @@ def _evaluated(
         forest = FanovaImportanceEvaluator(n_trees=TREES_A_REFIT, max_depth=DEPTH, seed=seed)
         try:
             fanova = _normalised(forest.evaluate(study, params=params))
-        except RuntimeError:  # no tree found two values of a hyperparameter among the trials it drew
+        except RuntimeError:  # no tree saw two values of a hyperparameter
             fanova = equal
         return fanova, _normalised(PedAnovaImportanceEvaluator().evaluate(study, params=params))
 
 
 def _tried(dim: Dimension, trials: Sequence[Trial]) -> BaseDistribution:
-    """A hyperparameter as Optuna has it; of a choice, only values that some trial has."""
+    """A hyperparameter as an Optuna distribution; for a choice, only tried values."""
     if dim.kind != "choice":
         return distribution(dim)
     from optuna.distributions import CategoricalDistribution

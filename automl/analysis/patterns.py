@@ -1,7 +1,7 @@
-"""What groups of trials have in common: where nothing works, what the best ones share, and which ones fail.
+"""Patterns in groups of trials: regions without good trials, what the best share, and which ones fail.
 
-Each pattern is told only where chance alone would rarely make it: with the same trials dealt at random, in at most 1 of
-20 runs, whichever of the hyperparameters it were about (Bonferroni).
+A pattern is reported only if it is significant: under random permutation of the trials, any pattern of its kind in any
+hyperparameter appears in at most 1 of 20 runs (Bonferroni).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FEWEST_HOPELESS = 5
 
 @dataclass(frozen=True)
 class Shared:
-    """A hyperparameter's values in the best trials, in words; telling where chance would rarely make them so alike."""
+    """A hyperparameter's values in the best trials, in words; ``telling`` if they are significantly similar."""
 
     name: str
     values: str
@@ -35,7 +35,7 @@ class Shared:
 
 @dataclass(frozen=True)
 class Failing:
-    """The condition that sets failed trials apart best, in words, and how many trials failed with it and without."""
+    """The condition that best separates failed trials, in words, and how many trials failed with it and without."""
 
     condition: str
     n_failed_with: int
@@ -49,12 +49,12 @@ def varying(encoding: Encoding) -> list[Dimension]:
     return [dim for dim in encoding.dimensions if dim.n_values > 1]
 
 
-# --- where nothing works ------------------------------------------------------------------------------------------
+# --- regions without good trials ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Hopeless:
-    """Where no trial is good, in words, and how many are there."""
+    """A region without good trials, in words, and its number of trials."""
 
     where: str
     n_trials: int
@@ -63,9 +63,9 @@ class Hopeless:
 def hopeless(
     dims: Sequence[Dimension], trials: Sequence[Trial], good: np.ndarray, barely: Sequence[Barely] = ()
 ) -> Iterator[Hopeless]:
-    """Ends of ranges, and choices, with which no trial is good. ``good``: whether each trial is, shape (n,).
+    """Ends of ranges, and choices, without good trials. ``good``: whether each trial is, shape (n,).
 
-    Where the end of a range is ``barely`` explored, only what lies before it is told of.
+    If the end of a range is ``barely`` explored, the region ends before it.
     """
     unknown = {(region.name, region.side) for region in barely}
     n_looks = sum(2 if dim.numeric else len(dim.values) for dim in dims)
@@ -85,7 +85,7 @@ def hopeless(
             looks = [(f"with {dim.name} = {setting(v)}", units == dim.to_unit(v)) for v in dim.values]
         for where, inside in looks:
             n_inside = int(inside.sum())
-            # Searches look less often where the first trials were bad, so chance alone is not enough.
+            # Searches avoid regions whose first trials were bad, so significance alone is not enough.
             surprising = (
                 n_inside >= FEWEST_HOPELESS
                 and chance_of_none(n_inside, int(works.sum()), len(works)) <= CHANCE / n_looks
@@ -95,7 +95,7 @@ def hopeless(
 
 
 def _beyond(dim: Dimension, side: str, last: float, end: float, unknown: set[tuple[str, str]]) -> str:
-    """The values on one side of the last good one, as far as they are known."""
+    """The explored values on one side of the last good one."""
     edge = setting(dim.from_unit(last))
     if (dim.name, side) not in unknown:
         return f"{side} {dim.name} = {edge}"
@@ -107,20 +107,20 @@ def _beyond(dim: Dimension, side: str, last: float, end: float, unknown: set[tup
 
 
 def best_of(values: np.ndarray, maximize: bool) -> np.ndarray:
-    """Places of the best 10% of trials, at least 3, shape (k,)."""
+    """Indices of the best 10% of trials, at least 3, shape (k,)."""
     n_best = min(len(values), max(FEWEST_BEST, math.ceil(BEST_SHARE * len(values))))
     return np.argsort(-values if maximize else values, kind="stable")[:n_best]
 
 
 def shared(encoding: Encoding, trials: Sequence[Trial], best: np.ndarray, seed: int) -> list[Shared]:
-    """What the best trials (places, shape (k,)) have in common, hyperparameter by hyperparameter."""
+    """What the best trials (indices, shape (k,)) have in common, for each hyperparameter."""
     rng = np.random.default_rng(seed)
     dims = varying(encoding)
     rows = []
     for dim in dims:
         units = np.array([dim.to_unit(t.config[dim.name]) if dim.name in t.config else np.nan for t in trials])
         if np.isnan(units[best]).any():
-            continue  # not all of them have it
+            continue  # not active in all of them
         deals = rng.permuted(np.tile(units[~np.isnan(units)], (N_DEALS, 1)), axis=1)[:, : len(best)]
         as_alike = np.mean(_spread(dim, deals) <= _spread(dim, units[best][None])[0] + 1e-12)
         rows.append(Shared(dim.name, _in_words(dim, units[best]), bool(as_alike <= CHANCE / len(dims))))
@@ -128,7 +128,7 @@ def shared(encoding: Encoding, trials: Sequence[Trial], best: np.ndarray, seed: 
 
 
 def _spread(dim: Dimension, units: np.ndarray) -> np.ndarray:
-    """How much coordinates differ, row by row: their range, or how many are not the commonest. (rows, k) to (rows,)."""
+    """The spread of coordinates per row, (rows, k) to (rows,): their range, or how many are not the most common one."""
     if dim.numeric:
         return np.asarray(units.max(axis=1) - units.min(axis=1))
     commonest = np.max([(units == dim.to_unit(v)).sum(axis=1) for v in dim.values], axis=0)
@@ -147,12 +147,12 @@ def _in_words(dim: Dimension, units: np.ndarray) -> str:
 
 
 def reasons(failed: Sequence[Trial]) -> list[tuple[str, int]]:
-    """Why trials failed and how many did so, the commonest first."""
+    """The reasons for failures and their counts, the most common first."""
     return Counter(shorten(trial.error or "no reason given", 120) for trial in failed).most_common()
 
 
 def failing(encoding: Encoding, trials: Sequence[Trial], seed: int) -> Failing | None:
-    """The one condition on one hyperparameter that tells failed from other trials best; None where none tells."""
+    """The condition on one hyperparameter that best separates failed trials; None if none is significant."""
     from sklearn.tree import DecisionTreeClassifier
 
     trials = [trial for trial in trials if trial.state not in ("running",)]
@@ -189,7 +189,7 @@ def failing(encoding: Encoding, trials: Sequence[Trial], seed: int) -> Failing |
 
 
 def _columns(encoding: Encoding, trials: Sequence[Trial]) -> Iterator[tuple[Dimension, str | None, np.ndarray]]:
-    """What a condition can be about: coordinates of a number, whether a choice has a value; -1 where there is none."""
+    """Features for conditions: coordinates of a number, or whether a choice has a value; -1 if inactive."""
     for dim in varying(encoding):
         units = np.array([dim.to_unit(t.config[dim.name]) if dim.name in t.config else -1.0 for t in trials])
         if dim.numeric:

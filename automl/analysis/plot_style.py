@@ -1,4 +1,4 @@
-"""What the figures of a report have in common: colours, axes, layout, buttons, as Plotly's plain dicts."""
+"""The common style of a report's figures: colours, axes, layout, buttons, as plain Plotly dicts."""
 
 from __future__ import annotations
 
@@ -12,13 +12,21 @@ Figure = dict[str, Any]
 Trace = dict[str, Any]
 
 INK, GREY, FAINT, CHOSEN, FAILED = "#1f2933", "#52606d", "#b8c4ce", "#0072b2", "#b03a00"
-COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#7a5195", "#8c6d1f")  # Okabe and Ito, and two darker
+COLOURS = (
+    "#0072b2",
+    "#e69f00",
+    "#009e73",
+    "#cc79a7",
+    "#56b4e9",
+    "#7a5195",
+    "#8c6d1f",
+)  # Okabe and Ito, and two darker ones
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
-MANY_TRIALS = 150  # from here on they are drawn smaller
+MANY_TRIALS = 150  # number of trials from which markers are smaller
 
 
 def axis(title: str, **more: Any) -> dict[str, Any]:
-    """An axis, with what is special about it."""
+    """The common axis, updated with ``more``."""
     look = {
         "gridcolor": "#e4e9ee",
         "zeroline": False,
@@ -30,7 +38,7 @@ def axis(title: str, **more: Any) -> dict[str, Any]:
 
 
 def layout(**more: Any) -> dict[str, Any]:
-    """A layout, with what is special about it."""
+    """The common layout, updated with ``more``."""
     look = {
         "font": {"family": FONT, "size": 13, "color": INK},
         "paper_bgcolor": "#ffffff",
@@ -49,12 +57,12 @@ def layout(**more: Any) -> dict[str, Any]:
 
 
 def buttons(labelled: list[dict[str, Any]]) -> dict[str, Any]:
-    """A row of them above the figure."""
+    """A row of buttons above the figure."""
     place = {"x": 0, "xanchor": "left", "y": 1.0, "yanchor": "bottom", "pad": {"b": 8}}
     look = {"bgcolor": "#ffffff", "bordercolor": "#9aa5b1", "font": {"size": 12}, "showactive": True}
     return {"type": "buttons", "direction": "right", "buttons": labelled, "active": 0, **place, **look}
 
 
 def is_best(trial: Trial, summary: Mapping[str, Any]) -> bool:
-    """Whether it is the chosen one."""
+    """Whether the trial is the chosen one."""
     return summary["best"] is not None and trial.number == chosen(summary)["trial"]

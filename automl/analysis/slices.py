@@ -1,4 +1,4 @@
-"""The figures of a report that show one hyperparameter each: the metric of every trial against its value."""
+"""The slice plots of a report: the metric of every trial against each hyperparameter."""
 
 from __future__ import annotations
 
@@ -27,8 +27,12 @@ from automl.study.trial import Trial
 from strategies.encoding import Dimension, Encoding
 
 EARLY_TO_LATE = [[0.0, "#dbe9f6"], [0.5, "#6aaed6"], [1.0, "#08306b"]]
-MODEL, BAND, SURE = "#009e73", "rgba(0, 158, 115, 0.18)", 1.645  # 90% of a normal lies within so many deviations
-MANY_VALUES = 8  # an ordinal of numbers with more values than this is drawn on an axis of numbers
+MODEL, BAND, SURE = (
+    "#009e73",
+    "rgba(0, 158, 115, 0.18)",
+    1.645,
+)  # standard deviations of the central 90% of a normal distribution
+MANY_VALUES = 8  # a numeric ordinal with more values is drawn on a numeric axis
 
 
 def by_hyperparameter(
@@ -37,9 +41,9 @@ def by_hyperparameter(
     effects: Mapping[str, Effect] | None = None,
     those: Compared | None = None,
 ) -> dict[str, Figure]:
-    """The metric against each hyperparameter that can vary, by name; with its effect on it, where that is known.
+    """The metric against each varying hyperparameter, by name, with its estimated effect if there is one.
 
-    ``those``: the trials that the effects are of. Where they are not whole, each plot shows them at their length.
+    ``those``: the compared trials, from which the effects are estimated; the plots show them at the compared length.
     """
     metric, maximize = summary["metric"], summary["maximize"]
     those = those or compared(study, metric, maximize)
@@ -119,7 +123,7 @@ def _slice(
 
 
 def _effect(dim: Dimension, effect: Effect, limits: tuple[float, float]) -> list[Trace]:
-    """The partial dependence: a line in its 90% band over numbers, bars over values that have no order."""
+    """The partial dependence: a line with a 90% band for numbers, bars for categories."""
     _, place = _slice_axis(dim)
     x = [place(dim.from_unit(float(u)), None) for u in effect.at]
     low, mean, high = ([float(v) for v in effect.mean + k * SURE * effect.sd] for k in (-1, 0, 1))
@@ -137,12 +141,12 @@ def _effect(dim: Dimension, effect: Effect, limits: tuple[float, float]) -> list
 
 
 def _slice_axis(dim: Dimension) -> tuple[dict[str, Any], Callable[[Any, int | None], float]]:
-    """The x axis of a hyperparameter, and where a value of a trial lies on it."""
+    """The x axis of a hyperparameter, and a function from a trial's value to its position."""
     numbers = [v for v in dim.values if not isinstance(v, (str, bool))]
     if dim.values and not (dim.kind == "ordinal" and len(numbers) == len(dim.values) > MANY_VALUES):
 
         def place(value: Any, trial: int | None) -> float:
-            spread = 0.0 if trial is None else (trial * 0.618034 % 1 - 0.5) * 0.5  # so that equal values do not hide
+            spread = 0.0 if trial is None else (trial * 0.618034 % 1 - 0.5) * 0.5  # so that equal values do not overlap
             return next(i for i, v in enumerate(dim.values) if v == value and type(v) is type(value)) + spread
 
         ticks = [inert(shorten(setting(v), 14)) for v in dim.values]

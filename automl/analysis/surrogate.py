@@ -1,4 +1,4 @@
-"""A model of what trials reached, from which it is read how each hyperparameter acts: a Gaussian process.
+"""A Gaussian process fitted to the trials, and the effects of hyperparameters under it.
 
 Glossary: n trials, d hyperparameters, m points of [0, 1]^d. Values are those of the run's metric.
 """
@@ -17,13 +17,13 @@ from strategies._features import Features
 from strategies.encoding import Encoding
 from strategies.types import Config
 
-N_BACKGROUND = 256  # points all over the space that an effect is averaged over,
-N_BACKGROUND_OF_GRIDS = 64  # and the first of them, spread as well, where each is moved along a grid
+N_BACKGROUND = 256  # points of the space that an effect is averaged over
+N_BACKGROUND_OF_GRIDS = 64  # the first of them, used when each is evaluated along a grid
 
 
 @dataclass(frozen=True)
 class Effect:
-    """The mean of the metric at values of one hyperparameter, over all values of the others (partial dependence).
+    """The mean of the metric at values of one hyperparameter, averaged over the others (partial dependence).
 
     ``at``: coordinates in [0, 1]; ``mean`` and ``sd`` in units of the metric. All of shape (k,).
     """
@@ -35,9 +35,9 @@ class Effect:
 
 @dataclass(frozen=True)
 class Background:
-    """Points all over the space, (m, d), and which hyperparameters exist there, (m, d).
+    """Points that cover the space, (m, d), and which hyperparameters are active there, (m, d).
 
-    ``tried``: by hyperparameter that is a choice, the coordinates that its values are taken from.
+    ``tried``: for each categorical hyperparameter, the coordinates of the values used.
     """
 
     points: np.ndarray
@@ -46,7 +46,7 @@ class Background:
 
     @classmethod
     def of(cls, encoding: Encoding, seed: int, configs: Sequence[Config] = ()) -> Background:
-        """Sobol's, scrambled; of a choice, only values that one of the configs has: of others a model knows nothing."""
+        """A scrambled Sobol sequence; for choices, only values in ``configs``: the model knows nothing of others."""
         points = qmc.Sobol(len(encoding.names), rng=np.random.default_rng(seed)).random(N_BACKGROUND)
         tried = {}
         for i, dim in enumerate(encoding.dimensions):
@@ -62,7 +62,7 @@ class Background:
 
 @dataclass(frozen=True)
 class Surrogate:
-    """The process fitted to n trials; predictions are in units of the metric."""
+    """A Gaussian process fitted to n trials; predictions are in units of the metric."""
 
     features: Features
     gp: _gp.GP
@@ -72,20 +72,20 @@ class Surrogate:
 
     @classmethod
     def fit(cls, features: Features, points: np.ndarray, values: np.ndarray, background: Background) -> Surrogate:
-        """Of points (n, d) and what was reached there (n,). Effects are averaged over the background."""
+        """Fit to points (n, d) and their values (n,). Effects are averaged over the background."""
         centre, scale = float(values.mean()), float(values.std()) or 1.0
         X = features.features(features.legal(points.copy()))
         gp = _gp.fit(X, (values - centre) / scale, features.hyperparameter, None)
         return cls(features, gp, centre, scale, background)
 
     def predict(self, points: np.ndarray) -> np.ndarray:
-        """What would be reached, (m, d) to (m,), but for the noise."""
+        """The mean prediction at points, (m, d) to (m,)."""
         return np.asarray(self.centre + self.scale * self.gp.predict(self._features_at(points))[0][:, 0])
 
     def total_effect(self, i: int) -> float:
-        """The share of hyperparameter i in the variance over the space, together with all it takes part in.
+        """The total effect of hyperparameter i: its share of the variance over the space, including interactions.
 
-        Of one under a condition: where the condition holds. In [0, 1] but for errors of sampling. Jansen's estimator:
+        For a conditional one: where the condition holds. In [0, 1] up to sampling error. Jansen's estimator:
         A. Saltelli et al., Variance based sensitivity analysis of model output (2010), table 2.
         """
         points = self._where_active(i)
@@ -97,13 +97,13 @@ class Surrogate:
         return min(1.0, float(np.mean((self.predict(points) - self.predict(changed)) ** 2)) / 2 / variance)
 
     def reaches(self, i: int) -> bool:
-        """Whether hyperparameter i exists somewhere in the background, so that its effect can be told."""
+        """Whether hyperparameter i is active anywhere in the background, so that its effect can be estimated."""
         return len(self._where_active(i)) > 0
 
     def effect(self, i: int, n_values: int = 24) -> Effect:
-        """Partial dependence on hyperparameter i (J. Friedman, 2001), and how sure the process is of it.
+        """Partial dependence on hyperparameter i (J. Friedman, 2001), with its standard deviation.
 
-        The deviation is that of the mean over the background, whose points vary together under the process.
+        This is the standard deviation of the mean over the background, whose points are correlated under the process.
         """
         points = self._where_active(i)[:N_BACKGROUND_OF_GRIDS]
         grid = self.grid(i, n_values)
@@ -119,9 +119,10 @@ class Surrogate:
         return Effect(grid, np.array(means), np.array(deviations))
 
     def interaction(self, i: int, j: int, n_values: int = 6) -> float:
-        """The share of the variance that i and j have only together: 0 where their effects add up.
+        """The share of the variance due to the interaction of i and j: 0 if their effects are additive.
 
-        The partial dependence on both, less that on each: I. Sobol', Sensitivity estimates (1993), the second order.
+        The partial dependence on both minus that on each: the second-order index of I. Sobol', Sensitivity estimates
+        (1993).
         """
         surface = self.surface(i, j, n_values)
         own = surface - surface.mean(axis=0) - surface.mean(axis=1, keepdims=True) + surface.mean()
@@ -139,7 +140,7 @@ class Surrogate:
         return surface
 
     def grid(self, i: int, n_values: int) -> np.ndarray:
-        """Coordinates of a hyperparameter's values that were tried, or of n of them all over its range."""
+        """Coordinates of a hyperparameter's tried values, or of n values that cover its range."""
         if i in self.background.tried:
             return self.background.tried[i]
         dim = self.features.dims[i]
@@ -154,6 +155,6 @@ class Surrogate:
         return self.features.features(self.features.legal(points.copy()))
 
     def _prior(self, X: np.ndarray) -> float:
-        """The variance of the mean over points before anything was seen of them."""
+        """The prior variance of the mean over points."""
         alone = _gp.GP(X, self.gp.Y, self.gp.theta, self.gp.hyperparameter, self.gp.L, self.gp.alpha)
         return float(alone.covariance(X).mean())

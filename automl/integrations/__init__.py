@@ -1,1 +1,1 @@
-"""The tools that trials can be written to, one file each; automl.tracking chooses them."""
+"""Integrations: trackers that trials are logged to, and scikit-learn's search interface."""

@@ -1,7 +1,8 @@
-"""A search over candidates that are scored fold by fold; a candidate that can no longer win is spared its last folds.
+"""A search over candidates evaluated fold by fold, which stops candidates that are unlikely to become the best.
 
 O. Maron and A. Moore, Hoeffding Races (NIPS 1993); M. Birattari et al., A Racing Algorithm for Configuring
-Metaheuristics (GECCO 2002). A race by the chance to win, as in stochastic curtailment of trials in medicine.
+Metaheuristics (GECCO 2002). Candidates are stopped by their probability to win, as in stochastic curtailment of
+clinical trials.
 """
 
 from __future__ import annotations
@@ -16,26 +17,26 @@ from automl.space.distributions import Parameters
 from strategies.base import Outcome, Proposal, Strategy
 from strategies.threads import one_thread
 
-MIN_COMPLETE = 5  # candidates that show how much scores differ from fold to fold, before one is stopped
-CHANCE = 0.05  # to be the best after all, below which a candidate is stopped
+MIN_COMPLETE = 5  # complete candidates needed to estimate the variance between folds, before any is stopped
+CHANCE = 0.05  # probability of becoming the best below which a candidate is stopped
 
 
 @dataclass
 class RacingCandidate:
-    """Parameters on trial, and what scikit-learn's ``_fit_and_score`` gave for the folds so far, in their order."""
+    """Candidate parameters, and the results of scikit-learn's ``_fit_and_score`` for the folds so far, in order."""
 
     number: int
     proposal: Proposal
     parameters: dict[str, Any]
     fits: list[dict[str, Any]] = field(default_factory=list)
-    n_given: int = 0  # folds that were given out
+    n_given: int = 0  # folds handed out
     stopped: bool = False
 
 
 class FoldSearch:
-    """Gives out fits of one candidate on one fold each, and tells the strategy what came of a candidate.
+    """Hands out fits of one candidate on one fold each, and reports candidates to the strategy.
 
-    What it gives out depends on the scores and on the number that is asked for, not on who finishes first.
+    The fits handed out depend on the scores and on the number requested, not on the order of finishing.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class FoldSearch:
         metric: str | None,
         early_stopping: bool,
     ) -> None:
-        """``metric`` is searched for the highest where scores are several; the first where none has this name."""
+        """``metric``: the score to maximise if there are several; the first if none has this name."""
         self.candidates: list[RacingCandidate] = []
         self._strategy = strategy
         self._parameters = parameters
@@ -57,12 +58,13 @@ class FoldSearch:
         self._metric = metric
         self._early_stopping = early_stopping
         self._active: list[RacingCandidate] = []
-        self._complete = np.empty((0, n_folds))  # scores of the candidates that were never stopped and never failed
+        self._complete = np.empty((0, n_folds))  # scores of the candidates that were neither stopped nor failed
 
     def next_fits(self, n: int) -> list[tuple[RacingCandidate, int]]:
-        """Up to n fits to be done at once, as candidates and folds; none when the search is over.
+        """Up to n fits to run in parallel, as candidates and folds; empty when the search is over.
 
-        New candidates only where those there are do not fill the n, so that the strategy knows as much as it can.
+        New candidates are started only if existing ones do not fill the n, so that the strategy has as many results as
+        possible.
         """
         fits: list[tuple[RacingCandidate, int]] = []
         for candidate in self._active:
@@ -79,7 +81,7 @@ class FoldSearch:
         return fits
 
     def enter(self, fits: list[tuple[RacingCandidate, int]], results: list[dict[str, Any]]) -> None:
-        """What came of the fits that ``next_fits`` gave."""
+        """Enter the results of the fits from ``next_fits``."""
         for (candidate, _), result in zip(fits, results, strict=True):
             candidate.fits.append(result)
         for candidate in list(self._active):
@@ -91,7 +93,7 @@ class FoldSearch:
                 self._tell(candidate)
 
     def _of(self, candidate: RacingCandidate, n: int) -> list[tuple[RacingCandidate, int]]:
-        """Its next folds: with early stopping one, on which it depends whether there is another."""
+        """Its next folds: only one with early stopping, since its score decides whether to continue."""
         n = min(n, self._n_folds - candidate.n_given, 1 if self._early_stopping else self._n_folds)
         candidate.n_given += n
         return [(candidate, fold) for fold in range(candidate.n_given - n, candidate.n_given)]
@@ -104,7 +106,7 @@ class FoldSearch:
 
     def _cannot_win(self, scores: np.ndarray) -> bool:
         if not np.isfinite(scores).all():
-            return True  # its mean will be no number
+            return True  # its mean will be NaN
         if len(self._complete) < MIN_COMPLETE:
             return False
         return chance_to_win(scores, self._complete) < CHANCE
@@ -114,7 +116,7 @@ class FoldSearch:
         error = next((fit["fit_error"] for fit in candidate.fits if fit["fit_error"] is not None), None)
         loss = -float(scores.mean())
         if candidate.stopped and math.isfinite(loss):
-            # Some folds are harder than others, so the mean of a few is put on the scale of them all.
+            # Some folds are harder than others, so the mean over some is adjusted to the scale of all.
             best = _best(self._complete)
             loss = -float(best.mean() + (scores - best[: len(scores)]).mean())
         elif error is None and math.isfinite(loss):
@@ -128,9 +130,9 @@ def chance_to_win(scores: np.ndarray, complete: np.ndarray) -> float:
     """The probability that a candidate with these scores on the first k folds ends above the best complete one.
 
     ``complete``: scores of the complete candidates, shape (m, n). Differences to the best one on the same fold are
-    taken as normal, with a common deviation s that those of the complete candidates show. After k of n folds, with
-    mean d and no other knowledge, the mean over all is then d + s sqrt((n - k) / (n k)) t, with t of Student's
-    distribution with as many degrees of freedom as s has.
+    assumed normal, with a common standard deviation s, estimated from the complete candidates. After k of n folds with
+    mean d, the mean over all is then d + s sqrt((n - k) / (n k)) t, where t follows Student's distribution with the
+    degrees of freedom of s.
     """
     from scipy import stats
 
@@ -140,7 +142,7 @@ def chance_to_win(scores: np.ndarray, complete: np.ndarray) -> float:
     freedom = len(others) * (n - 1)
     deviation = math.sqrt(((others - others.mean(axis=1, keepdims=True)) ** 2).sum() / freedom)
     if deviation == 0.0:
-        return 1.0  # they say nothing of how much folds differ
+        return 1.0  # the variance between folds cannot be estimated
     gap = float((scores - best[:k]).mean())
     return float(stats.t.cdf(gap / (deviation * math.sqrt((n - k) / (n * k))), freedom))
 

@@ -1,4 +1,4 @@
-"""MLflow: a run for the study, and in it a run for each trial.
+"""MLflow: a parent run for the study, and a nested run for each trial.
 
 Written to the server of ``MLFLOW_TRACKING_URI``, else to ``mlflow.db`` in the run's folder; the experiment is
 ``MLFLOW_EXPERIMENT_NAME``, else the task.
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 STUDY, TRIAL, STATE = "automl.study.study", "automl.trial", "state"  # tags
 STATUS = {"running": "RUNNING", "complete": "FINISHED", "failed": "FAILED"}  # of the other states: KILLED
 BATCH = 1000  # metrics that MLflow takes at a time
-# The writer tries again by itself, and the end of the run must not wait for minutes.
+# The writer retries by itself, and the end of the run must not wait for minutes.
 PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 
 
@@ -38,7 +38,7 @@ class MLflow(Tracker):
 
         for name, value in PATIENCE.items():
             os.environ.setdefault(name, value)
-        logging.getLogger("mlflow").setLevel(logging.WARNING)  # not a line for each table of a new mlflow.db
+        logging.getLogger("mlflow").setLevel(logging.WARNING)  # no line for each table of a new mlflow.db
         self._client_of = MlflowClient
         self._server = get_tracking_uri() if is_tracking_uri_set() else None
         if self._server:
@@ -47,11 +47,11 @@ class MLflow(Tracker):
             except MlflowException as error:
                 reason = str(error).splitlines()[0]
                 raise UserError(
-                    f"no MLflow server answers at MLFLOW_TRACKING_URI ({reason}); start it, or unset the variable to "
-                    "have mlflow.db in the run's folder"
+                    f"no MLflow server responds at MLFLOW_TRACKING_URI ({reason}); start it, or unset the variable to "
+                    "use mlflow.db in the run's folder"
                 ) from None
-        self._parent: str | None = None  # MLflow's id of the study's run
-        self._runs: dict[int, str] = {}  # and those of the trials'
+        self._parent: str | None = None  # MLflow run id of the study
+        self._runs: dict[int, str] = {}  # MLflow run ids of the trials
         self._is_unsure = False
         self._best: tuple[str | None, float | None] | None = None  # trial and loss
         self._states: dict[int, str] = {}
@@ -78,9 +78,9 @@ class MLflow(Tracker):
         if self._states.get(trial.number) in FINAL:
             return
         run_id, known = self._run_of(trial.number), self._n_epochs.pop(trial.number, None)
-        if known is None:  # of a run that is resumed, or the answer to the last call was lost
+        if known is None:  # in a resumed run, or the response to the last call was lost
             known = len(self._client.get_metric_history(run_id, "loss"))
-        if known == 0:  # a param that is logged again with the same value is left as it is
+        if known == 0:  # logging a param again with the same value has no effect
             self._log(run_id, params=trial.config)
         now, metrics = int(time.time() * 1000), []
         for epoch in range(known + 1, len(trial.losses) + 1):
@@ -97,7 +97,7 @@ class MLflow(Tracker):
         assert self._parent is not None
         if (str(best.number), loss) == self._best:
             return
-        # As tags: a param cannot be changed, and the best config of a run that goes on can.
+        # As tags: params cannot be changed, but the best config of a running search can change.
         tags = {"best.trial": best.number, "best.config": json.dumps(best.config)}
         metric = self._metric("best_loss", loss, int(time.time() * 1000), n_trials)
         self._log(self._parent, metrics=[metric], tags=tags)
@@ -117,11 +117,11 @@ class MLflow(Tracker):
         self._client.update_run(self._parent, "KILLED" if interrupted else "FINISHED")
 
     def _run_of(self, number: int) -> str:
-        """MLflow's run of a trial, made where there is none."""
+        """The MLflow run of a trial, created if there is none."""
         if number not in self._runs and self._is_unsure:
             self._read()
         if number not in self._runs:
-            self._is_unsure = True  # until it has answered, there may be one or not
+            self._is_unsure = True  # until the call returns, the run may exist or not
             tags = {"mlflow.parentRunId": str(self._parent), TRIAL: str(number), STATE: "running"}
             self._runs[number] = self._create(f"trial {number}", tags)
             self._n_epochs[number] = 0
@@ -129,7 +129,7 @@ class MLflow(Tracker):
         return self._runs[number]
 
     def _read(self) -> None:
-        """Learn which runs of this study are there."""
+        """Find the existing runs of this study."""
         for found in self._found():
             trial = found.data.tags.get(TRIAL)
             if trial is None:
@@ -140,9 +140,9 @@ class MLflow(Tracker):
                 self._states[int(trial)] = found.data.tags.get(STATE, "running")
 
     def _database(self, file: Path) -> str:
-        """The address of a file, made where it is missing."""
+        """The URI of a database file, created if missing."""
         if not file.exists():
-            # Aside: MLflow cannot use one whose making was interrupted, and it takes seconds.
+            # Under a temporary name: creation takes seconds, and MLflow cannot use a partly created one.
             aside = file.with_suffix(".making")
             aside.unlink(missing_ok=True)
             self._client_of(f"sqlite:///{aside}").search_experiments(max_results=1)
@@ -150,7 +150,7 @@ class MLflow(Tracker):
         return f"sqlite:///{file}"
 
     def _found(self) -> Iterator[Any]:
-        """Page by page."""
+        """The runs, page by page."""
         token = None
         while True:
             page = self._client.search_runs([self._experiment], f"tags.`{STUDY}` = '{self._run.id}'", page_token=token)

@@ -1,4 +1,4 @@
-"""A search in the shape of scikit-learn's own, by any strategy: ``SearchCV(SVC(), {"C": loguniform(0.01, 100)})``."""
+"""A scikit-learn search estimator with any strategy: ``SearchCV(SVC(), {"C": loguniform(0.01, 100)})``."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ from strategies import check_spec, make_strategy
 
 
 class SearchCV(BaseSearchCV):  # type: ignore[misc]
-    """Search an estimator's parameters by cross-validation, each candidate with what the earlier ones have shown.
+    """Search an estimator's parameters by cross-validation with any strategy.
 
     ``space``: the short form, a YAML file, a ConfigurationSpace, or what RandomizedSearchCV takes (lists of anything,
-    distributions of scipy.stats). ``strategy``: a name of STRATEGIES. ``n_iter`` candidates, fewer where a finite space
-    has no more. The other parameters and the attributes after ``fit`` are those of RandomizedSearchCV.
+    distributions of scipy.stats). ``strategy``: a name of STRATEGIES. ``n_iter``: number of candidates, fewer if a
+    finite space is exhausted. The other parameters and the attributes after ``fit`` are those of RandomizedSearchCV.
 
-    ``early_stopping``: a candidate that has less than 5% chance to become the best, by its first folds, is spared the
-    others. Its splits that were not run are NaN in ``cv_results_``, its mean is of those that were (``n_splits_run``
-    says how many), and its rank is below that of every complete candidate; a callable ``refit`` must see to it itself.
-    Of several metrics, the search goes by the one that ``refit`` names, or the first.
+    ``early_stopping``: a candidate is stopped after a fold once its probability of becoming the best is below 5%.
+    Splits that were not run are NaN in ``cv_results_``, its mean is over the splits that were (``n_splits_run``), and
+    it ranks below every complete candidate; a callable ``refit`` must handle this itself.
+    With several metrics, the search optimises the one that ``refit`` names, or the first.
 
-    The same ``random_state`` repeats a search with the same number of jobs: with more of them, more candidates are
+    A search is reproducible with the same ``random_state`` and number of jobs: with more jobs, more candidates are
     chosen before the scores of others are known. Callbacks of scikit-learn 1.9 are not called.
     """
 
@@ -86,11 +86,11 @@ class SearchCV(BaseSearchCV):  # type: ignore[misc]
         self.random_state = random_state
         self.early_stopping = early_stopping
 
-    # BaseSearchCV's own fit gives up as soon as every fit of one batch has failed, which one bad candidate is enough
-    # for in a search that asks for them one by one, and it always runs all folds.
+    # BaseSearchCV.fit raises once every fit of a batch has failed, which a single bad candidate causes in a sequential
+    # search, and it always runs all folds.
     @_fit_context(prefer_skip_nested_validation=False)  # type: ignore[untyped-decorator]
     def fit(self, X: Any, y: Any = None, **params: Any) -> SearchCV:
-        """Search, then fit the best estimator on all data. ``params`` go where metadata routing sends them."""
+        """Search, then fit the best estimator on all data. ``params`` are passed on by metadata routing."""
         scorers, metric = self._get_scorers()
         X, y = indexable(X, y)
         params = _check_method_params(X, params=params)
@@ -99,7 +99,7 @@ class SearchCV(BaseSearchCV):  # type: ignore[misc]
         splits = list(cv.split(X, y, **routed.splitter.split))
         self.n_splits_ = cv.get_n_splits(X, y, **routed.splitter.split)
         if not splits or len(splits) != self.n_splits_:
-            raise ValueError(f"cv.get_n_splits says {self.n_splits_} splits, cv.split gives {len(splits)}")
+            raise ValueError(f"cv.get_n_splits returns {self.n_splits_}, but cv.split gives {len(splits)} splits")
         search = self._search()
         options = {
             "scorer": scorers,
@@ -142,7 +142,7 @@ class SearchCV(BaseSearchCV):  # type: ignore[misc]
         if "+" in self.strategy:
             raise ValueError(
                 f"strategy {self.strategy!r} trains in steps, which estimators do not; "
-                f"take {self.strategy.split('+')[0]!r} with early_stopping=True"
+                f"use {self.strategy.split('+')[0]!r} with early_stopping=True"
             )
         parameters = load_parameters(self.space)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
@@ -156,7 +156,7 @@ class SearchCV(BaseSearchCV):  # type: ignore[misc]
         )
 
     def _choose(self, candidates: list[RacingCandidate], metric: Any) -> None:
-        """The table of results, and the best of it."""
+        """Set cv_results_ and the best candidate."""
         fits = [fit for candidate in candidates for fit in candidate.fits]
         _warn_or_raise_about_fit_failures(fits, self.error_score)
         if callable(self.scoring):
@@ -174,7 +174,7 @@ class SearchCV(BaseSearchCV):  # type: ignore[misc]
             self.best_params_ = self.cv_results_["params"][self.best_index_]
 
     def _table(self, candidates: list[RacingCandidate]) -> dict[str, Any]:
-        # A fold that was not run stands at the mean of the others until the means are made.
+        # Folds that were not run are filled with the mean of the others until the means are computed.
         fits = [
             fit
             for candidate in candidates
@@ -187,7 +187,7 @@ class SearchCV(BaseSearchCV):  # type: ignore[misc]
         return table
 
     def _refit(self, base: Any, X: Any, y: Any, fit_params: dict[str, Any]) -> None:
-        # The parameters too are cloned: they may be estimators.
+        # Clone the parameters too: they may be estimators.
         self.best_estimator_ = clone(base).set_params(**clone(self.best_params_, safe=False))
         start = time.time()
         if y is None:
@@ -200,7 +200,7 @@ class SearchCV(BaseSearchCV):  # type: ignore[misc]
 
 
 def _mean(fits: list[dict[str, Any]]) -> dict[str, Any]:
-    """The mean of what fits gave: their times, and their scores by metric."""
+    """The means of the fits' results: times and scores by metric."""
 
     def mean(values: list[Any]) -> Any:
         if isinstance(values[0], dict):
@@ -211,7 +211,7 @@ def _mean(fits: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _mark_stopped(table: dict[str, Any], n_splits: int) -> None:
-    """Have splits that were not run be NaN, and candidates that were stopped rank below the complete ones."""
+    """Set splits that were not run to NaN, and rank stopped candidates below complete ones."""
     n_run = table["n_splits_run"]
     stopped = n_run < n_splits
     for fold in range(n_splits):
@@ -219,7 +219,7 @@ def _mark_stopped(table: dict[str, Any], n_splits: int) -> None:
             if key.startswith(f"split{fold}_"):
                 table[key][n_run <= fold] = np.nan
     for key in [key for key in table if key.startswith("std_")]:
-        table[key] = table[key] * np.sqrt(n_splits / n_run)  # the filled-in means have no part in the squares
+        table[key] = table[key] * np.sqrt(n_splits / n_run)  # filled-in means add nothing to the squared deviations
     for key in [key for key in table if key.startswith("rank_test_")]:
         means = table["mean" + key.removeprefix("rank")]
         worked = np.isfinite(means)

@@ -1,4 +1,4 @@
-"""TensorBoard: in ``tensorboard/`` of the run's folder a folder for each trial, with its curves and its hparams."""
+"""TensorBoard: one folder per trial in the run's ``tensorboard/``, with its curves and hparams."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class TensorBoard(Tracker):
     name = "tensorboard"
 
     def __init__(self) -> None:
-        import tensorboard.summary.writer.record_writer  # noqa: F401  (said here if it is missing)
+        import tensorboard.summary.writer.record_writer  # noqa: F401  (fails here if it is missing)
 
         self._n_epochs: dict[int, int] = {}
         self._states: dict[int, str] = {}
 
     def open(self, run: TrackedRun) -> None:
         self._folder = run.folder / "tensorboard"
-        # Of a run that is resumed, the study has all that was here; written anew, nothing of it is there twice.
+        # On resume, everything is rewritten from the study, so that nothing is duplicated.
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def write(self, trial: Snapshot) -> None:
@@ -51,7 +51,7 @@ class TensorBoard(Tracker):
         self._states[trial.number] = trial.state
 
     def write_best(self, best: Snapshot, loss: float, n_trials: int) -> None:
-        pass  # TensorBoard sorts the trials by their loss itself
+        pass  # TensorBoard itself sorts trials by loss
 
     def write_final(self, chosen: int, means: Mapping[Who, Mapping[str, float]], kept: Who) -> None:
         from torch.utils.tensorboard.summary import scalar, text
@@ -61,10 +61,10 @@ class TensorBoard(Tracker):
         self._append(f"final-{kept}", [(0, text("kept", "by the run, in best.yaml and in its model"))])
 
     def close(self, *, interrupted: bool) -> None:
-        pass  # no file is left open
+        pass  # no file is open
 
     def _append(self, name: str, entries: Iterable[Entry]) -> None:
-        # Not by torch's SummaryWriter: it has a thread and a file for each time that a trial goes on, and TensorBoard
+        # Not with torch's SummaryWriter: it starts a thread and a file each time a trial continues, and TensorBoard
         # reads files of the same second in the wrong order.
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.summary.writer.record_writer import RecordWriter
@@ -82,14 +82,14 @@ class TensorBoard(Tracker):
 def _session_start(config: Config) -> Any:
     from torch.utils.tensorboard.summary import hparams
 
-    # Without the experiment, which would be of this trial alone: TensorBoard puts it together from the sessions, so
-    # that hyperparameters which exist in some trials only are there too.
+    # Without the experiment entry, which would describe this trial only: TensorBoard infers it from the sessions,
+    # including hyperparameters that only some trials have.
     _, start, _ = hparams(dict(config), {})
     return start
 
 
 def _session_end(*, failed: bool) -> Any:
-    """As torch's ``hparams`` makes it, which knows no failures."""
+    """The summary that torch's ``hparams`` writes, which has no failure status."""
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.plugins.hparams.api_pb2 import Status
     from tensorboard.plugins.hparams.metadata import SESSION_END_INFO_TAG, create_summary_metadata

@@ -1,4 +1,4 @@
-"""What the tuner tells trackers, and what a tracker is."""
+"""The interface of trackers, and the data passed to them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from automl.tuning.final_evaluation import Who
     from strategies.types import Config
 
-FINAL = ("complete", "stopped", "failed")  # states in which nothing more comes of a trial
+FINAL = ("complete", "stopped", "failed")  # states in which a trial does not change any more
 
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """What trackers are told of the run."""
+    """The description of a run for trackers."""
 
-    id: str  # the same when it is resumed, or in another folder
+    id: str  # unchanged when the run is resumed or its folder moved
     name: str
     folder: Path
     task: str
@@ -30,14 +30,14 @@ class TrackedRun:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All that is known of a trial at one moment."""
+    """The state of a trial at one moment."""
 
     number: int
     config: Config
     losses: tuple[float, ...]  # after each epoch
     metrics: Mapping[str, tuple[float, ...]]  # after each epoch, by name
     state: State | Literal["interrupted"]
-    seed: int  # that it trains with
+    seed: int  # of its training
     arm: str | None = None
     error: str | None = None
 
@@ -48,32 +48,32 @@ class Snapshot:
 
 
 class Tracker(ABC):
-    """Writes the trials of a run to one tool. It is made before the run's folder, and called by one thread.
+    """Logs the trials of a run to one tool. It is created before the run's folder, and called by one thread.
 
-    Whatever a method raises is told to the user, and the same trial is written again later.
+    Exceptions are reported to the user, and the trial is written again later.
     """
 
     name: str
 
     @abstractmethod
     def open(self, run: TrackedRun) -> None:
-        """Begin, or go on where the run is resumed."""
+        """Begin, or continue if the run is resumed."""
 
     @abstractmethod
     def write(self, trial: Snapshot) -> None:
-        """Write what is new of a trial since its last call, whoever made it: also a process that was killed."""
+        """Write what is new in a trial since it was last written, possibly by an earlier process."""
 
     @abstractmethod
     def write_best(self, best: Snapshot, loss: float, n_trials: int) -> None:
-        """The incumbent is another one, or counts by another loss; ``n_trials`` have been proposed."""
+        """The incumbent or its loss has changed; ``n_trials`` have been proposed."""
 
     @abstractmethod
     def write_final(self, chosen: int, means: Mapping[Who, Mapping[str, float]], kept: Who) -> None:
-        """What the config of the trial ``chosen`` and the default came to with fresh seeds, by metric.
+        """The mean scores of the config of trial ``chosen`` and of the default on fresh seeds, by metric.
 
         ``kept``: which of the two the run keeps, in best.yaml and in its model.
         """
 
     @abstractmethod
     def close(self, *, interrupted: bool) -> None:
-        """No more trials come."""
+        """End of the run."""

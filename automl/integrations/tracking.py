@@ -1,7 +1,7 @@
-"""The trials of a run, written to the tools that people compare their trainings in: MLflow, TensorBoard, W&B.
+"""Logs the trials of a run to experiment trackers: MLflow, TensorBoard, W&B.
 
-The tuner's process alone writes, from a thread a tracker, so that a slow server holds up no search. What a tracker is
-given is always all that is known of a trial: what failed to be written is part of what comes next.
+Only the tuner's process writes, with one thread per tracker, so that a slow server does not delay the search. A tracker
+always receives the complete state of a trial, so that a failed write is made up by the next one.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TRACKERS = {  # name -> its module, its class
     "wandb": ("automl.integrations.wandb", "WeightsAndBiases"),
 }
 RETRY_SECONDS = 20.0
-CLOSE_SECONDS = 60.0  # for a write, when the run has ended and waits for what is still to be written
+CLOSE_SECONDS = 60.0  # timeout of a write at the end of the run
 
 
 def tracker_names(texts: Iterable[str]) -> tuple[str, ...]:
@@ -47,7 +47,7 @@ def tracker_names(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def make_trackers(names: Iterable[str]) -> list[Tracker]:
-    """The trackers of these names. UserError where an extra is missing, or where nothing could be written."""
+    """The trackers of these names. UserError if an extra is missing or a tracker is not usable."""
     trackers = []
     for name in names:
         module, kind = TRACKERS[name]
@@ -62,7 +62,7 @@ def make_trackers(names: Iterable[str]) -> list[Tracker]:
 
 
 class Tracking:
-    """Tells all trackers of a run what happens in it."""
+    """Passes a run's events on to its trackers."""
 
     def __init__(self, trackers: Sequence[Tracker], run: TrackedRun, study: Study, warn: Callable[[str], None]) -> None:
         self._writers = [_Writer(tracker, run) for tracker in trackers]
@@ -70,13 +70,13 @@ class Tracking:
         self._study = study
         self._warn = warn
         self._tuner: Tuner | None = None
-        self._place = 0  # in the study's log, up to which everything is told
-        self._n_epochs: dict[int, int] = {}  # told of each running trial
-        self._best: tuple[int, int, float] | None = None  # the trial, its epochs, and the loss that it counts by
-        self._tell({})  # what is there of a run that is resumed
+        self._place = 0  # position in the study's log up to which everything is passed on
+        self._n_epochs: dict[int, int] = {}  # passed on, by running trial
+        self._best: tuple[int, int, float] | None = None  # trial, epochs, and the loss that ranks it
+        self._tell({})  # the existing trials of a resumed run
 
     def update(self, tuner: Tuner) -> None:
-        """To be called whenever something has happened."""
+        """Call after every change of the tuner."""
         self._tuner = tuner
         self._tell(tuner.running)
         for writer in self._writers:
@@ -85,7 +85,7 @@ class Tracking:
                 self._warn_of(writer, error)
 
     def after(self, watch: Callable[[Tuner], None] | None) -> Callable[[Tuner], None]:
-        """Calls ``watch``, then ``update``: to be given to a Tuner."""
+        """A callback for a Tuner that calls ``watch``, then ``update``."""
 
         def watch_both(tuner: Tuner) -> None:
             if watch is not None:
@@ -95,13 +95,13 @@ class Tracking:
         return watch_both
 
     def final(self, means: Mapping[Who, Mapping[str, float]], kept: Who, chosen: int) -> None:
-        """To be called once the final has been trained: its scores by whose config and by metric, whose the run keeps,
-        and the trial with the chosen config."""
+        """Call after the final: its mean scores by config and metric, the config that the run keeps, and the trial of
+        the chosen config."""
         for writer in self._writers:
             writer.put_final(chosen, means, kept)
 
     def close(self) -> None:
-        """Have everything written that can be."""
+        """Write everything that is pending."""
         left = [trial for trial in self._study.trials.values() if trial.state == "running"]
         for writer in self._writers:
             writer.put([self._snapshot(trial, None, "interrupted") for trial in left])
@@ -147,8 +147,8 @@ class Tracking:
 
     def _warn_of(self, writer: _Writer, error: str) -> None:
         self._warn(
-            f"{writer.name} cannot be written ({error}); the search goes on, "
-            "and what is missing is written when it can be, or when the run is resumed"
+            f"cannot write to {writer.name} ({error}); the search continues, "
+            "and missing data are written later, or when the run is resumed"
         )
 
 
@@ -162,7 +162,7 @@ def tracking(
     seed: int,
     warn: Callable[[str], None],
 ) -> Iterator[Tracking]:
-    """Trackers that are told of a run while the context lasts; ``warn`` takes a line where one cannot be written."""
+    """Log a run to trackers within the context; ``warn`` is called with a line if a write fails."""
     path = folder.path.resolve()
     run = TrackedRun(_run_id(folder) if trackers else "", path.name, path, task, strategy, seed)
     told = Tracking(trackers, run, study, warn)
@@ -183,7 +183,7 @@ def _trial_of(entry: Asked | Told) -> int:
 
 
 class _Writer:
-    """A tracker in a thread of its own, which writes the newest snapshots of the trials that have changed."""
+    """A tracker in its own thread, which writes the latest snapshots of changed trials."""
 
     def __init__(self, tracker: Tracker, run: TrackedRun) -> None:
         self.name = tracker.name
@@ -226,10 +226,10 @@ class _Writer:
             before = self._n_writes
             self._thread.join(CLOSE_SECONDS)
         if self._thread.is_alive():
-            self._note_error(f"nothing has moved for {CLOSE_SECONDS:g} s")
+            self._note_error(f"no progress for {CLOSE_SECONDS:g} s")
 
     def new_error(self) -> str | None:
-        """What went wrong first, once."""
+        """The first error; reported once."""
         error, self._error = self._error, None
         return error
 
@@ -260,7 +260,7 @@ class _Writer:
                 self._note_error(_one_line(error))
 
     def _write_next(self) -> None:
-        """One write, of what is then no longer to be written unless it has changed meanwhile."""
+        """Write one pending item; it stays pending if it has changed meanwhile."""
         trial = next(iter(self._trials.values()), None)
         best = self._best
         if trial is not None:

@@ -1,6 +1,6 @@
-"""Weights & Biases: a run for each trial and one for the final, all in a group with the name of the run's folder.
+"""Weights & Biases: one run per trial and one for the final, in a group named like the run's folder.
 
-The project is ``WANDB_PROJECT``, else the task. With ``WANDB_MODE=offline`` all stays in ``wandb/`` of that folder.
+The project is ``WANDB_PROJECT``, else the task. With ``WANDB_MODE=offline`` everything is in the folder's ``wandb/``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from automl.tuning.final_evaluation import Who
 
-# Nothing in the terminal, which is the tuner's, and nothing of this process, which does not train.
+# No terminal output, which would disturb the tuner's, and no statistics of this process, which does not train.
 QUIET = {"silent": True, "console": "off", "disable_git": True, "x_disable_stats": True}
 
 
@@ -31,7 +31,7 @@ class WeightsAndBiases(Tracker):
 
         mode = wandb.setup(wandb.Settings(**QUIET)).settings.mode
         if mode not in ("offline", "disabled") and not wandb.login(prompt=False, verify=False):
-            raise UserError("W&B knows no account here; log in with: wandb login, or set WANDB_MODE=offline")
+            raise UserError("not logged in to W&B; log in with: wandb login, or set WANDB_MODE=offline")
         self._wandb = wandb
         self._trials: dict[int, wandb.Run] = {}
         self._n_epochs: dict[int, int] = {}
@@ -40,7 +40,7 @@ class WeightsAndBiases(Tracker):
         self._run = run
         self._folder = run.folder / "wandb"
         self._folder.mkdir(exist_ok=True)
-        self._file = self._folder / "done.txt"  # ids of the trials of which nothing more comes
+        self._file = self._folder / "done.txt"  # ids of finished trials
         self._file.touch()
         self._done = set(self._file.read_text(encoding="utf-8").split())
 
@@ -67,7 +67,7 @@ class WeightsAndBiases(Tracker):
                 file.write(run_id + "\n")
 
     def write_best(self, best: Snapshot, loss: float, n_trials: int) -> None:
-        pass  # W&B sorts the trials of a group by their loss itself
+        pass  # W&B itself sorts the trials of a group by loss
 
     def write_final(self, chosen: int, means: Mapping[Who, Mapping[str, float]], kept: Who) -> None:
         run = self._open(f"{self._run.id}-final", "final", {"trial": chosen, "kept": kept}, [])
@@ -75,7 +75,7 @@ class WeightsAndBiases(Tracker):
         run.finish()
 
     def close(self, *, interrupted: bool) -> None:
-        for run in self._trials.values():  # paused ones are open until now: a run in offline mode cannot be continued
+        for run in self._trials.values():  # paused ones are still open, since an offline run cannot be continued
             run.finish()
 
     def _begin(self, run_id: str, trial: Snapshot) -> wandb.Run:
@@ -86,7 +86,7 @@ class WeightsAndBiases(Tracker):
         return run
 
     def _open(self, run_id: str, name: str, config: Mapping[str, Any], tags: list[str]) -> wandb.Run:
-        """A run of the group; offline it is written anew, in place of what an interrupted run has left of it."""
+        """A run of the group; offline, it is rewritten and replaces the leftovers of an interrupted run."""
         run = self._wandb.init(
             project=os.environ.get("WANDB_PROJECT", self._run.task),
             group=self._run.name,

@@ -1,8 +1,8 @@
-"""Which configs of a search are compared once more on fresh seeds, and which of them a run returns.
+"""The configs of a search that are compared again on fresh seeds, and the choice among them.
 
-The lowest of many noisy losses is partly luck. With a small budget the search cannot afford to train its best configs
-again, so the best few are compared on seeds that none of them was chosen by. The final of a run and the benchmarks
-follow the same rules.
+The lowest of many noisy losses is optimistically biased. With a small budget the search cannot afford to repeat its
+best configs, so the best few are compared on seeds that were not used to choose them. The final of a run and the
+benchmarks follow the same rules.
 """
 
 from __future__ import annotations
@@ -16,18 +16,17 @@ from automl.study.study import Study
 from automl.study.trial import Trial, incumbent
 
 MAX_CONTENDERS = 3
-MANY_TRAININGS = 50  # a budget that pays for repeats in the search itself: a best config that had them stands alone
+MANY_TRAININGS = 50  # budget from which a best config that the search itself repeated is the only contender
 
-Scores = Sequence[float | None]  # one a seed, None where the training failed; a single one may stand for all seeds
+Scores = Sequence[float | None]  # one per seed, None for a failed training; a single one may stand for all seeds
 
 
 def contenders(study: Study, default: Mapping[str, Any], n_trainings: float) -> list[Trial]:
-    """A trial for each of the configs to compare, the best in the search first; empty where no trial has a loss.
+    """A trial for each of the configs to compare, the best in the search first; empty if no trial has a loss.
 
-    The incumbent and the configs with the next lowest losses among those trained whole, MAX_CONTENDERS in all; the
-    incumbent alone where a search of MANY_TRAININGS full trainings' worth of epochs repeated it. A config that was
-    trained several times counts by its mean; the default, which takes part in any case, is among them only as the
-    incumbent.
+    The incumbent and the configs with the next lowest losses among complete trials, at most MAX_CONTENDERS; only the
+    incumbent if a search with a budget of at least MANY_TRAININGS full trainings repeated it. A config that was trained
+    several times counts by its mean. The default config always takes part, so it is included only as the incumbent.
     """
     best = study.best
     if best is None:
@@ -47,9 +46,9 @@ def contenders(study: Study, default: Mapping[str, Any], n_trainings: float) -> 
 
 
 def best_contender(scores: Sequence[Scores], *, maximize: bool) -> int:
-    """The place of the contender to return: of those that failed least often, the one with the best mean score.
+    """The index of the contender to return: of those with the fewest failures, the one with the best mean score.
 
-    ``scores``: of each contender on the same seeds, on validation data. A tie goes to the earlier one.
+    ``scores``: of each contender on the same seeds, on validation data. Ties go to the earlier one.
     """
     sign = -1.0 if maximize else 1.0
 
@@ -61,10 +60,10 @@ def best_contender(scores: Sequence[Scores], *, maximize: bool) -> int:
 
 
 def prefers_default(chosen: Scores, default: Scores, *, maximize: bool) -> bool:
-    """Whether a run returns the default config: where it is better on validation, without a look at the test set.
+    """Whether a run returns the default config: if it is better on validation data; the test set is not used.
 
-    The mean over the seeds with which neither failed decides. A tie is the chosen one's; where all its trainings
-    failed, the default is returned, but not where more of its own failed.
+    Compares the means over the seeds with which neither failed. Ties go to the chosen config; if all its trainings
+    failed, the default is returned, but not if more of the default's failed.
     """
     chosen, default = paired(chosen, default)
     gains = [d - c for c, d in zip(chosen, default, strict=True) if c is not None and d is not None]
@@ -75,6 +74,6 @@ def prefers_default(chosen: Scores, default: Scores, *, maximize: bool) -> bool:
 
 
 def paired(a: Scores, b: Scores) -> tuple[list[float | None], list[float | None]]:
-    """Both seed by seed: the single score of a training that does not depend on its seed stands for every seed."""
+    """Both with one score per seed: a single score of a training that does not depend on its seed is repeated."""
     n = max(len(a), len(b))
     return [*a] * (n if len(a) == 1 else 1), [*b] * (n if len(b) == 1 else 1)

@@ -1,4 +1,4 @@
-"""A run's folder opened as a study: a new one or the one that is there, with the folder locked meanwhile."""
+"""Opens a run's folder as a new or existing study, with the folder locked."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 def opened(
     folder: RunFolder, task: Task, settings: Mapping[str, Any], *, resume: bool, data: Path | None = None
 ) -> Iterator[Study]:
-    """A new study in a run's folder, or the one that is there; no other process can run in the folder meanwhile.
+    """A new or existing study in a run's folder, which is locked against other processes.
 
-    data: a folder that is moved into that of a new run.
+    ``data``: a folder that is moved into that of a new run.
     """
     url = sqlite_url(folder.study)
     if not resume:
@@ -52,14 +52,14 @@ def opened(
 
 
 def recorded(folder: RunFolder) -> dict[str, Any]:
-    """The settings of the run in a folder. UserError where there is none."""
+    """The settings of the run in a folder. UserError if there is none."""
     if not folder.study.exists():
         raise UserError(f"nothing to resume: there is no study.db in {str(folder.path)!r}")
     return Store.settings(sqlite_url(folder.study))
 
 
 def space_settings(space: Any) -> Any:
-    """The space as JSON: its short form, or ConfigSpace's own words where it has none."""
+    """The space as JSON: its short form, or ConfigSpace's own serialisation if it has none."""
     try:
         return space_to_dict(space)
     except SpaceError:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class RunFolder:
-    """What lies where in a run's folder."""
+    """The paths in a run's folder."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -27,17 +27,17 @@ class RunFolder:
         self.best = path / "best.yaml"
         self.summary = path / "summary.json"
         self.model = path / "model"
-        self.versions = path / "versions"  # of the model, once it was updated
-        self.model_before = path / "model.before"  # while it is replaced for the first time
+        self.versions = path / "versions"  # of the model, after the first update
+        self.model_before = path / "model.before"  # during the first replacement
         self.report = path / "report.html"
         self.trials = path / "trials"
         self.final = path / "final"
         self.logs = path / "logs"
-        self.data = path / "data"  # the user's own, prepared
-        self.tracking = path / "tracking.json"  # by what the trackers know the run
+        self.data = path / "data"  # the user's prepared data
+        self.tracking = path / "tracking.json"  # the run's id for trackers
 
     def check_is_free(self) -> None:
-        """UserError for a folder that is not empty, which is never overwritten."""
+        """UserError if the folder is not empty; it is never overwritten."""
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"{str(self.path)!r} is a file; choose a folder with --out")
         if self.path.exists() and any(self.path.iterdir()):
@@ -46,29 +46,29 @@ class RunFolder:
             )
 
     def create(self) -> None:
-        """Make the folder; one that is not empty is refused."""
+        """Create the folder. UserError if it is not empty."""
         self.check_is_free()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UserError(f"cannot make the folder {str(self.path)!r}: {error.strerror}") from None
+            raise UserError(f"cannot create the folder {str(self.path)!r}: {error.strerror}") from None
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes from running in this folder; a process that is killed leaves no lock behind."""
+        """Lock the folder against other processes; a killed process releases its lock."""
         handle = os.open(self.path, os.O_RDONLY)
         try:
             if not _lock(handle, fcntl.LOCK_EX):
-                time.sleep(0.1)  # whoever asked whether a run goes on holds the folder for microseconds
+                time.sleep(0.1)  # a check whether the run is active holds the lock for microseconds
                 if not _lock(handle, fcntl.LOCK_EX):
-                    raise UserError(f"the run in {str(self.path)!r} is still going on; wait for its end or stop it")
+                    raise UserError(f"the run in {str(self.path)!r} is still running; wait for it to end or stop it")
             yield
         finally:
             os.close(handle)
 
     @property
     def going_on(self) -> bool:
-        """Whether a process runs in this folder."""
+        """Whether a process is running in this folder."""
         handle = os.open(self.path, os.O_RDONLY)
         try:
             return not _lock(handle, fcntl.LOCK_SH)
@@ -85,13 +85,13 @@ def _lock(handle: int, kind: int) -> bool:
 
 
 class TrialFolders:
-    """One folder a trial, for its checkpoint. A step that is interrupted leaves the state before it intact."""
+    """One folder per trial, for its checkpoint. An interrupted step leaves the state before it intact."""
 
     def __init__(self, root: Path | None) -> None:
         self._root = root
 
     def begin(self, number: int, *, continues: bool) -> Path | None:
-        """The folder to train in: empty, or as the trial's last told step left it."""
+        """The folder to train in: empty, or in the state of the trial's last recorded step."""
         if self._root is None:
             return None
         folder, before = self._folder(number), self._before(number)
@@ -99,7 +99,7 @@ class TrialFolders:
             self._anew(number).mkdir(parents=True, exist_ok=True)
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
-        elif before.exists():  # a step was interrupted: back to where it began
+        elif before.exists():  # a step was interrupted: restore the state before it
             shutil.rmtree(folder, ignore_errors=True)
             shutil.copytree(before, folder)
         else:
@@ -110,19 +110,19 @@ class TrialFolders:
         return folder
 
     def has(self, number: int) -> bool:
-        """Whether a trial can go on from what its last told step left; without folders, nothing can be missing."""
+        """Whether a trial can be continued from its last recorded step; always true without folders."""
         if self._root is None:
             return True
         return not self._anew(number).exists() and (self._folder(number).exists() or self._before(number).exists())
 
     def commit(self, number: int) -> None:
-        """The step was told: what it left in the folder stands."""
+        """The step is recorded: keep its state of the folder."""
         if self._root is not None:
             shutil.rmtree(self._before(number), ignore_errors=True)
             shutil.rmtree(self._anew(number), ignore_errors=True)
 
     def remove(self, number: int) -> None:
-        """Delete what a trial left behind."""
+        """Delete a trial's files."""
         if self._root is not None:
             shutil.rmtree(self._folder(number), ignore_errors=True)
 
@@ -135,13 +135,13 @@ class TrialFolders:
         return self._root / f"{number:04d}.before"
 
     def _anew(self, number: int) -> Path:
-        """Is there while a step trains from the beginning."""
+        """The marker that exists while a step trains from scratch."""
         assert self._root is not None
         return self._root / f"{number:04d}.anew"
 
 
 def write_aside(file: Path, text: str) -> None:
-    """Replace a file in one step: whoever reads it sees the old or the new one, never half of it."""
+    """Replace a file atomically: readers see the old or the new content, never a part of it."""
     aside = file.with_name(f".{file.name}.{os.getpid()}")
     aside.write_text(text, encoding="utf-8")
     aside.replace(file)

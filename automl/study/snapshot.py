@@ -1,4 +1,4 @@
-"""A run's study opened to be read alone, while the run goes on or after: nothing is written, and no lock is held on."""
+"""Read-only access to a run's study, during or after the run: nothing is written, and no lock is held."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunningTraining:
-    """A training that goes on: its losses after each epoch of this step, and when it began (local time)."""
+    """A running training: its losses after each epoch of this step, and its start (local time)."""
 
     trial: int
-    epochs: int  # asked for
+    epochs: int  # requested
     losses: list[float]
     since: datetime | None
 
@@ -36,20 +36,20 @@ class Seen:
     study: Study
     settings: dict[str, Any]
     trainings: list[RunningTraining]
-    going_on: bool  # a process runs in the folder
+    going_on: bool  # whether a process is running in the folder
 
 
 def connect(file: Path) -> sqlite3.Connection:
-    """A connection that cannot write, and leaves no file behind."""
-    # SQLite makes the files of a write-ahead log even for a reader, unless the database is said not to change. It does
-    # not change where there is no such log: a run has one as long as it goes on.
+    """A read-only connection, which leaves no files behind."""
+    # SQLite creates write-ahead log files even for readers, unless the database is declared immutable. Without such a
+    # log it is immutable: an active run has one.
     log = file.with_name(f"{file.name}-wal")
     mode = "mode=ro" if log.exists() else "immutable=1"
     return sqlite3.connect(f"{file.resolve().as_uri()}?{mode}", uri=True, check_same_thread=False)
 
 
 def storage(folder: RunFolder) -> RDBStorage:
-    """The run's Optuna storage, each connection of which is made anew by ``connect``. UserError where there is none."""
+    """The run's Optuna storage, which opens connections with ``connect``. UserError if there is none."""
     import optuna
     from sqlalchemy.exc import SQLAlchemyError
     from sqlalchemy.pool import NullPool
@@ -65,9 +65,9 @@ def storage(folder: RunFolder) -> RDBStorage:
 
 
 def look(folder: RunFolder) -> Seen:
-    """The run as it is now. UserError where there is none, or where its space has no short form."""
+    """The current state of the run. UserError if there is none, or if its space has no short form."""
     kept = storage(folder)
-    going_on = folder.going_on  # before anything is read: what is read after the end is all there is
+    going_on = folder.going_on  # checked before reading: what is read after the end is complete
     try:
         study_id = kept.get_study_id_from_name(STUDY_NAME)
         settings = kept.get_study_user_attrs(study_id).get("settings")
@@ -90,7 +90,7 @@ def look(folder: RunFolder) -> Seen:
 
 
 def read_run(folder: Path) -> tuple[Study, dict[str, Any]]:
-    """The study and the summary that lie in a run's folder. UserError where they do not."""
+    """The study and the summary in a run's folder. UserError if they are missing."""
     run = RunFolder(folder)
     if not run.study.exists():
         raise UserError(f"there is no run in {str(folder)!r}: it has no study.db")

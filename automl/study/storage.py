@@ -1,4 +1,4 @@
-"""A study's place in an Optuna storage.
+"""A study in an Optuna storage.
 
 It is SQLite in the run's folder, so that optuna-dashboard and Optuna's own analyses work on every run. Only the tuner's
 process writes, and everything is committed before the next ask.
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage, RDBStorage
 
 STUDY_NAME = "automl"
-LOG = ("ask:", "tell:")  # what the attributes with the log begin with
+LOG = ("ask:", "tell:")  # prefixes of the log's attributes
 P = ParamSpec("P")
 
 
 def _writing(method: Callable[P, None]) -> Callable[P, None]:
-    """A write that fails, on a full disk above all, is one line with the way out: nothing that was told is lost."""
+    """Turn failed writes, such as on a full disk, into a UserError: nothing recorded before is lost."""
 
     @functools.wraps(method)
     def write(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -42,18 +42,18 @@ def _writing(method: Callable[P, None]) -> Callable[P, None]:
             cause = error.__cause__ or error
             reason = str(getattr(cause, "orig", cause)).splitlines()[0]
             raise UserError(
-                f"cannot write the study ({reason}); what was told before is safe: free space, continue with --resume"
+                f"cannot write the study ({reason}); earlier results are safe: free space and continue with --resume"
             ) from error
 
     return write
 
 
 class Store:
-    """A study's place in an Optuna storage, and its settings.
+    """A study in an Optuna storage, with its settings.
 
-    A trial's asks and tells are user attributes ``ask:N`` and ``tell:N``, N being the place in the log; one write each,
-    so that a run killed at any moment has either all of it or nothing. The rest is for people: parameters,
-    intermediate values, states, seconds and errors as Optuna's own tools show them.
+    A trial's asks and tells are user attributes ``ask:N`` and ``tell:N``, N being the position in the log; each is one
+    write, so that a run killed at any moment has all of an entry or nothing. The rest is for Optuna's tools:
+    parameters, intermediate values, states, seconds and errors.
     """
 
     def __init__(self, storage: RDBStorage, study_id: int, space: ConfigurationSpace) -> None:
@@ -64,7 +64,7 @@ class Store:
 
     @classmethod
     def create(cls, url: str, space: ConfigurationSpace, settings: Mapping[str, Any]) -> Store:
-        """A new study with its settings, which are JSON and say how the run was started."""
+        """Create a study with its settings (JSON)."""
         import optuna
 
         storage = _open_storage(url)
@@ -73,20 +73,20 @@ class Store:
                 study_id = storage.create_new_study([optuna.study.StudyDirection.MINIMIZE], STUDY_NAME)
         except optuna.exceptions.DuplicatedStudyError:
             raise UserError(
-                f"the storage {_without_password(url)} holds a run already; resume it or use another"
+                f"the storage {_without_password(url)} already holds a run; resume it or use another"
             ) from None
         storage.set_study_user_attr(study_id, "settings", dict(settings))
         return cls(storage, study_id, space)
 
     @classmethod
     def open(cls, url: str, space: ConfigurationSpace) -> Store:
-        """The study that ``create`` made."""
+        """Open a study made by ``create``."""
         storage = _open_storage(url)
         return cls(storage, _study_id(storage, url), space)
 
     @staticmethod
     def settings(url: str) -> dict[str, Any]:
-        """The settings of the study at a URL. UserError where there is none."""
+        """The settings of the study at a URL. UserError if there is none."""
         storage = _open_storage(url)
         settings = storage.get_study_user_attrs(_study_id(storage, url)).get("settings")
         if not isinstance(settings, dict):
@@ -94,11 +94,11 @@ class Store:
         return settings
 
     def change_settings(self, settings: Mapping[str, Any]) -> None:
-        """Put other settings in their place, as when a run is extended."""
+        """Replace the settings, e.g. when a run is extended."""
         self._storage.set_study_user_attr(self._study_id, "settings", dict(settings))
 
     def read_log(self) -> list[Asked | Told]:
-        """The log in its order; also learns which entry of the storage belongs to which trial."""
+        """The log in order; also finds the storage entry of each trial."""
         entries: dict[int, Asked | Told] = {}
         proposals: dict[int, tuple[int, Proposal]] = {}
         for frozen in sorted(self._storage.get_all_trials(self._study_id), key=lambda frozen: frozen.number):
@@ -150,7 +150,7 @@ class Store:
                 f"ask:{place}": step,
             },
         )
-        # A trial that was finished when the run ended refuses all writes: its continuation is a new entry.
+        # Optuna refuses writes to a trial finished at the end of a run: its continuation is a new entry.
         self._ids[proposal.trial] = self._storage.create_new_trial(self._study_id, template)
 
     @_writing
@@ -183,7 +183,7 @@ class Store:
         self.settle(outcome.proposal.trial, state, outcome.loss)
 
     def settle(self, number: int, state: State, loss: float | None) -> None:
-        """Bring Optuna's state of a trial to ours."""
+        """Set the state of a trial in Optuna to ours."""
         from optuna.trial import TrialState
 
         ends = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}
@@ -193,15 +193,15 @@ class Store:
 
     @_writing
     def close(self, paused: list[int]) -> None:
-        """Prune the paused trials, and leave the file complete by itself: the write-ahead log goes into it."""
+        """Mark paused trials as pruned, and merge the write-ahead log into the database file."""
         from optuna.trial import TrialState
 
         for number in paused:
             if not self._storage.get_trial(self._ids[number]).state.is_finished():
                 self._storage.set_trial_state_values(self._ids[number], TrialState.PRUNED)
-        if self._storage.engine.dialect.name == "sqlite":  # which does it by itself only where nobody else reads
+        if self._storage.engine.dialect.name == "sqlite":  # does it by itself only without other readers
             with self._storage.engine.connect() as connection:
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")  # waits for nobody
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")  # does not wait for readers
         self._storage.engine.dispose()
 
 
@@ -210,7 +210,7 @@ def sqlite_url(file: Path) -> str:
     path = str(file.resolve())
     if "?" in path or "%" in path:
         raise UserError(
-            f"a run's folder must have no ? and no % in its path, which a database URL reads otherwise: {path}"
+            f"the path of a run's folder must not contain ? or %, which are special in a database URL: {path}"
         )
     return f"sqlite:///{path}"
 
@@ -226,7 +226,7 @@ def _open_storage(url: str) -> RDBStorage:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"cannot open the storage {_without_password(url)}: {reason}") from None
     if url.startswith("sqlite"):
-        # Write-ahead log: 5 ms instead of 160 ms a trial, readers never wait, and a killed process loses nothing.
+        # Write-ahead log: 5 ms instead of 160 ms per trial, readers never wait, and a killed process loses nothing.
         @event.listens_for(storage.engine, "connect")
         def _set_pragmas(connection: Any, _: Any) -> None:
             connection.execute("PRAGMA journal_mode=WAL")
@@ -254,7 +254,7 @@ def _without_password(url: str) -> str:
 
 
 def distribution(dim: Dimension) -> BaseDistribution:
-    """A hyperparameter as Optuna's tools know it."""
+    """A hyperparameter as an Optuna distribution."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if dim.kind == "float":
@@ -265,7 +265,7 @@ def distribution(dim: Dimension) -> BaseDistribution:
 
 
 def _for_people(proposal: Proposal) -> dict[str, Any]:
-    """Why this config, where the strategy says so in a word or a number."""
+    """The strategy's reasons for the config, as far as they are words or numbers."""
     return {
         name: value
         for name, value in proposal.info.items()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Study:
-    """All trials and the log of one run; written through to a storage where it has one."""
+    """All trials and the log of one run; written through to a storage if it has one."""
 
     def __init__(self, space: ConfigurationSpace, max_epochs: int, store: Store | None = None) -> None:
         self.space = space
@@ -25,9 +25,9 @@ class Study:
         self.log: list[Asked | Told] = []
         self.counts: Counter[State] = Counter()  # trials by state
         self.committed_epochs = (
-            0  # asked for; those that a failed trial did not use count, those of a stopped one do not
+            0  # requested, including those that failed trials did not use, excluding those that stopped ones did not
         )
-        self.epochs_since_best = 0  # of the budget, told since a trial last became the incumbent
+        self.epochs_since_best = 0  # of the budget, since a trial last became the incumbent
         self._best: Trial | None = None
         self._store = store
         if store is not None:
@@ -36,11 +36,11 @@ class Study:
 
     @property
     def pending(self) -> list[Proposal]:
-        """Asked and not told, in the order of the asks."""
+        """Proposals without an outcome, in the order of the asks."""
         open_: dict[int, Proposal] = {}
         for entry in self.log:
             if isinstance(entry, Asked):
-                open_.pop(entry.proposal.trial, None)  # asked again: its place is the later one
+                open_.pop(entry.proposal.trial, None)  # asked again: the later position counts
                 open_[entry.proposal.trial] = entry.proposal
         return [p for trial, p in open_.items() if self.trials[trial].state == "running"]
 
@@ -55,7 +55,7 @@ class Study:
         return self._best
 
     def settle(self) -> None:
-        """Bring the storage up to date where the run was killed between the two writes of an outcome."""
+        """Update the storage if the run was killed between the two writes of an outcome."""
         if self._store is not None:
             for trial in self.trials.values():
                 self._store.settle(trial.number, trial.state, trial.loss)
@@ -68,7 +68,7 @@ class Study:
         self._apply(entry)
 
     def trained(self, number: int, epoch: int, loss: float) -> None:
-        """Note an epoch of a running trial, for those who watch. What counts is the outcome."""
+        """Record an epoch of a running trial, for observers only; the outcome is recorded separately."""
         if self._store is not None:
             self._store.write_epoch(number, epoch, loss)
 
@@ -80,7 +80,7 @@ class Study:
         self._apply(entry)
 
     def close(self) -> None:
-        """End the run: paused trials count as pruned from here on."""
+        """End the run: paused trials become pruned."""
         if self._store is not None:
             self._store.close(paused=[n for n, trial in self.trials.items() if trial.state == "paused"])
 
@@ -96,7 +96,7 @@ class Study:
             self.counts[trial.state] -= bool(before)
             trial.proposals.append(entry.proposal)
             trial.state = "running"
-            if trial is self._best:  # no outcome of the longer training yet
+            if trial is self._best:  # its longer training has no outcome yet
                 self._best = incumbent(self.trials.values())
         else:
             outcome = entry.outcome

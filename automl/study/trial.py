@@ -36,7 +36,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Told:
-    """An entry of the log: an outcome, the strategy's seconds to take it in, and the run's clock when it came."""
+    """An entry of the log: an outcome, the strategy's seconds to process it, and the run's clock at its arrival."""
 
     outcome: Outcome
     seconds: float
@@ -46,7 +46,7 @@ class Told:
 
 @dataclass
 class Trial:
-    """One config with all that is known of its training."""
+    """One config and the state of its training."""
 
     number: int
     config: Config
@@ -58,23 +58,23 @@ class Trial:
     traceback: str | None = None  # behind the error; the last output of a process that died; None where there is none
     seconds: float = 0.0  # spent in training
     strategy_seconds: float = 0.0  # spent in ask and tell
-    at: float | None = None  # the run's clock when its last outcome came
-    trainings: tuple[Training, ...] = ()  # what its config came to each time, its own the last
+    at: float | None = None  # the run's clock at its last outcome
+    trainings: tuple[Training, ...] = ()  # of its config, its own last
 
     @property
     def repeats(self) -> int | None:
-        """The trial whose config it trains once more, with another seed."""
+        """The trial whose config it repeats with another seed."""
         return self.proposals[0].repeats if self.proposals else None
 
     @property
     def arm(self) -> str | None:
-        """The strategy that proposed it, where several search together."""
+        """The strategy that proposed it, if several search together."""
         arm = self.proposals[0].info.get("arm") if self.proposals else None
         return arm if isinstance(arm, str) else None
 
     @property
     def epochs(self) -> int:
-        """Epochs asked for in total, or reached where the trial was stopped or failed."""
+        """Epochs requested in total, or reached if the trial was stopped or failed."""
         asked = self.proposals[-1].epochs if self.proposals else 0
         return min(asked, len(self.losses)) if self.state in ("stopped", "failed", "running") else asked
 
@@ -84,20 +84,20 @@ class Trial:
         return self.losses[-1] if self.losses and self.state != "failed" else None
 
     def value(self, metric: str) -> float | None:
-        """The last value of a metric, or the loss where the trial has no such metric."""
+        """The last value of a metric, or the loss if the trial has no such metric."""
         if self.loss is None:
             return None
         return self.metrics[metric][-1] if self.metrics.get(metric) else self.loss
 
     def mean(self, metric: str | None = None) -> float | None:
-        """The loss that it counts by, the mean over the trainings of its config; or that of a metric, as ``value``."""
+        """The mean loss over the trainings of its config, which ranks it; or the mean of a metric, as ``value``."""
         found = [metrics[metric] for _, metrics in self.trainings if metric is not None and metric in metrics]
         found = found or [loss for loss, _ in self.trainings]
         return sum(found) / len(found) if found else None
 
 
 def state_of(outcome: Outcome, max_epochs: int) -> State:
-    """The state that an outcome leaves its trial in."""
+    """The state of a trial after an outcome."""
     if outcome.loss is None:
         return "failed"
     if outcome.stopped:
@@ -108,8 +108,8 @@ def state_of(outcome: Outcome, max_epochs: int) -> State:
 def incumbent(trials: Iterable[Trial]) -> Trial | None:
     """The lowest loss at the highest epoch reached; ties go to the earlier trial.
 
-    A config that was trained more often goes before those that were trained less, and counts by the mean of its
-    losses: the best of many single noisy losses flatters.
+    A config that was trained more often takes precedence, and counts by the mean of its losses: the best of many single
+    noisy losses is optimistically biased.
     """
 
     def key(trial: Trial) -> tuple[int, int, float, int]:

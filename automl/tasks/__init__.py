@@ -1,1 +1,1 @@
-"""What is tuned: built-in tasks, functions, shell commands and the user's data."""
+"""Tasks: built-in ones, functions, shell commands and the user's data."""

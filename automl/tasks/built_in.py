@@ -1,4 +1,4 @@
-"""What all built-in tasks have in common, whatever they learn: a data set, a model family, a space, a metric."""
+"""The base of built-in tasks: a data set, a model family, a space and a metric."""
 
 import math
 from abc import ABC, abstractmethod
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
     from automl.training.base import Training
 
-MIN_STEPS = 20  # of an optimizer, in a short training: after fewer, a network has learnt nothing
+MIN_STEPS = 20  # minimum optimizer steps of a short training; after fewer, a network has learned nothing
 
 
 @dataclass(frozen=True)
 class BuiltIn(ABC):
-    """Names its data and model instead of holding them, so that it travels lightly and loads them where it trains."""
+    """Refers to its data and model by name, so that it is cheap to send and loads them in the training process."""
 
     name: str
     data: str  # a key of automl.data.SOURCES
-    model: str | None  # the model family; None: the hyperparameter `model` says which
+    model: str | None  # the model family; None: it is the hyperparameter `model`
     space: "ConfigurationSpace"
     max_epochs: int
-    metric: str  # a key of automl.metrics.METRICS; what the search optimises
-    train_size: int | None = None  # None: the whole training part
+    metric: str  # a key of automl.metrics.METRICS; the search optimises it
+    train_size: int | None = None  # None: the whole training set
     resumable: bool = True
 
     @property
@@ -41,7 +41,7 @@ class BuiltIn(ABC):
         return METRICS[self.metric].best is not None
 
     def prepared(self, train_size: int | None) -> Self:
-        """This task on part of the training examples, its data being on this machine (else DataMissing)."""
+        """This task with ``train_size`` training examples. DataMissing if its data are not on this machine."""
         source = SOURCES[self.data]
         source_module(self.data).fetch(download=False)
         if train_size is not None:
@@ -49,12 +49,12 @@ class BuiltIn(ABC):
         return replace(self, train_size=train_size)
 
     def family(self, config: Mapping[str, Any]) -> str:
-        """The model family that a config is of."""
+        """The model family of a config."""
         family: str = self.model or config["model"]
         return family
 
     def fidelity(self, config: Mapping[str, Any]) -> Fidelity:
-        """What a short training of a config means: with a schedule of the learning rate, one with its own schedule.
+        """The meaning of a short training: with a learning-rate schedule, a separate training with a shorter schedule.
 
         Estimators add trees epoch by epoch; a linear model is fitted in the first.
         """
@@ -68,11 +68,11 @@ class BuiltIn(ABC):
         return Fidelity(kind, math.ceil(MIN_STEPS / steps_per_epoch))
 
     def examples_per_epoch(self, config: Mapping[str, Any]) -> int:
-        """How many examples an epoch of a network goes through."""
+        """The number of examples in an epoch of a network."""
         return self.train_size or SOURCES[self.data].n_train
 
     def with_metric(self, metric: str | None) -> Self:
-        """This task with another metric to search by. UserError where it does not fit the target."""
+        """This task with another metric to optimise. UserError if it does not fit the target."""
         if metric is None:
             return self
         return replace(self, metric=check_metric(metric, METRICS[self.metric].kind))
@@ -85,9 +85,9 @@ class BuiltIn(ABC):
         return train(self, config, seed=seed, epochs=epochs, checkpoint=checkpoint, device=device)
 
     def baseline(self) -> dict[str, Any] | None:
-        """What a practitioner's first try scores on the test set: its name, score by the task's metric, and seconds.
+        """A practitioner's baseline: its name, its test score in the task's metric, and its seconds.
 
-        It has the training examples of the task. None where there is no first try.
+        It is fitted to the task's training examples. None if there is no baseline.
         """
         from automl.tasks.baselines import BASELINES, run_baseline
 
@@ -99,7 +99,7 @@ class BuiltIn(ABC):
 
     @abstractmethod
     def prepare(self) -> None:
-        """Load what a first training would have to load, so that it does not count as the training's time."""
+        """Load what the first training would have to load, so that this does not count as training time."""
 
     @abstractmethod
     def begin(self, config: Mapping[str, Any], seed: int, device: "torch.device") -> "Training":
@@ -110,4 +110,4 @@ class BuiltIn(ABC):
 
     @abstractmethod
     def export(self, checkpoint: Path, out: Path) -> None:
-        """Write the model of a checkpoint into a folder of its own: weights, config, preprocessing."""
+        """Write the model of a checkpoint to a folder: weights, config, preprocessing."""

@@ -1,14 +1,14 @@
-"""Digits (1,077 pictures to train on, 360 to choose by, 360 to test on) and Fashion-MNIST (55,000, 5,000, 10,000).
+"""Digits (1,077 training, 360 validation, 360 test images) and Fashion-MNIST (55,000, 5,000, 10,000).
 
-Published for Fashion-MNIST with two or three convolutional layers: 88% to 93% of the test pictures (the submitted, and
-untested, results in the README of github.com/zalandoresearch/fashion-mnist).
+Published for Fashion-MNIST with two or three convolutional layers: test accuracy 88% to 93% (submitted, unverified
+results in the README of github.com/zalandoresearch/fashion-mnist).
 """
 
 from automl.space.parse import load_space
 from automl.tasks.supervised import Classification
 from automl.tasks.training_space import training_space
 
-# Defaults: torch's own for AdamW; Goodfellow et al. 2016, section 8.3.2, for momentum.
+# Defaults: torch's for AdamW; Goodfellow et al. 2016, section 8.3.2, for momentum.
 TRAINING = training_space(
     sgd=True,
     schedule="constant",
@@ -37,7 +37,7 @@ digits_cnn = Classification(
     ),
 )
 
-# Three blocks of 16, 32, 64 channels, each halving the picture.
+# Three blocks of 16, 32, 64 channels, each halving the image.
 fashion_cnn = Classification(
     name="fashion-cnn",
     data="fashion-mnist",
@@ -56,7 +56,7 @@ fashion_cnn = Classification(
     ),
 )
 
-# Reads a picture from top to bottom, a row of 28 pixels a step.
+# Reads an image from top to bottom, one row of 28 pixels per step.
 fashion_rnn = Classification(
     name="fashion-rnn",
     data="fashion-mnist",
@@ -71,13 +71,13 @@ fashion_rnn = Classification(
             "layers": {"int": [1, 2], "default": 1},
             "width": {"ordinal": [32, 48, 64, 96], "default": 96},
             "summary": {"choice": ["last", "mean", "max"], "default": "last"},
-            # Either doubles the time already.
+            # Each of these doubles the time.
             "forbidden": [{"bidirectional": True, "layers": 2}],
         }
     ),
 )
 
-# A token is a square patch, 2 x 2 to 7 x 7 of them, row by row (ViT): neighbours in both directions stay together.
+# A token is a square patch (ViT), which keeps neighbours in both directions together; 2 x 2 to 7 x 7 patches.
 fashion_transformer = Classification(
     name="fashion-transformer",
     data="fashion-mnist",

@@ -1,9 +1,9 @@
-"""The next character of the King James Bible: 3.7 million to train on, 209,000 to choose by, 201,000 to test on.
+"""The next character of the King James Bible: 3.7 million training, 209,000 validation, 201,000 test characters.
 
-The first try to beat is a 5-gram model: 1.675 bits a character, which has seen the whole training text
-(automl.baselines.language). By default an epoch is 250,000 characters, so that a training takes minutes on one core;
-it then has seen less than the text once, and loses to the 5-grams. With a GPU, `--epochs` and the larger widths and
-contexts of the space are for more.
+The baseline is a 5-gram model of the whole training text: 1.675 bits per character (automl.tasks.baselines.language).
+By default an epoch is 250,000 characters, so that a training takes minutes on one core; it then has seen less than the
+text once, and is worse than the 5-grams. For a GPU there are `--epochs` and the larger widths and contexts of the
+space.
 """
 
 from collections.abc import Mapping
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
     from automl.training.base import Training
 
-LEAST = 1_000  # characters of a training text: several times the longest context
+LEAST = 1_000  # smallest training text, in characters: several times the longest context
 
 
 @dataclass(frozen=True)
 class LanguageModelling(BuiltIn):
     """A causal Transformer on one long text; train_size counts characters."""
 
-    epoch_size: int = 250_000  # characters that an epoch draws
-    valid_size: int = 50_000  # characters of the validation part that an epoch is judged by
-    test_size: int | None = None  # characters of the test part that a model is judged by; None: all
+    epoch_size: int = 250_000  # characters per epoch
+    valid_size: int = 50_000  # characters of the validation set that are used
+    test_size: int | None = None  # characters of the test set that are used; None: all
 
     def prepared(self, train_size: int | None) -> Self:
         if train_size is not None and train_size < LEAST:

@@ -1,8 +1,8 @@
-"""Molecules to a value: CHEMBL234, 2,632 molecules to train on, as SMILES and as Morgan fingerprints.
+"""Regression on molecules: CHEMBL234, 2,632 training molecules, as SMILES and as Morgan fingerprints.
 
-The first try to beat is a random forest on fingerprints and descriptors: RMSE 0.65 (automl.baselines.molecules), where
-the values have a standard deviation of 1.14. Published on this split: 0.63 to 0.65 for the best classic methods, 0.75
-and more for networks on SMILES that were not trained on other molecules before (van Tilborg et al. 2022).
+The baseline is a random forest on fingerprints and descriptors: RMSE 0.65 (automl.tasks.baselines.molecules); the
+standard deviation of the values is 1.14. Published on this split: 0.63 to 0.65 for the best classical methods, 0.75 and
+more for networks on SMILES without pretraining (van Tilborg et al. 2022).
 """
 
 from automl.space.parse import load_space
@@ -53,7 +53,7 @@ chembl234_transformer = Regression(
     ),
 )
 
-# On which of the 1,024 substructures are there.
+# On a fingerprint of 1,024 bits.
 chembl234_mlp = Regression(
     name="chembl234-mlp",
     data="chembl234-bits",

@@ -1,4 +1,4 @@
-"""The built-in tasks by name; each is imported when it is asked for, since torch and the data are slow to load."""
+"""The built-in tasks by name, imported on demand, since torch and the data are slow to load."""
 
 import importlib
 from typing import TYPE_CHECKING
@@ -9,13 +9,13 @@ from strategies.errors import did_you_mean
 if TYPE_CHECKING:
     from automl.tasks.built_in import BuiltIn
 
-TASKS = {  # name -> (description, where it is)
-    "mnist1d-cnn": ("CNN on MNIST-1D signals; seconds a trial", "automl.tasks.sequences:mnist1d_cnn"),
+TASKS = {  # name -> (description, module:object)
+    "mnist1d-cnn": ("CNN on MNIST-1D signals; seconds per trial", "automl.tasks.sequences:mnist1d_cnn"),
     "mnist1d-rnn": ("LSTM or GRU on MNIST-1D signals", "automl.tasks.sequences:mnist1d_rnn"),
     "mnist1d-transformer": ("Transformer on MNIST-1D signals", "automl.tasks.sequences:mnist1d_transformer"),
-    "digits-cnn": ("CNN on 8x8 digits; a second a trial, nearly solved", "automl.tasks.images:digits_cnn"),
-    "fashion-cnn": ("CNN on Fashion-MNIST pictures", "automl.tasks.images:fashion_cnn"),
-    "fashion-rnn": ("LSTM or GRU on the rows of Fashion-MNIST pictures", "automl.tasks.images:fashion_rnn"),
+    "digits-cnn": ("CNN on 8x8 digits; a second per trial, nearly solved", "automl.tasks.images:digits_cnn"),
+    "fashion-cnn": ("CNN on Fashion-MNIST images", "automl.tasks.images:fashion_cnn"),
+    "fashion-rnn": ("LSTM or GRU on the rows of Fashion-MNIST images", "automl.tasks.images:fashion_rnn"),
     "fashion-transformer": ("Transformer on patches of Fashion-MNIST", "automl.tasks.images:fashion_transformer"),
     "newsgroups-rnn": ("LSTM or GRU on the words of 20 Newsgroups", "automl.tasks.text:newsgroups_rnn"),
     "newsgroups-transformer": ("Transformer on the words of 20 Newsgroups", "automl.tasks.text:newsgroups_transformer"),
@@ -35,13 +35,13 @@ TASKS = {  # name -> (description, where it is)
 
 
 def load_task(name: str, *, train_size: int | None = None) -> "BuiltIn":
-    """A built-in task, trained on a stratified part of train_size examples if given.
+    """A built-in task, on a stratified sample of train_size training examples if given.
 
-    Raises UserError for an unknown name or a train_size out of range, DataMissing where its data are not here.
+    Raises UserError for an unknown name or a train_size out of range, DataMissing if its data are not on this machine.
     """
     if name not in TASKS:
         if name.endswith(".py"):
-            raise UserError(f"say which object of '{name}' is meant: {name}:NAME")
+            raise UserError(f"no object of '{name}' given; use {name}:NAME")
         raise UserError(f"unknown task {name!r}; {did_you_mean(name, TASKS)}choose one of: {', '.join(TASKS)}")
     module, attribute = TASKS[name][1].split(":")
     task: BuiltIn = getattr(importlib.import_module(module), attribute)

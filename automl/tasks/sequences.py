@@ -1,14 +1,14 @@
-"""MNIST-1D with three model families: 3,200 signals to train on, 800 to choose by, 1,000 to test on.
+"""MNIST-1D with three model families: 3,200 training, 800 validation and 1,000 test signals.
 
-Published, by the authors of the data set, who train on all 4,000: CNN 94%, GRU 91% (arXiv:2011.14439).
+Published by the authors of the data set, trained on all 4,000: CNN 94%, GRU 91% (arXiv:2011.14439).
 """
 
 from automl.space.parse import load_space
 from automl.tasks.supervised import Classification
 from automl.tasks.training_space import training_space
 
-# The first default learning rate lies between torch's for AdamW (1e-3) and that of the data set's authors (1e-2);
-# weight decay and momentum are torch's and the custom, and the rest is left out until it is asked for.
+# The default learning rate is between torch's for AdamW (1e-3) and that of the data set's authors (1e-2); weight decay
+# is torch's, momentum the customary one, and the rest is off by default.
 TRAINING = training_space(
     sgd=True,
     schedule="constant",
@@ -16,7 +16,7 @@ TRAINING = training_space(
     augment={"float": [0.0, 1.0], "default": 0.0},
 )
 
-# By default the authors' CNN: three strided layers of about 25 channels, here with the usual batch normalisation.
+# By default the authors' CNN: three strided layers of about 25 channels, here with batch normalisation.
 mnist1d_cnn = Classification(
     name="mnist1d-cnn",
     data="mnist1d",
@@ -48,13 +48,13 @@ mnist1d_rnn = Classification(
             "layers": {"int": [1, 2], "default": 1},
             "width": {"ordinal": [16, 32, 48, 64], "default": 64},
             "summary": {"choice": ["last", "mean", "max"], "default": "mean"},
-            # Either doubles the time already.
+            # Each of these doubles the time.
             "forbidden": [{"bidirectional": True, "layers": 2}],
         }
     ),
 )
 
-# A token is a patch of the signal. Overlapping patches keep a stroke whole wherever it lies.
+# A token is a patch of the signal. With overlapping patches every stroke is whole in one of them.
 mnist1d_transformer = Classification(
     name="mnist1d-transformer",
     data="mnist1d",

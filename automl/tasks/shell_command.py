@@ -1,4 +1,4 @@
-"""A shell command as a task, in whatever language."""
+"""A shell command as a task, for programs in any language."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
 OWN_PLACEHOLDERS = ("seed", "epochs", "dir", "config")
-# {name}, but not the shell's ${name}; or, as the first alternative, {{...}}, which stands for {...}. Blanks and quotes
-# inside mean that the braces are somebody else's, such as awk's.
+# {name}, but not the shell's ${name}; or, as the first alternative, {{...}}, which escapes {...}. Braces with blanks or
+# quotes inside belong to other languages, such as awk.
 PLACEHOLDER = re.compile(r"\{\{[^{}]*\}\}|(?<!\$)\{([^{}\s'\",;$]+)\}")
 
 
 @dataclass(frozen=True)
 class CommandTask:
-    """A shell command with placeholders, which prints its losses: one number a line, or JSON lines with ``loss``.
+    """A shell command with placeholders, which prints its losses: one number per line, or JSON lines with ``loss``.
 
-    ``{lr}`` and the like are the config's values (empty for an inactive one), ``{config}`` all of it as JSON,
-    ``{seed}``, ``{epochs}`` and ``{dir}``, the trial's own folder, which stays. Values are quoted for the shell.
+    ``{lr}`` and the like are the config's values (empty if inactive), ``{config}`` the whole config as JSON; there are
+    also ``{seed}``, ``{epochs}`` and ``{dir}``, the trial's own folder, which is kept. Values are quoted for the shell.
     """
 
     command: str
@@ -40,12 +40,12 @@ class CommandTask:
     max_epochs: int = 1
     name: str = "command"
     maximize: bool = False
-    keeps_files: ClassVar[bool] = True  # what a command wrote belongs to the user
+    keeps_files: ClassVar[bool] = True  # files that a command wrote belong to the user
 
     def __post_init__(self) -> None:
         for name in OWN_PLACEHOLDERS:
             if name in self.space and f"{{{name}}}" in self.command:
-                raise UserError(f"the hyperparameter {name!r} has the name of a placeholder; call it something else")
+                raise UserError(f"the hyperparameter {name!r} has the name of a placeholder; rename it")
         known = [*self.space, *OWN_PLACEHOLDERS]
         for name in self._placeholders:
             if name not in known:
@@ -54,11 +54,11 @@ class CommandTask:
                     f"write {{{{{name}}}}} if the braces are the shell's"
                 )
         if not set(self._placeholders) & {*self.space, "config"}:
-            raise UserError(f"the command uses no hyperparameter; put e.g. {{{next(iter(self.space))}}} into it")
+            raise UserError(f"the command uses no hyperparameter; insert e.g. {{{next(iter(self.space))}}}")
 
     @property
     def resumable(self) -> bool:
-        """Only a command that is told where and how far can go on from where it was."""
+        """Whether the command can continue: it must use both the folder and the epochs."""
         return {"dir", "epochs"} <= set(self._placeholders)
 
     @property
@@ -68,7 +68,7 @@ class CommandTask:
 
     @property
     def metric(self) -> str:
-        """What is printed."""
+        """The metric's name: value or loss."""
         return "value" if self.maximize else "loss"
 
     @property
@@ -88,52 +88,52 @@ class CommandTask:
         line = PLACEHOLDER.sub(
             lambda match: shlex.quote(str(values[match[1]])) if match[1] else match[0][1:-1], self.command
         )
-        number, start, said = 0, time.perf_counter(), deque[str](maxlen=3)
-        with tempfile.TemporaryFile("w+", errors="replace") as complaints:
+        number, start, output = 0, time.perf_counter(), deque[str](maxlen=3)
+        with tempfile.TemporaryFile("w+", errors="replace") as errors:
             process = subprocess.Popen(
                 line,
                 shell=True,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=complaints,
+                stderr=errors,
                 encoding="utf-8",
                 errors="replace",
             )
             assert process.stdout is not None
             try:
                 for text in process.stdout:
-                    told = self._told(text)
-                    if told is None:
-                        said.append(text)
+                    parsed = self._parsed(text)
+                    if parsed is None:
+                        output.append(text)
                         continue
                     number += 1
                     seconds = time.perf_counter() - start
-                    yield epoch_of(number, float(told[self.metric]), told, seconds, self.maximize)
+                    yield epoch_of(number, float(parsed[self.metric]), parsed, seconds, self.maximize)
                     start = time.perf_counter()
             finally:
                 process.stdout.close()
                 if process.poll() is None and not _ends_soon(process):
                     _kill_tree(process.pid)
                 process.wait()
-            complaints.seek(0)
-            said.extend(complaints)
-        last_words = " | ".join(filter(None, map(str.strip, said)))
-        reason = f": {last_words}" if last_words else ""
+            errors.seek(0)
+            output.extend(errors)
+        last_lines = " | ".join(filter(None, map(str.strip, output)))
+        reason = f": {last_lines}" if last_lines else ""
         if process.returncode != 0:
-            raise TrainingFailed(f"the command ended with exit status {process.returncode}{reason}")
+            raise TrainingFailed(f"the command failed with exit status {process.returncode}{reason}")
         if number == 0:
-            raise TrainingFailed(f"the command printed no loss (one number a line, or JSON lines){reason}")
+            raise TrainingFailed(f"the command printed no loss (one number per line, or JSON lines){reason}")
 
     def test(self, checkpoint: Path, device: str) -> Mapping[str, float]:
         return {}
 
-    def _told(self, text: str) -> dict[str, Any] | None:
-        """What a line tells: the loss (or value) and metrics beside it; None for a line that tells none."""
+    def _parsed(self, text: str) -> dict[str, Any] | None:
+        """The loss (or value) and metrics in a line of output; None if there is none."""
         try:
             content = json.loads(text)
         except ValueError:
             try:
-                content = float(text)  # also nan and inf in any spelling
+                content = float(text)  # also parses nan and inf in any spelling
             except ValueError:
                 return None
         if isinstance(content, dict):
@@ -146,7 +146,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _ends_soon(process: subprocess.Popen[str]) -> bool:
-    """Whether it ends by itself now that its output is closed, as it does at the end of a normal run."""
+    """Whether it exits by itself now that its output is closed, as at the end of a normal run."""
     try:
         process.wait(timeout=0.5)
     except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""Models trained on examples with labels: the shape of most built-in tasks and of those on the user's own data."""
+"""Supervised tasks: most built-in tasks and those on the user's own data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Supervised(BuiltIn):
-    """model: one of automl.models.FAMILIES or ESTIMATORS."""
+    """``model``: one of automl.models.FAMILIES or ESTIMATORS."""
 
-    with_valid: bool = False  # trains on the validation part too, which then tells nothing
+    with_valid: bool = False  # train on the validation set too; validation scores are then meaningless
 
     def data_of(self, family: str) -> str:
-        """What `automl.data.load_data` is to load for a family."""
+        """The name of the data for a family, as `load_data` takes it."""
         return self.data
 
     def prepare(self) -> None:
@@ -54,7 +54,7 @@ class Supervised(BuiltIn):
         self.export_rest(out)
 
     def export_rest(self, out: Path) -> None:
-        """Write what a model of this task needs besides its own files, whatever they are."""
+        """Write what a model of this task needs besides its own files."""
         from automl.data.datasets.registry import source_module
 
         out.mkdir(parents=True, exist_ok=True)
@@ -65,13 +65,13 @@ class Supervised(BuiltIn):
 
 @dataclass(frozen=True)
 class Classification(Supervised):
-    """The target is one of several classes; the search makes the accuracy high."""
+    """The target is one of several classes; the search maximises the accuracy."""
 
     metric: str = "accuracy"
 
 
 @dataclass(frozen=True)
 class Regression(Supervised):
-    """The target is a number; the search makes the root mean squared error small."""
+    """The target is a number; the search minimises the root mean squared error."""
 
     metric: str = "rmse"

@@ -1,9 +1,9 @@
-"""Time series to classes: OSULeaf (160 outlines of leaves to train on) and Japanese Vowels (216 utterances).
+"""Time series classification: OSULeaf (160 training outlines of leaves) and Japanese Vowels (216 utterances).
 
-The first try to beat is logistic regression or extremely randomised trees: 0.525 and 0.959 of the test series
-(automl.baselines.timeseries). Published: 0.95 to 0.99 for OSULeaf with larger networks (Ismail Fawaz et al. 2019,
-arXiv:1809.04356), 0.97 to 0.99 for the vowels. With 40 and 54 series to choose by, an accuracy has a standard error of
-up to 0.08 in validation.
+The baseline is logistic regression or extremely randomised trees: test accuracy 0.525 and 0.959
+(automl.tasks.baselines.timeseries). Published: 0.95 to 0.99 for OSULeaf with larger networks (Ismail Fawaz et al. 2019,
+arXiv:1809.04356), 0.97 to 0.99 for the vowels. With 40 and 54 validation series, the validation accuracy has a standard
+error of up to 0.08.
 """
 
 from automl.space.parse import load_space
@@ -36,7 +36,7 @@ osuleaf_cnn = Classification(
     ),
 )
 
-# Utterances end when they end: what lies behind is masked.
+# Utterances differ in length: padding is masked.
 vowels_rnn = Classification(
     name="vowels-rnn",
     data="vowels",

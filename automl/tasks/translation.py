@@ -1,9 +1,9 @@
-"""One sequence into another: English verses into Spanish (9,497 pairs to train on), words into phones (116,926 words).
+"""Sequence-to-sequence tasks: English verses to Spanish (9,497 training pairs), words to phones (116,926 words).
 
-The first tries to beat: for verses the most similar one that is known, BLEU 12.0, chrF 30.2, or a dictionary, 8.4 and
-39.1 (automl.baselines.translation); for words rules from aligned letters, 9.4% of the phones wrong
-(automl.baselines.pronunciation). Published for CMUdict with encoder-decoders: 5 to 6% (Yao & Zweig 2015,
-arXiv:1506.00196, trained for hours on all words). Validation in the search writes greedily, the test by beam search.
+Baselines: for verses the translation of the most similar known verse, BLEU 12.0, chrF 30.2, or a dictionary, 8.4 and
+39.1 (automl.tasks.baselines.translation); for words rules from aligned letters, phone error rate 9.4%
+(automl.tasks.baselines.pronunciation). Published for CMUdict with encoder-decoders: 5 to 6% (Yao & Zweig 2015,
+arXiv:1506.00196, trained for hours on all words). Validation in the search decodes greedily, the test by beam search.
 """
 
 from collections.abc import Mapping
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Translation(BuiltIn):
-    """An encoder-decoder on pairs of texts; model: rnn or transformer."""
+    """An encoder-decoder on pairs of texts; ``model``: rnn or transformer."""
 
-    subwords: int = 0  # parts of words a side; 0: letters of the source, symbols with spaces between them of the target
+    subwords: int = 0  # vocabulary per side; 0: letters of the source, symbols separated by spaces of the target
     max_length: int = 32  # tokens of a sequence
-    epoch_size: int | None = None  # pairs that an epoch draws; None: all
-    valid_size: int | None = None  # sequences that validation writes; None: all
-    test_size: int | None = None  # sequences that the test writes; None: all
+    epoch_size: int | None = None  # pairs per epoch; None: all
+    valid_size: int | None = None  # sequences decoded in validation; None: all
+    test_size: int | None = None  # sequences decoded in the test; None: all
 
     def pairs(self) -> "Pairs":
         from automl.data.datasets.registry import load_pairs
@@ -96,7 +96,7 @@ bible_transformer = Translation(
     space=load_space(TRAINING | OF_FAMILY["transformer"]),
 )
 
-# An epoch is 20,000 of the words.
+# An epoch is 20,000 words.
 g2p_rnn = Translation(
     name="g2p-rnn",
     data="cmudict",

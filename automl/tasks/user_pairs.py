@@ -1,4 +1,4 @@
-"""The user's own pairs of texts as a task: encoder-decoders, on pairs that were prepared once."""
+"""The user's own pairs of texts as a task: encoder-decoders on prepared pairs."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any, Self
 from automl.data.splits import check_train_size
 from automl.tasks.translation import OF_FAMILY, TRAINING, Translation
 
-# From so many pairs on, epochs of a full training: few pairs need more of them for as many steps.
+# Minimum number of pairs, epochs of a full training: with fewer pairs, more epochs for the same number of steps.
 SCALES = ((100_000, 5), (20_000, 10), (5_000, 20), (0, 40))
-VALID_SIZE = 1_000  # writing takes longer than training
+VALID_SIZE = 1_000  # decoding is slower than training
 
 
 @dataclass(frozen=True)
 class OwnPairs(Translation):
     """Pairs in a folder."""
 
-    n_train: int = 0  # pairs of the training part
+    n_train: int = 0  # pairs of the training set
 
     def examples_per_epoch(self, config: Mapping[str, Any]) -> int:
         return self.train_size or self.n_train
@@ -38,7 +38,7 @@ class OwnPairs(Translation):
 def own_pairs(
     folder: Path, families: tuple[str, ...], name: str, n_train: int, max_length: int, metric: str
 ) -> OwnPairs:
-    """The task on n_train pairs in a folder, with no more than max_length tokens a text."""
+    """The task on n_train pairs in a folder, with at most max_length tokens per text."""
     from automl.space.parse import load_space
 
     return OwnPairs(
@@ -55,7 +55,7 @@ def own_pairs(
 
 
 def space_of_translators(families: tuple[str, ...]) -> dict[str, Any]:
-    """One conditional space, in the short form: `model`, and what of the rest belongs to a family only then."""
+    """One conditional space, in the short form: `model`, and the hyperparameters of each family conditional on it."""
     form: dict[str, Any] = {"model": {"choice": list(families), "default": families[0]}, **TRAINING}
     for family in families:
         form |= {f"{family}_{name}": {**entry, "when": {"model": family}} for name, entry in OF_FAMILY[family].items()}

@@ -1,1 +1,1 @@
-"""The loop of a search: tuner, executors, stopping, final evaluation."""
+"""The search loop: tuner, executors, stopping, final evaluation."""

@@ -1,7 +1,8 @@
-"""The end of a run: its best configs and the default, trained on fresh seeds and scored once on the test set.
+"""The final of a run: its best configs and the default, trained on fresh seeds and scored once on the test set.
 
-Search sees the validation part alone, so its best loss flatters. In a large reanalysis about one run in ten ended worse
-on test than the default (Schneider, Bischl and Feurer 2025, arXiv 2506.19540): hence the default always takes part.
+The search uses only the validation set, so its best loss is optimistically biased. In a large reanalysis about one run
+in ten ended worse on test than the default (Schneider, Bischl and Feurer 2025, arXiv 2506.19540): so the default always
+takes part.
 """
 
 from __future__ import annotations
@@ -31,18 +32,18 @@ WHO: tuple[Who, ...] = ("chosen", "default")
 
 @dataclass(frozen=True)
 class Training:
-    """One training of the final: whose config it was, and what it scored."""
+    """One training of the final: the origin of its config, and its scores."""
 
-    who: Who | Literal["contender"]  # that was not chosen
+    who: Who | Literal["contender"]  # not chosen
     seed: int
     validation: float | None  # the task's metric after the last epoch
-    test: float | None  # None where the task has no test set, or the training failed
+    test: float | None  # None if the task has no test set or the training failed
     error: str | None
     seconds: float
     folder: Path
-    others: Mapping[str, float] = field(default_factory=dict)  # whatever else was measured on the test set
-    trial: int | None = None  # of the search, that has the config
-    any_seed: bool = False  # its trial had another seed and gave the same to the last digit: it stands for all seeds
+    others: Mapping[str, float] = field(default_factory=dict)  # other metrics on the test set
+    trial: int | None = None  # the trial with the config
+    any_seed: bool = False  # the trial gave exactly the same with another seed: this training stands for all seeds
 
 
 def train_final(
@@ -60,9 +61,9 @@ def train_final(
 ) -> list[Training]:
     """Train all configs on the same ``n_seeds`` fresh seeds, in ``folder``, and score each on the test set.
 
-    The contender that is best on validation is ``chosen``. ``searched``: the trials that tell whether a training
-    depends on its seed; where it does not, a single one stands for all seeds. ``watch`` is told how many of how many
-    trainings are done, about once a second. Where the default is a contender too, its trainings serve both.
+    The contender that is best on validation is ``chosen``. ``searched``: the trials, which show whether a training
+    depends on its seed; if it does not, a single one stands for all seeds. ``watch`` is called about once a second with
+    the number of trainings done and in total. If the default is a contender too, its trainings serve as both.
     """
     shutil.rmtree(folder, ignore_errors=True)
     configs: dict[int | None, Mapping[str, Any]] = {trial.number: trial.config for trial in contenders}
@@ -78,7 +79,7 @@ def train_final(
     whole = [trial for trial in searched if trial.state == "complete" and trial.epochs >= task.max_epochs]
 
     def later_ones(key: int, done: _Done) -> set[int]:
-        """What need not be trained after the first training of a config."""
+        """The jobs made redundant by a config's first training."""
         number, i = plan[key]
         known = i == 0 and any(trial.config == configs[number] and _repeats(done, trial) for trial in whole)
         return {other for other, (n, j) in enumerate(plan) if n == number and j > 0} if known else set()
@@ -90,7 +91,7 @@ def train_final(
         made = _training("contender", jobs[key], done, task.metric)
         by_config[number].append(replace(made, trial=number, any_seed=bool(later_ones(key, done))))
     for number, of in by_config.items():
-        by_config[number] = of[:1] if of[0].any_seed else of  # others may have run beside it
+        by_config[number] = of[:1] if of[0].any_seed else of  # others may have run in parallel
     ranked = [by_config[trial.number] for trial in contenders]
     best = best_contender([[training.validation for training in of] for of in ranked], maximize=task.maximize)
     return [
@@ -102,14 +103,14 @@ def train_final(
 
 @dataclass(frozen=True)
 class _Done:
-    """What came of a job."""
+    """The result of a job."""
 
     epochs: tuple[Epoch, ...]
     ended: JobEnded
 
 
 def _repeats(done: _Done, trial: Trial) -> bool:
-    """Whether a training gave what a trial of the same config gave with another seed, to the last digit."""
+    """Whether a training gave exactly the same as the trial of its config, which had another seed."""
     losses = [epoch.loss for epoch in done.epochs]
     metrics = {name: [epoch.metrics.get(name) for epoch in done.epochs] for name in trial.metrics}
     return done.ended.error is None and losses == trial.losses and metrics == trial.metrics
@@ -131,9 +132,9 @@ def _train_all(
     watch: Callable[[int, int], None],
     needless: Callable[[int, _Done], set[int]] = lambda key, done: set(),
 ) -> dict[int, _Done]:
-    """What came of the jobs, by key: a job's place in the list.
+    """The results of the jobs, by index.
 
-    ``needless``: the keys of jobs that need not start once this one has ended.
+    ``needless``: returns the indices of jobs that need not start once this one has ended.
     """
     waiting = deque(jobs)
     epochs: dict[int, list[Epoch]] = {job.key: [] for job in jobs}
@@ -168,7 +169,7 @@ def train_once(
     trial_seconds: float | None = None,
     watch: Callable[[int, int], None] = lambda done, of: None,
 ) -> Training:
-    """Train a config of a task in a process of its own, and score it on the test set."""
+    """Train a config of a task in a separate process, and score it on the test set."""
     from automl.tuning.executors import ProcessExecutor
 
     job = Job(0, config, seed, task.max_epochs, folder=str(folder), device=device, test=True)
@@ -178,24 +179,24 @@ def train_once(
 
 
 def fit_baseline(task: Task) -> Mapping[str, Any] | None:
-    """The score of the task's baseline on the test set, or under `error` why there is none; None without one."""
+    """The test score of the task's baseline, or the reason under `error` if it failed; None if it has no baseline."""
     fit: Callable[[], Mapping[str, Any] | None] = getattr(task, "baseline", lambda: None)
     try:
         return fit()
-    except UserError as error:  # a package or a file that only the baseline needs
+    except UserError as error:  # a missing package or file that only the baseline needs
         return {"error": str(error)}
 
 
 def final_seed(run_seed: int, i: int) -> int:
-    """Seeds that no trial of the run has trained with."""
+    """The i-th seed for the final; no trial of the run uses it."""
     return int(np.random.SeedSequence((run_seed, 0, i), spawn_key=(1,)).generate_state(1)[0] >> 1)
 
 
 def to_keep(trainings: Sequence[Training], *, maximize: bool) -> Who:
-    """Whose config the run keeps: the default's where it is better on validation.
+    """The config that the run keeps: the chosen one, or the default if that is better on validation.
 
-    The chosen one was the best of many, partly by luck or because others were stopped early, and may be worse than the
-    default once both are trained to the end.
+    The chosen one was the best of many, partly by chance or because others were stopped early, and may be worse than
+    the default once both are fully trained.
     """
     chosen, default = (_scores(trainings, who, "validation") for who in WHO)
     return "default" if prefers_default(chosen, default, maximize=maximize) else "chosen"
@@ -204,10 +205,10 @@ def to_keep(trainings: Sequence[Training], *, maximize: bool) -> Who:
 def final_summary(
     trainings: Sequence[Training], metric: str, kept: Who, baseline: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Scores of both configs, seed by seed, as summary.json has them; validation where there is no test set.
+    """Scores of both configs, per seed, for summary.json; validation scores if there is no test set.
 
-    A config whose training does not depend on the seed has a single score, and is listed under ``any_seed``. kept: of
-    `to_keep`. baseline: what the task's `baseline` gives, or the reason why it could not be fitted.
+    A config whose training does not depend on the seed has a single score, and is listed under ``any_seed``. ``kept``:
+    from `to_keep`. ``baseline``: from the task's `baseline`, or the reason why it could not be fitted.
     """
     split = _split(trainings)
     return {
@@ -227,7 +228,7 @@ def final_summary(
 
 
 def contender_summary(trainings: Sequence[Training], number: int) -> dict[str, Any]:
-    """What the final says of the contender with the config of a trial, for summary.json."""
+    """The final's scores of the contender with a trial's config, for summary.json."""
     own = [training for training in trainings if training.trial == number and training.who != "default"]
     return {
         "validation": [training.validation for training in own],
@@ -237,7 +238,7 @@ def contender_summary(trainings: Sequence[Training], number: int) -> dict[str, A
 
 
 def final_means(trainings: Sequence[Training], metric: str) -> dict[Who, dict[str, float]]:
-    """Of either config, means over its trainings that did not fail: ``test_accuracy``, or ``validation_accuracy``."""
+    """Means over the successful trainings of each config: ``test_accuracy``, or ``validation_accuracy``."""
     split, other_means = _split(trainings), _means(trainings)
     found: dict[Who, dict[str, float]] = {}
     for who in WHO:
@@ -257,7 +258,7 @@ def _scores(trainings: Sequence[Training], who: Who, split: Literal["test", "val
 
 
 def _means(trainings: Sequence[Training]) -> dict[str, dict[str, float]]:
-    """Of each other metric on the test set, the mean over the seeds of either config."""
+    """The mean over seeds of each other test metric, per config."""
     found: dict[str, dict[str, list[float]]] = {}
     for training in trainings:
         for name, value in training.others.items() if training.who in WHO else ():

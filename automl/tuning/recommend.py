@@ -1,4 +1,4 @@
-"""What the recorded comparisons say of the strategies, by kind of space and budget, and what to take by that.
+"""Recommendation of a strategy from recorded benchmarks, by kind of space and budget.
 
 ``standing.json`` is written by ``python -m benchmarks.report --standing`` from the same numbers as the leaderboard.
 """
@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-UNSURE = "auto"  # what to take where no strategy is shown to be better
+UNSURE = "auto"  # recommended if no strategy is significantly better
 
 
 @dataclass(frozen=True)
 class Record:
-    """One comparison of strategies on tasks with one kind of space, after so many trainings.
+    """One comparison of strategies on tasks with one kind of space, after ``budget`` trainings.
 
     ``regrets``: the means, the lowest first; ``leaders``: our strategy with the lowest one, and those of ours that are
-    not shown to be worse; ``lead``: how much lower it is than the next of ours, with its 95% interval over tasks like
-    these (None where a single task tells none).
+    not significantly worse; ``lead``: its difference to our next strategy, with a 95% interval over tasks like these
+    (None for a single task).
     """
 
     kind: str
@@ -36,16 +36,16 @@ class Record:
     leaders: tuple[str, ...]
     lead: Mapping[str, float | None]
     regrets: Mapping[str, float]
-    others: tuple[str, ...]  # raw libraries, which are compared and never recommended
+    others: tuple[str, ...]  # raw libraries, compared but never recommended
 
     @property
     def ours(self) -> list[str]:
-        """Our strategies in it, the lowest mean first."""
+        """Our strategies in the comparison, the lowest mean first."""
         return [name for name in self.regrets if name not in self.others]
 
     @property
     def text(self) -> str:
-        """On what, for how long, and with what result."""
+        """The tasks, the budget and the result, in words."""
         suites = ", ".join(f"{suite} {n}" for suite, n in self.suites.items())
         lowest = ", ".join(f"{name} {self.regrets[name]:.2g}" for name in self.ours[:3])
         extent = f"{self.size} ({suites}), seeds: {self.n_seeds}, trainings: {self.budget}"
@@ -53,13 +53,13 @@ class Record:
 
     @property
     def winner(self) -> str | None:
-        """The one of ours that is shown to be better than all others of ours."""
+        """Our strategy that is significantly better than all our others, if any."""
         return self.leaders[0] if self.tested and len(self.leaders) == 1 else None
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """A strategy, and the results that it was chosen by; ``basis`` is None where nothing was recorded."""
+    """A strategy and the results behind it; ``basis`` is None if nothing was recorded."""
 
     strategy: str
     headline: str
@@ -69,20 +69,20 @@ class Recommendation:
 
 
 def standing() -> list[Record]:
-    """All records of the package's own file."""
+    """All records in the package's ``standing.json``."""
     return as_records(json.loads(files("automl.tuning").joinpath("standing.json").read_text(encoding="utf-8")))
 
 
 def as_records(content: Mapping[str, Any]) -> list[Record]:
-    """What ``standing.json`` holds."""
+    """The records in the content of ``standing.json``."""
     lists = ("leaders", "others")
     return [Record(**{**record, **{name: tuple(record[name]) for name in lists}}) for record in content["records"]]
 
 
 def recommend(records: Sequence[Record], kind: str, n_trials: int) -> Recommendation:
-    """By the records of this kind of space at the nearest budget at or below ``n_trials``.
+    """Recommend by the records of this kind of space at the largest budget at or below ``n_trials``.
 
-    Of several comparisons the tested ones come first, then those with more of our strategies, then with more tasks.
+    Comparisons with a significance test come first, then those with more of our strategies, then with more tasks.
     """
     known = [record for record in records if record.kind == kind]
     if not known:
@@ -138,7 +138,7 @@ def _left_out(names: Sequence[str], record: Record) -> str:
 
 def _budget(budgets: Sequence[int], n_trials: int) -> str:
     if n_trials < budgets[0]:
-        return f"Nothing is recorded for fewer than {budgets[0]} trainings; {n_trials} may be another matter."
+        return f"Nothing is recorded for fewer than {budgets[0]} trainings; the order may differ for {n_trials}."
     if n_trials > budgets[-1]:
-        return f"Nothing is recorded beyond {budgets[-1]} trainings; {n_trials} may be another matter."
+        return f"Nothing is recorded beyond {budgets[-1]} trainings; the order may differ for {n_trials}."
     return ""

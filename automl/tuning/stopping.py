@@ -1,4 +1,4 @@
-"""The end of a search in which there is nothing more to gain: what was asked for, and whether it is reached.
+"""Termination of a search by a bound on its simple regret.
 
 A. Makarova et al., Automatic Termination for Hyperparameter Optimization (AutoML-Conf 2022).
 """
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from strategies.base import RegretBound, Strategy
 
 Within: TypeAlias = "float | Literal['noise']"
-"""What may still be gained when the search ends: in units of the loss, or as much as trainings of one config differ."""
+"""The regret bound at which a search ends: in units of the loss, or the noise of repeated trainings of a config."""
 
 
 def as_within(asked: Any) -> Within | None:
-    """What was asked for, on the command line or in Python. UserError where it is neither a loss nor ``noise``."""
+    """The option's value, from the command line or Python. UserError if it is neither a loss nor ``noise``."""
     if asked is None:
         return None
     if asked == "noise":
@@ -33,13 +33,13 @@ def as_within(asked: Any) -> Within | None:
 
 
 def check_is_possible(within: Within | None, strategy: Strategy, name: str) -> None:
-    """UserError where the strategy has no model that could ever be sure."""
+    """UserError if the strategy has no model that bounds the regret."""
     if within is not None and not strategy.bounds_regret:
         raise UserError(f"sure-within needs a strategy with a model of the loss, such as bo; {name} has none")
 
 
 def sure(bound: RegretBound | None, within: Within) -> str | None:
-    """Why the search may end, or None while more than this may be gained."""
+    """The reason to end the search, or None while the regret bound is larger than ``within``."""
     if bound is None or bound.regret > (bound.noise if within == "noise" else within):
         return None
     limit = f"the noise of a training, {bound.noise:.2g}" if within == "noise" else f"{within:g}"

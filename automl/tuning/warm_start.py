@@ -1,4 +1,4 @@
-"""The configs that a search starts with: those that the user gives, and those recommended by past studies."""
+"""The initial configs of a search: the user's own, and those recommended by past studies."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ if TYPE_CHECKING:
     from strategies.types import Config
 
 
-MOST = 5  # configs of past studies that a search without a budget in trials may start with
+MOST = 5  # maximum number of configs from past studies in a search without a trial budget
 
 
 def most_configs(n_trials: int | None) -> int:
-    """How many configs of past studies a search may start with: a fifth of its budget."""
+    """The maximum number of configs from past studies: a fifth of the budget."""
     return MOST if n_trials is None else n_trials // 5
 
 
 def starts(
     space: ConfigurationSpace, task: str, n_trials: int | None, given: Any = (), studies: Sequence[PastStudy] = ()
 ) -> list[Start]:
-    """What to try after the default config: the user's own configs, then those recommended by past studies.
+    """The configs to try after the default: the user's own, then those recommended by past studies.
 
-    ``given``: a config or several; hyperparameters that one does not name take their default. UserError for one that
-    does not fit the space.
+    ``given``: one config or several; omitted hyperparameters take their defaults. UserError for one that does not fit
+    the space.
     """
     encoding = Encoding(space)
     configs = [given] if isinstance(given, Mapping) else given
     if not isinstance(configs, (list, tuple)) or not all(isinstance(config, Mapping) for config in configs):
-        raise UserError(f"configs to start from are a list of mappings, e.g. - {{lr: 0.01}}; got {given!r}")
+        raise UserError(f"configs to start from must be a list of mappings, e.g. - {{lr: 0.01}}; got {given!r}")
     own = [Start(completed(config, encoding)) for config in configs]
     if not studies:
         return own
@@ -48,7 +48,7 @@ def starts(
 
 
 def completed(config: Mapping[Any, Any], encoding: Encoding) -> Config:
-    """A config of the space, with defaults for what it does not name."""
+    """The config with defaults for omitted hyperparameters."""
     given = dict(config)
     for name, value in given.items():
         if name not in encoding.names:
@@ -67,7 +67,7 @@ def completed(config: Mapping[Any, Any], encoding: Encoding) -> Config:
 
 
 def read_starts(file: Path) -> Any:
-    """The config or configs of a YAML file, such as a run's best.yaml. UserError where it cannot be read."""
+    """The config or configs in a YAML file, such as a run's best.yaml. UserError if it cannot be read."""
     import yaml
 
     try:
@@ -79,17 +79,17 @@ def read_starts(file: Path) -> Any:
 
 
 def to_json(prior: Sequence[Start]) -> list[dict[str, Any]]:
-    """For the settings of a study."""
+    """The configs as JSON, for the settings of a study."""
     return [{"config": start.config, "study": start.study} for start in prior]
 
 
 def from_json(content: Sequence[Mapping[str, Any]] | None) -> list[Start]:
-    """What ``to_json`` gave; nothing for a study of the time before it."""
+    """The inverse of ``to_json``; empty for a study without initial configs."""
     return [Start(entry["config"], entry["study"]) for entry in content or []]
 
 
 def in_words(prior: Sequence[Start]) -> str:
-    """One line on where a search starts."""
+    """One line that describes the initial configs."""
     own = sum(start.study is None for start in prior)
     parts = [f"{_configs(own)} of yours"] if own else []
     studies = Counter(start.study for start in prior if start.study is not None)

@@ -35,7 +35,7 @@ def test_whole_trainings_are_compared_and_shorter_ones_left_out():
     assert [trial.number for trial in found.trials] == list(range(ENOUGH))
     assert found.values == pytest.approx(0.2 + np.linspace(0, 1, ENOUGH))  # the end of the curve
     assert found.basis == (
-        f"Compared are the {ENOUGH} trials that were trained to the end; 20 that were trained for less are left out."
+        f"Only the {ENOUGH} fully trained trials are compared; 20 with shorter trainings are left out."
     )
 
 
@@ -45,9 +45,7 @@ def test_where_too_few_are_whole_the_highest_epoch_that_enough_share_decides():
     assert found.epochs == 3
     assert [trial.number for trial in found.trials] == list(range(11))  # the whole ones too, at their third epoch
     assert found.values == pytest.approx([0.8 + x for x in [*np.linspace(0, 1, 4), *np.linspace(0, 1, 7)]])
-    assert found.basis == (
-        "Too few trials were trained to the end: compared is what 11 had reached after 3 of 9 epochs."
-    )
+    assert found.basis == ("Too few trials were fully trained: the values of 11 after 3 of 9 epochs are compared.")
 
 
 def test_a_short_training_with_a_schedule_of_its_own_is_compared_with_its_like_only():
@@ -56,7 +54,7 @@ def test_a_short_training_with_a_schedule_of_its_own_is_compared_with_its_like_o
     found = compared(study_of(*trials(4, 9), *short), "loss", maximize=False)
     assert (found.epochs, found.schedule, found.whole) == (3, 3, False)
     assert [trial.number for trial in found.trials] == list(range(4, 16))
-    assert "that were trained for 3 of 9 epochs with a schedule of that length" in found.basis
+    assert "trained for 3 of 9 epochs with a schedule of that length" in found.basis
     promoted = list(trials(ENOUGH, 9, info={"promotes": 0}))
     found = compared(study_of(*short, *promoted), "loss", maximize=False)
     assert found.whole

@@ -132,7 +132,7 @@ def test_debian_files_are_unpacked_once_and_readable_by_torchvision(nowhere):
         source.n_test,
     ]
     assert splits.shape == (1, 28, 28)
-    assert fashion_mnist.fetch(download=False) == "already there"
+    assert fashion_mnist.fetch(download=False) == "already available"
     assert {path.name for path in fashion_mnist.raw_folder().iterdir()} == set(fashion_mnist.SHAPES)
 
 
@@ -210,7 +210,7 @@ def test_without_the_network_of_its_authors_the_pictures_come_out_of_the_debian_
     monkeypatch.setattr("torchvision.datasets.FashionMNIST", not_reached)
     monkeypatch.setattr(packages.Debian, "unpack", unpacked)
     assert "dataset-fashion-mnist" in fashion_mnist.fetch(download=True)
-    assert fashion_mnist.fetch(download=False) == "already there"
+    assert fashion_mnist.fetch(download=False) == "already available"
 
 
 def test_fetch_says_where_the_files_are(nowhere):

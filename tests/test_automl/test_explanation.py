@@ -53,32 +53,32 @@ def test_what_matters_comes_first_in_words(additive):
     assert first.startswith("x0 (")
     assert first.endswith(" matters most.")
     assert any("x3 hardly matter" in words for words in rest)
-    assert not any("act together" in words for words in rest)
+    assert not any("interact" in words for words in rest)
     assert not any("failed" in words for words in rest)
 
 
-def test_a_product_is_told_as_acting_together():
+def test_a_product_is_an_interaction():
     told = explained(lambda c: 4 * (c["x0"] - 0.5) * (c["x1"] - 0.5) + c["x2"], FOUR)
     pair = told.importances.pairs[0]
     assert set(pair.names) == {"x0", "x1"}
     assert pair.share.value == pytest.approx(4 / 7, abs=0.15)  # of the variances 1/9 and 1/12
-    assert [w for w in told.words if "act together" in w] == [w for w in told.words if "x0 and x1 act together" in w]
+    assert [w for w in told.words if "interact" in w] == [w for w in told.words if "x0 and x1 interact" in w]
     assert {row.name: verdict(row) for row in told.importances.each}["x3"] == "hardly matters"
 
 
-def test_noise_is_told_as_noise():
+def test_noise_is_recognised():
     rng = np.random.default_rng(0)
     told = explained(lambda c: rng.standard_normal(), FOUR)
     assert told.importances is None
-    assert "cannot be told from these 40 trials" in told.words[0]
+    assert "cannot be determined from these 40 trials" in told.words[0]
     assert not told.effects
 
 
-def test_too_few_trials_are_told_as_too_few():
+def test_too_few_trials_give_no_explanation():
     told = explained(lambda c: c["x0"], FOUR, n_trials=9)
-    assert told.words == ["Too few trials to tell: 9 were trained far enough to be compared, 10 are needed."]
+    assert told.words == ["Too few trials: 9 were trained long enough to be compared, 10 are needed."]
     same = explained(lambda c: 1.0, FOUR, n_trials=12)
-    assert same.reason == "Nothing to tell: all trials reached the same value."
+    assert same.reason == "Nothing to explain: all trials reached the same value."
 
 
 def test_conditions_failures_and_regions(caplog, capfd):
@@ -145,9 +145,9 @@ def stopped_early():
 def test_a_family_that_was_only_trained_short_is_not_said_to_fail(stopped_early):
     _, by_model, told = stopped_early
     assert told.compared.whole
-    assert "trials that were trained to the end" in told.words[0]
+    assert "fully trained trials are compared" in told.words[0]
     assert not any("nothing works" in words for words in told.words)
-    assert any(" whole trainings reaches loss 0." in words and "lr = " in words for words in told.words)
+    assert any(" full trainings reaches loss 0." in words and "lr = " in words for words in told.words)
     [barely] = [words for words in told.words if words.startswith("Barely explored")]
     assert f"model = slow ({len(by_model['slow'])} trials, none trained to the end)" in barely
 
@@ -156,7 +156,7 @@ def test_nothing_is_made_up_of_a_family_that_was_only_trained_short(stopped_earl
     _, _, told = stopped_early
     assert told.importances is not None
     verdicts = {row.name: verdict(row) for row in told.importances.each}
-    assert verdicts == {"lr": "matters", "model": "cannot be told"}  # width is the slow family's alone
+    assert verdicts == {"lr": "matters", "model": "uncertain"}  # width is the slow family's alone
     model = Encoding(automl.load_space(FAMILIES)).dimensions[0]
     assert model.to_unit("slow") not in told.effects["model"].at
     assert "width" not in told.effects
@@ -176,7 +176,7 @@ def test_where_few_are_whole_what_was_reached_earlier_is_compared_and_said_so():
     result = automl.tune(family, FAMILIES, strategy="random+asha", n_trials=8, seed=2, max_epochs=9)
     told = explain(result.study, summarised(result))
     assert sum(trial.state == "complete" for trial in result.trials) < 10
-    assert told.words[0].startswith("Too few trials were trained to the end: compared is what ")
+    assert told.words[0].startswith("Too few trials were fully trained: the values of ")
     assert " of 9 epochs." in told.words[0]
     assert not any("nothing works" in words for words in told.words)
 
@@ -187,9 +187,9 @@ def test_where_few_are_whole_what_was_reached_earlier_is_compared_and_said_so():
         (Share(0.3, 0.1, 0.5), 20, True, "matters"),
         (Share(0.3, 0.1, 0.5), 20, False, "matters"),  # of the values that were tried
         (Share(0.02, 0.0, 0.05), 20, True, "hardly matters"),
-        (Share(0.02, 0.0, 0.05), 20, False, "cannot be told"),
-        (Share(0.1, 0.02, 0.2), 20, True, "cannot be told"),
-        (Share(0.3, 0.1, 0.5), 4, True, "cannot be told"),
+        (Share(0.02, 0.0, 0.05), 20, False, "uncertain"),
+        (Share(0.1, 0.02, 0.2), 20, True, "uncertain"),
+        (Share(0.3, 0.1, 0.5), 4, True, "uncertain"),
     ],
 )
 def test_what_may_be_said_of_a_share(share, n_trials, settled, expected):

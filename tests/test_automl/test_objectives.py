@@ -113,7 +113,7 @@ def test_a_loss_that_is_not_finite_is_a_failure(printed):
 def test_unknown_placeholders_and_commands_without_any_are_refused():
     with pytest.raises(UserError, match=r"unknown placeholder \{lrr\} in the command; known: .*lr"):
         CommandTask("train {lrr}", SPACE)
-    with pytest.raises(UserError, match=r"uses no hyperparameter; put e\.g\. \{"):
+    with pytest.raises(UserError, match=r"uses no hyperparameter; insert e\.g\. \{"):
         CommandTask("train {seed}", SPACE)
 
 

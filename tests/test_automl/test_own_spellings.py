@@ -306,13 +306,13 @@ def test_classes_that_a_part_lacks_are_told_or_refused():
     told = check_classes(
         SplitRows(np.arange(5), np.arange(5, 8), np.arange(6, 9), "by time: ..."), y, "abc", asked=True
     )
-    assert told == ["the test part lacks 1 of 3 classes: c"]
+    assert told == ["the test set lacks 1 of 3 classes: c"]
     with pytest.raises(UserError, match="the test set, split by time, has only one class, 'a'; leave --group"):
         check_classes(SplitRows(np.arange(5), np.arange(5, 8), np.arange(8, 10), "by time: ..."), y, "abc", asked=True)
     [told] = check_classes(
         SplitRows(np.arange(5), np.arange(5, 8), np.arange(8, 10), "by scaffold"), y, "abc", asked=False
     )
-    assert told == "the test part lacks 2 of 3 classes: b, c"
+    assert told == "the test set lacks 2 of 3 classes: b, c"
     with pytest.raises(UserError, match="the test set has no class of the training set: it has c"):
         check_classes(
             SplitRows(np.array([0, 1]), np.array([3, 4]), np.array([2, 5]), "by scaffold"), y, "abc", asked=False

@@ -405,7 +405,7 @@ def test_from_a_file_to_a_tuned_model_and_on_with_resume(tmp_path):
         (["--data", "a.csv", "--target", "z"], "--target 'z' is not a column of the file; it has: x, y"),
         (
             ["--data", "a.csv", "--target", "y", "--metric", "auc"],
-            "'auc' is not a metric for a target that is a number",
+            "'auc' is not a metric for regression",
         ),
         (["--data", "a.csv", "--target", "y", "--model", "cnn"], "--model 'cnn' does not suit table"),
         (["--data", "a.csv", "--target", "y", "--task", "digits-cnn"], "only one of them"),

@@ -93,7 +93,7 @@ def test_one_space_in_a_list_is_itself():
         ({"a": "word"}, "expected a list of values"),
         ({"a": []}, "needs a list of values"),
         ({"a": type("Draws", (), {"rvs": None})()}, "has only rvs"),
-        ({"a": [None, 1], "b": {"float": [0, 1], "when": {"a": 7}}}, "7 is none of its values"),
+        ({"a": [None, 1], "b": {"float": [0, 1], "when": {"a": 7}}}, "7 is not one of its values"),
     ],
 )
 def test_what_cannot_be_a_space_is_refused(source, rule):

@@ -98,7 +98,7 @@ def test_a_run_that_goes_on_is_seen_and_neither_stopped_nor_locked(tmp_path):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     text = shown(folder)
-    assert "going on" in text
+    assert ": running" in text
     assert "2/4" in text
     reader = connect(folder / "study.db")
     reader.execute("BEGIN")

@@ -254,7 +254,7 @@ def test_a_single_trial(tmp_path):
     words = words_of(tmp_path, tune(lambda c: c["x"], {"x": {"float": [0, 1]}}, strategy="random", n_trials=1))
     assert "training, 1 trial with random" in words
     assert "Loss 0.500 with the default config; nothing else was tried." in words
-    assert "Too few trials to tell: 1 was trained far enough to be compared, 10 are needed." in words
+    assert "Too few trials: 1 was trained long enough to be compared, 10 are needed." in words
     assert "Failures None." in words
     assert "no trial has more than one loss" in words
 

@@ -346,7 +346,7 @@ def test_a_run_that_still_goes_on_cannot_be_resumed(mine, tmp_path):
     while _n_told(tmp_path / "run") < 1:
         time.sleep(0.02)
     _, err = run("--out", tmp_path / "run", "--resume", code=2)
-    assert "is still going on" in err
+    assert "is still running" in err
     process.send_signal(signal.SIGINT)
     process.communicate()
 

@@ -150,7 +150,7 @@ def test_tasks_from_files(tmp_path):
     assert load_from_file(f"{file}:objective")({}) == 0.0
     with pytest.raises(UserError, match="has no 'objectiv'; did you mean 'objective'"):
         load_from_file(f"{file}:objectiv")
-    with pytest.raises(UserError, match=r"say which object of .* is meant"):
+    with pytest.raises(UserError, match=r"no object of .* given; use "):
         build_task(Settings(task=f"{file}").with_defaults())
     with pytest.raises(UserError, match="there is no file"):
         load_from_file(f"{tmp_path}/none.py:task")

@@ -188,7 +188,7 @@ def test_what_is_no_run_is_one_line(tmp_path, url):
         Store.settings(sqlite_url(tmp_path / "text.db"))
     assert "\n" not in str(error.value)
     make(url)
-    with pytest.raises(UserError, match="holds a run already"):
+    with pytest.raises(UserError, match="already holds a run"):
         make(url)
 
 

@@ -177,7 +177,7 @@ def test_class_weights_move_a_model_towards_the_rare_class(make):
 
 def test_a_metric_that_does_not_fit_is_answered_with_those_that_do():
     assert check_metric("auc", "classes") == "auc"
-    with pytest.raises(ValueError, match=r"'rmse' is not a metric for a target of classes; choose one of: acc"):
+    with pytest.raises(ValueError, match=r"'rmse' is not a metric for classification; choose one of: acc"):
         check_metric("rmse", "classes")
     with pytest.raises(ValueError, match="did you mean 'rmse'"):
         check_metric("rsme", "number")

@@ -347,8 +347,8 @@ def test_tune_writes_to_trackers_too(tmp_path):
     [
         (["--track", "mlfow"], {}, "unknown tracker 'mlfow'; did you mean 'mlflow'?"),
         (["--track", "tensorboard,x"], {}, "unknown tracker 'x'; choose from: mlflow, tensorboard, wandb"),
-        (["--track", "mlflow"], {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}, "no MLflow server answers at"),
-        (["--track", "wandb"], {"WANDB_MODE": "online", "HOME": "/nowhere"}, "W&B knows no account here; log in with"),
+        (["--track", "mlflow"], {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}, "no MLflow server responds at"),
+        (["--track", "wandb"], {"WANDB_MODE": "online", "HOME": "/nowhere"}, "not logged in to W&B; log in with"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing_behind(arguments, variables, line, tmp_path, environment):
@@ -424,7 +424,7 @@ def test_a_tracker_that_cannot_be_written_ends_no_search_and_is_written_when_it_
         )  # fmt: skip
     assert len(result.trials) == 9
     lines = [str(warning.message).partition(";")[0] for warning in told if warning.category is UserWarning]
-    assert lines == ["flaky cannot be written (the server)"] * bool(n_failures)
+    assert lines == ["cannot write to flaky (the server)"] * bool(n_failures)
     assert tracker.is_closed == is_complete
     last = {trial.number: trial for trial in tracker.written}
     if is_complete:

@@ -140,13 +140,13 @@ def foreign(path):
 def test_a_damaged_checkpoint_is_named(damage, tmp_path):
     run(DIGITS, 1, tmp_path)
     damage(tmp_path / CHECKPOINT)
-    with pytest.raises(CheckpointError, match=r"checkpoint\.safetensors is damaged .* delete it to train anew"):
+    with pytest.raises(CheckpointError, match=r"checkpoint\.safetensors is damaged .* delete it to train from scratch"):
         run(DIGITS, 2, tmp_path)
 
 
 @pytest.mark.parametrize("other", [{"seed": 4}, {"train_size": 300}, {"config": DIGITS | {"lr": 0.5}}])
 def test_a_checkpoint_of_another_training_is_not_continued(other, trained):
-    with pytest.raises(CheckpointError, match="of another training"):
+    with pytest.raises(CheckpointError, match="belongs to another training"):
         run(**{"config": DIGITS, "epochs": 3, "checkpoint": trained} | other)
 
 
@@ -248,5 +248,5 @@ def test_threads_come_back_when_the_training_fails():
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_named():
     assert find_device("auto") == torch.device("cpu")
-    with pytest.raises(ValueError, match="got 'cuda' and torch finds no GPU; use auto or cpu"):
+    with pytest.raises(ValueError, match="'cuda' is not available, torch finds no such GPU; use auto or cpu"):
         find_device("cuda")

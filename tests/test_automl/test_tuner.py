@@ -625,7 +625,7 @@ def test_two_processes_cannot_run_in_one_folder(tmp_path):
     def intrude(result, trial):
         automl.tune(loss, SPACE, study=tmp_path / "run", strategy="random", n_trials=3, resume=True)
 
-    with pytest.raises(UserError, match="is still going on; wait for its end or stop it"):
+    with pytest.raises(UserError, match="is still running; wait for it to end or stop it"):
         automl.tune(loss, SPACE, study=tmp_path / "run", strategy="random", n_trials=3, callbacks=[intrude])
 
 
@@ -633,7 +633,7 @@ def test_a_mistake_leaves_no_folder_behind(tmp_path):
     with pytest.raises(ValueError, match="unknown strategy"):
         automl.tune(loss, SPACE, study=tmp_path / "run", strategy="bp")
     assert not (tmp_path / "run").exists()
-    with pytest.raises(UserError, match=r"must have no \? and no %"):
+    with pytest.raises(UserError, match=r"must not contain \? or %"):
         automl.tune(loss, SPACE, study=tmp_path / "what?", n_trials=1)
 
 

@@ -1,7 +1,7 @@
-"""What a good practitioner would try first, one file a field: the parts of a data set in, scores on its test part out.
+"""Baselines as a practitioner would start with, one file per field, scored on the test set.
 
-Each fits on the training part alone, as the networks do, and chooses, where there is something to choose, on the
-validation part. Nothing of a baseline is tuned on the test part.
+Each is fitted to the training set only, as the networks are, and makes its choices on the validation set. Nothing is
+tuned on the test set.
 """
 
 import importlib
@@ -15,14 +15,14 @@ from automl.data.datasets.registry import load_data, load_parts, source_module
 
 @dataclass(frozen=True)
 class Baseline:
-    """What is known of a baseline without running it."""
+    """The description of a baseline."""
 
     description: str
-    where: str  # module:function, from Parts, or Splits of arrays, to scores by their names
-    metrics: tuple[str, ...] = ("accuracy",)  # these names, the main one first
+    where: str  # module:function, from Parts or Splits to scores by name
+    metrics: tuple[str, ...] = ("accuracy",)  # names of the scores, the main one first
 
 
-BASELINES = {  # by data set
+BASELINES = {  # data set -> baseline
     "mnist1d": Baseline("support vector machine or random forest", "arrays:machine_or_forest"),
     "digits": Baseline("support vector machine or random forest", "arrays:machine_or_forest"),
     "fashion-mnist": Baseline("support vector machine or random forest", "arrays:machine_or_forest"),
@@ -45,10 +45,10 @@ BASELINES = {  # by data set
 
 
 def run_baseline(data: str, train_size: int | None = None) -> tuple[dict[str, float], float]:
-    """Scores on the test part of a data set, and the seconds of fitting and scoring.
+    """Scores on the test set, and the seconds of fitting and scoring.
 
-    train_size: fitted on as many training examples, those of the networks. Raises DataMissing; UserError for a part of
-    a series.
+    ``train_size``: number of training examples, the same ones as for the networks. Raises DataMissing; UserError for a
+    ``train_size`` of a time series.
     """
     module, function = BASELINES[data].where.split(":")
     baseline: Callable[[Any], dict[str, float]] = getattr(importlib.import_module(f"{__name__}.{module}"), function)

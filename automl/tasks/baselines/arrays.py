@@ -1,4 +1,4 @@
-"""Pictures, and signals of one length, to classes: a support vector machine or a random forest on the plain values."""
+"""Images and signals of equal length: a support vector machine or a random forest on the raw values."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ MOST_FOR_SVM = 10_000  # training examples; its time grows with their square
 
 
 def machine_or_forest(splits: Splits) -> dict[str, float]:
-    """Of the one that is better on the validation part."""
+    """The test accuracy of the one that is better on the validation set."""
     train, valid, test = (_flat(x) for x in (splits.x_train, splits.x_valid, splits.x_test))
     models: list[Any] = [RandomForestClassifier(random_state=0)]
     if len(train) <= MOST_FOR_SVM:

@@ -1,4 +1,4 @@
-"""Tomorrow's log range from those of the past: the HAR model (Corsi 2009), a regression on three averages."""
+"""Forecast of the next day's log range: the HAR model (Corsi 2009), a regression on three averages."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ HORIZONS = (1, 5, 22)  # a day, a week, a month of trading days
 
 
 def har(parts: Parts[DataFrame]) -> dict[str, float]:
-    """R2 of the next day's log range; the first days of a part look back into the one before it."""
+    """R2 of the next day's log range; the first days of a set use days of the set before it."""
     ranges = log_range(concat([parts.train, parts.valid, parts.test]))
     first_test = len(parts.train) + len(parts.valid)
     model = LinearRegression().fit(*averages(ranges[: len(parts.train)]))
@@ -22,7 +22,7 @@ def har(parts: Parts[DataFrame]) -> dict[str, float]:
 
 
 def averages(ranges: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """For each day that has enough of them before it: the means over the last HORIZONS days, and its own range."""
+    """For each day with enough days before it: the means over the last HORIZONS days, and its own range."""
     days = np.arange(max(HORIZONS), len(ranges))
     sums = np.concatenate([[0.0], ranges.cumsum()])
     x = np.stack([(sums[days] - sums[days - horizon]) / horizon for horizon in HORIZONS], 1)

@@ -1,7 +1,7 @@
-"""The next character: a 5-gram model with Witten and Bell's smoothing (1991; equations as in Chen & Goodman 1999, 2.6).
+"""Language modelling: a 5-gram model with Witten-Bell smoothing (1991; equations as in Chen & Goodman 1999, 2.6).
 
-p(c | h) = (n(h c) + t(h) p(c | h')) / (n(h) + t(h)), where n counts, t(h) is the number of different characters seen
-after the context h, and h' is h without its first character; below the empty context all characters are alike.
+p(c | h) = (n(h c) + t(h) p(c | h')) / (n(h) + t(h)), where n counts, t(h) is the number of distinct characters seen
+after the context h, and h' is h without its first character; below the empty context the distribution is uniform.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ def five_grams(parts: Parts[str]) -> dict[str, float]:
 
 
 def surprises(train: str, text: str, order: int) -> NDArray[np.float64]:
-    """log2 p of each character of text, with n-grams of train; the first ones have shorter contexts."""
+    """log2 p of each character of text under the n-grams of train; the first characters have shorter contexts."""
     seen = {character: i for i, character in enumerate(sorted(set(train)), 1)}  # 0: never seen in training
     known, asked = (np.array([seen.get(c, 0) for c in t], np.int64) for t in (train, text))
     n_symbols = len(seen) + 1
@@ -38,7 +38,7 @@ def surprises(train: str, text: str, order: int) -> NDArray[np.float64]:
 
 
 def codes(symbols: Codes, length: int, n_symbols: int) -> tuple[Codes, Codes]:
-    """For each place with length symbols before it: these as one number, and them with the symbol at the place."""
+    """For each position with ``length`` symbols before it: these as one number, and the same with its own symbol."""
     context = np.zeros(max(len(symbols) - length, 0), np.int64)
     for i in range(length):
         context = context * n_symbols + symbols[i : i + len(context)]
@@ -46,7 +46,7 @@ def codes(symbols: Codes, length: int, n_symbols: int) -> tuple[Codes, Codes]:
 
 
 class Counts:
-    """How often each number was there."""
+    """The count of each number."""
 
     def __init__(self, numbers: Codes) -> None:
         self.numbers, self.counts = np.unique(numbers, return_counts=True)

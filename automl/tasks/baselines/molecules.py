@@ -1,4 +1,4 @@
-"""Molecules to a value: a random forest on Morgan fingerprints and a few descriptors, the usual QSAR baseline."""
+"""Regression on molecules: a random forest on Morgan fingerprints and a few descriptors, the usual QSAR baseline."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from automl.metrics import measure
 
 
 def random_forest(parts: Parts[Examples[str, float]]) -> dict[str, float]:
-    """Of 500 trees, each split among a third of the features; RMSE in units of y."""
+    """The RMSE, in units of y, of 500 trees that consider a third of the features per split."""
     forest = RandomForestRegressor(500, max_features=1 / 3, random_state=0)
     forest.fit(features(parts.train.x), parts.train.y)
     return {"rmse": measure("rmse", np.array(parts.test.y), forest.predict(features(parts.test.x)))}

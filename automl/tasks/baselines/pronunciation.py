@@ -1,7 +1,7 @@
-"""Letters to phones by rules from aligned words (after Black, Lenzo & Pagel 1998): the widest known context tells.
+"""Letter-to-phone rules from aligned words (after Black, Lenzo & Pagel 1998).
 
-Words and phones are aligned first, each letter with no, one or two phones, by Viterbi training; then every letter says
-what it said most often between the same neighbours, as many of them as were ever seen together.
+Words and phones are aligned first, each letter with zero to two phones, by Viterbi training; then every letter maps to
+its most frequent phones in the widest context of neighbours that occurs in training.
 """
 
 import math
@@ -15,10 +15,10 @@ from automl.data.examples import Examples, Parts
 from automl.metrics import measure
 
 Phones = tuple[str, ...]
-Costs = dict[tuple[str, Phones], float]  # -log of how often a letter says these phones
+Costs = dict[tuple[str, Phones], float]  # -log of the probability that a letter maps to these phones
 
-REACH = 4  # neighbours on either side that the widest context looks at
-ROUNDS, N_ALIGNED = 5, 8_000  # of the alignment's training, over every so many words
+REACH = 4  # neighbours on each side in the widest context
+ROUNDS, N_ALIGNED = 5, 8_000  # rounds of alignment training, and the number of words it uses
 
 
 def letter_rules(parts: Parts[Examples[str, tuple[str, ...]]]) -> dict[str, float]:
@@ -38,7 +38,7 @@ def letter_rules(parts: Parts[Examples[str, tuple[str, ...]]]) -> dict[str, floa
 
 
 def alignment_costs(pairs: Iterable[tuple[str, Phones]]) -> Costs:
-    """Costs under which the pairs are aligned most cheaply, from alike ones on."""
+    """Alignment costs fitted to the pairs, starting from equal ones."""
     pairs, costs = list(pairs), Costs()
     for _ in range(ROUNDS):
         counts: Counter[tuple[str, Phones]] = Counter()
@@ -52,15 +52,15 @@ def alignment_costs(pairs: Iterable[tuple[str, Phones]]) -> Costs:
 
 
 def align(word: str, phones: Phones, costs: Costs) -> list[Phones]:
-    """The phones of each letter, in the cheapest way; empty where there are more than two phones a letter."""
-    # best[j]: the cost of the letters so far with the first j phones, and the phones of each of these letters.
+    """The phones of each letter in the cheapest alignment; empty if there are more than two phones per letter."""
+    # best[j]: the cost of aligning the letters so far with the first j phones, and the phones of each letter.
     best: dict[int, tuple[float, list[Phones]]] = {0: (0.0, [])}
     for letter in word:
         longer: dict[int, tuple[float, list[Phones]]] = {}
         for j, (cost, chunks) in best.items():
             for size in range(min(2, len(phones) - j) + 1):
                 chunk = phones[j : j + size]
-                # What was never seen costs much, and more the further it is from a phone a letter.
+                # Unseen chunks cost more the further they are from one phone per letter.
                 total = cost + costs.get((letter, chunk), 8.0 + 2.0 * abs(size - 1))
                 if total < longer.get(j + size, (math.inf, []))[0]:
                     longer[j + size] = (total, [*chunks, chunk])
@@ -72,7 +72,7 @@ def align(word: str, phones: Phones, costs: Costs) -> list[Phones]:
 
 
 class Rules:
-    """What a letter most often says between its neighbours, for every number of neighbours."""
+    """The most frequent phones of a letter given its neighbours, for every context width."""
 
     def __init__(self, aligned: list[tuple[str, list[Phones]]]) -> None:
         self.chunks = sorted({chunk for _, chunks in aligned for chunk in chunks})
@@ -93,13 +93,13 @@ class Rules:
 
 
 def windows_of(word: str) -> NDArray[np.int64]:
-    """(letters, 2 REACH + 1): each letter amid its neighbours, as numbers below 128; 0 beyond the ends."""
+    """Each letter with its neighbours, as numbers below 128, (letters, 2 REACH + 1); 0 beyond the ends."""
     letters = np.pad(np.frombuffer(word.encode("ascii"), np.uint8).astype(np.int64), REACH)
     return np.lib.stride_tricks.sliding_window_view(letters, 2 * REACH + 1)
 
 
 def contexts(windows: NDArray[np.int64], reach: int) -> NDArray[np.int64]:
-    """Each window's middle with so many neighbours on either side, as one number."""
+    """Each window's centre with ``reach`` neighbours on each side, as one number."""
     found = np.zeros(len(windows), np.int64)
     for column in range(REACH - reach, REACH + reach + 1):
         found = found * 128 + windows[:, column]
@@ -107,7 +107,7 @@ def contexts(windows: NDArray[np.int64], reach: int) -> NDArray[np.int64]:
 
 
 def most_frequent(keys: NDArray[np.int64], values: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The different keys, rising, and the value that each came with most often; the smaller one at ties."""
+    """The distinct keys, sorted, and the most frequent value of each; at ties the smaller one."""
     pairs, counts = np.unique(np.stack([keys, values], 1), axis=0, return_counts=True)
     order = np.lexsort((pairs[:, 1], -counts, pairs[:, 0]))
     different, first = np.unique(pairs[order, 0], return_index=True)

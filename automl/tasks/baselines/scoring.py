@@ -8,6 +8,6 @@ from automl.metrics import measure
 
 
 def accuracy(model: Any, x: Any, labels: list[str]) -> float:
-    """The share of rows whose most probable class is the label; a class that training lacks is never right."""
+    """The accuracy; a label that is not in the training set counts as wrong."""
     place = {name: i for i, name in enumerate(model.classes_)}
     return measure("accuracy", np.array([place.get(label, -1) for label in labels]), model.predict_proba(x))

@@ -1,4 +1,4 @@
-"""Rows of numbers to classes: the better of a random forest and gradient boosting, with scikit-learn's settings."""
+"""Table rows: the better of a random forest and gradient boosting, with scikit-learn's defaults."""
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -8,7 +8,7 @@ from automl.tasks.baselines.scoring import accuracy
 
 
 def forest_or_boosting(parts: Parts[Examples[tuple[int, ...], str]]) -> dict[str, float]:
-    """Of the one that is better on the validation part."""
+    """The test accuracy of the one that is better on the validation set."""
     models = [
         RandomForestClassifier(300, random_state=0),
         HistGradientBoostingClassifier(early_stopping=False, random_state=0),

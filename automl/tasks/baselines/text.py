@@ -1,4 +1,4 @@
-"""Texts to classes: logistic regression on TF-IDF, the strong classic (Wang & Manning 2012 find it hard to beat)."""
+"""Texts: logistic regression on TF-IDF, a strong baseline (Wang & Manning 2012)."""
 
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -6,11 +6,11 @@ from sklearn.linear_model import LogisticRegression
 from automl.data.examples import Examples, Parts
 from automl.tasks.baselines.scoring import accuracy
 
-PENALTIES = (10.0, 100.0)  # scikit-learn's C; TF-IDF vectors have length 1, which wants little regularisation
+PENALTIES = (10.0, 100.0)  # scikit-learn's C; TF-IDF vectors have length 1, which need little regularisation
 
 
 def tfidf_logistic_regression(parts: Parts[Examples[str, str]]) -> dict[str, float]:
-    """C is chosen on the validation part."""
+    """The test accuracy, with C chosen on the validation set."""
     vectorizer = TfidfVectorizer(token_pattern=r"\S+", sublinear_tf=True, min_df=2)
     train = vectorizer.fit_transform(parts.train.x)
     valid, test = vectorizer.transform(parts.valid.x), vectorizer.transform(parts.test.x)

@@ -1,4 +1,4 @@
-"""Time series to classes: the better of logistic regression and extremely randomised trees, on the plain values."""
+"""Time series: the better of logistic regression and extremely randomised trees, on the raw values."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from automl.tasks.baselines.scoring import accuracy
 
 
 def regression_or_trees(parts: Parts[Examples[Series, str]]) -> dict[str, float]:
-    """Of the one that is better on the validation part."""
+    """The test accuracy of the one that is better on the validation set."""
     steps = max(series.shape[1] for series in parts.train.x)
     train, valid, test = (vectors(part.x, steps) for part in (parts.train, parts.valid, parts.test))
     models = [
@@ -26,7 +26,7 @@ def regression_or_trees(parts: Parts[Examples[Series, str]]) -> dict[str, float]
 
 
 def vectors(series: list[Series], steps: int) -> NDArray[np.float32]:
-    """(n, channels * steps): cut to so many steps, or filled up with zeros."""
+    """The series as vectors (n, channels * steps), truncated or zero-padded."""
     filled = np.zeros((len(series), len(series[0]), steps), np.float32)
     for row, values in zip(filled, series, strict=True):
         row[:, : values.shape[1]] = values[:, :steps]

@@ -1,4 +1,4 @@
-"""Sentences into another language without a network: word by word, or by the most similar sentence that is known."""
+"""Translation without a network: word by word, or by the most similar training sentence."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -12,7 +12,7 @@ Way = Callable[[Examples[str, str], list[str]], list[str]]  # (training pairs, t
 
 
 def dictionary_or_memory(parts: Parts[Examples[str, str]]) -> dict[str, float]:
-    """BLEU and chrF, 0 to 100, of the way that has the higher BLEU on the validation part."""
+    """BLEU and chrF, 0 to 100, of the method with the higher BLEU on the validation set."""
     best = max((word_by_word, from_memory), key=lambda way: score(way, parts.train, parts.valid)["bleu"])
     return score(best, parts.train, parts.test)
 
@@ -23,7 +23,7 @@ def score(way: Way, train: Examples[str, str], part: Examples[str, str]) -> dict
 
 
 def from_memory(train: Examples[str, str], texts: list[str]) -> list[str]:
-    """The translation of the training text that has most in common with each text, by cosine of TF-IDF."""
+    """The translation of the training text that is most similar to each text, by cosine of TF-IDF."""
     vectorizer = TfidfVectorizer(sublinear_tf=True, token_pattern=r"\w+")
     known = vectorizer.fit_transform(train.x)
     nearest = (vectorizer.transform(texts) @ known.T).toarray().argmax(1)
@@ -31,16 +31,16 @@ def from_memory(train: Examples[str, str], texts: list[str]) -> list[str]:
 
 
 def word_by_word(train: Examples[str, str], texts: list[str]) -> list[str]:
-    """Each word becomes the one that it shares most pairs with, by Dice's coefficient (1945).
+    """Replace each word by the one with the highest Dice coefficient (1945) over the training pairs.
 
-    Words keep the order they are in; those that training lacks stay as they are.
+    The word order stays; unknown words are kept.
     """
     dictionary = dice_dictionary(train)
     return [tidy(" ".join(dictionary.get(word, word) for word in words(text))) for text in texts]
 
 
 def dice_dictionary(pairs: Examples[str, str]) -> dict[str, str]:
-    """For each word x the y with the highest 2 n(x, y) / (n(x) + n(y)), n counting pairs; the first by name at ties."""
+    """For each word x the y with the highest 2 n(x, y) / (n(x) + n(y)), n counting pairs; ties alphabetically."""
     n_x: Counter[str] = Counter()
     n_y: Counter[str] = Counter()
     n_both: Counter[tuple[str, str]] = Counter()
@@ -58,13 +58,13 @@ def dice_dictionary(pairs: Examples[str, str]) -> dict[str, str]:
 
 
 def words(text: str) -> list[str]:
-    """Lower-case words, and marks of punctuation as words of their own."""
+    """Lower-case words, with punctuation marks as separate words."""
     spaced = "".join(f" {c} " if not (c.isalnum() or c in " '\u2019") else c for c in text.lower())
     return spaced.split()
 
 
 def tidy(text: str) -> str:
-    """A capital at the beginning, no space before a mark."""
+    """The text with a capital at the beginning and no space before punctuation."""
     for mark in ",.;:?!":
         text = text.replace(f" {mark}", mark)
     return text[:1].upper() + text[1:]
