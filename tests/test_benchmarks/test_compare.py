@@ -129,7 +129,7 @@ def test_failure_of_all_trainings_is_reported(tmp_path):
         "--seeds", 1, check=False, cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 1
-    assert "no training worked: the command failed with exit status 127" in done.stdout
+    assert "all trainings failed: the command failed with exit status 127" in done.stdout
 
 
 def test_failed_trainings_are_charged_in_full_and_trainings_of_custom_length_as_one(tmp_path):
