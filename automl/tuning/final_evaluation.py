@@ -54,7 +54,7 @@ def train_final(
     folder: Path,
     *,
     run_seed: int,
-    n_seeds: int = 3,
+    n_seeds: int,
     device: str = "auto",
     searched: Iterable[Trial] = (),
     watch: Callable[[int, int], None] = lambda done, of: None,
