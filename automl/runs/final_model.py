@@ -70,7 +70,7 @@ def keep_model(
     aside = folder.path / "model.writing"
     shutil.rmtree(aside, ignore_errors=True)
     if isinstance(task, Supervised):
-        kept = Kept("single", _said(who, len(good)))
+        kept = Kept("single", _description(who, len(good)))
         _choose(kept, task, best, refitted, trials, ensemble, folder.trials, aside)
         data = fingerprint(task)
     else:
@@ -81,14 +81,14 @@ def keep_model(
         else:
             return None
         scores = {} if best.test is None else {task.metric: best.test, **best.others}
-        kept, data = Kept("single", _said(who, len(good)), scores=scores), None
+        kept, data = Kept("single", _description(who, len(good)), scores=scores), None
     card = write_card(aside, task, kept, data, about, best.validation)
     shutil.rmtree(folder.model, ignore_errors=True)
     aside.rename(folder.model)
     return card
 
 
-def _said(who: str, n: int) -> str:
+def _description(who: str, n: int) -> str:
     return _one(who) if n == 1 else f"the best on validation of {n} trainings of the {who} config"
 
 
