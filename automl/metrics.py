@@ -83,13 +83,13 @@ def chrf(right: Right, translations: Sequence[str]) -> float:
     return float(sacrebleu.corpus_chrf(list(translations), [[each[0] for each in all_right(right)]]).score)
 
 
-def error_rate(right: Right, said: Sequence[str]) -> float:
+def error_rate(right: Right, predicted: Sequence[str]) -> float:
     """The edit distance to the nearest reference, summed and divided by the references' symbols; 0 is perfect.
 
     Symbols, such as words or phones, are separated by spaces.
     """
     edits = n_symbols = 0
-    for allowed, text in zip(all_right(right), said, strict=True):
+    for allowed, text in zip(all_right(right), predicted, strict=True):
         symbols = text.split()
         distance, length = min((edit_distance(symbols, each.split()), len(each.split())) for each in allowed)
         edits += distance

@@ -86,8 +86,8 @@ def fidelity_of(task: Task) -> Callable[[Mapping[str, Any]], Fidelity]:
         return lambda config: Fidelity("resume" if task.resumable else "stop")
     if is_dataclass(task):
         return own
-    told = own
-    return lambda config: Fidelity("whole") if told(config).kind == "restart" else told(config)
+    of_config = own
+    return lambda config: Fidelity("whole") if of_config(config).kind == "restart" else of_config(config)
 
 
 def vary(task: Task, *, space: ConfigurationSpace | None = None, max_epochs: int | None = None) -> Task:

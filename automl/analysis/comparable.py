@@ -148,13 +148,13 @@ def barely_explored(encoding: Encoding, found: Compared) -> list[Barely]:
     given_up = [trial for trial in found.others if len(trial.losses) < found.epochs]
     dims = [dim for dim in encoding.dimensions if dim.n_values > 1]
     n_looks = 2 * sum(dim.numeric for dim in dims)
-    told = []
+    regions = []
     for dim in dims:
         seen = np.array([dim.to_unit(t.config[dim.name]) for t in far if dim.name in t.config])
         short = np.array([dim.to_unit(t.config[dim.name]) for t in given_up if dim.name in t.config])
         if len(seen):  # otherwise its parent is reported
-            told += list(_ends(dim, seen, short, n_looks) if dim.numeric else _values(dim, seen, short))
-    return told
+            regions += list(_ends(dim, seen, short, n_looks) if dim.numeric else _values(dim, seen, short))
+    return regions
 
 
 def _values(dim: Dimension, seen: np.ndarray, short: np.ndarray) -> Iterator[Barely]:

@@ -58,28 +58,28 @@ def explain(study: Study, summary: Mapping[str, Any]) -> Explanation:
     barely = barely_explored(encoding, those) if those.enough else []
     basis = [those.basis] if those.basis else []
     ending = [*_about_barely(barely, those), *_about_failures(study, encoding, failed, seed)]
-    told: dict[str, Any] = {"compared": those, "n_failed": len(failed)}
+    facts: dict[str, Any] = {"compared": those, "n_failed": len(failed)}
     reason = _too_little(encoding, trials, values)
     if reason is not None:
-        return Explanation(words=[*basis, reason, *ending], reason=reason, **told)
+        return Explanation(words=[*basis, reason, *ending], reason=reason, **facts)
     found = importances(encoding, trials, values, maximize, seed)
     found = replace(
         found, each=[_settled(importance, encoding, those, barely, found.skill) for importance in found.each]
     )
     best = patterns.best_of(values, maximize)
-    told |= {"n_best": len(best), "best": patterns.shared(encoding, trials, best, seed)}
-    about_best = list(_about_the_best(told["best"], len(best), those))
+    facts |= {"n_best": len(best), "best": patterns.shared(encoding, trials, best, seed)}
+    about_best = list(_about_the_best(facts["best"], len(best), those))
     if found.skill < SKILFUL:
         reason = (
             f"Which hyperparameters matter cannot be determined from these {len(trials)} trials: a model of them "
             "predicts unseen trials no better than the mean. More trials, or a metric with less noise, may help."
         )
-        return Explanation([*basis, reason, *about_best, *ending], reason, **told)
+        return Explanation([*basis, reason, *about_best, *ending], reason, **facts)
     first, *rest = _about_importance(found)
     matters = [importance.name for importance in found.each if verdict(importance) == "matters"]
     nothing_works = _where_nothing_works(encoding, matters, those, barely, summary)
     words = [*basis, first, *nothing_works, *rest, *_about_pairs(found.pairs), *about_best, *ending]
-    return Explanation(words, None, importances=found, effects=_effects(encoding, trials, values, seed), **told)
+    return Explanation(words, None, importances=found, effects=_effects(encoding, trials, values, seed), **facts)
 
 
 def verdict(importance: Importance) -> Verdict:

@@ -116,15 +116,15 @@ def _drift(task: OwnData, before: Predictor, new: NewData) -> dict[str, Any]:
     scored = score(task.metric, new.y, on_new)
     worse = has_fallen(task.metric, (splits.y_test, on_old), (new.y, on_new))
     drifted = [drift for drift in found if drift.is_drift]
-    said = [_in_words(drifted, len(found))]
+    lines = [_in_words(drifted, len(found))]
     if new.new_classes:
-        said.append(f"new classes: {', '.join(new.new_classes)}")
-    said.append(
+        lines.append(f"new classes: {', '.join(new.new_classes)}")
+    lines.append(
         f"the current model has {task.metric} {scored:.4g} on the new data; its 95% interval on the old test set is "
         f"{low:.4g} to {high:.4g}: {'it has become worse' if worse else 'it has not become worse'}"
     )
     return {
-        "said": said,
+        "said": lines,
         "drift": [asdict(drift) for drift in found[:20]],
         "n_drifts": len(drifted),
         "in_use_on_new": scored,

@@ -46,14 +46,14 @@ def pairs_of(parts: Parts[Examples[str, Any]], subwords: int, max_length: int) -
     train = parts.train
     wanted = [one_or_more(part.y) for part in (train, parts.valid, parts.test)]
     given = [text for text, right in zip(train.x, wanted[0], strict=True) for _ in right]
-    told = [text for right in wanted[0] for text in right]
+    references = [text for right in wanted[0] for text in right]
     source = Subwords.fitted(given, subwords) if subwords else Symbols.fitted(given, "")
-    target = Subwords.fitted(told, subwords) if subwords else Symbols.fitted(told, " ")
+    target = Subwords.fitted(references, subwords) if subwords else Symbols.fitted(references, " ")
     return Pairs(
         source,
         target,
         rows(source, given, max_length),
-        rows(target, told, max_length, first=(BEGIN,)),
+        rows(target, references, max_length, first=(BEGIN,)),
         rows(source, parts.valid.x, max_length),
         wanted[1],
         rows(source, parts.test.x, max_length),

@@ -87,9 +87,9 @@ class Service:
 
     async def health(self) -> dict[str, Any]:
         """The status and the model."""
-        told = ("task", "kind", "made", "metric", "test", "started", "versions")
+        fields = ("task", "kind", "made", "metric", "test", "started", "versions")
         card = self.predictor.card
-        return {"status": "ok", "target": self.predictor.target} | {name: card.get(name) for name in told}
+        return {"status": "ok", "target": self.predictor.target} | {name: card.get(name) for name in fields}
 
     async def predict(self, request: Request) -> Response:
         """Predictions for the examples of a request."""

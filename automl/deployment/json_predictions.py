@@ -24,12 +24,12 @@ class Answering:
 
     def answer(self, records: Sequence[Any]) -> dict[str, Any]:
         """The predictions, with probabilities for classes and times for a series. UserError for an invalid example."""
-        predictor, told = self.predictor, {}
+        predictor, extra = self.predictor, {}
         if predictor.encoder is not None:
             frame = predictor.encoder.from_records(records)
             found = predictor.of_frame(frame)
             if names := list(predictor.encoder.answers_by):
-                told["of"] = json.loads(frame[names].to_json(orient="records", date_format="iso"))
+                extra["of"] = json.loads(frame[names].to_json(orient="records", date_format="iso"))
         elif isinstance(predictor.model, TrainedModel):
             examples = _array(records, predictor.model.preprocessing.inputs)
             found = predictor.predict_proba(examples) if predictor.classes else predictor.predict(examples)
@@ -39,12 +39,12 @@ class Answering:
             row = int(good.argmin()) + 1
             raise UserError(f"example {row} has no prediction: its values are too far from the training data")
         if not predictor.classes:
-            return {"predictions": found.tolist(), **told}
+            return {"predictions": found.tolist(), **extra}
         names = list(predictor.classes)
         return {
             "predictions": [names[place] for place in found.argmax(1)],
             "probabilities": [dict(zip(names, row, strict=True)) for row in found.tolist()],
-            **told,
+            **extra,
         }
 
     @property

@@ -37,7 +37,7 @@ def write_card(
         "kind": facts.get("kind"),
         "target": facts.get("target"),
         "made": kept.made,
-        "said": kept.said,
+        "said": kept.description,
         "metric": task.metric,
         "maximize": task.maximize,
         "validation": validation,
@@ -106,7 +106,7 @@ class Kept:
     """A model being written: its members with their weights, and its description."""
 
     made: str  # single, refit or ensemble
-    said: str
+    description: str
     members: list[dict[str, Any]] = field(default_factory=list)  # folder, weight; in an ensemble also trial, config
     temperature: float = 1.0
     scores: dict[str, float] = field(default_factory=dict)  # on the test set

@@ -209,9 +209,9 @@ def _numbers(graph: Graph, pipeline: Any, rows: str) -> str:
     imputer, scaler = (step for _, step in pipeline.steps)
     missing = graph("IsNaN", rows)
     filled = graph("Where", missing, graph.constant(imputer.statistics_.reshape(1, -1), np.float64), rows)
-    told = imputer.indicator_.features_
-    if len(told):
-        flags = graph.cast(graph("Gather", missing, graph.constant(told, np.int64), axis=1), np.float64)
+    indicated = imputer.indicator_.features_
+    if len(indicated):
+        flags = graph.cast(graph("Gather", missing, graph.constant(indicated, np.int64), axis=1), np.float64)
         filled = graph("Concat", filled, flags, axis=1)
     mean, scale = (graph.constant(values.reshape(1, -1), np.float64) for values in (scaler.mean_, scaler.scale_))
     return graph("Div", graph("Sub", filled, mean), scale)

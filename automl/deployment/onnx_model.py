@@ -81,9 +81,9 @@ def as_onnx(predictor: Predictor) -> onnx.ModelProto:
 
 def _metadata(predictor: Predictor) -> dict[str, str]:
     names = ("task", "kind", "made", "metric", "test", "temperature", "versions")
-    told = {name: predictor.card[name] for name in names if predictor.card.get(name) is not None}
-    told |= {"target": predictor.target, "classes": list(predictor.classes)}
-    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in told.items()}
+    metadata = {name: predictor.card[name] for name in names if predictor.card.get(name) is not None}
+    metadata |= {"target": predictor.target, "classes": list(predictor.classes)}
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in metadata.items()}
 
 
 def _kind(inputs: Inputs) -> Any:

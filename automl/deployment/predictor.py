@@ -92,19 +92,19 @@ class Predictor:
         for frame in self.encoder.frames(path, Counter() if strange is None else strange):
             found, readable = self._of_readable(self.encoder, frame)
             names = [name for name in self.encoder.told_by if name in frame]
-            told = (
+            result = (
                 frame[names].reset_index(drop=True)
                 if names
                 else pd.DataFrame({"row": range(n + 1, n + 1 + len(frame))})
             )
             if self.classes:
-                told[self.target] = _spread(np.array(self.classes, object)[found.argmax(1)], readable)
+                result[self.target] = _spread(np.array(self.classes, object)[found.argmax(1)], readable)
                 for i, name in enumerate(self.classes):
-                    told[f"probability of {name}"] = _spread(found[:, i], readable)
+                    result[f"probability of {name}"] = _spread(found[:, i], readable)
             else:
-                told[self.target] = _spread(found, readable)
+                result[self.target] = _spread(found, readable)
             n += len(frame)
-            yield told
+            yield result
 
     def judge(self, raw: Callable[[str], NDArray[Any]]) -> NDArray[Any]:
         """The weighted mean of the members' predictions: probabilities (n, n_classes) or numbers (n,).

@@ -88,9 +88,9 @@ class MLflow(Tracker):
         self._log(run_id, metrics=metrics)
         self._n_epochs[trial.number] = max(known, len(trial.losses))
         if self._states.get(trial.number) != trial.state:
-            told = {STATE: trial.state, "seed": trial.seed, "arm": trial.arm, "error": trial.error}
+            facts = {STATE: trial.state, "seed": trial.seed, "arm": trial.arm, "error": trial.error}
             self._client.update_run(run_id, STATUS.get(trial.state, "KILLED"))
-            self._log(run_id, tags={name: value for name, value in told.items() if value is not None})
+            self._log(run_id, tags={name: value for name, value in facts.items() if value is not None})
             self._states[trial.number] = trial.state
 
     def write_best(self, best: Snapshot, loss: float, n_trials: int) -> None:

@@ -42,8 +42,8 @@ class TensorBoard(Tracker):
         for epoch in range(known + 1, n_epochs + 1):
             entries.extend((epoch, scalar(name, value)) for name, value in trial.epoch(epoch).items())
         if self._states.get(trial.number) != trial.state:
-            said = trial.state if trial.error is None else f"{trial.state}: {trial.error}"
-            entries.append((n_epochs, text("state", said)))
+            state = trial.state if trial.error is None else f"{trial.state}: {trial.error}"
+            entries.append((n_epochs, text("state", state)))
             if trial.state in FINAL:
                 entries.append((n_epochs, _session_end(failed=trial.state == "failed")))
         self._append(f"{trial.number:04d}", entries)

@@ -43,8 +43,8 @@ class Snapshot:
 
     def epoch(self, number: int) -> dict[str, float]:
         """Loss and metrics after an epoch, which counts from 1."""
-        told = {name: values[number - 1] for name, values in self.metrics.items() if len(values) >= number}
-        return {"loss": self.losses[number - 1], **told}
+        metrics = {name: values[number - 1] for name, values in self.metrics.items() if len(values) >= number}
+        return {"loss": self.losses[number - 1], **metrics}
 
 
 class Tracker(ABC):

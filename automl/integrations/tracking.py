@@ -165,11 +165,11 @@ def tracking(
     """Log a run to trackers within the context; ``warn`` is called with a line if a write fails."""
     path = folder.path.resolve()
     run = TrackedRun(_run_id(folder) if trackers else "", path.name, path, task, strategy, seed)
-    told = Tracking(trackers, run, study, warn)
+    tracking = Tracking(trackers, run, study, warn)
     try:
-        yield told
+        yield tracking
     finally:
-        told.close()
+        tracking.close()
 
 
 def _run_id(folder: RunFolder) -> str:

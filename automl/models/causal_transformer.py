@@ -39,6 +39,6 @@ class CausalTransformer(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         length = tokens.shape[1]
         later = nn.Transformer.generate_square_subsequent_mask(length, device=tokens.device)
-        told = self.dropout(self.vectors(tokens) + self.places[:length])
-        seen = self.blocks(told, mask=later, is_causal=True)
+        embedded = self.dropout(self.vectors(tokens) + self.places[:length])
+        seen = self.blocks(embedded, mask=later, is_causal=True)
         return nn.functional.linear(seen, self.vectors.weight, self.bias)

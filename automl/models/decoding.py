@@ -15,13 +15,13 @@ def greedy(model: EncoderDecoder, source: Tensor, max_length: int) -> Tensor:
     state = model.begin(source)
     token = torch.full((len(source),), BEGIN, device=source.device)
     ended = torch.zeros(len(source), dtype=torch.bool, device=source.device)
-    said: list[Tensor] = []
-    while len(said) < max_length and not ended.all():
+    generated: list[Tensor] = []
+    while len(generated) < max_length and not ended.all():
         logits, state = model.step(state, token)
         token = allowed(logits).argmax(1).masked_fill(ended, PADDING)
         ended = ended | (token == END)
-        said.append(token)
-    return torch.stack(said, 1)
+        generated.append(token)
+    return torch.stack(generated, 1)
 
 
 @torch.inference_mode()
@@ -39,10 +39,10 @@ def beam_search(
     # All beams of an example are equal at first, so only one of them counts.
     scores = torch.full((n, width), -torch.inf, device=source.device)
     scores[:, 0] = 0.0
-    said = torch.full((n, width, 1), BEGIN, device=source.device)
+    sequences = torch.full((n, width, 1), BEGIN, device=source.device)
     ended = torch.zeros(n, width, dtype=torch.bool, device=source.device)
-    while said.shape[2] <= max_length and not ended.all():
-        logits, state = model.step(state, said[:, :, -1].flatten())
+    while sequences.shape[2] <= max_length and not ended.all():
+        logits, state = model.step(state, sequences[:, :, -1].flatten())
         gains = allowed(logits).log_softmax(1).reshape(n, width, -1)
         # A complete sequence has one continuation, at no cost.
         gains = gains.masked_fill(ended[:, :, None], -torch.inf)
@@ -50,11 +50,11 @@ def beam_search(
         scores, best = (scores[:, :, None] + gains).flatten(1).topk(width)
         parent, token = best // gains.shape[2], best % gains.shape[2]
         state = tuple(part[(first + parent).flatten()] for part in state)
-        said = torch.cat([said.gather(1, parent[:, :, None].expand_as(said)), token[:, :, None]], 2)
+        sequences = torch.cat([sequences.gather(1, parent[:, :, None].expand_as(sequences)), token[:, :, None]], 2)
         ended = ended.gather(1, parent) | (token == END)
-    lengths = (said[:, :, 1:] != PADDING).sum(2)
+    lengths = (sequences[:, :, 1:] != PADDING).sum(2)
     best = (scores / lengths**length_penalty).argmax(1)
-    return said[torch.arange(n, device=source.device), best, 1:]
+    return sequences[torch.arange(n, device=source.device), best, 1:]
 
 
 def allowed(logits: Tensor) -> Tensor:

@@ -88,8 +88,8 @@ class Recurrent(EncoderDecoder):
     ) -> tuple[Tensor, list[Tensor]]:
         """Logits after each token of target, and the hidden states (batch, layers, width) after the last one."""
         layers_first = [part.transpose(0, 1).contiguous() for part in hidden]
-        told = self.dropout(self.target_vectors(target))
-        states, last = self.decoder(told, tuple(layers_first) if self.is_lstm else layers_first[0])
+        embedded = self.dropout(self.target_vectors(target))
+        states, last = self.decoder(embedded, tuple(layers_first) if self.is_lstm else layers_first[0])
         scores = self.match(states) @ memory.transpose(1, 2)
         weights = scores.masked_fill(~there[:, None], -torch.inf).softmax(2)
         seen = torch.tanh(self.combine(torch.cat([weights @ memory, states], 2)))
@@ -133,15 +133,15 @@ class TransformerSeq2Seq(EncoderDecoder):
         memory, there, *_ = self.begin(source)
         length = target.shape[1]
         later = torch.ones(length, length, dtype=torch.bool, device=target.device).triu(1)
-        told = self.dropout(self.target_vectors(target) + self.target_places[:length])
-        seen = self.decoder(told, memory, tgt_mask=later, memory_key_padding_mask=~there, tgt_is_causal=True)
+        embedded = self.dropout(self.target_vectors(target) + self.target_places[:length])
+        seen = self.decoder(embedded, memory, tgt_mask=later, memory_key_padding_mask=~there, tgt_is_causal=True)
         logits: Tensor = self.head(seen)
         return logits
 
     def begin(self, source: Tensor) -> State:
         there = source != PADDING
-        told = self.source_vectors(source) + self.source_places[: source.shape[1]]
-        memory = self.encoder(self.dropout(told), src_key_padding_mask=~there)
+        embedded = self.source_vectors(source) + self.source_places[: source.shape[1]]
+        memory = self.encoder(self.dropout(embedded), src_key_padding_mask=~there)
         return memory, there, *(memory[:, :0] for _ in self.decoder.layers)
 
     def step(self, state: State, token: Tensor) -> tuple[Tensor, State]:

@@ -38,8 +38,8 @@ class TrainedLanguageModel:
         The text is padded in front with the unknown character.
         """
         context, half = self.config["context"], self.config["context"] // 2
-        told = F.pad(numbers, (half + 1, -len(numbers) % half))  # starts with half a window that does not count
-        windows = told.unfold(0, 2 * half + 1, half)
+        padded = F.pad(numbers, (half + 1, -len(numbers) % half))  # starts with half a window that does not count
+        windows = padded.unfold(0, 2 * half + 1, half)
         self.module.eval()
         found = []
         with torch.inference_mode():

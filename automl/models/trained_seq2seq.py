@@ -47,7 +47,7 @@ class Translator:
         device = next(self.module.parameters()).device
         self.module.eval()
         tokens, longest = torch.from_numpy(source), self.max_length - 1
-        said = [""] * len(tokens)
+        translations = [""] * len(tokens)
         for places in by_length(lengths(tokens), AT_ONCE) if len(tokens) else ():
             given = filled_only(tokens[places].to(device))
             with autocast(device):
@@ -57,8 +57,8 @@ class Translator:
                     else beam_search(self.module, given, longest, width=beam, length_penalty=LENGTH_PENALTY)
                 )
             for place, numbers in zip(places.tolist(), found.tolist(), strict=True):
-                said[place] = self.target.decode(numbers)
-        return said
+                translations[place] = self.target.decode(numbers)
+        return translations
 
     def save(self, folder: Path) -> None:
         """Write model.safetensors, config.json and preprocessing.json."""

@@ -70,7 +70,7 @@ def keep_model(
     aside = folder.path / "model.writing"
     shutil.rmtree(aside, ignore_errors=True)
     if isinstance(task, Supervised):
-        kept = Kept("single", _said(who, len(good)))
+        kept = Kept("single", _description(who, len(good)))
         _choose(kept, task, best, refitted, trials, ensemble, folder.trials, aside)
         data = fingerprint(task)
     else:
@@ -81,14 +81,14 @@ def keep_model(
         else:
             return None
         scores = {} if best.test is None else {task.metric: best.test, **best.others}
-        kept, data = Kept("single", _said(who, len(good)), scores=scores), None
+        kept, data = Kept("single", _description(who, len(good)), scores=scores), None
     card = write_card(aside, task, kept, data, about, best.validation)
     shutil.rmtree(folder.model, ignore_errors=True)
     aside.rename(folder.model)
     return card
 
 
-def _said(who: str, n: int) -> str:
+def _description(who: str, n: int) -> str:
     return _one(who) if n == 1 else f"the best on validation of {n} trainings of the {who} config"
 
 
@@ -127,16 +127,16 @@ def _choose(
         alone, joined = (measure(task.metric, y[judging], p[judging]) for p in (on_valid, together))
         scores = f"{task.metric} {joined:.4f} against {alone:.4f} on validation data used to choose neither"
         if len(chosen) > 1 and (joined > alone if task.maximize else joined < alone):
-            kept.made, kept.said = "ensemble", f"an ensemble of {len(chosen)} trials: {scores}"
+            kept.made, kept.description = "ensemble", f"an ensemble of {len(chosen)} trials: {scores}"
             members, on_valid = [Member(each.model, each.weight) for each in chosen], together
         else:
             reason = scores if len(chosen) > 1 else "a single trial was best"
-            kept.said = f"{_one(best.who)}, since an ensemble was no better: {reason}"
+            kept.description = f"{_one(best.who)}, since an ensemble was no better: {reason}"
     elif refitted is not None and refitted.error is None:
-        kept.made, kept.said = "refit", f"the {best.who} config, trained on the training and validation sets"
+        kept.made, kept.description = "refit", f"the {best.who} config, trained on the training and validation sets"
         members, source = [Member(trained_model(refitted.folder))], refitted.folder
     elif refitted is not None:
-        kept.said = f"{_one(best.who)}, since the refit on both sets failed: {refitted.error}"
+        kept.description = f"{_one(best.who)}, since the refit on both sets failed: {refitted.error}"
 
     if target.names and len(choosing) >= LEAST_HALF:
         # A refitted model has seen the validation set: it takes the temperature of the training that it repeats.

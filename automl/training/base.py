@@ -95,13 +95,13 @@ class Training(ABC):
         """Train and validate for one epoch."""
         start, number = time.perf_counter(), self.epoch + 1
         with isolated(self.device, self.seed, number), memory_errors(f"on {self.device} at epoch {number}"):
-            told = self.train_epoch()
+            train_metrics = self.train_epoch()
             metrics = self.validate()
-        for part, values in (("training", told), ("validation", metrics)):
+        for part, values in (("training", train_metrics), ("validation", metrics)):
             for value in values.values():
                 if not math.isfinite(value):
                     raise TrainingFailed(f"diverged: {part} loss is {value} at epoch {number}")
-        metrics |= told
+        metrics |= train_metrics
         self.epoch = number
         self.losses.append(loss_of(self.task.metric, metrics[self.task.metric]))
         for name, value in metrics.items():

@@ -56,8 +56,8 @@ class TranslationTraining(Training):
 
     def validate(self) -> dict[str, float]:
         size = self.task.valid_size
-        said = self.translator.write(self.pairs.valid_source[:size], beam=1)
-        return {self.task.metric: measure(self.task.metric, self.pairs.valid_wanted[:size], said)}
+        translations = self.translator.write(self.pairs.valid_source[:size], beam=1)
+        return {self.task.metric: measure(self.task.metric, self.pairs.valid_wanted[:size], translations)}
 
     def preprocessing(self) -> dict[str, Any]:
         return {"n_source": len(self.pairs.source), "n_target": len(self.pairs.target)}
@@ -88,7 +88,8 @@ def evaluate_translator(task: TranslationTask, checkpoint: Path, device: str) ->
     translator = trained_translator(task, checkpoint)
     translator.module.to(where)
     with isolated(where):
-        said = translator.write(pairs.test_source[: task.test_size], beam=BEAM)
+        translations = translator.write(pairs.test_source[: task.test_size], beam=BEAM)
     return {
-        name: measure(name, pairs.test_wanted[: task.test_size], said) for name in names_of(METRICS[task.metric].kind)
+        name: measure(name, pairs.test_wanted[: task.test_size], translations)
+        for name in names_of(METRICS[task.metric].kind)
     }

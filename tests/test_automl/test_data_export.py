@@ -74,7 +74,7 @@ def test_what_cannot_be_written_is_refused_and_leaves_nothing(tmp_path):
             export(name, tmp_path / "out", 50)
     assert not list(tmp_path.iterdir())
     (tmp_path / "out").mkdir()
-    with pytest.raises(UserError, match="there already"):
+    with pytest.raises(UserError, match="already exists"):
         export("digits", tmp_path / "out")
 
 
@@ -84,4 +84,4 @@ def test_the_command_says_how_to_go_on(tmp_path):
     assert f"--data {Path(tmp_path / 'words' / 'known.csv')} --source word --into phones" in shown.output
     again = CliRunner().invoke(app, ["export", "cmudict", "--out", str(tmp_path / "words")])
     assert isinstance(again.exception, UserError)
-    assert "there already" in str(again.exception)
+    assert "already exists" in str(again.exception)

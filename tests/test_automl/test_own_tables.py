@@ -314,7 +314,7 @@ def test_rare_classes_are_left_out_and_imbalance_is_reported(tmp_path):
     assert splits.classes == ("common", "rare")
     assert facts.imbalanced
     assert any("1 classes with fewer than 5 rows are left out, with 3 rows: single" in note for note in report.notes)
-    assert any("right in 84.2%" in note for note in report.notes)
+    assert any("covers 84.2%" in note for note in report.notes)
     assert "class_weight" in own_task(tmp_path / "data", None, "auc").space
 
 
@@ -408,7 +408,7 @@ def test_from_a_file_to_a_tuned_model_and_on_with_resume(tmp_path):
             "'auc' is not a metric for regression",
         ),
         (["--data", "a.csv", "--target", "y", "--model", "cnn"], "--model 'cnn' does not suit table"),
-        (["--data", "a.csv", "--target", "y", "--task", "digits-cnn"], "only one of them"),
+        (["--data", "a.csv", "--target", "y", "--task", "digits-cnn"], "give only one of a task"),
         (["--model", "mlp"], "--model is for your own data"),
         (["--target", "price"], "--target must be a number, got 'price'; a column to predict needs --data FILE"),
     ],

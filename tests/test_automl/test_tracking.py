@@ -346,7 +346,7 @@ def test_tune_writes_to_trackers_too(tmp_path):
     ("arguments", "variables", "line"),
     [
         (["--track", "mlfow"], {}, "unknown tracker 'mlfow'; did you mean 'mlflow'?"),
-        (["--track", "tensorboard,x"], {}, "unknown tracker 'x'; choose from: mlflow, tensorboard, wandb"),
+        (["--track", "tensorboard,x"], {}, "unknown tracker 'x'; choose one of: mlflow, tensorboard, wandb"),
         (["--track", "mlflow"], {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}, "no MLflow server responds at"),
         (["--track", "wandb"], {"WANDB_MODE": "online", "HOME": "/nowhere"}, "not logged in to W&B; log in with"),
     ],

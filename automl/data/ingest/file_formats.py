@@ -120,15 +120,15 @@ class CsvSource:
         """
         if self.separator == ",":
             return dict.fromkeys(self.names, ".")
-        said = {
+        by_column = {
             name: decimal_sign(row[i] for row in rows if i < len(row))
             for i, name in enumerate(self.names[:MOST_COLUMNS_LOOKED_AT])
         }
-        signs = set(said.values())
+        signs = set(by_column.values())
         usual = "," if "," in signs else "."
         if self.separator == ";" and not signs - {None}:
             usual = "," if any(WITH_COMMA.fullmatch(cell.strip()) for row in rows for cell in row) else "."
-        return {name: said.get(name) or known.get(name) or usual for name in self.names}
+        return {name: by_column.get(name) or known.get(name) or usual for name in self.names}
 
     def _check_that_one_column_is_meant(self, head: Sequence[str]) -> None:
         """UserError if the first line looks like a title above a table of several columns."""

@@ -107,8 +107,8 @@ def read_table(
         for name in facts:
             parts[name].append(_compact(chunk[name], facts[name], name in texts))
     frame = pd.DataFrame({name: _joined(parts.pop(name)) for name in list(parts)})
-    told = (_strange(fact) for fact in facts.values() if fact.stray and fact.name not in texts)
-    return Table(frame, source.decimals, [*source.notes, *filter(None, told)])
+    strange = (_strange(fact) for fact in facts.values() if fact.stray and fact.name not in texts)
+    return Table(frame, source.decimals, [*source.notes, *filter(None, strange)])
 
 
 def _strange(fact: ColumnFacts) -> str | None:

@@ -45,7 +45,7 @@ class Request:
         return Path(self.data)
 
     @property
-    def said(self) -> tuple[str, ...]:
+    def kind_words(self) -> tuple[str, ...]:
         """The words of ``kind``. UserError for an unknown one."""
         words = tuple(word.strip() for word in (self.kind or "").split(",") if word.strip())
         for word in words:
@@ -60,12 +60,12 @@ class Request:
     @property
     def target_kind(self) -> str | None:
         """classes or number, if given."""
-        return next((TARGETS[word] for word in self.said if word in TARGETS), None)
+        return next((TARGETS[word] for word in self.kind_words if word in TARGETS), None)
 
     @property
     def data_kind(self) -> str | None:
         """One of KINDS, if the options or the file's name determine it; None: a file of columns."""
-        given = next((word for word in self.said if word in KINDS), None)
+        given = next((word for word in self.kind_words if word in KINDS), None)
         if given:
             return given
         if self.path.is_dir():

@@ -30,8 +30,8 @@ def letter_rules(parts: Parts[Examples[str, tuple[str, ...]]]) -> dict[str, floa
     ]
     costs = alignment_costs(pairs[:: max(1, len(pairs) // N_ALIGNED)])
     rules = Rules([(word, chunks) for word, phones in pairs if (chunks := align(word, phones, costs))])
-    said = [" ".join(rules(word)) for word in parts.test.x]
-    return {"error_rate": measure("error_rate", parts.test.y, said)}
+    predicted = [" ".join(rules(word)) for word in parts.test.x]
+    return {"error_rate": measure("error_rate", parts.test.y, predicted)}
 
 
 # --- alignment --------------------------------------------------------------------------------------------------------
@@ -77,19 +77,19 @@ class Rules:
     def __init__(self, aligned: list[tuple[str, list[Phones]]]) -> None:
         self.chunks = sorted({chunk for _, chunks in aligned for chunk in chunks})
         number = {chunk: i for i, chunk in enumerate(self.chunks)}
-        said = np.array([number[chunk] for _, chunks in aligned for chunk in chunks])
+        chunk_ids = np.array([number[chunk] for _, chunks in aligned for chunk in chunks])
         windows = np.concatenate([windows_of(word) for word, _ in aligned])
-        self.tables = [most_frequent(contexts(windows, reach), said) for reach in range(REACH + 1)]
+        self.tables = [most_frequent(contexts(windows, reach), chunk_ids) for reach in range(REACH + 1)]
 
     def __call__(self, word: str) -> list[str]:
         """The phones of a word."""
         windows = windows_of(word)
-        said = np.zeros(len(word), np.int64)
+        chunk_ids = np.zeros(len(word), np.int64)
         for reach, (keys, values) in enumerate(self.tables):
             asked = contexts(windows, reach)
             place = np.minimum(np.searchsorted(keys, asked), len(keys) - 1)
-            said = np.where(keys[place] == asked, values[place], said)
-        return [phone for chunk in said for phone in self.chunks[chunk]]
+            chunk_ids = np.where(keys[place] == asked, values[place], chunk_ids)
+        return [phone for chunk in chunk_ids for phone in self.chunks[chunk]]
 
 
 def windows_of(word: str) -> NDArray[np.int64]:
