@@ -59,7 +59,7 @@ def test_an_ended_run_is_shown_and_left_as_it_is(ended):
     text = shown(ended)
     assert text.splitlines()[0].startswith("training with sobol, seed 0, in ")
     assert "ended" in text
-    assert "12 trials done, " in text
+    assert "12 trials (" in text
     assert "accuracy, best so far over 1" in text
     assert "RuntimeError: diverged" in text
     assert "kind=[bold]" in text
@@ -69,7 +69,7 @@ def test_an_ended_run_is_shown_and_left_as_it_is(ended):
 def test_watch_ends_by_itself_and_says_what_is_no_run(ended, tmp_path):
     done = CliRunner().invoke(watch.app, [str(ended)])
     assert done.exit_code == 0
-    assert "12 trials done" in done.stdout
+    assert "12 trials (" in done.stdout
     with pytest.raises(UserError, match=r"there is no run in .*: it has no study\.db"):
         look(RunFolder(tmp_path))
 
