@@ -87,9 +87,9 @@ def test_conditions_failures_and_regions(caplog, capfd):
             raise RuntimeError("out of memory")
         return min(1.0, (math.log10(config["lr"]) + 2) ** 2 / 4) + 0.5 * (config.get("momentum", 0.9) - 0.9) ** 2
 
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="optuna"):
         told = explained(training, CONDITIONAL, n_trials=60)
-    assert not caplog.records
+    assert not [record for record in caplog.records if record.name != "automl"]
     assert capfd.readouterr() == ("", "")
     by_name = {row.name: row for row in told.importances.each}
     assert told.importances.each[0].name == "lr"
@@ -177,7 +177,7 @@ def test_where_few_are_whole_what_was_reached_earlier_is_compared_and_said_so():
     told = explain(result.study, summarised(result))
     assert sum(trial.state == "complete" for trial in result.trials) < 10
     assert told.words[0].startswith("Too few trials were fully trained: the values of ")
-    assert " of 9 epochs." in told.words[0]
+    assert told.words[0].endswith(" of 9 epochs are compared.")
     assert not any("nothing works" in words for words in told.words)
 
 

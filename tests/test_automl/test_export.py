@@ -23,7 +23,8 @@ from automl.deployment.predictor import Predictor
 from automl.errors import UserError
 from automl.models import FAMILIES, build_for
 from automl.models.trained import Preprocessing, TrainedNetwork
-from automl.tasks.registry import images, load_task
+from automl.tasks import images
+from automl.tasks.registry import load_task
 
 ESTIMATORS = ("gradient_boosting", "random_forest", "linear")
 

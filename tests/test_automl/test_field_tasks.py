@@ -191,7 +191,7 @@ def test_what_a_baseline_lacks_is_told_instead(monkeypatch):
     def lacking(data, train_size):
         raise UserError("pip install it")
 
-    monkeypatch.setattr("automl.baselines.run_baseline", lacking)
+    monkeypatch.setattr("automl.tasks.baselines.run_baseline", lacking)
     assert fit_baseline(load_task("vowels-rnn")) == {"error": "pip install it"}
 
 

@@ -310,11 +310,11 @@ def test_an_interrupted_refit_leaves_the_final_before_it(tmp_path):
     result = automl.tune(task, strategy="random", n_trials=1, study=folder.path)
 
     def watch(note):
-        if "validation part" in note:
+        if "validation set" in note:
             raise KeyboardInterrupt
 
     with ProcessExecutor(task, 1) as executor:
-        final = _trained_final(task, result, executor, folder, Settings(n_final=1, refit=True), watch)
+        final = _trained_final(task, result, executor, folder, Settings(n_final=1, refit=True), watch, Clock())
     assert final.interrupted
     assert [training.who for training in final.trainings] == ["chosen", "default"]
     assert final.refitted is None

@@ -99,7 +99,7 @@ def test_a_damaged_file_is_one_line_and_the_others_are_read(tmp_path, content):
     assert [study.task for study in past_studies("all", lines.append)][-1] == "mine.py:f"
     [line] = lines
     assert str(bad) in line
-    assert "is left out" in line
+    assert "is ignored" in line
     assert "\n" not in line
 
 
@@ -187,7 +187,7 @@ def test_an_unknown_word_is_refused():
 def test_tune_warns_of_a_damaged_file_and_goes_on():
     user_folder().mkdir(parents=True)
     (user_folder() / "0.json").write_text("{")
-    with pytest.warns(UserWarning, match="is left out"):
+    with pytest.warns(UserWarning, match="is ignored"):
         automl.tune(lambda config: config["x"], FORM, n_trials=1)
 
 

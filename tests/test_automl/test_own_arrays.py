@@ -197,7 +197,7 @@ def test_a_series_is_forecast_from_its_past_alone(sales, tmp_path):
     report = prepare(request, tmp_path / "data")
     assert report.facts["kind"] == "series, regression of 'volume'"
     assert "non-numeric columns are left out: weather" in report.notes
-    [naive] = [float(note.split("rmse of ")[1].split(" ")[0]) for note in report.notes if "the last value" in note]
+    [naive] = [float(note.split("rmse of ")[1].split(":")[0]) for note in report.notes if "the last value" in note]
     splits = load_data(str(tmp_path / "data" / "windows"), None)
     ordered = sales.assign(when=pd.to_datetime(sales["date"], dayfirst=True)).sort_values("when")
     volume = ordered["volume"].to_numpy(np.float32)

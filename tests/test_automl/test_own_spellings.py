@@ -298,7 +298,7 @@ def test_columns_that_tell_the_target_are_named(tmp_path):
     frame.to_csv(tmp_path / "a.csv", index=False)
     for target, told in (("cm", ["inch"]), ("kind", ["cm", "inch"])):
         notes = prepare(Request(str(tmp_path / "a.csv"), target), tmp_path / f"data-{target}").notes
-        assert [note.split("'")[1] for note in notes if "by itself" in note] == told
+        assert [note.split("'")[1] for note in notes if "alone determines" in note] == told
 
 
 def test_classes_that_a_part_lacks_are_told_or_refused():

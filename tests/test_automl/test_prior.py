@@ -43,7 +43,7 @@ def test_one_config_may_stand_alone(tmp_path):
         ([{"lr": [0.1, 0.2]}], "'lr' needs one value"),
         ([{"layers": 1.5}], "must be a whole number"),
         ([{"optimizer": "lion"}], "must be one of"),
-        ([{"momentum": 0.5}], "condition does not hold"),
+        ([{"momentum": 0.5}], "although it is inactive"),
         ("lr", "must be a list of mappings"),
         ([0.1], "must be a list of mappings"),
         (None, "must be a list of mappings"),

@@ -122,7 +122,7 @@ def test_a_run_learns_and_the_next_one_starts_with_what_was_learnt_when_asked(tm
     (tmp_path / "knowledge" / "0.json").write_text("{")
     out, _ = run(*common, "--trials", 6, "--out", tmp_path / "third", "--no-learn")
     assert "starts from" not in out
-    assert "is left out" not in out  # nothing was read
+    assert "is ignored" not in out  # nothing was read
     assert facts(tmp_path / "third")[1][1] != second[1][1]
 
     file.unlink()
@@ -158,7 +158,7 @@ def test_a_damaged_file_of_knowledge_is_told_and_knowledge_that_cannot_be_kept_t
     (folder / "0.json").write_text("{")
     monkeypatch.setenv("AUTOML_KNOWLEDGE", str(folder))
     out, _ = run(*mine, "--trials", 2, "--out", tmp_path / "a")
-    assert "0.json' is left out" in out
+    assert "0.json' is ignored" in out
     monkeypatch.setenv("AUTOML_KNOWLEDGE", str(folder / "0.json"))  # a file where a folder should be
     out, _ = run(*mine, "--learn", "--trials", 12, "--out", tmp_path / "b")
     assert "what was found cannot be kept for later searches" in out

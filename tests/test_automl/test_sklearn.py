@@ -265,7 +265,7 @@ def test_a_loss_as_scoring():
     ("options", "error", "rule"),
     [
         ({"strategy": "cmae"}, UnknownStrategy, "did you mean 'cmaes'"),
-        ({"strategy": "bo+asha"}, ValueError, "take 'bo' with early_stopping=True"),
+        ({"strategy": "bo+asha"}, ValueError, "use 'bo' with early_stopping=True"),
         ({"n_iter": 0}, ValueError, "'n_iter' parameter of SearchCV must be"),
         ({"space": {"max_depth": 3}}, UserError, "expected a list of values, a distribution or a mapping"),
         ({"cv": []}, ValueError, "cv.split gives 0"),

@@ -133,7 +133,7 @@ def test_tables_are_read_without_executing_code():
         def __reduce__(self):
             return (os.system, ("true",))
 
-    with pytest.raises(pickle.UnpicklingError, match="only plain containers belong"):
+    with pytest.raises(pickle.UnpicklingError, match="only plain containers are allowed"):
         _PlainUnpickler(io.BytesIO(pickle.dumps(Evil()))).load()
 
 

@@ -101,7 +101,7 @@ def test_an_old_scikit_learn_is_reported_in_one_line(monkeypatch):
     import sklearn as library
 
     monkeypatch.setattr(library, "__version__", "1.7.2")
-    with pytest.raises(UserError, match=r"needs scikit-learn 1\.8 or later, this is 1\.7\.2"):
+    with pytest.raises(UserError, match=r"needs scikit-learn 1\.8 or later, found 1\.7\.2"):
         sklearn.tasks()
 
 
