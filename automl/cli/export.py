@@ -28,6 +28,7 @@ def export(
     for package in ("onnx", "onnxruntime"):
         if importlib.util.find_spec(package) is None:
             raise UserError(f"ONNX needs the package {package}; install it with: pip install -e '.[onnx]'")
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # tracing warns about shapes, which the check covers
     write_onnx(run, out)
 
 

@@ -188,7 +188,8 @@ def run(tmp_path_factory):
     digits(folder / "same", (0, 1, 2, 3), (701, 1797, 2))
     command(
         "run", "--data", folder / "first", "--model", "cnn", "--strategy", "random", "--trials", 1,
-        "--epochs", 8, "--final-seeds", 1, "--set", "lr=0.01", "--no-learn", "--out", folder / "run",
+        "--epochs", 8, "--final-seeds", 1, "--set", "lr=0.01", "--no-learn", "--no-refit",
+        "--out", folder / "run",
     )  # fmt: skip
     return folder
 
