@@ -90,6 +90,7 @@ def objective(config, seed, folder):
 """
 
 
+@pytest.mark.slow
 def test_what_is_kept_is_the_contender_that_is_best_on_fresh_seeds(tmp_path):
     (tmp_path / "luck.py").write_text(LUCK)
     (tmp_path / "space.yaml").write_text("x: {float: [0, 1], default: 1.0}\n")

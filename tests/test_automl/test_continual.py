@@ -194,6 +194,7 @@ def run(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_an_update_learns_a_new_class_and_every_version_can_be_used_again(run):
     before = automl.load(run / "run")
     out, _ = command("update", run / "run", "--data", run / "new", "--search", 0, "--workers", 1)
@@ -276,6 +277,7 @@ def forest(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_what_is_good_on_new_data_alone_is_not_promoted_when_it_is_bad_on_old(forest):
     out, _ = command("update", forest / "run", "--data", forest / "turned.csv", "--search", 1)
     facts = json.loads((forest / "run" / "versions" / "2" / "update.json").read_text())

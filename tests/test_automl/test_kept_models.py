@@ -169,6 +169,7 @@ def test_predictions_are_written_to_a_file_in_parts_as_python_gives_them(cells, 
     assert pd.concat(parts)["kind"].tolist() == told["kind"].tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("data", "out", "line"),
     [

@@ -373,6 +373,7 @@ def run(*arguments, code=0, cwd=None):
     return shown.stdout, shown.stderr
 
 
+@pytest.mark.slow
 def test_from_a_file_to_a_tuned_model_and_on_with_resume(tmp_path):
     frame = load_breast_cancer(as_frame=True).frame.rename(columns={"target": "diagnosis"})
     frame["diagnosis"] = frame["diagnosis"].map({0: "malignant", 1: "benign"})

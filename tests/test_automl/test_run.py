@@ -92,6 +92,7 @@ def test_the_main_job(tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_run_learns_and_the_next_one_starts_with_what_was_learnt_when_asked(tmp_path, monkeypatch):
     monkeypatch.setenv("AUTOML_KNOWLEDGE", str(tmp_path / "knowledge"))
     (tmp_path / "mine.py").write_text("def f(config): return (config['x'] - 1) ** 2 + config['y']\n")
@@ -132,6 +133,7 @@ def test_a_run_learns_and_the_next_one_starts_with_what_was_learnt_when_asked(tm
     assert [path.name for path in (tmp_path / "knowledge").iterdir()] == ["0.json"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["tpe", "bo+asha"])
 def test_a_named_strategy_repeats_itself_whatever_ran_in_between(strategy, tmp_path, monkeypatch):
     """The run in between leaves knowledge of the very task, which ``auto`` then starts from by itself."""
@@ -304,6 +306,7 @@ def test_an_out_folder_that_is_not_empty_is_refused(mine, tmp_path):
     assert [p.name for p in out.iterdir()] == ["thesis.txt"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_killed_five_times_a_resumed_run_ends_where_the_uninterrupted_one_does(mine, tmp_path, workers):
     arguments = [*mine, "--trials", 30, "--strategy", "tpe", "--workers", workers, "--reproducible", "--final-seeds", 0]
@@ -384,6 +387,7 @@ def test_a_run_from_python_is_not_resumed_from_the_command_line(tmp_path):
     assert "was started from Python" in err
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_extended(mine, tmp_path):
     common = [*mine, "--strategy", "tpe", "--workers", 1, "--final-seeds", 1]
     run(*common, "--trials", 6, "--out", tmp_path / "run")
@@ -398,6 +402,8 @@ def test_a_finished_run_is_extended(mine, tmp_path):
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["n_trials"] == 11
 
 
+@pytest.mark.slow
+@pytest.mark.slow
 def test_a_parallel_run_repeats_itself(tmp_path):
     """Of a real model."""
     for name in ("a", "b"):
@@ -451,6 +457,7 @@ def test_the_time_limit_and_the_target_end_a_search(mine, tmp_path):
     assert "target of 5 reached" in out
 
 
+@pytest.mark.slow
 def test_a_search_without_progress_or_without_hope_of_it_ends(mine, tmp_path):
     folder, common = tmp_path / "a", ["--workers", 1, "--final-seeds", 0]
     out, _ = run(*mine, *common, "--trials", 9999, "--strategy", "random", "--patience", 2, "--out", folder)

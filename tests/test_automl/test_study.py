@@ -44,6 +44,7 @@ def outcome(proposal, *losses, **changes) -> Outcome:
     return Outcome(**{"proposal": proposal, "losses": losses, "seconds": 1.5} | changes)
 
 
+@pytest.mark.slow
 def test_optunas_own_tools_read_a_run(tmp_path):
     def objective(config):
         if config["n"] >= 5 and config["kind"] == "b":
@@ -115,6 +116,7 @@ def _write_until_killed(url: str, pipe) -> None:
         pipe.send(number)
 
 
+@pytest.mark.slow
 def test_a_kill_between_any_two_writes_loses_no_committed_entry(url):
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()

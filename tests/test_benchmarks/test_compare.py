@@ -64,6 +64,7 @@ def train(config, seed):
 """
 
 
+@pytest.mark.slow
 def test_a_crash_fails_one_run_which_is_retried(tmp_path):
     (tmp_path / "mine.py").write_text(MINE)
     (tmp_path / "patches.py").write_text(CRASHING)
@@ -132,6 +133,7 @@ def test_failure_of_all_trainings_is_reported(tmp_path):
     assert "all trainings failed: the command failed with exit status 127" in done.stdout
 
 
+@pytest.mark.slow
 def test_failed_trainings_are_charged_in_full_and_trainings_of_custom_length_as_one(tmp_path):
     (tmp_path / "space.yaml").write_text("x: {float: [0, 1]}\n")
     (tmp_path / "mine.py").write_text(

@@ -137,6 +137,7 @@ def test_the_recorded_task_matches_the_live_one():
         assert (curve.seconds > 0).all()
 
 
+@pytest.mark.slow
 def test_an_interrupted_recording_is_resumed(tmp_path):
     command = [
         sys.executable, "-m", "benchmarks.experiments.record", "--task", "digits-cnn", "--configs", "12",

@@ -162,6 +162,7 @@ def test_a_run_is_a_tidy_table():
     assert not rows["failed"].any()
 
 
+@pytest.mark.slow
 def test_the_commands_from_runs_to_the_leaderboard(tmp_path):
     command = [
         sys.executable, "-m", "benchmarks.run", "--suite", "quick", "--strategies", "random,sobol", "--seeds", "2",

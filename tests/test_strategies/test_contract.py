@@ -115,6 +115,7 @@ def test_exhaustion_includes_pending_proposals(name):
     assert strategy.ask() is None
 
 
+@pytest.mark.slow
 @every_strategy
 @every_space
 def test_the_same_seed_is_reproducible_and_another_differs(name, space_name):
