@@ -163,7 +163,7 @@ def test_a_damaged_file_of_knowledge_is_told_and_knowledge_that_cannot_be_kept_t
     assert "0.json' is ignored" in out
     monkeypatch.setenv("AUTOML_KNOWLEDGE", str(folder / "0.json"))  # a file where a folder should be
     out, _ = run(*mine, "--learn", "--trials", 12, "--out", tmp_path / "b")
-    assert "what was found cannot be kept for later searches" in out
+    assert "the result cannot be kept for later searches" in out
 
 
 def test_a_search_starts_with_the_configs_that_the_user_gives(mine, tmp_path):
