@@ -36,7 +36,7 @@ class Dense:
 
     @classmethod
     def as_is(cls, shape: tuple[int, ...]) -> Self:
-        """Not standardised, whatever the training examples are: fingerprints, of which a rare bit must not outweigh."""
+        """Never standardised: for fingerprints, where a rare bit would outweigh all others."""
         return cls(shape, (0.0,) * shape[0], (1.0,) * shape[0])
 
     def refitted(self, x: Array) -> Self:
