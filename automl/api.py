@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import functools
-import tempfile
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import UserError
-from automl.study.open_study import opened, recorded, space_settings
-from automl.study.run_folder import RunFolder, TrialFolders
-from automl.study.study import Study
-from automl.task import fidelity_of
+from automl.integrations.tracking import tracker_names
+from automl.runs.past_studies import past_studies, which_prior
+from automl.runs.search import open_search, strategy_of
+from automl.runs.settings import Settings
+from automl.study.open_study import recorded, space_settings
+from automl.study.run_folder import RunFolder
 from automl.tasks.function import as_task, check_stops_early
-from automl.tuning.executors import Executor, ProcessExecutor, SerialExecutor
+from automl.tuning.executors import Executor, SerialExecutor
 from automl.tuning.progress import progress as progress_display
 from automl.tuning.result import Result
-from automl.tuning.stopping import Within, as_within, check_is_possible
-from automl.tuning.tuner import Callback, Tuner
-from automl.tuning.warm_start import from_json, starts, to_json
-from strategies import make_strategy
+from automl.tuning.stopping import Within, as_within
+from automl.tuning.tuner import Callback
+from automl.tuning.warm_start import starts, to_json
 from strategies.base import Strategy
 
 if TYPE_CHECKING:
-    from automl.integrations.tracker import Tracker
     from automl.runs.past_studies import Prior
     from strategies.portfolio import PastStudy
-
 
 DEFAULT_TRIALS = 50
 
@@ -93,92 +91,44 @@ def tune(
 
     Raises UserError for errors that the caller can fix.
     """
-    if seed < 0:
-        raise UserError(f"seed must be 0 or larger, got {seed}")
-    _check(
-        n_trials=n_trials, n_workers=n_workers, time_limit=time_limit, trial_seconds=trial_seconds, patience=patience
-    )
     if n_trials is None and time_limit is None:
         n_trials = DEFAULT_TRIALS
-    within = as_within(sure_within)
     task = as_task(objective, space, max_epochs=max_epochs, maximize=maximize)
-    if isinstance(strategy, str):
-        check_stops_early(task, strategy)
-    settings = {
-        "task": task.name,
-        "strategy": strategy if isinstance(strategy, str) else strategy.__name__,
-        "seed": seed,
-        "n_trials": n_trials,
-        "max_epochs": task.max_epochs,
-        "space": space_settings(task.space),
-    }
-    if resume and study is not None:
-        first = from_json(recorded(RunFolder(Path(study))).get("prior"))
+    kind = None if isinstance(strategy, str) else strategy
+    settings = Settings(
+        task=task.name, strategy=strategy if isinstance(strategy, str) else strategy.__name__, seed=seed,
+        n_trials=n_trials, max_epochs=task.max_epochs, space=space_settings(task.space), n_workers=n_workers,
+        time_limit=time_limit, trial_seconds=trial_seconds, target=target, patience=patience,
+        sure_within=as_within(sure_within), reproducible=reproducible, maximize=maximize, device=device,
+        track=_trackers(track, study), from_python=True,
+    )  # fmt: skip
+    assert settings.strategy is not None
+    if kind is None:
+        check_stops_early(task, settings.strategy)
+    folder = None if study is None else RunFolder(Path(study))
+    if resume and folder is not None:
+        first = recorded(folder).get("prior")
     else:
-        first = starts(task.space, task.name, n_trials, start, _past_studies(prior, settings["strategy"]))
-    settings["prior"] = to_json(first)
-    options: dict[str, Any] = {"seed": seed, "n_trials": n_trials, "max_epochs": task.max_epochs}
-    if first:
-        options["prior"] = first
-    if isinstance(strategy, str):
-        seconds = None if time_limit is None else time_limit * n_workers
-        chosen = make_strategy(
-            strategy, task.space, resumable=task.resumable, fidelity=fidelity_of(task), seconds=seconds,
-            timed=not reproducible, **options,
-        )  # fmt: skip
-    else:
-        chosen = strategy(task.space, **options)
-    check_is_possible(within, chosen, settings["strategy"])
-    trackers = _trackers([track] if isinstance(track, str) else track, study)
-    with ExitStack() as stack:
-        run_folder = None if study is None else RunFolder(Path(study))
-        if run_folder is not None:
-            kept, folder = stack.enter_context(opened(run_folder, task, settings, resume=resume)), run_folder.trials
-        else:
-            kept, folder = Study(task.space, task.max_epochs), None
-            if getattr(task, "uses_folder", True):
-                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="automl-")))
-        if executor is None:
-            logs = None if run_folder is None else run_folder.logs
-            alone = n_workers == 1 and trial_seconds is None
-            new = SerialExecutor(task) if alone else ProcessExecutor(task, n_workers, trial_seconds, logs)
-            executor = stack.enter_context(new)
-        watch: Callable[[Tuner], None] | None = None
-        if progress:
-            watch = stack.enter_context(progress_display()).update
-        if run_folder is not None and trackers:
-            from automl.integrations.tracking import tracking
-
-            warn = functools.partial(warnings.warn, stacklevel=2)
-            told = tracking(trackers, run_folder, kept, task.name, settings["strategy"], seed, warn)
-            watch = stack.enter_context(told).after(watch)
-        tuner = Tuner(
-            task, chosen, kept, executor,
-            n_trials=n_trials, seed=seed, device=device, folders=TrialFolders(folder),
-            strategy_name=settings["strategy"], logs=None if run_folder is None else run_folder.logs,
-            time_limit=time_limit, target=target, patience=patience, sure_within=within, reproducible=reproducible,
-            callbacks=callbacks, watch=watch,
-        )  # fmt: skip
-        return tuner.run()
+        studies = _past_studies(prior, settings.strategy)
+        first = to_json(starts(task.space, task.name, n_trials, start, studies))
+    settings = replace(settings, prior=first)
+    if executor is None and n_workers == 1 and trial_seconds is None:
+        executor = SerialExecutor(task)
+    with open_search(
+        task, settings, strategy_of(task, settings, kind), folder,
+        resume=resume, executor=executor, display=progress_display() if progress else None, callbacks=callbacks,
+        warn=functools.partial(warnings.warn, stacklevel=2),
+    ) as search:  # fmt: skip
+        return search.tuner.run()
 
 
-def _trackers(names: Sequence[str], study: str | Path | None) -> list[Tracker]:
+def _trackers(names: str | Sequence[str], study: str | Path | None) -> Sequence[str] | None:
     if not names:
-        return []
-    from automl.integrations.tracking import make_trackers, tracker_names
-
+        return None
     if study is None:
         raise UserError("track needs a folder in which the run is kept, e.g. study='runs/mine'")
-    return make_trackers(tracker_names(names))
+    return tracker_names([names] if isinstance(names, str) else names)
 
 
 def _past_studies(asked: Prior | None, strategy: str) -> list[PastStudy]:
-    from automl.runs.past_studies import past_studies, which_prior
-
     return past_studies(which_prior(asked, strategy), functools.partial(warnings.warn, stacklevel=4))
-
-
-def _check(**values: float | None) -> None:
-    for name, value in values.items():
-        if value is not None and value <= 0:
-            raise UserError(f"{name} must be above 0, got {value}")

@@ -304,9 +304,9 @@ def tune(
     )
     from automl.cli.pipeline import run_session
     from automl.cli.prepared_data import prepared_for
-    from automl.cli.time_plan import Clock
     from automl.runs.configure import new_settings, stored_settings
     from automl.runs.past_studies import past_studies, which_prior
+    from automl.runs.time_plan import Clock
 
     clock = Clock(begin)
     if resume:

@@ -19,7 +19,7 @@ from automl.study.trial import State
 from automl.tuning.progress import Values, new_outcomes, seconds_left, trial_line
 
 if TYPE_CHECKING:
-    from automl.cli.time_plan import TimePlan
+    from automl.runs.time_plan import TimePlan
     from automl.study.run_folder import RunFolder
     from automl.tuning.tuner import Tuner
 

@@ -73,7 +73,7 @@ def _space_of(asked: Settings, prepared: Path | None) -> ConfigurationSpace | No
 def stored_settings(folder: Path) -> Settings:
     """The settings of the run in a folder."""
     content = recorded(RunFolder(folder))
-    if "command" not in content:
+    if content["from_python"]:
         raise UserError(
             f"the run in {str(folder)!r} was started from Python; automl.tune(..., resume=True) continues it"
         )

@@ -1,4 +1,4 @@
-"""The settings of a run, kept in its study, so that ``--resume`` needs only the folder."""
+"""The settings of a run, of the command line or of ``automl.tune``, kept in its study."""
 
 from __future__ import annotations
 
@@ -68,16 +68,18 @@ class Settings:
     refit: bool | None = None  # whether the final model is trained on the validation set too
     ensemble: int | None = None  # maximum number of trials in an ensemble
     track: Sequence[str] | None = None  # trackers that trials are logged to
+    from_python: bool = False  # started by automl.tune, which alone has the objective to continue with
 
     def __post_init__(self) -> None:
+        label = str if self.from_python else option
         for name, least in LEAST.items():
             value = getattr(self, name)
             if value is not None and value < least:
-                raise UserError(f"{option(name)} must be {least} or more, got {value}")
+                raise UserError(f"{label(name)} must be {least} or more, got {value}")
         for name in ("time_limit", "trial_seconds"):
             value = getattr(self, name)
             if value is not None and value <= 0:
-                raise UserError(f"{option(name)} must be above 0 seconds, got {value:g}")
+                raise UserError(f"{label(name)} must be above 0 seconds, got {value:g}")
         if self.device is not None and not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", self.device):
             raise UserError(f"device must be auto, cpu, mps, cuda or cuda:N, got {self.device!r}")
         if sum(what is not None for what in (self.task, self.command, self.data)) > 1:

@@ -12,14 +12,14 @@ from sklearn.datasets import load_breast_cancer, load_diabetes
 
 import automl
 from automl.analysis.sentences import beaten_in_words, kept_in_words
-from automl.cli.pipeline import _trained_final
-from automl.cli.time_plan import Clock
 from automl.data.datasets.registry import load_data
 from automl.deployment.calibration import fit_temperature, log_losses, temperature_that_helps, tempered
 from automl.deployment.ensemble import greedy_ensemble
 from automl.deployment.predictor import predictions
 from automl.errors import UserError
+from automl.runs.final import train_all
 from automl.runs.settings import Settings
+from automl.runs.time_plan import Clock
 from automl.study.run_folder import RunFolder
 from automl.study.study import Study
 from automl.tasks.registry import load_task
@@ -298,9 +298,7 @@ def test_what_is_refitted_is_the_config_that_is_kept(tmp_path):
     result = Result(study, "budget spent", 1.0, task.name, "random", task.metric, task.maximize, 0)
     with ProcessExecutor(task, 1) as executor:
         folder = RunFolder(tmp_path)
-        final = _trained_final(
-            task, result, executor, folder, Settings(n_final=1, refit=True), lambda note: None, Clock()
-        )
+        final = train_all(task, result, executor, folder, Settings(n_final=1, refit=True), lambda note: None, Clock())
     assert to_keep(final.trainings, maximize=True) == "default"
     assert trained_model(final.refitted.folder).config["lr"] == default["lr"]
 
@@ -315,7 +313,7 @@ def test_an_interrupted_refit_leaves_the_final_before_it(tmp_path):
             raise KeyboardInterrupt
 
     with ProcessExecutor(task, 1) as executor:
-        final = _trained_final(task, result, executor, folder, Settings(n_final=1, refit=True), watch, Clock())
+        final = train_all(task, result, executor, folder, Settings(n_final=1, refit=True), watch, Clock())
     assert final.interrupted
     assert [training.who for training in final.trainings] == ["chosen", "default"]
     assert final.refitted is None

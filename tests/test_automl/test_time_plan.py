@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from automl.cli.time_plan import FILES_SECONDS, FILES_SECONDS_A_TRIAL, MARGIN, RESERVED, Clock, TimePlan
+from automl.runs.time_plan import FILES_SECONDS, FILES_SECONDS_A_TRIAL, MARGIN, RESERVED, Clock, TimePlan
 from automl.space.parse import load_space
 from automl.study.study import Study
 from strategies.base import Outcome, Proposal

@@ -415,7 +415,7 @@ def test_a_tracker_that_cannot_be_written_ends_no_search_and_is_written_when_it_
 ):
     monkeypatch.setattr(automl.integrations.tracking, "RETRY_SECONDS", 0.01)
     tracker = Flaky(n_failures)
-    monkeypatch.setattr(automl.integrations.tracking, "make_trackers", lambda names: [tracker])
+    monkeypatch.setattr("automl.runs.search.make_trackers", lambda names: [tracker])
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         result = automl.tune(
@@ -441,7 +441,7 @@ def test_the_best_counts_by_the_mean_of_its_trainings_everywhere(tmp_path, monke
         return (config["x"] - 0.3) ** 2 + 0.05 * np.random.default_rng(seed).normal()
 
     tracker = Flaky(0)
-    monkeypatch.setattr(automl.integrations.tracking, "make_trackers", lambda names: [tracker])
+    monkeypatch.setattr("automl.runs.search.make_trackers", lambda names: [tracker])
     result = automl.tune(
         noisy, {"x": {"float": [0, 1]}}, strategy="auto", n_trials=50, study=tmp_path / "run", track="mlflow"
     )
@@ -482,7 +482,7 @@ def test_an_interrupted_search_marks_what_was_in_training(tmp_path, monkeypatch)
             raise KeyboardInterrupt
 
     tracker = Flaky(0)
-    monkeypatch.setattr(automl.integrations.tracking, "make_trackers", lambda names: [tracker])
+    monkeypatch.setattr("automl.runs.search.make_trackers", lambda names: [tracker])
     result = automl.tune(
         train, {"x": {"float": [0, 1]}}, strategy="random", n_trials=9, study=tmp_path / "run", track="mlflow"
     )

@@ -111,7 +111,7 @@ def tune_watched(monkeypatch):
 
     def tune(*arguments, watch, **options):
         with monkeypatch.context() as patch:
-            patch.setattr("automl.api.Tuner", lambda *a, **kw: Tuner(*a, **kw | {"watch": watch}))
+            patch.setattr("automl.runs.search.Tuner", lambda *a, **kw: Tuner(*a, **kw | {"watch": watch}))
             return automl.tune(*arguments, **options)
 
     return tune
@@ -281,10 +281,10 @@ def test_target_and_time_limit_end_the_run():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"n_trials": 0}, "n_trials must be above 0, got 0"),
-        ({"n_workers": 0}, "n_workers must be above 0"),
-        ({"time_limit": -1.0}, "time_limit must be above 0, got -1.0"),
-        ({"patience": 0}, "patience must be above 0, got 0"),
+        ({"n_trials": 0}, "n_trials must be 1 or more, got 0"),
+        ({"n_workers": 0}, "n_workers must be 1 or more, got 0"),
+        ({"time_limit": -1.0}, "time_limit must be above 0 seconds, got -1"),
+        ({"patience": 0}, "patience must be 1 or more, got 0"),
         ({"sure_within": 0}, "sure-within must be a loss above 0, or the word noise, got 0"),
         ({"sure_within": "nois"}, "sure-within must be a loss above 0, or the word noise, got 'nois'"),
         ({"sure_within": 0.1, "strategy": "tpe+asha", "max_epochs": 9}, r"such as bo; tpe\+asha has none"),

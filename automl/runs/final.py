@@ -1,0 +1,91 @@
+"""The final of a run: the best configs and the default trained with fresh seeds, the refit and the baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from automl.runs.final_model import refits
+from automl.runs.settings import Settings
+from automl.runs.time_plan import Clock
+from automl.study.contenders import contenders
+from automl.study.run_folder import RunFolder
+from automl.study.trial import Trial
+from automl.task import Task
+from automl.tasks.supervised import Supervised
+from automl.tuning.executors import Executor
+from automl.tuning.final_evaluation import Training, Who, final_seed, fit_baseline, to_keep, train_final, train_once
+from automl.tuning.result import Result
+from strategies.encoding import Encoding
+
+
+@dataclass
+class Final:
+    """What was trained after the search, up to an interruption."""
+
+    trainings: Sequence[Training] = ()  # of the best configs and the default, with fresh seeds
+    contenders: Sequence[Trial] = ()  # whose configs they are, the best in the search first
+    chosen: int | None = None  # of them, by its number
+    kept: Who = "chosen"  # whose config the run keeps,
+    config: Mapping[str, Any] | None = None  # and the config
+    refitted: Training | None = None  # on the validation set too
+    baseline: Mapping[str, Any] | None = None
+    interrupted: bool = False
+
+
+def has_final(task: Task, settings: Settings) -> bool:
+    """Whether the run ends with a final: training a config again must be able to give another result."""
+    return bool(settings.n_final) and getattr(task, "takes_seed", True)
+
+
+def train_all(
+    task: Task,
+    result: Result,
+    executor: Executor,
+    folder: RunFolder,
+    settings: Settings,
+    watch: Callable[[str], None],
+    clock: Clock,
+) -> Final:
+    """Run the final, the refit and the baseline, one after the other.
+
+    ``watch``: called with a line about what is going on. It may raise KeyboardInterrupt, which ends the final: what
+    was trained until then is returned.
+    """
+    final, seed, device = Final(), settings.seed or 0, settings.device or "auto"
+    study, default = result.study, Encoding(task.space).default
+    spent = study.committed_epochs / study.max_epochs
+    n_trainings = spent if settings.n_trials is None else min(settings.n_trials, spent)
+    final.contenders = contenders(study, default, n_trainings)
+
+    def done(n: int, of: int) -> None:
+        watch(f"final: {n} of {of} trainings with fresh seeds")
+
+    try:
+        with clock.during("final"):
+            final.trainings = train_final(
+                task, final.contenders, default, executor, folder.final,
+                run_seed=seed, n_seeds=settings.n_final or 0, device=device, searched=study.trials.values(), watch=done,
+            )  # fmt: skip
+        final.chosen = next(training.trial for training in final.trainings if training.who == "chosen")
+        final.kept = to_keep(final.trainings, maximize=task.maximize)
+        chosen = next(trial for trial in final.contenders if trial.number == final.chosen)
+        final.config = default if final.kept == "default" else chosen.config
+        if refits(task, settings):
+            assert isinstance(task, Supervised)
+
+            def refitting(n: int, of: int) -> None:
+                watch(f"refit: training the {final.kept} config on the training and validation sets")
+
+            with clock.during("refit"):
+                final.refitted = train_once(
+                    replace(task, with_valid=True), final.config, folder.final / "refit",
+                    seed=final_seed(seed, 0), device=device, trial_seconds=settings.trial_seconds, watch=refitting,
+                )  # fmt: skip
+        watch("fitting the baseline")
+        with clock.during("final"):
+            final.baseline = fit_baseline(task)
+    except KeyboardInterrupt:
+        final.interrupted = True
+    return final

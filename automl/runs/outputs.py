@@ -1,0 +1,75 @@
+"""All files of a run, written after its search and again after its final."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from automl.runs.final import Final
+from automl.runs.final_model import keep_model
+from automl.runs.run_files import summarise, write_best, write_summary, write_trials
+from automl.runs.settings import Settings
+from automl.runs.time_plan import Clock
+from automl.study.run_folder import RunFolder
+from automl.tuning.final_evaluation import contender_summary, final_summary
+from automl.tuning.result import Result, of_trial
+from automl.tuning.tuner import Tuner
+
+if TYPE_CHECKING:
+    from automl.analysis.explanation import Explanation
+
+
+class Outputs:
+    """Writes every file of a run: once after the search, and again after the final."""
+
+    def __init__(self, folder: RunFolder, result: Result, tuner: Tuner, settings: Settings, clock: Clock) -> None:
+        self._folder, self._result, self._tuner, self._settings = folder, result, tuner, settings
+        self._clock = clock
+        log = result.study.log[tuner.n_restored :]
+        self._strategy_seconds = sum(entry.seconds for entry in log)
+        self._explanation: Explanation | None = None  # of the search, so the final does not change it
+
+    def write(self, trained: Final) -> dict[str, Any]:
+        """Write the files and return the summary; without trainings, the run has no final."""
+        from automl.analysis.explanation import explain
+        from automl.analysis.report import write_report
+
+        folder, result, task = self._folder, self._result, self._tuner.task
+        trainings, final, model = trained.trainings, None, None
+        if trainings:
+            final = final_summary(trainings, task.metric, trained.kept, trained.baseline) | {
+                "config": trained.config,
+                "trial": trained.chosen,
+                "contenders": [of_trial(t) | contender_summary(trainings, t.number) for t in trained.contenders],
+            }
+        elif result.study.best is not None:
+            final, model = _earlier_final(folder, result.study.best.config)
+        summary = summarise(result, self._tuner, self._settings.to_json(), final)
+        write_trials(folder.trials_csv, result)
+        if summary["best"] is not None:
+            write_best(folder.best, summary)
+        about = {name: summary[name] for name in ("strategy", "seed", "n_trials", "started", "versions", "commit")}
+        summary["model"] = model or keep_model(
+            task, trainings, folder, about,
+            who=trained.kept, refitted=trained.refitted, trials=result.trials, ensemble=self._settings.ensemble,
+        )  # fmt: skip
+        shutil.rmtree(folder.final, ignore_errors=True)
+        self._explanation = self._explanation or explain(result.study, summary)
+        summary["time"] = self._clock.table(self._strategy_seconds)
+        write_summary(folder.summary, summary)
+        write_report(folder.report, result.study, summary, self._explanation)
+        return summary
+
+
+def _earlier_final(folder: RunFolder, config: Mapping[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """The final and the model card of the earlier session, if the incumbent is still the same."""
+    try:
+        earlier = json.loads(folder.summary.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None, None
+    final, best = earlier.get("final"), earlier.get("best")
+    if not final or "kept" not in final or not best or best["config"] != dict(config):  # or of an older version
+        return None, None
+    return final, earlier.get("model")

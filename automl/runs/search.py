@@ -1,0 +1,109 @@
+"""A search from its settings: the engine of ``automl.tune`` and of the command line."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automl.integrations.tracking import Tracking, make_trackers, tracking
+from automl.study.open_study import opened
+from automl.study.run_folder import RunFolder, TrialFolders
+from automl.study.study import Study
+from automl.task import Task, fidelity_of
+from automl.tuning.executors import Executor, ProcessExecutor
+from automl.tuning.stopping import check_is_possible
+from automl.tuning.tuner import Callback, Tuner
+from automl.tuning.warm_start import from_json
+from strategies import make_strategy
+from strategies.base import Strategy
+
+if TYPE_CHECKING:
+    from automl.runs.settings import Settings
+    from automl.tuning.progress import Progress
+
+
+def strategy_of(task: Task, settings: Settings, kind: type[Strategy] | None = None) -> Strategy:
+    """The strategy that the settings name, or one of a class of the user's own. UserError if it cannot do what is
+    asked."""
+    assert settings.strategy is not None
+    assert settings.n_workers is not None
+    options: dict[str, Any] = {
+        "seed": settings.seed or 0,
+        "n_trials": settings.n_trials,
+        "max_epochs": task.max_epochs,
+    }
+    if settings.prior:
+        options["prior"] = from_json(settings.prior)
+    if kind is not None:
+        strategy = kind(task.space, **options)
+    else:
+        strategy = make_strategy(
+            settings.strategy, task.space, resumable=task.resumable, fidelity=fidelity_of(task),
+            seconds=None if settings.time_limit is None else settings.time_limit * settings.n_workers,
+            timed=not settings.reproducible, **options,
+        )  # fmt: skip
+    check_is_possible(settings.sure_within, strategy, settings.strategy)
+    return strategy
+
+
+@dataclass
+class Search:
+    """A search that is ready to run."""
+
+    tuner: Tuner
+    tracking: Tracking | None  # None: no experiment trackers
+
+
+@contextmanager
+def open_search(
+    task: Task,
+    settings: Settings,
+    strategy: Strategy,
+    folder: RunFolder | None,
+    *,
+    warn: Callable[[str], None],
+    resume: bool = False,
+    data: Path | None = None,
+    executor: Executor | None = None,
+    display: Progress | None = None,
+    callbacks: Sequence[Callback] = (),
+    reserve: Callable[[Tuner], float] | None = None,
+) -> Iterator[Search]:
+    """Open the study, the training processes, the trackers and the display of a search, for as long as the context
+    lasts.
+
+    ``folder``: of the run, new or, with ``resume``, existing; None to write nothing. ``warn``: called with a line if a
+    tracker fails. ``data``: the user's prepared data, which are moved into a new run's folder. ``executor``: by
+    default, one with processes of its own. ``reserve``: seconds of the time limit that are not the search's.
+    """
+    assert settings.strategy is not None
+    assert settings.n_workers is not None
+    seed = settings.seed or 0
+    trackers = make_trackers(settings.track or ())
+    with ExitStack() as stack:
+        logs, tracked = None, None
+        if folder is None:
+            study, trials = Study(task.space, task.max_epochs), None
+            if getattr(task, "uses_folder", True):
+                trials = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="automl-")))
+        else:
+            study = stack.enter_context(opened(folder, task, settings.to_json(), resume=resume, data=data))
+            logs, trials = folder.logs, folder.trials
+        if executor is None:
+            new = ProcessExecutor(task, settings.n_workers, settings.trial_seconds, logs)
+            executor = stack.enter_context(new)
+        if folder is not None and trackers:
+            tracked = stack.enter_context(tracking(trackers, folder, study, task.name, settings.strategy, seed, warn))
+        watch = None if display is None else stack.enter_context(display).update
+        tuner = Tuner(
+            task, strategy, study, executor,
+            n_trials=settings.n_trials, seed=seed, device=settings.device or "auto", folders=TrialFolders(trials),
+            strategy_name=settings.strategy, logs=logs, time_limit=settings.time_limit, target=settings.target,
+            patience=settings.patience, sure_within=settings.sure_within, reproducible=bool(settings.reproducible),
+            reserve=reserve, callbacks=callbacks, watch=watch if tracked is None else tracked.after(watch),
+        )  # fmt: skip
+        yield Search(tuner, tracked)
