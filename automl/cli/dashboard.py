@@ -10,7 +10,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import typer
 
-from automl.errors import UserError
+from automl.errors import UserError, install_command
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
@@ -58,7 +58,7 @@ def serve(kept: BaseStorage, port: int) -> WSGIServer:
         from optuna_dashboard import wsgi  # type: ignore[import-untyped,import-not-found,unused-ignore]
     except ImportError:
         raise UserError(
-            "the dashboard needs the package optuna-dashboard; install it with: pip install -e '.[dashboard]'"
+            f"the dashboard needs the package optuna-dashboard; install it with: {install_command('dashboard')}"
         ) from None
     try:
         return make_server(HOST, port, _read_only(wsgi(kept)), server_class=Server, handler_class=Quiet)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from automl.errors import UserError
+from automl.errors import UserError, install_command
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -27,7 +27,7 @@ def export(
         raise UserError(f"--out must be a file in an existing folder, got {str(out)!r}")
     for package in ("onnx", "onnxruntime"):
         if importlib.util.find_spec(package) is None:
-            raise UserError(f"ONNX needs the package {package}; install it with: pip install -e '.[onnx]'")
+            raise UserError(f"ONNX needs the package {package}; install it with: {install_command('onnx')}")
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # tracing warns about shapes, which the check covers
     write_onnx(run, out)
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from automl.errors import UserError
+from automl.errors import UserError, install_command
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 GRACE = 5  # seconds that requests in flight have on shutdown
@@ -31,7 +31,7 @@ def serve(
     """Serve predictions until Ctrl-C."""
     for package in ("fastapi", "uvicorn"):
         if importlib.util.find_spec(package) is None:
-            raise UserError(f"serving needs the package {package}; install it with: pip install -e '.[serve]'")
+            raise UserError(f"serving needs the package {package}; install it with: {install_command('serve')}")
     with listening(host, port) as listener:
         import torch
         import uvicorn

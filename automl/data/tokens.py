@@ -4,10 +4,7 @@ Target sequences begin with 2 and end with 3.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Iterable, Sequence
 
 PADDING, UNKNOWN, BEGIN, END = range(4)
 
@@ -22,12 +19,3 @@ def number_tokens(
     counts = Counter(token for sequence in sequences for token in sequence)
     frequent = [token for token, n in counts.most_common(most) if n >= least]
     return {token: number for number, token in enumerate(frequent, first)}
-
-
-def token_rows(sequences: Sequence[Sequence[str]], known: Mapping[str, int], length: int) -> NDArray[np.int32]:
-    """The token ids of each sequence, (n, length), truncated or padded."""
-    rows = np.full((len(sequences), length), PADDING, np.int32)
-    for row, sequence in zip(rows, sequences, strict=True):
-        numbers = [known.get(token, UNKNOWN) for token in sequence[:length]]
-        row[: len(numbers)] = numbers
-    return rows

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
-from automl.errors import UserError
+from automl.errors import UserError, install_command
 from automl.integrations.tracker import Snapshot, TrackedRun, Tracker
 from automl.study.trial import Asked, Told
 from automl.tuning.tuner import training_seed
@@ -56,7 +56,7 @@ def make_trackers(names: Iterable[str]) -> list[Tracker]:
         except ImportError as error:
             raise UserError(
                 f"tracking with {name} needs a package that is missing ({error}); "
-                f"install it with: pip install -e '.[{name}]'"
+                f"install it with: {install_command(name)}"
             ) from None
     return trackers
 

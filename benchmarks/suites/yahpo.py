@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from automl.errors import UserError
+from automl.errors import UserError, install_command
 from automl.space.parse import load_space
 from benchmarks.suites.base import Curve, SimulatedTask
 
@@ -95,7 +95,7 @@ def _surrogate() -> tuple[Any, dict[str, int]]:
     try:
         import onnxruntime
     except ImportError:
-        raise UserError("the suite 'yahpo' needs the package onnxruntime: pip install -e '.[bench]'") from None
+        raise UserError(f"the suite 'yahpo' needs the package onnxruntime: {install_command('bench')}") from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])

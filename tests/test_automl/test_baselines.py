@@ -11,7 +11,7 @@ from automl.cli import run_command
 from automl.cli.baseline import app
 from automl.data.datasets.registry import SOURCES, load_data
 from automl.data.examples import Examples, Parts
-from automl.data.fingerprints import descriptors, fingerprints
+from automl.data.molecules import descriptors, fingerprints, parsed
 from automl.errors import UserError
 from automl.tasks.baselines import (
     BASELINES,
@@ -163,12 +163,12 @@ def test_the_widest_known_context_decides():
 
 
 def test_molecules_as_vectors():
-    bits = fingerprints(["CCO", "OCC", "c1ccccc1"])
-    assert bits.shape == (3, 1024)
+    bits = fingerprints(parsed(["CCO", "OCC", "c1ccccc1"]))
+    assert bits.shape == (3, 2048)
     assert np.array_equal(bits[0], bits[1])
-    assert descriptors(["CCO"])[0].tolist() == pytest.approx([46.07, 0.0, 20.23, 1, 1, 0, 0], abs=0.01)
-    with pytest.raises(UserError, match="must be a valid SMILES, got 'C1C'"):
-        fingerprints(["CC", "C1C"])
+    assert descriptors(parsed(["CCO"]))[0].tolist() == pytest.approx([46.07, 0.0, 20.23, 1, 1, 0, 0], abs=0.01)
+    with pytest.raises(UserError, match="row 2 is not valid SMILES: 'C1C'"):
+        parsed(["CC", "C1C"])
 
 
 def test_a_forest_learns_the_size_of_molecules(monkeypatch):

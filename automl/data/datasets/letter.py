@@ -14,7 +14,7 @@ from automl.data.datasets.packages import Debian
 from automl.data.examples import Examples, Parts, hold_out, numbered_classes, without_repeats
 from automl.data.inputs import Columns
 from automl.data.splits import Splits
-from automl.errors import UserError
+from automl.errors import UserError, install_command
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -53,7 +53,7 @@ def read() -> "DataFrame":
         import pyreadr
     except ImportError as error:
         raise UserError(
-            "the data set letter is in R's format; reading it needs: pip install -e '.[tabular]'"
+            f"the data set letter is in R's format; reading it needs: {install_command('tabular')}"
         ) from error
     frame: DataFrame = pyreadr.read_r(FILES.files[0].local)["LetterRecognition"]
     return frame

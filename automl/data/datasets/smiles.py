@@ -1,46 +1,41 @@
 """Molecules with a value as arrays: token ids of their SMILES, or fingerprints."""
 
-import re
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from automl.data.examples import Examples, Parts
-from automl.data.fingerprints import fingerprints
 from automl.data.inputs import Array, Dense, Inputs, Tokens
+from automl.data.molecules import fingerprints, parsed
 from automl.data.splits import Splits
 from automl.data.targets import Number
-from automl.data.tokens import number_tokens, token_rows
 
 if TYPE_CHECKING:
     from automl.data.ingest.text import TextEncoder
 
-# A bracket atom is one token; so are Cl, Br and % with two digits (after Schwaller et al. 2018).
-TOKEN = re.compile(r"\[[^\]]*\]|Br|Cl|%\d\d|.")
-
-
-def token_splits(parts: Parts[Examples[str, float]]) -> Splits:
-    """Token ids with the training set's vocabulary, truncated to its longest molecule."""
-    train, valid, test = (
-        [TOKEN.findall(smiles) for smiles in part.x] for part in (parts.train, parts.valid, parts.test)
-    )
-    known, length = number_tokens(train), max(map(len, train))
-    x = Parts(*(token_rows(molecules, known, length) for molecules in (train, valid, test)))
-    return with_values(parts, x, Tokens(length, len(known) + 2))
+BITS = 1024
 
 
 def token_encoder(parts: Parts[Examples[str, float]]) -> "TextEncoder":
-    """Encodes new molecules in the same way as `token_splits`."""
+    """Encodes molecules as token ids with the training set's vocabulary, truncated to its longest molecule."""
     from automl.data.ingest.text import TextEncoder
-    from automl.data.ingest.tokenizers import known_tokenizer
+    from automl.data.ingest.tokenizers import longest, smiles_tokenizer
 
-    train = [TOKEN.findall(smiles) for smiles in parts.train.x]
-    return TextEncoder("smiles", known_tokenizer(number_tokens(train), TOKEN.pattern), max(map(len, train)))
+    tokenizer = smiles_tokenizer(parts.train.x)
+    return TextEncoder("smiles", tokenizer, longest(tokenizer, parts.train.x))
+
+
+def token_splits(parts: Parts[Examples[str, float]]) -> Splits:
+    """Molecules as token ids, and their values."""
+    encoder = token_encoder(parts)
+    x = Parts(*(encoder.ids(part.x) for part in (parts.train, parts.valid, parts.test)))
+    return with_values(parts, x, Tokens(encoder.length, encoder.n_ids))
 
 
 def fingerprint_splits(parts: Parts[Examples[str, float]]) -> Splits:
     """Morgan fingerprints, (n, 1, 1024) of 0 and 1; as one channel, since standardising would amplify rare bits."""
-    x = Parts(*(fingerprints(part.x)[:, None] for part in (parts.train, parts.valid, parts.test)))
+    bits = (fingerprints(parsed(part.x), bits=BITS) for part in (parts.train, parts.valid, parts.test))
+    x = Parts(*(each.astype(np.float32)[:, None] for each in bits))
     return with_values(parts, x, Dense.of(x.train))
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from automl.data.examples import Examples, Parts, numbered_classes
 from automl.data.inputs import Tokens
 from automl.data.splits import Splits
-from automl.data.tokens import number_tokens, token_rows
+from automl.data.tokens import number_tokens
 
 if TYPE_CHECKING:
     from automl.data.ingest.text import TextEncoder
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 LEAST = 2  # occurrences that a word needs to be in the vocabulary
 
 
-def word_splits(parts: Parts[Examples[str, str]], *, length: int, n_words: int) -> Splits:
-    """Each text's first `length` words; all but the training set's n_words most frequent ones are unknown."""
-    train, valid, test = ([text.split() for text in part.x] for part in (parts.train, parts.valid, parts.test))
-    known = number_tokens(train, most=n_words, least=LEAST)
-    y, classes = numbered_classes(parts)
-    x = Parts(*(token_rows(texts, known, length) for texts in (train, valid, test)))
-    return Splits(x.train, y.train, x.valid, y.valid, x.test, y.test, Tokens(length, len(known) + 2), classes)
-
-
 def word_encoder(parts: Parts[Examples[str, str]], *, length: int, n_words: int) -> "TextEncoder":
-    """Encodes new texts in the same way as `word_splits`."""
+    """Encodes a text's first `length` words; all but the training set's n_words most frequent ones are unknown."""
     from automl.data.ingest.text import TextEncoder
     from automl.data.ingest.tokenizers import known_tokenizer
 
     known = number_tokens((text.split() for text in parts.train.x), most=n_words, least=LEAST)
     return TextEncoder("text", known_tokenizer(known), length)
+
+
+def word_splits(parts: Parts[Examples[str, str]], *, length: int, n_words: int) -> Splits:
+    """Texts as word ids, and the numbers of their classes."""
+    encoder = word_encoder(parts, length=length, n_words=n_words)
+    y, classes = numbered_classes(parts)
+    x = Parts(*(encoder.ids(part.x) for part in (parts.train, parts.valid, parts.test)))
+    inputs = Tokens(length, encoder.n_ids)
+    return Splits(x.train, y.train, x.valid, y.valid, x.test, y.test, inputs, classes)

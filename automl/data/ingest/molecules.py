@@ -5,8 +5,7 @@ The split is by scaffold, so that the test set has frameworks that are not in th
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -18,14 +17,13 @@ from automl.data.ingest.request import SMILES_NAMES, Request
 from automl.data.ingest.split import can_be_grouped
 from automl.data.ingest.split_columns import groups_and_times
 from automl.data.ingest.string_column import StringEncoder, as_texts, text_and_labels
-from automl.data.ingest.tokenizers import longest, smiles_tokenizer, token_ids
+from automl.data.ingest.tokenizers import longest, smiles_tokenizer
 from automl.data.inputs import Array, Dense, Inputs, Tokens
+from automl.data.molecules import BITS, canonical_smiles, fingerprints, molecule_of, parsed, scaffolds
 from automl.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
-
-RADIUS, BITS = 2, 2_048  # of Morgan fingerprints (Rogers & Hahn 2010), as usual
 
 
 class MoleculesEncoder(StringEncoder):
@@ -46,14 +44,14 @@ class MoleculesEncoder(StringEncoder):
     def encode(self, frame: pd.DataFrame) -> dict[str, Array]:
         molecules = parsed(as_texts(frame, self.name))
         canonical = [canonical_smiles(molecule) for molecule in molecules]
-        return {"tokens": token_ids(self.tokenizer, canonical, self.length), "fingerprints": fingerprints(molecules)}
+        return {"tokens": self.ids(canonical), "fingerprints": fingerprints(molecules)}
 
     def readable(self, frame: pd.DataFrame) -> NDArray[np.bool_]:
         return np.array([molecule_of(text) is not None for text in as_texts(frame, self.name)], bool)
 
     def inputs(self, view: str, x: Array) -> Inputs:
         if view == "tokens":
-            return Tokens(self.length, self.tokenizer.get_vocab_size())
+            return Tokens(self.length, self.n_ids)
         return Dense.as_is((BITS,))
 
 
@@ -96,51 +94,3 @@ def read(request: Request) -> encoder.Rows:
         what,
         details={"smiles": smiles},
     )
-
-
-def rdkit_chem() -> Any:
-    """rdkit's module Chem, with logging off. UserError if rdkit is not installed."""
-    try:
-        chem, logger = (importlib.import_module(f"rdkit.{name}") for name in ("Chem", "RDLogger"))
-    except ImportError:
-        raise UserError("molecules need rdkit: pip install -e '.[molecules]'") from None
-    logger.DisableLog("rdApp.*")
-    return chem
-
-
-def molecule_of(smiles: str) -> Any:
-    """A molecule, or None for an invalid or empty SMILES."""
-    molecule = rdkit_chem().MolFromSmiles(smiles)
-    return molecule if molecule is not None and molecule.GetNumAtoms() else None
-
-
-def parsed(smiles: Sequence[str]) -> list[Any]:
-    """The molecules. UserError naming the first invalid SMILES."""
-    molecules = [molecule_of(text) for text in smiles]
-    for row, (molecule, text) in enumerate(zip(molecules, smiles, strict=True), 1):
-        if molecule is None:
-            raise UserError(f"row {row:,} is not valid SMILES: {text!r}")
-    return molecules
-
-
-def canonical_smiles(molecule: Any) -> str:
-    """The canonical SMILES of a molecule."""
-    text: str = rdkit_chem().MolToSmiles(molecule)
-    return text
-
-
-def fingerprints(molecules: Sequence[Any]) -> NDArray[np.uint8]:
-    """Morgan fingerprints, (n, BITS)."""
-    module = importlib.import_module("rdkit.Chem.rdFingerprintGenerator")
-    generator = module.GetMorganGenerator(radius=RADIUS, fpSize=BITS)
-    bits = np.zeros((len(molecules), BITS), np.uint8)
-    for row, molecule in enumerate(molecules):
-        bits[row] = generator.GetFingerprintAsNumPy(molecule)
-    return bits
-
-
-def scaffolds(molecules: Sequence[Any], keys: NDArray[Any]) -> NDArray[Any]:
-    """The scaffold of each molecule (its rings and linkers) as SMILES; without rings, its key."""
-    murcko = importlib.import_module("rdkit.Chem.Scaffolds.MurckoScaffold")
-    found = (murcko.MurckoScaffoldSmiles(mol=molecule) for molecule in molecules)
-    return np.array([scaffold or key for scaffold, key in zip(found, keys, strict=True)])

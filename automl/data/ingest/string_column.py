@@ -7,11 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from automl.data.ingest import encoder
 from automl.data.ingest.file_formats import open_source
 from automl.data.ingest.json_examples import Schema, as_strings, strings_schema
 from automl.data.ingest.read_table import check_there, column_names, read_table
 from automl.data.ingest.request import Request, column, spelled_target
+from automl.data.ingest.tokenizers import token_ids
 from automl.errors import UserError
 
 if TYPE_CHECKING:
@@ -26,6 +30,15 @@ class StringEncoder(encoder.Encoder):
 
     def __init__(self, name: str, tokenizer: Tokenizer, length: int) -> None:
         self.name, self.tokenizer, self.length = name, tokenizer, length
+
+    @property
+    def n_ids(self) -> int:
+        """Number of token ids, including padding and unknown."""
+        return int(self.tokenizer.get_vocab_size())
+
+    def ids(self, texts: Sequence[str]) -> NDArray[np.int32]:
+        """The token ids of each text, (n, length), truncated or padded."""
+        return token_ids(self.tokenizer, texts, self.length)
 
     def to_json(self) -> dict[str, Any]:
         return {self.role: self.name, "tokenizer": self.tokenizer.to_str(), "length": self.length}

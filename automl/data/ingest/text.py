@@ -13,7 +13,7 @@ from automl.data.ingest.read_table import column_names
 from automl.data.ingest.request import Request
 from automl.data.ingest.split_columns import groups_and_times
 from automl.data.ingest.string_column import StringEncoder, as_texts, text_and_labels
-from automl.data.ingest.tokenizers import longest, text_tokenizer, token_ids
+from automl.data.ingest.tokenizers import longest, text_tokenizer
 from automl.data.inputs import Array, Inputs, Tokens
 from automl.errors import UserError
 
@@ -35,10 +35,10 @@ class TextEncoder(StringEncoder):
         return cls(details["text"], tokenizer, longest(tokenizer, texts))
 
     def encode(self, frame: pd.DataFrame) -> dict[str, Array]:
-        return {"tokens": token_ids(self.tokenizer, as_texts(frame, self.name), self.length)}
+        return {"tokens": self.ids(as_texts(frame, self.name))}
 
     def inputs(self, view: str, x: Array) -> Inputs:
-        return Tokens(self.length, self.tokenizer.get_vocab_size())
+        return Tokens(self.length, self.n_ids)
 
 
 def read(request: Request) -> encoder.Rows:

@@ -48,15 +48,13 @@ def smiles_tokenizer(smiles: Sequence[str]) -> Tokenizer:
     return tokenizer
 
 
-def known_tokenizer(known: Mapping[str, int], pattern: str | None = None) -> Tokenizer:
-    """A tokenizer with given ids, from 2 on; tokens are a pattern's matches, or separated by spaces."""
-    from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+def known_tokenizer(known: Mapping[str, int]) -> Tokenizer:
+    """A tokenizer of words separated by spaces, with given ids from 2 on."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
 
-    tokenizer = Tokenizer(
-        models.WordLevel({PAD_TOKEN: PADDING, UNKNOWN_TOKEN: UNKNOWN, **known}, unk_token=UNKNOWN_TOKEN)
-    )
-    split = pre_tokenizers.WhitespaceSplit() if pattern is None else pre_tokenizers.Split(Regex(pattern), "isolated")
-    tokenizer.pre_tokenizer = split
+    words = {PAD_TOKEN: PADDING, UNKNOWN_TOKEN: UNKNOWN, **known}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token=UNKNOWN_TOKEN))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     return tokenizer
 
 

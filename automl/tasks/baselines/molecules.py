@@ -5,8 +5,10 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestRegressor
 
 from automl.data.examples import Examples, Parts
-from automl.data.fingerprints import descriptors, fingerprints
+from automl.data.molecules import descriptors, fingerprints, parsed
 from automl.metrics import measure
+
+BITS = 1024
 
 
 def random_forest(parts: Parts[Examples[str, float]]) -> dict[str, float]:
@@ -17,4 +19,6 @@ def random_forest(parts: Parts[Examples[str, float]]) -> dict[str, float]:
 
 
 def features(smiles: list[str]) -> NDArray[np.float32]:
-    return np.hstack([fingerprints(smiles), descriptors(smiles)])
+    """Fingerprints and descriptors, (n, 1031)."""
+    molecules = parsed(smiles)
+    return np.hstack([fingerprints(molecules, bits=BITS).astype(np.float32), descriptors(molecules)])
