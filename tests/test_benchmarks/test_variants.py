@@ -56,13 +56,24 @@ def arms(spec):
     return found
 
 
-def test_auto_without_its_genetic_algorithm_is_otherwise_auto():
-    found, auto = arms("auto~no-genetic"), arms("auto")
-    assert found == arms("auto~no-genetic")
-    assert {arm for arm, _, _ in auto} >= {"bo", "ga"}
-    assert {arm for arm, _, _ in found} == {None, "bo"}
+def test_auto_with_a_genetic_algorithm_is_otherwise_auto():
+    found, auto = arms("auto~genetic"), arms("auto")
+    assert found == arms("auto~genetic")
+    assert {arm for arm, _, _ in auto} == {None}
+    assert {arm for arm, _, _ in found} == {None, "bo", "ga"}
     assert found[:4] == auto[:4]
     assert {epochs for _, _, epochs in found} == {epochs for _, _, epochs in auto}  # early stopping stays
+
+
+def test_repeats_are_of_the_best_configs_at_the_end_of_the_budget():
+    strategy, losses, again = make("auto~repeats", SPACE, seed=0, n_trials=50), [], []
+    for _ in range(50):
+        proposal = strategy.ask()
+        loss = proposal.config["x"] + np.random.default_rng(proposal.trial).normal(0, 0.1)
+        strategy.tell(Outcome(proposal, (loss,), 0.0))
+        losses.append(loss)
+        again += [proposal.repeats] if proposal.repeats is not None else []
+    assert again == np.argsort(losses[:45])[:5].tolist()
 
 
 def test_an_ablation_runs_a_strategy_and_its_variants_on_the_same_tasks_and_seeds():

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import spaces
 from ConfigSpace import Configuration
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -340,7 +341,7 @@ def test_proposals_do_not_depend_on_the_process():
     """The same with another PYTHONHASHSEED and another global random state."""
 
     def traces(seed: int) -> dict:
-        code = TRACE.format(here=str(Path(__file__).parent), seed=seed)
+        code = TRACE.format(here=str(Path(spaces.__file__).parent), seed=seed)
         env = os.environ | {"PYTHONHASHSEED": str(seed)}
         result = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
         return json.loads(result.stdout)

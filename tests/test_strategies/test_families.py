@@ -91,7 +91,7 @@ def test_the_budget_goes_to_families_that_may_still_improve():
 
 def test_a_converged_family_waits_for_the_others():
     def flat(config):
-        return 0.5 if config["model"] == "trees" else loss_of(config)
+        return 0.2 if config["model"] == "trees" else loss_of(config)
 
     proposals = run(make_strategy("auto", MODELS, seed=0, n_trials=40), 40, loss=flat)
     assert FLAT <= counts(proposals)["trees"] <= FLAT + 4

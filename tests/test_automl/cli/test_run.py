@@ -1,0 +1,510 @@
+"""The real commands, end to end, on small real work."""
+
+import csv
+import json
+import os
+import random
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from automl.space.parse import load_space
+from automl.study.storage import Store, sqlite_url
+from automl.study.study import Study
+
+OBJECTIVE = """
+import time, numpy as np
+def curve(config, seed):
+    noise = np.random.default_rng(seed).random()
+    for epoch in range(1, 6):
+        time.sleep(0.01)
+        if config["x"] > 4:
+            raise ValueError("too large")
+        yield {"loss": (config["x"] - 1) ** 2 + config["n"] + noise / epoch, "epoch": epoch}
+"""
+SPACE = "x: {float: [-5, 5]}\nn: {int: [1, 9]}\n"
+
+
+def start(*arguments, **options) -> subprocess.Popen:
+    command = [sys.executable, "-m", "automl.run", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+def run(*arguments, code: int = 0, **options) -> tuple[str, str]:
+    process = start(*arguments, **options)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == code, out + err
+    return out, err
+
+
+@pytest.fixture
+def mine(tmp_path) -> list:
+    """Arguments for a quick task of one's own."""
+    (tmp_path / "mine.py").write_text(OBJECTIVE)
+    (tmp_path / "space.yaml").write_text(SPACE)
+    return ["--task", f"{tmp_path}/mine.py:curve", "--space", tmp_path / "space.yaml", "--epochs", 5, "--no-learn"]
+
+
+def facts(folder: Path) -> list:
+    url = sqlite_url(folder / "study.db")
+    settings = Store.settings(url)
+    space = load_space(settings["space"])
+    study = Study(space, settings["max_epochs"] or 1, Store.open(url, space))
+    return [(t.number, t.config, t.losses, t.state, t.error) for t in study.trials.values()]
+
+
+def test_the_main_job(tmp_path):
+    """A real model: search, final on the test set, and every file that is promised."""
+    folder = tmp_path / "run"
+    out, _ = run("--task", "digits-cnn", "--strategy", "tpe", "--trials", 4, "--epochs", 3, "--out", folder)
+    assert "best hyperparameters" in out
+    assert "accuracy on test, 3 trainings with fresh seeds" in out
+    assert "gap to own validation" in out
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["task"] == "digits-cnn"
+    assert summary["n_trials"] == 4
+    assert summary["epochs_trained"] == summary["budget_epochs"] == 12
+    assert summary["n_failed"] == 0
+    assert len(summary["final"]["chosen"]) == len(summary["final"]["default"]) == 3
+    assert summary["final"]["split"] == "test"
+    assert all(0 < score <= 1 for score in summary["final"]["chosen"])
+    assert set(summary["versions"]) >= {"python", "torch", "optuna"}
+    best = yaml.safe_load((folder / "best.yaml").read_text())
+    [chosen] = [entry for entry in summary["final"]["contenders"] if entry["chosen"]]
+    kept = {"chosen": chosen, "default": summary["default"]}[summary["final"]["kept"]]
+    assert best == kept["config"] == summary["final"]["config"]
+    with (folder / "trials.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["trial"] for row in rows] == ["0", "1", "2", "3"]
+    assert min(float(row["loss"]) for row in rows) == pytest.approx(summary["best"]["loss"])
+    assert {p.name for p in (folder / "model").iterdir()} >= {"model.safetensors", "config.json", "preprocessing.json"}
+    assert json.loads((folder / "model" / "config.json").read_text()) == best
+    assert "<html" in (folder / "report.html").read_text()
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "best.yaml", "logs", "model", "report.html", "study.db", "summary.json", "trials", "trials.csv",
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_run_learns_and_the_next_one_starts_with_what_was_learnt_when_asked(tmp_path, monkeypatch):
+    monkeypatch.setenv("AUTOML_KNOWLEDGE", str(tmp_path / "knowledge"))
+    (tmp_path / "mine.py").write_text("def f(config): return (config['x'] - 1) ** 2 + config['y']\n")
+    (tmp_path / "space.yaml").write_text("x: {float: [-5, 5], default: 4}\ny: {float: [0, 9], default: 9}\n")
+    common = [
+        "--task",
+        f"{tmp_path}/mine.py:f",
+        "--space",
+        tmp_path / "space.yaml",
+        "--strategy",
+        "tpe",
+        "--workers",
+        1,
+    ]
+    out, _ = run(*common, "--trials", 40, "--out", tmp_path / "first")
+    [file] = (tmp_path / "knowledge").iterdir()
+    assert f"knowledge    {file}" in out
+    assert "starts from" not in out
+
+    out, _ = run(*common, "--trials", 12, "--out", tmp_path / "second", "--no-learn", "--prior", "all")
+    assert "starts from the default configuration, 1 configuration recommended by past studies" in out
+    summaries = [json.loads((tmp_path / name / "summary.json").read_text()) for name in ("first", "second")]
+    second = facts(tmp_path / "second")
+    assert second[1][2][0] <= summaries[0]["best"]["loss"] + 0.1  # at once where the first run got to
+    assert summaries[1]["settings"]["prior"] == [{"config": second[1][1], "study": f"{tmp_path}/mine.py:f"}]
+    assert len(list((tmp_path / "knowledge").iterdir())) == 1
+
+    (tmp_path / "knowledge" / "0.json").write_text("{")
+    out, _ = run(*common, "--trials", 6, "--out", tmp_path / "third", "--no-learn")
+    assert "starts from" not in out
+    assert "is ignored" not in out  # nothing was read
+    assert facts(tmp_path / "third")[1][1] != second[1][1]
+
+    file.unlink()
+    out, _ = run("--out", tmp_path / "second", "--resume", "--trials", 13)  # it has its prior, and keeps not learning
+    assert "starts from the default configuration, 1 configuration recommended by past studies" in out
+    assert facts(tmp_path / "second")[:12] == second
+    assert [path.name for path in (tmp_path / "knowledge").iterdir()] == ["0.json"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["tpe", "bo+asha"])
+def test_a_named_strategy_repeats_itself_whatever_ran_in_between(strategy, tmp_path, monkeypatch):
+    """The run in between leaves knowledge of the very task, which ``auto`` then starts from by itself."""
+    monkeypatch.setenv("AUTOML_KNOWLEDGE", str(tmp_path / "knowledge"))
+    (tmp_path / "mine.py").write_text(OBJECTIVE)
+    (tmp_path / "space.yaml").write_text(SPACE)
+    common = ["--task", f"{tmp_path}/mine.py:curve", "--space", tmp_path / "space.yaml", "--epochs", 5, "--workers", 1]
+    common += ["--seed", 3, "--final-seeds", 0]
+    run(*common, "--trials", 10, "--strategy", strategy, "--out", tmp_path / "first", "--no-learn")
+    assert not (tmp_path / "knowledge").exists()
+    run(*common, "--trials", 30, "--strategy", "random", "--out", tmp_path / "between")
+    assert len(list((tmp_path / "knowledge").iterdir())) == 1
+    out, _ = run(*common, "--trials", 10, "--strategy", strategy, "--out", tmp_path / "second")
+    assert "past studies" not in out
+    assert facts(tmp_path / "second") == facts(tmp_path / "first")
+    out, _ = run(*common, "--trials", 10, "--out", tmp_path / "auto")
+    assert "recommended by past studies: " in out
+    assert json.loads((tmp_path / "auto" / "summary.json").read_text())["settings"]["prior"]
+
+
+def test_a_damaged_file_of_knowledge_is_told_and_knowledge_that_cannot_be_kept_too(mine, tmp_path, monkeypatch):
+    folder = tmp_path / "knowledge"
+    folder.mkdir()
+    (folder / "0.json").write_text("{")
+    monkeypatch.setenv("AUTOML_KNOWLEDGE", str(folder))
+    out, _ = run(*mine, "--trials", 2, "--out", tmp_path / "a")
+    assert "0.json' is ignored" in out
+    monkeypatch.setenv("AUTOML_KNOWLEDGE", str(folder / "0.json"))  # a file where a folder should be
+    out, _ = run(*mine, "--learn", "--trials", 12, "--out", tmp_path / "b")
+    assert "the result cannot be kept for later searches" in out
+
+
+def test_a_search_starts_with_the_configs_that_the_user_gives(mine, tmp_path):
+    (tmp_path / "configs.yaml").write_text("- {x: 1.0, n: 1}\n- {x: -2.0}\n")
+    out, _ = run(
+        *mine,
+        "--strategy",
+        "random",
+        "--start",
+        tmp_path / "configs.yaml",
+        "--trials",
+        3,
+        "--workers",
+        1,
+        "--out",
+        tmp_path / "run",
+    )
+    assert "starts from the default configuration, 2 configurations of yours" in out
+    assert [config for _, config, *_ in facts(tmp_path / "run")][1:] == [{"x": 1.0, "n": 1}, {"x": -2.0, "n": 5}]
+    _, err = run("--resume", "--out", tmp_path / "run", "--start", tmp_path / "configs.yaml", code=2)
+    assert "with the space and prior it has" in err
+
+
+def test_json_is_the_only_thing_on_standard_output(mine, tmp_path):
+    out, err = run(*mine, "--strategy", "random", "--trials", 5, "--json", "--out", tmp_path / "run")
+    assert json.loads(out) == json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert "trial   0" in err
+
+
+def test_a_task_of_ones_own_without_a_test_set_has_a_final_on_validation(mine, tmp_path):
+    out, _ = run(*mine, "--strategy", "ga", "--trials", 6, "--out", tmp_path / "run", "--workers", 2)
+    assert "loss on validation (there is no test set), 3 trainings with fresh seeds" in out
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["final"]["split"] == "validation"
+
+
+def test_without_epochs_a_function_keeps_its_own_length(tmp_path):
+    (tmp_path / "mine.py").write_text("def train(config, epochs=3):\n    yield from [config['x']] * epochs\n")
+    (tmp_path / "space.yaml").write_text("x: {float: [0, 1]}\n")
+    task, folder = ["--task", f"{tmp_path}/mine.py:train", "--space", tmp_path / "space.yaml"], tmp_path / "run"
+    run(*task, "--strategy", "random+asha", "--trials", 2, "--out", folder, "--no-learn", "--workers", 1)
+    run("--resume", "--out", folder, "--trials", 4)
+    assert json.loads((folder / "summary.json").read_text())["max_epochs"] == 3
+    assert max(len(losses) for _, _, losses, *_ in facts(folder)) == 3
+
+
+def test_auto_says_at_the_start_what_it_chose_and_why(mine, tmp_path):
+    out, _ = run(*mine, "--strategy", "auto", "--trials", 10, "--out", tmp_path / "run", "--final-seeds", 0)
+    first = out.splitlines()[1]
+    assert first == "auto: bo; configs are compared after 2 epochs"
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert first == f"auto: {summary['why']}"
+    assert summary["why"] in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_a_shell_command_is_tuned(tmp_path):
+    (tmp_path / "space.yaml").write_text("lr: {float: [1.0e-4, 1.0], log: true}\nname: {choice: [a b, c]}\n")
+    command = "python3 -c 'import sys; print(abs(float(sys.argv[1]) - 0.1) + len(sys.argv))' {lr} {name}"
+    out, _ = run(
+        "--command", command, "--space", tmp_path / "space.yaml", "--strategy", "bo", "--trials", 12,
+        "--out", tmp_path / "run", "--workers", 1,
+    )  # fmt: skip
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["best"]["loss"] < 3.2
+    assert summary["task"] == "command"
+    assert summary["final"] is None  # the command takes no seed
+    assert "best hyperparameters" in out
+
+
+def test_failures_are_counted_and_told(mine, tmp_path):
+    out, _ = run(*mine, "--strategy", "random", "--trials", 30, "--out", tmp_path / "run")
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["n_failed"] > 0
+    assert f"{summary['n_failed']} failed" in out
+    assert "ValueError: too large" in (tmp_path / "run" / "trials.csv").read_text()
+
+
+def test_a_run_in_which_nothing_succeeds_says_so(tmp_path):
+    (tmp_path / "space.yaml").write_text(SPACE)
+    out, _ = run(
+        "--command", "echo broken {x}; exit 3", "--space", tmp_path / "space.yaml", "--out", tmp_path / "run", code=1
+    )
+    assert "no trial has succeeded" in out
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["best"] is None
+    assert "exit status 3" in (tmp_path / "run" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--strategy", "bp"], "unknown strategy 'bp'"),
+        (["--strategy", "hyperop"], "did you mean 'hyperopt'?"),
+        (["--task", "mnist1d-cn"], "did you mean 'mnist1d-cnn'?"),
+        (["--trials", "0"], "--trials must be 1 or more, got 0"),
+        (["--patience", "0"], "--patience must be 1 or more, got 0"),
+        (["--sure-within", "much"], "sure-within must be a loss above 0, or the word noise, got 'much'"),
+        (["--sure-within", "0.1", "--strategy", "ga"], "needs a strategy with a model of the loss, such as bo; ga has"),
+        (["--train-size", "99999999"], "between 10"),
+        (["--set", "lrr=0.1"], "did you mean 'lr'?"),
+        (["--set", "lr=banana"], "'banana' is not one of its values"),
+        (["--space", "none.yaml"], "cannot read the space file 'none.yaml'"),
+        (["--task", "none.py:task"], "there is no file 'none.py'"),
+        (["--command", "train {lr}"], "a command needs a space"),
+        (["--resume"], "--resume continues the run in the folder given by --out"),
+        (["--resume", "--out", "nowhere"], "nothing to resume"),
+        (["--start", "none.yaml"], "cannot read the configs to start from, 'none.yaml'"),
+        (["--prior", "yes"], "prior must be none, shipped or all, got 'yes'"),
+        (["--resume", "--prior", "all", "--out", "nowhere"], "--resume continues the run in the folder given by --out"),
+        (["--device", "gpu"], "device must be auto, cpu, mps, cuda or cuda:N, got 'gpu'"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing_behind(arguments, line, tmp_path):
+    _, err = run(*arguments, code=2, cwd=tmp_path)
+    assert line in err
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_an_out_folder_that_is_not_empty_is_refused(mine, tmp_path):
+    out = tmp_path / "precious"
+    out.mkdir()
+    (out / "thesis.txt").write_text("years of work")
+    _, err = run(*mine, "--out", out, code=2)
+    assert "is not empty; choose another with --out, or continue it with --resume" in err
+    assert [p.name for p in out.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_killed_five_times_a_resumed_run_ends_where_the_uninterrupted_one_does(mine, tmp_path, workers):
+    arguments = [*mine, "--trials", 30, "--strategy", "tpe", "--workers", workers, "--reproducible", "--final-seeds", 0]
+    run(*arguments, "--out", tmp_path / "straight")
+    killed = tmp_path / "killed"
+    process = start(*arguments, "--out", killed)
+    moments = random.Random(workers)
+    for _ in range(5):
+        until = time.monotonic() + 60
+        n_before = 0
+        while not (killed / "study.db").exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(0.3)
+        n_before = _n_told(killed)
+        while _n_told(killed) <= n_before and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(moments.random() * 0.1)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        process = start("--out", killed, "--resume", "--final-seeds", 0)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, out + err
+    assert facts(killed) == facts(tmp_path / "straight")
+
+
+def _n_told(folder: Path) -> int:
+    import sqlite3
+
+    try:
+        with sqlite3.connect(f"file:{folder}/study.db?mode=ro", uri=True) as connection:
+            rows = connection.execute("select count(*) from trial_user_attributes where key like 'tell:%'")
+            n_told: int = rows.fetchone()[0]
+            return n_told
+    except sqlite3.OperationalError:
+        return 0
+
+
+def test_a_run_that_still_goes_on_cannot_be_resumed(mine, tmp_path):
+    process = start(*mine, "--strategy", "random", "--trials", 400, "--out", tmp_path / "run")
+    while _n_told(tmp_path / "run") < 1:
+        time.sleep(0.02)
+    _, err = run("--out", tmp_path / "run", "--resume", code=2)
+    assert "is still running" in err
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+
+
+def test_brackets_in_an_error_are_no_markup(tmp_path):
+    (tmp_path / "mine.py").write_text("def f(config): raise ValueError('cannot open [/tmp/x]')")
+    (tmp_path / "space.yaml").write_text(SPACE)
+    out, _ = run(
+        "--task", f"{tmp_path}/mine.py:f", "--space", tmp_path / "space.yaml", "--out", tmp_path / "run", code=1
+    )
+    assert "cannot open [/tmp/x]" in out
+
+
+def test_a_polite_kill_during_the_final_leaves_the_results_of_the_search(tmp_path):
+    (tmp_path / "mine.py").write_text("import time\ndef f(config, seed):\n time.sleep(0.2)\n return config['x']\n")
+    (tmp_path / "space.yaml").write_text(SPACE)
+    process = start(
+        "--task", f"{tmp_path}/mine.py:f", "--space", tmp_path / "space.yaml", "--strategy", "random",
+        "--trials", 2, "--final-seeds", 500, "--out", tmp_path / "run",
+    )  # fmt: skip
+    while not (tmp_path / "run" / "final").exists():
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, out + err
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["n_trials"] == 2
+    assert (tmp_path / "run" / "report.html").exists()
+
+
+def test_a_run_from_python_is_not_resumed_from_the_command_line(tmp_path):
+    import automl
+
+    automl.tune(lambda config: config["x"], {"x": {"float": [0, 1]}}, n_trials=1, study=tmp_path / "run")
+    _, err = run("--out", tmp_path / "run", "--resume", code=2)
+    assert "was started from Python" in err
+
+
+@pytest.mark.slow
+def test_a_finished_run_is_extended(mine, tmp_path):
+    common = [*mine, "--strategy", "tpe", "--workers", 1, "--final-seeds", 1]
+    run(*common, "--trials", 6, "--out", tmp_path / "run")
+    out, _ = run("--out", tmp_path / "run", "--resume", "--trials", 11, "--final-seeds", 1)
+    assert re.search(r"resuming with 6 trials \(.*\), best loss [\d.]+ \(trial \d\); left: 5 of 11 full trainings", out)
+    time = json.loads((tmp_path / "run" / "summary.json").read_text())["time"]
+    assert sum(time.values()) == pytest.approx(2 * time["total"], abs=0.1)
+    assert all(time[stage] > 0 for stage in ("search", "strategy", "final", "rest"))
+    assert "time of the final" in (tmp_path / "run" / "report.html").read_text()
+    run(*common, "--trials", 11, "--out", tmp_path / "straight")
+    assert facts(tmp_path / "run") == facts(tmp_path / "straight")
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["n_trials"] == 11
+
+
+@pytest.mark.slow
+@pytest.mark.slow
+def test_a_parallel_run_repeats_itself(tmp_path):
+    """Of a real model."""
+    for name in ("a", "b"):
+        run(
+            "--task", "digits-cnn", "--strategy", "ga", "--trials", 14, "--epochs", 1, "--workers", 2,
+            "--reproducible", "--final-seeds", 0, "--no-learn", "--out", tmp_path / name,
+        )  # fmt: skip
+    assert facts(tmp_path / "a") == facts(tmp_path / "b")
+
+
+def test_ctrl_c_finishes_cleanly_and_the_run_goes_on_later(mine, tmp_path):
+    folder = tmp_path / "run"
+    process = start(*mine, "--strategy", "random", "--trials", 400, "--out", folder)
+    while _n_told(folder) < 5:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, out + err
+    assert "Traceback" not in err
+    assert "interrupted; continue with --resume --out" in out
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["stop_reason"] == "interrupted"
+    assert summary["best"]
+    assert (folder / "report.html").exists()
+    run("--out", folder, "--resume", "--trials", summary["n_trials"] + 5, "--final-seeds", 0)
+    assert json.loads((folder / "summary.json").read_text())["n_trials"] == summary["n_trials"] + 5
+
+
+def test_a_full_disk_is_one_line_and_the_run_can_go_on(mine, tmp_path):
+    """Stood in for by a limit on the size of files, which fails writes in the same way."""
+    folder = tmp_path / "run"
+
+    def small_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, resource.RLIM_INFINITY))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    _, err = run(*mine, "--strategy", "random", "--trials", 400, "--out", folder, code=2, preexec_fn=small_files)
+    assert "cannot write the study" in err
+    assert "--resume" in err
+    assert "Traceback" not in err
+    n_told = _n_told(folder)
+    assert n_told > 10
+    run("--out", folder, "--resume", "--trials", n_told + 3, "--final-seeds", 0)
+    assert json.loads((folder / "summary.json").read_text())["n_trials"] >= n_told
+
+
+def test_the_time_limit_and_the_target_end_a_search(mine, tmp_path):
+    out, _ = run(*mine, "--trials", 9999, "--strategy", "random", "--time-limit", 8, "--out", tmp_path / "a")
+    assert "time limit of 8 s" in out
+    out, _ = run(*mine, "--trials", 9999, "--strategy", "random", "--target", 5, "--out", tmp_path / "b")
+    assert "target of 5 reached" in out
+
+
+@pytest.mark.slow
+def test_a_search_without_progress_or_without_hope_of_it_ends(mine, tmp_path):
+    folder, common = tmp_path / "a", ["--workers", 1, "--final-seeds", 0]
+    out, _ = run(*mine, *common, "--trials", 9999, "--strategy", "random", "--patience", 2, "--out", folder)
+    reason = "no better trial within the epochs of 2 full trainings"
+    assert f"({reason})" in out
+    assert f"The run ended early: {reason}." in (folder / "report.html").read_text()
+    before = json.loads((folder / "summary.json").read_text())
+    assert before["stop_reason"] == reason
+    run("--resume", "--out", folder, "--patience", 5, *common)
+    assert json.loads((folder / "summary.json").read_text())["n_trials"] >= before["n_trials"] + 3
+    (tmp_path / "space.yaml").write_text("x: {float: [0, 3]}\nn: {constant: 1}\n")
+    out, _ = run(*mine, *common, "--trials", 99, "--strategy", "bo", "--sure-within", 1.5, "--out", tmp_path / "b")
+    assert "(sure that no config is better than the best by more than" in out
+    assert ", within 1.5)" in out
+
+
+def test_a_hung_trial_fails_alone(tmp_path):
+    (tmp_path / "space.yaml").write_text(SPACE)
+    command = "python3 -c 'import sys, time; time.sleep(1000 if float(sys.argv[1]) > 2 else 0); print(1.0)' {x}"
+    run(
+        "--command", command, "--space", tmp_path / "space.yaml", "--trials", 8, "--strategy", "random",
+        "--trial-seconds", 1, "--out", tmp_path / "run",
+    )  # fmt: skip
+    states = {(state, config["x"] > 2) for _, config, _, state, _ in facts(tmp_path / "run")}
+    assert states == {("complete", False), ("failed", True)}
+
+
+def test_list_names_every_strategy_and_task():
+    from automl.tasks.registry import TASKS
+    from strategies import STRATEGIES
+
+    out, _ = run("--list")
+    assert all(name in out for name in [*STRATEGIES, *TASKS])
+
+
+def test_help_has_panels_that_fit_a_narrow_terminal():
+    out, _ = run("--help", env=os.environ | {"COLUMNS": "80", "TERMINAL_WIDTH": "80"})
+    for panel in ("What to tune", "Your data", "Budget", "Strategy", "Output", "More"):
+        assert f"─ {panel} ─" in out
+    for option in ("--task", "--command", "--trial-seconds", "--sure-within", "--final-seeds", "--no-refit"):
+        assert re.search(rf"{option}\s", out)  # whole, not broken into two lines
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_the_live_table_shows_in_a_terminal(mine, tmp_path):
+    import pty
+
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "automl.run", *map(str, mine), "--trials", "30", "--strategy", "random",
+         "--out", str(tmp_path / "run")],
+        stdout=theirs, stderr=theirs, env=os.environ | {"COLUMNS": "120", "LINES": "40", "TERM": "xterm"},
+    )  # fmt: skip
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            shown += os.read(ours, 65536)
+        except OSError:
+            break
+    assert process.wait() == 0
+    text = shown.decode(errors="replace")
+    assert re.search(r"[1-9]\d? trials \(.*\d complete", text)
+    assert "left" in text
+    assert "/5" in text

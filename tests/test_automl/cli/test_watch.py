@@ -1,0 +1,173 @@
+"""Watching a run without changing it: during the run, after it, and in optuna-dashboard."""
+
+import io
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import optuna
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+import automl
+from automl.cli import dashboard, watch
+from automl.cli.watch_view import frame
+from automl.errors import UserError
+from automl.study.run_folder import RunFolder
+from automl.study.snapshot import connect, look, storage
+from automl.study.storage import sqlite_url
+
+SPACE = {"x": {"float": [0, 1]}, "kind": {"choice": ["a", "[bold]"]}}
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(file): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
+
+
+def shown(folder: Path) -> str:
+    console = Console(file=io.StringIO(), width=100)
+    run = RunFolder(folder)
+    console.print(frame(look(run), run))
+    return console.file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory) -> Path:
+    def training(config):
+        if config["x"] > 0.8:
+            raise RuntimeError("diverged\nat once")
+        for epoch in range(3):
+            yield {"loss": config["x"] + 1 / (1 + epoch), "accuracy": 1 - config["x"]}
+
+    folder = tmp_path_factory.mktemp("watched") / "run"
+    automl.tune(training, SPACE, strategy="sobol", n_trials=12, max_epochs=3, study=folder)
+    return folder
+
+
+def test_an_ended_run_is_shown_and_left_as_it_is(ended):
+    before = files(ended)
+    text = shown(ended)
+    assert text.splitlines()[0].startswith("training with sobol, seed 0, in ")
+    assert "ended" in text
+    assert "12 trials (" in text
+    assert "accuracy, best so far over 1" in text
+    assert "RuntimeError: diverged" in text
+    assert "kind=[bold]" in text
+    assert files(ended) == before
+
+
+def test_watch_ends_by_itself_and_says_what_is_no_run(ended, tmp_path):
+    done = CliRunner().invoke(watch.app, [str(ended)])
+    assert done.exit_code == 0
+    assert "12 trials (" in done.stdout
+    with pytest.raises(UserError, match=r"there is no run in .*: it has no study\.db"):
+        look(RunFolder(tmp_path))
+
+
+def test_a_run_that_goes_on_is_seen_and_neither_stopped_nor_locked(tmp_path):
+    """Not even where a reader never lets go."""
+    gate, entered, folder = threading.Event(), threading.Event(), tmp_path / "run"
+
+    def training(config):
+        for epoch in range(4):
+            if config["x"] == 0.5:  # the default, which comes first
+                entered.set()
+                assert epoch < 2 or gate.wait(60)
+            yield config["x"] + 1 / (1 + epoch)
+
+    results: list[automl.Result] = []
+    run = threading.Thread(
+        target=lambda: results.append(
+            automl.tune(training, SPACE, strategy="random", n_trials=10, max_epochs=4, study=folder)
+        )
+    )
+    run.start()
+    assert entered.wait(60)
+    deadline = time.monotonic() + 60
+    while not (trainings := look(RunFolder(folder)).trainings) or len(trainings[0].losses) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    text = shown(folder)
+    assert ": running" in text
+    assert "2/4" in text
+    reader = connect(folder / "study.db")
+    reader.execute("BEGIN")
+    reader.execute("SELECT COUNT(*) FROM trials").fetchone()
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        connect(folder / "study.db").execute("DELETE FROM trials")
+    gate.set()
+    run.join(120)
+    assert len(results[0].trials) == 10
+    assert {trial.state for trial in results[0].trials} == {"complete"}
+    assert not look(RunFolder(folder)).going_on
+    reader.close()
+    assert len(optuna.load_study(study_name="automl", storage=sqlite_url(folder / "study.db")).trials) == 10
+
+
+def test_the_dashboard_reads_and_refuses_to_write(ended):
+    pytest.importorskip("optuna_dashboard")
+    before = files(ended)
+    with dashboard.serve(storage(RunFolder(ended)), 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://{dashboard.HOST}:{server.server_port}/api/studies"
+        with urllib.request.urlopen(address, timeout=30) as answer:
+            assert [study["study_name"] for study in json.load(answer)["study_summaries"]] == ["automl"]
+        with urllib.request.urlopen(f"{address}/1?after=0", timeout=30) as answer:
+            assert len(json.load(answer)["trials"]) == 12
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(urllib.request.Request(f"{address}/1", method="DELETE"), timeout=30)
+        assert refused.value.code == 403
+        refused.value.close()
+        with pytest.raises(UserError, match=r"cannot listen on port \d+"):
+            dashboard.serve(storage(RunFolder(ended)), server.server_port)
+        server.shutdown()
+    assert files(ended) == before
+
+
+def test_the_dashboard_names_the_extra_that_it_needs(ended, monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna_dashboard", None)
+    with pytest.raises(UserError, match="pip install 'optuna-dashboard>="):
+        dashboard.serve(storage(RunFolder(ended)), 0)
+
+
+def test_an_interrupt_ends_the_dashboard_and_nothing_else(ended):
+    pytest.importorskip("optuna_dashboard")
+    command = [sys.executable, "-m", "automl", "dashboard", str(ended), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert f"http://{dashboard.HOST}:" in process.stdout.readline()
+        time.sleep(0.2)
+        os.kill(process.pid, signal.SIGINT)
+        assert process.wait(60) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize("place", ["", "nowhere"])
+@pytest.mark.parametrize("command", ["watch", "dashboard", "explain"])
+def test_the_commands_end_with_one_line_where_there_is_no_run(command, place, tmp_path):
+    folder = str(tmp_path / place)
+    done = subprocess.run([sys.executable, "-m", "automl", command, folder], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("automl: there is no run in ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_help_imports_nothing_heavy():
+    code = textwrap.dedent("""
+        import sys
+        import automl.cli.dashboard, automl.cli.explain, automl.cli.watch
+        heavy = set(sys.modules) & {"optuna", "torch", "numpy", "plotly", "sklearn", "rich.live", "optuna_dashboard"}
+        assert not heavy, heavy
+    """)
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,321 @@
+"""Updates of a model: drift, fine-tuning, promotion and versions."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from processes import command
+from sklearn.datasets import load_diabetes, load_digits
+
+import automl
+from automl.continual.drift import drifts, holm
+from automl.continual.fine_tuning import take_over
+from automl.continual.new_data import n_old, request_for
+from automl.continual.paired_bootstrap import Gain, allowance, follows, gain, has_fallen, interval, mildest, score
+from automl.continual.versions import Versions
+from automl.data.inputs import Columns, Dense, Padded, Tokens
+from automl.data.memory_map import read_prepared
+from automl.errors import UserError
+from automl.models.mlp import MLP
+from automl.study.run_folder import RunFolder
+
+# --- drift ------------------------------------------------------------------------------------------------------------
+
+
+def table(n, seed, shift=0.0, rare=0.2):
+    rng = np.random.default_rng(seed)
+    numbers = rng.normal(size=(n, 2))
+    numbers[:, 0] += shift
+    return np.column_stack([numbers, rng.random(n) < rare]).astype(np.float32)
+
+
+def test_drift_is_found_where_it_is_and_named_by_its_column():
+    old = table(1_000, 0)
+    inputs = Columns.of(old, (3,))
+    found = drifts(inputs, old, table(500, 1, shift=0.5), ("age", "size", "town"))
+    assert [drift.name for drift in found if drift.is_drift] == ["age"]
+    assert found[0].new - found[0].old == pytest.approx(0.5, abs=0.15)
+    found = drifts(inputs, old, table(500, 1, rare=0.5), ("age", "size", "town"))
+    assert [drift.name for drift in found if drift.is_drift] == ["town"]
+    assert found[0].distance == pytest.approx(0.3, abs=0.07)
+    missing = table(500, 1)
+    missing[:100, 1] = np.nan
+    found = drifts(inputs, old, missing, ("age", "size", "town"))
+    assert [drift.name for drift in found if drift.is_drift] == ["size missing"]
+
+
+def test_without_drift_one_in_twenty_comparisons_at_most_finds_any():
+    alarms = 0
+    for seed in range(200):
+        old, new = table(200, 2 * seed), table(150, 2 * seed + 1)
+        alarms += any(drift.is_drift for drift in drifts(Columns.of(old, (3,)), old, new))
+    assert alarms <= 18  # of 200 at 5%, 99.9% of the time
+
+
+def test_pictures_signals_and_texts_are_compared_by_what_tells_them_apart():
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 200, (300, 3, 8, 8)).astype(np.uint8)
+    brighter = pictures.copy()
+    brighter[:, 1] += 40
+    found = drifts(Dense.of(pictures), pictures[:150], brighter[150:])
+    assert found[0].name == "mean of channel 1"
+    assert sum(drift.is_drift for drift in found) == 1
+    names = ("open", "close", "volume")  # of a series
+    assert drifts(Dense.of(pictures), pictures[:150], brighter[150:], names)[0].name == "mean of close"
+
+    signals = rng.normal(size=(300, 1, 20)).astype(np.float32)
+    shorter = signals.copy()
+    shorter[150:, :, 12:] = np.nan
+    names = {drift.name for drift in drifts(Padded.of(shorter), shorter[:150], shorter[150:]) if drift.is_drift}
+    assert "length" in names
+
+    texts = rng.integers(2, 50, (300, 30)).astype(np.int32)
+    unknown = np.where(rng.random((150, 30)) < 0.3, 1, texts[150:])
+    assert drifts(Tokens(30, 50), texts[:150], unknown)[0].name == "share of unknown tokens"
+
+
+def test_holm_multiplies_the_smallest_by_all_and_never_falls():
+    assert holm(np.array([0.04, 0.01, 0.03])) == pytest.approx([0.06, 0.03, 0.06])
+    assert holm(np.array([0.9, 0.8])) == pytest.approx([1.0, 1.0])
+
+
+# --- judging ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_gain_is_sure_where_it_is_large_and_not_where_it_is_chance():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 400)
+    sure = np.eye(2)[y] * 0.8 + 0.1
+    guess = np.full((400, 2), 0.5)
+    good, bad = (
+        np.where(rng.random((400, 1)) < 0.9, sure, 1 - sure),
+        np.where(rng.random((400, 1)) < 0.6, sure, 1 - sure),
+    )
+    assert gain("accuracy", y, bad, good, 0.95).low > 0.2
+    assert gain("accuracy", y, good, bad, 0.95).low < gain("accuracy", y, good, bad, 0.95).value < 0
+    assert gain("log_loss", y, guess, sure, 0.95).value == pytest.approx(np.log(0.9) - np.log(0.5))
+    same = gain("accuracy", y, good, good, 0.95)
+    assert (same.value, same.low) == (0, 0)
+    low, high = interval("accuracy", y, good)
+    assert low < score("accuracy", y, good) < high
+
+
+def test_a_model_has_fallen_where_the_difference_is_more_than_chance():
+    rng = np.random.default_rng(0)
+    y = np.zeros(300, int)
+
+    def right(share):
+        return np.where(rng.random((300, 1)) < share, [0.9, 0.1], [0.1, 0.9])
+
+    assert has_fallen("accuracy", (y, right(0.9)), (y, right(0.7)))
+    assert not has_fallen("accuracy", (y, right(0.7)), (y, right(0.9)))
+    false = sum(has_fallen("accuracy", (y, right(0.9)), (y, right(0.9))) for _ in range(20))
+    assert false <= 4  # one in twenty, by chance
+
+
+def test_classes_that_a_model_does_not_know_have_no_probability():
+    y = np.array([0, 1, 2, 2])
+    assert score("accuracy", y, np.array([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5], [1.0, 0.0]])) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("new", "both", "lost", "promoted"),
+    [
+        (Gain(0.1, 0.02), Gain(0.01, -0.01), Gain(-0.01, -0.02), True),  # likely on new data
+        (Gain(0.1, -0.02), Gain(0.08, 0.01), Gain(-0.05, -0.07), True),  # likely on all together
+        (Gain(0.1, -0.02), Gain(0.03, -0.01), Gain(-0.01, -0.02), False),  # chance
+        (Gain(-0.01, -0.1), Gain(0.08, 0.03), Gain(-0.1, -0.12), False),  # better on old data alone
+        (Gain(0.1, 0.02), Gain(0.05, 0.01), Gain(0.03, 0.02), False),  # surely too much is lost
+        (Gain(0.1, 0.02), Gain(0.05, 0.01), Gain(0.03, -0.01), True),  # which may be chance
+        (Gain(0.1, 0.02), Gain(0.05, 0.01), Gain(0.005, 0.002), True),  # no more than is allowed
+    ],
+)
+def test_a_model_follows_where_it_is_likely_better_and_loses_little(new, both, lost, promoted):
+    assert follows(new, both, lost, allowed=0.01) is promoted
+
+
+def test_what_forgets_is_no_candidate_unless_all_do():
+    surely, perhaps, little = Gain(0.03, 0.02), Gain(0.03, -0.01), Gain(0.005, 0.002)
+    assert mildest([surely, perhaps, little], allowed=0.01) == [1, 2]
+    assert mildest([surely, surely], allowed=0.01) == [0, 1]
+
+
+def test_a_tolerance_is_a_share_of_the_scale_or_of_the_error_itself():
+    assert allowance("accuracy", 0.01, 0.5) == 0.01
+    assert allowance("rmse", 0.01, 50.0) == 0.5
+
+
+# --- going on ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_network_with_more_classes_keeps_what_it_said_of_the_old_ones():
+    config = {"width": 8, "layers": 1, "dropout": 0.0}
+    torch.manual_seed(0)
+    old, new = MLP(config, (4,), 2), MLP(config, (4,), 5)
+    take_over(new, old.state_dict())
+    x = torch.randn(3, 4)
+    assert torch.equal(old(x), new(x)[:, :2])
+    assert not torch.equal(new(x)[:, 2], torch.zeros(3))
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+
+def digits(folder, labels, rows):
+    data = load_digits()
+    for i in range(*rows):
+        if data.target[i] in labels:
+            place = folder / str(data.target[i])
+            place.mkdir(parents=True, exist_ok=True)
+            Image.fromarray((data.images[i] * 15).astype(np.uint8)).resize((16, 16)).save(place / f"{i}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A network that knows three digits, and two batches that came later: one with a new digit, one with none."""
+    folder = tmp_path_factory.mktemp("digits")
+    digits(folder / "first", (0, 1, 2), (0, 700))
+    digits(folder / "new", (0, 1, 2, 3), (700, 1797, 2))
+    digits(folder / "same", (0, 1, 2, 3), (701, 1797, 2))
+    command(
+        "run", "--data", folder / "first", "--model", "cnn", "--strategy", "random", "--trials", 1,
+        "--epochs", 8, "--final-seeds", 1, "--set", "lr=0.01", "--no-learn", "--no-refit",
+        "--out", folder / "run",
+    )  # fmt: skip
+    return folder
+
+
+@pytest.mark.slow
+def test_an_update_learns_a_new_class_and_every_version_can_be_used_again(run):
+    before = automl.load(run / "run")
+    out, _ = command("update", run / "run", "--data", run / "new", "--search", 0, "--workers", 1)
+    assert "new classes: 3" in out
+    assert "it has become worse" in out
+    assert "promoted: " in out
+    facts = json.loads((run / "run" / "versions" / "2" / "update.json").read_text())
+    assert [c["what"] for c in facts["candidates"]] == ["continued", "retrained"]
+    assert facts["candidates"][0]["epochs"] <= 0.25 * facts["candidates"][1]["epochs"]
+    assert facts["test"]["new"]["candidate"] > facts["test"]["new"]["in_use"] + 0.1
+    assert (run / "run" / "model").is_symlink()
+    after = automl.load(run / "run")
+    assert before.classes == ("0", "1", "2")
+    assert after.classes == ("0", "1", "2", "3")
+    threes = sorted((run / "same" / "3").iterdir())
+    assert (after.predict(threes) == "3").mean() > 0.8
+    assert after.card["made"] == "updated"
+
+    united = run / "run" / "versions" / "2" / "data"
+    splits, old = read_prepared(united / "pixels"), n_old(united)
+    first = read_prepared(run / "run" / "data" / "pixels")
+    assert np.array_equal(splits.x_train[: old["train"]], first.x_train)
+    assert splits.classes == ("0", "1", "2", "3")
+
+    out, _ = command("update", run / "run", "--rollback", 1)
+    assert "1 in use" in out
+    assert automl.load(run / "run").predict(threes).tolist() == before.predict(threes).tolist()
+    command("update", run / "run", "--rollback", 2)
+
+    out, _ = command("update", run / "run", "--data", run / "same", "--search", 0, "--workers", 1)
+    assert "it has not become worse" in out
+    assert "not promoted" in out
+    assert Versions(RunFolder(run / "run")).current == 2
+    _, error = command("update", run / "run", "--rollback", 3, code=2)
+    assert "version 3 has no model; choose one of: 1, 2" in error
+    _, error = command("run", "--resume", "--out", run / "run", "--trials", 2, code=2)
+    assert "was updated since" in error
+
+
+def test_an_update_that_is_killed_leaves_the_model_in_use(run, tmp_path):
+    folder = tmp_path / "run"
+    subprocess.run(["cp", "-r", run / "run", folder], check=True)
+    before = automl.load(folder).card
+    numbers = Versions(RunFolder(folder)).numbers
+    process = subprocess.Popen(
+        [sys.executable, "-m", "automl", "update", folder, "--data", run / "same", "--search", "0"],
+        stdout=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    next(line for line in process.stdout if "fine-tuning the current model" in line)
+    time.sleep(0.5)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    assert automl.load(folder).card == before
+    versions = Versions(RunFolder(folder))
+    assert versions.numbers == numbers
+    assert list(versions.begin().iterdir()) == []  # what was left of it goes
+
+
+def test_a_kill_between_the_two_steps_of_the_first_change_loses_nothing(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.model_before.mkdir()
+    (folder.model_before / "config.json").write_text("{}")
+    Versions(folder).recover()
+    assert (folder.model / "config.json").exists()
+    assert not folder.model_before.exists()
+
+
+@pytest.fixture(scope="module")
+def forest(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("table")
+    frame = load_diabetes(as_frame=True).frame
+    frame[:250].to_csv(folder / "old.csv", index=False)
+    frame[250:].assign(target=lambda f: 400 - f["target"], always=1).to_csv(folder / "turned.csv", index=False)
+    command(
+        "run", "--data", folder / "old.csv", "--target", "target", "--model", "random_forest", "--strategy",
+        "random", "--trials", 2, "--epochs", 2, "--final-seeds", 1, "--no-learn", "--out", folder / "run",
+    )  # fmt: skip
+    return folder
+
+
+@pytest.mark.slow
+def test_what_is_good_on_new_data_alone_is_not_promoted_when_it_is_bad_on_old(forest):
+    out, _ = command("update", forest / "run", "--data", forest / "turned.csv", "--search", 1)
+    facts = json.loads((forest / "run" / "versions" / "2" / "update.json").read_text())
+    assert [c["what"] for c in facts["candidates"]] == [
+        "retrained",
+        "searched",
+    ]  # a forest has no weights to go on from
+    assert facts["worse"]
+    assert facts["loss_on_old"] > facts["allowed_on_old"]
+    assert "not promoted" in out
+    generous = command("update", forest / "run", "--data", forest / "turned.csv", "--search", 0, "--tolerance", 9)
+    assert "promoted: " in generous[0]
+    assert "rows were already known" not in generous[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--data", "nowhere.csv"], "there is no file or folder"),
+        (["--data", "few.csv"], "at least 40 usable rows are needed"),
+        (["--data", "other.csv"], "--target 'target' is not a column of the file"),
+        (["--data", "columns.csv"], "the column 'bmi' is missing; the model was trained with it"),
+        (["--data", "old.csv", "--rollback", 1], "--data and --rollback exclude each other"),
+    ],
+)
+def test_what_cannot_update_is_one_line(forest, arguments, line):
+    frame = pd.read_csv(forest / "old.csv")
+    frame[:20].to_csv(forest / "few.csv", index=False)
+    frame.drop(columns="target").to_csv(forest / "other.csv", index=False)
+    frame.drop(columns="bmi").to_csv(forest / "columns.csv", index=False)
+    arguments = [forest / str(a) if str(a).endswith(".csv") else a for a in arguments]
+    _, error = command("update", forest / "run", *arguments, code=2)
+    assert line in error
+    assert error.count("\n") == 1
+
+
+def test_a_run_that_is_not_on_own_data_is_not_updated(tmp_path):
+    with pytest.raises(UserError, match="only runs on your own data"):
+        request_for(None, tmp_path)
+    _, error = command("update", tmp_path, code=2)
+    assert "there is no run in" in error

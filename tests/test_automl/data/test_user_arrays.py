@@ -1,0 +1,239 @@
+"""Users' images, sequences and time series: reading, splitting, learning, predicting."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from automl.data.datasets.registry import load_data
+from automl.data.ingest import images
+from automl.data.ingest.prepare import Facts, prepare
+from automl.data.ingest.request import Request
+from automl.data.ingest.sequences import read_ts
+from automl.deployment.predictor import load_predictor
+from automl.errors import UserError
+from automl.tasks.user_data import own_task
+
+
+def trained(folder, family, tmp_path, epochs, **change):
+    task = own_task(folder, family, None)
+    config = {
+        name: value.item() if hasattr(value, "item") else value
+        for name, value in dict(task.space.get_default_configuration()).items()
+    }
+    *_, last = task.train(config | change, seed=0, epochs=epochs, checkpoint=tmp_path / family, device="cpu")
+    task.export(tmp_path / family, tmp_path / f"{family}-model")
+    return last, load_predictor(tmp_path / f"{family}-model")
+
+
+# --- pictures ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Digits 0, 1 and 7 as small pictures of odd sizes, a folder each."""
+    digits = load_digits()
+    for number, (image, label) in enumerate(zip(digits.images, digits.target, strict=True)):
+        if label in (0, 1, 7) and number < 700:
+            folder = tmp_path / "photos" / {0: "zero", 1: "one", 7: "seven"}[label]
+            folder.mkdir(parents=True, exist_ok=True)
+            picture = Image.fromarray((image * 15).astype(np.uint8)).resize((20 + number % 3, 18))
+            picture.save(folder / f"{number:04d}.{('png', 'bmp')[number % 2]}")
+    return tmp_path / "photos"
+
+
+def test_a_folder_a_class_is_learnt_and_new_pictures_are_judged(photos, tmp_path):
+    report = prepare(Request(str(photos)), tmp_path / "data")
+    assert report.facts["kind"] == "images, classification of 'folder'"
+    splits = load_data(str(tmp_path / "data" / "pixels"), None)
+    assert splits.shape == (1, 16, 16)
+    assert splits.x_train.dtype == np.uint8
+    last, predictor = trained(tmp_path / "data", "cnn", tmp_path, 4, lr=0.01, batch_size=32)
+    assert last.metrics["accuracy"] > 0.9
+    files = sorted((photos / "seven").iterdir())[:20]
+    assert (predictor.predict(files) == "seven").mean() > 0.8
+    assert predictor.predict(photos / "zero").tolist().count("zero") > 0.8 * len(list((photos / "zero").iterdir()))
+    assert "augment" in own_task(tmp_path / "data", "cnn", None).space
+    for metric, usual in (("accuracy", np.bincount(splits.y_test).max() / len(splits.y_test)), ("auc", 0.5)):
+        baseline = own_task(tmp_path / "data", "cnn", metric).baseline()
+        assert baseline["name"] == "majority class"
+        assert baseline["score"] == pytest.approx(usual)
+    (photos / "seven" / "broken.png").write_bytes(b"\x89PNG nothing")
+    [told] = predictor.stream(photos / "seven")
+    without = told[told["folder"].isna()]
+    assert without["file"].tolist() == [str(photos / "seven" / "broken.png")]
+    assert without["probability of one"].isna().all()
+    assert (told["folder"] == "seven").mean() > 0.8
+    with pytest.raises(UserError, match=r"broken\.png' is not a readable image"):
+        predictor.predict(photos / "seven")
+
+
+def test_folders_of_train_and_test_are_kept_and_copies_of_test_pictures_leave_training(photos, tmp_path):
+    (tmp_path / "both").mkdir()
+    photos.rename(tmp_path / "both" / "train")
+    for name in ("zero", "one", "seven"):
+        folder = tmp_path / "both" / "test" / name
+        folder.mkdir(parents=True)
+        own = sorted((tmp_path / "both" / "train" / name).iterdir())
+        for file in own[:8]:
+            file.rename(folder / file.name)
+        (folder / "copy.png").write_bytes(own[9].read_bytes())
+    report = prepare(Request(str(tmp_path / "both")), tmp_path / "data")
+    splits = load_data(str(tmp_path / "data" / "pixels"), None)
+    assert len(splits.y_test) == 27
+    assert any("3 rows were left out of training or validation" in note for note in report.notes)
+
+
+def test_a_broken_picture_and_an_empty_folder_are_named(photos, tmp_path):
+    (photos / "zero" / "broken.png").write_bytes(b"\x89PNG nothing")
+    with pytest.raises(UserError, match=r"broken.png' is not a readable image .*; fix or remove it"):
+        prepare(Request(str(photos)), tmp_path / "data")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="must contain one folder of images"):
+        prepare(Request(str(tmp_path / "empty")), tmp_path / "data")
+
+
+def test_pictures_are_read_as_they_are_seen(tmp_path):
+    deep = np.full((16, 16), 200 * 257, np.uint16)
+    drawn = np.zeros((16, 16, 4), np.uint8)
+    drawn[:8, :, 3] = 255  # black above; below transparent, and black beneath
+    pictures = {
+        "deep.png": (Image.fromarray(deep), 200, 200),
+        "shares.tif": (Image.fromarray(np.full((16, 16), 0.2, np.float32)), 51, 51),
+        "drawn.png": (Image.fromarray(drawn), 0, 255),
+        "plain.png": (Image.fromarray(np.full((16, 16), 90, np.uint8)), 90, 90),
+    }
+    upside_down = Image.Exif()
+    upside_down[0x0112] = 3
+    half = Image.fromarray(np.repeat(np.array([[0], [250]], np.uint8), 8, 0).repeat(16, 1))
+    pictures["turned.png"] = (half, 250, 0)
+    for name, (picture, above, below) in pictures.items():
+        picture.save(tmp_path / name, **({"exif": upside_down} if name == "turned.png" else {}))
+        encoder = images.ImagesEncoder(16, "L")
+        [[pixels]] = encoder.encode(encoder.as_frame([tmp_path / name]))["pixels"]
+        assert (pixels[0, 0], pixels[-1, -1]) == (above, below), name
+
+
+def test_pictures_that_lie_in_no_folder_of_a_class_and_a_target_are_answered(photos):
+    with pytest.raises(UserError, match=r"images are in '.*zero' itself; put those of each class"):
+        images.read(Request(str(photos / "zero")))
+    with pytest.raises(UserError, match="--target does not apply to data of kind images"):
+        prepare(Request(str(photos), "y"), photos / "data")
+
+
+# --- sequences --------------------------------------------------------------------------------------------------------
+
+
+def write_ts(file, n, *, ragged, channels=2):
+    rng = np.random.default_rng(n)
+    lines = ["# made up", "@problemName waves", "@timeStamps false", "@classLabel true slow fast", "@data"]
+    for i in range(n):
+        steps = np.arange(rng.integers(20, 41) if ragged else 30)
+        wave = [np.sin(steps * (0.3 + 0.5 * (i % 2)) + rng.random() * 6) for _ in range(channels)]
+        text = [",".join("?" if i == 0 and j == 3 else f"{v:.4f}" for j, v in enumerate(channel)) for channel in wave]
+        lines.append(":".join([*text, ("slow", "fast")[i % 2]]))
+    file.write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize("ragged", [False, True])
+def test_sequences_of_one_or_of_several_lengths_are_learnt(ragged, tmp_path):
+    write_ts(tmp_path / "waves_TRAIN.ts", 120, ragged=ragged)
+    write_ts(tmp_path / "waves_TEST.ts", 50, ragged=ragged)
+    report = prepare(Request(str(tmp_path / "waves_TRAIN.ts")), tmp_path / "data")
+    assert "test is waves_TEST.ts" in report.facts["parts"]
+    assert Facts.read(tmp_path / "data").ragged == ragged
+    splits = load_data(str(tmp_path / "data" / "steps"), None)
+    assert splits.inputs.kind == ("padded" if ragged else "dense")
+    assert len(splits.y_test) == 50
+    assert np.isnan(splits.x_train).any() == ragged
+    for family, epochs in (("cnn", 6), ("random_forest", 1), ("transformer", 1), ("rnn", 1)):
+        change = {"lr": 0.01, "batch_size": 32} if family != "random_forest" else {}
+        last, predictor = trained(tmp_path / "data", family, tmp_path, epochs, **change)
+        if family == "cnn":
+            assert last.metrics["accuracy"] > 0.9
+        sequences, labels = read_ts(tmp_path / "waves_TEST.ts")
+        assert np.array_equal(predictor.predict(sequences), predictor.predict(tmp_path / "waves_TEST.ts"))
+        if family == "cnn":
+            assert (predictor.predict(sequences) == labels).mean() > 0.8
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ("@data\n1,2,x:a\n", "line 2: could not convert string to float: 'x'"),
+        ("@data\n1,2\n", "line 2 has no class"),
+        ("@data\n1,2:3,4:a\n1,2:b\n", "line 3 has 1 channels, the first 2"),
+        ("@timeStamps true\n@data\n(0,1):a\n", "has time stamps"),
+        ("@data\n", "has no sequences"),
+    ],
+)
+def test_bad_ts_files_are_named_with_their_line(content, line, tmp_path):
+    (tmp_path / "a.ts").write_text(content)
+    with pytest.raises(UserError, match=line):
+        read_ts(tmp_path / "a.ts")
+
+
+# --- series -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sales(tmp_path):
+    """A weekly rhythm with noise, rows in no order, a gap, and a column of words."""
+    n = 400
+    rng = np.random.default_rng(0)
+    days = pd.date_range("2022-01-01", periods=n)
+    frame = pd.DataFrame({"date": days.strftime("%d.%m.%Y"), "price": rng.normal(size=n).round(3)})
+    frame["volume"] = (50 + 10 * np.sin(np.arange(n) * 2 * np.pi / 7) + rng.normal(size=n)).round(3)
+    frame["weather"] = rng.choice(["sun", "rain"], n)
+    frame.loc[100, "price"] = None
+    frame = frame.sample(frac=1, random_state=0)
+    frame.to_csv(tmp_path / "sales.csv", index=False)
+    return frame
+
+
+def test_a_series_is_forecast_from_its_past_alone(sales, tmp_path):
+    request = Request(str(tmp_path / "sales.csv"), "volume", time="date", horizon=3)
+    report = prepare(request, tmp_path / "data")
+    assert report.facts["kind"] == "series, regression of 'volume'"
+    assert "non-numeric columns are left out: weather" in report.notes
+    [naive] = [float(note.split("rmse of ")[1].split(":")[0]) for note in report.notes if "the last value" in note]
+    splits = load_data(str(tmp_path / "data" / "windows"), None)
+    ordered = sales.assign(when=pd.to_datetime(sales["date"], dayfirst=True)).sort_values("when")
+    volume = ordered["volume"].to_numpy(np.float32)
+    window = splits.shape[1]
+    assert splits.shape == (2, window)
+    assert np.array_equal(splits.x_train[0, 0], volume[:window])
+    assert splits.y_train[0] == volume[window - 1 + 3]
+    assert np.array_equal(splits.y_test, volume[-len(splits.y_test) :])
+    assert naive == pytest.approx(np.sqrt(np.mean((splits.y_test - splits.x_test[:, 0, -1]) ** 2)), rel=1e-3)
+    for family, epochs in (("linear", 1), ("gradient_boosting", 2), ("rnn", 1)):
+        last, predictor = trained(tmp_path / "data", family, tmp_path, epochs)
+        assert np.isfinite(last.loss)
+        forecasts = predictor.predict(sales)
+        assert len(forecasts) == len(sales) - window + 1  # a window each; the last is of what is not known yet
+        if family == "linear":
+            assert last.metrics["rmse"] < naive / 3
+            assert np.abs(forecasts[:-3] - volume[window + 2 :]).mean() < 2
+    baseline = own_task(tmp_path / "data", None, None).baseline()
+    assert baseline["name"] == "last value"
+    assert baseline["score"] == pytest.approx(naive, rel=1e-3)
+    with pytest.raises(UserError, match="a forecast needs the last"):
+        predictor.predict(sales.head(3))
+
+
+def test_several_series_do_not_run_into_each_other(sales, tmp_path):
+    both = pd.concat([sales.assign(shop="a"), sales.assign(shop="b", volume=sales["volume"] + 1_000)])
+    both.to_csv(tmp_path / "both.csv", index=False)
+    prepare(Request(str(tmp_path / "both.csv"), "volume", time="date", horizon=1, group="shop"), tmp_path / "data")
+    splits = load_data(str(tmp_path / "data" / "windows"), None)
+    assert np.ptp(splits.x_train[:, 0], axis=1).max() < 100
+    assert abs(len(splits.y_test) - 150) < 20
+
+
+def test_a_short_series_and_a_wrong_target_are_answered(sales, tmp_path):
+    sales.head(30).to_csv(tmp_path / "short.csv", index=False)
+    with pytest.raises(UserError, match="the series is too short: 30 rows give 24 windows of 4 steps"):
+        prepare(Request(str(tmp_path / "short.csv"), "volume", time="date", horizon=3), tmp_path / "data")
+    with pytest.raises(UserError, match="the target 'weather' of a time series must be numeric"):
+        prepare(Request(str(tmp_path / "sales.csv"), "weather", time="date", horizon=3), tmp_path / "data")

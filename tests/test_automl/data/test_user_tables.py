@@ -1,0 +1,427 @@
+"""Users' tables: unusual files, reports, learning, predicting."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.datasets import load_breast_cancer, load_diabetes
+
+from automl.data.datasets.registry import load_data
+from automl.data.ingest.encoder import load_encoder, n_different
+from automl.data.ingest.file_formats import CELLS, open_source
+from automl.data.ingest.prepare import Facts, prepare
+from automl.data.ingest.read_table import read_table, reading_watched
+from automl.data.ingest.request import Request
+from automl.data.ingest.split import at_random, by_group, by_time, without_duplicates
+from automl.data.ingest.target import label
+from automl.deployment.predictor import load_predictor
+from automl.errors import UserError
+from automl.tasks.user_data import own_task
+from automl.training.base import evaluate
+
+
+@pytest.fixture(scope="module")
+def houses():
+    """Diabetes progression under other names, with gaps, towns, dates, and columns that no model should read."""
+    frame = load_diabetes(as_frame=True).frame.rename(columns={"target": "price"})
+    rng = np.random.default_rng(0)
+    frame.loc[rng.random(len(frame)) < 0.1, "bmi"] = np.nan
+    frame["sex"] = np.where(frame["sex"] > 0, "male", "female")
+    frame["town"] = rng.choice(["Bath", "Café du Nord", "Århus"], len(frame))
+    frame["sold"] = pd.date_range("2020-01-01", periods=len(frame)).strftime("%d.%m.%Y")
+    frame["id"] = range(1000, 1000 + len(frame))
+    frame["country"] = "x"
+    frame["price again"] = frame["price"]
+    frame["code"] = [f"k{i:05d}" for i in rng.permutation(len(frame))]
+    return frame
+
+
+@pytest.fixture
+def csv(houses, tmp_path):
+    file = tmp_path / "houses.csv"
+    houses.to_csv(file, index=False)
+    return file
+
+
+def prepared(file, folder, target="price", **said):
+    report = prepare(Request(str(file), target, **said), folder)
+    return report, Facts.read(folder), load_data(str(folder / "columns"), None)
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"sep": ";", "decimal": ",", "encoding": "cp1252"},
+        {"sep": "\t", "encoding": "utf-16"},
+        {"encoding": "utf-8-sig", "sep": "|"},
+        {"quoting": 1},
+    ],
+)
+def test_every_dialect_gives_the_same_rows(how, houses, tmp_path):
+    file = tmp_path / "houses.csv"
+    houses.to_csv(file, index=False, **how)
+    frame = read_table(file).frame
+    assert list(frame) == list(houses)
+    assert frame["town"].astype(str).tolist() == houses["town"].tolist()
+    for name in ("bmi", "price", "id"):
+        assert np.allclose(frame[name], houses[name], equal_nan=True, rtol=1e-5)
+
+
+def test_parquet_gives_the_same_rows_as_csv(houses, csv, tmp_path):
+    houses.to_parquet(tmp_path / "houses.parquet")
+    pd.testing.assert_frame_equal(
+        read_table(csv).frame.select_dtypes("number"),
+        read_table(tmp_path / "houses.parquet").frame.select_dtypes("number"),
+    )
+
+
+def test_a_file_in_chunks_has_the_categories_of_all_and_little_memory(tmp_path):
+    n = CELLS // 4 + 10_000
+    with (tmp_path / "long.csv").open("w") as file:
+        file.write("a,b,c,d\n")
+        for start in range(0, n, 10_000):
+            word = "early" if start < n // 2 else "late"
+            file.writelines(f"{i % 97},{word},1.5,{i}\n" for i in range(start, min(start + 10_000, n)))
+    frame = read_table(tmp_path / "long.csv").frame
+    assert len(frame) == n
+    assert set(frame["b"].cat.categories) == {"early", "late"}
+    assert frame["d"].iloc[-1] == n - 1
+    assert frame.memory_usage(deep=True).sum() < 14 * n
+
+
+def test_large_whole_numbers_stay_exact(tmp_path):
+    (tmp_path / "a.csv").write_text("id,x\n" + "".join(f"{10**9 + i},{i}\n" for i in range(50)))
+    frame = read_table(tmp_path / "a.csv").frame
+    assert frame["id"].nunique() == 50
+    assert frame["x"].dtype == np.float32
+
+
+@pytest.mark.parametrize("sign", ["?", "-", "\u2013", ".", "NA", ""])
+def test_signs_for_nothing_among_numbers_are_missing_values_however_many(sign, tmp_path):
+    file = tmp_path / "signs.csv"
+    pd.DataFrame({"x": ["1.5", sign, "-2", sign], "y": 1}).to_csv(file, index=False)
+    table = read_table(file)
+    assert table.frame["x"].tolist() == pytest.approx([1.5, np.nan, -2.0, np.nan], nan_ok=True)
+    assert table.notes == []
+
+
+def test_signs_elsewhere_are_what_they_are(tmp_path):
+    rows = {"strand": ["+", "-", "+", "-"], "text": [".", "*", "-", "a"], "only": ["-"] * 4}
+    pd.DataFrame(rows).to_csv(tmp_path / "signs.csv", index=False)
+    frame = read_table(tmp_path / "signs.csv", texts=["text"]).frame
+    assert {name: frame[name].astype(str).tolist() for name in rows} == rows
+
+
+def test_a_few_words_in_a_column_of_numbers_are_reported(tmp_path):
+    rows = [str(i) for i in range(100)]
+    rows[40] = "12 EUR"
+    (tmp_path / "a.csv").write_text("x,y\n" + "".join(f"{row},{i}\n" for i, row in enumerate(rows)))
+    table = read_table(tmp_path / "a.csv")
+    assert table.frame["x"].isna().sum() == 1
+    assert table.notes == [
+        "column 'x' is numeric, but 1 of its values are not numbers, "
+        "the first '12 EUR' in row 41: they count as missing"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "line"),
+    [
+        ("a.csv", b"", "is empty"),
+        ("a.csv", b"x,y\n", "has no rows after its header"),
+        (
+            "a.csv",
+            b"x,y\n1,2\n1,2,3\n",
+            "line 3 has 3 values, but the header has 2 columns; is a value that contains ',' not",
+        ),
+        ("a.csv", b"x,y\n1,2,3\n1,2,3\n", "has a row with more values than the 2 columns"),
+        ("a.csv", b"x,x\n1,2\n", "two columns named 'x'"),
+        ("a.csv", b"\x00\x01\x02", "is not a text file"),
+        ("a.parquet", b"PAR", "is not a Parquet file"),
+        ("a.xlsx", b"PK", "is not a .csv, .tsv, .parquet or .ts file"),
+    ],
+)
+def test_bad_files_are_named_with_the_rule(name, content, line, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=line):
+        prepare(Request(str(tmp_path / name), "y"), tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ({"target": "prise"}, "--target 'prise' is not a column of the file; did you mean 'price'?"),
+        ({"target": None}, "--target NAME; the file has: age, sex"),
+        ({"group": "towns"}, "--group 'towns' is not a column of the file; did you mean 'town'?"),
+        ({"kind": "tabel"}, "unknown --kind 'tabel'; did you mean 'table'?"),
+        ({"target": "town", "kind": "regression"}, "the target 'town' is not numeric: row 1 has"),
+        ({"target": "country"}, "needs two classes"),
+        ({"horizon": 3}, "--horizon needs a time column"),
+    ],
+)
+def test_what_was_said_wrongly_is_answered(said, line, csv, tmp_path):
+    with pytest.raises(UserError) as error:
+        prepare(Request(str(csv), **{"target": "price"} | said), tmp_path / "out")
+    assert line in str(error.value)
+
+
+def test_a_file_that_is_not_there_is_answered_with_the_nearest(csv):
+    with pytest.raises(UserError, match="did you mean"):
+        Request(str(csv.parent / "house.csv")).checked()
+
+
+def test_a_tsv_of_one_column_may_hold_commas(tmp_path):
+    (tmp_path / "new.tsv").write_text("en\nYes, I do.\nNo, thanks; later, perhaps.\n")
+    [frame] = open_source(tmp_path / "new.tsv").chunks(None)
+    assert frame["en"].tolist() == ["Yes, I do.", "No, thanks; later, perhaps."]
+
+
+# --- what is learnt ---------------------------------------------------------------------------------------------------
+
+
+def test_columns_that_tell_nothing_or_too_much_are_left_out(csv, tmp_path):
+    report, facts, splits = prepared(csv, tmp_path / "data")
+    told = "\n".join(report.notes)
+    for name, why in {
+        "id": "it numbers the rows", "country": "it is constant", "price again": "it equals the target 'price'",
+        "code": "nearly every value is unique",
+    }.items():  # fmt: skip
+        assert f"column '{name}' is left out: {why}" in told
+    assert (facts.kind, facts.target_kind) == ("table", "number")
+    assert report.facts["columns"] == "12 used: numbers 9, categories 2, dates 1"
+    assert [len(splits.y_train), len(splits.y_valid), len(splits.y_test)] == [266, 88, 88]
+    assert np.isnan(splits.x_train).any()
+    usual = own_task(tmp_path / "data", None, "mae").baseline()
+    assert usual["name"] == "training mean"
+    assert usual["score"] == pytest.approx(np.abs(splits.y_test - splits.y_train.mean()).mean())
+    encoder = json.loads((tmp_path / "data" / "encoder" / "encoder.json").read_text())
+    by_name = {column["name"]: column for column in encoder["columns"]}
+    assert by_name["sold"]["form"] == "%d.%m.%Y"
+    assert set(by_name["sold"]["parts"]) == {"days", "month", "day_of_week"}
+    assert set(by_name["town"]["categories"]) == {"Bath", "Café du Nord", "Århus"}
+
+
+def test_a_column_that_numbers_the_rows_is_known_though_some_rows_are_there_twice(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"nr": np.arange(1, 201), "height": rng.permutation(200) * 2.0, "y": rng.normal(size=200)})
+    pd.concat([frame, frame[:10]]).to_csv(tmp_path / "a.csv", index=False)
+    report, _, _ = prepared(tmp_path / "a.csv", tmp_path / "data", "y")
+    assert "column 'nr' is left out: it numbers the rows (an id)" in report.notes
+    assert report.facts["columns"] == "1 used: numbers 1"
+    assert report.facts["duplicates"] == "10"
+
+
+def test_statistics_and_categories_are_those_of_the_training_part(tmp_path):
+    n = 200
+    frame = pd.DataFrame({"time": range(n), "x": np.arange(n) * 1.5, "c": ["old"] * 150 + ["new"] * 50})
+    frame["y"] = np.random.default_rng(0).normal(size=n)
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    report, _, splits = prepared(tmp_path / "a.csv", tmp_path / "data", "y", time="time")
+    assert "by time" in report.facts["parts"]
+    assert (
+        splits.x_train[:, 0].max()
+        < splits.x_valid[:, 0].min()
+        <= splits.x_valid[:, 0].max()
+        < splits.x_test[:, 0].min()
+    )
+    assert splits.inputs.mean[0] == splits.x_train[:, 0].mean()
+    assert splits.target.mean == pytest.approx(splits.y_train.mean())
+    assert splits.inputs.cardinalities == (2,)
+    assert splits.x_test[-1, 1] == 0  # a category that training has not seen
+
+
+def test_a_category_is_the_same_however_its_file_has_it(tmp_path):
+    codes = np.array(["1", "2", "x"])[np.arange(120) % 3]
+    pd.DataFrame({"c": codes, "x": np.arange(120) * 1.5, "y": np.arange(120) % 2}).to_csv(
+        tmp_path / "a.csv", index=False
+    )
+    prepared(tmp_path / "a.csv", tmp_path / "data", "y")
+    encoder, _ = load_encoder(tmp_path / "data" / "encoder")
+    (tmp_path / "b.csv").write_text("c,x\n1,1\n2,1\n,1\n")  # numbers, with one missing
+    from_file, known = encoder.encode(read_table(tmp_path / "b.csv").frame), encoder.table.columns[-1].categories
+    assert from_file["columns"][:, 1].tolist() == [known.index("1") + 1, known.index("2") + 1, 0]
+
+
+def test_leaks_between_the_parts_are_taken_out_and_contradictions_told(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=300)
+    frame = pd.DataFrame({"x": np.r_[x, x[:60]], "y": np.r_[x > 0, x[:60] < 0].astype(int)})
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    report, _, splits = prepared(tmp_path / "a.csv", tmp_path / "data", "y")
+    assert report.facts["duplicates"] == "60"
+    assert any("60 rows are equal to another row but have a different label" in note for note in report.notes)
+    train, valid, test = (set(x[:, 0].tolist()) for x in (splits.x_train, splits.x_valid, splits.x_test))
+    assert not train & valid
+    assert not (train | valid) & test
+    assert any("left out of training or validation" in note for note in report.notes)
+
+
+def test_groups_stay_together_and_parts_have_their_sizes():
+    groups = np.random.default_rng(0).integers(0, 30, 1_000)
+    parts = by_group(groups, "column 'g'")
+    seen = [set(groups[part]) for part in parts]
+    assert not seen[0] & seen[1]
+    assert not (seen[0] | seen[1]) & seen[2]
+    assert sorted(np.concatenate(list(parts))) == list(range(1_000))
+    assert 150 < len(parts.test) < 250
+    with pytest.raises(UserError, match="at least three groups"):
+        by_group(np.zeros(100), "column 'g'")
+
+
+def test_rows_of_one_time_stay_together():
+    times = np.repeat(np.arange(20), 10)
+    parts = by_time(times)
+    assert times[parts.train].max() < times[parts.valid].min()
+    assert times[parts.valid].max() < times[parts.test].min()
+
+
+def test_no_row_of_training_is_in_a_later_part():
+    parts, gone = without_duplicates(at_random(np.arange(100) % 2), np.arange(100) // 2)
+    keys = [set((part // 2).tolist()) for part in parts]
+    assert not keys[0] & (keys[1] | keys[2])
+    assert gone > 0
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([1, 2, 3] * 30, "classes"),
+        ([0.0, 1.0, np.nan] * 30, "classes"),
+        (list(range(90)), "number"),
+        ([0.5, 1.5, 2.5] * 30, "number"),
+        (["a", "b", None] * 30, "classes"),
+        ([True, False] * 45, "classes"),
+    ],
+)
+def test_the_kind_of_target_is_found(values, kind):
+    found = label(pd.Series(values), "y", None)
+    assert bool(found.classes) == (kind == "classes")
+    assert not any("." in name for name in found.classes)
+
+
+def test_rare_classes_are_left_out_and_imbalance_is_reported(tmp_path):
+    frame = pd.DataFrame({"x": np.arange(300) * 1.5, "y": ["common"] * 250 + ["rare"] * 47 + ["single"] * 3})
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    report, facts, splits = prepared(tmp_path / "a.csv", tmp_path / "data", "y")
+    assert splits.classes == ("common", "rare")
+    assert facts.imbalanced
+    assert any("1 classes with fewer than 5 rows are left out, with 3 rows: single" in note for note in report.notes)
+    assert any("covers 84.2%" in note for note in report.notes)
+    assert "class_weight" in own_task(tmp_path / "data", None, "auc").space
+
+
+# --- the model --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", ["gradient_boosting", "mlp"])
+def test_new_rows_are_judged_as_in_training(family, houses, csv, tmp_path):
+    _, _, splits = prepared(csv, tmp_path / "data")
+    task = own_task(tmp_path / "data", family, None)
+    config = {
+        name: value.item() if hasattr(value, "item") else value
+        for name, value in dict(task.space.get_default_configuration()).items()
+    }
+    list(task.train(config, seed=0, epochs=2, checkpoint=tmp_path / "training", device="cpu"))
+    task.export(tmp_path / "training", tmp_path / "model")
+    predictor = load_predictor(tmp_path / "model")
+    predicted = predictor.predict(csv)
+    scores = evaluate(task, tmp_path / "training", device="cpu")
+    x = torch.from_numpy(splits.x_test)
+    own = predictor.model.preprocessing.target.predictions(predictor.model(x))
+    assert np.sqrt(np.mean((own - splits.y_test) ** 2)) == pytest.approx(scores["rmse"])
+    encoded = predictor.encoder.encode(read_table(csv).frame)["columns"]
+    where = [int(np.flatnonzero((np.nan_to_num(encoded) == np.nan_to_num(row)).all(1))[0]) for row in splits.x_test]
+    assert np.allclose(predicted[where], own, rtol=1e-6)
+
+    new = houses.drop(columns=["price", "id", "code"]).head(3).assign(town="Nowhere", bmi=None, extra=1)
+    assert np.isfinite(predictor.predict(new)).all()
+    with pytest.raises(UserError, match="the column 'bmi' is missing"):
+        predictor.predict(new.drop(columns="bmi"))
+    with pytest.raises(UserError, match="only classifiers have probabilities"):
+        predictor.predict_proba(new)
+
+
+@pytest.mark.parametrize("name", ["big.csv", "big.parquet"])
+def test_how_far_reading_is_can_be_watched(name, tmp_path, monkeypatch):
+    monkeypatch.setattr("automl.data.ingest.file_formats.CELLS", 40_000)
+    frame = pd.DataFrame({"a": np.arange(300_000), "b": np.arange(300_000) % 7})
+    frame.to_csv(tmp_path / name, index=False) if name.endswith("csv") else frame.to_parquet(tmp_path / name)
+    shares = []
+    with reading_watched(lambda share, n_rows: shares.append(share)):
+        read_table(tmp_path / name)
+    assert shares == sorted(shares)
+    assert 0 < shares[0] < 0.2
+    assert shares[-1] == 1
+    n = len(shares)
+    read_table(tmp_path / name)
+    assert len(shares) == n  # nobody watches any more
+
+
+def run(*arguments, code=0, cwd=None):
+    shown = subprocess.run(
+        [sys.executable, "-m", "automl.run", *map(str, arguments)], capture_output=True, text=True, cwd=cwd, timeout=300
+    )
+    assert shown.returncode == code, shown.stdout + shown.stderr
+    return shown.stdout, shown.stderr
+
+
+@pytest.mark.slow
+def test_from_a_file_to_a_tuned_model_and_on_with_resume(tmp_path):
+    frame = load_breast_cancer(as_frame=True).frame.rename(columns={"target": "diagnosis"})
+    frame["diagnosis"] = frame["diagnosis"].map({0: "malignant", 1: "benign"})
+    frame.to_csv(tmp_path / "cells.csv", index=False)
+    common = ["--strategy", "random", "--epochs", 2, "--final-seeds", 1, "--no-learn"]
+    out, _ = run(
+        "--data", "cells.csv", "--target", "diagnosis", "--metric", "auc", "--model", "mlp,random_forest", *common,
+        "--trials", 3, "--out", "run", cwd=tmp_path,
+    )  # fmt: skip
+    assert "table, classification of 'diagnosis'" in out
+    assert "2: benign 357, malignant 212" in out
+    assert "auc on test" in out
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["task"] == "cells-diagnosis"
+    assert summary["final"]["chosen"][0] > 0.9
+    assert summary["best"]["loss"] == pytest.approx(1 - summary["best"]["metrics"]["auc"])
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".automl")]
+    (tmp_path / "run").rename(tmp_path / "moved")
+    run("--resume", "--out", "moved", "--trials", 4, cwd=tmp_path)
+    assert json.loads((tmp_path / "moved" / "summary.json").read_text())["n_trials"] == 4
+    predictor = load_predictor(tmp_path / "moved" / "model")
+    assert (predictor.predict(frame) == frame["diagnosis"]).mean() > 0.9
+    assert predictor.predict_proba(frame.head(2)).sum(1) == pytest.approx([1, 1])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--data", "none.csv"], "there is no file or folder 'none.csv'"),
+        (["--data", "a.csv", "--target", "z"], "--target 'z' is not a column of the file; it has: x, y"),
+        (
+            ["--data", "a.csv", "--target", "y", "--metric", "auc"],
+            "'auc' is not a metric for regression",
+        ),
+        (["--data", "a.csv", "--target", "y", "--model", "cnn"], "--model 'cnn' does not suit table"),
+        (["--data", "a.csv", "--target", "y", "--task", "digits-cnn"], "give only one of a task"),
+        (["--model", "mlp"], "--model is for your own data"),
+        (["--target", "price"], "--target must be a number, got 'price'; a column to predict needs --data FILE"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing_behind(arguments, line, tmp_path):
+    (tmp_path / "a.csv").write_text("x,y\n" + "".join(f"{i / 8},{i * i}\n" for i in range(100)))
+    _, err = run(*arguments, code=2, cwd=tmp_path)
+    assert line in err
+    assert err.count("\n") == 1
+    assert [path.name for path in tmp_path.rglob("*")] == ["a.csv"]
+
+
+@pytest.mark.parametrize("keys", [[], [3], [5, 5, 5], [2, 1, 2, 7]])
+def test_different_keys_are_counted(keys):
+    assert n_different(np.array(keys, np.uint64)) == len(set(keys))

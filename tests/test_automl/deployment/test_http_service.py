@@ -1,0 +1,424 @@
+"""Models behind real HTTP: predictions equal to automl.load's, refusals, and a clean shutdown."""
+
+import base64
+import http.client
+import io
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import small_models
+import uvicorn
+from PIL import Image
+
+import automl
+from automl.cli.serve import listening
+from automl.data.inputs import Columns, Padded, Tokens
+from automl.deployment.http_service import Limits, Service
+from automl.deployment.predictor import Predictor
+
+LIMITS = Limits(1_000, 1_000_000, 30.0)
+
+
+def ask(url, examples=None, *, body=None, kind="application/json", path="/predict"):
+    """Status and content of an answer; a GET where nothing is sent."""
+    if body is None and examples is not None:
+        body = json.dumps({"examples": examples}).encode()
+    request = urllib.request.Request(url + path, body, {"Content-Type": kind})
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+@contextmanager
+def served(predictor, limits=LIMITS):
+    """A real server in a thread."""
+    service = Service(predictor, limits)
+    with listening("127.0.0.1", 0) as listener:
+        config = uvicorn.Config(service.app, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+            service.close()
+
+
+def test_an_answer_does_not_wait_for_an_acknowledgment():
+    with listening("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+@pytest.fixture(scope="module")
+def patients(tmp_path_factory):
+    """The folder of a run on a table, and the table."""
+    run = tmp_path_factory.mktemp("table") / "run"
+    frame = small_models.table(run, classes=True)
+    return small_models.trained(run, "gradient_boosting", epochs=4), frame
+
+
+@pytest.fixture(scope="module")
+def command(patients):
+    """The command itself, as it is started from a terminal; at its end a polite kill."""
+    run, _ = patients
+    limits = ["--max-rows", "500", "--max-bytes", "200000"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "automl", "serve", str(run), "--port", "0", *limits],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    line = process.stdout.readline()
+    assert line.startswith("patients-outcome: POST http://127.0.0.1:"), process.stderr.read()
+    yield line.split("POST ")[1].split("/predict")[0]
+    process.terminate()
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (0, "", "")
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+
+def test_many_clients_at_once_get_the_answers_of_the_model(patients, command):
+    run, frame = patients
+    examples = small_models.as_json(frame.drop(columns="outcome"))
+    predictor = automl.load(run)
+    own, sure = predictor.predict(frame), predictor.predict_proba(frame)
+    parts = [slice(start, start + 10) for start in range(0, len(frame), 10)] * 3
+
+    with ThreadPoolExecutor(8) as clients:
+        answers = list(clients.map(lambda part: ask(command, examples[part]), parts))
+    for part, (status, answer) in zip(parts, answers, strict=True):
+        assert status == 200
+        assert answer["predictions"] == own[part].tolist()
+        told = [[each["ill"], each["well"]] for each in answer["probabilities"]]
+        assert np.allclose(told, sure[part], rtol=0, atol=1e-12)
+
+
+def test_health_and_the_schema_are_those_of_this_model(command):
+    status, health = ask(command, path="/health")
+    assert (status, health["status"], health["task"], health["made"]) == (200, "ok", "patients-outcome", "single")
+    assert health["versions"] == {"torch": "2"}
+    _, schema = ask(command, path="/openapi.json")
+    post = schema["paths"]["/predict"]["post"]
+    examples = post["requestBody"]["content"]["application/json"]["schema"]["properties"]["examples"]
+    assert examples["maxItems"] == 500
+    assert examples["items"]["required"] == ["a", "b", "c", "d", "admitted", "clinic"]
+    assert examples["items"]["properties"]["a"] == {"type": ["number", "null"]}
+    answer = post["responses"]["200"]["content"]["application/json"]["schema"]["properties"]
+    assert answer["predictions"]["items"]["enum"] == ["ill", "well"]
+    assert ask(command, path="/docs")[0] == 404
+
+
+GOOD = {"a": 1, "b": None, "c": 3, "d": 4, "admitted": "03.04.2020", "clinic": "never seen", "extra": []}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"a": "x"}, "example 1, 'a' must be a number or null, got 'x'"),
+        ({"a": True}, "example 1, 'a' must be a number or null, got True"),
+        ({"a": 1e300}, "example 1, 'a' must be a number of at most 3.4e+38 in size, got 1e+300"),
+        ({"a": 10**400}, "example 1, 'a' must be a number of at most 3.4e+38 in size, got 1000"),
+        ({"a": [1]}, "example 1, 'a' must be a number or null, got a list"),
+        ({"admitted": "4/3/2020"}, "example 1, 'admitted' must be a date as %d.%m.%Y, or null, got '4/3/2020'"),
+        ({"admitted": 5}, "example 1, 'admitted' must be a string, got 5"),
+        ({"clinic": {}}, "example 1, 'clinic' must be a string, a number, true, false or null, got an object"),
+    ],
+)
+def test_wrong_values_are_refused_with_their_place(change, reason, command):
+    assert ask(command, [GOOD])[0] == 200
+    status, answer = ask(command, [GOOD | change])
+    assert status == 422
+    assert answer["detail"].startswith(reason)
+    assert len(answer["detail"]) < 320
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "reason"),
+    [
+        (b"{", 422, "the body is not JSON: "),
+        (b"\xff", 422, "the body is not JSON: "),
+        (b"[" * 100_000, 422, "the body is not JSON: "),
+        (b'{"examples": [{"a": NaN}]}', 422, "the body is not JSON: NaN is not valid JSON"),
+        (b"[]", 422, 'send an object {"examples": [...]}'),
+        (b'{"examples": []}', 422, "with at least one example"),
+        (b'{"examples": "/etc/passwd"}', 422, "with at least one example"),
+        (b'{"examples": [3]}', 422, "example 1 must be an object with 'a', "),
+        (b'{"examples": [{"a": 1}]}', 422, "example 1 lacks 'b', an input of the model"),
+        (b'{"examples": [' + b"0," * 500 + b"0]}", 413, "501 examples; at most 500 are allowed"),
+        (b" " * 200_001, 413, "the body has more than 200,000 bytes"),
+        (b" " * 5_000_000, 413, "the body has more than 200,000 bytes"),
+    ],
+)
+def test_what_is_no_request_is_refused(body, status, reason, command):
+    host = command.removeprefix("http://")
+    connection = http.client.HTTPConnection(host, timeout=60)
+    try:
+        connection.request("POST", "/predict", body, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        content = json.load(answer)
+    except ConnectionError:  # of a body far too long the server does not hear the end
+        assert len(body) > 4 * 200_000
+        return
+    finally:
+        connection.close()
+    assert (answer.status, list(content)) == (status, ["detail"])
+    assert reason in content["detail"]
+
+
+def test_a_page_in_a_browser_cannot_ask_unseen(command):
+    body = json.dumps({"examples": [GOOD]}).encode()
+    assert ask(command, body=body, kind="text/plain") == (415, {"detail": "send Content-Type: application/json"})
+    assert ask(command, body=body, kind="application/json; charset=utf-8")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "line"),
+    [("127.0.0.1", "cannot listen on 127.0.0.1, port "), ("no.such.host.invalid", "cannot listen on no")],
+)
+def test_an_address_that_is_not_to_be_had_is_one_line(host, line, patients):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "automl", "serve", str(patients[0]), "--host", host, "--port", port]
+        shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert shown.returncode == 2
+    assert shown.stderr.startswith(f"automl: {line}")
+    assert shown.stderr.count("\n") == 1
+
+
+def test_a_missing_extra_is_one_line(patients):
+    code = (
+        "import sys; sys.modules['fastapi'] = None; import importlib.util as u; find = u.find_spec\n"
+        "u.find_spec = lambda name: None if name == 'fastapi' else find(name)\n"
+        "from automl.cli import run_command; run_command('serve', [sys.argv[1]])"
+    )
+    command = [sys.executable, "-c", code, str(patients[0])]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (shown.returncode, shown.stdout) == (2, "")
+    command = r"pip install 'fastapi>=[\d.]+' 'uvicorn>=[\d.]+'"
+    line = f"automl: serving needs the package fastapi; install it with: {command}\n"
+    assert re.fullmatch(line, shown.stderr)
+
+
+def test_ctrl_c_ends_it_cleanly(patients):
+    command = [sys.executable, "-m", "automl", "serve", str(patients[0]), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        url = process.stdout.readline().split("POST ")[1].split("/predict")[0]
+        assert ask(url, [GOOD])[0] == 200
+        process.send_signal(signal.SIGINT)
+        assert (process.wait(60), process.stderr.read()) == (0, "")
+
+
+# --- every kind of example --------------------------------------------------------------------------------------------
+
+
+def test_texts_and_smiles(tmp_path):
+    small_models.texts(tmp_path / "texts")
+    predictor = automl.load(small_models.trained(tmp_path / "texts", "linear", epochs=1))
+    with served(predictor) as url:
+        texts = ["a superb film", "an awful film, \N{SNOWMAN}", ""]
+        status, answer = ask(url, [texts[0], {"body": texts[1]}, texts[2]])
+        assert (status, answer["predictions"]) == (200, predictor.predict(texts).tolist())
+        for wrong, reason in (
+            ([None], "example 1 must be a string, got null"),
+            (["a", 5], "example 2 must be a string, got 5"),
+            ([{"text": "a"}], "example 1 must be a string, got null"),
+            (["\ud800"], "example 1 contains a lone surrogate"),
+        ):
+            assert ask(url, wrong)[0] == 422
+            assert reason in ask(url, wrong)[1]["detail"]
+    small_models.molecules(tmp_path / "molecules")
+    predictor = automl.load(small_models.trained(tmp_path / "molecules", "random_forest", epochs=1))
+    with served(predictor) as url:
+        assert ask(url, ["CCO", "c1ccccc1C"]) == (
+            200,
+            {"predictions": predictor.predict(["CCO", "c1ccccc1C"]).tolist()},
+        )
+        assert ask(url, ["C", "hello"]) == (422, {"detail": "row 2 is not valid SMILES: 'hello'"})
+
+
+def test_sentences_are_translated(tmp_path):
+    frame = small_models.pairs(tmp_path / "run")
+    predictor = automl.load(small_models.trained(tmp_path / "run", "rnn", epochs=3))
+    sentences = frame["en"].head(10).tolist()
+    with served(predictor) as url:
+        answer = ask(url, [*sentences[:9], {"en": sentences[9]}])
+        assert answer == (200, {"predictions": predictor.predict(sentences).tolist()})
+        assert ask(url, [["a"]]) == (422, {"detail": "example 1 must be a string, got a list"})
+
+
+def test_pictures_come_as_bytes_and_no_path_is_opened(tmp_path):
+    photos = small_models.pictures(tmp_path / "run")
+    predictor = automl.load(small_models.trained(tmp_path / "run", "cnn"))
+    files = sorted((photos / "seven").iterdir())[:5]
+    sent = [base64.b64encode(file.read_bytes()).decode() for file in files]
+    whole = base64.b64decode(sent[0])
+    huge = io.BytesIO()
+    Image.new("1", (10_000, 6_000)).save(huge, "PNG")
+    script = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n"
+    with served(predictor) as url:
+        status, answer = ask(url, sent)
+        assert (status, answer["predictions"]) == (200, predictor.predict(files).tolist())
+        for wrong, reason in (
+            (str(files[0]), "example 1 must be an image file in base64, got '/"),
+            ("abcd", "example 1 is not a readable image; send one of: PNG"),
+            (base64.b64encode(whole[:60]).decode(), "is not a readable image"),
+            (base64.b64encode(script).decode(), "example 1 is not a readable image"),
+            (base64.b64encode(huge.getvalue()).decode(), "example 1 has 10,000 x 6,000 pixels; send at most"),
+            (3, "example 1 must be a string, got 3"),
+        ):
+            status, answer = ask(url, [wrong])
+            assert (status, reason in answer["detail"]) == (422, True), answer
+        # A path that happens to be base64 is bytes as well.
+        (tmp_path / "abcd").write_bytes(whole)
+        assert ask(url, ["abcd"])[0] == 422
+
+
+def test_sequences(tmp_path):
+    sequences = small_models.waves(tmp_path / "run", ragged=True)
+    predictor = automl.load(small_models.trained(tmp_path / "run", "rnn"))
+    with served(predictor) as url:
+        status, answer = ask(url, [sequence.tolist() for sequence in sequences])
+        assert (status, answer["predictions"]) == (200, predictor.predict(sequences).tolist())
+        assert ask(url, [[[1, None, 3], [1, 2, 3]]])[1] == ask(url, [[[1, 2, 3], [1, 2, 3]]])[1]
+        for wrong, reason in (
+            ([1, 2], "example 1 must be a list of channels, each a list of numbers, got a list"),
+            ([[1, 2]], "example 1 must have 2 channels of equal length, got 1 with 2 steps"),
+            ([[1], [1, 2]], "example 1 must have 2 channels of equal length, got 2 with 1, 2 steps"),
+            ([[], []], "example 1 must have 2 channels of equal length, got 2 with 0 steps"),
+            ([[1], ["x"]], "example 1 must be a number or null, got 'x'"),
+        ):
+            assert ask(url, [wrong]) == (422, {"detail": reason})
+
+
+def test_a_series_is_answered_moment_by_moment(tmp_path):
+    frame = small_models.sales(tmp_path / "run")
+    predictor = automl.load(small_models.trained(tmp_path / "run", "linear", epochs=1))
+    window = predictor.encoder.window
+    newest = frame.tail(window + 2)
+    with served(predictor) as url:
+        status, answer = ask(url, small_models.as_json(newest))
+        assert (status, answer["predictions"]) == (200, predictor.predict(newest).tolist())
+        assert [each["time"][:10] for each in answer["of"]] == frame["date"].tail(3).tolist()
+        for wrong, reason in (
+            ({"date": None}, "'date' must be a number, got null"),
+            ({"volume": "x"}, "'volume' must be a number or null"),
+            ({"date": "soon"}, "the time column 'date' must have a date or a number in every row"),
+        ):
+            rows = [small_models.as_json(newest)[0] | wrong, *small_models.as_json(newest)[1:]]
+            status, answer = ask(url, rows)
+            assert (status, reason in answer["detail"]) == (422, True), answer
+        status, answer = ask(url, small_models.as_json(newest.head(2)))
+        assert (status, answer["detail"]) == (422, f"a forecast needs the last {window} rows or more, got 2")
+
+
+def test_arrays_of_built_in_tasks_are_nested_lists(tmp_path):
+    from automl.data.datasets.registry import load_data
+    from automl.models import build_for
+    from automl.models.trained import Preprocessing, TrainedNetwork
+
+    splits = load_data("digits", None)
+    rules = Preprocessing("digits", "mlp", splits.inputs, splits.target)
+    config = {"width": 16, "layers": 1, "dropout": 0.0}
+    TrainedNetwork(build_for(rules.inputs, "mlp", config, 10), config, rules).save(tmp_path / "model")
+    predictor = automl.load(tmp_path / "model")
+    x = splits.x_test[:20]
+    with served(predictor) as url:
+        status, answer = ask(url, x.tolist())
+        assert (status, answer["predictions"]) == (200, predictor.predict(x).tolist())
+        assert ask(url, [[1]]) == (
+            422,
+            {"detail": "example 1[0] must be a list of 8, since the model's inputs are (8, 8), got 1"},
+        )
+        wrong = x[:1].tolist()
+        wrong[0][0][2][5] = None
+        assert ask(url, wrong) == (422, {"detail": "example 1[0][2][5] must be a number, got null"})
+
+
+def test_numbers_that_a_network_would_look_up_are_checked():
+    from automl.deployment.json_predictions import _array
+    from automl.errors import UserError
+
+    assert _array([[1, 4, 0]], Tokens(3, 5)).tolist() == [[1, 4, 0]]
+    assert np.isnan(_array([[[1, None]]], Padded((1, 2), (0.0,), (1.0,)))[0, 0, 1])
+    columns = Columns((0.0,), (1.0,), (3,))
+    assert _array([[None, 2]], columns)[0, 1] == 2
+    for records, inputs in (([[1, 5, 0]], Tokens(3, 5)), ([[1, 0.5, 0]], Tokens(3, 5)), ([[1, 3]], columns)):
+        with pytest.raises(UserError, match="must have an integer from 0 to"):
+            _array(records, inputs)
+
+
+# --- what takes long, and what fails ----------------------------------------------------------------------------------
+
+
+class Waiting(Predictor):
+    """Answers once it is told to."""
+
+    def __init__(self, predictor):
+        super().__init__(predictor.members, predictor.encoder, predictor.card)
+        self.begun, self.go = threading.Event(), threading.Event()
+
+    def of_frame(self, frame):
+        self.begun.set()
+        assert self.go.wait(60)
+        return super().of_frame(frame)
+
+
+def test_health_answers_while_a_prediction_is_computed(patients):
+    slow = Waiting(automl.load(patients[0]))
+    with served(slow) as url, ThreadPoolExecutor(1) as client:
+        asked = client.submit(ask, url, [GOOD])
+        assert slow.begun.wait(60)
+        assert ask(url, path="/health")[1]["status"] == "ok"
+        assert not asked.done()
+        slow.go.set()
+        assert asked.result()[0] == 200
+
+
+def test_what_takes_too_long_and_what_waits_behind_it_are_reported(patients):
+    slow = Waiting(automl.load(patients[0]))
+    with served(slow, Limits(10, 1_000, 0.5)) as url:
+        with ThreadPoolExecutor(3) as clients:
+            answers = list(clients.map(lambda _: ask(url, [GOOD]), range(3)))
+        assert answers == [(503, {"detail": "no prediction within 0.5 seconds; send fewer examples at a time"})] * 3
+        slow.go.set()
+        assert ask(url, [GOOD])[0] == 200
+
+
+def test_who_comes_when_many_wait_is_told_at_once(patients, monkeypatch):
+    monkeypatch.setattr("automl.deployment.http_service.MOST_WAITING", 1)
+    slow = Waiting(automl.load(patients[0]))
+    with served(slow) as url, ThreadPoolExecutor(1) as client:
+        first = client.submit(ask, url, [GOOD])
+        assert slow.begun.wait(60)
+        assert ask(url, [GOOD]) == (503, {"detail": "1 requests are waiting already; retry later"})
+        slow.go.set()
+        assert first.result()[0] == 200
+
+
+def test_a_bug_is_told_without_its_trace(patients, monkeypatch, caplog):
+    predictor = automl.load(patients[0])
+    monkeypatch.setattr(predictor, "of_frame", lambda frame: 1 / 0)
+    with served(predictor) as url:
+        status, answer = ask(url, [GOOD])
+    assert (status, answer) == (500, {"detail": "the model failed on these examples; see the server's log"})
+    assert "ZeroDivisionError" in caplog.text

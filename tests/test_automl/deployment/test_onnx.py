@@ -1,0 +1,228 @@
+"""ONNX models give the same predictions as the models themselves, for every family and kind of data."""
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime
+import pandas as pd
+import pytest
+import small_models
+import torch
+from typer.testing import CliRunner
+
+import automl
+from automl.cli.export import app, write_onnx
+from automl.data.datasets.registry import load_data
+from automl.data.ingest.prepare import prepare
+from automl.data.ingest.request import Request
+from automl.deployment.predictor import Predictor
+from automl.errors import UserError
+from automl.models import FAMILIES, build_for
+from automl.models.trained import Preprocessing, TrainedNetwork
+from automl.tasks import images
+from automl.tasks.registry import load_task
+
+ESTIMATORS = ("gradient_boosting", "random_forest", "linear")
+
+
+def answers(file, **arrays):
+    [found] = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"]).run(None, arrays)
+    return found
+
+
+def check(run, raw, name, said, tmp_path):
+    """Writes the graph, and compares it with the model on raw examples that the encoder has made arrays of."""
+    out = tmp_path / "model.onnx"
+    write_onnx(run, out)
+    predictor = automl.load(run)
+    frame = predictor.encoder.as_frame(raw)
+    x = predictor.encoder.encode(frame)[name]
+    x = x.astype(np.int64 if name == "tokens" else np.float32)
+    own = predictor.predict_proba(raw) if predictor.classes else predictor.predict(raw)
+    assert len(own) > 20
+    found = answers(out, **{name: x})
+    assert found.shape == own.shape
+    if predictor.classes:
+        assert np.abs(found - own).max() < 1e-5
+        assert np.allclose(found.sum(1), 1, atol=1e-5)
+    else:
+        assert np.abs(found - own).max() < 1e-5 * predictor.model.preprocessing.target.std
+    model = onnx.load(out)
+    facts = {prop.key: prop.value for prop in model.metadata_props}
+    assert json.loads(facts["classes"]) == list(predictor.classes)
+    assert facts["target"] == predictor.target
+    assert [each.name for each in model.graph.input] == [name]
+    assert [each.name for each in model.graph.output] == ["probabilities" if predictor.classes else "predictions"]
+    assert said == float(facts["temperature"])
+    return found
+
+
+@pytest.mark.parametrize("classes", [True, False])
+def test_models_of_tables(classes, tmp_path):
+    frame = small_models.table(tmp_path / "run", classes=classes)
+    for family in (*ESTIMATORS, "mlp"):
+        run = small_models.trained(tmp_path / "run", family, epochs=1 if family == "linear" else 4)
+        check(run, frame, "columns", small_models.TEMPERATURE, tmp_path)
+
+
+def test_splits_by_category_and_more_categories_than_boosting_takes_as_such(tmp_path):
+    rng = np.random.default_rng(0)
+    n = 3_000
+    few, many = rng.integers(0, 40, n), rng.integers(0, 300, n)
+    y = np.sin(few * 7.0) + np.cos(many * 3.0) + 0.1 * rng.normal(size=n)
+    y = np.where(y > 0.8, "high", np.where(y < -0.8, "low", "middle"))
+    frame = pd.DataFrame({"few": [f"f{i}" for i in few], "many": [f"m{i}" for i in many], "y": y})
+    frame.loc[rng.random(n) < 0.05, "few"] = None
+    (tmp_path / "run").mkdir()
+    frame.to_csv(tmp_path / "run" / "a.csv", index=False)
+    prepare(Request(str(tmp_path / "run" / "a.csv"), "y"), tmp_path / "run" / "data")
+    run = small_models.trained(tmp_path / "run", "gradient_boosting", epochs=10)
+    model = automl.load(run).model
+    small, large = model.preprocessing.inputs.cardinalities
+    assert small < 255 < large
+    assert any(each.nodes["is_categorical"].any() for row in model.estimator._predictors for each in row)
+    frame.loc[:200, "few"] = "never seen"
+    found = check(run, frame, "columns", small_models.TEMPERATURE, tmp_path)
+    assert np.mean(np.array(["high", "low", "middle"])[found.argmax(1)] == y) > 0.7
+
+
+def test_models_of_texts(tmp_path):
+    frame = small_models.texts(tmp_path / "run")
+    for family in ("linear", "cnn", "rnn", "transformer"):
+        change = {} if family == "linear" else {"embedding": 16}
+        run = small_models.trained(tmp_path / "run", family, epochs=1, **change)
+        check(run, frame, "tokens", small_models.TEMPERATURE, tmp_path)
+
+
+def test_a_norm_over_what_is_there_is_that_of_the_batch(tmp_path):
+    frame = small_models.texts(tmp_path / "run")
+    run = small_models.trained(tmp_path / "run", "cnn", epochs=1, cnn_norm="group", embedding=16)
+    check(run, frame, "tokens", small_models.TEMPERATURE, tmp_path)
+
+
+def test_models_of_pictures(tmp_path):
+    photos = small_models.pictures(tmp_path / "run")
+    for family in ("cnn", "mlp", "random_forest"):
+        check(small_models.trained(tmp_path / "run", family), photos, "pixels", small_models.TEMPERATURE, tmp_path)
+
+
+@pytest.mark.parametrize("ragged", [False, True])
+def test_models_of_sequences(ragged, tmp_path):
+    sequences = small_models.waves(tmp_path / "run", ragged=ragged)
+    for family in ("cnn", "rnn", "transformer", "random_forest"):
+        run = small_models.trained(tmp_path / "run", family, epochs=1)
+        check(run, sequences, "steps", small_models.TEMPERATURE, tmp_path)
+
+
+def test_models_of_series_and_of_molecules(tmp_path):
+    frame = small_models.sales(tmp_path / "run")
+    for family in ("linear", "gradient_boosting", "rnn"):
+        run = small_models.trained(tmp_path / "run", family, epochs=1)
+        check(run, frame, "windows", small_models.TEMPERATURE, tmp_path)
+    frame = small_models.molecules(tmp_path / "molecules")
+    for family, name in (("random_forest", "fingerprints"), ("transformer", "tokens")):
+        run = small_models.trained(tmp_path / "molecules", family, epochs=1)
+        check(run, frame, name, small_models.TEMPERATURE, tmp_path)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_models_of_built_in_tasks(family, tmp_path):
+    task = load_task("digits-cnn")
+    config = {"architecture": "mobilenet_v3_small", "side": 32, "tuned": "head"}  # what a backbone needs
+    if family in ("cnn", "rnn", "transformer"):
+        space = getattr(images, f"fashion_{family}").space  # the pictures themselves need not be here
+        config = dict(space.get_default_configuration())
+    config = {name: value.item() if hasattr(value, "item") else value for name, value in config.items()}
+    config |= {"width": 16, "layers": 1, "dropout": 0.0, "patch": 2}
+    splits = load_data("digits", None)
+    rules = Preprocessing("digits", family, splits.inputs, splits.target)
+    module = build_for(rules.inputs, family, config, 10)
+    TrainedNetwork(module, config, rules).save(tmp_path / "model")
+    small_models.card(tmp_path / "model", task)
+    write_onnx(tmp_path / "model", tmp_path / "digits.onnx")
+    own = automl.load(tmp_path / "model").predict_proba(splits.x_test)
+    found = answers(tmp_path / "digits.onnx", examples=splits.x_test.astype(np.float32))
+    assert np.abs(found - own).max() < 1e-5
+
+
+def test_an_ensemble_is_one_graph(tmp_path):
+    frame = small_models.molecules(tmp_path / "run")
+    weights = {"random_forest": 0.5, "rnn": 0.3, "mlp": 0.2}
+    models = {family: automl.load(small_models.trained(tmp_path / "run", family, 1)).model for family in weights}
+    model = tmp_path / "run" / "model"
+    members = []
+    for family, weight in weights.items():
+        models[family].save(model / "members" / family)
+        members.append({"folder": f"members/{family}", "weight": weight})
+    card = json.loads((model / "model.json").read_text())
+    (model / "model.json").write_text(json.dumps(card | {"members": members}))
+    write_onnx(tmp_path / "run", tmp_path / "model.onnx")
+    predictor = automl.load(tmp_path / "run")
+    assert len(predictor.members) == 3
+    arrays = predictor.encoder.encode(frame)
+    found = answers(
+        tmp_path / "model.onnx",
+        tokens=arrays["tokens"].astype(np.int64),
+        fingerprints=arrays["fingerprints"].astype(np.float32),
+    )
+    assert np.allclose(found, predictor.predict(frame), rtol=1e-5)
+
+
+def test_a_graph_that_says_other_than_the_model_is_refused(tmp_path, monkeypatch):
+    small_models.sales(tmp_path / "run")
+    run = small_models.trained(tmp_path / "run", "linear", epochs=1)
+    judge = Predictor.judge
+    monkeypatch.setattr(Predictor, "judge", lambda self, raw: judge(self, raw) + 0.1)
+    with pytest.raises(UserError, match=r"up to 0\.\d+ standard deviations on \d+ validation examples, 0.0001 is"):
+        write_onnx(run, tmp_path / "model.onnx")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_translator_is_refused_with_the_way_out(tmp_path):
+    small_models.pairs(tmp_path / "run")
+    small_models.trained(tmp_path / "run", "rnn", epochs=1)
+    with pytest.raises(UserError, match=r"a translator generates token by token.* or with automl serve"):
+        write_onnx(tmp_path / "run", tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["none", "--onnx"], "there is no folder 'none'"),
+        ([".", "--onnx"], "has no model that predicts"),
+        (["."], "no export format given; add --onnx"),
+        ([".", "--onnx", "--out", "nowhere/model.onnx"], "--out must be a file in an existing folder"),
+    ],
+)
+def test_what_is_asked_wrongly_is_answered(arguments, line, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    error = CliRunner().invoke(app, arguments).exception
+    assert isinstance(error, UserError)
+    assert line in str(error)
+
+
+def test_a_missing_extra_is_one_line(tmp_path, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnx" else find(name))
+    error = CliRunner().invoke(app, [str(tmp_path), "--onnx", "--out", str(tmp_path / "model.onnx")]).exception
+    assert re.fullmatch(
+        r"ONNX needs the package onnx; install it with: pip install 'onnx>=[\d.]+' 'onnxruntime>=[\d.]+'", str(error)
+    )
+
+
+def test_the_command_says_what_it_wrote_and_how_near_it_is(tmp_path):
+    small_models.texts(tmp_path / "run")
+    small_models.trained(tmp_path / "run", "rnn", epochs=1)
+    command = [sys.executable, "-m", "automl", "export", "run", "--onnx", "--out", "reviews.onnx"]
+    shown = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert shown.stderr == ""
+    size = f"{(tmp_path / 'reviews.onnx').stat().st_size:,}"
+    assert f"reviews.onnx: {size} bytes, reads tokens (n, 30), gives probabilities of 'verdict'" in shown.stdout
+    assert "48 validation examples (0.0001 is allowed)" in shown.stdout
+    assert "encoder.json" in shown.stdout
+    assert torch.backends.mha.get_fastpath_enabled()

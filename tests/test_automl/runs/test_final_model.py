@@ -1,0 +1,357 @@
+"""The model of a run: calibrated, refitted or an ensemble; loaded, and applied to files."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from processes import command
+from sklearn.datasets import load_breast_cancer, load_diabetes
+
+import automl
+from automl.analysis.sentences import beaten_in_words, kept_in_words
+from automl.data.datasets.registry import load_data
+from automl.deployment.calibration import fit_temperature, log_losses, temperature_that_helps, tempered
+from automl.deployment.ensemble import greedy_ensemble
+from automl.deployment.predictor import predictions
+from automl.errors import UserError
+from automl.runs.final import train_all
+from automl.runs.settings import Settings
+from automl.runs.time_plan import Clock
+from automl.study.run_folder import RunFolder
+from automl.study.study import Study
+from automl.tasks.registry import load_task
+from automl.training.base import trained_model
+from automl.tuning.executors import ProcessExecutor
+from automl.tuning.final_evaluation import Training, to_keep
+from automl.tuning.result import Result
+from strategies.base import Outcome, Proposal
+
+# --- calibration ------------------------------------------------------------------------------------------------------
+
+
+def overconfident(n, seed, factor):
+    """Probabilities of three classes whose logits are ``factor`` times too large, and labels."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(n, 3)) * 1.5
+    true = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    labels = np.array([rng.choice(3, p=row) for row in true])
+    given = np.exp(factor * logits) / np.exp(factor * logits).sum(1, keepdims=True)
+    return given, labels
+
+
+def test_a_temperature_divides_the_logarithms():
+    probabilities = np.array([[0.8, 0.2], [0.5, 0.5]])
+    assert tempered(probabilities, 1.0) is probabilities
+    assert tempered(probabilities, 2.0)[0] == pytest.approx([2 / 3, 1 / 3])  # the square roots of 4 and 1, scaled
+    assert tempered(probabilities, 2.0)[1] == pytest.approx([0.5, 0.5])
+    assert tempered(np.array([[1.0, 0.0]]), 3.0).sum() == pytest.approx(1)
+    assert log_losses(probabilities, np.array([1, 0])) == pytest.approx([-np.log(0.2), np.log(2)])
+
+
+def test_being_right_on_a_few_examples_does_not_make_a_model_certain():
+    probabilities = np.full((40, 2), [0.9, 0.1])
+    assert 0.4 < fit_temperature(probabilities, np.zeros(40, int)) < 0.8
+
+
+def test_overconfidence_is_undone_and_calibrated_probabilities_are_left_alone():
+    given, labels = overconfident(4_000, 0, 3.0)
+    assert fit_temperature(given, labels) == pytest.approx(3.0, rel=0.1)
+    other = overconfident(2_000, 1, 3.0)
+    temperature = temperature_that_helps((given, labels), other)
+    assert temperature == pytest.approx(3.0, rel=0.1)
+    assert log_losses(tempered(other[0], temperature), other[1]).mean() < log_losses(*other).mean()
+    kept = [
+        temperature_that_helps(overconfident(60, seed, 1.0), overconfident(60, seed + 100, 1.0)) for seed in range(40)
+    ]
+    assert np.mean([temperature == 1.0 for temperature in kept]) > 0.7  # where there is nothing to gain, most stay
+
+
+# --- ensembles --------------------------------------------------------------------------------------------------------
+
+
+def test_an_ensemble_of_two_that_err_in_opposite_ways_is_found():
+    y = np.linspace(0, 1, 50)
+    wrong = np.sin(np.arange(50))
+    predictions = [y + wrong, y - wrong, y + 5.0]
+
+    def loss(predicted):
+        return float(((predicted - y) ** 2).mean())
+
+    assert greedy_ensemble(predictions, loss, 5) == {0: 0.5, 1: 0.5}
+    assert greedy_ensemble(predictions, loss, 1) == {0: 1.0}
+    assert greedy_ensemble([y + 2, y + 1, y + 3], loss, 3) == {1: 1.0}
+
+
+def test_weights_are_as_good_as_their_rounds_allow():
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=300)
+    first, second = y + rng.normal(size=300), y + 2 * rng.normal(size=300)
+    weights = greedy_ensemble([first, second], lambda predicted: float(((predicted - y) ** 2).mean()), 2)
+    assert weights[0] == pytest.approx(0.8, abs=0.07)  # inverse variances: 1 against 1/4
+    assert sum(weights.values()) == pytest.approx(1)
+
+
+# --- runs -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def patients(tmp_path_factory):
+    """A run with an ensemble of networks that were trained too little to be alike."""
+    folder = tmp_path_factory.mktemp("patients")
+    load_diabetes(as_frame=True).frame.to_csv(folder / "patients.csv", index=False)
+    out, _ = command(
+        "run", "--data", folder / "patients.csv", "--target", "target", "--model", "mlp", "--strategy", "random",
+        "--trials", 6, "--seed", 1, "--epochs", 4, "--final-seeds", 1, "--ensemble", 4, "--no-learn",
+        "--out", folder / "run",
+    )  # fmt: skip
+    return folder, out
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cells")
+    frame = load_breast_cancer(as_frame=True).frame.rename(columns={"target": "kind"})
+    frame["kind"] = frame["kind"].map({0: "malignant", 1: "benign"})
+    frame.to_csv(folder / "cells.csv", index=False)
+    command(
+        "run", "--data", folder / "cells.csv", "--target", "kind", "--model", "random_forest", "--strategy",
+        "random", "--trials", 1, "--epochs", 2, "--final-seeds", 1, "--no-learn", "--out", folder / "run",
+    )  # fmt: skip
+    return folder
+
+
+def test_an_ensemble_is_kept_where_it_is_better_and_its_folder_says_so(patients):
+    folder, out = patients
+    card = json.loads((folder / "run" / "model" / "model.json").read_text())
+    assert card["made"] == "ensemble"
+    assert f"the model is an ensemble of {len(card['members'])} trials: rmse" in out
+    assert 2 <= len(card["members"]) <= 4
+    assert sum(member["weight"] for member in card["members"]) == pytest.approx(1)
+    assert json.loads((folder / "run" / "summary.json").read_text())["model"] == card
+    assert [card["data"][part] for part in ("train", "valid", "test")] == [266, 88, 88]
+    assert "an ensemble of" in (folder / "run" / "model" / "README.md").read_text()
+
+
+def test_a_loaded_ensemble_scores_on_the_test_part_what_its_card_says(patients):
+    folder, _ = patients
+    model = automl.load(folder / "run")
+    splits = load_data(str(folder / "run" / "data" / "columns"), None)
+    predicted = model.judge(lambda family: splits.x_test)
+    assert np.sqrt(((predicted - splits.y_test) ** 2).mean()) == pytest.approx(model.card["test"]["rmse"])
+    alone = [predictions(member.model, splits.x_test) for member in model.members]
+    assert predicted == pytest.approx(sum(m.weight * p for m, p in zip(model.members, alone, strict=True)))
+
+
+def test_a_loaded_classifier_has_the_probabilities_that_its_card_scores(cells):
+    model = automl.load(cells / "run")
+    splits = load_data(str(cells / "run" / "data" / "columns"), None)
+    probabilities = model.judge(lambda family: splits.x_test)
+    assert -np.log(probabilities[np.arange(113), splits.y_test]).mean() == pytest.approx(model.card["test"]["log_loss"])
+    assert (probabilities.argmax(1) == splits.y_test).mean() == pytest.approx(model.card["test"]["accuracy"])
+
+
+def test_predictions_are_written_to_a_file_in_parts_as_python_gives_them(cells, monkeypatch):
+    folder = cells
+    out, _ = command("predict", folder / "run", "--data", folder / "cells.csv", "--out", folder / "told.csv")
+    assert "569 predictions of 'kind' in" in out
+    told, frame = pd.read_csv(folder / "told.csv"), pd.read_csv(folder / "cells.csv")
+    model = automl.load(folder / "run" / "model")  # the folder alone is enough
+    assert told["row"].tolist() == list(range(1, 570))
+    assert told["kind"].tolist() == model.predict(frame).tolist()
+    assert told["probability of malignant"].to_numpy() == pytest.approx(model.predict_proba(frame)[:, 1])
+    monkeypatch.setattr(
+        "automl.data.ingest.file_formats.CELLS", 31_000
+    )  # a thousand rows, the least there is, would hold them all
+    parts = list(model.stream(folder / "cells.csv"))
+    assert pd.concat(parts)["kind"].tolist() == told["kind"].tolist()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("data", "out", "line"),
+    [
+        ("nowhere.csv", "told.csv", "there is no file or folder"),
+        ("other.csv", "told.csv", "the column 'mean radius' is missing; the model was trained with it"),
+        ("cells.csv", "no/folder/told.csv", "--out must be a file in an existing folder"),
+    ],
+)
+def test_what_cannot_be_predicted_is_one_line_and_leaves_no_file(cells, data, out, line):
+    folder = cells
+    (folder / "other.csv").write_text("a,b\n1,2\n")
+    before = set(folder.iterdir())
+    _, error = command("predict", folder / "run", "--data", folder / data, "--out", folder / out, code=2)
+    assert error.startswith("automl: ")
+    assert line in error
+    assert error.count("\n") == 1
+    assert set(folder.iterdir()) == before
+
+
+def test_refitting_trains_on_the_validation_part_too(patients):
+    folder, _ = patients
+    out, _ = command(
+        "run", "--data", folder / "patients.csv", "--target", "target", "--model", "linear", "--strategy",
+        "random", "--trials", 2, "--final-seeds", 1, "--refit", "--no-learn", "--out", folder / "refitted",
+    )  # fmt: skip
+    assert "the model is the chosen config, trained on the training and validation sets; rmse" in out
+    model, data = automl.load(folder / "refitted"), str(folder / "refitted" / "data" / "columns")
+    splits, both = load_data(data, None), load_data(data, None, True)
+    assert len(both.y_train) == len(splits.y_train) + len(splits.y_valid)
+    assert model.model.preprocessing.inputs == both.inputs  # scaled by what it was trained on
+    assert model.predict(folder / "patients.csv").shape == (442,)
+    with pytest.raises(UserError, match="only classifiers have probabilities"):
+        model.predict_proba(folder / "patients.csv")
+
+
+def final_of(tmp_path, chosen, default):
+    scores = {"chosen": chosen, "default": default}
+    return [Training(who, i, v, None, None, 1.0, tmp_path) for who in scores for i, v in enumerate(scores[who])]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "default", "lower", "higher"),
+    [
+        ([0.1, 0.3], [0.4, 0.1], "chosen", "default"),
+        ([0.2, 0.2], [0.2, 0.2], "chosen", "chosen"),
+        ([0.1, 0.9, None], [0.4, 0.4, 0.4], "default", "chosen"),
+        ([0.5, 0.4, 0.3], [0.44, None, None], "chosen", "chosen"),  # fails more often
+        ([None, 0.5], [0.4, None], "chosen", "chosen"),  # never on the same seed
+        ([None, None], [0.4, None], "default", "default"),
+        ([0.4, None], [None, None], "chosen", "chosen"),
+        ([None], [None], "chosen", "chosen"),
+    ],
+)
+def test_the_model_has_the_config_that_is_better_on_validation(tmp_path, chosen, default, lower, higher):
+    trainings = final_of(tmp_path, chosen, default)
+    assert to_keep(trainings, maximize=False) == lower
+    assert to_keep(trainings, maximize=True) == higher
+
+
+LUCKY_IN_THE_SEARCH = """
+from pathlib import Path
+
+from automl.tuning.final_evaluation import final_seed
+
+
+def objective(config, seed, folder):
+    (Path(folder) / "model.txt").write_text(str(config["x"]))
+    if config["x"] == 0.5:
+        return 0.5
+    return 0.9 if seed in [final_seed(0, i) for i in range(2)] else 0.1
+"""
+
+
+def test_a_chosen_config_that_was_lucky_gives_way_to_the_default(tmp_path):
+    (tmp_path / "lucky.py").write_text(LUCKY_IN_THE_SEARCH)
+    (tmp_path / "space.yaml").write_text("x: {float: [0, 1], default: 0.5}\n")
+    out, _ = command(
+        "run", "--task", f"{tmp_path / 'lucky.py'}:objective", "--space", tmp_path / "space.yaml", "--strategy",
+        "random", "--trials", 3, "--final-seeds", 2, "--no-learn", "--out", tmp_path / "run",
+    )  # fmt: skip
+    said = "on validation it did better in the final than the chosen one (0.500 against 0.900)"
+    assert f"The run keeps the default config, in best.yaml and for its model: {said}." in out
+    assert "the model is one training of the default config" in out  # whose loss is the same with every seed
+    assert (tmp_path / "run" / "model" / "model.txt").read_text() == "0.5"
+    best = (tmp_path / "run" / "best.yaml").read_text()
+    assert yaml.safe_load(best) == {"x": 0.5}
+    assert "the default, which was better in the final than trial" in best
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["final"]["kept"] == "default"
+    assert summary["final"]["config"] == {"x": 0.5}
+    assert summary["best"]["loss"] == 0.1
+    assert said in (tmp_path / "run" / "report.html").read_text()
+
+    command("run", "--out", tmp_path / "run", "--resume", "--final-seeds", 0, "--no-learn")  # no other incumbent
+    assert (tmp_path / "run" / "best.yaml").read_text() == best
+    again = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert (again["final"], again["model"]) == (summary["final"], summary["model"])
+
+
+def test_the_default_is_kept_in_words_without_a_model_and_where_all_others_failed():
+    final = {"kept": "default", "chosen_validation": [None], "default_validation": [0.5]}
+    said = "The run keeps the default config, in best.yaml: all final trainings of the chosen config failed."
+    assert kept_in_words({"final": final, "model": None}) == said
+    assert kept_in_words({"final": final | {"kept": "chosen"}, "model": None}) is None
+    assert kept_in_words({"final": None, "model": None}) is None
+
+
+def test_a_baseline_that_is_better_than_what_is_kept_is_reported():
+    final = {"kept": "chosen", "split": "test", "chosen": [0.7, None, 0.8], "default": [0.9, 0.9, 0.9]}
+    summary = {"final": final | {"baseline": {"name": "a forest", "score": 0.8}}, "maximize": True}
+    assert "better on test than the chosen config (0.800 against 0.750)" in beaten_in_words(summary)
+    assert beaten_in_words(summary | {"maximize": False}) is None
+    assert beaten_in_words({"final": summary["final"] | {"kept": "default"}, "maximize": True}) is None
+    for other in ({"baseline": None}, {"baseline": {"error": "none"}}, {"split": "validation"}, {"chosen": [None]}):
+        assert beaten_in_words({"final": summary["final"] | other, "maximize": True}) is None
+    assert beaten_in_words({"final": None, "maximize": True}) is None
+
+
+def test_what_is_refitted_is_the_config_that_is_kept(tmp_path):
+    task = replace(load_task("digits-cnn", train_size=200), max_epochs=1)
+    default = dict(task.space.get_default_configuration())
+    study = Study(task.space, task.max_epochs)
+    hopeless = Proposal(0, {**default, "lr": task.space["lr"].lower, "batch_size": 128}, task.max_epochs)
+    study.asked(hopeless, 0.0)
+    study.told(Outcome(hopeless, (0.0,), 1.0), 0.0, 1.0)
+    result = Result(study, "budget spent", 1.0, task.name, "random", task.metric, task.maximize, 0)
+    with ProcessExecutor(task, 1) as executor:
+        folder = RunFolder(tmp_path)
+        final = train_all(task, result, executor, folder, Settings(n_final=1, refit=True), lambda note: None, Clock())
+    assert to_keep(final.trainings, maximize=True) == "default"
+    assert trained_model(final.refitted.folder).config["lr"] == default["lr"]
+
+
+def test_an_interrupted_refit_leaves_the_final_before_it(tmp_path):
+    task = replace(load_task("digits-cnn", train_size=100), max_epochs=1)
+    folder = RunFolder(tmp_path / "run")
+    result = automl.tune(task, strategy="random", n_trials=1, study=folder.path)
+
+    def watch(note):
+        if "validation set" in note:
+            raise KeyboardInterrupt
+
+    with ProcessExecutor(task, 1) as executor:
+        final = train_all(task, result, executor, folder, Settings(n_final=1, refit=True), watch, Clock())
+    assert final.interrupted
+    assert [training.who for training in final.trainings] == ["chosen", "default"]
+    assert final.refitted is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--task", "digits-cnn", "--refit", "--ensemble", 3], "--refit and --ensemble exclude each other"),
+        (["--task", "digits-cnn", "--ensemble", 1], "--ensemble must be 2 or more, got 1"),
+        (["--task", "digits-cnn", "--refit", "--final-seeds", 0], "--refit and --ensemble need a final"),
+    ],
+)
+def test_what_cannot_be_kept_is_said_before_the_search(tmp_path, arguments, line):
+    _, error = command("run", *arguments, "--out", tmp_path / "run", code=2)
+    assert line in error
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_built_in_tasks_model_reads_its_raw_arrays_and_says_their_shape(tmp_path):
+    command(
+        "run", "--task", "digits-cnn", "--strategy", "random", "--trials", 1, "--epochs", 2, "--final-seeds", 1,
+        "--no-learn", "--out", tmp_path / "run",
+    )  # fmt: skip
+    model, splits = automl.load(tmp_path / "run"), load_data("digits", None)
+    right = model.predict(splits.x_test) == np.array(splits.classes)[splits.y_test]
+    assert right.mean() == pytest.approx(model.card["test"]["accuracy"])
+    with pytest.raises(UserError, match=r"numbers of shape \(n, 1, 8, 8\), got float64 \(3, 8\)"):
+        model.predict(np.zeros((3, 8)))
+    with pytest.raises(UserError, match="takes arrays, not files"):
+        next(model.stream(tmp_path))
+
+
+def test_folders_without_a_model_are_one_line(tmp_path):
+    with pytest.raises(UserError, match="there is no folder"):
+        automl.load(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="has no model that predicts"):
+        automl.load(tmp_path)
+    (tmp_path / "study.db").touch()
+    with pytest.raises(UserError, match="has no model; continue it with --resume"):
+        automl.load(tmp_path)

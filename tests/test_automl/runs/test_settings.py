@@ -1,0 +1,166 @@
+"""From the options of a command to a task and its space."""
+
+import pytest
+
+from automl.errors import UserError
+from automl.runs.configure import new_settings
+from automl.runs.settings import Settings, build_task, load_from_file
+from automl.space.edit import fix, merge
+from automl.space.parse import SpaceError, load_space
+
+FORM = {
+    "lr": {"float": [1e-4, 1.0], "log": True},
+    "optimizer": {"choice": ["sgd", "adamw"]},
+    "momentum": {"float": [0.0, 0.9], "when": {"optimizer": "sgd"}},
+    "nesterov": {"choice": [True, False], "when": {"momentum": [0.0, 0.5], "optimizer": "sgd"}},
+    "beta": {"float": [0.8, 0.99], "when": {"optimizer": ["adamw"]}},
+    "depth": {"int": [1, 4]},
+    "forbidden": [{"optimizer": "adamw", "depth": [3, 4]}, {"depth": 4, "optimizer": "sgd"}],
+}
+
+
+def test_fixing_a_parent_leaves_the_children_that_still_exist():
+    form = fix(FORM, "optimizer", "adamw")
+    assert list(form) == ["lr", "optimizer", "beta", "depth", "forbidden"]
+    assert form["optimizer"] == {"constant": "adamw"}
+    assert "when" not in form["beta"]
+    assert form["forbidden"] == [{"depth": [3, 4]}]
+    assert "optimizer" in load_space(form).get_default_configuration()
+    form = fix(FORM, "optimizer", "sgd")
+    assert list(form) == ["lr", "optimizer", "momentum", "nesterov", "depth", "forbidden"]
+    assert form["nesterov"]["when"] == {"momentum": [0.0, 0.5]}
+    assert form["forbidden"] == [{"depth": 4}]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "rule"),
+    [
+        ("optimzer", "sgd", "did you mean 'optimizer'"),
+        ("optimizer", "adam", "'adam' is not one of its values"),
+        ("lr", 7, "7 is not one of its values"),
+    ],
+)
+def test_fixing_what_is_not_there(name, value, rule):
+    with pytest.raises(SpaceError, match=rule):
+        fix(FORM, name, value)
+
+
+def test_a_fixed_value_that_is_forbidden_by_itself_is_refused():
+    with pytest.raises(SpaceError, match="is forbidden by the space"):
+        fix({"a": {"int": [1, 3]}, "b": {"int": [1, 3]}, "forbidden": [{"a": 3}]}, "a", 3)
+
+
+def test_a_space_file_changes_part_of_a_built_in_space(tmp_path):
+    file = tmp_path / "space.yaml"
+    file.write_text("lr: {float: [0.001, 0.01], log: true}\n")
+    settings = new_settings(Settings(task="digits-cnn"), file, ["optimizer=adamw", "batch_size=64"])
+    space = build_task(settings).space
+    assert (space["lr"].lower, space["lr"].upper) == (0.001, 0.01)
+    assert space["optimizer"].value == "adamw"
+    assert "momentum" not in space
+    file.write_text("lrr: {float: [0.001, 0.01]}\n")
+    with pytest.raises(SpaceError, match="no such hyperparameter; did you mean 'lr'"):
+        new_settings(Settings(task="digits-cnn"), file, [])
+
+
+def test_merging_keeps_the_rest():
+    assert merge(load_space(FORM), {"depth": {"int": [1, 2]}})["depth"] == {"int": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        ({"n_trials": 0}, "trials must be 1 or more, got 0"),
+        ({"seed": -1}, "--seed must be 0 or more"),
+        ({"time_limit": 0.0}, "--time-limit must be above 0 seconds, got 0"),
+        ({"task": "a", "command": "b {lr}"}, "give only one of a task, a command and data"),
+    ],
+)
+def test_settings_that_make_no_sense(options, rule):
+    with pytest.raises(UserError, match=rule):
+        Settings(**options)
+
+
+def test_a_command_needs_a_space():
+    with pytest.raises(UserError, match="a command needs a space: --space"):
+        new_settings(Settings(command="train {lr}"), None, [])
+
+
+@pytest.mark.parametrize("text", ["lr", "=3", ""])
+def test_set_needs_an_assignment(text):
+    with pytest.raises(UserError, match="--set needs KEY=VALUE"):
+        new_settings(Settings(task="digits-cnn"), None, [text])
+
+
+def test_fixing_does_not_depend_on_the_order_of_the_space():
+    form = {
+        "k": {"int": [1, 2], "when": {"m": 1}},
+        "m": {"int": [1, 2], "when": {"opt": "sgd"}},
+        "opt": {"choice": ["sgd", "adam"]},
+    }
+    assert list(fix(form, "opt", "adam")) == ["opt"]
+    with pytest.raises(SpaceError, match="True is not one of its values"):
+        fix({"b": {"choice": [1, 2]}}, "b", True)
+    with pytest.raises(SpaceError, match="needs one value"):
+        fix({"b": {"choice": [1, 2]}}, "b", [1, 2])
+
+
+def test_a_file_named_like_a_library_does_not_replace_it(tmp_path):
+    (tmp_path / "json.py").write_text("def f(config): return 0.0\n")
+    import json
+
+    load_from_file(f"{tmp_path}/json.py:f")
+    import sys
+
+    assert sys.modules["json"] is json
+
+
+TASK_OF_ONES_OWN = """
+from automl import Epoch
+from automl.space.parse import load_space
+
+class Mine:
+    name, max_epochs, resumable, metric, maximize = "mine", 3, False, "loss", False
+    space = load_space({"x": {"float": [0, 1]}, "y": {"float": [0, 1]}})
+    def train(self, config, *, seed, epochs, checkpoint, device):
+        for epoch in range(epochs):
+            yield Epoch(epoch + 1, config["x"] + config["y"], {}, 0.1)
+    def test(self, checkpoint, device):
+        return {}
+
+task = Mine()
+"""
+
+
+def test_a_task_of_any_class_takes_another_space_and_another_length(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(TASK_OF_ONES_OWN)
+    (tmp_path / "space.yaml").write_text("x: {float: [0.5, 0.6]}\n")
+    asked = Settings(task=f"{file}:task", max_epochs=2)
+    task = build_task(new_settings(asked, tmp_path / "space.yaml", ["y=0.25"]))
+    assert (task.space["x"].lower, task.space["y"].value, task.max_epochs, task.name) == (0.5, 0.25, 2, "mine")
+
+
+def test_tasks_from_files(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("import nonexistent_library\n")
+    with pytest.raises(UserError, match="cannot be imported: ModuleNotFoundError"):
+        load_from_file(f"{file}:task")
+    file.write_text("def objective(config): return 0.0\n")
+    assert load_from_file(f"{file}:objective")({}) == 0.0
+    with pytest.raises(UserError, match="has no 'objectiv'; did you mean 'objective'"):
+        load_from_file(f"{file}:objectiv")
+    with pytest.raises(UserError, match=r"no object of .* given; use "):
+        build_task(Settings(task=f"{file}").with_defaults())
+    with pytest.raises(UserError, match="there is no file"):
+        load_from_file(f"{tmp_path}/none.py:task")
+    with pytest.raises(UserError, match="needs a space"):
+        build_task(Settings(task=f"{file}:objective").with_defaults())
+
+
+def test_a_resumed_run_changes_only_what_may_change():
+    run = Settings(task="digits-cnn", n_trials=10).with_defaults()
+    assert run.resumed_with(Settings(n_trials=20, time_limit=5.0)).n_trials == 20
+    with pytest.raises(UserError, match="the run has --strategy 'auto', not 'tpe'"):
+        run.resumed_with(Settings(strategy="tpe"))
+    assert Settings.from_json(run.to_json()) == run

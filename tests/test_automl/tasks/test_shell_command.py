@@ -1,0 +1,143 @@
+"""Shell commands as objectives, in real processes; functions and generators are in test_tuner."""
+
+import time
+
+import psutil
+import pytest
+
+import automl
+from automl.errors import UserError
+from automl.space.parse import load_space
+from automl.task import TrainingFailed
+from automl.tasks.shell_command import CommandTask
+
+SPACE = load_space(
+    {
+        "lr": {"float": [1e-4, 1.0], "log": True, "default": 0.01},
+        "kind": {"choice": ["plain", "it's; echo 0 # $HOME"]},
+        "momentum": {"float": [0, 1], "when": {"kind": "plain"}},
+    }
+)
+CONFIG = {"lr": 0.25, "kind": "plain", "momentum": 0.5}
+
+
+def train(command, config=CONFIG, folder=None, epochs=1, **options):
+    task = CommandTask(command, SPACE, max_epochs=9, **options)
+    return list(task.train(config, seed=7, epochs=epochs, checkpoint=folder, device="cpu"))
+
+
+def test_numbers_and_json_lines_are_losses_and_the_rest_is_talk():
+    command = (
+        """echo starting {lr}; echo 0.5; echo '{"loss": 0.25, "accuracy": 0.75, "note": "x"}'; echo done; echo 1e-3"""
+    )
+    epochs = train(command)
+    assert [(e.epoch, e.loss, e.metrics) for e in epochs] == [
+        (1, 0.5, {}),
+        (2, 0.25, {"accuracy": 0.75}),
+        (3, 1e-3, {}),
+    ]
+
+
+def test_values_are_quoted_for_the_shell():
+    command = (
+        "python3 -c 'import sys; print(len(sys.argv), sys.argv[1] == sys.argv[2]); print(0)' {kind} {kind}; echo {lr}"
+    )
+    odd = {"lr": 0.5, "kind": "it's; echo 0 # $HOME"}
+    assert [e.loss for e in train(command, odd)] == [0.0, 0.5]
+
+
+def test_placeholders(tmp_path):
+    command = (
+        "python3 -c 'import sys, json; c = json.loads(sys.argv[1]); print(c[\"lr\"])' {config};"
+        "echo {seed}; echo {epochs}; test -z {momentum}x || echo 5; test {dir} = "
+        f"{tmp_path} && echo 6; awk 'BEGIN {{ print 8 }}'"
+    )
+    assert [e.loss for e in train(command, folder=tmp_path, epochs=3)] == [0.25, 7, 3, 5, 6, 8]
+
+
+def test_scores_of_a_command_are_maximised():
+    result = automl.tune(
+        CommandTask("""echo '{"value": {lr}, "note": "x"}'""", SPACE, maximize=True), n_trials=6, strategy="random"
+    )
+    assert result.best.value("value") == max(t.config["lr"] for t in result.trials)
+    assert result.best_loss == -result.best.value("value")
+
+
+def test_braces_of_the_shell_stay():
+    command = "HOME=here; echo {lr} | awk '{ print $1 * 2 }'; printf '%s\\n' {{x}} '${HOME}'; echo 5"
+    assert [e.loss for e in train(command)] == [0.5, 5.0]
+
+
+def test_odd_names_are_placeholders_too():
+    space = load_space({"a.b": {"float": [0, 1]}, "c-d": {"choice": ["x", "y"]}, "ü": {"int": [1, 9]}})
+    task = CommandTask("test {c-d} = x && echo {a.b} && echo {ü}", space)
+    config = {"a.b": 0.25, "c-d": "x", "ü": 3}
+    epochs = task.train(config, seed=0, epochs=1, checkpoint=None, device="cpu")
+    assert [e.loss for e in epochs] == [0.25, 3.0]
+
+
+def test_a_hyperparameter_must_not_be_named_like_a_placeholder():
+    with pytest.raises(UserError, match="'epochs' has the name of a placeholder"):
+        CommandTask("train {epochs}", load_space({"epochs": {"int": [1, 9]}}))
+
+
+def test_output_in_another_encoding_does_no_harm():
+    assert train("printf 'caf\\351\\n'; echo {lr}")[0].loss == 0.25
+
+
+def test_an_inactive_hyperparameter_is_empty():
+    assert train("test -z {momentum} && echo {lr}", {"lr": 1.0, "kind": "x"})[0].loss == 1.0
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("echo {lr} >&2; echo no such file; exit 3", "exit status 3: no such file|0.25"),
+        ("echo loading {lr}", "printed no loss .*loading 0.25"),
+        ("not-a-program {lr}", "exit status 127: .*not found"),
+        ("echo 0.5 {lr}; kill -9 $$", "exit status -9"),
+    ],
+)
+def test_a_failing_command_says_why(command, reason):
+    with pytest.raises(TrainingFailed, match=reason.replace("|", ".*")):
+        train(command)
+
+
+@pytest.mark.parametrize("printed", ["nan", "NaN", "inf", '{"loss": NaN}', "-inf"])
+def test_a_loss_that_is_not_finite_is_a_failure(printed):
+    result = automl.tune(CommandTask(f"echo {{lr}}; echo '{printed}'", SPACE), n_trials=1, strategy="random")
+    assert result.trials[0].state == "failed"
+    assert "at epoch 2" in result.trials[0].error
+
+
+def test_unknown_placeholders_and_commands_without_any_are_refused():
+    with pytest.raises(UserError, match=r"unknown placeholder \{lrr\} in the command; known: .*lr"):
+        CommandTask("train {lrr}", SPACE)
+    with pytest.raises(UserError, match=r"uses no hyperparameter; insert e\.g\. \{"):
+        CommandTask("train {seed}", SPACE)
+
+
+def test_a_command_is_resumable_when_it_is_told_where_and_how_far():
+    assert CommandTask("train {lr} {dir} {epochs}", SPACE).resumable
+    assert not CommandTask("train {lr} {epochs}", SPACE).resumable
+
+
+def test_the_folder_of_a_trial_stays(tmp_path):
+    result = automl.tune(
+        CommandTask("echo {lr} > {dir}/lr; echo {lr}", SPACE), n_trials=8, strategy="random", study=tmp_path / "run"
+    )
+    written = {int(p.name): float((p / "lr").read_text()) for p in (tmp_path / "run" / "trials").iterdir()}
+    assert written == {t.number: t.config["lr"] for t in result.trials}
+
+
+def test_closing_the_training_kills_the_command_and_its_children(tmp_path):
+    command = CommandTask(f"(sleep 1000 & echo $! > {tmp_path}/pid; echo {{lr}}; wait)", SPACE, max_epochs=3)
+    training = command.train(CONFIG, seed=0, epochs=3, checkpoint=None, device="cpu")
+    next(training)
+    pid = int((tmp_path / "pid").read_text())
+    assert psutil.pid_exists(pid)
+    training.close()
+    until = time.monotonic() + 5
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < until
+        time.sleep(0.02)
