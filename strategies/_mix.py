@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,18 +39,16 @@ class Mix(ConfigStrategy):
         shares: Sequence[float],
         prior: Sequence[Start] = (),
         levels: list[int] | None = None,
-        cost_exponent: Callable[[], float] | None = None,
         **options: Any,
     ) -> None:
         """``arms``: names of strategies. ``shares``: their initial shares of the proposals, which sum to 1.
 
-        ``levels``: the rungs, in epochs. ``cost_exponent``: passed to ``bo``.
+        ``levels``: the rungs, in epochs.
         """
         super().__init__(space, prior=prior, **options)
         self.names = tuple(arms)
         self._shares = np.array(shares, dtype=float)
-        for_bo = {} if cost_exponent is None else {"cost_exponent": cost_exponent}
-        self._arms = [_arm(name, space, options | (for_bo if name == "bo" else {})) for name in arms]
+        self._arms = [_arm(name, space, options) for name in arms]
         # For arms that do not learn from curves, the losses of short trials are converted to the scale of the others.
         self._told = [arm if arm.learns_curves else Wrapper(arm, levels=levels) for arm in self._arms]
         self._ladder = Ladder(levels or rungs(self.max_epochs))

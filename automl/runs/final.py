@@ -55,9 +55,7 @@ def train_all(
     """
     final, seed, device = Final(), settings.seed or 0, settings.device or "auto"
     study, default = result.study, Encoding(task.space).default
-    spent = study.committed_epochs / study.max_epochs
-    n_trainings = spent if settings.n_trials is None else min(settings.n_trials, spent)
-    final.contenders = contenders(study, default, n_trainings)
+    final.contenders = contenders(study, default)
 
     def done(n: int, of: int) -> None:
         watch(f"final: {n} of {of} trainings with fresh seeds")

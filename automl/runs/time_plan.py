@@ -124,8 +124,7 @@ def _startup(tuner: Tuner) -> float | None:
 def _final_seconds(tuner: Tuner) -> list[float]:
     """Of a full training of each contender and of the default, by their trials."""
     study, default = tuner.study, Encoding(tuner.study.space).default
-    spent = study.committed_epochs / study.max_epochs
-    chosen = contenders(study, default, spent)
+    chosen = contenders(study, default)
     seconds = [_training_seconds(trial, study.max_epochs) for trial in chosen]
     if all(trial.config != default for trial in chosen):
         own = [t for t in study.trials.values() if t.config == default and t.loss is not None and t.state != "running"]

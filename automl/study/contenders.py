@@ -1,8 +1,7 @@
 """The configs of a search that are compared again on fresh seeds, and the choice among them.
 
-The lowest of many noisy losses is optimistically biased. With a small budget the search cannot afford to repeat its
-best configs, so the best few are compared on seeds that were not used to choose them. The final of a run and the
-benchmarks follow the same rules.
+The lowest of many noisy losses is optimistically biased, so the best few configs are compared on seeds that were not
+used to choose them. The final of a run and the benchmarks follow the same rules.
 """
 
 from __future__ import annotations
@@ -16,23 +15,21 @@ from automl.study.study import Study
 from automl.study.trial import Trial, incumbent
 
 MAX_CONTENDERS = 3
-MANY_TRAININGS = 50  # budget from which a best config that the search itself repeated is the only contender
 
 Scores = Sequence[float | None]  # one per seed, None for a failed training; a single one may stand for all seeds
 
 
-def contenders(study: Study, default: Mapping[str, Any], n_trainings: float) -> list[Trial]:
+def contenders(study: Study, default: Mapping[str, Any]) -> list[Trial]:
     """A trial for each of the configs to compare, the best in the search first; empty if no trial has a loss.
 
-    The incumbent and the configs with the next lowest losses among complete trials, at most MAX_CONTENDERS; only the
-    incumbent if a search with a budget of at least MANY_TRAININGS full trainings repeated it. A config that was trained
-    several times counts by its mean. The default config always takes part, so it is included only as the incumbent.
+    The incumbent and the configs with the next lowest losses among complete trials, at most MAX_CONTENDERS. A config
+    that was trained several times counts by its mean. The default config always takes part, so it is included only as
+    the incumbent.
     """
     best = study.best
     if best is None:
         return []
-    is_repeated = n_trainings >= MANY_TRAININGS and len(best.trainings) > 1
-    if is_repeated or best.epochs < study.max_epochs:
+    if best.epochs < study.max_epochs:
         return [best]
     by_config: dict[str, list[Trial]] = {}
     for trial in study.trials.values():

@@ -7,7 +7,8 @@ Variants are run by ``benchmarks.experiments.ablation`` under the name ``bo~NAME
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from ConfigSpace import ConfigurationSpace
@@ -16,18 +17,17 @@ from scipy.stats import norm, rankdata
 from strategies import _gp
 from strategies._acquisition import Acquisition, log_mean_exp
 from strategies._gp import GP
-from strategies._halving import Halving
 from strategies._mix import Mix
 from strategies._regret import LowerBound
-from strategies.auto import Auto, Choice
-from strategies.base import Outcome, Proposal, Strategy
+from strategies.auto import Auto
+from strategies.base import ConfigStrategy, Outcome, Proposal, Start, Strategy
 from strategies.bayesian import BayesianOptimization
-from strategies.encoding import Encoding
 from strategies.types import Value
 
 N_THETAS = 4
 STEP = 1e-4  # step size of the finite differences for the curvature
 LAST_SHARE = 0.1
+AGAIN, MAX_AGAIN = 0.12, 5  # share of the budget for repeats, and their maximum number
 EXACT = -9.0  # log noise variance
 
 
@@ -130,12 +130,14 @@ class GreedyEnd(BayesianOptimization):
         return super()._acquisition(gp, told, points, rng)
 
 
-class NoGenetic(Auto):
-    """Uses only the model, without the genetic algorithm."""
+class Genetic(Auto):
+    """Mixes the model with a genetic algorithm."""
 
-    def _choose(self, encoding: Encoding) -> Choice:
-        choice = super()._choose(encoding)
-        return replace(choice, arms=("bo",), shares=(1.0,)) if "bo" in choice.arms else choice
+    def _inner_searcher(
+        self, space: ConfigurationSpace, fixed: Mapping[str, Value], prior: list[Start], levels: list[int]
+    ) -> ConfigStrategy:
+        arms, shares = ("bo", "ga"), (0.6, 0.4)
+        return Mix(space, arms=arms, shares=shares, prior=prior, fixed=fixed, levels=levels, **self._options)
 
 
 class NoEarlyStopping(Auto):
@@ -153,13 +155,12 @@ class ShortThroughout(Auto):
 class IndependentNoise(Auto):
     """Independent noise for the losses of a config at different rungs."""
 
-    def _searcher(self, space: ConfigurationSpace, fixed: Mapping[str, Value], share: float) -> Strategy:
-        searcher = super()._searcher(space, fixed, share)
-        mix = searcher._inner if isinstance(searcher, Halving) else searcher
-        assert isinstance(mix, Mix)
-        for arm in mix._arms:
-            if isinstance(arm, BayesianOptimization):
-                arm.shared_noise = 0.0  # type: ignore[misc]
+    def _inner_searcher(
+        self, space: ConfigurationSpace, fixed: Mapping[str, Value], prior: list[Start], levels: list[int]
+    ) -> ConfigStrategy:
+        searcher = super()._inner_searcher(space, fixed, prior, levels)
+        if isinstance(searcher, BayesianOptimization):
+            searcher.shared_noise = 0.0  # type: ignore[misc]
         return searcher
 
 
@@ -169,11 +170,51 @@ class NoFamilies(Auto):
     with_families = False
 
 
-class NoRepeats(Auto):
-    """Spends the end of the budget on new configs instead of repeats."""
+class Repeats(Auto):
+    """Spends the last part of the budget on training the best configs again; the best mean counts."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._trained: dict[int, Outcome] = {}  # by trial: full trainings
+        self._repeated: dict[int, list[int]] = {}  # by original trial: its repeats
+
+    def ask(self) -> Proposal | None:
+        again = self._next_again()
+        if again is None:
+            return super().ask()
+        self.restore(again)
+        return again
+
+    def tell(self, outcome: Outcome) -> None:
+        super().tell(outcome)
+        if not outcome.stopped and outcome.loss is not None and outcome.proposal.epochs >= self.max_epochs:
+            self._trained[outcome.proposal.trial] = outcome
+
+    def should_stop(self, proposal: Proposal, losses: tuple[float, ...]) -> bool:
+        return proposal.repeats is None and super().should_stop(proposal, losses)
+
+    def _note(self, proposal: Proposal) -> None:
+        super()._note(proposal)
+        if proposal.repeats is not None:
+            self._repeated.setdefault(proposal.repeats, []).append(proposal.trial)
 
     def _next_again(self) -> Proposal | None:
-        return None
+        if self.n_trials is None or not self._trained:
+            return None
+        n_again = min(MAX_AGAIN, round(AGAIN * self.n_trials))
+        if self.n_trials * self.max_epochs - sum(self._epochs.values()) > n_again * self.max_epochs:
+            return None
+        repeats = {trial for trials in self._repeated.values() for trial in trials}
+        originals = {trial: outcome for trial, outcome in self._trained.items() if trial not in repeats}
+        best = sorted(originals, key=lambda trial: (originals[trial].loss, trial))[:n_again]
+        waiting = [trial for trial in best if trial not in self._repeated]
+        if not waiting:
+            return None
+        first = originals[waiting[0]].proposal
+        info = {name: first.info[name] for name in ("schedule",) if name in first.info}
+        return Proposal(
+            max(self._epochs) + 1, first.config, self.max_epochs, {"from": "again", "repeats": first.trial, **info}
+        )
 
 
 VARIANTS: dict[str, tuple[type[Strategy], str]] = {
@@ -189,7 +230,7 @@ VARIANTS: dict[str, tuple[type[Strategy], str]] = {
     "bo~ranks": (Ranks, "the model is fitted to the ranks of the losses"),
     "bo~thetas": (Thetas, "expected improvement averaged over the fitted and four sampled model parameters"),
     "bo~greedy-end": (GreedyEnd, "the lowest predicted mean from trial 45 of 50 on"),
-    "auto~no-genetic": (NoGenetic, "no genetic algorithm"),
+    "auto~genetic": (Genetic, "a genetic algorithm makes two of five proposals, more or fewer as it succeeds"),
     "auto~no-early-stopping": (NoEarlyStopping, "every config is trained fully"),
     "auto~no-short-phase": (
         ShortThroughout,
@@ -197,7 +238,7 @@ VARIANTS: dict[str, tuple[type[Strategy], str]] = {
     ),
     "auto~independent-noise": (IndependentNoise, "independent noise for the losses of a config at different rungs"),
     "auto~no-families": (NoFamilies, "one surrogate for the whole space instead of one per model family"),
-    "auto~no-repeats": (NoRepeats, "no repeated trainings of the best configs (budgets of 50 or more)"),
+    "auto~repeats": (Repeats, "the last 12% of the budget trains the best configs again; the best mean counts"),
 }
 """BASE~NAME -> (class, one-line description)."""
 

@@ -76,7 +76,7 @@ def rows_of(run: Run, task: SimulatedTask, study: Study) -> list[dict[str, Any]]
             after = sum(epochs.values()) + _charged(entry.outcome) - epochs.get(entry.outcome.proposal.trial, 0)
             ended = [n for n in _budgets(run, task) if rows[-1]["at_epochs"] <= n * task.max_epochs < after]
             if ended:
-                rows[-1]["returned"] = fresh.returned(so_far, ended[0])
+                rows[-1]["returned"] = fresh.returned(so_far)
         so_far.told(entry.outcome, entry.seconds, entry.at)
         outcome = entry.outcome
         number, config = outcome.proposal.trial, outcome.proposal.config
@@ -110,7 +110,7 @@ def rows_of(run: Run, task: SimulatedTask, study: Study) -> list[dict[str, Any]]
             }
         )
     if rows:
-        rows[-1]["returned"] = fresh.returned(so_far, run.n_trials)
+        rows[-1]["returned"] = fresh.returned(so_far)
         for row in rows:
             config = study.trials[row["trial"]].config
             row["retrained"] = fresh.tests(config) if config in (default, fresh.last) else None
@@ -143,7 +143,7 @@ class _Fresh:
         self._tests: dict[str, float | None] = {}
         self.last: Config | None = None  # the last returned config
 
-    def returned(self, study: Study, n_trials: float) -> float | None:
+    def returned(self, study: Study) -> float | None:
         """Mean test loss of the config returned by a run that ends here, by the rules of ``automl.study.contenders``.
 
         None without a test set or if there is nothing to return; infinite if all retrainings failed.
@@ -156,8 +156,7 @@ class _Fresh:
         seen = (self._default, self._seeds[0], self._task.max_epochs) if is_short else (best.config, seed, best.epochs)
         if self._task.test_loss(*seen) is None:  # no test set
             return None
-        n_trainings = min(n_trials, study.committed_epochs / study.max_epochs)
-        configs = [trial.config for trial in contenders(study, self._default, n_trainings)]
+        configs = [trial.config for trial in contenders(study, self._default)]
         scores = [self._validation(config) for config in configs]
         place = best_contender(scores, maximize=False)
         default = self._validation(self._default)
