@@ -6,10 +6,6 @@ import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 
 PACKAGES = ("automl", "torch", "numpy", "scikit-optimize", "optuna", "hyperopt", "deap", "cmaes", "ConfigSpace")
 
@@ -26,13 +22,14 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str | None:
-    """The commit of this code's checkout, with a ``+`` if there are local changes; None outside a checkout."""
-    here = Path(__file__).resolve().parents[2]
+    """The commit of this code's checkout, with a ``+`` if files outside results/ and docs/ were changed; None outside a
+    checkout."""
+    here = Path(__file__).resolve().parents[1]
     try:
         if Path(_git(here, "rev-parse", "--show-toplevel")).resolve() != here:
             return None
-        head = _git(here, "rev-parse", "HEAD")
-        return head + ("+" if _git(here, "status", "--porcelain", "--untracked-files=no") else "")
+        changed = _git(here, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!results", ":!docs")
+        return _git(here, "rev-parse", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None
 
