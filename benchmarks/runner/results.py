@@ -19,6 +19,9 @@ from automl.study.run_folder import write_aside
 from benchmarks.runner.simulate import Run
 
 
+SINGLE = ("loss", "worth", "test", "retrained", "returned", "at_seconds")  # in single precision
+
+
 class Results:
     """The files in a folder, written atomically. Only one comparison at a time can write to it."""
 
@@ -85,24 +88,34 @@ class Results:
 
 
 def write_rows(frame: pd.DataFrame, file: Path) -> None:
-    """Write rows compactly: ``worth`` only if it differs from the loss, ``strategy_seconds`` with two digits."""
+    """Write rows compactly: in single precision, unless that changes which losses are a run's new best; ``worth`` only
+    if it differs from the loss; and ``strategy_seconds`` with two digits."""
     seconds = frame["strategy_seconds"].astype(float)
     scale = 10.0 ** (1 - np.floor(np.log10(seconds.where(seconds > 0, 1.0))))
     compact = {
         "worth": frame["worth"].mask(frame["worth"] == frame["loss"]),
         "strategy_seconds": (seconds * scale).round() / scale,
-        "at_seconds": frame["at_seconds"].astype("float32"),
     }
-    write_parquet(frame.assign(**compact), file, few_values=("strategy_seconds",))
+    frame = frame.assign(**compact)
+    single = frame[[name for name in SINGLE if name in frame]].astype("float32")
+    if not _new_bests(frame).equals(_new_bests(frame.assign(loss=single["loss"]))):
+        single = single.drop(columns="loss")
+    write_parquet(frame.assign(**single), file, few_values=("strategy_seconds",))
+
+
+def _new_bests(frame: pd.DataFrame) -> pd.Series[bool]:
+    """Whether a row has the lowest loss of its run so far."""
+    runs = [frame["task"], frame["seed"], frame["epochs"]]
+    best = frame["loss"].groupby(runs).cummin()
+    return best < best.groupby(runs).shift(fill_value=np.inf)
 
 
 def read_rows(file: Path) -> pd.DataFrame:
     """Read rows written by ``write_rows``."""
     frame = pd.read_parquet(file)
-    if {"worth", "loss", "at_seconds"} <= set(frame):
+    if {"worth", "loss"} <= set(frame):
         frame["worth"] = frame["worth"].fillna(frame["loss"])
-        frame["at_seconds"] = frame["at_seconds"].astype(float)
-    return frame
+    return frame.astype({name: float for name in SINGLE if name in frame})
 
 
 def write_parquet(frame: pd.DataFrame, file: Path, few_values: tuple[str, ...] = ()) -> None:
