@@ -18,7 +18,6 @@ from automl.provenance import commit, versions
 from automl.study.run_folder import write_aside
 from benchmarks.runner.simulate import Run
 
-
 SINGLE = ("loss", "worth", "test", "retrained", "returned", "at_seconds")  # in single precision
 
 
