@@ -19,7 +19,7 @@ STRATEGIES: dict[str, tuple[str, str]] = {
     "random": ("random_search:RandomSearch", "independent uniform draws: the baseline"),
     "sobol": ("sobol:SobolSearch", "a low-discrepancy sequence: random search with fewer gaps"),
     "grid": ("grid_search:GridSearch", "nested grids, coarse cells first"),
-    "auto": ("auto:Auto", "chooses and mixes strategies based on the task, and explains the choice"),
+    "auto": ("auto:Auto", "Bayesian optimization with early stopping, model families and past studies"),
     "bo": ("bayesian:BayesianOptimization", "Gaussian process with log expected improvement"),
     "skopt": ("skopt_gp:SkoptGP", "Gaussian process with expected improvement (scikit-optimize)"),
     "tpe": ("tpe:TPE", "multivariate tree-structured Parzen estimator (Optuna)"),
