@@ -13,7 +13,7 @@ import pandas as pd
 import typer
 
 from automl.errors import UserError
-from automl.study.run_folder import write_aside
+from automl.study.run_folder import write_atomic
 from benchmarks.command import run_command
 from benchmarks.pages import figures, markdown, page, plots, strategy_pages
 from benchmarks.pages.sentences import evidence, number
@@ -89,7 +89,7 @@ def main(
     if docs is not None:
         files |= strategy_pages.pages(docs, found, costs)
     for file, content in files.items():
-        write_aside(file, content)
+        write_atomic(file, content)
         print(file)
 
 

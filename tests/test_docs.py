@@ -96,6 +96,7 @@ def place(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", list(blocks("python")))
 def test_python_blocks_run(block, place):
     code = block.replace("runs/<run>", "runs/run")
@@ -164,6 +165,7 @@ def test_the_readme_opens_the_door_in_few_lines():
     assert len((ROOT / "README.md").read_text().splitlines()) <= 150
 
 
+@pytest.mark.slow
 def test_the_site_builds_without_a_warning(tmp_path):
     site = tmp_path / "site"
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(site)]

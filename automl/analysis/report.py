@@ -10,7 +10,7 @@ from automl.analysis import figures, slices
 from automl.analysis.explanation import TOGETHER, Explanation, explain, verdict
 from automl.analysis.formatting import chosen, described, failure, ordered, picked
 from automl.analysis.sentences import compare_configs, described_model, facts, final_rows, headline
-from automl.study.run_folder import write_aside
+from automl.study.run_folder import write_atomic
 from automl.study.study import Study
 
 
@@ -53,4 +53,4 @@ def write_report(file: Path, study: Study, summary: Mapping[str, Any], told: Exp
         facts=facts(study, summary),
         plotly=Markup(get_plotlyjs().replace("</script", "<\\/script")),  # the library's own text
     )
-    write_aside(file, page)
+    write_atomic(file, page)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from automl.errors import UserError
-from automl.study.run_folder import RunFolder, write_aside
+from automl.study.run_folder import RunFolder, write_atomic
 
 FACTS = "update.json"
 MODEL = "model"
@@ -66,7 +66,7 @@ class Versions:
     def finish(self, writing: Path, facts: Mapping[str, Any]) -> int:
         """Turn the prepared folder into a version; if it has a model, make it the current one."""
         number = int(writing.name.removesuffix(".writing"))
-        write_aside(writing / FACTS, json.dumps(dict(facts), indent=2) + "\n")
+        write_atomic(writing / FACTS, json.dumps(dict(facts), indent=2) + "\n")
         writing.rename(self.place(number))
         if (self.place(number) / MODEL).is_dir():
             self.use(number)

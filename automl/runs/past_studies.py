@@ -14,7 +14,7 @@ from platformdirs import user_data_dir
 
 from automl.errors import UserError
 from automl.space.parse import load_space
-from automl.study.run_folder import write_aside
+from automl.study.run_folder import write_atomic
 from strategies.portfolio import PastStudy
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def write_study(file: Path, content: Mapping[str, Any]) -> None:
     """Write one trial per line, for readable diffs."""
     head = json.dumps({name: part for name, part in content.items() if name != "trials"})
     trials = ",\n".join(json.dumps(trial, allow_nan=False) for trial in content["trials"])
-    write_aside(file, f'{head[:-1]}, "trials": [\n{trials}\n]}}\n')
+    write_atomic(file, f'{head[:-1]}, "trials": [\n{trials}\n]}}\n')
 
 
 def task_name(settings: Settings) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from automl.analysis.formatting import chosen, often, picked
 from automl.provenance import commit, versions
-from automl.study.run_folder import write_aside
+from automl.study.run_folder import write_atomic
 from automl.tuning.result import Result
 from automl.tuning.tuner import Tuner
 
@@ -40,7 +40,7 @@ def summarise(
 
 def write_trials(file: Path, result: Result) -> None:
     """Write trials.csv: one row per trial."""
-    write_aside(file, result.to_frame().to_csv(index=False))
+    write_atomic(file, result.to_frame().to_csv(index=False))
 
 
 def write_best(file: Path, summary: Mapping[str, Any]) -> None:
@@ -52,12 +52,12 @@ def write_best(file: Path, summary: Mapping[str, Any]) -> None:
     if final is not None and final["kept"] == "default":
         found, config = f"the default, which was better in the final than {found}", final["config"]
     head = f"# {summary['task']}, {summary['strategy']}, seed {summary['seed']}: {found}\n"
-    write_aside(file, head + yaml.safe_dump(dict(config), sort_keys=False))
+    write_atomic(file, head + yaml.safe_dump(dict(config), sort_keys=False))
 
 
 def write_summary(file: Path, summary: Mapping[str, Any]) -> None:
     """Write summary.json."""
-    write_aside(file, json.dumps(_without_nan(summary), indent=2, allow_nan=False) + "\n")
+    write_atomic(file, json.dumps(_without_nan(summary), indent=2, allow_nan=False) + "\n")
 
 
 def _without_nan(content: Any) -> Any:

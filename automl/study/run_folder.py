@@ -140,7 +140,7 @@ class TrialFolders:
         return self._root / f"{number:04d}.anew"
 
 
-def write_aside(file: Path, text: str) -> None:
+def write_atomic(file: Path, text: str) -> None:
     """Replace a file atomically: readers see the old or the new content, never a part of it."""
     aside = file.with_name(f".{file.name}.{os.getpid()}")
     aside.write_text(text, encoding="utf-8")

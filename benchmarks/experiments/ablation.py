@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from automl.errors import UserError
-from automl.study.run_folder import write_aside
+from automl.study.run_folder import write_atomic
 from benchmarks.command import run_command
 from benchmarks.experiments.duels import all_duels
 from benchmarks.opponents.variants import VARIANTS, variants_of
@@ -75,9 +75,9 @@ def main(
         crashes += run_all(missing, source, False, jobs, results, console)
     found = all_duels(runs, strategy, seeds, DEVELOPMENT)
     found = found[found["rival"].isin(variants_of(strategy))]
-    write_aside(out, found.to_csv(index=False, float_format="%.4f"))
+    write_atomic(out, found.to_csv(index=False, float_format="%.4f"))
     lines = summary(found, strategy)
-    write_aside(out.with_suffix(".md"), "\n".join(lines) + "\n")
+    write_atomic(out.with_suffix(".md"), "\n".join(lines) + "\n")
     console.print(Markdown("\n".join(lines)))
     print(out)
     for run, error in crashes:

@@ -14,7 +14,7 @@ import pandas as pd
 import typer
 from scipy.optimize import differential_evolution
 
-from automl.study.run_folder import write_aside
+from automl.study.run_folder import write_atomic
 from benchmarks.command import run_command
 from benchmarks.runner.plan import TaskSource
 from benchmarks.runner.simulate import Run, simulate
@@ -48,7 +48,7 @@ def main(
         if name not in known:
             known[name] = measure(task)
             print(f"{name}: best {known[name]['best']:.6g}, reference {known[name]['reference']:.6g}", flush=True)
-            write_aside(CONSTANTS, json.dumps(dict(sorted(known.items())), indent=1) + "\n")
+            write_atomic(CONSTANTS, json.dumps(dict(sorted(known.items())), indent=1) + "\n")
 
 
 def measure(task: SimulatedTask) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from automl.errors import UserError
-from automl.study.run_folder import write_aside
+from automl.study.run_folder import write_atomic
 from benchmarks.command import run_command
 from benchmarks.report import known_constants, read_runs
 from benchmarks.scoring import regret
@@ -38,7 +38,7 @@ def main(
 ) -> None:
     """Write OUT, and print the duels over all suites."""
     found = all_duels(runs, strategy, seeds, split)
-    write_aside(out, found.to_csv(index=False, float_format="%.4f"))
+    write_atomic(out, found.to_csv(index=False, float_format="%.4f"))
     _show(found)
     print(out)
 

@@ -20,7 +20,7 @@ import typer
 from automl.data.ingest.prepare import prepare
 from automl.data.ingest.request import Request
 from automl.provenance import commit
-from automl.study.run_folder import write_aside
+from automl.study.run_folder import write_atomic
 from benchmarks.command import run_command
 
 ROWS_A_CHUNK = 200_000
@@ -39,7 +39,7 @@ def main(
         rows = [measured(way, file) | {"rows": n_rows, "megabytes": round(size / 1e6)} for way in WAYS]
     table = pd.DataFrame(rows).assign(commit=commit())
     table.insert(3, "peak_by_size", (table["peak_megabytes"] / table["megabytes"]).round(2))
-    write_aside(out, table.to_csv(index=False))
+    write_atomic(out, table.to_csv(index=False))
     print(table.drop(columns="commit").to_string(index=False))
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import typer
 
 from automl.space.parse import load_space
-from automl.study.run_folder import write_aside
+from automl.study.run_folder import write_atomic
 from benchmarks.command import run_command
 from benchmarks.opponents import OPPONENTS, installed, make, opponent_class
 from strategies import STRATEGIES, make_strategy, strategy_class
@@ -143,7 +143,7 @@ def main(
     if csv is not None:
         old = csv.read_text(encoding="utf-8").splitlines()[1:] if csv.exists() else []
         kept = [row for row in old if row.split(",")[0] not in names]
-        write_aside(csv, "\n".join([COLUMNS, *kept, *rows]) + "\n")
+        write_atomic(csv, "\n".join([COLUMNS, *kept, *rows]) + "\n")
 
 
 if __name__ == "__main__":

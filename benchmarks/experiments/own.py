@@ -19,7 +19,7 @@ import typer
 
 from automl.errors import UserError
 from automl.metrics import METRICS, loss_of
-from automl.study.run_folder import write_aside
+from automl.study.run_folder import write_atomic
 from benchmarks.command import run_command
 from benchmarks.pages import markdown
 from benchmarks.runner.results import read_rows
@@ -57,8 +57,8 @@ def main(
         lines.append(line_of(task, rows[rows["task"] == task.name]))
         print(f"{task.name}: scored", flush=True)
     table = pd.DataFrame(lines)
-    write_aside(out, table.to_csv(index=False, float_format="%.5g"))
-    write_aside(out.with_suffix(".md"), summary(table))
+    write_atomic(out, table.to_csv(index=False, float_format="%.5g"))
+    write_atomic(out.with_suffix(".md"), summary(table))
     print(out.with_suffix(".md"))
 
 

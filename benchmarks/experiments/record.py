@@ -28,7 +28,7 @@ from automl.api import tune
 from automl.errors import UserError
 from automl.provenance import commit, versions
 from automl.runs.settings import default_workers
-from automl.study.run_folder import write_aside
+from automl.study.run_folder import write_atomic
 from automl.study.trial import Trial
 from automl.task import Task, vary
 from automl.tasks.registry import load_task
@@ -83,7 +83,7 @@ def main(
     frame = pd.concat(passes, ignore_index=True)
     recording = Recording.of(frame, live.max_epochs, live.metric, live.maximize)
     facts = describe(recording, live.space)
-    write_aside(out / f"{name}.json", json.dumps(facts, indent=1) + "\n")
+    write_atomic(out / f"{name}.json", json.dumps(facts, indent=1) + "\n")
     answers = "by a model" if facts["interpolated"] else "by the nearest recorded one"
     console.print(
         f"{file}: {facts['training_hours']} hours of training; rank correlation with unseen configs "

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from automl.errors import UserError
-from automl.study.run_folder import write_aside
+from automl.study.run_folder import write_atomic
 from benchmarks.command import run_command
 from benchmarks.opponents import OPPONENTS
 from benchmarks.report import known_constants, read_runs
@@ -46,7 +46,7 @@ def main(
     for line in missing(table):
         console.print(line, markup=False, soft_wrap=True)
     found = pd.concat([evaluate(table, facts, budget) for budget in BUDGETS if _has_runs(table, budget)])
-    write_aside(out, found.to_csv(index=False, float_format="%.6g"))
+    write_atomic(out, found.to_csv(index=False, float_format="%.6g"))
     _show(console, found)
     console.print(str(out), markup=False, soft_wrap=True)
 

@@ -25,7 +25,7 @@ import psutil
 import typer
 
 from automl.errors import UserError
-from automl.study.run_folder import write_aside
+from automl.study.run_folder import write_atomic
 from benchmarks.command import run_command
 
 COLUMNS = "model,rows,concurrency,seconds,requests,requests_a_second,p50_ms,p95_ms,p99_ms,server_cpu_ms,errors"
@@ -51,7 +51,7 @@ def main(
                     for clients in map(int, concurrency.split(",")):
                         told.append(f"{family},{n},{clients},{measured(server, body, clients, seconds)}")
                         print(told[-1], flush=True)
-    write_aside(out, "\n".join([COLUMNS, *told]) + "\n")
+    write_atomic(out, "\n".join([COLUMNS, *told]) + "\n")
     print(out)
 
 

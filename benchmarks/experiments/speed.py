@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from automl.study.run_folder import write_aside
+from automl.study.run_folder import write_atomic
 from benchmarks.command import run_command
 from benchmarks.experiments.test_speed import N_REPLAYED
 
@@ -23,7 +23,16 @@ def main(out: Annotated[Path, typer.Option(help="Table to write.")] = Path("resu
         file = Path(__file__).with_name("test_speed.py")
         # CPU seconds, to be independent of other load on the machine.
         timer = "--benchmark-timer=time.process_time"
-        command = [sys.executable, "-m", "pytest", str(file), "--benchmark-enable", timer, f"--benchmark-json={found}"]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            str(file),
+            "--benchmark-enable",
+            "-n0",
+            timer,
+            f"--benchmark-json={found}",
+        ]
         subprocess.run(command, check=True)
         benchmarks = json.loads(found.read_text(encoding="utf-8"))["benchmarks"]
     rows = ["what,median_seconds,min_seconds,rounds,trials_a_second"]
@@ -34,7 +43,7 @@ def main(out: Annotated[Path, typer.Option(help="Table to write.")] = Path("resu
         rows.append(
             f"{what},{stats['median']:.6f},{stats['min']:.6f},{stats['rounds']},{n_trials / stats['median']:.1f}"
         )
-    write_aside(out, "\n".join(rows) + "\n")
+    write_atomic(out, "\n".join(rows) + "\n")
     print(out)
 
 

@@ -32,7 +32,7 @@ from automl.deployment.predictor import load
 from automl.errors import UserError
 from automl.provenance import commit
 from automl.runs.settings import Settings, build_task
-from automl.study.run_folder import RunFolder, write_aside
+from automl.study.run_folder import RunFolder, write_atomic
 from automl.study.snapshot import look
 from automl.tasks.user_data import OwnData
 from automl.tuning.final_evaluation import train_once
@@ -78,8 +78,8 @@ def main(
         table = pd.concat([table, kept]).sort_values("part", kind="stable")
         if not before.empty:
             table = pd.concat([before[(before["stream"] != name) | (before["seed"] != seed)], table])
-        write_aside(out, table.to_csv(index=False, float_format="%.4f"))
-        write_aside(out.with_suffix(".md"), summary(table))
+        write_atomic(out, table.to_csv(index=False, float_format="%.4f"))
+        write_atomic(out.with_suffix(".md"), summary(table))
         print(out, flush=True)
 
 

@@ -1,4 +1,4 @@
-"""Speed of replay and of suggestions: ``pytest benchmarks/experiments/test_speed.py --benchmark-enable``.
+"""Speed of replay and of suggestions: ``pytest benchmarks/experiments/test_speed.py --benchmark-enable -n 0``.
 
 Not part of the test suite: there are no time limits. ``python -m benchmarks.experiments.speed`` writes the medians to
 results/speed.csv.

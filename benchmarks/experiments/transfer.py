@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 import typer
 
-from automl.study.run_folder import write_aside
+from automl.study.run_folder import write_atomic
 from automl.tuning.warm_start import most_configs
 from benchmarks.command import run_command
 from benchmarks.scoring.statistics import LEVEL, resamples
@@ -57,7 +57,7 @@ def main(
     regret = pd.DataFrame(rows).set_index(["suite", "task", "seed"])
     table = pd.concat([means(regret), ratios(regret)], ignore_index=True)
     table = table.assign(strategy=strategy, n_tasks=regret.index.unique("task").size, n_seeds=seeds)
-    write_aside(out, table.to_csv(index=False, float_format="%.4f"))
+    write_atomic(out, table.to_csv(index=False, float_format="%.4f"))
     print(table.to_string(index=False))
 
 

@@ -22,7 +22,7 @@ import typer
 
 from automl.errors import UserError
 from automl.metrics import METRICS
-from automl.study.run_folder import write_aside
+from automl.study.run_folder import write_atomic
 from benchmarks.command import run_command
 from benchmarks.pages import markdown
 
@@ -95,15 +95,15 @@ def main(
                 if any(key.items() <= row.items() for row in rows):
                     continue
                 rows.append(key | searched(name, strategy, seed, trials))
-                write_aside(out, pd.DataFrame(rows).to_csv(index=False, float_format="%.5g"))
+                write_atomic(out, pd.DataFrame(rows).to_csv(index=False, float_format="%.5g"))
                 scores = ", ".join(f"{what} {rows[-1][what]}" for what in ("baseline", "default", "tuned"))
                 print(f"{name} {strategy} seed {seed}: {scores}", flush=True)
                 shutil.rmtree(folder_of(name, strategy, seed, trials))  # never resume it with different code
     table = pd.DataFrame(rows)
-    write_aside(out.with_suffix(".md"), summary(table))
+    write_atomic(out.with_suffix(".md"), summary(table))
     if page is not None:
         lines = "\n".join(grid(table))
-        write_aside(page, markdown.with_block(page.read_text(encoding="utf-8"), lines, page, BLOCK))
+        write_atomic(page, markdown.with_block(page.read_text(encoding="utf-8"), lines, page, BLOCK))
     print(out)
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 
 from automl.errors import UserError
 from automl.provenance import commit, versions
-from automl.study.run_folder import write_aside
+from automl.study.run_folder import write_atomic
 from benchmarks.runner.simulate import Run
 
 SINGLE = ("loss", "worth", "test", "retrained", "returned", "at_seconds")  # in single precision
@@ -36,7 +36,7 @@ class Results:
             file = folder / "settings.json"
             if file.exists() and file.read_text(encoding="utf-8") != settings:
                 raise UserError(f"{str(folder)!r} has a comparison of another task or code; choose another --out")
-            write_aside(file, settings)
+            write_atomic(file, settings)
         self._folder = folder
         self._frames: dict[Path, pd.DataFrame] = {}
         self._done: dict[Path, set[tuple[str, int]]] = {}

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from automl.errors import UserError
-from automl.study.run_folder import write_aside
+from automl.study.run_folder import write_atomic
 from automl.task import Epoch, Task, fidelity_of
 from automl.tasks.function import FunctionTask
 from automl.tasks.shell_command import CommandTask
@@ -108,7 +108,7 @@ class LiveTask(SimulatedTask):
                 # A folder for each number of epochs, so that file and folder are consistent if this is killed.
                 before, after = (self.kept / f"{name}-{n}" for n in (training["epochs"], epochs))
                 training = self._train(training, epochs, schedule, before, after, within)
-                write_aside(file, json.dumps(training))
+                write_atomic(file, json.dumps(training))
                 if training["epochs"] == epochs:
                     shutil.rmtree(before, ignore_errors=True)
                 ended = training["epochs"] in (0, schedule or self.max_epochs) or "cut" in training

@@ -155,6 +155,7 @@ def test_failed_trainings_are_charged_in_full_and_trainings_of_custom_length_as_
     assert (rows["loss"] < 1).all()  # of the last of its three epochs
 
 
+@pytest.mark.slow
 def test_a_terminated_comparison_keeps_completed_runs(tmp_path):
     command = [sys.executable, "-m", "benchmarks.run", "--suite", "tables", "--strategies", "random,tpe", "--seeds"]
     process = subprocess.Popen([*command, "40", "--jobs", "1", "--out", str(tmp_path)], stdout=subprocess.DEVNULL)

@@ -337,6 +337,7 @@ print(json.dumps(traces))
 """
 
 
+@pytest.mark.slow
 def test_proposals_do_not_depend_on_the_process():
     """The same with another PYTHONHASHSEED and another global random state."""
 

@@ -154,6 +154,7 @@ def test_a_named_strategy_repeats_itself_whatever_ran_in_between(strategy, tmp_p
     assert json.loads((tmp_path / "auto" / "summary.json").read_text())["settings"]["prior"]
 
 
+@pytest.mark.slow
 def test_a_damaged_file_of_knowledge_is_told_and_knowledge_that_cannot_be_kept_too(mine, tmp_path, monkeypatch):
     folder = tmp_path / "knowledge"
     folder.mkdir()
@@ -417,6 +418,7 @@ def test_ctrl_c_finishes_cleanly_and_the_run_goes_on_later(mine, tmp_path):
     assert json.loads((folder / "summary.json").read_text())["n_trials"] == summary["n_trials"] + 5
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_the_run_can_go_on(mine, tmp_path):
     """Stood in for by a limit on the size of files, which fails writes in the same way."""
     folder = tmp_path / "run"

@@ -234,6 +234,7 @@ def test_an_update_learns_a_new_class_and_every_version_can_be_used_again(run):
     assert "was updated since" in error
 
 
+@pytest.mark.slow
 def test_an_update_that_is_killed_leaves_the_model_in_use(run, tmp_path):
     folder = tmp_path / "run"
     subprocess.run(["cp", "-r", run / "run", folder], check=True)

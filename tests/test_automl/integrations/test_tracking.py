@@ -94,6 +94,7 @@ def folder(tmp_path_factory, environment) -> Path:
     return folder / "run"
 
 
+@pytest.mark.slow
 def test_the_run_has_trials_that_ended_in_every_way(folder):
     trials = look(RunFolder(folder)).study.trials.values()
     assert {trial.state for trial in trials} == {"complete", "paused", "failed"}
@@ -108,6 +109,7 @@ def kept(folder: Path) -> str:
     return json.loads((folder / "summary.json").read_text())["final"]["kept"]
 
 
+@pytest.mark.slow
 def test_mlflow_has_a_run_for_the_study_and_in_it_one_for_each_trial(folder):
     check_mlflow(f"sqlite:///{folder}/mlflow.db", folder)
 
@@ -237,6 +239,7 @@ def hparams_rows(folder: Path) -> dict:
     }
 
 
+@pytest.mark.slow
 def test_tensorboard_has_a_folder_a_trial_with_curves_and_hparams(folder):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -287,6 +290,7 @@ def wandb_summary(records: list) -> dict:
     return summary
 
 
+@pytest.mark.slow
 def test_wandb_has_a_run_a_trial_in_one_group_and_one_for_the_final(folder):
     study = look(RunFolder(folder)).study
     run_id = json.loads((folder / "tracking.json").read_text())["id"]

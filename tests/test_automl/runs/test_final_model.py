@@ -189,6 +189,7 @@ def test_what_cannot_be_predicted_is_one_line_and_leaves_no_file(cells, data, ou
     assert set(folder.iterdir()) == before
 
 
+@pytest.mark.slow
 def test_refitting_trains_on_the_validation_part_too(patients):
     folder, _ = patients
     out, _ = command(
@@ -243,6 +244,7 @@ def objective(config, seed, folder):
 """
 
 
+@pytest.mark.slow
 def test_a_chosen_config_that_was_lucky_gives_way_to_the_default(tmp_path):
     (tmp_path / "lucky.py").write_text(LUCKY_IN_THE_SEARCH)
     (tmp_path / "space.yaml").write_text("x: {float: [0, 1], default: 0.5}\n")
@@ -288,6 +290,7 @@ def test_a_baseline_that_is_better_than_what_is_kept_is_reported():
     assert beaten_in_words({"final": None, "maximize": True}) is None
 
 
+@pytest.mark.slow
 def test_what_is_refitted_is_the_config_that_is_kept(tmp_path):
     task = replace(load_task("digits-cnn", train_size=200), max_epochs=1)
     default = dict(task.space.get_default_configuration())
@@ -333,6 +336,7 @@ def test_what_cannot_be_kept_is_said_before_the_search(tmp_path, arguments, line
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_built_in_tasks_model_reads_its_raw_arrays_and_says_their_shape(tmp_path):
     command(
         "run", "--task", "digits-cnn", "--strategy", "random", "--trials", 1, "--epochs", 2, "--final-seeds", 1,
