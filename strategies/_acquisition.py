@@ -14,6 +14,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import erfcx, log_ndtr
 
+from strategies._beliefs import Beliefs
 from strategies._features import Features
 from strategies._gp import GP
 
@@ -79,6 +80,28 @@ class LogEI:
         by_mean = -weights * np.exp(log_ndtr(z) - h) / sd[:, None]
         by_sd = weights * np.exp(-0.5 * z**2 - LOG_ROOT_2PI - h) / sd[:, None]
         return value, (by_mean[:, None] @ mean_gradients)[:, 0] + by_sd.sum(axis=1)[:, None] * sd_gradient
+
+
+@dataclass(frozen=True)
+class Believed:
+    """An acquisition function times the believed density to a power that decays with the number of trials."""
+
+    inner: Acquisition
+    beliefs: Beliefs
+    features: Features
+    power: float
+
+    @property
+    def gp(self) -> GP:
+        return self.inner.gp
+
+    def __call__(self, X: np.ndarray) -> np.ndarray:
+        return self.inner(X) + self.power * self.beliefs.log_density(self.features, X)
+
+    def gradients(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        value, gradient = self.inner.gradients(X)
+        value = value + self.power * self.beliefs.log_density(self.features, X)
+        return value, gradient + self.power * self.beliefs.gradient(self.features, X)
 
 
 def maximise(

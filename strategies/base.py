@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from strategies._beliefs import Beliefs
 from strategies.encoding import Encoding
 from strategies.types import JSON, Config, Value
 
@@ -216,6 +217,7 @@ class ConfigStrategy(Strategy):
         self._seen: set[tuple[tuple[str, Value], ...]] = set()
         self._cells: Iterator[Config] | None = self.encoding.cells() if self.encoding.finite else None
         self._unseen: Config | None = next(self._cells, None) if self._cells else None
+        self.beliefs = Beliefs(self.encoding.dimensions)
         self._design = SobolDesign(len(self.encoding.dimensions), seed)
 
     @abstractmethod
@@ -237,7 +239,8 @@ class ConfigStrategy(Strategy):
             config = start.config
             info = {"from": "start"} if start.study is None else {"from": "prior", "study": start.study}
         elif self._in_initial_design():
-            config, info = self.encoding.decode(self._design[self._n_asked]), {"from": "initial design"}
+            point = self.beliefs.drawn(self._design[self._n_asked])
+            config, info = self.encoding.decode(point), {"from": "initial design"}
         else:
             config, info = self._suggest(rng)
         new = self._nearest_new(config, rng)

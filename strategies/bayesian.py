@@ -3,7 +3,7 @@
 D. R. Jones et al., Efficient Global Optimization (1998); S. Ament et al. (NeurIPS 2023) for the acquisition function;
 D. Eriksson et al., Scalable Global Optimization via Local Bayesian Optimization (NeurIPS 2019) for the trust region in
 high-dimensional spaces; F. Berkenkamp et al., No-Regret Bayesian Optimization with Unknown Hyperparameters (JMLR 2019)
-for shrinking lengthscales.
+for shrinking lengthscales; C. Hvarfner et al., piBO (ICLR 2022) for the user's beliefs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from scipy.special import log_ndtr
 from scipy.stats import qmc
 
 from strategies import _gp
-from strategies._acquisition import Acquisition, LogEI, maximise
+from strategies._acquisition import Acquisition, Believed, LogEI, maximise
+from strategies._beliefs import power_of
 from strategies._cost import log_seconds
 from strategies._doubt import STUCK_AFTER, doubted, n_without_gain, noise_ceiling, shrinkage
 from strategies._features import Features
@@ -69,6 +70,8 @@ class BayesianOptimization(ConfigStrategy):
         # Short trainings rarely give a new best, so a long time without one does not mean that the search is stuck.
         factor = 1.0 if self._features.with_epochs else self._shrinkage(seen.final)
         acquisition = self._acquisition(doubted(gp, factor, points.shape[1]), told, points, rng)
+        if self.beliefs:
+            acquisition = Believed(acquisition, self.beliefs, self._features, power_of(self.n_trials, len(told)))
         new = np.array([outcome.proposal.promotes is None for outcome in told])
         low, high = self._box(points[new], seen.final[new], gp)
         candidates = self._candidates(points, seen.final, rng, low, high)

@@ -32,6 +32,7 @@ class Dimension:
     high: float = 0.0
     log: bool = False
     values: tuple[Value, ...] = ()  # of a choice (unordered) or an ordinal; a constant is a choice of one value
+    belief: tuple[Value, float] | None = None  # of the user: the value around which the optimum lies; sure, 0 to 1
 
     @property
     def numeric(self) -> bool:
@@ -251,15 +252,22 @@ def _dimension(hp: Any) -> Dimension:
         value = plain(hp.value)
         return Dimension(hp.name, "choice", value, values=(value,))
     if isinstance(hp, CategoricalHyperparameter):
-        return Dimension(hp.name, "choice", plain(hp.default_value), values=tuple(map(plain, hp.choices)))
+        values = tuple(map(plain, hp.choices))
+        return Dimension(hp.name, "choice", plain(hp.default_value), values=values, belief=_belief(hp))
     if isinstance(hp, OrdinalHyperparameter):
         return Dimension(hp.name, "ordinal", plain(hp.default_value), values=tuple(map(plain, hp.sequence)))
     if isinstance(hp, (UniformFloatHyperparameter, UniformIntegerHyperparameter)):
         kind: Literal["float", "int"] = "float" if isinstance(hp, UniformFloatHyperparameter) else "int"
         return Dimension(
-            hp.name, kind, plain(hp.default_value), low=plain(hp.lower), high=plain(hp.upper), log=bool(hp.log)
-        )
+            hp.name, kind, plain(hp.default_value), low=plain(hp.lower), high=plain(hp.upper), log=bool(hp.log),
+            belief=_belief(hp),
+        )  # fmt: skip
     raise ValueError(f"{hp.name!r}: a {type(hp).__name__} is not supported; use a uniform float or int")
+
+
+def _belief(hp: Any) -> tuple[Value, float] | None:
+    prior = (hp.meta or {}).get("prior")
+    return None if prior is None else (plain(prior["around"]), float(prior["sure"]))
 
 
 def plain(value: Any) -> Any:

@@ -88,12 +88,16 @@ def _form(hp: Hyperparameter[Any, Any]) -> dict[str, Any]:
             return {kind: [values[0], values[-1]], "step": hp.meta["step"], "default": plain(hp.default_value)}
         return {"ordinal": values, "default": plain(hp.default_value)}
     if isinstance(hp, CategoricalHyperparameter):
-        return {"choice": [plain(v) for v in hp.choices], "default": plain(hp.default_value)}
+        return {"choice": [plain(v) for v in hp.choices], "default": plain(hp.default_value), **_prior(hp)}
     if isinstance(hp, (UniformFloatHyperparameter, UniformIntegerHyperparameter)):
         kind = "float" if isinstance(hp, UniformFloatHyperparameter) else "int"
         form: dict[str, Any] = {kind: [plain(hp.lower), plain(hp.upper)], "default": plain(hp.default_value)}
-        return {**form, "log": True} if hp.log else form
+        return {**form, **({"log": True} if hp.log else {}), **_prior(hp)}
     raise SpaceError(hp.name, f"the short form does not support {type(hp).__name__}; use a uniform range")
+
+
+def _prior(hp: Hyperparameter[Any, Any]) -> dict[str, Any]:
+    return {"prior": dict(hp.meta["prior"])} if hp.meta and "prior" in hp.meta else {}
 
 
 def _when(space: ConfigurationSpace, name: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ dropout:   {float: [0.0, 0.5], step: 0.1}                 # a regular grid of va
 optimizer: {choice: [sgd, adamw], default: adamw}
 momentum:  {float: [0.0, 0.99], when: {optimizer: sgd}}   # active only then
 beta:      {float: [0.8, 0.99], when: {optimizer: adamw, layers: [2, 3]}}   # all conditions must hold
+decay:     {float: [1.0e-6, 1.0], log: true, prior: {around: 1.0e-3, sure: 0.5}}   # a belief about the best value
 forbidden:
   - {optimizer: sgd, width: [32, 64]}                     # never together
 """
@@ -29,9 +30,9 @@ LARGEST_INT = 2**53  # the largest range of ints that floats, and so JSON, repre
 DECIMALS = 9
 KINDS = ("float", "int", "choice", "ordinal", "constant")
 OPTIONS = {
-    "float": {"log", "step", "default", "when"},
-    "int": {"log", "step", "default", "when"},
-    "choice": {"default", "when"},
+    "float": {"log", "step", "default", "prior", "when"},
+    "int": {"log", "step", "default", "prior", "when"},
+    "choice": {"default", "prior", "when"},
     "ordinal": {"default", "when"},
     "constant": {"when"},
 }
@@ -105,7 +106,14 @@ def _hyperparameter(name: Any, form: Any) -> Hyperparameter[Any, Any]:
         return _constant(name, form["constant"])
     if kind in ("float", "int"):
         return _range(name, kind, form)
-    return _values(name, kind, form[kind], form.get("default"))
+    meta: dict[Hashable, Any] | None = None
+    default = form.get("default")
+    if form.get("prior") is not None:
+        around, sure = _belief(name, form["prior"])
+        if around not in form[kind]:
+            raise SpaceError(name, f"a prior must lie around one of {form[kind]}, got {around!r}")
+        meta, default = {"prior": {"around": around, "sure": sure}}, around if default is None else default
+    return _values(name, kind, form[kind], default, meta)
 
 
 def _constant(name: str, value: Any) -> Hyperparameter[Any, Any]:
@@ -130,11 +138,31 @@ def _range(name: str, kind: str, form: Mapping[str, Any]) -> Hyperparameter[Any,
             raise SpaceError(name, f"the default must lie in [{low}, {high}], got {default}")
     if low == high:
         return _constant(name, low)
+    meta = None
+    if form.get("prior") is not None:
+        if step is not None:
+            raise SpaceError(name, "step and prior exclude each other; leave one of them out")
+        around, sure = _belief(name, form["prior"])
+        around = _number(name, kind, around, "prior")
+        if not low <= around <= high:
+            raise SpaceError(name, f"a prior must lie around a value in [{low}, {high}], got {around}")
+        meta, default = {"prior": {"around": around, "sure": sure}}, around if default is None else default
     if step is not None:
         return _grid(name, kind, (low, high), log, _number(name, kind, step, "step"), default)
     if kind == "float":
-        return Float(name, (low, high), log=log, default=default)
-    return Integer(name, (int(low), int(high)), log=log, default=None if default is None else int(default))
+        return Float(name, (low, high), log=log, default=default, meta=meta)
+    whole = None if default is None else int(default)
+    return Integer(name, (int(low), int(high)), log=log, default=whole, meta=meta)
+
+
+def _belief(name: str, prior: Any) -> tuple[Any, float]:
+    """The value around which the user believes the optimum to lie, and how sure they are."""
+    if not isinstance(prior, Mapping) or prior.keys() != {"around", "sure"}:
+        raise SpaceError(name, f"prior needs {{around: value, sure: share}}, got {prior!r}")
+    sure = _number(name, "float", prior["sure"], "prior's sure")
+    if not 0 < sure < 1:
+        raise SpaceError(name, f"sure must lie between 0 (a guess) and 1 (certain), got {sure:g}")
+    return prior["around"], sure
 
 
 def _grid(
@@ -176,7 +204,7 @@ def _values(
     if len(values) == 1:
         return _constant(name, values[0])
     if kind == "choice":
-        return Categorical(name, list(values), default=default)
+        return Categorical(name, list(values), default=default, meta=None if meta is None else dict(meta))
     return OrdinalHyperparameter(name, list(values), default_value=default, meta=meta)
 
 

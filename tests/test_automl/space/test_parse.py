@@ -20,6 +20,8 @@ nesterov:  {choice: [true, false], when: {optimizer: sgd}}
 beta:      {float: [0.8, 0.99], when: {optimizer: adamw, layers: [2, 3]}}
 version:   {constant: 3}
 single:    {int: [5, 5]}
+decay:     {float: [1.0e-6, 1.0], log: true, prior: {around: 1.0e-3, sure: 0.5}}
+norm:      {choice: [batch, layer], prior: {around: layer, sure: 0.9}}
 forbidden:
   - {optimizer: sgd, width: [32, 64]}
   - {layers: 4}
@@ -53,6 +55,7 @@ def test_what_was_written_is_what_may_vary(form):
     assert dict(space.get_default_configuration()) == {
         "lr": 1e-3, "layers": 2, "units": 64, "width": 32, "dropout": 0.2, "heads": 4,
         "optimizer": "adamw", "beta": 0.895, "version": 3, "single": 5,
+        "decay": 1e-3, "norm": "layer",
     }  # fmt: skip
     for config in space.sample_configuration(200):
         assert ("nesterov" in config) == (config["optimizer"] == "sgd")
@@ -102,6 +105,11 @@ def test_what_was_written_is_what_may_vary(form):
         ),
         ("m", {"float": [0, 1], "when": {"optimizer": []}}, "gives no value"),
         ("m", {"float": [0, 1], "when": {"m": 0.5}}, "must not name the hyperparameter itself"),
+        ("lr", {"float": [0, 1], "prior": 0.5}, "prior needs {around: value, sure: share}, got 0.5"),
+        ("lr", {"float": [0, 1], "prior": {"around": 2, "sure": 0.5}}, r"around a value in \[0.0, 1.0\], got 2"),
+        ("lr", {"float": [0, 1], "prior": {"around": 0.5, "sure": 1}}, "sure must lie between 0 .* and 1 .*, got 1"),
+        ("n", {"int": [0, 9], "step": 3, "prior": {"around": 3, "sure": 0.5}}, "step and prior exclude each other"),
+        ("c", {"choice": ["a", "b"], "prior": {"around": "d", "sure": 0.5}}, "around one of .*, got 'd'"),
     ],
 )
 def test_a_broken_rule_names_the_hyperparameter_and_the_rule(name, broken, rule):
