@@ -146,8 +146,9 @@ def _climb(
         return points
 
     def negative_sum(x: np.ndarray) -> tuple[float, np.ndarray]:
-        values, gradients = acquisition.gradients(features.features(moved(x)))
-        return -float(values.sum()), -(gradients[:, columns] * lengths).ravel()
+        points = moved(x)
+        values, gradients = acquisition.gradients(features.features(points))
+        return -float(values.sum()), -(gradients[:, columns] * features.slopes(points) * lengths).ravel()
 
     bounds = list(zip(low[smooth] / lengths, high[smooth] / lengths, strict=True)) * len(starts)
     options = {"maxiter": N_STEPS}

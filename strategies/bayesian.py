@@ -3,7 +3,8 @@
 D. R. Jones et al., Efficient Global Optimization (1998); S. Ament et al. (NeurIPS 2023) for the acquisition function;
 D. Eriksson et al., Scalable Global Optimization via Local Bayesian Optimization (NeurIPS 2019) for the trust region in
 high-dimensional spaces; F. Berkenkamp et al., No-Regret Bayesian Optimization with Unknown Hyperparameters (JMLR 2019)
-for shrinking lengthscales; C. Hvarfner et al., piBO (ICLR 2022) for the user's beliefs.
+for shrinking lengthscales; J. Snoek et al., Input Warping (ICML 2014); C. Hvarfner et al., piBO (ICLR 2022) for the
+user's beliefs.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from strategies._features import Features
 from strategies._gp import GP
 from strategies._ladder import Ladder, rungs_of
 from strategies._regret import regret_bound
+from strategies._warp import Warp, fitted
 from strategies.base import ConfigStrategy, Outcome, Proposal, RegretBound
 from strategies.types import JSON, Config
 
@@ -46,6 +48,8 @@ class BayesianOptimization(ConfigStrategy):
     shared_noise: ClassVar[float] = 0.5
     """Correlation of the noise of a config's losses at different rungs: its whole curve may lie above or below what its
     neighbours suggest, so two of its losses are weaker evidence than those of two configs."""
+    warps: ClassVar[bool] = False
+    """Whether numbers are warped: see ``_warp``. Not yet shown to help beyond smooth functions."""
 
     def __init__(self, *args: Any, cost_exponent: Callable[[], float] | None = None, **kwargs: Any) -> None:
         """``cost_exponent``: the expected improvement is divided by the training seconds to this power; None: 0."""
@@ -55,6 +59,7 @@ class BayesianOptimization(ConfigStrategy):
         self._features = Features(self.encoding)
         self._noise: np.ndarray | None = None  # S of the process; None while all trials have the same length
         self._theta: np.ndarray | None = None
+        self._warp: Warp | None = None
         self._n_fitted = 0
 
     def restore(self, proposal: Proposal) -> None:
@@ -62,6 +67,8 @@ class BayesianOptimization(ConfigStrategy):
         theta, n_fitted = proposal.info.get("theta"), proposal.info.get("fitted")
         if isinstance(theta, list) and isinstance(n_fitted, int):
             self._theta, self._n_fitted = np.array(theta, dtype=float), n_fitted
+            logs = np.array(proposal.info.get("warp", []), dtype=float).reshape(2, -1)
+            self._warp = Warp(self._warped_columns(), *logs) if logs.size else None
 
     def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
         told = list(self.outcomes.values())
@@ -79,6 +86,8 @@ class BayesianOptimization(ConfigStrategy):
         if self._cost_exponent is not None:
             found, values = self._by_cost(found, values, points, told)
         info: dict[str, JSON] = {"from": "gp", "theta": [float(t) for t in gp.theta], "fitted": self._n_fitted}
+        if self._warp is not None:
+            info["warp"] = [*map(float, self._warp.log_a), *map(float, self._warp.log_b)]
         if factor < 1.0:
             info["lengthscales"] = round(factor, 3)
         for point, value in zip(found, values, strict=True):
@@ -142,7 +151,7 @@ class BayesianOptimization(ConfigStrategy):
         seen = observed(told, self.max_epochs)
         self._features = Features(self.encoding, with_epochs=bool((seen.share < 1.0).any()))
         kept = chosen(seen.losses, rng)
-        X = self._features.features(points[seen.trial[kept]])
+        X = self._features.unwarped(points[seen.trial[kept]])
         if self._features.with_epochs:
             X[:, -1] = seen.share[kept]
             same = seen.trial[kept][:, None] == seen.trial[kept]
@@ -152,14 +161,27 @@ class BayesianOptimization(ConfigStrategy):
         return points, seen, X, seen.losses[kept]
 
     def _fitted(self, X: np.ndarray, y: np.ndarray, n_told: int) -> GP:
+        """The process of warped features, to which ``self._features`` change."""
         owner = self._features.hyperparameter
         theta = self._theta
         if theta is not None and len(theta) != owner.max() + 3:
             theta = None  # fitted before the first short trial
         if theta is not None and n_told - self._n_fitted < max(1, n_told // REFIT_EVERY):
-            return GP.given(X, y[:, None], theta, owner, self._noise)
+            self._features.warp = self._warp
+            return GP.given(X if self._warp is None else self._warp(X), y[:, None], theta, owner, self._noise)
         self._n_fitted = n_told
-        return _gp.fit(X, y, owner, theta, max_noise=self._noise_ceiling(y), S=self._noise)
+        self._features.warp = self._warp = None
+        gp = _gp.fit(X, y, owner, theta, max_noise=self._noise_ceiling(y), S=self._noise)
+        if not self.warps:
+            return gp
+        warp = fitted(Warp.none(self._warped_columns()), X, y, gp.theta, owner, self._noise)
+        if warp.is_identity:
+            return gp
+        self._features.warp = self._warp = warp
+        return _gp.fit(warp(X), y, owner, gp.theta, max_noise=self._noise_ceiling(y), S=self._noise)
+
+    def _warped_columns(self) -> np.ndarray:
+        return np.asarray(self._features.starts[self._features.smooth])
 
     def _noise_ceiling(self, y: np.ndarray) -> float:
         return noise_ceiling(y)

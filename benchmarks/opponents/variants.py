@@ -12,23 +12,26 @@ from typing import Any
 
 import numpy as np
 from ConfigSpace import ConfigurationSpace
+from scipy.optimize import minimize
 from scipy.stats import norm, rankdata
 
 from strategies import _gp
 from strategies._acquisition import Acquisition, log_mean_exp
+from strategies._features import MANY_VALUES
 from strategies._gp import GP
 from strategies._mix import Mix
 from strategies._regret import LowerBound
 from strategies.auto import Auto
 from strategies.base import ConfigStrategy, Outcome, Proposal, Start, Strategy
 from strategies.bayesian import BayesianOptimization
-from strategies.types import Value
+from strategies.types import JSON, Config, Value
 
 N_THETAS = 4
 STEP = 1e-4  # step size of the finite differences for the curvature
 LAST_SHARE = 0.1
 AGAIN, MAX_AGAIN = 0.12, 5  # share of the budget for repeats, and their maximum number
 EXACT = -9.0  # log noise variance
+MOST_LOCAL, LOCAL_FROM, LEAST_RADIUS = 6, 0.4, 0.02
 
 
 class NoSearch(BayesianOptimization):
@@ -87,6 +90,64 @@ class NoDoubt(BayesianOptimization):
 
     def _shrinkage(self, losses: np.ndarray) -> float:
         return 1.0
+
+
+class Warped(BayesianOptimization):
+    """Warps numbers so that the loss varies at the same pace everywhere.
+
+    J. Snoek et al., Input Warping for Bayesian Optimization of Non-Stationary Functions (ICML 2014).
+    """
+
+    warps = True
+
+
+class Local(BayesianOptimization):
+    """Every second proposal of the last 60% of the budget is the minimum of a quadratic model around the best.
+
+    Only in spaces of at most MOST_LOCAL hyperparameters, all numbers. After M. J. D. Powell's (1994) linear models in a
+    trust region.
+    """
+
+    def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
+        told = [outcome for outcome in self.outcomes.values() if outcome.loss is not None]
+        dims, n = self.encoding.dimensions, len(self.outcomes)
+        is_local = len(dims) <= MOST_LOCAL and all(dim.numeric and dim.n_values > MANY_VALUES for dim in dims)
+        is_late = self.n_trials is not None and n >= LOCAL_FROM * self.n_trials and n % 2 == 0
+        if is_local and is_late:
+            points = np.array([self.encoding.encode(outcome.proposal.config) for outcome in told])
+            losses = np.array([outcome.loss for outcome in told])
+            config = self.encoding.decode(quadratic_minimum(points, losses, rng))
+            if self.is_new(config):
+                return config, {"from": "quadratic"}
+        return super()._suggest(rng)
+
+
+def quadratic_minimum(points: np.ndarray, losses: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The minimum (d,) of a weighted ridge regression on products of two coordinates, within half the distance to the
+    furthest of the neighbours that it is fitted to. ``points``: (n, d) in the unit cube."""
+    d, best = points.shape[1], points[losses.argmin()]
+    distances = np.abs(points - best).max(axis=1)
+    near = np.argsort(distances, kind="stable")[: (d + 1) * (d + 2) // 2 + d]
+    radius = max(LEAST_RADIUS, distances[near[-1]] / 2)
+    Z, y = (points[near] - best) / radius, (losses[near] - losses[near].mean()) / (losses[near].std() or 1.0)
+    upper = np.triu_indices(d)
+    A = np.column_stack([np.ones(len(near)), Z, Z[:, upper[0]] * Z[:, upper[1]]])
+    weights = np.exp(-0.5 * (np.abs(Z).max(axis=1) / 1.5) ** 2)
+    penalty = np.diag([0.0] + [1e-4] * d + [1e-2] * len(upper[0]))
+    coefficients = np.linalg.solve(A.T @ (weights[:, None] * A) + penalty, A.T @ (weights * y))
+    slope, half = coefficients[1 : 1 + d], np.zeros((d, d))
+    half[upper] = coefficients[1 + d :]
+    curvature = half + half.T
+    low, high = np.maximum(-1.0, -best / radius), np.minimum(1.0, (1.0 - best) / radius)
+
+    def model(z: np.ndarray) -> tuple[float, np.ndarray]:
+        return float(slope @ z + 0.5 * z @ curvature @ z), slope + curvature @ z
+
+    starts = [np.zeros(d), *rng.uniform(low, high, (8, d))]
+    bounds = list(zip(low, high, strict=True))
+    found = [minimize(model, start, jac=True, method="L-BFGS-B", bounds=bounds) for start in starts]
+    lowest = min(found, key=lambda result: float(result.fun))
+    return np.asarray(np.clip(best + radius * lowest.x, 0.0, 1.0))
 
 
 class NoCeilingNoDoubt(NoCeiling, NoDoubt):
@@ -227,6 +288,8 @@ VARIANTS: dict[str, tuple[type[Strategy], str]] = {
     "bo~box": (Box, "a trust region in every space, as in TuRBO"),
     "bo~few-initial": (FewInitial, "an initial design of 4 configs instead of 8"),
     "bo~many-initial": (ManyInitial, "an initial design of 16 configs"),
+    "bo~warped": (Warped, "numbers warped by Kumaraswamy's distribution function"),
+    "bo~local": (Local, "every second late proposal minimises a quadratic model around the best"),
     "bo~ranks": (Ranks, "the model is fitted to the ranks of the losses"),
     "bo~thetas": (Thetas, "expected improvement averaged over the fitted and four sampled model parameters"),
     "bo~greedy-end": (GreedyEnd, "the lowest predicted mean from trial 45 of 50 on"),
