@@ -234,9 +234,8 @@ def _draw(found: list[Section], out: Path) -> dict[int, list[str]]:
         title = f"{field.title}, {field.name}: {field.extent}"
         plots.regret_over_budget(standing, looks, files[0], title, section.word)
         if len(field.tasks) > 1:
-            files.append(out.with_name(f"{out.name}-{name}-ranks.png"))
-            last = max(standing.comparisons)
-            plots.diagram(standing.comparisons[last], files[1], f"{title}, after {last:g} trainings")
+            files.append(out.with_name(f"{out.name}-{name}-intervals.png"))
+            plots.intervals(standing, files[1], f"{title}, after {max(standing.comparisons):g} trainings")
         images[i] = [file.name for file in files]
     return images
 

@@ -22,8 +22,9 @@ from automl.study.run_folder import write_atomic
 from benchmarks.command import run_command
 from benchmarks.report import known_constants, read_runs
 from benchmarks.scoring import regret
+from benchmarks.scoring.certainty import expected
 from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE
-from benchmarks.scoring.statistics import like_these, unit_keys
+from benchmarks.scoring.statistics import unit_keys
 
 BUDGETS = (20, 50)  # full trainings
 PAIR = ["suite", "task", "seed"]
@@ -89,11 +90,11 @@ def _of(regrets: pd.DataFrame, suites: set[str]) -> np.ndarray:
 
 
 def _duel(both: pd.DataFrame, units: pd.Series) -> dict[str, Any]:
-    """Both means and their difference with its interval; below 0, the first is better."""
+    """Both means and their difference with its 95% interval, NaN for few units; below 0, the first is better."""
     by_task = both.groupby(level=["suite", "task"]).mean()
-    ours, theirs = by_task.groupby(unit_keys(by_task.index, units)).mean().mean()
-    difference = (both.iloc[:, 0] - both.iloc[:, 1]).to_frame("difference")
-    low, high = like_these(difference, units)
+    by_unit = by_task.groupby(unit_keys(by_task.index, units)).mean()
+    ours, theirs = by_unit.mean()
+    interval = expected((by_unit.iloc[:, 0] - by_unit.iloc[:, 1]).to_frame("difference")).loc["difference"]
     counts = both.groupby(level=["suite", "task"]).size()
     return {
         "n_tasks": len(by_task),
@@ -103,8 +104,8 @@ def _duel(both: pd.DataFrame, units: pd.Series) -> dict[str, Any]:
         "rival_regret": theirs,
         "ratio": ours / theirs if theirs > 0 else float("nan"),
         "difference": ours - theirs,
-        "low": low["difference"],
-        "high": high["difference"],
+        "low": interval["low95"],
+        "high": interval["high95"],
     }
 
 
@@ -117,7 +118,8 @@ def _show(found: pd.DataFrame) -> None:
             table.add_column(name, no_wrap=True, justify="left" if name == "against" else "right")
         for row in rows.to_dict("records"):
             numbers = (f"{row[name]:.3f}" for name in ("regret", "rival_regret", "ratio"))
-            difference = f"{row['difference']:+.3f} ({row['low']:+.3f}, {row['high']:+.3f})"
+            known = f" ({row['low']:+.3f}, {row['high']:+.3f})" if pd.notna(row["low"]) else ""
+            difference = f"{row['difference']:+.3f}{known}"
             table.add_row(row["rival"], str(row["n_tasks"]), *numbers, difference)
         console.print(table)
 

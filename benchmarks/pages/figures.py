@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from automl.analysis.formatting import inert
-from benchmarks.scoring.comparison import Comparison
 from benchmarks.scoring.leaderboard import Section, Standing
 
 Figure = dict[str, Any]
@@ -49,7 +48,7 @@ def figures(section: Section, looks: dict[str, dict[str, str]]) -> dict[str, Fig
         found[f"regret-{clock}"] = _curves(section, standing, clock, looks, "regret")
         if several:
             found[f"rank-{clock}"] = _curves(section, standing, clock, looks, "rank")
-            found[f"diagram-{clock}"] = _diagram(list(standing.comparisons.values())[-1], standing, looks)
+            found[f"intervals-{clock}"] = _intervals(standing, looks)
             found[f"grid-{clock}"] = _grid(standing, several_suites=len({s for s, _ in section.field.tasks}) > 1)
         if not standing.reached.empty:
             found[f"ecdf-{clock}"] = _ecdf(standing, clock, looks)
@@ -61,7 +60,7 @@ def _curves(section: Section, standing: Standing, clock: str, looks: dict[str, d
     normalised = section.field.normalised
     log = measure == "regret" and normalised
     word = "rank" if measure == "rank" else section.word
-    low, high = ("low_tasks", "high_tasks") if measure == "regret" else ("low_rank", "high_rank")
+    low, high = ("low_tasks", "high_tasks") if measure == "regret" else ("low95_rank", "high95_rank")
     leaders = {*list(standing.comparisons.values())[-1].means.index[:3], "random"}
     bands: list[Figure] = []
     lines: list[Figure] = []
@@ -77,7 +76,7 @@ def _curves(section: Section, standing: Standing, clock: str, looks: dict[str, d
         hover = f"<b>{inert(str(name))}</b>, budget %{{x}}<br>mean {word} %{{customdata[0]}}"
         columns: list[Iterable[float]] = [values, rows[low], rows[high]]
         if measure == "regret":
-            columns += [rows["low_general"], rows["high_general"]]
+            columns += [rows["low95"], rows["high95"]]
             hover += "<br>these tasks: %{customdata[1]} to %{customdata[2]}"
             if section.field.n_units > 1:
                 hover += "<br>tasks like these: %{customdata[3]} to %{customdata[4]}"
@@ -121,42 +120,44 @@ def _ecdf(standing: Standing, clock: str, looks: dict[str, dict[str, str]]) -> F
     return {"data": data, "layout": _layout(xaxis=_budget_axis(standing, clock), yaxis=axis)}
 
 
-def _diagram(comparison: Comparison, standing: Standing, looks: dict[str, dict[str, str]]) -> Figure:
-    """Critical-difference diagram at the largest budget, with bars for groups without a significant difference."""
-    names = list(comparison.mean_ranks.sort_values(kind="stable").index)
-    last = standing.board[standing.board["budget"] == standing.board["budget"].max()].set_index("strategy").loc[names]
-    ranks, low, high = (last[column].to_numpy() for column in ("rank", "low_rank", "high_rank"))
-    points = {
-        "x": _short(ranks), "y": list(range(len(names))), "mode": "markers",
-        "marker": {"size": 10, "color": [looks[name]["colour"] for name in names]},
-        "error_x": {"type": "data", "array": _short(high - ranks), "arrayminus": _short(ranks - low), "color": GREY,
-                    "thickness": 1.4, "width": 3},
-        "customdata": [[inert(n), *row] for n, row in zip(names, _across(ranks, low, high), strict=True)],
-        "hovertemplate": "<b>%{customdata[0]}</b><br>mean rank %{customdata[1]:.2f}"
-                         "<br>95%: %{customdata[2]:.2f} to %{customdata[3]:.2f}<extra></extra>",
-    }  # fmt: skip
+def _intervals(standing: Standing, looks: dict[str, dict[str, str]]) -> Figure:
+    """Expected regret at the largest budget with its 80% and 95% intervals, the lowest on top."""
+    last = max(standing.comparisons)
+    comparison = standing.comparisons[last]
+    names = [str(name) for name in comparison.means.index]
+    rows = standing.board[standing.board["budget"] == last].set_index("strategy").loc[names]
+    chances = comparison.chances["probability"].reindex(names)
     bars = [
         {
-            "x": [i, i], "y": [names.index(group[0]) - 0.2, names.index(group[-1]) + 0.2], "xaxis": "x2",
-            "mode": "lines", "line": {"width": 6, "color": GREY}, "hoverinfo": "text",
-            "hovertext": f"no significant difference:<br>{inert(', '.join(group))}",
+            "x": _short(end for low, high in zip(rows[f"low{level}"], rows[f"high{level}"], strict=True)
+                        for end in (low, high, float("nan"))),
+            "y": [i if k < 2 else None for i in range(len(names)) for k in range(3)],
+            "mode": "lines", "line": {"color": GREY, "width": width}, "hoverinfo": "skip",
         }
-        for i, group in enumerate(comparison.groups)
+        for level, width in ((95, 1.5), (80, 5))
     ]  # fmt: skip
-    edge = 0.8 if bars else 1.0
+    points = {
+        "x": _short(rows["regret"]), "y": list(range(len(names))), "mode": "markers",
+        "marker": {"size": 10, "color": [looks[name]["colour"] for name in names]},
+        "customdata": [
+            [inert(name), *row]
+            for name, row in zip(
+                names, _across(rows["regret"], rows["low95"], rows["high95"], chances), strict=True
+            )
+        ],
+        "hovertemplate": "<b>%{customdata[0]}</b><br>expected regret %{customdata[1]}"
+                         "<br>95%: %{customdata[2]} to %{customdata[3]}"
+                         "<br>among the best with probability %{customdata[4]}<extra></extra>",
+    }  # fmt: skip
     layout = _layout(
-        xaxis={"title": {"text": "mean rank, 1 is best"}, "domain": [0, edge]},
-        xaxis2={
-            "domain": [min(edge + 0.03, 0.99), 1], "range": [-0.7, len(bars) - 0.3], "visible": False,
-            "fixedrange": True,
-        },
+        xaxis={"title": {"text": "expected regret"}},
         yaxis={
             "tickvals": list(range(len(names))), "ticktext": [inert(name) for name in names], "zeroline": False,
             "range": [len(names) - 0.4, -0.6], "fixedrange": True,
         },
         height=110 + 27 * len(names),
     )  # fmt: skip
-    return {"data": [points, *bars], "layout": layout}
+    return {"data": [*bars, points], "layout": layout}
 
 
 def _grid(standing: Standing, *, several_suites: bool) -> Figure:

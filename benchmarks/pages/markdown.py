@@ -9,9 +9,8 @@ from typing import Any
 from automl.errors import UserError
 from benchmarks.pages.sentences import Advice, advice, budgets, findings
 from benchmarks.pages.tables import Cell, columns, generalisation, rows
-from benchmarks.scoring.comparison import MARGIN
+from benchmarks.scoring.certainty import FEWEST, MARGIN, SURE
 from benchmarks.scoring.leaderboard import Section
-from benchmarks.scoring.statistics import MIN_UNITS
 
 BLOCK = "leaderboard"
 BEFORE = (
@@ -24,12 +23,12 @@ EXPLANATION = f"""Generated from the runs by `python -m benchmarks.report`. Ever
 **Regret** is normalised: 0 is the best known loss of a task when its constants were computed, 1 the loss of a median
 random config. It is averaged over seeds, then over tasks. Variants of one task (such as a function in several
 dimensions) form one **unit**: they are averaged first, and tests count units. The 95% intervals in parentheses are over
-units *and* seeds: the uncertainty for tasks like these. The score is that of the config the run would return at that
-budget, without the noise of its trainings where the noise-free loss is known; as configs are chosen by noisy losses,
-regret can rise. Above 1 is worse than a median random config. On tasks with a test set, the largest budget is scored,
-if all strategies have it, by the mean test loss of three trainings of the returned config with fresh seeds; returned is
-the best of the run's top configs and the default on validation with these seeds. Curves, areas and speed-ups use the
-losses along the run.
+units, for tasks like these: Student's t below 15 units, else the Bayesian bootstrap. The score is that of the config
+the run would return at that budget, without the noise of its trainings where the noise-free loss is known; as configs
+are chosen by noisy losses, regret can rise. Above 1 is worse than a median random config. On tasks with a test set, the
+largest budget is scored, if all strategies have it, by the mean test loss of three trainings of the returned config
+with fresh seeds; returned is the best of the run's top configs and the default on validation with these seeds. Curves,
+areas and speed-ups use the losses along the run.
 {BEFORE}
 `raw-NAME` is the library of this name called directly; `one-epoch` trains random configs for one epoch each, then the
 best of them fully. A **subset** has the tasks and seeds on which the slow strategies were run too. **Budgets** are in
@@ -39,9 +38,12 @@ takes part in tests. Mean rank, area (under the regret curve over the log budget
 budget. `auto` and strategies with a `+` stop trainings early if there are learning curves, so they try more configs
 within the same budget.
 
-A verdict requires at least {MIN_UNITS} units, more if many strategies are compared: Friedman's test, then Wilcoxon's
-signed-rank test over units with Holm's correction, and a difference of at least {MARGIN:g}. The names after "no clear
-winner" are the strategies not shown to be worse than the first. No strategy used knowledge from other tasks.
+**Verdicts** are probabilities for tasks like these, by a Bayesian signed-rank test of the leader against each other
+strategy, in which differences below {MARGIN:g} are practically equal (Benavoli et al., JMLR 18(77), 2017): worse or
+practically equal if that has a probability of {SURE:g} or more, else not known yet. **best**: all others are worse.
+With fewer than {FEWEST} units nothing is said of other tasks. Friedman's and Wilcoxon's tests are in
+{{name}}-tests.csv.
+No strategy used knowledge from other tasks.
 """
 
 

@@ -11,10 +11,10 @@ import pandas as pd
 from benchmarks.pages import figures, tables
 from benchmarks.pages.markdown import BEFORE
 from benchmarks.pages.sentences import advice, budgets, findings, spent
+from benchmarks.scoring.certainty import FEWEST, MARGIN, SURE
 from benchmarks.scoring.cohorts import EVERY_SUITE
-from benchmarks.scoring.comparison import MARGIN
 from benchmarks.scoring.leaderboard import Section
-from benchmarks.scoring.statistics import LEVEL, MIN_UNITS
+from benchmarks.scoring.statistics import LEVEL
 from benchmarks.suites import SUITES
 
 PLOTLY = "plotly.min.js"  # shared by the pages in a folder
@@ -51,7 +51,7 @@ def render(sections: list[Section], costs: pd.DataFrame, made: dict[str, Any]) -
         links=dict(zip(all_fields, ids, strict=True)),
         overhead=tables.overhead(costs, made["reliability"]),
         made=made,
-        constants={"level": f"{1 - LEVEL:.0%}", "margin": MARGIN, "min_units": MIN_UNITS, "before": BEFORE},
+        constants={"level": f"{1 - LEVEL:.0%}", "margin": MARGIN, "fewest": FEWEST, "sure": SURE, "before": BEFORE},
         figures=drawn,
         plotly=PLOTLY,
     )

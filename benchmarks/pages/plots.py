@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
+from automl.tuning.recommend import probability
 from benchmarks.pages.figures import CEILING, FLOOR, GREY, REFERENCE_DASHES, REGRET_TICKS
-from benchmarks.scoring.comparison import Comparison
 from benchmarks.scoring.leaderboard import Standing
 
 if TYPE_CHECKING:
@@ -62,23 +63,27 @@ def regret_over_budget(standing: Standing, looks: dict[str, dict[str, str]], fil
     _save(figure, file)
 
 
-def diagram(comparison: Comparison, file: Path, title: str) -> None:
-    """Critical-difference diagram: mean ranks, and bars that join strategies without a significant difference."""
+def intervals(standing: Standing, file: Path, title: str) -> None:
+    """Expected regret of each strategy at the largest budget with its 80% and 95% intervals, the lowest on top."""
     plt = _pyplot()
-    ranks = comparison.mean_ranks.sort_values(kind="stable")
-    names = list(ranks.index)
-    figure, axes = plt.subplots(figsize=(9, 1.3 + 0.3 * len(names)), layout="constrained")
-    for i, name in enumerate(names):
-        axes.plot(ranks[name], i, "o", color=DOT, markersize=8)
-        axes.text(ranks[name], i - 0.2, f"{ranks[name]:.1f}", ha="center", va="bottom", fontsize=8)
-    step = 0.03 * (ranks.max() - ranks.min() or 1.0)
-    for i, group in enumerate(comparison.groups):
-        place = ranks.max() + (3 + 1.5 * i) * step
-        axes.plot([place] * 2, [names.index(group[0]) - 0.2, names.index(group[-1]) + 0.2], color=GREY, linewidth=5)
-    bars = "bars: no significant difference" if comparison.tested else "no test: too few tasks"
-    axes.set(xlabel=f"mean rank over {comparison.size}, 1 is best; {bars}", title=title)
-    axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(len(names) - 0.5, -0.8)
+    last = max(standing.comparisons)
+    comparison = standing.comparisons[last]
+    rows = standing.board[standing.board["budget"] == last].set_index("strategy").loc[comparison.means.index]
+    chances = comparison.chances["probability"].to_dict()
+    figure, axes = plt.subplots(figsize=(9, 1.3 + 0.3 * len(rows)), layout="constrained")
+    for i, (name, row) in enumerate(rows.to_dict("index").items()):
+        if pd.notna(row["low95"]):
+            axes.plot([row["low95"], row["high95"]], [i, i], color=GREY, linewidth=1.5)
+            axes.plot([row["low80"], row["high80"]], [i, i], color=GREY, linewidth=4)
+        axes.plot(row["regret"], i, "o", color=DOT, markersize=7)
+        if name in chances:
+            text = probability(chances[name])
+            axes.text(1.01, i, text, transform=axes.get_yaxis_transform(), va="center", fontsize=8)
+    few = "too few tasks for intervals"
+    ends = f"thick 80%, thin 95% interval over {comparison.size}" if comparison.decided else few
+    axes.set(xlabel=f"expected regret; {ends}; on the right, the probability of being among the best", title=title)
+    axes.set_yticks(range(len(rows)), list(rows.index))
+    axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.grid(axis="x", alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     _save(figure, file)

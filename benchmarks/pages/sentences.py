@@ -1,4 +1,4 @@
-"""Sentences of the leaderboard. No sentence claims more than its test or interval supports."""
+"""Sentences of the leaderboard. No sentence claims more than its probability or interval supports."""
 
 from __future__ import annotations
 
@@ -8,19 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.scoring.cohorts import EVERY_SUITE, Field
-from benchmarks.scoring.comparison import (
-    AHEAD,
-    DISAGREE,
-    MARGIN,
-    NOT_SHOWN,
-    NOTHING,
-    OPEN,
-    SAME,
-    UNDECIDED,
-    WINNER,
-    Comparison,
-)
+from automl.tuning.recommend import probability
+from benchmarks.scoring.certainty import FEWEST, MARGIN
+from benchmarks.scoring.cohorts import EVERY_SUITE, Field, counted
+from benchmarks.scoring.comparison import AHEAD, AMONG, BEST, EQUAL, FEW, NOTHING, UNKNOWN, WORSE, Comparison
 from benchmarks.scoring.leaderboard import BASELINE, Section, Standing
 from benchmarks.scoring.statistics import LEVEL
 
@@ -35,7 +26,7 @@ class Finding:
     budget: float
     after: str
     verdict: str
-    leaders: tuple[str, ...]  # the lowest mean first, then those not shown to be worse
+    leaders: tuple[str, ...]  # the lowest mean first, then those that may be as good
     detail: str
 
     @property
@@ -57,11 +48,11 @@ class Finding:
     @property
     def short(self) -> str:
         """The text of a table cell."""
-        if self.verdict == WINNER:
+        if self.verdict == BEST:
             return f"**{self.leaders[0]}**"
-        if self.verdict in (OPEN, AHEAD):
+        if self.verdict in (AMONG, UNKNOWN, AHEAD):
             return f"{self.verdict}: {self.named}"
-        return f"{self.verdict}; {self.leaders[0]} leads" if self.verdict == UNDECIDED else self.verdict
+        return f"{self.verdict}; {self.leaders[0]} leads" if self.verdict == FEW else self.verdict
 
 
 def findings(section: Section, clock: str = "trainings") -> list[Finding]:
@@ -75,7 +66,6 @@ def findings(section: Section, clock: str = "trainings") -> list[Finding]:
 def _finding(section: Section, standing: Standing, budget: float, clock: str) -> Finding:
     comparison = standing.comparisons[budget]
     verdict, leaders = comparison.verdict, comparison.leaders
-    words = {WINNER: _winner, OPEN: _open, SAME: _same, UNDECIDED: _undecided}
     if comparison.verdict == NOTHING:
         detail = _nothing(section, last=budget == max(standing.comparisons))
     elif len(comparison.means) < 2:
@@ -84,8 +74,10 @@ def _finding(section: Section, standing: Standing, budget: float, clock: str) ->
         detail = _single_task(section, standing, budget)
         if _ahead(section.field, standing, budget):
             verdict, leaders = AHEAD, leaders[:1]
+    elif verdict == FEW:
+        detail = _few(comparison, standing, budget)
     else:
-        detail = words[comparison.verdict](comparison, standing, budget)
+        detail = _decided(comparison, standing, budget)
     return Finding(budget, f"After {spent(budget, clock)}", verdict, leaders, detail)
 
 
@@ -100,52 +92,38 @@ def _nothing(section: Section, *, last: bool) -> str:
     return f"{listed([*trials, *crashes])}. There is no leader."
 
 
-def _winner(comparison: Comparison, standing: Standing, budget: float) -> str:
-    first, second = comparison.means.index[:2]
-    against = comparison.pairs[comparison.pairs["a"] == first]
-    lead = number(comparison.means[second] - comparison.means[first])
-    return (
-        f"{first} is better than every other strategy. Its mean regret is {number(comparison.means[first])}; the "
-        f"runner-up, {second}, is {lead} higher. {_speed(standing, budget, first)}{_test(comparison)}: p ≤ "
-        f"{small(against['p_holm'].max())} against each of the others."
-    )
+def _decided(comparison: Comparison, standing: Standing, budget: float) -> str:
+    first, pairs = comparison.leaders[0], comparison.pairs
+    row = standing.board[(standing.board["budget"] == budget) & (standing.board["strategy"] == first)].iloc[0]
+    chance = float(comparison.chances["probability"][first])
+    parts = [
+        f"{first} has the lowest expected regret, {number(row['regret'])} (80% interval {number(row['low80'])} to "
+        f"{number(row['high80'])}), and is among the best, within {MARGIN:g} of the lowest, with probability "
+        f"{probability(chance)}."
+    ]
+    equal, unknown, worse = (pairs[pairs["word"] == word] for word in (EQUAL, UNKNOWN, WORSE))
+    if len(equal):
+        parts.append(f"Practically equal: {listed(_with(equal, 'equal'))}.")
+    if len(unknown):
+        parts.append(f"Not known yet, with the probability of being worse: {listed(_with(unknown, 'worse'))}.")
+    if len(worse):
+        of = "all others" if len(worse) == len(pairs) else f"{len(worse)} of the {len(pairs)} others"
+        parts.append(f"Worse: {of}, each with probability {probability(worse['worse'].min())} or more.")
+    return " ".join([*parts, _speed(standing, budget, first)]).rstrip()
 
 
-def _open(comparison: Comparison, standing: Standing, budget: float) -> str:
-    first, *rivals = comparison.leaders
-    against = comparison.pairs[comparison.pairs["a"] == first].set_index("b").loc[rivals]
-    parts = []
-    for verdict, names in against.groupby("verdict", sort=False).groups.items():
-        lowest = against.loc[names, "p_holm"].min()
-        p = f"p = {small(lowest)}{' or more' if len(names) > 1 and lowest < 1 else ''}"
-        rival = listed(map(str, names))
-        if verdict == NOT_SHOWN:
-            parts.append(f"it is not shown to be better than {rival} ({p})")
-        elif verdict == DISAGREE:
-            parts.append(f"its mean is lower than that of {rival}, but its ranks are not")
-        else:
-            parts.append(f"its lead over {rival} is below the margin of {MARGIN:g}")
-    worse = f"{len(comparison.means) - len(comparison.leaders)} of the {len(comparison.means) - 1} others"
-    return (
-        f"{first} leads, but {'; '.join(parts)}. {_means(comparison)} {_speed(standing, budget, first)}"
-        f"{_test(comparison)}. Shown to be worse than {first}: {worse}."
-    )
+def _with(pairs: pd.DataFrame, column: str) -> list[str]:
+    return [f"{b} ({probability(value)})" for b, value in zip(pairs["b"], pairs[column], strict=True)]
 
 
-def _same(comparison: Comparison, standing: Standing, budget: float) -> str:
-    return (
-        f"Friedman's test over {comparison.size} shows no difference between the {len(comparison.means)} strategies "
-        f"(p = {small(comparison.friedman_p)}). {_means(comparison)}"
-    )
-
-
-def _undecided(comparison: Comparison, standing: Standing, budget: float) -> str:
+def _few(comparison: Comparison, standing: Standing, budget: float) -> str:
     first, second = comparison.means.index[:2]
     duels = standing.duels[(standing.duels["budget"] == budget) & (standing.duels["b"] == second)]
     better, worse = int((duels["high"] < 0).sum()), int((duels["low"] > 0).sum())
     return (
-        f"{comparison.reason}. {_means(comparison)} By task, the paired interval of their difference favours "
-        f"{first} on {better} of the {len(duels)} tasks and {second} on {worse}; on the others it includes 0."
+        f"{comparison.size} say little about other tasks (it takes {FEWEST}). {_means(comparison)} By task, the paired "
+        f"interval of their difference favours {first} on {better} of the {counted(len(duels), 'task')} and {second} "
+        f"on {worse}; on the others it includes 0."
     )
 
 
@@ -180,11 +158,6 @@ def _means(comparison: Comparison) -> str:
     first, second = comparison.means.index[:2]
     means = comparison.means
     return f"Lowest mean regret: {first} with {number(means[first])}, then {second} with {number(means[second])}."
-
-
-def _test(comparison: Comparison) -> str:
-    friedman = "" if comparison.friedman_p is None else f"Friedman p = {small(comparison.friedman_p)}, then "
-    return f"{friedman}Wilcoxon with Holm's correction over {comparison.size}"
 
 
 def _speed(standing: Standing, budget: float, name: str) -> str:
@@ -228,13 +201,17 @@ def budgets(rows: Iterable[Advice]) -> list[float]:
 
 
 EVIDENCE = [
-    "suite", "split", "field", "n_workers", "clock", "budget", "a", "b", "task", "difference", "low", "high", "p",
-    "p_holm", "test", "n_tasks", "n_units", "friedman_p", "margin", "verdict", "conclusion", "reason",
+    "suite", "split", "field", "n_workers", "clock", "budget", "a", "b", "task", "difference", "better", "equal",
+    "worse", "word", "low", "high", "p", "p_holm", "friedman_p", "n_tasks", "n_units", "margin", "verdict",
 ]  # fmt: skip
 
 
 def evidence(sections: Iterable[Section]) -> pd.DataFrame:
-    """The data behind the sentences: a row per pair of strategies or, with too few units, per pair and task."""
+    """The data behind the sentences: a row per rival of the leader or, with too few units, per rival and task.
+
+    ``better``, ``equal`` and ``worse``: probabilities for ``b``, the rival. ``p``: of Wilcoxon's signed-rank test, and
+    corrected by Holm for the number of rivals; after Friedman's test over all strategies.
+    """
     rows: list[dict[Hashable, Any]] = []
     for section in sections:
         field = section.field
@@ -243,14 +220,11 @@ def evidence(sections: Iterable[Section]) -> pd.DataFrame:
                 facts: dict[Hashable, Any] = {
                     "suite": field.suite, "split": field.split, "field": field.name, "n_workers": field.n_workers,
                     "clock": clock, "budget": budget, "n_tasks": len(field.tasks), "n_units": comparison.n_units,
-                    "friedman_p": comparison.friedman_p, "margin": MARGIN, "conclusion": comparison.verdict,
-                    "reason": comparison.reason,
+                    "friedman_p": comparison.friedman_p, "margin": MARGIN, "verdict": comparison.verdict,
                 }  # fmt: skip
-                if comparison.tested:
-                    found = comparison.pairs.assign(test="Wilcoxon signed-rank, Holm")
-                else:
-                    duels = standing.duels[standing.duels["budget"] == budget].drop(columns=["suite", "budget"])
-                    found = duels.assign(test="Student's t over paired seeds", verdict=UNDECIDED)
+                found = comparison.pairs
+                if not comparison.decided:
+                    found = standing.duels[standing.duels["budget"] == budget].drop(columns=["suite", "budget"])
                 rows += [facts | row for row in found.to_dict("records")]
     return pd.DataFrame(rows, columns=EVIDENCE)
 

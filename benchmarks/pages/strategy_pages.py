@@ -18,7 +18,7 @@ HOW = "Written by `python -m benchmarks.report --docs docs/strategies`; no numbe
 COSTS = "Time of a suggestion and of learning its outcome, by the number of hyperparameters and of earlier trials:"
 PLACES = (
     "Mean regret (0 is the best known loss, 1 that of a median random configuration) and rank among all strategies and "
-    "opponents that ran on these tasks; **bold** if a test was made and did not show the leader to be better:"
+    "opponents that ran on these tasks; **bold** if it may be as good as the leader, among enough tasks to say so:"
 )
 NOTHING = "No runs are committed yet."
 
@@ -71,7 +71,7 @@ def _places(name: str, section: Section, after: list[float]) -> list[list[str]]:
                 continue
             place = list(comparison.means.index).index(strategy) + 1
             text = f"{number(comparison.means[strategy])} ({place} of {len(comparison.means)})"
-            row.append(f"**{text}**" if comparison.tested and strategy in comparison.leaders else text)
+            row.append(f"**{text}**" if comparison.decided and strategy in comparison.leaders else text)
         rows.append([escaped(cell) for cell in row])
     return rows
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from automl.tuning.recommend import probability
 from benchmarks.pages.sentences import number, small, spent
 from benchmarks.scoring.cohorts import REFERENCES, counted
 from benchmarks.scoring.comparison import Comparison
@@ -48,7 +49,7 @@ def rows(section: Section, standing: Standing) -> list[list[Cell]]:
     last = max(standing.comparisons)
     several = len(section.field.tasks) > 1
     show = number if section.field.normalised else "{:.4g}".format
-    ends = ("low_general", "high_general") if several else ("low_tasks", "high_tasks")
+    ends = ("low95", "high95") if several else ("low_tasks", "high_tasks")
     rows = []
     for name in sorted(
         (name for budget, name in board if budget == last),
@@ -60,7 +61,7 @@ def rows(section: Section, standing: Standing) -> list[list[Cell]]:
             cells.append(optional(row["regret"], show, between(row[ends[0]], row[ends[1]], show)))
         final = board[last, name]
         if several:
-            under = between(final["low_rank"], final["high_rank"], "{:.1f}".format)
+            under = between(final["low95_rank"], final["high95_rank"], "{:.1f}".format)
             cells.append(optional(final["rank"], "{:.1f}".format, under))
             cells.append(optional(final.get("area", float("nan")), "{:.3f}".format))
         if "speed_up" in final:
@@ -118,16 +119,20 @@ def _failed(section: Section, name: str) -> Cell:
 
 
 def test_table(budget: float, comparison: Comparison, clock: str) -> dict[str, Any]:
-    """The leader against each of the others."""
-    leader = comparison.means.index[0]
-    pairs = comparison.pairs[comparison.pairs["a"] == leader]
+    """Each of the others, compared with the leader."""
     return {
         "after": spent(budget, clock),
         "comparison": comparison,
         "friedman": small(comparison.friedman_p),
         "rows": [
-            (row["b"], f"{-row['difference']:.3f}", small(row["p"]), small(row["p_holm"]), row["verdict"])
-            for row in pairs.to_dict("records")
+            (
+                row["b"],
+                f"{-row['difference']:.3f}",
+                row["word"],
+                *(probability(row[name]) for name in ("better", "equal", "worse")),
+                small(row["p_holm"]),
+            )
+            for row in comparison.pairs.to_dict("records")
         ],
     }
 

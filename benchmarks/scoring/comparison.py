@@ -1,32 +1,30 @@
-"""A verdict on several strategies from a table of regrets, units x strategies, based on statistical tests."""
+"""What may be said of several strategies, from a table of regrets, units x strategies."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
-from benchmarks.scoring.cohorts import counted
+from benchmarks.scoring.certainty import FEWEST, MARGIN, SURE, Versus, among_best, versus
 from benchmarks.scoring.regret import ranks
-from benchmarks.scoring.statistics import LEVEL, MIN_UNITS, cliques, friedman, pairwise, symmetric
+from benchmarks.scoring.statistics import against, friedman
 
-MARGIN = 0.01  # smaller differences in mean normalised regret do not matter in practice
-
-WINNER, OPEN, SAME = "winner", "no clear winner", "no difference shown"
-UNDECIDED, ALONE = "undecided", "nothing to compare"  # without a test
+BEST, AMONG, UNKNOWN = "best", "practically equal", "not known yet"
+FEW, ALONE = "too few tasks", "nothing to compare"
 NOTHING = "no training worked"  # for any strategy within the budget
 AHEAD = "ahead on this task"  # on a single task, by its seeds
-NOT_SHOWN, DISAGREE = "not shown", "means and ranks disagree"  # of a pair
+WORSE, EQUAL = "worse", "practically equal"  # of a strategy, compared with the leader
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The test results at one budget.
+    """The results at one budget.
 
-    ``pairs``: see ``statistics.pairwise``, with a ``verdict`` for each; empty without a test. ``leaders``: the strategy
-    with the lowest mean, and those not shown to be worse by at least the margin.
+    ``chances``: of each strategy, as ``certainty.among_best``. ``pairs``: the leader ``a`` against each other strategy
+    ``b``, empty with too few units: the probabilities that ``b`` is ``better``, ``equal`` or ``worse``, the ``word``
+    for it, and Wilcoxon's signed-rank test with Holm's correction. ``leaders``: the strategy with the lowest mean, then
+    those that may be as good.
     """
 
     means: pd.Series  # ascending
@@ -34,72 +32,53 @@ class Comparison:
     n_units: int
     size: str  # as text: 36 tasks of 12 functions
     verdict: str
-    reason: str
     leaders: tuple[str, ...]
-    friedman_p: float | None
+    chances: pd.DataFrame
     pairs: pd.DataFrame
-    groups: tuple[tuple[str, ...], ...]  # cliques of the mean ranks
+    friedman_p: float | None = None
 
     @property
-    def tested(self) -> bool:
-        """Whether the verdict is based on tests."""
-        return self.verdict in (WINNER, OPEN, SAME)
+    def decided(self) -> bool:
+        """Whether there are enough units to say something of tasks like these."""
+        return self.verdict in (BEST, AMONG, UNKNOWN)
 
 
 def compare(table: pd.DataFrame, size: str = "", margin: float = MARGIN) -> Comparison:
-    """Friedman's test if there are three or more strategies, then Wilcoxon's with Holm's correction over all pairs.
-
-    ``size``: the number of tasks, as text.
-    """
-    size = size or counted(len(table), "task")
+    """Compare the strategy with the lowest mean with each of the others. ``size``: the number of tasks, as text."""
+    size = size or f"{len(table)} task{'s' * (len(table) != 1)}"
     means, mean_ranks = table.mean().sort_values(kind="stable"), ranks(table).mean()
-    names = tuple(map(str, means.index))
-    reason = _no_test(len(table), size, len(names))
-    if len(names) < 2 or reason:
-        verdict = ALONE if len(names) < 2 else UNDECIDED
-        return Comparison(means, mean_ranks, len(table), size, verdict, reason, names, None, _no_pairs(), ())
-    p = friedman(table) if len(names) > 2 else None
-    pairs = pairwise(table)
-    any_difference = p is None or p <= LEVEL
-    pairs["verdict"] = [_verdict(row, any_difference, margin) for row in pairs.to_dict("records")]
-    of_first = pairs[pairs["a"] == names[0]]
-    leaders = (names[0], *of_first.loc[~of_first["verdict"].str.endswith("is better"), "b"])
-    verdict = SAME if not any_difference else WINNER if len(leaders) == 1 else OPEN
-    p_values = symmetric(pairs) if any_difference else symmetric(pairs.assign(p_holm=1.0))
-    groups = tuple(tuple(group) for group in cliques(mean_ranks, p_values))
-    return Comparison(means, mean_ranks, len(table), size, verdict, "", leaders, p, pairs, groups)
+    first, *others = map(str, means.index)
+    if not others or len(table) < FEWEST:
+        verdict = ALONE if not others else FEW
+        return Comparison(means, mean_ranks, len(table), size, verdict, (first, *others), no_chances(), no_pairs())
+    pairs = against(table, first)
+    found = [versus(table[b].to_numpy(), table[first].to_numpy(), margin) for b in pairs["b"]]
+    for name in ("better", "equal", "worse"):
+        pairs[name] = [getattr(each, name) for each in found]
+    pairs["word"] = [_word(each) for each in found]
+    verdict = UNKNOWN if (pairs["word"] == UNKNOWN).any() else BEST if (pairs["word"] == WORSE).all() else AMONG
+    leaders = (first, *pairs.loc[pairs["word"] != WORSE, "b"])
+    p = friedman(table) if others[1:] else None
+    return Comparison(means, mean_ranks, len(table), size, verdict, leaders, among_best(table, margin), pairs, p)
 
 
 def nothing(table: pd.DataFrame, size: str) -> Comparison:
     """The comparison if no strategy has a successful training: there is no leader."""
     none = pd.Series(float("nan"), index=table.columns)
-    return Comparison(none, none, len(table), size, NOTHING, NOTHING, (), None, _no_pairs(), ())
+    return Comparison(none, none, len(table), size, NOTHING, (), no_chances(), no_pairs())
 
 
-def _no_pairs() -> pd.DataFrame:
-    return pd.DataFrame(columns=["a", "b", "difference", "p", "agrees", "p_holm", "verdict"])
+def no_chances() -> pd.DataFrame:
+    """``chances`` of nothing."""
+    return pd.DataFrame(columns=["probability", "loss"], dtype=float)
 
 
-def smallest_p(n_units: int, n_strategies: int) -> float:
-    """The lowest corrected p-value of the signed-rank test: all units agree, times the number of pairs."""
-    return 2.0 ** (1 - n_units) * (n_strategies * (n_strategies - 1) / 2)
+def no_pairs() -> pd.DataFrame:
+    """``pairs`` of nothing."""
+    return pd.DataFrame(columns=["a", "b", "difference", "p", "p_holm", "better", "equal", "worse", "word"])
 
 
-def _no_test(n_units: int, size: str, n_strategies: int) -> str:
-    if n_units < MIN_UNITS:
-        return f"{size} {'is' if size == '1 task' else 'are'} too few for a test (it takes {MIN_UNITS})"
-    p = smallest_p(n_units, n_strategies)
-    if p > LEVEL:
-        return (
-            f"{size} are too few for a test of {n_strategies} strategies (were one better on every one, the corrected "
-            f"p would still be {p:.2g})"
-        )
-    return ""
-
-
-def _verdict(row: Mapping[Hashable, Any], any_difference: bool, margin: float) -> str:
-    if not any_difference or row["p_holm"] > LEVEL:
-        return NOT_SHOWN
-    if not row["agrees"]:
-        return DISAGREE
-    return f"{row['a']} is better" if -row["difference"] >= margin else f"by less than {margin:g}, which does not count"
+def _word(found: Versus) -> str:
+    if found.worse >= SURE:
+        return WORSE
+    return EQUAL if found.equal >= SURE else UNKNOWN

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.scoring import regret
+from benchmarks.scoring.certainty import expected
 from benchmarks.scoring.cohorts import KEY, REFERENCES, Field, fields, with_references
 from benchmarks.scoring.comparison import NOTHING, Comparison, compare, nothing
-from benchmarks.scoring.statistics import like_these, of_these, paired_interval
+from benchmarks.scoring.statistics import of_these, paired_interval
 
 CLOCKS = {"trainings": "at_epochs", "seconds": "at_seconds"}
 CURVE = (1, 2, 3, 5, 7, 10, 14, 20, 30, 50, 70, 100, 140, 200, 300, 500, 700, 1000)  # budgets of the curves
@@ -189,9 +190,8 @@ def _board(
     wide = pd.DataFrame(regrets[curve].unstack("strategy"))
     columns = {"regret": regret.over_tasks(regrets[curve], field.units).unstack()}
     columns["low_tasks"], columns["high_tasks"] = of_these(wide, field.units)
-    columns["low_general"], columns["high_general"] = like_these(wide, field.units)
     board = pd.DataFrame(columns).rename_axis(["budget", "strategy"])
-    board = board.join(pd.concat([_ranks(tables[budget], budget) for budget in curve]))
+    board = board.join(pd.concat([_of_units(tables[budget], budget) for budget in curve]))
     later = [budget for budget in shown if budget > curve[0]]
     if later:
         areas = {b: regret.area_under_curve(along[[c for c in curve if c <= b]]) for b in later}
@@ -200,13 +200,11 @@ def _board(
     return board.reset_index()
 
 
-def _ranks(table: pd.DataFrame, budget: float) -> pd.DataFrame:
-    """Mean rank of each strategy, with its interval over units."""
-    ranked = regret.ranks(table)
-    units = pd.Series(ranked.index.get_level_values(1), index=ranked.index)
-    ranked.index = pd.MultiIndex.from_tuples([(*key, 0) for key in ranked.index], names=["suite", "task", "seed"])
-    low, high = like_these(ranked, units)
-    found = pd.DataFrame({"rank": ranked.mean(), "low_rank": low, "high_rank": high})
+def _of_units(table: pd.DataFrame, budget: float) -> pd.DataFrame:
+    """Intervals of each strategy's regret for tasks like these, and its mean rank with its interval."""
+    found = expected(table).drop(columns="mean")
+    ranked = expected(regret.ranks(table)).rename(columns={"mean": "rank"})
+    found = found.join(ranked[["rank", "low95", "high95"]], rsuffix="_rank")
     found.index = pd.MultiIndex.from_product([[budget], found.index], names=["budget", "strategy"])
     return found
 
@@ -218,10 +216,10 @@ def _speed_ups(regrets: pd.DataFrame, shown: list[float], units: pd.Series) -> p
 
 
 def _duels(regrets: pd.DataFrame, comparisons: dict[float, Comparison]) -> pd.DataFrame:
-    """If there are too few units for a test: paired intervals of the leader minus every other strategy, by task."""
+    """If there are too few units: paired intervals of the leader minus every other strategy, by task."""
     rows = []
     for budget, comparison in comparisons.items():
-        if comparison.tested or comparison.verdict == NOTHING:
+        if comparison.decided or comparison.verdict == NOTHING:
             continue
         leader, *others = comparison.means.index
         for (suite, task), part in regrets[budget].groupby(["suite", "task"]):

@@ -9,14 +9,12 @@ other strategies.
 from __future__ import annotations
 
 import functools
-import itertools
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-MIN_UNITS = 10  # with fewer, the tests have no power
 LEVEL = 0.05
 N_DRAWS = 2000  # bootstrap samples
 
@@ -77,23 +75,12 @@ def _drawn(n_seeds: tuple[int, ...], of_unit: tuple[int, ...], units: bool, n_dr
     return np.concatenate(blocks, axis=1)
 
 
-def like_these(values: pd.DataFrame, units: pd.Series) -> tuple[pd.Series, pd.Series]:
-    """Lower and upper bounds of 95% intervals for *tasks like these*: units and seeds are resampled.
-
-    ``values``: by (suite, task, seed). NaN for a single unit, from which nothing generalises.
-    """
-    if len(_numbered(unit_keys(values.index, units))[1]) < 2:
-        nothing = pd.Series(np.nan, index=values.columns)
-        return nothing, nothing
-    draws = resamples(values.index, units=units) @ values.to_numpy()
-    low, high = np.quantile(draws, [LEVEL / 2, 1 - LEVEL / 2], axis=0)
-    return pd.Series(low, index=values.columns), pd.Series(high, index=values.columns)
-
-
 def of_these(values: pd.DataFrame, units: Units = None) -> tuple[pd.Series, pd.Series]:
-    """The same for *these tasks*, over seeds only: Student's t with B. Welch's (1947) degrees of freedom.
+    """Lower and upper bounds of 95% intervals for *these tasks*, over seeds only: Student's t with B. Welch's (1947)
+    degrees of freedom. For tasks like these, see ``certainty.expected``.
 
-    Valid for few seeds too, where a bootstrap is too narrow. NaN if a task has a single seed.
+    ``values``: by (suite, task, seed). Valid for few seeds too, where a bootstrap is too narrow. NaN if a task has a
+    single seed.
     """
     from scipy import stats
 
@@ -137,35 +124,23 @@ def friedman(table: pd.DataFrame) -> float:
     return float(stats.friedmanchisquare(*(table[name] for name in table.columns)).pvalue)
 
 
-def pairwise(table: pd.DataFrame) -> pd.DataFrame:
-    """The signed-rank test over units (rows) for all pairs of columns: a row per pair, a with the lower mean.
+def against(table: pd.DataFrame, first: str) -> pd.DataFrame:
+    """The signed-rank test over units (rows) of one column against each other: a row per other, lowest mean first.
 
-    ``difference``: mean of a minus mean of b. ``p``: raw; ``p_holm``: corrected for the number of pairs. ``agrees``:
-    whether a has the lower ranks as well; if not, a few units dominate the means.
+    ``difference``: mean of ``a``, the first, minus mean of ``b``. ``p``: raw; ``p_holm``: corrected for their number,
+    which adding a strategy changes, but not which of the others is compared with which.
     """
     from scipy import stats
 
     means = table.mean().sort_values(kind="stable")
     rows = []
-    for a, b in itertools.combinations(means.index, 2):
-        differences = (table[a] - table[b]).to_numpy()
+    for b in means.index.drop(first):
+        differences = (table[first] - table[b]).to_numpy()
         differences = differences[differences != 0]
-        p, balance = 1.0, 0.0
-        if len(differences):
-            p = float(stats.wilcoxon(differences).pvalue)
-            balance = float(np.sum(np.sign(differences) * stats.rankdata(np.abs(differences))))
-        rows.append((a, b, means[a] - means[b], p, balance < 0))
-    found = pd.DataFrame(rows, columns=["a", "b", "difference", "p", "agrees"])
+        p = float(stats.wilcoxon(differences).pvalue) if len(differences) else 1.0
+        rows.append((first, b, means[first] - means[b], p))
+    found = pd.DataFrame(rows, columns=["a", "b", "difference", "p"])
     return found.assign(p_holm=holm(list(found["p"])))
-
-
-def symmetric(pairs: pd.DataFrame) -> pd.DataFrame:
-    """The corrected p-values of ``pairwise`` as a square table with 1 on the diagonal."""
-    names = list(dict.fromkeys([*pairs["a"], *pairs["b"]]))
-    result = pd.DataFrame(1.0, index=names, columns=names)
-    for a, b, p in zip(pairs["a"], pairs["b"], pairs["p_holm"], strict=True):
-        result.loc[a, b] = result.loc[b, a] = p
-    return result
 
 
 def holm(p_values: list[float]) -> list[float]:
@@ -176,17 +151,3 @@ def holm(p_values: list[float]) -> list[float]:
     result = np.empty(len(p_values))
     result[order] = adjusted
     return [float(p) for p in result]
-
-
-def cliques(mean_ranks: pd.Series, p_values: pd.DataFrame, level: float = LEVEL) -> list[list[str]]:
-    """The maximal groups of adjacent ranks without a significantly different pair, excluding single strategies."""
-    names = list(mean_ranks.sort_values(kind="stable").index)
-    found: list[list[str]] = []
-    for i in range(len(names)):
-        j = i + 1
-        while j < len(names) and all(p_values.loc[names[k], names[j]] > level for k in range(i, j)):
-            j += 1
-        group = names[i:j]
-        if len(group) > 1 and not any(set(group) <= set(other) for other in found):
-            found.append(group)
-    return found

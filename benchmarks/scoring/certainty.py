@@ -1,0 +1,103 @@
+"""How sure a comparison is, from the mean regrets of units: intervals, and probabilities that a person can use.
+
+A unit is one task, or the mean over the variants of one. A. Benavoli et al., Time for a Change: a Tutorial for
+Comparing Multiple Classifiers Through Bayesian Analysis (JMLR 18(77), 2017), for the signed-rank test with a region of
+practical equivalence, and D. Rubin, The Bayesian Bootstrap (Annals of Statistics 9, 1981). What is said of a strategy
+does not depend on which weaker ones took part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.scoring.statistics import N_DRAWS
+
+MARGIN = 0.01  # smaller differences in mean regret do not matter in practice
+SURE = 0.9  # probability from which a statement is made
+FEWEST, FEW = 5, 15  # units: with fewer than FEWEST no interval, with fewer than FEW Student's t
+PRIOR = 0.5  # weight of a pseudo-observation of no difference, beside one of each unit
+N_POSTERIOR = 10_000
+
+
+def expected(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """By strategy, the ``mean`` over units and its intervals, ``low80`` to ``high80`` and ``low95`` to ``high95``.
+
+    Student's t below FEW units, else the Bayesian bootstrap; NaN below FEWEST. ``table``: units x strategies.
+    """
+    from scipy import stats
+
+    n, means = len(table), table.mean()
+    ends = np.full((4, len(means)), np.nan)
+    if n >= FEW:
+        ends = np.quantile(_weights(n, N_DRAWS, seed) @ table.to_numpy(), [0.1, 0.9, 0.025, 0.975], axis=0)
+    elif n >= FEWEST:
+        error = (table.std() / np.sqrt(n)).to_numpy()
+        t80, t95 = (float(stats.t.isf(tail, n - 1)) for tail in (0.1, 0.025))
+        ends = means.to_numpy() + np.outer([-t80, t80, -t95, t95], error)
+    columns = dict(zip(("low80", "high80", "low95", "high95"), ends, strict=True))
+    return pd.DataFrame({"mean": means, **columns})
+
+
+@dataclass(frozen=True)
+class Versus:
+    """Probabilities that a strategy is better than another, practically equal, or worse; they sum to 1."""
+
+    better: float
+    equal: float
+    worse: float
+
+    @property
+    def sure(self) -> bool:
+        """Whether one of the three may be stated."""
+        return max(self.better, self.equal, self.worse) >= SURE
+
+
+def versus(a: np.ndarray, b: np.ndarray, margin: float = MARGIN, seed: int = 0) -> Versus:
+    """The Bayesian signed-rank test of paired mean regrets of units, both (n,): lower is better.
+
+    The distribution of the differences is a Dirichlet process with a pseudo-observation of 0. For each draw from its
+    posterior, the chances that the mean of two random differences lies below, within and above the margin are compared;
+    the probability of a region is the share of draws in which it has the highest chance (section 4.2.1).
+    """
+    z = np.concatenate([[0.0], a - b])
+    pairs = z[:, None] + z  # twice the means of two
+    draws = np.random.default_rng(seed).dirichlet([PRIOR, *[1.0] * len(a)], N_POSTERIOR)
+
+    def chance(region: np.ndarray) -> np.ndarray:
+        return np.asarray(np.einsum("si,ij,sj->s", draws, region.astype(float), draws, optimize=True))
+
+    better, worse = chance(pairs < -2 * margin), chance(pairs > 2 * margin)
+    chances = np.stack([better, 1.0 - better - worse, worse])
+    highest = np.isclose(chances, chances.max(axis=0), rtol=0, atol=1e-12)
+    shares = (highest / highest.sum(axis=0)).mean(axis=1)  # a tie counts for each in part
+    return Versus(*(float(share) for share in shares))
+
+
+def among_best(table: pd.DataFrame, margin: float = MARGIN, seed: int = 0) -> pd.DataFrame:
+    """By strategy, the ``probability`` that its expected regret is within the margin of the lowest, and the ``loss``
+    that is expected by choosing it: its regret beyond the lowest. By the Bayesian bootstrap.
+
+    ``table``: mean regrets, units x strategies without NaN.
+    """
+    means = _weights(len(table), N_POSTERIOR, seed) @ table.to_numpy()
+    loss = means - means.min(axis=1, keepdims=True)
+    columns = {"probability": (loss <= margin).mean(axis=0), "loss": loss.mean(axis=0)}
+    return pd.DataFrame(columns, index=table.columns)
+
+
+def units_needed(a: np.ndarray, b: np.ndarray, margin: float = MARGIN, most: int = 200) -> int | None:
+    """The number of units like these from which ``versus`` would be sure, None if more than ``most``.
+
+    The units seen so far are repeated, so it is a guess.
+    """
+    for times in range(2, most // len(a) + 1):
+        if versus(np.tile(a, times), np.tile(b, times), margin).sure:
+            return times * len(a)
+    return None
+
+
+def _weights(n: int, n_draws: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).dirichlet(np.ones(n), n_draws)

@@ -1,0 +1,96 @@
+"""How sure a comparison is: coverage of intervals, and probabilities under equality and under a known difference."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from benchmarks.scoring.certainty import MARGIN, SURE, among_best, expected, units_needed, versus
+
+
+def regrets(rng, n):
+    """Skewed, as mean regrets of tasks are; the mean is 0.1."""
+    return rng.gamma(2.0, 0.05, n)
+
+
+@pytest.mark.parametrize("n", [5, 8, 12, 17])
+def test_intervals_cover_what_they_claim(n):
+    rng = np.random.default_rng(n)
+    found = expected(pd.DataFrame({i: regrets(rng, n) for i in range(600)}))
+    covered95 = ((found["low95"] <= 0.1) & (found["high95"] >= 0.1)).mean()
+    covered80 = ((found["low80"] <= 0.1) & (found["high80"] >= 0.1)).mean()
+    assert covered95 >= 0.87  # a percentile bootstrap has 0.83 with 5
+    assert 0.72 <= covered80 <= 0.86
+
+
+def test_too_few_units_have_no_interval():
+    found = expected(pd.DataFrame({"a": [0.1, 0.2, 0.3, 0.4]})).loc["a"]
+    assert found["mean"] == pytest.approx(0.25)
+    assert found.drop("mean").isna().all()
+
+
+def test_a_small_interval_is_students():
+    values = np.array([0.1, 0.15, 0.2, 0.3, 0.05])
+    low, high = stats.t.interval(0.95, 4, values.mean(), stats.sem(values))
+    found = expected(pd.DataFrame({"a": values})).loc["a"]
+    assert (found["low95"], found["high95"]) == pytest.approx((low, high))
+
+
+def test_one_unit_by_hand():
+    """One difference beyond the margin, of weight w ~ Beta(1, 0.5): worse than equal if w^2 + 2 w (1 - w) > 1/2."""
+    threshold = 1 - np.sqrt(0.5)  # both the difference itself and its mean with 0 lie beyond the margin
+    worse = stats.beta(1.0, 0.5).sf(threshold)
+    found = versus(np.array([0.5]), np.array([0.0]))
+    assert found.worse == pytest.approx(worse, abs=0.01)
+    assert found.better == 0.0
+    assert found.equal == pytest.approx(1 - worse, abs=0.01)
+
+
+def test_better_equal_and_worse():
+    rng = np.random.default_rng(0)
+    b = regrets(rng, 15)
+    assert versus(b - 0.05, b).better >= SURE
+    assert versus(b + 0.05, b).worse >= SURE
+    assert versus(b + rng.normal(0, 0.1 * MARGIN, 15), b).equal >= SURE
+    assert not versus(b + rng.choice([-0.05, 0.05], 15), b).sure
+    found = versus(b - 0.05, b)
+    assert found.better + found.equal + found.worse == pytest.approx(1)
+
+
+def test_equal_strategies_are_rarely_called_different():
+    rng = np.random.default_rng(1)
+    found = [versus(*(regrets(rng, 12) for _ in range(2))) for _ in range(200)]
+    assert np.mean([max(each.better, each.worse) >= SURE for each in found]) <= 2 * (1 - SURE)
+
+
+def test_a_weak_strategy_changes_nothing():
+    rng = np.random.default_rng(2)
+    table = pd.DataFrame({"a": regrets(rng, 12), "b": regrets(rng, 12)})
+    both, three = among_best(table), among_best(table.assign(weak=table["a"] + 0.5))
+    assert three.loc["weak", "probability"] == 0.0
+    assert three.loc["weak", "loss"] == pytest.approx(0.5 + three.loc["a", "loss"])
+    assert three.loc[["a", "b"]].equals(both)
+    assert both["probability"].sum() >= 1.0
+
+
+def test_a_leader_is_found_among_ten_equal_strategies():
+    rng = np.random.default_rng(3)
+    found = 0
+    for _ in range(20):
+        noise = rng.normal(0, 0.02, (12, 10))
+        table = pd.DataFrame(regrets(rng, 12)[:, None] + 0.1 + noise, columns=[f"s{i}" for i in range(10)])
+        table["leader"] = table["s0"] - 0.06
+        chances = among_best(table)["probability"]
+        found += chances["leader"] >= SURE and chances.drop("leader").max() < SURE
+    assert found >= 16
+
+
+def test_how_many_units_would_tell():
+    rng = np.random.default_rng(4)
+    b = regrets(rng, 6)
+    a = b + np.array([-0.05, -0.05, -0.05, 0.02, 0.02, -0.001])
+    assert not versus(a, b).sure
+    needed = units_needed(a, b)
+    assert needed is not None
+    assert needed > 6
+    assert units_needed(a, b, most=needed - 1) is None
