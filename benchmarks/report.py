@@ -53,7 +53,7 @@ def main(
         typer.Option(help="Also write the data behind automl select: automl/tuning/standing.json."),
     ] = None,
 ) -> None:
-    """Write OUT.html, OUT.md, OUT.csv, OUT-tests.csv, OUT-tasks.csv and two plots per suite."""
+    """Write OUT.html, OUT.md and a page per suite, OUT.csv, OUT-tests.csv, OUT-tasks.csv and two plots per suite."""
     table, attributes = read_runs(runs)
     costs = pd.read_csv(COSTS)
     facts = known_constants(table)
@@ -76,14 +76,14 @@ def main(
     files = {
         out.with_name(f"{out.name}.html"): page.render(found, costs, made),
         out.with_name(page.PLOTLY): plots.plotly_source(),
-        out.with_name(f"{out.name}.md"): markdown.leaderboard(found, images, made, out.name),
         out.with_name(f"{out.name}.csv"): board(found).to_csv(index=False, float_format="%.6g"),
         out.with_name(f"{out.name}-tests.csv"): evidence(found).to_csv(index=False, float_format="%.6g"),
         out.with_name(f"{out.name}-tasks.csv"): _by_task(found).to_csv(index=False, float_format="%.6g"),
     }
+    files |= {out.with_name(file): text for file, text in markdown.pages(found, costs, images, made, out.name).items()}
     if summary is not None:
         first = next((out.with_name(names[0]) for names in images.values()), None)
-        files[summary] = markdown.with_block(text, markdown.summary_block(found, first, summary), summary)
+        files[summary] = markdown.with_block(text, markdown.summary_block(found, costs, first, summary), summary)
     if standing is not None:
         files[standing] = standing_json(found)
     if docs is not None:

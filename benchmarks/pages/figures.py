@@ -60,7 +60,7 @@ def _curves(section: Section, standing: Standing, clock: str, looks: dict[str, d
     normalised = section.field.normalised
     log = measure == "regret" and normalised
     word = "rank" if measure == "rank" else section.word
-    low, high = ("low_tasks", "high_tasks") if measure == "regret" else ("low95_rank", "high95_rank")
+    low, high = ("low_tasks", "high_tasks") if measure == "regret" else ("low_rank", "high_rank")
     leaders = {*list(standing.comparisons.values())[-1].means.index[:3], "random"}
     bands: list[Figure] = []
     lines: list[Figure] = []

@@ -1,12 +1,16 @@
-"""leaderboard.md, and its summary for a page of the documentation: verdicts, one table per field, and figures."""
+"""The leaderboard in Markdown: a first page, a page per suite, and its summary for a page of the documentation."""
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from automl.errors import UserError
+from benchmarks.pages.overview import ADVICE, advice_rows, advised, losses, strategy_table
 from benchmarks.pages.sentences import Advice, advice, budgets, findings
 from benchmarks.pages.tables import Cell, columns, generalisation, rows
 from benchmarks.scoring.certainty import FEWEST, MARGIN, SURE
@@ -47,31 +51,77 @@ No strategy used knowledge from other tasks.
 """
 
 
-def leaderboard(sections: list[Section], images: dict[int, list[str]], made: dict[str, Any], name: str) -> str:
-    """leaderboard.md. ``images``: file names by section index; ``name``: of the files, without suffix."""
-    parts = ["# Which strategy is better\n", EXPLANATION.format(name=name)]
-    parts += ["## Summary\n", *_table(advice(sections, kinds=False)), ""]
-    kinds = advice(sections, kinds=True)
-    if kinds:
-        parts += [
-            "By kind of space (numeric, mixed with choices, discrete), over all suites with such spaces:\n",
-            *_table(kinds),
-            "",
-        ]
+def pages(
+    sections: list[Section], costs: pd.DataFrame, images: dict[int, list[str]], made: dict[str, Any], name: str
+) -> dict[str, str]:
+    """The text by file name: the first screen NAME.md, a page per suite, and NAME-runs.md on how to read them.
+
+    ``images``: file names by section index; ``name``: of the files, without suffix.
+    """
+    suites: dict[str, list[int]] = {}
     for i, section in enumerate(sections):
-        field = section.field
-        parts.append(escaped(f"## {field.title}: {field.name}, {field.extent}, {field.n_trials} trainings") + "\n")
-        parts += [f"- {escaped(finding.text)}" for finding in findings(section)]
-        scored = section.standings["trainings"].scored
-        parts += [f"- {escaped(scored)}"] if scored else []
-        if field.left_out:
-            parts.append(f"- Not compared, as they share too few tasks and seeds: {', '.join(field.left_out)}.")
-        standing = section.standings["trainings"]
-        header = columns(section, standing)
-        parts += ["", *_grid(header, rows(section, standing))]
-        if not section.generalisation.empty:
-            parts += ["\nValidation versus test:\n", *_grid(*generalisation(section))]
-        parts += ["", *(f"![{escaped(field.title)}]({image})" for image in images.get(i, [])), ""]
+        suites.setdefault(section.field.suite, []).append(i)
+    files = {suite: f"{name}-{slug(suite)}.md" for suite in suites}
+    found = {f"{name}.md": _first_page(sections, costs, images, files, name), f"{name}-runs.md": _runs(made, name)}
+    for suite, places in suites.items():
+        parts = [f"# {escaped(suite)}\n", f"See [the first page]({name}.md) and [how to read this]({name}-runs.md).\n"]
+        for i in places:
+            parts += _section(sections[i], images.get(i, []))
+        found[files[suite]] = "\n".join(parts) + "\n"
+    return found
+
+
+def _first_page(
+    sections: list[Section], costs: pd.DataFrame, images: dict[int, list[str]], files: dict[str, str], name: str
+) -> str:
+    parts = [
+        "# Which strategy is better\n",
+        "Written by `python -m benchmarks.report`. **Regret**: 0 is the best known loss of a task, 1 that of a median "
+        f"random config. **Probability**: that the expected regret on tasks like these is within {MARGIN:g} of the "
+        f"lowest. Budgets are in full trainings. [How this is measured]({name}-runs.md).\n",
+        *summary(sections, costs),
+    ]
+    first = next((names[0] for names in images.values()), None)
+    parts += ["", f"![Mean regret over the budget]({first})"] if first else []
+    parts += ["\n## All results\n"]
+    for section in sections:
+        found = findings(section)
+        page = files[section.field.suite]
+        last = f": {found[-1].after.lower()}, {found[-1].verdict}" if found else ""
+        parts.append(f"- [{escaped(f'{section.field.title}, {section.field.name}')}]({page}){last}")
+    return "\n".join(parts) + "\n"
+
+
+def summary(sections: list[Section], costs: pd.DataFrame) -> list[str]:
+    """Advice by situation, a table of all strategies, and where another library is ahead; or, without a situation that
+    is known, the verdicts by suite."""
+    found = advised(sections)
+    if not found:
+        return _table(advice(sections, kinds=False))
+    lines = ["## What to use\n", *grid(ADVICE, advice_rows(found)), "", "## Strategies\n"]
+    lines += ["Expected regret, with the probability of being among the best, after 20 and 50 trainings.\n"]
+    lines += grid(*strategy_table(sections, costs))
+    where = losses(sections)
+    if where:
+        lines += ["", "## Where ours lose\n", *(f"- {escaped(line)}" for line in where)]
+    return lines
+
+
+def _section(section: Section, images: list[str]) -> list[str]:
+    field, standing = section.field, section.standings["trainings"]
+    parts = [escaped(f"## {field.title}: {field.name}, {field.extent}, {field.n_trials} trainings") + "\n"]
+    parts += [f"- {escaped(finding.text)}" for finding in findings(section)]
+    parts += [f"- {escaped(standing.scored)}"] if standing.scored else []
+    if field.left_out:
+        parts.append(f"- Not compared, as they share too few tasks and seeds: {', '.join(field.left_out)}.")
+    parts += ["", *_grid(columns(section, standing), rows(section, standing))]
+    if not section.generalisation.empty:
+        parts += ["\nValidation versus test:\n", *_grid(*generalisation(section))]
+    return [*parts, "", *(f"![{escaped(field.title)}]({image})" for image in images), ""]
+
+
+def _runs(made: dict[str, Any], name: str) -> str:
+    parts = ["# How to read the results\n", EXPLANATION.format(name=name)]
     if made["crashes"]:
         parts += ["## Crashed runs\n", f"{BEFORE}\n"]
         parts += [f"- {escaped(', '.join(map(str, crash)))}" for crash in made["crashes"]]
@@ -80,24 +130,26 @@ def leaderboard(sections: list[Section], images: dict[int, list[str]], made: dic
         parts += [f"- {escaped(f'{task}: {n} trials, 100% failed. {error}')}" for task, n, error in made["failed"]]
     if made["beaten"]:
         parts += ["\n## Tasks on which runs beat the best known loss\n", "The lowest regret and its strategy.\n"]
-        parts += [f"- {escaped(f'{task}: {regret}, {name}')}" for task, regret, name in made["beaten"]]
+        parts += [f"- {escaped(f'{task}: {regret}, {strategy}')}" for task, regret, strategy in made["beaten"]]
     parts += ["\n## Versions\n", *(f"- {escaped(line)}" for line in made["versions"])]
     if made["mixed"]:
         parts += ["", "The rows of these strategies come from several commits:\n"]
-        parts += [f"- {escaped(f'{name}: {commits}')}" for name, commits in made["mixed"]]
+        parts += [f"- {escaped(f'{strategy}: {commits}')}" for strategy, commits in made["mixed"]]
     return "\n".join(parts) + "\n"
 
 
-def summary_block(sections: list[Section], image: Path | None, page: Path) -> str:
-    """A compact table of the verdicts, and one figure, linked relative to the page that the block is for."""
-    lines = _table(advice(sections, kinds=False))
-    kinds = advice(sections, kinds=True)
-    if kinds:
-        lines += ["", *_table(kinds)]
+def summary_block(sections: list[Section], costs: pd.DataFrame, image: Path | None, page: Path) -> str:
+    """The summary and one figure, linked relative to the page that the block is for."""
+    lines = summary(sections, costs)
     if image is not None:
         link = os.path.relpath(image.resolve(), page.resolve().parent)
         lines += ["", f"![Mean regret over the budget]({Path(link).as_posix()})"]
     return "\n".join(lines)
+
+
+def slug(text: str) -> str:
+    """Letters, digits and hyphens, for a file name."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60] or "field"
 
 
 def with_block(text: str, block: str, file: Path, name: str = BLOCK) -> str:

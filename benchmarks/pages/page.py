@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
 from benchmarks.pages import figures, tables
-from benchmarks.pages.markdown import BEFORE
+from benchmarks.pages.markdown import BEFORE, slug
+from benchmarks.pages.overview import ADVICE, advice_rows, advised, losses, strategy_table
 from benchmarks.pages.sentences import advice, budgets, findings, spent
 from benchmarks.scoring.certainty import FEWEST, MARGIN, SURE
 from benchmarks.scoring.cohorts import EVERY_SUITE
@@ -26,7 +26,7 @@ def render(sections: list[Section], costs: pd.DataFrame, made: dict[str, Any]) -
 
     names = {name for section in sections for name in section.field.strategies}
     looks = figures.look(names | set(costs["strategy"]))
-    costs = costs[(costs["n_dimensions"] == 8) & costs["strategy"].isin(names)]
+    all_costs, costs = costs, costs[(costs["n_dimensions"] == 8) & costs["strategy"].isin(names)]
     ids, all_fields = anchors(sections), [section.field for section in sections]
     drawn = {
         f"{name}-{key}": figure
@@ -44,6 +44,9 @@ def render(sections: list[Section], costs: pd.DataFrame, made: dict[str, Any]) -
     )
     by_suite, by_kind = (advice(sections, kinds=kinds) for kinds in (False, True))
     return environment.get_template("leaderboard.html.j2").render(
+        advice=(ADVICE, advice_rows(advised(sections))),
+        strategies=strategy_table(sections, all_costs),
+        losses=losses(sections),
         by_suite=by_suite,
         by_kind=by_kind,
         budgets=budgets([*by_suite, *by_kind]),
@@ -64,7 +67,7 @@ def anchors(sections: Iterable[Section]) -> list[str]:
         field = section.field
         parts = [field.title]
         parts += [] if field.name == "all tasks" else [field.name]
-        name = re.sub(r"[^a-z0-9]+", "-", " ".join(parts).lower()).strip("-")[:60] or "field"
+        name = slug(" ".join(parts))
         found.append(name if name not in found else f"{name}-{len(found)}")
     return found
 

@@ -61,7 +61,7 @@ def rows(section: Section, standing: Standing) -> list[list[Cell]]:
             cells.append(optional(row["regret"], show, between(row[ends[0]], row[ends[1]], show)))
         final = board[last, name]
         if several:
-            under = between(final["low95_rank"], final["high95_rank"], "{:.1f}".format)
+            under = between(final["low_rank"], final["high_rank"], "{:.1f}".format)
             cells.append(optional(final["rank"], "{:.1f}".format, under))
             cells.append(optional(final.get("area", float("nan")), "{:.3f}".format))
         if "speed_up" in final:

@@ -203,8 +203,8 @@ def _board(
 def _of_units(table: pd.DataFrame, budget: float) -> pd.DataFrame:
     """Intervals of each strategy's regret for tasks like these, and its mean rank with its interval."""
     found = expected(table).drop(columns="mean")
-    ranked = expected(regret.ranks(table)).rename(columns={"mean": "rank"})
-    found = found.join(ranked[["rank", "low95", "high95"]], rsuffix="_rank")
+    ranked = expected(regret.ranks(table))
+    found["rank"], found["low_rank"], found["high_rank"] = ranked["mean"], ranked["low95"], ranked["high95"]
     found.index = pd.MultiIndex.from_product([[budget], found.index], names=["budget", "strategy"])
     return found
 

@@ -118,7 +118,7 @@ def test_every_plot_is_drawn_and_no_injected_script_runs(page, tmp_path):
 
 def test_the_conclusions_come_first(page):
     text = re.sub(r"<[^>]+>", " ", page.read_text(encoding="utf-8").partition("<body>")[2])
-    assert text.index("winner") < text.index("How to read this")
+    assert text.index("best") < text.index("How to read this")
     assert "good is better than every other strategy" in text
 
 

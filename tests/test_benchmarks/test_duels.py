@@ -40,7 +40,7 @@ def test_a_duel_uses_only_shared_runs_and_weights_tasks_equally():
     assert every["regret"] == pytest.approx((0.2 + 0.2 + 0.6) / 3)
     assert every["rival_regret"] == pytest.approx((0.4 + 0.4 + 0.2) / 3)
     assert found["s"]["difference"] == pytest.approx(-0.2)
-    assert every["low"] <= every["difference"] <= every["high"]
+    assert np.isnan([every["low"], every["high"]]).all()  # three tasks say little about others
     assert duels(runs(worths), facts, "bo", 50) == []
     # Trained again on fresh seeds, both on two runs of suite s: these alone count there.
     table = runs(worths)

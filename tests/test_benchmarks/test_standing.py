@@ -2,15 +2,13 @@
 
 import json
 
-import numpy as np
 import pandas as pd
 import pytest
 from test_leaderboard import constants, runs
 
 from automl.tuning.recommend import as_records, recommend
-from benchmarks.scoring import comparison
 from benchmarks.scoring.leaderboard import board, sections
-from benchmarks.scoring.verdicts import among_ours, records, standing_json
+from benchmarks.scoring.verdicts import records, standing_json
 
 TASKS = [f"t{i:02d}" for i in range(14)]
 
@@ -28,8 +26,10 @@ def test_the_numbers_are_those_of_the_leaderboard():
     for name, regret in last["regrets"].items():
         assert regret == pytest.approx(rows.loc[name, "regret"], rel=1e-5)
     assert (last["kind"], last["size"], last["n_seeds"], last["suites"]) == ("numeric", "14 tasks", "3", {"s": 14})
-    assert last["lead"]["mean"] == pytest.approx(rows.loc["tpe", "regret"] - rows.loc["bo", "regret"], rel=1e-4)
-    assert 0 < last["lead"]["low"] < last["lead"]["mean"] < last["lead"]["high"]
+    chances = found[-1].standings["trainings"].comparisons[20].chances
+    for name in chances.index:
+        assert last["chances"][name] == pytest.approx(chances.loc[name, "probability"], rel=1e-5)
+        assert last["losses"][name] == pytest.approx(chances.loc[name, "loss"], rel=1e-5)
 
 
 def test_our_best_strategy_is_recommended_even_if_a_raw_library_wins():
@@ -41,22 +41,15 @@ def test_our_best_strategy_is_recommended_even_if_a_raw_library_wins():
     assert recommended.basis.others == ("raw-optuna",)
 
 
-def test_a_pair_without_a_difference_on_the_leaderboard_has_no_winner():
-    close = pd.DataFrame({"bo": np.linspace(0.1, 0.2, 14), "raw-skopt": 0.05, "random": 0.5})
-    close["tpe"] = close["bo"] + 0.005
-    assert among_ours(comparison.compare(close)) == (comparison.OPEN, ("bo", "tpe"))
-    few = comparison.compare(close.head(5))
-    assert among_ours(few) == (comparison.UNDECIDED, ("bo", "tpe", "random"))
-    same = comparison.compare(pd.DataFrame(dict.fromkeys(["raw-skopt", "bo", "tpe"], np.linspace(0.1, 0.2, 14))))
-    assert among_ours(same) == (comparison.SAME, ("bo", "tpe"))
-
-
-def test_holdout_tasks_and_parallel_runs_are_not_used():
+def test_holdout_tasks_have_records_of_their_own_and_parallel_runs_have_none():
     other = [f"h{i:02d}" for i in range(14)]
     more = [runs(name, 0.2, other, split="holdout") for name in ("random", "bo")]
     more += [runs(name, 0.2, TASKS, n_workers=4) for name in ("random", "bo")]
-    facts = constants([*TASKS, *other])
-    assert records(sections(table(*more), facts)) == records(sections(table(), constants(TASKS)))
+    found = records(sections(table(*more), constants([*TASKS, *other])))
+    assert [record for record in found if record["split"] == "development"] == records(
+        sections(table(), constants(TASKS))
+    )
+    assert {record["split"] for record in found} == {"development", "holdout"}
 
 
 def test_a_single_strategy_of_ours_is_not_a_comparison():

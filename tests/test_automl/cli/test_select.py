@@ -9,13 +9,14 @@ from automl.tuning.recommend import as_records, recommend, standing
 from strategies import STRATEGIES
 
 
-def record(budget=20, *, regrets=None, leaders=("bo",), verdict="winner", kind="numeric", **other) -> dict:
+def record(budget=20, *, regrets=None, chances=None, kind="numeric", **other) -> dict:
     regrets = regrets or {"raw-x": 0.1, "bo": 0.2, "tpe": 0.3, "random": 0.5}
+    chances = chances or {name: max(0.0, 0.95 - i / 2) for i, name in enumerate(regrets)}
     return {
-        "kind": kind, "field": f"{kind} spaces", "budget": budget, "size": "53 tasks of 29 units", "n_tasks": 53,
-        "n_seeds": "20", "suites": {"synthetic": 36, "yahpo": 17}, "tested": verdict != "undecided",
-        "verdict": verdict, "reason": "", "leaders": list(leaders), "lead": {"mean": 0.1, "low": 0.05, "high": 0.15},
-        "regrets": regrets, "others": [name for name in regrets if name.startswith("raw-")], **other,
+        "kind": kind, "field": f"{kind} spaces", "split": "development", "budget": budget,
+        "size": "53 tasks of 29 units", "n_tasks": 53, "n_seeds": "20", "suites": {"synthetic": 36, "yahpo": 17},
+        "regrets": regrets, "chances": chances, "losses": {name: r - 0.1 for name, r in regrets.items()},
+        "others": [name for name in regrets if name.startswith("raw-")], **other,
     }  # fmt: skip
 
 
@@ -23,40 +24,24 @@ def recommended(*records: dict, n_trials=20, kind="numeric"):
     return recommend(as_records({"records": list(records)}), kind, n_trials)
 
 
-def test_a_winner_is_recommended_with_its_lead_and_the_evidence():
+def test_the_most_likely_of_ours_is_recommended_with_the_evidence():
     found = recommended(record())
     assert found.strategy == "bo"
-    assert found.headline == "recommended: bo, better than each of our other 2 strategies compared"
+    assert found.headline == "recommended: bo; after 20 trainings it is among the best with probability 0.45"
     words = " ".join(found.details)
-    assert "the next, tpe, is 0.1 above it (95% interval 0.05 to 0.15" in words
-    assert "With a lower mean, of other libraries: raw-x." in words
-    assert "Not compared there: auto." in words
-    assert "53 tasks of 29 units (synthetic 36, yahpo 17), seeds: 20, trainings: 20: winner" in found.records[0].text
+    assert "Its mean regret is 0.2 (0: the best known loss, 1: a median random config)" in words
+    assert "choosing it is expected to cost 0.1 against the best" in words
+    assert "The same probability of others: tpe below 0.01, random below 0.01." in words
+    assert "More likely among the best, of other libraries: raw-x 0.95." in words
+    text = found.records[0].text
+    assert "53 tasks of 29 units of development (synthetic 36, yahpo 17), seeds: 20, trainings: 20" in text
 
 
-@pytest.mark.parametrize("verdict", ["no clear winner", "no difference shown"])
-def test_without_a_winner_auto_is_recommended_and_the_rivals_are_named(verdict):
-    found = recommended(record(verdict=verdict, leaders=["bo", "tpe"]))
-    assert (found.strategy, found.headline) == ("auto", f"{verdict}: use auto")
-    assert "Not shown to be worse: tpe." in found.details
-
-
-def test_without_a_test_it_says_undecided_and_why():
-    reason = "8 tasks are too few for a test (it takes 10)"
-    lead = {"mean": 0.1, "low": None, "high": None}
-    found = recommended(record(verdict="undecided", leaders=["bo", "tpe", "random"], reason=reason, lead=lead))
-    assert (found.strategy, found.headline) == ("auto", "undecided: use auto")
-    words = " ".join(found.details)
-    assert f"No test: {reason}." in words
-    assert "no interval" in words
-    assert "Not shown to be worse" not in words
-
-
-def test_auto_is_not_recommended_where_it_is_shown_to_be_worse():
-    regrets = {"bo": 0.2, "tpe": 0.21, "auto": 0.4}
-    found = recommended(record(verdict="no clear winner", leaders=["bo", "tpe"], regrets=regrets))
-    assert found.strategy == "bo"
-    assert found.headline == "no clear winner, but auto is shown to be worse than bo: use bo"
+@pytest.mark.parametrize(("chance", "strategy"), [(0.92, "auto"), (0.85, "bo")])
+def test_auto_is_recommended_where_it_is_about_as_likely(chance, strategy):
+    regrets = {"bo": 0.2, "auto": 0.2, "tpe": 0.4}
+    found = recommended(record(regrets=regrets, chances={"bo": 0.95, "auto": chance, "tpe": 0.0}))
+    assert found.strategy == strategy
 
 
 @pytest.mark.parametrize(
@@ -71,13 +56,16 @@ def test_the_budget_is_the_nearest_at_or_below(n_trials, budget, note):
     assert all(note in detail for detail in notes)
 
 
-def test_a_tested_comparison_comes_before_an_undecided_one_and_then_more_of_our_strategies():
+def test_more_of_our_strategies_come_first_and_then_held_out_tasks():
     more = {"bo": 0.1, "tpe": 0.2, "ga": 0.3, "random": 0.5}
-    few, many = record(leaders=["tpe"], regrets={"tpe": 0.2, "random": 0.5}), record(regrets=more)
-    open_ = record(verdict="undecided", leaders=["ga"], regrets={**more, "skopt": 0.4})
-    found = recommended(open_, few, many)
-    assert [len(r.regrets) for r in found.records] == [4, 2, 5]
-    assert "Not compared there: auto, skopt." in found.details
+    few = record(regrets={"tpe": 0.2, "random": 0.5, "skopt": 0.6})
+    found = recommended(few, record(regrets=more), record(regrets=more, split="holdout", n_tasks=12))
+    assert [(len(r.regrets), r.split) for r in found.records] == [
+        (4, "holdout"),
+        (4, "development"),
+        (3, "development"),
+    ]
+    assert "Not compared there: skopt." in found.details
 
 
 def test_a_kind_of_space_without_records_says_so():
@@ -90,7 +78,7 @@ def test_the_file_of_the_package_knows_every_kind_of_space_and_recommends_only_o
     records = standing()
     assert {record.kind for record in records} == {"numeric", "mixed", "discrete"}
     for record in records:
-        assert set(record.leaders) <= set(record.ours)
+        assert set(record.chances) == set(record.losses) == set(record.regrets)
         assert {name.split("+")[0] for name in record.ours} <= set(STRATEGIES)
         assert list(record.regrets.values()) == sorted(record.regrets.values())
 
@@ -112,7 +100,6 @@ def test_the_command_for_a_space_and_for_a_task_of_ones_own(tmp_path):
     assert basis.headline in out
     assert basis.records[0].text in out
     assert "auto here: bo" in out
-    assert "mostly numbers" in out
     assert "configs are compared after 3 epochs" in out
     assert basis.headline in select("--task", f"{tmp_path}/mine.py:loss", "--space", file, "--trials", 60)
 
