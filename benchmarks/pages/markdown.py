@@ -54,14 +54,20 @@ No strategy used knowledge from other tasks.
 def pages(
     sections: list[Section], costs: pd.DataFrame, images: dict[int, list[str]], made: dict[str, Any], name: str
 ) -> dict[str, str]:
-    """The text by file name: the first screen NAME.md, a page per suite, and NAME-runs.md on how to read them.
+    """The text by file name: the first page NAME.md, a page per suite, and NAME-runs.md on how to read them.
 
+    If nothing is known of a situation, as in a comparison on a user's own task, everything is on the first page.
     ``images``: file names by section index; ``name``: of the files, without suffix.
     """
     suites: dict[str, list[int]] = {}
     for i, section in enumerate(sections):
         suites.setdefault(section.field.suite, []).append(i)
     files = {suite: f"{name}-{slug(suite)}.md" for suite in suites}
+    if not advised(sections):
+        parts = ["# Which strategy is better\n", *summary(sections, costs), ""]
+        for i, section in enumerate(sections):
+            parts += _section(section, images.get(i, []))
+        return {f"{name}.md": "\n".join([*parts, _runs(made, name).replace("# How", "## How", 1)])}
     found = {f"{name}.md": _first_page(sections, costs, images, files, name), f"{name}-runs.md": _runs(made, name)}
     for suite, places in suites.items():
         parts = [f"# {escaped(suite)}\n", f"See [the first page]({name}.md) and [how to read this]({name}-runs.md).\n"]
