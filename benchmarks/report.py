@@ -45,6 +45,10 @@ def main(
             help=f"Also replace what this page has between <!-- {markdown.BLOCK} --> and <!-- /{markdown.BLOCK} -->.",
         ),
     ] = None,
+    readme: Annotated[
+        Path | None,
+        typer.Option(help="Also replace the block 'advice' of this page with the table of what to use."),
+    ] = None,
     docs: Annotated[
         Path | None, typer.Option(help="Also update the measurements in the strategy pages in this folder.")
     ] = None,
@@ -68,7 +72,8 @@ def main(
         "beaten": _best_known_beaten(table, facts),
         "mixed": page.mixed_commits(table),
     }
-    text = "" if summary is None else _text_of(summary)  # an error must come before anything is written
+    text = "" if summary is None else _text_of(summary, markdown.BLOCK)  # errors come before anything is written
+    front = "" if readme is None else _text_of(readme, markdown.ADVICE_BLOCK)
     if docs is not None:
         strategy_pages.check(docs)
     _make_folder(out.parent)
@@ -84,6 +89,8 @@ def main(
     if summary is not None:
         first = next((out.with_name(names[0]) for names in images.values()), None)
         files[summary] = markdown.with_block(text, markdown.summary_block(found, costs, first, summary), summary)
+    if readme is not None:
+        files[readme] = markdown.with_block(front, markdown.advice_block(found), readme, markdown.ADVICE_BLOCK)
     if standing is not None:
         files[standing] = standing_json(found)
     if docs is not None:
@@ -204,13 +211,13 @@ def _by_task(found: list[Section]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _text_of(file: Path) -> str:
-    """The text of a Markdown page. UserError if it cannot be read, or has no place for the leaderboard."""
+def _text_of(file: Path, block: str) -> str:
+    """The text of a Markdown page. UserError if it cannot be read, or lacks the block."""
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read {str(file)!r} as text: {error}") from error
-    markdown.with_block(text, "", file)
+    markdown.with_block(text, "", file, block)
     return text
 
 

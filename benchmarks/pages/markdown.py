@@ -16,7 +16,7 @@ from benchmarks.pages.tables import Cell, columns, generalisation, rows
 from benchmarks.scoring.certainty import FEWEST, MARGIN, SURE
 from benchmarks.scoring.leaderboard import Section
 
-BLOCK = "leaderboard"
+BLOCK, ADVICE_BLOCK = "leaderboard", "advice"
 BEFORE = (
     "Before its first outcome, and if it crashed, a run is scored with the worst of 1, the default's regret and the "
     "worst regret of any compared run on that task; without known regrets, the worse of the default's and worst loss."
@@ -104,9 +104,12 @@ def summary(sections: list[Section], costs: pd.DataFrame) -> list[str]:
     found = advised(sections)
     if not found:
         return _table(advice(sections, kinds=False))
-    lines = ["## What to use\n", *grid(ADVICE, advice_rows(found)), "", "## Strategies\n"]
-    lines += ["Expected regret, with the probability of being among the best, after 20 and 50 trainings.\n"]
-    lines += grid(*strategy_table(sections, costs))
+    lines = ["## What to use\n", *grid(ADVICE, advice_rows(found))]
+    header, rows_of_strategies = strategy_table(sections, costs)
+    if rows_of_strategies:
+        lines += ["", "## Strategies\n"]
+        lines += ["Expected regret, with the probability of being among the best, after 20 and 50 trainings.\n"]
+        lines += grid(header, rows_of_strategies)
     where = losses(sections)
     if where:
         lines += ["", "## Where ours lose\n", *(f"- {escaped(line)}" for line in where)]
@@ -151,6 +154,11 @@ def summary_block(sections: list[Section], costs: pd.DataFrame, image: Path | No
         link = os.path.relpath(image.resolve(), page.resolve().parent)
         lines += ["", f"![Mean regret over the budget]({Path(link).as_posix()})"]
     return "\n".join(lines)
+
+
+def advice_block(sections: list[Section]) -> str:
+    """The table of what to use."""
+    return "\n".join(grid(ADVICE, advice_rows(advised(sections))))
 
 
 def slug(text: str) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 from automl.tuning.recommend import CLOSE, DEFAULT, probability
 from benchmarks.opponents import OPPONENTS
 from benchmarks.pages.sentences import number
+from benchmarks.pages.tables import duration
 from benchmarks.scoring.cohorts import EVERY_SUITE
 from benchmarks.scoring.comparison import Comparison
 from benchmarks.scoring.leaderboard import Section, Standing
@@ -153,7 +154,7 @@ def strategy_table(sections: Iterable[Section], costs: pd.DataFrame) -> tuple[li
                 continue
             chance = f" ({probability(comparison.chances['probability'][name])})" if comparison.decided else ""
             row.append(f"{number(comparison.means[name])}{chance}")
-        row.append(f"{1000 * seconds[name]:.2g} ms" if name in seconds.index else "")
+        row.append(duration(float(seconds.get(name, float("nan")))).text)
         rows.append(row)
     header = ["strategy", *(f"{words}, {budget:g}" for words, _, budget in columns), "a suggestion"]
     return header, rows

@@ -108,7 +108,9 @@ def _decided(comparison: Comparison, standing: Standing, budget: float) -> str:
         parts.append(f"Not known yet, with the probability of being worse: {listed(_with(unknown, 'worse'))}.")
     if len(worse):
         of = "all others" if len(worse) == len(pairs) else f"{len(worse)} of the {len(pairs)} others"
-        parts.append(f"Worse: {of}, each with probability {probability(worse['worse'].min())} or more.")
+        lowest = float(worse["worse"].min())
+        more = "" if lowest > 0.99 else " or more"
+        parts.append(f"Worse: {of}, each with probability {probability(lowest)}{more}.")
     return " ".join([*parts, _speed(standing, budget, first)]).rstrip()
 
 
