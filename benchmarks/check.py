@@ -1,0 +1,120 @@
+"""Recompute the leaderboard's regrets from the rows: ``python -m benchmarks.check``.
+
+By a short path of its own: it shares the reading of files and the constants with the report, but neither its
+incumbents, nor its means, nor its fields. Exits with 1 and a line per difference.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import typer
+
+from automl.errors import UserError
+from benchmarks.command import run_command
+from benchmarks.report import known_constants, read_runs
+from benchmarks.scoring.cohorts import EVERY_SUITE, KINDS
+
+TOLERANCE = 2e-5  # relative: the table has six digits
+RUN = ["suite", "task", "seed"]
+
+
+def main(
+    runs: Annotated[Path, typer.Argument(help="Folder with the runs.")] = Path("results/runs"),
+    leaderboard: Annotated[Path, typer.Option(help="Table to check.")] = Path("results/leaderboard.csv"),
+    suites: Annotated[str, typer.Option(help="Names, separated by commas.", show_default="all")] = "",
+) -> None:
+    """Check the mean regret of every strategy after every budget in trainings."""
+    table, (rows, _) = pd.read_csv(leaderboard), read_runs(runs)
+    table = table[(table["clock"] == "trainings") & ~table["strategy"].isin(["random x2", "default"])]
+    if suites:
+        table = table[table["suite"].isin(suites.split(","))]
+    if table.empty:
+        raise UserError(f"nothing to check: {str(leaderboard)!r} has no rows of {suites or 'any suite'}")
+    rows = rows.merge(known_constants(rows).reset_index(), on=["suite", "task"])
+    differences, n_checked = [], 0
+    for (suite, split, name, n_workers), part in table.groupby(["suite", "split", "field", "n_workers"]):
+        own = rows[(rows["split"] == split) & (rows["n_workers"] == n_workers)]
+        if suite != EVERY_SUITE:
+            own = own[own["suite"] == suite]
+        else:
+            own = own[own["kind"] == next(kind for kind in KINDS if str(name).startswith(kind))]
+        own = own[own["strategy"].isin(part["strategy"])]
+        shared = own.drop_duplicates([*RUN, "strategy"]).groupby(RUN).size()
+        shared = shared[shared == part["strategy"].nunique()]
+        own = own.merge(shared.index.to_frame(index=False), on=RUN)
+        found = regrets(own, sorted(part["budget"].unique()))
+        for strategy, budget, expected in zip(part["strategy"], part["budget"], part["regret"], strict=True):
+            value = found[strategy, budget]
+            n_checked += 1
+            if not np.isclose(value, expected, rtol=TOLERANCE, atol=1e-9):
+                differences.append(
+                    f"{suite}, {split}, {name}: {strategy} after {budget:g}: {value:.6g}, not {expected:.6g}"
+                )
+    for line in differences:
+        print(line)
+    print(f"{n_checked} regrets checked, {len(differences)} differ")
+    if differences:
+        raise typer.Exit(1)
+
+
+def regrets(rows: pd.DataFrame, budgets: list[float]) -> dict[tuple[str, float], float]:
+    """Mean regret by strategy and budget: over seeds, then the tasks of a unit, then units."""
+    last = max(budgets)
+    worths: list[tuple[Any, ...]] = []
+    for (suite, task), of_task in rows.groupby(["suite", "task"]):
+        best, reference = of_task[["best", "reference"]].iloc[0]
+        unit = of_task["unit"].iloc[0]
+        curves = {key: incumbents(run) for key, run in of_task.groupby(["strategy", "seed"])}
+        known = [worth for curve in curves.values() for _, worth in curve]
+        default = of_task.loc[of_task["is_default"] & ~of_task["failed"], "worth"].max()
+        worst = np.nanmax([reference, default, *known])  # before any outcome
+        ends = {key: _end(run, last) for key, run in of_task.groupby(["strategy", "seed"])}
+        fresh = all(end is not None for end in ends.values())
+        for (strategy, seed), curve in curves.items():
+            for budget in budgets:
+                worth = worst
+                for spent, value in curve:
+                    if spent <= budget * (1 + 1e-9):
+                        worth = value
+                end = ends[strategy, seed]
+                if budget == last and fresh and end is not None:
+                    worth = min(end, np.inf) if np.isfinite(end) else worst
+                worths.append((strategy, suite, unit, task, budget, (worth - best) / (reference - best)))
+    table = pd.DataFrame(worths, columns=["strategy", "suite", "unit", "task", "budget", "regret"])
+    means = table.groupby(["strategy", "budget", "suite", "unit", "task"])["regret"].mean()
+    means = means.groupby(["strategy", "budget", "suite", "unit"]).mean().groupby(["strategy", "budget"]).mean()
+    rows_of_means = means.reset_index().itertuples(index=False, name=None)
+    return {(str(strategy), float(budget)): float(value) for strategy, budget, value in rows_of_means}
+
+
+def incumbents(run: pd.DataFrame) -> list[tuple[float, float]]:
+    """(trainings spent, worth of the incumbent) after each outcome of a run that changed it."""
+    by_config: dict[float, dict[float, list[float]]] = {}
+    found, best = [], (0.0, 0, np.inf)
+    worth = np.nan
+    for row in run.sort_values("at_epochs", kind="stable").to_dict("records"):
+        if row["failed"] or np.isnan(row["loss"]):
+            continue
+        config = row["trial"] if np.isnan(row["repeats"]) else row["repeats"]
+        losses = by_config.setdefault(config, {}).setdefault(row["epochs"], [])
+        losses.append(row["loss"])
+        mine = (-row["epochs"], -len(losses), float(np.mean(losses)))
+        if np.isnan(worth) or mine < best:
+            best, worth = mine, row["worth"]
+        found.append((row["at_epochs"] / row["max_epochs"], worth))
+    return found
+
+
+def _end(run: pd.DataFrame, budget: float) -> float | None:
+    """What the returned config is worth by fresh seeds, of a run that ends at this budget; None if that is unknown."""
+    ended = run[run["at_epochs"] >= budget * run["max_epochs"] * (1 - 1e-9)]
+    values = ended["returned"].dropna()
+    return float(values.iloc[0]) if len(values) else None
+
+
+if __name__ == "__main__":
+    run_command(main)
