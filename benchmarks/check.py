@@ -38,6 +38,7 @@ def main(
     differences, n_checked = [], 0
     for (suite, split, name, n_workers), part in table.groupby(["suite", "split", "field", "n_workers"]):
         own = rows[(rows["split"] == split) & (rows["n_workers"] == n_workers)]
+        own = own[own["n_trials"] >= part["budget"].max()]
         if suite != EVERY_SUITE:
             own = own[own["suite"] == suite]
         else:

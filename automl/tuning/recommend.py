@@ -91,9 +91,7 @@ def recommend(records: Sequence[Record], kind: str, n_trials: int) -> Recommenda
         key=lambda record: (-len(record.ours), record.split != "holdout", -record.n_tasks),
     )
     basis = there[0]
-    first = basis.ours[0]
-    is_close = DEFAULT in basis.ours and basis.chances[DEFAULT] >= basis.chances[first] - CLOSE
-    strategy = DEFAULT if is_close else first
+    strategy = preferred({name: basis.chances[name] for name in basis.ours})
     headline = (
         f"recommended: {strategy}; after {budget} trainings it is among the best with probability "
         f"{probability(basis.chances[strategy])}"
@@ -109,6 +107,12 @@ def recommend(records: Sequence[Record], kind: str, n_trials: int) -> Recommenda
         _budget(budgets, n_trials),
     ]
     return Recommendation(strategy, headline, tuple(filter(None, details)), basis, tuple(there))
+
+
+def preferred(chances: Mapping[str, float]) -> str:
+    """The strategy that is most likely among the best; the default if it is about as likely."""
+    first = max(chances, key=lambda name: chances[name])
+    return DEFAULT if chances.get(DEFAULT, -1.0) >= chances[first] - CLOSE else first
 
 
 def probability(p: float) -> str:

@@ -64,7 +64,7 @@ def pages(
         suites.setdefault(section.field.suite, []).append(i)
     files = {suite: f"{name}-{slug(suite)}.md" for suite in suites}
     if not advised(sections):
-        parts = ["# Which strategy is better\n", *summary(sections, costs), ""]
+        parts = ["# Which strategy to use\n", *summary(sections, costs), ""]
         for i, section in enumerate(sections):
             parts += _section(section, images.get(i, []))
         return {f"{name}.md": "\n".join([*parts, _runs(made, name).replace("# How", "## How", 1)])}
@@ -81,10 +81,11 @@ def _first_page(
     sections: list[Section], costs: pd.DataFrame, images: dict[int, list[str]], files: dict[str, str], name: str
 ) -> str:
     parts = [
-        "# Which strategy is better\n",
+        "# Which strategy to use\n",
         "Written by `python -m benchmarks.report`. **Regret**: 0 is the best known loss of a task, 1 that of a median "
         f"random config. **Probability**: that the expected regret on tasks like these is within {MARGIN:g} of the "
-        f"lowest. Budgets are in full trainings. [How this is measured]({name}-runs.md).\n",
+        "lowest, which may hold for several. Budgets are in full trainings; `raw-NAME` is the library of this name "
+        f"called directly. [How this is measured]({name}-runs.md).\n",
         *summary(sections, costs),
     ]
     first = next((names[0] for names in images.values()), None)
@@ -99,20 +100,20 @@ def _first_page(
 
 
 def summary(sections: list[Section], costs: pd.DataFrame) -> list[str]:
-    """Advice by situation, a table of all strategies, and where another library is ahead; or, without a situation that
+    """Advice by situation, a table of all strategies, and where another library wins; or, without a situation that
     is known, the verdicts by suite."""
     found = advised(sections)
     if not found:
         return _table(advice(sections, kinds=False))
     lines = ["## What to use\n", *grid(ADVICE, advice_rows(found))]
+    where = losses(sections)
+    if where:
+        lines += ["", "## Where other libraries win\n", *(f"- {escaped(line)}" for line in where)]
     header, rows_of_strategies = strategy_table(sections, costs)
     if rows_of_strategies:
         lines += ["", "## Strategies\n"]
         lines += ["Expected regret, with the probability of being among the best, after 20 and 50 trainings.\n"]
         lines += grid(header, rows_of_strategies)
-    where = losses(sections)
-    if where:
-        lines += ["", "## Where ours lose\n", *(f"- {escaped(line)}" for line in where)]
     return lines
 
 

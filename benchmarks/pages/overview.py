@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from automl.tuning.recommend import CLOSE, DEFAULT, probability
+from automl.tuning.recommend import preferred, probability
 from benchmarks.opponents import OPPONENTS
 from benchmarks.pages.sentences import number
 from benchmarks.pages.tables import duration
@@ -70,16 +70,10 @@ def advised(sections: Iterable[Section]) -> list[Advised]:
                     continue
                 comparison = standing.comparisons.get(budget)
                 if comparison is not None and comparison.decided:
-                    strategy = choice(comparison)
+                    ours = comparison.chances["probability"].drop([*OPPONENTS], errors="ignore")
+                    strategy = preferred({str(name): float(p) for name, p in ours.items()})
                     found.append(Advised(situation, section, standing, budget, comparison, strategy))
     return found
-
-
-def choice(comparison: Comparison) -> str:
-    """Our strategy that is most likely among the best; the default if it is about as likely."""
-    ours = comparison.chances["probability"].drop([*OPPONENTS], errors="ignore")
-    first = str(ours.idxmax())
-    return DEFAULT if DEFAULT in ours.index and ours[DEFAULT] >= ours[first] - CLOSE else first
 
 
 def advice_rows(found: Sequence[Advised]) -> list[list[str]]:
@@ -98,15 +92,18 @@ def advice_rows(found: Sequence[Advised]) -> list[list[str]]:
     ]
 
 
-ADVICE = ["space or situation", "trainings", "use", "probability", "expected regret (80%)", "others", "measured on"]
+ADVICE = [
+    "space or situation", "trainings", "use, of ours", "probability", "expected regret (80%)",
+    "also likely among the best", "measured on",
+]  # fmt: skip
 
 
 def losses(sections: Iterable[Section]) -> list[str]:
-    """A line for each situation and budget in which another library is more likely the best than any of ours."""
+    """A line for each suite and budget in which another library is more likely the best than any of ours."""
     lines = []
     for section in sections:
         standing = section.standings.get(CLOCK)
-        if standing is None or section.field.name not in ("all tasks", *(name for _, name, _ in SITUATIONS)):
+        if standing is None or not section.field.normalised or section.field.suite == EVERY_SUITE:
             continue
         for budget, comparison in standing.comparisons.items():
             if not comparison.decided:
@@ -117,7 +114,8 @@ def losses(sections: Iterable[Section]) -> list[str]:
                 continue
             them, us = str(theirs.idxmax()), str(means.drop([*OPPONENTS], errors="ignore").index[0])
             lines.append(
-                f"{section.field.title}, after {budget:g} trainings: {them}, {number(means[them])}, against "
+                f"{section.field.title}, {section.field.name}, after {budget:g} trainings: {them}, "
+                f"{number(means[them])}, against "
                 f"{number(means[us])} of {us} (among the best with probability {probability(theirs.max())} and "
                 f"{probability(ours.max())})"
             )
@@ -156,5 +154,5 @@ def strategy_table(sections: Iterable[Section], costs: pd.DataFrame) -> tuple[li
             row.append(f"{number(comparison.means[name])}{chance}")
         row.append(duration(float(seconds.get(name, float("nan")))).text)
         rows.append(row)
-    header = ["strategy", *(f"{words}, {budget:g}" for words, _, budget in columns), "a suggestion"]
+    header = ["strategy", *(f"{words}, {budget:g}" for words, _, budget in columns), "time of a suggestion"]
     return header, rows
