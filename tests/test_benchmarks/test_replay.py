@@ -175,7 +175,7 @@ def test_the_commands_from_runs_to_the_leaderboard(tmp_path):
     report = [sys.executable, "-m", "benchmarks.report", str(tmp_path / "runs"), "--out", str(tmp_path / "leaderboard")]
     subprocess.run(report, capture_output=True, text=True, check=True)
     text = (tmp_path / "leaderboard.md").read_text()
-    assert "undecided: 4 tasks are too few" in text
+    assert "too few tasks: 4 tasks say little about other tasks" in text
     assert all(name in text for name in ("| random |", "| sobol |", "| random x2 |", "| default |"))
     assert (tmp_path / "leaderboard-tables.png").read_bytes().startswith(b"\x89PNG")
     wrong = subprocess.run([*command, "--suite", "nope"], capture_output=True, text=True)

@@ -23,6 +23,7 @@ from automl.integrations.tracking import tracker_names
 from automl.study.run_folder import RunFolder
 from automl.study.snapshot import look
 from automl.tuning.tuner import training_seed
+from benchmarks.opponents.variants import Repeats
 
 TASK = """
 import time
@@ -447,7 +448,7 @@ def test_the_best_counts_by_the_mean_of_its_trainings_everywhere(tmp_path, monke
     tracker = Flaky(0)
     monkeypatch.setattr("automl.runs.search.make_trackers", lambda names: [tracker])
     result = automl.tune(
-        noisy, {"x": {"float": [0, 1]}}, strategy="auto", n_trials=50, study=tmp_path / "run", track="mlflow"
+        noisy, {"x": {"float": [0, 1]}}, strategy=Repeats, n_trials=50, study=tmp_path / "run", track="mlflow"
     )
     losses = [trial.loss for trial in result.trials if trial.config == result.best_config]
     assert len(losses) > 1
