@@ -83,7 +83,7 @@ def regrets(rows: pd.DataFrame, budgets: list[float]) -> dict[tuple[str, float],
                         worth = value
                 end = ends[strategy, seed]
                 if budget == last and fresh and end is not None:
-                    worth = min(end, np.inf) if np.isfinite(end) else worst
+                    worth = end if np.isfinite(end) else worst
                 worths.append((strategy, suite, unit, task, budget, (worth - best) / (reference - best)))
     table = pd.DataFrame(worths, columns=["strategy", "suite", "unit", "task", "budget", "regret"])
     means = table.groupby(["strategy", "budget", "suite", "unit", "task"])["regret"].mean()

@@ -73,7 +73,7 @@ def _space_of(asked: Settings, prepared: Path | None) -> ConfigurationSpace | No
 def stored_settings(folder: Path) -> Settings:
     """The settings of the run in a folder."""
     content = recorded(RunFolder(folder))
-    if content["from_python"]:
+    if content.get("from_python", "command" not in content):  # studies of earlier versions do not say
         raise UserError(
             f"the run in {str(folder)!r} was started from Python; automl.tune(..., resume=True) continues it"
         )
