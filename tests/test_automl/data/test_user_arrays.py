@@ -5,27 +5,15 @@ import pandas as pd
 import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
+from user_models import trained
 
 from automl.data.datasets.registry import load_data
 from automl.data.ingest import images
 from automl.data.ingest.prepare import Facts, prepare
 from automl.data.ingest.request import Request
 from automl.data.ingest.sequences import read_ts
-from automl.deployment.predictor import load_predictor
 from automl.errors import UserError
 from automl.tasks.user_data import own_task
-
-
-def trained(folder, family, tmp_path, epochs, **change):
-    task = own_task(folder, family, None)
-    config = {
-        name: value.item() if hasattr(value, "item") else value
-        for name, value in dict(task.space.get_default_configuration()).items()
-    }
-    *_, last = task.train(config | change, seed=0, epochs=epochs, checkpoint=tmp_path / family, device="cpu")
-    task.export(tmp_path / family, tmp_path / f"{family}-model")
-    return last, load_predictor(tmp_path / f"{family}-model")
-
 
 # --- pictures ---------------------------------------------------------------------------------------------------------
 

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
+from user_models import trained
 
 from automl.data import molecules
 from automl.data.datasets.registry import load_data
 from automl.data.ingest.prepare import Facts, prepare
 from automl.data.ingest.request import Request
 from automl.data.ingest.tokenizers import smiles_tokenizer, text_tokenizer, token_ids
-from automl.deployment.predictor import load_predictor
 from automl.errors import UserError
 from automl.tasks.user_data import own_task
 
@@ -53,17 +53,6 @@ def compounds():
         tail = str(rng.choice(["", "O", "N", "Cl", "Br"]))
         rows.append((RINGS[i % len(RINGS)] + chain + tail, len(chain) + 2 * (tail == "O") + 0.1 * rng.normal()))
     return pd.DataFrame(rows, columns=["smiles", "pIC50"])
-
-
-def trained(folder, family, tmp_path, epochs, **change):
-    task = own_task(folder, family, None)
-    config = {
-        name: value.item() if hasattr(value, "item") else value
-        for name, value in dict(task.space.get_default_configuration()).items()
-    }
-    *_, last = task.train(config | change, seed=0, epochs=epochs, checkpoint=tmp_path / family, device="cpu")
-    task.export(tmp_path / family, tmp_path / f"{family}-model")
-    return last, load_predictor(tmp_path / f"{family}-model")
 
 
 def test_tokenizers_know_what_training_has_and_nothing_else():
