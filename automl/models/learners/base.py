@@ -1,0 +1,69 @@
+"""The interface of a model family for tables."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.data.inputs import Columns
+from automl.data.targets import Target
+
+
+class Rows(NamedTuple):
+    """Rows of a table with their labels.
+
+    ``x``: (n, columns) of float32, as ``Columns`` describes: numbers first, NaN if missing, then category codes, 0 if
+    missing or unseen. ``y``: (n,), class indices of int64 or numbers.
+    """
+
+    x: NDArray[Any]
+    y: NDArray[Any]
+
+
+class Learner(ABC):
+    """A model that is fitted in one go, with early stopping where it has rounds. It uses one thread."""
+
+    has_out_of_bag: ClassVar[bool] = False
+    """Whether ``out_of_bag`` predicts the training rows by the parts of the model that have not seen them."""
+    is_bagged: ClassVar[bool] = False
+    """Whether the models of the folds are kept and averaged, instead of one fitted again to all rows."""
+
+    def __init__(self, config: Mapping[str, Any], inputs: Columns, target: Target, seed: int) -> None:
+        """``inputs`` and ``target``: the statistics of all training rows."""
+        self.config, self.inputs, self.target, self.seed = config, inputs, target, seed
+        self.rounds = 0
+        """Boosting rounds or epochs of the fitted model; 0 where a model has none."""
+
+    @classmethod
+    @abstractmethod
+    def space(cls, *, classes: bool, with_levels: bool) -> dict[str, Any]:
+        """The search space in the short form, whose defaults are the preset; ``with_levels``: there are categories."""
+
+    @abstractmethod
+    def fit(self, train: Rows, valid: Rows | None = None, rounds: int = 0) -> None:
+        """Fit to the training rows. With ``valid``, stop early by its loss; without it, train for ``rounds``.
+
+        Some classes may have no training row.
+        """
+
+    @abstractmethod
+    def predict(self, x: NDArray[Any]) -> NDArray[np.float64]:
+        """Class probabilities (n, n_classes), or numbers (n,)."""
+
+    def out_of_bag(self) -> NDArray[np.float64]:
+        """Predictions for the training rows, see ``has_out_of_bag``; NaN for a row that all parts have seen."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write the fitted model to an existing folder, in formats that cannot contain code."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, folder: Path, config: Mapping[str, Any], inputs: Columns, target: Target) -> Self:
+        """The inverse of ``save``."""

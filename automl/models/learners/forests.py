@@ -1,0 +1,105 @@
+"""Forests of independent trees, by scikit-learn: their out-of-bag predictions make folds unnecessary.
+
+L. Breiman, Random Forests (Machine Learning 2001); P. Geurts et al., Extremely Randomized Trees (Machine Learning
+2006).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.data.inputs import Columns
+from automl.data.targets import Classes, Target
+from automl.models.learners.base import Learner, Rows
+from automl.models.learners.levels import ManyLevels
+from automl.models.learners.skops_file import read_estimator, write_estimator
+
+N_TREES = 300
+OUT_OF_BAG = 0.37  # share of the trees whose bootstrap sample lacks a given row
+MANY_ROWS = 20_000  # a tree gets a sample of this size at most
+
+SPACE: dict[str, Any] = {
+    "features": {"float": [0.05, 1.0], "log": True, "default": 0.4},
+    "min_rows": {"int": [1, 30], "log": True, "default": 1},
+}
+
+
+class Forest(Learner):
+    """Trees on bootstrap samples."""
+
+    has_out_of_bag = True
+    kinds: ClassVar[tuple[str, str]]  # scikit-learn's classifier and regressor
+
+    def __init__(self, config: Mapping[str, Any], inputs: Columns, target: Target, seed: int) -> None:
+        super().__init__(config, inputs, target, seed)
+        self.levels = ManyLevels.of(inputs)
+        self.forest: Any = None
+        self._out_of_bag: NDArray[np.float64] | None = None
+
+    @classmethod
+    def space(cls, *, classes: bool, with_levels: bool) -> dict[str, Any]:
+        return SPACE
+
+    def fit(self, train: Rows, valid: Rows | None = None, rounds: int = 0) -> None:
+        from sklearn import ensemble
+
+        x = self.levels.fit_transform(train, self.inputs, self.target, self.seed)
+        self.forest = getattr(ensemble, self.kinds[not isinstance(self.target, Classes)])(
+            n_estimators=N_TREES,
+            max_features=self.config["features"],
+            min_samples_leaf=self.config["min_rows"],
+            max_samples=MANY_ROWS if len(x) > MANY_ROWS else None,
+            bootstrap=True,
+            oob_score=True,
+            random_state=self.seed % 2**32,
+        )
+        self.forest.fit(x, train.y)
+        name = "oob_prediction_" if not isinstance(self.target, Classes) else "oob_decision_function_"
+        self._out_of_bag = self.forest.__dict__.pop(name)  # as large as the data: not part of the model
+
+    def predict(self, x: NDArray[Any]) -> NDArray[np.float64]:
+        x = self.levels.transform(x)
+        if not isinstance(self.target, Classes):
+            return np.asarray(self.forest.predict(x), np.float64)
+        return self._of_all_classes(self.forest.predict_proba(x), N_TREES)
+
+    def out_of_bag(self) -> NDArray[np.float64]:
+        assert self._out_of_bag is not None
+        if not isinstance(self.target, Classes):
+            return self._out_of_bag
+        return self._of_all_classes(self._out_of_bag, OUT_OF_BAG * N_TREES)
+
+    def _of_all_classes(self, probabilities: NDArray[Any], n_trees: float) -> NDArray[np.float64]:
+        """The probabilities with one more tree that knows nothing, so that none is 0."""
+        n_classes = self.target.n_outputs
+        found = np.full((len(probabilities), n_classes), 1.0 / n_classes)
+        found[:, self.forest.classes_.astype(int)] += n_trees * probabilities
+        smoothed: NDArray[np.float64] = found / found.sum(1, keepdims=True)
+        return smoothed
+
+    def save(self, folder: Path) -> None:
+        write_estimator(self.forest, folder)
+        self.levels.save(folder)
+
+    @classmethod
+    def load(cls, folder: Path, config: Mapping[str, Any], inputs: Columns, target: Target) -> Self:
+        found = cls(config, inputs, target, seed=0)
+        found.levels, found.forest = ManyLevels.load(folder), read_estimator(folder)
+        return found
+
+
+class RandomForest(Forest):
+    """Trees that split at the best place of each column."""
+
+    kinds = ("RandomForestClassifier", "RandomForestRegressor")
+
+
+class ExtraTrees(Forest):
+    """Trees that split at a random place of each column."""
+
+    kinds = ("ExtraTreesClassifier", "ExtraTreesRegressor")

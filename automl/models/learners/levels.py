@@ -1,0 +1,81 @@
+"""Categories with many levels as numbers: the mean target of a level, cross-fitted, and how often it occurs.
+
+D. Micci-Barreca, A Preprocessing Scheme for High-Cardinality Categorical Attributes (SIGKDD Explorations 2001), as in
+scikit-learn's ``TargetEncoder``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.data.inputs import Array, Columns
+from automl.data.targets import Classes, Target
+from automl.models.learners.base import Rows
+
+MOST_NATIVE = 50  # levels of a column that trees split by level
+N_FOLDS = 5  # the training rows are encoded by the targets of the other folds
+
+
+class ManyLevels:
+    """Replaces the columns with more than ``MOST_NATIVE`` levels by numbers, which come last."""
+
+    def __init__(self, columns: tuple[int, ...], tables: tuple[NDArray[np.float32], ...] = ()) -> None:
+        """``tables``: for each column, the numbers of each code: (levels, k)."""
+        self.columns, self.tables = columns, tables
+
+    @classmethod
+    def of(cls, inputs: Columns) -> Self:
+        """Not yet fitted."""
+        levels = enumerate(inputs.cardinalities, inputs.n_numbers)
+        return cls(tuple(place for place, n in levels if n - 1 > MOST_NATIVE))
+
+    def fit_transform(self, train: Rows, inputs: Columns, target: Target, seed: int) -> Array:
+        """Fit to the training rows, and return their columns."""
+        if not self.columns:
+            return train.x
+        from sklearn.model_selection import KFold
+        from sklearn.preprocessing import TargetEncoder
+
+        kind = "continuous"
+        if isinstance(target, Classes):
+            kind = "binary" if len(np.unique(train.y)) <= 2 else "multiclass"
+        folds = KFold(N_FOLDS, shuffle=True, random_state=seed % 2**32)
+        parts, tables = [], []
+        for column in self.columns:
+            codes = train.x[:, [column]].astype(np.int64)
+            every_code = np.arange(inputs.cardinalities[column - inputs.n_numbers])[:, None]
+            table = TargetEncoder(target_type=kind).fit(codes, train.y).transform(every_code)
+            own = np.empty((len(codes), table.shape[1]))
+            for others, fold in folds.split(codes):
+                encoder = TargetEncoder(target_type=kind).fit(codes[others], train.y[others])
+                found = encoder.transform(codes[fold])
+                # A class that the other folds lack has no column there.
+                own[fold] = found if found.shape[1] == table.shape[1] else table[codes[fold, 0]]
+            counts = np.log1p(np.bincount(codes[:, 0], minlength=len(every_code)))[:, None]
+            tables.append(np.hstack([table, counts]).astype(np.float32))
+            parts.append(np.hstack([own, counts[codes[:, 0]]]).astype(np.float32))
+        self.tables = tuple(tables)
+        return np.hstack([np.delete(train.x, self.columns, 1), *parts])
+
+    def transform(self, x: Array) -> Array:
+        """The columns of other rows."""
+        if not self.columns:
+            return x
+        parts = [table[x[:, column].astype(np.int64)] for column, table in zip(self.columns, self.tables, strict=True)]
+        return np.hstack([np.delete(x, self.columns, 1), *parts])
+
+    def save(self, folder: Path) -> None:
+        """Write the fitted tables."""
+        named: dict[str, Any] = {f"table{place}": table for place, table in enumerate(self.tables)}
+        np.savez(folder / "levels.npz", columns=np.array(self.columns, np.int64), **named)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """The inverse of ``save``."""
+        with np.load(folder / "levels.npz", allow_pickle=False) as content:
+            columns = tuple(int(column) for column in content["columns"])
+            return cls(columns, tuple(content[f"table{place}"] for place in range(len(columns))))

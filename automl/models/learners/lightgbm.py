@@ -1,0 +1,159 @@
+"""Gradient boosting by LightGBM.
+
+G. Ke et al., LightGBM: A Highly Efficient Gradient Boosting Decision Tree (NeurIPS 2017).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.data.inputs import Array, Columns
+from automl.data.targets import Classes, Target
+from automl.models.learners.base import Learner, Rows
+from automl.models.learners.levels import ManyLevels
+
+MOST_ROUNDS = 10_000
+PATIENCE, ROWS = 300, 10_000  # rounds without improvement before a fit stops, up to so many rows; then fewer
+LEAST_PATIENCE = 20
+GROWTH = 0.3  # of the patience, per round until the best one
+
+# The hyperparameters and ranges of TabArena (N. Erickson et al., TabArena: A Living Benchmark for Machine Learning on
+# Tabular Data, 2025), with LightGBM's defaults but for the learning rate, which is AutoGluon's.
+SPACE: dict[str, Any] = {
+    "learning_rate": {"float": [0.005, 0.2], "log": True, "default": 0.05},
+    "leaves": {"int": [2, 200], "log": True, "default": 31},
+    "min_rows": {"int": [1, 64], "log": True, "default": 20},
+    "columns": {"float": [0.4, 1.0], "default": 1.0},
+    "rows": {"float": [0.7, 1.0], "default": 1.0},
+    "l1": {"float": [1e-4, 1.0], "log": True, "default": 1e-4},
+    "l2": {"float": [1e-4, 2.0], "log": True, "default": 1e-4},
+    "extra_trees": {"choice": [False, True], "default": False},
+}
+CATEGORICAL: dict[str, Any] = {  # where the table has categories
+    "min_rows_per_level": {"int": [2, 100], "log": True, "default": 100},
+    "level_smoothing": {"float": [1e-3, 100.0], "log": True, "default": 10.0},
+    "level_l2": {"float": [5e-3, 10.0], "log": True, "default": 10.0},
+}
+NAMES = {  # of the hyperparameters in LightGBM
+    "learning_rate": "learning_rate",
+    "leaves": "num_leaves",
+    "min_rows": "min_data_in_leaf",
+    "columns": "feature_fraction",
+    "rows": "bagging_fraction",
+    "l1": "lambda_l1",
+    "l2": "lambda_l2",
+    "extra_trees": "extra_trees",
+    "min_rows_per_level": "min_data_per_group",
+    "level_smoothing": "cat_smooth",
+    "level_l2": "cat_l2",
+}
+
+
+class LightGBM(Learner):
+    """Boosted trees, with early stopping by the log loss or the squared error."""
+
+    def __init__(self, config: Mapping[str, Any], inputs: Columns, target: Target, seed: int) -> None:
+        super().__init__(config, inputs, target, seed)
+        self.levels = ManyLevels.of(inputs)
+        self.booster: Any = None
+
+    @classmethod
+    def space(cls, *, classes: bool, with_levels: bool) -> dict[str, Any]:
+        return SPACE | (CATEGORICAL if with_levels else {})
+
+    def fit(self, train: Rows, valid: Rows | None = None, rounds: int = 0) -> None:
+        import lightgbm
+
+        x = self._columns(self.levels.fit_transform(train, self.inputs, self.target, self.seed))
+        quiet = {"verbosity": -1, "num_threads": 1}
+        data = lightgbm.Dataset(x, train.y, params=quiet, categorical_feature=self._categorical())
+        scored, callbacks = [], []
+        if valid is not None:
+            scored = [data.create_valid(self._columns(self.levels.transform(valid.x)), valid.y)]
+            callbacks = [_early_stopping(max(LEAST_PATIENCE, PATIENCE * min(1.0, ROWS / len(train.y))))]
+        n_rounds = rounds if valid is None else MOST_ROUNDS
+        self.booster = lightgbm.train(self._parameters(), data, n_rounds, scored, callbacks=callbacks)
+        self.rounds = self.booster.best_iteration if valid is not None else rounds
+        if self.rounds <= 0:  # all rounds were trained
+            self.rounds = self.booster.current_iteration()
+
+    def predict(self, x: NDArray[Any]) -> NDArray[np.float64]:
+        found = self.booster.predict(self._columns(self.levels.transform(x)), num_iteration=self.rounds, num_threads=1)
+        predicted: NDArray[np.float64] = np.asarray(found, np.float64)
+        if isinstance(self.target, Classes) and self.target.n_outputs == 2:
+            return np.column_stack([1.0 - predicted, predicted])
+        return predicted
+
+    def save(self, folder: Path) -> None:
+        self.booster.save_model(folder / "model.txt", num_iteration=self.rounds)
+        self.levels.save(folder)
+
+    @classmethod
+    def load(cls, folder: Path, config: Mapping[str, Any], inputs: Columns, target: Target) -> Self:
+        import lightgbm
+
+        found = cls(config, inputs, target, seed=0)
+        found.levels = ManyLevels.load(folder)
+        found.booster = lightgbm.Booster(model_file=folder / "model.txt")
+        found.rounds = found.booster.current_iteration()
+        return found
+
+    def _columns(self, x: Array) -> Array:
+        """The rows with NaN for missing categories."""
+        places = self._categorical()
+        if not places:
+            return x
+        x = x.copy()
+        codes = x[:, places[0] : places[-1] + 1]
+        codes[codes == 0] = np.nan
+        return x
+
+    def _categorical(self) -> list[int]:
+        """The columns with codes, which are adjacent."""
+        n_native = len(self.inputs.cardinalities) - len(self.levels.columns)
+        return list(range(self.inputs.n_numbers, self.inputs.n_numbers + n_native))
+
+    def n_codes(self, inputs: Columns, column: int) -> int:
+        """The number of codes of a column that the trees see as categories."""
+        native = [
+            n for place, n in enumerate(inputs.cardinalities, inputs.n_numbers) if place not in self.levels.columns
+        ]
+        return native[column - inputs.n_numbers]
+
+    def _parameters(self) -> dict[str, Any]:
+        target = self.target
+        if not isinstance(target, Classes):
+            kind: dict[str, Any] = {"objective": "regression", "metric": "rmse"}
+        elif target.n_outputs == 2:
+            kind = {"objective": "binary", "metric": "binary_logloss"}
+        else:
+            kind = {"objective": "multiclass", "metric": "multi_logloss", "num_class": target.n_outputs}
+        own = {NAMES[name]: value for name, value in self.config.items() if name in NAMES}
+        return {
+            **kind, **own, "bagging_freq": int(self.config["rows"] < 1.0), "seed": self.seed % 2**31,
+            "deterministic": True, "force_row_wise": True, "num_threads": 1, "verbosity": -1,
+        }  # fmt: skip
+
+
+def _early_stopping(patience: float) -> Callable[[Any], None]:
+    """A callback that ends a fit once the validation loss has not improved for long, as AutoGluon's: later bests are
+    further apart."""
+    best, at = np.inf, 0
+
+    def stop(state: Any) -> None:
+        nonlocal best, at
+        from lightgbm.callback import EarlyStopException
+
+        ((_, _, loss, _),) = state.evaluation_result_list
+        if loss < best:
+            best, at = loss, state.iteration
+        is_last = state.iteration == state.end_iteration - 1
+        if is_last or state.iteration - at > patience + GROWTH * at:
+            raise EarlyStopException(at, state.evaluation_result_list)
+
+    return stop

@@ -1,0 +1,113 @@
+"""The families for tables, all by the same contract."""
+
+import numpy as np
+import pytest
+
+from automl.data.inputs import Columns
+from automl.data.targets import Classes, Number
+from automl.metrics import measure
+from automl.models.learners import LEARNERS, build_learner, learner_class
+from automl.models.learners.base import Rows
+from automl.models.learners.levels import MOST_NATIVE, ManyLevels
+from automl.tasks.cross_validated import FAMILIES as BY_KIND
+
+FAMILIES = BY_KIND["table"]
+CLASSES = Classes(("a", "b", "c"))
+
+
+def rows(n, seed=0, kind="classes"):
+    """Three numbers, one of them often missing, a category, and one with many levels that decide the target."""
+    rng = np.random.default_rng(seed)
+    numbers = rng.normal(size=(n, 3))
+    levels = rng.integers(1, 80, n)
+    signal = numbers[:, 0] + 0.7 * np.sin(levels)
+    numbers[rng.random(n) < 0.2, 1] = np.nan
+    x = np.column_stack([numbers, rng.integers(0, 4, n), levels]).astype(np.float32)
+    y = signal.astype(np.float32) if kind == "number" else np.digitize(signal, [-0.5, 0.5]).astype(np.int64)
+    return Rows(x, y)
+
+
+def learner_for(family, train, target, seed=0):
+    inputs = Columns.of(train.x, (4, 80))
+    space = learner_class(family).space(classes=isinstance(target, Classes), with_levels=True)
+    return build_learner(family, {name: entry["default"] for name, entry in space.items()}, inputs, target, seed)
+
+
+def target_of(train, kind):
+    return Number.of(train.y) if kind == "number" else CLASSES
+
+
+def test_every_family_that_is_tried_is_registered():
+    assert set().union(*BY_KIND.values()) <= set(LEARNERS)
+
+
+@pytest.mark.parametrize("kind", ["classes", "number"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_learns_and_is_the_same_after_it_was_saved(family, kind, tmp_path):
+    train, valid = rows(500, 0, kind), rows(200, 1, kind)
+    target = target_of(train, kind)
+    learner, again = (learner_for(family, train, target) for _ in range(2))
+    learner.fit(train, valid)
+    again.fit(train, valid)
+    predicted = learner.predict(valid.x)
+    assert (predicted == again.predict(valid.x)).all(), "the same seed gives the same model"
+    assert np.isfinite(predicted).all()
+    if kind == "classes":
+        assert predicted.sum(1) == pytest.approx(1.0)
+        constant = np.tile(np.bincount(train.y, minlength=3) / len(train.y), (len(valid.y), 1))
+        assert measure("log_loss", valid.y, predicted) < 0.85 * measure("log_loss", valid.y, constant)
+    else:
+        assert measure("rmse", valid.y, predicted) < 0.85 * valid.y.std()
+    learner.save(tmp_path)
+    loaded = type(learner).load(tmp_path, learner.config, learner.inputs, target)
+    assert (loaded.predict(valid.x) == predicted).all()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_takes_what_training_did_not_have(family):
+    train = rows(120)
+    train = Rows(train.x[train.y != 2], train.y[train.y != 2])  # a class without rows
+    learner = learner_for(family, train, CLASSES)
+    learner.fit(train, rows(40, 1))
+    strange = np.array([[np.nan, np.nan, np.nan, 0, 0], [9e9, -9e9, 0, 3, 79]], np.float32)
+    predicted = learner.predict(strange)
+    assert np.isfinite(predicted).all()
+    assert predicted.sum(1) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_refit_has_the_rounds_that_it_is_given(family):
+    train, valid = rows(300), rows(100, 1)
+    stopped = learner_for(family, train, CLASSES)
+    stopped.fit(train, valid)
+    refitted = learner_for(family, train, CLASSES)
+    refitted.fit(train, rounds=stopped.rounds)
+    assert refitted.rounds == stopped.rounds
+    assert np.isfinite(refitted.predict(valid.x)).all()
+
+
+@pytest.mark.parametrize("family", [family for family in FAMILIES if learner_class(family).has_out_of_bag])
+@pytest.mark.parametrize("kind", ["classes", "number"])
+def test_out_of_bag_predictions_are_as_good_as_those_for_new_rows(family, kind):
+    train, new = rows(600, 0, kind), rows(600, 1, kind)
+    learner = learner_for(family, train, target_of(train, kind))
+    learner.fit(train)
+    metric = "rmse" if kind == "number" else "log_loss"
+    own, fresh = measure(metric, train.y, learner.out_of_bag()), measure(metric, new.y, learner.predict(new.x))
+    assert own == pytest.approx(fresh, rel=0.15)
+    assert own > 1.3 * measure(metric, train.y, learner.predict(train.x)), "the training rows themselves look easier"
+
+
+def test_a_level_is_encoded_by_the_targets_of_other_rows():
+    """A column in which every row has a level of its own says nothing, and must not reveal the row's target."""
+    n = 2 * MOST_NATIVE
+    rng = np.random.default_rng(0)
+    x, y = np.arange(1, n + 1, dtype=np.float32)[:, None], rng.normal(size=n).astype(np.float32)
+    inputs, target = Columns.of(x, (n + 1,)), Number.of(y)
+    levels = ManyLevels.of(inputs)
+    assert levels.columns == (0,)
+    encoded = levels.fit_transform(Rows(x, y), inputs, target, 0)
+    assert abs(np.corrcoef(encoded[:, 0], y)[0, 1]) < 0.5
+    assert levels.transform(np.zeros((1, 1), np.float32))[0] == pytest.approx([y.mean(), 0.0], abs=1e-6)
+    few = Columns.of(np.ones((5, 1), np.float32), (3,))
+    assert ManyLevels.of(few).columns == ()
