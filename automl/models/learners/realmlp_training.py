@@ -1,0 +1,118 @@
+"""Training of RealMLP's network: its schedules, its epochs, and when to stop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from automl.models.learners.realmlp_network import LAYERS, Adam, Network, Sizes, dropout_masks
+from automl.task import TrainingFailed
+
+BATCH = 256
+ROWS_AT_ONCE = 1_024  # in predictions
+INITIAL_ROWS = 4_096  # on which the network is initialised
+PATIENCE = 0.15  # of all epochs, see is_settled; 1/15 lost a little on small tables
+N_UNITS = 15  # of four cycles of the learning rate: 1 + 2 + 4 + 8
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Rows for the network."""
+
+    x: Tensor  # (features, n)
+    codes: Tensor  # (embedded columns, n)
+    y: Tensor  # (n,), class indices or standardised numbers
+
+    def __len__(self) -> int:
+        return self.x.shape[1]
+
+    def __getitem__(self, rows: Any) -> Encoded:
+        return Encoded(self.x[:, rows], self.codes[:, rows], self.y[rows])
+
+
+def fit_network(
+    sizes: Sizes, config: Mapping[str, Any], train: Encoded, valid: Encoded | None, rounds: int, seed: int
+) -> tuple[Network, int]:
+    """A trained network and the number of its epochs.
+
+    With ``valid``, it is that of the epoch with the lowest validation loss; else of epoch ``rounds``, or of the last
+    one if it is 0. Both are epochs of one schedule, that of ``config["epochs"]``. TrainingFailed if it diverges.
+    """
+    rng = np.random.Generator(np.random.SFC64(seed))
+    network = Network(sizes)
+    some = train[torch.from_numpy(rng.permutation(len(train))[:INITIAL_ROWS])]
+    network.initialise(some.x, some.codes, rng)
+    best, at, kept = math.inf, 0, network.flat
+    for epoch in train_epochs(network, train, config, rng):
+        if valid is None:
+            at = epoch
+            if epoch == rounds:
+                break
+            continue
+        loss = validation_loss(network, valid, train.y)
+        if loss < best:
+            best, at, kept = loss, epoch, network.flat.clone()
+        if not math.isfinite(loss) or is_settled(epoch, at, config["epochs"]):
+            break
+    network.flat.copy_(kept)
+    if not at or not bool(network.flat.isfinite().all()):
+        raise TrainingFailed(f"RealMLP diverged with a learning rate of {config['lr']:g}")
+    return network, at
+
+
+def train_epochs(
+    network: Network, train: Encoded, config: Mapping[str, Any], rng: np.random.Generator
+) -> Iterator[int]:
+    """Train for ``config["epochs"]``; the number of each epoch is returned when it is over."""
+    optimizer = Adam(network)
+    batch = min(BATCH, len(train))
+    n_batches = len(train) // batch  # the rest of the shuffled rows is left out
+    for epoch in range(config["epochs"]):
+        shuffled = train[torch.from_numpy(rng.permutation(len(train)))]
+        for i in range(n_batches):
+            progress = (epoch + i / n_batches) / config["epochs"]
+            strength = flat_cosine(progress)
+            masks = dropout_masks((LAYERS, batch, config["width"]), config["dropout"] * strength, rng)
+            rows = shuffled[i * batch : (i + 1) * batch]
+            network.backpropagate(rows.x, rows.codes, rows.y, masks)
+            optimizer.step(config["lr"] * learning_rate(progress), config["weight_decay"] * strength)
+        yield epoch + 1
+
+
+def learning_rate(progress: float) -> float:
+    """The factor of the learning rate at ``progress`` in [0, 1]: cosine cycles, each twice as long as the last."""
+    return 0.5 - 0.5 * math.cos(2 * math.pi * math.log2(1 + N_UNITS * progress))
+
+
+def flat_cosine(progress: float) -> float:
+    """The factor of dropout and weight decay: 1 in the first half, then falling to 0."""
+    return 1.0 if progress < 0.5 else 0.5 - 0.5 * math.cos(2 * math.pi * progress)
+
+
+def outputs_of(network: Network, x: Tensor, codes: Tensor) -> Tensor:
+    """The outputs for any number of rows, (n, n_outputs)."""
+    parts = zip(torch.split(x, ROWS_AT_ONCE, 1), torch.split(codes, ROWS_AT_ONCE, 1), strict=True)
+    return torch.cat([network(*part) for part in parts])
+
+
+def validation_loss(network: Network, valid: Encoded, y: Tensor) -> float:
+    """Log loss, or the squared error of numbers clipped to the range of the training labels ``y``."""
+    outputs = outputs_of(network, valid.x, valid.codes)
+    if network.sizes.classes:
+        return F.cross_entropy(outputs, valid.y).item()
+    return F.mse_loss(outputs[:, 0].clamp(y.min(), y.max()), valid.y).item()
+
+
+def is_settled(epoch: int, best: int, epochs: int) -> bool:
+    """Whether a full cycle, and a little more, has passed without a better epoch.
+
+    Losses are lowest where a cycle ends. If the best epoch is there, at progress p, the next cycle ends at 2 p + 1/15.
+    """
+    return epoch > 2 * best + PATIENCE * epochs
