@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data.inputs import Array, Dense, Inputs
+from automl.data.inputs import Array, Columns, Dense, Inputs
 from automl.data.targets import Classes, Labels, Target
 from automl.errors import UserError
 
@@ -65,6 +65,16 @@ def with_valid_in_train(splits: Splits) -> Splits:
         np.concatenate([splits.y_train, splits.y_valid]),
     )
     return replace(splits, x_train=x, y_train=y, inputs=splits.inputs.refitted(x), target=splits.target.refitted(y))
+
+
+def flattened(splits: Splits) -> Splits:
+    """The same splits with examples as rows of a table, (n, columns); windows of a series become lags."""
+    if isinstance(splits.inputs, Columns):
+        return splits
+    x, x_valid, x_test = (
+        np.asarray(part, np.float32).reshape(len(part), -1) for part in (splits.x_train, splits.x_valid, splits.x_test)
+    )
+    return replace(splits, x_train=x, x_valid=x_valid, x_test=x_test, inputs=Columns.of(x, ()))
 
 
 def stratified(y: Labels, n: int) -> tuple[Indices, Indices]:

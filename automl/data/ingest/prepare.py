@@ -14,8 +14,10 @@ from automl.data.ingest.column_checks import WORDS_OF_TEXT
 from automl.data.ingest.data_report import Report, inspect, write_report
 from automl.data.ingest.encoder import Encoder, Rows, encoder_class, kind_module, n_different
 from automl.data.ingest.file_formats import open_source
+from automl.data.ingest.folds import group_folds, random_folds, time_folds
 from automl.data.ingest.request import SMILES_NAMES, Request, check_used
 from automl.data.ingest.split import (
+    LEAST_ROWS,
     SplitRows,
     at_random,
     by_group,
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 
 FACTS = "facts.json"
 ENCODER_FOLDER = "encoder"
+LEAST_TRAINED = 10  # rows of data without a test set
+FOLDS = "folds.npy"  # the fold of each row of the training set, then of the validation set
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ class Facts:
     length: int  # of the longest text or sequence; 0 if examples have no length
     ragged: bool  # whether examples differ in length
     name: str
+    folds: str = ""  # how FOLDS were drawn: random, group or time; empty without them
 
     @classmethod
     def read(cls, folder: Path) -> Facts:
@@ -77,7 +82,7 @@ def prepare(request: Request, folder: Path) -> Report:
     else:
         usual = "number" if kind == "series" else None
         labelled = label(rows.labels, rows.target, request.target_kind or usual)
-    check_enough(len(labelled.rows))
+    check_enough(len(labelled.rows), LEAST_TRAINED if request.no_test else LEAST_ROWS)
     keys = rows.keys[labelled.rows]
     n_copies = len(keys) - n_different(keys)
     often = n_copies > len(keys) / 2
@@ -85,14 +90,14 @@ def prepare(request: Request, folder: Path) -> Report:
     if free and can_be_grouped(keys) and ((often and kind != "table") or (n_copies and labelled.sentences)):
         rows.notes.append(f"{n_copies:,} examples are duplicates: all copies of an example are in the same set")
         rows, often = replace(rows, groups=rows.keys, group_name="the examples themselves"), False
-    parts = draw(rows, labelled.rows, labelled.y)
+    parts = draw(rows, labelled.rows, labelled.y, hold_out=not request.no_test)
     n_removed = 0
-    if often:
+    if often and not request.no_test:
         rows.notes.append(
             "most rows are duplicates, as in columns with few values: they are kept in all sets, and the test score "
             "may be too optimistic"
         )
-    else:
+    elif not request.no_test:
         parts, n_removed = without_duplicates(parts, keys)
     if labelled.classes:
         rows.notes += check_classes(parts, labelled.y, labelled.classes, asked=bool(request.group or request.time))
@@ -110,7 +115,10 @@ def prepare(request: Request, folder: Path) -> Report:
         length, ragged = _write_arrays(encoder, frames, labelled, parts, folder)
     encoder.save(folder / ENCODER_FOLDER, {"target": rows.target})
     name = "-".join(filter(None, (request.path.stem, request.into or request.target)))
-    facts = Facts(kind, labelled.kind, len(parts.train), dict(encoder.views), report.imbalanced, length, ragged, name)
+    how = _write_folds(rows, labelled, parts, keys if n_copies and not often else None, folder)
+    facts = Facts(
+        kind, labelled.kind, len(parts.train), dict(encoder.views), report.imbalanced, length, ragged, name, how
+    )
     (folder / FACTS).write_text(json.dumps(asdict(facts)) + "\n", encoding="utf-8")
     write_report(report, folder / "report.json")
     return report
@@ -135,8 +143,31 @@ def _write_arrays(
     return length, ragged
 
 
-def draw(rows: Rows, usable: Any, y: Any) -> SplitRows:
-    """The split of the usable rows, as indices among them; ``y`` are their labels."""
+def _write_folds(rows: Rows, labelled: Labelled, parts: SplitRows, keys: Any, folder: Path) -> str:
+    """Draw the folds as the test set was drawn, and return how; ``keys``: to keep duplicates together, if any."""
+    places = np.concatenate([parts.train, parts.valid])
+    if labelled.sentences or (rows.parts is not None and rows.times is None):
+        return ""
+    groups = keys if rows.groups is None else rows.groups[labelled.rows]
+    if rows.times is not None:
+        how, folds = "time", time_folds(rows.times[labelled.rows][places])
+    elif groups is not None:
+        how, folds = "group", group_folds(groups[places])
+        if folds is None and rows.groups is None:  # nearly all rows are duplicates of a few
+            how, folds = "random", random_folds(labelled.y[places])
+    else:
+        how, folds = "random", random_folds(labelled.y[places])
+    if folds is None:
+        return ""
+    np.save(folder / FOLDS, folds)
+    return how
+
+
+def draw(rows: Rows, usable: Any, y: Any, *, hold_out: bool = True) -> SplitRows:
+    """The split of the usable rows, as indices among them; ``y`` are their labels.
+
+    Without ``hold_out``, the test set is empty.
+    """
     if rows.parts is not None:
         place = np.full(len(rows.labels), -1)
         place[usable] = np.arange(len(usable))
@@ -148,10 +179,10 @@ def draw(rows: Rows, usable: Any, y: Any) -> SplitRows:
     if rows.groups is not None and rows.times is not None:
         raise UserError("--group and --time exclude each other: give one of them")
     if rows.groups is not None:
-        return by_group(rows.groups[usable], rows.group_name)
+        return by_group(rows.groups[usable], rows.group_name, hold_out=hold_out)
     if rows.times is not None:
-        return by_time(rows.times[usable])
-    return at_random(y)
+        return by_time(rows.times[usable], hold_out=hold_out)
+    return at_random(y, hold_out=hold_out)
 
 
 def kind_of_columns(request: Request) -> tuple[str, Request]:

@@ -38,6 +38,7 @@ class Request:
     source: str | None = None
     into: str | None = None
     kind: str | None = None  # of the data, of the target or both: "table", "regression", "text,classification"
+    no_test: bool = False  # whether all rows are for training, so that no test score is possible
     spelled: bool = False  # whether classes are strings as spelled (01 is not 1), as in a model with such classes
 
     @property
@@ -103,6 +104,8 @@ def check_used(request: Request, kind: str) -> None:
             taken = ", ".join(f"--{name}" for name in USED[kind])
             allowed = f"it takes {taken}" if taken else "its labels are the folders' names or in the file"
             raise UserError(f"--{option} does not apply to data of kind {kind}; {allowed}")
+    if request.no_test and kind != "table":
+        raise UserError(f"--no-test is for tables, which are cross-validated; these data are of kind {kind}")
 
 
 def spelled_target(request: Request) -> dict[str, bool]:

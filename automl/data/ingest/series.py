@@ -51,7 +51,8 @@ class SeriesEncoder(encoder.Encoder):
     kind = "series"
     told_by = answers_by = ("series", "time")
     views: ClassVar = dict.fromkeys(
-        ("linear", "gradient_boosting", "mlp", "random_forest", "cnn", "rnn", "transformer"), "windows"
+        ("linear", "gradient_boosting", "mlp", "random_forest", "cnn", "rnn", "transformer", "lightgbm", "extra_trees"),
+        "windows",
     )
 
     def __init__(self, layout: Layout) -> None:
@@ -168,6 +169,7 @@ def read(request: Request) -> encoder.Rows:
         request.target,
         np.arange(len(used)),
         notes,
+        times,
         parts=parts,
         details={"layout": layout},
     )

@@ -29,10 +29,10 @@ class SplitRows:
         return iter((self.train, self.valid, self.test))
 
 
-def check_enough(n: int) -> None:
+def check_enough(n: int, least: int = LEAST_ROWS) -> None:
     """UserError for too few rows to split."""
-    if n < LEAST_ROWS:
-        raise UserError(f"at least {LEAST_ROWS} usable rows are needed to split the data; there are {n}")
+    if n < least:
+        raise UserError(f"at least {least} usable rows are needed to split the data; there are {n}")
 
 
 def check_classes(parts: SplitRows, y: NDArray[Any], classes: Sequence[str], *, asked: bool) -> list[str]:
@@ -41,12 +41,14 @@ def check_classes(parts: SplitRows, y: NDArray[Any], classes: Sequence[str], *, 
     ``asked``: the user requested this split. UserError then if a set has only one class: every model would be right.
     """
     notes = []
-    if not len(np.intersect1d(y[parts.train], y[parts.test])):
+    if len(parts.test) and not len(np.intersect1d(y[parts.train], y[parts.test])):
         raise UserError(
             "the test set has no class of the training set: it has "
             + ", ".join(classes[i] for i in np.unique(y[parts.test])[:5])
         )
     for name, part in zip(("training", "validation", "test"), parts, strict=True):
+        if not len(part):
+            continue
         there = np.unique(y[part])
         if len(there) == 1 and asked:
             raise UserError(
@@ -65,23 +67,27 @@ def share(n: int) -> int:
     return n // 10 if n >= MANY else n // 5
 
 
-def at_random(y: NDArray[Any]) -> SplitRows:
-    """A random split, stratified by class or by range of a number."""
+def at_random(y: NDArray[Any], *, hold_out: bool = True) -> SplitRows:
+    """A random split, stratified by class or by range of a number. Without ``hold_out``, the test set is empty."""
     n = share(len(y))
-    test, rest = stratified(y, n)
+    test, rest = stratified(y, n if hold_out else 0)
     valid, train = stratified(y[rest], n)
     return SplitRows(rest[train], rest[valid], test, "stratified at random")
 
 
-def by_time(times: NDArray[Any]) -> SplitRows:
-    """The newest rows are the test set, those before them the validation set. Rows of the same time stay together."""
+def by_time(times: NDArray[Any], *, hold_out: bool = True) -> SplitRows:
+    """The newest rows are the test set, those before them the validation set. Rows of the same time stay together.
+
+    Without ``hold_out``, the test set is empty.
+    """
     order = np.argsort(times, kind="stable")
     n = share(len(times))
     cuts = []
-    for place in (len(order) - 2 * n, len(order) - n):
+    for place in (len(order) - 2 * n, len(order) - n) if hold_out else (len(order) - n,):
         while place > 0 and times[order[place]] == times[order[place - 1]]:
             place -= 1
         cuts.append(place)
+    cuts += [] if hold_out else [len(order)]
     if not 0 < cuts[0] < cuts[1]:
         raise UserError("the --time column has too few values to split by; leave --time out")
     train, valid, test = np.split(order, cuts)
@@ -94,20 +100,23 @@ def can_be_grouped(groups: NDArray[Any]) -> bool:
     return len(sizes) >= 3 and bool(sizes.max() <= len(groups) - 2 * share(len(groups)))
 
 
-def by_group(groups: NDArray[Any], what: str) -> SplitRows:
-    """All rows of a group are in one set; set sizes are as close to the targets as that allows."""
+def by_group(groups: NDArray[Any], what: str, *, hold_out: bool = True) -> SplitRows:
+    """All rows of a group are in one set; set sizes are as close to the targets as that allows.
+
+    Without ``hold_out``, the test set is empty.
+    """
     _, codes = np.unique(groups, return_inverse=True)
     sizes = np.bincount(codes)
     n = share(len(groups))
     if len(sizes) < 3 or sizes.max() > len(groups) - 2 * n:
         raise UserError(f"a split by group needs at least three groups, none too large; {what} has {len(sizes)}")
     part = np.zeros(len(sizes), dtype=int)
-    filled = [0, 0, 0]
-    goal = [len(groups) - 2 * n, n, n]
+    goal = [len(groups) - 2 * n, n, n] if hold_out else [len(groups) - n, n]
+    filled = [0] * len(goal)
     # Large groups first, each to the set that lacks most rows.
     order = np.random.default_rng(SPLIT_SEED).permutation(len(sizes))
     for group in order[np.argsort(-sizes[order], kind="stable")]:
-        part[group] = max(range(3), key=lambda i: (goal[i] - filled[i]) / goal[i])
+        part[group] = max(range(len(goal)), key=lambda i: (goal[i] - filled[i]) / goal[i])
         filled[part[group]] += sizes[group]
     train, valid, test = (np.flatnonzero(part[codes] == i) for i in range(3))
     return SplitRows(train, valid, test, f"by {what}: rows of a group stay in one set")

@@ -31,7 +31,9 @@ class TableEncoder(encoder.Encoder):
     """Encodes the columns of a table with a ``ColumnsEncoder``."""
 
     kind = "table"
-    views: ClassVar = dict.fromkeys(("gradient_boosting", "random_forest", "mlp", "linear"), "columns")
+    views: ClassVar = dict.fromkeys(
+        ("gradient_boosting", "random_forest", "mlp", "linear", "lightgbm", "extra_trees", "realmlp"), "columns"
+    )
 
     def __init__(self, table: ColumnsEncoder) -> None:
         self.table = table

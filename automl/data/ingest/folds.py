@@ -1,0 +1,55 @@
+"""The folds of cross-validation: of the training and validation rows together, by the same rules as the test set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.data.splits import SPLIT_SEED
+
+N_FOLDS = 8  # drawn; pairs of them make four
+NEVER = -1  # the fold of rows that are only trained on
+
+
+def random_folds(y: NDArray[Any]) -> NDArray[np.int8]:
+    """The fold of each row, (n,): each fold has its share of every class, or of every range of a number."""
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(y))
+    by_class = order[np.argsort(y[order], kind="stable")]
+    folds = np.empty(len(y), np.int8)
+    folds[by_class] = np.arange(len(y)) % N_FOLDS
+    return folds
+
+
+def group_folds(groups: NDArray[Any]) -> NDArray[np.int8] | None:
+    """The fold of each row, (n,), the same for all rows of a group. None for fewer groups than folds."""
+    _, codes = np.unique(groups, return_inverse=True)
+    sizes = np.bincount(codes)
+    if len(sizes) < N_FOLDS:
+        return None
+    fold_of = np.empty(len(sizes), np.int8)
+    filled = np.zeros(N_FOLDS, int)
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(sizes))
+    for group in order[np.argsort(-sizes[order], kind="stable")]:  # large groups first, each to the smallest fold
+        fold_of[group] = filled.argmin()
+        filled[fold_of[group]] += sizes[group]
+    return fold_of[codes]
+
+
+def time_folds(times: NDArray[Any]) -> NDArray[np.int8] | None:
+    """The fold of each row, (n,), from old to new; the oldest rows are only trained on. None for too few times.
+
+    A fold is predicted by the rows before it. Rows of the same time stay together.
+    """
+    different, codes = np.unique(times, return_inverse=True)
+    if len(different) < 2 * (N_FOLDS + 1):
+        return None
+    rank = np.searchsorted(np.sort(codes), codes)  # the number of older rows
+    folds = rank * (N_FOLDS + 1) // len(times) - 1
+    return folds.astype(np.int8) if len(np.unique(folds)) == N_FOLDS + 1 else None
+
+
+def merged(folds: NDArray[np.int8], n: int) -> NDArray[np.int8]:
+    """``n`` folds of the ``N_FOLDS`` drawn, of which n is a divisor."""
+    return np.where(folds == NEVER, NEVER, folds // (N_FOLDS // n)).astype(np.int8)

@@ -1,0 +1,52 @@
+"""The folds of cross-validation."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from automl.data.ingest.folds import N_FOLDS, NEVER, group_folds, merged, random_folds, time_folds
+
+
+@given(st.lists(st.integers(0, 3), min_size=16, max_size=200))
+@settings(max_examples=50, deadline=None)
+def test_each_fold_has_its_share_of_every_class(labels):
+    y = np.array(labels)
+    folds = random_folds(y)
+    for n in (N_FOLDS, 4, 2):
+        found = merged(folds, n)
+        for label in np.unique(y):
+            counts = np.bincount(found[y == label], minlength=n)
+            assert counts.max() - counts.min() <= N_FOLDS // n
+        sizes = np.bincount(found, minlength=n)
+        assert sizes.max() - sizes.min() <= N_FOLDS // n
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=200))
+@settings(max_examples=50, deadline=None)
+def test_a_group_is_in_one_fold(groups):
+    found, names = group_folds(np.array(groups)), np.array(groups)
+    assert (found is None) == (len(set(groups)) < N_FOLDS)
+    if found is not None:
+        assert set(found) == set(range(N_FOLDS))
+        assert all(len(set(found[names == name])) == 1 for name in names)
+
+
+def test_times_go_forward_and_the_oldest_rows_are_only_trained_on():
+    rng = np.random.default_rng(0)
+    times = rng.integers(0, 60, 400)
+    folds = time_folds(times)
+    assert set(folds) == {NEVER, *range(N_FOLDS)}
+    for n in (N_FOLDS, 4):
+        found = merged(folds, n)
+        assert set(found) == {NEVER, *range(n)}
+        for fold in range(n):
+            assert times[found < fold].max() < times[found == fold].min()
+    assert time_folds(np.arange(10)) is None, "too few times"
+
+
+@pytest.mark.parametrize("n", [8, 4, 1])
+def test_merged_folds_keep_the_rows_that_are_never_predicted(n):
+    folds = np.array([NEVER, *range(N_FOLDS)], np.int8)
+    assert merged(folds, n).tolist()[0] == NEVER
+    assert sorted(set(merged(folds, n)[1:])) == list(range(n))
