@@ -7,7 +7,6 @@ gain and cost of its last improvement predict when a family will improve again o
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -59,7 +58,7 @@ class Family:
     """One family: its strategy, and the costs and losses of its trainings."""
 
     strategy: Strategy
-    n_starts: int = 0  # configs to start with
+    starts: Sequence[int] = ()  # the places of its default and of its configs to start with, among all of these
     is_starting: bool = True  # whether its default and these are not all proposed yet
     epochs: dict[int, int] = field(default_factory=dict)  # by trial: proposed
     seconds: dict[int, float] = field(default_factory=dict)  # by trial: measured
@@ -96,8 +95,8 @@ class Families(Strategy):
         seconds: float | None = None,
         timed: bool = True,
     ) -> None:
-        """``build``: makes a family's strategy from its fixed values. ``prior``: the configs to start with; it decides
-        which families come first.
+        """``build``: makes a family's strategy from its fixed values. ``prior``: the configs to start with, in this
+        order; a family's default comes before its others.
 
         ``seconds``: the training time budget; None: no limit. ``timed``: whether measured seconds may influence the
         search; without them, a run with a budget in trials is exactly reproducible.
@@ -109,11 +108,17 @@ class Families(Strategy):
         dim = next(dim for dim in self._encoding.dimensions if dim.name == choice)
         order = [dim.default, *(value for value in dim.values if value != dim.default)]
         self.choice = choice
-        starts = Counter(start.config[choice] for start in prior)
-        self.families = {value: Family(build({choice: value}), n_starts=starts[value]) for value in order}
+        self.families = {value: Family(build({choice: value}), self._places(prior, value)) for value in order}
         self._seconds = seconds
         self._timed = timed
         self._next_trial = 0
+
+    def _places(self, prior: Sequence[Start], value: Value) -> list[int]:
+        """The places in ``prior`` of a family's default and other configs; the default comes first in any case."""
+        default = Encoding(self.space, {self.choice: value}).default
+        own = [(place, start.config) for place, start in enumerate(prior) if start.config[self.choice] == value]
+        others = [place for place, config in own if config != default]
+        return [own[0][0], *others] if own else []
 
     def ask(self) -> Proposal | None:
         for family in self._in_turn():
@@ -199,8 +204,8 @@ class Families(Strategy):
         last, the best of them first.
         """
         n_trials, is_early = len(family.epochs), self.spent < FIRST_LOOK
-        if family.n_starts and family.is_starting and n_trials <= family.n_starts:  # after its default
-            return 0, 0.0
+        if family.is_starting and n_trials < len(family.starts):
+            return 0, family.starts[n_trials]
         if n_trials == 0:
             return (1, 0.0) if is_early else (4, 0.0)
         if n_trials < self._n_first(family) and is_early:
