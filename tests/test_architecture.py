@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[1]
 # From the top to the ground: a module imports what stands below its own room, and modules of its room.
 ROOMS = (
     "benchmarks",
-    "automl.__main__", "automl.run", "automl.cli", "automl", "automl.api", "automl.continual", "automl.runs",
+    "automl.__main__", "automl.run", "automl.cli", "automl", "automl.api", "automl.estimators", "automl.continual",
+    "automl.runs",
     "automl.tasks", "automl.training", "automl.deployment", "automl.integrations", "automl.models", "automl.tuning",
     "automl.analysis", "automl.data", "automl.study", "automl.space", "automl.metrics", "automl.task",
     "automl.errors", "automl.provenance",

@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING
 
 from automl.cli.terminal import LiveTable, show_line, show_paths, show_summary
 from automl.errors import UserError
+from automl.runs.ensemble import build, expected_seconds
 from automl.runs.final import Final, has_final, train_all
 from automl.runs.final_model import check_can_keep, refits
-from automl.runs.outputs import Outputs
+from automl.runs.outputs import Outputs, about_run
 from automl.runs.past_studies import learn
 from automl.runs.search import open_search, strategy_of
 from automl.runs.settings import Settings, build_task
 from automl.runs.time_plan import Clock, TimePlan
 from automl.study.run_folder import RunFolder
 from automl.tasks.built_in import BuiltIn
+from automl.tasks.cross_validated import CrossValidated, described_plan
 from automl.tasks.supervised import Supervised
 from automl.tuning.final_evaluation import final_means
 from automl.tuning.result import Result
@@ -58,22 +60,27 @@ def run_session(
     name = task.name if settings.data is not None else (settings.task or "command").rpartition(":")[2]
     folder = RunFolder(out or _new_folder(f"{name}-{settings.strategy}-{settings.seed}"))
     if settings.data is not None:
-        assert isinstance(task, BuiltIn)
+        assert isinstance(task, BuiltIn | CrossValidated)
         task = replace(task, data=str(folder.data))  # where they will be once the folder is made
-    check_can_keep(task, refit=bool(settings.refit), ensemble=settings.ensemble)
+    if not isinstance(task, CrossValidated):
+        check_can_keep(task, refit=bool(settings.refit), ensemble=settings.ensemble)
     strategy = strategy_of(task, settings)
-    if strategy.why:
-        show_line(console, f"{settings.strategy}: {strategy.why}")
-    if settings.prior:
-        show_line(console, in_words(from_json(settings.prior)))
+    if isinstance(task, CrossValidated):
+        show_line(console, described_plan(task, settings.time_limit))
+    else:
+        if strategy.why:
+            show_line(console, f"{settings.strategy}: {strategy.why}")
+        if settings.prior:
+            show_line(console, in_words(from_json(settings.prior)))
     n_workers = f"{settings.n_workers} worker{'s' * (settings.n_workers != 1)}"
     title = f"{name} with {settings.strategy}, seed {settings.seed}, {n_workers}, in {folder.path}"
-    ends_with_final = has_final(task, settings)
+    ends_with_final = has_final(task, settings) and not isinstance(task, CrossValidated)
     plan = TimePlan(
         clock,
         n_seeds=(settings.n_final or 0) if ends_with_final else 0,
         refits=ends_with_final and refits(task, settings),
-        keeps_model=ends_with_final and isinstance(task, Supervised),
+        keeps_model=isinstance(task, CrossValidated) or (ends_with_final and isinstance(task, Supervised)),
+        refit_seconds=expected_seconds if isinstance(task, CrossValidated) else None,
     )
     live = LiveTable(console, title, plan)
     with open_search(
@@ -90,9 +97,15 @@ def run_session(
             for finding in strategy.findings:
                 show_line(console, f"{settings.strategy}: {finding}")
             outputs = Outputs(folder, result, tuner, settings, clock)
-            outputs.write(Final())  # before the final, which may be interrupted
+            first = outputs.write(Final())  # before the final, which may be interrupted
             final = Final()
-            if result.study.best is not None and not tuner.interrupted and ends_with_final:
+            if result.study.best is not None and isinstance(task, CrossValidated):
+                with clock.during("refit"):
+                    final.model = build(
+                        task, tuner, folder, about_run(first),
+                        most=settings.ensemble, left=plan.left_for_refit(tuner, settings.time_limit), watch=live.note,
+                    )  # fmt: skip
+            elif result.study.best is not None and not tuner.interrupted and ends_with_final:
                 n_seeds = plan.seeds_within(tuner, settings.time_limit)
                 if n_seeds < plan.n_seeds:
                     show_line(console, f"final: {n_seeds} of {plan.n_seeds} seeds, as the time limit leaves no more")
@@ -106,7 +119,7 @@ def run_session(
     interrupted = tuner.interrupted or final.interrupted
     summary = outputs.write(final)
     show_summary(console, summary, Encoding(task.space).default, live.values)
-    if summary["best"] is not None and settings.n_final and not ends_with_final:
+    if summary["best"] is not None and settings.n_final and not has_final(task, settings):
         show_line(console, "no final: the objective takes no seed, so training it again would give the same result")
     show_paths(console, folder, resume_hint=interrupted)
     if settings.learn is not False and not tuner.interrupted:

@@ -101,6 +101,15 @@ def tune(
         str | None,
         typer.Option(help="Override the inferred type: table, text, classification, ...", rich_help_panel=DATA),
     ] = None,
+    no_test: Annotated[
+        bool,
+        typer.Option(
+            "--no-test",
+            help="Train the model on all rows of a table; its score is that of cross-validation.",
+            metavar="",
+            rich_help_panel=DATA,
+        ),
+    ] = False,
     model: Annotated[
         str | None,
         typer.Option(
@@ -275,7 +284,7 @@ def tune(
 
     request = None
     if data is not None:
-        request = Request(str(data), target, text, smiles, time, horizon, group, source, into, kind).checked()
+        request = Request(str(data), target, text, smiles, time, horizon, group, source, into, kind, no_test).checked()
     asked = Settings(
         task=task,
         command=command,
@@ -304,7 +313,7 @@ def tune(
     )
     from automl.cli.pipeline import run_session
     from automl.cli.prepared_data import prepared_for
-    from automl.runs.configure import new_settings, stored_settings
+    from automl.runs.configure import new_settings, planned, stored_settings
     from automl.runs.past_studies import past_studies, which_prior
     from automl.runs.time_plan import Clock
 
@@ -317,6 +326,8 @@ def tune(
     else:
         studies = past_studies(which_prior(prior, strategy), lambda line: show_line(console, line))
         with prepared_for(request, out, console) as prepared:
+            if prepared is not None:
+                asked = planned(asked, prepared)
             settings = new_settings(asked, space, set_ or [], start, studies, prepared)
             folder, exit_code = run_session(
                 settings, out, resume=False, console=console, prepared=prepared, clock=clock

@@ -176,13 +176,17 @@ def show_summary(
         compared = f"; {short}"
     elif before is not None:
         compared = f", default {shown.show(before['metrics'].get(summary['metric'], before['loss']))}"
-    show_line(console, f"validation {summary['metric']} in the search: {reached}{often(best)}{compared}")
+    folds = summary["settings"].get("folds") is not None
+    what = f"{summary['metric']} out of fold" if folds else f"validation {summary['metric']} in the search"
+    show_line(console, f"{what}: {reached}{often(best)}{compared}")
     if summary["final"] is not None:
         _show_final(console, summary["final"], shown)
         sentences = contenders_in_words(summary), kept_in_words(summary), beaten_in_words(summary)
         for sentence in filter(None, sentences):
             show_line(console, sentence)
     if summary["model"] is not None:
+        if summary["settings"].get("folds") is not None:
+            _show_members(console, summary["model"], shown)
         show_line(console, described_model(summary["model"]))
 
 
@@ -236,6 +240,20 @@ def _show_final(console: Console, final: Mapping[str, Any], shown: Values) -> No
         show_line(console, f"also on {final['split']}, with the default in brackets: {', '.join(pairs)}")
     for error in dict.fromkeys(final["errors"]):
         console.print(f"a training of the final failed: {error}", markup=False)
+
+
+def _show_members(console: Console, card: Mapping[str, Any], shown: Values) -> None:
+    table = Table()
+    for column in ("member", "trial", "weight", f"{card['metric']} out of fold"):
+        table.add_column(column, justify="left" if column == "member" else "right")
+    weights: dict[int, float] = {}
+    for entry in card["members"]:  # a bagged member has an entry for each fold
+        weights[entry["trial"]] = weights.get(entry["trial"], 0.0) + entry["weight"]
+    members = {entry["trial"]: entry for entry in card["members"]}
+    for trial, weight in sorted(weights.items(), key=lambda each: -each[1]):
+        entry = members[trial]
+        table.add_row(entry["family"], str(trial), f"{weight:.0%}", shown.show(entry["score"]))
+    console.print(table)
 
 
 def _n_decimals(shown: str) -> int:

@@ -19,11 +19,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from automl.data.batches import by_length
-from automl.data.inputs import Inputs, inputs_from_json, inputs_to_json
-from automl.data.targets import Target, target_from_json
+from automl.data.inputs import Columns, Inputs, inputs_from_json, inputs_to_json
+from automl.data.targets import Number, Target, target_from_json
 from automl.models import ESTIMATORS, build_for, own_config
+from automl.models.learners import learner_class
+from automl.models.learners.base import Learner
 from automl.models.sklearn_estimators import features, outputs_of
 
+LEARNER = "learner.json"  # in the folder of a model that is a Learner
 SCORING_BATCH = 1_000
 SEQUENCES_AT_ONCE = 100  # small enough that the attention's activations fit in a core's cache
 
@@ -146,6 +149,33 @@ class TrainedEstimator(TrainedModel):
         (folder / "model.skops").write_bytes(estimator_bytes(self.estimator))
 
 
+@dataclass(frozen=True)
+class TrainedLearner(TrainedModel):
+    """A family for tables that is fitted in one go."""
+
+    learner: Learner
+    config: Mapping[str, Any]
+    preprocessing: Preprocessing
+
+    @classmethod
+    def of_folder(cls, folder: Path, config: Mapping[str, Any], rules: Preprocessing) -> Self:
+        """The learner that was saved in a folder."""
+        assert isinstance(rules.inputs, Columns)
+        own = own_config(rules.model, config)
+        return cls(learner_class(rules.model).load(folder, own, rules.inputs, rules.target), config, rules)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        target = self.preprocessing.target
+        predicted = self.learner.predict(x.flatten(1).cpu().numpy())  # windows of a series become lags
+        if isinstance(target, Number):
+            return torch.from_numpy(((predicted - target.mean) / target.std)[:, None])
+        return torch.from_numpy(np.log(np.maximum(predicted, 1e-15)))
+
+    def save_weights(self, folder: Path) -> None:
+        self.learner.save(folder)
+        (folder / LEARNER).write_text(json.dumps({"rounds": self.learner.rounds}) + "\n", encoding="utf-8")
+
+
 def estimator_bytes(estimator: Any) -> bytes:
     """An estimator in skops' format, which cannot contain code."""
     import skops.io
@@ -167,6 +197,8 @@ def load_model(folder: Path) -> TrainedModel:
         json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("config", "preprocessing")
     )
     rules = Preprocessing.from_json(fields)
+    if (folder / LEARNER).exists():
+        return TrainedLearner.of_folder(folder, config, rules)
     if rules.model in ESTIMATORS:
         return TrainedEstimator(estimator_from((folder / "model.skops").read_bytes()), config, rules)
     return TrainedNetwork.rebuild(load_file(folder / "model.safetensors"), config, rules)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.errors import UserError
 from automl.runs.past_studies import task_name
-from automl.runs.settings import Settings, build_task, load_from_file
+from automl.runs.settings import DEFAULT_SECONDS, Settings, build_task, default_workers, load_from_file
 from automl.space.edit import fix, merge, space_to_dict
 from automl.space.parse import load_space, read_yaml
 from automl.study.open_study import recorded
@@ -24,6 +24,25 @@ if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
     from strategies.portfolio import PastStudy
+
+
+def planned(asked: Settings, prepared: Path) -> Settings:
+    """The settings of a run on the user's data, with cross-validation where neither a strategy nor a number of trials
+    was asked for.
+
+    ``prepared``: the folder of the data.
+    """
+    from automl.data.ingest.prepare import Facts
+    from automl.tasks.cross_validated import n_folds_within, suits
+
+    named = (asked.strategy, asked.n_trials, asked.max_epochs, asked.train_size, asked.refit)
+    if not suits(Facts.read(prepared).kind, asked.model) or any(value is not None for value in named):
+        if (asked.data or {}).get("no_test"):
+            raise UserError("--no-test needs cross-validation: leave --strategy, --trials, --epochs and --refit out")
+        return asked
+    limit = asked.time_limit or DEFAULT_SECONDS
+    n_workers = asked.n_workers or default_workers(asked.device or "auto")
+    return replace(asked, time_limit=limit, folds=n_folds_within(prepared, limit * n_workers))
 
 
 def new_settings(
@@ -55,7 +74,11 @@ def new_settings(
     # A generator or command of unknown length runs to its own end, which a number here would cut short.
     is_unknown = isinstance(task, CommandTask) or (isinstance(task, FunctionTask) and not task.is_length_known)
     length = settings.max_epochs if is_unknown else task.max_epochs
-    given = () if start_file is None else read_starts(start_file)
+    given = [] if start_file is None else read_starts(start_file)
+    if settings.folds is not None:
+        from automl.tasks.cross_validated import presets
+
+        given = [*(given if isinstance(given, list) else [given]), *presets(load_space(form))]
     prior = starts(load_space(form), task_name(settings), settings.n_trials, given, studies)
     return replace(settings, space=form, max_epochs=length, started=now, prior=to_json(prior))
 

@@ -32,6 +32,7 @@ class Final:
     refitted: Training | None = None  # on the validation set too
     baseline: Mapping[str, Any] | None = None
     interrupted: bool = False
+    model: Mapping[str, Any] | None = None  # the card of a model that was written already
 
 
 def has_final(task: Task, settings: Settings) -> bool:

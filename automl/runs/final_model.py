@@ -20,6 +20,7 @@ from automl.tasks.user_data import OwnData
 from automl.training.checkpoint import CHECKPOINT
 
 if TYPE_CHECKING:
+    from automl.data.splits import Splits
     from automl.models.trained import TrainedModel
     from automl.runs.settings import Settings
     from automl.study.run_folder import RunFolder
@@ -72,7 +73,8 @@ def keep_model(
     if isinstance(task, Supervised):
         kept = Kept("single", _description(who, len(good)))
         _choose(kept, task, best, refitted, trials, ensemble, folder.trials, aside)
-        data = fingerprint(task)
+        # As the first family reads them.
+        data = fingerprint(_splits(task, task.model or task.space["model"].default_value))
     else:
         if hasattr(task, "export"):
             task.export(best.folder, aside)
@@ -200,14 +202,12 @@ def _splits(task: Supervised, family: str) -> Any:
     return load_data(task.data_of(family), task.train_size)
 
 
-def fingerprint(task: Supervised) -> dict[str, Any]:
-    """The sizes of the three sets, and a SHA-256 of all examples and labels as the first family reads them."""
-    family = task.model or task.space["model"].default_value
-    splits = _splits(task, family)
+def fingerprint(splits: Splits) -> dict[str, Any]:
+    """The sizes of the three sets, and a SHA-256 of all examples and labels."""
     digest = hashlib.sha256()
     for part in ("train", "valid", "test"):
         for array in (getattr(splits, f"x_{part}"), getattr(splits, f"y_{part}")):
             digest.update(f"{array.dtype.str}{array.shape}".encode())
-            digest.update(np.ascontiguousarray(array).data.cast("B"))
+            digest.update(np.ascontiguousarray(array).tobytes())
     sizes = {part: len(getattr(splits, f"y_{part}")) for part in ("train", "valid", "test")}
     return {"sha256": digest.hexdigest(), **sizes}

@@ -44,13 +44,15 @@ class Outputs:
                 "trial": trained.chosen,
                 "contenders": [of_trial(t) | contender_summary(trainings, t.number) for t in trained.contenders],
             }
+        elif trained.model is not None:
+            model = dict(trained.model)
         elif result.study.best is not None:
             final, model = _earlier_final(folder, result.study.best.config)
         summary = summarise(result, self._tuner, self._settings.to_json(), final)
         write_trials(folder.trials_csv, result)
         if summary["best"] is not None:
             write_best(folder.best, summary)
-        about = {name: summary[name] for name in ("strategy", "seed", "n_trials", "started", "versions", "commit")}
+        about = about_run(summary)
         summary["model"] = model or keep_model(
             task, trainings, folder, about,
             who=trained.kept, refitted=trained.refitted, trials=result.trials, ensemble=self._settings.ensemble,
@@ -61,6 +63,11 @@ class Outputs:
         write_summary(folder.summary, summary)
         write_report(folder.report, result.study, summary, self._explanation)
         return summary
+
+
+def about_run(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model's card says of the run."""
+    return {name: summary[name] for name in ("strategy", "seed", "n_trials", "started", "versions", "commit")}
 
 
 def _earlier_final(folder: RunFolder, config: Mapping[str, Any]) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:

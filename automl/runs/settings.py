@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 DEFAULT_TASK = "mnist1d-cnn"
 DEFAULT_TRIALS = 25
 DEFAULT_FINAL = 3
+DEFAULT_SECONDS = 300.0  # of a run on a table, for which neither a strategy nor a number of trials was given
 LEAST = {
     "n_trials": 1,
     "max_epochs": 1,
@@ -29,7 +30,7 @@ LEAST = {
     "seed": 0,
     "n_final": 0,
     "patience": 1,
-    "ensemble": 2,
+    "ensemble": 1,
 }
 MAY_CHANGE = (
     "n_trials", "time_limit", "target", "patience", "sure_within", "trial_seconds", "n_workers", "device", "n_final",
@@ -44,6 +45,7 @@ class Settings:
     task: str | None = None  # a built-in task, or file.py:name
     command: str | None = None
     data: Mapping[str, Any] | None = None  # the user's own, the fields of automl.data.ingest.request.Request
+    folds: int | None = None  # of a table's cross-validation; None: the search scores on the validation set
     model: str | None = None  # model families, for the user's own data
     metric: str | None = None  # replaces the task's
     strategy: str | None = None
@@ -160,6 +162,11 @@ def build_task(settings: Settings, prepared: Path | None = None) -> Task:
         from automl.tasks.user_data import own_task
 
         assert prepared is not None
+        if settings.folds is not None:
+            from automl.tasks.cross_validated import cross_validated
+
+            folds = cross_validated(prepared, settings.folds, settings.model, settings.metric)
+            return as_task(folds, settings.space)
         task: Task = own_task(prepared, settings.model, settings.metric).prepared(settings.train_size)
         return as_task(task, settings.space, max_epochs=settings.max_epochs)
     assert settings.task is not None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -65,8 +66,18 @@ class TimePlan:
     what the command took before the search, to the rest of the command, but at most a share RESERVED of the limit.
     """
 
-    def __init__(self, clock: Clock, *, n_seeds: int, refits: bool, keeps_model: bool) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        n_seeds: int,
+        refits: bool,
+        keeps_model: bool,
+        refit_seconds: Callable[[Tuner], float] | None = None,
+    ) -> None:
+        """``refit_seconds``: those of the refit, where it is not a training like the final's."""
         self.n_seeds = n_seeds
+        self._refit_seconds = refit_seconds
         self._refits = refits
         self._keeps_model = keeps_model
         self._clock = clock
@@ -87,6 +98,12 @@ class TimePlan:
         """Expected seconds after the search; 0 as long as no trial has ended."""
         per_seed, rest = self._expected(tuner)
         return self.n_seeds * per_seed + rest
+
+    def left_for_refit(self, tuner: Tuner, limit: float | None) -> float:
+        """Seconds of the time limit for fits to all rows."""
+        _, rest = self._expected(tuner)
+        refit = 0.0 if self._refit_seconds is None else MARGIN * self._refit_seconds(tuner)
+        return math.inf if limit is None else max(0.0, limit - self._clock.seconds - (rest - refit))
 
     def seeds_within(self, tuner: Tuner, limit: float | None) -> int:
         """The seeds that the final has time for: at least 1, at most ``n_seeds``."""
@@ -109,6 +126,8 @@ class TimePlan:
                 files = FILES_SECONDS + FILES_SECONDS_A_TRIAL * len(study.trials)
                 starts = bool(self.n_seeds) + self._refits + 2 * self._keeps_model
                 refit = MARGIN * max(seconds) if self._refits else 0.0
+                if self._refit_seconds is not None:
+                    refit = MARGIN * self._refit_seconds(tuner)
                 self._known = (n, per_seed if self.n_seeds else 0.0, files + starts * startup + refit)
         return self._known[1:]
 

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import torch
+    from numpy.typing import NDArray
 
     from automl.data.pairs import Pairs
+    from automl.data.splits import Splits
     from automl.task import Epoch
 
 
@@ -42,6 +44,20 @@ class SupervisedTask(TrainedTask, Protocol):
     @property
     def with_valid(self) -> bool: ...
     def data_of(self, family: str) -> str: ...
+
+
+class FoldsTask(Protocol):
+    """A table whose training and validation set are cross-validated."""
+
+    @property
+    def max_epochs(self) -> int: ...  # the number of folds
+    @property
+    def metric(self) -> str: ...
+    @property
+    def folds_how(self) -> str: ...  # random, group, time, or empty
+    def family(self, config: Mapping[str, Any]) -> str: ...
+    def rows(self) -> "Splits": ...  # as a table; the training set includes the validation set
+    def folds(self) -> "NDArray[Any]": ...  # the fold of each row, (n,); negative: only trained on
 
 
 class TranslationTask(TrainedTask, Protocol):

@@ -78,13 +78,13 @@ def train_final(
     ]
     whole = [trial for trial in searched if trial.state == "complete" and trial.epochs >= task.max_epochs]
 
-    def later_ones(key: int, done: _Done) -> set[int]:
+    def later_ones(key: int, done: Done) -> set[int]:
         """The jobs made redundant by a config's first training."""
         number, i = plan[key]
         known = i == 0 and any(trial.config == configs[number] and _repeats(done, trial) for trial in whole)
         return {other for other, (n, j) in enumerate(plan) if n == number and j > 0} if known else set()
 
-    trained = _train_all(jobs, executor, watch, later_ones)
+    trained = run_jobs(jobs, executor, watch, later_ones)
     by_config: dict[int | None, list[Training]] = {number: [] for number in configs}
     for key, done in sorted(trained.items()):
         number = plan[key][0]
@@ -102,21 +102,21 @@ def train_final(
 
 
 @dataclass(frozen=True)
-class _Done:
+class Done:
     """The result of a job."""
 
     epochs: tuple[Epoch, ...]
     ended: JobEnded
 
 
-def _repeats(done: _Done, trial: Trial) -> bool:
+def _repeats(done: Done, trial: Trial) -> bool:
     """Whether a training gave exactly the same as the trial of its config, which had another seed."""
     losses = [epoch.loss for epoch in done.epochs]
     metrics = {name: [epoch.metrics.get(name) for epoch in done.epochs] for name in trial.metrics}
     return done.ended.error is None and losses == trial.losses and metrics == trial.metrics
 
 
-def _training(who: Who | Literal["contender"], job: Job, done: _Done, metric: str) -> Training:
+def _training(who: Who | Literal["contender"], job: Job, done: Done, metric: str) -> Training:
     ended, scores, validation = done.ended, done.ended.scores, None
     if done.epochs and ended.error is None:
         validation = done.epochs[-1].metrics.get(metric, done.epochs[-1].loss)
@@ -126,31 +126,31 @@ def _training(who: Who | Literal["contender"], job: Job, done: _Done, metric: st
     return Training(who, job.seed, validation, test, ended.error, ended.seconds, Path(job.folder), others)
 
 
-def _train_all(
+def run_jobs(
     jobs: list[Job],
     executor: Executor,
     watch: Callable[[int, int], None],
-    needless: Callable[[int, _Done], set[int]] = lambda key, done: set(),
-) -> dict[int, _Done]:
-    """The results of the jobs, by index.
+    needless: Callable[[int, Done], set[int]] = lambda key, done: set(),
+) -> dict[int, Done]:
+    """Run the jobs, as many at a time as the executor has workers, and return their results by key.
 
     ``needless``: returns the indices of jobs that need not start once this one has ended.
     """
     waiting = deque(jobs)
     epochs: dict[int, list[Epoch]] = {job.key: [] for job in jobs}
-    done: dict[int, _Done] = {}
+    done: dict[int, Done] = {}
     n_jobs = len(jobs)
     while len(done) < n_jobs:
         while waiting and executor.n_free:
             job = waiting.popleft()
             assert job.folder is not None
-            Path(job.folder).mkdir(parents=True)
+            Path(job.folder).mkdir(parents=True, exist_ok=True)
             executor.submit(job)
         for event in executor.wait(1.0):
             if isinstance(event, EpochDone):
                 epochs[event.key].append(event.epoch)
             elif isinstance(event, JobEnded):
-                done[event.key] = _Done(tuple(epochs[event.key]), event)
+                done[event.key] = Done(tuple(epochs[event.key]), event)
                 spared = needless(event.key, done[event.key])
                 kept = [job for job in waiting if job.key not in spared]
                 n_jobs -= len(waiting) - len(kept)
@@ -174,7 +174,7 @@ def train_once(
 
     job = Job(0, config, seed, task.max_epochs, folder=str(folder), device=device, test=True)
     with ProcessExecutor(task, 1, trial_seconds) as executor:
-        done = _train_all([job], executor, watch)
+        done = run_jobs([job], executor, watch)
     return _training("chosen", job, done[0], task.metric)
 
 

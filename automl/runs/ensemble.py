@@ -1,0 +1,288 @@
+"""The end of a run on a table: greedy weights by the predictions out of fold, and the members fitted to all rows."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.data.datasets.registry import load_data
+from automl.deployment.ensemble import greedy_ensemble
+from automl.deployment.model_card import Kept, write_card
+from automl.metrics import measure, names_of
+from automl.models.learners import learner_class
+from automl.runs.final_model import fingerprint
+from automl.training.folds import MODEL, RECORD, read_predictions, read_record
+from automl.tuning.final_evaluation import run_jobs
+from automl.tuning.worker import Job
+
+if TYPE_CHECKING:
+    from automl.study.run_folder import RunFolder
+    from automl.study.trial import Trial
+    from automl.tasks.cross_validated import CrossValidated
+    from automl.tuning.executors import Executor
+    from automl.tuning.tuner import Tuner
+
+MOST_CANDIDATES = 30  # trials that the weights are chosen from: the best, and the best of each family
+
+
+LIKELY_MEMBERS = 5  # of the best trials, whose fits to all rows the search leaves time for
+
+
+def build(
+    task: CrossValidated,
+    tuner: Tuner,
+    folder: RunFolder,
+    about: Mapping[str, Any],
+    *,
+    most: int | None,
+    left: float,
+    watch: Callable[[str], None],
+) -> dict[str, Any] | None:
+    """Choose the members, fit them to all rows, write ``model/`` and return its card; None if no trial is complete.
+
+    ``left``: seconds for the fits to all rows. ``watch``: called with a line about what is going on.
+    """
+    found = candidates(task, list(tuner.study.trials.values()), folder)
+    if not found:
+        return None
+    chosen = affordable(task, found, most, tuner.executor.n_workers, left)
+    errors = fit_members(task, chosen, tuner.executor, tuner.device, watch)
+    for error in errors:
+        watch(f"refit failed: {error}")
+    watch("scoring the model on the test set")
+    return write_model(task, chosen, folder, about)
+
+
+def expected_seconds(tuner: Tuner) -> float:
+    """Of fitting the likely members to all rows."""
+    task = tuner.task
+    complete = sorted((t for t in tuner.study.trials.values() if t.state == "complete"), key=lambda t: t.loss or 0.0)
+    seconds = [
+        refit_seconds(task, task.family(t.config), [t.seconds / task.max_epochs] * task.max_epochs)  # type: ignore[attr-defined, arg-type]
+        for t in complete[:LIKELY_MEMBERS]
+    ]
+    return max(sum(seconds) / tuner.executor.n_workers, max(seconds)) if seconds else 0.0
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A trial that predicted all folds."""
+
+    trial: Trial
+    folder: Path
+    family: str
+    predictions: NDArray[Any]  # out of fold, of the rows that are in a fold
+    refit_seconds: float  # expected: one fit to all rows
+
+    @property
+    def loss(self) -> float:
+        """Out of fold, by the task's metric."""
+        assert self.trial.loss is not None
+        return self.trial.loss
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The members of a model with their weights, which sum to 1, and scores out of fold."""
+
+    members: Mapping[int, Candidate]  # by trial
+    weights: Mapping[int, float]
+    score: float  # of the members together, by the task's metric
+    alone: float  # of the best single candidate
+    gain: float  # in the loss that the weights are chosen by, over the best single candidate,
+    noise: float  # and its standard error over rows
+
+    @property
+    def refit_seconds(self) -> list[float]:
+        """Of each member."""
+        return [member.refit_seconds for member in self.members.values()]
+
+
+def candidates(task: CrossValidated, trials: Sequence[Trial], folder: RunFolder) -> list[Candidate]:
+    """The complete trials that weights are chosen from, the best first."""
+    known = task.folds() >= 0
+    complete = sorted((t for t in trials if t.state == "complete" and t.loss is not None), key=lambda t: t.loss or 0.0)
+    best_of: dict[str, Trial] = {}
+    for trial in complete:
+        best_of.setdefault(task.family(trial.config), trial)
+    wanted = {trial.number for trial in [*complete[:MOST_CANDIDATES], *best_of.values()]}
+    found = []
+    for trial in complete:
+        place = folder.trials / f"{trial.number:04d}"
+        if trial.number in wanted and (place / RECORD).exists():
+            predictions = read_predictions(place)[known].astype(np.float64)
+            seconds = refit_seconds(task, task.family(trial.config), read_record(place)["seconds"])
+            found.append(Candidate(trial, place, task.family(trial.config), predictions, seconds))
+    return found
+
+
+def refit_seconds(task: CrossValidated, family: str, seconds: Sequence[float]) -> float:
+    """Expected seconds of a fit to all rows, from those of the folds."""
+    kind, n = learner_class(family), task.max_epochs
+    if kind.is_bagged and n > 1:
+        return 0.0
+    if kind.has_out_of_bag and task.folds_how == "random":
+        return sum(seconds)
+    return float(np.mean(seconds)) * n / max(1, n - 1)
+
+
+def choose(task: CrossValidated, found: Sequence[Candidate], most: int | None) -> Chosen:
+    """The weights with which the predictions out of fold are best together, of at most ``most`` members.
+
+    The best candidate stays alone where the others improve on it by less than one standard error over rows (the
+    one-standard-error rule of Breiman et al., Classification and Regression Trees, 1984).
+    """
+    splits, known = task.rows(), task.folds() >= 0
+    y = np.asarray(splits.y_train)[known]
+    by_row = _losses(task, y)
+    shown = [_seen_by_loss(task, candidate.predictions, y) for candidate in found]
+    weights = greedy_ensemble(shown, lambda predicted: float(by_row(predicted).mean()), most or len(found))
+    best = min(range(len(found)), key=lambda i: by_row(shown[i]).mean())
+    together = np.sum([weight * shown[i] for i, weight in weights.items()], axis=0)
+    gains = by_row(shown[best]) - by_row(together)
+    gain, noise = float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(len(gains)))
+    if gain <= noise:
+        weights = {best: 1.0}
+    predicted = np.sum([weight * found[i].predictions for i, weight in weights.items()], axis=0)
+    return Chosen(
+        {found[i].trial.number: found[i] for i in weights},
+        {found[i].trial.number: weight for i, weight in weights.items()},
+        measure(task.metric, y, predicted),
+        measure(task.metric, y, found[best].predictions),
+        gain,
+        noise,
+    )
+
+
+def _losses(task: CrossValidated, y: NDArray[Any]) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    """The loss of each row: the log loss for classes, else the absolute or squared error."""
+    if task.metric in names_of("classes"):
+        return lambda predicted: -np.log(np.maximum(predicted, 1e-15))
+    if task.metric == "mae":
+        return lambda predicted: np.abs(predicted - y)
+    return lambda predicted: (predicted - y) ** 2
+
+
+def _seen_by_loss(task: CrossValidated, predictions: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+    """The part of the predictions that the loss depends on: for classes, the probability of the right one."""
+    return predictions[np.arange(len(y)), y] if task.metric in names_of("classes") else predictions
+
+
+def affordable(
+    task: CrossValidated, found: Sequence[Candidate], most: int | None, n_workers: int, left: float
+) -> Chosen:
+    """As ``choose``, with as many members as can be fitted to all rows within ``left`` seconds; one in any case."""
+    quick = [candidate for candidate in found if candidate.refit_seconds <= left]
+    found = quick or [min(found, key=lambda candidate: candidate.refit_seconds)]
+    chosen = choose(task, found, most)
+    while len(chosen.members) > 1:
+        seconds = chosen.refit_seconds
+        if max(sum(seconds) / n_workers, max(seconds)) <= left:
+            break
+        chosen = choose(task, found, len(chosen.members) - 1)
+    return chosen
+
+
+def fit_members(
+    task: CrossValidated,
+    chosen: Chosen,
+    executor: Executor,
+    device: str,
+    watch: Callable[[str], None],
+) -> list[str]:
+    """Fit the members to all rows, in their trials' folders; return the errors."""
+    jobs = []
+    for number, member in chosen.members.items():
+        seed = read_record(member.folder)["seed"]
+        jobs.append(
+            Job(number, member.trial.config, seed, task.max_epochs + 1, folder=str(member.folder), device=device)
+        )
+    jobs.sort(key=lambda job: -chosen.members[job.key].refit_seconds)  # the longest first
+
+    def done(n: int, of: int) -> None:
+        watch(f"refit: {n} of {of} members fitted to all rows")
+
+    ended = run_jobs(jobs, executor, done)
+    return [f"trial {number}: {each.ended.error}" for number, each in ended.items() if each.ended.error is not None]
+
+
+def write_model(
+    task: CrossValidated, chosen: Chosen, folder: RunFolder, about: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Create ``model/`` atomically and return its card; members whose fit failed are left out."""
+    from automl.deployment.predictor import Member, Predictor
+    from automl.models.trained import Preprocessing, TrainedLearner
+
+    start = time.perf_counter()
+    splits = task.rows()
+    places = {number: models_of(member) for number, member in chosen.members.items()}
+    total = sum(chosen.weights[number] for number, models in places.items() if models)
+    if not total:
+        return None
+    aside = folder.path / "model.writing"
+    shutil.rmtree(aside, ignore_errors=True)
+    task.export_rest(aside)
+    members, entries = [], []
+    for number, models in places.items():
+        member = chosen.members[number]
+        rules = Preprocessing(task.name, member.family, splits.inputs, splits.target)
+        for i, place in enumerate(models):
+            model = TrainedLearner.of_folder(place, dict(member.trial.config), rules)
+            weight = chosen.weights[number] / total / len(models)
+            name = f"members/{number}" + (f"-{i}" if len(models) > 1 else "")
+            model.save(aside / name)
+            members.append(Member(model, weight))
+            entries.append(
+                {
+                    "folder": name,
+                    "weight": weight,
+                    "trial": number,
+                    "family": member.family,
+                    "score": member.trial.metrics[task.metric][-1],
+                    "config": dict(member.trial.config),
+                }
+            )
+    kept = Kept("ensemble", _description(task, chosen), entries)
+    has_test = len(splits.y_test) > 0
+    x, begin = splits.x_test if has_test else splits.x_valid, time.perf_counter()
+    predicted = Predictor(members, None, {}).judge(lambda family: x)
+    seconds = time.perf_counter() - begin
+    if has_test:
+        kept.scores = {name: measure(name, splits.y_test, predicted) for name in names_of(splits.target.kind)}
+    facts = dict(about) | {
+        "folds": task.max_epochs,
+        "milliseconds_per_row": round(1000 * seconds / len(x), 4),
+        "seconds_to_write": round(time.perf_counter() - start, 2),
+    }
+    card = write_card(aside, task, kept, fingerprint(load_data(task.data_of(""), None)), facts, chosen.score)
+    shutil.rmtree(folder.model, ignore_errors=True)
+    aside.rename(folder.model)
+    return card
+
+
+def models_of(member: Candidate) -> list[Path]:
+    """The folders of the fitted models: one, or one a fold for a family that is bagged; none where the fit failed."""
+    if learner_class(member.family).is_bagged:
+        return sorted(path for path in member.folder.glob("fold-*") if path.is_dir())
+    return [member.folder / MODEL] if (member.folder / MODEL).is_dir() else []
+
+
+def _description(task: CrossValidated, chosen: Chosen) -> str:
+    if len(chosen.members) == 1:
+        (member,) = chosen.members.values()
+        return f"a single {member.family}; {task.metric} {chosen.score:.4g} out of fold"
+    parts: dict[str, float] = {}
+    for number, member in chosen.members.items():
+        parts[member.family] = parts.get(member.family, 0.0) + chosen.weights[number]
+    names = ", ".join(f"{family} {weight:.0%}" for family, weight in sorted(parts.items(), key=lambda part: -part[1]))
+    return (
+        f"an ensemble of {len(chosen.members)} models ({names}); "
+        f"{task.metric} {chosen.score:.4g} out of fold, the best alone {chosen.alone:.4g}"
+    )

@@ -1,0 +1,251 @@
+"""The user's table, cross-validated: an epoch is a fold, and the losses are those of the predictions out of fold."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.data.datasets.registry import load_data
+from automl.data.inputs import Columns
+from automl.data.splits import Splits, flattened
+from automl.errors import UserError
+from automl.metrics import METRICS, measure
+from automl.task import Epoch
+from strategies.encoding import Dimension, Encoding
+from strategies.fidelity import Fidelity
+from strategies.types import Config
+
+if TYPE_CHECKING:
+    from ConfigSpace import ConfigurationSpace
+
+FAMILIES = {  # by the kind of data; the first is the default
+    "table": ("lightgbm", "random_forest", "extra_trees", "linear", "realmlp"),
+    "series": ("linear", "lightgbm", "extra_trees"),
+}
+
+
+@dataclass(frozen=True)
+class CrossValidated:
+    """A table in a folder of prepared data; training and validation set are folds, the test set stays apart."""
+
+    name: str
+    data: str  # the folder
+    space: ConfigurationSpace
+    max_epochs: int  # the number of folds; 1: the validation set is the only one
+    metric: str
+    folds_how: str  # random, group or time; empty where there is only the validation set
+    view: str
+    keeps_files: bool = True  # the predictions of every trial may serve the ensemble
+    resumable: bool = True
+    train_size: None = None
+
+    @property
+    def maximize(self) -> bool:
+        return METRICS[self.metric].best is not None
+
+    def data_of(self, family: str) -> str:
+        """The folder of the arrays that a family reads."""
+        return str(Path(self.data) / self.view)
+
+    def family(self, config: Mapping[str, Any]) -> str:
+        """The model family of a config."""
+        return str(config["model"])
+
+    def rows(self) -> Splits:
+        """The rows as a table; the training set includes the validation set."""
+        return _rows(self.data_of(""))
+
+    def folds(self) -> NDArray[np.int8]:
+        """The fold of each row of the training set, then of the validation set."""
+        from automl.data.ingest.folds import NEVER, merged
+        from automl.data.ingest.prepare import FOLDS
+
+        if self.max_epochs > 1:
+            return merged(np.load(Path(self.data) / FOLDS, allow_pickle=False), self.max_epochs)
+        splits = load_data(self.data_of(""), None)
+        folds = np.full(len(splits.y_train) + len(splits.y_valid), NEVER, np.int8)
+        folds[len(splits.y_train) :] = 0
+        return folds
+
+    def fidelity(self, config: Mapping[str, Any]) -> Fidelity:
+        """Some of the folds say something of all; out-of-bag predictions need none."""
+        from automl.models.learners import learner_class
+
+        out_of_bag = self.folds_how == "random" and learner_class(self.family(config)).has_out_of_bag
+        return Fidelity("whole" if out_of_bag else "resume")
+
+    def prepare(self) -> None:
+        """Load what the first training would have to load."""
+        import automl.training.folds  # noqa: F401
+
+        self.rows()
+
+    def train(
+        self, config: Mapping[str, Any], *, seed: int, epochs: int, checkpoint: Path | None, device: str
+    ) -> Iterator[Epoch]:
+        from automl.training.folds import train
+
+        if checkpoint is None:
+            with tempfile.TemporaryDirectory() as folder:
+                yield from train(self, config, seed=seed, epochs=epochs, folder=Path(folder))
+        else:
+            checkpoint.mkdir(parents=True, exist_ok=True)
+            yield from train(self, config, seed=seed, epochs=epochs, folder=checkpoint)
+
+    def export_rest(self, out: Path) -> None:
+        """Write what a model of this task needs besides its own files."""
+        shutil.copytree(Path(self.data) / "encoder", out, dirs_exist_ok=True)
+
+    def test(self, checkpoint: Path, device: str) -> Mapping[str, float]:
+        """Nothing: the ensemble is scored, not its members."""
+        return {}
+
+    def baseline(self) -> dict[str, Any] | None:
+        """The test score of a constant prediction."""
+        from automl.tasks.baselines.constant import last_value_baseline, majority_baseline
+
+        start = time.perf_counter()
+        splits = load_data(self.data_of(""), None, True)
+        windows = splits.x_test.ndim > 2
+        name, predicted = last_value_baseline(splits) if windows else majority_baseline(splits)
+        score = measure(self.metric, splits.y_test, predicted)
+        return {"name": name, "score": score, "seconds": time.perf_counter() - start}
+
+
+@functools.cache
+def _rows(data: str) -> Splits:
+    return flattened(load_data(data, None, True))
+
+
+def cross_validated(folder: Path, n_folds: int, model: str | None, metric: str | None) -> CrossValidated:
+    """The task on the prepared table in a folder. UserError for families that do not suit tables."""
+    from automl.data.ingest.prepare import Facts
+    from automl.space.parse import load_space
+
+    facts = Facts.read(folder)
+    view = next(iter(facts.views.values()))
+    families = chosen_families(facts.kind, model)
+    inputs = load_data(str(folder / view), None).inputs
+    form = space_of(
+        families,
+        classes=facts.target_kind == "classes",
+        with_levels=isinstance(inputs, Columns) and bool(inputs.cardinalities),
+        lags=facts.kind == "series",
+    )
+    return CrossValidated(facts.name, str(folder), load_space(form), n_folds, facts.metric(metric), facts.folds, view)
+
+
+# Tried in this order: the default of each family, and settings that are often better or complement them. Those of
+# LightGBM are from AutoGluon's portfolio, which was learnt on 200 data sets (D. Salinas and N. Erickson, TabRepo: A
+# Large Scale Repository of Tabular Model Evaluations and its AutoML Applications, 2024).
+PRESETS: tuple[dict[str, Any], ...] = (
+    {"model": "lightgbm"},
+    {"model": "linear"},
+    {"model": "extra_trees"},
+    {"model": "realmlp"},
+    {"model": "lightgbm", "lightgbm_extra_trees": True},
+    {"model": "random_forest"},
+    {"model": "lightgbm", "lightgbm_learning_rate": 0.032, "lightgbm_leaves": 16, "lightgbm_columns": 0.83,
+     "lightgbm_min_rows": 40, "lightgbm_extra_trees": True},
+    {"model": "lightgbm", "lightgbm_learning_rate": 0.047, "lightgbm_leaves": 89, "lightgbm_columns": 0.62,
+     "lightgbm_min_rows": 56},
+    {"model": "lightgbm", "lightgbm_learning_rate": 0.03, "lightgbm_leaves": 128, "lightgbm_columns": 0.9,
+     "lightgbm_min_rows": 3},
+    {"model": "linear", "linear_c": 0.03},
+    {"model": "linear", "linear_numbers": "standard"},
+)  # fmt: skip
+
+
+def presets(space: ConfigurationSpace) -> list[Config]:
+    """The presets that lie in the space, complete with its defaults."""
+    encoding, found = Encoding(space), []
+    for preset in PRESETS:
+        config = encoding.build(functools.partial(_value_of, preset))
+        try:
+            encoding.check(config)
+        except ValueError:  # a family that was not asked for
+            continue
+        if preset.items() <= config.items():
+            found.append(config)
+    return found
+
+
+def described_plan(task: CrossValidated, seconds: float | None) -> str:
+    """One line on what a run does, before it starts."""
+    families = next(list(map(str, dim.values)) for dim in Encoding(task.space).dimensions if dim.name == "model")
+    scored = f"{task.max_epochs}-fold cross-validation" if task.max_epochs > 1 else "the validation set"
+    how = {"time": ", forward in time", "group": ", groups kept together"}.get(task.folds_how, "")
+    within = "" if seconds is None else f", all within {seconds:g} seconds"
+    return (
+        f"plan: presets of {', '.join(families)}, scored by {scored}{how}; then a search in each family; "
+        f"then an ensemble of the best, fitted to all rows but the test set{within}"
+    )
+
+
+SECONDS_OF_A_FOLD = 0.5  # of LightGBM on few rows; more of them take so many seconds a number in the table and class:
+SECONDS_A_NUMBER = 3e-6
+SHARE_OF_A_MODEL = 0.4  # of the budget, at most, for all folds of one
+
+
+def n_folds_within(folder: Path, seconds: float) -> int:
+    """The number of folds for the prepared table in a folder: 8, 4, or 1, which is the validation set.
+
+    ``seconds``: of training time, on all workers.
+    """
+    from automl.data.ingest.folds import N_FOLDS
+    from automl.data.ingest.prepare import Facts
+
+    facts = Facts.read(folder)
+    splits = load_data(str(folder / next(iter(facts.views.values()))), None)
+    n_trees = splits.n_classes if splits.n_classes > 2 else 1  # a round
+    of_a_fold = SECONDS_OF_A_FOLD + SECONDS_A_NUMBER * splits.x_train.size * n_trees
+    if not facts.folds:
+        return 1
+    return next((n for n in (N_FOLDS, N_FOLDS // 2) if n * of_a_fold <= SHARE_OF_A_MODEL * seconds), 1)
+
+
+def _value_of(preset: Mapping[str, Any], dim: Dimension) -> Any:
+    return preset.get(dim.name, dim.default)
+
+
+def chosen_families(kind: str, asked: str | None) -> tuple[str, ...]:
+    """The families of ``--model``. UserError for one that is not cross-validated on this kind of data."""
+    fitting = FAMILIES[kind]
+    if asked is None or asked == "auto":
+        return fitting
+    names = tuple(dict.fromkeys(name.strip() for name in asked.split(",")))
+    for name in names:
+        if name not in fitting:
+            raise UserError(f"--model {name!r} does not suit {kind}; choose auto or some of: {', '.join(fitting)}")
+    return names
+
+
+def suits(kind: str, asked: str | None) -> bool:
+    """Whether data of this kind are cross-validated, with the families of ``--model``."""
+    wanted = [] if asked is None or asked == "auto" else [name.strip() for name in asked.split(",")]
+    return kind in FAMILIES and set(wanted) <= set(FAMILIES[kind])
+
+
+def space_of(families: tuple[str, ...], *, classes: bool, with_levels: bool, lags: bool = False) -> dict[str, Any]:
+    """The space in the short form: `model`, and the hyperparameters of each family conditional on it.
+
+    ``with_levels``: whether the table has categories. ``lags``: whether its columns are past values of a series.
+    """
+    from automl.models.learners import learner_class
+
+    form: dict[str, Any] = {"model": {"choice": list(families), "default": families[0]}}
+    for family in families:
+        for name, entry in learner_class(family).space(classes=classes, with_levels=with_levels).items():
+            form[f"{family}_{name}"] = {**entry, "when": {"model": family}}
+    if lags and "linear" in families:
+        form["linear_numbers"] |= {"default": "standard"}  # a forecast is nearly linear in the values themselves
+    return form

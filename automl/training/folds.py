@@ -1,0 +1,160 @@
+"""The trainings of one config on the folds of a cross-validation; an epoch is a fold, and one more is all rows.
+
+Nothing here imports torch, which LightGBM should not share a process with.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.errors import UserError
+from automl.metrics import loss_of, measure
+from automl.models import own_config
+from automl.models.learners import build_learner, learner_class
+from automl.models.learners.base import Learner, Rows
+from automl.task import Epoch
+from automl.training.spec import FoldsTask
+
+PREDICTIONS, RECORD, MODEL = "predictions.npy", "record.json", "model"
+EVERY_METRIC = {"classes": ("accuracy", "log_loss"), "number": ("rmse", "mae")}  # kept for each fold
+
+
+def train(task: FoldsTask, config: Mapping[str, Any], *, seed: int, epochs: int, folder: Path) -> Iterator[Epoch]:
+    """Train on the folds up to ``epochs``; one more than there are folds also fits the model to all rows.
+
+    ``folder``: continued from, if it holds the same training, and written after each fold.
+    """
+    training = FoldsTraining(task, config, seed, folder)
+    while training.n_done < min(epochs, task.max_epochs):
+        yield training.next_fold()
+    if epochs > task.max_epochs:
+        start = time.perf_counter()
+        training.fit_all()
+        yield Epoch(epochs, training.losses[-1], {}, time.perf_counter() - start)
+
+
+class FoldsTraining:
+    """One config: its out-of-fold predictions, and what each fold took."""
+
+    def __init__(self, task: FoldsTask, config: Mapping[str, Any], seed: int, folder: Path) -> None:
+        self.task, self.config, self.seed, self._folder = task, dict(config), seed, folder
+        self._family = task.family(config)
+        self._own = own_config(self._family, config)
+        self._splits = task.rows()
+        self._folds = task.folds()
+        self._kind = learner_class(self._family)
+        self._out_of_bag: NDArray[Any] | None = None
+        self.losses: list[float] = []
+        self.rounds: list[int] = []
+        self.seconds: list[float] = []
+        n, target = len(self._splits.y_train), self._splits.target
+        self.predictions = np.full((n, target.n_outputs) if target.names else (n,), np.nan, np.float32)
+        """Out of fold, (n,) or (n, n_classes); NaN for the rows of folds to come."""
+        if (folder / RECORD).exists():
+            self._restore()
+
+    @property
+    def n_done(self) -> int:
+        """The number of folds done."""
+        return len(self.losses)
+
+    def next_fold(self) -> Epoch:
+        """Predict the rows of the next fold by the rows of the others."""
+        start, fold = time.perf_counter(), self.n_done
+        held = np.flatnonzero(self._folds == fold)
+        if self._kind.has_out_of_bag and self.task.folds_how == "random":
+            if self._out_of_bag is None:
+                learner = self._learner()
+                learner.fit(self._rows(slice(None)))
+                self._out_of_bag = learner.out_of_bag().astype(np.float32)
+            self.predictions[held] = self._out_of_bag[held]
+            rounds = 0
+        else:
+            before = self._folds < fold if self.task.folds_how == "time" else self._folds != fold
+            learner, valid = self._learner(fold), self._rows(held)
+            learner.fit(self._rows(np.flatnonzero(before)), valid)
+            self.predictions[held] = learner.predict(valid.x)
+            rounds = learner.rounds
+            if learner.is_bagged:
+                self._write_model(learner, f"fold-{fold}")
+        self.rounds.append(rounds)
+        metrics = self._scores()
+        self.losses.append(loss_of(self.task.metric, metrics[self.task.metric]))
+        self.seconds.append(time.perf_counter() - start)
+        self._save()
+        return Epoch(self.n_done, self.losses[-1], metrics, self.seconds[-1])
+
+    def fit_all(self) -> None:
+        """Fit the model to all rows, for as many rounds as the folds took on average; not where it is bagged."""
+        if self._kind.is_bagged or (self._folder / MODEL).exists():
+            return
+        learner = self._learner()
+        learner.fit(self._rows(slice(None)), rounds=round(float(np.mean(self.rounds))))
+        self._write_model(learner, MODEL)
+
+    def _learner(self, fold: int = 0) -> Learner:
+        return build_learner(self._family, self._own, self._splits.inputs, self._splits.target, self.seed + fold)  # type: ignore[arg-type]
+
+    def _rows(self, places: Any) -> Rows:
+        return Rows(np.asarray(self._splits.x_train[places]), np.asarray(self._splits.y_train[places]))
+
+    def _scores(self) -> dict[str, float]:
+        """The metrics over the rows that are predicted so far."""
+        known = ~np.isnan(self.predictions.reshape(len(self.predictions), -1)[:, 0])
+        y, predicted = self._splits.y_train[known], self.predictions[known].astype(np.float64)
+        names = dict.fromkeys((self.task.metric, *EVERY_METRIC[self._splits.target.kind]))
+        return {name: measure(name, y, predicted) for name in names}
+
+    def _write_model(self, learner: Learner, name: str) -> None:
+        aside = self._folder / f"{name}.{os.getpid()}"
+        aside.mkdir(parents=True)
+        learner.save(aside)
+        aside.rename(self._folder / name)
+
+    def _save(self) -> None:
+        """Write the predictions, then the record that counts them."""
+        record = {
+            "config": self.config, "seed": self.seed, "losses": self.losses, "rounds": self.rounds,
+            "seconds": self.seconds,
+        }  # fmt: skip
+        arrays = {PREDICTIONS: self.predictions}
+        if self._out_of_bag is not None and self.n_done < self.task.max_epochs:
+            arrays["out_of_bag.npy"] = self._out_of_bag
+        for name, array in arrays.items():
+            aside = self._folder / f"{name}.{os.getpid()}"
+            with aside.open("wb") as file:
+                np.save(file, array)
+            aside.replace(self._folder / name)
+        aside = self._folder / f"{RECORD}.{os.getpid()}"
+        aside.write_text(json.dumps(record), encoding="utf-8")
+        aside.replace(self._folder / RECORD)
+
+    def _restore(self) -> None:
+        record = read_record(self._folder)
+        if record["config"] != self.config or record["seed"] != self.seed:
+            raise UserError(f"the checkpoint in {self._folder} belongs to another training; use another folder")
+        self.losses, self.rounds, self.seconds = record["losses"], record["rounds"], record["seconds"]
+        self.predictions = read_predictions(self._folder)
+        self.predictions[self._folds >= self.n_done] = np.nan  # killed between the two files
+        if (self._folder / "out_of_bag.npy").exists():
+            self._out_of_bag = np.load(self._folder / "out_of_bag.npy", allow_pickle=False)
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """What is known of the training in a folder: config, seed, and by fold losses, rounds and seconds."""
+    content: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    return content
+
+
+def read_predictions(folder: Path) -> NDArray[np.float32]:
+    """The out-of-fold predictions of the training in a folder, (n,) or (n, n_classes)."""
+    found: NDArray[np.float32] = np.load(folder / PREDICTIONS, allow_pickle=False)
+    return found

@@ -1,0 +1,106 @@
+"""The command on a table without a strategy: cross-validation, an ensemble, and all that follows."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from processes import command
+
+import automl
+
+
+def shops(n, seed, shift=0.0):
+    """Sales of shops, by numbers, dates and categories, some of them missing."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "area": rng.gamma(3.0, 50.0, n).round(1) + shift,
+            "staff": rng.integers(1, 20, n).astype(float),
+            "town": rng.choice(["Bern", "Basel", "Chur"], n),
+            "opened": pd.to_datetime("2015-01-01") + pd.to_timedelta(rng.integers(0, 3000, n), "D"),
+        }
+    )
+    sales = 3 * frame["area"] + 40 * frame["staff"] + 200 * (frame["town"] == "Bern") + rng.normal(0, 40, n)
+    frame["good"] = np.where(sales > sales.median(), "yes", "no")
+    frame.loc[rng.random(n) < 0.1, "staff"] = np.nan
+    return frame
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    place = tmp_path_factory.mktemp("table")
+    shops(600, 0).to_csv(place / "shops.csv", index=False)
+    args = ("--data", place / "shops.csv", "--target", "good", "--time-limit", 30, "--out", place / "run")
+    printed, _ = command("run", *args, "--model", "lightgbm,extra_trees,linear")
+    return place, printed
+
+
+def test_the_run_says_what_it_found_and_stays_within_its_limit(run):
+    place, printed = run
+    summary = json.loads((place / "run/summary.json").read_text())
+    assert summary["settings"]["folds"] == 8
+    assert summary["settings"]["strategy"] == "auto"
+    assert summary["time"]["total"] < 30 * 1.1
+    card = summary["model"]
+    assert sum(entry["weight"] for entry in card["members"]) == pytest.approx(1.0)
+    assert card["validation"] > 0.85
+    assert card["test"]["accuracy"] > 0.85
+    assert "accuracy out of fold" in printed
+    assert card["said"] in printed
+    assert "<svg" in (place / "run/report.html").read_text() or "plotly" in (place / "run/report.html").read_text()
+
+
+def test_the_model_predicts_new_rows(run):
+    place, _ = run
+    new = shops(100, 1)
+    new.loc[0, "town"] = "Genf"  # never seen
+    new.drop(columns="good").to_csv(place / "new.csv", index=False)
+    command("predict", place / "run", "--data", place / "new.csv", "--out", place / "predictions.csv")
+    predicted = pd.read_csv(place / "predictions.csv")["good"]
+    assert (predicted == new["good"]).mean() > 0.8
+    assert (automl.load(place / "run").predict(new) == predicted).all()
+
+
+def test_the_model_is_updated_with_new_rows_in_a_copy(run):
+    place, _ = run
+    shutil.copytree(place / "run", place / "copy")
+    shops(300, 2, shift=300.0).to_csv(place / "more.csv", index=False)
+    printed, _ = command("update", place / "copy", "--data", place / "more.csv")
+    assert "fitting the members of the model again" in printed
+    facts = json.loads((place / "copy/versions/2/update.json").read_text())
+    assert facts["candidates"][0]["what"] == "retrained"
+    command("predict", place / "copy", "--data", place / "more.csv", "--out", place / "again.csv")
+
+
+def test_the_run_is_explained_and_goes_on(run):
+    place, _ = run
+    command("explain", place / "run")
+    before = json.loads((place / "run/summary.json").read_text())
+    command("run", "--resume", "--out", place / "run", "--time-limit", 45)
+    after = json.loads((place / "run/summary.json").read_text())
+    assert after["n_trials"] >= before["n_trials"]
+    assert after["model"]["folds"] == 8
+
+
+def test_a_named_strategy_still_runs_exactly_that(run):
+    place, _ = run
+    args = ("--data", place / "shops.csv", "--target", "good", "--strategy", "random", "--trials", 2)
+    command("run", *args, "--model", "linear", "--final-seeds", 0, "--out", place / "named")
+    summary = json.loads((place / "named/summary.json").read_text())
+    assert summary["settings"]["folds"] is None
+    assert summary["n_trials"] == 2
+    _, error = command("run", *args, "--no-test", "--out", place / "other", code=2)
+    assert "--no-test needs cross-validation: leave --strategy, --trials" in error
+
+
+def test_all_rows_are_trained_on_where_no_test_set_is_wanted(run):
+    place, _ = run
+    args = ("--data", place / "shops.csv", "--target", "area", "--no-test", "--model", "linear", "--time-limit", 15)
+    command("run", *args, "--out", place / "all")
+    card = json.loads((place / "all/model/model.json").read_text())
+    assert card["data"]["test"] == 0
+    assert card["data"]["train"] + card["data"]["valid"] == 600
+    assert card["test"] == {}
+    assert card["validation"] > 0

@@ -1,0 +1,82 @@
+"""Weights by predictions out of fold."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from automl.data.inputs import Columns
+from automl.data.memory_map import write_prepared
+from automl.data.splits import Splits
+from automl.data.targets import Number
+from automl.runs.ensemble import Candidate, affordable, choose
+from automl.study.trial import Trial
+from automl.tasks.cross_validated import CrossValidated
+
+
+@dataclass
+class Numbers:
+    """A task with 400 rows of one number, of which the candidates predict those of the folds."""
+
+    folder: Path
+    metric: str = "rmse"
+    y: Any = field(default_factory=lambda: np.random.default_rng(0).normal(size=400).astype(np.float32))
+
+    def task(self):
+        x = np.zeros((400, 1), np.float32)
+        splits = Splits(
+            x[:300], self.y[:300], x[300:], self.y[300:], x[:10], self.y[:10], Columns.of(x, ()), Number.of(self.y)
+        )
+        write_prepared(splits, self.folder / "columns")
+        np.save(self.folder / "folds.npy", (np.arange(400) % 8).astype(np.int8))
+        return CrossValidated("numbers", str(self.folder), None, 8, self.metric, "random", "columns")
+
+    def candidate(self, number, error, seconds=1.0):
+        trial = Trial(number, {"model": "lightgbm"})
+        trial.losses.append(float(np.sqrt(np.mean(error**2))))
+        return Candidate(trial, self.folder, "lightgbm", self.y + error, seconds)
+
+
+def noise(seed, scale=1.0):
+    return scale * np.random.default_rng(seed).normal(size=400)
+
+
+def test_models_with_independent_errors_share_the_weight(tmp_path):
+    numbers = Numbers(tmp_path)
+    chosen = choose(numbers.task(), [numbers.candidate(i, noise(i)) for i in range(1, 5)], None)
+    assert set(chosen.weights) == {1, 2, 3, 4}
+    assert sum(chosen.weights.values()) == pytest.approx(1.0)
+    assert chosen.score == pytest.approx(0.5, rel=0.1)  # of four independent errors of size 1
+    assert chosen.gain > chosen.noise
+    assert len(choose(numbers.task(), [numbers.candidate(i, noise(i)) for i in range(1, 5)], 2).weights) == 2
+
+
+def test_one_model_stays_alone_where_others_add_no_more_than_noise(tmp_path):
+    numbers = Numbers(tmp_path)
+    error = noise(1)
+    found = [
+        numbers.candidate(1, error),
+        numbers.candidate(2, error + noise(2, 0.02)),
+        numbers.candidate(3, noise(3, 9)),
+    ]
+    chosen = choose(numbers.task(), found, None)
+    assert chosen.weights == {1: 1.0}
+    assert chosen.score == chosen.alone
+
+
+def test_as_many_members_as_there_is_time_to_fit(tmp_path):
+    numbers = Numbers(tmp_path)
+    found = [numbers.candidate(i, noise(i), seconds=10.0) for i in range(1, 5)]
+    task = numbers.task()
+    assert len(affordable(task, found, None, 2, 25.0).members) == 4
+    assert len(affordable(task, found, None, 2, 12.0).members) == 2
+    assert len(affordable(task, found, None, 2, 0.0).members) == 1, "a model is written in any case"
+
+
+def test_the_absolute_error_is_what_weights_are_chosen_by_where_it_is_the_metric(tmp_path):
+    numbers = Numbers(tmp_path, "mae")
+    rare = np.where(np.arange(400) % 50 == 0, 30.0, 0.0)  # small by the absolute error, large by the squared one
+    chosen = choose(numbers.task(), [numbers.candidate(1, rare), numbers.candidate(2, noise(2, 1.5))], None)
+    assert chosen.weights[1] > 0.8

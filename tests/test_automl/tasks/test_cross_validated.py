@@ -1,0 +1,109 @@
+"""A table cross-validated: an epoch is a fold."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_diabetes, load_wine
+
+from automl.data.datasets.registry import load_data
+from automl.data.ingest.prepare import prepare
+from automl.data.ingest.request import Request
+from automl.errors import UserError
+from automl.metrics import loss_of, measure
+from automl.tasks.cross_validated import PRESETS, cross_validated, n_folds_within, presets
+from automl.training.folds import MODEL, read_predictions, read_record
+from strategies.encoding import Encoding
+
+
+def prepared(tmp_path, frame, target="target", **options):
+    frame.to_csv(tmp_path / "table.csv", index=False)
+    prepare(Request(str(tmp_path / "table.csv"), target=target, **options).checked(), tmp_path / "data")
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def wine(tmp_path):
+    return prepared(tmp_path, load_wine(as_frame=True).frame)
+
+
+def preset(task, family):
+    return next(config for config in presets(task.space) if config["model"] == family)
+
+
+@pytest.mark.parametrize("family", ["lightgbm", "random_forest"])
+def test_the_loss_is_that_of_the_predictions_out_of_fold(wine, tmp_path, family):
+    task = cross_validated(wine, 4, None, "log_loss")
+    place = tmp_path / "trial"
+    epochs = list(task.train(preset(task, family), seed=0, epochs=4, checkpoint=place, device="cpu"))
+    assert [epoch.epoch for epoch in epochs] == [1, 2, 3, 4]
+    y, predicted = load_data(task.data_of(""), None, True).y_train, read_predictions(place)
+    assert epochs[-1].loss == pytest.approx(loss_of("log_loss", measure("log_loss", y, predicted.astype(float))))
+    first = task.folds() == 0
+    assert epochs[0].loss == pytest.approx(measure("log_loss", y[first], predicted[first].astype(float)))
+
+
+def test_a_paused_training_goes_on_to_the_same_predictions(wine, tmp_path):
+    task = cross_validated(wine, 4, None, None)
+    for family in ("lightgbm", "extra_trees"):
+        config, whole, parts = preset(task, family), tmp_path / f"{family}-whole", tmp_path / f"{family}-parts"
+        straight = list(task.train(config, seed=3, epochs=4, checkpoint=whole, device="cpu"))
+        first = list(task.train(config, seed=3, epochs=1, checkpoint=parts, device="cpu"))
+        rest = list(task.train(config, seed=3, epochs=4, checkpoint=parts, device="cpu"))
+        assert [epoch.loss for epoch in [*first, *rest]] == [epoch.loss for epoch in straight]
+        assert (read_predictions(parts) == read_predictions(whole)).all()
+        with pytest.raises(UserError, match="belongs to another training"):
+            list(task.train(config, seed=4, epochs=4, checkpoint=parts, device="cpu"))
+
+
+def test_one_epoch_more_fits_the_model_to_all_rows(wine, tmp_path):
+    task = cross_validated(wine, 4, "lightgbm", None)
+    config = preset(task, "lightgbm")
+    *_, last = task.train(config, seed=0, epochs=5, checkpoint=tmp_path / "trial", device="cpu")
+    assert last.epoch == 5
+    assert (tmp_path / "trial" / MODEL / "model.txt").exists()
+    assert len(read_record(tmp_path / "trial")["rounds"]) == 4
+
+
+def test_without_folds_the_validation_set_is_the_only_one(wine, tmp_path):
+    task = cross_validated(wine, 1, "linear", None)
+    splits = load_data(task.data_of(""), None)
+    folds = task.folds()
+    assert (folds == 0).sum() == len(splits.y_valid)
+    (epoch,) = task.train(preset(task, "linear"), seed=0, epochs=1, checkpoint=tmp_path / "trial", device="cpu")
+    known = ~np.isnan(read_predictions(tmp_path / "trial")[:, 0])
+    assert (known == (folds == 0)).all()
+    assert 0 <= epoch.loss < 0.2
+
+
+def test_rows_are_predicted_by_older_ones_only(tmp_path):
+    frame = load_diabetes(as_frame=True).frame
+    frame["day"] = pd.date_range("2020-01-01", periods=len(frame)).astype(str)
+    task = cross_validated(prepared(tmp_path, frame, time="day"), 4, None, None)
+    assert task.folds_how == "time"
+    assert task.fidelity(preset(task, "random_forest")).kind == "resume", "out-of-bag trees would see the future"
+    list(task.train(preset(task, "linear"), seed=0, epochs=4, checkpoint=tmp_path / "trial", device="cpu"))
+    assert (np.isnan(read_predictions(tmp_path / "trial")) == (task.folds() < 0)).all()
+
+
+def test_the_presets_lie_in_the_space_and_begin_with_each_familys_default(wine):
+    task = cross_validated(wine, 8, None, None)
+    found = presets(task.space)
+    encoding = Encoding(task.space)
+    for config in found:
+        encoding.check(config)
+    assert found[0] == encoding.default
+    assert len({config["model"] for config in found}) == len(task.space["model"].choices)
+    only = presets(cross_validated(wine, 8, "linear", None).space)
+    assert {config["model"] for config in only} == {"linear"}
+    assert len(only) == sum(preset["model"] == "linear" for preset in PRESETS)
+
+
+def test_many_numbers_or_little_time_mean_fewer_folds(wine):
+    assert n_folds_within(wine, 600) == 8
+    assert n_folds_within(wine, 6) == 4
+    assert n_folds_within(wine, 2) == 1
+
+
+def test_a_family_for_other_data_is_refused_in_one_line(wine):
+    with pytest.raises(UserError, match="--model 'cnn' does not suit table; choose auto or some of: lightgbm"):
+        cross_validated(wine, 8, "cnn", None)
