@@ -30,8 +30,21 @@ class Candidate:
 
     what: str  # continued, retrained or searched
     config: Mapping[str, Any]
-    folder: Path  # of its checkpoint
+    model: Predictor
     epochs: float  # in passes over all examples
+    write: Callable[[Path], list[dict[str, Any]]]  # the model, to a folder; returns its members, if it has several
+
+
+def _candidate(task: OwnData, what: str, config: Mapping[str, Any], checkpoint: Path, epochs: float) -> Candidate:
+    """The candidate that was trained in a checkpoint folder."""
+    from automl.deployment.predictor import Member, Predictor
+    from automl.training.base import trained_model
+
+    def write(out: Path) -> list[dict[str, Any]]:
+        task.export(checkpoint, out)
+        return []
+
+    return Candidate(what, config, Predictor([Member(trained_model(checkpoint))], None, {}), epochs, write)
 
 
 def candidates_for(
@@ -67,7 +80,7 @@ def candidates_for(
         cost = tuned.max_epochs * seen_a_time(tuned, len(read_prepared(Path(task.data_of(rules.model))).y_train))
         spent += cost
         if training.error is None:
-            found.append(Candidate("continued", config, training.folder, cost))
+            found.append(_candidate(task, "continued", config, training.folder, cost))
         else:
             say(f"fine-tuning failed: {training.error}")
     own = {name: value for name, value in config.items() if name in task.space}
@@ -75,7 +88,7 @@ def candidates_for(
     say(f"retraining its config from scratch on all examples: {task.max_epochs} epochs")
     training = train_once(task, chosen, work / "retrained", seed=seed, device=device)
     if training.error is None:
-        found.append(Candidate("retrained", chosen, training.folder, task.max_epochs))
+        found.append(_candidate(task, "retrained", chosen, training.folder, task.max_epochs))
     else:
         say(f"retraining failed: {training.error}")
     if n_search:
@@ -131,5 +144,7 @@ def _searched(
             folders=TrialFolders(folder / "trials"),
         ).run()
     there = [t for t in result.trials if t.state == "complete" and (folder / "trials" / f"{t.number:04d}").is_dir()]
-    found = [Candidate("searched", t.config, folder / "trials" / f"{t.number:04d}", float(t.epochs)) for t in there]
+    found = [
+        _candidate(task, "searched", t.config, folder / "trials" / f"{t.number:04d}", float(t.epochs)) for t in there
+    ]
     return found, float(sum(trial.epochs for trial in result.trials))

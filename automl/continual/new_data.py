@@ -25,6 +25,7 @@ from automl.data.memory_map import read_prepared, write_prepared
 from automl.data.splits import Splits, stratified
 from automl.data.targets import Classes, Number, Target
 from automl.errors import UserError
+from automl.tasks.cross_validated import CrossValidated
 from automl.tasks.user_data import OwnData
 
 KEPT = 20_000  # old training examples kept for replay; half as many for validation and for test
@@ -148,7 +149,7 @@ def unite(old: Path, new: NewData, out: Path) -> int:
         n_train = len(joined["y_train"])
     shutil.copytree(old / ENCODER_FOLDER, out / ENCODER_FOLDER)
     (out / OLD).write_text(json.dumps({part: len(kept[part]) for part in PARTS}) + "\n", encoding="utf-8")
-    (out / FACTS).write_text(json.dumps(asdict(replace(facts, n_train=n_train))) + "\n", encoding="utf-8")
+    (out / FACTS).write_text(json.dumps(asdict(replace(facts, n_train=n_train, folds=""))) + "\n", encoding="utf-8")
     return int((~fresh).sum())
 
 
@@ -158,7 +159,7 @@ def n_old(folder: Path) -> dict[str, int]:
     return counts
 
 
-def splits_by_family(task: OwnData) -> Callable[[str], Splits]:
+def splits_by_family(task: OwnData | CrossValidated) -> Callable[[str], Splits]:
     """A function from a model family to the arrays that it reads."""
     known: dict[str, Splits] = {}
 

@@ -23,7 +23,7 @@ from automl.tasks.user_data import OwnData
 
 if TYPE_CHECKING:
     from automl.deployment.predictor import Predictor
-    from automl.models.trained import TrainedModel
+    from automl.tasks.cross_validated import CrossValidated
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Verdict:
 
 
 def promote(
-    task: OwnData,
+    task: OwnData | CrossValidated,
     before: Predictor,
     candidates: Sequence[Candidate],
     writing: Path,
@@ -51,13 +51,12 @@ def promote(
 ) -> dict[str, Any]:
     """Choose and judge on the validation set, by cross-fitting; write the model if it is promoted."""
     from automl.deployment.calibration import temperature_that_helps
-    from automl.deployment.predictor import Member, Predictor, predictions
-    from automl.training.base import trained_model
+    from automl.deployment.predictor import Predictor
 
     splits, old, metric = splits_by_family(task), n_old(Path(task.data)), task.metric
     y = splits(task.space["model"].default_value).y_valid
-    models = [trained_model(candidate.folder) for candidate in candidates]
-    on_valid = [predictions(model, splits(model.preprocessing.model).x_valid) for model in models]
+    models = [candidate.model for candidate in candidates]
+    on_valid = [model.judge(lambda family: splits(family).x_valid) for model in models]
     judges = _Judges.of(task, before, splits, old, tolerance)
     mild = mildest([judges.lost(model, on_valid[i]) for i, model in enumerate(models)], judges.allowed)
     halves = stratified(y, len(y) // 2)
@@ -69,15 +68,17 @@ def promote(
     temperature = 1.0
     if METRICS[metric].kind == "classes":
         temperature = temperature_that_helps(*((theirs[half], y[half]) for half in halves))
-    on_test = _on_test(task, before, Predictor([Member(model)], None, {"temperature": temperature}), splits, old)
+    on_test = _on_test(task, before, Predictor(model.members, None, {"temperature": temperature}), splits, old)
     if verdict.promoted:
-        task.export(best.folder, writing / MODEL)
+        members = best.write(writing / MODEL)
         kept = Kept(
-            "updated", f"{best.what} on old and new data; {why}", temperature=temperature, scores=on_test["all"]
-        )
+            "updated", f"{best.what} on old and new data; {why}", members, temperature=temperature,
+            scores=on_test["all"],
+        )  # fmt: skip
         about = {name: settings.get(name) for name in ("strategy", "seed", "started")}
         about |= {"n_trials": settings.get("n_trials"), "updated": datetime.now(UTC).isoformat(timespec="seconds")}
-        write_card(writing / MODEL, task, kept, fingerprint(task), about, score(metric, y, theirs))
+        data = fingerprint(splits(task.space["model"].default_value))
+        write_card(writing / MODEL, task, kept, data, about, score(metric, y, theirs))
     return {
         "chosen": {"what": best.what, "config": dict(best.config)},
         "metric": metric,
@@ -129,7 +130,7 @@ class _Judges:
     @classmethod
     def of(
         cls,
-        task: OwnData,
+        task: OwnData | CrossValidated,
         before: Predictor,
         splits: Callable[[str], Splits],
         old: Mapping[str, int],
@@ -138,7 +139,7 @@ class _Judges:
         first, n = splits(task.space["model"].default_value), old["valid"]
         y, ours = first.y_valid, widened(before.judge(lambda family: splits(family).x_valid), first.y_valid)
         y_old, ours_old, x_old = y[:n], ours[:n], None
-        if before.card.get("made") == "refit":  # it was trained on the old validation set
+        if before.card.get("made") == "refit" or before.card.get("folds"):  # it has seen the old validation set
 
             def x_old(family: str) -> NDArray[Any]:
                 return splits(family).x_test[: old["test"]]
@@ -147,11 +148,11 @@ class _Judges:
         allowed = allowance(task.metric, tolerance, score(task.metric, y_old, ours_old))
         return cls(task.metric, y, ours, n, y_old, ours_old, x_old, allowed)
 
-    def lost(self, model: TrainedModel, predicted: NDArray[Any]) -> Gain:
+    def lost(self, model: Predictor, predicted: NDArray[Any]) -> Gain:
         """The gain of the current model over this one on old examples; ``predicted``: for the validation set."""
         return self._lost(self._theirs(model, predicted))
 
-    def verdict(self, model: TrainedModel, predicted: NDArray[Any]) -> Verdict:
+    def verdict(self, model: Predictor, predicted: NDArray[Any]) -> Verdict:
         new, on_old = slice(self.n_old, None), self._theirs(model, predicted)
         on_new = widened(predicted, self.y)[new]
         y, ours = np.concatenate([self.y_old, self.y[new]]), np.concatenate([self.ours_old, self.ours[new]])
@@ -165,13 +166,9 @@ class _Judges:
     def _lost(self, on_old: NDArray[Any]) -> Gain:
         return gain(self.metric, self.y_old, on_old, self.ours_old, SURE)
 
-    def _theirs(self, model: TrainedModel, predicted: NDArray[Any]) -> NDArray[Any]:
+    def _theirs(self, model: Predictor, predicted: NDArray[Any]) -> NDArray[Any]:
         """A candidate's predictions for the old examples."""
-        from automl.deployment.predictor import predictions
-
-        on_old = (
-            predicted[: self.n_old] if self.x_old is None else predictions(model, self.x_old(model.preprocessing.model))
-        )
+        on_old = predicted[: self.n_old] if self.x_old is None else model.judge(self.x_old)
         return widened(on_old, self.y)
 
 
@@ -182,7 +179,11 @@ def _balanced(metric: str, y: NDArray[Any], predicted: NDArray[Any], rows: NDArr
 
 
 def _on_test(
-    task: OwnData, before: Predictor, after: Predictor, splits: Callable[[str], Splits], old: Mapping[str, int]
+    task: OwnData | CrossValidated,
+    before: Predictor,
+    after: Predictor,
+    splits: Callable[[str], Splits],
+    old: Mapping[str, int],
 ) -> dict[str, Any]:
     """Test scores, which decide nothing: of both models on old and new data, and all metrics of the candidate."""
     from automl.metrics import measure, names_of

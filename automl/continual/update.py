@@ -20,12 +20,14 @@ from automl.continual.drift import Drift, drifts
 from automl.continual.new_data import NewData, read_new, request_for, splits_by_family, unite
 from automl.continual.paired_bootstrap import has_fallen, interval, score
 from automl.continual.promotion import promote
+from automl.continual.refitted_ensemble import refitted
 from automl.continual.versions import Versions
 from automl.data.ingest.encoder import Encoder
 from automl.errors import UserError
 from automl.runs.settings import Settings, build_task
 from automl.study.run_folder import RunFolder
 from automl.study.snapshot import look
+from automl.tasks.cross_validated import CrossValidated
 from automl.tasks.user_data import OwnData
 
 if TYPE_CHECKING:
@@ -62,7 +64,7 @@ def update(
         started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
         old_data = versions.data
         task = build_task(settings, old_data)
-        assert isinstance(task, OwnData)
+        assert isinstance(task, OwnData | CrossValidated)
         new = read_new(before.encoder, request, _target(task), old_data)
         say(f"{len(new.y):,} new examples: " + ", ".join(f"{len(part):,} {name}" for name, part in _parts(new).items()))
         found = _drift(task, before, new)
@@ -71,10 +73,13 @@ def update(
         writing = versions.begin()
         n_doubles = unite(old_data, new, writing / "data")
         task = replace(task, data=str(writing / "data"), train_size=None)
-        kept = yaml.safe_load(folder.best.read_text(encoding="utf-8")) if folder.best.exists() else None
-        candidates, spent = candidates_for(
-            task, before, seen.study, kept, settings, writing, n_search, replay, n_workers, say
-        )
+        if isinstance(task, CrossValidated):
+            candidates, spent = [refitted(task, before, settings.seed or 0, say)], 1.0
+        else:
+            kept = yaml.safe_load(folder.best.read_text(encoding="utf-8")) if folder.best.exists() else None
+            candidates, spent = candidates_for(
+                task, before, seen.study, kept, settings, writing, n_search, replay, n_workers, say
+            )
         facts = promote(task, before, candidates, writing, tolerance, seen.settings, say)
         facts = {
             "data": str(request.path),
@@ -99,11 +104,11 @@ def _parts(new: NewData) -> dict[str, NDArray[np.int64]]:
     return {"to train on": new.parts.train, "to choose by": new.parts.valid, "to test on": new.parts.test}
 
 
-def _target(task: OwnData) -> Any:
+def _target(task: OwnData | CrossValidated) -> Any:
     return splits_by_family(task)(task.space["model"].default_value).target
 
 
-def _drift(task: OwnData, before: Predictor, new: NewData) -> dict[str, Any]:
+def _drift(task: OwnData | CrossValidated, before: Predictor, new: NewData) -> dict[str, Any]:
     """Drift of the examples, by property, and of the model's score, against its interval on the old test set."""
     assert isinstance(before.encoder, Encoder)
     views = before.encoder.views

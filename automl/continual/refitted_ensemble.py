@@ -1,0 +1,70 @@
+"""The candidate for a cross-validated table: the current members with their weights, fitted to old and new rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from automl.continual.candidates import Candidate
+from automl.data.memory_map import read_prepared
+from automl.data.splits import flattened
+
+if TYPE_CHECKING:
+    from automl.deployment.predictor import Member, Predictor
+    from automl.tasks.cross_validated import CrossValidated
+
+
+def refitted(task: CrossValidated, before: Predictor, seed: int, say: Callable[[str], None]) -> Candidate:
+    """Fit each member again, for as many rounds as it has; the models of a bagged one become one."""
+    from automl.data.inputs import Columns
+    from automl.deployment.predictor import Member, Predictor
+    from automl.models import own_config
+    from automl.models.learners import build_learner
+    from automl.models.learners.base import Rows
+    from automl.models.trained import Preprocessing, TrainedLearner
+
+    splits = flattened(read_prepared(Path(task.data_of(""))))
+    assert isinstance(splits.inputs, Columns)
+    say(f"fitting the members of the model again, to {len(splits.y_train):,} rows")
+    found = []
+    for same in _together(before):
+        model = same[0].model
+        assert isinstance(model, TrainedLearner)
+        family = model.preprocessing.model
+        own = own_config(family, model.config)
+        learner = build_learner(family, own, splits.inputs, splits.target, seed)
+        rounds = [each.model.learner.rounds for each in same]  # type: ignore[union-attr]
+        learner.fit(Rows(np.asarray(splits.x_train), np.asarray(splits.y_train)), rounds=round(float(np.mean(rounds))))
+        rules = Preprocessing(task.name, family, splits.inputs, splits.target)
+        found.append(Member(TrainedLearner(learner, model.config, rules), sum(each.weight for each in same)))
+    predictor = Predictor(found, None, {})
+
+    def write(out: Path) -> list[dict[str, Any]]:
+        out.mkdir(parents=True)
+        task.export_rest(out)
+        entries = []
+        for place, member in enumerate(predictor.members):
+            assert isinstance(member.model, TrainedLearner)
+            member.model.save(out / f"members/{place}")
+            entries.append(
+                {
+                    "folder": f"members/{place}",
+                    "weight": member.weight,
+                    "family": member.model.preprocessing.model,
+                    "config": dict(member.model.config),
+                }
+            )
+        return entries
+
+    return Candidate("retrained", dict(before.members[0].model.config), predictor, 1.0, write)
+
+
+def _together(before: Predictor) -> list[list[Member]]:
+    """The members, those with the same config together."""
+    groups: dict[str, list[Member]] = {}
+    for member in before.members:
+        groups.setdefault(repr(sorted(member.model.config.items())), []).append(member)
+    return list(groups.values())
