@@ -47,7 +47,7 @@ def estimator_nodes(graph: Graph, estimator: Any, rules: Preprocessing, examples
 
 def _forest(graph: Graph, estimator: Any, rows: str) -> str:
     trees = [each.tree_ for each in estimator.estimators_]
-    ensemble = _Trees(trees[0].value.shape[2] if hasattr(estimator, "classes_") else 1)
+    ensemble = Trees(trees[0].value.shape[2] if hasattr(estimator, "classes_") else 1)
     for tree in trees:
         ensemble.add(
             tree.children_left,
@@ -73,11 +73,11 @@ def _boosting(graph: Graph, estimator: Any, rows: str, rules: Preprocessing) -> 
     columns, sets = [rows], dict[tuple[int, bytes], int]()
     if isinstance(rules.inputs, Columns) and rules.inputs.cardinalities:
         n_numbers = rules.inputs.n_numbers
-        numbers, categories = _cut(graph, rows, 0, n_numbers), _cut(graph, rows, n_numbers, n_columns)
+        numbers, categories = cut(graph, rows, 0, n_numbers), cut(graph, rows, n_numbers, n_columns)
         unknown = graph("Equal", categories, graph.constant(0))
         columns = [numbers, graph("Where", unknown, graph.constant(np.nan), categories)]
 
-    ensemble = _Trees(len(estimator._predictors[0]))
+    ensemble = Trees(len(estimator._predictors[0]))
     for predictors in estimator._predictors:
         for output, predictor in enumerate(predictors):
             nodes = predictor.nodes
@@ -100,11 +100,11 @@ def _boosting(graph: Graph, estimator: Any, rows: str, rules: Preprocessing) -> 
                 [output],
             )
     for column, table in sets:
-        code = graph.cast(_cut(graph, rows, column, column + 1), np.int64)
+        code = graph.cast(cut(graph, rows, column, column + 1), np.int64)
         columns.append(graph("Gather", graph.constant(np.frombuffer(table, np.float32)), code))
     raw = ensemble.node(graph, graph("Concat", *columns, axis=1) if len(columns) > 1 else rows)
     raw = graph("Add", raw, graph.constant(estimator._baseline_prediction.reshape(1, -1)))
-    return _probabilities(graph, raw, ensemble.n_outputs) if hasattr(estimator, "classes_") else raw
+    return probabilities(graph, raw, ensemble.n_outputs) if hasattr(estimator, "classes_") else raw
 
 
 def _right_of(
@@ -119,7 +119,7 @@ def _right_of(
     return right
 
 
-class _Trees:
+class Trees:
     """The attributes of a TreeEnsembleRegressor, which sums over its trees."""
 
     def __init__(self, n_outputs: int) -> None:
@@ -183,7 +183,7 @@ def _linear(graph: Graph, model: Any, features: str, rules: Preprocessing) -> st
     weights = np.atleast_2d(model.coef_)
     raw = graph("MatMul", features, graph.constant(weights.T, np.float64))
     raw = graph("Add", raw, graph.constant(np.reshape(model.intercept_, (1, -1)), np.float64))
-    return _probabilities(graph, raw, len(weights)) if isinstance(rules.target, Classes) else raw
+    return probabilities(graph, raw, len(weights)) if isinstance(rules.target, Classes) else raw
 
 
 def _columns(graph: Graph, features: Any, rows: str, rules: Preprocessing) -> str:
@@ -198,9 +198,9 @@ def _columns(graph: Graph, features: Any, rows: str, rules: Preprocessing) -> st
 def _kinds_of_columns(graph: Graph, features: Any, rows: str, inputs: Columns) -> Iterator[str]:
     (_, numbers, _), (_, one_hot, _) = features.transformers_[:2]
     if inputs.n_numbers:
-        yield _numbers(graph, numbers, _cut(graph, rows, 0, inputs.n_numbers))
+        yield _numbers(graph, numbers, cut(graph, rows, 0, inputs.n_numbers))
     for place in range(len(inputs.cardinalities)):
-        code = _cut(graph, rows, inputs.n_numbers + place, inputs.n_numbers + place + 1)
+        code = cut(graph, rows, inputs.n_numbers + place, inputs.n_numbers + place + 1)
         known = graph.constant(one_hot.categories_[place].reshape(1, -1), np.float64)
         yield graph.cast(graph("Equal", code, known), np.float64)
 
@@ -242,13 +242,13 @@ def _tfidf(graph: Graph, vectorizer: Any, tokens: str) -> str:
     return graph("Div", weighted, graph("Max", length, graph.constant(1e-12, np.float64)))
 
 
-def _probabilities(graph: Graph, raw: str, n: int) -> str:
+def probabilities(graph: Graph, raw: str, n: int) -> str:
     """Probabilities from one score per class, or from the score of the second of two classes."""
     if n > 1:
         return graph("Softmax", raw, axis=1)
     return graph("Concat", graph("Sigmoid", graph("Neg", raw)), graph("Sigmoid", raw), axis=1)
 
 
-def _cut(graph: Graph, rows: str, start: int, end: int) -> str:
+def cut(graph: Graph, rows: str, start: int, end: int) -> str:
     limits = (graph.constant([value], np.int64) for value in (start, end, 1))
     return graph("Slice", rows, *limits)

@@ -25,10 +25,11 @@ from automl.data.targets import Classes
 from automl.deployment.calibration import LEAST
 from automl.deployment.onnx_estimators import estimator_nodes
 from automl.deployment.onnx_graph import OPSETS, Graph
+from automl.deployment.onnx_learners import EXPORTED, learner_nodes
 from automl.deployment.predictor import Predictor
 from automl.errors import UserError
 from automl.models.embeddings import TokenEmbedding
-from automl.models.trained import TrainedEstimator, TrainedModel, TrainedNetwork
+from automl.models.trained import TrainedEstimator, TrainedLearner, TrainedModel, TrainedNetwork
 
 if TYPE_CHECKING:
     import onnx
@@ -59,6 +60,7 @@ def _input_name(predictor: Predictor, family: str) -> str:
 
 def as_onnx(predictor: Predictor) -> onnx.ModelProto:
     """The model as ONNX. UserError if it cannot be exported."""
+    _check_members(predictor)
     graph, mean = Graph(), ""
     for name, inputs in inputs_of(predictor).items():
         graph.input(name, _kind(inputs), ("n", *inputs.shape))
@@ -79,6 +81,18 @@ def as_onnx(predictor: Predictor) -> onnx.ModelProto:
     return graph.model("automl", _metadata(predictor))
 
 
+def _check_members(predictor: Predictor) -> None:
+    """UserError for members that have no ONNX form."""
+    learners = [member.model for member in predictor.members if isinstance(member.model, TrainedLearner)]
+    families = dict.fromkeys(model.preprocessing.model for model in learners)
+    missing = [family for family in families if family not in EXPORTED]
+    if missing:
+        raise UserError(
+            f"members of this model have no ONNX form: {', '.join(missing)}; a run with --model {','.join(EXPORTED)} "
+            "gives a model that has one"
+        )
+
+
 def _metadata(predictor: Predictor) -> dict[str, str]:
     names = ("task", "kind", "made", "metric", "test", "temperature", "versions")
     metadata = {name: predictor.card[name] for name in names if predictor.card.get(name) is not None}
@@ -93,6 +107,11 @@ def _kind(inputs: Inputs) -> Any:
 def _predictions(graph: Graph, model: TrainedModel, examples: str) -> str:
     """As ``Target.predictions``: probabilities, or numbers in float64, since float32 would lose digits."""
     target = model.preprocessing.target
+    if isinstance(model, TrainedLearner):
+        found = learner_nodes(graph, model, examples)
+        if isinstance(target, Classes):
+            return found
+        return graph("Squeeze", graph.cast(found, np.float64), graph.constant([1], np.int64))
     if isinstance(model, TrainedNetwork):
         outputs = graph.add(_traced(model), examples)
     else:

@@ -20,10 +20,16 @@ from automl.cli.export import app, write_onnx
 from automl.data.datasets.registry import load_data
 from automl.data.ingest.prepare import prepare
 from automl.data.ingest.request import Request
-from automl.deployment.predictor import Predictor
+from automl.data.inputs import Columns
+from automl.data.targets import Classes, Number
+from automl.deployment.onnx_learners import EXPORTED
+from automl.deployment.onnx_model import TOLERANCE, as_onnx, largest_difference
+from automl.deployment.predictor import Member, Predictor
 from automl.errors import UserError
 from automl.models import FAMILIES, build_for
-from automl.models.trained import Preprocessing, TrainedNetwork
+from automl.models.learners import build_learner, learner_class
+from automl.models.learners.base import Rows
+from automl.models.trained import Preprocessing, TrainedLearner, TrainedNetwork
 from automl.tasks import images
 from automl.tasks.registry import load_task
 
@@ -226,3 +232,45 @@ def test_the_command_says_what_it_wrote_and_how_near_it_is(tmp_path):
     assert "48 validation examples (0.0001 is allowed)" in shown.stdout
     assert "encoder.json" in shown.stdout
     assert torch.backends.mha.get_fastpath_enabled()
+
+
+# --- learners for tables ----------------------------------------------------------------------------------------------
+
+
+def learnt(family, kind, n_classes=3):
+    """A fitted learner on numbers with gaps, a category that decides much, and one with many levels; and new rows."""
+    rng = np.random.default_rng(0)
+    numbers, codes, levels = rng.normal(size=(700, 2)), rng.integers(0, 5, 700), rng.integers(0, 80, 700)
+    signal = numbers[:, 0] + 2.0 * np.isin(codes, (1, 3)) + np.sin(levels)
+    numbers[rng.random(700) < 0.2, 1] = np.nan
+    x = np.column_stack([numbers, codes, levels]).astype(np.float32)
+    inputs = Columns.of(x, (5, 80))
+    if kind == "number":
+        y, target = signal.astype(np.float32), Number.of(signal)
+    else:
+        y = np.digitize(signal, np.quantile(signal, np.linspace(0, 1, n_classes + 1)[1:-1]))
+        target = Classes(tuple("abcdef"[:n_classes]))
+    space = learner_class(family).space(classes=kind == "classes", with_levels=True)
+    config = {name: entry["default"] for name, entry in space.items()} | {"min_rows_per_level": 5}  # of LightGBM
+    learner = build_learner(family, config, inputs, target, 0)
+    learner.fit(Rows(x[:400], y[:400]), Rows(x[400:500], y[400:500]))
+    model = TrainedLearner(learner, config, Preprocessing("shops", family, inputs, target))
+    strange = x[500:].copy()
+    strange[:20] = np.nan
+    strange[:20, 2:] = 0
+    return Predictor([Member(model)], None, {}), strange
+
+
+@pytest.mark.parametrize("family", EXPORTED)
+@pytest.mark.parametrize(("kind", "n_classes"), [("number", 0), ("classes", 2), ("classes", 3)])
+def test_trees_with_categories_and_gaps_give_the_same_in_onnx(family, kind, n_classes):
+    predictor, rows = learnt(family, kind, n_classes)
+    assert largest_difference(predictor, as_onnx(predictor).SerializeToString(), {"examples": rows}) < TOLERANCE
+
+
+def test_a_member_without_an_onnx_form_is_named():
+    linear, _ = learnt("linear", "number")
+    trees, _ = learnt("extra_trees", "number")
+    both = Predictor([*trees.members, *linear.members], None, {})
+    with pytest.raises(UserError, match=r"no ONNX form: linear; a run with --model lightgbm,random_forest"):
+        as_onnx(both)
