@@ -7,14 +7,28 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from automl.api import tune
     from automl.deployment.predictor import load
+    from automl.estimators import AutoMLClassifier, AutoMLRegressor
     from automl.space.parse import load_space
     from automl.task import Epoch, Task, TrainingFailed
     from automl.tasks.function import as_task
     from automl.tuning.result import Result
 
-__all__ = ["Epoch", "Result", "Task", "TrainingFailed", "as_task", "load", "load_space", "tune"]
+__all__ = [
+    "AutoMLClassifier",
+    "AutoMLRegressor",
+    "Epoch",
+    "Result",
+    "Task",
+    "TrainingFailed",
+    "as_task",
+    "load",
+    "load_space",
+    "tune",
+]
 
 _HOMES = {
+    "AutoMLClassifier": "automl.estimators",
+    "AutoMLRegressor": "automl.estimators",
     "Epoch": "automl.task",
     "Result": "automl.tuning.result",
     "Task": "automl.task",

@@ -1,0 +1,306 @@
+"""Scikit-learn estimators that choose, tune and combine models for a table within a time limit."""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    assert_all_finite,
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+    validate_data,
+)
+
+from automl.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from automl.deployment.predictor import Predictor
+    from automl.runs.settings import Settings
+    from automl.study.run_folder import RunFolder
+
+ESTIMATOR = "estimator.json"
+MODEL = "model"
+TARGET, GROUP = "automl target", "automl group"  # columns of the frame that is prepared
+
+
+class _AutoML(BaseEstimator):  # type: ignore[misc]
+    """What both estimators share."""
+
+    _kind: ClassVar[str]
+    _predictor: Predictor | None
+
+    def __init__(
+        self,
+        *,
+        time_limit: float = 300.0,
+        metric: str | None = None,
+        models: str = "auto",
+        max_members: int | None = None,
+        n_trials: int | None = None,
+        n_jobs: int | None = None,
+        random_state: int = 0,
+        folder: str | Path | None = None,
+        progress: bool = False,
+    ) -> None:
+        self.time_limit = time_limit
+        self.metric = metric
+        self.models = models
+        self.max_members = max_members
+        self.n_trials = n_trials
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.folder = folder
+        self.progress = progress
+
+    def fit(self, X: Any, y: Any, *, groups: Any = None) -> Self:
+        """Fit to a frame (n, columns) with numbers, categories, strings and dates as they are, or to an array.
+
+        ``y``: the target, (n,). ``groups``: rows of a group stay in one fold, (n,). Raises ValueError for data that no
+        model can be fitted to.
+        """
+        frame = self._frame(X, reset=True)
+        with ExitStack() as stack:
+            place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="automl-")))
+            run = place / "run" if self.folder is None else Path(self.folder)
+            try:
+                card = self._fit(frame, self._labels(y, len(frame)), groups, place, run)
+            except UserError as error:
+                raise ValueError(str(error)) from error
+            if card is None:
+                raise ValueError(f"no configuration could be trained within time_limit={self.time_limit:g} seconds")
+            self.score_out_of_fold_: float = card["validation"]
+            self._keep(run / MODEL)
+        return self
+
+    def _fit(self, frame: pd.DataFrame, y: NDArray[Any], groups: Any, place: Path, run: Path) -> Any:
+        from automl.data.ingest.prepare import prepare
+        from automl.data.ingest.request import Request
+        from automl.runs.settings import Settings, default_workers
+        from automl.study.run_folder import RunFolder
+
+        frame = frame.copy(deep=False)
+        frame[TARGET] = y
+        if groups is not None:
+            frame[GROUP] = column_or_1d(groups)
+        file = place / "table.parquet"
+        frame.to_parquet(file)
+        group = None if groups is None else GROUP
+        request = Request(str(file), target=TARGET, group=group, kind=f"table,{self._kind}", no_test=True)
+        prepare(request, place / "data")
+        settings = Settings(
+            data=asdict(request), model=self.models, metric=self.metric, time_limit=self.time_limit,
+            n_trials=self.n_trials, n_workers=self.n_jobs or default_workers("cpu"), seed=self.random_state,
+            device="cpu", ensemble=self.max_members, learn=False, from_python=True,
+        )  # fmt: skip
+        return self._search(settings, place / "data", RunFolder(run))
+
+    def _search(self, asked: Settings, data: Path, folder: RunFolder) -> Any:
+        from automl.runs.configure import new_settings
+        from automl.runs.ensemble import build, expected_seconds
+        from automl.runs.search import open_search, strategy_of
+        from automl.runs.settings import build_task
+        from automl.runs.time_plan import Clock, TimePlan
+        from automl.tasks.cross_validated import CrossValidated, n_folds_within
+        from automl.tuning.executors import SerialExecutor
+        from automl.tuning.progress import progress
+
+        assert asked.time_limit is not None
+        assert asked.n_workers is not None
+        clock = Clock()
+        asked = replace(asked, folds=n_folds_within(data, asked.time_limit * asked.n_workers))
+        settings = new_settings(asked, None, [], prepared=data)
+        task = build_task(settings, data)
+        assert isinstance(task, CrossValidated)
+        task = replace(task, data=str(folder.data))
+        plan = TimePlan(clock, n_seeds=0, refits=False, keeps_model=True, refit_seconds=expected_seconds)
+        with open_search(
+            task, settings, strategy_of(task, settings), folder, data=data, reserve=plan.reserve,
+            executor=SerialExecutor(task) if settings.n_workers == 1 else None,
+            display=progress() if self.progress else None, warn=partial(warnings.warn, stacklevel=4),
+        ) as search:  # fmt: skip
+            plan.begin()
+            tuner = search.tuner
+            result = tuner.run()
+            about = {"strategy": settings.strategy, "seed": settings.seed, "n_trials": len(result.trials)}
+            left = plan.left_for_refit(tuner, settings.time_limit)
+            card = build(
+                task, tuner, folder, about | {"started": settings.started},
+                most=settings.ensemble, left=left, watch=lambda line: None,
+            )  # fmt: skip
+        if card is not None:
+            self.leaderboard_ = _leaderboard(result.to_frame(), card)
+        return card
+
+    @property
+    def predictor_(self) -> Predictor:
+        """The model, as ``automl.load`` gives it."""
+        check_is_fitted(self)
+        if self._predictor is None:
+            from automl.deployment.predictor import load_predictor
+
+            with tempfile.TemporaryDirectory(prefix="automl-") as place:
+                self._extract(Path(place))
+                self._predictor = load_predictor(Path(place))
+        return self._predictor
+
+    def save(self, path: str | Path) -> None:
+        """Write the model to a new folder; nothing in it is pickled. ``automl.load`` reads it too."""
+        check_is_fitted(self)
+        self._extract(Path(path))
+        facts = {"parameters": self.get_params(), **self._facts()}
+        facts["parameters"]["folder"] = None
+        (Path(path) / ESTIMATOR).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """The estimator that ``save`` wrote to a folder. Raises ValueError if there is none."""
+        try:
+            facts = json.loads((Path(path) / ESTIMATOR).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ValueError(f"there is no {ESTIMATOR} in {str(path)!r}; give a folder written by save") from None
+        found = cls(**facts["parameters"])
+        found._restore(facts)
+        found._keep(Path(path))
+        return found
+
+    def _keep(self, folder: Path) -> None:
+        """Hold the files of a model in memory, so that the estimator can be copied and pickled."""
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in sorted(folder.rglob("*")):
+                if file.is_file():
+                    archive.write(file, file.relative_to(folder))
+        self._archive = content.getvalue()
+        self._predictor = None
+        assert self.predictor_ is not None  # loaded now, as predict must not change the estimator
+
+    def _extract(self, folder: Path) -> None:
+        with zipfile.ZipFile(io.BytesIO(self._archive)) as archive:
+            archive.extractall(folder)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()
+        return state | {"_predictor": None}  # loaded again when it is needed
+
+    def _frame(self, X: Any, *, reset: bool) -> pd.DataFrame:
+        """The inputs as a frame; the columns of an array are named by their places."""
+        import pandas as pd
+
+        if isinstance(X, pd.DataFrame):
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            return X.reset_index(drop=True).rename(columns=str)
+        X = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite="allow-nan")
+        return pd.DataFrame(X, columns=[f"x{place}" for place in range(X.shape[1])])
+
+    def _facts(self) -> dict[str, Any]:
+        names = getattr(self, "feature_names_in_", None)
+        return {"n_features": self.n_features_in_, "feature_names": None if names is None else list(names)}
+
+    def _restore(self, facts: dict[str, Any]) -> None:
+        self.n_features_in_ = facts["n_features"]
+        if facts["feature_names"] is not None:
+            self.feature_names_in_ = np.array(facts["feature_names"], object)
+
+    def _labels(self, y: Any, n: int) -> NDArray[Any]:
+        raise NotImplementedError
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.non_deterministic = True  # what is tried depends on the time
+        return tags
+
+
+class AutoMLClassifier(ClassifierMixin, _AutoML):  # type: ignore[misc]
+    """An ensemble of classifiers, chosen and tuned by cross-validation within a time limit.
+
+    ``time_limit``: seconds for ``fit``. ``metric``: accuracy, balanced_accuracy, auc or log_loss. ``models``: families,
+    such as "lightgbm,linear"; "auto" takes all. ``max_members``: of the ensemble; 1 gives a single model. ``n_trials``:
+    configurations to try at most. ``n_jobs``: processes; None: one a core. ``folder``: keeps the run, with a report and
+    what ``automl explain`` reads; it must be new or empty. ``progress``: show a progress bar.
+
+    Attributes after ``fit``: ``classes_``, ``leaderboard_`` (a frame with every configuration, its score out of fold,
+    its seconds and its weight in the ensemble), ``score_out_of_fold_``, ``predictor_``.
+    """
+
+    _kind = "classification"
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The most probable class of each row, (n,)."""
+        check_is_fitted(self)
+        found: NDArray[Any] = self.classes_[self.predict_proba(X).argmax(1)]
+        return found
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Class probabilities in the order of ``classes_``, (n, n_classes)."""
+        check_is_fitted(self)
+        frame = self._frame(X, reset=False)
+        found = np.zeros((len(frame), len(self.classes_)))
+        found[:, [int(name) for name in self.predictor_.classes]] = self.predictor_.predict_proba(frame)
+        return found
+
+    def _labels(self, y: Any, n: int) -> NDArray[Any]:
+        y = column_or_1d(y, warn=True)
+        check_consistent_length(np.empty(n), y)
+        if y.dtype.kind == "f":
+            assert_all_finite(y, input_name="y")
+        check_classification_targets(y)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError("y has one class only; a classifier needs at least two")
+        return np.asarray(codes)
+
+    def _facts(self) -> dict[str, Any]:
+        return super()._facts() | {"classes": self.classes_.tolist(), "dtype": self.classes_.dtype.str}
+
+    def _restore(self, facts: dict[str, Any]) -> None:
+        super()._restore(facts)
+        self.classes_ = np.array(facts["classes"], np.dtype(facts["dtype"]))
+
+
+class AutoMLRegressor(RegressorMixin, _AutoML):  # type: ignore[misc]
+    """An ensemble of regressors; parameters and attributes are those of ``AutoMLClassifier``, without classes.
+
+    ``metric``: rmse, mae or r2.
+    """
+
+    _kind = "regression"
+
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        """The predicted numbers, (n,)."""
+        check_is_fitted(self)
+        frame = self._frame(X, reset=False)
+        return np.asarray(self.predictor_.predict(frame), np.float64)
+
+    def _labels(self, y: Any, n: int) -> NDArray[Any]:
+        y = column_or_1d(y, warn=True)
+        check_consistent_length(np.empty(n), y)
+        assert_all_finite(y, input_name="y")
+        return np.asarray(y, np.float64)
+
+
+def _leaderboard(trials: pd.DataFrame, card: Mapping[str, Any]) -> pd.DataFrame:
+    """A row a configuration, the best first."""
+    weights: dict[int, float] = {}
+    for entry in card["members"]:  # a bagged member has an entry for each fold
+        weights[entry["trial"]] = weights.get(entry["trial"], 0.0) + entry["weight"]
+    complete = trials[trials["state"] == "complete"]
+    board = complete.assign(weight=[weights.get(number, 0.0) for number in complete["trial"]])
+    return board.sort_values("loss").reset_index(drop=True)

@@ -1,0 +1,97 @@
+"""The scikit-learn estimators for tables."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_diabetes
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import automl
+
+FEW = dict.fromkeys(
+    ("check_fit2d_1sample", "check_fit2d_1feature"), "too few rows are refused, by a message of our own"
+)
+LEAKS = dict.fromkeys(
+    ("check_regressors_no_decision_function", "check_n_features_in_after_fitting"),
+    "a column that equals the target is left out, and none other is there",
+)
+
+
+@pytest.mark.slow
+@parametrize_with_checks(
+    [kind(models="linear", n_trials=1, n_jobs=1) for kind in (automl.AutoMLClassifier, automl.AutoMLRegressor)],
+    expected_failed_checks=lambda estimator: FEW | (LEAKS if isinstance(estimator, automl.AutoMLRegressor) else {}),
+)
+def test_scikit_learns_own_checks(estimator, check):
+    check(estimator)
+
+
+def people(n, seed=0):
+    """A frame with a number, a category of strings, a date and missing values, and classes with names."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "age": rng.integers(18, 90, n).astype(float),
+            "town": rng.choice(["Bern", "Basel", None], n),
+            "since": pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 900, n), "D"),
+        }
+    )
+    y = np.where((frame["age"] > 50) ^ (frame["town"] == "Bern"), "yes", "no")
+    frame.loc[rng.random(n) < 0.1, "age"] = np.nan
+    return frame, y
+
+
+def test_a_frame_is_taken_as_it_is_and_the_model_is_the_same_after_saving(tmp_path):
+    X, y = people(400)
+    X_new, y_new = people(300, 1)
+    model = automl.AutoMLClassifier(models="lightgbm,linear", n_trials=2, n_jobs=1).fit(X, y)
+    assert model.classes_.tolist() == ["no", "yes"]
+    assert model.score(X_new, y_new) > 0.8
+    assert model.predict_proba(X_new).sum(1) == pytest.approx(1.0)
+    assert model.feature_names_in_.tolist() == ["age", "town", "since"]
+    board = model.leaderboard_
+    assert board["loss"].is_monotonic_increasing
+    assert board["weight"].sum() == pytest.approx(1.0)
+    model.save(tmp_path / "saved")
+    predicted = model.predict_proba(X_new)
+    for same in (automl.AutoMLClassifier.load(tmp_path / "saved"), pickle.loads(pickle.dumps(model))):
+        assert (same.predict_proba(X_new) == predicted).all()
+        assert same.get_params() == model.get_params()
+        assert (same.predict(X_new) == model.predict(X_new)).all()
+    assert not hasattr(clone(model), "classes_")
+    with pytest.raises(ValueError, match=r"there is no estimator\.json"):
+        automl.AutoMLClassifier.load(tmp_path)
+
+
+def test_the_score_out_of_fold_is_about_that_on_new_rows():
+    X, y = load_diabetes(return_X_y=True)
+    model = automl.AutoMLRegressor(models="linear", n_trials=1, n_jobs=1).fit(X[:300], y[:300])
+    error = np.sqrt(np.mean((model.predict(X[300:]) - y[300:]) ** 2))
+    assert model.score_out_of_fold_ == pytest.approx(error, rel=0.1)
+
+
+def test_rows_of_a_group_are_in_one_fold(tmp_path):
+    """With the group as a column, random folds would know the target of each row from its siblings."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(60), 6)
+    X = pd.DataFrame({"group": groups + rng.normal(0, 0.01, 360)})
+    y = rng.normal(size=60)[groups]
+    options = {"models": "random_forest", "n_trials": 1, "n_jobs": 1, "metric": "r2"}
+    random = automl.AutoMLRegressor(**options).fit(X, y)
+    grouped = automl.AutoMLRegressor(folder=tmp_path / "run", **options).fit(X, y, groups=groups)
+    assert random.score_out_of_fold_ > 0.8
+    assert grouped.score_out_of_fold_ < 0.3
+    assert (tmp_path / "run" / "model").is_dir()
+
+
+def test_bad_input_is_a_value_error_in_one_line():
+    X, y = load_breast_cancer(return_X_y=True, as_frame=True)
+    with pytest.raises(ValueError, match="does not suit table; choose auto or some of: lightgbm"):
+        automl.AutoMLClassifier(models="cnn").fit(X, y)
+    with pytest.raises(ValueError, match="'rmse' is not a metric for classification"):
+        automl.AutoMLClassifier(metric="rmse").fit(X, y)
+    with pytest.raises(ValueError, match="one class only"):
+        automl.AutoMLClassifier().fit(X, np.zeros(len(X)))
