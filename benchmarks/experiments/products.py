@@ -1,7 +1,7 @@
-"""Whole products on tables, by wall-clock: ``python -m benchmarks.experiments.products``.
+"""Whole products on users' files, by wall-clock: ``python -m benchmarks.experiments.products``.
 
-On each table the same rows are given to this project's command with its defaults, to untuned gradient boosting, and to
-FLAML in an environment of its own; all are scored on the same test rows.
+The same rows are given to this project's command with its defaults, to an untuned baseline and, for tables, to FLAML in
+an environment of its own; all are scored on the same test rows.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy
 
-import json
 import subprocess
 import sys
 import tempfile
@@ -35,9 +34,9 @@ from benchmarks.command import run_command
 from benchmarks.pages import markdown
 from benchmarks.suites.own_files import FILES, MORE_TABLES, UsersFile
 
-TABLES = tuple(file for file in (*FILES, *MORE_TABLES) if file.kind == "table")
+EVERY_FILE = (*FILES, *MORE_TABLES)
 PRODUCTS = ("default", "lightgbm", "flaml")
-BASE = "boosting"  # untuned, of scikit-learn: what errors are divided by
+BASE = "untuned"  # what errors are divided by: for tables gradient boosting of scikit-learn, else see own_scores
 RIVAL = Path(__file__).with_name("rival_flaml.py")
 N_RESAMPLES = 10_000
 
@@ -59,11 +58,12 @@ def main(
     wanted = [name.strip() for name in products.split(",")]
     if "flaml" in wanted and flaml_python is None:
         raise UserError("flaml needs an environment of its own: --flaml-python PYTHON, or leave it out of --products")
-    names = [file.name for file in TABLES] if only is None else only.split(",")
-    jobs = [file for file in TABLES if file.name in names]
+    names = [file.name for file in EVERY_FILE] if only is None else only.split(",")
+    jobs = [file for file in EVERY_FILE if file.name in names]
 
     def run(file: UsersFile) -> list[dict[str, Any]]:
-        missing = [name for name in wanted if not _is_known(known, file.name, split, seconds, name)]
+        suiting = wanted if file.kind == "table" else [name for name in wanted if name == "default"]
+        missing = [name for name in suiting if not _is_known(known, file.name, split, seconds, name)]
         return rows_of(file, split, seconds, workers, missing, flaml_python)
 
     lines = [{str(name): value for name, value in line.items()} for line in known.to_dict("records")]
@@ -87,17 +87,18 @@ def _is_known(known: pd.DataFrame, table: str, split: int, seconds: float, produ
 def rows_of(
     file: UsersFile, split: int, seconds: float, workers: int, wanted: list[str], flaml_python: Path | None
 ) -> list[dict[str, Any]]:
-    """A row for each product on a table, and one for the untuned boosting."""
+    """A row for each product on a file, and one for the untuned baseline."""
     if not wanted:
         return []
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         csv = shuffled(file, split, folder)
-        arrays, metric = prepared(file, csv, folder / "data")
-        results = {BASE: _untuned(arrays, "boosting")}
+        splits, metric = prepared(file, csv, folder / "data")
+        arrays = with_valid_in_train(splits)
+        results = {BASE: _untuned(arrays, BASE) if file.kind == "table" else _practitioners(file, splits, arrays)}
         for product in wanted:
             if product == "default":
-                results[product] = _default(file, csv, arrays, folder, seconds, workers)
+                results[product] = _default(file, csv, folder, seconds, workers)
             elif product == "flaml":
                 assert flaml_python is not None
                 results[product] = _flaml(arrays, metric, folder, seconds, workers, flaml_python)
@@ -105,7 +106,7 @@ def rows_of(
                 results[product] = _untuned(arrays, product)
     y = arrays.y_test
     about = {
-        "table": file.name, "part": file.split, "split": split, "seconds": seconds, "workers": workers,
+        "table": file.name, "kind": file.kind, "part": file.split, "split": split, "seconds": seconds, "workers": workers,
         "metric": metric, "n_train": len(arrays.y_train), "n_test": len(y), "commit": commit(),
     }  # fmt: skip
     rows = []
@@ -119,25 +120,24 @@ def rows_of(
 def shuffled(file: UsersFile, split: int, folder: Path) -> Path:
     """The table as a CSV file, its rows in an order that depends on the split, since the split depends on it."""
     csv = file.data.write(folder, file.target)
-    if split:
+    if split and csv.is_file():
         pd.read_csv(csv).sample(frac=1.0, random_state=split).to_csv(csv, index=False)
     return csv
 
 
 def prepared(file: UsersFile, csv: Path, folder: Path) -> tuple[Splits, str]:
-    """The rows as this project encodes them, training and validation together, and the metric."""
+    """The rows as this project encodes them for its first family, and the metric."""
     from automl.data.ingest.prepare import Facts, prepare
     from automl.data.ingest.request import Request
 
     prepare(Request(str(csv), **file.options).checked(), folder)
     facts = Facts.read(folder)
-    return with_valid_in_train(read_prepared(folder / next(iter(facts.views.values())))), facts.metric(None)
+    return read_prepared(folder / next(iter(facts.views.values()))), facts.metric(None)
 
 
-def _default(
-    file: UsersFile, csv: Path, arrays: Splits, folder: Path, seconds: float, workers: int
-) -> tuple[NDArray[Any], float]:
+def _default(file: UsersFile, csv: Path, folder: Path, seconds: float, workers: int) -> tuple[NDArray[Any], float]:
     """The command of this project, and the predictions of its model."""
+    from automl.data.ingest.prepare import Facts
     from automl.deployment.predictor import load
 
     start, run = time.perf_counter(), folder / "run"
@@ -148,8 +148,16 @@ def _default(
         check=True, capture_output=True,
     )  # fmt: skip
     wall = time.perf_counter() - start
-    assert json.loads((run / "summary.json").read_text())["settings"]["folds"] is not None
-    return load(run).judge(lambda family: arrays.x_test), wall
+    views = Facts.read(run / "data").views
+    return load(run).judge(lambda family: read_prepared(run / "data" / views[family]).x_test), wall
+
+
+def _practitioners(file: UsersFile, splits: Splits, with_valid: Splits) -> tuple[NDArray[Any], float]:
+    """The untuned baseline of a kind of files that are not tables."""
+    from benchmarks.experiments.own_scores import baseline
+
+    start = time.perf_counter()
+    return baseline(file.kind, splits, with_valid).predictions[0], time.perf_counter() - start
 
 
 def _flaml(
@@ -213,25 +221,28 @@ def ratios_of(rows: pd.DataFrame) -> pd.DataFrame:
 def summary(rows: pd.DataFrame) -> str:
     """The ratios as Markdown: geometric means with intervals over tables, wins, and every table."""
     lines = [
-        "# Whole products on tables",
+        "# Whole products on users' files",
         "",
         "By `python -m benchmarks.experiments.products`. A product gets the same training rows and the same wall-clock "
         "on the same cores; `default` is `automl run --data FILE --target NAME` with no other option than the time "
-        "limit. Numbers are test errors (1 - accuracy, or RMSE) divided by that of scikit-learn's histogram gradient "
-        "boosting with its defaults on the same rows: below 1 is better. Intervals: bootstrap over tables, 95%. "
-        "Nothing was tuned on the holdout tables.",
+        "limit. Numbers are test errors (1 - accuracy, or RMSE) divided by that of an untuned baseline on the same "
+        "rows: for tables scikit-learn's histogram gradient boosting, for texts TF-IDF and logistic regression, for "
+        "pictures the better of a support vector machine and a random forest, for series ridge regression on the window. "
+        "Below 1 is better. Intervals: bootstrap over files, 95%. Nothing was tuned on the holdout files.",
         "",
     ]
-    for (seconds, workers), part in rows.groupby(["seconds", "workers"]):
+    rows = rows.assign(is_table=rows["kind"] == "table")
+    for (seconds, workers, is_table), part in rows.groupby(["seconds", "workers", "is_table"], sort=False):
         ratios = ratios_of(part)
-        lines += [f"## {seconds:g} seconds on {workers} core{'s' * (workers != 1)}", ""]
+        what = "Tables" if is_table else "Texts, pictures and series"
+        lines += [f"## {what}, {seconds:g} seconds on {workers} core{'s' * (workers != 1)}", ""]
         cells = []
         for name in ratios:
             for which in ("holdout", "development"):
                 if which in ratios.index.get_level_values("part"):
                     own: pd.Series[Any] = ratios[name].xs(which)
                     cells.append(_line_of(str(name), which, own, part))
-        heads = ["product", "tables", "error / untuned boosting", "95%", "better on", "worst", "wall-clock, longest"]
+        heads = ["product", "files", "error / untuned", "95%", "better on", "worst", "wall-clock, longest"]
         lines += [*markdown.grid(heads, cells), "", *_every_table(part, ratios), ""]
     return "\n".join(lines) + "\n"
 
@@ -260,7 +271,7 @@ def _every_table(rows: pd.DataFrame, ratios: pd.DataFrame) -> list[str]:
             + [f"{known['metric']} {known['score']:.4g}"]
             + ["" if np.isnan(value) else f"{value:.3f}" for value in line.values()]
         )
-    return markdown.grid(["table", "", "rows", "untuned boosting", *map(str, ratios.columns)], cells)
+    return markdown.grid(["file", "", "rows", "untuned", *map(str, ratios.columns)], cells)
 
 
 if __name__ == "__main__":
