@@ -106,7 +106,8 @@ def rows_of(
                 results[product] = _untuned(arrays, product)
     y = arrays.y_test
     about = {
-        "table": file.name, "kind": file.kind, "part": file.split, "split": split, "seconds": seconds, "workers": workers,
+        "table": file.name, "kind": file.kind, "part": file.split, "split": split,
+        "seconds": seconds, "workers": workers,
         "metric": metric, "n_train": len(arrays.y_train), "n_test": len(y), "commit": commit(),
     }  # fmt: skip
     rows = []
@@ -226,9 +227,10 @@ def summary(rows: pd.DataFrame) -> str:
         "By `python -m benchmarks.experiments.products`. A product gets the same training rows and the same wall-clock "
         "on the same cores; `default` is `automl run --data FILE --target NAME` with no other option than the time "
         "limit. Numbers are test errors (1 - accuracy, or RMSE) divided by that of an untuned baseline on the same "
-        "rows: for tables scikit-learn's histogram gradient boosting, for texts TF-IDF and logistic regression, for "
-        "pictures the better of a support vector machine and a random forest, for series ridge regression on the window. "
-        "Below 1 is better. Intervals: bootstrap over files, 95%. Nothing was tuned on the holdout files.",
+        "rows: below 1 is better. The baseline is scikit-learn's histogram gradient boosting for tables, TF-IDF and "
+        "logistic regression for texts, the better of a support vector machine and a random forest for pictures, and "
+        "ridge regression on the window for series. Intervals: bootstrap over files, 95%. Nothing was tuned on the "
+        "holdout files.",
         "",
     ]
     rows = rows.assign(is_table=rows["kind"] == "table")
