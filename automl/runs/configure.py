@@ -33,7 +33,7 @@ def planned(asked: Settings, prepared: Path) -> Settings:
     ``prepared``: the folder of the data.
     """
     from automl.data.ingest.prepare import Facts
-    from automl.tasks.cross_validated import n_folds_within, suits
+    from automl.tasks.cross_validated import SHARE_OF_A_TRIAL, n_folds_within, suits
 
     named = (asked.strategy, asked.n_trials, asked.max_epochs, asked.train_size, asked.refit)
     if not suits(Facts.read(prepared).kind, asked.model) or any(value is not None for value in named):
@@ -42,7 +42,9 @@ def planned(asked: Settings, prepared: Path) -> Settings:
         return asked
     limit = asked.time_limit or DEFAULT_SECONDS
     n_workers = asked.n_workers or default_workers(asked.device or "auto")
-    return replace(asked, time_limit=limit, folds=n_folds_within(prepared, limit * n_workers))
+    trial_seconds = asked.trial_seconds or SHARE_OF_A_TRIAL * limit
+    folds = n_folds_within(prepared, limit * n_workers)
+    return replace(asked, time_limit=limit, trial_seconds=trial_seconds, folds=folds)
 
 
 def new_settings(

@@ -44,6 +44,7 @@ class CrossValidated:
     metric: str
     folds_how: str  # random, group or time; empty where there is only the validation set
     view: str
+    most_seconds: float | None = None  # of all folds of a configuration; one that would take longer fails
     keeps_files: bool = True  # the predictions of every trial may serve the ensemble
     resumable: bool = True
     train_size: None = None
@@ -126,8 +127,13 @@ def _rows(data: str) -> Splits:
     return flattened(load_data(data, None, True))
 
 
-def cross_validated(folder: Path, n_folds: int, model: str | None, metric: str | None) -> CrossValidated:
-    """The task on the prepared table in a folder. UserError for families that do not suit tables."""
+def cross_validated(
+    folder: Path, n_folds: int, model: str | None, metric: str | None, time_limit: float | None = None
+) -> CrossValidated:
+    """The task on the prepared table in a folder. UserError for families that do not suit tables.
+
+    ``time_limit``: of the run, in seconds, of which a configuration gets a share at most.
+    """
     from automl.data.ingest.prepare import Facts
     from automl.space.parse import load_space
 
@@ -141,7 +147,10 @@ def cross_validated(folder: Path, n_folds: int, model: str | None, metric: str |
         with_levels=isinstance(inputs, Columns) and bool(inputs.cardinalities),
         lags=facts.kind == "series",
     )
-    return CrossValidated(facts.name, str(folder), load_space(form), n_folds, facts.metric(metric), facts.folds, view)
+    most = None if time_limit is None else SHARE_OF_A_TRIAL * time_limit
+    return CrossValidated(
+        facts.name, str(folder), load_space(form), n_folds, facts.metric(metric), facts.folds, view, most
+    )
 
 
 # Tried in this order: the default of each family, and settings that are often better or complement them. Those of
@@ -193,6 +202,7 @@ def described_plan(task: CrossValidated, seconds: float | None) -> str:
 
 SECONDS_OF_A_FOLD = 0.5  # of LightGBM on few rows; more of them take so many seconds a number in the table and class:
 SECONDS_A_NUMBER = 3e-6
+SHARE_OF_A_TRIAL = 0.5  # of the time limit, at most, for a configuration
 SHARE_OF_A_MODEL = 0.4  # of the budget, at most, for all folds of one
 
 

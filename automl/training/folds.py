@@ -20,7 +20,7 @@ from automl.metrics import loss_of, measure
 from automl.models import own_config
 from automl.models.learners import build_learner, learner_class
 from automl.models.learners.base import Learner, Rows
-from automl.task import Epoch
+from automl.task import Epoch, TrainingFailed
 from automl.training.spec import FoldsTask
 
 PREDICTIONS, RECORD, MODEL = "predictions.npy", "record.json", "model"
@@ -90,7 +90,16 @@ class FoldsTraining:
         self.losses.append(loss_of(self.task.metric, metrics[self.task.metric]))
         self.seconds.append(time.perf_counter() - start)
         self._save()
+        self._check_time()
         return Epoch(self.n_done, self.losses[-1], metrics, self.seconds[-1])
+
+    def _check_time(self) -> None:
+        """TrainingFailed after the first fold if the others would take too long."""
+        most, n = self.task.most_seconds, self.task.max_epochs
+        if most is not None and self._out_of_bag is None and self.n_done == 1 and n * self.seconds[0] > most:
+            raise TrainingFailed(
+                f"{n} folds would take {n * self.seconds[0]:.3g} s, longer than the {most:.3g} s of a configuration"
+            )
 
     def fit_all(self) -> None:
         """Fit the model to all rows, for as many rounds as the folds took on average; not where it is bagged."""

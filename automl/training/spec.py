@@ -54,6 +54,8 @@ class FoldsTask(Protocol):
     @property
     def metric(self) -> str: ...
     @property
+    def most_seconds(self) -> float | None: ...  # of all folds of a configuration
+    @property
     def folds_how(self) -> str: ...  # random, group, time, or empty
     def family(self, config: Mapping[str, Any]) -> str: ...
     def rows(self) -> "Splits": ...  # as a table; the training set includes the validation set

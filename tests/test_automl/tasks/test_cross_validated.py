@@ -10,6 +10,7 @@ from automl.data.ingest.prepare import prepare
 from automl.data.ingest.request import Request
 from automl.errors import UserError
 from automl.metrics import loss_of, measure
+from automl.task import TrainingFailed
 from automl.tasks.cross_validated import PRESETS, cross_validated, n_folds_within, presets
 from automl.training.folds import MODEL, read_predictions, read_record
 from strategies.encoding import Encoding
@@ -107,3 +108,10 @@ def test_many_numbers_or_little_time_mean_fewer_folds(wine):
 def test_a_family_for_other_data_is_refused_in_one_line(wine):
     with pytest.raises(UserError, match="--model 'cnn' does not suit table; choose auto or some of: lightgbm"):
         cross_validated(wine, 8, "cnn", None)
+
+
+def test_folds_that_would_take_too_long_fail_after_the_first(wine, tmp_path):
+    task = cross_validated(wine, 8, None, None, time_limit=1e-3)
+    with pytest.raises(TrainingFailed, match=r"8 folds would take .* s, longer than the 0\.0005 s of a configuration"):
+        list(task.train(preset(task, "linear"), seed=0, epochs=8, checkpoint=tmp_path / "trial", device="cpu"))
+    assert len(read_record(tmp_path / "trial")["losses"]) == 1
