@@ -1,0 +1,53 @@
+"""The comparison of whole products."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from automl.errors import UserError
+from benchmarks.experiments import products
+from benchmarks.suites.own_files import OfScikitLearn, UsersFile
+
+WINE = UsersFile("wine", "holdout", "table", OfScikitLearn("load_wine"), {"target": "target"})
+
+
+def rows(scores):
+    """Rows of accuracies on tables with 100 test rows: product -> score by table."""
+    about = {"kind": "table", "part": "holdout", "split": 0, "seconds": 60.0, "workers": 1, "metric": "accuracy"}
+    return pd.DataFrame(
+        {
+            **about,
+            "table": f"table {i}",
+            "product": product,
+            "score": score,
+            "wall": 61.0,
+            "n_train": 400,
+            "n_test": 100,
+        }
+        for product, each in scores.items()
+        for i, score in enumerate(each)
+    )
+
+
+def test_errors_are_divided_by_those_of_the_untuned_baseline():
+    ratios = products.ratios_of(rows({"untuned": [0.9, 0.8], "default": [0.95, 0.8]}))
+    assert ratios["default"].tolist() == pytest.approx([5.5 / 10.5, 1.0])  # half an example is added
+    text = products.summary(rows({"untuned": [0.9, 0.8], "default": [0.95, 0.8]}))
+    mean = np.sqrt(5.5 / 10.5)
+    assert f"| default | 2 holdout | {mean:.3f} |" in text
+    assert "1 of 2 | 1.00 (table 1) | 61 s |" in text
+    assert "## Tables, 60 seconds on 1 core" in text
+
+
+def test_untuned_boosting_has_the_test_rows_of_a_run(tmp_path):
+    found = products.rows_of(WINE, 0, 60.0, 1, ["lightgbm"], None)
+    assert [line["product"] for line in found] == ["untuned", "lightgbm"]
+    assert all(line["n_test"] == 35 and line["score"] > 0.9 for line in found)
+    other = products.rows_of(WINE, 1, 60.0, 1, ["lightgbm"], None)
+    assert [line["score"] for line in other] != [line["score"] for line in found], "another split, other test rows"
+    assert products.rows_of(WINE, 0, 60.0, 1, [], None) == []
+
+
+def test_flaml_needs_a_python_of_its_own(tmp_path):
+    with pytest.raises(UserError, match="flaml needs an environment of its own: --flaml-python"):
+        products.main(products="flaml", flaml_python=None, out=tmp_path / "products.csv")
