@@ -85,14 +85,15 @@ def open_search(
     seed = settings.seed or 0
     trackers = make_trackers(settings.track or ())
     with ExitStack() as stack:
-        logs, tracked = None, None
+        logs, trials, tracked = None, None, None
+        uses_folders = getattr(task, "uses_folder", True)
         if folder is None:
-            study, trials = Study(task.space, task.max_epochs), None
-            if getattr(task, "uses_folder", True):
+            study = Study(task.space, task.max_epochs)
+            if uses_folders:
                 trials = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="automl-")))
         else:
             study = stack.enter_context(opened(folder, task, settings.to_json(), resume=resume, data=data))
-            logs, trials = folder.logs, folder.trials
+            logs, trials = folder.logs, folder.trials if uses_folders else None
         if executor is None:
             new = ProcessExecutor(task, settings.n_workers, settings.trial_seconds, logs)
             executor = stack.enter_context(new)

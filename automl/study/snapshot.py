@@ -78,12 +78,11 @@ def look(folder: RunFolder) -> Seen:
             f"the space of the run in {str(folder.path)!r} has no short form, so it cannot be read from there"
         )
     space = load_space(settings["space"])
-    study = Study(space, settings.get("max_epochs") or 1, Store(kept, study_id, space))
-    running = {trial.number: trial for trial in study.trials.values() if trial.state == "running"}
+    store = Store(kept, study_id, space)
+    study = Study(space, settings.get("max_epochs") or 1, store)
     trainings = []
-    for frozen in kept.get_all_trials(study_id, deepcopy=False):
-        trial = running.get(frozen.user_attrs["trial"])
-        if trial is not None and not frozen.state.is_finished():
+    for trial in study.trials.values():
+        if trial.state == "running" and not (frozen := store.as_stored(trial.number)).state.is_finished():
             losses = [loss for _, loss in sorted(frozen.intermediate_values.items())]
             trainings.append(RunningTraining(trial.number, trial.proposals[-1].epochs, losses, frozen.datetime_start))
     return Seen(study, settings, trainings, going_on)

@@ -137,6 +137,7 @@ class Tuner:
                         self._epoch_done(event)
                     elif isinstance(event, JobEnded):
                         self._job_ended(event)
+                self.study.flush()
             if self.watch is not None:
                 self.watch(self)
 
