@@ -39,14 +39,16 @@ class TrialRows:
         self._add = insert(self._trials)
         self._add_parameters = insert(parameters)
         new = insert(self._attributes)
-        self._set_attributes = new.on_conflict_do_update(["trial_id", "key"], set_={"value_json": new.excluded.value_json})
+        self._set_attributes = new.on_conflict_do_update(
+            ["trial_id", "key"], set_={"value_json": new.excluded.value_json}
+        )
         new = insert(epochs)
         self._set_epochs = new.on_conflict_do_update(
             ["trial_id", "step"],
             set_={name: new.excluded[name] for name in ("intermediate_value", "intermediate_value_type")},
         )
         self._set_value = insert(values)
-        ended = {name: bindparam(f"new_{name}") for name in ("state", "datetime_complete")}
+        ended: dict[str, Any] = {name: bindparam(f"new_{name}") for name in ("state", "datetime_complete")}
         self._end = update(self._trials).where(self._trials.c.trial_id == bindparam("entry")).values(ended)
         times = inspect(models.TrialModel).get_property_by_column
         self._time_names = {name: times(self._trials.c[name]).key for name in ("datetime_start", "datetime_complete")}
@@ -75,7 +77,7 @@ class TrialRows:
             "state": TrialState.RUNNING,
             "datetime_start": self._now("datetime_start"),
         }
-        entry: int = connection.execute(self._add, row).inserted_primary_key[0]
+        entry: int = connection.execute(self._add, row).lastrowid
         self._n_entries += 1
         rows = [
             {
@@ -93,9 +95,7 @@ class TrialRows:
 
     def set_attributes(self, connection: Connection, entry: int, attributes: Mapping[str, Any]) -> None:
         """Set user attributes (JSON) of an entry."""
-        rows = [
-            {"trial_id": entry, "key": key, "value_json": json.dumps(value)} for key, value in attributes.items()
-        ]
+        rows = [{"trial_id": entry, "key": key, "value_json": json.dumps(value)} for key, value in attributes.items()]
         connection.execute(self._set_attributes, rows)
 
     def set_epochs(self, connection: Connection, epochs: Epochs) -> None:

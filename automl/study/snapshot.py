@@ -51,6 +51,7 @@ def connect(file: Path) -> sqlite3.Connection:
 def storage(folder: RunFolder) -> RDBStorage:
     """The run's Optuna storage, which opens connections with ``connect``. UserError if there is none."""
     import optuna
+    from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import SQLAlchemyError
     from sqlalchemy.pool import NullPool
 
@@ -59,8 +60,8 @@ def storage(folder: RunFolder) -> RDBStorage:
     how = {"creator": lambda: connect(folder.study), "poolclass": NullPool}
     try:
         return optuna.storages.RDBStorage("sqlite://", engine_kwargs=how, skip_table_creation=True)
-    except (SQLAlchemyError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except (SQLAlchemyError, StorageInternalError, RuntimeError) as error:
+        reason = str(error.__cause__ or error).strip().splitlines()[0]
         raise UserError(f"cannot read {str(folder.study)!r}: {reason}") from None
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 STUDY_NAME = "automl"
 LOG = ("ask:", "tell:")  # prefixes of the log's attributes
+MAX_LOG_BYTES = 16_777_216  # of the write-ahead log, to which it shrinks after a long read that made it grow
 SECONDS_BETWEEN_EPOCHS = 1.0  # in which epochs are collected for one write
 P = ParamSpec("P")
 
@@ -272,6 +273,7 @@ def _open_storage(url: str) -> RDBStorage:
         def _set_pragmas(connection: Any, _: Any) -> None:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
+            connection.execute(f"PRAGMA journal_size_limit={MAX_LOG_BYTES}")
 
         storage.engine.dispose()
     return storage

@@ -4,10 +4,12 @@ import sqlite3
 import threading
 
 import optuna
-import pytest
 
 import automl
+from automl.errors import UserError
 from automl.space.parse import load_space
+from automl.study.run_folder import RunFolder
+from automl.study.snapshot import storage
 from automl.study.storage import Store, sqlite_url
 from automl.study.study import Study
 from benchmarks.experiments.study_store import OptunaStore
@@ -71,7 +73,11 @@ def rows(file) -> dict[str, list[tuple]]:
         for table in tables:
             cursor = connection.execute(f"SELECT * FROM {table}")
             names = [name for name, *_ in cursor.description]
-            kept = [i for i, name in enumerate(names) if name not in IDS_AND_TIMES and not name.endswith(("_attribute_id", "value_id"))]
+            kept = [
+                i
+                for i, name in enumerate(names)
+                if name not in IDS_AND_TIMES and not name.endswith(("_attribute_id", "value_id"))
+            ]
             found[table] = sorted(tuple(row[i] for i in kept) for row in cursor)
     connection.close()
     return found
@@ -106,3 +112,33 @@ def test_a_trial_that_another_program_adds_to_the_study_is_left_alone(tmp_path):
     result = automl.tune(lambda config: config["lr"], FORM, n_trials=3, resume=True, **options)
     assert [trial.number for trial in result.trials] == [0, 1, 2]
     assert [trial.number for trial in study.trials] == [0, 1, 2, 3]
+
+
+def test_a_reader_that_polls_sees_the_run_and_does_not_stop_it(tmp_path):
+    """As optuna-dashboard does: finished trials are read once."""
+    file, seen, over = tmp_path / "run" / "study.db", [], threading.Event()
+
+    def poll():
+        while not over.is_set():
+            try:
+                kept = optuna.storages.get_storage(storage(RunFolder(file.parent)))
+                break
+            except UserError:
+                over.wait(0.01)
+        while not over.is_set():
+            seen.append(kept.get_all_trials(1, deepcopy=False))
+
+    reader = threading.Thread(target=poll)
+    reader.start()
+    try:
+        result = automl.tune(lambda c: c["lr"], FORM, strategy="random", n_trials=300, study=file.parent)
+    finally:
+        over.set()
+        reader.join()
+    assert len(result.trials) == 300
+    lengths = [len(trials) for trials in seen]
+    assert lengths == sorted(lengths)
+    assert len(set(lengths)) > 2
+    early = next(trials for trials in seen if len(trials) > 1)
+    assert early[0].state.is_finished()
+    assert seen[-1][0] is early[0]
