@@ -35,12 +35,13 @@ class RunFolder:
         self.logs = path / "logs"
         self.data = path / "data"  # the user's prepared data
         self.tracking = path / "tracking.json"  # the run's id for trackers
+        self.starting = path / ".starting"  # until the study is complete
 
     def check_is_free(self) -> None:
         """UserError if the folder is not empty; it is never overwritten."""
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"{str(self.path)!r} is a file; choose a folder with --out")
-        if self.path.exists() and any(self.path.iterdir()):
+        if self.path.exists() and any(self.path.iterdir()) and not self.starting.exists():
             raise UserError(
                 f"the folder {str(self.path)!r} is not empty; choose another with --out, or continue it with --resume"
             )
@@ -52,6 +53,20 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"cannot create the folder {str(self.path)!r}: {error.strerror}") from None
+
+    @contextmanager
+    def being_made(self) -> Iterator[None]:
+        """While the study and the data of a new run are made: if the process is killed in it, the folder is still free.
+
+        To be called with the folder locked. Removes what such a start has left behind.
+        """
+        if self.starting.exists():
+            shutil.rmtree(self.data, ignore_errors=True)
+            for file in self.path.glob(f"{self.study.name}*"):
+                file.unlink()
+        self.starting.touch()
+        yield
+        self.starting.unlink()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
