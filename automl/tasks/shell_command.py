@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -12,15 +13,16 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
-from automl.errors import UserError
+from automl.errors import MAX_CHARACTERS, UserError, abridged
 from automl.task import Epoch, TrainingFailed
 from automl.tasks.function import epoch_of
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
+LONGEST_LINE = 1_048_576  # characters that are read as one line
 OWN_PLACEHOLDERS = ("seed", "epochs", "dir", "config")
 # {name}, but not the shell's ${name}; or, as the first alternative, {{...}}, which escapes {...}. Braces with blanks or
 # quotes inside belong to other languages, such as awk.
@@ -89,7 +91,7 @@ class CommandTask:
             lambda match: shlex.quote(str(values[match[1]])) if match[1] else match[0][1:-1], self.command
         )
         number, start, output = 0, time.perf_counter(), deque[str](maxlen=3)
-        with tempfile.TemporaryFile("w+", errors="replace") as errors:
+        with tempfile.TemporaryFile() as errors:
             process = subprocess.Popen(
                 line,
                 shell=True,
@@ -101,10 +103,10 @@ class CommandTask:
             )
             assert process.stdout is not None
             try:
-                for text in process.stdout:
+                for text in _lines(process.stdout):
                     parsed = self._parsed(text)
                     if parsed is None:
-                        output.append(text)
+                        output.append(abridged(text))
                         continue
                     number += 1
                     seconds = time.perf_counter() - start
@@ -115,8 +117,8 @@ class CommandTask:
                 if process.poll() is None and not _ends_soon(process):
                     _kill_tree(process.pid)
                 process.wait()
-            errors.seek(0)
-            output.extend(errors)
+            errors.seek(max(0, errors.seek(0, os.SEEK_END) - MAX_CHARACTERS))
+            output.extend(errors.read().decode(errors="replace").splitlines())
         last_lines = " | ".join(filter(None, map(str.strip, output)))
         reason = f": {last_lines}" if last_lines else ""
         if process.returncode != 0:
@@ -139,6 +141,17 @@ class CommandTask:
         if isinstance(content, dict):
             return content if _is_number(content.get(self.metric)) else None
         return {self.metric: content} if _is_number(content) else None
+
+
+def _lines(output: IO[str]) -> Iterator[str]:
+    """The lines of a stream. One that is longer than LONGEST_LINE loses its middle, which may not fit in memory."""
+    while line := output.readline(LONGEST_LINE):
+        if len(line) == LONGEST_LINE and not line.endswith("\n"):
+            end = line
+            while not end.endswith("\n") and (piece := output.readline(LONGEST_LINE)):
+                end = (end + piece)[-LONGEST_LINE:]
+            line = f"{line} ... {end}"
+        yield line
 
 
 def _is_number(value: Any) -> bool:

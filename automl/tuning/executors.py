@@ -26,7 +26,7 @@ from pathlib import Path
 from types import CodeType
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
-from automl.errors import UserError
+from automl.errors import MAX_CHARACTERS, UserError
 from automl.tuning.worker import Event, Job, JobEnded, JobStarted, event_from_json, run_job
 
 if TYPE_CHECKING:
@@ -326,4 +326,6 @@ def _pickled(task: Task) -> bytes:
 def _tail(log: Path | None, n_lines: int = 20) -> str:
     if log is None or not log.exists():
         return ""
-    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-n_lines:])
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - MAX_CHARACTERS))
+        return "\n".join(file.read().decode(errors="replace").splitlines()[-n_lines:])

@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl.errors import UserError
+from automl.errors import UserError, abridged
 from automl.task import Epoch, TrainingFailed, vary
 
 if TYPE_CHECKING:
@@ -100,6 +100,7 @@ def run_job(task: Task, job: Job) -> Iterator[Event]:
     except (Exception, SystemExit) as failure:
         error = f"{type(failure).__name__}: {_one_line(failure)}"
         trace = traceback.format_exc()
+    error, trace = (None if text is None else abridged(text) for text in (error, trace))
     yield JobEnded(job.key, time.perf_counter() - start, error, trace, fatal, scores)
 
 

@@ -1,12 +1,13 @@
 """Shell commands as objectives, in real processes; functions and generators are in test_tuner."""
 
+import resource
 import time
 
 import psutil
 import pytest
 
 import automl
-from automl.errors import UserError
+from automl.errors import MAX_CHARACTERS, UserError
 from automl.space.parse import load_space
 from automl.task import TrainingFailed
 from automl.tasks.shell_command import CommandTask
@@ -141,3 +142,29 @@ def test_closing_the_training_kills_the_command_and_its_children(tmp_path):
     while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < until
         time.sleep(0.02)
+
+
+@pytest.mark.parametrize("stream", [1, 2])
+def test_a_line_of_50_mb_is_abridged(stream, tmp_path):
+    """In its error, in the study, and in memory on the way there."""
+    program = f"import os; [os.write({stream}, b'x' * 1_000_000) for _ in range(50)]; os.write({stream}, b'end'); 1 / 0"
+    task = CommandTask(f'python3 -c "{program}" {{lr}}', SPACE)
+    automl.tune(CommandTask("echo {lr}", SPACE), strategy="random", n_trials=1, study=tmp_path / "first")  # imports
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    (trial,) = automl.tune(task, strategy="random", n_trials=1, study=tmp_path / "run").trials
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 40_000  # kB
+    assert trial.error.startswith("the command failed with exit status 1")
+    assert "ZeroDivisionError" in trial.error
+    assert ("xend" in trial.error) == (stream == 2)
+    assert len(trial.error) <= MAX_CHARACTERS + 100
+    assert (tmp_path / "run" / "study.db").stat().st_size < 500_000
+
+
+def test_an_exception_with_a_text_of_50_mb_is_abridged():
+    def fails(config):
+        raise ValueError("x" * 50_000_000 + "end")
+
+    (trial,) = automl.tune(fails, SPACE, strategy="random", n_trials=1).trials
+    assert trial.error.startswith("ValueError: xxx")
+    assert trial.error.endswith("xend")
+    assert len(trial.error) + len(trial.traceback) <= 2 * MAX_CHARACTERS + 200
