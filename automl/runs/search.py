@@ -77,8 +77,9 @@ def open_search(
     lasts.
 
     ``folder``: of the run, new or, with ``resume``, existing; None to write nothing. ``warn``: called with a line if a
-    tracker fails. ``data``: the user's prepared data, which are moved into a new run's folder. ``executor``: by
-    default, one with processes of its own. ``reserve``: seconds of the time limit that are not the search's.
+    tracker fails or a training restarts. ``data``: the user's prepared data, which are moved into a new run's folder.
+    ``executor``: by default, one with processes of its own. ``reserve``: seconds of the time limit that are not the
+    search's.
     """
     assert settings.strategy is not None
     assert settings.n_workers is not None
@@ -105,6 +106,6 @@ def open_search(
             n_trials=settings.n_trials, seed=seed, device=settings.device or "auto", folders=TrialFolders(trials),
             strategy_name=settings.strategy, logs=logs, time_limit=settings.time_limit, target=settings.target,
             patience=settings.patience, sure_within=settings.sure_within, reproducible=bool(settings.reproducible),
-            reserve=reserve, callbacks=callbacks, watch=watch if tracked is None else tracked.after(watch),
+            reserve=reserve, callbacks=callbacks, warn=warn, watch=watch if tracked is None else tracked.after(watch),
         )  # fmt: skip
         yield Search(tuner, tracked)

@@ -128,7 +128,8 @@ class TrialFolders:
         """Whether a trial can be continued from its last recorded step; always true without folders."""
         if self._root is None:
             return True
-        return not self._anew(number).exists() and (self._folder(number).exists() or self._before(number).exists())
+        states = (self._folder(number), self._before(number))
+        return not self._anew(number).exists() and any(folder.is_dir() and any(folder.iterdir()) for folder in states)
 
     def commit(self, number: int) -> None:
         """The step is recorded: keep its state of the folder."""

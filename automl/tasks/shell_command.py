@@ -43,6 +43,7 @@ class CommandTask:
     name: str = "command"
     maximize: bool = False
     keeps_files: ClassVar[bool] = True  # files that a command wrote belong to the user
+    counts_anew: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for name in OWN_PLACEHOLDERS:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 MAX_DEATHS_AT_START = 3
+FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)  # no training dies of these by itself
 
 
 class Executor(ABC):
@@ -130,6 +131,7 @@ class _Worker:
     deadline: float | None = None
     has_started: bool = False  # a job: it could load the task
     log: Path | None = None
+    n_oom_kills: int | None = None  # on this machine when its job was submitted
     reader: threading.Thread | None = field(default=None, repr=False)
 
     def send(self, message: Mapping[str, object]) -> None:
@@ -179,7 +181,7 @@ class ProcessExecutor(Executor):
 
     def submit(self, job: Job) -> None:
         worker = next(worker for worker in self._workers if worker.job is None)
-        worker.job = job
+        worker.job, worker.n_oom_kills = job, _n_oom_kills()
         worker.send({"job": asdict(job)})
 
     def wait(self, timeout: float | None = None) -> list[Event]:
@@ -293,7 +295,10 @@ class ProcessExecutor(Executor):
         if worker.job is None:
             return None
         hint = "; out of memory?" if status == -signal.SIGKILL else ""
-        return JobEnded(worker.job.key, 0.0, f"the training process died ({how}{hint})", _tail(worker.log))
+        # The kernel's own kill would come again; where it does not count them, so is the last attempt's end reported.
+        lost = -status in FROM_OUTSIDE and worker.n_oom_kills == _n_oom_kills()
+        error = f"the training process died ({how}{hint})"
+        return JobEnded(worker.job.key, 0.0, error, _tail(worker.log), lost=lost)
 
     def _restart(self, worker: _Worker) -> None:
         index = self._workers.index(worker)
@@ -321,6 +326,15 @@ def _pickled(task: Task) -> bytes:
     buffer = io.BytesIO()
     Pickler(buffer).dump(task)
     return buffer.getvalue()
+
+
+def _n_oom_kills() -> int | None:
+    """Processes that the kernel has killed for want of memory since the machine started; None where it does not say."""
+    try:
+        lines = Path("/proc/vmstat").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), None)
 
 
 def _tail(log: Path | None, n_lines: int = 20) -> str:

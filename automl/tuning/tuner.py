@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+import warnings
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from automl.study.trial import Asked, Trial
 from automl.tuning.executors import Executor
 from automl.tuning.result import Result
 from automl.tuning.stopping import Within, sure
-from automl.tuning.worker import EpochDone, Job, JobEnded
+from automl.tuning.worker import MAX_RETRIES, EpochDone, Job, JobEnded, Restarted
 from strategies.base import Outcome, Proposal, Strategy
 from strategies.threads import one_thread
 
@@ -65,6 +66,7 @@ class Tuner:
     reserve: Callable[[Tuner], float] | None = None  # seconds of the time limit to leave for what follows the search
     callbacks: Sequence[Callback] = ()
     watch: Callable[[Tuner], None] | None = None  # called after each round of the loop
+    warn: Callable[[str], object] = warnings.warn  # called with one line where a training has to go back
     running: dict[int, Running] = field(default_factory=dict, init=False)  # by trial
     interrupted: bool = field(default=False, init=False)  # set it to have the search end
 
@@ -73,6 +75,7 @@ class Tuner:
         self._outstanding: list[int] = []  # trials asked and not told, in the order of the asks
         self._untold: dict[int, Outcome] = {}
         self._tracebacks: dict[int, str] = {}  # of the untold
+        self._retries: Counter[int] = Counter()  # by trial
         self._finished: list[Trial] = []  # whose checkpoints are kept
         self._removed: set[int] = set()  # paused trials whose checkpoints are not
         self._sure: str | None = None  # why there is nothing more to gain
@@ -135,6 +138,8 @@ class Tuner:
                 for event in self.executor.wait(1.0 if left is None else min(1.0, left)):
                     if isinstance(event, EpochDone):
                         self._epoch_done(event)
+                    elif isinstance(event, Restarted):
+                        self._restarted(event)
                     elif isinstance(event, JobEnded):
                         self._job_ended(event)
                 self.study.flush()
@@ -180,7 +185,7 @@ class Tuner:
     def _submit(self, proposal: Proposal) -> None:
         trial = self.study.trials[proposal.trial]
         # Its checkpoint is gone where it was abandoned, and the budget was raised after that: then all over again.
-        continues = bool(trial.losses) and self.folders.has(trial.number)
+        continues = self.task.resumable and bool(trial.losses) and self.folders.has(trial.number)
         folder = self.folders.begin(trial.number, continues=continues)
         running = Running(proposal, [], {})
         if continues:
@@ -197,6 +202,7 @@ class Tuner:
                 schedule=proposal.schedule,
                 folder=None if folder is None else str(folder),
                 device=self.device,
+                trained=len(running.losses),
             )
         )
 
@@ -214,10 +220,22 @@ class Tuner:
             running.stopped = True
             self.executor.stop(event.key)
 
+    def _restarted(self, event: Restarted) -> None:
+        running = self.running[event.key]
+        del running.losses[event.epoch :]
+        for values in running.metrics.values():
+            del values[event.epoch :]
+        self.warn(f"trial {event.key} goes on after epoch {event.epoch}: {event.reason}")
+
     def _job_ended(self, event: JobEnded) -> None:
         if event.fatal:
             raise UserError(event.error)
         running = self.running.pop(event.key)
+        if event.lost and not running.stopped and self._retries[event.key] < MAX_RETRIES:
+            self._retries[event.key] += 1
+            self.warn(f"trial {event.key} is trained again from where it began: {event.error}")
+            self._submit(running.proposal)
+            return
         if event.traceback is not None and not running.stopped:
             self._tracebacks[event.key] = event.traceback
         self._untold[event.key] = Outcome(
