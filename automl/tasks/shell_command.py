@@ -18,6 +18,8 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 from automl.errors import MAX_CHARACTERS, UserError, abridged
 from automl.task import Epoch, TrainingFailed
 from automl.tasks.function import epoch_of
+from automl.tasks.shell_quotes import quoted_positions
+from strategies.encoding import Encoding
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
@@ -34,7 +36,8 @@ class CommandTask:
     """A shell command with placeholders, which prints its losses: one number per line, or JSON lines with ``loss``.
 
     ``{lr}`` and the like are the config's values (empty if inactive), ``{config}`` the whole config as JSON; there are
-    also ``{seed}``, ``{epochs}`` and ``{dir}``, the trial's own folder, which is kept. Values are quoted for the shell.
+    also ``{seed}``, ``{epochs}`` and ``{dir}``, the trial's own folder, which is kept. Values are quoted for the shell,
+    so that a placeholder must not stand within quotes, unless it is a number or a plain word.
     """
 
     command: str
@@ -58,6 +61,23 @@ class CommandTask:
                 )
         if not set(self._placeholders) & {*self.space, "config"}:
             raise UserError(f"the command uses no hyperparameter; insert e.g. {{{next(iter(self.space))}}}")
+        self._check_quotes()
+
+    def _check_quotes(self) -> None:
+        """A value that the shell must have in quotes cannot stand in others: its quotes would be text, or end them."""
+        plain = {"seed", "epochs"} | {
+            dim.name
+            for dim in Encoding(self.space).dimensions
+            if dim.name not in self.space.conditional_hyperparameters and all(map(_is_plain, dim.values))
+        }
+        quoted = quoted_positions(self.command)
+        for match in PLACEHOLDER.finditer(self.command):
+            name = match[1]
+            if name and name not in plain and match.start() in quoted:
+                raise UserError(
+                    f"the placeholder {{{name}}} stands within quotes in the command; close them before it, as in "
+                    f"--{name} {{{name}}} or 'a'{{{name}}}'b': values are quoted where the shell needs it"
+                )
 
     @property
     def resumable(self) -> bool:
@@ -153,6 +173,10 @@ def _lines(output: IO[str]) -> Iterator[str]:
                 end = (end + piece)[-LONGEST_LINE:]
             line = f"{line} ... {end}"
         yield line
+
+
+def _is_plain(value: object) -> bool:
+    return shlex.quote(str(value)) == str(value)
 
 
 def _is_number(value: Any) -> bool:

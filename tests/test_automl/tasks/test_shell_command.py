@@ -168,3 +168,26 @@ def test_an_exception_with_a_text_of_50_mb_is_abridged():
     assert trial.error.startswith("ValueError: xxx")
     assert trial.error.endswith("xend")
     assert len(trial.error) + len(trial.traceback) <= 2 * MAX_CHARACTERS + 200
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ('train --kind "{kind}"', "kind"),
+        ("train --kind 'a {kind}'", "kind"),
+        ('''echo it\\'s {lr}; echo "\\" {kind}"''', "kind"),
+        ("echo \"$(echo '{kind}') {lr}\"", "kind"),
+        ('train {lr} "{dir}"', "dir"),
+        ("train '{config}'", "config"),
+        ('echo {lr} "{momentum}"', "momentum"),  # empty where it is inactive
+    ],
+)
+def test_a_placeholder_within_quotes_is_refused_unless_its_values_need_none(command, name):
+    with pytest.raises(UserError, match=rf"the placeholder {{{name}}} stands within quotes .* --{name} {{{name}}} or"):
+        CommandTask(command, SPACE)
+
+
+def test_numbers_within_quotes_and_values_in_a_substitution_are_as_they_should_be():
+    odd = {"lr": 0.5, "kind": "it's; echo 0 # $HOME"}
+    command = """echo "{lr}"; test "$(printf %s {kind} | wc -c)" = 20 && echo '{"loss": {seed}}'"""
+    assert [e.loss for e in train(command, odd)] == [0.5, 7.0]
