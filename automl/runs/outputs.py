@@ -37,6 +37,7 @@ class Outputs:
         from automl.analysis.report import write_report
 
         folder, result, task = self._folder, self._result, self._tuner.task
+        folder.check_is_there()
         trainings, final, model = trained.trainings, None, None
         if trainings:
             final = final_summary(trainings, task.metric, trained.kept, trained.baseline) | {

@@ -46,6 +46,11 @@ class RunFolder:
                 f"the folder {str(self.path)!r} is not empty; choose another with --out, or continue it with --resume"
             )
 
+    def check_is_there(self) -> None:
+        """UserError if the folder was removed while the run was going on."""
+        if not self.study.exists():
+            raise UserError(f"the folder {str(self.path)!r} was removed while the run was going on; start it again")
+
     def create(self) -> None:
         """Create the folder. UserError if it is not empty."""
         self.check_is_free()

@@ -9,7 +9,8 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec
 
@@ -151,7 +152,7 @@ class Store:
             "seconds": entry.seconds,
         }
         known = self._ids.get(proposal.trial)
-        with self._rows.transaction() as connection:
+        with self._transaction() as connection:
             self._write_epochs(connection)
             if known in self._running:
                 self._rows.set_attributes(connection, known, {f"ask:{place}": step})
@@ -183,8 +184,16 @@ class Store:
     def flush(self) -> None:
         """Write the epochs kept for a second or longer."""
         if self._epochs and time.monotonic() - self._epochs_written >= SECONDS_BETWEEN_EPOCHS:
-            with self._rows.transaction() as connection:
+            with self._transaction() as connection:
                 self._write_epochs(connection)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        file = self._storage.engine.url.database
+        if file and not Path(file).exists():  # SQLite would go on writing to a file without a name
+            raise UserError(f"the study {file!r} was removed while it was in use, so the run ends; start it again")
+        with self._rows.transaction() as connection:
+            yield connection
 
     def _write_epochs(self, connection: Connection) -> None:
         if self._epochs:
@@ -213,7 +222,7 @@ class Store:
         if state == "paused":
             attributes["paused"] = True
         number = outcome.proposal.trial
-        with self._rows.transaction() as connection:
+        with self._transaction() as connection:
             self._write_epochs(connection)
             self._rows.set_attributes(connection, self._ids[number], attributes)
             self._end(connection, [number], state, outcome.loss)
@@ -221,7 +230,7 @@ class Store:
     @_writing
     def settle(self, trials: Sequence[Trial]) -> None:
         """End the entries that Optuna still has as running of trials that have ended, as earlier versions left them."""
-        with self._rows.transaction() as connection:
+        with self._transaction() as connection:
             for trial in trials:
                 if self._ids[trial.number] in self._running:
                     self._end(connection, [trial.number], trial.state, trial.loss)
@@ -238,7 +247,7 @@ class Store:
     @_writing
     def close(self, paused: list[int]) -> None:
         """Mark paused trials as pruned, and merge the write-ahead log into the database file."""
-        with self._rows.transaction() as connection:
+        with self._transaction() as connection:
             self._write_epochs(connection)
             self._end(connection, paused, "stopped", None)
         if self._storage.engine.dialect.name == "sqlite":  # does it by itself only without other readers

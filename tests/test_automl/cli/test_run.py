@@ -510,3 +510,17 @@ def test_the_live_table_shows_in_a_terminal(mine, tmp_path):
     assert re.search(r"[1-9]\d? trials \(.*\d complete", text)
     assert "left" in text
     assert "/5" in text
+
+
+@pytest.mark.parametrize("n", [2, 4], ids=["search", "final"])
+def test_a_folder_that_is_removed_while_the_run_goes_on_ends_it_with_one_line(tmp_path, n):
+    """By its nth training."""
+    (tmp_path / "space.yaml").write_text("x: {int: [0, 1000000]}")
+    folder, count = tmp_path / "run", tmp_path / "count"
+    command = f"echo {{x}} {{seed}} >> {count}; test $(wc -l < {count}) -ne {n} || rm -r {folder}; echo 0.{{seed}}"
+    _, errors = run(
+        "--command", command, "--space", tmp_path / "space.yaml", "--strategy", "random", "--trials", 3,
+        "--workers", 1, "--final-seeds", 2, "--out", folder, "--no-learn", code=2,
+    )  # fmt: skip
+    assert "was removed while" in errors
+    assert errors.count("\n") == 1
