@@ -12,11 +12,19 @@ from typing import TYPE_CHECKING, Any
 from automl.errors import UserError
 from automl.space.parse import load_space
 from automl.study.run_folder import RunFolder
-from automl.study.storage import STUDY_NAME, Store, sqlite_url
+from automl.study.storage import STUDY_NAME, Store, reading, sqlite_url
 from automl.study.study import Study
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
+
+
+# What summary.json of every version has, and its readers need.
+SUMMARY = (
+    "task", "strategy", "seed", "metric", "maximize", "stop_reason", "n_trials", "n_failed", "max_epochs", "best",
+    "default", "final", "epochs_trained", "budget_epochs", "seconds", "strategy_seconds", "started", "versions",
+    "commit",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,8 @@ def look(folder: RunFolder) -> Seen:
     going_on = folder.going_on  # checked before reading: what is read after the end is complete
     try:
         study_id = kept.get_study_id_from_name(STUDY_NAME)
-        settings = kept.get_study_user_attrs(study_id).get("settings")
+        with reading(str(folder.study)):
+            settings = kept.get_study_user_attrs(study_id).get("settings")
     except KeyError:
         raise UserError(f"{str(folder.study)!r} holds no run") from None
     if not isinstance(settings, dict) or not isinstance(settings.get("space"), dict):
@@ -98,8 +107,11 @@ def read_run(folder: Path) -> tuple[Study, dict[str, Any]]:
         summary = json.loads(run.summary.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"the run in {str(folder)!r} has no summary.json yet; finish it with --resume") from None
-    except ValueError as error:
-        raise UserError(f"{str(run.summary)!r} is not JSON: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{str(run.summary)!r} is damaged ({error}); write it again with --resume") from None
+    missing = [name for name in SUMMARY if not isinstance(summary, dict) or name not in summary]
+    if missing:
+        raise UserError(f"{str(run.summary)!r} is damaged (it has no {missing[0]!r}); write it again with --resume")
     url = sqlite_url(run.study)
     settings = Store.settings(url)
     if not isinstance(settings.get("space"), dict):

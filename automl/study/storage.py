@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec
 
-from automl.errors import UserError
+from automl.errors import UserError, abridged
 from automl.study.rows import TrialRows
 from automl.study.trial import Asked, State, Told, Trial
 from strategies._optuna import quiet_optuna
@@ -53,6 +53,24 @@ def _writing(method: Callable[P, None]) -> Callable[P, None]:
             ) from error
 
     return write
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Turn what reading a damaged study raises into a UserError."""
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except UserError:
+        raise
+    except (StorageInternalError, SQLAlchemyError, ValueError, LookupError, TypeError, AttributeError) as error:
+        cause = error.__cause__ or error
+        reason = abridged(
+            str(getattr(cause, "orig", cause)).splitlines()[0] if str(cause) else type(cause).__name__, 300
+        )
+        raise UserError(f"the study {what} is damaged ({reason}); restore it from a copy, or start again") from error
 
 
 class Store:
@@ -101,7 +119,8 @@ class Store:
     def settings(url: str) -> dict[str, Any]:
         """The settings of the study at a URL. UserError if there is none."""
         storage = _open_storage(url)
-        settings = storage.get_study_user_attrs(_study_id(storage, url)).get("settings")
+        with reading(_without_password(url)):
+            settings = storage.get_study_user_attrs(_study_id(storage, url)).get("settings")
         if not isinstance(settings, dict):
             raise UserError(f"the study in {_without_password(url)} was not made by automl: it has no settings")
         return settings
@@ -112,6 +131,10 @@ class Store:
 
     def read_log(self) -> list[Asked | Told]:
         """The log in order; also finds the storage entry of each trial."""
+        with reading(_without_password(str(self._storage.engine.url))):
+            return self._read_log()
+
+    def _read_log(self) -> list[Asked | Told]:
         entries: dict[int, Asked | Told] = {}
         proposals: dict[int, Proposal] = {}
         for entry, attributes in self._rows.attributes(("trial", "traceback"), LOG).items():
