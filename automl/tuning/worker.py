@@ -109,7 +109,9 @@ def run_job(task: Task, job: Job) -> Iterator[Event]:
         error, fatal = str(failure), True
     except MemoryError:
         error, trace = "out of memory", traceback.format_exc()
-    except (Exception, SystemExit) as failure:
+    except (KeyboardInterrupt, GeneratorExit):
+        raise  # of this process and this generator
+    except BaseException as failure:
         error = f"{type(failure).__name__}: {_one_line(failure)}"
         trace = traceback.format_exc()
     error, trace = (None if text is None else abridged(text) for text in (error, trace))
@@ -137,11 +139,23 @@ def _train(task: Task, job: Job, folder: Path | None) -> Iterator[EpochDone | Re
 
 
 def _epochs(task: Task, job: Job, folder: Path | None) -> Iterator[EpochDone]:
-    for epoch in task.train(job.config, seed=job.seed, epochs=job.epochs, checkpoint=folder, device=job.device):
-        plain = _plain_epoch(epoch)
-        if not math.isfinite(plain.loss):
-            raise TrainingFailed(f"the loss is {plain.loss} at epoch {plain.epoch}")
-        yield EpochDone(job.key, plain)
+    training = iter(task.train(job.config, seed=job.seed, epochs=job.epochs, checkpoint=folder, device=job.device))
+    try:
+        while (epoch := _next(training)) is not None:
+            plain = _plain_epoch(epoch)
+            if not math.isfinite(plain.loss):
+                raise TrainingFailed(f"the loss is {plain.loss} at epoch {plain.epoch}")
+            yield EpochDone(job.key, plain)
+    finally:
+        if hasattr(training, "close"):  # of a generator
+            training.close()
+
+
+def _next(training: Iterator[Epoch]) -> Epoch | None:
+    try:
+        return next(training, None)
+    except GeneratorExit as error:  # the training's own, not the end of ours
+        raise TrainingFailed(f"GeneratorExit: {_one_line(error)}") from error
 
 
 def _plain_epoch(epoch: Epoch) -> Epoch:
@@ -151,7 +165,10 @@ def _plain_epoch(epoch: Epoch) -> Epoch:
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    try:
+        return " ".join(str(error).split()) or type(error).__name__
+    except Exception as another:
+        return f"(its text cannot be had: {type(another).__name__})"
 
 
 def event_to_json(event: Event) -> str:

@@ -1,5 +1,6 @@
 """The loop: budgets, stopping, pause and resume, failures, reproducibility."""
 
+import asyncio
 import math
 import re
 import shutil
@@ -227,6 +228,39 @@ def test_failures_are_values_with_their_reason(bad, reason):
     assert failed
     assert all(reason in t.error and "\n" not in t.error and t.loss is None for t in failed)
     assert all((t.state == "complete") == (t.config["n"] % 2 == 1) for t in result.trials)
+
+
+class Mute(ValueError):
+    """Its text raises."""
+
+    def __str__(self):
+        raise LookupError("no text")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (Mute(), "Mute: (its text cannot be had: LookupError)"),
+        (BaseException("odd"), "BaseException: odd"),
+        (asyncio.CancelledError(), "CancelledError: CancelledError"),
+        (GeneratorExit(), "GeneratorExit: GeneratorExit"),
+        (StopIteration(), "RuntimeError: generator raised StopIteration"),
+    ],
+)
+@pytest.mark.parametrize("curve", [False, True], ids=["function", "generator"])
+def test_odd_exceptions_fail_the_trial_and_leave_none_running(tmp_path, error, reason, curve):
+    def fails(config):
+        raise error
+
+    def fails_later(config):
+        yield 1.0
+        raise error
+
+    objective = fails_later if curve else fails
+    result = automl.tune(objective, SPACE, strategy="random", n_trials=2, max_epochs=3, study=tmp_path / "run")
+    assert [(trial.state, trial.error) for trial in result.trials] == [("failed", reason)] * 2
+    study = optuna.load_study(study_name="automl", storage=sqlite_url(tmp_path / "run" / "study.db"))
+    assert {trial.state.name for trial in study.trials} == {"FAIL"}
 
 
 @pytest.mark.parametrize("n_workers", [1, 2])
