@@ -27,7 +27,8 @@ from types import CodeType
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from automl.errors import MAX_CHARACTERS, UserError
-from automl.tuning.worker import Event, Job, JobEnded, JobStarted, event_from_json, run_job
+from automl.tuning.descendants import kill_marked, new_mark
+from automl.tuning.worker import MARK, Event, Job, JobEnded, JobStarted, event_from_json, run_job
 
 if TYPE_CHECKING:
     from automl.task import Task
@@ -130,6 +131,7 @@ class _Worker:
     job: Job | None = None
     deadline: float | None = None
     has_started: bool = False  # a job: it could load the task
+    mark: str = ""
     log: Path | None = None
     n_oom_kills: int | None = None  # on this machine when its job was submitted
     reader: threading.Thread | None = field(default=None, repr=False)
@@ -142,7 +144,7 @@ class _Worker:
             self.process.stdin.flush()
 
     def kill(self) -> None:
-        # The whole group: a command's own children end with it.
+        """With all that it has started, but for what has left its group."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -173,6 +175,7 @@ class ProcessExecutor(Executor):
         self._hello = {"path": sys.path, "task": base64.b64encode(pickled).decode()}
         self._inbox: queue.Queue[tuple[_Worker, Event | None]] = queue.Queue()
         self._n_deaths_at_start = 0
+        self._mark, self._n_started = new_mark(), 0
         self._workers = [self._start(i) for i in range(n_workers)]
 
     @property
@@ -214,6 +217,9 @@ class ProcessExecutor(Executor):
     def close(self) -> None:
         for worker in self._workers:
             worker.kill()
+        if self._workers:
+            kill_marked(MARK, self._mark)
+        for worker in self._workers:
             assert worker.reader is not None
             worker.reader.join(timeout=1.0)
         self._workers = []
@@ -236,19 +242,21 @@ class ProcessExecutor(Executor):
             self._logs.mkdir(parents=True, exist_ok=True)
             log = self._logs / f"worker-{index}.log"
             output = log.open("a", encoding="utf-8")
+        self._n_started += 1
+        mark = f"{self._mark}-{self._n_started}."
         process = subprocess.Popen(
             [sys.executable, "-m", "automl.tuning.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=output,
-            env=os.environ | ONE_THREAD,
+            env=os.environ | ONE_THREAD | {MARK: mark},
             text=True,
             encoding="utf-8",
             start_new_session=True,  # Ctrl-C reaches the tuner alone, which decides; and the group can be killed whole
         )
         if output is not None:
             output.close()
-        worker = _Worker(process, log=log)
+        worker = _Worker(process, mark=mark, log=log)
         worker.send(self._hello)
         worker.reader = threading.Thread(target=self._read, args=(worker,), daemon=True)
         worker.reader.start()
@@ -303,6 +311,7 @@ class ProcessExecutor(Executor):
     def _restart(self, worker: _Worker) -> None:
         index = self._workers.index(worker)
         worker.kill()
+        kill_marked(MARK, worker.mark)
         self._workers[index] = self._start(index)
 
     def _kill_hung(self, worker: _Worker) -> Event | None:

@@ -26,11 +26,13 @@ from typing import TYPE_CHECKING, Any
 
 from automl.errors import UserError, abridged
 from automl.task import CheckpointDamaged, Epoch, TrainingFailed, vary
+from automl.tuning.descendants import kill_marked
 
 if TYPE_CHECKING:
     from automl.task import Task
 
 
+MARK = "AUTOML_WORKER"  # the variable by which the processes of a worker are known
 MAX_RETRIES = 3  # of a job that is lost, by those who submit jobs
 
 
@@ -205,6 +207,7 @@ class _Inbox:
                 job = Job(**message["job"])
                 self.stopped.discard(job.key)
                 self.jobs.put(job)
+        kill_marked(MARK, os.environ[MARK])
         os.killpg(0, signal.SIGKILL)
 
 

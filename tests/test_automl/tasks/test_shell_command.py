@@ -1,5 +1,7 @@
 """Shell commands as objectives, in real processes; functions and generators are in test_tuner."""
 
+import contextlib
+import os
 import resource
 import time
 
@@ -191,3 +193,34 @@ def test_numbers_within_quotes_and_values_in_a_substitution_are_as_they_should_b
     odd = {"lr": 0.5, "kind": "it's; echo 0 # $HOME"}
     command = """echo "{lr}"; test "$(printf %s {kind} | wc -c)" = 20 && echo '{"loss": {seed}}'"""
     assert [e.loss for e in train(command, odd)] == [0.5, 7.0]
+
+
+SLEEP = f"sleep 1000{os.getpid()}"  # of this test alone
+
+
+@pytest.mark.parametrize(
+    "how", [SLEEP, f"setsid {SLEEP}", f"(setsid sh -c 'while :; do echo 9; sleep 0.2; done; {SLEEP}' &)"]
+)
+def test_a_child_in_the_background_does_not_hold_up_the_trial_and_ends_with_it(how):
+    start = time.monotonic()
+    losses = [e.loss for e in train(f"{how} & echo {{lr}}")]
+    assert losses[0] == 0.25
+    assert time.monotonic() - start < 30
+    assert not is_asleep()
+
+
+def test_a_child_that_detached_ends_with_a_training_that_is_stopped():
+    task = CommandTask(f"setsid {SLEEP} & echo {{lr}}; sleep 1000", SPACE, max_epochs=9)
+    training = task.train(CONFIG, seed=0, epochs=9, checkpoint=None, device="cpu")
+    assert next(training).loss == 0.25
+    assert is_asleep()
+    training.close()
+    assert not is_asleep()
+
+
+def is_asleep() -> bool:
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.status() != psutil.STATUS_ZOMBIE and SLEEP in " ".join(process.cmdline()):
+                return True
+    return False
