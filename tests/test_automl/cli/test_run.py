@@ -524,3 +524,15 @@ def test_a_folder_that_is_removed_while_the_run_goes_on_ends_it_with_one_line(tm
     )  # fmt: skip
     assert "was removed while" in errors
     assert errors.count("\n") == 1
+
+
+def test_a_run_whose_output_is_closed_goes_on_to_its_end(mine, tmp_path):
+    """As with | head -1."""
+    process = start(*mine, "--strategy", "random", "--trials", 4, "--workers", 1, "--out", tmp_path / "run")
+    assert process.stdout.readline()
+    process.stdout.close()
+    errors = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(120) == 0
+    assert errors == "automl: the output was closed; the run goes on\n"
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["n_trials"] == 4
