@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+KEPT_AT_THE_END = 3  # checkpoints of the best trials
+
+
 def run_session(
     settings: Settings,
     out: Path | None,
@@ -105,10 +108,14 @@ def run_session(
                     search.tracking.final(final_means(final.trainings, task.metric), final.kept, final.chosen)
     interrupted = tuner.interrupted or final.interrupted
     summary = outputs.write(final)
+    if not interrupted:
+        tuner.tidy(max(KEPT_AT_THE_END, settings.ensemble or 0))
     show_summary(console, summary, Encoding(task.space).default, live.values)
     if summary["best"] is not None and settings.n_final and not ends_with_final:
         show_line(console, "no final: the objective takes no seed, so training it again would give the same result")
     show_paths(console, folder, resume_hint=interrupted)
+    if tuner.folders.n_bytes:
+        show_line(console, f"checkpoints  {folder.trials}, {tuner.folders.n_bytes / 1e6:,.1f} MB")
     if settings.learn is not False and not tuner.interrupted:
         _learn(console, result, settings, folder)
     return folder, 130 if interrupted else 0 if summary["best"] else 1

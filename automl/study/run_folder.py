@@ -147,6 +147,13 @@ class TrialFolders:
         if self._root is not None:
             shutil.rmtree(self._folder(number), ignore_errors=True)
 
+    @property
+    def n_bytes(self) -> int:
+        """Size of all files."""
+        if self._root is None or not self._root.is_dir():
+            return 0
+        return sum(file.stat().st_size for file in self._root.rglob("*") if file.is_file())
+
     def _folder(self, number: int) -> Path:
         assert self._root is not None
         return self._root / f"{number:04d}"

@@ -286,8 +286,17 @@ class Tuner:
             if best is None or number != best.number:
                 self.folders.remove(number)
                 self._removed.add(number)
+        self._keep_best(KEPT_CHECKPOINTS)
+
+    def tidy(self, n_best: int) -> None:
+        """Remove the checkpoints that a finished run does not need: of all but the best trials and those that are
+        still paused."""
+        if not getattr(self.task, "keeps_files", False):
+            self._keep_best(n_best)
+
+    def _keep_best(self, n: int) -> None:
         self._finished.sort(key=lambda t: (t.state != "complete", t.loss is None, t.loss, t.number))
-        while len(self._finished) > KEPT_CHECKPOINTS:
+        while len(self._finished) > n:
             self.folders.remove(self._finished.pop().number)
 
     def _stopped_early(self) -> str | None:

@@ -90,6 +90,9 @@ def test_the_main_job(tmp_path):
     assert sorted(p.name for p in folder.iterdir()) == [
         "best.yaml", "logs", "model", "report.html", "study.db", "summary.json", "trials", "trials.csv",
     ]  # fmt: skip
+    three = {f"{number:04d}" for number, *_ in sorted(facts(folder), key=lambda trial: trial[2][-1])[:3]}
+    assert {path.name for path in (folder / "trials").iterdir()} == three  # of four trials
+    assert re.search(rf"checkpoints  {folder}/trials, \d+\.\d MB", out)
 
 
 @pytest.mark.slow
