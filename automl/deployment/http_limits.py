@@ -33,8 +33,12 @@ class LimitedProtocol(H11Protocol):
         super().connection_made(transport)
         self._wait()
         if len(self.connections) > MAX_CONNECTIONS:
-            waiting = [each for each in self.connections if getattr(each, "waits_since", None) is not None]
-            min(waiting, key=lambda each: each.waits_since or 0.0).transport.abort()
+            waiting = {
+                each.waits_since: each
+                for each in self.connections
+                if isinstance(each, LimitedProtocol) and each.waits_since is not None
+            }
+            waiting[min(waiting)].transport.abort()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)

@@ -14,7 +14,7 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen = set()
         for key_node, _ in node.value:
-            key = None if key_node.tag == MERGE else self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = None if key_node.tag == MERGE else self.construct_object(key_node, deep=True)
             if key is not None and isinstance(key, Hashable):
                 if key in seen:
                     raise yaml.constructor.ConstructorError(

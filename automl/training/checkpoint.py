@@ -70,7 +70,7 @@ def _checksum(tensors: Mapping[str, Tensor], record: str) -> str:
     found = zlib.crc32(record.encode())
     for name in sorted(tensors):
         content = tensors[name].contiguous().reshape(-1).view(torch.uint8)
-        found = zlib.crc32(content.numpy(), zlib.crc32(name.encode(), found))
+        found = zlib.crc32(content.numpy().data, zlib.crc32(name.encode(), found))
     return f"{found:08x}"
 
 
