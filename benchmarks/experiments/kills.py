@@ -98,7 +98,8 @@ def main(
         folder = Path(root)
         (folder / "mine.py").write_text(OBJECTIVE, encoding="utf-8")
         (folder / "space.yaml").write_text(SPACE, encoding="utf-8")
-        straight, seconds = {}, {}
+        straight: dict[str, Facts] = {}
+        seconds: dict[str, float] = {}
         for name, arguments in RUNS.items():
             out = folder / f"straight-{len(straight)}"
             start = time.perf_counter()
