@@ -19,7 +19,7 @@ from automl.runs.final_model import check_can_keep, refits
 from automl.runs.outputs import Outputs
 from automl.runs.past_studies import learn
 from automl.runs.search import open_search, strategy_of
-from automl.runs.settings import Settings, build_task
+from automl.runs.settings import Settings, build_task, default_workers
 from automl.runs.time_plan import Clock, TimePlan
 from automl.study.run_folder import RunFolder
 from automl.tasks.built_in import BuiltIn
@@ -67,6 +67,9 @@ def run_session(
     strategy = strategy_of(task, settings)
     if strategy.why:
         show_line(console, f"{settings.strategy}: {strategy.why}")
+    n_cores = default_workers("cpu")
+    if settings.n_workers is not None and settings.n_workers > n_cores:
+        show_line(console, f"workers: {settings.n_workers} trainings share {n_cores} cores, so that each is slower")
     if settings.prior:
         show_line(console, in_words(from_json(settings.prior)))
     n_workers = f"{settings.n_workers} worker{'s' * (settings.n_workers != 1)}"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from automl.integrations.tracking import Tracking, make_trackers, tracking
 from automl.study.open_study import opened
 from automl.study.run_folder import RunFolder, TrialFolders
+from automl.study.run_log import RunLog
 from automl.study.study import Study
 from automl.task import Task, fidelity_of
 from automl.tuning.executors import Executor, ProcessExecutor
@@ -86,7 +87,7 @@ def open_search(
     seed = settings.seed or 0
     trackers = make_trackers(settings.track or ())
     with ExitStack() as stack:
-        logs, trials, tracked = None, None, None
+        logs, trials, tracked, log = None, None, None, RunLog()
         uses_folders = getattr(task, "uses_folder", True)
         if folder is None:
             study = Study(task.space, task.max_epochs)
@@ -94,7 +95,8 @@ def open_search(
                 trials = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="automl-")))
         else:
             study = stack.enter_context(opened(folder, task, settings.to_json(), resume=resume, data=data))
-            logs, trials = folder.logs, folder.trials if uses_folders else None
+            logs, trials, log = folder.logs, folder.trials if uses_folders else None, RunLog(folder.log)
+            stack.callback(log.close)
         if executor is None:
             new = ProcessExecutor(task, settings.n_workers, settings.trial_seconds, logs)
             executor = stack.enter_context(new)
@@ -106,6 +108,7 @@ def open_search(
             n_trials=settings.n_trials, seed=seed, device=settings.device or "auto", folders=TrialFolders(trials),
             strategy_name=settings.strategy, logs=logs, time_limit=settings.time_limit, target=settings.target,
             patience=settings.patience, sure_within=settings.sure_within, reproducible=bool(settings.reproducible),
-            reserve=reserve, callbacks=callbacks, warn=warn, watch=watch if tracked is None else tracked.after(watch),
+            reserve=reserve, callbacks=callbacks, log=log, warn=warn,
+            watch=watch if tracked is None else tracked.after(watch),
         )  # fmt: skip
         yield Search(tuner, tracked)

@@ -33,6 +33,7 @@ class RunFolder:
         self.trials = path / "trials"
         self.final = path / "final"
         self.logs = path / "logs"
+        self.log = path / "run.log"
         self.data = path / "data"  # the user's prepared data
         self.tracking = path / "tracking.json"  # the run's id for trackers
         self.starting = path / ".starting"  # until the study is complete

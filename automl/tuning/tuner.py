@@ -14,6 +14,7 @@ import numpy as np
 
 from automl.errors import UserError
 from automl.study.run_folder import TrialFolders
+from automl.study.run_log import RunLog
 from automl.study.study import Study
 from automl.study.trial import Asked, Trial
 from automl.tuning.executors import Executor
@@ -66,6 +67,7 @@ class Tuner:
     reserve: Callable[[Tuner], float] | None = None  # seconds of the time limit to leave for what follows the search
     callbacks: Sequence[Callback] = ()
     watch: Callable[[Tuner], None] | None = None  # called after each round of the loop
+    log: RunLog = field(default_factory=RunLog)
     warn: Callable[[str], object] = warnings.warn  # called with one line where a training has to go back
     running: dict[int, Running] = field(default_factory=dict, init=False)  # by trial
     interrupted: bool = field(default=False, init=False)  # set it to have the search end
@@ -106,11 +108,16 @@ class Tuner:
     def run(self) -> Result:
         """Go on until a stop. What is in training then is dropped, and comes again when the run is resumed."""
         self._restore()
+        self.log.write(
+            "begin", strategy=self.strategy_name, seed=self.seed, n_workers=self.executor.n_workers,
+            restored=self.n_restored,
+        )  # fmt: skip
         try:
             reason = self._loop()
         except KeyboardInterrupt:
             self.interrupted, reason = True, "interrupted"
         self._end()
+        self.log.write("end", reason=reason)
         return self.result(reason)
 
     def _end(self) -> None:
@@ -179,6 +186,7 @@ class Tuner:
             seconds = time.perf_counter() - start
             self.executor.charge(seconds)
             self.study.asked(proposal, seconds)
+            self.log.write("ask", trial=proposal.trial, epochs=proposal.epochs, seconds=round(seconds, 4))
             self._outstanding.append(proposal.trial)
             self._submit(proposal)
 
@@ -192,6 +200,7 @@ class Tuner:
             running.losses.extend(trial.losses)
             running.metrics.update({name: list(values) for name, values in trial.metrics.items()})
         self.running[trial.number] = running
+        self.log.write("start", trial=trial.number, after=len(running.losses), epochs=proposal.epochs)
         self._removed.discard(trial.number)
         self.executor.submit(
             Job(
@@ -225,6 +234,7 @@ class Tuner:
         del running.losses[event.epoch :]
         for values in running.metrics.values():
             del values[event.epoch :]
+        self.log.write("restart", trial=event.key, after=event.epoch, reason=event.reason)
         self.warn(f"trial {event.key} goes on after epoch {event.epoch}: {event.reason}")
 
     def _job_ended(self, event: JobEnded) -> None:
@@ -233,6 +243,7 @@ class Tuner:
         running = self.running.pop(event.key)
         if event.lost and not running.stopped and self._retries[event.key] < MAX_RETRIES:
             self._retries[event.key] += 1
+            self.log.write("retry", trial=event.key, attempt=self._retries[event.key] + 1, reason=event.error)
             self.warn(f"trial {event.key} is trained again from where it began: {event.error}")
             self._submit(running.proposal)
             return
@@ -265,6 +276,10 @@ class Tuner:
             self.logs.mkdir(parents=True, exist_ok=True)
             (self.logs / f"trial-{trial:04d}.log").write_text(traceback, encoding="utf-8")
         self.study.told(outcome, seconds, self.seconds, traceback)
+        self.log.write(
+            "tell", trial=trial, state=self.study.trials[trial].state, epochs=len(outcome.losses), loss=outcome.loss,
+            training_seconds=round(outcome.seconds, 3), seconds=round(seconds, 4), error=outcome.error,
+        )  # fmt: skip
         self.executor.charge(seconds)
         self._outstanding.remove(trial)
         self.folders.commit(trial)

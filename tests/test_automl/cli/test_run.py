@@ -88,7 +88,7 @@ def test_the_main_job(tmp_path):
     assert json.loads((folder / "model" / "config.json").read_text()) == best
     assert "<html" in (folder / "report.html").read_text()
     assert sorted(p.name for p in folder.iterdir()) == [
-        "best.yaml", "logs", "model", "report.html", "study.db", "summary.json", "trials", "trials.csv",
+        "best.yaml", "logs", "model", "report.html", "run.log", "study.db", "summary.json", "trials", "trials.csv",
     ]  # fmt: skip
     three = {f"{number:04d}" for number, *_ in sorted(facts(folder), key=lambda trial: trial[2][-1])[:3]}
     assert {path.name for path in (folder / "trials").iterdir()} == three  # of four trials
@@ -539,3 +539,9 @@ def test_a_run_whose_output_is_closed_goes_on_to_its_end(mine, tmp_path):
     assert process.wait(120) == 0
     assert errors == "automl: the output was closed; the run goes on\n"
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["n_trials"] == 4
+
+
+def test_more_workers_than_cores_are_mentioned(mine, tmp_path):
+    n = len(os.sched_getaffinity(0))
+    out, _ = run(*mine, "--strategy", "random", "--trials", 1, "--workers", n + 1, "--out", tmp_path / "run")
+    assert f"workers: {n + 1} trainings share {n} cores" in out
