@@ -112,7 +112,7 @@ def run_session(
     interrupted = tuner.interrupted or final.interrupted
     summary = outputs.write(final)
     if not interrupted:
-        tuner.tidy(max(KEPT_AT_THE_END, settings.ensemble or 0))
+        tuner.retention.keep_best(max(KEPT_AT_THE_END, settings.ensemble or 0))
     show_summary(console, summary, Encoding(task.space).default, live.values)
     if summary["best"] is not None and settings.n_final and not ends_with_final:
         show_line(console, "no final: the objective takes no seed, so training it again would give the same result")

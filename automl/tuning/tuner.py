@@ -19,6 +19,7 @@ from automl.study.study import Study
 from automl.study.trial import Asked, Trial
 from automl.tuning.executors import Executor
 from automl.tuning.result import Result
+from automl.tuning.retention import Retention
 from automl.tuning.stopping import Within, sure
 from automl.tuning.worker import MAX_RETRIES, EpochDone, Job, JobEnded, Restarted
 from strategies.base import Outcome, Proposal, Strategy
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 Callback: TypeAlias = Callable[[Result, Trial], object]
 """Called with the result so far and the trial whose outcome has just been written to the study."""
 
-KEPT_CHECKPOINTS = 10  # of the best finished trials
 GIVE_UP_AFTER = 10  # failures, if nothing else has happened since the start
 
 
@@ -78,8 +78,7 @@ class Tuner:
         self._untold: dict[int, Outcome] = {}
         self._tracebacks: dict[int, str] = {}  # of the untold
         self._retries: Counter[int] = Counter()  # by trial
-        self._finished: list[Trial] = []  # whose checkpoints are kept
-        self._removed: set[int] = set()  # paused trials whose checkpoints are not
+        self.retention = Retention(self.folders, keeps_all=getattr(self.task, "keeps_files", False))
         self._sure: str | None = None  # why there is nothing more to gain
         self._origin = self.executor.now() - self.study.clock
         self.n_restored = len(self.study.log)  # entries of the log, of a run that is continued
@@ -161,10 +160,7 @@ class Tuner:
                 self.strategy.tell(entry.outcome)
         with one_thread():
             self._sure = self._is_sure()
-        self._finished.extend(t for t in self.study.trials.values() if t.state not in ("running", "paused"))
-        for trial in self.study.trials.values():
-            if trial.state != "running":
-                self.folders.commit(trial.number)  # killed between an outcome and its commit
+        self.retention.restored(self.study.trials.values())
         self._waiting.extend(self.study.pending)
         self._outstanding.extend(proposal.trial for proposal in self._waiting)
 
@@ -201,7 +197,7 @@ class Tuner:
             running.metrics.update({name: list(values) for name, values in trial.metrics.items()})
         self.running[trial.number] = running
         self.log.write("start", trial=trial.number, after=len(running.losses), epochs=proposal.epochs)
-        self._removed.discard(trial.number)
+        self.retention.submitted(trial)
         self.executor.submit(
             Job(
                 key=trial.number,
@@ -282,37 +278,13 @@ class Tuner:
         )  # fmt: skip
         self.executor.charge(seconds)
         self._outstanding.remove(trial)
-        self.folders.commit(trial)
-        if self.study.trials[trial].state != "paused":
-            self._finished.append(self.study.trials[trial])
-        self._remove_old_checkpoints()
+        self.retention.told(self.study.trials[trial], self.study.best, self.strategy.abandoned())
         try:
             for callback in self.callbacks:
                 callback(self.result(), self.study.trials[trial])
         except Exception:
             self._end()
             raise
-
-    def _remove_old_checkpoints(self) -> None:
-        if getattr(self.task, "keeps_files", False):
-            return
-        best = self.study.best
-        for number in self.strategy.abandoned() - self._removed:
-            if best is None or number != best.number:
-                self.folders.remove(number)
-                self._removed.add(number)
-        self._keep_best(KEPT_CHECKPOINTS)
-
-    def tidy(self, n_best: int) -> None:
-        """Remove the checkpoints that a finished run does not need: of all but the best trials and those that are
-        still paused."""
-        if not getattr(self.task, "keeps_files", False):
-            self._keep_best(n_best)
-
-    def _keep_best(self, n: int) -> None:
-        self._finished.sort(key=lambda t: (t.state != "complete", t.loss is None, t.loss, t.number))
-        while len(self._finished) > n:
-            self.folders.remove(self._finished.pop().number)
 
     def _stopped_early(self) -> str | None:
         if self.interrupted:

@@ -18,7 +18,8 @@ from automl.runs.settings import load_from_file
 from automl.study.run_folder import TrialFolders
 from automl.study.storage import sqlite_url
 from automl.study.trial import Asked, Told
-from automl.tuning.tuner import GIVE_UP_AFTER, KEPT_CHECKPOINTS, Tuner, training_seed
+from automl.tuning.retention import KEPT_CHECKPOINTS
+from automl.tuning.tuner import GIVE_UP_AFTER, Tuner, training_seed
 from automl.tuning.worker import MAX_RETRIES
 from strategies import make_strategy
 from strategies.base import Proposal, Strategy
