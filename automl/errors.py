@@ -1,5 +1,7 @@
 """Errors the user can fix: shown as one line, without a traceback."""
 
+MAX_CHARACTERS = 8_000  # of an error or a traceback, which is kept in the study, the report and the log
+
 
 class UserError(ValueError):
     """The input breaks a rule. The message names the rule, the value seen and the way out."""
@@ -12,3 +14,11 @@ def install_command(extra: str) -> str:
     required = (line.partition(";") for line in metadata.requires("automl") or ())
     packages = [package.strip() for package, _, marker in required if f'extra == "{extra}"' in marker]
     return " ".join(["pip install", *(f"'{package}'" for package in packages)])
+
+
+def abridged(text: str, most: int = MAX_CHARACTERS) -> str:
+    """The text, or the first and last part of one that is longer than ``most`` characters."""
+    if len(text) <= most:
+        return text
+    half = most // 2
+    return f"{text[:half]} ... ({len(text) - 2 * half:,} characters) ... {text[-half:]}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from automl.errors import UserError
 from strategies.fidelity import Fidelity
 
 if TYPE_CHECKING:
@@ -17,11 +18,15 @@ class TrainingFailed(Exception):
     """A config could not be trained; the message is the one-line reason. The trial fails, the study continues."""
 
 
+class CheckpointDamaged(UserError):
+    """The checkpoint that a training would continue from cannot be read. A search trains that trial from scratch."""
+
+
 @dataclass(frozen=True)
 class Epoch:
     """The result of one epoch; loss and metrics are those of the validation set unless named otherwise."""
 
-    epoch: int  # counts from 1
+    epoch: int  # of the whole training, from 1, wherever it was continued
     loss: float  # lower is better
     metrics: Mapping[str, float]
     seconds: float  # training and validation of this epoch
@@ -34,7 +39,8 @@ class Task(Protocol):
     Optional: a method ``fidelity(config)`` defines what a training of fewer epochs means for a config, see
     ``Fidelity``; without it, resumable trainings can be paused and others stopped. A task whose short trainings restart
     must be a dataclass with a field ``max_epochs``, which a short training replaces; otherwise its trainings are always
-    full. If an attribute ``keeps_files`` is true, files in trials' folders are never removed.
+    full. If an attribute ``keeps_files`` is true, files in trials' folders are never removed; if ``counts_anew`` is,
+    a training that is continued numbers its epochs from 1 again.
     """
 
     @property
@@ -70,7 +76,8 @@ class Task(Protocol):
 
         config holds the active hyperparameters only. checkpoint is a folder, which may not exist yet: a training
         found in it is continued, and one that reaches `epochs` is saved in it; None saves nothing. Pausing and
-        continuing, in any process, gives the same result as an uninterrupted training. Raises TrainingFailed.
+        continuing, in any process, gives the same result as an uninterrupted training. Raises TrainingFailed, and
+        CheckpointDamaged before the first epoch.
         """
         ...
 

@@ -54,6 +54,8 @@ def dashboard(
 
 def serve(kept: BaseStorage, port: int) -> WSGIServer:
     """A loopback server, to be started with ``serve_forever``. UserError if the extra is missing or the port in use."""
+    from optuna.storages import get_storage
+
     try:
         from optuna_dashboard import wsgi  # type: ignore[import-untyped,import-not-found,unused-ignore]
     except ImportError:
@@ -61,7 +63,8 @@ def serve(kept: BaseStorage, port: int) -> WSGIServer:
             f"the dashboard needs the package optuna-dashboard; install it with: {install_command('dashboard')}"
         ) from None
     try:
-        return make_server(HOST, port, _read_only(wsgi(kept)), server_class=Server, handler_class=Quiet)
+        application = wsgi(get_storage(kept))  # which reads a finished trial once, and not at every request
+        return make_server(HOST, port, _read_only(application), server_class=Server, handler_class=Quiet)
     except OSError as error:
         raise UserError(
             f"cannot listen on port {port} ({error.strerror}); choose another with --port, or --port 0"

@@ -20,7 +20,7 @@ from automl.runs.final_model import check_can_keep, refits
 from automl.runs.outputs import Outputs, about_run
 from automl.runs.past_studies import learn
 from automl.runs.search import open_search, strategy_of
-from automl.runs.settings import Settings, build_task
+from automl.runs.settings import Settings, build_task, default_workers
 from automl.runs.time_plan import Clock, TimePlan
 from automl.study.run_folder import RunFolder
 from automl.tasks.built_in import BuiltIn
@@ -34,6 +34,9 @@ from strategies.encoding import Encoding
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+KEPT_AT_THE_END = 3  # checkpoints of the best trials
 
 
 def run_session(
@@ -65,6 +68,7 @@ def run_session(
     if not isinstance(task, CrossValidated):
         check_can_keep(task, refit=bool(settings.refit), ensemble=settings.ensemble)
     strategy = strategy_of(task, settings)
+<<<<<<< HEAD
     if isinstance(task, CrossValidated):
         show_line(console, described_plan(task, settings.time_limit))
     else:
@@ -72,6 +76,15 @@ def run_session(
             show_line(console, f"{settings.strategy}: {strategy.why}")
         if settings.prior:
             show_line(console, in_words(from_json(settings.prior)))
+=======
+    if strategy.why:
+        show_line(console, f"{settings.strategy}: {strategy.why}")
+    n_cores = default_workers("cpu")
+    if settings.n_workers is not None and settings.n_workers > n_cores:
+        show_line(console, f"workers: {settings.n_workers} trainings share {n_cores} cores, so that each is slower")
+    if settings.prior:
+        show_line(console, in_words(from_json(settings.prior)))
+>>>>>>> part23
     n_workers = f"{settings.n_workers} worker{'s' * (settings.n_workers != 1)}"
     title = f"{name} with {settings.strategy}, seed {settings.seed}, {n_workers}, in {folder.path}"
     ends_with_final = has_final(task, settings) and not isinstance(task, CrossValidated)
@@ -118,10 +131,14 @@ def run_session(
                     search.tracking.final(final_means(final.trainings, task.metric), final.kept, final.chosen)
     interrupted = tuner.interrupted or final.interrupted
     summary = outputs.write(final)
+    if not interrupted:
+        tuner.retention.keep_best(max(KEPT_AT_THE_END, settings.ensemble or 0))
     show_summary(console, summary, Encoding(task.space).default, live.values)
     if summary["best"] is not None and settings.n_final and not has_final(task, settings):
         show_line(console, "no final: the objective takes no seed, so training it again would give the same result")
     show_paths(console, folder, resume_hint=interrupted)
+    if tuner.folders.n_bytes:
+        show_line(console, f"checkpoints  {folder.trials}, {tuner.folders.n_bytes / 1e6:,.1f} MB")
     if settings.learn is not False and not tuner.interrupted:
         _learn(console, result, settings, folder)
     return folder, 130 if interrupted else 0 if summary["best"] else 1

@@ -265,10 +265,10 @@ def tune(
     ] = False,
 ) -> None:
     """Tune the hyperparameters of a model, and train it with the best ones."""
-    from rich.console import Console
+    from automl.cli.console import RunConsole
 
     begin = monotonic()
-    console = Console(stderr=json, highlight=False)
+    console = RunConsole(stderr=json, highlight=False)
     if not list_ and not console.is_terminal:  # at once: what follows takes seconds to import
         what = f"starting {command or task or 'the default task'}"
         what = f"reading {data}" if data is not None else f"continuing the run in {out}" if resume else what

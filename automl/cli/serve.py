@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import secrets
 import signal
 import socket
 from pathlib import Path
@@ -12,6 +13,7 @@ import typer
 
 from automl.errors import UserError, install_command
 
+MIN_TOKEN = 16  # characters
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 GRACE = 5  # seconds that requests in flight have on shutdown
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -27,8 +29,16 @@ def serve(
     seconds: Annotated[
         float, typer.Option(min=0.001, help="Time limit of a request; a slower one is answered with 503.")
     ] = 30,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="File with the token that requests must send. [default: none on this machine, else a new one]",
+        ),
+    ] = None,
 ) -> None:
     """Serve predictions until Ctrl-C."""
+    token = _token(token_file, host)
     for package in ("fastapi", "uvicorn"):
         if importlib.util.find_spec(package) is None:
             raise UserError(f"serving needs the package {package}; install it with: {install_command('serve')}")
@@ -36,14 +46,19 @@ def serve(
         import torch
         import uvicorn
 
+        from automl.deployment.http_limits import BACKLOG, HEAD_BYTES, LimitedProtocol, allow_connections, limit_log
         from automl.deployment.http_service import Limits, Service
         from automl.deployment.predictor import load
 
         torch.set_num_threads(1)
-        service = Service(load(run), Limits(max_rows, max_bytes, seconds))
+        allow_connections()
+        service = Service(load(run), Limits(max_rows, max_bytes, seconds), token)
         server = uvicorn.Server(
             uvicorn.Config(
                 service.app,
+                http=LimitedProtocol,
+                h11_max_incomplete_event_size=HEAD_BYTES,
+                backlog=BACKLOG,
                 log_level="warning",
                 access_log=False,
                 lifespan="off",
@@ -51,15 +66,30 @@ def serve(
                 timeout_graceful_shutdown=GRACE,
             )
         )
+        limit_log()  # after uvicorn's configuration
         shown = f"[{host}]" if ":" in host else host
         address = f"http://{shown}:{listener.getsockname()[1]}"
-        typer.echo(f"{service.app.title}: POST {address}/predict, GET /health, /openapi.json (Ctrl-C stops it)")
-        if host not in LOOPBACK:
-            typer.echo(f"warning: no authentication; anyone who can reach {host} can use the model", err=True)
+        typer.echo(f"{service.title}: POST {address}/predict, GET /health, /openapi.json (Ctrl-C stops it)")
+        if token is not None:
+            shown = "the token of the file" if token_file is not None else token
+            typer.echo(f"requests need the header Authorization: Bearer {shown}")
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, lambda *_: None)  # uvicorn shuts down on them, then raises them once more
         server.run(sockets=[listener])
         service.close()
+
+
+def _token(file: Path | None, host: str) -> str | None:
+    """The token of a file, or a new one where other machines can connect."""
+    if file is None:
+        return None if host in LOOPBACK else secrets.token_urlsafe(24)
+    try:
+        token = file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read the token in {str(file)!r}: {error}") from None
+    if len(token) < MIN_TOKEN or not token.isprintable() or " " in token:
+        raise UserError(f"the token in {str(file)!r} must have {MIN_TOKEN} characters or more, without blanks")
+    return token
 
 
 def listening(host: str, port: int) -> socket.socket:

@@ -43,7 +43,7 @@ def _metric(seen: Seen, run: RunFolder) -> tuple[str, bool]:
     try:
         summary = json.loads(run.summary.read_text(encoding="utf-8"))
         return str(summary["metric"]), bool(summary["maximize"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         named = {name for trial in seen.study.trials.values() for name in trial.metrics}
         if "accuracy" in named:
             return "accuracy", True

@@ -1,4 +1,4 @@
-"""A model served over HTTP: POST /predict, GET /health, and an /openapi.json generated for the model.
+"""A model served over HTTP: POST /predict, GET /health, an /openapi.json generated for the model, and a page at /.
 
 Predictions run one at a time in a separate thread, so that /health responds meanwhile.
 """
@@ -14,6 +14,8 @@ from typing import Any, NoReturn
 
 from fastapi import FastAPI, Request, Response
 
+from automl.deployment.http_limits import Application, with_token
+from automl.deployment.http_page import page
 from automl.deployment.json_predictions import Answering
 from automl.deployment.predictor import Predictor
 from automl.errors import UserError
@@ -51,10 +53,15 @@ class Refused(Exception):
 class Service:
     """The application and its prediction thread."""
 
-    def __init__(self, predictor: Predictor, limits: Limits) -> None:
-        self.predictor, self.limits = predictor, limits
+    def __init__(self, predictor: Predictor, limits: Limits, token: str | None = None) -> None:
+        """``token``: what requests must send as ``Authorization: Bearer TOKEN``."""
+        self.predictor, self.limits, self._token = predictor, limits, token
         self.answering = Answering(predictor)
-        self.app = self._app()
+        self.title = str(predictor.card.get("task") or "model")
+        self.app: Application = self._app()
+        if token is not None:
+            refusal = _refusal(401, "send the token of this service: Authorization: Bearer TOKEN")
+            self.app = with_token(self.app, token, refusal)
         self._workers = ThreadPoolExecutor(1, "predictions")
         self._waiting = 0
 
@@ -64,7 +71,7 @@ class Service:
 
     def _app(self) -> FastAPI:
         # FastAPI's documentation pages would load scripts from a CDN.
-        app = FastAPI(title=str(self.predictor.card.get("task") or "model"), docs_url=None, redoc_url=None)
+        app = FastAPI(title=self.title, docs_url=None, redoc_url=None)
         rows = {"minItems": 1, "maxItems": self.limits.rows}
         examples = {"type": "array", "items": self.answering.record_schema, **rows}
         asked = {"type": "object", "properties": {"examples": examples}, "required": ["examples"]}
@@ -83,7 +90,15 @@ class Service:
             openapi_extra={"requestBody": {"required": True, "content": {JSON_TYPE: {"schema": asked}}}},
         )
         app.add_api_route("/health", self.health, methods=["GET"], response_model=None)
+        for path in ("/", "/docs"):
+            app.add_api_route(path, self.page, methods=["GET"], response_class=Response, include_in_schema=False)
         return app
+
+    async def page(self, request: Request) -> Response:
+        """What the service does, for a browser."""
+        schema, has_token = self.answering.record_schema, self._token is not None
+        content = page(self.title, self.predictor.target, str(request.base_url), schema, has_token=has_token)
+        return Response(content, media_type="text/html")
 
     async def health(self) -> dict[str, Any]:
         """The status and the model."""
@@ -141,12 +156,10 @@ def _no_number(name: str) -> NoReturn:
 
 
 async def _body(request: Request, most: int) -> bytes:
-    """The body. One that is too long is read further and discarded, so that the client receives the refusal."""
+    """The body. One that is too long is read to its end and discarded: a client that still sends hears no refusal."""
     body, n = bytearray(), 0
     async for part in request.stream():
         n += len(part)
-        if n > 4 * most:
-            break
         if n <= most:
             body += part
     if n > most:
@@ -156,5 +169,5 @@ async def _body(request: Request, most: int) -> bytes:
 
 def _refusal(status: int, reason: str) -> Response:
     detail = reason if len(reason) <= LONGEST else f"{reason[:LONGEST]}..."
-    headers = {"Retry-After": "1"} if status == 503 else None
+    headers = {503: {"Retry-After": "1"}, 401: {"WWW-Authenticate": "Bearer"}}.get(status)
     return Response(json.dumps({"detail": detail}), status, headers, JSON_TYPE)

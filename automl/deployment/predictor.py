@@ -17,6 +17,7 @@ from automl.data.ingest.encoder import ENCODER, Encoder, Reader, load_encoder
 from automl.data.ingest.string_column import as_texts
 from automl.deployment.calibration import tempered
 from automl.deployment.model_card import CARD
+from automl.deployment.model_files import loading, members, read_card
 from automl.errors import UserError
 from automl.models.trained import TrainedModel, load_model
 from automl.models.trained_seq2seq import Translator, load_translator
@@ -175,31 +176,36 @@ def predictions(model: TrainedModel, x: NDArray[Any]) -> NDArray[Any]:
 
 def load_predictor(folder: Path) -> Predictor:
     """The model in a folder. UserError if there is none that predicts."""
-    card: dict[str, Any] = {}
-    if (folder / CARD).is_file():
-        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    encoder: Reader | None = None
+    card, encoder = read_card(folder / CARD), None
     if (folder / ENCODER).is_file():
-        encoder, facts = load_encoder(folder)
-        card.setdefault("target", facts["target"])
-    places = card.get("members") or [{"folder": ".", "weight": 1.0}]
-    return Predictor([Member(_load(folder / place["folder"]), place["weight"]) for place in places], encoder, card)
+        with loading(folder / ENCODER):
+            encoder, facts = load_encoder(folder)
+            card.setdefault("target", facts["target"])
+    return Predictor([Member(_load(place), weight) for place, weight in members(card, folder)], encoder, card)
 
 
 def _load(folder: Path) -> TrainedModel | Translator:
-    try:
-        kind = json.loads((folder / PREPROCESSING).read_text(encoding="utf-8"))["model"]
-    except FileNotFoundError:
+    if not (folder / PREPROCESSING).is_file():
         raise UserError(
             f"{str(folder)!r} has no model that predicts: there is no {PREPROCESSING} in it; "
             "runs of built-in tasks and on your own data write one"
-        ) from None
-    if kind == "language":
-        raise UserError(
-            f"{str(folder)!r} has a language model, which predicts characters; "
-            "load it with automl.models.trained_language.load_language_model"
         )
-    return load_translator(folder) if kind.startswith("seq2seq-") else load_model(folder)
+    with loading(folder):
+        kind = json.loads((folder / PREPROCESSING).read_text(encoding="utf-8"))["model"]
+        if kind == "language":
+            raise UserError(
+                f"{str(folder)!r} has a language model, which predicts characters; "
+                "load it with automl.models.trained_language.load_language_model"
+            )
+        if kind.startswith("seq2seq-"):
+            translator = load_translator(folder)
+            translator([""], beam=1)
+            return translator
+        model = load_model(folder)
+        inputs = model.preprocessing.inputs
+        example = np.full((1, *inputs.shape), inputs.kind == "tokens", np.float32)
+        predictions(model, example)  # the parts fit each other
+        return model
 
 
 def load(run: str | Path) -> Predictor:

@@ -6,7 +6,9 @@ config.json and preprocessing.json; nothing is pickled.
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +30,7 @@ from automl.models.sklearn_estimators import features, outputs_of
 
 LEARNER = "learner.json"  # in the folder of a model that is a Learner
 SCORING_BATCH = 1_000
+MAX_EXPANSION = 2  # bytes in memory for each byte of an estimator's archive
 SEQUENCES_AT_ONCE = 100  # small enough that the attention's activations fit in a core's cache
 
 # Types in estimators that are not in skops' own list of trusted types.
@@ -185,9 +188,16 @@ def estimator_bytes(estimator: Any) -> bytes:
 
 
 def estimator_from(content: bytes) -> Any:
-    """The inverse of ``estimator_bytes``; anything but scikit-learn's models and numbers is rejected."""
+    """The inverse of ``estimator_bytes``; anything but scikit-learn's models and numbers is rejected.
+
+    ValueError if it would unpack to much more than its size: what is written here is not compressed.
+    """
     import skops.io
 
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        size = sum(part.file_size for part in archive.infolist())
+    if size > MAX_EXPANSION * len(content):
+        raise ValueError(f"the estimator of {len(content):,} bytes would unpack to {size:,}")
     return skops.io.loads(content, trusted=list(TRUSTED))
 
 
@@ -196,6 +206,8 @@ def load_model(folder: Path) -> TrainedModel:
     config, fields = (
         json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("config", "preprocessing")
     )
+    if not isinstance(config, dict):
+        raise ValueError("config.json holds no object")
     rules = Preprocessing.from_json(fields)
     if (folder / LEARNER).exists():
         return TrainedLearner.of_folder(folder, config, rules)

@@ -37,6 +37,7 @@ class Outputs:
         from automl.analysis.report import write_report
 
         folder, result, task = self._folder, self._result, self._tuner.task
+        folder.check_is_there()
         trainings, final, model = trained.trainings, None, None
         if trainings:
             final = final_summary(trainings, task.metric, trained.kept, trained.baseline) | {
@@ -74,7 +75,9 @@ def _earlier_final(folder: RunFolder, config: Mapping[str, Any]) -> tuple[dict[s
     """The final and the model card of the earlier session, if the incumbent is still the same."""
     try:
         earlier = json.loads(folder.summary.read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
+    except (OSError, ValueError, RecursionError):
+        return None, None
+    if not isinstance(earlier, dict):
         return None, None
     final, best = earlier.get("final"), earlier.get("best")
     if not final or "kept" not in final or not best or best["config"] != dict(config):  # or of an older version

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from automl.integrations.tracking import Tracking, make_trackers, tracking
 from automl.study.open_study import opened
 from automl.study.run_folder import RunFolder, TrialFolders
+from automl.study.run_log import RunLog
 from automl.study.study import Study
 from automl.task import Task, fidelity_of
 from automl.tuning.executors import Executor, ProcessExecutor
@@ -77,22 +78,25 @@ def open_search(
     lasts.
 
     ``folder``: of the run, new or, with ``resume``, existing; None to write nothing. ``warn``: called with a line if a
-    tracker fails. ``data``: the user's prepared data, which are moved into a new run's folder. ``executor``: by
-    default, one with processes of its own. ``reserve``: seconds of the time limit that are not the search's.
+    tracker fails or a training restarts. ``data``: the user's prepared data, which are moved into a new run's folder.
+    ``executor``: by default, one with processes of its own. ``reserve``: seconds of the time limit that are not the
+    search's.
     """
     assert settings.strategy is not None
     assert settings.n_workers is not None
     seed = settings.seed or 0
     trackers = make_trackers(settings.track or ())
     with ExitStack() as stack:
-        logs, tracked = None, None
+        logs, trials, tracked, log = None, None, None, RunLog()
+        uses_folders = getattr(task, "uses_folder", True)
         if folder is None:
-            study, trials = Study(task.space, task.max_epochs), None
-            if getattr(task, "uses_folder", True):
+            study = Study(task.space, task.max_epochs)
+            if uses_folders:
                 trials = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="automl-")))
         else:
             study = stack.enter_context(opened(folder, task, settings.to_json(), resume=resume, data=data))
-            logs, trials = folder.logs, folder.trials
+            logs, trials, log = folder.logs, folder.trials if uses_folders else None, RunLog(folder.log)
+            stack.callback(log.close)
         if executor is None:
             new = ProcessExecutor(task, settings.n_workers, settings.trial_seconds, logs)
             executor = stack.enter_context(new)
@@ -104,6 +108,7 @@ def open_search(
             n_trials=settings.n_trials, seed=seed, device=settings.device or "auto", folders=TrialFolders(trials),
             strategy_name=settings.strategy, logs=logs, time_limit=settings.time_limit, target=settings.target,
             patience=settings.patience, sure_within=settings.sure_within, reproducible=bool(settings.reproducible),
-            reserve=reserve, callbacks=callbacks, watch=watch if tracked is None else tracked.after(watch),
+            reserve=reserve, callbacks=callbacks, log=log, warn=warn,
+            watch=watch if tracked is None else tracked.after(watch),
         )  # fmt: skip
         yield Search(tuner, tracked)

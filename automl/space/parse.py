@@ -75,8 +75,10 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
     """The content of a YAML file. UserError if it is missing or not a mapping."""
     import yaml
 
+    from automl.space.yaml_text import load_yaml
+
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = load_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"cannot read the space file {str(path)!r}: {error.strerror}") from None
     except UnicodeDecodeError:

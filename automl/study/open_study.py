@@ -31,9 +31,11 @@ def opened(
     if not resume:
         folder.create()
         with folder.locked():
-            if data is not None:
-                shutil.move(data, folder.data)
-            yield Study(task.space, task.max_epochs, Store.create(url, task.space, settings))
+            with folder.being_made():
+                if data is not None:
+                    shutil.move(data, folder.data)
+                store = Store.create(url, task.space, settings)
+            yield Study(task.space, task.max_epochs, store)
         return
     recorded(folder)
     with folder.locked():
@@ -55,6 +57,8 @@ def recorded(folder: RunFolder) -> dict[str, Any]:
     """The settings of the run in a folder. UserError if there is none."""
     if not folder.study.exists():
         raise UserError(f"nothing to resume: there is no study.db in {str(folder.path)!r}")
+    if folder.starting.exists():
+        raise UserError(f"nothing to resume: the run in {str(folder.path)!r} ended before it began; start it again")
     return Store.settings(sqlite_url(folder.study))
 
 

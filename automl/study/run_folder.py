@@ -33,17 +33,24 @@ class RunFolder:
         self.trials = path / "trials"
         self.final = path / "final"
         self.logs = path / "logs"
+        self.log = path / "run.log"
         self.data = path / "data"  # the user's prepared data
         self.tracking = path / "tracking.json"  # the run's id for trackers
+        self.starting = path / ".starting"  # until the study is complete
 
     def check_is_free(self) -> None:
         """UserError if the folder is not empty; it is never overwritten."""
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"{str(self.path)!r} is a file; choose a folder with --out")
-        if self.path.exists() and any(self.path.iterdir()):
+        if self.path.exists() and any(self.path.iterdir()) and not self.starting.exists():
             raise UserError(
                 f"the folder {str(self.path)!r} is not empty; choose another with --out, or continue it with --resume"
             )
+
+    def check_is_there(self) -> None:
+        """UserError if the folder was removed while the run was going on."""
+        if not self.study.exists():
+            raise UserError(f"the folder {str(self.path)!r} was removed while the run was going on; start it again")
 
     def create(self) -> None:
         """Create the folder. UserError if it is not empty."""
@@ -52,6 +59,20 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"cannot create the folder {str(self.path)!r}: {error.strerror}") from None
+
+    @contextmanager
+    def being_made(self) -> Iterator[None]:
+        """While the study and the data of a new run are made: if the process is killed in it, the folder is still free.
+
+        To be called with the folder locked. Removes what such a start has left behind.
+        """
+        if self.starting.exists():
+            shutil.rmtree(self.data, ignore_errors=True)
+            for file in self.path.glob(f"{self.study.name}*"):
+                file.unlink()
+        self.starting.touch()
+        yield
+        self.starting.unlink()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -113,7 +134,8 @@ class TrialFolders:
         """Whether a trial can be continued from its last recorded step; always true without folders."""
         if self._root is None:
             return True
-        return not self._anew(number).exists() and (self._folder(number).exists() or self._before(number).exists())
+        states = (self._folder(number), self._before(number))
+        return not self._anew(number).exists() and any(folder.is_dir() and any(folder.iterdir()) for folder in states)
 
     def commit(self, number: int) -> None:
         """The step is recorded: keep its state of the folder."""
@@ -125,6 +147,13 @@ class TrialFolders:
         """Delete a trial's files."""
         if self._root is not None:
             shutil.rmtree(self._folder(number), ignore_errors=True)
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of all files."""
+        if self._root is None or not self._root.is_dir():
+            return 0
+        return sum(file.stat().st_size for file in self._root.rglob("*") if file.is_file())
 
     def _folder(self, number: int) -> Path:
         assert self._root is not None

@@ -12,11 +12,19 @@ from typing import TYPE_CHECKING, Any
 from automl.errors import UserError
 from automl.space.parse import load_space
 from automl.study.run_folder import RunFolder
-from automl.study.storage import STUDY_NAME, Store, sqlite_url
+from automl.study.storage import STUDY_NAME, Store, reading, sqlite_url
 from automl.study.study import Study
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
+
+
+# What summary.json of every version has, and its readers need.
+SUMMARY = (
+    "task", "strategy", "seed", "metric", "maximize", "stop_reason", "n_trials", "n_failed", "max_epochs", "best",
+    "default", "final", "epochs_trained", "budget_epochs", "seconds", "strategy_seconds", "started", "versions",
+    "commit",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,7 @@ def connect(file: Path) -> sqlite3.Connection:
 def storage(folder: RunFolder) -> RDBStorage:
     """The run's Optuna storage, which opens connections with ``connect``. UserError if there is none."""
     import optuna
+    from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import SQLAlchemyError
     from sqlalchemy.pool import NullPool
 
@@ -59,8 +68,8 @@ def storage(folder: RunFolder) -> RDBStorage:
     how = {"creator": lambda: connect(folder.study), "poolclass": NullPool}
     try:
         return optuna.storages.RDBStorage("sqlite://", engine_kwargs=how, skip_table_creation=True)
-    except (SQLAlchemyError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except (SQLAlchemyError, StorageInternalError, RuntimeError) as error:
+        reason = str(error.__cause__ or error).strip().splitlines()[0]
         raise UserError(f"cannot read {str(folder.study)!r}: {reason}") from None
 
 
@@ -70,7 +79,8 @@ def look(folder: RunFolder) -> Seen:
     going_on = folder.going_on  # checked before reading: what is read after the end is complete
     try:
         study_id = kept.get_study_id_from_name(STUDY_NAME)
-        settings = kept.get_study_user_attrs(study_id).get("settings")
+        with reading(str(folder.study)):
+            settings = kept.get_study_user_attrs(study_id).get("settings")
     except KeyError:
         raise UserError(f"{str(folder.study)!r} holds no run") from None
     if not isinstance(settings, dict) or not isinstance(settings.get("space"), dict):
@@ -78,12 +88,11 @@ def look(folder: RunFolder) -> Seen:
             f"the space of the run in {str(folder.path)!r} has no short form, so it cannot be read from there"
         )
     space = load_space(settings["space"])
-    study = Study(space, settings.get("max_epochs") or 1, Store(kept, study_id, space))
-    running = {trial.number: trial for trial in study.trials.values() if trial.state == "running"}
+    store = Store(kept, study_id, space)
+    study = Study(space, settings.get("max_epochs") or 1, store)
     trainings = []
-    for frozen in kept.get_all_trials(study_id, deepcopy=False):
-        trial = running.get(frozen.user_attrs["trial"])
-        if trial is not None and not frozen.state.is_finished():
+    for trial in study.trials.values():
+        if trial.state == "running" and not (frozen := store.as_stored(trial.number)).state.is_finished():
             losses = [loss for _, loss in sorted(frozen.intermediate_values.items())]
             trainings.append(RunningTraining(trial.number, trial.proposals[-1].epochs, losses, frozen.datetime_start))
     return Seen(study, settings, trainings, going_on)
@@ -98,8 +107,11 @@ def read_run(folder: Path) -> tuple[Study, dict[str, Any]]:
         summary = json.loads(run.summary.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"the run in {str(folder)!r} has no summary.json yet; finish it with --resume") from None
-    except ValueError as error:
-        raise UserError(f"{str(run.summary)!r} is not JSON: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{str(run.summary)!r} is damaged ({error}); write it again with --resume") from None
+    missing = [name for name in SUMMARY if not isinstance(summary, dict) or name not in summary]
+    if missing:
+        raise UserError(f"{str(run.summary)!r} is damaged (it has no {missing[0]!r}); write it again with --resume")
     url = sqlite_url(run.study)
     settings = Store.settings(url)
     if not isinstance(settings.get("space"), dict):

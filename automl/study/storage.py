@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec
 
-from automl.errors import UserError
-from automl.study.trial import Asked, State, Told
+from automl.errors import UserError, abridged
+from automl.study.rows import TrialRows
+from automl.study.trial import Asked, State, Told, Trial
 from strategies._optuna import quiet_optuna
 from strategies.base import Outcome, Proposal
 from strategies.encoding import Dimension, Encoding
@@ -22,9 +25,13 @@ if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
     from optuna.distributions import BaseDistribution
     from optuna.storages import BaseStorage, RDBStorage
+    from optuna.trial import FrozenTrial
+    from sqlalchemy import Connection
 
 STUDY_NAME = "automl"
 LOG = ("ask:", "tell:")  # prefixes of the log's attributes
+MAX_LOG_BYTES = 16_777_216  # of the write-ahead log, to which it shrinks after a long read that made it grow
+SECONDS_BETWEEN_EPOCHS = 1.0  # in which epochs are collected for one write
 P = ParamSpec("P")
 
 
@@ -48,19 +55,43 @@ def _writing(method: Callable[P, None]) -> Callable[P, None]:
     return write
 
 
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Turn what reading a damaged study raises into a UserError."""
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except UserError:
+        raise
+    except (StorageInternalError, SQLAlchemyError, ValueError, LookupError, TypeError, AttributeError) as error:
+        cause = error.__cause__ or error
+        reason = abridged(
+            str(getattr(cause, "orig", cause)).splitlines()[0] if str(cause) else type(cause).__name__, 300
+        )
+        raise UserError(f"the study {what} is damaged ({reason}); restore it from a copy, or start again") from error
+
+
 class Store:
     """A study in an Optuna storage, with its settings.
 
-    A trial's asks and tells are user attributes ``ask:N`` and ``tell:N``, N being the position in the log; each is one
-    write, so that a run killed at any moment has all of an entry or nothing. The rest is for Optuna's tools:
-    parameters, intermediate values, states, seconds and errors.
+    A trial's asks and tells are user attributes ``ask:N`` and ``tell:N``, N being the position in the log. Each is
+    written in one transaction with all that Optuna's tools read: parameters, intermediate values, states, seconds and
+    errors. A run killed at any moment has all of an entry or nothing.
     """
+
+    rows: ClassVar[type[TrialRows]] = TrialRows
 
     def __init__(self, storage: RDBStorage, study_id: int, space: ConfigurationSpace) -> None:
         self._storage = storage
         self._study_id = study_id
-        self._encoding = Encoding(space)
+        self._rows = self.rows(storage, study_id)
+        self._distributions = {dim.name: _with_json(distribution(dim)) for dim in Encoding(space).dimensions}
         self._ids: dict[int, int] = {}  # trial number -> Optuna's id of its latest entry
+        self._running: set[int] = set()  # ids of entries that Optuna has as running
+        self._epochs: list[tuple[int, int, float]] = []  # not yet written: id, epoch, loss
+        self._epochs_written = 0.0  # when, on the monotonic clock
 
     @classmethod
     def create(cls, url: str, space: ConfigurationSpace, settings: Mapping[str, Any]) -> Store:
@@ -88,7 +119,8 @@ class Store:
     def settings(url: str) -> dict[str, Any]:
         """The settings of the study at a URL. UserError if there is none."""
         storage = _open_storage(url)
-        settings = storage.get_study_user_attrs(_study_id(storage, url)).get("settings")
+        with reading(_without_password(url)):
+            settings = storage.get_study_user_attrs(_study_id(storage, url)).get("settings")
         if not isinstance(settings, dict):
             raise UserError(f"the study in {_without_password(url)} was not made by automl: it has no settings")
         return settings
@@ -99,34 +131,42 @@ class Store:
 
     def read_log(self) -> list[Asked | Told]:
         """The log in order; also finds the storage entry of each trial."""
+        with reading(_without_password(str(self._storage.engine.url))):
+            return self._read_log()
+
+    def _read_log(self) -> list[Asked | Told]:
         entries: dict[int, Asked | Told] = {}
-        proposals: dict[int, tuple[int, Proposal]] = {}
-        for frozen in sorted(self._storage.get_all_trials(self._study_id), key=lambda frozen: frozen.number):
-            number = frozen.user_attrs["trial"]
-            self._ids[number] = frozen._trial_id
-            steps = ((key.split(":"), content) for key, content in frozen.user_attrs.items() if key.startswith(LOG))
+        proposals: dict[int, Proposal] = {}
+        for entry, attributes in self._rows.attributes(("trial", "traceback"), LOG).items():
+            number = attributes.get("trial")
+            if number is None:
+                continue  # added to the study by another program
+            self._ids[number] = entry
+            steps = ((key.split(":"), content) for key, content in attributes.items() if key.startswith(LOG))
             for (kind, place), content in sorted(steps, key=lambda step: int(step[0][1])):
                 if kind == "ask":
-                    proposal = Proposal(number, content["config"], content["epochs"], content["info"])
-                    entries[int(place)] = Asked(proposal, content["seconds"])
-                    proposals[number] = (int(place), proposal)
+                    proposals[number] = Proposal(number, content["config"], content["epochs"], content["info"])
+                    entries[int(place)] = Asked(proposals[number], content["seconds"])
                 else:
                     outcome = Outcome(
-                        proposals[number][1],
+                        proposals[number],
                         tuple(content["losses"]),
                         content["seconds"],
                         content["error"],
                         content["stopped"],
                         {name: tuple(values) for name, values in content["metrics"].items()},
                     )
-                    trace = frozen.user_attrs.get("traceback") if outcome.error is not None else None
+                    trace = attributes.get("traceback") if outcome.error is not None else None
                     entries[int(place)] = Told(outcome, content["strategy_seconds"], content["at"], trace)
+        self._running = self._rows.running()
         return [entries[place] for place in sorted(entries)]
+
+    def as_stored(self, number: int) -> FrozenTrial:
+        """A trial as Optuna shows it."""
+        return self._storage.get_trial(self._ids[number])
 
     @_writing
     def write_ask(self, place: int, entry: Asked) -> None:
-        from optuna.trial import TrialState, create_trial
-
         proposal = entry.proposal
         step = {
             "config": proposal.config,
@@ -135,40 +175,65 @@ class Store:
             "seconds": entry.seconds,
         }
         known = self._ids.get(proposal.trial)
-        if known is not None and not self._storage.get_trial(known).state.is_finished():
-            self._storage.set_trial_user_attr(known, f"ask:{place}", step)
-            return
-        dims = [dim for dim in self._encoding.dimensions if dim.name in proposal.config]
-        template = create_trial(
-            state=TrialState.RUNNING,
-            params={dim.name: proposal.config[dim.name] for dim in dims},
-            distributions={dim.name: distribution(dim) for dim in dims},
-            user_attrs={
-                **_for_people(proposal),
-                "strategy_seconds": round(entry.seconds, 4),
-                "trial": proposal.trial,
-                f"ask:{place}": step,
-            },
-        )
-        # Optuna refuses writes to a trial finished at the end of a run: its continuation is a new entry.
-        self._ids[proposal.trial] = self._storage.create_new_trial(self._study_id, template)
+        with self._transaction() as connection:
+            self._write_epochs(connection)
+            if known in self._running:
+                self._rows.set_attributes(connection, known, {f"ask:{place}": step})
+            else:
+                # Optuna refuses writes to a trial finished at the end of a run: its continuation is a new entry.
+                known = self._rows.add(
+                    connection,
+                    {
+                        name: (proposal.config[name], *known)
+                        for name, known in self._distributions.items()
+                        if name in proposal.config
+                    },
+                    {
+                        **_for_people(proposal),
+                        "strategy_seconds": round(entry.seconds, 4),
+                        "trial": proposal.trial,
+                        f"ask:{place}": step,
+                    },
+                )
+        self._ids[proposal.trial] = known
+        self._running.add(known)
+
+    def write_epoch(self, number: int, epoch: int, loss: float) -> None:
+        """Keep an epoch for the next write: of another entry of the log, or after a second."""
+        self._epochs.append((self._ids[number], epoch, loss))
+        self.flush()
 
     @_writing
-    def write_epoch(self, number: int, epoch: int, loss: float) -> None:
-        self._storage.set_trial_intermediate_value(self._ids[number], epoch, loss)
+    def flush(self) -> None:
+        """Write the epochs kept for a second or longer."""
+        if self._epochs and time.monotonic() - self._epochs_written >= SECONDS_BETWEEN_EPOCHS:
+            with self._transaction() as connection:
+                self._write_epochs(connection)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        file = self._storage.engine.url.database
+        if file and not Path(file).exists():  # SQLite would go on writing to a file without a name
+            raise UserError(f"the study {file!r} was removed while it was in use, so the run ends; start it again")
+        with self._rows.transaction() as connection:
+            yield connection
+
+    def _write_epochs(self, connection: Connection) -> None:
+        if self._epochs:
+            self._rows.set_epochs(connection, self._epochs)
+            self._epochs.clear()
+            self._epochs_written = time.monotonic()
 
     @_writing
     def write_tell(self, place: int, entry: Told, state: State) -> None:
-        outcome, trial_id = entry.outcome, self._ids[entry.outcome.proposal.trial]
-        self._storage.set_trial_user_attr(trial_id, "seconds", round(outcome.seconds, 3))
+        outcome = entry.outcome
+        attributes: dict[str, Any] = {"seconds": round(outcome.seconds, 3)}
         if outcome.error is not None:
-            self._storage.set_trial_user_attr(trial_id, "error", outcome.error)
+            attributes["error"] = outcome.error
         if entry.traceback is not None:
-            self._storage.set_trial_user_attr(trial_id, "traceback", entry.traceback)
-        for name, values in outcome.metrics.items():
-            if values:
-                self._storage.set_trial_user_attr(trial_id, f"metric.{name}", values[-1])
-        step = {
+            attributes["traceback"] = entry.traceback
+        attributes |= {f"metric.{name}": values[-1] for name, values in outcome.metrics.items() if values}
+        attributes[f"tell:{place}"] = {
             "losses": list(outcome.losses),
             "seconds": outcome.seconds,
             "error": outcome.error,
@@ -177,28 +242,37 @@ class Store:
             "strategy_seconds": entry.seconds,
             "at": entry.at,
         }
-        self._storage.set_trial_user_attr(trial_id, f"tell:{place}", step)
         if state == "paused":
-            self._storage.set_trial_user_attr(trial_id, "paused", True)
-        self.settle(outcome.proposal.trial, state, outcome.loss)
+            attributes["paused"] = True
+        number = outcome.proposal.trial
+        with self._transaction() as connection:
+            self._write_epochs(connection)
+            self._rows.set_attributes(connection, self._ids[number], attributes)
+            self._end(connection, [number], state, outcome.loss)
 
-    def settle(self, number: int, state: State, loss: float | None) -> None:
-        """Set the state of a trial in Optuna to ours."""
+    @_writing
+    def settle(self, trials: Sequence[Trial]) -> None:
+        """End the entries that Optuna still has as running of trials that have ended, as earlier versions left them."""
+        with self._transaction() as connection:
+            for trial in trials:
+                if self._ids[trial.number] in self._running:
+                    self._end(connection, [trial.number], trial.state, trial.loss)
+
+    def _end(self, connection: Connection, numbers: list[int], state: State, loss: float | None) -> None:
         from optuna.trial import TrialState
 
         ends = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}
-        trial_id = self._ids[number]
-        if state in ends and not self._storage.get_trial(trial_id).state.is_finished():
-            self._storage.set_trial_state_values(trial_id, ends[state], None if loss is None else [loss])
+        running = [self._ids[number] for number in numbers if self._ids[number] in self._running]
+        if state in ends and running:
+            self._rows.end(connection, running, ends[state], loss)
+            self._running.difference_update(running)
 
     @_writing
     def close(self, paused: list[int]) -> None:
         """Mark paused trials as pruned, and merge the write-ahead log into the database file."""
-        from optuna.trial import TrialState
-
-        for number in paused:
-            if not self._storage.get_trial(self._ids[number]).state.is_finished():
-                self._storage.set_trial_state_values(self._ids[number], TrialState.PRUNED)
+        with self._transaction() as connection:
+            self._write_epochs(connection)
+            self._end(connection, paused, "stopped", None)
         if self._storage.engine.dialect.name == "sqlite":  # does it by itself only without other readers
             with self._storage.engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")  # does not wait for readers
@@ -231,6 +305,7 @@ def _open_storage(url: str) -> RDBStorage:
         def _set_pragmas(connection: Any, _: Any) -> None:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
+            connection.execute(f"PRAGMA journal_size_limit={MAX_LOG_BYTES}")
 
         storage.engine.dispose()
     return storage
@@ -262,6 +337,12 @@ def distribution(dim: Dimension) -> BaseDistribution:
     if dim.kind == "int":
         return IntDistribution(int(dim.low), int(dim.high), log=dim.log)
     return CategoricalDistribution(dim.values)
+
+
+def _with_json(kind: BaseDistribution) -> tuple[BaseDistribution, str]:
+    from optuna.distributions import distribution_to_json
+
+    return kind, distribution_to_json(kind)
 
 
 def _for_people(proposal: Proposal) -> dict[str, Any]:

@@ -55,10 +55,9 @@ class Study:
         return self._best
 
     def settle(self) -> None:
-        """Update the storage if the run was killed between the two writes of an outcome."""
+        """Update the storage if the run was killed between the two writes of an outcome by an earlier version."""
         if self._store is not None:
-            for trial in self.trials.values():
-                self._store.settle(trial.number, trial.state, trial.loss)
+            self._store.settle([*self.trials.values()])
 
     def asked(self, proposal: Proposal, seconds: float) -> None:
         """Enter a proposal in the log."""
@@ -71,6 +70,11 @@ class Study:
         """Record an epoch of a running trial, for observers only; the outcome is recorded separately."""
         if self._store is not None:
             self._store.write_epoch(number, epoch, loss)
+
+    def flush(self) -> None:
+        """Write the recorded epochs that observers have been waiting for."""
+        if self._store is not None:
+            self._store.flush()
 
     def told(self, outcome: Outcome, seconds: float, at: float, traceback: str | None = None) -> None:
         """Enter an outcome in the log."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import re
+import selectors
 import shlex
 import subprocess
 import tempfile
@@ -14,13 +17,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from automl.errors import UserError
+from automl.errors import MAX_CHARACTERS, UserError, abridged
 from automl.task import Epoch, TrainingFailed
 from automl.tasks.function import epoch_of
+from automl.tasks.shell_quotes import quoted_positions
+from automl.tuning.descendants import kill_marked, new_mark
+from strategies.encoding import Encoding
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
+GRACE = 1.0  # seconds that the output may stay open after the end of the shell
+POLL = 0.1  # seconds between looks at the shell while there is no output
+MARK = "AUTOML_COMMAND"  # the variable by which the processes of a command are known
+LONGEST_LINE = 1_048_576  # bytes that are read as one line
 OWN_PLACEHOLDERS = ("seed", "epochs", "dir", "config")
 # {name}, but not the shell's ${name}; or, as the first alternative, {{...}}, which escapes {...}. Braces with blanks or
 # quotes inside belong to other languages, such as awk.
@@ -32,7 +42,8 @@ class CommandTask:
     """A shell command with placeholders, which prints its losses: one number per line, or JSON lines with ``loss``.
 
     ``{lr}`` and the like are the config's values (empty if inactive), ``{config}`` the whole config as JSON; there are
-    also ``{seed}``, ``{epochs}`` and ``{dir}``, the trial's own folder, which is kept. Values are quoted for the shell.
+    also ``{seed}``, ``{epochs}`` and ``{dir}``, the trial's own folder, which is kept. Values are quoted for the shell,
+    so that a placeholder must not stand within quotes, unless it is a number or a plain word.
     """
 
     command: str
@@ -41,6 +52,7 @@ class CommandTask:
     name: str = "command"
     maximize: bool = False
     keeps_files: ClassVar[bool] = True  # files that a command wrote belong to the user
+    counts_anew: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for name in OWN_PLACEHOLDERS:
@@ -55,6 +67,23 @@ class CommandTask:
                 )
         if not set(self._placeholders) & {*self.space, "config"}:
             raise UserError(f"the command uses no hyperparameter; insert e.g. {{{next(iter(self.space))}}}")
+        self._check_quotes()
+
+    def _check_quotes(self) -> None:
+        """A value that the shell must have in quotes cannot stand in others: its quotes would be text, or end them."""
+        plain = {"seed", "epochs"} | {
+            dim.name
+            for dim in Encoding(self.space).dimensions
+            if dim.name not in self.space.conditional_hyperparameters and all(map(_is_plain, dim.values))
+        }
+        quoted = quoted_positions(self.command)
+        for match in PLACEHOLDER.finditer(self.command):
+            name = match[1]
+            if name and name not in plain and match.start() in quoted:
+                raise UserError(
+                    f"the placeholder {{{name}}} stands within quotes in the command; close them before it, as in "
+                    f"--{name} {{{name}}} or 'a'{{{name}}}'b': values are quoted where the shell needs it"
+                )
 
     @property
     def resumable(self) -> bool:
@@ -89,34 +118,31 @@ class CommandTask:
             lambda match: shlex.quote(str(values[match[1]])) if match[1] else match[0][1:-1], self.command
         )
         number, start, output = 0, time.perf_counter(), deque[str](maxlen=3)
-        with tempfile.TemporaryFile("w+", errors="replace") as errors:
+        mark = new_mark()
+        with tempfile.TemporaryFile() as errors:
             process = subprocess.Popen(
                 line,
                 shell=True,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                encoding="utf-8",
-                errors="replace",
+                bufsize=0,
+                env=os.environ | {MARK: mark},
             )
-            assert process.stdout is not None
             try:
-                for text in process.stdout:
+                for text in _lines(process):
                     parsed = self._parsed(text)
                     if parsed is None:
-                        output.append(text)
+                        output.append(abridged(text))
                         continue
                     number += 1
                     seconds = time.perf_counter() - start
                     yield epoch_of(number, float(parsed[self.metric]), parsed, seconds, self.maximize)
                     start = time.perf_counter()
             finally:
-                process.stdout.close()
-                if process.poll() is None and not _ends_soon(process):
-                    _kill_tree(process.pid)
-                process.wait()
-            errors.seek(0)
-            output.extend(errors)
+                _end(process, mark)
+            errors.seek(max(0, errors.seek(0, os.SEEK_END) - MAX_CHARACTERS))
+            output.extend(errors.read().decode(errors="replace").splitlines())
         last_lines = " | ".join(filter(None, map(str.strip, output)))
         reason = f": {last_lines}" if last_lines else ""
         if process.returncode != 0:
@@ -141,29 +167,51 @@ class CommandTask:
         return {self.metric: content} if _is_number(content) else None
 
 
+def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
+    """The lines of its output as they come, until the output ends.
+
+    If a child in the background holds the output open, until GRACE seconds after the end of the shell. A line that is
+    longer than LONGEST_LINE loses its middle, which may not fit in memory.
+    """
+    assert process.stdout is not None
+    rest, end, half = b"", math.inf, LONGEST_LINE // 2
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while time.monotonic() < end:
+            if end == math.inf and process.poll() is not None:
+                end = time.monotonic() + GRACE
+            if not selector.select(POLL):
+                continue
+            piece = os.read(process.stdout.fileno(), 65_536)
+            if not piece:
+                break
+            *lines, rest = (rest + piece).split(b"\n")
+            yield from (line.decode(errors="replace") for line in lines)
+            if len(rest) > LONGEST_LINE:
+                rest = rest[:half] + b" ... " + rest[-half:]
+    if rest:
+        yield rest.decode(errors="replace")
+
+
+def _end(process: subprocess.Popen[bytes], mark: str) -> None:
+    """Close its output, and kill what does not end then: the shell, its children, and those of theirs that detached."""
+    assert process.stdout is not None
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        is_open = not selector.select(0) or bool(os.read(process.stdout.fileno(), 1))
+    process.stdout.close()
+    try:
+        process.wait(GRACE / 2)  # by itself, as at the end of a normal run
+    except subprocess.TimeoutExpired:
+        is_open = True
+    if is_open:
+        kill_marked(MARK, mark)
+    process.wait()
+
+
+def _is_plain(value: object) -> bool:
+    return shlex.quote(str(value)) == str(value)
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _ends_soon(process: subprocess.Popen[str]) -> bool:
-    """Whether it exits by itself now that its output is closed, as at the end of a normal run."""
-    try:
-        process.wait(timeout=0.5)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
-
-
-def _kill_tree(pid: int) -> None:
-    import psutil
-
-    try:
-        root = psutil.Process(pid)
-        family = [*root.children(recursive=True), root]
-    except psutil.NoSuchProcess:
-        return
-    for process in family:
-        try:
-            process.kill()
-        except psutil.NoSuchProcess:
-            continue

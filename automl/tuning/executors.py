@@ -26,14 +26,16 @@ from pathlib import Path
 from types import CodeType
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
-from automl.errors import UserError
-from automl.tuning.worker import Event, Job, JobEnded, JobStarted, event_from_json, run_job
+from automl.errors import MAX_CHARACTERS, UserError
+from automl.tuning.descendants import kill_marked, new_mark
+from automl.tuning.worker import MARK, Event, Job, JobEnded, JobStarted, event_from_json, run_job
 
 if TYPE_CHECKING:
     from automl.task import Task
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 MAX_DEATHS_AT_START = 3
+FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)  # no training dies of these by itself
 
 
 class Executor(ABC):
@@ -129,7 +131,9 @@ class _Worker:
     job: Job | None = None
     deadline: float | None = None
     has_started: bool = False  # a job: it could load the task
+    mark: str = ""
     log: Path | None = None
+    n_oom_kills: int | None = None  # on this machine when its job was submitted
     reader: threading.Thread | None = field(default=None, repr=False)
 
     def send(self, message: Mapping[str, object]) -> None:
@@ -140,7 +144,7 @@ class _Worker:
             self.process.stdin.flush()
 
     def kill(self) -> None:
-        # The whole group: a command's own children end with it.
+        """With all that it has started, but for what has left its group."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -171,6 +175,7 @@ class ProcessExecutor(Executor):
         self._hello = {"path": sys.path, "task": base64.b64encode(pickled).decode()}
         self._inbox: queue.Queue[tuple[_Worker, Event | None]] = queue.Queue()
         self._n_deaths_at_start = 0
+        self._mark, self._n_started = new_mark(), 0
         self._workers = [self._start(i) for i in range(n_workers)]
 
     @property
@@ -179,7 +184,7 @@ class ProcessExecutor(Executor):
 
     def submit(self, job: Job) -> None:
         worker = next(worker for worker in self._workers if worker.job is None)
-        worker.job = job
+        worker.job, worker.n_oom_kills = job, _n_oom_kills()
         worker.send({"job": asdict(job)})
 
     def wait(self, timeout: float | None = None) -> list[Event]:
@@ -212,6 +217,9 @@ class ProcessExecutor(Executor):
     def close(self) -> None:
         for worker in self._workers:
             worker.kill()
+        if self._workers:
+            kill_marked(MARK, self._mark)
+        for worker in self._workers:
             assert worker.reader is not None
             worker.reader.join(timeout=1.0)
         self._workers = []
@@ -234,19 +242,21 @@ class ProcessExecutor(Executor):
             self._logs.mkdir(parents=True, exist_ok=True)
             log = self._logs / f"worker-{index}.log"
             output = log.open("a", encoding="utf-8")
+        self._n_started += 1
+        mark = f"{self._mark}-{self._n_started}."
         process = subprocess.Popen(
             [sys.executable, "-m", "automl.tuning.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=output,
-            env=os.environ | ONE_THREAD,
+            env=os.environ | ONE_THREAD | {MARK: mark},
             text=True,
             encoding="utf-8",
             start_new_session=True,  # Ctrl-C reaches the tuner alone, which decides; and the group can be killed whole
         )
         if output is not None:
             output.close()
-        worker = _Worker(process, log=log)
+        worker = _Worker(process, mark=mark, log=log)
         worker.send(self._hello)
         worker.reader = threading.Thread(target=self._read, args=(worker,), daemon=True)
         worker.reader.start()
@@ -293,11 +303,15 @@ class ProcessExecutor(Executor):
         if worker.job is None:
             return None
         hint = "; out of memory?" if status == -signal.SIGKILL else ""
-        return JobEnded(worker.job.key, 0.0, f"the training process died ({how}{hint})", _tail(worker.log))
+        # The kernel's own kill would come again; where it does not count them, so is the last attempt's end reported.
+        lost = -status in FROM_OUTSIDE and worker.n_oom_kills == _n_oom_kills()
+        error = f"the training process died ({how}{hint})"
+        return JobEnded(worker.job.key, 0.0, error, _tail(worker.log), lost=lost)
 
     def _restart(self, worker: _Worker) -> None:
         index = self._workers.index(worker)
         worker.kill()
+        kill_marked(MARK, worker.mark)
         self._workers[index] = self._start(index)
 
     def _kill_hung(self, worker: _Worker) -> Event | None:
@@ -323,7 +337,18 @@ def _pickled(task: Task) -> bytes:
     return buffer.getvalue()
 
 
+def _n_oom_kills() -> int | None:
+    """Processes that the kernel has killed for want of memory since the machine started; None where it does not say."""
+    try:
+        lines = Path("/proc/vmstat").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), None)
+
+
 def _tail(log: Path | None, n_lines: int = 20) -> str:
     if log is None or not log.exists():
         return ""
-    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-n_lines:])
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - MAX_CHARACTERS))
+        return "\n".join(file.read().decode(errors="replace").splitlines()[-n_lines:])

@@ -8,7 +8,7 @@ takes part.
 from __future__ import annotations
 
 import shutil
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ import numpy as np
 
 from automl.errors import UserError
 from automl.study.contenders import best_contender, prefers_default
-from automl.tuning.worker import EpochDone, Job, JobEnded
+from automl.tuning.worker import MAX_RETRIES, EpochDone, Job, JobEnded, Restarted
 
 if TYPE_CHECKING:
     from automl.study.trial import Trial
@@ -136,7 +136,7 @@ def run_jobs(
 
     ``needless``: returns the indices of jobs that need not start once this one has ended.
     """
-    waiting = deque(jobs)
+    waiting, retries = deque(jobs), Counter[int]()
     epochs: dict[int, list[Epoch]] = {job.key: [] for job in jobs}
     done: dict[int, Done] = {}
     n_jobs = len(jobs)
@@ -149,6 +149,14 @@ def run_jobs(
         for event in executor.wait(1.0):
             if isinstance(event, EpochDone):
                 epochs[event.key].append(event.epoch)
+            elif isinstance(event, Restarted):
+                del epochs[event.key][event.epoch :]
+            elif isinstance(event, JobEnded) and event.lost and retries[event.key] < MAX_RETRIES:
+                retries[event.key] += 1
+                again = next(job for job in jobs if job.key == event.key)
+                shutil.rmtree(str(again.folder))
+                epochs[event.key].clear()
+                waiting.appendleft(again)
             elif isinstance(event, JobEnded):
                 done[event.key] = Done(tuple(epochs[event.key]), event)
                 spared = needless(event.key, done[event.key])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+import warnings
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,12 +14,14 @@ import numpy as np
 
 from automl.errors import UserError
 from automl.study.run_folder import TrialFolders
+from automl.study.run_log import RunLog
 from automl.study.study import Study
 from automl.study.trial import Asked, Trial
 from automl.tuning.executors import Executor
 from automl.tuning.result import Result
+from automl.tuning.retention import Retention
 from automl.tuning.stopping import Within, sure
-from automl.tuning.worker import EpochDone, Job, JobEnded
+from automl.tuning.worker import MAX_RETRIES, EpochDone, Job, JobEnded, Restarted
 from strategies.base import Outcome, Proposal, Strategy
 from strategies.threads import one_thread
 
@@ -28,7 +31,6 @@ if TYPE_CHECKING:
 Callback: TypeAlias = Callable[[Result, Trial], object]
 """Called with the result so far and the trial whose outcome has just been written to the study."""
 
-KEPT_CHECKPOINTS = 10  # of the best finished trials
 GIVE_UP_AFTER = 10  # failures, if nothing else has happened since the start
 
 
@@ -65,6 +67,8 @@ class Tuner:
     reserve: Callable[[Tuner], float] | None = None  # seconds of the time limit to leave for what follows the search
     callbacks: Sequence[Callback] = ()
     watch: Callable[[Tuner], None] | None = None  # called after each round of the loop
+    log: RunLog = field(default_factory=RunLog)
+    warn: Callable[[str], object] = warnings.warn  # called with one line where a training has to go back
     running: dict[int, Running] = field(default_factory=dict, init=False)  # by trial
     interrupted: bool = field(default=False, init=False)  # set it to have the search end
 
@@ -73,8 +77,8 @@ class Tuner:
         self._outstanding: list[int] = []  # trials asked and not told, in the order of the asks
         self._untold: dict[int, Outcome] = {}
         self._tracebacks: dict[int, str] = {}  # of the untold
-        self._finished: list[Trial] = []  # whose checkpoints are kept
-        self._removed: set[int] = set()  # paused trials whose checkpoints are not
+        self._retries: Counter[int] = Counter()  # by trial
+        self.retention = Retention(self.folders, keeps_all=getattr(self.task, "keeps_files", False))
         self._sure: str | None = None  # why there is nothing more to gain
         self._origin = self.executor.now() - self.study.clock
         self.n_restored = len(self.study.log)  # entries of the log, of a run that is continued
@@ -103,11 +107,16 @@ class Tuner:
     def run(self) -> Result:
         """Go on until a stop. What is in training then is dropped, and comes again when the run is resumed."""
         self._restore()
+        self.log.write(
+            "begin", strategy=self.strategy_name, seed=self.seed, n_workers=self.executor.n_workers,
+            restored=self.n_restored,
+        )  # fmt: skip
         try:
             reason = self._loop()
         except KeyboardInterrupt:
             self.interrupted, reason = True, "interrupted"
         self._end()
+        self.log.write("end", reason=reason)
         return self.result(reason)
 
     def _end(self) -> None:
@@ -135,8 +144,11 @@ class Tuner:
                 for event in self.executor.wait(1.0 if left is None else min(1.0, left)):
                     if isinstance(event, EpochDone):
                         self._epoch_done(event)
+                    elif isinstance(event, Restarted):
+                        self._restarted(event)
                     elif isinstance(event, JobEnded):
                         self._job_ended(event)
+                self.study.flush()
             if self.watch is not None:
                 self.watch(self)
 
@@ -148,10 +160,7 @@ class Tuner:
                 self.strategy.tell(entry.outcome)
         with one_thread():
             self._sure = self._is_sure()
-        self._finished.extend(t for t in self.study.trials.values() if t.state not in ("running", "paused"))
-        for trial in self.study.trials.values():
-            if trial.state != "running":
-                self.folders.commit(trial.number)  # killed between an outcome and its commit
+        self.retention.restored(self.study.trials.values())
         self._waiting.extend(self.study.pending)
         self._outstanding.extend(proposal.trial for proposal in self._waiting)
 
@@ -173,20 +182,22 @@ class Tuner:
             seconds = time.perf_counter() - start
             self.executor.charge(seconds)
             self.study.asked(proposal, seconds)
+            self.log.write("ask", trial=proposal.trial, epochs=proposal.epochs, seconds=round(seconds, 4))
             self._outstanding.append(proposal.trial)
             self._submit(proposal)
 
     def _submit(self, proposal: Proposal) -> None:
         trial = self.study.trials[proposal.trial]
         # Its checkpoint is gone where it was abandoned, and the budget was raised after that: then all over again.
-        continues = bool(trial.losses) and self.folders.has(trial.number)
+        continues = self.task.resumable and bool(trial.losses) and self.folders.has(trial.number)
         folder = self.folders.begin(trial.number, continues=continues)
         running = Running(proposal, [], {})
         if continues:
             running.losses.extend(trial.losses)
             running.metrics.update({name: list(values) for name, values in trial.metrics.items()})
         self.running[trial.number] = running
-        self._removed.discard(trial.number)
+        self.log.write("start", trial=trial.number, after=len(running.losses), epochs=proposal.epochs)
+        self.retention.submitted(trial)
         self.executor.submit(
             Job(
                 key=trial.number,
@@ -196,6 +207,7 @@ class Tuner:
                 schedule=proposal.schedule,
                 folder=None if folder is None else str(folder),
                 device=self.device,
+                trained=len(running.losses),
             )
         )
 
@@ -213,10 +225,24 @@ class Tuner:
             running.stopped = True
             self.executor.stop(event.key)
 
+    def _restarted(self, event: Restarted) -> None:
+        running = self.running[event.key]
+        del running.losses[event.epoch :]
+        for values in running.metrics.values():
+            del values[event.epoch :]
+        self.log.write("restart", trial=event.key, after=event.epoch, reason=event.reason)
+        self.warn(f"trial {event.key} goes on after epoch {event.epoch}: {event.reason}")
+
     def _job_ended(self, event: JobEnded) -> None:
         if event.fatal:
             raise UserError(event.error)
         running = self.running.pop(event.key)
+        if event.lost and not running.stopped and self._retries[event.key] < MAX_RETRIES:
+            self._retries[event.key] += 1
+            self.log.write("retry", trial=event.key, attempt=self._retries[event.key] + 1, reason=event.error)
+            self.warn(f"trial {event.key} is trained again from where it began: {event.error}")
+            self._submit(running.proposal)
+            return
         if event.traceback is not None and not running.stopped:
             self._tracebacks[event.key] = event.traceback
         self._untold[event.key] = Outcome(
@@ -246,30 +272,19 @@ class Tuner:
             self.logs.mkdir(parents=True, exist_ok=True)
             (self.logs / f"trial-{trial:04d}.log").write_text(traceback, encoding="utf-8")
         self.study.told(outcome, seconds, self.seconds, traceback)
+        self.log.write(
+            "tell", trial=trial, state=self.study.trials[trial].state, epochs=len(outcome.losses), loss=outcome.loss,
+            training_seconds=round(outcome.seconds, 3), seconds=round(seconds, 4), error=outcome.error,
+        )  # fmt: skip
         self.executor.charge(seconds)
         self._outstanding.remove(trial)
-        self.folders.commit(trial)
-        if self.study.trials[trial].state != "paused":
-            self._finished.append(self.study.trials[trial])
-        self._remove_old_checkpoints()
+        self.retention.told(self.study.trials[trial], self.study.best, self.strategy.abandoned())
         try:
             for callback in self.callbacks:
                 callback(self.result(), self.study.trials[trial])
         except Exception:
             self._end()
             raise
-
-    def _remove_old_checkpoints(self) -> None:
-        if getattr(self.task, "keeps_files", False):
-            return
-        best = self.study.best
-        for number in self.strategy.abandoned() - self._removed:
-            if best is None or number != best.number:
-                self.folders.remove(number)
-                self._removed.add(number)
-        self._finished.sort(key=lambda t: (t.state != "complete", t.loss is None, t.loss, t.number))
-        while len(self._finished) > KEPT_CHECKPOINTS:
-            self.folders.remove(self._finished.pop().number)
 
     def _stopped_early(self) -> str | None:
         if self.interrupted:

@@ -70,8 +70,10 @@ def read_starts(file: Path) -> Any:
     """The config or configs in a YAML file, such as a run's best.yaml. UserError if it cannot be read."""
     import yaml
 
+    from automl.space.yaml_text import load_yaml
+
     try:
-        return yaml.safe_load(file.read_text(encoding="utf-8"))
+        return load_yaml(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"cannot read the configs to start from, {str(file)!r}: {error.strerror}") from None
     except (UnicodeDecodeError, yaml.YAMLError) as error:

@@ -13,21 +13,27 @@ import json
 import math
 import os
 import queue
+import shutil
 import signal
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl.errors import UserError
-from automl.task import Epoch, TrainingFailed, vary
+from automl.errors import UserError, abridged
+from automl.task import CheckpointDamaged, Epoch, TrainingFailed, vary
+from automl.tuning.descendants import kill_marked
 
 if TYPE_CHECKING:
     from automl.task import Task
+
+
+MARK = "AUTOML_WORKER"  # the variable by which the processes of a worker are known
+MAX_RETRIES = 3  # of a job that is lost, by those who submit jobs
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,7 @@ class Job:
     folder: str | None = None
     device: str = "auto"
     test: bool = False  # score it on the test set at the end
+    trained: int = 0  # epochs that count so far, after which it goes on from the checkpoint
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,15 @@ class EpochDone:
 
 
 @dataclass(frozen=True)
+class Restarted:
+    """A job goes on after an earlier epoch than it had reached; what it has shown of later ones no longer counts."""
+
+    key: int
+    epoch: int  # of the trial, 0 for a training from scratch
+    reason: str  # one line
+
+
+@dataclass(frozen=True)
 class JobEnded:
     """A job is over: trained to its end, stopped, or failed."""
 
@@ -69,9 +85,11 @@ class JobEnded:
     traceback: str | None = None  # or the last output of a process that died
     fatal: bool = False  # an error the user can fix, which every other trial would meet too
     scores: Mapping[str, float] = field(default_factory=dict)  # on the test set, where it was asked for
+    lost: bool = False  # its process was killed from outside: another attempt may succeed
 
 
-Event = JobStarted | EpochDone | JobEnded
+Event = JobStarted | EpochDone | Restarted | JobEnded
+KINDS: Mapping[str, type[Event]] = {kind.__name__: kind for kind in (JobStarted, EpochDone, Restarted, JobEnded)}
 
 
 def run_job(task: Task, job: Job) -> Iterator[Event]:
@@ -83,11 +101,7 @@ def run_job(task: Task, job: Job) -> Iterator[Event]:
     scores: Mapping[str, float] = {}
     folder = Path(job.folder) if job.folder else None
     try:
-        for epoch in task.train(job.config, seed=job.seed, epochs=job.epochs, checkpoint=folder, device=job.device):
-            plain = _plain_epoch(epoch)
-            if not math.isfinite(plain.loss):
-                raise TrainingFailed(f"the loss is {plain.loss} at epoch {plain.epoch}")
-            yield EpochDone(job.key, plain)
+        yield from _train(task, job, folder)
         if job.test:
             assert folder is not None
             scores = {str(name): float(score) for name, score in task.test(folder, job.device).items()}
@@ -97,10 +111,53 @@ def run_job(task: Task, job: Job) -> Iterator[Event]:
         error, fatal = str(failure), True
     except MemoryError:
         error, trace = "out of memory", traceback.format_exc()
-    except (Exception, SystemExit) as failure:
+    except (KeyboardInterrupt, GeneratorExit):
+        raise  # of this process and this generator
+    except BaseException as failure:
         error = f"{type(failure).__name__}: {_one_line(failure)}"
         trace = traceback.format_exc()
+    error, trace = (None if text is None else abridged(text) for text in (error, trace))
     yield JobEnded(job.key, time.perf_counter() - start, error, trace, fatal, scores)
+
+
+def _train(task: Task, job: Job, folder: Path | None) -> Iterator[EpochDone | Restarted]:
+    """From the checkpoint, or all over again where it is damaged or does not hold the epochs that it should."""
+    try:
+        for event in _epochs(task, job, folder):
+            number = event.epoch.epoch
+            if job.trained and number != job.trained + 1 and not getattr(task, "counts_anew", False):
+                if number > job.trained + 1:
+                    raise CheckpointDamaged(f"the checkpoint goes on at epoch {number}, not {job.trained + 1}")
+                yield Restarted(job.key, number - 1, f"the checkpoint goes on at epoch {number}, not {job.trained + 1}")
+            job = replace(job, trained=0)
+            yield event
+    except CheckpointDamaged as error:
+        if folder is None:
+            raise
+        shutil.rmtree(folder)
+        folder.mkdir()
+        yield Restarted(job.key, 0, str(error))
+        yield from _epochs(task, job, folder)
+
+
+def _epochs(task: Task, job: Job, folder: Path | None) -> Iterator[EpochDone]:
+    training = iter(task.train(job.config, seed=job.seed, epochs=job.epochs, checkpoint=folder, device=job.device))
+    try:
+        while (epoch := _next(training)) is not None:
+            plain = _plain_epoch(epoch)
+            if not math.isfinite(plain.loss):
+                raise TrainingFailed(f"the loss is {plain.loss} at epoch {plain.epoch}")
+            yield EpochDone(job.key, plain)
+    finally:
+        if hasattr(training, "close"):  # of a generator
+            training.close()
+
+
+def _next(training: Iterator[Epoch]) -> Epoch | None:
+    try:
+        return next(training, None)
+    except GeneratorExit as error:  # the training's own, not the end of ours
+        raise TrainingFailed(f"GeneratorExit: {_one_line(error)}") from error
 
 
 def _plain_epoch(epoch: Epoch) -> Epoch:
@@ -110,7 +167,10 @@ def _plain_epoch(epoch: Epoch) -> Epoch:
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    try:
+        return " ".join(str(error).split()) or type(error).__name__
+    except Exception as another:
+        return f"(its text cannot be had: {type(another).__name__})"
 
 
 def event_to_json(event: Event) -> str:
@@ -121,10 +181,10 @@ def event_to_json(event: Event) -> str:
 def event_from_json(line: str) -> Event:
     """The event of a line by ``event_to_json``."""
     content = json.loads(line)
-    kind = content.pop("event")
-    if kind == "EpochDone":
-        return EpochDone(content["key"], Epoch(**content["epoch"]))
-    return JobStarted(**content) if kind == "JobStarted" else JobEnded(**content)
+    kind = KINDS[content.pop("event")]
+    if kind is EpochDone:
+        content["epoch"] = Epoch(**content["epoch"])
+    return kind(**content)
 
 
 class _Inbox:
@@ -147,6 +207,7 @@ class _Inbox:
                 job = Job(**message["job"])
                 self.stopped.discard(job.key)
                 self.jobs.put(job)
+        kill_marked(MARK, os.environ[MARK])
         os.killpg(0, signal.SIGKILL)
 
 

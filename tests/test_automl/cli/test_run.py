@@ -88,8 +88,11 @@ def test_the_main_job(tmp_path):
     assert json.loads((folder / "model" / "config.json").read_text()) == best
     assert "<html" in (folder / "report.html").read_text()
     assert sorted(p.name for p in folder.iterdir()) == [
-        "best.yaml", "logs", "model", "report.html", "study.db", "summary.json", "trials", "trials.csv",
+        "best.yaml", "logs", "model", "report.html", "run.log", "study.db", "summary.json", "trials", "trials.csv",
     ]  # fmt: skip
+    three = {f"{number:04d}" for number, *_ in sorted(facts(folder), key=lambda trial: trial[2][-1])[:3]}
+    assert {path.name for path in (folder / "trials").iterdir()} == three  # of four trials
+    assert re.search(rf"checkpoints  {folder}/trials, \d+\.\d MB", out)
 
 
 @pytest.mark.slow
@@ -510,3 +513,35 @@ def test_the_live_table_shows_in_a_terminal(mine, tmp_path):
     assert re.search(r"[1-9]\d? trials \(.*\d complete", text)
     assert "left" in text
     assert "/5" in text
+
+
+@pytest.mark.parametrize("n", [2, 4], ids=["search", "final"])
+def test_a_folder_that_is_removed_while_the_run_goes_on_ends_it_with_one_line(tmp_path, n):
+    """By its nth training."""
+    (tmp_path / "space.yaml").write_text("x: {int: [0, 1000000]}")
+    folder, count = tmp_path / "run", tmp_path / "count"
+    command = f"echo {{x}} {{seed}} >> {count}; test $(wc -l < {count}) -ne {n} || rm -r {folder}; echo 0.{{seed}}"
+    _, errors = run(
+        "--command", command, "--space", tmp_path / "space.yaml", "--strategy", "random", "--trials", 3,
+        "--workers", 1, "--final-seeds", 2, "--out", folder, "--no-learn", code=2,
+    )  # fmt: skip
+    assert "was removed while" in errors
+    assert errors.count("\n") == 1
+
+
+def test_a_run_whose_output_is_closed_goes_on_to_its_end(mine, tmp_path):
+    """As with | head -1."""
+    process = start(*mine, "--strategy", "random", "--trials", 4, "--workers", 1, "--out", tmp_path / "run")
+    assert process.stdout.readline()
+    process.stdout.close()
+    errors = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(120) == 0
+    assert errors == "automl: the output was closed; the run goes on\n"
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["n_trials"] == 4
+
+
+def test_more_workers_than_cores_are_mentioned(mine, tmp_path):
+    n = len(os.sched_getaffinity(0))
+    out, _ = run(*mine, "--strategy", "random", "--trials", 1, "--workers", n + 1, "--out", tmp_path / "run")
+    assert f"workers: {n + 1} trainings share {n} cores" in out

@@ -139,7 +139,14 @@ def test_a_cycle_of_conditions_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("text", "rule"), [("a: [", "is not YAML"), ("- 1", "must map names"), ("{}", "at least one hyperparameter")]
+    ("text", "rule"),
+    [
+        ("a: [", "is not YAML"),
+        ("- 1", "must map names"),
+        ("{}", "at least one hyperparameter"),
+        ("a: {int: [1, 2]}\nb: {int: [1, 2]}\na: {float: [0, 1]}", "the key 'a' occurs twice in .*, line 3, column 1"),
+        ("a: {int: [1, 2], default: 1, int: [1, 9]}", "the key 'int' occurs twice"),
+    ],
 )
 def test_a_broken_file_is_one_line(tmp_path, text, rule):
     file = tmp_path / "space.yaml"

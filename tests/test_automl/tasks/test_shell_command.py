@@ -1,12 +1,15 @@
 """Shell commands as objectives, in real processes; functions and generators are in test_tuner."""
 
+import contextlib
+import os
+import resource
 import time
 
 import psutil
 import pytest
 
 import automl
-from automl.errors import UserError
+from automl.errors import MAX_CHARACTERS, UserError
 from automl.space.parse import load_space
 from automl.task import TrainingFailed
 from automl.tasks.shell_command import CommandTask
@@ -141,3 +144,83 @@ def test_closing_the_training_kills_the_command_and_its_children(tmp_path):
     while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < until
         time.sleep(0.02)
+
+
+@pytest.mark.parametrize("stream", [1, 2])
+def test_a_line_of_50_mb_is_abridged(stream, tmp_path):
+    """In its error, in the study, and in memory on the way there."""
+    program = f"import os; [os.write({stream}, b'x' * 1_000_000) for _ in range(50)]; os.write({stream}, b'end'); 1 / 0"
+    task = CommandTask(f'python3 -c "{program}" {{lr}}', SPACE)
+    automl.tune(CommandTask("echo {lr}", SPACE), strategy="random", n_trials=1, study=tmp_path / "first")  # imports
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    (trial,) = automl.tune(task, strategy="random", n_trials=1, study=tmp_path / "run").trials
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 40_000  # kB
+    assert trial.error.startswith("the command failed with exit status 1")
+    assert "ZeroDivisionError" in trial.error
+    assert ("xend" in trial.error) == (stream == 2)
+    assert len(trial.error) <= MAX_CHARACTERS + 100
+    assert (tmp_path / "run" / "study.db").stat().st_size < 500_000
+
+
+def test_an_exception_with_a_text_of_50_mb_is_abridged():
+    def fails(config):
+        raise ValueError("x" * 50_000_000 + "end")
+
+    (trial,) = automl.tune(fails, SPACE, strategy="random", n_trials=1).trials
+    assert trial.error.startswith("ValueError: xxx")
+    assert trial.error.endswith("xend")
+    assert len(trial.error) + len(trial.traceback) <= 2 * MAX_CHARACTERS + 200
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ('train --kind "{kind}"', "kind"),
+        ("train --kind 'a {kind}'", "kind"),
+        ('''echo it\\'s {lr}; echo "\\" {kind}"''', "kind"),
+        ("echo \"$(echo '{kind}') {lr}\"", "kind"),
+        ('train {lr} "{dir}"', "dir"),
+        ("train '{config}'", "config"),
+        ('echo {lr} "{momentum}"', "momentum"),  # empty where it is inactive
+    ],
+)
+def test_a_placeholder_within_quotes_is_refused_unless_its_values_need_none(command, name):
+    with pytest.raises(UserError, match=rf"the placeholder {{{name}}} stands within quotes .* --{name} {{{name}}} or"):
+        CommandTask(command, SPACE)
+
+
+def test_numbers_within_quotes_and_values_in_a_substitution_are_as_they_should_be():
+    odd = {"lr": 0.5, "kind": "it's; echo 0 # $HOME"}
+    command = """echo "{lr}"; test "$(printf %s {kind} | wc -c)" = 20 && echo '{"loss": {seed}}'"""
+    assert [e.loss for e in train(command, odd)] == [0.5, 7.0]
+
+
+SLEEP = f"sleep 1000{os.getpid()}"  # of this test alone
+
+
+@pytest.mark.parametrize(
+    "how", [SLEEP, f"setsid {SLEEP}", f"(setsid sh -c 'while :; do echo 9; sleep 0.2; done; {SLEEP}' &)"]
+)
+def test_a_child_in_the_background_does_not_hold_up_the_trial_and_ends_with_it(how):
+    start = time.monotonic()
+    losses = [e.loss for e in train(f"{how} & echo {{lr}}")]
+    assert losses[0] == 0.25
+    assert time.monotonic() - start < 30
+    assert not is_asleep()
+
+
+def test_a_child_that_detached_ends_with_a_training_that_is_stopped():
+    task = CommandTask(f"setsid {SLEEP} & echo {{lr}}; sleep 1000", SPACE, max_epochs=9)
+    training = task.train(CONFIG, seed=0, epochs=9, checkpoint=None, device="cpu")
+    assert next(training).loss == 0.25
+    assert is_asleep()
+    training.close()
+    assert not is_asleep()
+
+
+def is_asleep() -> bool:
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.status() != psutil.STATUS_ZOMBIE and SLEEP in " ".join(process.cmdline()):
+                return True
+    return False

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from automl.data.datasets.registry import load_data
 from automl.models.device import find_device
 from automl.models.trained import load_model
-from automl.task import TrainingFailed
+from automl.task import CheckpointDamaged, TrainingFailed
 from automl.tasks.registry import load_task
 from automl.training.base import export_model, trained_model
 from automl.training.checkpoint import CHECKPOINT, CheckpointError, read_checkpoint
@@ -136,11 +136,19 @@ def foreign(path):
     save_file({"weight": torch.zeros(1)}, path)
 
 
-@pytest.mark.parametrize("damage", [cut, overwrite, foreign])
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[-len(content) // 3] ^= 4
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [cut, overwrite, foreign, flip])
 def test_a_damaged_checkpoint_is_named(damage, tmp_path):
     run(DIGITS, 1, tmp_path)
     damage(tmp_path / CHECKPOINT)
-    with pytest.raises(CheckpointError, match=r"checkpoint\.safetensors is damaged .* delete it to train from scratch"):
+    with pytest.raises(
+        CheckpointDamaged, match=r"checkpoint\.safetensors is damaged .* delete it to train from scratch"
+    ):
         run(DIGITS, 2, tmp_path)
 
 

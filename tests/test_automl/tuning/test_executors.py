@@ -285,7 +285,9 @@ def alive(pids: list[int]) -> list[int]:
 
 
 def test_closing_kills_a_running_command_with_its_children(tmp_path):
-    command = CommandTask(f"(sleep 1000 & echo $! > {tmp_path}/child; echo {{x}}; sleep 1000)", load_space(SPACE), 5)
+    command = CommandTask(
+        f"(setsid sleep 1000 & echo $! > {tmp_path}/child; echo {{x}}; sleep 1000)", load_space(SPACE), 5
+    )
     executor = ProcessExecutor(command, 1)
     executor.submit(job(epochs=5))
     while not any(isinstance(event, EpochDone) for event in executor.wait(1.0)):
@@ -305,7 +307,7 @@ def test_workers_end_when_the_process_that_started_them_is_killed(tmp_path):
         from automl.tasks.function import as_task
         def objective(config):
             import os, subprocess, time
-            child = subprocess.Popen(["sleep", "1000"])
+            child = subprocess.Popen(["sleep", "1000"], start_new_session=True)
             with open({str(tmp_path / "pids")!r}, "a") as file:
                 print(os.getpid(), child.pid, file=file, flush=True)
             time.sleep(1000)

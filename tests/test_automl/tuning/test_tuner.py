@@ -1,8 +1,11 @@
 """The loop: budgets, stopping, pause and resume, failures, reproducibility."""
 
+import asyncio
 import math
 import re
+import shutil
 import time
+import warnings
 
 import numpy as np
 import optuna
@@ -15,7 +18,9 @@ from automl.runs.settings import load_from_file
 from automl.study.run_folder import TrialFolders
 from automl.study.storage import sqlite_url
 from automl.study.trial import Asked, Told
-from automl.tuning.tuner import GIVE_UP_AFTER, KEPT_CHECKPOINTS, Tuner, training_seed
+from automl.tuning.retention import KEPT_CHECKPOINTS
+from automl.tuning.tuner import GIVE_UP_AFTER, Tuner, training_seed
+from automl.tuning.worker import MAX_RETRIES
 from strategies import make_strategy
 from strategies.base import Proposal, Strategy
 
@@ -224,6 +229,39 @@ def test_failures_are_values_with_their_reason(bad, reason):
     assert failed
     assert all(reason in t.error and "\n" not in t.error and t.loss is None for t in failed)
     assert all((t.state == "complete") == (t.config["n"] % 2 == 1) for t in result.trials)
+
+
+class Mute(ValueError):
+    """Its text raises."""
+
+    def __str__(self):
+        raise LookupError("no text")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (Mute(), "Mute: (its text cannot be had: LookupError)"),
+        (BaseException("odd"), "BaseException: odd"),
+        (asyncio.CancelledError(), "CancelledError: CancelledError"),
+        (GeneratorExit(), "GeneratorExit: GeneratorExit"),
+        (StopIteration(), "RuntimeError: generator raised StopIteration"),
+    ],
+)
+@pytest.mark.parametrize("curve", [False, True], ids=["function", "generator"])
+def test_odd_exceptions_fail_the_trial_and_leave_none_running(tmp_path, error, reason, curve):
+    def fails(config):
+        raise error
+
+    def fails_later(config):
+        yield 1.0
+        raise error
+
+    objective = fails_later if curve else fails
+    result = automl.tune(objective, SPACE, strategy="random", n_trials=2, max_epochs=3, study=tmp_path / "run")
+    assert [(trial.state, trial.error) for trial in result.trials] == [("failed", reason)] * 2
+    study = optuna.load_study(study_name="automl", storage=sqlite_url(tmp_path / "run" / "study.db"))
+    assert {trial.state.name for trial in study.trials} == {"FAIL"}
 
 
 @pytest.mark.parametrize("n_workers", [1, 2])
@@ -718,3 +756,81 @@ def test_the_log_holds_every_ask_before_its_tell():
     asked = [e.proposal.trial for e in log if isinstance(e, Asked)]
     told = [e.outcome.proposal.trial for e in log if isinstance(e, Told)]
     assert asked == told == [0, 1, 2, 3, 4]
+
+
+# --- trainings that have to go back ----------------------------------------------------------------------------------
+
+
+def flip_a_bit(checkpoint):
+    content = bytearray(checkpoint.read_bytes())
+    content[-100] ^= 1
+    checkpoint.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [flip_a_bit, lambda checkpoint: checkpoint.unlink(), lambda checkpoint: None])
+def test_a_trial_whose_checkpoint_is_damaged_or_gone_is_trained_from_scratch_and_the_run_goes_on(tmp_path, damage):
+    options = {"strategy": Halving, "max_epochs": 3}
+    folder = tmp_path / "run"
+    automl.tune("digits-cnn", study=folder, n_trials=1, **options)
+    checkpoints = sorted((folder / "trials").glob("*/checkpoint.safetensors"))
+    assert checkpoints
+    for checkpoint in checkpoints:
+        damage(checkpoint)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        resumed = automl.tune("digits-cnn", study=folder, n_trials=2, resume=True, **options)
+    lines = [str(each.message) for each in said if "goes on after epoch 0" in str(each.message)]
+    assert bool(lines) == (damage is flip_a_bit)
+    assert all("its checksum is wrong" in line and "\n" not in line for line in lines)
+    assert facts(resumed) == facts(automl.tune("digits-cnn", n_trials=2, **options))
+
+
+def test_a_checkpoint_that_holds_fewer_epochs_than_the_study_cuts_the_curve(tmp_path):
+    """As after a backup was put back."""
+    options = {"strategy": Halving, "max_epochs": 6}
+    automl.tune("digits-cnn", study=tmp_path / "run", n_trials=1, **options)
+    for folder in (tmp_path / "run" / "trials").iterdir():
+        task = automl.as_task("digits-cnn", max_epochs=6)
+        trial = automl.tune("digits-cnn", n_trials=1, **options).study.trials[int(folder.name)]
+        shutil.rmtree(folder)
+        list(task.train(trial.config, seed=training_seed(0, trial.number), epochs=1, checkpoint=folder, device="cpu"))
+    with pytest.warns(UserWarning, match="goes on after epoch 1: the checkpoint goes on at epoch 2, not 3"):
+        resumed = automl.tune("digits-cnn", study=tmp_path / "run", n_trials=2, resume=True, **options)
+    assert facts(resumed) == facts(automl.tune("digits-cnn", n_trials=2, **options))
+
+
+def test_a_worker_that_is_killed_from_outside_costs_a_retry_and_not_the_trial(tmp_path):
+    def killed_once(config, folder):
+        import os
+        import signal
+
+        for epoch in range(3):
+            if epoch == 2 and not (folder.parent / "killed").exists():
+                (folder.parent / "killed").touch()
+                os.kill(os.getpid(), signal.SIGTERM)
+            yield config["x"] + epoch
+
+    options = {"strategy": "random", "n_trials": 2, "max_epochs": 3, "n_workers": 2, "study": tmp_path / "run"}
+    with pytest.warns(UserWarning, match=r"trial \d is trained again .* died \(signal SIGTERM\)"):
+        result = automl.tune(killed_once, SPACE, **options)
+    assert [(trial.state, len(trial.losses)) for trial in result.trials] == [("complete", 3)] * 2
+
+
+def test_a_training_whose_process_is_killed_every_time_has_failed(tmp_path):
+    def killed(config, folder):
+        import os
+        import signal
+
+        if config["x"] == 0:
+            with (folder.parent / "attempts").open("a") as file:
+                file.write("x")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return config["x"]
+
+    with pytest.warns(UserWarning, match="trained again"):
+        result = automl.tune(
+            killed, SPACE, strategy="random", n_trials=2, n_workers=2, study=tmp_path / "run", reproducible=True
+        )
+    assert [trial.state for trial in result.trials] == ["failed", "complete"]
+    assert "signal SIGKILL" in result.trials[0].error
+    assert (tmp_path / "run" / "trials" / "attempts").read_text() == "x" * (1 + MAX_RETRIES)

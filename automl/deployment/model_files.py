@@ -1,0 +1,71 @@
+"""Reading the files of a model folder, which may come from anywhere: what is damaged is one line."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+from automl.errors import UserError, abridged
+
+# Of JSON with other fields or types, of weights that do not fit it, of archives and tensors that are cut or changed.
+DAMAGE = (
+    OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError, EOFError, MemoryError,
+    ImportError, zipfile.BadZipFile, zlib.error, struct.error, SafetensorError,
+)  # fmt: skip
+
+
+@contextmanager
+def loading(place: Path) -> Iterator[None]:
+    """UserError, in one line, if what is loaded within it is missing, damaged or does not fit the rest of the model."""
+    try:
+        yield
+    except UserError:
+        raise
+    except DAMAGE as error:
+        name = error.filename if isinstance(error, OSError) and error.filename else place
+        reason = " ".join(abridged(str(error), 300).split())
+        raise UserError(
+            f"the model cannot be loaded: {str(name)!r} is missing, damaged or of another model "
+            f"({type(error).__name__}: {reason}); copy the folder again or train again"
+        ) from error
+
+
+def read_card(file: Path) -> dict[str, Any]:
+    """The content of model.json; empty if there is none. UserError if it is damaged."""
+    if not file.is_file():
+        return {}
+    with loading(file):
+        card = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(card, dict):
+            raise ValueError("it holds no object")
+        if not _is_positive(card.get("temperature", 1.0)):
+            raise ValueError("its temperature is not a number above 0")
+        return card
+
+
+def members(card: Mapping[str, Any], folder: Path) -> list[tuple[Path, float]]:
+    """The folders of the models in a model folder, with their weights. UserError if one lies outside."""
+    with loading(folder):
+        found = [
+            (folder / place["folder"], place["weight"])
+            for place in card.get("members") or [{"folder": ".", "weight": 1.0}]
+        ]
+        for place, weight in found:
+            if not place.resolve().is_relative_to(folder.resolve()):
+                raise ValueError(f"the member {str(place)!r} lies outside of the folder")
+            if not _is_positive(weight):
+                raise ValueError("the weight of a member is not a number above 0")
+        return found
+
+
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value > 0

@@ -1,0 +1,42 @@
+"""``run.log``: what happens in a run, as JSON lines for those who operate it. Nothing reads it back."""
+
+from __future__ import annotations
+
+import json
+import logging
+import logging.handlers
+import math
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+MAX_BYTES, N_OLDER = 10_000_000, 2  # of a file; and how many full ones are kept beside it
+
+
+class _Handler(logging.handlers.RotatingFileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:
+        """A full disk ends the run at its study, which is written first, not here."""
+
+
+class RunLog:
+    """Appends events to a file, which is rotated; without a file, they go nowhere."""
+
+    def __init__(self, file: Path | None = None) -> None:
+        self._handler: logging.Handler = logging.NullHandler()
+        if file is not None:
+            self._handler = _Handler(file, maxBytes=MAX_BYTES, backupCount=N_OLDER, delay=True, encoding="utf-8")
+
+    def write(self, event: str, **facts: Any) -> None:
+        """Append a line with the time (UTC), the event and facts that JSON has, without those that are None."""
+        known = {name: value for name, value in facts.items() if value is not None}
+        finite = {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in known.items()
+        }
+        line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **finite}
+        record = logging.LogRecord("automl", logging.INFO, "", 0, json.dumps(line, ensure_ascii=False), None, None)
+        self._handler.handle(record)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._handler.close()

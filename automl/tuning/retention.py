@@ -1,0 +1,53 @@
+"""Which checkpoints of a search stay on the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from automl.study.run_folder import TrialFolders
+from automl.study.trial import Trial
+
+KEPT_CHECKPOINTS = 10  # of the best finished trials, while the search goes on
+
+
+class Retention:
+    """Keeps the checkpoints of the best finished trials, and of trials that may continue."""
+
+    def __init__(self, folders: TrialFolders, *, keeps_all: bool) -> None:
+        """``keeps_all``: files in trials' folders belong to the user."""
+        self._folders, self._keeps_all = folders, keeps_all
+        self._finished: list[Trial] = []  # whose checkpoints are kept
+        self._removed: set[int] = set()  # paused trials whose checkpoints are not
+
+    def restored(self, trials: Iterable[Trial]) -> None:
+        """The trials of a run that is continued."""
+        for trial in trials:
+            if trial.state != "running":
+                self._folders.commit(trial.number)  # killed between an outcome and its commit
+                if trial.state != "paused":
+                    self._finished.append(trial)
+
+    def submitted(self, trial: Trial) -> None:
+        """A trial that is trained again has a checkpoint again."""
+        self._removed.discard(trial.number)
+
+    def told(self, trial: Trial, best: Trial | None, abandoned: set[int]) -> None:
+        """Remove what is not needed after an outcome. ``abandoned``: paused trials that will not continue."""
+        self._folders.commit(trial.number)
+        if trial.state != "paused":
+            self._finished.append(trial)
+        if self._keeps_all:
+            return
+        for number in abandoned - self._removed:
+            if best is None or number != best.number:
+                self._folders.remove(number)
+                self._removed.add(number)
+        self.keep_best(KEPT_CHECKPOINTS)
+
+    def keep_best(self, n: int) -> None:
+        """Remove the checkpoints of all finished trials but the best n."""
+        if self._keeps_all:
+            return
+        self._finished.sort(key=lambda t: (t.state != "complete", t.loss is None, t.loss, t.number))
+        while len(self._finished) > n:
+            self._folders.remove(self._finished.pop().number)

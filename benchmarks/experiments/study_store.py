@@ -1,0 +1,170 @@
+"""Time to write and read a study on disk, against the same through Optuna's own storage.
+
+``python -m benchmarks.experiments.study_store`` prints a Markdown table. Both write the same log of trials with eight
+hyperparameters and one epoch each, in turn, to new files; the numbers are medians over the repetitions. Then a search
+with ``random`` runs on an instant objective, and is resumed.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before numpy
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+import automl
+from automl.space.parse import load_space
+from automl.study.rows import Epochs, TrialRows
+from automl.study.storage import Store, sqlite_url
+from automl.study.study import Study
+from benchmarks.command import run_command
+from benchmarks.experiments.overhead import SPACE
+from strategies import make_strategy
+from strategies.base import Outcome, Proposal
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.storages import RDBStorage
+    from optuna.trial import TrialState
+    from sqlalchemy import Connection
+
+
+class OptunaRows(TrialRows):
+    """The rows of a study written by the methods of Optuna's storage, each of which is a transaction."""
+
+    def __init__(self, storage: RDBStorage, study_id: int) -> None:
+        super().__init__(storage, study_id)
+        self._storage = storage
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        yield cast("Connection", None)
+
+    def add(
+        self,
+        connection: Connection,
+        parameters: Mapping[str, tuple[Any, BaseDistribution, str]],
+        attributes: Mapping[str, Any],
+    ) -> int:
+        from optuna.trial import TrialState, create_trial
+
+        template = create_trial(
+            state=TrialState.RUNNING,
+            params={name: value for name, (value, _, _) in parameters.items()},
+            distributions={name: kind for name, (_, kind, _) in parameters.items()},
+            user_attrs=dict(attributes),
+        )
+        return self._storage.create_new_trial(self._study_id, template)
+
+    def set_attributes(self, connection: Connection, entry: int, attributes: Mapping[str, Any]) -> None:
+        for key, value in attributes.items():
+            self._storage.set_trial_user_attr(entry, key, value)
+
+    def set_epochs(self, connection: Connection, epochs: Epochs) -> None:
+        for entry, epoch, loss in epochs:
+            self._storage.set_trial_intermediate_value(entry, epoch, loss)
+
+    def end(self, connection: Connection, entries: Sequence[int], state: TrialState, loss: float | None = None) -> None:
+        for entry in entries:
+            self._storage.set_trial_state_values(entry, state, None if loss is None else [loss])
+
+
+class OptunaStore(Store):
+    """A study that Optuna's storage writes."""
+
+    rows = OptunaRows
+
+
+def proposals(n_trials: int) -> list[Proposal]:
+    """Of random search."""
+    strategy = make_strategy("random", load_space(SPACE), seed=0)
+    found = []
+    for _ in range(n_trials):
+        proposal = strategy.ask()
+        assert proposal is not None
+        strategy.tell(Outcome(proposal, (0.5,), 0.0))
+        found.append(proposal)
+    return found
+
+
+def write(kind: type[Store], file: Path, asked: Sequence[Proposal]) -> None:
+    """A study with one epoch for each proposal."""
+    space = load_space(SPACE)
+    study = Study(space, 1, kind.create(sqlite_url(file), space, {"task": "none"}))
+    for proposal in asked:
+        study.asked(proposal, 0.001)
+        study.trained(proposal.trial, 1, 0.5)
+        study.told(Outcome(proposal, (0.5,), 0.01, metrics={"accuracy": (0.5,)}), 0.001, 1.0)
+    study.close()
+
+
+def read_through_optuna(file: Path) -> None:
+    """All trials as Optuna's objects."""
+    import optuna
+
+    optuna.storages.RDBStorage(sqlite_url(file)).get_all_trials(1)
+
+
+def read(file: Path) -> None:
+    """All trials as ours."""
+    space = load_space(SPACE)
+    Study(space, 1, Store.open(sqlite_url(file), space)).settle()
+
+
+def timed(work: Callable[..., object], *arguments: object) -> tuple[float, float]:
+    """Seconds and processor seconds of a call."""
+    wall, processor = time.perf_counter(), time.process_time()
+    work(*arguments)
+    return time.perf_counter() - wall, time.process_time() - processor
+
+
+def show(what: str, name: str, times: Sequence[tuple[float, float]], scale: float = 1.0, unit: str = "s") -> None:
+    """A row of the table: medians."""
+    wall, processor = (scale * statistics.median(column) for column in zip(*times, strict=True))
+    typer.echo(f"| {what} | {name} | {wall:.2f} {unit} | {processor:.2f} {unit} |")
+
+
+def main(
+    trials: Annotated[int, typer.Option(help="Trials in each of the compared files.")] = 200,
+    repeats: Annotated[int, typer.Option(help="Files to write with each.")] = 5,
+    search: Annotated[int, typer.Option(help="Trials of the search; 0 for none.")] = 10_000,
+) -> None:
+    """Print the table."""
+    kinds: dict[str, type[Store]] = {"Optuna's storage": OptunaStore, "automl": Store}
+    asked = proposals(trials)
+    typer.echo("| what | by | time | processor time |\n|---|---|---:|---:|")
+    with tempfile.TemporaryDirectory() as root:
+        folder = Path(root)
+        write(Store, folder / "imports.db", asked[:1])
+        times: dict[str, list[tuple[float, float]]] = {name: [] for name in kinds}
+        for i in range(repeats):
+            for name, kind in kinds.items():
+                times[name].append(timed(write, kind, folder / f"{kind.__name__}-{i}.db", asked))
+        for name in kinds:
+            show("write a trial", name, times[name], 1000 / trials, "ms")
+        if not search:
+            return
+        options: dict[str, Any] = {"strategy": "random", "n_trials": search, "study": folder / "run", "progress": False}
+
+        def objective(config: Mapping[str, Any]) -> float:
+            return float(config["lr"])
+
+        show(f"search of {search:,} trials", "automl", [timed(lambda: automl.tune(objective, SPACE, **options))])
+        resumed = [timed(lambda: automl.tune(objective, SPACE, resume=True, **options)) for _ in range(3)]
+        show(f"resume of {search:,} trials", "automl", resumed)
+        file = folder / "run" / "study.db"
+        show(f"read {search:,} trials", "Optuna's storage", [timed(read_through_optuna, file)])
+        show(f"read {search:,} trials", "automl", [timed(read, file) for _ in range(3)])
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,144 @@
+"""The rows of a study against those that Optuna's own storage writes."""
+
+import sqlite3
+import threading
+
+import optuna
+
+import automl
+from automl.errors import UserError
+from automl.space.parse import load_space
+from automl.study.run_folder import RunFolder
+from automl.study.snapshot import storage
+from automl.study.storage import Store, sqlite_url
+from automl.study.study import Study
+from benchmarks.experiments.study_store import OptunaStore
+from strategies.base import Outcome, Proposal
+
+FORM = {
+    "lr": {"float": [1e-5, 0.1], "log": True},
+    "n": {"int": [1, 512], "log": True},
+    "kind": {"choice": ["a", "b"]},
+    "flag": {"choice": [True, False], "when": {"kind": "b"}},
+    "width": {"ordinal": [16, 32]},
+    "one": {"constant": 1},
+}
+SPACE = load_space(FORM)
+CONFIG = {"lr": 1e-3, "n": 3, "kind": "b", "flag": True, "width": 16, "one": 1}
+WITHOUT_FLAG = {"lr": 0.1 / 3, "n": 512, "kind": "a", "width": 32, "one": 1}
+IDS_AND_TIMES = {"param_id", "datetime_start", "datetime_complete"}
+
+
+def eventful(kind: type[Store], file) -> None:
+    """Every state and every kind of row; closed and gone on with."""
+
+    def ask(number, config, epochs, **info):
+        proposals[number] = Proposal(number, config, epochs, info)
+        study.asked(proposals[number], 0.25)
+
+    def tell(number, *losses, at=1.0, traceback=None, **changes):
+        for i, loss in enumerate(losses):
+            study.trained(number, i + 1, loss)
+        metrics = {"accuracy": tuple(1 - loss for loss in losses), "none": ()}
+        study.told(Outcome(proposals[number], losses, 0.5, metrics=metrics, **changes), 0.125, at, traceback)
+
+    proposals = {}
+    study = Study(SPACE, 4, kind.create(sqlite_url(file), SPACE, {"task": "t", "space": FORM}))
+    ask(0, CONFIG, 4, arm="bo", score=0.1 + 0.2, parents=[1, 2], bad=float("inf"))
+    ask(1, WITHOUT_FLAG, 2)
+    ask(2, CONFIG, 4)
+    tell(0, 0.5, 0.25, 0.125, 0.1 / 3)
+    tell(1, 0.5, 0.25)
+    tell(2, 0.5, error="ValueError: no", traceback="Traceback ...\nValueError: no")
+    ask(3, CONFIG, 4)
+    tell(3, 0.75, stopped=True)
+    ask(1, WITHOUT_FLAG, 4)
+    tell(1, 0.5, 0.25, 0.2, 0.1)
+    ask(4, CONFIG, 2)
+    tell(4, 0.75, 0.5)
+    study.close()
+    study = Study(SPACE, 4, kind.open(sqlite_url(file), SPACE))
+    ask(4, CONFIG, 4)
+    study.trained(4, 3, 0.4)
+    tell(4, 0.75, 0.5, 0.4, 0.3)
+    ask(5, CONFIG, 4)
+    study.trained(5, 1, 0.9)
+    study.close()
+
+
+def rows(file) -> dict[str, list[tuple]]:
+    with sqlite3.connect(file) as connection:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        found = {}
+        for table in tables:
+            cursor = connection.execute(f"SELECT * FROM {table}")
+            names = [name for name, *_ in cursor.description]
+            kept = [
+                i
+                for i, name in enumerate(names)
+                if name not in IDS_AND_TIMES and not name.endswith(("_attribute_id", "value_id"))
+            ]
+            found[table] = sorted(tuple(row[i] for i in kept) for row in cursor)
+    connection.close()
+    return found
+
+
+def test_the_rows_are_those_that_optuna_writes(tmp_path):
+    """A version of Optuna with another schema fails here."""
+    eventful(Store, tmp_path / "ours.db")
+    eventful(OptunaStore, tmp_path / "theirs.db")
+    ours, theirs = (
+        optuna.load_study(study_name="automl", storage=sqlite_url(tmp_path / name)) for name in ("ours.db", "theirs.db")
+    )
+    assert [trial.state.name for trial in ours.trials] == [
+        "COMPLETE", "COMPLETE", "FAIL", "PRUNED", "PRUNED", "COMPLETE", "RUNNING",
+    ]  # fmt: skip
+    for mine, other in zip(ours.trials, theirs.trials, strict=True):
+        assert abs((mine.datetime_start - other.datetime_start).total_seconds()) < 60
+        assert (mine.datetime_complete is None) == (other.datetime_complete is None)
+        mine.datetime_start, mine.datetime_complete = other.datetime_start, other.datetime_complete
+        assert mine == other
+    assert ours.user_attrs == theirs.user_attrs
+    assert rows(tmp_path / "ours.db") == rows(tmp_path / "theirs.db")
+    logs = [Study(SPACE, 4, Store.open(sqlite_url(tmp_path / name), SPACE)).log for name in ("ours.db", "theirs.db")]
+    assert logs[0] == logs[1]
+
+
+def test_a_trial_that_another_program_adds_to_the_study_is_left_alone(tmp_path):
+    options = {"strategy": "random", "study": tmp_path / "run"}
+    automl.tune(lambda config: config["lr"], FORM, n_trials=2, **options)
+    study = optuna.load_study(study_name="automl", storage=sqlite_url(tmp_path / "run" / "study.db"))
+    study.add_trial(optuna.trial.create_trial(state=optuna.trial.TrialState.COMPLETE, value=0.0))
+    result = automl.tune(lambda config: config["lr"], FORM, n_trials=3, resume=True, **options)
+    assert [trial.number for trial in result.trials] == [0, 1, 2]
+    assert [trial.number for trial in study.trials] == [0, 1, 2, 3]
+
+
+def test_a_reader_that_polls_sees_the_run_and_does_not_stop_it(tmp_path):
+    """As optuna-dashboard does: finished trials are read once."""
+    file, seen, over = tmp_path / "run" / "study.db", [], threading.Event()
+
+    def poll():
+        while not over.is_set():
+            try:
+                kept = optuna.storages.get_storage(storage(RunFolder(file.parent)))
+                break
+            except UserError:
+                over.wait(0.01)
+        while not over.is_set():
+            seen.append(kept.get_all_trials(1, deepcopy=False))
+
+    reader = threading.Thread(target=poll)
+    reader.start()
+    try:
+        result = automl.tune(lambda c: c["lr"], FORM, strategy="random", n_trials=300, study=file.parent)
+    finally:
+        over.set()
+        reader.join()
+    assert len(result.trials) == 300
+    lengths = [len(trials) for trials in seen]
+    assert lengths == sorted(lengths)
+    assert len(set(lengths)) > 2
+    early = next(trials for trials in seen if len(trials) > 1)
+    assert early[0].state.is_finished()
+    assert seen[-1][0] is early[0]
