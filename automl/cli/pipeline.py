@@ -68,7 +68,9 @@ def run_session(
     if not isinstance(task, CrossValidated):
         check_can_keep(task, refit=bool(settings.refit), ensemble=settings.ensemble)
     strategy = strategy_of(task, settings)
-<<<<<<< HEAD
+    n_cores = default_workers("cpu")
+    if settings.n_workers is not None and settings.n_workers > n_cores:
+        show_line(console, f"workers: {settings.n_workers} trainings share {n_cores} cores, so that each is slower")
     if isinstance(task, CrossValidated):
         show_line(console, described_plan(task, settings.time_limit))
     else:
@@ -76,15 +78,6 @@ def run_session(
             show_line(console, f"{settings.strategy}: {strategy.why}")
         if settings.prior:
             show_line(console, in_words(from_json(settings.prior)))
-=======
-    if strategy.why:
-        show_line(console, f"{settings.strategy}: {strategy.why}")
-    n_cores = default_workers("cpu")
-    if settings.n_workers is not None and settings.n_workers > n_cores:
-        show_line(console, f"workers: {settings.n_workers} trainings share {n_cores} cores, so that each is slower")
-    if settings.prior:
-        show_line(console, in_words(from_json(settings.prior)))
->>>>>>> part23
     n_workers = f"{settings.n_workers} worker{'s' * (settings.n_workers != 1)}"
     title = f"{name} with {settings.strategy}, seed {settings.seed}, {n_workers}, in {folder.path}"
     ends_with_final = has_final(task, settings) and not isinstance(task, CrossValidated)

@@ -20,7 +20,7 @@ from automl.metrics import loss_of, measure
 from automl.models import own_config
 from automl.models.learners import build_learner, learner_class
 from automl.models.learners.base import Learner, Rows
-from automl.task import Epoch, TrainingFailed
+from automl.task import CheckpointDamaged, Epoch, TrainingFailed
 from automl.training.spec import FoldsTask
 
 PREDICTIONS, RECORD, MODEL = "predictions.npy", "record.json", "model"
@@ -147,11 +147,14 @@ class FoldsTraining:
         aside.replace(self._folder / RECORD)
 
     def _restore(self) -> None:
-        record = read_record(self._folder)
+        try:
+            record, predictions = read_record(self._folder), read_predictions(self._folder)
+        except (OSError, ValueError) as error:
+            raise CheckpointDamaged(f"the checkpoint in {self._folder} is damaged ({error})") from error
         if record["config"] != self.config or record["seed"] != self.seed:
             raise UserError(f"the checkpoint in {self._folder} belongs to another training; use another folder")
         self.losses, self.rounds, self.seconds = record["losses"], record["rounds"], record["seconds"]
-        self.predictions = read_predictions(self._folder)
+        self.predictions = predictions
         self.predictions[self._folds >= self.n_done] = np.nan  # killed between the two files
         if (self._folder / "out_of_bag.npy").exists():
             self._out_of_bag = np.load(self._folder / "out_of_bag.npy", allow_pickle=False)
