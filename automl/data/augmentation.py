@@ -29,12 +29,13 @@ def augment_pictures(x: Tensor, strength: float) -> Tensor:
     """At strength 1: half of the images mirrored, all shifted by up to 4 pixels in 28, with edge padding."""
     n, _, height, width = x.shape
     reach = round(strength * height / 7)
+    margin = round(height / 7)  # the same for every strength, so that a batch has one shape
     rows, columns = (
-        torch.arange(side, device=x.device) + torch.randint(-reach, reach + 1, (n, 1), device=x.device) + reach
+        torch.arange(side, device=x.device) + torch.randint(-reach, reach + 1, (n, 1), device=x.device) + margin
         for side in (height, width)
     )
     mirrored = torch.rand(n, device=x.device) < strength / 2
     columns = torch.where(mirrored[:, None], columns.flip(1), columns)
-    padded = F.pad(x, (reach,) * 4, mode="replicate").movedim(1, -1)
+    padded = F.pad(x, (margin,) * 4, mode="replicate").movedim(1, -1)
     picture = torch.arange(n, device=x.device)[:, None, None]
     return padded[picture, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
