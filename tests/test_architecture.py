@@ -15,7 +15,7 @@ ROOMS = (
     "automl.__main__", "automl.run", "automl.cli", "automl", "automl.api", "automl.continual", "automl.runs",
     "automl.tasks", "automl.training", "automl.deployment", "automl.integrations", "automl.models", "automl.tuning",
     "automl.analysis", "automl.data", "automl.study", "automl.space", "automl.metrics", "automl.task",
-    "automl.errors", "automl.provenance",
+    "automl.devices", "automl.errors", "automl.provenance",
     "strategies",
 )  # fmt: skip
 FILES = {
