@@ -94,7 +94,10 @@ def open_search(
             study = stack.enter_context(opened(folder, task, settings.to_json(), resume=resume, data=data))
             logs, trials = folder.logs, folder.trials
         if executor is None:
-            new = ProcessExecutor(task, settings.n_workers, settings.trial_seconds, logs)
+            new = ProcessExecutor(
+                task, settings.n_workers, settings.trial_seconds, logs,
+                device=settings.device or "auto", reproducible=bool(settings.reproducible),
+            )  # fmt: skip
             executor = stack.enter_context(new)
         if folder is not None and trackers:
             tracked = stack.enter_context(tracking(trackers, folder, study, task.name, settings.strategy, seed, warn))

@@ -21,11 +21,12 @@ import time
 from abc import ABC, abstractmethod
 from collections import ChainMap
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import CodeType
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
+from automl.devices import cards, deterministic, only
 from automl.errors import UserError
 from automl.tuning.worker import Event, Job, JobEnded, JobStarted, event_from_json, run_job
 
@@ -152,14 +153,25 @@ class _Worker:
 class ProcessExecutor(Executor):
     """``n_workers`` processes with one thread each. One that dies is replaced, and its job has failed.
 
+    Each sees one graphics card, round-robin, whatever framework its trainings use.
+
     They are started as fresh interpreters rather than through multiprocessing, which would import the user's script
     anew in each: scripts without ``if __name__ == "__main__"``, notebooks and lambdas work.
     """
 
     def __init__(
-        self, task: Task, n_workers: int, trial_seconds: float | None = None, logs: Path | None = None
+        self,
+        task: Task,
+        n_workers: int,
+        trial_seconds: float | None = None,
+        logs: Path | None = None,
+        *,
+        device: str = "auto",
+        reproducible: bool = False,
     ) -> None:
-        """``trial_seconds``: a job that takes longer is killed and has failed. ``logs``: a folder for their output."""
+        """``trial_seconds``: a job that takes longer is killed and has failed. ``logs``: a folder for their output.
+        ``device``: the cards that jobs may use. ``reproducible``: a training on a card repeats itself exactly.
+        """
         try:
             pickled = _pickled(task)
         except (TypeError, pickle.PicklingError) as error:
@@ -168,6 +180,8 @@ class ProcessExecutor(Executor):
         self.n_workers = n_workers
         self._trial_seconds = trial_seconds
         self._logs = logs
+        self._cards = cards(device)
+        self._environment = os.environ | ONE_THREAD | (deterministic() if reproducible and self._cards else {})
         self._hello = {"path": sys.path, "task": base64.b64encode(pickled).decode()}
         self._inbox: queue.Queue[tuple[_Worker, Event | None]] = queue.Queue()
         self._n_deaths_at_start = 0
@@ -180,7 +194,8 @@ class ProcessExecutor(Executor):
     def submit(self, job: Job) -> None:
         worker = next(worker for worker in self._workers if worker.job is None)
         worker.job = job
-        worker.send({"job": asdict(job)})
+        device = "cuda" if self._cards and job.device != "cpu" else job.device  # the only one that it sees
+        worker.send({"job": asdict(replace(job, device=device))})
 
     def wait(self, timeout: float | None = None) -> list[Event]:
         until = None if timeout is None else self.now() + timeout
@@ -239,7 +254,7 @@ class ProcessExecutor(Executor):
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=output,
-            env=os.environ | ONE_THREAD,
+            env=self._environment | (only(self._cards[index % len(self._cards)]) if self._cards else {}),
             text=True,
             encoding="utf-8",
             start_new_session=True,  # Ctrl-C reaches the tuner alone, which decides; and the group can be killed whole
@@ -278,6 +293,8 @@ class ProcessExecutor(Executor):
             return None
         if isinstance(event, JobEnded):
             worker.job = worker.deadline = None
+            if event.broken:
+                self._restart(worker)
         return event
 
     def _replace(self, worker: _Worker) -> Event | None:

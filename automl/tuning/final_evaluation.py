@@ -173,7 +173,7 @@ def train_once(
     from automl.tuning.executors import ProcessExecutor
 
     job = Job(0, config, seed, task.max_epochs, folder=str(folder), device=device, test=True)
-    with ProcessExecutor(task, 1, trial_seconds) as executor:
+    with ProcessExecutor(task, 1, trial_seconds, device=device) as executor:
         done = _train_all([job], executor, watch)
     return _training("chosen", job, done[0], task.metric)
 

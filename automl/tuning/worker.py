@@ -23,11 +23,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from automl.devices import return_memory
 from automl.errors import UserError
 from automl.task import Epoch, TrainingFailed, vary
 
 if TYPE_CHECKING:
     from automl.task import Task
+
+
+# Of torch and other frameworks. Running out of memory is none: it leaves a card as it was.
+CARD_ERRORS = ("CUDA error", "HIP error", "CUBLAS_STATUS_", "CUDNN_STATUS_", "CUDA_ERROR_")
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,7 @@ class JobEnded:
     error: str | None = None  # one line
     traceback: str | None = None  # or the last output of a process that died
     fatal: bool = False  # an error the user can fix, which every other trial would meet too
+    broken: bool = False  # the process cannot train again: an error of a card fails all that follow
     scores: Mapping[str, float] = field(default_factory=dict)  # on the test set, where it was asked for
 
 
@@ -79,7 +85,7 @@ def run_job(task: Task, job: Job) -> Iterator[Event]:
     task = vary(task, max_epochs=job.schedule)
     start = time.perf_counter()
     error = trace = None
-    fatal = False
+    fatal = broken = False
     scores: Mapping[str, float] = {}
     folder = Path(job.folder) if job.folder else None
     try:
@@ -99,8 +105,8 @@ def run_job(task: Task, job: Job) -> Iterator[Event]:
         error, trace = "out of memory", traceback.format_exc()
     except (Exception, SystemExit) as failure:
         error = f"{type(failure).__name__}: {_one_line(failure)}"
-        trace = traceback.format_exc()
-    yield JobEnded(job.key, time.perf_counter() - start, error, trace, fatal, scores)
+        trace, broken = traceback.format_exc(), any(sign in error for sign in CARD_ERRORS)
+    yield JobEnded(job.key, time.perf_counter() - start, error, trace, fatal, broken, scores)
 
 
 def _plain_epoch(epoch: Epoch) -> Epoch:
@@ -167,6 +173,7 @@ def main() -> None:
             # What fails here fails again in the training, as its reason.
             with contextlib.suppress(Exception):
                 task.prepare()
+                getattr(task, "warm_up", lambda device: None)(job.device)
         prepared = True
         answers.write(event_to_json(JobStarted(job.key)) + "\n")
         events = run_job(task, job)
@@ -176,6 +183,7 @@ def main() -> None:
                 events.close()  # type: ignore[attr-defined]
                 answers.write(event_to_json(JobEnded(job.key, 0.0)) + "\n")
                 break
+        return_memory()
 
 
 if __name__ == "__main__":
