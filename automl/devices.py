@@ -6,7 +6,6 @@ import ctypes
 import os
 import re
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 from automl.errors import UserError
@@ -56,7 +55,7 @@ def only(card: int) -> dict[str, str]:
     return {"CUDA_VISIBLE_DEVICES": str(card) if seen is None else seen.split(",")[card].strip()}
 
 
-def deterministic() -> Mapping[str, str]:
+def deterministic() -> dict[str, str]:
     """The environment in which trainings on a card repeat themselves: cuBLAS reads it when it is first used."""
     return {"CUBLAS_WORKSPACE_CONFIG": os.environ.get("CUBLAS_WORKSPACE_CONFIG", ":4096:8")}
 

@@ -99,6 +99,11 @@ class Training(ABC):
         with isolated(self.device, self.seed, number), memory_errors(self.device, f"at epoch {number}"):
             train_metrics = self.train_epoch()
             metrics = self.validate()
+        return self.ended_epoch(train_metrics, metrics, time.perf_counter() - start)
+
+    def ended_epoch(self, train_metrics: dict[str, float], metrics: dict[str, float], seconds: float) -> Epoch:
+        """Add an epoch to the history, from the metrics of the training and the validation set."""
+        number = self.epoch + 1
         for part, values in (("training", train_metrics), ("validation", metrics)):
             for value in values.values():
                 if not math.isfinite(value):
@@ -108,7 +113,7 @@ class Training(ABC):
         self.losses.append(loss_of(self.task.metric, metrics[self.task.metric]))
         for name, value in metrics.items():
             self.metrics.setdefault(name, []).append(value)
-        return Epoch(number, self.losses[-1], metrics, time.perf_counter() - start)
+        return Epoch(number, self.losses[-1], metrics, seconds)
 
     def record(self) -> dict[str, Any]:
         return {

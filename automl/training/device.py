@@ -51,9 +51,13 @@ def free_memory(device: torch.device) -> int:
     return free
 
 
+class OutOfMemory(TrainingFailed):
+    """There was not enough memory for a training."""
+
+
 @contextmanager
 def memory_errors(device: torch.device, when: str) -> Iterator[None]:
-    """Turn an allocation that failed into a TrainingFailed, and drop what the training had allocated."""
+    """Turn an allocation that failed into an OutOfMemory, and drop what the training had allocated."""
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
@@ -63,7 +67,7 @@ def memory_errors(device: torch.device, when: str) -> Iterator[None]:
         traceback.clear_frames(error.__traceback__)  # they hold the tensors of the batch
     else:
         return
-    raise TrainingFailed(reason)
+    raise OutOfMemory(reason)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
