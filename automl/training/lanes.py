@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,9 @@ import torch
 from torch import Tensor
 
 from automl.data.augmentation import augment
+from automl.data.datasets.registry import load_data
 from automl.data.targets import Classes, Number
+from automl.models import build_for, own_config
 from automl.models.device import find_device, isolated
 from automl.models.lanes import Lanes, layers_of
 from automl.task import Epoch, TrainingFailed
@@ -28,24 +30,42 @@ from automl.training.device import OutOfMemory, memory_errors, warm_up
 from automl.training.lane_optimizer import LaneOptimizer
 from automl.training.network import NetworkTraining
 from automl.training.optimizer import schedule
-from automl.training.spec import Resumable, TrainedTask
+from automl.training.spec import Resumable, SupervisedTask, TrainedTask
 
 FREE = (
     "lr", "optimizer", "weight_decay", "momentum", "nesterov", "schedule", "warmup", "dropout", "label_smoothing",
     "augment", "clip_norm",
 )  # hyperparameters that may differ between the lanes of a program  # fmt: skip
+MOST_WEIGHTS = 70_000
 SCORED_AT_ONCE = 200  # validation examples, small enough that the activations of the lanes fit in a cache
 
 
-def shape_of(config: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+def shape_of(task: TrainedTask, config: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
     """The hyperparameters that trainings must have in common to share a program."""
-    return tuple(sorted((name, value) for name, value in config.items() if name not in FREE))
+    own = own_config(task.family(config), config)
+    return tuple(sorted((name, value) for name, value in own.items() if name not in FREE))
+
+
+def lane_key(task: SupervisedTask, config: Mapping[str, Any]) -> Hashable | None:
+    """What trainings of a task must have in common to share a program; None for those that had better not.
+
+    In large networks the arithmetic costs more than its operations, so that a program of several saves nothing.
+    """
+    family = task.family(config)
+    own, data = own_config(family, config), load_data(task.data_of(family), task.train_size, task.with_valid)
+    if own.get("class_weight") or data.inputs.kind in ("padded", "tokens"):
+        return None
+    with torch.device("meta"):
+        module = build_for(data.inputs, family, own, data.target.n_outputs)
+    small = sum(parameter.numel() for parameter in module.parameters()) <= MOST_WEIGHTS
+    return (family, shape_of(task, config)) if small and layers_of(module) is not None else None
 
 
 def can_share(training: NetworkTraining) -> bool:
     """Whether the network has lanes: it is an MLP, or a CNN for signals of one length."""
     fixed = training.rules.inputs.mask(training.train_data[0][:1]) is None
-    return fixed and training.weights is None and layers_of(training.model.module) is not None
+    plain = type(training) is NetworkTraining and training.weights is None
+    return fixed and plain and layers_of(training.model.module) is not None
 
 
 class Lane(NamedTuple):
@@ -64,8 +84,9 @@ def train_lanes(
     Yields the number of a lane with each new epoch of it, or with the reason why it has failed. Networks without lanes
     are trained in turn.
     """
-    if len({shape_of(lane.config) for lane in lanes}) > 1:
-        raise ValueError(f"lanes must be of one shape, got {[shape_of(lane.config) for lane in lanes]}")
+    shapes = {shape_of(task, lane.config) for lane in lanes}
+    if len(shapes) > 1:
+        raise ValueError(f"lanes must be of one shape, got {shapes}")
     where = find_device(device)
     warm_up(where)
     trainings = {number: task.begin(lane.config, lane.seed, where) for number, lane in enumerate(lanes)}

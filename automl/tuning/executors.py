@@ -289,7 +289,8 @@ class ProcessExecutor(Executor):
         if isinstance(event, JobStarted):
             worker.has_started = True
             self._n_deaths_at_start = 0
-            worker.deadline = None if self._trial_seconds is None else self.now() + self._trial_seconds
+            n_trainings = len(worker.job.lanes) or 1
+            worker.deadline = None if self._trial_seconds is None else self.now() + n_trainings * self._trial_seconds
             return None
         if isinstance(event, JobEnded):
             worker.job = worker.deadline = None

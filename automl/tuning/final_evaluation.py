@@ -18,7 +18,8 @@ import numpy as np
 
 from automl.errors import UserError
 from automl.study.contenders import best_contender, prefers_default
-from automl.tuning.worker import EpochDone, Job, JobEnded
+from automl.tuning.packs import packed, singles
+from automl.tuning.worker import EpochDone, Job, JobEnded, LaneEnded
 
 if TYPE_CHECKING:
     from automl.study.trial import Trial
@@ -84,7 +85,7 @@ def train_final(
         known = i == 0 and any(trial.config == configs[number] and _repeats(done, trial) for trial in whole)
         return {other for other, (n, j) in enumerate(plan) if n == number and j > 0} if known else set()
 
-    trained = _train_all(jobs, executor, watch, later_ones)
+    trained = _train_all(packed(task, jobs, executor.n_workers), executor, watch, later_ones)
     by_config: dict[int | None, list[Training]] = {number: [] for number in configs}
     for key, done in sorted(trained.items()):
         number = plan[key][0]
@@ -132,30 +133,42 @@ def _train_all(
     watch: Callable[[int, int], None],
     needless: Callable[[int, _Done], set[int]] = lambda key, done: set(),
 ) -> dict[int, _Done]:
-    """The results of the jobs, by index.
+    """The results of the trainings, by key.
 
-    ``needless``: returns the indices of jobs that need not start once this one has ended.
+    ``needless``: returns the keys of trainings that need not start once this one has ended. If a program of several
+    trainings fails as a whole, those that it leaves are trained alone: one of them may have been the cause.
     """
-    waiting = deque(jobs)
-    epochs: dict[int, list[Epoch]] = {job.key: [] for job in jobs}
+    waiting, running = deque(jobs), dict[int, Job]()
+    epochs: dict[int, list[Epoch]] = {single.key: [] for job in jobs for single in singles(job)}
     done: dict[int, _Done] = {}
-    n_jobs = len(jobs)
-    while len(done) < n_jobs:
+    n_trainings = len(epochs)
+    while len(done) < n_trainings:
         while waiting and executor.n_free:
             job = waiting.popleft()
-            assert job.folder is not None
-            Path(job.folder).mkdir(parents=True)
+            for single in singles(job):
+                assert single.folder is not None
+                Path(single.folder).mkdir(parents=True)
+            running[job.key] = job
             executor.submit(job)
         for event in executor.wait(1.0):
             if isinstance(event, EpochDone):
-                epochs[event.key].append(event.epoch)
+                epochs[event.key if event.lane is None else event.lane].append(event.epoch)
+            elif isinstance(event, LaneEnded):
+                ended = JobEnded(event.lane, event.seconds, event.error, scores=event.scores)
+                done[event.lane] = _Done(tuple(epochs[event.lane]), ended)
+            elif isinstance(event, JobEnded) and running[event.key].lanes:
+                for single in singles(running[event.key]):
+                    if single.key not in done:
+                        shutil.rmtree(str(single.folder))
+                        epochs[single.key].clear()
+                        waiting.append(single)
             elif isinstance(event, JobEnded):
                 done[event.key] = _Done(tuple(epochs[event.key]), event)
                 spared = needless(event.key, done[event.key])
-                kept = [job for job in waiting if job.key not in spared]
-                n_jobs -= len(waiting) - len(kept)
+                kept = [job for job in waiting if job.key not in spared or job.lanes]
+                n_trainings -= len(waiting) - len(kept)
                 waiting = deque(kept)
-        watch(len(done), n_jobs)
+        watch(len(done), n_trainings)
     return done
 
 

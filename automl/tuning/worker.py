@@ -18,10 +18,10 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from automl.devices import return_memory
 from automl.errors import UserError
@@ -36,6 +36,16 @@ CARD_ERRORS = ("CUDA error", "HIP error", "CUBLAS_STATUS_", "CUDNN_STATUS_", "CU
 
 
 @dataclass(frozen=True)
+class Lane:
+    """A training beside others in one program."""
+
+    key: int
+    config: Mapping[str, Any]
+    seed: int
+    folder: str
+
+
+@dataclass(frozen=True)
 class Job:
     """One training of one config: up to ``epochs`` in total, from the checkpoint in ``folder`` where there is one."""
 
@@ -47,6 +57,12 @@ class Job:
     folder: str | None = None
     device: str = "auto"
     test: bool = False  # score it on the test set at the end
+    lanes: Sequence[Lane] = ()  # instead of its own training: several of one shape, of a task with `train_lanes`
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Self:
+        """The inverse of ``dataclasses.asdict``."""
+        return cls(**{**fields, "lanes": tuple(Lane(**lane) for lane in fields["lanes"])})
 
 
 @dataclass(frozen=True)
@@ -62,6 +78,18 @@ class EpochDone:
 
     key: int
     epoch: Epoch
+    lane: int | None = None  # the lane's key
+
+
+@dataclass(frozen=True)
+class LaneEnded:
+    """A lane of a job is over: trained to its end, or failed."""
+
+    key: int
+    lane: int  # the lane's key
+    seconds: float
+    error: str | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -77,7 +105,7 @@ class JobEnded:
     scores: Mapping[str, float] = field(default_factory=dict)  # on the test set, where it was asked for
 
 
-Event = JobStarted | EpochDone | JobEnded
+Event = JobStarted | EpochDone | LaneEnded | JobEnded
 
 
 def run_job(task: Task, job: Job) -> Iterator[Event]:
@@ -87,16 +115,11 @@ def run_job(task: Task, job: Job) -> Iterator[Event]:
     error = trace = None
     fatal = broken = False
     scores: Mapping[str, float] = {}
-    folder = Path(job.folder) if job.folder else None
     try:
-        for epoch in task.train(job.config, seed=job.seed, epochs=job.epochs, checkpoint=folder, device=job.device):
-            plain = _plain_epoch(epoch)
-            if not math.isfinite(plain.loss):
-                raise TrainingFailed(f"the loss is {plain.loss} at epoch {plain.epoch}")
-            yield EpochDone(job.key, plain)
-        if job.test:
-            assert folder is not None
-            scores = {str(name): float(score) for name, score in task.test(folder, job.device).items()}
+        if job.lanes:
+            yield from _train_lanes(task, job)
+        else:
+            scores = yield from _train(task, job)
     except TrainingFailed as failure:
         error = _one_line(failure)
     except UserError as failure:
@@ -107,6 +130,41 @@ def run_job(task: Task, job: Job) -> Iterator[Event]:
         error = f"{type(failure).__name__}: {_one_line(failure)}"
         trace, broken = traceback.format_exc(), any(sign in error for sign in CARD_ERRORS)
     yield JobEnded(job.key, time.perf_counter() - start, error, trace, fatal, broken, scores)
+
+
+def _train(task: Task, job: Job) -> Generator[Event, None, Mapping[str, float]]:
+    """Returns the scores on the test set, if they are asked for."""
+    folder = Path(job.folder) if job.folder else None
+    for epoch in task.train(job.config, seed=job.seed, epochs=job.epochs, checkpoint=folder, device=job.device):
+        plain = _plain_epoch(epoch)
+        if not math.isfinite(plain.loss):
+            raise TrainingFailed(f"the loss is {plain.loss} at epoch {plain.epoch}")
+        yield EpochDone(job.key, plain)
+    return _scores(task, folder, job)
+
+
+def _train_lanes(task: Any, job: Job) -> Iterator[Event]:
+    seconds = [0.0] * len(job.lanes)
+    parts = [(lane.config, lane.seed, Path(lane.folder)) for lane in job.lanes]
+    for number, ended in task.train_lanes(parts, epochs=job.epochs, device=job.device):
+        lane = job.lanes[number]
+        if isinstance(ended, TrainingFailed):
+            yield LaneEnded(job.key, lane.key, seconds[number], _one_line(ended))
+            continue
+        plain, start = _plain_epoch(ended), time.perf_counter()
+        seconds[number] += plain.seconds
+        yield EpochDone(job.key, plain, lane.key)
+        if plain.epoch == job.epochs:
+            scores = _scores(task, Path(lane.folder), job)
+            seconds[number] += time.perf_counter() - start
+            yield LaneEnded(job.key, lane.key, seconds[number], scores=scores)
+
+
+def _scores(task: Task, folder: Path | None, job: Job) -> Mapping[str, float]:
+    if not job.test:
+        return {}
+    assert folder is not None
+    return {str(name): float(score) for name, score in task.test(folder, job.device).items()}
 
 
 def _plain_epoch(epoch: Epoch) -> Epoch:
@@ -129,8 +187,9 @@ def event_from_json(line: str) -> Event:
     content = json.loads(line)
     kind = content.pop("event")
     if kind == "EpochDone":
-        return EpochDone(content["key"], Epoch(**content["epoch"]))
-    return JobStarted(**content) if kind == "JobStarted" else JobEnded(**content)
+        return EpochDone(content["key"], Epoch(**content["epoch"]), content["lane"])
+    kinds: tuple[type[JobStarted | LaneEnded | JobEnded], ...] = (JobStarted, LaneEnded, JobEnded)
+    return next(each for each in kinds if each.__name__ == kind)(**content)
 
 
 class _Inbox:
@@ -150,7 +209,7 @@ class _Inbox:
             if "stop" in message:
                 self.stopped.add(message["stop"])
             else:
-                job = Job(**message["job"])
+                job = Job.from_json(message["job"])
                 self.stopped.discard(job.key)
                 self.jobs.put(job)
         os.killpg(0, signal.SIGKILL)

@@ -28,6 +28,9 @@ class Scored:
             raise AttributeError(name)
         return getattr(self.task, name)
 
+    def lane_key(self, config: Mapping[str, Any]) -> None:
+        """Every training is alone: its seconds are to be its own."""
+
     def train(
         self, config: Mapping[str, Any], *, seed: int, epochs: int, checkpoint: Path | None, device: str
     ) -> Iterator[Epoch]:

@@ -229,7 +229,9 @@ def test_lanes_that_do_not_fit_together_are_trained_in_halves_with_the_same_resu
 
 def test_lanes_of_two_shapes_are_refused(tmp_path):
     narrow, wide = lanes_in(tmp_path, 1, width=8), lanes_in(tmp_path, 1, width=24)
-    assert shape_of(narrow[0].config) != shape_of(wide[0].config)
+    task = task_of("mnist1d-cnn")
+    assert shape_of(task, narrow[0].config) != shape_of(task, wide[0].config)
+    assert shape_of(task, narrow[0].config) == shape_of(task, narrow[0].config | SGD | {"dropout": 0.5})
     with pytest.raises(ValueError, match="lanes must be of one shape"):
         run(narrow + wide, 1)
 
