@@ -8,7 +8,6 @@ takes part.
 from __future__ import annotations
 
 import shutil
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,12 +17,12 @@ import numpy as np
 
 from automl.errors import UserError
 from automl.study.contenders import best_contender, prefers_default
-from automl.tuning.packs import packed, singles
-from automl.tuning.worker import EpochDone, Job, JobEnded, LaneEnded
+from automl.tuning.packs import Trained, packed, train_jobs
+from automl.tuning.worker import Job
 
 if TYPE_CHECKING:
     from automl.study.trial import Trial
-    from automl.task import Epoch, Task
+    from automl.task import Task
     from automl.tuning.executors import Executor
 
 
@@ -79,13 +78,13 @@ def train_final(
     ]
     whole = [trial for trial in searched if trial.state == "complete" and trial.epochs >= task.max_epochs]
 
-    def later_ones(key: int, done: _Done) -> set[int]:
+    def later_ones(key: int, done: Trained) -> set[int]:
         """The jobs made redundant by a config's first training."""
         number, i = plan[key]
         known = i == 0 and any(trial.config == configs[number] and _repeats(done, trial) for trial in whole)
         return {other for other, (n, j) in enumerate(plan) if n == number and j > 0} if known else set()
 
-    trained = _train_all(packed(task, jobs, executor.n_workers), executor, watch, later_ones)
+    trained = train_jobs(packed(task, jobs, executor.n_workers), executor, watch, later_ones)
     by_config: dict[int | None, list[Training]] = {number: [] for number in configs}
     for key, done in sorted(trained.items()):
         number = plan[key][0]
@@ -102,22 +101,14 @@ def train_final(
     ]
 
 
-@dataclass(frozen=True)
-class _Done:
-    """The result of a job."""
-
-    epochs: tuple[Epoch, ...]
-    ended: JobEnded
-
-
-def _repeats(done: _Done, trial: Trial) -> bool:
+def _repeats(done: Trained, trial: Trial) -> bool:
     """Whether a training gave exactly the same as the trial of its config, which had another seed."""
     losses = [epoch.loss for epoch in done.epochs]
     metrics = {name: [epoch.metrics.get(name) for epoch in done.epochs] for name in trial.metrics}
     return done.ended.error is None and losses == trial.losses and metrics == trial.metrics
 
 
-def _training(who: Who | Literal["contender"], job: Job, done: _Done, metric: str) -> Training:
+def _training(who: Who | Literal["contender"], job: Job, done: Trained, metric: str) -> Training:
     ended, scores, validation = done.ended, done.ended.scores, None
     if done.epochs and ended.error is None:
         validation = done.epochs[-1].metrics.get(metric, done.epochs[-1].loss)
@@ -125,51 +116,6 @@ def _training(who: Who | Literal["contender"], job: Job, done: _Done, metric: st
     others = {name: value for name, value in scores.items() if name != metric}
     assert job.folder is not None
     return Training(who, job.seed, validation, test, ended.error, ended.seconds, Path(job.folder), others)
-
-
-def _train_all(
-    jobs: list[Job],
-    executor: Executor,
-    watch: Callable[[int, int], None],
-    needless: Callable[[int, _Done], set[int]] = lambda key, done: set(),
-) -> dict[int, _Done]:
-    """The results of the trainings, by key.
-
-    ``needless``: returns the keys of trainings that need not start once this one has ended. If a program of several
-    trainings fails as a whole, those that it leaves are trained alone: one of them may have been the cause.
-    """
-    waiting, running = deque(jobs), dict[int, Job]()
-    epochs: dict[int, list[Epoch]] = {single.key: [] for job in jobs for single in singles(job)}
-    done: dict[int, _Done] = {}
-    n_trainings = len(epochs)
-    while len(done) < n_trainings:
-        while waiting and executor.n_free:
-            job = waiting.popleft()
-            for single in singles(job):
-                assert single.folder is not None
-                Path(single.folder).mkdir(parents=True)
-            running[job.key] = job
-            executor.submit(job)
-        for event in executor.wait(1.0):
-            if isinstance(event, EpochDone):
-                epochs[event.key if event.lane is None else event.lane].append(event.epoch)
-            elif isinstance(event, LaneEnded):
-                ended = JobEnded(event.lane, event.seconds, event.error, scores=event.scores)
-                done[event.lane] = _Done(tuple(epochs[event.lane]), ended)
-            elif isinstance(event, JobEnded) and running[event.key].lanes:
-                for single in singles(running[event.key]):
-                    if single.key not in done:
-                        shutil.rmtree(str(single.folder))
-                        epochs[single.key].clear()
-                        waiting.append(single)
-            elif isinstance(event, JobEnded):
-                done[event.key] = _Done(tuple(epochs[event.key]), event)
-                spared = needless(event.key, done[event.key])
-                kept = [job for job in waiting if job.key not in spared or job.lanes]
-                n_trainings -= len(waiting) - len(kept)
-                waiting = deque(kept)
-        watch(len(done), n_trainings)
-    return done
 
 
 def train_once(
@@ -187,7 +133,7 @@ def train_once(
 
     job = Job(0, config, seed, task.max_epochs, folder=str(folder), device=device, test=True)
     with ProcessExecutor(task, 1, trial_seconds, device=device) as executor:
-        done = _train_all([job], executor, watch)
+        done = train_jobs([job], executor, watch)
     return _training("chosen", job, done[0], task.metric)
 
 

@@ -1,18 +1,30 @@
-"""Jobs whose trainings share a program: those that the task says are of one shape."""
+"""Many jobs from beginning to end, where trainings that the task says are of one shape share a program."""
 
 from __future__ import annotations
 
 import math
+import shutil
+from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl.tuning.worker import Job, Lane
+from automl.tuning.worker import EpochDone, Job, JobEnded, Lane, LaneEnded
 
 if TYPE_CHECKING:
-    from automl.task import Task
+    from automl.task import Epoch, Task
+    from automl.tuning.executors import Executor
 
 MOST_LANES = 8  # more are hardly faster on a CPU
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The result of a training."""
+
+    epochs: tuple[Epoch, ...]
+    ended: JobEnded
 
 
 def packed(task: Task, jobs: Sequence[Job], n_workers: int) -> list[Job]:
@@ -44,3 +56,49 @@ def singles(job: Job) -> list[Job]:
         replace(job, key=lane.key, config=lane.config, seed=lane.seed, folder=lane.folder, lanes=())
         for lane in job.lanes
     ]
+
+
+def train_jobs(
+    jobs: Sequence[Job],
+    executor: Executor,
+    watch: Callable[[int, int], None] = lambda done, of: None,
+    needless: Callable[[int, Trained], set[int]] = lambda key, done: set(),
+) -> dict[int, Trained]:
+    """Run jobs, whose folders are new, to their ends; returns the results of the trainings, by key.
+
+    ``watch``: called about once a second with the number of trainings done and in total. ``needless``: returns the keys
+    of trainings that need not start once this one has ended. If a program of several trainings fails as a whole, those
+    that it leaves are trained alone: one of them may have been the cause.
+    """
+    waiting, running = deque(jobs), dict[int, Job]()
+    epochs: dict[int, list[Epoch]] = {single.key: [] for job in jobs for single in singles(job)}
+    done: dict[int, Trained] = {}
+    n_trainings = len(epochs)
+    while len(done) < n_trainings:
+        while waiting and executor.n_free:
+            job = waiting.popleft()
+            for single in singles(job):
+                assert single.folder is not None
+                Path(single.folder).mkdir(parents=True)
+            running[job.key] = job
+            executor.submit(job)
+        for event in executor.wait(1.0):
+            if isinstance(event, EpochDone):
+                epochs[event.key if event.lane is None else event.lane].append(event.epoch)
+            elif isinstance(event, LaneEnded):
+                ended = JobEnded(event.lane, event.seconds, event.error, scores=event.scores)
+                done[event.lane] = Trained(tuple(epochs[event.lane]), ended)
+            elif isinstance(event, JobEnded) and running[event.key].lanes:
+                for single in singles(running[event.key]):
+                    if single.key not in done:
+                        shutil.rmtree(str(single.folder))
+                        epochs[single.key].clear()
+                        waiting.append(single)
+            elif isinstance(event, JobEnded):
+                done[event.key] = Trained(tuple(epochs[event.key]), event)
+                spared = needless(event.key, done[event.key])
+                kept = [job for job in waiting if job.key not in spared or job.lanes]
+                n_trainings -= len(waiting) - len(kept)
+                waiting = deque(kept)
+        watch(len(done), n_trainings)
+    return done
