@@ -30,21 +30,21 @@ class Trained:
 def packed(task: Task, jobs: Sequence[Job], n_workers: int) -> list[Job]:
     """The jobs, with trainings of one shape as lanes of one job, but never so many that a worker would have none.
 
-    A job with lanes has the key of its first one. The jobs have folders.
+    A job with lanes has the key of its first one. A training that could have neighbours is a lane even if it has none,
+    so that its result does not depend on the number of workers. The jobs have folders.
     """
     most = min(MOST_LANES, math.ceil(len(jobs) / n_workers))
     lane_key: Callable[[Mapping[str, Any]], Hashable | None] = getattr(task, "lane_key", lambda config: None)
-    keys = {job.key: None if most == 1 else lane_key(job.config) for job in jobs}
-    groups: dict[Hashable, list[Job]] = {}
+    alone, groups = list[Job](), dict[Hashable, list[Job]]()
     for job in jobs:
-        key = keys[job.key]
-        groups.setdefault(("alone", job.key) if key is None else ("together", key), []).append(job)
-    return [_together(group[start : start + most]) for group in groups.values() for start in range(0, len(group), most)]
+        key = lane_key(job.config)
+        (alone if key is None else groups.setdefault(key, [])).append(job)
+    return alone + [
+        _together(group[start : start + most]) for group in groups.values() for start in range(0, len(group), most)
+    ]
 
 
 def _together(jobs: Sequence[Job]) -> Job:
-    if len(jobs) == 1:
-        return jobs[0]
     return replace(jobs[0], lanes=tuple(Lane(job.key, job.config, job.seed, str(job.folder)) for job in jobs))
 
 
