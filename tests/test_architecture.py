@@ -16,7 +16,7 @@ ROOMS = (
     "automl.runs",
     "automl.tasks", "automl.training", "automl.deployment", "automl.integrations", "automl.models", "automl.tuning",
     "automl.analysis", "automl.data", "automl.study", "automl.space", "automl.metrics", "automl.task",
-    "automl.errors", "automl.provenance",
+    "automl.devices", "automl.errors", "automl.provenance",
     "strategies",
 )  # fmt: skip
 FILES = {

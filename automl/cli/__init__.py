@@ -22,6 +22,7 @@ COMMANDS = {
     "dashboard": "Open a run in optuna-dashboard.",
     "select": "Recommend a strategy for a task.",
     "baseline": "Score the baseline of a built-in data set.",
+    "doctor": "Show what trainings run on: torch, driver, cards, and their speed.",
     "data": "List, fetch and export the built-in data sets.",
 }
 """Name -> one-line summary; each command is the typer app of the module of that name."""

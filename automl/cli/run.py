@@ -258,7 +258,10 @@ def tune(
     ] = False,
     device: Annotated[
         str | None,
-        typer.Option(help="auto, cpu, mps, cuda or cuda:N. [default: auto]", rich_help_panel=MORE),
+        typer.Option(
+            help="auto (all GPUs, else the CPU), cpu, cuda, cuda:N or cuda:0,cuda:1. [default: auto]",
+            rich_help_panel=MORE,
+        ),
     ] = None,
     list_: Annotated[
         bool, typer.Option("--list", help="List strategies and tasks, and exit.", metavar="", rich_help_panel=MORE)

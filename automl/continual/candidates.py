@@ -132,7 +132,8 @@ def _searched(
                 )
             )
     (folder / "trials").mkdir(parents=True)
-    with ProcessExecutor(task, n_workers, settings.trial_seconds, folder / "logs") as executor:
+    logs, device = folder / "logs", settings.device or "auto"
+    with ProcessExecutor(task, n_workers, settings.trial_seconds, logs, device=device) as executor:
         result = Tuner(
             task,
             strategy,
@@ -140,7 +141,7 @@ def _searched(
             executor,
             n_trials=n_trials,
             seed=(settings.seed or 0) + 1,
-            device=settings.device or "auto",
+            device=device,
             folders=TrialFolders(folder / "trials"),
         ).run()
     there = [t for t in result.trials if t.state == "complete" and (folder / "trials" / f"{t.number:04d}").is_dir()]

@@ -79,7 +79,7 @@ class ContinuedTraining(NetworkTraining):
 
     def order(self) -> Tensor:
         """All new examples, and a random sample of old ones, drawn again each epoch."""
-        n, old = len(self.data["train"][1]), self.task.n_old
+        n, old = len(self.train_data[1]), self.task.n_old
         replayed = min(old, round(self.task.replay * (n - old)))
         new = torch.arange(old, n, device=self.device)
         chosen = torch.cat([torch.randperm(old, device=self.device)[:replayed], new])

@@ -7,6 +7,7 @@ preprocessing.json next to the weights.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 Array = NDArray[Any]
@@ -48,10 +50,8 @@ class Dense:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Raw examples (n, *shape), standardised."""
-        import torch
-
         each = (-1, *(1 for _ in self.shape[1:]))
-        mean, std = (torch.tensor(values, device=x.device).reshape(each) for values in (self.mean, self.std))
+        mean, std = (constants(values, x.device).reshape(each) for values in (self.mean, self.std))
         return (x.float() - mean) / std
 
     def mask(self, x: Tensor) -> Tensor | None:
@@ -136,7 +136,7 @@ class Columns:
         import torch
 
         numbers, categories = x[:, : self.n_numbers].float(), x[:, self.n_numbers :].float()
-        mean, std = (torch.tensor(values, device=x.device) for values in (self.mean, self.std))
+        mean, std = (constants(values, x.device) for values in (self.mean, self.std))
         standardised = ((numbers - mean) / std).clamp(-10, 10)  # outliers would destabilise a network
         return torch.cat([standardised.nan_to_num(0.0), numbers.isnan().float(), categories], 1)
 
@@ -145,6 +145,15 @@ class Columns:
 
     def lengths(self, x: Tensor) -> Tensor | None:
         return None
+
+
+@functools.lru_cache(maxsize=32)
+def constants(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """The values on a device. Made once: on a GPU each copy from the host would stall the batch that needs it."""
+    import torch
+
+    with torch.inference_mode(False):  # also for trainings, where the first to ask was a prediction
+        return torch.tensor(values, device=device)
 
 
 Inputs = Dense | Padded | Tokens | Columns

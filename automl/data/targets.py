@@ -96,7 +96,7 @@ class Number:
     def loss(self, outputs: Tensor, y: Tensor, config: Mapping[str, Any], weights: Tensor | None) -> Tensor:
         import torch.nn.functional as F
 
-        return F.mse_loss(outputs[:, 0].float(), (y - self.mean) / self.std)
+        return F.mse_loss(outputs[:, 0].to(y.dtype), (y - self.mean) / self.std)
 
     def tally(self, outputs: Tensor, y: Tensor) -> Tensor:
         return ((outputs[:, 0].float() * self.std + self.mean - y) ** 2).sum()

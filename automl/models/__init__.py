@@ -1,7 +1,8 @@
 """Model families: networks, one class each, called with (config, shape, n_outputs), and scikit-learn's estimators.
 
 shape is that of one example, channels first. Input: standardised, (batch, *shape), and for examples of different
-lengths a mask (batch, length) of the valid steps; output: (batch, n_outputs), one logit per class or a number.
+lengths a mask (batch, length) of the valid steps, and their numbers (batch,) in a tensor on the CPU where they are
+known; output: (batch, n_outputs), one logit per class or a number.
 """
 
 import importlib

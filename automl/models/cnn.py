@@ -44,7 +44,7 @@ class CNN(nn.Module):
         n_features = channels * (math.prod(sides) if self.pooling == "flatten" else 1)
         self.head = nn.Sequential(nn.Flatten(), nn.Dropout(config["dropout"]), nn.Linear(n_features, n_outputs))
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None, steps: Tensor | None = None) -> Tensor:
         maps = self.features(x) if mask is None else x
         if mask is not None:
             for layer in range(self.n_layers):

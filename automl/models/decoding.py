@@ -7,6 +7,7 @@ from automl.data.tokens import BEGIN, END, PADDING, UNKNOWN
 from automl.models.seq2seq import EncoderDecoder
 
 NEVER = (PADDING, UNKNOWN, BEGIN)  # tokens that are never generated
+LOOKS_EVERY = 8  # steps on a GPU after which it is asked whether all sequences have ended: each time it is waited for
 
 
 @torch.inference_mode()
@@ -16,12 +17,12 @@ def greedy(model: EncoderDecoder, source: Tensor, max_length: int) -> Tensor:
     token = torch.full((len(source),), BEGIN, device=source.device)
     ended = torch.zeros(len(source), dtype=torch.bool, device=source.device)
     generated: list[Tensor] = []
-    while len(generated) < max_length and not ended.all():
+    while len(generated) < max_length and not all_ended(ended, len(generated)):
         logits, state = model.step(state, token)
         token = allowed(logits).argmax(1).masked_fill(ended, PADDING)
         ended = ended | (token == END)
         generated.append(token)
-    return torch.stack(generated, 1)
+    return without_padding(torch.stack(generated, 1))
 
 
 @torch.inference_mode()
@@ -41,7 +42,7 @@ def beam_search(
     scores[:, 0] = 0.0
     sequences = torch.full((n, width, 1), BEGIN, device=source.device)
     ended = torch.zeros(n, width, dtype=torch.bool, device=source.device)
-    while sequences.shape[2] <= max_length and not ended.all():
+    while sequences.shape[2] <= max_length and not all_ended(ended, sequences.shape[2] - 1):
         logits, state = model.step(state, sequences[:, :, -1].flatten())
         gains = allowed(logits).log_softmax(1).reshape(n, width, -1)
         # A complete sequence has one continuation, at no cost.
@@ -54,11 +55,22 @@ def beam_search(
         ended = ended.gather(1, parent) | (token == END)
     lengths = (sequences[:, :, 1:] != PADDING).sum(2)
     best = (scores / lengths**length_penalty).argmax(1)
-    return sequences[torch.arange(n, device=source.device), best, 1:]
+    return without_padding(sequences[torch.arange(n, device=source.device), best, 1:])
+
+
+def all_ended(ended: Tensor, n_steps: int) -> bool:
+    """Whether all sequences have ended, as far as that is known after so many steps."""
+    return (ended.device.type == "cpu" or n_steps % LOOKS_EVERY == 0) and bool(ended.all())
+
+
+def without_padding(sequences: Tensor) -> Tensor:
+    """Without the columns that are padding in all sequences: of the steps after the last one has ended."""
+    return sequences[:, : max(1, int((sequences != PADDING).any(0).sum()))]
 
 
 def allowed(logits: Tensor) -> Tensor:
     """The logits with the tokens that are never generated masked."""
     logits = logits.clone()
-    logits[:, list(NEVER)] = -torch.inf
+    for token in NEVER:  # a list of them as an index would be copied to the device
+        logits[:, token] = -torch.inf
     return logits

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from automl.data.inputs import Columns, Inputs, Tokens
 
+Embeddings = tuple[Tensor, Tensor | None, Tensor | None]  # signals, mask, steps: see automl.models
+
 
 class TokenEmbedding(nn.Module):
     """Token ids (batch, length) -> signals (batch, embedding, length), truncated to the longest of the batch.
@@ -23,13 +25,15 @@ class TokenEmbedding(nn.Module):
         self.vectors = nn.Embedding(tokens.n_tokens, config["embedding"], padding_idx=0)
         nn.init.normal_(self.vectors.weight[1:], std=0.1)
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def forward(self, x: Tensor, mask: Tensor | None, steps: Tensor | None) -> Embeddings:
         assert mask is not None
         x, mask = x[:, : self.shape[1]], mask[:, : self.shape[1]]
+        steps = None if steps is None else steps.clamp(max=self.shape[1])
         if self.cuts:
-            longest = mask.sum(1).amax().clamp(min=1)  # a tensor, so that an exported graph computes it
+            # A tensor, so that an exported graph computes it.
+            longest = (mask.sum(1) if steps is None else steps).amax().clamp(min=1)
             x, mask = x[:, :longest], mask[:, :longest]
-        return self.vectors(x).transpose(1, 2), mask
+        return self.vectors(x).transpose(1, 2), mask, steps
 
 
 class CategoryEmbedding(nn.Module):
@@ -47,10 +51,10 @@ class CategoryEmbedding(nn.Module):
         )
         self.shape = (self.n_plain + sum(widths),)
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def forward(self, x: Tensor, mask: Tensor | None, steps: Tensor | None) -> Embeddings:
         categories = x[:, self.n_plain :].long()
         parts = [vectors(categories[:, column]) for column, vectors in enumerate(self.vectors)]
-        return torch.cat([x[:, : self.n_plain], *parts], 1), mask
+        return torch.cat([x[:, : self.n_plain], *parts], 1), mask, steps
 
 
 class Embedded(nn.Module):
@@ -60,8 +64,8 @@ class Embedded(nn.Module):
         super().__init__()
         self.embedding, self.network = embedding, network
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        outputs: Tensor = self.network(*self.embedding(x, mask))
+    def forward(self, x: Tensor, mask: Tensor | None = None, steps: Tensor | None = None) -> Tensor:
+        outputs: Tensor = self.network(*self.embedding(x, mask, steps))
         return outputs
 
 

@@ -25,6 +25,6 @@ class MLP(nn.Module):
             n_features = config["width"]
         self.layers = nn.Sequential(*layers, nn.Linear(n_features, n_outputs))
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None, steps: Tensor | None = None) -> Tensor:
         outputs: Tensor = self.layers(x)
         return outputs

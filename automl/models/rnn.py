@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from automl.models.packing import read_packed
 from automl.models.pooling import pooled
 
 
@@ -37,15 +37,12 @@ class RNN(nn.Module):
                     nn.init.orthogonal_(gate)  # keeps the norm of the state over many steps (Saxe et al. 2014)
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(config["width"] * (1 + both), n_outputs))
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        steps = x.movedim(2, 1).flatten(2)
+    def forward(self, x: Tensor, mask: Tensor | None = None, steps: Tensor | None = None) -> Tensor:
+        read = x.movedim(2, 1).flatten(2)
         if mask is None:
-            states, _ = self.rnn(steps)
+            states, _ = self.rnn(read)
         else:
-            # Packed, so that the backward direction starts at the last valid step.
-            lengths = mask.sum(1).clamp(min=1)
-            packed = pack_padded_sequence(steps, lengths.cpu(), batch_first=True, enforce_sorted=False)
-            states, _ = pad_packed_sequence(self.rnn(packed)[0], batch_first=True, total_length=steps.shape[1])
+            states, _ = read_packed(self.rnn, read, mask.sum(1).cpu() if steps is None else steps)
         outputs: Tensor = self.head(self.summarise(states, mask))
         return outputs
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from automl.data.tokens import PADDING
+from automl.models.packing import read_packed
 
 State = tuple[Tensor, ...]  # of a decoder; batch first in each
 
@@ -20,14 +20,15 @@ class EncoderDecoder(nn.Module, ABC):
     """The interface of a sequence-to-sequence network."""
 
     @abstractmethod
-    def forward(self, source: Tensor, target: Tensor) -> Tensor:
+    def forward(self, source: Tensor, target: Tensor, lengths: Tensor | None = None) -> Tensor:
         """(batch, target length, n_target): logits of the token after each one of target (teacher forcing).
 
-        Those after the i-th depend only on the first i tokens of target, and none depend on padding.
+        Those after the i-th depend only on the first i tokens of target, and none depend on padding. ``lengths`` of the
+        sources, on the CPU: where they are known, a GPU need not be asked for them.
         """
 
     @abstractmethod
-    def begin(self, source: Tensor) -> State:
+    def begin(self, source: Tensor, lengths: Tensor | None = None) -> State:
         """The state before the first token."""
 
     @abstractmethod
@@ -58,24 +59,16 @@ class Recurrent(EncoderDecoder):
         self.combine = nn.Linear(2 * width, width)
         self.head = nn.Linear(width, n_target)
 
-    def forward(self, source: Tensor, target: Tensor) -> Tensor:
-        memory, there, *hidden = self.begin(source)
+    def forward(self, source: Tensor, target: Tensor, lengths: Tensor | None = None) -> Tensor:
+        memory, there, *hidden = self.begin(source, lengths)
         return self.decode(memory, there, hidden, target)[0]
 
-    def begin(self, source: Tensor) -> State:
+    def begin(self, source: Tensor, lengths: Tensor | None = None) -> State:
         there = source != PADDING
-        packed = pack_padded_sequence(
-            self.dropout(self.source_vectors(source)),
-            there.sum(1).clamp(min=1).cpu(),
-            batch_first=True,
-            enforce_sorted=False,
-        )
-        states, last = self.encoder(packed)
-        memory, _ = pad_packed_sequence(states, batch_first=True, total_length=source.shape[1])
+        lengths = there.sum(1).cpu() if lengths is None else lengths
+        memory, last = read_packed(self.encoder, self.dropout(self.source_vectors(source)), lengths)
         # (layers * 2, batch, width / 2) -> (batch, layers, width): both directions initialise the decoder's layer.
-        both = [
-            part.unflatten(0, (-1, 2)).permute(2, 0, 1, 3).flatten(2) for part in (last if self.is_lstm else [last])
-        ]
+        both = [torch.unflatten(part, 0, (-1, 2)).permute(2, 0, 1, 3).flatten(2) for part in last]
         return memory, there, *both
 
     def step(self, state: State, token: Tensor) -> tuple[Tensor, State]:
@@ -129,7 +122,7 @@ class TransformerSeq2Seq(EncoderDecoder):
         for vectors in (self.source_vectors, self.target_vectors):
             nn.init.normal_(vectors.weight[1:], std=width**-0.5)
 
-    def forward(self, source: Tensor, target: Tensor) -> Tensor:
+    def forward(self, source: Tensor, target: Tensor, lengths: Tensor | None = None) -> Tensor:
         memory, there, *_ = self.begin(source)
         length = target.shape[1]
         later = torch.ones(length, length, dtype=torch.bool, device=target.device).triu(1)
@@ -138,7 +131,7 @@ class TransformerSeq2Seq(EncoderDecoder):
         logits: Tensor = self.head(seen)
         return logits
 
-    def begin(self, source: Tensor) -> State:
+    def begin(self, source: Tensor, lengths: Tensor | None = None) -> State:
         there = source != PADDING
         embedded = self.source_vectors(source) + self.source_places[: source.shape[1]]
         memory = self.encoder(self.dropout(embedded), src_key_padding_mask=~there)

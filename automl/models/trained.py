@@ -73,15 +73,19 @@ class TrainedModel(ABC):
     @abstractmethod
     def __call__(self, x: Tensor) -> Tensor: ...
 
-    def in_parts(self, x: Tensor) -> Tensor:
-        """The same for any number of examples, in batches of an efficient size."""
+    def in_parts(self, x: Tensor, device: torch.device | None = None) -> Tensor:
+        """The same for any number of examples, in batches of an efficient size.
+
+        ``device``: of the model, if it is not that of the examples.
+        """
+        device = device or x.device
         lengths = self.preprocessing.inputs.lengths(x)
         if lengths is None or not len(x):
-            return torch.cat([self(part) for part in torch.split(x, SCORING_BATCH)])
-        places = list(by_length(lengths, SCORING_BATCH if x.is_cuda else SEQUENCES_AT_ONCE))
-        found = torch.cat([self(x[part]) for part in places])
+            return torch.cat([self(part.to(device)) for part in torch.split(x, SCORING_BATCH)])
+        places = list(by_length(lengths, SCORING_BATCH if device.type == "cuda" else SEQUENCES_AT_ONCE))
+        found = torch.cat([self(x[part].to(device)) for part in places])
         outputs = torch.empty_like(found)
-        outputs[torch.cat(places)] = found
+        outputs[torch.cat(places).to(device)] = found
         return outputs
 
     def to(self, device: torch.device) -> None:  # noqa: B027

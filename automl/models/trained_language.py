@@ -15,7 +15,6 @@ from torch import Tensor
 
 from automl.data.vocabularies import Symbols
 from automl.models.causal_transformer import CausalTransformer
-from automl.models.device import autocast
 
 if TYPE_CHECKING:
     pass
@@ -44,8 +43,7 @@ class TrainedLanguageModel:
         found = []
         with torch.inference_mode():
             for part in torch.split(windows, max(1, AT_ONCE // context)):
-                with autocast(numbers.device):
-                    logits = self.module(part[:, :-1])[:, half:]
+                logits = self.module(part[:, :-1])[:, half:]
                 gains = logits.float().log_softmax(2).gather(2, part[:, half + 1 :, None])
                 found.append(gains.flatten().double().cpu())
         log2: NDArray[np.float64] = torch.cat(found)[: len(numbers)].numpy() / np.log(2)

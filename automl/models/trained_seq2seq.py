@@ -16,7 +16,6 @@ from automl.data.tokens import PADDING
 from automl.data.vocabularies import Vocabulary, vocabulary_from_json
 from automl.models import own_config
 from automl.models.decoding import beam_search, greedy
-from automl.models.device import autocast
 from automl.models.seq2seq import EncoderDecoder, build_seq2seq
 
 if TYPE_CHECKING:
@@ -49,13 +48,12 @@ class Translator:
         tokens, longest = torch.from_numpy(source), self.max_length - 1
         translations = [""] * len(tokens)
         for places in by_length(lengths(tokens), AT_ONCE) if len(tokens) else ():
-            given = filled_only(tokens[places].to(device))
-            with autocast(device):
-                found = (
-                    greedy(self.module, given, longest)
-                    if beam == 1
-                    else beam_search(self.module, given, longest, width=beam, length_penalty=LENGTH_PENALTY)
-                )
+            given = filled_only(tokens[places]).to(device)
+            found = (
+                greedy(self.module, given, longest)
+                if beam == 1
+                else beam_search(self.module, given, longest, width=beam, length_penalty=LENGTH_PENALTY)
+            )
             for place, numbers in zip(places.tolist(), found.tolist(), strict=True):
                 translations[place] = self.target.decode(numbers)
         return translations
@@ -96,9 +94,9 @@ def load_translator(folder: Path) -> Translator:
     return translator
 
 
-def filled_only(tokens: Tensor) -> Tensor:
-    """The tokens without the columns after the longest sequence."""
-    return tokens[:, : max(1, int(lengths(tokens).max()))]
+def filled_only(tokens: Tensor, known: Tensor | None = None) -> Tensor:
+    """The tokens without the columns after the longest sequence. ``known``: the lengths, where they are known."""
+    return tokens[:, : max(1, int((lengths(tokens) if known is None else known).max()))]
 
 
 def lengths(tokens: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ class Transformer(nn.Module):
                 nn.init.xavier_uniform_(weight)
         self.head = nn.Linear(width, n_outputs)
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None = None, steps: Tensor | None = None) -> Tensor:
         tokens = self.embed(x).flatten(2).transpose(1, 2)
         tokens = tokens + self.position[: tokens.shape[1]]
         if mask is None:

@@ -19,7 +19,7 @@ from automl.metrics import measure, names_of
 from automl.models.learners import learner_class
 from automl.runs.final_model import fingerprint
 from automl.training.folds import MODEL, RECORD, read_predictions, read_record
-from automl.tuning.final_evaluation import run_jobs
+from automl.tuning.packs import train_jobs
 from automl.tuning.worker import Job
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ def fit_members(
     def done(n: int, of: int) -> None:
         watch(f"refit: {n} of {of} members fitted to all rows")
 
-    ended = run_jobs(jobs, executor, done)
+    ended = train_jobs(jobs, executor, done)
     return [f"trial {number}: {each.ended.error}" for number, each in ended.items() if each.ended.error is not None]
 
 

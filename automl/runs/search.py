@@ -98,7 +98,10 @@ def open_search(
             logs, trials, log = folder.logs, folder.trials if uses_folders else None, RunLog(folder.log)
             stack.callback(log.close)
         if executor is None:
-            new = ProcessExecutor(task, settings.n_workers, settings.trial_seconds, logs)
+            new = ProcessExecutor(
+                task, settings.n_workers, settings.trial_seconds, logs,
+                device=settings.device or "auto", reproducible=bool(settings.reproducible),
+            )  # fmt: skip
             executor = stack.enter_context(new)
         if folder is not None and trackers:
             tracked = stack.enter_context(tracking(trackers, folder, study, task.name, settings.strategy, seed, warn))

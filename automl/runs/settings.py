@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from automl.devices import cards, check_device
 from automl.errors import UserError
 from automl.tuning.stopping import Within
 from strategies.errors import did_you_mean
@@ -82,8 +82,8 @@ class Settings:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise UserError(f"{label(name)} must be above 0 seconds, got {value:g}")
-        if self.device is not None and not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", self.device):
-            raise UserError(f"device must be auto, cpu, mps, cuda or cuda:N, got {self.device!r}")
+        if self.device is not None:
+            check_device(self.device)
         if sum(what is not None for what in (self.task, self.command, self.data)) > 1:
             raise UserError("give only one of a task, a command and data")
         if self.refit and self.ensemble:
@@ -222,7 +222,8 @@ def load_from_file(spec: str) -> Any:
 
 
 def default_workers(device: str) -> int:
-    """One training process per core, each with one thread; only one on a GPU, which they would have to share."""
-    if device.startswith("cuda") or (device == "auto" and Path("/dev/nvidia0").exists()):
-        return 1
+    """One training process per GPU, since more would have to share it; without a GPU one per core, with one thread."""
+    n_cards = len(cards(device))
+    if n_cards:
+        return n_cards
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -101,6 +101,13 @@ class BuiltIn(ABC):
     def prepare(self) -> None:
         """Load what the first training would have to load, so that this does not count as training time."""
 
+    def warm_up(self, device: str) -> None:
+        """Load a card's libraries, so that this does not count as training time either."""
+        from automl.models.device import find_device
+        from automl.training.device import warm_up
+
+        warm_up(find_device(device))
+
     @abstractmethod
     def begin(self, config: Mapping[str, Any], seed: int, device: "torch.device") -> "Training":
         """The training of a config, before its first epoch."""

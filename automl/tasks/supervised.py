@@ -1,12 +1,13 @@
 """Supervised tasks: most built-in tasks and those on the user's own data."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.metrics import names_of
 from automl.models import ESTIMATORS
+from automl.task import Epoch, TrainingFailed
 from automl.tasks.built_in import BuiltIn
 
 if TYPE_CHECKING:
@@ -41,6 +42,25 @@ class Supervised(BuiltIn):
         from automl.training.network import NetworkTraining
 
         return NetworkTraining(self, config, seed, device)
+
+    def lane_key(self, config: Mapping[str, Any]) -> Hashable | None:
+        """What a training must have in common with others to share a program with them; None: it is trained alone."""
+        if self.family(config) in ESTIMATORS:
+            return None
+        from automl.training.lanes import lane_key
+
+        return lane_key(self, config)
+
+    def train_lanes(
+        self, lanes: Sequence[tuple[Mapping[str, Any], int, Path]], *, epochs: int, device: str
+    ) -> Iterator[tuple[int, Epoch | TrainingFailed]]:
+        """As ``train`` for trainings of one shape, each with a config, a seed and the folder of its checkpoint.
+
+        Yields the place of a training with each new epoch of it, or with the reason why it has failed.
+        """
+        from automl.training.lanes import Lane, train_lanes
+
+        return train_lanes(self, [Lane(*lane) for lane in lanes], epochs=epochs, device=device)
 
     def test(self, checkpoint: Path, device: str) -> Mapping[str, float]:
         from automl.training.base import evaluate

@@ -17,11 +17,11 @@ from torch import Tensor
 from automl.data.datasets.registry import load_data
 from automl.metrics import loss_of
 from automl.models import ESTIMATORS, own_config
-from automl.models.device import autocast, find_device, isolated
+from automl.models.device import find_device, isolated
 from automl.models.trained import Preprocessing, TrainedModel, rebuilt
 from automl.task import Epoch, TrainingFailed
 from automl.training.checkpoint import CHECKPOINT, check_is_of, read_checkpoint, write_checkpoint
-from automl.training.device import device_data, memory_errors
+from automl.training.device import device_data, memory_errors, warm_up
 from automl.training.spec import SupervisedTask, TrainedTask
 
 
@@ -32,7 +32,8 @@ def train(
     if not 1 <= epochs <= task.max_epochs:
         raise ValueError(f"epochs must be between 1 and the task's max_epochs = {task.max_epochs}, got {epochs}")
     where = find_device(device)
-    with memory_errors(f"on {where} before the first epoch"):
+    warm_up(where)
+    with memory_errors(where, "before the first epoch"):
         training = task.begin(config, seed, where)
     if checkpoint is not None and (checkpoint / CHECKPOINT).exists():
         training.restore(checkpoint)
@@ -51,7 +52,8 @@ def evaluate(task: SupervisedTask, checkpoint: Path, *, device: str) -> dict[str
         where = torch.device("cpu")
     model.to(where)
     with isolated(where):
-        return score(model, *device_data(task.data_of(model.preprocessing.model), task.train_size, where)["test"], None)
+        data = task.data_of(model.preprocessing.model)
+        return score(model, *device_data(data, task.train_size, where, "test"), None, where)
 
 
 def export_model(checkpoint: Path, out: Path) -> None:
@@ -94,9 +96,14 @@ class Training(ABC):
     def next_epoch(self) -> Epoch:
         """Train and validate for one epoch."""
         start, number = time.perf_counter(), self.epoch + 1
-        with isolated(self.device, self.seed, number), memory_errors(f"on {self.device} at epoch {number}"):
+        with isolated(self.device, self.seed, number), memory_errors(self.device, f"at epoch {number}"):
             train_metrics = self.train_epoch()
             metrics = self.validate()
+        return self.ended_epoch(train_metrics, metrics, time.perf_counter() - start)
+
+    def ended_epoch(self, train_metrics: dict[str, float], metrics: dict[str, float], seconds: float) -> Epoch:
+        """Add an epoch to the history, from the metrics of the training and the validation set."""
+        number = self.epoch + 1
         for part, values in (("training", train_metrics), ("validation", metrics)):
             for value in values.values():
                 if not math.isfinite(value):
@@ -106,7 +113,7 @@ class Training(ABC):
         self.losses.append(loss_of(self.task.metric, metrics[self.task.metric]))
         for name, value in metrics.items():
             self.metrics.setdefault(name, []).append(value)
-        return Epoch(number, self.losses[-1], metrics, time.perf_counter() - start)
+        return Epoch(number, self.losses[-1], metrics, seconds)
 
     def record(self) -> dict[str, Any]:
         return {
@@ -142,18 +149,18 @@ class SupervisedTraining(Training):
         self.own = own_config(self.family, config)
         data = task.data_of(self.family)
         self.splits = load_data(data, task.train_size, task.with_valid)
-        self.data = device_data(data, task.train_size, device, task.with_valid)
+        self.train_data, self.valid_data = (
+            device_data(data, task.train_size, device, part, task.with_valid) for part in ("train", "valid")
+        )
         self.rules = Preprocessing(task.name, self.family, self.splits.inputs, self.splits.target)
 
     def validate(self) -> dict[str, float]:
-        return score(self.model, *self.data["valid"], self.task.metric)
+        return score(self.model, *self.valid_data, self.task.metric, self.device)
 
     def preprocessing(self) -> dict[str, Any]:
         return self.rules.to_json()
 
 
-def score(model: TrainedModel, x: Tensor, y: Tensor, metric: str | None) -> dict[str, float]:
-    """Metrics of a model on examples (n, ...) with labels; all of them if ``metric`` is None."""
-    with autocast(x.device):
-        outputs = model.in_parts(x)
-    return model.preprocessing.target.scores(outputs, y, metric)
+def score(model: TrainedModel, x: Tensor, y: Tensor, metric: str | None, device: torch.device) -> dict[str, float]:
+    """Metrics of a model on the device, on examples (n, ...) with labels; all of them if ``metric`` is None."""
+    return model.preprocessing.target.scores(model.in_parts(x, device), y, metric)

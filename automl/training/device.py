@@ -1,39 +1,100 @@
 """The data of a training on its device, and out-of-memory errors."""
 
 import functools
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Literal
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from automl.data.datasets.registry import load_data
 from automl.task import TrainingFailed
 
+Part = Literal["train", "valid", "test"]
+LARGEST_SHARE = 0.25  # of a card's free memory that a part of the data may take; a model and others need the rest
+GIB = 2**30
+# A card's memory is also allocated by libraries that raise errors of their own; on a CPU torch raises a plain
+# RuntimeError.
+OUT_OF_MEMORY = (
+    "can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED",
+    "CUSOLVER_STATUS_ALLOC_FAILED", "CUFFT_ALLOC_FAILED",
+)  # fmt: skip
 
-@functools.lru_cache(maxsize=6)
+
+@functools.lru_cache(maxsize=12)
 def device_data(
-    data: str, train_size: int | None, device: torch.device, with_valid: bool = False
-) -> dict[str, tuple[Tensor, Tensor]]:
-    """Examples and labels of the three sets as tensors on the device: no loader, batches are taken by index.
+    data: str, train_size: int | None, device: torch.device, part: Part, with_valid: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Examples and labels of a set as tensors on the device: no loader, batches are taken by index.
 
-    On the CPU they share memory with the arrays: those of the user's own data are memory-mapped files.
+    Examples that would fill too much of a card stay on the CPU, from where each batch is copied. There they share
+    memory with the arrays: those of the user's own data are memory-mapped files.
     """
     splits = load_data(data, train_size, with_valid)
-    parts = {
-        "train": (splits.x_train, splits.y_train),
-        "valid": (splits.x_valid, splits.y_valid),
-        "test": (splits.x_test, splits.y_test),
-    }
-    return {name: (torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)) for name, (x, y) in parts.items()}
+    x, y = getattr(splits, f"x_{part}"), getattr(splits, f"y_{part}")
+    return torch.from_numpy(x).to(home_of(x, device)), torch.from_numpy(y).to(device)
+
+
+def home_of(x: NDArray[Any], device: torch.device) -> torch.device:
+    """Where examples are kept: on the device, if they fit."""
+    if device.type != "cuda" or x.nbytes <= LARGEST_SHARE * free_memory(device):
+        return device
+    return torch.device("cpu")
+
+
+def free_memory(device: torch.device) -> int:
+    """The bytes of a card that no process uses."""
+    free: int = torch.cuda.mem_get_info(device)[0]
+    return free
+
+
+class OutOfMemory(TrainingFailed):
+    """There was not enough memory for a training."""
 
 
 @contextmanager
-def memory_errors(where: str) -> Iterator[None]:
+def memory_errors(device: torch.device, when: str) -> Iterator[None]:
+    """Turn an allocation that failed into an OutOfMemory, and drop what the training had allocated."""
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        # On a CPU torch raises a plain RuntimeError, recognisable only by its message.
-        if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
-            raise TrainingFailed(f"out of memory {where}; a smaller batch or model would fit") from error
-        raise
+        if not is_out_of_memory(error):
+            raise
+        reason = f"out of memory on {device} {when}; {_way_out(device)}"
+        traceback.clear_frames(error.__traceback__)  # they hold the tensors of the batch
+    else:
+        return
+    raise OutOfMemory(reason)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory could not be allocated, by whichever library."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(text in str(error) for text in OUT_OF_MEMORY)
+
+
+def _way_out(device: torch.device) -> str:
+    """What would help: a smaller model, or fewer trainings beside this one."""
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        others = total - free - torch.cuda.memory_reserved(device)
+        if others > total / 4:
+            return f"other processes hold {others / GIB:.1f} of its {total / GIB:.1f} GiB: use fewer --workers"
+    return "a smaller batch or model would fit"
+
+
+def warm_up(device: torch.device) -> None:
+    """Load the libraries of a card by a first step of descent, so that no epoch is timed with it."""
+    if device.type != "cuda" or device in _warm:
+        return
+    _warm.add(device)
+    with torch.random.fork_rng([device]):
+        x = torch.zeros(8, 8, 16, device=device)
+        module = torch.nn.Sequential(torch.nn.Conv1d(8, 8, 3), torch.nn.Flatten(), torch.nn.Linear(112, 8)).to(device)
+        module(x).sum().backward()
+    torch.cuda.synchronize(device)
+
+
+_warm: set[torch.device] = set()

@@ -17,7 +17,7 @@ from automl.models.device import autocast, find_device, isolated
 from automl.models.trained_language import TrainedLanguageModel
 from automl.training.base import Training
 from automl.training.checkpoint import read_checkpoint
-from automl.training.optimizer import Descent, weights_in
+from automl.training.optimizer import Batch, Descent, weights_in
 from automl.training.spec import LanguageTask
 
 
@@ -42,9 +42,9 @@ class LanguageTraining(Training):
         loss, _ = self.descent.epoch(places, self.loss_of, epoch=self.epoch, max_epochs=self.task.max_epochs)
         return {"train_cross_entropy": loss}
 
-    def loss_of(self, places: Tensor) -> Tensor:
+    def loss_of(self, batch: Batch) -> Tensor:
         steps = torch.arange(self.config["context"] + 1, device=self.device)
-        windows = self.texts["train"][places[:, None] + steps]
+        windows = self.texts["train"][batch.chosen[:, None] + steps]
         with autocast(self.device):
             logits = self.model.module(windows[:, :-1])
             return F.cross_entropy(logits.flatten(0, 1), windows[:, 1:].flatten())

@@ -1,19 +1,21 @@
 """The supervised training of a network."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from automl.data.augmentation import augment
+from automl.data.inputs import Inputs
 from automl.data.targets import Classes
 from automl.models import build_for
 from automl.models.backbone import Backbone
 from automl.models.device import autocast, isolated
-from automl.models.trained import TrainedNetwork
+from automl.models.trained import SCORING_BATCH, TrainedNetwork
 from automl.training.base import SupervisedTraining
-from automl.training.optimizer import Descent
+from automl.training.optimizer import Batch, Descent
 from automl.training.spec import SupervisedTask
 
 
@@ -30,7 +32,11 @@ class NetworkTraining(SupervisedTraining):
         module.to(device)
         self.model = TrainedNetwork(module, self.config, self.rules)
         self.descent = Descent(module, self.own)
-        self.lengths = self.rules.inputs.lengths(self.data["train"][0])
+        x, _ = self.train_data
+        lengths = self.rules.inputs.lengths(x)
+        self.lengths = None if lengths is None else lengths.to(device)
+        # On a CPU a network counts the steps of a batch's mask at no cost; on a GPU that would wait for the device.
+        self.steps = None if device.type == "cpu" else steps_of(self.rules.inputs, x)
         self.weights: Tensor | None = None  # of the classes
         if self.own.get("class_weight") and isinstance(self.rules.target, Classes):
             weights = self.rules.target.weights(self.splits.y_train, self.own["class_weight"])
@@ -43,31 +49,43 @@ class NetworkTraining(SupervisedTraining):
 
     def train_epoch(self) -> dict[str, float]:
         """Train once over the examples; the metrics are those under dropout, augmentation and label smoothing."""
-        (x, y), module, config, target = self.data["train"], self.model.module, self.own, self.rules.target
         tally = torch.zeros((), dtype=torch.double, device=self.device)
-
-        def loss_of(chosen: Tensor) -> Tensor:
-            raw, wanted = x[chosen], y[chosen]
-            mask = self.rules.inputs.mask(raw)
-            inputs = augment(self.rules(raw), config.get("augment", 0.0))
-            with autocast(self.device):
-                outputs = module(inputs) if mask is None else module(inputs, mask)
-                loss = target.loss(outputs, wanted, config, self.weights)
-            tally.add_(target.tally(outputs.detach(), wanted))
-            return loss
-
-        order = self.order()
         loss, n = self.descent.epoch(
-            order, loss_of, epoch=self.epoch, max_epochs=self.task.max_epochs, lengths=self.lengths
+            self.order(),
+            partial(self.loss_of, tally=tally),
+            epoch=self.epoch,
+            max_epochs=self.task.max_epochs,
+            lengths=self.lengths,
         )
-        return target.of_training(loss, tally.item(), n)
+        return self.rules.target.of_training(loss, tally.item(), n)
+
+    def loss_of(self, batch: Batch, tally: Tensor) -> Tensor:
+        """The loss of a batch, whose outputs are counted in ``tally``. Nothing in it waits for the device."""
+        x, y = self.train_data
+        raw, wanted = x[batch.on(x.device)].to(self.device), y[batch.chosen]
+        mask = self.rules.inputs.mask(raw)
+        inputs = augment(self.rules(raw), self.own.get("augment", 0.0))
+        steps = None if self.steps is None else self.steps[batch.on_host]
+        module, target = self.model.module, self.rules.target
+        with autocast(self.device):
+            outputs = module(inputs) if mask is None else module(inputs, mask, steps)
+            loss = target.loss(outputs, wanted, self.own, self.weights)
+        tally.add_(target.tally(outputs.detach(), wanted))
+        return loss
 
     def order(self) -> Tensor:
         """The training examples of an epoch, as indices in order of use."""
-        return torch.randperm(len(self.data["train"][1]), device=self.device)
+        return torch.randperm(len(self.train_data[1]), device=self.device)
 
     def tensors(self) -> dict[str, Tensor]:
         return self.descent.tensors()
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         self.descent.load(tensors)
+
+
+def steps_of(inputs: Inputs, x: Tensor) -> Tensor | None:
+    """The number of valid steps of raw examples, (n,) on the CPU; None if all steps are valid."""
+    masks = [inputs.mask(part) for part in torch.split(x, SCORING_BATCH)]
+    counts = [mask.sum(1).cpu() for mask in masks if mask is not None]
+    return torch.cat(counts) if counts else None

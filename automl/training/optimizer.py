@@ -2,12 +2,23 @@
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from automl.data.batches import shuffled
+
+
+class Batch(NamedTuple):
+    """The examples of a batch, as indices, (batch,)."""
+
+    chosen: Tensor  # on the device
+    on_host: Tensor  # the same on the CPU: what follows from them there need not wait for the device
+
+    def on(self, device: torch.device) -> Tensor:
+        """The indices for data on a device: this one or the CPU."""
+        return self.on_host if device.type == "cpu" else self.chosen
 
 
 class Descent:
@@ -23,7 +34,7 @@ class Descent:
     def epoch(
         self,
         order: Tensor,
-        loss_of: Callable[[Tensor], Tensor],
+        loss_of: Callable[[Batch], Tensor],
         *,
         epoch: int,
         max_epochs: int,
@@ -31,21 +42,21 @@ class Descent:
     ) -> tuple[float, int]:
         """Train once over the examples in ``order``; returns the mean loss, and the number of examples used.
 
-        ``loss_of`` computes the loss of a batch from its examples' indices. ``epoch`` counts from 0. The incomplete
-        last batch is dropped. ``lengths`` of all examples: given for sequences that are padded to the longest of their
-        batch, which are then batched by similar length.
+        ``epoch`` counts from 0. The incomplete last batch is dropped. ``lengths`` of all examples: given for sequences
+        that are padded to the longest of their batch, which are then batched by similar length.
         """
         config, batch = self.config, min(self.config["batch_size"], len(order))
         if lengths is not None:
             order = shuffled(order, lengths, batch)
-        n_steps = len(order) // batch
+        n_steps, on_host = len(order) // batch, order.cpu()
         total = torch.zeros((), device=order.device)
         self.module.train()
         for step in range(n_steps):
             progress = (epoch + (step + 0.5) / n_steps) / max_epochs
             for group in self.optimizer.param_groups:
-                group["lr"] = config["lr"] * schedule(config, progress)
-            loss = loss_of(order[step * batch : (step + 1) * batch])
+                group["lr"].fill_(config["lr"] * schedule(config, progress))
+            part = slice(step * batch, (step + 1) * batch)
+            loss = loss_of(Batch(order[part], on_host[part]))
             self.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             if "clip_norm" in config:
@@ -81,11 +92,14 @@ def make_optimizer(module: nn.Module, config: Mapping[str, Any]) -> torch.optim.
     matrices = [p for p in module.parameters() if p.requires_grad and p.ndim > 1]
     vectors = [p for p in module.parameters() if p.requires_grad and p.ndim <= 1]
     groups = [{"params": matrices, "weight_decay": config["weight_decay"]}, {"params": vectors, "weight_decay": 0.0}]
+    # A captured graph would keep a number, and reads a tensor anew. CUDA's kernels take float32; float64 is exact.
+    device = next(module.parameters()).device
+    rate = torch.tensor(config["lr"], dtype=torch.float32 if device.type == "cuda" else torch.float64, device=device)
     if config["optimizer"] == "adamw":
-        return torch.optim.AdamW(groups, lr=config["lr"], fused=True)
+        return torch.optim.AdamW(groups, lr=rate, fused=True)
     momentum = config["momentum"]
     nesterov = config.get("nesterov", False) and momentum > 0  # torch rejects it without momentum
-    return torch.optim.SGD(groups, lr=config["lr"], momentum=momentum, nesterov=nesterov, fused=True)
+    return torch.optim.SGD(groups, lr=rate, momentum=momentum, nesterov=nesterov, fused=True)
 
 
 def schedule(config: Mapping[str, Any], progress: float) -> float:

@@ -15,7 +15,7 @@ from automl.models.device import autocast, find_device, isolated
 from automl.models.trained_seq2seq import BEAM, Translator, build_translator, filled_only, lengths
 from automl.training.base import Training
 from automl.training.checkpoint import read_checkpoint
-from automl.training.optimizer import Descent, weights_in
+from automl.training.optimizer import Batch, Descent, weights_in
 from automl.training.spec import TranslationTask
 
 
@@ -31,6 +31,8 @@ class TranslationTraining(Training):
             torch.from_numpy(side).to(device) for side in (self.pairs.train_source, self.pairs.train_target)
         )
         self.lengths = lengths(self.source) + lengths(self.target)
+        # Of all pairs on the CPU, so that no batch waits for the device to tell how long its texts are.
+        self.source_lengths, self.target_lengths = (lengths(side).cpu() for side in (self.source, self.target))
         with isolated(device, seed, 0):
             self.translator = translator_for(task, config, self.pairs)
             self.translator.module.to(device)
@@ -43,10 +45,12 @@ class TranslationTraining(Training):
         )
         return {"train_cross_entropy": loss}
 
-    def loss_of(self, chosen: Tensor) -> Tensor:
-        source, target = filled_only(self.source[chosen]), filled_only(self.target[chosen])
+    def loss_of(self, batch: Batch) -> Tensor:
+        n_source, n_target = self.source_lengths[batch.on_host], self.target_lengths[batch.on_host]
+        source = filled_only(self.source[batch.chosen], n_source)
+        target = filled_only(self.target[batch.chosen], n_target)
         with autocast(self.device):
-            logits = self.translator.module(source, target[:, :-1])
+            logits = self.translator.module(source, target[:, :-1], n_source)
             return F.cross_entropy(
                 logits.flatten(0, 1),
                 target[:, 1:].flatten(),

@@ -21,11 +21,12 @@ import time
 from abc import ABC, abstractmethod
 from collections import ChainMap
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import CodeType
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
+from automl.devices import cards, deterministic, only
 from automl.errors import MAX_CHARACTERS, UserError
 from automl.tuning.descendants import kill_marked, new_mark
 from automl.tuning.worker import MARK, Event, Job, JobEnded, JobStarted, event_from_json, run_job
@@ -156,14 +157,25 @@ class _Worker:
 class ProcessExecutor(Executor):
     """``n_workers`` processes with one thread each. One that dies is replaced, and its job has failed.
 
+    Each sees one graphics card, round-robin, whatever framework its trainings use.
+
     They are started as fresh interpreters rather than through multiprocessing, which would import the user's script
     anew in each: scripts without ``if __name__ == "__main__"``, notebooks and lambdas work.
     """
 
     def __init__(
-        self, task: Task, n_workers: int, trial_seconds: float | None = None, logs: Path | None = None
+        self,
+        task: Task,
+        n_workers: int,
+        trial_seconds: float | None = None,
+        logs: Path | None = None,
+        *,
+        device: str = "auto",
+        reproducible: bool = False,
     ) -> None:
-        """``trial_seconds``: a job that takes longer is killed and has failed. ``logs``: a folder for their output."""
+        """``trial_seconds``: a job that takes longer is killed and has failed. ``logs``: a folder for their output.
+        ``device``: the cards that jobs may use. ``reproducible``: a training on a card repeats itself exactly.
+        """
         try:
             pickled = _pickled(task)
         except (TypeError, pickle.PicklingError) as error:
@@ -172,6 +184,8 @@ class ProcessExecutor(Executor):
         self.n_workers = n_workers
         self._trial_seconds = trial_seconds
         self._logs = logs
+        self._cards = cards(device)
+        self._environment = os.environ | ONE_THREAD | (deterministic() if reproducible and self._cards else {})
         self._hello = {"path": sys.path, "task": base64.b64encode(pickled).decode()}
         self._inbox: queue.Queue[tuple[_Worker, Event | None]] = queue.Queue()
         self._n_deaths_at_start = 0
@@ -185,7 +199,8 @@ class ProcessExecutor(Executor):
     def submit(self, job: Job) -> None:
         worker = next(worker for worker in self._workers if worker.job is None)
         worker.job, worker.n_oom_kills = job, _n_oom_kills()
-        worker.send({"job": asdict(job)})
+        device = "cuda" if self._cards and job.device != "cpu" else job.device  # the only one that it sees
+        worker.send({"job": asdict(replace(job, device=device))})
 
     def wait(self, timeout: float | None = None) -> list[Event]:
         until = None if timeout is None else self.now() + timeout
@@ -249,7 +264,7 @@ class ProcessExecutor(Executor):
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=output,
-            env=os.environ | ONE_THREAD | {MARK: mark},
+            env=self._environment | {MARK: mark} | (only(self._cards[index % len(self._cards)]) if self._cards else {}),
             text=True,
             encoding="utf-8",
             start_new_session=True,  # Ctrl-C reaches the tuner alone, which decides; and the group can be killed whole
@@ -284,10 +299,13 @@ class ProcessExecutor(Executor):
         if isinstance(event, JobStarted):
             worker.has_started = True
             self._n_deaths_at_start = 0
-            worker.deadline = None if self._trial_seconds is None else self.now() + self._trial_seconds
+            n_trainings = len(worker.job.lanes) or 1
+            worker.deadline = None if self._trial_seconds is None else self.now() + n_trainings * self._trial_seconds
             return None
         if isinstance(event, JobEnded):
             worker.job = worker.deadline = None
+            if event.broken:
+                self._restart(worker)
         return event
 
     def _replace(self, worker: _Worker) -> Event | None:

@@ -8,7 +8,6 @@ takes part.
 from __future__ import annotations
 
 import shutil
-from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,11 +17,12 @@ import numpy as np
 
 from automl.errors import UserError
 from automl.study.contenders import best_contender, prefers_default
-from automl.tuning.worker import MAX_RETRIES, EpochDone, Job, JobEnded, Restarted
+from automl.tuning.packs import Trained, packed, train_jobs
+from automl.tuning.worker import Job
 
 if TYPE_CHECKING:
     from automl.study.trial import Trial
-    from automl.task import Epoch, Task
+    from automl.task import Task
     from automl.tuning.executors import Executor
 
 
@@ -78,13 +78,13 @@ def train_final(
     ]
     whole = [trial for trial in searched if trial.state == "complete" and trial.epochs >= task.max_epochs]
 
-    def later_ones(key: int, done: Done) -> set[int]:
+    def later_ones(key: int, done: Trained) -> set[int]:
         """The jobs made redundant by a config's first training."""
         number, i = plan[key]
         known = i == 0 and any(trial.config == configs[number] and _repeats(done, trial) for trial in whole)
         return {other for other, (n, j) in enumerate(plan) if n == number and j > 0} if known else set()
 
-    trained = run_jobs(jobs, executor, watch, later_ones)
+    trained = train_jobs(packed(task, jobs, executor.n_workers), executor, watch, later_ones)
     by_config: dict[int | None, list[Training]] = {number: [] for number in configs}
     for key, done in sorted(trained.items()):
         number = plan[key][0]
@@ -101,22 +101,14 @@ def train_final(
     ]
 
 
-@dataclass(frozen=True)
-class Done:
-    """The result of a job."""
-
-    epochs: tuple[Epoch, ...]
-    ended: JobEnded
-
-
-def _repeats(done: Done, trial: Trial) -> bool:
+def _repeats(done: Trained, trial: Trial) -> bool:
     """Whether a training gave exactly the same as the trial of its config, which had another seed."""
     losses = [epoch.loss for epoch in done.epochs]
     metrics = {name: [epoch.metrics.get(name) for epoch in done.epochs] for name in trial.metrics}
     return done.ended.error is None and losses == trial.losses and metrics == trial.metrics
 
 
-def _training(who: Who | Literal["contender"], job: Job, done: Done, metric: str) -> Training:
+def _training(who: Who | Literal["contender"], job: Job, done: Trained, metric: str) -> Training:
     ended, scores, validation = done.ended, done.ended.scores, None
     if done.epochs and ended.error is None:
         validation = done.epochs[-1].metrics.get(metric, done.epochs[-1].loss)
@@ -124,47 +116,6 @@ def _training(who: Who | Literal["contender"], job: Job, done: Done, metric: str
     others = {name: value for name, value in scores.items() if name != metric}
     assert job.folder is not None
     return Training(who, job.seed, validation, test, ended.error, ended.seconds, Path(job.folder), others)
-
-
-def run_jobs(
-    jobs: list[Job],
-    executor: Executor,
-    watch: Callable[[int, int], None],
-    needless: Callable[[int, Done], set[int]] = lambda key, done: set(),
-) -> dict[int, Done]:
-    """Run the jobs, as many at a time as the executor has workers, and return their results by key.
-
-    ``needless``: returns the indices of jobs that need not start once this one has ended.
-    """
-    waiting, retries = deque(jobs), Counter[int]()
-    epochs: dict[int, list[Epoch]] = {job.key: [] for job in jobs}
-    done: dict[int, Done] = {}
-    n_jobs = len(jobs)
-    while len(done) < n_jobs:
-        while waiting and executor.n_free:
-            job = waiting.popleft()
-            assert job.folder is not None
-            Path(job.folder).mkdir(parents=True, exist_ok=True)
-            executor.submit(job)
-        for event in executor.wait(1.0):
-            if isinstance(event, EpochDone):
-                epochs[event.key].append(event.epoch)
-            elif isinstance(event, Restarted):
-                del epochs[event.key][event.epoch :]
-            elif isinstance(event, JobEnded) and event.lost and retries[event.key] < MAX_RETRIES:
-                retries[event.key] += 1
-                again = next(job for job in jobs if job.key == event.key)
-                shutil.rmtree(str(again.folder))
-                epochs[event.key].clear()
-                waiting.appendleft(again)
-            elif isinstance(event, JobEnded):
-                done[event.key] = Done(tuple(epochs[event.key]), event)
-                spared = needless(event.key, done[event.key])
-                kept = [job for job in waiting if job.key not in spared]
-                n_jobs -= len(waiting) - len(kept)
-                waiting = deque(kept)
-        watch(len(done), n_jobs)
-    return done
 
 
 def train_once(
@@ -181,8 +132,8 @@ def train_once(
     from automl.tuning.executors import ProcessExecutor
 
     job = Job(0, config, seed, task.max_epochs, folder=str(folder), device=device, test=True)
-    with ProcessExecutor(task, 1, trial_seconds) as executor:
-        done = run_jobs([job], executor, watch)
+    with ProcessExecutor(task, 1, trial_seconds, device=device) as executor:
+        done = train_jobs([job], executor, watch)
     return _training("chosen", job, done[0], task.metric)
 
 

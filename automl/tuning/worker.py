@@ -19,11 +19,12 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
+from automl.devices import return_memory
 from automl.errors import UserError, abridged
 from automl.task import CheckpointDamaged, Epoch, TrainingFailed, vary
 from automl.tuning.descendants import kill_marked
@@ -34,6 +35,18 @@ if TYPE_CHECKING:
 
 MARK = "AUTOML_WORKER"  # the variable by which the processes of a worker are known
 MAX_RETRIES = 3  # of a job that is lost, by those who submit jobs
+# Of torch and other frameworks. Running out of memory is none: it leaves a card as it was.
+CARD_ERRORS = ("CUDA error", "HIP error", "CUBLAS_STATUS_", "CUDNN_STATUS_", "CUDA_ERROR_")
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A training beside others in one program."""
+
+    key: int
+    config: Mapping[str, Any]
+    seed: int
+    folder: str
 
 
 @dataclass(frozen=True)
@@ -49,6 +62,12 @@ class Job:
     device: str = "auto"
     test: bool = False  # score it on the test set at the end
     trained: int = 0  # epochs that count so far, after which it goes on from the checkpoint
+    lanes: Sequence[Lane] = ()  # instead of its own training: several of one shape, of a task with `train_lanes`
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Self:
+        """The inverse of ``dataclasses.asdict``."""
+        return cls(**{**fields, "lanes": tuple(Lane(**lane) for lane in fields["lanes"])})
 
 
 @dataclass(frozen=True)
@@ -64,6 +83,18 @@ class EpochDone:
 
     key: int
     epoch: Epoch
+    lane: int | None = None  # the lane's key
+
+
+@dataclass(frozen=True)
+class LaneEnded:
+    """A lane of a job is over: trained to its end, or failed."""
+
+    key: int
+    lane: int  # the lane's key
+    seconds: float
+    error: str | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -84,12 +115,15 @@ class JobEnded:
     error: str | None = None  # one line
     traceback: str | None = None  # or the last output of a process that died
     fatal: bool = False  # an error the user can fix, which every other trial would meet too
+    broken: bool = False  # the process cannot train again: an error of a card fails all that follow
     scores: Mapping[str, float] = field(default_factory=dict)  # on the test set, where it was asked for
     lost: bool = False  # its process was killed from outside: another attempt may succeed
 
 
-Event = JobStarted | EpochDone | Restarted | JobEnded
-KINDS: Mapping[str, type[Event]] = {kind.__name__: kind for kind in (JobStarted, EpochDone, Restarted, JobEnded)}
+Event = JobStarted | EpochDone | Restarted | LaneEnded | JobEnded
+KINDS: Mapping[str, type[Event]] = {
+    kind.__name__: kind for kind in (JobStarted, EpochDone, Restarted, LaneEnded, JobEnded)
+}
 
 
 def run_job(task: Task, job: Job) -> Iterator[Event]:
@@ -97,14 +131,15 @@ def run_job(task: Task, job: Job) -> Iterator[Event]:
     task = vary(task, max_epochs=job.schedule)
     start = time.perf_counter()
     error = trace = None
-    fatal = False
+    fatal = broken = False
     scores: Mapping[str, float] = {}
-    folder = Path(job.folder) if job.folder else None
     try:
-        yield from _train(task, job, folder)
-        if job.test:
-            assert folder is not None
-            scores = {str(name): float(score) for name, score in task.test(folder, job.device).items()}
+        if job.lanes:
+            yield from _train_lanes(task, job)
+        else:
+            folder = Path(job.folder) if job.folder else None
+            yield from _train(task, job, folder)
+            scores = _scores(task, folder, job)
     except TrainingFailed as failure:
         error = _one_line(failure)
     except UserError as failure:
@@ -115,9 +150,33 @@ def run_job(task: Task, job: Job) -> Iterator[Event]:
         raise  # of this process and this generator
     except BaseException as failure:
         error = f"{type(failure).__name__}: {_one_line(failure)}"
-        trace = traceback.format_exc()
+        trace, broken = traceback.format_exc(), any(sign in error for sign in CARD_ERRORS)
     error, trace = (None if text is None else abridged(text) for text in (error, trace))
-    yield JobEnded(job.key, time.perf_counter() - start, error, trace, fatal, scores)
+    yield JobEnded(job.key, time.perf_counter() - start, error, trace, fatal, broken, scores)
+
+
+def _train_lanes(task: Any, job: Job) -> Iterator[Event]:
+    seconds = [0.0] * len(job.lanes)
+    parts = [(lane.config, lane.seed, Path(lane.folder)) for lane in job.lanes]
+    for number, ended in task.train_lanes(parts, epochs=job.epochs, device=job.device):
+        lane = job.lanes[number]
+        if isinstance(ended, TrainingFailed):
+            yield LaneEnded(job.key, lane.key, seconds[number], _one_line(ended))
+            continue
+        plain, start = _plain_epoch(ended), time.perf_counter()
+        seconds[number] += plain.seconds
+        yield EpochDone(job.key, plain, lane.key)
+        if plain.epoch == job.epochs:
+            scores = _scores(task, Path(lane.folder), job)
+            seconds[number] += time.perf_counter() - start
+            yield LaneEnded(job.key, lane.key, seconds[number], scores=scores)
+
+
+def _scores(task: Task, folder: Path | None, job: Job) -> Mapping[str, float]:
+    if not job.test:
+        return {}
+    assert folder is not None
+    return {str(name): float(score) for name, score in task.test(folder, job.device).items()}
 
 
 def _train(task: Task, job: Job, folder: Path | None) -> Iterator[EpochDone | Restarted]:
@@ -204,7 +263,7 @@ class _Inbox:
             if "stop" in message:
                 self.stopped.add(message["stop"])
             else:
-                job = Job(**message["job"])
+                job = Job.from_json(message["job"])
                 self.stopped.discard(job.key)
                 self.jobs.put(job)
         kill_marked(MARK, os.environ[MARK])
@@ -228,6 +287,7 @@ def main() -> None:
             # What fails here fails again in the training, as its reason.
             with contextlib.suppress(Exception):
                 task.prepare()
+                getattr(task, "warm_up", lambda device: None)(job.device)
         prepared = True
         answers.write(event_to_json(JobStarted(job.key)) + "\n")
         events = run_job(task, job)
@@ -237,6 +297,7 @@ def main() -> None:
                 events.close()  # type: ignore[attr-defined]
                 answers.write(event_to_json(JobEnded(job.key, 0.0)) + "\n")
                 break
+        return_memory()
 
 
 if __name__ == "__main__":

@@ -167,7 +167,7 @@ def predictions(task: LiveTask, config: Mapping[str, Any], seed: int) -> Predict
             for _ in own.train(config, seed=seed, epochs=own.max_epochs, checkpoint=place, device="cpu"):
                 pass
             model = trained_model(place)
-        x, _ = device_data(own.data_of(own.family(config)), None, device)["test"]
+        x, _ = device_data(own.data_of(own.family(config)), None, device, "test")
         np.save(file, model.preprocessing.target.predictions(model.in_parts(x)))
     found: Predictions = np.load(file)
     return found

@@ -1,8 +1,10 @@
 """Record trainings for replay: ``python -m benchmarks.experiments.record --task mnist1d-cnn``.
 
 The first pass trains the default, a Sobol sequence and then proposals of TPE, so that good regions are covered densely;
-every further pass trains the same configs with other seeds. Each pass is a run in its own folder, which is resumed if
-it was interrupted; passes already in the table are kept. If all are there, the command only recomputes the facts.
+every further pass trains the same configs with other seeds. The first pass is a run in its own folder, which is resumed
+if it was interrupted; passes already in the table are kept. If all are there, the command only recomputes the facts.
+Where several passes are missing, the seeds of a config are trained as lanes of one program, if it has lanes: they get
+the seconds of the first pass, as a lane takes less than a training alone.
 
 ``--short 2`` then retrains the recorded configs whose learning rate follows a schedule, with a complete schedule of two
 epochs, which differs from the second epoch of a long schedule.
@@ -16,6 +18,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy
 
 import json
 import logging
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,6 +36,10 @@ from automl.study.run_folder import write_atomic
 from automl.study.trial import Trial
 from automl.task import Task, vary
 from automl.tasks.registry import load_task
+from automl.tuning.executors import Executor, ProcessExecutor
+from automl.tuning.packs import packed, train_jobs
+from automl.tuning.tuner import training_seed
+from automl.tuning.worker import Job
 from benchmarks.command import run_command
 from benchmarks.runner.results import write_parquet
 from benchmarks.suites.recordings import Recording, describe
@@ -41,6 +49,7 @@ from strategies.tpe import TPE
 from strategies.types import JSON, Config
 
 SEED = 1_000_000  # not used in comparisons, which would otherwise propose the recorded points
+CONFIGS_AT_ONCE = 40  # after which what was trained is written
 SPREAD = 0.6  # share of the configs that fill the space; the others are proposed by TPE
 
 
@@ -68,19 +77,17 @@ def main(
         record_short(live, file, short, workers, work, console)
         return
     known = pd.read_parquet(file) if file.exists() else pd.DataFrame(columns=["number", "seed"])
-    passes: list[pd.DataFrame] = []
-    for seed in range(seeds):
-        rows = known[known["seed"] == seed]
-        if rows["number"].nunique() == configs:
-            passes.append(rows)
-            continue
-        strategy = filling(configs) if not passes else repeating(configs_of(passes[0]))
-        rows = table(record(live, strategy, configs, SEED + seed, workers, work / f"{name}-{seed}", console), seed)
-        passes.append(rows)
-        trained = pd.concat(passes, ignore_index=True)
-        trained.attrs = {"versions": versions(), "commit": commit()}
-        write_parquet(trained, file)
-    frame = pd.concat(passes, ignore_index=True)
+    by_seed = {seed: known[known["seed"] == seed] for seed in range(seeds)}
+    passes = {seed: rows for seed, rows in by_seed.items() if rows["number"].nunique() == configs}
+    if 0 not in passes:
+        first = record(live, filling(configs), configs, SEED, workers, work / f"{name}-0", console)
+        passes[0] = table(first, 0)
+        write(passes, file)
+    missing = [seed for seed in range(seeds) if seed not in passes]
+    if missing:
+        passes |= repeated(live, passes[0], missing, workers, work / f"{name}-{configs}-repeats", console)
+        write(passes, file)
+    frame = pd.concat([passes[seed] for seed in range(seeds)], ignore_index=True)
     recording = Recording.of(frame, live.max_epochs, live.metric, live.maximize)
     facts = describe(recording, live.space)
     write_atomic(out / f"{name}.json", json.dumps(facts, indent=1) + "\n")
@@ -90,6 +97,60 @@ def main(
         f"{facts['rank_correlation']}, so configs in between are predicted {answers}",
         soft_wrap=True,
     )
+
+
+def write(passes: Mapping[int, pd.DataFrame], file: Path) -> None:
+    """Write the passes to the table."""
+    trained = pd.concat([passes[seed] for seed in sorted(passes)], ignore_index=True)
+    trained.attrs = {"versions": versions(), "commit": commit()}
+    write_parquet(trained, file)
+
+
+def repeated(
+    live: Task, first: pd.DataFrame, seeds: Sequence[int], workers: int, folder: Path, console: Console
+) -> dict[int, pd.DataFrame]:
+    """The rows of further passes, by seed; those of configs that are in the folder are taken from there."""
+    task, configs, parts = Scored(live, shares=True), configs_of(first), list[pd.DataFrame]()
+    folder.mkdir(parents=True, exist_ok=True)
+    with ProcessExecutor(task, workers, logs=folder / "logs") as executor:
+        for start in range(0, len(configs), CONFIGS_AT_ONCE):
+            file = folder / f"seeds-{'-'.join(map(str, seeds))}-from-{start}.parquet"
+            if not file.exists():
+                chosen = dict(enumerate(configs[start : start + CONFIGS_AT_ONCE], start))
+                console.print(f"{live.name}, seeds {seeds} of {len(chosen)} configs from {start} on", markup=False)
+                write_parquet(repeats(task, chosen, seeds, executor, folder / "trainings"), file)
+            parts.append(pd.read_parquet(file))
+    rows = with_seconds_of(first, pd.concat(parts, ignore_index=True))
+    return {seed: rows[rows["seed"] == seed].sort_values(["number", "epoch"]) for seed in seeds}
+
+
+def repeats(
+    task: Scored, configs: Mapping[int, Config], seeds: Sequence[int], executor: Executor, folder: Path
+) -> pd.DataFrame:
+    """Train the configs, by number, with every seed."""
+    shutil.rmtree(folder, ignore_errors=True)
+    plan = [(number, seed) for number in configs for seed in seeds]
+    jobs = [
+        Job(key, configs[number], training_seed(SEED + seed, number), task.max_epochs, folder=str(folder / str(key)))
+        for key, (number, seed) in enumerate(plan)
+    ]
+    trained = train_jobs(packed(task, jobs, executor.n_workers), executor)
+    shutil.rmtree(folder)
+    rows: list[dict[str, Any]] = []
+    for key, (number, seed) in enumerate(plan):
+        done, what = trained[key], {"number": number, "config": json.dumps(configs[number]), "seed": seed}
+        rows += [{**what, "epoch": e.epoch, "loss": e.loss, **e.metrics, "error": None} for e in done.epochs]
+        if done.ended.error is not None:
+            rows.append({**what, "epoch": len(done.epochs) + 1, "error": done.ended.error})
+    return pd.DataFrame(rows)
+
+
+def with_seconds_of(first: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with the seconds of the same epoch of the first pass, where that has them."""
+    alone = first.set_index(["number", "epoch"])["seconds"].rename("alone")
+    joined = rows.join(alone, on=["number", "epoch"])
+    known = joined["alone"].where(joined["seconds"].notna()).fillna(joined["seconds"])
+    return joined.assign(seconds=known).drop(columns="alone")
 
 
 def record_short(live: Task, file: Path, epochs: int, workers: int, work: Path, console: Console) -> None:

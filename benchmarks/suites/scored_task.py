@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from automl.task import Epoch, Task
+from automl.task import Epoch, Task, TrainingFailed
 
 
 @dataclass(frozen=True)
 class Scored:
     """The same task with additional metrics per epoch: test scores as ``test_<name>``, and seconds.
 
+    ``shares``: trainings may share a program, each scored after every epoch; their seconds are then shares of its own.
     ``every_epoch``: the training is stopped after each epoch, scored, and resumed from its checkpoint, with the same
     result as an uninterrupted one; otherwise only its end is scored. The seconds exclude the scoring and the time in
     which the core was used by other processes, since recorded times should not depend on the load of the machine.
@@ -22,11 +23,32 @@ class Scored:
 
     task: Task
     every_epoch: bool = True
+    shares: bool = False
 
     def __getattr__(self, name: str) -> Any:
         if name == "task" or name.startswith("__"):  # during unpickling
             raise AttributeError(name)
         return getattr(self.task, name)
+
+    def lane_key(self, config: Mapping[str, Any]) -> Hashable | None:
+        own: Callable[[Mapping[str, Any]], Hashable | None] = getattr(self.task, "lane_key", lambda config: None)
+        return own(config) if self.shares else None
+
+    def train_lanes(
+        self, lanes: Sequence[tuple[Mapping[str, Any], int, Path]], *, epochs: int, device: str
+    ) -> Iterator[tuple[int, Epoch | TrainingFailed]]:
+        task: Any = self.task
+        left = dict(enumerate(lanes))
+        for end in range(1, epochs + 1):
+            places = list(left)
+            for i, ended in task.train_lanes([left[place] for place in places], epochs=end, device=device):
+                if isinstance(ended, TrainingFailed):
+                    del left[places[i]]
+                    yield places[i], ended
+                    continue
+                scores = task.test(left[places[i]][2], device)
+                tests = {f"test_{name}": value for name, value in scores.items()}
+                yield places[i], replace(ended, metrics={**ended.metrics, **tests, "seconds": ended.seconds})
 
     def train(
         self, config: Mapping[str, Any], *, seed: int, epochs: int, checkpoint: Path | None, device: str

@@ -1,16 +1,21 @@
 """Recorded trainings: the model that interpolates them, its validation, and the command."""
 
+import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from automl.space.parse import load_space
+from automl.tasks.registry import load_task
 from automl.tasks.sequences import mnist1d_cnn
 from automl.tuning.tuner import training_seed
+from benchmarks.experiments.record import SEED, repeated
 from benchmarks.suites import load_suite
 from benchmarks.suites.interpolation import Interpolation, cross_validated
 from benchmarks.suites.recordings import CurveModel, Recording, describe, features_of
@@ -135,6 +140,28 @@ def test_the_recorded_task_matches_the_live_one():
         assert curve.error or len(curve.losses) == len(curve.seconds) == 20
         assert ((curve.losses > 0) & (curve.losses <= 1)).all()
         assert (curve.seconds > 0).all()
+
+
+@pytest.mark.slow
+def test_seeds_of_a_config_are_recorded_in_one_program_with_the_seconds_of_a_training_alone(tmp_path):
+    live = replace(load_task("mnist1d-cnn", train_size=100), max_epochs=2)
+    configs = [Encoding(live.space).default | change for change in ({}, {"width": 8}, {"lr": 0.3, "norm": "none"})]
+    what = [{"number": number, "config": json.dumps(config), "seed": 0} for number, config in enumerate(configs)]
+    first = pd.DataFrame([{**each, "epoch": epoch, "seconds": 7.0} for each in what for epoch in (1, 2)])
+    console = Console(file=io.StringIO())
+    found = repeated(live, first, [1, 3], 1, tmp_path, console)
+    assert repeated(live, first, [1, 3], 1, tmp_path, console)[3].equals(found[3])  # from the folder
+    for seed, rows in found.items():
+        assert rows["number"].tolist() == [0, 0, 1, 1, 2, 2]
+        assert (rows["seconds"] == 7.0).all()
+        one = rows[rows["number"] == 1]
+        alone = live.train(
+            configs[1], seed=training_seed(SEED + seed, 1), epochs=2, checkpoint=tmp_path / str(seed), device="cpu"
+        )
+        assert one["cross_entropy"].tolist() == pytest.approx([e.metrics["cross_entropy"] for e in alone], rel=1e-3)
+        assert one["test_accuracy"].iloc[-1] == pytest.approx(
+            live.test(tmp_path / str(seed), "cpu")["accuracy"], abs=0.01
+        )
 
 
 @pytest.mark.slow

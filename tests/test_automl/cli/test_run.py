@@ -275,7 +275,7 @@ def test_a_run_in_which_nothing_succeeds_says_so(tmp_path):
         (["--start", "none.yaml"], "cannot read the configs to start from, 'none.yaml'"),
         (["--prior", "yes"], "prior must be none, shipped or all, got 'yes'"),
         (["--resume", "--prior", "all", "--out", "nowhere"], "--resume continues the run in the folder given by --out"),
-        (["--device", "gpu"], "device must be auto, cpu, mps, cuda or cuda:N, got 'gpu'"),
+        (["--device", "gpu"], "device must be auto, cpu, cuda, cuda:N or a list such as cuda:0,cuda:1, got 'gpu'"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing_behind(arguments, line, tmp_path):

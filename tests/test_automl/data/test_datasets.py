@@ -177,6 +177,15 @@ def test_pictures_are_moved_as_a_whole():
     assert torch.isin(moved, x).all()
 
 
+def test_batches_have_one_shape_whatever_the_strength(monkeypatch):
+    margins = []
+    pad = torch.nn.functional.pad
+    monkeypatch.setattr(torch.nn.functional, "pad", lambda x, by, **how: margins.append(by) or pad(x, by, **how))
+    for strength in (0.1, 0.5, 1.0):
+        augment(torch.zeros(2, 1, 28, 28), strength)
+    assert margins == [(4, 4, 4, 4)] * 3
+
+
 # --- command line -----------------------------------------------------------------------------------------------------
 
 

@@ -144,3 +144,14 @@ def test_complete_sequences_stay_as_they_are():
     found = beam_search(chain, source, 4, width=2)[0].tolist()
     assert found[0] == END
     assert not any(found[1:])
+
+
+def test_lengths_that_are_known_change_nothing(model, source):
+    assert torch.equal(model(source, TARGET, torch.tensor([5, 2, 1])), model(source, TARGET))
+
+
+def test_looking_seldom_whether_all_have_ended_changes_nothing(model, source, monkeypatch):
+    often = greedy(model, source, 20 if hasattr(model, "match") else 11), beam_search(model, source, 11, width=3)
+    monkeypatch.setattr("automl.models.decoding.all_ended", lambda ended, n: n % 8 == 0 and bool(ended.all()))
+    seldom = greedy(model, source, 20 if hasattr(model, "match") else 11), beam_search(model, source, 11, width=3)
+    assert all(torch.equal(one, other) for one, other in zip(often, seldom, strict=True))

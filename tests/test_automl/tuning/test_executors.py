@@ -350,3 +350,49 @@ def test_a_module_beside_the_script_is_found_by_the_workers(tmp_path):
     )
     result = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
     assert result.stdout == "['complete', 'complete']\n"
+
+
+# --- cards ------------------------------------------------------------------------------------------------------------
+
+
+def test_each_worker_sees_one_card_round_robin(monkeypatch):
+    def sees(config, device):
+        import os
+
+        return {"loss": float(os.environ["CUDA_VISIBLE_DEVICES"]), "is_cuda": device == "cuda"}
+
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr("automl.tuning.executors.cards", lambda device: (0, 2))
+    with ProcessExecutor(task(sees), 3) as executor:
+        events = run(executor, *(job(key) for key in range(3)))
+    epochs = [es[0].epoch for es in events.values()]
+    assert [epoch.loss for epoch in epochs] == [0, 2, 0]
+    assert all(epoch.metrics["is_cuda"] for epoch in epochs)
+
+
+@pytest.mark.parametrize(("reproducible", "expected"), [(True, 4096), (False, 0)])
+def test_trainings_on_cards_are_deterministic_where_runs_repeat_themselves(reproducible, expected, monkeypatch):
+    def configured(config):
+        import os
+
+        return float(os.environ.get("CUBLAS_WORKSPACE_CONFIG", ":0:").split(":")[1])
+
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    monkeypatch.setattr("automl.tuning.executors.cards", lambda device: (0,))
+    with ProcessExecutor(task(configured), 1, reproducible=reproducible) as executor:
+        assert run(executor, job())[0][0].epoch.loss == expected
+
+
+def test_after_an_error_of_a_card_the_next_training_has_a_new_process():
+    def breaks(config, seed):
+        import os
+
+        if seed == 1:
+            raise RuntimeError(f"CUDA error: device-side assert triggered in {os.getpid()}")
+        return float(os.getpid())
+
+    with ProcessExecutor(task(breaks), 1) as executor:
+        events = run(executor, job(0, seed=1), job(1, seed=2), job(2, seed=2))
+    broken = int(events[0][-1].error.rpartition(" ")[2])
+    pids = [events[key][0].epoch.loss for key in (1, 2)]
+    assert pids[0] == pids[1] != broken

@@ -1,0 +1,84 @@
+"""Devices by name, `auto`, `cpu`, `cuda`, `cuda:N` or `cuda:0,cuda:1`, and the cards among them."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import sys
+from pathlib import Path
+
+from automl.errors import UserError
+
+NAMES = re.compile(r"auto|cpu|cuda|cuda:\d+(,cuda:\d+)*")
+DRIVERS = {"win32": "nvcuda.dll"}  # the library of NVIDIA's driver by platform; elsewhere libcuda.so.1
+
+
+def check_device(name: str) -> None:
+    """UserError if this is no name of devices."""
+    if name == "mps":
+        raise UserError("the device 'mps' is not supported: trainings sum in float64, which it lacks; use cpu")
+    if not NAMES.fullmatch(name):
+        raise UserError(f"device must be auto, cpu, cuda, cuda:N or a list such as cuda:0,cuda:1, got {name!r}")
+
+
+def cards(name: str) -> tuple[int, ...]:
+    """The numbers of the cards that a name means: all of them for `auto` and `cuda`, none for `cpu`.
+
+    UserError if one of them is not there.
+    """
+    check_device(name)
+    if name == "cpu":
+        return ()
+    n = n_cards()
+    if name == "auto":
+        return tuple(range(n))
+    wanted = tuple(range(max(n, 1))) if name == "cuda" else tuple(int(each[5:]) for each in name.split(","))
+    for card in wanted:
+        if card >= n:
+            raise UserError(f"the device '{name if n == 0 else f'cuda:{card}'}' is not available, {_there(n)}")
+    return tuple(dict.fromkeys(wanted))
+
+
+def n_cards() -> int:
+    """The number of cards that torch can use. It is imported only where there is a driver: that takes seconds."""
+    if "torch" not in sys.modules and not has_driver():
+        return 0
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def only(card: int) -> dict[str, str]:
+    """The environment of a process that sees this card alone, as `cuda:0`, whatever framework it uses."""
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return {"CUDA_VISIBLE_DEVICES": str(card) if seen is None else seen.split(",")[card].strip()}
+
+
+def deterministic() -> dict[str, str]:
+    """The environment in which trainings on a card repeat themselves: cuBLAS reads it when it is first used."""
+    return {"CUBLAS_WORKSPACE_CONFIG": os.environ.get("CUBLAS_WORKSPACE_CONFIG", ":4096:8")}
+
+
+def return_memory() -> None:
+    """Return the memory that torch keeps for later to the card, where other processes may need it."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+
+
+def has_driver() -> bool:
+    """Whether this machine has a driver for graphics cards."""
+    if Path("/dev/kfd").exists():  # AMD's
+        return True
+    try:
+        ctypes.CDLL(DRIVERS.get(sys.platform, "libcuda.so.1"))
+    except OSError:
+        return False
+    return True
+
+
+def _there(n: int) -> str:
+    if n == 0:
+        return "torch finds no such GPU; use auto or cpu"
+    return f"torch finds {'cuda:0 alone' if n == 1 else f'cuda:0 to cuda:{n - 1}'}; use one of these, auto or cpu"

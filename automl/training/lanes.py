@@ -1,0 +1,238 @@
+"""Several trainings of one shape in a single program: their epochs cost less than one after the other.
+
+Shape is what the tensors of a step depend on: the network's and the batch size. All else may differ from lane to lane:
+seed, learning rate and schedule, optimizer, weight decay, momentum, dropout, augmentation, label smoothing, clipping.
+The state of each training stays its own: it is copied into the lanes for an epoch and back. So a training may leave or
+join before any epoch, is saved and restored as if it were alone, and draws the random numbers that it would draw alone.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from automl.data.augmentation import augment
+from automl.data.datasets.registry import load_data
+from automl.data.targets import Classes, Number
+from automl.models import build_for, own_config
+from automl.models.device import find_device, isolated
+from automl.models.lanes import Lanes, layers_of
+from automl.task import Epoch, TrainingFailed
+from automl.training.checkpoint import CHECKPOINT
+from automl.training.device import OutOfMemory, memory_errors, warm_up
+from automl.training.lane_optimizer import LaneOptimizer
+from automl.training.network import NetworkTraining
+from automl.training.optimizer import schedule
+from automl.training.spec import Resumable, SupervisedTask, TrainedTask
+
+FREE = (
+    "lr", "optimizer", "weight_decay", "momentum", "nesterov", "schedule", "warmup", "dropout", "label_smoothing",
+    "augment", "clip_norm",
+)  # hyperparameters that may differ between the lanes of a program  # fmt: skip
+MOST_WEIGHTS = 70_000
+SCORED_AT_ONCE = 200  # validation examples, small enough that the activations of the lanes fit in a cache
+
+
+def shape_of(task: TrainedTask, config: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """The hyperparameters that trainings must have in common to share a program."""
+    own = own_config(task.family(config), config)
+    return tuple(sorted((name, value) for name, value in own.items() if name not in FREE))
+
+
+def lane_key(task: SupervisedTask, config: Mapping[str, Any]) -> Hashable | None:
+    """What trainings of a task must have in common to share a program; None for those that had better not.
+
+    In large networks the arithmetic costs more than its operations, so that a program of several saves nothing.
+    """
+    family = task.family(config)
+    own, data = own_config(family, config), load_data(task.data_of(family), task.train_size, task.with_valid)
+    if own.get("class_weight") or data.inputs.kind in ("padded", "tokens"):
+        return None
+    with torch.device("meta"):
+        module = build_for(data.inputs, family, own, data.target.n_outputs)
+    small = sum(parameter.numel() for parameter in module.parameters()) <= MOST_WEIGHTS
+    return (family, shape_of(task, config)) if small and layers_of(module) is not None else None
+
+
+def can_share(training: NetworkTraining) -> bool:
+    """Whether the network has lanes: it is an MLP, or a CNN for signals of one length."""
+    fixed = training.rules.inputs.mask(training.train_data[0][:1]) is None
+    plain = type(training) is NetworkTraining and training.weights is None
+    return fixed and plain and layers_of(training.model.module) is not None
+
+
+class Lane(NamedTuple):
+    """A training beside others."""
+
+    config: Mapping[str, Any]
+    seed: int
+    folder: Path  # of its checkpoint: it is continued from there, and saved there at its end
+
+
+def train_lanes(
+    task: TrainedTask, lanes: Sequence[Lane], *, epochs: int, device: str
+) -> Iterator[tuple[int, Epoch | TrainingFailed]]:
+    """Train several configs of one shape up to ``epochs`` in total.
+
+    Yields the number of a lane with each new epoch of it, or with the reason why it has failed. Networks without lanes
+    are trained in turn.
+    """
+    shapes = {shape_of(task, lane.config) for lane in lanes}
+    if len(shapes) > 1:
+        raise ValueError(f"lanes must be of one shape, got {shapes}")
+    where = find_device(device)
+    warm_up(where)
+    trainings = {number: task.begin(lane.config, lane.seed, where) for number, lane in enumerate(lanes)}
+    for number, training in trainings.items():
+        if (lanes[number].folder / CHECKPOINT).exists():
+            training.restore(lanes[number].folder)
+    while going := {number: training for number, training in trainings.items() if training.epoch < epochs}:
+        chosen = _in_step(going)
+        for number, ended in zip(chosen, _advanced([going[number] for number in chosen]), strict=True):
+            if isinstance(ended, TrainingFailed):
+                del trainings[number]
+            elif going[number].epoch == epochs:
+                going[number].save(lanes[number].folder)
+            yield number, ended
+
+
+def _in_step(trainings: Mapping[int, Resumable]) -> list[int]:
+    """Those with the fewest epochs: trainings that were continued from further on wait for the others."""
+    least = min(training.epoch for training in trainings.values())
+    return [number for number, training in trainings.items() if training.epoch == least]
+
+
+def _advanced(trainings: Sequence[Resumable]) -> list[Epoch | TrainingFailed]:
+    """The next epoch of each; with less memory than they need together, of one half after the other."""
+    networks = [training for training in trainings if isinstance(training, NetworkTraining) and can_share(training)]
+    if len(networks) < len(trainings):
+        return [_alone(training) for training in trainings]
+    try:
+        return next_epochs(networks)
+    except OutOfMemory as failure:
+        if len(trainings) == 1:
+            return [failure]
+        half = len(trainings) // 2
+        return _advanced(trainings[:half]) + _advanced(trainings[half:])
+
+
+def _alone(training: Resumable) -> Epoch | TrainingFailed:
+    try:
+        return training.next_epoch()
+    except TrainingFailed as failure:
+        return failure
+
+
+def next_epochs(trainings: Sequence[NetworkTraining]) -> list[Epoch | TrainingFailed]:
+    """Train and validate all for one epoch, the next one of each. They must be of one shape, and able to share.
+
+    The seconds of an epoch are a lane's share. OutOfMemory leaves all as they were.
+    """
+    start, device = time.perf_counter(), trainings[0].device
+    with isolated(device), memory_errors(device, f"with {len(trainings)} trainings in one program"):
+        program = _Program(trainings)
+        train_metrics = program.train()
+        metrics = program.validate()
+        program.write_back()
+    seconds = (time.perf_counter() - start) / len(trainings)
+    ended: list[Epoch | TrainingFailed] = []
+    for training, of_train, of_valid in zip(trainings, train_metrics, metrics, strict=True):
+        try:
+            ended.append(training.ended_epoch(of_train, of_valid, seconds))
+        except TrainingFailed as failure:
+            ended.append(failure)
+    return ended
+
+
+class _Program:
+    """The next epoch of each training."""
+
+    def __init__(self, trainings: Sequence[NetworkTraining]) -> None:
+        self.trainings, self.configs = trainings, [training.own for training in trainings]
+        first = trainings[0]
+        self.device, self.target, self.rules = first.device, first.rules.target, first.rules
+        self.lanes = Lanes([training.model.module for training in trainings])
+        self.optimizer = LaneOptimizer(self.lanes, [training.descent.optimizer for training in trainings], self.configs)
+        self.generators = [generator(training) for training in trainings]
+
+    def train(self) -> list[dict[str, float]]:
+        """Returns the metrics of each lane on the training set."""
+        x, y = self.trainings[0].train_data
+        n = len(y)
+        batch = min(self.configs[0]["batch_size"], n)
+        n_steps = n // batch
+        orders = torch.stack([torch.randperm(n, generator=each, device=self.device) for each in self.generators])
+        rates = self._rates(n_steps)
+        losses = torch.zeros(len(self.trainings), device=self.device, dtype=self.lanes.weights.dtype)
+        tally = torch.zeros(len(self.trainings), dtype=torch.double, device=self.device)
+        for step in range(n_steps):
+            chosen = orders[:, step * batch : (step + 1) * batch]
+            raw, wanted = x[chosen.to(x.device)].to(self.device), y[chosen]
+            inputs = self.rules(raw.flatten(0, 1))
+            outputs = self.lanes(self._augmented(inputs.reshape(*chosen.shape, *inputs.shape[1:])), self.generators)
+            loss = self._losses(outputs, wanted)
+            self.optimizer.step(self.lanes.gradients_of(loss), rates[step])
+            losses += loss.detach()
+            tally += torch.stack([self.target.tally(*each) for each in zip(outputs.detach(), wanted, strict=True)])
+        means = (losses.double() / n_steps).tolist()
+        return [
+            self.target.of_training(loss, count, n_steps * batch)
+            for loss, count in zip(means, tally.tolist(), strict=True)
+        ]
+
+    def write_back(self) -> None:
+        """Copy the state of the lanes into their trainings."""
+        self.lanes.write_back()
+        self.optimizer.write_back()
+
+    @torch.no_grad()
+    def validate(self) -> list[dict[str, float]]:
+        x, y = self.trainings[0].valid_data
+        self.lanes.training = False
+        outputs = []
+        # Of about one size: a single example would be a product with a vector, which is another one for a single lane.
+        for part in torch.tensor_split(x, math.ceil(len(x) / SCORED_AT_ONCE)):
+            shared = self.rules(part.to(self.device))
+            outputs.append(self.lanes(shared.expand(len(self.trainings), *shared.shape)).float())
+        metric = self.trainings[0].task.metric
+        return [self.target.scores(lane, y, metric) for lane in torch.cat(outputs, 1)]
+
+    def _rates(self, n_steps: int) -> Tensor:
+        """The learning rates, (steps, lanes)."""
+        rates = [
+            [
+                config["lr"] * schedule(config, (training.epoch + (step + 0.5) / n_steps) / training.task.max_epochs)
+                for training, config in zip(self.trainings, self.configs, strict=True)
+            ]
+            for step in range(n_steps)
+        ]
+        return torch.tensor(rates, dtype=self.lanes.weights.dtype, device=self.device)
+
+    def _augmented(self, x: Tensor) -> Tensor:
+        strengths = [config.get("augment", 0.0) for config in self.configs]
+        if not any(strengths):
+            return x
+        return torch.stack([augment(*each) for each in zip(x, strengths, self.generators, strict=True)])
+
+    def _losses(self, outputs: Tensor, wanted: Tensor) -> Tensor:
+        """The loss of each lane's batch: those of `automl.data.targets`, which average over one batch."""
+        if isinstance(self.target, Number):
+            return ((outputs[..., 0].to(wanted.dtype) - (wanted - self.target.mean) / self.target.std) ** 2).mean(1)
+        assert isinstance(self.target, Classes)
+        smoothing = outputs.new_tensor([config.get("label_smoothing", 0.0) for config in self.configs])
+        logs = outputs.log_softmax(2)
+        right = -logs.gather(2, wanted[..., None])[..., 0].mean(1)
+        return (1 - smoothing) * right - smoothing * logs.mean((1, 2))
+
+
+def generator(training: NetworkTraining) -> torch.Generator:
+    """The random numbers of a training's next epoch, those that it would draw alone."""
+    derived = int(np.random.SeedSequence((training.seed, training.epoch + 1)).generate_state(1, np.uint64)[0])
+    return torch.Generator(training.device).manual_seed(derived)

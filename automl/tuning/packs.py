@@ -1,0 +1,111 @@
+"""Many jobs from beginning to end, where trainings that the task says are of one shape share a program."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections import Counter, deque
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automl.tuning.worker import MAX_RETRIES, EpochDone, Job, JobEnded, Lane, LaneEnded, Restarted
+
+if TYPE_CHECKING:
+    from automl.task import Epoch, Task
+    from automl.tuning.executors import Executor
+
+MOST_LANES = 8  # more are hardly faster on a CPU
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The result of a training."""
+
+    epochs: tuple[Epoch, ...]
+    ended: JobEnded
+
+
+def packed(task: Task, jobs: Sequence[Job], n_workers: int) -> list[Job]:
+    """The jobs, with trainings of one shape as lanes of one job, but never so many that a worker would have none.
+
+    A job with lanes has the key of its first one. A training that could have neighbours is a lane even if it has none,
+    so that its result does not depend on the number of workers. The jobs have folders.
+    """
+    most = min(MOST_LANES, math.ceil(len(jobs) / n_workers))
+    lane_key: Callable[[Mapping[str, Any]], Hashable | None] = getattr(task, "lane_key", lambda config: None)
+    alone, groups = list[Job](), dict[Hashable, list[Job]]()
+    for job in jobs:
+        key = lane_key(job.config)
+        (alone if key is None else groups.setdefault(key, [])).append(job)
+    return alone + [
+        _together(group[start : start + most]) for group in groups.values() for start in range(0, len(group), most)
+    ]
+
+
+def _together(jobs: Sequence[Job]) -> Job:
+    return replace(jobs[0], lanes=tuple(Lane(job.key, job.config, job.seed, str(job.folder)) for job in jobs))
+
+
+def singles(job: Job) -> list[Job]:
+    """The trainings of a job, each as a job of its own."""
+    if not job.lanes:
+        return [job]
+    return [
+        replace(job, key=lane.key, config=lane.config, seed=lane.seed, folder=lane.folder, lanes=())
+        for lane in job.lanes
+    ]
+
+
+def train_jobs(
+    jobs: Sequence[Job],
+    executor: Executor,
+    watch: Callable[[int, int], None] = lambda done, of: None,
+    needless: Callable[[int, Trained], set[int]] = lambda key, done: set(),
+) -> dict[int, Trained]:
+    """Run jobs to their ends; returns the results of the trainings, by key.
+
+    ``watch``: called about once a second with the number of trainings done and in total. ``needless``: returns the keys
+    of trainings that need not start once this one has ended. If a program of several trainings fails as a whole, those
+    that it leaves are trained alone: one of them may have been the cause.
+    """
+    waiting, running, retries = deque(jobs), dict[int, Job](), Counter[int]()
+    epochs: dict[int, list[Epoch]] = {single.key: [] for job in jobs for single in singles(job)}
+    done: dict[int, Trained] = {}
+    n_trainings = len(epochs)
+    while len(done) < n_trainings:
+        while waiting and executor.n_free:
+            job = waiting.popleft()
+            for single in singles(job):
+                assert single.folder is not None
+                Path(single.folder).mkdir(parents=True, exist_ok=True)
+            running[job.key] = job
+            executor.submit(job)
+        for event in executor.wait(1.0):
+            if isinstance(event, EpochDone):
+                epochs[event.key if event.lane is None else event.lane].append(event.epoch)
+            elif isinstance(event, Restarted):
+                del epochs[event.key][event.epoch :]
+            elif isinstance(event, LaneEnded):
+                ended = JobEnded(event.lane, event.seconds, event.error, scores=event.scores)
+                done[event.lane] = Trained(tuple(epochs[event.lane]), ended)
+            elif isinstance(event, JobEnded) and running[event.key].lanes:
+                for single in singles(running[event.key]):
+                    if single.key not in done:
+                        shutil.rmtree(str(single.folder))
+                        epochs[single.key].clear()
+                        waiting.append(single)
+            elif isinstance(event, JobEnded) and event.lost and retries[event.key] < MAX_RETRIES:
+                retries[event.key] += 1
+                shutil.rmtree(str(running[event.key].folder))
+                epochs[event.key].clear()
+                waiting.appendleft(running[event.key])
+            elif isinstance(event, JobEnded):
+                done[event.key] = Trained(tuple(epochs[event.key]), event)
+                spared = needless(event.key, done[event.key])
+                kept = [job for job in waiting if job.key not in spared or job.lanes]
+                n_trainings -= len(waiting) - len(kept)
+                waiting = deque(kept)
+        watch(len(done), n_trainings)
+    return done

@@ -1,0 +1,248 @@
+"""Several trainings in one program: each equals the same training alone, and depends on no other."""
+
+from dataclasses import replace
+from itertools import product
+
+import pytest
+import torch
+from stand_ins import all_put
+
+from automl.space.parse import load_space
+from automl.task import TrainingFailed
+from automl.tasks.registry import load_task
+from automl.tasks.training_space import SCHEDULES
+from automl.training import lanes
+from automl.training.base import trained_model
+from automl.training.checkpoint import read_checkpoint
+from automl.training.device import OutOfMemory
+from automl.training.lanes import Lane, can_share, next_epochs, shape_of, train_lanes
+from automl.training.optimizer import Descent
+from strategies.encoding import Encoding
+
+CPU = torch.device("cpu")
+ADAMW, SGD = {"optimizer": "adamw"}, {"optimizer": "sgd", "momentum": 0.9, "lr": 0.02}
+NESTEROV = SGD | {"nesterov": True, "momentum": 0.7}
+STOCHASTIC = {"dropout": 0.3, "augment": 0.6}
+# Every optimizer with every schedule, with and without what is random; weight decay and learning rate differ too.
+MIXED = [
+    optimizer
+    | {"schedule": schedule, "warmup": 0.1, "weight_decay": 10.0 ** -(1 + i % 4)}
+    | (STOCHASTIC if i % 2 else {})
+    for i, (optimizer, schedule) in enumerate(product((ADAMW, SGD, NESTEROV), SCHEDULES))
+]
+SHAPES = [
+    *(("mnist1d-cnn", {"norm": norm}) for norm in ("batch", "group", "none")),
+    ("mnist1d-cnn", {"downsample": "max", "kernel_size": 3, "layers": 4, "width": 12, "batch_size": 32}),
+    ("osuleaf-cnn", {"pooling": "max", "width": 16, "kernel_size": 9}),
+    ("osuleaf-cnn", {"pooling": "mean", "width": 16, "norm": "group", "downsample": "stride"}),
+    *(("mnist1d-mlp", {"norm": norm, "layers": layers}) for norm, layers in (("batch", 2), ("none", 3))),
+    *(("letter-mlp", {"norm": norm, "width": 32}) for norm in ("batch", "none")),
+    ("chembl234-mlp", {"norm": "none", "width": 64}),
+]
+# Fingerprints have bits of almost no variance, which batch normalisation blows up: a relative change of 1e-7 in the
+# first weights moves the loss of an epoch by 1e-3, so that it is compared in float64 alone.
+SENSITIVE = ("chembl234-mlp", {"norm": "batch", "width": 64})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_data(tmp_path_factory):
+    with all_put(tmp_path_factory.mktemp("data")):
+        yield
+
+
+def task_of(name):
+    if name != "mnist1d-mlp":
+        return load_task(name, train_size=100 if name.startswith("mnist1d") else None)
+    space = load_space({"width": {"constant": 32}, "layers": {"int": [1, 3]}, "norm": {"choice": ["batch", "none"]}})
+    return replace(load_task("mnist1d-cnn", train_size=100), name=name, model="mlp", space=space)
+
+
+def config_of(name, shape):
+    default = Encoding(load_task("mnist1d-cnn" if name == "mnist1d-mlp" else name).space).default
+    return {"width": 32, "batch_size": 16} | {k: v for k, v in default.items() if k != "batch_size"} | shape
+
+
+def begun(name, shape, changes, seed=0):
+    config = config_of(name, shape) | changes
+    if not name.endswith("cnn"):
+        config.pop("augment", None)
+    if name == "letter-mlp":
+        config["label_smoothing"] = 0.1 * (seed % 2)
+    if name == "chembl234-mlp" and seed % 2:
+        config["clip_norm"] = 0.2
+    return task_of(name).begin(config, seed, CPU)
+
+
+class InDouble:
+    """Preprocessing to float64."""
+
+    def __init__(self, rules):
+        self.rules, self.inputs, self.target = rules, rules.inputs, rules.target
+
+    def __call__(self, x):
+        return self.rules(x).double()
+
+
+def in_double(training):
+    training.model.module.double()
+    training.rules = InDouble(training.rules)
+    x, y = training.train_data
+    training.train_data = x, y.double() if y.is_floating_point() else y
+    object.__setattr__(training.model, "preprocessing", training.rules)
+    training.descent = Descent(training.model.module, training.own)
+    return training
+
+
+def state(training):
+    return {name: tensor.clone() for name, tensor in training.tensors().items()}
+
+
+def equal(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+# --- alone ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "shape"), [*SHAPES, SENSITIVE])
+def test_a_lane_has_the_weights_of_a_training_alone(name, shape):
+    alone, together = ([in_double(begun(name, shape, each, i)) for i, each in enumerate(MIXED)] for _ in range(2))
+    for _ in range(2):
+        losses = [training.next_epoch().loss for training in alone]
+        assert [epoch.loss for epoch in next_epochs(together)] == pytest.approx(losses, abs=1e-9)
+    # A bias before batch normalisation has no gradient but rounding, which AdamW divides by 1e-8.
+    tolerance = 1e-8 if (name, shape) == SENSITIVE else 1e-9
+    for one, other in zip(alone, together, strict=True):
+        expected, found = state(one), state(other)
+        assert expected.keys() == found.keys()
+        assert all(torch.allclose(found[part], expected[part], rtol=0, atol=tolerance) for part in expected)
+
+
+@pytest.mark.parametrize(("name", "shape"), SHAPES)
+def test_in_float32_its_metrics_differ_by_rounding_alone(name, shape):
+    alone, together = ([begun(name, shape, each, i) for i, each in enumerate(MIXED[:4])] for _ in range(2))
+    expected = [training.next_epoch().metrics for training in alone]
+    for of_lane, of_one in zip(next_epochs(together), expected, strict=True):
+        losses = [part for part in of_one if "accuracy" not in part]
+        assert of_lane.metrics.keys() == of_one.keys()
+        assert [of_lane.metrics[part] for part in losses] == pytest.approx([of_one[part] for part in losses], rel=1e-4)
+
+
+# --- neighbours -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "shape"), [*SHAPES, SENSITIVE])
+def test_neighbours_change_no_bit(name, shape):
+    def trained(chosen):
+        trainings = [begun(name, shape, MIXED[i], i) for i in chosen]
+        for _ in range(2):
+            next_epochs(trainings)
+        return {i: state(training) for i, training in zip(chosen, trainings, strict=True)}
+
+    every = trained(range(len(MIXED)))
+    for chosen in ([1], [4], [3, 1], [8, 1, 4]):
+        assert all(equal(found, every[i]) for i, found in trained(chosen).items())
+
+
+def test_a_lane_that_diverges_leaves_the_others_as_they_would_be_without_it():
+    def lane(i, **change):
+        return begun("mnist1d-cnn", {"norm": "none"}, MIXED[i] | change, i)
+
+    alone = [lane(0), lane(4)]
+    beside = [lane(0), lane(1, lr=1e30), lane(4)]
+    for epoch in range(2):
+        next_epochs(alone)
+        ended = next_epochs([beside[i] for i in ((0, 1, 2) if epoch == 0 else (0, 2))])
+        assert isinstance(ended[1], TrainingFailed) == (epoch == 0)
+    assert equal(state(beside[0]), state(alone[0]))
+    assert equal(state(beside[2]), state(alone[1]))
+    assert (beside[1].epoch, beside[0].epoch) == (0, 2)
+
+
+# --- pausing, stopping, memory ----------------------------------------------------------------------------------------
+
+
+def lanes_in(folder, n=3, **change):
+    config = config_of("mnist1d-cnn", STOCHASTIC)
+    return [Lane(config | change, seed, folder / str(seed)) for seed in range(n)]
+
+
+def run(chosen, epochs):
+    found = {}
+    for number, ended in train_lanes(task_of("mnist1d-cnn"), chosen, epochs=epochs, device="cpu"):
+        found.setdefault(number, []).append(ended if isinstance(ended, TrainingFailed) else ended.loss)
+    return found
+
+
+def checkpoints(chosen):
+    return [read_checkpoint(lane.folder) for lane in chosen]
+
+
+def test_pausing_changes_no_bit_even_with_other_neighbours(tmp_path):
+    whole, parts = lanes_in(tmp_path / "whole"), lanes_in(tmp_path / "parts")
+    losses = run(whole, 3)
+    first = run(parts[:2], 1)
+    rest = run(parts, 3)
+    assert {n: first.get(n, []) + rest[n] for n in range(3)} == losses
+    for (one, record), (other, other_record) in zip(checkpoints(whole), checkpoints(parts), strict=True):
+        assert record == other_record
+        assert equal(one, other)
+
+
+def test_a_lane_is_continued_alone_and_scored_and_exported_as_any_training(tmp_path):
+    [lane, *_] = chosen = lanes_in(tmp_path)
+    run(chosen, 1)
+    task = task_of("mnist1d-cnn")
+    [second] = task.train(lane.config, seed=lane.seed, epochs=2, checkpoint=lane.folder, device="cpu")
+    assert second.epoch == 2
+    assert 0 <= task.test(lane.folder, "cpu")["accuracy"] <= 1
+    assert trained_model(lane.folder).config == lane.config
+
+
+def test_failed_lanes_end_and_the_others_go_on(tmp_path):
+    chosen = lanes_in(tmp_path, norm="none")
+    chosen[1] = chosen[1]._replace(config=chosen[1].config | SGD | {"lr": 1e30})
+    found = run(chosen, 3)
+    assert [len(found[n]) for n in range(3)] == [3, 1, 3]
+    assert "diverged" in str(found[1][0])
+    assert not chosen[1].folder.exists()
+
+
+def test_lanes_that_do_not_fit_together_are_trained_in_halves_with_the_same_result(tmp_path, monkeypatch):
+    expected = run(lanes_in(tmp_path / "expected", 5), 2)
+    sizes, trained = [], lanes.next_epochs
+
+    def fits_two(trainings):
+        sizes.append(len(trainings))
+        if len(trainings) > 2:
+            raise OutOfMemory("out of memory")
+        return trained(trainings)
+
+    monkeypatch.setattr(lanes, "next_epochs", fits_two)
+    few = lanes_in(tmp_path / "halved", 5)
+    assert run(few, 2) == expected
+    assert sizes == [5, 2, 3, 1, 2] * 2
+
+
+# --- shapes -----------------------------------------------------------------------------------------------------------
+
+
+def test_lanes_of_two_shapes_are_refused(tmp_path):
+    narrow, wide = lanes_in(tmp_path, 1, width=8), lanes_in(tmp_path, 1, width=24)
+    task = task_of("mnist1d-cnn")
+    assert shape_of(task, narrow[0].config) != shape_of(task, wide[0].config)
+    assert shape_of(task, narrow[0].config) == shape_of(task, narrow[0].config | SGD | {"dropout": 0.5})
+    with pytest.raises(ValueError, match="lanes must be of one shape"):
+        run(narrow + wide, 1)
+
+
+@pytest.mark.parametrize("name", ["digits-cnn", "mnist1d-rnn", "vowels-rnn", "reuters52-cnn", "mnist1d-transformer"])
+def test_other_networks_have_no_lanes_and_are_trained_in_turn(name, tmp_path):
+    task = load_task(name, train_size=None if name in ("vowels-rnn", "reuters52-cnn") else 100)
+    config = Encoding(task.space).default
+    assert not can_share(task.begin(config, 0, CPU))
+    chosen = [Lane(config, seed, tmp_path / str(seed)) for seed in range(2)]
+    found = list(train_lanes(task, chosen, epochs=1, device="cpu"))
+    [alone] = task.train(config, seed=1, epochs=1, checkpoint=None, device="cpu")
+    assert [number for number, _ in found] == [0, 1]
+    assert found[1][1].metrics == alone.metrics
