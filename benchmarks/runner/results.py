@@ -1,7 +1,7 @@
 """The runs of the comparison on disk: Parquet files of tidy rows, one per suite, strategy and budget.
 
-Each row has the configuration that was trained, as compact JSON, so that its loss can be computed again. Older rows have
-it for the returned configuration only, or lack the columns ``seconds`` and ``config``.
+Each row has the configuration that was trained, as compact JSON, so that its loss can be computed again. Older rows
+have it for the returned configuration only, or lack the columns ``seconds`` and ``config``.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from automl.provenance import commit, versions
 from automl.study.run_folder import write_atomic
 from benchmarks.runner.simulate import Run
 
+COMMITTED = (Path("results/runs"), Path("results/holdout"))  # on development and on held-out tasks
 SINGLE = ("loss", "worth", "test", "retrained", "returned", "at_seconds")  # in single precision
 
 
