@@ -10,7 +10,7 @@ import pandas as pd
 
 from benchmarks.pages.sentences import listed
 from benchmarks.scoring.cohorts import EVERY_SUITE
-from benchmarks.scoring.efficiency import failures, medians
+from benchmarks.scoring.efficiency import failures
 from benchmarks.scoring.leaderboard import CLOCKS, Section
 
 SITUATIONS = {  # (suite, field) -> in words
@@ -81,7 +81,7 @@ def efficiencies(sections: Iterable[Section]) -> list[Efficiency]:
     """The known situations, each on held-out tasks first."""
     known = sorted(sections, key=lambda section: section.field.split != "holdout")
     return [
-        Efficiency(words, section, medians(section.needed))
+        Efficiency(words, section, section.needs)
         for (suite, name), words in SITUATIONS.items()
         for section in known
         if (section.field.suite, section.field.name, section.field.n_workers) == (suite, name, 1)
