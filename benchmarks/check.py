@@ -1,4 +1,4 @@
-"""Recompute the leaderboard's regrets from the rows: ``python -m benchmarks.check``.
+"""Recompute the leaderboard's regrets from the rows, and losses from configurations: ``python -m benchmarks.check``.
 
 By a short path of its own: it shares the reading of files and the constants with the report, but neither its
 incumbents, nor its means, nor its fields. Exits with 1 and a line per difference.
@@ -15,27 +15,52 @@ import typer
 
 from automl.errors import UserError
 from benchmarks.command import run_command
-from benchmarks.report import known_constants, read_runs
+from benchmarks.report import committed, known_constants, read_runs
+from benchmarks.runner.proof import PURE, sampled, unlike
+from benchmarks.runner.results import read_rows
 from benchmarks.scoring.cohorts import EVERY_SUITE, KINDS
+from benchmarks.suites import load_suite
 
 TOLERANCE = 2e-5  # relative: the table has six digits
 RUN = ["suite", "task", "seed"]
 
 
 def main(
-    runs: Annotated[Path, typer.Argument(help="Folder with the runs.")] = Path("results/runs"),
+    runs: Annotated[
+        list[Path] | None, typer.Argument(help="Folders with the runs.", show_default="those of the leaderboard")
+    ] = None,
     leaderboard: Annotated[Path, typer.Option(help="Table to check.")] = Path("results/leaderboard.csv"),
-    suites: Annotated[str, typer.Option(help="Names, separated by commas.", show_default="all")] = "",
+    suites: Annotated[
+        str, typer.Option(help="Suites whose regrets to check, separated by commas.", show_default="all")
+    ] = "",
+    rows: Annotated[
+        int, typer.Option(min=0, help="Rows of each file whose loss is computed again from their configuration.")
+    ] = 200,
+    every_row: Annotated[bool, typer.Option("--every-row", help="All rows instead of a sample.")] = False,
 ) -> None:
-    """Check the mean regret of every strategy after every budget in trainings."""
-    table, (rows, _) = pd.read_csv(leaderboard), read_runs(runs)
+    """Check the mean regret of every strategy after every budget in trainings, and losses against configurations."""
+    folders = runs or committed()
+    n_regrets, differences = check_regrets(folders, leaderboard, set(filter(None, suites.split(","))))
+    n_losses, others = check_losses(folders, None if every_row else rows)
+    for line in [*differences, *others]:
+        print(line)
+    print(f"{n_regrets} regrets checked, {len(differences)} differ")
+    print(f"{n_losses} rows checked against their configurations, {len(others)} losses differ")
+    if differences or others:
+        raise typer.Exit(1)
+
+
+def check_regrets(folders: list[Path], leaderboard: Path, suites: set[str]) -> tuple[int, list[str]]:
+    """The number of mean regrets in the table, and a line for each that the rows do not give."""
+    table, (rows, _) = pd.read_csv(leaderboard), read_runs(*folders)
     table = table[(table["clock"] == "trainings") & ~table["strategy"].isin(["random x2", "default"])]
     if suites:
-        table = table[table["suite"].isin(suites.split(","))]
+        table = table[table["suite"].isin(suites)]
     if table.empty:
-        raise UserError(f"nothing to check: {str(leaderboard)!r} has no rows of {suites or 'any suite'}")
+        names = ", ".join(sorted(suites)) or "any suite"
+        raise UserError(f"nothing to check: {str(leaderboard)!r} has no rows of {names}")
     rows = rows.merge(known_constants(rows).reset_index(), on=["suite", "task"])
-    differences, n_checked = [], 0
+    differences = []
     for (suite, split, name, n_workers), part in table.groupby(["suite", "split", "field", "n_workers"]):
         own = rows[(rows["split"] == split) & (rows["n_workers"] == n_workers)]
         own = own[own["n_trials"] >= part["budget"].max()]
@@ -50,16 +75,33 @@ def main(
         found = regrets(own, sorted(part["budget"].unique()))
         for strategy, budget, expected in zip(part["strategy"], part["budget"], part["regret"], strict=True):
             value = found[strategy, budget]
-            n_checked += 1
             if not np.isclose(value, expected, rtol=TOLERANCE, atol=1e-9):
                 differences.append(
                     f"{suite}, {split}, {name}: {strategy} after {budget:g}: {value:.6g}, not {expected:.6g}"
                 )
-    for line in differences:
-        print(line)
-    print(f"{n_checked} regrets checked, {len(differences)} differ")
-    if differences:
-        raise typer.Exit(1)
+    return len(table), differences
+
+
+def check_losses(folders: list[Path], n_rows: int | None) -> tuple[int, list[str]]:
+    """The number of rows checked, at most ``n_rows`` of each file, and a line for each difference; see ``proof``.
+
+    A suite whose data are not on this machine is left out.
+    """
+    n_checked, differences = 0, []
+    for suite in PURE:
+        files = [file for folder in folders for file in sorted(folder.glob(f"{suite}/*.parquet"))]
+        parts = [sampled(read_rows(file), n_rows) for file in files]
+        rows = pd.concat(parts) if parts else pd.DataFrame()
+        if rows.empty:
+            continue
+        try:
+            tasks = {task.name: task for task in load_suite(suite)}
+        except UserError as error:
+            print(f"losses of {suite} not checked: {error}")
+            continue
+        n_checked += len(rows)
+        differences += unlike(rows, tasks)
+    return n_checked, differences
 
 
 def regrets(rows: pd.DataFrame, budgets: list[float]) -> dict[tuple[str, float], float]:

@@ -16,9 +16,10 @@ from automl.errors import UserError
 from automl.study.run_folder import write_atomic
 from benchmarks.command import run_command
 from benchmarks.pages import figures, markdown, page, plots, strategy_pages
+from benchmarks.pages.efficiency import efficiencies
 from benchmarks.pages.sentences import evidence, number
 from benchmarks.runner.costs import COSTS
-from benchmarks.runner.results import read_rows
+from benchmarks.runner.results import COMMITTED, read_rows
 from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, KEY, titled
 from benchmarks.scoring.leaderboard import Section, board, reliability, sections
 from benchmarks.scoring.regret import beaten
@@ -36,7 +37,10 @@ NEW_COLUMNS = {
 
 
 def main(
-    runs: Annotated[Path, typer.Argument(help="Folder with the runs.")] = Path("results/runs"),
+    runs: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Folders with the runs.", show_default=" ".join(map(str, COMMITTED))),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Leaderboard to write, without suffix.")] = Path("results/leaderboard"),
     summary: Annotated[
         Path | None,
@@ -58,7 +62,7 @@ def main(
     ] = None,
 ) -> None:
     """Write OUT.html, OUT.md and a page per suite, OUT.csv, OUT-tests.csv, OUT-tasks.csv and two plots per suite."""
-    table, attributes = read_runs(runs)
+    table, attributes = read_runs(*(runs or committed()))
     costs = pd.read_csv(COSTS)
     facts = known_constants(table)
     found = sections(table, facts)
@@ -87,7 +91,8 @@ def main(
     }
     files |= {out.with_name(file): text for file, text in markdown.pages(found, costs, images, made, out.name).items()}
     if summary is not None:
-        first = next((out.with_name(names[0]) for names in images.values()), None)
+        name = markdown.picture(found, images, out.name)
+        first = None if name is None else out.with_name(name)
         files[summary] = markdown.with_block(text, markdown.summary_block(found, costs, first, summary), summary)
     if readme is not None:
         files[readme] = markdown.with_block(front, markdown.advice_block(found), readme, markdown.ADVICE_BLOCK)
@@ -100,22 +105,31 @@ def main(
         print(file)
 
 
-def read_runs(folder: Path) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+def committed() -> list[Path]:
+    """The folders of the leaderboard; the first alone if there are no runs on held-out tasks."""
+    return [folder for folder in COMMITTED if folder.is_dir()] or [COMMITTED[0]]
+
+
+def read_runs(*folders: Path) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
     """All rows, and the attributes of each file (versions and commits).
 
     If a run occurs more than once, the one with the largest budget is used.
     """
-    if not folder.is_dir():
-        raise UserError(f"folder {str(folder)!r} does not exist; make runs with python -m benchmarks.run --suite quick")
+    for folder in folders:
+        if not folder.is_dir():
+            raise UserError(
+                f"folder {str(folder)!r} does not exist; make runs with python -m benchmarks.run --suite quick"
+            )
     tables, attributes = [], list[dict[str, Any]]()
-    for i, file in enumerate(sorted(folder.rglob("*.parquet"))):
+    for i, file in enumerate(file for folder in folders for file in sorted(folder.rglob("*.parquet"))):
         table = _table_of(file)
         if table is not None:
             attributes.append({str(name): value for name, value in table.attrs.items()})
             table.attrs = {}
             tables.append(table.assign(file=i))
     if not tables:
-        raise UserError(f"no runs in {str(folder)!r}; make some with python -m benchmarks.run --suite quick")
+        names = " or ".join(repr(str(folder)) for folder in folders)
+        raise UserError(f"no runs in {names}; make some with python -m benchmarks.run --suite quick")
     rows = pd.concat(tables, ignore_index=True)
     for column in ("crash", "error"):
         rows[column] = rows[column].where(rows[column].notna(), None)
@@ -132,7 +146,7 @@ def read_runs(folder: Path) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
 def _table_of(file: Path) -> pd.DataFrame | None:
     """The rows of one file with all columns; None if the file is not about runs, such as recorded trainings."""
     try:
-        table = read_rows(file)
+        table = read_rows(file).drop(columns="config", errors="ignore")  # of no use here, and large
     except (OSError, ValueError) as error:  # what pyarrow raises is one of them
         raise UserError(f"{str(file)!r} is not a readable Parquet file; move it elsewhere") from error
     if table.empty or "strategy_seconds" not in table:
@@ -244,6 +258,9 @@ def _draw(found: list[Section], out: Path) -> dict[int, list[str]]:
             files.append(out.with_name(f"{out.name}-{name}-intervals.png"))
             plots.intervals(standing, files[1], f"{title}, after {max(standing.comparisons):g} trainings")
         images[i] = [file.name for file in files]
+    needs = efficiencies(found)
+    if needs:
+        plots.trainings_needed(needs, out.with_name(f"{out.name}-efficiency.png"))
     return images
 
 

@@ -29,7 +29,7 @@ from benchmarks.command import run_command
 from benchmarks.opponents import OPPONENTS, installed, opponent_class
 from benchmarks.runner.plan import TaskSource, planned
 from benchmarks.runner.pool import execute_all
-from benchmarks.runner.results import Results
+from benchmarks.runner.results import COMMITTED, Results
 from benchmarks.runner.simulate import Run, crashed
 from benchmarks.suites import SUITES
 from strategies import STRATEGIES, check_spec
@@ -178,8 +178,7 @@ def _show_end(
     """Print what crashed, the next command, and the commonest error if every training failed."""
     for run, error in failures:
         console.print(f"crashed: {run.strategy} on {run.task}, seed {run.seed}\n{error}", markup=False)
-    board = Path("results/leaderboard") if out == Path("results/runs") else out / "leaderboard"
-    command = f"benchmarks.report {out} --out {board}"
+    command = "benchmarks.report" if out in COMMITTED else f"benchmarks.report {out} --out {out / 'leaderboard'}"
     if source.suite == "own" and source.own is None:
         command = f"benchmarks.experiments.own --runs {out}"
     console.print(f"next: python -m {command}", soft_wrap=True)

@@ -79,7 +79,8 @@ def as_records(content: Mapping[str, Any]) -> list[Record]:
 def recommend(records: Sequence[Record], kind: str, n_trials: int) -> Recommendation:
     """Recommend by the records of this kind of space at the largest budget at or below ``n_trials``.
 
-    Comparisons with more of our strategies come first, then held-out tasks, then those with more tasks.
+    Held-out tasks come first, since nothing was designed with them in view; then comparisons with more of our
+    strategies, then those with more tasks.
     """
     known = [record for record in records if record.kind == kind]
     if not known:
@@ -88,7 +89,7 @@ def recommend(records: Sequence[Record], kind: str, n_trials: int) -> Recommenda
     budget = max([b for b in budgets if b <= n_trials], default=budgets[0])
     there = sorted(
         [record for record in known if record.budget == budget],
-        key=lambda record: (-len(record.ours), record.split != "holdout", -record.n_tasks),
+        key=lambda record: (record.split != "holdout", -len(record.ours), -record.n_tasks),
     )
     basis = there[0]
     strategy = preferred({name: basis.chances[name] for name in basis.ours})

@@ -135,7 +135,7 @@ def _predicted(model: Any, splits: Splits, x_test: Any) -> Predictions:
 
 def returned(task: LiveTask, rows: pd.DataFrame) -> dict[str, Any]:
     """The config that a run returns."""
-    told = rows["config"].dropna()
+    told = rows.loc[rows["is_returned"], "config"]
     return json.loads(told.iloc[0]) if len(told) else dict(Encoding(task.space).default)
 
 

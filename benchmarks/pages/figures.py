@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from automl.analysis.formatting import inert
+from benchmarks.pages.efficiency import SHORT, TARGETS, Efficiency
 from benchmarks.scoring.leaderboard import Section, Standing
 
 Figure = dict[str, Any]
@@ -186,6 +187,35 @@ def _grid(standing: Standing, *, several_suites: bool) -> Figure:
         height=150 + 19 * len(tasks),
     )
     return {"data": [cells], "layout": layout}
+
+
+def trainings_needed(each: Efficiency) -> Figure:
+    """Median trainings to both targets of the short table as bars with 80% intervals, the fastest on top."""
+    data = []
+    for target, colour in zip(SHORT, (COLOURS[5], COLOURS[0]), strict=True):
+        rows = each.of(target).reindex(each.strategies)
+        values, low, high = (np.minimum(rows[name].to_numpy(), each.limit) for name in ("median", "low80", "high80"))
+        texts = [f"over {each.limit}" if np.isinf(value) else f"{value:.3g}" for value in rows["median"]]
+        never = [f"{1 - share:.0%}" for share in rows["reached"]]
+        data.append(
+            {
+                "type": "bar", "orientation": "h", "name": f"to {TARGETS[target]}", "marker": {"color": colour},
+                "x": _short(values), "y": [inert(name) for name in each.strategies],
+                "error_x": {"type": "data", "symmetric": False, "array": _short(high - values),
+                            "arrayminus": _short(values - low), "thickness": 1, "width": 2, "color": GREY},
+                "customdata": [list(row) for row in zip(texts, _short(low), _short(high), never, strict=True)],
+                "hovertemplate": f"<b>%{{y}}</b> to {TARGETS[target]}<br>median %{{customdata[0]}} trainings"
+                                 "<br>80%: %{customdata[1]} to %{customdata[2]}"
+                                 "<br>%{customdata[3]} of the runs never<extra></extra>",
+            }
+        )  # fmt: skip
+    layout = _layout(
+        xaxis={"title": {"text": "trainings"}, "range": [0, each.limit]},
+        yaxis={"autorange": "reversed", "fixedrange": True, "showgrid": False},
+        barmode="group", bargap=0.25, showlegend=True, height=150 + 32 * len(each.strategies),
+        legend={"orientation": "h", "x": 0, "y": -0.16, "yanchor": "top"},
+    )  # fmt: skip
+    return {"data": data, "layout": layout}
 
 
 def overhead(costs: pd.DataFrame, looks: dict[str, dict[str, str]]) -> Figure:

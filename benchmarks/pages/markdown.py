@@ -10,13 +10,17 @@ from typing import Any
 import pandas as pd
 
 from automl.errors import UserError
-from benchmarks.pages.overview import ADVICE, advice_rows, advised, losses, strategy_table
+from benchmarks.pages.efficiency import EXPLANATION as NEEDS
+from benchmarks.pages.efficiency import SHORTLY, efficiencies, full_table, notes, short_table
+from benchmarks.pages.overview import ADVICE, CELLS, STRATEGIES, advice_rows, advised, losses, strategy_table
 from benchmarks.pages.sentences import Advice, advice, budgets, findings
 from benchmarks.pages.tables import Cell, columns, generalisation, rows
 from benchmarks.scoring.certainty import FEWEST, MARGIN, SURE
+from benchmarks.scoring.cohorts import titled
 from benchmarks.scoring.leaderboard import Section
 
 BLOCK, ADVICE_BLOCK = "leaderboard", "advice"
+PICTURE = "Trainings that each strategy needs"
 BEFORE = (
     "Before its first outcome, and if it crashed, a run is scored with the worst of 1, the default's regret and the "
     "worst regret of any compared run on that task; without known regrets, the worse of the default's and worst loss."
@@ -54,21 +58,27 @@ No strategy used knowledge from other tasks.
 def pages(
     sections: list[Section], costs: pd.DataFrame, images: dict[int, list[str]], made: dict[str, Any], name: str
 ) -> dict[str, str]:
-    """The text by file name: the first page NAME.md, a page per suite, and NAME-runs.md on how to read them.
+    """The text by file name: the first page NAME.md, a page per suite and split, NAME-efficiency.md on what each
+    strategy needs, and NAME-runs.md on how to read them.
 
     If nothing is known of a situation, as in a comparison on a user's own task, everything is on the first page.
     ``images``: file names by section index; ``name``: of the files, without suffix.
     """
-    suites: dict[str, list[int]] = {}
+    suites: dict[str, list[int]] = {}  # by suite and split
     for i, section in enumerate(sections):
-        suites.setdefault(section.field.suite, []).append(i)
+        suites.setdefault(titled(section.field.suite, section.field.split), []).append(i)
     files = {suite: f"{name}-{slug(suite)}.md" for suite in suites}
     if not advised(sections):
         parts = ["# Which strategy to use\n", *summary(sections, costs), ""]
         for i, section in enumerate(sections):
             parts += _section(section, images.get(i, []))
         return {f"{name}.md": "\n".join([*parts, _runs(made, name).replace("# How", "## How", 1)])}
-    found = {f"{name}.md": _first_page(sections, costs, images, files, name), f"{name}-runs.md": _runs(made, name)}
+    found = {
+        f"{name}.md": _first_page(sections, costs, images, files, name),
+        f"{name}-runs.md": _runs(made, name),
+    }
+    if efficiencies(sections):
+        found[f"{name}-efficiency.md"] = _efficiency(sections, name)
     for suite, places in suites.items():
         parts = [f"# {escaped(suite)}\n", f"See [the first page]({name}.md) and [how to read this]({name}-runs.md).\n"]
         for i in places:
@@ -85,23 +95,35 @@ def _first_page(
         "Written by `python -m benchmarks.report`. **Regret**: 0 is the best known loss of a task, 1 that of a median "
         f"random config. **Probability**: that the expected regret on tasks like these is within {MARGIN:g} of the "
         "lowest, which may hold for several. Budgets are in full trainings; `raw-NAME` is the library of this name "
-        f"called directly. [How this is measured]({name}-runs.md).\n",
+        f"called directly. {CELLS} [How this is measured]({name}-runs.md).\n",
         *summary(sections, costs),
     ]
-    first = next((names[0] for names in images.values()), None)
-    parts += ["", f"![Mean regret over the budget]({first})"] if first else []
+    first = picture(sections, images, name)
+    parts += ["", f"![{PICTURE}]({first})"] if first else []
     parts += ["\n## All results\n"]
-    for section in sections:
-        found = findings(section)
-        page = files[section.field.suite]
-        last = f": {found[-1].after.lower()}, {found[-1].verdict}" if found else ""
-        parts.append(f"- [{escaped(f'{section.field.title}, {section.field.name}')}]({page}){last}")
+    parts += [f"- [What each strategy needs]({name}-efficiency.md)"] if efficiencies(sections) else []
+    for suite, page in files.items():
+        verdicts = []
+        for section in sections:
+            found = findings(section)
+            if titled(section.field.suite, section.field.split) == suite and found:
+                what = [section.field.title.removeprefix(suite).strip(", "), section.field.name]
+                after = found[-1].after.lower().replace(" trainings", "")
+                verdicts.append(f"{', '.join(filter(None, what))} {after}: {found[-1].verdict}")
+        parts.append(f"- [{escaped(suite)}]({page}): {escaped('; '.join(verdicts))}")
     return "\n".join(parts) + "\n"
 
 
+def picture(sections: list[Section], images: dict[int, list[str]], name: str) -> str | None:
+    """The file name of the picture of the first page, if there is any."""
+    if efficiencies(sections):
+        return f"{name}-efficiency.png"
+    return next((names[0] for names in images.values()), None)
+
+
 def summary(sections: list[Section], costs: pd.DataFrame) -> list[str]:
-    """Advice by situation, a table of all strategies, and where another library wins; or, without a situation that
-    is known, the verdicts by suite."""
+    """Advice by situation, what each strategy needs, a table of all strategies, and where another library wins; or,
+    without a situation that is known, the verdicts by suite."""
     found = advised(sections)
     if not found:
         return _table(advice(sections, kinds=False))
@@ -112,9 +134,22 @@ def summary(sections: list[Section], costs: pd.DataFrame) -> list[str]:
     header, rows_of_strategies = strategy_table(sections, costs)
     if rows_of_strategies:
         lines += ["", "## Strategies\n"]
-        lines += ["Expected regret, with the probability of being among the best, after 20 and 50 trainings.\n"]
+        lines += [f"{STRATEGIES}\n"]
         lines += grid(header, rows_of_strategies)
+    needs_header, needs = short_table(efficiencies(sections))
+    if needs:
+        lines += ["", "## Trainings that a strategy needs\n", f"{SHORTLY}\n", *grid(needs_header, needs)]
     return lines
+
+
+def _efficiency(sections: list[Section], name: str) -> str:
+    found = efficiencies(sections)
+    parts = ["# What each strategy needs\n", f"See [the first page]({name}.md).\n", NEEDS]
+    parts.append(f"![{PICTURE}]({name}-efficiency.png)\n")
+    for each in found:
+        parts += [f"## {each.title}: {each.section.field.extent}\n", *grid(*full_table(each)), ""]
+        parts += [*(f"- {escaped(line)}" for line in notes(each)), ""]
+    return "\n".join(parts)
 
 
 def _section(section: Section, images: list[str]) -> list[str]:
@@ -153,7 +188,7 @@ def summary_block(sections: list[Section], costs: pd.DataFrame, image: Path | No
     lines = summary(sections, costs)
     if image is not None:
         link = os.path.relpath(image.resolve(), page.resolve().parent)
-        lines += ["", f"![Mean regret over the budget]({Path(link).as_posix()})"]
+        lines += ["", f"![{PICTURE}]({Path(link).as_posix()})"]
     return "\n".join(lines)
 
 

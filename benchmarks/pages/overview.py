@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -11,9 +11,9 @@ from automl.tuning.recommend import preferred, probability
 from benchmarks.opponents import OPPONENTS
 from benchmarks.pages.sentences import number
 from benchmarks.pages.tables import duration
-from benchmarks.scoring.cohorts import EVERY_SUITE
+from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE
 from benchmarks.scoring.comparison import Comparison
-from benchmarks.scoring.leaderboard import Section, Standing
+from benchmarks.scoring.leaderboard import Section
 
 CLOCK = "trainings"
 BUDGETS = (20.0, 50.0)  # few trainings, many trainings
@@ -26,54 +26,68 @@ SITUATIONS = {  # (suite, field, workers) -> in words
     ("real", "all tasks", 1): "real trainings, images and signals",
     ("fields", "all tasks", 1): "real trainings, one of each field",
 }
+SPLITS = {"holdout": "held-out tasks", DEVELOPMENT: "development tasks"}  # the former first
 
 
 @dataclass(frozen=True)
 class Advised:
-    """What to use in a situation; ``comparison`` is that of the tasks that it rests on."""
+    """What to use in a situation. ``measured``: the sections by split; the strategy is chosen by the first of them."""
 
     situation: str
-    section: Section
-    standing: Standing
     budget: float
-    comparison: Comparison
     strategy: str
+    measured: Mapping[str, Section]
 
-    @property
-    def chance(self) -> float:
-        """The probability that the strategy is among the best."""
-        return float(self.comparison.chances["probability"][self.strategy])
+    def comparison(self, split: str) -> Comparison:
+        """The comparison on the tasks of a split."""
+        return self.measured[split].standings[CLOCK].comparisons[self.budget]
 
-    @property
-    def expected(self) -> str:
-        """Its expected regret with the 80% interval."""
-        board = self.standing.board
+    def cell(self, split: str) -> str:
+        """The strategy's expected regret with the 80% interval, its probability of being among the best, and the number
+        of tasks; empty if it was not measured."""
+        if split not in self.measured or self.strategy not in self.comparison(split).means.index:
+            return ""
+        section = self.measured[split]
+        board = section.standings[CLOCK].board
         row = board[(board["budget"] == self.budget) & (board["strategy"] == self.strategy)].iloc[0]
-        return f"{number(row['regret'])} ({number(row['low80'])} to {number(row['high80'])})"
+        chance = float(self.comparison(split).chances["probability"][self.strategy])
+        interval = f"{number(row['low80'])} to {number(row['high80'])}"
+        return f"**{probability(chance)}**, {number(row['regret'])} ({interval}), {section.field.size}"
 
     @property
     def rivals(self) -> list[str]:
         """The others that may be as good, the most likely first."""
-        chances = self.comparison.chances["probability"].drop(self.strategy).sort_values(ascending=False)
+        first = self.comparison(next(iter(self.measured)))
+        chances = first.chances["probability"].drop(self.strategy).sort_values(ascending=False)
         return [f"{name} {probability(p)}" for name, p in chances[chances >= 0.1].head(3).items()]
 
 
 def advised(sections: Iterable[Section]) -> list[Advised]:
-    """The advice for each situation and budget that was measured on enough tasks; held-out tasks come first."""
-    known = sorted(sections, key=lambda section: section.field.split != "holdout")
+    """The advice for each situation and budget that was measured on enough tasks, by held-out ones if possible."""
+    known = list(sections)
     found = []
-    for (suite, name, n_workers), situation in SITUATIONS.items():
+    for key, situation in SITUATIONS.items():
+        there = [
+            section for section in known if (section.field.suite, section.field.name, section.field.n_workers) == key
+        ]
         for budget in BUDGETS:
-            for section in known:
-                field, standing = section.field, section.standings.get(CLOCK)
-                if (field.suite, field.name, field.n_workers) != (suite, name, n_workers) or standing is None:
-                    continue
-                comparison = standing.comparisons.get(budget)
-                if comparison is not None and comparison.decided:
-                    ours = comparison.chances["probability"].drop([*OPPONENTS], errors="ignore")
-                    strategy = preferred({str(name): float(p) for name, p in ours.items()})
-                    found.append(Advised(situation, section, standing, budget, comparison, strategy))
+            measured = {
+                split: section
+                for split in SPLITS
+                for section in there
+                if section.field.split == split and _decided(section, budget)
+            }
+            if measured:
+                first = next(iter(measured.values())).standings[CLOCK].comparisons[budget]
+                ours = first.chances["probability"].drop([*OPPONENTS], errors="ignore")
+                strategy = preferred({str(name): float(p) for name, p in ours.items()})
+                found.append(Advised(situation, budget, strategy, measured))
     return found
+
+
+def _decided(section: Section, budget: float) -> bool:
+    standing = section.standings.get(CLOCK)
+    return standing is not None and budget in standing.comparisons and standing.comparisons[budget].decided
 
 
 def advice_rows(found: Sequence[Advised]) -> list[list[str]]:
@@ -83,76 +97,84 @@ def advice_rows(found: Sequence[Advised]) -> list[list[str]]:
             each.situation,
             f"{each.budget:g}",
             f"**{each.strategy}**",
-            probability(each.chance),
-            each.expected,
+            *(each.cell(split) or "not run" for split in SPLITS),
             ", ".join(each.rivals) or "none",
-            f"{each.section.field.extent}, {each.section.field.split}",
         ]
         for each in found
     ]
 
 
-ADVICE = [
-    "space or situation", "trainings", "use, of ours", "probability", "expected regret (80%)",
-    "also likely among the best", "measured on",
-]  # fmt: skip
+CELLS = (
+    "By tasks: the probability, the expected regret with its 80% interval, and their number. Strategies were designed "
+    "with the development tasks in view; the choice is made by held-out tasks where these were run."
+)
+STRATEGIES = (
+    "Expected regret after 20 and 50 trainings, and the probability of being among the best if that is 0.01 or more."
+)
+ADVICE = ["space or situation", "trainings", "use, of ours", *SPLITS.values(), "also likely among the best"]
 
 
 def losses(sections: Iterable[Section]) -> list[str]:
-    """A line for each suite and budget in which another library is more likely the best than any of ours."""
+    """A line for each suite in which, after some budget, another library is more likely the best than any of ours."""
     lines = []
     for section in sections:
         standing = section.standings.get(CLOCK)
         if standing is None or not section.field.normalised or section.field.suite == EVERY_SUITE:
             continue
-        for budget, comparison in standing.comparisons.items():
-            if not comparison.decided:
-                continue
-            chances, means = comparison.chances["probability"], comparison.means
-            theirs, ours = chances[chances.index.isin(OPPONENTS)], chances[~chances.index.isin(OPPONENTS)]
-            if theirs.empty or theirs.max() <= ours.max():
-                continue
-            them, us = str(theirs.idxmax()), str(means.drop([*OPPONENTS], errors="ignore").index[0])
-            lines.append(
-                f"{section.field.title}, {section.field.name}, after {budget:g} trainings: {them}, "
-                f"{number(means[them])}, against "
-                f"{number(means[us])} of {us} (among the best with probability {probability(theirs.max())} and "
-                f"{probability(ours.max())})"
-            )
+        found = [_loss(budget, comparison) for budget, comparison in standing.comparisons.items() if comparison.decided]
+        if any(found):
+            lines.append(f"{section.field.title}, {section.field.name}, {'; '.join(filter(None, found))}")
     return lines
 
 
+def _loss(budget: float, comparison: Comparison) -> str:
+    """For example ``after 20: raw-nevergrad 0.131 (0.99) against bo 0.150 (0.23)``; empty if one of ours is ahead."""
+    chances, means = comparison.chances["probability"], comparison.means
+    theirs, ours = chances[chances.index.isin(OPPONENTS)], chances[~chances.index.isin(OPPONENTS)]
+    if theirs.empty or theirs.max() <= ours.max():
+        return ""
+    them, us = str(theirs.idxmax()), str(means.drop([*OPPONENTS], errors="ignore").index[0])
+    return (
+        f"after {budget:g}: {them} {number(means[them])} ({probability(theirs.max())}) "
+        f"against {us} {number(means[us])} ({probability(ours.max())})"
+    )
+
+
 def strategy_table(sections: Iterable[Section], costs: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """A row per strategy: expected regret and probability after 20 and 50 trainings, where most were run, and the time
-    of a suggestion."""
+    """A row per strategy: expected regret and probability after 20 and 50 trainings, on held-out tasks if there are
+    runs, and the time of a suggestion."""
     known = {(s.field.suite, s.field.name, s.field.split): s for s in sections if s.field.n_workers == 1}
-    columns = [
-        (words, known[key].standings[CLOCK].comparisons[budget], budget)
-        for key, words in (
-            ((EVERY_SUITE, "numeric spaces", "development"), "numbers"),
-            ((EVERY_SUITE, "mixed spaces", "development"), "mixed"),
-            (("real", "all tasks", "development"), "real"),
-        )
-        for budget in BUDGETS
-        if key in known and budget in known[key].standings[CLOCK].comparisons
-    ]
+    columns = []
+    for suite, name, words in (
+        (EVERY_SUITE, "numeric spaces", "numbers"),
+        (EVERY_SUITE, "mixed spaces", "mixed"),
+        ("real", "all tasks", "real"),
+    ):
+        split = next((split for split in SPLITS if (suite, name, split) in known), DEVELOPMENT)
+        found = known.get((suite, name, split))
+        comparisons = {} if found is None else found.standings[CLOCK].comparisons
+        held_out = ", held out" if split != DEVELOPMENT else ""
+        columns += [
+            (f"{words}, {budget:g}{held_out}", comparisons[budget]) for budget in BUDGETS if budget in comparisons
+        ]
     seconds = costs[(costs["n_dimensions"] == 8) & (costs["n_trials"] == 50)].set_index("strategy")["seconds"]
     order: dict[str, float] = {}
-    for _, comparison, _ in columns:
+    for _, comparison in columns:
         for place, name in enumerate(comparison.means.index):
             order[str(name)] = order.get(str(name), 0.0) + place / len(comparison.means)
-    counts = {name: sum(name in comparison.means.index for _, comparison, _ in columns) for name in order}
+    counts = {name: sum(name in comparison.means.index for _, comparison in columns) for name in order}
     names = sorted(order, key=lambda name: order[name] / counts[name])
     rows = []
     for name in names:
         row = [f"`{name}`"]
-        for _, comparison, _ in columns:
+        for _, comparison in columns:
             if name not in comparison.means.index:
                 row.append("")
                 continue
-            chance = f" ({probability(comparison.chances['probability'][name])})" if comparison.decided else ""
-            row.append(f"{number(comparison.means[name])}{chance}")
+            chance = float(comparison.chances["probability"].get(name, 0.0))
+            mean = number(comparison.means[name])
+            row.append(f"{mean} ({probability(chance)})" if chance >= 0.01 else mean)
         row.append(duration(float(seconds.get(name, float("nan")))).text)
         rows.append(row)
-    header = ["strategy", *(f"{words}, {budget:g}" for words, _, budget in columns), "time of a suggestion"]
+    header = ["strategy", *(words for words, _ in columns), "time of a suggestion"]
     return header, rows

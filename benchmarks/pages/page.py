@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.pages import figures, tables
+from benchmarks.pages.efficiency import SHORT, SHORTLY, efficiencies, first_of_each, short_table
 from benchmarks.pages.markdown import BEFORE, slug
-from benchmarks.pages.overview import ADVICE, advice_rows, advised, losses, strategy_table
+from benchmarks.pages.overview import ADVICE, CELLS, STRATEGIES, advice_rows, advised, losses, strategy_table
 from benchmarks.pages.sentences import advice, budgets, findings, spent
 from benchmarks.scoring.certainty import FEWEST, MARGIN, SURE
 from benchmarks.scoring.cohorts import EVERY_SUITE
@@ -33,6 +34,8 @@ def render(sections: list[Section], costs: pd.DataFrame, made: dict[str, Any]) -
         for section, name in zip(sections, ids, strict=True)
         for key, figure in figures.figures(section, looks).items()
     }
+    needs = [each for each in first_of_each(efficiencies(sections)) if set(SHORT) <= set(each.targets)]
+    drawn |= {f"needs-{i}": figures.trainings_needed(each) for i, each in enumerate(needs)}
     if not costs.empty:
         drawn["overhead"] = figures.overhead(costs, looks)
     environment = jinja2.Environment(
@@ -44,9 +47,11 @@ def render(sections: list[Section], costs: pd.DataFrame, made: dict[str, Any]) -
     )
     by_suite, by_kind = (advice(sections, kinds=kinds) for kinds in (False, True))
     return environment.get_template("leaderboard.html.j2").render(
+        cells=CELLS,
         advice=(ADVICE, advice_rows(advised(sections))),
-        strategies=strategy_table(sections, all_costs),
+        strategies=(STRATEGIES, *strategy_table(sections, all_costs)),
         losses=losses(sections),
+        needs=(SHORTLY, short_table(needs), [(each.title, each.section.field.extent) for each in needs]),
         by_suite=by_suite,
         by_kind=by_kind,
         budgets=budgets([*by_suite, *by_kind]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from automl.tuning.recommend import probability
+from benchmarks.pages.efficiency import SHORT, TARGETS, Efficiency
 from benchmarks.pages.figures import CEILING, FLOOR, GREY, REFERENCE_DASHES, REGRET_TICKS
 from benchmarks.scoring.leaderboard import Standing
 
@@ -20,6 +22,7 @@ MARKERS = {
     "circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "triangle-down": "v", "x": "X", "star": "*",
 }  # fmt: skip
 DOT = "#0072b2"
+BARS = ("#56b4e9", "#0072b2")  # of the targets of the short table
 N_BANDS = 3  # the best strategies get a band
 
 
@@ -87,6 +90,47 @@ def intervals(standing: Standing, file: Path, title: str) -> None:
     axes.grid(axis="x", alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     _save(figure, file)
+
+
+def trainings_needed(found: Sequence[Efficiency], file: Path) -> None:
+    """Median trainings to both targets as bars, with 80% intervals: a panel per situation, a row per split."""
+    plt = _pyplot()
+
+    splits = sorted({each.section.field.split for each in found}, key=lambda split: split != "holdout")
+    situations = list(dict.fromkeys(each.situation for each in found))
+    tallest = max(len(each.strategies) for each in found)
+    size = (1.2 + 3.4 * len(situations), (1.2 + 0.36 * tallest) * len(splits))
+    figure, panels = plt.subplots(len(splits), len(situations), figsize=size, layout="constrained", squeeze=False)
+    for axes in panels.flat:
+        axes.set_visible(False)
+    for each in found:
+        axes = panels[splits.index(each.section.field.split), situations.index(each.situation)]
+        axes.set_visible(True)
+        _bars(each, axes)
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
+    _save(figure, file)
+
+
+def _bars(each: Efficiency, axes: Any) -> None:
+    names, targets = each.strategies, [target for target in SHORT if target in each.targets]
+    for k, target in enumerate(targets):
+        rows = each.of(target).reindex(names)
+        places = np.arange(len(names)) + 0.4 * (k - (len(targets) - 1) / 2)
+        values, low, high = (np.minimum(rows[name], each.limit) for name in ("median", "low80", "high80"))
+        unknown = np.isinf(rows["median"].to_numpy())
+        bars = axes.barh(places, values, height=0.36, color=BARS[k], label=f"to {TARGETS[target]}")
+        for bar, is_unknown in zip(bars, unknown, strict=True):
+            bar.set(alpha=0.35 if is_unknown else 1.0, hatch="//" if is_unknown else None)
+        axes.hlines(places, low, high, color="black", linewidth=0.8)
+        for place, value, is_unknown in zip(places, values, unknown, strict=True):
+            text = f"over {each.limit}" if is_unknown else f"{value:.3g}"
+            axes.text(1.01, place, text, transform=axes.get_yaxis_transform(), va="center", fontsize=6.5)
+    axes.set_yticks(range(len(names)), names, fontsize=8)
+    axes.set(ylim=(len(names) - 0.4, -0.6), xlim=(0, each.limit), xlabel="trainings: median over units, 80% interval")
+    axes.set_title(f"{each.title}\n{each.section.field.extent}", fontsize=9)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="x", alpha=0.25)
 
 
 def plotly_source() -> str:

@@ -1,6 +1,7 @@
 """The runs of the comparison on disk: Parquet files of tidy rows, one per suite, strategy and budget.
 
-Older rows, from before budgets in seconds, lack the columns ``seconds`` and ``config``.
+Each row has the configuration that was trained, as compact JSON, so that its loss can be computed again. Older rows
+have it for the returned configuration only, or lack the columns ``seconds`` and ``config``.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from automl.provenance import commit, versions
 from automl.study.run_folder import write_atomic
 from benchmarks.runner.simulate import Run
 
+COMMITTED = (Path("results/runs"), Path("results/holdout"))  # on development and on held-out tasks
 SINGLE = ("loss", "worth", "test", "retrained", "returned", "at_seconds")  # in single precision
 
 
@@ -79,6 +81,7 @@ class Results:
                 frame[column] = frame[column].astype(float)
             for column in ("crash", "error", "config"):
                 frame[column] = frame[column].astype("str").where(frame[column].notna(), None)
+            frame["is_returned"] = frame["is_returned"].eq(True)  # older rows without configurations have no value
             commits = [*old.attrs.get("commits", []), commit()]
             frame.attrs = {"versions": versions(), "commits": list(dict.fromkeys(commits))}
             write_rows(frame, file)
@@ -114,6 +117,8 @@ def read_rows(file: Path) -> pd.DataFrame:
     frame = pd.read_parquet(file)
     if {"worth", "loss"} <= set(frame):
         frame["worth"] = frame["worth"].fillna(frame["loss"])
+    if "config" in frame and "is_returned" not in frame:
+        frame["is_returned"] = frame["config"].notna()
     return frame.astype({name: float for name in SINGLE if name in frame})
 
 

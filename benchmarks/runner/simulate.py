@@ -98,7 +98,8 @@ def rows_of(run: Run, task: SimulatedTask, study: Study) -> list[dict[str, Any]]
                 "test": test,
                 "retrained": None,
                 "returned": None,
-                "config": None,
+                "config": json.dumps(config, separators=(",", ":")),
+                "is_returned": False,
                 "epochs": epochs[number],
                 "max_epochs": task.max_epochs,
                 "at_epochs": sum(epochs.values()),
@@ -114,7 +115,7 @@ def rows_of(run: Run, task: SimulatedTask, study: Study) -> list[dict[str, Any]]
         for row in rows:
             config = study.trials[row["trial"]].config
             row["retrained"] = fresh.tests(config) if config in (default, fresh.last) else None
-            row["config"] = json.dumps(config) if config == fresh.last else None
+            row["is_returned"] = config == fresh.last
     return rows
 
 
@@ -185,6 +186,7 @@ def crashed(run: Run, task: SimulatedTask, error: str) -> dict[str, Any]:
         **_facts(task),
         "trial": -1,
         "is_default": False,
+        "is_returned": False,
         **dict.fromkeys(("repeats", "loss", "worth", "test", "retrained", "returned", "config")),
         **dict.fromkeys(("epochs", "at_epochs"), 0),
         "at_seconds": 0.0,

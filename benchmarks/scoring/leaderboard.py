@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from benchmarks.scoring import regret
 from benchmarks.scoring.certainty import expected
 from benchmarks.scoring.cohorts import KEY, REFERENCES, Field, fields, with_references
 from benchmarks.scoring.comparison import NOTHING, Comparison, compare, nothing
+from benchmarks.scoring.efficiency import medians, needed
 from benchmarks.scoring.statistics import of_these, paired_interval
 
 CLOCKS = {"trainings": "at_epochs", "seconds": "at_seconds"}
@@ -43,6 +45,12 @@ class Section:
     generalisation: pd.DataFrame  # by strategy; empty without test losses
     reliability: pd.DataFrame  # by strategy: n_runs, n_crashed, n_trials, failed (share of trials), strategy_seconds
     word: str  # the measure: regret, or loss or test loss of a task whose best loss is unknown
+    needed: pd.DataFrame  # what each run needs to reach the results of random search and of Optuna; see efficiency
+
+    @functools.cached_property
+    def needs(self) -> pd.DataFrame:
+        """The medians of ``needed``."""
+        return medians(self.needed)
 
 
 def sections(table: pd.DataFrame, constants: pd.DataFrame) -> list[Section]:
@@ -63,7 +71,9 @@ def sections(table: pd.DataFrame, constants: pd.DataFrame) -> list[Section]:
             if standing is not None:
                 standings[clock] = standing
         word = "regret" if field.normalised else "test loss" if part["test"].notna().any() else "loss"
-        found.append(Section(field, standings, _generalisation(part, field, facts), reliability(part), word))
+        epochs = part.groupby(["suite", "task"])["max_epochs"].first()
+        own = needed(field, regrets[field.n_workers], regret.before_any(part, facts), epochs)
+        found.append(Section(field, standings, _generalisation(part, field, facts), reliability(part), word, own))
     return found
 
 

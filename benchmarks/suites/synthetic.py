@@ -49,8 +49,7 @@ class Bbob(SimulatedTask):
         if kind == "int":
             return float(LOW + (HIGH - LOW) * value / (N_INT - 1))
         if kind == "choice":
-            # The order of the names is unrelated to the values behind them.
-            place = np.random.default_rng((self.function, i)).permutation(N_CHOICE)["abcde".index(value)]
+            place = _places(self.function, i)["abcde".index(value)]
             return float(LOW + (HIGH - LOW) * place / (N_CHOICE - 1))
         return float(value)
 
@@ -81,6 +80,13 @@ def _kind(i: int, mixed: bool) -> str:
 def _space(dimension: int, mixed: bool) -> Any:
     forms = {"float": {"float": [LOW, HIGH]}, "int": {"int": [0, N_INT - 1]}, "choice": {"choice": list("abcde")}}
     return load_space({f"x{i}": forms[_kind(i, mixed)] for i in range(dimension)})
+
+
+@functools.cache
+def _places(function: int, i: int) -> list[int]:
+    """The place of each name among the values: their order is unrelated."""
+    found: list[int] = np.random.default_rng((function, i)).permutation(N_CHOICE).tolist()
+    return found
 
 
 @functools.cache

@@ -7,6 +7,9 @@ import typer
 from test_leaderboard import TASKS, constants, crashed, failed, runs, save
 
 from benchmarks import check
+from benchmarks.runner.plan import TaskSource
+from benchmarks.runner.results import Results, read_rows
+from benchmarks.runner.simulate import Run, simulate
 from benchmarks.scoring.leaderboard import board, sections
 
 
@@ -27,9 +30,18 @@ def compared(tmp_path, monkeypatch):
     return tmp_path / "runs", file
 
 
+def checked(runs_folder, file, **options):
+    """What the command prints about these runs, and whether it fails."""
+    try:
+        check.main([runs_folder], file, **{"suites": "", "rows": 200, "every_row": False, **options})
+    except typer.Exit:
+        return True
+    return False
+
+
 def test_the_same_numbers_come_out(compared, capsys):
-    check.main(*compared)
-    assert "0 differ" in capsys.readouterr().out
+    assert not checked(*compared)
+    assert "regrets checked, 0 differ" in capsys.readouterr().out
 
 
 def test_a_changed_number_is_found(compared, capsys):
@@ -38,8 +50,40 @@ def test_a_changed_number_is_found(compared, capsys):
     place = table.index[(table["strategy"] == "good") & (table["clock"] == "trainings") & (table["budget"] == 20)][0]
     table.loc[place, "regret"] *= 1.001
     table.to_csv(file, index=False)
-    with pytest.raises(typer.Exit):
-        check.main(runs_folder, file)
+    assert checked(runs_folder, file)
     out = capsys.readouterr().out
     assert "s, development, all tasks: good after 20" in out
     assert "1 differ" in out
+
+
+def rows_with_configurations(folder):
+    """The file with a run on a function, whose rows carry what was trained."""
+    results, run = Results(folder), Run("synthetic", "f01-5d-mixed", "random", 0, 20)
+    assert not results.has(run)
+    results.add(run, simulate(run, TaskSource("synthetic", only=("f01-5d-mixed",)).task(run.task), lambda n: 0.0))
+    results.save()
+    return results.file(run)
+
+
+def test_losses_are_those_of_the_configurations_in_the_rows(tmp_path):
+    file = rows_with_configurations(tmp_path)
+    assert read_rows(file)["config"].notna().all()
+    assert check.check_losses([tmp_path], None) == (20, [])
+    assert check.check_losses([tmp_path], 5) == (5, [])
+
+
+def test_a_changed_loss_and_a_changed_configuration_are_found(tmp_path):
+    file = rows_with_configurations(tmp_path)
+    frame = pd.read_parquet(file)
+    frame.loc[3, "loss"] *= 1.001
+    frame.loc[7, "config"] = frame.loc[8, "config"]
+    frame.to_parquet(file)
+    _, lines = check.check_losses([tmp_path], None)
+    assert [line.split(": ")[1].rpartition(" ")[2] for line in lines if ": loss " in line] == ["3", "7"]
+    assert lines[0].startswith("synthetic/f01-5d-mixed: random, seed 0, trial 3: loss ")
+
+
+def test_rows_without_configurations_are_left_out(tmp_path):
+    file = rows_with_configurations(tmp_path)
+    pd.read_parquet(file).drop(columns=["config", "is_returned"]).to_parquet(file)
+    assert check.check_losses([tmp_path], None) == (0, [])

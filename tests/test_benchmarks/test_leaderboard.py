@@ -525,7 +525,7 @@ def test_the_command_writes_page_markdown_plots_and_tables(tmp_path):
     save(tmp_path / "runs", *tables, random)
     summary = tmp_path / "page.md"
     summary.write_text("before\n<!-- leaderboard -->\nold\n<!-- /leaderboard -->\nafter\n")
-    main(tmp_path / "runs", tmp_path / "new" / "leaderboard", summary)
+    main([tmp_path / "runs"], tmp_path / "new" / "leaderboard", summary)
     written = {file.name for file in (tmp_path / "new").iterdir()}
     suffixes = (".html", ".md", ".csv", "-tests.csv", "-tasks.csv", "-own-img-src-x-onerror-alert-1-task.png")
     assert written == {page.PLOTLY, *(f"leaderboard{suffix}" for suffix in suffixes)}
@@ -543,7 +543,7 @@ def test_the_command_writes_page_markdown_plots_and_tables(tmp_path):
 
 def test_a_dot_in_the_output_name_is_kept(tmp_path):
     save(tmp_path / "runs", runs("random", 0.5, ["mine"], suite="own"), failed(runs("tpe", 0.5, ["mine"], suite="own")))
-    main(tmp_path / "runs", tmp_path / "lb.v2", None)
+    main([tmp_path / "runs"], tmp_path / "lb.v2", None)
     written = {file.name for file in tmp_path.iterdir() if file.is_file()}
     ends = (".html", ".md", ".csv", "-tests.csv", "-tasks.csv", "-own-mine.png")
     assert written == {page.PLOTLY, *(f"lb.v2{end}" for end in ends)}
@@ -555,7 +555,7 @@ def test_failed_tasks_and_beaten_constants_are_listed(tmp_path):
     found[0].loc[found[0]["task"] == "hpobench-car", ["loss", "worth"]] -= 9.0
     found += [failed(runs("random", 0.5, ["mine"], suite="own").assign(error=f"E: {EVIL}"))]
     save(tmp_path / "runs", *found)
-    main(tmp_path / "runs", tmp_path / "lb", None)
+    main([tmp_path / "runs"], tmp_path / "lb", None)
     for name in ("lb.html", "lb.md"):
         text = re.sub(r"<script.*", "", (tmp_path / name).read_text(), flags=re.S)
         assert "Tasks on which all trainings failed" in text
@@ -571,7 +571,7 @@ def test_a_page_without_markers_is_an_error_before_anything_is_written(tmp_path)
     summary = tmp_path / "page.md"
     summary.write_text("no place")
     with pytest.raises(UserError, match="has no block for the leaderboard; add the lines <!-- leaderboard -->"):
-        main(tmp_path / "runs", tmp_path / "leaderboard", summary)
+        main([tmp_path / "runs"], tmp_path / "leaderboard", summary)
     assert not (tmp_path / "leaderboard.html").exists()
     with pytest.raises(UserError, match="has no block"):
         markdown.with_block("<!-- /leaderboard --> <!-- leaderboard -->", "x", summary)

@@ -111,7 +111,10 @@ def test_a_training_beyond_the_limit_is_truncated_and_completed_on_demand(tmp_pa
 def test_rows_without_seconds_are_kept(tmp_path):
     old, new = Run("own", "steps", "random", 0, 3), Run("own", "steps", "random", 1, 3)
     results = Results(tmp_path)
-    rows = [{k: v for k, v in row.items() if k not in ("seconds", "config")} for row in simulate(old, steps(), None)]
+    rows = [
+        {k: v for k, v in row.items() if k not in ("seconds", "config", "is_returned")}
+        for row in simulate(old, steps(), None)
+    ]
     file = results.file(old)
     file.parent.mkdir()
     pd.DataFrame(rows).assign(commit="before").to_parquet(file)
@@ -122,6 +125,8 @@ def test_rows_without_seconds_are_kept(tmp_path):
     frame = read_rows(file)
     assert sorted(frame["seed"].unique()) == [0, 1]
     assert frame["seconds"].isna().all()
+    assert frame["config"].notna().tolist() == (frame["seed"] == 1).tolist()
+    assert frame["is_returned"].dtype == bool
     assert results.file(in_seconds("random", 60.0)).name == "random-60-seconds-1-workers.parquet"
 
 
@@ -201,8 +206,9 @@ def test_a_file_of_each_kind_is_prepared_trained_and_compared_with_its_baseline(
 
 def test_the_returned_config_is_in_the_rows(tmp_path):
     task = LiveTask.of("own", "mine", as_task(lambda config: config["x"], SPACE), tmp_path)
-    assert returned(task, pd.DataFrame({"seed": [0, 0], "config": [None, '{"x": 0.9}']})) == {"x": 0.9}
-    assert returned(task, pd.DataFrame({"seed": [0], "config": [None]})) == Encoding(task.space).default
+    rows = pd.DataFrame({"config": ['{"x":0.1}', '{"x":0.9}'], "is_returned": [False, True]})
+    assert returned(task, rows) == {"x": 0.9}
+    assert returned(task, rows.iloc[:1]) == Encoding(task.space).default
 
 
 def test_missing_data_are_reported_with_the_command_that_fetches_them(tmp_path, monkeypatch):

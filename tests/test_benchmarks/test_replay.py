@@ -160,6 +160,7 @@ def test_a_run_is_a_tidy_table():
     assert list(rows["at_epochs"]) == [1, 2, 3, 4, 5, 6]
     assert rows["at_seconds"].is_monotonic_increasing
     assert not rows["failed"].any()
+    assert all(Configuration(task.space, values=json.loads(text)) for text in rows["config"])
 
 
 @pytest.mark.slow
@@ -209,5 +210,6 @@ def test_the_returned_config_is_the_best_contender_on_fresh_seeds_or_the_default
     returned = compared[int(np.argmin(fresh))]
     assert ends["returned"].iloc[-1] == pytest.approx(task.retrained(returned, seeds))
     assert set(rows.loc[rows["retrained"].notna(), "trial"]) >= {0}  # the default's is known too
+    assert [json.loads(text) for text in rows.loc[rows["is_returned"], "config"].unique()] == [returned]
     budget_of_many = simulate(Run("recorded", task.name, "random", 1, 60), task, lambda n: 0.0)
     assert [i for i, row in enumerate(budget_of_many, 1) if row["returned"] is not None] == [10, 20, 30, 50, 60]

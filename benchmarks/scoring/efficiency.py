@@ -1,0 +1,97 @@
+"""What each strategy needs to reach the result of a reference: trainings, and time with its own thinking.
+
+The target of a task is the mean regret of the reference after its budget. A run needs the first budget at which its
+incumbent is as good; one that ends before is censored, not left out. The median over the runs of a unit, then over
+units, can be told as long as half of them reach the target, whatever the others would have needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.scoring.certainty import FEWEST
+from benchmarks.scoring.cohorts import REFERENCES, Field
+from benchmarks.scoring.regret import budget_to_target, filled
+
+TARGETS = (("random", 50), ("random", 100), ("raw-optuna", 50))  # reference and its budget in trainings
+KEYS = ["reference", "after", "clock"]
+LEVELS = (80, 95)
+
+
+def needed(field: Field, regrets: Mapping[str, pd.DataFrame], before: pd.Series, max_epochs: pd.Series) -> pd.DataFrame:
+    """A row per target, clock and run: the budget ``needed``, infinite if the run never reached the target.
+
+    ``regrets``: by clock, those of ``regret.at_budgets``; in seconds, budgets are in mean trainings of the task.
+    ``before``: see ``regret.before_any``. ``max_epochs``: by (suite, task). Empty if regret is not normalised or no
+    reference has the budget.
+    """
+    names = [name for name in field.strategies if name not in REFERENCES]
+    index = pd.MultiIndex.from_tuples(
+        [(suite, task, name, seed) for name in names for suite, task, seed in field.pairs],
+        names=["suite", "task", "strategy", "seed"],
+    )
+    by_clock = {clock: filled(values.loc[index], before) for clock, values in regrets.items()}
+    parts = []
+    for reference, after in TARGETS:
+        if reference not in names or after > field.n_trials or not field.normalised:
+            continue
+        own = by_clock["trainings"].xs(reference, level="strategy")[float(after)]
+        target = own.groupby(["suite", "task"]).mean()
+        for clock, values in by_clock.items():
+            within = values[[budget for budget in values.columns if float(budget) <= field.n_trials]]
+            found = budget_to_target(within, target).rename("needed").reset_index()
+            parts.append(found.assign(reference=reference, after=after, clock=clock))
+    if not parts:
+        return pd.DataFrame(columns=[*KEYS, "needed"])
+    table = pd.concat(parts, ignore_index=True)
+    tasks = pd.MultiIndex.from_frame(table[["suite", "task"]])
+    return table.assign(
+        unit=field.units.reindex(tasks).to_numpy(), max_epochs=max_epochs.reindex(tasks).to_numpy(dtype=int)
+    )
+
+
+def medians(table: pd.DataFrame) -> pd.DataFrame:
+    """By target, clock and strategy: ``median`` over units with its 80% and 95% intervals, and the share of runs that
+    ``reached`` the target.
+
+    The intervals are the exact ones of order statistics (W. Conover, Practical Nonparametric Statistics, section 3.2);
+    their coverage is at least the level whatever the distribution, and ends may be infinite. NaN below FEWEST units.
+    """
+    rows = []
+    for keys, part in table.groupby([*KEYS, "strategy"]):
+        units = part.groupby(["suite", "unit"])["needed"]
+        values = units.apply(_median).to_numpy()
+        reached = part["needed"].lt(np.inf).groupby([part["suite"], part["unit"]]).mean().mean()
+        ends = [end for level in LEVELS for end in _interval(values, level / 100)]
+        rows.append((*keys, _median(values), *ends, reached, len(values)))
+    columns = ["median", *(f"{end}{level}" for level in LEVELS for end in ("low", "high")), "reached", "n_units"]
+    return pd.DataFrame(rows, columns=[*KEYS, "strategy", *columns])
+
+
+def _median(values: np.ndarray | pd.Series) -> float:
+    """The median; infinite unless more than half of the values are finite."""
+    ordered = np.sort(np.asarray(values, dtype=float))
+    low, high = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
+    return float(high if np.isinf(high) else (low + high) / 2)
+
+
+def _interval(values: np.ndarray, level: float) -> tuple[float, float]:
+    from scipy import stats
+
+    if len(values) < FEWEST:
+        return float("nan"), float("nan")
+    found = stats.quantile_test(values, q=0, p=0.5).confidence_interval(level)
+    return float(found.low), float(found.high)
+
+
+def failures(table: pd.DataFrame, strategy: str) -> pd.Series:
+    """The share of runs of a strategy that reached the target, on the tasks on which fewer than half did.
+
+    ``table``: rows of ``needed`` for one target and clock.
+    """
+    own = table[table["strategy"] == strategy]
+    shares = own["needed"].lt(np.inf).groupby([own["suite"], own["task"]]).mean()
+    return shares[shares < 0.5].sort_values(kind="stable")
