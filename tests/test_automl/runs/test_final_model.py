@@ -326,7 +326,7 @@ def test_an_interrupted_refit_leaves_the_final_before_it(tmp_path):
     ("arguments", "line"),
     [
         (["--task", "digits-cnn", "--refit", "--ensemble", 3], "--refit and --ensemble exclude each other"),
-        (["--task", "digits-cnn", "--ensemble", 1], "--ensemble must be 2 or more, got 1"),
+        (["--task", "digits-cnn", "--ensemble", 0], "--ensemble must be 1 or more, got 0"),
         (["--task", "digits-cnn", "--refit", "--final-seeds", 0], "--refit and --ensemble need a final"),
     ],
 )
