@@ -52,6 +52,8 @@ def lane_key(task: SupervisedTask, config: Mapping[str, Any]) -> Hashable | None
     In large networks the arithmetic costs more than its operations, so that a program of several saves nothing.
     """
     family = task.family(config)
+    if family not in ("mlp", "cnn"):
+        return None
     own, data = own_config(family, config), load_data(task.data_of(family), task.train_size, task.with_valid)
     if own.get("class_weight") or data.inputs.kind in ("padded", "tokens"):
         return None
@@ -137,7 +139,7 @@ def next_epochs(trainings: Sequence[NetworkTraining]) -> list[Epoch | TrainingFa
     """
     start, device = time.perf_counter(), trainings[0].device
     with isolated(device), memory_errors(device, f"with {len(trainings)} trainings in one program"):
-        program = _Program(trainings)
+        program = Program(trainings)
         train_metrics = program.train()
         metrics = program.validate()
         program.write_back()
@@ -151,7 +153,7 @@ def next_epochs(trainings: Sequence[NetworkTraining]) -> list[Epoch | TrainingFa
     return ended
 
 
-class _Program:
+class Program:
     """The next epoch of each training."""
 
     def __init__(self, trainings: Sequence[NetworkTraining]) -> None:
@@ -160,32 +162,36 @@ class _Program:
         self.device, self.target, self.rules = first.device, first.rules.target, first.rules
         self.lanes = Lanes([training.model.module for training in trainings])
         self.optimizer = LaneOptimizer(self.lanes, [training.descent.optimizer for training in trainings], self.configs)
-        self.generators = [generator(training) for training in trainings]
+        smoothing = [config.get("label_smoothing", 0.0) for config in self.configs]
+        self.smoothing = torch.tensor(smoothing, dtype=self.lanes.weights.dtype, device=self.device)
+        self.losses = torch.zeros_like(self.smoothing)
+        self.tally = torch.zeros_like(self.smoothing, dtype=torch.double)
 
     def train(self) -> list[dict[str, float]]:
         """Returns the metrics of each lane on the training set."""
         x, y = self.trainings[0].train_data
-        n = len(y)
+        n, generators = len(y), [generator(training) for training in self.trainings]
         batch = min(self.configs[0]["batch_size"], n)
         n_steps = n // batch
-        orders = torch.stack([torch.randperm(n, generator=each, device=self.device) for each in self.generators])
-        rates = self._rates(n_steps)
-        losses = torch.zeros(len(self.trainings), device=self.device, dtype=self.lanes.weights.dtype)
-        tally = torch.zeros(len(self.trainings), dtype=torch.double, device=self.device)
+        orders = torch.stack([torch.randperm(n, generator=each, device=self.device) for each in generators])
+        of_examples, rates = orders.to(x.device), self._rates(n_steps)
         for step in range(n_steps):
-            chosen = orders[:, step * batch : (step + 1) * batch]
-            raw, wanted = x[chosen.to(x.device)].to(self.device), y[chosen]
-            inputs = self.rules(raw.flatten(0, 1))
-            outputs = self.lanes(self._augmented(inputs.reshape(*chosen.shape, *inputs.shape[1:])), self.generators)
-            loss = self._losses(outputs, wanted)
-            self.optimizer.step(self.lanes.gradients_of(loss), rates[step])
-            losses += loss.detach()
-            tally += torch.stack([self.target.tally(*each) for each in zip(outputs.detach(), wanted, strict=True)])
-        means = (losses.double() / n_steps).tolist()
+            part = slice(step * batch, (step + 1) * batch)
+            self.step(x[of_examples[:, part]].to(self.device), y[orders[:, part]], rates[step], generators)
         return [
-            self.target.of_training(loss, count, n_steps * batch)
-            for loss, count in zip(means, tally.tolist(), strict=True)
+            self.target.of_training(loss / n_steps, count, n_steps * batch)
+            for loss, count in zip(self.losses.tolist(), self.tally.tolist(), strict=True)
         ]
+
+    def step(self, raw: Tensor, wanted: Tensor, rates: Tensor, generators: Sequence[torch.Generator]) -> None:
+        """A step of each lane on its batch of raw examples (lanes, batch, ...). Nothing in it waits for the device."""
+        inputs = self.rules(raw.flatten(0, 1))
+        inputs = self._augmented(inputs.reshape(*wanted.shape, *inputs.shape[1:]), generators)
+        outputs = self.lanes(inputs, generators)
+        losses = self._losses(outputs, wanted)
+        self.optimizer.step(self.lanes.gradients_of(losses), rates)
+        self.losses += losses.detach()
+        self.tally += self._tallies(outputs.detach(), wanted)
 
     def write_back(self) -> None:
         """Copy the state of the lanes into their trainings."""
@@ -215,21 +221,26 @@ class _Program:
         ]
         return torch.tensor(rates, dtype=self.lanes.weights.dtype, device=self.device)
 
-    def _augmented(self, x: Tensor) -> Tensor:
+    def _augmented(self, x: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         strengths = [config.get("augment", 0.0) for config in self.configs]
         if not any(strengths):
             return x
-        return torch.stack([augment(*each) for each in zip(x, strengths, self.generators, strict=True)])
+        return torch.stack([augment(*each) for each in zip(x, strengths, generators, strict=True)])
 
     def _losses(self, outputs: Tensor, wanted: Tensor) -> Tensor:
         """The loss of each lane's batch: those of `automl.data.targets`, which average over one batch."""
         if isinstance(self.target, Number):
             return ((outputs[..., 0].to(wanted.dtype) - (wanted - self.target.mean) / self.target.std) ** 2).mean(1)
         assert isinstance(self.target, Classes)
-        smoothing = outputs.new_tensor([config.get("label_smoothing", 0.0) for config in self.configs])
         logs = outputs.log_softmax(2)
         right = -logs.gather(2, wanted[..., None])[..., 0].mean(1)
-        return (1 - smoothing) * right - smoothing * logs.mean((1, 2))
+        return (1 - self.smoothing) * right - self.smoothing * logs.mean((1, 2))
+
+    def _tallies(self, outputs: Tensor, wanted: Tensor) -> Tensor:
+        """What the targets tally, of each lane."""
+        if isinstance(self.target, Number):
+            return ((outputs[..., 0].float() * self.target.std + self.target.mean - wanted) ** 2).sum(1)
+        return (outputs.argmax(2) == wanted).sum(1)
 
 
 def generator(training: NetworkTraining) -> torch.Generator:

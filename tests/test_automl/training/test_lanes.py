@@ -15,7 +15,7 @@ from automl.training import lanes
 from automl.training.base import trained_model
 from automl.training.checkpoint import read_checkpoint
 from automl.training.device import OutOfMemory
-from automl.training.lanes import Lane, can_share, next_epochs, shape_of, train_lanes
+from automl.training.lanes import Lane, Program, can_share, next_epochs, shape_of, train_lanes
 from automl.training.optimizer import Descent
 from strategies.encoding import Encoding
 
@@ -246,3 +246,31 @@ def test_other_networks_have_no_lanes_and_are_trained_in_turn(name, tmp_path):
     [alone] = task.train(config, seed=1, epochs=1, checkpoint=None, device="cpu")
     assert [number for number, _ in found] == [0, 1]
     assert found[1][1].metrics == alone.metrics
+
+
+# --- GPUs -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "shape"), SHAPES)
+def test_a_step_never_waits_for_the_device(name, shape):
+    meta = torch.device("meta")  # without values: what would wait for one fails
+    still = {"dropout": 0.0}  # there are no random numbers on it
+    trainings = [begun(name, shape, optimizer | still, i) for i, optimizer in enumerate((ADAMW, SGD, NESTEROV))]
+    for training in trainings:
+        training.model.module.to(meta)
+        training.device = meta
+    program = Program(trainings)
+    x, y = trainings[0].train_data
+    chosen = torch.arange(24).reshape(3, 8)
+    program.step(x[chosen].to(meta), y[chosen].to(meta), torch.ones(3, device=meta), [])
+    assert program.losses.device == meta
+
+
+@pytest.mark.gpu
+def test_lanes_on_a_gpu_train_to_about_the_losses_of_a_cpu(tmp_path):
+    found = {}
+    for device in ("cpu", "cuda"):
+        chosen = lanes_in(tmp_path / device)
+        for number, ended in train_lanes(task_of("mnist1d-cnn"), chosen, epochs=3, device=device):
+            found[device, number] = ended.metrics["cross_entropy"]
+    assert [found["cuda", n] for n in range(3)] == pytest.approx([found["cpu", n] for n in range(3)], rel=0.2)
