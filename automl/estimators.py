@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
     from automl.deployment.predictor import Predictor
     from automl.runs.settings import Settings
+    from automl.runs.time_plan import Clock
     from automl.study.run_folder import RunFolder
 
 ESTIMATOR = "estimator.json"
 MODEL = "model"
-TARGET, GROUP = "automl target", "automl group"  # columns of the frame that is prepared
 
 
 class _AutoML(BaseEstimator):  # type: ignore[misc]
@@ -80,7 +80,7 @@ class _AutoML(BaseEstimator):  # type: ignore[misc]
             place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="automl-")))
             run = place / "run" if self.folder is None else Path(self.folder)
             try:
-                card = self._fit(frame, self._labels(y, len(frame)), groups, place, run)
+                card = self._fit(frame, y, groups, place, run)
             except UserError as error:
                 raise ValueError(str(error)) from error
             if card is None:
@@ -89,41 +89,46 @@ class _AutoML(BaseEstimator):  # type: ignore[misc]
             self._keep(run / MODEL)
         return self
 
-    def _fit(self, frame: pd.DataFrame, y: NDArray[Any], groups: Any, place: Path, run: Path) -> Any:
+    def _fit(self, frame: pd.DataFrame, y: Any, groups: Any, place: Path, run: Path) -> Any:
         from automl.data.ingest.prepare import prepare
         from automl.data.ingest.request import Request
         from automl.runs.settings import Settings, default_workers
+        from automl.runs.time_plan import Clock
         from automl.study.run_folder import RunFolder
 
+        clock, labels = Clock(), self._labels(y, len(frame))
         frame = frame.copy(deep=False)
-        frame[TARGET] = y
+        target = _new_name(str(getattr(y, "name", None) or "target"), frame)
+        frame[target] = labels
+        group = None if groups is None else _new_name("group", frame)
         if groups is not None:
-            frame[GROUP] = column_or_1d(groups)
+            groups = column_or_1d(groups)
+            check_consistent_length(labels, groups)
+            frame[group] = groups
         file = place / "table.parquet"
         frame.to_parquet(file)
-        group = None if groups is None else GROUP
-        request = Request(str(file), target=TARGET, group=group, kind=f"table,{self._kind}", no_test=True)
-        prepare(request, place / "data")
+        kind = f"table,{self._kind}"
+        request = Request(str(file), target=target, group=group, kind=kind, no_test=True, spelled=True)
+        self.notes_ = prepare(request, place / "data").notes
         settings = Settings(
             data=asdict(request), model=self.models, metric=self.metric, time_limit=self.time_limit,
             n_trials=self.n_trials, n_workers=self.n_jobs or default_workers("cpu"), seed=self.random_state,
             device="cpu", ensemble=self.max_members, learn=False, from_python=True,
         )  # fmt: skip
-        return self._search(settings, place / "data", RunFolder(run))
+        return self._search(settings, place / "data", RunFolder(run), clock)
 
-    def _search(self, asked: Settings, data: Path, folder: RunFolder) -> Any:
+    def _search(self, asked: Settings, data: Path, folder: RunFolder, clock: Clock) -> Any:
         from automl.runs.configure import new_settings
         from automl.runs.ensemble import build, expected_seconds
         from automl.runs.search import open_search, strategy_of
         from automl.runs.settings import build_task
-        from automl.runs.time_plan import Clock, TimePlan
+        from automl.runs.time_plan import TimePlan
         from automl.tasks.cross_validated import CrossValidated, n_folds_within
         from automl.tuning.executors import SerialExecutor
         from automl.tuning.progress import progress
 
         assert asked.time_limit is not None
         assert asked.n_workers is not None
-        clock = Clock()
         asked = replace(asked, folds=n_folds_within(data, asked.time_limit * asked.n_workers))
         settings = new_settings(asked, None, [], prepared=data)
         task = build_task(settings, data)
@@ -142,7 +147,7 @@ class _AutoML(BaseEstimator):  # type: ignore[misc]
             left = plan.left_for_refit(tuner, settings.time_limit)
             card = build(
                 task, tuner, folder, about | {"started": settings.started},
-                most=settings.ensemble, left=left, watch=lambda line: None,
+                most=settings.ensemble, left=left, watch=lambda line: None, say=partial(warnings.warn, stacklevel=4),
             )  # fmt: skip
         if card is not None:
             self.leaderboard_ = _leaderboard(result.to_frame(), card)
@@ -161,8 +166,13 @@ class _AutoML(BaseEstimator):  # type: ignore[misc]
         return self._predictor
 
     def save(self, path: str | Path) -> None:
-        """Write the model to a new folder; nothing in it is pickled. ``automl.load`` reads it too."""
+        """Write the model to a new folder; nothing in it is pickled. ``automl.load`` reads it too.
+
+        Raises FileExistsError if the folder is not empty.
+        """
         check_is_fitted(self)
+        if Path(path).exists() and any(Path(path).iterdir()):
+            raise FileExistsError(f"the folder {str(path)!r} is not empty; choose another one")
         self._extract(Path(path))
         facts = {"parameters": self.get_params(), **self._facts()}
         facts["parameters"]["folder"] = None
@@ -237,7 +247,8 @@ class AutoMLClassifier(ClassifierMixin, _AutoML):  # type: ignore[misc]
     what ``automl explain`` reads; it must be new or empty. ``progress``: show a progress bar.
 
     Attributes after ``fit``: ``classes_``, ``leaderboard_`` (a frame with every configuration, its score out of fold,
-    its seconds and its weight in the ensemble), ``score_out_of_fold_``, ``predictor_``.
+    its seconds and its weight in the ensemble), ``score_out_of_fold_``, ``notes_`` (what was noticed in the data, such
+    as columns that are left out), ``predictor_``.
     """
 
     _kind = "classification"
@@ -253,7 +264,8 @@ class AutoMLClassifier(ClassifierMixin, _AutoML):  # type: ignore[misc]
         check_is_fitted(self)
         frame = self._frame(X, reset=False)
         found = np.zeros((len(frame), len(self.classes_)))
-        found[:, [int(name) for name in self.predictor_.classes]] = self.predictor_.predict_proba(frame)
+        places = {name: place for place, name in enumerate(_names(self.classes_))}
+        found[:, [places[name] for name in self.predictor_.classes]] = self.predictor_.predict_proba(frame)
         return found
 
     def _labels(self, y: Any, n: int) -> NDArray[Any]:
@@ -265,7 +277,7 @@ class AutoMLClassifier(ClassifierMixin, _AutoML):  # type: ignore[misc]
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError("y has one class only; a classifier needs at least two")
-        return np.asarray(codes)
+        return _names(self.classes_)[codes]
 
     def _facts(self) -> dict[str, Any]:
         return super()._facts() | {"classes": self.classes_.tolist(), "dtype": self.classes_.dtype.str}
@@ -294,6 +306,20 @@ class AutoMLRegressor(RegressorMixin, _AutoML):  # type: ignore[misc]
         check_consistent_length(np.empty(n), y)
         assert_all_finite(y, input_name="y")
         return np.asarray(y, np.float64)
+
+
+def _names(classes: NDArray[Any]) -> NDArray[Any]:
+    """The classes as strings, or their places where the strings would not be told apart."""
+    names = [str(label) for label in classes]
+    clear = len(set(names)) == len(names) and all(name == name.strip() != "" for name in names)
+    return np.array(names if clear else [f"class {place}" for place in range(len(names))], object)
+
+
+def _new_name(name: str, frame: pd.DataFrame) -> str:
+    """The name of a new column."""
+    while name in frame:
+        name += "_"
+    return name
 
 
 def _leaderboard(trials: pd.DataFrame, card: Mapping[str, Any]) -> pd.DataFrame:

@@ -110,6 +110,7 @@ def run_session(
                     final.model = build(
                         task, tuner, folder, about_run(first),
                         most=settings.ensemble, left=plan.left_for_refit(tuner, settings.time_limit), watch=live.note,
+                        say=partial(show_line, console),
                     )  # fmt: skip
             elif result.study.best is not None and not tuner.interrupted and ends_with_final:
                 n_seeds = plan.seeds_within(tuner, settings.time_limit)

@@ -162,7 +162,9 @@ def show_summary(
     table.add_column("hyperparameter", no_wrap=True)
     for column in ("best", "default"):
         table.add_column(column, justify="right", overflow="fold")
-    for name in dict.fromkeys([*default, *best["config"]]):
+    folds = summary["settings"].get("folds") is not None
+    # The default is of another family there.
+    for name in best["config"] if folds else dict.fromkeys([*default, *best["config"]]):
         value, usual = best["config"].get(name), default.get(name)
         table.add_row(
             Text(name), Text(format_value(value), style="" if value == usual else "bold"), Text(format_value(usual))
@@ -176,7 +178,6 @@ def show_summary(
         compared = f"; {short}"
     elif before is not None:
         compared = f", default {shown.show(before['metrics'].get(summary['metric'], before['loss']))}"
-    folds = summary["settings"].get("folds") is not None
     what = f"{summary['metric']} out of fold" if folds else f"validation {summary['metric']} in the search"
     show_line(console, f"{what}: {reached}{often(best)}{compared}")
     if summary["final"] is not None:

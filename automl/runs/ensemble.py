@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -44,18 +45,23 @@ def build(
     most: int | None,
     left: float,
     watch: Callable[[str], None],
+    say: Callable[[str], None],
 ) -> dict[str, Any] | None:
     """Choose the members, fit them to all rows, write ``model/`` and return its card; None if no trial is complete.
 
-    ``left``: seconds for the fits to all rows. ``watch``: called with a line about what is going on.
+    ``left``: seconds for the fits to all rows. ``watch``: called with a line about what is going on, ``say`` with what
+    the user should know afterwards.
     """
     found = candidates(task, list(tuner.study.trials.values()), folder)
     if not found:
         return None
     chosen = affordable(task, found, most, tuner.executor.n_workers, left)
+    n_wanted = len(choose(task, found, most).members)
+    if len(chosen.members) < n_wanted:
+        say(f"ensemble: {len(chosen.members)} of {n_wanted} members, as the time limit leaves no time to fit more")
     errors = fit_members(task, chosen, tuner.executor, tuner.device, watch)
     for error in errors:
-        watch(f"refit failed: {error}")
+        say(f"a fit to all rows failed: {error}")
     watch("scoring the model on the test set")
     return write_model(task, chosen, folder, about)
 
@@ -95,9 +101,9 @@ class Chosen:
     members: Mapping[int, Candidate]  # by trial
     weights: Mapping[int, float]
     score: float  # of the members together, by the task's metric
-    alone: float  # of the best single candidate
-    gain: float  # in the loss that the weights are chosen by, over the best single candidate,
-    noise: float  # and its standard error over rows
+    loss: float  # that the weights are chosen by, of the members together,
+    alone: float  # and of the best single candidate
+    noise: float  # standard error over rows of their difference
 
     @property
     def refit_seconds(self) -> list[float]:
@@ -149,14 +155,14 @@ def choose(task: CrossValidated, found: Sequence[Candidate], most: int | None) -
     gains = by_row(shown[best]) - by_row(together)
     gain, noise = float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(len(gains)))
     if gain <= noise:
-        weights = {best: 1.0}
+        weights, gain = {best: 1.0}, 0.0
     predicted = np.sum([weight * found[i].predictions for i, weight in weights.items()], axis=0)
     return Chosen(
         {found[i].trial.number: found[i] for i in weights},
         {found[i].trial.number: weight for i, weight in weights.items()},
         measure(task.metric, y, predicted),
-        measure(task.metric, y, found[best].predictions),
-        gain,
+        float(by_row(shown[best]).mean()) - gain,
+        float(by_row(shown[best]).mean()),
         noise,
     )
 
@@ -178,9 +184,7 @@ def _seen_by_loss(task: CrossValidated, predictions: NDArray[Any], y: NDArray[An
 def affordable(
     task: CrossValidated, found: Sequence[Candidate], most: int | None, n_workers: int, left: float
 ) -> Chosen:
-    """As ``choose``, with as many members as can be fitted to all rows within ``left`` seconds; one in any case."""
-    quick = [candidate for candidate in found if candidate.refit_seconds <= left]
-    found = quick or [min(found, key=lambda candidate: candidate.refit_seconds)]
+    """As ``choose``, with as many members as can be fitted to all rows within ``left`` seconds, but at least one."""
     chosen = choose(task, found, most)
     while len(chosen.members) > 1:
         seconds = chosen.refit_seconds
@@ -282,7 +286,12 @@ def _description(task: CrossValidated, chosen: Chosen) -> str:
     for number, member in chosen.members.items():
         parts[member.family] = parts.get(member.family, 0.0) + chosen.weights[number]
     names = ", ".join(f"{family} {weight:.0%}" for family, weight in sorted(parts.items(), key=lambda part: -part[1]))
+    what, together, alone = "log loss", chosen.loss, chosen.alone
+    if task.metric == "mae":
+        what = "mae"
+    elif task.metric not in names_of("classes"):
+        what, together, alone = "rmse", math.sqrt(together), math.sqrt(alone)
     return (
-        f"an ensemble of {len(chosen.members)} models ({names}); "
-        f"{task.metric} {chosen.score:.4g} out of fold, the best alone {chosen.alone:.4g}"
+        f"an ensemble of {len(chosen.members)} models ({names}); {task.metric} {chosen.score:.4g} out of fold "
+        f"({what} {together:.4g}, the best alone {alone:.4g})"
     )

@@ -101,9 +101,8 @@ class TimePlan:
 
     def left_for_refit(self, tuner: Tuner, limit: float | None) -> float:
         """Seconds of the time limit for fits to all rows."""
-        _, rest = self._expected(tuner)
-        refit = 0.0 if self._refit_seconds is None else MARGIN * self._refit_seconds(tuner)
-        return math.inf if limit is None else max(0.0, limit - self._clock.seconds - (rest - refit))
+        after = FILES_SECONDS + FILES_SECONDS_A_TRIAL * len(tuner.study.trials) + (self._startup or 0.0)
+        return math.inf if limit is None else max(0.0, limit - self._clock.seconds - after)
 
     def seeds_within(self, tuner: Tuner, limit: float | None) -> int:
         """The seeds that the final has time for: at least 1, at most ``n_seeds``."""

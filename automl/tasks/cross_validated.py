@@ -20,6 +20,7 @@ from automl.data.splits import Splits, flattened
 from automl.errors import UserError
 from automl.metrics import METRICS, measure
 from automl.task import Epoch
+from automl.tasks.user_data import CHOICES
 from strategies.encoding import Dimension, Encoding
 from strategies.fidelity import Fidelity
 from strategies.types import Config
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 FAMILIES = {  # by the kind of data; the first is the default
     "table": ("lightgbm", "random_forest", "extra_trees", "linear", "realmlp"),
-    "series": ("linear", "lightgbm", "extra_trees"),
+    "series": ("linear", "lightgbm", "extra_trees", "random_forest"),
 }
 
 
@@ -42,7 +43,7 @@ class CrossValidated:
     space: ConfigurationSpace
     max_epochs: int  # the number of folds; 1: the validation set is the only one
     metric: str
-    folds_how: str  # random, group or time; empty where there is only the validation set
+    folds_how: str  # random, group, duplicates or time; empty where there is only the validation set
     view: str
     most_seconds: float | None = None  # of all folds of a configuration; one that would take longer fails
     keeps_files: bool = True  # the predictions of every trial may serve the ensemble
@@ -191,12 +192,14 @@ def presets(space: ConfigurationSpace) -> list[Config]:
 def described_plan(task: CrossValidated, seconds: float | None) -> str:
     """One line on what a run does, before it starts."""
     families = next(list(map(str, dim.values)) for dim in Encoding(task.space).dimensions if dim.name == "model")
+    has_test = len(task.rows().y_test) > 0
     scored = f"{task.max_epochs}-fold cross-validation" if task.max_epochs > 1 else "the validation set"
-    how = {"time": ", forward in time", "group": ", groups kept together"}.get(task.folds_how, "")
+    hows = {"time": ", forward in time", "group": ", groups kept together", "duplicates": ", duplicates kept together"}
+    how = hows.get(task.folds_how, "") if task.max_epochs > 1 else ""
     within = "" if seconds is None else f", all within {seconds:g} seconds"
     return (
         f"plan: presets of {', '.join(families)}, scored by {scored}{how}; then a search in each family; "
-        f"then an ensemble of the best, fitted to all rows but the test set{within}"
+        f"then an ensemble of the best, fitted to all rows{' but the test set' * has_test}{within}"
     )
 
 
@@ -240,9 +243,21 @@ def chosen_families(kind: str, asked: str | None) -> tuple[str, ...]:
 
 
 def suits(kind: str, asked: str | None) -> bool:
-    """Whether data of this kind are cross-validated, with the families of ``--model``."""
+    """Whether data of this kind are cross-validated, with the families of ``--model``.
+
+    UserError for families of which some are cross-validated and others are not.
+    """
+    if kind not in FAMILIES:
+        return False
     wanted = [] if asked is None or asked == "auto" else [name.strip() for name in asked.split(",")]
-    return kind in FAMILIES and set(wanted) <= set(FAMILIES[kind])
+    folds, others = FAMILIES[kind], [name for name in CHOICES[kind] if name not in FAMILIES[kind]]
+    strange = next((name for name in wanted if name not in folds and name not in others), None)
+    if strange is not None or ({*wanted} & {*folds} and {*wanted} & {*others}):
+        raise UserError(
+            f"--model {strange or asked!r} does not suit {kind}; choose auto, some of: {', '.join(folds)}, or, scored "
+            f"by one validation set, some of: {', '.join(others)}"
+        )
+    return set(wanted) <= set(folds)
 
 
 def space_of(families: tuple[str, ...], *, classes: bool, with_levels: bool, lags: bool = False) -> dict[str, Any]:

@@ -94,11 +94,14 @@ class FoldsTraining:
         return Epoch(self.n_done, self.losses[-1], metrics, self.seconds[-1])
 
     def _check_time(self) -> None:
-        """TrainingFailed after the first fold if the others would take too long."""
+        """TrainingFailed after the second fold if all would take too long; the first may wait for imports."""
         most, n = self.task.most_seconds, self.task.max_epochs
-        if most is not None and self._out_of_bag is None and self.n_done == 1 and n * self.seconds[0] > most:
+        if most is None or self._out_of_bag is not None or self.n_done != 2:
+            return
+        expected = self.seconds[0] + (n - 1) * self.seconds[1]
+        if expected > most:
             raise TrainingFailed(
-                f"{n} folds would take {n * self.seconds[0]:.3g} s, longer than the {most:.3g} s of a configuration"
+                f"{n} folds would take {expected:.3g} s, longer than the {most:.3g} s of a configuration"
             )
 
     def fit_all(self) -> None:

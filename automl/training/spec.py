@@ -56,7 +56,7 @@ class FoldsTask(Protocol):
     @property
     def most_seconds(self) -> float | None: ...  # of all folds of a configuration
     @property
-    def folds_how(self) -> str: ...  # random, group, time, or empty
+    def folds_how(self) -> str: ...  # random, group, duplicates, time, or empty
     def family(self, config: Mapping[str, Any]) -> str: ...
     def rows(self) -> "Splits": ...  # as a table; the training set includes the validation set
     def folds(self) -> "NDArray[Any]": ...  # the fold of each row, (n,); negative: only trained on

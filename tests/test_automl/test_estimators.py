@@ -95,3 +95,24 @@ def test_bad_input_is_a_value_error_in_one_line():
         automl.AutoMLClassifier(metric="rmse").fit(X, y)
     with pytest.raises(ValueError, match="one class only"):
         automl.AutoMLClassifier().fit(X, np.zeros(len(X)))
+
+
+def test_a_saved_model_names_its_classes_and_is_not_overwritten(tmp_path):
+    X, y = people(200)
+    model = automl.AutoMLClassifier(models="linear", n_trials=1, n_jobs=1).fit(X, pd.Series(y, name="member"))
+    model.save(tmp_path / "saved")
+    predictor = automl.load(tmp_path / "saved")
+    assert predictor.classes == ("no", "yes")
+    assert predictor.target == "member"
+    assert (predictor.predict(X) == model.predict(X)).all()
+    with pytest.raises(FileExistsError, match="is not empty; choose another one"):
+        model.save(tmp_path / "saved")
+    codes = automl.AutoMLClassifier(models="linear", n_trials=1, n_jobs=1).fit(X, np.where(y == "yes", 10, 9))
+    assert set(codes.predict(X)) == {9, 10}
+    assert codes.classes_.dtype.kind == "i"
+
+
+def test_what_was_noticed_in_the_data_is_kept():
+    X, y = people(200)
+    X["id"] = range(len(X))
+    assert any("'id' is left out" in note for note in automl.AutoMLClassifier(n_trials=1, n_jobs=1).fit(X, y).notes_)

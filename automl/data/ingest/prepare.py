@@ -56,7 +56,7 @@ class Facts:
     length: int  # of the longest text or sequence; 0 if examples have no length
     ragged: bool  # whether examples differ in length
     name: str
-    folds: str = ""  # how FOLDS were drawn: random, group or time; empty without them
+    folds: str = ""  # how FOLDS were drawn: random, group, duplicates or time; empty without them
 
     @classmethod
     def read(cls, folder: Path) -> Facts:
@@ -152,7 +152,7 @@ def _write_folds(rows: Rows, labelled: Labelled, parts: SplitRows, keys: Any, fo
     if rows.times is not None:
         how, folds = "time", time_folds(rows.times[labelled.rows][places])
     elif groups is not None:
-        how, folds = "group", group_folds(groups[places])
+        how, folds = "duplicates" if groups is keys else "group", group_folds(groups[places])
         if folds is None and rows.groups is None:  # nearly all rows are duplicates of a few
             how, folds = "random", random_folds(labelled.y[places])
     else:
