@@ -72,7 +72,8 @@ def run_session(
     if settings.n_workers is not None and settings.n_workers > n_cores:
         show_line(console, f"workers: {settings.n_workers} trainings share {n_cores} cores, so that each is slower")
     if isinstance(task, CrossValidated):
-        show_line(console, described_plan(task, settings.time_limit))
+        has_test = not (settings.data or {}).get("no_test")
+        show_line(console, described_plan(task, settings.time_limit, has_test=has_test))
     else:
         if strategy.why:
             show_line(console, f"{settings.strategy}: {strategy.why}")

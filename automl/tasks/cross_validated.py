@@ -189,10 +189,9 @@ def presets(space: ConfigurationSpace) -> list[Config]:
     return found
 
 
-def described_plan(task: CrossValidated, seconds: float | None) -> str:
+def described_plan(task: CrossValidated, seconds: float | None, *, has_test: bool) -> str:
     """One line on what a run does, before it starts."""
     families = next(list(map(str, dim.values)) for dim in Encoding(task.space).dimensions if dim.name == "model")
-    has_test = len(task.rows().y_test) > 0
     scored = f"{task.max_epochs}-fold cross-validation" if task.max_epochs > 1 else "the validation set"
     hows = {"time": ", forward in time", "group": ", groups kept together", "duplicates": ", duplicates kept together"}
     how = hows.get(task.folds_how, "") if task.max_epochs > 1 else ""

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from automl.data.ingest.folds import N_FOLDS
 from automl.errors import UserError
 from automl.metrics import loss_of, measure
 from automl.models import own_config
@@ -78,10 +79,14 @@ class FoldsTraining:
             self.predictions[held] = self._out_of_bag[held]
             rounds = 0
         else:
-            before = self._folds < fold if self.task.folds_how == "time" else self._folds != fold
-            learner, valid = self._learner(fold), self._rows(held)
-            learner.fit(self._rows(np.flatnonzero(before)), valid)
-            self.predictions[held] = learner.predict(valid.x)
+            before = np.flatnonzero(self._folds < fold if self.task.folds_how == "time" else self._folds != fold)
+            stopping = held
+            if self._kind.is_bagged:
+                # The epoch that is best on the fold would flatter the predictions for it.
+                before, stopping = self._set_aside(before, fold)
+            learner = self._learner(fold)
+            learner.fit(self._rows(before), self._rows(stopping))
+            self.predictions[held] = learner.predict(self._rows(held).x)
             rounds = learner.rounds
             if learner.is_bagged:
                 self._write_model(learner, f"fold-{fold}")
@@ -92,6 +97,15 @@ class FoldsTraining:
         self._save()
         self._check_time()
         return Epoch(self.n_done, self.losses[-1], metrics, self.seconds[-1])
+
+    def _set_aside(self, rows: NDArray[Any], fold: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The training rows without those of another fold, and these: the next fold, or in time the one before."""
+        n = self.task.max_epochs
+        other = fold - 1 if self.task.folds_how == "time" else (fold + 1) % n
+        aside = self._folds[rows] == other
+        if not 0 < aside.sum() < len(rows) or other == fold:
+            aside = np.random.default_rng(self.seed).permutation(len(rows)) < max(1, len(rows) // N_FOLDS)
+        return rows[~aside], rows[aside]
 
     def _check_time(self) -> None:
         """TrainingFailed after the second fold if all would take too long; the first may wait for imports."""

@@ -31,7 +31,8 @@ class Learner(ABC):
     has_out_of_bag: ClassVar[bool] = False
     """Whether ``out_of_bag`` predicts the training rows by the parts of the model that have not seen them."""
     is_bagged: ClassVar[bool] = False
-    """Whether the models of the folds are kept and averaged, instead of one fitted again to all rows."""
+    """Whether the models of the folds are kept and averaged, instead of one fitted again to all rows. Each then stops
+    early by rows of another fold than the one that it predicts."""
 
     def __init__(self, config: Mapping[str, Any], inputs: Columns, target: Target, seed: int) -> None:
         """``inputs`` and ``target``: the statistics of all training rows."""
