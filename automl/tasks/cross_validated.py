@@ -203,7 +203,7 @@ def described_plan(task: CrossValidated, seconds: float | None, *, has_test: boo
 
 
 SECONDS_OF_A_FOLD = 0.5  # of LightGBM on few rows; more of them take so many seconds a number in the table and class:
-SECONDS_A_NUMBER = 3e-6
+SECONDS_A_NUMBER = 4e-6
 SHARE_OF_A_TRIAL = 0.5  # of the time limit, at most, for a configuration
 SHARE_OF_A_MODEL = 0.4  # of the budget, at most, for all folds of one
 

@@ -38,15 +38,16 @@ def group_folds(groups: NDArray[Any]) -> NDArray[np.int8] | None:
 
 
 def time_folds(times: NDArray[Any]) -> NDArray[np.int8] | None:
-    """The fold of each row, (n,), from old to new; the oldest rows are only trained on. None for too few times.
+    """The fold of each row, (n,), from old to new; the older half is only trained on. None for too few times.
 
-    A fold is predicted by the rows before it. Rows of the same time stay together.
+    A fold is predicted by the rows before it, so that a model of few rows is not judged in place of one of all. Rows of
+    the same time stay together.
     """
     different, codes = np.unique(times, return_inverse=True)
-    if len(different) < 2 * (N_FOLDS + 1):
+    if len(different) < 4 * N_FOLDS:
         return None
     rank = np.searchsorted(np.sort(codes), codes)  # the number of older rows
-    folds = rank * (N_FOLDS + 1) // len(times) - 1
+    folds = np.maximum(rank * 2 * N_FOLDS // len(times) - N_FOLDS, NEVER)
     return folds.astype(np.int8) if len(np.unique(folds)) == N_FOLDS + 1 else None
 
 
