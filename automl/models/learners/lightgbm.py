@@ -18,9 +18,10 @@ from automl.models.learners.base import Learner, Rows
 from automl.models.learners.levels import ManyLevels
 
 MOST_ROUNDS = 10_000
-PATIENCE, ROWS = 300, 10_000  # rounds without improvement before a fit stops, up to so many rows; then fewer
+PATIENCE, ROWS = 300, 10_000  # rounds without clear improvement before a fit stops, up to so many rows; then fewer
 LEAST_PATIENCE = 20
-GROWTH = 0.3  # of the patience, per round until the best one
+GROWTH = 0.3  # of the patience, per round until then
+CLEAR = 1e-3  # of the loss: a smaller improvement does not prolong a fit
 
 # The hyperparameters and ranges of TabArena (N. Erickson et al., TabArena: A Living Benchmark for Machine Learning on
 # Tabular Data, 2025), with LightGBM's defaults but for the learning rate, which is AutoGluon's.
@@ -141,19 +142,22 @@ class LightGBM(Learner):
 
 
 def _early_stopping(patience: float) -> Callable[[Any], None]:
-    """A callback that ends a fit once the validation loss has not improved for long, as AutoGluon's: later bests are
-    further apart."""
+    """A callback that ends a fit once the validation loss has hardly improved for long, as AutoGluon's: later bests are
+    further apart. It keeps the best round of all."""
     best, at = np.inf, 0
+    clear, since = np.inf, 0  # the last clear improvement
 
     def stop(state: Any) -> None:
-        nonlocal best, at
+        nonlocal best, at, clear, since
         from lightgbm.callback import EarlyStopException
 
         ((_, _, loss, _),) = state.evaluation_result_list
         if loss < best:
             best, at = loss, state.iteration
+        if loss < (1.0 - CLEAR) * clear:
+            clear, since = loss, state.iteration
         is_last = state.iteration == state.end_iteration - 1
-        if is_last or state.iteration - at > patience + GROWTH * at:
+        if is_last or state.iteration - since > patience + GROWTH * since:
             raise EarlyStopException(at, state.evaluation_result_list)
 
     return stop

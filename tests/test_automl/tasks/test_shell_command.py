@@ -199,7 +199,9 @@ SLEEP = f"sleep 1000{os.getpid()}"  # of this test alone
 
 
 @pytest.mark.parametrize(
-    "how", [SLEEP, f"setsid {SLEEP}", f"(setsid sh -c 'while :; do echo 9; sleep 0.2; done; {SLEEP}' &)"]
+    "how",
+    [SLEEP, f"setsid {SLEEP}", f"(setsid sh -c 'while :; do echo 9; sleep 0.2; done; {SLEEP}' &)"],
+    ids=["child", "detached", "talking"],  # the same in every process of pytest-xdist
 )
 def test_a_child_in_the_background_does_not_hold_up_the_trial_and_ends_with_it(how):
     start = time.monotonic()
