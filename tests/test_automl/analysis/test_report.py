@@ -457,7 +457,7 @@ def test_the_command_writes_the_report_anew(folder, page, tmp_path):
 
 @pytest.mark.parametrize(
     ("files", "message"),
-    [([], "has no study.db"), (["study.db"], "has no summary.json yet"), (["study.db", "broken"], "is not JSON")],
+    [([], "has no study.db"), (["study.db"], "has no summary.json yet"), (["study.db", "broken"], "is damaged")],
 )
 def test_what_is_no_run_is_one_line_and_exit_2(folder, tmp_path, files, message):
     for name in files:
