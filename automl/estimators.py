@@ -107,8 +107,8 @@ class _AutoML(BaseEstimator):  # type: ignore[misc]
             frame[group] = groups
         file = place / "table.parquet"
         frame.to_parquet(file)
-        kind = f"table,{self._kind}"
-        request = Request(str(file), target=target, group=group, kind=kind, no_test=True, spelled=True)
+        kind, spelled = f"table,{self._kind}", self._kind == "classification"
+        request = Request(str(file), target=target, group=group, kind=kind, no_test=True, spelled=spelled)
         self.notes_ = prepare(request, place / "data").notes
         settings = Settings(
             data=asdict(request), model=self.models, metric=self.metric, time_limit=self.time_limit,
