@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from automl.tuning.tuner import Tuner
 
 MOST_CANDIDATES = 30  # trials that the weights are chosen from: the best, and the best of each family
-
-
 LIKELY_MEMBERS = 5  # of the best trials, whose fits to all rows the search leaves time for
 
 
@@ -55,8 +53,9 @@ def build(
     found = candidates(task, list(tuner.study.trials.values()), folder)
     if not found:
         return None
-    chosen = affordable(task, found, most, tuner.executor.n_workers, left)
-    n_wanted = len(choose(task, found, most).members)
+    chosen = choose(task, found, most)
+    n_wanted = len(chosen.members)
+    chosen = affordable(task, found, chosen, tuner.executor.n_workers, left)
     if len(chosen.members) < n_wanted:
         say(f"ensemble: {len(chosen.members)} of {n_wanted} members, as the time limit leaves no time to fit more")
     errors = fit_members(task, chosen, tuner.executor, tuner.device, watch)
@@ -181,11 +180,8 @@ def _seen_by_loss(task: CrossValidated, predictions: NDArray[Any], y: NDArray[An
     return predictions[np.arange(len(y)), y] if task.metric in names_of("classes") else predictions
 
 
-def affordable(
-    task: CrossValidated, found: Sequence[Candidate], most: int | None, n_workers: int, left: float
-) -> Chosen:
-    """As ``choose``, with as many members as can be fitted to all rows within ``left`` seconds, but at least one."""
-    chosen = choose(task, found, most)
+def affordable(task: CrossValidated, found: Sequence[Candidate], chosen: Chosen, n_workers: int, left: float) -> Chosen:
+    """The choice, or one of fewer members that can be fitted to all rows within ``left`` seconds; at least one."""
     while len(chosen.members) > 1:
         seconds = chosen.refit_seconds
         if max(sum(seconds) / n_workers, max(seconds)) <= left:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -20,7 +19,7 @@ from automl.data.splits import Splits, flattened
 from automl.errors import UserError
 from automl.metrics import METRICS, measure
 from automl.task import Epoch
-from automl.tasks.user_data import CHOICES
+from automl.tasks.user_data import CHOICES, copy_encoder
 from strategies.encoding import Dimension, Encoding
 from strategies.fidelity import Fidelity
 from strategies.types import Config
@@ -105,7 +104,7 @@ class CrossValidated:
 
     def export_rest(self, out: Path) -> None:
         """Write what a model of this task needs besides its own files."""
-        shutil.copytree(Path(self.data) / "encoder", out, dirs_exist_ok=True)
+        copy_encoder(self.data, out)
 
     def test(self, checkpoint: Path, device: str) -> Mapping[str, float]:
         """Nothing: the ensemble is scored, not its members."""

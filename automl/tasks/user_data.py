@@ -67,7 +67,12 @@ class OwnData(Supervised):
         return {"name": name, "score": score, "seconds": time.perf_counter() - start}
 
     def export_rest(self, out: Path) -> None:
-        shutil.copytree(Path(self.data) / "encoder", out, dirs_exist_ok=True)
+        copy_encoder(self.data, out)
+
+
+def copy_encoder(data: str, out: Path) -> None:
+    """Write what turns raw rows into those of the prepared data in a folder."""
+    shutil.copytree(Path(data) / "encoder", out, dirs_exist_ok=True)
 
 
 def own_task(folder: Path, model: str | None, metric: str | None) -> OwnData | OwnPairs:

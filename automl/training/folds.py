@@ -21,10 +21,11 @@ from automl.metrics import loss_of, measure
 from automl.models import own_config
 from automl.models.learners import build_learner, learner_class
 from automl.models.learners.base import Learner, Rows
+from automl.study.run_folder import write_atomic
 from automl.task import CheckpointDamaged, Epoch, TrainingFailed
 from automl.training.spec import FoldsTask
 
-PREDICTIONS, RECORD, MODEL = "predictions.npy", "record.json", "model"
+PREDICTIONS, OUT_OF_BAG, RECORD, MODEL = "predictions.npy", "out_of_bag.npy", "record.json", "model"
 EVERY_METRIC = {"classes": ("accuracy", "log_loss"), "number": ("rmse", "mae")}  # kept for each fold
 
 
@@ -153,19 +154,19 @@ class FoldsTraining:
         }  # fmt: skip
         arrays = {PREDICTIONS: self.predictions}
         if self._out_of_bag is not None and self.n_done < self.task.max_epochs:
-            arrays["out_of_bag.npy"] = self._out_of_bag
+            arrays[OUT_OF_BAG] = self._out_of_bag
         for name, array in arrays.items():
             aside = self._folder / f"{name}.{os.getpid()}"
             with aside.open("wb") as file:
                 np.save(file, array)
             aside.replace(self._folder / name)
-        aside = self._folder / f"{RECORD}.{os.getpid()}"
-        aside.write_text(json.dumps(record), encoding="utf-8")
-        aside.replace(self._folder / RECORD)
+        write_atomic(self._folder / RECORD, json.dumps(record))
 
     def _restore(self) -> None:
         try:
             record, predictions = read_record(self._folder), read_predictions(self._folder)
+            if (self._folder / OUT_OF_BAG).exists():
+                self._out_of_bag = np.load(self._folder / OUT_OF_BAG, allow_pickle=False)
         except (OSError, ValueError) as error:
             raise CheckpointDamaged(f"the checkpoint in {self._folder} is damaged ({error})") from error
         if record["config"] != self.config or record["seed"] != self.seed:
@@ -173,8 +174,6 @@ class FoldsTraining:
         self.losses, self.rounds, self.seconds = record["losses"], record["rounds"], record["seconds"]
         self.predictions = predictions
         self.predictions[self._folds >= self.n_done] = np.nan  # killed between the two files
-        if (self._folder / "out_of_bag.npy").exists():
-            self._out_of_bag = np.load(self._folder / "out_of_bag.npy", allow_pickle=False)
 
 
 def read_record(folder: Path) -> dict[str, Any]:

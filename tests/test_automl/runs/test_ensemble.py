@@ -70,10 +70,13 @@ def test_as_many_members_as_there_is_time_to_fit(tmp_path):
     numbers = Numbers(tmp_path)
     found = [numbers.candidate(i, noise(i), seconds=10.0) for i in range(1, 5)]
     task = numbers.task()
-    assert len(affordable(task, found, None, 2, 25.0).members) == 4
-    assert len(affordable(task, found, None, 2, 12.0).members) == 2
+    chosen = choose(task, found, None)
+    assert affordable(task, found, chosen, 2, 25.0) is chosen
+    assert len(affordable(task, found, chosen, 2, 12.0).members) == 2
     slow = numbers.candidate(9, noise(9, 0.1), seconds=99.0)
-    assert set(affordable(task, [*found, slow], None, 2, 0.0).members) == {9}, "the best is kept in any case"
+    every = [*found, slow]
+    kept = affordable(task, every, choose(task, every, None), 2, 0.0)
+    assert set(kept.members) == {9}, "the best is kept in any case"
 
 
 def test_the_absolute_error_is_what_weights_are_chosen_by_where_it_is_the_metric(tmp_path):
