@@ -7,6 +7,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,7 @@ def folder(tmp_path_factory) -> Path:
         "max_epochs": 4,
         "epochs_trained": 80,
         "budget_epochs": 80,
+        "started": time.time(),
         "seconds": result.seconds,
         "strategy_seconds": 0.1,
         "best": best,
