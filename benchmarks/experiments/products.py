@@ -1,7 +1,7 @@
 """Whole products on users' files, by wall-clock: ``python -m benchmarks.experiments.products``.
 
-The same rows are given to this project's command with its defaults, to an untuned baseline and, for tables, to FLAML in
-an environment of its own; all are scored on the same test rows.
+The same rows are given to this project's command, with its defaults and with a named strategy, to an untuned baseline
+and, for tables, to FLAML and AutoGluon in environments of their own; all are scored on the same test rows.
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ from benchmarks.pages import markdown
 from benchmarks.suites.own_files import FILES, MORE_TABLES, UsersFile
 
 EVERY_FILE = (*FILES, *MORE_TABLES)
-PRODUCTS = ("default", "lightgbm", "flaml")
+OWN = {"default": (), "bo": ("--strategy=bo",)}  # our command: further options
+RIVALS = {"flaml": "flaml", **{f"autogluon-{quality}": "autogluon" for quality in ("medium", "good", "best")}}
+PRODUCTS = (*OWN, "lightgbm", *RIVALS)
 BASE = "untuned"  # what errors are divided by: for tables gradient boosting of scikit-learn, else see own_scores
-RIVAL = Path(__file__).with_name("rival_flaml.py")
 N_RESAMPLES = 10_000
 
 
@@ -47,8 +48,11 @@ def main(
     at_once: Annotated[int, typer.Option(help="Tables at a time.")] = 2,
     split: Annotated[int, typer.Option(help="Which random split into training and test rows.")] = 0,
     only: Annotated[str | None, typer.Option(help="Tables, separated by commas. [default: all]")] = None,
-    products: Annotated[str, typer.Option(help="Products, separated by commas.")] = ",".join(PRODUCTS),
+    products: Annotated[str, typer.Option(help=f"Of {', '.join(PRODUCTS)}.")] = "default,lightgbm",
     flaml_python: Annotated[Path | None, typer.Option(help="Python of an environment with flaml[automl].")] = None,
+    autogluon_python: Annotated[
+        Path | None, typer.Option(help="Python of one with autogluon.tabular[lightgbm,catboost,xgboost,fastai].")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Table to extend; the summary gets the suffix .md.")] = Path(
         "results/products.csv"
     ),
@@ -56,15 +60,19 @@ def main(
     """Run the products that have no row yet for a table, a split and these seconds, and write the table."""
     known = pd.read_csv(out) if out.exists() else pd.DataFrame()
     wanted = [name.strip() for name in products.split(",")]
-    if "flaml" in wanted and flaml_python is None:
-        raise UserError("flaml needs an environment of its own: --flaml-python PYTHON, or leave it out of --products")
+    pythons = {"flaml": flaml_python, "autogluon": autogluon_python}
+    for name in wanted:
+        if name not in PRODUCTS:
+            raise UserError(f"--products must be of {', '.join(PRODUCTS)}, not {name!r}")
+        if name in RIVALS and pythons[RIVALS[name]] is None:
+            raise UserError(f"{name} needs an environment of its own: --{RIVALS[name]}-python PYTHON")
     names = [file.name for file in EVERY_FILE] if only is None else only.split(",")
     jobs = [file for file in EVERY_FILE if file.name in names]
 
     def run(file: UsersFile) -> list[dict[str, Any]]:
-        suiting = wanted if file.kind == "table" else [name for name in wanted if name == "default"]
+        suiting = wanted if file.kind == "table" else [name for name in wanted if name in OWN]
         missing = [name for name in suiting if not _is_known(known, file.name, split, seconds, name)]
-        return rows_of(file, split, seconds, workers, missing, flaml_python)
+        return rows_of(file, split, seconds, workers, missing, pythons)
 
     lines = [{str(name): value for name, value in line.items()} for line in known.to_dict("records")]
     with ThreadPoolExecutor(at_once) as pool:
@@ -90,7 +98,7 @@ def _is_known(known: pd.DataFrame, table: str, split: int, seconds: float, produ
 
 
 def rows_of(
-    file: UsersFile, split: int, seconds: float, workers: int, wanted: list[str], flaml_python: Path | None
+    file: UsersFile, split: int, seconds: float, workers: int, wanted: list[str], pythons: dict[str, Path | None]
 ) -> list[dict[str, Any]]:
     """A row for each product on a file, and one for the untuned baseline."""
     if not wanted:
@@ -102,11 +110,14 @@ def rows_of(
         arrays = with_valid_in_train(splits)
         results = {BASE: _untuned(arrays, BASE) if file.kind == "table" else _practitioners(file, splits, arrays)}
         for product in wanted:
-            if product == "default":
-                results[product] = _default(file, csv, folder, seconds, workers)
-            elif product == "flaml":
-                assert flaml_python is not None
-                results[product] = _flaml(arrays, metric, folder, seconds, workers, flaml_python)
+            place_of = folder / product
+            place_of.mkdir()
+            if product in OWN:
+                results[product] = _ours(file, csv, place_of, seconds, workers, OWN[product])
+            elif product in RIVALS:
+                python = pythons[RIVALS[product]]
+                assert python is not None
+                results[product] = _rivals(arrays, metric, place_of, seconds, workers, python, product)
             else:
                 results[product] = _untuned(arrays, product)
     y = arrays.y_test
@@ -141,7 +152,9 @@ def prepared(file: UsersFile, csv: Path, folder: Path) -> tuple[Splits, str]:
     return read_prepared(folder / next(iter(facts.views.values()))), facts.metric(None)
 
 
-def _default(file: UsersFile, csv: Path, folder: Path, seconds: float, workers: int) -> tuple[NDArray[Any], float]:
+def _ours(
+    file: UsersFile, csv: Path, folder: Path, seconds: float, workers: int, more: tuple[str, ...]
+) -> tuple[NDArray[Any], float]:
     """The command of this project, and the predictions of its model."""
     from automl.data.ingest.prepare import Facts
     from automl.deployment.predictor import load
@@ -149,7 +162,7 @@ def _default(file: UsersFile, csv: Path, folder: Path, seconds: float, workers: 
     start, run = time.perf_counter(), folder / "run"
     options = [f"--{name}={value}" for name, value in file.options.items()]
     subprocess.run(
-        [sys.executable, "-m", "automl", "run", "--data", str(csv), *options, f"--time-limit={seconds:g}",
+        [sys.executable, "-m", "automl", "run", "--data", str(csv), *options, *more, f"--time-limit={seconds:g}",
          f"--workers={workers}", f"--out={run}", "--prior=none", "--no-learn"],
         check=True, capture_output=True,
     )  # fmt: skip
@@ -166,8 +179,8 @@ def _practitioners(file: UsersFile, splits: Splits, with_valid: Splits) -> tuple
     return baseline(file.kind, splits, with_valid).predictions[0], time.perf_counter() - start
 
 
-def _flaml(
-    arrays: Splits, metric: str, folder: Path, seconds: float, workers: int, python: Path
+def _rivals(
+    arrays: Splits, metric: str, folder: Path, seconds: float, workers: int, python: Path, product: str
 ) -> tuple[NDArray[Any], float]:
     assert isinstance(arrays.inputs, Columns)
     n_numbers = arrays.inputs.n_numbers
@@ -177,8 +190,9 @@ def _flaml(
         categories=np.arange(n_numbers, arrays.inputs.shape[0]),
     )  # fmt: skip
     start = time.perf_counter()
+    script = Path(__file__).with_name(f"rival_{RIVALS[product]}.py")
     subprocess.run(
-        [str(python), str(RIVAL), str(folder), f"{seconds:g}", str(workers)],
+        [str(python), str(script), str(folder), f"{seconds:g}", str(workers), *product.split("-")[1:]],
         check=True, capture_output=True, env=os.environ | {"OMP_NUM_THREADS": str(workers)}, cwd=folder,
     )  # fmt: skip
     return np.load(folder / "predictions.npy"), time.perf_counter() - start
@@ -231,11 +245,11 @@ def summary(rows: pd.DataFrame) -> str:
         "",
         "By `python -m benchmarks.experiments.products`. A product gets the same training rows and the same wall-clock "
         "on the same cores; `default` is `automl run --data FILE --target NAME` with no other option than the time "
-        "limit. Numbers are test errors (1 - accuracy, or RMSE) divided by that of an untuned baseline on the same "
-        "rows: below 1 is better. The baseline is scikit-learn's histogram gradient boosting for tables, TF-IDF and "
-        "logistic regression for texts, the better of a support vector machine and a random forest for pictures, and "
-        "ridge regression on the window for series. Intervals: bootstrap over files, 95%. Nothing was tuned on the "
-        "holdout files.",
+        "limit, `bo` the same with `--strategy bo`. Numbers are test errors (1 - accuracy, or RMSE) divided by that of "
+        "an untuned baseline on the same rows: below 1 is better. The baseline is scikit-learn's histogram gradient "
+        "boosting for tables, TF-IDF and logistic regression for texts, the better of a support vector machine and a "
+        "random forest for pictures, and ridge regression on the window for series. Intervals: bootstrap over files, "
+        "95%. Nothing was tuned on the holdout files.",
         "",
     ]
     rows = rows.assign(is_table=rows["kind"] == "table")
@@ -250,21 +264,42 @@ def summary(rows: pd.DataFrame) -> str:
                     own: pd.Series[Any] = ratios[name].xs(which)
                     cells.append(_line_of(str(name), which, own, part))
         heads = ["product", "files", "error / untuned", "95%", "better on", "worst", "wall-clock, longest"]
-        lines += [*markdown.grid(heads, cells), "", *_every_table(part, ratios), ""]
+        lines += [*markdown.grid(heads, cells), "", *_duels(ratios), *_every_table(part, ratios), ""]
     return "\n".join(lines) + "\n"
 
 
 def _line_of(name: str, which: str, ratios: pd.Series[Any], rows: pd.DataFrame) -> list[str]:
     logs = np.log(ratios.dropna().groupby("table").mean().to_numpy())
-    rng = np.random.default_rng(0)
-    means = logs[rng.integers(0, len(logs), (N_RESAMPLES, len(logs)))].mean(1)
-    low, high = np.exp(np.percentile(means, [2.5, 97.5]))
+    mean, low, high = _geometric(logs)
     own = rows[(rows["product"] == name) & (rows["part"] == which)]
     worst = str(ratios.groupby("table").max().idxmax())
     return [
-        name, f"{len(logs)} {which}", f"{np.exp(logs.mean()):.3f}", f"{low:.3f} to {high:.3f}",
+        name, f"{len(logs)} {which}", f"{mean:.3f}", f"{low:.3f} to {high:.3f}",
         f"{int((logs < 0).sum())} of {len(logs)}", f"{ratios.max():.2f} ({worst})", f"{own['wall'].max():.0f} s",
     ]  # fmt: skip
+
+
+def _duels(ratios: pd.DataFrame) -> list[str]:
+    """The errors of ``default`` divided by those of each other product, on the files that both were run on."""
+    cells = []
+    for name in ratios.columns.drop("default", errors="ignore") if "default" in ratios else []:
+        for which in ("holdout", "development"):
+            both = ratios.loc[ratios.index.get_level_values("part") == which, ["default", name]].dropna()
+            if len(both) > 1:
+                quotients: pd.Series[Any] = both["default"] / both[name]
+                logs = np.log(quotients.groupby("table").mean().to_numpy())
+                mean, low, high = _geometric(logs)
+                own = [f"{mean:.3f}", f"{low:.3f} to {high:.3f}", f"{int((logs < 0).sum())} of {len(logs)}"]
+                cells.append([f"default / {name}", f"{len(logs)} {which}", *own])
+    return [*markdown.grid(["errors", "files", "ratio", "95%", "default is better on"], cells), ""] if cells else []
+
+
+def _geometric(logs: NDArray[Any]) -> tuple[float, float, float]:
+    """The geometric mean of ratios with the bootstrap's 95% interval. ``logs``: their logarithms, one a file."""
+    rng = np.random.default_rng(0)
+    means = logs[rng.integers(0, len(logs), (N_RESAMPLES, len(logs)))].mean(1)
+    low, high = np.exp(np.percentile(means, [2.5, 97.5]))
+    return float(np.exp(logs.mean())), float(low), float(high)
 
 
 def _every_table(rows: pd.DataFrame, ratios: pd.DataFrame) -> list[str]:

@@ -40,14 +40,25 @@ def test_errors_are_divided_by_those_of_the_untuned_baseline():
 
 
 def test_untuned_boosting_has_the_test_rows_of_a_run(tmp_path):
-    found = products.rows_of(WINE, 0, 60.0, 1, ["lightgbm"], None)
+    found = products.rows_of(WINE, 0, 60.0, 1, ["lightgbm"], {})
     assert [line["product"] for line in found] == ["untuned", "lightgbm"]
     assert all(line["n_test"] == 35 and line["score"] > 0.9 for line in found)
-    other = products.rows_of(WINE, 1, 60.0, 1, ["lightgbm"], None)
+    other = products.rows_of(WINE, 1, 60.0, 1, ["lightgbm"], {})
     assert [line["score"] for line in other] != [line["score"] for line in found], "another split, other test rows"
-    assert products.rows_of(WINE, 0, 60.0, 1, [], None) == []
+    assert products.rows_of(WINE, 0, 60.0, 1, [], {}) == []
 
 
 def test_flaml_needs_a_python_of_its_own(tmp_path):
     with pytest.raises(UserError, match="flaml needs an environment of its own: --flaml-python"):
-        products.main(products="flaml", flaml_python=None, out=tmp_path / "products.csv")
+        products.main(products="flaml", flaml_python=None, autogluon_python=None, out=tmp_path / "products.csv")
+
+
+def test_an_unknown_product_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"must be of default, .* not 'tpot'"):
+        products.main(products="tpot", out=tmp_path / "products.csv")
+
+
+def test_the_default_is_compared_with_each_product_on_the_files_of_both():
+    scores = {"untuned": [0.9, 0.8, 0.7], "default": [0.95, 0.8, 0.9], "flaml": [0.9, 0.9]}
+    mean = np.sqrt(5.5 / 10.5 * 20.5 / 10.5)
+    assert f"| default / flaml | 2 holdout | {mean:.3f} |" in products.summary(rows(scores))
