@@ -21,6 +21,10 @@ from benchmarks.scoring.leaderboard import Section
 
 BLOCK, ADVICE_BLOCK = "leaderboard", "advice"
 PICTURE = "Trainings that each strategy needs"
+INDEX = (
+    "At each suite's largest budget: the lowest expected regret and its probability; who is practically equal; who "
+    "may be; and how many are worse."
+)
 BEFORE = (
     "Before its first outcome, and if it crashed, a run is scored with the worst of 1, the default's regret and the "
     "worst regret of any compared run on that task; without known regrets, the worse of the default's and worst loss."
@@ -100,7 +104,7 @@ def _first_page(
     ]
     first = picture(sections, images, name)
     parts += ["", f"![{PICTURE}]({first})"] if first else []
-    parts += ["\n## All results\n"]
+    parts += ["\n## All results\n", f"{INDEX}\n"]
     parts += [f"- [What each strategy needs]({name}-efficiency.md)"] if efficiencies(sections) else []
     for suite, page in files.items():
         verdicts = []
@@ -109,7 +113,7 @@ def _first_page(
             if titled(section.field.suite, section.field.split) == suite and found:
                 what = [section.field.title.removeprefix(suite).strip(", "), section.field.name]
                 after = found[-1].after.lower().replace(" trainings", "")
-                verdicts.append(f"{', '.join(filter(None, what))} {after}: {found[-1].verdict}")
+                verdicts.append(f"{', '.join(filter(None, what))} {after}: {found[-1].brief}")
         parts.append(f"- [{escaped(suite)}]({page}): {escaped('; '.join(verdicts))}")
     return "\n".join(parts) + "\n"
 

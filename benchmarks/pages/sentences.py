@@ -28,6 +28,7 @@ class Finding:
     verdict: str
     leaders: tuple[str, ...]  # the lowest mean first, then those that may be as good
     detail: str
+    brief: str  # for an index: who leads, who may be as good, how many are worse
 
     @property
     def text(self) -> str:
@@ -78,7 +79,21 @@ def _finding(section: Section, standing: Standing, budget: float, clock: str) ->
         detail = _few(comparison, standing, budget)
     else:
         detail = _decided(comparison, standing, budget)
-    return Finding(budget, f"After {spent(budget, clock)}", verdict, leaders, detail)
+    brief = _brief(comparison) if comparison.decided else verdict
+    return Finding(budget, f"After {spent(budget, clock)}", verdict, leaders, detail, brief)
+
+
+def _brief(comparison: Comparison) -> str:
+    """For example ``auto (0.99), equal: bo, perhaps: ga; 11 worse``."""
+    first, pairs = comparison.leaders[0], comparison.pairs
+    words = {EQUAL: "equal", UNKNOWN: "perhaps"}
+    parts = [f"{first} ({probability(float(comparison.chances['probability'][first]))})"]
+    for word, said in words.items():
+        names = [str(name) for name in pairs.loc[pairs["word"] == word, "b"]]
+        more = [f"{len(names) - N_NAMED} more"] if len(names) > N_NAMED else []
+        parts += [f"{said}: {listed([*names[:N_NAMED], *more])}"] if names else []
+    n_worse = int((pairs["word"] == WORSE).sum())
+    return ", ".join(parts) + (f"; {n_worse} worse" if n_worse else "")
 
 
 def _nothing(section: Section, *, last: bool) -> str:

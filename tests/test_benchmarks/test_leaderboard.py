@@ -99,6 +99,7 @@ def test_a_known_best_is_found_and_its_sentence_has_the_numbers_of_the_tables():
     assert rows[["better", "equal", "worse"]].sum(axis=1).tolist() == pytest.approx([1.0, 1.0])
     assert (rows["p_holm"] < 0.001).all()
     assert "Worse: all others, each with probability over 0.99" in found.text
+    assert found.brief == "good (over 0.99); 2 worse"
     table = board([section]).query("clock == 'trainings' and budget == 20").set_index("strategy")
     good = table.loc["good"]
     assert good["low95"] < good["low80"] < good["regret"] < good["high80"] < good["high95"]
@@ -114,6 +115,7 @@ def test_equal_strategies_are_practically_equal():
     found = [last(section) for section in sections(table, constants(TASKS))]
     assert all(finding.verdict == comparison.AMONG for finding in found)
     assert all("Practically equal: " in finding.text for finding in found)
+    assert all(", equal: " in finding.brief and "worse" not in finding.brief for finding in found)
 
 
 def test_a_difference_below_the_margin_does_not_count():
