@@ -134,6 +134,16 @@ def test_links_lead_to_files_and_headings(page):
             assert heading in anchors(file), f"{target}#{heading}"
 
 
+def test_each_promise_about_security_names_tests_that_exist():
+    table = (ROOT / "SECURITY.md").read_text().partition("## Promises")[2]
+    promises = [line.split(" | ") for line in table.splitlines() if line.startswith("| ")][1:]
+    named = [re.findall(r"`(\S+)::(\w+)`", tests) for _, tests in promises]
+    assert len(named) > 10
+    assert all(named)
+    for file, test in (pair for pairs in named for pair in pairs):
+        assert f"\ndef {test}(" in (ROOT / "tests" / "test_automl" / file).read_text(), test
+
+
 def test_the_tree_in_the_readme_is_the_tree_on_disk():
     [tree] = [content for _, content in FENCE.findall((ROOT / "README.md").read_text()) if "strategies/  " in content]
     named = {True: set(), False: set()}  # within automl/, or at the top

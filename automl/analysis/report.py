@@ -51,6 +51,6 @@ def write_report(file: Path, study: Study, summary: Mapping[str, Any], told: Exp
         described=described,
         failure=failure,
         facts=facts(study, summary),
-        plotly=Markup(get_plotlyjs().replace("</script", "<\\/script")),  # the library's own text
+        plotly=Markup(get_plotlyjs().replace("</script", "<\\/script")),  # the library's own text  # nosec B704
     )
     write_atomic(file, page)

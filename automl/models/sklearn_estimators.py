@@ -70,7 +70,11 @@ def _linear_features(inputs: Inputs, config: Mapping[str, Any]) -> Any:
 
     if isinstance(inputs, Tokens):
         return TfidfVectorizer(
-            token_pattern=r"\S+", lowercase=False, sublinear_tf=True, min_df=2, ngram_range=(1, config["ngrams"])
+            token_pattern=r"\S+",  # words  # nosec B106
+            lowercase=False,
+            sublinear_tf=True,
+            min_df=2,
+            ngram_range=(1, config["ngrams"]),
         )
     numbers = make_pipeline(SimpleImputer(keep_empty_features=True, add_indicator=True), StandardScaler())
     if not isinstance(inputs, Columns):

@@ -122,7 +122,7 @@ class CommandTask:
         with tempfile.TemporaryFile() as errors:
             process = subprocess.Popen(
                 line,
-                shell=True,
+                shell=True,  # the user's own command  # nosec B602
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,

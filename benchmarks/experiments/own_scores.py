@@ -90,7 +90,7 @@ def _tfidf(splits: Splits, with_valid: Splits) -> UntunedBaseline:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
-    words = TfidfVectorizer(token_pattern=r"\S+", lowercase=False, sublinear_tf=True, min_df=2)
+    words = TfidfVectorizer(token_pattern=r"\S+", lowercase=False, sublinear_tf=True, min_df=2)  # words  # nosec B106
     model = make_pipeline(words, LogisticRegression(C=10.0, max_iter=1_000))
     model.fit(features("linear", splits.inputs, with_valid.x_train), with_valid.y_train)
     x_test = features("linear", splits.inputs, splits.x_test)

@@ -28,7 +28,7 @@ UNSEARCHED = "---\nsearch:\n  exclude: true\n---\n\n"
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add a copy of every linked file, and of those that the copies link to."""
     waiting = [DOCS / file.src_uri for file in files.documentation_pages()]
-    waiting += [ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md")]  # in the navigation
+    waiting += [ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")]  # in the navigation
     copied = set()
     while waiting:
         page = waiting.pop()

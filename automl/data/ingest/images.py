@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import itertools
 import struct
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 SIDES = (16, 64)  # smallest and largest side of the training images, in pixels: what a CPU can train on
-SERVED = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")  # formats decoded from bytes: none that runs an external program
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")  # whatever a file's name says: none runs an external program
 MOST_PIXELS = 50_000_000  # of an image sent as bytes
 UNREADABLE = (OSError, SyntaxError, ValueError, struct.error)  # raised by Pillow for a broken file
 PART_NAMES = ("train", "training", "test", "testing", "val", "valid", "validation")
@@ -112,7 +114,7 @@ class ImagesEncoder(encoder.Encoder):
         return {
             "type": "string",
             "contentEncoding": "base64",
-            "description": f"an image file ({', '.join(SERVED)}) in base64",
+            "description": f"an image file ({', '.join(FORMATS)}) in base64",
         }
 
 
@@ -128,54 +130,83 @@ def _picture(record: Any, where: str) -> bytes:
         with opened(content) as picture:
             width, height = picture.size
     except UserError:
-        raise UserError(f"{where} is not a readable image; send one of: {', '.join(SERVED)}") from None
+        raise UserError(f"{where} is not a readable image; send one of: {', '.join(FORMATS)}") from None
     if width * height > MOST_PIXELS:
         raise UserError(f"{where} has {width:,} x {height:,} pixels; send at most {MOST_PIXELS:,}")
     return content
 
 
 def read(request: Request) -> encoder.Rows:
-    """The images of a folder, labelled with the names of their folders."""
+    """The images of a folder, labelled with the names of their folders. Those that cannot be read are left out."""
     import pandas as pd
 
     folder = request.path
     if not folder.is_dir():
         raise UserError(f"images must be in a folder with one subfolder per class; {str(folder)!r} is not a folder")
+    own, test = _listed(folder)
+    every = own + (test or [])
+    good, notes = _that_can_be_read([file for file, _ in every], folder)
+    files = list(itertools.compress(every, good))
+    n_own = int(good[: len(own)].sum())
+    lost = sorted({label for _, label in every} - {label for _, label in files})
+    notes += [f"no image of these classes can be read: {', '.join(lost)}"] if lost else []
+    frame = pd.DataFrame({"file": [str(file) for file, _ in files]})
+    labels = pd.Series([label for _, label in files])
+    keys = np.array([hashlib.sha1(file.read_bytes(), usedforsecurity=False).hexdigest() for file, _ in files])
+    parts = None
+    if test is not None:
+        codes = np.unique(labels[:n_own], return_inverse=True)[1]
+        valid, train = stratified(codes, share(n_own))
+        parts = SplitRows(train, valid, np.arange(n_own, len(files)), "test is the folder test, the rest stratified")
+    return encoder.Rows(frame, labels, "folder", keys, [*notes, *_others([folder])], parts=parts)
+
+
+def _listed(folder: Path) -> tuple[list[tuple[Path, str]], list[tuple[Path, str]] | None]:
+    """The images with their labels: those to train on, and those of the folder ``test`` if there is one.
+
+    UserError if there are none.
+    """
     named = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_dir() and not _hidden(path)}
     if named and set(named) <= set(PART_NAMES) and not {"train", "test"} <= set(named):
         raise UserError(
             f"{str(folder)!r} holds splits ({', '.join(named)}); name them train, test and optionally val, "
             "with one folder per class in each, or put the class folders there directly"
         )
-    test_folder = named.get("test") if "train" in named else None
-    roots = (
-        [named["train"], *(named[name] for name in ("val", "valid", "validation") if name in named)]
-        if test_folder
-        else [folder]
-    )
-    files = [(file, label) for root in roots for file, label in labelled(root)]
-    n_own = len(files)
-    if test_folder is not None:
-        files += labelled(test_folder)
-    if not files:
-        n_above = sum(file.suffix.lower() in SUFFIXES for file in folder.iterdir())
-        if n_above:
-            raise UserError(
-                f"{n_above:,} images are in {str(folder)!r} itself; put those of each class into a subfolder, "
-                "or give the parent folder"
-            )
+    has_test = {"train", "test"} <= set(named)
+    roots = [named[name] for name in ("train", "val", "valid", "validation") if name in named] if has_test else [folder]
+    own = [each for root in roots for each in labelled(root)]
+    test = labelled(named["test"]) if has_test else None
+    if own or test:
+        return own, test
+    n_above = sum(file.suffix.lower() in SUFFIXES for file in folder.iterdir())
+    if n_above:
         raise UserError(
-            f"{str(folder)!r} must contain one folder of images ({', '.join(SUFFIXES)}) per class; it has none"
+            f"{n_above:,} images are in {str(folder)!r} itself; put those of each class into a subfolder, "
+            "or give the parent folder"
         )
-    frame = pd.DataFrame({"file": [str(file) for file, _ in files]})
-    labels = pd.Series([label for _, label in files])
-    keys = np.array([hashlib.sha1(file.read_bytes()).hexdigest() for file, _ in files])
-    parts = None
-    if test_folder is not None:
-        codes = np.unique(labels[:n_own], return_inverse=True)[1]
-        valid, train = stratified(codes, share(n_own))
-        parts = SplitRows(train, valid, np.arange(n_own, len(files)), "test is the folder test, the rest stratified")
-    return encoder.Rows(frame, labels, "folder", keys, _others([folder]), parts=parts)
+    raise UserError(f"{str(folder)!r} must contain one folder of images ({', '.join(SUFFIXES)}) per class; it has none")
+
+
+def _that_can_be_read(files: Sequence[Path], folder: Path) -> tuple[NDArray[np.bool_], list[str]]:
+    """Which images can be read, (n,), and a note on the others. UserError if none can."""
+    with ThreadPoolExecutor() as pool:  # decoders release the interpreter's lock
+        errors = list(pool.map(_error_of, files))
+    found = [error for error in errors if error is not None]
+    if len(found) == len(files):
+        raise UserError(f"none of the {len(files):,} images in {str(folder)!r} can be read; the first: {found[0]}")
+    good = np.array([error is None for error in errors], bool)
+    return good, [f"{len(found):,} of {len(files):,} images are left out; the first: {found[0]}"] if found else []
+
+
+def _error_of(file: Path) -> str | None:
+    """Why an image cannot be read; None if it can. A JPEG is decoded at its coarsest scale, which needs all of it."""
+    try:
+        with opened(str(file)) as picture:
+            picture.draft(None, (SIDES[0], SIDES[0]))
+            as_seen(picture).convert("RGB")
+    except UserError as error:
+        return str(error)
+    return None
 
 
 @contextmanager
@@ -183,9 +214,9 @@ def opened(file: str | bytes) -> Iterator[Image.Image]:
     """An open image, from a path or from the bytes of a file. UserError if it cannot be read."""
     from PIL import Image
 
-    name, formats = ("an image", SERVED) if isinstance(file, bytes) else (repr(file), None)
+    name, source = ("an image", io.BytesIO(file)) if isinstance(file, bytes) else (repr(file), file)
     try:
-        with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=formats) as picture:
+        with Image.open(source, formats=FORMATS) as picture:
             yield picture
     except Image.DecompressionBombError as error:
         raise UserError(f"{name} is too large ({error}); make it smaller") from None

@@ -1,5 +1,7 @@
 """Users' images, sequences and time series: reading, splitting, learning, predicting."""
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -73,9 +75,68 @@ def test_folders_of_train_and_test_are_kept_and_copies_of_test_pictures_leave_tr
     assert any("3 rows were left out of training or validation" in note for note in report.notes)
 
 
-def test_a_broken_picture_and_an_empty_folder_are_named(photos, tmp_path):
-    (photos / "zero" / "broken.png").write_bytes(b"\x89PNG nothing")
-    with pytest.raises(UserError, match=r"broken.png' is not a readable image .*; fix or remove it"):
+def damaged_in_every_way(photos):
+    """Eight files that no decoder reads to their end; two of them are the same."""
+    rng = np.random.default_rng(0)
+    picture = Image.fromarray(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8))
+    for name in ("cut.png", "cut.jpg", "cut.webp", "cut.gif", "cut.bmp", "cut.tif"):
+        picture.save(photos / "zero" / name)
+        content = (photos / "zero" / name).read_bytes()
+        (photos / "zero" / name).write_bytes(content[: len(content) // 2])
+    for name in ("one/a.png", "seven/b.png"):
+        (photos / name).write_bytes(b"\x89PNG nothing")
+    return 8
+
+
+def test_damaged_pictures_are_counted_and_left_out_of_duplicates_and_splits(photos, tmp_path):
+    prepare(Request(str(photos)), tmp_path / "before")
+    n_good = len(list(photos.rglob("*.*")))
+    n_bad = damaged_in_every_way(photos)
+    report = prepare(Request(str(photos)), tmp_path / "data")
+    [note] = [note for note in report.notes if "images are left out" in note]
+    assert note.startswith(f"{n_bad} of {n_good + n_bad} images are left out; the first: '{photos}/one/a.png' is not a")
+    assert report.facts["duplicates"] == "none"
+    assert not any("different label" in note for note in report.notes)
+    before, after = (load_data(str(tmp_path / name / "pixels"), None) for name in ("before", "data"))
+    for part in ("x_train", "y_train", "x_valid", "y_valid", "x_test", "y_test"):
+        assert np.array_equal(getattr(before, part), getattr(after, part))
+
+
+def test_damaged_pictures_leave_the_test_folder_and_a_class_that_is_lost_is_named(photos, tmp_path):
+    (tmp_path / "both").mkdir()
+    photos.rename(tmp_path / "both" / "train")
+    for name in ("zero", "one", "seven"):
+        folder = tmp_path / "both" / "test" / name
+        folder.mkdir(parents=True)
+        for file in sorted((tmp_path / "both" / "train" / name).iterdir())[:8]:
+            file.rename(folder / file.name)
+    first = min((tmp_path / "both" / "test" / "one").iterdir())
+    first.write_bytes(first.read_bytes()[:40])
+    for file in (tmp_path / "both").glob("*/zero/*"):
+        file.write_bytes(b"")
+    report = prepare(Request(str(tmp_path / "both")), tmp_path / "data")
+    assert "no image of these classes can be read: zero" in report.notes
+    splits = load_data(str(tmp_path / "data" / "pixels"), None)
+    assert (splits.n_classes, len(splits.y_test)) == (2, 15)
+
+
+def test_a_program_that_is_named_like_a_picture_is_not_run(photos, tmp_path, monkeypatch):
+    """PostScript, for which Pillow would start Ghostscript."""
+    (tmp_path / "bin").mkdir()
+    ghostscript = tmp_path / "bin" / "gs"
+    ghostscript.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n")
+    ghostscript.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    (photos / "zero" / "script.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EOF\n")
+    report = prepare(Request(str(photos)), tmp_path / "data")
+    assert any("1 of" in note and "script.png' is not a readable image" in note for note in report.notes)
+    assert not (tmp_path / "started").exists()
+
+
+def test_folders_without_a_picture_that_can_be_read_are_refused(photos, tmp_path):
+    for file in photos.rglob("*.*"):
+        file.write_bytes(b"\x89PNG nothing")
+    with pytest.raises(UserError, match=r"^none of the \d+ images in .* can be read; the first: '.*' is not"):
         prepare(Request(str(photos)), tmp_path / "data")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="must contain one folder of images"):

@@ -1,11 +1,14 @@
 """Model folders that were damaged, mixed up or made to do harm: one line each, before anything is unpacked."""
 
+import functools
 import io
 import json
+import os
 import shutil
 import zipfile
 
 import pytest
+import skops.io
 import small_models
 
 import automl
@@ -74,7 +77,14 @@ CHANGES = {
     "weight": lambda folder: changed(folder / "model.json", members=[{"folder": ".", "weight": "all"}]),
     "outside": outside,
 }
-OF_ESTIMATORS = {"bomb": bomb, "foreign type": foreign_type}
+
+
+def call(folder):
+    """Of a function, when the file is read."""
+    skops.io.dump(functools.partial(os.system, f"touch {folder / 'called'}"), folder / "model.skops")
+
+
+OF_ESTIMATORS = {"bomb": bomb, "foreign type": foreign_type, "call": call}
 
 
 def refused(folder):
@@ -109,3 +119,4 @@ def test_an_estimator_that_would_do_harm_is_refused(models, tmp_path, case):
     shutil.copytree(models["gradient_boosting"], tmp_path / "model")
     OF_ESTIMATORS[case](tmp_path / "model")
     refused(tmp_path / "model")
+    assert not (tmp_path / "model" / "called").exists()
