@@ -62,7 +62,7 @@ class Executor(ABC):
 
     @abstractmethod
     def stop(self, key: int) -> None:
-        """Have a running job end after its current epoch; its JobEnded still comes."""
+        """Have a running training end after its current epoch; its JobEnded, or LaneEnded, still comes."""
 
     def now(self) -> float:
         """Seconds on the executor's clock: real, unless it simulates."""
@@ -94,8 +94,8 @@ class SerialExecutor(Executor):
 
     def __init__(self, task: Task) -> None:
         self._task = task
-        self._running: tuple[int, Iterator[Event]] | None = None
-        self._stopped = False
+        self._running: tuple[Job, Iterator[Event]] | None = None
+        self._stopped = set[int]()
 
     @property
     def n_free(self) -> int:
@@ -103,19 +103,20 @@ class SerialExecutor(Executor):
 
     def submit(self, job: Job) -> None:
         assert self._running is None
-        self._running, self._stopped = (job.key, run_job(self._task, job)), False
+        self._stopped = set()
+        self._running = job, run_job(self._task, job, self._stopped)
 
     def wait(self, timeout: float | None = None) -> list[Event]:
         if self._running is None:
             return []
-        key, events = self._running
-        event = JobEnded(key, 0.0) if self._stopped else next(events)
+        job, events = self._running
+        event = JobEnded(job.key, 0.0) if job.key in self._stopped and not job.lanes else next(events)
         if isinstance(event, JobEnded):
             self.cancel()
         return [event]
 
     def stop(self, key: int) -> None:
-        self._stopped = self._running is not None and self._running[0] == key
+        self._stopped.add(key)
 
     def cancel(self) -> None:
         if self._running is not None:
@@ -222,7 +223,7 @@ class ProcessExecutor(Executor):
 
     def stop(self, key: int) -> None:
         for worker in self._workers:
-            if worker.job is not None and worker.job.key == key:
+            if worker.job is not None and any(training.key == key for training in worker.job.trainings):
                 worker.send({"stop": key})
 
     def cancel(self) -> None:
@@ -299,8 +300,8 @@ class ProcessExecutor(Executor):
         if isinstance(event, JobStarted):
             worker.has_started = True
             self._n_deaths_at_start = 0
-            n_trainings = len(worker.job.lanes) or 1
-            worker.deadline = None if self._trial_seconds is None else self.now() + n_trainings * self._trial_seconds
+            seconds = None if self._trial_seconds is None else len(worker.job.trainings) * self._trial_seconds
+            worker.deadline = None if seconds is None else self.now() + seconds
             return None
         if isinstance(event, JobEnded):
             worker.job = worker.deadline = None
