@@ -24,10 +24,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from automl.devices import return_memory
+from automl.devices import forget_peak, peak_memory, return_memory
 from automl.errors import UserError, abridged
-from automl.task import CheckpointDamaged, Epoch, TrainingFailed, vary
+from automl.task import CheckpointDamaged, Epoch, OutOfMemory, TrainingFailed, vary
 from automl.tuning.descendants import kill_marked
+from automl.tuning.memory import Memory
 
 if TYPE_CHECKING:
     from automl.task import Task
@@ -122,6 +123,8 @@ class JobEnded:
     broken: bool = False  # the process cannot train again: an error of a card fails all that follow
     scores: Mapping[str, float] = field(default_factory=dict)  # on the test set, where it was asked for
     lost: bool = False  # its process was killed from outside: another attempt may succeed
+    out_of_memory: bool = False
+    memory: Memory | None = None  # on its card, as far as it is known
 
 
 Event = JobStarted | EpochDone | Restarted | LaneEnded | JobEnded
@@ -135,9 +138,10 @@ def run_job(task: Task, job: Job, stopped: Set[int] = frozenset()) -> Iterator[E
 
     ``stopped``: the keys of lanes that end after their current epoch, looked up again before each.
     """
+    forget_peak()
     start = time.perf_counter()
     error = trace = None
-    fatal = broken = False
+    fatal = broken = out_of_memory = False
     scores: Mapping[str, float] = {}
     try:
         if job.lanes:
@@ -147,18 +151,32 @@ def run_job(task: Task, job: Job, stopped: Set[int] = frozenset()) -> Iterator[E
             yield from _train(task, job, folder)
             scores = _scores(task, folder, job)
     except TrainingFailed as failure:
-        error = _one_line(failure)
+        error, out_of_memory = _one_line(failure), isinstance(failure, OutOfMemory)
     except UserError as failure:
         error, fatal = str(failure), True
     except MemoryError:
-        error, trace = "out of memory", traceback.format_exc()
+        error, trace, out_of_memory = "out of memory", traceback.format_exc(), True
     except (KeyboardInterrupt, GeneratorExit):
         raise  # of this process and this generator
     except BaseException as failure:
         error = f"{type(failure).__name__}: {_one_line(failure)}"
         trace, broken = traceback.format_exc(), any(sign in error for sign in CARD_ERRORS)
+        out_of_memory = "out of memory" in error
     error, trace = (None if text is None else abridged(text) for text in (error, trace))
-    yield JobEnded(job.key, time.perf_counter() - start, error, trace, fatal, broken, scores)
+    memory = None if out_of_memory else _memory(task)
+    yield JobEnded(
+        job.key, time.perf_counter() - start, error, trace, fatal, broken, scores,
+        out_of_memory=out_of_memory, memory=memory,
+    )  # fmt: skip
+
+
+def _memory(task: Any) -> Memory | None:
+    """What the training took of its card."""
+    if hasattr(task, "memory"):
+        found: Memory | None = task.memory()
+        return found
+    known = peak_memory()
+    return None if known is None else Memory(*known)
 
 
 def _train_lanes(task: Any, job: Job, stopped: Set[int]) -> Iterator[Event]:
@@ -168,6 +186,8 @@ def _train_lanes(task: Any, job: Job, stopped: Set[int]) -> Iterator[Event]:
     try:
         for key, ended in task.train_lanes(job.lanes, device=job.device, is_stopped=stopped.__contains__):
             lane = lanes[key]
+            if isinstance(ended, OutOfMemory):  # not even alone in the program, but perhaps alone on the card
+                raise ended
             if isinstance(ended, TrainingFailed):
                 left.discard(key)
                 yield LaneEnded(job.key, key, seconds[key], _one_line(ended))
@@ -257,6 +277,8 @@ def event_from_json(line: str) -> Event:
     kind = KINDS[content.pop("event")]
     if kind is EpochDone:
         content["epoch"] = Epoch(**content["epoch"])
+    if content.get("memory") is not None:
+        content["memory"] = Memory(**content["memory"])
     return kind(**content)
 
 
