@@ -44,7 +44,6 @@ class Executor(ABC):
     """Runs jobs, as many at a time as it has workers."""
 
     n_workers: int
-    spans: Sequence[Span] = ()  # the trainings on graphics cards, as far as they say what they took
 
     @property
     @abstractmethod
@@ -65,6 +64,11 @@ class Executor(ABC):
     @abstractmethod
     def stop(self, key: int) -> None:
         """Have a running training end after its current epoch; its JobEnded, or LaneEnded, still comes."""
+
+    @property
+    def spans(self) -> Sequence[Span]:
+        """The trainings on graphics cards so far, if they say what they took."""
+        return ()
 
     def now(self) -> float:
         """Seconds on the executor's clock: real, unless it simulates."""
@@ -197,7 +201,7 @@ class ProcessExecutor(Executor):
         self._n_deaths_at_start = 0
         self._mark, self._n_started = new_mark(), 0
         self._held = deque[Job]()  # until there is room
-        self.spans = list[Span]()
+        self._spans = list[Span]()
         self._workers = [self._start(i) for i in range(n_workers)]
         cards_of_workers = [worker.card for worker in self._workers if worker.card is not None]
         self._admission = Admission(Counter(cards_of_workers))
@@ -205,6 +209,10 @@ class ProcessExecutor(Executor):
     @property
     def n_free(self) -> int:
         return sum(worker.job is None for worker in self._workers) - len(self._held)
+
+    @property
+    def spans(self) -> Sequence[Span]:
+        return self._spans
 
     def submit(self, job: Job) -> None:
         self._held.append(job)
@@ -242,7 +250,7 @@ class ProcessExecutor(Executor):
         elif card is not None:
             self._admission.ended(card, job.key, event.memory)
             if event.memory is not None:
-                self.spans.append(Span(card, worker.started, self.now(), event.memory.peak, event.memory.total))
+                self._spans.append(Span(card, worker.started, self.now(), event.memory.peak, event.memory.total))
         return ended
 
     def wait(self, timeout: float | None = None) -> list[Event]:
