@@ -26,9 +26,9 @@ from automl.data.targets import Classes, Number
 from automl.models import build_for, own_config
 from automl.models.device import find_device, isolated
 from automl.models.lanes import Lanes, layers_of
-from automl.task import Epoch, Task, TrainingFailed, vary
+from automl.task import Epoch, OutOfMemory, Task, TrainingFailed, vary
 from automl.training.checkpoint import CHECKPOINT
-from automl.training.device import OutOfMemory, memory_errors, warm_up
+from automl.training.device import memory_errors, warm_up
 from automl.training.lane_optimizer import LaneOptimizer
 from automl.training.network import NetworkTraining
 from automl.training.optimizer import schedule

@@ -9,13 +9,12 @@ import torch
 from stand_ins import all_put
 
 from automl.space.parse import load_space
-from automl.task import TrainingFailed
+from automl.task import OutOfMemory, TrainingFailed
 from automl.tasks.registry import load_task
 from automl.tasks.training_space import SCHEDULES
 from automl.training import lanes
 from automl.training.base import trained_model
 from automl.training.checkpoint import read_checkpoint
-from automl.training.device import OutOfMemory
 from automl.training.lanes import Program, can_share, next_epochs, shape_of, train_lanes
 from automl.training.optimizer import Descent
 from automl.tuning.worker import Job
