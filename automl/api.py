@@ -40,6 +40,7 @@ def tune(
     n_trials: int | None = None,
     seed: int = 0,
     n_workers: int = 1,
+    lanes: int = 1,
     max_epochs: int | None = None,
     time_limit: float | None = None,
     target: float | None = None,
@@ -68,6 +69,8 @@ def tune(
         is a ``time_limit``, in seconds.
     ``seed``: of the search and, derived from it, of each training.
     ``n_workers``: trainings at a time; more than one run in processes of their own.
+    ``lanes``: configs of one shape that each of them trains in one program, of tasks with ``lane_key``. Proposals then
+        come in packs of one shape.
     ``max_epochs``: epochs of a full training, after which a generator is ended. By default the task's, or the default
         of the function's own argument ``epochs``; a generator without one runs to its end.
     ``target``: stop once the task's metric has reached this value.
@@ -98,7 +101,7 @@ def tune(
     settings = Settings(
         task=task.name, strategy=strategy if isinstance(strategy, str) else strategy.__name__, seed=seed,
         n_trials=n_trials, max_epochs=task.max_epochs, space=space_settings(task.space), n_workers=n_workers,
-        time_limit=time_limit, trial_seconds=trial_seconds, target=target, patience=patience,
+        lanes=lanes, time_limit=time_limit, trial_seconds=trial_seconds, target=target, patience=patience,
         sure_within=as_within(sure_within), reproducible=reproducible, maximize=maximize, device=device,
         track=_trackers(track, study), from_python=True,
     )  # fmt: skip

@@ -11,6 +11,7 @@ from pathlib import Path
 from automl.errors import UserError
 
 NAMES = re.compile(r"auto|cpu|cuda|cuda:\d+(,cuda:\d+)*")
+CONTEXT = 600 * 2**20  # bytes of a card that a process takes for CUDA, cuBLAS and cuDNN, as an allowance
 DRIVERS = {"win32": "nvcuda.dll"}  # the library of NVIDIA's driver by platform; elsewhere libcuda.so.1
 
 
@@ -65,6 +66,25 @@ def return_memory() -> None:
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         torch.cuda.empty_cache()
+
+
+def forget_peak() -> None:
+    """Measure the peak of memory anew from here."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.reset_peak_memory_stats()
+
+
+def peak_memory() -> tuple[int, int] | None:
+    """The bytes that this process has had of its card at most, and those that the card has; None without a card.
+
+    Of the first, torch knows what it has reserved. The context of CUDA and its libraries, which it does not count, is
+    taken to be CONTEXT.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return None
+    return CONTEXT + torch.cuda.max_memory_reserved(), torch.cuda.mem_get_info()[1]
 
 
 def has_driver() -> bool:

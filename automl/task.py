@@ -18,6 +18,10 @@ class TrainingFailed(Exception):
     """A config could not be trained; the message is the one-line reason. The trial fails, the study continues."""
 
 
+class OutOfMemory(TrainingFailed):
+    """There was not enough memory for a training."""
+
+
 class CheckpointDamaged(UserError):
     """The checkpoint that a training would continue from cannot be read. A search trains that trial from scratch."""
 
@@ -39,9 +43,10 @@ class Task(Protocol):
     Optional: a method ``fidelity(config)`` defines what a training of fewer epochs means for a config, see
     ``Fidelity``; without it, resumable trainings can be paused and others stopped. A task whose short trainings restart
     must be a dataclass with a field ``max_epochs``, which a short training replaces; otherwise its trainings are always
-    full. Methods ``lane_key`` and ``train_lanes``, as those of ``Supervised``, let trainings share a program; none is
-    stopped there before its end. If an attribute ``keeps_files`` is true, files in trials' folders are never removed;
-    if ``counts_anew`` is, a training that is continued numbers its epochs from 1 again.
+    full. Methods ``lane_key`` and ``train_lanes``, as those of ``Supervised``, let trainings share a program. A method
+    ``memory() -> Memory`` says what the training took of its graphics card, where torch does not know it. If an
+    attribute ``keeps_files`` is true, files in trials' folders are never removed; if ``counts_anew`` is, a training
+    that is continued numbers its epochs from 1 again.
     """
 
     @property

@@ -109,7 +109,7 @@ def maximise(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The candidates and improved versions of the best of them: legal points (m, d), best first, and values (m,).
 
-    ``low``, ``high``: bounds (d,) for numeric hyperparameters.
+    ``low``, ``high``: bounds (d,).
     """
     points = features.legal(candidates)
     values = acquisition(features.features(points))
@@ -165,8 +165,7 @@ def _step(
         dim = features.dims[i]
         n = int(dim.n_values)
         coordinates = (np.arange(n) + 0.5) / n if dim.values else np.array(dim.grid(n))
-        if dim.numeric:
-            coordinates = coordinates[(coordinates >= low[i]) & (coordinates <= high[i])]
+        coordinates = coordinates[(coordinates >= low[i]) & (coordinates <= high[i])]
         if not len(coordinates):
             continue
         trials = np.repeat(points, len(coordinates), axis=0)

@@ -7,7 +7,7 @@ gain and cost of its last improvement predict when a family will improve again o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from strategies.base import Outcome, Proposal, Start, Strategy
 from strategies.encoding import Encoding
-from strategies.types import Value
+from strategies.types import Config, Value
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
@@ -128,6 +128,14 @@ class Families(Strategy):
                 self._note(family, proposal)
                 return proposal
         return None
+
+    def ask_alike(self, first: Proposal, key: Callable[[Config], Hashable]) -> Proposal | None:
+        family = self._of(first)
+        family.strategy.skip_to(self._next_trial)
+        proposal = family.strategy.ask_alike(first, key)
+        if proposal is not None:
+            self._note(family, proposal)
+        return proposal
 
     def restore(self, proposal: Proposal) -> None:
         family = self._of(proposal)

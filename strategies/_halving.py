@@ -7,8 +7,9 @@ share of the budget, or nothing if they do not predict full ones. What a short t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 
@@ -97,18 +98,31 @@ class Halving(Asha):
     def ask(self) -> Proposal | None:
         promoted = self._promotable()
         if promoted is not None:
-            trial, rung = promoted
-            config, level = self._asked[trial].config, self.ladder.levels[rung]
-            if self._fidelity(config).kind != "restart":
+            if self._fidelity(self._asked[promoted[0]].config).kind != "restart":
                 return super().ask()
-            number = max(self._skip, max(self._epochs) + 1)
-            info: dict[str, JSON] = {"from": "halving", "rung": rung, "promotes": trial, "schedule": level}
-            proposal = Proposal(number, config, level, info)
-            self.restore(proposal)
-            return proposal
+            return self._promotion(*promoted)
         asked = self._inner.ask()
-        if asked is None:
+        return None if asked is None else self._entered(asked)
+
+    def ask_alike(self, first: Proposal, key: Callable[[Config], Hashable]) -> Proposal | None:
+        promoted = self._promotable()
+        if promoted is None:
+            return super().ask_alike(first, key)
+        config = self._asked[promoted[0]].config
+        if self._fidelity(config).kind != "restart" or key(config) != key(first.config):
             return None
+        return self._promotion(*promoted, {"alike": first.trial})
+
+    def _promotion(self, trial: int, rung: int, about: Mapping[str, JSON] = MappingProxyType({})) -> Proposal:
+        """A longer training from scratch."""
+        level = self.ladder.levels[rung]
+        number = max(self._skip, max(self._epochs) + 1)
+        info: dict[str, JSON] = {"from": "halving", "rung": rung, "promotes": trial, "schedule": level, **about}
+        proposal = Proposal(number, self._asked[trial].config, level, info)
+        self.restore(proposal)
+        return proposal
+
+    def _entered(self, asked: Proposal) -> Proposal:
         epochs = self.ladder.levels[self._entry(asked)] if self._resumable else self.max_epochs
         proposal = replace(asked, epochs=epochs)
         if len(self.ladder.levels) > 1 and self._fidelity(asked.config).kind == "restart":

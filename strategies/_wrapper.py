@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from typing import ClassVar
 
 from strategies._ladder import Ladder, rungs
 from strategies.base import Outcome, Proposal, RegretBound, Strategy
+from strategies.types import Config
 
 
 class Delegate(Strategy):
@@ -24,6 +26,12 @@ class Delegate(Strategy):
 
     def ask(self) -> Proposal | None:
         proposal = self._inner.ask()
+        if proposal is not None:
+            self._note(proposal)
+        return proposal
+
+    def ask_alike(self, first: Proposal, key: Callable[[Config], Hashable]) -> Proposal | None:
+        proposal = self._inner.ask_alike(first, key)
         if proposal is not None:
             self._note(proposal)
         return proposal

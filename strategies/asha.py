@@ -8,12 +8,14 @@ strategy learns from every trial, whatever rung it reached: see ``Ladder.value``
 from __future__ import annotations
 
 import bisect
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from typing import Any
 
 from strategies._ladder import ETA
 from strategies._wrapper import Wrapper
 from strategies.base import Outcome, Proposal
+from strategies.types import Config
 
 
 class Asha(Wrapper):
@@ -35,12 +37,21 @@ class Asha(Wrapper):
         if promoted is not None:
             trial, rung = promoted
             proposal = replace(self._asked[trial], epochs=self.ladder.levels[rung], info={"from": "asha", "rung": rung})
-        else:
-            asked = self._inner.ask()
-            if asked is None:
-                return None
-            epochs = self.ladder.levels[self._entry(asked)] if self._resumable else self.max_epochs
-            proposal = replace(asked, epochs=epochs)
+            self._note(proposal)
+            return proposal
+        asked = self._inner.ask()
+        return None if asked is None else self._entered(asked)
+
+    def ask_alike(self, first: Proposal, key: Callable[[Config], Hashable]) -> Proposal | None:
+        if self._promotable() is not None:  # comes before new configs
+            return None
+        asked = self._inner.ask_alike(first, key)
+        return None if asked is None else self._entered(asked)
+
+    def _entered(self, asked: Proposal) -> Proposal:
+        """A new trial, trained until it is first compared."""
+        epochs = self.ladder.levels[self._entry(asked)] if self._resumable else self.max_epochs
+        proposal = replace(asked, epochs=epochs)
         self._note(proposal)
         return proposal
 

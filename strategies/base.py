@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from strategies._alike import shared_values
 from strategies._beliefs import Beliefs
 from strategies.encoding import Encoding
 from strategies.types import JSON, Config, Value
@@ -133,6 +135,14 @@ class Strategy(ABC):
         May be called several times before outcomes are told. Returning None changes no state.
         """
 
+    def ask_alike(self, first: Proposal, key: Callable[[Config], Hashable]) -> Proposal | None:
+        """A further proposal, for a training beside that of ``first``, whose config has the same key.
+
+        For trainings that share a program if their configs have one key. ``first`` was asked last, or before others
+        like it. None, which changes no state, if there is none.
+        """
+        return None
+
     @abstractmethod
     def tell(self, outcome: Outcome) -> None:
         """Learn from an outcome.
@@ -212,6 +222,7 @@ class ConfigStrategy(Strategy):
         self._prior = tuple(prior)
         self.outcomes: dict[int, Outcome] = {}  # the latest of each trial, in the order in which trials were first told
         self.pending: dict[int, Proposal] = {}
+        self._within: Config = {}  # values that the config being asked for must have
         self._n_asked = 0
         self._next_trial = 0
         self._seen: set[tuple[tuple[str, Value], ...]] = set()
@@ -229,8 +240,16 @@ class ConfigStrategy(Strategy):
         """
 
     def ask(self) -> Proposal | None:
+        return self._ask({})
+
+    def ask_alike(self, first: Proposal, key: Callable[[Config], Hashable]) -> Proposal | None:
+        return self._ask(shared_values(self.encoding, first.config, key), {"alike": first.trial})
+
+    def _ask(self, within: Config, about: Mapping[str, JSON] = MappingProxyType({})) -> Proposal | None:
+        """The next proposal among the configs with these values; None if there is no new one."""
         if self.exhausted:
             return None
+        self._within = within
         rng = np.random.default_rng((self.seed, self._n_asked))
         info: dict[str, JSON]
         if self.default_first and self._n_asked == 0 and self.is_new(self.encoding.default):
@@ -244,15 +263,19 @@ class ConfigStrategy(Strategy):
         else:
             config, info = self._suggest(rng)
         new = self._nearest_new(config, rng)
-        if new is not config:
-            info = {**info, "moved": True}  # it was forbidden or a duplicate
-        proposal = Proposal(self._next_trial, new, self.max_epochs, info)
+        if new is None:
+            return None
+        if new != config:
+            info = {**info, "moved": True}  # it was forbidden, a duplicate, or had other values than it must have
+        proposal = Proposal(self._next_trial, new, self.max_epochs, {**info, **about})
         self.restore(proposal)
         return proposal
 
     def _next_start(self) -> Start | None:
         """The first untried config of the prior; those from past studies are skipped after PATIENCE disappointments."""
-        left = [start for start in self._prior if self.is_new(start.config)]
+        left = [
+            start for start in self._prior if self.is_new(start.config) and self._placed(start.config) == start.config
+        ]
         if any(start.study is not None for start in left) and self._n_disappointments() >= PATIENCE:
             left = [start for start in left if start.study is None]
         return left[0] if left else None
@@ -316,18 +339,29 @@ class ConfigStrategy(Strategy):
         while self._cells and self._unseen is not None and _key(self._unseen) in self._seen:
             self._unseen = next(self._cells, None)
 
-    def _nearest_new(self, config: Config, rng: np.random.Generator) -> Config:
-        """The config itself if it is new, else a new one near it."""
+    def _placed(self, config: Config) -> Config:
+        """The config with the values that it must have."""
+        if self._within.items() <= config.items():
+            return config
+        return self.encoding.build(lambda dim: self._within.get(dim.name, config.get(dim.name, dim.default)))
+
+    def _nearest_new(self, config: Config, rng: np.random.Generator) -> Config | None:
+        """The config itself if it is new, else a new one near it, with the values that it must have; None: there is
+        none with these values.
+        """
+        config = self._placed(config)
         if self.is_new(config):
             return config
         for attempt in range(200):
-            neighbour = self.encoding.neighbour(config, rng, n_changes=1 + attempt // 20)
+            neighbour = self._placed(self.encoding.neighbour(config, rng, n_changes=1 + attempt // 20))
             if self.is_new(neighbour):
                 return neighbour
         for _ in range(1000):
-            anywhere = self.encoding.decode(rng.random(len(self.encoding.dimensions)))
+            anywhere = self._placed(self.encoding.decode(rng.random(len(self.encoding.dimensions))))
             if self.is_new(anywhere):
                 return anywhere
+        if self._within:
+            return None
         if self._unseen is None:
             raise RuntimeError("no new allowed config found in 1200 tries: the space is practically exhausted")
         return self._unseen

@@ -80,8 +80,8 @@ class BayesianOptimization(ConfigStrategy):
         if self.beliefs:
             acquisition = Believed(acquisition, self.beliefs, self._features, power_of(self.n_trials, len(told)))
         new = np.array([outcome.proposal.promotes is None for outcome in told])
-        low, high = self._box(points[new], seen.final[new], gp)
-        candidates = self._candidates(points, seen.final, rng, low, high)
+        low, high = self._bounds(points[new], seen.final[new], gp)
+        candidates = np.where(low == high, low, self._candidates(points, seen.final, rng, low, high))
         found, values = self._maximise(acquisition, candidates, low, high)
         if self._cost_exponent is not None:
             found, values = self._by_cost(found, values, points, told)
@@ -217,6 +217,14 @@ class BayesianOptimization(ConfigStrategy):
         self, acquisition: Acquisition, candidates: np.ndarray, low: np.ndarray, high: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         return maximise(acquisition, self._features, candidates, low, high)
+
+    def _bounds(self, points: np.ndarray, losses: np.ndarray, gp: GP) -> tuple[np.ndarray, np.ndarray]:
+        """The box, in which a hyperparameter that must have a value has no room."""
+        low, high = self._box(points, losses, gp)
+        for i, dim in enumerate(self.encoding.dimensions):
+            if dim.name in self._within:
+                low[i] = high[i] = dim.to_unit(self._within[dim.name])
+        return low, high
 
     def _box(self, points: np.ndarray, losses: np.ndarray, gp: GP) -> tuple[np.ndarray, np.ndarray]:
         """Bounds for numeric hyperparameters, shapes (d,): the whole space, or a trust region in high dimensions."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from functools import cached_property
 
 import numpy as np
 
-from strategies.base import ConfigStrategy
+from strategies.base import ConfigStrategy, Proposal
 from strategies.types import JSON, Config
 
 
@@ -24,6 +24,9 @@ class GridSearch(ConfigStrategy):
 
     def _in_initial_design(self) -> bool:
         return False
+
+    def ask_alike(self, first: Proposal, key: Callable[[Config], Hashable]) -> Proposal | None:
+        return None  # its cells come in their order
 
     def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
         # Known configs are skipped, so the position in the sequence need not be restored.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from automl.analysis import figures, slices
+from automl.analysis.card_memory import memory_curve
 from automl.analysis.explanation import TOGETHER, Explanation, explain, verdict
 from automl.analysis.formatting import chosen, described, failure, ordered, picked
 from automl.analysis.sentences import compare_configs, described_model, facts, final_rows, headline
@@ -24,6 +25,8 @@ def write_report(file: Path, study: Study, summary: Mapping[str, Any], told: Exp
     sliced = slices.by_hyperparameter(study, summary, told.effects, told.compared)
     search = figures.search_curve(study, summary)
     drawn = {"search": search, "curves": figures.learning_curves(study, summary)}
+    if summary.get("memory"):
+        drawn["memory"] = memory_curve(summary["memory"])
     drawn |= {f"slice-{i}": figure for i, figure in enumerate(sliced.values())}
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("automl.analysis"),

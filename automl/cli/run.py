@@ -163,6 +163,14 @@ def tune(
             rich_help_panel=BUDGET,
         ),
     ] = None,
+    lanes: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Train up to N configurations of one shape in one program: small networks are faster so. [default: 1]",
+            rich_help_panel=BUDGET,
+        ),
+    ] = None,
     strategy: Annotated[
         str | None, typer.Option(help="Search strategy (see --list). [default: auto]", rich_help_panel=STRATEGY)
     ] = None,
@@ -305,6 +313,7 @@ def tune(
         sure_within=as_within(sure_within),
         trial_seconds=trial_seconds,
         n_workers=workers,
+        lanes=lanes,
         device=device,
         reproducible=reproducible or None,
         maximize=maximize or None,

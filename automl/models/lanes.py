@@ -15,17 +15,25 @@ from torch import Tensor, nn
 
 from automl.models.cnn import CNN
 from automl.models.embeddings import CategoryEmbedding, Embedded
+from automl.models.lane_layers import Standardise, attended, convolved, dropped, halved, linear, scaled, spread
+from automl.models.lane_rnn import gru_states
 from automl.models.mlp import MLP
+from automl.models.rnn import RNN
+from automl.models.transformer import Transformer
 
 NORM_MOMENTUM = 0.1  # of batch normalisation's running statistics, torch's default
 
 
 class Pooling(nn.Module):
-    """The place of a CNN's pooling among its layers."""
+    """The place of pooling over positions among a network's layers."""
 
     def __init__(self, how: str) -> None:
         super().__init__()
         self.how = how
+
+
+class Positions(nn.Module):
+    """The place where a Transformer's patches get their learned positions."""
 
 
 def layers_of(module: nn.Module, prefix: str = "") -> list[tuple[str, nn.Module]] | None:
@@ -36,7 +44,14 @@ def layers_of(module: nn.Module, prefix: str = "") -> list[tuple[str, nn.Module]
         return layers_of(module.network, f"{prefix}network.")
     if isinstance(module, MLP):
         return [(f"{prefix}layers.{name}", layer) for name, layer in module.layers.named_children()]
-    if isinstance(module, CNN) and isinstance(module.features[0], nn.Conv1d):
+    if isinstance(module, Transformer):
+        blocks = [(f"{prefix}encoder.layers.{name}", block) for name, block in module.encoder.layers.named_children()]
+        ends = [(f"{prefix}encoder.norm", module.encoder.norm), ("", Pooling("mean")), (f"{prefix}head", module.head)]
+        return [(f"{prefix}embed", module.embed), (f"{prefix}position", Positions()), *blocks, *ends]
+    if isinstance(module, RNN) and isinstance(module.rnn, nn.GRU):
+        head = [(f"{prefix}head.{name}", layer) for name, layer in module.head.named_children()]
+        return [(f"{prefix}rnn", module.rnn), ("", module), *head]
+    if isinstance(module, CNN):
         features = [(f"{prefix}features.{name}", layer) for name, layer in module.features.named_children()]
         head = [(f"{prefix}head.{name}", layer) for name, layer in module.head.named_children()]
         pooling: list[tuple[str, nn.Module]] = [] if module.pooling == "flatten" else [("", Pooling(module.pooling))]
@@ -81,45 +96,85 @@ class Lanes:
 
     def __call__(self, x: Tensor, generators: Sequence[torch.Generator] = ()) -> Tensor:
         """``generators``: of the lanes, from which dropout is drawn in training."""
-        x = x.transpose(2, 3) if isinstance(self.layers[0][0][1], nn.Conv1d) else x  # signals: channels last
+        match self.layers[0][0][1]:
+            case nn.Conv1d() | nn.Conv2d():
+                x = x.movedim(2, -1)  # channels last
+            case nn.GRU():
+                x = x.movedim(3, 2).flatten(3)  # step by step, of an image row by row
         for place, (name, layer) in enumerate(self.layers[0]):
             if isinstance(layer, nn.Dropout):
-                rates = [cast(nn.Dropout, of[place][1]).p for of in self.layers]
-                x = dropped(x, rates, generators) if self.training else x
+                x = self._dropped(x, [of[place][1] for of in self.layers], generators)
+            elif isinstance(layer, nn.TransformerEncoderLayer):
+                x = self._block(name, [of[place][1] for of in self.layers], x, generators)
+            elif isinstance(layer, nn.GRU):
+                x = self._recurrent(name, [of[place][1] for of in self.layers], x, generators)
             else:
                 x = self._through(name, layer, x)
+        return x
+
+    def _dropped(self, x: Tensor, layers: Sequence[Any], generators: Sequence[torch.Generator]) -> Tensor:
+        return dropped(x, [layer.p for layer in layers], generators) if self.training else x
+
+    def _block(self, name: str, blocks: Sequence[Any], x: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+        """A block of a Transformer, norms first; the order of its dropouts is torch's."""
+        first = blocks[0]
+        y = self._through(f"{name}.norm1", first.norm1, x)
+        y = linear(y, *(self.parameters[f"{name}.self_attn.in_proj_{part}"] for part in ("weight", "bias")))
+        y = self._through(
+            f"{name}.self_attn.out_proj", first.self_attn.out_proj, attended(y, first.self_attn.num_heads)
+        )
+        x = x + self._dropped(y.movedim(1, 2), [block.dropout1 for block in blocks], generators)
+        y = self._through(f"{name}.linear1", first.linear1, self._through(f"{name}.norm2", first.norm2, x))
+        y = self._dropped(F.gelu(y), [block.dropout for block in blocks], generators)
+        y = self._through(f"{name}.linear2", first.linear2, y)
+        return x + self._dropped(y, [block.dropout2 for block in blocks], generators)
+
+    def _recurrent(self, name: str, rnns: Sequence[Any], x: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+        """All layers of gated recurrent units: (lanes, batch, steps, features) to their states."""
+        rates = [rnn.dropout for rnn in rnns]
+        for layer in range(rnns[0].num_layers):
+            if layer and self.training:
+                x = dropped(x.movedim(2, 1).contiguous(), rates, generators).movedim(1, 2)  # torch draws it by steps
+            directions = []
+            for suffix in ("", "_reverse")[: 1 + rnns[0].bidirectional]:
+                parts = [f"{name}.{part}_l{layer}{suffix}" for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+                weights = [self.parameters[part] for part in parts]
+                directions.append(gru_states(x, weights, backwards=bool(suffix)))
+            x = torch.cat(directions, -1)
         return x
 
     def _through(self, name: str, layer: Any, x: Tensor) -> Tensor:
         weight, bias = (self.parameters.get(f"{name}.{part}") for part in ("weight", "bias"))
         match layer:
             case nn.Flatten():
-                return x.transpose(2, 3).flatten(2) if x.ndim == 4 else x.flatten(2)
+                return x.movedim(-1, 2).flatten(2)
             case nn.Linear():
-                assert weight is not None
-                assert bias is not None
-                if layer.out_features == 1:  # a product with a vector, which is another one for a single lane
-                    return (x * weight).sum(2, keepdim=True) + bias[:, None]
-                return torch.baddbmm(bias[:, None], x, weight.transpose(1, 2))
-            case nn.Conv1d():
+                return linear(x, weight, bias)
+            case nn.Conv1d() | nn.Conv2d():
                 assert weight is not None
                 return convolved(x, weight, bias, layer.stride[0], int(layer.padding[0]))
-            case nn.MaxPool1d():
+            case nn.MaxPool1d() | nn.MaxPool2d():
                 return halved(x)
             case nn.ReLU():
                 return x.relu()
-            case nn.BatchNorm1d():
+            case nn.BatchNorm1d() | nn.BatchNorm2d():
                 return scaled(self._batch_norm(name, layer, x), weight, bias)
             case nn.GroupNorm():
-                grouped = x.unflatten(3, (layer.num_groups, -1))  # type: ignore[no-untyped-call]
-                return scaled(Standardise.apply(grouped, (2, 4), layer.eps)[0].flatten(3), weight, bias)  # type: ignore[no-untyped-call]
+                grouped, over = x.unflatten(-1, (layer.num_groups, -1)), (*range(2, x.ndim - 1), x.ndim)  # type: ignore[no-untyped-call]
+                return scaled(Standardise.apply(grouped, over, layer.eps)[0].flatten(-2), weight, bias)  # type: ignore[no-untyped-call]
+            case nn.LayerNorm():
+                return scaled(F.layer_norm(x, x.shape[-1:], eps=layer.eps), weight, bias)
+            case Positions():
+                return x.flatten(2, -2) + self.parameters[name][:, None]
+            case RNN():
+                return layer.summarise(x.flatten(0, 1)).view(*x.shape[:2], -1)
             case Pooling():
-                return x.amax(2) if layer.how == "max" else x.mean(2)
+                return x.flatten(2, -2).amax(2) if layer.how == "max" else x.flatten(2, -2).mean(2)
             case nn.Identity():
                 return x
         raise AssertionError(layer)
 
-    def _batch_norm(self, name: str, layer: nn.BatchNorm1d, x: Tensor) -> Tensor:
+    def _batch_norm(self, name: str, layer: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor) -> Tensor:
         over = tuple(range(1, x.ndim - 1))  # batch and positions
         mean, variance = self.buffers[f"{name}.running_mean"], self.buffers[f"{name}.running_var"]
         if not self.training:
@@ -135,93 +190,3 @@ class Lanes:
 def flat(parameters: Sequence[Tensor]) -> Tensor:
     """All weights in one row."""
     return torch.cat([parameter.detach().flatten() for parameter in parameters])
-
-
-def spread(values: Tensor, x: Tensor) -> Tensor:
-    """Values (lanes, channels) in the dimensions of x (lanes, ..., channels)."""
-    return values.reshape(len(values), *(1 for _ in x.shape[1:-1]), -1)
-
-
-def scaled(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-    assert weight is not None
-    assert bias is not None
-    return torch.addcmul(spread(bias, x), x, spread(weight, x))
-
-
-def dropped(x: Tensor, rates: Sequence[float], generators: Sequence[torch.Generator]) -> Tensor:
-    """As torch's dropout, each lane at its rate and from its generator."""
-    if not any(rates):
-        return x
-    kept = torch.ones_like(x)
-    for lane, rate in enumerate(rates):
-        if rate > 0:
-            kept[lane].bernoulli_(1 - rate, generator=generators[lane]).div_(1 - rate)
-    return x * kept
-
-
-def halved(x: Tensor) -> Tensor:
-    """The maxima of two steps each of (lanes, batch, length, channels), the last one of an odd length alone."""
-    even, odd = x[:, :, 0::2], x[:, :, 1::2]
-    pairs = even[:, :, : odd.shape[2]]
-    larger = torch.where(odd > pairs, odd, pairs)  # of equal ones the first, as torch has it
-    return larger if even.shape[2] == odd.shape[2] else torch.cat([larger, even[:, :, -1:]], 2)
-
-
-def convolved(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int) -> Tensor:
-    """(lanes, batch, length, channels) with weights (lanes, out, channels, kernel)."""
-    y = cast(Tensor, Convolution.apply(x, weight, stride, padding))  # type: ignore[no-untyped-call]
-    return y if bias is None else y + spread(bias, y)
-
-
-class Convolution(torch.autograd.Function):
-    """A convolution as one matrix product per lane, over windows that lie in memory one after the other."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
-        lanes, out, channels, kernel = weight.shape
-        padded = F.pad(x, (0, 0, padding, padding))
-        windows = padded.unfold(2, kernel, stride).transpose(3, 4)  # (lanes, batch, length, kernel, channels)
-        length = windows.shape[2]
-        rows = windows.reshape(lanes, -1, kernel * channels)
-        matrix = weight.permute(0, 3, 2, 1).reshape(lanes, kernel * channels, out)
-        ctx.save_for_backward(rows, matrix)
-        ctx.sizes = padded.shape, length, kernel, stride, padding
-        return torch.bmm(rows, matrix).view(lanes, -1, length, out)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> Any:
-        rows, matrix = ctx.saved_tensors
-        shape, length, kernel, stride, padding = ctx.sizes
-        lanes, batch, _, channels = shape
-        dy = gradients[0].reshape(lanes, batch * length, -1)
-        of_weight = torch.bmm(rows.transpose(1, 2), dy).view(lanes, kernel, channels, -1).permute(0, 3, 2, 1)
-        if not ctx.needs_input_grad[0]:
-            return None, of_weight, None, None
-        each = torch.bmm(dy, matrix.transpose(1, 2)).view(lanes, batch, length, kernel, channels)
-        of_x = dy.new_zeros(shape)
-        for step in range(kernel):
-            of_x[:, :, step : step + stride * (length - 1) + 1 : stride] += each[:, :, :, step]
-        return of_x[:, :, padding : shape[2] - padding], of_weight, None, None
-
-
-class Standardise(torch.autograd.Function):
-    """x without its mean, in units of its standard deviation, over some dimensions; and mean and variance."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, over: tuple[int, ...], eps: float) -> tuple[Tensor, Tensor, Tensor]:
-        mean = x.mean(over, keepdim=True)
-        y = x - mean
-        variance = (y * y).mean(over, keepdim=True)
-        scale = (variance + eps).rsqrt()
-        y *= scale
-        ctx.save_for_backward(y, scale)
-        ctx.over = over
-        ctx.mark_non_differentiable(mean, variance)
-        return y, mean, variance
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> Any:
-        y, scale = ctx.saved_tensors
-        dy, over = gradients[0], ctx.over
-        shift, slope = dy.mean(over, keepdim=True), (dy * y).mean(over, keepdim=True)
-        return (dy - shift - y * slope).mul_(scale), None, None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,20 @@ def summarise(
         "seconds": round(result.seconds, 3),
         "training_seconds": round(sum(trial.seconds for trial in trials), 3),
         "strategy_seconds": round(sum(trial.strategy_seconds for trial in trials), 3),
+        "memory": _memory(tuner),
         "final": final,
         "settings": dict(settings),
         "versions": versions(),
         "commit": commit(),
     }
+
+
+def _memory(tuner: Tuner) -> list[dict[str, Any]] | None:
+    """The trainings on graphics cards: card, start and end on the run's clock, bytes at their peak and of the card."""
+    begin = tuner.executor.now() - tuner.seconds
+    spans = [asdict(span) for span in tuner.executor.spans]
+    times = [{name: round(span[name] - begin, 3) for name in ("start", "end")} for span in spans]
+    return [span | time for span, time in zip(spans, times, strict=True)] or None
 
 
 def write_trials(file: Path, result: Result) -> None:

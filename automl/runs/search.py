@@ -108,8 +108,9 @@ def open_search(
         watch = None if display is None else stack.enter_context(display).update
         tuner = Tuner(
             task, strategy, study, executor,
-            n_trials=settings.n_trials, seed=seed, device=settings.device or "auto", folders=TrialFolders(trials),
-            strategy_name=settings.strategy, logs=logs, time_limit=settings.time_limit, target=settings.target,
+            n_trials=settings.n_trials, seed=seed, device=settings.device or "auto", lanes=settings.lanes or 1,
+            folders=TrialFolders(trials), strategy_name=settings.strategy, logs=logs,
+            time_limit=settings.time_limit, target=settings.target,
             patience=settings.patience, sure_within=settings.sure_within, reproducible=bool(settings.reproducible),
             reserve=reserve, callbacks=callbacks, log=log, warn=warn,
             watch=watch if tracked is None else tracked.after(watch),

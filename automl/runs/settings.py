@@ -26,6 +26,7 @@ LEAST = {
     "n_trials": 1,
     "max_epochs": 1,
     "n_workers": 1,
+    "lanes": 1,
     "train_size": 1,
     "seed": 0,
     "n_final": 0,
@@ -33,8 +34,8 @@ LEAST = {
     "ensemble": 1,
 }
 MAY_CHANGE = (
-    "n_trials", "time_limit", "target", "patience", "sure_within", "trial_seconds", "n_workers", "device", "n_final",
-    "learn", "refit", "ensemble", "track",
+    "n_trials", "time_limit", "target", "patience", "sure_within", "trial_seconds", "n_workers", "lanes", "device",
+    "n_final", "learn", "refit", "ensemble", "track",
 )  # when resuming  # fmt: skip
 
 
@@ -60,6 +61,7 @@ class Settings:
     sure_within: Within | None = None
     trial_seconds: float | None = None
     n_workers: int | None = None
+    lanes: int | None = None  # trainings of one shape that share a program; 1: none does
     device: str | None = None
     reproducible: bool | None = None
     maximize: bool | None = None

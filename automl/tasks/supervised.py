@@ -1,6 +1,6 @@
 """Supervised tasks: most built-in tasks and those on the user's own data."""
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import torch
 
     from automl.training.base import Training
+    from automl.tuning.worker import Job
 
 
 @dataclass(frozen=True)
@@ -52,15 +53,16 @@ class Supervised(BuiltIn):
         return lane_key(self, config)
 
     def train_lanes(
-        self, lanes: Sequence[tuple[Mapping[str, Any], int, Path]], *, epochs: int, device: str
+        self, lanes: "Sequence[Job]", *, device: str, is_stopped: Callable[[int], bool] = lambda key: False
     ) -> Iterator[tuple[int, Epoch | TrainingFailed]]:
-        """As ``train`` for trainings of one shape, each with a config, a seed and the folder of its checkpoint.
+        """As ``train`` for trainings of one shape.
 
-        Yields the place of a training with each new epoch of it, or with the reason why it has failed.
+        Yields the key of a training with each new epoch of it, or with the reason why it has failed. Those that
+        ``is_stopped``, asked before each epoch, end there.
         """
-        from automl.training.lanes import Lane, train_lanes
+        from automl.training.lanes import train_lanes
 
-        return train_lanes(self, [Lane(*lane) for lane in lanes], epochs=epochs, device=device)
+        return train_lanes(self, lanes, device=device, is_stopped=is_stopped)
 
     def test(self, checkpoint: Path, device: str) -> Mapping[str, float]:
         from automl.training.base import evaluate

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from automl.data.datasets.registry import load_data
-from automl.task import TrainingFailed
+from automl.task import OutOfMemory
 
 Part = Literal["train", "valid", "test"]
 LARGEST_SHARE = 0.25  # of a card's free memory that a part of the data may take; a model and others need the rest
@@ -49,10 +49,6 @@ def free_memory(device: torch.device) -> int:
     """The bytes of a card that no process uses."""
     free: int = torch.cuda.mem_get_info(device)[0]
     return free
-
-
-class OutOfMemory(TrainingFailed):
-    """There was not enough memory for a training."""
 
 
 @contextmanager

@@ -8,11 +8,12 @@ join before any epoch, is saved and restored as if it were alone, and draws the 
 
 from __future__ import annotations
 
+import functools
 import math
 import time
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -20,23 +21,27 @@ from torch import Tensor
 
 from automl.data.augmentation import augment
 from automl.data.datasets.registry import load_data
+from automl.data.inputs import Inputs
 from automl.data.targets import Classes, Number
 from automl.models import build_for, own_config
 from automl.models.device import find_device, isolated
 from automl.models.lanes import Lanes, layers_of
-from automl.task import Epoch, TrainingFailed
+from automl.task import Epoch, OutOfMemory, Task, TrainingFailed, vary
 from automl.training.checkpoint import CHECKPOINT
-from automl.training.device import OutOfMemory, memory_errors, warm_up
+from automl.training.device import memory_errors, warm_up
 from automl.training.lane_optimizer import LaneOptimizer
 from automl.training.network import NetworkTraining
 from automl.training.optimizer import schedule
 from automl.training.spec import Resumable, SupervisedTask, TrainedTask
+from automl.tuning.worker import Job
 
 FREE = (
     "lr", "optimizer", "weight_decay", "momentum", "nesterov", "schedule", "warmup", "dropout", "label_smoothing",
     "augment", "clip_norm",
 )  # hyperparameters that may differ between the lanes of a program  # fmt: skip
-MOST_WEIGHTS = 70_000
+# Of networks that are trained faster in a program of four than one after the other, on a CPU.
+MOST_WEIGHTS = {"mlp": 70_000, "cnn": 70_000, "transformer": 30_000, "rnn": 14_000}
+MOST_OF_IMAGES = 4_000  # weights of a CNN for images, where arithmetic is most of the time
 SCORED_AT_ONCE = 200  # validation examples, small enough that the activations of the lanes fit in a cache
 
 
@@ -52,63 +57,72 @@ def lane_key(task: SupervisedTask, config: Mapping[str, Any]) -> Hashable | None
     In large networks the arithmetic costs more than its operations, so that a program of several saves nothing.
     """
     family = task.family(config)
-    if family not in ("mlp", "cnn"):
+    if family not in MOST_WEIGHTS:
         return None
     own, data = own_config(family, config), load_data(task.data_of(family), task.train_size, task.with_valid)
     if own.get("class_weight") or data.inputs.kind in ("padded", "tokens"):
         return None
+    shape = shape_of(task, config)
+    return (family, shape) if _pays(data.inputs, family, shape, data.target.n_outputs) else None
+
+
+@functools.lru_cache(maxsize=1000)
+def _pays(inputs: Inputs, family: str, shape: tuple[tuple[str, Any], ...], n_outputs: int) -> bool:
+    """Whether several networks of a shape are trained faster in one program than one after the other."""
     with torch.device("meta"):
-        module = build_for(data.inputs, family, own, data.target.n_outputs)
-    small = sum(parameter.numel() for parameter in module.parameters()) <= MOST_WEIGHTS
-    return (family, shape_of(task, config)) if small and layers_of(module) is not None else None
+        module = build_for(inputs, family, {**dict(shape), "dropout": 0.0}, n_outputs)
+    most = MOST_OF_IMAGES if family == "cnn" and len(inputs.shape) == 3 else MOST_WEIGHTS[family]
+    return sum(parameter.numel() for parameter in module.parameters()) <= most and layers_of(module) is not None
 
 
 def can_share(training: NetworkTraining) -> bool:
-    """Whether the network has lanes: it is an MLP, or a CNN for signals of one length."""
+    """Whether the network has lanes, and its examples are of one length."""
     fixed = training.rules.inputs.mask(training.train_data[0][:1]) is None
     plain = type(training) is NetworkTraining and training.weights is None
     return fixed and plain and layers_of(training.model.module) is not None
 
 
-class Lane(NamedTuple):
-    """A training beside others."""
-
-    config: Mapping[str, Any]
-    seed: int
-    folder: Path  # of its checkpoint: it is continued from there, and saved there at its end
-
-
 def train_lanes(
-    task: TrainedTask, lanes: Sequence[Lane], *, epochs: int, device: str
+    task: TrainedTask, lanes: Sequence[Job], *, device: str, is_stopped: Callable[[int], bool] = lambda key: False
 ) -> Iterator[tuple[int, Epoch | TrainingFailed]]:
-    """Train several configs of one shape up to ``epochs`` in total.
+    """Train several configs of one shape, each up to its epochs in total, from the checkpoint in its folder if there is
+    one.
 
-    Yields the number of a lane with each new epoch of it, or with the reason why it has failed. Networks without lanes
-    are trained in turn.
+    Yields the key of a training with each new epoch of it, or with the reason why it has failed. Networks without lanes
+    are trained in turn. ``is_stopped``, of a key: asked before each epoch whether the training is to end there.
     """
     shapes = {shape_of(task, lane.config) for lane in lanes}
     if len(shapes) > 1:
         raise ValueError(f"lanes must be of one shape, got {shapes}")
     where = find_device(device)
     warm_up(where)
-    trainings = {number: task.begin(lane.config, lane.seed, where) for number, lane in enumerate(lanes)}
-    for number, training in trainings.items():
-        if (lanes[number].folder / CHECKPOINT).exists():
-            training.restore(lanes[number].folder)
-    while going := {number: training for number, training in trainings.items() if training.epoch < epochs}:
+    folders = {lane.key: Path(str(lane.folder)) for lane in lanes}
+    trainings = {lane.key: _varied(task, lane.schedule).begin(lane.config, lane.seed, where) for lane in lanes}
+    for key, training in trainings.items():
+        if (folders[key] / CHECKPOINT).exists():
+            training.restore(folders[key])
+    ends = {lane.key: lane.epochs for lane in lanes}
+    while going := {
+        key: training for key, training in trainings.items() if training.epoch < ends[key] and not is_stopped(key)
+    }:
         chosen = _in_step(going)
-        for number, ended in zip(chosen, _advanced([going[number] for number in chosen]), strict=True):
+        for key, ended in zip(chosen, _advanced([going[key] for key in chosen]), strict=True):
             if isinstance(ended, TrainingFailed):
-                del trainings[number]
-            elif going[number].epoch == epochs:
-                going[number].save(lanes[number].folder)
-            yield number, ended
+                del trainings[key]
+            elif going[key].epoch == ends[key]:
+                going[key].save(folders[key])
+            yield key, ended
+
+
+def _varied(task: TrainedTask, schedule: int | None) -> TrainedTask:
+    """The task with trainings of this length."""
+    return task if schedule is None else cast(TrainedTask, vary(cast(Task, task), max_epochs=schedule))
 
 
 def _in_step(trainings: Mapping[int, Resumable]) -> list[int]:
     """Those with the fewest epochs: trainings that were continued from further on wait for the others."""
     least = min(training.epoch for training in trainings.values())
-    return [number for number, training in trainings.items() if training.epoch == least]
+    return [key for key, training in trainings.items() if training.epoch == least]
 
 
 def _advanced(trainings: Sequence[Resumable]) -> list[Epoch | TrainingFailed]:

@@ -19,8 +19,8 @@ import sys
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections import ChainMap
-from collections.abc import Iterator, Mapping
+from collections import ChainMap, Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import CodeType
@@ -29,7 +29,8 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 from automl.devices import cards, deterministic, only
 from automl.errors import MAX_CHARACTERS, UserError
 from automl.tuning.descendants import kill_marked, new_mark
-from automl.tuning.worker import MARK, Event, Job, JobEnded, JobStarted, event_from_json, run_job
+from automl.tuning.memory import Admission, Span
+from automl.tuning.worker import MARK, Event, Job, JobEnded, JobStarted, Restarted, event_from_json, run_job
 
 if TYPE_CHECKING:
     from automl.task import Task
@@ -62,7 +63,12 @@ class Executor(ABC):
 
     @abstractmethod
     def stop(self, key: int) -> None:
-        """Have a running job end after its current epoch; its JobEnded still comes."""
+        """Have a running training end after its current epoch; its JobEnded, or LaneEnded, still comes."""
+
+    @property
+    def spans(self) -> Sequence[Span]:
+        """The trainings on graphics cards so far, if they say what they took."""
+        return ()
 
     def now(self) -> float:
         """Seconds on the executor's clock: real, unless it simulates."""
@@ -94,8 +100,8 @@ class SerialExecutor(Executor):
 
     def __init__(self, task: Task) -> None:
         self._task = task
-        self._running: tuple[int, Iterator[Event]] | None = None
-        self._stopped = False
+        self._running: tuple[Job, Iterator[Event]] | None = None
+        self._stopped = set[int]()
 
     @property
     def n_free(self) -> int:
@@ -103,19 +109,20 @@ class SerialExecutor(Executor):
 
     def submit(self, job: Job) -> None:
         assert self._running is None
-        self._running, self._stopped = (job.key, run_job(self._task, job)), False
+        self._stopped = set()
+        self._running = job, run_job(self._task, job, self._stopped)
 
     def wait(self, timeout: float | None = None) -> list[Event]:
         if self._running is None:
             return []
-        key, events = self._running
-        event = JobEnded(key, 0.0) if self._stopped else next(events)
+        job, events = self._running
+        event = JobEnded(job.key, 0.0) if job.key in self._stopped and not job.lanes else next(events)
         if isinstance(event, JobEnded):
             self.cancel()
         return [event]
 
     def stop(self, key: int) -> None:
-        self._stopped = self._running is not None and self._running[0] == key
+        self._stopped.add(key)
 
     def cancel(self) -> None:
         if self._running is not None:
@@ -130,6 +137,8 @@ class SerialExecutor(Executor):
 class _Worker:
     process: subprocess.Popen[str]
     job: Job | None = None
+    card: int | None = None
+    started: float = 0.0  # when its job was submitted
     deadline: float | None = None
     has_started: bool = False  # a job: it could load the task
     mark: str = ""
@@ -157,7 +166,8 @@ class _Worker:
 class ProcessExecutor(Executor):
     """``n_workers`` processes with one thread each. One that dies is replaced, and its job has failed.
 
-    Each sees one graphics card, round-robin, whatever framework its trainings use.
+    Each sees one graphics card, round-robin, whatever framework its trainings use. A job waits until its card has room
+    for it, see ``Admission``; one that runs out of memory beside others waits and starts again, where the fewer share.
 
     They are started as fresh interpreters rather than through multiprocessing, which would import the user's script
     anew in each: scripts without ``if __name__ == "__main__"``, notebooks and lambdas work.
@@ -190,17 +200,58 @@ class ProcessExecutor(Executor):
         self._inbox: queue.Queue[tuple[_Worker, Event | None]] = queue.Queue()
         self._n_deaths_at_start = 0
         self._mark, self._n_started = new_mark(), 0
+        self._held = deque[Job]()  # until there is room
+        self._spans = list[Span]()
         self._workers = [self._start(i) for i in range(n_workers)]
+        cards_of_workers = [worker.card for worker in self._workers if worker.card is not None]
+        self._admission = Admission(Counter(cards_of_workers))
 
     @property
     def n_free(self) -> int:
-        return sum(worker.job is None for worker in self._workers)
+        return sum(worker.job is None for worker in self._workers) - len(self._held)
+
+    @property
+    def spans(self) -> Sequence[Span]:
+        return self._spans
 
     def submit(self, job: Job) -> None:
-        worker = next(worker for worker in self._workers if worker.job is None)
-        worker.job, worker.n_oom_kills = job, _n_oom_kills()
+        self._held.append(job)
+        self._start_held()
+
+    def _start_held(self) -> None:
+        """Start the jobs that wait, in their order, as far as there is room."""
+        while self._held:
+            job = self._held[0]
+            free = [worker for worker in self._workers if worker.job is None]
+            fitting = [w for w in free if w.card is None or self._admission.has_room(w.card, _what(job))]
+            if not fitting:
+                return
+            self._held.popleft()
+            emptiest = min(fitting, key=lambda w: 0 if w.card is None else self._admission.n_running(w.card))
+            self._give(emptiest, job)
+
+    def _give(self, worker: _Worker, job: Job) -> None:
+        worker.job, worker.n_oom_kills, worker.started = job, _n_oom_kills(), self.now()
+        if worker.card is not None:
+            self._admission.began(worker.card, job.key, _what(job))
         device = "cuda" if self._cards and job.device != "cpu" else job.device  # the only one that it sees
         worker.send({"job": asdict(replace(job, device=device))})
+
+    def _free(self, worker: _Worker, event: JobEnded) -> Event:
+        """The end of a worker's job; or its restart, if it ran out of memory beside others."""
+        job, card = worker.job, worker.card
+        assert job is not None
+        worker.job = worker.deadline = None
+        ended: Event = event
+        if card is not None and event.out_of_memory:
+            if self._admission.ran_out(card, job.key) and not job.lanes:
+                self._held.appendleft(job)
+                ended = Restarted(job.key, job.trained, f"{event.error}, beside others on its card")
+        elif card is not None:
+            self._admission.ended(card, job.key, event.memory)
+            if event.memory is not None:
+                self._spans.append(Span(card, worker.started, self.now(), event.memory.peak, event.memory.total))
+        return ended
 
     def wait(self, timeout: float | None = None) -> list[Event]:
         until = None if timeout is None else self.now() + timeout
@@ -222,10 +273,11 @@ class ProcessExecutor(Executor):
 
     def stop(self, key: int) -> None:
         for worker in self._workers:
-            if worker.job is not None and worker.job.key == key:
+            if worker.job is not None and any(training.key == key for training in worker.job.trainings):
                 worker.send({"stop": key})
 
     def cancel(self) -> None:
+        self._held.clear()
         for worker in [worker for worker in self._workers if worker.job is not None]:
             self._restart(worker)
 
@@ -259,19 +311,20 @@ class ProcessExecutor(Executor):
             output = log.open("a", encoding="utf-8")
         self._n_started += 1
         mark = f"{self._mark}-{self._n_started}."
+        card = self._cards[index % len(self._cards)] if self._cards else None
         process = subprocess.Popen(
             [sys.executable, "-m", "automl.tuning.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=output,
-            env=self._environment | {MARK: mark} | (only(self._cards[index % len(self._cards)]) if self._cards else {}),
+            env=self._environment | {MARK: mark} | ({} if card is None else only(card)),
             text=True,
             encoding="utf-8",
             start_new_session=True,  # Ctrl-C reaches the tuner alone, which decides; and the group can be killed whole
         )
         if output is not None:
             output.close()
-        worker = _Worker(process, mark=mark, log=log)
+        worker = _Worker(process, card=card, mark=mark, log=log)
         worker.send(self._hello)
         worker.reader = threading.Thread(target=self._read, args=(worker,), daemon=True)
         worker.reader.start()
@@ -299,13 +352,15 @@ class ProcessExecutor(Executor):
         if isinstance(event, JobStarted):
             worker.has_started = True
             self._n_deaths_at_start = 0
-            n_trainings = len(worker.job.lanes) or 1
-            worker.deadline = None if self._trial_seconds is None else self.now() + n_trainings * self._trial_seconds
+            seconds = None if self._trial_seconds is None else len(worker.job.trainings) * self._trial_seconds
+            worker.deadline = None if seconds is None else self.now() + seconds
             return None
         if isinstance(event, JobEnded):
-            worker.job = worker.deadline = None
+            ended = self._free(worker, event)
             if event.broken:
                 self._restart(worker)
+            self._start_held()
+            return ended
         return event
 
     def _replace(self, worker: _Worker) -> Event | None:
@@ -330,7 +385,10 @@ class ProcessExecutor(Executor):
         index = self._workers.index(worker)
         worker.kill()
         kill_marked(MARK, worker.mark)
+        if worker.job is not None and worker.card is not None:
+            self._admission.left(worker.card, worker.job.key)
         self._workers[index] = self._start(index)
+        self._start_held()
 
     def _kill_hung(self, worker: _Worker) -> Event | None:
         if worker.job is None or worker.deadline is None or self.now() < worker.deadline:
@@ -338,6 +396,11 @@ class ProcessExecutor(Executor):
         self._restart(worker)
         limit = f"{self._trial_seconds:g} s"
         return JobEnded(worker.job.key, self._trial_seconds or 0.0, f"took longer than {limit}, the limit of a trial")
+
+
+def _what(job: Job) -> Mapping[str, Any]:
+    """On what the memory that a job takes depends."""
+    return {**job.config, "lanes": len(job.lanes)} if job.lanes else job.config
 
 
 def _pickled(task: Task) -> bytes:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl.tuning.worker import MAX_RETRIES, EpochDone, Job, JobEnded, Lane, LaneEnded, Restarted
+from automl.tuning.worker import MAX_RETRIES, EpochDone, Job, JobEnded, LaneEnded, Restarted
 
 if TYPE_CHECKING:
     from automl.task import Epoch, Task
@@ -34,28 +34,25 @@ def packed(task: Task, jobs: Sequence[Job], n_workers: int) -> list[Job]:
     so that its result does not depend on the number of workers. The jobs have folders.
     """
     most = min(MOST_LANES, math.ceil(len(jobs) / n_workers))
-    lane_key: Callable[[Mapping[str, Any]], Hashable | None] = getattr(task, "lane_key", lambda config: None)
+    key_of = lane_keys(task)
     alone, groups = list[Job](), dict[Hashable, list[Job]]()
     for job in jobs:
-        key = lane_key(job.config)
+        key = key_of(job.config)
         (alone if key is None else groups.setdefault(key, [])).append(job)
     return alone + [
-        _together(group[start : start + most]) for group in groups.values() for start in range(0, len(group), most)
+        together(group[start : start + most]) for group in groups.values() for start in range(0, len(group), most)
     ]
 
 
-def _together(jobs: Sequence[Job]) -> Job:
-    return replace(jobs[0], lanes=tuple(Lane(job.key, job.config, job.seed, str(job.folder)) for job in jobs))
+def lane_keys(task: Task) -> Callable[[Mapping[str, Any]], Hashable | None]:
+    """What trainings of a config have in common with others that they can share a program with; None: with no other."""
+    own: Callable[[Mapping[str, Any]], Hashable | None] = getattr(task, "lane_key", lambda config: None)
+    return own
 
 
-def singles(job: Job) -> list[Job]:
-    """The trainings of a job, each as a job of its own."""
-    if not job.lanes:
-        return [job]
-    return [
-        replace(job, key=lane.key, config=lane.config, seed=lane.seed, folder=lane.folder, lanes=())
-        for lane in job.lanes
-    ]
+def together(jobs: Sequence[Job]) -> Job:
+    """The jobs as lanes of one."""
+    return replace(jobs[0], lanes=tuple(jobs))
 
 
 def train_jobs(
@@ -71,27 +68,27 @@ def train_jobs(
     that it leaves are trained alone: one of them may have been the cause.
     """
     waiting, running, retries = deque(jobs), dict[int, Job](), Counter[int]()
-    epochs: dict[int, list[Epoch]] = {single.key: [] for job in jobs for single in singles(job)}
+    epochs: dict[int, list[Epoch]] = {single.key: [] for job in jobs for single in job.trainings}
     done: dict[int, Trained] = {}
     n_trainings = len(epochs)
     while len(done) < n_trainings:
         while waiting and executor.n_free:
             job = waiting.popleft()
-            for single in singles(job):
+            for single in job.trainings:
                 assert single.folder is not None
                 Path(single.folder).mkdir(parents=True, exist_ok=True)
             running[job.key] = job
             executor.submit(job)
         for event in executor.wait(1.0):
             if isinstance(event, EpochDone):
-                epochs[event.key if event.lane is None else event.lane].append(event.epoch)
+                epochs[event.training].append(event.epoch)
             elif isinstance(event, Restarted):
                 del epochs[event.key][event.epoch :]
             elif isinstance(event, LaneEnded):
                 ended = JobEnded(event.lane, event.seconds, event.error, scores=event.scores)
                 done[event.lane] = Trained(tuple(epochs[event.lane]), ended)
             elif isinstance(event, JobEnded) and running[event.key].lanes:
-                for single in singles(running[event.key]):
+                for single in running[event.key].trainings:
                     if single.key not in done:
                         shutil.rmtree(str(single.folder))
                         epochs[single.key].clear()

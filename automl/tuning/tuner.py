@@ -18,10 +18,11 @@ from automl.study.run_log import RunLog
 from automl.study.study import Study
 from automl.study.trial import Asked, Trial
 from automl.tuning.executors import Executor
+from automl.tuning.packs import lane_keys, together
 from automl.tuning.result import Result
 from automl.tuning.retention import Retention
 from automl.tuning.stopping import Within, sure
-from automl.tuning.worker import MAX_RETRIES, EpochDone, Job, JobEnded, Restarted
+from automl.tuning.worker import MAX_RETRIES, EpochDone, Job, JobEnded, LaneEnded, Restarted
 from strategies.base import Outcome, Proposal, Strategy
 from strategies.threads import one_thread
 
@@ -56,6 +57,7 @@ class Tuner:
     n_trials: int | None  # None: as many as there is time for
     seed: int
     device: str = "auto"
+    lanes: int = 1  # trainings of one shape that share a program; 1: none does
     folders: TrialFolders = field(default_factory=lambda: TrialFolders(None))
     strategy_name: str | None = None  # for the result; by default that of its class
     logs: Path | None = None  # a folder for the tracebacks of failed trials
@@ -73,8 +75,11 @@ class Tuner:
     interrupted: bool = field(default=False, init=False)  # set it to have the search end
 
     def __post_init__(self) -> None:
-        self._waiting: deque[Proposal] = deque()  # to be submitted: of a resumed run
-        self._outstanding: list[int] = []  # trials asked and not told, in the order of the asks
+        self._waiting: deque[list[Proposal]] = deque()  # to be submitted, those of a program together
+        self._outstanding: dict[int, int] = {}  # trials asked and not told, in the order of the asks: to a pack's first
+        self._packs: dict[int, list[int]] = {}  # the trials in a program, by its job
+        self._alone: set[int] = set()  # trials whose program broke: one of them may be the cause
+        self._lane_key = lane_keys(self.task)
         self._untold: dict[int, Outcome] = {}
         self._tracebacks: dict[int, str] = {}  # of the untold
         self._retries: Counter[int] = Counter()  # by trial
@@ -146,6 +151,8 @@ class Tuner:
                         self._epoch_done(event)
                     elif isinstance(event, Restarted):
                         self._restarted(event)
+                    elif isinstance(event, LaneEnded):
+                        self._training_ended(event.lane, event.seconds, event.error)
                     elif isinstance(event, JobEnded):
                         self._job_ended(event)
                 self.study.flush()
@@ -161,32 +168,73 @@ class Tuner:
         with one_thread():
             self._sure = self._is_sure()
         self.retention.restored(self.study.trials.values())
-        self._waiting.extend(self.study.pending)
-        self._outstanding.extend(proposal.trial for proposal in self._waiting)
+        packs: dict[int, list[Proposal]] = {}
+        for proposal in self.study.pending:
+            first = self._pack_of(proposal) if self._shares(proposal) else proposal.trial
+            packs.setdefault(first, []).append(proposal)
+        self._waiting.extend(packs.values())
+        self._outstanding |= {p.trial: first for first, pack in packs.items() for p in pack}
+        if packs and isinstance(self.study.log[-1], Asked):  # killed while it asked for this pack
+            self._fill_up(self._waiting[-1])
 
     def _fill(self) -> None:
-        """Keep every worker busy. At most as many proposals are untold as there are workers, whichever is faster."""
+        """Keep every worker busy. At most as many packs are untold as there are workers, whichever is faster."""
         while self._waiting and self.executor.n_free:
             self._submit(self._waiting.popleft())
         while (
-            len(self._outstanding) < self.executor.n_workers
+            len(set(self._outstanding.values())) < self.executor.n_workers
             and self.executor.n_free
             and not self._spent
             and self._stopped_early() is None
         ):
-            start = time.perf_counter()
-            with one_thread():
-                proposal = self.strategy.ask()
+            first = self._ask(self.strategy.ask)
+            if first is None:
+                return
+            pack = [first]
+            self._fill_up(pack)
+            self._submit(pack)
+
+    def _fill_up(self, pack: list[Proposal]) -> None:
+        """Ask for more proposals like the first of a pack, each of which is in the study before the next is made."""
+        first = pack[0]
+        while len(pack) < self.lanes and self._shares(first) and not self._spent:
+            proposal = self._ask(lambda: self.strategy.ask_alike(first, self._lane_key))
             if proposal is None:
                 return
+            pack.append(proposal)
+
+    def _shares(self, proposal: Proposal) -> bool:
+        """Whether it is trained in a program with others: a new training that is of the kind."""
+        trial = self.study.trials[proposal.trial]
+        may = self.lanes > 1 and not trial.losses and trial.number not in self._alone
+        return may and self._lane_key(proposal.config) is not None
+
+    def _pack_of(self, proposal: Proposal) -> int:
+        """The first trial of its pack."""
+        first = proposal.info.get("alike")
+        return first if isinstance(first, int) else proposal.trial
+
+    def _ask(self, ask: Callable[[], Proposal | None]) -> Proposal | None:
+        start = time.perf_counter()
+        with one_thread():
+            proposal = ask()
+        if proposal is not None:
             seconds = time.perf_counter() - start
             self.executor.charge(seconds)
             self.study.asked(proposal, seconds)
             self.log.write("ask", trial=proposal.trial, epochs=proposal.epochs, seconds=round(seconds, 4))
-            self._outstanding.append(proposal.trial)
-            self._submit(proposal)
+            self._outstanding[proposal.trial] = self._pack_of(proposal)
+        return proposal
 
-    def _submit(self, proposal: Proposal) -> None:
+    def _submit(self, pack: Sequence[Proposal]) -> None:
+        shares = self._shares(pack[0])
+        jobs = [self._job(proposal) for proposal in pack]
+        if shares:
+            self._packs[jobs[0].key] = [job.key for job in jobs]
+        self.executor.submit(together(jobs) if shares else jobs[0])
+
+    def _job(self, proposal: Proposal) -> Job:
+        """The training of a proposal, which begins."""
         trial = self.study.trials[proposal.trial]
         # Its checkpoint is gone where it was abandoned, and the budget was raised after that: then all over again.
         continues = self.task.resumable and bool(trial.losses) and self.folders.has(trial.number)
@@ -198,21 +246,20 @@ class Tuner:
         self.running[trial.number] = running
         self.log.write("start", trial=trial.number, after=len(running.losses), epochs=proposal.epochs)
         self.retention.submitted(trial)
-        self.executor.submit(
-            Job(
-                key=trial.number,
-                config=proposal.config,
-                seed=training_seed(self.seed, trial.number),
-                epochs=proposal.epochs,
-                schedule=proposal.schedule,
-                folder=None if folder is None else str(folder),
-                device=self.device,
-                trained=len(running.losses),
-            )
+        return Job(
+            key=trial.number,
+            config=proposal.config,
+            seed=training_seed(self.seed, trial.number),
+            epochs=proposal.epochs,
+            schedule=proposal.schedule,
+            folder=None if folder is None else str(folder),
+            device=self.device,
+            trained=len(running.losses),
         )
 
     def _epoch_done(self, event: EpochDone) -> None:
-        running = self.running[event.key]
+        trial = event.training
+        running = self.running[trial]
         if running.stopped:
             return  # trained before the request to stop arrived: as if it had not been
         running.losses.append(event.epoch.loss)
@@ -220,10 +267,10 @@ class Tuner:
         for name, value in event.epoch.metrics.items():
             running.metrics.setdefault(name, []).append(value)
         n_epochs = len(running.losses)  # since the trial began: a continued command counts from 1 again
-        self.study.trained(event.key, n_epochs, event.epoch.loss)
+        self.study.trained(trial, n_epochs, event.epoch.loss)
         if n_epochs < running.proposal.epochs and self.strategy.should_stop(running.proposal, tuple(running.losses)):
             running.stopped = True
-            self.executor.stop(event.key)
+            self.executor.stop(trial)
 
     def _restarted(self, event: Restarted) -> None:
         running = self.running[event.key]
@@ -236,20 +283,47 @@ class Tuner:
     def _job_ended(self, event: JobEnded) -> None:
         if event.fatal:
             raise UserError(event.error)
-        running = self.running.pop(event.key)
+        pack = self._packs.pop(event.key, None)
+        if pack is not None:
+            self._program_ended(event, [trial for trial in pack if trial in self.running])
+            return
+        running = self.running[event.key]
         if event.lost and not running.stopped and self._retries[event.key] < MAX_RETRIES:
-            self._retries[event.key] += 1
-            self.log.write("retry", trial=event.key, attempt=self._retries[event.key] + 1, reason=event.error)
-            self.warn(f"trial {event.key} is trained again from where it began: {event.error}")
-            self._submit(running.proposal)
+            self._again([running.proposal], event)
             return
         if event.traceback is not None and not running.stopped:
             self._tracebacks[event.key] = event.traceback
-        self._untold[event.key] = Outcome(
+        self._training_ended(event.key, event.seconds, event.error)
+
+    def _program_ended(self, event: JobEnded, left: Sequence[int]) -> None:
+        """Those ``left``, whose trainings did not end, are trained alone, or together if the program was killed."""
+        for trial in [trial for trial in left if self.running[trial].stopped]:
+            self._training_ended(trial, 0.0, None)
+        proposals = [self.running[trial].proposal for trial in left if trial in self.running]
+        if not proposals:
+            return
+        if event.lost and self._retries[proposals[0].trial] < MAX_RETRIES:
+            self._again(proposals, event)
+            return
+        self.log.write("apart", trials=left, reason=event.error)
+        self._alone.update(left)
+        self._waiting.extendleft([proposal] for proposal in reversed(proposals))
+
+    def _again(self, pack: Sequence[Proposal], event: JobEnded) -> None:
+        for proposal in pack:
+            trial = proposal.trial
+            self._retries[trial] += 1
+            self.log.write("retry", trial=trial, attempt=self._retries[trial] + 1, reason=event.error)
+            self.warn(f"trial {trial} is trained again from where it began: {event.error}")
+        self._submit(pack)
+
+    def _training_ended(self, trial: int, seconds: float, error: str | None) -> None:
+        running = self.running.pop(trial)
+        self._untold[trial] = Outcome(
             running.proposal,
             tuple(running.losses),
-            running.seconds or event.seconds,
-            None if running.stopped else event.error or (None if running.losses else "the training gave no loss"),
+            running.seconds or seconds,
+            None if running.stopped else error or (None if running.losses else "the training gave no loss"),
             running.stopped,
             {name: tuple(values) for name, values in running.metrics.items()},
         )
@@ -257,7 +331,7 @@ class Tuner:
     def _next_outcome(self) -> Outcome | None:
         if not self._untold:
             return None
-        trial = self._outstanding[0] if self.reproducible else next(iter(self._untold))
+        trial = next(iter(self._outstanding if self.reproducible else self._untold))
         return self._untold.pop(trial, None)
 
     def _tell(self, outcome: Outcome) -> None:
@@ -277,7 +351,7 @@ class Tuner:
             training_seconds=round(outcome.seconds, 3), seconds=round(seconds, 4), error=outcome.error,
         )  # fmt: skip
         self.executor.charge(seconds)
-        self._outstanding.remove(trial)
+        del self._outstanding[trial]
         self.retention.told(self.study.trials[trial], self.study.best, self.strategy.abandoned())
         try:
             for callback in self.callbacks:
@@ -304,7 +378,7 @@ class Tuner:
         early = self._stopped_early()
         if early is not None:
             return early
-        if self._outstanding:
+        if self._outstanding or self._packs:  # a program that ends may be all that keeps a worker from the next one
             return None
         if self._spent:
             return "budget spent"

@@ -19,15 +19,16 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from automl.devices import return_memory
+from automl.devices import forget_peak, peak_memory, return_memory
 from automl.errors import UserError, abridged
-from automl.task import CheckpointDamaged, Epoch, TrainingFailed, vary
+from automl.task import CheckpointDamaged, Epoch, OutOfMemory, TrainingFailed, vary
 from automl.tuning.descendants import kill_marked
+from automl.tuning.memory import Memory
 
 if TYPE_CHECKING:
     from automl.task import Task
@@ -40,18 +41,12 @@ CARD_ERRORS = ("CUDA error", "HIP error", "CUBLAS_STATUS_", "CUDNN_STATUS_", "CU
 
 
 @dataclass(frozen=True)
-class Lane:
-    """A training beside others in one program."""
-
-    key: int
-    config: Mapping[str, Any]
-    seed: int
-    folder: str
-
-
-@dataclass(frozen=True)
 class Job:
-    """One training of one config: up to ``epochs`` in total, from the checkpoint in ``folder`` where there is one."""
+    """One training of one config: up to ``epochs`` in total, from the checkpoint in ``folder`` where there is one.
+
+    Or, with ``lanes``, several trainings of one shape in one program, of a task with ``train_lanes``. Its key is then
+    that of the first of them, and the rest of it is theirs.
+    """
 
     key: int  # unique within an executor
     config: Mapping[str, Any]
@@ -62,12 +57,17 @@ class Job:
     device: str = "auto"
     test: bool = False  # score it on the test set at the end
     trained: int = 0  # epochs that count so far, after which it goes on from the checkpoint
-    lanes: Sequence[Lane] = ()  # instead of its own training: several of one shape, of a task with `train_lanes`
+    lanes: Sequence[Job] = ()
+
+    @property
+    def trainings(self) -> Sequence[Job]:
+        """Its trainings, each as a job of its own."""
+        return self.lanes or (self,)
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Self:
         """The inverse of ``dataclasses.asdict``."""
-        return cls(**{**fields, "lanes": tuple(Lane(**lane) for lane in fields["lanes"])})
+        return cls(**{**fields, "lanes": tuple(map(cls.from_json, fields["lanes"]))})
 
 
 @dataclass(frozen=True)
@@ -85,10 +85,15 @@ class EpochDone:
     epoch: Epoch
     lane: int | None = None  # the lane's key
 
+    @property
+    def training(self) -> int:
+        """The key of the training, alone or a lane."""
+        return self.key if self.lane is None else self.lane
+
 
 @dataclass(frozen=True)
 class LaneEnded:
-    """A lane of a job is over: trained to its end, or failed."""
+    """A lane of a job is over: trained to its end, stopped, or failed."""
 
     key: int
     lane: int  # the lane's key
@@ -118,6 +123,8 @@ class JobEnded:
     broken: bool = False  # the process cannot train again: an error of a card fails all that follow
     scores: Mapping[str, float] = field(default_factory=dict)  # on the test set, where it was asked for
     lost: bool = False  # its process was killed from outside: another attempt may succeed
+    out_of_memory: bool = False
+    memory: Memory | None = None  # on its card, as far as it is known
 
 
 Event = JobStarted | EpochDone | Restarted | LaneEnded | JobEnded
@@ -126,50 +133,77 @@ KINDS: Mapping[str, type[Event]] = {
 }
 
 
-def run_job(task: Task, job: Job) -> Iterator[Event]:
-    """Train, and yield what happens. Whatever goes wrong in a training becomes the reason of its failure."""
-    task = vary(task, max_epochs=job.schedule)
+def run_job(task: Task, job: Job, stopped: Set[int] = frozenset()) -> Iterator[Event]:
+    """Train, and yield what happens. Whatever goes wrong in a training becomes the reason of its failure.
+
+    ``stopped``: the keys of lanes that end after their current epoch, looked up again before each.
+    """
+    forget_peak()
     start = time.perf_counter()
     error = trace = None
-    fatal = broken = False
+    fatal = broken = out_of_memory = False
     scores: Mapping[str, float] = {}
     try:
         if job.lanes:
-            yield from _train_lanes(task, job)
+            yield from _train_lanes(task, job, stopped)
         else:
-            folder = Path(job.folder) if job.folder else None
+            task, folder = vary(task, max_epochs=job.schedule), Path(job.folder) if job.folder else None
             yield from _train(task, job, folder)
             scores = _scores(task, folder, job)
     except TrainingFailed as failure:
-        error = _one_line(failure)
+        error, out_of_memory = _one_line(failure), isinstance(failure, OutOfMemory)
     except UserError as failure:
         error, fatal = str(failure), True
     except MemoryError:
-        error, trace = "out of memory", traceback.format_exc()
+        error, trace, out_of_memory = "out of memory", traceback.format_exc(), True
     except (KeyboardInterrupt, GeneratorExit):
         raise  # of this process and this generator
     except BaseException as failure:
         error = f"{type(failure).__name__}: {_one_line(failure)}"
         trace, broken = traceback.format_exc(), any(sign in error for sign in CARD_ERRORS)
+        out_of_memory = "out of memory" in error
     error, trace = (None if text is None else abridged(text) for text in (error, trace))
-    yield JobEnded(job.key, time.perf_counter() - start, error, trace, fatal, broken, scores)
+    memory = None if out_of_memory else _memory(task)
+    yield JobEnded(
+        job.key, time.perf_counter() - start, error, trace, fatal, broken, scores,
+        out_of_memory=out_of_memory, memory=memory,
+    )  # fmt: skip
 
 
-def _train_lanes(task: Any, job: Job) -> Iterator[Event]:
-    seconds = [0.0] * len(job.lanes)
-    parts = [(lane.config, lane.seed, Path(lane.folder)) for lane in job.lanes]
-    for number, ended in task.train_lanes(parts, epochs=job.epochs, device=job.device):
-        lane = job.lanes[number]
-        if isinstance(ended, TrainingFailed):
-            yield LaneEnded(job.key, lane.key, seconds[number], _one_line(ended))
-            continue
-        plain, start = _plain_epoch(ended), time.perf_counter()
-        seconds[number] += plain.seconds
-        yield EpochDone(job.key, plain, lane.key)
-        if plain.epoch == job.epochs:
-            scores = _scores(task, Path(lane.folder), job)
-            seconds[number] += time.perf_counter() - start
-            yield LaneEnded(job.key, lane.key, seconds[number], scores=scores)
+def _memory(task: Any) -> Memory | None:
+    """What the training took of its card."""
+    if hasattr(task, "memory"):
+        found: Memory | None = task.memory()
+        return found
+    known = peak_memory()
+    return None if known is None else Memory(*known)
+
+
+def _train_lanes(task: Any, job: Job, stopped: Set[int]) -> Iterator[Event]:
+    """A damaged checkpoint fails the program, not the run: trained alone, that training starts from scratch."""
+    lanes = {lane.key: lane for lane in job.lanes}
+    seconds, left = dict.fromkeys(lanes, 0.0), set(lanes)
+    try:
+        for key, ended in task.train_lanes(job.lanes, device=job.device, is_stopped=stopped.__contains__):
+            lane = lanes[key]
+            if isinstance(ended, OutOfMemory):  # not even alone in the program, but perhaps alone on the card
+                raise ended
+            if isinstance(ended, TrainingFailed):
+                left.discard(key)
+                yield LaneEnded(job.key, key, seconds[key], _one_line(ended))
+                continue
+            plain, start = _plain_epoch(ended), time.perf_counter()
+            seconds[key] += plain.seconds
+            yield EpochDone(job.key, plain, key)
+            if plain.epoch == lane.epochs:
+                scores = _scores(vary(task, max_epochs=lane.schedule), Path(str(lane.folder)), lane)
+                seconds[key] += time.perf_counter() - start
+                left.discard(key)
+                yield LaneEnded(job.key, key, seconds[key], scores=scores)
+    except CheckpointDamaged as error:
+        raise TrainingFailed(str(error)) from error
+    for key in left & stopped:
+        yield LaneEnded(job.key, key, seconds[key])
 
 
 def _scores(task: Task, folder: Path | None, job: Job) -> Mapping[str, float]:
@@ -243,6 +277,8 @@ def event_from_json(line: str) -> Event:
     kind = KINDS[content.pop("event")]
     if kind is EpochDone:
         content["epoch"] = Epoch(**content["epoch"])
+    if content.get("memory") is not None:
+        content["memory"] = Memory(**content["memory"])
     return kind(**content)
 
 
@@ -264,7 +300,7 @@ class _Inbox:
                 self.stopped.add(message["stop"])
             else:
                 job = Job.from_json(message["job"])
-                self.stopped.discard(job.key)
+                self.stopped.difference_update(training.key for training in job.trainings)
                 self.jobs.put(job)
         kill_marked(MARK, os.environ[MARK])
         os.killpg(0, signal.SIGKILL)
@@ -290,10 +326,10 @@ def main() -> None:
                 getattr(task, "warm_up", lambda device: None)(job.device)
         prepared = True
         answers.write(event_to_json(JobStarted(job.key)) + "\n")
-        events = run_job(task, job)
+        events = run_job(task, job, inbox.stopped)
         for event in events:
             answers.write(event_to_json(event) + "\n")
-            if job.key in inbox.stopped and isinstance(event, EpochDone):
+            if job.key in inbox.stopped and isinstance(event, EpochDone) and not job.lanes:
                 events.close()  # type: ignore[attr-defined]
                 answers.write(event_to_json(JobEnded(job.key, 0.0)) + "\n")
                 break

@@ -1,7 +1,8 @@
 """What lanes save: ``python -m benchmarks.experiments.fused``, results/fused.csv and results/fused-seeds.csv.
 
-Trainings on MNIST-1D alone, and as lanes of one program. Each measurement is an epoch, validation included, of all ways
-in turn, so that other load on the machine meets all alike. On a CPU it is the seconds of one core that are counted.
+Trainings alone, as lanes of one program, and alone in several processes at a time. Each measurement is an epoch,
+validation included, of all ways in turn, so that other load on the machine meets all alike. On a CPU it is the seconds
+of one core that are counted; several processes need the clock, so that nothing else may run on the machine.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy
 
+import contextlib
+import multiprocessing
+import queue
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,8 +25,10 @@ import pandas as pd
 import torch
 import typer
 
+from automl.errors import UserError
 from automl.models.device import find_device
 from automl.provenance import commit
+from automl.runs.settings import default_workers
 from automl.study.run_folder import write_atomic
 from automl.task import TrainingFailed
 from automl.tasks.registry import load_task
@@ -34,17 +40,24 @@ from benchmarks.command import run_command
 from strategies.encoding import Encoding
 
 ALONE = 0  # the number of lanes of a training without a program
-MODELS: dict[str, dict[str, Any]] = {
-    "cnn": {},  # the default of mnist1d-cnn: 3 layers of 24 channels
-    "cnn-8": {"width": 8, "layers": 2, "kernel_size": 3},
-    "mlp-32": {"width": 32, "layers": 2},
-    "mlp-256": {"width": 256, "layers": 2},
+MODELS: dict[str, tuple[str, dict[str, Any]]] = {  # name -> task, and what differs from its default
+    "cnn": ("mnist1d-cnn", {}),  # 3 layers of 24 channels
+    "cnn-8": ("mnist1d-cnn", {"width": 8, "layers": 2, "kernel_size": 3}),
+    "mlp-32": ("mnist1d-mlp", {"width": 32, "layers": 2}),
+    "mlp-256": ("mnist1d-mlp", {"width": 256, "layers": 2}),
+    "transformer": ("mnist1d-transformer", {}),  # 2 blocks of width 32
+    "transformer-16": ("mnist1d-transformer", {"width": 16, "layers": 1, "patch": 8}),
+    "gru": ("mnist1d-rnn", {}),  # of width 64
+    "gru-16": ("mnist1d-rnn", {"width": 16}),
+    "image-cnn": ("digits-cnn", {}),  # of images of 8 x 8, 2 layers of 16 and 32 channels
+    "image-cnn-8": ("digits-cnn", {"width": 8, "layers": 1}),
 }
 
 
 def main(
     models: Annotated[str, typer.Option(help=f"Of {', '.join(MODELS)}.")] = ",".join(MODELS),
     lanes: Annotated[str, typer.Option(help="Numbers of lanes.")] = "1,2,3,4,8,16,32",
+    processes: Annotated[str, typer.Option(help="Numbers of processes; none if empty.")] = "2,4,8,16",
     repeats: Annotated[int, typer.Option(min=1, help="Measurements of each way, of which the median counts.")] = 5,
     seeds: Annotated[int, typer.Option(min=0, help="Seeds of the whole trainings that are compared; 0 for none.")] = 20,
     train_size: Annotated[int | None, typer.Option(help="Number of training examples to use.")] = None,
@@ -57,8 +70,15 @@ def main(
     where = find_device(device)
     warm_up(where)
     counts = [ALONE, *map(int, lanes.split(","))]
-    table = pd.concat([speeds(name, counts, repeats, train_size, where) for name in models.split(",")])
-    table["device"] = torch.cuda.get_device_name(where) if where.type == "cuda" else "one CPU core"
+    parts = []
+    for name in models.split(","):
+        parts.append(speeds(name, counts, repeats, train_size, where))
+        alone = float(parts[-1]["trainings_an_hour"].iloc[0])
+        for n in map(int, filter(None, processes.split(","))):
+            parts.append(packed_speed(name, n, repeats, train_size, where, alone))
+    table = pd.concat(parts)
+    cores = table["processes"].clip(upper=default_workers("cpu")).map(lambda n: f"{n} CPU core{'s' * (n != 1)}")
+    table["device"] = torch.cuda.get_device_name(where) if where.type == "cuda" else cores
     table["commit"] = commit()
     write_atomic(out, table.to_csv(index=False))
     print(table.drop(columns="commit").to_string(index=False))
@@ -70,11 +90,11 @@ def main(
 
 def begun(name: str, seed: int, train_size: int | None, device: torch.device) -> NetworkTraining:
     """A training of a model, before its first epoch."""
-    task = load_task("mnist1d-cnn", train_size=train_size)
+    of, changes = MODELS[name]
+    task = load_task("mnist1d-cnn" if of == "mnist1d-mlp" else of, train_size=train_size)
     assert isinstance(task, Classification)
-    config = Encoding(task.space).default | MODELS[name]
-    family = name.partition("-")[0]
-    training = replace(task, model=family).begin(config, seed, device)
+    config = Encoding(task.space).default | changes
+    training = replace(task, model="mlp" if of == "mnist1d-mlp" else task.model).begin(config, seed, device)
     assert isinstance(training, NetworkTraining)
     return training
 
@@ -98,8 +118,9 @@ def speeds(
         rows.append(
             {
                 "model": name,
-                "weights": sum(parameter.numel() for parameter in each[0].model.module.parameters()),
+                "weights": n_weights(each[0]),
                 "lanes": n,
+                "processes": 1,
                 "trainings_an_hour": round(3600 / (max_epochs * median)),
                 "lowest": round(3600 / (max_epochs * max(values))),
                 "highest": round(3600 / (max_epochs * min(values))),
@@ -107,6 +128,55 @@ def speeds(
             }
         )
     return pd.DataFrame(rows)
+
+
+def packed_speed(
+    name: str, n: int, repeats: int, train_size: int | None, device: torch.device, alone: float
+) -> pd.DataFrame:
+    """A row for trainings alone in ``n`` processes at a time. ``alone``: trainings an hour of one process."""
+    context = multiprocessing.get_context("spawn")
+    together, results = context.Barrier(n), context.Queue()
+    started = [
+        context.Process(target=_train_beside, args=(name, i, repeats, train_size, str(device), together, results))
+        for i in range(n)
+    ]
+    for process in started:
+        process.start()
+    found = list[tuple[float, float, int]]()
+    while len(found) < n:
+        with contextlib.suppress(queue.Empty):
+            found.append(results.get(timeout=1.0))
+        if any(process.exitcode for process in started):
+            for process in started:
+                process.terminate()
+            raise UserError(f"one of {n} processes has died; what it wrote says why")
+    for process in started:
+        process.join()
+    max_epochs = begun(name, 0, train_size, torch.device("cpu")).task.max_epochs
+    hours = (max(end for _, end, _ in found) - min(start for start, _, _ in found)) / 3600
+    an_hour = round(n * repeats / max_epochs / hours)
+    facts = {"model": name, "weights": found[0][2], "lanes": ALONE, "processes": n, "trainings_an_hour": an_hour}
+    return pd.DataFrame([{**facts, "times_alone": round(an_hour / alone, 2)}])
+
+
+def _train_beside(
+    name: str, seed: int, repeats: int, train_size: int | None, device: str, together: Any, results: Any
+) -> None:
+    """One of several processes that train at the same time: when it began and ended, and its number of weights."""
+    where = find_device(device)
+    warm_up(where)
+    training = begun(name, seed, train_size, where)
+    training.next_epoch()  # a first one allocates
+    together.wait()
+    start = time.monotonic()
+    for _ in range(repeats):
+        training.next_epoch()
+    results.put((start, time.monotonic(), n_weights(training)))
+
+
+def n_weights(training: NetworkTraining) -> int:
+    """The number of a network's weights."""
+    return sum(parameter.numel() for parameter in training.model.module.parameters())
 
 
 def measured(trainings: Sequence[NetworkTraining], device: torch.device, *, alone: bool) -> float:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from automl.task import Epoch, Task, TrainingFailed
+from automl.tuning.worker import Job
 
 
 @dataclass(frozen=True)
@@ -35,20 +36,20 @@ class Scored:
         return own(config) if self.shares else None
 
     def train_lanes(
-        self, lanes: Sequence[tuple[Mapping[str, Any], int, Path]], *, epochs: int, device: str
+        self, lanes: Sequence[Job], *, device: str, is_stopped: Callable[[int], bool] = lambda key: False
     ) -> Iterator[tuple[int, Epoch | TrainingFailed]]:
         task: Any = self.task
-        left = dict(enumerate(lanes))
-        for end in range(1, epochs + 1):
-            places = list(left)
-            for i, ended in task.train_lanes([left[place] for place in places], epochs=end, device=device):
+        left = {lane.key: lane for lane in lanes}
+        for end in range(1, max(lane.epochs for lane in lanes) + 1):
+            going = [replace(lane, epochs=end) for lane in left.values() if end <= lane.epochs]
+            for key, ended in task.train_lanes(going, device=device, is_stopped=is_stopped):
                 if isinstance(ended, TrainingFailed):
-                    del left[places[i]]
-                    yield places[i], ended
+                    del left[key]
+                    yield key, ended
                     continue
-                scores = task.test(left[places[i]][2], device)
+                scores = task.test(Path(str(left[key].folder)), device)
                 tests = {f"test_{name}": value for name, value in scores.items()}
-                yield places[i], replace(ended, metrics={**ended.metrics, **tests, "seconds": ended.seconds})
+                yield key, replace(ended, metrics={**ended.metrics, **tests, "seconds": ended.seconds})
 
     def train(
         self, config: Mapping[str, Any], *, seed: int, epochs: int, checkpoint: Path | None, device: str

@@ -1,17 +1,29 @@
 """A short comparison of lanes and single trainings; the measured speeds are not checked."""
 
 import pandas as pd
+import pytest
+import torch
 
-from benchmarks.experiments.fused import ALONE, main
+from automl.training.lanes import can_share
+from benchmarks.experiments.fused import ALONE, MODELS, begun, main
 
 
 def test_a_short_comparison_writes_both_tables(tmp_path):
-    main(models="cnn-8,mlp-32", lanes="1,2", repeats=1, seeds=1, train_size=100, device="cpu", out=tmp_path / "f.csv")
+    main(
+        models="cnn-8,mlp-32", lanes="1,2", processes="2", repeats=1, seeds=1, train_size=100, device="cpu",
+        out=tmp_path / "f.csv",
+    )  # fmt: skip
     table = pd.read_csv(tmp_path / "f.csv")
-    assert table["model"].tolist() == ["cnn-8"] * 3 + ["mlp-32"] * 3
-    assert table["lanes"].tolist() == [ALONE, 1, 2] * 2
-    assert (table.loc[table["lanes"] == ALONE, "times_alone"] == 1).all()
+    assert table["model"].tolist() == ["cnn-8"] * 4 + ["mlp-32"] * 4
+    assert table["lanes"].tolist() == [ALONE, 1, 2, ALONE] * 2
+    assert table["processes"].tolist() == [1, 1, 1, 2] * 2
+    assert (table.groupby("model").first()["times_alone"] == 1).all()
     assert (table["trainings_an_hour"] > 0).all()
     seeds = pd.read_csv(tmp_path / "f-seeds.csv")
     assert list(seeds) == ["seed", "alone", "lane"]
     assert (seeds["alone"] - seeds["lane"]).abs().max() < 0.05
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_has_lanes(name):
+    assert can_share(begun(name, 0, 100, torch.device("cpu")))

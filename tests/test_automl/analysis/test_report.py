@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 import pytest
 
 from automl.analysis import figures, slices
+from automl.analysis.card_memory import memory_curve
 from automl.analysis.explanation import Explanation, explain
 from automl.analysis.formatting import at_resolution, resolution, shown_range
 from automl.analysis.report import write_report
@@ -501,3 +502,21 @@ def test_a_run_that_was_interrupted_at_once_has_a_report_too(tmp_path, run):
 def test_numbers_keep_the_digits_that_change(numbers, maximize, shown):
     step = resolution(numbers, maximize)
     assert [at_resolution(number, step) for number in numbers] == shown
+
+
+# --- memory of graphics cards -----------------------------------------------------------------------------------------
+
+
+def test_the_memory_of_the_cards_is_shown_where_there_were_any(run, told, tmp_path):
+    study, summary = run
+    span = {"card": 0, "start": 1.0, "end": 3.0, "peak": 2 * 2**30, "total": 8 * 2**30}
+    spans = [span, span | {"start": 2.0, "end": 4.0}, span | {"card": 1}]
+    figure = memory_curve(spans)
+    go.Figure(figure)  # raises on an unknown property
+    assert figure["data"][0]["y"] == [0, 2, 4, 2, 0]
+    assert figure["data"][0]["text"][2] == "2 trainings"
+    assert [trace["name"] for trace in figure["data"]][1::2] == ["cuda:0 has 8.0 GiB", "cuda:1 has 8.0 GiB"]
+    for memory, there in ((spans, True), (None, False)):
+        write_report(tmp_path / "report.html", study, {**summary, "memory": memory}, told)
+        page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+        assert ("memory" in page.ids) == there

@@ -2,26 +2,28 @@
 
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
 import pytest
 import torch
 from stand_ins import all_put
 
 from automl.space.parse import load_space
-from automl.task import TrainingFailed
+from automl.task import OutOfMemory, TrainingFailed
 from automl.tasks.registry import load_task
 from automl.tasks.training_space import SCHEDULES
 from automl.training import lanes
 from automl.training.base import trained_model
 from automl.training.checkpoint import read_checkpoint
-from automl.training.device import OutOfMemory
-from automl.training.lanes import Lane, Program, can_share, next_epochs, shape_of, train_lanes
+from automl.training.lanes import Program, can_share, next_epochs, shape_of, train_lanes
 from automl.training.optimizer import Descent
+from automl.tuning.worker import Job
 from strategies.encoding import Encoding
 
 CPU = torch.device("cpu")
 ADAMW, SGD = {"optimizer": "adamw"}, {"optimizer": "sgd", "momentum": 0.9, "lr": 0.02}
 NESTEROV = SGD | {"nesterov": True, "momentum": 0.7}
+N_VALID = 120  # more are of no use here, and take most of the time
 STOCHASTIC = {"dropout": 0.3, "augment": 0.6}
 # Every optimizer with every schedule, with and without what is random; weight decay and learning rate differ too.
 MIXED = [
@@ -38,6 +40,13 @@ SHAPES = [
     *(("mnist1d-mlp", {"norm": norm, "layers": layers}) for norm, layers in (("batch", 2), ("none", 3))),
     *(("letter-mlp", {"norm": norm, "width": 32}) for norm in ("batch", "none")),
     ("chembl234-mlp", {"norm": "none", "width": 64}),
+    *(("digits-cnn", {"norm": norm}) for norm in ("batch", "group", "none")),
+    ("digits-cnn", {"layers": 3, "width": 8, "kernel_size": 5, "batch_size": 32}),
+    ("mnist1d-transformer", {"width": 16, "patch": 8}),
+    ("mnist1d-transformer", {"width": 16, "layers": 1, "heads": 8, "patch": 10, "overlap": False}),
+    ("mnist1d-rnn", {"width": 16}),
+    ("mnist1d-rnn", {"width": 16, "layers": 2, "summary": "max"}),
+    ("mnist1d-rnn", {"width": 16, "bidirectional": True, "summary": "last"}),
 ]
 # Fingerprints have bits of almost no variance, which batch normalisation blows up: a relative change of 1e-7 in the
 # first weights moves the loss of an epoch by 1e-3, so that it is compared in float64 alone.
@@ -52,7 +61,7 @@ def small_data(tmp_path_factory):
 
 def task_of(name):
     if name != "mnist1d-mlp":
-        return load_task(name, train_size=100 if name.startswith("mnist1d") else None)
+        return load_task(name, train_size=100 if name.startswith(("mnist1d", "digits")) else None)
     space = load_space({"width": {"constant": 32}, "layers": {"int": [1, 3]}, "norm": {"choice": ["batch", "none"]}})
     return replace(load_task("mnist1d-cnn", train_size=100), name=name, model="mlp", space=space)
 
@@ -70,7 +79,10 @@ def begun(name, shape, changes, seed=0):
         config["label_smoothing"] = 0.1 * (seed % 2)
     if name == "chembl234-mlp" and seed % 2:
         config["clip_norm"] = 0.2
-    return task_of(name).begin(config, seed, CPU)
+    training = task_of(name).begin(config, seed, CPU)
+    x, y = training.valid_data
+    training.valid_data = x[:N_VALID], y[:N_VALID]
+    return training
 
 
 class InDouble:
@@ -164,18 +176,19 @@ def test_a_lane_that_diverges_leaves_the_others_as_they_would_be_without_it():
 
 def lanes_in(folder, n=3, **change):
     config = config_of("mnist1d-cnn", STOCHASTIC)
-    return [Lane(config | change, seed, folder / str(seed)) for seed in range(n)]
+    return [Job(seed, config | change, seed, 1, folder=str(folder / str(seed))) for seed in range(n)]
 
 
-def run(chosen, epochs):
+def run(chosen, epochs, **options):
     found = {}
-    for number, ended in train_lanes(task_of("mnist1d-cnn"), chosen, epochs=epochs, device="cpu"):
+    jobs = [replace(lane, epochs=epochs) for lane in chosen]
+    for number, ended in train_lanes(task_of("mnist1d-cnn"), jobs, device="cpu", **options):
         found.setdefault(number, []).append(ended if isinstance(ended, TrainingFailed) else ended.loss)
     return found
 
 
 def checkpoints(chosen):
-    return [read_checkpoint(lane.folder) for lane in chosen]
+    return [read_checkpoint(Path(lane.folder)) for lane in chosen]
 
 
 def test_pausing_changes_no_bit_even_with_other_neighbours(tmp_path):
@@ -193,19 +206,43 @@ def test_a_lane_is_continued_alone_and_scored_and_exported_as_any_training(tmp_p
     [lane, *_] = chosen = lanes_in(tmp_path)
     run(chosen, 1)
     task = task_of("mnist1d-cnn")
-    [second] = task.train(lane.config, seed=lane.seed, epochs=2, checkpoint=lane.folder, device="cpu")
+    folder = Path(lane.folder)
+    [second] = task.train(lane.config, seed=lane.seed, epochs=2, checkpoint=folder, device="cpu")
     assert second.epoch == 2
-    assert 0 <= task.test(lane.folder, "cpu")["accuracy"] <= 1
-    assert trained_model(lane.folder).config == lane.config
+    assert 0 <= task.test(folder, "cpu")["accuracy"] <= 1
+    assert trained_model(folder).config == lane.config
 
 
 def test_failed_lanes_end_and_the_others_go_on(tmp_path):
     chosen = lanes_in(tmp_path, norm="none")
-    chosen[1] = chosen[1]._replace(config=chosen[1].config | SGD | {"lr": 1e30})
+    chosen[1] = replace(chosen[1], config=chosen[1].config | SGD | {"lr": 1e30})
     found = run(chosen, 3)
     assert [len(found[n]) for n in range(3)] == [3, 1, 3]
     assert "diverged" in str(found[1][0])
-    assert not chosen[1].folder.exists()
+    assert not Path(chosen[1].folder).exists()
+
+
+def test_a_lane_that_is_stopped_ends_and_changes_no_bit_of_the_others(tmp_path):
+    expected = run(lanes_in(tmp_path / "expected"), 3)
+    chosen, asked = lanes_in(tmp_path / "stopped"), []
+
+    def is_stopped(key):
+        asked.append(key)
+        return key == 1 and asked.count(1) > 1
+
+    found = run(chosen, 3, is_stopped=is_stopped)
+    assert found == expected | {1: expected[1][:1]}
+    assert not Path(chosen[1].folder).exists()
+
+
+def test_lanes_have_lengths_and_schedules_of_their_own(tmp_path):
+    task, chosen = task_of("mnist1d-cnn"), lanes_in(tmp_path, schedule="cosine")
+    jobs = [replace(chosen[0], epochs=2, schedule=2), replace(chosen[1], epochs=1), replace(chosen[2], epochs=2)]
+    found = list(train_lanes(task, jobs, device="cpu"))
+    assert [number for number, _ in found] == [0, 1, 2, 0, 2]
+    shorter, own = replace(task, max_epochs=2), replace(jobs[0], schedule=None, folder=str(tmp_path / "own"))
+    losses = [ended.metrics for number, ended in found if number == 0]
+    assert [ended.metrics for _, ended in train_lanes(shorter, [own], device="cpu")] == losses
 
 
 def test_lanes_that_do_not_fit_together_are_trained_in_halves_with_the_same_result(tmp_path, monkeypatch):
@@ -236,13 +273,13 @@ def test_lanes_of_two_shapes_are_refused(tmp_path):
         run(narrow + wide, 1)
 
 
-@pytest.mark.parametrize("name", ["digits-cnn", "mnist1d-rnn", "vowels-rnn", "reuters52-cnn", "mnist1d-transformer"])
+@pytest.mark.parametrize("name", ["lstm", "vowels-rnn", "reuters52-cnn"])
 def test_other_networks_have_no_lanes_and_are_trained_in_turn(name, tmp_path):
-    task = load_task(name, train_size=None if name in ("vowels-rnn", "reuters52-cnn") else 100)
-    config = Encoding(task.space).default
+    task = load_task("mnist1d-rnn", train_size=100) if name == "lstm" else load_task(name)
+    config = Encoding(task.space).default | ({"cell": "lstm"} if name == "lstm" else {})
     assert not can_share(task.begin(config, 0, CPU))
-    chosen = [Lane(config, seed, tmp_path / str(seed)) for seed in range(2)]
-    found = list(train_lanes(task, chosen, epochs=1, device="cpu"))
+    chosen = [Job(seed, config, seed, 1, folder=str(tmp_path / str(seed))) for seed in range(2)]
+    found = list(train_lanes(task, chosen, device="cpu"))
     [alone] = task.train(config, seed=1, epochs=1, checkpoint=None, device="cpu")
     assert [number for number, _ in found] == [0, 1]
     assert found[1][1].metrics == alone.metrics
@@ -271,6 +308,7 @@ def test_lanes_on_a_gpu_train_to_about_the_losses_of_a_cpu(tmp_path):
     found = {}
     for device in ("cpu", "cuda"):
         chosen = lanes_in(tmp_path / device)
-        for number, ended in train_lanes(task_of("mnist1d-cnn"), chosen, epochs=3, device=device):
+        jobs = [replace(lane, epochs=3) for lane in chosen]
+        for number, ended in train_lanes(task_of("mnist1d-cnn"), jobs, device=device):
             found[device, number] = ended.metrics["cross_entropy"]
     assert [found["cuda", n] for n in range(3)] == pytest.approx([found["cpu", n] for n in range(3)], rel=0.2)

@@ -15,7 +15,7 @@ from automl.tasks.registry import load_task
 from automl.training.checkpoint import read_checkpoint
 from automl.tuning.executors import ProcessExecutor, SerialExecutor
 from automl.tuning.final_evaluation import train_final
-from automl.tuning.packs import packed, singles
+from automl.tuning.packs import packed
 from automl.tuning.worker import EpochDone, Job, JobEnded, LaneEnded, event_from_json, event_to_json
 from benchmarks.suites.scored_task import Scored
 from strategies.encoding import Encoding
@@ -43,14 +43,14 @@ class Lined:
         for number in range(1, epochs + 1):
             yield Epoch(number, config["x"] + seed % 7, {"alone": 1.0}, 0.5)
 
-    def train_lanes(self, lanes, *, epochs, device):
-        for number in range(1, epochs + 1):
-            for place, (config, seed, _) in enumerate(lanes):
-                if config["x"] > 0.9:
+    def train_lanes(self, lanes, *, device, is_stopped):
+        for number in range(1, max(lane.epochs for lane in lanes) + 1):
+            for lane in lanes:
+                if lane.config["x"] > 0.9:
                     if number == 1:
-                        yield place, TrainingFailed("too large")
-                    continue
-                yield place, Epoch(number, config["x"] + seed % 7, {"alone": 0.0}, 0.5)
+                        yield lane.key, TrainingFailed("too large")
+                elif number <= lane.epochs and not is_stopped(lane.key):
+                    yield lane.key, Epoch(number, lane.config["x"] + lane.seed % 7, {"alone": 0.0}, 0.5)
             if self.breaks == "dies":
                 os.kill(os.getpid(), signal.SIGKILL)
             if self.breaks == "sleeps":
@@ -72,14 +72,14 @@ def jobs(*configs):
 
 
 def keys(packs):
-    return [[single.key for single in singles(job)] for job in packs]
+    return [[single.key for single in job.trainings] for job in packs]
 
 
 def test_trainings_of_one_shape_share_jobs_but_leave_no_worker_without_one():
     some = jobs((0.1, 1), (0.2, 2), (0.3, 1), (1.0, 1), (0.5, 1), (0.6, 2))
     assert keys(packed(Lined(), some, 1)) == [[3], [0, 2, 4], [1, 5]]
     assert keys(packed(Lined(), some, 3)) == [[3], [0, 2], [4], [1, 5]]
-    assert [single for job in packed(Lined(), some, 1) for single in singles(job)] == [
+    assert [single for job in packed(Lined(), some, 1) for single in job.trainings] == [
         some[i] for i in (3, 0, 2, 4, 1, 5)
     ]
 
@@ -158,7 +158,9 @@ def test_repeats_of_a_real_task_share_a_program_and_leave_checkpoints(tmp_path):
         assert training.test == task.test(training.folder, "cpu")["accuracy"]
 
 
-@pytest.mark.parametrize(("name", "shares"), [("mnist1d-cnn", True), ("digits-cnn", False), ("mnist1d-rnn", False)])
+@pytest.mark.parametrize(
+    ("name", "shares"), [("mnist1d-cnn", True), ("digits-cnn", False), ("mnist1d-rnn", True), ("reuters52-cnn", False)]
+)
 def test_the_task_says_which_trainings_share_a_program(name, shares):
     task = load_task(name, train_size=100)
     config = Encoding(task.space).default
