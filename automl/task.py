@@ -41,7 +41,9 @@ class Task(Protocol):
     must be a dataclass with a field ``max_epochs``, which a short training replaces; otherwise its trainings are always
     full. Methods ``lane_key`` and ``train_lanes``, as those of ``Supervised``, let trainings share a program; none is
     stopped there before its end. If an attribute ``keeps_files`` is true, files in trials' folders are never removed;
-    if ``counts_anew`` is, a training that is continued numbers its epochs from 1 again.
+    if ``counts_anew`` is, a training that is continued numbers its epochs from 1 again; if ``leaves_one`` is, a time
+    limit waits for the first complete trial. ``epochs_are``: what people call its epochs, such as folds. A method
+    ``runtime(config)``: trainings for which it returns different values never share a process.
     """
 
     @property

@@ -334,7 +334,8 @@ def facts(study: Study, summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]
     yield "trials", f"{summary['n_trials']}: {', '.join(counts) or 'none ended'}"
     used, budget = summary["epochs_trained"], summary["budget_epochs"]
     of = "" if budget is None else f" of a budget of {budget}"
-    yield "epochs", f"{used} trained{of}; at most {summary['max_epochs']} in a trial"
+    folds = (summary.get("settings") or {}).get("folds") is not None
+    yield "folds" if folds else "epochs", f"{used} trained{of}; at most {summary['max_epochs']} in a trial"
     yield "ended because", str(summary["stop_reason"])
     if "time" in summary:  # which older summaries lack
         stages = {stage: seconds for stage, seconds in summary["time"].items() if seconds and stage != "total"}
