@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from automl.data.ingest.column_checks import WORDS_OF_TEXT
 from automl.data.ingest.data_report import Report, inspect, write_report
@@ -42,6 +43,7 @@ FACTS = "facts.json"
 ENCODER_FOLDER = "encoder"
 LEAST_TRAINED = 10  # rows of data without a test set
 FOLDS = "folds.npy"  # the fold of each row of the training set, then of the validation set
+WEIGHTS = "weights-{}.npy"  # how much each row of a set counts, if they differ
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,9 @@ def prepare(request: Request, folder: Path) -> Report:
     encoder.save(folder / ENCODER_FOLDER, {"target": rows.target})
     name = "-".join(filter(None, (request.path.stem, request.into or request.target)))
     how = _write_folds(rows, labelled, parts, keys if n_copies and not often else None, folder)
+    if rows.weights is not None:
+        for part, chosen in zip(("train", "valid", "test"), parts, strict=True):
+            np.save(folder / WEIGHTS.format(part), rows.weights[labelled.rows[chosen]])
     facts = Facts(
         kind, labelled.kind, len(parts.train), dict(encoder.views), report.imbalanced, length, ragged, name, how
     )
@@ -141,6 +146,13 @@ def _write_arrays(
             length, ragged = x_train.shape[2], isinstance(inputs, Padded)
         write_prepared(Splits(x_train, y_train, x_valid, y_valid, x_test, y_test, inputs, target), folder / view)
     return length, ragged
+
+
+def weights_of(folder: Path, *parts: str) -> NDArray[np.float32] | None:
+    """The weights of the rows of some sets, one after the other, (n,); None where all rows count the same."""
+    if not (folder / WEIGHTS.format(parts[0])).exists():
+        return None
+    return np.concatenate([np.load(folder / WEIGHTS.format(part), allow_pickle=False) for part in parts])
 
 
 def _write_folds(rows: Rows, labelled: Labelled, parts: SplitRows, keys: Any, folder: Path) -> str:

@@ -10,9 +10,9 @@ from automl.errors import UserError
 from strategies.errors import did_you_mean
 
 KINDS = ("table", "text", "molecules", "images", "sequences", "series", "pairs")
-COLUMNS = ("target", "text", "smiles", "time", "group", "source", "into")  # options that name a column
+COLUMNS = ("target", "text", "smiles", "time", "group", "source", "into", "weight")  # options that name a column
 USED = {  # options of each kind of data, besides --kind
-    "table": ("target", "time", "group"),
+    "table": ("target", "time", "group", "weight"),
     "text": ("target", "text", "time", "group"),
     "molecules": ("target", "smiles", "time", "group"),
     "images": (),
@@ -40,6 +40,7 @@ class Request:
     kind: str | None = None  # of the data, of the target or both: "table", "regression", "text,classification"
     no_test: bool = False  # whether all rows are for training, so that no test score is possible
     spelled: bool = False  # whether classes are strings as spelled (01 is not 1), as in a model with such classes
+    weight: str | None = None  # how much each row counts
 
     @property
     def path(self) -> Path:
