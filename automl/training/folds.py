@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from automl.data.ingest.folds import N_FOLDS
 from automl.errors import UserError
-from automl.metrics import loss_of, measure
+from automl.metrics import best_threshold, loss_of, measure
 from automl.models import own_config
 from automl.models.learners import build_learner, learner_class
 from automl.models.learners.base import Learner, Rows
@@ -51,7 +51,7 @@ class FoldsTraining:
         self._family = task.family(config)
         self._own = own_config(self._family, config)
         self._splits = task.rows()
-        self._folds = task.folds()
+        self._folds, self._weights = task.folds(), task.weights()
         self._kind = learner_class(self._family)
         self._out_of_bag: NDArray[Any] | None = None
         self.losses: list[float] = []
@@ -131,14 +131,17 @@ class FoldsTraining:
         return build_learner(self._family, self._own, self._splits.inputs, self._splits.target, self.seed + fold)  # type: ignore[arg-type]
 
     def _rows(self, places: Any) -> Rows:
-        return Rows(np.asarray(self._splits.x_train[places]), np.asarray(self._splits.y_train[places]))
+        x, y = (np.asarray(part[places]) for part in (self._splits.x_train, self._splits.y_train))
+        return Rows(x, y, None if self._weights is None else self._weights[places])
 
     def _scores(self) -> dict[str, float]:
         """The metrics over the rows that are predicted so far."""
         known = ~np.isnan(self.predictions.reshape(len(self.predictions), -1)[:, 0])
         y, predicted = self._splits.y_train[known], self.predictions[known].astype(np.float64)
+        weights = None if self._weights is None else self._weights[known]
         names = dict.fromkeys((self.task.metric, *EVERY_METRIC[self._splits.target.kind]))
-        return {name: measure(name, y, predicted) for name in names}
+        thresholds = {name: best_threshold(name, y, predicted, weights) for name in names}
+        return {name: measure(name, y, predicted, each, weights) for name, each in thresholds.items()}
 
     def _write_model(self, learner: Learner, name: str) -> None:
         aside = self._folder / f"{name}.{os.getpid()}"

@@ -72,10 +72,11 @@ class LightGBM(Learner):
 
         x = self._columns(self.levels.fit_transform(train, self.inputs, self.target, self.seed))
         quiet = {"verbosity": -1, "num_threads": 1}
-        data = lightgbm.Dataset(x, train.y, params=quiet, categorical_feature=self._categorical())
+        data = lightgbm.Dataset(x, train.y, weight=train.weights, params=quiet, categorical_feature=self._categorical())
         scored, callbacks = [], []
         if valid is not None:
-            scored = [data.create_valid(self._columns(self.levels.transform(valid.x)), valid.y)]
+            others = self._columns(self.levels.transform(valid.x))
+            scored = [data.create_valid(others, valid.y, weight=valid.weights)]
             callbacks = [_early_stopping(max(LEAST_PATIENCE, PATIENCE * min(1.0, ROWS / len(train.y))))]
         n_rounds = rounds if valid is None else MOST_ROUNDS
         self.booster = lightgbm.train(self._parameters(), data, n_rounds, scored, callbacks=callbacks)

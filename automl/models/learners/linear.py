@@ -49,7 +49,7 @@ class Linear(Learner):
         self._model = make_pipeline(self._features(len(train.y)), model)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a few steps more would not change the ranking
-            self._model.fit(train.x, y)
+            self._model.fit(train.x, y, **{f"{type(model).__name__.lower()}__sample_weight": train.weights})
 
     def _scaled(self, y: NDArray[Any]) -> NDArray[Any]:
         standardised: NDArray[Any] = (np.asarray(y, np.float64) - self.target.mean) / self.target.std  # type: ignore[union-attr]

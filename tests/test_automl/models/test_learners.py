@@ -86,6 +86,23 @@ def test_a_refit_has_the_rounds_that_it_is_given(family):
     assert np.isfinite(refitted.predict(valid.x)).all()
 
 
+@pytest.mark.parametrize("kind", ["classes", "number"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_rows_count_as_much_as_they_weigh(family, kind):
+    """Half of the rows have the labels of others, and nearly no weight."""
+    train, valid = rows(600, 0, kind), rows(300, 1, kind)
+    wrong = np.arange(600) % 2 == 0
+    y = np.where(wrong, np.roll(train.y, 7), train.y)
+    weights = np.where(wrong, 1e-3, 1.0).astype(np.float32)
+    target, metric = target_of(train, kind), "rmse" if kind == "number" else "log_loss"
+    errors = []
+    for counts in (None, weights):
+        learner = learner_for(family, train, target)
+        learner.fit(Rows(train.x, y, counts), Rows(train.x[:200], y[:200], None if counts is None else counts[:200]))
+        errors.append(measure(metric, valid.y, learner.predict(valid.x)))
+    assert errors[1] < errors[0]
+
+
 @pytest.mark.parametrize("family", [family for family in FAMILIES if learner_class(family).has_out_of_bag])
 @pytest.mark.parametrize("kind", ["classes", "number"])
 def test_out_of_bag_predictions_are_as_good_as_those_for_new_rows(family, kind):
