@@ -20,7 +20,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import ChainMap
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import CodeType
@@ -130,6 +130,7 @@ class SerialExecutor(Executor):
 class _Worker:
     process: subprocess.Popen[str]
     job: Job | None = None
+    runtime: Hashable = None  # of its trainings; None before the first
     deadline: float | None = None
     has_started: bool = False  # a job: it could load the task
     mark: str = ""
@@ -155,7 +156,8 @@ class _Worker:
 
 
 class ProcessExecutor(Executor):
-    """``n_workers`` processes with one thread each. One that dies is replaced, and its job has failed.
+    """``n_workers`` trainings at a time in processes with one thread each. One that dies is replaced, and its job has
+    failed. Where a task has a method ``runtime``, there may be as many processes for each runtime, of which some wait.
 
     Each sees one graphics card, round-robin, whatever framework its trainings use.
 
@@ -182,6 +184,7 @@ class ProcessExecutor(Executor):
             raise UserError(f"{task.name!r} cannot be sent to a training process: {error}") from None
 
         self.n_workers = n_workers
+        self._runtime: Callable[[Mapping[str, Any]], Hashable] = getattr(task, "runtime", lambda config: "")
         self._trial_seconds = trial_seconds
         self._logs = logs
         self._cards = cards(device)
@@ -194,13 +197,23 @@ class ProcessExecutor(Executor):
 
     @property
     def n_free(self) -> int:
-        return sum(worker.job is None for worker in self._workers)
+        return self.n_workers - sum(worker.job is not None for worker in self._workers)
 
     def submit(self, job: Job) -> None:
-        worker = next(worker for worker in self._workers if worker.job is None)
+        worker = self._free(self._runtime(job.config))
         worker.job, worker.n_oom_kills = job, _n_oom_kills()
         device = "cuda" if self._cards and job.device != "cpu" else job.device  # the only one that it sees
         worker.send({"job": asdict(replace(job, device=device))})
+
+    def _free(self, runtime: Hashable) -> _Worker:
+        """A process without a job whose trainings were of this runtime; a new one where there is none."""
+        free = [worker for worker in self._workers if worker.job is None]
+        found = next((worker for known in (runtime, None) for worker in free if worker.runtime == known), None)
+        if found is None:
+            found = self._start(len(self._workers))
+            self._workers.append(found)
+        found.runtime = runtime
+        return found
 
     def wait(self, timeout: float | None = None) -> list[Event]:
         until = None if timeout is None else self.now() + timeout

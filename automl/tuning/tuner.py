@@ -140,8 +140,8 @@ class Tuner:
                 self._tell(outcome)
             else:
                 limit = self.search_limit
-                left = None if limit is None else max(0.0, limit - self.seconds)
-                for event in self.executor.wait(1.0 if left is None else min(1.0, left)):
+                left = 1.0 if limit is None else limit - self.seconds
+                for event in self.executor.wait(min(1.0, left) if left > 0 else 1.0):
                     if isinstance(event, EpochDone):
                         self._epoch_done(event)
                     elif isinstance(event, Restarted):
@@ -290,7 +290,7 @@ class Tuner:
         if self.interrupted:
             return "interrupted"
         limit = self.search_limit
-        if limit is not None and self.seconds >= limit:
+        if limit is not None and self.seconds >= limit and not self._needs_one:
             return f"time limit of {self.time_limit:g} s"
         if self._target_reached():
             return f"target of {self.target:g} reached"
@@ -311,6 +311,10 @@ class Tuner:
         if self.strategy.exhausted:
             return "every config of the space was tried"
         raise RuntimeError(f"{type(self.strategy).__name__} proposes nothing, waits for nothing and is not exhausted")
+
+    @property
+    def _needs_one(self) -> bool:
+        return getattr(self.task, "leaves_one", False) and not self.study.counts["complete"]
 
     def _target_reached(self) -> bool:
         best = self.study.best
