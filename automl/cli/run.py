@@ -91,6 +91,10 @@ def tune(
         str | None,
         typer.Option(metavar="COLUMN", help="Rows of a group stay in one split.", rich_help_panel=DATA),
     ] = None,
+    weight: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="How much each row of a table counts.", rich_help_panel=DATA),
+    ] = None,
     source: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Column with sentences to translate.", rich_help_panel=DATA)
     ] = None,
@@ -245,6 +249,14 @@ def tune(
             metavar="K", help="Combine up to K trials into the model if that is better.", rich_help_panel=OUTPUT
         ),
     ] = None,
+    max_latency: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MILLISECONDS",
+            help="Time that the ensemble of a table may take for a row; slow members are left out.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     track: Annotated[
         list[str] | None,
         typer.Option(
@@ -287,7 +299,9 @@ def tune(
 
     request = None
     if data is not None:
-        request = Request(str(data), target, text, smiles, time, horizon, group, source, into, kind, no_test).checked()
+        request = Request(
+            str(data), target, text, smiles, time, horizon, group, source, into, kind, no_test, weight=weight
+        ).checked()
     asked = Settings(
         task=task,
         command=command,
@@ -312,6 +326,7 @@ def tune(
         learn=learn,
         refit=refit,
         ensemble=ensemble,
+        max_latency=max_latency,
         track=tracker_names(track) if track else None,
     )
     from automl.cli.pipeline import run_session

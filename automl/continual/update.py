@@ -116,7 +116,7 @@ def _drift(task: OwnData | CrossValidated, before: Predictor, new: NewData) -> d
     by_family = splits_by_family(task)
     splits = by_family(family)
     found = drifts(splits.inputs, splits.x_train, new.arrays[views[family]], before.encoder.names)
-    on_old, on_new = before.judge(lambda f: by_family(f).x_test), before.judge(lambda f: new.arrays[views[f]])
+    on_old, on_new = before.deciding(lambda f: by_family(f).x_test), before.deciding(lambda f: new.arrays[views[f]])
     low, high = interval(task.metric, splits.y_test, on_old)
     scored = score(task.metric, new.y, on_new)
     worse = has_fallen(task.metric, (splits.y_test, on_old), (new.y, on_new))

@@ -42,7 +42,7 @@ class Answering:
             return {"predictions": found.tolist(), **extra}
         names = list(predictor.classes)
         return {
-            "predictions": [names[place] for place in found.argmax(1)],
+            "predictions": [names[place] for place in predictor.decisions(found)],
             "probabilities": [dict(zip(names, row, strict=True)) for row in found.tolist()],
             **extra,
         }

@@ -94,7 +94,7 @@ def _check_members(predictor: Predictor) -> None:
 
 
 def _metadata(predictor: Predictor) -> dict[str, str]:
-    names = ("task", "kind", "made", "metric", "test", "temperature", "versions")
+    names = ("task", "kind", "made", "metric", "test", "temperature", "threshold", "versions")
     metadata = {name: predictor.card[name] for name in names if predictor.card.get(name) is not None}
     metadata |= {"target": predictor.target, "classes": list(predictor.classes)}
     return {name: value if isinstance(value, str) else json.dumps(value) for name, value in metadata.items()}

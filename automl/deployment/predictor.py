@@ -19,6 +19,7 @@ from automl.deployment.calibration import tempered
 from automl.deployment.model_card import CARD
 from automl.deployment.model_files import loading, members, read_card
 from automl.errors import UserError
+from automl.metrics import HALF, decisions, shifted
 from automl.models.trained import TrainedModel, load_model
 from automl.models.trained_seq2seq import Translator, load_translator
 
@@ -67,7 +68,17 @@ class Predictor:
         if isinstance(self.model, Translator) and self.encoder is None:
             return self._written([str(text) for text in examples])
         found = self._outputs(examples)
-        return np.array(self.classes)[found.argmax(1)] if self.classes else found
+        return np.array(self.classes)[self.decisions(found)] if self.classes else found
+
+    def decisions(self, probabilities: NDArray[Any]) -> NDArray[np.int64]:
+        """The index of the predicted class of each row, (n,), by the model's threshold if there are two."""
+        found: NDArray[np.int64] = decisions(probabilities, self.threshold)
+        return found
+
+    @property
+    def threshold(self) -> float:
+        """Of two classes, the probability above which the second is predicted."""
+        return float(self.card.get("threshold", HALF))
 
     def predict_proba(self, examples: Any) -> NDArray[np.float64]:
         """The class probabilities, (n, n_classes). UserError if the target is not a class."""
@@ -99,7 +110,7 @@ class Predictor:
                 else pd.DataFrame({"row": range(n + 1, n + 1 + len(frame))})
             )
             if self.classes:
-                result[self.target] = _spread(np.array(self.classes, object)[found.argmax(1)], readable)
+                result[self.target] = _spread(np.array(self.classes, object)[self.decisions(found)], readable)
                 for i, name in enumerate(self.classes):
                     result[f"probability of {name}"] = _spread(found[:, i], readable)
             else:
@@ -119,6 +130,11 @@ class Predictor:
             mean = mean + member.weight * predictions(member.model, raw(rules.model))
         found: NDArray[Any] = mean
         return tempered(found, float(self.card.get("temperature", 1.0))) if self.classes else found
+
+    def deciding(self, raw: Callable[[str], NDArray[Any]]) -> NDArray[Any]:
+        """As ``judge``, but the largest probability is always that of the predicted class."""
+        found: NDArray[Any] = shifted(self.judge(raw), self.threshold) if self.classes else self.judge(raw)
+        return found
 
     def _outputs(self, examples: Any) -> NDArray[Any]:
         if self.encoder is None:

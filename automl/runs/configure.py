@@ -33,18 +33,31 @@ def planned(asked: Settings, prepared: Path) -> Settings:
     ``prepared``: the folder of the data.
     """
     from automl.data.ingest.prepare import Facts
-    from automl.tasks.cross_validated import SHARE_OF_A_TRIAL, n_folds_within, suits
+    from automl.tasks.cross_validated import suits
 
     named = (asked.strategy, asked.n_trials, asked.max_epochs, asked.train_size, asked.refit)
     if not suits(Facts.read(prepared).kind, asked.model) or any(value is not None for value in named):
         if (asked.data or {}).get("no_test"):
             raise UserError("--no-test needs cross-validation: leave --strategy, --trials, --epochs and --refit out")
+        for option, value in (("--weight", (asked.data or {}).get("weight")), ("--max-latency", asked.max_latency)):
+            if value is not None:
+                raise UserError(
+                    f"{option} needs cross-validation: leave --strategy, --trials, --epochs and --refit out"
+                )
         return asked
+    return with_folds(asked, prepared)
+
+
+def with_folds(asked: Settings, prepared: Path) -> Settings:
+    """The settings with cross-validation of the data in a folder, within the time limit or the default one."""
+    from automl.tasks.cross_validated import n_folds_within, seconds_of_a_trial
+
     limit = asked.time_limit or DEFAULT_SECONDS
     n_workers = asked.n_workers or default_workers(asked.device or "auto")
-    trial_seconds = asked.trial_seconds or SHARE_OF_A_TRIAL * limit
-    folds = n_folds_within(prepared, limit * n_workers)
-    return replace(asked, time_limit=limit, trial_seconds=trial_seconds, folds=folds)
+    trial_seconds = asked.trial_seconds or seconds_of_a_trial(limit)
+    return replace(
+        asked, time_limit=limit, trial_seconds=trial_seconds, folds=n_folds_within(prepared, limit, n_workers)
+    )
 
 
 def new_settings(
