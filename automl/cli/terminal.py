@@ -149,7 +149,8 @@ def show_summary(
     counts: dict[State, int] = {state: summary[f"n_{state}"] for state in ENDED}
     budget = "" if summary["budget_epochs"] is None else f" of {summary['budget_epochs']}"
     folds = summary["settings"].get("folds") is not None
-    what = "folds" if folds else "epochs"
+    n = summary["epochs_trained"] if summary["budget_epochs"] is None else summary["budget_epochs"]
+    what = ("fold" if folds else "epoch") + "s" * (n != 1)
     show_line(
         console,
         f"{counts_in_words(counts)}, {summary['epochs_trained']}{budget} {what} ({summary['stop_reason']})",

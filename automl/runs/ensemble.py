@@ -103,12 +103,13 @@ def fit_members(
     watch: Callable[[str], None],
 ) -> list[str]:
     """Fit the members to all rows, in their trials' folders; return the errors."""
-    jobs = []
-    for number, member in chosen.members.items():
-        seed = read_record(member.folder)["seed"]
-        jobs.append(
-            Job(number, member.trial.config, seed, task.max_epochs + 1, folder=str(member.folder), device=device)
+    jobs = [
+        Job(
+            number, member.trial.config, read_record(member.folder)["seed"], task.max_epochs + 1,
+            folder=str(member.folder), device=device, limited=False,
         )
+        for number, member in chosen.members.items()
+    ]  # fmt: skip
     jobs.sort(key=lambda job: -chosen.members[job.key].refit_seconds)  # the longest first
 
     def done(n: int, of: int) -> None:

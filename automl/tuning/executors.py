@@ -313,7 +313,8 @@ class ProcessExecutor(Executor):
             worker.has_started = True
             self._n_deaths_at_start = 0
             n_trainings = len(worker.job.lanes) or 1
-            worker.deadline = None if self._trial_seconds is None else self.now() + n_trainings * self._trial_seconds
+            if self._trial_seconds is not None and worker.job.limited:
+                worker.deadline = self.now() + n_trainings * self._trial_seconds
             return None
         if isinstance(event, JobEnded):
             worker.job = worker.deadline = None

@@ -208,6 +208,7 @@ class Tuner:
                 folder=None if folder is None else str(folder),
                 device=self.device,
                 trained=len(running.losses),
+                limited=not (self._is_late and self._needs_one),
             )
         )
 
@@ -289,8 +290,7 @@ class Tuner:
     def _stopped_early(self) -> str | None:
         if self.interrupted:
             return "interrupted"
-        limit = self.search_limit
-        if limit is not None and self.seconds >= limit and not self._needs_one:
+        if self._is_late and not self._needs_one:
             return f"time limit of {self.time_limit:g} s"
         if self._target_reached():
             return f"target of {self.target:g} reached"
@@ -311,6 +311,11 @@ class Tuner:
         if self.strategy.exhausted:
             return "every config of the space was tried"
         raise RuntimeError(f"{type(self.strategy).__name__} proposes nothing, waits for nothing and is not exhausted")
+
+    @property
+    def _is_late(self) -> bool:
+        limit = self.search_limit
+        return limit is not None and self.seconds >= limit
 
     @property
     def _needs_one(self) -> bool:

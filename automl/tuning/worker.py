@@ -62,6 +62,7 @@ class Job:
     device: str = "auto"
     test: bool = False  # score it on the test set at the end
     trained: int = 0  # epochs that count so far, after which it goes on from the checkpoint
+    limited: bool = True  # whether it is killed after the seconds of a trial
     lanes: Sequence[Lane] = ()  # instead of its own training: several of one shape, of a task with `train_lanes`
 
     @classmethod

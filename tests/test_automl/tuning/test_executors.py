@@ -414,3 +414,11 @@ def test_trainings_of_different_runtimes_have_processes_of_their_own():
     assert len(set(pids)) == 2
     assert pids[0] == pids[2] == pids[4]
     assert pids[1] == pids[3] == pids[5]
+
+
+def test_a_job_without_a_limit_outlasts_the_seconds_of_a_trial():
+    slow = task(lambda config: time.sleep(1.0) or 0.5)
+    with ProcessExecutor(slow, 1, trial_seconds=0.3) as executor:
+        events = run(executor, job(0), job(1, limited=False))
+    assert events[0][-1].error == "took longer than 0.3 s, the limit of a trial"
+    assert events[1][-1].error is None
