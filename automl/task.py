@@ -14,8 +14,18 @@ if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
 
+TOO_SLOW = "too slow"
+
+
 class TrainingFailed(Exception):
     """A config could not be trained; the message is the one-line reason. The trial fails, the study continues."""
+
+
+class TooSlow(TrainingFailed):
+    """A config whose training would take longer than its trial may; a run that continues with more time tries again."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{TOO_SLOW}: {reason}")
 
 
 class CheckpointDamaged(UserError):

@@ -41,14 +41,16 @@ def run_session(
     out: Path | None,
     *,
     resume: bool,
+    tries_again: bool = False,
     console: Console,
     prepared: Path | None = None,
     clock: Clock | None = None,
 ) -> tuple[RunFolder, int]:
     """Search, train the final, write and show everything. Returns the run's folder and the exit code.
 
-    ``prepared``: the folder of the user's own data, which becomes part of a new run's. ``clock``: of the command. The
-    time limit is that of the command: see ``TimePlan`` for what the search leaves to the rest.
+    ``prepared``: the folder of the user's own data, which becomes part of a new run's. ``tries_again``:
+    train what was too slow anew. ``clock``: of the command. The time limit is that of the command: see ``TimePlan`` for
+    what the search leaves to the rest.
     """
     clock = clock or Clock()
     if resume and out is not None and RunFolder(out).versions.is_dir():
@@ -78,7 +80,7 @@ def run_session(
     title = f"{name} with {settings.strategy}, seed {settings.seed}, {n_workers}, in {folder.path}"
     live = LiveTable(console, title, plan)
     warn = partial(show_line, console)
-    with session.searching(warn=warn, display=live, data=prepared, resume=resume) as search:
+    with session.searching(warn=warn, display=live, data=prepared, resume=resume, tries_again=tries_again) as search:
         tuner = search.tuner
         if resume:
             live.resumed(tuner)

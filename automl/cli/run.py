@@ -144,7 +144,11 @@ def tune(
     ] = None,
     trial_seconds: Annotated[
         float | None,
-        typer.Option(metavar="SECONDS", help="A trial that takes longer is stopped and fails.", rich_help_panel=BUDGET),
+        typer.Option(
+            metavar="SECONDS",
+            help="A trial that takes longer fails; --resume with more seconds tries it again.",
+            rich_help_panel=BUDGET,
+        ),
     ] = None,
     patience: Annotated[
         int | None,
@@ -331,7 +335,7 @@ def tune(
     )
     from automl.cli.pipeline import run_session
     from automl.cli.prepared_data import prepared_for
-    from automl.runs.configure import new_settings, planned, stored_settings
+    from automl.runs.configure import new_settings, planned, resumed
     from automl.runs.past_studies import past_studies, which_prior
     from automl.runs.time_plan import Clock
 
@@ -339,8 +343,10 @@ def tune(
     if resume:
         if out is None or space is not None or set_ or start is not None or prior is not None:
             raise UserError("--resume continues the run in the folder given by --out, with the space and prior it has")
-        settings = stored_settings(out).resumed_with(asked)
-        folder, exit_code = run_session(settings, out, resume=True, console=console, clock=clock)
+        settings, has_more_time = resumed(out, asked)
+        folder, exit_code = run_session(
+            settings, out, resume=True, tries_again=has_more_time, console=console, clock=clock
+        )
     else:
         studies = past_studies(which_prior(prior, strategy), lambda line: show_line(console, line))
         with prepared_for(request, out, console) as prepared:

@@ -63,12 +63,13 @@ class Session:
         display: Progress | None,
         data: Path | None,
         resume: bool = False,
+        tries_again: bool = False,
         executor: Executor | None = None,
     ) -> Iterator[Search]:
         """Open the search, whose time begins; see ``open_search``."""
         with open_search(
             self.task, self.settings, self.strategy, self.folder, resume=resume, data=data, executor=executor,
-            display=display, reserve=self.plan.reserve, warn=warn,
+            display=display, reserve=self.plan.reserve, tries_again=tries_again, warn=warn,
         ) as search:  # fmt: skip
             yield search
 

@@ -22,7 +22,7 @@ from automl.models import own_config
 from automl.models.learners import build_learner, learner_class
 from automl.models.learners.base import Learner, Rows
 from automl.study.run_folder import write_atomic
-from automl.task import CheckpointDamaged, Epoch, TrainingFailed
+from automl.task import CheckpointDamaged, Epoch, TooSlow
 from automl.training.spec import FoldsTask
 
 PREDICTIONS, OUT_OF_BAG, RECORD, MODEL = "predictions.npy", "out_of_bag.npy", "record.json", "model"
@@ -109,15 +109,13 @@ class FoldsTraining:
         return rows[~aside], rows[aside]
 
     def _check_time(self) -> None:
-        """TrainingFailed after the second fold if all would take too long; the first may wait for imports."""
+        """TooSlow after the second fold if all would take too long; the first may wait for imports."""
         most, n = self.task.most_seconds, self.task.max_epochs
         if most is None or self._out_of_bag is not None or self.n_done != 2:
             return
         expected = self.seconds[0] + (n - 1) * self.seconds[1]
         if expected > most:
-            raise TrainingFailed(
-                f"{n} folds would take {expected:.3g} s, longer than the {most:.3g} s of a configuration"
-            )
+            raise TooSlow(f"{n} folds would take {expected:.3g} s, longer than the {most:.3g} s of a configuration")
 
     def fit_all(self) -> None:
         """Fit the model to all rows, for as many rounds as the folds took on average; not where it is bagged."""

@@ -28,6 +28,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from automl.devices import cards, deterministic, only
 from automl.errors import MAX_CHARACTERS, UserError
+from automl.task import TOO_SLOW
 from automl.tuning.descendants import kill_marked, new_mark
 from automl.tuning.worker import MARK, Event, Job, JobEnded, JobStarted, event_from_json, run_job
 
@@ -350,8 +351,8 @@ class ProcessExecutor(Executor):
         if worker.job is None or worker.deadline is None or self.now() < worker.deadline:
             return None
         self._restart(worker)
-        limit = f"{self._trial_seconds:g} s"
-        return JobEnded(worker.job.key, self._trial_seconds or 0.0, f"took longer than {limit}, the limit of a trial")
+        error = f"{TOO_SLOW}: it took longer than {self._trial_seconds:g} s, the limit of a trial"
+        return JobEnded(worker.job.key, self._trial_seconds or 0.0, error)
 
 
 def _pickled(task: Task) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -17,6 +17,7 @@ from automl.study.run_folder import TrialFolders
 from automl.study.run_log import RunLog
 from automl.study.study import Study
 from automl.study.trial import Asked, Trial
+from automl.task import TOO_SLOW
 from automl.tuning.executors import Executor
 from automl.tuning.result import Result
 from automl.tuning.retention import Retention
@@ -65,6 +66,7 @@ class Tuner:
     sure_within: Within | None = None
     reproducible: bool = False
     reserve: Callable[[Tuner], float] | None = None  # seconds of the time limit to leave for what follows the search
+    tries_again: bool = False  # of a continued run: trials that failed as they were too slow
     callbacks: Sequence[Callback] = ()
     watch: Callable[[Tuner], None] | None = None  # called after each round of the loop
     log: RunLog = field(default_factory=RunLog)
@@ -162,7 +164,18 @@ class Tuner:
             self._sure = self._is_sure()
         self.retention.restored(self.study.trials.values())
         self._waiting.extend(self.study.pending)
+        if self.tries_again:
+            self._waiting.extend(self._asked_again())
         self._outstanding.extend(proposal.trial for proposal in self._waiting)
+
+    def _asked_again(self) -> Iterator[Proposal]:
+        """The last proposals of trials that failed as they were too slow, each asked once more."""
+        for trial in list(self.study.trials.values()):
+            if trial.state == "failed" and (trial.error or "").startswith(TOO_SLOW):
+                proposal = trial.proposals[-1]
+                self.strategy.restore(proposal)
+                self.study.asked(proposal, 0.0)
+                yield proposal
 
     def _fill(self) -> None:
         """Keep every worker busy. At most as many proposals are untold as there are workers, whichever is faster."""
@@ -189,7 +202,8 @@ class Tuner:
     def _submit(self, proposal: Proposal) -> None:
         trial = self.study.trials[proposal.trial]
         # Its checkpoint is gone where it was abandoned, and the budget was raised after that: then all over again.
-        continues = self.task.resumable and bool(trial.losses) and self.folders.has(trial.number)
+        continues = self.task.resumable and trial.error is None and bool(trial.losses)
+        continues = continues and self.folders.has(trial.number)
         folder = self.folders.begin(trial.number, continues=continues)
         running = Running(proposal, [], {})
         if continues:

@@ -135,7 +135,9 @@ def test_a_family_for_other_data_is_refused_in_one_line(wine):
 
 def test_folds_that_would_take_too_long_fail_after_the_second(wine, tmp_path):
     task = replace(cross_validated(wine, 8, None, None), most_seconds=1e-3)
-    with pytest.raises(TrainingFailed, match=r"8 folds would take .* s, longer than the 0\.001 s of a configuration"):
+    with pytest.raises(
+        TrainingFailed, match=r"too slow: 8 folds would take .* s, longer than the 0\.001 s of a configuration"
+    ):
         list(task.train(preset(task, "linear"), seed=0, epochs=8, checkpoint=tmp_path / "trial", device="cpu"))
     assert len(read_record(tmp_path / "trial")["losses"]) == 2
 

@@ -184,7 +184,7 @@ def test_a_hung_job_is_killed_at_the_limit_and_the_next_one_runs():
 
     with ProcessExecutor(task(hangs), 1, trial_seconds=0.5) as executor:
         events = run(executor, job(0, seed=1), job(1, seed=0))
-    assert events[0][-1].error == "took longer than 0.5 s, the limit of a trial"
+    assert events[0][-1].error == "too slow: it took longer than 0.5 s, the limit of a trial"
     assert events[1][-1].error is None
 
 
@@ -420,5 +420,5 @@ def test_a_job_without_a_limit_outlasts_the_seconds_of_a_trial():
     slow = task(lambda config: time.sleep(1.0) or 0.5)
     with ProcessExecutor(slow, 1, trial_seconds=0.3) as executor:
         events = run(executor, job(0), job(1, limited=False))
-    assert events[0][-1].error == "took longer than 0.3 s, the limit of a trial"
+    assert events[0][-1].error == "too slow: it took longer than 0.3 s, the limit of a trial"
     assert events[1][-1].error is None

@@ -847,3 +847,20 @@ def test_a_training_whose_process_is_killed_every_time_has_failed(tmp_path):
     assert [trial.state for trial in result.trials] == ["failed", "complete"]
     assert "signal SIGKILL" in result.trials[0].error
     assert (tmp_path / "run" / "trials" / "attempts").read_text() == "x" * (1 + MAX_RETRIES)
+
+
+@pytest.mark.parametrize("strategy", ["random", "bo+asha"])
+def test_what_was_too_slow_is_tried_again_with_more_time(tmp_path, strategy):
+    space, options = {"x": {"float": [0, 1]}}, {"strategy": strategy, "n_trials": 4, "study": tmp_path / "run"}
+
+    def slow(config, epochs=3):
+        time.sleep(0.6 if config["x"] == 0.5 else 0.0)  # the default
+        yield from [config["x"] + 1] * 3
+
+    first = automl.tune(slow, space, **options, trial_seconds=0.3)
+    assert first.trials[0].error == "too slow: it took longer than 0.3 s, the limit of a trial"
+    again = automl.tune(slow, space, **options, trial_seconds=20.0, resume=True)
+    assert again.trials[0].state in ("complete", "stopped")
+    assert set(again.trials[0].losses) == {1.5}
+    assert [trial.config for trial in again.trials[: len(first.trials)]] == [trial.config for trial in first.trials]
+    assert not any(trial.state == "failed" for trial in again.trials)
