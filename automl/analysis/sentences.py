@@ -34,7 +34,7 @@ TIMES = {"search": "the search, without the strategy", "rest": "everything else"
 def headline(study: Study, summary: Mapping[str, Any]) -> dict[str, Any]:
     """What came of the run: a title, the result of the search, what the final trainings say, and what limits it."""
     n, failed = summary["n_trials"], summary["n_failed"]
-    judged, notes = ("", _commonest_error(study)) if summary["best"] is None else _final_result(summary)
+    judged, notes = ("", commonest_error(study)) if summary["best"] is None else _final_result(summary)
     short = too_short(summary)
     if short is not None:
         notes.append(f"In the search, {short}{'; the final compares both' if summary['final'] is not None else ''}.")
@@ -73,7 +73,8 @@ def _search_result(study: Study, summary: Mapping[str, Any]) -> str:
     return f"{what}, against {_score(default, summary)} of the default config."
 
 
-def _commonest_error(study: Study) -> list[str]:
+def commonest_error(study: Study) -> list[str]:
+    """Why most of the trials that failed did; empty where none has."""
     errors = Counter(shorten(failure(trial), 200) for trial in study.trials.values() if trial.error)
     return [f"The most common reason ({_count(n, 'trial')}): {error}" for error, n in errors.most_common(1)]
 

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from automl.analysis.sentences import commonest_error
 from automl.cli.terminal import LiveTable, show_line, show_paths, show_summary
 from automl.errors import UserError
 from automl.runs.final import Final, has_final, train_all
@@ -112,6 +113,8 @@ def run_session(
     if not interrupted:
         tuner.retention.keep_best(max(KEPT_AT_THE_END, settings.ensemble or 0))
     show_summary(console, summary, Encoding(task.space).default, live.values)
+    for line in commonest_error(result.study) if summary["n_failed"] else ():
+        show_line(console, f"{summary['n_failed']} of {summary['n_trials']} trials failed. {line}")
     if summary["best"] is not None and settings.n_final and not has_final(task, settings):
         show_line(console, "no final: the objective takes no seed, so training it again would give the same result")
     show_paths(console, folder, resume_hint=interrupted)
