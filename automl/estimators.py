@@ -7,7 +7,7 @@ import json
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
@@ -114,7 +114,9 @@ class _AutoML(BaseEstimator):  # type: ignore[misc]
         file = place / "table.parquet"
         frame.to_parquet(file)
         kind, spelled = f"table,{self._kind}", self._kind == "classification"
-        request = Request(str(file), target=target, kind=kind, no_test=True, spelled=spelled, **columns)
+        levels = getattr(self, "quantiles", None)  # which classifiers have none of
+        columns["quantiles"] = None if levels is None else list(levels)
+        request = Request(str(file), target=target, kind=kind, no_test=True, spelled=spelled, **columns).checked()
         self.notes_ = prepare(request, place / "data").notes
         settings = Settings(
             data=asdict(request), model=self.models, metric=self.metric, time_limit=self.time_limit,
@@ -287,13 +289,34 @@ class AutoMLClassifier(ClassifierMixin, _AutoML):  # type: ignore[misc]
 class AutoMLRegressor(RegressorMixin, _AutoML):  # type: ignore[misc]
     """An ensemble of regressors; parameters and attributes are those of ``AutoMLClassifier``, without classes.
 
-    ``metric``: rmse, mae or r2.
+    ``metric``: rmse, mae or r2. ``quantiles``: levels such as (0.1, 0.5, 0.9), which replace the mean.
     """
 
     _kind = "regression"
 
+    def __init__(
+        self,
+        *,
+        time_limit: float = 300.0,
+        metric: str | None = None,
+        models: str = "auto",
+        quantiles: Sequence[float] | None = None,
+        max_members: int | None = None,
+        max_latency: float | None = None,
+        n_trials: int | None = None,
+        n_jobs: int | None = None,
+        random_state: int = 0,
+        folder: str | Path | None = None,
+        progress: bool = False,
+    ) -> None:
+        super().__init__(
+            time_limit=time_limit, metric=metric, models=models, max_members=max_members, max_latency=max_latency,
+            n_trials=n_trials, n_jobs=n_jobs, random_state=random_state, folder=folder, progress=progress,
+        )  # fmt: skip
+        self.quantiles = quantiles
+
     def predict(self, X: Any) -> NDArray[np.float64]:
-        """The predicted numbers, (n,)."""
+        """The predicted numbers, (n,), or quantiles, (n, n_levels) in ascending order."""
         check_is_fitted(self)
         frame = self._frame(X, reset=False)
         return np.asarray(self.predictor_.predict(frame), np.float64)

@@ -84,6 +84,19 @@ def _r2(y: Any, predicted: Any, weights: Any = None) -> float:
     return 1 - _mean((predicted - y) ** 2, weights) / spread if spread > 0 else math.nan
 
 
+def _pinball(y: Any, predicted: Any, levels: Sequence[float], weights: Any = None) -> float:
+    """The mean over rows and levels of how far a quantile is off, by its level if it is too low, else by the rest."""
+    return _mean(pinball_losses(y, predicted, levels), weights)
+
+
+def pinball_losses(y: Any, predicted: Any, levels: Sequence[float]) -> Any:
+    """The pinball loss of each row (Koenker and Bassett 1978), (n,), the mean over levels; of ``predicted``, (n, levels)."""
+    import numpy as np
+
+    above = np.asarray(y)[:, None] - predicted
+    return np.maximum(np.multiply(levels, above), np.subtract(levels, 1.0) * above).mean(1)
+
+
 def _mean(values: Any, weights: Any) -> float:
     import numpy as np
 
@@ -153,6 +166,7 @@ METRICS = {
     "rmse": Metric("number", None, _rmse),
     "mae": Metric("number", None, _mae),
     "r2": Metric("number", 1.0, _r2),
+    "pinball": Metric("quantiles", None, _pinball),
     "chrf": Metric("sentences", 100.0, chrf),
     "bleu": Metric("sentences", 100.0, bleu),
     "error_rate": Metric("sentences", None, error_rate),
@@ -173,6 +187,7 @@ def check_metric(name: str, kind: str) -> str:
     what = {
         "classes": "classification",
         "number": "regression",
+        "quantiles": "quantiles",
         "sentences": "text generation",
         "text": "language modelling",
     }[kind]
@@ -180,16 +195,24 @@ def check_metric(name: str, kind: str) -> str:
     raise UserError(f"{name!r} is not a metric for {what}; {hint}choose one of: {', '.join(fitting)}")
 
 
-def measure(name: str, y: Any, predicted: Any, threshold: float = HALF, weights: Any = None) -> float:
+def measure(
+    name: str,
+    y: Any,
+    predicted: Any,
+    threshold: float = HALF,
+    weights: Any = None,
+    levels: Sequence[float] | None = None,
+) -> float:
     """The metric of predictions.
 
     ``predicted``: probabilities (n, n_classes) for labels y (n,), numbers (n,) for numbers, a list for sentences.
     ``threshold``: of two classes, the probability above which the second is predicted. ``weights``: how much each
-    example with a class or a number counts, (n,); None: the same.
+    example with a class or a number counts, (n,); None: the same. ``levels``: of quantiles, (n, levels).
     """
     if METRICS[name].decides:
         predicted = shifted(predicted, threshold)
-    return METRICS[name].measured(y, predicted, *([] if weights is None else [weights]))
+    about = ([] if levels is None else [levels]) + ([] if weights is None else [weights])
+    return METRICS[name].measured(y, predicted, *about)
 
 
 def decisions(probabilities: Any, threshold: float = HALF) -> Any:

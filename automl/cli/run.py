@@ -95,6 +95,10 @@ def tune(
         str | None,
         typer.Option(metavar="COLUMN", help="How much each row of a table counts.", rich_help_panel=DATA),
     ] = None,
+    quantiles: Annotated[
+        str | None,
+        typer.Option(metavar="LEVELS", help="Quantiles of the target to predict: 0.1,0.5,0.9.", rich_help_panel=DATA),
+    ] = None,
     source: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Column with sentences to translate.", rich_help_panel=DATA)
     ] = None,
@@ -296,7 +300,7 @@ def tune(
 
     if list_:
         return show_names()
-    from automl.data.ingest.request import Request
+    from automl.data.ingest.request import Request, as_quantiles
     from automl.integrations.tracking import tracker_names
     from automl.runs.settings import Settings, as_number
     from automl.tuning.stopping import as_within
@@ -304,7 +308,19 @@ def tune(
     request = None
     if data is not None:
         request = Request(
-            str(data), target, text, smiles, time, horizon, group, source, into, kind, no_test, weight=weight
+            str(data),
+            target,
+            text,
+            smiles,
+            time,
+            horizon,
+            group,
+            source,
+            into,
+            kind,
+            no_test,
+            weight=weight,
+            quantiles=as_quantiles(quantiles),
         ).checked()
     asked = Settings(
         task=task,

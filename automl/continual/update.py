@@ -59,6 +59,8 @@ def update(
         versions = Versions(folder)
         versions.recover()
         before = load(folder.path)
+        if before.levels:
+            raise UserError("a model of quantiles cannot be updated; start a new run with all rows in one file")
         if not isinstance(before.encoder, Encoder):
             raise UserError("translators cannot be updated; start a new run with all pairs in one file")
         started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()

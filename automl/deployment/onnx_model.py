@@ -60,6 +60,8 @@ def _input_name(predictor: Predictor, family: str) -> str:
 
 def as_onnx(predictor: Predictor) -> onnx.ModelProto:
     """The model as ONNX. UserError if it cannot be exported."""
+    if predictor.levels:
+        raise UserError("a model of quantiles has no ONNX form; use it from Python, automl.load(run), or automl serve")
     _check_members(predictor)
     graph, mean = Graph(), ""
     for name, inputs in inputs_of(predictor).items():

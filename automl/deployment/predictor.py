@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from automl.data.ingest.encoder import ENCODER, Encoder, Reader, load_encoder
 from automl.data.ingest.string_column import as_texts
+from automl.data.targets import Number, levels_of
 from automl.deployment.calibration import tempered
 from automl.deployment.model_card import CARD
 from automl.deployment.model_files import loading, members, read_card
@@ -59,12 +60,22 @@ class Predictor:
         return str(self.card.get("target") or "prediction")
 
     @property
+    def levels(self) -> tuple[float, ...]:
+        """Those of the predicted quantiles; empty if the target is not predicted by quantiles."""
+        return () if isinstance(self.model, Translator) else levels_of(self.model.preprocessing.target) or ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of what ``stream`` predicts: the target, or one of each quantile."""
+        return tuple(f"{self.target} {level:g}" for level in self.levels) or (self.target,)
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """The names of the classes; empty if the target is not a class."""
         return () if isinstance(self.model, Translator) else self.model.preprocessing.target.names
 
     def predict(self, examples: Any) -> NDArray[Any]:
-        """The predicted class names, numbers or translations, (n,)."""
+        """The predicted class names, numbers or translations, (n,), or quantiles, (n, n_levels)."""
         if isinstance(self.model, Translator) and self.encoder is None:
             return self._written([str(text) for text in examples])
         found = self._outputs(examples)
@@ -114,12 +125,14 @@ class Predictor:
                 for i, name in enumerate(self.classes):
                     result[f"probability of {name}"] = _spread(found[:, i], readable)
             else:
-                result[self.target] = _spread(found, readable)
+                columns = found.reshape(len(found), len(self.columns)).T
+                for name, values in zip(self.columns, columns, strict=True):
+                    result[name] = _spread(values, readable)
             n += len(frame)
             yield result
 
     def judge(self, raw: Callable[[str], NDArray[Any]]) -> NDArray[Any]:
-        """The weighted mean of the members' predictions: probabilities (n, n_classes) or numbers (n,).
+        """The weighted mean of the members' predictions: probabilities, numbers or quantiles, as ``predictions``.
 
         ``raw``: returns the raw examples (n, *shape) that a model family reads.
         """
@@ -183,10 +196,10 @@ def _spread(values: NDArray[Any], there: NDArray[np.bool_]) -> NDArray[Any]:
 
 
 def predictions(model: TrainedModel, x: NDArray[Any]) -> NDArray[Any]:
-    """Probabilities (n, n_classes) or numbers (n,) of one model on raw examples (n, *shape)."""
+    """Of a model on raw examples (n, *shape): probabilities (n, n_classes), numbers (n,) or quantiles (n, n_levels)."""
     target = model.preprocessing.target
     if not len(x):
-        return np.zeros((0, len(target.names))) if target.names else np.zeros(0)
+        return np.zeros(0) if isinstance(target, Number) else np.zeros((0, target.n_outputs))
     return target.predictions(model.in_parts(torch.from_numpy(np.ascontiguousarray(x))))
 
 

@@ -40,7 +40,8 @@ def planned(asked: Settings, prepared: Path) -> Settings:
     if not suits(Facts.read(prepared).kind, asked.model) or any(value is not None for value in named):
         if (asked.data or {}).get("no_test"):
             raise UserError("--no-test needs cross-validation: leave --strategy, --trials, --epochs and --refit out")
-        for option, value in (("--weight", (asked.data or {}).get("weight")), ("--max-latency", asked.max_latency)):
+        options = {f"--{name}": (asked.data or {}).get(name) for name in ("weight", "quantiles")}
+        for option, value in (options | {"--max-latency": asked.max_latency}).items():
             if value is not None:
                 raise UserError(
                     f"{option} needs cross-validation: leave --strategy, --trials, --epochs and --refit out"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.data.datasets.registry import load_data
+from automl.data.targets import levels_of
 from automl.deployment.model_card import Kept, write_card
 from automl.metrics import measure, names_of
 from automl.models.learners import learner_class
@@ -159,7 +160,8 @@ def write_model(
     seconds = time.perf_counter() - begin
     if has_test:
         names, counts = names_of(splits.target.kind), task.weights("test")
-        kept.scores = {name: measure(name, splits.y_test, predicted, chosen.threshold, counts) for name in names}
+        about_y = (chosen.threshold, counts, levels_of(splits.target))
+        kept.scores = {name: measure(name, splits.y_test, predicted, *about_y) for name in names}
     facts = dict(about) | {
         "folds": task.max_epochs,
         "milliseconds_per_row": round(1000 * seconds / len(x), 4),
@@ -194,8 +196,8 @@ def _description(task: CrossValidated, chosen: Chosen) -> str:
         parts[member.family] = parts.get(member.family, 0.0) + chosen.weights[number]
     names = ", ".join(f"{family} {weight:.0%}" for family, weight in sorted(parts.items(), key=lambda part: -part[1]))
     what, together, alone = "log loss", chosen.loss, chosen.alone
-    if task.metric == "mae":
-        what = "mae"
+    if task.metric in ("mae", "pinball"):
+        what = task.metric
     elif task.metric not in names_of("classes"):
         what, together, alone = "rmse", math.sqrt(together), math.sqrt(alone)
     return (

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from automl.data.targets import levels_of
 from automl.deployment.ensemble import greedy_ensemble
-from automl.metrics import HALF, best_threshold, measure, names_of
+from automl.metrics import HALF, best_threshold, measure, names_of, pinball_losses
 from automl.models.learners import learner_class
 from automl.training.folds import RECORD, read_predictions, read_record
 
@@ -95,7 +96,8 @@ def choose(task: CrossValidated, found: Sequence[Candidate], most: int | None) -
     splits, known = task.rows(), task.folds() >= 0
     y, counts = np.asarray(splits.y_train)[known], task.weights()
     counts = None if counts is None else counts[known]
-    by_row = _losses(task, y, counts)
+    levels = levels_of(splits.target)
+    by_row = _losses(task, y, counts, levels)
     shown = [_seen_by_loss(task, candidate.predictions, y) for candidate in found]
     weights = greedy_ensemble(shown, lambda predicted: float(by_row(predicted).mean()), most or len(found))
     best = min(range(len(found)), key=lambda i: by_row(shown[i]).mean())
@@ -109,7 +111,7 @@ def choose(task: CrossValidated, found: Sequence[Candidate], most: int | None) -
     return Chosen(
         {found[i].trial.number: found[i] for i in weights},
         {found[i].trial.number: weight for i, weight in weights.items()},
-        measure(task.metric, y, predicted, threshold, counts),
+        measure(task.metric, y, predicted, threshold, counts, levels),
         float(by_row(shown[best]).mean()) - gain,
         float(by_row(shown[best]).mean()),
         noise,
@@ -118,12 +120,14 @@ def choose(task: CrossValidated, found: Sequence[Candidate], most: int | None) -
 
 
 def _losses(
-    task: CrossValidated, y: NDArray[Any], weights: NDArray[Any] | None
+    task: CrossValidated, y: NDArray[Any], weights: NDArray[Any] | None, levels: Sequence[float] | None
 ) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    """The loss of each row: the log loss for classes, else the absolute or squared error, as much as the row counts."""
+    """The loss of each row: log loss, pinball loss, absolute or squared error, times how much the row counts."""
     share: Any = 1.0 if weights is None else weights / weights.mean()
     if task.metric in names_of("classes"):
         return lambda predicted: -share * np.log(np.maximum(predicted, 1e-15))
+    if levels is not None:
+        return lambda predicted: share * pinball_losses(y, predicted, levels)
     if task.metric == "mae":
         return lambda predicted: share * np.abs(predicted - y)
     return lambda predicted: share * (predicted - y) ** 2

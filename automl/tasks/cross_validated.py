@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from automl.data.datasets.registry import load_data
 from automl.data.inputs import Columns
 from automl.data.splits import Splits, flattened
+from automl.data.targets import levels_of
 from automl.errors import UserError
 from automl.metrics import METRICS, measure
 from automl.task import Epoch
@@ -137,9 +138,10 @@ class CrossValidated:
 
         start = time.perf_counter()
         splits = load_data(self.data_of(""), None, True)
-        windows = splits.x_test.ndim > 2
+        levels = levels_of(splits.target)
+        windows = splits.x_test.ndim > 2 and levels is None
         name, predicted = last_value_baseline(splits) if windows else majority_baseline(splits)
-        score = measure(self.metric, splits.y_test, predicted)
+        score = measure(self.metric, splits.y_test, predicted, levels=levels)
         return {"name": name, "score": score, "seconds": time.perf_counter() - start}
 
 
@@ -160,7 +162,7 @@ def cross_validated(
 
     facts = Facts.read(folder)
     view = next(iter(facts.views.values()))
-    families = chosen_families(facts.kind, model)
+    families = chosen_families(facts.kind, model, quantiles=facts.target_kind == "quantiles")
     if time_limit is not None and time_limit < SHORT:
         families = tuple(sorted(families, key=lambda family: family != CHEAPEST))
     inputs = load_data(str(folder / view), None).inputs
@@ -265,9 +267,12 @@ def _value_of(preset: Mapping[str, Any], dim: Dimension) -> Any:
     return preset.get(dim.name, dim.default)
 
 
-def chosen_families(kind: str, asked: str | None) -> tuple[str, ...]:
-    """The families of ``--model``. UserError for one that is not cross-validated on this kind of data."""
-    fitting = FAMILIES[kind]
+def chosen_families(kind: str, asked: str | None, *, quantiles: bool = False) -> tuple[str, ...]:
+    """The families of ``--model``. UserError for one that is not cross-validated on this kind of data and target."""
+    from automl.models.learners import learner_class
+
+    fitting = tuple(name for name in FAMILIES[kind] if learner_class(name).takes_quantiles or not quantiles)
+    kind = f"{'quantiles of ' * quantiles}{kind}"
     if asked is None or asked == "auto":
         return fitting
     names = tuple(dict.fromkeys(name.strip() for name in asked.split(",")))

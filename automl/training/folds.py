@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.ingest.folds import N_FOLDS
+from automl.data.targets import Number, levels_of
 from automl.errors import UserError
 from automl.metrics import best_threshold, loss_of, measure
 from automl.models import own_config
@@ -26,7 +27,11 @@ from automl.task import CheckpointDamaged, Epoch, TooSlow
 from automl.training.spec import FoldsTask
 
 PREDICTIONS, OUT_OF_BAG, RECORD, MODEL = "predictions.npy", "out_of_bag.npy", "record.json", "model"
-EVERY_METRIC = {"classes": ("accuracy", "log_loss"), "number": ("rmse", "mae")}  # kept for each fold
+EVERY_METRIC = {  # kept for each fold
+    "classes": ("accuracy", "log_loss"),
+    "number": ("rmse", "mae"),
+    "quantiles": ("pinball",),
+}
 
 
 def train(task: FoldsTask, config: Mapping[str, Any], *, seed: int, epochs: int, folder: Path) -> Iterator[Epoch]:
@@ -58,8 +63,9 @@ class FoldsTraining:
         self.rounds: list[int] = []
         self.seconds: list[float] = []
         n, target = len(self._splits.y_train), self._splits.target
-        self.predictions = np.full((n, target.n_outputs) if target.names else (n,), np.nan, np.float32)
-        """Out of fold, (n,) or (n, n_classes); NaN for the rows of folds to come."""
+        shape = (n,) if isinstance(target, Number) else (n, target.n_outputs)
+        self.predictions = np.full(shape, np.nan, np.float32)
+        """Out of fold, (n,), (n, n_classes) or (n, n_levels); NaN for the rows of folds to come."""
         if (folder / RECORD).exists():
             self._restore()
 
@@ -137,9 +143,10 @@ class FoldsTraining:
         known = ~np.isnan(self.predictions.reshape(len(self.predictions), -1)[:, 0])
         y, predicted = self._splits.y_train[known], self.predictions[known].astype(np.float64)
         weights = None if self._weights is None else self._weights[known]
+        levels = levels_of(self._splits.target)
         names = dict.fromkeys((self.task.metric, *EVERY_METRIC[self._splits.target.kind]))
         thresholds = {name: best_threshold(name, y, predicted, weights) for name in names}
-        return {name: measure(name, y, predicted, each, weights) for name, each in thresholds.items()}
+        return {name: measure(name, y, predicted, each, weights, levels) for name, each in thresholds.items()}
 
     def _write_model(self, learner: Learner, name: str) -> None:
         aside = self._folder / f"{name}.{os.getpid()}"

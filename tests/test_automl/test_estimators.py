@@ -12,6 +12,9 @@ from sklearn.metrics import f1_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import automl
+from automl.deployment.json_predictions import Answering
+from automl.deployment.onnx_model import as_onnx
+from automl.errors import UserError
 
 FEW = dict.fromkeys(
     ("check_fit2d_1sample", "check_fit2d_1feature"), "too few rows are refused, by a message of our own"
@@ -148,3 +151,30 @@ def test_a_rare_class_is_predicted_where_f1_asks_for_it(tmp_path):
     card = json.loads((tmp_path / "f1" / "model.json").read_text())
     assert 0.1 < card["threshold"] < 0.45
     assert f"a probability above {card['threshold']:.4g}" in (tmp_path / "f1" / "README.md").read_text()
+
+
+def test_quantiles_are_predicted_in_place_of_the_mean(tmp_path):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"x": rng.uniform(0, 1, 600)})
+    y = pd.Series(X["x"] * rng.exponential(size=600), name="delay")
+    model = automl.AutoMLRegressor(models="linear", n_trials=2, n_jobs=1, quantiles=(0.9, 0.1)).fit(X, y)
+    predicted = model.predict(X)
+    assert (y.to_numpy()[:, None] <= predicted).mean(0) == pytest.approx([0.1, 0.9], abs=0.04)
+    model.save(tmp_path / "saved")
+    assert (automl.AutoMLRegressor.load(tmp_path / "saved").predict(X) == predicted).all()
+    predictor = automl.load(tmp_path / "saved")
+    X.to_csv(tmp_path / "new.csv", index=False)
+    (frame,) = predictor.stream(tmp_path / "new.csv")
+    assert list(frame) == ["row", "delay 0.1", "delay 0.9"]
+    assert frame[["delay 0.1", "delay 0.9"]].to_numpy() == pytest.approx(predicted, abs=1e-4)
+    answering = Answering(predictor)
+    assert answering.answer([{"x": 0.5}])["predictions"][0] == pytest.approx(
+        predictor.predict(pd.DataFrame({"x": [0.5]}))[0]
+    )
+    assert answering.answer_schema["properties"]["predictions"]["items"]["minItems"] == 2
+    with pytest.raises(UserError, match="a model of quantiles has no ONNX form"):
+        as_onnx(predictor)
+    with pytest.raises(ValueError, match=r"--quantiles must lie between 0 and 1, such as 0\.1,0\.5,0\.9, got 0\.1,2"):
+        automl.AutoMLRegressor(quantiles=(0.1, 2)).fit(X, y)
+    with pytest.raises(ValueError, match="'extra_trees' does not suit quantiles of table"):
+        automl.AutoMLRegressor(quantiles=(0.1, 0.9), models="extra_trees").fit(X, y)

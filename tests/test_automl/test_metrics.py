@@ -81,3 +81,14 @@ def test_a_weight_of_two_is_a_row_that_is_there_twice():
     for metric in ("rmse", "mae", "r2"):
         weighted = measure(metric, y, probabilities[:, 1], weights=counts)
         assert weighted == pytest.approx(measure(metric, y[twice], probabilities[twice, 1]))
+
+
+def test_the_pinball_loss_is_scikit_learns():
+    from sklearn.metrics import mean_pinball_loss
+
+    rng = np.random.default_rng(0)
+    y, predicted, weights = rng.normal(size=50), rng.normal(size=(50, 2)), rng.random(50)
+    each = [mean_pinball_loss(y, predicted[:, i], alpha=level) for i, level in enumerate((0.2, 0.9))]
+    assert measure("pinball", y, predicted, levels=(0.2, 0.9)) == pytest.approx(np.mean(each))
+    each = [mean_pinball_loss(y, predicted[:, i], alpha=a, sample_weight=weights) for i, a in enumerate((0.2, 0.9))]
+    assert measure("pinball", y, predicted, weights=weights, levels=(0.2, 0.9)) == pytest.approx(np.mean(each))

@@ -33,6 +33,7 @@ from automl.data.inputs import Padded, Tokens
 from automl.data.memory_map import write_prepared
 from automl.data.pairs import write_pairs
 from automl.data.splits import Splits
+from automl.data.targets import Quantiles, Target
 from automl.errors import UserError
 from automl.metrics import check_metric, names_of
 
@@ -51,7 +52,7 @@ class Facts:
     """What the space and the task need to know about prepared data."""
 
     kind: str
-    target_kind: str  # classes, number or sentences
+    target_kind: str  # classes, number, quantiles or sentences
     n_train: int
     views: dict[str, str]  # model family -> folder of arrays
     imbalanced: bool
@@ -114,27 +115,33 @@ def prepare(request: Request, folder: Path) -> Report:
         length, ragged = pairs.length, True
     else:
         encoder = encoder_class(kind).fit(rows.frame.iloc[labelled.rows[parts.train]], rows.details)
-        length, ragged = _write_arrays(encoder, frames, labelled, parts, folder)
+        target = labelled.target(labelled.y[parts.train])
+        if request.quantiles:
+            target = Quantiles.of(labelled.y[parts.train], request.quantiles)
+        length, ragged = _write_arrays(encoder, frames, labelled, target, parts, folder)
     encoder.save(folder / ENCODER_FOLDER, {"target": rows.target})
     name = "-".join(filter(None, (request.path.stem, request.into or request.target)))
     how = _write_folds(rows, labelled, parts, keys if n_copies and not often else None, folder)
     if rows.weights is not None:
         for part, chosen in zip(("train", "valid", "test"), parts, strict=True):
             np.save(folder / WEIGHTS.format(part), rows.weights[labelled.rows[chosen]])
-    facts = Facts(
-        kind, labelled.kind, len(parts.train), dict(encoder.views), report.imbalanced, length, ragged, name, how
-    )
+    goal = "quantiles" if request.quantiles else labelled.kind
+    facts = Facts(kind, goal, len(parts.train), dict(encoder.views), report.imbalanced, length, ragged, name, how)
     (folder / FACTS).write_text(json.dumps(asdict(facts)) + "\n", encoding="utf-8")
     write_report(report, folder / "report.json")
     return report
 
 
 def _write_arrays(
-    encoder: Encoder, frames: Iterable[pd.DataFrame], labelled: Labelled, parts: SplitRows, folder: Path
+    encoder: Encoder,
+    frames: Iterable[pd.DataFrame],
+    labelled: Labelled,
+    target: Target,
+    parts: SplitRows,
+    folder: Path,
 ) -> tuple[int, bool]:
     """Write the models' arrays; return the length of the longest example, and whether lengths differ."""
     y_train, y_valid, y_test = (labelled.y[part] for part in parts)
-    target = labelled.target(y_train)
     encoded = [encoder.encode(frame) for frame in frames]
     length, ragged = 0, False
     for view in encoded[0]:

@@ -32,6 +32,8 @@ class Learner(ABC):
 
     has_out_of_bag: ClassVar[bool] = False
     """Whether ``out_of_bag`` predicts the training rows by the parts of the model that have not seen them."""
+    takes_quantiles: ClassVar[bool] = False
+    """Whether the target may be ``Quantiles``; ``predict`` then returns (n, n_levels), ascending."""
     runtime: ClassVar[str] = ""
     """Of its compiled code, where that must not share a process with others': LightGBM and torch bring their own
     OpenMP, two of which slow each other down or crash."""
@@ -59,7 +61,7 @@ class Learner(ABC):
 
     @abstractmethod
     def predict(self, x: NDArray[Any]) -> NDArray[np.float64]:
-        """Class probabilities (n, n_classes), or numbers (n,)."""
+        """Class probabilities (n, n_classes), numbers (n,), or quantiles (n, n_levels)."""
 
     def out_of_bag(self) -> NDArray[np.float64]:
         """Predictions for the training rows, see ``has_out_of_bag``; NaN for a row that all parts have seen."""

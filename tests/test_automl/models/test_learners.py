@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from automl.data.inputs import Columns
-from automl.data.targets import Classes, Number
+from automl.data.targets import Classes, Number, Quantiles
 from automl.metrics import measure
 from automl.models.learners import LEARNERS, build_learner, learner_class
 from automl.models.learners.base import Rows
@@ -128,3 +128,21 @@ def test_a_level_is_encoded_by_the_targets_of_other_rows():
     assert levels.transform(np.zeros((1, 1), np.float32))[0] == pytest.approx([y.mean(), 0.0], abs=1e-6)
     few = Columns.of(np.ones((5, 1), np.float32), (3,))
     assert ManyLevels.of(few).columns == ()
+
+
+@pytest.mark.parametrize("family", [family for family in FAMILIES if learner_class(family).takes_quantiles])
+def test_quantiles_lie_above_their_share_of_new_rows(family, tmp_path):
+    train, new = rows(800, 0, "number"), rows(800, 1, "number")
+    target = Quantiles.of(train.y, (0.1, 0.5, 0.9))
+    learner = learner_for(family, train, target)
+    learner.fit(Rows(train.x[:600], train.y[:600]), Rows(train.x[600:], train.y[600:]))
+    predicted = learner.predict(new.x)
+    assert predicted.shape == (800, 3)
+    assert (np.diff(predicted, axis=1) >= 0).all()
+    assert (new.y[:, None] <= predicted).mean(0) == pytest.approx(target.levels, abs=0.1)
+    constant = np.tile(np.quantile(train.y, target.levels), (800, 1))
+    ours, theirs = (measure("pinball", new.y, each, levels=target.levels) for each in (predicted, constant))
+    assert ours < 0.9 * theirs
+    learner.save(tmp_path)
+    loaded = type(learner).load(tmp_path, learner.config, learner.inputs, target)
+    assert (loaded.predict(new.x) == predicted).all()
