@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -82,7 +83,8 @@ def tune(
     ``start``: configs to try after the default one.
     ``prior``: then those recommended by past studies: ``"none"``, the ``"shipped"`` ones, or ``"all"``, with the user's
         own. By default "all" for ``auto``, "none" for a named strategy. A resumed run keeps both as it has them.
-    ``trial_seconds``: a training that takes longer is killed and has failed.
+    ``trial_seconds``: a training that takes longer is killed and has failed; a run that ``resume`` continues with more
+        seconds tries it again.
     ``reproducible``: handle outcomes in the order of their proposals, so that a parallel run repeats itself exactly.
     ``callbacks``: each is called as ``callback(result, trial)`` once the outcome of a trial is in the study: with the
         Result so far, and the Trial, whose ``state`` is complete, stopped, failed, or paused, in which case it may
@@ -109,8 +111,10 @@ def tune(
     if kind is None:
         check_stops_early(task, settings.strategy)
     folder = None if study is None else RunFolder(Path(study))
+    tries_again = False
     if resume and folder is not None:
-        first = recorded(folder).get("prior")
+        before = recorded(folder)
+        first, tries_again = before.get("prior"), (trial_seconds or 0) > (before.get("trial_seconds") or math.inf)
     else:
         studies = _past_studies(prior, settings.strategy)
         first = to_json(starts(task.space, task.name, n_trials, start, studies))
@@ -119,7 +123,8 @@ def tune(
         executor = SerialExecutor(task)
     with open_search(
         task, settings, strategy_of(task, settings, kind), folder,
-        resume=resume, executor=executor, display=progress_display() if progress else None, callbacks=callbacks,
+        resume=resume, tries_again=tries_again, executor=executor,
+        display=progress_display() if progress else None, callbacks=callbacks,
         warn=functools.partial(warnings.warn, stacklevel=2),
     ) as search:  # fmt: skip
         return search.tuner.run()

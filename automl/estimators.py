@@ -7,9 +7,9 @@ import json
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -32,9 +32,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from automl.deployment.predictor import Predictor
+    from automl.runs.session import Session
     from automl.runs.settings import Settings
     from automl.runs.time_plan import Clock
     from automl.study.run_folder import RunFolder
+    from automl.tuning.executors import Executor
 
 ESTIMATOR = "estimator.json"
 MODEL = "model"
@@ -53,6 +55,7 @@ class _AutoML(BaseEstimator):  # type: ignore[misc]
         metric: str | None = None,
         models: str = "auto",
         max_members: int | None = None,
+        max_latency: float | None = None,
         n_trials: int | None = None,
         n_jobs: int | None = None,
         random_state: int = 0,
@@ -63,24 +66,25 @@ class _AutoML(BaseEstimator):  # type: ignore[misc]
         self.metric = metric
         self.models = models
         self.max_members = max_members
+        self.max_latency = max_latency
         self.n_trials = n_trials
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.folder = folder
         self.progress = progress
 
-    def fit(self, X: Any, y: Any, *, groups: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None) -> Self:
         """Fit to a frame (n, columns) with numbers, categories, strings and dates as they are, or to an array.
 
-        ``y``: the target, (n,). ``groups``: rows of a group stay in one fold, (n,). Raises ValueError for data that no
-        model can be fitted to.
+        ``y``: the target, (n,). ``sample_weight``: how much each row counts, (n,), above 0. ``groups``: rows of a group
+        stay in one fold, (n,). Raises ValueError for data that no model can be fitted to.
         """
         frame = self._frame(X, reset=True)
         with ExitStack() as stack:
             place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="automl-")))
             run = place / "run" if self.folder is None else Path(self.folder)
             try:
-                card = self._fit(frame, y, groups, place, run)
+                card = self._fit(frame, y, {"group": groups, "weight": sample_weight}, place, run)
             except UserError as error:
                 raise ValueError(str(error)) from error
             if card is None:
@@ -89,7 +93,7 @@ class _AutoML(BaseEstimator):  # type: ignore[misc]
             self._keep(run / MODEL)
         return self
 
-    def _fit(self, frame: pd.DataFrame, y: Any, groups: Any, place: Path, run: Path) -> Any:
+    def _fit(self, frame: pd.DataFrame, y: Any, about_rows: Mapping[str, Any], place: Path, run: Path) -> Any:
         from automl.data.ingest.prepare import prepare
         from automl.data.ingest.request import Request
         from automl.runs.settings import Settings, default_workers
@@ -100,55 +104,42 @@ class _AutoML(BaseEstimator):  # type: ignore[misc]
         frame = frame.copy(deep=False)
         target = _new_name(str(getattr(y, "name", None) or "target"), frame)
         frame[target] = labels
-        group = None if groups is None else _new_name("group", frame)
-        if groups is not None:
-            groups = column_or_1d(groups)
-            check_consistent_length(labels, groups)
-            frame[group] = groups
+        columns: dict[str, Any] = {}  # by the option that names them
+        for role, values in about_rows.items():
+            if values is not None:
+                values = column_or_1d(values)
+                check_consistent_length(labels, values)
+                columns[role] = _new_name(role, frame)
+                frame[columns[role]] = values
         file = place / "table.parquet"
         frame.to_parquet(file)
         kind, spelled = f"table,{self._kind}", self._kind == "classification"
-        request = Request(str(file), target=target, group=group, kind=kind, no_test=True, spelled=spelled)
+        levels = getattr(self, "quantiles", None)  # which classifiers have none of
+        columns["quantiles"] = None if levels is None else list(levels)
+        request = Request(str(file), target=target, kind=kind, no_test=True, spelled=spelled, **columns).checked()
         self.notes_ = prepare(request, place / "data").notes
         settings = Settings(
             data=asdict(request), model=self.models, metric=self.metric, time_limit=self.time_limit,
             n_trials=self.n_trials, n_workers=self.n_jobs or default_workers("cpu"), seed=self.random_state,
-            device="cpu", ensemble=self.max_members, learn=False, from_python=True,
+            device="cpu", ensemble=self.max_members, max_latency=self.max_latency, learn=False, from_python=True,
         )  # fmt: skip
         return self._search(settings, place / "data", RunFolder(run), clock)
 
     def _search(self, asked: Settings, data: Path, folder: RunFolder, clock: Clock) -> Any:
-        from automl.runs.configure import new_settings
-        from automl.runs.ensemble import build, expected_seconds
-        from automl.runs.search import open_search, strategy_of
+        from automl.runs.configure import new_settings, with_folds
+        from automl.runs.session import Session
         from automl.runs.settings import build_task
-        from automl.runs.time_plan import TimePlan
-        from automl.tasks.cross_validated import CrossValidated, n_folds_within
-        from automl.tuning.executors import SerialExecutor
         from automl.tuning.progress import progress
 
-        assert asked.time_limit is not None
-        assert asked.n_workers is not None
-        asked = replace(asked, folds=n_folds_within(data, asked.time_limit * asked.n_workers))
-        settings = new_settings(asked, None, [], prepared=data)
-        task = build_task(settings, data)
-        assert isinstance(task, CrossValidated)
-        task = replace(task, data=str(folder.data))
-        plan = TimePlan(clock, n_seeds=0, refits=False, keeps_model=True, refit_seconds=expected_seconds)
-        with open_search(
-            task, settings, strategy_of(task, settings), folder, data=data, reserve=plan.reserve,
-            executor=SerialExecutor(task) if settings.n_workers == 1 else None,
-            display=progress() if self.progress else None, warn=partial(warnings.warn, stacklevel=4),
-        ) as search:  # fmt: skip
-            plan.begin()
-            tuner = search.tuner
-            result = tuner.run()
+        settings = new_settings(with_folds(asked, data), None, [], prepared=data)
+        session = Session.of(settings, build_task(settings, data), folder, clock)
+        display, warn = progress() if self.progress else None, partial(warnings.warn, stacklevel=4)
+        with session.searching(warn=warn, display=display, data=data, executor=_in_this_process(session)) as search:
+            session.plan.begin()
+            result = search.tuner.run()
             about = {"strategy": settings.strategy, "seed": settings.seed, "n_trials": len(result.trials)}
-            left = plan.left_for_refit(tuner, settings.time_limit)
-            card = build(
-                task, tuner, folder, about | {"started": settings.started},
-                most=settings.ensemble, left=left, watch=lambda line: None, say=partial(warnings.warn, stacklevel=4),
-            )  # fmt: skip
+            about["started"] = settings.started
+            card = session.ensemble(search.tuner, about, watch=lambda line: None, say=warn)
         if card is not None:
             self.leaderboard_ = _leaderboard(result.to_frame(), card)
         return card
@@ -241,10 +232,11 @@ class _AutoML(BaseEstimator):  # type: ignore[misc]
 class AutoMLClassifier(ClassifierMixin, _AutoML):  # type: ignore[misc]
     """An ensemble of classifiers, chosen and tuned by cross-validation within a time limit.
 
-    ``time_limit``: seconds for ``fit``. ``metric``: accuracy, balanced_accuracy, auc or log_loss. ``models``: families,
-    such as "lightgbm,linear"; "auto" takes all. ``max_members``: of the ensemble; 1 gives a single model. ``n_trials``:
-    configurations to try at most. ``n_jobs``: processes; None: one a core. ``folder``: keeps the run, with a report and
-    what ``automl explain`` reads; it must be new or empty. ``progress``: show a progress bar.
+    ``time_limit``: seconds for ``fit``. ``metric``: accuracy, balanced_accuracy, f1, auc or log_loss. ``models``:
+    families, such as "lightgbm,linear"; "auto" takes all. ``max_members``: of the ensemble; 1 gives a single model.
+    ``max_latency``: milliseconds that the ensemble may take for a row. ``n_trials``: configurations to try at most.
+    ``n_jobs``: processes; None: one a core. ``folder``: keeps the run, with a report and what ``automl explain`` reads;
+    it must be new or empty. ``progress``: show a progress bar.
 
     Attributes after ``fit``: ``classes_``, ``leaderboard_`` (a frame with every configuration, its score out of fold,
     its seconds and its weight in the ensemble), ``score_out_of_fold_``, ``notes_`` (what was noticed in the data, such
@@ -254,19 +246,26 @@ class AutoMLClassifier(ClassifierMixin, _AutoML):  # type: ignore[misc]
     _kind = "classification"
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The most probable class of each row, (n,)."""
+        """The most probable class of each row, (n,); of two, by the threshold that was best out of fold for f1 or
+        balanced_accuracy."""
         check_is_fitted(self)
-        found: NDArray[Any] = self.classes_[self.predict_proba(X).argmax(1)]
+        named = np.array(self.predictor_.classes, object)[self.predictor_.decisions(self._probabilities(X))]
+        places = {name: place for place, name in enumerate(_names(self.classes_))}
+        found: NDArray[Any] = self.classes_[[places[name] for name in named]]
         return found
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Class probabilities in the order of ``classes_``, (n, n_classes)."""
-        check_is_fitted(self)
-        frame = self._frame(X, reset=False)
-        found = np.zeros((len(frame), len(self.classes_)))
+        probabilities = self._probabilities(X)
+        found = np.zeros((len(probabilities), len(self.classes_)))
         places = {name: place for place, name in enumerate(_names(self.classes_))}
-        found[:, [places[name] for name in self.predictor_.classes]] = self.predictor_.predict_proba(frame)
+        found[:, [places[name] for name in self.predictor_.classes]] = probabilities
         return found
+
+    def _probabilities(self, X: Any) -> NDArray[np.float64]:
+        """In the order of the model's classes."""
+        check_is_fitted(self)
+        return self.predictor_.predict_proba(self._frame(X, reset=False))
 
     def _labels(self, y: Any, n: int) -> NDArray[Any]:
         y = column_or_1d(y, warn=True)
@@ -290,13 +289,34 @@ class AutoMLClassifier(ClassifierMixin, _AutoML):  # type: ignore[misc]
 class AutoMLRegressor(RegressorMixin, _AutoML):  # type: ignore[misc]
     """An ensemble of regressors; parameters and attributes are those of ``AutoMLClassifier``, without classes.
 
-    ``metric``: rmse, mae or r2.
+    ``metric``: rmse, mae or r2. ``quantiles``: levels such as (0.1, 0.5, 0.9), which replace the mean.
     """
 
     _kind = "regression"
 
+    def __init__(
+        self,
+        *,
+        time_limit: float = 300.0,
+        metric: str | None = None,
+        models: str = "auto",
+        quantiles: Sequence[float] | None = None,
+        max_members: int | None = None,
+        max_latency: float | None = None,
+        n_trials: int | None = None,
+        n_jobs: int | None = None,
+        random_state: int = 0,
+        folder: str | Path | None = None,
+        progress: bool = False,
+    ) -> None:
+        super().__init__(
+            time_limit=time_limit, metric=metric, models=models, max_members=max_members, max_latency=max_latency,
+            n_trials=n_trials, n_jobs=n_jobs, random_state=random_state, folder=folder, progress=progress,
+        )  # fmt: skip
+        self.quantiles = quantiles
+
     def predict(self, X: Any) -> NDArray[np.float64]:
-        """The predicted numbers, (n,)."""
+        """The predicted numbers, (n,), or quantiles, (n, n_levels) in ascending order."""
         check_is_fitted(self)
         frame = self._frame(X, reset=False)
         return np.asarray(self.predictor_.predict(frame), np.float64)
@@ -306,6 +326,16 @@ class AutoMLRegressor(RegressorMixin, _AutoML):  # type: ignore[misc]
         check_consistent_length(np.empty(n), y)
         assert_all_finite(y, input_name="y")
         return np.asarray(y, np.float64)
+
+
+def _in_this_process(session: Session) -> Executor | None:
+    """An executor without processes, for one worker whose trainings may share one."""
+    from automl.tasks.cross_validated import CrossValidated
+    from automl.tuning.executors import SerialExecutor
+
+    assert isinstance(session.task, CrossValidated)
+    alone = session.settings.n_workers == 1 and len(session.task.runtimes) == 1
+    return SerialExecutor(session.task) if alone else None
 
 
 def _names(classes: NDArray[Any]) -> NDArray[Any]:

@@ -17,20 +17,36 @@ class Metric:
 
     kind: str  # kind of target: classes, number, sentences or text
     best: float | None  # the highest value if higher is better; None if lower is better
-    measured: Callable[[Any, Any], float]  # (targets, predictions) -> value, see measure
+    measured: Callable[..., float]  # (targets, predictions) -> value, see measure; of classes and numbers also weights
+    decides: bool = False  # whether only the predicted class counts, not its probability
 
 
-def _accuracy(y: Any, probabilities: Any) -> float:
-    return float((probabilities.argmax(1) == y).mean())
+def _accuracy(y: Any, probabilities: Any, weights: Any = None) -> float:
+    return _mean(probabilities.argmax(1) == y, weights)
 
 
-def _balanced_accuracy(y: Any, probabilities: Any) -> float:
+def _balanced_accuracy(y: Any, probabilities: Any, weights: Any = None) -> float:
     """The mean recall over the classes present in y."""
-    right = probabilities.argmax(1) == y
-    return float(sum(right[y == label].mean() for label in set(y.tolist())) / len(set(y.tolist())))
+    right, labels = probabilities.argmax(1) == y, set(y.tolist())
+    of_label = {label: y == label for label in labels}
+    recalls = (_mean(right[rows], None if weights is None else weights[rows]) for rows in of_label.values())
+    return float(sum(recalls) / len(labels))
 
 
-def _auc(y: Any, probabilities: Any) -> float:
+def _f1(y: Any, probabilities: Any, weights: Any = None) -> float:
+    """The harmonic mean of precision and recall: of the second class, with more than two the mean over those in y."""
+    import numpy as np
+
+    predicted, counts = probabilities.argmax(1), np.ones(len(y)) if weights is None else weights
+    found = []
+    for label in [1] if probabilities.shape[1] == 2 else np.unique(y):
+        right = counts[(predicted == label) & (y == label)].sum()
+        both = counts[predicted == label].sum() + counts[y == label].sum()
+        found.append(2 * right / both if both > 0 else 0.0)
+    return float(np.mean(found))
+
+
+def _auc(y: Any, probabilities: Any, weights: Any = None) -> float:
     """The area under the ROC curve; with more than two classes the mean of one-vs-rest."""
     from sklearn.metrics import roc_auc_score
 
@@ -40,30 +56,51 @@ def _auc(y: Any, probabilities: Any) -> float:
     else:
         labels = list(range(probabilities.shape[1]))
     areas = [
-        roc_auc_score(y == label, probabilities[:, i])
+        roc_auc_score(y == label, probabilities[:, i], sample_weight=weights)
         for i, label in enumerate(labels)
         if 0 < (y == label).sum() < len(y)
     ]
     return float(sum(areas) / len(areas)) if areas else math.nan
 
 
-def _log_loss(y: Any, probabilities: Any) -> float:
+def _log_loss(y: Any, probabilities: Any, weights: Any = None) -> float:
     import numpy as np
 
-    return float(-np.log(np.maximum(probabilities[np.arange(len(y)), y], 1e-15)).mean())
+    return _mean(-np.log(np.maximum(probabilities[np.arange(len(y)), y], 1e-15)), weights)
 
 
-def _rmse(y: Any, predicted: Any) -> float:
-    return math.sqrt(((predicted - y) ** 2).mean())
+def _rmse(y: Any, predicted: Any, weights: Any = None) -> float:
+    return math.sqrt(_mean((predicted - y) ** 2, weights))
 
 
-def _mae(y: Any, predicted: Any) -> float:
-    return float(abs(predicted - y).mean())
+def _mae(y: Any, predicted: Any, weights: Any = None) -> float:
+    return _mean(abs(predicted - y), weights)
 
 
-def _r2(y: Any, predicted: Any) -> float:
-    spread = float(((y - y.mean(dtype=float)) ** 2).mean(dtype=float))
-    return 1 - float(((predicted - y) ** 2).mean()) / spread if spread > 0 else math.nan
+def _r2(y: Any, predicted: Any, weights: Any = None) -> float:
+    import numpy as np
+
+    spread = _mean((y - np.average(np.asarray(y, float), weights=weights)) ** 2, weights)
+    return 1 - _mean((predicted - y) ** 2, weights) / spread if spread > 0 else math.nan
+
+
+def _pinball(y: Any, predicted: Any, levels: Sequence[float], weights: Any = None) -> float:
+    """The mean over rows and levels of how far a quantile is off, by its level if it is too low, else by the rest."""
+    return _mean(pinball_losses(y, predicted, levels), weights)
+
+
+def pinball_losses(y: Any, predicted: Any, levels: Sequence[float]) -> Any:
+    """The pinball loss of each row (Koenker and Bassett 1978), (n,), the mean over levels; of ``predicted``, (n, levels)."""
+    import numpy as np
+
+    above = np.asarray(y)[:, None] - predicted
+    return np.maximum(np.multiply(levels, above), np.subtract(levels, 1.0) * above).mean(1)
+
+
+def _mean(values: Any, weights: Any) -> float:
+    import numpy as np
+
+    return float(values.mean() if weights is None else np.average(values, weights=weights))
 
 
 Right = Sequence[str | tuple[str, ...]]  # the reference of each example, or all its references
@@ -116,14 +153,20 @@ def bits(text: Sequence[str], log2_probabilities: Any) -> float:
     return float(-log2_probabilities.sum() / len(text))
 
 
+HALF = 0.5  # probability from which the second of two classes is predicted
+LEAST_THRESHOLD = 1e-6
+THRESHOLDED = ("balanced_accuracy", "f1")  # metrics for which another threshold is chosen out of fold
+
 METRICS = {
-    "accuracy": Metric("classes", 1.0, _accuracy),
-    "balanced_accuracy": Metric("classes", 1.0, _balanced_accuracy),
+    "accuracy": Metric("classes", 1.0, _accuracy, decides=True),
+    "balanced_accuracy": Metric("classes", 1.0, _balanced_accuracy, decides=True),
+    "f1": Metric("classes", 1.0, _f1, decides=True),
     "auc": Metric("classes", 1.0, _auc),
     "log_loss": Metric("classes", None, _log_loss),
     "rmse": Metric("number", None, _rmse),
     "mae": Metric("number", None, _mae),
     "r2": Metric("number", 1.0, _r2),
+    "pinball": Metric("quantiles", None, _pinball),
     "chrf": Metric("sentences", 100.0, chrf),
     "bleu": Metric("sentences", 100.0, bleu),
     "error_rate": Metric("sentences", None, error_rate),
@@ -144,6 +187,7 @@ def check_metric(name: str, kind: str) -> str:
     what = {
         "classes": "classification",
         "number": "regression",
+        "quantiles": "quantiles",
         "sentences": "text generation",
         "text": "language modelling",
     }[kind]
@@ -151,12 +195,61 @@ def check_metric(name: str, kind: str) -> str:
     raise UserError(f"{name!r} is not a metric for {what}; {hint}choose one of: {', '.join(fitting)}")
 
 
-def measure(name: str, y: Any, predicted: Any) -> float:
+def measure(
+    name: str,
+    y: Any,
+    predicted: Any,
+    threshold: float = HALF,
+    weights: Any = None,
+    levels: Sequence[float] | None = None,
+) -> float:
     """The metric of predictions.
 
     ``predicted``: probabilities (n, n_classes) for labels y (n,), numbers (n,) for numbers, a list for sentences.
+    ``threshold``: of two classes, the probability above which the second is predicted. ``weights``: how much each
+    example with a class or a number counts, (n,); None: the same. ``levels``: of quantiles, (n, levels).
     """
-    return METRICS[name].measured(y, predicted)
+    if METRICS[name].decides:
+        predicted = shifted(predicted, threshold)
+    about = ([] if levels is None else [levels]) + ([] if weights is None else [weights])
+    return METRICS[name].measured(y, predicted, *about)
+
+
+def decisions(probabilities: Any, threshold: float = HALF) -> Any:
+    """The index of the predicted class of each row, (n,); see ``measure`` for ``threshold``."""
+    return probabilities.argmax(1) if threshold == HALF else (probabilities[:, 1] > threshold).astype(int)
+
+
+def shifted(probabilities: Any, threshold: float) -> Any:
+    """The probabilities of two classes, (n, 2), such that a threshold becomes one half."""
+    if threshold == HALF:
+        return probabilities
+    odds = probabilities * [threshold, 1.0 - threshold]
+    return odds / odds.sum(1, keepdims=True)
+
+
+def best_threshold(name: str, y: Any, probabilities: Any, weights: Any = None) -> float:
+    """The threshold between two classes with the best value of a metric, in the middle of the best range.
+
+    HALF for other metrics than f1 and balanced accuracy, which depend on how frequent the classes are.
+    """
+    import numpy as np
+
+    if name not in THRESHOLDED or probabilities.shape[1] != 2:
+        return HALF
+    order = np.argsort(-probabilities[:, 1], kind="stable")
+    scores, counts = probabilities[order, 1], (np.ones(len(y)) if weights is None else weights)[order]
+    right, chosen = np.cumsum(counts * (y[order] == 1)), np.cumsum(counts)  # as far as the second class is predicted
+    if not 0 < right[-1] < chosen[-1]:
+        return HALF
+    if name == "f1":
+        values = 2 * right / (chosen + right[-1])
+    else:
+        values = right / right[-1] - (chosen - right) / (chosen[-1] - right[-1])
+    last = np.append(scores[1:] < scores[:-1], True)  # of equal scores, all are chosen or none
+    place = int(np.argmax(np.where(last, values, -np.inf)))
+    below = scores[place + 1] if place + 1 < len(scores) else 0.0
+    return float(np.clip((scores[place] + below) / 2, LEAST_THRESHOLD, 1 - LEAST_THRESHOLD))
 
 
 def loss_of(name: str, value: float) -> float:

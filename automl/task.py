@@ -14,12 +14,22 @@ if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
 
+TOO_SLOW = "too slow"
+
+
 class TrainingFailed(Exception):
     """A config could not be trained; the message is the one-line reason. The trial fails, the study continues."""
 
 
 class OutOfMemory(TrainingFailed):
     """There was not enough memory for a training."""
+
+
+class TooSlow(TrainingFailed):
+    """A config whose training would take longer than its trial may; a run that continues with more time tries again."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{TOO_SLOW}: {reason}")
 
 
 class CheckpointDamaged(UserError):
@@ -46,7 +56,9 @@ class Task(Protocol):
     full. Methods ``lane_key`` and ``train_lanes``, as those of ``Supervised``, let trainings share a program. A method
     ``memory() -> Memory`` says what the training took of its graphics card, where torch does not know it. If an
     attribute ``keeps_files`` is true, files in trials' folders are never removed; if ``counts_anew`` is, a training
-    that is continued numbers its epochs from 1 again.
+    that is continued numbers its epochs from 1 again; if ``leaves_one`` is, a time limit waits for the first complete
+    trial. ``epochs_are``: what people call its epochs, such as folds. A method ``runtime(config)``: trainings for which
+    it returns different values never share a process.
     """
 
     @property

@@ -89,6 +89,7 @@ class Wrapper(Delegate):
         trial = outcome.proposal.first
         if outcome.loss is not None and outcome.proposal.trial >= 0:
             self.ladder.enter(outcome)
+            self._failed.discard(trial)  # tried again with more time
         else:  # failed, or trained to the end elsewhere
             self._failed.add(trial)
         if self._inner.learns_curves:

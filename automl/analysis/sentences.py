@@ -34,7 +34,7 @@ TIMES = {"search": "the search, without the strategy", "rest": "everything else"
 def headline(study: Study, summary: Mapping[str, Any]) -> dict[str, Any]:
     """What came of the run: a title, the result of the search, what the final trainings say, and what limits it."""
     n, failed = summary["n_trials"], summary["n_failed"]
-    judged, notes = ("", _commonest_error(study)) if summary["best"] is None else _final_result(summary)
+    judged, notes = ("", commonest_error(study)) if summary["best"] is None else _final_result(summary)
     short = too_short(summary)
     if short is not None:
         notes.append(f"In the search, {short}{'; the final compares both' if summary['final'] is not None else ''}.")
@@ -73,7 +73,8 @@ def _search_result(study: Study, summary: Mapping[str, Any]) -> str:
     return f"{what}, against {_score(default, summary)} of the default config."
 
 
-def _commonest_error(study: Study) -> list[str]:
+def commonest_error(study: Study) -> list[str]:
+    """Why most of the trials that failed did; empty where none has."""
     errors = Counter(shorten(failure(trial), 200) for trial in study.trials.values() if trial.error)
     return [f"The most common reason ({_count(n, 'trial')}): {error}" for error, n in errors.most_common(1)]
 
@@ -334,7 +335,8 @@ def facts(study: Study, summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]
     yield "trials", f"{summary['n_trials']}: {', '.join(counts) or 'none ended'}"
     used, budget = summary["epochs_trained"], summary["budget_epochs"]
     of = "" if budget is None else f" of a budget of {budget}"
-    yield "epochs", f"{used} trained{of}; at most {summary['max_epochs']} in a trial"
+    folds = (summary.get("settings") or {}).get("folds") is not None
+    yield "folds" if folds else "epochs", f"{used} trained{of}; at most {summary['max_epochs']} in a trial"
     yield "ended because", str(summary["stop_reason"])
     if "time" in summary:  # which older summaries lack
         stages = {stage: seconds for stage, seconds in summary["time"].items() if seconds and stage != "total"}

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from rich.console import Console
     from rich.table import Table
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 BAR = 10  # characters of a bar of 100%
+OPTIONAL = ("", "PED-ANOVA", "fANOVA")  # columns that are left out of a narrow terminal, the first first; "": the bar
 
 
 @app.command()
@@ -49,11 +52,15 @@ def _show_tables(console: Console, explained: Explanation) -> None:
     if found is not None:
         title = f"share of the variance{explained.compared.after}, from {explained.n_trials} trials"
         title += "; after each, the central 90% of 20 refits"
-        table = _table(title, "hyperparameter", "", "share", "fANOVA", "PED-ANOVA", "")
-        for row in found.each:
-            bar = "\u2588" * round(BAR * row.share.value)
-            table.add_row(row.name, bar, *map(_in_short, (row.share, row.fanova, row.ped)), verdict(row))
-        console.print(table)
+        cells: dict[str, list[str]] = {
+            "hyperparameter": [row.name for row in found.each],
+            "": ["\u2588" * round(BAR * row.share.value) for row in found.each],
+            "share": [_in_short(row.share) for row in found.each],
+            "fANOVA": [_in_short(row.fanova) for row in found.each],
+            "PED-ANOVA": [_in_short(row.ped) for row in found.each],
+            "verdict": [verdict(row) for row in found.each],
+        }
+        console.print(_fitting(console, title, cells))
         pairs = [pair for pair in found.pairs if pair.share.low > TOGETHER]
         if pairs:
             table = _table("share of the interaction of two", "hyperparameters", "", "share")
@@ -67,6 +74,20 @@ def _show_tables(console: Console, explained: Explanation) -> None:
         for shared in explained.best:
             table.add_row(shared.name, shared.values, "distinguishes them" if shared.telling else "")
         console.print(table)
+
+
+def _fitting(console: Console, title: str, cells: Mapping[str, Sequence[str]]) -> Table:
+    """A table of these columns, without some of OPTIONAL where it would not fit the width, which cuts names apart."""
+    names = list(cells)
+    while True:
+        table = _table(title, *("" if name == "verdict" else name for name in names))
+        for row in zip(*(cells[name] for name in names), strict=True):
+            table.add_row(*row)
+        width = sum(max(map(len, (name, *cells[name]))) + 2 for name in names)
+        leaves = next((name for name in OPTIONAL if name in names), None)
+        if width <= console.width or leaves is None:
+            return table
+        names.remove(leaves)
 
 
 def _table(title: str, *columns: str) -> Table:

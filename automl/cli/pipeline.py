@@ -12,20 +12,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from automl.analysis.sentences import commonest_error
 from automl.cli.terminal import LiveTable, show_line, show_paths, show_summary
 from automl.errors import UserError
-from automl.runs.ensemble import build, expected_seconds
 from automl.runs.final import Final, has_final, train_all
-from automl.runs.final_model import check_can_keep, refits
+from automl.runs.final_model import check_can_keep
 from automl.runs.outputs import Outputs, about_run
 from automl.runs.past_studies import learn
-from automl.runs.search import open_search, strategy_of
+from automl.runs.session import Session
 from automl.runs.settings import Settings, build_task, default_workers
-from automl.runs.time_plan import Clock, TimePlan
+from automl.runs.time_plan import Clock
 from automl.study.run_folder import RunFolder
-from automl.tasks.built_in import BuiltIn
 from automl.tasks.cross_validated import CrossValidated, described_plan
-from automl.tasks.supervised import Supervised
 from automl.tuning.final_evaluation import final_means
 from automl.tuning.result import Result
 from automl.tuning.tuner import Tuner
@@ -44,14 +42,16 @@ def run_session(
     out: Path | None,
     *,
     resume: bool,
+    tries_again: bool = False,
     console: Console,
     prepared: Path | None = None,
     clock: Clock | None = None,
 ) -> tuple[RunFolder, int]:
     """Search, train the final, write and show everything. Returns the run's folder and the exit code.
 
-    ``prepared``: the folder of the user's own data, which becomes part of a new run's. ``clock``: of the command. The
-    time limit is that of the command: see ``TimePlan`` for what the search leaves to the rest.
+    ``prepared``: the folder of the user's own data, which becomes part of a new run's. ``tries_again``:
+    train what was too slow anew. ``clock``: of the command. The time limit is that of the command: see ``TimePlan`` for
+    what the search leaves to the rest.
     """
     clock = clock or Clock()
     if resume and out is not None and RunFolder(out).versions.is_dir():
@@ -62,12 +62,10 @@ def run_session(
     task = build_task(settings, prepared or (None if out is None else RunFolder(out).data))
     name = task.name if settings.data is not None else (settings.task or "command").rpartition(":")[2]
     folder = RunFolder(out or _new_folder(f"{name}-{settings.strategy}-{settings.seed}"))
-    if settings.data is not None:
-        assert isinstance(task, BuiltIn | CrossValidated)
-        task = replace(task, data=str(folder.data))  # where they will be once the folder is made
     if not isinstance(task, CrossValidated):
         check_can_keep(task, refit=bool(settings.refit), ensemble=settings.ensemble)
-    strategy = strategy_of(task, settings)
+    session = Session.of(settings, task, folder, clock)
+    task, strategy, plan = session.task, session.strategy, session.plan
     n_cores = default_workers("cpu")
     if settings.n_workers is not None and settings.n_workers > n_cores:
         show_line(console, f"workers: {settings.n_workers} trainings share {n_cores} cores, so that each is slower")
@@ -81,19 +79,9 @@ def run_session(
             show_line(console, in_words(from_json(settings.prior)))
     n_workers = f"{settings.n_workers} worker{'s' * (settings.n_workers != 1)}"
     title = f"{name} with {settings.strategy}, seed {settings.seed}, {n_workers}, in {folder.path}"
-    ends_with_final = has_final(task, settings) and not isinstance(task, CrossValidated)
-    plan = TimePlan(
-        clock,
-        n_seeds=(settings.n_final or 0) if ends_with_final else 0,
-        refits=ends_with_final and refits(task, settings),
-        keeps_model=isinstance(task, CrossValidated) or (ends_with_final and isinstance(task, Supervised)),
-        refit_seconds=expected_seconds if isinstance(task, CrossValidated) else None,
-    )
     live = LiveTable(console, title, plan)
-    with open_search(
-        task, settings, strategy, folder,
-        resume=resume, data=prepared, display=live, reserve=plan.reserve, warn=partial(show_line, console),
-    ) as search:  # fmt: skip
+    warn = partial(show_line, console)
+    with session.searching(warn=warn, display=live, data=prepared, resume=resume, tries_again=tries_again) as search:
         tuner = search.tuner
         if resume:
             live.resumed(tuner)
@@ -108,12 +96,8 @@ def run_session(
             final = Final()
             if result.study.best is not None and isinstance(task, CrossValidated):
                 with clock.during("refit"):
-                    final.model = build(
-                        task, tuner, folder, about_run(first),
-                        most=settings.ensemble, left=plan.left_for_refit(tuner, settings.time_limit), watch=live.note,
-                        say=partial(show_line, console),
-                    )  # fmt: skip
-            elif result.study.best is not None and not tuner.interrupted and ends_with_final:
+                    final.model = session.ensemble(tuner, about_run(first), watch=live.note, say=warn)
+            elif result.study.best is not None and not tuner.interrupted and session.ends_with_final:
                 n_seeds = plan.seeds_within(tuner, settings.time_limit)
                 if n_seeds < plan.n_seeds:
                     show_line(console, f"final: {n_seeds} of {plan.n_seeds} seeds, as the time limit leaves no more")
@@ -129,6 +113,8 @@ def run_session(
     if not interrupted:
         tuner.retention.keep_best(max(KEPT_AT_THE_END, settings.ensemble or 0))
     show_summary(console, summary, Encoding(task.space).default, live.values)
+    for line in commonest_error(result.study) if summary["n_failed"] else ():
+        show_line(console, f"{summary['n_failed']} of {summary['n_trials']} trials failed. {line}")
     if summary["best"] is not None and settings.n_final and not has_final(task, settings):
         show_line(console, "no final: the objective takes no seed, so training it again would give the same result")
     show_paths(console, folder, resume_hint=interrupted)

@@ -40,7 +40,7 @@ def predict(
             for part in model.stream(data, strange):
                 part.to_csv(file, index=False, header=n == 0)
                 n += len(part)
-                without = part[part[model.target].isna()]
+                without = part[part[model.columns[0]].isna()]
                 if len(without) and not n_without:
                     first = f"{part.columns[0]} {without.iloc[0, 0]!s}"
                 n_without += len(without)

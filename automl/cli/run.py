@@ -91,6 +91,14 @@ def tune(
         str | None,
         typer.Option(metavar="COLUMN", help="Rows of a group stay in one split.", rich_help_panel=DATA),
     ] = None,
+    weight: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="How much each row of a table counts.", rich_help_panel=DATA),
+    ] = None,
+    quantiles: Annotated[
+        str | None,
+        typer.Option(metavar="LEVELS", help="Quantiles of the target to predict: 0.1,0.5,0.9.", rich_help_panel=DATA),
+    ] = None,
     source: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Column with sentences to translate.", rich_help_panel=DATA)
     ] = None,
@@ -140,7 +148,11 @@ def tune(
     ] = None,
     trial_seconds: Annotated[
         float | None,
-        typer.Option(metavar="SECONDS", help="A trial that takes longer is stopped and fails.", rich_help_panel=BUDGET),
+        typer.Option(
+            metavar="SECONDS",
+            help="A trial that takes longer fails; --resume with more seconds tries it again.",
+            rich_help_panel=BUDGET,
+        ),
     ] = None,
     patience: Annotated[
         int | None,
@@ -253,6 +265,14 @@ def tune(
             metavar="K", help="Combine up to K trials into the model if that is better.", rich_help_panel=OUTPUT
         ),
     ] = None,
+    max_latency: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MILLISECONDS",
+            help="Time that the ensemble of a table may take for a row; slow members are left out.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     track: Annotated[
         list[str] | None,
         typer.Option(
@@ -288,14 +308,28 @@ def tune(
 
     if list_:
         return show_names()
-    from automl.data.ingest.request import Request
+    from automl.data.ingest.request import Request, as_quantiles
     from automl.integrations.tracking import tracker_names
     from automl.runs.settings import Settings, as_number
     from automl.tuning.stopping import as_within
 
     request = None
     if data is not None:
-        request = Request(str(data), target, text, smiles, time, horizon, group, source, into, kind, no_test).checked()
+        request = Request(
+            str(data),
+            target,
+            text,
+            smiles,
+            time,
+            horizon,
+            group,
+            source,
+            into,
+            kind,
+            no_test,
+            weight=weight,
+            quantiles=as_quantiles(quantiles),
+        ).checked()
     asked = Settings(
         task=task,
         command=command,
@@ -321,11 +355,12 @@ def tune(
         learn=learn,
         refit=refit,
         ensemble=ensemble,
+        max_latency=max_latency,
         track=tracker_names(track) if track else None,
     )
     from automl.cli.pipeline import run_session
     from automl.cli.prepared_data import prepared_for
-    from automl.runs.configure import new_settings, planned, stored_settings
+    from automl.runs.configure import new_settings, planned, resumed
     from automl.runs.past_studies import past_studies, which_prior
     from automl.runs.time_plan import Clock
 
@@ -333,8 +368,10 @@ def tune(
     if resume:
         if out is None or space is not None or set_ or start is not None or prior is not None:
             raise UserError("--resume continues the run in the folder given by --out, with the space and prior it has")
-        settings = stored_settings(out).resumed_with(asked)
-        folder, exit_code = run_session(settings, out, resume=True, console=console, clock=clock)
+        settings, has_more_time = resumed(out, asked)
+        folder, exit_code = run_session(
+            settings, out, resume=True, tries_again=has_more_time, console=console, clock=clock
+        )
     else:
         studies = past_studies(which_prior(prior, strategy), lambda line: show_line(console, line))
         with prepared_for(request, out, console) as prepared:

@@ -16,7 +16,7 @@ from automl.analysis.formatting import chosen, duration, often, show, too_short
 from automl.analysis.sentences import beaten_in_words, contenders_in_words, described_model, kept_in_words
 from automl.study.study import counts_in_words
 from automl.study.trial import State
-from automl.tuning.progress import Values, new_outcomes, seconds_left, trial_line
+from automl.tuning.progress import Values, epochs_are, new_outcomes, seconds_left, trial_line
 
 if TYPE_CHECKING:
     from automl.runs.time_plan import TimePlan
@@ -111,7 +111,7 @@ class LiveTable:
         head.add_row(Text(counts_in_words(ended)))
         head.add_row(Text(f"best: {incumbent}   {time}"))
         table = Table(box=None, padding=(0, 2), header_style="dim")
-        for column in ("trial", "epoch", "", metric, "config"):
+        for column in ("trial", epochs_are(tuner).removesuffix("s"), "", metric, "config"):
             table.add_column(column, no_wrap=True, overflow="ellipsis")
         for number, running in sorted(tuner.running.items()):
             epochs = len(running.losses)
@@ -148,9 +148,12 @@ def show_summary(
     shown = shown or Values()
     counts: dict[State, int] = {state: summary[f"n_{state}"] for state in ENDED}
     budget = "" if summary["budget_epochs"] is None else f" of {summary['budget_epochs']}"
+    folds = summary["settings"].get("folds") is not None
+    n = summary["epochs_trained"] if summary["budget_epochs"] is None else summary["budget_epochs"]
+    what = ("fold" if folds else "epoch") + "s" * (n != 1)
     show_line(
         console,
-        f"{counts_in_words(counts)}, {summary['epochs_trained']}{budget} epochs ({summary['stop_reason']})",
+        f"{counts_in_words(counts)}, {summary['epochs_trained']}{budget} {what} ({summary['stop_reason']})",
     )
     _show_time(console, summary["time"])
     if summary["best"] is None:
@@ -162,8 +165,7 @@ def show_summary(
     table.add_column("hyperparameter", no_wrap=True)
     for column in ("best", "default"):
         table.add_column(column, justify="right", overflow="fold")
-    folds = summary["settings"].get("folds") is not None
-    # The default is of another family there.
+    # The default is of another family with folds.
     for name in best["config"] if folds else dict.fromkeys([*default, *best["config"]]):
         value, usual = best["config"].get(name), default.get(name)
         table.add_row(
@@ -186,7 +188,7 @@ def show_summary(
         for sentence in filter(None, sentences):
             show_line(console, sentence)
     if summary["model"] is not None:
-        if summary["settings"].get("folds") is not None:
+        if folds:
             _show_members(console, summary["model"], shown)
         show_line(console, described_model(summary["model"]))
 

@@ -113,8 +113,12 @@ def _plot(course: list[float], maximize: bool) -> Text:
     return Text("\n".join(lines))
 
 
+def _unit(seen: Seen) -> str:
+    return "epoch" if seen.settings.get("folds") is None else "fold"
+
+
 def _trainings(seen: Seen) -> Table:
-    table = _table("training", "epoch", "", "loss", "left", "config")
+    table = _table("training", _unit(seen), "", "loss", "left", "config")
     for training in seen.trainings:
         trial, epochs = seen.study.trials[training.trial], len(training.losses)
         table.add_row(
@@ -138,7 +142,7 @@ def _left(asked: int, epochs: int, before: int, since: datetime | None) -> str:
 
 def _latest(seen: Seen, metric: str, step: float | None) -> Table:
     trials = [trial for trial in seen.study.trials.values() if trial.at is not None]
-    table = _table("trial", "state", "epochs", metric, "at", "config")
+    table = _table("trial", "state", f"{_unit(seen)}s", metric, "at", "config")
     for trial in sorted(trials, key=lambda trial: trial.at or 0.0)[-N_LATEST:]:
         reached = trial.error.splitlines()[0] if trial.error else _shown(value(trial, metric), step)
         style = "bold" if trial is seen.study.best else ""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from automl.data.ingest.encoder import Encoder, Rows
 from automl.data.ingest.number_formats import differing, number_of
-from automl.data.ingest.prepare import ENCODER_FOLDER, FACTS, Facts, draw
+from automl.data.ingest.prepare import ENCODER_FOLDER, FACTS, WEIGHTS, Facts, draw, weights_of
 from automl.data.ingest.read_table import plain_text
 from automl.data.ingest.request import Request
 from automl.data.ingest.split import LEAST_ROWS, SplitRows, check_enough
@@ -43,6 +43,7 @@ class NewData:
     parts: SplitRows
     new_classes: tuple[str, ...]
     notes: list[str]
+    weights: NDArray[np.float32] | None = None  # how much each counts, (n,)
 
 
 def read_new(encoder: Encoder, request: Request, old: Target, folder: Path) -> NewData:
@@ -67,7 +68,8 @@ def read_new(encoder: Encoder, request: Request, old: Target, folder: Path) -> N
             rows = replace(rows, parts=None)  # e.g. if only the training set has grown
     check_enough(len(usable))
     parts = draw(rows, usable, y)
-    return NewData(arrays, y, target, parts, target.names[len(old.names) :], [*rows.notes, *notes])
+    weights = None if rows.weights is None else rows.weights[usable]
+    return NewData(arrays, y, target, parts, target.names[len(old.names) :], [*rows.notes, *notes], weights)
 
 
 def _not_in(folder: Path, arrays: Mapping[str, Array], y: NDArray[Any]) -> NDArray[np.bool_]:
@@ -147,6 +149,10 @@ def unite(old: Path, new: NewData, out: Path) -> int:
         inputs = splits.inputs.refitted(joined["x_train"])
         write_prepared(Splits(**joined, inputs=inputs, target=target), out / view)
         n_train = len(joined["y_train"])
+    for part in PARTS:
+        counts = weights_of(old, part)
+        if counts is not None and new.weights is not None:
+            np.save(out / WEIGHTS.format(part), np.concatenate([counts[kept[part]], new.weights[rows[part]]]))
     shutil.copytree(old / ENCODER_FOLDER, out / ENCODER_FOLDER)
     (out / OLD).write_text(json.dumps({part: len(kept[part]) for part in PARTS}) + "\n", encoding="utf-8")
     (out / FACTS).write_text(json.dumps(asdict(replace(facts, n_train=n_train, folds=""))) + "\n", encoding="utf-8")

@@ -17,7 +17,7 @@ from automl.continual.paired_bootstrap import LIKELY, SURE, Gain, allowance, fol
 from automl.continual.versions import MODEL
 from automl.data.splits import Splits, stratified
 from automl.deployment.model_card import Kept, write_card
-from automl.metrics import METRICS, loss_of
+from automl.metrics import HALF, METRICS, loss_of
 from automl.runs.final_model import fingerprint
 from automl.tasks.user_data import OwnData
 
@@ -56,7 +56,7 @@ def promote(
     splits, old, metric = splits_by_family(task), n_old(Path(task.data)), task.metric
     y = splits(task.space["model"].default_value).y_valid
     models = [candidate.model for candidate in candidates]
-    on_valid = [model.judge(lambda family: splits(family).x_valid) for model in models]
+    on_valid = [model.deciding(lambda family: splits(family).x_valid) for model in models]
     judges = _Judges.of(task, before, splits, old, tolerance)
     mild = mildest([judges.lost(model, on_valid[i]) for i, model in enumerate(models)], judges.allowed)
     halves = stratified(y, len(y) // 2)
@@ -66,14 +66,15 @@ def promote(
     why = _why(best, metric, verdict)
     say(("promoted: " if verdict.promoted else "not promoted: ") + why)
     temperature = 1.0
-    if METRICS[metric].kind == "classes":
+    if METRICS[metric].kind == "classes" and model.threshold == HALF:  # another one is of the probabilities as they are
         temperature = temperature_that_helps(*((theirs[half], y[half]) for half in halves))
-    on_test = _on_test(task, before, Predictor(model.members, None, {"temperature": temperature}), splits, old)
+    rules = {"temperature": temperature, "threshold": model.threshold}
+    on_test = _on_test(task, before, Predictor(model.members, None, rules), splits, old)
     if verdict.promoted:
         members = best.write(writing / MODEL)
         kept = Kept(
             "updated", f"{best.what} on old and new data; {why}", members, temperature=temperature,
-            scores=on_test["all"],
+            threshold=model.threshold, scores=on_test["all"],
         )  # fmt: skip
         about = {name: settings.get(name) for name in ("strategy", "seed", "started")}
         about |= {"n_trials": settings.get("n_trials"), "updated": datetime.now(UTC).isoformat(timespec="seconds")}
@@ -137,14 +138,14 @@ class _Judges:
         tolerance: float,
     ) -> _Judges:
         first, n = splits(task.space["model"].default_value), old["valid"]
-        y, ours = first.y_valid, widened(before.judge(lambda family: splits(family).x_valid), first.y_valid)
+        y, ours = first.y_valid, widened(before.deciding(lambda family: splits(family).x_valid), first.y_valid)
         y_old, ours_old, x_old = y[:n], ours[:n], None
         if before.card.get("made") == "refit" or before.card.get("folds"):  # it has seen the old validation set
 
             def x_old(family: str) -> NDArray[Any]:
                 return splits(family).x_test[: old["test"]]
 
-            y_old, ours_old = first.y_test[: old["test"]], widened(before.judge(x_old), y)
+            y_old, ours_old = first.y_test[: old["test"]], widened(before.deciding(x_old), y)
         allowed = allowance(task.metric, tolerance, score(task.metric, y_old, ours_old))
         return cls(task.metric, y, ours, n, y_old, ours_old, x_old, allowed)
 
@@ -168,7 +169,7 @@ class _Judges:
 
     def _theirs(self, model: Predictor, predicted: NDArray[Any]) -> NDArray[Any]:
         """A candidate's predictions for the old examples."""
-        on_old = predicted[: self.n_old] if self.x_old is None else model.judge(self.x_old)
+        on_old = predicted[: self.n_old] if self.x_old is None else model.deciding(self.x_old)
         return widened(on_old, self.y)
 
 
@@ -189,12 +190,13 @@ def _on_test(
     from automl.metrics import measure, names_of
 
     y, n, metric = splits(task.space["model"].default_value).y_test, old["test"], task.metric
-    ours, theirs = (model.judge(lambda family: splits(family).x_test) for model in (before, after))
+    ours, theirs = (model.deciding(lambda family: splits(family).x_test) for model in (before, after))
     found: dict[str, Any] = {
         name: {"in_use": score(metric, y[rows], ours[rows]), "candidate": score(metric, y[rows], theirs[rows])}
         for name, rows in (("old", slice(0, n)), ("new", slice(n, None)))
     }
-    return found | {"all": {name: measure(name, y, widened(theirs, y)) for name in names_of(METRICS[metric].kind)}}
+    plain, names = widened(after.judge(lambda family: splits(family).x_test), y), names_of(METRICS[metric].kind)
+    return found | {"all": {name: measure(name, y, plain, after.threshold) for name in names}}
 
 
 def _why(best: Candidate, metric: str, verdict: Verdict) -> str:

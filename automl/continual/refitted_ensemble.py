@@ -11,6 +11,7 @@ import numpy as np
 from automl.continual.candidates import Candidate
 from automl.data.memory_map import read_prepared
 from automl.data.splits import flattened
+from automl.metrics import HALF
 
 if TYPE_CHECKING:
     from automl.deployment.predictor import Member, Predictor
@@ -37,10 +38,11 @@ def refitted(task: CrossValidated, before: Predictor, seed: int, say: Callable[[
         own = own_config(family, model.config)
         learner = build_learner(family, own, splits.inputs, splits.target, seed)
         rounds = [each.model.learner.rounds for each in same]  # type: ignore[union-attr]
-        learner.fit(Rows(np.asarray(splits.x_train), np.asarray(splits.y_train)), rounds=round(float(np.mean(rounds))))
+        train = Rows(np.asarray(splits.x_train), np.asarray(splits.y_train), task.weights("train"))
+        learner.fit(train, rounds=round(float(np.mean(rounds))))
         rules = Preprocessing(task.name, family, splits.inputs, splits.target)
         found.append(Member(TrainedLearner(learner, model.config, rules), sum(each.weight for each in same)))
-    predictor = Predictor(found, None, {})
+    predictor = Predictor(found, None, {"threshold": before.threshold if splits.n_classes == 2 else HALF})
 
     def write(out: Path) -> list[dict[str, Any]]:
         out.mkdir(parents=True)

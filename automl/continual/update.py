@@ -59,6 +59,8 @@ def update(
         versions = Versions(folder)
         versions.recover()
         before = load(folder.path)
+        if before.levels:
+            raise UserError("a model of quantiles cannot be updated; start a new run with all rows in one file")
         if not isinstance(before.encoder, Encoder):
             raise UserError("translators cannot be updated; start a new run with all pairs in one file")
         started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
@@ -116,7 +118,7 @@ def _drift(task: OwnData | CrossValidated, before: Predictor, new: NewData) -> d
     by_family = splits_by_family(task)
     splits = by_family(family)
     found = drifts(splits.inputs, splits.x_train, new.arrays[views[family]], before.encoder.names)
-    on_old, on_new = before.judge(lambda f: by_family(f).x_test), before.judge(lambda f: new.arrays[views[f]])
+    on_old, on_new = before.deciding(lambda f: by_family(f).x_test), before.deciding(lambda f: new.arrays[views[f]])
     low, high = interval(task.metric, splits.y_test, on_old)
     scored = score(task.metric, new.y, on_new)
     worse = has_fallen(task.metric, (splits.y_test, on_old), (new.y, on_new))

@@ -1,9 +1,9 @@
-"""Kinds of targets, classes and numbers, with their losses and scores."""
+"""Kinds of targets, classes, numbers and their quantiles, with their losses and scores."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -120,11 +120,70 @@ class Number:
         return {"target_mean": self.mean, "target_std": self.std}
 
 
-Target = Classes | Number
+@dataclass(frozen=True)
+class Quantiles:
+    """Quantiles of a number: (n,) of float32. A model outputs one for each level, standardised, in ascending order."""
+
+    kind: ClassVar = "quantiles"
+    mean: float  # of the training set
+    std: float
+    levels: tuple[float, ...]  # between 0 and 1, ascending
+
+    names: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def of(cls, y: Labels, levels: Sequence[float]) -> Self:
+        """With the statistics of the training labels."""
+        number = Number.of(y)
+        return cls(number.mean, number.std, tuple(levels))
+
+    @property
+    def n_outputs(self) -> int:
+        return len(self.levels)
+
+    def refitted(self, y: Labels) -> Self:
+        return type(self).of(y, self.levels)
+
+    def loss(self, outputs: Tensor, y: Tensor, config: Mapping[str, Any], weights: Tensor | None) -> Tensor:
+        return self._pinball(outputs.to(y.dtype), (y - self.mean) / self.std).mean()
+
+    def tally(self, outputs: Tensor, y: Tensor) -> Tensor:
+        return self._pinball(outputs.float() * self.std + self.mean, y).mean(1).sum()
+
+    def _pinball(self, predicted: Tensor, y: Tensor) -> Tensor:
+        above = y[:, None] - predicted
+        levels = above.new_tensor(self.levels)
+        return (levels * above).maximum((levels - 1) * above)
+
+    def of_training(self, loss: float, tally: float, n: int) -> dict[str, float]:
+        return {"train_pinball": tally / n}
+
+    def scores(self, outputs: Tensor, y: Tensor, metric: str | None) -> dict[str, float]:
+        predicted = self.predictions(outputs)
+        good = np.isfinite(predicted).all()
+        return {"pinball": measure("pinball", y.cpu().numpy(), predicted, levels=self.levels) if good else math.nan}
+
+    def predictions(self, outputs: Tensor) -> NDArray[Any]:
+        """The quantiles, (n, n_levels), in ascending order."""
+        numbers: NDArray[Any] = outputs.double().cpu().numpy() * self.std + self.mean
+        return np.sort(numbers, axis=1)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"target_mean": self.mean, "target_std": self.std, "quantiles": self.levels}
+
+
+Target = Classes | Number | Quantiles
+
+
+def levels_of(target: Target) -> tuple[float, ...] | None:
+    """The levels of quantiles; None for another target."""
+    return target.levels if isinstance(target, Quantiles) else None
 
 
 def target_from_json(fields: Mapping[str, Any]) -> Target:
     """The target among the fields of preprocessing.json."""
     if "classes" in fields:
         return Classes(tuple(fields["classes"]))
+    if "quantiles" in fields:
+        return Quantiles(fields["target_mean"], fields["target_std"], tuple(fields["quantiles"]))
     return Number(fields["target_mean"], fields["target_std"])

@@ -42,7 +42,7 @@ class Answering:
             return {"predictions": found.tolist(), **extra}
         names = list(predictor.classes)
         return {
-            "predictions": [names[place] for place in found.argmax(1)],
+            "predictions": [names[place] for place in predictor.decisions(found)],
             "probabilities": [dict(zip(names, row, strict=True)) for row in found.tolist()],
             **extra,
         }
@@ -65,6 +65,9 @@ class Answering:
             one: Schema = {"type": "string", "enum": classes}
         else:
             one = NUMBER if isinstance(predictor.model, TrainedModel) else TEXT
+        if predictor.levels:
+            n, levels = len(predictor.levels), ", ".join(f"{level:g}" for level in predictor.levels)
+            one = {"type": "array", "items": NUMBER, "minItems": n, "maxItems": n, "description": f"quantiles {levels}"}
         properties: Schema = {"predictions": {"type": "array", "items": one, "description": predictor.target}}
         if classes:
             each = {"type": "object", "properties": dict.fromkeys(classes, NUMBER), "required": classes}

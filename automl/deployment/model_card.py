@@ -8,10 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl.task import Task
-
-if TYPE_CHECKING:
-    pass
+from automl.metrics import HALF
 
 if TYPE_CHECKING:
     from automl.task import Task
@@ -43,6 +40,7 @@ def write_card(
         "validation": validation,
         "test": kept.scores,
         "temperature": kept.temperature,
+        "threshold": kept.threshold,
         "members": kept.members,
         "data": data,
         **about,
@@ -60,6 +58,12 @@ def _readme(card: Mapping[str, Any]) -> str:
         lines += [""]
     if card["temperature"] != 1.0:
         lines += [f"Its probabilities are calibrated on validation data: temperature {card['temperature']:.3f}.", ""]
+    if card["threshold"] != HALF:
+        lines += [
+            f"It predicts the second of its two classes where this has a probability above {card['threshold']:.4g}, "
+            f"with which {card['metric']} is best out of fold.",
+            "",
+        ]
     what = "a file's path, a frame, or a list" if card["kind"] else "an array of raw examples"
     lines += [
         "```python",
@@ -109,4 +113,5 @@ class Kept:
     description: str
     members: list[dict[str, Any]] = field(default_factory=list)  # folder, weight; in an ensemble also trial, config
     temperature: float = 1.0
+    threshold: float = HALF  # of two classes, see automl.metrics.measure
     scores: dict[str, float] = field(default_factory=dict)  # on the test set

@@ -15,6 +15,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from automl.errors import UserError, abridged
+from automl.metrics import HALF
 
 # Of JSON with other fields or types, of weights that do not fit it, of archives and tensors that are cut or changed.
 DAMAGE = (
@@ -49,6 +50,8 @@ def read_card(file: Path) -> dict[str, Any]:
             raise ValueError("it holds no object")
         if not _is_positive(card.get("temperature", 1.0)):
             raise ValueError("its temperature is not a number above 0")
+        if not _is_positive(card.get("threshold", HALF)) or card.get("threshold", HALF) >= 1:
+            raise ValueError("its threshold is not a number between 0 and 1")
         return card
 
 

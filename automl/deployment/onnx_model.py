@@ -60,6 +60,8 @@ def _input_name(predictor: Predictor, family: str) -> str:
 
 def as_onnx(predictor: Predictor) -> onnx.ModelProto:
     """The model as ONNX. UserError if it cannot be exported."""
+    if predictor.levels:
+        raise UserError("a model of quantiles has no ONNX form; use it from Python, automl.load(run), or automl serve")
     _check_members(predictor)
     graph, mean = Graph(), ""
     for name, inputs in inputs_of(predictor).items():
@@ -94,7 +96,7 @@ def _check_members(predictor: Predictor) -> None:
 
 
 def _metadata(predictor: Predictor) -> dict[str, str]:
-    names = ("task", "kind", "made", "metric", "test", "temperature", "versions")
+    names = ("task", "kind", "made", "metric", "test", "temperature", "threshold", "versions")
     metadata = {name: predictor.card[name] for name in names if predictor.card.get(name) is not None}
     metadata |= {"target": predictor.target, "classes": list(predictor.classes)}
     return {name: value if isinstance(value, str) else json.dumps(value) for name, value in metadata.items()}

@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from automl.data.ingest.encoder import ENCODER, Encoder, Reader, load_encoder
 from automl.data.ingest.string_column import as_texts
+from automl.data.targets import Number, levels_of
 from automl.deployment.calibration import tempered
 from automl.deployment.model_card import CARD
 from automl.deployment.model_files import loading, members, read_card
 from automl.errors import UserError
+from automl.metrics import HALF, decisions, shifted
 from automl.models.trained import TrainedModel, load_model
 from automl.models.trained_seq2seq import Translator, load_translator
 
@@ -58,16 +60,36 @@ class Predictor:
         return str(self.card.get("target") or "prediction")
 
     @property
+    def levels(self) -> tuple[float, ...]:
+        """Those of the predicted quantiles; empty if the target is not predicted by quantiles."""
+        return () if isinstance(self.model, Translator) else levels_of(self.model.preprocessing.target) or ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of what ``stream`` predicts: the target, or one of each quantile."""
+        return tuple(f"{self.target} {level:g}" for level in self.levels) or (self.target,)
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """The names of the classes; empty if the target is not a class."""
         return () if isinstance(self.model, Translator) else self.model.preprocessing.target.names
 
     def predict(self, examples: Any) -> NDArray[Any]:
-        """The predicted class names, numbers or translations, (n,)."""
+        """The predicted class names, numbers or translations, (n,), or quantiles, (n, n_levels)."""
         if isinstance(self.model, Translator) and self.encoder is None:
             return self._written([str(text) for text in examples])
         found = self._outputs(examples)
-        return np.array(self.classes)[found.argmax(1)] if self.classes else found
+        return np.array(self.classes)[self.decisions(found)] if self.classes else found
+
+    def decisions(self, probabilities: NDArray[Any]) -> NDArray[np.int64]:
+        """The index of the predicted class of each row, (n,), by the model's threshold if there are two."""
+        found: NDArray[np.int64] = decisions(probabilities, self.threshold)
+        return found
+
+    @property
+    def threshold(self) -> float:
+        """Of two classes, the probability above which the second is predicted."""
+        return float(self.card.get("threshold", HALF))
 
     def predict_proba(self, examples: Any) -> NDArray[np.float64]:
         """The class probabilities, (n, n_classes). UserError if the target is not a class."""
@@ -99,16 +121,18 @@ class Predictor:
                 else pd.DataFrame({"row": range(n + 1, n + 1 + len(frame))})
             )
             if self.classes:
-                result[self.target] = _spread(np.array(self.classes, object)[found.argmax(1)], readable)
+                result[self.target] = _spread(np.array(self.classes, object)[self.decisions(found)], readable)
                 for i, name in enumerate(self.classes):
                     result[f"probability of {name}"] = _spread(found[:, i], readable)
             else:
-                result[self.target] = _spread(found, readable)
+                columns = found.reshape(len(found), len(self.columns)).T
+                for name, values in zip(self.columns, columns, strict=True):
+                    result[name] = _spread(values, readable)
             n += len(frame)
             yield result
 
     def judge(self, raw: Callable[[str], NDArray[Any]]) -> NDArray[Any]:
-        """The weighted mean of the members' predictions: probabilities (n, n_classes) or numbers (n,).
+        """The weighted mean of the members' predictions: probabilities, numbers or quantiles, as ``predictions``.
 
         ``raw``: returns the raw examples (n, *shape) that a model family reads.
         """
@@ -119,6 +143,11 @@ class Predictor:
             mean = mean + member.weight * predictions(member.model, raw(rules.model))
         found: NDArray[Any] = mean
         return tempered(found, float(self.card.get("temperature", 1.0))) if self.classes else found
+
+    def deciding(self, raw: Callable[[str], NDArray[Any]]) -> NDArray[Any]:
+        """As ``judge``, but the largest probability is always that of the predicted class."""
+        found: NDArray[Any] = shifted(self.judge(raw), self.threshold) if self.classes else self.judge(raw)
+        return found
 
     def _outputs(self, examples: Any) -> NDArray[Any]:
         if self.encoder is None:
@@ -167,10 +196,10 @@ def _spread(values: NDArray[Any], there: NDArray[np.bool_]) -> NDArray[Any]:
 
 
 def predictions(model: TrainedModel, x: NDArray[Any]) -> NDArray[Any]:
-    """Probabilities (n, n_classes) or numbers (n,) of one model on raw examples (n, *shape)."""
+    """Of a model on raw examples (n, *shape): probabilities (n, n_classes), numbers (n,) or quantiles (n, n_levels)."""
     target = model.preprocessing.target
     if not len(x):
-        return np.zeros((0, len(target.names))) if target.names else np.zeros(0)
+        return np.zeros(0) if isinstance(target, Number) else np.zeros((0, target.n_outputs))
     return target.predictions(model.in_parts(torch.from_numpy(np.ascontiguousarray(x))))
 
 

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from automl.data.batches import by_length
 from automl.data.inputs import Columns, Inputs, inputs_from_json, inputs_to_json
-from automl.data.targets import Number, Target, target_from_json
+from automl.data.targets import Classes, Target, target_from_json
 from automl.models import ESTIMATORS, build_for, own_config
 from automl.models.learners import learner_class
 from automl.models.learners.base import Learner
@@ -174,8 +174,8 @@ class TrainedLearner(TrainedModel):
     def __call__(self, x: Tensor) -> Tensor:
         target = self.preprocessing.target
         predicted = self.learner.predict(x.flatten(1).cpu().numpy())  # windows of a series become lags
-        if isinstance(target, Number):
-            return torch.from_numpy(((predicted - target.mean) / target.std)[:, None])
+        if not isinstance(target, Classes):
+            return torch.from_numpy((predicted - target.mean) / target.std).reshape(len(predicted), target.n_outputs)
         return torch.from_numpy(np.log(np.maximum(predicted, 1e-15)))
 
     def save_weights(self, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -33,18 +34,32 @@ def planned(asked: Settings, prepared: Path) -> Settings:
     ``prepared``: the folder of the data.
     """
     from automl.data.ingest.prepare import Facts
-    from automl.tasks.cross_validated import SHARE_OF_A_TRIAL, n_folds_within, suits
+    from automl.tasks.cross_validated import suits
 
     named = (asked.strategy, asked.n_trials, asked.max_epochs, asked.train_size, asked.refit)
     if not suits(Facts.read(prepared).kind, asked.model) or any(value is not None for value in named):
         if (asked.data or {}).get("no_test"):
             raise UserError("--no-test needs cross-validation: leave --strategy, --trials, --epochs and --refit out")
+        options = {f"--{name}": (asked.data or {}).get(name) for name in ("weight", "quantiles")}
+        for option, value in (options | {"--max-latency": asked.max_latency}).items():
+            if value is not None:
+                raise UserError(
+                    f"{option} needs cross-validation: leave --strategy, --trials, --epochs and --refit out"
+                )
         return asked
+    return with_folds(asked, prepared)
+
+
+def with_folds(asked: Settings, prepared: Path) -> Settings:
+    """The settings with cross-validation of the data in a folder, within the time limit or the default one."""
+    from automl.tasks.cross_validated import n_folds_within, seconds_of_a_trial
+
     limit = asked.time_limit or DEFAULT_SECONDS
     n_workers = asked.n_workers or default_workers(asked.device or "auto")
-    trial_seconds = asked.trial_seconds or SHARE_OF_A_TRIAL * limit
-    folds = n_folds_within(prepared, limit * n_workers)
-    return replace(asked, time_limit=limit, trial_seconds=trial_seconds, folds=folds)
+    trial_seconds = asked.trial_seconds or seconds_of_a_trial(limit)
+    return replace(
+        asked, time_limit=limit, trial_seconds=trial_seconds, folds=n_folds_within(prepared, limit, n_workers)
+    )
 
 
 def new_settings(
@@ -93,6 +108,18 @@ def _space_of(asked: Settings, prepared: Path | None) -> ConfigurationSpace | No
         found = load_from_file(asked.task)
         return found.space if isinstance(found, Task) else None
     return build_task(replace(asked, space=None).with_defaults(), prepared).space
+
+
+def resumed(folder: Path, asked: Settings) -> tuple[Settings, bool]:
+    """The settings of a run that is continued, and whether its trials have more time than before."""
+    from automl.tasks.cross_validated import seconds_of_a_trial
+
+    before = stored_settings(folder)
+    settings = before.resumed_with(asked)
+    if settings.folds is not None and asked.trial_seconds is None and settings.time_limit is not None:
+        most = max(before.trial_seconds or 0.0, seconds_of_a_trial(settings.time_limit))
+        settings = replace(settings, trial_seconds=most)
+    return settings, (settings.trial_seconds or 0.0) > (before.trial_seconds or math.inf)
 
 
 def stored_settings(folder: Path) -> Settings:

@@ -73,6 +73,7 @@ def open_search(
     display: Progress | None = None,
     callbacks: Sequence[Callback] = (),
     reserve: Callable[[Tuner], float] | None = None,
+    tries_again: bool = False,
 ) -> Iterator[Search]:
     """Open the study, the training processes, the trackers and the display of a search, for as long as the context
     lasts.
@@ -80,7 +81,7 @@ def open_search(
     ``folder``: of the run, new or, with ``resume``, existing; None to write nothing. ``warn``: called with a line if a
     tracker fails or a training restarts. ``data``: the user's prepared data, which are moved into a new run's folder.
     ``executor``: by default, one with processes of its own. ``reserve``: seconds of the time limit that are not the
-    search's.
+    search's. ``tries_again``: train anew what was too slow before the run was continued.
     """
     assert settings.strategy is not None
     assert settings.n_workers is not None
@@ -112,7 +113,7 @@ def open_search(
             folders=TrialFolders(trials), strategy_name=settings.strategy, logs=logs,
             time_limit=settings.time_limit, target=settings.target,
             patience=settings.patience, sure_within=settings.sure_within, reproducible=bool(settings.reproducible),
-            reserve=reserve, callbacks=callbacks, log=log, warn=warn,
+            reserve=reserve, tries_again=tries_again, callbacks=callbacks, log=log, warn=warn,
             watch=watch if tracked is None else tracked.after(watch),
         )  # fmt: skip
         yield Search(tuner, tracked)

@@ -35,7 +35,7 @@ LEAST = {
 }
 MAY_CHANGE = (
     "n_trials", "time_limit", "target", "patience", "sure_within", "trial_seconds", "n_workers", "lanes", "device",
-    "n_final", "learn", "refit", "ensemble", "track",
+    "n_final", "learn", "refit", "ensemble", "max_latency", "track",
 )  # when resuming  # fmt: skip
 
 
@@ -71,6 +71,7 @@ class Settings:
     learn: bool | None = None  # whether the results are kept for later searches
     refit: bool | None = None  # whether the final model is trained on the validation set too
     ensemble: int | None = None  # maximum number of trials in an ensemble
+    max_latency: float | None = None  # milliseconds that an ensemble may take for a row
     track: Sequence[str] | None = None  # trackers that trials are logged to
     from_python: bool = False  # started by automl.tune, which alone has the objective to continue with
 
@@ -80,10 +81,10 @@ class Settings:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise UserError(f"{label(name)} must be {least} or more, got {value}")
-        for name in ("time_limit", "trial_seconds"):
+        for name, unit in (("time_limit", "seconds"), ("trial_seconds", "seconds"), ("max_latency", "milliseconds")):
             value = getattr(self, name)
             if value is not None and value <= 0:
-                raise UserError(f"{label(name)} must be above 0 seconds, got {value:g}")
+                raise UserError(f"{label(name)} must be above 0 {unit}, got {value:g}")
         if self.device is not None:
             check_device(self.device)
         if sum(what is not None for what in (self.task, self.command, self.data)) > 1:
@@ -94,6 +95,8 @@ class Settings:
             raise UserError("--refit and --ensemble need a final; leave --final-seeds 0 out")
         if self.model is not None and self.data is None:
             raise UserError("--model is for your own data (--data); a built-in task has the model in its name")
+        if self.max_latency is not None and self.data is None:
+            raise UserError(f"{label('max_latency')} is for your own data (--data)")
         if self.metric is not None and self.command is not None:
             raise UserError("--metric is for tasks and data; a command prints its own loss")
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from automl.data.datasets.registry import load_data
 from automl.data.inputs import Columns
 from automl.data.splits import Splits, flattened
+from automl.data.targets import levels_of
 from automl.errors import UserError
 from automl.metrics import METRICS, measure
 from automl.task import Epoch
@@ -45,6 +46,8 @@ class CrossValidated:
     folds_how: str  # random, group, duplicates or time; empty where there is only the validation set
     view: str
     most_seconds: float | None = None  # of all folds of a configuration; one that would take longer fails
+    leaves_one: bool = True  # the time limit waits for the first configuration, so that there is a model
+    epochs_are: str = "folds"
     keeps_files: bool = True  # the predictions of every trial may serve the ensemble
     resumable: bool = True
     train_size: None = None
@@ -61,6 +64,19 @@ class CrossValidated:
         """The model family of a config."""
         return str(config["model"])
 
+    def runtime(self, config: Mapping[str, Any]) -> str:
+        """Trainings of different runtimes never share a process."""
+        from automl.models.learners import learner_class
+
+        return learner_class(self.family(config)).runtime
+
+    @property
+    def runtimes(self) -> set[str]:
+        """Those of the families in the space."""
+        from automl.models.learners import learner_class
+
+        return {learner_class(family).runtime for family in families_of(self.space)}
+
     def rows(self) -> Splits:
         """The rows as a table; the training set includes the validation set."""
         return _rows(self.data_of(""))
@@ -76,6 +92,12 @@ class CrossValidated:
         folds = np.full(len(splits.y_train) + len(splits.y_valid), NEVER, np.int8)
         folds[len(splits.y_train) :] = 0
         return folds
+
+    def weights(self, *parts: str) -> NDArray[np.float32] | None:
+        """How much each row of some sets counts, by default of the training set, then of the validation set."""
+        from automl.data.ingest.prepare import weights_of
+
+        return weights_of(Path(self.data), *(parts or ("train", "valid")))
 
     def fidelity(self, config: Mapping[str, Any]) -> Fidelity:
         """Some of the folds say something of all; out-of-bag predictions need none."""
@@ -116,9 +138,10 @@ class CrossValidated:
 
         start = time.perf_counter()
         splits = load_data(self.data_of(""), None, True)
-        windows = splits.x_test.ndim > 2
+        levels = levels_of(splits.target)
+        windows = splits.x_test.ndim > 2 and levels is None
         name, predicted = last_value_baseline(splits) if windows else majority_baseline(splits)
-        score = measure(self.metric, splits.y_test, predicted)
+        score = measure(self.metric, splits.y_test, predicted, levels=levels)
         return {"name": name, "score": score, "seconds": time.perf_counter() - start}
 
 
@@ -139,7 +162,9 @@ def cross_validated(
 
     facts = Facts.read(folder)
     view = next(iter(facts.views.values()))
-    families = chosen_families(facts.kind, model)
+    families = chosen_families(facts.kind, model, quantiles=facts.target_kind == "quantiles")
+    if time_limit is not None and time_limit < SHORT:
+        families = tuple(sorted(families, key=lambda family: family != CHEAPEST))
     inputs = load_data(str(folder / view), None).inputs
     form = space_of(
         families,
@@ -147,7 +172,7 @@ def cross_validated(
         with_levels=isinstance(inputs, Columns) and bool(inputs.cardinalities),
         lags=facts.kind == "series",
     )
-    most = None if time_limit is None else SHARE_OF_A_TRIAL * time_limit
+    most = None if time_limit is None else seconds_of_a_trial(time_limit)
     return CrossValidated(
         facts.name, str(folder), load_space(form), n_folds, facts.metric(metric), facts.folds, view, most
     )
@@ -188,9 +213,14 @@ def presets(space: ConfigurationSpace) -> list[Config]:
     return found
 
 
+def families_of(space: ConfigurationSpace) -> list[str]:
+    """The families among which a space chooses."""
+    return next(list(map(str, dim.values)) for dim in Encoding(space).dimensions if dim.name == "model")
+
+
 def described_plan(task: CrossValidated, seconds: float | None, *, has_test: bool) -> str:
     """One line on what a run does, before it starts."""
-    families = next(list(map(str, dim.values)) for dim in Encoding(task.space).dimensions if dim.name == "model")
+    families = families_of(task.space)
     scored = f"{task.max_epochs}-fold cross-validation" if task.max_epochs > 1 else "the validation set"
     hows = {"time": ", forward in time", "group": ", groups kept together", "duplicates": ", duplicates kept together"}
     how = hows.get(task.folds_how, "") if task.max_epochs > 1 else ""
@@ -203,19 +233,28 @@ def described_plan(task: CrossValidated, seconds: float | None, *, has_test: boo
 
 SECONDS_OF_A_FOLD = 0.5  # of LightGBM on few rows; more of them take so many seconds a number in the table and class:
 SECONDS_A_NUMBER = 4e-6
-SHARE_OF_A_TRIAL = 0.5  # of the time limit, at most, for a configuration
+SHARE_OF_A_TRIAL = 0.5  # of the time limit, at most, for a configuration, but never less than
+LEAST_SECONDS = 10.0  # since a limit that no configuration keeps would leave no model
 SHARE_OF_A_MODEL = 0.4  # of the budget, at most, for all folds of one
+OVERHEAD = 8.0  # seconds of a command in which nothing is trained: start, reading, processes, files
+SHORT = 20.0  # seconds of a run that begins with the cheapest family
+CHEAPEST = "linear"
 
 
-def n_folds_within(folder: Path, seconds: float) -> int:
+def seconds_of_a_trial(time_limit: float) -> float:
+    """The seconds of a configuration, at most, in a run of ``time_limit`` seconds."""
+    return max(LEAST_SECONDS, SHARE_OF_A_TRIAL * time_limit)
+
+
+def n_folds_within(folder: Path, time_limit: float, n_workers: int) -> int:
     """The number of folds for the prepared table in a folder: 8, 4, or 1, which is the validation set.
 
-    ``seconds``: of training time, on all workers.
+    ``time_limit``: of the command, in seconds.
     """
     from automl.data.ingest.folds import N_FOLDS
     from automl.data.ingest.prepare import Facts
 
-    facts = Facts.read(folder)
+    facts, seconds = Facts.read(folder), max(0.0, time_limit - OVERHEAD) * n_workers
     splits = load_data(str(folder / next(iter(facts.views.values()))), None)
     n_trees = splits.n_classes if splits.n_classes > 2 else 1  # a round
     of_a_fold = SECONDS_OF_A_FOLD + SECONDS_A_NUMBER * splits.x_train.size * n_trees
@@ -228,9 +267,12 @@ def _value_of(preset: Mapping[str, Any], dim: Dimension) -> Any:
     return preset.get(dim.name, dim.default)
 
 
-def chosen_families(kind: str, asked: str | None) -> tuple[str, ...]:
-    """The families of ``--model``. UserError for one that is not cross-validated on this kind of data."""
-    fitting = FAMILIES[kind]
+def chosen_families(kind: str, asked: str | None, *, quantiles: bool = False) -> tuple[str, ...]:
+    """The families of ``--model``. UserError for one that is not cross-validated on this kind of data and target."""
+    from automl.models.learners import learner_class
+
+    fitting = tuple(name for name in FAMILIES[kind] if learner_class(name).takes_quantiles or not quantiles)
+    kind = f"{'quantiles of ' * quantiles}{kind}"
     if asked is None or asked == "auto":
         return fitting
     names = tuple(dict.fromkeys(name.strip() for name in asked.split(",")))

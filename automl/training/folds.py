@@ -16,17 +16,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.ingest.folds import N_FOLDS
+from automl.data.targets import Number, levels_of
 from automl.errors import UserError
-from automl.metrics import loss_of, measure
+from automl.metrics import best_threshold, loss_of, measure
 from automl.models import own_config
 from automl.models.learners import build_learner, learner_class
 from automl.models.learners.base import Learner, Rows
 from automl.study.run_folder import write_atomic
-from automl.task import CheckpointDamaged, Epoch, TrainingFailed
+from automl.task import CheckpointDamaged, Epoch, TooSlow
 from automl.training.spec import FoldsTask
 
 PREDICTIONS, OUT_OF_BAG, RECORD, MODEL = "predictions.npy", "out_of_bag.npy", "record.json", "model"
-EVERY_METRIC = {"classes": ("accuracy", "log_loss"), "number": ("rmse", "mae")}  # kept for each fold
+EVERY_METRIC = {  # kept for each fold
+    "classes": ("accuracy", "log_loss"),
+    "number": ("rmse", "mae"),
+    "quantiles": ("pinball",),
+}
 
 
 def train(task: FoldsTask, config: Mapping[str, Any], *, seed: int, epochs: int, folder: Path) -> Iterator[Epoch]:
@@ -51,15 +56,16 @@ class FoldsTraining:
         self._family = task.family(config)
         self._own = own_config(self._family, config)
         self._splits = task.rows()
-        self._folds = task.folds()
+        self._folds, self._weights = task.folds(), task.weights()
         self._kind = learner_class(self._family)
         self._out_of_bag: NDArray[Any] | None = None
         self.losses: list[float] = []
         self.rounds: list[int] = []
         self.seconds: list[float] = []
         n, target = len(self._splits.y_train), self._splits.target
-        self.predictions = np.full((n, target.n_outputs) if target.names else (n,), np.nan, np.float32)
-        """Out of fold, (n,) or (n, n_classes); NaN for the rows of folds to come."""
+        shape = (n,) if isinstance(target, Number) else (n, target.n_outputs)
+        self.predictions = np.full(shape, np.nan, np.float32)
+        """Out of fold, (n,), (n, n_classes) or (n, n_levels); NaN for the rows of folds to come."""
         if (folder / RECORD).exists():
             self._restore()
 
@@ -109,15 +115,13 @@ class FoldsTraining:
         return rows[~aside], rows[aside]
 
     def _check_time(self) -> None:
-        """TrainingFailed after the second fold if all would take too long; the first may wait for imports."""
+        """TooSlow after the second fold if all would take too long; the first may wait for imports."""
         most, n = self.task.most_seconds, self.task.max_epochs
         if most is None or self._out_of_bag is not None or self.n_done != 2:
             return
         expected = self.seconds[0] + (n - 1) * self.seconds[1]
         if expected > most:
-            raise TrainingFailed(
-                f"{n} folds would take {expected:.3g} s, longer than the {most:.3g} s of a configuration"
-            )
+            raise TooSlow(f"{n} folds would take {expected:.3g} s, longer than the {most:.3g} s of a configuration")
 
     def fit_all(self) -> None:
         """Fit the model to all rows, for as many rounds as the folds took on average; not where it is bagged."""
@@ -131,14 +135,18 @@ class FoldsTraining:
         return build_learner(self._family, self._own, self._splits.inputs, self._splits.target, self.seed + fold)  # type: ignore[arg-type]
 
     def _rows(self, places: Any) -> Rows:
-        return Rows(np.asarray(self._splits.x_train[places]), np.asarray(self._splits.y_train[places]))
+        x, y = (np.asarray(part[places]) for part in (self._splits.x_train, self._splits.y_train))
+        return Rows(x, y, None if self._weights is None else self._weights[places])
 
     def _scores(self) -> dict[str, float]:
         """The metrics over the rows that are predicted so far."""
         known = ~np.isnan(self.predictions.reshape(len(self.predictions), -1)[:, 0])
         y, predicted = self._splits.y_train[known], self.predictions[known].astype(np.float64)
+        weights = None if self._weights is None else self._weights[known]
+        levels = levels_of(self._splits.target)
         names = dict.fromkeys((self.task.metric, *EVERY_METRIC[self._splits.target.kind]))
-        return {name: measure(name, y, predicted) for name in names}
+        thresholds = {name: best_threshold(name, y, predicted, weights) for name in names}
+        return {name: measure(name, y, predicted, each, weights, levels) for name, each in thresholds.items()}
 
     def _write_model(self, learner: Learner, name: str) -> None:
         aside = self._folder / f"{name}.{os.getpid()}"

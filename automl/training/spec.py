@@ -60,6 +60,7 @@ class FoldsTask(Protocol):
     def family(self, config: Mapping[str, Any]) -> str: ...
     def rows(self) -> "Splits": ...  # as a table; the training set includes the validation set
     def folds(self) -> "NDArray[Any]": ...  # the fold of each row, (n,); negative: only trained on
+    def weights(self) -> "NDArray[Any] | None": ...  # how much each row counts, (n,); None: the same
 
 
 class TranslationTask(TrainedTask, Protocol):

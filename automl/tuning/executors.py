@@ -20,7 +20,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import ChainMap, Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import CodeType
@@ -28,6 +28,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from automl.devices import cards, deterministic, only
 from automl.errors import MAX_CHARACTERS, UserError
+from automl.task import TOO_SLOW
 from automl.tuning.descendants import kill_marked, new_mark
 from automl.tuning.memory import Admission, Span
 from automl.tuning.worker import MARK, Event, Job, JobEnded, JobStarted, Restarted, event_from_json, run_job
@@ -138,6 +139,7 @@ class _Worker:
     process: subprocess.Popen[str]
     job: Job | None = None
     card: int | None = None
+    runtime: Hashable = None  # of its trainings; None before the first
     started: float = 0.0  # when its job was submitted
     deadline: float | None = None
     has_started: bool = False  # a job: it could load the task
@@ -164,7 +166,8 @@ class _Worker:
 
 
 class ProcessExecutor(Executor):
-    """``n_workers`` processes with one thread each. One that dies is replaced, and its job has failed.
+    """``n_workers`` trainings at a time in processes with one thread each. One that dies is replaced, and its job has
+    failed. Where a task has a method ``runtime``, there may be as many processes for each runtime, of which some wait.
 
     Each sees one graphics card, round-robin, whatever framework its trainings use. A job waits until its card has room
     for it, see ``Admission``; one that runs out of memory beside others waits and starts again, where the fewer share.
@@ -192,6 +195,7 @@ class ProcessExecutor(Executor):
             raise UserError(f"{task.name!r} cannot be sent to a training process: {error}") from None
 
         self.n_workers = n_workers
+        self._runtime: Callable[[Mapping[str, Any]], Hashable] = getattr(task, "runtime", lambda config: "")
         self._trial_seconds = trial_seconds
         self._logs = logs
         self._cards = cards(device)
@@ -208,7 +212,7 @@ class ProcessExecutor(Executor):
 
     @property
     def n_free(self) -> int:
-        return sum(worker.job is None for worker in self._workers) - len(self._held)
+        return self.n_workers - sum(worker.job is not None for worker in self._workers) - len(self._held)
 
     @property
     def spans(self) -> Sequence[Span]:
@@ -220,18 +224,30 @@ class ProcessExecutor(Executor):
 
     def _start_held(self) -> None:
         """Start the jobs that wait, in their order, as far as there is room."""
-        while self._held:
-            job = self._held[0]
-            free = [worker for worker in self._workers if worker.job is None]
-            fitting = [w for w in free if w.card is None or self._admission.has_room(w.card, _what(job))]
-            if not fitting:
+        while self._held and sum(worker.job is not None for worker in self._workers) < self.n_workers:
+            worker = self._worker_for(self._held[0])
+            if worker is None:
                 return
-            self._held.popleft()
-            emptiest = min(fitting, key=lambda w: 0 if w.card is None else self._admission.n_running(w.card))
-            self._give(emptiest, job)
+            self._give(worker, self._held.popleft())
+
+    def _worker_for(self, job: Job) -> _Worker | None:
+        """A process without a job, of the runtime of this one or of none yet, on the emptiest card with room for it; a
+        new process if there is none of this runtime. None if no card has room."""
+        runtime = self._runtime(job.config)
+        free = [worker for worker in self._workers if worker.job is None and worker.runtime in (runtime, None)]
+        if not free:
+            free = [self._start(len(self._workers))]
+            self._workers += free
+        fitting = [w for w in free if w.card is None or self._admission.has_room(w.card, _what(job))]
+        if not fitting:
+            return None
+        return min(
+            fitting, key=lambda w: (w.runtime != runtime, 0 if w.card is None else self._admission.n_running(w.card))
+        )
 
     def _give(self, worker: _Worker, job: Job) -> None:
         worker.job, worker.n_oom_kills, worker.started = job, _n_oom_kills(), self.now()
+        worker.runtime = self._runtime(job.config)
         if worker.card is not None:
             self._admission.began(worker.card, job.key, _what(job))
         device = "cuda" if self._cards and job.device != "cpu" else job.device  # the only one that it sees
@@ -352,8 +368,8 @@ class ProcessExecutor(Executor):
         if isinstance(event, JobStarted):
             worker.has_started = True
             self._n_deaths_at_start = 0
-            seconds = None if self._trial_seconds is None else len(worker.job.trainings) * self._trial_seconds
-            worker.deadline = None if seconds is None else self.now() + seconds
+            if self._trial_seconds is not None and worker.job.limited:
+                worker.deadline = self.now() + len(worker.job.trainings) * self._trial_seconds
             return None
         if isinstance(event, JobEnded):
             ended = self._free(worker, event)
@@ -394,8 +410,8 @@ class ProcessExecutor(Executor):
         if worker.job is None or worker.deadline is None or self.now() < worker.deadline:
             return None
         self._restart(worker)
-        limit = f"{self._trial_seconds:g} s"
-        return JobEnded(worker.job.key, self._trial_seconds or 0.0, f"took longer than {limit}, the limit of a trial")
+        error = f"{TOO_SLOW}: it took longer than {self._trial_seconds:g} s, the limit of a trial"
+        return JobEnded(worker.job.key, self._trial_seconds or 0.0, error)
 
 
 def _what(job: Job) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -17,6 +17,7 @@ from automl.study.run_folder import TrialFolders
 from automl.study.run_log import RunLog
 from automl.study.study import Study
 from automl.study.trial import Asked, Trial
+from automl.task import TOO_SLOW
 from automl.tuning.executors import Executor
 from automl.tuning.packs import lane_keys, together
 from automl.tuning.result import Result
@@ -67,6 +68,7 @@ class Tuner:
     sure_within: Within | None = None
     reproducible: bool = False
     reserve: Callable[[Tuner], float] | None = None  # seconds of the time limit to leave for what follows the search
+    tries_again: bool = False  # of a continued run: trials that failed as they were too slow
     callbacks: Sequence[Callback] = ()
     watch: Callable[[Tuner], None] | None = None  # called after each round of the loop
     log: RunLog = field(default_factory=RunLog)
@@ -145,8 +147,8 @@ class Tuner:
                 self._tell(outcome)
             else:
                 limit = self.search_limit
-                left = None if limit is None else max(0.0, limit - self.seconds)
-                for event in self.executor.wait(1.0 if left is None else min(1.0, left)):
+                left = 1.0 if limit is None else limit - self.seconds
+                for event in self.executor.wait(min(1.0, left) if left > 0 else 1.0):
                     if isinstance(event, EpochDone):
                         self._epoch_done(event)
                     elif isinstance(event, Restarted):
@@ -176,6 +178,19 @@ class Tuner:
         self._outstanding |= {p.trial: first for first, pack in packs.items() for p in pack}
         if packs and isinstance(self.study.log[-1], Asked):  # killed while it asked for this pack
             self._fill_up(self._waiting[-1])
+        if self.tries_again:
+            for proposal in self._asked_again():
+                self._waiting.append([proposal])
+                self._outstanding[proposal.trial] = proposal.trial
+
+    def _asked_again(self) -> Iterator[Proposal]:
+        """The last proposals of trials that failed as they were too slow, each asked once more."""
+        for trial in list(self.study.trials.values()):
+            if trial.state == "failed" and (trial.error or "").startswith(TOO_SLOW):
+                proposal = trial.proposals[-1]
+                self.strategy.restore(proposal)
+                self.study.asked(proposal, 0.0)
+                yield proposal
 
     def _fill(self) -> None:
         """Keep every worker busy. At most as many packs are untold as there are workers, whichever is faster."""
@@ -237,7 +252,8 @@ class Tuner:
         """The training of a proposal, which begins."""
         trial = self.study.trials[proposal.trial]
         # Its checkpoint is gone where it was abandoned, and the budget was raised after that: then all over again.
-        continues = self.task.resumable and bool(trial.losses) and self.folders.has(trial.number)
+        continues = self.task.resumable and trial.error is None and bool(trial.losses)
+        continues = continues and self.folders.has(trial.number)
         folder = self.folders.begin(trial.number, continues=continues)
         running = Running(proposal, [], {})
         if continues:
@@ -255,6 +271,7 @@ class Tuner:
             folder=None if folder is None else str(folder),
             device=self.device,
             trained=len(running.losses),
+            limited=not (self._is_late and self._needs_one),
         )
 
     def _epoch_done(self, event: EpochDone) -> None:
@@ -363,8 +380,7 @@ class Tuner:
     def _stopped_early(self) -> str | None:
         if self.interrupted:
             return "interrupted"
-        limit = self.search_limit
-        if limit is not None and self.seconds >= limit:
+        if self._is_late and not self._needs_one:
             return f"time limit of {self.time_limit:g} s"
         if self._target_reached():
             return f"target of {self.target:g} reached"
@@ -385,6 +401,15 @@ class Tuner:
         if self.strategy.exhausted:
             return "every config of the space was tried"
         raise RuntimeError(f"{type(self.strategy).__name__} proposes nothing, waits for nothing and is not exhausted")
+
+    @property
+    def _is_late(self) -> bool:
+        limit = self.search_limit
+        return limit is not None and self.seconds >= limit
+
+    @property
+    def _needs_one(self) -> bool:
+        return getattr(self.task, "leaves_one", False) and not self.study.counts["complete"]
 
     def _target_reached(self) -> bool:
         best = self.study.best

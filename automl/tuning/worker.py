@@ -57,6 +57,7 @@ class Job:
     device: str = "auto"
     test: bool = False  # score it on the test set at the end
     trained: int = 0  # epochs that count so far, after which it goes on from the checkpoint
+    limited: bool = True  # whether it is killed after the seconds of a trial
     lanes: Sequence[Job] = ()
 
     @property

@@ -1,5 +1,6 @@
 """The scikit-learn estimators for tables."""
 
+import json
 import pickle
 
 import numpy as np
@@ -7,9 +8,13 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes
+from sklearn.metrics import f1_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import automl
+from automl.deployment.json_predictions import Answering
+from automl.deployment.onnx_model import as_onnx
+from automl.errors import UserError
 
 FEW = dict.fromkeys(
     ("check_fit2d_1sample", "check_fit2d_1feature"), "too few rows are refused, by a message of our own"
@@ -116,3 +121,60 @@ def test_what_was_noticed_in_the_data_is_kept():
     X, y = people(200)
     X["id"] = range(len(X))
     assert any("'id' is left out" in note for note in automl.AutoMLClassifier(n_trials=1, n_jobs=1).fit(X, y).notes_)
+
+
+def test_rows_of_an_estimator_count_as_much_as_they_weigh():
+    """Half of the rows have a target that is 10 lower, and nearly no weight."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 2))
+    low = np.arange(300) % 2 == 0
+    y = X[:, 0] - 10 * low
+    model = automl.AutoMLRegressor(models="linear", n_trials=1, n_jobs=1).fit(X, y, np.where(low, 1e-3, 1.0))
+    assert np.abs(model.predict(X) - X[:, 0]).mean() < 0.5
+    assert model.score_out_of_fold_ < 1
+    with pytest.raises(ValueError, match="must have a number above 0 in every row: row 1 has 0"):
+        automl.AutoMLRegressor(models="linear", n_trials=1, n_jobs=1).fit(X, y, np.where(low, 0.0, 1.0))
+
+
+def test_a_rare_class_is_predicted_where_f1_asks_for_it(tmp_path):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(4_000, 3)), columns=["a", "b", "c"])
+    y = np.where(X["a"] + 1.5 * rng.normal(size=4_000) > 2.5, "yes", "no")  # a tenth
+    found = {}
+    for metric in ("f1", "log_loss"):
+        model = automl.AutoMLClassifier(models="linear", n_trials=1, n_jobs=1, metric=metric).fit(X[:1000], y[:1000])
+        predicted = model.predict(X[1000:])
+        found[metric] = f1_score(y[1000:], predicted, pos_label="yes")
+        model.save(tmp_path / metric)
+        assert (automl.load(tmp_path / metric).predict(X[1000:]) == predicted).all()
+    assert found["f1"] > found["log_loss"] + 0.02
+    card = json.loads((tmp_path / "f1" / "model.json").read_text())
+    assert 0.1 < card["threshold"] < 0.45
+    assert f"a probability above {card['threshold']:.4g}" in (tmp_path / "f1" / "README.md").read_text()
+
+
+def test_quantiles_are_predicted_in_place_of_the_mean(tmp_path):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"x": rng.uniform(0, 1, 600)})
+    y = pd.Series(X["x"] * rng.exponential(size=600), name="delay")
+    model = automl.AutoMLRegressor(models="linear", n_trials=2, n_jobs=1, quantiles=(0.9, 0.1)).fit(X, y)
+    predicted = model.predict(X)
+    assert (y.to_numpy()[:, None] <= predicted).mean(0) == pytest.approx([0.1, 0.9], abs=0.04)
+    model.save(tmp_path / "saved")
+    assert (automl.AutoMLRegressor.load(tmp_path / "saved").predict(X) == predicted).all()
+    predictor = automl.load(tmp_path / "saved")
+    X.to_csv(tmp_path / "new.csv", index=False)
+    (frame,) = predictor.stream(tmp_path / "new.csv")
+    assert list(frame) == ["row", "delay 0.1", "delay 0.9"]
+    assert frame[["delay 0.1", "delay 0.9"]].to_numpy() == pytest.approx(predicted, abs=1e-4)
+    answering = Answering(predictor)
+    assert answering.answer([{"x": 0.5}])["predictions"][0] == pytest.approx(
+        predictor.predict(pd.DataFrame({"x": [0.5]}))[0]
+    )
+    assert answering.answer_schema["properties"]["predictions"]["items"]["minItems"] == 2
+    with pytest.raises(UserError, match="a model of quantiles has no ONNX form"):
+        as_onnx(predictor)
+    with pytest.raises(ValueError, match=r"--quantiles must lie between 0 and 1, such as 0\.1,0\.5,0\.9, got 0\.1,2"):
+        automl.AutoMLRegressor(quantiles=(0.1, 2)).fit(X, y)
+    with pytest.raises(ValueError, match="'extra_trees' does not suit quantiles of table"):
+        automl.AutoMLRegressor(quantiles=(0.1, 0.9), models="extra_trees").fit(X, y)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,12 +19,12 @@ LABELS_OF_ROWS = re.compile(r"Unnamed: 0|__index_level_\d+__")  # names that pan
 STRAIGHT = 0.9999  # correlation from which a column counts as the target in other units
 LEAST_TO_TELL, MOST_TO_TELL = 20, 20_000  # rows; with fewer, a column can separate the classes by chance
 WORDS_OF_TEXT = 4  # on average, in a column of sentences
+LEAST_UNIQUE = 50  # values of a column that has one for nearly every row
+LOOKED_AT = 200  # of these values
 
 
-def useless_columns(
-    frame: pd.DataFrame, labels: pd.Series[Any], target: str, dates: Mapping[str, str | None]
-) -> dict[str, str]:
-    """Columns that are useless or leak the target, with the reason."""
+def useless_columns(frame: pd.DataFrame, labels: pd.Series[Any], target: str, read: Collection[str]) -> dict[str, str]:
+    """Columns that are useless or leak the target, with the reason. ``read``: those that hold dates or texts."""
     found = {}
     n = len(frame)
     for name in map(str, frame):
@@ -35,17 +35,31 @@ def useless_columns(
             found[name] = "it is constant" if len(there) == n else "it has at most one value"
         elif _equals(values, labels):
             found[name] = f"it equals the target {target!r}, or maps one-to-one to it (a leak)"
-        elif name in dates:
+        elif name in read:
             continue
-        elif values.dtype == "category" and n_unique > 0.5 * len(there) and n_unique > 50:
-            sample = there.cat.categories[:200]
-            text = sample.str.count(" ").to_numpy().mean() + 1 >= WORDS_OF_TEXT
-            found[name] = f"it is text (--text {name} uses it)" if text else "nearly every value is unique (an id?)"
+        elif _mostly_unique(values):
+            found[name] = "nearly every value is unique (an id?)"
         elif LABELS_OF_ROWS.fullmatch(name) and n_unique == n:
             found[name] = "it is a saved row index"
         elif values.dtype.kind in "fiu" and n_unique >= NUMBERED * n and _counts(there, n_unique):
             found[name] = "it numbers the rows (an id)"
     return found
+
+
+def text_columns(frame: pd.DataFrame, dates: Collection[str]) -> set[str]:
+    """The columns of sentences, most of which differ."""
+    found = set()
+    for name in map(str, frame):
+        if name not in dates and _mostly_unique(frame[name]):
+            sample = frame[name].dropna().cat.categories[:LOOKED_AT]
+            if sample.str.count(" ").to_numpy().mean() + 1 >= WORDS_OF_TEXT:
+                found.add(name)
+    return found
+
+
+def _mostly_unique(values: pd.Series[Any]) -> bool:
+    n = values.nunique()
+    return values.dtype == "category" and n > 0.5 * values.notna().sum() and n > LEAST_UNIQUE
 
 
 def _counts(values: pd.Series[Any], n_unique: int) -> bool:

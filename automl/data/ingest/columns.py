@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -22,6 +22,7 @@ from automl.data.ingest.json_examples import (
 )
 from automl.data.ingest.number_formats import as_numbers, differing
 from automl.data.ingest.read_table import check_there, plain_text
+from automl.data.ingest.text_features import TextFeatures
 from automl.errors import UserError
 
 if TYPE_CHECKING:
@@ -94,15 +95,26 @@ class Column:
     """An input column of a model."""
 
     name: str
-    role: str  # number, date or category
+    role: str  # number, date, category or text
     categories: tuple[str, ...] = ()  # seen in training, the most frequent first
     form: str | None = None  # of dates
-    parts: tuple[str, ...] = ()  # of dates that differ: some of DATE_PARTS
+    parts: tuple[str, ...] = ()  # of dates that differ: some of DATE_PARTS; of texts: names of their features
     decimal: str = "."  # decimal sign, used where a file is ambiguous
+    text: TextFeatures | None = None
 
     @property
     def width(self) -> int:
-        return len(self.parts) if self.role == "date" else 1
+        return len(self.parts) if self.role in ("date", "text") else 1
+
+    def to_json(self) -> dict[str, Any]:
+        return {**vars(self), "text": None if self.text is None else self.text.to_json()}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Self:
+        """The inverse of ``to_json``; earlier versions knew no texts."""
+        text = fields.get("text")
+        lists = {name: tuple(fields[name]) for name in ("categories", "parts")}
+        return cls(**{**fields, **lists, "text": None if text is None else TextFeatures.from_json(text)})
 
 
 @dataclass(frozen=True)
@@ -112,8 +124,15 @@ class ColumnsEncoder:
     columns: tuple[Column, ...]  # in this order
 
     @classmethod
-    def fit(cls, frame: pd.DataFrame, dates: Mapping[str, str | None], decimals: Mapping[str, str]) -> Self:
-        """Fit to the rows of the training set. ``dates``: the columns that hold dates, and their format."""
+    def fit(
+        cls,
+        frame: pd.DataFrame,
+        dates: Mapping[str, str | None],
+        decimals: Mapping[str, str],
+        texts: Collection[str] = (),
+    ) -> Self:
+        """Fit to the rows of the training set. ``dates``: the columns that hold dates, and their format. ``texts``: the
+        columns that hold texts."""
         columns = []
         for name in frame.columns:
             values = frame[name]
@@ -121,6 +140,10 @@ class ColumnsEncoder:
                 moments = as_dates(values, dates[name])
                 parts = tuple(part for part in DATE_PARTS if _date_part(moments, part).nunique() > 1)
                 columns.append(Column(name, "date", form=dates[name], parts=parts))
+            elif name in texts:
+                text = TextFeatures.fit(texts_of(values))
+                parts = () if text is None else tuple(f"component {i + 1}" for i in range(text.n_outputs))
+                columns.append(Column(name, "text", parts=parts, text=text))
             elif values.dtype.kind in "fiu":
                 columns.append(Column(name, "number", decimal=decimals.get(name, ".")))
             else:
@@ -148,7 +171,7 @@ class ColumnsEncoder:
         """The number of present values per date or category column that are unparsable or unseen."""
         found = {}
         for column in self.columns:
-            if column.role == "number" or column.name not in frame.columns:
+            if column.role in ("number", "text") or column.name not in frame.columns:
                 continue
             values = frame[column.name]
             if column.role == "date":
@@ -171,6 +194,9 @@ class ColumnsEncoder:
                 moments = as_dates(values, column.form)
                 for i, part in enumerate(column.parts):
                     x[:, place + i] = _date_part(moments, part).to_numpy(np.float32, na_value=np.nan)
+            elif column.role == "text":
+                if column.text is not None:
+                    x[:, place : place + column.width] = column.text(texts_of(values))
             else:
                 x[:, place] = _codes(values, column.categories)
             place += column.width
@@ -187,6 +213,12 @@ class ColumnsEncoder:
             places = [f"example {row}, {column.name!r}" for row in range(1, len(values) + 1)]
             if column.role == "number":
                 found[column.name] = pd.Series([as_number(*each) for each in zip(values, places, strict=True)])
+            elif column.role == "text":
+                written = [
+                    None if value is None else as_string(value, where)
+                    for value, where in zip(values, places, strict=True)
+                ]
+                found[column.name] = pd.Series(written, dtype=object)
             elif column.role == "date":
                 found[column.name] = _dates_of(values, places, column.form or "ISO8601")
             else:
@@ -201,6 +233,7 @@ class ColumnsEncoder:
         kinds: dict[str, Schema] = {
             "number": NUMBER_OR_NULL,
             "category": {"type": ["string", "number", "boolean", "null"]},
+            "text": {"type": ["string", "null"]},
         }
         return objects_schema(
             {
@@ -211,14 +244,17 @@ class ColumnsEncoder:
         )
 
     def to_json(self) -> dict[str, Any]:
-        return {"columns": [vars(column) for column in self.columns]}
+        return {"columns": [column.to_json() for column in self.columns]}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        lists = ("categories", "parts")
-        return cls(
-            tuple(Column(**{**fields, **{key: tuple(fields[key]) for key in lists}}) for fields in content["columns"])
-        )
+        return cls(tuple(Column.from_json(fields) for fields in content["columns"]))
+
+
+def texts_of(values: pd.Series[Any]) -> list[str]:
+    """A column as strings, empty where a value is missing."""
+    missing = values.isna().to_numpy()
+    return ["" if gone else str(value) for value, gone in zip(values, missing, strict=True)]
 
 
 def _codes(values: pd.Series[Any], categories: Sequence[str]) -> NDArray[np.float32]:

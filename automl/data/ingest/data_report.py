@@ -39,8 +39,10 @@ def inspect(kind: str, rows: Rows, labelled: Labelled, parts: SplitRows, n_remov
     notes = [*rows.notes, *labelled.notes]
     if kind == "table":
         dates = rows.details["dates"]
-        kinds = ["dates" if name in dates else _type(frame[name].dtype.kind) for name in frame]
-        counts = [f"{word} {kinds.count(word)}" for word in ("numbers", "categories", "dates") if word in kinds]
+        named = dict.fromkeys(rows.details["texts"], "texts") | dict.fromkeys(dates, "dates")
+        kinds = [named.get(str(name)) or _type(frame[name].dtype.kind) for name in frame]
+        words = ("numbers", "categories", "dates", "texts")
+        counts = [f"{word} {kinds.count(word)}" for word in words if word in kinds]
         facts["columns"] = f"{frame.shape[1]} used: {', '.join(counts)}"
         share = float(frame.isna().to_numpy().mean()) if frame.size < 10**8 else float(frame.isna().mean().mean())
         facts["missing"] = f"{share:.1%} of the values" if share else "none"

@@ -49,6 +49,7 @@ class Rows:
     group_name: str = ""
     parts: SplitRows | None = None  # where the data come with a test set
     details: dict[str, Any] = field(default_factory=dict)  # what the encoder needs from reading
+    weights: NDArray[np.float32] | None = None  # how much each row counts
 
 
 class Reader(ABC):

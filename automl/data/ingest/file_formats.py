@@ -116,14 +116,15 @@ class CsvSource:
         """The decimal sign of each column.
 
         Where a column is ambiguous, the model's sign is used, else that of the other columns. Spreadsheets separate by
-        semicolons where the comma is decimal: there, 1,208 is not a thousand.
+        semicolons where the comma is decimal: there, 1,208 is not a thousand. Where commas separate, only quoted values
+        that cannot be thousands, such as "1,5", have a decimal comma.
         """
-        if self.separator == ",":
-            return dict.fromkeys(self.names, ".")
         by_column = {
             name: decimal_sign(row[i] for row in rows if i < len(row))
             for i, name in enumerate(self.names[:MOST_COLUMNS_LOOKED_AT])
         }
+        if self.separator == ",":
+            return {name: "," if by_column.get(name) == "," else known.get(name) or "." for name in self.names}
         signs = set(by_column.values())
         usual = "," if "," in signs else "."
         if self.separator == ";" and not signs - {None}:
@@ -182,7 +183,7 @@ class CsvSource:
         import pandas as pd
 
         size = self.path.stat().st_size
-        usual = "," if "," in self.decimals.values() else "."
+        usual = "," if "," in self.decimals.values() and self.separator != "," else "."
         spelled = {name for name, sign in self.decimals.items() if sign != usual} | (set(written) & set(self.names))
         try:
             with (

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LONGEST = 40  # characters of a number; longer strings are not parsed
 PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 MONEY_BEFORE, SIGN_BEHIND = re.compile(r"^([+-]?)\s*[$€£¥₹]\s*"), re.compile(r"\s*[$€£¥₹%]$")
 GROUPED = {  # by decimal sign: the same separator between all thousands
     sign: re.compile(rf"[+-]?[1-9]\d{{0,2}}([{other} '\u2019\u00a0\u202f])\d{{3}}(?:\1\d{{3}})*(?:\{sign}\d+)?")
@@ -45,6 +46,20 @@ def as_numbers(values: pd.Series[Any], decimal: str = ".") -> NDArray[np.float64
         if np.isnan(numbers[i]):
             numbers[i] = number_of(value, decimal)
     return numbers[codes]
+
+
+def are_infinite(values: pd.Series[Any]) -> NDArray[np.bool_]:
+    """Which values of a column are infinite, as numbers or as words such as inf and -Infinity, (n,)."""
+    import pandas as pd
+
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        return np.asarray(np.isinf(values.to_numpy(np.float64, na_value=np.nan)))
+    codes, different = differing(values)
+    known = np.array(
+        [isinstance(one, str) and INFINITE.fullmatch(one.strip()) is not None for one in different] + [False]
+    )
+    found: NDArray[np.bool_] = known[codes]
+    return found
 
 
 def differing(values: pd.Series[Any]) -> tuple[NDArray[np.int64], Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from automl.data.ingest.column_checks import WORDS_OF_TEXT
 from automl.data.ingest.data_report import Report, inspect, write_report
@@ -32,6 +33,7 @@ from automl.data.inputs import Padded, Tokens
 from automl.data.memory_map import write_prepared
 from automl.data.pairs import write_pairs
 from automl.data.splits import Splits
+from automl.data.targets import Quantiles, Target
 from automl.errors import UserError
 from automl.metrics import check_metric, names_of
 
@@ -42,6 +44,7 @@ FACTS = "facts.json"
 ENCODER_FOLDER = "encoder"
 LEAST_TRAINED = 10  # rows of data without a test set
 FOLDS = "folds.npy"  # the fold of each row of the training set, then of the validation set
+WEIGHTS = "weights-{}.npy"  # how much each row of a set counts, if they differ
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Facts:
     """What the space and the task need to know about prepared data."""
 
     kind: str
-    target_kind: str  # classes, number or sentences
+    target_kind: str  # classes, number, quantiles or sentences
     n_train: int
     views: dict[str, str]  # model family -> folder of arrays
     imbalanced: bool
@@ -112,24 +115,33 @@ def prepare(request: Request, folder: Path) -> Report:
         length, ragged = pairs.length, True
     else:
         encoder = encoder_class(kind).fit(rows.frame.iloc[labelled.rows[parts.train]], rows.details)
-        length, ragged = _write_arrays(encoder, frames, labelled, parts, folder)
+        target = labelled.target(labelled.y[parts.train])
+        if request.quantiles:
+            target = Quantiles.of(labelled.y[parts.train], request.quantiles)
+        length, ragged = _write_arrays(encoder, frames, labelled, target, parts, folder)
     encoder.save(folder / ENCODER_FOLDER, {"target": rows.target})
     name = "-".join(filter(None, (request.path.stem, request.into or request.target)))
     how = _write_folds(rows, labelled, parts, keys if n_copies and not often else None, folder)
-    facts = Facts(
-        kind, labelled.kind, len(parts.train), dict(encoder.views), report.imbalanced, length, ragged, name, how
-    )
+    if rows.weights is not None:
+        for part, chosen in zip(("train", "valid", "test"), parts, strict=True):
+            np.save(folder / WEIGHTS.format(part), rows.weights[labelled.rows[chosen]])
+    goal = "quantiles" if request.quantiles else labelled.kind
+    facts = Facts(kind, goal, len(parts.train), dict(encoder.views), report.imbalanced, length, ragged, name, how)
     (folder / FACTS).write_text(json.dumps(asdict(facts)) + "\n", encoding="utf-8")
     write_report(report, folder / "report.json")
     return report
 
 
 def _write_arrays(
-    encoder: Encoder, frames: Iterable[pd.DataFrame], labelled: Labelled, parts: SplitRows, folder: Path
+    encoder: Encoder,
+    frames: Iterable[pd.DataFrame],
+    labelled: Labelled,
+    target: Target,
+    parts: SplitRows,
+    folder: Path,
 ) -> tuple[int, bool]:
     """Write the models' arrays; return the length of the longest example, and whether lengths differ."""
     y_train, y_valid, y_test = (labelled.y[part] for part in parts)
-    target = labelled.target(y_train)
     encoded = [encoder.encode(frame) for frame in frames]
     length, ragged = 0, False
     for view in encoded[0]:
@@ -141,6 +153,13 @@ def _write_arrays(
             length, ragged = x_train.shape[2], isinstance(inputs, Padded)
         write_prepared(Splits(x_train, y_train, x_valid, y_valid, x_test, y_test, inputs, target), folder / view)
     return length, ragged
+
+
+def weights_of(folder: Path, *parts: str) -> NDArray[np.float32] | None:
+    """The weights of the rows of some sets, one after the other, (n,); None where all rows count the same."""
+    if not (folder / WEIGHTS.format(parts[0])).exists():
+        return None
+    return np.concatenate([np.load(folder / WEIGHTS.format(part), allow_pickle=False) for part in parts])
 
 
 def _write_folds(rows: Rows, labelled: Labelled, parts: SplitRows, keys: Any, folder: Path) -> str:

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from automl.data.ingest.file_formats import SIGNS, CsvSource, ParquetSource, open_source
-from automl.data.ingest.number_formats import as_numbers, differing
+from automl.data.ingest.number_formats import are_infinite, as_numbers, differing
 from automl.errors import UserError
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ class ColumnFacts:
     largest: float = 0.0  # absolute value
     is_date: bool = False  # has a date type, as in Parquet
     stray: tuple[int, str] | None = None  # row (from 1) and value of the first that is not a number
-
+    n_infinite: int = 0
+    infinite: int | None = None  # row of the first
     exact: bool = False  # whether its numbers are always stored in 8 bytes
     known: bool | None = None  # whether it is a number, if a model has decided that
 
@@ -107,25 +109,30 @@ def read_table(
         for name in facts:
             parts[name].append(_compact(chunk[name], facts[name], name in texts))
     frame = pd.DataFrame({name: _joined(parts.pop(name)) for name in list(parts)})
-    strange = (_strange(fact) for fact in facts.values() if fact.stray and fact.name not in texts)
-    return Table(frame, source.decimals, [*source.notes, *filter(None, strange)])
+    strange = (note for fact in facts.values() if fact.name not in texts for note in _strange(fact))
+    return Table(frame, source.decimals, [*source.notes, *strange])
 
 
-def _strange(fact: ColumnFacts) -> str | None:
-    """A note on a column that holds numbers and other values."""
-    assert fact.stray is not None
+def _strange(fact: ColumnFacts) -> Iterator[str]:
+    """Notes on a column that holds numbers and other values."""
+    if fact.is_number and fact.infinite is not None:
+        yield (
+            f"column {fact.name!r} has {fact.n_infinite:,} infinite values, the first in row {fact.infinite:,}: they "
+            "count as missing"
+        )
+    if fact.stray is None:
+        return
     row, value = fact.stray
     if fact.is_number:
-        return (
+        yield (
             f"column {fact.name!r} is numeric, but {fact.n - fact.n_numbers:,} of its values are not numbers, "
             f"the first {value!r} in row {row:,}: they count as missing"
         )
-    if fact.n_numbers >= NUMBERS_MEANT * fact.n:
-        return (
+    elif fact.n_numbers >= NUMBERS_MEANT * fact.n:
+        yield (
             f"column {fact.name!r} is treated as categorical: {fact.n_numbers / fact.n:.0%} of its values are numbers, "
             f"but others are not, the first {value!r} in row {row:,}; fix these if it is numeric"
         )
-    return None
 
 
 def _watched(
@@ -173,14 +180,26 @@ def _learn(facts: ColumnFacts, values: pd.Series[Any], before: int, is_text: boo
         facts.n -= int(signs.sum())
         there = there[~signs]
     numbers = np.full(len(there), np.nan) if words else as_numbers(there, decimal)
-    good = numbers[~np.isnan(numbers)]
-    facts.n_numbers += len(good)
+    strange = np.isnan(numbers)
+    good = numbers[~strange]
     if len(good):
         facts.largest = max(facts.largest, float(np.abs(good).max()))
-    if len(good) < len(there) and facts.stray is None:
-        first = int(np.isnan(numbers).argmax())
-        row = before + int(there.index[first]) - int(values.index[0]) + 1
-        facts.stray = (row, str(there.iloc[first]))
+        if strange.any():
+            infinite = strange.copy()
+            infinite[strange] = are_infinite(there[strange])
+            if infinite.any():
+                facts.infinite = facts.infinite or _row(there, infinite, values, before)
+            facts.n_infinite += int(infinite.sum())
+            facts.n -= int(infinite.sum())
+            strange &= ~infinite
+    facts.n_numbers += len(good)
+    if strange.any() and facts.stray is None:
+        facts.stray = (_row(there, strange, values, before), str(there.iloc[int(strange.argmax())]))
+
+
+def _row(there: pd.Series[Any], which: NDArray[np.bool_], values: pd.Series[Any], before: int) -> int:
+    """The row in the file, from 1, of the first marked value of a chunk."""
+    return before + int(there.index[int(which.argmax())]) - int(values.index[0]) + 1
 
 
 def _compact(values: pd.Series[Any], facts: ColumnFacts, is_text: bool) -> pd.Series[Any]:

@@ -10,9 +10,9 @@ from automl.errors import UserError
 from strategies.errors import did_you_mean
 
 KINDS = ("table", "text", "molecules", "images", "sequences", "series", "pairs")
-COLUMNS = ("target", "text", "smiles", "time", "group", "source", "into")  # options that name a column
+COLUMNS = ("target", "text", "smiles", "time", "group", "source", "into", "weight")  # options that name a column
 USED = {  # options of each kind of data, besides --kind
-    "table": ("target", "time", "group"),
+    "table": ("target", "time", "group", "weight"),
     "text": ("target", "text", "time", "group"),
     "molecules": ("target", "smiles", "time", "group"),
     "images": (),
@@ -40,6 +40,8 @@ class Request:
     kind: str | None = None  # of the data, of the target or both: "table", "regression", "text,classification"
     no_test: bool = False  # whether all rows are for training, so that no test score is possible
     spelled: bool = False  # whether classes are strings as spelled (01 is not 1), as in a model with such classes
+    weight: str | None = None  # how much each row counts
+    quantiles: Sequence[float] | None = None  # of the target, to predict in place of its mean; between 0 and 1
 
     @property
     def path(self) -> Path:
@@ -61,7 +63,8 @@ class Request:
     @property
     def target_kind(self) -> str | None:
         """classes or number, if given."""
-        return next((TARGETS[word] for word in self.kind_words if word in TARGETS), None)
+        given = next((TARGETS[word] for word in self.kind_words if word in TARGETS), None)
+        return given or ("number" if self.quantiles else None)
 
     @property
     def data_kind(self) -> str | None:
@@ -94,7 +97,29 @@ class Request:
             raise UserError(f"--horizon must be 1 step or more, got {self.horizon}")
         if self.horizon is not None and not self.time:
             raise UserError("--horizon needs a time column: --time NAME")
+        if self.quantiles is not None:
+            if self.target_kind != "number":
+                raise UserError("--quantiles are of numbers; leave --kind classification out")
+            if not self.quantiles or not all(0 < level < 1 for level in self.quantiles):
+                raise UserError(
+                    f"--quantiles must lie between 0 and 1, such as 0.1,0.5,0.9, got {_listed(self.quantiles)}"
+                )
+            return replace(self, data=str(self.path.resolve()), quantiles=sorted(set(self.quantiles)))
         return replace(self, data=str(self.path.resolve()))
+
+
+def _listed(levels: Sequence[float]) -> str:
+    return ",".join(f"{level:g}" for level in levels) or "none"
+
+
+def as_quantiles(text: str | None) -> tuple[float, ...] | None:
+    """The levels in a comma-separated list. UserError if one is not a number."""
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise UserError(f"--quantiles must be numbers such as 0.1,0.5,0.9, got {text!r}") from None
 
 
 def check_used(request: Request, kind: str) -> None:
@@ -104,6 +129,8 @@ def check_used(request: Request, kind: str) -> None:
             taken = ", ".join(f"--{name}" for name in USED[kind])
             allowed = f"it takes {taken}" if taken else "its labels are the folders' names or in the file"
             raise UserError(f"--{option} does not apply to data of kind {kind}; {allowed}")
+    if request.quantiles and kind not in ("table", "series"):
+        raise UserError(f"--quantiles are for tables and series; these data are of kind {kind}")
     if request.no_test and kind != "table":
         raise UserError(f"--no-test is for tables, which are cross-validated; these data are of kind {kind}")
 

@@ -1,4 +1,4 @@
-"""The columns that rows are split by: --group and --time."""
+"""The columns that say how rows are used: --group and --time, by which they are split, and --weight."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from automl.data.ingest.columns import as_dates, date_format, other_reading
 from automl.data.ingest.file_formats import SIGNS
+from automl.data.ingest.number_formats import as_numbers
 from automl.data.ingest.read_table import column_names, read_table
 from automl.data.ingest.request import Request, column
 from automl.errors import UserError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 def check_split(request: Request, names: Sequence[str]) -> None:
     """UserError if a file does not have the columns."""
-    for name, option in ((request.time, "--time"), (request.group, "--group")):
+    for name, option in ((request.time, "--time"), (request.group, "--group"), (request.weight, "--weight")):
         if name is not None:
             column(name, names, option)
 
@@ -46,6 +47,19 @@ def groups_and_times(request: Request, notes: list[str]) -> tuple[NDArray[Any] |
         return None, None
     check_split(request, column_names(request.path))
     return split_by(request, read_table(request.path, columns=wanted, exact=[request.time]).frame, notes)
+
+
+def row_weights(values: pd.Series[Any], name: str) -> NDArray[np.float32]:
+    """The weight column, (n,). UserError naming the first row without a weight above 0."""
+    weights = as_numbers(values)
+    wrong = ~(weights > 0)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise UserError(
+            f"the weight column {name!r} must have a number above 0 in every row: row {row + 1:,} has "
+            f"{values.iloc[row]!s}; leave out rows that do not count"
+        )
+    return weights.astype(np.float32)
 
 
 def group_names(values: pd.Series[Any], name: str) -> NDArray[Any]:

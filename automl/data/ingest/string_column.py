@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.ingest import encoder
+from automl.data.ingest.columns import texts_of
 from automl.data.ingest.file_formats import open_source
 from automl.data.ingest.json_examples import Schema, as_strings, strings_schema
 from automl.data.ingest.read_table import check_there, column_names, read_table
@@ -86,8 +87,7 @@ def unread(names: Sequence[str], used: Sequence[str | None]) -> list[str]:
 def as_texts(frame: pd.DataFrame, name: str) -> list[str]:
     """A column as strings, empty if missing. UserError if there is no such column."""
     check_there(frame.columns, [name])
-    values = frame[name]
-    return ["" if missing else str(value) for value, missing in zip(values, values.isna(), strict=True)]
+    return texts_of(frame[name])
 
 
 def column_frame(examples: Any, name: str) -> pd.DataFrame:

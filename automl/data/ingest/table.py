@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from automl.data.ingest import encoder
-from automl.data.ingest.column_checks import determines_target, useless_columns
+from automl.data.ingest.column_checks import determines_target, text_columns, useless_columns
 from automl.data.ingest.columns import ColumnsEncoder, date_format
 from automl.data.ingest.file_formats import open_source
 from automl.data.ingest.json_examples import Schema
 from automl.data.ingest.read_table import column_names, read_table
 from automl.data.ingest.request import Request, column, spelled_target
-from automl.data.ingest.split_columns import about_dates, check_split, split_by
+from automl.data.ingest.split_columns import about_dates, check_split, row_weights, split_by
 from automl.data.inputs import Array, Columns, Inputs
 from automl.errors import UserError
 
@@ -40,7 +40,7 @@ class TableEncoder(encoder.Encoder):
 
     @classmethod
     def fit(cls, frame: pd.DataFrame, details: Mapping[str, Any]) -> Self:
-        return cls(ColumnsEncoder.fit(frame, details["dates"], details["decimals"]))
+        return cls(ColumnsEncoder.fit(frame, details["dates"], details["decimals"], details["texts"]))
 
     def encode(self, frame: pd.DataFrame) -> dict[str, Array]:
         return {"columns": self.table.encode(frame)}
@@ -94,10 +94,12 @@ def read(request: Request) -> encoder.Rows:
     rows_of = labelled_rows(request)
     frame, notes = rows_of.frame, rows_of.notes
     dates = _dates(frame)
-    useless = useless_columns(frame, rows_of.labels, rows_of.target, dates)
+    texts = text_columns(frame, dates)
+    useless = useless_columns(frame, rows_of.labels, rows_of.target, {*dates, *texts})
     for name, why in useless.items():
         del frame[name]
         dates.pop(name, None)
+        texts.discard(name)
         notes.append(f"column {name!r} is left out: {why}")
     if frame.shape[1] == 0:
         reasons = "; ".join(f"{name!r}: {why}" for name, why in list(useless.items())[:5])
@@ -115,7 +117,7 @@ def read(request: Request) -> encoder.Rows:
         missing = frame[name].isna().mean()
         if missing > MOSTLY_MISSING:
             notes.append(f"column {name!r} is {missing:.0%} missing")
-    return replace(rows_of, keys=encoder.hashes(frame), details=rows_of.details | {"dates": dates})
+    return replace(rows_of, keys=encoder.hashes(frame), details=rows_of.details | {"dates": dates, "texts": texts})
 
 
 def labelled_rows(request: Request, known: ColumnsEncoder | None = None) -> encoder.Rows:
@@ -138,7 +140,9 @@ def labelled_rows(request: Request, known: ColumnsEncoder | None = None) -> enco
     frame = table.frame
     labels = frame.pop(request.target)
     groups, times = split_by(request, frame, table.notes)
-    frame = frame.drop(columns=[name for name in (request.group, request.time) if name is not None])
+    weights = None if request.weight is None else row_weights(frame[request.weight], request.weight)
+    others = (request.group, request.time, request.weight)
+    frame = frame.drop(columns=[name for name in others if name is not None])
     return encoder.Rows(
         frame,
         labels,
@@ -148,6 +152,7 @@ def labelled_rows(request: Request, known: ColumnsEncoder | None = None) -> enco
         times,
         groups,
         f"column {request.group!r}",
+        weights=weights,
         details={"decimals": dict(table.decimals)},
     )
 

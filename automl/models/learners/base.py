@@ -18,11 +18,13 @@ class Rows(NamedTuple):
     """Rows of a table with their labels.
 
     ``x``: (n, columns) of float32, as ``Columns`` describes: numbers first, NaN if missing, then category codes, 0 if
-    missing or unseen. ``y``: (n,), class indices of int64 or numbers.
+    missing or unseen. ``y``: (n,), class indices of int64 or numbers. ``weights``: (n,), how much a row counts, above
+    0; None: all the same.
     """
 
     x: NDArray[Any]
     y: NDArray[Any]
+    weights: NDArray[Any] | None = None
 
 
 class Learner(ABC):
@@ -30,6 +32,11 @@ class Learner(ABC):
 
     has_out_of_bag: ClassVar[bool] = False
     """Whether ``out_of_bag`` predicts the training rows by the parts of the model that have not seen them."""
+    takes_quantiles: ClassVar[bool] = False
+    """Whether the target may be ``Quantiles``; ``predict`` then returns (n, n_levels), ascending."""
+    runtime: ClassVar[str] = ""
+    """Of its compiled code, where that must not share a process with others': LightGBM and torch bring their own
+    OpenMP, two of which slow each other down or crash."""
     is_bagged: ClassVar[bool] = False
     """Whether the models of the folds are kept and averaged, instead of one fitted again to all rows. Each then stops
     early by rows of another fold than the one that it predicts."""
@@ -54,7 +61,7 @@ class Learner(ABC):
 
     @abstractmethod
     def predict(self, x: NDArray[Any]) -> NDArray[np.float64]:
-        """Class probabilities (n, n_classes), or numbers (n,)."""
+        """Class probabilities (n, n_classes), numbers (n,), or quantiles (n, n_levels)."""
 
     def out_of_bag(self) -> NDArray[np.float64]:
         """Predictions for the training rows, see ``has_out_of_bag``; NaN for a row that all parts have seen."""

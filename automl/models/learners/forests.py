@@ -58,7 +58,7 @@ class Forest(Learner):
             oob_score=True,
             random_state=self.seed % 2**32,
         )
-        self.forest.fit(x, train.y)
+        self.forest.fit(x, train.y, sample_weight=train.weights)
         name = "oob_prediction_" if not isinstance(self.target, Classes) else "oob_decision_function_"
         self._out_of_bag = self.forest.__dict__.pop(name)  # as large as the data: not part of the model
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.inputs import Array, Columns
-from automl.data.targets import Classes, Target
+from automl.data.targets import Classes, Quantiles, Target
 from automl.models.learners.base import Learner, Rows
 from automl.models.learners.levels import ManyLevels
 
@@ -56,12 +56,21 @@ NAMES = {  # of the hyperparameters in LightGBM
 
 
 class LightGBM(Learner):
-    """Boosted trees, with early stopping by the log loss or the squared error."""
+    """Boosted trees, with early stopping by the log loss, the squared error or the pinball loss: a model a quantile."""
+
+    takes_quantiles = True
 
     def __init__(self, config: Mapping[str, Any], inputs: Columns, target: Target, seed: int) -> None:
         super().__init__(config, inputs, target, seed)
         self.levels = ManyLevels.of(inputs)
-        self.booster: Any = None
+        self.boosters: list[Any] = []  # one, or one a quantile
+        self._n_rounds: list[int] = []  # of each
+
+    @property
+    def booster(self) -> Any:
+        """The only model, where no quantiles are predicted."""
+        (booster,) = self.boosters
+        return booster
 
     @classmethod
     def space(cls, *, classes: bool, with_levels: bool) -> dict[str, Any]:
@@ -72,26 +81,38 @@ class LightGBM(Learner):
 
         x = self._columns(self.levels.fit_transform(train, self.inputs, self.target, self.seed))
         quiet = {"verbosity": -1, "num_threads": 1}
-        data = lightgbm.Dataset(x, train.y, params=quiet, categorical_feature=self._categorical())
-        scored, callbacks = [], []
+        data = lightgbm.Dataset(x, train.y, weight=train.weights, params=quiet, categorical_feature=self._categorical())
+        scored = []
         if valid is not None:
-            scored = [data.create_valid(self._columns(self.levels.transform(valid.x)), valid.y)]
-            callbacks = [_early_stopping(max(LEAST_PATIENCE, PATIENCE * min(1.0, ROWS / len(train.y))))]
-        n_rounds = rounds if valid is None else MOST_ROUNDS
-        self.booster = lightgbm.train(self._parameters(), data, n_rounds, scored, callbacks=callbacks)
-        self.rounds = self.booster.best_iteration if valid is not None else rounds
-        if self.rounds <= 0:  # all rounds were trained
-            self.rounds = self.booster.current_iteration()
+            others = self._columns(self.levels.transform(valid.x))
+            scored = [data.create_valid(others, valid.y, weight=valid.weights)]
+        patience = max(LEAST_PATIENCE, PATIENCE * min(1.0, ROWS / len(train.y)))
+        self.boosters, self._n_rounds = [], []
+        for parameters in self._parameters():
+            callbacks = [] if valid is None else [_early_stopping(patience)]
+            n_rounds = rounds if valid is None else MOST_ROUNDS
+            booster = lightgbm.train(parameters, data, n_rounds, scored, callbacks=callbacks)
+            found = booster.best_iteration if valid is not None else rounds
+            self.boosters.append(booster)
+            self._n_rounds.append(found if found > 0 else booster.current_iteration())  # all rounds were trained
+        self.rounds = round(sum(self._n_rounds) / len(self._n_rounds))
 
     def predict(self, x: NDArray[Any]) -> NDArray[np.float64]:
-        found = self.booster.predict(self._columns(self.levels.transform(x)), num_iteration=self.rounds, num_threads=1)
-        predicted: NDArray[np.float64] = np.asarray(found, np.float64)
+        rows = self._columns(self.levels.transform(x))
+        each = [
+            np.asarray(booster.predict(rows, num_iteration=n, num_threads=1), np.float64)
+            for booster, n in zip(self.boosters, self._n_rounds, strict=True)
+        ]
+        if isinstance(self.target, Quantiles):
+            return np.sort(np.column_stack(each), axis=1)
+        (predicted,) = each
         if isinstance(self.target, Classes) and self.target.n_outputs == 2:
             return np.column_stack([1.0 - predicted, predicted])
         return predicted
 
     def save(self, folder: Path) -> None:
-        self.booster.save_model(folder / "model.txt", num_iteration=self.rounds)
+        for place, (booster, n) in enumerate(zip(self.boosters, self._n_rounds, strict=True)):
+            booster.save_model(folder / _file(place), num_iteration=n)
         self.levels.save(folder)
 
     @classmethod
@@ -100,8 +121,10 @@ class LightGBM(Learner):
 
         found = cls(config, inputs, target, seed=0)
         found.levels = ManyLevels.load(folder)
-        found.booster = lightgbm.Booster(model_file=folder / "model.txt")
-        found.rounds = found.booster.current_iteration()
+        n_models = target.n_outputs if isinstance(target, Quantiles) else 1
+        found.boosters = [lightgbm.Booster(model_file=folder / _file(place)) for place in range(n_models)]
+        found._n_rounds = [booster.current_iteration() for booster in found.boosters]
+        found.rounds = round(sum(found._n_rounds) / n_models)
         return found
 
     def _columns(self, x: Array) -> Array:
@@ -126,19 +149,26 @@ class LightGBM(Learner):
         ]
         return native[column - inputs.n_numbers]
 
-    def _parameters(self) -> dict[str, Any]:
+    def _parameters(self) -> list[dict[str, Any]]:
+        """Those of each model."""
         target = self.target
-        if not isinstance(target, Classes):
-            kind: dict[str, Any] = {"objective": "regression", "metric": "rmse"}
-        elif target.n_outputs == 2:
-            kind = {"objective": "binary", "metric": "binary_logloss"}
-        else:
-            kind = {"objective": "multiclass", "metric": "multi_logloss", "num_class": target.n_outputs}
+        kinds: list[dict[str, Any]] = [{"objective": "regression", "metric": "rmse"}]
+        if isinstance(target, Quantiles):
+            kinds = [{"objective": "quantile", "metric": "quantile", "alpha": level} for level in target.levels]
+        elif isinstance(target, Classes) and target.n_outputs == 2:
+            kinds = [{"objective": "binary", "metric": "binary_logloss"}]
+        elif isinstance(target, Classes):
+            kinds = [{"objective": "multiclass", "metric": "multi_logloss", "num_class": target.n_outputs}]
         own = {NAMES[name]: value for name, value in self.config.items() if name in NAMES}
-        return {
-            **kind, **own, "bagging_freq": int(self.config["rows"] < 1.0), "seed": self.seed % 2**31,
-            "deterministic": True, "force_row_wise": True, "num_threads": 1, "verbosity": -1,
+        every = own | {
+            "bagging_freq": int(self.config["rows"] < 1.0), "seed": self.seed % 2**31, "deterministic": True,
+            "force_row_wise": True, "num_threads": 1, "verbosity": -1,
         }  # fmt: skip
+        return [kind | every for kind in kinds]
+
+
+def _file(place: int) -> str:
+    return f"model-{place}.txt" if place else "model.txt"
 
 
 def _early_stopping(patience: float) -> Callable[[Any], None]:

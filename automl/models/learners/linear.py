@@ -1,4 +1,4 @@
-"""Logistic and ridge regression on scaled numbers and one-hot categories."""
+"""Logistic, ridge and quantile regression on scaled numbers and one-hot categories."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.inputs import Columns
-from automl.data.targets import Classes, Target
+from automl.data.targets import Classes, Quantiles, Target
 from automl.models.learners.base import Learner, Rows
 from automl.models.learners.skops_file import read_estimator, write_estimator
 
 LEAST_ROWS = 5  # of a level; rarer ones share a column
 MOST_QUANTILES = 1_000
 MOST_STEPS = 300  # of the solver
+MOST_ROWS_OF_QUANTILES = 2_000  # drawn at random, as their linear program takes long for many
 
 SPACE: dict[str, Any] = {
     "c": {"float": [1e-4, 1e3], "log": True, "default": 1.0},
@@ -26,11 +27,13 @@ SPACE: dict[str, Any] = {
 
 
 class Linear(Learner):
-    """A linear model."""
+    """A linear model, or one a quantile."""
+
+    takes_quantiles = True
 
     def __init__(self, config: Mapping[str, Any], inputs: Columns, target: Target, seed: int) -> None:
         super().__init__(config, inputs, target, seed)
-        self._model: Any = None
+        self._models: list[Any] = []
 
     @classmethod
     def space(cls, *, classes: bool, with_levels: bool) -> dict[str, Any]:
@@ -38,18 +41,29 @@ class Linear(Learner):
 
     def fit(self, train: Rows, valid: Rows | None = None, rounds: int = 0) -> None:
         from sklearn.exceptions import ConvergenceWarning
-        from sklearn.linear_model import LogisticRegression, Ridge
         from sklearn.pipeline import make_pipeline
 
-        c, y = self.config["c"], train.y
-        if isinstance(self.target, Classes):
-            model = LogisticRegression(C=c, max_iter=MOST_STEPS)
-        else:
-            model, y = Ridge(1.0 / c), self._scaled(y)
-        self._model = make_pipeline(self._features(len(train.y)), model)
+        if isinstance(self.target, Quantiles) and len(train.y) > MOST_ROWS_OF_QUANTILES:
+            places = np.random.default_rng(self.seed).permutation(len(train.y))[:MOST_ROWS_OF_QUANTILES]
+            train = Rows(*(None if part is None else part[places] for part in train))  # type: ignore[arg-type]
+        y = train.y if isinstance(self.target, Classes) else self._scaled(train.y)
+        features = self._features(len(train.y))
+        self._models = []
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a few steps more would not change the ranking
-            self._model.fit(train.x, y)
+            for model in self._unfitted(len(train.y)):
+                weights = {f"{type(model).__name__.lower()}__sample_weight": train.weights}
+                self._models.append(make_pipeline(features, model).fit(train.x, y, **weights))
+
+    def _unfitted(self, n: int) -> list[Any]:
+        from sklearn.linear_model import LogisticRegression, QuantileRegressor, Ridge
+
+        c = self.config["c"]
+        if isinstance(self.target, Classes):
+            return [LogisticRegression(C=c, max_iter=MOST_STEPS)]
+        if isinstance(self.target, Quantiles):
+            return [QuantileRegressor(quantile=level, alpha=1.0 / (c * n)) for level in self.target.levels]
+        return [Ridge(1.0 / c)]
 
     def _scaled(self, y: NDArray[Any]) -> NDArray[Any]:
         standardised: NDArray[Any] = (np.asarray(y, np.float64) - self.target.mean) / self.target.std  # type: ignore[union-attr]
@@ -76,18 +90,28 @@ class Linear(Learner):
         )
 
     def predict(self, x: NDArray[Any]) -> NDArray[np.float64]:
-        if not isinstance(self.target, Classes):
-            found: NDArray[np.float64] = np.asarray(self._model.predict(x), np.float64).reshape(-1)
-            return found * self.target.std + self.target.mean
-        probabilities = np.zeros((len(x), self.target.n_outputs))
-        probabilities[:, self._model.classes_.astype(int)] = self._model.predict_proba(x)
-        return probabilities
+        if isinstance(self.target, Classes):
+            (model,) = self._models
+            probabilities = np.zeros((len(x), self.target.n_outputs))
+            probabilities[:, model.classes_.astype(int)] = model.predict_proba(x)
+            return probabilities
+        found = [np.asarray(model.predict(x), np.float64).reshape(-1) for model in self._models]
+        numbers = np.sort(np.column_stack(found), axis=1) if isinstance(self.target, Quantiles) else found[0]
+        return numbers * self.target.std + self.target.mean
 
     def save(self, folder: Path) -> None:
-        write_estimator(self._model, folder)
+        for place, model in enumerate(self._models):
+            _place(folder, place).mkdir(exist_ok=True)
+            write_estimator(model, _place(folder, place))
 
     @classmethod
     def load(cls, folder: Path, config: Mapping[str, Any], inputs: Columns, target: Target) -> Self:
         found = cls(config, inputs, target, seed=0)
-        found._model = read_estimator(folder)
+        n_models = target.n_outputs if isinstance(target, Quantiles) else 1
+        found._models = [read_estimator(_place(folder, place)) for place in range(n_models)]
         return found
+
+
+def _place(folder: Path, place: int) -> Path:
+    """The folder of a model; the first lies in the learner's own."""
+    return folder / f"quantile-{place}" if place else folder

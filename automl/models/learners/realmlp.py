@@ -41,6 +41,7 @@ class RealMLP(Learner):
     """
 
     is_bagged: ClassVar[bool] = True
+    runtime: ClassVar[str] = "torch"
 
     def __init__(self, config: Mapping[str, Any], inputs: Columns, target: Target, seed: int) -> None:
         super().__init__(config, inputs, target, seed)
@@ -64,7 +65,9 @@ class RealMLP(Learner):
 
         def encoded(rows: Rows) -> Encoded:
             y = rows.y.astype(np.int64) if self._is_classes else self._range.standardised(rows.y)
-            return Encoded(*(torch.from_numpy(part) for part in (*self._encoding(rows.x), y)))
+            weights = None if rows.weights is None else torch.from_numpy(rows.weights / rows.weights.mean())
+            x, codes = map(torch.from_numpy, self._encoding(rows.x))
+            return Encoded(x, codes, torch.from_numpy(y), weights)
 
         with isolated(torch.device("cpu")), torch.inference_mode():
             scored = None if valid is None else encoded(valid)

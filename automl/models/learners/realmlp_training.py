@@ -29,12 +29,21 @@ class Encoded:
     x: Tensor  # (features, n)
     codes: Tensor  # (embedded columns, n)
     y: Tensor  # (n,), class indices or standardised numbers
+    weights: Tensor | None = None  # (n,), how much a row counts; None: all the same
 
     def __len__(self) -> int:
         return self.x.shape[1]
 
     def __getitem__(self, rows: Any) -> Encoded:
-        return Encoded(self.x[:, rows], self.codes[:, rows], self.y[rows])
+        weights = None if self.weights is None else self.weights[rows]
+        return Encoded(self.x[:, rows], self.codes[:, rows], self.y[rows], weights)
+
+    def order(self, rng: np.random.Generator) -> Tensor:
+        """The rows of an epoch, (n,): each once in random order, or drawn as often as it counts."""
+        if self.weights is None:
+            return torch.from_numpy(rng.permutation(len(self)))
+        shares = self.weights.double().numpy()
+        return torch.from_numpy(rng.choice(len(self), len(self), p=shares / shares.sum()))
 
 
 def fit_network(
@@ -75,7 +84,7 @@ def train_epochs(
     batch = min(BATCH, len(train))
     n_batches = len(train) // batch  # the rest of the shuffled rows is left out
     for epoch in range(config["epochs"]):
-        shuffled = train[torch.from_numpy(rng.permutation(len(train)))]
+        shuffled = train[train.order(rng)]
         for i in range(n_batches):
             progress = (epoch + i / n_batches) / config["epochs"]
             strength = flat_cosine(progress)
@@ -106,8 +115,10 @@ def validation_loss(network: Network, valid: Encoded, y: Tensor) -> float:
     """Log loss, or the squared error of numbers clipped to the range of the training labels ``y``."""
     outputs = outputs_of(network, valid.x, valid.codes)
     if network.sizes.classes:
-        return F.cross_entropy(outputs, valid.y).item()
-    return F.mse_loss(outputs[:, 0].clamp(y.min(), y.max()), valid.y).item()
+        losses = F.cross_entropy(outputs, valid.y, reduction="none")
+    else:
+        losses = (outputs[:, 0].clamp(y.min(), y.max()) - valid.y) ** 2
+    return (losses if valid.weights is None else losses * valid.weights).mean().item()
 
 
 def is_settled(epoch: int, best: int, epochs: int) -> bool:

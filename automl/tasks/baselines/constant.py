@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.splits import Splits
+from automl.data.targets import levels_of
 
 
 def majority_baseline(splits: Splits) -> tuple[str, NDArray[Any]]:
@@ -14,6 +15,9 @@ def majority_baseline(splits: Splits) -> tuple[str, NDArray[Any]]:
     if splits.n_classes:
         shares = np.bincount(splits.y_train, minlength=splits.n_classes) / len(splits.y_train)
         return "majority class", np.tile(shares, (n, 1))
+    levels = levels_of(splits.target)
+    if levels is not None:
+        return "training quantiles", np.tile(np.quantile(splits.y_train, levels), (n, 1))
     return "training mean", np.full(n, np.mean(splits.y_train, dtype=float))
 
 

@@ -80,6 +80,26 @@ def test_a_file_says_what_its_signs_mean(text, x, tmp_path):
     assert read_table(tmp_path / "a.csv").frame["x"].tolist() == pytest.approx(x)
 
 
+def test_quoted_decimal_commas_between_commas(tmp_path):
+    lines = [f'"{i},5","1,{i:03d}",{i}.5' for i in range(9)]
+    (tmp_path / "a.csv").write_text("price,count,size\n" + "\n".join(lines) + "\n")
+    frame = read_table(tmp_path / "a.csv").frame
+    assert frame["price"].tolist() == [i + 0.5 for i in range(9)]
+    assert frame["count"].tolist() == [1000 + i for i in range(9)], "thousands, as nothing says otherwise"
+    assert frame["size"].tolist() == [i + 0.5 for i in range(9)]
+
+
+def test_infinite_values_are_missing_and_reported(tmp_path):
+    values = ["1.5", "inf", "2.5", "-Infinity", *map(str, range(6))]
+    words = ["a", "inf", *"bcdefghi"]
+    pd.DataFrame({"x": values, "word": words}).to_csv(tmp_path / "a.csv", index=False)
+    table = read_table(tmp_path / "a.csv")
+    assert table.frame["x"].dtype.kind == "f", "a fifth of infinite values makes no category"
+    assert table.frame["x"].isna().tolist() == [False, True, False, True, *[False] * 6]
+    assert table.notes == ["column 'x' has 2 infinite values, the first in row 2: they count as missing"]
+    assert table.frame["word"].dtype == "category"
+
+
 def test_german_thousands_and_a_decimal_comma_far_down(tmp_path):
     rows = [f"{i};{1000 + i:,}".replace(",", ".") for i in range(100)] + ["3,5;600"] * 5
     (tmp_path / "a.csv").write_text("x;turnover\n" + "\n".join(rows) + "\n")

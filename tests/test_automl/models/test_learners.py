@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from automl.data.inputs import Columns
-from automl.data.targets import Classes, Number
+from automl.data.targets import Classes, Number, Quantiles
 from automl.metrics import measure
 from automl.models.learners import LEARNERS, build_learner, learner_class
 from automl.models.learners.base import Rows
@@ -86,6 +86,23 @@ def test_a_refit_has_the_rounds_that_it_is_given(family):
     assert np.isfinite(refitted.predict(valid.x)).all()
 
 
+@pytest.mark.parametrize("kind", ["classes", "number"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_rows_count_as_much_as_they_weigh(family, kind):
+    """Half of the rows have the labels of others, and nearly no weight."""
+    train, valid = rows(600, 0, kind), rows(300, 1, kind)
+    wrong = np.arange(600) % 2 == 0
+    y = np.where(wrong, np.roll(train.y, 7), train.y)
+    weights = np.where(wrong, 1e-3, 1.0).astype(np.float32)
+    target, metric = target_of(train, kind), "rmse" if kind == "number" else "log_loss"
+    errors = []
+    for counts in (None, weights):
+        learner = learner_for(family, train, target)
+        learner.fit(Rows(train.x, y, counts), Rows(train.x[:200], y[:200], None if counts is None else counts[:200]))
+        errors.append(measure(metric, valid.y, learner.predict(valid.x)))
+    assert errors[1] < errors[0]
+
+
 @pytest.mark.parametrize("family", [family for family in FAMILIES if learner_class(family).has_out_of_bag])
 @pytest.mark.parametrize("kind", ["classes", "number"])
 def test_out_of_bag_predictions_are_as_good_as_those_for_new_rows(family, kind):
@@ -111,3 +128,21 @@ def test_a_level_is_encoded_by_the_targets_of_other_rows():
     assert levels.transform(np.zeros((1, 1), np.float32))[0] == pytest.approx([y.mean(), 0.0], abs=1e-6)
     few = Columns.of(np.ones((5, 1), np.float32), (3,))
     assert ManyLevels.of(few).columns == ()
+
+
+@pytest.mark.parametrize("family", [family for family in FAMILIES if learner_class(family).takes_quantiles])
+def test_quantiles_lie_above_their_share_of_new_rows(family, tmp_path):
+    train, new = rows(800, 0, "number"), rows(800, 1, "number")
+    target = Quantiles.of(train.y, (0.1, 0.5, 0.9))
+    learner = learner_for(family, train, target)
+    learner.fit(Rows(train.x[:600], train.y[:600]), Rows(train.x[600:], train.y[600:]))
+    predicted = learner.predict(new.x)
+    assert predicted.shape == (800, 3)
+    assert (np.diff(predicted, axis=1) >= 0).all()
+    assert (new.y[:, None] <= predicted).mean(0) == pytest.approx(target.levels, abs=0.1)
+    constant = np.tile(np.quantile(train.y, target.levels), (800, 1))
+    ours, theirs = (measure("pinball", new.y, each, levels=target.levels) for each in (predicted, constant))
+    assert ours < 0.9 * theirs
+    learner.save(tmp_path)
+    loaded = type(learner).load(tmp_path, learner.config, learner.inputs, target)
+    assert (loaded.predict(new.x) == predicted).all()

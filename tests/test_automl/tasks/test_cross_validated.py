@@ -1,5 +1,7 @@
 """A table cross-validated: an epoch is a fold."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,7 @@ from automl.data.datasets.registry import load_data
 from automl.data.ingest.prepare import prepare
 from automl.data.ingest.request import Request
 from automl.errors import UserError
-from automl.metrics import loss_of, measure
+from automl.metrics import best_threshold, loss_of, measure
 from automl.task import TrainingFailed
 from automl.tasks.cross_validated import PRESETS, cross_validated, n_folds_within, presets
 from automl.training.folds import MODEL, read_predictions, read_record
@@ -100,9 +102,30 @@ def test_the_presets_lie_in_the_space_and_begin_with_each_familys_default(wine):
 
 
 def test_many_numbers_or_little_time_mean_fewer_folds(wine):
-    assert n_folds_within(wine, 600) == 8
-    assert n_folds_within(wine, 6) == 4
-    assert n_folds_within(wine, 2) == 1
+    assert n_folds_within(wine, 600, 1) == 8
+    assert n_folds_within(wine, 14, 1) == 4
+    assert n_folds_within(wine, 14, 4) == 8
+    assert n_folds_within(wine, 10, 1) == 1
+    assert n_folds_within(wine, 1, 1) == 1
+
+
+def test_a_short_run_begins_with_the_cheapest_family(wine):
+    short, long = (cross_validated(wine, 1, None, None, time_limit=seconds) for seconds in (10, 60))
+    assert Encoding(short.space).default["model"] == "linear"
+    assert Encoding(long.space).default["model"] == "lightgbm"
+    assert short.most_seconds == 10, "a share of the limit would be too little for any"
+    assert cross_validated(wine, 1, "realmlp", None, time_limit=10).runtimes == {"torch"}
+
+
+def test_scores_of_two_classes_are_those_of_the_best_threshold(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(400, 3)), columns=["a", "b", "c"])
+    frame["target"] = np.where(frame["a"] + rng.normal(size=400) > 1.8, "rare", "common")
+    task = cross_validated(prepared(tmp_path, frame), 4, "linear", "f1")
+    *_, last = task.train(preset(task, "linear"), seed=0, epochs=4, checkpoint=tmp_path / "trial", device="cpu")
+    y, predicted = load_data(task.data_of(""), None, True).y_train, read_predictions(tmp_path / "trial").astype(float)
+    assert last.metrics["f1"] == measure("f1", y, predicted, best_threshold("f1", y, predicted))
+    assert last.metrics["f1"] > 1.05 * measure("f1", y, predicted)
 
 
 def test_a_family_for_other_data_is_refused_in_one_line(wine):
@@ -111,7 +134,24 @@ def test_a_family_for_other_data_is_refused_in_one_line(wine):
 
 
 def test_folds_that_would_take_too_long_fail_after_the_second(wine, tmp_path):
-    task = cross_validated(wine, 8, None, None, time_limit=1e-3)
-    with pytest.raises(TrainingFailed, match=r"8 folds would take .* s, longer than the 0\.0005 s of a configuration"):
+    task = replace(cross_validated(wine, 8, None, None), most_seconds=1e-3)
+    with pytest.raises(
+        TrainingFailed, match=r"too slow: 8 folds would take .* s, longer than the 0\.001 s of a configuration"
+    ):
         list(task.train(preset(task, "linear"), seed=0, epochs=8, checkpoint=tmp_path / "trial", device="cpu"))
     assert len(read_record(tmp_path / "trial")["losses"]) == 2
+
+
+def test_scores_count_rows_as_much_as_they_weigh(tmp_path):
+    frame = load_diabetes(as_frame=True).frame
+    frame["counts"] = np.where(frame["target"] > 150, 5.0, 0.5)
+    task = cross_validated(prepared(tmp_path, frame, weight="counts"), 4, "linear", None)
+    *_, last = task.train(preset(task, "linear"), seed=0, epochs=4, checkpoint=tmp_path / "trial", device="cpu")
+    y, predicted = load_data(task.data_of(""), None, True).y_train, read_predictions(tmp_path / "trial")
+    counts = np.where(y > 150, 5.0, 0.5)
+    assert (task.weights() == counts).all()
+    assert last.loss == pytest.approx(np.sqrt(np.average((predicted - y) ** 2, weights=counts)), rel=1e-5)
+    assert np.average(predicted - y, weights=counts) == pytest.approx(0, abs=3), "the fit is weighted too"
+    frame.loc[2, "counts"] = 0
+    with pytest.raises(UserError, match="must have a number above 0 in every row: row 3 has 0"):
+        prepared(tmp_path, frame, weight="counts")

@@ -184,7 +184,7 @@ def test_a_hung_job_is_killed_at_the_limit_and_the_next_one_runs():
 
     with ProcessExecutor(task(hangs), 1, trial_seconds=0.5) as executor:
         events = run(executor, job(0, seed=1), job(1, seed=0))
-    assert events[0][-1].error == "took longer than 0.5 s, the limit of a trial"
+    assert events[0][-1].error == "too slow: it took longer than 0.5 s, the limit of a trial"
     assert events[1][-1].error is None
 
 
@@ -396,3 +396,29 @@ def test_after_an_error_of_a_card_the_next_training_has_a_new_process():
     broken = int(events[0][-1].error.rpartition(" ")[2])
     pids = [events[key][0].epoch.loss for key in (1, 2)]
     assert pids[0] == pids[1] != broken
+
+
+def test_trainings_of_different_runtimes_have_processes_of_their_own():
+    """One worker alternates between two runtimes, each of which has one process that stays."""
+    inner = task(lambda config: os.getpid())
+
+    class Alternating(type(inner)):
+        def runtime(self, config):
+            return config["x"] < 0.5
+
+    alternating = Alternating(**vars(inner))
+    with ProcessExecutor(alternating, 1) as executor:
+        events = run(executor, *(job(k, config={"x": k % 2}) for k in range(6)))
+        assert executor.n_free == 1
+    pids = [next(e.epoch.loss for e in events[k] if isinstance(e, EpochDone)) for k in range(6)]
+    assert len(set(pids)) == 2
+    assert pids[0] == pids[2] == pids[4]
+    assert pids[1] == pids[3] == pids[5]
+
+
+def test_a_job_without_a_limit_outlasts_the_seconds_of_a_trial():
+    slow = task(lambda config: time.sleep(1.0) or 0.5)
+    with ProcessExecutor(slow, 1, trial_seconds=0.3) as executor:
+        events = run(executor, job(0), job(1, limited=False))
+    assert events[0][-1].error == "too slow: it took longer than 0.3 s, the limit of a trial"
+    assert events[1][-1].error is None

@@ -18,6 +18,7 @@ from automl.runs.settings import load_from_file
 from automl.study.run_folder import TrialFolders
 from automl.study.storage import sqlite_url
 from automl.study.trial import Asked, Told
+from automl.tasks.function import as_task
 from automl.tuning.retention import KEPT_CHECKPOINTS
 from automl.tuning.tuner import GIVE_UP_AFTER, Tuner, training_seed
 from automl.tuning.worker import MAX_RETRIES
@@ -314,6 +315,18 @@ def test_target_and_time_limit_end_the_run():
     result = automl.tune(lambda c: time.sleep(0.02) or 1.0, SPACE, strategy="random", n_trials=5000, time_limit=0.5)
     assert result.stop_reason == "time limit of 0.5 s"
     assert 5 <= len(result.trials) < 100
+
+
+def test_a_time_limit_waits_for_the_first_result_of_a_task_that_asks_for_it():
+    """The first two trainings fail, after the time is over."""
+    inner = as_task(lambda config: time.sleep(0.1) or (1.0 if config["x"] > 0 else math.nan), {"x": {"float": [-1, 1]}})
+
+    class Waiting(type(inner)):
+        leaves_one = True
+
+    result = automl.tune(Waiting(**vars(inner)), strategy="random", n_trials=500, time_limit=0.05, n_workers=2)
+    assert [trial.state for trial in result.trials].count("complete") in (1, 2)
+    assert result.stop_reason == "time limit of 0.05 s"
 
 
 @pytest.mark.parametrize(
@@ -834,3 +847,20 @@ def test_a_training_whose_process_is_killed_every_time_has_failed(tmp_path):
     assert [trial.state for trial in result.trials] == ["failed", "complete"]
     assert "signal SIGKILL" in result.trials[0].error
     assert (tmp_path / "run" / "trials" / "attempts").read_text() == "x" * (1 + MAX_RETRIES)
+
+
+@pytest.mark.parametrize("strategy", ["random", "bo+asha"])
+def test_what_was_too_slow_is_tried_again_with_more_time(tmp_path, strategy):
+    space, options = {"x": {"float": [0, 1]}}, {"strategy": strategy, "n_trials": 4, "study": tmp_path / "run"}
+
+    def slow(config, epochs=3):
+        time.sleep(0.6 if config["x"] == 0.5 else 0.0)  # the default
+        yield from [config["x"] + 1] * 3
+
+    first = automl.tune(slow, space, **options, trial_seconds=0.3)
+    assert first.trials[0].error == "too slow: it took longer than 0.3 s, the limit of a trial"
+    again = automl.tune(slow, space, **options, trial_seconds=20.0, resume=True)
+    assert again.trials[0].state in ("complete", "stopped")
+    assert set(again.trials[0].losses) == {1.5}
+    assert [trial.config for trial in again.trials[: len(first.trials)]] == [trial.config for trial in first.trials]
+    assert not any(trial.state == "failed" for trial in again.trials)

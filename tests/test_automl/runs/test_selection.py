@@ -11,7 +11,8 @@ from automl.data.inputs import Columns
 from automl.data.memory_map import write_prepared
 from automl.data.splits import Splits
 from automl.data.targets import Number
-from automl.runs.ensemble import Candidate, affordable, choose
+from automl.runs.latency import fast_enough
+from automl.runs.selection import Candidate, affordable, choose
 from automl.study.trial import Trial
 from automl.tasks.cross_validated import CrossValidated
 
@@ -84,3 +85,19 @@ def test_the_absolute_error_is_what_weights_are_chosen_by_where_it_is_the_metric
     rare = np.where(np.arange(400) % 50 == 0, 30.0, 0.0)  # small by the absolute error, large by the squared one
     chosen = choose(numbers.task(), [numbers.candidate(1, rare), numbers.candidate(2, noise(2, 1.5))], None)
     assert chosen.weights[1] > 0.8
+
+
+def test_slow_members_are_left_out_until_the_rest_is_fast_enough(tmp_path):
+    numbers = Numbers(tmp_path)
+    task = numbers.task()
+    scales = {1: 1.0, 2: 1.0, 3: 1.1, 4: 1.2}
+    chosen = choose(task, [numbers.candidate(i, noise(i, scale)) for i, scale in scales.items()], None)
+    latencies = {1: 7.0, 2: 1.0, 3: 1.0, 4: 3.0}
+
+    def kept(most):
+        return set(fast_enough(task, chosen, lambda member: latencies[member.trial.number], most)[0].members)
+
+    assert kept(12.0) == {1, 2, 3, 4}
+    assert kept(6.0) == {2, 3, 4}, "the first alone takes longer"
+    assert kept(4.5) == {2, 3}
+    assert kept(0.1) in ({2}, {3}), "one is kept in any case"

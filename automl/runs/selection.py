@@ -1,0 +1,148 @@
+"""The members of a table's ensemble: greedy weights by the predictions out of fold, within the time for their fits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.data.targets import levels_of
+from automl.deployment.ensemble import greedy_ensemble
+from automl.metrics import HALF, best_threshold, measure, names_of, pinball_losses
+from automl.models.learners import learner_class
+from automl.training.folds import RECORD, read_predictions, read_record
+
+if TYPE_CHECKING:
+    from automl.study.run_folder import RunFolder
+    from automl.study.trial import Trial
+    from automl.tasks.cross_validated import CrossValidated
+
+MOST_CANDIDATES = 30  # trials that the weights are chosen from: the best, and the best of each family
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A trial that predicted all folds."""
+
+    trial: Trial
+    folder: Path
+    family: str
+    predictions: NDArray[Any]  # out of fold, of the rows that are in a fold
+    refit_seconds: float  # expected: one fit to all rows
+
+    @property
+    def loss(self) -> float:
+        """Out of fold, by the task's metric."""
+        assert self.trial.loss is not None
+        return self.trial.loss
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The members of a model with their weights, which sum to 1, and scores out of fold."""
+
+    members: Mapping[int, Candidate]  # by trial
+    weights: Mapping[int, float]
+    score: float  # of the members together, by the task's metric
+    loss: float  # that the weights are chosen by, of the members together,
+    alone: float  # and of the best single candidate
+    noise: float  # standard error over rows of their difference
+    threshold: float = HALF  # between two classes
+
+    @property
+    def refit_seconds(self) -> list[float]:
+        """Of each member."""
+        return [member.refit_seconds for member in self.members.values()]
+
+
+def candidates(task: CrossValidated, trials: Sequence[Trial], folder: RunFolder) -> list[Candidate]:
+    """The complete trials that weights are chosen from, the best first."""
+    known = task.folds() >= 0
+    complete = sorted((t for t in trials if t.state == "complete" and t.loss is not None), key=lambda t: t.loss or 0.0)
+    best_of: dict[str, Trial] = {}
+    for trial in complete:
+        best_of.setdefault(task.family(trial.config), trial)
+    wanted = {trial.number for trial in [*complete[:MOST_CANDIDATES], *best_of.values()]}
+    found = []
+    for trial in complete:
+        place = folder.trials / f"{trial.number:04d}"
+        if trial.number in wanted and (place / RECORD).exists():
+            predictions = read_predictions(place)[known].astype(np.float64)
+            seconds = refit_seconds(task, task.family(trial.config), read_record(place)["seconds"])
+            found.append(Candidate(trial, place, task.family(trial.config), predictions, seconds))
+    return found
+
+
+def refit_seconds(task: CrossValidated, family: str, seconds: Sequence[float]) -> float:
+    """Expected seconds of a fit to all rows, from those of the folds."""
+    kind, n = learner_class(family), task.max_epochs
+    if kind.is_bagged and n > 1:
+        return 0.0
+    if kind.has_out_of_bag and task.folds_how == "random":
+        return sum(seconds)
+    return float(np.mean(seconds)) * n / max(1, n - 1)
+
+
+def choose(task: CrossValidated, found: Sequence[Candidate], most: int | None) -> Chosen:
+    """The weights with which the predictions out of fold are best together, of at most ``most`` members.
+
+    The best candidate stays alone where the others improve on it by less than one standard error over rows (the
+    one-standard-error rule of Breiman et al., Classification and Regression Trees, 1984).
+    """
+    splits, known = task.rows(), task.folds() >= 0
+    y, counts = np.asarray(splits.y_train)[known], task.weights()
+    counts = None if counts is None else counts[known]
+    levels = levels_of(splits.target)
+    by_row = _losses(task, y, counts, levels)
+    shown = [_seen_by_loss(task, candidate.predictions, y) for candidate in found]
+    weights = greedy_ensemble(shown, lambda predicted: float(by_row(predicted).mean()), most or len(found))
+    best = min(range(len(found)), key=lambda i: by_row(shown[i]).mean())
+    together = np.sum([weight * shown[i] for i, weight in weights.items()], axis=0)
+    gains = by_row(shown[best]) - by_row(together)
+    gain, noise = float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(len(gains)))
+    if gain <= noise:
+        weights, gain = {best: 1.0}, 0.0
+    predicted = np.sum([weight * found[i].predictions for i, weight in weights.items()], axis=0)
+    threshold = best_threshold(task.metric, y, predicted, counts)
+    return Chosen(
+        {found[i].trial.number: found[i] for i in weights},
+        {found[i].trial.number: weight for i, weight in weights.items()},
+        measure(task.metric, y, predicted, threshold, counts, levels),
+        float(by_row(shown[best]).mean()) - gain,
+        float(by_row(shown[best]).mean()),
+        noise,
+        threshold,
+    )
+
+
+def _losses(
+    task: CrossValidated, y: NDArray[Any], weights: NDArray[Any] | None, levels: Sequence[float] | None
+) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    """The loss of each row: log loss, pinball loss, absolute or squared error, times how much the row counts."""
+    share: Any = 1.0 if weights is None else weights / weights.mean()
+    if task.metric in names_of("classes"):
+        return lambda predicted: -share * np.log(np.maximum(predicted, 1e-15))
+    if levels is not None:
+        return lambda predicted: share * pinball_losses(y, predicted, levels)
+    if task.metric == "mae":
+        return lambda predicted: share * np.abs(predicted - y)
+    return lambda predicted: share * (predicted - y) ** 2
+
+
+def _seen_by_loss(task: CrossValidated, predictions: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+    """The part of the predictions that the loss depends on: for classes, the probability of the right one."""
+    return predictions[np.arange(len(y)), y] if task.metric in names_of("classes") else predictions
+
+
+def affordable(task: CrossValidated, found: Sequence[Candidate], chosen: Chosen, n_workers: int, left: float) -> Chosen:
+    """The choice, or one of fewer members that can be fitted to all rows within ``left`` seconds; at least one."""
+    while len(chosen.members) > 1:
+        seconds = chosen.refit_seconds
+        if max(sum(seconds) / n_workers, max(seconds)) <= left:
+            break
+        chosen = choose(task, found, len(chosen.members) - 1)
+    return chosen

@@ -1,0 +1,85 @@
+"""A run from its settings to the end of its search, for the command line and for the estimators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from automl.runs.ensemble import build, expected_seconds
+from automl.runs.final import has_final
+from automl.runs.final_model import refits
+from automl.runs.search import Search, open_search, strategy_of
+from automl.runs.time_plan import Clock, TimePlan
+from automl.tasks.built_in import BuiltIn
+from automl.tasks.cross_validated import CrossValidated
+from automl.tasks.supervised import Supervised
+
+if TYPE_CHECKING:
+    from automl.runs.settings import Settings
+    from automl.study.run_folder import RunFolder
+    from automl.task import Task
+    from automl.tuning.executors import Executor
+    from automl.tuning.progress import Progress
+    from automl.tuning.tuner import Tuner
+    from strategies.base import Strategy
+
+
+@dataclass
+class Session:
+    """A task, the strategy that searches for it, and the time that a command has for both and for what follows."""
+
+    settings: Settings
+    task: Task
+    folder: RunFolder
+    strategy: Strategy
+    plan: TimePlan
+    ends_with_final: bool
+
+    @classmethod
+    def of(cls, settings: Settings, task: Task, folder: RunFolder, clock: Clock) -> Self:
+        """``task``: as ``build_task`` returns it; its data are those that the run's folder will have."""
+        if settings.data is not None:
+            assert isinstance(task, BuiltIn | CrossValidated)
+            task = replace(task, data=str(folder.data))
+        folds = isinstance(task, CrossValidated)
+        ends_with_final = not folds and has_final(task, settings)
+        plan = TimePlan(
+            clock,
+            n_seeds=(settings.n_final or 0) if ends_with_final else 0,
+            refits=ends_with_final and refits(task, settings),
+            keeps_model=folds or (ends_with_final and isinstance(task, Supervised)),
+            refit_seconds=expected_seconds if folds else None,
+        )
+        return cls(settings, task, folder, strategy_of(task, settings), plan, ends_with_final)
+
+    @contextmanager
+    def searching(
+        self,
+        *,
+        warn: Callable[[str], None],
+        display: Progress | None,
+        data: Path | None,
+        resume: bool = False,
+        tries_again: bool = False,
+        executor: Executor | None = None,
+    ) -> Iterator[Search]:
+        """Open the search, whose time begins; see ``open_search``."""
+        with open_search(
+            self.task, self.settings, self.strategy, self.folder, resume=resume, data=data, executor=executor,
+            display=display, reserve=self.plan.reserve, tries_again=tries_again, warn=warn,
+        ) as search:  # fmt: skip
+            yield search
+
+    def ensemble(
+        self, tuner: Tuner, about: Mapping[str, Any], *, watch: Callable[[str], None], say: Callable[[str], None]
+    ) -> dict[str, Any] | None:
+        """The card of the model of a cross-validated table, which is written; see ``build``."""
+        assert isinstance(self.task, CrossValidated)
+        left = self.plan.left_for_refit(tuner, self.settings.time_limit)
+        return build(
+            self.task, tuner, self.folder, about, most=self.settings.ensemble, left=left,
+            milliseconds=self.settings.max_latency, watch=watch, say=say,
+        )  # fmt: skip

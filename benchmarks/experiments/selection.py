@@ -1,0 +1,288 @@
+"""Rules that choose the members of a table's ensemble: ``python -m benchmarks.experiments.selection``.
+
+The default plan is run on few rows of each development table, and every configuration that it completed is fitted to
+these rows and predicts the others. The rules are then compared on the stored predictions, which takes seconds.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import numpy as np
+import pandas as pd
+import typer
+from numpy.typing import NDArray
+
+from automl.deployment.ensemble import greedy_ensemble
+from automl.errors import UserError
+from automl.metrics import measure
+from automl.runs.selection import MOST_CANDIDATES
+from benchmarks.command import run_command
+from benchmarks.suites.own_files import FILES, UsersFile
+
+N_ROWS = 300  # to train on
+MODELS = "lightgbm,linear,extra_trees,random_forest"
+MOST_TEST_ROWS = 4_000
+MOST_SECONDS = 1_000.0  # of a run, which its number of trials ends before
+LARGE_SEARCH = 15  # searched configurations of a rule that takes some
+TABLES = [file for file in FILES if file.kind == "table" and file.split == "development"]
+
+
+@dataclass(frozen=True)
+class Store:
+    """The predictions of a run's configurations, the best out of fold first: (k, n) or (k, n, n_classes)."""
+
+    out_of_fold: NDArray[Any]
+    test: NDArray[Any]
+    y: NDArray[Any]
+    y_test: NDArray[Any]
+    folds: NDArray[Any]
+    is_preset: NDArray[np.bool_]
+    metric: str
+
+    @classmethod
+    def read(cls, file: Path) -> Self:
+        """The content of a file written by ``collect``."""
+        with np.load(file, allow_pickle=False) as content:
+            return cls(**{**content, "metric": str(content["metric"])})
+
+    def losses(self, predicted: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+        """Of each row: log loss or squared error."""
+        found: NDArray[Any] = (predicted - y) ** 2 if predicted.ndim == 1 else -np.log(_of_right(predicted, y))
+        return found
+
+    def error(self, weights: dict[int, float]) -> float:
+        """Of a weighted mean on the test rows: log loss or RMSE."""
+        loss = float(self.losses(_mixed(self.test, weights), self.y_test).mean())
+        return loss if self.test.ndim == 3 else loss**0.5
+
+
+Rule = Callable[[Store], dict[int, float]]
+
+
+def _of_right(probabilities: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+    return np.maximum(probabilities[np.arange(len(y)), y], 1e-15)
+
+
+def _mixed(predictions: NDArray[Any], weights: dict[int, float]) -> NDArray[Any]:
+    total: NDArray[Any] = np.sum([weight * predictions[i] for i, weight in weights.items()], axis=0)
+    return total
+
+
+def _greedy(store: Store, places: NDArray[Any], rows: Any = slice(None)) -> dict[int, float]:
+    """Greedy weights of the configurations at some places, by some of the rows."""
+    y = store.y[rows]
+    shown = [store.out_of_fold[place][rows] for place in places]
+    found = greedy_ensemble(shown, lambda predicted: float(store.losses(predicted, y).mean()), len(shown))
+    return {int(places[i]): weight for i, weight in found.items()}
+
+
+def _best(store: Store) -> int:
+    return int(np.argmin([store.losses(predicted, store.y).mean() for predicted in store.out_of_fold]))
+
+
+def _candidates(store: Store) -> NDArray[Any]:
+    return np.flatnonzero((np.arange(len(store.is_preset)) < MOST_CANDIDATES) | store.is_preset)
+
+
+def best_alone(store: Store) -> dict[int, float]:
+    return {_best(store): 1.0}
+
+
+def greedy(store: Store) -> dict[int, float]:
+    return _greedy(store, _candidates(store))
+
+
+def greedy_beyond_noise(store: Store) -> dict[int, float]:
+    """The best alone, unless the ensemble improves on it by more than one standard error."""
+    weights, best = greedy(store), _best(store)
+    gains = store.losses(store.out_of_fold[best], store.y) - store.losses(_mixed(store.out_of_fold, weights), store.y)
+    return weights if gains.mean() > gains.std(ddof=1) / np.sqrt(len(gains)) else {best: 1.0}
+
+
+def greedy_presets(store: Store) -> dict[int, float]:
+    return _greedy(store, np.flatnonzero(store.is_preset))
+
+
+def greedy_some_searched(n: int) -> Rule:
+    """All presets and the best searched configurations."""
+
+    def rule(store: Store) -> dict[int, float]:
+        searched = np.flatnonzero(~store.is_preset)[:n]
+        return _greedy(store, np.sort(np.concatenate([np.flatnonzero(store.is_preset), searched])))
+
+    return rule
+
+
+def greedy_by_rows(rows_each: int) -> Rule:
+    """All presets, and a searched configuration for each so many rows."""
+    return lambda store: greedy_some_searched(len(store.y) // rows_each)(store)
+
+
+def bagged_greedy(n_bags: int, presets_only: bool = False) -> Rule:
+    """The mean of greedy weights on bootstrap samples of the rows."""
+
+    def rule(store: Store) -> dict[int, float]:
+        rng = np.random.default_rng(0)
+        places = np.flatnonzero(store.is_preset) if presets_only else _candidates(store)
+        total: dict[int, float] = {}
+        for _ in range(n_bags):
+            rows = rng.integers(0, len(store.y), len(store.y))
+            for place, weight in _greedy(store, places, rows).items():
+                total[place] = total.get(place, 0.0) + weight / n_bags
+        return total
+
+    return rule
+
+
+def shrunk_greedy(share: float) -> Rule:
+    """Greedy weights, mixed with equal weights of the best preset of each kind of prediction."""
+
+    def rule(store: Store) -> dict[int, float]:
+        places = np.flatnonzero(store.is_preset)
+        total = {place: (1.0 - share) * weight for place, weight in greedy(store).items()}
+        for place in places:
+            total[int(place)] = total.get(int(place), 0.0) + share / len(places)
+        return total
+
+    return rule
+
+
+RULES: dict[str, Rule] = {
+    "best alone": best_alone,
+    "greedy, the best alone unless beyond noise": greedy_beyond_noise,
+    "greedy": greedy,
+    "greedy of presets": greedy_presets,
+    "greedy of presets and the best 5 searched": greedy_some_searched(5),
+    f"greedy of presets and the best {LARGE_SEARCH} searched": greedy_some_searched(LARGE_SEARCH),
+    "greedy of presets and a searched one for each 100 rows": greedy_by_rows(100),
+    "greedy on 20 bootstrap samples": bagged_greedy(20),
+    "greedy of presets on 20 bootstrap samples": bagged_greedy(20, presets_only=True),
+    "greedy, a quarter of the weight equal for presets": shrunk_greedy(0.25),
+}
+
+
+def collect(file: UsersFile, draw: int, n_trials: int, out: Path) -> None:
+    """Run the default plan on a sample of a table, and store what each configuration predicts."""
+    from automl.estimators import AutoMLClassifier, AutoMLRegressor
+
+    folder = out.with_suffix(".run")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    frame = pd.read_csv(file.data.write(folder, file.target)).sample(frac=1.0, random_state=draw)
+    is_class = frame[file.target].dtype == object or file.options.get("kind") == "classification"
+    train, test = frame[:N_ROWS], frame[N_ROWS:][:MOST_TEST_ROWS]
+    kind = AutoMLClassifier if is_class or isinstance(frame[file.target].dtype, pd.StringDtype) else AutoMLRegressor
+    model = kind(
+        n_trials=n_trials, time_limit=MOST_SECONDS, models=MODELS, n_jobs=1, folder=folder / "run", random_state=draw
+    )  # fmt: skip
+    model.fit(train.drop(columns=file.target), train[file.target])
+    np.savez(out, **stored(folder / "run", model, test, file.target))
+    shutil.rmtree(folder)
+
+
+def stored(run: Path, model: Any, test: pd.DataFrame, target: str) -> dict[str, Any]:
+    """The fields of a ``Store``: every complete configuration is fitted to all rows."""
+    from automl.data.ingest.encoder import load_encoder
+    from automl.models import own_config
+    from automl.models.learners import learner_class
+    from automl.tasks.cross_validated import cross_validated, presets
+    from automl.training.folds import MODEL, read_predictions, read_record, train
+
+    task = cross_validated(run / "data", 8, MODELS, None)
+    encoder, _ = load_encoder(run / "data" / "encoder")
+    splits, folds = task.rows(), task.folds()
+    classes = list(splits.classes)
+    if classes:
+        test = test[test[target].astype(str).isin(classes)]
+    x_test = encoder.encode(test.drop(columns=target).rename(columns=str))["columns"]  # type: ignore[attr-defined]
+    y_test = test[target].astype(str).map(classes.index) if classes else test[target]
+    n_presets = len(presets(task.space))
+    found = []
+    for place in sorted((run / "trials").glob("*/record.json")):
+        record, number = read_record(place.parent), int(place.parent.name)
+        if len(record["losses"]) < task.max_epochs:
+            continue
+        list(train(task, record["config"], seed=record["seed"], epochs=task.max_epochs + 1, folder=place.parent))
+        family = record["config"]["model"]
+        own, learner = own_config(family, record["config"]), learner_class(family)
+        places = sorted(place.parent.glob("fold-*")) if learner.is_bagged else [place.parent / MODEL]
+        fitted = [learner.load(each, own, splits.inputs, splits.target) for each in places]  # type: ignore[arg-type]
+        predicted = np.mean([each.predict(x_test) for each in fitted], axis=0)
+        found.append((record["losses"][-1], number < n_presets, read_predictions(place.parent), predicted))
+    found.sort(key=lambda each: each[0])
+    return {
+        "out_of_fold": np.array([each[2] for each in found], np.float64),
+        "test": np.array([each[3] for each in found]),
+        "y": splits.y_train,
+        "y_test": np.asarray(y_test),
+        "folds": folds,
+        "is_preset": np.array([each[1] for each in found]),
+        "metric": task.metric,
+    }
+
+
+def compared(stores: dict[str, Store]) -> pd.DataFrame:
+    """The test error of each rule on each table: log loss or RMSE, and the task's metric."""
+    rows = []
+    for name, store in stores.items():
+        for rule, choose in RULES.items():
+            weights = choose(store)
+            metric = measure(store.metric, store.y_test, _mixed(store.test, weights))
+            rows.append(
+                {
+                    "table": name, "rule": rule, "error": store.error(weights), store.metric: metric,
+                    "members": len(weights), "configurations": len(store.is_preset),
+                }
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def summary(rows: pd.DataFrame) -> pd.DataFrame:
+    """By rule: the geometric mean of its errors relative to the best configuration alone, and where it is better."""
+    wide = rows.assign(error=np.log(rows["error"])).pivot(index="table", columns="rule", values="error")
+    gains = wide.sub(wide["best alone"], axis=0)
+    tables = gains.groupby(gains.index.str.partition(" ").get_level_values(0)).mean()
+    return pd.DataFrame(
+        {
+            "error / best alone": np.exp(tables.mean()).round(4),
+            "worst table": np.exp(tables.max()).round(3),
+            "better in": (gains < 0).sum().astype(str) + f" of {len(gains)}",
+            "members": rows.groupby("rule")["members"].mean().round(1),
+        }
+    ).loc[list(RULES)]
+
+
+def main(
+    store: Annotated[Path, typer.Option(help="Folder of the stored predictions, which is extended.")],
+    trials: Annotated[int, typer.Option(help="Budget of a run, in full trainings.")] = 30,
+    draws: Annotated[int, typer.Option(help="Random samples of each table.")] = 2,
+    out: Annotated[Path, typer.Option(help="Table to write.")] = Path("results/selection.csv"),
+    replay: Annotated[bool, typer.Option("--replay", help="Compare what is stored, and run nothing.")] = False,
+) -> None:
+    """Run what is not stored yet, compare the rules, and write the table."""
+    store.mkdir(parents=True, exist_ok=True)
+    wanted = [(file, draw) for draw in range(draws) for file in TABLES]
+    for file, draw in [] if replay else wanted:
+        place = store / f"{file.name}-{draw}.npz"
+        if not place.exists():
+            collect(file, draw, trials, place)
+            print(place, flush=True)
+    stores = {path.stem.replace("-", " "): Store.read(path) for path in sorted(store.glob("*.npz"))}
+    if not stores:
+        raise UserError(f"nothing is stored in {str(store)!r}; leave --replay out")
+    rows = compared(stores)
+    rows.to_csv(out, index=False, float_format="%.6g")
+    print(summary(rows).to_string())
+
+
+if __name__ == "__main__":
+    run_command(main)
