@@ -7,7 +7,7 @@ in ``_gp`` and ``_features``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -69,6 +69,11 @@ class LogEI:
         value = log_mean_exp(np.log(sd)[:, None] + log_h((self.bests - means) / sd[:, None]))
         return value if self.log_success is None else value + self.log_success(X)
 
+    def after(self, X: np.ndarray) -> LogEI:
+        """The same once the trials at features (m, D) have the losses that are expected of them."""
+        means = self.gp.means(X)
+        return LogEI(self.gp.with_more(X, means), np.minimum(self.bests, means.min(axis=0)), self.log_success)
+
     def gradients(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         # The failure probability is left out of the gradients; the final candidates are ranked with it.
         means, sd, mean_gradients, sd_gradient = self.gp.gradients(X)
@@ -94,6 +99,10 @@ class Believed:
     @property
     def gp(self) -> GP:
         return self.inner.gp
+
+    def after(self, X: np.ndarray) -> Believed:
+        """As of ``LogEI``."""
+        return self if not isinstance(self.inner, LogEI) else replace(self, inner=self.inner.after(X))
 
     def __call__(self, X: np.ndarray) -> np.ndarray:
         return self.inner(X) + self.power * self.beliefs.log_density(self.features, X)

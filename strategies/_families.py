@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from strategies.base import Outcome, Proposal, Start, Strategy
+from strategies.base import MANY_PENDING, Outcome, Proposal, Start, Strategy
 from strategies.encoding import Encoding
 from strategies.types import Config, Value
 
@@ -28,6 +28,7 @@ TOO_EXPENSIVE = 0.1  # share of the budget; families whose trials cost more get 
 FLAT = 5  # full trainings without improvement after which a family counts as converged
 RESOLUTION = 0.01  # minimum improvement, as a share of the distance from the best to the median loss
 COST_OF_A_TRIAL = 2.0  # mean cost with a budget in trials: one for the trial and one for its seconds
+SHARE_RANKED = 8  # with many pending trials, families are ranked anew after an eighth as many proposals
 CATCH_UP = 2.0  # a gap takes longer to close than the last gain suggests (FLAML's factor)
 
 
@@ -112,6 +113,8 @@ class Families(Strategy):
         self._seconds = seconds
         self._timed = timed
         self._next_trial = 0
+        self._ranked: list[Family] = []  # the next one first
+        self._n_since = 0  # proposals since they were ranked
 
     def _places(self, prior: Sequence[Start], value: Value) -> list[int]:
         """The places in ``prior`` of a family's default and other configs; the default comes first in any case."""
@@ -121,10 +124,12 @@ class Families(Strategy):
         return [own[0][0], *others] if own else []
 
     def ask(self) -> Proposal | None:
-        for family in self._in_turn():
+        order = self._order()
+        for family in order:
             family.strategy.skip_to(self._next_trial)
             proposal = family.strategy.ask()
             if proposal is not None:
+                self._keep(order)
                 self._note(family, proposal)
                 return proposal
         return None
@@ -138,6 +143,7 @@ class Families(Strategy):
         return proposal
 
     def restore(self, proposal: Proposal) -> None:
+        self._keep(self._order() if self._n_pending > MANY_PENDING else [])
         family = self._of(proposal)
         family.strategy.restore(proposal)
         self._note(family, proposal)
@@ -197,6 +203,24 @@ class Families(Strategy):
         family.epochs[proposal.trial] = proposal.epochs
         family.is_starting &= proposal.info.get("from") in ("default", "start", "prior")
         family.pending.add(proposal.trial)
+
+    @property
+    def _n_pending(self) -> int:
+        return sum(len(family.pending) for family in self.families.values())
+
+    def _order(self) -> list[Family]:
+        """The families, the next one first; with many pending trials, several proposals share an order."""
+        if self._n_pending > MANY_PENDING and self._ranked and SHARE_RANKED * self._n_since < self._n_pending:
+            return self._ranked
+        return self._in_turn()
+
+    def _keep(self, order: list[Family]) -> None:
+        """Note the order behind the proposal that is made now."""
+        if self._n_pending <= MANY_PENDING:
+            self._ranked = []
+        elif order is not self._ranked:
+            self._ranked, self._n_since = order, 0
+        self._n_since += 1
 
     def _in_turn(self) -> list[Family]:
         """The families, the next one first."""

@@ -62,6 +62,10 @@ class GP:
         variance = np.exp(self.theta[-2]) - (v**2).sum(axis=0)
         return k @ self.alpha, np.sqrt(np.maximum(variance, MIN_VARIANCE))
 
+    def means(self, X: np.ndarray) -> np.ndarray:
+        """The means of ``predict``, at a fraction of the cost."""
+        return np.asarray(self.covariance(X) @ self.alpha)
+
     def covariance(self, X: np.ndarray) -> np.ndarray:
         """Covariances of new points with the observations, shape (m, n)."""
         lengths = _lengthscales(self.theta, self.hyperparameter)

@@ -14,6 +14,7 @@ from types import MappingProxyType
 import numpy as np
 
 from strategies._ladder import ETA, rungs
+from strategies._tally import Tally
 from strategies.asha import Asha
 from strategies.base import Proposal, Strategy
 from strategies.encoding import Encoding
@@ -76,6 +77,8 @@ class Halving(Asha):
         self._phase_share = phase_share
         self._default_later = default_later
         self._skip = 0
+        self._next_trial = 0
+        self._short = Tally()  # of the epochs charged to the budget, those of trainings that are not full
         self._default: int | None = None  # the trial of the default config
         stops = any(each.kind == "stop" for each in _fidelities(Encoding(inner.space), fidelity))
         super().__init__(inner, resumable=not stops, levels=levels)
@@ -116,7 +119,7 @@ class Halving(Asha):
     def _promotion(self, trial: int, rung: int, about: Mapping[str, JSON] = MappingProxyType({})) -> Proposal:
         """A longer training from scratch."""
         level = self.ladder.levels[rung]
-        number = max(self._skip, max(self._epochs) + 1)
+        number = max(self._skip, self._next_trial)
         info: dict[str, JSON] = {"from": "halving", "rung": rung, "promotes": trial, "schedule": level, **about}
         proposal = Proposal(number, self._asked[trial].config, level, info)
         self.restore(proposal)
@@ -137,16 +140,21 @@ class Halving(Asha):
 
     def _promotable(self) -> tuple[int, int] | None:
         default, whole = self._default, len(self.ladder.levels) - 1
-        if default is not None and default in self.ladder.losses and default not in self._running | self._failed:
-            is_due = bool(self.ladder.at(whole)) or not self._in_short_phase()
-            if is_due and default not in self._promoted[whole - 1]:
+        if default is not None and default in self.ladder.losses and default not in self._running:
+            is_due = bool(self.ladder.ranked[whole]) or not self._in_short_phase()
+            if is_due and default not in self._promoted[whole - 1] and default not in self._failed:
                 return default, whole
         return super()._promotable()
 
     def _note(self, proposal: Proposal) -> None:
         super()._note(proposal)
+        self._next_trial = max(self._next_trial, proposal.trial + 1)
         if proposal.info.get("from") == "default":
             self._default = proposal.trial
+
+    def _charge(self, trial: int, epochs: int) -> None:
+        super()._charge(trial, epochs)
+        self._short[trial] = epochs if epochs < self.max_epochs else 0
 
     def _entry(self, proposal: Proposal) -> int:
         whole = len(self.ladder.levels) - 1
@@ -161,6 +169,5 @@ class Halving(Asha):
         return max(self.ladder.lowest, long_enough[0]) if long_enough else whole
 
     def _in_short_phase(self) -> bool:
-        short = sum(epochs for epochs in self._epochs.values() if epochs < self.max_epochs)
         budget = self._budget() or PHASE / PHASE_SHARE * self.max_epochs
-        return short < SHORT_SHARE * budget and sum(self._epochs.values()) < self._phase_share * budget
+        return self._short.total < SHORT_SHARE * budget and self._epochs.total < self._phase_share * budget

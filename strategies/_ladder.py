@@ -6,10 +6,12 @@ follows a schedule, only the final loss counts, at the rung of the schedule's le
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
 
+from strategies._ranking import Ranking
 from strategies.base import Outcome
 
 ETA = 3  # one in ETA configs is promoted
@@ -50,18 +52,81 @@ class Ladder:
         losses, schedule = outcome.losses, outcome.proposal.schedule
         if schedule is not None and schedule not in self.levels:
             return  # from another study, with a schedule that is not comparable
-        found = self.losses.setdefault(outcome.proposal.first, {})
         if schedule is not None:
-            found[self.levels.index(schedule)] = losses[-1]
-            return
-        if not outcome.stopped:  # it may have reported fewer losses than epochs
-            losses += losses[-1:] * (outcome.proposal.epochs - len(losses))
-        reached = {rung: losses[level - 1] for rung, level in enumerate(self.levels) if level <= len(losses)}
-        found.update(reached or {0: losses[-1]})
+            reached = {self.levels.index(schedule): losses[-1]}
+        else:
+            if not outcome.stopped:  # it may have reported fewer losses than epochs
+                losses += losses[-1:] * (outcome.proposal.epochs - len(losses))
+            reached = {rung: losses[level - 1] for rung, level in enumerate(self.levels) if level <= len(losses)}
+        self._put(outcome.proposal.first, reached or {0: losses[-1]})
 
-    def at(self, rung: int) -> dict[int, float]:
-        """Losses at a rung, by trial."""
-        return {trial: losses[rung] for trial, losses in self.losses.items() if rung in losses}
+    def _put(self, trial: int, losses: dict[int, float]) -> None:
+        self.losses.setdefault(trial, {}).update(losses)
+
+    def steps(self) -> list[float]:
+        """The median change in loss from each rung to the next, over the trials that have both.
+
+        Ends at the first rung with too few such trials.
+        """
+        found: list[float] = []
+        for rung in range(len(self.levels) - 1):
+            both = [each for each in self.losses.values() if {rung, rung + 1} <= each.keys()]
+            if len(both) < MIN_KNOWN:
+                break
+            found.append(float(np.median([each[rung + 1] - each[rung] for each in both])))
+        return found
+
+    def compared_at(self, trial: int, n_steps: int) -> int:
+        """The highest rung of a trial that so many known steps reach; if they reach none, its lowest."""
+        losses = self.losses[trial]
+        known = [rung for rung in losses if rung <= n_steps]
+        return max(known) if known else min(losses)
+
+    def value(self, trial: int, steps: list[float]) -> float:
+        """A trial's loss converted to the highest rung with a known step; ``steps`` as returned by ``steps()``."""
+        rung = self.compared_at(trial, len(steps))
+        return self.losses[trial][rung] + sum(steps[rung:])
+
+
+class RankedLadder(Ladder):
+    """A ladder that keeps its rankings, steps and correlations up to date, so that each look at them costs little."""
+
+    def __init__(self, levels: list[int]) -> None:
+        super().__init__(levels)
+        self.ranked = [Ranking() for _ in levels]  # by rung: its trials, best first
+        self._trials: list[int] = []  # in the order in which they were entered
+        self._place: dict[int, int] = {}  # in this order
+        self._both = [
+            Ranking() for _ in levels[1:]
+        ]  # by rung: places of trials at it and the next, by loss at the next
+        self._changes = [Ranking() for _ in levels[1:]]  # by rung: these places by the change in loss to the next
+        self._unknown: list[set[int]] = [set() for _ in levels[1:]]  # by rung: the places where this change is NaN
+        self._correlations: dict[int, float | None] = {}  # by rung
+
+    def _put(self, trial: int, losses: dict[int, float]) -> None:
+        if trial not in self._place:
+            self._place[trial] = len(self._trials)
+            self._trials.append(trial)
+        before = self.losses.get(trial, {})
+        new = {rung: loss for rung, loss in losses.items() if before.get(rung) != loss}
+        super()._put(trial, losses)
+        for rung, loss in new.items():
+            self.ranked[rung].put(trial, loss)
+        for rung in sorted({rung - below for rung in new for below in (0, 1)}):
+            self._compare(trial, rung)
+
+    def _compare(self, trial: int, rung: int) -> None:
+        """Note the losses of a trial at a rung and at the next, if it has both."""
+        found, place = self.losses[trial], self._place[trial]
+        if not {rung, rung + 1} <= found.keys():
+            return
+        change = found[rung + 1] - found[rung]
+        self._both[rung].put(place, found[rung + 1])
+        self._changes[rung].put(place, change)
+        self._unknown[rung].discard(place)
+        if math.isnan(change):
+            self._unknown[rung].add(place)
+        self._correlations.pop(rung, None)
 
     @property
     def lowest(self) -> int:
@@ -77,39 +142,22 @@ class Ladder:
 
         Bad configs are easy to identify; a search needs the order of the good ones. None if there are too few pairs.
         """
-        pairs = self._pairs(rung)
-        if len(pairs) < MIN_PAIRS:
+        n = len(self._both[rung])
+        if n < MIN_PAIRS:
             return None
-        better = pairs[np.argsort(pairs[:, 1], kind="stable")[: (len(pairs) + 1) // 2]]
-        return rank_correlation(better[:, 0], better[:, 1])
+        if rung not in self._correlations:
+            better = [self.losses[self._trials[place]] for place in self._both[rung].items(0, (n + 1) // 2)]
+            here, above = (np.array([found[k] for found in better]) for k in (rung, rung + 1))
+            self._correlations[rung] = rank_correlation(here, above)
+        return self._correlations[rung]
 
     def steps(self) -> list[float]:
-        """The median change in loss from each rung to the next, over the trials that have both.
-
-        Ends at the first rung with too few such trials.
-        """
-        found = []
-        for rung in range(len(self.levels) - 1):
-            pairs = self._pairs(rung)
-            if len(pairs) < MIN_KNOWN:
+        found: list[float] = []
+        for changes, unknown in zip(self._changes, self._unknown, strict=True):
+            if len(changes) < MIN_KNOWN:
                 break
-            found.append(float(np.median(pairs[:, 1] - pairs[:, 0])))
+            found.append(math.nan if unknown else changes.median())
         return found
-
-    def value(self, trial: int, steps: list[float]) -> float:
-        """A trial's loss converted to the highest rung with a known step; ``steps`` as returned by ``steps()``."""
-        losses = self.losses[trial]
-        known = [rung for rung in losses if rung <= len(steps)]
-        if not known:
-            return losses[min(losses)]
-        return losses[max(known)] + sum(steps[max(known) :])
-
-    def _pairs(self, rung: int) -> np.ndarray:
-        """Losses at a rung and at the next, (n, 2)."""
-        both = [
-            (losses[rung], losses[rung + 1]) for losses in self.losses.values() if {rung, rung + 1} <= losses.keys()
-        ]
-        return np.array(both).reshape(-1, 2)
 
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from strategies._ladder import Ladder, rungs
+from strategies._ladder import RankedLadder, rungs
+from strategies._ranking import Ranking
 from strategies._wrapper import Wrapper
 from strategies.base import ConfigStrategy, Outcome, Proposal, RegretBound, Start
 from strategies.types import JSON, Config
@@ -51,25 +54,32 @@ class Mix(ConfigStrategy):
         self._arms = [_arm(name, space, options) for name in arms]
         # For arms that do not learn from curves, the losses of short trials are converted to the scale of the others.
         self._told = [arm if arm.learns_curves else Wrapper(arm, levels=levels) for arm in self._arms]
-        self._ladder = Ladder(levels or rungs(self.max_epochs))
+        self._standings = Standings(levels or rungs(self.max_epochs))
+        self._n_failed = 0
         self._arm_of: dict[int, int] = {}  # by trial: the arm that proposed it
-        self._credits: dict[int, float] = {}  # by trial of an arm, in the order of the tells
+        self._n_taken = np.zeros(len(arms), dtype=int)  # trials by arm
+        self._credited: set[int] = set()  # trials
+        self._credits = [deque[float](maxlen=MEMORY) for _ in arms]  # of each arm's latest trials
 
     def restore(self, proposal: Proposal) -> None:
         super().restore(proposal)
         name = proposal.info.get("arm")
-        if name in self.names:
+        if name in self.names and proposal.trial not in self._arm_of:
             self._arm_of[proposal.trial] = self.names.index(name)
+            self._n_taken[self.names.index(name)] += 1
         for arm in self._told:
             arm.restore(proposal)
 
     def tell(self, outcome: Outcome) -> None:
-        super().tell(outcome)
         trial = outcome.proposal.trial
+        before = self.outcomes.get(trial)
+        self._n_failed += (outcome.loss is None) - (before is not None and before.loss is None)
+        super().tell(outcome)
         if outcome.loss is not None:
-            self._ladder.enter(outcome)
-        if trial in self._arm_of and trial not in self._credits:
-            self._credits[trial] = self._credit(outcome)
+            self._standings.enter(outcome)
+        if trial in self._arm_of and trial not in self._credited:
+            self._credited.add(trial)
+            self._credits[self._arm_of[trial]].append(self._credit(outcome))
         for arm in self._told:
             arm.tell(outcome)
 
@@ -87,20 +97,15 @@ class Mix(ConfigStrategy):
 
     def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
         shares = self.shares()
-        taken = np.bincount(list(self._arm_of.values()), minlength=len(self.names))
-        arm = int(np.argmax(shares * (taken.sum() + 1) - taken))
+        arm = int(np.argmax(shares * (self._n_taken.sum() + 1) - self._n_taken))
         config, info = self._arms[arm]._suggest(rng)
         return config, {**info, "arm": self.names[arm], "share": round(float(shares[arm]), 3)}
 
     def shares(self) -> np.ndarray:
         """The current target share of the proposals for each arm, shape (n_arms,), summing to 1."""
-        credits = [
-            [credit for trial, credit in self._credits.items() if self._arm_of[trial] == arm][-MEMORY:]
-            for arm in range(len(self.names))
-        ]
-        if any(len(own) < MIN_CREDIT for own in credits):
+        if any(len(own) < MIN_CREDIT for own in self._credits):
             return self._shares
-        weights = self._shares * [np.mean(own) + 1e-3 for own in credits]
+        weights = self._shares * [np.mean(own) + 1e-3 for own in self._credits]
         if self.n_trials is not None and len(self.outcomes) + len(self.pending) >= LATE * self.n_trials:
             rest = (1.0 - LATE_SHARE) / max(1, len(weights) - 1)
             weights = np.where(np.arange(len(weights)) == weights.argmax(), LATE_SHARE, rest)
@@ -108,15 +113,41 @@ class Mix(ConfigStrategy):
         return np.asarray(FLOOR + (1.0 - FLOOR * len(weights)) * weights / weights.sum())
 
     def _credit(self, outcome: Outcome) -> float:
-        trial = outcome.proposal.trial
         if outcome.loss is None:
             return 0.0
-        steps = self._ladder.steps()
-        values = {t: self._ladder.value(t, steps) for t in self._ladder.losses}
-        earlier = [value for t, value in values.items() if t != trial]
-        failed = sum(o.loss is None for o in self.outcomes.values())
-        beaten = failed + sum(values[trial] < value for value in earlier)
-        return (beaten / max(1, len(earlier) + failed)) ** 2
+        n_others = len(self._standings.losses) - 1 + self._n_failed
+        return ((self._n_failed + self._standings.n_worse(outcome.proposal.trial)) / max(1, n_others)) ** 2
+
+
+class Standings(RankedLadder):
+    """A ladder that counts the trials with higher losses, all converted to the same rung."""
+
+    def __init__(self, levels: list[int]) -> None:
+        super().__init__(levels)
+        self._n_steps = 0  # known ones
+        self._compared = [Ranking() for _ in levels]  # by rung: the trials whose losses there are converted
+
+    def enter(self, outcome: Outcome) -> None:
+        super().enter(outcome)
+        n_steps = len(self.steps())
+        everyone = n_steps != self._n_steps
+        self._n_steps = n_steps
+        for trial in self.losses if everyone else {outcome.proposal.first} & self.losses.keys():
+            self._compare_at(trial)
+
+    def _compare_at(self, trial: int) -> None:
+        at = self.compared_at(trial, self._n_steps)
+        for rung, compared in enumerate(self._compared):
+            if rung != at or math.isnan(self.losses[trial][rung]):
+                compared.discard(trial)
+            else:
+                compared.put(trial, self.losses[trial][rung])
+
+    def n_worse(self, trial: int) -> int:
+        """The number of trials whose converted loss is higher than that of this one."""
+        steps = self.steps()
+        value = self.value(trial, steps)
+        return sum(compared.n_above(value, sum(steps[rung:])) for rung, compared in enumerate(self._compared))
 
 
 def _arm(name: str, space: ConfigurationSpace, options: dict[str, Any]) -> ConfigStrategy:

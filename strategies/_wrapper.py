@@ -6,9 +6,11 @@ from collections.abc import Callable, Hashable
 from dataclasses import replace
 from typing import ClassVar
 
-from strategies._ladder import Ladder, rungs
-from strategies.base import Outcome, Proposal, RegretBound, Strategy
+from strategies._ladder import RankedLadder, rungs
+from strategies.base import MANY_PENDING, Outcome, Proposal, RegretBound, Strategy
 from strategies.types import Config
+
+CONVERTED_EVERY = 50  # with many pending trials, losses are converted anew after n / 50 more of them
 
 
 class Delegate(Strategy):
@@ -56,6 +58,9 @@ class Delegate(Strategy):
     def regret_bound(self) -> RegretBound | None:
         return self._inner.regret_bound()
 
+    def charge(self, seconds: float, n_workers: int) -> None:
+        self._inner.charge(seconds, n_workers)
+
     def abandoned(self) -> set[int]:
         return self._inner.abandoned()
 
@@ -75,10 +80,12 @@ class Wrapper(Delegate):
         """``resumable``: whether a paused training can be resumed. ``levels``: the rungs, in epochs."""
         super().__init__(inner)
         self._resumable = resumable
-        self.ladder = Ladder(levels or rungs(inner.max_epochs))
+        self.ladder = RankedLadder(levels or rungs(inner.max_epochs))
         self._asked: dict[int, Proposal] = {}  # the first proposal of each trial
+        self._running: set[int] = set()
         self._failed: set[int] = set()
-        self._steps: list[float] = []
+        self._steps: list[float] = []  # with which losses were last converted
+        self._n_since = 0  # outcomes since then
 
     def restore(self, proposal: Proposal) -> None:
         if self._inner.learns_curves or proposal.promotes is None:  # otherwise its first trial is told again
@@ -87,6 +94,7 @@ class Wrapper(Delegate):
 
     def tell(self, outcome: Outcome) -> None:
         trial = outcome.proposal.first
+        self._running.discard(outcome.proposal.trial)
         if outcome.loss is not None and outcome.proposal.trial >= 0:
             self.ladder.enter(outcome)
             self._failed.discard(trial)  # tried again with more time
@@ -98,11 +106,20 @@ class Wrapper(Delegate):
         if trial in self._failed:
             self._inner.tell(outcome if trial < 0 else replace(outcome, proposal=self._asked[trial]))
             return
-        steps = self.ladder.steps()
-        for known in self.ladder.losses if steps != self._steps else (trial,):
+        steps = self._steps_to_use()
+        for known in self.ladder.losses if steps != self._steps and self._inner.learns_losses else (trial,):
             if known not in self._failed:
                 self._inner.tell(Outcome(self._asked[known], (self.ladder.value(known, steps),), outcome.seconds))
         self._steps = steps
 
+    def _steps_to_use(self) -> list[float]:
+        """The current steps; with many pending trials, rather those in use, since new ones change all known losses."""
+        self._n_since += 1
+        if len(self._running) > MANY_PENDING and CONVERTED_EVERY * self._n_since < len(self.ladder.losses):
+            return self._steps
+        self._n_since = 0
+        return self.ladder.steps()
+
     def _note(self, proposal: Proposal) -> None:
         self._asked.setdefault(proposal.trial, proposal)
+        self._running.add(proposal.trial)

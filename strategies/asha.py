@@ -13,6 +13,8 @@ from dataclasses import replace
 from typing import Any
 
 from strategies._ladder import ETA
+from strategies._ranking import Ranking
+from strategies._tally import Tally
 from strategies._wrapper import Wrapper
 from strategies.base import Outcome, Proposal
 from strategies.types import Config
@@ -24,9 +26,9 @@ class Asha(Wrapper):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._promoted: list[set[int]] = [set() for _ in self.ladder.levels]  # from each rung
-        self._running: set[int] = set()
-        self._epochs: dict[int, int] = {}  # by trial: epochs charged to the budget
-        self._bars: dict[int, dict[int, list[float]]] = {}  # by trial: losses at each rung when it was proposed, sorted
+        self._waiting = [Ranking() for _ in self.ladder.levels]  # at each rung: neither promoted from it nor failed
+        self._epochs = Tally()  # charged to the budget
+        self._bars: dict[int, dict[int, float]] = {}  # by running trial, by epoch: it is stopped above this loss
 
     @property
     def exhausted(self) -> bool:
@@ -62,31 +64,31 @@ class Asha(Wrapper):
 
     def tell(self, outcome: Outcome) -> None:
         trial = outcome.proposal.trial
-        self._running.discard(trial)
+        self._bars.pop(trial, None)
         if outcome.stopped:  # for good
-            self._epochs[trial] = len(outcome.losses)
+            self._charge(trial, len(outcome.losses))
             for promoted in self._promoted:
                 promoted.add(trial)
         super().tell(outcome)
+        self._rank(outcome.proposal.first)
 
     def should_stop(self, proposal: Proposal, losses: tuple[float, ...]) -> bool:
         if super().should_stop(proposal, losses):
             return True
         bar = self._bars.get(proposal.trial, {}).get(len(losses))
-        # It continues if it is among the best third of the earlier trials and itself.
-        return bar is not None and bisect.bisect_left(bar, losses[-1]) >= max(1, (len(bar) + 1) // ETA)
+        return bar is not None and losses[-1] > bar
 
     def abandoned(self) -> set[int]:
         """Trials ranked too low to be promoted even if all further trials at their rung were worse."""
         if self.n_trials is None or not self._resumable or self._inner.exhausted:
             return set()
-        left = max(0, self.n_trials * self.max_epochs - sum(self._epochs.values()))
+        left = max(0, self.n_trials * self.max_epochs - self._epochs.total)
         found: set[int] = set()
-        for rung in range(len(self.ladder.levels) - 1):
-            ranked = self._ranked(rung)
-            affordable = bisect.bisect_right(range(left + 1), left, key=lambda n: self._cost(rung, len(ranked), n))
+        for rung, ranked in enumerate(self.ladder.ranked[:-1]):
+            n_ranked = len(ranked)
+            affordable = bisect.bisect_right(range(left + 1), left, key=lambda n: self._cost(rung, n_ranked, n))
             n_coming = len(self._running) + affordable  # the last one may exceed the budget
-            found.update(ranked[(len(ranked) + n_coming) // ETA :])
+            found.update(ranked.items((n_ranked + n_coming) // ETA))
             found -= self._promoted[rung]
         return found
 
@@ -105,16 +107,32 @@ class Asha(Wrapper):
 
     def _note(self, proposal: Proposal) -> None:
         super()._note(proposal)
-        self._running.add(proposal.trial)
-        self._epochs[proposal.trial] = proposal.epochs
+        self._charge(proposal.trial, proposal.epochs)
         for rung, level in enumerate(self.ladder.levels):
             if level < proposal.epochs:
                 self._promoted[rung].add(proposal.first)
+                self._waiting[rung].discard(proposal.first)
         if not self._resumable:
             rungs = range(self._entry(proposal), len(self.ladder.levels) - 1)
-            self._bars[proposal.trial] = {
-                self.ladder.levels[rung]: sorted(self.ladder.at(rung).values()) for rung in rungs
-            }
+            bars = {self.ladder.levels[rung]: self._bar(self.ladder.ranked[rung]) for rung in rungs}
+            self._bars[proposal.trial] = {level: bar for level, bar in bars.items() if bar is not None}
+
+    def _charge(self, trial: int, epochs: int) -> None:
+        """Charge the epochs of a trial to the budget, in place of earlier ones."""
+        self._epochs[trial] = epochs
+
+    def _bar(self, ranked: Ranking) -> float | None:
+        """The loss above which a trial is not among the best third of these and itself; None if there are none."""
+        n = len(ranked)
+        return ranked.value(max(1, (n + 1) // ETA) - 1) if n else None
+
+    def _rank(self, trial: int) -> None:
+        """Enter a trial's losses where it waits for a promotion."""
+        for rung, loss in self.ladder.losses.get(trial, {}).items():
+            if trial in self._failed or trial in self._promoted[rung]:
+                self._waiting[rung].discard(trial)
+            else:
+                self._waiting[rung].put(trial, loss)
 
     def _promotable(self) -> tuple[int, int] | None:
         """A trial to promote and its next rung; the highest rung that has one comes first (algorithm 2)."""
@@ -122,13 +140,8 @@ class Asha(Wrapper):
             return None
         for share in (ETA, 1) if self._inner.exhausted else (ETA,):  # all are promoted if no new config is left
             for rung in range(len(self.ladder.levels) - 2, -1, -1):
-                ranked = self._ranked(rung)
-                for trial in ranked[: len(ranked) // share]:
-                    if trial not in self._promoted[rung] and trial not in self._failed:
+                ranked = self.ladder.ranked[rung]
+                for trial in self._waiting[rung].items(0, 1):
+                    if ranked.rank(trial) < len(ranked) // share:
                         return trial, rung + 1
         return None
-
-    def _ranked(self, rung: int) -> list[int]:
-        """The trials that reached a rung, best first."""
-        losses = self.ladder.at(rung)
-        return sorted(losses, key=lambda trial: (losses[trial], trial))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from strategies._families import Families, family_choice
 from strategies._halving import PHASE_SHARE, FidelityOf, Halving, levels_of
 from strategies._mix import Mix
+from strategies._pace import Pace
+from strategies._tally import Tally
+from strategies._tiers import Tiers
 from strategies._wrapper import Delegate
 from strategies.base import ConfigStrategy, Outcome, Proposal, Start, Strategy
 from strategies.bayesian import BayesianOptimization
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
 MANY_TRIALS = 300  # above this, a model costs more than it gains
+MANY_ARMS, FEW_ARMS = ("tpe", "ga"), ("ga",)  # strategies that are cheaper than bo, the better first
 
 
 class Auto(Delegate):
@@ -48,6 +53,10 @@ class Auto(Delegate):
         self._seconds = seconds
         self._prior = prior
         self._halvings: list[Halving] = []
+        self._timed = timed
+        self._pace = Pace()
+        self._tier = 0
+        self._moves: list[str] = []  # to cheaper strategies, in words
         name = family_choice(space) if self.with_families else None
         inner: Strategy
         if name is None:
@@ -60,7 +69,7 @@ class Auto(Delegate):
             )  # fmt: skip
         super().__init__(inner)
         self.families = inner if isinstance(inner, Families) else None
-        self._epochs: dict[int, int] = {}  # by trial: epochs charged to the budget
+        self._epochs = Tally()  # charged to the budget
         self._training_seconds = 0.0
 
     @property
@@ -74,11 +83,21 @@ class Auto(Delegate):
             parts.append(f"configs are compared after {', '.join(map(str, epochs))} epochs")
         return "; ".join(parts)
 
+    @property
+    def findings(self) -> list[str]:
+        return [*self._moves, *super().findings]
+
+    def charge(self, seconds: float, n_workers: int) -> None:
+        super().charge(seconds, n_workers)
+        if self._timed:
+            self._pace.charge(seconds, n_workers)
+
     def tell(self, outcome: Outcome) -> None:
         super().tell(outcome)
         if outcome.proposal.trial < 0:
             return
         self._training_seconds += outcome.seconds
+        self._pace.told(outcome.seconds)
         if outcome.stopped:
             self._epochs[outcome.proposal.trial] = len(outcome.losses)
 
@@ -92,7 +111,7 @@ class Auto(Delegate):
         encoding, max_epochs = Encoding(space, fixed), self._options["max_epochs"]
         levels = levels_of(encoding, self._fidelity, max_epochs) if self.with_short else [max_epochs]
         prior = [start for start in self._prior if fixed.items() <= start.config.items()]
-        inner = self._inner_searcher(space, fixed, prior, levels)
+        inner = Tiers(self._builders(space, fixed, prior, levels), self._tier_to_ask)
         if len(levels) == 1:
             return inner
         halving = Halving(
@@ -102,20 +121,53 @@ class Auto(Delegate):
         self._halvings.append(halving)
         return halving
 
+    def _builders(
+        self, space: ConfigurationSpace, fixed: Mapping[str, Value], prior: list[Start], levels: list[int]
+    ) -> list[Callable[[], ConfigStrategy]]:
+        """Of the first strategy and of cheaper ones, as in ``_tiers``."""
+        mixes = [partial(self._mix, arms, space, fixed, prior, levels) for arms in self._cheaper]
+        return [partial(self._inner_searcher, space, fixed, prior, levels), *mixes]
+
     def _inner_searcher(
         self, space: ConfigurationSpace, fixed: Mapping[str, Value], prior: list[Start], levels: list[int]
     ) -> ConfigStrategy:
         if self._has_many:
-            arms, shares = ("tpe", "ga"), (0.5, 0.5)
-            return Mix(space, arms=arms, shares=shares, prior=prior, fixed=fixed, levels=levels, **self._options)
+            return self._mix(MANY_ARMS, space, fixed, prior, levels)
         cost = None if self._seconds is None else self._cost_exponent
         return BayesianOptimization(space, prior=prior, fixed=fixed, cost_exponent=cost, **self._options)
+
+    def _mix(
+        self,
+        arms: Sequence[str],
+        space: ConfigurationSpace,
+        fixed: Mapping[str, Value],
+        prior: list[Start],
+        levels: list[int],
+    ) -> ConfigStrategy:
+        shares = [1.0 / len(arms)] * len(arms)
+        return Mix(space, arms=arms, shares=shares, prior=prior, fixed=fixed, levels=levels, **self._options)
+
+    @property
+    def _cheaper(self) -> list[tuple[str, ...]]:
+        """The arms of the strategies that take over, one after the other, where workers wait for proposals."""
+        return [FEW_ARMS] if self._has_many else [MANY_ARMS, FEW_ARMS]
+
+    def _tier_to_ask(self) -> int:
+        if self._pace.is_too_slow and self._tier < len(self._cheaper):
+            self._move_to(self._tier + 1)
+        return self._tier
+
+    def _move_to(self, tier: int) -> None:
+        names = " and ".join(self._cheaper[tier - 1])
+        self._moves.append(f"{names} from trial {max(self._epochs, default=-1) + 1} on: {self._pace}")
+        self._tier = tier
+        self._pace.restart()
 
     def _budget(self, share: float) -> float | None:
         """A share of the budget in epochs; a budget in seconds is converted at the speed so far."""
         budgets = [] if self.n_trials is None else [float(self.n_trials * self.max_epochs)]
         if self._seconds is not None and self._training_seconds > 0:
-            budgets.append(self._seconds * sum(self._epochs.values()) / self._training_seconds)
+            budgets.append(self._seconds * self._epochs.total / self._training_seconds)
         return share * min(budgets) if budgets else None
 
     def _cost_exponent(self) -> float:
@@ -125,6 +177,9 @@ class Auto(Delegate):
 
     def _note(self, proposal: Proposal) -> None:
         super()._note(proposal)
+        tier = proposal.info.get("tier", 0)
+        if isinstance(tier, int) and tier > self._tier:  # of a run that is resumed
+            self._move_to(tier)
         self._epochs[proposal.trial] = proposal.epochs
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 3  # configs of past studies that may fail to beat the default before the others are skipped
 REPLACED = 2  # points of the initial design replaced by each config of a past study that beats the default
+MANY_PENDING = 64  # above so many pending trials, models are updated less often and see only some of these
 
 
 @dataclass(frozen=True)
@@ -163,8 +165,20 @@ class Strategy(ABC):
         """
         return False
 
+    @property
+    def learns_losses(self) -> bool:
+        """Whether losses influence the proposals."""
+        return True
+
     def skip_to(self, trial: int) -> None:
         """Number the next new trial at least this high, since lower numbers are taken. Called before an ``ask``."""
+        return
+
+    def charge(self, seconds: float, n_workers: int) -> None:
+        """Take note that the last ``ask``, ``restore`` or ``tell`` took so long in a search with so many workers.
+
+        Called by the tuner, with the recorded seconds when a run is resumed.
+        """
         return
 
     def abandoned(self) -> set[int]:
@@ -220,6 +234,9 @@ class ConfigStrategy(Strategy):
         for start in prior:
             self.encoding.check(start.config)
         self._prior = tuple(prior)
+        self._recommended = {_key(start.config) for start in prior if start.study is not None}
+        self._tried: set[int] = set()  # told trials of these
+        self._default_trial: int | None = None  # the first told trial of the default
         self.outcomes: dict[int, Outcome] = {}  # the latest of each trial, in the order in which trials were first told
         self.pending: dict[int, Proposal] = {}
         self._within: Config = {}  # values that the config being asked for must have
@@ -286,21 +303,18 @@ class ConfigStrategy(Strategy):
 
     def _beaten(self) -> list[bool]:
         """Whether each told config of a past study beats the default."""
-        if not self._prior:
+        if self._default_trial is None:
             return []
-        default = next((o for o in self.outcomes.values() if o.proposal.config == self.encoding.default), None)
-        if default is None:
-            return []
-        theirs = {_key(start.config) for start in self._prior if start.study is not None}
-        told = [outcome for outcome in self.outcomes.values() if _key(outcome.proposal.config) in theirs]
-        return [_is_better(outcome, default) for outcome in told]
+        default = self.outcomes[self._default_trial]
+        return [_is_better(self.outcomes[trial], default) for trial in self._tried]
 
     def _in_initial_design(self) -> bool:
         # A good start locates the region of good configs; a bad one carries little information.
         beaten = self._beaten()
-        configs = [*self.pending.values(), *(outcome.proposal for outcome in self.outcomes.values())]
-        known = sum(p.is_new for p in configs) + REPLACED * beaten.count(True) - beaten.count(False)
-        return known < self.n_initial or all(outcome.loss is None for outcome in self.outcomes.values())
+        size = self.n_initial - REPLACED * beaten.count(True) + beaten.count(False)
+        configs = itertools.chain(self.pending.values(), (outcome.proposal for outcome in self.outcomes.values()))
+        known = itertools.islice((p for p in configs if p.is_new), max(0, math.ceil(size)))  # no more need be counted
+        return sum(1 for _ in known) < size or all(outcome.loss is None for outcome in self.outcomes.values())
 
     def skip_to(self, trial: int) -> None:
         self._next_trial = max(self._next_trial, trial)
@@ -318,6 +332,14 @@ class ConfigStrategy(Strategy):
             self._mark(proposal.config)
         self.pending.pop(proposal.trial, None)
         self.outcomes[proposal.trial] = outcome
+        if self._prior:
+            self._compare_with_default(proposal)
+
+    def _compare_with_default(self, told: Proposal) -> None:
+        if self._default_trial is None and told.config == self.encoding.default:
+            self._default_trial = told.trial
+        if _key(told.config) in self._recommended:
+            self._tried.add(told.trial)
 
     @property
     def exhausted(self) -> bool:

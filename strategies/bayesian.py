@@ -9,9 +9,9 @@ user's beliefs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from scipy.special import log_ndtr
@@ -27,13 +27,15 @@ from strategies._gp import GP
 from strategies._ladder import Ladder, rungs_of
 from strategies._regret import regret_bound
 from strategies._warp import Warp, fitted
-from strategies.base import ConfigStrategy, Outcome, Proposal, RegretBound
+from strategies.base import MANY_PENDING, ConfigStrategy, Outcome, Proposal, RegretBound
 from strategies.types import JSON, Config
 
 N_SPREAD = 1024  # candidates across the space,
 N_CENTRES, N_AROUND = 5, 64  # and around each of the best configs
 N_FANTASIES = 8
 REFIT_EVERY = 50  # from 100 observations on, theta is refitted only after n / 50 more
+REFIT_SELDOM = 5  # the same with many pending trials
+N_AHEAD, N_CONSIDERED = 15, 256  # further proposals of a model with many pending trials, and the points among which
 MAX_BEST, MAX_LATEST, MAX_OTHERS = 200, 200, 100  # observations kept if there are more, since fitting is O(n^3)
 MANY_DIMENSIONS = 20  # above this, the search stays in a trust region
 LENGTH_START, LENGTH_MIN, LENGTH_MAX = 0.8, 2.0**-6, 1.6
@@ -61,16 +63,35 @@ class BayesianOptimization(ConfigStrategy):
         self._theta: np.ndarray | None = None
         self._warp: Warp | None = None
         self._n_fitted = 0
+        self._points: dict[int, np.ndarray] = {}  # by trial: its config in the unit cube
+        self._ahead: list[Config] = []  # further proposals of the last model
 
     def restore(self, proposal: Proposal) -> None:
         super().restore(proposal)
+        self._restore_ahead(proposal.info)
         theta, n_fitted = proposal.info.get("theta"), proposal.info.get("fitted")
         if isinstance(theta, list) and isinstance(n_fitted, int):
             self._theta, self._n_fitted = np.array(theta, dtype=float), n_fitted
             logs = np.array(proposal.info.get("warp", []), dtype=float).reshape(2, -1)
             self._warp = Warp(self._warped_columns(), *logs) if logs.size else None
 
+    def _restore_ahead(self, info: Mapping[str, JSON]) -> None:
+        left = info.get("left")
+        if isinstance(left, int):
+            self._ahead = self._ahead[len(self._ahead) - left :]
+        elif "theta" in info:
+            ahead = info.get("ahead")
+            self._ahead = cast("list[Config]", ahead) if isinstance(ahead, list) else []
+
+    @property
+    def _has_many(self) -> bool:
+        """Whether so many trials are pending that a model makes several proposals, and is told of some pending ones."""
+        return len(self.pending) > MANY_PENDING
+
     def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
+        for i, ahead in enumerate(self._ahead if self._has_many else ()):
+            if self.is_new(ahead):
+                return ahead, {"from": "gp", "left": len(self._ahead) - i - 1}
         told = list(self.outcomes.values())
         points, seen, X, losses = self._known(told, rng)
         gp = self._fitted(X, standardised(losses), len(told))
@@ -90,11 +111,30 @@ class BayesianOptimization(ConfigStrategy):
             info["warp"] = [*map(float, self._warp.log_a), *map(float, self._warp.log_b)]
         if factor < 1.0:
             info["lengthscales"] = round(factor, 3)
+        if self._has_many:
+            info["ahead"] = cast("list[JSON]", self._further(acquisition, found, values))
         for point, value in zip(found, values, strict=True):
             config = self.encoding.decode(point)
             if self.is_new(config):
                 return config, {**info, "log_ei": round(float(value), 3)}
         return self.encoding.decode(found[0]), info
+
+    def _further(self, acquisition: Acquisition, found: np.ndarray, values: np.ndarray) -> list[Config]:
+        """Further proposals among the best points (m, d), each as if the earlier ones were pending."""
+        if not isinstance(acquisition, LogEI | Believed):
+            return []
+        _, places = np.unique(found, axis=0, return_index=True)
+        places = np.sort(places)[:N_CONSIDERED]
+        found, values = found[places], values[places]
+        X = self._features.features(found)
+        by_cost = values - acquisition(X)
+        chosen = [0]
+        for _ in range(min(N_AHEAD, len(found) - 1)):
+            acquisition = acquisition.after(X[chosen[-1:]])
+            value = acquisition(X) + by_cost
+            value[chosen] = -np.inf
+            chosen.append(int(value.argmax()))
+        return [self.encoding.decode(found[i]) for i in chosen[1:]]
 
     @property
     def findings(self) -> list[str]:
@@ -147,7 +187,7 @@ class BayesianOptimization(ConfigStrategy):
         self, told: list[Outcome], rng: np.random.Generator
     ) -> tuple[np.ndarray, Observed, np.ndarray, np.ndarray]:
         """Points of the told configs (n, d), all observations, and the features and losses used by the model."""
-        points = np.array([self.encoding.encode(outcome.proposal.config) for outcome in told])
+        points = np.array([self._point(outcome.proposal) for outcome in told])
         seen = observed(told, self.max_epochs)
         self._features = Features(self.encoding, with_epochs=bool((seen.share < 1.0).any()))
         kept = chosen(seen.losses, rng)
@@ -160,13 +200,20 @@ class BayesianOptimization(ConfigStrategy):
             self._noise = None
         return points, seen, X, seen.losses[kept]
 
+    def _point(self, proposal: Proposal) -> np.ndarray:
+        """A config in the unit cube, (d,)."""
+        if proposal.trial not in self._points:
+            self._points[proposal.trial] = self.encoding.encode(proposal.config)
+        return self._points[proposal.trial]
+
     def _fitted(self, X: np.ndarray, y: np.ndarray, n_told: int) -> GP:
         """The process of warped features, to which ``self._features`` change."""
         owner = self._features.hyperparameter
         theta = self._theta
         if theta is not None and len(theta) != owner.max() + 3:
             theta = None  # fitted before the first short trial
-        if theta is not None and n_told - self._n_fitted < max(1, n_told // REFIT_EVERY):
+        every = REFIT_SELDOM if self._has_many else REFIT_EVERY
+        if theta is not None and n_told - self._n_fitted < max(1, n_told // every):
             self._features.warp = self._warp
             return GP.given(X if self._warp is None else self._warp(X), y[:, None], theta, owner, self._noise)
         self._n_fitted = n_told
@@ -193,11 +240,13 @@ class BayesianOptimization(ConfigStrategy):
     def _acquisition(self, gp: GP, told: list[Outcome], points: np.ndarray, rng: np.random.Generator) -> Acquisition:
         at = self._features.features(points)  # every config as if trained fully
         if self.pending:
-            configs = [proposal.config for proposal in self.pending.values()]
-            waiting = self._features.features(np.array([self.encoding.encode(config) for config in configs]))
+            waiting = self._features.features(np.array([self._point(each) for each in self.pending.values()]))
+            if self._has_many:
+                promising = np.argsort(-LogEI(gp, gp.means(at).min(axis=0))(waiting), kind="stable")
+                waiting = waiting[promising[:MANY_PENDING]]
             gp = gp.with_more(waiting, gp.sample(waiting, N_FANTASIES, rng))
             at = np.concatenate([at, waiting])
-        bests = gp.predict(at)[0].min(axis=0)
+        bests = gp.means(at).min(axis=0)
         failed = np.array([outcome.loss is None for outcome in told])
         return LogEI(gp, bests, success(at[: len(told)], failed, gp) if failed.any() else None)
 

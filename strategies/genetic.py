@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from deap import base, tools
 
-from strategies.base import ConfigStrategy
+from strategies._ranking import Ranking
+from strategies.base import ConfigStrategy, Outcome
 from strategies.types import JSON, Config
 
 POPULATION = 10  # mu
@@ -42,14 +43,39 @@ class GeneticAlgorithm(ConfigStrategy):
 
     n_initial = POPULATION
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._trials: list[int] = []  # in the order of ``outcomes``, which breaks ties
+        self._place: dict[int, int] = {}  # in this order
+        self._worked, self._failed = Ranking(), Ranking()  # places of trials with a loss, by it, and without
+
+    def tell(self, outcome: Outcome) -> None:
+        super().tell(outcome)
+        trial, loss = outcome.proposal.trial, outcome.loss
+        if trial not in self._place:
+            self._place[trial] = len(self._trials)
+            self._trials.append(trial)
+        place = self._place[trial]
+        if loss is None:
+            self._worked.discard(place)
+            self._failed.put(place, 0.0)
+        else:
+            self._worked.put(place, loss)
+            self._failed.discard(place)
+
+    def _fittest(self) -> list[Individual]:
+        """Those among whom the population is. Failures get the worst finite loss: avoided, not forgotten."""
+        worst = self._worked.value(-1)
+        places = sorted(self._worked.items(0, POPULATION) + self._failed.items(0, POPULATION))
+        outcomes = [self.outcomes[self._trials[place]] for place in places]
+        return [
+            Individual(self.encoding.encode(o.proposal.config), o.proposal.trial, worst if o.loss is None else o.loss)
+            for o in outcomes
+        ]
+
     def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
         toolbox = self._toolbox
-        configs, losses = self.observations()
-        everyone = [
-            Individual(self.encoding.encode(config), trial, loss)
-            for trial, config, loss in zip(self.outcomes, configs, losses, strict=True)
-        ]
-        population = toolbox.survive(everyone, POPULATION)
+        population = toolbox.survive(self._fittest(), POPULATION)
         mother = toolbox.select(population, rng=rng)
         father = toolbox.select(population, rng=rng) if rng.random() < CROSSOVER else mother
         child = toolbox.mutate(toolbox.mate(mother, father, rng=rng), rng=rng)

@@ -28,6 +28,10 @@ class GridSearch(ConfigStrategy):
     def ask_alike(self, first: Proposal, key: Callable[[Config], Hashable]) -> Proposal | None:
         return None  # its cells come in their order
 
+    @property
+    def learns_losses(self) -> bool:
+        return bool(self._prior)
+
     def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
         # Known configs are skipped, so the position in the sequence need not be restored.
         return next((config, info) for config, info in self._cells_by_stage if self.is_new(config))

@@ -14,6 +14,10 @@ class RandomSearch(ConfigStrategy):
     def _in_initial_design(self) -> bool:
         return False  # its own draws need no outcomes
 
+    @property
+    def learns_losses(self) -> bool:
+        return bool(self._prior)  # which is skipped where it disappoints
+
     def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
         # A forbidden config is redrawn rather than repaired, which keeps the draws uniform.
         for _ in range(100):

@@ -14,5 +14,9 @@ class SobolSearch(ConfigStrategy):
     def _in_initial_design(self) -> bool:
         return False
 
+    @property
+    def learns_losses(self) -> bool:
+        return bool(self._prior)
+
     def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
         return self.encoding.decode(self._design[self._n_asked]), {"from": "sobol"}

@@ -32,6 +32,7 @@ class TPE(ConfigStrategy):
         self._mirrored: dict[int, int] = {}  # our trial number -> Optuna's trial id
         # Trials in the order in which they were asked or, for warm starts, told (a dict as an ordered set).
         self._first_seen: dict[int, None] = {}
+        self._changed: dict[int, None] = {}  # those of them that are to be mirrored, in the same order
         self._asking = -1  # id of the trial used for every ask: the sampler stores its draws in it
 
     def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
@@ -62,12 +63,14 @@ class TPE(ConfigStrategy):
     def restore(self, proposal: Proposal) -> None:
         super().restore(proposal)
         self._first_seen.setdefault(proposal.trial)
+        self._changed.setdefault(proposal.trial)
 
     def tell(self, outcome: Outcome) -> None:
         if outcome.proposal.trial in self.outcomes:
             self._study = None  # Optuna refuses to change a finished trial, so the mirror is rebuilt
         super().tell(outcome)
         self._first_seen.setdefault(outcome.proposal.trial)
+        self._changed.setdefault(outcome.proposal.trial)
 
     def _mirror(self) -> optuna.Study:
         import optuna
@@ -77,10 +80,12 @@ class TPE(ConfigStrategy):
                 self._study = optuna.create_study(storage=optuna.storages.InMemoryStorage())
             self._asking = self._study._storage.create_new_trial(self._study._study_id)
             self._mirrored = {}
+            self._changed = dict(self._first_seen)
         # Optuna breaks ties by its trial numbers, so these must not depend on when the mirror was last rebuilt.
-        for trial in self._first_seen:
+        for trial in self._changed:
             outcome = self.outcomes.get(trial)
             self._mirror_trial(self._study, trial, outcome.proposal if outcome else self.pending[trial], outcome)
+        self._changed = {}
         return self._study
 
     def _mirror_trial(self, study: optuna.Study, trial: int, proposal: Proposal, outcome: Outcome | None) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from automl.study.run_folder import TrialFolders
 from automl.study.trial import Trial
 
 KEPT_CHECKPOINTS = 10  # of the best finished trials, while the search goes on
+LOOKED_EVERY = 200  # after n / 200 more outcomes, it is asked which trials will not continue
 
 
 class Retention:
@@ -18,6 +19,7 @@ class Retention:
         self._folders, self._keeps_all = folders, keeps_all
         self._finished: list[Trial] = []  # whose checkpoints are kept
         self._removed: set[int] = set()  # paused trials whose checkpoints are not
+        self._n_told = self._n_looked = 0  # outcomes, and those up to the last look
 
     def restored(self, trials: Iterable[Trial]) -> None:
         """The trials of a run that is continued."""
@@ -31,17 +33,20 @@ class Retention:
         """A trial that is trained again has a checkpoint again."""
         self._removed.discard(trial.number)
 
-    def told(self, trial: Trial, best: Trial | None, abandoned: set[int]) -> None:
-        """Remove what is not needed after an outcome. ``abandoned``: paused trials that will not continue."""
+    def told(self, trial: Trial, best: Trial | None, abandoned: Callable[[], set[int]]) -> None:
+        """Remove what is not needed after an outcome. ``abandoned``: the paused trials that will not continue."""
         self._folders.commit(trial.number)
         if trial.state != "paused":
             self._finished.append(trial)
         if self._keeps_all:
             return
-        for number in abandoned - self._removed:
-            if best is None or number != best.number:
-                self._folders.remove(number)
-                self._removed.add(number)
+        self._n_told += 1
+        if LOOKED_EVERY * (self._n_told - self._n_looked) >= self._n_told:
+            self._n_looked = self._n_told
+            for number in abandoned() - self._removed:
+                if best is None or number != best.number:
+                    self._folders.remove(number)
+                    self._removed.add(number)
         self.keep_best(KEPT_CHECKPOINTS)
 
     def keep_best(self, n: int) -> None:

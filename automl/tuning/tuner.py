@@ -167,6 +167,7 @@ class Tuner:
                 self.strategy.restore(entry.proposal)
             else:
                 self.strategy.tell(entry.outcome)
+            self.strategy.charge(entry.seconds, self.executor.n_workers)
         with one_thread():
             self._sure = self._is_sure()
         self.retention.restored(self.study.trials.values())
@@ -235,7 +236,7 @@ class Tuner:
             proposal = ask()
         if proposal is not None:
             seconds = time.perf_counter() - start
-            self.executor.charge(seconds)
+            self._charge(seconds)
             self.study.asked(proposal, seconds)
             self.log.write("ask", trial=proposal.trial, epochs=proposal.epochs, seconds=round(seconds, 4))
             self._outstanding[proposal.trial] = self._pack_of(proposal)
@@ -367,15 +368,19 @@ class Tuner:
             "tell", trial=trial, state=self.study.trials[trial].state, epochs=len(outcome.losses), loss=outcome.loss,
             training_seconds=round(outcome.seconds, 3), seconds=round(seconds, 4), error=outcome.error,
         )  # fmt: skip
-        self.executor.charge(seconds)
+        self._charge(seconds)
         del self._outstanding[trial]
-        self.retention.told(self.study.trials[trial], self.study.best, self.strategy.abandoned())
+        self.retention.told(self.study.trials[trial], self.study.best, self.strategy.abandoned)
         try:
             for callback in self.callbacks:
                 callback(self.result(), self.study.trials[trial])
         except Exception:
             self._end()
             raise
+
+    def _charge(self, seconds: float) -> None:
+        self.executor.charge(seconds)
+        self.strategy.charge(seconds, self.executor.n_workers)
 
     def _stopped_early(self) -> str | None:
         if self.interrupted:

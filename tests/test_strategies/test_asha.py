@@ -6,7 +6,7 @@ import pytest
 import automl
 from automl.space.parse import load_space
 from strategies import make_strategy
-from strategies._ladder import Ladder, rank_correlation, rungs
+from strategies._ladder import Ladder, RankedLadder, rank_correlation, rungs
 from strategies.base import Outcome, Proposal
 
 SPACE = load_space({"x": {"float": [0, 1]}, "y": {"float": [0, 1]}})
@@ -104,7 +104,7 @@ def test_a_curve_may_be_shorter_than_its_training_or_than_the_lowest_rung():
 
 def test_a_lowest_rung_with_uninformative_ranks_is_dropped():
     rng = np.random.default_rng(0)
-    telling, noise = Ladder([1, 3]), Ladder([1, 3])
+    telling, noise = RankedLadder([1, 3]), RankedLadder([1, 3])
     for trial in range(20):
         end = float(rng.random())
         telling.enter(ended(trial, end + 0.1, end, end))
@@ -115,7 +115,7 @@ def test_a_lowest_rung_with_uninformative_ranks_is_dropped():
 
 
 def test_a_dropped_rung_returns_when_its_ranks_agree_again():
-    ladder, rng = Ladder([1, 3]), np.random.default_rng(0)
+    ladder, rng = RankedLadder([1, 3]), np.random.default_rng(0)
     for trial in range(12):
         ladder.enter(ended(trial, float(rng.random()), 0.0, float(rng.random())))
     assert ladder.lowest == 1

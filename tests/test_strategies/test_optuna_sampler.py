@@ -149,7 +149,7 @@ def test_enqueued_values_replace_the_proposed_ones(name):
     study.optimize(bowl, n_trials=8)
     assert [p["x"] for p in params(study)[9:11]] == [1.25, -1.25]
     strategy = told(study)
-    learner = strategy._inner if name == "auto" else strategy
+    learner = strategy._inner._inner if name == "auto" else strategy
     configs = [outcome.proposal.config for outcome in learner.outcomes.values()]
     assert configs[9]["x"] == 0.625
     assert configs[10] == {"x": 0.375, "y": 0.8}
