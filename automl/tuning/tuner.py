@@ -64,6 +64,7 @@ class Tuner:
     patience: int | None = None  # in trials
     sure_within: Within | None = None
     reproducible: bool = False
+    n_pending: int | None = None  # proposals without an outcome, at most; None: as many as there are workers
     reserve: Callable[[Tuner], float] | None = None  # seconds of the time limit to leave for what follows the search
     callbacks: Sequence[Callback] = ()
     watch: Callable[[Tuner], None] | None = None  # called after each round of the loop
@@ -73,7 +74,8 @@ class Tuner:
     interrupted: bool = field(default=False, init=False)  # set it to have the search end
 
     def __post_init__(self) -> None:
-        self._waiting: deque[Proposal] = deque()  # to be submitted: of a resumed run
+        self.waiting: deque[Proposal] = deque()  # for a worker
+        self._n_workers = self.executor.n_workers  # when it was last noted
         self._outstanding: list[int] = []  # trials asked and not told, in the order of the asks
         self._untold: dict[int, Outcome] = {}
         self._tracebacks: dict[int, str] = {}  # of the untold
@@ -148,6 +150,7 @@ class Tuner:
                         self._restarted(event)
                     elif isinstance(event, JobEnded):
                         self._job_ended(event)
+                self._note_workers()
                 self.study.flush()
             if self.watch is not None:
                 self.watch(self)
@@ -161,19 +164,13 @@ class Tuner:
         with one_thread():
             self._sure = self._is_sure()
         self.retention.restored(self.study.trials.values())
-        self._waiting.extend(self.study.pending)
-        self._outstanding.extend(proposal.trial for proposal in self._waiting)
+        self.waiting.extend(self.study.pending)
+        self._outstanding.extend(proposal.trial for proposal in self.waiting)
 
     def _fill(self) -> None:
         """Keep every worker busy. At most as many proposals are untold as there are workers, whichever is faster."""
-        while self._waiting and self.executor.n_free:
-            self._submit(self._waiting.popleft())
-        while (
-            len(self._outstanding) < self.executor.n_workers
-            and self.executor.n_free
-            and not self._spent
-            and self._stopped_early() is None
-        ):
+        self._submit_waiting()
+        while self._has_room() and not self._spent and self._stopped_early() is None:
             start = time.perf_counter()
             with one_thread():
                 proposal = self.strategy.ask()
@@ -184,7 +181,17 @@ class Tuner:
             self.study.asked(proposal, seconds)
             self.log.write("ask", trial=proposal.trial, epochs=proposal.epochs, seconds=round(seconds, 4))
             self._outstanding.append(proposal.trial)
-            self._submit(proposal)
+            self.waiting.append(proposal)
+            self._submit_waiting()
+
+    def _has_room(self) -> bool:
+        if self.n_pending is not None:
+            return len(self._outstanding) < self.n_pending
+        return len(self._outstanding) < self.executor.n_workers and self.executor.n_free > 0
+
+    def _submit_waiting(self) -> None:
+        while self.waiting and self.executor.n_free:
+            self._submit(self.waiting.popleft())
 
     def _submit(self, proposal: Proposal) -> None:
         trial = self.study.trials[proposal.trial]
@@ -241,7 +248,7 @@ class Tuner:
             self._retries[event.key] += 1
             self.log.write("retry", trial=event.key, attempt=self._retries[event.key] + 1, reason=event.error)
             self.warn(f"trial {event.key} is trained again from where it began: {event.error}")
-            self._submit(running.proposal)
+            self.waiting.appendleft(running.proposal)
             return
         if event.traceback is not None and not running.stopped:
             self._tracebacks[event.key] = event.traceback
@@ -253,6 +260,13 @@ class Tuner:
             running.stopped,
             {name: tuple(values) for name, values in running.metrics.items()},
         )
+
+    def _note_workers(self) -> None:
+        before, self._n_workers = self._n_workers, self.executor.n_workers
+        if self._n_workers != before:
+            self.log.write("workers", n=self._n_workers)
+            if self._n_workers == 0:
+                self.warn("no worker is left; the run goes on when one joins")
 
     def _next_outcome(self) -> Outcome | None:
         if not self._untold:
@@ -310,6 +324,8 @@ class Tuner:
             return "budget spent"
         if self.strategy.exhausted:
             return "every config of the space was tried"
+        if not self.executor.n_workers:
+            return None
         raise RuntimeError(f"{type(self.strategy).__name__} proposes nothing, waits for nothing and is not exhausted")
 
     def _target_reached(self) -> bool:
