@@ -246,14 +246,15 @@ class ProcessExecutor(Executor):
                 self._restart(worker)
 
     def close(self) -> None:
-        for worker in self._workers:
+        with self._lock:
+            workers, self._workers = self._workers, []
+        for worker in workers:
             worker.kill()
-        if self._workers:
+        if workers:
             kill_marked(MARK, self._mark)
-        for worker in self._workers:
+        for worker in workers:
             assert worker.reader is not None
             worker.reader.join(timeout=1.0)
-        self._workers = []
 
     def processor_seconds(self) -> float:
         """Of computing, by the processes that are there now, since each was started."""
