@@ -20,6 +20,7 @@ COMMANDS = {
     "report": "Write the report of a run again.",
     "watch": "Follow a run in the terminal.",
     "dashboard": "Open a run in optuna-dashboard.",
+    "worker": "Train for a run on another machine.",
     "select": "Recommend a strategy for a task.",
     "baseline": "Score the baseline of a built-in data set.",
     "doctor": "Show what trainings run on: torch, driver, cards, and their speed.",

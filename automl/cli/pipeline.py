@@ -67,7 +67,7 @@ def run_session(
     session = Session.of(settings, task, folder, clock)
     task, strategy, plan = session.task, session.strategy, session.plan
     n_cores = default_workers("cpu")
-    if settings.n_workers is not None and settings.n_workers > n_cores:
+    if settings.n_workers is not None and settings.n_workers > n_cores and not settings.where.is_remote:
         show_line(console, f"workers: {settings.n_workers} trainings share {n_cores} cores, so that each is slower")
     if isinstance(task, CrossValidated):
         has_test = not (settings.data or {}).get("no_test")
@@ -77,7 +77,8 @@ def run_session(
             show_line(console, f"{settings.strategy}: {strategy.why}")
         if settings.prior:
             show_line(console, in_words(from_json(settings.prior)))
-    n_workers = f"{settings.n_workers} worker{'s' * (settings.n_workers != 1)}"
+    n = settings.planned_workers
+    n_workers = f"{n} worker{'s' * (n != 1)}{' at first' * (settings.n_workers is None)}"
     title = f"{name} with {settings.strategy}, seed {settings.seed}, {n_workers}, in {folder.path}"
     live = LiveTable(console, title, plan)
     warn = partial(show_line, console)

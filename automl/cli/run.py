@@ -14,7 +14,7 @@ from automl.errors import UserError
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False)
 
 TASK, DATA, BUDGET = "What to tune", "Your data", "Budget"
-STRATEGY, OUTPUT, MORE = "Strategy", "Output", "More"
+STRATEGY, OUTPUT, MACHINES, MORE = "Strategy", "Output", "Other machines", "More"
 
 
 @app.command()
@@ -171,7 +171,7 @@ def tune(
         int | None,
         typer.Option(
             metavar="N",
-            help="Trainings to run in parallel. [default: one per core, or 1 on a GPU]",
+            help="Trainings to run in parallel. [default: one per core, or per GPU; on other machines, all there are]",
             rich_help_panel=BUDGET,
         ),
     ] = None,
@@ -284,6 +284,50 @@ def tune(
     json: Annotated[
         bool, typer.Option("--json", help="Print summary.json and nothing else.", metavar="", rich_help_panel=OUTPUT)
     ] = False,
+    executor: Annotated[
+        str | None,
+        typer.Option(
+            help="Where trainings run: local, ray (on a Ray cluster) or tcp (on machines that run automl worker). "
+            "[default: local]",
+            rich_help_panel=MACHINES,
+        ),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT", help="Ray cluster. [default: that of this machine]", rich_help_panel=MACHINES
+        ),
+    ] = None,
+    cores: Annotated[
+        float | None,
+        typer.Option(metavar="N", help="Cores of a worker on Ray. [default: 1]", rich_help_panel=MACHINES),
+    ] = None,
+    gpus: Annotated[
+        float | None,
+        typer.Option(
+            metavar="N",
+            help="GPUs of a worker on Ray; may be a fraction. [default: 1 if the cluster has any]",
+            rich_help_panel=MACHINES,
+        ),
+    ] = None,
+    listen: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Where automl worker connects to (tcp).", rich_help_panel=MACHINES),
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="File with the token that run and workers share (tcp).", rich_help_panel=MACHINES
+        ),
+    ] = None,
+    certificate: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="PEM file with certificate and key (tcp), needed beyond this machine.",
+            rich_help_panel=MACHINES,
+        ),
+    ] = None,
     device: Annotated[
         str | None,
         typer.Option(
@@ -310,6 +354,7 @@ def tune(
         return show_names()
     from automl.data.ingest.request import Request, as_quantiles
     from automl.integrations.tracking import tracker_names
+    from automl.runs.machines import machines_of
     from automl.runs.settings import Settings, as_number
     from automl.tuning.stopping import as_within
 
@@ -357,6 +402,15 @@ def tune(
         ensemble=ensemble,
         max_latency=max_latency,
         track=tracker_names(track) if track else None,
+        machines=machines_of(
+            executor,
+            address=address,
+            cores=cores,
+            gpus=gpus,
+            listen=listen,
+            token_file=None if token_file is None else str(token_file),
+            certificate=None if certificate is None else str(certificate),
+        ),
     )
     from automl.cli.pipeline import run_session
     from automl.cli.prepared_data import prepared_for

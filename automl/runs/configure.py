@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.errors import UserError
 from automl.runs.past_studies import task_name
-from automl.runs.settings import DEFAULT_SECONDS, Settings, build_task, default_workers, load_from_file
+from automl.runs.settings import DEFAULT_SECONDS, Settings, build_task, load_from_file
 from automl.space.edit import fix, merge, space_to_dict
 from automl.space.parse import load_space, read_yaml
 from automl.study.open_study import recorded
@@ -55,11 +55,9 @@ def with_folds(asked: Settings, prepared: Path) -> Settings:
     from automl.tasks.cross_validated import n_folds_within, seconds_of_a_trial
 
     limit = asked.time_limit or DEFAULT_SECONDS
-    n_workers = asked.n_workers or default_workers(asked.device or "auto")
     trial_seconds = asked.trial_seconds or seconds_of_a_trial(limit)
-    return replace(
-        asked, time_limit=limit, trial_seconds=trial_seconds, folds=n_folds_within(prepared, limit, n_workers)
-    )
+    folds = n_folds_within(prepared, limit, asked.planned_workers)
+    return replace(asked, time_limit=limit, trial_seconds=trial_seconds, folds=folds)
 
 
 def new_settings(

@@ -53,7 +53,7 @@ def build(
         return None
     chosen = choose(task, found, most)
     n_wanted = len(chosen.members)
-    chosen = affordable(task, found, chosen, tuner.executor.n_workers, left)
+    chosen = affordable(task, found, chosen, max(1, tuner.executor.n_workers), left)
     if len(chosen.members) < n_wanted:
         say(f"ensemble: {len(chosen.members)} of {n_wanted} members, as the time limit leaves no time to fit more")
     errors = fit_members(task, chosen, tuner.executor, tuner.device, watch)
@@ -93,7 +93,7 @@ def expected_seconds(tuner: Tuner) -> float:
         refit_seconds(task, task.family(t.config), [t.seconds / task.max_epochs] * task.max_epochs)  # type: ignore[attr-defined, arg-type]
         for t in complete[:LIKELY_MEMBERS]
     ]
-    return max(sum(seconds) / tuner.executor.n_workers, max(seconds)) if seconds else 0.0
+    return max(sum(seconds) / max(1, tuner.executor.n_workers), max(seconds)) if seconds else 0.0
 
 
 def fit_members(

@@ -16,6 +16,7 @@ from automl.study.run_log import RunLog
 from automl.study.study import Study
 from automl.task import Task, fidelity_of
 from automl.tuning.executors import Executor, ProcessExecutor
+from automl.tuning.remote import WorkerSettings
 from automl.tuning.stopping import check_is_possible
 from automl.tuning.tuner import Callback, Tuner
 from automl.tuning.warm_start import from_json
@@ -31,7 +32,6 @@ def strategy_of(task: Task, settings: Settings, kind: type[Strategy] | None = No
     """The strategy that the settings name, or one of a class of the user's own. UserError if it cannot do what is
     asked."""
     assert settings.strategy is not None
-    assert settings.n_workers is not None
     options: dict[str, Any] = {
         "seed": settings.seed or 0,
         "n_trials": settings.n_trials,
@@ -44,7 +44,7 @@ def strategy_of(task: Task, settings: Settings, kind: type[Strategy] | None = No
     else:
         strategy = make_strategy(
             settings.strategy, task.space, resumable=task.resumable, fidelity=fidelity_of(task),
-            seconds=None if settings.time_limit is None else settings.time_limit * settings.n_workers,
+            seconds=None if settings.time_limit is None else settings.time_limit * settings.planned_workers,
             timed=not settings.reproducible, **options,
         )  # fmt: skip
     check_is_possible(settings.sure_within, strategy, settings.strategy)
@@ -84,7 +84,6 @@ def open_search(
     search's. ``tries_again``: train anew what was too slow before the run was continued.
     """
     assert settings.strategy is not None
-    assert settings.n_workers is not None
     seed = settings.seed or 0
     trackers = make_trackers(settings.track or ())
     with ExitStack() as stack:
@@ -99,11 +98,7 @@ def open_search(
             logs, trials, log = folder.logs, folder.trials if uses_folders else None, RunLog(folder.log)
             stack.callback(log.close)
         if executor is None:
-            new = ProcessExecutor(
-                task, settings.n_workers, settings.trial_seconds, logs,
-                device=settings.device or "auto", reproducible=bool(settings.reproducible),
-            )  # fmt: skip
-            executor = stack.enter_context(new)
+            executor = stack.enter_context(_executor(task, settings, logs, trials, folder, warn))
         if folder is not None and trackers:
             tracked = stack.enter_context(tracking(trackers, folder, study, task.name, settings.strategy, seed, warn))
         watch = None if display is None else stack.enter_context(display).update
@@ -113,7 +108,28 @@ def open_search(
             folders=TrialFolders(trials), strategy_name=settings.strategy, logs=logs,
             time_limit=settings.time_limit, target=settings.target,
             patience=settings.patience, sure_within=settings.sure_within, reproducible=bool(settings.reproducible),
+            n_pending=settings.n_workers if settings.reproducible else None,
             reserve=reserve, tries_again=tries_again, callbacks=callbacks, log=log, warn=warn,
             watch=watch if tracked is None else tracked.after(watch),
         )  # fmt: skip
         yield Search(tuner, tracked)
+
+
+def _executor(
+    task: Task,
+    settings: Settings,
+    logs: Path | None,
+    trials: Path | None,
+    folder: RunFolder | None,
+    warn: Callable[[str], None],
+) -> Executor:
+    device, reproducible = settings.device or "auto", bool(settings.reproducible)
+    if not settings.where.is_remote:
+        n_workers = settings.planned_workers
+        return ProcessExecutor(task, n_workers, settings.trial_seconds, logs, device=device, reproducible=reproducible)
+    told = WorkerSettings(
+        settings.trial_seconds, device, reproducible,
+        logs=None if logs is None else str(logs), folder=None if trials is None else str(trials),
+    )  # fmt: skip
+    data = folder.data.resolve() if folder is not None and settings.data is not None else None
+    return settings.where.make_executor(task, told, most=settings.n_workers, data=data, say=warn)

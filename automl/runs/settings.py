@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.devices import cards, check_device
 from automl.errors import UserError
+from automl.runs.machines import Machines
 from automl.tuning.stopping import Within
 from strategies.errors import did_you_mean
 
@@ -35,7 +36,7 @@ LEAST = {
 }
 MAY_CHANGE = (
     "n_trials", "time_limit", "target", "patience", "sure_within", "trial_seconds", "n_workers", "lanes", "device",
-    "n_final", "learn", "refit", "ensemble", "max_latency", "track",
+    "n_final", "learn", "refit", "ensemble", "max_latency", "track", "machines",
 )  # when resuming  # fmt: skip
 
 
@@ -73,6 +74,7 @@ class Settings:
     ensemble: int | None = None  # maximum number of trials in an ensemble
     max_latency: float | None = None  # milliseconds that an ensemble may take for a row
     track: Sequence[str] | None = None  # trackers that trials are logged to
+    machines: Mapping[str, Any] | None = None  # that train, the fields of automl.runs.machines.Machines
     from_python: bool = False  # started by automl.tune, which alone has the objective to continue with
 
     def __post_init__(self) -> None:
@@ -87,6 +89,11 @@ class Settings:
                 raise UserError(f"{label(name)} must be above 0 {unit}, got {value:g}")
         if self.device is not None:
             check_device(self.device)
+        if self.where.is_remote:
+            if ":" in (self.device or ""):
+                raise UserError(f"other machines have cards of their own: give auto, cpu or cuda, not {self.device!r}")
+            if self.reproducible and self.n_workers is None:
+                raise UserError(f"{label('reproducible')} on machines that come and go needs {label('n_workers')}")
         if sum(what is not None for what in (self.task, self.command, self.data)) > 1:
             raise UserError("give only one of a task, a command and data")
         if self.refit and self.ensemble:
@@ -110,13 +117,24 @@ class Settings:
             strategy=self.strategy or "auto",
             n_trials=self.n_trials or (DEFAULT_TRIALS if self.time_limit is None else None),
             seed=0 if self.seed is None else self.seed,
-            n_workers=self.n_workers or default_workers(self.device or "auto"),
+            n_workers=self.n_workers or (None if self.where.is_remote else default_workers(self.device or "auto")),
             device=self.device or "auto",
             reproducible=bool(self.reproducible),
             maximize=bool(self.maximize),
             n_final=DEFAULT_FINAL if self.n_final is None else self.n_final,
             learn=self.learn is not False,
         )
+
+    @property
+    def where(self) -> Machines:
+        """The machines that train."""
+        return Machines(**(self.machines or {}))
+
+    @property
+    def planned_workers(self) -> int:
+        """Trainings at a time, as far as it is known beforehand."""
+        device = self.device or "auto"
+        return self.n_workers or (self.where.n_workers(device) if self.where.is_remote else default_workers(device))
 
     def resumed_with(self, asked: Settings) -> Settings:
         """These settings of an existing run, updated with the options that may change on resume."""
@@ -143,7 +161,7 @@ class Settings:
 
 def option(name: str) -> str:
     """The command-line option of a setting."""
-    names = {"max_epochs": "epochs", "n_final": "final_seeds"}
+    names = {"max_epochs": "epochs", "n_final": "final_seeds", "machines": "executor"}
     return "--" + names.get(name, name.removeprefix("n_")).replace("_", "-")
 
 

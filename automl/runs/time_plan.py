@@ -120,7 +120,7 @@ class TimePlan:
             self._known = (n, 0.0, 0.0)
             if study.best is not None:
                 seconds = _final_seconds(tuner)
-                per_seed = MARGIN * max(sum(seconds) / tuner.executor.n_workers, max(seconds))
+                per_seed = MARGIN * max(sum(seconds) / max(1, tuner.executor.n_workers), max(seconds))
                 startup = self._startup or 0.0
                 files = FILES_SECONDS + FILES_SECONDS_A_TRIAL * len(study.trials)
                 starts = bool(self.n_seeds) + self._refits + 2 * self._keeps_model

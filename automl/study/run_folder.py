@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -106,42 +107,41 @@ def _lock(handle: int, kind: int) -> bool:
 
 
 class TrialFolders:
-    """One folder per trial, for its checkpoint. An interrupted step leaves the state before it intact."""
+    """One folder per trial, for its checkpoint: as its last recorded step left it.
+
+    Each attempt at a step has a folder of its own, which becomes the trial's once the step is recorded. So an
+    interrupted step leaves the state before it, and an attempt that was given up, but goes on somewhere, harms nothing.
+    """
 
     def __init__(self, root: Path | None) -> None:
         self._root = root
 
     def begin(self, number: int, *, continues: bool) -> Path | None:
-        """The folder to train in: empty, or in the state of the trial's last recorded step."""
+        """The folder for a new attempt: empty, or in the state of the trial's last recorded step."""
         if self._root is None:
             return None
-        folder, before = self._folder(number), self._before(number)
-        if not continues:
-            self._anew(number).mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-        elif before.exists():  # a step was interrupted: restore the state before it
-            shutil.rmtree(folder, ignore_errors=True)
-            shutil.copytree(before, folder)
-        else:
-            aside = before.with_suffix(".copying")
-            shutil.rmtree(aside, ignore_errors=True)
-            shutil.copytree(folder, aside)
-            aside.rename(before)
-        return folder
+        marker = self._marker(number)
+        if marker.exists():
+            shutil.rmtree(self._root / marker.read_text(encoding="utf-8"), ignore_errors=True)
+        attempt = new_attempt(self._folder(number), continues=continues)
+        write_atomic(marker, attempt.name)
+        return attempt
 
     def has(self, number: int) -> bool:
         """Whether a trial can be continued from its last recorded step; always true without folders."""
         if self._root is None:
             return True
-        states = (self._folder(number), self._before(number))
-        return not self._anew(number).exists() and any(folder.is_dir() and any(folder.iterdir()) for folder in states)
+        folder = self._folder(number)
+        return folder.is_dir() and any(folder.iterdir())
 
     def commit(self, number: int) -> None:
-        """The step is recorded: keep its state of the folder."""
-        if self._root is not None:
-            shutil.rmtree(self._before(number), ignore_errors=True)
-            shutil.rmtree(self._anew(number), ignore_errors=True)
+        """The step is recorded: the folder of its last attempt is the trial's."""
+        if self._root is None or not self._marker(number).exists():
+            return
+        attempt = self._root / self._marker(number).read_text(encoding="utf-8")
+        if attempt.exists():  # else the process was killed below
+            keep_attempt(attempt, self._folder(number))
+        self._marker(number).unlink()
 
     def remove(self, number: int) -> None:
         """Delete a trial's files."""
@@ -159,14 +159,26 @@ class TrialFolders:
         assert self._root is not None
         return self._root / f"{number:04d}"
 
-    def _before(self, number: int) -> Path:
+    def _marker(self, number: int) -> Path:
+        """The file with the name of the last attempt's folder, from its beginning until the step is recorded."""
         assert self._root is not None
-        return self._root / f"{number:04d}.before"
+        return self._root / f"{number:04d}.attempt"
 
-    def _anew(self, number: int) -> Path:
-        """The marker that exists while a step trains from scratch."""
-        assert self._root is not None
-        return self._root / f"{number:04d}.anew"
+
+def new_attempt(place: Path, *, continues: bool) -> Path:
+    """A folder beside ``place`` that no other attempt has: empty, or a copy of it."""
+    attempt = place.with_name(f"{place.name}.{uuid.uuid4().hex[:8]}")
+    if continues:
+        shutil.copytree(place, attempt)
+    else:
+        attempt.mkdir(parents=True)
+    return attempt
+
+
+def keep_attempt(attempt: Path, place: Path) -> None:
+    """Replace ``place`` with the folder of an attempt."""
+    shutil.rmtree(place, ignore_errors=True)
+    attempt.rename(place)
 
 
 def write_atomic(file: Path, text: str) -> None:

@@ -36,7 +36,7 @@ from automl.tuning.worker import MARK, Event, Job, JobEnded, JobStarted, Restart
 if TYPE_CHECKING:
     from automl.task import Task
 
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 MAX_DEATHS_AT_START = 3
 FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)  # no training dies of these by itself
 
@@ -44,7 +44,10 @@ FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)  #
 class Executor(ABC):
     """Runs jobs, as many at a time as it has workers."""
 
-    n_workers: int
+    @property
+    @abstractmethod
+    def n_workers(self) -> int:
+        """How many jobs can run at once. It changes where workers come and go."""
 
     @property
     @abstractmethod
@@ -97,12 +100,14 @@ class Executor(ABC):
 class SerialExecutor(Executor):
     """One training at a time, in this process: easy to debug, and nothing to start."""
 
-    n_workers = 1
-
     def __init__(self, task: Task) -> None:
         self._task = task
         self._running: tuple[Job, Iterator[Event]] | None = None
         self._stopped = set[int]()
+
+    @property
+    def n_workers(self) -> int:
+        return 1
 
     @property
     def n_free(self) -> int:
@@ -173,35 +178,39 @@ class ProcessExecutor(Executor):
     for it, see ``Admission``; one that runs out of memory beside others waits and starts again, where the fewer share.
 
     They are started as fresh interpreters rather than through multiprocessing, which would import the user's script
-    anew in each: scripts without ``if __name__ == "__main__"``, notebooks and lambdas work.
+    anew in each: scripts without ``if __name__ == "__main__"``, notebooks and lambdas work. While a thread waits,
+    another may submit, stop and cancel.
     """
 
     def __init__(
         self,
-        task: Task,
+        task: Task | Path,
         n_workers: int,
         trial_seconds: float | None = None,
         logs: Path | None = None,
         *,
         device: str = "auto",
         reproducible: bool = False,
+        n_threads: int = 1,
     ) -> None:
-        """``trial_seconds``: a job that takes longer is killed and has failed. ``logs``: a folder for their output.
-        ``device``: the cards that jobs may use. ``reproducible``: a training on a card repeats itself exactly.
+        """``task``: it, or a file made of ``pickled``. ``trial_seconds``: a job that takes longer is killed and has
+        failed. ``logs``: a folder for their output. ``device``: the cards that jobs may use. ``reproducible``: a
+        training on a card repeats itself exactly. ``n_threads``: of each process.
         """
-        try:
-            pickled = _pickled(task)
-        except (TypeError, pickle.PicklingError) as error:
-            raise UserError(f"{task.name!r} cannot be sent to a training process: {error}") from None
-
-        self.n_workers = n_workers
+        self._hello: dict[str, Any] = {"path": sys.path}
+        if isinstance(task, Path):
+            self._hello["file"] = str(task)
+        else:
+            self._hello["task"] = base64.b64encode(pickled(task)).decode()
+        self._n_workers = n_workers
         self._runtime: Callable[[Mapping[str, Any]], Hashable] = getattr(task, "runtime", lambda config: "")
         self._trial_seconds = trial_seconds
         self._logs = logs
         self._cards = cards(device)
-        self._environment = os.environ | ONE_THREAD | (deterministic() if reproducible and self._cards else {})
-        self._hello = {"path": sys.path, "task": base64.b64encode(pickled).decode()}
+        threads = dict.fromkeys(THREADS, str(n_threads))
+        self._environment = os.environ | threads | (deterministic() if reproducible and self._cards else {})
         self._inbox: queue.Queue[tuple[_Worker, Event | None]] = queue.Queue()
+        self._lock = threading.RLock()
         self._n_deaths_at_start = 0
         self._mark, self._n_started = new_mark(), 0
         self._held = deque[Job]()  # until there is room
@@ -211,20 +220,25 @@ class ProcessExecutor(Executor):
         self._admission = Admission(Counter(cards_of_workers))
 
     @property
+    def n_workers(self) -> int:
+        return self._n_workers
+
+    @property
     def n_free(self) -> int:
-        return self.n_workers - sum(worker.job is not None for worker in self._workers) - len(self._held)
+        return self._n_workers - sum(worker.job is not None for worker in self._workers) - len(self._held)
 
     @property
     def spans(self) -> Sequence[Span]:
         return self._spans
 
     def submit(self, job: Job) -> None:
-        self._held.append(job)
-        self._start_held()
+        with self._lock:
+            self._held.append(job)
+            self._start_held()
 
     def _start_held(self) -> None:
         """Start the jobs that wait, in their order, as far as there is room."""
-        while self._held and sum(worker.job is not None for worker in self._workers) < self.n_workers:
+        while self._held and sum(worker.job is not None for worker in self._workers) < self._n_workers:
             worker = self._worker_for(self._held[0])
             if worker is None:
                 return
@@ -282,30 +296,34 @@ class ProcessExecutor(Executor):
                 while not self._inbox.empty():
                     events.append(self._receive(*self._inbox.get()))
             except queue.Empty:
-                events = [self._kill_hung(worker) for worker in self._workers]
+                with self._lock:
+                    events = [self._kill_hung(worker) for worker in self._workers]
             happened = [event for event in events if event is not None]
             if happened or (until is not None and self.now() >= until):
                 return happened
 
     def stop(self, key: int) -> None:
-        for worker in self._workers:
-            if worker.job is not None and any(training.key == key for training in worker.job.trainings):
-                worker.send({"stop": key})
+        with self._lock:
+            for worker in self._workers:
+                if worker.job is not None and any(training.key == key for training in worker.job.trainings):
+                    worker.send({"stop": key})
 
     def cancel(self) -> None:
-        self._held.clear()
-        for worker in [worker for worker in self._workers if worker.job is not None]:
-            self._restart(worker)
+        with self._lock:
+            self._held.clear()
+            for worker in [worker for worker in self._workers if worker.job is not None]:
+                self._restart(worker)
 
     def close(self) -> None:
-        for worker in self._workers:
+        with self._lock:
+            workers, self._workers = self._workers, []
+        for worker in workers:
             worker.kill()
-        if self._workers:
+        if workers:
             kill_marked(MARK, self._mark)
-        for worker in self._workers:
+        for worker in workers:
             assert worker.reader is not None
             worker.reader.join(timeout=1.0)
-        self._workers = []
 
     def processor_seconds(self) -> float:
         """Of computing, by the processes that are there now, since each was started."""
@@ -361,8 +379,10 @@ class ProcessExecutor(Executor):
         self._inbox.put((worker, None))
 
     def _receive(self, worker: _Worker, event: Event | None) -> Event | None:
-        if event is None:
-            return self._replace(worker)
+        with self._lock:
+            return self._replace(worker) if event is None else self._received(worker, event)
+
+    def _received(self, worker: _Worker, event: Event) -> Event | None:
         if worker not in self._workers or worker.job is None or event.key != worker.job.key:
             return None  # of a worker that was killed meanwhile
         if isinstance(event, JobStarted):
@@ -419,8 +439,9 @@ def _what(job: Job) -> Mapping[str, Any]:
     return {**job.config, "lanes": len(job.lanes)} if job.lanes else job.config
 
 
-def _pickled(task: Task) -> bytes:
-    """By cloudpickle, but code keeps the name of its file, which the tracebacks of failed trials need."""
+def pickled(task: Task) -> bytes:
+    """By cloudpickle, but code keeps the name of its file, which the tracebacks of failed trials need. UserError if it
+    cannot be."""
     import cloudpickle
 
     # The workers run the same interpreter, which is all that marshal asks for.
@@ -430,7 +451,10 @@ def _pickled(task: Task) -> bytes:
         dispatch_table: ClassVar[Any] = ChainMap(by_marshal, cloudpickle.Pickler.dispatch_table)
 
     buffer = io.BytesIO()
-    Pickler(buffer).dump(task)
+    try:
+        Pickler(buffer).dump(task)
+    except (TypeError, pickle.PicklingError) as error:
+        raise UserError(f"{task.name!r} cannot be sent to a training process: {error}") from None
     return buffer.getvalue()
 
 

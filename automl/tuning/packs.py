@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from automl.study.run_folder import keep_attempt, new_attempt
 from automl.tuning.worker import MAX_RETRIES, EpochDone, Job, JobEnded, LaneEnded, Restarted
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def packed(task: Task, jobs: Sequence[Job], n_workers: int) -> list[Job]:
     A job with lanes has the key of its first one. A training that could have neighbours is a lane even if it has none,
     so that its result does not depend on the number of workers. The jobs have folders.
     """
-    most = min(MOST_LANES, math.ceil(len(jobs) / n_workers))
+    most = min(MOST_LANES, math.ceil(len(jobs) / max(1, n_workers)))
     key_of = lane_keys(task)
     alone, groups = list[Job](), dict[Hashable, list[Job]]()
     for job in jobs:
@@ -55,6 +56,15 @@ def together(jobs: Sequence[Job]) -> Job:
     return replace(jobs[0], lanes=tuple(jobs))
 
 
+def _attempt(job: Job) -> Job:
+    """The job in folders of its own, which hold what there is in those of its trainings."""
+    if job.lanes:
+        return replace(job, lanes=tuple(map(_attempt, job.lanes)))
+    assert job.folder is not None
+    place = Path(job.folder)
+    return replace(job, folder=str(new_attempt(place, continues=place.is_dir())))
+
+
 def train_jobs(
     jobs: Sequence[Job],
     executor: Executor,
@@ -65,41 +75,48 @@ def train_jobs(
 
     ``watch``: called about once a second with the number of trainings done and in total. ``needless``: returns the keys
     of trainings that need not start once this one has ended. If a program of several trainings fails as a whole, those
-    that it leaves are trained alone: one of them may have been the cause.
+    that it leaves are trained alone: one of them may have been the cause. Each attempt has a folder of its own, which
+    becomes the training's at its end.
     """
     waiting, running, retries = deque(jobs), dict[int, Job](), Counter[int]()
-    epochs: dict[int, list[Epoch]] = {single.key: [] for job in jobs for single in job.trainings}
+    places = {single.key: Path(str(single.folder)) for job in jobs for single in job.trainings}
+    attempts: dict[int, Path] = {}  # folders of the trainings that run
+    epochs: dict[int, list[Epoch]] = {key: [] for key in places}
     done: dict[int, Trained] = {}
     n_trainings = len(epochs)
+
+    def end(key: int, ended: JobEnded) -> None:
+        keep_attempt(attempts.pop(key), places[key])
+        done[key] = Trained(tuple(epochs[key]), ended)
+
+    def again(job: Job) -> None:
+        shutil.rmtree(attempts.pop(job.key), ignore_errors=True)
+        epochs[job.key].clear()
+
     while len(done) < n_trainings:
         while waiting and executor.n_free:
             job = waiting.popleft()
-            for single in job.trainings:
-                assert single.folder is not None
-                Path(single.folder).mkdir(parents=True, exist_ok=True)
-            running[job.key] = job
-            executor.submit(job)
+            running[job.key], attempt = job, _attempt(job)
+            attempts |= {single.key: Path(str(single.folder)) for single in attempt.trainings}
+            executor.submit(attempt)
         for event in executor.wait(1.0):
             if isinstance(event, EpochDone):
                 epochs[event.training].append(event.epoch)
             elif isinstance(event, Restarted):
                 del epochs[event.key][event.epoch :]
             elif isinstance(event, LaneEnded):
-                ended = JobEnded(event.lane, event.seconds, event.error, scores=event.scores)
-                done[event.lane] = Trained(tuple(epochs[event.lane]), ended)
+                end(event.lane, JobEnded(event.lane, event.seconds, event.error, scores=event.scores))
             elif isinstance(event, JobEnded) and running[event.key].lanes:
                 for single in running[event.key].trainings:
                     if single.key not in done:
-                        shutil.rmtree(str(single.folder))
-                        epochs[single.key].clear()
+                        again(single)
                         waiting.append(single)
             elif isinstance(event, JobEnded) and event.lost and retries[event.key] < MAX_RETRIES:
                 retries[event.key] += 1
-                shutil.rmtree(str(running[event.key].folder))
-                epochs[event.key].clear()
+                again(running[event.key])
                 waiting.appendleft(running[event.key])
             elif isinstance(event, JobEnded):
-                done[event.key] = Trained(tuple(epochs[event.key]), event)
+                end(event.key, event)
                 spared = needless(event.key, done[event.key])
                 kept = [job for job in waiting if job.key not in spared or job.lanes]
                 n_trainings -= len(waiting) - len(kept)

@@ -58,7 +58,9 @@ def seconds_left(tuner: Tuner) -> float | None:
 
 def _epochs(tuner: Tuner) -> int:
     """Of the budget that is used up: those of a failed trial count as asked for."""
-    ahead = (max(0, r.proposal.epochs - len(r.losses)) for r in tuner.running.values())
+    ahead = [max(0, r.proposal.epochs - len(r.losses)) for r in tuner.running.values()]
+    waiting = [p for pack in tuner.waiting for p in pack if p.trial not in tuner.running]
+    ahead += [max(0, p.epochs - len(tuner.study.trials[p.trial].losses)) for p in waiting]
     return tuner.study.committed_epochs - sum(ahead)
 
 

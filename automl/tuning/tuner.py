@@ -67,6 +67,7 @@ class Tuner:
     patience: int | None = None  # in trials
     sure_within: Within | None = None
     reproducible: bool = False
+    n_pending: int | None = None  # proposals without an outcome, at most; None: as many as there are workers
     reserve: Callable[[Tuner], float] | None = None  # seconds of the time limit to leave for what follows the search
     tries_again: bool = False  # of a continued run: trials that failed as they were too slow
     callbacks: Sequence[Callback] = ()
@@ -77,7 +78,8 @@ class Tuner:
     interrupted: bool = field(default=False, init=False)  # set it to have the search end
 
     def __post_init__(self) -> None:
-        self._waiting: deque[list[Proposal]] = deque()  # to be submitted, those of a program together
+        self.waiting: deque[list[Proposal]] = deque()  # for a worker, those of a program together
+        self._n_workers = self.executor.n_workers  # when it was last noted
         self._outstanding: dict[int, int] = {}  # trials asked and not told, in the order of the asks: to a pack's first
         self._packs: dict[int, list[int]] = {}  # the trials in a program, by its job
         self._alone: set[int] = set()  # trials whose program broke: one of them may be the cause
@@ -157,6 +159,7 @@ class Tuner:
                         self._training_ended(event.lane, event.seconds, event.error)
                     elif isinstance(event, JobEnded):
                         self._job_ended(event)
+                self._note_workers()
                 self.study.flush()
             if self.watch is not None:
                 self.watch(self)
@@ -175,13 +178,13 @@ class Tuner:
         for proposal in self.study.pending:
             first = self._pack_of(proposal) if self._shares(proposal) else proposal.trial
             packs.setdefault(first, []).append(proposal)
-        self._waiting.extend(packs.values())
+        self.waiting.extend(packs.values())
         self._outstanding |= {p.trial: first for first, pack in packs.items() for p in pack}
         if packs and isinstance(self.study.log[-1], Asked):  # killed while it asked for this pack
-            self._fill_up(self._waiting[-1])
+            self._fill_up(self.waiting[-1])
         if self.tries_again:
             for proposal in self._asked_again():
-                self._waiting.append([proposal])
+                self.waiting.append([proposal])
                 self._outstanding[proposal.trial] = proposal.trial
 
     def _asked_again(self) -> Iterator[Proposal]:
@@ -195,20 +198,25 @@ class Tuner:
 
     def _fill(self) -> None:
         """Keep every worker busy. At most as many packs are untold as there are workers, whichever is faster."""
-        while self._waiting and self.executor.n_free:
-            self._submit(self._waiting.popleft())
-        while (
-            len(set(self._outstanding.values())) < self.executor.n_workers
-            and self.executor.n_free
-            and not self._spent
-            and self._stopped_early() is None
-        ):
+        self._submit_waiting()
+        while self._has_room() and not self._spent and self._stopped_early() is None:
             first = self._ask(self.strategy.ask)
             if first is None:
                 return
             pack = [first]
             self._fill_up(pack)
-            self._submit(pack)
+            self.waiting.append(pack)
+            self._submit_waiting()
+
+    def _has_room(self) -> bool:
+        n_packs = len(set(self._outstanding.values()))
+        if self.n_pending is not None:
+            return n_packs < self.n_pending
+        return n_packs < self.executor.n_workers and self.executor.n_free > 0
+
+    def _submit_waiting(self) -> None:
+        while self.waiting and self.executor.n_free:
+            self._submit(self.waiting.popleft())
 
     def _fill_up(self, pack: list[Proposal]) -> None:
         """Ask for more proposals like the first of a pack, each of which is in the study before the next is made."""
@@ -325,7 +333,7 @@ class Tuner:
             return
         self.log.write("apart", trials=left, reason=event.error)
         self._alone.update(left)
-        self._waiting.extendleft([proposal] for proposal in reversed(proposals))
+        self.waiting.extendleft([proposal] for proposal in reversed(proposals))
 
     def _again(self, pack: Sequence[Proposal], event: JobEnded) -> None:
         for proposal in pack:
@@ -333,7 +341,7 @@ class Tuner:
             self._retries[trial] += 1
             self.log.write("retry", trial=trial, attempt=self._retries[trial] + 1, reason=event.error)
             self.warn(f"trial {trial} is trained again from where it began: {event.error}")
-        self._submit(pack)
+        self.waiting.appendleft(list(pack))
 
     def _training_ended(self, trial: int, seconds: float, error: str | None) -> None:
         running = self.running.pop(trial)
@@ -345,6 +353,13 @@ class Tuner:
             running.stopped,
             {name: tuple(values) for name, values in running.metrics.items()},
         )
+
+    def _note_workers(self) -> None:
+        before, self._n_workers = self._n_workers, self.executor.n_workers
+        if self._n_workers != before:
+            self.log.write("workers", n=self._n_workers)
+            if self._n_workers == 0:
+                self.warn("no worker is left; the run goes on when one joins")
 
     def _next_outcome(self) -> Outcome | None:
         if not self._untold:
@@ -405,6 +420,8 @@ class Tuner:
             return "budget spent"
         if self.strategy.exhausted:
             return "every config of the space was tried"
+        if not self.executor.n_workers:
+            return None
         raise RuntimeError(f"{type(self.strategy).__name__} proposes nothing, waits for nothing and is not exhausted")
 
     @property

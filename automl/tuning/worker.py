@@ -1,8 +1,8 @@
 """The process that trains: one job after the other, told through its standard input, in JSON lines.
 
 Started by ``automl.tuning.executors.ProcessExecutor`` as ``python -m automl.tuning.worker``. Its first line holds the
-task, later ones are jobs and requests to stop; its answers are events. When its input ends, the process that started it
-has died, and the worker kills itself with all that it started.
+task or names its file, later ones are jobs and requests to stop; its answers are events. When its input ends, the
+process that started it has died, and the worker kills itself with all that it started.
 """
 
 from __future__ import annotations
@@ -316,7 +316,7 @@ def main() -> None:
     sys.path[:] = start["path"]
     import cloudpickle
 
-    task = cloudpickle.loads(base64.b64decode(start["task"]))
+    task = cloudpickle.loads(Path(start["file"]).read_bytes() if "file" in start else base64.b64decode(start["task"]))
     prepared = False
     while True:
         job = inbox.jobs.get()

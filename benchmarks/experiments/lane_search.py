@@ -138,14 +138,18 @@ class Simulated(Executor):
     """Workers whose jobs take their measured processor seconds. They run when they are submitted, one at a time."""
 
     def __init__(self, task: Task, n_workers: int) -> None:
-        self.n_workers, self._task, self._now = n_workers, task, 0.0
+        self._n_workers, self._task, self._now = n_workers, task, 0.0
         self._coming: list[_Coming] = []
         self._running = set[int]()
         self._n_events = 0
 
     @property
+    def n_workers(self) -> int:
+        return self._n_workers
+
+    @property
     def n_free(self) -> int:
-        return self.n_workers - len(self._running)
+        return self._n_workers - len(self._running)
 
     def submit(self, job: Job) -> None:
         self._running.add(job.key)

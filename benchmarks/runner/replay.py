@@ -27,7 +27,7 @@ class ReplayExecutor(Executor):
 
         ``time_limit``: the tuner's limit. No events occur after it, so longer trainings need not be completed.
         """
-        self.n_workers = n_workers
+        self._n_workers = n_workers
         self._task = task
         self._strategy_seconds = strategy_seconds
         self._time_limit = math.inf if time_limit is None else time_limit
@@ -40,8 +40,12 @@ class ReplayExecutor(Executor):
         self._n_events = 0  # ties in time are resolved by the order of submission
 
     @property
+    def n_workers(self) -> int:
+        return self._n_workers
+
+    @property
     def n_free(self) -> int:
-        return self.n_workers - len(self._running)
+        return self._n_workers - len(self._running)
 
     def submit(self, job: Job) -> None:
         is_short = job.schedule is not None and job.schedule < self._task.max_epochs

@@ -1,0 +1,57 @@
+"""Train for a run on another machine: ``automl worker --connect HOST:PORT --token-file FILE``."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from automl.errors import UserError
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command()
+def worker(
+    connect: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Where a run listens: automl run --executor tcp --listen.")
+    ],
+    token_file: Annotated[Path, typer.Option(metavar="FILE", help="File with the token that the run has, too.")],
+    workers: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Trainings at a time. [default: one per core, or per GPU]"),
+    ] = None,
+    certificate: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="PEM file with the run's certificate, needed beyond this machine."),
+    ] = None,
+    patience: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, help="How long to try to connect, at first and when cut off.")
+    ] = 300,
+) -> None:
+    """Train what the run sends, until it ends. The run's code is executed here: connect to runs that you trust."""
+    from automl.runs.machines import check_tls
+    from automl.runs.settings import default_workers
+    from automl.tuning.tcp_protocol import read_token, worker_side
+    from automl.tuning.tcp_worker import work
+
+    check_tls(connect, certificate)
+    token, tls = read_token(token_file), worker_side(certificate)
+    errors: list[UserError] = []
+
+    def run(number: int) -> None:
+        try:
+            work(connect, token, tls, number=number, patience=patience, say=typer.echo)
+        except UserError as error:
+            errors.append(error)
+
+    n_workers = workers or default_workers("auto")
+    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(n_workers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]

@@ -1,0 +1,201 @@
+"""Trainings on a Ray cluster: one actor for each worker, on nodes that come and go."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import socket
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ray
+from ray.exceptions import ActorDiedError, OutOfMemoryError, RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from automl.errors import UserError
+from automl.tuning.executors import pickled
+from automl.tuning.ray_worker import Parcel, RayWorker
+from automl.tuning.remote import RemoteExecutor, RemoteWorker, WorkerSettings, host_and_port, of_this_process
+
+if TYPE_CHECKING:
+    from automl.task import Task
+    from automl.tuning.worker import Event
+
+LOOK_EVERY = 1.0  # seconds, at the nodes
+POLL = 20.0  # seconds that a call for events waits
+EVENTS, MESSAGES = {"concurrency_group": "events"}, {"concurrency_group": "messages"}  # a thread each, calls in order
+ACTOR = ray.remote(concurrency_groups={"events": 1, "messages": 1})(RayWorker)
+N_SPARE = 1  # workers beyond the limit, ready to take the place of a lost one, where the cluster has room
+CONNECT_SECONDS = 10.0
+SECONDS_TO_CLOSE = 5.0
+
+
+@dataclass(eq=False)
+class _Actor(RemoteWorker):
+    node: str = ""
+    handle: Any = None
+    call: Any = field(default=None, repr=False)  # for its next events
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        self.handle.send.options(**MESSAGES).remote(message)
+
+
+def connect(address: str | None) -> None:
+    """Connect to the Ray cluster at an address; without one, to that of this machine, which is started if there is
+    none. UserError if there is none at the address."""
+    if ray.is_initialized():
+        return
+    if address is not None and address != "auto":
+        try:
+            socket.create_connection(host_and_port(address), timeout=CONNECT_SECONDS).close()  # Ray tries for minutes
+        except OSError as error:
+            raise UserError(f"cannot connect to a Ray cluster at {address}: {error.strerror or error}") from None
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    ray._private.worker.print_to_stdstream = _log  # standard output is the run's own, and may be JSON
+    try:
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"cannot connect to a Ray cluster at {address or 'this machine'}: {reason}") from None
+
+
+def room(cores: float, gpus: float) -> dict[str, int]:
+    """Node -> how many workers it can hold, of the nodes that are there and stay."""
+    leaving = ray._private.state.state.get_draining_nodes()
+    rooms = {}
+    for node in ray.nodes():
+        if node["Alive"] and node["NodeID"] not in leaving:
+            there = node["Resources"]
+            parts = [(there.get("CPU", 0.0), cores), (there.get("GPU", 0.0), gpus)]
+            rooms[node["NodeID"]] = int(min(math.floor(have / need + 1e-9) for have, need in parts if need))
+    return rooms
+
+
+def has_gpus() -> bool:
+    """Whether a node of the cluster has a GPU."""
+    return any(node["Alive"] and node["Resources"].get("GPU") for node in ray.nodes())
+
+
+class RayExecutor(RemoteExecutor[_Actor]):
+    """An actor for each worker, as many as the nodes have room for or ``most``.
+
+    An actor holds its cores and share of a GPU for the whole run. One that dies loses its job, which the tuner tries
+    again; its node stays in use. A node that is drained takes no more jobs.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        settings: WorkerSettings,
+        *,
+        address: str | None = None,
+        most: int | None = None,
+        cores: float = 1.0,
+        gpus: float = 0.0,
+        data: Path | None = None,
+        say: Callable[[str], object],
+    ) -> None:
+        """``cores``, ``gpus``: of each worker; may be fractions. ``data``: the folder that ``task.data`` names, which
+        is sent along. ``say``: called with a line where a node cannot be used. UserError if there is no such cluster.
+        """
+        super().__init__(most, say)
+        content = pickled(task)
+        connect(address)
+        self._cores, self._gpus = cores, gpus
+        self._settings = of_this_process(replace(settings, n_threads=max(1, int(cores))))
+        files = None if data is None else {str(f.relative_to(data)): f.read_bytes() for f in _files(data)}
+        self._parcel = Parcel(uuid.uuid4().hex, ray.put(content), None if files is None else ray.put(files))
+        self._refused: dict[str, str] = {}  # node -> why it cannot be used
+        self._looked = -math.inf
+        self._look()
+
+    def _happened(self, seconds: float) -> Iterator[Event]:
+        self._look()
+        calls = {actor.call: actor for actor in self._workers}
+        if not calls:
+            time.sleep(min(seconds, LOOK_EVERY))
+            return
+        done, _ = ray.wait(list(calls), num_returns=1, timeout=min(seconds, LOOK_EVERY), fetch_local=False)
+        if done:
+            done, _ = ray.wait(list(calls), num_returns=len(calls), timeout=0, fetch_local=False)
+        for call in done:
+            yield from self._called(calls[call])
+
+    def _called(self, actor: _Actor) -> Iterable[Event]:
+        try:
+            events = ray.get(actor.call)
+        except OutOfMemoryError:
+            return self._lost(actor, "was ended because memory is short there", again=False)
+        except RayTaskError as error:
+            self._refuse(actor, error)
+            return self._lost(actor, "cannot train")
+        except RayError as error:
+            if isinstance(error, ActorDiedError) and error.actor_init_failed:
+                self._refuse(actor, error)
+            ray.kill(actor.handle)
+            return self._lost(actor, "is gone")
+        actor.ready = True
+        actor.call = actor.handle.wait.options(**EVENTS).remote(POLL)
+        return [mine for event in events for mine in self._received(actor, event)]
+
+    def _refuse(self, actor: _Actor, error: Exception) -> None:
+        """Use a node no more. UserError if there is no other."""
+        cause = getattr(error, "cause", None) or error
+        if not isinstance(cause, UserError):
+            cause = UserError(f"{type(cause).__name__}: {' '.join(str(cause).split())}")
+        self._refused[actor.node] = str(cause)
+        if not any(n for node, n in room(self._cores, self._gpus).items() if node not in self._refused):
+            raise UserError(f"no machine of the cluster can train: {cause}")
+        self._say(f"{actor.name} is left out: {cause}")
+
+    def _look(self) -> None:
+        """Have as many actors as the nodes that are there now allow, spread over them."""
+        if time.monotonic() < self._looked + LOOK_EVERY:
+            return
+        self._looked = time.monotonic()
+        rooms = {node: n for node, n in room(self._cores, self._gpus).items() if node not in self._refused}
+        for actor in [each for each in self._workers if each.node not in rooms]:
+            actor.leaving = True
+            if actor.ready and actor.job is None:
+                self._workers.remove(actor)
+                ray.kill(actor.handle)
+        there = Counter(actor.node for actor in self._workers)
+        left = {node: n - there[node] for node, n in rooms.items()}
+        while len(self._workers) < self._most + N_SPARE and any(n > 0 for n in left.values()):
+            node = max(left, key=lambda each: left[each])
+            left[node] -= 1
+            self._start(node)
+
+    def _start(self, node: str) -> None:
+        handle = ACTOR.options(
+            num_cpus=self._cores,
+            num_gpus=self._gpus,
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
+        ).remote()
+        address = next(each["NodeManagerAddress"] for each in ray.nodes() if each["NodeID"] == node)
+        actor = _Actor(f"{address} (node {node[:8]})", node=node, handle=handle)
+        actor.call = handle.begin.options(**EVENTS).remote(self._parcel, self._settings)
+        self._workers.append(actor)
+
+    def close(self) -> None:
+        actors, self._workers = self._workers, []
+        closing = [actor.handle.close.options(**MESSAGES).remote() for actor in actors if actor.ready]
+        if closing:
+            ray.wait(closing, num_returns=len(closing), timeout=SECONDS_TO_CLOSE)
+        for actor in actors:
+            ray.kill(actor.handle)
+
+
+def _log(data: Mapping[str, Any], ignore_prefix: bool) -> None:
+    for line in data["lines"]:
+        logging.getLogger("ray").debug(line)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.is_file())

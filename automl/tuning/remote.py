@@ -1,0 +1,215 @@
+"""What executors with workers on other machines share: the workers come and go, and the jobs of lost ones are lost."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import secrets
+import socket
+import sys
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from automl.errors import UserError
+from automl.tuning.executors import Executor, ProcessExecutor
+from automl.tuning.worker import Event, Job, JobEnded
+
+if TYPE_CHECKING:
+    from automl.task import Task
+
+SHARED = ".shared"  # a file in the folder that all machines must see
+SECONDS_TO_SEE = 5  # it: network file systems show new files late
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """What a worker on another machine needs to know, as JSON has it."""
+
+    trial_seconds: float | None = None
+    device: str = "auto"
+    reproducible: bool = False
+    n_threads: int = 1
+    logs: str | None = None  # a shared folder; None: the output of trainings goes nowhere
+    folder: str | None = None  # that of the checkpoints; None: no training uses one
+    sign: str = ""  # what the file SHARED in it holds
+    directory: str = ""  # to train in, where the machine has it
+    path: Sequence[str] = ()  # where else modules are found
+
+
+def of_this_process(settings: WorkerSettings) -> WorkerSettings:
+    """The settings with this process's directory and modules, and with a sign in the folder, by which a worker knows
+    that it sees the same one."""
+    here = replace(settings, directory=str(Path.cwd()), path=[str(Path(entry).resolve()) for entry in sys.path])
+    logs = None if settings.logs is None else str(Path(settings.logs).resolve())
+    if settings.folder is None:
+        return replace(here, logs=logs)
+    folder, sign = Path(settings.folder).resolve(), secrets.token_hex(8)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / SHARED).write_text(sign, encoding="ascii")
+    return replace(here, logs=logs, folder=str(folder), sign=sign)
+
+
+def settle(settings: WorkerSettings) -> None:
+    """Have this process, of a worker, use the directory and the modules of the run where this machine has them.
+
+    Before the task is unpickled.
+    """
+    if Path(settings.directory).is_dir():
+        os.chdir(settings.directory)
+    sys.path.extend(entry for entry in settings.path if entry not in sys.path)
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """The parts of HOST:PORT, or of [HOST]:PORT for IPv6. UserError if it is not of this form."""
+    host, _, port = address.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not port.isdigit() or int(port) > 65_535:
+        raise UserError(f"an address is HOST:PORT, such as 127.0.0.1:7070; got {address!r}")
+    return host, int(port)
+
+
+class Supervisor:
+    """A worker: trains one job at a time, in a process of its own, for an executor on another machine.
+
+    A training that hangs, dies or takes all memory is handled here as by local workers.
+    """
+
+    def __init__(self, task: Task | Path, settings: WorkerSettings, name: str) -> None:
+        """UserError if this machine does not see the folder of the checkpoints."""
+        _check_is_shared(settings)
+        logs = None if settings.logs is None else Path(settings.logs) / name
+        self._executor = ProcessExecutor(
+            task, 1, settings.trial_seconds, logs,
+            device=settings.device, reproducible=settings.reproducible, n_threads=settings.n_threads,
+        )  # fmt: skip
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Start a job (in place of one that runs), stop one after its epoch, or cancel what runs. While a thread waits,
+        another may send."""
+        if "job" in message:
+            self._executor.cancel()
+            self._executor.submit(Job.from_json(message["job"]))
+        elif "stop" in message:
+            self._executor.stop(message["stop"])
+        else:
+            self._executor.cancel()
+
+    def wait(self, seconds: float) -> list[Event]:
+        """What has happened, after this time at most. UserError if trainings die before they begin."""
+        return self._executor.wait(seconds)
+
+    def close(self) -> None:
+        """Kill what runs."""
+        self._executor.close()
+
+
+def _check_is_shared(settings: WorkerSettings) -> None:
+    if settings.folder is None:
+        return
+    sign, until = Path(settings.folder) / SHARED, time.monotonic() + SECONDS_TO_SEE
+    while not sign.exists() or sign.read_text(encoding="ascii") != settings.sign:
+        if time.monotonic() < until:
+            time.sleep(0.5)
+            continue
+        raise UserError(
+            f"{socket.gethostname()} does not see the run's folder {settings.folder!r}: all machines need it under "
+            "this path; choose one in a shared file system with --out"
+        )
+
+
+@dataclass(eq=False)
+class RemoteWorker:
+    """A worker as its executor sees it."""
+
+    name: str  # for people
+    ready: bool = False  # it can train
+    leaving: bool = False  # it takes no more jobs
+    job: Job | None = None
+    attempt: int = -1  # the key under which the worker knows its job
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """To its ``Supervisor``."""
+        raise NotImplementedError
+
+
+W = TypeVar("W", bound=RemoteWorker)
+
+
+class RemoteExecutor(Executor, Generic[W]):
+    """Jobs on workers that come and go. Each attempt at a job has a number of its own, so that no late event of an
+    earlier one counts."""
+
+    def __init__(self, most: int | None, say: Callable[[str], object]) -> None:
+        """``most``: jobs at a time; None: as many as there are workers. ``say``: is called with a line where a worker
+        cannot be used."""
+        self._most = math.inf if most is None else most
+        self._say = say
+        self._workers: list[W] = []
+        self._attempts = itertools.count()
+
+    @property
+    def n_workers(self) -> int:
+        there = [worker for worker in self._workers if worker.ready and (worker.job or not worker.leaving)]
+        return int(min(self._most, len(there)))
+
+    @property
+    def n_free(self) -> int:
+        n_busy = sum(worker.job is not None for worker in self._workers)
+        return int(max(0, min(self._most - n_busy, len(self._idle()))))
+
+    def _idle(self) -> list[W]:
+        return [worker for worker in self._workers if worker.ready and not worker.leaving and worker.job is None]
+
+    def submit(self, job: Job) -> None:
+        worker = self._idle()[0]
+        worker.job, worker.attempt = job, next(self._attempts)
+        worker.send({"job": asdict(_anywhere(replace(job, key=worker.attempt)))})
+
+    def stop(self, key: int) -> None:
+        for worker in self._workers:
+            if worker.job is not None and worker.job.key == key:
+                worker.send({"stop": worker.attempt})
+
+    def cancel(self) -> None:
+        for worker in self._workers:
+            if worker.job is not None:
+                worker.job = None
+                worker.send({"cancel": True})
+
+    def wait(self, timeout: float | None = None) -> list[Event]:
+        until = math.inf if timeout is None else time.monotonic() + timeout
+        while timeout is not None or any(worker.job for worker in self._workers):
+            happened = list(self._happened(max(0.0, min(1.0, until - time.monotonic()))))
+            if happened or time.monotonic() >= until:
+                return happened
+        return []
+
+    @abstractmethod
+    def _happened(self, seconds: float) -> Iterable[Event]:
+        """Wait for so long at most, and give what ``_received`` and ``_lost`` made of it."""
+
+    def _received(self, worker: W, event: Event) -> list[Event]:
+        """An event of a worker, if it is of the attempt that counts."""
+        if worker.job is None or event.key != worker.attempt:
+            return []
+        key = worker.job.key
+        if isinstance(event, JobEnded):
+            worker.job = None
+        return [replace(event, key=key)]
+
+    def _lost(self, worker: W, reason: str, *, again: bool = True) -> list[Event]:
+        """A worker is gone. ``again``: another attempt at its job may succeed."""
+        self._workers.remove(worker)
+        job, worker.job = worker.job, None
+        return [] if job is None else [JobEnded(job.key, 0.0, f"the worker on {worker.name} {reason}", lost=again)]
+
+
+def _anywhere(job: Job) -> Job:
+    """The job with absolute paths."""
+    folder = job.folder and str(Path(job.folder).resolve())
+    return replace(job, folder=folder, lanes=tuple(map(_anywhere, job.lanes)))

@@ -1,0 +1,214 @@
+"""Trainings on machines that run ``automl worker``: they connect to the run, take jobs, and may go at any time."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import queue
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from automl.errors import UserError
+from automl.tuning.executors import pickled
+from automl.tuning.remote import RemoteExecutor, RemoteWorker, WorkerSettings, host_and_port, of_this_process
+from automl.tuning.tcp_protocol import (
+    ALIVE_EVERY,
+    LONGEST_LINE,
+    SECONDS_TO_PROVE,
+    SILENCE,
+    VERSION,
+    line_of,
+    message_of,
+    new_challenge,
+    proof,
+    proves,
+)
+from automl.tuning.worker import Event, event_from_json
+
+if TYPE_CHECKING:
+    import ssl
+
+    from automl.task import Task
+
+MOST_UNPROVEN = 64  # connections at a time
+MOST_SAID = 100
+END_SECONDS = 2.0  # for the last lines to go out
+
+
+class _Refused(Exception):
+    """The other side cannot be a worker; the message is the reason."""
+
+
+@dataclass(eq=False)
+class _Connection(RemoteWorker):
+    loop: asyncio.AbstractEventLoop | None = None
+    writer: asyncio.StreamWriter | None = field(default=None, repr=False)
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        assert self.loop is not None
+        self.loop.call_soon_threadsafe(self.write, message)
+
+    def write(self, message: Mapping[str, Any]) -> None:
+        """In the loop's thread. That a connection is lost is noticed by its reader."""
+        assert self.writer is not None
+        if not self.writer.is_closing():
+            self.writer.write(line_of(message))
+
+
+class TcpExecutor(RemoteExecutor[_Connection]):
+    """Listens at an address; every worker that connects and knows the token takes one job at a time."""
+
+    def __init__(
+        self,
+        task: Task,
+        settings: WorkerSettings,
+        *,
+        listen: str,
+        token: bytes,
+        tls: ssl.SSLContext | None = None,
+        most: int | None = None,
+        say: Callable[[str], object],
+    ) -> None:
+        """``listen``: HOST:PORT, port 0 for a free one. ``say``: called with a line where a worker cannot be used.
+        UserError if the address is not available."""
+        super().__init__(most, say)
+        self._token, self._tls = token, tls
+        self._welcome = {
+            "run": uuid.uuid4().hex,
+            "settings": asdict(of_this_process(settings)),
+            "task": base64.b64encode(pickled(task)).decode(),
+        }
+        self._inbox: queue.Queue[tuple[_Connection, Event | str | None]] = queue.Queue()
+        self._n_unproven = 0
+        self._said: set[tuple[str, str]] = set()
+        self._loop = asyncio.new_event_loop()
+        self._handlers: set[asyncio.Task[None]] = set()
+        host, port = host_and_port(listen)
+        try:
+            self._server = self._loop.run_until_complete(
+                asyncio.start_server(self._connected, host, port, ssl=tls, limit=LONGEST_LINE)
+            )
+        except OSError as error:
+            self._loop.close()
+            raise UserError(f"cannot listen on {listen} ({error.strerror or error}); choose another address") from None
+        self.port: int = self._server.sockets[0].getsockname()[1]
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+
+    def _happened(self, seconds: float) -> Iterator[Event]:
+        try:
+            yield from self._taken(*self._inbox.get(timeout=seconds))
+            while not self._inbox.empty():
+                yield from self._taken(*self._inbox.get())
+        except queue.Empty:
+            return
+
+    def _taken(self, connection: _Connection, what: Event | str | None) -> list[Event]:
+        """``what``: None when it joins, a reason when it has left, or an event."""
+        if what is None:
+            connection.ready = True
+            self._workers.append(connection)
+            return []
+        if isinstance(what, str):
+            return self._lost(connection, what)
+        return self._received(connection, what)
+
+    def close(self) -> None:
+        """The workers end with the run."""
+        if self._loop.is_closed():
+            return
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self._workers = []
+
+    async def _end(self) -> None:
+        self._server.close()
+        for connection in self._workers:
+            connection.write({"end": True})
+        for handler in self._handlers:
+            handler.cancel()
+        if self._handlers:
+            await asyncio.wait(self._handlers, timeout=END_SECONDS)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        handler = asyncio.current_task()
+        assert handler is not None
+        self._handlers.add(handler)
+        handler.add_done_callback(self._handlers.discard)
+        connection = None
+        address = writer.get_extra_info("peername")[0]
+        try:
+            connection = await self._admitted(reader, writer, address)
+            self._inbox.put((connection, None))
+            reason = await self._events(connection, reader)
+            self._inbox.put((connection, reason))
+        except _Refused as error:
+            self._leave_out(f"the worker at {address}", str(error))
+            writer.write(line_of({"refused": str(error)}))
+        except (OSError, ValueError, TimeoutError, asyncio.IncompleteReadError):
+            pass  # before it was admitted
+        except asyncio.CancelledError:
+            pass  # at the end of the run
+        finally:
+            with suppress(OSError, TimeoutError):
+                writer.close()
+                await asyncio.wait_for(writer.wait_closed(), END_SECONDS)
+
+    def _leave_out(self, who: str, reason: str) -> None:
+        """Say so, but not for each of many attempts."""
+        if (who, reason) not in self._said and len(self._said) < MOST_SAID:
+            self._said.add((who, reason))
+            self._say(f"{who} is left out: {reason}")
+
+    async def _admitted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: str) -> _Connection:
+        """The connection once both sides have proved that they know the token."""
+        if self._n_unproven >= MOST_UNPROVEN:
+            raise _Refused("too many connections at a time")
+        self._n_unproven += 1
+        try:
+            async with asyncio.timeout(SECONDS_TO_PROVE):
+                own = new_challenge()
+                writer.write(line_of({"challenge": own}))
+                hello = message_of(await reader.readline())
+        finally:
+            self._n_unproven -= 1
+        challenges = (own, str(hello.get("challenge")))
+        if not proves(hello.get("proof"), self._token, "worker", challenges):
+            raise _Refused("it has another token")
+        if hello.get("python") != VERSION:
+            raise _Refused(f"it runs Python {hello.get('python')}, this machine {VERSION}")
+        writer.write(line_of({"proof": proof(self._token, "run", challenges), **self._welcome}))
+        await writer.drain()
+        return _Connection(f"{address} ({hello.get('name')})", loop=self._loop, writer=writer)
+
+    async def _events(self, connection: _Connection, reader: asyncio.StreamReader) -> str:
+        """Pass its events on until it is gone; returns how it went."""
+        alive = asyncio.create_task(_sign_of_life(connection))
+        try:
+            while True:
+                line = await asyncio.wait_for(reader.readline(), SILENCE)
+                if not line.endswith(b"\n"):
+                    return "is gone: the connection was closed"
+                message = message_of(line)
+                if "unfit" in message:
+                    self._leave_out(connection.name, str(message["unfit"]))
+                    return "cannot train"
+                if "event" in message:
+                    self._inbox.put((connection, event_from_json(json.dumps(message))))
+        except (OSError, ValueError, TypeError, KeyError, TimeoutError) as error:
+            return f"is gone: {str(error) or 'the connection fell silent'}"
+        finally:
+            alive.cancel()
+
+
+async def _sign_of_life(connection: _Connection) -> None:
+    while True:
+        await asyncio.sleep(ALIVE_EVERY)
+        connection.write({"alive": True})

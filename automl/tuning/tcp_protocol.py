@@ -1,0 +1,106 @@
+"""What a run and its workers say to each other over TCP: JSON lines, after both have shown that they know the token.
+
+The worker runs code that the run sends, so that it, too, asks for a proof. The token itself is never sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import json
+import secrets
+import socket
+import ssl
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from automl.errors import UserError
+
+MIN_TOKEN = 16  # characters
+LONGEST_LINE = 1_048_576  # bytes, from workers and before the proofs
+SECONDS_TO_PROVE = 10.0
+ALIVE_EVERY, SILENCE = 5.0, 20.0  # seconds between two signs of life; without one, the other side is gone
+VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"  # of Python: code is sent as its bytecode
+
+
+def read_token(file: Path) -> bytes:
+    """The secret in a file. UserError if it cannot be read or is short."""
+    try:
+        token = file.read_bytes().strip()
+    except OSError as error:
+        raise UserError(f"cannot read the token in {str(file)!r}: {error.strerror}") from None
+    if len(token) < MIN_TOKEN:
+        raise UserError(
+            f"the token in {str(file)!r} must have {MIN_TOKEN} characters or more, e.g. of openssl rand -hex 32"
+        )
+    return token
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the host."""
+    try:
+        found = socket.getaddrinfo(host, None)
+    except OSError:
+        return False  # the attempt to use it says why
+    return all(ipaddress.ip_address(each[4][0]).is_loopback for each in found)
+
+
+def new_challenge() -> str:
+    """A value that no connection has had."""
+    return secrets.token_hex(32)
+
+
+def proof(token: bytes, side: Literal["run", "worker"], challenges: tuple[str, str]) -> str:
+    """That a side knows the token, for the challenges of the run and of the worker."""
+    return hmac.new(token, json.dumps([side, *challenges]).encode(), hashlib.sha256).hexdigest()
+
+
+def proves(shown: object, token: bytes, side: Literal["run", "worker"], challenges: tuple[str, str]) -> bool:
+    """Whether this is the proof."""
+    return isinstance(shown, str) and hmac.compare_digest(shown.encode(), proof(token, side, challenges).encode())
+
+
+def line_of(message: Mapping[str, Any]) -> bytes:
+    """A message as a line."""
+    return json.dumps(message).encode() + b"\n"
+
+
+def message_of(line: bytes) -> dict[str, Any]:
+    """The message of a line. ValueError if it is none."""
+    content = json.loads(line)
+    if not isinstance(content, dict):
+        raise ValueError("a message must be an object")
+    return content
+
+
+def run_side(certificate: Path | None) -> ssl.SSLContext | None:
+    """TLS for the side that listens. UserError if the PEM file has no certificate with its key."""
+    if certificate is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    try:
+        context.load_cert_chain(certificate)
+    except (OSError, ssl.SSLError) as error:
+        raise UserError(
+            f"{str(certificate)!r} must be a PEM file with a certificate and its private key: {error.strerror or error}"
+        ) from None
+    return context
+
+
+def worker_side(certificate: Path | None) -> ssl.SSLContext | None:
+    """TLS for the side that connects. UserError if the PEM file has no certificate."""
+    if certificate is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    try:
+        context.load_verify_locations(certificate)
+    except (OSError, ssl.SSLError) as error:
+        raise UserError(
+            f"{str(certificate)!r} must be a PEM file with a certificate: {error.strerror or error}"
+        ) from None
+    return context

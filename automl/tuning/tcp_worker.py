@@ -1,0 +1,183 @@
+"""The side of ``automl worker``: connects to a run, trains what it is given, and connects again when it is cut off."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any
+
+from automl.devices import cards
+from automl.errors import UserError
+from automl.tuning.node_files import node_files
+from automl.tuning.remote import Supervisor, WorkerSettings, host_and_port, settle
+from automl.tuning.tcp_protocol import (
+    ALIVE_EVERY,
+    SECONDS_TO_PROVE,
+    SILENCE,
+    VERSION,
+    line_of,
+    message_of,
+    new_challenge,
+    proof,
+    proves,
+)
+from automl.tuning.worker import event_to_json
+
+LONGEST_WAIT = 30.0  # seconds between two attempts to connect
+
+
+class CutOff(Exception):
+    """The connection is gone; the run may be there again later."""
+
+
+class Line:
+    """A connection to a run, once both sides have proved that they know the token."""
+
+    def __init__(self, sock: socket.socket, token: bytes, name: str) -> None:
+        """UserError if the run refuses this worker, or does not know the token itself."""
+        self._sock = sock
+        self._reader: IO[bytes] = sock.makefile("rb")
+        self._sending = threading.Lock()
+        sock.settimeout(SECONDS_TO_PROVE)
+        challenges = (str(self.receive().get("challenge")), new_challenge())
+        shown = proof(token, "worker", challenges)
+        self.send({"challenge": challenges[1], "proof": shown, "name": name, "python": VERSION})
+        self.welcome = self.receive()
+        if "refused" in self.welcome:
+            raise UserError(f"the run refuses this worker: {self.welcome['refused']}")
+        if not proves(self.welcome.get("proof"), token, "run", challenges):
+            raise UserError("what listens there does not know the token")
+        sock.settimeout(SILENCE)
+
+    def send(self, message: dict[str, Any]) -> None:
+        """CutOff if the connection is gone."""
+        try:
+            with self._sending:
+                self._sock.sendall(line_of(message))
+        except OSError as error:
+            raise CutOff(str(error)) from None
+
+    def receive(self) -> dict[str, Any]:
+        """The next message. CutOff if the connection is gone."""
+        try:
+            line = self._reader.readline()
+            if not line.endswith(b"\n"):
+                raise CutOff("the connection was closed")
+            return message_of(line)
+        except (OSError, ValueError) as error:
+            raise CutOff(str(error)) from None
+
+    def close(self) -> None:
+        """Also while another thread receives."""
+        with suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
+        self._reader.close()
+        self._sock.close()
+
+
+def work(
+    address: str,
+    token: bytes,
+    tls: ssl.SSLContext | None,
+    *,
+    number: int,
+    patience: float,
+    say: Callable[[str], object],
+) -> None:
+    """Train for the run at HOST:PORT until it ends. ``number``: of this worker on this machine.
+
+    ``patience``: seconds to try to connect, at first and when cut off. ``say``: called with a line on what happens.
+    UserError if the run is not there, or cannot use this worker.
+    """
+    until, pause = time.monotonic() + patience, 0.5
+    while True:
+        try:
+            with _connected(address, tls, token, f"{socket.gethostname()}-{os.getpid()}-{number}") as line:
+                say(f"worker {number} is connected to {address}")
+                until, pause = time.monotonic() + patience, 0.5
+                if _train(line, number):
+                    say(f"worker {number}: the run has ended")
+                    return
+                until = time.monotonic() + patience
+        except CutOff as error:
+            reason = str(error)
+        else:
+            reason = "the connection was lost"
+        if time.monotonic() + pause > until:
+            raise UserError(f"no run at {address}: {reason}")
+        say(f"worker {number}: {reason}; trying again")
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST_WAIT)
+
+
+@contextmanager
+def _connected(address: str, tls: ssl.SSLContext | None, token: bytes, name: str) -> Iterator[Line]:
+    host, port = host_and_port(address)
+    try:
+        sock = socket.create_connection((host, port), timeout=SECONDS_TO_PROVE)
+        if tls is not None:
+            sock = tls.wrap_socket(sock, server_hostname=host)
+    except ssl.SSLCertVerificationError as error:
+        raise UserError(f"the certificate of {address} is not the expected one: {error.verify_message}") from None
+    except OSError as error:
+        raise CutOff(error.strerror or str(error)) from None
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with closing(sock), closing(Line(sock, token, name)) as line:
+        yield line
+
+
+def _train(line: Line, number: int) -> bool:
+    """Until the run ends (True) or the connection is lost."""
+    welcome = line.welcome
+    settings = WorkerSettings(**welcome["settings"])
+    found = cards(settings.device)
+    if found:  # one for each worker of this machine
+        settings = replace(settings, device=f"cuda:{found[number % len(found)]}")
+
+    def unpack(folder: Path) -> None:
+        (folder / "task").write_bytes(base64.b64decode(welcome["task"]))
+
+    settle(settings)
+    with node_files(welcome["run"], unpack) as folder:
+        try:
+            supervisor = Supervisor(folder / "task", settings, f"{socket.gethostname()}-{os.getpid()}-{number}")
+            with closing(supervisor):
+                return _serve(line, supervisor)
+        except UserError as error:
+            line.send({"unfit": str(error)})
+            raise
+
+
+def _serve(line: Line, supervisor: Supervisor) -> bool:
+    ended: list[bool] = []
+
+    def listen() -> None:
+        try:
+            while "end" not in (message := line.receive()):
+                if "alive" not in message:
+                    supervisor.send(message)
+            ended.append(True)
+        except CutOff:
+            ended.append(False)
+
+    threading.Thread(target=listen, daemon=True).start()
+    last = time.monotonic()
+    try:
+        while not ended:
+            for event in supervisor.wait(1.0):
+                line.send(json.loads(event_to_json(event)))
+            if time.monotonic() > last + ALIVE_EVERY:
+                last = time.monotonic()
+                line.send({"alive": True})
+    except CutOff:
+        return bool(ended) and ended[0]
+    return ended[0]

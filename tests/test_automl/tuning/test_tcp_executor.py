@@ -1,0 +1,290 @@
+"""Workers that connect over TCP: who is let in, who is lost, and what both sides say when something is wrong."""
+
+import datetime
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import psutil
+import pytest
+
+from automl.errors import UserError
+from automl.runs.machines import Machines, check_tls
+from automl.tasks.function import as_task
+from automl.tuning.remote import WorkerSettings
+from automl.tuning.tcp_executor import TcpExecutor
+from automl.tuning.tcp_protocol import LONGEST_LINE, proof, read_token, run_side
+from automl.tuning.worker import EpochDone, Job, JobEnded
+
+SPACE = {"x": {"float": [0, 1]}}
+TOKEN = "a secret of enough characters"
+
+
+def job(key=0, **changes):
+    return Job(**{"key": key, "config": {"x": 0.5}, "seed": 1, "epochs": 3} | changes)
+
+
+def executor_of(function, *, said=None, token=TOKEN, **options):
+    say = print if said is None else said.append
+    task = as_task(function, SPACE, max_epochs=options.pop("max_epochs", 3))
+    settings = options.pop("settings", WorkerSettings())
+    return TcpExecutor(task, settings, listen="127.0.0.1:0", token=token.encode(), say=say, **options)
+
+
+def until(true, executor=None, seconds=60.0):
+    """Wait until it is true, and give the events that have come."""
+    events, end = [], time.monotonic() + seconds
+    while not true():
+        events += executor.wait(0.1) if executor is not None else []
+        assert time.monotonic() < end, "it does not happen"
+    return events
+
+
+@pytest.fixture
+def worker(tmp_path):
+    """Starts the real command; what still runs is killed at the end."""
+
+    def start(port, *options, token=TOKEN, host="127.0.0.1"):
+        (tmp_path / "token").write_text(token)
+        command = [sys.executable, "-m", "automl", "worker", "--connect", f"{host}:{port}"]
+        options = ["--token-file", tmp_path / "token", "--workers", "1", *options]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        started.append(subprocess.Popen([*command, *map(str, options)], **pipes))
+        return started[-1]
+
+    started = []
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def curve(config, seed):
+    import os
+
+    for _ in range(3):
+        yield {"loss": config["x"] + seed, "pid": os.getpid()}
+
+
+def test_workers_train_what_the_run_sends_and_end_with_it(worker):
+    with executor_of(curve) as executor:
+        first = worker(executor.port, "--workers", "2")
+        until(lambda: executor.n_workers == 2, executor)
+        for key in range(2):
+            executor.submit(job(key, seed=key))
+        events = until(lambda: executor.n_free == 2, executor)
+    losses = {key: [e.epoch.loss for e in events if isinstance(e, EpochDone) and e.key == key] for key in range(2)}
+    assert losses == {0: [0.5] * 3, 1: [1.5] * 3}
+    assert [e.error for e in events if isinstance(e, JobEnded)] == [None, None]
+    out, err = first.communicate(timeout=30)
+    assert (first.returncode, err) == (0, "")
+    assert out.count("the run has ended") == 2
+    assert not [
+        pid for e in events if isinstance(e, EpochDone) and psutil.pid_exists(pid := int(e.epoch.metrics["pid"]))
+    ]
+
+
+def test_a_killed_worker_loses_its_job_and_one_that_is_cut_off_connects_again(worker):
+    def slow(config):
+        import time
+
+        while True:
+            yield 1.0
+            time.sleep(0.1)
+
+    with executor_of(slow, max_epochs=10_000) as executor:
+        process = worker(executor.port)
+        until(lambda: executor.n_free == 1, executor)
+        executor.submit(job(7, epochs=10_000))
+        until(lambda: executor.wait(0.5))
+        executor._workers[0].loop.call_soon_threadsafe(executor._workers[0].writer.transport.abort)
+        ended = until(lambda: executor.n_workers == 0, executor)
+        assert [(e.key, e.lost) for e in ended if isinstance(e, JobEnded)] == [(7, True)]
+        until(lambda: executor.n_free == 1, executor)  # it is back,
+        executor.submit(job(7, epochs=10_000))  # and gets the same job without an event of the attempt before
+        events = []
+        until(lambda: events or events.extend(executor.wait(0.5)))
+        assert (events[0].key, events[0].epoch.epoch) == (7, 1)
+        process.kill()
+        ended = until(lambda: executor.n_workers == 0, executor)
+        assert [(e.key, e.lost) for e in ended if isinstance(e, JobEnded)] == [(7, True)]
+
+
+def talk(port, *lines):
+    """What a run answers to these lines, with the challenge that it begins with."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as sock:
+        reader = sock.makefile("rb")
+        answers = [json.loads(reader.readline())]
+        for line in lines:
+            sock.sendall(line(answers[0]["challenge"]) if callable(line) else line)
+        answers += [json.loads(line) for line in reader]
+    return answers
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        (lambda challenge: b'{"challenge": "c", "proof": "' + b"0" * 64 + b'", "python": "3.11"}\n', "another token"),
+        (lambda challenge: b'{"proof": null}\n', "another token"),
+        (
+            lambda challenge: (
+                json.dumps(
+                    {"challenge": "c", "proof": proof(TOKEN.encode(), "worker", (challenge, "c")), "python": "2.7"}
+                ).encode()
+                + b"\n"
+            ),
+            "it runs Python 2.7, this machine 3",
+        ),
+        (
+            lambda challenge: (
+                json.dumps(
+                    {
+                        "challenge": challenge,
+                        "proof": proof(TOKEN.encode(), "run", (challenge, challenge)),
+                        "python": "3",
+                    }
+                ).encode()
+                + b"\n"
+            ),
+            "another token",
+        ),
+        (b"[]\n", None),
+        (b"\xff\n", None),
+        (b"{" * (LONGEST_LINE + 10), None),
+    ],
+    ids=["wrong", "none", "python", "reflected", "list", "bytes", "long"],
+)
+def test_who_does_not_prove_to_know_the_token_gets_no_task(line, answer):
+    said = []
+    with executor_of(curve, said=said) as executor:
+        try:
+            challenge, *answers = talk(executor.port, line)
+        except ConnectionResetError:
+            challenge, answers = {"challenge": ""}, []
+        assert executor.wait(0.1) == []
+        assert executor.n_workers == 0
+    assert list(challenge) == ["challenge"]
+    assert [list(each) for each in answers] == ([] if answer is None else [["refused"]])
+    assert answer is None or answer in said[0]
+
+
+def test_a_worker_executes_nothing_of_a_run_that_does_not_know_the_token(worker, tmp_path):
+    """Whoever listens there gets a proof for its own challenge, which is none of a run's."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    process = worker(listener.getsockname()[1])
+    sock, _ = listener.accept()
+    with listener, sock:
+        sock.sendall(b'{"challenge": "c"}\n')
+        hello = json.loads(sock.makefile("rb").readline())
+        welcome = {"proof": hello["proof"], "run": "r", "settings": {}, "task": "gASVLg=="}
+        sock.sendall(json.dumps(welcome).encode() + b"\n")
+        _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (2, "automl: what listens there does not know the token\n")
+
+
+def test_a_worker_without_a_run_gives_up_in_one_line(worker):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    _, err = worker(port, "--patience", "0").communicate(timeout=60)
+    assert err == f"automl: no run at 127.0.0.1:{port}: Connection refused\n"
+
+
+def test_a_machine_that_does_not_see_the_folder_is_left_out_in_one_line(worker, tmp_path):
+    said, settings = [], WorkerSettings(folder=str(tmp_path / "trials"))
+    with executor_of(curve, said=said, settings=settings) as executor:
+        (tmp_path / "trials" / ".shared").write_text("of another run")
+        _, err = worker(executor.port).communicate(timeout=60)
+        until(lambda: executor.n_workers == 0, executor)
+    assert "does not see the run's folder" in err
+    assert "does not see the run's folder" in said[0]
+    assert err.count("\n") == 1
+
+
+def certificate(folder, name="localhost"):
+    """A PEM file with a certificate and its key."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    made = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    file = folder / f"{name}.pem"
+    file.write_bytes(made.public_bytes(pem) + key.private_bytes(pem, form, serialization.NoEncryption()))
+    return file
+
+
+def test_a_connection_is_encrypted_and_another_certificate_is_refused(worker, tmp_path):
+    own, other = certificate(tmp_path), certificate(tmp_path, "other")
+    with executor_of(curve, tls=run_side(own)) as executor:
+        good = worker(executor.port, "--certificate", own, host="localhost")
+        until(lambda: executor.n_free == 1, executor)
+        executor.submit(job())
+        events = until(lambda: executor.n_free == 1, executor)
+        assert len(events) == 4
+        _, err = worker(executor.port, "--certificate", other, host="localhost").communicate(timeout=60)
+        assert err.startswith(f"automl: the certificate of localhost:{executor.port} is not the expected one")
+    assert good.wait(30) == 0
+
+
+def test_beyond_this_machine_a_connection_needs_a_certificate(tmp_path):
+    with pytest.raises(UserError, match=r"0\.0\.0\.0:7070 is reached by other machines, which needs TLS: give --cert"):
+        check_tls("0.0.0.0:7070", None)
+    check_tls("localhost:7070", None)
+    check_tls("[::1]:7070", None)
+
+
+def test_what_the_options_lack_is_one_line(tmp_path):
+    for options, message in (
+        ({"executor": "slurm"}, "unknown executor 'slurm'; choose one of: local, ray, tcp"),
+        ({"executor": "tcp"}, "--executor tcp needs --listen HOST:PORT and --token-file FILE"),
+        ({"gpus": 0.5}, "--gpus needs --executor ray"),
+        ({"executor": "ray", "cores": 0}, "--cores must be 0.01 or more, got 0"),
+    ):
+        with pytest.raises(UserError, match=message):
+            Machines(**options)
+    (tmp_path / "token").write_text("short")
+    with pytest.raises(UserError, match="must have 16 characters or more"):
+        read_token(tmp_path / "token")
+    with pytest.raises(UserError, match=r"an address is HOST:PORT, such as 127.0.0.1:7070; got 'here'"):
+        check_tls("here", None)
+
+
+def test_a_run_goes_on_with_workers_that_join_and_die(worker, tmp_path):
+    """The real commands on both sides; the worker that is killed costs a retry."""
+    (tmp_path / "mine.py").write_text(
+        "import os, signal\n"
+        "def train(config, folder):\n"
+        "    for epoch in range(3):\n"
+        "        if epoch == 1 and not (folder.parent / 'killed').exists():\n"
+        "            (folder.parent / 'killed').touch()\n"
+        "            os.kill(os.getppid(), signal.SIGKILL)\n"
+        "        yield config['x'] + epoch\n"
+    )
+    (tmp_path / "space.yaml").write_text("x: {float: [0, 1]}\n")
+    (tmp_path / "token").write_text(TOKEN)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [
+        sys.executable, "-m", "automl", "run", "--executor", "tcp", "--listen", f"127.0.0.1:{port}",
+        "--token-file", "token", "--task", "mine.py:train", "--space", "space.yaml", "--epochs", "3", "--trials", "4",
+        "--strategy", "random", "--reproducible", "--workers", "2", "--final-seeds", "0", "--no-learn", "--out", "run",
+    ]  # fmt: skip
+    run = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    threading.Thread(target=lambda: [worker(port).wait(), worker(port)], daemon=True).start()
+    out = run.communicate(timeout=120)[0]
+    assert run.returncode == 0, out
+    assert "is trained again from where it began" in out
+    assert "no worker is left" in out
+    assert len((tmp_path / "run" / "trials.csv").read_text().splitlines()) == 5
+    assert "failed" not in (tmp_path / "run" / "trials.csv").read_text()
