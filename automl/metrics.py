@@ -90,7 +90,7 @@ def _pinball(y: Any, predicted: Any, levels: Sequence[float], weights: Any = Non
 
 
 def pinball_losses(y: Any, predicted: Any, levels: Sequence[float]) -> Any:
-    """The pinball loss of each row (Koenker and Bassett 1978), (n,), the mean over levels; of ``predicted``, (n, levels)."""
+    """The pinball loss of each row, (n,), the mean over levels (Koenker and Bassett 1978), of quantiles (n, levels)."""
     import numpy as np
 
     above = np.asarray(y)[:, None] - predicted

@@ -16,7 +16,7 @@ from automl.metrics import measure, names_of
 from automl.models.learners import learner_class
 from automl.runs.final_model import fingerprint
 from automl.runs.latency import fast_enough, milliseconds_per_row
-from automl.runs.selection import Candidate, Chosen, affordable, candidates, choose, refit_seconds
+from automl.runs.selection import MOST_MEMBERS, Candidate, Chosen, affordable, candidates, choose, refit_seconds
 from automl.training.folds import MODEL, read_record
 from automl.tuning.packs import train_jobs
 from automl.tuning.worker import Job
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from automl.tuning.executors import Executor
     from automl.tuning.tuner import Tuner
 
-LIKELY_MEMBERS = 5  # of the best trials, whose fits to all rows the search leaves time for
+LIKELY_MEMBERS = MOST_MEMBERS  # of the best trials, whose fits to all rows the search leaves time for
 
 
 def build(

@@ -69,7 +69,8 @@ Rule = Callable[[Store], dict[int, float]]
 
 
 def _of_right(probabilities: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
-    return np.maximum(probabilities[np.arange(len(y)), y], 1e-15)
+    found: NDArray[Any] = np.maximum(probabilities[np.arange(len(y)), y], 1e-15)
+    return found
 
 
 def _mixed(predictions: NDArray[Any], weights: dict[int, float]) -> NDArray[Any]:
@@ -109,17 +110,20 @@ def greedy_beyond_noise(store: Store) -> dict[int, float]:
 
 
 def greedy_presets(store: Store) -> dict[int, float]:
-    return _greedy(store, np.flatnonzero(store.is_preset))
+    return _greedy(store, presets(store))
+
+
+def presets(store: Store) -> NDArray[Any]:
+    return np.flatnonzero(store.is_preset)
+
+
+def some_searched(n: int) -> Callable[[Store], NDArray[Any]]:
+    """All presets and the best searched configurations."""
+    return lambda store: np.sort(np.concatenate([presets(store), np.flatnonzero(~store.is_preset)[:n]]))
 
 
 def greedy_some_searched(n: int) -> Rule:
-    """All presets and the best searched configurations."""
-
-    def rule(store: Store) -> dict[int, float]:
-        searched = np.flatnonzero(~store.is_preset)[:n]
-        return _greedy(store, np.sort(np.concatenate([np.flatnonzero(store.is_preset), searched])))
-
-    return rule
+    return lambda store: _greedy(store, some_searched(n)(store))
 
 
 def greedy_by_rows(rows_each: int) -> Rule:
@@ -127,18 +131,19 @@ def greedy_by_rows(rows_each: int) -> Rule:
     return lambda store: greedy_some_searched(len(store.y) // rows_each)(store)
 
 
-def bagged_greedy(n_bags: int, presets_only: bool = False) -> Rule:
-    """The mean of greedy weights on bootstrap samples of the rows."""
+def bagged_greedy(n_bags: int, places_of: Callable[[Store], NDArray[Any]] = _candidates, most: int = 99) -> Rule:
+    """The mean of greedy weights on bootstrap samples of the rows, of at most so many configurations."""
 
     def rule(store: Store) -> dict[int, float]:
         rng = np.random.default_rng(0)
-        places = np.flatnonzero(store.is_preset) if presets_only else _candidates(store)
+        places = places_of(store)
         total: dict[int, float] = {}
         for _ in range(n_bags):
             rows = rng.integers(0, len(store.y), len(store.y))
             for place, weight in _greedy(store, places, rows).items():
                 total[place] = total.get(place, 0.0) + weight / n_bags
-        return total
+        kept = sorted(total, key=lambda place: -total[place])[:most]
+        return {place: total[place] / sum(total[each] for each in kept) for place in kept}
 
     return rule
 
@@ -165,7 +170,10 @@ RULES: dict[str, Rule] = {
     f"greedy of presets and the best {LARGE_SEARCH} searched": greedy_some_searched(LARGE_SEARCH),
     "greedy of presets and a searched one for each 100 rows": greedy_by_rows(100),
     "greedy on 20 bootstrap samples": bagged_greedy(20),
-    "greedy of presets on 20 bootstrap samples": bagged_greedy(20, presets_only=True),
+    "greedy of presets on 20 bootstrap samples": bagged_greedy(20, presets),
+    "greedy on 20 bootstrap samples, at most 8 members": bagged_greedy(20, most=8),
+    "greedy on 20 bootstrap samples, at most 5 members": bagged_greedy(20, most=5),
+    "greedy of presets and the best 5 searched on 20 bootstrap samples": bagged_greedy(20, some_searched(5)),
     "greedy, a quarter of the weight equal for presets": shrunk_greedy(0.25),
 }
 
@@ -194,10 +202,10 @@ def stored(run: Path, model: Any, test: pd.DataFrame, target: str) -> dict[str, 
     from automl.data.ingest.encoder import load_encoder
     from automl.models import own_config
     from automl.models.learners import learner_class
-    from automl.tasks.cross_validated import cross_validated, presets
+    from automl.tasks import cross_validated as tasks
     from automl.training.folds import MODEL, read_predictions, read_record, train
 
-    task = cross_validated(run / "data", 8, MODELS, None)
+    task = tasks.cross_validated(run / "data", 8, MODELS, None)
     encoder, _ = load_encoder(run / "data" / "encoder")
     splits, folds = task.rows(), task.folds()
     classes = list(splits.classes)
@@ -205,7 +213,7 @@ def stored(run: Path, model: Any, test: pd.DataFrame, target: str) -> dict[str, 
         test = test[test[target].astype(str).isin(classes)]
     x_test = encoder.encode(test.drop(columns=target).rename(columns=str))["columns"]  # type: ignore[attr-defined]
     y_test = test[target].astype(str).map(classes.index) if classes else test[target]
-    n_presets = len(presets(task.space))
+    n_presets = len(tasks.presets(task.space))
     found = []
     for place in sorted((run / "trials").glob("*/record.json")):
         record, number = read_record(place.parent), int(place.parent.name)
@@ -264,13 +272,15 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
 def main(
     store: Annotated[Path, typer.Option(help="Folder of the stored predictions, which is extended.")],
     trials: Annotated[int, typer.Option(help="Budget of a run, in full trainings.")] = 30,
+    only: Annotated[str | None, typer.Option(help="Tables, separated by commas. [default: all]")] = None,
     draws: Annotated[int, typer.Option(help="Random samples of each table.")] = 2,
     out: Annotated[Path, typer.Option(help="Table to write.")] = Path("results/selection.csv"),
     replay: Annotated[bool, typer.Option("--replay", help="Compare what is stored, and run nothing.")] = False,
 ) -> None:
     """Run what is not stored yet, compare the rules, and write the table."""
     store.mkdir(parents=True, exist_ok=True)
-    wanted = [(file, draw) for draw in range(draws) for file in TABLES]
+    names = [file.name for file in TABLES] if only is None else only.split(",")
+    wanted = [(file, draw) for draw in range(draws) for name in names for file in TABLES if file.name == name]
     for file, draw in [] if replay else wanted:
         place = store / f"{file.name}-{draw}.npz"
         if not place.exists():
