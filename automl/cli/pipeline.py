@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -35,6 +35,8 @@ from strategies.encoding import Encoding
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from automl.study.run_log import Listener
+
 
 KEPT_AT_THE_END = 3  # checkpoints of the best trials
 
@@ -47,11 +49,13 @@ def run_session(
     console: Console,
     prepared: Path | None = None,
     clock: Clock | None = None,
+    listeners: Sequence[Listener] = (),
 ) -> tuple[RunFolder, int]:
     """Search, train the final, write and show everything. Returns the run's folder and the exit code.
 
     ``prepared``: the folder of the user's own data, which becomes part of a new run's. ``clock``: of the command. The
-    time limit is that of the command: see ``TimePlan`` for what the search leaves to the rest.
+    time limit is that of the command: see ``TimePlan`` for what the search leaves to the rest. ``listeners``: to the
+    events of the search.
     """
     clock = clock or Clock()
     if resume and out is not None and RunFolder(out).versions.is_dir():
@@ -93,6 +97,7 @@ def run_session(
     with open_search(
         task, settings, strategy, folder,
         resume=resume, data=prepared, display=live, reserve=plan.reserve, warn=partial(show_line, console),
+        listeners=listeners,
     ) as search:  # fmt: skip
         tuner = search.tuner
         if resume:

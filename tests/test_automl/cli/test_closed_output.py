@@ -1,0 +1,107 @@
+"""Every command into a pipe that nobody reads to its end, as with ``| head -1``."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+from processes import command
+from sklearn.datasets import load_diabetes
+
+from automl.cli import COMMANDS, WORK
+
+GOES_ON = "automl: the output was closed; the command goes on\n"
+SERVERS = ("serve", "dashboard")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a run and its data."""
+    folder = tmp_path_factory.mktemp("closed")
+    frame = load_diabetes(as_frame=True).frame.round(4)
+    frame[:300].to_csv(folder / "known.csv", index=False)
+    frame[300:].to_csv(folder / "new.csv", index=False)
+    command("run", *options(folder, "run"))
+    return folder
+
+
+def options(folder, name):
+    return [
+        "--data", folder / "known.csv", "--target", "target", "--model", "linear", "--trials", 2, "--epochs", 1,
+        "--workers", 1, "--final-seeds", 1, "--no-learn", "--prior", "none", "--out", folder / name,
+    ]  # fmt: skip
+
+
+def arguments(folder, name, port):
+    run = folder / "run"
+    return {
+        "run": options(folder, "another"),
+        "predict": [run, "--data", folder / "new.csv", "--out", folder / "predictions.csv"],
+        "update": [run, "--data", folder / "new.csv"],
+        "export": [run, "--onnx", "--out", folder / "model.onnx"],
+        "serve": [run, "--port", port],
+        "explain": [run],
+        "report": [run],
+        "watch": [run],
+        "dashboard": [run, "--port", port],
+        "select": ["--task", "digits-cnn"],
+        "baseline": ["letter"],
+        "doctor": [],
+        "data": ["list"],
+    }[name]
+
+
+def into_closed_pipe(name, arguments):
+    ours, theirs = os.pipe()
+    os.close(ours)
+    words = [sys.executable, "-m", "automl", name, *map(str, arguments)]
+    process = subprocess.Popen(words, stdout=theirs, stderr=subprocess.PIPE, text=True)
+    os.close(theirs)
+    return process
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return taken.getsockname()[1]
+
+
+def wait_for(url):
+    for _ in range(600):
+        with contextlib.suppress(urllib.error.URLError), urllib.request.urlopen(url, timeout=60) as answer:
+            return answer.status
+        time.sleep(0.1)
+    raise TimeoutError(url)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_whose_output_is_closed_goes_on_to_its_end(place, name):
+    port = free_port()
+    with into_closed_pipe(name, arguments(place, name, port)) as process:
+        try:
+            if name in SERVERS:
+                assert wait_for(f"http://127.0.0.1:{port}/") == 200
+                process.send_signal(signal.SIGINT)
+            errors = process.stderr.read()
+            assert process.wait(120) == 0, errors
+        finally:
+            process.kill()
+    assert errors == (GOES_ON if name in WORK else "")
+    if name == "run":
+        assert json.loads((place / "another" / "summary.json").read_text())["n_trials"] == 2
+    elif name == "predict":
+        assert len((place / "predictions.csv").read_text().splitlines()) == 143
+    elif name == "update":
+        assert (place / "run" / "versions").is_dir()
+
+
+def test_the_help_into_a_closed_pipe_is_no_error():
+    with into_closed_pipe("--help", []) as process:
+        assert (process.stderr.read(), process.wait(60)) == ("", 0)
