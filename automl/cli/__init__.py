@@ -27,20 +27,21 @@ COMMANDS = {
     "data": "List, fetch and export the built-in data sets.",
 }
 """Name -> one-line summary; each command is the typer app of the module of that name."""
+WORK = ("run", "predict", "update", "export", "serve", "dashboard")  # those that do more than print
 
 
 def run_command(name: str, arguments: Sequence[str] | None = None) -> None:
     """Run a command with ``arguments``, by default those of the process. Exits with code 2 on a UserError."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy is imported: small matrices are fastest on one thread
     app = import_module(f"automl.cli.{name}").app
-    exit_codes.run_command(lambda: app(arguments, prog_name=f"automl {name}"))
+    exit_codes.run_command(lambda: app(arguments, prog_name=f"automl {name}"), works=name in WORK)
 
 
 def main(arguments: Sequence[str]) -> None:
     """``automl COMMAND ...``."""
     name, *rest = arguments or ["--help"]
     if name in ("--help", "-h"):
-        _show_commands()
+        exit_codes.run_command(_show_commands)
     elif name in COMMANDS:
         run_command(name, rest)
     else:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+from automl.cli.output import may_be_closed
 from automl.errors import UserError
 from strategies.errors import UnknownStrategy
 
 
-def run_command(command: Callable[[], object], name: str = "automl") -> None:
-    """Call a command, which parses its own arguments; ``name`` is the prefix of error messages."""
+def run_command(command: Callable[[], object], name: str = "automl", *, works: bool = False) -> None:
+    """Call a command, which parses its own arguments; ``name`` is the prefix of error messages.
+
+    ``works``: the command does more than print, so that it is worth a line if its output is closed before it ends.
+    """
+    may_be_closed(f"{name}: the output was closed; the command goes on" if works else "")
     try:
         command()
     except (UserError, UnknownStrategy) as error:

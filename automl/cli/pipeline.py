@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -33,6 +33,8 @@ from strategies.encoding import Encoding
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from automl.study.run_log import Listener
+
 
 KEPT_AT_THE_END = 3  # checkpoints of the best trials
 
@@ -46,12 +48,13 @@ def run_session(
     console: Console,
     prepared: Path | None = None,
     clock: Clock | None = None,
+    listeners: Sequence[Listener] = (),
 ) -> tuple[RunFolder, int]:
     """Search, train the final, write and show everything. Returns the run's folder and the exit code.
 
-    ``prepared``: the folder of the user's own data, which becomes part of a new run's. ``tries_again``:
-    train what was too slow anew. ``clock``: of the command. The time limit is that of the command: see ``TimePlan`` for
-    what the search leaves to the rest.
+    ``prepared``: the folder of the user's own data, which becomes part of a new run's. ``tries_again``: train what was
+    too slow anew. ``clock``: of the command. The time limit is that of the command: see ``TimePlan`` for what the
+    search leaves to the rest. ``listeners``: to the events of the search.
     """
     clock = clock or Clock()
     if resume and out is not None and RunFolder(out).versions.is_dir():
@@ -82,7 +85,9 @@ def run_session(
     title = f"{name} with {settings.strategy}, seed {settings.seed}, {n_workers}, in {folder.path}"
     live = LiveTable(console, title, plan)
     warn = partial(show_line, console)
-    with session.searching(warn=warn, display=live, data=prepared, resume=resume, tries_again=tries_again) as search:
+    with session.searching(
+        warn=warn, display=live, data=prepared, resume=resume, tries_again=tries_again, listeners=listeners
+    ) as search:
         tuner = search.tuner
         if resume:
             live.resumed(tuner)

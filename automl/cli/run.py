@@ -19,6 +19,7 @@ STRATEGY, OUTPUT, MACHINES, MORE = "Strategy", "Output", "Other machines", "More
 
 @app.command()
 def tune(
+    context: typer.Context,
     task: Annotated[
         str | None,
         typer.Option(help="Built-in task, or your own as file.py:name. [default: mnist1d-cnn]", rich_help_panel=TASK),
@@ -335,15 +336,29 @@ def tune(
             rich_help_panel=MORE,
         ),
     ] = None,
+    verbose: Annotated[
+        bool,
+        typer.Option("--verbose", help="Print every event of run.log.", metavar="", rich_help_panel=MORE),
+    ] = False,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            metavar="PORT",
+            help="Serve metrics for Prometheus on this machine while the search runs; 0 picks a free port.",
+            rich_help_panel=MORE,
+        ),
+    ] = None,
     list_: Annotated[
         bool, typer.Option("--list", help="List strategies and tasks, and exit.", metavar="", rich_help_panel=MORE)
     ] = False,
 ) -> None:
     """Tune the hyperparameters of a model, and train it with the best ones."""
-    from automl.cli.console import RunConsole
+    from rich.console import Console
 
     begin = monotonic()
-    console = RunConsole(stderr=json, highlight=False)
+    console = Console(stderr=json, highlight=False)
     if not list_ and not console.is_terminal:  # at once: what follows takes seconds to import
         what = f"starting {command or task or 'the default task'}"
         what = f"reading {data}" if data is not None else f"continuing the run in {out}" if resume else what
@@ -412,6 +427,7 @@ def tune(
             certificate=None if certificate is None else str(certificate),
         ),
     )
+    from automl.cli.observers import observers
     from automl.cli.pipeline import run_session
     from automl.cli.prepared_data import prepared_for
     from automl.runs.configure import new_settings, planned, resumed
@@ -419,12 +435,13 @@ def tune(
     from automl.runs.time_plan import Clock
 
     clock = Clock(begin)
+    listeners = context.with_resource(observers(console, verbose=verbose, metrics_port=metrics_port))
     if resume:
         if out is None or space is not None or set_ or start is not None or prior is not None:
             raise UserError("--resume continues the run in the folder given by --out, with the space and prior it has")
         settings, has_more_time = resumed(out, asked)
         folder, exit_code = run_session(
-            settings, out, resume=True, tries_again=has_more_time, console=console, clock=clock
+            settings, out, resume=True, tries_again=has_more_time, console=console, clock=clock, listeners=listeners
         )
     else:
         studies = past_studies(which_prior(prior, strategy), lambda line: show_line(console, line))
@@ -433,7 +450,7 @@ def tune(
                 asked = planned(asked, prepared)
             settings = new_settings(asked, space, set_ or [], start, studies, prepared)
             folder, exit_code = run_session(
-                settings, out, resume=False, console=console, prepared=prepared, clock=clock
+                settings, out, resume=False, console=console, prepared=prepared, clock=clock, listeners=listeners
             )
     if json:
         print(folder.summary.read_text(encoding="utf-8"), end="")

@@ -1,4 +1,4 @@
-"""A model served over HTTP: POST /predict, GET /health, an /openapi.json generated for the model, and a page at /.
+"""A model served over HTTP: POST /predict, GET /health and /metrics, an /openapi.json for this model, and a page at /.
 
 Predictions run one at a time in a separate thread, so that /health responds meanwhile.
 """
@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from fastapi import FastAPI, Request, Response
 
 from automl.deployment.http_limits import Application, with_token
+from automl.deployment.http_metrics import ServiceMetrics
 from automl.deployment.http_page import page
 from automl.deployment.json_predictions import Answering
 from automl.deployment.predictor import Predictor
@@ -58,12 +59,14 @@ class Service:
         self.predictor, self.limits, self._token = predictor, limits, token
         self.answering = Answering(predictor)
         self.title = str(predictor.card.get("task") or "model")
+        self._waiting = 0
+        self._metrics = ServiceMetrics(lambda: self._waiting)
         self.app: Application = self._app()
         if token is not None:
             refusal = _refusal(401, "send the token of this service: Authorization: Bearer TOKEN")
             self.app = with_token(self.app, token, refusal)
+        self.app = self._metrics.around(self.app)
         self._workers = ThreadPoolExecutor(1, "predictions")
-        self._waiting = 0
 
     def close(self) -> None:
         """Shut down; queued requests are not started."""
@@ -90,6 +93,7 @@ class Service:
             openapi_extra={"requestBody": {"required": True, "content": {JSON_TYPE: {"schema": asked}}}},
         )
         app.add_api_route("/health", self.health, methods=["GET"], response_model=None)
+        app.add_api_route("/metrics", self.metrics, methods=["GET"], response_class=Response, include_in_schema=False)
         for path in ("/", "/docs"):
             app.add_api_route(path, self.page, methods=["GET"], response_class=Response, include_in_schema=False)
         return app
@@ -105,6 +109,10 @@ class Service:
         fields = ("task", "kind", "made", "metric", "test", "started", "versions")
         card = self.predictor.card
         return {"status": "ok", "target": self.predictor.target} | {name: card.get(name) for name in fields}
+
+    async def metrics(self) -> Response:
+        """Counts for Prometheus."""
+        return Response(self._metrics.text(), headers={"Content-Type": self._metrics.content_type})
 
     async def predict(self, request: Request) -> Response:
         """Predictions for the examples of a request."""
@@ -135,7 +143,9 @@ class Service:
 
     def _work(self, body: bytes) -> bytes:
         """Runs in the thread, since parsing and writing JSON take time as well."""
-        answer = self.answering.answer(self._records(body))
+        records = self._records(body)
+        answer = self.answering.answer(records)
+        self._metrics.examples.inc(len(records))
         return json.dumps(answer, allow_nan=False, ensure_ascii=False).encode()
 
     def _records(self, body: bytes) -> list[Any]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from automl.integrations.tracking import Tracking, make_trackers, tracking
 from automl.study.open_study import opened
 from automl.study.run_folder import RunFolder, TrialFolders
-from automl.study.run_log import RunLog
+from automl.study.run_log import Listener, RunLog
 from automl.study.study import Study
 from automl.task import Task, fidelity_of
 from automl.tuning.executors import Executor, ProcessExecutor
@@ -74,6 +74,7 @@ def open_search(
     callbacks: Sequence[Callback] = (),
     reserve: Callable[[Tuner], float] | None = None,
     tries_again: bool = False,
+    listeners: Sequence[Listener] = (),
 ) -> Iterator[Search]:
     """Open the study, the training processes, the trackers and the display of a search, for as long as the context
     lasts.
@@ -81,13 +82,14 @@ def open_search(
     ``folder``: of the run, new or, with ``resume``, existing; None to write nothing. ``warn``: called with a line if a
     tracker fails or a training restarts. ``data``: the user's prepared data, which are moved into a new run's folder.
     ``executor``: by default, one with processes of its own. ``reserve``: seconds of the time limit that are not the
-    search's. ``tries_again``: train anew what was too slow before the run was continued.
+    search's. ``tries_again``: train anew what was too slow before the run was continued. ``listeners``: to the events
+    of its log.
     """
     assert settings.strategy is not None
     seed = settings.seed or 0
     trackers = make_trackers(settings.track or ())
     with ExitStack() as stack:
-        logs, trials, tracked, log = None, None, None, RunLog()
+        logs, trials, tracked, log = None, None, None, RunLog(None, listeners)
         uses_folders = getattr(task, "uses_folder", True)
         if folder is None:
             study = Study(task.space, task.max_epochs)
@@ -95,7 +97,7 @@ def open_search(
                 trials = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="automl-")))
         else:
             study = stack.enter_context(opened(folder, task, settings.to_json(), resume=resume, data=data))
-            logs, trials, log = folder.logs, folder.trials if uses_folders else None, RunLog(folder.log)
+            logs, trials, log = folder.logs, folder.trials if uses_folders else None, RunLog(folder.log, listeners)
             stack.callback(log.close)
         if executor is None:
             executor = stack.enter_context(_executor(task, settings, logs, trials, folder, warn))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from automl.runs.ensemble import build, expected_seconds
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from automl.runs.settings import Settings
     from automl.study.run_folder import RunFolder
     from automl.task import Task
-    from automl.tuning.executors import Executor
-    from automl.tuning.progress import Progress
     from automl.tuning.tuner import Tuner
     from strategies.base import Strategy
 
@@ -56,21 +53,11 @@ class Session:
         return cls(settings, task, folder, strategy_of(task, settings), plan, ends_with_final)
 
     @contextmanager
-    def searching(
-        self,
-        *,
-        warn: Callable[[str], None],
-        display: Progress | None,
-        data: Path | None,
-        resume: bool = False,
-        tries_again: bool = False,
-        executor: Executor | None = None,
-    ) -> Iterator[Search]:
-        """Open the search, whose time begins; see ``open_search``."""
+    def searching(self, **options: Any) -> Iterator[Search]:
+        """Open the search, whose time begins. ``options``: of ``open_search``."""
         with open_search(
-            self.task, self.settings, self.strategy, self.folder, resume=resume, data=data, executor=executor,
-            display=display, reserve=self.plan.reserve, tries_again=tries_again, warn=warn,
-        ) as search:  # fmt: skip
+            self.task, self.settings, self.strategy, self.folder, reserve=self.plan.reserve, **options
+        ) as search:
             yield search
 
     def ensemble(

@@ -1,4 +1,4 @@
-"""``run.log``: what happens in a run, as JSON lines for those who operate it. Nothing reads it back."""
+"""The events of a run, for those who operate it: ``run.log``, JSON lines that nothing reads back, and listeners."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import json
 import logging
 import logging.handlers
 import math
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+
+Listener: TypeAlias = Callable[[str, Mapping[str, Any]], object]
+"""Called with the name of an event and its facts."""
 
 MAX_BYTES, N_OLDER = 10_000_000, 2  # of a file; and how many full ones are kept beside it
 
@@ -19,16 +23,19 @@ class _Handler(logging.handlers.RotatingFileHandler):
 
 
 class RunLog:
-    """Appends events to a file, which is rotated; without a file, they go nowhere."""
+    """Appends events to a file, which is rotated, and passes them to listeners; by default, they go nowhere."""
 
-    def __init__(self, file: Path | None = None) -> None:
+    def __init__(self, file: Path | None = None, listeners: Sequence[Listener] = ()) -> None:
         self._handler: logging.Handler = logging.NullHandler()
+        self._listeners = listeners
         if file is not None:
             self._handler = _Handler(file, maxBytes=MAX_BYTES, backupCount=N_OLDER, delay=True, encoding="utf-8")
 
     def write(self, event: str, **facts: Any) -> None:
         """Append a line with the time (UTC), the event and facts that JSON has, without those that are None."""
         known = {name: value for name, value in facts.items() if value is not None}
+        for listener in self._listeners:
+            listener(event, known)
         finite = {
             name: None if isinstance(value, float) and not math.isfinite(value) else value
             for name, value in known.items()

@@ -379,9 +379,11 @@ class Tuner:
             self.logs.mkdir(parents=True, exist_ok=True)
             (self.logs / f"trial-{trial:04d}.log").write_text(traceback, encoding="utf-8")
         self.study.told(outcome, seconds, self.seconds, traceback)
+        best = self.study.best
         self.log.write(
             "tell", trial=trial, state=self.study.trials[trial].state, epochs=len(outcome.losses), loss=outcome.loss,
             training_seconds=round(outcome.seconds, 3), seconds=round(seconds, 4), error=outcome.error,
+            best=None if best is None else best.loss,
         )  # fmt: skip
         self._charge(seconds)
         del self._outstanding[trial]

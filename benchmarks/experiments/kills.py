@@ -1,8 +1,9 @@
 """Runs that are killed at random moments, resumed, and compared with the same run without a kill.
 
-``python -m benchmarks.experiments.kills --kills 200`` prints a table: for each kind of run, how often it was killed,
-how many outcomes had been told by then, how many of them the resumed runs had lost, and how many runs ended with the
-same trials as the uninterrupted one. All runs are reproducible and use one worker process or more.
+``python -m benchmarks.experiments.kills --kills 200`` writes results/kills.csv and results/kills.md: for each kind of
+run, how often it was killed, how many outcomes had been told by then, how many of them the resumed runs had lost, and
+how many runs ended with the same trials as the uninterrupted one. The tables are written after each run, so that the
+command may be stopped.
 """
 
 from __future__ import annotations
@@ -19,14 +20,17 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
+import pandas as pd
 import typer
 
 from automl.errors import UserError
-from automl.study.run_folder import RunFolder
+from automl.provenance import commit
+from automl.study.run_folder import RunFolder, write_atomic
 from automl.study.snapshot import look
 from automl.study.trial import Told
 from benchmarks.command import run_command
@@ -43,33 +47,194 @@ def curve(config, seed, epochs=6):
         yield (config["x"] - 1) ** 2 + config["n"] + seed % 7 / epoch
 """
 COMMAND = "for i in 1 2 3; do sleep 0.02; echo {n}.$i; done; echo {x} {seed} > /dev/null"
-COMMON = ("--no-learn", "--final-seeds", "0", "--reproducible")
-RUNS: dict[str, tuple[str, ...]] = {
-    "function, random": ("--task", "mine.py:curve", "--strategy", "random", "--trials", "20", "--workers", "1"),
-    "function, 2 workers, tpe": ("--task", "mine.py:curve", "--strategy", "tpe", "--trials", "20", "--workers", "2"),
-    "generator, bo+asha": ("--task", "mine.py:curve", "--strategy", "bo+asha", "--trials", "10", "--workers", "2"),
-    "command, random+stop": ("--command", COMMAND, "--epochs", "3", "--strategy", "random+stop", "--trials", "15"),
-    "digits-cnn, random+asha": (
-        "--task", "digits-cnn", "--epochs", "6", "--strategy", "random+asha", "--trials", "5", "--workers", "2",
+FUNCTION = ("--task", "mine.py:curve", "--space", "space.yaml", "--final-seeds", "0")
+SMALL = ("--trials", "4", "--epochs", "3", "--workers", "2", "--strategy", "tpe", "--final-seeds", "1")
+MOST_KILLS = 8  # of one run, which then goes on to its end
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of run."""
+
+    arguments: tuple[str, ...]
+    time_limit: float | None = None  # in seconds, with which each run has other trials
+    least_kills: int = 0  # of each run, all but the first soon after it was resumed
+    predicts: str | None = None  # the data that its model must predict in the end
+
+
+KINDS = {
+    "function": Kind((*FUNCTION, "--strategy", "random", "--trials", "20", "--workers", "1")),
+    "function, 2 workers": Kind((*FUNCTION, "--strategy", "tpe", "--trials", "20", "--workers", "2")),
+    "function, early stopping": Kind((*FUNCTION, "--strategy", "bo+asha", "--trials", "10", "--workers", "2")),
+    "function, resumes of resumes": Kind(
+        (*FUNCTION, "--strategy", "tpe", "--trials", "60", "--workers", "2"), least_kills=4
+    ),
+    "command": Kind(
+        ("--command", COMMAND, "--space", "space.yaml", "--epochs", "3", "--strategy", "random+stop", "--trials", "15",
+         "--final-seeds", "0"),
+    ),
+    "network with checkpoints": Kind(
+        ("--task", "digits-cnn", "--epochs", "6", "--strategy", "random+asha", "--trials", "5", "--workers", "2",
+         "--final-seeds", "1"),
+    ),
+    "table, default plan": Kind(
+        ("--data", "table.csv", "--target", "target", "--time-limit", "120"), time_limit=120, predicts="table.csv"
+    ),
+    "pictures": Kind(("--data", "pictures", "--model", "cnn,mlp", *SMALL), predicts="pictures"),
+    "texts": Kind(
+        ("--data", "texts.csv", "--text", "text", "--target", "topic", "--model", "linear,cnn", *SMALL),
+        predicts="texts.csv",
     ),
 }  # fmt: skip
 Facts = list[Any]
 
 
-def started(arguments: Sequence[str], out: Path) -> subprocess.Popen[bytes]:
-    """The command, in a folder with the task and its space."""
-    space = () if "digits-cnn" in arguments else ("--space", "space.yaml")
-    command = [sys.executable, "-m", "automl", "run", *arguments, *COMMON, *space, "--out", str(out)]
-    silent = subprocess.DEVNULL
-    return subprocess.Popen(command, cwd=out.parent, stdout=silent, stderr=silent, start_new_session=True)
+@dataclass
+class Straight:
+    """The uninterrupted run of a kind."""
+
+    seconds: float
+    facts: Facts = field(default_factory=list)
+
+
+@dataclass
+class Tally:
+    """What became of the runs of a kind."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    errors: list[str] = field(default_factory=list)
+
+
+def main(
+    kills: Annotated[int, typer.Option(min=1, help="Kills over all kinds of runs.")] = 200,
+    seed: Annotated[int, typer.Option(help="Of the moments.")] = 0,
+    kind: Annotated[list[str] | None, typer.Option(help="Only this kind of run; repeatable.")] = None,
+    out: Annotated[Path, typer.Option(help="Table to write, with a summary beside it.")] = Path("results/kills.csv"),
+) -> None:
+    """Kill, resume, and write the tables; exit code 1 if anything was lost or changed."""
+    for name in kind or ():
+        if name not in KINDS:
+            raise UserError(f"unknown kind {name!r}; choose one of: {'; '.join(KINDS)}")
+    kinds = {name: KINDS[name] for name in kind or KINDS}
+    rng, code = random.Random(seed), commit()
+    tallies = {name: Tally() for name in kinds}
+    with tempfile.TemporaryDirectory(prefix="automl-kills-") as root:
+        folder = Path(root)
+        make_inputs(folder)
+        straight: dict[str, Straight] = {}
+        for i in itertools.count():
+            if sum(tally.counts["kills"] for tally in tallies.values()) >= kills:
+                break
+            name = min(kinds, key=lambda each: tallies[each].counts["kills"])
+            if name not in straight:
+                straight[name] = run_straight(kinds[name], folder / f"straight-{i}")
+            run_killed(kinds[name], folder / f"killed-{i}", rng, straight[name], tallies[name])
+            table = tabulated(tallies).assign(seed=seed, commit=code)
+            write_atomic(out, table.to_csv(index=False))
+            write_atomic(out.with_suffix(".md"), summary(table))
+            typer.echo(f"{name}: {dict(tallies[name].counts)}")
+    for error in itertools.chain.from_iterable(tally.errors for tally in tallies.values()):
+        typer.echo(error, err=True)
+    if table["lost"].any() or table["failed"].any() or (table["same"].fillna(table["runs"]) < table["runs"]).any():
+        raise typer.Exit(1)
+
+
+def make_inputs(folder: Path) -> None:
+    """Write the task, its space and the data of all kinds."""
+    import numpy as np
+    from PIL import Image
+    from sklearn.datasets import load_diabetes, load_digits
+
+    (folder / "mine.py").write_text(OBJECTIVE, encoding="utf-8")
+    (folder / "space.yaml").write_text(SPACE, encoding="utf-8")
+    load_diabetes(as_frame=True).frame.to_csv(folder / "table.csv", index=False)
+    digits = load_digits()
+    for number, (image, label) in enumerate(zip(digits.images[:400], digits.target, strict=False)):
+        place = folder / "pictures" / str(label % 3)
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((image * 15).astype(np.uint8)).resize((16, 16)).save(place / f"{number}.png")
+    words = {"sport": ("goal", "match", "team", "coach"), "law": ("court", "vote", "judge", "senate")}
+    rng = random.Random(0)
+    lines = [f"{' '.join(rng.choices(words[topic], k=6))} number {i},{topic}" for i in range(150) for topic in words]
+    (folder / "texts.csv").write_text("\n".join(["text,topic", *lines]) + "\n", encoding="utf-8")
+
+
+def run_straight(kind: Kind, out: Path) -> Straight:
+    """The run without a kill; none where the time limit says how long it is. UserError if it fails."""
+    if kind.time_limit is not None:
+        return Straight(kind.time_limit)
+    start = time.perf_counter()
+    process = started(kind, out)
+    if process.wait() != 0:
+        raise UserError(f"a run fails without a kill: {' '.join(kind.arguments)}: {last_line(out)}")
+    return Straight(time.perf_counter() - start, facts(out))
+
+
+def run_killed(kind: Kind, out: Path, rng: random.Random, straight: Straight, tally: Tally) -> None:
+    """Kill and resume it until it ends by itself. The kill reaches the tuner; its workers end by themselves."""
+    before: Facts = []
+    counts, process, n_kills = tally.counts, started(kind, out), 0
+    while True:
+        most = 0.5 if n_kills < kind.least_kills else 1.0
+        try:
+            process.wait(None if n_kills == MOST_KILLS else rng.uniform(0.2, most) * straight.seconds)
+        except subprocess.TimeoutExpired:
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+            counts["kills"] += 1
+            counts["kills_of_resumed"] += n_kills > 0
+            n_kills += 1
+        now = told(out)
+        counts["lost"] += n_lost(before, now)
+        counts["told"] += len(now) - len(before)
+        if process.returncode != -signal.SIGKILL:
+            break
+        before = now
+        folder = RunFolder(out)
+        process = resumed(out) if folder.study.exists() and not folder.starting.exists() else started(kind, out)
+    counts["runs"] += 1
+    if process.returncode != 0 or not predicts(kind, out):
+        counts["failed"] += 1
+        tally.errors.append(f"exit code {process.returncode} after {n_kills} kills: {last_line(out)}")
+    elif kind.time_limit is None:
+        counts["same"] += facts(out) == straight.facts
+
+
+def started(kind: Kind, out: Path) -> subprocess.Popen[bytes]:
+    """The command, in the folder of the inputs."""
+    repeats = ["--reproducible"] if kind.time_limit is None else []
+    return command(out, ["run", *kind.arguments, *repeats, "--no-learn", "--prior", "none", "--out", str(out)])
 
 
 def resumed(out: Path) -> subprocess.Popen[bytes]:
     """The run, continued."""
-    command = [sys.executable, "-m", "automl", "run", "--resume", "--out", str(out)]
-    return subprocess.Popen(
-        command, cwd=out.parent, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
+    return command(out, ["run", "--resume", "--out", str(out)])
+
+
+def command(out: Path, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+    """A command whose errors go to a file beside the run's folder."""
+    with errors_of(out).open("wb") as errors:
+        return subprocess.Popen(
+            [sys.executable, "-m", "automl", *arguments], cwd=out.parent, stdout=subprocess.DEVNULL, stderr=errors,
+            start_new_session=True,
+        )  # fmt: skip
+
+
+def errors_of(out: Path) -> Path:
+    return out.with_name(f"{out.name}.errors")
+
+
+def last_line(out: Path) -> str:
+    return (errors_of(out).read_text(encoding="utf-8").strip().splitlines() or [""])[-1]
+
+
+def predicts(kind: Kind, out: Path) -> bool:
+    """Whether the model of a run that ended predicts, where it must."""
+    if kind.predicts is None:
+        return True
+    file = out.with_name(f"{out.name}.csv")
+    asked = ["predict", str(out), "--data", str(out.parent / kind.predicts), "--out", str(file)]
+    return command(out, asked).wait() == 0 and file.exists()
 
 
 def told(out: Path) -> list[tuple[int, tuple[float, ...]]]:
@@ -81,69 +246,45 @@ def told(out: Path) -> list[tuple[int, tuple[float, ...]]]:
     return [(e.outcome.proposal.trial, e.outcome.losses) for e in log if isinstance(e, Told)]
 
 
+def n_lost(before: Sequence[Any], now: Sequence[Any]) -> int:
+    """How many of the outcomes before are missing or different now."""
+    return sum(a != b for a, b in itertools.zip_longest(before, now[: len(before)]))
+
+
 def facts(out: Path) -> Facts:
     """What two equal runs have in common."""
     trials = look(RunFolder(out)).study.trials.values()
     return [(t.number, t.config, t.losses, t.state, t.error) for t in trials]
 
 
-def main(
-    kills: Annotated[int, typer.Option(help="Kills over all kinds of runs.")] = 200,
-    seed: Annotated[int, typer.Option(help="Of the moments.")] = 0,
-) -> None:
-    """Print the table; exit code 1 if anything was lost or changed."""
-    rng = random.Random(seed)
-    counts: dict[str, Counter[str]] = {name: Counter() for name in RUNS}
-    with tempfile.TemporaryDirectory() as root:
-        folder = Path(root)
-        (folder / "mine.py").write_text(OBJECTIVE, encoding="utf-8")
-        (folder / "space.yaml").write_text(SPACE, encoding="utf-8")
-        straight: dict[str, Facts] = {}
-        seconds: dict[str, float] = {}
-        for name, arguments in RUNS.items():
-            out = folder / f"straight-{len(straight)}"
-            start = time.perf_counter()
-            if started(arguments, out).wait() != 0:
-                raise UserError(f"the run {name!r} fails without a kill")
-            straight[name], seconds[name] = facts(out), time.perf_counter() - start
-        for i, name in zip(itertools.count(), itertools.cycle(RUNS)):
-            if sum(count["kills"] for count in counts.values()) >= kills:
-                break
-            one_run(RUNS[name], folder / f"killed-{i}", rng, seconds[name], straight[name], counts[name])
-    typer.echo("| run | runs | kills | outcomes told | lost | same as uninterrupted |\n|---|---:|---:|---:|---:|---:|")
-    for name, count in counts.items():
-        cells = (count[column] for column in ("runs", "kills", "told", "lost", "same"))
-        typer.echo(f"| {name} | {' | '.join(map(str, cells))} |")
-    if any(count["lost"] or count["same"] < count["runs"] for count in counts.values()):
-        raise typer.Exit(1)
+def tabulated(tallies: Mapping[str, Tally]) -> pd.DataFrame:
+    """A row for each kind of run."""
+    columns = ("runs", "kills", "kills_of_resumed", "told", "lost", "failed", "same")
+    rows = [{"kind": name} | {column: tally.counts[column] for column in columns} for name, tally in tallies.items()]
+    table = pd.DataFrame(rows).astype({"same": "Int64"})
+    table.loc[[KINDS[name].time_limit is not None for name in table["kind"]], "same"] = pd.NA
+    return table
 
 
-def one_run(
-    arguments: Sequence[str], out: Path, rng: random.Random, seconds: float, wanted: Facts, count: Counter[str]
-) -> None:
-    """Kill and resume it until it ends by itself. The kill reaches the tuner; its workers end by themselves."""
-    before: list[tuple[int, tuple[float, ...]]] = []
-    process = started(arguments, out)
-    while True:
-        try:
-            process.wait(rng.uniform(0.2, 1.0) * seconds)
-        except subprocess.TimeoutExpired:
-            os.kill(process.pid, signal.SIGKILL)
-            process.wait()
-            count["kills"] += 1
-        now = told(out)
-        count["lost"] += sum(a != b for a, b in itertools.zip_longest(before, now[: len(before)]))
-        count["told"] += len(now) - len(before)
-        if process.returncode == 0:
-            break
-        if process.returncode != -signal.SIGKILL:
-            raise UserError(f"a run ended with exit code {process.returncode} after {count['kills']} kills")
-        before = now
-        folder = RunFolder(out)
-        has_begun = folder.study.exists() and not folder.starting.exists()
-        process = resumed(out) if has_begun else started(arguments, out)
-    count["runs"] += 1
-    count["same"] += facts(out) == wanted
+def summary(table: pd.DataFrame) -> str:
+    """The table as a page."""
+    lines = [
+        "# Runs that are killed",
+        "",
+        f"By `python -m benchmarks.experiments.kills --seed {table['seed'].iloc[0]}`, commit "
+        f"{table['commit'].iloc[0]}: {table['kills'].sum()} kills (SIGKILL) at random moments, each followed by "
+        "`--resume`. An outcome that was told before a kill and is missing or different after it is lost. The last "
+        "column compares the trials of a run with those of the uninterrupted one; runs that are limited by time have "
+        "other trials.",
+        "",
+        "| run | runs | kills | of these, of resumed runs | outcomes told | lost | failed | same as uninterrupted |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in table.to_dict("records"):
+        same = f"{row['same']} of {row['runs']}" if KINDS[row["kind"]].time_limit is None else "-"
+        cells = [row[name] for name in ("kind", "runs", "kills", "kills_of_resumed", "told", "lost", "failed")] + [same]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

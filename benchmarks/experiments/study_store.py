@@ -1,8 +1,8 @@
 """Time to write and read a study on disk, against the same through Optuna's own storage.
 
-``python -m benchmarks.experiments.study_store`` prints a Markdown table. Both write the same log of trials with eight
-hyperparameters and one epoch each, in turn, to new files; the numbers are medians over the repetitions. Then a search
-with ``random`` runs on an instant objective, and is resumed.
+``python -m benchmarks.experiments.study_store`` writes results/study_store.csv and results/study_store.md. Both write
+the same log of trials with eight hyperparameters and one epoch each, in turn, to new files; the numbers are medians.
+Then a search with ``random`` runs on an instant objective, and is resumed.
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
+import pandas as pd
 import typer
 
 import automl
+from automl.provenance import commit
 from automl.space.parse import load_space
 from automl.study.rows import Epochs, TrialRows
+from automl.study.run_folder import write_atomic
 from automl.study.storage import Store, sqlite_url
 from automl.study.study import Study
 from benchmarks.command import run_command
@@ -127,43 +130,80 @@ def timed(work: Callable[..., object], *arguments: object) -> tuple[float, float
     return time.perf_counter() - wall, time.process_time() - processor
 
 
-def show(what: str, name: str, times: Sequence[tuple[float, float]], scale: float = 1.0, unit: str = "s") -> None:
-    """A row of the table: medians."""
+def row(
+    what: str, by: str, times: Sequence[tuple[float, float]], scale: float = 1.0, unit: str = "s"
+) -> dict[str, Any]:
+    """A row of the table: medians of the times, and how many there are."""
     wall, processor = (scale * statistics.median(column) for column in zip(*times, strict=True))
-    typer.echo(f"| {what} | {name} | {wall:.2f} {unit} | {processor:.2f} {unit} |")
+    return {
+        "what": what, "by": by, "time": round(wall, 2), "processor_time": round(processor, 2), "unit": unit,
+        "repeats": len(times),
+    }  # fmt: skip
 
 
 def main(
     trials: Annotated[int, typer.Option(help="Trials in each of the compared files.")] = 200,
     repeats: Annotated[int, typer.Option(help="Files to write with each.")] = 5,
     search: Annotated[int, typer.Option(help="Trials of the search; 0 for none.")] = 10_000,
+    out: Annotated[Path, typer.Option(help="Table to write, with a summary beside it.")] = Path(
+        "results/study_store.csv"
+    ),
 ) -> None:
-    """Print the table."""
-    kinds: dict[str, type[Store]] = {"Optuna's storage": OptunaStore, "automl": Store}
-    asked = proposals(trials)
-    typer.echo("| what | by | time | processor time |\n|---|---|---:|---:|")
+    """Measure, and write the table and its summary."""
     with tempfile.TemporaryDirectory() as root:
-        folder = Path(root)
-        write(Store, folder / "imports.db", asked[:1])
-        times: dict[str, list[tuple[float, float]]] = {name: [] for name in kinds}
-        for i in range(repeats):
-            for name, kind in kinds.items():
-                times[name].append(timed(write, kind, folder / f"{kind.__name__}-{i}.db", asked))
-        for name in kinds:
-            show("write a trial", name, times[name], 1000 / trials, "ms")
-        if not search:
-            return
-        options: dict[str, Any] = {"strategy": "random", "n_trials": search, "study": folder / "run", "progress": False}
+        rows = compared(Path(root), trials, repeats)
+        if search:
+            rows += searched(Path(root), search)
+    table = pd.DataFrame(rows).assign(commit=commit())
+    write_atomic(out, table.to_csv(index=False))
+    write_atomic(out.with_suffix(".md"), summary(table))
+    typer.echo(summary(table))
 
-        def objective(config: Mapping[str, Any]) -> float:
-            return float(config["lr"])
 
-        show(f"search of {search:,} trials", "automl", [timed(lambda: automl.tune(objective, SPACE, **options))])
-        resumed = [timed(lambda: automl.tune(objective, SPACE, resume=True, **options)) for _ in range(3)]
-        show(f"resume of {search:,} trials", "automl", resumed)
-        file = folder / "run" / "study.db"
-        show(f"read {search:,} trials", "Optuna's storage", [timed(read_through_optuna, file)])
-        show(f"read {search:,} trials", "automl", [timed(read, file) for _ in range(3)])
+def compared(folder: Path, n_trials: int, repeats: int) -> list[dict[str, Any]]:
+    """The time to write a trial, with both."""
+    kinds: dict[str, type[Store]] = {"Optuna's storage": OptunaStore, "automl": Store}
+    asked = proposals(n_trials)
+    write(Store, folder / "imports.db", asked[:1])
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in kinds}
+    for i in range(repeats):
+        for name, kind in kinds.items():
+            times[name].append(timed(write, kind, folder / f"{kind.__name__}-{i}.db", asked))
+    return [row("write a trial", name, times[name], 1000 / n_trials, "ms") for name in kinds]
+
+
+def searched(folder: Path, n_trials: int) -> list[dict[str, Any]]:
+    """The time of a search, of its resume and of reading its study."""
+    options: dict[str, Any] = {"strategy": "random", "n_trials": n_trials, "study": folder / "run", "progress": False}
+
+    def objective(config: Mapping[str, Any]) -> float:
+        return float(config["lr"])
+
+    trials, file = f"{n_trials:,} trials", folder / "run" / "study.db"
+    search = [timed(lambda: automl.tune(objective, SPACE, **options))]
+    resumed = [timed(lambda: automl.tune(objective, SPACE, resume=True, **options)) for _ in range(3)]
+    return [
+        row(f"search of {trials}", "automl", search),
+        row(f"resume of {trials}", "automl", resumed),
+        row(f"read {trials}", "Optuna's storage", [timed(read_through_optuna, file)]),
+        row(f"read {trials}", "automl", [timed(read, file) for _ in range(3)]),
+    ]
+
+
+def summary(table: pd.DataFrame) -> str:
+    """The table as a page."""
+    lines = [
+        "# Writing and reading a study",
+        "",
+        f"By `python -m benchmarks.experiments.study_store`, commit {table['commit'].iloc[0]}, on one core: medians.",
+        "",
+        "| what | by | time | processor time | measured |",
+        "|---|---|---:|---:|---:|",
+    ]
+    for each in table.itertuples():
+        cells = f"{each.time:.2f} {each.unit} | {each.processor_time:.2f} {each.unit} | {each.repeats} times"
+        lines.append(f"| {each.what} | {each.by} | {cells} |")
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The real commands, each in a process of its own."""
 
+import socket
 import subprocess
 import sys
 
@@ -11,3 +12,13 @@ def command(name, *arguments, code=0):
     )
     assert shown.returncode == code, shown.stdout + shown.stderr
     return shown.stdout, shown.stderr
+
+
+def listens_on_loopback_alone(port):
+    """Whether a port answers at 127.0.0.1, and not at another address of this machine."""
+    socket.create_connection(("127.0.0.1", port), timeout=60).close()
+    try:
+        socket.create_connection(("127.0.0.2", port), timeout=60).close()
+    except ConnectionRefusedError:
+        return True
+    return False

@@ -529,18 +529,6 @@ def test_a_folder_that_is_removed_while_the_run_goes_on_ends_it_with_one_line(tm
     assert errors.count("\n") == 1
 
 
-def test_a_run_whose_output_is_closed_goes_on_to_its_end(mine, tmp_path):
-    """As with | head -1."""
-    process = start(*mine, "--strategy", "random", "--trials", 4, "--workers", 1, "--out", tmp_path / "run")
-    assert process.stdout.readline()
-    process.stdout.close()
-    errors = process.stderr.read()
-    process.stderr.close()
-    assert process.wait(120) == 0
-    assert errors == "automl: the output was closed; the run goes on\n"
-    assert json.loads((tmp_path / "run" / "summary.json").read_text())["n_trials"] == 4
-
-
 def test_more_workers_than_cores_are_mentioned(mine, tmp_path):
     n = len(os.sched_getaffinity(0))
     out, _ = run(*mine, "--strategy", "random", "--trials", 1, "--workers", n + 1, "--out", tmp_path / "run")

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from processes import listens_on_loopback_alone
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -115,7 +117,6 @@ def test_a_run_that_goes_on_is_seen_and_neither_stopped_nor_locked(tmp_path):
 
 
 def test_the_dashboard_reads_and_refuses_to_write(ended):
-    pytest.importorskip("optuna_dashboard")
     before = files(ended)
     with dashboard.serve(storage(RunFolder(ended)), 0) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -141,12 +142,11 @@ def test_the_dashboard_names_the_extra_that_it_needs(ended, monkeypatch):
 
 
 def test_an_interrupt_ends_the_dashboard_and_nothing_else(ended):
-    pytest.importorskip("optuna_dashboard")
     command = [sys.executable, "-m", "automl", "dashboard", str(ended), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        assert f"http://{dashboard.HOST}:" in process.stdout.readline()
-        time.sleep(0.2)
+        address = re.search(rf"http://{dashboard.HOST}:(\d+)/", process.stdout.readline())
+        assert listens_on_loopback_alone(int(address[1]))
         os.kill(process.pid, signal.SIGINT)
         assert process.wait(60) == 0
         assert process.stderr is not None

@@ -22,12 +22,15 @@ import pytest
 import small_models
 import uvicorn
 from PIL import Image
+from processes import listens_on_loopback_alone
+from prometheus_client.parser import text_string_to_metric_families
 
 import automl
 from automl.cli.serve import listening
 from automl.data.inputs import Columns, Padded, Tokens
 from automl.deployment import http_limits
 from automl.deployment.http_limits import BACKLOG, HEAD_BYTES, MAX_CONNECTIONS, LimitedProtocol, RateLimit
+from automl.deployment.http_page import page
 from automl.deployment.http_service import Limits, Service
 from automl.deployment.predictor import Predictor
 
@@ -118,6 +121,10 @@ def test_many_clients_at_once_get_the_answers_of_the_model(patients, command):
         assert answer["predictions"] == own[part].tolist()
         told = [[each["ill"], each["well"]] for each in answer["probabilities"]]
         assert np.allclose(told, sure[part], rtol=0, atol=1e-12)
+
+
+def test_it_listens_on_loopback(command):
+    assert listens_on_loopback_alone(int(command.rpartition(":")[2]))
 
 
 def test_health_and_the_schema_are_those_of_this_model(command):
@@ -244,6 +251,32 @@ def test_a_browser_sees_a_page_that_loads_nothing_from_elsewhere(command):
         assert not re.search(r"(src|href)=.https?:", text)
 
 
+def test_names_of_a_model_are_escaped_on_the_page():
+    shown = page("<script>t</script>", "<b>x</b>", 'http://"><i>/', {"a": "</pre><script>"}, has_token=False)
+    assert not re.search(r"<script|<b>x|<i>", shown)
+    assert "&lt;script&gt;t&lt;/script&gt;" in shown
+
+
+def test_the_metrics_count_requests_and_examples(patients):
+    with served(automl.load(patients[0])) as url:
+        assert ask(url, [GOOD, GOOD])[0] == 200
+        assert ask(url, [3])[0] == 422
+        assert ask(url, path="/health")[0] == 200
+        with pytest.raises(urllib.error.HTTPError) as missing:
+            urllib.request.urlopen(url + "/a/path/of/its/own", timeout=60)
+        missing.value.close()
+        with urllib.request.urlopen(url + "/metrics", timeout=60) as answer:
+            kind, text = answer.headers["Content-Type"], answer.read().decode()
+    assert kind.startswith("text/plain")
+    found = {s.name + str(s.labels): s.value for family in text_string_to_metric_families(text) for s in family.samples}
+    assert found["automl_serve_examples_total{}"] == 2
+    assert found["automl_serve_waiting{}"] == 0
+    for path, status in (("/predict", "200"), ("/predict", "422"), ("/health", "200"), ("other", "404")):
+        assert found[f"automl_serve_requests_total{ {'path': path, 'status': status} }"] == 1
+    assert found["automl_serve_seconds_count{'path': '/predict'}"] == 2
+    assert 0 < found["automl_serve_seconds_sum{'path': '/predict'}"] < 60
+
+
 def test_more_slow_connections_than_are_allowed_do_not_take_the_service_down(command):
     host, port = command.removeprefix("http://").split(":")
     with ExitStack() as stack:
@@ -294,7 +327,7 @@ def test_requests_cannot_fill_the_log(caplog, monkeypatch):
 def test_a_token_is_asked_for(patients):
     with served(automl.load(patients[0]), token="s3cret-and-long-enough") as url:
         for headers in ({}, {"Authorization": "Bearer other"}, {"Authorization": "s3cret-and-long-enough"}):
-            for path in ("/health", "/", "/openapi.json", "/predict"):
+            for path in ("/health", "/", "/openapi.json", "/predict", "/metrics"):
                 with pytest.raises(urllib.error.HTTPError) as refused:
                     urllib.request.urlopen(urllib.request.Request(url + path, headers=headers), timeout=60)
                 assert refused.value.code == 401
@@ -311,6 +344,7 @@ def test_beyond_this_machine_there_is_always_a_token(patients, tmp_path):
         address = process.stdout.readline().split("POST ")[1].split("/predict")[0]
         token = process.stdout.readline().removeprefix("requests need the header Authorization: Bearer ").strip()
         url = address.replace("0.0.0.0", "127.0.0.1")
+        assert not listens_on_loopback_alone(int(url.rpartition(":")[2]))
         assert ask(url, [GOOD])[0] == 401
         request = urllib.request.Request(f"{url}/health", headers={"Authorization": f"Bearer {token}"})
         with urllib.request.urlopen(request, timeout=60) as answer:

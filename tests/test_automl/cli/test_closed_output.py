@@ -1,0 +1,132 @@
+"""Every command into a pipe that nobody reads, as with ``| head -1``."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+from processes import command
+from sklearn.datasets import load_diabetes
+
+from automl.cli import COMMANDS, WORK
+
+GOES_ON = "automl: the output was closed; the command goes on\n"
+SERVERS = ("serve", "dashboard")
+# Commands as children of one process, which has imported already what takes them seconds.
+SERVER = """
+import json, os, sys
+import optuna, pandas, plotly, sklearn.pipeline, torch, torchvision
+import automl.cli.pipeline, automl.deployment.predictor
+from automl.cli import main
+
+for line in sys.stdin:
+    arguments, errors = json.loads(line)
+    child = os.fork()
+    if not child:
+        ours, theirs = os.pipe()
+        os.close(ours)
+        os.dup2(theirs, 1)
+        os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
+        sys.exit(main(arguments))
+    print(child, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a run and its data."""
+    folder = tmp_path_factory.mktemp("closed")
+    frame = load_diabetes(as_frame=True).frame.round(4)
+    frame[:300].to_csv(folder / "known.csv", index=False)
+    frame[300:].to_csv(folder / "new.csv", index=False)
+    command("run", *options(folder, "run"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server():
+    """The process of which commands are children."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", SERVER], text=True, **pipes) as process:
+        yield process
+        process.stdin.close()
+
+
+def options(folder, name):
+    return [
+        "--data", folder / "known.csv", "--target", "target", "--model", "linear", "--trials", 2, "--epochs", 1,
+        "--workers", 1, "--final-seeds", 1, "--no-learn", "--prior", "none", "--out", folder / name,
+    ]  # fmt: skip
+
+
+def arguments(folder, name, port):
+    run = folder / "run"
+    return {
+        "run": options(folder, "another"),
+        "predict": [run, "--data", folder / "new.csv", "--out", folder / "predictions.csv"],
+        "update": [run, "--data", folder / "new.csv"],
+        "export": [run, "--onnx", "--out", folder / "model.onnx"],
+        "serve": [run, "--port", port],
+        "explain": [run],
+        "report": [run],
+        "watch": [run],
+        "dashboard": [run, "--port", port],
+        "select": ["--task", "digits-cnn"],
+        "baseline": ["letter"],
+        "doctor": [],
+        "data": ["list"],
+    }[name]
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return taken.getsockname()[1]
+
+
+def wait_for(url):
+    for _ in range(600):
+        with contextlib.suppress(urllib.error.URLError), urllib.request.urlopen(url, timeout=60) as answer:
+            return answer.status
+        time.sleep(0.1)
+    raise TimeoutError(url)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_whose_output_is_closed_goes_on_to_its_end(place, server, name):
+    port, errors = free_port(), place / f"{name}.errors"
+    words = [name, *map(str, arguments(place, name, port))]
+    print(json.dumps([words, str(errors)]), file=server.stdin, flush=True)
+    child = int(server.stdout.readline())
+    if name in SERVERS:
+        try:
+            assert wait_for(f"http://127.0.0.1:{port}/") == 200
+        finally:
+            os.kill(child, signal.SIGINT)
+    code = int(server.stdout.readline())
+    assert (code, errors.read_text()) == (0, GOES_ON if name in WORK else "")
+    if name == "run":
+        assert json.loads((place / "another" / "summary.json").read_text())["n_trials"] == 2
+    elif name == "predict":
+        assert len((place / "predictions.csv").read_text().splitlines()) == 143
+    elif name == "update":
+        assert (place / "run" / "versions").is_dir()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--list"], ["data", "list"]])
+def test_without_a_reader_there_is_no_error(arguments):
+    ours, theirs = os.pipe()
+    os.close(ours)
+    shown = subprocess.run(
+        [sys.executable, "-m", "automl", *arguments], stdout=theirs, stderr=subprocess.PIPE, text=True
+    )
+    os.close(theirs)
+    assert (shown.returncode, shown.stderr.replace(GOES_ON, "")) == (0, "")
