@@ -1,4 +1,4 @@
-"""The end of a run on a table: greedy weights by the predictions out of fold, and the members fitted to all rows."""
+"""The end of a cross-validated run: greedy weights by predictions out of fold, and members fitted to all rows."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from automl.data.datasets.registry import load_data
 from automl.deployment.ensemble import greedy_ensemble
 from automl.deployment.model_card import Kept, write_card
 from automl.metrics import measure, names_of
-from automl.models.learners import learner_class
 from automl.runs.final_model import fingerprint
-from automl.training.folds import MODEL, RECORD, read_predictions, read_record
+from automl.training.fold_learners import learner_class, trained_in
+from automl.training.folds import RECORD, models_in, read_predictions, read_record
 from automl.tuning.packs import train_jobs
 from automl.tuning.worker import Job
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from automl.tuning.tuner import Tuner
 
 MOST_CANDIDATES = 30  # trials that the weights are chosen from: the best, and the best of each family
+VALID_SHARE = 0.34  # more training rows than without the validation set
 LIKELY_MEMBERS = 5  # of the best trials, whose fits to all rows the search leaves time for
 
 
@@ -62,7 +63,9 @@ def build(
     for error in errors:
         say(f"a fit to all rows failed: {error}")
     watch("scoring the model on the test set")
-    return write_model(task, chosen, folder, about)
+    card = write_model(task, chosen, folder, about)
+    forget_networks(task, found, set(chosen.members))
+    return card
 
 
 def expected_seconds(tuner: Tuner) -> float:
@@ -123,7 +126,9 @@ def candidates(task: CrossValidated, trials: Sequence[Trial], folder: RunFolder)
         place = folder.trials / f"{trial.number:04d}"
         if trial.number in wanted and (place / RECORD).exists():
             predictions = read_predictions(place)[known].astype(np.float64)
-            seconds = refit_seconds(task, task.family(trial.config), read_record(place)["seconds"])
+            seconds = 0.0
+            if not models_in(place, learner_class(task.family(trial.config))):
+                seconds = refit_seconds(task, task.family(trial.config), read_record(place)["seconds"])
             found.append(Candidate(trial, place, task.family(trial.config), predictions, seconds))
     return found
 
@@ -133,6 +138,8 @@ def refit_seconds(task: CrossValidated, family: str, seconds: Sequence[float]) -
     kind, n = learner_class(family), task.max_epochs
     if kind.is_bagged and n > 1:
         return 0.0
+    if n == 1:  # a validation set, to be trained on too
+        return (1 + VALID_SHARE) * sum(seconds)
     if kind.has_out_of_bag and task.folds_how == "random":
         return sum(seconds)
     return float(np.mean(seconds)) * n / max(1, n - 1)
@@ -144,8 +151,8 @@ def choose(task: CrossValidated, found: Sequence[Candidate], most: int | None) -
     The best candidate stays alone where the others improve on it by less than one standard error over rows (the
     one-standard-error rule of Breiman et al., Classification and Regression Trees, 1984).
     """
-    splits, known = task.rows(), task.folds() >= 0
-    y = np.asarray(splits.y_train)[known]
+    known = task.folds() >= 0
+    y = np.asarray(load_data(task.data_of(""), None, True).y_train)[known]
     by_row = _losses(task, y)
     shown = [_seen_by_loss(task, candidate.predictions, y) for candidate in found]
     weights = greedy_ensemble(shown, lambda predicted: float(by_row(predicted).mean()), most or len(found))
@@ -218,10 +225,9 @@ def write_model(
 ) -> dict[str, Any] | None:
     """Create ``model/`` atomically and return its card; members whose fit failed are left out."""
     from automl.deployment.predictor import Member, Predictor
-    from automl.models.trained import Preprocessing, TrainedLearner
+    from automl.models.trained import Preprocessing
 
     start = time.perf_counter()
-    splits = task.rows()
     places = {number: models_of(member) for number, member in chosen.members.items()}
     total = sum(chosen.weights[number] for number, models in places.items() if models)
     if not total:
@@ -232,9 +238,10 @@ def write_model(
     members, entries = [], []
     for number, models in places.items():
         member = chosen.members[number]
-        rules = Preprocessing(task.name, member.family, splits.inputs, splits.target)
+        read = task.rows(member.family)
+        rules = Preprocessing(task.name, member.family, read.inputs, read.target)
         for i, place in enumerate(models):
-            model = TrainedLearner.of_folder(place, dict(member.trial.config), rules)
+            model = trained_in(place, dict(member.trial.config), rules)
             weight = chosen.weights[number] / total / len(models)
             name = f"members/{number}" + (f"-{i}" if len(models) > 1 else "")
             model.save(aside / name)
@@ -250,18 +257,19 @@ def write_model(
                 }
             )
     kept = Kept("ensemble", _description(task, chosen), entries)
-    has_test = len(splits.y_test) > 0
-    x, begin = splits.x_test if has_test else splits.x_valid, time.perf_counter()
-    predicted = Predictor(members, None, {}).judge(lambda family: x)
+    splits = load_data(task.data_of(""), None)
+    has_test, begin = len(splits.y_test) > 0, time.perf_counter()
+    part = "x_test" if has_test else "x_valid"
+    predicted = Predictor(members, None, {}).judge(lambda family: getattr(load_data(task.data_of(family), None), part))
     seconds = time.perf_counter() - begin
     if has_test:
         kept.scores = {name: measure(name, splits.y_test, predicted) for name in names_of(splits.target.kind)}
     facts = dict(about) | {
         "folds": task.max_epochs,
-        "milliseconds_per_row": round(1000 * seconds / len(x), 4),
+        "milliseconds_per_row": round(1000 * seconds / len(predicted), 4),
         "seconds_to_write": round(time.perf_counter() - start, 2),
     }
-    card = write_card(aside, task, kept, fingerprint(load_data(task.data_of(""), None)), facts, chosen.score)
+    card = write_card(aside, task, kept, fingerprint(splits), facts, chosen.score)
     shutil.rmtree(folder.model, ignore_errors=True)
     aside.rename(folder.model)
     return card
@@ -269,9 +277,15 @@ def write_model(
 
 def models_of(member: Candidate) -> list[Path]:
     """The folders of the fitted models: one, or one a fold for a family that is bagged; none where the fit failed."""
-    if learner_class(member.family).is_bagged:
-        return sorted(path for path in member.folder.glob("fold-*") if path.is_dir())
-    return [member.folder / MODEL] if (member.folder / MODEL).is_dir() else []
+    return models_in(member.folder, learner_class(member.family))
+
+
+def forget_networks(task: CrossValidated, found: Sequence[Candidate], members: set[int]) -> None:
+    """Remove the models of the folds of all but the members, which a later ensemble would have to fit again."""
+    for candidate in found:
+        if candidate.trial.number not in members and learner_class(candidate.family).is_bagged:
+            for place in models_of(candidate):
+                shutil.rmtree(place)
 
 
 def _description(task: CrossValidated, chosen: Chosen) -> str:

@@ -104,8 +104,8 @@ def check_used(request: Request, kind: str) -> None:
             taken = ", ".join(f"--{name}" for name in USED[kind])
             allowed = f"it takes {taken}" if taken else "its labels are the folders' names or in the file"
             raise UserError(f"--{option} does not apply to data of kind {kind}; {allowed}")
-    if request.no_test and kind != "table":
-        raise UserError(f"--no-test is for tables, which are cross-validated; these data are of kind {kind}")
+    if request.no_test and kind in ("series", "pairs"):
+        raise UserError(f"--no-test does not apply to data of kind {kind}: leave it out")
 
 
 def spelled_target(request: Request) -> dict[str, bool]:

@@ -41,6 +41,7 @@ class RealMLP(Learner):
     """
 
     is_bagged: ClassVar[bool] = True
+    keeps_best: ClassVar[bool] = True
 
     def __init__(self, config: Mapping[str, Any], inputs: Columns, target: Target, seed: int) -> None:
         super().__init__(config, inputs, target, seed)
