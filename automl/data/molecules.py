@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from automl.errors import UserError, install_command
 
+N_COUNTS = 78
 RADIUS, BITS = 2, 2_048  # of Morgan fingerprints (Rogers & Hahn 2010), as usual
 
 
@@ -75,7 +76,7 @@ def charges_and_counts(molecules: Sequence[Any]) -> NDArray[np.float32]:
     measures = importlib.import_module("rdkit.Chem.rdMolDescriptors")
     functions = (measures.MQNs_, measures.SlogP_VSA_, measures.SMR_VSA_, measures.PEOE_VSA_)
     rows = [[value for function in functions for value in function(molecule)] for molecule in molecules]
-    found = np.array(rows, np.float32).reshape(len(molecules), -1)
+    found = np.array(rows, np.float32).reshape(len(molecules), N_COUNTS)
     return np.where(np.isfinite(found), found, np.nan).astype(np.float32)
 
 
@@ -93,7 +94,8 @@ def descriptors(molecules: Sequence[Any]) -> NDArray[np.float32]:
         measures.CalcNumRotatableBonds,
         measures.CalcNumRings,
     )
-    return np.array([[function(molecule) for function in functions] for molecule in molecules], np.float32)
+    rows = [[function(molecule) for function in functions] for molecule in molecules]
+    return np.array(rows, np.float32).reshape(len(molecules), len(functions))
 
 
 def scaffolds(molecules: Sequence[Any], keys: NDArray[Any]) -> NDArray[Any]:

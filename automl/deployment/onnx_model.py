@@ -205,6 +205,7 @@ def random_examples(inputs: Inputs, n: int) -> NDArray[Any]:
         categories = [rng.integers(0, cardinality, (n, 1)) for cardinality in inputs.cardinalities]
         columns: NDArray[np.float32] = np.concatenate([numbers, *categories], 1).astype(np.float32)
         return columns
+    assert isinstance(inputs, Dense)
     each = (-1, *(1 for _ in inputs.shape[1:]))
     mean, std = (np.reshape(values, each) for values in (inputs.mean, inputs.std))
     x: NDArray[np.float32] = (rng.normal(size=(n, *inputs.shape)) * std + mean).astype(np.float32)

@@ -240,7 +240,7 @@ def n_folds_within(folder: Path, seconds: float) -> int:
     splits = load_data(str(folder / facts.views[FAMILIES[facts.kind][0]]), None)
     n_trees = splits.n_classes if splits.n_classes > 2 else 1  # a round
     if facts.kind in field_plans.FAMILIES:
-        of_a_fold = field_plans.seconds_of_a_fold(facts.kind, splits, seconds)
+        of_a_fold = field_plans.slowness() * field_plans.seconds_of_a_fold(facts.kind, splits, seconds)
     else:
         of_a_fold = SECONDS_OF_A_FOLD + SECONDS_A_NUMBER * splits.x_train.size * n_trees
     if not facts.folds:

@@ -5,8 +5,11 @@ The number of folds and the epochs of networks follow from the time that a run h
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from automl.data.inputs import Array, Tokens
 from automl.tasks.user_data import pretrained
@@ -99,6 +102,16 @@ SECONDS_A_TOKEN = 1.2e-5  # of a network on tokens
 SECONDS_A_CHARACTER = 0.8e-7  # of a linear model on TF-IDF, for each class
 SECONDS_A_NUMBER = 1e-6  # of LightGBM with these presets, for each number and class
 SMALL = 16  # width of a CNN where wider ones have no time
+PROBE = 400_000  # numbers to sort, which took so many seconds where those above were measured:
+SECONDS_OF_PROBE = 0.020
+
+
+def slowness() -> float:
+    """How many times longer a computation takes here and now than where the seconds were measured."""
+    numbers = np.random.default_rng(0).random(PROBE)
+    start = time.perf_counter()
+    np.sort(numbers)
+    return (time.perf_counter() - start) / SECONDS_OF_PROBE
 
 
 def families(kind: str, n_train: int, seconds: float) -> tuple[str, ...]:
@@ -109,7 +122,7 @@ def families(kind: str, n_train: int, seconds: float) -> tuple[str, ...]:
 
 
 def seconds_of_a_fold(kind: str, splits: Splits, seconds: float) -> float:
-    """Expected for the first family, which most of the time goes into; see ``seconds_of_all`` for ``seconds``."""
+    """Expected for the first family, which most of the time goes into. ``seconds``: of all workers."""
     n = len(splits.y_train)
     if kind == "text":
         characters = sum(map(len, splits.x_train))
@@ -130,7 +143,7 @@ def epochs_within(x: Array, seconds: float) -> tuple[int, bool]:
 
 def _seconds_an_example(x: Array) -> float:
     """Of a network in an epoch: images and signals have channels, tokens have not."""
-    n_steps = x[0].size if x.ndim == 2 else x[0, 0].size
+    n_steps = int(x[0].size if x.ndim == 2 else x[0, 0].size)
     return (SECONDS_A_TOKEN if x.ndim == 2 else SECONDS_A_STEP) * n_steps
 
 

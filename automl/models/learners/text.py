@@ -91,15 +91,16 @@ class LinearTfIdf(TextLearner):
         return model.coef_[None], np.array([model.intercept_])
 
     def predict(self, x: csr_array) -> NDArray[np.float64]:
-        raw = (self.features(x) @ self.weights.T).astype(np.float64) + self.bias
+        raw: NDArray[np.float64] = (self.features(x) @ self.weights.T).astype(np.float64) + self.bias
         if not isinstance(self.target, Classes):
-            return raw[:, 0] * self.target.std + self.target.mean
+            numbers: NDArray[np.float64] = raw[:, 0] * self.target.std + self.target.mean
+            return numbers
         each = np.maximum(1 / (1 + np.exp(-raw)), LEAST)
         probabilities: NDArray[np.float64] = each / each.sum(1, keepdims=True)
         return probabilities
 
     def save(self, folder: Path) -> None:
-        np.savez(folder / FILE, weights=self.weights, bias=self.bias, **self.features.arrays())
+        np.savez(folder / FILE, weights=self.weights, bias=self.bias, **self.features._asdict())
 
     @classmethod
     def load(cls, folder: Path, config: Mapping[str, Any], inputs: Texts, target: Target) -> Self:
@@ -159,7 +160,7 @@ class LsaLightGBM(TextLearner):
         return self.boosting.predict(self.features(x) @ self.vectors)
 
     def save(self, folder: Path) -> None:
-        np.savez(folder / FILE, vectors=self.vectors, **self.features.arrays())
+        np.savez(folder / FILE, vectors=self.vectors, **self.features._asdict())
         self.boosting.save(folder)
 
     @classmethod

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from automl.data.ngrams import WORD_COLUMNS
+from automl.task import TrainingFailed
 
 LEAST_TEXTS = 2  # with an n-gram, for it to be used
 MOST_SHARE = 0.4  # of the texts with an n-gram of characters: more frequent ones say little, and fill the rows
 MOST_NGRAMS = 100_000  # of words, and of characters; the most frequent ones
 
 
-@dataclass(frozen=True)
-class TfIdf:
+class TfIdf(NamedTuple):
     """Sublinear counts times inverse document frequency; the n-grams of words, and those of characters, have length 1.
 
     A text is as in ``automl.data.ngrams``: a row of counts in hashed columns.
@@ -28,11 +27,13 @@ class TfIdf:
 
     @classmethod
     def fit(cls, counts: csr_array) -> Self:
-        """Fit to counts of n-grams, (n, columns)."""
+        """Fit to counts of n-grams, (n, columns). TrainingFailed if no n-gram is in two texts."""
         n, found = counts.shape[0], np.bincount(counts.indices, minlength=counts.shape[1])
         words = _frequent(found[:WORD_COLUMNS], n)
         characters = _frequent(found[WORD_COLUMNS:], max(LEAST_TEXTS, MOST_SHARE * n)) + WORD_COLUMNS
         columns = np.concatenate([words, characters])
+        if not len(columns):
+            raise TrainingFailed("no two texts have a word or characters in common")
         idf = np.log((1 + n) / (1 + found[columns])) + 1
         return cls(columns.astype(np.int32), idf.astype(np.float32))
 
@@ -51,10 +52,6 @@ class TfIdf:
             values[part] /= lengths[rows[part]]
         starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=counts.shape[0]))]).astype(np.int32)
         return csr_array((values, columns, starts), shape=(counts.shape[0], len(self.columns)))
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """The fitted arrays by name."""
-        return {"columns": self.columns, "idf": self.idf}
 
 
 def _frequent(n_texts: NDArray[np.int64], most: float) -> NDArray[np.int64]:
