@@ -114,7 +114,7 @@ def tune(
         bool,
         typer.Option(
             "--no-test",
-            help="Train the model on all rows of a table; its score is that of cross-validation.",
+            help="Train the model on all rows; its score is that of cross-validation.",
             metavar="",
             rich_help_panel=DATA,
         ),

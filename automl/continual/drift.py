@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data.inputs import Array, Columns, Inputs, Padded, Tokens
+from automl.data.inputs import Array, Columns, Inputs, Padded, Texts, Tokens
 from automl.data.tokens import UNKNOWN
 
 MOST = 5_000  # examples compared on each side
@@ -49,7 +49,8 @@ def drifts(inputs: Inputs, old: Array, new: Array, names: tuple[str, ...] = ()) 
 def properties(inputs: Inputs, x: Array, names: tuple[str, ...] = ()) -> dict[str, NDArray[Any]]:
     """The properties compared, (n,) each: floats are numbers, integers are categories.
 
-    For a table its columns; for token sequences their length and the share of unknown tokens; for signals and images
+    For a table its columns; for texts the numbers of their words and characters; for token sequences their length and
+    the share of unknown tokens; for signals and images
     mean and standard deviation of each channel, and the length; for vectors each element, or if long their mean and
     standard deviation.
     """
@@ -59,6 +60,9 @@ def properties(inputs: Inputs, x: Array, names: tuple[str, ...] = ()) -> dict[st
         length = (x > 0).sum(1)
         unknown = (x == UNKNOWN).sum(1) / np.maximum(length, 1)
         return {"length": length.astype(float), "share of unknown tokens": unknown}
+    if isinstance(inputs, Texts):
+        words = np.array([text.count(" ") + 1 for text in x], float)
+        return {"words": words, "characters": np.array([len(text) for text in x], float)}
     if x.ndim == 2 and x.shape[1] <= FEW_COLUMNS:
         return {f"element {i}": x[:, i].astype(float) for i in range(x.shape[1])}
     channels = x.reshape(len(x), x.shape[1] if x.ndim > 2 else 1, -1).astype(np.float64)

@@ -1,4 +1,4 @@
-"""The candidate for a cross-validated table: the current members with their weights, fitted to old and new rows."""
+"""The candidate for a cross-validated run: the current members with their weights, fitted to old and new rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from automl.continual.candidates import Candidate
 from automl.data.memory_map import read_prepared
-from automl.data.splits import flattened
+from automl.data.splits import train_read
 from automl.metrics import HALF
 
 if TYPE_CHECKING:
@@ -18,30 +18,29 @@ if TYPE_CHECKING:
     from automl.tasks.cross_validated import CrossValidated
 
 
-def refitted(task: CrossValidated, before: Predictor, seed: int, say: Callable[[str], None]) -> Candidate:
+def refitted(task: CrossValidated, before: Predictor, seed: int, device: str, say: Callable[[str], None]) -> Candidate:
     """Fit each member again, for as many rounds as it has; the models of a bagged one become one."""
-    from automl.data.inputs import Columns
     from automl.deployment.predictor import Member, Predictor
     from automl.models import own_config
-    from automl.models.learners import build_learner
     from automl.models.learners.base import Rows
-    from automl.models.trained import Preprocessing, TrainedLearner
+    from automl.models.trained import Preprocessing, TrainedLearner, TrainedModel
+    from automl.training.fold_learners import build_learner, learner_class, trained
 
-    splits = flattened(read_prepared(Path(task.data_of(""))))
-    assert isinstance(splits.inputs, Columns)
-    say(f"fitting the members of the model again, to {len(splits.y_train):,} rows")
     found = []
     for same in _together(before):
         model = same[0].model
-        assert isinstance(model, TrainedLearner)
+        assert isinstance(model, TrainedModel)
         family = model.preprocessing.model
+        splits = train_read(read_prepared(Path(task.data_of(family))), learner_class(family).read)
+        if not found:
+            say(f"fitting the members of the model again, to {len(splits.y_train):,} rows")
         own = own_config(family, model.config)
-        learner = build_learner(family, own, splits.inputs, splits.target, seed)
-        rounds = [each.model.learner.rounds for each in same]  # type: ignore[union-attr]
-        train = Rows(np.asarray(splits.x_train), np.asarray(splits.y_train), task.weights("train"))
-        learner.fit(train, rounds=round(float(np.mean(rounds))))
+        learner = build_learner(family, own, splits.inputs, splits.target, seed, device)
+        rounds = [each.model.learner.rounds for each in same if isinstance(each.model, TrainedLearner)]
+        train = Rows(splits.x_train, np.asarray(splits.y_train), task.weights("train"))
+        learner.fit(train, rounds=round(float(np.mean(rounds or [0]))))
         rules = Preprocessing(task.name, family, splits.inputs, splits.target)
-        found.append(Member(TrainedLearner(learner, model.config, rules), sum(each.weight for each in same)))
+        found.append(Member(trained(learner, model.config, rules), sum(each.weight for each in same)))
     predictor = Predictor(found, None, {"threshold": before.threshold if splits.n_classes == 2 else HALF})
 
     def write(out: Path) -> list[dict[str, Any]]:
@@ -49,7 +48,7 @@ def refitted(task: CrossValidated, before: Predictor, seed: int, say: Callable[[
         task.export_rest(out)
         entries = []
         for place, member in enumerate(predictor.members):
-            assert isinstance(member.model, TrainedLearner)
+            assert isinstance(member.model, TrainedModel)
             member.model.save(out / f"members/{place}")
             entries.append(
                 {

@@ -76,7 +76,7 @@ def update(
         n_doubles = unite(old_data, new, writing / "data")
         task = replace(task, data=str(writing / "data"), train_size=None)
         if isinstance(task, CrossValidated):
-            candidates, spent = [refitted(task, before, settings.seed or 0, say)], 1.0
+            candidates, spent = [refitted(task, before, settings.seed or 0, settings.device or "auto", say)], 1.0
         else:
             kept = yaml.safe_load(folder.best.read_text(encoding="utf-8")) if folder.best.exists() else None
             candidates, spent = candidates_for(

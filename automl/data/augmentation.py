@@ -5,14 +5,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def augment(x: Tensor, strength: float, generator: torch.Generator | None = None) -> Tensor:
+def augment(x: Tensor, strength: float, generator: torch.Generator | None = None, *, mirrored: bool = True) -> Tensor:
     """An augmented copy of a standardised batch (n, channels, length) or (n, channels, height, width).
 
-    ``generator``: of the random numbers; by default torch's own.
+    ``generator``: of the random numbers; by default torch's own. ``mirrored``: whether some images are mirrored.
     """
     if strength == 0:
         return x
-    return augment_signals(x, strength, generator) if x.ndim == 3 else augment_pictures(x, strength, generator)
+    if x.ndim == 3:
+        return augment_signals(x, strength, generator)
+    return augment_pictures(x, strength, generator, mirrored=mirrored)
 
 
 def augment_signals(x: Tensor, strength: float, generator: torch.Generator | None) -> Tensor:
@@ -29,7 +31,7 @@ def augment_signals(x: Tensor, strength: float, generator: torch.Generator | Non
     return shifted * scale + 0.1 * strength * noise
 
 
-def augment_pictures(x: Tensor, strength: float, generator: torch.Generator | None) -> Tensor:
+def augment_pictures(x: Tensor, strength: float, generator: torch.Generator | None, *, mirrored: bool = True) -> Tensor:
     """At strength 1: half of the images mirrored, all shifted by up to 4 pixels in 28, with edge padding."""
     n, _, height, width = x.shape
     reach = round(strength * height / 7)
@@ -40,8 +42,9 @@ def augment_pictures(x: Tensor, strength: float, generator: torch.Generator | No
         + margin
         for side in (height, width)
     )
-    mirrored = torch.rand(n, device=x.device, generator=generator) < strength / 2
-    columns = torch.where(mirrored[:, None], columns.flip(1), columns)
+    if mirrored:
+        turned = torch.rand(n, device=x.device, generator=generator) < strength / 2
+        columns = torch.where(turned[:, None], columns.flip(1), columns)
     padded = F.pad(x, (margin,) * 4, mode="replicate").movedim(1, -1)
     picture = torch.arange(n, device=x.device)[:, None, None]
     return padded[picture, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -102,6 +102,31 @@ class Tokens:
 
 
 @dataclass(frozen=True)
+class Texts:
+    """Whole texts: (n,) of numpy's ``StringDType``. Learners read them, networks read ``Tokens``."""
+
+    kind: ClassVar = "texts"
+    shape: ClassVar[tuple[int, ...]] = ()
+
+    def refitted(self, x: Array) -> Self:
+        return self
+
+    def __call__(self, x: Tensor) -> Tensor:
+        raise TypeError("tensors hold no texts")
+
+    def mask(self, x: Tensor) -> Tensor | None:
+        return None
+
+    def lengths(self, x: Tensor) -> Tensor | None:
+        return None
+
+
+def text_array(texts: Sequence[str]) -> Array:
+    """Strings as an array, (n,)."""
+    return np.array(texts, np.dtypes.StringDType())
+
+
+@dataclass(frozen=True)
 class Columns:
     """Tables: (n, columns) of float32. Numbers first, NaN if missing; then category codes.
 
@@ -156,8 +181,8 @@ def constants(values: tuple[float, ...], device: torch.device) -> Tensor:
         return torch.tensor(values, device=device)
 
 
-Inputs = Dense | Padded | Tokens | Columns
-KINDS: dict[str, Any] = {kind.kind: kind for kind in (Dense, Padded, Tokens, Columns)}
+Inputs = Dense | Padded | Tokens | Columns | Texts
+KINDS: dict[str, Any] = {kind.kind: kind for kind in (Dense, Padded, Tokens, Columns, Texts)}
 
 
 def inputs_to_json(inputs: Inputs) -> dict[str, Any]:

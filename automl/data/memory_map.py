@@ -1,30 +1,45 @@
-"""Prepared data in a folder: one file per array, memory-mapped by all processes."""
+"""Prepared data in a folder: one file per array, memory-mapped by all processes. Texts are read as a whole."""
 
 import json
 from pathlib import Path
 
 import numpy as np
 
-from automl.data.inputs import inputs_from_json, inputs_to_json
+from automl.data.inputs import Array, inputs_from_json, inputs_to_json, text_array
 from automl.data.splits import Splits
 from automl.data.targets import target_from_json
 
 ARRAYS = ("x_train", "y_train", "x_valid", "y_valid", "x_test", "y_test")
 RULES = "rules.json"  # written last: a folder that has it is complete
+ENDS = ".ends.npy"  # where each text ends in the UTF-8 bytes of all
 
 
 def write_prepared(splits: Splits, folder: Path) -> None:
     """Write the arrays and their metadata."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in ARRAYS:
-        np.save(folder / f"{name}.npy", getattr(splits, name))
+        array = getattr(splits, name)
+        if array.dtype.kind == "T":
+            encoded = [text.encode() for text in array]
+            np.save(folder / f"{name}{ENDS}", np.cumsum([len(each) for each in encoded], dtype=np.int64))
+            array = np.frombuffer(b"".join(encoded), np.uint8)
+        np.save(folder / f"{name}.npy", array)
     rules = {**inputs_to_json(splits.inputs), **splits.target.to_json()}
     (folder / RULES).write_text(json.dumps(rules) + "\n", encoding="utf-8")
 
 
 def read_prepared(folder: Path) -> Splits:
     """Read what write_prepared wrote. The arrays are memory-mapped, shared by all processes."""
-    # "c" (copy-on-write): torch wants writable arrays; nothing is written to them.
-    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="c") for name in ARRAYS}
+    arrays = {name: _read(folder, name) for name in ARRAYS}
     rules = json.loads((folder / RULES).read_text(encoding="utf-8"))
     return Splits(**arrays, inputs=inputs_from_json(rules), target=target_from_json(rules))
+
+
+def _read(folder: Path, name: str) -> Array:
+    # "c" (copy-on-write): torch wants writable arrays; nothing is written to them.
+    array: Array = np.load(folder / f"{name}.npy", mmap_mode="c")
+    if not (folder / f"{name}{ENDS}").exists():
+        return array
+    ends, content = np.load(folder / f"{name}{ENDS}").tolist(), array.tobytes()
+    starts = [0, *ends][:-1]
+    return text_array([content[start:end].decode() for start, end in zip(starts, ends, strict=True)])

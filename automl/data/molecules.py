@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from automl.errors import UserError, install_command
 
+N_COUNTS = 78
 RADIUS, BITS = 2, 2_048  # of Morgan fingerprints (Rogers & Hahn 2010), as usual
 
 
@@ -55,6 +56,30 @@ def fingerprints(molecules: Sequence[Any], *, bits: int = BITS) -> NDArray[np.ui
     return found
 
 
+def substructures(molecules: Sequence[Any], *, columns: int = BITS) -> NDArray[np.float32]:
+    """How often each substructure of up to RADIUS bonds occurs, in hashed columns, (n, columns)."""
+    module = importlib.import_module("rdkit.Chem.rdFingerprintGenerator")
+    generator = module.GetMorganGenerator(radius=RADIUS, fpSize=columns)
+    found = np.zeros((len(molecules), columns), np.float32)
+    for row, molecule in enumerate(molecules):
+        found[row] = generator.GetCountFingerprintAsNumPy(molecule)
+    return found
+
+
+def charges_and_counts(molecules: Sequence[Any]) -> NDArray[np.float32]:
+    """Molecular quantum numbers, and surface areas by partition coefficient, refractivity and partial charge, (n, 78).
+
+    K. Nguyen et al., Classification of Organic Molecules by Molecular Quantum Numbers (ChemMedChem 2009); P. Labute, A
+    Widely Applicable Set of Descriptors (Journal of Molecular Graphics and Modelling 2000). Charges that cannot be
+    computed are missing.
+    """
+    measures = importlib.import_module("rdkit.Chem.rdMolDescriptors")
+    functions = (measures.MQNs_, measures.SlogP_VSA_, measures.SMR_VSA_, measures.PEOE_VSA_)
+    rows = [[value for function in functions for value in function(molecule)] for molecule in molecules]
+    found = np.array(rows, np.float32).reshape(len(molecules), N_COUNTS)
+    return np.where(np.isfinite(found), found, np.nan).astype(np.float32)
+
+
 def descriptors(molecules: Sequence[Any]) -> NDArray[np.float32]:
     """Weight, log P, polar surface, hydrogen bond donors and acceptors, rotatable bonds and rings, (n, 7)."""
     crippen, weights, measures = (
@@ -69,7 +94,8 @@ def descriptors(molecules: Sequence[Any]) -> NDArray[np.float32]:
         measures.CalcNumRotatableBonds,
         measures.CalcNumRings,
     )
-    return np.array([[function(molecule) for function in functions] for molecule in molecules], np.float32)
+    rows = [[function(molecule) for function in functions] for molecule in molecules]
+    return np.array(rows, np.float32).reshape(len(molecules), len(functions))
 
 
 def scaffolds(molecules: Sequence[Any], keys: NDArray[Any]) -> NDArray[Any]:

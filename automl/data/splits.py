@@ -1,11 +1,13 @@
 """The training, validation and test set of a data set, and stratified sampling."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data.inputs import Array, Columns, Dense, Inputs
+from automl.data.inputs import Array, Columns, Dense, Inputs, Texts
 from automl.data.targets import Classes, Labels, Target
 from automl.errors import UserError
 
@@ -67,14 +69,15 @@ def with_valid_in_train(splits: Splits) -> Splits:
     return replace(splits, x_train=x, y_train=y, inputs=splits.inputs.refitted(x), target=splits.target.refitted(y))
 
 
-def flattened(splits: Splits) -> Splits:
-    """The same splits with examples as rows of a table, (n, columns); windows of a series become lags."""
-    if isinstance(splits.inputs, Columns):
-        return splits
-    x, x_valid, x_test = (
-        np.asarray(part, np.float32).reshape(len(part), -1) for part in (splits.x_train, splits.x_valid, splits.x_test)
-    )
-    return replace(splits, x_train=x, x_valid=x_valid, x_test=x_test, inputs=Columns.of(x, ()))
+def train_read(splits: Splits, read: Callable[[Array], Any]) -> Splits:
+    """The same splits with the training examples as a learner reads them; rows of numbers are a table.
+
+    ``read``: see ``automl.models.learners.base.Learner``.
+    """
+    x = read(splits.x_train)
+    if x is splits.x_train or isinstance(splits.inputs, Columns | Texts):
+        return replace(splits, x_train=x)
+    return replace(splits, x_train=x, inputs=Columns.of(x, ()))
 
 
 def stratified(y: Labels, n: int) -> tuple[Indices, Indices]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from automl.data.ingest.encoder import Encoder
-from automl.data.inputs import Columns, Inputs, Tokens
+from automl.data.inputs import Columns, Dense, Inputs, Tokens
 from automl.data.targets import Classes
 from automl.deployment.calibration import LEAST
 from automl.deployment.onnx_estimators import estimator_nodes
@@ -49,7 +49,9 @@ def inputs_of(predictor: Predictor) -> dict[str, Inputs]:
                 "automl.load(run).predict(texts), or with automl serve"
             )
         rules = member.model.preprocessing
-        found[_input_name(predictor, rules.model)] = rules.inputs
+        name = _input_name(predictor, rules.model)
+        if not isinstance(found.get(name), Dense):  # a learner's rows are what networks read, flattened
+            found[name] = rules.inputs
     return found
 
 
@@ -87,11 +89,14 @@ def _check_members(predictor: Predictor) -> None:
     """UserError for members that have no ONNX form."""
     learners = [member.model for member in predictor.members if isinstance(member.model, TrainedLearner)]
     families = dict.fromkeys(model.preprocessing.model for model in learners)
-    missing = [family for family in families if family not in EXPORTED]
+    kind = predictor.encoder.kind if predictor.encoder is not None else ""
+    exported = () if kind in ("text", "images") else EXPORTED  # those read n-grams and gradients
+    missing = [family for family in families if family not in exported]
     if missing:
+        networks = {"text": ("cnn", "rnn", "transformer"), "images": ("cnn", "backbone")}
         raise UserError(
-            f"members of this model have no ONNX form: {', '.join(missing)}; a run with --model {','.join(EXPORTED)} "
-            "gives a model that has one"
+            f"members of this model have no ONNX form: {', '.join(missing)}; a run with --model "
+            f"{','.join(networks.get(kind, EXPORTED))} gives a model that has one"
         )
 
 
@@ -110,7 +115,7 @@ def _predictions(graph: Graph, model: TrainedModel, examples: str) -> str:
     """As ``Target.predictions``: probabilities, or numbers in float64, since float32 would lose digits."""
     target = model.preprocessing.target
     if isinstance(model, TrainedLearner):
-        found = learner_nodes(graph, model, examples)
+        found = learner_nodes(graph, model, graph("Flatten", examples, axis=1))
         if isinstance(target, Classes):
             return found
         return graph("Squeeze", graph.cast(found, np.float64), graph.constant([1], np.int64))
@@ -202,6 +207,7 @@ def random_examples(inputs: Inputs, n: int) -> NDArray[Any]:
         categories = [rng.integers(0, cardinality, (n, 1)) for cardinality in inputs.cardinalities]
         columns: NDArray[np.float32] = np.concatenate([numbers, *categories], 1).astype(np.float32)
         return columns
+    assert isinstance(inputs, Dense)
     each = (-1, *(1 for _ in inputs.shape[1:]))
     mean, std = (np.reshape(values, each) for values in (inputs.mean, inputs.std))
     x: NDArray[np.float32] = (rng.normal(size=(n, *inputs.shape)) * std + mean).astype(np.float32)
@@ -232,11 +238,12 @@ def largest_difference(predictor: Predictor, content: bytes, examples: Arrays) -
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    kinds = {name: _kind(inputs) for name, inputs in inputs_of(predictor).items()}
+    known = inputs_of(predictor)
     largest = 0.0
     for part in (examples, {name: x[:1] for name, x in examples.items()}):
         own = _judged(predictor, part)
-        [found] = session.run(None, {name: x.astype(kinds[name]) for name, x in part.items()})
+        arrays = {name: x.astype(_kind(known[name])).reshape(-1, *known[name].shape) for name, x in part.items()}
+        [found] = session.run(None, arrays)
         largest = float(np.maximum(largest, np.abs(found - own).max() if found.shape == own.shape else np.nan))
     model = predictor.model
     assert isinstance(model, TrainedModel)

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from automl.data.ingest.encoder import ENCODER, Encoder, Reader, load_encoder
 from automl.data.ingest.string_column import as_texts
+from automl.data.inputs import text_array
 from automl.data.targets import Number, levels_of
 from automl.deployment.calibration import tempered
 from automl.deployment.model_card import CARD
@@ -200,7 +200,7 @@ def predictions(model: TrainedModel, x: NDArray[Any]) -> NDArray[Any]:
     target = model.preprocessing.target
     if not len(x):
         return np.zeros(0) if isinstance(target, Number) else np.zeros((0, target.n_outputs))
-    return target.predictions(model.in_parts(torch.from_numpy(np.ascontiguousarray(x))))
+    return model.predict(x)
 
 
 def load_predictor(folder: Path) -> Predictor:
@@ -233,7 +233,7 @@ def _load(folder: Path) -> TrainedModel | Translator:
         model = load_model(folder)
         inputs = model.preprocessing.inputs
         example = np.full((1, *inputs.shape), inputs.kind == "tokens", np.float32)
-        predictions(model, example)  # the parts fit each other
+        predictions(model, text_array([""]) if inputs.kind == "texts" else example)  # the parts fit each other
         return model
 
 

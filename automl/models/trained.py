@@ -17,12 +17,13 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from automl.data.batches import by_length
-from automl.data.inputs import Columns, Inputs, inputs_from_json, inputs_to_json
-from automl.data.targets import Classes, Target, target_from_json
+from automl.data.inputs import Inputs, inputs_from_json, inputs_to_json
+from automl.data.targets import Target, target_from_json
 from automl.models import ESTIMATORS, build_for, own_config
 from automl.models.learners import learner_class
 from automl.models.learners.base import Learner
@@ -65,13 +66,38 @@ class Preprocessing:
 
 
 class TrainedModel(ABC):
-    """Maps raw examples (n, *shape) to (n, n_outputs): logits, or the standardised target."""
+    """A model of raw examples."""
 
     config: Mapping[str, Any]
     preprocessing: Preprocessing
 
     @abstractmethod
+    def predict(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Probabilities (n, n_classes) or numbers (n,) for raw examples (n, *shape)."""
+
+    def to(self, device: torch.device) -> None:  # noqa: B027
+        """Move the model to a device, if it has torch weights."""
+
+    @abstractmethod
+    def save_weights(self, folder: Path) -> None: ...
+
+    def save(self, folder: Path) -> None:
+        """Write the model's three files."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.save_weights(folder)
+        for name, content in (("config", dict(self.config)), ("preprocessing", self.preprocessing.to_json())):
+            (folder / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+class TensorModel(TrainedModel):
+    """Maps raw examples (n, *shape) as tensors to (n, n_outputs): logits, or the standardised target."""
+
+    @abstractmethod
     def __call__(self, x: Tensor) -> Tensor: ...
+
+    def predict(self, x: NDArray[Any]) -> NDArray[Any]:
+        outputs = self.in_parts(torch.from_numpy(np.ascontiguousarray(x)))
+        return self.preprocessing.target.predictions(outputs)
 
     def in_parts(self, x: Tensor, device: torch.device | None = None) -> Tensor:
         """The same for any number of examples, in batches of an efficient size.
@@ -88,22 +114,9 @@ class TrainedModel(ABC):
         outputs[torch.cat(places).to(device)] = found
         return outputs
 
-    def to(self, device: torch.device) -> None:  # noqa: B027
-        """Move the model to a device, if it has torch weights."""
-
-    @abstractmethod
-    def save_weights(self, folder: Path) -> None: ...
-
-    def save(self, folder: Path) -> None:
-        """Write the model's three files."""
-        folder.mkdir(parents=True, exist_ok=True)
-        self.save_weights(folder)
-        for name, content in (("config", dict(self.config)), ("preprocessing", self.preprocessing.to_json())):
-            (folder / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
 
 @dataclass(frozen=True)
-class TrainedNetwork(TrainedModel):
+class TrainedNetwork(TensorModel):
     """A torch module."""
 
     module: nn.Module
@@ -140,7 +153,7 @@ class TrainedNetwork(TrainedModel):
 
 
 @dataclass(frozen=True)
-class TrainedEstimator(TrainedModel):
+class TrainedEstimator(TensorModel):
     """A scikit-learn estimator."""
 
     estimator: Any
@@ -158,7 +171,7 @@ class TrainedEstimator(TrainedModel):
 
 @dataclass(frozen=True)
 class TrainedLearner(TrainedModel):
-    """A family for tables that is fitted in one go."""
+    """A family that is fitted in one go."""
 
     learner: Learner
     config: Mapping[str, Any]
@@ -167,16 +180,11 @@ class TrainedLearner(TrainedModel):
     @classmethod
     def of_folder(cls, folder: Path, config: Mapping[str, Any], rules: Preprocessing) -> Self:
         """The learner that was saved in a folder."""
-        assert isinstance(rules.inputs, Columns)
         own = own_config(rules.model, config)
         return cls(learner_class(rules.model).load(folder, own, rules.inputs, rules.target), config, rules)
 
-    def __call__(self, x: Tensor) -> Tensor:
-        target = self.preprocessing.target
-        predicted = self.learner.predict(x.flatten(1).cpu().numpy())  # windows of a series become lags
-        if not isinstance(target, Classes):
-            return torch.from_numpy((predicted - target.mean) / target.std).reshape(len(predicted), target.n_outputs)
-        return torch.from_numpy(np.log(np.maximum(predicted, 1e-15)))
+    def predict(self, x: NDArray[Any]) -> NDArray[Any]:
+        return self.learner.predict(self.learner.read(x))
 
     def save_weights(self, folder: Path) -> None:
         self.learner.save(folder)
@@ -220,7 +228,7 @@ def load_model(folder: Path) -> TrainedModel:
     return TrainedNetwork.rebuild(load_file(folder / "model.safetensors"), config, rules)
 
 
-def rebuilt(tensors: Mapping[str, Tensor], config: Mapping[str, Any], fields: Mapping[str, Any]) -> TrainedModel:
+def rebuilt(tensors: Mapping[str, Tensor], config: Mapping[str, Any], fields: Mapping[str, Any]) -> TensorModel:
     """The model of a checkpoint's tensors."""
     rules = Preprocessing.from_json(fields)
     if rules.model in ESTIMATORS:

@@ -37,7 +37,7 @@ def planned(asked: Settings, prepared: Path) -> Settings:
     from automl.tasks.cross_validated import suits
 
     named = (asked.strategy, asked.n_trials, asked.max_epochs, asked.train_size, asked.refit)
-    if not suits(Facts.read(prepared).kind, asked.model) or any(value is not None for value in named):
+    if any(value is not None for value in named) or not suits(Facts.read(prepared).kind, asked.model):
         if (asked.data or {}).get("no_test"):
             raise UserError("--no-test needs cross-validation: leave --strategy, --trials, --epochs and --refit out")
         options = {f"--{name}": (asked.data or {}).get(name) for name in ("weight", "quantiles")}
@@ -91,9 +91,12 @@ def new_settings(
     length = settings.max_epochs if is_unknown else task.max_epochs
     given = [] if start_file is None else read_starts(start_file)
     if settings.folds is not None:
+        from automl.data.ingest.prepare import Facts
         from automl.tasks.cross_validated import presets
 
-        given = [*(given if isinstance(given, list) else [given]), *presets(load_space(form))]
+        assert prepared is not None
+        kind = Facts.read(prepared).kind
+        given = [*(given if isinstance(given, list) else [given]), *presets(load_space(form), kind)]
     prior = starts(load_space(form), task_name(settings), settings.n_trials, given, studies)
     return replace(settings, space=form, max_epochs=length, started=now, prior=to_json(prior))
 

@@ -1,11 +1,11 @@
-"""The end of a run on a table: greedy weights by the predictions out of fold, and the members fitted to all rows."""
+"""The end of a cross-validated run: greedy weights by predictions out of fold, and members fitted to all rows."""
 
 from __future__ import annotations
 
 import math
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +13,16 @@ from automl.data.datasets.registry import load_data
 from automl.data.targets import levels_of
 from automl.deployment.model_card import Kept, write_card
 from automl.metrics import measure, names_of
-from automl.models.learners import learner_class
 from automl.runs.final_model import fingerprint
 from automl.runs.latency import fast_enough, milliseconds_per_row
 from automl.runs.selection import MOST_MEMBERS, Candidate, Chosen, affordable, candidates, choose, refit_seconds
-from automl.training.folds import MODEL, read_record
+from automl.training.fold_learners import learner_class, trained_in
+from automl.training.folds import models_in, read_record
 from automl.tuning.packs import train_jobs
 from automl.tuning.worker import Job
 
 if TYPE_CHECKING:
-    from automl.models.trained import TrainedLearner
+    from automl.models.trained import TrainedModel
     from automl.study.run_folder import RunFolder
     from automl.tasks.cross_validated import CrossValidated
     from automl.tuning.executors import Executor
@@ -62,7 +62,9 @@ def build(
     if milliseconds is not None:
         chosen = _within(task, chosen, milliseconds, say)
     watch("scoring the model on the test set")
-    return write_model(task, chosen, folder, about)
+    card = write_model(task, chosen, folder, about)
+    forget_networks(found, set(chosen.members))
+    return card
 
 
 def _within(task: CrossValidated, chosen: Chosen, milliseconds: float, say: Callable[[str], None]) -> Chosen:
@@ -92,6 +94,7 @@ def expected_seconds(tuner: Tuner) -> float:
     seconds = [
         refit_seconds(task, task.family(t.config), [t.seconds / task.max_epochs] * task.max_epochs)  # type: ignore[attr-defined, arg-type]
         for t in complete[:LIKELY_MEMBERS]
+        if task.max_epochs == 1 or not learner_class(task.family(t.config)).is_bagged  # type: ignore[attr-defined]
     ]
     return max(sum(seconds) / max(1, tuner.executor.n_workers), max(seconds)) if seconds else 0.0
 
@@ -127,7 +130,6 @@ def write_model(
     from automl.deployment.predictor import Member, Predictor
 
     start = time.perf_counter()
-    splits = task.rows()
     found = {number: _loaded(task, member) for number, member in chosen.members.items()}
     total = sum(chosen.weights[number] for number, models in found.items() if models)
     if not total:
@@ -154,9 +156,10 @@ def write_model(
                 }
             )
     kept = Kept("ensemble", _description(task, chosen), entries, threshold=chosen.threshold)
-    has_test = len(splits.y_test) > 0
-    x, begin = splits.x_test if has_test else splits.x_valid, time.perf_counter()
-    predicted = Predictor(members, None, {}).judge(lambda family: x)
+    splits = load_data(task.data_of(""), None)
+    has_test, begin = len(splits.y_test) > 0, time.perf_counter()
+    part = "x_test" if has_test else "x_valid"
+    predicted = Predictor(members, None, {}).judge(lambda family: getattr(load_data(task.data_of(family), None), part))
     seconds = time.perf_counter() - begin
     if has_test:
         names, counts = names_of(splits.target.kind), task.weights("test")
@@ -164,27 +167,34 @@ def write_model(
         kept.scores = {name: measure(name, splits.y_test, predicted, *about_y) for name in names}
     facts = dict(about) | {
         "folds": task.max_epochs,
-        "milliseconds_per_row": round(1000 * seconds / len(x), 4),
+        "milliseconds_per_row": round(1000 * seconds / len(predicted), 4),
         "seconds_to_write": round(time.perf_counter() - start, 2),
     }
-    card = write_card(aside, task, kept, fingerprint(load_data(task.data_of(""), None)), facts, chosen.score)
+    card = write_card(aside, task, kept, fingerprint(splits), facts, chosen.score)
     shutil.rmtree(folder.model, ignore_errors=True)
     aside.rename(folder.model)
     return card
 
 
-def _loaded(task: CrossValidated, member: Candidate) -> list[TrainedLearner]:
-    from automl.models.trained import Preprocessing, TrainedLearner
+def _loaded(task: CrossValidated, member: Candidate) -> list[TrainedModel]:
+    from automl.models.trained import Preprocessing
 
-    rules = Preprocessing(task.name, member.family, task.rows().inputs, task.rows().target)
-    return [TrainedLearner.of_folder(place, dict(member.trial.config), rules) for place in models_of(member)]
+    read = task.rows(member.family)
+    rules = Preprocessing(task.name, member.family, read.inputs, read.target)
+    return [trained_in(place, dict(member.trial.config), rules) for place in models_of(member)]
 
 
 def models_of(member: Candidate) -> list[Path]:
     """The folders of the fitted models: one, or one a fold for a family that is bagged; none where the fit failed."""
-    if learner_class(member.family).is_bagged:
-        return sorted(path for path in member.folder.glob("fold-*") if path.is_dir())
-    return [member.folder / MODEL] if (member.folder / MODEL).is_dir() else []
+    return models_in(member.folder, learner_class(member.family))
+
+
+def forget_networks(found: Sequence[Candidate], members: set[int]) -> None:
+    """Remove the models of the folds of all but the members, which a later ensemble would have to fit again."""
+    for candidate in found:
+        if candidate.trial.number not in members and learner_class(candidate.family).is_bagged:
+            for place in models_of(candidate):
+                shutil.rmtree(place)
 
 
 def _description(task: CrossValidated, chosen: Chosen) -> str:

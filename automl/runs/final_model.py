@@ -208,6 +208,7 @@ def fingerprint(splits: Splits) -> dict[str, Any]:
     for part in ("train", "valid", "test"):
         for array in (getattr(splits, f"x_{part}"), getattr(splits, f"y_{part}")):
             digest.update(f"{array.dtype.str}{array.shape}".encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
+            texts = array.dtype.kind == "T"
+            digest.update("\0".join(array).encode() if texts else np.ascontiguousarray(array).tobytes())
     sizes = {part: len(getattr(splits, f"y_{part}")) for part in ("train", "valid", "test")}
     return {"sha256": digest.hexdigest(), **sizes}

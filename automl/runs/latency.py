@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from automl.data.datasets.registry import load_data
 from automl.runs.selection import Candidate, Chosen, choose
 
 if TYPE_CHECKING:
@@ -23,7 +22,8 @@ def milliseconds_per_row(task: CrossValidated, models: Sequence[TrainedModel]) -
     """Of predicting many rows at once by all of a member's models."""
     from automl.deployment.predictor import predictions
 
-    x = np.asarray(task.rows().x_train[:MOST_ROWS])
+    family = models[0].preprocessing.model
+    x = load_data(task.data_of(family), None, True).x_train[:MOST_ROWS]
     seconds = []
     for _ in range(N_TIMES):
         start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The members of a table's ensemble, chosen by the predictions out of fold, within the time for their fits."""
+"""The members of an ensemble, chosen by the predictions out of fold, within the time for their fits to all rows."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from automl.data.datasets.registry import load_data
 from automl.data.targets import levels_of
 from automl.deployment.ensemble import greedy_ensemble
 from automl.metrics import HALF, best_threshold, measure, names_of, pinball_losses
-from automl.models.learners import learner_class
-from automl.training.folds import RECORD, read_predictions, read_record
+from automl.training.fold_learners import learner_class
+from automl.training.folds import RECORD, models_in, read_predictions, read_record
 
 if TYPE_CHECKING:
     from automl.study.run_folder import RunFolder
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 MOST_CANDIDATES = 30  # trials that the weights are chosen from: the best, and the best of each family
 MOST_MEMBERS = 8
+VALID_SHARE = 0.34  # more training rows than without the validation set
 FEW_ROWS = 5_000  # out of fold, up to which the weights are means over
 N_SAMPLES = 20  # bootstrap samples
 
@@ -74,7 +76,9 @@ def candidates(task: CrossValidated, trials: Sequence[Trial], folder: RunFolder)
         place = folder.trials / f"{trial.number:04d}"
         if trial.number in wanted and (place / RECORD).exists():
             predictions = read_predictions(place)[known].astype(np.float64)
-            seconds = refit_seconds(task, task.family(trial.config), read_record(place)["seconds"])
+            seconds = 0.0
+            if not models_in(place, learner_class(task.family(trial.config))):
+                seconds = refit_seconds(task, task.family(trial.config), read_record(place)["seconds"])
             found.append(Candidate(trial, place, task.family(trial.config), predictions, seconds))
     return found
 
@@ -82,8 +86,8 @@ def candidates(task: CrossValidated, trials: Sequence[Trial], folder: RunFolder)
 def refit_seconds(task: CrossValidated, family: str, seconds: Sequence[float]) -> float:
     """Expected seconds of a fit to all rows, from those of the folds."""
     kind, n = learner_class(family), task.max_epochs
-    if kind.is_bagged and n > 1:
-        return 0.0
+    if n == 1:  # a validation set, to be trained on too
+        return (1 + VALID_SHARE) * sum(seconds)
     if kind.has_out_of_bag and task.folds_how == "random":
         return sum(seconds)
     return float(np.mean(seconds)) * n / max(1, n - 1)
@@ -97,7 +101,7 @@ def choose(task: CrossValidated, found: Sequence[Candidate], most: int | None) -
     candidates instead). The best candidate stays alone only where the others do not improve on it. What was compared:
     results/selection.csv.
     """
-    splits, known = task.rows(), task.folds() >= 0
+    splits, known = load_data(task.data_of(""), None, True), task.folds() >= 0
     y, counts = np.asarray(splits.y_train)[known], task.weights()
     counts = None if counts is None else counts[known]
     levels = levels_of(splits.target)

@@ -188,7 +188,10 @@ def build_task(settings: Settings, prepared: Path | None = None) -> Task:
         if settings.folds is not None:
             from automl.tasks.cross_validated import cross_validated
 
-            folds = cross_validated(prepared, settings.folds, settings.model, settings.metric, settings.time_limit)
+            workers = settings.planned_workers if settings.space is None else None  # they shape the space alone
+            folds = cross_validated(
+                prepared, settings.folds, settings.model, settings.metric, settings.time_limit, workers
+            )
             return as_task(folds, settings.space)
         task: Task = own_task(prepared, settings.model, settings.metric).prepared(settings.train_size)
         return as_task(task, settings.space, max_epochs=settings.max_epochs)

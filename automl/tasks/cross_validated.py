@@ -1,12 +1,13 @@
-"""The user's table, cross-validated: an epoch is a fold, and the losses are those of the predictions out of fold."""
+"""The user's data, cross-validated: an epoch is a fold, and the losses are those of the predictions out of fold."""
 
 from __future__ import annotations
 
 import functools
+import math
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.datasets.registry import load_data
-from automl.data.inputs import Columns
-from automl.data.splits import Splits, flattened
+from automl.data.inputs import Array, Columns
+from automl.data.splits import Splits, train_read
 from automl.data.targets import levels_of
 from automl.errors import UserError
 from automl.metrics import METRICS, measure
 from automl.task import Epoch
-from automl.tasks.user_data import CHOICES, copy_encoder
+from automl.tasks import field_plans
+from automl.tasks.user_data import CHOICES, check_backbone, copy_encoder
 from strategies.encoding import Dimension, Encoding
 from strategies.fidelity import Fidelity
 from strategies.types import Config
@@ -31,12 +33,13 @@ if TYPE_CHECKING:
 FAMILIES = {  # by the kind of data; the first is the default
     "table": ("lightgbm", "random_forest", "extra_trees", "linear", "realmlp"),
     "series": ("linear", "lightgbm", "extra_trees", "random_forest"),
+    **field_plans.FAMILIES,
 }
 
 
 @dataclass(frozen=True)
 class CrossValidated:
-    """A table in a folder of prepared data; training and validation set are folds, the test set stays apart."""
+    """Data in a folder of prepared ones; training and validation set are folds, the test set stays apart."""
 
     name: str
     data: str  # the folder
@@ -44,13 +47,14 @@ class CrossValidated:
     max_epochs: int  # the number of folds; 1: the validation set is the only one
     metric: str
     folds_how: str  # random, group, duplicates or time; empty where there is only the validation set
-    view: str
+    view: str  # of the first family
     most_seconds: float | None = None  # of all folds of a configuration; one that would take longer fails
     leaves_one: bool = True  # the time limit waits for the first configuration, so that there is a model
     epochs_are: str = "folds"
     keeps_files: bool = True  # the predictions of every trial may serve the ensemble
     resumable: bool = True
     train_size: None = None
+    views: Mapping[str, str] = field(default_factory=dict)  # of families that read other arrays than the first
 
     @property
     def maximize(self) -> bool:
@@ -58,7 +62,7 @@ class CrossValidated:
 
     def data_of(self, family: str) -> str:
         """The folder of the arrays that a family reads."""
-        return str(Path(self.data) / self.view)
+        return str(Path(self.data) / self.views.get(family, self.view))
 
     def family(self, config: Mapping[str, Any]) -> str:
         """The model family of a config."""
@@ -66,20 +70,22 @@ class CrossValidated:
 
     def runtime(self, config: Mapping[str, Any]) -> str:
         """Trainings of different runtimes never share a process."""
-        from automl.models.learners import learner_class
+        from automl.training.fold_learners import learner_class
 
         return learner_class(self.family(config)).runtime
 
     @property
     def runtimes(self) -> set[str]:
         """Those of the families in the space."""
-        from automl.models.learners import learner_class
+        from automl.training.fold_learners import learner_class
 
         return {learner_class(family).runtime for family in families_of(self.space)}
 
-    def rows(self) -> Splits:
-        """The rows as a table; the training set includes the validation set."""
-        return _rows(self.data_of(""))
+    def rows(self, family: str) -> Splits:
+        """The examples as a family reads them; the training set includes the validation set."""
+        from automl.training.fold_learners import learner_class
+
+        return _rows(self.data_of(family), learner_class(family).read)
 
     def folds(self) -> NDArray[np.int8]:
         """The fold of each row of the training set, then of the validation set."""
@@ -101,7 +107,7 @@ class CrossValidated:
 
     def fidelity(self, config: Mapping[str, Any]) -> Fidelity:
         """Some of the folds say something of all; out-of-bag predictions need none."""
-        from automl.models.learners import learner_class
+        from automl.training.fold_learners import learner_class
 
         out_of_bag = self.folds_how == "random" and learner_class(self.family(config)).has_out_of_bag
         return Fidelity("whole" if out_of_bag else "resume")
@@ -110,7 +116,7 @@ class CrossValidated:
         """Load what the first training would have to load."""
         import automl.training.folds  # noqa: F401
 
-        self.rows()
+        load_data(self.data_of(""), None, True)
 
     def train(
         self, config: Mapping[str, Any], *, seed: int, epochs: int, checkpoint: Path | None, device: str
@@ -119,10 +125,10 @@ class CrossValidated:
 
         if checkpoint is None:
             with tempfile.TemporaryDirectory() as folder:
-                yield from train(self, config, seed=seed, epochs=epochs, folder=Path(folder))
+                yield from train(self, config, seed=seed, epochs=epochs, folder=Path(folder), device=device)
         else:
             checkpoint.mkdir(parents=True, exist_ok=True)
-            yield from train(self, config, seed=seed, epochs=epochs, folder=checkpoint)
+            yield from train(self, config, seed=seed, epochs=epochs, folder=checkpoint, device=device)
 
     def export_rest(self, out: Path) -> None:
         """Write what a model of this task needs besides its own files."""
@@ -134,26 +140,32 @@ class CrossValidated:
 
     def baseline(self) -> dict[str, Any] | None:
         """The test score of a constant prediction."""
+        from automl.data.ingest.prepare import Facts
         from automl.tasks.baselines.constant import last_value_baseline, majority_baseline
 
         start = time.perf_counter()
         splits = load_data(self.data_of(""), None, True)
         levels = levels_of(splits.target)
-        windows = splits.x_test.ndim > 2 and levels is None
+        windows = Facts.read(Path(self.data)).kind == "series" and levels is None
         name, predicted = last_value_baseline(splits) if windows else majority_baseline(splits)
         score = measure(self.metric, splits.y_test, predicted, levels=levels)
         return {"name": name, "score": score, "seconds": time.perf_counter() - start}
 
 
 @functools.cache
-def _rows(data: str) -> Splits:
-    return flattened(load_data(data, None, True))
+def _rows(data: str, read: Callable[[Array], Any]) -> Splits:
+    return train_read(load_data(data, None, True), read)
 
 
 def cross_validated(
-    folder: Path, n_folds: int, model: str | None, metric: str | None, time_limit: float | None = None
+    folder: Path,
+    n_folds: int,
+    model: str | None,
+    metric: str | None,
+    time_limit: float | None = None,
+    n_workers: int | None = None,
 ) -> CrossValidated:
-    """The task on the prepared table in a folder. UserError for families that do not suit tables.
+    """The task on the prepared data in a folder. UserError for families that do not suit them.
 
     ``time_limit``: of the run, in seconds, of which a configuration gets a share at most.
     """
@@ -161,21 +173,30 @@ def cross_validated(
     from automl.space.parse import load_space
 
     facts = Facts.read(folder)
-    view = next(iter(facts.views.values()))
     families = chosen_families(facts.kind, model, quantiles=facts.target_kind == "quantiles")
-    if time_limit is not None and time_limit < SHORT:
-        families = tuple(sorted(families, key=lambda family: family != CHEAPEST))
-    inputs = load_data(str(folder / view), None).inputs
-    form = space_of(
-        families,
-        classes=facts.target_kind == "classes",
-        with_levels=isinstance(inputs, Columns) and bool(inputs.cardinalities),
-        lags=facts.kind == "series",
-    )
+    if facts.kind in field_plans.FAMILIES:
+        seconds = (time_limit or math.inf) * (n_workers or 1)
+        if model is None or model == "auto":
+            families = field_plans.families(facts.kind, facts.n_train, seconds)
+        arrays = {family: load_data(str(folder / facts.views[family]), None) for family in families}
+        form = field_plans.space_of(facts.kind, families, facts, arrays, seconds)
+    else:
+        if time_limit is not None and time_limit < SHORT:
+            families = tuple(sorted(families, key=lambda family: family != CHEAPEST))
+        inputs = load_data(str(folder / facts.views[families[0]]), None).inputs
+        form = space_of(
+            families,
+            classes=facts.target_kind == "classes",
+            with_levels=isinstance(inputs, Columns) and bool(inputs.cardinalities),
+            lags=facts.kind == "series",
+        )
+    view = facts.views[families[0]]
+    views = {family: facts.views[family] for family in families if facts.views[family] != view}
     most = None if time_limit is None else seconds_of_a_trial(time_limit)
     return CrossValidated(
-        facts.name, str(folder), load_space(form), n_folds, facts.metric(metric), facts.folds, view, most
-    )
+        facts.name, str(folder), load_space(form), n_folds, facts.metric(metric), facts.folds, view, most,
+        views=views,
+    )  # fmt: skip
 
 
 # Tried in this order: the default of each family, and settings that are often better or complement them. Those of
@@ -199,16 +220,16 @@ PRESETS: tuple[dict[str, Any], ...] = (
 )  # fmt: skip
 
 
-def presets(space: ConfigurationSpace) -> list[Config]:
-    """The presets that lie in the space, complete with its defaults."""
+def presets(space: ConfigurationSpace, kind: str = "table") -> list[Config]:
+    """The presets for a kind of data that lie in the space, complete with its defaults."""
     encoding, found = Encoding(space), []
-    for preset in PRESETS:
+    for preset in field_plans.PRESETS.get(kind, PRESETS):
         config = encoding.build(functools.partial(_value_of, preset))
         try:
             encoding.check(config)
         except ValueError:  # a family that was not asked for
             continue
-        if preset.items() <= config.items():
+        if preset.items() <= config.items() and config not in found:
             found.append(config)
     return found
 
@@ -247,7 +268,7 @@ def seconds_of_a_trial(time_limit: float) -> float:
 
 
 def n_folds_within(folder: Path, time_limit: float, n_workers: int) -> int:
-    """The number of folds for the prepared table in a folder: 8, 4, or 1, which is the validation set.
+    """The number of folds for the prepared data in a folder: 8, 4, or 1, which is the validation set.
 
     ``time_limit``: of the command, in seconds.
     """
@@ -255,9 +276,12 @@ def n_folds_within(folder: Path, time_limit: float, n_workers: int) -> int:
     from automl.data.ingest.prepare import Facts
 
     facts, seconds = Facts.read(folder), max(0.0, time_limit - OVERHEAD) * n_workers
-    splits = load_data(str(folder / next(iter(facts.views.values()))), None)
+    splits = load_data(str(folder / facts.views[FAMILIES[facts.kind][0]]), None)
     n_trees = splits.n_classes if splits.n_classes > 2 else 1  # a round
-    of_a_fold = SECONDS_OF_A_FOLD + SECONDS_A_NUMBER * splits.x_train.size * n_trees
+    if facts.kind in field_plans.FAMILIES:
+        of_a_fold = field_plans.slowness() * field_plans.seconds_of_a_fold(facts.kind, splits, seconds)
+    else:
+        of_a_fold = SECONDS_OF_A_FOLD + SECONDS_A_NUMBER * splits.x_train.size * n_trees
     if not facts.folds:
         return 1
     return next((n for n in (N_FOLDS, N_FOLDS // 2) if n * of_a_fold <= SHARE_OF_A_MODEL * seconds), 1)
@@ -269,9 +293,9 @@ def _value_of(preset: Mapping[str, Any], dim: Dimension) -> Any:
 
 def chosen_families(kind: str, asked: str | None, *, quantiles: bool = False) -> tuple[str, ...]:
     """The families of ``--model``. UserError for one that is not cross-validated on this kind of data and target."""
-    from automl.models.learners import learner_class
+    from automl.training.fold_learners import learner_class
 
-    fitting = tuple(name for name in FAMILIES[kind] if learner_class(name).takes_quantiles or not quantiles)
+    fitting = tuple(name for name in FAMILIES[kind] if not quantiles or learner_class(name).takes_quantiles)
     kind = f"{'quantiles of ' * quantiles}{kind}"
     if asked is None or asked == "auto":
         return fitting
@@ -279,6 +303,7 @@ def chosen_families(kind: str, asked: str | None, *, quantiles: bool = False) ->
     for name in names:
         if name not in fitting:
             raise UserError(f"--model {name!r} does not suit {kind}; choose auto or some of: {', '.join(fitting)}")
+    check_backbone(names)
     return names
 
 

@@ -117,6 +117,12 @@ def choose_families(kind: str, asked: str) -> tuple[str, ...]:
     for name in names:
         if name not in fitting:
             raise UserError(f"--model {name!r} does not suit {kind}; choose auto or some of: {', '.join(fitting)}")
+    check_backbone(names)
+    return names
+
+
+def check_backbone(names: tuple[str, ...]) -> None:
+    """UserError if backbones are among the families, and there are no weights of one."""
     if "backbone" in names and not pretrained():
         from automl.models.backbone import ARCHITECTURES, how_to_get
 
@@ -124,7 +130,6 @@ def choose_families(kind: str, asked: str) -> tuple[str, ...]:
             f"--model backbone needs weights of {' or '.join(ARCHITECTURES)} on this machine; "
             f"{how_to_get(ARCHITECTURES[0])}"
         )
-    return names
 
 
 def pretrained() -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from automl.data.datasets.registry import load_data
 from automl.metrics import loss_of
 from automl.models import ESTIMATORS, own_config
 from automl.models.device import find_device, isolated
-from automl.models.trained import Preprocessing, TrainedModel, rebuilt
+from automl.models.trained import Preprocessing, TensorModel, rebuilt
 from automl.task import Epoch, TrainingFailed
 from automl.training.checkpoint import CHECKPOINT, check_is_of, read_checkpoint, write_checkpoint
 from automl.training.device import device_data, memory_errors, warm_up
@@ -61,7 +61,7 @@ def export_model(checkpoint: Path, out: Path) -> None:
     trained_model(checkpoint).save(out)
 
 
-def trained_model(checkpoint: Path) -> TrainedModel:
+def trained_model(checkpoint: Path) -> TensorModel:
     """The model of the training in a checkpoint folder, on the CPU."""
     tensors, record = read_checkpoint(checkpoint)
     return rebuilt(tensors, record["config"], record["preprocessing"])
@@ -140,7 +140,7 @@ class Training(ABC):
 class SupervisedTraining(Training):
     """The training of a supervised model."""
 
-    model: TrainedModel
+    model: TensorModel
     task: SupervisedTask
 
     def __init__(self, task: SupervisedTask, config: Mapping[str, Any], seed: int, device: torch.device) -> None:
@@ -161,6 +161,6 @@ class SupervisedTraining(Training):
         return self.rules.to_json()
 
 
-def score(model: TrainedModel, x: Tensor, y: Tensor, metric: str | None, device: torch.device) -> dict[str, float]:
+def score(model: TensorModel, x: Tensor, y: Tensor, metric: str | None, device: torch.device) -> dict[str, float]:
     """Metrics of a model on the device, on examples (n, ...) with labels; all of them if ``metric`` is None."""
     return model.preprocessing.target.scores(model.in_parts(x, device), y, metric)

@@ -1,6 +1,6 @@
 """The trainings of one config on the folds of a cross-validation; an epoch is a fold, and one more is all rows.
 
-Nothing here imports torch, which LightGBM should not share a process with.
+Nothing here imports torch, which LightGBM should not share a process with, but networks do.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from automl.data.targets import Number, levels_of
 from automl.errors import UserError
 from automl.metrics import best_threshold, loss_of, measure
 from automl.models import own_config
-from automl.models.learners import build_learner, learner_class
 from automl.models.learners.base import Learner, Rows
 from automl.study.run_folder import write_atomic
 from automl.task import CheckpointDamaged, Epoch, TooSlow
+from automl.training.fold_learners import build_learner, learner_class
 from automl.training.spec import FoldsTask
 
 PREDICTIONS, OUT_OF_BAG, RECORD, MODEL = "predictions.npy", "out_of_bag.npy", "record.json", "model"
@@ -34,12 +34,14 @@ EVERY_METRIC = {  # kept for each fold
 }
 
 
-def train(task: FoldsTask, config: Mapping[str, Any], *, seed: int, epochs: int, folder: Path) -> Iterator[Epoch]:
+def train(
+    task: FoldsTask, config: Mapping[str, Any], *, seed: int, epochs: int, folder: Path, device: str = "cpu"
+) -> Iterator[Epoch]:
     """Train on the folds up to ``epochs``; one more than there are folds also fits the model to all rows.
 
-    ``folder``: continued from, if it holds the same training, and written after each fold.
+    ``folder``: continued from, if it holds the same training, and written after each fold. ``device``: of networks.
     """
-    training = FoldsTraining(task, config, seed, folder)
+    training = FoldsTraining(task, config, seed, folder, device)
     while training.n_done < min(epochs, task.max_epochs):
         yield training.next_fold()
     if epochs > task.max_epochs:
@@ -51,11 +53,13 @@ def train(task: FoldsTask, config: Mapping[str, Any], *, seed: int, epochs: int,
 class FoldsTraining:
     """One config: its out-of-fold predictions, and what each fold took."""
 
-    def __init__(self, task: FoldsTask, config: Mapping[str, Any], seed: int, folder: Path) -> None:
-        self.task, self.config, self.seed, self._folder = task, dict(config), seed, folder
+    def __init__(
+        self, task: FoldsTask, config: Mapping[str, Any], seed: int, folder: Path, device: str = "cpu"
+    ) -> None:
+        self.task, self.config, self.seed, self._folder, self._device = task, dict(config), seed, folder, device
         self._family = task.family(config)
         self._own = own_config(self._family, config)
-        self._splits = task.rows()
+        self._splits = task.rows(self._family)
         self._folds, self._weights = task.folds(), task.weights()
         self._kind = learner_class(self._family)
         self._out_of_bag: NDArray[Any] | None = None
@@ -88,14 +92,14 @@ class FoldsTraining:
         else:
             before = np.flatnonzero(self._folds < fold if self.task.folds_how == "time" else self._folds != fold)
             stopping = held
-            if self._kind.is_bagged:
+            if self._kind.keeps_best:
                 # The epoch that is best on the fold would flatter the predictions for it.
                 before, stopping = self._set_aside(before, fold)
             learner = self._learner(fold)
             learner.fit(self._rows(before), self._rows(stopping))
             self.predictions[held] = learner.predict(self._rows(held).x)
             rounds = learner.rounds
-            if learner.is_bagged:
+            if learner.is_bagged and self.task.max_epochs > 1:
                 self._write_model(learner, f"fold-{fold}")
         self.rounds.append(rounds)
         metrics = self._scores()
@@ -125,18 +129,20 @@ class FoldsTraining:
 
     def fit_all(self) -> None:
         """Fit the model to all rows, for as many rounds as the folds took on average; not where it is bagged."""
-        if self._kind.is_bagged or (self._folder / MODEL).exists():
+        if models_in(self._folder, self._kind):
             return
         learner = self._learner()
         learner.fit(self._rows(slice(None)), rounds=round(float(np.mean(self.rounds))))
         self._write_model(learner, MODEL)
 
     def _learner(self, fold: int = 0) -> Learner:
-        return build_learner(self._family, self._own, self._splits.inputs, self._splits.target, self.seed + fold)  # type: ignore[arg-type]
+        return build_learner(
+            self._family, self._own, self._splits.inputs, self._splits.target, self.seed + fold, self._device
+        )
 
     def _rows(self, places: Any) -> Rows:
-        x, y = (np.asarray(part[places]) for part in (self._splits.x_train, self._splits.y_train))
-        return Rows(x, y, None if self._weights is None else self._weights[places])
+        weights = None if self._weights is None else self._weights[places]
+        return Rows(self._splits.x_train[places], np.asarray(self._splits.y_train[places]), weights)
 
     def _scores(self) -> dict[str, float]:
         """The metrics over the rows that are predicted so far."""
@@ -182,6 +188,13 @@ class FoldsTraining:
         self.losses, self.rounds, self.seconds = record["losses"], record["rounds"], record["seconds"]
         self.predictions = predictions
         self.predictions[self._folds >= self.n_done] = np.nan  # killed between the two files
+
+
+def models_in(folder: Path, kind: type[Learner]) -> list[Path]:
+    """The folders of the models of a training: those of the folds where they are bagged, or one fitted to all rows."""
+    if kind.is_bagged and (found := sorted(path for path in folder.glob("fold-*") if path.name[5:].isdigit())):
+        return found
+    return [folder / MODEL] if (folder / MODEL).is_dir() else []
 
 
 def read_record(folder: Path) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class SupervisedTask(TrainedTask, Protocol):
 
 
 class FoldsTask(Protocol):
-    """A table whose training and validation set are cross-validated."""
+    """Data whose training and validation set are cross-validated."""
 
     @property
     def max_epochs(self) -> int: ...  # the number of folds
@@ -58,7 +58,7 @@ class FoldsTask(Protocol):
     @property
     def folds_how(self) -> str: ...  # random, group, duplicates, time, or empty
     def family(self, config: Mapping[str, Any]) -> str: ...
-    def rows(self) -> "Splits": ...  # as a table; the training set includes the validation set
+    def rows(self, family: str) -> "Splits": ...  # as the family reads them; training includes the validation set
     def folds(self) -> "NDArray[Any]": ...  # the fold of each row, (n,); negative: only trained on
     def weights(self) -> "NDArray[Any] | None": ...  # how much each row counts, (n,); None: the same
 

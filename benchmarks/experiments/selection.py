@@ -203,11 +203,11 @@ def stored(run: Path, model: Any, test: pd.DataFrame, target: str) -> dict[str, 
     from automl.models import own_config
     from automl.models.learners import learner_class
     from automl.tasks import cross_validated as tasks
-    from automl.training.folds import MODEL, read_predictions, read_record, train
+    from automl.training.folds import models_in, read_predictions, read_record, train
 
     task = tasks.cross_validated(run / "data", 8, MODELS, None)
     encoder, _ = load_encoder(run / "data" / "encoder")
-    splits, folds = task.rows(), task.folds()
+    splits, folds = task.rows("lightgbm"), task.folds()  # rows of a table are the same for all families
     classes = list(splits.classes)
     if classes:
         test = test[test[target].astype(str).isin(classes)]
@@ -222,7 +222,7 @@ def stored(run: Path, model: Any, test: pd.DataFrame, target: str) -> dict[str, 
         list(train(task, record["config"], seed=record["seed"], epochs=task.max_epochs + 1, folder=place.parent))
         family = record["config"]["model"]
         own, learner = own_config(family, record["config"]), learner_class(family)
-        places = sorted(place.parent.glob("fold-*")) if learner.is_bagged else [place.parent / MODEL]
+        places = models_in(place.parent, learner)
         fitted = [learner.load(each, own, splits.inputs, splits.target) for each in places]  # type: ignore[arg-type]
         predicted = np.mean([each.predict(x_test) for each in fitted], axis=0)
         found.append((record["losses"][-1], number < n_presets, read_predictions(place.parent), predicted))

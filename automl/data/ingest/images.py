@@ -43,7 +43,9 @@ class ImagesEncoder(encoder.Encoder):
 
     kind = "images"
     told_by = ("file",)
-    views: ClassVar = dict.fromkeys(("cnn", "mlp", "random_forest", "backbone"), "pixels")
+    views: ClassVar = dict.fromkeys(
+        ("cnn", "mlp", "random_forest", "backbone", "lightgbm", "linear", "extra_trees"), "pixels"
+    )
 
     def __init__(self, side: int, mode: str) -> None:
         self.side, self.mode = side, mode

@@ -1,4 +1,4 @@
-"""Molecules as SMILES with a property each: tokens for sequence models, fingerprints for the others.
+"""Molecules as SMILES with a property each: tokens for sequence models, fingerprints and descriptors for the others.
 
 The split is by scaffold, so that the test set has frameworks that are not in the training set (Bemis & Murcko 1996).
 """
@@ -18,8 +18,18 @@ from automl.data.ingest.split import can_be_grouped
 from automl.data.ingest.split_columns import groups_and_times
 from automl.data.ingest.string_column import StringEncoder, as_texts, text_and_labels
 from automl.data.ingest.tokenizers import longest, smiles_tokenizer
-from automl.data.inputs import Array, Dense, Inputs, Tokens
-from automl.data.molecules import BITS, canonical_smiles, fingerprints, molecule_of, parsed, scaffolds
+from automl.data.inputs import Array, Columns, Dense, Inputs, Tokens
+from automl.data.molecules import (
+    BITS,
+    canonical_smiles,
+    charges_and_counts,
+    descriptors,
+    fingerprints,
+    molecule_of,
+    parsed,
+    scaffolds,
+    substructures,
+)
 from automl.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,13 +37,15 @@ if TYPE_CHECKING:
 
 
 class MoleculesEncoder(StringEncoder):
-    """Tokens of the canonical SMILES, and Morgan fingerprints."""
+    """Tokens of the canonical SMILES, Morgan fingerprints, and counts of substructures with descriptors."""
 
     kind = "molecules"
     role = "smiles"
-    views: ClassVar = dict.fromkeys(("random_forest", "gradient_boosting", "mlp"), "fingerprints") | dict.fromkeys(
-        ("cnn", "rnn", "transformer"), "tokens"
-    )
+    views: ClassVar = {
+        **dict.fromkeys(("random_forest", "lightgbm", "extra_trees", "linear"), "features"),
+        **dict.fromkeys(("gradient_boosting", "mlp"), "fingerprints"),
+        **dict.fromkeys(("cnn", "rnn", "transformer"), "tokens"),
+    }
 
     @classmethod
     def fit(cls, frame: pd.DataFrame, details: Mapping[str, Any]) -> Self:
@@ -44,7 +56,11 @@ class MoleculesEncoder(StringEncoder):
     def encode(self, frame: pd.DataFrame) -> dict[str, Array]:
         molecules = parsed(as_texts(frame, self.name))
         canonical = [canonical_smiles(molecule) for molecule in molecules]
-        return {"tokens": self.ids(canonical), "fingerprints": fingerprints(molecules)}
+        return {
+            "tokens": self.ids(canonical),
+            "fingerprints": fingerprints(molecules),
+            "features": np.hstack([descriptors(molecules), charges_and_counts(molecules), substructures(molecules)]),
+        }
 
     def readable(self, frame: pd.DataFrame) -> NDArray[np.bool_]:
         return np.array([molecule_of(text) is not None for text in as_texts(frame, self.name)], bool)
@@ -52,6 +68,8 @@ class MoleculesEncoder(StringEncoder):
     def inputs(self, view: str, x: Array) -> Inputs:
         if view == "tokens":
             return Tokens(self.length, self.n_ids)
+        if view == "features":
+            return Columns.of(x, ())
         return Dense.as_is((BITS,))
 
 

@@ -165,7 +165,7 @@ def weights_of(folder: Path, *parts: str) -> NDArray[np.float32] | None:
 def _write_folds(rows: Rows, labelled: Labelled, parts: SplitRows, keys: Any, folder: Path) -> str:
     """Draw the folds as the test set was drawn, and return how; ``keys``: to keep duplicates together, if any."""
     places = np.concatenate([parts.train, parts.valid])
-    if labelled.sentences or (rows.parts is not None and rows.times is None):
+    if labelled.sentences:
         return ""
     groups = keys if rows.groups is None else rows.groups[labelled.rows]
     if rows.times is not None:
@@ -191,6 +191,8 @@ def draw(rows: Rows, usable: Any, y: Any, *, hold_out: bool = True) -> SplitRows
         place = np.full(len(rows.labels), -1)
         place[usable] = np.arange(len(usable))
         train, valid, test = (place[part][place[part] >= 0] for part in rows.parts)
+        if not hold_out:
+            return SplitRows(np.concatenate([train, test]), valid, test[:0], "all examples are trained on")
         if not min(len(train), len(valid), len(test)):
             counts = ", ".join(str(len(part)) for part in (train, valid, test))
             raise UserError(f"{rows.parts.how}: the training, validation or test set is empty ({counts})")

@@ -131,8 +131,8 @@ def check_used(request: Request, kind: str) -> None:
             raise UserError(f"--{option} does not apply to data of kind {kind}; {allowed}")
     if request.quantiles and kind not in ("table", "series"):
         raise UserError(f"--quantiles are for tables and series; these data are of kind {kind}")
-    if request.no_test and kind != "table":
-        raise UserError(f"--no-test is for tables, which are cross-validated; these data are of kind {kind}")
+    if request.no_test and kind in ("series", "pairs"):
+        raise UserError(f"--no-test does not apply to data of kind {kind}: leave it out")
 
 
 def spelled_target(request: Request) -> dict[str, bool]:

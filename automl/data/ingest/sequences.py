@@ -28,7 +28,9 @@ class SequencesEncoder(encoder.Encoder):
     """Encodes sequences as one array; shorter ones are padded with NaN."""
 
     kind = "sequences"
-    views: ClassVar = dict.fromkeys(("cnn", "rnn", "transformer", "random_forest"), "steps")
+    views: ClassVar = dict.fromkeys(
+        ("cnn", "rnn", "transformer", "random_forest", "lightgbm", "linear", "extra_trees"), "steps"
+    )
 
     def __init__(self, channels: int, length: int, same_length: bool) -> None:
         self.channels, self.length, self.same_length = channels, length, same_length

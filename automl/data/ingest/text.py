@@ -14,7 +14,7 @@ from automl.data.ingest.request import Request
 from automl.data.ingest.split_columns import groups_and_times
 from automl.data.ingest.string_column import StringEncoder, as_texts, text_and_labels
 from automl.data.ingest.tokenizers import longest, text_tokenizer
-from automl.data.inputs import Array, Inputs, Tokens
+from automl.data.inputs import Array, Inputs, Texts, Tokens, text_array
 from automl.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
 
 class TextEncoder(StringEncoder):
-    """Encodes texts as tokens."""
+    """Encodes texts as tokens for networks; learners read the whole texts."""
 
     kind = "text"
     role = "text"
-    views: ClassVar = dict.fromkeys(("linear", "cnn", "rnn", "transformer"), "tokens")
+    views: ClassVar = dict.fromkeys(("linear", "cnn", "rnn", "transformer"), "tokens") | dict.fromkeys(
+        ("tfidf", "lsa_lightgbm"), "texts"
+    )
 
     @classmethod
     def fit(cls, frame: pd.DataFrame, details: Mapping[str, Any]) -> Self:
@@ -35,10 +37,11 @@ class TextEncoder(StringEncoder):
         return cls(details["text"], tokenizer, longest(tokenizer, texts))
 
     def encode(self, frame: pd.DataFrame) -> dict[str, Array]:
-        return {"tokens": self.ids(as_texts(frame, self.name))}
+        texts = as_texts(frame, self.name)
+        return {"tokens": self.ids(texts), "texts": text_array(texts)}
 
     def inputs(self, view: str, x: Array) -> Inputs:
-        return Tokens(self.length, self.n_ids)
+        return Texts() if view == "texts" else Tokens(self.length, self.n_ids)
 
 
 def read(request: Request) -> encoder.Rows:

@@ -1,4 +1,4 @@
-"""Model families for tables, fitted in one go: each is one file with a ``Learner``."""
+"""Model families that are fitted in one go, for tables and texts: each is a ``Learner``."""
 
 import importlib
 from collections.abc import Mapping
@@ -14,6 +14,8 @@ LEARNERS = {  # family -> module in this package, class
     "extra_trees": "forests:ExtraTrees",
     "linear": "linear:Linear",
     "realmlp": "realmlp:RealMLP",
+    "tfidf": "text:LinearTfIdf",
+    "lsa_lightgbm": "text:LsaLightGBM",
 }
 
 

@@ -1,4 +1,4 @@
-"""The interface of a model family for tables."""
+"""The interface of a model family that is cross-validated."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data.inputs import Columns
+from automl.data.inputs import Array
+from automl.data.rows import as_rows
 from automl.data.targets import Target
 
 
 class Rows(NamedTuple):
-    """Rows of a table with their labels.
+    """Rows with their labels.
 
-    ``x``: (n, columns) of float32, as ``Columns`` describes: numbers first, NaN if missing, then category codes, 0 if
-    missing or unseen. ``y``: (n,), class indices of int64 or numbers. ``weights``: (n,), how much a row counts, above
-    0; None: all the same.
+    ``x``: what ``Learner.read`` returns, for a table (n, columns) of float32, as ``Columns`` describes: numbers first,
+    NaN if missing, then category codes, 0 if missing or unseen. ``y``: (n,), class indices of int64 or numbers.
+    ``weights``: (n,), how much a row counts, above 0; None: all the same, as always but for tables.
     """
 
-    x: NDArray[Any]
+    x: Any
     y: NDArray[Any]
     weights: NDArray[Any] | None = None
 
@@ -40,8 +41,11 @@ class Learner(ABC):
     is_bagged: ClassVar[bool] = False
     """Whether the models of the folds are kept and averaged, instead of one fitted again to all rows. Each then stops
     early by rows of another fold than the one that it predicts."""
+    keeps_best: ClassVar[bool] = False
+    """Whether ``fit`` keeps the round that is best on the validation rows, so that predictions for these are flattered
+    and rows of another fold are set aside for it."""
 
-    def __init__(self, config: Mapping[str, Any], inputs: Columns, target: Target, seed: int) -> None:
+    def __init__(self, config: Mapping[str, Any], inputs: Any, target: Target, seed: int) -> None:
         """``inputs`` and ``target``: the statistics of all training rows."""
         self.config, self.inputs, self.target, self.seed = config, inputs, target, seed
         self.rounds = 0
@@ -51,6 +55,14 @@ class Learner(ABC):
     @abstractmethod
     def space(cls, *, classes: bool, with_levels: bool) -> dict[str, Any]:
         """The search space in the short form, whose defaults are the preset; ``with_levels``: there are categories."""
+
+    @staticmethod
+    def read(x: Array) -> Any:
+        """What the learner makes of raw examples (n, ...) whatever it is fitted to, done once for all folds.
+
+        By default they become rows of a table.
+        """
+        return as_rows(x)
 
     @abstractmethod
     def fit(self, train: Rows, valid: Rows | None = None, rounds: int = 0) -> None:
@@ -73,5 +85,5 @@ class Learner(ABC):
 
     @classmethod
     @abstractmethod
-    def load(cls, folder: Path, config: Mapping[str, Any], inputs: Columns, target: Target) -> Self:
+    def load(cls, folder: Path, config: Mapping[str, Any], inputs: Any, target: Target) -> Self:
         """The inverse of ``save``."""

@@ -35,8 +35,9 @@ class ManyLevels:
 
     def fit_transform(self, train: Rows, inputs: Columns, target: Target, seed: int) -> Array:
         """Fit to the training rows, and return their columns."""
+        rows: Array = train.x
         if not self.columns:
-            return train.x
+            return rows
         from sklearn.model_selection import KFold
         from sklearn.preprocessing import TargetEncoder
 

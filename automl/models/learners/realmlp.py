@@ -41,6 +41,7 @@ class RealMLP(Learner):
     """
 
     is_bagged: ClassVar[bool] = True
+    keeps_best: ClassVar[bool] = True
     runtime: ClassVar[str] = "torch"
 
     def __init__(self, config: Mapping[str, Any], inputs: Columns, target: Target, seed: int) -> None:

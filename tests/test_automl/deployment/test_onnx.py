@@ -131,7 +131,7 @@ def test_models_of_series_and_of_molecules(tmp_path):
         run = small_models.trained(tmp_path / "run", family, epochs=1)
         check(run, frame, "windows", small_models.TEMPERATURE, tmp_path)
     frame = small_models.molecules(tmp_path / "molecules")
-    for family, name in (("random_forest", "fingerprints"), ("transformer", "tokens")):
+    for family, name in (("random_forest", "features"), ("transformer", "tokens")):
         run = small_models.trained(tmp_path / "molecules", family, epochs=1)
         check(run, frame, name, small_models.TEMPERATURE, tmp_path)
 
@@ -175,6 +175,7 @@ def test_an_ensemble_is_one_graph(tmp_path):
         tmp_path / "model.onnx",
         tokens=arrays["tokens"].astype(np.int64),
         fingerprints=arrays["fingerprints"].astype(np.float32),
+        features=arrays["features"],
     )
     assert np.allclose(found, predictor.predict(frame), rtol=1e-5)
 

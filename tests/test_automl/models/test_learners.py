@@ -10,6 +10,7 @@ from automl.models.learners import LEARNERS, build_learner, learner_class
 from automl.models.learners.base import Rows
 from automl.models.learners.levels import MOST_NATIVE, ManyLevels
 from automl.tasks.cross_validated import FAMILIES as BY_KIND
+from automl.training.fold_learners import NETWORKS
 
 FAMILIES = BY_KIND["table"]
 CLASSES = Classes(("a", "b", "c"))
@@ -38,7 +39,7 @@ def target_of(train, kind):
 
 
 def test_every_family_that_is_tried_is_registered():
-    assert set().union(*BY_KIND.values()) <= set(LEARNERS)
+    assert set().union(*BY_KIND.values()) <= {*LEARNERS, *NETWORKS}
 
 
 @pytest.mark.parametrize("kind", ["classes", "number"])

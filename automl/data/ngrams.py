@@ -1,0 +1,69 @@
+"""N-grams of texts, counted in hashed columns: nothing is fitted, and any text can be counted.
+
+K. Weinberger et al., Feature Hashing for Large Scale Multitask Learning (ICML 2009). The n-grams are those of
+scikit-learn's analyzers ``word`` and ``char_wb``; numpy counts them several times faster.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array, vstack
+
+WORD_COLUMNS = CHARACTER_COLUMNS = 2**20  # two n-grams rarely share a column
+WORDS = (1, 2)  # per n-gram, from and to
+CHARACTERS = (2, 5)
+TEXTS_AT_ONCE = 500  # to bound the memory
+WORD = re.compile(r"\w+")
+FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd, so that multiplication loses nothing
+
+
+def count_ngrams(texts: Sequence[str] | NDArray[Any]) -> csr_array:
+    """Counts of the n-grams of words, then of characters within words: (n, columns) of float32."""
+    parts = [_counted(texts[start : start + TEXTS_AT_ONCE]) for start in range(0, len(texts), TEXTS_AT_ONCE)]
+    return vstack(parts, "csr") if parts else csr_array((0, WORD_COLUMNS + CHARACTER_COLUMNS), dtype=np.float32)
+
+
+def _counted(texts: Sequence[str] | NDArray[Any]) -> csr_array:
+    words = [WORD.findall(text.lower()) for text in texts]
+    rows, columns = (np.concatenate(part) for part in zip(*_of_words(words), *_of_characters(words), strict=True))
+    shape = (len(texts), WORD_COLUMNS + CHARACTER_COLUMNS)
+    return csr_array((np.ones(len(rows), np.float32), (rows, columns)), shape=shape)  # duplicates are summed
+
+
+def _of_words(words: Sequence[Sequence[str]]) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:
+    """Row and column of each n-gram of words."""
+    from pandas.util import hash_array
+
+    rows = np.repeat(np.arange(len(words), dtype=np.int32), [len(each) for each in words])
+    hashes = hash_array(np.array([word for each in words for word in each], object))
+    yield from _ngrams(hashes, rows, WORDS, 0, WORD_COLUMNS)
+
+
+def _of_characters(words: Sequence[Sequence[str]]) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:
+    """Row and column of each n-gram of characters within a word, the spaces around it included."""
+    padded = ["".join(f" {word} " for word in each) for each in words]
+    codes = np.frombuffer("".join(padded).encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
+    lengths = [len(word) + 2 for each in words for word in each]
+    of_word = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+    row_of_word = np.repeat(np.arange(len(words), dtype=np.int32), [len(each) for each in words])
+    for of, columns in _ngrams(codes, of_word, CHARACTERS, WORD_COLUMNS, CHARACTER_COLUMNS):
+        yield row_of_word[of], columns
+
+
+def _ngrams(
+    hashes: NDArray[np.uint64], of: NDArray[np.int32], sizes: tuple[int, int], first: int, n_columns: int
+) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:
+    """For each n-gram of items with the same ``of``: that, and its column from ``first`` on."""
+    found = np.zeros(len(hashes), np.uint64)
+    for size in range(1, sizes[1] + 1):
+        n = max(0, len(hashes) - size + 1)
+        found = (found[:n] + hashes[size - 1 :]) * FACTOR
+        found ^= found >> np.uint64(29)
+        if size >= sizes[0]:
+            whole = of[:n] == of[size - 1 :]
+            yield of[:n][whole], (first + (found[whole] >> np.uint64(20)) % np.uint64(n_columns)).astype(np.int32)

@@ -1,0 +1,62 @@
+"""TF-IDF of the n-grams of words and characters, fitted to the training texts."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from automl.data.ngrams import WORD_COLUMNS
+from automl.task import TrainingFailed
+
+LEAST_TEXTS = 2  # with an n-gram, for it to be used
+MOST_SHARE = 0.4  # of the texts with an n-gram of characters: more frequent ones say little, and fill the rows
+MOST_NGRAMS = 100_000  # of words, and of characters; the most frequent ones
+
+
+class TfIdf(NamedTuple):
+    """Sublinear counts times inverse document frequency; the n-grams of words, and those of characters, have length 1.
+
+    A text is as in ``automl.data.ngrams``: a row of counts in hashed columns.
+    """
+
+    columns: NDArray[np.int32]  # the hashed columns that are used, in order
+    idf: NDArray[np.float32]
+
+    @classmethod
+    def fit(cls, counts: csr_array) -> Self:
+        """Fit to counts of n-grams, (n, columns). TrainingFailed if no n-gram is in two texts."""
+        n, found = counts.shape[0], np.bincount(counts.indices, minlength=counts.shape[1])
+        words = _frequent(found[:WORD_COLUMNS], n)
+        characters = _frequent(found[WORD_COLUMNS:], max(LEAST_TEXTS, MOST_SHARE * n)) + WORD_COLUMNS
+        columns = np.concatenate([words, characters])
+        if not len(columns):
+            raise TrainingFailed("no two texts have a word or characters in common")
+        idf = np.log((1 + n) / (1 + found[columns])) + 1
+        return cls(columns.astype(np.int32), idf.astype(np.float32))
+
+    def __call__(self, counts: csr_array) -> csr_array:
+        """The features of texts, (n, features) of float32."""
+        place = np.full(counts.shape[1], -1, np.int32)
+        place[self.columns] = np.arange(len(self.columns), dtype=np.int32)
+        columns = place[counts.indices]
+        used = columns >= 0
+        rows = np.repeat(np.arange(counts.shape[0], dtype=np.int32), np.diff(counts.indptr))[used]
+        columns = columns[used]
+        values = (1 + np.log(counts.data[used])) * self.idf[columns]
+        is_word = columns < np.searchsorted(self.columns, WORD_COLUMNS)
+        for part in (is_word, ~is_word):
+            lengths = np.sqrt(np.bincount(rows[part], values[part] ** 2, counts.shape[0]))
+            values[part] /= lengths[rows[part]]
+        starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=counts.shape[0]))]).astype(np.int32)
+        return csr_array((values, columns, starts), shape=(counts.shape[0], len(self.columns)))
+
+
+def _frequent(n_texts: NDArray[np.int64], most: float) -> NDArray[np.int64]:
+    """The columns in LEAST_TEXTS to ``most`` texts, at most the MOST_NGRAMS most frequent, in order."""
+    there = np.flatnonzero((n_texts >= LEAST_TEXTS) & (n_texts <= most))
+    if len(there) > MOST_NGRAMS:
+        there = there[np.argsort(-n_texts[there], kind="stable")[:MOST_NGRAMS]]
+    return np.sort(there)

@@ -1,0 +1,188 @@
+"""The default plan for texts, images, molecules and sequences: families, presets, and what a fold of them takes.
+
+The number of folds and the epochs of networks follow from the time that a run has. Seconds are those of one core.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from automl.data.inputs import Array, Tokens
+from automl.tasks.user_data import pretrained
+from automl.training.fold_learners import NETWORKS, learner_class
+
+if TYPE_CHECKING:
+    from automl.data.ingest.prepare import Facts
+    from automl.data.splits import Splits
+
+FAMILIES = {  # by the kind of data; the first is the default
+    "text": ("tfidf", "lsa_lightgbm", "cnn", "rnn", "transformer"),
+    "images": ("cnn", "lightgbm", "linear", "extra_trees", "backbone"),
+    "molecules": ("lightgbm", "extra_trees", "random_forest", "linear", "mlp", "rnn", "cnn", "transformer"),
+    "sequences": ("cnn", "extra_trees", "lightgbm", "linear", "rnn", "transformer"),
+}
+ASKED_FOR = {  # families that are tried where they are asked for, or where there are many examples and much time
+    "text": ("cnn", "rnn", "transformer"),
+    "images": (),
+    "molecules": ("mlp", "rnn", "cnn", "transformer"),
+    "sequences": ("rnn", "transformer"),
+}
+MANY = 20_000  # training examples
+MUCH = 1_000.0  # seconds of all workers
+
+# Tried in this order; the defaults of the families first.
+PRESETS: dict[str, tuple[dict[str, Any], ...]] = {
+    "text": (
+        {"model": "tfidf"},
+        {"model": "tfidf", "tfidf_weighting": "none", "tfidf_c": 100.0},
+        {"model": "tfidf", "tfidf_c": 3.0},
+        {"model": "lsa_lightgbm"},
+        {"model": "tfidf", "tfidf_weighting": "none", "tfidf_c": 10.0},
+        {"model": "tfidf", "tfidf_ngrams": "words", "tfidf_c": 100.0},
+        {"model": "tfidf", "tfidf_weighting": "none", "tfidf_c": 1.0},
+        {"model": "cnn"},
+        {"model": "transformer"},
+        {"model": "rnn"},
+    ),
+    "images": (
+        {"model": "cnn"},
+        {"model": "linear"},
+        {"model": "backbone"},
+        {"model": "lightgbm"},
+        {"model": "extra_trees"},
+        {"model": "cnn", "cnn_mirror": True},
+        {"model": "cnn", "cnn_kernel_size": 5, "cnn_width": 24, "cnn_augment": 0.3},
+        {"model": "cnn", "cnn_mirror": True, "cnn_pooling": "mean", "cnn_layers": 4},
+    ),
+    "molecules": (
+        {"model": "lightgbm"},
+        {"model": "extra_trees"},
+        {"model": "random_forest"},
+        {"model": "linear"},
+        {"model": "lightgbm", "lightgbm_learning_rate": 0.03, "lightgbm_leaves": 31, "lightgbm_columns": 0.4},
+        {"model": "mlp"},
+        {"model": "extra_trees", "extra_trees_features": 0.4},
+        {"model": "rnn"},
+        {"model": "cnn"},
+        {"model": "transformer"},
+    ),
+    "sequences": (
+        {"model": "cnn"},
+        {"model": "extra_trees"},
+        {"model": "linear"},
+        {"model": "lightgbm"},
+        {"model": "cnn", "cnn_kernel_size": 7, "cnn_layers": 4},
+        {"model": "rnn"},
+        {"model": "transformer"},
+    ),
+}
+# Fewer and smaller trees and stronger regularisation than for tables, since there are many features that say the same.
+MANY_FEATURES: dict[str, Any] = {
+    "lightgbm_learning_rate": {"default": 0.1},
+    "lightgbm_leaves": {"default": 8},
+    "lightgbm_columns": {"float": [0.1, 1.0], "default": 0.2},
+    "lightgbm_min_rows": {"default": 10},
+    "extra_trees_features": {"default": 0.1},
+    "random_forest_features": {"default": 0.1},
+    "linear_numbers": {"default": "standard"},
+    "linear_c": {"float": [1e-5, 1e2], "default": 0.03},
+}
+FEW_EXAMPLES_A_FEATURE = MANY_FEATURES | {"linear_c": {"float": [1e-5, 1e2], "default": 1e-3}}
+CHANGES = {"images": MANY_FEATURES, "molecules": FEW_EXAMPLES_A_FEATURE, "sequences": MANY_FEATURES}  # of the spaces
+
+SEEN = 100_000  # examples that a full training of a network sees, in FEWEST to MOST epochs
+FEWEST, MOST = 5, 60
+SHARE_OF_A_TRAINING = 0.25  # of all seconds, at most, for a training of a network
+SECONDS_A_STEP = 0.8e-6  # of a CNN of width 32, for each pixel or step of an example and epoch
+SECONDS_A_TOKEN = 1.2e-5  # of a network on tokens
+SECONDS_A_CHARACTER = 0.8e-7  # of a linear model on TF-IDF, for each class
+SECONDS_A_NUMBER = 1e-6  # of LightGBM with these presets, for each number and class
+SMALL = 16  # width of a CNN where wider ones have no time
+PROBE = 400_000  # numbers to sort, which took so many seconds where those above were measured:
+SECONDS_OF_PROBE = 0.020
+
+
+def slowness() -> float:
+    """How many times longer a computation takes here and now than where the seconds were measured."""
+    numbers = np.random.default_rng(0).random(PROBE)
+    start = time.perf_counter()
+    np.sort(numbers)
+    return (time.perf_counter() - start) / SECONDS_OF_PROBE
+
+
+def families(kind: str, n_train: int, seconds: float) -> tuple[str, ...]:
+    """The families that are tried on this kind of data, in ``seconds`` of all workers, if none are asked for."""
+    large = n_train >= MANY and seconds >= MUCH
+    there = [name for name in FAMILIES[kind] if large or name not in ASKED_FOR[kind]]
+    return tuple(name for name in there if name != "backbone" or pretrained())
+
+
+def seconds_of_a_fold(kind: str, splits: Splits, seconds: float) -> float:
+    """Expected for the first family, which most of the time goes into. ``seconds``: of all workers."""
+    n = len(splits.y_train)
+    if kind == "text":
+        characters = sum(map(len, splits.x_train))
+        return SECONDS_A_CHARACTER * characters * max(1, splits.n_classes)
+    if kind == "molecules":
+        return 0.5 + SECONDS_A_NUMBER * splits.x_train.size * (splits.n_classes if splits.n_classes > 2 else 1)
+    return epochs_within(splits.x_train, seconds)[0] * n * _seconds_an_example(splits.x_train)
+
+
+def epochs_within(x: Array, seconds: float) -> tuple[int, bool]:
+    """The epochs of a network on training examples x, and whether there is time for a wide one."""
+    full = min(MOST, max(FEWEST, SEEN // max(1, len(x))))
+    affordable = SHARE_OF_A_TRAINING * seconds / max(1e-9, len(x) * _seconds_an_example(x))
+    if affordable >= min(full, 2 * FEWEST):
+        return max(FEWEST, min(full, int(affordable))), True
+    return max(FEWEST, min(full, int(4 * affordable))), False
+
+
+def _seconds_an_example(x: Array) -> float:
+    """Of a network in an epoch: images and signals have channels, tokens have not."""
+    n_steps = int(x[0].size if x.ndim == 2 else x[0, 0].size)
+    return (SECONDS_A_TOKEN if x.ndim == 2 else SECONDS_A_STEP) * n_steps
+
+
+def space_of(
+    kind: str, names: tuple[str, ...], facts: Facts, arrays: Mapping[str, Splits], seconds: float
+) -> dict[str, Any]:
+    """The space in the short form. ``arrays``: of each family."""
+    form: dict[str, Any] = {"model": {"choice": list(names), "default": names[0]}}
+    for family in names:
+        entries = learner_class(family).space(classes=facts.target_kind == "classes", with_levels=False)
+        if family in NETWORKS:
+            entries = entries | _of_data(kind, family, facts, arrays[family], seconds)
+        for name, entry in entries.items():
+            changed = CHANGES.get(kind, {}).get(f"{family}_{name}", {})
+            form[f"{family}_{name}"] = {**entry, **changed, "when": {"model": family}}
+    return form
+
+
+def _of_data(kind: str, family: str, facts: Facts, splits: Splits, seconds: float) -> dict[str, Any]:
+    """The hyperparameters of a network that depend on its data."""
+    epochs, wide = epochs_within(splits.x_train, seconds)
+    found: dict[str, Any] = {"epochs": {"constant": epochs}}
+    if isinstance(splits.inputs, Tokens):
+        found["embedding"] = {"ordinal": [32, 64, 128], "default": 64}
+        found["length"] = {"constant": min(256, splits.inputs.length)}
+    elif family != "mlp" and not facts.ragged:
+        found["augment"] = {"float": [0.0, 1.0], "default": 0.5 if kind == "images" else 0.2}
+        if kind == "images":
+            found["mirror"] = {"choice": [False, True], "default": False}
+    if family == "cnn":
+        ragged = facts.ragged or isinstance(splits.inputs, Tokens)
+        found["pooling"] = {"choice": ["max", "mean"], "default": "max"}
+        if not ragged:
+            found["pooling"] = {"choice": ["flatten", "max", "mean"], "default": "flatten"}
+        if not wide:
+            found["width"] = {"ordinal": [8, SMALL, 24], "default": SMALL}
+    if family == "transformer":
+        found["patch"] = {"constant": 1 if isinstance(splits.inputs, Tokens) else max(1, facts.length // 32)}
+    if family == "backbone":
+        there = list(pretrained())
+        found["architecture"] = {"choice": there, "default": there[0]}
+    return found

@@ -1,0 +1,59 @@
+"""What learners read of texts and images: counts of n-grams, gradients and colours."""
+
+import numpy as np
+from scipy.sparse import hstack
+from sklearn.feature_extraction.text import CountVectorizer
+
+from automl.data.inputs import Texts, text_array
+from automl.data.memory_map import read_prepared, write_prepared
+from automl.data.ngrams import WORD_COLUMNS, count_ngrams
+from automl.data.rows import as_rows, image_features
+from automl.data.splits import Splits
+from automl.data.targets import Classes
+
+TEXTS = ["The cat saw the cat", "a dog saw a cat", "Ça va bien", "", "x"]
+
+
+def test_ngrams_are_those_of_scikit_learn():
+    """The same inner products of texts, whatever the columns are called."""
+    counts = count_ngrams(text_array(TEXTS))
+    words = CountVectorizer(token_pattern=r"\w+", ngram_range=(1, 2)).fit_transform(TEXTS)
+    characters = CountVectorizer(analyzer="char_wb", ngram_range=(2, 5)).fit_transform(TEXTS)
+    theirs = hstack([words, characters])
+    assert (counts @ counts.T).toarray().tolist() == (theirs @ theirs.T).toarray().tolist()
+    assert counts[:, :WORD_COLUMNS].sum() == words.sum()
+    assert count_ngrams([]).shape == (0, counts.shape[1])
+
+
+def test_texts_that_cannot_be_encoded_are_counted_all_the_same():
+    assert count_ngrams(["\ud800 lone", "lone"]).sum(1).min() > 0
+
+
+def test_prepared_texts_are_read_as_they_were_written(tmp_path):
+    x, y = text_array([*TEXTS, "日本"]), np.zeros(6, np.int64)
+    write_prepared(Splits(x, y, x[:2], y[:2], x[:0], y[:0], Texts(), Classes(("a", "b"))), tmp_path)
+    found = read_prepared(tmp_path)
+    assert found.x_train.tolist() == x.tolist()
+    assert found.x_valid.tolist() == TEXTS[:2]
+    assert len(found.x_test) == 0
+    assert found.inputs == Texts()
+
+
+def test_rows_of_a_table_stay_as_they_are():
+    table = np.arange(6, dtype=np.float32).reshape(3, 2)
+    assert (as_rows(table) == table).all()
+    assert as_rows(table[:, None]).shape == (3, 2)
+
+
+def test_gradients_and_colours_tell_images_apart():
+    stripes = np.zeros((16, 16), np.uint8)
+    stripes[::4] = stripes[1::4] = 200
+    red, green = np.zeros((2, 3, 16, 16), np.uint8)
+    red[0], green[1] = 255, 255
+    lying, standing = image_features(np.stack([stripes, stripes.T])[:, None])
+    assert np.abs(lying - standing).max() > 0.5
+    one, other = image_features(np.stack([red, green]))
+    assert np.abs(one - other).max() == 255
+    flat = image_features(np.full((1, 1, 16, 16), 7, np.uint8))
+    assert (flat[0, : 9 * (16 + 4)] == 0).all(), "an even image has no gradients"
+    assert as_rows(np.zeros((0, 3, 16, 16), np.uint8)).shape == (0, len(one))

@@ -1,0 +1,169 @@
+"""Texts, images, molecules and sequences by the default plan, from files to a model and what follows."""
+
+import json
+import shutil
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+import small_models
+from planned_runs import Request, planned_run
+
+import automl
+from automl.cli.export import write_onnx
+from automl.continual.update import update
+from automl.data.ingest.prepare import Facts, prepare
+from automl.deployment.json_predictions import Answering
+from automl.errors import UserError
+from automl.study.run_folder import RunFolder
+from automl.tasks import field_plans
+from automl.tasks.cross_validated import cross_validated, n_folds_within, presets, suits
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory):
+    place = tmp_path_factory.mktemp("texts")
+    frame = small_models.texts(place / "given")
+    run, card = planned_run(
+        Request(str(place / "given/reviews.csv"), "verdict", text="body"), place, folds=2, n_trials=3
+    )
+    return place, frame, run, card
+
+
+def test_a_model_of_texts_predicts_from_files_and_requests(texts, tmp_path):
+    _, frame, run, card = texts
+    assert card["test"]["accuracy"] > 0.9
+    assert {member["family"] for member in card["members"]} <= set(field_plans.FAMILIES["text"])
+    model = automl.load(run)
+    frame.head(30).to_csv(tmp_path / "new.csv", index=False)
+    (predicted,) = model.stream(tmp_path / "new.csv", Counter())
+    assert (predicted["verdict"] == frame["verdict"].head(30)).mean() > 0.9
+    answer = Answering(model).answer(["a superb scene", {"body": "an awful plot"}])
+    assert answer["predictions"] == ["good", "bad"]
+
+
+def test_no_file_of_a_model_of_texts_is_pickled(texts):
+    *_, run, _ = texts
+    files = {file.suffix for file in (run / "model").rglob("*") if file.is_file()}
+    assert files <= {".json", ".npz", ".txt", ".md"}
+    for file in (run / "model").rglob("*.npz"):
+        with np.load(file, allow_pickle=False) as content:
+            assert all(content[name].dtype.kind in "fi" for name in content.files)
+
+
+def test_a_model_of_texts_has_no_onnx_form_and_the_message_says_which_would(texts, tmp_path):
+    *_, run, _ = texts
+    with pytest.raises(UserError, match=r"no ONNX form: tfidf.*--model cnn,rnn,transformer gives"):
+        write_onnx(run, tmp_path / "model.onnx")
+
+
+def test_a_model_of_texts_is_updated(texts, tmp_path):
+    _, frame, run, _ = texts
+    shutil.copytree(run, tmp_path / "copy")
+    more = frame.assign(body=frame["body"] + " by the sea").sample(120, random_state=0)
+    more.to_csv(tmp_path / "more.csv", index=False)
+    facts = update(RunFolder(tmp_path / "copy"), tmp_path / "more.csv")
+    assert facts["candidates"][0]["what"] == "retrained"
+    assert {each["name"] for each in facts["drift"]} == {"words", "characters"}
+    assert automl.load(tmp_path / "copy").predict(["superb"]).tolist() == ["good"]
+
+
+def test_texts_with_numbers_to_predict(tmp_path):
+    small_models.texts(tmp_path / "given")
+    frame = pd.read_csv(tmp_path / "given/reviews.csv")
+    rng = np.random.default_rng(0)
+    frame["stars"] = np.where(frame["verdict"] == "good", 4.0, 1.0) + rng.normal(0, 0.2, len(frame)).round(3)
+    frame.to_csv(tmp_path / "stars.csv", index=False)
+    request = Request(str(tmp_path / "stars.csv"), "stars", text="body", no_test=True)
+    run, card = planned_run(request, tmp_path, folds=2, n_trials=1)
+    assert card["validation"] < 0.7 * frame["stars"].std()
+    assert card["test"] == {}
+    assert card["data"]["test"] == 0
+    assert automl.load(run).predict(["superb film"])[0] > 3
+
+
+def test_a_network_of_images_is_refitted_to_all_of_them_or_kept_for_each_fold(tmp_path):
+    small_models.pictures(tmp_path / "given")
+    photos = Request(str(tmp_path / "given/photos"))
+    run, card = planned_run(photos, tmp_path / "one", folds=1, n_trials=2, model="cnn,linear")
+    assert card["test"]["accuracy"] > 0.9
+    folders = [member["folder"] for member in card["members"]]
+    assert all("-" not in folder for folder in folders), "one model each, of all rows"
+    names = {"zero", "one", "seven"}
+    assert set(automl.load(run).predict(tmp_path / "given/photos")) <= names
+    if {member["family"] for member in card["members"]} == {"cnn"}:
+        write_onnx(run, tmp_path / "model.onnx")
+    run, card = planned_run(photos, tmp_path / "two", folds=2, n_trials=1, model="cnn")
+    assert [member["folder"] for member in card["members"]] == ["members/0-0", "members/0-1"]
+    write_onnx(run, tmp_path / "model.onnx")
+    assert (tmp_path / "model.onnx").stat().st_size > 1_000
+
+
+def test_molecules_and_what_they_are_updated_with(tmp_path):
+    frame = small_models.molecules(tmp_path / "given")
+    request = Request(str(tmp_path / "given/compounds.csv"), "pIC50")
+    run, card = planned_run(request, tmp_path, folds=1, n_trials=2)
+    assert card["test"]["r2"] > 0.5
+    known = automl.load(run).predict(frame)
+    assert np.corrcoef(known, frame["pIC50"])[0, 1] > 0.9
+    frame.assign(smiles="N" + frame["smiles"]).to_csv(tmp_path / "more.csv", index=False)
+    facts = update(RunFolder(run), tmp_path / "more.csv")
+    assert facts["candidates"][0]["what"] == "retrained"
+
+
+@pytest.mark.parametrize("ragged", [False, True])
+def test_sequences(ragged, tmp_path):
+    sequences = small_models.waves(tmp_path / "given", ragged=ragged)
+    run, card = planned_run(Request(str(tmp_path / "given/waves.ts")), tmp_path, folds=2, n_trials=3)
+    assert card["test"]["accuracy"] > 0.9
+    assert set(automl.load(run).predict(sequences)) == {"slow", "fast"}
+
+
+def test_trees_on_sequences_have_an_onnx_form(tmp_path):
+    small_models.waves(tmp_path / "given", ragged=False)
+    run, _ = planned_run(Request(str(tmp_path / "given/waves.ts")), tmp_path, folds=2, n_trials=1, model="extra_trees")
+    write_onnx(run, tmp_path / "model.onnx")
+    assert (tmp_path / "model.onnx").stat().st_size > 1_000
+
+
+def test_the_plan_follows_the_time_and_the_examples(texts):
+    place, *_ = texts
+    data = place / "run/data"
+    assert n_folds_within(data, 600, 1) == 8
+    assert n_folds_within(data, 1e-3, 1) == 1
+    small, large = (np.zeros((n, 1, 64, 64), np.uint8) for n in (100, 20_000))
+    assert field_plans.epochs_within(small, 600.0) == (60, True)
+    assert field_plans.epochs_within(large, 60.0) == (5, False)
+    assert "transformer" not in field_plans.families("text", 1_000, 1e4)
+    assert "transformer" in field_plans.families("text", 50_000, 1e4)
+
+
+@pytest.mark.parametrize("kind", list(field_plans.FAMILIES))
+def test_every_family_has_a_preset(kind):
+    assert {preset["model"] for preset in field_plans.PRESETS[kind]} == set(field_plans.FAMILIES[kind])
+
+
+def test_presets_of_texts_lie_in_their_space(texts):
+    place, *_ = texts
+    task = cross_validated(place / "run/data", 2, None, None)
+    found = presets(task.space, "text")
+    assert len(found) == sum(preset["model"] in ("tfidf", "lsa_lightgbm") for preset in field_plans.PRESETS["text"])
+    assert Facts.read(place / "run/data").views["tfidf"] == "texts"
+    assert suits("text", "tfidf,cnn")
+    assert not suits("text", "linear")
+
+
+def test_a_series_and_pairs_have_a_test_set(tmp_path):
+    small_models.sales(tmp_path / "given")
+    request = Request(str(tmp_path / "given/sales.csv"), "volume", time="date", horizon=2, no_test=True)
+    with pytest.raises(UserError, match="--no-test does not apply to data of kind series: leave it out"):
+        prepare(request, tmp_path / "data")
+
+
+def test_the_record_of_a_model_says_how_it_was_made(texts):
+    *_, run, card = texts
+    stored = json.loads((run / "model/model.json").read_text())
+    assert stored == card
+    assert stored["folds"] == 2
+    assert stored["milliseconds_per_row"] > 0
