@@ -26,7 +26,7 @@ def refitted(task: CrossValidated, before: Predictor, seed: int, device: str, sa
     from automl.models.trained import Preprocessing, TrainedLearner, TrainedModel
     from automl.training.fold_learners import build_learner, learner_class, trained
 
-    found = []
+    found: list[Member] = []
     for same in _together(before):
         model = same[0].model
         assert isinstance(model, TrainedModel)

@@ -21,7 +21,7 @@ from automl.deployment.model_card import CARD
 from automl.deployment.model_files import loading, members, read_card
 from automl.errors import UserError
 from automl.metrics import HALF, decisions, shifted
-from automl.models.trained import TrainedModel, load_model
+from automl.models.trained import TrainedLearner, TrainedModel, load_model
 from automl.models.trained_seq2seq import Translator, load_translator
 
 if TYPE_CHECKING:
@@ -137,10 +137,18 @@ class Predictor:
         ``raw``: returns the raw examples (n, *shape) that a model family reads.
         """
         mean: Any = 0.0
+        read: dict[Any, tuple[Any, Any]] = {}  # the n-grams of texts are counted once for all members
         for member in self.members:
             assert isinstance(member.model, TrainedModel)
-            rules = member.model.preprocessing
-            mean = mean + member.weight * predictions(member.model, raw(rules.model))
+            x = raw(member.model.preprocessing.model)
+            if isinstance(member.model, TrainedLearner) and len(x):
+                learner = member.model.learner
+                key = id(x), learner.read
+                if key not in read:
+                    read[key] = x, learner.read(x)  # with x, whose id no other array may get
+                mean = mean + member.weight * learner.predict(read[key][1])
+            else:
+                mean = mean + member.weight * predictions(member.model, x)
         found: NDArray[Any] = mean
         return tempered(found, float(self.card.get("temperature", 1.0))) if self.classes else found
 
