@@ -35,6 +35,7 @@ from strategies.encoding import Encoding
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from automl.runs.shared import SharedRun
 
 KEPT_AT_THE_END = 3  # checkpoints of the best trials
 
@@ -47,11 +48,13 @@ def run_session(
     console: Console,
     prepared: Path | None = None,
     clock: Clock | None = None,
+    shared: SharedRun | None = None,
 ) -> tuple[RunFolder, int]:
     """Search, train the final, write and show everything. Returns the run's folder and the exit code.
 
     ``prepared``: the folder of the user's own data, which becomes part of a new run's. ``clock``: of the command. The
-    time limit is that of the command: see ``TimePlan`` for what the search leaves to the rest.
+    time limit is that of the command: see ``TimePlan`` for what the search leaves to the rest. ``shared``: with other
+    processes, of which this one leads.
     """
     clock = clock or Clock()
     if resume and out is not None and RunFolder(out).versions.is_dir():
@@ -93,6 +96,7 @@ def run_session(
     with open_search(
         task, settings, strategy, folder,
         resume=resume, data=prepared, display=live, reserve=plan.reserve, warn=partial(show_line, console),
+        shared=shared,
     ) as search:  # fmt: skip
         tuner = search.tuner
         if resume:
@@ -128,6 +132,10 @@ def run_session(
     summary = outputs.write(final)
     if not interrupted:
         tuner.retention.keep_best(max(KEPT_AT_THE_END, settings.ensemble or 0))
+    if shared is not None:
+        shared.keep_summary()
+        if not interrupted:
+            shared.end(result.stop_reason)
     show_summary(console, summary, Encoding(task.space).default, live.values)
     if summary["best"] is not None and settings.n_final and not has_final(task, settings):
         show_line(console, "no final: the objective takes no seed, so training it again would give the same result")

@@ -16,6 +16,7 @@ from automl.study.run_log import RunLog
 from automl.study.study import Study
 from automl.task import Task, fidelity_of
 from automl.tuning.executors import Executor, ProcessExecutor
+from automl.tuning.shared_executor import SharedFolders
 from automl.tuning.stopping import check_is_possible
 from automl.tuning.tuner import Callback, Tuner
 from automl.tuning.warm_start import from_json
@@ -24,6 +25,7 @@ from strategies.base import Strategy
 
 if TYPE_CHECKING:
     from automl.runs.settings import Settings
+    from automl.runs.shared import SharedRun
     from automl.tuning.progress import Progress
 
 
@@ -73,6 +75,7 @@ def open_search(
     display: Progress | None = None,
     callbacks: Sequence[Callback] = (),
     reserve: Callable[[Tuner], float] | None = None,
+    shared: SharedRun | None = None,
 ) -> Iterator[Search]:
     """Open the study, the training processes, the trackers and the display of a search, for as long as the context
     lasts.
@@ -80,7 +83,7 @@ def open_search(
     ``folder``: of the run, new or, with ``resume``, existing; None to write nothing. ``warn``: called with a line if a
     tracker fails or a training restarts. ``data``: the user's prepared data, which are moved into a new run's folder.
     ``executor``: by default, one with processes of its own. ``reserve``: seconds of the time limit that are not the
-    search's.
+    search's. ``shared``: with other processes, of which this one leads.
     """
     assert settings.strategy is not None
     assert settings.n_workers is not None
@@ -94,10 +97,15 @@ def open_search(
             if uses_folders:
                 trials = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="automl-")))
         else:
-            study = stack.enter_context(opened(folder, task, settings.to_json(), resume=resume, data=data))
+            seat = None if shared is None else shared.seat
+            study = stack.enter_context(opened(folder, task, settings.to_json(), resume=resume, data=data, seat=seat))
             logs, trials, log = folder.logs, folder.trials if uses_folders else None, RunLog(folder.log)
             stack.callback(log.close)
-        if executor is None:
+        folders = TrialFolders(trials)
+        if shared is not None:
+            executor = stack.enter_context(others := shared.executor(task, settings, study))
+            folders = SharedFolders(trials, others)
+        elif executor is None:
             new = ProcessExecutor(
                 task, settings.n_workers, settings.trial_seconds, logs,
                 device=settings.device or "auto", reproducible=bool(settings.reproducible),
@@ -108,10 +116,12 @@ def open_search(
         watch = None if display is None else stack.enter_context(display).update
         tuner = Tuner(
             task, strategy, study, executor,
-            n_trials=settings.n_trials, seed=seed, device=settings.device or "auto", folders=TrialFolders(trials),
+            n_trials=settings.n_trials, seed=seed, device=settings.device or "auto", folders=folders,
             strategy_name=settings.strategy, logs=logs, time_limit=settings.time_limit, target=settings.target,
             patience=settings.patience, sure_within=settings.sure_within, reproducible=bool(settings.reproducible),
             reserve=reserve, callbacks=callbacks, log=log, warn=warn,
             watch=watch if tracked is None else tracked.after(watch),
         )  # fmt: skip
+        if shared is not None:
+            shared.is_leaving = lambda: tuner.interrupted
         yield Search(tuner, tracked)

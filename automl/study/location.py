@@ -66,7 +66,7 @@ def record(location: Location, identity: str) -> None:
     write_atomic(location.folder.storage, json.dumps(content, indent=2) + "\n")
 
 
-def check_is_shared(location: Location, identity: str) -> None:
+def check_is_shared(location: Location, identity: str | None) -> None:
     """UserError if the folder is not that of the run, which all its processes need."""
     folder = location.folder
     assert folder is not None
@@ -74,7 +74,7 @@ def check_is_shared(location: Location, identity: str) -> None:
         known = json.loads(folder.storage.read_text(encoding="utf-8"))["id"]
     except (OSError, ValueError, LookupError, TypeError):
         known = None
-    if known != identity:
+    if known is None or known != identity:
         raise UserError(
             f"{str(folder.path)!r} is not the folder of the run {location.name!r}; all its processes need one folder, "
             "for checkpoints, on a disk that their machines share: give it with --out"

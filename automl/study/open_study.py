@@ -68,9 +68,21 @@ def _locked(folder: RunFolder, seat: Seat | None) -> Any:
 def _new_store(folder: RunFolder, task: Task, settings: Mapping[str, Any], seat: Seat | None) -> Store:
     if seat is None:
         return Store.create(sqlite_url(folder.study), task.space, settings)
+    _forget_half_made(seat)
     identity = uuid.uuid4().hex
     record(Location(seat.url, seat.name, folder), identity)
     return Store.create(seat.storage, task.space, settings, seat.name, folder=identity)
+
+
+def _forget_half_made(seat: Seat) -> None:
+    """Delete the study of a start that was killed before its settings were written."""
+    try:
+        study_id = seat.storage.get_study_id_from_name(seat.name)
+    except KeyError:
+        return
+    is_begun = seat.storage.get_study_user_attrs(study_id).keys() - {"folder"} or seat.storage.get_n_trials(study_id)
+    if not is_begun:
+        seat.storage.delete_study(study_id)
 
 
 def recorded(folder: RunFolder, seat: Seat | None = None) -> dict[str, Any]:

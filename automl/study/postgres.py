@@ -7,7 +7,7 @@ file or message of a run can hold it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ SERVER = {
     "tcp_keepalives_idle": 5, "tcp_keepalives_interval": 2, "tcp_keepalives_count": 3, "tcp_user_timeout": 11_000,
     "idle_session_timeout": 0,  # a leader waits for trainings
 }  # fmt: skip
+READ_ONLY = "-c default_transaction_read_only=on"
 
 
 def checked_url(text: str) -> str:
@@ -72,8 +73,7 @@ def open_storage(url: str, *, reads_only: bool = False) -> RDBStorage:
             with alone(url):
                 return _storage(url, poolclass=NullPool)
         try:
-            read_only = SERVER | {"default_transaction_read_only": "on"}
-            return _storage(url, read_only, poolclass=NullPool, skip_table_creation=True)
+            return _storage(url, READ_ONLY, poolclass=NullPool, skip_table_creation=True)
         except (ProgrammingError, StorageInternalError) as error:
             if _sqlstate(error) == "42P01":  # undefined_table
                 raise UserError(f"there is no run in {shown(url)}") from None
@@ -85,7 +85,7 @@ def engine_of(url: str) -> Engine:
     from sqlalchemy import create_engine
 
     engine = create_engine(url, connect_args=_client(url), pool_size=1, max_overflow=0)
-    _set_at_connect(engine, SERVER)
+    _set_at_connect(engine)
     return engine
 
 
@@ -144,12 +144,13 @@ def connected() -> Iterator[None]:
     """Turn what a lost connection raises into ConnectionLost."""
     import psycopg
     from optuna.exceptions import StorageInternalError
-    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
     try:
         yield
     except (StorageInternalError, SQLAlchemyError, psycopg.OperationalError) as error:
-        if is_disconnected(error) or isinstance(error, psycopg.OperationalError):
+        cannot_connect = isinstance(error, OperationalError) and _sqlstate(error) is None
+        if is_disconnected(error) or cannot_connect or isinstance(error, psycopg.OperationalError):
             raise ConnectionLost(f"the connection to the database was lost ({reason(error)})") from error
         raise
 
@@ -181,22 +182,30 @@ def lock_key(connection: Connection, name: str) -> int:
     return int.from_bytes(digest, signed=True)
 
 
-def _storage(url: str, settings: Mapping[str, Any] = SERVER, **options: Any) -> RDBStorage:
-    """``settings``: of the server, for each connection. ``options``: of Optuna's storage and SQLAlchemy's engine."""
+def _storage(
+    url: str,
+    options: str = "",
+    *,
+    skip_table_creation: bool = False,
+    skip_compatibility_check: bool = False,
+    **pool: Any,
+) -> RDBStorage:
+    """``options``: of the server, for each connection. ``pool``: options of SQLAlchemy's."""
     import optuna
 
-    names = ("poolclass", "pool_size", "max_overflow")
-    pool: dict[str, Any] = {name: options.pop(name) for name in names if name in options}
-    storage = optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": _client(url), **pool}, **options)
-    _set_at_connect(storage.engine, settings)
+    storage = optuna.storages.RDBStorage(
+        url, engine_kwargs={"connect_args": _client(url, options), **pool}, skip_table_creation=skip_table_creation,
+        skip_compatibility_check=skip_compatibility_check,
+    )  # fmt: skip
+    _set_at_connect(storage.engine)
     storage.engine.dispose()  # what was made without the settings
     return storage
 
 
-def _set_at_connect(engine: Engine, settings: Mapping[str, Any]) -> None:
+def _set_at_connect(engine: Engine) -> None:
     from sqlalchemy import event
 
-    names, values = list(settings), [str(value) for value in settings.values()]
+    names, values = list(SERVER), [str(value) for value in SERVER.values()]
     known = "SELECT set_config(name, value, false) FROM pg_settings JOIN unnest(%s::text[], %s::text[]) t (name, value)"
 
     @event.listens_for(engine, "connect")
@@ -211,11 +220,17 @@ def _sqlstate(error: BaseException) -> str | None:
     return next((code for each in causes if (code := getattr(each, "sqlstate", None)) is not None), None)
 
 
-def _client(url: str) -> dict[str, Any]:
-    """Parameters of a connection, but for those that the URL has."""
+def _client(url: str, options: str = "") -> dict[str, Any]:
+    """Parameters of a connection, but for those that the URL has. ``options``: of the server, beside the URL's."""
     from sqlalchemy import make_url
 
-    return {name: value for name, value in CLIENT.items() if name not in make_url(url).query}
+    given = make_url(url).query
+    own = {name: value for name, value in CLIENT.items() if name not in given}
+    return own | {"options": " ".join([*_texts(given.get("options", ())), options])}
+
+
+def _texts(value: str | Sequence[str]) -> Sequence[str]:
+    return [value] if isinstance(value, str) else value
 
 
 @contextmanager
