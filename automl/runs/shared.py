@@ -45,6 +45,7 @@ class SharedRun:
         self.is_leaving: Callable[[], bool] = lambda: False  # whether others are to go on when this process ends
         self.leads = False
         self._lender: Lender | None = None
+        self._engine = engine_of(location.url)  # the lender's
         self.seat = Seat(location.url, location.name)
         make_tables(location.url)
 
@@ -54,6 +55,7 @@ class SharedRun:
     def __exit__(self, *_: object) -> None:
         if self._lender is not None:
             self._lender.close()
+            self._engine.dispose()
         self.seat.close()
 
     def begun(self) -> dict[str, Any] | None:
@@ -152,7 +154,7 @@ class SharedRun:
                 task, self.n_workers, settings.trial_seconds, logs,
                 device=self._device, reproducible=bool(settings.reproducible),
             )  # fmt: skip
-            table = JobTable(engine_of(self.location.url), self._study_id())
+            table = JobTable(self._engine, self._study_id())
             self._lender = Lender(table, executor, self.folder.path, self._device)
         return self._lender
 

@@ -14,8 +14,10 @@ import automl
 from automl.errors import UserError
 from automl.space.parse import load_space
 from automl.study.location import located
+from automl.study.run_folder import write_atomic
 from automl.study.snapshot import look
 from automl.study.trial import Asked, Told
+from automl.task import Epoch
 from strategies import make_strategy
 
 pytestmark = pytest.mark.postgres
@@ -24,6 +26,7 @@ PROCESS = """
 import json, os, sys, time
 from pathlib import Path
 import automl
+from automl.study.run_folder import write_atomic
 from automl.tuning import job_table
 
 url, folder, n_trials, job_table.LEASE_SECONDS = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
@@ -39,7 +42,7 @@ def training(config, seed=0, epochs=3, folder=None):
         yield config["x"] + 1 / epoch
 
 def leads(result, trial):
-    (folder.parent / "leader").write_text(str(os.getpid()))
+    write_atomic(folder.parent / "leader", str(os.getpid()))
 
 result = automl.tune(training, space, strategy="tpe", n_trials=n_trials, storage=url, study=folder, callbacks=[leads])
 print(json.dumps([result.stop_reason, [[t.number, t.state, t.loss] for t in result.trials]]))
@@ -100,17 +103,17 @@ def next_proposal(log):
 def test_leaders_are_killed_or_stand_still_and_no_told_trial_is_lost(database, tmp_path):
     """One leader is killed, and the next one stopped until a third has taken over. Trainings wait meanwhile."""
     folder, limit, leader = tmp_path / "run", tmp_path / "limit", tmp_path / "leader"
-    limit.write_text("6")
+    write_atomic(limit, "6")
     with ExitStack() as stack:
         all_ = {process.pid: process for process in (started(stack, database, folder, 20, 4) for _ in range(3))}
         at_kill = log_with(database, 6, 3, all_.values())
         killed = int(leader.read_text())
         os.kill(killed, signal.SIGKILL)
-        limit.write_text("12")
+        write_atomic(limit, "12")
         at_stop = log_with(database, 10, 2, all_.values())
         stopped = int(leader.read_text())
         os.kill(stopped, signal.SIGSTOP)
-        limit.write_text("20")
+        write_atomic(limit, "20")
         wait_for(lambda: int(leader.read_text()) != stopped, all_.values())
         os.kill(stopped, signal.SIGCONT)
         results = []
@@ -133,19 +136,19 @@ def test_leaders_are_killed_or_stand_still_and_no_told_trial_is_lost(database, t
 
 def test_the_database_restarts_and_the_leader_is_interrupted(postgres, database, tmp_path):
     folder, limit, leader = tmp_path / "run", tmp_path / "limit", tmp_path / "leader"
-    limit.write_text("3")
+    write_atomic(limit, "3")
     with ExitStack() as stack:
         all_ = {process.pid: process for process in (started(stack, database, folder, 12, 60) for _ in range(2))}
         before = log_with(database, 3, 2, all_.values())
         postgres.stop()
         postgres.start()
-        limit.write_text("8")
+        write_atomic(limit, "8")
         between = log_with(database, 8, 2, all_.values())
         interrupted = int(leader.read_text())
         os.kill(interrupted, signal.SIGINT)
         out, err = all_[interrupted].communicate(timeout=150)
         assert json.loads(out)[0] == "interrupted", err
-        limit.write_text("12")
+        write_atomic(limit, "12")
         [other] = all_.keys() - {interrupted}
         out, err = all_[other].communicate(timeout=150)
         assert all_[other].returncode == 0, err
@@ -161,22 +164,28 @@ def test_the_database_restarts_and_the_leader_is_interrupted(postgres, database,
 def test_a_run_of_one_process_is_the_same_as_with_sqlite(database, tmp_path):
     """Trials that pause and continue included."""
 
-    def training(config, epochs=9, folder=None):
-        for epoch in range(1 + len(list(folder.iterdir())), epochs + 1):
-            (folder / str(epoch)).touch()
-            yield config["x"] + 1 / epoch
+    class Steps:
+        name, space, max_epochs, resumable, metric, maximize = "steps", load_space(SPACE), 9, True, "loss", False
+
+        def train(self, config, *, seed, epochs, checkpoint, device):
+            for epoch in range(1 + len(list(checkpoint.iterdir())), epochs + 1):
+                (checkpoint / str(epoch)).touch()
+                yield Epoch(epoch, config["x"] + 1 / epoch, {}, 0.0)
+
+        def test(self, checkpoint, device):
+            return {}
 
     options = {"strategy": "random+asha", "n_trials": 6, "progress": False}
-    here = automl.tune(training, SPACE, study=tmp_path / "here" / "run", **options)
-    there = automl.tune(training, SPACE, study=tmp_path / "there" / "run", storage=database, **options)
+    here = automl.tune(Steps(), study=tmp_path / "here" / "run", **options)
+    there = automl.tune(Steps(), study=tmp_path / "there" / "run", storage=database, **options)
     facts = [[(t.config, t.losses, t.state, t.error) for t in result.trials] for result in (here, there)]
     assert facts[0] == facts[1]
     assert {state for _, _, state, _ in facts[0]} == {"complete", "paused"}
     with pytest.raises(UserError, match="has ended; resume=True extends it"):
-        automl.tune(training, SPACE, study=tmp_path / "there" / "run", storage=database, **options)
+        automl.tune(Steps(), study=tmp_path / "there" / "run", storage=database, **options)
     with pytest.raises(UserError, match="is not the folder of the run 'run'; all its processes need one folder"):
-        automl.tune(training, SPACE, study=tmp_path / "elsewhere" / "run", storage=database, resume=True, **options)
+        automl.tune(Steps(), study=tmp_path / "elsewhere" / "run", storage=database, resume=True, **options)
     more = automl.tune(
-        training, SPACE, study=tmp_path / "there" / "run", storage=database, resume=True, **options | {"n_trials": 7}
+        Steps(), study=tmp_path / "there" / "run", storage=database, resume=True, **options | {"n_trials": 7}
     )
     assert len(more.trials) > len(there.trials)
