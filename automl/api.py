@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import logging
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ from automl.integrations.tracking import tracker_names
 from automl.runs.past_studies import past_studies, which_prior
 from automl.runs.search import open_search, strategy_of
 from automl.runs.settings import Settings
+from automl.runs.shared import SharedRun, take_part
+from automl.study.location import in_database
 from automl.study.open_study import recorded, space_settings
 from automl.study.run_folder import RunFolder
 from automl.tasks.function import as_task, check_stops_early
@@ -28,6 +31,7 @@ from strategies.base import Strategy
 
 if TYPE_CHECKING:
     from automl.runs.past_studies import Prior
+    from automl.task import Task
     from strategies.portfolio import PastStudy
 
 DEFAULT_TRIALS = 50
@@ -49,6 +53,7 @@ def tune(
     sure_within: Within | None = None,
     maximize: bool = False,
     study: str | Path | None = None,
+    storage: str | None = None,
     resume: bool = False,
     start: Mapping[str, Any] | Sequence[Mapping[str, Any]] = (),
     prior: Prior | None = None,
@@ -80,6 +85,10 @@ def tune(
         more than this loss, or by more than the ``"noise"`` of a training.
     ``maximize``: the objective returns a score, higher is better.
     ``study``: a folder for the run, made if missing, which ``resume`` continues; without one nothing is written.
+    ``storage``: the URL of a PostgreSQL database for the study, which has the folder's name there. Processes that call
+        ``tune`` with the same storage and folder, which their machines share, train together: one leads, the others
+        lend it ``n_workers`` each and return its result. The password comes from the environment (PGPASSWORD) or a file
+        (``~/.pgpass``).
     ``start``: configs to try after the default one.
     ``prior``: then those recommended by past studies: ``"none"``, the ``"shipped"`` ones, or ``"all"``, with the user's
         own. By default "all" for ``auto``, "none" for a named strategy. A resumed run keeps both as it has them.
@@ -111,23 +120,72 @@ def tune(
     if kind is None:
         check_stops_early(task, settings.strategy)
     folder = None if study is None else RunFolder(Path(study))
-    tries_again = False
-    if resume and folder is not None:
-        before = recorded(folder)
-        first, tries_again = before.get("prior"), (trial_seconds or 0) > (before.get("trial_seconds") or math.inf)
-    else:
-        studies = _past_studies(prior, settings.strategy)
-        first = to_json(starts(task.space, task.name, n_trials, start, studies))
-    settings = replace(settings, prior=first)
-    if executor is None and n_workers == 1 and trial_seconds is None:
-        executor = SerialExecutor(task)
-    with open_search(
-        task, settings, strategy_of(task, settings, kind), folder,
-        resume=resume, tries_again=tries_again, executor=executor,
-        display=progress_display() if progress else None, callbacks=callbacks,
-        warn=functools.partial(warnings.warn, stacklevel=2),
-    ) as search:  # fmt: skip
-        return search.tuner.run()
+    first = None
+    if not resume or folder is None:
+        first = to_json(starts(task.space, task.name, n_trials, start, _past_studies(prior, settings.strategy)))
+    warn = functools.partial(warnings.warn, stacklevel=2)
+
+    def search(stored: Mapping[str, Any] | None, shared: SharedRun | None = None) -> Result:
+        complete = replace(settings, prior=first if stored is None else stored.get("prior"))
+        before = math.inf if stored is None else stored.get("trial_seconds") or math.inf
+        own = executor
+        if own is None and n_workers == 1 and trial_seconds is None and shared is None:
+            own = SerialExecutor(task)
+        with open_search(
+            task, complete, strategy_of(task, complete, kind), folder,
+            resume=stored is not None, tries_again=(trial_seconds or 0) > before, executor=own,
+            display=progress_display() if progress else None, callbacks=callbacks, warn=warn, shared=shared,
+        ) as opened:  # fmt: skip
+            return opened.tuner.run()
+
+    if storage is not None:
+        return _share(storage, folder, task, settings, search, resume=resume)
+    return search(recorded(folder) if resume and folder is not None else None)
+
+
+def _share(
+    storage: str,
+    folder: RunFolder | None,
+    task: Task,
+    settings: Settings,
+    search: Callable[[Mapping[str, Any] | None, SharedRun], Result],
+    *,
+    resume: bool,
+) -> Result:
+    """Lead a run that others may take part in, or lend workers to it until it has ended."""
+    if folder is None:
+        raise UserError("storage needs a folder that all processes of the run share, e.g. study='runs/mine'")
+    assert settings.n_workers is not None
+
+    def lead(stored: dict[str, Any] | None) -> Result:
+        if stored is None and resume:
+            raise UserError(f"nothing to resume: there is no run in {shared.location}")
+        if stored is not None and not resume:
+            if shared.stop_reason is not None:
+                raise UserError(f"the run in {str(folder.path)!r} has ended; resume=True extends it")
+            _check_same(stored, settings)
+        result = search(stored, shared)
+        if result.stop_reason != "interrupted":
+            shared.end(result.stop_reason)
+        return result
+
+    def lend(stored: dict[str, Any]) -> bool:
+        _check_same(stored, settings)
+        return shared.lend(task, settings)
+
+    location = in_database(storage, folder)
+    say = logging.getLogger("automl").info
+    with SharedRun(location, settings.n_workers, settings.device or "auto", say) as shared:
+        result = take_part(shared, lead, lend)
+        return result or shared.result(task, settings)
+
+
+def _check_same(stored: Mapping[str, Any], settings: Settings) -> None:
+    """UserError if this process would go on with the run in another way."""
+    asked = settings.to_json()
+    for name in ("task", "strategy", "seed", "space", "n_trials", "max_epochs", "time_limit", "target", "maximize"):
+        if stored.get(name) != asked[name]:
+            raise UserError(f"the run has {name} = {stored.get(name)!r}, not {asked[name]!r}; all its processes say so")
 
 
 def _trackers(names: str | Sequence[str], study: str | Path | None) -> Sequence[str] | None:

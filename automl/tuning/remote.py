@@ -172,7 +172,7 @@ class RemoteExecutor(Executor, Generic[W]):
 
     def stop(self, key: int) -> None:
         for worker in self._workers:
-            if worker.job is not None and worker.job.key == key:
+            if worker.job is not None and worker.job.key == key and not worker.job.lanes:  # which go on to their end
                 worker.send({"stop": worker.attempt})
 
     def cancel(self) -> None:
