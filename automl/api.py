@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import UserError
 from automl.integrations.tracking import tracker_names
+from automl.runs.machines import Machines
 from automl.runs.past_studies import past_studies, which_prior
 from automl.runs.search import open_search, strategy_of
 from automl.runs.settings import Settings
@@ -39,7 +40,7 @@ def tune(
     strategy: str | type[Strategy] = "auto",
     n_trials: int | None = None,
     seed: int = 0,
-    n_workers: int = 1,
+    n_workers: int | None = None,
     max_epochs: int | None = None,
     time_limit: float | None = None,
     target: float | None = None,
@@ -50,7 +51,7 @@ def tune(
     resume: bool = False,
     start: Mapping[str, Any] | Sequence[Mapping[str, Any]] = (),
     prior: Prior | None = None,
-    executor: Executor | None = None,
+    executor: Executor | Machines | None = None,
     device: str = "auto",
     trial_seconds: float | None = None,
     reproducible: bool = False,
@@ -67,7 +68,8 @@ def tune(
     ``n_trials``: the budget in full trainings, so n_trials x max_epochs epochs. By default 50, or no limit where there
         is a ``time_limit``, in seconds.
     ``seed``: of the search and, derived from it, of each training.
-    ``n_workers``: trainings at a time; more than one run in processes of their own.
+    ``n_workers``: trainings at a time, by default 1; more than one run in processes of their own. On other machines the
+        most, by default as many as there is room for.
     ``max_epochs``: epochs of a full training, after which a generator is ended. By default the task's, or the default
         of the function's own argument ``epochs``; a generator without one runs to its end.
     ``target``: stop once the task's metric has reached this value.
@@ -79,6 +81,8 @@ def tune(
     ``start``: configs to try after the default one.
     ``prior``: then those recommended by past studies: ``"none"``, the ``"shipped"`` ones, or ``"all"``, with the user's
         own. By default "all" for ``auto``, "none" for a named strategy. A resumed run keeps both as it has them.
+    ``executor``: other machines to train on, such as ``Machines("ray")``, whose arguments are the options of the
+        command; or an Executor of your own.
     ``trial_seconds``: a training that takes longer is killed and has failed.
     ``reproducible``: handle outcomes in the order of their proposals, so that a parallel run repeats itself exactly.
     ``callbacks``: each is called as ``callback(result, trial)`` once the outcome of a trial is in the study: with the
@@ -95,12 +99,15 @@ def tune(
         n_trials = DEFAULT_TRIALS
     task = as_task(objective, space, max_epochs=max_epochs, maximize=maximize)
     kind = None if isinstance(strategy, str) else strategy
+    machines, own = (executor, None) if isinstance(executor, Machines) else (None, executor)
+    if n_workers is None and machines is None:
+        n_workers = 1
     settings = Settings(
         task=task.name, strategy=strategy if isinstance(strategy, str) else strategy.__name__, seed=seed,
         n_trials=n_trials, max_epochs=task.max_epochs, space=space_settings(task.space), n_workers=n_workers,
         time_limit=time_limit, trial_seconds=trial_seconds, target=target, patience=patience,
         sure_within=as_within(sure_within), reproducible=reproducible, maximize=maximize, device=device,
-        track=_trackers(track, study), from_python=True,
+        track=_trackers(track, study), machines=None if machines is None else asdict(machines), from_python=True,
     )  # fmt: skip
     assert settings.strategy is not None
     if kind is None:
@@ -112,11 +119,11 @@ def tune(
         studies = _past_studies(prior, settings.strategy)
         first = to_json(starts(task.space, task.name, n_trials, start, studies))
     settings = replace(settings, prior=first)
-    if executor is None and n_workers == 1 and trial_seconds is None:
-        executor = SerialExecutor(task)
+    if own is None and machines is None and n_workers == 1 and trial_seconds is None:
+        own = SerialExecutor(task)
     with open_search(
         task, settings, strategy_of(task, settings, kind), folder,
-        resume=resume, executor=executor, display=progress_display() if progress else None, callbacks=callbacks,
+        resume=resume, executor=own, display=progress_display() if progress else None, callbacks=callbacks,
         warn=functools.partial(warnings.warn, stacklevel=2),
     ) as search:  # fmt: skip
         return search.tuner.run()
