@@ -7,12 +7,13 @@ import logging
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import UserError
 from automl.integrations.tracking import tracker_names
+from automl.runs.machines import Machines
 from automl.runs.past_studies import past_studies, which_prior
 from automl.runs.search import open_search, strategy_of
 from automl.runs.settings import Settings
@@ -44,7 +45,7 @@ def tune(
     strategy: str | type[Strategy] = "auto",
     n_trials: int | None = None,
     seed: int = 0,
-    n_workers: int = 1,
+    n_workers: int | None = None,
     lanes: int = 1,
     max_epochs: int | None = None,
     time_limit: float | None = None,
@@ -57,7 +58,7 @@ def tune(
     resume: bool = False,
     start: Mapping[str, Any] | Sequence[Mapping[str, Any]] = (),
     prior: Prior | None = None,
-    executor: Executor | None = None,
+    executor: Executor | Machines | None = None,
     device: str = "auto",
     trial_seconds: float | None = None,
     reproducible: bool = False,
@@ -74,7 +75,8 @@ def tune(
     ``n_trials``: the budget in full trainings, so n_trials x max_epochs epochs. By default 50, or no limit where there
         is a ``time_limit``, in seconds.
     ``seed``: of the search and, derived from it, of each training.
-    ``n_workers``: trainings at a time; more than one run in processes of their own.
+    ``n_workers``: trainings at a time, by default 1; more than one run in processes of their own. On other machines the
+        most, by default as many as there is room for.
     ``lanes``: configs of one shape that each of them trains in one program, of tasks with ``lane_key``. Proposals then
         come in packs of one shape.
     ``max_epochs``: epochs of a full training, after which a generator is ended. By default the task's, or the default
@@ -92,6 +94,8 @@ def tune(
     ``start``: configs to try after the default one.
     ``prior``: then those recommended by past studies: ``"none"``, the ``"shipped"`` ones, or ``"all"``, with the user's
         own. By default "all" for ``auto``, "none" for a named strategy. A resumed run keeps both as it has them.
+    ``executor``: other machines to train on, such as ``Machines("ray")``, whose arguments are the options of the
+        command; or an Executor of your own.
     ``trial_seconds``: a training that takes longer is killed and has failed; a run that ``resume`` continues with more
         seconds tries it again.
     ``reproducible``: handle outcomes in the order of their proposals, so that a parallel run repeats itself exactly.
@@ -109,12 +113,15 @@ def tune(
         n_trials = DEFAULT_TRIALS
     task = as_task(objective, space, max_epochs=max_epochs, maximize=maximize)
     kind = None if isinstance(strategy, str) else strategy
+    machines, own = (executor, None) if isinstance(executor, Machines) else (None, executor)
+    if n_workers is None and machines is None:
+        n_workers = 1
     settings = Settings(
         task=task.name, strategy=strategy if isinstance(strategy, str) else strategy.__name__, seed=seed,
         n_trials=n_trials, max_epochs=task.max_epochs, space=space_settings(task.space), n_workers=n_workers,
         lanes=lanes, time_limit=time_limit, trial_seconds=trial_seconds, target=target, patience=patience,
         sure_within=as_within(sure_within), reproducible=reproducible, maximize=maximize, device=device,
-        track=_trackers(track, study), from_python=True,
+        track=_trackers(track, study), machines=None if machines is None else asdict(machines), from_python=True,
     )  # fmt: skip
     assert settings.strategy is not None
     if kind is None:
@@ -128,17 +135,19 @@ def tune(
     def search(stored: Mapping[str, Any] | None, shared: SharedRun | None = None) -> Result:
         complete = replace(settings, prior=first if stored is None else stored.get("prior"))
         before = math.inf if stored is None else stored.get("trial_seconds") or math.inf
-        own = executor
-        if own is None and n_workers == 1 and trial_seconds is None and shared is None:
-            own = SerialExecutor(task)
+        where = own
+        if own is None and machines is None and n_workers == 1 and trial_seconds is None and shared is None:
+            where = SerialExecutor(task)
         with open_search(
             task, complete, strategy_of(task, complete, kind), folder,
-            resume=stored is not None, tries_again=(trial_seconds or 0) > before, executor=own,
+            resume=stored is not None, tries_again=(trial_seconds or 0) > before, executor=where,
             display=progress_display() if progress else None, callbacks=callbacks, warn=warn, shared=shared,
         ) as opened:  # fmt: skip
             return opened.tuner.run()
 
     if storage is not None:
+        if executor is not None:
+            raise UserError("storage shares the workers of the processes that take part; leave executor out")
         return _share(storage, folder, task, settings, search, resume=resume)
     return search(recorded(folder) if resume and folder is not None else None)
 

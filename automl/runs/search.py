@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,5 +143,8 @@ def _executor(
         settings.trial_seconds, device, reproducible,
         logs=None if logs is None else str(logs), folder=None if trials is None else str(trials),
     )  # fmt: skip
-    data = folder.data.resolve() if folder is not None and settings.data is not None else None
+    data = None
+    if folder is not None and settings.data is not None:
+        data = folder.data.resolve()
+        task = replace(task, data=str(data))  # type: ignore[type-var]
     return settings.where.make_executor(task, told, most=settings.n_workers, data=data, say=warn)
