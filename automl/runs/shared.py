@@ -45,8 +45,8 @@ class SharedRun:
         self.is_leaving: Callable[[], bool] = lambda: False  # whether others are to go on when this process ends
         self.leads = False
         self._lender: Lender | None = None
-        self._engine = engine_of(location.url)  # the lender's
         self.seat = Seat(location.url, location.name)
+        self._engine = engine_of(location.url)  # the lender's
         make_tables(location.url)
 
     def __enter__(self) -> SharedRun:

@@ -68,7 +68,7 @@ def open_storage(url: str, *, reads_only: bool = False) -> RDBStorage:
     from sqlalchemy import NullPool
     from sqlalchemy.exc import ProgrammingError
 
-    with _reachable(url):
+    with reachable(url):
         if not reads_only:
             with alone(url):
                 return _storage(url, poolclass=NullPool)
@@ -101,7 +101,7 @@ class Seat:
         from sqlalchemy import event
 
         open_storage(url)
-        with _reachable(url):
+        with reachable(url):
             self.storage = _storage(
                 url, skip_table_creation=True, skip_compatibility_check=True, pool_size=1, max_overflow=0
             )
@@ -244,7 +244,8 @@ def alone(url: str) -> Iterator[Connection]:
 
 
 @contextmanager
-def _reachable(url: str) -> Iterator[None]:
+def reachable(url: str) -> Iterator[None]:
+    """Turn what prevents the use of a database into a UserError, a missing driver included."""
     from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import SQLAlchemyError
 

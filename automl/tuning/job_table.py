@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from automl.study.postgres import alone, connected, leader_pid
+from automl.study.postgres import alone, connected, leader_pid, reachable
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, CursorResult, Engine
@@ -50,7 +50,7 @@ CREATE TABLE IF NOT EXISTS automl_events (
 
 def make_tables(url: str) -> None:
     """Make the tables where they are missing."""
-    with alone(url) as connection:
+    with reachable(url), alone(url) as connection:
         for statement in TABLES.split(";"):
             if statement.strip():
                 connection.exec_driver_sql(statement)
