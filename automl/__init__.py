@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from automl.api import tune
     from automl.deployment.predictor import load
     from automl.estimators import AutoMLClassifier, AutoMLRegressor
+    from automl.runs.machines import Machines
     from automl.space.parse import load_space
     from automl.task import Epoch, Task, TrainingFailed
     from automl.tasks.function import as_task
@@ -17,6 +18,7 @@ __all__ = [
     "AutoMLClassifier",
     "AutoMLRegressor",
     "Epoch",
+    "Machines",
     "Result",
     "Task",
     "TrainingFailed",
@@ -30,6 +32,7 @@ _HOMES = {
     "AutoMLClassifier": "automl.estimators",
     "AutoMLRegressor": "automl.estimators",
     "Epoch": "automl.task",
+    "Machines": "automl.runs.machines",
     "Result": "automl.tuning.result",
     "Task": "automl.task",
     "TrainingFailed": "automl.task",

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import functools
+import logging
 import math
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import UserError
 from automl.integrations.tracking import tracker_names
+from automl.runs.machines import Machines
 from automl.runs.past_studies import past_studies, which_prior
 from automl.runs.search import open_search, strategy_of
 from automl.runs.settings import Settings
+from automl.runs.shared import SharedRun, take_part
+from automl.study.location import in_database
 from automl.study.open_study import recorded, space_settings
 from automl.study.run_folder import RunFolder
 from automl.tasks.function import as_task, check_stops_early
@@ -28,6 +32,7 @@ from strategies.base import Strategy
 
 if TYPE_CHECKING:
     from automl.runs.past_studies import Prior
+    from automl.task import Task
     from strategies.portfolio import PastStudy
 
 DEFAULT_TRIALS = 50
@@ -40,7 +45,7 @@ def tune(
     strategy: str | type[Strategy] = "auto",
     n_trials: int | None = None,
     seed: int = 0,
-    n_workers: int = 1,
+    n_workers: int | None = None,
     lanes: int = 1,
     max_epochs: int | None = None,
     time_limit: float | None = None,
@@ -49,10 +54,11 @@ def tune(
     sure_within: Within | None = None,
     maximize: bool = False,
     study: str | Path | None = None,
+    storage: str | None = None,
     resume: bool = False,
     start: Mapping[str, Any] | Sequence[Mapping[str, Any]] = (),
     prior: Prior | None = None,
-    executor: Executor | None = None,
+    executor: Executor | Machines | None = None,
     device: str = "auto",
     trial_seconds: float | None = None,
     reproducible: bool = False,
@@ -69,7 +75,8 @@ def tune(
     ``n_trials``: the budget in full trainings, so n_trials x max_epochs epochs. By default 50, or no limit where there
         is a ``time_limit``, in seconds.
     ``seed``: of the search and, derived from it, of each training.
-    ``n_workers``: trainings at a time; more than one run in processes of their own.
+    ``n_workers``: trainings at a time, by default 1; more than one run in processes of their own. On other machines the
+        most, by default as many as there is room for.
     ``lanes``: configs of one shape that each of them trains in one program, of tasks with ``lane_key``. Proposals then
         come in packs of one shape.
     ``max_epochs``: epochs of a full training, after which a generator is ended. By default the task's, or the default
@@ -80,9 +87,15 @@ def tune(
         more than this loss, or by more than the ``"noise"`` of a training.
     ``maximize``: the objective returns a score, higher is better.
     ``study``: a folder for the run, made if missing, which ``resume`` continues; without one nothing is written.
+    ``storage``: the URL of a PostgreSQL database for the study, which has the folder's name there. Processes that call
+        ``tune`` with the same storage and folder, which their machines share, train together: one leads, the others
+        lend it ``n_workers`` each and return its result. The password comes from the environment (PGPASSWORD) or a file
+        (``~/.pgpass``).
     ``start``: configs to try after the default one.
     ``prior``: then those recommended by past studies: ``"none"``, the ``"shipped"`` ones, or ``"all"``, with the user's
         own. By default "all" for ``auto``, "none" for a named strategy. A resumed run keeps both as it has them.
+    ``executor``: other machines to train on, such as ``Machines("ray")``, whose arguments are the options of the
+        command; or an Executor of your own.
     ``trial_seconds``: a training that takes longer is killed and has failed; a run that ``resume`` continues with more
         seconds tries it again.
     ``reproducible``: handle outcomes in the order of their proposals, so that a parallel run repeats itself exactly.
@@ -100,34 +113,88 @@ def tune(
         n_trials = DEFAULT_TRIALS
     task = as_task(objective, space, max_epochs=max_epochs, maximize=maximize)
     kind = None if isinstance(strategy, str) else strategy
+    machines, own = (executor, None) if isinstance(executor, Machines) else (None, executor)
+    if n_workers is None and machines is None:
+        n_workers = 1
     settings = Settings(
         task=task.name, strategy=strategy if isinstance(strategy, str) else strategy.__name__, seed=seed,
         n_trials=n_trials, max_epochs=task.max_epochs, space=space_settings(task.space), n_workers=n_workers,
         lanes=lanes, time_limit=time_limit, trial_seconds=trial_seconds, target=target, patience=patience,
         sure_within=as_within(sure_within), reproducible=reproducible, maximize=maximize, device=device,
-        track=_trackers(track, study), from_python=True,
+        track=_trackers(track, study), machines=None if machines is None else asdict(machines), from_python=True,
     )  # fmt: skip
     assert settings.strategy is not None
     if kind is None:
         check_stops_early(task, settings.strategy)
     folder = None if study is None else RunFolder(Path(study))
-    tries_again = False
-    if resume and folder is not None:
-        before = recorded(folder)
-        first, tries_again = before.get("prior"), (trial_seconds or 0) > (before.get("trial_seconds") or math.inf)
-    else:
-        studies = _past_studies(prior, settings.strategy)
-        first = to_json(starts(task.space, task.name, n_trials, start, studies))
-    settings = replace(settings, prior=first)
-    if executor is None and n_workers == 1 and trial_seconds is None:
-        executor = SerialExecutor(task)
-    with open_search(
-        task, settings, strategy_of(task, settings, kind), folder,
-        resume=resume, tries_again=tries_again, executor=executor,
-        display=progress_display() if progress else None, callbacks=callbacks,
-        warn=functools.partial(warnings.warn, stacklevel=2),
-    ) as search:  # fmt: skip
-        return search.tuner.run()
+    first = None
+    if not resume or folder is None:
+        first = to_json(starts(task.space, task.name, n_trials, start, _past_studies(prior, settings.strategy)))
+    warn = functools.partial(warnings.warn, stacklevel=2)
+
+    def search(stored: Mapping[str, Any] | None, shared: SharedRun | None = None) -> Result:
+        complete = replace(settings, prior=first if stored is None else stored.get("prior"))
+        before = math.inf if stored is None else stored.get("trial_seconds") or math.inf
+        where = own
+        if own is None and machines is None and n_workers == 1 and trial_seconds is None and shared is None:
+            where = SerialExecutor(task)
+        with open_search(
+            task, complete, strategy_of(task, complete, kind), folder,
+            resume=stored is not None, tries_again=(trial_seconds or 0) > before, executor=where,
+            display=progress_display() if progress else None, callbacks=callbacks, warn=warn, shared=shared,
+        ) as opened:  # fmt: skip
+            return opened.tuner.run()
+
+    if storage is not None:
+        if executor is not None:
+            raise UserError("storage shares the workers of the processes that take part; leave executor out")
+        return _share(storage, folder, task, settings, search, resume=resume)
+    return search(recorded(folder) if resume and folder is not None else None)
+
+
+def _share(
+    storage: str,
+    folder: RunFolder | None,
+    task: Task,
+    settings: Settings,
+    search: Callable[[Mapping[str, Any] | None, SharedRun], Result],
+    *,
+    resume: bool,
+) -> Result:
+    """Lead a run that others may take part in, or lend workers to it until it has ended."""
+    if folder is None:
+        raise UserError("storage needs a folder that all processes of the run share, e.g. study='runs/mine'")
+    assert settings.n_workers is not None
+
+    def lead(stored: dict[str, Any] | None) -> Result:
+        if stored is None and resume:
+            raise UserError(f"nothing to resume: there is no run in {shared.location}")
+        if stored is not None and not resume:
+            if shared.stop_reason is not None:
+                raise UserError(f"the run in {str(folder.path)!r} has ended; resume=True extends it")
+            _check_same(stored, settings)
+        result = search(stored, shared)
+        if result.stop_reason != "interrupted":
+            shared.end(result.stop_reason)
+        return result
+
+    def lend(stored: dict[str, Any]) -> bool:
+        _check_same(stored, settings)
+        return shared.lend(task, settings)
+
+    location = in_database(storage, folder)
+    say = logging.getLogger("automl").info
+    with SharedRun(location, settings.n_workers, settings.device or "auto", say) as shared:
+        result = take_part(shared, lead, lend)
+        return result or shared.result(task, settings)
+
+
+def _check_same(stored: Mapping[str, Any], settings: Settings) -> None:
+    """UserError if this process would go on with the run in another way."""
+    asked = settings.to_json()
+    for name in ("task", "strategy", "seed", "space", "n_trials", "max_epochs", "time_limit", "target", "maximize"):
+        if stored.get(name) != asked[name]:
+            raise UserError(f"the run has {name} = {stored.get(name)!r}, not {asked[name]!r}; all its processes say so")
 
 
 def _trackers(names: str | Sequence[str], study: str | Path | None) -> Sequence[str] | None:

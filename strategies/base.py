@@ -54,6 +54,11 @@ class Proposal:
         return _number(self.info.get("repeats"))
 
     @property
+    def alike(self) -> int | None:
+        """The trial that it was asked to be like, to share a program with it."""
+        return _number(self.info.get("alike"))
+
+    @property
     def first(self) -> int:
         """The trial under which the losses are entered: the promoted short one, or this one."""
         return self.trial if self.promotes is None else self.promotes

@@ -12,3 +12,19 @@ def _knows_nothing(monkeypatch, tmp_path_factory, request):
     """No test reads or writes what this machine's user has learnt, or what another test has."""
     folder = tmp_path_factory.getbasetemp() / "knowledge" / f"{abs(hash(request.node.nodeid)):x}"
     monkeypatch.setenv("AUTOML_KNOWLEDGE", str(folder))
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A server of the tests' own."""
+    from postgres_server import postgres_server
+
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture
+def database(postgres, monkeypatch):
+    """The URL of an empty database, with its password in the environment."""
+    monkeypatch.setenv("PGPASSWORD", postgres.password)
+    return postgres.new_database()

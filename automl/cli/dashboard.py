@@ -1,15 +1,15 @@
-"""A read-only optuna-dashboard of a run, during or after it: ``automl dashboard RUN_FOLDER``."""
+"""A read-only optuna-dashboard of a run, during or after it: ``automl dashboard RUN``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Annotated, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import typer
 
+from automl.cli.which_run import NAME, RUN
 from automl.errors import UserError, install_command
 
 if TYPE_CHECKING:
@@ -36,16 +36,17 @@ class Quiet(WSGIRequestHandler):
 
 @app.command()
 def dashboard(
-    folder: Annotated[Path, typer.Argument(metavar="RUN_FOLDER", help="The folder of a run.")],
+    run: Annotated[str, RUN],
+    name: Annotated[str | None, NAME] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0 picks a free one.")] = 8080,
 ) -> None:
     """Show a run in optuna-dashboard, on this machine only, until Ctrl-C. The run is not changed."""
-    from automl.study.run_folder import RunFolder
+    from automl.study.location import located
     from automl.study.snapshot import storage
 
-    kept = storage(RunFolder(folder))
-    with serve(kept, port) as server:
-        typer.echo(f"dashboard of {folder}: http://{HOST}:{server.server_port}/ (Ctrl-C stops it, not the run)")
+    at = located(run, name)
+    with serve(storage(at), port) as server:
+        typer.echo(f"dashboard of {at}: http://{HOST}:{server.server_port}/ (Ctrl-C stops it, not the run)")
         try:
             server.serve_forever()
         except KeyboardInterrupt:

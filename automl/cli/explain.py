@@ -1,11 +1,12 @@
-"""Hyperparameter importance in the terminal: ``automl explain RUN_FOLDER``."""
+"""Hyperparameter importance in the terminal: ``automl explain RUN``."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from automl.cli.which_run import NAME, RUN, report_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +24,8 @@ OPTIONAL = ("", "PED-ANOVA", "fANOVA")  # columns that are left out of a narrow 
 
 @app.command()
 def explain(
-    folder: Annotated[Path, typer.Argument(metavar="RUN_FOLDER", help="The folder of a finished run.")],
+    run: Annotated[str, RUN],
+    name: Annotated[str | None, NAME] = None,
 ) -> None:
     """Show which hyperparameters mattered in a run and how, the best trials, and why trials failed."""
     from rich.console import Console
@@ -31,12 +33,13 @@ def explain(
     from automl.analysis import explanation
     from automl.analysis.report import write_report
     from automl.cli.terminal import show_line
-    from automl.study.run_folder import RunFolder
+    from automl.study.location import located
     from automl.study.snapshot import read_run
 
-    study, summary = read_run(folder)
+    at = located(run, name)
+    study, summary = read_run(at)
     explained = explanation.explain(study, summary)
-    report = RunFolder(folder).report
+    report = report_of(at)
     write_report(report, study, summary, explained)
     console = Console()
     for sentence in explained.words:

@@ -33,6 +33,7 @@ from strategies.encoding import Encoding
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from automl.runs.shared import SharedRun
     from automl.study.run_log import Listener
 
 
@@ -49,12 +50,14 @@ def run_session(
     prepared: Path | None = None,
     clock: Clock | None = None,
     listeners: Sequence[Listener] = (),
+    shared: SharedRun | None = None,
 ) -> tuple[RunFolder, int]:
     """Search, train the final, write and show everything. Returns the run's folder and the exit code.
 
     ``prepared``: the folder of the user's own data, which becomes part of a new run's. ``tries_again``: train what was
     too slow anew. ``clock``: of the command. The time limit is that of the command: see ``TimePlan`` for what the
-    search leaves to the rest. ``listeners``: to the events of the search.
+    search leaves to the rest. ``listeners``: to the events of the search. ``shared``: with other processes, of which
+    this one leads.
     """
     clock = clock or Clock()
     if resume and out is not None and RunFolder(out).versions.is_dir():
@@ -86,8 +89,9 @@ def run_session(
     live = LiveTable(console, title, plan)
     warn = partial(show_line, console)
     with session.searching(
-        warn=warn, display=live, data=prepared, resume=resume, tries_again=tries_again, listeners=listeners
-    ) as search:
+        warn=warn, display=live, data=prepared, resume=resume, tries_again=tries_again, listeners=listeners,
+        shared=shared,
+    ) as search:  # fmt: skip
         tuner = search.tuner
         if resume:
             live.resumed(tuner)
@@ -118,6 +122,10 @@ def run_session(
     summary = outputs.write(final)
     if not interrupted:
         tuner.retention.keep_best(max(KEPT_AT_THE_END, settings.ensemble or 0))
+    if shared is not None:
+        shared.keep_summary()
+        if not interrupted:
+            shared.end(result.stop_reason)
     show_summary(console, summary, Encoding(task.space).default, live.values)
     for line in commonest_error(result.study) if summary["n_failed"] else ():
         show_line(console, f"{summary['n_failed']} of {summary['n_trials']} trials failed. {line}")

@@ -1,4 +1,4 @@
-"""Rewrite the report of a run: ``automl report RUN_FOLDER``."""
+"""Rewrite the report of a run: ``automl report RUN``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from automl.cli.which_run import NAME, RUN, report_of
 from automl.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,16 +20,18 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(metavar="RUN_FOLDER", help="The folder of a finished run.")],
+    run: Annotated[str, RUN],
+    name: Annotated[str | None, NAME] = None,
     png: Annotated[Path | None, typer.Option(metavar="FILE", help="Also save the search curve as a PNG.")] = None,
 ) -> None:
-    """Rewrite report.html in a run's folder from its study and summary."""
+    """Rewrite report.html in a run's folder from its study and summary; of a run in a database, NAME.html here."""
     from automl.analysis.report import write_report
-    from automl.study.run_folder import RunFolder
+    from automl.study.location import located
     from automl.study.snapshot import read_run
 
-    study, summary = read_run(folder)
-    file = RunFolder(folder).report
+    at = located(run, name)
+    study, summary = read_run(at)
+    file = report_of(at)
     write_report(file, study, summary)
     typer.echo(str(file))
     if png is not None:

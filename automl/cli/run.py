@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from automl.errors import UserError
+
+if TYPE_CHECKING:
+    from automl.runs.shared import SharedRun
+    from automl.study.run_folder import RunFolder
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False)
 
@@ -234,6 +238,15 @@ def tune(
             rich_help_panel=OUTPUT,
         ),
     ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="PostgreSQL database for the study; other processes with the same --storage and --out lend their "
+            "workers. [default: SQLite in the run folder]",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     resume: Annotated[
         bool,
         typer.Option(
@@ -430,28 +443,37 @@ def tune(
     from automl.cli.observers import observers
     from automl.cli.pipeline import run_session
     from automl.cli.prepared_data import prepared_for
+    from automl.cli.shared_session import share, shared_location
     from automl.runs.configure import new_settings, planned, resumed
     from automl.runs.past_studies import past_studies, which_prior
     from automl.runs.time_plan import Clock
 
     clock = Clock(begin)
     listeners = context.with_resource(observers(console, verbose=verbose, metrics_port=metrics_port))
-    if resume:
-        if out is None or space is not None or set_ or start is not None or prior is not None:
-            raise UserError("--resume continues the run in the folder given by --out, with the space and prior it has")
+    if resume and (out is None or space is not None or set_ or start is not None or prior is not None):
+        raise UserError("--resume continues the run in the folder given by --out, with the space and prior it has")
+
+    def begin_run(shared: SharedRun | None = None) -> tuple[RunFolder, int]:
+        studies = past_studies(which_prior(prior, strategy), lambda line: show_line(console, line))
+        with prepared_for(request, out, console) as prepared:
+            wanted = asked if prepared is None else planned(asked, prepared)
+            settings = new_settings(wanted, space, set_ or [], start, studies, prepared)
+            return run_session(
+                settings, out, resume=False, console=console, prepared=prepared, clock=clock, listeners=listeners,
+                shared=shared,
+            )  # fmt: skip
+
+    location = shared_location(storage, out, resume=resume)
+    if location is not None:
+        folder, exit_code = share(location, asked, begin_run, resume=resume, console=console, clock=clock)
+    elif resume:
+        assert out is not None
         settings, has_more_time = resumed(out, asked)
         folder, exit_code = run_session(
             settings, out, resume=True, tries_again=has_more_time, console=console, clock=clock, listeners=listeners
         )
     else:
-        studies = past_studies(which_prior(prior, strategy), lambda line: show_line(console, line))
-        with prepared_for(request, out, console) as prepared:
-            if prepared is not None:
-                asked = planned(asked, prepared)
-            settings = new_settings(asked, space, set_ or [], start, studies, prepared)
-            folder, exit_code = run_session(
-                settings, out, resume=False, console=console, prepared=prepared, clock=clock, listeners=listeners
-            )
+        folder, exit_code = begin_run()
     if json:
         print(folder.summary.read_text(encoding="utf-8"), end="")
     raise typer.Exit(exit_code)

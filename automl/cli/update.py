@@ -41,7 +41,7 @@ def update(
     from automl.study.run_folder import RunFolder
 
     folder, console = RunFolder(run), Console()
-    if not folder.study.exists():
+    if not folder.has_run:
         raise UserError(f"there is no run in {str(run)!r}: it has no study.db")
     if data is not None and rollback is not None:
         raise UserError("--data and --rollback exclude each other: give one of them")

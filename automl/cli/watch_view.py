@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -14,7 +13,6 @@ from rich.text import Text
 
 from automl.analysis.formatting import at_resolution, duration, finite, resolution, show, shown_range, value, values
 from automl.cli.terminal import ENDED, short_config
-from automl.study.run_folder import RunFolder
 from automl.study.snapshot import Seen
 from automl.study.study import counts_in_words
 from automl.study.trial import Trial, incumbent
@@ -24,11 +22,11 @@ WIDTH, HEIGHT = 60, 6  # of the plot, in characters
 LEVELS = " \u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"  # eighths of a character's height
 
 
-def frame(seen: Seen, run: RunFolder) -> Group:
+def frame(seen: Seen) -> Group:
     """The whole frame."""
-    metric, maximize = _metric(seen, run)
+    metric, maximize = _metric(seen)
     step = resolution(values(seen.study.trials.values(), metric), maximize)
-    parts: list[Any] = [Text(_title(seen, run), style="bold"), Text(_progress(seen, metric, step))]
+    parts: list[Any] = [Text(_title(seen), style="bold"), Text(_progress(seen, metric, step))]
     course = list(_course(seen, metric))
     if len(course) > 1:
         parts += [Text(f"\n{metric}, best so far over {len(course)} trials", style="dim"), _plot(course, maximize)]
@@ -38,23 +36,21 @@ def frame(seen: Seen, run: RunFolder) -> Group:
     return Group(*parts)
 
 
-def _metric(seen: Seen, run: RunFolder) -> tuple[str, bool]:
+def _metric(seen: Seen) -> tuple[str, bool]:
     """The run's metric and whether it is maximised, from its summary or else inferred from its trials."""
-    try:
-        summary = json.loads(run.summary.read_text(encoding="utf-8"))
-        return str(summary["metric"]), bool(summary["maximize"])
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        named = {name for trial in seen.study.trials.values() for name in trial.metrics}
-        if "accuracy" in named:
-            return "accuracy", True
-        return ("value", True) if seen.settings.get("maximize") and "value" in named else ("loss", False)
+    if seen.summary is not None:
+        return str(seen.summary["metric"]), bool(seen.summary["maximize"])
+    named = {name for trial in seen.study.trials.values() for name in trial.metrics}
+    if "accuracy" in named:
+        return "accuracy", True
+    return ("value", True) if seen.settings.get("maximize") and "value" in named else ("loss", False)
 
 
-def _title(seen: Seen, run: RunFolder) -> str:
+def _title(seen: Seen) -> str:
     settings = seen.settings
     what = settings.get("task") or settings.get("command") or "run"
     state = "running" if seen.going_on else "ended"
-    return f"{what} with {settings.get('strategy')}, seed {settings.get('seed')}, in {run.path}: {state}"
+    return f"{what} with {settings.get('strategy')}, seed {settings.get('seed')}, in {seen.where}: {state}"
 
 
 def _progress(seen: Seen, metric: str, step: float | None) -> str:

@@ -55,6 +55,8 @@ def update(
     seen = look(folder)
     settings = Settings.from_json(seen.settings)
     request = request_for(settings.data, data)
+    if seen.going_on:  # maybe on another machine, of which the folder's lock knows nothing
+        raise UserError(f"the run in {str(folder.path)!r} is still running; wait for it to end or stop it")
     with folder.locked():
         versions = Versions(folder)
         versions.recover()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -125,7 +125,11 @@ def resumed(folder: Path, asked: Settings) -> tuple[Settings, bool]:
 
 def stored_settings(folder: Path) -> Settings:
     """The settings of the run in a folder."""
-    content = recorded(RunFolder(folder))
+    return settings_of(recorded(RunFolder(folder)), folder)
+
+
+def settings_of(content: Mapping[str, Any], folder: Path) -> Settings:
+    """The settings in a study. UserError if the command line has not made them."""
     if content.get("from_python", "command" not in content):  # studies of earlier versions do not say
         raise UserError(
             f"the run in {str(folder)!r} was started from Python; automl.tune(..., resume=True) continues it"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from automl.study.study import Study
 from automl.task import Task, fidelity_of
 from automl.tuning.executors import Executor, ProcessExecutor
 from automl.tuning.remote import WorkerSettings
+from automl.tuning.shared_executor import SharedFolders
 from automl.tuning.stopping import check_is_possible
 from automl.tuning.tuner import Callback, Tuner
 from automl.tuning.warm_start import from_json
@@ -25,6 +26,7 @@ from strategies.base import Strategy
 
 if TYPE_CHECKING:
     from automl.runs.settings import Settings
+    from automl.runs.shared import SharedRun
     from automl.tuning.progress import Progress
 
 
@@ -75,6 +77,7 @@ def open_search(
     reserve: Callable[[Tuner], float] | None = None,
     tries_again: bool = False,
     listeners: Sequence[Listener] = (),
+    shared: SharedRun | None = None,
 ) -> Iterator[Search]:
     """Open the study, the training processes, the trackers and the display of a search, for as long as the context
     lasts.
@@ -83,7 +86,7 @@ def open_search(
     tracker fails or a training restarts. ``data``: the user's prepared data, which are moved into a new run's folder.
     ``executor``: by default, one with processes of its own. ``reserve``: seconds of the time limit that are not the
     search's. ``tries_again``: train anew what was too slow before the run was continued. ``listeners``: to the events
-    of its log.
+    of its log. ``shared``: with other processes, of which this one leads.
     """
     assert settings.strategy is not None
     seed = settings.seed or 0
@@ -96,10 +99,15 @@ def open_search(
             if uses_folders:
                 trials = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="automl-")))
         else:
-            study = stack.enter_context(opened(folder, task, settings.to_json(), resume=resume, data=data))
+            seat = None if shared is None else shared.seat
+            study = stack.enter_context(opened(folder, task, settings.to_json(), resume=resume, data=data, seat=seat))
             logs, trials, log = folder.logs, folder.trials if uses_folders else None, RunLog(folder.log, listeners)
             stack.callback(log.close)
-        if executor is None:
+        folders = TrialFolders(trials)
+        if shared is not None:
+            executor = stack.enter_context(others := shared.executor(task, settings, study))
+            folders = SharedFolders(trials, others)
+        elif executor is None:
             executor = stack.enter_context(_executor(task, settings, logs, trials, folder, warn))
         if folder is not None and trackers:
             tracked = stack.enter_context(tracking(trackers, folder, study, task.name, settings.strategy, seed, warn))
@@ -107,13 +115,15 @@ def open_search(
         tuner = Tuner(
             task, strategy, study, executor,
             n_trials=settings.n_trials, seed=seed, device=settings.device or "auto", lanes=settings.lanes or 1,
-            folders=TrialFolders(trials), strategy_name=settings.strategy, logs=logs,
-            time_limit=settings.time_limit, target=settings.target,
+            folders=folders, strategy_name=settings.strategy, logs=logs, time_limit=settings.time_limit,
+            target=settings.target,
             patience=settings.patience, sure_within=settings.sure_within, reproducible=bool(settings.reproducible),
             n_pending=settings.n_workers if settings.reproducible else None,
             reserve=reserve, tries_again=tries_again, callbacks=callbacks, log=log, warn=warn,
             watch=watch if tracked is None else tracked.after(watch),
         )  # fmt: skip
+        if shared is not None:
+            shared.is_leaving = lambda: tuner.interrupted
         yield Search(tuner, tracked)
 
 
@@ -133,5 +143,8 @@ def _executor(
         settings.trial_seconds, device, reproducible,
         logs=None if logs is None else str(logs), folder=None if trials is None else str(trials),
     )  # fmt: skip
-    data = folder.data.resolve() if folder is not None and settings.data is not None else None
+    data = None
+    if folder is not None and settings.data is not None:
+        data = folder.data.resolve()
+        task = replace(task, data=str(data))  # type: ignore[type-var]
     return settings.where.make_executor(task, told, most=settings.n_workers, data=data, say=warn)

@@ -1,65 +1,101 @@
-"""Opens a run's folder as a new or existing study, with the folder locked."""
+"""Opens a run's folder as a new or existing study, with the run locked against other processes."""
 
 from __future__ import annotations
 
 import shutil
+import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import UserError
 from automl.space.edit import space_to_dict
 from automl.space.parse import SpaceError
+from automl.study.location import Location, of_folder, record
 from automl.study.run_folder import RunFolder
-from automl.study.storage import Store, sqlite_url
+from automl.study.storage import STUDY_NAME, Store, sqlite_url
 from automl.study.study import Study
 
 if TYPE_CHECKING:
+    from automl.study.postgres import Seat
     from automl.task import Task
 
 
 @contextmanager
 def opened(
-    folder: RunFolder, task: Task, settings: Mapping[str, Any], *, resume: bool, data: Path | None = None
+    folder: RunFolder,
+    task: Task,
+    settings: Mapping[str, Any],
+    *,
+    resume: bool,
+    data: Path | None = None,
+    seat: Seat | None = None,
 ) -> Iterator[Study]:
-    """A new or existing study in a run's folder, which is locked against other processes.
+    """A new or existing study of the run in a folder, which is locked against other processes.
 
-    ``data``: a folder that is moved into that of a new run.
+    ``data``: a folder that is moved into that of a new run. ``seat``: of the leader, for a study in PostgreSQL.
     """
-    url = sqlite_url(folder.study)
     if not resume:
         folder.create()
-        with folder.locked():
+        with _locked(folder, seat):
             with folder.being_made():
                 if data is not None:
                     shutil.move(data, folder.data)
-                store = Store.create(url, task.space, settings)
+                store = _new_store(folder, task, settings, seat)
             yield Study(task.space, task.max_epochs, store)
         return
-    recorded(folder)
-    with folder.locked():
-        before = Store.settings(url)
+    with _locked(folder, seat):
+        before = recorded(folder, seat)
         for name in ("task", "data", "strategy", "seed", "max_epochs", "space"):
             if before.get(name) != settings.get(name):
                 raise UserError(
                     f"the run in {str(folder.path)!r} has {name} = {before.get(name)!r}, not {settings.get(name)!r}; "
                     "a resumed run keeps it"
                 )
-        store = Store.open(url, task.space)
+        where, study_name = (sqlite_url(folder.study), STUDY_NAME) if seat is None else (seat.storage, seat.name)
+        store = Store.open(where, task.space, study_name)
         store.change_settings({**before, **settings})
         study = Study(task.space, task.max_epochs, store)
         study.settle()
         yield study
 
 
-def recorded(folder: RunFolder) -> dict[str, Any]:
+def _locked(folder: RunFolder, seat: Seat | None) -> Any:
+    return folder.locked() if seat is None else nullcontext()  # its database's lock holds on every machine
+
+
+def _new_store(folder: RunFolder, task: Task, settings: Mapping[str, Any], seat: Seat | None) -> Store:
+    if seat is None:
+        return Store.create(sqlite_url(folder.study), task.space, settings)
+    _forget_half_made(seat)
+    identity = uuid.uuid4().hex
+    record(Location(seat.url, seat.name, folder), identity)
+    return Store.create(seat.storage, task.space, settings, seat.name, folder=identity)
+
+
+def _forget_half_made(seat: Seat) -> None:
+    """Delete the study of a start that was killed before its settings were written."""
+    try:
+        study_id = seat.storage.get_study_id_from_name(seat.name)
+    except KeyError:
+        return
+    is_begun = seat.storage.get_study_user_attrs(study_id).keys() - {"folder"} or seat.storage.get_n_trials(study_id)
+    if not is_begun:
+        seat.storage.delete_study(study_id)
+
+
+def recorded(folder: RunFolder, seat: Seat | None = None) -> dict[str, Any]:
     """The settings of the run in a folder. UserError if there is none."""
-    if not folder.study.exists():
+    if seat is not None:
+        folder.starting.unlink(missing_ok=True)  # a study that has settings is complete
+        return Store.settings(seat.storage, seat.name)
+    if not folder.has_run:
         raise UserError(f"nothing to resume: there is no study.db in {str(folder.path)!r}")
     if folder.starting.exists():
         raise UserError(f"nothing to resume: the run in {str(folder.path)!r} ended before it began; start it again")
-    return Store.settings(sqlite_url(folder.study))
+    at = of_folder(folder)
+    return Store.settings(at.url, at.name)
 
 
 def space_settings(space: Any) -> Any:

@@ -27,8 +27,9 @@ class TrialRows:
     def __init__(self, storage: RDBStorage, study_id: int) -> None:
         from optuna.storages._rdb import models
         from sqlalchemy import bindparam, func, inspect, select, update
-        from sqlalchemy.dialects.sqlite import insert
+        from sqlalchemy.dialects import postgresql, sqlite
 
+        insert = postgresql.insert if storage.engine.dialect.name == "postgresql" else sqlite.insert
         self._engine, self._study_id, self._models = storage.engine, study_id, models
         self._trials = models.TrialModel.__table__
         self._attributes = models.TrialUserAttributeModel.__table__
@@ -40,11 +41,11 @@ class TrialRows:
         self._add_parameters = insert(parameters)
         new = insert(self._attributes)
         self._set_attributes = new.on_conflict_do_update(
-            ["trial_id", "key"], set_={"value_json": new.excluded.value_json}
+            index_elements=["trial_id", "key"], set_={"value_json": new.excluded.value_json}
         )
         new = insert(epochs)
         self._set_epochs = new.on_conflict_do_update(
-            ["trial_id", "step"],
+            index_elements=["trial_id", "step"],
             set_={name: new.excluded[name] for name in ("intermediate_value", "intermediate_value_type")},
         )
         self._set_value = insert(values)
@@ -77,7 +78,9 @@ class TrialRows:
             "state": TrialState.RUNNING,
             "datetime_start": self._now("datetime_start"),
         }
-        entry: int = connection.execute(self._add, row).lastrowid
+        key = connection.execute(self._add, row).inserted_primary_key
+        assert key is not None
+        entry: int = key[0]
         self._n_entries += 1
         rows = [
             {

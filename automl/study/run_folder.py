@@ -24,6 +24,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.study = path / "study.db"
+        self.storage = path / "storage.json"  # where the study is, if it is not in the folder
         self.trials_csv = path / "trials.csv"
         self.best = path / "best.yaml"
         self.summary = path / "summary.json"
@@ -48,9 +49,14 @@ class RunFolder:
                 f"the folder {str(self.path)!r} is not empty; choose another with --out, or continue it with --resume"
             )
 
+    @property
+    def has_run(self) -> bool:
+        """Whether a run was made in the folder, wherever its study is."""
+        return self.study.exists() or self.storage.exists()
+
     def check_is_there(self) -> None:
         """UserError if the folder was removed while the run was going on."""
-        if not self.study.exists():
+        if not self.has_run:
             raise UserError(f"the folder {str(self.path)!r} was removed while the run was going on; start it again")
 
     def create(self) -> None:
@@ -69,7 +75,7 @@ class RunFolder:
         """
         if self.starting.exists():
             shutil.rmtree(self.data, ignore_errors=True)
-            for file in self.path.glob(f"{self.study.name}*"):
+            for file in (*self.path.glob(f"{self.study.name}*"), *self.path.glob(self.storage.name)):
                 file.unlink()
         self.starting.touch()
         yield

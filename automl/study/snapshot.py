@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from automl.errors import UserError
 from automl.space.parse import load_space
+from automl.study.database_errors import reading, reason
+from automl.study.location import Location, of_folder
+from automl.study.postgres import is_led, open_storage
 from automl.study.run_folder import RunFolder
-from automl.study.storage import STUDY_NAME, Store, reading, sqlite_url
+from automl.study.storage import Store
 from automl.study.study import Study
 
 if TYPE_CHECKING:
@@ -44,7 +48,9 @@ class Seen:
     study: Study
     settings: dict[str, Any]
     trainings: list[RunningTraining]
-    going_on: bool  # whether a process is running in the folder
+    going_on: bool  # whether a process runs the search
+    where: str  # the run's folder, or its database and name
+    summary: Mapping[str, Any] | None  # of an ended run
 
 
 def connect(file: Path) -> sqlite3.Connection:
@@ -56,65 +62,91 @@ def connect(file: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{file.resolve().as_uri()}?{mode}", uri=True, check_same_thread=False)
 
 
-def storage(folder: RunFolder) -> RDBStorage:
-    """The run's Optuna storage, which opens connections with ``connect``. UserError if there is none."""
+def storage(run: RunFolder | Location) -> RDBStorage:
+    """The run's Optuna storage, which cannot write. UserError if there is none."""
     import optuna
     from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import SQLAlchemyError
     from sqlalchemy.pool import NullPool
 
-    if not folder.study.exists():
-        raise UserError(f"there is no run in {str(folder.path)!r}: it has no study.db")
-    how = {"creator": lambda: connect(folder.study), "poolclass": NullPool}
+    at = of_folder(run) if isinstance(run, RunFolder) else run
+    if at.is_shared:
+        return open_storage(at.url, reads_only=True)
+    assert at.folder is not None
+    file = at.folder.study
+    how = {"creator": lambda: connect(file), "poolclass": NullPool}
     try:
         return optuna.storages.RDBStorage("sqlite://", engine_kwargs=how, skip_table_creation=True)
     except (SQLAlchemyError, StorageInternalError, RuntimeError) as error:
-        reason = str(error.__cause__ or error).strip().splitlines()[0]
-        raise UserError(f"cannot read {str(folder.study)!r}: {reason}") from None
+        raise UserError(f"cannot read {str(file)!r}: {reason(error)}") from None
 
 
-def look(folder: RunFolder) -> Seen:
+def look(run: RunFolder | Location) -> Seen:
     """The current state of the run. UserError if there is none, or if its space has no short form."""
-    kept = storage(folder)
-    going_on = folder.going_on  # checked before reading: what is read after the end is complete
-    try:
-        study_id = kept.get_study_id_from_name(STUDY_NAME)
-        with reading(str(folder.study)):
-            settings = kept.get_study_user_attrs(study_id).get("settings")
-    except KeyError:
-        raise UserError(f"{str(folder.study)!r} holds no run") from None
-    if not isinstance(settings, dict) or not isinstance(settings.get("space"), dict):
-        raise UserError(
-            f"the space of the run in {str(folder.path)!r} has no short form, so it cannot be read from there"
-        )
-    space = load_space(settings["space"])
-    store = Store(kept, study_id, space)
-    study = Study(space, settings.get("max_epochs") or 1, store)
+    at = of_folder(run) if isinstance(run, RunFolder) else run
+    kept = storage(at)
+    going_on = _going_on(at, kept)  # checked before reading: what is read after the end is complete
+    store, study, attributes = _read(at, kept)
     trainings = []
     for trial in study.trials.values():
         if trial.state == "running" and not (frozen := store.as_stored(trial.number)).state.is_finished():
             losses = [loss for _, loss in sorted(frozen.intermediate_values.items())]
             trainings.append(RunningTraining(trial.number, trial.proposals[-1].epochs, losses, frozen.datetime_start))
-    return Seen(study, settings, trainings, going_on)
-
-
-def read_run(folder: Path) -> tuple[Study, dict[str, Any]]:
-    """The study and the summary in a run's folder. UserError if they are missing."""
-    run = RunFolder(folder)
-    if not run.study.exists():
-        raise UserError(f"there is no run in {str(folder)!r}: it has no study.db")
     try:
-        summary = json.loads(run.summary.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"the run in {str(folder)!r} has no summary.json yet; finish it with --resume") from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{str(run.summary)!r} is damaged ({error}); write it again with --resume") from None
+        summary = _summary(at, attributes)
+    except UserError:
+        summary = None
+    return Seen(study, attributes["settings"], trainings, going_on, str(at), summary)
+
+
+def _going_on(at: Location, kept: RDBStorage) -> bool:
+    if not at.is_shared:
+        assert at.folder is not None
+        return at.folder.going_on
+    with kept.engine.connect() as connection:
+        return is_led(connection, at.name)
+
+
+def _read(at: Location, kept: RDBStorage) -> tuple[Store, Study, dict[str, Any]]:
+    """The study, and its attributes. UserError if there is none, or if its space has no short form."""
+    try:
+        study_id = kept.get_study_id_from_name(at.name)
+        with reading(str(at)):
+            attributes = kept.get_study_user_attrs(study_id)
+    except KeyError:
+        raise UserError(f"there is no run in {at}") from None
+    settings = attributes.get("settings")
+    if not isinstance(settings, dict) or not isinstance(settings.get("space"), dict):
+        raise UserError(f"the space of the run in {str(at)!r} has no short form, so it cannot be read from there")
+    space = load_space(settings["space"])
+    store = Store(kept, study_id, space)
+    return store, Study(space, settings.get("max_epochs") or 1, store), attributes
+
+
+def _summary(at: Location, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of summary.json; a study in PostgreSQL has it too. UserError if it is missing or damaged."""
+    if at.folder is None:
+        summary, where = attributes.get("summary"), f"the summary in {at}"
+        if summary is None:
+            raise UserError(f"the run in {at} has no summary yet; finish it with --resume")
+    else:
+        where = repr(str(at.folder.summary))
+        try:
+            summary = json.loads(at.folder.summary.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise UserError(
+                f"the run in {str(at.folder.path)!r} has no summary.json yet; finish it with --resume"
+            ) from None
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{where} is damaged ({error}); write it again with --resume") from None
     missing = [name for name in SUMMARY if not isinstance(summary, dict) or name not in summary]
     if missing:
-        raise UserError(f"{str(run.summary)!r} is damaged (it has no {missing[0]!r}); write it again with --resume")
-    url = sqlite_url(run.study)
-    settings = Store.settings(url)
-    if not isinstance(settings.get("space"), dict):
-        raise UserError(f"the space of the run in {str(folder)!r} has no short form, so it cannot be read from there")
-    space = load_space(settings["space"])
-    return Study(space, settings["max_epochs"] or 1, Store.open(url, space)), summary
+        raise UserError(f"{where} is damaged (it has no {missing[0]!r}); write it again with --resume")
+    return dict(summary)
+
+
+def read_run(run: Path | Location) -> tuple[Study, dict[str, Any]]:
+    """The study and the summary of a run, which ``run`` is the folder of. UserError if they are missing."""
+    at = of_folder(RunFolder(run)) if isinstance(run, Path) else run
+    _, study, attributes = _read(at, storage(at))
+    return study, _summary(at, attributes)

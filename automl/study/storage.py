@@ -1,20 +1,21 @@
 """A study in an Optuna storage.
 
-It is SQLite in the run's folder, so that optuna-dashboard and Optuna's own analyses work on every run. Only the tuner's
-process writes, and everything is committed before the next ask.
+It is SQLite in the run's folder or one of many in PostgreSQL; optuna-dashboard and Optuna's own analyses work on both.
+Only the tuner's process writes, and everything is committed before the next ask.
 """
 
 from __future__ import annotations
 
-import functools
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from automl.errors import UserError, abridged
+from automl.errors import UserError
+from automl.study.database_errors import reading, reason, writing
+from automl.study.postgres import checked_url, open_storage, shown
 from automl.study.rows import TrialRows
 from automl.study.trial import Asked, State, Told, Trial
 from strategies._optuna import quiet_optuna
@@ -24,53 +25,14 @@ from strategies.encoding import Dimension, Encoding
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
     from optuna.distributions import BaseDistribution
-    from optuna.storages import BaseStorage, RDBStorage
+    from optuna.storages import RDBStorage
     from optuna.trial import FrozenTrial
     from sqlalchemy import Connection
 
-STUDY_NAME = "automl"
+STUDY_NAME = "automl"  # in a run's folder, where it is the only one
 LOG = ("ask:", "tell:")  # prefixes of the log's attributes
 MAX_LOG_BYTES = 16_777_216  # of the write-ahead log, to which it shrinks after a long read that made it grow
 SECONDS_BETWEEN_EPOCHS = 1.0  # in which epochs are collected for one write
-P = ParamSpec("P")
-
-
-def _writing(method: Callable[P, None]) -> Callable[P, None]:
-    """Turn failed writes, such as on a full disk, into a UserError: nothing recorded before is lost."""
-
-    @functools.wraps(method)
-    def write(*args: P.args, **kwargs: P.kwargs) -> None:
-        from optuna.exceptions import StorageInternalError
-        from sqlalchemy.exc import SQLAlchemyError
-
-        try:
-            method(*args, **kwargs)
-        except (StorageInternalError, SQLAlchemyError, OSError) as error:
-            cause = error.__cause__ or error
-            reason = str(getattr(cause, "orig", cause)).splitlines()[0]
-            raise UserError(
-                f"cannot write the study ({reason}); earlier results are safe: free space and continue with --resume"
-            ) from error
-
-    return write
-
-
-@contextmanager
-def reading(what: str) -> Iterator[None]:
-    """Turn what reading a damaged study raises into a UserError."""
-    from optuna.exceptions import StorageInternalError
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        yield
-    except UserError:
-        raise
-    except (StorageInternalError, SQLAlchemyError, ValueError, LookupError, TypeError, AttributeError) as error:
-        cause = error.__cause__ or error
-        reason = abridged(
-            str(getattr(cause, "orig", cause)).splitlines()[0] if str(cause) else type(cause).__name__, 300
-        )
-        raise UserError(f"the study {what} is damaged ({reason}); restore it from a copy, or start again") from error
 
 
 class Store:
@@ -86,6 +48,7 @@ class Store:
     def __init__(self, storage: RDBStorage, study_id: int, space: ConfigurationSpace) -> None:
         self._storage = storage
         self._study_id = study_id
+        self._is_sqlite = storage.engine.dialect.name == "sqlite"
         self._rows = self.rows(storage, study_id)
         self._distributions = {dim.name: _with_json(distribution(dim)) for dim in Encoding(space).dimensions}
         self._ids: dict[int, int] = {}  # trial number -> Optuna's id of its latest entry
@@ -94,35 +57,42 @@ class Store:
         self._epochs_written = 0.0  # when, on the monotonic clock
 
     @classmethod
-    def create(cls, url: str, space: ConfigurationSpace, settings: Mapping[str, Any]) -> Store:
-        """Create a study with its settings (JSON)."""
+    def create(
+        cls,
+        where: str | RDBStorage,
+        space: ConfigurationSpace,
+        settings: Mapping[str, Any],
+        name: str = STUDY_NAME,
+        **attributes: Any,
+    ) -> Store:
+        """Create a study with its settings (JSON). ``where``: a URL or its open storage. ``attributes``: more facts of
+        the run."""
         import optuna
 
-        storage = _open_storage(url)
+        storage = _opened(where)
         try:
             with quiet_optuna():
-                study_id = storage.create_new_study([optuna.study.StudyDirection.MINIMIZE], STUDY_NAME)
+                study_id = storage.create_new_study([optuna.study.StudyDirection.MINIMIZE], name)
         except optuna.exceptions.DuplicatedStudyError:
-            raise UserError(
-                f"the storage {_without_password(url)} already holds a run; resume it or use another"
-            ) from None
-        storage.set_study_user_attr(study_id, "settings", dict(settings))
+            raise UserError(f"the storage {_shown(storage)} already holds a run; resume it or use another") from None
+        for key, value in {**attributes, "settings": dict(settings)}.items():
+            storage.set_study_user_attr(study_id, key, value)
         return cls(storage, study_id, space)
 
     @classmethod
-    def open(cls, url: str, space: ConfigurationSpace) -> Store:
+    def open(cls, where: str | RDBStorage, space: ConfigurationSpace, name: str = STUDY_NAME) -> Store:
         """Open a study made by ``create``."""
-        storage = _open_storage(url)
-        return cls(storage, _study_id(storage, url), space)
+        storage = _opened(where)
+        return cls(storage, study_id_of(storage, name), space)
 
     @staticmethod
-    def settings(url: str) -> dict[str, Any]:
-        """The settings of the study at a URL. UserError if there is none."""
-        storage = _open_storage(url)
-        with reading(_without_password(url)):
-            settings = storage.get_study_user_attrs(_study_id(storage, url)).get("settings")
+    def settings(where: str | RDBStorage, name: str = STUDY_NAME) -> dict[str, Any]:
+        """The settings of a study. UserError if there is none."""
+        storage = _opened(where)
+        with reading(_shown(storage)):
+            settings = storage.get_study_user_attrs(study_id_of(storage, name)).get("settings")
         if not isinstance(settings, dict):
-            raise UserError(f"the study in {_without_password(url)} was not made by automl: it has no settings")
+            raise UserError(f"the study in {_shown(storage)} was not made by automl: it has no settings")
         return settings
 
     def change_settings(self, settings: Mapping[str, Any]) -> None:
@@ -131,7 +101,7 @@ class Store:
 
     def read_log(self) -> list[Asked | Told]:
         """The log in order; also finds the storage entry of each trial."""
-        with reading(_without_password(str(self._storage.engine.url))):
+        with reading(_shown(self._storage)):
             return self._read_log()
 
     def _read_log(self) -> list[Asked | Told]:
@@ -165,7 +135,7 @@ class Store:
         """A trial as Optuna shows it."""
         return self._storage.get_trial(self._ids[number])
 
-    @_writing
+    @writing
     def write_ask(self, place: int, entry: Asked) -> None:
         proposal = entry.proposal
         step = {
@@ -203,7 +173,7 @@ class Store:
         self._epochs.append((self._ids[number], epoch, loss))
         self.flush()
 
-    @_writing
+    @writing
     def flush(self) -> None:
         """Write the epochs kept for a second or longer."""
         if self._epochs and time.monotonic() - self._epochs_written >= SECONDS_BETWEEN_EPOCHS:
@@ -212,7 +182,7 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
-        file = self._storage.engine.url.database
+        file = self._storage.engine.url.database if self._is_sqlite else None
         if file and not Path(file).exists():  # SQLite would go on writing to a file without a name
             raise UserError(f"the study {file!r} was removed while it was in use, so the run ends; start it again")
         with self._rows.transaction() as connection:
@@ -224,7 +194,7 @@ class Store:
             self._epochs.clear()
             self._epochs_written = time.monotonic()
 
-    @_writing
+    @writing
     def write_tell(self, place: int, entry: Told, state: State) -> None:
         outcome = entry.outcome
         attributes: dict[str, Any] = {"seconds": round(outcome.seconds, 3)}
@@ -250,7 +220,7 @@ class Store:
             self._rows.set_attributes(connection, self._ids[number], attributes)
             self._end(connection, [number], state, outcome.loss)
 
-    @_writing
+    @writing
     def settle(self, trials: Sequence[Trial]) -> None:
         """End the entries that Optuna still has as running of trials that have ended, as earlier versions left them."""
         with self._transaction() as connection:
@@ -267,16 +237,16 @@ class Store:
             self._rows.end(connection, running, ends[state], loss)
             self._running.difference_update(running)
 
-    @_writing
+    @writing
     def close(self, paused: list[int]) -> None:
         """Mark paused trials as pruned, and merge the write-ahead log into the database file."""
         with self._transaction() as connection:
             self._write_epochs(connection)
             self._end(connection, paused, "stopped", None)
-        if self._storage.engine.dialect.name == "sqlite":  # does it by itself only without other readers
+        if self._is_sqlite:  # does it by itself only without other readers
             with self._storage.engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")  # does not wait for readers
-        self._storage.engine.dispose()
+            self._storage.engine.dispose()
 
 
 def sqlite_url(file: Path) -> str:
@@ -289,43 +259,42 @@ def sqlite_url(file: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def _open_storage(url: str) -> RDBStorage:
+def _opened(where: str | RDBStorage) -> RDBStorage:
+    if not isinstance(where, str):
+        return where
+    if not where.startswith("sqlite:"):
+        return open_storage(checked_url(where))
     import optuna
     from sqlalchemy import event
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        storage = optuna.storages.RDBStorage(url)
-    except (SQLAlchemyError, ImportError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"cannot open the storage {_without_password(url)}: {reason}") from None
-    if url.startswith("sqlite"):
-        # Write-ahead log: 5 ms instead of 160 ms per trial, readers never wait, and a killed process loses nothing.
-        @event.listens_for(storage.engine, "connect")
-        def _set_pragmas(connection: Any, _: Any) -> None:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=NORMAL")
-            connection.execute(f"PRAGMA journal_size_limit={MAX_LOG_BYTES}")
+        storage = optuna.storages.RDBStorage(where)
+    except (SQLAlchemyError, ValueError) as error:
+        raise UserError(f"cannot open the storage {where}: {reason(error)}") from None
 
-        storage.engine.dispose()
+    # Write-ahead log: 5 ms instead of 160 ms per trial, readers never wait, and a killed process loses nothing.
+    @event.listens_for(storage.engine, "connect")
+    def _set_pragmas(connection: Any, _: Any) -> None:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute(f"PRAGMA journal_size_limit={MAX_LOG_BYTES}")
+
+    storage.engine.dispose()
     return storage
 
 
-def _study_id(storage: BaseStorage, url: str) -> int:
+def study_id_of(storage: RDBStorage, name: str) -> int:
+    """Optuna's number of a study. UserError if there is none of this name."""
     try:
-        return storage.get_study_id_from_name(STUDY_NAME)
+        return storage.get_study_id_from_name(name)
     except KeyError:
-        raise UserError(f"there is no run in {_without_password(url)}") from None
+        which = "" if name == STUDY_NAME else f" {name!r}"
+        raise UserError(f"there is no run{which} in {_shown(storage)}") from None
 
 
-def _without_password(url: str) -> str:
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except ArgumentError:
-        return repr(url)
+def _shown(storage: RDBStorage) -> str:
+    return shown(str(storage.engine.url))  # without a password
 
 
 def distribution(dim: Dimension) -> BaseDistribution:

@@ -24,7 +24,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import CodeType
-from typing import IO, TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Self
 
 from automl.devices import cards, deterministic, only
 from automl.errors import MAX_CHARACTERS, UserError
@@ -90,7 +90,7 @@ class Executor(ABC):
     def close(self) -> None:
         """Kill what still runs, with all that it holds."""
 
-    def __enter__(self) -> Executor:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

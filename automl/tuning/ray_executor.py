@@ -21,7 +21,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from automl.errors import UserError
 from automl.tuning.executors import pickled
 from automl.tuning.ray_worker import Parcel, RayWorker
-from automl.tuning.remote import RemoteExecutor, RemoteWorker, WorkerSettings, host_and_port, of_this_process
+from automl.tuning.remote import RemoteExecutor, RemoteWorker, WorkerSettings, host_and_port, of_this_process, unsigned
 
 if TYPE_CHECKING:
     from automl.task import Task
@@ -190,6 +190,7 @@ class RayExecutor(RemoteExecutor[_Actor]):
             ray.wait(closing, num_returns=len(closing), timeout=SECONDS_TO_CLOSE)
         for actor in actors:
             ray.kill(actor.handle)
+        unsigned(self._settings)
 
 
 def _log(data: Mapping[str, Any], ignore_prefix: bool) -> None:

@@ -73,6 +73,12 @@ def host_and_port(address: str) -> tuple[str, int]:
     return host, int(port)
 
 
+def unsigned(settings: WorkerSettings) -> None:
+    """Remove the sign from the folder."""
+    if settings.folder is not None:
+        (Path(settings.folder) / SHARED).unlink(missing_ok=True)
+
+
 class Supervisor:
     """A worker: trains one job at a time, in a process of its own, for an executor on another machine.
 
@@ -118,7 +124,7 @@ def _check_is_shared(settings: WorkerSettings) -> None:
             continue
         raise UserError(
             f"{socket.gethostname()} does not see the run's folder {settings.folder!r}: all machines need it under "
-            "this path; choose one in a shared file system with --out"
+            "this path; choose one in a shared file system (--out, in Python study=)"
         )
 
 
@@ -172,7 +178,7 @@ class RemoteExecutor(Executor, Generic[W]):
 
     def stop(self, key: int) -> None:
         for worker in self._workers:
-            if worker.job is not None and worker.job.key == key:
+            if worker.job is not None and worker.job.key == key and not worker.job.lanes:  # which go on to their end
                 worker.send({"stop": worker.attempt})
 
     def cancel(self) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.errors import UserError
 from automl.tuning.executors import pickled
-from automl.tuning.remote import RemoteExecutor, RemoteWorker, WorkerSettings, host_and_port, of_this_process
+from automl.tuning.remote import RemoteExecutor, RemoteWorker, WorkerSettings, host_and_port, of_this_process, unsigned
 from automl.tuning.tcp_protocol import (
     ALIVE_EVERY,
     LONGEST_LINE,
@@ -78,9 +78,10 @@ class TcpExecutor(RemoteExecutor[_Connection]):
         UserError if the address is not available."""
         super().__init__(most, say)
         self._token, self._tls = token, tls
+        self._settings = of_this_process(settings)
         self._welcome = {
             "run": uuid.uuid4().hex,
-            "settings": asdict(of_this_process(settings)),
+            "settings": asdict(self._settings),
             "task": base64.b64encode(pickled(task)).decode(),
         }
         self._inbox: queue.Queue[tuple[_Connection, Event | str | None]] = queue.Queue()
@@ -127,6 +128,7 @@ class TcpExecutor(RemoteExecutor[_Connection]):
         self._thread.join()
         self._loop.close()
         self._workers = []
+        unsigned(self._settings)
 
     async def _end(self) -> None:
         self._server.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections import Counter, deque
@@ -221,11 +222,19 @@ class Tuner:
     def _fill_up(self, pack: list[Proposal]) -> None:
         """Ask for more proposals like the first of a pack, each of which is in the study before the next is made."""
         first = pack[0]
-        while len(pack) < self.lanes and self._shares(first) and not self._spent:
+        while len(pack) < self._most_lanes(pack) and self._shares(first) and not self._spent:
             proposal = self._ask(lambda: self.strategy.ask_alike(first, self._lane_key))
             if proposal is None:
                 return
             pack.append(proposal)
+
+    def _most_lanes(self, pack: Sequence[Proposal]) -> int:
+        """How large a pack may become: towards the end of the budget, each worker shall have one."""
+        if self.budget_epochs is None:
+            return self.lanes
+        left = self.budget_epochs - self.study.committed_epochs + sum(proposal.epochs for proposal in pack)
+        others = len(set(self._outstanding.values()) - {self._pack_of(pack[0])})
+        return min(self.lanes, math.ceil(left / self.task.max_epochs / max(1, self.executor.n_workers - others)))
 
     def _shares(self, proposal: Proposal) -> bool:
         """Whether it is trained in a program with others: a new training that is of the kind."""
@@ -235,8 +244,7 @@ class Tuner:
 
     def _pack_of(self, proposal: Proposal) -> int:
         """The first trial of its pack."""
-        first = proposal.info.get("alike")
-        return first if isinstance(first, int) else proposal.trial
+        return proposal.trial if proposal.alike is None else proposal.alike
 
     def _ask(self, ask: Callable[[], Proposal | None]) -> Proposal | None:
         start = time.perf_counter()
@@ -363,6 +371,9 @@ class Tuner:
 
     def _next_outcome(self) -> Outcome | None:
         if not self._untold:
+            return None
+        # The next pack is asked for once a told one has left its worker, before anything else is told.
+        if self.reproducible and any(self._outstanding.keys().isdisjoint(pack) for pack in self._packs.values()):
             return None
         trial = next(iter(self._outstanding if self.reproducible else self._untold))
         return self._untold.pop(trial, None)

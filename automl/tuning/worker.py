@@ -139,7 +139,6 @@ def run_job(task: Task, job: Job, stopped: Set[int] = frozenset()) -> Iterator[E
 
     ``stopped``: the keys of lanes that end after their current epoch, looked up again before each.
     """
-    forget_peak()
     start = time.perf_counter()
     error = trace = None
     fatal = broken = out_of_memory = False
@@ -327,6 +326,7 @@ def main() -> None:
                 getattr(task, "warm_up", lambda device: None)(job.device)
         prepared = True
         answers.write(event_to_json(JobStarted(job.key)) + "\n")
+        forget_peak()
         events = run_job(task, job, inbox.stopped)
         for event in events:
             answers.write(event_to_json(event) + "\n")

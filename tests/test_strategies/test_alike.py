@@ -49,12 +49,12 @@ def test_a_pack_is_alike_new_and_in_the_space(spec):
         assert len({key(proposal.config) for proposal in proposals}) == 1
         for proposal in proposals:
             Encoding(strategy.space).check(proposal.config)
-            assert proposal.info.get("alike", proposal.trial) == proposals[0].trial
+            assert proposal.alike in (None, proposals[0].trial)
             strategy.tell(outcome(proposal))
         seen += [proposal for proposal in proposals if proposal.is_new]
     first_asked = {proposal.trial: tuple(proposal.config.items()) for proposal in seen}
     assert len(set(first_asked.values())) == len(first_asked)
-    assert any("alike" in proposal.info for proposal in seen)
+    assert any(proposal.alike is not None for proposal in seen)
 
 
 @pytest.mark.parametrize("spec", SPECS)
@@ -102,5 +102,5 @@ def test_promotions_of_one_kind_share_a_pack():
         promoted += [proposal for proposal in proposals if proposal.promotes is not None]
         for proposal in proposals:
             strategy.tell(outcome(proposal))
-    assert [proposal.info.get("alike") for proposal in promoted] == [None, promoted[0].trial]
+    assert [proposal.alike for proposal in promoted] == [None, promoted[0].trial]
     assert {proposal.epochs for proposal in promoted} == {20}

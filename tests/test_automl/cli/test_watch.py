@@ -39,7 +39,7 @@ def files(folder: Path) -> dict[str, bytes]:
 def shown(folder: Path) -> str:
     console = Console(file=io.StringIO(), width=200)  # the folder's name is long
     run = RunFolder(folder)
-    console.print(frame(look(run), run))
+    console.print(frame(look(run)))
     return console.file.getvalue()
 
 

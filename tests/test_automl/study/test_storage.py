@@ -1,13 +1,15 @@
 """The rows of a study against those that Optuna's own storage writes."""
 
-import sqlite3
 import threading
 
 import optuna
+import pytest
+from sqlalchemy import MetaData, NullPool, create_engine
 
 import automl
 from automl.errors import UserError
 from automl.space.parse import load_space
+from automl.study.postgres import Seat, checked_url
 from automl.study.run_folder import RunFolder
 from automl.study.snapshot import storage
 from automl.study.storage import Store, sqlite_url
@@ -29,7 +31,7 @@ WITHOUT_FLAG = {"lr": 0.1 / 3, "n": 512, "kind": "a", "width": 32, "one": 1}
 IDS_AND_TIMES = {"param_id", "datetime_start", "datetime_complete"}
 
 
-def eventful(kind: type[Store], file) -> None:
+def eventful(kind: type[Store], where) -> None:
     """Every state and every kind of row; closed and gone on with."""
 
     def ask(number, config, epochs, **info):
@@ -43,7 +45,7 @@ def eventful(kind: type[Store], file) -> None:
         study.told(Outcome(proposals[number], losses, 0.5, metrics=metrics, **changes), 0.125, at, traceback)
 
     proposals = {}
-    study = Study(SPACE, 4, kind.create(sqlite_url(file), SPACE, {"task": "t", "space": FORM}))
+    study = Study(SPACE, 4, kind.create(where, SPACE, {"task": "t", "space": FORM}))
     ask(0, CONFIG, 4, arm="bo", score=0.1 + 0.2, parents=[1, 2], bad=float("inf"))
     ask(1, WITHOUT_FLAG, 2)
     ask(2, CONFIG, 4)
@@ -57,7 +59,7 @@ def eventful(kind: type[Store], file) -> None:
     ask(4, CONFIG, 2)
     tell(4, 0.75, 0.5)
     study.close()
-    study = Study(SPACE, 4, kind.open(sqlite_url(file), SPACE))
+    study = Study(SPACE, 4, kind.open(where, SPACE))
     ask(4, CONFIG, 4)
     study.trained(4, 3, 0.4)
     tell(4, 0.75, 0.5, 0.4, 0.3)
@@ -66,30 +68,44 @@ def eventful(kind: type[Store], file) -> None:
     study.close()
 
 
-def rows(file) -> dict[str, list[tuple]]:
-    with sqlite3.connect(file) as connection:
-        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        found = {}
-        for table in tables:
-            cursor = connection.execute(f"SELECT * FROM {table}")
-            names = [name for name, *_ in cursor.description]
+def rows(url: str) -> dict[str, list[str]]:
+    """All rows of all tables, without ids and times."""
+    engine, tables = create_engine(url), MetaData()
+    tables.reflect(engine)
+    found = {}
+    with engine.connect() as connection:
+        for table in tables.sorted_tables:
             kept = [
-                i
-                for i, name in enumerate(names)
-                if name not in IDS_AND_TIMES and not name.endswith(("_attribute_id", "value_id"))
+                column
+                for column in table.columns
+                if column.name not in IDS_AND_TIMES and not column.name.endswith(("_attribute_id", "value_id"))
             ]
-            found[table] = sorted(tuple(row[i] for i in kept) for row in cursor)
-    connection.close()
+            found[table.name] = sorted(repr(row) for row in connection.execute(table.select().with_only_columns(*kept)))
+    engine.dispose()
     return found
 
 
-def test_the_rows_are_those_that_optuna_writes(tmp_path):
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def two_urls(request, tmp_path, monkeypatch):
+    """Of two empty databases, as SQLAlchemy takes them."""
+    if request.param == "sqlite":
+        return [sqlite_url(tmp_path / name) for name in ("ours.db", "theirs.db")]
+    server = request.getfixturevalue("postgres")
+    monkeypatch.setenv("PGPASSWORD", server.password)
+    return [checked_url(server.new_database()) for _ in range(2)]
+
+
+def test_the_rows_are_those_that_optuna_writes(two_urls):
     """A version of Optuna with another schema fails here."""
-    eventful(Store, tmp_path / "ours.db")
-    eventful(OptunaStore, tmp_path / "theirs.db")
-    ours, theirs = (
-        optuna.load_study(study_name="automl", storage=sqlite_url(tmp_path / name)) for name in ("ours.db", "theirs.db")
-    )
+    for kind, url in zip((Store, OptunaStore), two_urls, strict=True):
+        if url.startswith("sqlite"):
+            eventful(kind, url)
+        else:
+            seat = Seat(url, "automl")
+            eventful(kind, seat.storage)
+            seat.close()
+    storages = [optuna.storages.RDBStorage(url, engine_kwargs={"poolclass": NullPool}) for url in two_urls]
+    ours, theirs = (optuna.load_study(study_name="automl", storage=storage) for storage in storages)
     assert [trial.state.name for trial in ours.trials] == [
         "COMPLETE", "COMPLETE", "FAIL", "PRUNED", "PRUNED", "COMPLETE", "RUNNING",
     ]  # fmt: skip
@@ -99,8 +115,8 @@ def test_the_rows_are_those_that_optuna_writes(tmp_path):
         mine.datetime_start, mine.datetime_complete = other.datetime_start, other.datetime_complete
         assert mine == other
     assert ours.user_attrs == theirs.user_attrs
-    assert rows(tmp_path / "ours.db") == rows(tmp_path / "theirs.db")
-    logs = [Study(SPACE, 4, Store.open(sqlite_url(tmp_path / name), SPACE)).log for name in ("ours.db", "theirs.db")]
+    assert rows(two_urls[0]) == rows(two_urls[1])
+    logs = [Study(SPACE, 4, Store.open(url, SPACE)).log for url in two_urls]
     assert logs[0] == logs[1]
 
 

@@ -366,7 +366,8 @@ def test_each_worker_sees_one_card_round_robin(monkeypatch):
     with ProcessExecutor(task(sees), 3) as executor:
         events = run(executor, *(job(key) for key in range(3)))
     epochs = [es[0].epoch for es in events.values()]
-    assert [epoch.loss for epoch in epochs] == [0, 2, 0]
+    assert [epoch.loss for epoch in epochs[:2]] == [0, 2]
+    assert epochs[2].loss in (0, 2)  # whichever is free: the first trainings are alone on their cards
     assert all(epoch.metrics["is_cuda"] for epoch in epochs)
 
 

@@ -11,11 +11,12 @@ import pytest
 from automl.space.parse import load_space
 from automl.study.trial import Trial
 from automl.task import Epoch, TrainingFailed
+from automl.tasks.function import as_task
 from automl.tasks.registry import load_task
 from automl.training.checkpoint import read_checkpoint
 from automl.tuning.executors import ProcessExecutor, SerialExecutor
 from automl.tuning.final_evaluation import train_final
-from automl.tuning.packs import packed
+from automl.tuning.packs import packed, train_jobs
 from automl.tuning.worker import EpochDone, Job, JobEnded, LaneEnded, event_from_json, event_to_json
 from benchmarks.suites.scored_task import Scored
 from strategies.encoding import Encoding
@@ -166,3 +167,21 @@ def test_the_task_says_which_trainings_share_a_program(name, shares):
     config = Encoding(task.space).default
     assert (task.lane_key(config) is not None) == shares
     assert task.lane_key(config) == task.lane_key(config | {"lr": 0.01, "dropout": 0.5})
+
+
+def test_a_training_that_is_lost_is_tried_again_in_a_folder_of_its_own(tmp_path):
+    def killed_once(config, folder):
+        if not (folder.parent / "lost").exists():
+            (folder.parent / "lost").write_text(str(folder))
+            (folder / "half").touch()
+            os.kill(os.getpid(), signal.SIGTERM)
+        (folder / "whole").touch()
+        return 0.5
+
+    one = Job(0, {"x": 0.5}, 1, 1, folder=str(tmp_path / "one"))
+    with ProcessExecutor(as_task(killed_once, {"x": {"float": [0, 1]}}), 1) as executor:
+        done = train_jobs([one], executor)
+    assert done[0].ended.error is None
+    assert [path.name for path in (tmp_path / "one").iterdir()] == ["whole"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lost", "one"]
+    assert (tmp_path / "lost").read_text() != str(tmp_path / "one")

@@ -1,0 +1,108 @@
+"""A run that several processes share: ``automl run --storage URL --out FOLDER``, the same on every machine."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automl.cli.pipeline import run_session
+from automl.cli.terminal import show_line
+from automl.errors import UserError
+from automl.runs.configure import settings_of
+from automl.runs.settings import Settings, build_task, default_workers
+from automl.runs.shared import SharedRun, take_part
+from automl.study.location import Location, in_database, of_folder
+from automl.study.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from automl.runs.time_plan import Clock
+
+
+def shared_location(storage: str | None, out: Path | None, *, resume: bool) -> Location | None:
+    """Where the study of a run is that processes share; None for a run of one process, in its folder."""
+    if storage is not None:
+        if out is None:
+            raise UserError("--storage needs --out: the run's folder, which all its processes share, names it there")
+        return in_database(storage, RunFolder(out))
+    if resume and out is not None and RunFolder(out).storage.exists():
+        return of_folder(RunFolder(out))
+    return None
+
+
+def share(
+    location: Location,
+    asked: Settings,
+    begin: Callable[[SharedRun], tuple[RunFolder, int]],
+    *,
+    resume: bool,
+    console: Console,
+    clock: Clock,
+) -> tuple[RunFolder, int]:
+    """Lead the run, or lend workers to it. Returns its folder and the exit code.
+
+    ``begin``: called where this process is to begin the run.
+    """
+    folder, say = location.folder, partial(show_line, console)
+    assert folder is not None
+    device = asked.device or "auto"
+    n_workers = asked.n_workers or default_workers(device)
+
+    def lead(stored: dict[str, Any] | None) -> tuple[RunFolder, int]:
+        if stored is None and resume:
+            raise UserError(f"nothing to resume: there is no run in {location}")
+        if stored is None:
+            return begin(shared)
+        if not resume and shared.stop_reason is not None:
+            raise UserError(
+                f"the run in {str(folder.path)!r} has ended; extend it with --resume, or choose another folder with "
+                "--out"
+            )
+        settings = _settings(stored, asked, folder)
+        return run_session(settings, folder.path, resume=True, console=console, clock=clock, shared=shared)
+
+    def lend(stored: dict[str, Any]) -> bool:
+        settings = _settings(stored, asked, folder)
+        if settings != settings_of(stored, folder.path):
+            raise UserError("the run is going on, so its settings stay as they are; change them when it has ended")
+        say(f"lending {n_workers} worker{'s' * (n_workers != 1)} to the run in {folder.path}, which goes on elsewhere")
+        leads = shared.lend(build_task(settings, folder.data), settings)
+        if leads:
+            say("the leader of the run is gone: this process leads it now")
+        return leads
+
+    with _terminable(), SharedRun(location, n_workers, device, say) as shared:
+        try:
+            led = take_part(shared, lead, lend)
+        except KeyboardInterrupt:
+            say("interrupted; other processes of the run go on")
+            return folder, 130
+    if led is None:
+        say(f"the run has ended: {folder.report}")
+        return folder, 0
+    return led
+
+
+def _settings(stored: dict[str, Any], asked: Settings, folder: RunFolder) -> Settings:
+    """The run's settings with what may change; workers and devices are each process's own."""
+    return settings_of(stored, folder.path).resumed_with(replace(asked, n_workers=None, device=None))
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM is like Ctrl-C, so that what is trained here is given back at once."""
+
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

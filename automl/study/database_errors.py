@@ -1,0 +1,67 @@
+"""What databases raise, as errors in one line."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import ParamSpec
+
+from automl.errors import UserError, abridged
+
+P = ParamSpec("P")
+
+
+class ConnectionLost(UserError):
+    """The only connection by which a process may write to a run is gone; another process may lead the run now."""
+
+
+def reason(error: BaseException) -> str:
+    """The first line of what the database itself says."""
+    cause = error.__cause__ or error
+    text = str(getattr(cause, "orig", cause)).strip()
+    return abridged(text.splitlines()[0], 300) if text else type(cause).__name__
+
+
+def writing(method: Callable[P, None]) -> Callable[P, None]:
+    """Turn failed writes, such as on a full disk, into a UserError: nothing recorded before is lost."""
+
+    @functools.wraps(method)
+    def write(*args: P.args, **kwargs: P.kwargs) -> None:
+        from optuna.exceptions import StorageInternalError
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            method(*args, **kwargs)
+        except (StorageInternalError, SQLAlchemyError, OSError) as error:
+            if is_disconnected(error):
+                raise ConnectionLost(f"the connection to the study was lost ({reason(error)})") from error
+            raise UserError(
+                f"cannot write the study ({reason(error)}); earlier results are safe: free space and continue with "
+                "--resume"
+            ) from error
+
+    return write
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Turn what reading a damaged study raises into a UserError."""
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except UserError:
+        raise
+    except (StorageInternalError, SQLAlchemyError, ValueError, LookupError, TypeError, AttributeError) as error:
+        if is_disconnected(error):
+            raise ConnectionLost(f"the connection to the study was lost ({reason(error)})") from error
+        raise UserError(
+            f"the study {what} is damaged ({reason(error)}); restore it from a copy, or start again"
+        ) from error
+
+
+def is_disconnected(error: BaseException) -> bool:
+    """Whether the database's server ended the connection, or cannot be reached any more."""
+    return any(getattr(each, "connection_invalidated", False) for each in (error, error.__cause__))

@@ -1,0 +1,170 @@
+"""A process that lends its workers to a run: it takes jobs from the database and writes what happens there."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from automl.errors import UserError
+from automl.study.database_errors import ConnectionLost
+from automl.tuning import job_table
+from automl.tuning.job_table import JobTable
+from automl.tuning.worker import Event, Job, JobEnded, event_to_json
+
+if TYPE_CHECKING:
+    from automl.tuning.executors import Executor
+
+SECONDS_BETWEEN_SIGNS = 1.0  # of life
+SECONDS_BETWEEN_LOOKS = 0.05  # at the executor while something is trained, so that a new job waits no longer
+
+
+class Lender:
+    """A thread that trains jobs of a run with an executor, until it is closed.
+
+    While the database cannot be reached, what is trained goes on for LEASE_SECONDS; then it is killed, as others count
+    this process as dead.
+    """
+
+    def __init__(self, table: JobTable, executor: Executor, root: Path, device: str) -> None:
+        """``root``: the run's folder on this machine. ``device``: what trainings on this machine may use."""
+        self._table, self._executor, self._root, self._device = table, executor, root, device
+        self._error: BaseException | None = None
+        self._over = threading.Event()
+        self._n_events: dict[int, int] = {}  # of each job that is trained
+        self._unwritten: list[tuple[int, int, Event]] = []  # job, number, event
+        self._stopped: set[int] = set()
+        self._register()
+        self._thread = threading.Thread(target=self._run, name="automl-lender", daemon=True)
+        self._thread.start()
+
+    def check(self) -> None:
+        """Raise what has ended the thread."""
+        if self._error is not None:
+            raise self._error
+
+    def close(self) -> None:
+        """Kill what is trained, and give it back."""
+        self._over.set()
+        self._thread.join()
+
+    def _register(self) -> None:
+        now = time.monotonic()
+        self._table.listen("lenders")
+        self.id = self._table.join(self._executor.n_workers)
+        self._alive_until = now + job_table.LEASE_SECONDS  # as others see it
+        self._next_sign = now + SECONDS_BETWEEN_SIGNS
+
+    def _run(self) -> None:
+        try:
+            while not self._over.is_set():
+                try:
+                    self._step()
+                except ConnectionLost:
+                    self._without_database()
+        except BaseException as error:
+            self._error = error
+        self._executor.close()
+        with contextlib.suppress(ConnectionLost):
+            self._report_lost(list(self._n_events), "the process that trained it was ended")
+            self._table.leave(self.id)
+
+    def _step(self) -> None:
+        is_due = time.monotonic() >= self._next_sign
+        if is_due:
+            self._give_sign()
+        if self._n_events:
+            self._keep(self._executor.wait(SECONDS_BETWEEN_LOOKS))
+        is_woken = self._table.woken(0.0 if self._n_events else SECONDS_BETWEEN_LOOKS)
+        has_ended = self._write()
+        if is_due or is_woken:
+            self._obey()
+        if is_due or is_woken or has_ended:
+            self._take()
+
+    def _give_sign(self) -> None:
+        now = time.monotonic()
+        if self._table.sign_of_life(self.id):
+            self._alive_until, self._next_sign = now + job_table.LEASE_SECONDS, now + SECONDS_BETWEEN_SIGNS
+        else:  # this process stood still, and others train its jobs now
+            self._kill()
+            self._register()
+
+    def _without_database(self) -> None:
+        if self._n_events and time.monotonic() > self._alive_until:
+            self._kill()
+        self._over.wait(0.5)
+        with contextlib.suppress(ConnectionLost):
+            self._table.listen("lenders")
+            self._next_sign = 0.0
+
+    def _kill(self) -> None:
+        self._executor.cancel()
+        self._n_events.clear()
+        self._unwritten.clear()
+
+    def _keep(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self._n_events[event.key] += 1
+            self._unwritten.append((event.key, self._n_events[event.key], event))
+
+    def _write(self) -> bool:
+        """Whether a job has ended."""
+        if not self._unwritten:
+            return False
+        ended = [job for job, _, event in self._unwritten if isinstance(event, JobEnded)]
+        rows = [(job, number, event_to_json(event)) for job, number, event in self._unwritten]
+        self._table.write(self.id, rows, ended)
+        self._unwritten.clear()
+        for job in ended:
+            del self._n_events[job]
+            self._stopped.discard(job)
+        return bool(ended)
+
+    def _report_lost(self, jobs: Sequence[int], error: str) -> None:
+        for job in jobs:
+            self._keep([JobEnded(job, 0.0, error, lost=True)])
+        self._write()
+
+    def _obey(self) -> None:
+        """Stop what is to stop, and kill what the leader has dropped."""
+        mine = self._table.mine(self.id)
+        if self._n_events.keys() - mine.keys():
+            self._executor.cancel()
+            for job in self._n_events.keys() - mine.keys():
+                del self._n_events[job]
+            self._report_lost(list(self._n_events), "it was killed with others that were dropped")
+            self._table.forget_dropped(self.id)
+        unknown = mine.keys() - self._n_events.keys()
+        if unknown:  # taken just before a connection was lost
+            self._table.put_back(list(unknown))
+        for job in self._n_events:
+            if mine.get(job) and job not in self._stopped:
+                self._stopped.add(job)
+                self._executor.stop(job)
+
+    def _take(self) -> None:
+        if not self._executor.n_free:
+            return
+        for id_, content in self._table.take(self.id, self._executor.n_free):
+            job = self._here(id_, Job.from_json(json.loads(content)))
+            self._n_events[id_] = 0
+            self._executor.submit(job)
+
+    def _here(self, id_: int, job: Job) -> Job:
+        """With folders and devices of this machine."""
+
+        lanes = tuple(self._here(lane.key, lane) for lane in job.lanes)
+        here = replace(job, key=id_, lanes=lanes, device=self._device)
+        if job.folder is None:
+            return here
+        place = self._root / job.folder
+        if not place.resolve().is_relative_to(self._root.resolve()):
+            raise UserError(f"a job names a folder outside of the run's: {job.folder!r}")
+        place.mkdir(parents=True, exist_ok=True)  # of another machine's making, which can show late
+        return replace(here, folder=str(place))

@@ -1,0 +1,106 @@
+"""Overhead of executors: what a training costs beyond itself on this machine, on Ray, and over TCP.
+
+``python -m benchmarks.experiments.machines`` prints a Markdown table, measured with one worker each, on this machine.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import psutil
+import typer
+
+from automl.tasks.function import as_task
+from automl.tuning.executors import Executor, ProcessExecutor
+from automl.tuning.remote import WorkerSettings
+from automl.tuning.worker import EpochDone, Job, JobEnded
+from benchmarks.command import run_command
+
+KINDS = ("local", "tcp", "ray")
+
+
+def instant(config: dict[str, float], epochs: int = 1) -> Iterator[float]:
+    """A training that takes no time."""
+    for _ in range(epochs):
+        yield 0.0
+
+
+@contextmanager
+def executor_of(kind: str) -> Iterator[Executor]:
+    """An executor with one worker that is there."""
+    task = as_task(instant, {"x": {"float": [0, 1]}}, max_epochs=1_000_000)
+    if kind == "local":
+        with ProcessExecutor(task, 1) as local:
+            yield local
+    elif kind == "ray":
+        from automl.tuning.ray_executor import RayExecutor
+
+        with RayExecutor(task, WorkerSettings(), most=1, say=print) as on_ray:
+            yield on_ray
+    else:
+        from automl.tuning.tcp_executor import TcpExecutor
+
+        with (
+            tempfile.NamedTemporaryFile("w") as token,
+            TcpExecutor(task, WorkerSettings(), listen="127.0.0.1:0", token=b"x" * 32, say=print) as over_tcp,
+        ):
+            Path(token.name).write_text("x" * 32, encoding="ascii")
+            command = [sys.executable, "-m", "automl", "worker", "--workers", "1", "--token-file", token.name]
+            process = subprocess.Popen([*command, "--connect", f"127.0.0.1:{over_tcp.port}"], stdout=subprocess.DEVNULL)
+            yield over_tcp
+            over_tcp.close()
+            process.wait()
+
+
+def seconds_of(executor: Executor, n_jobs: int, n_epochs: int) -> float:
+    """Of jobs that take no time, one after the other."""
+    start = time.perf_counter()
+    for key in range(n_jobs):
+        while not executor.n_free:
+            executor.wait(1.0)
+        executor.submit(Job(key, {"x": 0.5}, 0, n_epochs))
+        n_seen, ended = 0, False
+        while not ended:
+            events = executor.wait(1.0)
+            n_seen += sum(isinstance(event, EpochDone) for event in events)
+            ended = any(isinstance(event, JobEnded) for event in events)
+        assert n_seen == n_epochs
+    return time.perf_counter() - start
+
+
+def megabytes() -> float:
+    """Of memory of all that this process has started, without what processes share."""
+    total = 0
+    for process in psutil.Process().children(recursive=True):
+        try:
+            total += process.memory_full_info().uss
+        except psutil.Error:
+            continue  # ended meanwhile
+    return total / 1e6
+
+
+def measure(
+    n_jobs: Annotated[int, typer.Option(min=1, help="Trainings of one epoch.")] = 200,
+    n_epochs: Annotated[int, typer.Option(min=1, help="Epochs of one training.")] = 5_000,
+) -> None:
+    """Measure, and print a row for each kind of executor."""
+    print("| executor | first training | a training | epochs a second | memory |\n|---|---|---|---|---|")
+    for kind in KINDS:
+        start = time.perf_counter()
+        with executor_of(kind) as executor:
+            seconds_of(executor, 1, 1)
+            first = time.perf_counter() - start
+            each = seconds_of(executor, n_jobs, 1) / n_jobs
+            rate = n_epochs / seconds_of(executor, 1, n_epochs)
+            print(f"| {kind} | {first:.1f} s | {1000 * each:.1f} ms | {rate:,.0f} | {megabytes():,.0f} MB |")
+
+
+if __name__ == "__main__":
+    run_command(measure)

@@ -1,0 +1,57 @@
+"""The folders of trials: one for each attempt, and what is left by processes that were killed."""
+
+import pytest
+
+from automl.study.run_folder import TrialFolders, keep_attempt
+
+
+@pytest.fixture
+def folders(tmp_path):
+    return TrialFolders(tmp_path)
+
+
+def trained(folders, text, *, continues=False):
+    folder = folders.begin(7, continues=continues)
+    (folder / "checkpoint").write_text(text)
+    return folder
+
+
+def test_an_attempt_that_was_given_up_writes_nothing_into_the_next_one(folders, tmp_path):
+    trained(folders, "first step")
+    folders.commit(7)
+    lost = trained(folders, "second step, lost", continues=True)
+    again = folders.begin(7, continues=True)
+    assert (again / "checkpoint").read_text() == "first step"
+    lost.mkdir(exist_ok=True)
+    (lost / "checkpoint").write_text("of a machine that was only cut off")
+    (again / "checkpoint").write_text("second step")
+    folders.commit(7)
+    assert (tmp_path / "0007" / "checkpoint").read_text() == "second step"
+
+
+def test_a_step_that_is_not_recorded_leaves_the_state_before_it(folders, tmp_path):
+    assert not folders.has(7)
+    trained(folders, "first step")
+    assert not folders.has(7)
+    folders.commit(7)
+    trained(folders, "interrupted", continues=True)
+    resumed = TrialFolders(tmp_path)
+    assert resumed.has(7)
+    assert (resumed.begin(7, continues=True) / "checkpoint").read_text() == "first step"
+    assert len(list(tmp_path.iterdir())) == 3  # the trial's, the attempt's, and which it is
+
+
+@pytest.mark.parametrize("killed", ["before", "between", "after"])
+def test_a_step_whose_commit_was_interrupted_is_committed_again(folders, tmp_path, killed):
+    attempt = trained(folders, "first step")
+    folders.commit(7)
+    attempt = trained(folders, "second step", continues=True)
+    if killed == "between":
+        (tmp_path / "0007" / "checkpoint").unlink()
+        (tmp_path / "0007").rmdir()
+    if killed == "after":
+        keep_attempt(attempt, tmp_path / "0007")
+    for _ in range(2):
+        TrialFolders(tmp_path).commit(7)
+        assert (tmp_path / "0007" / "checkpoint").read_text() == "second step"
+    assert [path.name for path in tmp_path.iterdir()] == ["0007"]

@@ -1,0 +1,84 @@
+"""The table of jobs that processes share, on a real server."""
+
+import time
+
+import psycopg
+import pytest
+
+from automl.space.parse import load_space
+from automl.study.postgres import Seat, checked_url, engine_of
+from automl.study.storage import Store
+from automl.tuning import job_table
+from automl.tuning.job_table import JobTable, make_tables
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture
+def tables(database):
+    """The leader's side and a lender's."""
+    url = checked_url(database)
+    seat, engine = Seat(url, "run"), engine_of(url)
+    Store.create(seat.storage, load_space({"x": {"float": [0, 1]}}), {"task": "t"}, "run")
+    make_tables(url)
+    yield JobTable(seat.storage.engine, 1), JobTable(engine, 1)
+    engine.dispose()
+    seat.close()
+
+
+def test_a_job_goes_to_one_lender_and_nobody_waits_for_it(tables, database):
+    leader, lender = tables
+    first, second = leader.put(0, "first"), leader.put(1, "second")
+    me = lender.join(2)
+    with psycopg.connect(database) as another:
+        another.execute("SELECT FROM automl_jobs WHERE id = %s FOR UPDATE", [first])  # about to take it
+        assert lender.take(me, 2) == [(second, "second")]
+    assert lender.take(me, 2) == [(first, "first")]
+    assert lender.take(me, 2) == []
+
+
+def test_events_come_in_order_and_once(tables):
+    leader, lender = tables
+    jobs = [leader.put(key, "job") for key in (0, 1)]
+    me = lender.join(2)
+    lender.take(me, 2)
+    leader.listen("leader")
+    events = [(job, number, f"{job}.{number}") for number in (1, 2) for job in jobs]
+    lender.write(me, events, [jobs[0]])
+    assert leader.woken(10)
+    lender.write(me, [*events, (jobs[1], 3, "more")], [])  # again, after a connection was lost
+    assert leader.events({jobs[0]: 0, jobs[1]: 1}) == [
+        (jobs[0], 1, f"{jobs[0]}.1"), (jobs[0], 2, f"{jobs[0]}.2"), (jobs[1], 2, f"{jobs[1]}.2"), (jobs[1], 3, "more"),
+    ]  # fmt: skip
+    assert lender.mine(me) == {jobs[1]: False}
+
+
+def test_a_lender_that_gives_no_sign_of_life_loses_its_jobs(tables, monkeypatch):
+    leader, lender = tables
+    job = leader.put(0, "job")
+    me, another = lender.join(1), lender.join(4)
+    lender.take(me, 1)
+    assert leader.n_workers() == 5
+    assert leader.bury_dead() == []
+    monkeypatch.setattr(job_table, "LEASE_SECONDS", 0.5)
+    time.sleep(0.6)
+    assert lender.sign_of_life(another)
+    [(lost, host)] = leader.bury_dead()
+    assert (lost, host != "") == (job, True)
+    assert leader.n_workers() == 4
+    assert not lender.sign_of_life(me)
+    lender.write(me, [(job, 1, "late")], [job])
+    assert leader.events({job: 0}) == []
+
+
+def test_what_is_dropped_is_gone_once_its_lender_has_ended_it(tables):
+    leader, lender = tables
+    trained, waiting = leader.put(0, "trained"), leader.put(1, "waiting")
+    me = lender.join(1)
+    assert lender.take(me, 1) == [(trained, "trained")]
+    leader.drop([waiting, trained])
+    assert leader.n_dropped() == 1
+    assert leader.jobs() == [(trained, 0, "trained")]
+    assert lender.mine(me) == {}
+    lender.forget_dropped(me)
+    assert leader.jobs() == []

@@ -1,0 +1,44 @@
+"""A process that lends its workers, against jobs that somebody else has put into the database."""
+
+import json
+import time
+from dataclasses import asdict
+
+import pytest
+
+from automl.errors import UserError
+from automl.space.parse import load_space
+from automl.study.postgres import Seat, checked_url, engine_of
+from automl.study.storage import Store
+from automl.tasks.function import as_task
+from automl.tuning.executors import SerialExecutor
+from automl.tuning.job_table import JobTable, make_tables
+from automl.tuning.lender import Lender
+from automl.tuning.worker import Job
+
+pytestmark = pytest.mark.postgres
+SPACE = load_space({"x": {"float": [0, 1]}})
+
+
+def test_a_job_cannot_name_a_folder_outside_of_the_run(database, tmp_path):
+    url = checked_url(database)
+    seat, engine = Seat(url, "run"), engine_of(url)
+    Store.create(seat.storage, SPACE, {"task": "t"}, "run")
+    make_tables(url)
+    task = as_task(lambda config, folder: config["x"], SPACE)
+    table = JobTable(seat.storage.engine, 1)
+    table.put(0, json.dumps(asdict(Job(0, {"x": 0.5}, 0, 1, folder="../outside"))))
+    lender = Lender(JobTable(engine, 1), SerialExecutor(task), tmp_path / "run", "cpu")
+    with pytest.raises(UserError, match=r"a folder outside of the run's: '\.\./outside'"):
+        watch(lender)
+    lender.close()
+    engine.dispose()
+    seat.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def watch(lender):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        lender.check()
+        time.sleep(0.05)
