@@ -223,7 +223,7 @@ def stored(run: Path, model: Any, test: pd.DataFrame, target: str) -> dict[str, 
         family = record["config"]["model"]
         own, learner = own_config(family, record["config"]), learner_class(family)
         places = models_in(place.parent, learner)
-        fitted = [learner.load(each, own, splits.inputs, splits.target) for each in places]  # type: ignore[arg-type]
+        fitted = [learner.load(each, own, splits.inputs, splits.target) for each in places]
         predicted = np.mean([each.predict(x_test) for each in fitted], axis=0)
         found.append((record["losses"][-1], number < n_presets, read_predictions(place.parent), predicted))
     found.sort(key=lambda each: each[0])

@@ -16,6 +16,7 @@ from automl.continual.update import update
 from automl.data.ingest.prepare import Facts, prepare
 from automl.deployment.json_predictions import Answering
 from automl.errors import UserError
+from automl.runs.latency import milliseconds_per_row
 from automl.study.run_folder import RunFolder
 from automl.tasks import field_plans
 from automl.tasks.cross_validated import cross_validated, n_folds_within, presets, suits
@@ -152,6 +153,21 @@ def test_presets_of_texts_lie_in_their_space(texts):
     assert Facts.read(place / "run/data").views["tfidf"] == "texts"
     assert suits("text", "tfidf,cnn")
     assert not suits("text", "linear")
+
+
+def test_networks_never_share_a_process_with_other_families(texts):
+    place, *_ = texts
+    task = cross_validated(place / "run/data", 2, "tfidf,lsa_lightgbm,cnn", "f1")
+    assert {family: task.runtime({"model": family}) for family in ("tfidf", "lsa_lightgbm", "cnn")} == {
+        "tfidf": "", "lsa_lightgbm": "", "cnn": "torch",
+    }  # fmt: skip
+    assert task.runtimes == {"", "torch"}
+
+
+def test_the_latency_of_a_member_includes_reading_its_texts(texts):
+    place, _, run, _ = texts
+    members = [member.model for member in automl.load(run).members]
+    assert milliseconds_per_row(cross_validated(place / "run/data", 2, None, None), members) > 1e-3
 
 
 def test_a_series_and_pairs_have_a_test_set(tmp_path):

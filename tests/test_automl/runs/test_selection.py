@@ -1,6 +1,6 @@
 """Weights by predictions out of fold."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from automl.data.memory_map import write_prepared
 from automl.data.splits import Splits
 from automl.data.targets import Number
 from automl.runs.latency import fast_enough
-from automl.runs.selection import MOST_MEMBERS, Candidate, affordable, choose
+from automl.runs.selection import MOST_MEMBERS, Candidate, affordable, choose, refit_seconds
 from automl.study.trial import Trial
 from automl.tasks.cross_validated import CrossValidated
 
@@ -112,3 +112,12 @@ def test_slow_members_are_left_out_until_the_rest_is_fast_enough(tmp_path):
     assert kept(6.0) == {2, 3, 4}, "the first alone takes longer"
     assert kept(4.5) == {2, 3}
     assert kept(0.1) in ({2}, {3}), "one is kept in any case"
+
+
+def test_what_a_fit_to_all_rows_takes_follows_from_the_folds(tmp_path):
+    numbers = Numbers(tmp_path)
+    folds, alone = numbers.task(), replace(numbers.task(), max_epochs=1)
+    assert refit_seconds(folds, "lightgbm", [7.0] * 8) == 8.0
+    assert refit_seconds(folds, "realmlp", [7.0] * 8) == 8.0, "the models of the folds were removed"
+    assert refit_seconds(folds, "extra_trees", [7.0, *[0.0] * 7]) == 7.0
+    assert refit_seconds(alone, "realmlp", [3.0]) > 3.0, "the validation set is trained on too"
