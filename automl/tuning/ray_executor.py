@@ -51,18 +51,31 @@ def connect(address: str | None) -> None:
     none. UserError if there is none at the address."""
     if ray.is_initialized():
         return
-    if address is not None and address != "auto":
-        try:
-            socket.create_connection(host_and_port(address), timeout=CONNECT_SECONDS).close()  # Ray tries for minutes
-        except OSError as error:
-            raise UserError(f"cannot connect to a Ray cluster at {address}: {error.strerror or error}") from None
+    named = address or os.environ.get("RAY_ADDRESS")
+    found = named or ray._private.utils.read_ray_address()
+    if named is None and (found is None or _no_answer(found)):
+        found = "local"  # also where a cluster of this machine has ended without a word
+    reason = _no_answer(found)
+    if reason is not None:
+        raise UserError(f"cannot connect to a Ray cluster at {found}: {reason}")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     ray._private.worker.print_to_stdstream = _log  # standard output is the run's own, and may be JSON
     try:
-        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(found, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise UserError(f"cannot connect to a Ray cluster at {address or 'this machine'}: {reason}") from None
+        raise UserError(f"cannot connect to a Ray cluster at {found}: {reason}") from None
+
+
+def _no_answer(address: str) -> str | None:
+    """Why nothing answers at HOST:PORT, where Ray would try for minutes; None if something does, or for other forms."""
+    if address in ("auto", "local") or "://" in address:
+        return None
+    try:
+        socket.create_connection(host_and_port(address), timeout=CONNECT_SECONDS).close()
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
 
 
 def room(cores: float, gpus: float) -> dict[str, int]:

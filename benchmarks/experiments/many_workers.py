@@ -139,7 +139,7 @@ def measured(name: str, n_workers: int, n_trainings: int, seconds: float, seed: 
         "trainings": len(told),
         "configurations": len(study.trials),
         "seconds": seconds,
-        "ms_second_tenth": 1000 * each[1],  # the first one grows
+        "ms_second_tenth": 1000 * each[1],  # the first one imports, too
         "ms_last_tenth": 1000 * each[-1],
         "trainings_a_second": 1 / each[-1],
         "enough_for_workers": seconds / each[-1],

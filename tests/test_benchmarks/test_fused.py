@@ -10,14 +10,14 @@ from benchmarks.experiments.fused import ALONE, MODELS, begun, main
 
 def test_a_short_comparison_writes_both_tables(tmp_path):
     main(
-        models="cnn-8,mlp-32", lanes="1,2", processes="2", repeats=1, seeds=1, train_size=100, device="cpu",
+        models="mlp-32", lanes="1,2", processes="2", repeats=1, seeds=1, train_size=100, device="cpu",
         out=tmp_path / "f.csv",
     )  # fmt: skip
     table = pd.read_csv(tmp_path / "f.csv")
-    assert table["model"].tolist() == ["cnn-8"] * 4 + ["mlp-32"] * 4
-    assert table["lanes"].tolist() == [ALONE, 1, 2, ALONE] * 2
-    assert table["processes"].tolist() == [1, 1, 1, 2] * 2
-    assert (table.groupby("model").first()["times_alone"] == 1).all()
+    assert table["model"].tolist() == ["mlp-32"] * 4
+    assert table["lanes"].tolist() == [ALONE, 1, 2, ALONE]
+    assert table["processes"].tolist() == [1, 1, 1, 2]
+    assert table["times_alone"].iloc[0] == 1
     assert (table["trainings_an_hour"] > 0).all()
     seeds = pd.read_csv(tmp_path / "f-seeds.csv")
     assert list(seeds) == ["seed", "alone", "lane"]

@@ -278,7 +278,7 @@ def test_a_folder_that_the_machines_do_not_share_is_one_line(nodes, tmp_path):
 
 def test_what_is_wrong_with_an_address_is_one_line():
     command = [sys.executable, "-m", "automl", "run", "--executor", "ray", "--address", "127.0.0.1:1"]
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert shown.returncode == 2
     assert shown.stderr == "automl: cannot connect to a Ray cluster at 127.0.0.1:1: Connection refused\n"
 
