@@ -137,8 +137,8 @@ def epochs_within(x: Array, seconds: float) -> tuple[int, bool]:
     full = min(MOST, max(FEWEST, SEEN // max(1, len(x))))
     affordable = SHARE_OF_A_TRAINING * seconds / max(1e-9, len(x) * _seconds_an_example(x))
     if affordable >= min(full, 2 * FEWEST):
-        return max(FEWEST, min(full, int(affordable))), True
-    return max(FEWEST, min(full, int(4 * affordable))), False
+        return max(FEWEST, int(min(full, affordable))), True
+    return max(FEWEST, int(min(full, 4 * affordable))), False
 
 
 def _seconds_an_example(x: Array) -> float:
