@@ -76,10 +76,12 @@ class _AutoML(BaseEstimator):  # type: ignore[misc]
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None) -> Self:
         """Fit to a frame (n, columns) with numbers, categories, strings and dates as they are, or to an array.
 
-        ``y``: the target, (n,). ``sample_weight``: how much each row counts, (n,), above 0. ``groups``: rows of a group
-        stay in one fold, (n,). Raises ValueError for data that no model can be fitted to.
+        ``y``: the target, (n,). ``sample_weight``: how much each row counts, (n,); rows of weight 0 are left out.
+        ``groups``: rows of a group stay in one fold, (n,). Raises ValueError for data that no model can be fitted to.
         """
         frame = self._frame(X, reset=True)
+        if sample_weight is not None:
+            frame, y, sample_weight, groups = _that_count(frame, y, sample_weight, groups)
         with ExitStack() as stack:
             place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="automl-")))
             run = place / "run" if self.folder is None else Path(self.folder)
@@ -326,6 +328,19 @@ class AutoMLRegressor(RegressorMixin, _AutoML):  # type: ignore[misc]
         check_consistent_length(np.empty(n), y)
         assert_all_finite(y, input_name="y")
         return np.asarray(y, np.float64)
+
+
+def _that_count(frame: pd.DataFrame, y: Any, weights: Any, groups: Any) -> tuple[pd.DataFrame, Any, Any, Any]:
+    """The rows whose weight is not zero."""
+    weights = column_or_1d(weights)
+    check_consistent_length(frame, y, weights, groups)
+    counts = weights != 0
+    if not counts.any():
+        raise ValueError("all sample weights are zero")
+    if counts.all():
+        return frame, y, weights, groups
+    y, groups = (part if part is None or hasattr(part, "iloc") else np.asarray(part) for part in (y, groups))
+    return frame[counts], y[counts], weights[counts], None if groups is None else groups[counts]
 
 
 def _in_this_process(session: Session) -> Executor | None:
