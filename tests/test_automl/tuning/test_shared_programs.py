@@ -50,7 +50,7 @@ class Lined:
                         yield lane.key, TrainingFailed("too large")
                 elif number <= lane.epochs and not is_stopped(lane.key):
                     yield lane.key, Epoch(number, lane.config["x"], {"lanes": float(len(lanes))}, 0.1)
-            if self.breaks is not None and lanes[0].folder.endswith("/0000") and number == 2:
+            if self.breaks is not None and Path(lanes[0].folder).name.startswith("0000.") and number == 2:
                 if self.breaks == "raises":
                     raise RuntimeError("the program is broken")
                 first_time = not Path(lanes[0].folder, "../killed").exists()
