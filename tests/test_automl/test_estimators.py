@@ -132,8 +132,11 @@ def test_rows_of_an_estimator_count_as_much_as_they_weigh():
     model = automl.AutoMLRegressor(models="linear", n_trials=1, n_jobs=1).fit(X, y, np.where(low, 1e-3, 1.0))
     assert np.abs(model.predict(X) - X[:, 0]).mean() < 0.5
     assert model.score_out_of_fold_ < 1
-    with pytest.raises(ValueError, match="must have a number above 0 in every row: row 1 has 0"):
-        automl.AutoMLRegressor(models="linear", n_trials=1, n_jobs=1).fit(X, y, np.where(low, 0.0, 1.0))
+    without = automl.AutoMLRegressor(models="linear", n_trials=1, n_jobs=1).fit(X, y, np.where(low, 0.0, 1.0))
+    same = automl.AutoMLRegressor(models="linear", n_trials=1, n_jobs=1).fit(X[~low], y[~low])
+    assert (without.predict(X) == same.predict(X)).all()
+    with pytest.raises(ValueError, match="must have a number above 0 in every row: row 1 has -1"):
+        without.fit(X, y, np.where(low, -1.0, 1.0))
 
 
 def test_a_rare_class_is_predicted_where_f1_asks_for_it(tmp_path):
