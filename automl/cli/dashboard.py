@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Annotated, Any
@@ -45,12 +46,9 @@ def dashboard(
     from automl.study.snapshot import storage
 
     at = located(run, name)
-    with serve(storage(at), port) as server:
+    with contextlib.suppress(KeyboardInterrupt), serve(storage(at), port) as server:
         typer.echo(f"dashboard of {at}: http://{HOST}:{server.server_port}/ (Ctrl-C stops it, not the run)")
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            return
+        server.serve_forever()
 
 
 def serve(kept: BaseStorage, port: int) -> WSGIServer:

@@ -74,6 +74,11 @@ class SharedRun:
             has_said = True
 
     @property
+    def has_taken_part(self) -> bool:
+        """Whether this process has led the run or lent workers to it."""
+        return self._lender is not None
+
+    @property
     def stop_reason(self) -> str | None:
         """Why the run has ended; None if it has not."""
         return self._attributes().get("stop_reason")
@@ -170,6 +175,8 @@ def take_part(
     while True:
         try:
             settings = shared.begun()
+            if shared.has_taken_part and shared.stop_reason is not None:  # while it could not reach the database
+                return None
             if settings is None or shared.leads:
                 return lead(settings)
             if not lend(settings):

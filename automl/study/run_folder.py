@@ -182,9 +182,12 @@ def new_attempt(place: Path, *, continues: bool) -> Path:
 
 
 def keep_attempt(attempt: Path, place: Path) -> None:
-    """Replace ``place`` with the folder of an attempt."""
+    """Replace ``place`` with the folder of an attempt. UserError if somebody has removed that."""
     shutil.rmtree(place, ignore_errors=True)
-    attempt.rename(place)
+    try:
+        attempt.rename(place)
+    except FileNotFoundError:
+        raise UserError(f"the folder {str(attempt)!r} was removed while the run was going on; start it again") from None
 
 
 def write_atomic(file: Path, text: str) -> None:

@@ -33,9 +33,9 @@ url, folder, n_trials, job_table.LEASE_SECONDS = sys.argv[1], Path(sys.argv[2]),
 space = json.loads(sys.argv[5])
 
 def training(config, seed=0, epochs=3, folder=None):
-    place = folder.parents[2]
-    (place / f"begun-{folder.name}-{os.getpid()}-{time.time_ns()}").touch()
-    while int(folder.name) >= int((place / "limit").read_text()):
+    place, number = folder.parents[2], folder.name.partition(".")[0]
+    (place / f"begun-{number}-{os.getpid()}-{time.time_ns()}").touch()
+    while int(number) >= int((place / "limit").read_text()):
         time.sleep(0.05)
     for epoch in range(1 + len(list(folder.glob("epoch-*"))), epochs + 1):
         (folder / f"epoch-{epoch}").touch()

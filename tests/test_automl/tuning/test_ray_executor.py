@@ -103,7 +103,7 @@ def test_trainings_that_end_fail_hang_and_die_are_those_of_local_workers(nodes):
                 elif isinstance(event, JobEnded):
                     ended[event.key] = event.error
     assert ended == {
-        0: None, 1: "LookupError: no luck", 2: "took longer than 2 s, the limit of a trial",
+        0: None, 1: "LookupError: no luck", 2: "too slow: it took longer than 2 s, the limit of a trial",
         3: "the training process died (exit status 7)", 4: None, 5: None,
     }  # fmt: skip
     assert losses == {0: 1, 1: 1, 2: 1, 3: 1, 4: 5, 5: 6}
