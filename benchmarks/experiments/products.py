@@ -261,8 +261,9 @@ def summary(rows: pd.DataFrame) -> str:
         for name in ratios:
             for which in ("holdout", "development"):
                 if which in ratios.index.get_level_values("part"):
-                    own: pd.Series[Any] = ratios[name].xs(which)
-                    cells.append(_line_of(str(name), which, own, part))
+                    own: pd.Series[Any] = ratios[name].xs(which).dropna()
+                    if not own.empty:
+                        cells.append(_line_of(str(name), which, own, part))
         heads = ["product", "files", "error / untuned", "95%", "better on", "worst", "wall-clock, longest"]
         lines += [*markdown.grid(heads, cells), "", *_duels(ratios), *_every_table(part, ratios), ""]
     return "\n".join(lines) + "\n"

@@ -62,3 +62,5 @@ def test_the_default_is_compared_with_each_product_on_the_files_of_both():
     scores = {"untuned": [0.9, 0.8, 0.7], "default": [0.95, 0.8, 0.9], "flaml": [0.9, 0.9]}
     mean = np.sqrt(5.5 / 10.5 * 20.5 / 10.5)
     assert f"| default / flaml | 2 holdout | {mean:.3f} |" in products.summary(rows(scores))
+    more = rows({"untuned": [0.9], "default": [0.9]}).assign(table="development", part="development")
+    assert "| flaml | 1 development |" not in products.summary(pd.concat([rows(scores), more]))
