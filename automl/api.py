@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -134,13 +133,12 @@ def tune(
 
     def search(stored: Mapping[str, Any] | None, shared: SharedRun | None = None) -> Result:
         complete = replace(settings, prior=first if stored is None else stored.get("prior"))
-        before = math.inf if stored is None else stored.get("trial_seconds") or math.inf
         where = own
         if own is None and machines is None and n_workers == 1 and trial_seconds is None and shared is None:
             where = SerialExecutor(task)
         with open_search(
             task, complete, strategy_of(task, complete, kind), folder,
-            resume=stored is not None, tries_again=(trial_seconds or 0) > before, executor=where,
+            resume=stored is not None, executor=where,
             display=progress_display() if progress else None, callbacks=callbacks, warn=warn, shared=shared,
         ) as opened:  # fmt: skip
             return opened.tuner.run()

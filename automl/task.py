@@ -104,6 +104,12 @@ class Task(Protocol):
         ...
 
 
+def runtime_of(task: Task, config: Mapping[str, Any]) -> str:
+    """What a process must not have trained with before it trains a config; "" if it does not matter."""
+    found: Callable[[Mapping[str, Any]], str] = getattr(task, "runtime", lambda config: "")
+    return found(config)
+
+
 def fidelity_of(task: Task) -> Callable[[Mapping[str, Any]], Fidelity]:
     """The meaning of a short training, for a config of the task."""
     own: Callable[[Mapping[str, Any]], Fidelity] | None = getattr(task, "fidelity", None)

@@ -45,7 +45,6 @@ def run_session(
     out: Path | None,
     *,
     resume: bool,
-    tries_again: bool = False,
     console: Console,
     prepared: Path | None = None,
     clock: Clock | None = None,
@@ -54,10 +53,9 @@ def run_session(
 ) -> tuple[RunFolder, int]:
     """Search, train the final, write and show everything. Returns the run's folder and the exit code.
 
-    ``prepared``: the folder of the user's own data, which becomes part of a new run's. ``tries_again``: train what was
-    too slow anew. ``clock``: of the command. The time limit is that of the command: see ``TimePlan`` for what the
-    search leaves to the rest. ``listeners``: to the events of the search. ``shared``: with other processes, of which
-    this one leads.
+    ``prepared``: the folder of the user's own data, which becomes part of a new run's. ``clock``: of the command. The
+    time limit is that of the command: see ``TimePlan`` for what the search leaves to the rest. ``listeners``: to the
+    events of the search. ``shared``: with other processes, of which this one leads.
     """
     clock = clock or Clock()
     if resume and out is not None and RunFolder(out).versions.is_dir():
@@ -89,7 +87,7 @@ def run_session(
     live = LiveTable(console, title, plan)
     warn = partial(show_line, console)
     with session.searching(
-        warn=warn, display=live, data=prepared, resume=resume, tries_again=tries_again, listeners=listeners,
+        warn=warn, display=live, data=prepared, resume=resume, listeners=listeners,
         shared=shared,
     ) as search:  # fmt: skip
         tuner = search.tuner

@@ -444,7 +444,7 @@ def tune(
     from automl.cli.pipeline import run_session
     from automl.cli.prepared_data import prepared_for
     from automl.cli.shared_session import share, shared_location
-    from automl.runs.configure import new_settings, planned, resumed
+    from automl.runs.configure import new_settings, planned, resumed, stored_settings
     from automl.runs.past_studies import past_studies, which_prior
     from automl.runs.time_plan import Clock
 
@@ -468,10 +468,8 @@ def tune(
         folder, exit_code = share(location, asked, begin_run, resume=resume, console=console, clock=clock)
     elif resume:
         assert out is not None
-        settings, has_more_time = resumed(out, asked)
-        folder, exit_code = run_session(
-            settings, out, resume=True, tries_again=has_more_time, console=console, clock=clock, listeners=listeners
-        )
+        settings = resumed(stored_settings(out), asked)
+        folder, exit_code = run_session(settings, out, resume=True, console=console, clock=clock, listeners=listeners)
     else:
         folder, exit_code = begin_run()
     if json:

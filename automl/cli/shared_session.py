@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from automl.cli.pipeline import run_session
 from automl.cli.terminal import show_line
 from automl.errors import UserError
-from automl.runs.configure import settings_of
+from automl.runs.configure import resumed, settings_of
 from automl.runs.settings import Settings, build_task, default_workers
 from automl.runs.shared import SharedRun, take_part
 from automl.study.location import Location, in_database, of_folder
@@ -91,7 +91,7 @@ def share(
 
 def _settings(stored: dict[str, Any], asked: Settings, folder: RunFolder) -> Settings:
     """The run's settings with what may change; workers and devices are each process's own."""
-    return settings_of(stored, folder.path).resumed_with(replace(asked, n_workers=None, device=None))
+    return resumed(settings_of(stored, folder.path), replace(asked, n_workers=None, device=None))
 
 
 @contextmanager

@@ -48,22 +48,19 @@ def canonical_smiles(molecule: Any) -> str:
 
 def fingerprints(molecules: Sequence[Any], *, bits: int = BITS) -> NDArray[np.uint8]:
     """Morgan fingerprints of substructures up to RADIUS bonds, (n, bits) of 0 and 1."""
-    module = importlib.import_module("rdkit.Chem.rdFingerprintGenerator")
-    generator = module.GetMorganGenerator(radius=RADIUS, fpSize=bits)
-    found = np.zeros((len(molecules), bits), np.uint8)
-    for row, molecule in enumerate(molecules):
-        found[row] = generator.GetFingerprintAsNumPy(molecule)
-    return found
+    of = _morgan(bits).GetFingerprintAsNumPy
+    return np.array([of(molecule) for molecule in molecules], np.uint8).reshape(-1, bits)
 
 
 def substructures(molecules: Sequence[Any], *, columns: int = BITS) -> NDArray[np.float32]:
     """How often each substructure of up to RADIUS bonds occurs, in hashed columns, (n, columns)."""
+    of = _morgan(columns).GetCountFingerprintAsNumPy
+    return np.array([of(molecule) for molecule in molecules], np.float32).reshape(-1, columns)
+
+
+def _morgan(size: int) -> Any:
     module = importlib.import_module("rdkit.Chem.rdFingerprintGenerator")
-    generator = module.GetMorganGenerator(radius=RADIUS, fpSize=columns)
-    found = np.zeros((len(molecules), columns), np.float32)
-    for row, molecule in enumerate(molecules):
-        found[row] = generator.GetCountFingerprintAsNumPy(molecule)
-    return found
+    return module.GetMorganGenerator(radius=RADIUS, fpSize=size)
 
 
 def charges_and_counts(molecules: Sequence[Any]) -> NDArray[np.float32]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -111,16 +110,15 @@ def _space_of(asked: Settings, prepared: Path | None) -> ConfigurationSpace | No
     return build_task(replace(asked, space=None).with_defaults(), prepared).space
 
 
-def resumed(folder: Path, asked: Settings) -> tuple[Settings, bool]:
-    """The settings of a run that is continued, and whether its trials have more time than before."""
+def resumed(before: Settings, asked: Settings) -> Settings:
+    """The settings of a run that is continued; with more time, a trial of a cross-validated one has more, too."""
     from automl.tasks.cross_validated import seconds_of_a_trial
 
-    before = stored_settings(folder)
     settings = before.resumed_with(asked)
     if settings.folds is not None and asked.trial_seconds is None and settings.time_limit is not None:
         most = max(before.trial_seconds or 0.0, seconds_of_a_trial(settings.time_limit))
         settings = replace(settings, trial_seconds=most)
-    return settings, (settings.trial_seconds or 0.0) > (before.trial_seconds or math.inf)
+    return settings
 
 
 def stored_settings(folder: Path) -> Settings:

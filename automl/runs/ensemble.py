@@ -110,7 +110,7 @@ def fit_members(
     jobs = [
         Job(
             number, member.trial.config, read_record(member.folder)["seed"], task.max_epochs + 1,
-            folder=str(member.folder), device=device, limited=False,
+            folder=str(member.folder), device=device, limited=False, runtime=task.runtime(member.trial.config),
         )
         for number, member in chosen.members.items()
     ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.integrations.tracking import Tracking, make_trackers, tracking
-from automl.study.open_study import opened
+from automl.study.open_study import opened, recorded
 from automl.study.run_folder import RunFolder, TrialFolders
 from automl.study.run_log import Listener, RunLog
 from automl.study.study import Study
@@ -75,7 +76,6 @@ def open_search(
     display: Progress | None = None,
     callbacks: Sequence[Callback] = (),
     reserve: Callable[[Tuner], float] | None = None,
-    tries_again: bool = False,
     listeners: Sequence[Listener] = (),
     shared: SharedRun | None = None,
 ) -> Iterator[Search]:
@@ -85,14 +85,16 @@ def open_search(
     ``folder``: of the run, new or, with ``resume``, existing; None to write nothing. ``warn``: called with a line if a
     tracker fails or a training restarts. ``data``: the user's prepared data, which are moved into a new run's folder.
     ``executor``: by default, one with processes of its own. ``reserve``: seconds of the time limit that are not the
-    search's. ``tries_again``: train anew what was too slow before the run was continued. ``listeners``: to the events
-    of its log. ``shared``: with other processes, of which this one leads.
+    search's. ``listeners``: to the events of its log. ``shared``: with other processes, of which this one leads.
+
+    A run that continues with more seconds for a trial trains again what was too slow.
     """
     assert settings.strategy is not None
     seed = settings.seed or 0
     trackers = make_trackers(settings.track or ())
     with ExitStack() as stack:
         logs, trials, tracked, log = None, None, None, RunLog(None, listeners)
+        tries_again = False
         uses_folders = getattr(task, "uses_folder", True)
         if folder is None:
             study = Study(task.space, task.max_epochs)
@@ -100,6 +102,9 @@ def open_search(
                 trials = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="automl-")))
         else:
             seat = None if shared is None else shared.seat
+            if resume:
+                before = recorded(folder, seat).get("trial_seconds") or math.inf
+                tries_again = (settings.trial_seconds or 0.0) > before
             study = stack.enter_context(opened(folder, task, settings.to_json(), resume=resume, data=data, seat=seat))
             logs, trials, log = folder.logs, folder.trials if uses_folders else None, RunLog(folder.log, listeners)
             stack.callback(log.close)

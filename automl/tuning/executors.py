@@ -20,7 +20,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import ChainMap, Counter, deque
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import CodeType
@@ -144,7 +144,7 @@ class _Worker:
     process: subprocess.Popen[str]
     job: Job | None = None
     card: int | None = None
-    runtime: Hashable = None  # of its trainings; None before the first
+    runtime: str | None = None  # of its trainings; None before the first
     started: float = 0.0  # when its job was submitted
     deadline: float | None = None
     has_started: bool = False  # a job: it could load the task
@@ -172,7 +172,7 @@ class _Worker:
 
 class ProcessExecutor(Executor):
     """``n_workers`` trainings at a time in processes with one thread each. One that dies is replaced, and its job has
-    failed. Where a task has a method ``runtime``, there may be as many processes for each runtime, of which some wait.
+    failed. If jobs have different runtimes, there may be as many processes for each of these, of which some wait.
 
     Each sees one graphics card, round-robin, whatever framework its trainings use. A job waits until its card has room
     for it, see ``Admission``; one that runs out of memory beside others waits and starts again, where the fewer share.
@@ -203,7 +203,6 @@ class ProcessExecutor(Executor):
         else:
             self._hello["task"] = base64.b64encode(pickled(task)).decode()
         self._n_workers = n_workers
-        self._runtime: Callable[[Mapping[str, Any]], Hashable] = getattr(task, "runtime", lambda config: "")
         self._trial_seconds = trial_seconds
         self._logs = logs
         self._cards = cards(device)
@@ -247,8 +246,7 @@ class ProcessExecutor(Executor):
     def _worker_for(self, job: Job) -> _Worker | None:
         """A process without a job, of the runtime of this one or of none yet, on the emptiest card with room for it; a
         new process if there is none of this runtime. None if no card has room."""
-        runtime = self._runtime(job.config)
-        free = [worker for worker in self._workers if worker.job is None and worker.runtime in (runtime, None)]
+        free = [worker for worker in self._workers if worker.job is None and worker.runtime in (job.runtime, None)]
         if not free:
             free = [self._start(len(self._workers))]
             self._workers += free
@@ -256,12 +254,13 @@ class ProcessExecutor(Executor):
         if not fitting:
             return None
         return min(
-            fitting, key=lambda w: (w.runtime != runtime, 0 if w.card is None else self._admission.n_running(w.card))
+            fitting,
+            key=lambda w: (w.runtime != job.runtime, 0 if w.card is None else self._admission.n_running(w.card)),
         )
 
     def _give(self, worker: _Worker, job: Job) -> None:
         worker.job, worker.n_oom_kills, worker.started = job, _n_oom_kills(), self.now()
-        worker.runtime = self._runtime(job.config)
+        worker.runtime = job.runtime
         if worker.card is not None:
             self._admission.began(worker.card, job.key, _what(job))
         device = "cuda" if self._cards and job.device != "cpu" else job.device  # the only one that it sees

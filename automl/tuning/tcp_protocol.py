@@ -13,7 +13,7 @@ import secrets
 import socket
 import ssl
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -81,14 +81,7 @@ def run_side(certificate: Path | None) -> ssl.SSLContext | None:
     if certificate is None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    try:
-        context.load_cert_chain(certificate)
-    except (OSError, ssl.SSLError) as error:
-        raise UserError(
-            f"{str(certificate)!r} must be a PEM file with a certificate and its private key: {error.strerror or error}"
-        ) from None
-    return context
+    return _with(context, context.load_cert_chain, certificate, "a certificate and its private key")
 
 
 def worker_side(certificate: Path | None) -> ssl.SSLContext | None:
@@ -96,11 +89,14 @@ def worker_side(certificate: Path | None) -> ssl.SSLContext | None:
     if certificate is None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return _with(context, context.load_verify_locations, certificate, "a certificate")
+
+
+def _with(context: ssl.SSLContext, load: Callable[[Path], None], certificate: Path, needed: str) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     try:
-        context.load_verify_locations(certificate)
+        load(certificate)
     except (OSError, ssl.SSLError) as error:
-        raise UserError(
-            f"{str(certificate)!r} must be a PEM file with a certificate: {error.strerror or error}"
-        ) from None
+        reason = error.strerror or error
+        raise UserError(f"{str(certificate)!r} must be a PEM file with {needed}: {reason}") from None
     return context

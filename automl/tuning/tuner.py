@@ -18,7 +18,7 @@ from automl.study.run_folder import TrialFolders
 from automl.study.run_log import RunLog
 from automl.study.study import Study
 from automl.study.trial import Asked, Trial
-from automl.task import TOO_SLOW
+from automl.task import TOO_SLOW, runtime_of
 from automl.tuning.executors import Executor
 from automl.tuning.packs import lane_keys, together
 from automl.tuning.result import Result
@@ -289,6 +289,7 @@ class Tuner:
             device=self.device,
             trained=len(running.losses),
             limited=not (self._is_late and self._needs_one),
+            runtime=runtime_of(self.task, proposal.config),
         )
 
     def _epoch_done(self, event: EpochDone) -> None:

@@ -58,6 +58,7 @@ class Job:
     test: bool = False  # score it on the test set at the end
     trained: int = 0  # epochs that count so far, after which it goes on from the checkpoint
     limited: bool = True  # whether it is killed after the seconds of a trial
+    runtime: str = ""  # trainings of different ones never share a process
     lanes: Sequence[Job] = ()
 
     @property

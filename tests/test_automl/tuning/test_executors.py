@@ -401,15 +401,8 @@ def test_after_an_error_of_a_card_the_next_training_has_a_new_process():
 
 def test_trainings_of_different_runtimes_have_processes_of_their_own():
     """One worker alternates between two runtimes, each of which has one process that stays."""
-    inner = task(lambda config: os.getpid())
-
-    class Alternating(type(inner)):
-        def runtime(self, config):
-            return config["x"] < 0.5
-
-    alternating = Alternating(**vars(inner))
-    with ProcessExecutor(alternating, 1) as executor:
-        events = run(executor, *(job(k, config={"x": k % 2}) for k in range(6)))
+    with ProcessExecutor(task(lambda config: os.getpid()), 1) as executor:
+        events = run(executor, *(job(k, runtime=f"runtime {k % 2}") for k in range(6)))
         assert executor.n_free == 1
     pids = [next(e.epoch.loss for e in events[k] if isinstance(e, EpochDone)) for k in range(6)]
     assert len(set(pids)) == 2
