@@ -32,7 +32,7 @@ def shops(n, seed, shift=0.0):
 def run(tmp_path_factory):
     place = tmp_path_factory.mktemp("table")
     shops(600, 0).to_csv(place / "shops.csv", index=False)
-    args = ("--data", place / "shops.csv", "--target", "good", "--time-limit", 30, "--out", place / "run")
+    args = ("--data", place / "shops.csv", "--target", "good", "--time-limit", 20, "--out", place / "run")
     printed, _ = command("run", *args, "--model", "lightgbm,extra_trees,linear")
     return place, printed
 
@@ -77,7 +77,7 @@ def test_the_run_is_explained_and_goes_on(run):
     place, _ = run
     command("explain", place / "run")
     before = json.loads((place / "run/summary.json").read_text())
-    command("run", "--resume", "--out", place / "run", "--time-limit", 45)
+    command("run", "--resume", "--out", place / "run", "--time-limit", 30)
     after = json.loads((place / "run/summary.json").read_text())
     assert after["n_trials"] >= before["n_trials"]
     assert after["model"]["folds"] == 8
@@ -96,7 +96,7 @@ def test_a_named_strategy_still_runs_exactly_that(run):
 
 def test_all_rows_are_trained_on_where_no_test_set_is_wanted(run):
     place, _ = run
-    args = ("--data", place / "shops.csv", "--target", "area", "--no-test", "--model", "linear", "--time-limit", 30)
+    args = ("--data", place / "shops.csv", "--target", "area", "--no-test", "--model", "linear", "--time-limit", 12)
     command("run", *args, "--out", place / "all")
     card = json.loads((place / "all/model/model.json").read_text())
     assert card["data"]["test"] == 0

@@ -205,7 +205,7 @@ SLEEP = f"sleep 1000{os.getpid()}"  # of this test alone
 )
 def test_a_child_in_the_background_does_not_hold_up_the_trial_and_ends_with_it(how):
     start = time.monotonic()
-    losses = [e.loss for e in train(f"{how} & echo {{lr}}")]
+    losses = [e.loss for e in train(f"echo {{lr}}; {how} &")]
     assert losses[0] == 0.25
     assert time.monotonic() - start < 30
     assert not is_asleep()

@@ -29,7 +29,7 @@ from automl.tuning.tuner import Tuner
 from automl.tuning.worker import EpochDone, Job, JobEnded
 from strategies import make_strategy
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.cluster  # run alone: two clusters on one machine starve each other
 
 SPACE = {"x": {"float": [0, 1]}}
 NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
