@@ -21,7 +21,7 @@ from automl.study.location import in_database
 from automl.study.open_study import recorded, space_settings
 from automl.study.run_folder import RunFolder
 from automl.tasks.function import as_task, check_stops_early
-from automl.tuning.executors import Executor, SerialExecutor
+from automl.tuning.executor import Executor, SerialExecutor
 from automl.tuning.progress import progress as progress_display
 from automl.tuning.result import Result
 from automl.tuning.stopping import Within, as_within

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from automl.runs.settings import Settings
     from automl.runs.time_plan import Clock
     from automl.study.run_folder import RunFolder
-    from automl.tuning.executors import Executor
+    from automl.tuning.executor import Executor
 
 ESTIMATOR = "estimator.json"
 MODEL = "model"
@@ -346,7 +346,7 @@ def _that_count(frame: pd.DataFrame, y: Any, weights: Any, groups: Any) -> tuple
 def _in_this_process(session: Session) -> Executor | None:
     """An executor without processes, for one worker whose trainings may share one."""
     from automl.tasks.cross_validated import CrossValidated
-    from automl.tuning.executors import SerialExecutor
+    from automl.tuning.executor import SerialExecutor
 
     assert isinstance(session.task, CrossValidated)
     alone = session.settings.n_workers == 1 and len(session.task.runtimes) == 1

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from automl.models.trained import TrainedModel
     from automl.study.run_folder import RunFolder
     from automl.tasks.cross_validated import CrossValidated
-    from automl.tuning.executors import Executor
+    from automl.tuning.executor import Executor
     from automl.tuning.tuner import Tuner
 
 LIKELY_MEMBERS = MOST_MEMBERS  # of the best trials, whose fits to all rows the search leaves time for

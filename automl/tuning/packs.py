@@ -15,7 +15,7 @@ from automl.tuning.worker import MAX_RETRIES, EpochDone, Job, JobEnded, LaneEnde
 
 if TYPE_CHECKING:
     from automl.task import Epoch, Task
-    from automl.tuning.executors import Executor
+    from automl.tuning.executor import Executor
 
 MOST_LANES = 8  # more are hardly faster on a CPU
 

@@ -19,7 +19,7 @@ from ray.exceptions import ActorDiedError, OutOfMemoryError, RayError, RayTaskEr
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from automl.errors import UserError
-from automl.tuning.executors import pickled
+from automl.tuning.pickling import pickled
 from automl.tuning.ray_worker import Parcel, RayWorker
 from automl.tuning.remote import RemoteExecutor, RemoteWorker, WorkerSettings, host_and_port, of_this_process, unsigned
 

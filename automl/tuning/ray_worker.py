@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import cloudpickle
 import ray
 
-from automl.tuning.executors import pickled
 from automl.tuning.node_files import node_files
+from automl.tuning.pickling import pickled
 from automl.tuning.remote import Supervisor, WorkerSettings, settle
 
 if TYPE_CHECKING:

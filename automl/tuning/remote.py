@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from automl.errors import UserError
-from automl.tuning.executors import Executor, ProcessExecutor
+from automl.tuning.executor import Executor
+from automl.tuning.process_executor import ProcessExecutor
 from automl.tuning.worker import Event, Job, JobEnded
 
 if TYPE_CHECKING:

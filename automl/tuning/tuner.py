@@ -19,7 +19,7 @@ from automl.study.run_log import RunLog
 from automl.study.study import Study
 from automl.study.trial import Asked, Trial
 from automl.task import TOO_SLOW, runtime_of
-from automl.tuning.executors import Executor
+from automl.tuning.executor import Executor
 from automl.tuning.packs import lane_keys, together
 from automl.tuning.result import Result
 from automl.tuning.retention import Retention

@@ -1,8 +1,8 @@
 """The process that trains: one job after the other, told through its standard input, in JSON lines.
 
-Started by ``automl.tuning.executors.ProcessExecutor`` as ``python -m automl.tuning.worker``. Its first line holds the
-task or names its file, later ones are jobs and requests to stop; its answers are events. When its input ends, the
-process that started it has died, and the worker kills itself with all that it started.
+Started by ``automl.tuning.worker_process`` as ``python -m automl.tuning.worker``. Its first line holds the task or
+names its file, later ones are jobs and requests to stop; its answers are events. When its input ends, the process that
+started it has died, and the worker kills itself with all that it started.
 """
 
 from __future__ import annotations

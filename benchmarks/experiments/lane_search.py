@@ -31,7 +31,7 @@ from automl.study.trial import Told
 from automl.task import Task, fidelity_of
 from automl.tasks.registry import load_task
 from automl.tasks.training_space import training_space
-from automl.tuning.executors import Executor
+from automl.tuning.executor import Executor
 from automl.tuning.tuner import Tuner
 from automl.tuning.worker import EpochDone, Event, Job, JobEnded, LaneEnded, run_job
 from benchmarks.command import run_command

@@ -36,8 +36,9 @@ from automl.study.run_folder import write_atomic
 from automl.study.trial import Trial
 from automl.task import Task, vary
 from automl.tasks.registry import load_task
-from automl.tuning.executors import Executor, ProcessExecutor
+from automl.tuning.executor import Executor
 from automl.tuning.packs import packed, train_jobs
+from automl.tuning.process_executor import ProcessExecutor
 from automl.tuning.tuner import training_seed
 from automl.tuning.worker import Job
 from benchmarks.command import run_command
