@@ -7,24 +7,23 @@ import contextlib
 import os
 import queue
 import signal
-import subprocess
 import sys
 import threading
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
-from automl.devices import cards, deterministic, only
+from automl.devices import cards, deterministic
 from automl.errors import UserError
 from automl.task import TOO_SLOW
 from automl.tuning.descendants import kill_marked, new_mark
 from automl.tuning.executor import Executor
 from automl.tuning.memory import Admission, Span
 from automl.tuning.pickling import pickled
-from automl.tuning.worker import MARK, Event, Job, JobEnded, JobStarted, Restarted, event_from_json
-from automl.tuning.worker_process import WorkerProcess, last_lines, n_oom_kills
+from automl.tuning.worker import MARK, Event, Job, JobEnded, JobStarted, Restarted
+from automl.tuning.worker_process import Inbox, WorkerProcess, last_lines, n_oom_kills
 
 if TYPE_CHECKING:
     from automl.task import Task
@@ -72,7 +71,7 @@ class ProcessExecutor(Executor):
         self._cards = cards(device)
         threads = dict.fromkeys(THREADS, str(n_threads))
         self._environment = os.environ | threads | (deterministic() if reproducible and self._cards else {})
-        self._inbox: queue.Queue[tuple[WorkerProcess, Event | None]] = queue.Queue()
+        self._inbox: Inbox = queue.Queue()
         self._lock = threading.RLock()
         self._n_deaths_at_start = 0
         self._mark, self._n_started = new_mark(), 0
@@ -200,46 +199,15 @@ class ProcessExecutor(Executor):
         return total
 
     def _start(self, index: int) -> WorkerProcess:
-        log = None
-        output: IO[str] | None = None
-        if self._logs is not None:
-            self._logs.mkdir(parents=True, exist_ok=True)
-            log = self._logs / f"worker-{index}.log"
-            output = log.open("a", encoding="utf-8")
         self._n_started += 1
-        mark = f"{self._mark}-{self._n_started}."
-        card = self._cards[index % len(self._cards)] if self._cards else None
-        process = subprocess.Popen(
-            [sys.executable, "-m", "automl.tuning.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=output,
-            env=self._environment | {MARK: mark} | ({} if card is None else only(card)),
-            text=True,
-            encoding="utf-8",
-            start_new_session=True,  # Ctrl-C reaches the tuner alone, which decides; and the group can be killed whole
+        return WorkerProcess.start(
+            self._hello,
+            self._environment,
+            self._inbox,
+            mark=f"{self._mark}-{self._n_started}.",
+            card=self._cards[index % len(self._cards)] if self._cards else None,
+            log=None if self._logs is None else self._logs / f"worker-{index}.log",
         )
-        if output is not None:
-            output.close()
-        worker = WorkerProcess(process, card=card, mark=mark, log=log)
-        worker.send(self._hello)
-        worker.reader = threading.Thread(target=self._read, args=(worker,), daemon=True)
-        worker.reader.start()
-        threading.Thread(target=self._await_death, args=(worker,), daemon=True).start()
-        return worker
-
-    def _read(self, worker: WorkerProcess) -> None:
-        assert worker.process.stdout is not None
-        with worker.process.stdout as answers:
-            for line in answers:
-                self._inbox.put((worker, event_from_json(line)))
-
-    def _await_death(self, worker: WorkerProcess) -> None:
-        # The end of its answers is no sign: a process that the training has forked may hold them open.
-        worker.process.wait()
-        assert worker.reader is not None
-        worker.reader.join(timeout=1.0)
-        self._inbox.put((worker, None))
 
     def _receive(self, worker: WorkerProcess, event: Event | None) -> Event | None:
         with self._lock:
