@@ -39,7 +39,7 @@ from automl.tasks.registry import load_task
 from automl.tuning.executor import Executor
 from automl.tuning.packs import packed, train_jobs
 from automl.tuning.process_executor import ProcessExecutor
-from automl.tuning.tuner import training_seed
+from automl.tuning.trainings import training_seed
 from automl.tuning.worker import Job
 from benchmarks.command import run_command
 from benchmarks.runner.results import write_parquet

@@ -20,7 +20,9 @@ from automl.study.storage import sqlite_url
 from automl.study.trial import Asked, Told
 from automl.tasks.function import as_task
 from automl.tuning.retention import KEPT_CHECKPOINTS
-from automl.tuning.tuner import GIVE_UP_AFTER, Tuner, training_seed
+from automl.tuning.stopping import GIVE_UP_AFTER
+from automl.tuning.trainings import training_seed
+from automl.tuning.tuner import Tuner
 from automl.tuning.worker import MAX_RETRIES
 from strategies import make_strategy
 from strategies.base import Proposal, Strategy
