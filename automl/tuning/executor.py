@@ -10,8 +10,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Self
 
+from automl.tuning.jobs import Event, Job, JobEnded
 from automl.tuning.memory import Span
-from automl.tuning.worker import Event, Job, JobEnded, run_job
+from automl.tuning.worker import run_job
 
 if TYPE_CHECKING:
     from automl.task import Task

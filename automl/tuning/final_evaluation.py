@@ -17,8 +17,8 @@ import numpy as np
 
 from automl.errors import UserError
 from automl.study.contenders import best_contender, prefers_default
+from automl.tuning.jobs import Job
 from automl.tuning.packs import Trained, packed, train_jobs
-from automl.tuning.worker import Job
 
 if TYPE_CHECKING:
     from automl.study.trial import Trial

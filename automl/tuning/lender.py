@@ -15,7 +15,7 @@ from automl.errors import UserError
 from automl.study.database_errors import ConnectionLost
 from automl.tuning import job_table
 from automl.tuning.job_table import JobTable
-from automl.tuning.worker import Event, Job, JobEnded, event_to_json
+from automl.tuning.jobs import Event, Job, JobEnded, event_to_json
 
 if TYPE_CHECKING:
     from automl.tuning.executor import Executor

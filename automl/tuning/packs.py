@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.study.run_folder import keep_attempt, new_attempt
-from automl.tuning.worker import MAX_RETRIES, EpochDone, Job, JobEnded, LaneEnded, Restarted
+from automl.tuning.jobs import MAX_RETRIES, EpochDone, Job, JobEnded, LaneEnded, Restarted
 
 if TYPE_CHECKING:
     from automl.task import Epoch, Task

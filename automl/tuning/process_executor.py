@@ -20,9 +20,10 @@ from automl.errors import UserError
 from automl.task import TOO_SLOW
 from automl.tuning.descendants import kill_marked, new_mark
 from automl.tuning.executor import Executor
+from automl.tuning.jobs import Event, Job, JobEnded, JobStarted, Restarted
 from automl.tuning.memory import Admission, Span
 from automl.tuning.pickling import pickled
-from automl.tuning.worker import MARK, Event, Job, JobEnded, JobStarted, Restarted
+from automl.tuning.worker import MARK
 from automl.tuning.worker_process import Inbox, WorkerProcess, last_lines, n_oom_kills
 
 if TYPE_CHECKING:

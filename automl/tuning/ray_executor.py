@@ -25,7 +25,7 @@ from automl.tuning.remote import RemoteExecutor, RemoteWorker, WorkerSettings, h
 
 if TYPE_CHECKING:
     from automl.task import Task
-    from automl.tuning.worker import Event
+    from automl.tuning.jobs import Event
 
 LOOK_EVERY = 1.0  # seconds, at the nodes
 POLL = 20.0  # seconds that a call for events waits

@@ -18,7 +18,7 @@ from automl.tuning.pickling import pickled
 from automl.tuning.remote import Supervisor, WorkerSettings, settle
 
 if TYPE_CHECKING:
-    from automl.tuning.worker import Event
+    from automl.tuning.jobs import Event
 
 
 @dataclass(frozen=True)

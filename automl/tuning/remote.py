@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from automl.errors import UserError
 from automl.tuning.executor import Executor
+from automl.tuning.jobs import Event, Job, JobEnded
 from automl.tuning.process_executor import ProcessExecutor
-from automl.tuning.worker import Event, Job, JobEnded
 
 if TYPE_CHECKING:
     from automl.task import Task

@@ -15,9 +15,9 @@ from automl.study.run_log import RunLog
 from automl.study.study import Study
 from automl.task import runtime_of
 from automl.tuning.executor import Executor
+from automl.tuning.jobs import MAX_RETRIES, EpochDone, Event, Job, JobEnded, LaneEnded, Restarted
 from automl.tuning.packs import lane_keys, together
 from automl.tuning.retention import Retention
-from automl.tuning.worker import MAX_RETRIES, EpochDone, Event, Job, JobEnded, LaneEnded, Restarted
 from strategies.base import Outcome, Proposal, Strategy
 
 if TYPE_CHECKING:

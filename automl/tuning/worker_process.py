@@ -17,7 +17,8 @@ from typing import IO, Self, TypeAlias
 
 from automl.devices import only
 from automl.errors import MAX_CHARACTERS
-from automl.tuning.worker import MARK, Event, Job, event_from_json
+from automl.tuning.jobs import Event, Job, event_from_json
+from automl.tuning.worker import MARK
 
 Inbox: TypeAlias = "queue.Queue[tuple[WorkerProcess, Event | None]]"
 """What the processes of an executor have said, and None for one that has died."""

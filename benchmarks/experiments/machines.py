@@ -19,9 +19,9 @@ import typer
 
 from automl.tasks.function import as_task
 from automl.tuning.executor import Executor
+from automl.tuning.jobs import EpochDone, Job, JobEnded
 from automl.tuning.process_executor import ProcessExecutor
 from automl.tuning.remote import WorkerSettings
-from automl.tuning.worker import EpochDone, Job, JobEnded
 from benchmarks.command import run_command
 
 KINDS = ("local", "tcp", "ray")

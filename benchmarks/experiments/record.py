@@ -37,10 +37,10 @@ from automl.study.trial import Trial
 from automl.task import Task, vary
 from automl.tasks.registry import load_task
 from automl.tuning.executor import Executor
+from automl.tuning.jobs import Job
 from automl.tuning.packs import packed, train_jobs
 from automl.tuning.process_executor import ProcessExecutor
 from automl.tuning.trainings import training_seed
-from automl.tuning.worker import Job
 from benchmarks.command import run_command
 from benchmarks.runner.results import write_parquet
 from benchmarks.suites.recordings import Recording, describe

@@ -17,8 +17,8 @@ from automl.task import Epoch
 from automl.tasks.function import as_task
 from automl.tasks.shell_command import CommandTask
 from automl.tuning.executor import SerialExecutor
+from automl.tuning.jobs import EpochDone, Job, JobEnded
 from automl.tuning.process_executor import ProcessExecutor
-from automl.tuning.worker import EpochDone, Job, JobEnded
 
 SPACE = {"x": {"float": [0, 1]}}
 
@@ -305,7 +305,7 @@ def test_workers_end_when_the_process_that_started_them_is_killed(tmp_path):
         import sys, time
         from pathlib import Path
         from automl.tuning.process_executor import ProcessExecutor
-        from automl.tuning.worker import Job
+        from automl.tuning.jobs import Job
         from automl.tasks.function import as_task
         def objective(config):
             import os, subprocess, time

@@ -16,9 +16,9 @@ import automl
 from automl.space.parse import load_space
 from automl.task import Epoch, OutOfMemory
 from automl.tuning import process_executor
+from automl.tuning.jobs import Job, JobEnded, Restarted, event_from_json, event_to_json
 from automl.tuning.memory import Admission, Memory
 from automl.tuning.process_executor import ProcessExecutor
-from automl.tuning.worker import Job, JobEnded, Restarted, event_from_json, event_to_json
 
 TOTAL = 100
 

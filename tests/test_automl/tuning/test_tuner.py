@@ -19,11 +19,11 @@ from automl.study.run_folder import TrialFolders
 from automl.study.storage import sqlite_url
 from automl.study.trial import Asked, Told
 from automl.tasks.function import as_task
+from automl.tuning.jobs import MAX_RETRIES
 from automl.tuning.retention import KEPT_CHECKPOINTS
 from automl.tuning.stopping import GIVE_UP_AFTER
 from automl.tuning.trainings import training_seed
 from automl.tuning.tuner import Tuner
-from automl.tuning.worker import MAX_RETRIES
 from strategies import make_strategy
 from strategies.base import Proposal, Strategy
 
