@@ -25,7 +25,7 @@ from automl.cli.report import save_png
 from automl.study.snapshot import read_run
 from automl.study.study import Study
 from automl.tuning.result import Result
-from benchmarks.opponents.variants import Genetic, Repeats
+from benchmarks.opponents.auto_variants import Genetic, Repeats
 from strategies.encoding import Encoding
 from strategies.random_search import RandomSearch
 
