@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from benchmarks.scoring import regret
+from benchmarks.scoring import regret, targets
 from benchmarks.scoring.certainty import expected
 from benchmarks.scoring.cohorts import KEY, REFERENCES, Field, fields, with_references
 from benchmarks.scoring.comparison import NOTHING, Comparison, compare, nothing
 from benchmarks.scoring.efficiency import medians, needed
+from benchmarks.scoring.generalisation import GENERALISATION, generalisation, shared
 from benchmarks.scoring.statistics import of_these, paired_interval
 
 CLOCKS = {"trainings": "at_epochs", "seconds": "at_seconds"}
@@ -155,7 +156,7 @@ def _standing(
     compared = BASELINE in names and bool(worked.any())
     if compared:
         random = part[part["strategy"] == BASELINE]
-        reached = regret.ecdf(values, regret.random_targets(random, facts), field.units)
+        reached = targets.ecdf(values, targets.random_targets(random, facts), field.units)
     board = _board(field, scores, values, tables, shown)
     if compared:
         board = board.join(_speed_ups(values, shown, field.units), on=["budget", "strategy"])
@@ -220,8 +221,8 @@ def _of_units(table: pd.DataFrame, budget: float) -> pd.DataFrame:
 
 
 def _speed_ups(regrets: pd.DataFrame, shown: list[float], units: pd.Series) -> pd.DataFrame:
-    found = regret.speed_up_intervals(regrets, BASELINE, shown, units).rename(columns=lambda end: f"{end}_speed_up")
-    points = {budget: regret.speed_up(regrets, BASELINE, budget, units) for budget in shown}
+    found = targets.speed_up_intervals(regrets, BASELINE, shown, units).rename(columns=lambda end: f"{end}_speed_up")
+    points = {budget: targets.speed_up(regrets, BASELINE, budget, units) for budget in shown}
     return found.assign(speed_up=pd.concat(points, names=["budget", "strategy"]))
 
 
@@ -259,17 +260,17 @@ def _generalisation(part: pd.DataFrame, field: Field, facts: pd.DataFrame) -> pd
     known = part[part["strategy"] != "default"]
     if known[["test", "retrained"]].isna().all(axis=None):
         return pd.DataFrame()
-    found = regret.generalisation(known, field.n_trials)
+    found = generalisation(known, field.n_trials)
     own = facts.reindex(pd.MultiIndex.from_arrays([found.index.get_level_values(i) for i in (0, 1)]))
     best, reference = own["best"].to_numpy(), own["reference"].to_numpy()
     for name in ("gap", "overtuning"):
         found[name] /= reference - best
     for name in ("retrained", "retrained_default"):
         found[name] = regret.normalised(found[name].to_numpy(), best, reference)
-    tested, default, again = regret.GENERALISATION[:2], regret.GENERALISATION[2:3], regret.GENERALISATION[3:]
+    tested, default, again = GENERALISATION[:2], GENERALISATION[2:3], GENERALISATION[3:]
     for columns in (tested, default, again):
-        found = regret.shared(found, columns)
-    counts = found.groupby("strategy")[regret.GENERALISATION].count().add_prefix("n_")
+        found = shared(found, columns)
+    counts = found.groupby("strategy")[GENERALISATION].count().add_prefix("n_")
     return regret.over_tasks(found, field.units).join(counts)
 
 
