@@ -13,8 +13,9 @@ from strategies._pace import Pace
 from strategies._tally import Tally
 from strategies._tiers import Tiers
 from strategies._wrapper import Delegate
-from strategies.base import ConfigStrategy, Outcome, Proposal, Start, Strategy
+from strategies.base import Outcome, Proposal, Start, Strategy
 from strategies.bayesian import BayesianOptimization
+from strategies.config_strategy import ConfigStrategy
 from strategies.encoding import Encoding
 from strategies.fidelity import Fidelity
 from strategies.types import Config, Value

@@ -27,7 +27,8 @@ from strategies._gp import GP
 from strategies._ladder import Ladder, rungs_of
 from strategies._regret import regret_bound
 from strategies._warp import Warp, fitted
-from strategies.base import MANY_PENDING, ConfigStrategy, Outcome, Proposal, RegretBound
+from strategies.base import MANY_PENDING, Outcome, Proposal, RegretBound
+from strategies.config_strategy import ConfigStrategy
 from strategies.types import JSON, Config
 
 N_SPREAD = 1024  # candidates across the space,

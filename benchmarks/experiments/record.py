@@ -45,7 +45,8 @@ from benchmarks.command import run_command
 from benchmarks.runner.results import write_parquet
 from benchmarks.suites.recordings import Recording, describe
 from benchmarks.suites.scored_task import Scored
-from strategies.base import ConfigStrategy, Strategy
+from strategies.base import Strategy
+from strategies.config_strategy import ConfigStrategy
 from strategies.tpe import TPE
 from strategies.types import JSON, Config
 

@@ -9,8 +9,9 @@ from ConfigSpace import ConfigurationSpace
 
 from strategies._mix import Mix
 from strategies.auto import Auto
-from strategies.base import ConfigStrategy, Outcome, Proposal, Start
+from strategies.base import Outcome, Proposal, Start
 from strategies.bayesian import BayesianOptimization
+from strategies.config_strategy import ConfigStrategy
 from strategies.types import Value
 
 AGAIN, MAX_AGAIN = 0.12, 5  # share of the budget for repeats, and their maximum number
