@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from strategies._families import Families, family_choice
+from strategies._families import Families
+from strategies._family_choice import family_choice
 from strategies._halving import PHASE_SHARE, FidelityOf, Halving, levels_of
 from strategies._mix import Mix
 from strategies._pace import Pace

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from automl.analysis.sentences import commonest_error
-from automl.cli.terminal import LiveTable, show_line, show_paths, show_summary
+from automl.cli.live_table import LiveTable
+from automl.cli.terminal import show_line, show_paths, show_summary
 from automl.errors import UserError
 from automl.runs.final import Final, has_final, train_all
 from automl.runs.final_model import check_can_keep
