@@ -14,7 +14,8 @@ from automl.space.edit import space_to_dict
 from automl.space.hyperparameters import SpaceError
 from automl.study.location import Location, of_folder, record
 from automl.study.run_folder import RunFolder
-from automl.study.storage import STUDY_NAME, Store, sqlite_url
+from automl.study.sqlite import sqlite_url
+from automl.study.storage import STUDY_NAME, Store
 from automl.study.study import Study
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from automl.space.parse import load_space
 from automl.study.postgres import Seat, checked_url
 from automl.study.run_folder import RunFolder
 from automl.study.snapshot import storage
-from automl.study.storage import Store, sqlite_url
+from automl.study.sqlite import sqlite_url
+from automl.study.storage import Store
 from automl.study.study import Study
 from benchmarks.experiments.study_store import OptunaStore
 from strategies.base import Outcome, Proposal

@@ -16,7 +16,7 @@ from automl.analysis.formatting import failure
 from automl.errors import UserError
 from automl.runs.settings import load_from_file
 from automl.study.run_folder import TrialFolders
-from automl.study.storage import sqlite_url
+from automl.study.sqlite import sqlite_url
 from automl.study.trial import Asked, Told
 from automl.tasks.function import as_task
 from automl.tuning.jobs import MAX_RETRIES
