@@ -139,8 +139,9 @@ def test_a_reader_that_polls_sees_the_run_and_does_not_stop_it(tmp_path):
         while not over.is_set():
             try:
                 kept = optuna.storages.get_storage(storage(RunFolder(file.parent)))
+                kept.get_all_trials(1, deepcopy=False)
                 break
-            except UserError:
+            except (UserError, KeyError):  # the study comes after its tables
                 over.wait(0.01)
         while not over.is_set():
             seen.append(kept.get_all_trials(1, deepcopy=False))
