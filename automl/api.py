@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import functools
-import logging
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,12 +15,12 @@ from automl.runs.machines import Machines
 from automl.runs.past_studies import past_studies, which_prior
 from automl.runs.search import open_search, strategy_of
 from automl.runs.settings import Settings
-from automl.runs.shared import SharedRun, take_part
-from automl.study.location import in_database
+from automl.runs.shared import SharedRun
+from automl.runs.shared_search import share
 from automl.study.open_study import recorded, space_settings
 from automl.study.run_folder import RunFolder
 from automl.tasks.function import as_task, check_stops_early
-from automl.tuning.executors import Executor, SerialExecutor
+from automl.tuning.executor import Executor, SerialExecutor
 from automl.tuning.progress import progress as progress_display
 from automl.tuning.result import Result
 from automl.tuning.stopping import Within, as_within
@@ -31,7 +30,6 @@ from strategies.base import Strategy
 
 if TYPE_CHECKING:
     from automl.runs.past_studies import Prior
-    from automl.task import Task
     from strategies.portfolio import PastStudy
 
 DEFAULT_TRIALS = 50
@@ -146,53 +144,8 @@ def tune(
     if storage is not None:
         if executor is not None:
             raise UserError("storage shares the workers of the processes that take part; leave executor out")
-        return _share(storage, folder, task, settings, search, resume=resume)
+        return share(storage, folder, task, settings, search, resume=resume)
     return search(recorded(folder) if resume and folder is not None else None)
-
-
-def _share(
-    storage: str,
-    folder: RunFolder | None,
-    task: Task,
-    settings: Settings,
-    search: Callable[[Mapping[str, Any] | None, SharedRun], Result],
-    *,
-    resume: bool,
-) -> Result:
-    """Lead a run that others may take part in, or lend workers to it until it has ended."""
-    if folder is None:
-        raise UserError("storage needs a folder that all processes of the run share, e.g. study='runs/mine'")
-    assert settings.n_workers is not None
-
-    def lead(stored: dict[str, Any] | None) -> Result:
-        if stored is None and resume:
-            raise UserError(f"nothing to resume: there is no run in {shared.location}")
-        if stored is not None and not resume:
-            if shared.stop_reason is not None:
-                raise UserError(f"the run in {str(folder.path)!r} has ended; resume=True extends it")
-            _check_same(stored, settings)
-        result = search(stored, shared)
-        if result.stop_reason != "interrupted":
-            shared.end(result.stop_reason)
-        return result
-
-    def lend(stored: dict[str, Any]) -> bool:
-        _check_same(stored, settings)
-        return shared.lend(task, settings)
-
-    location = in_database(storage, folder)
-    say = logging.getLogger("automl").info
-    with SharedRun(location, settings.n_workers, settings.device or "auto", say) as shared:
-        result = take_part(shared, lead, lend)
-        return result or shared.result(task, settings)
-
-
-def _check_same(stored: Mapping[str, Any], settings: Settings) -> None:
-    """UserError if this process would go on with the run in another way."""
-    asked = settings.to_json()
-    for name in ("task", "strategy", "seed", "space", "n_trials", "max_epochs", "time_limit", "target", "maximize"):
-        if stored.get(name) != asked[name]:
-            raise UserError(f"the run has {name} = {stored.get(name)!r}, not {asked[name]!r}; all its processes say so")
 
 
 def _trackers(names: str | Sequence[str], study: str | Path | None) -> Sequence[str] | None:

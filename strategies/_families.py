@@ -20,8 +20,6 @@ from strategies.types import Config, Value
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
-N_SAMPLED = 64  # configs sampled to check that a family has allowed ones
-MOSTLY = 2 / 3  # share of the others that must depend on the choice; shared ones are better learnt by one surrogate
 FIRST_LOOK = 0.4  # share of the budget for a few trials of each family
 MIN_TRIALS, MAX_TRIALS = 1, 3  # the number of these trials
 TOO_EXPENSIVE = 0.1  # share of the budget; families whose trials cost more get only their default in the first look
@@ -30,28 +28,6 @@ RESOLUTION = 0.01  # minimum improvement, as a share of the distance from the be
 COST_OF_A_TRIAL = 2.0  # mean cost with a budget in trials: one for the trial and one for its seconds
 SHARE_RANKED = 8  # with many pending trials, families are ranked anew after an eighth as many proposals
 CATCH_UP = 2.0  # a gap takes longer to close than the last gain suggests (FLAML's factor)
-
-
-def family_choice(space: ConfigurationSpace) -> str | None:
-    """The unconditional choice that most other hyperparameters depend on, if there is exactly one."""
-    encoding = Encoding(space)
-    roots = [dim for dim in encoding.dimensions if dim.kind == "choice" and dim.n_values > 1]
-    roots = [dim for dim in roots if not space.parents_of[dim.name]]
-    others = len([dim for dim in encoding.dimensions if dim.n_values > 1]) - 1
-    found = []
-    for dim in roots:
-        parts = [Encoding(space, {dim.name: value}) for value in dim.values]
-        everywhere = set(encoding.names).intersection(*(part.names for part in parts))
-        depending = [d for d in encoding.dimensions if d.n_values > 1 and d.name not in everywhere]
-        if others > 0 and len(depending) > MOSTLY * others and all(_has_configs(part) for part in parts):
-            found.append(dim.name)
-    return found[0] if len(found) == 1 else None
-
-
-def _has_configs(part: Encoding) -> bool:
-    """Whether a family has allowed configs."""
-    points = np.random.default_rng(0).random((N_SAMPLED, len(part.dimensions)))
-    return any(part.allows(config) for config in [part.default, *map(part.decode, points)])
 
 
 @dataclass

@@ -12,7 +12,8 @@ import numpy as np
 from strategies._ladder import RankedLadder, rungs
 from strategies._ranking import Ranking
 from strategies._wrapper import Wrapper
-from strategies.base import ConfigStrategy, Outcome, Proposal, RegretBound, Start
+from strategies.base import Outcome, Proposal, RegretBound, Start
+from strategies.config_strategy import ConfigStrategy
 from strategies.types import JSON, Config
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from strategies._wrapper import Delegate
-from strategies.base import ConfigStrategy, Proposal
+from strategies.base import Proposal
+from strategies.config_strategy import ConfigStrategy
 
 
 class Tiers(Delegate):

@@ -6,15 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from strategies._families import Families, family_choice
+from strategies._families import Families
+from strategies._family_choice import family_choice
 from strategies._halving import PHASE_SHARE, FidelityOf, Halving, levels_of
 from strategies._mix import Mix
 from strategies._pace import Pace
 from strategies._tally import Tally
 from strategies._tiers import Tiers
 from strategies._wrapper import Delegate
-from strategies.base import ConfigStrategy, Outcome, Proposal, Start, Strategy
+from strategies.base import Outcome, Proposal, Start, Strategy
 from strategies.bayesian import BayesianOptimization
+from strategies.config_strategy import ConfigStrategy
 from strategies.encoding import Encoding
 from strategies.fidelity import Fidelity
 from strategies.types import Config, Value

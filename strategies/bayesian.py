@@ -10,11 +10,9 @@ user's beliefs.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
 import numpy as np
-from scipy.special import log_ndtr
 from scipy.stats import qmc
 
 from strategies import _gp
@@ -24,10 +22,13 @@ from strategies._cost import log_seconds
 from strategies._doubt import STUCK_AFTER, doubted, n_without_gain, noise_ceiling, shrinkage
 from strategies._features import Features
 from strategies._gp import GP
-from strategies._ladder import Ladder, rungs_of
+from strategies._observations import Observed, chosen, finished_best, observed, standardised, worst_counted
 from strategies._regret import regret_bound
+from strategies._success import success
+from strategies._trust_region import trust_region
 from strategies._warp import Warp, fitted
-from strategies.base import MANY_PENDING, ConfigStrategy, Outcome, Proposal, RegretBound
+from strategies.base import MANY_PENDING, Outcome, Proposal, RegretBound
+from strategies.config_strategy import ConfigStrategy
 from strategies.types import JSON, Config
 
 N_SPREAD = 1024  # candidates across the space,
@@ -36,10 +37,7 @@ N_FANTASIES = 8
 REFIT_EVERY = 50  # from 100 observations on, theta is refitted only after n / 50 more
 REFIT_SELDOM = 5  # the same with many pending trials
 N_AHEAD, N_CONSIDERED = 15, 256  # further proposals of a model with many pending trials, and the points among which
-MAX_BEST, MAX_LATEST, MAX_OTHERS = 200, 200, 100  # observations kept if there are more, since fitting is O(n^3)
 MANY_DIMENSIONS = 20  # above this, the search stays in a trust region
-LENGTH_START, LENGTH_MIN, LENGTH_MAX = 0.8, 2.0**-6, 1.6
-SUCCESSES, FAILURES = 3, 8  # consecutive ones that double or halve it
 
 
 class BayesianOptimization(ConfigStrategy):
@@ -284,113 +282,5 @@ class BayesianOptimization(ConfigStrategy):
 
     def _trust_region(self, points: np.ndarray, losses: np.ndarray, gp: GP) -> tuple[np.ndarray, np.ndarray]:
         """A box around the best config, with sides proportional to the lengthscales."""
-        d = points.shape[1]
-        lengths = np.exp(gp.theta[:d])
-        half = trust_length(losses[self.n_initial :], losses[: self.n_initial]) / 2
-        half = half * lengths / np.exp(np.log(lengths).mean())
-        centre = points[losses.argmin()]
         numeric = np.array([dim.numeric for dim in self.encoding.dimensions])
-        sides = (np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1))
-        return np.where(numeric, sides[0], 0.0), np.where(numeric, sides[1], 1.0)
-
-
-@dataclass(frozen=True)
-class Observed:
-    """The model's data: one row per trial or, if trials differ in length, one per trial and rung."""
-
-    trial: np.ndarray  # index of the told trial, (rows,)
-    share: np.ndarray  # share of a full training on a log scale: 0 for one epoch, 1 for all, (rows,)
-    losses: np.ndarray  # on the scale of a full training, (rows,)
-    final: np.ndarray  # each config's loss at its highest rung, (n,); the worst for a failed or promoting trial
-
-
-def observed(told: list[Outcome], max_epochs: int) -> Observed:
-    """Losses at lower rungs are shifted by the median steps to the top; failures get the worst loss."""
-    worked = [outcome for outcome in told if outcome.loss is not None]
-    ladder = Ladder(rungs_of(worked, max_epochs))
-    for outcome in worked:
-        ladder.enter(outcome)
-    steps = ladder.steps()
-    place = {outcome.proposal.trial: i for i, outcome in enumerate(told)}
-    rows = [(place[number], rung, loss) for number, losses in ladder.losses.items() for rung, loss in losses.items()]
-    trial, rung = (np.array(column, dtype=int) for column in list(zip(*rows, strict=True))[:2])
-    rise = np.array([sum(steps[k:]) for k in range(len(ladder.levels))])
-    losses = np.array([loss for _, _, loss in rows]) + rise[rung]
-    share = np.log(ladder.levels)[rung] / np.log(max_epochs) if len(ladder.levels) > 1 else np.ones(len(rows))
-    worst = losses.max()
-    final = np.full(len(told), worst)
-    upwards = np.argsort(rung, kind="stable")
-    final[trial[upwards]] = losses[upwards]  # the last assignment, at the highest rung, wins
-    failed = np.array([i for i, outcome in enumerate(told) if outcome.loss is None], dtype=int)
-    return Observed(
-        np.concatenate([trial, failed]),
-        np.concatenate([share, np.ones(len(failed))]),
-        np.concatenate([losses, np.full(len(failed), worst)]),
-        final,
-    )
-
-
-def chosen(losses: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Indices of the observations for the model: all, or if too many, the best, the latest and a random sample."""
-    n = len(losses)
-    if n <= MAX_BEST + MAX_LATEST + MAX_OTHERS:
-        return np.arange(n)
-    keep = np.zeros(n, dtype=bool)
-    keep[n - MAX_LATEST :] = True
-    keep[np.argsort(losses[: n - MAX_LATEST], kind="stable")[:MAX_BEST]] = True
-    keep[rng.choice(np.flatnonzero(~keep), size=MAX_OTHERS, replace=False)] = True
-    return np.flatnonzero(keep)
-
-
-def finished_best(told: list[Outcome], max_epochs: int) -> int | None:
-    """The index of the lowest loss among this run's own fully trained trials."""
-    losses = {
-        i: outcome.loss
-        for i, outcome in enumerate(told)
-        if outcome.loss is not None and not outcome.stopped and outcome.proposal.epochs >= max_epochs
-        if outcome.proposal.trial >= 0
-    }
-    return min(losses, key=lambda i: (losses[i], told[i].proposal.trial), default=None)
-
-
-def worst_counted(losses: np.ndarray) -> float:
-    """The clipping threshold for losses: the median plus twice the distance from the best to the median.
-
-    How bad a bad config is carries no useful information, and one huge loss would dominate the scale.
-    """
-    best, median = losses.min(), float(np.median(losses))
-    spread = median - best or min((loss - best for loss in losses if loss > best), default=0.0)
-    return float(median + 2.0 * spread)
-
-
-def standardised(losses: np.ndarray) -> np.ndarray:
-    """Losses clipped at ``worst_counted``, with mean 0 and standard deviation 1."""
-    clipped = np.minimum(losses, worst_counted(losses))
-    return np.asarray((clipped - clipped.mean()) / (clipped.std() or 1.0))
-
-
-def success(X: np.ndarray, failed: np.ndarray, gp: GP) -> Callable[[np.ndarray], np.ndarray]:
-    """The log probability of no failure: a Gaussian process on the labels, through the normal CDF."""
-    theta = np.concatenate([gp.theta[:-2], [0.0, -2.0]])
-    process = GP.given(X, np.where(failed, 2.0, 0.0)[:, None], theta, gp.hyperparameter)
-
-    def log_success(at: np.ndarray) -> np.ndarray:
-        mean, sd = process.predict(at)
-        return np.asarray(log_ndtr((1.0 - mean[:, 0]) / np.sqrt(sd**2 + np.exp(-2.0))))
-
-    return log_success
-
-
-def trust_length(losses: np.ndarray, before: np.ndarray) -> float:
-    """The side of the trust region, doubled and halved by consecutive successes and failures among these losses."""
-    length, best, won, lost = LENGTH_START, before.min(initial=np.inf), 0, 0
-    for loss in losses:
-        won, lost = (won + 1, 0) if loss < best else (0, lost + 1)
-        best = min(best, loss)
-        if won == SUCCESSES:
-            length, won = min(2 * length, LENGTH_MAX), 0
-        elif lost == FAILURES:
-            length, lost = length / 2, 0
-        if length < LENGTH_MIN:
-            length = LENGTH_START
-    return length
+        return trust_region(points, losses, self.n_initial, np.exp(gp.theta[: points.shape[1]]), numeric)

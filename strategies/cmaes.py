@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from strategies.base import ConfigStrategy, Outcome, Proposal
+from strategies.base import Outcome, Proposal
+from strategies.config_strategy import ConfigStrategy
 from strategies.encoding import Dimension
 from strategies.types import JSON, Config
 

@@ -14,7 +14,8 @@ import numpy as np
 from deap import base, tools
 
 from strategies._ranking import Ranking
-from strategies.base import ConfigStrategy, Outcome
+from strategies.base import Outcome
+from strategies.config_strategy import ConfigStrategy
 from strategies.types import JSON, Config
 
 POPULATION = 10  # mu

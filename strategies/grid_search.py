@@ -8,7 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
-from strategies.base import ConfigStrategy, Proposal
+from strategies.base import Proposal
+from strategies.config_strategy import ConfigStrategy
 from strategies.types import JSON, Config
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from strategies.base import ConfigStrategy, Outcome, Proposal
+from strategies.base import Outcome, Proposal
+from strategies.config_strategy import ConfigStrategy
 from strategies.types import JSON, Config
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from strategies.base import ConfigStrategy
+from strategies.config_strategy import ConfigStrategy
 from strategies.types import JSON, Config
 
 MAX_POINTS = 200  # fitting is O(n^3); beyond this, only the best and the latest are used

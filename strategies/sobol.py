@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from strategies.base import ConfigStrategy
+from strategies.config_strategy import ConfigStrategy
 from strategies.types import JSON, Config
 
 

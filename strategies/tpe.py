@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from strategies._optuna import quiet_optuna
-from strategies.base import ConfigStrategy, Outcome, Proposal
+from strategies.base import Outcome, Proposal
+from strategies.config_strategy import ConfigStrategy
 from strategies.encoding import Dimension
 from strategies.types import JSON, Config, Value
 

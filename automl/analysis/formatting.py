@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from automl.study.contenders import paired
 from automl.study.study import Study
 from automl.study.trial import Trial
 from strategies.types import Config
@@ -133,6 +134,28 @@ def at_resolution(value: float, step: float | None) -> str:
     if value and not 1e-4 <= abs(value) < 1e9:
         return f"{value:.{digits - 1}e}"
     return f"{value:.{max(0, digits - 1 - exponent)}f}"
+
+
+def seed_gains(final: Mapping[str, Any], maximize: bool) -> list[float | None]:
+    """By how much the chosen config was better than the default, seed by seed."""
+    pairs = zip(*(map(finite, scores) for scores in paired(final["chosen"], final["default"])), strict=True)
+    return [None if c is None or d is None else (c - d if maximize else d - c) for c, d in pairs]
+
+
+def show_mean(scores: Sequence[float], *, alone: bool = False) -> str:
+    """The mean for people, with the standard deviation of several scores unless it shall stand ``alone``."""
+    if not scores:
+        return "-"
+    mean = show(statistics.fmean(scores))
+    return mean if alone or len(scores) == 1 else f"{mean}\u00a0\u00b1\u00a0{show_deviation(scores)}"
+
+
+def show_deviation(scores: Sequence[float]) -> str:
+    """The standard deviation for people."""
+    if len(scores) < 2:
+        return "-"
+    deviation = statistics.stdev(scores)
+    return f"{deviation:.3f}" if 0.001 <= deviation < 10 else f"{deviation:.2g}"
 
 
 def setting(value: Any) -> str:

@@ -10,7 +10,8 @@ from automl.analysis import figures, slices
 from automl.analysis.card_memory import memory_curve
 from automl.analysis.explanation import TOGETHER, Explanation, explain, verdict
 from automl.analysis.formatting import chosen, described, failure, ordered, picked
-from automl.analysis.sentences import compare_configs, described_model, facts, final_rows, headline
+from automl.analysis.sentences import described_model, headline
+from automl.analysis.tables import compare_configs, facts, final_rows
 from automl.study.run_folder import write_atomic
 from automl.study.study import Study
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import itertools
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from automl.analysis.sentences import commonest_error
-from automl.cli.terminal import LiveTable, show_line, show_paths, show_summary
+from automl.cli.live_table import LiveTable
+from automl.cli.terminal import show_line, show_paths, show_summary
 from automl.errors import UserError
 from automl.runs.final import Final, has_final, train_all
 from automl.runs.final_model import check_can_keep
@@ -33,6 +34,7 @@ from strategies.encoding import Encoding
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from automl.runs.search import Search
     from automl.runs.shared import SharedRun
     from automl.study.run_log import Listener
 
@@ -69,53 +71,23 @@ def run_session(
     if not isinstance(task, CrossValidated):
         check_can_keep(task, refit=bool(settings.refit), ensemble=settings.ensemble)
     session = Session.of(settings, task, folder, clock)
-    task, strategy, plan = session.task, session.strategy, session.plan
-    n_cores = default_workers("cpu")
-    if settings.n_workers is not None and settings.n_workers > n_cores and not settings.where.is_remote:
-        show_line(console, f"workers: {settings.n_workers} trainings share {n_cores} cores, so that each is slower")
-    if isinstance(task, CrossValidated):
-        has_test = not (settings.data or {}).get("no_test")
-        show_line(console, described_plan(task, settings.time_limit, has_test=has_test))
-    else:
-        if strategy.why:
-            show_line(console, f"{settings.strategy}: {strategy.why}")
-        if settings.prior:
-            show_line(console, in_words(from_json(settings.prior)))
-    n = settings.planned_workers
-    n_workers = f"{n} worker{'s' * (n != 1)}{' at first' * (settings.n_workers is None)}"
-    title = f"{name} with {settings.strategy}, seed {settings.seed}, {n_workers}, in {folder.path}"
-    live = LiveTable(console, title, plan)
-    warn = partial(show_line, console)
+    live = LiveTable(console, _announced(console, name, session), session.plan)
     with session.searching(
-        warn=warn, display=live, data=prepared, resume=resume, listeners=listeners,
+        warn=partial(show_line, console), display=live, data=prepared, resume=resume, listeners=listeners,
         shared=shared,
     ) as search:  # fmt: skip
         tuner = search.tuner
         if resume:
             live.resumed(tuner)
         with _interrupts_end(tuner):
-            plan.begin()
+            session.plan.begin()
             with clock.during("search"):
                 result = tuner.run()
-            for finding in strategy.findings:
+            for finding in session.strategy.findings:
                 show_line(console, f"{settings.strategy}: {finding}")
             outputs = Outputs(folder, result, tuner, settings, clock)
             first = outputs.write(Final())  # before the final, which may be interrupted
-            final = Final()
-            if result.study.best is not None and isinstance(task, CrossValidated):
-                with clock.during("refit"):
-                    final.model = session.ensemble(tuner, about_run(first), watch=live.note, say=warn)
-            elif result.study.best is not None and not tuner.interrupted and session.ends_with_final:
-                n_seeds = plan.seeds_within(tuner, settings.time_limit)
-                if n_seeds < plan.n_seeds:
-                    show_line(console, f"final: {n_seeds} of {plan.n_seeds} seeds, as the time limit leaves no more")
-                watch = partial(_watch_final, live, tuner)
-                final = train_all(
-                    task, result, tuner.executor, folder, replace(settings, n_final=n_seeds), watch, clock
-                )
-                if final.trainings and search.tracking is not None:
-                    assert final.chosen is not None
-                    search.tracking.final(final_means(final.trainings, task.metric), final.kept, final.chosen)
+            final = _final(console, session, search, result, first, live, clock)
     interrupted = tuner.interrupted or final.interrupted
     summary = outputs.write(final)
     if not interrupted:
@@ -124,6 +96,72 @@ def run_session(
         shared.keep_summary()
         if not interrupted:
             shared.end(result.stop_reason)
+    _show_end(console, session, result, summary, live, tuner, interrupted=interrupted)
+    if settings.learn is not False and not tuner.interrupted:
+        _learn(console, result, settings, folder)
+    return folder, 130 if interrupted else 0 if summary["best"] else 1
+
+
+def _announced(console: Console, name: str, session: Session) -> str:
+    """Say what will be done and why. Returns the title of the run."""
+    settings, task = session.settings, session.task
+    n_cores = default_workers("cpu")
+    if settings.n_workers is not None and settings.n_workers > n_cores and not settings.where.is_remote:
+        show_line(console, f"workers: {settings.n_workers} trainings share {n_cores} cores, so that each is slower")
+    if isinstance(task, CrossValidated):
+        has_test = not (settings.data or {}).get("no_test")
+        show_line(console, described_plan(task, settings.time_limit, has_test=has_test))
+    else:
+        if session.strategy.why:
+            show_line(console, f"{settings.strategy}: {session.strategy.why}")
+        if settings.prior:
+            show_line(console, in_words(from_json(settings.prior)))
+    n = settings.planned_workers
+    n_workers = f"{n} worker{'s' * (n != 1)}{' at first' * (settings.n_workers is None)}"
+    return f"{name} with {settings.strategy}, seed {settings.seed}, {n_workers}, in {session.folder.path}"
+
+
+def _final(
+    console: Console,
+    session: Session,
+    search: Search,
+    result: Result,
+    summary: Mapping[str, Any],
+    live: LiveTable,
+    clock: Clock,
+) -> Final:
+    """What follows the search: the trainings of the best configs on fresh seeds, or the ensemble of a cross-validated
+    table. ``summary``: of the search."""
+    settings, task, plan, tuner = session.settings, session.task, session.plan, search.tuner
+    final = Final()
+    if result.study.best is not None and isinstance(task, CrossValidated):
+        with clock.during("refit"):
+            final.model = session.ensemble(tuner, about_run(summary), watch=live.note, say=partial(show_line, console))
+    elif result.study.best is not None and not tuner.interrupted and session.ends_with_final:
+        n_seeds = plan.seeds_within(tuner, settings.time_limit)
+        if n_seeds < plan.n_seeds:
+            show_line(console, f"final: {n_seeds} of {plan.n_seeds} seeds, as the time limit leaves no more")
+        watch = partial(_watch_final, live, tuner)
+        final = train_all(
+            task, result, tuner.executor, session.folder, replace(settings, n_final=n_seeds), watch, clock
+        )
+        if final.trainings and search.tracking is not None:
+            assert final.chosen is not None
+            search.tracking.final(final_means(final.trainings, task.metric), final.kept, final.chosen)
+    return final
+
+
+def _show_end(
+    console: Console,
+    session: Session,
+    result: Result,
+    summary: Mapping[str, Any],
+    live: LiveTable,
+    tuner: Tuner,
+    *,
+    interrupted: bool,
+) -> None:
+    settings, task, folder = session.settings, session.task, session.folder
     show_summary(console, summary, Encoding(task.space).default, live.values)
     for line in commonest_error(result.study) if summary["n_failed"] else ():
         show_line(console, f"{summary['n_failed']} of {summary['n_trials']} trials failed. {line}")
@@ -132,9 +170,6 @@ def run_session(
     show_paths(console, folder, resume_hint=interrupted)
     if tuner.folders.n_bytes:
         show_line(console, f"checkpoints  {folder.trials}, {tuner.folders.n_bytes / 1e6:,.1f} MB")
-    if settings.learn is not False and not tuner.interrupted:
-        _learn(console, result, settings, folder)
-    return folder, 130 if interrupted else 0 if summary["best"] else 1
 
 
 def _new_folder(name: str) -> Path:

@@ -1,4 +1,4 @@
-"""What a run shows in the terminal: a live table while it runs, and tables at its end."""
+"""What commands show in the terminal: lines, and the tables at the end of a run."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich.console import Console, Group
-from rich.live import Live
-from rich.progress_bar import ProgressBar
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -16,114 +14,12 @@ from automl.analysis.formatting import chosen, duration, often, show, too_short
 from automl.analysis.sentences import beaten_in_words, contenders_in_words, described_model, kept_in_words
 from automl.study.study import counts_in_words
 from automl.study.trial import State
-from automl.tuning.progress import Values, epochs_are, new_outcomes, seconds_left, trial_line
+from automl.tuning.progress import Values
 
 if TYPE_CHECKING:
-    from automl.runs.time_plan import TimePlan
     from automl.study.run_folder import RunFolder
-    from automl.tuning.tuner import Tuner
 
 ENDED: tuple[State, ...] = ("complete", "paused", "stopped", "failed")
-KNOWN = 2  # trials that ended, from which the length of a run is estimated
-LONG = 60.0  # seconds, from which on it is worth a line
-
-
-class LiveTable:
-    """Trials done, best so far, the epoch of each running trial, time left; without a terminal, a line per outcome."""
-
-    def __init__(self, console: Console, title: str, plan: TimePlan) -> None:
-        self.values = Values()
-        self._console = console
-        self._title = title
-        self._plan = plan
-        self._live = Live(console=console, refresh_per_second=4, transient=True)
-        self._place: int | None = None  # in the study's log
-        self._has_estimate = False
-
-    def __enter__(self) -> LiveTable:
-        if self._console.is_terminal:
-            self._live.start()
-        else:
-            show_line(self._console, self._title)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._console.is_terminal:
-            self._live.stop()
-
-    def resumed(self, tuner: Tuner) -> None:
-        """Say what a run that continues has, and what is left of its budget."""
-        study, metric = tuner.study, tuner.task.metric
-        self.values.look(tuner)
-        best = "none has succeeded"
-        if study.best is not None:
-            best = f"best {metric} {self.values.show(study.best.mean(metric))} (trial {study.best.number})"
-        left = []
-        if tuner.budget_epochs is not None:
-            n_left = max(0, tuner.budget_epochs - study.committed_epochs) / study.max_epochs
-            left.append(f"{round(n_left, 1):g} of {tuner.n_trials} full trainings")
-        if tuner.time_limit is not None:
-            left.append(f"{duration(max(0.0, tuner.time_limit - study.clock))} of {duration(tuner.time_limit)}")
-        show_line(
-            self._console,
-            f"resuming with {counts_in_words(study.counts)}, {best}; left: {', '.join(left)}",
-        )
-
-    def update(self, tuner: Tuner) -> None:
-        """To be given to a Tuner as ``watch``."""
-        new, self._place = new_outcomes(tuner, self._place)
-        if new:
-            self.values.look(tuner)
-        if self._console.is_terminal:
-            self._live.update(self._table(tuner))
-        else:
-            for told in new:
-                show_line(self._console, trial_line(tuner, told, self.values))
-        if new:
-            self._estimate(tuner)
-
-    def note(self, text: str) -> None:
-        """What is going on besides trials."""
-        if self._console.is_terminal:
-            self._live.update(Text(text))
-
-    def _estimate(self, tuner: Tuner) -> None:
-        """How long the command will take, once two trials of a long one are known."""
-        done, left = len(tuner.study.trials) - tuner.study.counts["running"], seconds_left(tuner)
-        if self._has_estimate or done < KNOWN or left is None:
-            return
-        self._has_estimate = True
-        after = self._plan.after(tuner)
-        if left + after > LONG:
-            final = f", then {duration(after)} for the final and the files" if self._plan.n_seeds else ""
-            show_line(self._console, f"about {duration(left + after)} left: {duration(left)} for the search{final}")
-
-    def _table(self, tuner: Tuner) -> Group:
-        study, metric, best = tuner.study, tuner.task.metric, tuner.study.best
-        head = Table.grid(padding=(0, 2))
-        head.add_row(Text(self._title, style="bold"))
-        ended: dict[State, int] = {state: study.counts[state] for state in ENDED}
-        incumbent = "none yet"
-        if best is not None:
-            incumbent = f"{metric} {self.values.show(best.mean(metric))} (trial {best.number})"
-        left = seconds_left(tuner)
-        time = f"{duration(tuner.seconds)} elapsed" + ("" if left is None else f", about {duration(left)} left")
-        head.add_row(Text(counts_in_words(ended)))
-        head.add_row(Text(f"best: {incumbent}   {time}"))
-        table = Table(box=None, padding=(0, 2), header_style="dim")
-        for column in ("trial", epochs_are(tuner).removesuffix("s"), "", metric, "config"):
-            table.add_column(column, no_wrap=True, overflow="ellipsis")
-        for number, running in sorted(tuner.running.items()):
-            epochs = len(running.losses)
-            curve = running.metrics.get(metric) or running.losses
-            table.add_row(
-                str(number),
-                f"{epochs}/{running.proposal.epochs}",
-                ProgressBar(total=running.proposal.epochs, completed=epochs, width=20),
-                self.values.show(curve[-1]) if curve else "",
-                Text(short_config(running.proposal.config)),
-            )
-        return Group(head, table)
 
 
 def short_config(config: Mapping[str, Any]) -> str:

@@ -15,8 +15,8 @@ from automl.runs.settings import Settings
 from automl.study.run_folder import TrialFolders
 from automl.study.study import Study
 from automl.tasks.user_data import OwnData
-from automl.tuning.executors import ProcessExecutor
 from automl.tuning.final_evaluation import final_seed, train_once
+from automl.tuning.process_executor import ProcessExecutor
 from strategies.base import Outcome, Proposal
 from strategies.types import JSON
 

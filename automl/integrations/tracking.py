@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from automl.errors import UserError, install_command
 from automl.integrations.tracker import Snapshot, TrackedRun, Tracker
 from automl.study.trial import Asked, Told
-from automl.tuning.tuner import training_seed
+from automl.tuning.trainings import training_seed
 from strategies.errors import did_you_mean
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from automl.study.study import Study
     from automl.study.trial import Trial
     from automl.tuning.final_evaluation import Who
-    from automl.tuning.tuner import Running, Tuner
+    from automl.tuning.trainings import Running
+    from automl.tuning.tuner import Tuner
 
 TRACKERS = {  # name -> its module, its class
     "mlflow": ("automl.integrations.mlflow", "MLflow"),

@@ -18,14 +18,14 @@ from automl.runs.latency import fast_enough, milliseconds_per_row
 from automl.runs.selection import MOST_MEMBERS, Candidate, Chosen, affordable, candidates, choose, refit_seconds
 from automl.training.fold_learners import learner_class, trained_in
 from automl.training.folds import models_in, read_record
+from automl.tuning.jobs import Job
 from automl.tuning.packs import train_jobs
-from automl.tuning.worker import Job
 
 if TYPE_CHECKING:
     from automl.models.trained import TrainedModel
     from automl.study.run_folder import RunFolder
     from automl.tasks.cross_validated import CrossValidated
-    from automl.tuning.executors import Executor
+    from automl.tuning.executor import Executor
     from automl.tuning.tuner import Tuner
 
 LIKELY_MEMBERS = MOST_MEMBERS  # of the best trials, whose fits to all rows the search leaves time for

@@ -14,7 +14,7 @@ from automl.study.run_folder import RunFolder
 from automl.study.trial import Trial
 from automl.task import Task
 from automl.tasks.supervised import Supervised
-from automl.tuning.executors import Executor
+from automl.tuning.executor import Executor
 from automl.tuning.final_evaluation import Training, Who, final_seed, fit_baseline, to_keep, train_final, train_once
 from automl.tuning.result import Result
 from strategies.encoding import Encoding

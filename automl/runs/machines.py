@@ -12,7 +12,7 @@ from automl.errors import UserError, install_command
 
 if TYPE_CHECKING:
     from automl.task import Task
-    from automl.tuning.executors import Executor
+    from automl.tuning.executor import Executor
     from automl.tuning.remote import WorkerSettings
 
 EXECUTORS = ("local", "ray", "tcp")

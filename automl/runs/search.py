@@ -16,7 +16,8 @@ from automl.study.run_folder import RunFolder, TrialFolders
 from automl.study.run_log import Listener, RunLog
 from automl.study.study import Study
 from automl.task import Task, fidelity_of
-from automl.tuning.executors import Executor, ProcessExecutor
+from automl.tuning.executor import Executor
+from automl.tuning.process_executor import ProcessExecutor
 from automl.tuning.remote import WorkerSettings
 from automl.tuning.shared_executor import SharedFolders
 from automl.tuning.stopping import check_is_possible

@@ -19,9 +19,9 @@ from automl.study.location import Location, check_is_shared
 from automl.study.postgres import Seat, connected, engine_of
 from automl.study.storage import Store, study_id_of
 from automl.study.study import Study
-from automl.tuning.executors import ProcessExecutor
 from automl.tuning.job_table import JobTable, make_tables
 from automl.tuning.lender import Lender
+from automl.tuning.process_executor import ProcessExecutor
 from automl.tuning.result import Result
 from automl.tuning.shared_executor import SharedExecutor
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import UserError
-from automl.space.parse import SpaceError, load_space
+from automl.space.hyperparameters import SpaceError
+from automl.space.parse import load_space
 from strategies.encoding import plain
 from strategies.types import Config, Value
 

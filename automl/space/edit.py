@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from automl.space.parse import SpaceError, load_space
+from automl.space.hyperparameters import SpaceError
+from automl.space.parse import load_space
 from strategies.encoding import plain
 from strategies.errors import did_you_mean
 

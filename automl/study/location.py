@@ -9,7 +9,8 @@ from pathlib import Path
 from automl.errors import UserError
 from automl.study.postgres import checked_url, shown
 from automl.study.run_folder import RunFolder, write_atomic
-from automl.study.storage import STUDY_NAME, sqlite_url
+from automl.study.sqlite import sqlite_url
+from automl.study.storage import STUDY_NAME
 
 
 @dataclass(frozen=True)

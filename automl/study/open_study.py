@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from automl.errors import UserError
 from automl.space.edit import space_to_dict
-from automl.space.parse import SpaceError
+from automl.space.hyperparameters import SpaceError
 from automl.study.location import Location, of_folder, record
 from automl.study.run_folder import RunFolder
-from automl.study.storage import STUDY_NAME, Store, sqlite_url
+from automl.study.sqlite import sqlite_url
+from automl.study.storage import STUDY_NAME, Store
 from automl.study.study import Study
 
 if TYPE_CHECKING:

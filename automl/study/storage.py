@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from automl.errors import UserError
-from automl.study.database_errors import reading, reason, writing
+from automl.study.database_errors import reading, writing
 from automl.study.postgres import checked_url, open_storage, shown
 from automl.study.rows import TrialRows
+from automl.study.sqlite import open_sqlite
 from automl.study.trial import Asked, State, Told, Trial
 from strategies._optuna import quiet_optuna
 from strategies.base import Outcome, Proposal
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 STUDY_NAME = "automl"  # in a run's folder, where it is the only one
 LOG = ("ask:", "tell:")  # prefixes of the log's attributes
-MAX_LOG_BYTES = 16_777_216  # of the write-ahead log, to which it shrinks after a long read that made it grow
 SECONDS_BETWEEN_EPOCHS = 1.0  # in which epochs are collected for one write
 
 
@@ -249,39 +249,10 @@ class Store:
             self._storage.engine.dispose()
 
 
-def sqlite_url(file: Path) -> str:
-    """The storage URL of a SQLite file."""
-    path = str(file.resolve())
-    if "?" in path or "%" in path:
-        raise UserError(
-            f"the path of a run's folder must not contain ? or %, which are special in a database URL: {path}"
-        )
-    return f"sqlite:///{path}"
-
-
 def _opened(where: str | RDBStorage) -> RDBStorage:
     if not isinstance(where, str):
         return where
-    if not where.startswith("sqlite:"):
-        return open_storage(checked_url(where))
-    import optuna
-    from sqlalchemy import event
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        storage = optuna.storages.RDBStorage(where)
-    except (SQLAlchemyError, ValueError) as error:
-        raise UserError(f"cannot open the storage {where}: {reason(error)}") from None
-
-    # Write-ahead log: 5 ms instead of 160 ms per trial, readers never wait, and a killed process loses nothing.
-    @event.listens_for(storage.engine, "connect")
-    def _set_pragmas(connection: Any, _: Any) -> None:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-        connection.execute(f"PRAGMA journal_size_limit={MAX_LOG_BYTES}")
-
-    storage.engine.dispose()
-    return storage
+    return open_sqlite(where) if where.startswith("sqlite:") else open_storage(checked_url(where))
 
 
 def study_id_of(storage: RDBStorage, name: str) -> int:

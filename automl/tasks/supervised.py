@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
 
     from automl.training.base import Training
-    from automl.tuning.worker import Job
+    from automl.tuning.jobs import Job
 
 
 @dataclass(frozen=True)

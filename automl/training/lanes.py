@@ -33,7 +33,7 @@ from automl.training.lane_optimizer import LaneOptimizer
 from automl.training.network import NetworkTraining
 from automl.training.optimizer import schedule
 from automl.training.spec import Resumable, SupervisedTask, TrainedTask
-from automl.tuning.worker import Job
+from automl.tuning.jobs import Job
 
 FREE = (
     "lr", "optimizer", "weight_decay", "momentum", "nesterov", "schedule", "warmup", "dropout", "label_smoothing",

@@ -17,13 +17,13 @@ import numpy as np
 
 from automl.errors import UserError
 from automl.study.contenders import best_contender, prefers_default
+from automl.tuning.jobs import Job
 from automl.tuning.packs import Trained, packed, train_jobs
-from automl.tuning.worker import Job
 
 if TYPE_CHECKING:
     from automl.study.trial import Trial
     from automl.task import Task
-    from automl.tuning.executors import Executor
+    from automl.tuning.executor import Executor
 
 
 Who: TypeAlias = Literal["chosen", "default"]
@@ -129,7 +129,7 @@ def train_once(
     watch: Callable[[int, int], None] = lambda done, of: None,
 ) -> Training:
     """Train a config of a task in a separate process, and score it on the test set."""
-    from automl.tuning.executors import ProcessExecutor
+    from automl.tuning.process_executor import ProcessExecutor
 
     job = Job(0, config, seed, task.max_epochs, folder=str(folder), device=device, test=True)
     with ProcessExecutor(task, 1, trial_seconds, device=device) as executor:

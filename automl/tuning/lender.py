@@ -15,10 +15,10 @@ from automl.errors import UserError
 from automl.study.database_errors import ConnectionLost
 from automl.tuning import job_table
 from automl.tuning.job_table import JobTable
-from automl.tuning.worker import Event, Job, JobEnded, event_to_json
+from automl.tuning.jobs import Event, Job, JobEnded, event_to_json
 
 if TYPE_CHECKING:
-    from automl.tuning.executors import Executor
+    from automl.tuning.executor import Executor
 
 SECONDS_BETWEEN_SIGNS = 1.0  # of life
 SECONDS_BETWEEN_LOOKS = 0.05  # at the executor while something is trained, so that a new job waits no longer

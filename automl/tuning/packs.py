@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from automl.study.run_folder import keep_attempt, new_attempt
-from automl.tuning.worker import MAX_RETRIES, EpochDone, Job, JobEnded, LaneEnded, Restarted
+from automl.tuning.jobs import MAX_RETRIES, EpochDone, Job, JobEnded, LaneEnded, Restarted
 
 if TYPE_CHECKING:
     from automl.task import Epoch, Task
-    from automl.tuning.executors import Executor
+    from automl.tuning.executor import Executor
+    from strategies.base import Proposal
 
 MOST_LANES = 8  # more are hardly faster on a CPU
 
@@ -54,6 +55,11 @@ def lane_keys(task: Task) -> Callable[[Mapping[str, Any]], Hashable | None]:
 def together(jobs: Sequence[Job]) -> Job:
     """The jobs as lanes of one."""
     return replace(jobs[0], lanes=tuple(jobs))
+
+
+def first_of_pack(proposal: Proposal) -> int:
+    """The first trial of those that a proposal was asked for to share a program with."""
+    return proposal.trial if proposal.alike is None else proposal.alike
 
 
 def _attempt(job: Job) -> Job:

@@ -19,13 +19,13 @@ from ray.exceptions import ActorDiedError, OutOfMemoryError, RayError, RayTaskEr
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from automl.errors import UserError
-from automl.tuning.executors import pickled
+from automl.tuning.pickling import pickled
 from automl.tuning.ray_worker import Parcel, RayWorker
 from automl.tuning.remote import RemoteExecutor, RemoteWorker, WorkerSettings, host_and_port, of_this_process, unsigned
 
 if TYPE_CHECKING:
     from automl.task import Task
-    from automl.tuning.worker import Event
+    from automl.tuning.jobs import Event
 
 LOOK_EVERY = 1.0  # seconds, at the nodes
 POLL = 20.0  # seconds that a call for events waits

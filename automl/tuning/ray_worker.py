@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import cloudpickle
 import ray
 
-from automl.tuning.executors import pickled
 from automl.tuning.node_files import node_files
+from automl.tuning.pickling import pickled
 from automl.tuning.remote import Supervisor, WorkerSettings, settle
 
 if TYPE_CHECKING:
-    from automl.tuning.worker import Event
+    from automl.tuning.jobs import Event
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from automl.errors import UserError
-from automl.tuning.executors import Executor, ProcessExecutor
-from automl.tuning.worker import Event, Job, JobEnded
+from automl.tuning.executor import Executor
+from automl.tuning.jobs import Event, Job, JobEnded
+from automl.tuning.process_executor import ProcessExecutor
 
 if TYPE_CHECKING:
     from automl.task import Task

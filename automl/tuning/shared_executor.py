@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from automl.study.run_folder import TrialFolders
 from automl.tuning import job_table
-from automl.tuning.executors import Executor
+from automl.tuning.executor import Executor
 from automl.tuning.job_table import JobTable
-from automl.tuning.worker import Event, Job, JobEnded, event_from_json
+from automl.tuning.jobs import Event, Job, JobEnded, event_from_json
 
 if TYPE_CHECKING:
     from automl.study.study import Study

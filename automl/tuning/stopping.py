@@ -1,4 +1,4 @@
-"""Termination of a search by a bound on its simple regret.
+"""When a search ends before its budget is spent: its target, its patience, a bound on its simple regret.
 
 A. Makarova et al., Automatic Termination for Hyperparameter Optimization (AutoML-Conf 2022).
 """
@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from automl.errors import UserError
 
 if TYPE_CHECKING:
+    from automl.study.study import Study
+    from automl.task import Task
     from strategies.base import RegretBound, Strategy
+
+GIVE_UP_AFTER = 10  # failures, if nothing else has happened since the start
 
 Within: TypeAlias = "float | Literal['noise']"
 """The regret bound at which a search ends: in units of the loss, or the noise of repeated trainings of a config."""
@@ -44,3 +48,47 @@ def sure(bound: RegretBound | None, within: Within) -> str | None:
         return None
     limit = f"the noise of a training, {bound.noise:.2g}" if within == "noise" else f"{within:g}"
     return f"sure that no config is better than the best by more than {bound.regret:.2g}, within {limit}"
+
+
+class StoppingRules:
+    """The rules of a run, over its study."""
+
+    def __init__(
+        self, study: Study, task: Task, target: float | None, patience: int | None, sure_within: Within | None
+    ) -> None:
+        """``target``: of the task's metric. ``patience``: in full trainings."""
+        self._study, self._task = study, task
+        self._target, self._patience, self._sure_within = target, patience, sure_within
+        self._sure: str | None = None
+
+    def update(self, strategy: Strategy) -> None:
+        """After a tell; the strategy may fit its model for it."""
+        self._sure = None if self._sure_within is None else sure(strategy.regret_bound(), self._sure_within)
+
+    @property
+    def reason(self) -> str | None:
+        """Why the search ends now; None if it goes on."""
+        if self._target_reached():
+            return f"target of {self._target:g} reached"
+        if self._gave_up():
+            return f"the first {GIVE_UP_AFTER} trials all failed"
+        if self._out_of_patience():
+            return f"no better trial within the epochs of {self._patience} full training{'s' * (self._patience != 1)}"
+        return self._sure
+
+    def _target_reached(self) -> bool:
+        best = self._study.best
+        if self._target is None or best is None:
+            return False
+        value = best.mean(self._task.metric)
+        assert value is not None
+        return value >= self._target if self._task.maximize else value <= self._target
+
+    def _gave_up(self) -> bool:
+        failed = self._study.counts["failed"]
+        return failed >= GIVE_UP_AFTER and failed + self._study.counts["running"] == len(self._study.trials)
+
+    def _out_of_patience(self) -> bool:
+        if self._patience is None or self._study.best is None:
+            return False
+        return self._study.epochs_since_best >= self._patience * self._task.max_epochs

@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import UserError
-from automl.tuning.executors import pickled
+from automl.tuning.jobs import Event, event_from_json
+from automl.tuning.pickling import pickled
 from automl.tuning.remote import RemoteExecutor, RemoteWorker, WorkerSettings, host_and_port, of_this_process, unsigned
 from automl.tuning.tcp_protocol import (
     ALIVE_EVERY,
@@ -28,7 +29,6 @@ from automl.tuning.tcp_protocol import (
     proof,
     proves,
 )
-from automl.tuning.worker import Event, event_from_json
 
 if TYPE_CHECKING:
     import ssl

@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from automl.devices import cards
 from automl.errors import UserError
+from automl.tuning.jobs import event_to_json
 from automl.tuning.node_files import node_files
 from automl.tuning.remote import Supervisor, WorkerSettings, host_and_port, settle
 from automl.tuning.tcp_protocol import (
@@ -30,7 +31,6 @@ from automl.tuning.tcp_protocol import (
     proof,
     proves,
 )
-from automl.tuning.worker import event_to_json
 
 LONGEST_WAIT = 30.0  # seconds between two attempts to connect
 

@@ -5,26 +5,22 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-
-from automl.errors import UserError
 from automl.study.run_folder import TrialFolders
 from automl.study.run_log import RunLog
 from automl.study.study import Study
 from automl.study.trial import Asked, Trial
-from automl.task import TOO_SLOW, runtime_of
-from automl.tuning.executors import Executor
-from automl.tuning.packs import lane_keys, together
+from automl.tuning.executor import Executor
+from automl.tuning.packs import first_of_pack
 from automl.tuning.result import Result
+from automl.tuning.resume import ask_again, pending_packs, replay
 from automl.tuning.retention import Retention
-from automl.tuning.stopping import Within, sure
-from automl.tuning.worker import MAX_RETRIES, EpochDone, Job, JobEnded, LaneEnded, Restarted
+from automl.tuning.stopping import StoppingRules, Within
+from automl.tuning.trainings import Trainings
 from strategies.base import Outcome, Proposal, Strategy
 from strategies.threads import one_thread
 
@@ -33,19 +29,6 @@ if TYPE_CHECKING:
 
 Callback: TypeAlias = Callable[[Result, Trial], object]
 """Called with the result so far and the trial whose outcome has just been written to the study."""
-
-GIVE_UP_AFTER = 10  # failures, if nothing else has happened since the start
-
-
-@dataclass
-class Running:
-    """A proposal in training, with what its trial has shown so far."""
-
-    proposal: Proposal
-    losses: list[float]
-    metrics: dict[str, list[float]]
-    seconds: float = 0.0
-    stopped: bool = False
 
 
 @dataclass
@@ -75,21 +58,19 @@ class Tuner:
     watch: Callable[[Tuner], None] | None = None  # called after each round of the loop
     log: RunLog = field(default_factory=RunLog)
     warn: Callable[[str], object] = warnings.warn  # called with one line where a training has to go back
-    running: dict[int, Running] = field(default_factory=dict, init=False)  # by trial
     interrupted: bool = field(default=False, init=False)  # set it to have the search end
 
     def __post_init__(self) -> None:
-        self.waiting: deque[list[Proposal]] = deque()  # for a worker, those of a program together
         self._n_workers = self.executor.n_workers  # when it was last noted
         self._outstanding: dict[int, int] = {}  # trials asked and not told, in the order of the asks: to a pack's first
-        self._packs: dict[int, list[int]] = {}  # the trials in a program, by its job
-        self._alone: set[int] = set()  # trials whose program broke: one of them may be the cause
-        self._lane_key = lane_keys(self.task)
-        self._untold: dict[int, Outcome] = {}
-        self._tracebacks: dict[int, str] = {}  # of the untold
-        self._retries: Counter[int] = Counter()  # by trial
         self.retention = Retention(self.folders, keeps_all=getattr(self.task, "keeps_files", False))
-        self._sure: str | None = None  # why there is nothing more to gain
+        self.trainings = Trainings(
+            self.task, self.strategy, self.study, self.executor, self.folders, self.retention, self.log, self.warn,
+            seed=self.seed, device=self.device, lanes=self.lanes,
+            is_limited=lambda: not (self._is_late and self._needs_one),
+        )  # fmt: skip
+        self.waiting, self.running = self.trainings.waiting, self.trainings.running
+        self._rules = StoppingRules(self.study, self.task, self.target, self.patience, self.sure_within)
         self._origin = self.executor.now() - self.study.clock
         self.n_restored = len(self.study.log)  # entries of the log, of a run that is continued
 
@@ -152,54 +133,30 @@ class Tuner:
                 limit = self.search_limit
                 left = 1.0 if limit is None else limit - self.seconds
                 for event in self.executor.wait(min(1.0, left) if left > 0 else 1.0):
-                    if isinstance(event, EpochDone):
-                        self._epoch_done(event)
-                    elif isinstance(event, Restarted):
-                        self._restarted(event)
-                    elif isinstance(event, LaneEnded):
-                        self._training_ended(event.lane, event.seconds, event.error)
-                    elif isinstance(event, JobEnded):
-                        self._job_ended(event)
+                    self.trainings.handle(event)
                 self._note_workers()
                 self.study.flush()
             if self.watch is not None:
                 self.watch(self)
 
     def _restore(self) -> None:
-        for entry in self.study.log:
-            if isinstance(entry, Asked):
-                self.strategy.restore(entry.proposal)
-            else:
-                self.strategy.tell(entry.outcome)
-            self.strategy.charge(entry.seconds, self.executor.n_workers)
+        replay(self.study, self.strategy, self.executor.n_workers)
         with one_thread():
-            self._sure = self._is_sure()
+            self._rules.update(self.strategy)
         self.retention.restored(self.study.trials.values())
-        packs: dict[int, list[Proposal]] = {}
-        for proposal in self.study.pending:
-            first = self._pack_of(proposal) if self._shares(proposal) else proposal.trial
-            packs.setdefault(first, []).append(proposal)
+        packs = pending_packs(self.study, self.trainings.shares)
         self.waiting.extend(packs.values())
         self._outstanding |= {p.trial: first for first, pack in packs.items() for p in pack}
         if packs and isinstance(self.study.log[-1], Asked):  # killed while it asked for this pack
             self._fill_up(self.waiting[-1])
         if self.tries_again:
-            for proposal in self._asked_again():
+            for proposal in ask_again(self.study, self.strategy):
                 self.waiting.append([proposal])
                 self._outstanding[proposal.trial] = proposal.trial
 
-    def _asked_again(self) -> Iterator[Proposal]:
-        """The last proposals of trials that failed as they were too slow, each asked once more."""
-        for trial in list(self.study.trials.values()):
-            if trial.state == "failed" and (trial.error or "").startswith(TOO_SLOW):
-                proposal = trial.proposals[-1]
-                self.strategy.restore(proposal)
-                self.study.asked(proposal, 0.0)
-                yield proposal
-
     def _fill(self) -> None:
         """Keep every worker busy. At most as many packs are untold as there are workers, whichever is faster."""
-        self._submit_waiting()
+        self.trainings.submit_waiting()
         while self._has_room() and not self._spent and self._stopped_early() is None:
             first = self._ask(self.strategy.ask)
             if first is None:
@@ -207,7 +164,7 @@ class Tuner:
             pack = [first]
             self._fill_up(pack)
             self.waiting.append(pack)
-            self._submit_waiting()
+            self.trainings.submit_waiting()
 
     def _has_room(self) -> bool:
         n_packs = len(set(self._outstanding.values()))
@@ -215,15 +172,11 @@ class Tuner:
             return n_packs < self.n_pending
         return n_packs < self.executor.n_workers and self.executor.n_free > 0
 
-    def _submit_waiting(self) -> None:
-        while self.waiting and self.executor.n_free:
-            self._submit(self.waiting.popleft())
-
     def _fill_up(self, pack: list[Proposal]) -> None:
         """Ask for more proposals like the first of a pack, each of which is in the study before the next is made."""
         first = pack[0]
-        while len(pack) < self._most_lanes(pack) and self._shares(first) and not self._spent:
-            proposal = self._ask(lambda: self.strategy.ask_alike(first, self._lane_key))
+        while len(pack) < self._most_lanes(pack) and self.trainings.shares(first) and not self._spent:
+            proposal = self._ask(lambda: self.strategy.ask_alike(first, self.trainings.lane_key))
             if proposal is None:
                 return
             pack.append(proposal)
@@ -233,18 +186,8 @@ class Tuner:
         if self.budget_epochs is None:
             return self.lanes
         left = self.budget_epochs - self.study.committed_epochs + sum(proposal.epochs for proposal in pack)
-        others = len(set(self._outstanding.values()) - {self._pack_of(pack[0])})
+        others = len(set(self._outstanding.values()) - {first_of_pack(pack[0])})
         return min(self.lanes, math.ceil(left / self.task.max_epochs / max(1, self.executor.n_workers - others)))
-
-    def _shares(self, proposal: Proposal) -> bool:
-        """Whether it is trained in a program with others: a new training that is of the kind."""
-        trial = self.study.trials[proposal.trial]
-        may = self.lanes > 1 and not trial.losses and trial.number not in self._alone
-        return may and self._lane_key(proposal.config) is not None
-
-    def _pack_of(self, proposal: Proposal) -> int:
-        """The first trial of its pack."""
-        return proposal.trial if proposal.alike is None else proposal.alike
 
     def _ask(self, ask: Callable[[], Proposal | None]) -> Proposal | None:
         start = time.perf_counter()
@@ -255,113 +198,8 @@ class Tuner:
             self._charge(seconds)
             self.study.asked(proposal, seconds)
             self.log.write("ask", trial=proposal.trial, epochs=proposal.epochs, seconds=round(seconds, 4))
-            self._outstanding[proposal.trial] = self._pack_of(proposal)
+            self._outstanding[proposal.trial] = first_of_pack(proposal)
         return proposal
-
-    def _submit(self, pack: Sequence[Proposal]) -> None:
-        shares = self._shares(pack[0])
-        jobs = [self._job(proposal) for proposal in pack]
-        if shares:
-            self._packs[jobs[0].key] = [job.key for job in jobs]
-        self.executor.submit(together(jobs) if shares else jobs[0])
-
-    def _job(self, proposal: Proposal) -> Job:
-        """The training of a proposal, which begins."""
-        trial = self.study.trials[proposal.trial]
-        # Its checkpoint is gone where it was abandoned, and the budget was raised after that: then all over again.
-        continues = self.task.resumable and trial.error is None and bool(trial.losses)
-        continues = continues and self.folders.has(trial.number)
-        folder = self.folders.begin(trial.number, continues=continues)
-        running = Running(proposal, [], {})
-        if continues:
-            running.losses.extend(trial.losses)
-            running.metrics.update({name: list(values) for name, values in trial.metrics.items()})
-        self.running[trial.number] = running
-        self.log.write("start", trial=trial.number, after=len(running.losses), epochs=proposal.epochs)
-        self.retention.submitted(trial)
-        return Job(
-            key=trial.number,
-            config=proposal.config,
-            seed=training_seed(self.seed, trial.number),
-            epochs=proposal.epochs,
-            schedule=proposal.schedule,
-            folder=None if folder is None else str(folder),
-            device=self.device,
-            trained=len(running.losses),
-            limited=not (self._is_late and self._needs_one),
-            runtime=runtime_of(self.task, proposal.config),
-        )
-
-    def _epoch_done(self, event: EpochDone) -> None:
-        trial = event.training
-        running = self.running[trial]
-        if running.stopped:
-            return  # trained before the request to stop arrived: as if it had not been
-        running.losses.append(event.epoch.loss)
-        running.seconds += event.epoch.seconds
-        for name, value in event.epoch.metrics.items():
-            running.metrics.setdefault(name, []).append(value)
-        n_epochs = len(running.losses)  # since the trial began: a continued command counts from 1 again
-        self.study.trained(trial, n_epochs, event.epoch.loss)
-        if n_epochs < running.proposal.epochs and self.strategy.should_stop(running.proposal, tuple(running.losses)):
-            running.stopped = True
-            self.executor.stop(trial)
-
-    def _restarted(self, event: Restarted) -> None:
-        running = self.running[event.key]
-        del running.losses[event.epoch :]
-        for values in running.metrics.values():
-            del values[event.epoch :]
-        self.log.write("restart", trial=event.key, after=event.epoch, reason=event.reason)
-        self.warn(f"trial {event.key} goes on after epoch {event.epoch}: {event.reason}")
-
-    def _job_ended(self, event: JobEnded) -> None:
-        if event.fatal:
-            raise UserError(event.error)
-        pack = self._packs.pop(event.key, None)
-        if pack is not None:
-            self._program_ended(event, [trial for trial in pack if trial in self.running])
-            return
-        running = self.running[event.key]
-        if event.lost and not running.stopped and self._retries[event.key] < MAX_RETRIES:
-            self._again([running.proposal], event)
-            return
-        if event.traceback is not None and not running.stopped:
-            self._tracebacks[event.key] = event.traceback
-        self._training_ended(event.key, event.seconds, event.error)
-
-    def _program_ended(self, event: JobEnded, left: Sequence[int]) -> None:
-        """Those ``left``, whose trainings did not end, are trained alone, or together if the program was killed."""
-        for trial in [trial for trial in left if self.running[trial].stopped]:
-            self._training_ended(trial, 0.0, None)
-        proposals = [self.running[trial].proposal for trial in left if trial in self.running]
-        if not proposals:
-            return
-        if event.lost and self._retries[proposals[0].trial] < MAX_RETRIES:
-            self._again(proposals, event)
-            return
-        self.log.write("apart", trials=left, reason=event.error)
-        self._alone.update(left)
-        self.waiting.extendleft([proposal] for proposal in reversed(proposals))
-
-    def _again(self, pack: Sequence[Proposal], event: JobEnded) -> None:
-        for proposal in pack:
-            trial = proposal.trial
-            self._retries[trial] += 1
-            self.log.write("retry", trial=trial, attempt=self._retries[trial] + 1, reason=event.error)
-            self.warn(f"trial {trial} is trained again from where it began: {event.error}")
-        self.waiting.appendleft(list(pack))
-
-    def _training_ended(self, trial: int, seconds: float, error: str | None) -> None:
-        running = self.running.pop(trial)
-        self._untold[trial] = Outcome(
-            running.proposal,
-            tuple(running.losses),
-            running.seconds or seconds,
-            None if running.stopped else error or (None if running.losses else "the training gave no loss"),
-            running.stopped,
-            {name: tuple(values) for name, values in running.metrics.items()},
-        )
 
     def _note_workers(self) -> None:
         before, self._n_workers = self._n_workers, self.executor.n_workers
@@ -371,22 +209,24 @@ class Tuner:
                 self.warn("no worker is left; the run goes on when one joins")
 
     def _next_outcome(self) -> Outcome | None:
-        if not self._untold:
+        untold = self.trainings.untold
+        if not untold:
             return None
         # The next pack is asked for once a told one has left its worker, before anything else is told.
-        if self.reproducible and any(self._outstanding.keys().isdisjoint(pack) for pack in self._packs.values()):
+        programs = self.trainings.programs.values()
+        if self.reproducible and any(self._outstanding.keys().isdisjoint(trials) for trials in programs):
             return None
-        trial = next(iter(self._outstanding if self.reproducible else self._untold))
-        return self._untold.pop(trial, None)
+        trial = next(iter(self._outstanding if self.reproducible else untold))
+        return untold.pop(trial, None)
 
     def _tell(self, outcome: Outcome) -> None:
         trial = outcome.proposal.trial
         start = time.perf_counter()
         with one_thread():
             self.strategy.tell(outcome)
-            self._sure = self._is_sure()
+            self._rules.update(self.strategy)
         seconds = time.perf_counter() - start
-        traceback = self._tracebacks.pop(trial, None)
+        traceback = self.trainings.tracebacks.pop(trial, None)
         if traceback is not None and self.logs is not None:
             self.logs.mkdir(parents=True, exist_ok=True)
             (self.logs / f"trial-{trial:04d}.log").write_text(traceback, encoding="utf-8")
@@ -416,19 +256,14 @@ class Tuner:
             return "interrupted"
         if self._is_late and not self._needs_one:
             return f"time limit of {self.time_limit:g} s"
-        if self._target_reached():
-            return f"target of {self.target:g} reached"
-        if self._gave_up():
-            return f"the first {GIVE_UP_AFTER} trials all failed"
-        if self._out_of_patience():
-            return f"no better trial within the epochs of {self.patience} full training{'s' * (self.patience != 1)}"
-        return self._sure
+        return self._rules.reason
 
     def _stop_reason(self) -> str | None:
         early = self._stopped_early()
         if early is not None:
             return early
-        if self._outstanding or self._packs:  # a program that ends may be all that keeps a worker from the next one
+        # A program that ends may be all that keeps a worker from the next one.
+        if self._outstanding or self.trainings.programs:
             return None
         if self._spent:
             return "budget spent"
@@ -446,28 +281,3 @@ class Tuner:
     @property
     def _needs_one(self) -> bool:
         return getattr(self.task, "leaves_one", False) and not self.study.counts["complete"]
-
-    def _target_reached(self) -> bool:
-        best = self.study.best
-        if self.target is None or best is None:
-            return False
-        value = best.mean(self.task.metric)
-        assert value is not None
-        return value >= self.target if self.task.maximize else value <= self.target
-
-    def _gave_up(self) -> bool:
-        failed = self.study.counts["failed"]
-        return failed >= GIVE_UP_AFTER and failed + self.study.counts["running"] == len(self.study.trials)
-
-    def _out_of_patience(self) -> bool:
-        if self.patience is None or self.study.best is None:
-            return False
-        return self.study.epochs_since_best >= self.patience * self.task.max_epochs
-
-    def _is_sure(self) -> str | None:
-        return None if self.sure_within is None else sure(self.strategy.regret_bound(), self.sure_within)
-
-
-def training_seed(run_seed: int, trial: int) -> int:
-    """The seed that trial number ``trial`` trains with, whichever worker runs it; 31 bits."""
-    return int(np.random.SeedSequence((run_seed, trial)).generate_state(1)[0] >> 1)

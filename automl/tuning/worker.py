@@ -1,8 +1,8 @@
 """The process that trains: one job after the other, told through its standard input, in JSON lines.
 
-Started by ``automl.tuning.executors.ProcessExecutor`` as ``python -m automl.tuning.worker``. Its first line holds the
-task or names its file, later ones are jobs and requests to stop; its answers are events. When its input ends, the
-process that started it has died, and the worker kills itself with all that it started.
+Started by ``automl.tuning.worker_process`` as ``python -m automl.tuning.worker``. Its first line holds the task or
+names its file, later ones are jobs and requests to stop; its answers are events. When its input ends, the process that
+started it has died, and the worker kills itself with all that it started.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from automl.devices import forget_peak, peak_memory, return_memory
 from automl.errors import UserError, abridged
 from automl.task import CheckpointDamaged, Epoch, OutOfMemory, TrainingFailed, vary
 from automl.tuning.descendants import kill_marked
+from automl.tuning.jobs import EpochDone, Event, Job, JobEnded, JobStarted, LaneEnded, Restarted, event_to_json
 from automl.tuning.memory import Memory
 
 if TYPE_CHECKING:
@@ -35,104 +36,8 @@ if TYPE_CHECKING:
 
 
 MARK = "AUTOML_WORKER"  # the variable by which the processes of a worker are known
-MAX_RETRIES = 3  # of a job that is lost, by those who submit jobs
 # Of torch and other frameworks. Running out of memory is none: it leaves a card as it was.
 CARD_ERRORS = ("CUDA error", "HIP error", "CUBLAS_STATUS_", "CUDNN_STATUS_", "CUDA_ERROR_")
-
-
-@dataclass(frozen=True)
-class Job:
-    """One training of one config: up to ``epochs`` in total, from the checkpoint in ``folder`` where there is one.
-
-    Or, with ``lanes``, several trainings of one shape in one program, of a task with ``train_lanes``. Its key is then
-    that of the first of them, and the rest of it is theirs.
-    """
-
-    key: int  # unique within an executor
-    config: Mapping[str, Any]
-    seed: int
-    epochs: int
-    schedule: int | None = None  # epochs of its complete schedule, where that is not a full training's
-    folder: str | None = None
-    device: str = "auto"
-    test: bool = False  # score it on the test set at the end
-    trained: int = 0  # epochs that count so far, after which it goes on from the checkpoint
-    limited: bool = True  # whether it is killed after the seconds of a trial
-    runtime: str = ""  # trainings of different ones never share a process
-    lanes: Sequence[Job] = ()
-
-    @property
-    def trainings(self) -> Sequence[Job]:
-        """Its trainings, each as a job of its own."""
-        return self.lanes or (self,)
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Self:
-        """The inverse of ``dataclasses.asdict``."""
-        return cls(**{**fields, "lanes": tuple(map(cls.from_json, fields["lanes"]))})
-
-
-@dataclass(frozen=True)
-class JobStarted:
-    """A worker has loaded what it needs and begins: a limit on its seconds counts from here."""
-
-    key: int
-
-
-@dataclass(frozen=True)
-class EpochDone:
-    """A job has trained one more epoch."""
-
-    key: int
-    epoch: Epoch
-    lane: int | None = None  # the lane's key
-
-    @property
-    def training(self) -> int:
-        """The key of the training, alone or a lane."""
-        return self.key if self.lane is None else self.lane
-
-
-@dataclass(frozen=True)
-class LaneEnded:
-    """A lane of a job is over: trained to its end, stopped, or failed."""
-
-    key: int
-    lane: int  # the lane's key
-    seconds: float
-    error: str | None = None
-    scores: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Restarted:
-    """A job goes on after an earlier epoch than it had reached; what it has shown of later ones no longer counts."""
-
-    key: int
-    epoch: int  # of the trial, 0 for a training from scratch
-    reason: str  # one line
-
-
-@dataclass(frozen=True)
-class JobEnded:
-    """A job is over: trained to its end, stopped, or failed."""
-
-    key: int
-    seconds: float
-    error: str | None = None  # one line
-    traceback: str | None = None  # or the last output of a process that died
-    fatal: bool = False  # an error the user can fix, which every other trial would meet too
-    broken: bool = False  # the process cannot train again: an error of a card fails all that follow
-    scores: Mapping[str, float] = field(default_factory=dict)  # on the test set, where it was asked for
-    lost: bool = False  # its process was killed from outside: another attempt may succeed
-    out_of_memory: bool = False
-    memory: Memory | None = None  # on its card, as far as it is known
-
-
-Event = JobStarted | EpochDone | Restarted | LaneEnded | JobEnded
-KINDS: Mapping[str, type[Event]] = {
-    kind.__name__: kind for kind in (JobStarted, EpochDone, Restarted, LaneEnded, JobEnded)
-}
 
 
 def run_job(task: Task, job: Job, stopped: Set[int] = frozenset()) -> Iterator[Event]:
@@ -265,22 +170,6 @@ def _one_line(error: BaseException) -> str:
         return " ".join(str(error).split()) or type(error).__name__
     except Exception as another:
         return f"(its text cannot be had: {type(another).__name__})"
-
-
-def event_to_json(event: Event) -> str:
-    """One line; not-a-number and infinities in Python's spelling."""
-    return json.dumps({"event": type(event).__name__, **asdict(event)})
-
-
-def event_from_json(line: str) -> Event:
-    """The event of a line by ``event_to_json``."""
-    content = json.loads(line)
-    kind = KINDS[content.pop("event")]
-    if kind is EpochDone:
-        content["epoch"] = Epoch(**content["epoch"])
-    if content.get("memory") is not None:
-        content["memory"] = Memory(**content["memory"])
-    return kind(**content)
 
 
 class _Inbox:

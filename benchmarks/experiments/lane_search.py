@@ -31,9 +31,10 @@ from automl.study.trial import Told
 from automl.task import Task, fidelity_of
 from automl.tasks.registry import load_task
 from automl.tasks.training_space import training_space
-from automl.tuning.executors import Executor
+from automl.tuning.executor import Executor
+from automl.tuning.jobs import EpochDone, Event, Job, JobEnded, LaneEnded
 from automl.tuning.tuner import Tuner
-from automl.tuning.worker import EpochDone, Event, Job, JobEnded, LaneEnded, run_job
+from automl.tuning.worker import run_job
 from benchmarks.command import run_command
 from strategies import make_strategy
 

@@ -18,9 +18,10 @@ import psutil
 import typer
 
 from automl.tasks.function import as_task
-from automl.tuning.executors import Executor, ProcessExecutor
+from automl.tuning.executor import Executor
+from automl.tuning.jobs import EpochDone, Job, JobEnded
+from automl.tuning.process_executor import ProcessExecutor
 from automl.tuning.remote import WorkerSettings
-from automl.tuning.worker import EpochDone, Job, JobEnded
 from benchmarks.command import run_command
 
 KINDS = ("local", "tcp", "ray")

@@ -30,8 +30,8 @@ from automl.space.parse import load_space
 from automl.study.run_folder import write_atomic
 from automl.study.study import Study
 from automl.study.trial import Told
+from automl.tuning.jobs import Job
 from automl.tuning.tuner import Tuner
-from automl.tuning.worker import Job
 from benchmarks.command import run_command
 from benchmarks.experiments.overhead import SPACE
 from benchmarks.pages.markdown import grid, with_block

@@ -36,15 +36,17 @@ from automl.study.run_folder import write_atomic
 from automl.study.trial import Trial
 from automl.task import Task, vary
 from automl.tasks.registry import load_task
-from automl.tuning.executors import Executor, ProcessExecutor
+from automl.tuning.executor import Executor
+from automl.tuning.jobs import Job
 from automl.tuning.packs import packed, train_jobs
-from automl.tuning.tuner import training_seed
-from automl.tuning.worker import Job
+from automl.tuning.process_executor import ProcessExecutor
+from automl.tuning.trainings import training_seed
 from benchmarks.command import run_command
 from benchmarks.runner.results import write_parquet
 from benchmarks.suites.recordings import Recording, describe
 from benchmarks.suites.scored_task import Scored
-from strategies.base import ConfigStrategy, Strategy
+from strategies.base import Strategy
+from strategies.config_strategy import ConfigStrategy
 from strategies.tpe import TPE
 from strategies.types import JSON, Config
 

@@ -27,7 +27,8 @@ from automl.provenance import commit
 from automl.space.parse import load_space
 from automl.study.rows import Epochs, TrialRows
 from automl.study.run_folder import write_atomic
-from automl.study.storage import Store, sqlite_url
+from automl.study.sqlite import sqlite_url
+from automl.study.storage import Store
 from automl.study.study import Study
 from benchmarks.command import run_command
 from benchmarks.experiments.overhead import SPACE

@@ -14,7 +14,8 @@ import pandas as pd
 
 from automl.analysis.formatting import inert
 from benchmarks.pages.efficiency import SHORT, TARGETS, Efficiency
-from benchmarks.scoring.leaderboard import Section, Standing
+from benchmarks.scoring.leaderboard import Section
+from benchmarks.scoring.standings import Standing
 
 Figure = dict[str, Any]
 

@@ -12,7 +12,7 @@ import pandas as pd
 from automl.tuning.recommend import probability
 from benchmarks.pages.efficiency import SHORT, TARGETS, Efficiency
 from benchmarks.pages.figures import CEILING, FLOOR, GREY, REFERENCE_DASHES, REGRET_TICKS
-from benchmarks.scoring.leaderboard import Standing
+from benchmarks.scoring.standings import Standing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -12,7 +12,8 @@ from automl.tuning.recommend import probability
 from benchmarks.scoring.certainty import FEWEST, MARGIN
 from benchmarks.scoring.cohorts import EVERY_SUITE, Field, counted
 from benchmarks.scoring.comparison import AHEAD, AMONG, BEST, EQUAL, FEW, NOTHING, UNKNOWN, WORSE, Comparison
-from benchmarks.scoring.leaderboard import BASELINE, Section, Standing
+from benchmarks.scoring.leaderboard import Section
+from benchmarks.scoring.standings import BASELINE, Standing
 from benchmarks.scoring.statistics import LEVEL
 
 N_NAMED = 4  # strategies named in a table cell

@@ -13,7 +13,8 @@ from automl.tuning.recommend import probability
 from benchmarks.pages.sentences import number, small, spent
 from benchmarks.scoring.cohorts import REFERENCES, counted
 from benchmarks.scoring.comparison import Comparison
-from benchmarks.scoring.leaderboard import Section, Standing
+from benchmarks.scoring.leaderboard import Section
+from benchmarks.scoring.standings import Standing
 
 GENERALISATION_WORDS = {
     "gap": "gap",

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from automl.tuning.tuner import training_seed
+from automl.tuning.trainings import training_seed
 from benchmarks.suites.base import SimulatedTask
 
 PURE = ("synthetic", "tables", "yahpo")

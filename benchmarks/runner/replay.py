@@ -7,8 +7,8 @@ import math
 from collections.abc import Callable
 
 from automl.task import Epoch
-from automl.tuning.executors import Executor
-from automl.tuning.worker import EpochDone, Event, Job, JobEnded
+from automl.tuning.executor import Executor
+from automl.tuning.jobs import EpochDone, Event, Job, JobEnded
 from benchmarks.suites.base import SimulatedTask
 
 

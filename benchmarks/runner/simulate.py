@@ -13,7 +13,8 @@ from automl.study.contenders import best_contender, contenders, prefers_default
 from automl.study.study import Study
 from automl.study.trial import Asked
 from automl.tuning.final_evaluation import final_seed
-from automl.tuning.tuner import Tuner, training_seed
+from automl.tuning.trainings import training_seed
+from automl.tuning.tuner import Tuner
 from benchmarks.opponents import make
 from benchmarks.runner.replay import ReplayExecutor
 from benchmarks.suites.base import SimulatedTask

@@ -14,7 +14,8 @@ import pandas as pd
 
 from benchmarks.scoring.certainty import FEWEST
 from benchmarks.scoring.cohorts import REFERENCES, Field
-from benchmarks.scoring.regret import budget_to_target, filled
+from benchmarks.scoring.regret import filled
+from benchmarks.scoring.targets import budget_to_target
 
 TARGETS = (("random", 50), ("random", 100), ("raw-optuna", 50))  # reference and its budget in trainings
 KEYS = ["reference", "after", "clock"]

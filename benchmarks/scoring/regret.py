@@ -17,11 +17,9 @@ import itertools
 import numpy as np
 import pandas as pd
 
-from benchmarks.scoring.statistics import LEVEL, Units, resamples, unit_keys
+from benchmarks.scoring.statistics import Units, unit_keys
 
 RUN = ["suite", "task", "strategy", "seed"]
-TARGETS = [2, 5, 10, 20, 50, 100, 200]  # the best of so many random configs
-EQUAL = 1e-12  # tolerance for regrets: rounding is not an improvement
 ROUNDING = 1e-6  # tolerance against a best known loss, as runs are kept in single precision
 
 
@@ -30,7 +28,7 @@ def normalised(loss: float | np.ndarray, best: float | np.ndarray, reference: fl
     return (loss - best) / (reference - best)
 
 
-def _incumbent_places(rows: pd.DataFrame, run: np.ndarray) -> np.ndarray:
+def incumbent_places(rows: pd.DataFrame, run: np.ndarray) -> np.ndarray:
     """The index of the incumbent's row, as of each row; -1 before there is one. ``run``: non-decreasing run numbers.
 
     The incumbent is chosen by observed losses, as in ``automl.study.trial.incumbent``: the most epochs, then the most
@@ -61,7 +59,7 @@ def _trainings(rows: pd.DataFrame, run: np.ndarray) -> tuple[np.ndarray, np.ndar
     return times, np.where(np.isnan(loss), np.nan, total / np.maximum(times, 1))
 
 
-def _in_time_order(runs: pd.DataFrame, clock: str) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+def in_time_order(runs: pd.DataFrame, clock: str) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     """The rows sorted by run and time, the run number of each row, and the boundaries of the runs."""
     number = runs.groupby(RUN, sort=False).ngroup().to_numpy()
     order = np.lexsort((runs[clock].to_numpy(), number))
@@ -78,7 +76,7 @@ def at_budgets(
     ``constants``: best, reference and seconds (mean of a full training) by (suite, task). ``clock``: at_epochs, or
     at_seconds in units of these seconds. NaN before the first outcome: see ``before_any``.
     """
-    rows, number, edges = _in_time_order(runs, clock)
+    rows, number, edges = in_time_order(runs, clock)
     worth = _incumbent_worths(rows, number)
     keys = rows.iloc[edges[:-1]][RUN]
     facts = constants.reindex(pd.MultiIndex.from_frame(keys[["suite", "task"]]))
@@ -95,7 +93,7 @@ def at_budgets(
 
 def _incumbent_worths(rows: pd.DataFrame, number: np.ndarray) -> np.ndarray:
     """The incumbent's ``worth`` after each row, NaN before there is one."""
-    place = _incumbent_places(rows, number)
+    place = incumbent_places(rows, number)
     return np.where(place >= 0, rows["worth"].to_numpy(dtype=float)[place], np.nan)
 
 
@@ -106,7 +104,7 @@ def before_any(runs: pd.DataFrame, constants: pd.DataFrame) -> pd.Series:
     better than random; NaN if regret is not normalised). So no training never looks better than a bad one. NaN if there
     is no floor and every training failed.
     """
-    rows, number, _ = _in_time_order(runs, "at_epochs")
+    rows, number, _ = in_time_order(runs, "at_epochs")
     default = rows["worth"].where(rows["is_default"] & ~rows["failed"])
     seen = pd.DataFrame({"incumbent": _incumbent_worths(rows, number), "default": default.to_numpy(dtype=float)})
     worst = seen.max(axis=1).groupby([rows["suite"].to_numpy(), rows["task"].to_numpy()]).max()
@@ -159,102 +157,15 @@ def area_under_curve(regrets: pd.DataFrame) -> pd.Series:
     return pd.Series(areas / (log_budget[-1] - log_budget[0]), index=regrets.index)
 
 
-def budget_to_target(regrets: pd.DataFrame, target: pd.Series) -> pd.Series:
-    """The first budget at which each run reaches its task's target; infinite if it never does.
-
-    ``target``: by (suite, task), in normalised regret.
-    """
-    wanted = target.reindex(pd.MultiIndex.from_arrays([regrets.index.get_level_values(i) for i in (0, 1)])).to_numpy()
-    reached = regrets.to_numpy() <= wanted[:, None] + EQUAL
-    budgets = np.append(np.array(regrets.columns, dtype=float), np.inf)
-    first = np.where(reached.any(axis=1), reached.argmax(axis=1), len(budgets) - 1)
-    return pd.Series(budgets[first], index=regrets.index)
-
-
-def speed_up(regrets: pd.DataFrame, baseline: str, budget: float, units: Units = None) -> pd.Series:
-    """The speed-up of each strategy over ``baseline``.
-
-    On each task, the target is the baseline's mean regret at ``budget``; the speed-up is the budget at which the
-    baseline first reaches it, divided by that of the strategy's mean curve. The median over tasks; 0 if it is not
-    reached on half of them.
-    """
-    curves = regrets.groupby(["suite", "task", "strategy"]).mean()
-    target = curves.xs(baseline, level="strategy")[budget]
-    needed = budget_to_target(curves, target)
-    table = needed.unstack("strategy")
-    ratios = table.rdiv(table[baseline], axis=0)
-    return ratios.groupby(unit_keys(ratios.index, units)).median().median()
-
-
-def speed_up_intervals(
-    regrets: pd.DataFrame, baseline: str, at: list[float], units: Units = None, n_draws: int = 400, seed: int = 0
-) -> pd.DataFrame:
-    """The 95% bootstrap intervals of ``speed_up`` at several budgets, over units and seeds: rows (budget, strategy).
-
-    Every strategy must have every (suite, task, seed).
-    """
-    wide = regrets.stack().unstack("strategy")
-    names, budgets = list(wide.columns), np.array(regrets.columns, dtype=float)
-    keys = [key[:-1] for key in wide.index[:: len(budgets)]]
-    pairs = pd.MultiIndex.from_tuples(keys, names=["suite", "task", "seed"])
-    values = wide.to_numpy().reshape(len(pairs), -1)  # by pair; by budget and strategy
-    draws = resamples(pairs, n_draws, seed)
-    tasks, tasks_found = pd.factorize(pd.MultiIndex.from_tuples([key[:2] for key in keys]))
-    n_tasks, own = len(tasks_found), names.index(baseline)
-    ratios = np.empty((len(at), n_draws, n_tasks, len(names)))
-    for task in range(n_tasks):
-        curves = (draws[:, tasks == task] @ values[tasks == task] * n_tasks).reshape(n_draws, len(budgets), -1)
-        for i, budget in enumerate(at):
-            target = curves[:, budgets == budget, own]
-            reached = curves <= target[:, :, None] + EQUAL
-            needed = np.where(reached.any(axis=1), budgets[reached.argmax(axis=1)], np.inf)
-            ratios[i, :, task] = needed[:, [own]] / needed
-    unit = pd.factorize(pd.MultiIndex.from_arrays(unit_keys(pd.MultiIndex.from_tuples(tasks_found), units)))[0]
-    n_units = unit.max() + 1
-    ratios = np.stack([np.median(ratios[:, :, unit == i], axis=2) for i in range(n_units)], axis=2)
-    chosen = np.random.default_rng(seed).integers(n_units, size=(1, n_draws, n_units, 1))
-    medians = np.median(np.take_along_axis(ratios, chosen, axis=2), axis=2)
-    ends = np.quantile(medians, [LEVEL / 2, 1 - LEVEL / 2], axis=1).reshape(2, -1)
-    if len(pairs) == 1:  # a single seed has no interval
-        ends[:] = np.nan
-    index = pd.MultiIndex.from_product([at, names], names=["budget", "strategy"])
-    return pd.DataFrame({"low": ends[0], "high": ends[1]}, index=index)
-
-
-def random_targets(runs: pd.DataFrame, constants: pd.DataFrame) -> pd.DataFrame:
-    """Targets of each task in normalised regret: the best of n random configs, for n in TARGETS.
-
-    ``runs``: of random search. The targets are the 1/n quantiles of all its configs, except the first, the default.
-    """
-    drawn = runs[(runs["trial"] > 0) & ~runs["failed"]]
-    groups = drawn.groupby(["suite", "task"])["worth"]
-    worth = pd.DataFrame({n: groups.quantile(1 / n) for n in TARGETS})
-    facts = constants.reindex(worth.index)
-    regret = normalised(worth.to_numpy(), facts[["best"]].to_numpy(), facts[["reference"]].to_numpy())
-    return pd.DataFrame(regret, index=worth.index, columns=TARGETS)
-
-
-def ecdf(regrets: pd.DataFrame, targets: pd.DataFrame, units: Units = None) -> pd.DataFrame:
-    """Share of the (task, target) pairs reached within each budget, by strategy, averaged as in ``over_tasks``.
-
-    N. Hansen et al., COCO: performance assessment (arXiv:1605.03560). ``targets``: rows (suite, task).
-    """
-    best_so_far = np.minimum.accumulate(regrets.to_numpy(), axis=1)
-    tasks = pd.MultiIndex.from_arrays([regrets.index.get_level_values(i) for i in (0, 1)])
-    wanted = targets.reindex(tasks).to_numpy()
-    share = np.mean([best_so_far <= column[:, None] + EQUAL for column in wanted.T], axis=0)
-    return over_tasks(pd.DataFrame(share, index=regrets.index, columns=regrets.columns), units)
-
-
 def at_end(runs: pd.DataFrame, constants: pd.DataFrame, budget: float, before: pd.Series) -> pd.Series:
     """Normalised regret over fresh seeds of the config that each run returns at a budget; by RUN.
 
     NaN if it was not retrained; ``before`` (see ``before_any``) if there was nothing to return or all retrainings
     failed.
     """
-    rows, number, edges = _in_time_order(runs, "at_epochs")
-    place = _incumbent_places(rows, number)
-    values, last = rows["returned"].to_numpy(dtype=float), _last_within(rows, edges, budget)
+    rows, number, edges = in_time_order(runs, "at_epochs")
+    place = incumbent_places(rows, number)
+    values, last = rows["returned"].to_numpy(dtype=float), last_within(rows, edges, budget)
     found = np.where(last >= 0, values[last], np.nan)
     keys = rows.iloc[edges[:-1]][RUN]
     tasks = pd.MultiIndex.from_frame(keys[["suite", "task"]])
@@ -264,7 +175,7 @@ def at_end(runs: pd.DataFrame, constants: pd.DataFrame, budget: float, before: p
     return pd.Series(np.where(nothing, before.reindex(tasks), regrets), index=pd.MultiIndex.from_frame(keys))
 
 
-def _last_within(rows: pd.DataFrame, edges: np.ndarray, budget: float) -> np.ndarray:
+def last_within(rows: pd.DataFrame, edges: np.ndarray, budget: float) -> np.ndarray:
     """The index of each run's last row within a budget, -1 for none.
 
     For a run with exactly this budget it is the run's last row, even if its last training exceeded the budget.
@@ -276,60 +187,3 @@ def _last_within(rows: pd.DataFrame, edges: np.ndarray, budget: float) -> np.nda
         n = end - begin if asked[begin] == budget else np.searchsorted(spent[begin:end], limits[begin], side="right")
         last[i] = begin + n - 1 if n else -1
     return last
-
-
-GENERALISATION = ["gap", "overtuning", "worse_than_default", "retrained", "retrained_default", "worse_retrained"]
-
-
-def generalisation(runs: pd.DataFrame, budget: float) -> pd.DataFrame:
-    """Test performance of a search on validation data, by RUN; only runs with known test losses.
-
-    ``gap``: test minus validation loss of the chosen config. ``overtuning``: its test loss minus the best one among it
-    and the previous incumbents (L. Schneider et al., arXiv:2506.19540). ``worse_than_default``: whether its test loss
-    is above that of the default in the same run. ``retrained``, ``retrained_default``: mean test losses over fresh
-    seeds of the config returned at this budget and of the default; ``worse_retrained``: whether the former is above the
-    latter. NaN if one of them is unknown, as for a run with a larger budget that was not scored at this one.
-    """
-    rows, number, edges = _in_time_order(runs, "at_epochs")
-    place, last = _incumbent_places(rows, number), _last_within(rows, edges, budget)
-    losses, tests, again, returned = (
-        rows[name].to_numpy(dtype=float) for name in ("loss", "test", "retrained", "returned")
-    )
-    is_default = rows["is_default"].to_numpy(dtype=bool)
-    index = pd.MultiIndex.from_frame(rows.iloc[edges[:-1]][RUN])
-    found = np.full((len(index), len(GENERALISATION)), np.nan)
-    for i, (begin, end) in enumerate(itertools.pairwise(edges)):
-        chosen, until = place[last[i]], last[i] + 1
-        if last[i] < 0 or chosen < 0:
-            continue
-        if not np.isnan(tests[chosen]):
-            incumbents = np.unique(place[begin:until])
-            best = np.nanmin(tests[incumbents[incumbents >= 0]])
-            default = _last_known(tests[begin:until][is_default[begin:until]])
-            found[i, :3] = tests[chosen] - losses[chosen], tests[chosen] - best, _above(tests[chosen], default)
-        # Older runs only have this for their last incumbent.
-        end_value = returned[last[i]] if not np.isnan(returned[last[i]]) or until < end else again[chosen]
-        default = _last_known(again[begin:end][is_default[begin:end]])
-        if np.isfinite(end_value + default):
-            found[i, 3:] = end_value, default, _above(end_value, default)
-    return pd.DataFrame(found, index=index, columns=GENERALISATION).dropna(how="all")
-
-
-def shared(values: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    """The values by RUN, with NaN in these columns unless all strategies that have values share that task and seed."""
-    known = values[columns].notna().all(axis=1).unstack("strategy", fill_value=False)
-    known = known.loc[:, known.any()]
-    keys = known.index[known.all(axis=1)]
-    own = pd.MultiIndex.from_arrays([values.index.get_level_values(name) for name in ("suite", "task", "seed")])
-    found = values.copy()
-    found.loc[~own.isin(keys), columns] = np.nan
-    return found
-
-
-def _last_known(values: np.ndarray) -> float:
-    known = values[~np.isnan(values)]
-    return float(known[-1]) if len(known) else np.nan
-
-
-def _above(value: float, other: float) -> float:
-    return np.nan if np.isnan(other) else float(value > other)

@@ -22,8 +22,8 @@ from automl.study.run_folder import write_atomic
 from automl.task import Epoch, Task, fidelity_of
 from automl.tasks.function import FunctionTask
 from automl.tasks.shell_command import CommandTask
-from automl.tuning.executors import ProcessExecutor
-from automl.tuning.worker import EpochDone, Job, JobEnded
+from automl.tuning.jobs import EpochDone, Job, JobEnded
+from automl.tuning.process_executor import ProcessExecutor
 from benchmarks.suites.base import Curve, SimulatedTask
 from benchmarks.suites.scored_task import Scored
 from strategies.fidelity import Fidelity

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from automl.task import Epoch, Task, TrainingFailed
-from automl.tuning.worker import Job
+from automl.tuning.jobs import Job
 
 
 @dataclass(frozen=True)

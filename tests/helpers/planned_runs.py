@@ -10,7 +10,7 @@ from automl.runs.search import open_search, strategy_of
 from automl.runs.settings import Settings, build_task
 from automl.runs.time_plan import Clock, TimePlan
 from automl.study.run_folder import RunFolder
-from automl.tuning.executors import SerialExecutor
+from automl.tuning.executor import SerialExecutor
 
 
 def planned_run(request, place, *, folds, n_trials, model=None):

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from automl.task import Epoch
-from automl.tuning.worker import EpochDone, Job, JobEnded
+from automl.tuning.jobs import EpochDone, Job, JobEnded
 from benchmarks.experiments.lane_search import Simulated, main, regrets
 
 

@@ -12,7 +12,8 @@ from automl.space.parse import load_space
 from automl.study.study import Study
 from automl.tasks.function import as_task
 from automl.tasks.registry import load_task
-from automl.tuning.tuner import Tuner, training_seed
+from automl.tuning.trainings import training_seed
+from automl.tuning.tuner import Tuner
 from benchmarks.runner.replay import ReplayExecutor
 from benchmarks.suites.live_task import LiveTask
 from strategies import make_strategy

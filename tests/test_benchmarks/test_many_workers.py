@@ -4,7 +4,8 @@ import pytest
 
 from automl.errors import UserError
 from automl.space.parse import load_space
-from automl.study.storage import Store, sqlite_url
+from automl.study.sqlite import sqlite_url
+from automl.study.storage import Store
 from automl.study.study import Study
 from automl.tuning.tuner import Tuner
 from benchmarks.experiments.many_workers import Bowl, _asked, measured, share_of_a_training

@@ -6,6 +6,7 @@ import pytest
 
 from automl.errors import UserError
 from benchmarks.experiments import products
+from benchmarks.experiments.products_summary import ratios_of, summary
 from benchmarks.suites.own_files import OfScikitLearn, UsersFile
 
 WINE = UsersFile("wine", "holdout", "table", OfScikitLearn("load_wine"), {"target": "target"})
@@ -30,9 +31,9 @@ def rows(scores):
 
 
 def test_errors_are_divided_by_those_of_the_untuned_baseline():
-    ratios = products.ratios_of(rows({"untuned": [0.9, 0.8], "default": [0.95, 0.8]}))
+    ratios = ratios_of(rows({"untuned": [0.9, 0.8], "default": [0.95, 0.8]}))
     assert ratios["default"].tolist() == pytest.approx([5.5 / 10.5, 1.0])  # half an example is added
-    text = products.summary(rows({"untuned": [0.9, 0.8], "default": [0.95, 0.8]}))
+    text = summary(rows({"untuned": [0.9, 0.8], "default": [0.95, 0.8]}))
     mean = np.sqrt(5.5 / 10.5)
     assert f"| default | 2 holdout | {mean:.3f} |" in text
     assert "1 of 2 | 1.00 (table 1) | 61 s |" in text
@@ -61,6 +62,6 @@ def test_an_unknown_product_is_named(tmp_path):
 def test_the_default_is_compared_with_each_product_on_the_files_of_both():
     scores = {"untuned": [0.9, 0.8, 0.7], "default": [0.95, 0.8, 0.9], "flaml": [0.9, 0.9]}
     mean = np.sqrt(5.5 / 10.5 * 20.5 / 10.5)
-    assert f"| default / flaml | 2 holdout | {mean:.3f} |" in products.summary(rows(scores))
+    assert f"| default / flaml | 2 holdout | {mean:.3f} |" in summary(rows(scores))
     more = rows({"untuned": [0.9], "default": [0.9]}).assign(table="development", part="development")
-    assert "| flaml | 1 development |" not in products.summary(pd.concat([rows(scores), more]))
+    assert "| flaml | 1 development |" not in summary(pd.concat([rows(scores), more]))

@@ -14,7 +14,7 @@ from rich.console import Console
 from automl.space.parse import load_space
 from automl.tasks.registry import load_task
 from automl.tasks.sequences import mnist1d_cnn
-from automl.tuning.tuner import training_seed
+from automl.tuning.trainings import training_seed
 from benchmarks.experiments.record import SEED, repeated
 from benchmarks.suites import load_suite
 from benchmarks.suites.interpolation import Interpolation, cross_validated

@@ -6,25 +6,20 @@ import pytest
 from scipy import stats
 
 from benchmarks.scoring import statistics
+from benchmarks.scoring.generalisation import generalisation, shared
 from benchmarks.scoring.regret import (
     area_under_curve,
     at_budgets,
     at_end,
     beaten,
     before_any,
-    budget_to_target,
     by_unit,
-    ecdf,
     filled,
-    generalisation,
     normalised,
     over_tasks,
-    random_targets,
     ranks,
-    shared,
-    speed_up,
-    speed_up_intervals,
 )
+from benchmarks.scoring.targets import budget_to_target, ecdf, random_targets, speed_up, speed_up_intervals
 
 
 def runs(losses: dict[tuple[str, str, int], list[float]], max_epochs: int = 1) -> pd.DataFrame:

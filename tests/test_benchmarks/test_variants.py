@@ -8,7 +8,8 @@ from scipy.optimize import approx_fprime
 
 from benchmarks.experiments.ablation import N_TRIALS, planned_of, summary
 from benchmarks.opponents import make
-from benchmarks.opponents.variants import Averaged, _draws, quadratic_minimum, variants_of
+from benchmarks.opponents.bo_variants import Averaged, _draws, quadratic_minimum
+from benchmarks.opponents.variants import variants_of
 from benchmarks.scoring.cohorts import EVERY_SUITE
 from strategies._acquisition import LogEI
 from strategies._gp import BOUNDS, GP, fit

@@ -8,7 +8,9 @@ from automl.space.parse import load_space
 from strategies._acquisition import LogEI, log_h, maximise
 from strategies._features import Features
 from strategies._gp import GP
-from strategies.bayesian import chosen, standardised, success, trust_length
+from strategies._observations import chosen, standardised
+from strategies._success import success
+from strategies._trust_region import trust_length
 from strategies.encoding import Encoding
 
 OWNER = np.arange(3)

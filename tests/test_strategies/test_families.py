@@ -7,7 +7,8 @@ from spaces import space
 
 from automl.space.parse import load_space
 from strategies import make_strategy
-from strategies._families import FLAT, family_choice
+from strategies._families import FLAT
+from strategies._family_choice import family_choice
 from strategies.base import Outcome, Proposal, Start
 from strategies.encoding import Encoding
 from strategies.fidelity import Fidelity

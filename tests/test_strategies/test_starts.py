@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from spaces import N_CELLS_FINITE, loss_of, space
 
 from strategies import STRATEGIES, make_strategy
-from strategies.base import PATIENCE, Outcome, Proposal, Start, Strategy
+from strategies.base import Outcome, Proposal, Start, Strategy
+from strategies.config_strategy import PATIENCE
 from strategies.encoding import Encoding
 
 every_strategy = pytest.mark.parametrize("name", [*STRATEGIES, "bo+asha", "tpe+asha"])

@@ -18,13 +18,14 @@ from automl.analysis.card_memory import memory_curve
 from automl.analysis.explanation import Explanation, explain
 from automl.analysis.formatting import at_resolution, resolution, shown_range
 from automl.analysis.report import write_report
-from automl.analysis.sentences import compare_configs, final_rows, headline
+from automl.analysis.sentences import headline
+from automl.analysis.tables import compare_configs, final_rows
 from automl.api import tune
 from automl.cli.report import save_png
 from automl.study.snapshot import read_run
 from automl.study.study import Study
 from automl.tuning.result import Result
-from benchmarks.opponents.variants import Genetic, Repeats
+from benchmarks.opponents.auto_variants import Genetic, Repeats
 from strategies.encoding import Encoding
 from strategies.random_search import RandomSearch
 

@@ -19,7 +19,7 @@ from automl.study.run_log import RunLog
 from automl.study.study import Study
 from automl.task import TrainingFailed
 from automl.tasks.function import as_task
-from automl.tuning.executors import SerialExecutor
+from automl.tuning.executor import SerialExecutor
 from automl.tuning.tuner import Tuner
 from strategies import make_strategy
 

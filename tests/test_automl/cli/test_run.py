@@ -16,7 +16,8 @@ import pytest
 import yaml
 
 from automl.space.parse import load_space
-from automl.study.storage import Store, sqlite_url
+from automl.study.sqlite import sqlite_url
+from automl.study.storage import Store
 from automl.study.study import Study
 
 OBJECTIVE = """

@@ -27,7 +27,7 @@ from automl.cli.watch_view import frame
 from automl.errors import UserError
 from automl.study.run_folder import RunFolder
 from automl.study.snapshot import connect, look, storage
-from automl.study.storage import sqlite_url
+from automl.study.sqlite import sqlite_url
 
 SPACE = {"x": {"float": [0, 1]}, "kind": {"choice": ["a", "[bold]"]}}
 

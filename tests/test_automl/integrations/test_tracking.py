@@ -22,8 +22,8 @@ from automl.integrations.tracker import Snapshot, TrackedRun, Tracker
 from automl.integrations.tracking import tracker_names
 from automl.study.run_folder import RunFolder
 from automl.study.snapshot import look
-from automl.tuning.tuner import training_seed
-from benchmarks.opponents.variants import Repeats
+from automl.tuning.trainings import training_seed
+from benchmarks.opponents.auto_variants import Repeats
 
 TASK = """
 import time

@@ -24,8 +24,8 @@ from automl.study.run_folder import RunFolder
 from automl.study.study import Study
 from automl.tasks.registry import load_task
 from automl.training.base import trained_model
-from automl.tuning.executors import ProcessExecutor
 from automl.tuning.final_evaluation import Training, to_keep
+from automl.tuning.process_executor import ProcessExecutor
 from automl.tuning.result import Result
 from strategies.base import Outcome, Proposal
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from automl.space.distributions import load_parameters
-from automl.space.parse import SpaceError
+from automl.space.hyperparameters import SpaceError
 from strategies import make_strategy
 
 

@@ -12,7 +12,8 @@ from automl.space.parse import load_space
 from automl.study.postgres import Seat, checked_url
 from automl.study.run_folder import RunFolder
 from automl.study.snapshot import storage
-from automl.study.storage import Store, sqlite_url
+from automl.study.sqlite import sqlite_url
+from automl.study.storage import Store
 from automl.study.study import Study
 from benchmarks.experiments.study_store import OptunaStore
 from strategies.base import Outcome, Proposal
@@ -138,8 +139,9 @@ def test_a_reader_that_polls_sees_the_run_and_does_not_stop_it(tmp_path):
         while not over.is_set():
             try:
                 kept = optuna.storages.get_storage(storage(RunFolder(file.parent)))
+                kept.get_all_trials(1, deepcopy=False)
                 break
-            except UserError:
+            except (UserError, KeyError):  # the study comes after its tables
                 over.wait(0.01)
         while not over.is_set():
             seen.append(kept.get_all_trials(1, deepcopy=False))

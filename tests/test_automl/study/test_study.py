@@ -10,7 +10,8 @@ import pytest
 import automl
 from automl.errors import UserError
 from automl.space.parse import load_space
-from automl.study.storage import Store, sqlite_url
+from automl.study.sqlite import sqlite_url
+from automl.study.storage import Store
 from automl.study.study import Study
 from automl.study.trial import Asked, Told, incumbent
 from strategies.base import Outcome, Proposal

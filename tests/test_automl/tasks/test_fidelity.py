@@ -5,7 +5,8 @@ from automl.runs.settings import Settings
 from automl.task import fidelity_of, vary
 from automl.tasks.built_in import MIN_STEPS
 from automl.tasks.registry import load_task
-from automl.tuning.worker import EpochDone, Job, run_job
+from automl.tuning.jobs import EpochDone, Job
+from automl.tuning.worker import run_job
 from benchmarks.suites.scored_task import Scored
 from strategies.encoding import Encoding
 from strategies.fidelity import Fidelity

@@ -13,7 +13,7 @@ from rich.console import Console
 from stand_ins import all_put
 
 import automl
-from automl.analysis.sentences import final_rows
+from automl.analysis.tables import final_rows
 from automl.cli.terminal import _show_final
 from automl.data.datasets.registry import load_data, load_parts
 from automl.errors import UserError

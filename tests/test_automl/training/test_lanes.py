@@ -17,7 +17,7 @@ from automl.training.base import trained_model
 from automl.training.checkpoint import read_checkpoint
 from automl.training.lanes import Program, can_share, next_epochs, shape_of, train_lanes
 from automl.training.optimizer import Descent
-from automl.tuning.worker import Job
+from automl.tuning.jobs import Job
 from strategies.encoding import Encoding
 
 CPU = torch.device("cpu")

@@ -16,8 +16,9 @@ from automl.space.parse import load_space
 from automl.task import Epoch
 from automl.tasks.function import as_task
 from automl.tasks.shell_command import CommandTask
-from automl.tuning.executors import ProcessExecutor, SerialExecutor
-from automl.tuning.worker import EpochDone, Job, JobEnded
+from automl.tuning.executor import SerialExecutor
+from automl.tuning.jobs import EpochDone, Job, JobEnded
+from automl.tuning.process_executor import ProcessExecutor
 
 SPACE = {"x": {"float": [0, 1]}}
 
@@ -303,7 +304,8 @@ def test_workers_end_when_the_process_that_started_them_is_killed(tmp_path):
         f"""
         import sys, time
         from pathlib import Path
-        from automl.tuning.executors import ProcessExecutor, Job
+        from automl.tuning.process_executor import ProcessExecutor
+        from automl.tuning.jobs import Job
         from automl.tasks.function import as_task
         def objective(config):
             import os, subprocess, time
@@ -362,7 +364,7 @@ def test_each_worker_sees_one_card_round_robin(monkeypatch):
         return {"loss": float(os.environ["CUDA_VISIBLE_DEVICES"]), "is_cuda": device == "cuda"}
 
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr("automl.tuning.executors.cards", lambda device: (0, 2))
+    monkeypatch.setattr("automl.tuning.process_executor.cards", lambda device: (0, 2))
     with ProcessExecutor(task(sees), 3) as executor:
         events = run(executor, *(job(key) for key in range(3)))
     epochs = [es[0].epoch for es in events.values()]
@@ -379,7 +381,7 @@ def test_trainings_on_cards_are_deterministic_where_runs_repeat_themselves(repro
         return float(os.environ.get("CUBLAS_WORKSPACE_CONFIG", ":0:").split(":")[1])
 
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
-    monkeypatch.setattr("automl.tuning.executors.cards", lambda device: (0,))
+    monkeypatch.setattr("automl.tuning.process_executor.cards", lambda device: (0,))
     with ProcessExecutor(task(configured), 1, reproducible=reproducible) as executor:
         assert run(executor, job())[0][0].epoch.loss == expected
 

@@ -11,10 +11,10 @@ from automl.space.parse import load_space
 from automl.study.postgres import Seat, checked_url, engine_of
 from automl.study.storage import Store
 from automl.tasks.function import as_task
-from automl.tuning.executors import SerialExecutor
+from automl.tuning.executor import SerialExecutor
 from automl.tuning.job_table import JobTable, make_tables
+from automl.tuning.jobs import Job
 from automl.tuning.lender import Lender
-from automl.tuning.worker import Job
 
 pytestmark = pytest.mark.postgres
 SPACE = load_space({"x": {"float": [0, 1]}})

@@ -15,10 +15,10 @@ import pytest
 import automl
 from automl.space.parse import load_space
 from automl.task import Epoch, OutOfMemory
-from automl.tuning import executors
-from automl.tuning.executors import ProcessExecutor
+from automl.tuning import process_executor
+from automl.tuning.jobs import Job, JobEnded, Restarted, event_from_json, event_to_json
 from automl.tuning.memory import Admission, Memory
-from automl.tuning.worker import Job, JobEnded, Restarted, event_from_json, event_to_json
+from automl.tuning.process_executor import ProcessExecutor
 
 TOTAL = 100
 
@@ -98,7 +98,7 @@ class Known(Large):
 
 @pytest.fixture
 def card(tmp_path, monkeypatch):
-    monkeypatch.setattr(executors, "cards", lambda device: (0,))
+    monkeypatch.setattr(process_executor, "cards", lambda device: (0,))
     return Card(tmp_path / "card")
 
 
@@ -153,7 +153,7 @@ def test_a_search_counts_no_epoch_twice_where_a_trial_begins_again(card):
 
 
 def test_without_a_card_nothing_is_held_back(tmp_path, monkeypatch):
-    monkeypatch.setattr(executors, "cards", lambda device: ())
+    monkeypatch.setattr(process_executor, "cards", lambda device: ())
     ended, _, spans = run(Known(Card(tmp_path / "card")), [20] * 4)
     assert [event.error for event in ended.values()] == [None] * 4
     assert list(spans) == []
@@ -230,7 +230,7 @@ def test_memory_survives_its_way_from_the_worker():
 @pytest.mark.gpu
 def test_a_training_on_a_gpu_says_what_it_took(tmp_path):
     from automl.tasks.registry import load_task
-    from automl.tuning.executors import SerialExecutor
+    from automl.tuning.executor import SerialExecutor
     from strategies.encoding import Encoding
 
     task = load_task("mnist1d-cnn", train_size=100)

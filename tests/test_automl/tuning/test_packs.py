@@ -14,10 +14,11 @@ from automl.task import Epoch, TrainingFailed
 from automl.tasks.function import as_task
 from automl.tasks.registry import load_task
 from automl.training.checkpoint import read_checkpoint
-from automl.tuning.executors import ProcessExecutor, SerialExecutor
+from automl.tuning.executor import SerialExecutor
 from automl.tuning.final_evaluation import train_final
+from automl.tuning.jobs import EpochDone, Job, JobEnded, LaneEnded, event_from_json, event_to_json
 from automl.tuning.packs import packed, train_jobs
-from automl.tuning.worker import EpochDone, Job, JobEnded, LaneEnded, event_from_json, event_to_json
+from automl.tuning.process_executor import ProcessExecutor
 from benchmarks.suites.scored_task import Scored
 from strategies.encoding import Encoding
 

@@ -22,11 +22,11 @@ from automl.study.run_folder import TrialFolders
 from automl.study.study import Study
 from automl.task import Epoch
 from automl.tasks.function import as_task
-from automl.tuning.executors import ProcessExecutor
+from automl.tuning.jobs import EpochDone, Job, JobEnded
+from automl.tuning.process_executor import ProcessExecutor
 from automl.tuning.ray_executor import RayExecutor, connect
 from automl.tuning.remote import SHARED, WorkerSettings
 from automl.tuning.tuner import Tuner
-from automl.tuning.worker import EpochDone, Job, JobEnded
 from strategies import make_strategy
 
 pytestmark = pytest.mark.cluster  # run alone: two clusters on one machine starve each other

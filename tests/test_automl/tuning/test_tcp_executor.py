@@ -14,10 +14,10 @@ import pytest
 from automl.errors import UserError
 from automl.runs.machines import Machines, check_tls
 from automl.tasks.function import as_task
+from automl.tuning.jobs import EpochDone, Job, JobEnded
 from automl.tuning.remote import WorkerSettings
 from automl.tuning.tcp_executor import TcpExecutor
 from automl.tuning.tcp_protocol import LONGEST_LINE, proof, read_token, run_side
-from automl.tuning.worker import EpochDone, Job, JobEnded
 
 SPACE = {"x": {"float": [0, 1]}}
 TOKEN = "a secret of enough characters"

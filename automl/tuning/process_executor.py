@@ -1,37 +1,30 @@
-"""Where trainings run: in this process, or in local processes that stay alive between trials.
-
-An executor knows jobs and events, not strategies and studies; benchmarks bring one with a virtual clock.
-"""
+"""Trainings in processes of this machine, which stay alive between trials."""
 
 from __future__ import annotations
 
 import base64
 import contextlib
-import io
-import json
-import marshal
 import os
-import pickle
 import queue
 import signal
-import subprocess
 import sys
 import threading
-import time
-from abc import ABC, abstractmethod
-from collections import ChainMap, Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from types import CodeType
-from typing import IO, TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any
 
-from automl.devices import cards, deterministic, only
-from automl.errors import MAX_CHARACTERS, UserError
+from automl.devices import cards, deterministic
+from automl.errors import UserError
 from automl.task import TOO_SLOW
 from automl.tuning.descendants import kill_marked, new_mark
+from automl.tuning.executor import Executor
+from automl.tuning.jobs import Event, Job, JobEnded, JobStarted, Restarted
 from automl.tuning.memory import Admission, Span
-from automl.tuning.worker import MARK, Event, Job, JobEnded, JobStarted, Restarted, event_from_json, run_job
+from automl.tuning.pickling import pickled
+from automl.tuning.worker import MARK
+from automl.tuning.worker_process import Inbox, WorkerProcess, last_lines, n_oom_kills
 
 if TYPE_CHECKING:
     from automl.task import Task
@@ -39,135 +32,6 @@ if TYPE_CHECKING:
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 MAX_DEATHS_AT_START = 3
 FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)  # no training dies of these by itself
-
-
-class Executor(ABC):
-    """Runs jobs, as many at a time as it has workers."""
-
-    @property
-    @abstractmethod
-    def n_workers(self) -> int:
-        """How many jobs can run at once. It changes where workers come and go."""
-
-    @property
-    @abstractmethod
-    def n_free(self) -> int:
-        """How many jobs could start at once."""
-
-    @abstractmethod
-    def submit(self, job: Job) -> None:
-        """Start a job. At most ``n_free`` before the next ``wait``."""
-
-    @abstractmethod
-    def wait(self, timeout: float | None = None) -> list[Event]:
-        """What has happened, in order; blocks until something has, at most ``timeout`` seconds.
-
-        Each job gives its EpochDone events and then exactly one JobEnded, also when its worker died.
-        """
-
-    @abstractmethod
-    def stop(self, key: int) -> None:
-        """Have a running training end after its current epoch; its JobEnded, or LaneEnded, still comes."""
-
-    @property
-    def spans(self) -> Sequence[Span]:
-        """The trainings on graphics cards so far, if they say what they took."""
-        return ()
-
-    def now(self) -> float:
-        """Seconds on the executor's clock: real, unless it simulates."""
-        return time.monotonic()
-
-    def charge(self, seconds: float) -> None:
-        """Take note that the strategy has just spent this long: a simulated clock moves on by it."""
-        return
-
-    @abstractmethod
-    def cancel(self) -> None:
-        """Drop what still runs, without an event. All workers are free afterwards."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Kill what still runs, with all that it holds."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-class SerialExecutor(Executor):
-    """One training at a time, in this process: easy to debug, and nothing to start."""
-
-    def __init__(self, task: Task) -> None:
-        self._task = task
-        self._running: tuple[Job, Iterator[Event]] | None = None
-        self._stopped = set[int]()
-
-    @property
-    def n_workers(self) -> int:
-        return 1
-
-    @property
-    def n_free(self) -> int:
-        return int(self._running is None)
-
-    def submit(self, job: Job) -> None:
-        assert self._running is None
-        self._stopped = set()
-        self._running = job, run_job(self._task, job, self._stopped)
-
-    def wait(self, timeout: float | None = None) -> list[Event]:
-        if self._running is None:
-            return []
-        job, events = self._running
-        event = JobEnded(job.key, 0.0) if job.key in self._stopped and not job.lanes else next(events)
-        if isinstance(event, JobEnded):
-            self.cancel()
-        return [event]
-
-    def stop(self, key: int) -> None:
-        self._stopped.add(key)
-
-    def cancel(self) -> None:
-        if self._running is not None:
-            self._running[1].close()  # type: ignore[attr-defined]
-            self._running = None
-
-    def close(self) -> None:
-        self.cancel()
-
-
-@dataclass
-class _Worker:
-    process: subprocess.Popen[str]
-    job: Job | None = None
-    card: int | None = None
-    runtime: str | None = None  # of its trainings; None before the first
-    started: float = 0.0  # when its job was submitted
-    deadline: float | None = None
-    has_started: bool = False  # a job: it could load the task
-    mark: str = ""
-    log: Path | None = None
-    n_oom_kills: int | None = None  # on this machine when its job was submitted
-    reader: threading.Thread | None = field(default=None, repr=False)
-
-    def send(self, message: Mapping[str, object]) -> None:
-        assert self.process.stdin is not None
-        # A worker that has just died is noticed by its reader.
-        with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.write(json.dumps(message) + "\n")
-            self.process.stdin.flush()
-
-    def kill(self) -> None:
-        """With all that it has started, but for what has left its group."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        assert self.process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.close()
 
 
 class ProcessExecutor(Executor):
@@ -208,7 +72,7 @@ class ProcessExecutor(Executor):
         self._cards = cards(device)
         threads = dict.fromkeys(THREADS, str(n_threads))
         self._environment = os.environ | threads | (deterministic() if reproducible and self._cards else {})
-        self._inbox: queue.Queue[tuple[_Worker, Event | None]] = queue.Queue()
+        self._inbox: Inbox = queue.Queue()
         self._lock = threading.RLock()
         self._n_deaths_at_start = 0
         self._mark, self._n_started = new_mark(), 0
@@ -243,7 +107,7 @@ class ProcessExecutor(Executor):
                 return
             self._give(worker, self._held.popleft())
 
-    def _worker_for(self, job: Job) -> _Worker | None:
+    def _worker_for(self, job: Job) -> WorkerProcess | None:
         """A process without a job, of the runtime of this one or of none yet, on the emptiest card with room for it; a
         new process if there is none of this runtime. None if no card has room."""
         free = [worker for worker in self._workers if worker.job is None and worker.runtime in (job.runtime, None)]
@@ -258,15 +122,15 @@ class ProcessExecutor(Executor):
             key=lambda w: (w.runtime != job.runtime, 0 if w.card is None else self._admission.n_running(w.card)),
         )
 
-    def _give(self, worker: _Worker, job: Job) -> None:
-        worker.job, worker.n_oom_kills, worker.started = job, _n_oom_kills(), self.now()
+    def _give(self, worker: WorkerProcess, job: Job) -> None:
+        worker.job, worker.n_oom_kills, worker.started = job, n_oom_kills(), self.now()
         worker.runtime = job.runtime
         if worker.card is not None:
             self._admission.began(worker.card, job.key, _what(job))
         device = "cuda" if self._cards and job.device != "cpu" else job.device  # the only one that it sees
         worker.send({"job": asdict(replace(job, device=device))})
 
-    def _free(self, worker: _Worker, event: JobEnded) -> Event:
+    def _free(self, worker: WorkerProcess, event: JobEnded) -> Event:
         """The end of a worker's job; or its restart, if it ran out of memory beside others."""
         job, card = worker.job, worker.card
         assert job is not None
@@ -335,53 +199,22 @@ class ProcessExecutor(Executor):
                 total += times.user + times.system
         return total
 
-    def _start(self, index: int) -> _Worker:
-        log = None
-        output: IO[str] | None = None
-        if self._logs is not None:
-            self._logs.mkdir(parents=True, exist_ok=True)
-            log = self._logs / f"worker-{index}.log"
-            output = log.open("a", encoding="utf-8")
+    def _start(self, index: int) -> WorkerProcess:
         self._n_started += 1
-        mark = f"{self._mark}-{self._n_started}."
-        card = self._cards[index % len(self._cards)] if self._cards else None
-        process = subprocess.Popen(
-            [sys.executable, "-m", "automl.tuning.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=output,
-            env=self._environment | {MARK: mark} | ({} if card is None else only(card)),
-            text=True,
-            encoding="utf-8",
-            start_new_session=True,  # Ctrl-C reaches the tuner alone, which decides; and the group can be killed whole
+        return WorkerProcess.start(
+            self._hello,
+            self._environment,
+            self._inbox,
+            mark=f"{self._mark}-{self._n_started}.",
+            card=self._cards[index % len(self._cards)] if self._cards else None,
+            log=None if self._logs is None else self._logs / f"worker-{index}.log",
         )
-        if output is not None:
-            output.close()
-        worker = _Worker(process, card=card, mark=mark, log=log)
-        worker.send(self._hello)
-        worker.reader = threading.Thread(target=self._read, args=(worker,), daemon=True)
-        worker.reader.start()
-        threading.Thread(target=self._await_death, args=(worker,), daemon=True).start()
-        return worker
 
-    def _read(self, worker: _Worker) -> None:
-        assert worker.process.stdout is not None
-        with worker.process.stdout as answers:
-            for line in answers:
-                self._inbox.put((worker, event_from_json(line)))
-
-    def _await_death(self, worker: _Worker) -> None:
-        # The end of its answers is no sign: a process that the training has forked may hold them open.
-        worker.process.wait()
-        assert worker.reader is not None
-        worker.reader.join(timeout=1.0)
-        self._inbox.put((worker, None))
-
-    def _receive(self, worker: _Worker, event: Event | None) -> Event | None:
+    def _receive(self, worker: WorkerProcess, event: Event | None) -> Event | None:
         with self._lock:
             return self._replace(worker) if event is None else self._received(worker, event)
 
-    def _received(self, worker: _Worker, event: Event) -> Event | None:
+    def _received(self, worker: WorkerProcess, event: Event) -> Event | None:
         if worker not in self._workers or worker.job is None or event.key != worker.job.key:
             return None  # of a worker that was killed meanwhile
         if isinstance(event, JobStarted):
@@ -398,7 +231,7 @@ class ProcessExecutor(Executor):
             return ended
         return event
 
-    def _replace(self, worker: _Worker) -> Event | None:
+    def _replace(self, worker: WorkerProcess) -> Event | None:
         if worker not in self._workers:
             return None
         self._restart(worker)
@@ -407,16 +240,16 @@ class ProcessExecutor(Executor):
         if not worker.has_started:
             self._n_deaths_at_start += 1
             if self._n_deaths_at_start >= MAX_DEATHS_AT_START:
-                raise UserError(f"the training processes die before they train ({how}): {_tail(worker.log, 1)}")
+                raise UserError(f"the training processes die before they train ({how}): {last_lines(worker.log, 1)}")
         if worker.job is None:
             return None
         hint = "; out of memory?" if status == -signal.SIGKILL else ""
         # The kernel's own kill would come again; where it does not count them, so is the last attempt's end reported.
-        lost = -status in FROM_OUTSIDE and worker.n_oom_kills == _n_oom_kills()
+        lost = -status in FROM_OUTSIDE and worker.n_oom_kills == n_oom_kills()
         error = f"the training process died ({how}{hint})"
-        return JobEnded(worker.job.key, 0.0, error, _tail(worker.log), lost=lost)
+        return JobEnded(worker.job.key, 0.0, error, last_lines(worker.log), lost=lost)
 
-    def _restart(self, worker: _Worker) -> None:
+    def _restart(self, worker: WorkerProcess) -> None:
         index = self._workers.index(worker)
         worker.kill()
         kill_marked(MARK, worker.mark)
@@ -425,7 +258,7 @@ class ProcessExecutor(Executor):
         self._workers[index] = self._start(index)
         self._start_held()
 
-    def _kill_hung(self, worker: _Worker) -> Event | None:
+    def _kill_hung(self, worker: WorkerProcess) -> Event | None:
         if worker.job is None or worker.deadline is None or self.now() < worker.deadline:
             return None
         self._restart(worker)
@@ -436,39 +269,3 @@ class ProcessExecutor(Executor):
 def _what(job: Job) -> Mapping[str, Any]:
     """On what the memory that a job takes depends."""
     return {**job.config, "lanes": len(job.lanes)} if job.lanes else job.config
-
-
-def pickled(task: Task) -> bytes:
-    """By cloudpickle, but code keeps the name of its file, which the tracebacks of failed trials need. UserError if it
-    cannot be."""
-    import cloudpickle
-
-    # The workers run the same interpreter, which is all that marshal asks for.
-    by_marshal = {CodeType: lambda code: (marshal.loads, (marshal.dumps(code),))}
-
-    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-        dispatch_table: ClassVar[Any] = ChainMap(by_marshal, cloudpickle.Pickler.dispatch_table)
-
-    buffer = io.BytesIO()
-    try:
-        Pickler(buffer).dump(task)
-    except (TypeError, pickle.PicklingError) as error:
-        raise UserError(f"{task.name!r} cannot be sent to a training process: {error}") from None
-    return buffer.getvalue()
-
-
-def _n_oom_kills() -> int | None:
-    """Processes that the kernel has killed for want of memory since the machine started; None where it does not say."""
-    try:
-        lines = Path("/proc/vmstat").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), None)
-
-
-def _tail(log: Path | None, n_lines: int = 20) -> str:
-    if log is None or not log.exists():
-        return ""
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - MAX_CHARACTERS))
-        return "\n".join(file.read().decode(errors="replace").splitlines()[-n_lines:])

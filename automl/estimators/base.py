@@ -1,4 +1,4 @@
-"""Scikit-learn estimators that choose, tune and combine models for a table within a time limit."""
+"""What the estimators share: a run with folds on a frame, and the files of its model held in memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
@@ -16,10 +16,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import (
-    assert_all_finite,
     check_consistent_length,
     check_is_fitted,
     column_or_1d,
@@ -36,14 +34,14 @@ if TYPE_CHECKING:
     from automl.runs.settings import Settings
     from automl.runs.time_plan import Clock
     from automl.study.run_folder import RunFolder
-    from automl.tuning.executors import Executor
+    from automl.tuning.executor import Executor
 
 ESTIMATOR = "estimator.json"
 MODEL = "model"
 
 
-class _AutoML(BaseEstimator):  # type: ignore[misc]
-    """What both estimators share."""
+class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
+    """Chooses, tunes and combines models for a table within a time limit."""
 
     _kind: ClassVar[str]
     _predictor: Predictor | None
@@ -231,105 +229,6 @@ class _AutoML(BaseEstimator):  # type: ignore[misc]
         return tags
 
 
-class AutoMLClassifier(ClassifierMixin, _AutoML):  # type: ignore[misc]
-    """An ensemble of classifiers, chosen and tuned by cross-validation within a time limit.
-
-    ``time_limit``: seconds for ``fit``. ``metric``: accuracy, balanced_accuracy, f1, auc or log_loss. ``models``:
-    families, such as "lightgbm,linear"; "auto" takes all. ``max_members``: of the ensemble; 1 gives a single model.
-    ``max_latency``: milliseconds that the ensemble may take for a row. ``n_trials``: configurations to try at most.
-    ``n_jobs``: processes; None: one a core. ``folder``: keeps the run, with a report and what ``automl explain`` reads;
-    it must be new or empty. ``progress``: show a progress bar.
-
-    Attributes after ``fit``: ``classes_``, ``leaderboard_`` (a frame with every configuration, its score out of fold,
-    its seconds and its weight in the ensemble), ``score_out_of_fold_``, ``notes_`` (what was noticed in the data, such
-    as columns that are left out), ``predictor_``.
-    """
-
-    _kind = "classification"
-
-    def predict(self, X: Any) -> NDArray[Any]:
-        """The most probable class of each row, (n,); of two, by the threshold that was best out of fold for f1 or
-        balanced_accuracy."""
-        check_is_fitted(self)
-        named = np.array(self.predictor_.classes, object)[self.predictor_.decisions(self._probabilities(X))]
-        places = {name: place for place, name in enumerate(_names(self.classes_))}
-        found: NDArray[Any] = self.classes_[[places[name] for name in named]]
-        return found
-
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Class probabilities in the order of ``classes_``, (n, n_classes)."""
-        probabilities = self._probabilities(X)
-        found = np.zeros((len(probabilities), len(self.classes_)))
-        places = {name: place for place, name in enumerate(_names(self.classes_))}
-        found[:, [places[name] for name in self.predictor_.classes]] = probabilities
-        return found
-
-    def _probabilities(self, X: Any) -> NDArray[np.float64]:
-        """In the order of the model's classes."""
-        check_is_fitted(self)
-        return self.predictor_.predict_proba(self._frame(X, reset=False))
-
-    def _labels(self, y: Any, n: int) -> NDArray[Any]:
-        y = column_or_1d(y, warn=True)
-        check_consistent_length(np.empty(n), y)
-        if y.dtype.kind == "f":
-            assert_all_finite(y, input_name="y")
-        check_classification_targets(y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError("y has one class only; a classifier needs at least two")
-        return _names(self.classes_)[codes]
-
-    def _facts(self) -> dict[str, Any]:
-        return super()._facts() | {"classes": self.classes_.tolist(), "dtype": self.classes_.dtype.str}
-
-    def _restore(self, facts: dict[str, Any]) -> None:
-        super()._restore(facts)
-        self.classes_ = np.array(facts["classes"], np.dtype(facts["dtype"]))
-
-
-class AutoMLRegressor(RegressorMixin, _AutoML):  # type: ignore[misc]
-    """An ensemble of regressors; parameters and attributes are those of ``AutoMLClassifier``, without classes.
-
-    ``metric``: rmse, mae or r2. ``quantiles``: levels such as (0.1, 0.5, 0.9), which replace the mean.
-    """
-
-    _kind = "regression"
-
-    def __init__(
-        self,
-        *,
-        time_limit: float = 300.0,
-        metric: str | None = None,
-        models: str = "auto",
-        quantiles: Sequence[float] | None = None,
-        max_members: int | None = None,
-        max_latency: float | None = None,
-        n_trials: int | None = None,
-        n_jobs: int | None = None,
-        random_state: int = 0,
-        folder: str | Path | None = None,
-        progress: bool = False,
-    ) -> None:
-        super().__init__(
-            time_limit=time_limit, metric=metric, models=models, max_members=max_members, max_latency=max_latency,
-            n_trials=n_trials, n_jobs=n_jobs, random_state=random_state, folder=folder, progress=progress,
-        )  # fmt: skip
-        self.quantiles = quantiles
-
-    def predict(self, X: Any) -> NDArray[np.float64]:
-        """The predicted numbers, (n,), or quantiles, (n, n_levels) in ascending order."""
-        check_is_fitted(self)
-        frame = self._frame(X, reset=False)
-        return np.asarray(self.predictor_.predict(frame), np.float64)
-
-    def _labels(self, y: Any, n: int) -> NDArray[Any]:
-        y = column_or_1d(y, warn=True)
-        check_consistent_length(np.empty(n), y)
-        assert_all_finite(y, input_name="y")
-        return np.asarray(y, np.float64)
-
-
 def _that_count(frame: pd.DataFrame, y: Any, weights: Any, groups: Any) -> tuple[pd.DataFrame, Any, Any, Any]:
     """The rows whose weight is not zero."""
     weights = column_or_1d(weights)
@@ -346,18 +245,11 @@ def _that_count(frame: pd.DataFrame, y: Any, weights: Any, groups: Any) -> tuple
 def _in_this_process(session: Session) -> Executor | None:
     """An executor without processes, for one worker whose trainings may share one."""
     from automl.tasks.cross_validated import CrossValidated
-    from automl.tuning.executors import SerialExecutor
+    from automl.tuning.executor import SerialExecutor
 
     assert isinstance(session.task, CrossValidated)
     alone = session.settings.n_workers == 1 and len(session.task.runtimes) == 1
     return SerialExecutor(session.task) if alone else None
-
-
-def _names(classes: NDArray[Any]) -> NDArray[Any]:
-    """The classes as strings, or their places where the strings would not be told apart."""
-    names = [str(label) for label in classes]
-    clear = len(set(names)) == len(names) and all(name == name.strip() != "" for name in names)
-    return np.array(names if clear else [f"class {place}" for place in range(len(names))], object)
 
 
 def _new_name(name: str, frame: pd.DataFrame) -> str:

@@ -1,0 +1,73 @@
+"""Which run ``automl run`` is about: a new one, one that is continued, or one that several processes share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from automl.cli.pipeline import run_session
+from automl.cli.prepared_data import prepared_for
+from automl.cli.shared_session import share, shared_location
+from automl.cli.terminal import show_line
+from automl.errors import UserError
+from automl.runs.configure import new_settings, planned, resumed, stored_settings
+from automl.runs.past_studies import past_studies, which_prior
+from automl.runs.settings import Settings
+from automl.runs.time_plan import Clock
+from automl.study.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from automl.data.ingest.request import Request
+    from automl.runs.shared import SharedRun
+    from automl.study.run_log import Listener
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """What can be said of a new run only; one that is continued keeps what it has."""
+
+    space: Path | None
+    fixed: list[str]  # KEY=VALUE
+    start: Path | None
+    prior: str | None
+
+
+def dispatch(
+    asked: Settings,
+    request: Request | None,
+    new: NewRun,
+    *,
+    out: Path | None,
+    storage: str | None,
+    resume: bool,
+    console: Console,
+    clock: Clock,
+    listeners: Sequence[Listener],
+) -> tuple[RunFolder, int]:
+    """Begin a run, continue one, or take part in one. Returns its folder and the exit code. ``request``: of the user's
+    own data."""
+    if resume and (out is None or new != NewRun(None, [], None, None)):
+        raise UserError("--resume continues the run in the folder given by --out, with the space and prior it has")
+
+    def begin_run(shared: SharedRun | None = None) -> tuple[RunFolder, int]:
+        studies = past_studies(which_prior(new.prior, asked.strategy), lambda line: show_line(console, line))
+        with prepared_for(request, out, console) as prepared:
+            wanted = asked if prepared is None else planned(asked, prepared)
+            settings = new_settings(wanted, new.space, new.fixed, new.start, studies, prepared)
+            return run_session(
+                settings, out, resume=False, console=console, prepared=prepared, clock=clock, listeners=listeners,
+                shared=shared,
+            )  # fmt: skip
+
+    location = shared_location(storage, out, resume=resume)
+    if location is not None:
+        return share(location, asked, begin_run, resume=resume, console=console, clock=clock)
+    if resume:
+        assert out is not None
+        settings = resumed(stored_settings(out), asked)
+        return run_session(settings, out, resume=True, console=console, clock=clock, listeners=listeners)
+    return begin_run()

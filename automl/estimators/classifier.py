@@ -1,0 +1,77 @@
+"""``AutoMLClassifier``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import assert_all_finite, check_consistent_length, check_is_fitted, column_or_1d
+
+from automl.estimators.base import AutoMLEstimator
+
+
+class AutoMLClassifier(ClassifierMixin, AutoMLEstimator):  # type: ignore[misc]
+    """An ensemble of classifiers, chosen and tuned by cross-validation within a time limit.
+
+    ``time_limit``: seconds for ``fit``. ``metric``: accuracy, balanced_accuracy, f1, auc or log_loss. ``models``:
+    families, such as "lightgbm,linear"; "auto" takes all. ``max_members``: of the ensemble; 1 gives a single model.
+    ``max_latency``: milliseconds that the ensemble may take for a row. ``n_trials``: configurations to try at most.
+    ``n_jobs``: processes; None: one a core. ``folder``: keeps the run, with a report and what ``automl explain`` reads;
+    it must be new or empty. ``progress``: show a progress bar.
+
+    Attributes after ``fit``: ``classes_``, ``leaderboard_`` (a frame with every configuration, its score out of fold,
+    its seconds and its weight in the ensemble), ``score_out_of_fold_``, ``notes_`` (what was noticed in the data, such
+    as columns that are left out), ``predictor_``.
+    """
+
+    _kind = "classification"
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The most probable class of each row, (n,); of two, by the threshold that was best out of fold for f1 or
+        balanced_accuracy."""
+        check_is_fitted(self)
+        named = np.array(self.predictor_.classes, object)[self.predictor_.decisions(self._probabilities(X))]
+        places = {name: place for place, name in enumerate(_names(self.classes_))}
+        found: NDArray[Any] = self.classes_[[places[name] for name in named]]
+        return found
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Class probabilities in the order of ``classes_``, (n, n_classes)."""
+        probabilities = self._probabilities(X)
+        found = np.zeros((len(probabilities), len(self.classes_)))
+        places = {name: place for place, name in enumerate(_names(self.classes_))}
+        found[:, [places[name] for name in self.predictor_.classes]] = probabilities
+        return found
+
+    def _probabilities(self, X: Any) -> NDArray[np.float64]:
+        """In the order of the model's classes."""
+        check_is_fitted(self)
+        return self.predictor_.predict_proba(self._frame(X, reset=False))
+
+    def _labels(self, y: Any, n: int) -> NDArray[Any]:
+        y = column_or_1d(y, warn=True)
+        check_consistent_length(np.empty(n), y)
+        if y.dtype.kind == "f":
+            assert_all_finite(y, input_name="y")
+        check_classification_targets(y)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError("y has one class only; a classifier needs at least two")
+        return _names(self.classes_)[codes]
+
+    def _facts(self) -> dict[str, Any]:
+        return super()._facts() | {"classes": self.classes_.tolist(), "dtype": self.classes_.dtype.str}
+
+    def _restore(self, facts: dict[str, Any]) -> None:
+        super()._restore(facts)
+        self.classes_ = np.array(facts["classes"], np.dtype(facts["dtype"]))
+
+
+def _names(classes: NDArray[Any]) -> NDArray[Any]:
+    """The classes as strings, or their places where the strings would not be told apart."""
+    names = [str(label) for label in classes]
+    clear = len(set(names)) == len(names) and all(name == name.strip() != "" for name in names)
+    return np.array(names if clear else [f"class {place}" for place in range(len(names))], object)

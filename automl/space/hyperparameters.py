@@ -1,0 +1,190 @@
+"""The short form of one hyperparameter, converted to ConfigSpace; see ``automl.space.parse`` for examples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from automl.errors import UserError
+from strategies.errors import did_you_mean
+
+if TYPE_CHECKING:
+    from ConfigSpace.hyperparameters import Hyperparameter
+
+LARGEST_INT = 2**53  # the largest range of ints that floats, and so JSON, represent exactly
+DECIMALS = 9
+KINDS = ("float", "int", "choice", "ordinal", "constant")
+OPTIONS = {
+    "float": {"log", "step", "default", "prior", "when"},
+    "int": {"log", "step", "default", "prior", "when"},
+    "choice": {"default", "prior", "when"},
+    "ordinal": {"default", "when"},
+    "constant": {"when"},
+}
+
+
+class SpaceError(UserError):
+    """The space breaks a rule of the short form; names the hyperparameter, the rule and the value seen."""
+
+    def __init__(self, name: str, rule: str) -> None:
+        super().__init__(f"space: {name!r}: {rule}")
+
+
+def hyperparameter(name: Any, form: Any) -> Hyperparameter[Any, Any]:
+    """A hyperparameter of its short form, without conditions. Raises SpaceError on the first broken rule."""
+    if not isinstance(name, str) or not name:
+        raise SpaceError(str(name), f"a name must be a non-empty string, got {name!r}")
+    if not isinstance(form, Mapping):
+        raise SpaceError(name, f"expected a mapping such as {{float: [0, 1]}}, got {form!r}")
+    kinds = [kind for kind in KINDS if kind in form]
+    if len(kinds) != 1:
+        seen = ", ".join(map(str, form)) or "nothing"
+        raise SpaceError(name, f"give exactly one of {', '.join(KINDS)}; got {seen}")
+    kind = kinds[0]
+    for option in form:
+        if option != kind and option not in OPTIONS[kind]:
+            hint, known = did_you_mean(option, OPTIONS[kind]), ", ".join(sorted(OPTIONS[kind]))
+            raise SpaceError(name, f"unknown option {option!r} for {kind}; {hint}choose one of: {known}")
+    if kind == "constant":
+        return _constant(name, form["constant"])
+    if kind in ("float", "int"):
+        return _range(name, kind, form)
+    meta: dict[Hashable, Any] | None = None
+    default = form.get("default")
+    if form.get("prior") is not None:
+        around, sure = _belief(name, form["prior"])
+        if around not in form[kind]:
+            raise SpaceError(name, f"a prior must lie around one of {form[kind]}, got {around!r}")
+        meta, default = {"prior": {"around": around, "sure": sure}}, around if default is None else default
+    return _values(name, kind, form[kind], default, meta)
+
+
+def _constant(name: str, value: Any) -> Hyperparameter[Any, Any]:
+    from ConfigSpace import Constant
+
+    _check_value(name, value)
+    return Constant(name, value)
+
+
+def _range(name: str, kind: str, form: Mapping[str, Any]) -> Hyperparameter[Any, Any]:
+    from ConfigSpace import Float, Integer
+
+    low, high = _bounds(name, kind, form[kind])
+    log, step, default = form.get("log", False), form.get("step"), form.get("default")
+    if not isinstance(log, bool):
+        raise SpaceError(name, f"log must be true or false, got {log!r}")
+    if log and low <= 0:
+        raise SpaceError(name, f"a log scale needs a lower bound above 0, got {low}")
+    if default is not None:
+        default = _number(name, kind, default, "default")
+        if not low <= default <= high:
+            raise SpaceError(name, f"the default must lie in [{low}, {high}], got {default}")
+    if low == high:
+        return _constant(name, low)
+    meta = None
+    if form.get("prior") is not None:
+        if step is not None:
+            raise SpaceError(name, "step and prior exclude each other; leave one of them out")
+        around, sure = _belief(name, form["prior"])
+        around = _number(name, kind, around, "prior")
+        if not low <= around <= high:
+            raise SpaceError(name, f"a prior must lie around a value in [{low}, {high}], got {around}")
+        meta, default = {"prior": {"around": around, "sure": sure}}, around if default is None else default
+    if step is not None:
+        return _grid(name, kind, (low, high), log, _number(name, kind, step, "step"), default)
+    if kind == "float":
+        return Float(name, (low, high), log=log, default=default, meta=meta)
+    whole = None if default is None else int(default)
+    return Integer(name, (int(low), int(high)), log=log, default=whole, meta=meta)
+
+
+def _belief(name: str, prior: Any) -> tuple[Any, float]:
+    """The value around which the user believes the optimum to lie, and how sure they are."""
+    if not isinstance(prior, Mapping) or prior.keys() != {"around", "sure"}:
+        raise SpaceError(name, f"prior needs {{around: value, sure: share}}, got {prior!r}")
+    sure = _number(name, "float", prior["sure"], "prior's sure")
+    if not 0 < sure < 1:
+        raise SpaceError(name, f"sure must lie between 0 (a guess) and 1 (certain), got {sure:g}")
+    return prior["around"], sure
+
+
+def _grid(
+    name: str, kind: str, bounds: tuple[float, float], log: bool, step: float, default: Any
+) -> Hyperparameter[Any, Any]:
+    low, high = bounds
+    if log:
+        raise SpaceError(name, "step and log exclude each other; use an ordinal for a grid on a log scale")
+    if not 0 < step <= high - low:
+        raise SpaceError(name, f"step must lie in (0, {high - low}], got {step}")
+    count = int((high - low) / step + 1e-9) + 1
+    if count > 10_000:
+        raise SpaceError(name, f"step {step} gives {count} values, at most 10000 are allowed; leave step out")
+    cast = int if kind == "int" else float
+    values = [cast(float(f"{low + i * step:.12g}")) for i in range(count)]
+    return _values(name, "ordinal", values, default, meta={"step": step, "kind": kind})
+
+
+def _values(
+    name: str, kind: str, values: Any, default: Any, meta: Mapping[Hashable, Any] | None = None
+) -> Hyperparameter[Any, Any]:
+    from ConfigSpace import Categorical, OrdinalHyperparameter
+
+    if not isinstance(values, Sequence) or isinstance(values, str) or not values:
+        raise SpaceError(name, f"{kind} needs a list of values, got {values!r}")
+    for value in values:
+        _check_value(name, value)
+    if any(isinstance(v, bool) for v in values) and not all(isinstance(v, bool) for v in values):
+        raise SpaceError(
+            name,
+            f"true/false are mixed with other values in {list(values)}; YAML parses yes/no/on/off as such: quote them",
+        )
+    if len(set(values)) != len(values):
+        raise SpaceError(name, f"the values must differ, got {list(values)}")
+    if default is None:
+        default = values[0] if kind == "choice" else values[(len(values) - 1) // 2]
+    if default not in values:
+        raise SpaceError(name, f"the default must be one of {list(values)}, got {default!r}")
+    if len(values) == 1:
+        return _constant(name, values[0])
+    if kind == "choice":
+        return Categorical(name, list(values), default=default, meta=None if meta is None else dict(meta))
+    return OrdinalHyperparameter(name, list(values), default_value=default, meta=meta)
+
+
+def _bounds(name: str, kind: str, bounds: Any) -> tuple[float, float]:
+    if not isinstance(bounds, Sequence) or isinstance(bounds, str) or len(bounds) != 2:
+        raise SpaceError(name, f"{kind} needs [low, high], got {bounds!r}")
+    low, high = (_number(name, kind, bound, "bound") for bound in bounds)
+    if low > high:
+        raise SpaceError(name, f"the lower bound must not exceed the upper, got [{low}, {high}]")
+    if kind == "int" and max(abs(low), abs(high)) > LARGEST_INT:
+        raise SpaceError(name, f"a bound of an int must lie within +-{LARGEST_INT}, got [{low}, {high}]")
+    if kind == "float" and any(abs(round(bound, DECIMALS) - bound) > 1e-6 * abs(bound) for bound in (low, high)):
+        raise SpaceError(
+            name, f"ConfigSpace keeps {DECIMALS} decimals of a bound, too few for [{low}, {high}]; rescale it"
+        )
+    if kind == "float" and not math.isfinite(high - low):
+        raise SpaceError(name, f"the range [{low}, {high}] is too wide for floating-point numbers")
+    return low, high
+
+
+def _number(name: str, kind: str, value: Any, what: str) -> float:
+    if isinstance(value, str):
+        raise SpaceError(
+            name, f"a {what} must be a number, got the string {value!r} (YAML wants 1.0e-5, with a dot, not 1e-5)"
+        )
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value or abs(value) == float("inf"):
+        raise SpaceError(name, f"a {what} must be a finite number, got {value!r}")
+    if kind == "int" and value != int(value):
+        raise SpaceError(name, f"a {what} of an int must be whole, got {value!r}")
+    return int(value) if kind == "int" else float(value)
+
+
+def _check_value(name: str, value: Any) -> None:
+    if value is None:
+        raise SpaceError(name, "null is not allowed as a value; use a string, e.g. none")
+    if not isinstance(value, (bool, int, float, str)):
+        raise SpaceError(name, f"a value must be true/false, a number or a string, got {value!r}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise SpaceError(name, f"a value must be finite, got {value!r}")

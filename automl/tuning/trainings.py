@@ -1,0 +1,195 @@
+"""The trainings of a search: proposals become jobs, and the events of the executor become outcomes."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from automl.errors import UserError
+from automl.study.run_folder import TrialFolders
+from automl.study.run_log import RunLog
+from automl.study.study import Study
+from automl.task import runtime_of
+from automl.tuning.executor import Executor
+from automl.tuning.jobs import MAX_RETRIES, EpochDone, Event, Job, JobEnded, LaneEnded, Restarted
+from automl.tuning.packs import lane_keys, together
+from automl.tuning.retention import Retention
+from strategies.base import Outcome, Proposal, Strategy
+
+if TYPE_CHECKING:
+    from automl.task import Task
+
+
+@dataclass
+class Running:
+    """A proposal in training, with what its trial has shown so far."""
+
+    proposal: Proposal
+    losses: list[float]
+    metrics: dict[str, list[float]]
+    seconds: float = 0.0
+    stopped: bool = False
+
+
+@dataclass
+class Trainings:
+    """Proposals from when they are made until they have an outcome. Those of a pack share a program."""
+
+    task: Task
+    strategy: Strategy  # asked whether to stop
+    study: Study
+    executor: Executor
+    folders: TrialFolders
+    retention: Retention
+    log: RunLog
+    warn: Callable[[str], object]
+    seed: int
+    device: str
+    lanes: int  # at most, in a pack
+    is_limited: Callable[[], bool]  # whether a job that starts now is killed after the seconds of a trial
+
+    def __post_init__(self) -> None:
+        self.waiting: deque[list[Proposal]] = deque()  # for a worker, those of a program together
+        self.running: dict[int, Running] = {}  # by trial
+        self.programs: dict[int, list[int]] = {}  # the trials in a program, by its job
+        self.untold: dict[int, Outcome] = {}  # of trainings that have ended, in the order of their ends
+        self.tracebacks: dict[int, str] = {}  # of the untold
+        self.lane_key = lane_keys(self.task)
+        self._alone: set[int] = set()  # trials whose program broke: one of them may be the cause
+        self._retries: Counter[int] = Counter()  # by trial
+
+    def shares(self, proposal: Proposal) -> bool:
+        """Whether it is trained in a program with others: a new training that is of the kind."""
+        trial = self.study.trials[proposal.trial]
+        may = self.lanes > 1 and not trial.losses and trial.number not in self._alone
+        return may and self.lane_key(proposal.config) is not None
+
+    def submit_waiting(self) -> None:
+        """Start what waits, in its order, as far as workers are free."""
+        while self.waiting and self.executor.n_free:
+            self._submit(self.waiting.popleft())
+
+    def _submit(self, pack: Sequence[Proposal]) -> None:
+        shares = self.shares(pack[0])
+        jobs = [self._job(proposal) for proposal in pack]
+        if shares:
+            self.programs[jobs[0].key] = [job.key for job in jobs]
+        self.executor.submit(together(jobs) if shares else jobs[0])
+
+    def _job(self, proposal: Proposal) -> Job:
+        """The training of a proposal, which begins."""
+        trial = self.study.trials[proposal.trial]
+        # Its checkpoint is gone where it was abandoned, and the budget was raised after that: then all over again.
+        continues = self.task.resumable and trial.error is None and bool(trial.losses)
+        continues = continues and self.folders.has(trial.number)
+        folder = self.folders.begin(trial.number, continues=continues)
+        running = Running(proposal, [], {})
+        if continues:
+            running.losses.extend(trial.losses)
+            running.metrics.update({name: list(values) for name, values in trial.metrics.items()})
+        self.running[trial.number] = running
+        self.log.write("start", trial=trial.number, after=len(running.losses), epochs=proposal.epochs)
+        self.retention.submitted(trial)
+        return Job(
+            key=trial.number,
+            config=proposal.config,
+            seed=training_seed(self.seed, trial.number),
+            epochs=proposal.epochs,
+            schedule=proposal.schedule,
+            folder=None if folder is None else str(folder),
+            device=self.device,
+            trained=len(running.losses),
+            limited=self.is_limited(),
+            runtime=runtime_of(self.task, proposal.config),
+        )
+
+    def handle(self, event: Event) -> None:
+        """Take note of what the executor says."""
+        if isinstance(event, EpochDone):
+            self._epoch_done(event)
+        elif isinstance(event, Restarted):
+            self._restarted(event)
+        elif isinstance(event, LaneEnded):
+            self._training_ended(event.lane, event.seconds, event.error)
+        elif isinstance(event, JobEnded):
+            self._job_ended(event)
+
+    def _epoch_done(self, event: EpochDone) -> None:
+        trial = event.training
+        running = self.running[trial]
+        if running.stopped:
+            return  # trained before the request to stop arrived: as if it had not been
+        running.losses.append(event.epoch.loss)
+        running.seconds += event.epoch.seconds
+        for name, value in event.epoch.metrics.items():
+            running.metrics.setdefault(name, []).append(value)
+        n_epochs = len(running.losses)  # since the trial began: a continued command counts from 1 again
+        self.study.trained(trial, n_epochs, event.epoch.loss)
+        if n_epochs < running.proposal.epochs and self.strategy.should_stop(running.proposal, tuple(running.losses)):
+            running.stopped = True
+            self.executor.stop(trial)
+
+    def _restarted(self, event: Restarted) -> None:
+        running = self.running[event.key]
+        del running.losses[event.epoch :]
+        for values in running.metrics.values():
+            del values[event.epoch :]
+        self.log.write("restart", trial=event.key, after=event.epoch, reason=event.reason)
+        self.warn(f"trial {event.key} goes on after epoch {event.epoch}: {event.reason}")
+
+    def _job_ended(self, event: JobEnded) -> None:
+        if event.fatal:
+            raise UserError(event.error)
+        pack = self.programs.pop(event.key, None)
+        if pack is not None:
+            self._program_ended(event, [trial for trial in pack if trial in self.running])
+            return
+        running = self.running[event.key]
+        if event.lost and not running.stopped and self._retries[event.key] < MAX_RETRIES:
+            self._again([running.proposal], event)
+            return
+        if event.traceback is not None and not running.stopped:
+            self.tracebacks[event.key] = event.traceback
+        self._training_ended(event.key, event.seconds, event.error)
+
+    def _program_ended(self, event: JobEnded, left: Sequence[int]) -> None:
+        """Those ``left``, whose trainings did not end, are trained alone, or together if the program was killed."""
+        for trial in [trial for trial in left if self.running[trial].stopped]:
+            self._training_ended(trial, 0.0, None)
+        proposals = [self.running[trial].proposal for trial in left if trial in self.running]
+        if not proposals:
+            return
+        if event.lost and self._retries[proposals[0].trial] < MAX_RETRIES:
+            self._again(proposals, event)
+            return
+        self.log.write("apart", trials=left, reason=event.error)
+        self._alone.update(left)
+        self.waiting.extendleft([proposal] for proposal in reversed(proposals))
+
+    def _again(self, pack: Sequence[Proposal], event: JobEnded) -> None:
+        for proposal in pack:
+            trial = proposal.trial
+            self._retries[trial] += 1
+            self.log.write("retry", trial=trial, attempt=self._retries[trial] + 1, reason=event.error)
+            self.warn(f"trial {trial} is trained again from where it began: {event.error}")
+        self.waiting.appendleft(list(pack))
+
+    def _training_ended(self, trial: int, seconds: float, error: str | None) -> None:
+        running = self.running.pop(trial)
+        self.untold[trial] = Outcome(
+            running.proposal,
+            tuple(running.losses),
+            running.seconds or seconds,
+            None if running.stopped else error or (None if running.losses else "the training gave no loss"),
+            running.stopped,
+            {name: tuple(values) for name, values in running.metrics.items()},
+        )
+
+
+def training_seed(run_seed: int, trial: int) -> int:
+    """The seed that trial number ``trial`` trains with, whichever worker runs it; 31 bits."""
+    return int(np.random.SeedSequence((run_seed, trial)).generate_state(1)[0] >> 1)

@@ -1,0 +1,126 @@
+"""A worker on this machine, as the executor that started it sees it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Self, TypeAlias
+
+from automl.devices import only
+from automl.errors import MAX_CHARACTERS
+from automl.tuning.jobs import Event, Job, event_from_json
+from automl.tuning.worker import MARK
+
+Inbox: TypeAlias = "queue.Queue[tuple[WorkerProcess, Event | None]]"
+"""What the processes of an executor have said, and None for one that has died."""
+
+
+@dataclass
+class WorkerProcess:
+    """The process, and the job that it has."""
+
+    process: subprocess.Popen[str]
+    job: Job | None = None
+    card: int | None = None
+    runtime: str | None = None  # of its trainings; None before the first
+    started: float = 0.0  # when its job was submitted
+    deadline: float | None = None
+    has_started: bool = False  # a job: it could load the task
+    mark: str = ""
+    log: Path | None = None
+    n_oom_kills: int | None = None  # on this machine when its job was submitted
+    reader: threading.Thread | None = field(default=None, repr=False)
+
+    @classmethod
+    def start(
+        cls,
+        hello: Mapping[str, object],
+        environment: Mapping[str, str],
+        inbox: Inbox,
+        *,
+        mark: str,
+        card: int | None,
+        log: Path | None,
+    ) -> Self:
+        """A new process, which is sent ``hello``. Its events go into ``inbox``, and None when it has died.
+
+        ``mark``: by which what it starts is known. ``card``: the only one that it sees. ``log``: gets its output.
+        """
+        output: IO[str] | None = None
+        if log is not None:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            output = log.open("a", encoding="utf-8")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "automl.tuning.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=output,
+            env={**environment, MARK: mark, **({} if card is None else only(card))},
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,  # Ctrl-C reaches the tuner alone, which decides; and the group can be killed whole
+        )
+        if output is not None:
+            output.close()
+        worker = cls(process, card=card, mark=mark, log=log)
+        worker.send(hello)
+        worker.reader = threading.Thread(target=worker._read, args=(inbox,), daemon=True)
+        worker.reader.start()
+        threading.Thread(target=worker._await_death, args=(inbox,), daemon=True).start()
+        return worker
+
+    def _read(self, inbox: Inbox) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as answers:
+            for line in answers:
+                inbox.put((self, event_from_json(line)))
+
+    def _await_death(self, inbox: Inbox) -> None:
+        # The end of its answers is no sign: a process that the training has forked may hold them open.
+        self.process.wait()
+        assert self.reader is not None
+        self.reader.join(timeout=1.0)
+        inbox.put((self, None))
+
+    def send(self, message: Mapping[str, object]) -> None:
+        assert self.process.stdin is not None
+        # A worker that has just died is noticed by its reader.
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(json.dumps(message) + "\n")
+            self.process.stdin.flush()
+
+    def kill(self) -> None:
+        """With all that it has started, but for what has left its group."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+
+
+def n_oom_kills() -> int | None:
+    """Processes that the kernel has killed for want of memory since the machine started; None where it does not say."""
+    try:
+        lines = Path("/proc/vmstat").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), None)
+
+
+def last_lines(log: Path | None, n_lines: int = 20) -> str:
+    """The end of a worker's output, of at most MAX_CHARACTERS bytes."""
+    if log is None or not log.exists():
+        return ""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - MAX_CHARACTERS))
+        return "\n".join(file.read().decode(errors="replace").splitlines()[-n_lines:])

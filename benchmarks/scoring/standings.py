@@ -1,0 +1,158 @@
+"""The results of one field under one clock: regret by budget, comparisons, duels. Pure functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.scoring import regret, targets
+from benchmarks.scoring.certainty import expected
+from benchmarks.scoring.cohorts import REFERENCES, Field
+from benchmarks.scoring.comparison import NOTHING, Comparison, compare, nothing
+from benchmarks.scoring.statistics import of_these, paired_interval
+
+CURVE = (1, 2, 3, 5, 7, 10, 14, 20, 30, 50, 70, 100, 140, 200, 300, 500, 700, 1000)  # budgets of the curves
+SHOWN = (10, 20, 50, 100, 200, 500, 1000)  # budgets of the verdicts
+BASELINE = "random"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The results of a field under one clock. Budgets are in full trainings, or in the mean time of one."""
+
+    board: pd.DataFrame  # a row per strategy and budget: regret, its intervals, rank, area, speed_up
+    comparisons: dict[float, Comparison]  # by shown budget
+    duels: pd.DataFrame  # the leader against every other strategy on each task, if there are too few for a test
+    reached: pd.DataFrame  # ECDF: share of targets, strategy x budgets; empty without random search
+    by_task: pd.DataFrame  # a row per task and strategy at the largest budget: regret with its interval over seeds
+    regrets: pd.DataFrame  # of each run of the compared strategies at the shown budgets: the data behind the verdicts
+    scored: str = ""  # how the largest budget was scored, if test losses are known
+
+
+def standing_of(
+    field: Field, regrets: pd.DataFrame, longest: float, part: pd.DataFrame, facts: pd.DataFrame, clock: str
+) -> Standing | None:
+    """The results at budgets up to ``longest``; None if the first one is larger."""
+    dense = [float(budget) for budget in regrets.columns if float(budget) <= longest]
+    if not dense:
+        return None
+    names = sorted(part["strategy"].unique())
+    index = pd.MultiIndex.from_tuples(
+        [(suite, task, name, seed) for name in names for suite, task, seed in field.pairs], names=regret.RUN
+    )
+    raw = regrets.loc[index, dense]
+    before = regret.before_any(part, facts)
+    values = regret.filled(raw, before)
+    scores, scored = values, ""
+    if clock == "trainings" and part["test"].notna().any():
+        scores, scored = _with_fresh_seeds(field, values, regret.at_end(part, facts, dense[-1], before))
+    worked = raw[raw.index.get_level_values("strategy").isin(field.strategies)].notna().any()
+    scale = dense[0]
+    curve = [budget for budget in dense if round(budget / scale) in CURVE or budget == dense[-1]]
+    shown = [b for b in dense if (round(b / scale) in SHOWN and 1.2 * b < dense[-1]) or b == dense[-1]]
+    competitors = scores.drop(index=[*REFERENCES], level="strategy", errors="ignore")
+    tables = {budget: regret.by_unit(competitors, budget, field.units) for budget in curve}
+    comparisons = {
+        budget: compare(tables[budget], field.size) if worked[budget] else nothing(tables[budget], field.size)
+        for budget in shown
+    }
+    reached = pd.DataFrame()
+    compared = BASELINE in names and bool(worked.any())
+    if compared:
+        random = part[part["strategy"] == BASELINE]
+        reached = targets.ecdf(values, targets.random_targets(random, facts), field.units)
+    board = _board(field, scores, values, tables, shown)
+    if compared:
+        board = board.join(_speed_ups(values, shown, field.units), on=["budget", "strategy"])
+    duels = _duels(scores, comparisons)
+    return Standing(board, comparisons, duels, reached, _by_task(scores[dense[-1]]), competitors[shown], scored)
+
+
+def _with_fresh_seeds(field: Field, values: pd.DataFrame, ends: pd.Series) -> tuple[pd.DataFrame, str]:
+    """The regrets, with fresh seeds at the largest budget, and a sentence about how that is scored.
+
+    Fresh seeds are used in suites where all compared runs have them; in others, all are scored by their own trainings.
+    """
+    last, found, ends = values.columns[-1], values.copy(), ends.reindex(values.index)
+    competes = ~values.index.get_level_values("strategy").isin(REFERENCES)
+    suites, missing, fresh = values.index.get_level_values("suite"), set[str](), []
+    for suite in dict.fromkeys(suite for suite, _ in field.tasks):
+        own = suites == suite
+        lacking = ends[own & competes & ends.isna().to_numpy()].index.get_level_values("strategy")
+        if ends[own].isna().all():  # no test set
+            continue
+        if len(lacking):
+            missing |= set(lacking)
+            continue
+        found.loc[own, last] = ends[own]
+        fresh.append(suite)
+    lost = found[last].groupby("strategy").transform(lambda column: column.isna().any())
+    found.loc[lost, last] = np.nan  # a reference that is not known everywhere
+    notes = []
+    if fresh:
+        notes.append(f"After {last:g}, scored on the test set: mean over retrainings of the returned config.")
+    if missing:
+        names = ", ".join(sorted(missing))
+        notes.append(f"After {last:g}, scored by the runs' own trainings, since some were not retrained: {names}.")
+    return found, " ".join(notes)
+
+
+def _board(
+    field: Field, regrets: pd.DataFrame, along: pd.DataFrame, tables: dict[float, pd.DataFrame], shown: list[float]
+) -> pd.DataFrame:
+    """``along``: the regrets along the runs, without fresh seeds at the end; used for the area."""
+    curve = list(tables)
+    wide = pd.DataFrame(regrets[curve].unstack("strategy"))
+    columns = {"regret": regret.over_tasks(regrets[curve], field.units).unstack()}
+    columns["low_tasks"], columns["high_tasks"] = of_these(wide, field.units)
+    board = pd.DataFrame(columns).rename_axis(["budget", "strategy"])
+    board = board.join(pd.concat([_of_units(tables[budget], budget) for budget in curve]))
+    later = [budget for budget in shown if budget > curve[0]]
+    if later:
+        areas = {b: regret.area_under_curve(along[[c for c in curve if c <= b]]) for b in later}
+        means = pd.DataFrame({"area": regret.over_tasks(pd.DataFrame(areas), field.units).unstack()})
+        board = board.join(means.rename_axis(["budget", "strategy"]))
+    return board.reset_index()
+
+
+def _of_units(table: pd.DataFrame, budget: float) -> pd.DataFrame:
+    """Intervals of each strategy's regret for tasks like these, and its mean rank with its interval."""
+    found = expected(table).drop(columns="mean")
+    ranked = expected(regret.ranks(table))
+    found["rank"], found["low_rank"], found["high_rank"] = ranked["mean"], ranked["low95"], ranked["high95"]
+    found.index = pd.MultiIndex.from_product([[budget], found.index], names=["budget", "strategy"])
+    return found
+
+
+def _speed_ups(regrets: pd.DataFrame, shown: list[float], units: pd.Series) -> pd.DataFrame:
+    found = targets.speed_up_intervals(regrets, BASELINE, shown, units).rename(columns=lambda end: f"{end}_speed_up")
+    points = {budget: targets.speed_up(regrets, BASELINE, budget, units) for budget in shown}
+    return found.assign(speed_up=pd.concat(points, names=["budget", "strategy"]))
+
+
+def _duels(regrets: pd.DataFrame, comparisons: dict[float, Comparison]) -> pd.DataFrame:
+    """If there are too few units: paired intervals of the leader minus every other strategy, by task."""
+    rows = []
+    for budget, comparison in comparisons.items():
+        if comparison.decided or comparison.verdict == NOTHING:
+            continue
+        leader, *others = comparison.means.index
+        for (suite, task), part in regrets[budget].groupby(["suite", "task"]):
+            by_strategy = part.droplevel(["suite", "task"]).unstack("strategy")
+            for other in others:
+                interval = paired_interval(by_strategy[leader], by_strategy[other])
+                rows.append((budget, suite, task, leader, other, interval.mean, interval.low, interval.high))
+    return pd.DataFrame(rows, columns=["budget", "suite", "task", "a", "b", "difference", "low", "high"])
+
+
+def _by_task(regrets: pd.Series) -> pd.DataFrame:
+    """Mean over seeds with its interval: a row per (suite, task, strategy)."""
+    rows = []
+    wide = regrets.unstack("strategy")
+    for (suite, task), part in wide.groupby(["suite", "task"]):
+        low, high = of_these(part)
+        found = pd.DataFrame({"suite": suite, "task": task, "regret": part.mean(), "low": low, "high": high})
+        rows.append(found.rename_axis("strategy").reset_index())
+    return pd.concat(rows, ignore_index=True)

@@ -1,0 +1,166 @@
+"""Studies on disk: killed, interrupted and extended runs, and what they leave there."""
+
+import pytest
+from searches import FINITE, SPACE, Halving, Kill, curve, facts, killed_after, loss
+
+import automl
+from automl.errors import UserError
+from automl.study.run_folder import TrialFolders
+from automl.study.trial import Asked, Told
+from automl.tuning.retention import KEPT_CHECKPOINTS
+
+SMALL = {
+    "optimizer": {"constant": "adamw"}, "weight_decay": {"constant": 0.01}, "batch_size": {"constant": 64},
+    "schedule": {"constant": "constant"}, "warmup": {"constant": 0.0}, "dropout": {"constant": 0.0},
+    "width": {"choice": [8, 16]}, "layers": {"constant": 2}, "kernel_size": {"constant": 3},
+    "norm": {"constant": "batch"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("n_events", [1, 4, 9, 20, 33])
+@pytest.mark.parametrize("strategy", ["tpe", "cmaes", Halving])
+def test_a_killed_run_resumes_and_ends_where_the_uninterrupted_one_does(tmp_path, tune_watched, strategy, n_events):
+    options = {"strategy": strategy, "n_trials": 12, "max_epochs": 3}
+    with pytest.raises(Kill):
+        tune_watched(curve, SPACE, study=tmp_path / "run", watch=killed_after(n_events), **options)
+    resumed = automl.tune(curve, SPACE, study=tmp_path / "run", resume=True, **options)
+    straight = automl.tune(curve, SPACE, **options)
+    assert facts(resumed) == facts(straight)
+    assert [type(entry) for entry in resumed.study.log] == [type(entry) for entry in straight.study.log]
+
+
+def test_an_interrupted_step_of_a_paused_trial_starts_again_from_its_checkpoint(tmp_path, tune_watched):
+    options = {"strategy": Halving, "n_trials": 3, "max_epochs": 6}
+
+    def kill_in_second_step(tuner):
+        if any(r.proposal.epochs == 6 and len(r.losses) >= 4 for r in tuner.running.values()):
+            raise Kill
+
+    with pytest.raises(Kill):
+        tune_watched("digits-cnn", study=tmp_path / "run", watch=kill_in_second_step, **options)
+    resumed = automl.tune("digits-cnn", study=tmp_path / "run", resume=True, **options)
+    assert facts(resumed) == facts(automl.tune("digits-cnn", **options))
+
+
+def test_a_kill_between_an_outcome_and_its_commit_doubles_no_epoch(tmp_path, monkeypatch):
+    """The snapshot of the state before the step is still there, and must not be taken for the state to go on from."""
+    options = {"strategy": Halving, "n_trials": 3, "max_epochs": 6}
+    commit, calls = TrialFolders.commit, []
+
+    def dies_once(self, number):
+        calls.append(number)
+        if len(calls) == 5:
+            raise Kill
+        commit(self, number)
+
+    monkeypatch.setattr(TrialFolders, "commit", dies_once)
+    with pytest.raises(Kill):
+        automl.tune("digits-cnn", study=tmp_path / "run", **options)
+    resumed = automl.tune("digits-cnn", study=tmp_path / "run", resume=True, **options)
+    assert facts(resumed) == facts(automl.tune("digits-cnn", **options))
+
+
+def test_several_workers_train_in_a_study_that_is_kept(tmp_path):
+    folder = tmp_path / "run"
+    automl.tune(curve, SPACE, strategy="random", n_trials=4, n_workers=2, study=folder)
+    result = automl.tune(curve, SPACE, strategy="random", n_trials=6, n_workers=2, study=folder, resume=True)
+    assert len(result.trials) == 6
+
+
+def test_two_processes_cannot_run_in_one_folder(tmp_path):
+    def intrude(result, trial):
+        automl.tune(loss, SPACE, study=tmp_path / "run", strategy="random", n_trials=3, resume=True)
+
+    with pytest.raises(UserError, match="is still running; wait for it to end or stop it"):
+        automl.tune(loss, SPACE, study=tmp_path / "run", strategy="random", n_trials=3, callbacks=[intrude])
+
+
+def test_a_mistake_leaves_no_folder_behind(tmp_path):
+    with pytest.raises(ValueError, match="unknown strategy"):
+        automl.tune(loss, SPACE, study=tmp_path / "run", strategy="bp")
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(UserError, match=r"must not contain \? or %"):
+        automl.tune(loss, SPACE, study=tmp_path / "what?", n_trials=1)
+
+
+def test_a_function_may_use_a_folder_of_its_own_without_a_study():
+    def writes(config, folder):
+        (folder / "notes").write_text("x")
+        return 0.0
+
+    assert [t.state for t in automl.tune(writes, SPACE, strategy="random", n_trials=2).trials] == ["complete"] * 2
+
+
+def test_a_task_takes_another_space_and_says_itself_what_is_better():
+    result = automl.tune("digits-cnn", {"lr": {"constant": 0.01}, **SMALL}, strategy="random", n_trials=1, max_epochs=1)
+    assert result.trials[0].config["lr"] == 0.01
+    with pytest.raises(UserError, match="maximize is for functions and commands"):
+        automl.tune("digits-cnn", maximize=True)
+
+
+def test_a_finished_run_can_be_extended(tmp_path):
+    automl.tune(curve, SPACE, study=tmp_path / "run", strategy="ga", n_trials=8)
+    extended = automl.tune(curve, SPACE, study=tmp_path / "run", strategy="ga", n_trials=15, resume=True)
+    assert facts(extended) == facts(automl.tune(curve, SPACE, strategy="ga", n_trials=15))
+
+
+def test_a_trial_that_was_paused_when_the_run_ended_can_go_on_in_an_extension(tmp_path):
+    automl.tune("digits-cnn", study=tmp_path / "run", strategy=Halving, n_trials=2, max_epochs=6)
+    options = {"strategy": Halving, "n_trials": 5, "max_epochs": 6}
+    extended = automl.tune("digits-cnn", study=tmp_path / "run", resume=True, **options)
+    again = automl.tune("digits-cnn", study=tmp_path / "run", resume=True, **options)
+    assert facts(extended) == facts(again)
+    assert all(t.losses == s.losses for t, s in zip(extended.trials, again.trials, strict=True))
+
+
+def test_a_resumed_run_keeps_what_it_was_started_with(tmp_path):
+    automl.tune(loss, SPACE, study=tmp_path / "run", strategy="random", n_trials=2)
+    with pytest.raises(UserError, match="has seed = 0, not 1; a resumed run keeps it"):
+        automl.tune(loss, SPACE, study=tmp_path / "run", strategy="random", seed=1, resume=True)
+    with pytest.raises(UserError, match="has space = "):
+        automl.tune(loss, FINITE, study=tmp_path / "run", strategy="random", resume=True)
+
+
+def test_a_folder_with_something_in_it_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match="is not empty"):
+        automl.tune(loss, SPACE, study=tmp_path, n_trials=1)
+    assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
+    with pytest.raises(UserError, match=r"nothing to resume: there is no study\.db"):
+        automl.tune(loss, SPACE, study=tmp_path, n_trials=1, resume=True)
+
+
+def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    automl.tune("digits-cnn", strategy="random", n_trials=1, max_epochs=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_the_checkpoints_of_the_best_trials_are_kept(tmp_path):
+    result = automl.tune("digits-cnn", strategy="random", n_trials=14, max_epochs=1, study=tmp_path / "run")
+    kept = {int(p.name) for p in (tmp_path / "run" / "trials").iterdir()}
+    assert kept == {t.number for t in sorted(result.trials, key=lambda t: (t.loss, t.number))[:KEPT_CHECKPOINTS]}
+
+
+def test_checkpoints_that_will_not_be_needed_go_and_a_raised_budget_trains_anew_what_it_misses(tmp_path, tune_watched):
+    trials, options = tmp_path / "run" / "trials", {"strategy": "random+asha", "max_epochs": 6}
+    gone = set()
+
+    def watch(tuner):
+        paused = {number for number, trial in tuner.study.trials.items() if trial.state == "paused"}
+        gone.update(number for number in paused if not (trials / f"{number:04d}").exists())
+        best = {tuner.study.best.number} if tuner.study.best else set()
+        assert gone & paused == tuner.strategy.abandoned() - best
+
+    tune_watched("digits-cnn", study=tmp_path / "run", n_trials=2, watch=watch, **options)
+    assert gone
+    more = automl.tune("digits-cnn", study=tmp_path / "run", n_trials=5, resume=True, **options)
+    assert any(more.study.trials[number].epochs > 1 for number in gone)
+    assert facts(more) == facts(automl.tune("digits-cnn", n_trials=5, **options))
+
+
+def test_the_log_holds_every_ask_before_its_tell():
+    log = automl.tune(loss, SPACE, strategy="random", n_trials=5).study.log
+    asked = [e.proposal.trial for e in log if isinstance(e, Asked)]
+    told = [e.outcome.proposal.trial for e in log if isinstance(e, Told)]
+    assert asked == told == [0, 1, 2, 3, 4]

@@ -1,0 +1,104 @@
+"""Trainings that have to go back: damaged checkpoints, lost workers, and trials that were too slow."""
+
+import shutil
+import time
+import warnings
+
+import pytest
+from searches import SPACE, Halving, facts
+
+import automl
+from automl.tuning.jobs import MAX_RETRIES
+from automl.tuning.trainings import training_seed
+
+
+def flip_a_bit(checkpoint):
+    content = bytearray(checkpoint.read_bytes())
+    content[-100] ^= 1
+    checkpoint.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [flip_a_bit, lambda checkpoint: checkpoint.unlink(), lambda checkpoint: None])
+def test_a_trial_whose_checkpoint_is_damaged_or_gone_is_trained_from_scratch_and_the_run_goes_on(tmp_path, damage):
+    options = {"strategy": Halving, "max_epochs": 3}
+    folder = tmp_path / "run"
+    automl.tune("digits-cnn", study=folder, n_trials=1, **options)
+    checkpoints = sorted((folder / "trials").glob("*/checkpoint.safetensors"))
+    assert checkpoints
+    for checkpoint in checkpoints:
+        damage(checkpoint)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        resumed = automl.tune("digits-cnn", study=folder, n_trials=2, resume=True, **options)
+    lines = [str(each.message) for each in said if "goes on after epoch 0" in str(each.message)]
+    assert bool(lines) == (damage is flip_a_bit)
+    assert all("its checksum is wrong" in line and "\n" not in line for line in lines)
+    assert facts(resumed) == facts(automl.tune("digits-cnn", n_trials=2, **options))
+
+
+def test_a_checkpoint_that_holds_fewer_epochs_than_the_study_cuts_the_curve(tmp_path):
+    """As after a backup was put back."""
+    options = {"strategy": Halving, "max_epochs": 6}
+    automl.tune("digits-cnn", study=tmp_path / "run", n_trials=1, **options)
+    for folder in (tmp_path / "run" / "trials").iterdir():
+        task = automl.as_task("digits-cnn", max_epochs=6)
+        trial = automl.tune("digits-cnn", n_trials=1, **options).study.trials[int(folder.name)]
+        shutil.rmtree(folder)
+        list(task.train(trial.config, seed=training_seed(0, trial.number), epochs=1, checkpoint=folder, device="cpu"))
+    with pytest.warns(UserWarning, match="goes on after epoch 1: the checkpoint goes on at epoch 2, not 3"):
+        resumed = automl.tune("digits-cnn", study=tmp_path / "run", n_trials=2, resume=True, **options)
+    assert facts(resumed) == facts(automl.tune("digits-cnn", n_trials=2, **options))
+
+
+def test_a_worker_that_is_killed_from_outside_costs_a_retry_and_not_the_trial(tmp_path):
+    def killed_once(config, folder):
+        import os
+        import signal
+
+        for epoch in range(3):
+            if epoch == 2 and not (folder.parent / "killed").exists():
+                (folder.parent / "killed").touch()
+                os.kill(os.getpid(), signal.SIGTERM)
+            yield config["x"] + epoch
+
+    options = {"strategy": "random", "n_trials": 2, "max_epochs": 3, "n_workers": 2, "study": tmp_path / "run"}
+    with pytest.warns(UserWarning, match=r"trial \d is trained again .* died \(signal SIGTERM\)"):
+        result = automl.tune(killed_once, SPACE, **options)
+    assert [(trial.state, len(trial.losses)) for trial in result.trials] == [("complete", 3)] * 2
+
+
+def test_a_training_whose_process_is_killed_every_time_has_failed(tmp_path):
+    def killed(config, folder):
+        import os
+        import signal
+
+        if config["x"] == 0:
+            with (folder.parent / "attempts").open("a") as file:
+                file.write("x")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return config["x"]
+
+    with pytest.warns(UserWarning, match="trained again"):
+        result = automl.tune(
+            killed, SPACE, strategy="random", n_trials=2, n_workers=2, study=tmp_path / "run", reproducible=True
+        )
+    assert [trial.state for trial in result.trials] == ["failed", "complete"]
+    assert "signal SIGKILL" in result.trials[0].error
+    assert (tmp_path / "run" / "trials" / "attempts").read_text() == "x" * (1 + MAX_RETRIES)
+
+
+@pytest.mark.parametrize("strategy", ["random", "bo+asha"])
+def test_what_was_too_slow_is_tried_again_with_more_time(tmp_path, strategy):
+    space, options = {"x": {"float": [0, 1]}}, {"strategy": strategy, "n_trials": 4, "study": tmp_path / "run"}
+
+    def slow(config, epochs=3):
+        time.sleep(0.6 if config["x"] == 0.5 else 0.0)  # the default
+        yield from [config["x"] + 1] * 3
+
+    first = automl.tune(slow, space, **options, trial_seconds=0.3)
+    assert first.trials[0].error == "too slow: it took longer than 0.3 s, the limit of a trial"
+    again = automl.tune(slow, space, **options, trial_seconds=20.0, resume=True)
+    assert again.trials[0].state in ("complete", "stopped")
+    assert set(again.trials[0].losses) == {1.5}
+    assert [trial.config for trial in again.trials[: len(first.trials)]] == [trial.config for trial in first.trials]
+    assert not any(trial.state == "failed" for trial in again.trials)
