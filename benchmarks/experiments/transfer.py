@@ -5,7 +5,7 @@ Two sets of past studies are misleading: one has shuffled losses, and one has ne
 ``results/transfer.csv`` has the mean regrets, their 95% intervals for tasks like these, and the main ratios.
 
 ``--search`` selects what is compared, and also has the variant of ``bo`` whose Gaussian process learns from the studies
-(``model``), with configs to start with as well (``both``): ``results/transfer-model.csv``.
+(``model``), with configs to start with as well (``both``).
 """
 
 from __future__ import annotations
