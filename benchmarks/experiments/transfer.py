@@ -3,6 +3,9 @@
 Leave-one-task-out on the development tasks of yahpo: the other tasks, with random configs each, are the past studies.
 Two sets of past studies are misleading: one has shuffled losses, and one has negated losses, so that bad looks good.
 ``results/transfer.csv`` has the mean regrets, their 95% intervals for tasks like these, and the main ratios.
+
+``--search`` selects what is compared, and also has the variant of ``bo`` whose Gaussian process learns from the studies
+(``model``), with configs to start with as well (``both``).
 """
 
 from __future__ import annotations
@@ -11,25 +14,27 @@ import os
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before numpy
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
 import typer
 
+from automl.errors import UserError
 from automl.study.run_folder import write_atomic
 from automl.tuning.warm_start import most_configs
 from benchmarks.command import run_command
+from benchmarks.opponents.past_losses import WithPastLosses
 from benchmarks.scoring.statistics import LEVEL, resamples
 from benchmarks.suites import load_suite
 from benchmarks.suites.base import SimulatedTask
 from strategies import make_strategy
-from strategies.base import Outcome, Start
+from strategies.base import Outcome, Strategy
 from strategies.encoding import Encoding
 from strategies.portfolio import PastStudy, portfolio
 
@@ -41,46 +46,84 @@ RATIOS = [
     (("prior", 2), ("random", 40)),
     (("prior", 20), ("none", 20)),
     *(((name, 50), ("none", 50)) for name in ("prior", "shuffled", "reversed")),
+    *((("both", count), ("prior", count)) for count in (20, 50)),
 ]
+DIFFERENCES = [*((("both", count), ("prior", count)) for count in SHOWN[3:]), (("both reversed", 50), ("reversed", 50))]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a search has of past studies."""
+
+    studies: Literal["none", "true", "shuffled", "reversed"]
+    starts: bool = True  # configs to start with
+    model: bool = False  # a process that learns from them; only ``bo`` has one
+
+
+SEARCHES = {
+    "none": Kind("none"),
+    "random": Kind("none"),  # random search
+    "prior": Kind("true"),
+    "shuffled": Kind("shuffled"),
+    "reversed": Kind("reversed"),
+    "model": Kind("true", starts=False, model=True),
+    "both": Kind("true", model=True),
+    "both reversed": Kind("reversed", model=True),
+}
+PUBLISHED = ("none", "random", "prior", "shuffled", "reversed")
 
 
 def main(
     seeds: Annotated[int, typer.Option(min=1, help="Number of seeds, each with new past studies and searches.")] = 10,
     strategy: Annotated[str, typer.Option(help="The strategy that continues after the prior.")] = "bo",
+    searches: Annotated[
+        list[str], typer.Option("--search", metavar="NAME", help=f"One of: {', '.join(SEARCHES)}; repeat for more.")
+    ] = list(PUBLISHED),  # noqa: B006 - typer's way to give a default
     workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 2,
     out: Annotated[Path, typer.Option(help="Table to write.")] = Path("results/transfer.csv"),
 ) -> None:
     """Search every task with past studies of the others, with misleading ones and with none."""
+    for name in searches:
+        if name not in SEARCHES:
+            raise UserError(f"unknown search {name!r}; choose one of: {', '.join(SEARCHES)}")
     tasks = [task for task in load_suite("yahpo") if task.split == "development"]
     with ProcessPoolExecutor(workers) as pool:
-        rows = [row for found in pool.map(partial(regrets, tasks, strategy), range(seeds)) for row in found]
-    regret = pd.DataFrame(rows).set_index(["suite", "task", "seed"])
-    table = pd.concat([means(regret), ratios(regret)], ignore_index=True)
+        found = pool.map(partial(regrets, tasks, strategy, names=searches), range(seeds))
+        regret = pd.DataFrame([row for rows in found for row in rows]).set_index(["suite", "task", "seed"])
+    table = pd.concat([means(regret), ratios(regret), differences(regret)], ignore_index=True)
     table = table.assign(strategy=strategy, n_tasks=regret.index.unique("task").size, n_seeds=seeds)
     write_atomic(out, table.to_csv(index=False, float_format="%.4f"))
     print(table.to_string(index=False))
 
 
-def regrets(tasks: Sequence[SimulatedTask], strategy: str, seed: int) -> list[dict[str, object]]:
-    """A row per task: the best normalised regret after each number of trials, by starting point of the search."""
+def regrets(
+    tasks: Sequence[SimulatedTask], strategy: str, seed: int, names: Sequence[str] = PUBLISHED
+) -> list[dict[str, object]]:
+    """A row per task: the best normalised regret after each number of trials, by name of the search."""
     past = [past_study(task, seed, place) for place, task in enumerate(tasks)]
     bases = {
-        "prior": past,
+        "none": [],
+        "true": past,
         "shuffled": [shuffled(study, seed, place) for place, study in enumerate(past)],
         "reversed": [replace(study, losses=[-loss for loss in study.losses if loss is not None]) for study in past],
     }
     rows = []
-    for place, task in enumerate(tasks):
-        searches: dict[str, tuple[str, list[Start]]] = {"none": (strategy, []), "random": ("random", [])}
-        for name, studies in bases.items():
-            others = studies[:place] + studies[place + 1 :]
-            searches[name] = (strategy, portfolio(task.space, others, task.name, most_configs(N_TRIALS)))
+    for task in tasks:
         row: dict[str, object] = {"suite": task.suite, "task": task.name, "seed": seed}
         curves: dict[str, np.ndarray] = {}  # with an empty prior, the search equals the one without a prior
-        for name, (spec, prior) in searches.items():
-            curve = search(task, spec, prior, seed) if prior or spec not in curves else curves[spec]
-            curves.setdefault(spec, curve)
-            row |= {f"{name} {count}": curve[count - 1] for count in SHOWN} | {f"{name} configs": len(prior)}
+        for name in names:
+            kind = SEARCHES[name]
+            others = [study for study in bases[kind.studies] if study.task != task.name]
+            prior = portfolio(task.space, others, task.name, most_configs(N_TRIALS)) if kind.starts else []
+            same = "none" if not prior and not kind.model and name != "random" else name
+            if same not in curves:
+                options: dict[str, Any] = {"seed": seed, "n_trials": N_TRIALS, "prior": prior}
+                if kind.model:
+                    made: Strategy = WithPastLosses(task.space, studies=others, task=task.name, **options)
+                else:
+                    made = make_strategy("random" if name == "random" else strategy, task.space, **options)
+                curves[same] = search(task, made)
+            row |= {f"{name} {count}": curves[same][count - 1] for count in SHOWN} | {f"{name} configs": len(prior)}
         rows.append(row)
     return rows
 
@@ -98,9 +141,8 @@ def shuffled(study: PastStudy, seed: int, place: int) -> PastStudy:
     return replace(study, losses=[study.losses[i] for i in order])
 
 
-def search(task: SimulatedTask, spec: str, prior: Sequence[Start], seed: int) -> np.ndarray:
+def search(task: SimulatedTask, strategy: Strategy) -> np.ndarray:
     """The lowest normalised regret after each trial, shape (N_TRIALS,)."""
-    strategy = make_strategy(spec, task.space, seed=seed, n_trials=N_TRIALS, prior=prior)
     losses = []
     for _ in range(N_TRIALS):
         proposal = strategy.ask()
@@ -120,14 +162,24 @@ def means(regret: pd.DataFrame) -> pd.DataFrame:
 
 
 def ratios(regret: pd.DataFrame) -> pd.DataFrame:
-    """Ratios of two mean regrets on the same tasks and seeds."""
+    """Ratios of two mean regrets on the same tasks and seeds, of searches that were run."""
+    return _compared(regret, RATIOS, "/", lambda a, b: a / b)
+
+
+def differences(regret: pd.DataFrame) -> pd.DataFrame:
+    """Differences of two mean regrets, as ``ratios``."""
+    return _compared(regret, DIFFERENCES, "-", lambda a, b: a - b)
+
+
+def _compared(regret: pd.DataFrame, pairs: Sequence[Any], sign: str, of: Callable[[Any, Any], Any]) -> pd.DataFrame:
     weights, rows = _weights(regret), []
-    for a, b in RATIOS:
-        ours, theirs = (regret[f"{name} {count}"].to_numpy(dtype=float) for name, count in (a, b))
-        low, high = np.quantile((weights @ ours) / (weights @ theirs), [LEVEL / 2, 1 - LEVEL / 2])
-        what = f"{a[0]} {a[1]} / {b[0]} {b[1]}"
-        rows.append({"what": what, "value": ours.mean() / theirs.mean(), "low": low, "high": high})
-    return pd.DataFrame(rows)
+    for pair in pairs:
+        a, b = (f"{name} {count}" for name, count in pair)
+        if a in regret and b in regret:
+            ours, theirs = (regret[column].to_numpy(dtype=float) for column in (a, b))
+            low, high = np.quantile(of(weights @ ours, weights @ theirs), [LEVEL / 2, 1 - LEVEL / 2])
+            rows.append({"what": f"{a} {sign} {b}", "value": of(ours.mean(), theirs.mean()), "low": low, "high": high})
+    return pd.DataFrame(rows, columns=["what", "value", "low", "high"])
 
 
 def _weights(regret: pd.DataFrame) -> np.ndarray:

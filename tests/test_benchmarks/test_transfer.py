@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from automl.errors import UserError
 from automl.space.parse import load_space
-from benchmarks.experiments.transfer import N_KNOWN, past_study, ratios, regrets, shuffled
+from benchmarks.experiments.transfer import N_KNOWN, differences, main, past_study, ratios, regrets, shuffled
 from benchmarks.suites.base import Curve, SimulatedTask
 
 SPACE = load_space({"x": {"float": [0, 1], "default": 0.1}, "y": {"float": [0, 1], "default": 0.1}})
@@ -65,3 +66,13 @@ def test_ratios_are_of_mean_regrets_with_an_interval():
     assert found.loc["prior 2 / random 40", "value"] == pytest.approx(0.25)
     assert 0.1 <= found.loc["prior 2 / random 40", "low"] < 0.25 < found.loc["prior 2 / random 40", "high"] <= 0.4
     assert list(found.loc["shuffled 50 / none 50"]) == [1.0, 1.0, 1.0]
+    regret["both 20"], regret["prior 20"] = 0.2, [0.1, 0.1, 0.4, 0.4]
+    found = differences(regret).set_index("what")
+    assert list(found.index) == ["both 20 - prior 20"]  # the others were not run
+    assert found.loc["both 20 - prior 20", "value"] == pytest.approx(-0.05)
+    assert found.loc["both 20 - prior 20", "low"] == pytest.approx(-0.2)
+
+
+def test_an_unknown_search_is_one_line():
+    with pytest.raises(UserError, match="unknown search 'priors'; choose one of: none, random, prior"):
+        main(searches=["none", "priors"])
