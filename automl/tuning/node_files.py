@@ -27,17 +27,24 @@ def node_files(key: str, unpack: Callable[[Path], None]) -> Iterator[Path]:
     try:
         fcntl.flock(lock, fcntl.LOCK_SH)
         while not (folder / COMPLETE).exists():
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            _change(lock, fcntl.LOCK_EX)
             if not (folder / COMPLETE).exists():
                 shutil.rmtree(folder, ignore_errors=True)
                 folder.mkdir()
                 unpack(folder)
                 (folder / COMPLETE).touch()
-            fcntl.flock(lock, fcntl.LOCK_SH)  # another process may remove the folder before this has the lock
+            _change(lock, fcntl.LOCK_SH)  # another process may remove the folder before this has the lock
         yield folder
     finally:
         os.close(lock)
         _remove_unused(root)
+
+
+def _change(lock: int, kind: int) -> None:
+    """Linux gives a lock back before it takes the other kind. Where that is not so (gVisor), two processes that hold a
+    shared lock and want an exclusive one would wait for each other for ever."""
+    fcntl.flock(lock, fcntl.LOCK_UN)
+    fcntl.flock(lock, kind)
 
 
 def _remove_unused(root: Path) -> None:
