@@ -83,7 +83,7 @@ class Member:
     def error(self) -> str | None:
         """Why it has ended other than it should; None if all is well."""
         last = last_line(self.errors)
-        if self.process.returncode == 0 or last.endswith(ENDED):
+        if self.process.returncode == 0 or ENDED in last:
             return None
         return f"exit code {self.process.returncode}: {last}"
 
