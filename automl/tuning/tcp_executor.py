@@ -138,7 +138,7 @@ class TcpExecutor(RemoteExecutor[_Connection]):
         for handler in self._handlers:
             handler.cancel()
         if self._handlers:
-            await asyncio.wait(self._handlers, timeout=END_SECONDS)
+            await asyncio.wait(self._handlers, timeout=END_SECONDS + 1.0)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         handler = asyncio.current_task()
@@ -164,6 +164,7 @@ class TcpExecutor(RemoteExecutor[_Connection]):
             with suppress(OSError, TimeoutError):
                 writer.close()
                 await asyncio.wait_for(writer.wait_closed(), END_SECONDS)
+            writer.transport.abort()  # if the other side was too slow
 
     def _leave_out(self, who: str, reason: str) -> None:
         """Say so, but not for each of many attempts."""

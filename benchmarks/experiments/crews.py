@@ -131,7 +131,9 @@ class Crew:
         if rng.random() < ALL_AT_ONCE:
             killed = there
         else:
-            chosen = rng.choice([*there, *(self._actors() if self._kind.workers == "ray" else [])])
+            actors = self._actors() if self._kind.workers == "ray" else []
+            targets: list[Member | psutil.Process] = [*there, *actors]
+            chosen = rng.choice(targets)
             if isinstance(chosen, psutil.Process):
                 with suppress(psutil.NoSuchProcess):
                     chosen.kill()
