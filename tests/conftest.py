@@ -17,7 +17,7 @@ def _knows_nothing(monkeypatch, tmp_path_factory, request):
 @pytest.fixture(scope="session")
 def postgres():
     """A server of the tests' own."""
-    from postgres_server import postgres_server
+    from benchmarks.experiments.postgres_server import postgres_server
 
     with postgres_server() as server:
         yield server

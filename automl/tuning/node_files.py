@@ -23,21 +23,29 @@ def node_files(key: str, unpack: Callable[[Path], None]) -> Iterator[Path]:
     root.mkdir(mode=0o700, exist_ok=True)
     if root.stat().st_uid != os.getuid():
         raise PermissionError(f"{str(root)!r} belongs to another user")
-    folder, lock = root / key, os.open(root / f"{key}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    folder, in_use = root / key, _opened(root / f"{key}.lock")
     try:
-        fcntl.flock(lock, fcntl.LOCK_SH)
-        while not (folder / COMPLETE).exists():
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        # A lock that is held is never changed into one of another kind: of two that want an exclusive lock in place of
+        # their shared ones, the second would wait until the first gives back what it holds for as long as it trains.
+        fcntl.flock(in_use, fcntl.LOCK_SH)
+        unpacking = _opened(root / f"{key}.unpacking")
+        try:
+            fcntl.flock(unpacking, fcntl.LOCK_EX)
             if not (folder / COMPLETE).exists():
                 shutil.rmtree(folder, ignore_errors=True)
                 folder.mkdir()
                 unpack(folder)
                 (folder / COMPLETE).touch()
-            fcntl.flock(lock, fcntl.LOCK_SH)  # another process may remove the folder before this has the lock
+        finally:
+            os.close(unpacking)
         yield folder
     finally:
-        os.close(lock)
+        os.close(in_use)
         _remove_unused(root)
+
+
+def _opened(lock: Path) -> int:
+    return os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
 
 
 def _remove_unused(root: Path) -> None:

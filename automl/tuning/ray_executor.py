@@ -31,9 +31,10 @@ LOOK_EVERY = 1.0  # seconds, at the nodes
 POLL = 20.0  # seconds that a call for events waits
 EVENTS, MESSAGES = {"concurrency_group": "events"}, {"concurrency_group": "messages"}  # a thread each, calls in order
 ACTOR = ray.remote(concurrency_groups={"events": 1, "messages": 1})(RayWorker)
+TRIES = 3  # of a node on which workers fail, before it is left out
 N_SPARE = 1  # workers beyond the limit, ready to take the place of a lost one, where the cluster has room
 CONNECT_SECONDS = 10.0
-SECONDS_TO_CLOSE = 5.0
+SECONDS_TO_CLOSE = 20.0
 
 
 @dataclass(eq=False)
@@ -125,6 +126,7 @@ class RayExecutor(RemoteExecutor[_Actor]):
         files = None if data is None else {str(f.relative_to(data)): f.read_bytes() for f in _files(data)}
         self._parcel = Parcel(uuid.uuid4().hex, ray.put(content), None if files is None else ray.put(files))
         self._refused: dict[str, str] = {}  # node -> why it cannot be used
+        self._n_failures: Counter[str] = Counter()  # by node
         self._looked = -math.inf
         self._look()
 
@@ -145,22 +147,23 @@ class RayExecutor(RemoteExecutor[_Actor]):
             events = ray.get(actor.call)
         except OutOfMemoryError:
             return self._lost(actor, "was ended because memory is short there", again=False)
-        except RayTaskError as error:
-            self._refuse(actor, error)
-            return self._lost(actor, "cannot train")
         except RayError as error:
-            if isinstance(error, ActorDiedError) and error.actor_init_failed:
-                self._refuse(actor, error)
             ray.kill(actor.handle)
+            if isinstance(error, RayTaskError) or (isinstance(error, ActorDiedError) and error.actor_init_failed):
+                self._failed(actor, error)
+                return self._lost(actor, "cannot train")
             return self._lost(actor, "is gone")
         actor.ready = True
         actor.call = actor.handle.wait.options(**EVENTS).remote(POLL)
         return [mine for event in events for mine in self._received(actor, event)]
 
-    def _refuse(self, actor: _Actor, error: Exception) -> None:
-        """Use a node no more. UserError if there is no other."""
+    def _failed(self, actor: _Actor, error: Exception) -> None:
+        """Leave a node out that cannot be used, or on which other errors come again. UserError if there is no other."""
         cause = getattr(error, "cause", None) or error
+        self._n_failures[actor.node] += 1
         if not isinstance(cause, UserError):
+            if self._n_failures[actor.node] < TRIES:  # the cluster's own, such as a lost object
+                return
             cause = UserError(f"{type(cause).__name__}: {' '.join(str(cause).split())}")
         self._refused[actor.node] = str(cause)
         if not any(n for node, n in room(self._cores, self._gpus).items() if node not in self._refused):

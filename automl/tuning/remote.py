@@ -8,6 +8,7 @@ import os
 import secrets
 import socket
 import sys
+import threading
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -94,10 +95,21 @@ class Supervisor:
             task, 1, settings.trial_seconds, logs,
             device=settings.device, reproducible=settings.reproducible, n_threads=settings.n_threads,
         )  # fmt: skip
+        self._lock, self._is_closed = threading.Lock(), False
+        self._error: Exception | None = None
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Start a job (in place of one that runs), stop one after its epoch, or cancel what runs. While a thread waits,
         another may send."""
+        with self._lock:
+            if self._is_closed:  # the last words of a run that is lost already
+                return
+            try:
+                self._obey(message)
+            except Exception as error:  # the sender does not wait for an answer, but for events
+                self._error = error
+
+    def _obey(self, message: Mapping[str, Any]) -> None:
         if "job" in message:
             self._executor.cancel()
             self._executor.submit(Job.from_json(message["job"]))
@@ -107,11 +119,16 @@ class Supervisor:
             self._executor.cancel()
 
     def wait(self, seconds: float) -> list[Event]:
-        """What has happened, after this time at most. UserError if trainings die before they begin."""
+        """What has happened, after this time at most. UserError if trainings die before they begin; or what kept a
+        message from being obeyed."""
+        if self._error is not None:
+            raise self._error
         return self._executor.wait(seconds)
 
     def close(self) -> None:
-        """Kill what runs."""
+        """Kill what runs, and start nothing more."""
+        with self._lock:
+            self._is_closed = True
         self._executor.close()
 
 

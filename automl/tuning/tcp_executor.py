@@ -89,6 +89,7 @@ class TcpExecutor(RemoteExecutor[_Connection]):
         self._said: set[tuple[str, str]] = set()
         self._loop = asyncio.new_event_loop()
         self._handlers: set[asyncio.Task[None]] = set()
+        self._members: set[_Connection] = set()  # that know the token; used in the loop's thread alone
         host, port = host_and_port(listen)
         try:
             self._server = self._loop.run_until_complete(
@@ -110,13 +111,13 @@ class TcpExecutor(RemoteExecutor[_Connection]):
             return
 
     def _taken(self, connection: _Connection, what: Event | str | None) -> list[Event]:
-        """``what``: None when it joins, a reason when it has left, or an event."""
+        """``what``: None when it is ready, a reason when it has left, or an event."""
         if what is None:
             connection.ready = True
             self._workers.append(connection)
             return []
         if isinstance(what, str):
-            return self._lost(connection, what)
+            return self._lost(connection, what) if connection.ready else []
         return self._received(connection, what)
 
     def close(self) -> None:
@@ -132,23 +133,23 @@ class TcpExecutor(RemoteExecutor[_Connection]):
 
     async def _end(self) -> None:
         self._server.close()
-        for connection in self._workers:
+        for connection in self._members:
             connection.write({"end": True})
         for handler in self._handlers:
             handler.cancel()
         if self._handlers:
-            await asyncio.wait(self._handlers, timeout=END_SECONDS)
+            await asyncio.wait(self._handlers, timeout=END_SECONDS + 1.0)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         handler = asyncio.current_task()
         assert handler is not None
         self._handlers.add(handler)
         handler.add_done_callback(self._handlers.discard)
-        connection = None
+        connection: _Connection | None = None
         address = writer.get_extra_info("peername")[0]
         try:
             connection = await self._admitted(reader, writer, address)
-            self._inbox.put((connection, None))
+            self._members.add(connection)
             reason = await self._events(connection, reader)
             self._inbox.put((connection, reason))
         except _Refused as error:
@@ -159,9 +160,11 @@ class TcpExecutor(RemoteExecutor[_Connection]):
         except asyncio.CancelledError:
             pass  # at the end of the run
         finally:
+            self._members.discard(connection)
             with suppress(OSError, TimeoutError):
                 writer.close()
                 await asyncio.wait_for(writer.wait_closed(), END_SECONDS)
+            writer.transport.abort()  # if the other side was too slow
 
     def _leave_out(self, who: str, reason: str) -> None:
         """Say so, but not for each of many attempts."""
@@ -191,7 +194,7 @@ class TcpExecutor(RemoteExecutor[_Connection]):
         return _Connection(f"{address} ({hello.get('name')})", loop=self._loop, writer=writer)
 
     async def _events(self, connection: _Connection, reader: asyncio.StreamReader) -> str:
-        """Pass its events on until it is gone; returns how it went."""
+        """Pass on that it is ready, and its events, until it is gone; returns how it went."""
         alive = asyncio.create_task(_sign_of_life(connection))
         try:
             while True:
@@ -202,9 +205,11 @@ class TcpExecutor(RemoteExecutor[_Connection]):
                 if "unfit" in message:
                     self._leave_out(connection.name, str(message["unfit"]))
                     return "cannot train"
-                if "event" in message:
+                if "ready" in message:
+                    self._inbox.put((connection, None))
+                elif "event" in message:
                     self._inbox.put((connection, event_from_json(json.dumps(message))))
-        except (OSError, ValueError, TypeError, KeyError, TimeoutError) as error:
+        except Exception as error:  # of whatever it sends: its job must not stay with it
             return f"is gone: {str(error) or 'the connection fell silent'}"
         finally:
             alive.cancel()

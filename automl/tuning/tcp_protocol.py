@@ -22,7 +22,7 @@ from automl.errors import UserError
 MIN_TOKEN = 16  # characters
 LONGEST_LINE = 1_048_576  # bytes, from workers and before the proofs
 SECONDS_TO_PROVE = 10.0
-ALIVE_EVERY, SILENCE = 5.0, 20.0  # seconds between two signs of life; without one, the other side is gone
+ALIVE_EVERY, SILENCE = 5.0, 60.0  # seconds between two signs of life; without one, the other side is gone
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"  # of Python: code is sent as its bytecode
 
 

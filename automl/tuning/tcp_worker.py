@@ -9,8 +9,9 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, wait
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -33,6 +34,7 @@ from automl.tuning.tcp_protocol import (
 )
 
 LONGEST_WAIT = 30.0  # seconds between two attempts to connect
+SECONDS_TO_LISTEN = 5.0  # for the last words of a run that is gone
 
 
 class CutOff(Exception):
@@ -101,7 +103,7 @@ def work(
     until, pause = time.monotonic() + patience, 0.5
     while True:
         try:
-            with _connected(address, tls, token, f"{socket.gethostname()}-{os.getpid()}-{number}") as line:
+            with connected(address, tls, token, f"{socket.gethostname()}-{os.getpid()}-{number}") as line:
                 say(f"worker {number} is connected to {address}")
                 until, pause = time.monotonic() + patience, 0.5
                 if _train(line, number):
@@ -120,7 +122,9 @@ def work(
 
 
 @contextmanager
-def _connected(address: str, tls: ssl.SSLContext | None, token: bytes, name: str) -> Iterator[Line]:
+def connected(address: str, tls: ssl.SSLContext | None, token: bytes, name: str) -> Iterator[Line]:
+    """A connection to the run at HOST:PORT. ``name``: of this worker. CutOff if nothing answers; UserError as of Line,
+    or if its certificate is not the expected one."""
     host, port = host_and_port(address)
     try:
         sock = socket.create_connection((host, port), timeout=SECONDS_TO_PROVE)
@@ -136,8 +140,20 @@ def _connected(address: str, tls: ssl.SSLContext | None, token: bytes, name: str
 
 
 def _train(line: Line, number: int) -> bool:
-    """Until the run ends (True) or the connection is lost."""
-    welcome = line.welcome
+    """Until the run ends (True) or the connection is lost. UserError if this machine cannot train."""
+    with ExitStack() as held:
+        try:
+            with _alive(line):
+                supervisor = _supervisor(line.welcome, number, held)
+            line.send({"ready": True})
+            return _serve(line, supervisor)
+        except (UserError, OSError) as error:
+            line.send({"unfit": str(error)})
+            raise UserError(str(error)) from None
+
+
+def _supervisor(welcome: Mapping[str, Any], number: int, held: ExitStack) -> Supervisor:
+    """What trains here for the run; ``held`` closes it, and removes its files."""
     settings = WorkerSettings(**welcome["settings"])
     found = cards(settings.device)
     if found:  # one for each worker of this machine
@@ -147,37 +163,52 @@ def _train(line: Line, number: int) -> bool:
         (folder / "task").write_bytes(base64.b64decode(welcome["task"]))
 
     settle(settings)
-    with node_files(welcome["run"], unpack) as folder:
-        try:
-            supervisor = Supervisor(folder / "task", settings, f"{socket.gethostname()}-{os.getpid()}-{number}")
-            with closing(supervisor):
-                return _serve(line, supervisor)
-        except UserError as error:
-            line.send({"unfit": str(error)})
-            raise
+    folder = held.enter_context(node_files(welcome["run"], unpack))
+    supervisor = Supervisor(folder / "task", settings, f"{socket.gethostname()}-{os.getpid()}-{number}")
+    held.callback(supervisor.close)
+    return supervisor
+
+
+@contextmanager
+def _alive(line: Line) -> Iterator[None]:
+    """Give signs of life meanwhile: on a busy machine, it takes longer to get ready than a run waits for one."""
+    over = threading.Event()
+
+    def say() -> None:
+        with suppress(CutOff):
+            while not over.wait(ALIVE_EVERY):
+                line.send({"alive": True})
+
+    threading.Thread(target=say, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
 def _serve(line: Line, supervisor: Supervisor) -> bool:
-    ended: list[bool] = []
+    """Until the run ends (True) or the connection is lost."""
+    ended: Future[bool] = Future()
 
     def listen() -> None:
         try:
             while "end" not in (message := line.receive()):
                 if "alive" not in message:
                     supervisor.send(message)
-            ended.append(True)
+            ended.set_result(True)
         except CutOff:
-            ended.append(False)
+            ended.set_result(False)
 
     threading.Thread(target=listen, daemon=True).start()
     last = time.monotonic()
     try:
-        while not ended:
+        while not ended.done():
             for event in supervisor.wait(1.0):
                 line.send(json.loads(event_to_json(event)))
             if time.monotonic() > last + ALIVE_EVERY:
                 last = time.monotonic()
                 line.send({"alive": True})
     except CutOff:
-        return bool(ended) and ended[0]
-    return ended[0]
+        wait([ended], SECONDS_TO_LISTEN)
+        return ended.done() and ended.result()
+    return ended.result()

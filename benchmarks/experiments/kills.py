@@ -2,8 +2,8 @@
 
 ``python -m benchmarks.experiments.kills --kills 200`` writes results/kills.csv and results/kills.md: for each kind of
 run, how often it was killed, how many outcomes had been told by then, how many of them the resumed runs had lost, and
-how many runs ended with the same trials as the uninterrupted one. The tables are written after each run, so that the
-command may be stopped.
+how many runs ended with the same trials as the uninterrupted one. All kinds get the same time. The tables are written
+after each run, so that the command may be stopped.
 """
 
 from __future__ import annotations
@@ -14,9 +14,6 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before numpy
 
 import itertools
 import random
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -34,6 +31,7 @@ from automl.study.run_folder import RunFolder, write_atomic
 from automl.study.snapshot import look
 from automl.study.trial import Told
 from benchmarks.command import run_command
+from benchmarks.experiments.crews import MOST_SECONDS, Crew, Kind, Services, started
 
 SPACE = "x: {float: [-5, 5]}\nn: {int: [1, 9]}\n"
 OBJECTIVE = """
@@ -50,16 +48,6 @@ COMMAND = "for i in 1 2 3; do sleep 0.02; echo {n}.$i; done; echo {x} {seed} > /
 FUNCTION = ("--task", "mine.py:curve", "--space", "space.yaml", "--final-seeds", "0")
 SMALL = ("--trials", "4", "--epochs", "3", "--workers", "2", "--strategy", "tpe", "--final-seeds", "1")
 MOST_KILLS = 8  # of one run, which then goes on to its end
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of run."""
-
-    arguments: tuple[str, ...]
-    time_limit: float | None = None  # in seconds, with which each run has other trials
-    least_kills: int = 0  # of each run, all but the first soon after it was resumed
-    predicts: str | None = None  # the data that its model must predict in the end
 
 
 KINDS = {
@@ -85,6 +73,14 @@ KINDS = {
         ("--data", "texts.csv", "--text", "text", "--target", "topic", "--model", "linear,cnn", *SMALL),
         predicts="texts.csv",
     ),
+    "study in PostgreSQL": Kind((*FUNCTION, "--strategy", "tpe", "--trials", "40", "--workers", "2"), sharing=1),
+    "shared by three processes": Kind(  # random: no trial depends on the order of outcomes
+        (*FUNCTION, "--strategy", "random", "--trials", "60", "--workers", "1"), sharing=3
+    ),
+    "workers over TCP": Kind(
+        (*FUNCTION, "--strategy", "tpe", "--trials", "40", "--workers", "2"), workers="tcp", n_workers=2
+    ),
+    "workers on Ray": Kind((*FUNCTION, "--strategy", "tpe", "--trials", "40", "--workers", "2"), workers="ray"),
 }  # fmt: skip
 Facts = list[Any]
 
@@ -102,6 +98,7 @@ class Tally:
     """What became of the runs of a kind."""
 
     counts: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
     errors: list[str] = field(default_factory=list)
 
 
@@ -118,17 +115,19 @@ def main(
     kinds = {name: KINDS[name] for name in kind or KINDS}
     rng, code = random.Random(seed), commit()
     tallies = {name: Tally() for name in kinds}
-    with tempfile.TemporaryDirectory(prefix="automl-kills-") as root:
+    with tempfile.TemporaryDirectory(prefix="automl-kills-") as root, Services() as services:
         folder = Path(root)
         make_inputs(folder)
         straight: dict[str, Straight] = {}
         for i in itertools.count():
             if sum(tally.counts["kills"] for tally in tallies.values()) >= kills:
                 break
-            name = min(kinds, key=lambda each: tallies[each].counts["kills"])
+            name = min(kinds, key=lambda each: tallies[each].seconds)
+            start = time.perf_counter()
             if name not in straight:
-                straight[name] = run_straight(kinds[name], folder / f"straight-{i}")
-            run_killed(kinds[name], folder / f"killed-{i}", rng, straight[name], tallies[name])
+                straight[name] = run_straight(kinds[name], folder / f"straight-{i}", services)
+            run_killed(kinds[name], folder / f"killed-{i}", services, rng, straight[name], tallies[name])
+            tallies[name].seconds += time.perf_counter() - start
             table = tabulated(tallies).assign(seed=seed, commit=code)
             write_atomic(out, table.to_csv(index=False))
             write_atomic(out.with_suffix(".md"), summary(table))
@@ -147,6 +146,7 @@ def make_inputs(folder: Path) -> None:
 
     (folder / "mine.py").write_text(OBJECTIVE, encoding="utf-8")
     (folder / "space.yaml").write_text(SPACE, encoding="utf-8")
+    (folder / "token").write_text("0" * 32, encoding="utf-8")
     load_diabetes(as_frame=True).frame.to_csv(folder / "table.csv", index=False)
     digits = load_digits()
     for number, (image, label) in enumerate(zip(digits.images[:400], digits.target, strict=False)):
@@ -159,76 +159,54 @@ def make_inputs(folder: Path) -> None:
     (folder / "texts.csv").write_text("\n".join(["text,topic", *lines]) + "\n", encoding="utf-8")
 
 
-def run_straight(kind: Kind, out: Path) -> Straight:
+def run_straight(kind: Kind, out: Path, services: Services) -> Straight:
     """The run without a kill; none where the time limit says how long it is. UserError if it fails."""
     if kind.time_limit is not None:
         return Straight(kind.time_limit)
     start = time.perf_counter()
-    process = started(kind, out)
-    if process.wait() != 0:
-        raise UserError(f"a run fails without a kill: {' '.join(kind.arguments)}: {last_line(out)}")
-    return Straight(time.perf_counter() - start, facts(out))
+    crew = Crew(kind, out, services)
+    crew.has_ended(MOST_SECONDS)
+    seconds, wrong = time.perf_counter() - start, crew.end()
+    if wrong:
+        raise UserError(f"a run fails without a kill: {' '.join(kind.arguments)}: {wrong[0]}")
+    return Straight(seconds, facts(out))
 
 
-def run_killed(kind: Kind, out: Path, rng: random.Random, straight: Straight, tally: Tally) -> None:
-    """Kill and resume it until it ends by itself. The kill reaches the tuner; its workers end by themselves."""
-    before: Facts = []
+def run_killed(kind: Kind, out: Path, services: Services, rng: random.Random, straight: Straight, tally: Tally) -> None:
+    """Kill and continue it until it ends by itself. Trainings that a kill does not reach end by themselves."""
     start = time.perf_counter()
-    counts, process, n_kills = tally.counts, started(kind, out), 0
+    counts, crew, before, n_kills = tally.counts, Crew(kind, out, services), list[Any](), 0
     while True:
         most = 0.5 if n_kills < kind.least_kills else 1.0
-        try:
-            process.wait(None if n_kills == MOST_KILLS else rng.uniform(0.2, most) * straight.seconds)
-        except subprocess.TimeoutExpired:
-            os.kill(process.pid, signal.SIGKILL)
-            process.wait()
-            counts["kills"] += 1
-            counts["kills_of_resumed"] += n_kills > 0
-            n_kills += 1
-        now = told(out)
-        counts["lost"] += n_lost(before, now)
-        counts["told"] += len(now) - len(before)
-        if process.returncode != -signal.SIGKILL:
+        seconds = MOST_SECONDS if n_kills == MOST_KILLS else rng.uniform(0.2, most) * straight.seconds
+        if crew.has_ended(seconds) or n_kills == MOST_KILLS:
             break
-        before = now
-        folder = RunFolder(out)
-        process = resumed(out) if folder.study.exists() and not folder.starting.exists() else started(kind, out)
+        killed = crew.kill(rng)
+        counts["kills"] += 1
+        counts["kills_of_resumed"] += n_kills > 0
+        n_kills += 1
+        before = compared(before, out, counts)
+        crew.start_again(killed)
+    wrong = crew.end()
+    compared(before, out, counts)
     if n_kills == 0:  # less busy than before, the machine has become faster
         straight.seconds = time.perf_counter() - start
     counts["runs"] += 1
-    if process.returncode != 0 or not predicts(kind, out):
+    if not wrong and not predicts(kind, out):
+        wrong = ["its model does not predict"]
+    if wrong:
         counts["failed"] += 1
-        tally.errors.append(f"exit code {process.returncode} after {n_kills} kills: {last_line(out)}")
+        tally.errors.append(f"after {n_kills} kills: {'; '.join(wrong)}")
     elif kind.time_limit is None:
         counts["same"] += facts(out) == straight.facts
 
 
-def started(kind: Kind, out: Path) -> subprocess.Popen[bytes]:
-    """The command, in the folder of the inputs."""
-    repeats = ["--reproducible"] if kind.time_limit is None else []
-    return command(out, ["run", *kind.arguments, *repeats, "--no-learn", "--prior", "none", "--out", str(out)])
-
-
-def resumed(out: Path) -> subprocess.Popen[bytes]:
-    """The run, continued."""
-    return command(out, ["run", "--resume", "--out", str(out)])
-
-
-def command(out: Path, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
-    """A command whose errors go to a file beside the run's folder."""
-    with errors_of(out).open("wb") as errors:
-        return subprocess.Popen(
-            [sys.executable, "-m", "automl", *arguments], cwd=out.parent, stdout=subprocess.DEVNULL, stderr=errors,
-            start_new_session=True,
-        )  # fmt: skip
-
-
-def errors_of(out: Path) -> Path:
-    return out.with_name(f"{out.name}.errors")
-
-
-def last_line(out: Path) -> str:
-    return (errors_of(out).read_text(encoding="utf-8").strip().splitlines() or [""])[-1]
+def compared(before: Sequence[Any], out: Path, counts: Counter[str]) -> list[tuple[int, tuple[float, ...]]]:
+    """The outcomes that are told by now, counted against those before."""
+    now = told(out)
+    counts["lost"] += n_lost(before, now)
+    counts["told"] += len(now) - len(before)
+    return now
 
 
 def predicts(kind: Kind, out: Path) -> bool:
@@ -237,7 +215,8 @@ def predicts(kind: Kind, out: Path) -> bool:
         return True
     file = out.with_name(f"{out.name}.csv")
     asked = ["predict", str(out), "--data", str(out.parent / kind.predicts), "--out", str(file)]
-    return command(out, asked).wait() == 0 and file.exists()
+    errors = out.with_name(f"{out.name}-predict.errors")
+    return started(asked, out.parent, errors).wait() == 0 and file.exists()
 
 
 def told(out: Path) -> list[tuple[int, tuple[float, ...]]]:
@@ -275,10 +254,11 @@ def summary(table: pd.DataFrame) -> str:
         "# Runs that are killed",
         "",
         f"By `python -m benchmarks.experiments.kills --seed {table['seed'].iloc[0]}`, commit "
-        f"{table['commit'].iloc[0]}: {table['kills'].sum()} kills (SIGKILL) at random moments, each followed by "
-        "`--resume`. An outcome that was told before a kill and is missing or different after it is lost. The last "
-        "column compares the trials of a run with those of the uninterrupted one; runs that are limited by time have "
-        "other trials.",
+        f"{table['commit'].iloc[0]}: {table['kills'].sum()} kills (SIGKILL) at random moments, after each of which "
+        "what was killed is started again (a run of one process with `--resume`). Of runs with several processes, a "
+        "kill hits one of them, the search or a worker, or all at once. An outcome that was told before a kill and is "
+        "missing or different after it is lost. The last column compares the trials of a run with those of the "
+        "uninterrupted one; runs that are limited by time have other trials.",
         "",
         "| run | runs | kills | of these, of resumed runs | outcomes told | lost | failed | same as uninterrupted |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",

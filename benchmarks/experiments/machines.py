@@ -1,10 +1,13 @@
 """Overhead of executors: what a training costs beyond itself on this machine, on Ray, and over TCP.
 
-``python -m benchmarks.experiments.machines`` prints a Markdown table, measured with one worker each, on this machine.
+``python -m benchmarks.experiments.machines`` measures each with one worker, on this machine, and writes
+results/machines.csv, results/machines.md and the table of a page of the documentation.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -14,17 +17,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
+import pandas as pd
 import psutil
 import typer
 
+from automl.provenance import commit, versions
+from automl.study.run_folder import write_atomic
 from automl.tasks.function import as_task
 from automl.tuning.executor import Executor
 from automl.tuning.jobs import EpochDone, Job, JobEnded
 from automl.tuning.process_executor import ProcessExecutor
 from automl.tuning.remote import WorkerSettings
 from benchmarks.command import run_command
+from benchmarks.pages.markdown import grid, with_block
 
-KINDS = ("local", "tcp", "ray")
+BLOCK = "machines"  # of the page
+LABELS = {"local": "local", "tcp": "TCP", "ray": "Ray, with a cluster of its own"}
 
 
 def instant(config: dict[str, float], epochs: int = 1) -> Iterator[float]:
@@ -87,21 +95,61 @@ def megabytes() -> float:
     return total / 1e6
 
 
-def measure(
+def main(
     n_jobs: Annotated[int, typer.Option(min=1, help="Trainings of one epoch.")] = 200,
     n_epochs: Annotated[int, typer.Option(min=1, help="Epochs of one training.")] = 5_000,
+    out: Annotated[Path, typer.Option(help="Table to write, with one in Markdown beside it.")] = Path(
+        "results/machines.csv"
+    ),
+    page: Annotated[Path | None, typer.Option(help="Page that shows the table.")] = Path("docs/how-to/machines.md"),
 ) -> None:
-    """Measure, and print a row for each kind of executor."""
-    print("| executor | first training | a training | epochs a second | memory |\n|---|---|---|---|---|")
-    for kind in KINDS:
-        start = time.perf_counter()
+    """Measure each kind of executor, and write the tables."""
+    rows = []
+    for kind in LABELS:
+        load, start = os.getloadavg()[0], time.perf_counter()
         with executor_of(kind) as executor:
             seconds_of(executor, 1, 1)
             first = time.perf_counter() - start
             each = seconds_of(executor, n_jobs, 1) / n_jobs
             rate = n_epochs / seconds_of(executor, 1, n_epochs)
-            print(f"| {kind} | {first:.1f} s | {1000 * each:.1f} ms | {rate:,.0f} | {megabytes():,.0f} MB |")
+            rows.append(
+                {
+                    "executor": kind, "seconds_to_first": first, "ms_a_training": 1000 * each, "epochs_a_second": rate,
+                    "memory_mb": megabytes(), "load_before": load, "cores": os.cpu_count(), "n_jobs": n_jobs,
+                    "n_epochs": n_epochs, "commit": commit(), "versions": json.dumps(versions()),
+                }
+            )  # fmt: skip
+    table = pd.DataFrame(rows)
+    write_atomic(out, table.to_csv(index=False, float_format="%.5g"))
+    lines = shown(table)
+    write_atomic(out.with_suffix(".md"), "\n".join(["# Executors", "", *lines]) + "\n")
+    if page is not None:
+        write_atomic(page, with_block(page.read_text(encoding="utf-8"), "\n".join(lines), page, BLOCK))
+    typer.echo("\n".join(lines))
+
+
+def shown(table: pd.DataFrame) -> list[str]:
+    """The table in Markdown, with what it was measured on."""
+    rows = [
+        [
+            LABELS[row["executor"]],
+            f"{row['seconds_to_first']:.1f} s",
+            f"{row['ms_a_training']:.1f} ms",
+            f"{row['epochs_a_second']:,.0f}",
+            f"{row['memory_mb']:,.0f} MB",
+        ]
+        for row in table.to_dict("records")
+    ]
+    head = ["executor", "first training after", "a training", "epochs a second", "memory of all processes"]
+    first, loads = table.iloc[0], table["load_before"]
+    return [
+        f"One worker and trainings that take no time, on a machine with {first['cores']} cores and a load of "
+        f"{loads.min():.1f} to {loads.max():.1f};",
+        "by `python -m benchmarks.experiments.machines`.",
+        "",
+        *grid(head, rows),
+    ]
 
 
 if __name__ == "__main__":
-    run_command(measure)
+    run_command(main)

@@ -1,6 +1,13 @@
 """The commands on a run in PostgreSQL; its password is nowhere to be seen."""
 
 import json
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
 
 import pytest
 from processes import command
@@ -8,7 +15,10 @@ from sqlalchemy import MetaData, NullPool, create_engine
 from typer.testing import CliRunner
 
 from automl.cli import explain, report, watch
+from automl.errors import UserError
+from automl.study.location import located
 from automl.study.postgres import checked_url
+from automl.study.snapshot import look
 
 pytestmark = pytest.mark.postgres
 TASK = """
@@ -43,6 +53,71 @@ def test_a_run_and_the_commands_that_read_it(postgres, database, tmp_path, monke
     secret = postgres.password
     assert not any(secret in text for text in [*said, *rows(database)])
     assert not any(secret.encode() in content for content in kept)
+
+
+SLOW = """
+import time
+
+def training(config, seed=0, epochs=2):
+    for epoch in range(epochs):
+        time.sleep(0.05)
+        yield config["x"] + 1 / (1 + epoch)
+"""
+
+
+def test_a_dashboard_that_polls_shows_the_run_and_does_not_stop_it(database, tmp_path):
+    """The real commands, and requests as the page sends them."""
+    (tmp_path / "task.py").write_text(SLOW)
+    (tmp_path / "space.yaml").write_text("x: {float: [0, 1]}\n")
+    automl = [sys.executable, "-m", "automl"]
+    arguments = [
+        "run", "--task", f"{tmp_path / 'task.py'}:training", "--space", tmp_path / "space.yaml", "--strategy", "random",
+        "--trials", 60, "--workers", 2, "--final-seeds", 0, "--no-learn", "--storage", database,
+        "--out", tmp_path / "run",
+    ]  # fmt: skip
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    run = subprocess.Popen([*automl, *map(str, arguments)], **pipes)
+    shows = None
+    try:
+        while not has_begun(database):
+            assert run.poll() is None, run.communicate()
+            time.sleep(0.05)
+        shows = subprocess.Popen([*automl, "dashboard", database, "--port", "0"], **pipes)
+        address = re.search(r"http://127\.0\.0\.1:\d+/", shows.stdout.readline())[0] + "api/studies"
+        [study] = read(address)["study_summaries"]
+        assert study["study_name"] == "run"
+        address, seen, is_over = f"{address}/{study['study_id']}", [], False
+        while not is_over:
+            is_over = run.poll() is not None
+            seen.append(len(read(f"{address}?after=0")["trials"]))
+            time.sleep(0.05)
+        _, err = run.communicate()
+        assert run.returncode == 0, err
+        assert seen == sorted(seen)
+        assert len(set(seen)) > 3, seen
+        assert seen[-1] == 60
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            read(urllib.request.Request(address, method="DELETE"))
+        assert refused.value.code == 403
+        refused.value.close()
+        shows.send_signal(signal.SIGINT)
+        assert (shows.wait(60), shows.stderr.read()) == (0, "")
+    finally:
+        for process in [each for each in (run, shows) if each is not None]:
+            process.kill()
+            process.communicate()
+
+
+def has_begun(url):
+    try:
+        return bool(look(located(url)).study.trials)
+    except UserError:
+        return False
+
+
+def read(request):
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)
 
 
 def rows(url):

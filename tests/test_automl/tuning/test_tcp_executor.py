@@ -18,6 +18,7 @@ from automl.tuning.jobs import EpochDone, Job, JobEnded
 from automl.tuning.remote import WorkerSettings
 from automl.tuning.tcp_executor import TcpExecutor
 from automl.tuning.tcp_protocol import LONGEST_LINE, proof, read_token, run_side
+from automl.tuning.tcp_worker import connected
 
 SPACE = {"x": {"float": [0, 1]}}
 TOKEN = "a secret of enough characters"
@@ -62,6 +63,18 @@ def worker(tmp_path):
         process.communicate()
 
 
+def line_to(executor):
+    """What a worker has once both sides have proved that they know the token."""
+    return connected(f"127.0.0.1:{executor.port}", None, TOKEN.encode(), "name")
+
+
+def heard(line, key):
+    """The next message with a key."""
+    while key not in (message := line.receive()):
+        assert message == {"alive": True}
+    return message[key]
+
+
 def curve(config, seed):
     import os
 
@@ -85,6 +98,26 @@ def test_workers_train_what_the_run_sends_and_end_with_it(worker):
     assert not [
         pid for e in events if isinstance(e, EpochDone) and psutil.pid_exists(pid := int(e.epoch.metrics["pid"]))
     ]
+
+
+def test_a_worker_that_is_not_ready_gets_no_job_and_ends_with_the_run():
+    with executor_of(curve) as executor, line_to(executor) as line:
+        line.send({"alive": True})
+        executor.wait(0.2)
+        assert (executor.n_workers, executor.n_free) == (0, 0)
+        executor.close()
+        assert heard(line, "end") is True
+
+
+def test_a_worker_that_says_what_nobody_understands_loses_its_job():
+    with executor_of(curve) as executor, line_to(executor) as line:
+        line.send({"ready": True})
+        until(lambda: executor.n_free == 1, executor)
+        executor.submit(job(3))
+        assert heard(line, "job")["config"] == {"x": 0.5}
+        line.send({"event": "EpochDone", "epoch": "the first", "key": 0})
+        [ended] = until(lambda: executor.n_workers == 0, executor)
+    assert (ended.key, ended.lost) == (3, True)
 
 
 def test_a_killed_worker_loses_its_job_and_one_that_is_cut_off_connects_again(worker):

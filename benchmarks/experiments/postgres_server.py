@@ -1,7 +1,9 @@
 """A private PostgreSQL server in a temporary folder, from the installed binaries.
 
-PostgreSQL refuses to run as root: tests that do start it as ``nobody``.
+PostgreSQL refuses to run as root: for root it is started as ``nobody``.
 """
+
+from __future__ import annotations
 
 import os
 import secrets
@@ -11,36 +13,45 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import psycopg
+from automl.errors import UserError
 
 USER = "automl"
 
 
 @dataclass
 class Server:
+    """A server on loopback, whose files are in a folder."""
+
     folder: Path
     port: int
-    password: str
+    password: str = field(repr=False)
     n_databases: int = 0
-    process: subprocess.Popen | None = field(default=None, repr=False)
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
-    def url(self, database="postgres"):
+    def url(self, database: str = "postgres") -> str:
         """Of a database, without the password."""
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
 
-    def new_database(self):
+    def new_database(self) -> str:
         """The URL of an empty database."""
+        import psycopg
+
         self.n_databases += 1
         name = f"test{self.n_databases}"
         with psycopg.connect(self.url(), password=self.password, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
+            connection.execute(f"CREATE DATABASE {name}".encode())
         return self.url(name)
 
-    def start(self):
+    def start(self) -> None:
+        """Start it, and wait until it answers. TimeoutError after 30 s."""
+        import psycopg
+
         options = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off"]
         with (self.folder / "log").open("a") as log:
             self.process = subprocess.Popen(
@@ -51,20 +62,23 @@ class Server:
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             try:
-                return psycopg.connect(self.url(), password=self.password).close()
+                psycopg.connect(self.url(), password=self.password).close()
+                return
             except psycopg.OperationalError:
                 assert self.process.poll() is None, (self.folder / "log").read_text()
                 time.sleep(0.05)
         raise TimeoutError((self.folder / "log").read_text())
 
-    def stop(self):
+    def stop(self) -> None:
         """At once, with all connections."""
+        assert self.process is not None
         self.process.send_signal(signal.SIGINT)
         self.process.wait(30)
 
 
 @contextmanager
-def postgres_server():
+def postgres_server() -> Iterator[Server]:
+    """A server for as long as the context lasts. UserError if PostgreSQL is not installed."""
     folder = Path(tempfile.mkdtemp(prefix="automl-postgres-"))
     server = Server(folder, free_port(), secrets.token_hex(8))
     try:
@@ -87,21 +101,25 @@ def postgres_server():
         shutil.rmtree(folder)
 
 
-def program(name):
+def program(name: str) -> str:
     """Debian keeps the server's programs, of each version, out of the PATH."""
     found = shutil.which(name)
     if found is None:
         folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: float(folder.parent.name))
-        assert folders, "PostgreSQL is not installed: apt-get install postgresql"
+        if not folders:
+            raise UserError("PostgreSQL is not installed; install it with: apt-get install postgresql")
         found = str(folders[-1] / name)
     return found
 
 
-def ordinary_user():
+def ordinary_user() -> dict[str, Any]:
+    """How to start a process that must not be root's."""
     return {"user": "nobody", "group": "nogroup", "cwd": "/"} if os.geteuid() == 0 else {}
 
 
-def free_port():
+def free_port() -> int:
+    """A port that nothing listens on at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        port: int = probe.getsockname()[1]
+    return port

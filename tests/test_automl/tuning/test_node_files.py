@@ -1,0 +1,57 @@
+"""Files that the processes of one machine share."""
+
+import fcntl
+import os
+import threading
+import time
+
+import pytest
+
+from automl.tuning import node_files as module
+from automl.tuning.node_files import node_files
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(monkeypatch, tmp_path):
+    monkeypatch.setattr(module.tempfile, "gettempdir", lambda: str(tmp_path))
+
+
+def test_files_are_unpacked_once_and_removed_after_the_last(tmp_path):
+    def unpack(folder):
+        unpacked.append(folder)
+        time.sleep(0.1)
+        (folder / "file").write_text("content")
+
+    def use():
+        with node_files("key", unpack) as folder:
+            read.append((folder / "file").read_text())
+            there.wait()
+
+    unpacked, read, there = [], [], threading.Barrier(8)
+    threads = [threading.Thread(target=use) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(unpacked), read) == (1, ["content"] * 8)
+    assert not unpacked[0].exists()
+
+
+def test_two_that_begin_at_the_same_time_do_not_wait_for_each_other(tmp_path):
+    """As another process that has just begun, and has unpacked nothing yet."""
+
+    def use():
+        with node_files("key", lambda folder: (folder / "file").touch()) as folder:
+            found.append((folder / "file").exists())
+
+    found, thread = [], threading.Thread(target=use, daemon=True)
+    (tmp_path / f"automl-{os.getuid()}").mkdir()
+    with (tmp_path / f"automl-{os.getuid()}" / "key.lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_SH)
+        thread.start()
+        thread.join(20)
+        assert found == [True]
+        assert (tmp_path / f"automl-{os.getuid()}" / "key" / "file").exists()  # the other one may use it
+    with node_files("another", lambda folder: None):
+        pass
+    assert not (tmp_path / f"automl-{os.getuid()}" / "key").exists()
