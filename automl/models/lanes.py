@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from automl.models.cnn import CNN
 from automl.models.embeddings import CategoryEmbedding, Embedded
 from automl.models.lane_layers import Standardise, attended, convolved, dropped, halved, linear, scaled, spread
-from automl.models.lane_rnn import states_of
+from automl.models.lane_rnn import gru_states
 from automl.models.mlp import MLP
 from automl.models.rnn import RNN
 from automl.models.transformer import Transformer
@@ -48,7 +48,7 @@ def layers_of(module: nn.Module, prefix: str = "") -> list[tuple[str, nn.Module]
         blocks = [(f"{prefix}encoder.layers.{name}", block) for name, block in module.encoder.layers.named_children()]
         ends = [(f"{prefix}encoder.norm", module.encoder.norm), ("", Pooling("mean")), (f"{prefix}head", module.head)]
         return [(f"{prefix}embed", module.embed), (f"{prefix}position", Positions()), *blocks, *ends]
-    if isinstance(module, RNN):
+    if isinstance(module, RNN) and isinstance(module.rnn, nn.GRU):
         head = [(f"{prefix}head.{name}", layer) for name, layer in module.head.named_children()]
         return [(f"{prefix}rnn", module.rnn), ("", module), *head]
     if isinstance(module, CNN):
@@ -99,14 +99,14 @@ class Lanes:
         match self.layers[0][0][1]:
             case nn.Conv1d() | nn.Conv2d():
                 x = x.movedim(2, -1)  # channels last
-            case nn.RNNBase():
+            case nn.GRU():
                 x = x.movedim(3, 2).flatten(3)  # step by step, of an image row by row
         for place, (name, layer) in enumerate(self.layers[0]):
             if isinstance(layer, nn.Dropout):
                 x = self._dropped(x, [of[place][1] for of in self.layers], generators)
             elif isinstance(layer, nn.TransformerEncoderLayer):
                 x = self._block(name, [of[place][1] for of in self.layers], x, generators)
-            elif isinstance(layer, nn.RNNBase):
+            elif isinstance(layer, nn.GRU):
                 x = self._recurrent(name, [of[place][1] for of in self.layers], x, generators)
             else:
                 x = self._through(name, layer, x)
@@ -130,7 +130,7 @@ class Lanes:
         return x + self._dropped(y, [block.dropout2 for block in blocks], generators)
 
     def _recurrent(self, name: str, rnns: Sequence[Any], x: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-        """All layers of a recurrent network: (lanes, batch, steps, features) to their states."""
+        """All layers of gated recurrent units: (lanes, batch, steps, features) to their states."""
         rates = [rnn.dropout for rnn in rnns]
         for layer in range(rnns[0].num_layers):
             if layer and self.training:
@@ -139,7 +139,7 @@ class Lanes:
             for suffix in ("", "_reverse")[: 1 + rnns[0].bidirectional]:
                 parts = [f"{name}.{part}_l{layer}{suffix}" for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
                 weights = [self.parameters[part] for part in parts]
-                directions.append(states_of(rnns[0], x, weights, backwards=bool(suffix)))
+                directions.append(gru_states(x, weights, backwards=bool(suffix)))
             x = torch.cat(directions, -1)
         return x
 

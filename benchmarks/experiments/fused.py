@@ -49,8 +49,6 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {  # name -> task, and what diff
     "transformer-16": ("mnist1d-transformer", {"width": 16, "layers": 1, "patch": 8}),
     "gru": ("mnist1d-rnn", {}),  # of width 64
     "gru-16": ("mnist1d-rnn", {"width": 16}),
-    "lstm": ("mnist1d-rnn", {"cell": "lstm"}),
-    "lstm-16": ("mnist1d-rnn", {"cell": "lstm", "width": 16}),
     "image-cnn": ("digits-cnn", {}),  # of images of 8 x 8, 2 layers of 16 and 32 channels
     "image-cnn-8": ("digits-cnn", {"width": 8, "layers": 1}),
 }
