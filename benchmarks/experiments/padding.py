@@ -13,11 +13,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy
 
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import pandas as pd
 import torch
 import typer
+from ConfigSpace import OrdinalHyperparameter
 
 from automl.models.device import find_device
 from automl.provenance import commit
@@ -101,7 +102,9 @@ class Timer:
 
     def __init__(self, task: Supervised) -> None:
         self.task, self._known = task, dict[str, float]()
-        self._sizes = {name: task.space[name].sequence for name in SIZES if name in task.space}
+        self._sizes = {
+            name: cast(OrdinalHyperparameter, task.space[name]).sequence for name in SIZES if name in task.space
+        }
 
     def padded(self, config: Config, how: str) -> Config:
         """The config of the size that its lane would have.

@@ -46,7 +46,8 @@ def of_searches(table: pd.DataFrame) -> list[str]:
     rows = []
     for (task, strategy), of in table.groupby(["task", "strategy"], sort=False):
         by_seed = of.pivot(index="seed", columns="lanes", values="regret_over_time")
-        for lanes, each in of.groupby("lanes"):
+        for lanes in sorted(of["lanes"].unique()):
+            each = of[of["lanes"] == lanes]
             differences = by_seed[lanes] - by_seed[1]
             rows.append(
                 [
@@ -65,17 +66,18 @@ def of_searches(table: pd.DataFrame) -> list[str]:
 
 def of_jobs(table: pd.DataFrame) -> list[str]:
     """Seconds of a command, of the table of `benchmarks.experiments.main_job`: medians."""
-    medians = table.groupby(["which", "options"], sort=False)[["seconds", "search", "final", "test", "others"]].median()
-    before = medians.iloc[0]
+    numbers = ["seconds", "search", "final", "test", "others"]
+    medians = table.groupby(["which", "options"], sort=False)[numbers].median().reset_index().to_dict("records")
+    before = medians[0]
     rows = [
         [
-            which,
-            f"`{options}`",
+            row["which"],
+            f"`{row['options']}`",
             *(f"{row[part]:.1f} ({before[part] / row[part]:.2f})" for part in ("seconds", "search", "final")),
             f"{row['test']:.4f}",
             f"{row['others']:.2f}",
         ]
-        for (which, options), row in medians.iterrows()
+        for row in medians
     ]
     return grid(
         ["code", "options", "seconds (times as fast)", "search", "final", "test accuracy", "cores used by others"], rows
