@@ -22,8 +22,10 @@ def put(page: Path | None, name: str, lines: Sequence[str]) -> None:
 
 
 def of_models(table: pd.DataFrame) -> list[str]:
-    """Trainings an hour, of the table of `benchmarks.experiments.fused`."""
-    rows = []
+    """Trainings an hour alone, and how many times as many there are as lanes, and in several processes at best; of the
+    table of `benchmarks.experiments.fused`.
+    """
+    rows, packed = [], (table["processes"] > 1).any()
     for model, of in table.groupby("model", sort=False):
         lone, beside = of[of["processes"] == 1], of[of["processes"] > 1]
         times = lone.set_index("lanes")["times_alone"]
@@ -33,10 +35,12 @@ def of_models(table: pd.DataFrame) -> list[str]:
                 f"{of['weights'].iloc[0]:,}",
                 f"{lone.set_index('lanes')['trainings_an_hour'][ALONE]:,}",
                 *(f"{times[n]:.2f}" if n in times else "" for n in LANES),
-                f"{beside['times_alone'].max():.2f}" if len(beside) else "",
+                *([f"{beside['times_alone'].max():.2f}"] if packed else []),
             ]
         )
-    return grid(["network", "weights", "alone", *(f"{n} lanes" for n in LANES), "processes"], rows)
+    return grid(
+        ["network", "weights", "alone", *(f"{n} lanes" for n in LANES), *(["processes"] if packed else [])], rows
+    )
 
 
 def of_searches(table: pd.DataFrame) -> list[str]:
