@@ -37,9 +37,9 @@ from automl.training.device import warm_up
 from automl.training.lanes import next_epochs
 from automl.training.network import NetworkTraining
 from benchmarks.command import run_command
+from benchmarks.pages.lanes import ALONE, PAGE, of_models, put
 from strategies.encoding import Encoding
 
-ALONE = 0  # the number of lanes of a training without a program
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {  # name -> task, and what differs from its default
     "cnn": ("mnist1d-cnn", {}),  # 3 layers of 24 channels
     "cnn-8": ("mnist1d-cnn", {"width": 8, "layers": 2, "kernel_size": 3}),
@@ -65,6 +65,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Table to write, with one of the seeds beside it.")] = Path(
         "results/fused.csv"
     ),
+    page: Annotated[Path | None, typer.Option(help="Page that shows the table.")] = PAGE,
 ) -> None:
     """Measure, and write the tables."""
     where = find_device(device)
@@ -81,6 +82,7 @@ def main(
     table["device"] = torch.cuda.get_device_name(where) if where.type == "cuda" else cores
     table["commit"] = commit()
     write_atomic(out, table.to_csv(index=False))
+    put(page, "models", of_models(table))
     print(table.drop(columns="commit").to_string(index=False))
     if seeds:
         both = by_seed(seeds, train_size, where)

@@ -36,9 +36,11 @@ from automl.tuning.jobs import EpochDone, Event, Job, JobEnded, LaneEnded
 from automl.tuning.tuner import Tuner
 from automl.tuning.worker import run_job
 from benchmarks.command import run_command
+from benchmarks.pages.lanes import PAGE, of_searches, put
 from strategies import make_strategy
 
-TASKS = ("mnist1d-cnn", "mnist1d-mlp")
+RECORDED = ("mnist1d-cnn", "mnist1d-rnn", "mnist1d-transformer")
+TASKS = (*RECORDED, "mnist1d-mlp")
 N_WORKERS = 2
 N_TIMES = 50  # at which the regret of a search is read, evenly spaced up to the limit
 MLP = training_space(sgd=True, lr={"float": [3e-4, 3e-1], "log": True, "default": 3e-3}) | {
@@ -56,6 +58,7 @@ def main(
     seconds: Annotated[float, typer.Option(min=1, help="Time limit of a search.")] = 40.0,
     train_size: Annotated[int, typer.Option(help="Number of training examples to use.")] = 1600,
     out: Annotated[Path, typer.Option(help="Table to write.")] = Path("results/lane_search.csv"),
+    page: Annotated[Path | None, typer.Option(help="Page that shows the table.")] = PAGE,
 ) -> None:
     """Search, and write the table after each seed."""
     curves: list[dict[str, Any]] = []
@@ -69,14 +72,15 @@ def main(
         table = regrets(pd.DataFrame(curves), seconds)
         table["commit"] = commit()
         write_atomic(out, table.to_csv(index=False))
+        put(page, "searches", of_searches(table))
         columns = ["regret_over_time", "regret_at_the_end", "trainings"]
         print(table.groupby(["task", "strategy", "lanes"])[columns].mean().round(4).to_string(), flush=True)
 
 
 def task_of(name: str, train_size: int) -> Task:
     """A task by its name; the MLP is none of the built-in ones."""
-    task = load_task("mnist1d-cnn", train_size=train_size)
-    return task if name == "mnist1d-cnn" else replace(task, name=name, model="mlp", space=load_space(MLP))
+    task = load_task("mnist1d-cnn" if name == "mnist1d-mlp" else name, train_size=train_size)
+    return replace(task, name=name, model="mlp", space=load_space(MLP)) if name == "mnist1d-mlp" else task
 
 
 def search(task: Task, strategy: str, lanes: int, seed: int, seconds: float) -> list[dict[str, Any]]:

@@ -1,12 +1,13 @@
 """The README's first command before and after a change: ``python -m benchmarks.experiments.main_job --before DIR``.
 
-Both are run in turn, each from a checkout, on a machine that does nothing else. Writes results/main_job.csv.
+All are run in turn, each from a checkout, on a machine that does nothing else. Writes results/main_job.csv.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import shlex
 import subprocess
 import sys
@@ -17,11 +18,13 @@ from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
+import psutil
 import typer
 
 from automl.errors import UserError
 from automl.study.run_folder import write_atomic
 from benchmarks.command import run_command
+from benchmarks.pages.lanes import of_jobs, put
 
 HERE = Path(__file__).resolve().parents[2]
 
@@ -30,23 +33,24 @@ def main(
     before: Annotated[Path, typer.Option(help="Checkout of the code before the change.")],
     after: Annotated[Path, typer.Option(help="Checkout of the code after it.")] = HERE,
     job: Annotated[str, typer.Option(help="The command's options.")] = "--strategy bo",
-    after_job: Annotated[str, typer.Option(help="More options of the second, such as '--lanes 4'.")] = "",
+    after_job: Annotated[
+        list[str] | None, typer.Option(help="More options after the change, such as '--lanes 4'; once more for others.")
+    ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Runs of each, with seeds 0, 1, ...")] = 5,
     out: Annotated[Path, typer.Option(help="Table to write.")] = Path("results/main_job.csv"),
+    page: Annotated[Path | None, typer.Option(help="Page that shows the table.")] = None,
 ) -> None:
-    """Run both in turn, write a row per run, and print the medians."""
-    rows = []
+    """Run all in turn, write a row per run, and print the medians."""
+    rows = list[dict[str, Any]]()
+    ways = [("before", before, job), *(("after", after, f"{job} {more}".strip()) for more in after_job or [""])]
     for seed in range(repeats):
-        for which, checkout, options in (("before", before, job), ("after", after, f"{job} {after_job}")):
-            rows.append({"which": which, "options": options.strip(), "seed": seed, **run(checkout, options, seed)})
+        for which, checkout, options in ways:
+            rows.append({"which": which, "options": options, "seed": seed, **run(checkout, options, seed)})
             print(" ".join(f"{name} {value}" for name, value in rows[-1].items()), flush=True)
             write_atomic(out, pd.DataFrame(rows).to_csv(index=False))
-    medians = (
-        pd.DataFrame(rows).groupby("which")[["seconds", "search", "final", "test"]].median().loc[["before", "after"]]
-    )
-    print(medians.round(4).to_string())
-    for part in ("seconds", "search", "final"):
-        print(f"{part}: {medians[part].iloc[0] / medians[part].iloc[1]:.2f} times as fast")
+    lines = of_jobs(pd.DataFrame(rows))
+    put(page, "main-job", lines)
+    print("\n".join(lines))
 
 
 def run(checkout: Path, options: str, seed: int) -> dict[str, Any]:
@@ -57,9 +61,10 @@ def run(checkout: Path, options: str, seed: int) -> dict[str, Any]:
         out = Path(folder) / "run"
         command = [sys.executable, "-m", "automl.run", *shlex.split(options), "--seed", str(seed), "--out", str(out)]
         paths = {"PYTHONPATH": str(checkout.resolve()), "XDG_DATA_HOME": folder}  # what it learns stays there
-        start = time.monotonic()
+        start, all_before, own_before = time.monotonic(), busy(), own()
         ended = subprocess.run(command, cwd=folder, env=os.environ | paths, capture_output=True, text=True, check=False)
         seconds = time.monotonic() - start
+        others = (busy() - all_before - (own() - own_before)) / seconds
         if ended.returncode:
             raise UserError(f"{shlex.join(command)} in {str(checkout)!r} failed: {ended.stderr.strip()[-500:]}")
         summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
@@ -70,8 +75,21 @@ def run(checkout: Path, options: str, seed: int) -> dict[str, Any]:
         "final": round(time_of["final"], 2),
         "trainings": summary["n_trials"],
         "test": round(float(np.mean(scores)), 4),
+        "others": round(max(0.0, others), 2),  # cores that other processes used meanwhile
         "commit": summary["commit"],
     }
+
+
+def busy() -> float:
+    """Seconds that the machine's cores have worked."""
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system)
+
+
+def own() -> float:
+    """Seconds of this process' children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":

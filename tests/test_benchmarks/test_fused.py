@@ -11,7 +11,7 @@ from benchmarks.experiments.fused import ALONE, MODELS, begun, main
 def test_a_short_comparison_writes_both_tables(tmp_path):
     main(
         models="mlp-32", lanes="1,2", processes="2", repeats=1, seeds=1, train_size=100, device="cpu",
-        out=tmp_path / "f.csv",
+        out=tmp_path / "f.csv", page=None,
     )  # fmt: skip
     table = pd.read_csv(tmp_path / "f.csv")
     assert table["model"].tolist() == ["mlp-32"] * 4

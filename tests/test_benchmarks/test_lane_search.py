@@ -10,7 +10,9 @@ from benchmarks.experiments.lane_search import Simulated, main, regrets
 
 def test_a_short_comparison_writes_a_row_for_each_search(tmp_path):
     out = tmp_path / "lanes.csv"
-    main(tasks="mnist1d-mlp", strategies="random", lanes="1,3", seeds=1, seconds=0.4, train_size=100, out=out)
+    main(
+        tasks="mnist1d-mlp", strategies="random", lanes="1,3", seeds=1, seconds=0.4, train_size=100, out=out, page=None
+    )
     table = pd.read_csv(out)
     assert table["lanes"].tolist() == [1, 3]
     assert (table["trainings"] > 0).all()

@@ -1,0 +1,104 @@
+"""What lanes save, for their page of the documentation: a block for each experiment, from its table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from automl.study.run_folder import write_atomic
+from benchmarks.pages.markdown import grid, with_block
+
+PAGE = Path("docs/how-to/lanes.md")
+ALONE = 0  # the number of lanes of a training without a program
+LANES = (2, 4, 8, 16, 32)  # numbers of lanes that the page shows
+
+
+def put(page: Path | None, name: str, lines: Sequence[str]) -> None:
+    """Replace a block of the page."""
+    if page is not None:
+        write_atomic(page, with_block(page.read_text(encoding="utf-8"), "\n".join(lines), page, name))
+
+
+def of_models(table: pd.DataFrame) -> list[str]:
+    """Trainings an hour alone, and how many times as many there are as lanes, and in several processes at best; of the
+    table of `benchmarks.experiments.fused`.
+    """
+    rows, packed = [], (table["processes"] > 1).any()
+    for model, of in table.groupby("model", sort=False):
+        lone, beside = of[of["processes"] == 1], of[of["processes"] > 1]
+        times = lone.set_index("lanes")["times_alone"]
+        rows.append(
+            [
+                f"`{model}`",
+                f"{of['weights'].iloc[0]:,}",
+                f"{lone.set_index('lanes')['trainings_an_hour'][ALONE]:,}",
+                *(f"{times[n]:.2f}" if n in times else "" for n in LANES),
+                *([f"{beside['times_alone'].max():.2f}"] if packed else []),
+            ]
+        )
+    return grid(
+        ["network", "weights", "alone", *(f"{n} lanes" for n in LANES), *(["processes"] if packed else [])], rows
+    )
+
+
+def of_searches(table: pd.DataFrame) -> list[str]:
+    """Regret over the time, of the table of `benchmarks.experiments.lane_search`: means, and of the differences to
+    searches without lanes of the same seeds also the standard error.
+    """
+    rows = []
+    for (task, strategy), of in table.groupby(["task", "strategy"], sort=False):
+        by_seed = of.pivot(index="seed", columns="lanes", values="regret_over_time")
+        for lanes in sorted(of["lanes"].unique()):
+            each = of[of["lanes"] == lanes]
+            differences = by_seed[lanes] - by_seed[1]
+            rows.append(
+                [
+                    f"`{task}`",
+                    f"`{strategy}`",
+                    f"{lanes}",
+                    f"{each['trainings'].mean():.0f}",
+                    f"{each['regret_over_time'].mean():.3f}",
+                    "" if lanes == 1 else f"{differences.mean():+.3f} ± {differences.sem():.3f}",
+                    f"{each['regret_at_the_end'].mean():.3f}",
+                ]
+            )
+    head = ["task", "strategy", "lanes", "trainings", "regret over the time", "against one lane", "regret at the end"]
+    return grid(head, rows)
+
+
+def of_jobs(table: pd.DataFrame) -> list[str]:
+    """Seconds of a command, of the table of `benchmarks.experiments.main_job`: medians."""
+    numbers = ["seconds", "search", "final", "test", "others"]
+    medians = table.groupby(["which", "options"], sort=False)[numbers].median().reset_index().to_dict("records")
+    before = medians[0]
+    rows = [
+        [
+            row["which"],
+            f"`{row['options']}`",
+            *(f"{row[part]:.1f} ({before[part] / row[part]:.2f})" for part in ("seconds", "search", "final")),
+            f"{row['test']:.4f}",
+            f"{row['others']:.2f}",
+        ]
+        for row in medians
+    ]
+    return grid(
+        ["code", "options", "seconds (times as fast)", "search", "final", "test accuracy", "cores used by others"], rows
+    )
+
+
+def of_padding(table: pd.DataFrame) -> list[str]:
+    """Seconds of a training, of the table of `benchmarks.experiments.padding`."""
+    rows = [
+        [
+            f"`{row['task']}`",
+            row["population"],
+            row["padded_to"],
+            f"{row['lanes']:.2f}",
+            f"{row['seconds']:.2f}",
+            f"{row['times_alone']:.2f}",
+        ]
+        for row in table.to_dict("records")
+    ]
+    return grid(["task", "configurations", "padded to", "lanes of a program", "seconds", "times alone"], rows)
