@@ -32,7 +32,8 @@ class TableEncoder(encoder.Encoder):
 
     kind = "table"
     views: ClassVar = dict.fromkeys(
-        ("gradient_boosting", "random_forest", "mlp", "linear", "lightgbm", "extra_trees", "realmlp"), "columns"
+        ("gradient_boosting", "random_forest", "mlp", "linear", "lightgbm", "catboost", "extra_trees", "realmlp"),
+        "columns",
     )
 
     def __init__(self, table: ColumnsEncoder) -> None:

@@ -1,5 +1,6 @@
 """A table cross-validated: an epoch is a fold."""
 
+import importlib.util
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from automl.data.ingest.request import Request
 from automl.errors import UserError
 from automl.metrics import best_threshold, loss_of, measure
 from automl.task import TrainingFailed
-from automl.tasks.cross_validated import PRESETS, cross_validated, n_folds_within, presets
+from automl.tasks.cross_validated import PRESETS, cross_validated, families_of, n_folds_within, presets
 from automl.training.folds import MODEL, read_predictions, read_record
 from strategies.encoding import Encoding
 
@@ -131,6 +132,17 @@ def test_scores_of_two_classes_are_those_of_the_best_threshold(tmp_path):
 def test_a_family_for_other_data_is_refused_in_one_line(wine):
     with pytest.raises(UserError, match="--model 'cnn' does not suit table; choose auto or some of: lightgbm"):
         cross_validated(wine, 8, "cnn", None)
+
+
+def test_catboost_is_among_the_families_where_it_is_installed(wine, monkeypatch):
+    assert "catboost" in families_of(cross_validated(wine, 8, None, None).space)
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "catboost" else find(name))
+    assert "catboost" not in families_of(cross_validated(wine, 8, None, None).space)
+    with pytest.raises(
+        UserError, match=r"--model catboost needs the package catboost; install it with: pip install 'c"
+    ):
+        cross_validated(wine, 8, "linear,catboost", None)
 
 
 def test_folds_that_would_take_too_long_fail_after_the_second(wine, tmp_path):
