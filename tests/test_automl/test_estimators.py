@@ -13,8 +13,6 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import automl
 from automl.deployment.json_predictions import Answering
-from automl.deployment.onnx_model import as_onnx
-from automl.errors import UserError
 
 FEW = dict.fromkeys(
     ("check_fit2d_1sample", "check_fit2d_1feature"), "too few rows are refused, by a message of our own"
@@ -175,8 +173,6 @@ def test_quantiles_are_predicted_in_place_of_the_mean(tmp_path):
         predictor.predict(pd.DataFrame({"x": [0.5]}))[0]
     )
     assert answering.answer_schema["properties"]["predictions"]["items"]["minItems"] == 2
-    with pytest.raises(UserError, match="a model of quantiles has no ONNX form"):
-        as_onnx(predictor)
     with pytest.raises(ValueError, match=r"--quantiles must lie between 0 and 1, such as 0\.1,0\.5,0\.9, got 0\.1,2"):
         automl.AutoMLRegressor(quantiles=(0.1, 2)).fit(X, y)
     with pytest.raises(ValueError, match="'extra_trees' does not suit quantiles of table"):

@@ -5,6 +5,8 @@ L. Prokhorenkova et al., CatBoost: Unbiased Boosting with Categorical Features (
 
 from __future__ import annotations
 
+import json
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -83,6 +85,14 @@ class CatBoost(Learner):
             raise ValueError(f"{FILE} is no model of CatBoost ({error})") from error
         found.rounds = found.model.tree_count_
         return found
+
+    def as_json(self) -> dict[str, Any]:
+        """The trees of a model without categories, as CatBoost describes them."""
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "model.json"
+            self.model.save_model(str(file), format="json")
+            content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+            return content
 
     def _pool(self, rows: Rows) -> Any:
         """The rows in CatBoost's form; a category is the name of its code, a missing one too."""

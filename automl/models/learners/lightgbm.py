@@ -62,10 +62,10 @@ class LightGBM(Learner):
         self._n_rounds: list[int] = []  # of each
 
     @property
-    def booster(self) -> Any:
-        """The only model, where no quantiles are predicted."""
-        (booster,) = self.boosters
-        return booster
+    def dumps(self) -> list[dict[str, Any]]:
+        """The trees of each model, as LightGBM describes them."""
+        both = zip(self.boosters, self._n_rounds, strict=True)
+        return [booster.dump_model(num_iteration=n) for booster, n in both]
 
     @classmethod
     def space(cls, *, classes: bool, with_levels: bool) -> dict[str, Any]:
