@@ -176,15 +176,15 @@ def cross_validated(
 
     facts = Facts.read(folder)
     families = chosen_families(facts, model)
+    seconds = (time_limit or math.inf) * (n_workers or 1)
+    if facts.kind in field_plans.FAMILIES and (model is None or model == "auto"):
+        families = field_plans.families(facts.kind, facts.n_train, seconds)
+    if time_limit is not None and time_limit < SHORT:
+        families = tuple(sorted(families, key=lambda family: family != CHEAPEST))
     if facts.kind in field_plans.FAMILIES:
-        seconds = (time_limit or math.inf) * (n_workers or 1)
-        if model is None or model == "auto":
-            families = field_plans.families(facts.kind, facts.n_train, seconds)
         arrays = {family: load_data(str(folder / facts.views[family]), None) for family in families}
         form = field_plans.space_of(facts.kind, families, facts, arrays, seconds)
     else:
-        if time_limit is not None and time_limit < SHORT:
-            families = tuple(sorted(families, key=lambda family: family != CHEAPEST))
         inputs = load_data(str(folder / facts.views[families[0]]), None).inputs
         form = space_of(
             families,
@@ -247,6 +247,11 @@ def families_of(space: ConfigurationSpace) -> list[str]:
 def described_plan(task: CrossValidated, seconds: float | None, *, has_test: bool) -> str:
     """One line on what a run does, before it starts."""
     families = families_of(task.space)
+    if seconds is not None and seconds < LEAST_LIMIT:
+        return (
+            f"plan: one model, {families[0]}, scored by the validation set; {seconds:g} seconds will be exceeded, as "
+            f"starting, reading and writing take about {OVERHEAD:g}: give {LEAST_LIMIT:g} or more"
+        )
     scored = f"{task.max_epochs}-fold cross-validation" if task.max_epochs > 1 else "the validation set"
     hows = {"time": ", forward in time", "group": ", groups kept together", "duplicates": ", duplicates kept together"}
     how = hows.get(task.folds_how, "") if task.max_epochs > 1 else ""
@@ -264,6 +269,7 @@ LEAST_SECONDS = 10.0  # since a limit that no configuration keeps would leave no
 SHARE_OF_A_MODEL = 0.4  # of the budget, at most, for all folds of one
 OVERHEAD = 8.0  # seconds of a command in which nothing is trained: start, reading, processes, files
 SHORT = 20.0  # seconds of a run that begins with the cheapest family
+LEAST_LIMIT = 10.0  # seconds of a run that has time for more than one model
 CHEAPEST = "linear"
 
 

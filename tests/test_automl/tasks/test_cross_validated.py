@@ -13,8 +13,17 @@ from automl.data.ingest.prepare import prepare
 from automl.data.ingest.request import Request
 from automl.errors import UserError
 from automl.metrics import best_threshold, loss_of, measure
+from automl.runs.configure import with_folds
+from automl.runs.settings import Settings
 from automl.task import TrainingFailed
-from automl.tasks.cross_validated import PRESETS, cross_validated, families_of, n_folds_within, presets
+from automl.tasks.cross_validated import (
+    PRESETS,
+    cross_validated,
+    described_plan,
+    families_of,
+    n_folds_within,
+    presets,
+)
 from automl.training.folds import MODEL, read_predictions, read_record
 from strategies.encoding import Encoding
 
@@ -116,6 +125,15 @@ def test_a_short_run_begins_with_the_cheapest_family(wine):
     assert Encoding(long.space).default["model"] == "lightgbm"
     assert short.most_seconds == 10, "a share of the limit would be too little for any"
     assert cross_validated(wine, 1, "realmlp", None, time_limit=10).runtimes == {"torch"}
+
+
+def test_a_limit_that_cannot_hold_is_told_and_gets_one_model_in_one_process(wine):
+    settings = with_folds(Settings(data={}, time_limit=4.0), wine)
+    assert (settings.n_workers, settings.folds) == (1, 1)
+    said = described_plan(cross_validated(wine, 1, None, None, time_limit=4.0), 4.0, has_test=True)
+    assert said.startswith("plan: one model, linear, scored by the validation set; ")
+    assert said.endswith("4 seconds will be exceeded, as starting, reading and writing take about 8: give 10 or more")
+    assert with_folds(Settings(data={}, time_limit=10.0), wine).n_workers is None
 
 
 def test_scores_of_two_classes_are_those_of_the_best_threshold(tmp_path):
