@@ -127,7 +127,7 @@ def tune(
         str | None,
         typer.Option(
             metavar="NAMES",
-            help="Model families, such as mlp,random_forest. [default: auto]",
+            help="Model families, such as mlp,random_forest; with --task, any of those for its data. [default: auto]",
             rich_help_panel=DATA,
         ),
     ] = None,
@@ -386,8 +386,14 @@ def tune(
     from automl.runs.settings import Settings, as_number
     from automl.tuning.stopping import as_within
 
-    request = None
-    if data is not None:
+    request, stored = None, None
+    if data is None and task is not None and model is not None and ".py:" not in task:
+        from automl.tasks.as_own_data import as_own_data
+
+        request, own_metric = context.with_resource(as_own_data(task))
+        metric, stored = metric or own_metric, asdict(request) | {"data": task}
+        task = None
+    elif data is not None:
         request = Request(
             str(data),
             target,
@@ -403,10 +409,11 @@ def tune(
             weight=weight,
             quantiles=as_quantiles(quantiles),
         ).checked()
+        stored = asdict(request)
     asked = Settings(
         task=task,
         command=command,
-        data=None if request is None else asdict(request),
+        data=stored,
         model=model,
         metric=metric,
         strategy=strategy,
@@ -415,7 +422,7 @@ def tune(
         seed=seed,
         train_size=train_size,
         time_limit=time_limit,
-        target=None if request is not None or target is None else as_number(target),
+        target=None if data is not None or target is None else as_number(target),
         patience=patience,
         sure_within=as_within(sure_within),
         trial_seconds=trial_seconds,
