@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tempfile
+import time
 import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -31,7 +32,6 @@ from automl.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from automl.deployment.predictor import Predictor
     from automl.runs.session import Session
     from automl.runs.settings import Settings
     from automl.runs.time_plan import Clock
@@ -46,7 +46,7 @@ class _AutoML(BaseEstimator):  # type: ignore[misc]
     """What both estimators share."""
 
     _kind: ClassVar[str]
-    _predictor: Predictor | None
+    _predictor: Any
 
     def __init__(
         self,
@@ -86,16 +86,20 @@ class _AutoML(BaseEstimator):  # type: ignore[misc]
             place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="automl-")))
             run = place / "run" if self.folder is None else Path(self.folder)
             try:
-                card = self._fit(frame, y, {"group": groups, "weight": sample_weight}, place, run)
+                self._fit_all(frame, y, {"group": groups, "weight": sample_weight}, place, run)
             except UserError as error:
                 raise ValueError(str(error)) from error
-            if card is None:
-                raise ValueError(f"no configuration could be trained within time_limit={self.time_limit:g} seconds")
-            self.score_out_of_fold_: float = card["validation"]
             self._keep(run / MODEL)
         return self
 
-    def _fit(self, frame: pd.DataFrame, y: Any, about_rows: Mapping[str, Any], place: Path, run: Path) -> Any:
+    def _fit_all(self, frame: pd.DataFrame, y: Any, about_rows: Mapping[str, Any], place: Path, run: Path) -> None:
+        """Fit to the only target."""
+        self.score_out_of_fold_: float = self._fit(frame, y, about_rows, place, run, self.time_limit)["validation"]
+
+    def _fit(
+        self, frame: pd.DataFrame, y: Any, about_rows: Mapping[str, Any], place: Path, run: Path, seconds: float
+    ) -> dict[str, Any]:
+        """The card of the model in the folder of the run. ``place``: for the data."""
         from automl.data.ingest.prepare import prepare
         from automl.data.ingest.request import Request
         from automl.runs.settings import Settings, default_workers
@@ -121,11 +125,14 @@ class _AutoML(BaseEstimator):  # type: ignore[misc]
         request = Request(str(file), target=target, kind=kind, no_test=True, spelled=spelled, **columns).checked()
         self.notes_ = prepare(request, place / "data").notes
         settings = Settings(
-            data=asdict(request), model=self.models, metric=self.metric, time_limit=self.time_limit,
+            data=asdict(request), model=self.models, metric=self.metric, time_limit=seconds,
             n_trials=self.n_trials, n_workers=self.n_jobs or default_workers("cpu"), seed=self.random_state,
             device="cpu", ensemble=self.max_members, max_latency=self.max_latency, learn=False, from_python=True,
         )  # fmt: skip
-        return self._search(settings, place / "data", RunFolder(run), clock)
+        card: dict[str, Any] | None = self._search(settings, place / "data", RunFolder(run), clock)
+        if card is None:
+            raise ValueError(f"no configuration could be trained within {seconds:g} seconds; give a larger time_limit")
+        return card
 
     def _search(self, asked: Settings, data: Path, folder: RunFolder, clock: Clock) -> Any:
         from automl.runs.configure import new_settings, with_folds
@@ -147,15 +154,15 @@ class _AutoML(BaseEstimator):  # type: ignore[misc]
         return card
 
     @property
-    def predictor_(self) -> Predictor:
+    def predictor_(self) -> Any:
         """The model, as ``automl.load`` gives it."""
         check_is_fitted(self)
         if self._predictor is None:
-            from automl.deployment.predictor import load_predictor
+            from automl.deployment.several_targets import load
 
             with tempfile.TemporaryDirectory(prefix="automl-") as place:
                 self._extract(Path(place))
-                self._predictor = load_predictor(Path(place))
+                self._predictor = load(place)
         return self._predictor
 
     def save(self, path: str | Path) -> None:
@@ -292,6 +299,9 @@ class AutoMLRegressor(RegressorMixin, _AutoML):  # type: ignore[misc]
     """An ensemble of regressors; parameters and attributes are those of ``AutoMLClassifier``, without classes.
 
     ``metric``: rmse, mae or r2. ``quantiles``: levels such as (0.1, 0.5, 0.9), which replace the mean.
+
+    Of several targets, ``y`` with columns, each gets models of its own in its share of the time; ``score_out_of_fold_``
+    is then the mean of their scores.
     """
 
     _kind = "regression"
@@ -317,17 +327,55 @@ class AutoMLRegressor(RegressorMixin, _AutoML):  # type: ignore[misc]
         )  # fmt: skip
         self.quantiles = quantiles
 
+    def _fit_all(self, frame: pd.DataFrame, y: Any, about_rows: Mapping[str, Any], place: Path, run: Path) -> None:
+        import pandas as pd
+
+        from automl.deployment.several_targets import folder_names, join
+
+        targets, begin = _targets(y), time.monotonic()
+        if len(targets) < 2:
+            super()._fit_all(frame, y, about_rows, place, run)
+            return
+        if self.quantiles is not None:
+            raise ValueError(f"quantiles are of one target, and y has {len(targets)} columns")
+        boards, models = [], {}
+        for i, (name, folder) in enumerate(folder_names(list(targets)).items()):
+            seconds = max(1.0, (self.time_limit - (time.monotonic() - begin)) / (len(targets) - i))
+            home, data = run / "targets" / folder, place / folder
+            data.mkdir()
+            self._fit(frame, targets[name], about_rows, data, home, seconds)
+            boards.append(self.leaderboard_.assign(target=name))
+            models[name] = home / MODEL
+        self.score_out_of_fold_ = join(models, run / MODEL)["validation"]
+        self.leaderboard_ = pd.concat(boards, ignore_index=True)
+
     def predict(self, X: Any) -> NDArray[np.float64]:
-        """The predicted numbers, (n,), or quantiles, (n, n_levels) in ascending order."""
+        """The predicted numbers, (n,), quantiles, (n, n_levels) in ascending order, or several targets, (n, k)."""
         check_is_fitted(self)
         frame = self._frame(X, reset=False)
         return np.asarray(self.predictor_.predict(frame), np.float64)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
 
     def _labels(self, y: Any, n: int) -> NDArray[Any]:
         y = column_or_1d(y, warn=True)
         check_consistent_length(np.empty(n), y)
         assert_all_finite(y, input_name="y")
         return np.asarray(y, np.float64)
+
+
+def _targets(y: Any) -> dict[str, Any]:
+    """The columns of ``y`` by name, or by place where they have no names of their own."""
+    if np.ndim(y) != 2:
+        return {"y": y}
+    columns = [y.iloc[:, place] if hasattr(y, "iloc") else np.asarray(y)[:, place] for place in range(np.shape(y)[1])]
+    names = [str(getattr(column, "name", f"y{place}")) for place, column in enumerate(columns)]
+    if len(set(names)) < len(names):
+        names = [f"y{place}" for place in range(len(names))]
+    return dict(zip(names, columns, strict=True))
 
 
 def _that_count(frame: pd.DataFrame, y: Any, weights: Any, groups: Any) -> tuple[pd.DataFrame, Any, Any, Any]:

@@ -450,6 +450,7 @@ def tune(
     from automl.cli.observers import observers
     from automl.cli.pipeline import run_session
     from automl.cli.prepared_data import prepared_for
+    from automl.cli.several_targets import names_of, run_each
     from automl.cli.shared_session import share, shared_location
     from automl.runs.configure import new_settings, planned, resumed, stored_settings
     from automl.runs.past_studies import past_studies, which_prior
@@ -460,7 +461,9 @@ def tune(
     if resume and (out is None or space is not None or set_ or start is not None or prior is not None):
         raise UserError("--resume continues the run in the folder given by --out, with the space and prior it has")
 
-    def begin_run(shared: SharedRun | None = None) -> tuple[RunFolder, int]:
+    def run_once(
+        request: Request | None, asked: Settings, out: Path | None, clock: Clock, shared: SharedRun | None = None
+    ) -> tuple[RunFolder, int]:
         studies = past_studies(which_prior(prior, strategy), lambda line: show_line(console, line))
         with prepared_for(request, out, console) as prepared:
             wanted = asked if prepared is None else planned(asked, prepared)
@@ -470,8 +473,20 @@ def tune(
                 shared=shared,
             )  # fmt: skip
 
-    location = shared_location(storage, out, resume=resume)
-    if location is not None:
+    def begin_run(shared: SharedRun | None = None) -> tuple[RunFolder, int]:
+        return run_once(request, asked, out, clock, shared)
+
+    location, targets = shared_location(storage, out, resume=resume), names_of(request)
+    if targets:
+        assert request is not None
+        if location is not None or resume:
+            raise UserError(f"--target {target} excludes --storage and --resume: a run has one target")
+
+        def run_target(request: Request, asked: Settings, out: Path) -> tuple[RunFolder, int]:
+            return run_once(request, asked, out, Clock())
+
+        folder, exit_code = run_each(targets, request, asked, out, run_target, console, begin)
+    elif location is not None:
         folder, exit_code = share(location, asked, begin_run, resume=resume, console=console, clock=clock)
     elif resume:
         assert out is not None

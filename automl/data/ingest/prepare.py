@@ -218,7 +218,8 @@ def kind_of_columns(request: Request) -> tuple[str, Request]:
     smiles = next((name for name in source.names if name.lower() in SMILES_NAMES), None)
     if smiles is not None and smiles != request.target:
         return "molecules", replace(request, smiles=smiles)
-    others = [name for name in source.names if name not in (request.target, request.time, request.group)]
+    known = (request.target, request.time, request.group, *request.others)
+    others = [name for name in source.names if name not in known]
     if len(others) == 1:
         values = next(source.chunks(others))[others[0]].dropna().astype(str)
         if values.str.count(" ").mean() + 1 >= WORDS_OF_TEXT and values.nunique() > len(values) / 2:

@@ -142,7 +142,7 @@ def labelled_rows(request: Request, known: ColumnsEncoder | None = None) -> enco
     labels = frame.pop(request.target)
     groups, times = split_by(request, frame, table.notes)
     weights = None if request.weight is None else row_weights(frame[request.weight], request.weight)
-    others = (request.group, request.time, request.weight)
+    others = (request.group, request.time, request.weight, *request.others)
     frame = frame.drop(columns=[name for name in others if name is not None])
     return encoder.Rows(
         frame,
