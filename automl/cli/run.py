@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -386,7 +386,8 @@ def tune(
     from automl.runs.settings import Settings, as_number
     from automl.tuning.stopping import as_within
 
-    request, stored = None, None
+    request: Request | None = None
+    stored: dict[str, Any] | None = None
     if data is None and task is not None and model is not None and ".py:" not in task:
         from automl.tasks.as_own_data import as_own_data
 

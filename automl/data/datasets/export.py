@@ -74,8 +74,8 @@ def export_whole(name: str, folder: Path) -> dict[str, Any]:
         file.write(known.read_bytes())
         rest.readline()  # the header
         file.write(rest.read())
-    with new.open(newline="", encoding="utf-8") as file:
-        n_test = sum(1 for _ in csv.reader(file)) - 1
+    with new.open(newline="", encoding="utf-8") as text:
+        n_test = sum(1 for _ in csv.reader(text)) - 1
     if "horizon" in fields:
         fields["horizon"] = int(fields["horizon"])
     return {"data": str(whole), "n_test": n_test, **fields}

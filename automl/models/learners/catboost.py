@@ -59,15 +59,15 @@ class CatBoost(Learner):
         parameters = self._parameters() | {"iterations": MOST_ROUNDS if valid is not None else max(1, rounds)}
         self.model = catboost.CatBoost(parameters)
         if valid is None:
-            self.model.fit(self._pool(train))
+            self.model.fit(self._pool(*train))
         else:
             stopped = [_Stopped(EarlyStopping(len(train.y)))]
-            self.model.fit(self._pool(train), eval_set=self._pool(valid), use_best_model=True, callbacks=stopped)
+            self.model.fit(self._pool(*train), eval_set=self._pool(*valid), use_best_model=True, callbacks=stopped)
         self.rounds = self.model.tree_count_
 
     def predict(self, x: NDArray[Any]) -> NDArray[np.float64]:
         kind = "Probability" if isinstance(self.target, Classes) else "RawFormulaVal"
-        found = np.asarray(self.model.predict(self._pool(Rows(x, None)), prediction_type=kind, thread_count=1))
+        found = np.asarray(self.model.predict(self._pool(x), prediction_type=kind, thread_count=1))
         return np.sort(found, axis=1) if isinstance(self.target, Quantiles) else found.astype(np.float64)
 
     def save(self, folder: Path) -> None:
@@ -94,17 +94,17 @@ class CatBoost(Learner):
             content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
             return content
 
-    def _pool(self, rows: Rows) -> Any:
+    def _pool(self, rows: Array, y: Any = None, weights: Any = None) -> Any:
         """The rows in CatBoost's form; a category is the name of its code, a missing one too."""
         import catboost
 
-        x: Array = np.ascontiguousarray(rows.x, np.float32)
+        x: Array = np.ascontiguousarray(rows, np.float32)
         n = self.inputs.n_numbers
         if n == x.shape[1]:
-            return catboost.Pool(x, rows.y, weight=rows.weights)
+            return catboost.Pool(x, y, weight=weights)
         names = x[:, n:].astype(np.int64).astype("S").astype(object)
         numbers = np.ascontiguousarray(x[:, :n]) if n else None
-        return catboost.Pool(catboost.FeaturesData(numbers, names), rows.y, weight=rows.weights)
+        return catboost.Pool(catboost.FeaturesData(numbers, names), y, weight=weights)
 
     def _parameters(self) -> dict[str, Any]:
         target = self.target
