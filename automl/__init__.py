@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from automl.api import tune
-    from automl.deployment.predictor import load
+    from automl.deployment.several_targets import load
     from automl.estimators import AutoMLClassifier, AutoMLRegressor
     from automl.runs.machines import Machines
     from automl.space.parse import load_space
@@ -36,7 +36,7 @@ _HOMES = {
     "Result": "automl.tuning.result",
     "Task": "automl.task",
     "TrainingFailed": "automl.task",
-    "load": "automl.deployment.predictor",
+    "load": "automl.deployment.several_targets",
     "as_task": "automl.tasks.function",
     "load_space": "automl.space.parse",
     "tune": "automl.api",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from automl.cli.pipeline import run_session
 from automl.cli.prepared_data import prepared_for
+from automl.cli.several_targets import names_of, run_each
 from automl.cli.shared_session import share, shared_location
 from automl.cli.terminal import show_line
 from automl.errors import UserError
@@ -53,7 +54,9 @@ def dispatch(
     if resume and (out is None or new != NewRun(None, [], None, None)):
         raise UserError("--resume continues the run in the folder given by --out, with the space and prior it has")
 
-    def begin_run(shared: SharedRun | None = None) -> tuple[RunFolder, int]:
+    def run_once(
+        request: Request | None, asked: Settings, out: Path | None, clock: Clock, shared: SharedRun | None = None
+    ) -> tuple[RunFolder, int]:
         studies = past_studies(which_prior(new.prior, asked.strategy), lambda line: show_line(console, line))
         with prepared_for(request, out, console) as prepared:
             wanted = asked if prepared is None else planned(asked, prepared)
@@ -63,7 +66,14 @@ def dispatch(
                 shared=shared,
             )  # fmt: skip
 
-    location = shared_location(storage, out, resume=resume)
+    def begin_run(shared: SharedRun | None = None) -> tuple[RunFolder, int]:
+        return run_once(request, asked, out, clock, shared)
+
+    location, targets = shared_location(storage, out, resume=resume), names_of(request)
+    if request is not None and targets:
+        if location is not None or resume:
+            raise UserError(f"--target {request.target} excludes --storage and --resume: a run has one target")
+        return run_each(targets, request, asked, out, lambda *run: run_once(*run, Clock()), console, clock)
     if location is not None:
         return share(location, asked, begin_run, resume=resume, console=console, clock=clock)
     if resume:

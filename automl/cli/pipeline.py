@@ -67,7 +67,7 @@ def run_session(
         )
     task = build_task(settings, prepared or (None if out is None else RunFolder(out).data))
     name = task.name if settings.data is not None else (settings.task or "command").rpartition(":")[2]
-    folder = RunFolder(out or _new_folder(f"{name}-{settings.strategy}-{settings.seed}"))
+    folder = RunFolder(out or new_folder(f"{name}-{settings.strategy}-{settings.seed}"))
     if not isinstance(task, CrossValidated):
         check_can_keep(task, refit=bool(settings.refit), ensemble=settings.ensemble)
     session = Session.of(settings, task, folder, clock)
@@ -172,7 +172,8 @@ def _show_end(
         show_line(console, f"checkpoints  {folder.trials}, {tuner.folders.n_bytes / 1e6:,.1f} MB")
 
 
-def _new_folder(name: str) -> Path:
+def new_folder(name: str) -> Path:
+    """A free folder in ``runs``, named after what is run and the time."""
     stem = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
     names = itertools.chain([stem], (f"{stem}-{i}" for i in itertools.count(2)))
     return next(path for path in (Path("runs") / name for name in names) if not path.exists())

@@ -29,7 +29,7 @@ def predict(
         raise UserError(f"there is no file or folder {str(data)!r}")
     if out.is_dir() or not out.absolute().parent.is_dir():
         raise UserError(f"--out must be a file in an existing folder, got {str(out)!r}")
-    from automl.deployment.predictor import load
+    from automl.deployment.several_targets import load
 
     console = Console()
     model, n, n_without, first = load(run), 0, 0, ""

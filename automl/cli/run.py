@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from time import monotonic
+from typing import Any
 
 import typer
 
@@ -90,8 +91,15 @@ def tune(
     from automl.runs.settings import Settings, as_number
     from automl.tuning.stopping import as_within
 
-    request = None
-    if data is not None:
+    request: Request | None = None
+    stored: dict[str, Any] | None = None
+    if data is None and task is not None and model is not None and ".py:" not in task:
+        from automl.tasks.as_own_data import as_own_data
+
+        request, own_metric = context.with_resource(as_own_data(task))
+        metric, stored = metric or own_metric, asdict(request) | {"data": task}
+        task = None
+    elif data is not None:
         request = Request(
             str(data),
             target,
@@ -107,10 +115,11 @@ def tune(
             weight=weight,
             quantiles=as_quantiles(quantiles),
         ).checked()
+        stored = asdict(request)
     asked = Settings(
         task=task,
         command=command,
-        data=None if request is None else asdict(request),
+        data=stored,
         model=model,
         metric=metric,
         strategy=strategy,
@@ -119,7 +128,7 @@ def tune(
         seed=seed,
         train_size=train_size,
         time_limit=time_limit,
-        target=None if request is not None or target is None else as_number(target),
+        target=None if data is not None or target is None else as_number(target),
         patience=patience,
         sure_within=as_within(sure_within),
         trial_seconds=trial_seconds,

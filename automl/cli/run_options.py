@@ -50,7 +50,13 @@ Kind = Annotated[str | None, _data(help="Override the inferred type: table, text
 NoTest = Annotated[
     bool, _data("--no-test", help="Train the model on all rows; its score is that of cross-validation.", metavar="")
 ]
-Model = Annotated[str | None, _data(metavar="NAMES", help="Model families, such as mlp,random_forest. [default: auto]")]
+Model = Annotated[
+    str | None,
+    _data(
+        metavar="NAMES",
+        help="Model families, such as mlp,random_forest; with --task, any of those for its data. [default: auto]",
+    ),
+]
 
 Trials = Annotated[
     int | None, _budget(metavar="N", help="Budget in full trainings. [default: 25; no limit with --time-limit]")

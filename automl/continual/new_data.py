@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from automl.continual.paired_bootstrap import Truth
 from automl.data.ingest.encoder import Encoder, Rows
 from automl.data.ingest.number_formats import differing, number_of
 from automl.data.ingest.prepare import ENCODER_FOLDER, FACTS, WEIGHTS, Facts, draw, weights_of
@@ -23,7 +24,7 @@ from automl.data.ingest.target import LEAST_OF_A_CLASS, label
 from automl.data.inputs import Array
 from automl.data.memory_map import read_prepared, write_prepared
 from automl.data.splits import Splits, stratified
-from automl.data.targets import Classes, Number, Target
+from automl.data.targets import Classes, Target, levels_of
 from automl.errors import UserError
 from automl.tasks.cross_validated import CrossValidated
 from automl.tasks.user_data import OwnData
@@ -96,7 +97,7 @@ def _digest(row: Array, label: Any) -> bytes:
 
 def _labels(rows: Rows, old: Target) -> tuple[NDArray[np.int64], NDArray[Any], Target, list[str]]:
     """The usable rows, their labels, the target with new classes, and notes."""
-    if isinstance(old, Number):
+    if not isinstance(old, Classes):
         found = label(rows.labels, rows.target, "number")
         return found.rows, found.y, old, found.notes
     there = np.flatnonzero(rows.labels.notna().to_numpy())
@@ -145,8 +146,7 @@ def unite(old: Path, new: NewData, out: Path) -> int:
             x_old, y_old = getattr(splits, f"x_{part}")[kept[part]], getattr(splits, f"y_{part}")[kept[part]]
             joined[f"x_{part}"] = np.concatenate([x_old, new.arrays[view][rows[part]].astype(x_old.dtype)])
             joined[f"y_{part}"] = np.concatenate([y_old, new.y[rows[part]].astype(y_old.dtype)])
-        target = new.target if isinstance(new.target, Classes) else Number.of(joined["y_train"])
-        inputs = splits.inputs.refitted(joined["x_train"])
+        inputs, target = splits.inputs.refitted(joined["x_train"]), new.target.refitted(joined["y_train"])
         write_prepared(Splits(**joined, inputs=inputs, target=target), out / view)
         n_train = len(joined["y_train"])
     for part in PARTS:
@@ -176,6 +176,12 @@ def splits_by_family(task: OwnData | CrossValidated) -> Callable[[str], Splits]:
         return known[place]
 
     return splits
+
+
+def truth_of(task: OwnData | CrossValidated, part: str) -> Truth:
+    """What predictions for a set of the task's data are judged by."""
+    splits = splits_by_family(task)(task.space["model"].default_value)
+    return Truth(getattr(splits, f"y_{part}"), weights_of(Path(task.data), part), levels_of(splits.target))
 
 
 def _thinned(y: NDArray[Any], most: int) -> NDArray[np.int64]:

@@ -17,6 +17,27 @@ LIKELY = 0.8  # confidence that it is better: keeping a worse model costs as muc
 
 
 @dataclass(frozen=True)
+class Truth:
+    """What predictions are judged by."""
+
+    y: NDArray[Any]  # labels, (n,)
+    weights: NDArray[Any] | None = None  # how much each example counts, (n,); None: the same
+    levels: Sequence[float] | None = None  # of predicted quantiles
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def __getitem__(self, rows: Any) -> Truth:
+        return Truth(self.y[rows], None if self.weights is None else self.weights[rows], self.levels)
+
+    def __add__(self, other: Truth) -> Truth:
+        weights = None
+        if self.weights is not None and other.weights is not None:
+            weights = np.concatenate([self.weights, other.weights])
+        return Truth(np.concatenate([self.y, other.y]), weights, self.levels)
+
+
+@dataclass(frozen=True)
 class Gain:
     """How much lower the loss of the second model is, and a lower confidence bound of it."""
 
@@ -24,32 +45,32 @@ class Gain:
     low: float  # the gain exceeds it with the given probability
 
 
-def score(metric: str, y: NDArray[Any], predicted: NDArray[Any]) -> float:
+def score(metric: str, truth: Truth, predicted: NDArray[Any]) -> float:
     """The metric; classes unknown to the model have probability 0."""
-    return measure(metric, y, widened(predicted, y))
+    return measure(metric, truth.y, widened(predicted, truth), weights=truth.weights, levels=truth.levels)
 
 
-def interval(metric: str, y: NDArray[Any], predicted: NDArray[Any]) -> tuple[float, float]:
+def interval(metric: str, truth: Truth, predicted: NDArray[Any]) -> tuple[float, float]:
     """The central interval of the metric over bootstrap samples, with confidence SURE."""
-    drawn = _drawn(metric, y, [predicted])[:, 0]
+    drawn = _drawn(metric, truth, [predicted])[:, 0]
     tail = 100 * (1 - SURE) / 2
     low, high = np.nanpercentile(drawn, [tail, 100 - tail])
     return float(low), float(high)
 
 
-def has_fallen(metric: str, old: tuple[NDArray[Any], NDArray[Any]], new: tuple[NDArray[Any], NDArray[Any]]) -> bool:
+def has_fallen(metric: str, old: tuple[Truth, NDArray[Any]], new: tuple[Truth, NDArray[Any]]) -> bool:
     """Whether a model is significantly worse on new examples than on old ones, given labels and predictions of each."""
-    before, after = (_drawn(metric, y, [predicted])[:, 0] for y, predicted in (old, new))
+    before, after = (_drawn(metric, truth, [predicted])[:, 0] for truth, predicted in (old, new))
     sign = 1 if METRICS[metric].best is not None else -1
     return bool(np.nanpercentile(sign * (before - after), 100 * (1 - SURE)) > 0)
 
 
-def gain(metric: str, y: NDArray[Any], first: NDArray[Any], second: NDArray[Any], probability: float) -> Gain:
+def gain(metric: str, truth: Truth, first: NDArray[Any], second: NDArray[Any], probability: float) -> Gain:
     """The gain of the second model over the first, and its lower bound with this probability."""
-    drawn = _drawn(metric, y, [first, second])
+    drawn = _drawn(metric, truth, [first, second])
     sign = 1 if METRICS[metric].best is not None else -1
     differences = sign * (drawn[:, 1] - drawn[:, 0])
-    value = loss_of(metric, score(metric, y, first)) - loss_of(metric, score(metric, y, second))
+    value = loss_of(metric, score(metric, truth, first)) - loss_of(metric, score(metric, truth, second))
     return Gain(value, float(np.nanpercentile(differences, 100 * (1 - probability))))
 
 
@@ -83,17 +104,17 @@ def allowance(metric: str, tolerance: float, before: float) -> float:
     return tolerance * (abs(before) if scale is None else scale)
 
 
-def widened(predicted: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
-    """Probabilities with a column for every label that occurs."""
-    if predicted.ndim == 1 or not len(y) or y.max() < predicted.shape[1]:
+def widened(predicted: NDArray[Any], truth: Truth) -> NDArray[Any]:
+    """Probabilities with a column for every label that occurs; quantiles and numbers as they are."""
+    if predicted.ndim == 1 or truth.levels or not len(truth) or truth.y.max() < predicted.shape[1]:
         return predicted
-    more = np.zeros((len(predicted), int(y.max()) + 1 - predicted.shape[1]))
+    more = np.zeros((len(predicted), int(truth.y.max()) + 1 - predicted.shape[1]))
     return np.concatenate([predicted, more], 1)
 
 
-def _drawn(metric: str, y: NDArray[Any], models: list[NDArray[Any]]) -> NDArray[np.float64]:
+def _drawn(metric: str, truth: Truth, models: list[NDArray[Any]]) -> NDArray[np.float64]:
     """(DRAWS, models): the metric of each model on the same drawn examples."""
     rng = np.random.default_rng(0)
-    wide = [widened(predicted, y) for predicted in models]
-    draws = (rng.integers(0, len(y), len(y)) for _ in range(DRAWS))
-    return np.array([[measure(metric, y[chosen], predicted[chosen]) for predicted in wide] for chosen in draws])
+    wide = [widened(predicted, truth) for predicted in models]
+    draws = (rng.integers(0, len(truth), len(truth)) for _ in range(DRAWS))
+    return np.array([[score(metric, truth[chosen], predicted[chosen]) for predicted in wide] for chosen in draws])

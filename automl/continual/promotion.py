@@ -12,8 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.continual.candidates import Candidate
-from automl.continual.new_data import n_old, splits_by_family
-from automl.continual.paired_bootstrap import LIKELY, SURE, Gain, allowance, follows, gain, mildest, score, widened
+from automl.continual.new_data import n_old, splits_by_family, truth_of
+from automl.continual.paired_bootstrap import (
+    LIKELY,
+    SURE,
+    Gain,
+    Truth,
+    allowance,
+    follows,
+    gain,
+    mildest,
+    score,
+    widened,
+)
 from automl.continual.versions import MODEL
 from automl.data.splits import Splits, stratified
 from automl.deployment.model_card import Kept, write_card
@@ -50,24 +61,25 @@ def promote(
     say: Callable[[str], None],
 ) -> dict[str, Any]:
     """Choose and judge on the validation set, by cross-fitting; write the model if it is promoted."""
-    from automl.deployment.calibration import temperature_that_helps
+    from automl.deployment.calibration import Judged, temperature_that_helps
     from automl.deployment.predictor import Predictor
 
     splits, old, metric = splits_by_family(task), n_old(Path(task.data)), task.metric
-    y = splits(task.space["model"].default_value).y_valid
+    truth = truth_of(task, "valid")
     models = [candidate.model for candidate in candidates]
     on_valid = [model.deciding(lambda family: splits(family).x_valid) for model in models]
     judges = _Judges.of(task, before, splits, old, tolerance)
     mild = mildest([judges.lost(model, on_valid[i]) for i, model in enumerate(models)], judges.allowed)
-    halves = stratified(y, len(y) // 2)
-    place, crossed = _chosen(metric, y, [on_valid[i] for i in mild], halves, old["valid"])
+    halves = stratified(truth.y, len(truth) // 2)
+    place, crossed = _chosen(metric, truth, [on_valid[i] for i in mild], halves, old["valid"])
     best, model, theirs = candidates[mild[place]], models[mild[place]], on_valid[mild[place]]
     verdict = judges.verdict(model, crossed)
     why = _why(best, metric, verdict)
     say(("promoted: " if verdict.promoted else "not promoted: ") + why)
     temperature = 1.0
     if METRICS[metric].kind == "classes" and model.threshold == HALF:  # another one is of the probabilities as they are
-        temperature = temperature_that_helps(*((theirs[half], y[half]) for half in halves))
+        judged = (Judged(theirs[half], truth.y[half], truth[half].weights) for half in halves)
+        temperature = temperature_that_helps(*judged)
     rules = {"temperature": temperature, "threshold": model.threshold}
     on_test = _on_test(task, before, Predictor(model.members, None, rules), splits, old)
     if verdict.promoted:
@@ -79,7 +91,7 @@ def promote(
         about = {name: settings.get(name) for name in ("strategy", "seed", "started")}
         about |= {"n_trials": settings.get("n_trials"), "updated": datetime.now(UTC).isoformat(timespec="seconds")}
         data = fingerprint(splits(task.space["model"].default_value))
-        write_card(writing / MODEL, task, kept, data, about, score(metric, y, theirs))
+        write_card(writing / MODEL, task, kept, data, about, score(metric, truth, theirs))
     return {
         "chosen": {"what": best.what, "config": dict(best.config)},
         "metric": metric,
@@ -98,7 +110,7 @@ def promote(
 
 def _chosen(
     metric: str,
-    y: NDArray[Any],
+    truth: Truth,
     predicted: Sequence[NDArray[Any]],
     halves: Sequence[NDArray[np.int64]],
     n_old_rows: int,
@@ -107,12 +119,12 @@ def _chosen(
     judged on the other half, so that every example is used and none judges its own choice."""
 
     def best_by(rows: NDArray[np.int64]) -> int:
-        return int(np.argmin([loss_of(metric, _balanced(metric, y, p, rows, n_old_rows)) for p in predicted]))
+        return int(np.argmin([loss_of(metric, _balanced(metric, truth, p, rows, n_old_rows)) for p in predicted]))
 
     crossed = np.empty_like(predicted[0])
     for choosing, judging in (halves, halves[::-1]):
         crossed[judging] = predicted[best_by(choosing)][judging]
-    return best_by(np.arange(len(y))), crossed
+    return best_by(np.arange(len(truth))), crossed
 
 
 @dataclass(frozen=True)
@@ -120,10 +132,10 @@ class _Judges:
     """The examples for judging: new validation examples, and old ones that the current model was not trained on."""
 
     metric: str
-    y: NDArray[Any]  # of the validation set, old before new
+    truth: Truth  # of the validation set, old before new
     ours: NDArray[Any]  # the current model's predictions for it
     n_old: int
-    y_old: NDArray[Any]
+    old: Truth
     ours_old: NDArray[Any]
     x_old: Callable[[str], NDArray[Any]] | None  # by model family, if the old examples are not from the validation set
     allowed: float  # loss on them
@@ -137,17 +149,17 @@ class _Judges:
         old: Mapping[str, int],
         tolerance: float,
     ) -> _Judges:
-        first, n = splits(task.space["model"].default_value), old["valid"]
-        y, ours = first.y_valid, widened(before.deciding(lambda family: splits(family).x_valid), first.y_valid)
-        y_old, ours_old, x_old = y[:n], ours[:n], None
+        truth, n = truth_of(task, "valid"), old["valid"]
+        ours = widened(before.deciding(lambda family: splits(family).x_valid), truth)
+        truth_old, ours_old, x_old = truth[:n], ours[:n], None
         if before.card.get("made") == "refit" or before.card.get("folds"):  # it has seen the old validation set
 
             def x_old(family: str) -> NDArray[Any]:
                 return splits(family).x_test[: old["test"]]
 
-            y_old, ours_old = first.y_test[: old["test"]], widened(before.deciding(x_old), y)
-        allowed = allowance(task.metric, tolerance, score(task.metric, y_old, ours_old))
-        return cls(task.metric, y, ours, n, y_old, ours_old, x_old, allowed)
+            truth_old, ours_old = truth_of(task, "test")[: old["test"]], widened(before.deciding(x_old), truth)
+        allowed = allowance(task.metric, tolerance, score(task.metric, truth_old, ours_old))
+        return cls(task.metric, truth, ours, n, truth_old, ours_old, x_old, allowed)
 
     def lost(self, model: Predictor, predicted: NDArray[Any]) -> Gain:
         """The gain of the current model over this one on old examples; ``predicted``: for the validation set."""
@@ -155,28 +167,28 @@ class _Judges:
 
     def verdict(self, model: Predictor, predicted: NDArray[Any]) -> Verdict:
         new, on_old = slice(self.n_old, None), self._theirs(model, predicted)
-        on_new = widened(predicted, self.y)[new]
-        y, ours = np.concatenate([self.y_old, self.y[new]]), np.concatenate([self.ours_old, self.ours[new]])
+        on_new = widened(predicted, self.truth)[new]
+        ours = np.concatenate([self.ours_old, self.ours[new]])
         return Verdict(
-            gain(self.metric, self.y[new], self.ours[new], on_new, LIKELY),
-            gain(self.metric, y, ours, np.concatenate([on_old, on_new]), LIKELY),
+            gain(self.metric, self.truth[new], self.ours[new], on_new, LIKELY),
+            gain(self.metric, self.old + self.truth[new], ours, np.concatenate([on_old, on_new]), LIKELY),
             self._lost(on_old),
             self.allowed,
         )
 
     def _lost(self, on_old: NDArray[Any]) -> Gain:
-        return gain(self.metric, self.y_old, on_old, self.ours_old, SURE)
+        return gain(self.metric, self.old, on_old, self.ours_old, SURE)
 
     def _theirs(self, model: Predictor, predicted: NDArray[Any]) -> NDArray[Any]:
         """A candidate's predictions for the old examples."""
         on_old = predicted[: self.n_old] if self.x_old is None else model.deciding(self.x_old)
-        return widened(on_old, self.y)
+        return widened(on_old, self.truth)
 
 
-def _balanced(metric: str, y: NDArray[Any], predicted: NDArray[Any], rows: NDArray[np.int64], n: int) -> float:
+def _balanced(metric: str, truth: Truth, predicted: NDArray[Any], rows: NDArray[np.int64], n: int) -> float:
     """The mean of the scores on old and on new examples, so that many old ones do not outweigh the new."""
     sides = [rows[rows < n], rows[rows >= n]]
-    return float(np.mean([score(metric, y[side], widened(predicted, y)[side]) for side in sides if len(side)]))
+    return float(np.mean([score(metric, truth[side], widened(predicted, truth)[side]) for side in sides if len(side)]))
 
 
 def _on_test(
@@ -189,14 +201,15 @@ def _on_test(
     """Test scores, which decide nothing: of both models on old and new data, and all metrics of the candidate."""
     from automl.metrics import measure, names_of
 
-    y, n, metric = splits(task.space["model"].default_value).y_test, old["test"], task.metric
+    truth, n, metric = truth_of(task, "test"), old["test"], task.metric
     ours, theirs = (model.deciding(lambda family: splits(family).x_test) for model in (before, after))
     found: dict[str, Any] = {
-        name: {"in_use": score(metric, y[rows], ours[rows]), "candidate": score(metric, y[rows], theirs[rows])}
+        name: {"in_use": score(metric, truth[rows], ours[rows]), "candidate": score(metric, truth[rows], theirs[rows])}
         for name, rows in (("old", slice(0, n)), ("new", slice(n, None)))
     }
-    plain, names = widened(after.judge(lambda family: splits(family).x_test), y), names_of(METRICS[metric].kind)
-    return found | {"all": {name: measure(name, y, plain, after.threshold) for name in names}}
+    plain = widened(after.judge(lambda family: splits(family).x_test), truth)
+    about = (after.threshold, truth.weights, truth.levels)
+    return found | {"all": {name: measure(name, truth.y, plain, *about) for name in names_of(METRICS[metric].kind)}}
 
 
 def _why(best: Candidate, metric: str, verdict: Verdict) -> str:

@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from automl.continual import SEARCHED, TOLERANCE
 from automl.continual.candidates import candidates_for
 from automl.continual.drift import Drift, drifts
-from automl.continual.new_data import NewData, read_new, request_for, splits_by_family, unite
-from automl.continual.paired_bootstrap import has_fallen, interval, score
+from automl.continual.new_data import NewData, read_new, request_for, splits_by_family, truth_of, unite
+from automl.continual.paired_bootstrap import Truth, has_fallen, interval, score
 from automl.continual.promotion import promote
 from automl.continual.refitted_ensemble import refitted
 from automl.continual.versions import Versions
 from automl.data.ingest.encoder import Encoder
+from automl.data.targets import levels_of
 from automl.errors import UserError
 from automl.runs.settings import Settings, build_task
 from automl.study.run_folder import RunFolder
@@ -61,8 +62,6 @@ def update(
         versions = Versions(folder)
         versions.recover()
         before = load(folder.path)
-        if before.levels:
-            raise UserError("a model of quantiles cannot be updated; start a new run with all rows in one file")
         if not isinstance(before.encoder, Encoder):
             raise UserError("translators cannot be updated; start a new run with all pairs in one file")
         started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
@@ -121,9 +120,10 @@ def _drift(task: OwnData | CrossValidated, before: Predictor, new: NewData) -> d
     splits = by_family(family)
     found = drifts(splits.inputs, splits.x_train, new.arrays[views[family]], before.encoder.names)
     on_old, on_new = before.deciding(lambda f: by_family(f).x_test), before.deciding(lambda f: new.arrays[views[f]])
-    low, high = interval(task.metric, splits.y_test, on_old)
-    scored = score(task.metric, new.y, on_new)
-    worse = has_fallen(task.metric, (splits.y_test, on_old), (new.y, on_new))
+    old_truth, new_truth = truth_of(task, "test"), Truth(new.y, new.weights, levels_of(splits.target))
+    low, high = interval(task.metric, old_truth, on_old)
+    scored = score(task.metric, new_truth, on_new)
+    worse = has_fallen(task.metric, (old_truth, on_old), (new_truth, on_new))
     drifted = [drift for drift in found if drift.is_drift]
     lines = [_in_words(drifted, len(found))]
     if new.new_classes:

@@ -6,6 +6,8 @@ probable class does not change.
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
@@ -33,27 +35,37 @@ def log_losses(probabilities: Probabilities, labels: NDArray[np.int64]) -> NDArr
     return losses
 
 
-def fit_temperature(probabilities: Probabilities, labels: NDArray[np.int64]) -> float:
+class Judged(NamedTuple):
+    """Probabilities with the labels that they are judged by."""
+
+    probabilities: Probabilities
+    labels: NDArray[np.int64]
+    weights: NDArray[Any] | None = None  # how much each example counts, (n,); None: the same
+
+    def losses(self, temperature: float) -> NDArray[np.float64]:
+        """The log loss of each example at a temperature, times how much it counts."""
+        losses = log_losses(tempered(self.probabilities, temperature), self.labels)
+        return losses if self.weights is None else losses * self.weights / self.weights.mean()
+
+
+def fit_temperature(probabilities: Probabilities, labels: NDArray[np.int64], weights: Any = None) -> float:
     """The temperature that minimises the log loss, with a prior around 1, which dominates for few examples.
 
     Without the prior, a model that is right on a few examples would become almost certain of everything.
     """
+    judged = Judged(probabilities, labels, weights)
 
     def cost(log: float) -> float:
-        losses = log_losses(tempered(probabilities, float(np.exp(log))), labels)
-        return float(losses.sum()) + 0.5 * (log / LIKELY) ** 2
+        return float(judged.losses(float(np.exp(log))).sum()) + 0.5 * (log / LIKELY) ** 2
 
     return float(np.exp(minimize_scalar(cost, bounds=RANGE, method="bounded").x))
 
 
-def temperature_that_helps(
-    fitting: tuple[Probabilities, NDArray[np.int64]], judging: tuple[Probabilities, NDArray[np.int64]]
-) -> float:
+def temperature_that_helps(fitting: Judged, judging: Judged) -> float:
     """The temperature fitted to some examples if it helps on others, else 1.
 
     It helps if the mean gain in log loss exceeds its standard error.
     """
     temperature = fit_temperature(*fitting)
-    probabilities, labels = judging
-    gains = log_losses(probabilities, labels) - log_losses(tempered(probabilities, temperature), labels)
+    gains = judging.losses(1.0) - judging.losses(temperature)
     return temperature if gains.mean() > gains.std(ddof=1) / np.sqrt(len(gains)) else 1.0

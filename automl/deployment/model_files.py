@@ -70,5 +70,15 @@ def members(card: Mapping[str, Any], folder: Path) -> list[tuple[Path, float]]:
         return found
 
 
+def targets(card: Mapping[str, Any], folder: Path) -> dict[str, Path]:
+    """The folders of the models of each target, where there are several. UserError if one lies outside."""
+    with loading(folder):
+        found = {str(name): folder / place for name, place in (card.get("targets") or {}).items()}
+        for place in found.values():
+            if not place.resolve().is_relative_to(folder.resolve()):
+                raise ValueError(f"the model {str(place)!r} lies outside of the folder")
+        return found
+
+
 def _is_positive(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value > 0

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from automl.data.inputs import Columns
-from automl.data.targets import Classes
+from automl.data.targets import Classes, Quantiles
 from automl.deployment.onnx_estimators import Trees, cut, probabilities
 from automl.deployment.onnx_graph import Graph
+from automl.models.learners.catboost import CatBoost
 from automl.models.learners.forests import N_TREES, Forest
 from automl.models.learners.levels import ManyLevels
 from automl.models.learners.lightgbm import LightGBM
@@ -18,14 +19,33 @@ from automl.models.trained import TrainedLearner
 EXPORTED = ("lightgbm", "random_forest", "extra_trees")
 
 
+def has_nodes(model: TrainedLearner) -> bool:
+    """Whether ``learner_nodes`` takes a learner: CatBoost's statistics of categories have no ONNX form."""
+    rules = model.preprocessing
+    if isinstance(model.learner, CatBoost):
+        return isinstance(rules.inputs, Columns) and not rules.inputs.cardinalities
+    return rules.model in EXPORTED
+
+
 def learner_nodes(graph: Graph, model: TrainedLearner, examples: str) -> str:
-    """Add a learner that reads raw rows; returns probabilities (n, n_classes), or numbers (n, 1)."""
+    """Add a learner that reads raw rows; returns probabilities (n, n_classes), or numbers (n, 1 or n_levels)."""
     learner, rules = model.learner, model.preprocessing
     assert isinstance(rules.inputs, Columns)
     if isinstance(learner, Forest):
         return _forest(graph, learner, _with_levels(graph, learner.levels, rules.inputs, examples), rules.target)
-    assert isinstance(learner, LightGBM)
-    return _boosting(graph, learner, rules.inputs, examples, rules.target)
+    if isinstance(learner, CatBoost):
+        found = _symmetric(graph, learner, examples, rules.target)
+    else:
+        assert isinstance(learner, LightGBM)
+        rows = _with_levels(graph, learner.levels, rules.inputs, examples)
+        each = [_boosting(graph, dump, learner, rules.inputs, rows, rules.target) for dump in learner.dumps]
+        found = graph("Concat", *each, axis=1) if len(each) > 1 else each[0]
+    return _ascending(graph, found, rules.target.n_outputs) if isinstance(rules.target, Quantiles) else found
+
+
+def _ascending(graph: Graph, quantiles: str, n: int) -> str:
+    """Each row in order."""
+    return graph("TopK", quantiles, graph.constant([n], np.int64), axis=1, largest=0, sorted=1)
 
 
 def _with_levels(graph: Graph, levels: ManyLevels, inputs: Columns, rows: str) -> str:
@@ -57,10 +77,34 @@ def _forest(graph: Graph, learner: Forest, rows: str, target: Any) -> str:
     return graph("Add", known, graph.constant(1.0 / target.n_outputs / (N_TREES + 1)))
 
 
-def _boosting(graph: Graph, learner: LightGBM, inputs: Columns, examples: str, target: Any) -> str:
+def _symmetric(graph: Graph, learner: CatBoost, rows: str, target: Any) -> str:
+    """Trees with the same split in all nodes of a level; numbers are in float64, as the bias may be large."""
+    content = learner.as_json()
+    n_outputs = target.n_outputs if not isinstance(target, Classes) or target.n_outputs > 2 else 1
+    ensemble, (scale, bias) = Trees(n_outputs), content["scale_and_bias"]
+    for tree in content["oblivious_trees"]:
+        splits = tree["splits"] or []
+        depths = np.arange(len(splits))
+        n_inner, n_leaves = 2 ** len(splits) - 1, 2 ** len(splits)
+        nodes, level = np.arange(n_inner + n_leaves), np.repeat(depths, 2**depths)
+        feature, threshold = np.zeros(len(nodes), int), np.zeros(len(nodes))
+        feature[:n_inner] = [splits[i]["float_feature_index"] for i in level]
+        threshold[:n_inner] = [splits[i]["border"] for i in level]
+        # The first split is the lowest bit of a leaf's number there, and the highest of its place here.
+        number = ((np.arange(n_leaves)[:, None] >> depths & 1) << depths[::-1]).sum(1)
+        values = np.zeros((len(nodes), n_outputs))
+        values[n_inner:] = scale * np.reshape(tree["leaf_values"], (n_leaves, n_outputs))[number]
+        ensemble.add(
+            2 * nodes + 1, 2 * nodes + 2, nodes >= n_inner, feature, threshold, np.ones(len(nodes), bool), values,
+            list(range(n_outputs)),
+        )  # fmt: skip
+    raw = graph.cast(ensemble.node(graph, rows), np.float64)
+    raw = graph("Add", raw, graph.constant(np.reshape(bias, (1, n_outputs)), np.float64))
+    return probabilities(graph, graph.cast(raw, np.float32), n_outputs) if isinstance(target, Classes) else raw
+
+
+def _boosting(graph: Graph, dump: dict[str, Any], learner: LightGBM, inputs: Columns, rows: str, target: Any) -> str:
     """Each set of categories that a split sends left becomes an extra column, 0 for these and 1 for others."""
-    rows = _with_levels(graph, learner.levels, inputs, examples)
-    dump = learner.booster.dump_model(num_iteration=learner.rounds)
     n_columns = dump["max_feature_idx"] + 1
     n_outputs = target.n_outputs if isinstance(target, Classes) and target.n_outputs > 2 else 1
     sets: dict[tuple[int, bytes], int] = {}

@@ -21,14 +21,15 @@ from torch import Tensor, nn
 
 from automl.data.ingest.encoder import Encoder
 from automl.data.inputs import Columns, Dense, Inputs, Tokens
-from automl.data.targets import Classes
+from automl.data.targets import Classes, Quantiles
 from automl.deployment.calibration import LEAST
 from automl.deployment.onnx_estimators import estimator_nodes
 from automl.deployment.onnx_graph import OPSETS, Graph
-from automl.deployment.onnx_learners import EXPORTED, learner_nodes
+from automl.deployment.onnx_learners import EXPORTED, has_nodes, learner_nodes
 from automl.deployment.predictor import Predictor
 from automl.errors import UserError
 from automl.models.embeddings import TokenEmbedding
+from automl.models.learners import learner_class
 from automl.models.trained import TrainedEstimator, TrainedLearner, TrainedModel, TrainedNetwork
 
 if TYPE_CHECKING:
@@ -62,8 +63,6 @@ def _input_name(predictor: Predictor, family: str) -> str:
 
 def as_onnx(predictor: Predictor) -> onnx.ModelProto:
     """The model as ONNX. UserError if it cannot be exported."""
-    if predictor.levels:
-        raise UserError("a model of quantiles has no ONNX form; use it from Python, automl.load(run), or automl serve")
     _check_members(predictor)
     graph, mean = Graph(), ""
     for name, inputs in inputs_of(predictor).items():
@@ -75,7 +74,7 @@ def as_onnx(predictor: Predictor) -> onnx.ModelProto:
             found = graph("Mul", found, graph.constant(member.weight, np.float32 if predictor.classes else np.float64))
         mean = graph("Add", mean, found) if mean else found
     if not predictor.classes:
-        graph.output("predictions", mean, np.float64, ("n",))
+        graph.output("predictions", mean, np.float64, ("n", len(predictor.levels)) if predictor.levels else ("n",))
     else:
         temperature = float(predictor.card.get("temperature", 1.0))
         if temperature != 1.0:
@@ -88,15 +87,14 @@ def as_onnx(predictor: Predictor) -> onnx.ModelProto:
 def _check_members(predictor: Predictor) -> None:
     """UserError for members that have no ONNX form."""
     learners = [member.model for member in predictor.members if isinstance(member.model, TrainedLearner)]
-    families = dict.fromkeys(model.preprocessing.model for model in learners)
     kind = predictor.encoder.kind if predictor.encoder is not None else ""
-    exported = () if kind in ("text", "images") else EXPORTED  # those read n-grams and gradients
-    missing = [family for family in families if family not in exported]
+    networks = {"text": ("cnn", "rnn", "transformer"), "images": ("cnn", "backbone")}  # others read n-grams, gradients
+    missing = dict.fromkeys(model.preprocessing.model for model in learners if kind in networks or not has_nodes(model))
     if missing:
-        networks = {"text": ("cnn", "rnn", "transformer"), "images": ("cnn", "backbone")}
+        trees = tuple(name for name in EXPORTED if not predictor.levels or learner_class(name).takes_quantiles)
         raise UserError(
             f"members of this model have no ONNX form: {', '.join(missing)}; a run with --model "
-            f"{','.join(networks.get(kind, EXPORTED))} gives a model that has one"
+            f"{','.join(networks.get(kind, trees))} gives a model that has one"
         )
 
 
@@ -118,6 +116,8 @@ def _predictions(graph: Graph, model: TrainedModel, examples: str) -> str:
         found = learner_nodes(graph, model, graph("Flatten", examples, axis=1))
         if isinstance(target, Classes):
             return found
+        if isinstance(target, Quantiles):
+            return graph.cast(found, np.float64)
         return graph("Squeeze", graph.cast(found, np.float64), graph.constant([1], np.int64))
     if isinstance(model, TrainedNetwork):
         outputs = graph.add(_traced(model), examples)

@@ -18,7 +18,7 @@ from automl.data.inputs import text_array
 from automl.data.targets import Number, levels_of
 from automl.deployment.calibration import tempered
 from automl.deployment.model_card import CARD
-from automl.deployment.model_files import loading, members, read_card
+from automl.deployment.model_files import loading, members, read_card, targets
 from automl.errors import UserError
 from automl.metrics import HALF, decisions, shifted
 from automl.models.trained import TrainedLearner, TrainedModel, load_model
@@ -212,8 +212,13 @@ def predictions(model: TrainedModel, x: NDArray[Any]) -> NDArray[Any]:
 
 
 def load_predictor(folder: Path) -> Predictor:
-    """The model in a folder. UserError if there is none that predicts."""
+    """The model of one target in a folder. UserError if there is none that predicts."""
     card, encoder = read_card(folder / CARD), None
+    if parts := targets(card, folder):
+        raise UserError(
+            f"{str(folder)!r} predicts several targets, {', '.join(parts)}, which only automl predict and automl.load "
+            f"do; give the model of one, such as {str(next(iter(parts.values())))!r}"
+        )
     if (folder / ENCODER).is_file():
         with loading(folder / ENCODER):
             encoder, facts = load_encoder(folder)
@@ -250,6 +255,11 @@ def load(run: str | Path) -> Predictor:
 
     UserError if there is no such folder, or no model in it that predicts.
     """
+    return load_predictor(model_folder(run))
+
+
+def model_folder(run: str | Path) -> Path:
+    """The folder of the model of a run, or of a copy of it. UserError if there is none."""
     from automl.study.run_folder import RunFolder
 
     place = Path(run)
@@ -262,4 +272,4 @@ def load(run: str | Path) -> Predictor:
         if (place / "study.db").exists():
             raise UserError(f"the run in {str(place)!r} has no model; continue it with --resume and a final")
         folder = place
-    return load_predictor(folder)
+    return folder

@@ -29,7 +29,6 @@ from automl.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from automl.deployment.predictor import Predictor
     from automl.runs.session import Session
     from automl.runs.settings import Settings
     from automl.runs.time_plan import Clock
@@ -44,7 +43,7 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
     """Chooses, tunes and combines models for a table within a time limit."""
 
     _kind: ClassVar[str]
-    _predictor: Predictor | None
+    _predictor: Any
 
     def __init__(
         self,
@@ -84,16 +83,20 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
             place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="automl-")))
             run = place / "run" if self.folder is None else Path(self.folder)
             try:
-                card = self._fit(frame, y, {"group": groups, "weight": sample_weight}, place, run)
+                self._fit_all(frame, y, {"group": groups, "weight": sample_weight}, place, run)
             except UserError as error:
                 raise ValueError(str(error)) from error
-            if card is None:
-                raise ValueError(f"no configuration could be trained within time_limit={self.time_limit:g} seconds")
-            self.score_out_of_fold_: float = card["validation"]
             self._keep(run / MODEL)
         return self
 
-    def _fit(self, frame: pd.DataFrame, y: Any, about_rows: Mapping[str, Any], place: Path, run: Path) -> Any:
+    def _fit_all(self, frame: pd.DataFrame, y: Any, about_rows: Mapping[str, Any], place: Path, run: Path) -> None:
+        """Fit to the only target."""
+        self.score_out_of_fold_: float = self._fit(frame, y, about_rows, place, run, self.time_limit)["validation"]
+
+    def _fit(
+        self, frame: pd.DataFrame, y: Any, about_rows: Mapping[str, Any], place: Path, run: Path, seconds: float
+    ) -> dict[str, Any]:
+        """The card of the model in the folder of the run. ``place``: for the data."""
         from automl.data.ingest.prepare import prepare
         from automl.data.ingest.request import Request
         from automl.runs.settings import Settings, default_workers
@@ -119,11 +122,14 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
         request = Request(str(file), target=target, kind=kind, no_test=True, spelled=spelled, **columns).checked()
         self.notes_ = prepare(request, place / "data").notes
         settings = Settings(
-            data=asdict(request), model=self.models, metric=self.metric, time_limit=self.time_limit,
+            data=asdict(request), model=self.models, metric=self.metric, time_limit=seconds,
             n_trials=self.n_trials, n_workers=self.n_jobs or default_workers("cpu"), seed=self.random_state,
             device="cpu", ensemble=self.max_members, max_latency=self.max_latency, learn=False, from_python=True,
         )  # fmt: skip
-        return self._search(settings, place / "data", RunFolder(run), clock)
+        card: dict[str, Any] | None = self._search(settings, place / "data", RunFolder(run), clock)
+        if card is None:
+            raise ValueError(f"no configuration could be trained within {seconds:g} seconds; give a larger time_limit")
+        return card
 
     def _search(self, asked: Settings, data: Path, folder: RunFolder, clock: Clock) -> Any:
         from automl.runs.configure import new_settings, with_folds
@@ -145,15 +151,15 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
         return card
 
     @property
-    def predictor_(self) -> Predictor:
+    def predictor_(self) -> Any:
         """The model, as ``automl.load`` gives it."""
         check_is_fitted(self)
         if self._predictor is None:
-            from automl.deployment.predictor import load_predictor
+            from automl.deployment.several_targets import load
 
             with tempfile.TemporaryDirectory(prefix="automl-") as place:
                 self._extract(Path(place))
-                self._predictor = load_predictor(Path(place))
+                self._predictor = load(place)
         return self._predictor
 
     def save(self, path: str | Path) -> None:

@@ -49,7 +49,8 @@ class AutoMLClassifier(ClassifierMixin, AutoMLEstimator):  # type: ignore[misc]
     def _probabilities(self, X: Any) -> NDArray[np.float64]:
         """In the order of the model's classes."""
         check_is_fitted(self)
-        return self.predictor_.predict_proba(self._frame(X, reset=False))
+        found: NDArray[np.float64] = self.predictor_.predict_proba(self._frame(X, reset=False))
+        return found
 
     def _labels(self, y: Any, n: int) -> NDArray[Any]:
         y = column_or_1d(y, warn=True)

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import assert_all_finite, check_consistent_length, check_is_fitted, column_or_1d
 
-from automl.estimators.base import AutoMLEstimator
+from automl.estimators.base import MODEL, AutoMLEstimator
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class AutoMLRegressor(RegressorMixin, AutoMLEstimator):  # type: ignore[misc]
     """An ensemble of regressors; parameters and attributes are those of ``AutoMLClassifier``, without classes.
 
     ``metric``: rmse, mae or r2. ``quantiles``: levels such as (0.1, 0.5, 0.9), which replace the mean.
+
+    Of several targets, ``y`` with columns, each gets models of its own in its share of the time; ``score_out_of_fold_``
+    is then the mean of their scores.
     """
 
     _kind = "regression"
@@ -43,14 +50,52 @@ class AutoMLRegressor(RegressorMixin, AutoMLEstimator):  # type: ignore[misc]
         )  # fmt: skip
         self.quantiles = quantiles
 
+    def _fit_all(self, frame: pd.DataFrame, y: Any, about_rows: Mapping[str, Any], place: Path, run: Path) -> None:
+        import pandas as pd
+
+        from automl.deployment.several_targets import folder_names, join
+
+        targets, begin = _targets(y), time.monotonic()
+        if len(targets) < 2:
+            super()._fit_all(frame, y, about_rows, place, run)
+            return
+        if self.quantiles is not None:
+            raise ValueError(f"quantiles are of one target, and y has {len(targets)} columns")
+        boards, models = [], {}
+        for i, (name, folder) in enumerate(folder_names(list(targets)).items()):
+            seconds = max(1.0, (self.time_limit - (time.monotonic() - begin)) / (len(targets) - i))
+            home, data = run / "targets" / folder, place / folder
+            data.mkdir()
+            self._fit(frame, targets[name], about_rows, data, home, seconds)
+            boards.append(self.leaderboard_.assign(target=name))
+            models[name] = home / MODEL
+        self.score_out_of_fold_ = join(models, run / MODEL)["validation"]
+        self.leaderboard_ = pd.concat(boards, ignore_index=True)
+
     def predict(self, X: Any) -> NDArray[np.float64]:
-        """The predicted numbers, (n,), or quantiles, (n, n_levels) in ascending order."""
+        """The predicted numbers, (n,), quantiles, (n, n_levels) in ascending order, or several targets, (n, k)."""
         check_is_fitted(self)
         frame = self._frame(X, reset=False)
         return np.asarray(self.predictor_.predict(frame), np.float64)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
 
     def _labels(self, y: Any, n: int) -> NDArray[Any]:
         y = column_or_1d(y, warn=True)
         check_consistent_length(np.empty(n), y)
         assert_all_finite(y, input_name="y")
         return np.asarray(y, np.float64)
+
+
+def _targets(y: Any) -> dict[str, Any]:
+    """The columns of ``y`` by name, or by place where they have no names of their own."""
+    if np.ndim(y) != 2:
+        return {"y": y}
+    columns = [y.iloc[:, place] if hasattr(y, "iloc") else np.asarray(y)[:, place] for place in range(np.shape(y)[1])]
+    names = [str(getattr(column, "name", f"y{place}")) for place, column in enumerate(columns)]
+    if len(set(names)) < len(names):
+        names = [f"y{place}" for place in range(len(names))]
+    return dict(zip(names, columns, strict=True))

@@ -110,7 +110,7 @@ def _choose(
 ) -> None:
     """Write the model (a single training, the refit or an ensemble), and describe it in ``kept``."""
     from automl.data.splits import stratified
-    from automl.deployment.calibration import temperature_that_helps
+    from automl.deployment.calibration import Judged, temperature_that_helps
     from automl.deployment.predictor import Member, Predictor, predictions
     from automl.metrics import measure, names_of
     from automl.training.base import trained_model
@@ -142,7 +142,7 @@ def _choose(
 
     if target.names and len(choosing) >= LEAST_HALF:
         # A refitted model has seen the validation set: it takes the temperature of the training that it repeats.
-        kept.temperature = temperature_that_helps((on_valid[choosing], y[choosing]), (on_valid[judging], y[judging]))
+        kept.temperature = temperature_that_helps(*(Judged(on_valid[half], y[half]) for half in (choosing, judging)))
     whole = Predictor(members, None, {"temperature": kept.temperature})
     on_test = whole.judge(lambda family: _splits(task, family).x_test)
     kept.scores = {name: measure(name, splits.y_test, on_test) for name in names_of(target.kind)}

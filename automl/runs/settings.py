@@ -101,7 +101,7 @@ class Settings:
         if (self.refit or self.ensemble) and self.n_final == 0:
             raise UserError("--refit and --ensemble need a final; leave --final-seeds 0 out")
         if self.model is not None and self.data is None:
-            raise UserError("--model is for your own data (--data); a built-in task has the model in its name")
+            raise UserError("--model is for your own data (--data), or for those of a built-in task (--task NAME)")
         if self.max_latency is not None and self.data is None:
             raise UserError(f"{label('max_latency')} is for your own data (--data)")
         if self.metric is not None and self.command is not None:

@@ -18,7 +18,7 @@ from automl.data.datasets.registry import load_data
 from automl.data.inputs import Array, Columns
 from automl.data.splits import Splits, train_read
 from automl.data.targets import levels_of
-from automl.errors import UserError
+from automl.errors import UserError, install_command
 from automl.metrics import METRICS, measure
 from automl.task import Epoch
 from automl.tasks import field_plans
@@ -30,8 +30,10 @@ from strategies.types import Config
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
 
+    from automl.data.ingest.prepare import Facts
+
 FAMILIES = {  # by the kind of data; the first is the default
-    "table": ("lightgbm", "random_forest", "extra_trees", "linear", "realmlp"),
+    "table": ("lightgbm", "random_forest", "extra_trees", "linear", "realmlp", "catboost"),
     "series": ("linear", "lightgbm", "extra_trees", "random_forest"),
     **field_plans.FAMILIES,
 }
@@ -173,16 +175,16 @@ def cross_validated(
     from automl.space.parse import load_space
 
     facts = Facts.read(folder)
-    families = chosen_families(facts.kind, model, quantiles=facts.target_kind == "quantiles")
+    families = chosen_families(facts, model)
+    seconds = (time_limit or math.inf) * (n_workers or 1)
+    if facts.kind in field_plans.FAMILIES and (model is None or model == "auto"):
+        families = field_plans.families(facts.kind, facts.n_train, seconds)
+    if time_limit is not None and time_limit < SHORT:
+        families = tuple(sorted(families, key=lambda family: family != CHEAPEST))
     if facts.kind in field_plans.FAMILIES:
-        seconds = (time_limit or math.inf) * (n_workers or 1)
-        if model is None or model == "auto":
-            families = field_plans.families(facts.kind, facts.n_train, seconds)
         arrays = {family: load_data(str(folder / facts.views[family]), None) for family in families}
         form = field_plans.space_of(facts.kind, families, facts, arrays, seconds)
     else:
-        if time_limit is not None and time_limit < SHORT:
-            families = tuple(sorted(families, key=lambda family: family != CHEAPEST))
         inputs = load_data(str(folder / facts.views[families[0]]), None).inputs
         form = space_of(
             families,
@@ -200,21 +202,24 @@ def cross_validated(
 
 
 # Tried in this order: the default of each family, and settings that are often better or complement them. Those of
-# LightGBM are from AutoGluon's portfolio, which was learnt on 200 data sets (D. Salinas and N. Erickson, TabRepo: A
-# Large Scale Repository of Tabular Model Evaluations and its AutoML Applications, 2024).
+# LightGBM and CatBoost are from AutoGluon's portfolio, which was learnt on 200 data sets (D. Salinas and N. Erickson,
+# TabRepo: A Large Scale Repository of Tabular Model Evaluations and its AutoML Applications, 2024).
 PRESETS: tuple[dict[str, Any], ...] = (
     {"model": "lightgbm"},
     {"model": "linear"},
     {"model": "extra_trees"},
+    {"model": "catboost"},
     {"model": "realmlp"},
     {"model": "lightgbm", "lightgbm_extra_trees": True},
     {"model": "random_forest"},
+    {"model": "catboost", "catboost_learning_rate": 0.069, "catboost_l2": 2.15},
     {"model": "lightgbm", "lightgbm_learning_rate": 0.032, "lightgbm_leaves": 16, "lightgbm_columns": 0.83,
      "lightgbm_min_rows": 40, "lightgbm_extra_trees": True},
     {"model": "lightgbm", "lightgbm_learning_rate": 0.047, "lightgbm_leaves": 89, "lightgbm_columns": 0.62,
      "lightgbm_min_rows": 56},
     {"model": "lightgbm", "lightgbm_learning_rate": 0.03, "lightgbm_leaves": 128, "lightgbm_columns": 0.9,
      "lightgbm_min_rows": 3},
+    {"model": "catboost", "catboost_learning_rate": 0.049, "catboost_depth": 4, "catboost_l2": 4.56},
     {"model": "linear", "linear_c": 0.03},
     {"model": "linear", "linear_numbers": "standard"},
 )  # fmt: skip
@@ -242,6 +247,11 @@ def families_of(space: ConfigurationSpace) -> list[str]:
 def described_plan(task: CrossValidated, seconds: float | None, *, has_test: bool) -> str:
     """One line on what a run does, before it starts."""
     families = families_of(task.space)
+    if seconds is not None and seconds < LEAST_LIMIT:
+        return (
+            f"plan: one model, {families[0]}, scored by the validation set; {seconds:g} seconds will be exceeded, as "
+            f"starting, reading and writing take about {OVERHEAD:g}: give {LEAST_LIMIT:g} or more"
+        )
     scored = f"{task.max_epochs}-fold cross-validation" if task.max_epochs > 1 else "the validation set"
     hows = {"time": ", forward in time", "group": ", groups kept together", "duplicates": ", duplicates kept together"}
     how = hows.get(task.folds_how, "") if task.max_epochs > 1 else ""
@@ -259,6 +269,7 @@ LEAST_SECONDS = 10.0  # since a limit that no configuration keeps would leave no
 SHARE_OF_A_MODEL = 0.4  # of the budget, at most, for all folds of one
 OVERHEAD = 8.0  # seconds of a command in which nothing is trained: start, reading, processes, files
 SHORT = 20.0  # seconds of a run that begins with the cheapest family
+LEAST_LIMIT = 10.0  # seconds of a run that has time for more than one model
 CHEAPEST = "linear"
 
 
@@ -291,18 +302,24 @@ def _value_of(preset: Mapping[str, Any], dim: Dimension) -> Any:
     return preset.get(dim.name, dim.default)
 
 
-def chosen_families(kind: str, asked: str | None, *, quantiles: bool = False) -> tuple[str, ...]:
-    """The families of ``--model``. UserError for one that is not cross-validated on this kind of data and target."""
+def chosen_families(facts: Facts, asked: str | None) -> tuple[str, ...]:
+    """The families of ``--model``. UserError for one that is not cross-validated on this kind of data and target, or
+    whose package is missing; without being asked for, it is left out."""
+    from automl.models.learners import EXTRAS, is_installed
     from automl.training.fold_learners import learner_class
 
-    fitting = tuple(name for name in FAMILIES[kind] if not quantiles or learner_class(name).takes_quantiles)
-    kind = f"{'quantiles of ' * quantiles}{kind}"
+    quantiles = facts.target_kind == "quantiles"
+    fitting = tuple(name for name in FAMILIES[facts.kind] if not quantiles or learner_class(name).takes_quantiles)
     if asked is None or asked == "auto":
-        return fitting
+        return tuple(name for name in fitting if is_installed(name) and name in facts.views)
     names = tuple(dict.fromkeys(name.strip() for name in asked.split(",")))
     for name in names:
         if name not in fitting:
+            kind = f"{'quantiles of ' * quantiles}{facts.kind}"
             raise UserError(f"--model {name!r} does not suit {kind}; choose auto or some of: {', '.join(fitting)}")
+        if not is_installed(name):
+            extra = EXTRAS[name]
+            raise UserError(f"--model {name} needs the package {extra}; install it with: {install_command(extra)}")
     check_backbone(names)
     return names
 

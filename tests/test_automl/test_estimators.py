@@ -13,8 +13,6 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import automl
 from automl.deployment.json_predictions import Answering
-from automl.deployment.onnx_model import as_onnx
-from automl.errors import UserError
 
 FEW = dict.fromkeys(
     ("check_fit2d_1sample", "check_fit2d_1feature"), "too few rows are refused, by a message of our own"
@@ -175,9 +173,30 @@ def test_quantiles_are_predicted_in_place_of_the_mean(tmp_path):
         predictor.predict(pd.DataFrame({"x": [0.5]}))[0]
     )
     assert answering.answer_schema["properties"]["predictions"]["items"]["minItems"] == 2
-    with pytest.raises(UserError, match="a model of quantiles has no ONNX form"):
-        as_onnx(predictor)
     with pytest.raises(ValueError, match=r"--quantiles must lie between 0 and 1, such as 0\.1,0\.5,0\.9, got 0\.1,2"):
         automl.AutoMLRegressor(quantiles=(0.1, 2)).fit(X, y)
     with pytest.raises(ValueError, match="'extra_trees' does not suit quantiles of table"):
         automl.AutoMLRegressor(quantiles=(0.1, 0.9), models="extra_trees").fit(X, y)
+
+
+def test_several_targets_have_a_model_each(tmp_path):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(400, 3)), columns=["a", "b", "c"])
+    Y = pd.DataFrame({"sum": X["a"] + X["b"], "difference": X["a"] - X["b"]}) + rng.normal(0, 0.1, (400, 2))
+    model = automl.AutoMLRegressor(models="linear", n_trials=1, n_jobs=1).fit(X[:300], Y[:300])
+    predicted = model.predict(X[300:])
+    errors = np.sqrt(((predicted - Y[300:]) ** 2).mean())
+    assert predicted.shape == (100, 2)
+    assert model.score_out_of_fold_ == pytest.approx(errors.mean(), rel=0.2)
+    assert model.score(X[300:], Y[300:]) > 0.95
+    assert set(model.leaderboard_["target"]) == {"sum", "difference"}
+    model.save(tmp_path / "saved")
+    assert (automl.AutoMLRegressor.load(tmp_path / "saved").predict(X[300:]) == predicted).all()
+    X[300:].to_csv(tmp_path / "new.csv", index=False)
+    (frame,) = automl.load(tmp_path / "saved").stream(tmp_path / "new.csv")
+    assert list(frame) == ["row", "sum", "difference"]
+    assert frame[["sum", "difference"]].to_numpy() == pytest.approx(predicted, abs=1e-4)
+    plain = automl.AutoMLRegressor(models="linear", n_trials=1, n_jobs=1).fit(X[:300].to_numpy(), Y[:300].to_numpy())
+    assert plain.predict(X[300:].to_numpy()) == pytest.approx(predicted)
+    with pytest.raises(ValueError, match="quantiles are of one target, and y has 2 columns"):
+        automl.AutoMLRegressor(quantiles=(0.1, 0.9)).fit(X, Y)

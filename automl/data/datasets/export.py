@@ -52,6 +52,35 @@ def export(name: str, out: Path, size: int | None = None) -> tuple[Path, Path, s
     return known, new, form.options
 
 
+def export_whole(name: str, folder: Path) -> dict[str, Any]:
+    """Write known and new examples so that they are read as one data set, with the new ones as its test set.
+
+    ``folder``: new, or empty. Returns the fields of the request to read them, see ``automl.data.ingest.request``.
+    UserError if the data set cannot be exported.
+    """
+    known, new, options = export(name, folder / "files")
+    words = options.split()
+    fields: dict[str, Any] = {option[2:]: value for option, value in zip(words[::2], words[1::2], strict=True)}
+    if known.is_dir():
+        whole = folder / name
+        for part, place in (("train", known), ("test", new)):
+            (whole / part).parent.mkdir(exist_ok=True)
+            place.rename(whole / part)
+        return {"data": str(whole)}
+    if known.suffix == ".ts":  # the reader finds the other file
+        return {"data": str(known)}
+    whole = folder / f"{name}.csv"
+    with whole.open("wb") as file, new.open("rb") as rest:
+        file.write(known.read_bytes())
+        rest.readline()  # the header
+        file.write(rest.read())
+    with new.open(newline="", encoding="utf-8") as text:
+        n_test = sum(1 for _ in csv.reader(text)) - 1
+    if "horizon" in fields:
+        fields["horizon"] = int(fields["horizon"])
+    return {"data": str(whole), "n_test": n_test, **fields}
+
+
 def write_pictures(folder: Path, pixels: NDArray[Any], labels: NDArray[Any]) -> list[Path]:
     """Write one PNG per image, in one folder per class; ``pixels``: (n, 1, height, width), 0 to 255."""
     from PIL import Image
@@ -119,6 +148,22 @@ def _sequences(name: str, form: Form, folder: Path, size: int | None) -> tuple[P
     return known, new
 
 
+def _signals(name: str, form: Form, folder: Path, size: int | None) -> tuple[Path, Path]:
+    splits = load_data(name, size)
+    x, y = splits.x_train, splits.y_train
+    if size is None:
+        x, y = np.concatenate([x, splits.x_valid]), np.concatenate([y, splits.y_valid])
+    files = folder / f"{name}_TRAIN.ts", folder / f"{name}_TEST.ts"
+    folder.mkdir()
+    for file, signals, labels in zip(files, (x, splits.x_test), (y, splits.y_test), strict=True):
+        lines = (
+            ":".join([*(",".join(f"{value:.6g}" for value in channel) for channel in signal), splits.classes[label]])
+            for signal, label in zip(signals, labels, strict=True)
+        )
+        file.write_text("\n".join(["@classLabel true " + " ".join(splits.classes), "@data", *lines, ""]))
+    return files
+
+
 def _write_csv(file: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w", newline="", encoding="utf-8") as opened:
@@ -129,6 +174,7 @@ def _write_csv(file: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]
 
 MEASURES = tuple(f"measure_{i}" for i in range(1, 17))
 FORMS = {
+    "mnist1d": Form(_signals),
     "digits": Form(_pictures),
     "fashion-mnist": Form(_pictures),
     "newsgroups": Form(_rows, "--text text --target group", ("text", "group")),

@@ -10,7 +10,7 @@ import struct
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -49,33 +49,50 @@ class ImagesEncoder(encoder.Encoder):
 
     def __init__(self, side: int, mode: str) -> None:
         self.side, self.mode = side, mode
+        self._decoded: dict[str | bytes, NDArray[np.uint8]] = {}  # pixels that were read, and not encoded yet
 
     @classmethod
     def fit(cls, frame: pd.DataFrame, details: Mapping[str, Any]) -> Self:
+        fitted: Self = details["encoder"]
+        return fitted
+
+    @classmethod
+    def of_sizes(cls, files: Sequence[Path]) -> Self:
+        """For the size of most of these images, in colour if one of them is; only their heads are read."""
         sides, grey = [], True
-        for file in frame["file"].iloc[:SAMPLE]:
-            with opened(file) as picture:
+        for file in files[:: max(1, len(files) // SAMPLE)]:
+            with suppress(UserError), opened(str(file)) as picture:
                 sides.append(min(picture.size))
                 grey = grey and picture.mode in ("1", "L", "LA", "I", "I;16", "F")
-        side = int(np.clip(np.median(sides), *SIDES)) // 8 * 8
+        side = int(np.clip(np.median(sides or SIDES), *SIDES)) // 8 * 8
         return cls(side, "L" if grey else "RGB")
+
+    def decode(self, files: Sequence[str | bytes]) -> list[str | None]:
+        """Read images, once for ``encode`` too; returns why each cannot be read, None if it can."""
+
+        def read(file: str | bytes) -> str | None:
+            try:
+                self._decoded[file] = self._read(file)
+            except UserError as error:
+                return str(error)
+            return None
+
+        with ThreadPoolExecutor() as pool:  # decoders release the interpreter's lock
+            return list(pool.map(read, files))
 
     def encode(self, frame: pd.DataFrame) -> dict[str, Array]:
         channels = 1 if self.mode == "L" else 3
         pixels = np.zeros((len(frame), channels, self.side, self.side), np.uint8)
         for row, file in enumerate(frame["file"]):
-            pixels[row] = self._read(file)
+            known = self._decoded.pop(file, None)
+            pixels[row] = self._read(file) if known is None else known
         return {"pixels": pixels}
 
-    def readable(self, frame: pd.DataFrame) -> NDArray[np.bool_]:
-        return np.array([self._can_read(file) for file in frame["file"]], bool)
+    def labelled(self, request: Request) -> encoder.Rows:
+        return _rows(request, self)
 
-    def _can_read(self, file: str | bytes) -> bool:
-        try:
-            self._read(file)
-        except UserError:
-            return False
-        return True
+    def readable(self, frame: pd.DataFrame) -> NDArray[np.bool_]:
+        return np.array([error is None for error in self.decode(frame["file"].tolist())], bool)
 
     def _read(self, file: str | bytes) -> NDArray[np.uint8]:
         """The image as (channels, side, side): the shorter side is resized, the longer one centre-cropped."""
@@ -140,6 +157,11 @@ def _picture(record: Any, where: str) -> bytes:
 
 def read(request: Request) -> encoder.Rows:
     """The images of a folder, labelled with the names of their folders. Those that cannot be read are left out."""
+    return _rows(request, None)
+
+
+def _rows(request: Request, decoder: ImagesEncoder | None) -> encoder.Rows:
+    """``decoder``: of a model; None: a new one."""
     import pandas as pd
 
     folder = request.path
@@ -147,7 +169,8 @@ def read(request: Request) -> encoder.Rows:
         raise UserError(f"images must be in a folder with one subfolder per class; {str(folder)!r} is not a folder")
     own, test = _listed(folder)
     every = own + (test or [])
-    good, notes = _that_can_be_read([file for file, _ in every], folder)
+    decoder = decoder or ImagesEncoder.of_sizes([file for file, _ in every])
+    good, notes = _that_can_be_read([file for file, _ in every], folder, decoder)
     files = list(itertools.compress(every, good))
     n_own = int(good[: len(own)].sum())
     lost = sorted({label for _, label in every} - {label for _, label in files})
@@ -160,7 +183,8 @@ def read(request: Request) -> encoder.Rows:
         codes = np.unique(labels[:n_own], return_inverse=True)[1]
         valid, train = stratified(codes, share(n_own))
         parts = SplitRows(train, valid, np.arange(n_own, len(files)), "test is the folder test, the rest stratified")
-    return encoder.Rows(frame, labels, "folder", keys, [*notes, *_others([folder])], parts=parts)
+    about = [*notes, *_others([folder])]
+    return encoder.Rows(frame, labels, "folder", keys, about, parts=parts, details={"encoder": decoder})
 
 
 def _listed(folder: Path) -> tuple[list[tuple[Path, str]], list[tuple[Path, str]] | None]:
@@ -189,26 +213,16 @@ def _listed(folder: Path) -> tuple[list[tuple[Path, str]], list[tuple[Path, str]
     raise UserError(f"{str(folder)!r} must contain one folder of images ({', '.join(SUFFIXES)}) per class; it has none")
 
 
-def _that_can_be_read(files: Sequence[Path], folder: Path) -> tuple[NDArray[np.bool_], list[str]]:
+def _that_can_be_read(
+    files: Sequence[Path], folder: Path, decoder: ImagesEncoder
+) -> tuple[NDArray[np.bool_], list[str]]:
     """Which images can be read, (n,), and a note on the others. UserError if none can."""
-    with ThreadPoolExecutor() as pool:  # decoders release the interpreter's lock
-        errors = list(pool.map(_error_of, files))
+    errors = decoder.decode([str(file) for file in files])
     found = [error for error in errors if error is not None]
     if len(found) == len(files):
         raise UserError(f"none of the {len(files):,} images in {str(folder)!r} can be read; the first: {found[0]}")
     good = np.array([error is None for error in errors], bool)
     return good, [f"{len(found):,} of {len(files):,} images are left out; the first: {found[0]}"] if found else []
-
-
-def _error_of(file: Path) -> str | None:
-    """Why an image cannot be read; None if it can. A JPEG is decoded at its coarsest scale, which needs all of it."""
-    try:
-        with opened(str(file)) as picture:
-            picture.draft(None, (SIDES[0], SIDES[0]))
-            as_seen(picture).convert("RGB")
-    except UserError as error:
-        return str(error)
-    return None
 
 
 @contextmanager

@@ -93,7 +93,7 @@ def prepare(request: Request, folder: Path) -> Report:
     if free and can_be_grouped(keys) and ((often and kind != "table") or (n_copies and labelled.sentences)):
         rows.notes.append(f"{n_copies:,} examples are duplicates: all copies of an example are in the same set")
         rows, often = replace(rows, groups=rows.keys, group_name="the examples themselves"), False
-    parts = draw(rows, labelled.rows, labelled.y, hold_out=not request.no_test)
+    parts = draw(rows, labelled.rows, labelled.y, hold_out=not request.no_test, n_test=request.n_test)
     n_removed = 0
     if often and not request.no_test:
         rows.notes.append(
@@ -182,11 +182,17 @@ def _write_folds(rows: Rows, labelled: Labelled, parts: SplitRows, keys: Any, fo
     return how
 
 
-def draw(rows: Rows, usable: Any, y: Any, *, hold_out: bool = True) -> SplitRows:
+def draw(rows: Rows, usable: Any, y: Any, *, hold_out: bool = True, n_test: int | None = None) -> SplitRows:
     """The split of the usable rows, as indices among them; ``y`` are their labels.
 
-    Without ``hold_out``, the test set is empty.
+    Without ``hold_out``, the test set is empty. ``n_test``: the last rows, which are the test set.
     """
+    if n_test is not None:
+        is_test = usable >= len(rows.labels) - n_test
+        rest, test = np.flatnonzero(~is_test), np.flatnonzero(is_test)
+        found = draw(replace(rows, parts=None), usable[rest], y[rest], hold_out=False)
+        how = f"test is the last {n_test:,}, the rest {found.how}"
+        return SplitRows(rest[found.train], rest[found.valid], test, how)
     if rows.parts is not None:
         place = np.full(len(rows.labels), -1)
         place[usable] = np.arange(len(usable))
@@ -212,7 +218,8 @@ def kind_of_columns(request: Request) -> tuple[str, Request]:
     smiles = next((name for name in source.names if name.lower() in SMILES_NAMES), None)
     if smiles is not None and smiles != request.target:
         return "molecules", replace(request, smiles=smiles)
-    others = [name for name in source.names if name not in (request.target, request.time, request.group)]
+    known = (request.target, request.time, request.group, *request.others)
+    others = [name for name in source.names if name not in known]
     if len(others) == 1:
         values = next(source.chunks(others))[others[0]].dropna().astype(str)
         if values.str.count(" ").mean() + 1 >= WORDS_OF_TEXT and values.nunique() > len(values) / 2:

@@ -42,6 +42,8 @@ class Request:
     spelled: bool = False  # whether classes are strings as spelled (01 is not 1), as in a model with such classes
     weight: str | None = None  # how much each row counts
     quantiles: Sequence[float] | None = None  # of the target, to predict in place of its mean; between 0 and 1
+    others: Sequence[str] = ()  # columns that other models predict, so that they are no inputs
+    n_test: int | None = None  # the last rows, which are the test set; None: it is drawn
 
     @property
     def path(self) -> Path:

@@ -32,7 +32,8 @@ class TableEncoder(encoder.Encoder):
 
     kind = "table"
     views: ClassVar = dict.fromkeys(
-        ("gradient_boosting", "random_forest", "mlp", "linear", "lightgbm", "extra_trees", "realmlp"), "columns"
+        ("gradient_boosting", "random_forest", "mlp", "linear", "lightgbm", "catboost", "extra_trees", "realmlp"),
+        "columns",
     )
 
     def __init__(self, table: ColumnsEncoder) -> None:
@@ -141,7 +142,7 @@ def labelled_rows(request: Request, known: ColumnsEncoder | None = None) -> enco
     labels = frame.pop(request.target)
     groups, times = split_by(request, frame, table.notes)
     weights = None if request.weight is None else row_weights(frame[request.weight], request.weight)
-    others = (request.group, request.time, request.weight)
+    others = (request.group, request.time, request.weight, *request.others)
     frame = frame.drop(columns=[name for name in others if name is not None])
     return encoder.Rows(
         frame,

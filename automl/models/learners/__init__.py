@@ -1,6 +1,7 @@
 """Model families that are fitted in one go, for tables and texts: each is a ``Learner``."""
 
 import importlib
+import importlib.util
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from automl.models.learners.base import Learner
 
 LEARNERS = {  # family -> module in this package, class
     "lightgbm": "lightgbm:LightGBM",
+    "catboost": "catboost:CatBoost",
     "random_forest": "forests:RandomForest",
     "extra_trees": "forests:ExtraTrees",
     "linear": "linear:Linear",
@@ -17,6 +19,13 @@ LEARNERS = {  # family -> module in this package, class
     "tfidf": "text:LinearTfIdf",
     "lsa_lightgbm": "text:LsaLightGBM",
 }
+
+EXTRAS = {"catboost": "catboost"}  # family -> the package that it needs, also the name of the extra that installs it
+
+
+def is_installed(family: str) -> bool:
+    """Whether the package of a family is there."""
+    return family not in EXTRAS or importlib.util.find_spec(EXTRAS[family]) is not None
 
 
 def learner_class(family: str) -> type[Learner]:

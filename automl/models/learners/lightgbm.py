@@ -15,13 +15,8 @@ from numpy.typing import NDArray
 from automl.data.inputs import Array, Columns
 from automl.data.targets import Classes, Quantiles, Target
 from automl.models.learners.base import Learner, Rows
+from automl.models.learners.early_stopping import MOST_ROUNDS, EarlyStopping
 from automl.models.learners.levels import ManyLevels
-
-MOST_ROUNDS = 10_000
-PATIENCE, ROWS = 300, 10_000  # rounds without clear improvement before a fit stops, up to so many rows; then fewer
-LEAST_PATIENCE = 20
-GROWTH = 0.3  # of the patience, per round until then
-CLEAR = 1e-3  # of the loss: a smaller improvement does not prolong a fit
 
 # The hyperparameters and ranges of TabArena (N. Erickson et al., TabArena: A Living Benchmark for Machine Learning on
 # Tabular Data, 2025), with LightGBM's defaults but for the learning rate, which is AutoGluon's.
@@ -67,10 +62,10 @@ class LightGBM(Learner):
         self._n_rounds: list[int] = []  # of each
 
     @property
-    def booster(self) -> Any:
-        """The only model, where no quantiles are predicted."""
-        (booster,) = self.boosters
-        return booster
+    def dumps(self) -> list[dict[str, Any]]:
+        """The trees of each model, as LightGBM describes them."""
+        both = zip(self.boosters, self._n_rounds, strict=True)
+        return [booster.dump_model(num_iteration=n) for booster, n in both]
 
     @classmethod
     def space(cls, *, classes: bool, with_levels: bool) -> dict[str, Any]:
@@ -86,10 +81,9 @@ class LightGBM(Learner):
         if valid is not None:
             others = self._columns(self.levels.transform(valid.x))
             scored = [data.create_valid(others, valid.y, weight=valid.weights)]
-        patience = max(LEAST_PATIENCE, PATIENCE * min(1.0, ROWS / len(train.y)))
         self.boosters, self._n_rounds = [], []
         for parameters in self._parameters():
-            callbacks = [] if valid is None else [_early_stopping(patience)]
+            callbacks = [] if valid is None else [_stopped(EarlyStopping(len(train.y)))]
             n_rounds = rounds if valid is None else MOST_ROUNDS
             booster = lightgbm.train(parameters, data, n_rounds, scored, callbacks=callbacks)
             found = booster.best_iteration if valid is not None else rounds
@@ -171,23 +165,15 @@ def _file(place: int) -> str:
     return f"model-{place}.txt" if place else "model.txt"
 
 
-def _early_stopping(patience: float) -> Callable[[Any], None]:
-    """A callback that ends a fit once the validation loss has hardly improved for long, as AutoGluon's: later bests are
-    further apart. It keeps the best round of all."""
-    best, at = np.inf, 0
-    clear, since = np.inf, 0  # the last clear improvement
+def _stopped(stopping: EarlyStopping) -> Callable[[Any], None]:
+    """A callback that ends a fit and keeps its best round."""
 
     def stop(state: Any) -> None:
-        nonlocal best, at, clear, since
         from lightgbm.callback import EarlyStopException
 
         ((_, _, loss, _),) = state.evaluation_result_list
-        if loss < best:
-            best, at = loss, state.iteration
-        if loss < (1.0 - CLEAR) * clear:
-            clear, since = loss, state.iteration
         is_last = state.iteration == state.end_iteration - 1
-        if is_last or state.iteration - since > patience + GROWTH * since:
-            raise EarlyStopException(at, state.evaluation_result_list)
+        if stopping.ends(state.iteration, loss) or is_last:
+            raise EarlyStopException(stopping.best_round, state.evaluation_result_list)
 
     return stop

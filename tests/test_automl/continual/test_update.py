@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from planned_runs import Request, planned_run
 from processes import command
 from sklearn.datasets import load_diabetes, load_digits
 
@@ -19,7 +20,18 @@ import automl
 from automl.continual.drift import drifts, holm
 from automl.continual.fine_tuning import take_over
 from automl.continual.new_data import n_old, request_for
-from automl.continual.paired_bootstrap import Gain, allowance, follows, gain, has_fallen, interval, mildest, score
+from automl.continual.paired_bootstrap import (
+    Gain,
+    Truth,
+    allowance,
+    follows,
+    gain,
+    has_fallen,
+    interval,
+    mildest,
+    score,
+)
+from automl.continual.update import update
 from automl.continual.versions import Versions
 from automl.data.inputs import Columns, Dense, Padded, Tokens
 from automl.data.memory_map import read_prepared
@@ -99,18 +111,18 @@ def test_a_gain_is_sure_where_it_is_large_and_not_where_it_is_chance():
         np.where(rng.random((400, 1)) < 0.9, sure, 1 - sure),
         np.where(rng.random((400, 1)) < 0.6, sure, 1 - sure),
     )
-    assert gain("accuracy", y, bad, good, 0.95).low > 0.2
-    assert gain("accuracy", y, good, bad, 0.95).low < gain("accuracy", y, good, bad, 0.95).value < 0
-    assert gain("log_loss", y, guess, sure, 0.95).value == pytest.approx(np.log(0.9) - np.log(0.5))
-    same = gain("accuracy", y, good, good, 0.95)
+    assert gain("accuracy", Truth(y), bad, good, 0.95).low > 0.2
+    assert gain("accuracy", Truth(y), good, bad, 0.95).low < gain("accuracy", Truth(y), good, bad, 0.95).value < 0
+    assert gain("log_loss", Truth(y), guess, sure, 0.95).value == pytest.approx(np.log(0.9) - np.log(0.5))
+    same = gain("accuracy", Truth(y), good, good, 0.95)
     assert (same.value, same.low) == (0, 0)
-    low, high = interval("accuracy", y, good)
-    assert low < score("accuracy", y, good) < high
+    low, high = interval("accuracy", Truth(y), good)
+    assert low < score("accuracy", Truth(y), good) < high
 
 
 def test_a_model_has_fallen_where_the_difference_is_more_than_chance():
     rng = np.random.default_rng(0)
-    y = np.zeros(300, int)
+    y = Truth(np.zeros(300, int))
 
     def right(share):
         return np.where(rng.random((300, 1)) < share, [0.9, 0.1], [0.1, 0.9])
@@ -122,7 +134,7 @@ def test_a_model_has_fallen_where_the_difference_is_more_than_chance():
 
 
 def test_classes_that_a_model_does_not_know_have_no_probability():
-    y = np.array([0, 1, 2, 2])
+    y = Truth(np.array([0, 1, 2, 2]))
     assert score("accuracy", y, np.array([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5], [1.0, 0.0]])) == 0.5
 
 
@@ -140,6 +152,21 @@ def test_classes_that_a_model_does_not_know_have_no_probability():
 )
 def test_a_model_follows_where_it_is_likely_better_and_loses_little(new, both, lost, promoted):
     assert follows(new, both, lost, allowed=0.01) is promoted
+
+
+def test_rows_count_as_much_as_they_weigh():
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=200)
+    wrong = np.arange(200) < 100
+    good_on_some, good_on_others = np.where(wrong, 5.0, y), np.where(wrong, y, 5.0)
+    truth = Truth(y, np.where(wrong, 1e-3, 1.0))
+    assert score("rmse", truth, good_on_some) < 0.2 * score("rmse", truth, good_on_others)
+    assert gain("rmse", truth, good_on_others, good_on_some, 0.95).low > 3
+    assert gain("rmse", Truth(y), good_on_others, good_on_some, 0.95).low < 0
+    assert has_fallen("rmse", (truth, good_on_some), (truth, good_on_others))
+    assert not has_fallen("rmse", (truth, good_on_others), (truth, good_on_some))
+    both = truth[:50] + truth[150:]
+    assert (both.weights == truth.weights[[*range(50), *range(150, 200)]]).all()
 
 
 def test_what_forgets_is_no_candidate_unless_all_do():
@@ -313,6 +340,38 @@ def test_what_cannot_update_is_one_line(forest, arguments, line):
     _, error = command("update", forest / "run", *arguments, code=2)
     assert line in error
     assert error.count("\n") == 1
+
+
+def delays(n, seed, shift=0.0):
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame({"distance": rng.uniform(0, 1, n), "counts": rng.choice([0.01, 1.0, 5.0], n)})
+    return frame.assign(delay=frame["distance"] * (1 + shift) + rng.normal(0, 0.1, n) + (frame["counts"] < 0.1))
+
+
+def test_an_update_of_weighted_rows_scores_them_by_their_weights(tmp_path):
+    delays(300, 0).to_csv(tmp_path / "old.csv", index=False)
+    new = delays(200, 1, shift=0.5)
+    new.to_csv(tmp_path / "new.csv", index=False)
+    request = Request(str(tmp_path / "old.csv"), "delay", weight="counts", kind="table")
+    run, _ = planned_run(request, tmp_path, folds=2, n_trials=1, model="linear")
+    errors = automl.load(run).predict(new) - new["delay"]
+    facts = update(RunFolder(run), tmp_path / "new.csv")
+    assert facts["in_use_on_new"] == pytest.approx(np.sqrt(np.average(errors**2, weights=new["counts"])), rel=1e-4)
+    assert facts["promoted"]
+    assert facts["gain_on_new"] > 0
+
+
+def test_a_model_of_quantiles_is_updated(tmp_path):
+    delays(300, 0).to_csv(tmp_path / "old.csv", index=False)
+    new = delays(300, 1, shift=2.0)
+    new.to_csv(tmp_path / "new.csv", index=False)
+    request = Request(str(tmp_path / "old.csv"), "delay", quantiles=(0.1, 0.5, 0.9))
+    run, _ = planned_run(request, tmp_path, folds=2, n_trials=1, model="lightgbm")
+    facts = update(RunFolder(run), tmp_path / "new.csv")
+    assert facts["metric"] == "pinball"
+    assert facts["promoted"]
+    assert facts["test"]["new"]["candidate"] < facts["test"]["new"]["in_use"]
+    assert automl.load(run).predict(new).shape == (300, 3)
 
 
 def test_a_run_that_is_not_on_own_data_is_not_updated(tmp_path):

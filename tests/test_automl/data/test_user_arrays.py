@@ -1,6 +1,7 @@
 """Users' images, sequences and time series: reading, splitting, learning, predicting."""
 
 import os
+from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from user_models import trained
 
 from automl.data.datasets.registry import load_data
 from automl.data.ingest import images
+from automl.data.ingest.encoder import load_encoder
 from automl.data.ingest.prepare import Facts, prepare
 from automl.data.ingest.request import Request
 from automl.data.ingest.sequences import read_ts
@@ -57,6 +59,24 @@ def test_a_folder_a_class_is_learnt_and_new_pictures_are_judged(photos, tmp_path
     assert (told["folder"] == "seven").mean() > 0.8
     with pytest.raises(UserError, match=r"broken\.png' is not a readable image"):
         predictor.predict(photos / "seven")
+
+
+def test_a_picture_is_decoded_once(photos, tmp_path, monkeypatch):
+    times, read = Counter(), images.ImagesEncoder._read
+
+    def counted(self, file):
+        times[file] += 1
+        return read(self, file)
+
+    monkeypatch.setattr(images.ImagesEncoder, "_read", counted)
+    (photos / "seven" / "broken.png").write_bytes(b"\x89PNG nothing")
+    prepare(Request(str(photos)), tmp_path / "data")
+    assert len(times) == len(list(photos.glob("*/*")))
+    assert set(times.values()) == {1}
+    encoder, _ = load_encoder(tmp_path / "data" / "encoder")
+    rows = encoder.labelled(Request(str(photos)))
+    assert encoder.encode(rows.frame)["pixels"].shape == (len(times) - 1, 1, 16, 16)
+    assert set(times.values()) == {2}
 
 
 def test_folders_of_train_and_test_are_kept_and_copies_of_test_pictures_leave_training(photos, tmp_path):

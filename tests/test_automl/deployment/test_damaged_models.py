@@ -76,6 +76,7 @@ CHANGES = {
     "members": lambda folder: changed(folder / "model.json", members=[{"folder": "."}]),
     "weight": lambda folder: changed(folder / "model.json", members=[{"folder": ".", "weight": "all"}]),
     "outside": outside,
+    "targets outside": lambda folder: changed(folder / "model.json", targets={"price": "../../other"}),
 }
 
 

@@ -21,7 +21,7 @@ from automl.data.datasets.registry import load_data
 from automl.data.ingest.prepare import prepare
 from automl.data.ingest.request import Request
 from automl.data.inputs import Columns
-from automl.data.targets import Classes, Number
+from automl.data.targets import Classes, Number, Quantiles
 from automl.deployment.onnx_learners import EXPORTED
 from automl.deployment.onnx_model import TOLERANCE, as_onnx, largest_difference
 from automl.deployment.predictor import Member, Predictor
@@ -238,21 +238,27 @@ def test_the_command_says_what_it_wrote_and_how_near_it_is(tmp_path):
 # --- learners for tables ----------------------------------------------------------------------------------------------
 
 
-def learnt(family, kind, n_classes=3):
-    """A fitted learner on numbers with gaps, a category that decides much, and one with many levels; and new rows."""
+def learnt(family, kind, n_classes=3, with_levels=True):
+    """A fitted learner on numbers with gaps, a category that decides much, and one with many levels; and new rows.
+
+    Without levels, the codes of the categories are numbers too.
+    """
     rng = np.random.default_rng(0)
     numbers, codes, levels = rng.normal(size=(700, 2)), rng.integers(0, 5, 700), rng.integers(0, 80, 700)
     signal = numbers[:, 0] + 2.0 * np.isin(codes, (1, 3)) + np.sin(levels)
     numbers[rng.random(700) < 0.2, 1] = np.nan
     x = np.column_stack([numbers, codes, levels]).astype(np.float32)
-    inputs = Columns.of(x, (5, 80))
-    if kind == "number":
+    inputs = Columns.of(x, (5, 80) if with_levels else ())
+    if kind == "quantiles":
+        y, target = signal.astype(np.float32), Quantiles.of(signal, (0.1, 0.5, 0.9))
+    elif kind == "number":
         y, target = signal.astype(np.float32), Number.of(signal)
     else:
         y = np.digitize(signal, np.quantile(signal, np.linspace(0, 1, n_classes + 1)[1:-1]))
         target = Classes(tuple("abcdef"[:n_classes]))
-    space = learner_class(family).space(classes=kind == "classes", with_levels=True)
-    config = {name: entry["default"] for name, entry in space.items()} | {"min_rows_per_level": 5}  # of LightGBM
+    space = learner_class(family).space(classes=kind == "classes", with_levels=with_levels)
+    config = {name: entry["default"] for name, entry in space.items()}
+    config |= {"min_rows_per_level": 5} if family == "lightgbm" and with_levels else {}
     learner = build_learner(family, config, inputs, target, 0)
     learner.fit(Rows(x[:400], y[:400]), Rows(x[400:500], y[400:500]))
     model = TrainedLearner(learner, config, Preprocessing("shops", family, inputs, target))
@@ -269,9 +275,30 @@ def test_trees_with_categories_and_gaps_give_the_same_in_onnx(family, kind, n_cl
     assert largest_difference(predictor, as_onnx(predictor).SerializeToString(), {"examples": rows}) < TOLERANCE
 
 
+@pytest.mark.parametrize("family", ["lightgbm", "catboost"])
+@pytest.mark.parametrize(("kind", "n_classes"), [("number", 0), ("classes", 2), ("classes", 3), ("quantiles", 0)])
+def test_boosting_of_numbers_gives_the_same_in_onnx(family, kind, n_classes):
+    predictor, rows = learnt(family, kind, n_classes, with_levels=False)
+    content = as_onnx(predictor).SerializeToString()
+    assert largest_difference(predictor, content, {"examples": rows}) < TOLERANCE
+    if kind == "quantiles":
+        found = answers(content, examples=rows)
+        assert found.shape == (len(rows), 3)
+        assert (np.diff(found, axis=1) >= 0).all()
+
+
+def test_catboosts_categories_have_no_onnx_form():
+    predictor, _ = learnt("catboost", "number")
+    with pytest.raises(UserError, match=r"no ONNX form: catboost; a run with --model lightgbm,random_forest,extra_tr"):
+        as_onnx(predictor)
+
+
 def test_a_member_without_an_onnx_form_is_named():
     linear, _ = learnt("linear", "number")
     trees, _ = learnt("extra_trees", "number")
     both = Predictor([*trees.members, *linear.members], None, {})
     with pytest.raises(UserError, match=r"no ONNX form: linear; a run with --model lightgbm,random_forest"):
         as_onnx(both)
+    quantiles, _ = learnt("linear", "quantiles")
+    with pytest.raises(UserError, match=r"no ONNX form: linear; a run with --model lightgbm gives a model that has"):
+        as_onnx(quantiles)

@@ -28,10 +28,14 @@ def rows(n, seed=0, kind="classes"):
     return Rows(x, y)
 
 
+QUICK = {"catboost": {"learning_rate": 0.1, "depth": 4, "combined": 1}}  # in place of the defaults
+
+
 def learner_for(family, train, target, seed=0):
     inputs = Columns.of(train.x, (4, 80))
     space = learner_class(family).space(classes=isinstance(target, Classes), with_levels=True)
-    return build_learner(family, {name: entry["default"] for name, entry in space.items()}, inputs, target, seed)
+    config = {name: entry["default"] for name, entry in space.items()} | QUICK.get(family, {})
+    return build_learner(family, config, inputs, target, seed)
 
 
 def target_of(train, kind):
@@ -91,15 +95,19 @@ def test_a_refit_has_the_rounds_that_it_is_given(family):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_rows_count_as_much_as_they_weigh(family, kind):
     """Half of the rows have the labels of others, and nearly no weight."""
-    train, valid = rows(600, 0, kind), rows(300, 1, kind)
-    wrong = np.arange(600) % 2 == 0
+    train, valid = rows(800, 0, kind), rows(300, 1, kind)
+    wrong = np.arange(800) % 2 == 0
     y = np.where(wrong, np.roll(train.y, 7), train.y)
     weights = np.where(wrong, 1e-3, 1.0).astype(np.float32)
     target, metric = target_of(train, kind), "rmse" if kind == "number" else "log_loss"
     errors = []
     for counts in (None, weights):
         learner = learner_for(family, train, target)
-        learner.fit(Rows(train.x, y, counts), Rows(train.x[:200], y[:200], None if counts is None else counts[:200]))
+        fitted, stopping = (
+            Rows(train.x[part], y[part], None if counts is None else counts[part])
+            for part in (slice(600), slice(600, None))
+        )
+        learner.fit(fitted, stopping)
         errors.append(measure(metric, valid.y, learner.predict(valid.x)))
     assert errors[1] < errors[0]
 

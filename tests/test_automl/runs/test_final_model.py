@@ -13,7 +13,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes
 import automl
 from automl.analysis.sentences import beaten_in_words, kept_in_words
 from automl.data.datasets.registry import load_data
-from automl.deployment.calibration import fit_temperature, log_losses, temperature_that_helps, tempered
+from automl.deployment.calibration import Judged, fit_temperature, log_losses, temperature_that_helps, tempered
 from automl.deployment.ensemble import greedy_ensemble
 from automl.deployment.predictor import predictions
 from automl.errors import UserError
@@ -60,11 +60,12 @@ def test_overconfidence_is_undone_and_calibrated_probabilities_are_left_alone():
     given, labels = overconfident(4_000, 0, 3.0)
     assert fit_temperature(given, labels) == pytest.approx(3.0, rel=0.1)
     other = overconfident(2_000, 1, 3.0)
-    temperature = temperature_that_helps((given, labels), other)
+    temperature = temperature_that_helps(Judged(given, labels), Judged(*other))
     assert temperature == pytest.approx(3.0, rel=0.1)
     assert log_losses(tempered(other[0], temperature), other[1]).mean() < log_losses(*other).mean()
     kept = [
-        temperature_that_helps(overconfident(60, seed, 1.0), overconfident(60, seed + 100, 1.0)) for seed in range(40)
+        temperature_that_helps(*(Judged(*overconfident(60, at, 1.0)) for at in (seed, seed + 100)))
+        for seed in range(40)
     ]
     assert np.mean([temperature == 1.0 for temperature in kept]) > 0.7  # where there is nothing to gain, most stay
 

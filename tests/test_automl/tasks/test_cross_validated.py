@@ -1,5 +1,6 @@
 """A table cross-validated: an epoch is a fold."""
 
+import importlib.util
 from dataclasses import replace
 
 import numpy as np
@@ -12,8 +13,17 @@ from automl.data.ingest.prepare import prepare
 from automl.data.ingest.request import Request
 from automl.errors import UserError
 from automl.metrics import best_threshold, loss_of, measure
+from automl.runs.configure import with_folds
+from automl.runs.settings import Settings
 from automl.task import TrainingFailed
-from automl.tasks.cross_validated import PRESETS, cross_validated, n_folds_within, presets
+from automl.tasks.cross_validated import (
+    PRESETS,
+    cross_validated,
+    described_plan,
+    families_of,
+    n_folds_within,
+    presets,
+)
 from automl.training.folds import MODEL, read_predictions, read_record
 from strategies.encoding import Encoding
 
@@ -117,6 +127,15 @@ def test_a_short_run_begins_with_the_cheapest_family(wine):
     assert cross_validated(wine, 1, "realmlp", None, time_limit=10).runtimes == {"torch"}
 
 
+def test_a_limit_that_cannot_hold_is_told_and_gets_one_model_in_one_process(wine):
+    settings = with_folds(Settings(data={}, time_limit=4.0), wine)
+    assert (settings.n_workers, settings.folds) == (1, 1)
+    said = described_plan(cross_validated(wine, 1, None, None, time_limit=4.0), 4.0, has_test=True)
+    assert said.startswith("plan: one model, linear, scored by the validation set; ")
+    assert said.endswith("4 seconds will be exceeded, as starting, reading and writing take about 8: give 10 or more")
+    assert with_folds(Settings(data={}, time_limit=10.0), wine).n_workers is None
+
+
 def test_scores_of_two_classes_are_those_of_the_best_threshold(tmp_path):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(rng.normal(size=(400, 3)), columns=["a", "b", "c"])
@@ -131,6 +150,17 @@ def test_scores_of_two_classes_are_those_of_the_best_threshold(tmp_path):
 def test_a_family_for_other_data_is_refused_in_one_line(wine):
     with pytest.raises(UserError, match="--model 'cnn' does not suit table; choose auto or some of: lightgbm"):
         cross_validated(wine, 8, "cnn", None)
+
+
+def test_catboost_is_among_the_families_where_it_is_installed(wine, monkeypatch):
+    assert "catboost" in families_of(cross_validated(wine, 8, None, None).space)
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "catboost" else find(name))
+    assert "catboost" not in families_of(cross_validated(wine, 8, None, None).space)
+    with pytest.raises(
+        UserError, match=r"--model catboost needs the package catboost; install it with: pip install 'c"
+    ):
+        cross_validated(wine, 8, "linear,catboost", None)
 
 
 def test_folds_that_would_take_too_long_fail_after_the_second(wine, tmp_path):

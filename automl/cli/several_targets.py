@@ -1,0 +1,103 @@
+"""Several numbers to predict, `--target a,b`: the plan for each target, and one model of all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from automl.cli.pipeline import new_folder
+from automl.cli.terminal import show_line
+from automl.deployment.model_card import CARD
+from automl.deployment.several_targets import folder_names, join
+from automl.errors import UserError
+from automl.runs.run_files import write_summary
+from automl.runs.settings import DEFAULT_SECONDS, Settings, option
+from automl.study.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from automl.data.ingest.request import Request
+    from automl.runs.time_plan import Clock
+
+RUNS = "targets"  # the folder of the runs on each target
+NEEDED = ("strategy", "n_trials", "max_epochs", "train_size", "refit", "track", "machines")  # to be left out
+
+Run = Callable[["Request", Settings, Path], tuple[RunFolder, int]]
+
+
+def names_of(request: Request | None) -> tuple[str, ...]:
+    """The targets, where several are given, separated by commas; none if there is a column of that name."""
+    if request is None or "," not in (request.target or "") or not request.path.is_file():
+        return ()
+    from automl.data.ingest.read_table import column_names
+    from automl.data.ingest.request import column
+
+    assert request.target is not None
+    columns = column_names(request.path)
+    if request.target in columns:
+        return ()
+    names = tuple(dict.fromkeys(name.strip() for name in request.target.split(",") if name.strip()))
+    return tuple(column(name, columns, "--target") for name in names)
+
+
+def run_each(
+    names: tuple[str, ...],
+    request: Request,
+    asked: Settings,
+    out: Path | None,
+    run: Run,
+    console: Console,
+    clock: Clock,
+) -> tuple[RunFolder, int]:
+    """Run the plan for each target within its share of the time, and join the models.
+
+    ``run``: one run, into a folder. ``clock``: of the command.
+    """
+    given = [option(name) for name in NEEDED if getattr(asked, name) is not None]
+    if request.quantiles:
+        given.append("--quantiles")
+    if request.target_kind == "classes":
+        given.append("--kind classification")
+    if given:
+        raise UserError(f"--target {request.target} is for numbers by the default plan: leave {', '.join(given)} out")
+    folder = RunFolder(out or new_folder(f"{request.path.stem}-{'-'.join(names)}"))
+    folder.check_is_free()
+    places, limit = folder_names(names), asked.time_limit or DEFAULT_SECONDS
+    made: dict[str, Path] = {}
+    for i, name in enumerate(names):
+        seconds = max(1.0, (limit - clock.seconds) / (len(names) - i))
+        show_line(console, f"target {name!r}, {i + 1} of {len(names)}, within {seconds:.0f} seconds")
+        kind = ",".join(dict.fromkeys([*request.kind_words, "regression"]))
+        part = replace(request, target=name, others=[other for other in names if other != name], kind=kind)
+        within = replace(asked, data=asdict(part), time_limit=seconds)
+        run_folder, exit_code = run(part, within, folder.path / RUNS / places[name])
+        if exit_code or not run_folder.model.is_dir():
+            show_line(console, f"no model of all targets is written; the runs on some are in {folder.path / RUNS}")
+            return folder, exit_code or 1
+        made[name] = run_folder.model
+    card = join(made, folder.model)
+    cards = {name: json.loads((model / CARD).read_text(encoding="utf-8")) for name, model in made.items()}
+    summary = {"targets": cards, **{name: card[name] for name in ("metric", "validation", "test")}}
+    write_summary(folder.summary, summary)
+    _show(console, summary)
+    show_line(console, f"model        {folder.model}")
+    show_line(console, f"runs         {folder.path / RUNS}")
+    return folder, 0
+
+
+def _show(console: Console, summary: Mapping[str, Any]) -> None:
+    """Print the scores of each target and their means."""
+    from rich.table import Table
+
+    table = Table()
+    table.add_column("target")
+    table.add_column(f"{summary['metric']} out of fold", justify="right")
+    for metric in summary["test"]:
+        table.add_column(f"{metric} on test", justify="right")
+    for name, each in (*summary["targets"].items(), ("mean", summary)):
+        table.add_row(name, *(f"{value:.4g}" for value in (each["validation"], *each["test"].values())))
+    console.print(table)

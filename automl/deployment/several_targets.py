@@ -1,0 +1,105 @@
+"""Models of several targets: one folder with a whole model for each of them."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.deployment.model_card import CARD, README
+from automl.deployment.model_files import read_card, targets
+from automl.deployment.predictor import Predictor, load_predictor, model_folder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class JointPredictor:
+    """Predicts several targets, each by a model of its own."""
+
+    def __init__(self, parts: Mapping[str, Predictor], card: Mapping[str, Any]) -> None:
+        """``parts``: by target."""
+        self.parts, self.card = dict(parts), card
+
+    @property
+    def target(self) -> str:
+        """The names of the targets."""
+        return ", ".join(self.parts)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of what ``stream`` predicts."""
+        return tuple(self.parts)
+
+    def predict(self, examples: Any) -> NDArray[np.float64]:
+        """The predicted numbers, (n, n_targets); ``examples``: as ``Predictor`` takes them."""
+        return np.column_stack([part.predict(examples) for part in self.parts.values()])
+
+    def stream(self, path: Path, strange: Counter[str] | None = None) -> Iterator[pd.DataFrame]:
+        """As ``Predictor.stream``, with a column for each target."""
+        import pandas as pd
+
+        counters: list[Counter[str]] = [Counter() for _ in self.parts]
+        streams = [part.stream(path, each) for part, each in zip(self.parts.values(), counters, strict=True)]
+        for first, *others in zip(*streams, strict=True):
+            columns = [chunk[[name]] for name, chunk in zip(self.columns[1:], others, strict=True)]
+            yield pd.concat([first, *columns], axis=1)
+        if strange is not None:
+            for each in counters:  # the models read nearly the same columns
+                strange.update(each - strange)
+
+
+def load(run: str | Path) -> Predictor | JointPredictor:
+    """Load the model of a run from the run's folder, or from a copy of its folder ``model``.
+
+    UserError if there is no such folder, or no model in it that predicts.
+    """
+    folder = model_folder(run)
+    card = read_card(folder / CARD)
+    if parts := targets(card, folder):
+        return JointPredictor({name: load_predictor(place) for name, place in parts.items()}, card)
+    return load_predictor(folder)
+
+
+def folder_names(names: Sequence[str]) -> dict[str, str]:
+    """A folder's name for each target: its own where that is a plain word."""
+    plain = len({name.lower() for name in names} - {"model"}) == len(names)
+    return {
+        name: name if plain and re.fullmatch(r"\w[\w-]*", name, re.ASCII) else f"target-{i}"
+        for i, name in enumerate(names, 1)
+    }
+
+
+def join(models: Mapping[str, Path], out: Path) -> dict[str, Any]:
+    """Copy the model of each target into one folder, which is created as a whole; returns its card."""
+    aside = out.with_name(f"{out.name}.writing")
+    shutil.rmtree(aside, ignore_errors=True)
+    places = folder_names(list(models))
+    for name, model in models.items():
+        shutil.copytree(model, aside / places[name])
+    cards = {name: read_card(aside / place / CARD) for name, place in places.items()}
+    first = next(iter(cards.values()))
+    card = {
+        "format": 1,
+        "task": first["task"],
+        "kind": first["kind"],
+        "targets": places,
+        "metric": first["metric"],
+        "maximize": first["maximize"],
+        "validation": float(np.mean([each["validation"] for each in cards.values()])),
+        "test": {name: float(np.mean([each["test"][name] for each in cards.values()])) for name in first["test"]},
+    }
+    (aside / CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    listed = [f"- `{places[name]}`: {name}, {each['said']}" for name, each in cards.items()]
+    lines = ["# A model of several targets", "", *listed, "", "`automl.load` reads this folder, or one of these.", ""]
+    (aside / README).write_text("\n".join(lines), encoding="utf-8")
+    shutil.rmtree(out, ignore_errors=True)
+    aside.rename(out)
+    return card

@@ -1,0 +1,133 @@
+"""Gradient boosting by CatBoost, of symmetric trees, with its own statistics of categories.
+
+L. Prokhorenkova et al., CatBoost: Unbiased Boosting with Categorical Features (NeurIPS 2018).
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.data.inputs import Array, Columns
+from automl.data.targets import Classes, Quantiles, Target
+from automl.models.learners.base import Learner, Rows
+from automl.models.learners.early_stopping import MOST_ROUNDS, EarlyStopping
+
+FILE = "model.cbm"  # CatBoost's own format, of numbers and strings
+
+# Those of TabRepo (D. Salinas and N. Erickson, 2024) but for the growth of trees, which is symmetric here.
+SPACE: dict[str, Any] = {
+    "learning_rate": {"float": [0.005, 0.1], "log": True, "default": 0.05},
+    "depth": {"int": [4, 8], "default": 6},
+    "l2": {"float": [1.0, 5.0], "default": 3.0},
+}
+CATEGORICAL: dict[str, Any] = {  # where the table has categories
+    "combined": {"int": [1, 5], "default": 4},
+    "one_hot": {"ordinal": [2, 3, 5, 10], "default": 2},
+}
+NAMES = {  # of the hyperparameters in CatBoost
+    "learning_rate": "learning_rate",
+    "depth": "depth",
+    "l2": "l2_leaf_reg",
+    "combined": "max_ctr_complexity",
+    "one_hot": "one_hot_max_size",
+}
+
+
+class CatBoost(Learner):
+    """Boosted trees, with early stopping by the log loss, the squared error or the pinball loss of all quantiles."""
+
+    takes_quantiles = True
+
+    def __init__(self, config: Mapping[str, Any], inputs: Columns, target: Target, seed: int) -> None:
+        super().__init__(config, inputs, target, seed)
+        self.model: Any = None
+
+    @classmethod
+    def space(cls, *, classes: bool, with_levels: bool) -> dict[str, Any]:
+        return SPACE | (CATEGORICAL if with_levels else {})
+
+    def fit(self, train: Rows, valid: Rows | None = None, rounds: int = 0) -> None:
+        import catboost
+
+        parameters = self._parameters() | {"iterations": MOST_ROUNDS if valid is not None else max(1, rounds)}
+        self.model = catboost.CatBoost(parameters)
+        if valid is None:
+            self.model.fit(self._pool(*train))
+        else:
+            stopped = [_Stopped(EarlyStopping(len(train.y)))]
+            self.model.fit(self._pool(*train), eval_set=self._pool(*valid), use_best_model=True, callbacks=stopped)
+        self.rounds = self.model.tree_count_
+
+    def predict(self, x: NDArray[Any]) -> NDArray[np.float64]:
+        kind = "Probability" if isinstance(self.target, Classes) else "RawFormulaVal"
+        found = np.asarray(self.model.predict(self._pool(x), prediction_type=kind, thread_count=1))
+        return np.sort(found, axis=1) if isinstance(self.target, Quantiles) else found.astype(np.float64)
+
+    def save(self, folder: Path) -> None:
+        self.model.save_model(str(folder / FILE), format="cbm")
+
+    @classmethod
+    def load(cls, folder: Path, config: Mapping[str, Any], inputs: Columns, target: Target) -> Self:
+        import catboost
+
+        found = cls(config, inputs, target, seed=0)
+        found.model = catboost.CatBoost()
+        try:
+            found.model.load_model(str(folder / FILE), format="cbm")
+        except catboost.CatBoostError as error:
+            raise ValueError(f"{FILE} is no model of CatBoost ({error})") from error
+        found.rounds = found.model.tree_count_
+        return found
+
+    def as_json(self) -> dict[str, Any]:
+        """The trees of a model without categories, as CatBoost describes them."""
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "model.json"
+            self.model.save_model(str(file), format="json")
+            content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+            return content
+
+    def _pool(self, rows: Array, y: Any = None, weights: Any = None) -> Any:
+        """The rows in CatBoost's form; a category is the name of its code, a missing one too."""
+        import catboost
+
+        x: Array = np.ascontiguousarray(rows, np.float32)
+        n = self.inputs.n_numbers
+        if n == x.shape[1]:
+            return catboost.Pool(x, y, weight=weights)
+        names = x[:, n:].astype(np.int64).astype("S").astype(object)
+        numbers = np.ascontiguousarray(x[:, :n]) if n else None
+        return catboost.Pool(catboost.FeaturesData(numbers, names), y, weight=weights)
+
+    def _parameters(self) -> dict[str, Any]:
+        target = self.target
+        kind: dict[str, Any] = {"loss_function": "RMSE"}
+        if isinstance(target, Quantiles):
+            kind = {"loss_function": f"MultiQuantile:alpha={','.join(f'{level:g}' for level in target.levels)}"}
+        elif isinstance(target, Classes) and target.n_outputs == 2:
+            kind = {"loss_function": "Logloss"}
+        elif isinstance(target, Classes):
+            kind = {"loss_function": "MultiClass", "classes_count": target.n_outputs}
+        own = {NAMES[name]: value for name, value in self.config.items() if name in NAMES}
+        return kind | own | {
+            "boosting_type": "Plain", "random_seed": self.seed % 2**31, "thread_count": 1, "logging_level": "Silent",
+            "allow_writing_files": False, "allow_const_label": True,
+        }  # fmt: skip
+
+
+class _Stopped:
+    """A callback that ends a fit."""
+
+    def __init__(self, stopping: EarlyStopping) -> None:
+        self._stopping = stopping
+
+    def after_iteration(self, info: Any) -> bool:
+        (losses,) = info.metrics["validation"].values()
+        return not self._stopping.ends(info.iteration - 1, losses[-1])

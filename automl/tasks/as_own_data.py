@@ -1,0 +1,30 @@
+"""The data of a built-in task as if they were the user's own: with its test set, for any family by the default plan."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from automl.data.datasets.export import export_whole
+from automl.data.ingest.request import Request
+from automl.errors import UserError
+from automl.tasks.registry import load_task
+
+SAME = {"chembl234-bits": "chembl234"}  # prepared arrays -> the data set that they are of
+GENERATED = ("bible", "cmudict", "kjv")  # data sets whose targets are texts
+
+
+@contextmanager
+def as_own_data(name: str) -> Iterator[tuple[Request, str]]:
+    """The request for the data of a built-in task, whose files are there within the context, and its metric.
+
+    UserError for an unknown task, and for one that generates text.
+    """
+    task = load_task(name)
+    data = SAME.get(task.data, task.data)
+    if data in GENERATED:
+        raise UserError(f"--model is for tasks that predict classes or numbers, {name!r} generates text: leave it out")
+    with tempfile.TemporaryDirectory(prefix="automl-") as folder:
+        yield Request(**export_whole(data, Path(folder))).checked(), task.metric
