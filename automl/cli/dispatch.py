@@ -73,7 +73,11 @@ def dispatch(
     if request is not None and targets:
         if location is not None or resume:
             raise UserError(f"--target {request.target} excludes --storage and --resume: a run has one target")
-        return run_each(targets, request, asked, out, lambda *run: run_once(*run, Clock()), console, clock)
+
+        def run_target(request: Request, asked: Settings, out: Path) -> tuple[RunFolder, int]:
+            return run_once(request, asked, out, Clock())
+
+        return run_each(targets, request, asked, out, run_target, console, clock)
     if location is not None:
         return share(location, asked, begin_run, resume=resume, console=console, clock=clock)
     if resume:

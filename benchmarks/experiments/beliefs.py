@@ -25,9 +25,10 @@ from automl.space.edit import space_to_dict
 from automl.space.parse import load_space
 from automl.study.run_folder import write_atomic
 from benchmarks.command import run_command
-from benchmarks.experiments.transfer import means, past_study, search
+from benchmarks.experiments.transfer import N_TRIALS, means, past_study, search
 from benchmarks.suites import load_suite
 from benchmarks.suites.base import SimulatedTask
+from strategies import make_strategy
 
 SHOWN = (5, 10, 20, 50)
 SURE = 0.5
@@ -56,7 +57,8 @@ def regrets(tasks: Sequence[SimulatedTask], seed: int) -> list[dict[str, object]
         ranked = sorted(zip(known.losses, known.configs, strict=True), key=lambda pair: pair[0] or 0.0)
         row: dict[str, object] = {"suite": task.suite, "task": task.name, "seed": seed}
         for name, around in (("none", None), ("good", ranked[0][1]), ("misleading", ranked[-1][1])):
-            curve = search(task if around is None else believing(task, around), "bo", [], seed)
+            believed = task if around is None else believing(task, around)
+            curve = search(believed, make_strategy("bo", believed.space, seed=seed, n_trials=N_TRIALS))
             row |= {f"{name} {count}": curve[count - 1] for count in SHOWN}
         rows.append(row)
     return rows
