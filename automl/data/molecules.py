@@ -20,7 +20,7 @@ def rdkit_chem() -> Any:
     try:
         chem, logger = (importlib.import_module(f"rdkit.{name}") for name in ("Chem", "RDLogger"))
     except ImportError:
-        raise UserError(f"molecules need rdkit: {install_command('molecules')}") from None
+        raise UserError(f"molecules need the package rdkit; install it with: {install_command('molecules')}") from None
     logger.DisableLog("rdApp.*")
     return chem
 

@@ -99,6 +99,6 @@ def check_train_size(train_size: int, n_classes: int, n_train: int) -> None:
     if not least <= train_size <= n_train:
         why = "one example per class" if n_classes else "two examples"
         raise UserError(
-            f"train_size must be between {least} ({why}) and {n_train:,} (the whole training set), "
-            f"got {train_size:,}; leave it out to train on everything"
+            f"the number of training examples must be between {least} ({why}) and {n_train:,} (all of them), "
+            f"got {train_size:,}; leave it out to use all"
         )

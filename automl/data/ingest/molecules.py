@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from automl.data.ingest import encoder
 from automl.data.ingest.read_table import column_names
-from automl.data.ingest.request import SMILES_NAMES, Request
+from automl.data.ingest.request import SMILES_NAMES, Request, listed
 from automl.data.ingest.split import can_be_grouped
 from automl.data.ingest.split_columns import groups_and_times
 from automl.data.ingest.string_column import StringEncoder, as_texts, text_and_labels
@@ -78,7 +78,7 @@ def read(request: Request) -> encoder.Rows:
     names = column_names(request.path)
     smiles = request.smiles or next((name for name in names if name.lower() in SMILES_NAMES), None)
     if smiles is None:
-        raise UserError(f"no SMILES column given: --smiles NAME; the file has: {', '.join(names[:20])}")
+        raise UserError(f"no SMILES column given: --smiles NAME; the file has: {listed(names)}")
     frame, labels, notes = text_and_labels(request, smiles, "--smiles", names)
     molecules = [molecule_of(text) for text in frame[smiles]]
     good = np.array([molecule is not None for molecule in molecules])

@@ -13,7 +13,7 @@ from automl.data.ingest import encoder
 from automl.data.ingest.file_formats import open_source
 from automl.data.ingest.json_examples import Schema, as_strings, strings_schema
 from automl.data.ingest.read_table import column_names, read_table
-from automl.data.ingest.request import Request, column
+from automl.data.ingest.request import Request, column, listed
 from automl.data.ingest.split_columns import groups_and_times
 from automl.data.ingest.string_column import column_frame, unread
 from automl.data.pairs import Pairs, pairs_of
@@ -59,7 +59,7 @@ def read(request: Request) -> encoder.Rows:
     """The pairs of a table, without those with an empty side."""
     names = column_names(request.path)
     if request.source is None or request.into is None:
-        raise UserError(f"pairs need --source COLUMN and --into COLUMN; the file has: {', '.join(names[:20])}")
+        raise UserError(f"pairs need --source COLUMN and --into COLUMN; the file has: {listed(names)}")
     column(request.source, names, "--source")
     column(request.into, names, "--into")
     wanted = [request.source, request.into]

@@ -21,6 +21,7 @@ USED = {  # options of each kind of data, besides --kind
     "pairs": ("source", "into", "time", "group"),
 }
 TARGETS = {"classification": "classes", "regression": "number"}
+MOST_LISTED, LAST_LISTED = 20, 5  # columns that an error lists
 SMILES_NAMES = ("smiles", "canonical_smiles", "isomeric_smiles")
 
 
@@ -146,5 +147,13 @@ def column(name: str, columns: Sequence[str], option: str) -> str:
     """The name, if there is such a column; otherwise UserError with the closest match."""
     if name in columns:
         return name
-    has = ", ".join(map(str, columns[:20]))
+    has = listed(columns)
     raise UserError(f"{option} {name!r} is not a column of the file; {did_you_mean(name, columns)}it has: {has}")
+
+
+def listed(columns: Sequence[str]) -> str:
+    """The names of columns for an error; of many, the first and the last ones, where targets usually are."""
+    names = [str(name) for name in columns]
+    if len(names) > MOST_LISTED:
+        names[MOST_LISTED - LAST_LISTED : -LAST_LISTED] = [f"({len(names) - MOST_LISTED:,} more)"]
+    return ", ".join(names)

@@ -15,7 +15,7 @@ from automl.data.ingest.columns import texts_of
 from automl.data.ingest.file_formats import open_source
 from automl.data.ingest.json_examples import Schema, as_strings, strings_schema
 from automl.data.ingest.read_table import check_there, column_names, read_table
-from automl.data.ingest.request import Request, column, spelled_target
+from automl.data.ingest.request import Request, column, listed, spelled_target
 from automl.data.ingest.tokenizers import token_ids
 from automl.errors import UserError
 
@@ -69,7 +69,7 @@ def text_and_labels(
     """A column of strings (empty if missing) and the target, with notes on the file."""
     column(text, names, option)
     if request.target is None:
-        raise UserError(f"no target column given: --target NAME; the file has: {', '.join(names[:20])}")
+        raise UserError(f"no target column given: --target NAME; the file has: {listed(names)}")
     column(request.target, names, "--target")
     wanted = [text, request.target]
     table = read_table(request.path, columns=wanted, texts=[text], numeric=spelled_target(request))

@@ -16,7 +16,7 @@ from automl.data.ingest.columns import ColumnsEncoder, date_format
 from automl.data.ingest.file_formats import open_source
 from automl.data.ingest.json_examples import Schema
 from automl.data.ingest.read_table import column_names, read_table
-from automl.data.ingest.request import Request, column, spelled_target
+from automl.data.ingest.request import Request, column, listed, spelled_target
 from automl.data.ingest.split_columns import about_dates, check_split, row_weights, split_by
 from automl.data.inputs import Array, Columns, Inputs
 from automl.errors import UserError
@@ -128,7 +128,7 @@ def labelled_rows(request: Request, known: ColumnsEncoder | None = None) -> enco
     """
     names = column_names(request.path)
     if request.target is None:
-        raise UserError(f"no target column given: --target NAME; the file has: {', '.join(names[:20])}")
+        raise UserError(f"no target column given: --target NAME; the file has: {listed(names)}")
     column(request.target, names, "--target")
     check_split(request, names)
     numeric = {} if known is None else known.numeric

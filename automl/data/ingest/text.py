@@ -10,7 +10,7 @@ import numpy as np
 from automl.data.ingest import encoder
 from automl.data.ingest.number_formats import as_numbers
 from automl.data.ingest.read_table import column_names
-from automl.data.ingest.request import Request
+from automl.data.ingest.request import Request, listed
 from automl.data.ingest.split_columns import groups_and_times
 from automl.data.ingest.string_column import StringEncoder, as_texts, text_and_labels
 from automl.data.ingest.tokenizers import longest, text_tokenizer
@@ -48,7 +48,7 @@ def read(request: Request) -> encoder.Rows:
     """The texts and labels of a table."""
     names = column_names(request.path)
     if request.text is None:
-        raise UserError(f"no text column given: --text NAME; the file has: {', '.join(names[:20])}")
+        raise UserError(f"no text column given: --text NAME; the file has: {listed(names)}")
     frame, labels, notes = text_and_labels(request, request.text, "--text", names)
     if not np.isnan(as_numbers(frame[request.text])).any():
         raise UserError(f"--text {request.text!r} holds numbers, not texts; leave --text out to use all columns")

@@ -112,7 +112,7 @@ def test_pairs_come_back_from_their_folder(data, pairs):
 def test_part_of_the_pairs(data):
     task = own_task(data, None, None).prepared(60)
     assert len(task.pairs().train_source) == 60
-    with pytest.raises(UserError, match="train_size must be between 2"):
+    with pytest.raises(UserError, match="number of training examples must be between 2"):
         task.prepared(10_000)
 
 

@@ -151,5 +151,5 @@ def test_without_rdkit_the_extra_is_named(compounds, tmp_path, monkeypatch):
     compounds.to_csv(tmp_path / "compounds.csv", index=False)
     monkeypatch.setitem(sys.modules, "rdkit", None)
     monkeypatch.setitem(sys.modules, "rdkit.Chem", None)
-    with pytest.raises(UserError, match="molecules need rdkit: pip install 'rdkit>="):
+    with pytest.raises(UserError, match="molecules need the package rdkit; install it with: pip install 'rdkit>="):
         prepare(Request(str(tmp_path / "compounds.csv"), "pIC50"), tmp_path / "data")

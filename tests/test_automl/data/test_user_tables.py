@@ -422,6 +422,13 @@ def test_bad_input_is_one_line_and_leaves_nothing_behind(arguments, line, tmp_pa
     assert [path.name for path in tmp_path.rglob("*")] == ["a.csv"]
 
 
+def test_an_error_lists_the_last_of_many_columns_and_says_how_many_it_leaves_out(tmp_path):
+    names = [f"x{i}" for i in range(40)] + ["price"]
+    (tmp_path / "wide.csv").write_text(",".join(names) + "\n" + ",".join("1" * 41) + "\n")
+    with pytest.raises(UserError, match=r"has: x0, x1, .* x14, \(21 more\), x36, .* x39, price$"):
+        prepare(Request(str(tmp_path / "wide.csv")), tmp_path / "out")
+
+
 @pytest.mark.parametrize("keys", [[], [3], [5, 5, 5], [2, 1, 2, 7]])
 def test_different_keys_are_counted(keys):
     assert n_different(np.array(keys, np.uint64)) == len(set(keys))
