@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from automl.analysis.ensembles import result_in_words
 from automl.analysis.formatting import (
     at_resolution,
     chosen,
     duration,
     failure,
     finite,
+    has_folds,
     numbers,
     often,
     resolution,
@@ -34,7 +36,11 @@ TIMES = {"search": "the search, without the strategy", "rest": "everything else"
 def headline(study: Study, summary: Mapping[str, Any]) -> dict[str, Any]:
     """What came of the run: a title, the result of the search, what the final trainings say, and what limits it."""
     n, failed = summary["n_trials"], summary["n_failed"]
-    judged, notes = ("", commonest_error(study)) if summary["best"] is None else _final_result(summary)
+    lead, judged, notes = _search_result(study, summary), "", commonest_error(study)
+    if has_folds(summary) and summary.get("model"):
+        lead, notes = result_in_words(summary)
+    elif summary["best"] is not None:
+        judged, notes = _final_result(summary)
     short = too_short(summary)
     if short is not None:
         notes.append(f"In the search, {short}{'; the final compares both' if summary['final'] is not None else ''}.")
@@ -45,7 +51,7 @@ def headline(study: Study, summary: Mapping[str, Any]) -> dict[str, Any]:
         notes.append(f"The run ended early: {summary['stop_reason']}.")
     notes += [said for said in (contenders_in_words(summary), kept_in_words(summary), beaten_in_words(summary)) if said]
     title = f"{summary['task']}, {_count(n, 'trial')} with {summary['strategy']}"
-    return {"title": title, "lead": _search_result(study, summary), "verdict": judged, "notes": notes}
+    return {"title": title, "lead": lead, "verdict": judged, "notes": notes}
 
 
 def _is_complete(summary: Mapping[str, Any]) -> bool:
@@ -226,8 +232,11 @@ def _count(n: int, what: str) -> str:
 
 
 def compare_configs(study: Study, summary: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One row a hyperparameter: the chosen value beside the default, and the range searched."""
-    encoding = Encoding(study.space)
+    """One row a hyperparameter: the chosen value beside the default, and the range searched.
+
+    With folds, the default is often of another family: its other hyperparameters are left out.
+    """
+    encoding, folds = Encoding(study.space), has_folds(summary)
     best = None if summary["best"] is None else chosen(summary)["config"]
     rows = []
     for dim in encoding.dimensions:
@@ -237,8 +246,8 @@ def compare_configs(study: Study, summary: Mapping[str, Any]) -> list[dict[str, 
                 "name": dim.name,
                 "chosen": "-" if value is None else setting(value),
                 "default": "-" if default is None else setting(default),
-                "used": value is not None or default is not None,
-                "changed": best is not None and value != default,
+                "used": value is not None or (default is not None and not folds),
+                "changed": best is not None and value != default and not (folds and None in (value, default)),
                 "range": _range(dim),
                 "edge": "" if value is None or value == default else _edge(dim, value),
             }
@@ -335,8 +344,8 @@ def facts(study: Study, summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]
     yield "trials", f"{summary['n_trials']}: {', '.join(counts) or 'none ended'}"
     used, budget = summary["epochs_trained"], summary["budget_epochs"]
     of = "" if budget is None else f" of a budget of {budget}"
-    folds = (summary.get("settings") or {}).get("folds") is not None
-    yield "folds" if folds else "epochs", f"{used} trained{of}; at most {summary['max_epochs']} in a trial"
+    what = "folds" if has_folds(summary) else "epochs"
+    yield what, f"{used} trained{of}; at most {summary['max_epochs']} in a trial"
     yield "ended because", str(summary["stop_reason"])
     if "time" in summary:  # which older summaries lack
         stages = {stage: seconds for stage, seconds in summary["time"].items() if seconds and stage != "total"}
