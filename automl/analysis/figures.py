@@ -13,6 +13,7 @@ from automl.analysis import plot_style
 from automl.analysis.formatting import (
     described,
     finite,
+    has_folds,
     inert,
     ordered,
     score,
@@ -129,7 +130,7 @@ def _points(
             "symbol": [symbol if all_of_it else f"{symbol}-open" for all_of_it in whole],
             "line": {"width": 1.2, "color": [INK if all_of_it else colour for all_of_it in whole]},
         }
-        look = {"mode": "markers", "name": inert(origin), "marker": marker, **_hover(group, metric)}
+        look = {"mode": "markers", "name": inert(origin), "marker": marker, **_hover(group, summary)}
         yield CurveTrace.points(group, [value(trial, metric) for trial in group], look)
     edge = 0.025 if maximize else 0.975
     outside = [trial for trial in good if trial not in inside]
@@ -140,7 +141,7 @@ def _points(
     ):
         if group:
             marker = {"size": 10, "color": colour, "symbol": symbol}
-            look = {"mode": "markers", "name": name, "marker": marker, "yaxis": "y2", **_hover(group, metric)}
+            look = {"mode": "markers", "name": name, "marker": marker, "yaxis": "y2", **_hover(group, summary)}
             yield CurveTrace.points(group, [edge] * len(group), look)
     best = [trial for trial in inside if is_best(trial, summary)]
     if best:
@@ -150,17 +151,18 @@ def _points(
 
 
 def learning_curves(study: Study, summary: Mapping[str, Any]) -> Figure | None:
-    """The loss of each trial after each epoch; None where no trial has more than one."""
+    """The loss of each trial after each epoch or fold; None where no trial has more than one."""
     trials = [trial for trial in ordered(study) if trial.losses]
     if max((len(trial.losses) for trial in trials), default=0) < 2:
         return None
     best = next((trial for trial in trials if is_best(trial, summary)), None)
+    step = _step(summary)
     others = [trial for trial in trials if not is_best(trial, summary)]
     faint: Trace = {"x": [], "y": [], "hovertext": []}
     for trial in others:
         faint["x"] += [*range(1, len(trial.losses) + 1), None]
         faint["y"] += [*map(finite, trial.losses), None]
-        faint["hovertext"] += [*_epochs_hover(trial), ""]
+        faint["hovertext"] += [*_curve_hover(trial, step), ""]
     width = 1.0 if len(trials) <= MANY_TRIALS else 0.4
     line = {"width": width, "color": FAINT}
     thin = {"mode": "lines+markers", "name": "other trials", "line": line, "marker": {"size": 3 * width}}
@@ -169,11 +171,11 @@ def learning_curves(study: Study, summary: Mapping[str, Any]) -> Figure | None:
         thick = {"mode": "lines+markers", "line": {"width": 3, "color": CHOSEN}, "marker": {"size": 6}}
         curve = {"x": list(range(1, len(best.losses) + 1)), "y": [finite(loss) for loss in best.losses]}
         name = f"chosen (trial {best.number})"
-        data.append({**curve, **thick, "name": name, "hovertext": _epochs_hover(best), "hoverinfo": "text"})
+        data.append({**curve, **thick, "name": name, "hovertext": _curve_hover(best, step), "hoverinfo": "text"})
     losses = [loss for trial in trials for loss in map(finite, trial.losses) if loss is not None]
     low, high = shown_range(losses, maximize=False)
     layout = plot_style.layout(
-        xaxis=plot_style.axis("epoch", tickformat="d", **({"dtick": 1} if study.max_epochs <= 12 else {})),
+        xaxis=plot_style.axis(step, tickformat="d", **({"dtick": 1} if study.max_epochs <= 12 else {})),
         yaxis=plot_style.axis("loss, lower is better", range=[low, high]),
         legend=LEGEND,
     )
@@ -259,14 +261,14 @@ def _reason(trial: Trial) -> list[str]:
     return [f"proposed by {trial.arm}{when}"]
 
 
-def _hover(trials: Sequence[Trial], metric: str) -> Trace:
-    texts = []
+def _hover(trials: Sequence[Trial], summary: Mapping[str, Any]) -> Trace:
+    metric, step, texts = summary["metric"], _step(summary), []
     for trial in trials:
         reached = value(trial, metric)
         what = f"failed: {shorten(trial.error or '', 80)}" if reached is None else f"{metric} = {show(reached)}"
         lines = [
             what,
-            f"{trial.epochs} epoch{'s' * (trial.epochs != 1)}, {_origin(trial)}",
+            f"{trial.epochs} {step}{'s' * (trial.epochs != 1)}, {_origin(trial)}",
             *_reason(trial),
             *described(trial.config)[:16],
         ]
@@ -274,5 +276,9 @@ def _hover(trials: Sequence[Trial], metric: str) -> Trace:
     return {"hoverinfo": "text", "hovertext": texts}
 
 
-def _epochs_hover(trial: Trial) -> list[str]:
-    return [f"trial {trial.number}, epoch {i}: loss {show(loss)}" for i, loss in enumerate(trial.losses, 1)]
+def _step(summary: Mapping[str, Any]) -> str:
+    return "fold" if has_folds(summary) else "epoch"
+
+
+def _curve_hover(trial: Trial, step: str) -> list[str]:
+    return [f"trial {trial.number}, {step} {i}: loss {show(loss)}" for i, loss in enumerate(trial.losses, 1)]

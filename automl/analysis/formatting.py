@@ -56,6 +56,11 @@ def often(entry: Mapping[str, Any]) -> str:
     return f" (mean of {n} trainings)" if n > 1 else ""
 
 
+def has_folds(summary: Mapping[str, Any]) -> bool:
+    """Whether the trials of a run are cross-validated."""
+    return (summary.get("settings") or {}).get("folds") is not None
+
+
 def too_short(summary: Mapping[str, Any]) -> str | None:
     """That the default was not trained as long as the best trial, so the two cannot be compared; None where it was."""
     best, default = summary["best"], summary["default"]
@@ -64,6 +69,8 @@ def too_short(summary: Mapping[str, Any]) -> str | None:
     epochs, of = default.get("epochs"), summary["max_epochs"]  # older summaries lack the first
     if epochs in (None, best.get("epochs", of)):
         return None
+    if has_folds(summary):
+        return f"the default config was scored on {epochs} of {of} folds only, too few to compare"
     return f"the default config was trained for {epochs} of {of} epochs only, too short to compare"
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from automl.analysis import figures, slices
 from automl.analysis.card_memory import memory_curve
+from automl.analysis.ensembles import members
 from automl.analysis.explanation import TOGETHER, Explanation, explain, verdict
-from automl.analysis.formatting import chosen, described, failure, ordered, picked
+from automl.analysis.formatting import chosen, described, failure, has_folds, ordered, picked, show
 from automl.analysis.sentences import described_model, headline
 from automl.analysis.tables import compare_configs, facts, final_rows
 from automl.study.run_folder import write_atomic
@@ -48,6 +49,9 @@ def write_report(file: Path, study: Study, summary: Mapping[str, Any], told: Exp
         chosen=None if summary["best"] is None else chosen(summary),
         picked=picked(summary["final"]),
         model=described_model(summary["model"]) if summary.get("model") else None,
+        folds=has_folds(summary),
+        members=members(summary["model"]) if has_folds(summary) and summary.get("model") else [],
+        show=show,
         told=told,
         verdict=verdict,
         pairs=[pair for pair in told.importances.pairs if pair.share.low > TOGETHER] if told.importances else [],

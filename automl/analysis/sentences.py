@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from automl.analysis.ensembles import result_in_words
 from automl.analysis.formatting import (
     at_resolution,
     chosen,
     failure,
+    has_folds,
     numbers,
     often,
     resolution,
@@ -29,7 +31,11 @@ from strategies.encoding import Encoding
 def headline(study: Study, summary: Mapping[str, Any]) -> dict[str, Any]:
     """What came of the run: a title, the result of the search, what the final trainings say, and what limits it."""
     n, failed = summary["n_trials"], summary["n_failed"]
-    judged, notes = ("", commonest_error(study)) if summary["best"] is None else _final_result(summary)
+    lead, judged, notes = _search_result(study, summary), "", commonest_error(study)
+    if has_folds(summary) and summary.get("model"):
+        lead, notes = result_in_words(summary)
+    elif summary["best"] is not None:
+        judged, notes = _final_result(summary)
     short = too_short(summary)
     if short is not None:
         notes.append(f"In the search, {short}{'; the final compares both' if summary['final'] is not None else ''}.")
@@ -40,7 +46,7 @@ def headline(study: Study, summary: Mapping[str, Any]) -> dict[str, Any]:
         notes.append(f"The run ended early: {summary['stop_reason']}.")
     notes += [said for said in (contenders_in_words(summary), kept_in_words(summary), beaten_in_words(summary)) if said]
     title = f"{summary['task']}, {_count(n, 'trial')} with {summary['strategy']}"
-    return {"title": title, "lead": _search_result(study, summary), "verdict": judged, "notes": notes}
+    return {"title": title, "lead": lead, "verdict": judged, "notes": notes}
 
 
 def _is_complete(summary: Mapping[str, Any]) -> bool:

@@ -10,6 +10,7 @@ from automl.analysis.formatting import (
     chosen,
     duration,
     finite,
+    has_folds,
     numbers,
     seed_gains,
     setting,
@@ -25,8 +26,11 @@ TIMES = {"search": "the search, without the strategy", "rest": "everything else"
 
 
 def compare_configs(study: Study, summary: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One row a hyperparameter: the chosen value beside the default, and the range searched."""
-    encoding = Encoding(study.space)
+    """One row a hyperparameter: the chosen value beside the default, and the range searched.
+
+    With folds, the default is often of another family: its other hyperparameters are left out.
+    """
+    encoding, folds = Encoding(study.space), has_folds(summary)
     best = None if summary["best"] is None else chosen(summary)["config"]
     rows = []
     for dim in encoding.dimensions:
@@ -36,8 +40,8 @@ def compare_configs(study: Study, summary: Mapping[str, Any]) -> list[dict[str, 
                 "name": dim.name,
                 "chosen": "-" if value is None else setting(value),
                 "default": "-" if default is None else setting(default),
-                "used": value is not None or default is not None,
-                "changed": best is not None and value != default,
+                "used": value is not None or (default is not None and not folds),
+                "changed": best is not None and value != default and not (folds and None in (value, default)),
                 "range": _range(dim),
                 "edge": "" if value is None or value == default else _edge(dim, value),
             }
@@ -128,8 +132,8 @@ def facts(study: Study, summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]
     yield "trials", f"{summary['n_trials']}: {', '.join(counts) or 'none ended'}"
     used, budget = summary["epochs_trained"], summary["budget_epochs"]
     of = "" if budget is None else f" of a budget of {budget}"
-    folds = (summary.get("settings") or {}).get("folds") is not None
-    yield "folds" if folds else "epochs", f"{used} trained{of}; at most {summary['max_epochs']} in a trial"
+    what = "folds" if has_folds(summary) else "epochs"
+    yield what, f"{used} trained{of}; at most {summary['max_epochs']} in a trial"
     yield "ended because", str(summary["stop_reason"])
     if "time" in summary:  # which older summaries lack
         stages = {stage: seconds for stage, seconds in summary["time"].items() if seconds and stage != "total"}

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from automl.analysis.formatting import chosen, duration, often, show, too_short
+from automl.analysis.ensembles import members
+from automl.analysis.formatting import chosen, duration, has_folds, often, show, too_short
 from automl.analysis.sentences import beaten_in_words, contenders_in_words, described_model, kept_in_words
 from automl.study.study import counts_in_words
 from automl.study.trial import State
@@ -44,7 +45,7 @@ def show_summary(
     shown = shown or Values()
     counts: dict[State, int] = {state: summary[f"n_{state}"] for state in ENDED}
     budget = "" if summary["budget_epochs"] is None else f" of {summary['budget_epochs']}"
-    folds = summary["settings"].get("folds") is not None
+    folds = has_folds(summary)
     n = summary["epochs_trained"] if summary["budget_epochs"] is None else summary["budget_epochs"]
     what = ("fold" if folds else "epoch") + "s" * (n != 1)
     show_line(
@@ -145,13 +146,8 @@ def _show_members(console: Console, card: Mapping[str, Any], shown: Values) -> N
     table = Table()
     for column in ("member", "trial", "weight", f"{card['metric']} out of fold"):
         table.add_column(column, justify="left" if column == "member" else "right")
-    weights: dict[int, float] = {}
-    for entry in card["members"]:  # a bagged member has an entry for each fold
-        weights[entry["trial"]] = weights.get(entry["trial"], 0.0) + entry["weight"]
-    members = {entry["trial"]: entry for entry in card["members"]}
-    for trial, weight in sorted(weights.items(), key=lambda each: -each[1]):
-        entry = members[trial]
-        table.add_row(entry["family"], str(trial), f"{weight:.0%}", shown.show(entry["score"]))
+    for row in members(card):
+        table.add_row(row.family, str(row.trial), f"{row.weight:.0%}", shown.show(row.score))
     console.print(table)
 
 

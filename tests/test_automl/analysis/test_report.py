@@ -321,6 +321,40 @@ def test_the_verdict_is_that_of_the_final_scores(tmp_path, run, told, final, ver
     write_report(tmp_path / "report.html", study, summary, told)  # every case has its page
 
 
+def planned(summary, test):
+    entries = [(7, "linear", 0.25), (3, "realmlp", 0.375), (3, "realmlp", 0.375)]  # a bagged member has one a fold
+    card = {
+        "metric": "accuracy",
+        "said": "an ensemble of 2 models",
+        "temperature": 1.0,
+        "validation": 0.9,
+        "test": test,
+        "members": [{"trial": n, "family": name, "weight": w, "score": 0.88} for n, name, w in entries],
+    }
+    return {**summary, "metric": "accuracy", "maximize": True, "settings": {"folds": 8}, "model": card}
+
+
+@pytest.mark.parametrize(
+    ("test", "lead", "note"),
+    [
+        ({"accuracy": 0.8765, "auc": 0.95}, "Accuracy 0.876 on the test set.", "for this score and nothing else"),
+        ({}, "Accuracy 0.900 out of fold.", "There is no test set."),
+    ],
+)
+def test_a_run_by_the_default_plan_shows_its_model(tmp_path, run, told, test, lead, note):
+    study, summary = run
+    write_report(tmp_path / "report.html", study, planned(summary, test), told)
+    words = Page((tmp_path / "report.html").read_text(encoding="utf-8")).words
+    assert lead in words
+    assert "The model is an ensemble of 2 models." in words
+    assert note in words
+    assert re.search(r"realmlp ?3 ?75% ?0.880 ?linear ?7 ?25% ?0.880", words)
+    assert bool(re.search(r"auc ?0.950", words)) == bool(test)
+    assert "fresh seeds" not in words  # there is no final
+    assert "Folds The loss of each trial over the folds" in words
+    assert "after each epoch" not in words
+
+
 def test_a_default_that_was_trained_short_is_not_compared_with_the_best(run):
     study, summary = run
     best = {**summary["best"], "epochs": summary["max_epochs"]}

@@ -1,0 +1,48 @@
+"""What is said of a run by the default plan, whose model is made of cross-validated trials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from automl.analysis.formatting import score, show, too_short
+
+
+@dataclass(frozen=True)
+class MemberRow:
+    """A member of an ensemble: the trial that it is, and its weight."""
+
+    trial: int
+    family: str
+    weight: float
+    score: float  # out of fold
+
+
+def members(card: Mapping[str, Any]) -> list[MemberRow]:
+    """The members of a model's card, the heaviest first; a bagged member has an entry there for each fold."""
+    weights: dict[int, float] = {}
+    for entry in card["members"]:
+        weights[entry["trial"]] = weights.get(entry["trial"], 0.0) + entry["weight"]
+    entries = {entry["trial"]: entry for entry in card["members"]}
+    rows = [MemberRow(n, entries[n]["family"], weight, entries[n]["score"]) for n, weight in weights.items()]
+    return sorted(rows, key=lambda row: -row.weight)
+
+
+def result_in_words(summary: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """The score of the model, and how it came about. For a run that has a model."""
+    card, metric = summary["model"], summary["metric"]
+    name = f"{metric[:1].upper()}{metric[1:]}"
+    on_test = card["test"].get(metric)
+    best, default = (score(summary[which], metric) for which in ("best", "default"))
+    against = "" if default is None or too_short(summary) else f", against {show(default)} of the default config"
+    if default is not None and summary["best"] == summary["default"]:
+        against = ": it is the default"
+    notes = [f"The model is {card['said']}."]
+    if best is not None:
+        notes.append(f"The best config by itself has {metric} {show(best)} out of fold{against}.")
+    if on_test is None:
+        notes.append("There is no test set. Scores out of fold also chose the model: expect somewhat less of new data.")
+        return f"{name} {show(card['validation'])} out of fold.", notes
+    notes.append("The test set was used for this score and nothing else; scores out of fold also chose the model.")
+    return f"{name} {show(on_test)} on the test set.", notes
