@@ -23,12 +23,13 @@ class Graph:
         self._outputs: list[Any] = []
         self._n = 0
 
-    def __call__(self, operator: str, *inputs: str, **attributes: Any) -> str:
-        """Add a node and return its first output."""
+    def __call__(self, operator: str, *inputs: str, n_outputs: int = 1, **attributes: Any) -> str:
+        """Add a node and return its first output. ``n_outputs``: those that the operator must have."""
         from onnx import helper
 
         name = self._name(operator)
-        self._nodes.append(helper.make_node(operator, inputs, [name], name, **attributes))
+        outputs = [name, *(f"{name}/{place}" for place in range(1, n_outputs))]
+        self._nodes.append(helper.make_node(operator, inputs, outputs, name, **attributes))
         return name
 
     def constant(self, values: NDArray[Any] | list[Any] | float, kind: Any = np.float32) -> str:

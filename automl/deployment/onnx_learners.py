@@ -45,7 +45,7 @@ def learner_nodes(graph: Graph, model: TrainedLearner, examples: str) -> str:
 
 def _ascending(graph: Graph, quantiles: str, n: int) -> str:
     """Each row in order."""
-    return graph("TopK", quantiles, graph.constant([n], np.int64), axis=1, largest=0, sorted=1)
+    return graph("TopK", quantiles, graph.constant([n], np.int64), n_outputs=2, axis=1, largest=0, sorted=1)
 
 
 def _with_levels(graph: Graph, levels: ManyLevels, inputs: Columns, rows: str) -> str:

@@ -92,9 +92,10 @@ class AutoMLRegressor(RegressorMixin, AutoMLEstimator):  # type: ignore[misc]
 
 def _targets(y: Any) -> dict[str, Any]:
     """The columns of ``y`` by name, or by place where they have no names of their own."""
-    if np.ndim(y) != 2:
+    shape = np.shape(np.asarray(y))
+    if len(shape) != 2:
         return {"y": y}
-    columns = [y.iloc[:, place] if hasattr(y, "iloc") else np.asarray(y)[:, place] for place in range(np.shape(y)[1])]
+    columns = [y.iloc[:, place] if hasattr(y, "iloc") else np.asarray(y)[:, place] for place in range(shape[1])]
     names = [str(getattr(column, "name", f"y{place}")) for place, column in enumerate(columns)]
     if len(set(names)) < len(names):
         names = [f"y{place}" for place in range(len(names))]
