@@ -109,7 +109,7 @@ def test_several_targets_are_predicted_by_one_model(tmp_path):
     frame = shops(300, 3).drop(columns="good")
     frame["rent"] = 2 * frame["area"] + np.random.default_rng(0).normal(0, 5, 300)
     frame.to_csv(tmp_path / "shops.csv", index=False)
-    args = ("--data", tmp_path / "shops.csv", "--target", "area, rent", "--model", "linear", "--time-limit", 24)
+    args = ("--data", tmp_path / "shops.csv", "--target", "area, rent", "--model", "linear", "--time-limit", 16)
     printed, _ = command("run", *args, "--out", tmp_path / "run")
     summary = json.loads((tmp_path / "run/summary.json").read_text())
     both = [summary["targets"][name]["test"]["rmse"] for name in ("area", "rent")]

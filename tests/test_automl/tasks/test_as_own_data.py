@@ -53,6 +53,6 @@ def test_a_task_that_generates_text_has_no_such_run():
 
 
 def test_pictures_of_a_task_from_the_command_line(tmp_path):
-    command("run", "--task", "digits-cnn", "--model", "linear", "--time-limit", 20, "--out", tmp_path / "run")
+    command("run", "--task", "digits-cnn", "--model", "linear", "--time-limit", 12, "--out", tmp_path / "run")
     _, error = command("run", "--task", "digits-cnn", "--model", "tfidf", "--out", tmp_path / "other", code=2)
     assert "--model 'tfidf' does not suit images" in error
