@@ -169,9 +169,16 @@ def _rows(request: Request, decoder: ImagesEncoder | None) -> encoder.Rows:
         raise UserError(f"images must be in a folder with one subfolder per class; {str(folder)!r} is not a folder")
     own, test = _listed(folder)
     every = own + (test or [])
-    decoder = decoder or ImagesEncoder.of_sizes([file for file, _ in every])
-    good, notes = _that_can_be_read([file for file, _ in every], folder, decoder)
+    paths = [file for file, _ in every]
+    using = decoder or ImagesEncoder.of_sizes(paths)
+    good, notes = _that_can_be_read(paths, folder, using)
     files = list(itertools.compress(every, good))
+    if decoder is None and not good.all():  # the heads of damaged images do not count
+        kept = [file for file, _ in files]
+        without = ImagesEncoder.of_sizes(kept)
+        if (without.side, without.mode) != (using.side, using.mode):
+            using = without
+            using.decode([str(file) for file in kept])
     n_own = int(good[: len(own)].sum())
     lost = sorted({label for _, label in every} - {label for _, label in files})
     notes += [f"no image of these classes can be read: {', '.join(lost)}"] if lost else []
@@ -184,7 +191,7 @@ def _rows(request: Request, decoder: ImagesEncoder | None) -> encoder.Rows:
         valid, train = stratified(codes, share(n_own))
         parts = SplitRows(train, valid, np.arange(n_own, len(files)), "test is the folder test, the rest stratified")
     about = [*notes, *_others([folder])]
-    return encoder.Rows(frame, labels, "folder", keys, about, parts=parts, details={"encoder": decoder})
+    return encoder.Rows(frame, labels, "folder", keys, about, parts=parts, details={"encoder": using})
 
 
 def _listed(folder: Path) -> tuple[list[tuple[Path, str]], list[tuple[Path, str]] | None]:

@@ -94,7 +94,7 @@ def test_a_dashboard_that_polls_shows_the_run_and_does_not_stop_it(database, tmp
         _, err = run.communicate()
         assert run.returncode == 0, err
         assert seen == sorted(seen)
-        assert len(set(seen)) > 3, seen
+        assert len(set(seen)) > 1, seen
         assert seen[-1] == 60
         with pytest.raises(urllib.error.HTTPError) as refused:
             read(urllib.request.Request(address, method="DELETE"))
