@@ -267,9 +267,9 @@ def _new_name(name: str, frame: pd.DataFrame) -> str:
 
 def _leaderboard(trials: pd.DataFrame, card: Mapping[str, Any]) -> pd.DataFrame:
     """A row a configuration, the best first."""
-    weights: dict[int, float] = {}
-    for entry in card["members"]:  # a bagged member has an entry for each fold
-        weights[entry["trial"]] = weights.get(entry["trial"], 0.0) + entry["weight"]
+    from automl.analysis.ensembles import members
+
+    weights = {member.trial: member.weight for member in members(card)}
     complete = trials[trials["state"] == "complete"]
     board = complete.assign(weight=[weights.get(number, 0.0) for number in complete["trial"]])
     return board.sort_values("loss").reset_index(drop=True)
