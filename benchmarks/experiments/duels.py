@@ -20,6 +20,7 @@ from rich.table import Table
 from automl.errors import UserError
 from automl.study.run_folder import write_atomic
 from benchmarks.command import run_command
+from benchmarks.pages.markdown import grid, with_block
 from benchmarks.report import known_constants, read_runs
 from benchmarks.scoring import regret
 from benchmarks.scoring.certainty import expected
@@ -28,6 +29,7 @@ from benchmarks.scoring.statistics import unit_keys
 
 BUDGETS = (20, 50)  # full trainings
 PAIR = ["suite", "task", "seed"]
+BLOCK = "duels"
 
 
 def main(
@@ -36,10 +38,13 @@ def main(
     seeds: Annotated[int, typer.Option(min=2, help="Maximum number of seeds per task.")] = 10,
     split: Annotated[str, typer.Option(help="development or holdout tasks.")] = DEVELOPMENT,
     out: Annotated[Path, typer.Option(help="Table to write.")] = Path("results/duels.csv"),
+    page: Annotated[Path | None, typer.Option(help="Page that shows the table.")] = None,
 ) -> None:
     """Write OUT, and print the duels over all suites."""
     found = all_duels(runs, strategy, seeds, split)
     write_atomic(out, found.to_csv(index=False, float_format="%.4f"))
+    if page is not None:
+        write_atomic(page, with_block(page.read_text(encoding="utf-8"), "\n".join(as_table(found)), page, BLOCK))
     _show(found)
     print(out)
 
@@ -107,6 +112,26 @@ def _duel(both: pd.DataFrame, units: pd.Series) -> dict[str, Any]:
         "low": interval["low95"],
         "high": interval["high95"],
     }
+
+
+def as_table(found: pd.DataFrame) -> list[str]:
+    """The duels as a table in Markdown, a row for each rival, suite and budget."""
+    rows = []
+    for row in found.to_dict("records"):
+        known = f" ({row['low']:+.3f} to {row['high']:+.3f})" if pd.notna(row["low"]) else ""
+        seeds = f"{row['min_seeds']} to {row['max_seeds']}".removesuffix(f" to {row['min_seeds']}")
+        rows.append(
+            [
+                f"`{row['rival']}`",
+                f"{row['suite']}, {row['n_tasks']} tasks, {seeds} seeds",
+                str(row["budget"]),
+                f"{row['regret']:.3f}",
+                f"{row['rival_regret']:.3f}",
+                f"{row['difference']:+.3f}{known}",
+            ]
+        )
+    own = f"`{found['strategy'].iloc[0]}`"
+    return grid(["against", "on", "trainings", own, "the other", "difference (95%)"], rows)
 
 
 def _show(found: pd.DataFrame) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.experiments.duels import duels
+from benchmarks.experiments.duels import as_table, duels
 from benchmarks.scoring.cohorts import EVERY_SUITE
 
 
@@ -52,3 +52,11 @@ def test_a_duel_uses_only_shared_runs_and_weights_tasks_equally():
     assert found["s"]["rival_regret"] == pytest.approx(0.4)
     assert (found["s"]["fresh_tasks"], found["r"]["fresh_tasks"], found[EVERY_SUITE]["fresh_tasks"]) == (2, 0, 2)
     assert found["r"]["difference"] == pytest.approx(0.4)
+
+
+def test_the_table_of_a_page_has_a_row_for_each_rival_and_suite_and_no_interval_of_few_units():
+    worths = {("s", "a", "bo", 0): 0.2, ("s", "a", "tpe", 0): 0.4}
+    tasks = pd.MultiIndex.from_tuples([("s", "a")], names=["suite", "task"])
+    facts = pd.DataFrame({"best": 0.0, "reference": 1.0, "seconds": 1.0, "floor": 1.0}, index=tasks)
+    lines = as_table(pd.DataFrame(duels(runs(worths), facts, "bo", 20)))
+    assert lines[-1] == "| `tpe` | s, 1 tasks, 1 seeds | 20 | 0.200 | 0.400 | -0.200 |"
