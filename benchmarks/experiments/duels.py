@@ -24,7 +24,7 @@ from benchmarks.pages.markdown import grid, with_block
 from benchmarks.report import known_constants, read_runs
 from benchmarks.scoring import regret
 from benchmarks.scoring.certainty import expected
-from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE
+from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE, counted
 from benchmarks.scoring.statistics import unit_keys
 
 BUDGETS = (20, 50)  # full trainings
@@ -123,7 +123,7 @@ def as_table(found: pd.DataFrame) -> list[str]:
         rows.append(
             [
                 f"`{row['rival']}`",
-                f"{row['suite']}, {row['n_tasks']} tasks, {seeds} seeds",
+                f"{row['suite']}, {counted(row['n_tasks'], 'task')}, {seeds} {'seed' if seeds == '1' else 'seeds'}",
                 str(row["budget"]),
                 f"{row['regret']:.3f}",
                 f"{row['rival_regret']:.3f}",

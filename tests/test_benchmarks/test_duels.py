@@ -59,4 +59,4 @@ def test_the_table_of_a_page_has_a_row_for_each_rival_and_suite_and_no_interval_
     tasks = pd.MultiIndex.from_tuples([("s", "a")], names=["suite", "task"])
     facts = pd.DataFrame({"best": 0.0, "reference": 1.0, "seconds": 1.0, "floor": 1.0}, index=tasks)
     lines = as_table(pd.DataFrame(duels(runs(worths), facts, "bo", 20)))
-    assert lines[-1] == "| `tpe` | s, 1 tasks, 1 seeds | 20 | 0.200 | 0.400 | -0.200 |"
+    assert lines[-1] == "| `tpe` | s, 1 task, 1 seed | 20 | 0.200 | 0.400 | -0.200 |"
