@@ -48,7 +48,7 @@ def build(
     ``most``: members. ``left``: seconds for the fits to all rows. ``milliseconds``: for a row, at most. ``watch``:
     called with a line about what is going on, ``say`` with what the user should know afterwards.
     """
-    found = candidates(task, list(tuner.study.trials.values()), folder)
+    found = candidates(task, list(tuner.study.trials.values()), folder, say)
     if not found:
         return None
     chosen = choose(task, found, most)
