@@ -72,8 +72,8 @@ def tune(
     ``n_trials``: the budget in full trainings, so n_trials x max_epochs epochs. By default 50, or no limit where there
         is a ``time_limit``, in seconds.
     ``seed``: of the search and, derived from it, of each training.
-    ``n_workers``: trainings at a time, by default 1; more than one run in processes of their own. On other machines the
-        most, by default as many as there is room for.
+    ``n_workers``: trainings at a time, by default 1; more than one run in processes of their own, with a warning where
+        they share cores. On other machines the most, by default as many as there is room for.
     ``lanes``: configs of one shape that each of them trains in one program, of tasks with ``lane_key``. Proposals then
         come in packs of one shape.
     ``max_epochs``: epochs of a full training, after which a generator is ended. By default the task's, or the default
@@ -128,6 +128,8 @@ def tune(
     if not resume or folder is None:
         first = to_json(starts(task.space, task.name, n_trials, start, _past_studies(prior, settings.strategy)))
     warn = functools.partial(warnings.warn, stacklevel=2)
+    if settings.crowded and own is None:
+        warn(settings.crowded)
 
     def search(stored: Mapping[str, Any] | None, shared: SharedRun | None = None) -> Result:
         complete = replace(settings, prior=first if stored is None else stored.get("prior"))

@@ -21,7 +21,7 @@ from automl.runs.final_model import check_can_keep
 from automl.runs.outputs import Outputs, about_run
 from automl.runs.past_studies import learn
 from automl.runs.session import Session
-from automl.runs.settings import Settings, build_task, default_workers
+from automl.runs.settings import Settings, build_task
 from automl.runs.time_plan import Clock
 from automl.study.run_folder import RunFolder
 from automl.tasks.cross_validated import CrossValidated, described_plan
@@ -105,9 +105,8 @@ def run_session(
 def _announced(console: Console, name: str, session: Session) -> str:
     """Say what will be done and why. Returns the title of the run."""
     settings, task = session.settings, session.task
-    n_cores = default_workers("cpu")
-    if settings.n_workers is not None and settings.n_workers > n_cores and not settings.where.is_remote:
-        show_line(console, f"workers: {settings.n_workers} trainings share {n_cores} cores, so that each is slower")
+    if settings.crowded:
+        show_line(console, settings.crowded)
     if isinstance(task, CrossValidated):
         has_test = not (settings.data or {}).get("no_test")
         show_line(console, described_plan(task, settings.time_limit, has_test=has_test))
