@@ -141,9 +141,8 @@ def _final(
         if n_seeds < plan.n_seeds:
             show_line(console, f"final: {n_seeds} of {plan.n_seeds} seeds, as the time limit leaves no more")
         watch = partial(_watch_final, live, tuner)
-        final = train_all(
-            task, result, tuner.executor, session.folder, replace(settings, n_final=n_seeds), watch, clock
-        )
+        settings = replace(settings, n_final=n_seeds)
+        final = train_all(task, result, tuner.executor, session.folder, settings, watch, clock, tuner.log.write)
         if final.trainings and search.tracking is not None:
             assert final.chosen is not None
             search.tracking.final(final_means(final.trainings, task.metric), final.kept, final.chosen)
