@@ -23,6 +23,7 @@ from automl.tasks.function import as_task, check_stops_early
 from automl.tuning.executor import Executor, SerialExecutor
 from automl.tuning.progress import progress as progress_display
 from automl.tuning.result import Result
+from automl.tuning.retention import KEPT_AT_THE_END
 from automl.tuning.stopping import Within, as_within
 from automl.tuning.tuner import Callback
 from automl.tuning.warm_start import starts, to_json
@@ -83,7 +84,8 @@ def tune(
     ``sure_within``: stop once the strategy's model (of ``bo``) is sure that no config is better than the best trial by
         more than this loss, or by more than the ``"noise"`` of a training.
     ``maximize``: the objective returns a score, higher is better.
-    ``study``: a folder for the run, made if missing, which ``resume`` continues; without one nothing is written.
+    ``study``: a folder for the run, made if missing, which ``resume`` continues; without one nothing is written. At the
+        end it has the checkpoints of the three best trials, and of those that may continue.
     ``storage``: the URL of a PostgreSQL database for the study, which has the folder's name there. Processes that call
         ``tune`` with the same storage and folder, which their machines share, train together: one leads, the others
         lend it ``n_workers`` each and return its result. The password comes from the environment (PGPASSWORD) or a file
@@ -141,7 +143,10 @@ def tune(
             resume=stored is not None, executor=where,
             display=progress_display() if progress else None, callbacks=callbacks, warn=warn, shared=shared,
         ) as opened:  # fmt: skip
-            return opened.tuner.run()
+            result = opened.tuner.run()
+            if not opened.tuner.interrupted:
+                opened.tuner.retention.keep_best(KEPT_AT_THE_END)
+            return result
 
     if storage is not None:
         if executor is not None:

@@ -27,6 +27,7 @@ from automl.study.run_folder import RunFolder
 from automl.tasks.cross_validated import CrossValidated, described_plan
 from automl.tuning.final_evaluation import final_means
 from automl.tuning.result import Result
+from automl.tuning.retention import KEPT_AT_THE_END
 from automl.tuning.tuner import Tuner
 from automl.tuning.warm_start import from_json, in_words
 from strategies.encoding import Encoding
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
     from automl.runs.search import Search
     from automl.runs.shared import SharedRun
     from automl.study.run_log import Listener
-
-
-KEPT_AT_THE_END = 3  # checkpoints of the best trials
 
 
 def run_session(
