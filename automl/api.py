@@ -23,6 +23,7 @@ from automl.tasks.function import as_task, check_stops_early
 from automl.tuning.executor import Executor, SerialExecutor
 from automl.tuning.progress import progress as progress_display
 from automl.tuning.result import Result
+from automl.tuning.retention import KEPT_AT_THE_END
 from automl.tuning.stopping import Within, as_within
 from automl.tuning.tuner import Callback
 from automl.tuning.warm_start import starts, to_json
@@ -72,8 +73,8 @@ def tune(
     ``n_trials``: the budget in full trainings, so n_trials x max_epochs epochs. By default 50, or no limit where there
         is a ``time_limit``, in seconds.
     ``seed``: of the search and, derived from it, of each training.
-    ``n_workers``: trainings at a time, by default 1; more than one run in processes of their own. On other machines the
-        most, by default as many as there is room for.
+    ``n_workers``: trainings at a time, by default 1; more than one run in processes of their own, with a warning where
+        they share cores. On other machines the most, by default as many as there is room for.
     ``lanes``: configs of one shape that each of them trains in one program, of tasks with ``lane_key``. Proposals then
         come in packs of one shape.
     ``max_epochs``: epochs of a full training, after which a generator is ended. By default the task's, or the default
@@ -83,7 +84,8 @@ def tune(
     ``sure_within``: stop once the strategy's model (of ``bo``) is sure that no config is better than the best trial by
         more than this loss, or by more than the ``"noise"`` of a training.
     ``maximize``: the objective returns a score, higher is better.
-    ``study``: a folder for the run, made if missing, which ``resume`` continues; without one nothing is written.
+    ``study``: a folder for the run, made if missing, which ``resume`` continues; without one nothing is written. At the
+        end it has the checkpoints of the three best trials, and of those that may continue.
     ``storage``: the URL of a PostgreSQL database for the study, which has the folder's name there. Processes that call
         ``tune`` with the same storage and folder, which their machines share, train together: one leads, the others
         lend it ``n_workers`` each and return its result. The password comes from the environment (PGPASSWORD) or a file
@@ -128,6 +130,8 @@ def tune(
     if not resume or folder is None:
         first = to_json(starts(task.space, task.name, n_trials, start, _past_studies(prior, settings.strategy)))
     warn = functools.partial(warnings.warn, stacklevel=2)
+    if settings.crowded and own is None:
+        warn(settings.crowded)
 
     def search(stored: Mapping[str, Any] | None, shared: SharedRun | None = None) -> Result:
         complete = replace(settings, prior=first if stored is None else stored.get("prior"))
@@ -139,7 +143,10 @@ def tune(
             resume=stored is not None, executor=where,
             display=progress_display() if progress else None, callbacks=callbacks, warn=warn, shared=shared,
         ) as opened:  # fmt: skip
-            return opened.tuner.run()
+            result = opened.tuner.run()
+            if not opened.tuner.interrupted:
+                opened.tuner.retention.keep_best(KEPT_AT_THE_END)
+            return result
 
     if storage is not None:
         if executor is not None:

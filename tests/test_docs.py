@@ -117,6 +117,12 @@ def test_commands_in_the_text_exist_with_their_options(line):
     assert {word for word in arguments if word.startswith("--")} <= known
 
 
+@pytest.mark.parametrize("script", [each for each in blocks("sh") if "SBATCH" in each.values[0]])
+def test_scripts_for_a_scheduler_have_no_errors_of_syntax(script):
+    shown = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True)
+    assert (shown.returncode, shown.stderr) == (0, "")
+
+
 def anchors(file):
     """The anchors of a page's headings, as the repository and the site make them."""
     titles = re.findall(r"^#+ (.+)$", FENCE.sub("", file.read_text()), re.M)

@@ -21,12 +21,13 @@ from automl.runs.final_model import check_can_keep
 from automl.runs.outputs import Outputs, about_run
 from automl.runs.past_studies import learn
 from automl.runs.session import Session
-from automl.runs.settings import Settings, build_task, default_workers
+from automl.runs.settings import Settings, build_task
 from automl.runs.time_plan import Clock
 from automl.study.run_folder import RunFolder
 from automl.tasks.cross_validated import CrossValidated, described_plan
 from automl.tuning.final_evaluation import final_means
 from automl.tuning.result import Result
+from automl.tuning.retention import KEPT_AT_THE_END
 from automl.tuning.tuner import Tuner
 from automl.tuning.warm_start import from_json, in_words
 from strategies.encoding import Encoding
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
     from automl.runs.search import Search
     from automl.runs.shared import SharedRun
     from automl.study.run_log import Listener
-
-
-KEPT_AT_THE_END = 3  # checkpoints of the best trials
 
 
 def run_session(
@@ -105,9 +103,8 @@ def run_session(
 def _announced(console: Console, name: str, session: Session) -> str:
     """Say what will be done and why. Returns the title of the run."""
     settings, task = session.settings, session.task
-    n_cores = default_workers("cpu")
-    if settings.n_workers is not None and settings.n_workers > n_cores and not settings.where.is_remote:
-        show_line(console, f"workers: {settings.n_workers} trainings share {n_cores} cores, so that each is slower")
+    if settings.crowded:
+        show_line(console, settings.crowded)
     if isinstance(task, CrossValidated):
         has_test = not (settings.data or {}).get("no_test")
         show_line(console, described_plan(task, settings.time_limit, has_test=has_test))
@@ -142,9 +139,8 @@ def _final(
         if n_seeds < plan.n_seeds:
             show_line(console, f"final: {n_seeds} of {plan.n_seeds} seeds, as the time limit leaves no more")
         watch = partial(_watch_final, live, tuner)
-        final = train_all(
-            task, result, tuner.executor, session.folder, replace(settings, n_final=n_seeds), watch, clock
-        )
+        settings = replace(settings, n_final=n_seeds)
+        final = train_all(task, result, tuner.executor, session.folder, settings, watch, clock, tuner.log.write)
         if final.trainings and search.tracking is not None:
             assert final.chosen is not None
             search.tracking.final(final_means(final.trainings, task.metric), final.kept, final.chosen)

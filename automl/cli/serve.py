@@ -57,6 +57,7 @@ def serve(
             uvicorn.Config(
                 service.app,
                 http=LimitedProtocol,
+                ws="none",  # a connection with another protocol would escape the limits
                 h11_max_incomplete_event_size=HEAD_BYTES,
                 backlog=BACKLOG,
                 log_level="warning",

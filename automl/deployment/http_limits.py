@@ -15,7 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 MAX_CONNECTIONS = 512
 BACKLOG = 128  # connections that are accepted at a time, before any of them is counted
-HEAD_SECONDS = 10.0  # in which the head of a request must arrive
+HEAD_SECONDS = 10.0  # in which the head of a request must arrive, and the rest of a body that nobody reads
 HEAD_BYTES = 16_384
 MESSAGES, SECONDS = 20, 10.0  # log messages in so many seconds
 
@@ -24,9 +24,13 @@ Application = Callable[[Scope, Any, Any], Awaitable[None]]
 
 
 class LimitedProtocol(H11Protocol):
-    """Closes connections whose request does not arrive; where there are too many, first the one that waits longest."""
+    """Closes connections whose request does not arrive; where there are too many, first the one that waits longest.
 
-    waits_since: float | None = None  # for the head of a request, in the loop's seconds
+    A head must arrive in time, and so must what is left of a body that was answered before its end. A body that the
+    application reads has the time that the application gives it.
+    """
+
+    waits_since: float | None = None  # for a request or the rest of one, in the loop's seconds; None: it is all there
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -42,23 +46,36 @@ class LimitedProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self.conn.their_state is not h11.IDLE:
-            self._has_arrived()
-        elif self.waits_since is None and not self.transport.is_closing():
-            self._wait()
+        self._look()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._look()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._has_arrived()
+        self._stop_timer()
         super().connection_lost(exc)
+
+    def _look(self) -> None:
+        """See what the connection waits for: uvicorn forgets its own limit once a byte more has come."""
+        state = self.conn.their_state
+        has_body_to_come = state is h11.SEND_BODY
+        if state is h11.IDLE or (has_body_to_come and self.cycle.response_complete):
+            if self._timer is None:
+                self._wait()
+        else:
+            self._stop_timer()
+            if not has_body_to_come:
+                self.waits_since = None
 
     def _wait(self) -> None:
         self.waits_since = self.loop.time()
         self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
 
-    def _has_arrived(self) -> None:
-        self.waits_since = None
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
 
 
 class RateLimit(logging.Filter):

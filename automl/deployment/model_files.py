@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import struct
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-
 from automl.errors import UserError, abridged
 from automl.metrics import HALF
-
-# Of JSON with other fields or types, of weights that do not fit it, of archives and tensors that are cut or changed.
-DAMAGE = (
-    OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError, EOFError, MemoryError,
-    ImportError, zipfile.BadZipFile, zlib.error, struct.error, SafetensorError,
-)  # fmt: skip
 
 
 @contextmanager
@@ -31,7 +20,7 @@ def loading(place: Path) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except DAMAGE as error:
+    except Exception as error:  # LightGBM and CatBoost have kinds of their own
         name = error.filename if isinstance(error, OSError) and error.filename else place
         reason = " ".join(abridged(str(error), 300).split())
         raise UserError(

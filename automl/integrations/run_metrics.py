@@ -27,6 +27,10 @@ class RunMetrics:
         self._best.set(float("nan"))
         self._trials = Counter("automl_trials", "Outcomes, by the trial's state.", ["state"], registry=registry)
         self._epochs = Counter("automl_epochs", "Epochs of the outcomes.", registry=registry)
+        self._others = Counter(
+            "automl_trainings_after_search", "Trainings of the final and the refit.", ["stage", "state"],
+            registry=registry,
+        )  # fmt: skip
         self._restarts = Counter("automl_restarts", "Trainings that went back.", registry=registry)
         self._retries = Counter("automl_retries", "Trainings whose process was killed.", registry=registry)
         self._asks = Histogram(
@@ -42,8 +46,13 @@ class RunMetrics:
         """Count an event; to be given to a RunLog as a listener."""
         if event == "begin":
             self._workers.set(facts["n_workers"])
+        elif event == "workers":  # of other machines, which come and go
+            self._workers.set(facts["n"])
         elif event == "ask":
             self._asks.observe(facts["seconds"])
+        elif "stage" in facts:  # after the search
+            if event == "tell":
+                self._others.labels(facts["stage"], facts["state"]).inc()
         elif event == "start":
             self._after[facts["trial"]] = facts["after"]
         elif event == "tell":
@@ -52,12 +61,12 @@ class RunMetrics:
             self._trainings.observe(facts["training_seconds"])
             if "best" in facts:
                 self._best.set(facts["best"])
-        elif event == "restart":
+        elif event == "end":
+            self._after.clear()
+        if event == "restart":
             self._restarts.inc()
         elif event == "retry":
             self._retries.inc()
-        elif event == "end":
-            self._after.clear()
         self._running.set(len(self._after))
 
     @contextmanager

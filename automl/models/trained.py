@@ -6,9 +6,7 @@ config.json and preprocessing.json; nothing is pickled.
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,13 +23,13 @@ from automl.data.batches import by_length
 from automl.data.inputs import Inputs, inputs_from_json, inputs_to_json
 from automl.data.targets import Target, target_from_json
 from automl.models import ESTIMATORS, build_for, own_config
+from automl.models.integrity import check_expansion, check_files, checksums
 from automl.models.learners import learner_class
 from automl.models.learners.base import Learner
 from automl.models.sklearn_estimators import features, outputs_of
 
-LEARNER = "learner.json"  # in the folder of a model that is a Learner
+LEARNER = "learner.json"  # in the folder of a model that is a Learner, with checksums of its files
 SCORING_BATCH = 1_000
-MAX_EXPANSION = 2  # bytes in memory for each byte of an estimator's archive
 SEQUENCES_AT_ONCE = 100  # small enough that the attention's activations fit in a core's cache
 
 # Types in estimators that are not in skops' own list of trusted types.
@@ -181,6 +179,7 @@ class TrainedLearner(TrainedModel):
     def of_folder(cls, folder: Path, config: Mapping[str, Any], rules: Preprocessing) -> Self:
         """The learner that was saved in a folder."""
         own = own_config(rules.model, config)
+        check_files(folder, json.loads((folder / LEARNER).read_text(encoding="utf-8")).get("files", {}))
         return cls(learner_class(rules.model).load(folder, own, rules.inputs, rules.target), config, rules)
 
     def predict(self, x: NDArray[Any]) -> NDArray[Any]:
@@ -188,7 +187,8 @@ class TrainedLearner(TrainedModel):
 
     def save_weights(self, folder: Path) -> None:
         self.learner.save(folder)
-        (folder / LEARNER).write_text(json.dumps({"rounds": self.learner.rounds}) + "\n", encoding="utf-8")
+        facts = {"rounds": self.learner.rounds, "files": checksums(folder)}
+        (folder / LEARNER).write_text(json.dumps(facts) + "\n", encoding="utf-8")
 
 
 def estimator_bytes(estimator: Any) -> bytes:
@@ -202,14 +202,11 @@ def estimator_bytes(estimator: Any) -> bytes:
 def estimator_from(content: bytes) -> Any:
     """The inverse of ``estimator_bytes``; anything but scikit-learn's models and numbers is rejected.
 
-    ValueError if it would unpack to much more than its size: what is written here is not compressed.
+    ValueError if it would unpack to much more than its size.
     """
     import skops.io
 
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        size = sum(part.file_size for part in archive.infolist())
-    if size > MAX_EXPANSION * len(content):
-        raise ValueError(f"the estimator of {len(content):,} bytes would unpack to {size:,}")
+    check_expansion(content)
     return skops.io.loads(content, trusted=list(TRUSTED))
 
 

@@ -6,6 +6,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from automl.runs.selection import MOST_MEMBERS, Candidate, Chosen, affordable, c
 from automl.training.fold_learners import learner_class, trained_in
 from automl.training.folds import models_in, read_record
 from automl.tuning.jobs import Job
-from automl.tuning.packs import train_jobs
+from automl.tuning.packs import Write, train_jobs
 
 if TYPE_CHECKING:
     from automl.models.trained import TrainedModel
@@ -48,7 +49,7 @@ def build(
     ``most``: members. ``left``: seconds for the fits to all rows. ``milliseconds``: for a row, at most. ``watch``:
     called with a line about what is going on, ``say`` with what the user should know afterwards.
     """
-    found = candidates(task, list(tuner.study.trials.values()), folder)
+    found = candidates(task, list(tuner.study.trials.values()), folder, say)
     if not found:
         return None
     chosen = choose(task, found, most)
@@ -56,7 +57,7 @@ def build(
     chosen = affordable(task, found, chosen, max(1, tuner.executor.n_workers), left)
     if len(chosen.members) < n_wanted:
         say(f"ensemble: {len(chosen.members)} of {n_wanted} members, as the time limit leaves no time to fit more")
-    errors = fit_members(task, chosen, tuner.executor, tuner.device, watch)
+    errors = fit_members(task, chosen, tuner.executor, tuner.device, watch, partial(tuner.log.write, stage="refit"))
     for error in errors:
         say(f"a fit to all rows failed: {error}")
     if milliseconds is not None:
@@ -105,6 +106,7 @@ def fit_members(
     executor: Executor,
     device: str,
     watch: Callable[[str], None],
+    log: Write,
 ) -> list[str]:
     """Fit the members to all rows, in their trials' folders; return the errors."""
     jobs = [
@@ -119,7 +121,7 @@ def fit_members(
     def done(n: int, of: int) -> None:
         watch(f"refit: {n} of {of} members fitted to all rows")
 
-    ended = train_jobs(jobs, executor, done)
+    ended = train_jobs(jobs, executor, done, log=log)
     return [f"trial {number}: {each.ended.error}" for number, each in ended.items() if each.ended.error is not None]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from automl.runs.final_model import refits
@@ -16,6 +17,7 @@ from automl.task import Task
 from automl.tasks.supervised import Supervised
 from automl.tuning.executor import Executor
 from automl.tuning.final_evaluation import Training, Who, final_seed, fit_baseline, to_keep, train_final, train_once
+from automl.tuning.packs import Write
 from automl.tuning.result import Result
 from strategies.encoding import Encoding
 
@@ -48,11 +50,12 @@ def train_all(
     settings: Settings,
     watch: Callable[[str], None],
     clock: Clock,
+    log: Write = lambda event, **facts: None,
 ) -> Final:
     """Run the final, the refit and the baseline, one after the other.
 
     ``watch``: called with a line about what is going on. It may raise KeyboardInterrupt, which ends the final: what
-    was trained until then is returned.
+    was trained until then is returned. ``log``: told of the events of the trainings, with their ``stage``.
     """
     final, seed, device = Final(), settings.seed or 0, settings.device or "auto"
     study, default = result.study, Encoding(task.space).default
@@ -66,6 +69,7 @@ def train_all(
             final.trainings = train_final(
                 task, final.contenders, default, executor, folder.final,
                 run_seed=seed, n_seeds=settings.n_final or 0, device=device, searched=study.trials.values(), watch=done,
+                log=partial(log, stage="final"),
             )  # fmt: skip
         final.chosen = next(training.trial for training in final.trainings if training.who == "chosen")
         final.kept = to_keep(final.trainings, maximize=task.maximize)
@@ -81,6 +85,7 @@ def train_all(
                 final.refitted = train_once(
                     replace(task, with_valid=True), final.config, folder.final / "refit",
                     seed=final_seed(seed, 0), device=device, trial_seconds=settings.trial_seconds, watch=refitting,
+                    log=partial(log, stage="refit"),
                 )  # fmt: skip
         watch("fitting the baseline")
         with clock.during("final"):

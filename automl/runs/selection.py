@@ -14,6 +14,7 @@ from automl.data.datasets.registry import load_data
 from automl.data.targets import levels_of
 from automl.deployment.ensemble import greedy_ensemble
 from automl.metrics import HALF, best_threshold, measure, names_of, pinball_losses
+from automl.task import CheckpointDamaged
 from automl.training.fold_learners import learner_class
 from automl.training.folds import RECORD, models_in, read_predictions, read_record
 
@@ -63,8 +64,13 @@ class Chosen:
         return [member.refit_seconds for member in self.members.values()]
 
 
-def candidates(task: CrossValidated, trials: Sequence[Trial], folder: RunFolder) -> list[Candidate]:
-    """The complete trials that weights are chosen from, the best first."""
+def candidates(
+    task: CrossValidated, trials: Sequence[Trial], folder: RunFolder, say: Callable[[str], None]
+) -> list[Candidate]:
+    """The complete trials that weights are chosen from, the best first.
+
+    ``say``: called with a line about each that is left out because its files are damaged.
+    """
     known = task.folds() >= 0
     complete = sorted((t for t in trials if t.state == "complete" and t.loss is not None), key=lambda t: t.loss or 0.0)
     best_of: dict[str, Trial] = {}
@@ -75,12 +81,19 @@ def candidates(task: CrossValidated, trials: Sequence[Trial], folder: RunFolder)
     for trial in complete:
         place = folder.trials / f"{trial.number:04d}"
         if trial.number in wanted and (place / RECORD).exists():
-            predictions = read_predictions(place)[known].astype(np.float64)
-            seconds = 0.0
-            if not models_in(place, learner_class(task.family(trial.config))):
-                seconds = refit_seconds(task, task.family(trial.config), read_record(place)["seconds"])
-            found.append(Candidate(trial, place, task.family(trial.config), predictions, seconds))
+            try:
+                found.append(_candidate(task, trial, place, known))
+            except CheckpointDamaged as error:
+                say(f"ensemble: trial {trial.number} is left out, {error}")
     return found
+
+
+def _candidate(task: CrossValidated, trial: Trial, place: Path, known: NDArray[np.bool_]) -> Candidate:
+    predictions = read_predictions(place, known)[known].astype(np.float64)
+    family, seconds = task.family(trial.config), 0.0
+    if not models_in(place, learner_class(family)):
+        seconds = refit_seconds(task, family, read_record(place)["seconds"])
+    return Candidate(trial, place, family, predictions, seconds)
 
 
 def refit_seconds(task: CrossValidated, family: str, seconds: Sequence[float]) -> float:

@@ -136,6 +136,14 @@ class Settings:
         device = self.device or "auto"
         return self.n_workers or (self.where.n_workers(device) if self.where.is_remote else default_workers(device))
 
+    @property
+    def crowded(self) -> str | None:
+        """A line that says so if the workers are more than the cores of this machine, which they share."""
+        n_cores = default_workers("cpu")
+        if self.n_workers is None or self.n_workers <= n_cores or self.where.is_remote:
+            return None
+        return f"workers: {self.n_workers} trainings share {n_cores} cores, so that each is slower"
+
     def resumed_with(self, asked: Settings) -> Settings:
         """These settings of an existing run, updated with the options that may change on resume."""
         changes = {}

@@ -1,6 +1,6 @@
 """A study's trials as rows of Optuna's database schema, read and written without its object-relational mapper.
 
-Optuna's storage takes some forty statements in six transactions to write a trial, this takes eight in two; the rows are
+Optuna's storage takes some forty statements in six transactions to write a trial, this takes seven in two; the rows are
 the same. Values, states and times are converted by Optuna's own models, so that they follow its version.
 """
 
@@ -26,7 +26,7 @@ class TrialRows:
 
     def __init__(self, storage: RDBStorage, study_id: int) -> None:
         from optuna.storages._rdb import models
-        from sqlalchemy import bindparam, func, inspect, select, update
+        from sqlalchemy import bindparam, delete, func, inspect, select, update
         from sqlalchemy.dialects import postgresql, sqlite
 
         insert = postgresql.insert if storage.engine.dialect.name == "postgresql" else sqlite.insert
@@ -47,6 +47,9 @@ class TrialRows:
         self._set_epochs = new.on_conflict_do_update(
             index_elements=["trial_id", "step"],
             set_={name: new.excluded[name] for name in ("intermediate_value", "intermediate_value_type")},
+        )
+        self._cut_epochs = delete(epochs).where(
+            epochs.c.trial_id == bindparam("entry"), epochs.c.step > bindparam("epoch")
         )
         self._set_value = insert(values)
         ended: dict[str, Any] = {name: bindparam(f"new_{name}") for name in ("state", "datetime_complete")}
@@ -111,6 +114,10 @@ class TrialRows:
                 {"trial_id": entry, "step": epoch, "intermediate_value": value, "intermediate_value_type": kind}
             )
         connection.execute(self._set_epochs, rows)
+
+    def cut_epochs(self, connection: Connection, entry: int, epoch: int) -> None:
+        """Remove the intermediate values of a running entry after an epoch."""
+        connection.execute(self._cut_epochs, {"entry": entry, "epoch": epoch})
 
     def end(self, connection: Connection, entries: Sequence[int], state: TrialState, loss: float | None = None) -> None:
         """Set the final state of running entries, which Optuna refuses to change afterwards, and their value."""

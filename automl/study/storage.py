@@ -174,6 +174,14 @@ class Store:
         self.flush()
 
     @writing
+    def cut_epochs(self, number: int, epoch: int) -> None:
+        """Forget the epochs of a running trial after this one, whether they are written yet or not."""
+        entry = self._ids[number]
+        self._epochs = [each for each in self._epochs if each[0] != entry or each[1] <= epoch]
+        with self._transaction() as connection:
+            self._rows.cut_epochs(connection, entry, epoch)
+
+    @writing
     def flush(self) -> None:
         """Write the epochs kept for a second or longer."""
         if self._epochs and time.monotonic() - self._epochs_written >= SECONDS_BETWEEN_EPOCHS:

@@ -71,6 +71,11 @@ class Study:
         if self._store is not None:
             self._store.write_epoch(number, epoch, loss)
 
+    def restarted(self, number: int, epoch: int) -> None:
+        """A running trial goes on after an earlier epoch: observers no longer see what came after it."""
+        if self._store is not None:
+            self._store.cut_epochs(number, epoch)
+
     def flush(self) -> None:
         """Write the recorded epochs that observers have been waiting for."""
         if self._store is not None:

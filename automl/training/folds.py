@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import os
 import time
+import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -162,32 +164,40 @@ class FoldsTraining:
 
     def _save(self) -> None:
         """Write the predictions, then the record that counts them."""
+        arrays = {PREDICTIONS: self.predictions}
+        checksums = {PREDICTIONS: _checksum(self.predictions[self._rows_done])}
+        if self._out_of_bag is not None:
+            checksums[OUT_OF_BAG] = _checksum(self._out_of_bag)
+            if self.n_done < self.task.max_epochs:
+                arrays[OUT_OF_BAG] = self._out_of_bag
         record = {
             "config": self.config, "seed": self.seed, "losses": self.losses, "rounds": self.rounds,
-            "seconds": self.seconds,
+            "seconds": self.seconds, "checksums": checksums,
         }  # fmt: skip
-        arrays = {PREDICTIONS: self.predictions}
-        if self._out_of_bag is not None and self.n_done < self.task.max_epochs:
-            arrays[OUT_OF_BAG] = self._out_of_bag
         for name, array in arrays.items():
             aside = self._folder / f"{name}.{os.getpid()}"
             with aside.open("wb") as file:
                 np.save(file, array)
             aside.replace(self._folder / name)
-        write_atomic(self._folder / RECORD, json.dumps(record))
+        write_atomic(self._folder / RECORD, json.dumps(record | {"checksum": _checksum(json.dumps(record).encode())}))
+
+    @property
+    def _rows_done(self) -> NDArray[np.bool_]:
+        """The rows of the folds done, (n,)."""
+        done: NDArray[np.bool_] = (self._folds >= 0) & (self._folds < self.n_done)
+        return done
 
     def _restore(self) -> None:
-        try:
-            record, predictions = read_record(self._folder), read_predictions(self._folder)
-            if (self._folder / OUT_OF_BAG).exists():
-                self._out_of_bag = np.load(self._folder / OUT_OF_BAG, allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise CheckpointDamaged(f"the checkpoint in {self._folder} is damaged ({error})") from error
+        record = read_record(self._folder)
         if record["config"] != self.config or record["seed"] != self.seed:
             raise UserError(f"the checkpoint in {self._folder} belongs to another training; use another folder")
         self.losses, self.rounds, self.seconds = record["losses"], record["rounds"], record["seconds"]
-        self.predictions = predictions
+        self.predictions = read_predictions(self._folder, self._rows_done)
         self.predictions[self._folds >= self.n_done] = np.nan  # killed between the two files
+        if (self._folder / OUT_OF_BAG).exists():
+            with _reading(self._folder):
+                self._out_of_bag = np.load(self._folder / OUT_OF_BAG, allow_pickle=False)
+                _check(record, OUT_OF_BAG, self._out_of_bag)
 
 
 def models_in(folder: Path, kind: type[Learner]) -> list[Path]:
@@ -198,12 +208,46 @@ def models_in(folder: Path, kind: type[Learner]) -> list[Path]:
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """What is known of the training in a folder: config, seed, and by fold losses, rounds and seconds."""
-    content: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    """What is known of the training in a folder: config, seed, and by fold losses, rounds and seconds.
+
+    CheckpointDamaged if it cannot be read.
+    """
+    with _reading(folder):
+        content: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        if content.pop("checksum") != _checksum(json.dumps(content).encode()):
+            raise ValueError(f"the checksum of {RECORD} is wrong")
     return content
 
 
-def read_predictions(folder: Path) -> NDArray[np.float32]:
-    """The out-of-fold predictions of the training in a folder, (n,) or (n, n_classes)."""
-    found: NDArray[np.float32] = np.load(folder / PREDICTIONS, allow_pickle=False)
+def read_predictions(folder: Path, rows: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
+    """The out-of-fold predictions of the training in a folder, (n,) or (n, n_classes).
+
+    ``rows``: those of the folds done, (n,), to check them. CheckpointDamaged if they cannot be read or have changed.
+    """
+    with _reading(folder):
+        found: NDArray[np.float32] = np.load(folder / PREDICTIONS, allow_pickle=False)
+        if rows is not None:
+            _check(read_record(folder), PREDICTIONS, found[rows])
     return found
+
+
+@contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+    """CheckpointDamaged if what is read in it is missing, cut or changed."""
+    try:
+        yield
+    except CheckpointDamaged:
+        raise
+    except Exception as error:  # of JSON and of arrays with any content
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise CheckpointDamaged(f"the checkpoint in {folder} is damaged ({reason})") from error
+
+
+def _check(record: Mapping[str, Any], name: str, array: NDArray[Any]) -> None:
+    if record["checksums"][name] != _checksum(array):
+        raise ValueError(f"the checksum of {name} is wrong")
+
+
+def _checksum(content: NDArray[Any] | bytes) -> str:
+    """Finds a flipped bit."""
+    return f"{zlib.crc32(content if isinstance(content, bytes) else np.ascontiguousarray(content).tobytes()):08x}"

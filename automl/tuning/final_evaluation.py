@@ -18,7 +18,7 @@ import numpy as np
 from automl.errors import UserError
 from automl.study.contenders import best_contender, prefers_default
 from automl.tuning.jobs import Job
-from automl.tuning.packs import Trained, packed, train_jobs
+from automl.tuning.packs import Trained, Write, packed, train_jobs
 
 if TYPE_CHECKING:
     from automl.study.trial import Trial
@@ -58,12 +58,14 @@ def train_final(
     device: str = "auto",
     searched: Iterable[Trial] = (),
     watch: Callable[[int, int], None] = lambda done, of: None,
+    log: Write = lambda event, **facts: None,
 ) -> list[Training]:
     """Train all configs on the same ``n_seeds`` fresh seeds, in ``folder``, and score each on the test set.
 
     The contender that is best on validation is ``chosen``. ``searched``: the trials, which show whether a training
     depends on its seed; if it does not, a single one stands for all seeds. ``watch`` is called about once a second with
-    the number of trainings done and in total. If the default is a contender too, its trainings serve as both.
+    the number of trainings done and in total, ``log`` with events. If the default is a contender too, its trainings
+    serve as both.
     """
     shutil.rmtree(folder, ignore_errors=True)
     configs: dict[int | None, Mapping[str, Any]] = {trial.number: trial.config for trial in contenders}
@@ -84,7 +86,7 @@ def train_final(
         known = i == 0 and any(trial.config == configs[number] and _repeats(done, trial) for trial in whole)
         return {other for other, (n, j) in enumerate(plan) if n == number and j > 0} if known else set()
 
-    trained = train_jobs(packed(task, jobs, executor.n_workers), executor, watch, later_ones)
+    trained = train_jobs(packed(task, jobs, executor.n_workers), executor, watch, later_ones, log)
     by_config: dict[int | None, list[Training]] = {number: [] for number in configs}
     for key, done in sorted(trained.items()):
         number = plan[key][0]
@@ -127,13 +129,14 @@ def train_once(
     device: str = "auto",
     trial_seconds: float | None = None,
     watch: Callable[[int, int], None] = lambda done, of: None,
+    log: Write = lambda event, **facts: None,
 ) -> Training:
     """Train a config of a task in a separate process, and score it on the test set."""
     from automl.tuning.process_executor import ProcessExecutor
 
     job = Job(0, config, seed, task.max_epochs, folder=str(folder), device=device, test=True)
     with ProcessExecutor(task, 1, trial_seconds, device=device) as executor:
-        done = train_jobs([job], executor, watch)
+        done = train_jobs([job], executor, watch, log=log)
     return _training("chosen", job, done[0], task.metric)
 
 

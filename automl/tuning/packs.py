@@ -8,7 +8,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from automl.study.run_folder import keep_attempt, new_attempt
 from automl.tuning.jobs import MAX_RETRIES, EpochDone, Job, JobEnded, LaneEnded, Restarted
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from strategies.base import Proposal
 
 MOST_LANES = 8  # more are hardly faster on a CPU
+Write: TypeAlias = Callable[..., object]
+"""As ``RunLog.write``: called with the name of an event and its facts."""
 
 
 @dataclass(frozen=True)
@@ -76,13 +78,15 @@ def train_jobs(
     executor: Executor,
     watch: Callable[[int, int], None] = lambda done, of: None,
     needless: Callable[[int, Trained], set[int]] = lambda key, done: set(),
+    log: Write = lambda event, **facts: None,
 ) -> dict[int, Trained]:
     """Run jobs to their ends; returns the results of the trainings, by key.
 
     ``watch``: called about once a second with the number of trainings done and in total. ``needless``: returns the keys
     of trainings that need not start once this one has ended. If a program of several trainings fails as a whole, those
     that it leaves are trained alone: one of them may have been the cause. Each attempt has a folder of its own, which
-    becomes the training's at its end.
+    becomes the training's at its end. ``log``: called with starts, ends, restarts and retries, in which a training has
+    the name of its folder.
     """
     waiting, running, retries = deque(jobs), dict[int, Job](), Counter[int]()
     places = {single.key: Path(str(single.folder)) for job in jobs for single in job.trainings}
@@ -91,9 +95,17 @@ def train_jobs(
     done: dict[int, Trained] = {}
     n_trainings = len(epochs)
 
+    def note(event: str, key: int, **facts: Any) -> None:
+        log(event, training=places[key].name, **facts)
+
     def end(key: int, ended: JobEnded) -> None:
         keep_attempt(attempts.pop(key), places[key])
         done[key] = Trained(tuple(epochs[key]), ended)
+        note(
+            "tell", key, state="complete" if ended.error is None else "failed", epochs=len(epochs[key]),
+            loss=epochs[key][-1].loss if epochs[key] else None, training_seconds=round(ended.seconds, 3),
+            error=ended.error,
+        )  # fmt: skip
 
     def again(job: Job) -> None:
         shutil.rmtree(attempts.pop(job.key), ignore_errors=True)
@@ -104,21 +116,26 @@ def train_jobs(
             job = waiting.popleft()
             running[job.key], attempt = job, _attempt(job)
             attempts |= {single.key: Path(str(single.folder)) for single in attempt.trainings}
+            for single in attempt.trainings:
+                note("start", single.key, seed=single.seed, epochs=single.epochs)
             executor.submit(attempt)
         for event in executor.wait(1.0):
             if isinstance(event, EpochDone):
                 epochs[event.training].append(event.epoch)
             elif isinstance(event, Restarted):
                 del epochs[event.key][event.epoch :]
+                note("restart", event.key, after=event.epoch, reason=event.reason)
             elif isinstance(event, LaneEnded):
                 end(event.lane, JobEnded(event.lane, event.seconds, event.error, scores=event.scores))
             elif isinstance(event, JobEnded) and running[event.key].lanes:
                 for single in running[event.key].trainings:
                     if single.key not in done:
+                        note("apart", single.key, reason=event.error)
                         again(single)
                         waiting.append(single)
             elif isinstance(event, JobEnded) and event.lost and retries[event.key] < MAX_RETRIES:
                 retries[event.key] += 1
+                note("retry", event.key, attempt=retries[event.key] + 1, reason=event.error)
                 again(running[event.key])
                 waiting.appendleft(running[event.key])
             elif isinstance(event, JobEnded):

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 MAX_DEATHS_AT_START = 3
+SECONDS_BETWEEN_TRIMS = 1.0  # of the logs
 FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)  # no training dies of these by itself
 
 
@@ -77,6 +78,7 @@ class ProcessExecutor(Executor):
         self._n_deaths_at_start = 0
         self._mark, self._n_started = new_mark(), 0
         self._held = deque[Job]()  # until there is room
+        self._trimmed = self.now()  # when it last looked at how long the logs are
         self._spans = list[Span]()
         self._workers = [self._start(i) for i in range(n_workers)]
         cards_of_workers = [worker.card for worker in self._workers if worker.card is not None]
@@ -149,6 +151,7 @@ class ProcessExecutor(Executor):
     def wait(self, timeout: float | None = None) -> list[Event]:
         until = None if timeout is None else self.now() + timeout
         while True:
+            self._trim_logs()
             deadlines = [w.deadline for w in self._workers if w.job and w.deadline is not None]
             next_stop = min([*deadlines, *([] if until is None else [until])], default=None)
             if all(worker.job is None for worker in self._workers) and until is None:
@@ -209,6 +212,12 @@ class ProcessExecutor(Executor):
             card=self._cards[index % len(self._cards)] if self._cards else None,
             log=None if self._logs is None else self._logs / f"worker-{index}.log",
         )
+
+    def _trim_logs(self) -> None:
+        if self.now() >= self._trimmed + SECONDS_BETWEEN_TRIMS:
+            self._trimmed = self.now()
+            for worker in list(self._workers):
+                worker.trim_log()
 
     def _receive(self, worker: WorkerProcess, event: Event | None) -> Event | None:
         with self._lock:

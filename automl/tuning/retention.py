@@ -8,6 +8,7 @@ from automl.study.run_folder import TrialFolders
 from automl.study.trial import Trial
 
 KEPT_CHECKPOINTS = 10  # of the best finished trials, while the search goes on
+KEPT_AT_THE_END = 3  # of them, after a search that was not interrupted
 LOOKED_EVERY = 200  # after n / 200 more outcomes, it is asked which trials will not continue
 
 

@@ -59,6 +59,7 @@ class Trainings:
         self.untold: dict[int, Outcome] = {}  # of trainings that have ended, in the order of their ends
         self.tracebacks: dict[int, str] = {}  # of the untold
         self.lane_key = lane_keys(self.task)
+        self.begun: set[int] = set()  # trials with an attempt that has no outcome, whose epochs the study may have
         self._alone: set[int] = set()  # trials whose program broke: one of them may be the cause
         self._retries: Counter[int] = Counter()  # by trial
 
@@ -92,6 +93,9 @@ class Trainings:
             running.losses.extend(trial.losses)
             running.metrics.update({name: list(values) for name, values in trial.metrics.items()})
         self.running[trial.number] = running
+        if trial.number in self.begun:
+            self.study.restarted(trial.number, len(running.losses))
+        self.begun.add(trial.number)
         self.log.write("start", trial=trial.number, after=len(running.losses), epochs=proposal.epochs)
         self.retention.submitted(trial)
         return Job(
@@ -138,6 +142,7 @@ class Trainings:
         del running.losses[event.epoch :]
         for values in running.metrics.values():
             del values[event.epoch :]
+        self.study.restarted(event.key, event.epoch)
         self.log.write("restart", trial=event.key, after=event.epoch, reason=event.reason)
         self.warn(f"trial {event.key} goes on after epoch {event.epoch}: {event.reason}")
 
@@ -180,6 +185,7 @@ class Trainings:
 
     def _training_ended(self, trial: int, seconds: float, error: str | None) -> None:
         running = self.running.pop(trial)
+        self.begun.discard(trial)
         self.untold[trial] = Outcome(
             running.proposal,
             tuple(running.losses),

@@ -147,6 +147,7 @@ class Tuner:
         packs = pending_packs(self.study, self.trainings.shares)
         self.waiting.extend(packs.values())
         self._outstanding |= {p.trial: first for first, pack in packs.items() for p in pack}
+        self.trainings.begun.update(self._outstanding)
         if packs and isinstance(self.study.log[-1], Asked):  # killed while it asked for this pack
             self._fill_up(self.waiting[-1])
         if self.tries_again:

@@ -96,7 +96,7 @@ def _train_lanes(task: Any, job: Job, stopped: Set[int]) -> Iterator[Event]:
                 raise ended
             if isinstance(ended, TrainingFailed):
                 left.discard(key)
-                yield LaneEnded(job.key, key, seconds[key], _one_line(ended))
+                yield LaneEnded(job.key, key, seconds[key], abridged(_one_line(ended)))
                 continue
             plain, start = _plain_epoch(ended), time.perf_counter()
             seconds[key] += plain.seconds

@@ -20,6 +20,7 @@ from automl.errors import MAX_CHARACTERS
 from automl.tuning.jobs import Event, Job, event_from_json
 from automl.tuning.worker import MARK
 
+MAX_LOG_BYTES = 10_000_000  # of a worker's output; of more, the older part is dropped
 Inbox: TypeAlias = "queue.Queue[tuple[WorkerProcess, Event | None]]"
 """What the processes of an executor have said, and None for one that has died."""
 
@@ -97,6 +98,17 @@ class WorkerProcess:
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.write(json.dumps(message) + "\n")
             self.process.stdin.flush()
+
+    def trim_log(self) -> None:
+        """Drop the older part of its output where that is too long. The process appends, wherever the file ends."""
+        if self.log is None or not self.log.exists() or self.log.stat().st_size <= MAX_LOG_BYTES:
+            return
+        with self.log.open("r+b") as file:
+            file.seek(-(MAX_LOG_BYTES // 2), os.SEEK_END)
+            end = file.read(MAX_LOG_BYTES)
+            file.seek(0)
+            file.truncate()
+            file.write(b"(older output was dropped)\n" + end)
 
     def kill(self) -> None:
         """With all that it has started, but for what has left its group."""

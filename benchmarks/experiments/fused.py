@@ -37,7 +37,8 @@ from automl.training.device import warm_up
 from automl.training.lanes import next_epochs
 from automl.training.network import NetworkTraining
 from benchmarks.command import run_command
-from benchmarks.pages.lanes import ALONE, PAGE, of_models, put
+from benchmarks.pages.lanes import ALONE, PAGE, of_models
+from benchmarks.pages.markdown import put
 from strategies.encoding import Encoding
 
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {  # name -> task, and what differs from its default

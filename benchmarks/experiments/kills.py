@@ -1,9 +1,9 @@
 """Runs that are killed at random moments, resumed, and compared with the same run without a kill.
 
-``python -m benchmarks.experiments.kills --kills 200`` writes results/kills.csv and results/kills.md: for each kind of
-run, how often it was killed, how many outcomes had been told by then, how many of them the resumed runs had lost, and
-how many runs ended with the same trials as the uninterrupted one. All kinds get the same time. The tables are written
-after each run, so that the command may be stopped.
+``python -m benchmarks.experiments.kills --kills 200`` writes results/kills.csv, results/kills.md and the table of a
+page of the documentation: for each kind of run, how often it was killed, how many outcomes had been told by then, how
+many of them the resumed runs had lost, and how many runs ended with the same trials as the uninterrupted one. All kinds
+get the same time. The tables are written after each run, so that the command may be stopped.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before numpy
 import itertools
 import random
 import tempfile
+import textwrap
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,7 @@ from automl.study.snapshot import look
 from automl.study.trial import Told
 from benchmarks.command import run_command
 from benchmarks.experiments.crews import MOST_SECONDS, Crew, Kind, Services, started
+from benchmarks.pages.markdown import put
 
 SPACE = "x: {float: [-5, 5]}\nn: {int: [1, 9]}\n"
 OBJECTIVE = """
@@ -48,6 +50,7 @@ COMMAND = "for i in 1 2 3; do sleep 0.02; echo {n}.$i; done; echo {x} {seed} > /
 FUNCTION = ("--task", "mine.py:curve", "--space", "space.yaml", "--final-seeds", "0")
 SMALL = ("--trials", "4", "--epochs", "3", "--workers", "2", "--strategy", "tpe", "--final-seeds", "1")
 MOST_KILLS = 8  # of one run, which then goes on to its end
+PAGE, BLOCK = Path("docs/how-to/resume.md"), "kills"
 
 
 KINDS = {
@@ -65,8 +68,16 @@ KINDS = {
         ("--task", "digits-cnn", "--epochs", "6", "--strategy", "random+asha", "--trials", "5", "--workers", "2",
          "--final-seeds", "1"),
     ),
+    "network in lanes": Kind(
+        ("--task", "mnist1d-cnn", "--train-size", "500", "--epochs", "3", "--strategy", "random", "--trials", "8",
+         "--workers", "2", "--lanes", "4", "--final-seeds", "1"),
+    ),
     "table, default plan": Kind(
         ("--data", "table.csv", "--target", "target", "--time-limit", "120"), time_limit=120, predicts="table.csv"
+    ),
+    "series, default plan": Kind(
+        ("--data", "series.csv", "--target", "volume", "--time", "date", "--horizon", "2", "--time-limit", "30"),
+        time_limit=30, predicts="series.csv",
     ),
     "pictures": Kind(("--data", "pictures", "--model", "cnn,mlp", *SMALL), predicts="pictures"),
     "texts": Kind(
@@ -107,6 +118,7 @@ def main(
     seed: Annotated[int, typer.Option(help="Of the moments.")] = 0,
     kind: Annotated[list[str] | None, typer.Option(help="Only this kind of run; repeatable.")] = None,
     out: Annotated[Path, typer.Option(help="Table to write, with a summary beside it.")] = Path("results/kills.csv"),
+    page: Annotated[Path | None, typer.Option(help="Page that shows the table.")] = PAGE,
 ) -> None:
     """Kill, resume, and write the tables; exit code 1 if anything was lost or changed."""
     for name in kind or ():
@@ -130,7 +142,8 @@ def main(
             tallies[name].seconds += time.perf_counter() - start
             table = tabulated(tallies).assign(seed=seed, commit=code)
             write_atomic(out, table.to_csv(index=False))
-            write_atomic(out.with_suffix(".md"), summary(table))
+            write_atomic(out.with_suffix(".md"), "\n".join(["# Runs that are killed", "", *shown(table)]) + "\n")
+            put(page, BLOCK, shown(table))
             typer.echo(f"{name}: {dict(tallies[name].counts)}")
     for error in itertools.chain.from_iterable(tally.errors for tally in tallies.values()):
         typer.echo(error, err=True)
@@ -148,6 +161,9 @@ def make_inputs(folder: Path) -> None:
     (folder / "space.yaml").write_text(SPACE, encoding="utf-8")
     (folder / "token").write_text("0" * 32, encoding="utf-8")
     load_diabetes(as_frame=True).frame.to_csv(folder / "table.csv", index=False)
+    dates, noise = pd.date_range("2022-01-01", periods=300).strftime("%Y-%m-%d"), np.random.default_rng(0)
+    volumes = 50 + 10 * np.sin(np.arange(300) * 2 * np.pi / 7) + noise.normal(size=300)
+    pd.DataFrame({"date": dates, "volume": volumes.round(3)}).to_csv(folder / "series.csv", index=False)
     digits = load_digits()
     for number, (image, label) in enumerate(zip(digits.images[:400], digits.target, strict=False)):
         place = folder / "pictures" / str(label % 3)
@@ -248,17 +264,18 @@ def tabulated(tallies: Mapping[str, Tally]) -> pd.DataFrame:
     return table
 
 
-def summary(table: pd.DataFrame) -> str:
-    """The table as a page."""
-    lines = [
-        "# Runs that are killed",
-        "",
+def shown(table: pd.DataFrame) -> list[str]:
+    """The table in Markdown, with how it was made."""
+    text = (
         f"By `python -m benchmarks.experiments.kills --seed {table['seed'].iloc[0]}`, commit "
-        f"{table['commit'].iloc[0]}: {table['kills'].sum()} kills (SIGKILL) at random moments, after each of which "
+        f"{table['commit'].iloc[0][:9]}: {table['kills'].sum()} kills (SIGKILL) at random moments, after each of which "
         "what was killed is started again (a run of one process with `--resume`). Of runs with several processes, a "
         "kill hits one of them, the search or a worker, or all at once. An outcome that was told before a kill and is "
         "missing or different after it is lost. The last column compares the trials of a run with those of the "
-        "uninterrupted one; runs that are limited by time have other trials.",
+        "uninterrupted one; runs that are limited by time have other trials."
+    )
+    lines = [
+        *textwrap.wrap(text, 120),
         "",
         "| run | runs | kills | of these, of resumed runs | outcomes told | lost | failed | same as uninterrupted |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
@@ -267,7 +284,7 @@ def summary(table: pd.DataFrame) -> str:
         same = f"{row['same']} of {row['runs']}" if KINDS[row["kind"]].time_limit is None else "-"
         cells = [row[name] for name in ("kind", "runs", "kills", "kills_of_resumed", "told", "lost", "failed")] + [same]
         lines.append(f"| {' | '.join(map(str, cells))} |")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 if __name__ == "__main__":

@@ -36,7 +36,8 @@ from automl.tuning.jobs import EpochDone, Event, Job, JobEnded, LaneEnded
 from automl.tuning.tuner import Tuner
 from automl.tuning.worker import run_job
 from benchmarks.command import run_command
-from benchmarks.pages.lanes import PAGE, of_searches, put
+from benchmarks.pages.lanes import PAGE, of_searches
+from benchmarks.pages.markdown import put
 from strategies import make_strategy
 
 RECORDED = ("mnist1d-cnn", "mnist1d-rnn", "mnist1d-transformer")

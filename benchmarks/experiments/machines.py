@@ -29,7 +29,7 @@ from automl.tuning.jobs import EpochDone, Job, JobEnded
 from automl.tuning.process_executor import ProcessExecutor
 from automl.tuning.remote import WorkerSettings
 from benchmarks.command import run_command
-from benchmarks.pages.markdown import grid, with_block
+from benchmarks.pages.markdown import grid, put
 
 BLOCK = "machines"  # of the page
 LABELS = {"local": "local", "tcp": "TCP", "ray": "Ray, with a cluster of its own"}
@@ -123,8 +123,7 @@ def main(
     write_atomic(out, table.to_csv(index=False, float_format="%.5g"))
     lines = shown(table)
     write_atomic(out.with_suffix(".md"), "\n".join(["# Executors", "", *lines]) + "\n")
-    if page is not None:
-        write_atomic(page, with_block(page.read_text(encoding="utf-8"), "\n".join(lines), page, BLOCK))
+    put(page, BLOCK, lines)
     typer.echo("\n".join(lines))
 
 

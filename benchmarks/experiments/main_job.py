@@ -24,7 +24,8 @@ import typer
 from automl.errors import UserError
 from automl.study.run_folder import write_atomic
 from benchmarks.command import run_command
-from benchmarks.pages.lanes import of_jobs, put
+from benchmarks.pages.lanes import of_jobs
+from benchmarks.pages.markdown import put
 
 HERE = Path(__file__).resolve().parents[2]
 

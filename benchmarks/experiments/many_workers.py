@@ -34,7 +34,7 @@ from automl.tuning.jobs import Job
 from automl.tuning.tuner import Tuner
 from benchmarks.command import run_command
 from benchmarks.experiments.overhead import SPACE
-from benchmarks.pages.markdown import grid, with_block
+from benchmarks.pages.markdown import grid, put
 from benchmarks.runner.replay import ReplayExecutor
 from benchmarks.suites.base import Curve, SimulatedTask
 from strategies import check_spec, make_strategy
@@ -46,10 +46,10 @@ BLOCK = "many-workers"  # of the page
 MAX_EPOCHS = 27  # of trainings with rungs
 NOISE = 0.02  # standard deviation of a loss between epochs; the losses of random configurations spread over about 1
 RUNS = (  # strategy, workers, trainings
-    ("random", 1000, 20_000),
-    ("random+asha", 1000, 20_000),
+    ("random", 1000, 100_000),
+    ("random+asha", 1000, 100_000),
     ("ga", 1000, 10_000),
-    ("auto", 1000, 5_000),
+    ("auto", 1000, 100_000),
     ("bo", 1000, 1_400),
 )
 
@@ -184,8 +184,7 @@ def main(
         write_atomic(out, table.to_csv(index=False, float_format="%.5g"))
         lines = shown(table)
         write_atomic(out.with_suffix(".md"), "\n".join(["# Many workers", "", *lines]) + "\n")
-        if page is not None:
-            write_atomic(page, with_block(page.read_text(encoding="utf-8"), "\n".join(lines), page, BLOCK))
+        put(page, BLOCK, lines)
         print(json.dumps(row))
 
 

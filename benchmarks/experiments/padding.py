@@ -31,7 +31,8 @@ from automl.tuning.packs import MOST_LANES
 from benchmarks.command import run_command
 from benchmarks.experiments.fused import measured
 from benchmarks.experiments.lane_search import task_of
-from benchmarks.pages.lanes import PAGE, of_padding, put
+from benchmarks.pages.lanes import PAGE, of_padding
+from benchmarks.pages.markdown import put
 from strategies import make_strategy
 from strategies.types import Config
 

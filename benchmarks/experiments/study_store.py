@@ -1,8 +1,8 @@
 """Time to write and read a study on disk, against the same through Optuna's own storage.
 
-``python -m benchmarks.experiments.study_store`` writes results/study_store.csv and results/study_store.md. Both write
-the same log of trials with eight hyperparameters and one epoch each, in turn, to new files; the numbers are medians.
-Then a search with ``random`` runs on an instant objective, and is resumed.
+``python -m benchmarks.experiments.study_store`` writes results/study_store.csv, results/study_store.md and the table of
+a page of the documentation. Both write the same log of trials with eight hyperparameters and one epoch each, in turn,
+to new files; the numbers are medians. Then a search with ``random`` runs on an instant objective, and is resumed.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from automl.study.storage import Store
 from automl.study.study import Study
 from benchmarks.command import run_command
 from benchmarks.experiments.overhead import SPACE
+from benchmarks.pages.markdown import put
 from strategies import make_strategy
 from strategies.base import Outcome, Proposal
 
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
     from optuna.trial import TrialState
     from sqlalchemy import Connection
+
+PAGE, BLOCK = Path("docs/how-to/watch.md"), "study-store"
 
 
 class OptunaRows(TrialRows):
@@ -149,6 +152,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Table to write, with a summary beside it.")] = Path(
         "results/study_store.csv"
     ),
+    page: Annotated[Path | None, typer.Option(help="Page that shows the table.")] = PAGE,
 ) -> None:
     """Measure, and write the table and its summary."""
     with tempfile.TemporaryDirectory() as root:
@@ -157,8 +161,10 @@ def main(
             rows += searched(Path(root), search)
     table = pd.DataFrame(rows).assign(commit=commit())
     write_atomic(out, table.to_csv(index=False))
-    write_atomic(out.with_suffix(".md"), summary(table))
-    typer.echo(summary(table))
+    lines = shown(table)
+    write_atomic(out.with_suffix(".md"), "\n".join(["# Writing and reading a study", "", *lines]) + "\n")
+    put(page, BLOCK, lines)
+    typer.echo("\n".join(lines))
 
 
 def compared(folder: Path, n_trials: int, repeats: int) -> list[dict[str, Any]]:
@@ -191,12 +197,11 @@ def searched(folder: Path, n_trials: int) -> list[dict[str, Any]]:
     ]
 
 
-def summary(table: pd.DataFrame) -> str:
-    """The table as a page."""
+def shown(table: pd.DataFrame) -> list[str]:
+    """The table in Markdown, with how it was made."""
+    code = table["commit"].iloc[0][:9]
     lines = [
-        "# Writing and reading a study",
-        "",
-        f"By `python -m benchmarks.experiments.study_store`, commit {table['commit'].iloc[0]}, on one core: medians.",
+        f"By `python -m benchmarks.experiments.study_store`, commit {code}, on one core: medians.",
         "",
         "| what | by | time | processor time | measured |",
         "|---|---|---:|---:|---:|",
@@ -204,7 +209,7 @@ def summary(table: pd.DataFrame) -> str:
     for each in table.itertuples():
         cells = f"{each.time:.2f} {each.unit} | {each.processor_time:.2f} {each.unit} | {each.repeats} times"
         lines.append(f"| {each.what} | {each.by} | {cells} |")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 if __name__ == "__main__":

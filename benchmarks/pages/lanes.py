@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from automl.study.run_folder import write_atomic
-from benchmarks.pages.markdown import grid, with_block
+from benchmarks.pages.markdown import grid
 
 PAGE = Path("docs/how-to/lanes.md")
 ALONE = 0  # the number of lanes of a training without a program
 LANES = (2, 4, 8, 16, 32)  # numbers of lanes that the page shows
-
-
-def put(page: Path | None, name: str, lines: Sequence[str]) -> None:
-    """Replace a block of the page."""
-    if page is not None:
-        write_atomic(page, with_block(page.read_text(encoding="utf-8"), "\n".join(lines), page, name))
 
 
 def of_models(table: pd.DataFrame) -> list[str]:

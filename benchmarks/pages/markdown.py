@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from automl.errors import UserError
+from automl.study.run_folder import write_atomic
 from benchmarks.pages.efficiency import EXPLANATION as NEEDS
 from benchmarks.pages.efficiency import SHORTLY, efficiencies, full_table, notes, short_table
 from benchmarks.pages.overview import ADVICE, CELLS, STRATEGIES, advice_rows, advised, losses, strategy_table
@@ -214,6 +216,12 @@ def with_block(text: str, block: str, file: Path, name: str = BLOCK) -> str:
     if not begin or not end:
         raise UserError(f"{str(file)!r} has no block for the {name}; add the lines {first} and {last}")
     return f"{before}{first}\n{block}\n{last}{after}"
+
+
+def put(page: Path | None, name: str, lines: Sequence[str]) -> None:
+    """Replace a block of a page, if there is one to write."""
+    if page is not None:
+        write_atomic(page, with_block(page.read_text(encoding="utf-8"), "\n".join(lines), page, name))
 
 
 def _table(advices: list[Advice]) -> list[str]:

@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 
 from automl.errors import UserError
-from benchmarks.pages.lanes import PAGE, of_jobs, of_models, of_padding, of_searches, put
+from benchmarks.pages.lanes import PAGE, of_jobs, of_models, of_padding, of_searches
+from benchmarks.pages.markdown import put
 
 
 def test_a_model_has_a_row_with_its_best_number_of_processes():

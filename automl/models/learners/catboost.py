@@ -79,10 +79,7 @@ class CatBoost(Learner):
 
         found = cls(config, inputs, target, seed=0)
         found.model = catboost.CatBoost()
-        try:
-            found.model.load_model(str(folder / FILE), format="cbm")
-        except catboost.CatBoostError as error:
-            raise ValueError(f"{FILE} is no model of CatBoost ({error})") from error
+        found.model.load_model(str(folder / FILE), format="cbm")
         found.rounds = found.model.tree_count_
         return found
 

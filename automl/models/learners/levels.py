@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from automl.data.inputs import Array, Columns
 from automl.data.targets import Classes, Target
+from automl.models.integrity import open_arrays
 from automl.models.learners.base import Rows
 
 MOST_NATIVE = 50  # levels of a column that trees split by level
@@ -77,6 +78,6 @@ class ManyLevels:
     @classmethod
     def load(cls, folder: Path) -> Self:
         """The inverse of ``save``."""
-        with np.load(folder / "levels.npz", allow_pickle=False) as content:
+        with open_arrays(folder / "levels.npz") as content:
             columns = tuple(int(column) for column in content["columns"])
             return cls(columns, tuple(content[f"table{place}"] for place in range(len(columns))))

@@ -13,6 +13,7 @@ from scipy.sparse import csr_array
 from automl.data.inputs import Array, Columns, Texts
 from automl.data.ngrams import WORD_COLUMNS, count_ngrams
 from automl.data.targets import Classes, Target
+from automl.models.integrity import open_arrays
 from automl.models.learners.base import Learner, Rows
 from automl.models.learners.lightgbm import LightGBM
 from automl.models.learners.tfidf import TfIdf
@@ -105,7 +106,7 @@ class LinearTfIdf(TextLearner):
     @classmethod
     def load(cls, folder: Path, config: Mapping[str, Any], inputs: Texts, target: Target) -> Self:
         found = cls(config, inputs, target, seed=0)
-        with np.load(folder / FILE, allow_pickle=False) as content:
+        with open_arrays(folder / FILE) as content:
             found.features = TfIdf(content["columns"], content["idf"])
             found.weights, found.bias = content["weights"], content["bias"]
         return found
@@ -166,7 +167,7 @@ class LsaLightGBM(TextLearner):
     @classmethod
     def load(cls, folder: Path, config: Mapping[str, Any], inputs: Texts, target: Target) -> Self:
         found = cls(config, inputs, target, seed=0)
-        with np.load(folder / FILE, allow_pickle=False) as content:
+        with open_arrays(folder / FILE) as content:
             found.features, found.vectors = TfIdf(content["columns"], content["idf"]), content["vectors"]
         n = found.vectors.shape[1]
         found.boosting = LightGBM.load(folder, config, Columns((0.0,) * n, (1.0,) * n, ()), target)

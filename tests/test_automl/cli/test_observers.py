@@ -67,6 +67,9 @@ def test_the_metrics_are_those_of_the_search():
 def test_steps_and_setbacks_are_counted():
     metrics = RunMetrics()
     events = [
+        ("begin", {"n_workers": 0}),  # of other machines, before the first has joined
+        ("workers", {"n": 1}),
+        ("workers", {"n": 3}),
         ("start", {"trial": 3, "after": 0, "epochs": 2}),
         ("restart", {"trial": 3, "after": 0, "reason": "damaged"}),
         ("retry", {"trial": 3, "attempt": 2}),
@@ -74,13 +77,22 @@ def test_steps_and_setbacks_are_counted():
         ("tell", {"trial": 3, "state": "paused", "epochs": 2, "training_seconds": 1.0}),
         ("start", {"trial": 3, "after": 2, "epochs": 9}),
         ("tell", {"trial": 3, "state": "complete", "epochs": 9, "training_seconds": 1.0, "best": 0.5}),
+        ("end", {"reason": "budget spent"}),
+        ("start", {"stage": "final", "training": "trial-3-0", "seed": 5, "epochs": 9}),
+        ("retry", {"stage": "final", "training": "trial-3-0", "attempt": 2}),
+        ("start", {"stage": "final", "training": "trial-3-0", "seed": 5, "epochs": 9}),
+        ("tell", {"stage": "final", "training": "trial-3-0", "state": "complete", "epochs": 9}),
     ]
     for event, facts in events:
         metrics(event, facts)
     with metrics.served(0) as address:
         found = read(address)
+    assert found["automl_workers{}"] == 3
     assert found["automl_epochs_total{}"] == 9
-    assert (found["automl_restarts_total{}"], found["automl_retries_total{}"]) == (1, 1)
+    assert (found["automl_restarts_total{}"], found["automl_retries_total{}"]) == (1, 2)
+    assert found["automl_trainings_after_search_total{'stage': 'final', 'state': 'complete'}"] == 1
+    assert found["automl_trials_total{'state': 'complete'}"] == 1
+    assert found["automl_running_trials{}"] == 0
 
 
 def test_an_event_is_a_line():

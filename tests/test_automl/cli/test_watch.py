@@ -135,6 +135,39 @@ def test_the_dashboard_reads_and_refuses_to_write(ended):
     assert files(ended) == before
 
 
+def test_a_dashboard_that_polls_shows_a_fast_run_and_its_write_ahead_log_stays_small(tmp_path):
+    """Requests as the page sends them, one after the other, while trials take no time."""
+    folder, over, seen, sizes = RunFolder(tmp_path / "run"), threading.Event(), [], []
+    options = {"strategy": "random", "study": folder.path}
+    log = folder.path / "study.db-wal"
+    automl.tune(lambda config: config["x"], SPACE, n_trials=1, **options)
+
+    def poll():
+        while not over.is_set() or seen[-1] < 400:
+            with urllib.request.urlopen(f"{address}?after=0", timeout=60) as answer:
+                seen.append(len(json.load(answer)["trials"]))
+
+    with dashboard.serve(storage(folder), 0) as server:
+        address = f"http://127.0.0.1:{server.server_port}/api/studies/1"
+        threads = [threading.Thread(target=work) for work in (server.serve_forever, poll)]
+        for thread in threads:
+            thread.start()
+        try:
+            automl.tune(
+                lambda config: config["x"], SPACE, n_trials=400, resume=True,
+                callbacks=[lambda result, trial: sizes.append(log.stat().st_size)], **options,
+            )  # fmt: skip
+        finally:
+            over.set()
+            threads[1].join()
+            server.shutdown()
+            threads[0].join()
+    assert len(sizes) == 399
+    assert seen == sorted(seen)
+    assert len(seen) > 5
+    assert max(sizes) < 8_000_000
+
+
 def test_the_dashboard_names_the_extra_that_it_needs(ended, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna_dashboard", None)
     with pytest.raises(UserError, match="pip install 'optuna-dashboard>="):

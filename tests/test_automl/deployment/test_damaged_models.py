@@ -7,12 +7,18 @@ import os
 import shutil
 import zipfile
 
+import numpy as np
 import pytest
 import skops.io
 import small_models
 
 import automl
+from automl.data.inputs import Columns, Texts, text_array
+from automl.data.targets import Classes
 from automl.errors import UserError
+from automl.models.learners import forests, learner_class
+from automl.models.learners.base import Rows
+from automl.models.trained import Preprocessing, TrainedLearner
 
 
 @pytest.fixture(scope="module")
@@ -26,15 +32,46 @@ def models(tmp_path_factory):
     return found
 
 
+LEARNERS = {  # family -> changes of its defaults that make it quick
+    "lightgbm": {}, "catboost": {"depth": 2}, "extra_trees": {}, "linear": {}, "realmlp": {"width": 8, "epochs": 2},
+    "tfidf": {}, "lsa_lightgbm": {"vectors": 2},
+}  # fmt: skip
+OF_TEXTS = ("tfidf", "lsa_lightgbm")
+
+
+@pytest.fixture(scope="module")
+def learners(tmp_path_factory):
+    """A folder of each family that is fitted in one go, as an ensemble of the default plan has them."""
+    rng, target = np.random.default_rng(0), Classes(("no", "yes"))
+    y = rng.integers(0, 2, 80)
+    columns = np.column_stack([rng.normal(size=(80, 2)), rng.integers(0, 4, 80), rng.integers(1, 80, 80)])
+    texts = text_array([f"it was {('awful', 'superb')[label]} and {rng.choice(['long', 'short'])}" for label in y])
+    found = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(forests, "N_TREES", 20)
+        for family, change in LEARNERS.items():
+            kind = learner_class(family)
+            x, inputs = columns.astype(np.float32), Columns.of(columns, (4, 80))
+            if family in OF_TEXTS:
+                x, inputs = kind.read(texts), Texts()
+            space = kind.space(classes=True, with_levels=True)
+            config = {name: entry["default"] for name, entry in space.items()} | change
+            learner = kind(config, inputs, target, 0)
+            learner.fit(Rows(x, y), rounds=2)
+            found[family] = tmp_path_factory.mktemp(family) / "model"
+            TrainedLearner(learner, config, Preprocessing("small", family, inputs, target)).save(found[family])
+    return found
+
+
 def changed(file, **fields):
     content = json.loads(file.read_text())
     file.write_text(json.dumps({key: value for key, value in (content | fields).items() if value != "absent"}))
 
 
-def bomb(folder):
-    """As a file of skops with 100 MB of zeros in it."""
-    with zipfile.ZipFile(folder / "model.skops", "a", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("zeros.npy", bytes(100_000_000))
+def bomb(folder, name="model.skops"):
+    """With 20 MB of zeros in an archive."""
+    with zipfile.ZipFile(folder / name, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("zeros.npy", bytes(20_000_000))
 
 
 def outside(folder):
@@ -121,3 +158,65 @@ def test_an_estimator_that_would_do_harm_is_refused(models, tmp_path, case):
     OF_ESTIMATORS[case](tmp_path / "model")
     refused(tmp_path / "model")
     assert not (tmp_path / "model" / "called").exists()
+
+
+# --- families that are fitted in one go, and ensembles ----------------------------------------------------------------
+
+ARCHIVES = {"lightgbm": "levels.npz", "extra_trees": "model.skops", "linear": "model.skops", "tfidf": "text.npz"}
+
+
+def without_checksums(folder):
+    """As the maker of a hostile folder leaves them out."""
+    (folder / "learner.json").write_text("{}")
+
+
+@pytest.mark.parametrize("checked", [True, False], ids=["with checksums", "without checksums"])
+@pytest.mark.parametrize("family", LEARNERS)
+def test_a_damaged_file_of_a_learner_is_one_line(learners, tmp_path, family, checked):
+    automl.load(learners[family])
+    names = [file.name for file in learners[family].iterdir() if file.suffix != ".json"]
+    assert names
+    for name in names:
+        content = (learners[family] / name).read_bytes()
+        for place, damage in enumerate((b"", b"PK not a model", content[: len(content) // 2])):
+            if name == "model.txt" and not checked and damage:
+                continue  # LightGBM may crash
+            folder = shutil.copytree(learners[family], tmp_path / f"{name}-{place}")
+            (folder / name).write_bytes(damage)
+            if not checked:
+                without_checksums(folder)
+            refused(folder)
+
+
+def test_a_changed_bit_of_a_learner_is_found(learners, tmp_path):
+    folder = shutil.copytree(learners["linear"], tmp_path / "model")
+    content = bytearray((folder / "model.skops").read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / "model.skops").write_bytes(content)
+    refused(folder)
+
+
+@pytest.mark.parametrize("family", [family for family in LEARNERS if family not in OF_TEXTS])
+def test_a_learner_of_other_columns_is_one_line(learners, tmp_path, family):
+    folder = shutil.copytree(learners[family], tmp_path / "model")
+    changed(folder / "preprocessing.json", mean=[0.0] * 5, std=[1.0] * 5, cardinalities=[])
+    refused(folder)
+
+
+def test_a_damaged_member_of_an_ensemble_is_one_line(learners, tmp_path):
+    families = ("lightgbm", "linear", "realmlp")
+    members = [{"folder": f"members/{family}", "weight": 1.0} for family in families]
+    for family in families:
+        shutil.copytree(learners[family], tmp_path / "model" / "members" / family)
+    (tmp_path / "model" / "model.json").write_text(json.dumps({"members": members}))
+    assert len(automl.load(tmp_path / "model").members) == 3
+    (tmp_path / "model" / "members" / "linear" / "model.skops").write_bytes(b"PK")
+    refused(tmp_path / "model")
+
+
+@pytest.mark.parametrize("family", ARCHIVES)
+def test_an_archive_that_unpacks_to_much_more_than_its_size_is_refused(learners, tmp_path, family):
+    folder = shutil.copytree(learners[family], tmp_path / "model")
+    bomb(folder, ARCHIVES[family])
+    without_checksums(folder)
+    refused(folder)

@@ -56,7 +56,7 @@ def served(predictor, limits=LIMITS, token=None):
     service = Service(predictor, limits, token)
     with listening("127.0.0.1", 0) as listener:
         config = uvicorn.Config(
-            service.app, http=LimitedProtocol, h11_max_incomplete_event_size=HEAD_BYTES, backlog=BACKLOG,
+            service.app, http=LimitedProtocol, ws="none", h11_max_incomplete_event_size=HEAD_BYTES, backlog=BACKLOG,
             log_level="error", lifespan="off", timeout_graceful_shutdown=1,
         )  # fmt: skip
         server = uvicorn.Server(config)
@@ -303,6 +303,46 @@ def test_a_head_that_does_not_arrive_in_time_ends_the_connection(patients, monke
                 while slow.recv(65_536):
                     pass
             assert time.monotonic() - start < 4  # before the keep-alive's end
+
+
+BODY_TO_COME = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
+
+
+@pytest.mark.parametrize("token", [None, "s3cret-and-long-enough"])
+def test_more_slow_bodies_than_connections_are_allowed_do_not_take_the_service_down(patients, monkeypatch, token):
+    """Neither before they are refused, nor after that."""
+    monkeypatch.setattr(http_limits, "MAX_CONNECTIONS", 20)
+    with served(automl.load(patients[0]), token=token) as url, ExitStack() as stack:
+        host, port = url.removeprefix("http://").split(":")
+        for _ in range(30):
+            slow = stack.enter_context(socket.create_connection((host, int(port)), timeout=60))
+            with suppress(ConnectionError):  # the oldest are dropped
+                slow.sendall(BODY_TO_COME)
+                if token is not None:
+                    assert slow.recv(65_536).startswith(b"HTTP/1.1 401 ")
+                    slow.sendall(b" ")
+        time.sleep(0.3)  # until all of that has arrived
+        own = urllib.request.Request(url + "/health", headers={"Authorization": f"Bearer {token}"})
+        with urllib.request.urlopen(own, timeout=60) as answer:
+            assert answer.status == 200
+
+
+def test_a_body_that_goes_on_slowly_after_it_was_refused_ends_the_connection(patients, monkeypatch):
+    monkeypatch.setattr(http_limits, "HEAD_SECONDS", 0.3)
+    with served(automl.load(patients[0]), token="s3cret-and-long-enough") as url:
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=0.05) as slow:
+            slow.sendall(BODY_TO_COME)
+            for _ in range(80):
+                try:
+                    slow.sendall(b" ")
+                    if not slow.recv(65_536):
+                        return
+                except TimeoutError:
+                    continue
+                except ConnectionError:
+                    return
+        pytest.fail("it is still open after 80 bytes")
 
 
 def test_a_head_that_is_too_large_is_refused(patients):

@@ -21,6 +21,7 @@ from automl.runs.final import train_all
 from automl.runs.settings import Settings
 from automl.runs.time_plan import Clock
 from automl.study.run_folder import RunFolder
+from automl.study.run_log import RunLog
 from automl.study.study import Study
 from automl.tasks.registry import load_task
 from automl.training.base import trained_model
@@ -317,7 +318,12 @@ def test_an_interrupted_refit_leaves_the_final_before_it(tmp_path):
             raise KeyboardInterrupt
 
     with ProcessExecutor(task, 1) as executor:
-        final = train_all(task, result, executor, folder, Settings(n_final=1, refit=True), watch, Clock())
+        log = RunLog(folder.log)
+        final = train_all(task, result, executor, folder, Settings(n_final=1, refit=True), watch, Clock(), log.write)
+        log.close()
+    lines = [json.loads(line) for line in folder.log.read_text().splitlines()]
+    after = [(line["stage"], line["event"], line["training"]) for line in lines if "stage" in line]
+    assert after[:2] == [("final", "start", "trial-0-0"), ("final", "tell", "trial-0-0")]
     assert final.interrupted
     assert [training.who for training in final.trainings] == ["chosen", "default"]
     assert final.refitted is None

@@ -4,11 +4,12 @@ import threading
 
 import optuna
 import pytest
-from sqlalchemy import MetaData, NullPool, create_engine
+from sqlalchemy import Engine, MetaData, NullPool, create_engine, event
 
 import automl
 from automl.errors import UserError
 from automl.space.parse import load_space
+from automl.study import storage as stored
 from automl.study.postgres import Seat, checked_url
 from automl.study.run_folder import RunFolder
 from automl.study.snapshot import storage
@@ -119,6 +120,34 @@ def test_the_rows_are_those_that_optuna_writes(two_urls):
     assert rows(two_urls[0]) == rows(two_urls[1])
     logs = [Study(SPACE, 4, Store.open(url, SPACE)).log for url in two_urls]
     assert logs[0] == logs[1]
+
+
+def test_a_trial_takes_seven_statements_in_two_transactions(tmp_path, monkeypatch):
+    """An ask, an epoch and an outcome; what a search of thousands of instant trials spends its time with."""
+    monkeypatch.setattr(stored, "SECONDS_BETWEEN_EPOCHS", 1e9)
+    study = Study(SPACE, 1, Store.create(sqlite_url(tmp_path / "study.db"), SPACE, {"task": "t", "space": FORM}))
+    statements, commits = [], []
+
+    def executes(connection, cursor, statement, parameters, context, executemany):
+        statements.append(statement)
+
+    def commit(connection):
+        commits.append(connection)
+
+    listeners = {"before_cursor_execute": executes, "commit": commit}
+    for name, listener in listeners.items():
+        event.listen(Engine, name, listener)
+    try:
+        proposal = Proposal(0, CONFIG, 1)
+        study.asked(proposal, 0.1)
+        study.trained(0, 1, 0.5)
+        study.told(Outcome(proposal, (0.5,), 0.1, metrics={"accuracy": (0.5,)}), 0.1, 1.0)
+    finally:
+        for name, listener in listeners.items():
+            event.remove(Engine, name, listener)
+    assert len(statements) == 7, "\n".join(statements)
+    assert len(commits) == 2
+    study.close()
 
 
 def test_a_trial_that_another_program_adds_to_the_study_is_left_alone(tmp_path):

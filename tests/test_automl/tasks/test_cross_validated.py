@@ -1,6 +1,7 @@
 """A table cross-validated: an epoch is a fold."""
 
 import importlib.util
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -14,8 +15,11 @@ from automl.data.ingest.request import Request
 from automl.errors import UserError
 from automl.metrics import best_threshold, loss_of, measure
 from automl.runs.configure import with_folds
+from automl.runs.selection import candidates
 from automl.runs.settings import Settings
-from automl.task import TrainingFailed
+from automl.study.run_folder import RunFolder
+from automl.study.trial import Trial
+from automl.task import CheckpointDamaged, TrainingFailed
 from automl.tasks.cross_validated import (
     PRESETS,
     cross_validated,
@@ -24,7 +28,7 @@ from automl.tasks.cross_validated import (
     n_folds_within,
     presets,
 )
-from automl.training.folds import MODEL, read_predictions, read_record
+from automl.training.folds import MODEL, OUT_OF_BAG, PREDICTIONS, RECORD, read_predictions, read_record
 from strategies.encoding import Encoding
 
 
@@ -66,6 +70,67 @@ def test_a_paused_training_goes_on_to_the_same_predictions(wine, tmp_path):
         assert (read_predictions(parts) == read_predictions(whole)).all()
         with pytest.raises(UserError, match="belongs to another training"):
             list(task.train(config, seed=4, epochs=4, checkpoint=parts, device="cpu"))
+
+
+def changed_bit(file):
+    content = bytearray(file.read_bytes())
+    content[-7] ^= 1
+    file.write_bytes(content)
+
+
+DAMAGES = {
+    "record cut": lambda place: (place / RECORD).write_text("{"),
+    "record of another kind": lambda place: (place / RECORD).write_text("[]"),
+    "record without fields": lambda place: (place / RECORD).write_text("{}"),
+    "record changed": lambda place: changed_bit(place / RECORD),
+    "predictions gone": lambda place: (place / PREDICTIONS).unlink(),
+    "predictions empty": lambda place: (place / PREDICTIONS).write_bytes(b""),
+    "predictions shorter": lambda place: np.save(place / PREDICTIONS, np.zeros(3, np.float32)),
+    "predictions changed": lambda place: np.save(place / PREDICTIONS, np.load(place / PREDICTIONS) + np.float32(1e-6)),
+    "out-of-bag changed": lambda place: changed_bit(place / OUT_OF_BAG),
+}
+
+
+@pytest.fixture(scope="module")
+def half_done(tmp_path_factory):
+    """A task, a config, and a checkpoint after one fold of two, with out-of-bag predictions."""
+    folder = tmp_path_factory.mktemp("wine")
+    task = cross_validated(prepared(folder, load_wine(as_frame=True).frame), 2, None, "log_loss")
+    config = preset(task, "extra_trees")
+    list(task.train(config, seed=0, epochs=1, checkpoint=folder / "trial", device="cpu"))
+    return task, config, folder / "trial"
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_checkpoint_is_found(half_done, tmp_path, damage):
+    task, config, checkpoint = half_done
+    place = shutil.copytree(checkpoint, tmp_path / "trial")
+    DAMAGES[damage](place)
+    with pytest.raises(CheckpointDamaged, match="is damaged") as error:
+        list(task.train(config, seed=0, epochs=2, checkpoint=place, device="cpu"))
+    assert "\n" not in str(error.value)
+
+
+def test_a_training_that_was_killed_between_its_two_files_goes_on(half_done, tmp_path):
+    task, config, checkpoint = half_done
+    place, options = shutil.copytree(checkpoint, tmp_path / "trial"), {"seed": 0, "epochs": 2, "device": "cpu"}
+    (last,) = task.train(config, checkpoint=place, **options)
+    shutil.copy(checkpoint / RECORD, place)
+    (again,) = task.train(config, checkpoint=place, **options)
+    assert again.loss == last.loss
+
+
+def test_a_trial_with_damaged_files_is_no_member_of_the_ensemble(half_done, tmp_path):
+    task, config, checkpoint = half_done
+    folder, trials, said = RunFolder(tmp_path), [], []
+    for number in range(3):
+        place = shutil.copytree(checkpoint, folder.trials / f"{number:04d}")
+        list(task.train(config, seed=0, epochs=2, checkpoint=place, device="cpu"))
+        trials.append(Trial(number, config, losses=[0.5, 0.5], state="complete"))
+    changed_bit(folder.trials / "0000" / PREDICTIONS)
+    (folder.trials / "0001" / RECORD).write_text("{")
+    assert [candidate.trial.number for candidate in candidates(task, trials, folder, said.append)] == [2]
+    assert [line.split(", ")[0] for line in said] == [f"ensemble: trial {number} is left out" for number in (0, 1)]
 
 
 def test_one_epoch_more_fits_the_model_to_all_rows(wine, tmp_path):

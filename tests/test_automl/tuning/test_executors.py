@@ -16,6 +16,7 @@ from automl.space.parse import load_space
 from automl.task import Epoch
 from automl.tasks.function import as_task
 from automl.tasks.shell_command import CommandTask
+from automl.tuning import process_executor, worker_process
 from automl.tuning.executor import SerialExecutor
 from automl.tuning.jobs import EpochDone, Job, JobEnded
 from automl.tuning.process_executor import ProcessExecutor
@@ -207,6 +208,23 @@ def test_what_a_training_prints_goes_to_its_log(tmp_path):
         events = run(executor, job())
     assert events[0][-1].error is None
     assert "raw bytes" in (tmp_path / "worker-0.log").read_text()
+
+
+def test_of_the_log_of_a_training_that_prints_much_the_end_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(worker_process, "MAX_LOG_BYTES", 10_000)
+    monkeypatch.setattr(process_executor, "SECONDS_BETWEEN_TRIMS", 0.0)
+
+    def talks(config):
+        for epoch in range(4):
+            print(f"{epoch}" * 20_000, flush=True)
+            yield 0.5
+
+    with ProcessExecutor(task(talks, 4), 1, logs=tmp_path) as executor:
+        run(executor, job(epochs=4), job(1, epochs=4))
+        executor.wait(0.0)
+        log = (tmp_path / "worker-0.log").read_text()
+        assert log.startswith("(older output was dropped)\n33333")
+        assert 5_000 <= len(log) <= 10_000
 
 
 @pytest.mark.parametrize("parallel", [False, True])

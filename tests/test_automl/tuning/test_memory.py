@@ -139,6 +139,7 @@ def test_trainings_that_say_what_they_take_are_admitted_while_there_is_room(card
     assert first.end <= second.start
 
 
+@pytest.mark.filterwarnings("ignore:.* trainings share:UserWarning")
 def test_a_search_counts_no_epoch_twice_where_a_trial_begins_again(card):
     with pytest.warns(UserWarning, match="out of memory, beside others on its card"):
         result = automl.tune(

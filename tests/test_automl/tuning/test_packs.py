@@ -179,10 +179,14 @@ def test_a_training_that_is_lost_is_tried_again_in_a_folder_of_its_own(tmp_path)
         (folder / "whole").touch()
         return 0.5
 
-    one = Job(0, {"x": 0.5}, 1, 1, folder=str(tmp_path / "one"))
+    one, events = Job(0, {"x": 0.5}, 1, 1, folder=str(tmp_path / "one")), []
     with ProcessExecutor(as_task(killed_once, {"x": {"float": [0, 1]}}), 1) as executor:
-        done = train_jobs([one], executor)
+        done = train_jobs([one], executor, log=lambda event, **facts: events.append((event, facts)))
     assert done[0].ended.error is None
+    assert [event for event, _ in events] == ["start", "retry", "start", "tell"]
+    assert {facts["training"] for _, facts in events} == {"one"}
+    assert "signal SIGTERM" in events[1][1]["reason"]
+    assert (events[-1][1]["state"], events[-1][1]["epochs"], events[-1][1]["loss"]) == ("complete", 1, 0.5)
     assert [path.name for path in (tmp_path / "one").iterdir()] == ["whole"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lost", "one"]
     assert (tmp_path / "lost").read_text() != str(tmp_path / "one")

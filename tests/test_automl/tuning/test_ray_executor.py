@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import ray
+from ray._common.usage import usage_lib
 from ray.cluster_utils import Cluster
 
 import automl
@@ -24,7 +25,7 @@ from automl.task import Epoch
 from automl.tasks.function import as_task
 from automl.tuning.jobs import EpochDone, Job, JobEnded
 from automl.tuning.process_executor import ProcessExecutor
-from automl.tuning.ray_executor import RayExecutor, connect
+from automl.tuning.ray_executor import RayExecutor, connect, room
 from automl.tuning.remote import SHARED, WorkerSettings
 from automl.tuning.tuner import Tuner
 from strategies import make_strategy
@@ -37,6 +38,7 @@ NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
 
 @pytest.fixture(scope="module")
 def cluster():
+    os.environ.pop("RAY_USAGE_STATS_ENABLED", None)
     made = Cluster(initialize_head=True, head_node_args=NODE | {"num_cpus": 0, "include_dashboard": False})
     connect(made.address)
     yield made
@@ -107,6 +109,22 @@ def test_trainings_that_end_fail_hang_and_die_are_those_of_local_workers(nodes):
         3: "the training process died (exit status 7)", 4: None, 5: None,
     }  # fmt: skip
     assert losses == {0: 1, 1: 1, 2: 1, 3: 1, 4: 5, 5: 6}
+
+
+def test_workers_reserve_cores_and_shares_of_gpus(nodes):
+    node = nodes(num_cpus=2, num_gpus=1).node_id
+    until(lambda: node in room(1.0, 0.0))
+    assert [room(*share)[node] for share in ((1.0, 0.5), (1.0, 1.0), (2.0, 0.0), (0.5, 0.0))] == [2, 1, 1, 4]
+    with executor_of(lambda config: 0.5, max_epochs=1, gpus=0.5) as executor:
+        until(lambda: executor.n_workers == 2, executor)
+        for key in range(2):
+            executor.submit(job(key, epochs=1))
+        events = until(lambda: executor.n_free == 2, executor)
+    assert [event.error for event in events if isinstance(event, JobEnded)] == [None] * 2
+
+
+def test_a_run_does_not_report_the_use_of_ray(cluster):
+    assert not usage_lib.usage_stats_enabled()
 
 
 def objective(config, seed, folder):

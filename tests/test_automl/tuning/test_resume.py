@@ -7,7 +7,7 @@ import automl
 from automl.errors import UserError
 from automl.study.run_folder import TrialFolders
 from automl.study.trial import Asked, Told
-from automl.tuning.retention import KEPT_CHECKPOINTS
+from automl.tuning.retention import KEPT_AT_THE_END, KEPT_CHECKPOINTS
 
 SMALL = {
     "optimizer": {"constant": "adamw"}, "weight_decay": {"constant": 0.01}, "batch_size": {"constant": 64},
@@ -137,9 +137,14 @@ def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
 
 
 def test_only_the_checkpoints_of_the_best_trials_are_kept(tmp_path):
-    result = automl.tune("digits-cnn", strategy="random", n_trials=14, max_epochs=1, study=tmp_path / "run")
-    kept = {int(p.name) for p in (tmp_path / "run" / "trials").iterdir()}
-    assert kept == {t.number for t in sorted(result.trials, key=lambda t: (t.loss, t.number))[:KEPT_CHECKPOINTS]}
+    trials, numbers = tmp_path / "run" / "trials", []
+    result = automl.tune(
+        "digits-cnn", strategy="random", n_trials=13, max_epochs=1, study=tmp_path / "run",
+        callbacks=[lambda result, trial: numbers.append(sum(place.is_dir() for place in trials.iterdir()))],
+    )  # fmt: skip
+    assert max(numbers) == KEPT_CHECKPOINTS
+    kept = {int(place.name) for place in trials.iterdir()}
+    assert kept == {t.number for t in sorted(result.trials, key=lambda t: (t.loss, t.number))[:KEPT_AT_THE_END]}
 
 
 def test_checkpoints_that_will_not_be_needed_go_and_a_raised_budget_trains_anew_what_it_misses(tmp_path, tune_watched):

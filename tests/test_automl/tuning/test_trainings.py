@@ -4,10 +4,13 @@ import shutil
 import time
 import warnings
 
+import optuna
 import pytest
 from searches import SPACE, Halving, facts
 
 import automl
+from automl.study import storage
+from automl.study.sqlite import sqlite_url
 from automl.tuning.jobs import MAX_RETRIES
 from automl.tuning.trainings import training_seed
 
@@ -65,6 +68,56 @@ def test_a_worker_that_is_killed_from_outside_costs_a_retry_and_not_the_trial(tm
     with pytest.warns(UserWarning, match=r"trial \d is trained again .* died \(signal SIGTERM\)"):
         result = automl.tune(killed_once, SPACE, **options)
     assert [(trial.state, len(trial.losses)) for trial in result.trials] == [("complete", 3)] * 2
+
+
+def steps(folder):
+    """The epochs of each trial that other programs see."""
+    study = optuna.load_study(study_name="automl", storage=sqlite_url(folder / "study.db"))
+    return [sorted(trial.intermediate_values) for trial in study.trials]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1e9], ids=["epochs are written at once", "epochs are kept"])
+def test_nothing_is_seen_of_an_attempt_that_was_lost(tmp_path, monkeypatch, seconds):
+    monkeypatch.setattr(storage, "SECONDS_BETWEEN_EPOCHS", seconds)
+
+    def fails_earlier(config, folder):
+        import os
+        import signal
+
+        yield 1.0
+        if (folder.parent / "killed").exists():
+            raise ValueError("no luck")
+        yield 0.5
+        yield 0.4
+        (folder.parent / "killed").touch()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.warns(UserWarning, match="is trained again"):
+        result = automl.tune(
+            fails_earlier, SPACE, strategy="random", n_trials=1, max_epochs=9, n_workers=2, study=tmp_path / "run"
+        )
+    assert (result.trials[0].error, result.trials[0].losses) == ("ValueError: no luck", [1.0])
+    assert steps(tmp_path / "run") == [[1]]
+
+
+def test_nothing_is_seen_of_an_attempt_that_was_killed_with_its_run(tmp_path, tune_watched):
+    def curve(config, folder):
+        yield 1.0
+        if (folder.parent / "resumed").exists():
+            raise ValueError("no luck")
+        yield 0.5
+        yield 0.4
+
+    def interrupt(tuner):
+        if any(len(running.losses) == 2 for running in tuner.running.values()):
+            raise KeyboardInterrupt
+
+    options = {"strategy": "random", "n_trials": 1, "max_epochs": 3, "study": tmp_path / "run"}
+    tune_watched(curve, SPACE, watch=interrupt, **options)
+    assert steps(tmp_path / "run") == [[1, 2]]
+    (tmp_path / "run" / "trials" / "resumed").touch()
+    assert automl.tune(curve, SPACE, resume=True, **options).trials[0].losses == [1.0]
+    assert steps(tmp_path / "run") == [[1]]
 
 
 def test_a_training_whose_process_is_killed_every_time_has_failed(tmp_path):

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import os
 import re
 import time
 
@@ -377,6 +378,12 @@ def test_lambdas_and_closures_train_in_other_processes():
     offset = 3.0
     result = automl.tune(lambda config: (config["x"] - offset) ** 2, SPACE, strategy="random", n_trials=6, n_workers=2)
     assert all(t.loss == pytest.approx((t.config["x"] - 3.0) ** 2) for t in result.trials)
+
+
+def test_more_workers_than_cores_are_mentioned():
+    n = len(os.sched_getaffinity(0))
+    with pytest.warns(UserWarning, match=f"workers: {n + 1} trainings share {n} cores"):
+        automl.tune(loss, SPACE, strategy="random", n_trials=1, n_workers=n + 1)
 
 
 def test_a_reproducible_parallel_run_repeats_itself():
