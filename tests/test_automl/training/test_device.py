@@ -13,7 +13,7 @@ import torch
 from stand_ins import all_put
 
 from automl.data.inputs import constants
-from automl.task import TrainingFailed
+from automl.task import OutOfMemory, TrainingFailed
 from automl.tasks.registry import load_task
 from automl.training import device as training_device
 from automl.training.device import home_of, memory_errors
@@ -127,10 +127,26 @@ def test_allocations_that_fail_in_libraries_are_out_of_memory(message):
 
 def test_neighbours_that_hold_the_memory_are_named(monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (2**30, 80 * 2**30))
-    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 19 * 2**30)
-    line = r"on cuda:0 at epoch 1; other processes hold 60.0 of its 80.0 GiB: use fewer --workers"
-    with pytest.raises(TrainingFailed, match=line), memory_errors(CUDA, "at epoch 1"):
-        raise torch.OutOfMemoryError("CUDA out of memory")
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    for own, crowded, line in (
+        (19, True, r"on cuda:0 at epoch 1; other processes hold 60.0 of its 80.0 GiB: use fewer --workers"),
+        (70, False, r"on cuda:0 at epoch 1; a smaller batch or model would fit"),
+    ):
+        monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device, own=own: own * 2**30)
+        with pytest.raises(OutOfMemory, match=line) as found, memory_errors(CUDA, "at epoch 1"):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        assert found.value.crowded == crowded
+
+
+def test_a_card_without_room_for_a_process_is_crowded(monkeypatch):
+    def fails(device):
+        raise RuntimeError("CUDA error: out of memory")
+
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", fails)
+    line = r"on cuda:0 before the first epoch; other processes leave no room for one more: use fewer --workers"
+    with pytest.raises(OutOfMemory, match=line), memory_errors(CUDA, "before the first epoch"):
+        raise RuntimeError("CUDA error: out of memory")
 
 
 def test_what_a_training_had_allocated_is_dropped_with_its_failure():

@@ -11,6 +11,7 @@ from stand_ins import all_put
 from automl.space.parse import load_space
 from automl.task import OutOfMemory, TrainingFailed
 from automl.tasks.registry import load_task
+from automl.tasks.supervised import Supervised
 from automl.tasks.training_space import SCHEDULES
 from automl.training import lanes
 from automl.training.base import trained_model
@@ -259,6 +260,15 @@ def test_lanes_that_do_not_fit_together_are_trained_in_halves_with_the_same_resu
     few = lanes_in(tmp_path / "halved", 5)
     assert run(few, 2) == expected
     assert sizes == [5, 2, 3, 1, 2] * 2
+
+
+def test_lanes_that_cannot_begin_for_want_of_memory_say_so(tmp_path, monkeypatch):
+    def fails(self, config, seed, device):
+        raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
+
+    monkeypatch.setattr(Supervised, "begin", fails)
+    with pytest.raises(OutOfMemory, match="out of memory on cpu before the first epoch"):
+        run(lanes_in(tmp_path), 1)
 
 
 # --- shapes -----------------------------------------------------------------------------------------------------------
