@@ -32,7 +32,7 @@ def device_data(
     return torch.from_numpy(x).to(home_of(x, device)), torch.from_numpy(y).to(device)
 
 
-def home_of(x: NDArray[Any], device: torch.device) -> torch.device:
+def home_of(x: NDArray[Any] | Tensor, device: torch.device) -> torch.device:
     """Where examples are kept: on the device, if they fit."""
     if device.type != "cuda" or x.nbytes <= LARGEST_SHARE * free_memory(device):
         return device

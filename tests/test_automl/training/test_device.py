@@ -12,11 +12,16 @@ import pytest
 import torch
 from stand_ins import all_put
 
+from automl.data.datasets.registry import load_data
 from automl.data.inputs import constants
+from automl.data.targets import Quantiles
+from automl.models import build_for
+from automl.models.trained import Preprocessing, TrainedNetwork
 from automl.task import OutOfMemory, TrainingFailed
 from automl.tasks.registry import load_task
 from automl.training import device as training_device
 from automl.training.device import home_of, memory_errors
+from automl.training.fold_learners import build_learner, learner_class
 from automl.training.network import steps_of
 from automl.training.optimizer import Batch, make_optimizer
 from strategies.encoding import Encoding
@@ -40,7 +45,7 @@ def on_meta(batch):
 
 
 def no_autocast(monkeypatch):
-    for module in ("network", "seq2seq", "language_model"):
+    for module in ("network", "network_learner", "seq2seq", "language_model"):
         monkeypatch.setattr(f"automl.training.{module}.autocast", lambda device: nullcontext())
 
 
@@ -73,13 +78,55 @@ def test_a_step_of_a_network_never_waits_for_the_device(name, change, kept_on, s
     assert loss.device == META
 
 
+@pytest.mark.parametrize("kept_on", [META, CPU])
 @pytest.mark.parametrize("name", ["g2p-rnn", "bible-transformer"])
-def test_a_step_of_an_encoder_decoder_never_waits_for_the_device(name, small_data, monkeypatch):
+def test_a_step_of_an_encoder_decoder_never_waits_for_the_device(name, kept_on, small_data, monkeypatch):
     training = load_task(name).begin(default(name), 0, CPU)
     training.translator.module.to(META)
-    training.device, training.source, training.target = META, training.source.to(META), training.target.to(META)
+    training.device, training.source, training.target = META, training.source.to(kept_on), training.target.to(kept_on)
     no_autocast(monkeypatch)
-    training.loss_of(on_meta(torch.arange(8))).backward()
+    loss = training.loss_of(on_meta(torch.arange(8)))
+    loss.backward()
+    assert loss.device == META
+
+
+@pytest.mark.parametrize("kept_on", [META, CPU])
+def test_a_step_of_a_language_model_never_waits_for_the_device(kept_on, small_data, monkeypatch):
+    training = load_task("kjv-transformer").begin(default("kjv-transformer"), 0, CPU)
+    training.model.module.to(META)
+    training.device, training.text = META, training.text.to(kept_on)
+    no_autocast(monkeypatch)
+    loss = training.loss_of(on_meta(torch.arange(8)))
+    loss.backward()
+    assert loss.device == META
+
+
+@pytest.mark.parametrize("kept_on", [META, CPU])
+@pytest.mark.parametrize(
+    ("data", "family", "target"),
+    [
+        ("digits", "cnn", None),
+        ("vowels", "rnn", None),
+        ("newsgroups", "rnn", None),
+        ("newsgroups", "transformer", None),
+        ("letter", "mlp", Quantiles(0.0, 1.0, (0.1, 0.5, 0.9))),
+    ],
+)
+def test_a_step_of_a_fold_never_waits_for_the_device(data, family, target, kept_on, small_data, monkeypatch):
+    splits = load_data(data, None)
+    target = target or splits.target
+    space = learner_class(family).space(classes=True, with_levels=False)
+    config = {name: entry.get("default", entry.get("constant")) for name, entry in space.items()}
+    config |= {"digits": {"augment": 0.5}, "newsgroups": {"embedding": 16}}.get(data, {})
+    learner = build_learner(family, config, splits.inputs, target, 0)
+    module = build_for(splits.inputs, family, config, target.n_outputs).to(META)
+    learner.model = TrainedNetwork(module, config, Preprocessing("", family, splits.inputs, target))
+    x, y = torch.from_numpy(splits.x_train), torch.zeros(len(splits.x_train), device=META)
+    y = y if isinstance(target, Quantiles) else y.long()
+    no_autocast(monkeypatch)
+    loss = learner._loss(x.to(kept_on), y, steps_of(splits.inputs, x), config, on_meta(torch.arange(8)))
+    loss.backward()
+    assert loss.device == META
 
 
 @pytest.mark.parametrize("name", ["vowels-rnn", "newsgroups-rnn"])
