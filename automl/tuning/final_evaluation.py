@@ -126,13 +126,14 @@ def train_once(
     seed: int,
     device: str = "auto",
     trial_seconds: float | None = None,
+    reproducible: bool = False,
     watch: Callable[[int, int], None] = lambda done, of: None,
 ) -> Training:
     """Train a config of a task in a separate process, and score it on the test set."""
     from automl.tuning.process_executor import ProcessExecutor
 
     job = Job(0, config, seed, task.max_epochs, folder=str(folder), device=device, test=True)
-    with ProcessExecutor(task, 1, trial_seconds, device=device) as executor:
+    with ProcessExecutor(task, 1, trial_seconds, device=device, reproducible=reproducible) as executor:
         done = train_jobs([job], executor, watch)
     return _training("chosen", job, done[0], task.metric)
 
