@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from automl.devices import cards
 from automl.errors import UserError
 from automl.integrations.tracking import tracker_names
 from automl.runs.machines import Machines
@@ -73,8 +74,8 @@ def tune(
     ``n_trials``: the budget in full trainings, so n_trials x max_epochs epochs. By default 50, or no limit where there
         is a ``time_limit``, in seconds.
     ``seed``: of the search and, derived from it, of each training.
-    ``n_workers``: trainings at a time, by default 1; more than one run in processes of their own, with a warning where
-        they share cores. On other machines the most, by default as many as there is room for.
+    ``n_workers``: trainings at a time, by default 1; more than one run in processes of their own, as does one on a GPU,
+        with a warning where they share cores. On other machines the most, by default as many as there is room for.
     ``lanes``: configs of one shape that each of them trains in one program, of tasks with ``lane_key``. Proposals then
         come in packs of one shape.
     ``max_epochs``: epochs of a full training, after which a generator is ended. By default the task's, or the default
@@ -136,7 +137,8 @@ def tune(
     def search(stored: Mapping[str, Any] | None, shared: SharedRun | None = None) -> Result:
         complete = replace(settings, prior=first if stored is None else stored.get("prior"))
         where = own
-        if own is None and machines is None and n_workers == 1 and trial_seconds is None and shared is None:
+        here = own is None and machines is None and n_workers == 1 and trial_seconds is None and shared is None
+        if here and not cards(device):  # a card can fail so that only another process can use it
             where = SerialExecutor(task)
         with open_search(
             task, complete, strategy_of(task, complete, kind), folder,

@@ -7,11 +7,19 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from automl.errors import UserError
 
 NAMES = re.compile(r"auto|cpu|cuda|cuda:\d+(,cuda:\d+)*")
 CONTEXT = 600 * 2**20  # bytes of a card that a process takes for CUDA, cuBLAS and cuDNN, as an allowance
+CROWDED = 0.25  # share of a card; where other processes hold more, they may be why a training has no room
+# What errors say where memory could not be allocated: torch on a card and on a CPU, and libraries that allocate a
+# card's memory themselves.
+OUT_OF_MEMORY = (
+    "can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED",
+    "CUSOLVER_STATUS_ALLOC_FAILED", "CUFFT_ALLOC_FAILED",
+)  # fmt: skip
 DRIVERS = {"win32": "nvcuda.dll"}  # the library of NVIDIA's driver by platform; elsewhere libcuda.so.1
 
 
@@ -85,6 +93,30 @@ def peak_memory() -> tuple[int, int] | None:
     if torch is None or not torch.cuda.is_initialized():
         return None
     return CONTEXT + torch.cuda.max_memory_reserved(), torch.cuda.mem_get_info()[1]
+
+
+def crowd(device: Any = None) -> str | None:
+    """What other processes hold of a card, in words, where they may be why an allocation has just failed.
+
+    ``device``: as torch takes it, by default the one that is used now. None where they hold at most CROWDED of it, and
+    where this process uses no card.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return None
+    try:
+        free, total = torch.cuda.mem_get_info(device)
+    except RuntimeError:  # there is no room for what CUDA itself needs
+        return "other processes leave no room for one more"
+    others = total - free - torch.cuda.memory_reserved(device)
+    if others <= CROWDED * total:
+        return None
+    return f"other processes hold {others / 2**30:.1f} of its {total / 2**30:.1f} GiB"
+
+
+def says_out_of_memory(text: str) -> bool:
+    """Whether an error's text says that memory could not be allocated, by whichever library."""
+    return any(sign in text for sign in OUT_OF_MEMORY)
 
 
 def has_driver() -> bool:

@@ -22,7 +22,11 @@ class TrainingFailed(Exception):
 
 
 class OutOfMemory(TrainingFailed):
-    """There was not enough memory for a training."""
+    """There was not enough memory for a training. ``crowded``: on a card of which other processes hold much."""
+
+    def __init__(self, reason: str, *, crowded: bool = False) -> None:
+        super().__init__(reason)
+        self.crowded = crowded
 
 
 class TooSlow(TrainingFailed):

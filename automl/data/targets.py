@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from automl.data.inputs import constants
 from automl.metrics import measure, names_of
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ class Quantiles:
 
     def _pinball(self, predicted: Tensor, y: Tensor) -> Tensor:
         above = y[:, None] - predicted
-        levels = above.new_tensor(self.levels)
+        levels = constants(self.levels, above.device)
         return (levels * above).maximum((levels - 1) * above)
 
     def of_training(self, loss: float, tally: float, n: int) -> dict[str, float]:

@@ -84,8 +84,8 @@ def train_all(
             with clock.during("refit"):
                 final.refitted = train_once(
                     replace(task, with_valid=True), final.config, folder.final / "refit",
-                    seed=final_seed(seed, 0), device=device, trial_seconds=settings.trial_seconds, watch=refitting,
-                    log=partial(log, stage="refit"),
+                    seed=final_seed(seed, 0), device=device, trial_seconds=settings.trial_seconds,
+                    reproducible=bool(settings.reproducible), watch=refitting, log=partial(log, stage="refit"),
                 )  # fmt: skip
         watch("fitting the baseline")
         with clock.during("final"):

@@ -123,8 +123,11 @@ class CrossValidated:
     def train(
         self, config: Mapping[str, Any], *, seed: int, epochs: int, checkpoint: Path | None, device: str
     ) -> Iterator[Epoch]:
+        from automl.training.fold_learners import NETWORKS
         from automl.training.folds import train
 
+        if self.family(config) in NETWORKS:
+            _warm_up(device)
         if checkpoint is None:
             with tempfile.TemporaryDirectory() as folder:
                 yield from train(self, config, seed=seed, epochs=epochs, folder=Path(folder), device=device)
@@ -152,6 +155,14 @@ class CrossValidated:
         name, predicted = last_value_baseline(splits) if windows else majority_baseline(splits)
         score = measure(self.metric, splits.y_test, predicted, levels=levels)
         return {"name": name, "score": score, "seconds": time.perf_counter() - start}
+
+
+def _warm_up(device: str) -> None:
+    """Load a card's libraries, so that the first fold is not timed with it."""
+    from automl.models.device import find_device
+    from automl.training.device import warm_up
+
+    warm_up(find_device(device))
 
 
 @functools.cache

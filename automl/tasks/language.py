@@ -40,11 +40,10 @@ class LanguageModelling(BuiltIn):
         return self.epoch_size // int(config["context"])
 
     def prepare(self) -> None:
-        import torch
+        from automl.training.language_model import text_of
 
-        from automl.training.language_model import texts_on
-
-        texts_on(self.data, self.train_size, torch.device("cpu"))
+        for part in ("train", "valid"):
+            text_of(self.data, self.train_size, part)
 
     def begin(self, config: Mapping[str, Any], seed: int, device: "torch.device") -> "Training":
         from automl.training.language_model import LanguageTraining

@@ -35,8 +35,8 @@ def train(
     warm_up(where)
     with memory_errors(where, "before the first epoch"):
         training = task.begin(config, seed, where)
-    if checkpoint is not None and (checkpoint / CHECKPOINT).exists():
-        training.restore(checkpoint)
+        if checkpoint is not None and (checkpoint / CHECKPOINT).exists():
+            training.restore(checkpoint)
     while training.epoch < epochs:
         epoch = training.next_epoch()
         if training.epoch == epochs and checkpoint is not None:

@@ -11,17 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from automl.data.datasets.registry import load_data
+from automl.devices import crowd, says_out_of_memory
 from automl.task import OutOfMemory
 
 Part = Literal["train", "valid", "test"]
 LARGEST_SHARE = 0.25  # of a card's free memory that a part of the data may take; a model and others need the rest
-GIB = 2**30
-# A card's memory is also allocated by libraries that raise errors of their own; on a CPU torch raises a plain
-# RuntimeError.
-OUT_OF_MEMORY = (
-    "can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED",
-    "CUSOLVER_STATUS_ALLOC_FAILED", "CUFFT_ALLOC_FAILED",
-)  # fmt: skip
 
 
 @functools.lru_cache(maxsize=12)
@@ -38,7 +32,7 @@ def device_data(
     return torch.from_numpy(x).to(home_of(x, device)), torch.from_numpy(y).to(device)
 
 
-def home_of(x: NDArray[Any], device: torch.device) -> torch.device:
+def home_of(x: NDArray[Any] | Tensor, device: torch.device) -> torch.device:
     """Where examples are kept: on the device, if they fit."""
     if device.type != "cuda" or x.nbytes <= LARGEST_SHARE * free_memory(device):
         return device
@@ -56,29 +50,15 @@ def memory_errors(device: torch.device, when: str) -> Iterator[None]:
     """Turn an allocation that failed into an OutOfMemory, and drop what the training had allocated."""
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not says_out_of_memory(str(error)):
             raise
-        reason = f"out of memory on {device} {when}; {_way_out(device)}"
+        others = crowd(device) if device.type == "cuda" else None
         traceback.clear_frames(error.__traceback__)  # they hold the tensors of the batch
     else:
         return
-    raise OutOfMemory(reason)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory could not be allocated, by whichever library."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(text in str(error) for text in OUT_OF_MEMORY)
-
-
-def _way_out(device: torch.device) -> str:
-    """What would help: a smaller model, or fewer trainings beside this one."""
-    if device.type == "cuda":
-        free, total = torch.cuda.mem_get_info(device)
-        others = total - free - torch.cuda.memory_reserved(device)
-        if others > total / 4:
-            return f"other processes hold {others / GIB:.1f} of its {total / GIB:.1f} GiB: use fewer --workers"
-    return "a smaller batch or model would fit"
+    way_out = "a smaller batch or model would fit" if others is None else f"{others}: use fewer --workers"
+    raise OutOfMemory(f"out of memory on {device} {when}; {way_out}", crowded=others is not None)
 
 
 def warm_up(device: torch.device) -> None:

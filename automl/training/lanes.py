@@ -97,10 +97,11 @@ def train_lanes(
     where = find_device(device)
     warm_up(where)
     folders = {lane.key: Path(str(lane.folder)) for lane in lanes}
-    trainings = {lane.key: _varied(task, lane.schedule).begin(lane.config, lane.seed, where) for lane in lanes}
-    for key, training in trainings.items():
-        if (folders[key] / CHECKPOINT).exists():
-            training.restore(folders[key])
+    with memory_errors(where, "before the first epoch"):
+        trainings = {lane.key: _varied(task, lane.schedule).begin(lane.config, lane.seed, where) for lane in lanes}
+        for key, training in trainings.items():
+            if (folders[key] / CHECKPOINT).exists():
+                training.restore(folders[key])
     ends = {lane.key: lane.epochs for lane in lanes}
     while going := {
         key: training for key, training in trainings.items() if training.epoch < ends[key] and not is_stopped(key)

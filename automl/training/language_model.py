@@ -17,6 +17,7 @@ from automl.models.device import autocast, find_device, isolated
 from automl.models.trained_language import TrainedLanguageModel
 from automl.training.base import Training
 from automl.training.checkpoint import read_checkpoint
+from automl.training.device import Part, home_of
 from automl.training.optimizer import Batch, Descent, weights_in
 from automl.training.spec import LanguageTask
 
@@ -28,7 +29,9 @@ class LanguageTraining(Training):
 
     def __init__(self, task: LanguageTask, config: Mapping[str, Any], seed: int, device: torch.device) -> None:
         super().__init__(task, config, seed, device)
-        self.texts = texts_on(task.data, task.train_size, device)
+        text = text_of(task.data, task.train_size, "train")
+        self.text = text.to(home_of(text, device))
+        self.valid = text_of(task.data, task.train_size, "valid")[: task.valid_size].to(device)
         characters = characters_of(task.data, task.train_size)
         with isolated(device, seed, 0):
             module = CausalTransformer(config, len(characters)).to(device)
@@ -38,20 +41,19 @@ class LanguageTraining(Training):
     def train_epoch(self) -> dict[str, float]:
         context = self.config["context"]
         n_windows = self.task.epoch_size // context
-        places = torch.randint(len(self.texts["train"]) - context, (n_windows,), device=self.device)
+        places = torch.randint(len(self.text) - context, (n_windows,), device=self.device)
         loss, _ = self.descent.epoch(places, self.loss_of, epoch=self.epoch, max_epochs=self.task.max_epochs)
         return {"train_cross_entropy": loss}
 
     def loss_of(self, batch: Batch) -> Tensor:
-        steps = torch.arange(self.config["context"] + 1, device=self.device)
-        windows = self.texts["train"][batch.chosen[:, None] + steps]
+        steps = torch.arange(self.config["context"] + 1, device=self.text.device)
+        windows = self.text[batch.on(self.text.device)[:, None] + steps].to(self.device)
         with autocast(self.device):
             logits = self.model.module(windows[:, :-1])
             return F.cross_entropy(logits.flatten(0, 1), windows[:, 1:].flatten())
 
     def validate(self) -> dict[str, float]:
-        text = self.texts["valid"][: self.task.valid_size]
-        return {self.task.metric: measure(self.task.metric, text, self.model.log2_probabilities(text))}
+        return {self.task.metric: measure(self.task.metric, self.valid, self.model.log2_probabilities(self.valid))}
 
     def preprocessing(self) -> dict[str, Any]:
         return self.model.characters.to_json()
@@ -69,12 +71,10 @@ def characters_of(data: str, train_size: int | None) -> Symbols:
     return Symbols.fitted([load_parts(data, train_size).train], "")
 
 
-@functools.lru_cache(maxsize=2)
-def texts_on(data: str, train_size: int | None, device: torch.device) -> dict[str, Tensor]:
-    """The three texts as character ids."""
-    parts, characters = load_parts(data, train_size), characters_of(data, train_size)
-    texts = {"train": parts.train, "valid": parts.valid, "test": parts.test}
-    return {part: torch.tensor(characters.encode(text), device=device) for part, text in texts.items()}
+@functools.lru_cache(maxsize=6)
+def text_of(data: str, train_size: int | None, part: Part) -> Tensor:
+    """A text as character ids, on the CPU."""
+    return torch.tensor(characters_of(data, train_size).encode(getattr(load_parts(data, train_size), part)))
 
 
 def trained_language_model(task: LanguageTask, checkpoint: Path) -> TrainedLanguageModel:
@@ -92,6 +92,6 @@ def evaluate_language_model(task: LanguageTask, checkpoint: Path, device: str) -
     where = find_device(device)
     model = trained_language_model(task, checkpoint)
     model.module.to(where)
-    text = texts_on(task.data, task.train_size, where)["test"][: task.test_size]
+    text = text_of(task.data, task.train_size, "test")[: task.test_size].to(where)
     with isolated(where):
         return {task.metric: measure(task.metric, text, model.log2_probabilities(text))}

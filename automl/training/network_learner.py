@@ -19,11 +19,12 @@ from automl.data.inputs import Array, Inputs
 from automl.data.targets import Target
 from automl.models import build_for
 from automl.models.backbone import Backbone
-from automl.models.device import find_device, isolated
+from automl.models.device import autocast, find_device, isolated
 from automl.models.learners.base import Learner, Rows
 from automl.models.trained import Preprocessing, TrainedNetwork
 from automl.task import TrainingFailed
 from automl.training.device import home_of, memory_errors
+from automl.training.network import steps_of
 from automl.training.optimizer import Batch, Descent
 
 FIXED = {"optimizer": "adamw", "schedule": "one-cycle", "clip_norm": 1.0}
@@ -100,21 +101,27 @@ class NetworkLearner(Learner):
             x = torch.from_numpy(np.ascontiguousarray(train.x)).to(home_of(train.x, device))
             y = torch.from_numpy(np.ascontiguousarray(train.y)).to(device)
             lengths = self.inputs.lengths(x)
+            lengths = None if lengths is None else lengths.to(device)
+            # On a CPU a network counts them at no cost; on a GPU that would wait for the device.
+            steps = None if device.type == "cpu" else steps_of(self.inputs, x)
+            loss_of = partial(self._loss, x, y, steps, config)
             for epoch in range(epochs):
                 order = torch.randperm(len(y), device=device)
-                loss_of = partial(self._loss, x, y, config)
                 loss, _ = descent.epoch(order, loss_of, epoch=epoch, max_epochs=epochs, lengths=lengths)
                 if not math.isfinite(loss):
                     raise TrainingFailed(f"diverged: training loss is {loss} at epoch {epoch + 1}")
         self.model.to(torch.device("cpu"))
 
-    def _loss(self, x: Tensor, y: Tensor, config: Mapping[str, Any], batch: Batch) -> Tensor:
-        raw = x[batch.on(x.device)].to(y.device)
+    def _loss(self, x: Tensor, y: Tensor, steps: Tensor | None, config: Mapping[str, Any], batch: Batch) -> Tensor:
+        """The loss of a batch. ``steps``: of each example, where they are known. Nothing in it waits for the device."""
+        raw, wanted = x[batch.on(x.device)].to(y.device), y[batch.chosen]
         mask = self.inputs.mask(raw)
         inputs = augment(self.inputs(raw), config.get("augment", 0.0), mirrored=config.get("mirror", True))
+        of_batch = None if steps is None else steps[batch.on_host]
         module = self.model.module
-        outputs = module(inputs) if mask is None else module(inputs, mask)
-        return self.target.loss(outputs, y[batch.chosen], config, None)
+        with autocast(y.device):
+            outputs = module(inputs) if mask is None else module(inputs, mask, of_batch)
+            return self.target.loss(outputs, wanted, config, None)
 
     def predict(self, x: NDArray[Any]) -> NDArray[np.float64]:
         with isolated(torch.device("cpu")):

@@ -15,6 +15,7 @@ from automl.models.device import autocast, find_device, isolated
 from automl.models.trained_seq2seq import BEAM, Translator, build_translator, filled_only, lengths
 from automl.training.base import Training
 from automl.training.checkpoint import read_checkpoint
+from automl.training.device import home_of
 from automl.training.optimizer import Batch, Descent, weights_in
 from automl.training.spec import TranslationTask
 
@@ -27,19 +28,18 @@ class TranslationTraining(Training):
     def __init__(self, task: TranslationTask, config: Mapping[str, Any], seed: int, device: torch.device) -> None:
         super().__init__(task, config, seed, device)
         self.pairs = task.pairs()
-        self.source, self.target = (
-            torch.from_numpy(side).to(device) for side in (self.pairs.train_source, self.pairs.train_target)
-        )
-        self.lengths = lengths(self.source) + lengths(self.target)
+        sides = self.pairs.train_source, self.pairs.train_target
+        self.source, self.target = (torch.from_numpy(side).to(home_of(side, device)) for side in sides)
         # Of all pairs on the CPU, so that no batch waits for the device to tell how long its texts are.
-        self.source_lengths, self.target_lengths = (lengths(side).cpu() for side in (self.source, self.target))
+        self.source_lengths, self.target_lengths = (lengths(torch.from_numpy(side)) for side in sides)
+        self.lengths = (self.source_lengths + self.target_lengths).to(device)
         with isolated(device, seed, 0):
             self.translator = translator_for(task, config, self.pairs)
             self.translator.module.to(device)
         self.descent = Descent(self.translator.module, config)
 
     def train_epoch(self) -> dict[str, float]:
-        order = torch.randperm(len(self.source), device=self.device)[: self.task.epoch_size]
+        order = torch.randperm(len(self.lengths), device=self.device)[: self.task.epoch_size]
         loss, _ = self.descent.epoch(
             order, self.loss_of, epoch=self.epoch, max_epochs=self.task.max_epochs, lengths=self.lengths
         )
@@ -47,8 +47,10 @@ class TranslationTraining(Training):
 
     def loss_of(self, batch: Batch) -> Tensor:
         n_source, n_target = self.source_lengths[batch.on_host], self.target_lengths[batch.on_host]
-        source = filled_only(self.source[batch.chosen], n_source)
-        target = filled_only(self.target[batch.chosen], n_target)
+        source, target = (
+            filled_only(side[batch.on(side.device)], n).to(self.device)
+            for side, n in ((self.source, n_source), (self.target, n_target))
+        )
         with autocast(self.device):
             logits = self.translator.module(source, target[:, :-1], n_source)
             return F.cross_entropy(

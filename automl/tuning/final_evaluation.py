@@ -128,6 +128,7 @@ def train_once(
     seed: int,
     device: str = "auto",
     trial_seconds: float | None = None,
+    reproducible: bool = False,
     watch: Callable[[int, int], None] = lambda done, of: None,
     log: Write = lambda event, **facts: None,
 ) -> Training:
@@ -135,7 +136,7 @@ def train_once(
     from automl.tuning.process_executor import ProcessExecutor
 
     job = Job(0, config, seed, task.max_epochs, folder=str(folder), device=device, test=True)
-    with ProcessExecutor(task, 1, trial_seconds, device=device) as executor:
+    with ProcessExecutor(task, 1, trial_seconds, device=device, reproducible=reproducible) as executor:
         done = train_jobs([job], executor, watch, log=log)
     return _training("chosen", job, done[0], task.metric)
 

@@ -97,7 +97,7 @@ class JobEnded:
     fatal: bool = False  # an error the user can fix, which every other trial would meet too
     broken: bool = False  # the process cannot train again: an error of a card fails all that follow
     scores: Mapping[str, float] = field(default_factory=dict)  # on the test set, where it was asked for
-    lost: bool = False  # its process was killed from outside: another attempt may succeed
+    lost: bool = False  # to others, who killed its process or left no room on its card: another attempt may succeed
     out_of_memory: bool = False
     memory: Memory | None = None  # on its card, as far as it is known
 

@@ -110,8 +110,9 @@ class Lender:
 
     def _keep(self, events: Sequence[Event]) -> None:
         for event in events:
-            self._n_events[event.key] += 1
-            self._unwritten.append((event.key, self._n_events[event.key], event))
+            job = -event.key
+            self._n_events[job] += 1
+            self._unwritten.append((job, self._n_events[job], event))
 
     def _write(self) -> bool:
         """Whether a job has ended."""
@@ -128,7 +129,7 @@ class Lender:
 
     def _report_lost(self, jobs: Sequence[int], error: str) -> None:
         for job in jobs:
-            self._keep([JobEnded(job, 0.0, error, lost=True)])
+            self._keep([JobEnded(-job, 0.0, error, lost=True)])
         self._write()
 
     def _obey(self) -> None:
@@ -146,21 +147,21 @@ class Lender:
         for job in self._n_events:
             if mine.get(job) and job not in self._stopped:
                 self._stopped.add(job)
-                self._executor.stop(job)
+                self._executor.stop(-job)
 
     def _take(self) -> None:
         if not self._executor.n_free:
             return
         for id_, content in self._table.take(self.id, self._executor.n_free):
-            job = self._here(id_, Job.from_json(json.loads(content)))
+            job = self._here(-id_, Job.from_json(json.loads(content)))  # lanes keep their trials' numbers as keys
             self._n_events[id_] = 0
             self._executor.submit(job)
 
-    def _here(self, id_: int, job: Job) -> Job:
+    def _here(self, key: int, job: Job) -> Job:
         """With folders and devices of this machine."""
 
         lanes = tuple(self._here(lane.key, lane) for lane in job.lanes)
-        here = replace(job, key=id_, lanes=lanes, device=self._device)
+        here = replace(job, key=key, lanes=lanes, device=self._device)
         if job.folder is None:
             return here
         place = self._root / job.folder

@@ -196,8 +196,8 @@ class RemoteExecutor(Executor, Generic[W]):
 
     def stop(self, key: int) -> None:
         for worker in self._workers:
-            if worker.job is not None and worker.job.key == key and not worker.job.lanes:  # which go on to their end
-                worker.send({"stop": worker.attempt})
+            if worker.job is not None and any(training.key == key for training in worker.job.trainings):
+                worker.send({"stop": key if worker.job.lanes else worker.attempt})
 
     def cancel(self) -> None:
         for worker in self._workers:

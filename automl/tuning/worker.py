@@ -24,7 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from automl.devices import forget_peak, peak_memory, return_memory
+from automl.devices import crowd, forget_peak, peak_memory, return_memory, says_out_of_memory
 from automl.errors import UserError, abridged
 from automl.task import CheckpointDamaged, Epoch, OutOfMemory, TrainingFailed, vary
 from automl.tuning.descendants import kill_marked
@@ -47,7 +47,7 @@ def run_job(task: Task, job: Job, stopped: Set[int] = frozenset()) -> Iterator[E
     """
     start = time.perf_counter()
     error = trace = None
-    fatal = broken = out_of_memory = False
+    fatal = broken = out_of_memory = crowded = False
     scores: Mapping[str, float] = {}
     try:
         if job.lanes:
@@ -56,23 +56,27 @@ def run_job(task: Task, job: Job, stopped: Set[int] = frozenset()) -> Iterator[E
             task, folder = vary(task, max_epochs=job.schedule), Path(job.folder) if job.folder else None
             yield from _train(task, job, folder)
             scores = _scores(task, folder, job)
+    except OutOfMemory as failure:
+        error, out_of_memory, crowded = _one_line(failure), True, failure.crowded
     except TrainingFailed as failure:
-        error, out_of_memory = _one_line(failure), isinstance(failure, OutOfMemory)
+        error = _one_line(failure)
+        out_of_memory = says_out_of_memory(error)  # such as a command
     except UserError as failure:
         error, fatal = str(failure), True
-    except MemoryError:
+    except MemoryError:  # of this machine, not of a card
         error, trace, out_of_memory = "out of memory", traceback.format_exc(), True
     except (KeyboardInterrupt, GeneratorExit):
         raise  # of this process and this generator
     except BaseException as failure:
-        error = f"{type(failure).__name__}: {_one_line(failure)}"
-        trace, broken = traceback.format_exc(), any(sign in error for sign in CARD_ERRORS)
-        out_of_memory = "out of memory" in error
+        error, trace = f"{type(failure).__name__}: {_one_line(failure)}", traceback.format_exc()
+        out_of_memory = says_out_of_memory(error)
+        crowded = out_of_memory and crowd() is not None
+        broken = not out_of_memory and any(sign in error for sign in CARD_ERRORS)
     error, trace = (None if text is None else abridged(text) for text in (error, trace))
-    memory = None if out_of_memory else _memory(task)
+    memory = None if out_of_memory or broken else _memory(task)  # a card that has failed answers nothing more
     yield JobEnded(
         job.key, time.perf_counter() - start, error, trace, fatal, broken, scores,
-        out_of_memory=out_of_memory, memory=memory,
+        lost=crowded, out_of_memory=out_of_memory, memory=memory,
     )  # fmt: skip
 
 

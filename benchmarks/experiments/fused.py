@@ -3,6 +3,9 @@
 Trainings alone, as lanes of one program, and alone in several processes at a time. Each measurement is an epoch,
 validation included, of all ways in turn, so that other load on the machine meets all alike. On a CPU it is the seconds
 of one core that are counted; several processes need the clock, so that nothing else may run on the machine.
+
+``peak_mb`` is the most memory, in 10^6 bytes, of processes that only train so: on a CPU all that is resident in each,
+with the libraries, and on a card what torch has reserved.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -37,7 +40,7 @@ from automl.training.device import warm_up
 from automl.training.lanes import next_epochs
 from automl.training.network import NetworkTraining
 from benchmarks.command import run_command
-from benchmarks.pages.lanes import ALONE, PAGE, of_models
+from benchmarks.pages.lanes import ALONE, PAGE, of_models, of_processes, of_seeds
 from benchmarks.pages.markdown import put
 from strategies.encoding import Encoding
 
@@ -53,6 +56,8 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {  # name -> task, and what diff
     "image-cnn": ("digits-cnn", {}),  # of images of 8 x 8, 2 layers of 16 and 32 channels
     "image-cnn-8": ("digits-cnn", {"width": 8, "layers": 1}),
 }
+
+OF_THE_FIRST = ("sklearn.datasets", "torch._dynamo")  # what the first training of a process would import
 
 
 def main(
@@ -84,10 +89,12 @@ def main(
     table["commit"] = commit()
     write_atomic(out, table.to_csv(index=False))
     put(page, "models", of_models(table))
+    put(page, "processes", of_processes(table))
     print(table.drop(columns="commit").to_string(index=False))
     if seeds:
         both = by_seed(seeds, train_size, where)
         write_atomic(out.with_name(f"{out.stem}-seeds.csv"), both.to_csv(index=False))
+        put(page, "seeds", of_seeds(both))
         print(both.drop(columns="seed").agg(["mean", "std"]).to_string())
 
 
@@ -117,17 +124,17 @@ def speeds(
     rows = []
     for n, values in seconds.items():
         median = float(np.median(values))
-        each = trainings[n]
         rows.append(
             {
                 "model": name,
-                "weights": n_weights(each[0]),
+                "weights": n_weights(trainings[n][0]),
                 "lanes": n,
                 "processes": 1,
                 "trainings_an_hour": round(3600 / (max_epochs * median)),
                 "lowest": round(3600 / (max_epochs * max(values))),
                 "highest": round(3600 / (max_epochs * min(values))),
                 "times_alone": round(alone / median, 2),
+                "peak_mb": round(in_processes(name, n, 1, 1, train_size, device)[0].peak / 1e6),
             }
         )
     return pd.DataFrame(rows)
@@ -137,15 +144,38 @@ def packed_speed(
     name: str, n: int, repeats: int, train_size: int | None, device: torch.device, alone: float
 ) -> pd.DataFrame:
     """A row for trainings alone in ``n`` processes at a time. ``alone``: trainings an hour of one process."""
-    context = multiprocessing.get_context("spawn")
+    found = in_processes(name, ALONE, n, repeats, train_size, device)
+    max_epochs = begun(name, 0, train_size, torch.device("cpu")).task.max_epochs
+    hours = (max(each.end for each in found) - min(each.start for each in found)) / 3600
+    an_hour = round(n * repeats / max_epochs / hours)
+    facts = {"model": name, "weights": found[0].weights, "lanes": ALONE, "processes": n, "trainings_an_hour": an_hour}
+    peak_mb = round(sum(each.peak for each in found) / 1e6)
+    return pd.DataFrame([{**facts, "times_alone": round(an_hour / alone, 2), "peak_mb": peak_mb}])
+
+
+class Trained(NamedTuple):
+    """What a process did that trained beside others."""
+
+    start: float  # on the clock
+    end: float
+    weights: int
+    peak: int  # bytes of memory
+
+
+def in_processes(
+    name: str, lanes: int, n: int, repeats: int, train_size: int | None, device: torch.device
+) -> list[Trained]:
+    """So many epochs of trainings alone or of as many lanes, in each of ``n`` new processes at a time."""
+    context = multiprocessing.get_context("forkserver")  # forks of a process that has done nothing but import
+    context.set_forkserver_preload(["benchmarks.experiments.fused", *OF_THE_FIRST])
     together, results = context.Barrier(n), context.Queue()
     started = [
-        context.Process(target=_train_beside, args=(name, i, repeats, train_size, str(device), together, results))
+        context.Process(target=_train, args=(name, lanes, i, repeats, train_size, str(device), together, results))
         for i in range(n)
     ]
     for process in started:
         process.start()
-    found = list[tuple[float, float, int]]()
+    found = list[Trained]()
     while len(found) < n:
         with contextlib.suppress(queue.Empty):
             found.append(results.get(timeout=1.0))
@@ -155,26 +185,40 @@ def packed_speed(
             raise UserError(f"one of {n} processes has died; what it wrote says why")
     for process in started:
         process.join()
-    max_epochs = begun(name, 0, train_size, torch.device("cpu")).task.max_epochs
-    hours = (max(end for _, end, _ in found) - min(start for start, _, _ in found)) / 3600
-    an_hour = round(n * repeats / max_epochs / hours)
-    facts = {"model": name, "weights": found[0][2], "lanes": ALONE, "processes": n, "trainings_an_hour": an_hour}
-    return pd.DataFrame([{**facts, "times_alone": round(an_hour / alone, 2)}])
+    return found
 
 
-def _train_beside(
-    name: str, seed: int, repeats: int, train_size: int | None, device: str, together: Any, results: Any
+def _train(
+    name: str, lanes: int, seed: int, repeats: int, train_size: int | None, device: str, together: Any, results: Any
 ) -> None:
-    """One of several processes that train at the same time: when it began and ended, and its number of weights."""
+    """One of several processes that train at the same time."""
     where = find_device(device)
     warm_up(where)
-    training = begun(name, seed, train_size, where)
-    training.next_epoch()  # a first one allocates
+    trainings = [begun(name, seed + i, train_size, where) for i in range(max(1, lanes))]
+    forget_peak(where)
+    epoch(trainings, alone=lanes == ALONE)  # a first one allocates
     together.wait()
     start = time.monotonic()
     for _ in range(repeats):
-        training.next_epoch()
-    results.put((start, time.monotonic(), n_weights(training)))
+        epoch(trainings, alone=lanes == ALONE)
+    results.put(Trained(start, time.monotonic(), n_weights(trainings[0]), peak(where)))
+
+
+def forget_peak(device: torch.device) -> None:
+    """Measure the peak of this process's memory anew from here."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def peak(device: torch.device) -> int:
+    """The bytes of memory that this process has had at most."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_reserved(device)
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 
 
 def n_weights(training: NetworkTraining) -> int:
@@ -186,11 +230,16 @@ def measured(trainings: Sequence[NetworkTraining], device: torch.device, *, alon
     """Seconds of an epoch: of the processor on a CPU, else of the clock."""
     clock = time.process_time if device.type == "cpu" else time.perf_counter
     start = clock()
+    epoch(trainings, alone=alone)
+    return clock() - start
+
+
+def epoch(trainings: Sequence[NetworkTraining], *, alone: bool) -> None:
+    """The next epoch of the first training, or of all as lanes."""
     if alone:
         trainings[0].next_epoch()
     else:
         advance(trainings)
-    return clock() - start
 
 
 def advance(trainings: Sequence[NetworkTraining]) -> list[float]:

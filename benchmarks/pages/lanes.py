@@ -14,13 +14,13 @@ LANES = (2, 4, 8, 16, 32)  # numbers of lanes that the page shows
 
 
 def of_models(table: pd.DataFrame) -> list[str]:
-    """Trainings an hour alone, and how many times as many there are as lanes, and in several processes at best; of the
-    table of `benchmarks.experiments.fused`.
+    """Trainings an hour alone, and how many times as many there are as lanes, and in several processes at best; and the
+    memory of a process, alone and with most lanes. Of the table of `benchmarks.experiments.fused`.
     """
-    rows, packed = [], (table["processes"] > 1).any()
+    rows, packed, most = [], (table["processes"] > 1).any(), table["lanes"].max()
     for model, of in table.groupby("model", sort=False):
         lone, beside = of[of["processes"] == 1], of[of["processes"] > 1]
-        times = lone.set_index("lanes")["times_alone"]
+        times, peaks = (lone.set_index("lanes")[column] for column in ("times_alone", "peak_mb"))
         rows.append(
             [
                 f"`{model}`",
@@ -28,11 +28,41 @@ def of_models(table: pd.DataFrame) -> list[str]:
                 f"{lone.set_index('lanes')['trainings_an_hour'][ALONE]:,}",
                 *(f"{times[n]:.2f}" if n in times else "" for n in LANES),
                 *([f"{beside['times_alone'].max():.2f}"] if packed else []),
+                f"{peaks[ALONE]:.0f}",
+                f"{peaks[most]:.0f}",
             ]
         )
-    return grid(
-        ["network", "weights", "alone", *(f"{n} lanes" for n in LANES), *(["processes"] if packed else [])], rows
-    )
+    head = ["network", "weights", "alone", *(f"{n} lanes" for n in LANES), *(["processes"] if packed else [])]
+    return grid([*head, "MB alone", f"MB, {most} lanes"], rows)
+
+
+def of_processes(table: pd.DataFrame) -> list[str]:
+    """Trainings an hour of trainings alone in several processes at a time, of the same table."""
+    alone = table[table["lanes"] == ALONE]
+    counts = sorted(map(int, alone["processes"].unique()))
+    if len(counts) == 1:
+        return ["Several processes were not measured."]
+    rows = []
+    for model, of in alone.groupby("model", sort=False):
+        an_hour = dict(zip(of["processes"], of["trainings_an_hour"], strict=True))
+        rows.append([f"`{model}`", *(f"{an_hour[n]:,}" if n in an_hour else "" for n in counts)])
+    return grid(["network", *(f"{n} process{'es' * (n > 1)}" for n in counts)], rows)
+
+
+def of_seeds(table: pd.DataFrame) -> list[str]:
+    """Accuracies alone and as a lane, and the mean of their differences with its standard error; of the other table of
+    the same experiment.
+    """
+    differences: pd.DataFrame = table[["lane"]].sub(table["alone"], axis=0)
+    mean, error = (float(values["lane"]) for values in (differences.mean(), differences.sem()))
+    rows = [
+        [name, f"{table[column].mean():.4f}", f"{table[column].std():.4f}", against]
+        for name, column, against in (
+            ("alone", "alone", ""),
+            ("as a lane", "lane", f"{mean:+.4f} ± {error:.4f}"),
+        )
+    ]
+    return grid(["trained", "mean accuracy", "standard deviation", "against alone"], rows)
 
 
 def of_searches(table: pd.DataFrame) -> list[str]:

@@ -27,7 +27,7 @@ from automl.data.datasets import (
 from automl.data.datasets.files import Files
 from automl.data.datasets.registry import load_data, load_pairs, load_parts
 from automl.training.device import device_data
-from automl.training.language_model import characters_of, texts_on
+from automl.training.language_model import characters_of, text_of
 
 
 def put(patch, module, contents):
@@ -76,7 +76,7 @@ def all_put(root):
 
 
 def forget_data():
-    for cached in (load_data, load_parts, load_pairs, device_data, characters_of, texts_on):
+    for cached in (load_data, load_parts, load_pairs, device_data, characters_of, text_of):
         cached.cache_clear()
 
 

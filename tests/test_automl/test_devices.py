@@ -6,7 +6,7 @@ import torch
 from automl import devices
 from automl.devices import cards, check_device, only, return_memory
 from automl.errors import UserError
-from automl.models.device import autocast, find_device
+from automl.models.device import _deterministic, autocast, find_device
 from automl.runs.settings import Settings, default_workers
 
 
@@ -76,6 +76,23 @@ def test_steps_are_in_float32_where_bfloat16_is_emulated(monkeypatch):
     monkeypatch.setattr("automl.models.device.has_bfloat16", lambda device: False)
     with autocast(torch.device("cuda")):
         assert not torch.is_autocast_enabled("cuda")
+
+
+def test_deterministic_algorithms_are_used_within_and_not_after():
+    def state():
+        warns = torch.is_deterministic_algorithms_warn_only_enabled()
+        return torch.are_deterministic_algorithms_enabled(), warns, torch.backends.cudnn.benchmark
+
+    before = state()
+    torch.backends.cudnn.benchmark = True
+    try:
+        with _deterministic(True):
+            assert state() == (True, True, False)
+        assert state() == (*before[:2], True)
+        with _deterministic(False):
+            assert state() == (*before[:2], True)
+    finally:
+        torch.backends.cudnn.benchmark = before[2]
 
 
 @pytest.mark.gpu

@@ -4,18 +4,42 @@ import pandas as pd
 import pytest
 
 from automl.errors import UserError
-from benchmarks.pages.lanes import PAGE, of_jobs, of_models, of_padding, of_searches
+from benchmarks.pages.lanes import (
+    PAGE,
+    of_jobs,
+    of_models,
+    of_padding,
+    of_processes,
+    of_searches,
+    of_seeds,
+)
 from benchmarks.pages.markdown import put
+
+SPEEDS = pd.DataFrame(
+    {
+        "model": "cnn", "weights": 7234, "lanes": [0, 4, 0, 0], "processes": [1, 1, 2, 4],
+        "trainings_an_hour": [1000, 2000, 1900, 1800], "times_alone": [1.0, 2.0, 1.9, 1.8],
+        "peak_mb": [300.0, 320.0, 600.0, 1200.0],
+    }
+)  # fmt: skip
 
 
 def test_a_model_has_a_row_with_its_best_number_of_processes():
-    table = pd.DataFrame(
-        {
-            "model": "cnn", "weights": 7234, "lanes": [0, 4, 0, 0], "processes": [1, 1, 2, 4],
-            "trainings_an_hour": [1000, 2000, 1900, 1800], "times_alone": [1.0, 2.0, 1.9, 1.8],
-        }
-    )  # fmt: skip
-    assert of_models(table)[2:] == ["| `cnn` | 7,234 | 1,000 |  | 2.00 |  |  |  | 1.90 |"]
+    assert of_models(SPEEDS)[2:] == ["| `cnn` | 7,234 | 1,000 |  | 2.00 |  |  |  | 1.90 | 300 | 320 |"]
+
+
+def test_processes_have_a_column_each_if_they_were_measured():
+    assert of_processes(SPEEDS) == [
+        "| network | 1 process | 2 processes | 4 processes |", "|---|---|---|---|", "| `cnn` | 1,000 | 1,900 | 1,800 |",
+    ]  # fmt: skip
+    assert of_processes(SPEEDS[:2]) == ["Several processes were not measured."]
+
+
+def test_seeds_are_compared_one_by_one():
+    assert of_seeds(pd.DataFrame({"seed": [0, 1], "alone": [0.9, 0.8], "lane": [0.9, 0.82]}))[2:] == [
+        "| alone | 0.8500 | 0.0707 |  |",
+        "| as a lane | 0.8600 | 0.0566 | +0.0100 ± 0.0100 |",
+    ]
 
 
 def test_searches_are_compared_seed_by_seed():
@@ -44,7 +68,7 @@ def test_jobs_are_compared_by_medians_with_the_first():
 def test_the_page_has_a_block_for_each_table(tmp_path):
     page = tmp_path / "lanes.md"
     page.write_text(PAGE.read_text(encoding="utf-8"), encoding="utf-8")
-    for name in ("models", "searches", "main-job", "padding"):
+    for name in ("models", "processes", "seeds", "searches", "main-job", "padding"):
         put(page, name, [f"| {name} |"])
     assert page.read_text(encoding="utf-8").count("| padding |") == 1
     with pytest.raises(UserError, match="no block for the weather"):

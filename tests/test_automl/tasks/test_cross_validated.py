@@ -163,6 +163,16 @@ def test_rows_are_predicted_by_older_ones_only(tmp_path):
     assert (np.isnan(read_predictions(tmp_path / "trial")) == (task.folds() < 0)).all()
 
 
+@pytest.mark.parametrize(("family", "expected"), [("cnn", ["cpu", "folds"]), ("lightgbm", ["folds"])])
+def test_a_card_is_started_before_the_first_fold_of_a_network(wine, monkeypatch, family, expected):
+    happened = []
+    monkeypatch.setattr("automl.training.device.warm_up", lambda device: happened.append(str(device)))
+    monkeypatch.setattr("automl.training.folds.train", lambda *_, **__: happened.append("folds") or [])
+    task = cross_validated(wine, 4, None, None)
+    assert list(task.train({"model": family}, seed=0, epochs=1, checkpoint=None, device="cpu")) == []
+    assert happened == expected
+
+
 def test_the_presets_lie_in_the_space_and_begin_with_each_familys_default(wine):
     task = cross_validated(wine, 8, None, None)
     found = presets(task.space)

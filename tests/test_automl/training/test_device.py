@@ -12,11 +12,16 @@ import pytest
 import torch
 from stand_ins import all_put
 
+from automl.data.datasets.registry import load_data
 from automl.data.inputs import constants
-from automl.task import TrainingFailed
+from automl.data.targets import Quantiles
+from automl.models import build_for
+from automl.models.trained import Preprocessing, TrainedNetwork
+from automl.task import OutOfMemory, TrainingFailed
 from automl.tasks.registry import load_task
 from automl.training import device as training_device
 from automl.training.device import home_of, memory_errors
+from automl.training.fold_learners import build_learner, learner_class
 from automl.training.network import steps_of
 from automl.training.optimizer import Batch, make_optimizer
 from strategies.encoding import Encoding
@@ -40,7 +45,7 @@ def on_meta(batch):
 
 
 def no_autocast(monkeypatch):
-    for module in ("network", "seq2seq", "language_model"):
+    for module in ("network", "network_learner", "seq2seq", "language_model"):
         monkeypatch.setattr(f"automl.training.{module}.autocast", lambda device: nullcontext())
 
 
@@ -73,13 +78,55 @@ def test_a_step_of_a_network_never_waits_for_the_device(name, change, kept_on, s
     assert loss.device == META
 
 
+@pytest.mark.parametrize("kept_on", [META, CPU])
 @pytest.mark.parametrize("name", ["g2p-rnn", "bible-transformer"])
-def test_a_step_of_an_encoder_decoder_never_waits_for_the_device(name, small_data, monkeypatch):
+def test_a_step_of_an_encoder_decoder_never_waits_for_the_device(name, kept_on, small_data, monkeypatch):
     training = load_task(name).begin(default(name), 0, CPU)
     training.translator.module.to(META)
-    training.device, training.source, training.target = META, training.source.to(META), training.target.to(META)
+    training.device, training.source, training.target = META, training.source.to(kept_on), training.target.to(kept_on)
     no_autocast(monkeypatch)
-    training.loss_of(on_meta(torch.arange(8))).backward()
+    loss = training.loss_of(on_meta(torch.arange(8)))
+    loss.backward()
+    assert loss.device == META
+
+
+@pytest.mark.parametrize("kept_on", [META, CPU])
+def test_a_step_of_a_language_model_never_waits_for_the_device(kept_on, small_data, monkeypatch):
+    training = load_task("kjv-transformer").begin(default("kjv-transformer"), 0, CPU)
+    training.model.module.to(META)
+    training.device, training.text = META, training.text.to(kept_on)
+    no_autocast(monkeypatch)
+    loss = training.loss_of(on_meta(torch.arange(8)))
+    loss.backward()
+    assert loss.device == META
+
+
+@pytest.mark.parametrize("kept_on", [META, CPU])
+@pytest.mark.parametrize(
+    ("data", "family", "target"),
+    [
+        ("digits", "cnn", None),
+        ("vowels", "rnn", None),
+        ("newsgroups", "rnn", None),
+        ("newsgroups", "transformer", None),
+        ("letter", "mlp", Quantiles(0.0, 1.0, (0.1, 0.5, 0.9))),
+    ],
+)
+def test_a_step_of_a_fold_never_waits_for_the_device(data, family, target, kept_on, small_data, monkeypatch):
+    splits = load_data(data, None)
+    target = target or splits.target
+    space = learner_class(family).space(classes=True, with_levels=False)
+    config = {name: entry.get("default", entry.get("constant")) for name, entry in space.items()}
+    config |= {"digits": {"augment": 0.5}, "newsgroups": {"embedding": 16}}.get(data, {})
+    learner = build_learner(family, config, splits.inputs, target, 0)
+    module = build_for(splits.inputs, family, config, target.n_outputs).to(META)
+    learner.model = TrainedNetwork(module, config, Preprocessing("", family, splits.inputs, target))
+    x, y = torch.from_numpy(splits.x_train), torch.zeros(len(splits.x_train), device=META)
+    y = y if isinstance(target, Quantiles) else y.long()
+    no_autocast(monkeypatch)
+    loss = learner._loss(x.to(kept_on), y, steps_of(splits.inputs, x), config, on_meta(torch.arange(8)))
+    loss.backward()
+    assert loss.device == META
 
 
 @pytest.mark.parametrize("name", ["vowels-rnn", "newsgroups-rnn"])
@@ -127,10 +174,26 @@ def test_allocations_that_fail_in_libraries_are_out_of_memory(message):
 
 def test_neighbours_that_hold_the_memory_are_named(monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (2**30, 80 * 2**30))
-    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 19 * 2**30)
-    line = r"on cuda:0 at epoch 1; other processes hold 60.0 of its 80.0 GiB: use fewer --workers"
-    with pytest.raises(TrainingFailed, match=line), memory_errors(CUDA, "at epoch 1"):
-        raise torch.OutOfMemoryError("CUDA out of memory")
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    for own, crowded, line in (
+        (19, True, r"on cuda:0 at epoch 1; other processes hold 60.0 of its 80.0 GiB: use fewer --workers"),
+        (70, False, r"on cuda:0 at epoch 1; a smaller batch or model would fit"),
+    ):
+        monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device, own=own: own * 2**30)
+        with pytest.raises(OutOfMemory, match=line) as found, memory_errors(CUDA, "at epoch 1"):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        assert found.value.crowded == crowded
+
+
+def test_a_card_without_room_for_a_process_is_crowded(monkeypatch):
+    def fails(device):
+        raise RuntimeError("CUDA error: out of memory")
+
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", fails)
+    line = r"on cuda:0 before the first epoch; other processes leave no room for one more: use fewer --workers"
+    with pytest.raises(OutOfMemory, match=line), memory_errors(CUDA, "before the first epoch"):
+        raise RuntimeError("CUDA error: out of memory")
 
 
 def test_what_a_training_had_allocated_is_dropped_with_its_failure():

@@ -5,6 +5,7 @@ import time
 from dataclasses import asdict
 
 import pytest
+from slow_lanes import SlowLanes
 
 from automl.errors import UserError
 from automl.space.parse import load_space
@@ -15,6 +16,8 @@ from automl.tuning.executor import SerialExecutor
 from automl.tuning.job_table import JobTable, make_tables
 from automl.tuning.jobs import Job
 from automl.tuning.lender import Lender
+from automl.tuning.packs import together
+from automl.tuning.process_executor import ProcessExecutor
 
 pytestmark = pytest.mark.postgres
 SPACE = load_space({"x": {"float": [0, 1]}})
@@ -35,6 +38,39 @@ def test_a_job_cannot_name_a_folder_outside_of_the_run(database, tmp_path):
     engine.dispose()
     seat.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_training_that_is_stopped_stops_no_lane_with_the_number_of_its_job(database, tmp_path):
+    url = checked_url(database)
+    seat, engine = Seat(url, "run"), engine_of(url)
+    Store.create(seat.storage, SPACE, {"task": "t"}, "run")
+    make_tables(url)
+    table = JobTable(seat.storage.engine, 1)
+    single, *lanes = (
+        Job(key, {"x": 0.5}, 1, epochs, folder=f"{key}") for key, epochs in ((0, 1_000), (1, 60), (2, 60))
+    )
+    alone = table.put(0, json.dumps(asdict(single)))
+    program = table.put(1, json.dumps(asdict(together(lanes))))
+    assert alone == lanes[0].key
+    lender = Lender(JobTable(engine, 1), ProcessExecutor(SlowLanes(), 2), tmp_path / "run", "cpu")
+    try:
+        found = {alone: [], program: []}
+        deadline = time.monotonic() + 60
+        while not all(any(event["event"] == "JobEnded" for event in events) for events in found.values()):
+            for job, _, content in table.events({job: len(events) for job, events in found.items()}):
+                found[job].append(json.loads(content))
+            if all(found.values()):
+                table.stop(alone)
+            lender.check()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        lender.close()
+        engine.dispose()
+        seat.close()
+    assert len(found[alone]) < 1_000
+    trained = [event["lane"] for event in found[program] if event["event"] == "EpochDone"]
+    assert [trained.count(lane.key) for lane in lanes] == [60, 60]
 
 
 def watch(lender):

@@ -5,6 +5,7 @@ The card is a stand-in: a file in which processes count what they have allocated
 
 import fcntl
 import json
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,9 @@ import pytest
 import automl
 from automl.space.parse import load_space
 from automl.task import Epoch, OutOfMemory
+from automl.tasks.function import as_task
 from automl.tuning import process_executor
+from automl.tuning.final_evaluation import train_once
 from automl.tuning.jobs import Job, JobEnded, Restarted, event_from_json, event_to_json
 from automl.tuning.memory import Admission, Memory
 from automl.tuning.process_executor import ProcessExecutor
@@ -153,6 +156,55 @@ def test_a_search_counts_no_epoch_twice_where_a_trial_begins_again(card):
     assert [trial.losses for trial in result.trials] == [[trial.config["size"]] * 2 for trial in result.trials]
 
 
+@dataclass(frozen=True)
+class InPrograms(Large):
+    """Trainings of which programs have several."""
+
+    says: bool = False
+
+    def lane_key(self, config):
+        return 1
+
+    def train_lanes(self, lanes, *, device, is_stopped):
+        trainings = [self.train(lane.config, seed=0, epochs=lane.epochs, checkpoint=None, device="") for lane in lanes]
+        try:
+            for epochs in zip(*trainings, strict=True):
+                yield from zip([lane.key for lane in lanes], epochs, strict=True)
+        finally:
+            for training in trainings:
+                training.close()
+
+
+@pytest.mark.filterwarnings("ignore:trial .* goes on after epoch .*beside others")
+def test_trainings_of_a_program_that_does_not_fit_are_trained_alone(card):
+    result = automl.tune(
+        InPrograms(card), {"size": {"int": [40, 60]}}, strategy="random", n_trials=8, n_workers=2, lanes=3,
+        progress=False,
+    )  # fmt: skip
+    assert [(trial.error, trial.losses) for trial in result.trials] == [
+        (None, [trial.config["size"]] * 2) for trial in result.trials
+    ]
+    assert card.state["refused"] > 0
+    assert card.state["used"] == 0
+
+
+def test_one_worker_on_a_card_is_a_process_that_can_be_replaced(card, monkeypatch):
+    for found in ((0,), ()):
+        monkeypatch.setattr("automl.api.cards", lambda device, found=found: found)
+        result = automl.tune(lambda config: os.getpid(), {"x": {"float": [0, 1]}}, n_trials=1, progress=False)
+        assert (result.trials[0].losses == [os.getpid()]) == (found == ())
+
+
+def test_a_single_training_is_deterministic_on_a_card_where_that_is_asked(card, monkeypatch, tmp_path):
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    task = as_task(lambda config: float("CUBLAS_WORKSPACE_CONFIG" in os.environ), {"x": {"float": [0, 1]}})
+    found = [
+        train_once(task, {"x": 0.5}, tmp_path / f"{reproducible}", seed=0, reproducible=reproducible).validation
+        for reproducible in (False, True)
+    ]
+    assert found == [0.0, 1.0]
+
+
 def test_without_a_card_nothing_is_held_back(tmp_path, monkeypatch):
     monkeypatch.setattr(process_executor, "cards", lambda device: ())
     ended, _, spans = run(Known(Card(tmp_path / "card")), [20] * 4)
@@ -241,3 +293,40 @@ def test_a_training_on_a_gpu_says_what_it_took(tmp_path):
             pass
     assert ended[0].error is None
     assert 0 < ended[0].memory.peak < ended[0].memory.total
+
+
+@dataclass(frozen=True)
+class OnTheCard(Large):
+    """A training that takes ``size`` percent of a real card for a second."""
+
+    card: None = None
+
+    def train(self, config, *, seed, epochs, checkpoint, device):
+        import torch
+
+        total = torch.cuda.mem_get_info()[1]
+        for number in range(1, epochs + 1):
+            held = torch.empty(config["size"] * total // 100, dtype=torch.uint8, device=device)
+            time.sleep(0.5)
+            yield Epoch(number, float(config["size"]), {}, 0.5)
+            del held
+
+    def peaks(self):
+        from automl.devices import peak_memory
+
+        return Memory(*peak_memory())
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("says", [True, False])
+def test_several_processes_share_a_real_card(says):
+    ended, restarts, spans = run(OnTheCard(says=says), [30] * 7 + [120])
+    assert {key: event.error is not None for key, event in ended.items()} == {key: key == 7 for key in range(8)}
+    assert "out of memory" in ended[7].error
+    if not says:
+        assert restarts > 0  # four at a time take more than there is
+        return
+    assert len(spans) == 7
+    beside = [sum(other.start <= span.start < other.end for other in spans) for span in spans]
+    assert max(beside) == 2  # a third would take more than 85%
+    assert all(0.3 * span.total < span.peak < 0.5 * span.total for span in spans)

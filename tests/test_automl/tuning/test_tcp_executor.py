@@ -109,6 +109,22 @@ def test_a_worker_that_is_not_ready_gets_no_job_and_ends_with_the_run():
         assert heard(line, "end") is True
 
 
+def test_a_lane_is_stopped_by_its_own_key_and_a_training_by_that_of_its_attempt():
+    with executor_of(curve) as executor, line_to(executor) as line:
+        line.send({"ready": True})
+        until(lambda: executor.n_free == 1, executor)
+        executor.submit(job(3, lanes=(job(3), job(5))))
+        assert [lane["key"] for lane in heard(line, "job")["lanes"]] == [3, 5]
+        executor.stop(5)
+        assert heard(line, "stop") == 5
+        executor.cancel()
+        assert heard(line, "cancel") is True
+        executor.submit(job(5))
+        attempt = heard(line, "job")["key"]
+        executor.stop(5)
+        assert heard(line, "stop") == attempt != 5
+
+
 def test_a_worker_that_says_what_nobody_understands_loses_its_job():
     with executor_of(curve) as executor, line_to(executor) as line:
         line.send({"ready": True})

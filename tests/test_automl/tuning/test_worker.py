@@ -1,0 +1,153 @@
+"""What a worker says, and when: that a training begins, and how it ends."""
+
+import base64
+import os
+import queue
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pytest
+
+import automl
+from automl.space.parse import load_space
+from automl.task import Epoch, OutOfMemory
+from automl.tasks.function import as_task
+from automl.tuning import worker
+from automl.tuning.jobs import EpochDone, Job, JobEnded, JobStarted
+from automl.tuning.packs import together
+from automl.tuning.pickling import pickled
+from automl.tuning.worker import run_job
+from automl.tuning.worker_process import WorkerProcess
+
+SPACE = {"x": {"float": [0, 1]}}
+
+
+def end_of(task, **changes):
+    return list(run_job(task, Job(0, {"x": 0.5}, 1, 1, **changes)))[-1]
+
+
+def raising(error):
+    def trains(config):
+        raise error
+
+    return as_task(trains, SPACE)
+
+
+def test_a_card_that_has_failed_is_not_asked_for_its_memory(monkeypatch):
+    def fails_too():
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    monkeypatch.setattr(worker, "peak_memory", fails_too)
+    found = end_of(raising(RuntimeError("CUDA error: an illegal memory access was encountered")))
+    assert (found.error, found.broken, found.memory, found.out_of_memory) == (
+        "RuntimeError: CUDA error: an illegal memory access was encountered", True, None, False,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A task of one epoch."""
+
+    name: str = "plain"
+    max_epochs: int = 1
+    resumable: bool = False
+    metric: str = "loss"
+    maximize: bool = False
+
+    @property
+    def space(self):
+        return load_space(SPACE)
+
+    def train(self, config, **options):
+        yield Epoch(1, 0.5, {}, 0.1)
+
+    def test(self, checkpoint, device):
+        return {}
+
+
+@dataclass(frozen=True)
+class FailsInItsTest(Plain):
+    """Trains, but has no memory to be scored."""
+
+    error: str = ""
+
+    def test(self, checkpoint, device):
+        raise RuntimeError(self.error)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "CUDA out of memory. Tried to allocate 2.00 GiB",
+        "CUDA error: out of memory",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+    ],
+)
+def test_memory_that_cannot_be_allocated_breaks_no_card_wherever_it_happens(message, tmp_path):
+    in_test = end_of(FailsInItsTest(error=message), folder=str(tmp_path), test=True)
+    for found in (end_of(raising(RuntimeError(message))), in_test):
+        assert (found.error, found.out_of_memory, found.broken) == (f"RuntimeError: {message}", True, False)
+
+
+def test_a_training_without_room_beside_other_processes_is_tried_again():
+    attempts = []
+
+    def trains(config):
+        attempts.append(config["x"])
+        if len(attempts) < 3:
+            raise OutOfMemory("other processes hold 60.0 of its 80.0 GiB", crowded=True)
+        return config["x"]
+
+    with pytest.warns(UserWarning, match=r"trial 0 is trained again .* other processes hold 60\.0 of its 80\.0 GiB"):
+        result = automl.tune(trains, SPACE, strategy="random", n_trials=1, progress=False)
+    assert [trial.error for trial in result.trials] == [None]
+    assert len(attempts) == 3
+
+
+class TooLarge(Plain):
+    """The last lane of its programs finds no memory."""
+
+    def train_lanes(self, lanes, *, device, is_stopped):
+        for lane in lanes[:-1]:
+            yield lane.key, Epoch(1, 0.5, {}, 0.1)
+        yield lanes[-1].key, OutOfMemory("out of memory", crowded=True)
+
+
+def test_a_lane_without_memory_ends_its_program_which_others_may_have_kept_from_it():
+    lanes = [Job(key, {"x": 0.5}, 1, 2, folder=str(key)) for key in (4, 5)]
+    *before, last = run_job(TooLarge(), together(lanes))
+    assert [event.lane for event in before if isinstance(event, EpochDone)] == [4]
+    assert len(before) == 1
+    assert (last.key, last.out_of_memory, last.lost, last.broken) == (4, True, True, False)
+
+
+@dataclass(frozen=True)
+class Warms(Plain):
+    """Whose libraries take a while to load."""
+
+    sign: Path = Path()
+
+    def prepare(self):
+        pass
+
+    def warm_up(self, device):
+        time.sleep(0.3)
+        self.sign.write_text(device)
+
+
+def test_a_worker_is_warm_before_its_first_training_has_started(tmp_path):
+    task, inbox = Warms(sign=tmp_path / "warm"), queue.Queue()
+    hello = {"path": sys.path, "task": base64.b64encode(pickled(task)).decode()}
+    process = WorkerProcess.start(hello, dict(os.environ), inbox, mark="test-worker.", card=None, log=None)
+    try:
+        process.send({"job": asdict(Job(0, {"x": 0.5}, 1, 1, device="cpu"))})
+        assert inbox.get(timeout=60) == (process, JobStarted(0))
+        assert task.sign.read_text() == "cpu"
+        assert isinstance(inbox.get(timeout=60)[1], EpochDone)
+        assert isinstance(inbox.get(timeout=60)[1], JobEnded)
+    finally:
+        process.kill()
+        process.reader.join()
