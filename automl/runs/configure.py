@@ -33,7 +33,7 @@ def planned(asked: Settings, prepared: Path) -> Settings:
     ``prepared``: the folder of the data.
     """
     from automl.data.ingest.prepare import Facts
-    from automl.tasks.cross_validated import suits
+    from automl.tasks.families import suits
 
     named = (asked.strategy, asked.n_trials, asked.max_epochs, asked.train_size, asked.refit)
     if any(value is not None for value in named) or not suits(Facts.read(prepared).kind, asked.model):
@@ -51,7 +51,7 @@ def planned(asked: Settings, prepared: Path) -> Settings:
 
 def with_folds(asked: Settings, prepared: Path) -> Settings:
     """The settings with cross-validation of the data in a folder, within the time limit or the default one."""
-    from automl.tasks.cross_validated import LEAST_LIMIT, n_folds_within, seconds_of_a_trial
+    from automl.tasks.time_plan import LEAST_LIMIT, n_folds_within, seconds_of_a_trial
 
     limit = asked.time_limit or DEFAULT_SECONDS
     if limit < LEAST_LIMIT and not asked.where.is_remote:
@@ -93,7 +93,7 @@ def new_settings(
     given = [] if start_file is None else read_starts(start_file)
     if settings.folds is not None:
         from automl.data.ingest.prepare import Facts
-        from automl.tasks.cross_validated import presets
+        from automl.tasks.families import presets
 
         assert prepared is not None
         kind = Facts.read(prepared).kind
@@ -114,7 +114,7 @@ def _space_of(asked: Settings, prepared: Path | None) -> ConfigurationSpace | No
 
 def resumed(before: Settings, asked: Settings) -> Settings:
     """The settings of a run that is continued; with more time, a trial of a cross-validated one has more, too."""
-    from automl.tasks.cross_validated import seconds_of_a_trial
+    from automl.tasks.time_plan import seconds_of_a_trial
 
     settings = before.resumed_with(asked)
     if settings.folds is not None and asked.trial_seconds is None and settings.time_limit is not None:

@@ -202,10 +202,11 @@ def stored(run: Path, model: Any, test: pd.DataFrame, target: str) -> dict[str, 
     from automl.data.ingest.encoder import load_encoder
     from automl.models import own_config
     from automl.models.learners import learner_class
-    from automl.tasks import cross_validated as tasks
+    from automl.tasks.cross_validated import cross_validated
+    from automl.tasks.families import presets
     from automl.training.folds import models_in, read_predictions, read_record, train
 
-    task = tasks.cross_validated(run / "data", 8, MODELS, None)
+    task = cross_validated(run / "data", 8, MODELS, None)
     encoder, _ = load_encoder(run / "data" / "encoder")
     splits, folds = task.rows("lightgbm"), task.folds()  # rows of a table are the same for all families
     classes = list(splits.classes)
@@ -213,7 +214,7 @@ def stored(run: Path, model: Any, test: pd.DataFrame, target: str) -> dict[str, 
         test = test[test[target].astype(str).isin(classes)]
     x_test = encoder.encode(test.drop(columns=target).rename(columns=str))["columns"]  # type: ignore[attr-defined]
     y_test = test[target].astype(str).map(classes.index) if classes else test[target]
-    n_presets = len(tasks.presets(task.space))
+    n_presets = len(presets(task.space))
     found = []
     for place in sorted((run / "trials").glob("*/record.json")):
         record, number = read_record(place.parent), int(place.parent.name)

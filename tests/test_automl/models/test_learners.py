@@ -9,7 +9,7 @@ from automl.metrics import measure
 from automl.models.learners import LEARNERS, build_learner, learner_class
 from automl.models.learners.base import Rows
 from automl.models.learners.levels import MOST_NATIVE, ManyLevels
-from automl.tasks.cross_validated import FAMILIES as BY_KIND
+from automl.tasks.families import FAMILIES as BY_KIND
 from automl.training.fold_learners import NETWORKS
 
 FAMILIES = BY_KIND["table"]

@@ -19,7 +19,9 @@ from automl.errors import UserError
 from automl.runs.latency import milliseconds_per_row
 from automl.study.run_folder import RunFolder
 from automl.tasks import field_plans
-from automl.tasks.cross_validated import cross_validated, n_folds_within, presets, suits
+from automl.tasks.cross_validated import cross_validated
+from automl.tasks.families import presets, suits
+from automl.tasks.time_plan import n_folds_within
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,126 @@
+"""The families of models that are cross-validated on own data: their presets and their search space."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from automl.errors import UserError, install_command
+from automl.tasks import field_plans
+from automl.tasks.user_data import CHOICES, check_backbone
+from strategies.encoding import Dimension, Encoding
+from strategies.types import Config
+
+if TYPE_CHECKING:
+    from ConfigSpace import ConfigurationSpace
+
+    from automl.data.ingest.prepare import Facts
+
+FAMILIES = {  # by the kind of data; the first is the default
+    "table": ("lightgbm", "random_forest", "extra_trees", "linear", "realmlp", "catboost"),
+    "series": ("linear", "lightgbm", "extra_trees", "random_forest"),
+    **field_plans.FAMILIES,
+}
+
+# Tried in this order: the default of each family, and settings that are often better or complement them. Those of
+# LightGBM and CatBoost are from AutoGluon's portfolio, which was learnt on 200 data sets (D. Salinas and N. Erickson,
+# TabRepo: A Large Scale Repository of Tabular Model Evaluations and its AutoML Applications, 2024).
+PRESETS: tuple[dict[str, Any], ...] = (
+    {"model": "lightgbm"},
+    {"model": "linear"},
+    {"model": "extra_trees"},
+    {"model": "catboost"},
+    {"model": "realmlp"},
+    {"model": "lightgbm", "lightgbm_extra_trees": True},
+    {"model": "random_forest"},
+    {"model": "catboost", "catboost_learning_rate": 0.069, "catboost_l2": 2.15},
+    {"model": "lightgbm", "lightgbm_learning_rate": 0.032, "lightgbm_leaves": 16, "lightgbm_columns": 0.83,
+     "lightgbm_min_rows": 40, "lightgbm_extra_trees": True},
+    {"model": "lightgbm", "lightgbm_learning_rate": 0.047, "lightgbm_leaves": 89, "lightgbm_columns": 0.62,
+     "lightgbm_min_rows": 56},
+    {"model": "lightgbm", "lightgbm_learning_rate": 0.03, "lightgbm_leaves": 128, "lightgbm_columns": 0.9,
+     "lightgbm_min_rows": 3},
+    {"model": "catboost", "catboost_learning_rate": 0.049, "catboost_depth": 4, "catboost_l2": 4.56},
+    {"model": "linear", "linear_c": 0.03},
+    {"model": "linear", "linear_numbers": "standard"},
+)  # fmt: skip
+
+
+def presets(space: ConfigurationSpace, kind: str = "table") -> list[Config]:
+    """The presets for a kind of data that lie in the space, complete with its defaults."""
+    encoding, found = Encoding(space), []
+    for preset in field_plans.PRESETS.get(kind, PRESETS):
+        config = encoding.build(functools.partial(_value_of, preset))
+        try:
+            encoding.check(config)
+        except ValueError:  # a family that was not asked for
+            continue
+        if preset.items() <= config.items() and config not in found:
+            found.append(config)
+    return found
+
+
+def families_of(space: ConfigurationSpace) -> list[str]:
+    """The families among which a space chooses."""
+    return next(list(map(str, dim.values)) for dim in Encoding(space).dimensions if dim.name == "model")
+
+
+def _value_of(preset: Mapping[str, Any], dim: Dimension) -> Any:
+    return preset.get(dim.name, dim.default)
+
+
+def chosen_families(facts: Facts, asked: str | None) -> tuple[str, ...]:
+    """The families of ``--model``. UserError for one that is not cross-validated on this kind of data and target, or
+    whose package is missing; without being asked for, it is left out."""
+    from automl.models.learners import EXTRAS, is_installed
+    from automl.training.fold_learners import learner_class
+
+    quantiles = facts.target_kind == "quantiles"
+    fitting = tuple(name for name in FAMILIES[facts.kind] if not quantiles or learner_class(name).takes_quantiles)
+    if asked is None or asked == "auto":
+        return tuple(name for name in fitting if is_installed(name) and name in facts.views)
+    names = tuple(dict.fromkeys(name.strip() for name in asked.split(",")))
+    for name in names:
+        if name not in fitting:
+            kind = f"{'quantiles of ' * quantiles}{facts.kind}"
+            raise UserError(f"--model {name!r} does not suit {kind}; choose auto or some of: {', '.join(fitting)}")
+        if not is_installed(name):
+            extra = EXTRAS[name]
+            raise UserError(f"--model {name} needs the package {extra}; install it with: {install_command(extra)}")
+    check_backbone(names)
+    return names
+
+
+def suits(kind: str, asked: str | None) -> bool:
+    """Whether data of this kind are cross-validated, with the families of ``--model``.
+
+    UserError for families of which some are cross-validated and others are not.
+    """
+    if kind not in FAMILIES:
+        return False
+    wanted = [] if asked is None or asked == "auto" else [name.strip() for name in asked.split(",")]
+    folds, others = FAMILIES[kind], [name for name in CHOICES[kind] if name not in FAMILIES[kind]]
+    strange = next((name for name in wanted if name not in folds and name not in others), None)
+    if strange is not None or ({*wanted} & {*folds} and {*wanted} & {*others}):
+        raise UserError(
+            f"--model {strange or asked!r} does not suit {kind}; choose auto, some of: {', '.join(folds)}, or, scored "
+            f"by one validation set, some of: {', '.join(others)}"
+        )
+    return set(wanted) <= set(folds)
+
+
+def space_of(families: tuple[str, ...], *, classes: bool, with_levels: bool, lags: bool = False) -> dict[str, Any]:
+    """The space in the short form: `model`, and the hyperparameters of each family conditional on it.
+
+    ``with_levels``: whether the table has categories. ``lags``: whether its columns are past values of a series.
+    """
+    from automl.models.learners import learner_class
+
+    form: dict[str, Any] = {"model": {"choice": list(families), "default": families[0]}}
+    for family in families:
+        for name, entry in learner_class(family).space(classes=classes, with_levels=with_levels).items():
+            form[f"{family}_{name}"] = {**entry, "when": {"model": family}}
+    if lags and "linear" in families:
+        form["linear_numbers"] |= {"default": "standard"}  # a forecast is nearly linear in the values themselves
+    return form
