@@ -22,7 +22,7 @@ from automl.metrics import METRICS, measure
 from automl.task import Epoch
 from automl.tasks import field_plans
 from automl.tasks.families import chosen_families, families_of, space_of
-from automl.tasks.time_plan import CHEAPEST, SHORT, seconds_of_a_trial
+from automl.tasks.time_plan import CHEAPEST, LEAST_LIMIT, OVERHEAD, SHORT, seconds_of_a_trial
 from automl.tasks.user_data import copy_encoder
 from strategies.fidelity import Fidelity
 
@@ -201,3 +201,21 @@ def cross_validated(
         facts.name, str(folder), load_space(form), n_folds, facts.metric(metric), facts.folds, view, most,
         views=views,
     )  # fmt: skip
+
+
+def described_plan(task: CrossValidated, seconds: float | None, *, has_test: bool) -> str:
+    """One line on what a run does, before it starts."""
+    families = families_of(task.space)
+    if seconds is not None and seconds < LEAST_LIMIT:
+        return (
+            f"plan: one model, {families[0]}, scored by the validation set; {seconds:g} seconds will be exceeded, as "
+            f"starting, reading and writing take about {OVERHEAD:g}: give {LEAST_LIMIT:g} or more"
+        )
+    scored = f"{task.max_epochs}-fold cross-validation" if task.max_epochs > 1 else "the validation set"
+    hows = {"time": ", forward in time", "group": ", groups kept together", "duplicates": ", duplicates kept together"}
+    how = hows.get(task.folds_how, "") if task.max_epochs > 1 else ""
+    within = "" if seconds is None else f", all within {seconds:g} seconds"
+    return (
+        f"plan: presets of {', '.join(families)}, scored by {scored}{how}; then a search in each family; "
+        f"then an ensemble of the best, fitted to all rows{' but the test set' * has_test}{within}"
+    )

@@ -1,16 +1,12 @@
-"""What fits in the time limit of a run on own data: folds, seconds of a configuration, and the plan in words."""
+"""What fits in the time limit of a run on own data."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from automl.data.datasets.registry import load_data
 from automl.tasks import field_plans
-from automl.tasks.families import FAMILIES, families_of
-
-if TYPE_CHECKING:
-    from automl.tasks.cross_validated import CrossValidated
+from automl.tasks.families import FAMILIES
 
 SECONDS_OF_A_FOLD = 0.5  # of LightGBM on few rows; more of them take so many seconds a number in the table and class:
 SECONDS_A_NUMBER = 4e-6
@@ -21,24 +17,6 @@ OVERHEAD = 8.0  # seconds of a command in which nothing is trained: start, readi
 SHORT = 20.0  # seconds of a run that begins with the cheapest family
 LEAST_LIMIT = 10.0  # seconds of a run that has time for more than one model
 CHEAPEST = "linear"
-
-
-def described_plan(task: CrossValidated, seconds: float | None, *, has_test: bool) -> str:
-    """One line on what a run does, before it starts."""
-    families = families_of(task.space)
-    if seconds is not None and seconds < LEAST_LIMIT:
-        return (
-            f"plan: one model, {families[0]}, scored by the validation set; {seconds:g} seconds will be exceeded, as "
-            f"starting, reading and writing take about {OVERHEAD:g}: give {LEAST_LIMIT:g} or more"
-        )
-    scored = f"{task.max_epochs}-fold cross-validation" if task.max_epochs > 1 else "the validation set"
-    hows = {"time": ", forward in time", "group": ", groups kept together", "duplicates": ", duplicates kept together"}
-    how = hows.get(task.folds_how, "") if task.max_epochs > 1 else ""
-    within = "" if seconds is None else f", all within {seconds:g} seconds"
-    return (
-        f"plan: presets of {', '.join(families)}, scored by {scored}{how}; then a search in each family; "
-        f"then an ensemble of the best, fitted to all rows{' but the test set' * has_test}{within}"
-    )
 
 
 def seconds_of_a_trial(time_limit: float) -> float:

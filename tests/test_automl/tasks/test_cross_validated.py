@@ -20,10 +20,9 @@ from automl.runs.settings import Settings
 from automl.study.run_folder import RunFolder
 from automl.study.trial import Trial
 from automl.task import CheckpointDamaged, TrainingFailed
-from automl.tasks.cross_validated import cross_validated
+from automl.tasks.cross_validated import cross_validated, described_plan
 from automl.tasks.families import PRESETS, families_of, presets
-from automl.tasks.time_plan import described_plan, n_folds_within
-from automl.training.folds import MODEL, OUT_OF_BAG, PREDICTIONS, RECORD, read_predictions, read_record
+from automl.tasks.time_plan import n_folds_within
 from strategies.encoding import Encoding
 
 
