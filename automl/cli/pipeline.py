@@ -25,6 +25,7 @@ from automl.runs.settings import Settings, build_task
 from automl.runs.time_plan import Clock
 from automl.study.run_folder import RunFolder
 from automl.tasks.cross_validated import CrossValidated, described_plan
+from automl.tuning.final_evaluation import final_means
 from automl.tuning.result import Result
 from automl.tuning.retention import KEPT_AT_THE_END
 from automl.tuning.tuner import Tuner

@@ -23,6 +23,7 @@ from automl.task import CheckpointDamaged, TrainingFailed
 from automl.tasks.cross_validated import cross_validated, described_plan
 from automl.tasks.families import PRESETS, families_of, presets
 from automl.tasks.time_plan import n_folds_within
+from automl.training.folds import MODEL, OUT_OF_BAG, PREDICTIONS, RECORD, read_predictions, read_record
 from strategies.encoding import Encoding
 
 
