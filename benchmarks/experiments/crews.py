@@ -22,8 +22,9 @@ from benchmarks.experiments.postgres_server import free_port, postgres_server
 
 MOST_SECONDS = 1200.0  # of a run between two kills, after which it counts as hanging
 SECONDS_TO_LEAVE = 60.0  # of workers, after their run
+PATIENCE = 40  # seconds for which a worker tries to connect: more than a search takes to be started again
 ALL_AT_ONCE = 0.2  # the share of kills that hit every process of a run
-ENDED = "has ended; extend it with --resume"  # says a process that is started again when others have ended the run
+ENDED = ("has ended; extend it with --resume", "no run at ")  # says a process that is started again as the run ends
 RAY_NODE: dict[str, Any] = {
     "num_cpus": 3,
     "include_dashboard": False,
@@ -83,7 +84,7 @@ class Member:
     def error(self) -> str | None:
         """Why it has ended other than it should; None if all is well."""
         last = last_line(self.errors)
-        if self.process.returncode == 0 or ENDED in last:
+        if self.process.returncode == 0 or any(words in last for words in ENDED):
             return None
         return f"exit code {self.process.returncode}: {last}"
 
@@ -110,6 +111,7 @@ class Crew:
             return place
         address = f"127.0.0.1:{free_port()}"
         self._worker = ["worker", "--connect", address, "--token-file", "token", "--workers", "1"]
+        self._worker += ["--patience", str(PATIENCE)]
         return [*place, "--executor", "tcp", "--listen", address, "--token-file", "token"]
 
     def _started(self, arguments: list[str]) -> Member:
