@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from automl.analysis.ensembles import result_in_words
+from automl.analysis.ensembles import not_better_than_baseline, result_in_words
 from automl.analysis.formatting import (
     at_resolution,
     chosen,
@@ -156,8 +156,11 @@ def kept_in_words(summary: Mapping[str, Any]) -> str | None:
 
 
 def beaten_in_words(summary: Mapping[str, Any]) -> str | None:
-    """That the baseline is better on the test set than the config that the run keeps; None where it is not."""
+    """That the baseline is better on the test set than the config that the run keeps, or in the default plan not worse
+    than its model; None where it is not."""
     final = summary["final"]
+    if has_folds(summary) and summary.get("model"):
+        return not_better_than_baseline(summary["model"])
     baseline = (final or {}).get("baseline") or {}
     if final is None or "score" not in baseline or final["split"] != "test":
         return None

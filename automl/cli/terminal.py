@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from automl.analysis.ensembles import members
+from automl.analysis.ensembles import baseline_in_words, members
 from automl.analysis.formatting import chosen, duration, has_folds, often, show, too_short
 from automl.analysis.sentences import beaten_in_words, contenders_in_words, described_model, kept_in_words
 from automl.study.study import counts_in_words
@@ -88,6 +88,10 @@ def show_summary(
         if folds:
             _show_members(console, summary["model"], shown)
         show_line(console, described_model(summary["model"]))
+        if folds:
+            said = baseline_in_words(summary["model"], shown.show), beaten_in_words(summary)
+            for sentence in filter(None, said):
+                show_line(console, sentence)
 
 
 def _show_time(console: Console, stages: Mapping[str, float]) -> None:

@@ -48,6 +48,8 @@ def test_the_run_says_what_it_found(run):
     assert card["test"]["accuracy"] > 0.85
     assert "accuracy out of fold" in printed
     assert card["said"] in printed
+    assert "baseline, majority class: accuracy 0.5" in printed
+    assert "Baseline, majority class: accuracy 0.5" in (place / "run/report.html").read_text()
     assert "<svg" in (place / "run/report.html").read_text() or "plotly" in (place / "run/report.html").read_text()
 
 
