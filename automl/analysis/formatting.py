@@ -75,10 +75,11 @@ def too_short(summary: Mapping[str, Any]) -> str | None:
 
 
 def chosen(summary: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Of the trials of summary.json the one whose config the final has chosen; without a final, the search's best."""
+    """Of the trials of summary.json the one whose config the final has chosen, or that is the model of a default plan
+    by itself; else the search's best."""
     final = summary["final"] or {}
     entries = [entry for entry in final.get("contenders", ()) if entry["trial"] == final["trial"]]  # new in summaries
-    found: Mapping[str, Any] = entries[0] if entries else summary["best"]
+    found: Mapping[str, Any] = entries[0] if entries else summary.get("kept_trial") or summary["best"]
     return found
 
 

@@ -57,10 +57,11 @@ def show_summary(
         console.print("[bold]no trial has succeeded[/]; the reasons are in trials.csv and report.html")
         return
     best = chosen(summary)
-    console.print(f"best hyperparameters (trial {best['trial']})", style="bold", soft_wrap=True)
+    which = "best" if not folds or best["trial"] == summary["best"]["trial"] else "kept"
+    console.print(f"{which} hyperparameters (trial {best['trial']})", style="bold", soft_wrap=True)
     table = Table()
     table.add_column("hyperparameter", no_wrap=True)
-    for column in ("best", "default"):
+    for column in (which, "default"):
         table.add_column(column, justify="right", overflow="fold")
     # The default is of another family with folds.
     for name in best["config"] if folds else dict.fromkeys([*default, *best["config"]]):

@@ -157,7 +157,7 @@ def write_model(
                     "config": dict(member.trial.config),
                 }
             )
-    kept = Kept("ensemble", _description(task, chosen), entries, threshold=chosen.threshold)
+    kept = Kept("ensemble", description(task, chosen), entries, threshold=chosen.threshold)
     splits = load_data(task.data_of(""), None)
     has_test, begin = len(splits.y_test) > 0, time.perf_counter()
     part = "x_test" if has_test else "x_valid"
@@ -202,10 +202,18 @@ def forget_networks(found: Sequence[Candidate], members: set[int]) -> None:
                 shutil.rmtree(place)
 
 
-def _description(task: CrossValidated, chosen: Chosen) -> str:
+def description(task: CrossValidated, chosen: Chosen) -> str:
+    """What the model is, in words, with its scores out of fold."""
     if len(chosen.members) == 1:
         (member,) = chosen.members.values()
-        return f"a single {member.family}; {task.metric} {chosen.score:.4g} out of fold"
+        said, leader = f"a single {member.family}; {task.metric} {chosen.score:.4g} out of fold", chosen.leader
+        if leader is None:
+            return said
+        best = f"{leader.trial.metrics[task.metric][-1]:.4g}, {leader.family} of trial {leader.trial.number}"
+        return (
+            f"{said}, chosen by its log loss {chosen.loss:.4g} (by {task.metric} alone, the best is {best}, which is "
+            "within the noise)"
+        )
     parts: dict[str, float] = {}
     for number, member in chosen.members.items():
         parts[member.family] = parts.get(member.family, 0.0) + chosen.weights[number]

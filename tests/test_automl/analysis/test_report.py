@@ -12,16 +12,19 @@ from pathlib import Path
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+import yaml
 
 from automl.analysis import figures, slices
 from automl.analysis.card_memory import memory_curve
 from automl.analysis.explanation import Explanation, explain
 from automl.analysis.formatting import at_resolution, resolution, shown_range
+from automl.analysis.plot_style import is_best
 from automl.analysis.report import write_report
 from automl.analysis.sentences import headline
 from automl.analysis.tables import compare_configs, final_rows
 from automl.api import tune
 from automl.cli.report import save_png
+from automl.runs.run_files import write_best
 from automl.study.snapshot import read_run
 from automl.study.study import Study
 from automl.tuning.result import Result
@@ -555,3 +558,16 @@ def test_the_memory_of_the_cards_is_shown_where_there_were_any(run, told, tmp_pa
         write_report(tmp_path / "report.html", study, {**summary, "memory": memory}, told)
         page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
         assert ("memory" in page.ids) == there
+
+
+def test_the_config_shown_is_that_of_the_model_where_it_is_not_the_best_one(run, tmp_path):
+    study, summary = run
+    kept = next(t for t in study.trials.values() if t.state == "complete" and t.number != summary["best"]["trial"])
+    entry = {"trial": kept.number, "config": kept.config, "loss": kept.loss, "metrics": {}}
+    summary = summary | {"kept_trial": entry}
+    write_best(tmp_path / "best.yaml", summary)
+    assert yaml.safe_load((tmp_path / "best.yaml").read_text()) == kept.config
+    assert f": trial {kept.number}, loss" in (tmp_path / "best.yaml").read_text()
+    assert {t.number for t in study.trials.values() if is_best(t, summary)} == {kept.number}, "the star"
+    rows = {row["name"]: row["chosen"] for row in compare_configs(study, summary)}
+    assert rows["lr"] == f"{kept.config['lr']:.4g}"
