@@ -209,6 +209,14 @@ def failure(trial: Trial) -> str:
     return f"{shown}, line {line}: {error}"
 
 
+def failed_in_words(n_failed: int, n_too_slow: int, n_trials: int) -> str:
+    """How many trials failed, and how many of these were too slow for the time they had."""
+    of = f"{n_failed} of {n_trials} trial{'s' * (n_trials != 1)}"
+    if n_failed == n_too_slow:
+        return f"{of} {'was' if n_failed == 1 else 'were'} too slow"
+    return f"{of} failed{f', {n_too_slow} as too slow' if n_too_slow else ''}"
+
+
 def _is_library(file: Path) -> bool:
     """Whether a file of a traceback is part of Python, of an installed package, or of this one."""
     if str(file).startswith("<"):

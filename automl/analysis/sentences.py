@@ -11,6 +11,7 @@ from automl.analysis.ensembles import not_better_than_baseline, result_in_words
 from automl.analysis.formatting import (
     at_resolution,
     chosen,
+    failed_in_words,
     failure,
     has_folds,
     numbers,
@@ -40,7 +41,7 @@ def headline(study: Study, summary: Mapping[str, Any]) -> dict[str, Any]:
     if short is not None:
         notes.append(f"In the search, {short}{'; the final compares both' if summary['final'] is not None else ''}.")
     if failed and summary["best"] is not None:
-        notes.append(f"{failed} of {_count(n, 'trial')} failed.")
+        notes.append(f"{failed_in_words(failed, study.n_too_slow, n)}.")
     notes += [f"{finding[:1].upper()}{finding[1:]}." for finding in summary.get("findings", [])]
     if not _is_complete(summary):
         notes.append(f"The run ended early: {summary['stop_reason']}.")

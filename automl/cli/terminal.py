@@ -44,13 +44,15 @@ def show_summary(
     """
     shown = shown or Values()
     counts: dict[State, int] = {state: summary[f"n_{state}"] for state in ENDED}
+    counts["running"] = summary["n_trials"] - sum(counts.values())
     budget = "" if summary["budget_epochs"] is None else f" of {summary['budget_epochs']}"
     folds = has_folds(summary)
     n = summary["epochs_trained"] if summary["budget_epochs"] is None else summary["budget_epochs"]
     what = ("fold" if folds else "epoch") + "s" * (n != 1)
     show_line(
         console,
-        f"{counts_in_words(counts)}, {summary['epochs_trained']}{budget} {what} ({summary['stop_reason']})",
+        f"{counts_in_words(counts, summary['n_too_slow'], ended=True)}, {summary['epochs_trained']}{budget} {what} "
+        f"({summary['stop_reason']})",
     )
     _show_time(console, summary["time"])
     if summary["best"] is None:
