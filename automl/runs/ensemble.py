@@ -53,10 +53,9 @@ def build(
     if not found:
         return None
     chosen = choose(task, found, most)
-    n_wanted = len(chosen.members)
     chosen = affordable(task, found, chosen, max(1, tuner.executor.n_workers), left)
-    if len(chosen.members) < n_wanted:
-        say(f"ensemble: {len(chosen.members)} of {n_wanted} members, as the time limit leaves no time to fit more")
+    if chosen.wanted:
+        say(f"ensemble: {_cut(chosen)}")
     errors = fit_members(task, chosen, tuner.executor, tuner.device, watch, partial(tuner.log.write, stage="refit"))
     for error in errors:
         say(f"a fit to all rows failed: {error}")
@@ -202,8 +201,16 @@ def forget_networks(found: Sequence[Candidate], members: set[int]) -> None:
                 shutil.rmtree(place)
 
 
+def _cut(chosen: Chosen) -> str:
+    return f"{len(chosen.members)} of {chosen.wanted} members, as the time limit leaves no time to fit more"
+
+
 def description(task: CrossValidated, chosen: Chosen) -> str:
-    """What the model is, in words, with its scores out of fold."""
+    """What the model is, in words, with its scores out of fold, and whether it lacks members."""
+    return _members_in_words(task, chosen) + (f"; {_cut(chosen)}" if chosen.wanted else "")
+
+
+def _members_in_words(task: CrossValidated, chosen: Chosen) -> str:
     if len(chosen.members) == 1:
         (member,) = chosen.members.values()
         said, leader = f"a single {member.family}; {task.metric} {chosen.score:.4g} out of fold", chosen.leader

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ VALID_SHARE = 0.34  # more training rows than without the validation set
 FEW_ROWS = 5_000  # out of fold, up to which the weights are means over
 N_SAMPLES = 20  # bootstrap samples
 NOISE = 2.0  # standard errors of a difference in the metric, up to which it may be chance
+LEAST_SECONDS = 1.0  # of fits to all rows: members that take less together are never left out for the time limit
 MANY_ROWS = 20_000  # in a sample that a difference is measured on, at most
 
 
@@ -60,6 +61,7 @@ class Chosen:
     alone: float  # and of the best single candidate
     threshold: float = HALF  # between two classes
     leader: Candidate | None = None  # the best by the metric, where another one is kept alone
+    wanted: int = 0  # members, where the time limit leaves no time to fit all of them to all rows
 
     @property
     def refit_seconds(self) -> list[float]:
@@ -106,7 +108,7 @@ def refit_seconds(task: CrossValidated, family: str, seconds: Sequence[float]) -
         return (1 + VALID_SHARE) * sum(seconds)
     if kind.has_out_of_bag and task.folds_how == "random":
         return sum(seconds)
-    return float(np.mean(seconds)) * n / max(1, n - 1)
+    return float(np.median(seconds)) * n / max(1, n - 1)  # the first fold may have waited for imports
 
 
 def choose(task: CrossValidated, found: Sequence[Candidate], most: int | None) -> Chosen:
@@ -228,9 +230,10 @@ def _seen_by_loss(task: CrossValidated, predictions: NDArray[Any], y: NDArray[An
 
 def affordable(task: CrossValidated, found: Sequence[Candidate], chosen: Chosen, n_workers: int, left: float) -> Chosen:
     """The choice, or one of fewer members that can be fitted to all rows within ``left`` seconds; at least one."""
+    n = len(chosen.members)
     while len(chosen.members) > 1:
         seconds = chosen.refit_seconds
-        if max(sum(seconds) / n_workers, max(seconds)) <= left:
+        if max(sum(seconds) / n_workers, max(seconds)) <= max(left, LEAST_SECONDS):
             break
         chosen = choose(task, found, len(chosen.members) - 1)
-    return chosen
+    return chosen if len(chosen.members) == n else replace(chosen, wanted=n)

@@ -96,7 +96,12 @@ def test_as_many_members_as_there_is_time_to_fit(tmp_path):
     task = numbers.task()
     chosen = choose(task, found, None)
     assert affordable(task, found, chosen, 2, 25.0) is chosen
-    assert len(affordable(task, found, chosen, 2, 12.0).members) == 2
+    fewer = affordable(task, found, chosen, 2, 12.0)
+    assert (len(fewer.members), fewer.wanted) == (2, 4)
+    assert description(task, fewer).endswith("; 2 of 4 members, as the time limit leaves no time to fit more")
+    quick = [replace(each, refit_seconds=0.09) for each in found]
+    chosen = choose(task, quick, None)
+    assert affordable(task, quick, chosen, 2, 0.0) is chosen, "what takes a moment is not left out"
     slow = numbers.candidate(9, noise(9, 0.1), seconds=99.0)
     every = [*found, slow]
     kept = affordable(task, every, choose(task, every, None), 2, 0.0)
@@ -130,6 +135,7 @@ def test_what_a_fit_to_all_rows_takes_follows_from_the_folds(tmp_path):
     numbers = Numbers(tmp_path)
     folds, alone = numbers.task(), replace(numbers.task(), max_epochs=1)
     assert refit_seconds(folds, "lightgbm", [7.0] * 8) == 8.0
+    assert refit_seconds(folds, "linear", [9.0, *[0.7] * 7]) == pytest.approx(0.8), "the first waited for imports"
     assert refit_seconds(folds, "realmlp", [7.0] * 8) == 8.0, "the models of the folds were removed"
     assert refit_seconds(folds, "extra_trees", [7.0, *[0.0] * 7]) == 7.0
     assert refit_seconds(alone, "realmlp", [3.0]) > 3.0, "the validation set is trained on too"
