@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import small_models
 from planned_runs import Request, planned_run
 from sklearn.datasets import load_diabetes, load_wine
 
@@ -40,3 +41,11 @@ def test_a_model_that_learnt_something_is_better_than_the_baseline(tmp_path, no_
     assert not_better_than_baseline(card) is None
     assert "The baseline, training mean, has rmse 7" in readme
     assert "not better" not in readme
+
+
+def test_a_series_is_compared_with_its_last_value(tmp_path):
+    small_models.sales(tmp_path / "given")
+    request = Request(str(tmp_path / "given/sales.csv"), "volume", time="date", horizon=2)
+    _, card = planned_run(request, tmp_path, folds=2, n_trials=1, model="linear")
+    assert baseline_in_words(card).startswith("baseline, last value: rmse 11.")
+    assert not_better_than_baseline(card) is None
