@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,28 @@ def members(card: Mapping[str, Any]) -> list[MemberRow]:
     return sorted(rows, key=lambda row: -row.weight)
 
 
+def baseline_in_words(card: Mapping[str, Any], show: Callable[[float], str] = show) -> str | None:
+    """What a prediction without a model reaches; None for a card of an older version."""
+    baseline = card.get("baseline")
+    if baseline is None:
+        return None
+    on = "on test" if baseline["split"] == "test" else baseline["split"]
+    return f"baseline, {baseline['name']}: {card['metric']} {show(baseline['score'])} {on}"
+
+
+def not_better_than_baseline(card: Mapping[str, Any]) -> str | None:
+    """A warning where the model is not better than a prediction without one; None where it is."""
+    baseline = card.get("baseline")
+    if baseline is None or baseline["beaten"]:
+        return None
+    reached = card["test"].get(card["metric"], card["validation"])
+    on = "on test" if baseline["split"] == "test" else baseline["split"]
+    return (
+        f"The model is not better {on} than the baseline, {baseline['name']} ({card['metric']} {show(reached)} against "
+        f"{show(baseline['score'])}): there may be nothing in these inputs that tells the target, or too few examples."
+    )
+
+
 def result_in_words(summary: Mapping[str, Any]) -> tuple[str, list[str]]:
     """The score of the model, and how it came about. For a run that has a model."""
     card, metric = summary["model"], summary["metric"]
@@ -38,7 +60,9 @@ def result_in_words(summary: Mapping[str, Any]) -> tuple[str, list[str]]:
     against = "" if default is None or too_short(summary) else f", against {show(default)} of the default config"
     if default is not None and summary["best"] == summary["default"]:
         against = ": it is the default"
-    notes = [f"The model is {card['said']}."]
+    notes, without = [f"The model is {card['said']}."], baseline_in_words(card)
+    if without is not None:
+        notes.append(f"{without[:1].upper()}{without[1:]}.")
     if best is not None:
         notes.append(f"The best config by itself has {metric} {show(best)} out of fold{against}.")
     if on_test is None:

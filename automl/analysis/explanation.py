@@ -10,11 +10,12 @@ import numpy as np
 
 from automl.analysis import patterns
 from automl.analysis.comparable import ENOUGH, Barely, Compared, barely_explored, compared
-from automl.analysis.formatting import ordered, show
+from automl.analysis.formatting import failed_in_words, ordered, show
 from automl.analysis.importance import MAX_TRIALS, Importance, Importances, Pair, importances
 from automl.analysis.surrogate import Background, Effect, Surrogate
 from automl.study.study import Study
 from automl.study.trial import Trial
+from automl.task import TOO_SLOW
 from strategies._features import Features
 from strategies.encoding import Encoding
 from strategies.threads import one_thread
@@ -203,7 +204,12 @@ def _about_failures(study: Study, encoding: Encoding, failed: list[Trial], seed:
         return
     n = len(study.trials)
     (reason, times), *_ = patterns.reasons(failed)
-    yield f"{len(failed)} of {n} trials failed, {'all' if times == len(failed) else times} of them with: {reason}."
+    slow = sum(trial.is_too_slow for trial in failed)
+    said = failed_in_words(len(failed), slow, n)
+    if slow == len(failed):
+        yield f"{said}, as in: {reason.removeprefix(f'{TOO_SLOW}: ')}."
+        return
+    yield f"{said}, {'all' if times == len(failed) else times} of them with: {reason}."
     common = patterns.failing(encoding, ordered(study), seed)
     if common is not None:
         yield (

@@ -75,10 +75,11 @@ def too_short(summary: Mapping[str, Any]) -> str | None:
 
 
 def chosen(summary: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Of the trials of summary.json the one whose config the final has chosen; without a final, the search's best."""
+    """Of the trials of summary.json the one whose config the final has chosen, or that is the model of a default plan
+    by itself; else the search's best."""
     final = summary["final"] or {}
     entries = [entry for entry in final.get("contenders", ()) if entry["trial"] == final["trial"]]  # new in summaries
-    found: Mapping[str, Any] = entries[0] if entries else summary["best"]
+    found: Mapping[str, Any] = entries[0] if entries else summary.get("kept_trial") or summary["best"]
     return found
 
 
@@ -206,6 +207,14 @@ def failure(trial: Trial) -> str:
     file, line = own[-1]
     shown = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file.name
     return f"{shown}, line {line}: {error}"
+
+
+def failed_in_words(n_failed: int, n_too_slow: int, n_trials: int) -> str:
+    """How many trials failed, and how many of these were too slow for the time they had."""
+    of = f"{n_failed} of {n_trials} trial{'s' * (n_trials != 1)}"
+    if n_failed == n_too_slow:
+        return f"{of} {'was' if n_failed == 1 else 'were'} too slow"
+    return f"{of} failed{f', {n_too_slow} as too slow' if n_too_slow else ''}"
 
 
 def _is_library(file: Path) -> bool:

@@ -10,7 +10,7 @@ from automl.analysis import figures, slices
 from automl.analysis.card_memory import memory_curve
 from automl.analysis.ensembles import members
 from automl.analysis.explanation import TOGETHER, Explanation, explain, verdict
-from automl.analysis.formatting import chosen, described, failure, has_folds, ordered, picked, show
+from automl.analysis.formatting import chosen, described, failed_in_words, failure, has_folds, ordered, picked, show
 from automl.analysis.sentences import described_model, headline
 from automl.analysis.tables import compare_configs, facts, final_rows
 from automl.study.run_folder import write_atomic
@@ -56,6 +56,7 @@ def write_report(file: Path, study: Study, summary: Mapping[str, Any], told: Exp
         verdict=verdict,
         pairs=[pair for pair in told.importances.pairs if pair.share.low > TOGETHER] if told.importances else [],
         failures=[trial for trial in ordered(study) if trial.state == "failed"],
+        failed=failed_in_words(summary["n_failed"], study.n_too_slow, summary["n_trials"]),
         described=described,
         failure=failure,
         facts=facts(study, summary),

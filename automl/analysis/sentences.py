@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from automl.analysis.ensembles import result_in_words
+from automl.analysis.ensembles import not_better_than_baseline, result_in_words
 from automl.analysis.formatting import (
     at_resolution,
     chosen,
+    failed_in_words,
     failure,
     has_folds,
     numbers,
@@ -40,7 +41,7 @@ def headline(study: Study, summary: Mapping[str, Any]) -> dict[str, Any]:
     if short is not None:
         notes.append(f"In the search, {short}{'; the final compares both' if summary['final'] is not None else ''}.")
     if failed and summary["best"] is not None:
-        notes.append(f"{failed} of {_count(n, 'trial')} failed.")
+        notes.append(f"{failed_in_words(failed, study.n_too_slow, n)}.")
     notes += [f"{finding[:1].upper()}{finding[1:]}." for finding in summary.get("findings", [])]
     if not _is_complete(summary):
         notes.append(f"The run ended early: {summary['stop_reason']}.")
@@ -156,8 +157,11 @@ def kept_in_words(summary: Mapping[str, Any]) -> str | None:
 
 
 def beaten_in_words(summary: Mapping[str, Any]) -> str | None:
-    """That the baseline is better on the test set than the config that the run keeps; None where it is not."""
+    """That the baseline is better on the test set than the config that the run keeps, or in the default plan not worse
+    than its model; None where it is not."""
     final = summary["final"]
+    if has_folds(summary) and summary.get("model"):
+        return not_better_than_baseline(summary["model"])
     baseline = (final or {}).get("baseline") or {}
     if final is None or "score" not in baseline or final["split"] != "test":
         return None

@@ -117,8 +117,9 @@ def _difference(score: float | None, default: float | None) -> str:
 
 def facts(study: Study, summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What was run, as pairs of a word and its value."""
-    by_state = [trial.state for trial in study.trials.values()]
+    by_state = ["slow" if trial.is_too_slow else trial.state for trial in study.trials.values()]
     states = {"complete": "trained to the end", "stopped": "stopped early", "paused": "paused", "failed": "failed"}
+    states |= {"slow": "too slow", "running": "unfinished"}
     counts = [
         f"{'all' if by_state.count(s) == len(by_state) > 1 else by_state.count(s)} {words}"
         for s, words in states.items()

@@ -62,7 +62,7 @@ class LiveTable:
             left.append(f"{duration(max(0.0, tuner.time_limit - study.clock))} of {duration(tuner.time_limit)}")
         show_line(
             self._console,
-            f"resuming with {counts_in_words(study.counts)}, {best}; left: {', '.join(left)}",
+            f"resuming with {counts_in_words(study.counts, study.n_too_slow)}, {best}; left: {', '.join(left)}",
         )
 
     def update(self, tuner: Tuner) -> None:
@@ -104,7 +104,7 @@ class LiveTable:
             incumbent = f"{metric} {self.values.show(best.mean(metric))} (trial {best.number})"
         left = seconds_left(tuner)
         time = f"{duration(tuner.seconds)} elapsed" + ("" if left is None else f", about {duration(left)} left")
-        head.add_row(Text(counts_in_words(ended)))
+        head.add_row(Text(counts_in_words(ended, study.n_too_slow)))
         head.add_row(Text(f"best: {incumbent}   {time}"))
         table = Table(box=None, padding=(0, 2), header_style="dim")
         for column in ("trial", epochs_are(tuner).removesuffix("s"), "", metric, "config"):

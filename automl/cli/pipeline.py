@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from automl.analysis.formatting import failed_in_words
 from automl.analysis.sentences import commonest_error
 from automl.cli.live_table import LiveTable
 from automl.cli.terminal import show_line, show_paths, show_summary
@@ -160,7 +161,8 @@ def _show_end(
     settings, task, folder = session.settings, session.task, session.folder
     show_summary(console, summary, Encoding(task.space).default, live.values)
     for line in commonest_error(result.study) if summary["n_failed"] else ():
-        show_line(console, f"{summary['n_failed']} of {summary['n_trials']} trials failed. {line}")
+        said = failed_in_words(summary["n_failed"], summary["n_too_slow"], summary["n_trials"])
+        show_line(console, f"{said}. {line}")
     if summary["best"] is not None and settings.n_final and not has_final(task, settings):
         show_line(console, "no final: the objective takes no seed, so training it again would give the same result")
     show_paths(console, folder, resume_hint=interrupted)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from automl.analysis.ensembles import members
+from automl.analysis.ensembles import baseline_in_words, members
 from automl.analysis.formatting import chosen, duration, has_folds, often, show, too_short
 from automl.analysis.sentences import beaten_in_words, contenders_in_words, described_model, kept_in_words
 from automl.study.study import counts_in_words
@@ -44,23 +44,26 @@ def show_summary(
     """
     shown = shown or Values()
     counts: dict[State, int] = {state: summary[f"n_{state}"] for state in ENDED}
+    counts["running"] = summary["n_trials"] - sum(counts.values())
     budget = "" if summary["budget_epochs"] is None else f" of {summary['budget_epochs']}"
     folds = has_folds(summary)
     n = summary["epochs_trained"] if summary["budget_epochs"] is None else summary["budget_epochs"]
     what = ("fold" if folds else "epoch") + "s" * (n != 1)
     show_line(
         console,
-        f"{counts_in_words(counts)}, {summary['epochs_trained']}{budget} {what} ({summary['stop_reason']})",
+        f"{counts_in_words(counts, summary['n_too_slow'], ended=True)}, {summary['epochs_trained']}{budget} {what} "
+        f"({summary['stop_reason']})",
     )
     _show_time(console, summary["time"])
     if summary["best"] is None:
         console.print("[bold]no trial has succeeded[/]; the reasons are in trials.csv and report.html")
         return
     best = chosen(summary)
-    console.print(f"best hyperparameters (trial {best['trial']})", style="bold", soft_wrap=True)
+    which = "best" if not folds or best["trial"] == summary["best"]["trial"] else "kept"
+    console.print(f"{which} hyperparameters (trial {best['trial']})", style="bold", soft_wrap=True)
     table = Table()
     table.add_column("hyperparameter", no_wrap=True)
-    for column in ("best", "default"):
+    for column in (which, "default"):
         table.add_column(column, justify="right", overflow="fold")
     # The default is of another family with folds.
     for name in best["config"] if folds else dict.fromkeys([*default, *best["config"]]):
@@ -88,6 +91,10 @@ def show_summary(
         if folds:
             _show_members(console, summary["model"], shown)
         show_line(console, described_model(summary["model"]))
+        if folds:
+            said = baseline_in_words(summary["model"], shown.show), beaten_in_words(summary)
+            for sentence in filter(None, said):
+                show_line(console, sentence)
 
 
 def _show_time(console: Console, stages: Mapping[str, float]) -> None:

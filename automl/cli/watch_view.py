@@ -56,7 +56,7 @@ def _title(seen: Seen) -> str:
 def _progress(seen: Seen, metric: str, step: float | None) -> str:
     study = seen.study
     counts = study.counts
-    words = [counts_in_words({state: counts[state] for state in ENDED})]
+    words = [counts_in_words({state: counts[state] for state in ENDED}, study.n_too_slow)]
     best = study.best
     reached = None if best is None else _shown(finite(best.mean(metric)), step)
     words.append("no finished trial yet" if best is None else f"best {metric} {reached} (trial {best.number})")

@@ -56,6 +56,11 @@ def _readme(card: Mapping[str, Any]) -> str:
         lines += ["| test set | |", "|---|---|"]
         lines += [f"| {name} | {value:.4f} |" for name, value in card["test"].items()]
         lines += [""]
+    baseline = card.get("baseline")  # of the default plan
+    if baseline is not None:
+        than = "" if baseline["beaten"] else ", and the model is not better"
+        on = "on the test set" if baseline["split"] == "test" else baseline["split"]
+        lines += [f"The baseline, {baseline['name']}, has {card['metric']} {baseline['score']:.4g} {on}{than}.", ""]
     if card["temperature"] != 1.0:
         lines += [f"Its probabilities are calibrated on validation data: temperature {card['temperature']:.3f}.", ""]
     if card["threshold"] != HALF:

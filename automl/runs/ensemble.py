@@ -53,10 +53,9 @@ def build(
     if not found:
         return None
     chosen = choose(task, found, most)
-    n_wanted = len(chosen.members)
     chosen = affordable(task, found, chosen, max(1, tuner.executor.n_workers), left)
-    if len(chosen.members) < n_wanted:
-        say(f"ensemble: {len(chosen.members)} of {n_wanted} members, as the time limit leaves no time to fit more")
+    if chosen.wanted:
+        say(f"ensemble: {_cut(chosen)}")
     errors = fit_members(task, chosen, tuner.executor, tuner.device, watch, partial(tuner.log.write, stage="refit"))
     for error in errors:
         say(f"a fit to all rows failed: {error}")
@@ -157,7 +156,7 @@ def write_model(
                     "config": dict(member.trial.config),
                 }
             )
-    kept = Kept("ensemble", _description(task, chosen), entries, threshold=chosen.threshold)
+    kept = Kept("ensemble", description(task, chosen), entries, threshold=chosen.threshold)
     splits = load_data(task.data_of(""), None)
     has_test, begin = len(splits.y_test) > 0, time.perf_counter()
     part = "x_test" if has_test else "x_valid"
@@ -167,8 +166,11 @@ def write_model(
         names, counts = names_of(splits.target.kind), task.weights("test")
         about_y = (chosen.threshold, counts, levels_of(splits.target))
         kept.scores = {name: measure(name, splits.y_test, predicted, *about_y) for name in names}
+    baseline, reached = task.baseline(), kept.scores.get(task.metric, chosen.score)
+    beaten = reached > baseline["score"] if task.maximize else reached < baseline["score"]
     facts = dict(about) | {
         "folds": task.max_epochs,
+        "baseline": baseline | {"beaten": bool(beaten)},
         "milliseconds_per_row": round(1000 * seconds / len(predicted), 4),
         "seconds_to_write": round(time.perf_counter() - start, 2),
     }
@@ -199,10 +201,26 @@ def forget_networks(found: Sequence[Candidate], members: set[int]) -> None:
                 shutil.rmtree(place)
 
 
-def _description(task: CrossValidated, chosen: Chosen) -> str:
+def _cut(chosen: Chosen) -> str:
+    return f"{len(chosen.members)} of {chosen.wanted} members, as the time limit leaves no time to fit more"
+
+
+def description(task: CrossValidated, chosen: Chosen) -> str:
+    """What the model is, in words, with its scores out of fold, and whether it lacks members."""
+    return _members_in_words(task, chosen) + (f"; {_cut(chosen)}" if chosen.wanted else "")
+
+
+def _members_in_words(task: CrossValidated, chosen: Chosen) -> str:
     if len(chosen.members) == 1:
         (member,) = chosen.members.values()
-        return f"a single {member.family}; {task.metric} {chosen.score:.4g} out of fold"
+        said, leader = f"a single {member.family}; {task.metric} {chosen.score:.4g} out of fold", chosen.leader
+        if leader is None:
+            return said
+        best = f"{leader.trial.metrics[task.metric][-1]:.4g}, {leader.family} of trial {leader.trial.number}"
+        return (
+            f"{said}, chosen by its log loss {chosen.loss:.4g} (by {task.metric} alone, the best is {best}, which is "
+            "within the noise)"
+        )
     parts: dict[str, float] = {}
     for number, member in chosen.members.items():
         parts[member.family] = parts.get(member.family, 0.0) + chosen.weights[number]

@@ -38,7 +38,7 @@ class Outputs:
 
         folder, result, task = self._folder, self._result, self._tuner.task
         folder.check_is_there()
-        trainings, final, model = trained.trainings, None, None
+        trainings, final, model, single = trained.trainings, None, None, None
         if trainings:
             final = final_summary(trainings, task.metric, trained.kept, trained.baseline) | {
                 "config": trained.config,
@@ -47,9 +47,12 @@ class Outputs:
             }
         elif trained.model is not None:
             model = dict(trained.model)
+            members = {entry["trial"] for entry in model["members"]}
+            single = of_trial(result.study.trials[members.pop()]) if len(members) == 1 else None
         elif result.study.best is not None:
             final, model = _earlier_final(folder, result.study.best.config)
         summary = summarise(result, self._tuner, self._settings.to_json(), final)
+        summary["kept_trial"] = single
         write_trials(folder.trials_csv, result)
         if summary["best"] is not None:
             write_best(folder.best, summary)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,9 @@ MOST_MEMBERS = 8
 VALID_SHARE = 0.34  # more training rows than without the validation set
 FEW_ROWS = 5_000  # out of fold, up to which the weights are means over
 N_SAMPLES = 20  # bootstrap samples
+NOISE = 2.0  # standard errors of a difference in the metric, up to which it may be chance
+LEAST_SECONDS = 1.0  # of fits to all rows: members that take less together are never left out for the time limit
+MANY_ROWS = 20_000  # in a sample that a difference is measured on, at most
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ class Chosen:
     loss: float  # that the weights are chosen by, of the members together,
     alone: float  # and of the best single candidate
     threshold: float = HALF  # between two classes
+    leader: Candidate | None = None  # the best by the metric, where another one is kept alone
+    wanted: int = 0  # members, where the time limit leaves no time to fit all of them to all rows
 
     @property
     def refit_seconds(self) -> list[float]:
@@ -103,7 +108,7 @@ def refit_seconds(task: CrossValidated, family: str, seconds: Sequence[float]) -
         return (1 + VALID_SHARE) * sum(seconds)
     if kind.has_out_of_bag and task.folds_how == "random":
         return sum(seconds)
-    return float(np.mean(seconds)) * n / max(1, n - 1)
+    return float(np.median(seconds)) * n / max(1, n - 1)  # the first fold may have waited for imports
 
 
 def choose(task: CrossValidated, found: Sequence[Candidate], most: int | None) -> Chosen:
@@ -113,6 +118,9 @@ def choose(task: CrossValidated, found: Sequence[Candidate], most: int | None) -
     over bootstrap samples of the rows (Caruana et al., Getting the Most Out of Ensemble Selection, ICDM 2006, draw
     candidates instead). The best candidate stays alone only where the others do not improve on it. What was compared:
     results/selection.csv.
+
+    Of classes the log loss decides, which says more than whether the likeliest class is right, but for nothing that is
+    worse by the task's metric than the candidate that is best by it, beyond NOISE.
     """
     splits, known = load_data(task.data_of(""), None, True), task.folds() >= 0
     y, counts = np.asarray(splits.y_train)[known], task.weights()
@@ -120,24 +128,64 @@ def choose(task: CrossValidated, found: Sequence[Candidate], most: int | None) -
     levels = levels_of(splits.target)
     by_row = _losses(task, y, counts, levels)
     shown = np.array([_seen_by_loss(task, candidate.predictions, y) for candidate in found])
-    best = min(range(len(found)), key=lambda i: by_row(shown[i]).mean())
+    ranked = sorted(range(len(found)), key=lambda i: by_row(shown[i]).mean())
+    decides = task.metric not in names_of("classes") or task.metric == "log_loss"
+    leader = ranked[0] if decides else min(ranked, key=lambda i: found[i].loss)
+
+    def is_good(predicted: NDArray[Any]) -> bool:
+        return decides or not _is_worse(task, y, counts, found[leader].predictions, predicted)
+
+    best = next(i for i in ranked if i == leader or is_good(found[i].predictions))
     weights = {best: 1.0}
     if most != 1:
         weights = _together(task, y, counts, levels, shown, min(most or MOST_MEMBERS, MOST_MEMBERS, len(found)))
     together = np.sum([weight * shown[i] for i, weight in weights.items()], axis=0)
     alone, gains = float(by_row(shown[best]).mean()), by_row(shown[best]) - by_row(together)
-    if gains.mean() <= 0:
-        weights = {best: 1.0}
     predicted = np.sum([weight * found[i].predictions for i, weight in weights.items()], axis=0)
+    if len(weights) > 1 and (gains.mean() <= 0 or not is_good(predicted)):
+        weights, predicted, gains = {best: 1.0}, found[best].predictions, np.zeros(1)
     threshold = best_threshold(task.metric, y, predicted, counts)
     return Chosen(
         {found[i].trial.number: found[i] for i in weights},
         {found[i].trial.number: weight for i, weight in weights.items()},
         measure(task.metric, y, predicted, threshold, counts, levels),
-        alone - max(0.0, float(gains.mean())),
+        alone - float(gains.mean()),
         alone,
         threshold,
+        found[leader] if set(weights) == {best} != {leader} else None,
     )
+
+
+def _is_worse(
+    task: CrossValidated,
+    y: NDArray[Any],
+    counts: NDArray[Any] | None,
+    leader: NDArray[Any],
+    predicted: NDArray[Any],
+) -> bool:
+    """Whether probabilities are worse by the metric than the leader's, by more than NOISE.
+
+    The standard error is that of bootstrap samples in which each class has as many rows as in y, or less than MANY_ROWS
+    allow.
+    """
+    thresholds = [best_threshold(task.metric, y, each, counts) for each in (leader, predicted)]
+
+    def gap(rows: NDArray[np.intp] | slice) -> float:
+        weights = None if counts is None else counts[rows]
+        pairs = zip((leader, predicted), thresholds, strict=True)
+        scores = [measure(task.metric, y[rows], each[rows], threshold, weights) for each, threshold in pairs]
+        return scores[0] - scores[1]  # higher is better for all of these metrics
+
+    whole = gap(slice(None))
+    if whole <= 0:
+        return False
+    rng, share = np.random.default_rng(0), min(1.0, MANY_ROWS / len(y))
+    of_class = [np.flatnonzero(y == label) for label in np.unique(y)]
+    gaps = [
+        gap(np.concatenate([rng.choice(rows, int(np.ceil(share * len(rows)))) for rows in of_class]))
+        for _ in range(N_SAMPLES)
+    ]
+    return bool(whole > NOISE * np.std(gaps) * np.sqrt(share))
 
 
 def _together(
@@ -182,9 +230,10 @@ def _seen_by_loss(task: CrossValidated, predictions: NDArray[Any], y: NDArray[An
 
 def affordable(task: CrossValidated, found: Sequence[Candidate], chosen: Chosen, n_workers: int, left: float) -> Chosen:
     """The choice, or one of fewer members that can be fitted to all rows within ``left`` seconds; at least one."""
+    n = len(chosen.members)
     while len(chosen.members) > 1:
         seconds = chosen.refit_seconds
-        if max(sum(seconds) / n_workers, max(seconds)) <= left:
+        if max(sum(seconds) / n_workers, max(seconds)) <= max(left, LEAST_SECONDS):
             break
         chosen = choose(task, found, len(chosen.members) - 1)
-    return chosen
+    return chosen if len(chosen.members) == n else replace(chosen, wanted=n)

@@ -54,6 +54,11 @@ class Study:
         """The incumbent: see ``incumbent``."""
         return self._best
 
+    @property
+    def n_too_slow(self) -> int:
+        """Of the failed trials, those that would have taken too long."""
+        return sum(trial.is_too_slow for trial in self.trials.values()) if self.counts["failed"] else 0
+
     def settle(self) -> None:
         """Update the storage if the run was killed between the two writes of an outcome by an earlier version."""
         if self._store is not None:
@@ -137,8 +142,14 @@ class Study:
         return (*max((t.trainings for t in same), key=len, default=()), own)
 
 
-def counts_in_words(counts: Mapping[State, int]) -> str:
-    """Such as ``12 trials (7 complete, 4 paused, 1 failed)``."""
+def counts_in_words(counts: Mapping[State, int], n_too_slow: int = 0, *, ended: bool = False) -> str:
+    """Such as ``12 trials (7 complete, 3 paused, 1 failed, 1 too slow)``.
+
+    ``n_too_slow``: of the failed ones. ``ended``: the run has, so those that were running are unfinished.
+    """
     n = sum(counts.values())
-    states = [f"{counts[state]} {words}" for state, words in STATES.items() if counts.get(state)]
+    words = STATES | {"running": "unfinished"} if ended else STATES
+    by_word = {words[state]: counts.get(state, 0) for state in STATES}
+    by_word |= {"failed": by_word["failed"] - n_too_slow, "too slow": n_too_slow}
+    states = [f"{of} {word}" for word, of in by_word.items() if of]
     return f"{n} trial{'s' * (n != 1)}" + (f" ({', '.join(states)})" if states else "")

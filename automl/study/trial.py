@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from automl.task import TOO_SLOW
 from strategies.base import Outcome, Proposal
 from strategies.types import Config
 
@@ -65,6 +66,11 @@ class Trial:
     def repeats(self) -> int | None:
         """The trial whose config it repeats with another seed."""
         return self.proposals[0].repeats if self.proposals else None
+
+    @property
+    def is_too_slow(self) -> bool:
+        """Whether it failed as it would have taken too long."""
+        return self.state == "failed" and (self.error or "").startswith(TOO_SLOW)
 
     @property
     def arm(self) -> str | None:

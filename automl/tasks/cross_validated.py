@@ -134,8 +134,8 @@ class CrossValidated:
         """Nothing: the ensemble is scored, not its members."""
         return {}
 
-    def baseline(self) -> dict[str, Any] | None:
-        """The test score of a constant prediction."""
+    def baseline(self) -> dict[str, Any]:
+        """The score of a prediction without a model: on the test set, or without one on the rows that are in a fold."""
         from automl.data.ingest.prepare import Facts
         from automl.tasks.baselines.constant import last_value_baseline, majority_baseline
 
@@ -143,9 +143,15 @@ class CrossValidated:
         splits = load_data(self.data_of(""), None, True)
         levels = levels_of(splits.target)
         windows = Facts.read(Path(self.data)).kind == "series" and levels is None
-        name, predicted = last_value_baseline(splits) if windows else majority_baseline(splits)
-        score = measure(self.metric, splits.y_test, predicted, levels=levels)
-        return {"name": name, "score": score, "seconds": time.perf_counter() - start}
+        y, counts, split = splits.y_test, self.weights("test"), "test"
+        if not len(y):
+            known, counts, split = self.folds() >= 0, self.weights(), "out of fold"
+            y, counts = np.asarray(splits.y_train)[known], None if counts is None else counts[known]
+        name, predicted = majority_baseline(splits, len(y), self.weights())
+        if windows and split == "test":
+            name, predicted = last_value_baseline(splits)
+        score = measure(self.metric, y, predicted, weights=counts, levels=levels)
+        return {"name": name, "score": score, "split": split, "seconds": time.perf_counter() - start}
 
 
 def _warm_up(device: str) -> None:

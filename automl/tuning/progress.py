@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from automl.analysis.formatting import at_resolution, duration, failure, resolution, values
 from automl.study.trial import STATES, Told, Trial, state_of
+from automl.task import TOO_SLOW
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -88,7 +89,10 @@ def trial_line(tuner: Tuner, told: Told, shown: Values) -> str:
     """What became of a trial, and the best so far, in a line."""
     trial, metric = tuner.study.trials[told.outcome.proposal.trial], tuner.task.metric
     state, n_epochs = state_of(told.outcome, tuner.study.max_epochs), len(told.outcome.losses)
-    if state == "failed":
+    word = STATES[state]
+    if trial.is_too_slow:
+        word, reached = TOO_SLOW, failure(trial).removeprefix(f"{TOO_SLOW}: ")
+    elif state == "failed":
         reached = failure(trial)
     else:
         reached = f"{metric} {shown.show(_value(trial, metric, n_epochs))}"
@@ -98,7 +102,7 @@ def trial_line(tuner: Tuner, told: Told, shown: Values) -> str:
     incumbent = "" if best is None else f"  best {shown.show(best.mean(metric))}"
     # The mean over the trainings of a config counts, so the best may look worse after this.
     again = "" if trial.repeats is None else f"  trial {trial.repeats} once more"
-    return f"trial {trial.number:3d}  {STATES[state]:13s}  {reached}{incumbent}  ({duration(told.at)}){again}"
+    return f"trial {trial.number:3d}  {word:13s}  {reached}{incumbent}  ({duration(told.at)}){again}"
 
 
 def epochs_are(tuner: Tuner) -> str:
@@ -120,8 +124,9 @@ class _Snapshot:
         done = len(study.trials) - study.counts["running"]
         whole = tuner.n_trials if study.max_epochs == 1 else None  # otherwise trials may be shorter, and more
         self.trials = f"{done}{f'/{whole}' if whole else ''} trial{'s' * ((whole or done) != 1)}"
-        if study.counts["failed"]:
-            self.trials += f", {study.counts['failed']} failed"
+        slow = study.n_too_slow
+        for n, word in ((study.counts["failed"] - slow, "failed"), (slow, "too slow")):
+            self.trials += f", {n} {word}" if n else ""
         self.best = ""
         if best is not None:
             self.best = f"best {metric} {shown.show(best.mean(metric))} (trial {best.number})"

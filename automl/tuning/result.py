@@ -112,6 +112,7 @@ class Result:
             "stop_reason": self.stop_reason,
             "n_trials": len(self.study.trials),
             **{f"n_{state}": counts[state] for state in ("complete", "paused", "stopped", "failed")},
+            "n_too_slow": self.study.n_too_slow,  # of those that failed
             "max_epochs": self.study.max_epochs,
             "best": None if best is None else of_trial(best),
             "default": None if default_trial is None else of_trial(default_trial),
@@ -129,7 +130,8 @@ class Result:
         return f"Result({', '.join(parts)})"
 
     def _repr_html_(self) -> str:
-        head = f"{self.task} with {self.strategy}: {counts_in_words(self.study.counts)} in {duration(self.seconds)}"
+        trials = counts_in_words(self.study.counts, self.study.n_too_slow)
+        head = f"{self.task} with {self.strategy}: {trials} in {duration(self.seconds)}"
         lines = [f"<b>{html.escape(head)}</b>", html.escape(f"ended: {self.stop_reason}")]
         if self.study.best is None:
             lines.append("no trial has succeeded")

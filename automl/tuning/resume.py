@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 
 from automl.study.study import Study
 from automl.study.trial import Asked
-from automl.task import TOO_SLOW
 from automl.tuning.packs import first_of_pack
 from strategies.base import Proposal, Strategy
 
@@ -34,7 +33,7 @@ def pending_packs(study: Study, shares: Callable[[Proposal], bool]) -> dict[int,
 def ask_again(study: Study, strategy: Strategy) -> Iterator[Proposal]:
     """The last proposals of trials that failed as they were too slow, each asked once more."""
     for trial in list(study.trials.values()):
-        if trial.state == "failed" and (trial.error or "").startswith(TOO_SLOW):
+        if trial.is_too_slow:
             proposal = trial.proposals[-1]
             strategy.restore(proposal)
             study.asked(proposal, 0.0)

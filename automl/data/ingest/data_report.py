@@ -55,7 +55,7 @@ def inspect(kind: str, rows: Rows, labelled: Labelled, parts: SplitRows, n_remov
             majority = counts_of.max() / counts_of.sum()
             notes.append(
                 f"classes are imbalanced: the majority class covers {majority:.1%} of the rows; "
-                "--metric balanced_accuracy or auc is more informative than accuracy, and class weights are searched"
+                "--metric balanced_accuracy or auc is more informative than accuracy"
             )
     elif not labelled.sentences:
         y = labelled.y

@@ -12,20 +12,25 @@ from pathlib import Path
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+import yaml
 
 from automl.analysis import figures, slices
 from automl.analysis.card_memory import memory_curve
 from automl.analysis.explanation import Explanation, explain
-from automl.analysis.formatting import at_resolution, resolution, shown_range
+from automl.analysis.formatting import at_resolution, failed_in_words, resolution, shown_range
+from automl.analysis.plot_style import is_best
 from automl.analysis.report import write_report
 from automl.analysis.sentences import headline
-from automl.analysis.tables import compare_configs, final_rows
+from automl.analysis.tables import compare_configs, facts, final_rows
 from automl.api import tune
 from automl.cli.report import save_png
+from automl.runs.run_files import write_best
+from automl.space.parse import load_space
 from automl.study.snapshot import read_run
-from automl.study.study import Study
+from automl.study.study import Study, counts_in_words
 from automl.tuning.result import Result
 from benchmarks.opponents.auto_variants import Genetic, Repeats
+from strategies.base import Outcome, Proposal
 from strategies.encoding import Encoding
 from strategies.random_search import RandomSearch
 
@@ -555,3 +560,40 @@ def test_the_memory_of_the_cards_is_shown_where_there_were_any(run, told, tmp_pa
         write_report(tmp_path / "report.html", study, {**summary, "memory": memory}, told)
         page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
         assert ("memory" in page.ids) == there
+
+
+def test_the_config_shown_is_that_of_the_model_where_it_is_not_the_best_one(run, tmp_path):
+    study, summary = run
+    kept = next(t for t in study.trials.values() if t.state == "complete" and t.number != summary["best"]["trial"])
+    entry = {"trial": kept.number, "config": kept.config, "loss": kept.loss, "metrics": {}}
+    summary = summary | {"kept_trial": entry}
+    write_best(tmp_path / "best.yaml", summary)
+    assert yaml.safe_load((tmp_path / "best.yaml").read_text()) == kept.config
+    assert f": trial {kept.number}, loss" in (tmp_path / "best.yaml").read_text()
+    assert {t.number for t in study.trials.values() if is_best(t, summary)} == {kept.number}, "the star"
+    rows = {row["name"]: row["chosen"] for row in compare_configs(study, summary)}
+    assert rows["lr"] == f"{kept.config['lr']:.4g}"
+
+
+def test_trials_without_the_time_they_need_are_too_slow_or_unfinished():
+    study = Study(load_space({"x": {"float": [0, 1]}}), 8)
+    errors = (None, "too slow: 8 folds would take 73.4 s, longer than the 30 s of a configuration", None)
+    for number, error in enumerate(errors):
+        proposal = Proposal(number, {"x": number / 4}, 8)
+        study.asked(proposal, 0.0)
+        if number < 2:
+            losses = () if error else (1.0,) * 8
+            study.told(Outcome(proposal, losses, 1.0, error=error), 0.0, 1.0)
+    counts = "3 trials (1 complete, 1 unfinished, 1 too slow)"
+    assert counts_in_words(study.counts, study.n_too_slow, ended=True) == counts
+    summary = Result(study, "time limit of 60 s", 60.0, "table", "auto", "loss", False, 0).summary()
+    assert (summary["n_trials"], summary["n_failed"], summary["n_too_slow"]) == (3, 1, 1)
+    summary |= {"epochs_trained": 9, "budget_epochs": None, "seconds": 60.0, "strategy_seconds": 0.0, "commit": None}
+    told = dict(facts(study, summary | {"versions": {}}))
+    assert told["trials"] == "3: 1 trained to the end, 1 too slow, 1 unfinished"
+    (about,) = [said for said in explain(study, summary).words if "slow" in said]
+    assert (
+        about
+        == "1 of 3 trials was too slow, as in: 8 folds would take 73.4 s, longer than the 30 s of a configuration."
+    )
+    assert failed_in_words(3, 1, 9) == "3 of 9 trials failed, 1 as too slow"

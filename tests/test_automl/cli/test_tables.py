@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from processes import command
 
 import automl
@@ -48,6 +49,8 @@ def test_the_run_says_what_it_found(run):
     assert card["test"]["accuracy"] > 0.85
     assert "accuracy out of fold" in printed
     assert card["said"] in printed
+    assert "baseline, majority class: accuracy 0.5" in printed
+    assert "Baseline, majority class: accuracy 0.5" in (place / "run/report.html").read_text()
     assert "<svg" in (place / "run/report.html").read_text() or "plotly" in (place / "run/report.html").read_text()
 
 
@@ -97,12 +100,16 @@ def test_a_named_strategy_still_runs_exactly_that(run):
 def test_all_rows_are_trained_on_where_no_test_set_is_wanted(run):
     place, _ = run
     args = ("--data", place / "shops.csv", "--target", "area", "--no-test", "--model", "linear", "--time-limit", 12)
-    command("run", *args, "--out", place / "all")
+    command("run", *args, "--ensemble", 1, "--out", place / "all")
     card = json.loads((place / "all/model/model.json").read_text())
     assert card["data"]["test"] == 0
     assert card["data"]["train"] + card["data"]["valid"] == 600
     assert card["test"] == {}
     assert card["validation"] > 0
+    (member,) = card["members"]
+    summary = json.loads((place / "all/summary.json").read_text())
+    assert summary["kept_trial"]["trial"] == member["trial"]
+    assert yaml.safe_load((place / "all/best.yaml").read_text()) == member["config"]
 
 
 def test_several_targets_are_predicted_by_one_model(tmp_path):

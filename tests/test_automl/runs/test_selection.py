@@ -6,15 +6,27 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_breast_cancer
+from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_predict
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
+from automl.data.datasets.registry import load_data
+from automl.data.ingest.prepare import prepare
+from automl.data.ingest.request import Request
 from automl.data.inputs import Columns
 from automl.data.memory_map import write_prepared
 from automl.data.splits import Splits
 from automl.data.targets import Number
+from automl.metrics import measure
+from automl.runs.ensemble import description
 from automl.runs.latency import fast_enough
 from automl.runs.selection import MOST_MEMBERS, Candidate, affordable, choose, refit_seconds
 from automl.study.trial import Trial
-from automl.tasks.cross_validated import CrossValidated
+from automl.tasks.cross_validated import CrossValidated, cross_validated
 
 
 @dataclass
@@ -84,7 +96,12 @@ def test_as_many_members_as_there_is_time_to_fit(tmp_path):
     task = numbers.task()
     chosen = choose(task, found, None)
     assert affordable(task, found, chosen, 2, 25.0) is chosen
-    assert len(affordable(task, found, chosen, 2, 12.0).members) == 2
+    fewer = affordable(task, found, chosen, 2, 12.0)
+    assert (len(fewer.members), fewer.wanted) == (2, 4)
+    assert description(task, fewer).endswith("; 2 of 4 members, as the time limit leaves no time to fit more")
+    quick = [replace(each, refit_seconds=0.09) for each in found]
+    chosen = choose(task, quick, None)
+    assert affordable(task, quick, chosen, 2, 0.0) is chosen, "what takes a moment is not left out"
     slow = numbers.candidate(9, noise(9, 0.1), seconds=99.0)
     every = [*found, slow]
     kept = affordable(task, every, choose(task, every, None), 2, 0.0)
@@ -118,6 +135,60 @@ def test_what_a_fit_to_all_rows_takes_follows_from_the_folds(tmp_path):
     numbers = Numbers(tmp_path)
     folds, alone = numbers.task(), replace(numbers.task(), max_epochs=1)
     assert refit_seconds(folds, "lightgbm", [7.0] * 8) == 8.0
+    assert refit_seconds(folds, "linear", [9.0, *[0.7] * 7]) == pytest.approx(0.8), "the first waited for imports"
     assert refit_seconds(folds, "realmlp", [7.0] * 8) == 8.0, "the models of the folds were removed"
     assert refit_seconds(folds, "extra_trees", [7.0, *[0.0] * 7]) == 7.0
     assert refit_seconds(alone, "realmlp", [3.0]) > 3.0, "the validation set is trained on too"
+
+
+@pytest.fixture(scope="module")
+def cancer(tmp_path_factory):
+    """A task with scikit-learn's table of 569 tumours, and probabilities out of fold of four of its classifiers."""
+    place = tmp_path_factory.mktemp("cancer")
+    load_breast_cancer(as_frame=True).frame.to_csv(place / "table.csv", index=False)
+    prepare(Request(str(place / "table.csv"), "target", no_test=True).checked(), place / "data")
+    task = cross_validated(place / "data", 2, None, None)
+    splits = load_data(task.data_of(""), None, True)
+    return task, np.asarray(splits.x_train, np.float64), np.asarray(splits.y_train)
+
+
+def classifier(task, y, number, probabilities):
+    """A candidate with the probabilities of the second class."""
+    predictions = np.stack([1 - probabilities, probabilities], axis=1)
+    score = measure(task.metric, y, predictions)
+    trial = Trial(number, {"model": "linear"}, metrics={task.metric: [score]})
+    trial.losses.append(1 - score)
+    return Candidate(trial, Path(), "linear", predictions, 1.0)
+
+
+def test_log_loss_decides_between_models_that_are_alike_by_the_metric(cancer):
+    task, x, y = cancer
+    model = make_pipeline(StandardScaler(), LogisticRegression())
+    calibrated = cross_val_predict(model, x, y, cv=2, method="predict_proba")[:, 1]
+    sure = np.where(calibrated > 0.5, 1 - 1e-9, 1e-9)  # the same classes, without doubts
+    wrong = np.flatnonzero((calibrated > 0.5) != y)[0]
+    sure[wrong] = y[wrong]  # one row more is right
+    found = [classifier(task, y, 1, sure), classifier(task, y, 2, calibrated)]
+    chosen = choose(task, found, 1)
+    assert set(chosen.members) == {2}
+    assert chosen.leader is found[0], "which is told"
+    said = description(task, chosen)
+    assert said.startswith(f"a single linear; accuracy {chosen.score:.4g} out of fold, chosen by its log loss 0.")
+    assert f"(by accuracy alone, the best is {1 - found[0].loss:.4g}, linear of trial 1" in said
+    assert choose(task, found[1:], 1).leader is None
+
+
+@pytest.mark.parametrize("most", [1, None])
+def test_a_model_that_is_worse_by_the_metric_is_not_kept_for_its_log_loss(cancer, most):
+    task, x, y = cancer
+    good = cross_val_predict(ExtraTreesClassifier(50, random_state=0), x, y, cv=2, method="predict_proba")[:, 1]
+    timid = 0.5 + 0.01 * (good - 0.5)  # as many right, but no probability far from one half
+    poor = cross_val_predict(GaussianNB(), x[:, [4, 9]], y, cv=2, method="predict_proba")[:, 1]
+    found = [classifier(task, y, 1, timid), classifier(task, y, 2, poor)]
+    assert found[0].loss < found[1].loss
+    assert measure("log_loss", y, found[1].predictions) < measure("log_loss", y, found[0].predictions)
+    chosen = choose(task, found, most)
+    assert chosen.members.keys() == {1}
+    assert chosen.score == pytest.approx(1 - found[0].loss)
+    assert chosen.loss == chosen.alone == pytest.approx(measure("log_loss", y, found[0].predictions))
+    assert chosen.leader is None

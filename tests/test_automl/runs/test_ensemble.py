@@ -1,0 +1,51 @@
+"""What the model of a default plan says of itself, on scikit-learn's data."""
+
+import numpy as np
+import pytest
+import small_models
+from planned_runs import Request, planned_run
+from sklearn.datasets import load_diabetes, load_wine
+
+from automl.analysis.ensembles import baseline_in_words, not_better_than_baseline
+
+
+def model_of(frame, place, **options):
+    """The card of a linear model of the column ``target``, and the README beside it."""
+    place.mkdir()
+    frame.to_csv(place / "table.csv", index=False)
+    request = Request(str(place / "table.csv"), "target", **options)
+    run, card = planned_run(request, place, folds=2, n_trials=1, model="linear")
+    return card, (run / "model/README.md").read_text()
+
+
+@pytest.mark.parametrize("no_test", [False, True])
+def test_a_model_of_noise_is_not_better_than_the_baseline_and_says_so(tmp_path, no_test):
+    frame = load_wine(as_frame=True).frame
+    rng = np.random.default_rng(0)
+    frame["target"] = rng.permutation(np.where(np.arange(len(frame)) < 0.7 * len(frame), "often", "seldom"))
+    card, readme = model_of(frame, tmp_path / "noise", no_test=no_test)
+    on = "out of fold" if no_test else "on test"
+    assert card["baseline"]["score"] == pytest.approx(0.7, abs=0.03)
+    assert baseline_in_words(card).startswith("baseline, majority class: accuracy 0.")
+    assert baseline_in_words(card).endswith(on)
+    assert f"The model is not better {on} than the baseline" in not_better_than_baseline(card)
+    assert "and the model is not better" in readme
+
+
+@pytest.mark.parametrize("no_test", [False, True])
+def test_a_model_that_learnt_something_is_better_than_the_baseline(tmp_path, no_test):
+    card, readme = model_of(load_diabetes(as_frame=True).frame, tmp_path / "sick", no_test=no_test)
+    assert card["baseline"]["name"] == "training mean"
+    assert card["baseline"]["score"] == pytest.approx(77, rel=0.1), "the standard deviation"
+    assert card["test"].get("rmse", card["validation"]) < 70
+    assert not_better_than_baseline(card) is None
+    assert "The baseline, training mean, has rmse 7" in readme
+    assert "not better" not in readme
+
+
+def test_a_series_is_compared_with_its_last_value(tmp_path):
+    small_models.sales(tmp_path / "given")
+    request = Request(str(tmp_path / "given/sales.csv"), "volume", time="date", horizon=2)
+    _, card = planned_run(request, tmp_path, folds=2, n_trials=1, model="linear")
+    assert baseline_in_words(card).startswith("baseline, last value: rmse 11.")
+    assert not_better_than_baseline(card) is None
