@@ -112,7 +112,8 @@ def _first_page(
         verdicts = []
         for section in sections:
             found = findings(section)
-            if titled(section.field.suite, section.field.split) == suite and found:
+            brief = "subset" not in section.field.name  # the others are on the suite's page
+            if titled(section.field.suite, section.field.split) == suite and found and brief:
                 what = [section.field.title.removeprefix(suite).strip(", "), section.field.name]
                 after = found[-1].after.lower().replace(" trainings", "")
                 verdicts.append(f"{', '.join(filter(None, what))} {after}: {found[-1].brief}")

@@ -17,12 +17,13 @@ from benchmarks.scoring.leaderboard import Section
 
 CLOCK = "trainings"
 BUDGETS = (20.0, 50.0)  # few trainings, many trainings
+SURE, LIKELY = 0.95, 0.5  # probabilities of being among the best
 SITUATIONS = {  # (suite, field, workers) -> in words
     (EVERY_SUITE, "numeric spaces", 1): "numbers only",
     (EVERY_SUITE, "mixed spaces", 1): "numbers and choices",
     (EVERY_SUITE, "discrete spaces", 1): "choices and grids only",
-    ("yahpo", "all tasks", 1): "learning curves",
-    ("yahpo", "all tasks", 4): "learning curves, 4 workers",
+    ("yahpo", "all tasks", 1): "networks with learning curves",
+    ("yahpo", "all tasks", 4): "the same, 4 workers",
     ("real", "all tasks", 1): "real trainings, images and signals",
     ("fields", "all tasks", 1): "real trainings, one of each field",
 }
@@ -42,24 +43,32 @@ class Advised:
         """The comparison on the tasks of a split."""
         return self.measured[split].standings[CLOCK].comparisons[self.budget]
 
-    def cell(self, split: str) -> str:
-        """The strategy's expected regret with the 80% interval, its probability of being among the best, and the number
-        of tasks; empty if it was not measured."""
+    @property
+    def verdict(self) -> str:
+        """What to use, in words: who is surely among the best, or how unsure that is and which library is likelier."""
+        chances = self.comparison(next(iter(self.measured))).chances["probability"]
+        own, others = chances.drop([*OPPONENTS], errors="ignore"), chances[chances.index.isin(OPPONENTS)]
+        chance = float(own[self.strategy])
+        if chance >= SURE:
+            equal = own[own >= SURE].drop(self.strategy).index
+            return " or ".join(f"**{name}**" for name in (self.strategy, *equal))
+        words = f"**{self.strategy}**, {'probably' if chance >= LIKELY else 'not sure'}"
+        if len(others) and others.max() > chance:
+            library = str(others.idxmax()).removeprefix("raw-")
+            words += f"; the library {library} is likelier ({probability(others.max())})"
+        return words
+
+    def chance(self, split: str) -> str:
+        """The probability that the strategy is among the best of a split; empty if it was not measured."""
         if split not in self.measured or self.strategy not in self.comparison(split).means.index:
             return ""
-        section = self.measured[split]
-        board = section.standings[CLOCK].board
-        row = board[(board["budget"] == self.budget) & (board["strategy"] == self.strategy)].iloc[0]
-        chance = float(self.comparison(split).chances["probability"][self.strategy])
-        interval = f"{number(row['low80'])} to {number(row['high80'])}"
-        return f"**{probability(chance)}**, {number(row['regret'])} ({interval}), {section.field.size}"
+        return probability(float(self.comparison(split).chances["probability"][self.strategy]))
 
-    @property
-    def rivals(self) -> list[str]:
-        """The others that may be as good, the most likely first."""
-        first = self.comparison(next(iter(self.measured)))
-        chances = first.chances["probability"].drop(self.strategy).sort_values(ascending=False)
-        return [f"{name} {probability(p)}" for name, p in chances[chances >= 0.1].head(3).items()]
+    def regret(self, split: str) -> str:
+        """The strategy's expected regret on a split with the 80% interval."""
+        board = self.measured[split].standings[CLOCK].board
+        row = board[(board["budget"] == self.budget) & (board["strategy"] == self.strategy)].iloc[0]
+        return f"{number(row['regret'])} ({number(row['low80'])} to {number(row['high80'])})"
 
 
 def advised(sections: Iterable[Section]) -> list[Advised]:
@@ -92,26 +101,35 @@ def _decided(section: Section, budget: float) -> bool:
 
 def advice_rows(found: Sequence[Advised]) -> list[list[str]]:
     """A row per situation and budget."""
-    return [
-        [
-            each.situation,
-            f"{each.budget:g}",
-            f"**{each.strategy}**",
-            *(each.cell(split) or "not run" for split in SPLITS),
-            ", ".join(each.rivals) or "none",
-        ]
-        for each in found
-    ]
+    rows = []
+    for each in found:
+        first = next(iter(each.measured))
+        n_tasks = len(each.measured[first].field.tasks)
+        developed = each.chance(DEVELOPMENT) if first != DEVELOPMENT else ""
+        rows.append(
+            [
+                each.situation,
+                f"{each.budget:g}",
+                each.verdict,
+                each.chance(first),
+                each.regret(first),
+                f"{n_tasks} {SPLITS[first]}",
+                developed and f"{developed}; {each.regret(DEVELOPMENT)}",
+            ]
+        )
+    return rows
 
 
 CELLS = (
-    "By tasks: the probability, the expected regret with its 80% interval, and their number. Strategies were designed "
-    "with the development tasks in view; the choice is made by held-out tasks where these were run."
+    "Sure: the probability that the first strategy named is among the best. Strategies were designed with the "
+    "development tasks in view; the choice is made by held-out tasks where these were run."
 )
 STRATEGIES = (
     "Expected regret after 20 and 50 trainings, and the probability of being among the best if that is 0.01 or more."
 )
-ADVICE = ["space or situation", "trainings", "use, of ours", *SPLITS.values(), "also likely among the best"]
+ADVICE = [
+    "space or situation", "trainings", "what to use", "sure", "regret (80% interval)", "on", "on development tasks",
+]  # fmt: skip
 
 
 def losses(sections: Iterable[Section]) -> list[str]:
