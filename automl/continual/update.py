@@ -74,7 +74,8 @@ def update(
         for line in found["said"]:
             say(line)
         writing = versions.begin()
-        n_doubles = unite(old_data, new, writing / "data")
+        # The model of a cross-validated run was fitted to its validation examples too.
+        n_doubles = unite(old_data, new, writing / "data", fits_valid=isinstance(task, CrossValidated))
         task = replace(task, data=str(writing / "data"), train_size=None)
         if isinstance(task, CrossValidated):
             candidates, spent = [refitted(task, before, settings.seed or 0, settings.device or "auto", say)], 1.0
@@ -83,7 +84,7 @@ def update(
             candidates, spent = candidates_for(
                 task, before, seen.study, kept, settings, writing, n_search, replay, n_workers, say
             )
-        facts = promote(task, before, candidates, writing, tolerance, seen.settings, say)
+        facts = promote(task, before, candidates, writing, tolerance, say)
         facts = {
             "data": str(request.path),
             "started": started,
