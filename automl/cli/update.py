@@ -93,7 +93,7 @@ def _show(console: Console, versions: Versions) -> None:
 
 
 def _despite_the_test(versions: Versions) -> Iterator[str]:
-    """Why the latest version was refused, where the table shows that it is better on new test data."""
+    """That validation data decided, where the latest version was refused and is better on new test data."""
     from automl.metrics import loss_of
 
     number = versions.numbers[-1]
@@ -102,10 +102,7 @@ def _despite_the_test(versions: Versions) -> Iterator[str]:
         return
     before, after = (loss_of(facts["metric"], facts["test"]["new"][which]) for which in ("in_use", "candidate"))
     if after < before:
-        yield (
-            f"version {number} is better on the new test set, which decides nothing; by validation data it was refused:"
-            f" {facts['why']}"
-        )
+        yield f"version {number} is better on the new test set, which decides nothing: validation data refused it"
 
 
 def _pair(scores: dict[str, Any]) -> str:

@@ -18,6 +18,7 @@ from processes import command
 from sklearn.datasets import load_diabetes, load_digits
 
 import automl
+from automl.cli.update import _despite_the_test
 from automl.continual.drift import drifts, holm
 from automl.continual.fine_tuning import take_over
 from automl.continual.new_data import n_old, request_for
@@ -249,7 +250,9 @@ def test_an_update_learns_a_new_class_and_every_version_can_be_used_again(run):
     assert splits.classes == ("0", "1", "2", "3")
 
     out, _ = command("update", run / "run", "--rollback", 1)
+    assert "version 1 is now in use" in out
     assert "1 in use" in out
+    assert "version 1 is already in use" in command("update", run / "run", "--rollback", 1)[0]
     assert automl.load(run / "run").predict(threes).tolist() == before.predict(threes).tolist()
     command("update", run / "run", "--rollback", 2)
 
@@ -387,6 +390,18 @@ def test_what_a_cross_validated_model_was_fitted_to_is_kept_in_every_update(tmp_
     old = read_prepared(run / "data" / view)
     both = np.concatenate([old.y_train, old.y_valid])
     assert np.array_equal(united.y_train[: len(both)], both)
+
+
+def test_it_is_said_that_validation_data_refused_what_is_better_on_test(tmp_path):
+    versions = Versions(RunFolder(tmp_path))
+    facts = {"metric": "rmse", "promoted": False, "test": {"new": {"in_use": 45.5, "candidate": 43.0}}}
+    versions.finish(versions.begin(), facts)
+    assert list(_despite_the_test(versions)) == [
+        "version 2 is better on the new test set, which decides nothing: validation data refused it"
+    ]
+    facts["test"]["new"]["candidate"] = 46.0
+    versions.finish(versions.begin(), facts)
+    assert list(_despite_the_test(versions)) == []
 
 
 def test_a_model_of_quantiles_is_updated(tmp_path):
