@@ -154,7 +154,7 @@ class Families(Strategy):
             return [f"no {self.choice} improved in its last {FLAT} full trainings: more trials will gain little"]
         for name, family in self.families.items():
             if family.is_flat(resolution):
-                found.append(f"{name}: no improvement in the last {FLAT} full trainings; other families come first")
+                found.append(f"no improvement in the last {FLAT} full trainings of {name}: other families come first")
             else:
                 found += [f"{name}: {finding}" for finding in family.strategy.findings]
         return found

@@ -17,10 +17,11 @@ from automl.study.study import Study
 from automl.study.trial import Trial
 from automl.task import TOO_SLOW
 from strategies._features import Features
-from strategies.encoding import Encoding
+from strategies.encoding import Encoding, plain
 from strategies.threads import one_thread
 
-FEW = 5  # minimum number of trials for a statement about a hyperparameter
+FEW = 10  # minimum number of trials for a statement about a hyperparameter
+NAMED = 3  # the most names of uncertain hyperparameters in a sentence
 SKILFUL = 0.1  # a model with less skill is no better than the mean
 GOOD = 0.5  # a model with less skill may overlook an important hyperparameter
 MATTERS = 0.05  # a hyperparameter matters if its share is significantly larger
@@ -64,9 +65,8 @@ def explain(study: Study, summary: Mapping[str, Any]) -> Explanation:
     if reason is not None:
         return Explanation(words=[*basis, reason, *ending], reason=reason, **facts)
     found = importances(encoding, trials, values, maximize, seed)
-    found = replace(
-        found, each=[_settled(importance, encoding, those, barely, found.skill) for importance in found.each]
-    )
+    each = [_settled(importance, encoding, those, barely, found.skill) for importance in found.each]
+    found = replace(found, each=[_within(importance, study, len(trials)) for importance in each])
     best = patterns.best_of(values, maximize)
     facts |= {"n_best": len(best), "best": patterns.shared(encoding, trials, best, seed)}
     about_best = list(_about_the_best(facts["best"], len(best), those))
@@ -103,6 +103,25 @@ def _settled(
     return replace(importance, settled=skill >= GOOD and not gaps)
 
 
+def _within(importance: Importance, study: Study, n_trials: int) -> Importance:
+    """The importance with its condition in words, if not all trials have the hyperparameter."""
+    if importance.n_trials == n_trials:
+        return importance
+    conditions = study.space.parent_conditions_of[importance.name]
+    parts = [part for condition in conditions for part in getattr(condition, "components", [condition])]
+    return replace(importance, within=" and ".join(map(_condition, parts)))
+
+
+def _condition(part: Any) -> str:
+    from ConfigSpace import EqualsCondition, InCondition
+
+    if not isinstance(part, EqualsCondition | InCondition):
+        return str(part)
+    values = [part.value] if isinstance(part, EqualsCondition) else part.value
+    name = "" if part.parent.name == "model" else f"{part.parent.name} "  # a family is known by its own name
+    return name + " or ".join(show(plain(value)) for value in values)
+
+
 def _too_little(encoding: Encoding, trials: list[Trial], values: np.ndarray) -> str | None:
     if len(trials) < ENOUGH:
         were = f"{len(trials)} {'was' if len(trials) == 1 else 'were'}"
@@ -134,9 +153,12 @@ def _about_importance(found: Importances) -> Iterator[str]:
     groups: dict[Verdict, list[Importance]] = {"matters": [], "hardly matters": [], "uncertain": []}
     for importance in found.each:
         groups[verdict(importance)].append(importance)
-    first, others = next(iter(groups["matters"]), None), groups["matters"][1:]
+    everywhere = [importance for importance in groups["matters"] if not importance.within]
+    within = [importance for importance in groups["matters"] if importance.within]
+    first, others = next(iter(everywhere), None), everywhere[1:]
     if first is None:
-        yield "No hyperparameter matters with certainty: their shares are too uncertain."
+        which = "No hyperparameter that all trials have" if within else "No hyperparameter"
+        yield f"{which} matters with certainty: their shares are too uncertain."
     elif others and others[0].share.high > first.share.low:
         level = [o for o in others if o.share.high > first.share.low]
         others = others[len(level) :]
@@ -146,10 +168,15 @@ def _about_importance(found: Importances) -> Iterator[str]:
         yield f"{_with_share(first)} {'matters' if rivals else 'matters most'}."
     if others:
         yield f"{_listed([_with_share(i) for i in others])} {_verb('matter', len(others))} too."
+    for importance in within:
+        where = f"Within {importance.within} ({importance.n_trials} trials)"
+        yield f"{where}, {_with_share(importance)} matters."
     hardly = [importance.name for importance in groups["hardly matters"]]
     if hardly:
         yield f"{_listed(hardly)} hardly {_verb('matter', len(hardly))}."
     unsure = [importance.name for importance in groups["uncertain"]]
+    if len(unsure) > NAMED + 1:
+        unsure = [*unsure[:NAMED], f"{len(unsure) - NAMED} more"]
     if unsure:
         yield f"Whether {_listed(unsure, 'or')} {_verb('matter', len(unsure))} is uncertain."
 

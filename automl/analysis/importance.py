@@ -63,6 +63,7 @@ class Importance:
     ped: Share | None  # normalised in the same way
     n_trials: int  # that have it
     settled: bool = True  # whether its values are explored enough to conclude that it hardly matters
+    within: str = ""  # the condition under which trials have it, if not all do
 
 
 @dataclass(frozen=True)

@@ -182,7 +182,7 @@ def beaten_in_words(summary: Mapping[str, Any]) -> str | None:
 def described_model(card: Mapping[str, Any]) -> str:
     """What the model that is kept is, and what it scores itself; its card says it."""
     test = card["test"].get(card["metric"])
-    scored = "" if test is None else f"; {card['metric']} {test:.4f} on test"
+    scored = "" if test is None else f"; {card['metric']} {test:.4g} on test"
     calibrated = "" if card["temperature"] == 1.0 else f"; calibrated, temperature {card['temperature']:.2f}"
     return f"the model is {card['said']}{scored}{calibrated}"
 

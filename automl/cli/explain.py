@@ -86,7 +86,7 @@ def _fitting(console: Console, title: str, cells: Mapping[str, Sequence[str]]) -
         table = _table(title, *("" if name == "verdict" else name for name in names))
         for row in zip(*(cells[name] for name in names), strict=True):
             table.add_row(*row)
-        width = sum(max(map(len, (name, *cells[name]))) + 2 for name in names)
+        width = sum(max(map(len, (name, *cells[name]))) + 3 for name in names)  # with padding and divider
         leaves = next((name for name in OPTIONAL if name in names), None)
         if width <= console.width or leaves is None:
             return table
@@ -99,7 +99,7 @@ def _table(title: str, *columns: str) -> Table:
 
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     for i, name in enumerate(columns):
-        table.add_column(name, overflow="fold" if i == 0 else "ellipsis")
+        table.add_column(name, overflow="fold" if i == 0 else "ellipsis", no_wrap=i == 0)
     return table
 
 

@@ -48,7 +48,8 @@ def predict(
         aside.replace(out)
     finally:
         aside.unlink(missing_ok=True)
-    show_line(console, f"{n - n_without:,} predictions of {model.target!r} in {out}")
+    noun = "prediction" if n - n_without == 1 else "predictions"
+    show_line(console, f"{n - n_without:,} {noun} of {model.target!r} in {out}")
     if n_without:
         show_line(console, f"{n_without:,} examples cannot be read and have no prediction; the first is {first}")
     counts = ", ".join(f"{name!r} {count:,}" for name, count in strange.most_common() if count)

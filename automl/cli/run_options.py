@@ -64,7 +64,11 @@ Trials = Annotated[
 Epochs = Annotated[int | None, _budget(metavar="N", help="Epochs of a full training. [default: the task's]")]
 TimeLimit = Annotated[
     float | None,
-    _budget(metavar="SECONDS", help="Time for the whole command; the search leaves enough for the final trainings."),
+    _budget(
+        metavar="SECONDS",
+        help="Time for the whole command; the search leaves enough for the final trainings. [default: no limit; "
+        "300 with --data by the default plan]",
+    ),
 ]
 TrialSeconds = Annotated[
     float | None,

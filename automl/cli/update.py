@@ -11,6 +11,8 @@ from automl.continual import SEARCHED, TOLERANCE
 from automl.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import Console
 
     from automl.continual.versions import Versions
@@ -60,15 +62,20 @@ def update(
     versions = Versions(folder)
     if rollback is not None:
         with folder.locked():
-            versions.use(rollback)
+            known = versions.current == rollback
+            if not known:
+                versions.use(rollback)
+        show_line(console, f"version {rollback} is {'already' if known else 'now'} in use")
     _show(console, versions)
+    for line in _despite_the_test(versions):
+        show_line(console, line)
 
 
 def _show(console: Console, versions: Versions) -> None:
     """Print one row per version: its origin and its scores."""
     from rich.table import Table
 
-    table = Table(title="versions: test scores before and after", title_justify="left")
+    table = Table(title="versions: scores before and after, on the new and the old test set", title_justify="left")
     for name in ("version", "date", "data", "made", "epochs", "on new", "on old"):
         table.add_column(name, overflow="fold")
     current = versions.current
@@ -79,9 +86,23 @@ def _show(console: Console, versions: Versions) -> None:
             table.add_row(version, "", "", "by the run", "", "", "")
             continue
         made = facts["chosen"]["what"] if facts["promoted"] else "refused"
+        epochs = "" if facts["epochs"] is None else f"{facts['epochs']:g}"
         sides = [_pair(facts["test"][side]) for side in ("new", "old")]
-        table.add_row(version, facts["started"][5:10], Path(facts["data"]).name, made, f"{facts['epochs']:g}", *sides)
+        table.add_row(version, facts["started"][5:10], Path(facts["data"]).name, made, epochs, *sides)
     console.print(table)
+
+
+def _despite_the_test(versions: Versions) -> Iterator[str]:
+    """That validation data decided, where the latest version was refused and is better on new test data."""
+    from automl.metrics import loss_of
+
+    number = versions.numbers[-1]
+    facts = versions.facts(number)
+    if not facts or facts["promoted"]:
+        return
+    before, after = (loss_of(facts["metric"], facts["test"]["new"][which]) for which in ("in_use", "candidate"))
+    if after < before:
+        yield f"version {number} is better on the new test set, which decides nothing: validation data refused it"
 
 
 def _pair(scores: dict[str, Any]) -> str:

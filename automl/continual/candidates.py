@@ -31,7 +31,7 @@ class Candidate:
     what: str  # continued, retrained or searched
     config: Mapping[str, Any]
     model: Predictor
-    epochs: float  # in passes over all examples
+    epochs: float | None  # in passes over all examples; None where a fit has no epochs
     write: Callable[[Path], list[dict[str, Any]]]  # the model, to a folder; returns its members, if it has several
 
 

@@ -18,7 +18,7 @@ from automl.data.ingest.encoder import Encoder, Rows
 from automl.data.ingest.number_formats import differing, number_of
 from automl.data.ingest.prepare import ENCODER_FOLDER, FACTS, WEIGHTS, Facts, draw, weights_of
 from automl.data.ingest.read_table import plain_text
-from automl.data.ingest.request import Request
+from automl.data.ingest.request import MissingColumn, Request
 from automl.data.ingest.split import LEAST_ROWS, SplitRows, check_enough
 from automl.data.ingest.target import LEAST_OF_A_CLASS, label
 from automl.data.inputs import Array
@@ -53,7 +53,12 @@ def read_new(encoder: Encoder, request: Request, old: Target, folder: Path) -> N
     Examples that the run already has are left out if enough others remain. UserError for problems in the new data.
     """
     codes = any(plain_text(number_of(name)) != name for name in old.names)
-    rows = encoder.labelled(replace(request, spelled=codes))
+    try:
+        rows = encoder.labelled(replace(request, spelled=codes))
+    except MissingColumn as error:  # the option was given to the run, not to the update
+        labels = "; for predictions without labels: automl predict" if error.option == "--target" else ""
+        needed = f"the new data have no column {error.name!r}, the run's {error.option}: an update needs it{labels}"
+        raise UserError(needed) from None
     usable, y, target, notes = _labels(rows, old)
     arrays = encoder.encode(rows.frame.iloc[usable])
     fresh = _not_in(folder, arrays, y)
@@ -125,16 +130,21 @@ def _name(value: Any, known: Collection[str]) -> str:
     return whole if name not in known and whole in known else name
 
 
-def unite(old: Path, new: NewData, out: Path) -> int:
+def unite(old: Path, new: NewData, out: Path, *, fits_valid: bool = False) -> int:
     """Write old and new data as one folder; returns the number of new training examples dropped as known.
 
     Old examples come first in each set; if more than KEPT, they are subsampled, stratified by class. New examples that
-    are in the old validation or test set are left out of training.
+    are in the old validation or test set are left out of training. ``fits_valid``: the old validation examples follow
+    the old training examples in the training set, as in the fit of a cross-validated model.
     """
     facts = Facts.read(old)
     views = sorted(set(facts.views.values()))
+    before: dict[str, tuple[str, ...]] = {part: (part,) for part in PARTS}  # the old sets in each set
+    if fits_valid:
+        before |= {"train": ("train", "valid"), "valid": ()}
     first = read_prepared(old / views[0])
-    kept = {part: _thinned(getattr(first, f"y_{part}"), KEPT if part == "train" else KEPT // 2) for part in PARTS}
+    most = {"train": KEPT, "valid": KEPT // 2, "test": KEPT // 2}
+    kept = {part: _thinned(_joined(first, "y", before[part]), most[part]) for part in PARTS}
     rows = dict(zip(PARTS, new.parts, strict=True))
     seen = {_key(row) for part in ("valid", "test") for row in getattr(first, f"x_{part}")}
     fresh = np.array([_key(row) not in seen for row in new.arrays[views[0]][rows["train"]]], dtype=bool)
@@ -143,14 +153,14 @@ def unite(old: Path, new: NewData, out: Path) -> int:
         splits = read_prepared(old / view)
         joined = {}
         for part in PARTS:
-            x_old, y_old = getattr(splits, f"x_{part}")[kept[part]], getattr(splits, f"y_{part}")[kept[part]]
+            x_old, y_old = (_joined(splits, array, before[part])[kept[part]] for array in ("x", "y"))
             joined[f"x_{part}"] = np.concatenate([x_old, new.arrays[view][rows[part]].astype(x_old.dtype)])
             joined[f"y_{part}"] = np.concatenate([y_old, new.y[rows[part]].astype(y_old.dtype)])
         inputs, target = splits.inputs.refitted(joined["x_train"]), new.target.refitted(joined["y_train"])
         write_prepared(Splits(**joined, inputs=inputs, target=target), out / view)
         n_train = len(joined["y_train"])
     for part in PARTS:
-        counts = weights_of(old, part)
+        counts = weights_of(old, *before[part]) if before[part] else new.weights
         if counts is not None and new.weights is not None:
             np.save(out / WEIGHTS.format(part), np.concatenate([counts[kept[part]], new.weights[rows[part]]]))
     shutil.copytree(old / ENCODER_FOLDER, out / ENCODER_FOLDER)
@@ -182,6 +192,14 @@ def truth_of(task: OwnData | CrossValidated, part: str) -> Truth:
     """What predictions for a set of the task's data are judged by."""
     splits = splits_by_family(task)(task.space["model"].default_value)
     return Truth(getattr(splits, f"y_{part}"), weights_of(Path(task.data), part), levels_of(splits.target))
+
+
+def _joined(splits: Splits, array: str, parts: tuple[str, ...]) -> NDArray[Any]:
+    """The inputs (``x``) or labels (``y``) of several sets, one after the other; none of them without sets."""
+    if not parts:
+        empty: NDArray[Any] = getattr(splits, f"{array}_train")[:0]
+        return empty
+    return np.concatenate([getattr(splits, f"{array}_{part}") for part in parts])
 
 
 def _thinned(y: NDArray[Any], most: int) -> NDArray[np.int64]:

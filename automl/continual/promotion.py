@@ -57,7 +57,6 @@ def promote(
     candidates: Sequence[Candidate],
     writing: Path,
     tolerance: float,
-    settings: Mapping[str, Any],
     say: Callable[[str], None],
 ) -> dict[str, Any]:
     """Choose and judge on the validation set, by cross-fitting; write the model if it is promoted."""
@@ -74,7 +73,8 @@ def promote(
     place, crossed = _chosen(metric, truth, [on_valid[i] for i in mild], halves, old["valid"])
     best, model, theirs = candidates[mild[place]], models[mild[place]], on_valid[mild[place]]
     verdict = judges.verdict(model, crossed)
-    why = _why(best, metric, verdict)
+    how = _how(metric, verdict)
+    why = f"{SHORT[best.what]} {how}"
     say(("promoted: " if verdict.promoted else "not promoted: ") + why)
     temperature = 1.0
     if METRICS[metric].kind == "classes" and model.threshold == HALF:  # another one is of the probabilities as they are
@@ -85,11 +85,11 @@ def promote(
     if verdict.promoted:
         members = best.write(writing / MODEL)
         kept = Kept(
-            "updated", f"{best.what} on old and new data; {why}", members, temperature=temperature,
+            "updated", f"{LONG[best.what]}; compared with the model before, it {how}", members, temperature=temperature,
             threshold=model.threshold, scores=on_test["all"],
         )  # fmt: skip
-        about = {name: settings.get(name) for name in ("strategy", "seed", "started")}
-        about |= {"n_trials": settings.get("n_trials"), "updated": datetime.now(UTC).isoformat(timespec="seconds")}
+        about = {name: before.card.get(name) for name in ("strategy", "seed", "n_trials", "started")}
+        about |= {"updated": datetime.now(UTC).isoformat(timespec="seconds")}
         data = fingerprint(splits(task.space["model"].default_value))
         write_card(writing / MODEL, task, kept, data, about, score(metric, truth, theirs))
     return {
@@ -152,7 +152,7 @@ class _Judges:
         truth, n = truth_of(task, "valid"), old["valid"]
         ours = widened(before.deciding(lambda family: splits(family).x_valid), truth)
         truth_old, ours_old, x_old = truth[:n], ours[:n], None
-        if before.card.get("made") == "refit" or before.card.get("folds"):  # it has seen the old validation set
+        if before.card.get("made") == "refit" or not n:  # the old validation set is trained on
 
             def x_old(family: str) -> NDArray[Any]:
                 return splits(family).x_test[: old["test"]]
@@ -212,8 +212,16 @@ def _on_test(
     return found | {"all": {name: measure(name, truth.y, plain, *about) for name in names_of(METRICS[metric].kind)}}
 
 
-def _why(best: Candidate, metric: str, verdict: Verdict) -> str:
-    what = {"continued": "the fine-tuned model", "retrained": "its config retrained", "searched": "a new config"}
+SHORT = {"continued": "the fine-tuned model", "retrained": "its config, trained again,", "searched": "a new config"}
+LONG = {
+    "continued": "the model before, fine-tuned on new data",
+    "retrained": "the config of the model before, trained again on old and new data",
+    "searched": "a new config, trained on old and new data",
+}
+
+
+def _how(metric: str, verdict: Verdict) -> str:
+    """How a candidate compares with the current model."""
     found, both, lost = verdict.new, verdict.both, verdict.lost
     if found.low > 0:
         new = f"is better in {metric} by {found.value:.4g} on new validation data (likely by {found.low:.4g})"
@@ -233,4 +241,4 @@ def _why(best: Candidate, metric: str, verdict: Verdict) -> str:
         old = f"worse by {lost.value:.4g} on old ({verdict.allowed:.4g} is allowed)"
     else:
         old = f"worse by {lost.value:.4g} on old, which may be chance"
-    return f"{what[best.what]} {new} and {old}"
+    return f"{new} and {old}"

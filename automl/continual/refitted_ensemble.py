@@ -60,7 +60,7 @@ def refitted(task: CrossValidated, before: Predictor, seed: int, device: str, sa
             )
         return entries
 
-    return Candidate("retrained", dict(before.members[0].model.config), predictor, 1.0, write)
+    return Candidate("retrained", dict(before.members[0].model.config), predictor, None, write)
 
 
 def _together(before: Predictor) -> list[list[Member]]:

@@ -74,16 +74,17 @@ def update(
         for line in found["said"]:
             say(line)
         writing = versions.begin()
-        n_doubles = unite(old_data, new, writing / "data")
+        # The model of a cross-validated run was fitted to its validation examples too.
+        n_doubles = unite(old_data, new, writing / "data", fits_valid=isinstance(task, CrossValidated))
         task = replace(task, data=str(writing / "data"), train_size=None)
         if isinstance(task, CrossValidated):
-            candidates, spent = [refitted(task, before, settings.seed or 0, settings.device or "auto", say)], 1.0
+            candidates, spent = [refitted(task, before, settings.seed or 0, settings.device or "auto", say)], None
         else:
             kept = yaml.safe_load(folder.best.read_text(encoding="utf-8")) if folder.best.exists() else None
             candidates, spent = candidates_for(
                 task, before, seen.study, kept, settings, writing, n_search, replay, n_workers, say
             )
-        facts = promote(task, before, candidates, writing, tolerance, seen.settings, say)
+        facts = promote(task, before, candidates, writing, tolerance, say)
         facts = {
             "data": str(request.path),
             "started": started,
@@ -93,14 +94,18 @@ def update(
             "notes": [*new.notes, *([f"{n_doubles:,} rows were already known"] if n_doubles else [])],
             **found,
             "candidates": [
-                {"what": c.what, "config": dict(c.config), "epochs": round(c.epochs, 2)} for c in candidates
+                {"what": c.what, "config": dict(c.config), "epochs": _rounded(c.epochs)} for c in candidates
             ],
-            "epochs": round(spent, 2),
+            "epochs": _rounded(spent),
             **facts,
         }
         shutil.rmtree(writing / "work", ignore_errors=True)
         facts["version"] = versions.finish(writing, facts)
         return facts
+
+
+def _rounded(epochs: float | None) -> float | None:
+    return None if epochs is None else round(epochs, 2)
 
 
 def _parts(new: NewData) -> dict[str, NDArray[np.int64]]:
@@ -129,8 +134,9 @@ def _drift(task: OwnData | CrossValidated, before: Predictor, new: NewData) -> d
     if new.new_classes:
         lines.append(f"new classes: {', '.join(new.new_classes)}")
     lines.append(
-        f"the current model has {task.metric} {scored:.4g} on the new data; its 95% interval on the old test set is "
-        f"{low:.4g} to {high:.4g}: {'it has become worse' if worse else 'it has not become worse'}"
+        f"the current model has {task.metric} {scored:.4g} on all {len(new.y):,} new examples; "
+        f"its 95% interval on the old test set is {low:.4g} to {high:.4g}: "
+        f"it has {'' if worse else 'not '}become worse"
     )
     return {
         "said": lines,

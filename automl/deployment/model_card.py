@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 
 CARD = "model.json"
 README = "README.md"
+FILES = {  # what a model's folder may have, besides the two files written here
+    "model.safetensors": "`model.safetensors` | weights, in a format that cannot contain code",
+    "model.skops": "`model.skops` | the fitted estimator, in a format that cannot contain code",
+    "config.json": "`config.json` | the hyperparameters",
+    "preprocessing.json": "`preprocessing.json` | preprocessing, fitted to the training set",
+    "encoder.json": "`encoder.json` | from raw data to arrays",
+    "members": "`members/` | the fitted models, each in a folder with its hyperparameters and preprocessing",
+}
 
 
 def write_card(
@@ -46,11 +54,11 @@ def write_card(
         **about,
     }
     (folder / CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    (folder / README).write_text(_readme(card), encoding="utf-8")
+    (folder / README).write_text(_readme(card, folder), encoding="utf-8")
     return card
 
 
-def _readme(card: Mapping[str, Any]) -> str:
+def _readme(card: Mapping[str, Any], folder: Path) -> str:
     lines = [f"# A model of {card['task']}", "", f"This is {card['said']}.", ""]
     if card["test"]:
         lines += ["| test set | |", "|---|---|"]
@@ -93,18 +101,22 @@ def _readme(card: Mapping[str, Any]) -> str:
     lines += [
         "| file | |",
         "|---|---|",
-        "| `model.safetensors` or `model.skops` | weights, in formats that cannot contain code |",
-        "| `config.json` | the hyperparameters |",
-        "| `preprocessing.json`, `encoder.json` | preprocessing, fitted to the training set |",
-        "| `members/` | the models of an ensemble |",
-        "| `model.json` | all of this as JSON, with versions and a fingerprint of the data |",
+        *(f"| {row} |" for name, row in FILES.items() if (folder / name).exists()),
+        "| `model.json` | all of this page as JSON, with a fingerprint of the data |",
         "",
-        f"Made by `{card['strategy']}` with seed {card['seed']}: {card['n_trials']} trials, started {card['started']}.",
+        _origin(card),
     ]
     if card["data"]:
         sizes = ", ".join(f"{card['data'][part]:,} {name}" for part, name in PARTS.items())
         lines.append(f"Examples: {sizes} (SHA-256 {card['data']['sha256'][:16]}).")
     return "\n".join(lines) + "\n"
+
+
+def _origin(card: Mapping[str, Any]) -> str:
+    n = card["n_trials"]
+    trials = f"{n} {'trial' if n == 1 else 'trials'}"
+    found = f"Made by `{card['strategy']}` with seed {card['seed']}: {trials}, started {card['started']}."
+    return f"{found} Updated with new data at {card['updated']}." if "updated" in card else found
 
 
 PARTS = {"train": "training", "valid": "validation", "test": "test"}

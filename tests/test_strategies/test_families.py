@@ -176,7 +176,7 @@ def test_a_converged_family_is_reported():
     strategy = make_strategy("auto", MODELS, seed=0, n_trials=60)
     assert strategy.findings == []
     run(strategy, 60)
-    assert any(finding.startswith("trees: no improvement in the last 5") for finding in strategy.findings)
+    assert any("in the last 5 full trainings of trees" in finding for finding in strategy.findings)
 
 
 def test_convergence_of_all_families_is_reported():

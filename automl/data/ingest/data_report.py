@@ -77,9 +77,9 @@ def _type(kind: str) -> str:
 
 def _classes(labelled: Labelled, counts: NDArray[Any]) -> str:
     order = np.argsort(-counts, kind="stable")
-    shown = [f"{labelled.classes[i]} {counts[i]:,}" for i in order[:SHOWN_CLASSES]]
+    shown = [f"{labelled.classes[i]}: {counts[i]:,}" for i in order[:SHOWN_CLASSES]]
     more = f", and {len(counts) - SHOWN_CLASSES} more" if len(counts) > SHOWN_CLASSES else ""
-    return f"{len(counts)}: {', '.join(shown)}{more}"
+    return f"{len(counts)}; {', '.join(shown)}{more}"
 
 
 def _contradictions(keys: NDArray[Any], y: NDArray[Any], notes: list[str]) -> None:

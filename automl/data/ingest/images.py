@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from automl.data.ingest import encoder
 from automl.data.ingest.json_examples import Schema, as_string, shown
-from automl.data.ingest.request import Request
+from automl.data.ingest.request import Request, listed
 from automl.data.ingest.split import SplitRows, share
 from automl.data.inputs import Array, Dense, Inputs
 from automl.data.splits import stratified
@@ -190,7 +190,7 @@ def _rows(request: Request, decoder: ImagesEncoder | None) -> encoder.Rows:
         codes = np.unique(labels[:n_own], return_inverse=True)[1]
         valid, train = stratified(codes, share(n_own))
         parts = SplitRows(train, valid, np.arange(n_own, len(files)), "test is the folder test, the rest stratified")
-    about = [*notes, *_others([folder])]
+    about = [*notes, *_one_too_high(every), *_others([folder])]
     return encoder.Rows(frame, labels, "folder", keys, about, parts=parts, details={"encoder": using})
 
 
@@ -286,6 +286,22 @@ def _files_in(folder: Path) -> list[Path]:
 def _hidden(path: Path) -> bool:
     """Whether a file or folder is hidden or metadata that macOS adds to archives."""
     return path.name.startswith(".") or path.name == "__MACOSX"
+
+
+def _one_too_high(every: Sequence[tuple[Path, str]]) -> list[str]:
+    """A note on classes without images of their own, only in subfolders: the classes may be those below."""
+    own = {label for file, label in every if file.parent.name == label}
+    below: dict[str, Path] = {}
+    for file, label in every:
+        if label not in own:
+            below.setdefault(label, file.parent)
+    if not below:
+        return []
+    first = next(iter(below.values()))
+    return [
+        f"these classes hold images in subfolders only: {listed(tuple(below))}; if the subfolders, such as "
+        f"{first.name!r}, are the classes, give the folder that holds them: --data {first.parent}"
+    ]
 
 
 def _others(roots: Sequence[Path]) -> list[str]:

@@ -143,12 +143,20 @@ def spelled_target(request: Request) -> dict[str, bool]:
     return {request.target: False} if request.target is not None and request.spelled else {}
 
 
+class MissingColumn(UserError):
+    """A column that an option names is not in the file."""
+
+    def __init__(self, option: str, name: str, way_out: str) -> None:
+        super().__init__(f"{option} {name!r} is not a column of the file; {way_out}")
+        self.option, self.name = option, name
+
+
 def column(name: str, columns: Sequence[str], option: str) -> str:
-    """The name, if there is such a column; otherwise UserError with the closest match."""
+    """The name, if there is such a column; otherwise MissingColumn with the closest match."""
     if name in columns:
         return name
     has = listed(columns)
-    raise UserError(f"{option} {name!r} is not a column of the file; {did_you_mean(name, columns)}it has: {has}")
+    raise MissingColumn(option, name, f"{did_you_mean(name, columns)}it has: {has}")
 
 
 def listed(columns: Sequence[str]) -> str:

@@ -9,8 +9,8 @@ from test_report import summarised
 
 import automl
 from automl.analysis.comparable import Barely
-from automl.analysis.explanation import explain, verdict
-from automl.analysis.importance import Importance, Share
+from automl.analysis.explanation import _about_importance, explain, verdict
+from automl.analysis.importance import Importance, Importances, Share
 from automl.analysis.patterns import failing, hopeless, reasons
 from automl.analysis.surrogate import Background, Surrogate
 from automl.study.trial import Trial
@@ -105,6 +105,31 @@ def test_conditions_failures_and_regions(caplog, capfd):
     assert any(row.name == "lr" and row.telling for row in told.best)
 
 
+TWO_MODELS = {
+    "model": {"choice": ["a", "b"]},
+    **{f"{family}_0": {"float": [0.0, 1.0], "when": {"model": family}} for family in "ab"},
+}
+
+
+def test_what_only_some_trials_have_stays_out_of_the_first_sentence():
+    told = explained(lambda c: c["a_0"] if c["model"] == "a" else 0.2, TWO_MODELS, n_trials=60)
+    (row,) = [row for row in told.importances.each if row.name == "a_0"]
+    assert verdict(row) == "matters"
+    assert "a_0" not in told.words[0]
+    (said,) = [words for words in told.words if "a_0 (" in words]
+    assert said.startswith(f"Within a ({row.n_trials} trials), a_0 (")
+    few = explained(lambda c: c["a_0"] if c["model"] == "a" else 0.2, TWO_MODELS, n_trials=16)
+    n = {row.name: row.n_trials for row in few.importances.each}["a_0"]
+    assert n < 10
+    assert not any("a_0 (" in words for words in few.words)
+
+
+def test_many_uncertain_names_are_counted():
+    each = [Importance(f"x{i}", Share(0.1, 0.0, 0.3), None, None, 20) for i in range(9)]
+    *_, said = _about_importance(Importances(each, [], 0.5))
+    assert said == "Whether x0, x1, x2 or 6 more matter is uncertain."
+
+
 def test_the_effect_is_that_of_the_function_and_less_sure_where_no_trial_was():
     space = Encoding(automl.load_space({"x": UNIT, "y": UNIT}))
     rng = np.random.default_rng(0)
@@ -189,7 +214,7 @@ def test_where_few_are_whole_what_was_reached_earlier_is_compared_and_said_so():
         (Share(0.02, 0.0, 0.05), 20, True, "hardly matters"),
         (Share(0.02, 0.0, 0.05), 20, False, "uncertain"),
         (Share(0.1, 0.02, 0.2), 20, True, "uncertain"),
-        (Share(0.3, 0.1, 0.5), 4, True, "uncertain"),
+        (Share(0.3, 0.1, 0.5), 9, True, "uncertain"),
     ],
 )
 def test_what_may_be_said_of_a_share(share, n_trials, settled, expected):

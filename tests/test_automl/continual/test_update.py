@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from processes import command
 from sklearn.datasets import load_diabetes, load_digits
 
 import automl
+from automl.cli.update import _despite_the_test
 from automl.continual.drift import drifts, holm
 from automl.continual.fine_tuning import take_over
 from automl.continual.new_data import n_old, request_for
@@ -33,6 +35,7 @@ from automl.continual.paired_bootstrap import (
 )
 from automl.continual.update import update
 from automl.continual.versions import Versions
+from automl.data.ingest.prepare import Facts, weights_of
 from automl.data.inputs import Columns, Dense, Padded, Tokens
 from automl.data.memory_map import read_prepared
 from automl.errors import UserError
@@ -247,7 +250,9 @@ def test_an_update_learns_a_new_class_and_every_version_can_be_used_again(run):
     assert splits.classes == ("0", "1", "2", "3")
 
     out, _ = command("update", run / "run", "--rollback", 1)
+    assert "version 1 is now in use" in out
     assert "1 in use" in out
+    assert "version 1 is already in use" in command("update", run / "run", "--rollback", 1)[0]
     assert automl.load(run / "run").predict(threes).tolist() == before.predict(threes).tolist()
     command("update", run / "run", "--rollback", 2)
 
@@ -326,7 +331,7 @@ def test_what_is_good_on_new_data_alone_is_not_promoted_when_it_is_bad_on_old(fo
     [
         (["--data", "nowhere.csv"], "there is no file or folder"),
         (["--data", "few.csv"], "at least 40 usable rows are needed"),
-        (["--data", "other.csv"], "--target 'target' is not a column of the file"),
+        (["--data", "other.csv"], "the new data have no column 'target', the run's --target: an update needs it"),
         (["--data", "columns.csv"], "the column 'bmi' is missing; the model was trained with it"),
         (["--data", "old.csv", "--rollback", 1], "--data and --rollback exclude each other"),
     ],
@@ -359,6 +364,44 @@ def test_an_update_of_weighted_rows_scores_them_by_their_weights(tmp_path):
     assert facts["in_use_on_new"] == pytest.approx(np.sqrt(np.average(errors**2, weights=new["counts"])), rel=1e-4)
     assert facts["promoted"]
     assert facts["gain_on_new"] > 0
+    card = (run / "model" / "README.md").read_text()
+    assert "This is the config of the model before, trained again on old and new data; compared with" in card
+    assert "Made by `auto` with seed 0: 1 trial, started today. Updated with new data at 2" in card
+    listed = set(re.findall(r"^\| `([a-z._]+)/?` \|", card, re.MULTILINE))
+    assert listed == {path.name for path in (run / "model").iterdir()} - {"README.md"}
+
+
+def test_what_a_cross_validated_model_was_fitted_to_is_kept_in_every_update(tmp_path):
+    delays(300, 0).to_csv(tmp_path / "old.csv", index=False)
+    request = Request(str(tmp_path / "old.csv"), "delay", weight="counts", kind="table")
+    run, card = planned_run(request, tmp_path, folds=2, n_trials=1, model="linear")
+    folder, view = Versions(RunFolder(run)), Facts.read(run / "data").views["linear"]
+    fitted = card["data"]["train"] + card["data"]["valid"]
+    for version, seed in ((2, 1), (3, 2)):
+        delays(200, seed, shift=0.5).to_csv(tmp_path / "new.csv", index=False)
+        facts = update(RunFolder(run), tmp_path / "new.csv")
+        united = read_prepared(folder.place(version) / "data" / view)
+        fitted += facts["rows"]["to train on"]
+        assert len(united.y_train) == fitted
+        assert len(united.y_valid) == facts["rows"]["to choose by"]
+        for part, rows in (("train", united.y_train), ("valid", united.y_valid), ("test", united.y_test)):
+            assert len(weights_of(folder.place(version) / "data", part)) == len(rows)
+        fitted += facts["rows"]["to choose by"]
+    old = read_prepared(run / "data" / view)
+    both = np.concatenate([old.y_train, old.y_valid])
+    assert np.array_equal(united.y_train[: len(both)], both)
+
+
+def test_it_is_said_that_validation_data_refused_what_is_better_on_test(tmp_path):
+    versions = Versions(RunFolder(tmp_path))
+    facts = {"metric": "rmse", "promoted": False, "test": {"new": {"in_use": 45.5, "candidate": 43.0}}}
+    versions.finish(versions.begin(), facts)
+    assert list(_despite_the_test(versions)) == [
+        "version 2 is better on the new test set, which decides nothing: validation data refused it"
+    ]
+    facts["test"]["new"]["candidate"] = 46.0
+    versions.finish(versions.begin(), facts)
+    assert list(_despite_the_test(versions)) == []
 
 
 def test_a_model_of_quantiles_is_updated(tmp_path):

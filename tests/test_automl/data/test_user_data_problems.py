@@ -124,6 +124,14 @@ def pictures(folder, n, seed=0):
         Image.fromarray(rng.integers(0, 255, (16, 16), np.uint8)).save(folder / f"{i}.png")
 
 
+def test_a_folder_of_pictures_one_too_high_is_noted(tmp_path):
+    for seed, place in enumerate(("known/cat", "known/dog", "unlabelled")):
+        pictures(tmp_path / "photos" / place, 25, seed)
+    said = told(tmp_path, tmp_path / "photos")
+    assert "these classes hold images in subfolders only: known; if the subfolders, such as 'cat', are the" in said
+    assert f"--data {tmp_path / 'photos' / 'known'}" in said
+
+
 def test_what_a_computer_puts_beside_pictures_is_not_read(tmp_path):
     for seed, name in enumerate(("cat", "dog")):
         pictures(tmp_path / "photos" / name, 25, seed)
@@ -132,7 +140,7 @@ def test_what_a_computer_puts_beside_pictures_is_not_read(tmp_path):
         (tmp_path / "photos" / name / "0.heic").write_bytes(b"another kind")
     pictures(tmp_path / "photos" / "__MACOSX", 9)
     said = told(tmp_path, tmp_path / "photos")
-    assert "classes 2: cat 25, dog 25" in said
+    assert "classes 2; cat: 25, dog: 25" in said
     assert re.search(r"2 files are ignored, not \.png, .*: \.heic 2", said)
     assert len(images.pictures_in(tmp_path / "photos" / "cat")) == 25
 
