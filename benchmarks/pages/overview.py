@@ -17,7 +17,7 @@ from benchmarks.scoring.leaderboard import Section
 
 CLOCK = "trainings"
 BUDGETS = (20.0, 50.0)  # few trainings, many trainings
-SURE, LIKELY = 0.95, 0.5  # probabilities of being among the best
+SURE, LIKELY = 0.95, 0.7  # probabilities of being among the best
 SITUATIONS = {  # (suite, field, workers) -> in words
     (EVERY_SUITE, "numeric spaces", 1): "numbers only",
     (EVERY_SUITE, "mixed spaces", 1): "numbers and choices",
@@ -46,7 +46,8 @@ class Advised:
     @property
     def verdict(self) -> str:
         """What to use, in words: who is surely among the best, or how unsure that is and which library is likelier."""
-        chances = self.comparison(next(iter(self.measured))).chances["probability"]
+        comparison = self.comparison(next(iter(self.measured)))
+        chances = comparison.chances["probability"]
         own, others = chances.drop([*OPPONENTS], errors="ignore"), chances[chances.index.isin(OPPONENTS)]
         chance = float(own[self.strategy])
         if chance >= SURE:
@@ -54,8 +55,9 @@ class Advised:
             return " or ".join(f"**{name}**" for name in (self.strategy, *equal))
         words = f"**{self.strategy}**, {'probably' if chance >= LIKELY else 'not sure'}"
         if len(others) and others.max() > chance:
-            library = str(others.idxmax()).removeprefix("raw-")
-            words += f"; the library {library} is likelier ({probability(others.max())})"
+            library = str(others.idxmax())
+            facts = f"{probability(others.max())}; regret {number(comparison.means[library])}"
+            words = f"the library {library.removeprefix('raw-')} ({facts}); of ours, {words}"
         return words
 
     def chance(self, split: str) -> str:
@@ -105,7 +107,6 @@ def advice_rows(found: Sequence[Advised]) -> list[list[str]]:
     for each in found:
         first = next(iter(each.measured))
         n_tasks = len(each.measured[first].field.tasks)
-        developed = each.chance(DEVELOPMENT) if first != DEVELOPMENT else ""
         rows.append(
             [
                 each.situation,
@@ -114,21 +115,23 @@ def advice_rows(found: Sequence[Advised]) -> list[list[str]]:
                 each.chance(first),
                 each.regret(first),
                 f"{n_tasks} {SPLITS[first]}",
-                developed and f"{developed}; {each.regret(DEVELOPMENT)}",
+                each.chance(DEVELOPMENT) if first != DEVELOPMENT else "",
             ]
         )
     return rows
 
 
 CELLS = (
-    "Sure: the probability that the first strategy named is among the best. Strategies were designed with the "
-    "development tasks in view; the choice is made by held-out tasks where these were run."
+    "Sure: the probability that a strategy is among the best, which several may be; it and the regret are of the first "
+    "of ours. Strategies were designed with the development tasks in view; the choice is made by held-out tasks where "
+    "these were run."
 )
 STRATEGIES = (
     "Expected regret after 20 and 50 trainings, and the probability of being among the best if that is 0.01 or more."
 )
 ADVICE = [
-    "space or situation", "trainings", "what to use", "sure", "regret (80% interval)", "on", "on development tasks",
+    "space or situation", "trainings", "what to use", "sure", "regret (80% interval)", "measured on",
+    "sure on development tasks",
 ]  # fmt: skip
 
 
