@@ -385,7 +385,7 @@ def test_from_a_file_to_a_tuned_model_and_on_with_resume(tmp_path):
         "--trials", 3, "--out", "run", cwd=tmp_path,
     )  # fmt: skip
     assert "table, classification of 'diagnosis'" in out
-    assert "2: benign 357, malignant 212" in out
+    assert "2; benign: 357, malignant: 212" in out
     assert "auc on test" in out
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["task"] == "cells-diagnosis"
