@@ -392,7 +392,6 @@ def test_a_finished_run_is_extended(mine, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_a_parallel_run_repeats_itself(tmp_path):
     """Of a real model."""
     for name in ("a", "b"):
