@@ -34,8 +34,7 @@ def baseline_in_words(card: Mapping[str, Any], show: Callable[[float], str] = sh
     baseline = card.get("baseline")
     if baseline is None:
         return None
-    on = "on test" if baseline["split"] == "test" else baseline["split"]
-    return f"baseline, {baseline['name']}: {card['metric']} {show(baseline['score'])} {on}"
+    return f"baseline, {baseline['name']}: {card['metric']} {show(baseline['score'])} {_where(baseline)}"
 
 
 def not_better_than_baseline(card: Mapping[str, Any]) -> str | None:
@@ -44,11 +43,15 @@ def not_better_than_baseline(card: Mapping[str, Any]) -> str | None:
     if baseline is None or baseline["beaten"]:
         return None
     reached = card["test"].get(card["metric"], card["validation"])
-    on = "on test" if baseline["split"] == "test" else baseline["split"]
     return (
-        f"The model is not better {on} than the baseline, {baseline['name']} ({card['metric']} {show(reached)} against "
-        f"{show(baseline['score'])}): there may be nothing in these inputs that tells the target, or too few examples."
+        f"The model is not better {_where(baseline)} than the baseline, {baseline['name']} ({card['metric']} "
+        f"{show(reached)} against {show(baseline['score'])}): there may be nothing in these inputs that tells the "
+        "target, or too few examples."
     )
+
+
+def _where(baseline: Mapping[str, Any]) -> str:
+    return "on test" if baseline["split"] == "test" else str(baseline["split"])
 
 
 def result_in_words(summary: Mapping[str, Any]) -> tuple[str, list[str]]:

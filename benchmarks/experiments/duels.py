@@ -20,7 +20,7 @@ from rich.table import Table
 from automl.errors import UserError
 from automl.study.run_folder import write_atomic
 from benchmarks.command import run_command
-from benchmarks.pages.markdown import grid, with_block
+from benchmarks.pages.markdown import grid, put
 from benchmarks.report import known_constants, read_runs
 from benchmarks.scoring import regret
 from benchmarks.scoring.certainty import expected
@@ -43,8 +43,7 @@ def main(
     """Write OUT, and print the duels over all suites."""
     found = all_duels(runs, strategy, seeds, split)
     write_atomic(out, found.to_csv(index=False, float_format="%.4f"))
-    if page is not None:
-        write_atomic(page, with_block(page.read_text(encoding="utf-8"), "\n".join(as_table(found)), page, BLOCK))
+    put(page, BLOCK, as_table(found))
     _show(found)
     print(out)
 

@@ -111,9 +111,10 @@ def _first_page(
     for suite, page in files.items():
         verdicts = []
         for section in sections:
+            if "subset" in section.field.name:  # is on the suite's page
+                continue
             found = findings(section)
-            brief = "subset" not in section.field.name  # the others are on the suite's page
-            if titled(section.field.suite, section.field.split) == suite and found and brief:
+            if titled(section.field.suite, section.field.split) == suite and found:
                 what = [section.field.title.removeprefix(suite).strip(", "), section.field.name]
                 after = found[-1].after.lower().replace(" trainings", "")
                 verdicts.append(f"{', '.join(filter(None, what))} {after}: {found[-1].brief}")
