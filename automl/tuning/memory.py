@@ -42,6 +42,7 @@ class Admission:
         """``slots``: how many jobs may run at a time, by card."""
         self._slots = dict(slots)
         self._running: dict[int, dict[int, Mapping[str, Any]]] = {card: {} for card in slots}  # configs, by job
+        self._most: dict[int, int] = {}  # by job: on its card at a time since it began, itself included
         self._known: list[tuple[Mapping[str, Any], Memory]] = []
         self._is_silent = False
 
@@ -61,7 +62,9 @@ class Admission:
 
     def began(self, card: int, key: int, config: Mapping[str, Any]) -> None:
         """A job has started."""
-        self._running[card][key] = config
+        running = self._running[card]
+        running[key] = config
+        self._most.update((job, max(self._most.get(job, 0), len(running))) for job in running)
 
     def n_running(self, card: int) -> int:
         """How many jobs a card has."""
@@ -70,6 +73,7 @@ class Admission:
     def ended(self, card: int, key: int, memory: Memory | None) -> None:
         """A job has ended, and says what it took if it can."""
         config = self._running[card].pop(key)
+        del self._most[key]
         if memory is not None:
             self._known.append((config, memory))
         self._is_silent = not self._known
@@ -77,14 +81,17 @@ class Admission:
     def left(self, card: int, key: int) -> None:
         """A job is gone, such as one whose process has died."""
         self._running[card].pop(key, None)
+        self._most.pop(key, None)
 
     def ran_out(self, card: int, key: int) -> bool:
-        """A job has run out of memory. Returns whether others were there, which may be why: then fewer will be."""
+        """A job has run out of memory. Returns whether it has had others beside it since it began, which may be why:
+        then fewer will be. Those that are there now say nothing, as one may have ended since.
+        """
         del self._running[card][key]
-        others = len(self._running[card])
-        if others:
-            self._slots[card] = max(1, (others + 1) // 2)
-        return bool(others)
+        most = self._most.pop(key)
+        if most > 1:
+            self._slots[card] = min(self._slots[card], most // 2)
+        return most > 1
 
     def expected_peak(self, config: Mapping[str, Any]) -> float:
         """Bytes that a training is expected to take, and one standard deviation of the errors more.

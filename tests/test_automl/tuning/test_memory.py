@@ -271,6 +271,8 @@ def test_what_runs_out_beside_others_halves_their_number():
         found.left(0, key)
     assert found.has_room(0, {})
     found.left(0, 5)
+    assert found.ran_out(0, 6)  # alone by now, but it was not
+    found.began(0, 6, {})
     assert not found.ran_out(0, 6)
     assert found.has_room(1, {})
 
