@@ -31,13 +31,14 @@ from automl.metrics import measure
 from automl.provenance import commit
 from automl.study.run_folder import write_atomic
 from benchmarks.command import run_command
-from benchmarks.experiments.products_summary import BASE, summary
+from benchmarks.experiments.products_summary import BASE, error_of, summary
 from benchmarks.suites.own_files import FILES, MORE_TABLES, UsersFile
 
 EVERY_FILE = (*FILES, *MORE_TABLES)
 OWN = {"default": (), "bo": ("--strategy=bo",)}  # our command: further options
 RIVALS = {"flaml": "flaml", **{f"autogluon-{quality}": "autogluon" for quality in ("medium", "good", "best")}}
 PRODUCTS = (*OWN, "lightgbm", *RIVALS)
+N_BOOTSTRAP = 400
 
 
 def main(
@@ -127,9 +128,21 @@ def rows_of(
     rows = []
     for product, (predicted, wall) in results.items():
         losses = measure("log_loss", y, predicted) if arrays.n_classes else np.nan
-        score = measure(metric, y, predicted)
-        rows.append({**about, "product": product, "score": score, "log_loss": losses, "wall": wall})
+        score, noise = measure(metric, y, predicted), noise_of(metric, y, predicted, results[BASE][0])
+        rows.append({**about, "product": product, "score": score, "log_loss": losses, "wall": wall, "noise": noise})
     return rows
+
+
+def noise_of(metric: str, y: NDArray[Any], predicted: NDArray[Any], base: NDArray[Any]) -> float:
+    """The standard error of the logarithm of a product's error divided by the baseline's, by the choice of test rows:
+    a bootstrap over them, the same for both.
+    """
+    rng, logs = np.random.default_rng(0), []
+    for _ in range(N_BOOTSTRAP):
+        rows = rng.integers(0, len(y), len(y))
+        errors = [error_of(metric, measure(metric, y[rows], found[rows]), len(y)) for found in (predicted, base)]
+        logs.append(np.log(errors[0] / errors[1]))
+    return float(np.std(logs))
 
 
 def shuffled(file: UsersFile, split: int, folder: Path) -> Path:

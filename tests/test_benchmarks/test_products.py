@@ -24,6 +24,7 @@ def rows(scores):
             "wall": 61.0,
             "n_train": 400,
             "n_test": 100,
+            "noise": 0.1,
         }
         for product, each in scores.items()
         for i, score in enumerate(each)
@@ -36,8 +37,27 @@ def test_errors_are_divided_by_those_of_the_untuned_baseline():
     text = summary(rows({"untuned": [0.9, 0.8], "default": [0.95, 0.8]}))
     mean = np.sqrt(5.5 / 10.5)
     assert f"| default | 2 holdout | {mean:.3f} |" in text
-    assert "1 of 2 | 1.00 (table 1) | 61 s |" in text
+    assert "1 of 2 | 1.00 (table 1) | 0 of 2 | 61 s |" in text
     assert "## Tables, 60 seconds on 1 core" in text
+
+
+def test_splits_of_a_file_count_as_one_and_noise_decides_what_is_surely_worse():
+    first = rows({"untuned": [0.9, 0.9], "default": [0.8, 0.9]})
+    second = rows({"untuned": [0.8, 0.8], "default": [0.8, 0.7]}).assign(split=1)
+    ratios = [(20.5 / 10.5) ** 0.5, (30.5 / 20.5) ** 0.5]
+    text = summary(pd.concat([first, second]))
+    assert f"| default | 2 holdout, 2 splits | {np.prod(ratios) ** 0.5:.3f} |" in text
+    assert f"| 0 of 2 | {ratios[0]:.2f} (table 0) | 2 of 2 |" in text
+    assert "| 0 of 2 | 61 s |" in summary(pd.concat([first, second]).assign(noise=0.5))
+
+
+def test_the_noise_of_equal_predictions_is_none_and_falls_with_the_rows():
+    rng = np.random.default_rng(0)
+    y, base, other = rng.normal(size=(3, 400))
+    assert products.noise_of("rmse", y, base, base) == 0
+    assert products.noise_of("rmse", y, other, base) == pytest.approx(
+        products.noise_of("rmse", y[:100], other[:100], base[:100]) / 2, rel=0.3
+    )
 
 
 def test_untuned_boosting_has_the_test_rows_of_a_run(tmp_path):
