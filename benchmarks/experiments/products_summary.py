@@ -31,8 +31,7 @@ def ratios_of(rows: pd.DataFrame) -> pd.DataFrame:
 
 def of_files(ratios: pd.DataFrame) -> pd.DataFrame:
     """The geometric mean over the splits of each file."""
-    means: pd.DataFrame = np.exp(np.log(ratios).groupby(["part", "table"]).mean())
-    return means
+    return ratios.apply(np.log).groupby(["part", "table"]).mean().apply(np.exp)
 
 
 def summary(rows: pd.DataFrame) -> str:
@@ -59,10 +58,9 @@ def summary(rows: pd.DataFrame) -> str:
         cells = []
         for name in ratios:
             for which in ("holdout", "development"):
-                if which in ratios.index.get_level_values("part"):
-                    own = ratios.xs(which, drop_level=False)[[str(name)]].dropna()
-                    if not own.empty:
-                        cells.append(_line_of(str(name), which, own, part))
+                own = ratios.loc[ratios.index.get_level_values("part") == which, [str(name)]].dropna()
+                if not own.empty:
+                    cells.append(_line_of(str(name), which, own, part))
         heads = ["product", "files", "error / untuned", "95%", "better on", "worst", "surely worse"]
         heads += ["wall-clock, longest"]
         lines += [*markdown.grid(heads, cells), "", *_duels(ratios), *_every_file(part, ratios), ""]
