@@ -29,6 +29,24 @@ def ratios_of(rows: pd.DataFrame) -> pd.DataFrame:
     return wide.drop(columns=BASE).div(wide[BASE], axis=0)
 
 
+def geometric_of(rows: pd.DataFrame, product: str) -> tuple[int, float, float, float]:
+    """The files of a product, and the geometric mean of its ratios with its 95% interval over files."""
+    ratios = ratios_of(rows)[[product]].dropna()
+    return len(of_files(ratios)), *_geometric(np.log(of_files(ratios)[product].to_numpy()))
+
+
+def duel_of(rows: pd.DataFrame, product: str, rival: str) -> tuple[int, float, float, float]:
+    """As ``geometric_of``, of the errors of a product divided by those of another one."""
+    files = _quotients(ratios_of(rows), product, rival)
+    return len(files), *_geometric(np.log(files.to_numpy()))
+
+
+def _quotients(ratios: pd.DataFrame, product: str, rival: str) -> pd.Series[Any]:
+    """By file, on the splits of both."""
+    both = ratios[[product, rival]].dropna()
+    return of_files((both[product] / both[rival]).to_frame("quotient"))["quotient"]
+
+
 def of_files(ratios: pd.DataFrame) -> pd.DataFrame:
     """The geometric mean over the splits of each file."""
     return ratios.apply(np.log).groupby(["part", "table"]).mean().apply(np.exp)
@@ -107,7 +125,7 @@ def _duels(ratios: pd.DataFrame) -> list[str]:
         for which in ("holdout", "development"):
             both = ratios.loc[ratios.index.get_level_values("part") == which, ["default", name]].dropna()
             if len(both) > 1:
-                files = of_files((both["default"] / both[name]).to_frame())[0]
+                files = _quotients(both, "default", str(name))
                 mean, low, high = _geometric(np.log(files.to_numpy()))
                 own = [f"{mean:.3f}", f"{low:.3f} to {high:.3f}", f"{int((files < 1).sum())} of {len(files)}"]
                 cells.append([f"default / {name}", _how_many(both, which), *own])
