@@ -84,10 +84,25 @@ def test_rows_of_a_group_are_in_one_fold(tmp_path):
     y = rng.normal(size=60)[groups]
     options = {"models": "random_forest", "n_trials": 1, "n_jobs": 1, "metric": "r2"}
     random = automl.AutoMLRegressor(**options).fit(X, y)
-    grouped = automl.AutoMLRegressor(folder=tmp_path / "run", **options).fit(X, y, groups=groups)
+    with pytest.warns(UserWarning, match="The model is not better out of fold than the baseline, training mean"):
+        grouped = automl.AutoMLRegressor(folder=tmp_path / "run", **options).fit(X, y, groups=groups)
     assert random.score_out_of_fold_ > 0.8
     assert grouped.score_out_of_fold_ < 0.3
     assert (tmp_path / "run" / "model").is_dir()
+
+
+def test_a_model_that_is_no_better_than_the_baseline_is_doubted_once_by_the_sentence_of_the_command():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(120, 6)), rng.normal(size=(120, 2))
+    y[:, 1] += 3 * X[:, 0]
+    model = automl.AutoMLRegressor(models="linear", n_trials=1, n_jobs=1)
+    with pytest.warns(UserWarning, match="than the baseline") as told:
+        model.fit(X, y)
+    (doubt,) = told
+    assert str(doubt.message).startswith("y0: The model is not better out of fold than the baseline, training mean")
+    assert "y1" not in str(doubt.message)
+    assert doubt.filename == __file__
+    assert model.baseline_["y1"] == {"name": "training mean", "score": pytest.approx(y[:, 1].std(), rel=0.05)}
 
 
 def test_bad_input_is_a_value_error_in_one_line():
