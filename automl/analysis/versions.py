@@ -9,12 +9,6 @@ from typing import Any
 
 from automl.analysis.formatting import show
 
-MADE = {
-    "continued": "the model before, fine-tuned",
-    "retrained": "its config, trained again",
-    "searched": "a new config",
-}
-
 
 @dataclass(frozen=True)
 class VersionRow:
@@ -78,7 +72,7 @@ def _row(facts: Mapping[str, Any], summary: Mapping[str, Any], scores: tuple[str
             name, "by the run", scores, str(summary["started"] or "")[:10], Path(data.get("data", "")).name,
             f"{n:,}" if n else "", in_use,
         )  # fmt: skip
-    made = MADE[facts["chosen"]["what"]] if facts["promoted"] else f"refused: {facts['why']}"
+    made = f"{'promoted' if facts['promoted'] else 'refused'}: {facts['why']}"
     new, total = sum(facts["rows"].values()), sum(facts.get("rows_in_all", {}).values())
     n_rows = f"{total:,}, {new:,} of them new" if total else f"{new:,} new"
     return VersionRow(name, made, scores, facts["started"][:10], Path(facts["data"]).name, n_rows, in_use)
@@ -87,17 +81,14 @@ def _row(facts: Mapping[str, Any], summary: Mapping[str, Any], scores: tuple[str
 def _lead(
     history: Sequence[Mapping[str, Any]], rows: Sequence[VersionRow], metric: str, n_test: Mapping[str, int]
 ) -> str:
-    """Which version is in use, and how it compares with the one before it on the newest rows."""
+    """Which version is in use, and how it compares on the newest rows with the latest other one and the baseline."""
     used = next(facts for facts in history if facts["in_use"])
     row = next(row for row in rows if row.in_use)
     origin = f"made by the update of {row.date}" if used["number"] > 1 else "made by the run"
     lead = f"Version {used['number']} of the model is in use, {origin}"
     if not row.scores or row.scores[0] == "-":
         return f"{lead}."
-    others = [
-        f"{other.scores[0]} of {other.name if other.date else f'the {other.name}'}"
-        for other in rows
-        if other is not row and other.scores[0] != "-"
-    ]
+    others = [other for other in rows if other is not row and other.scores[0] != "-"][-2:]
+    against = [f"{other.scores[0]} of {other.name if other.date else f'the {other.name}'}" for other in others]
     which = "new" if n_test.get("new") else "earlier"
-    return f"{lead}: {metric} {row.scores[0]} on the {which} test rows, against {', '.join(others)}."
+    return f"{lead}: {metric} {row.scores[0]} on the {which} test rows, against {' and '.join(against)}."

@@ -452,9 +452,10 @@ def test_the_report_tells_which_version_is_in_use_and_the_score_of_each_on_the_s
     versions = Versions(folder)
     facts = {
         "started": "2026-03-01T10:00:00+00:00", "data": "march.csv", "metric": "rmse", "epochs": 2, "notes": [],
-        "rows": {"to train on": 30, "to choose by": 10, "to test on": 10}, "chosen": {"what": "retrained"},
+        "rows": {"to train on": 30, "to choose by": 10, "to test on": 10},
         "rows_in_all": {"train": 180, "valid": 60, "test": 60}, "n_test": {"old": 50, "new": 10, "all": 60},
         "scores": {"1": {"old": 55.0, "new": 71.0}, "2": {"old": 56.0, "new": 62.0}}, "why": "better",
+        "chosen": {"what": "retrained"},
         "test": {side: {"in_use": 71.0, "candidate": 62.0} for side in ("old", "new")}, "promoted": True,
         "baseline": {"name": "training mean", "old": 77.0, "new": 79.0},
     }  # fmt: skip
@@ -467,8 +468,8 @@ def test_the_report_tells_which_version_is_in_use_and_the_score_of_each_on_the_s
 
     command("report", folder.path)
     assert "Version 2 of the model is in use, made by the update of 2026-03-01: rmse 62.00 on the new test" in words()
-    assert "against 71.00 of version 1, 79.00 of the baseline." in words()
-    assert "version 2 2026-03-01 march.csv 300, 50 of them new 62.00 56.00 its config, trained again; in use" in words()
+    assert "against 71.00 of version 1 and 79.00 of the baseline." in words()
+    assert "version 2 2026-03-01 march.csv 300, 50 of them new 62.00 56.00 promoted: better; in use" in words()
     out, _ = command("update", folder.path, "--rollback", 1)
     assert "version 1 is now in use" in out
     assert "Version 1 of the model is in use, made by the run: rmse 71.00 on the new test rows" in words()
