@@ -24,6 +24,7 @@ LEAKS = dict.fromkeys(
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The model is not better:UserWarning")  # their labels are often noise
 @parametrize_with_checks(
     [kind(models="linear", n_trials=1, n_jobs=1) for kind in (automl.AutoMLClassifier, automl.AutoMLRegressor)],
     expected_failed_checks=lambda estimator: FEW | (LEAKS if isinstance(estimator, automl.AutoMLRegressor) else {}),
