@@ -89,6 +89,8 @@ def _lead(
     if not row.scores or row.scores[0] == "-":
         return f"{lead}."
     others = [other for other in rows if other is not row and other.scores[0] != "-"][-2:]
-    against = [f"{other.scores[0]} of {other.name if other.date else f'the {other.name}'}" for other in others]
+    refused = {f"version {facts['number']}" for facts in history if not facts.get("promoted", True)}
+    names = {row.name: f"the refused {row.name}" if row.name in refused else row.name for row in rows}
+    against = [f"{other.scores[0]} of {names[other.name] if other.date else 'the baseline'}" for other in others]
     which = "new" if n_test.get("new") else "earlier"
     return f"{lead}: {metric} {row.scores[0]} on the {which} test rows, against {' and '.join(against)}."
