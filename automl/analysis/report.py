@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,23 @@ from automl.analysis.explanation import TOGETHER, Explanation, explain, verdict
 from automl.analysis.formatting import chosen, described, failed_in_words, failure, has_folds, ordered, picked, show
 from automl.analysis.sentences import described_model, headline
 from automl.analysis.tables import compare_configs, facts, final_rows
+from automl.analysis.versions import version_table
 from automl.study.run_folder import write_atomic
 from automl.study.study import Study
 
 
-def write_report(file: Path, study: Study, summary: Mapping[str, Any], told: Explanation | None = None) -> None:
-    """Write the report of a run. ``summary`` is what summary.json holds; ``told``, what mattered, where it is known."""
+def write_report(
+    file: Path,
+    study: Study,
+    summary: Mapping[str, Any],
+    told: Explanation | None = None,
+    history: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """Write the report of a run.
+
+    ``summary``: what summary.json holds. ``told``: what mattered, where it is known. ``history``: of the model, if it
+    was updated; see ``version_table``.
+    """
     import jinja2
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
@@ -39,6 +50,7 @@ def write_report(file: Path, study: Study, summary: Mapping[str, Any], told: Exp
     )
     page = environment.get_template("report.html").render(
         headline=headline(study, summary),
+        versions=version_table(history, summary),
         summary=summary,
         figures=drawn,
         n_open=sum(t.loss is not None and t.epochs < study.max_epochs for t in study.trials.values()),

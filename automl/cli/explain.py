@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from automl.cli.which_run import NAME, RUN, report_of
+from automl.cli.which_run import NAME, RUN, history_of, report_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,9 +39,12 @@ def explain(
     at = located(run, name)
     study, summary = read_run(at)
     explained = explanation.explain(study, summary)
-    report = report_of(at)
-    write_report(report, study, summary, explained)
+    report, history = report_of(at), history_of(at)
+    write_report(report, study, summary, explained, history)
     console = Console()
+    if history:
+        used = next(facts["number"] for facts in history if facts["in_use"])
+        show_line(console, f"This is about the search of the run, which made version 1; version {used} is in use.")
     for sentence in explained.words:
         show_line(console, sentence)
     _show_tables(console, explained)

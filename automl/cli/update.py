@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from automl.continual.versions import Versions
+    from automl.study.run_folder import RunFolder
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -69,6 +70,21 @@ def update(
     _show(console, versions)
     for line in _despite_the_test(versions):
         show_line(console, line)
+    if data is not None or rollback is not None:
+        _rewrite_report(console, folder, versions)
+
+
+def _rewrite_report(console: Console, folder: RunFolder, versions: Versions) -> None:
+    """Let the report tell of the current version; without it, the update is complete nevertheless."""
+    from automl.analysis.report import write_report
+    from automl.cli.terminal import show_line
+    from automl.study.snapshot import read_run
+
+    try:
+        study, summary = read_run(folder.path)
+        write_report(folder.report, study, summary, history=versions.history)
+    except (OSError, UserError) as error:
+        show_line(console, f"the report is that of an earlier version, as it cannot be written: {error}")
 
 
 def _show(console: Console, versions: Versions) -> None:
@@ -87,7 +103,7 @@ def _show(console: Console, versions: Versions) -> None:
             continue
         made = facts["chosen"]["what"] if facts["promoted"] else "refused"
         epochs = "" if facts["epochs"] is None else f"{facts['epochs']:g}"
-        sides = [_pair(facts["test"][side]) for side in ("new", "old")]
+        sides = [_pair(facts["test"][side]) if side in facts["test"] else "" for side in ("new", "old")]
         table.add_row(version, facts["started"][5:10], Path(facts["data"]).name, made, epochs, *sides)
     console.print(table)
 

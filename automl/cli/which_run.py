@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -17,3 +17,10 @@ NAME = typer.Option(metavar="NAME", help="Name of the run, with the URL of a dat
 def report_of(at: Location) -> Path:
     """The file of a run's report: in its folder, or in the current folder where only its database is known."""
     return Path(f"{Path(at.name).name}.html") if at.folder is None else at.folder.report
+
+
+def history_of(at: Location) -> list[dict[str, Any]]:
+    """The versions of a run's model, if it was updated; unknown where only the run's database is known."""
+    from automl.continual.versions import Versions
+
+    return [] if at.folder is None else Versions(at.folder).history

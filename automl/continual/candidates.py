@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.continual.fine_tuning import can_continue, continued, seen_a_time
 from automl.continual.new_data import n_old
+from automl.continual.versions import number_of
 from automl.data.memory_map import read_prepared
 from automl.errors import UserError
 from automl.runs.settings import Settings
@@ -65,7 +66,7 @@ def candidates_for(
     Also returns the epochs over all examples that were spent, including those of failed and stopped trainings.
     """
     work, device = writing / "work", settings.device or "auto"
-    seed = final_seed(settings.seed or 0, int(writing.name.removesuffix(".writing")))
+    seed = final_seed(settings.seed or 0, number_of(writing))
     found: list[Candidate] = []
     spent = float(task.max_epochs)  # of the retrained config
     heaviest = max(before.members, key=lambda member: member.weight).model

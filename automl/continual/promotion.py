@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from automl.analysis.ensembles import not_better_than_baseline
 from automl.continual.candidates import Candidate
 from automl.continual.new_data import n_old, splits_by_family, truth_of
 from automl.continual.paired_bootstrap import (
@@ -25,11 +27,13 @@ from automl.continual.paired_bootstrap import (
     score,
     widened,
 )
-from automl.continual.versions import MODEL
+from automl.continual.scores import all_metrics, compare
+from automl.continual.versions import MODEL, Versions, number_of
 from automl.data.splits import Splits, stratified
 from automl.deployment.model_card import Kept, write_card
 from automl.metrics import HALF, METRICS, loss_of
 from automl.runs.final_model import fingerprint
+from automl.tasks.baselines.constant import LAST_VALUE
 from automl.tasks.user_data import OwnData
 
 if TYPE_CHECKING:
@@ -45,6 +49,7 @@ class Verdict:
     both: Gain  # on new and old data together
     lost: Gain  # of the current model over the candidate, on old data
     allowed: float  # loss on old data
+    n_old: int  # old examples to judge by; 0 if the model was fitted to all
 
     @property
     def promoted(self) -> bool:
@@ -54,14 +59,18 @@ class Verdict:
 def promote(
     task: OwnData | CrossValidated,
     before: Predictor,
+    versions: Versions,
     candidates: Sequence[Candidate],
     writing: Path,
     tolerance: float,
     say: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Choose and judge on the validation set, by cross-fitting; write the model if it is promoted."""
+    """Choose and judge on the validation set, by cross-fitting; write the model if it is promoted.
+
+    ``before``: the current model. ``versions``: all that are kept, which are scored on the test set too.
+    """
     from automl.deployment.calibration import Judged, temperature_that_helps
-    from automl.deployment.predictor import Predictor
+    from automl.deployment.predictor import Predictor, load
 
     splits, old, metric = splits_by_family(task), n_old(Path(task.data)), task.metric
     truth = truth_of(task, "valid")
@@ -81,17 +90,15 @@ def promote(
         judged = (Judged(theirs[half], truth.y[half], truth[half].weights) for half in halves)
         temperature = temperature_that_helps(*judged)
     rules = {"temperature": temperature, "threshold": model.threshold}
-    on_test = _on_test(task, before, Predictor(model.members, None, rules), splits, old)
+    after, number = Predictor(model.members, None, rules), number_of(writing)
+    earlier = ((version, load(place)) for version, place in versions.models.items())
+    compared = compare(task, chain(earlier, [(number, after)]))
+    in_use, candidate = (compared["scores"][str(version)] for version in (versions.current, number))
     if verdict.promoted:
-        members = best.write(writing / MODEL)
-        kept = Kept(
-            "updated", f"{LONG[best.what]}; compared with the model before, it {how}", members, temperature=temperature,
-            threshold=model.threshold, scores=on_test["all"],
-        )  # fmt: skip
-        about = {name: before.card.get(name) for name in ("strategy", "seed", "n_trials", "started")}
-        about |= {"updated": datetime.now(UTC).isoformat(timespec="seconds")}
-        data = fingerprint(splits(task.space["model"].default_value))
-        write_card(writing / MODEL, task, kept, data, about, score(metric, truth, theirs))
+        description = f"{LONG[best.what]}; compared with the model before, it {how}"
+        card = _write(task, before, best, after, description, compared, writing, score(metric, truth, theirs))
+        if doubt := not_better_than_baseline(card):
+            say(doubt)
     return {
         "chosen": {"what": best.what, "config": dict(best.config)},
         "metric": metric,
@@ -102,10 +109,38 @@ def promote(
         "loss_on_old": verdict.lost.value,
         "loss_on_old_low": verdict.lost.low,
         "allowed_on_old": verdict.allowed,
-        "test": {name: on_test[name] for name in ("old", "new")},
+        "test": {side: {"in_use": in_use[side], "candidate": candidate[side]} for side in in_use if side != "all"},
+        **compared,
         "promoted": verdict.promoted,
         "why": why,
     }
+
+
+def _write(
+    task: OwnData | CrossValidated,
+    before: Predictor,
+    best: Candidate,
+    after: Predictor,
+    description: str,
+    compared: Mapping[str, Any],
+    writing: Path,
+    validation: float,
+) -> dict[str, Any]:
+    """Write the model of the best candidate, and return its card."""
+    n, baseline = compared["n_test"], compared["baseline"]
+    rows = f"Both are scored on {n['old']:,} earlier rows and {n['new']:,} new ones"
+    if baseline["name"] != LAST_VALUE:
+        rows += f"; the baseline is that of the {compared['rows_in_all']['train']:,} training rows, old and new"
+    without = {"name": baseline["name"], "score": baseline["all"], "split": "test", "rows": f"{rows}."}
+    members = best.write(writing / MODEL)
+    kept = Kept(
+        "updated", description, members, temperature=float(after.card["temperature"]), threshold=after.threshold,
+        scores=all_metrics(task, after), baseline=without,
+    )  # fmt: skip
+    about = {name: before.card.get(name) for name in ("strategy", "seed", "n_trials", "started")}
+    about |= {"updated": datetime.now(UTC).isoformat(timespec="seconds"), "version": number_of(writing)}
+    data = fingerprint(splits_by_family(task)(task.space["model"].default_value))
+    return write_card(writing / MODEL, task, kept, data, about, validation)
 
 
 def _chosen(
@@ -158,7 +193,7 @@ class _Judges:
                 return splits(family).x_test[: old["test"]]
 
             truth_old, ours_old = truth_of(task, "test")[: old["test"]], widened(before.deciding(x_old), truth)
-        allowed = allowance(task.metric, tolerance, score(task.metric, truth_old, ours_old))
+        allowed = allowance(task.metric, tolerance, score(task.metric, truth_old, ours_old)) if len(truth_old) else 0.0
         return cls(task.metric, truth, ours, n, truth_old, ours_old, x_old, allowed)
 
     def lost(self, model: Predictor, predicted: NDArray[Any]) -> Gain:
@@ -174,9 +209,12 @@ class _Judges:
             gain(self.metric, self.old + self.truth[new], ours, np.concatenate([on_old, on_new]), LIKELY),
             self._lost(on_old),
             self.allowed,
+            len(self.old),
         )
 
     def _lost(self, on_old: NDArray[Any]) -> Gain:
+        if not len(self.old):
+            return Gain(0.0, 0.0)
         return gain(self.metric, self.old, on_old, self.ours_old, SURE)
 
     def _theirs(self, model: Predictor, predicted: NDArray[Any]) -> NDArray[Any]:
@@ -189,27 +227,6 @@ def _balanced(metric: str, truth: Truth, predicted: NDArray[Any], rows: NDArray[
     """The mean of the scores on old and on new examples, so that many old ones do not outweigh the new."""
     sides = [rows[rows < n], rows[rows >= n]]
     return float(np.mean([score(metric, truth[side], widened(predicted, truth)[side]) for side in sides if len(side)]))
-
-
-def _on_test(
-    task: OwnData | CrossValidated,
-    before: Predictor,
-    after: Predictor,
-    splits: Callable[[str], Splits],
-    old: Mapping[str, int],
-) -> dict[str, Any]:
-    """Test scores, which decide nothing: of both models on old and new data, and all metrics of the candidate."""
-    from automl.metrics import measure, names_of
-
-    truth, n, metric = truth_of(task, "test"), old["test"], task.metric
-    ours, theirs = (model.deciding(lambda family: splits(family).x_test) for model in (before, after))
-    found: dict[str, Any] = {
-        name: {"in_use": score(metric, truth[rows], ours[rows]), "candidate": score(metric, truth[rows], theirs[rows])}
-        for name, rows in (("old", slice(0, n)), ("new", slice(n, None)))
-    }
-    plain = widened(after.judge(lambda family: splits(family).x_test), truth)
-    about = (after.threshold, truth.weights, truth.levels)
-    return found | {"all": {name: measure(name, truth.y, plain, *about) for name in names_of(METRICS[metric].kind)}}
 
 
 SHORT = {"continued": "the fine-tuned model", "retrained": "its config, trained again,", "searched": "a new config"}
@@ -235,6 +252,8 @@ def _how(metric: str, verdict: Verdict) -> str:
         new = f"is worse in {metric} by {-found.value:.4g} on new validation data"
     else:
         new = f"is equal in {metric} on new validation data"
+    if not verdict.n_old:
+        return f"{new.removesuffix(',')}; there is no test set of the run to compare on"
     if lost.value <= 0:
         old = "no worse on old"
     elif lost.low > 0:

@@ -84,7 +84,7 @@ def update(
             candidates, spent = candidates_for(
                 task, before, seen.study, kept, settings, writing, n_search, replay, n_workers, say
             )
-        facts = promote(task, before, candidates, writing, tolerance, say)
+        facts = promote(task, before, versions, candidates, writing, tolerance, say)
         facts = {
             "data": str(request.path),
             "started": started,
@@ -126,24 +126,24 @@ def _drift(task: OwnData | CrossValidated, before: Predictor, new: NewData) -> d
     found = drifts(splits.inputs, splits.x_train, new.arrays[views[family]], before.encoder.names)
     on_old, on_new = before.deciding(lambda f: by_family(f).x_test), before.deciding(lambda f: new.arrays[views[f]])
     old_truth, new_truth = truth_of(task, "test"), Truth(new.y, new.weights, levels_of(splits.target))
-    low, high = interval(task.metric, old_truth, on_old)
     scored = score(task.metric, new_truth, on_new)
-    worse = has_fallen(task.metric, (old_truth, on_old), (new_truth, on_new))
+    known, worse, compared = None, False, "the run has no test set to compare with"
+    if len(old_truth):
+        known = low, high = interval(task.metric, old_truth, on_old)
+        worse = has_fallen(task.metric, (old_truth, on_old), (new_truth, on_new))
+        compared = f"its 95% interval on the old test set is {low:.4g} to {high:.4g}: "
+        compared += f"it has {'' if worse else 'not '}become worse"
     drifted = [drift for drift in found if drift.is_drift]
     lines = [_in_words(drifted, len(found))]
     if new.new_classes:
         lines.append(f"new classes: {', '.join(new.new_classes)}")
-    lines.append(
-        f"the current model has {task.metric} {scored:.4g} on all {len(new.y):,} new examples; "
-        f"its 95% interval on the old test set is {low:.4g} to {high:.4g}: "
-        f"it has {'' if worse else 'not '}become worse"
-    )
+    lines.append(f"the current model has {task.metric} {scored:.4g} on all {len(new.y):,} new examples; {compared}")
     return {
         "said": lines,
         "drift": [asdict(drift) for drift in found[:20]],
         "n_drifts": len(drifted),
         "in_use_on_new": scored,
-        "old_test_interval": [low, high],
+        "old_test_interval": known,
         "worse": worse,
     }
 

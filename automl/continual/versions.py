@@ -20,6 +20,11 @@ FACTS = "update.json"
 MODEL = "model"
 
 
+def number_of(writing: Path) -> int:
+    """The version that a folder from ``Versions.begin`` will become."""
+    return int(writing.name.removesuffix(".writing"))
+
+
 class Versions:
     """The versions of one run."""
 
@@ -55,6 +60,21 @@ class Versions:
         facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
         return facts
 
+    @property
+    def models(self) -> dict[int, Path]:
+        """The folders of the models that can be used, by version; a refused candidate is not kept."""
+        found = {} if self.folder.model.is_symlink() else {1: self.folder.model}
+        kept = {number: self.place(number) / MODEL for number in self.numbers}
+        return found | {number: place for number, place in kept.items() if place.is_dir()}
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """The facts of each version with its ``number`` and whether it is ``in_use``; empty without an update."""
+        numbers, current = self.numbers, self.current
+        if len(numbers) < 2:
+            return []
+        return [self.facts(number) | {"number": number, "in_use": number == current} for number in numbers]
+
     def begin(self) -> Path:
         """An empty folder for the next version; leftovers of an interrupted update are deleted."""
         self.recover()
@@ -65,7 +85,7 @@ class Versions:
 
     def finish(self, writing: Path, facts: Mapping[str, Any]) -> int:
         """Turn the prepared folder into a version; if it has a model, make it the current one."""
-        number = int(writing.name.removesuffix(".writing"))
+        number = number_of(writing)
         write_atomic(writing / FACTS, json.dumps(dict(facts), indent=2) + "\n")
         writing.rename(self.place(number))
         if (self.place(number) / MODEL).is_dir():
@@ -74,10 +94,10 @@ class Versions:
 
     def use(self, number: int) -> None:
         """Make a version the current one. UserError if it has no model."""
+        known = self.models
+        if number not in known:
+            raise UserError(f"version {number} has no model; choose one of: {', '.join(map(str, known))}")
         self._keep_first()
-        if not (self.place(number) / MODEL).is_dir():
-            known = ", ".join(str(n) for n in self.numbers if (self.place(n) / MODEL).is_dir())
-            raise UserError(f"version {number} has no model; choose one of: {known}")
         link = self.folder.path / f".model.{os.getpid()}"
         link.unlink(missing_ok=True)
         link.symlink_to(Path("versions") / str(number) / MODEL, target_is_directory=True)

@@ -50,6 +50,7 @@ def write_card(
         "temperature": kept.temperature,
         "threshold": kept.threshold,
         "members": kept.members,
+        "baseline": _compared(kept, task, validation),
         "data": data,
         **about,
     }
@@ -58,17 +59,34 @@ def write_card(
     return card
 
 
+def _compared(kept: Kept, task: Task, validation: float | None) -> dict[str, Any] | None:
+    """The baseline with ``beaten``, whether the model is better than it; None where one of them has no score."""
+    baseline = kept.baseline
+    if baseline is None or "score" not in baseline:
+        return None
+    on_test = baseline["split"] == "test"
+    reached = kept.scores.get(task.metric) if on_test else validation
+    if reached is None:
+        return None
+    beaten = reached > baseline["score"] if task.maximize else reached < baseline["score"]
+    return {**baseline, "beaten": bool(beaten)}
+
+
+def _of_baseline(baseline: Mapping[str, Any], metric: str) -> str:
+    on = "on the test set" if baseline["split"] == "test" else baseline["split"]
+    than = "" if baseline["beaten"] else ", and the model is not better"
+    rows = f" {baseline['rows']}" if "rows" in baseline else ""  # of an update
+    return f"The baseline, {baseline['name']}, has {metric} {baseline['score']:.4g} {on}{than}.{rows}"
+
+
 def _readme(card: Mapping[str, Any], folder: Path) -> str:
     lines = [f"# A model of {card['task']}", "", f"This is {card['said']}.", ""]
     if card["test"]:
         lines += ["| test set | |", "|---|---|"]
         lines += [f"| {name} | {value:.4f} |" for name, value in card["test"].items()]
         lines += [""]
-    baseline = card.get("baseline")  # of the default plan
-    if baseline is not None:
-        than = "" if baseline["beaten"] else ", and the model is not better"
-        on = "on the test set" if baseline["split"] == "test" else baseline["split"]
-        lines += [f"The baseline, {baseline['name']}, has {card['metric']} {baseline['score']:.4g} {on}{than}.", ""]
+    if card["baseline"] is not None:
+        lines += [_of_baseline(card["baseline"], card["metric"]), ""]
     if card["temperature"] != 1.0:
         lines += [f"Its probabilities are calibrated on validation data: temperature {card['temperature']:.3f}.", ""]
     if card["threshold"] != HALF:
@@ -116,7 +134,9 @@ def _origin(card: Mapping[str, Any]) -> str:
     n = card["n_trials"]
     trials = f"{n} {'trial' if n == 1 else 'trials'}"
     found = f"Made by `{card['strategy']}` with seed {card['seed']}: {trials}, started {card['started']}."
-    return f"{found} Updated with new data at {card['updated']}." if "updated" in card else found
+    if "updated" not in card:
+        return found
+    return f"{found} Updated with new data at {card['updated']}: version {card['version']}."
 
 
 PARTS = {"train": "training", "valid": "validation", "test": "test"}
@@ -132,3 +152,4 @@ class Kept:
     temperature: float = 1.0
     threshold: float = HALF  # of two classes, see automl.metrics.measure
     scores: dict[str, float] = field(default_factory=dict)  # on the test set
+    baseline: Mapping[str, Any] | None = None  # name, score and split of a prediction without a model

@@ -83,15 +83,22 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
             place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="automl-")))
             run = place / "run" if self.folder is None else Path(self.folder)
             try:
-                self._fit_all(frame, y, {"group": groups, "weight": sample_weight}, place, run)
+                cards = self._fit_all(frame, y, {"group": groups, "weight": sample_weight}, place, run)
             except UserError as error:
                 raise ValueError(str(error)) from error
             self._keep(run / MODEL)
+        if doubts := _doubts(cards):
+            warnings.warn(doubts, UserWarning, stacklevel=2)
         return self
 
-    def _fit_all(self, frame: pd.DataFrame, y: Any, about_rows: Mapping[str, Any], place: Path, run: Path) -> None:
-        """Fit to the only target."""
-        self.score_out_of_fold_: float = self._fit(frame, y, about_rows, place, run, self.time_limit)["validation"]
+    def _fit_all(
+        self, frame: pd.DataFrame, y: Any, about_rows: Mapping[str, Any], place: Path, run: Path
+    ) -> dict[str, dict[str, Any]]:
+        """Fit to the only target; returns the cards of the models, by target."""
+        card = self._fit(frame, y, about_rows, place, run, self.time_limit)
+        self.score_out_of_fold_: float = card["validation"]
+        self.baseline_: dict[str, Any] = baseline_of(card)
+        return {str(card["target"]): card}
 
     def _fit(
         self, frame: pd.DataFrame, y: Any, about_rows: Mapping[str, Any], place: Path, run: Path, seconds: float
@@ -233,6 +240,19 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
         tags.input_tags.allow_nan = True
         tags.non_deterministic = True  # what is tried depends on the time
         return tags
+
+
+def baseline_of(card: Mapping[str, Any]) -> dict[str, Any]:
+    """What a prediction without a model reaches out of fold."""
+    return {name: card["baseline"][name] for name in ("name", "score")}
+
+
+def _doubts(cards: Mapping[str, Mapping[str, Any]]) -> str:
+    """That models are not better than their baselines, by target if there are several; empty if all are better."""
+    from automl.analysis.ensembles import not_better_than_baseline
+
+    found = {target: not_better_than_baseline(card) for target, card in cards.items()}
+    return "\n".join(f"{target}: {doubt}" if len(cards) > 1 else doubt for target, doubt in found.items() if doubt)
 
 
 def _that_count(frame: pd.DataFrame, y: Any, weights: Any, groups: Any) -> tuple[pd.DataFrame, Any, Any, Any]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from sklearn.utils.validation import assert_all_finite, check_consistent_length, check_is_fitted, column_or_1d
 
-from automl.estimators.base import MODEL, AutoMLEstimator
+from automl.estimators.base import MODEL, AutoMLEstimator, baseline_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +24,7 @@ class AutoMLRegressor(RegressorMixin, AutoMLEstimator):  # type: ignore[misc]
     ``metric``: rmse, mae or r2. ``quantiles``: levels such as (0.1, 0.5, 0.9), which replace the mean.
 
     Of several targets, ``y`` with columns, each gets models of its own in its share of the time; ``score_out_of_fold_``
-    is then the mean of their scores.
+    is then the mean of their scores, and ``baseline_`` has the baseline of each target by name.
     """
 
     _kind = "regression"
@@ -50,27 +50,30 @@ class AutoMLRegressor(RegressorMixin, AutoMLEstimator):  # type: ignore[misc]
         )  # fmt: skip
         self.quantiles = quantiles
 
-    def _fit_all(self, frame: pd.DataFrame, y: Any, about_rows: Mapping[str, Any], place: Path, run: Path) -> None:
+    def _fit_all(
+        self, frame: pd.DataFrame, y: Any, about_rows: Mapping[str, Any], place: Path, run: Path
+    ) -> dict[str, dict[str, Any]]:
         import pandas as pd
 
         from automl.deployment.several_targets import folder_names, join
 
         targets, begin = _targets(y), time.monotonic()
         if len(targets) < 2:
-            super()._fit_all(frame, y, about_rows, place, run)
-            return
+            return super()._fit_all(frame, y, about_rows, place, run)
         if self.quantiles is not None:
             raise ValueError(f"quantiles are of one target, and y has {len(targets)} columns")
-        boards, models = [], {}
+        boards, models, cards = [], {}, {}
         for i, (name, folder) in enumerate(folder_names(list(targets)).items()):
             seconds = max(1.0, (self.time_limit - (time.monotonic() - begin)) / (len(targets) - i))
             home, data = run / "targets" / folder, place / folder
             data.mkdir()
-            self._fit(frame, targets[name], about_rows, data, home, seconds)
+            cards[name] = self._fit(frame, targets[name], about_rows, data, home, seconds)
             boards.append(self.leaderboard_.assign(target=name))
             models[name] = home / MODEL
         self.score_out_of_fold_ = join(models, run / MODEL)["validation"]
+        self.baseline_ = {name: baseline_of(card) for name, card in cards.items()}
         self.leaderboard_ = pd.concat(boards, ignore_index=True)
+        return cards
 
     def predict(self, X: Any) -> NDArray[np.float64]:
         """The predicted numbers, (n,), quantiles, (n, n_levels) in ascending order, or several targets, (n, k)."""

@@ -166,11 +166,9 @@ def write_model(
         names, counts = names_of(splits.target.kind), task.weights("test")
         about_y = (chosen.threshold, counts, levels_of(splits.target))
         kept.scores = {name: measure(name, splits.y_test, predicted, *about_y) for name in names}
-    baseline, reached = task.baseline(), kept.scores.get(task.metric, chosen.score)
-    beaten = reached > baseline["score"] if task.maximize else reached < baseline["score"]
+    kept.baseline = task.baseline()
     facts = dict(about) | {
         "folds": task.max_epochs,
-        "baseline": baseline | {"beaten": bool(beaten)},
         "milliseconds_per_row": round(1000 * seconds / len(predicted), 4),
         "seconds_to_write": round(time.perf_counter() - start, 2),
     }

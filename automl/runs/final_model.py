@@ -56,12 +56,14 @@ def keep_model(
     refitted: Training | None = None,
     trials: Sequence[Trial] = (),
     ensemble: int | None = None,
+    baseline: Mapping[str, Any] | None = None,
 ) -> dict[str, Any] | None:
     """Create ``model/`` atomically and return its card; None if there is nothing to keep.
 
     ``trainings``: the final's; of those with the config of ``who``, the best on validation is kept. ``refitted``: kept
     instead of it; the same config, trained on the validation set too. ``ensemble``: the maximum number of ``trials``
-    in an ensemble, which is kept if it is better. ``about``: facts on the run.
+    in an ensemble, which is kept if it is better. ``baseline``: of the task, on the test set. ``about``: facts on the
+    run.
     """
     good = [t for t in trainings if t.who == who and t.error is None and t.validation is not None]
     if not good:
@@ -84,6 +86,7 @@ def keep_model(
             return None
         scores = {} if best.test is None else {task.metric: best.test, **best.others}
         kept, data = Kept("single", _description(who, len(good)), scores=scores), None
+    kept.baseline = None if baseline is None else {"split": "test", **baseline}
     card = write_card(aside, task, kept, data, about, best.validation)
     shutil.rmtree(folder.model, ignore_errors=True)
     aside.rename(folder.model)

@@ -60,6 +60,7 @@ class Outputs:
         summary["model"] = model or keep_model(
             task, trainings, folder, about,
             who=trained.kept, refitted=trained.refitted, trials=result.trials, ensemble=self._settings.ensemble,
+            baseline=trained.baseline,
         )  # fmt: skip
         shutil.rmtree(folder.final, ignore_errors=True)
         self._explanation = self._explanation or explain(result.study, summary)

@@ -136,22 +136,19 @@ class CrossValidated:
 
     def baseline(self) -> dict[str, Any]:
         """The score of a prediction without a model: on the test set, or without one on the rows that are in a fold."""
-        from automl.data.ingest.prepare import Facts
-        from automl.tasks.baselines.constant import last_value_baseline, majority_baseline
+        from automl.tasks.baselines.constant import majority_baseline, score_without_model
 
         start = time.perf_counter()
         splits = load_data(self.data_of(""), None, True)
-        levels = levels_of(splits.target)
-        windows = Facts.read(Path(self.data)).kind == "series" and levels is None
-        y, counts, split = splits.y_test, self.weights("test"), "test"
-        if not len(y):
-            known, counts, split = self.folds() >= 0, self.weights(), "out of fold"
-            y, counts = np.asarray(splits.y_train)[known], None if counts is None else counts[known]
-        name, predicted = majority_baseline(splits, len(y), self.weights())
-        if windows and split == "test":
-            name, predicted = last_value_baseline(splits)
-        score = measure(self.metric, y, predicted, weights=counts, levels=levels)
-        return {"name": name, "score": score, "split": split, "seconds": time.perf_counter() - start}
+        if len(splits.y_test):
+            found = score_without_model(splits, Path(self.data), self.metric, "train", "valid")
+        else:
+            known, counts = self.folds() >= 0, self.weights()
+            y, levels = np.asarray(splits.y_train)[known], levels_of(splits.target)
+            name, predicted = majority_baseline(splits, len(y), counts)
+            score = measure(self.metric, y, predicted, weights=None if counts is None else counts[known], levels=levels)
+            found = {"name": name, "score": score, "split": "out of fold"}
+        return found | {"seconds": time.perf_counter() - start}
 
 
 def _warm_up(device: str) -> None:

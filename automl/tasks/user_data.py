@@ -12,7 +12,6 @@ from typing import Any, Self
 from automl.data.datasets.registry import load_data
 from automl.data.splits import check_train_size
 from automl.errors import UserError
-from automl.metrics import measure
 from automl.tasks.supervised import Supervised
 from automl.tasks.user_pairs import OwnPairs, own_pairs
 
@@ -54,17 +53,13 @@ class OwnData(Supervised):
         from automl.training.base import train  # noqa: F401
 
     def baseline(self) -> dict[str, Any] | None:
-        """The score of a constant prediction; the practitioner's baseline is the default config."""
-        from automl.data.ingest.prepare import Facts
-        from automl.tasks.baselines.constant import last_value_baseline, majority_baseline
+        """The score of a prediction without a model; the practitioner's baseline is the default config."""
+        from automl.tasks.baselines.constant import score_without_model
 
         start = time.perf_counter()
-        kind = Facts.read(Path(self.data)).kind
-        family = next(iter(self.views or {}), "")
-        splits = load_data(self.data_of(family), self.train_size)
-        name, predicted = last_value_baseline(splits) if kind == "series" else majority_baseline(splits)
-        score = measure(self.metric, splits.y_test, predicted)
-        return {"name": name, "score": score, "seconds": time.perf_counter() - start}
+        splits = load_data(self.data_of(next(iter(self.views or {}), "")), self.train_size)
+        found = score_without_model(splits, Path(self.data), self.metric, "train")
+        return found | {"seconds": time.perf_counter() - start}
 
     def export_rest(self, out: Path) -> None:
         copy_encoder(self.data, out)

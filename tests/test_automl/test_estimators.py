@@ -24,6 +24,7 @@ LEAKS = dict.fromkeys(
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The model is not better:UserWarning")  # their labels are often noise
 @parametrize_with_checks(
     [kind(models="linear", n_trials=1, n_jobs=1) for kind in (automl.AutoMLClassifier, automl.AutoMLRegressor)],
     expected_failed_checks=lambda estimator: FEW | (LEAKS if isinstance(estimator, automl.AutoMLRegressor) else {}),
@@ -84,10 +85,25 @@ def test_rows_of_a_group_are_in_one_fold(tmp_path):
     y = rng.normal(size=60)[groups]
     options = {"models": "random_forest", "n_trials": 1, "n_jobs": 1, "metric": "r2"}
     random = automl.AutoMLRegressor(**options).fit(X, y)
-    grouped = automl.AutoMLRegressor(folder=tmp_path / "run", **options).fit(X, y, groups=groups)
+    with pytest.warns(UserWarning, match="The model is not better out of fold than the baseline, training mean"):
+        grouped = automl.AutoMLRegressor(folder=tmp_path / "run", **options).fit(X, y, groups=groups)
     assert random.score_out_of_fold_ > 0.8
     assert grouped.score_out_of_fold_ < 0.3
     assert (tmp_path / "run" / "model").is_dir()
+
+
+def test_a_model_that_is_no_better_than_the_baseline_is_doubted_once_by_the_sentence_of_the_command():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(120, 6)), rng.normal(size=(120, 2))
+    y[:, 1] += 3 * X[:, 0]
+    model = automl.AutoMLRegressor(models="linear", n_trials=1, n_jobs=1)
+    with pytest.warns(UserWarning, match="than the baseline") as told:
+        model.fit(X, y)
+    (doubt,) = told
+    assert str(doubt.message).startswith("y0: The model is not better out of fold than the baseline, training mean")
+    assert "y1" not in str(doubt.message)
+    assert doubt.filename == __file__
+    assert model.baseline_["y1"] == {"name": "training mean", "score": pytest.approx(y[:, 1].std(), rel=0.05)}
 
 
 def test_bad_input_is_a_value_error_in_one_line():
@@ -126,7 +142,7 @@ def test_rows_of_an_estimator_count_as_much_as_they_weigh():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(300, 2))
     low = np.arange(300) % 2 == 0
-    y = X[:, 0] - 10 * low
+    y = X[:, 0] + rng.normal(0, 0.1, 300) - 10 * low  # noise, as a column that equals the target would be left out
     model = automl.AutoMLRegressor(models="linear", n_trials=1, n_jobs=1).fit(X, y, np.where(low, 1e-3, 1.0))
     assert np.abs(model.predict(X) - X[:, 0]).mean() < 0.5
     assert model.score_out_of_fold_ < 1

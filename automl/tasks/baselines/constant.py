@@ -1,12 +1,35 @@
-"""Constant baselines, which ignore the inputs: what a model of the user's data must beat."""
+"""Predictions without a model: what a model of the user's data must beat."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from automl.data.ingest.prepare import Facts, weights_of
 from automl.data.splits import Splits
 from automl.data.targets import levels_of
+from automl.metrics import measure
+
+LAST_VALUE = "last value"  # the only one that is not fitted
+
+
+def without_model(splits: Splits, data: Path, *fitted: str) -> tuple[str, NDArray[Any]]:
+    """The baseline's name, and its predictions for the test set: the last value of a series, otherwise a constant.
+
+    ``data``: the folder of the prepared data. ``fitted``: the sets that the training set of ``splits`` is made of.
+    """
+    if Facts.read(data).kind == "series" and levels_of(splits.target) is None:
+        return last_value_baseline(splits)
+    return majority_baseline(splits, weights=weights_of(data, *fitted))
+
+
+def score_without_model(splits: Splits, data: Path, metric: str, *fitted: str) -> dict[str, Any]:
+    """The name of the baseline and its score on the test set; for the arguments see ``without_model``."""
+    name, predicted = without_model(splits, data, *fitted)
+    weights, levels = weights_of(data, "test"), levels_of(splits.target)
+    score = measure(metric, splits.y_test, predicted, weights=weights, levels=levels)
+    return {"name": name, "score": score, "split": "test"}
 
 
 def majority_baseline(
@@ -28,4 +51,4 @@ def majority_baseline(
 
 def last_value_baseline(splits: Splits) -> tuple[str, NDArray[Any]]:
     """Its name, and the last value of the first channel (the target) of each test window (n, channels, steps)."""
-    return "last value", np.asarray(splits.x_test[:, 0, -1], float)
+    return LAST_VALUE, np.asarray(splits.x_test[:, 0, -1], float)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -236,6 +237,7 @@ def test_an_update_learns_a_new_class_and_every_version_can_be_used_again(run):
     assert facts["candidates"][0]["epochs"] <= 0.25 * facts["candidates"][1]["epochs"]
     assert facts["test"]["new"]["candidate"] > facts["test"]["new"]["in_use"] + 0.1
     assert (run / "run" / "model").is_symlink()
+    assert "Version 2 of the model is in use" in (run / "run" / "report.html").read_text()
     after = automl.load(run / "run")
     assert before.classes == ("0", "1", "2")
     assert after.classes == ("0", "1", "2", "3")
@@ -367,8 +369,17 @@ def test_an_update_of_weighted_rows_scores_them_by_their_weights(tmp_path):
     card = (run / "model" / "README.md").read_text()
     assert "This is the config of the model before, trained again on old and new data; compared with" in card
     assert "Made by `auto` with seed 0: 1 trial, started today. Updated with new data at 2" in card
+    assert card.count(": version 2.") == 1
     listed = set(re.findall(r"^\| `([a-z._]+)/?` \|", card, re.MULTILINE))
     assert listed == {path.name for path in (run / "model").iterdir()} - {"README.md"}
+    data = Versions(RunFolder(run)).data
+    splits = read_prepared(data / Facts.read(data).views["linear"])
+    errors = splits.y_test - np.average(splits.y_train, weights=weights_of(data, "train"))
+    baseline = np.sqrt(np.average(errors**2, weights=weights_of(data, "test")))
+    assert facts["baseline"]["all"] == pytest.approx(baseline, rel=1e-4)
+    assert (
+        f"The baseline, training mean, has rmse {baseline:.4g} on the test set. Both are scored on 60 earlier" in card
+    )
 
 
 def test_what_a_cross_validated_model_was_fitted_to_is_kept_in_every_update(tmp_path):
@@ -387,6 +398,11 @@ def test_what_a_cross_validated_model_was_fitted_to_is_kept_in_every_update(tmp_
         for part, rows in (("train", united.y_train), ("valid", united.y_valid), ("test", united.y_test)):
             assert len(weights_of(folder.place(version) / "data", part)) == len(rows)
         fitted += facts["rows"]["to choose by"]
+    assert len(facts["scores"]) == 3
+    for version, model in folder.models.items():  # all on the same rows
+        predicted = automl.load(model).judge(lambda _: united.x_test)
+        errors = np.average((predicted - united.y_test) ** 2, weights=weights_of(folder.data, "test"))
+        assert facts["scores"][str(version)]["all"] == pytest.approx(np.sqrt(errors), rel=1e-4)
     old = read_prepared(run / "data" / view)
     both = np.concatenate([old.y_train, old.y_valid])
     assert np.array_equal(united.y_train[: len(both)], both)
@@ -415,6 +431,58 @@ def test_a_model_of_quantiles_is_updated(tmp_path):
     assert facts["gain_on_new"] > 0
     assert facts["test"]["new"]["candidate"] < facts["test"]["new"]["in_use"]
     assert automl.load(run).predict(new).shape == (300, 3)
+
+
+def test_a_run_without_a_test_set_is_judged_by_the_new_rows_alone(tmp_path):
+    delays(300, 0).to_csv(tmp_path / "old.csv", index=False)
+    delays(200, 1, shift=0.5).to_csv(tmp_path / "new.csv", index=False)
+    request = Request(str(tmp_path / "old.csv"), "delay", no_test=True)
+    run, _ = planned_run(request, tmp_path, folds=2, n_trials=1, model="linear")
+    facts = update(RunFolder(run), tmp_path / "new.csv")
+    assert facts["said"][-1].endswith("the run has no test set to compare with")
+    assert facts["why"].endswith("; there is no test set of the run to compare on")
+    assert facts["promoted"]
+    assert facts["n_test"] == {"old": 0, "new": 40, "all": 40}
+    assert "old" not in facts["test"]
+
+
+def test_the_report_tells_which_version_is_in_use_and_the_score_of_each_on_the_same_rows(forest, tmp_path):
+    shutil.copytree(forest / "run", tmp_path / "run", ignore=shutil.ignore_patterns("versions"), symlinks=False)
+    folder = RunFolder(tmp_path / "run")
+    versions = Versions(folder)
+    facts = {
+        "started": "2026-03-01T10:00:00+00:00", "data": "march.csv", "metric": "rmse", "epochs": 2, "notes": [],
+        "rows": {"to train on": 30, "to choose by": 10, "to test on": 10},
+        "rows_in_all": {"train": 180, "valid": 60, "test": 60}, "n_test": {"old": 50, "new": 10, "all": 60},
+        "scores": {"1": {"old": 55.0, "new": 71.0}, "2": {"old": 56.0, "new": 62.0}}, "why": "better",
+        "chosen": {"what": "retrained"},
+        "test": {side: {"in_use": 71.0, "candidate": 62.0} for side in ("old", "new")}, "promoted": True,
+        "baseline": {"name": "training mean", "old": 77.0, "new": 79.0},
+    }  # fmt: skip
+    writing = versions.begin()
+    shutil.copytree(folder.model, writing / "model")
+    versions.finish(writing, facts)
+
+    def words():
+        return " ".join(re.sub("<[^>]*>", " ", folder.report.read_text().partition("<body>")[2]).split())
+
+    command("report", folder.path)
+    assert "Version 2 of the model is in use, made by the update of 2026-03-01: rmse 62.00 on the new test" in words()
+    assert "against 71.00 of version 1 and 79.00 of the baseline." in words()
+    assert "version 2 2026-03-01 march.csv 300, 50 of them new 62.00 56.00 promoted: better; in use" in words()
+    out, _ = command("update", folder.path, "--rollback", 1)
+    assert "version 1 is now in use" in out
+    assert "Version 1 of the model is in use, made by the run: rmse 71.00 on the new test rows" in words()
+    assert "which made version 1; version 1 is in use." in command("explain", folder.path)[0]
+    assert "Version 1 of the model is in use" in words()
+
+
+def test_a_version_that_is_not_there_changes_nothing(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.model.mkdir()
+    with pytest.raises(UserError, match="version 5 has no model; choose one of: 1"):
+        Versions(folder).use(5)
+    assert not folder.versions.exists()
 
 
 def test_a_run_that_is_not_on_own_data_is_not_updated(tmp_path):

@@ -134,7 +134,9 @@ def test_an_ensemble_is_kept_where_it_is_better_and_its_folder_says_so(patients)
     assert sum(member["weight"] for member in card["members"]) == pytest.approx(1)
     assert json.loads((folder / "run" / "summary.json").read_text())["model"] == card
     assert [card["data"][part] for part in ("train", "valid", "test")] == [266, 88, 88]
-    assert "an ensemble of" in (folder / "run" / "model" / "README.md").read_text()
+    readme = (folder / "run" / "model" / "README.md").read_text()
+    assert "an ensemble of" in readme
+    assert f"The baseline, training mean, has rmse {card['baseline']['score']:.4g} on the test set" in readme
 
 
 def test_a_loaded_ensemble_scores_on_the_test_part_what_its_card_says(patients):
