@@ -17,7 +17,7 @@ from automl.metrics import measure, names_of
 from automl.runs.candidates import Candidate, candidates
 from automl.runs.final_model import fingerprint
 from automl.runs.latency import fast_enough, milliseconds_per_row
-from automl.runs.members import Models, fitted_models, forget_networks
+from automl.runs.members import Models, fitted_models, forget_models
 from automl.runs.selection import Chosen, affordable, choose, without_damaged
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from automl.tasks.cross_validated import CrossValidated
     from automl.tuning.tuner import Tuner
 
+NOT_REFITTED = "fitted to the training set alone, as the time limit leaves no time to add the validation set"
 MOST_CHOICES = 3  # one after the other, where no member of the last one could be fitted
 
 
@@ -56,7 +57,7 @@ def build(
         chosen = _within(task, chosen, models, milliseconds, say)
     watch("scoring the model on the test set")
     card = write_model(task, chosen, models, folder, about)
-    forget_networks(task, found, set(chosen.members))
+    forget_models(task, found, set(chosen.members))
     return card
 
 
@@ -76,15 +77,20 @@ def _fitted(
             break
         left = max(0.0, end - time.monotonic())
         found, chosen = without_damaged(task, found, most, left, say)
-        chosen = affordable(task, found, chosen, max(1, tuner.executor.n_workers), left)
+        whole, chosen = chosen, affordable(task, found, chosen, max(1, tuner.executor.n_workers), left)
+        if task.keeps_models and min(chosen.refit_seconds) > left:
+            chosen, left = replace(whole, is_refitted=False), 0.0
         if chosen.wanted:
             say(f"ensemble: {_cut(chosen)}")
+        if not chosen.is_refitted:
+            say(f"ensemble: {NOT_REFITTED}")
         log = partial(tuner.log.write, stage="refit")
         models = fitted_models(task, chosen.members, tuner.executor, tuner.device, left, watch=watch, say=say, log=log)
         if models:
             if len(models) < len(chosen.members):
                 fitted = [chosen.members[number] for number in models]
-                chosen = replace(choose(task, fitted, most), wanted=chosen.wanted)
+                again = choose(task, fitted, most)
+                chosen = replace(again, wanted=chosen.wanted, is_refitted=chosen.is_refitted)
             return chosen, models
         found = [candidate for candidate in found if candidate.trial.number not in chosen.members]
     return None, {}
@@ -170,7 +176,8 @@ def _cut(chosen: Chosen) -> str:
 
 def description(task: CrossValidated, chosen: Chosen) -> str:
     """What the model is, in words, with its scores out of fold, and whether it lacks members."""
-    return _members_in_words(task, chosen) + (f"; {_cut(chosen)}" if chosen.wanted else "")
+    said = _members_in_words(task, chosen) + (f"; {_cut(chosen)}" if chosen.wanted else "")
+    return said if chosen.is_refitted else f"{said}; {NOT_REFITTED}"
 
 
 def _members_in_words(task: CrossValidated, chosen: Chosen) -> str:

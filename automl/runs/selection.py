@@ -37,6 +37,7 @@ class Chosen:
     alone: float  # and of the best single candidate
     threshold: float = HALF  # between two classes
     leader: Candidate | None = None  # the best by the metric, where another one is kept alone
+    is_refitted: bool = True  # members are fitted to all rows, or else as the validation set scored them
     wanted: int = 0  # members, where the time limit leaves no time to fit all of them to all rows
 
     @property

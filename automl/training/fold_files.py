@@ -31,6 +31,11 @@ def model_places(folder: Path, kind: type[Learner], n_folds: int) -> list[Path]:
     return [folder / MODEL]
 
 
+def scored_place(folder: Path) -> Path:
+    """The folder of the model that the validation set scored, where it is the only fold and models are kept."""
+    return folder / "fold-0"
+
+
 def places_to_fit(folder: Path, kind: type[Learner], n_folds: int) -> dict[Path, str]:
     """The folders among them whose model is not there as it was written, and what is wrong."""
     found = {}

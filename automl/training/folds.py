@@ -103,7 +103,7 @@ class FoldsTraining:
             learner = self._fitted_without(fold)
             self.predictions[held] = learner.predict(self._rows(held).x)
             rounds = learner.rounds
-            if learner.is_bagged and self.task.max_epochs > 1:
+            if self.task.keeps_models or (learner.is_bagged and self.task.max_epochs > 1):
                 write_model(learner, self._folder / f"fold-{fold}")
         self.rounds.append(rounds)
         metrics = self._scores()
@@ -122,6 +122,8 @@ class FoldsTraining:
             # The epoch that is best on the fold would flatter the predictions for it.
             before, stopping = self._set_aside(before, fold)
         learner = self._learner(fold)
+        if self.task.gives_up and self.task.most_seconds is not None:
+            learner.most_seconds = (self.task.most_seconds - sum(self.seconds)) / (self.task.max_epochs - fold)
         learner.fit(self._rows(before), self._rows(stopping))
         return learner
 
