@@ -203,6 +203,20 @@ def test_without_time_for_fits_to_all_rows_the_models_are_those_that_were_scored
     assert (scored.predict(x) != fitted.predict(x)).any()
 
 
+def test_folds_and_epochs_of_images_leave_a_configuration_time_to_end_on_its_worker(tmp_path, monkeypatch):
+    monkeypatch.setattr(field_plans, "slowness", lambda: 1.0)
+    small_models.pictures(tmp_path / "given")
+    data = tmp_path / "given/data"
+    n_numbers = load_data(cross_validated(data, 1, "cnn", None).data_of("cnn"), None).x_train.size
+    monkeypatch.setattr(field_plans, "SECONDS_A_STEP", 1.0 / n_numbers)  # a second an epoch
+    for limit, n_workers in [(30, 1), (30, 2), (30, 8), (60, 2), (60, 8)]:
+        n_folds = n_folds_within(data, limit, n_workers)
+        task = cross_validated(data, n_folds, "cnn", None, time_limit=limit, n_workers=n_workers)
+        default = task.space.get_default_configuration()
+        share = 1.0 if default["cnn_width"] == 32 else 0.25  # a narrow network takes a quarter
+        assert n_folds * default["cnn_epochs"] * share <= 0.5 * limit, (limit, n_workers)
+
+
 def test_a_network_that_cannot_end_in_time_gives_up_early(tmp_path):
     small_models.pictures(tmp_path / "given")
     task = cross_validated(tmp_path / "given/data", 1, "cnn,linear", None)
