@@ -62,7 +62,8 @@ class Task(Protocol):
     attribute ``keeps_files`` is true, files in trials' folders are never removed; if ``counts_anew`` is, a training
     that is continued numbers its epochs from 1 again; if ``leaves_one`` is, a time limit waits for the first complete
     trial. ``epochs_are``: what people call its epochs, such as folds. A method ``runtime(config)``: trainings for which
-    it returns different values never share a process.
+    it returns different values never share a process. A method ``within(seconds) -> Task`` is told how long the search
+    goes on as a training begins, so that one that cannot end by then gives up early.
     """
 
     @property
@@ -123,6 +124,12 @@ def fidelity_of(task: Task) -> Callable[[Mapping[str, Any]], Fidelity]:
         return own
     of_config = own
     return lambda config: Fidelity("whole") if of_config(config).kind == "restart" else of_config(config)
+
+
+def within(task: Task, seconds: float | None) -> Task:
+    """The task with so many seconds left for a training, if it cares."""
+    own: Callable[[float], Task] | None = getattr(task, "within", None)
+    return task if own is None or seconds is None else own(seconds)
 
 
 def vary(task: Task, *, space: ConfigurationSpace | None = None, max_epochs: int | None = None) -> Task:

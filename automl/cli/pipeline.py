@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from automl.runs.search import Search
     from automl.runs.shared import SharedRun
     from automl.study.run_log import Listener
+    from automl.task import Task
 
 
 def run_session(
@@ -70,7 +71,7 @@ def run_session(
     if not isinstance(task, CrossValidated):
         check_can_keep(task, refit=bool(settings.refit), ensemble=settings.ensemble)
     session = Session.of(settings, task, folder, clock)
-    live = LiveTable(console, _announced(console, name, session), session.plan)
+    live = LiveTable(console, _announced(console, name, session, task), session.plan)
     with session.searching(
         warn=partial(show_line, console), display=live, data=prepared, resume=resume, listeners=listeners,
         shared=shared,
@@ -101,14 +102,14 @@ def run_session(
     return folder, 130 if interrupted else 0 if summary["best"] else 1
 
 
-def _announced(console: Console, name: str, session: Session) -> str:
-    """Say what will be done and why. Returns the title of the run."""
-    settings, task = session.settings, session.task
+def _announced(console: Console, name: str, session: Session, task: Task) -> str:
+    """Say what will be done and why. ``task``: with the data where they are now. Returns the title of the run."""
+    settings = session.settings
     if settings.crowded:
         show_line(console, settings.crowded)
     if isinstance(task, CrossValidated):
         has_test = not (settings.data or {}).get("no_test")
-        show_line(console, described_plan(task, settings.time_limit, has_test=has_test))
+        show_line(console, described_plan(task, settings.time_limit, has_test=has_test, spent=session.plan.spent))
     else:
         if session.strategy.why:
             show_line(console, f"{settings.strategy}: {session.strategy.why}")
@@ -168,6 +169,9 @@ def _show_end(
     show_paths(console, folder, resume_hint=interrupted)
     if tuner.folders.n_bytes:
         show_line(console, f"checkpoints  {folder.trials}, {tuner.folders.n_bytes / 1e6:,.1f} MB")
+    overrun = session.plan.overrun(settings.time_limit) if isinstance(task, CrossValidated) else None
+    if overrun is not None:
+        show_line(console, overrun)
 
 
 def new_folder(name: str) -> Path:

@@ -51,12 +51,13 @@ def planned(asked: Settings, prepared: Path) -> Settings:
 
 def with_folds(asked: Settings, prepared: Path) -> Settings:
     """The settings with cross-validation of the data in a folder, within the time limit or the default one."""
-    from automl.tasks.time_plan import LEAST_LIMIT, n_folds_within, seconds_of_a_trial
+    from automl.tasks.time_plan import LEAST_LIMIT, n_folds_within, seconds_of_a_trial, seconds_of_the_first
 
     limit = asked.time_limit or DEFAULT_SECONDS
     if limit < LEAST_LIMIT and not asked.where.is_remote:
         asked = replace(asked, n_workers=asked.n_workers or 1)  # the first model is the only one: one process is enough
-    trial_seconds = asked.trial_seconds or seconds_of_a_trial(limit)
+    of_first = seconds_of_the_first(prepared, limit, asked.planned_workers)
+    trial_seconds = asked.trial_seconds or max(seconds_of_a_trial(limit), of_first)
     folds = n_folds_within(prepared, limit, asked.planned_workers)
     return replace(asked, time_limit=limit, trial_seconds=trial_seconds, folds=folds)
 

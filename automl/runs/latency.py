@@ -8,7 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from automl.data.datasets.registry import load_data
-from automl.runs.selection import Candidate, Chosen, choose
+from automl.runs.candidates import Candidate
+from automl.runs.selection import Chosen, choose
 
 if TYPE_CHECKING:
     from automl.models.trained import TrainedModel

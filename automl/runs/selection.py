@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,40 +13,17 @@ from automl.data.datasets.registry import load_data
 from automl.data.targets import levels_of
 from automl.deployment.ensemble import greedy_ensemble
 from automl.metrics import HALF, best_threshold, measure, names_of, pinball_losses
-from automl.task import CheckpointDamaged
-from automl.training.fold_learners import learner_class
-from automl.training.folds import RECORD, models_in, read_predictions, read_record
 
 if TYPE_CHECKING:
-    from automl.study.run_folder import RunFolder
-    from automl.study.trial import Trial
+    from automl.runs.candidates import Candidate
     from automl.tasks.cross_validated import CrossValidated
 
-MOST_CANDIDATES = 30  # trials that the weights are chosen from: the best, and the best of each family
 MOST_MEMBERS = 8
-VALID_SHARE = 0.34  # more training rows than without the validation set
 FEW_ROWS = 5_000  # out of fold, up to which the weights are means over
 N_SAMPLES = 20  # bootstrap samples
 NOISE = 2.0  # standard errors of a difference in the metric, up to which it may be chance
 LEAST_SECONDS = 1.0  # of fits to all rows: members that take less together are never left out for the time limit
 MANY_ROWS = 20_000  # in a sample that a difference is measured on, at most
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A trial that predicted all folds."""
-
-    trial: Trial
-    folder: Path
-    family: str
-    predictions: NDArray[Any]  # out of fold, of the rows that are in a fold
-    refit_seconds: float  # expected: one fit to all rows
-
-    @property
-    def loss(self) -> float:
-        """Out of fold, by the task's metric."""
-        assert self.trial.loss is not None
-        return self.trial.loss
 
 
 @dataclass(frozen=True)
@@ -61,54 +37,13 @@ class Chosen:
     alone: float  # and of the best single candidate
     threshold: float = HALF  # between two classes
     leader: Candidate | None = None  # the best by the metric, where another one is kept alone
+    is_refitted: bool = True  # members are fitted to all rows, or else as the validation set scored them
     wanted: int = 0  # members, where the time limit leaves no time to fit all of them to all rows
 
     @property
     def refit_seconds(self) -> list[float]:
         """Of each member."""
         return [member.refit_seconds for member in self.members.values()]
-
-
-def candidates(
-    task: CrossValidated, trials: Sequence[Trial], folder: RunFolder, say: Callable[[str], None]
-) -> list[Candidate]:
-    """The complete trials that weights are chosen from, the best first.
-
-    ``say``: called with a line about each that is left out because its files are damaged.
-    """
-    known = task.folds() >= 0
-    complete = sorted((t for t in trials if t.state == "complete" and t.loss is not None), key=lambda t: t.loss or 0.0)
-    best_of: dict[str, Trial] = {}
-    for trial in complete:
-        best_of.setdefault(task.family(trial.config), trial)
-    wanted = {trial.number for trial in [*complete[:MOST_CANDIDATES], *best_of.values()]}
-    found = []
-    for trial in complete:
-        place = folder.trials / f"{trial.number:04d}"
-        if trial.number in wanted and (place / RECORD).exists():
-            try:
-                found.append(_candidate(task, trial, place, known))
-            except CheckpointDamaged as error:
-                say(f"ensemble: trial {trial.number} is left out, {error}")
-    return found
-
-
-def _candidate(task: CrossValidated, trial: Trial, place: Path, known: NDArray[np.bool_]) -> Candidate:
-    predictions = read_predictions(place, known)[known].astype(np.float64)
-    family, seconds = task.family(trial.config), 0.0
-    if not models_in(place, learner_class(family)):
-        seconds = refit_seconds(task, family, read_record(place)["seconds"])
-    return Candidate(trial, place, family, predictions, seconds)
-
-
-def refit_seconds(task: CrossValidated, family: str, seconds: Sequence[float]) -> float:
-    """Expected seconds of a fit to all rows, from those of the folds."""
-    kind, n = learner_class(family), task.max_epochs
-    if n == 1:  # a validation set, to be trained on too
-        return (1 + VALID_SHARE) * sum(seconds)
-    if kind.has_out_of_bag and task.folds_how == "random":
-        return sum(seconds)
-    return float(np.median(seconds)) * n / max(1, n - 1)  # the first fold may have waited for imports
 
 
 def choose(task: CrossValidated, found: Sequence[Candidate], most: int | None) -> Chosen:
@@ -237,3 +172,19 @@ def affordable(task: CrossValidated, found: Sequence[Candidate], chosen: Chosen,
             break
         chosen = choose(task, found, len(chosen.members) - 1)
     return chosen if len(chosen.members) == n else replace(chosen, wanted=n)
+
+
+def without_damaged(
+    task: CrossValidated, found: Sequence[Candidate], most: int | None, left: float, say: Callable[[str], None]
+) -> tuple[Sequence[Candidate], Chosen]:
+    """The candidates and the choice among them, without members whose damaged models cannot be fitted again within
+    ``left`` seconds; at least one stays. ``say``: called with a line about each that is left out."""
+    while True:
+        chosen = choose(task, found, most)
+        late = {n: m for n, m in chosen.members.items() if m.damage and m.refit_seconds > max(left, LEAST_SECONDS)}
+        rest = [candidate for candidate in found if candidate.trial.number not in late]
+        if not late or not rest:
+            return found, chosen
+        for number, member in late.items():
+            say(f"ensemble: trial {number} is left out, as there is no time to fit it again: {member.damage[0]}")
+        found = rest

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from automl.runs.ensemble import build, expected_seconds
+from automl.runs.ensemble import build
 from automl.runs.final import has_final
 from automl.runs.final_model import refits
+from automl.runs.members import expected_seconds
 from automl.runs.search import Search, open_search, strategy_of
 from automl.runs.time_plan import Clock, TimePlan
 from automl.tasks.built_in import BuiltIn

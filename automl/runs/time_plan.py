@@ -20,6 +20,7 @@ MARGIN = 1.3  # trainings of the final run side by side and score the test set, 
 RESERVED = 0.75  # of the time limit at most, so that long trainings leave the search something
 FILES_SECONDS = 3.0  # to write the files, for the first trials; for more of them, so many more:
 FILES_SECONDS_A_TRIAL = 0.03
+TOLERANCE = 0.1  # of the time limit
 
 
 class Clock:
@@ -85,9 +86,30 @@ class TimePlan:
         self._startup: float | None = None
         self._known: tuple[int, float, float] = (-1, 0.0, 0.0)  # entries of the log, of which these two are known
 
+    @property
+    def spent(self) -> float:
+        """Seconds of the command so far."""
+        return self._clock.seconds
+
     def begin(self) -> None:
         """The search begins."""
         self._before = self._clock.seconds
+
+    def overrun(self, limit: float | None) -> str | None:
+        """A line on what took the time, where the command took longer than its limit by more than TOLERANCE."""
+        if limit is None or self._clock.seconds <= (1 + TOLERANCE) * limit:
+            return None
+        table = self._clock.table(0.0)
+        parts = {
+            "starting and reading": self._before,
+            "the search, which waits for its first result,": table["search"],
+            "fits to all rows and their scores": table["refit"] + table["final"],
+        }
+        parts["writing the files"] = max(0.0, table["total"] - sum(parts.values()))
+        said = ", ".join(
+            f"{what} {seconds:.1f} s" for what, seconds in sorted(parts.items(), key=lambda part: -part[1])
+        )
+        return f"time limit: the run took {table['total']:.1f} s, longer than its {limit:g} s: {said}"
 
     def reserve(self, tuner: Tuner) -> float:
         """Seconds of the time limit that are not the search's: to be given to a Tuner."""

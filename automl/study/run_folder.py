@@ -8,7 +8,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -172,10 +172,11 @@ class TrialFolders:
 
 
 def new_attempt(place: Path, *, continues: bool) -> Path:
-    """A folder beside ``place`` that no other attempt has: empty, or a copy of it."""
+    """A folder beside ``place`` that no other attempt has: empty, or a copy of it without what cannot be read."""
     attempt = place.with_name(f"{place.name}.{uuid.uuid4().hex[:8]}")
     if continues:
-        shutil.copytree(place, attempt)
+        with suppress(shutil.Error):  # whoever needs a file that is missing will say so
+            shutil.copytree(place, attempt)
     else:
         attempt.mkdir(parents=True)
     return attempt

@@ -7,7 +7,7 @@ import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.datasets.registry import load_data
-from automl.data.inputs import Array, Columns
+from automl.data.inputs import Array, Columns, Inputs, Texts
 from automl.data.splits import Splits, train_read
-from automl.data.targets import levels_of
+from automl.data.targets import Target, levels_of
 from automl.metrics import METRICS, measure
 from automl.task import Epoch
 from automl.tasks import field_plans
 from automl.tasks.families import chosen_families, families_of, space_of
-from automl.tasks.time_plan import CHEAPEST, LEAST_LIMIT, OVERHEAD, SHORT, seconds_of_a_trial
+from automl.tasks.time_plan import (
+    CHEAPEST,
+    LEAST_LIMIT,
+    OVERHEAD,
+    SHORT,
+    has_no_time,
+    least_seconds,
+    seconds_of_a_trial,
+)
 from automl.tasks.user_data import copy_encoder
 from strategies.fidelity import Fidelity
 
@@ -48,6 +56,8 @@ class CrossValidated:
     resumable: bool = True
     train_size: None = None
     views: Mapping[str, str] = field(default_factory=dict)  # of families that read other arrays than the first
+    kind: str = "table"  # of the data
+    gives_up: bool = False  # a training that has begun and will take longer than that
 
     @property
     def maximize(self) -> bool:
@@ -73,6 +83,25 @@ class CrossValidated:
         from automl.training.fold_learners import learner_class
 
         return {learner_class(family).runtime for family in families_of(self.space)}
+
+    @property
+    def keeps_models(self) -> bool:
+        """Whether the model that the validation set scored is kept: there may be no time to fit one to all rows."""
+        return self.max_epochs == 1 and self.kind in field_plans.FAMILIES
+
+    def within(self, seconds: float) -> CrossValidated:
+        """The task with so many seconds left for a training; one of texts, images and the like that cannot end in them
+        gives up early, if there is a family that never does."""
+        if self.kind not in field_plans.FAMILIES or not field_plans.NEVER_SLOW & {*families_of(self.space)}:
+            return self
+        return replace(self, most_seconds=min(self.most_seconds or math.inf, seconds), gives_up=True)
+
+    def reads(self, family: str) -> tuple[Inputs, Target]:
+        """What describes the rows of a family, and their target; texts need not be read for it."""
+        splits = load_data(self.data_of(family), None, True)
+        if not isinstance(splits.inputs, Texts):
+            splits = self.rows(family)
+        return splits.inputs, splits.target
 
     def rows(self, family: str) -> Splits:
         """The examples as a family reads them; the training set includes the validation set."""
@@ -180,15 +209,19 @@ def cross_validated(
     from automl.space.parse import load_space
 
     facts = Facts.read(folder)
-    families = chosen_families(facts, model)
+    families, is_field = chosen_families(facts, model), facts.kind in field_plans.FAMILIES
     seconds = (time_limit or math.inf) * (n_workers or 1)
-    if facts.kind in field_plans.FAMILIES and (model is None or model == "auto"):
+    cheaper = is_field and time_limit is not None and has_no_time(facts, folder, time_limit, n_workers or 1)
+    if is_field and (model is None or model == "auto"):
         families = field_plans.families(facts.kind, facts.n_train, seconds)
-    if time_limit is not None and time_limit < SHORT:
+    if cheaper or (time_limit is not None and time_limit < SHORT):
         families = tuple(sorted(families, key=lambda family: family != CHEAPEST))
-    if facts.kind in field_plans.FAMILIES:
+    if is_field:
+        of_training = seconds
+        if time_limit is not None:
+            of_training = field_plans.seconds_for_networks(max(0.0, time_limit - OVERHEAD), n_workers or 1)
         arrays = {family: load_data(str(folder / facts.views[family]), None) for family in families}
-        form = field_plans.space_of(facts.kind, families, facts, arrays, seconds)
+        form = field_plans.space_of(facts.kind, families, facts, arrays, of_training, cheaper=cheaper)
     else:
         inputs = load_data(str(folder / facts.views[families[0]]), None).inputs
         form = space_of(
@@ -202,23 +235,37 @@ def cross_validated(
     most = None if time_limit is None else seconds_of_a_trial(time_limit)
     return CrossValidated(
         facts.name, str(folder), load_space(form), n_folds, facts.metric(metric), facts.folds, view, most,
-        views=views,
+        views=views, kind=facts.kind,
     )  # fmt: skip
 
 
-def described_plan(task: CrossValidated, seconds: float | None, *, has_test: bool) -> str:
-    """One line on what a run does, before it starts."""
+def described_plan(task: CrossValidated, seconds: float | None, *, has_test: bool, spent: float = 0.0) -> str:
+    """One line on what a run does, before it starts. ``spent``: seconds of the command so far."""
     families = families_of(task.space)
+    if seconds is not None and task.kind in field_plans.FAMILIES:
+        from automl.data.ingest.prepare import Facts
+
+        default, folder = task.space.get_default_configuration(), Path(task.data)
+        cheaper = families[0] == CHEAPEST or default.get("tfidf_ngrams") == "words"
+        least = least_seconds(Facts.read(folder), folder, spent, cheaper=cheaper)
+        if seconds < least:
+            return (
+                f"plan: one model, {families[0]}, scored by {_scored_by(task)}; {seconds:g} seconds will be exceeded: "
+                f"at least {math.ceil(least)} are needed, of which {spent:.0f} have gone into starting and reading"
+            )
     if seconds is not None and seconds < LEAST_LIMIT:
         return (
             f"plan: one model, {families[0]}, scored by the validation set; {seconds:g} seconds will be exceeded, as "
             f"starting, reading and writing take about {OVERHEAD:g}: give {LEAST_LIMIT:g} or more"
         )
-    scored = f"{task.max_epochs}-fold cross-validation" if task.max_epochs > 1 else "the validation set"
     hows = {"time": ", forward in time", "group": ", groups kept together", "duplicates": ", duplicates kept together"}
     how = hows.get(task.folds_how, "") if task.max_epochs > 1 else ""
     within = "" if seconds is None else f", all within {seconds:g} seconds"
     return (
-        f"plan: presets of {', '.join(families)}, scored by {scored}{how}; then a search in each family; "
+        f"plan: presets of {', '.join(families)}, scored by {_scored_by(task)}{how}; then a search in each family; "
         f"then an ensemble of the best, fitted to all rows{' but the test set' * has_test}{within}"
     )
+
+
+def _scored_by(task: CrossValidated) -> str:
+    return f"{task.max_epochs}-fold cross-validation" if task.max_epochs > 1 else "the validation set"

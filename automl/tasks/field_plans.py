@@ -31,6 +31,7 @@ ASKED_FOR = {  # families that are tried where they are asked for, or where ther
     "molecules": ("mlp", "rnn", "cnn", "transformer"),
     "sequences": ("rnn", "transformer"),
 }
+NEVER_SLOW = {"tfidf", "linear", "extra_trees", "random_forest"}  # families that do not give up
 MANY = 20_000  # training examples
 MUCH = 1_000.0  # seconds of all workers
 
@@ -92,26 +93,36 @@ MANY_FEATURES: dict[str, Any] = {
     "linear_c": {"float": [1e-5, 1e2], "default": 0.03},
 }
 FEW_EXAMPLES_A_FEATURE = MANY_FEATURES | {"linear_c": {"float": [1e-5, 1e2], "default": 1e-3}}
+# Of a run that has no time for the first preset and its fit to all rows.
+CHEAPER: dict[str, dict[str, Any]] = {"text": {"tfidf_ngrams": {"default": "words"}}}
+CHEAPER_OF_CLASSES: dict[str, dict[str, Any]] = {"text": {"tfidf_c": {"default": 100.0}}}
 CHANGES = {"images": MANY_FEATURES, "molecules": FEW_EXAMPLES_A_FEATURE, "sequences": MANY_FEATURES}  # of the spaces
 
 SEEN = 100_000  # examples that a full training of a network sees, in FEWEST to MOST epochs
 FEWEST, MOST = 5, 60
 SHARE_OF_A_TRAINING = 0.25  # of all seconds, at most, for a training of a network
+MOST_OF_A_WORKER = 0.3  # of the seconds of its worker, at most
 SECONDS_A_STEP = 0.8e-6  # of a CNN of width 32, for each pixel or step of an example and epoch
 SECONDS_A_TOKEN = 1.2e-5  # of a network on tokens
 SECONDS_A_CHARACTER = 0.8e-7  # of a linear model on TF-IDF, for each class
+SECONDS_A_COUNT = 4e-7  # of its n-grams, for each character
+SHARE_OF_WORDS = 0.25  # of the seconds of a fit, if it has only the n-grams of words
+SECONDS_A_LINEAR = 7e-7  # of a linear model and its features, for each pixel or step
 SECONDS_A_NUMBER = 1e-6  # of LightGBM with these presets, for each number and class
 SMALL = 16  # width of a CNN where wider ones have no time
 PROBE = 400_000  # numbers to sort, which took so many seconds where those above were measured:
 SECONDS_OF_PROBE = 0.020
+N_PROBES = 3
 
 
 def slowness() -> float:
     """How many times longer a computation takes here and now than where the seconds were measured."""
-    numbers = np.random.default_rng(0).random(PROBE)
-    start = time.perf_counter()
-    np.sort(numbers)
-    return (time.perf_counter() - start) / SECONDS_OF_PROBE
+    numbers, found = np.random.default_rng(0).random(PROBE), []
+    for _ in range(N_PROBES):  # the fastest, as any may have waited for other programs
+        start = time.perf_counter()
+        np.sort(numbers)
+        found.append(time.perf_counter() - start)
+    return min(found) / SECONDS_OF_PROBE
 
 
 def families(kind: str, n_train: int, seconds: float) -> tuple[str, ...]:
@@ -132,6 +143,23 @@ def seconds_of_a_fold(kind: str, splits: Splits, seconds: float) -> float:
     return epochs_within(splits.x_train, seconds)[0] * n * _seconds_an_example(splits.x_train)
 
 
+def first_seconds(kind: str, splits: Splits, seconds: float, *, cheaper: bool) -> float:
+    """Expected for a fold of the first configuration in a process that has loaded the examples. ``cheaper``: of a short
+    run. ``seconds``: of all workers."""
+    if kind != "text" and cheaper:
+        return SECONDS_A_LINEAR * splits.x_train.size
+    of_a_fold = seconds_of_a_fold(kind, splits, seconds)
+    if kind != "text":
+        return of_a_fold
+    return SECONDS_A_COUNT * sum(map(len, splits.x_train)) + of_a_fold * (SHARE_OF_WORDS if cheaper else 1.0)
+
+
+def seconds_for_networks(seconds: float, n_workers: int) -> float:
+    """Those that a training's share is taken of, of a run with so many on each worker: a training has one worker, and
+    is fitted to all rows in the end."""
+    return min(seconds * n_workers, MOST_OF_A_WORKER / SHARE_OF_A_TRAINING * seconds) / max(1.0, slowness())
+
+
 def epochs_within(x: Array, seconds: float) -> tuple[int, bool]:
     """The epochs of a network on training examples x, and whether there is time for a wide one."""
     full = min(MOST, max(FEWEST, SEEN // max(1, len(x))))
@@ -148,16 +176,26 @@ def _seconds_an_example(x: Array) -> float:
 
 
 def space_of(
-    kind: str, names: tuple[str, ...], facts: Facts, arrays: Mapping[str, Splits], seconds: float
+    kind: str,
+    names: tuple[str, ...],
+    facts: Facts,
+    arrays: Mapping[str, Splits],
+    seconds: float,
+    *,
+    cheaper: bool = False,
 ) -> dict[str, Any]:
-    """The space in the short form. ``arrays``: of each family."""
+    """The space in the short form. ``arrays``: of each family. ``cheaper``: the default is quickly fitted."""
+    changes = CHANGES.get(kind, {})
+    if cheaper:
+        changes = changes | CHEAPER.get(kind, {})
+        changes |= CHEAPER_OF_CLASSES.get(kind, {}) if facts.target_kind == "classes" else {}
     form: dict[str, Any] = {"model": {"choice": list(names), "default": names[0]}}
     for family in names:
         entries = learner_class(family).space(classes=facts.target_kind == "classes", with_levels=False)
         if family in NETWORKS:
             entries = entries | _of_data(kind, family, facts, arrays[family], seconds)
         for name, entry in entries.items():
-            changed = CHANGES.get(kind, {}).get(f"{family}_{name}", {})
+            changed = changes.get(f"{family}_{name}", {})
             form[f"{family}_{name}"] = {**entry, **changed, "when": {"model": family}}
     return form
 

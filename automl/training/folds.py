@@ -5,12 +5,8 @@ Nothing here imports torch, which LightGBM should not share a process with, but 
 
 from __future__ import annotations
 
-import json
-import os
 import time
-import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +19,24 @@ from automl.errors import UserError
 from automl.metrics import best_threshold, loss_of, measure
 from automl.models import own_config
 from automl.models.learners.base import Learner, Rows
-from automl.study.run_folder import write_atomic
-from automl.task import CheckpointDamaged, Epoch, TooSlow
+from automl.task import Epoch, TooSlow
+from automl.training.fold_files import (
+    MODEL,
+    OUT_OF_BAG,
+    PREDICTIONS,
+    RECORD,
+    check_array,
+    checksum,
+    places_to_fit,
+    read_predictions,
+    read_record,
+    reading,
+    write_model,
+    write_training,
+)
 from automl.training.fold_learners import build_learner, learner_class
 from automl.training.spec import FoldsTask
 
-PREDICTIONS, OUT_OF_BAG, RECORD, MODEL = "predictions.npy", "out_of_bag.npy", "record.json", "model"
 EVERY_METRIC = {  # kept for each fold
     "classes": ("accuracy", "log_loss"),
     "number": ("rmse", "mae"),
@@ -92,17 +100,11 @@ class FoldsTraining:
             self.predictions[held] = self._out_of_bag[held]
             rounds = 0
         else:
-            before = np.flatnonzero(self._folds < fold if self.task.folds_how == "time" else self._folds != fold)
-            stopping = held
-            if self._kind.keeps_best:
-                # The epoch that is best on the fold would flatter the predictions for it.
-                before, stopping = self._set_aside(before, fold)
-            learner = self._learner(fold)
-            learner.fit(self._rows(before), self._rows(stopping))
+            learner = self._fitted_without(fold)
             self.predictions[held] = learner.predict(self._rows(held).x)
             rounds = learner.rounds
-            if learner.is_bagged and self.task.max_epochs > 1:
-                self._write_model(learner, f"fold-{fold}")
+            if self.task.keeps_models or (learner.is_bagged and self.task.max_epochs > 1):
+                write_model(learner, self._folder / f"fold-{fold}")
         self.rounds.append(rounds)
         metrics = self._scores()
         self.losses.append(loss_of(self.task.metric, metrics[self.task.metric]))
@@ -110,6 +112,20 @@ class FoldsTraining:
         self._save()
         self._check_time()
         return Epoch(self.n_done, self.losses[-1], metrics, self.seconds[-1])
+
+    def _fitted_without(self, fold: int) -> Learner:
+        """A model for the rows of a fold, fitted to those of the others."""
+        held = self._folds == fold
+        before = np.flatnonzero(self._folds < fold if self.task.folds_how == "time" else ~held)
+        stopping = np.flatnonzero(held)
+        if self._kind.keeps_best:
+            # The epoch that is best on the fold would flatter the predictions for it.
+            before, stopping = self._set_aside(before, fold)
+        learner = self._learner(fold)
+        if self.task.gives_up and self.task.most_seconds is not None:
+            learner.most_seconds = (self.task.most_seconds - sum(self.seconds)) / (self.task.max_epochs - fold)
+        learner.fit(self._rows(before), self._rows(stopping))
+        return learner
 
     def _set_aside(self, rows: NDArray[Any], fold: int) -> tuple[NDArray[Any], NDArray[Any]]:
         """The training rows without those of another fold, and these: the next fold, or in time the one before."""
@@ -130,12 +146,15 @@ class FoldsTraining:
             raise TooSlow(f"{n} folds would take {expected:.3g} s, longer than the {most:.3g} s of a configuration")
 
     def fit_all(self) -> None:
-        """Fit the model to all rows, for as many rounds as the folds took on average; not where it is bagged."""
-        if models_in(self._folder, self._kind):
-            return
-        learner = self._learner()
-        learner.fit(self._rows(slice(None)), rounds=round(float(np.mean(self.rounds))))
-        self._write_model(learner, MODEL)
+        """Fit the model to all rows, for as many rounds as the folds took on average; where it is bagged, those models
+        of the folds again whose files are not as they were written."""
+        for place in places_to_fit(self._folder, self._kind, self.task.max_epochs):
+            if place.name == MODEL:
+                learner = self._learner()
+                learner.fit(self._rows(slice(None)), rounds=round(float(np.mean(self.rounds))))
+            else:
+                learner = self._fitted_without(int(place.name.removeprefix("fold-")))
+            write_model(learner, place)
 
     def _learner(self, fold: int = 0) -> Learner:
         return build_learner(
@@ -156,30 +175,18 @@ class FoldsTraining:
         thresholds = {name: best_threshold(name, y, predicted, weights) for name in names}
         return {name: measure(name, y, predicted, each, weights, levels) for name, each in thresholds.items()}
 
-    def _write_model(self, learner: Learner, name: str) -> None:
-        aside = self._folder / f"{name}.{os.getpid()}"
-        aside.mkdir(parents=True)
-        learner.save(aside)
-        aside.rename(self._folder / name)
-
     def _save(self) -> None:
-        """Write the predictions, then the record that counts them."""
         arrays = {PREDICTIONS: self.predictions}
-        checksums = {PREDICTIONS: _checksum(self.predictions[self._rows_done])}
+        checksums = {PREDICTIONS: checksum(self.predictions[self._rows_done])}
         if self._out_of_bag is not None:
-            checksums[OUT_OF_BAG] = _checksum(self._out_of_bag)
+            checksums[OUT_OF_BAG] = checksum(self._out_of_bag)
             if self.n_done < self.task.max_epochs:
                 arrays[OUT_OF_BAG] = self._out_of_bag
         record = {
             "config": self.config, "seed": self.seed, "losses": self.losses, "rounds": self.rounds,
             "seconds": self.seconds, "checksums": checksums,
         }  # fmt: skip
-        for name, array in arrays.items():
-            aside = self._folder / f"{name}.{os.getpid()}"
-            with aside.open("wb") as file:
-                np.save(file, array)
-            aside.replace(self._folder / name)
-        write_atomic(self._folder / RECORD, json.dumps(record | {"checksum": _checksum(json.dumps(record).encode())}))
+        write_training(self._folder, arrays, record)
 
     @property
     def _rows_done(self) -> NDArray[np.bool_]:
@@ -195,59 +202,6 @@ class FoldsTraining:
         self.predictions = read_predictions(self._folder, self._rows_done)
         self.predictions[self._folds >= self.n_done] = np.nan  # killed between the two files
         if (self._folder / OUT_OF_BAG).exists():
-            with _reading(self._folder):
+            with reading(self._folder):
                 self._out_of_bag = np.load(self._folder / OUT_OF_BAG, allow_pickle=False)
-                _check(record, OUT_OF_BAG, self._out_of_bag)
-
-
-def models_in(folder: Path, kind: type[Learner]) -> list[Path]:
-    """The folders of the models of a training: those of the folds where they are bagged, or one fitted to all rows."""
-    if kind.is_bagged and (found := sorted(path for path in folder.glob("fold-*") if path.name[5:].isdigit())):
-        return found
-    return [folder / MODEL] if (folder / MODEL).is_dir() else []
-
-
-def read_record(folder: Path) -> dict[str, Any]:
-    """What is known of the training in a folder: config, seed, and by fold losses, rounds and seconds.
-
-    CheckpointDamaged if it cannot be read.
-    """
-    with _reading(folder):
-        content: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        if content.pop("checksum") != _checksum(json.dumps(content).encode()):
-            raise ValueError(f"the checksum of {RECORD} is wrong")
-    return content
-
-
-def read_predictions(folder: Path, rows: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
-    """The out-of-fold predictions of the training in a folder, (n,) or (n, n_classes).
-
-    ``rows``: those of the folds done, (n,), to check them. CheckpointDamaged if they cannot be read or have changed.
-    """
-    with _reading(folder):
-        found: NDArray[np.float32] = np.load(folder / PREDICTIONS, allow_pickle=False)
-        if rows is not None:
-            _check(read_record(folder), PREDICTIONS, found[rows])
-    return found
-
-
-@contextmanager
-def _reading(folder: Path) -> Iterator[None]:
-    """CheckpointDamaged if what is read in it is missing, cut or changed."""
-    try:
-        yield
-    except CheckpointDamaged:
-        raise
-    except Exception as error:  # of JSON and of arrays with any content
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise CheckpointDamaged(f"the checkpoint in {folder} is damaged ({reason})") from error
-
-
-def _check(record: Mapping[str, Any], name: str, array: NDArray[Any]) -> None:
-    if record["checksums"][name] != _checksum(array):
-        raise ValueError(f"the checksum of {name} is wrong")
-
-
-def _checksum(content: NDArray[Any] | bytes) -> str:
-    """Finds a flipped bit."""
-    return f"{zlib.crc32(content if isinstance(content, bytes) else np.ascontiguousarray(content).tobytes()):08x}"
+                check_array(record, OUT_OF_BAG, self._out_of_bag)

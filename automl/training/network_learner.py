@@ -21,6 +21,7 @@ from automl.models import build_for
 from automl.models.backbone import Backbone
 from automl.models.device import autocast, find_device, isolated
 from automl.models.learners.base import Learner, Rows
+from automl.models.learners.fit_watch import FitWatch
 from automl.models.trained import Preprocessing, TrainedNetwork
 from automl.task import TrainingFailed
 from automl.training.device import home_of, memory_errors
@@ -105,11 +106,13 @@ class NetworkLearner(Learner):
             # On a CPU a network counts them at no cost; on a GPU that would wait for the device.
             steps = None if device.type == "cpu" else steps_of(self.inputs, x)
             loss_of = partial(self._loss, x, y, steps, config)
+            watch = FitWatch(epochs, self.most_seconds, "epochs")
             for epoch in range(epochs):
                 order = torch.randperm(len(y), device=device)
                 loss, _ = descent.epoch(order, loss_of, epoch=epoch, max_epochs=epochs, lengths=lengths)
                 if not math.isfinite(loss):
                     raise TrainingFailed(f"diverged: training loss is {loss} at epoch {epoch + 1}")
+                watch.done(epoch + 1)
         self.model.to(torch.device("cpu"))
 
     def _loss(self, x: Tensor, y: Tensor, steps: Tensor | None, config: Mapping[str, Any], batch: Batch) -> Tensor:

@@ -56,6 +56,10 @@ class FoldsTask(Protocol):
     @property
     def most_seconds(self) -> float | None: ...  # of all folds of a configuration
     @property
+    def gives_up(self) -> bool: ...  # a training that will take longer
+    @property
+    def keeps_models(self) -> bool: ...  # those that the validation set scored
+    @property
     def folds_how(self) -> str: ...  # random, group, duplicates, time, or empty
     def family(self, config: Mapping[str, Any]) -> str: ...
     def rows(self, family: str) -> "Splits": ...  # as the family reads them; training includes the validation set

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from automl.study.run_folder import keep_attempt, new_attempt
+from automl.task import TOO_SLOW
 from automl.tuning.jobs import MAX_RETRIES, EpochDone, Job, JobEnded, LaneEnded, Restarted
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def train_jobs(
     watch: Callable[[int, int], None] = lambda done, of: None,
     needless: Callable[[int, Trained], set[int]] = lambda key, done: set(),
     log: Write = lambda event, **facts: None,
+    most_seconds: float | None = None,
 ) -> dict[int, Trained]:
     """Run jobs to their ends; returns the results of the trainings, by key.
 
@@ -86,8 +88,9 @@ def train_jobs(
     of trainings that need not start once this one has ended. If a program of several trainings fails as a whole, those
     that it leaves are trained alone: one of them may have been the cause. Each attempt has a folder of its own, which
     becomes the training's at its end. ``log``: called with starts, ends, restarts and retries, in which a training has
-    the name of its folder.
+    the name of its folder. ``most_seconds``: those that have not ended by then are dropped and have failed.
     """
+    end_at = math.inf if most_seconds is None else executor.now() + most_seconds
     waiting, running, retries = deque(jobs), dict[int, Job](), Counter[int]()
     places = {single.key: Path(str(single.folder)) for job in jobs for single in job.trainings}
     attempts: dict[int, Path] = {}  # folders of the trainings that run
@@ -119,7 +122,7 @@ def train_jobs(
             for single in attempt.trainings:
                 note("start", single.key, seed=single.seed, epochs=single.epochs)
             executor.submit(attempt)
-        for event in executor.wait(1.0):
+        for event in executor.wait(min(1.0, max(0.0, end_at - executor.now()))):
             if isinstance(event, EpochDone):
                 epochs[event.training].append(event.epoch)
             elif isinstance(event, Restarted):
@@ -145,4 +148,11 @@ def train_jobs(
                 n_trainings -= len(waiting) - len(kept)
                 waiting = deque(kept)
         watch(len(done), n_trainings)
+        if executor.now() >= end_at and len(done) < n_trainings:
+            executor.cancel()
+            for place in attempts.values():
+                shutil.rmtree(place, ignore_errors=True)
+            late = JobEnded(-1, 0.0, f"{TOO_SLOW}: it was not done within the {most_seconds:.3g} s that were left")
+            done |= {key: Trained((), replace(late, key=key)) for key in places if key not in done}
+            break
     return done

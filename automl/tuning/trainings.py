@@ -50,6 +50,7 @@ class Trainings:
     seed: int
     device: str
     lanes: int  # at most, in a pack
+    left: Callable[[], float | None]  # seconds until the search ends; None if a job that starts now is waited for
     is_limited: Callable[[], bool]  # whether a job that starts now is killed after the seconds of a trial
 
     def __post_init__(self) -> None:
@@ -107,6 +108,7 @@ class Trainings:
             folder=None if folder is None else str(folder),
             device=self.device,
             trained=len(running.losses),
+            left=self.left(),
             limited=self.is_limited(),
             runtime=runtime_of(self.task, proposal.config),
         )

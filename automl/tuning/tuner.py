@@ -67,7 +67,7 @@ class Tuner:
         self.trainings = Trainings(
             self.task, self.strategy, self.study, self.executor, self.folders, self.retention, self.log, self.warn,
             seed=self.seed, device=self.device, lanes=self.lanes,
-            is_limited=lambda: not (self._is_late and self._needs_one),
+            left=lambda: self._left, is_limited=lambda: not (self._is_late and self._needs_one),
         )  # fmt: skip
         self.waiting, self.running = self.trainings.waiting, self.trainings.running
         self._rules = StoppingRules(self.study, self.task, self.target, self.patience, self.sure_within)
@@ -278,6 +278,12 @@ class Tuner:
     def _is_late(self) -> bool:
         limit = self.search_limit
         return limit is not None and self.seconds >= limit
+
+    @property
+    def _left(self) -> float | None:
+        """Seconds until the search ends; None if it may go on as long as it takes."""
+        limit = self.search_limit
+        return None if limit is None or (self._is_late and self._needs_one) else max(0.0, limit - self.seconds)
 
     @property
     def _needs_one(self) -> bool:

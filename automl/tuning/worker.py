@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.devices import crowd, forget_peak, peak_memory, return_memory, says_out_of_memory
 from automl.errors import UserError, abridged
-from automl.task import CheckpointDamaged, Epoch, OutOfMemory, TrainingFailed, vary
+from automl.task import CheckpointDamaged, Epoch, OutOfMemory, TrainingFailed, vary, within
 from automl.tuning.descendants import kill_marked
 from automl.tuning.jobs import EpochDone, Event, Job, JobEnded, JobStarted, LaneEnded, Restarted, event_to_json
 from automl.tuning.memory import Memory
@@ -53,7 +53,8 @@ def run_job(task: Task, job: Job, stopped: Set[int] = frozenset()) -> Iterator[E
         if job.lanes:
             yield from _train_lanes(task, job, stopped)
         else:
-            task, folder = vary(task, max_epochs=job.schedule), Path(job.folder) if job.folder else None
+            folder = Path(job.folder) if job.folder else None
+            task = within(vary(task, max_epochs=job.schedule), job.left)
             yield from _train(task, job, folder)
             scores = _scores(task, folder, job)
     except OutOfMemory as failure:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from automl.deployment.ensemble import greedy_ensemble
 from automl.errors import UserError
 from automl.metrics import measure
-from automl.runs.selection import MOST_CANDIDATES
+from automl.runs.candidates import MOST_CANDIDATES
 from benchmarks.command import run_command
 from benchmarks.suites.own_files import FILES, UsersFile
 
@@ -204,7 +204,8 @@ def stored(run: Path, model: Any, test: pd.DataFrame, target: str) -> dict[str, 
     from automl.models.learners import learner_class
     from automl.tasks.cross_validated import cross_validated
     from automl.tasks.families import presets
-    from automl.training.folds import models_in, read_predictions, read_record, train
+    from automl.training.fold_files import model_places, read_predictions, read_record
+    from automl.training.folds import train
 
     task = cross_validated(run / "data", 8, MODELS, None)
     encoder, _ = load_encoder(run / "data" / "encoder")
@@ -223,7 +224,7 @@ def stored(run: Path, model: Any, test: pd.DataFrame, target: str) -> dict[str, 
         list(train(task, record["config"], seed=record["seed"], epochs=task.max_epochs + 1, folder=place.parent))
         family = record["config"]["model"]
         own, learner = own_config(family, record["config"]), learner_class(family)
-        places = models_in(place.parent, learner)
+        places = model_places(place.parent, learner, task.max_epochs)
         fitted = [learner.load(each, own, splits.inputs, splits.target) for each in places]
         predicted = np.mean([each.predict(x_test) for each in fitted], axis=0)
         found.append((record["losses"][-1], number < n_presets, read_predictions(place.parent), predicted))

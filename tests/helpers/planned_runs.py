@@ -5,7 +5,8 @@ from dataclasses import asdict, replace
 from automl.data.ingest.prepare import prepare
 from automl.data.ingest.request import Request
 from automl.runs.configure import new_settings
-from automl.runs.ensemble import build, expected_seconds
+from automl.runs.ensemble import build
+from automl.runs.members import expected_seconds
 from automl.runs.search import open_search, strategy_of
 from automl.runs.settings import Settings, build_task
 from automl.runs.time_plan import Clock, TimePlan
@@ -13,8 +14,11 @@ from automl.study.run_folder import RunFolder
 from automl.tuning.executor import SerialExecutor
 
 
-def planned_run(request, place, *, folds, n_trials, model=None):
-    """Prepare the data, try presets, and write the model; returns the run's folder and the model's card."""
+def planned_run(request, place, *, folds, n_trials, model=None, watch=lambda folder: None, say=print):
+    """Prepare the data, try presets, and write the model; returns the run's folder and the model's card.
+
+    ``watch``: called with the folder of the run after the search, and while and after members are fitted to all rows.
+    """
     request = request.checked()
     place.mkdir(parents=True, exist_ok=True)
     prepare(request, place / "data")
@@ -34,10 +38,11 @@ def planned_run(request, place, *, folds, n_trials, model=None):
         result = search.tuner.run()
         errors = [trial.error for trial in result.trials if trial.error]
         assert errors == [], errors
+        watch(folder)
         about = {"strategy": "auto", "seed": 0, "n_trials": n_trials, "started": "today"}
         card = build(
-            task, search.tuner, folder, about, most=None, left=300.0, milliseconds=None, watch=lambda line: None,
-            say=print,
+            task, search.tuner, folder, about, most=None, left=300.0, milliseconds=None,
+            watch=lambda line: watch(folder), say=say,
         )  # fmt: skip
     return folder.path, card
 

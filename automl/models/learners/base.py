@@ -48,6 +48,8 @@ class Learner(ABC):
     def __init__(self, config: Mapping[str, Any], inputs: Any, target: Target, seed: int) -> None:
         """``inputs`` and ``target``: the statistics of all training rows."""
         self.config, self.inputs, self.target, self.seed = config, inputs, target, seed
+        self.most_seconds: float | None = None
+        """Of a fit, which raises TooSlow early where it sees that it will take longer."""
         self.rounds = 0
         """Boosting rounds or epochs of the fitted model; 0 where a model has none."""
 

@@ -21,6 +21,11 @@ class EarlyStopping:
         self._clear, self._since = math.inf, 0  # the last clear improvement
         self._patience = max(LEAST_PATIENCE, PATIENCE * min(1.0, ROWS / n_rows))
 
+    @property
+    def least_rounds(self) -> int:
+        """The rounds of the fit in all, if no better one comes."""
+        return int(self._since + self._patience + GROWTH * self._since) + 1
+
     def ends(self, round_: int, loss: float) -> bool:
         """Whether the fit stops after this round."""
         if loss < self._best:

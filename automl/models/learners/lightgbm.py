@@ -16,6 +16,7 @@ from automl.data.inputs import Array, Columns
 from automl.data.targets import Classes, Quantiles, Target
 from automl.models.learners.base import Learner, Rows
 from automl.models.learners.early_stopping import MOST_ROUNDS, EarlyStopping
+from automl.models.learners.fit_watch import FitWatch
 from automl.models.learners.levels import ManyLevels
 
 # The hyperparameters and ranges of TabArena (N. Erickson et al., TabArena: A Living Benchmark for Machine Learning on
@@ -83,7 +84,8 @@ class LightGBM(Learner):
             scored = [data.create_valid(others, valid.y, weight=valid.weights)]
         self.boosters, self._n_rounds = [], []
         for parameters in self._parameters():
-            callbacks = [] if valid is None else [_stopped(EarlyStopping(len(train.y)))]
+            stopping = EarlyStopping(len(train.y))
+            callbacks = [] if valid is None else [_stopped(stopping, FitWatch(0, self.most_seconds, "rounds"))]
             n_rounds = rounds if valid is None else MOST_ROUNDS
             booster = lightgbm.train(parameters, data, n_rounds, scored, callbacks=callbacks)
             found = booster.best_iteration if valid is not None else rounds
@@ -165,7 +167,7 @@ def _file(place: int) -> str:
     return f"model-{place}.txt" if place else "model.txt"
 
 
-def _stopped(stopping: EarlyStopping) -> Callable[[Any], None]:
+def _stopped(stopping: EarlyStopping, watch: FitWatch) -> Callable[[Any], None]:
     """A callback that ends a fit and keeps its best round."""
 
     def stop(state: Any) -> None:
@@ -175,5 +177,6 @@ def _stopped(stopping: EarlyStopping) -> Callable[[Any], None]:
         is_last = state.iteration == state.end_iteration - 1
         if stopping.ends(state.iteration, loss) or is_last:
             raise EarlyStopException(stopping.best_round, state.evaluation_result_list)
+        watch.done(state.iteration + 1, stopping.least_rounds)
 
     return stop

@@ -153,6 +153,7 @@ class LsaLightGBM(TextLearner):
         self.vectors = np.ascontiguousarray(vectors.T, np.float32)
         rows = x @ self.vectors
         self.boosting = LightGBM(self.config, Columns.of(rows, ()), self.target, self.seed)
+        self.boosting.most_seconds = self.most_seconds
         scored = None if valid is None else Rows(self.features(valid.x) @ self.vectors, valid.y)
         self.boosting.fit(Rows(rows, train.y), scored, rounds)
         self.rounds = self.boosting.rounds

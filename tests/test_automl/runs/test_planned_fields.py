@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from collections import Counter
 
 import numpy as np
@@ -13,15 +14,21 @@ from planned_runs import Request, planned_run
 import automl
 from automl.cli.export import write_onnx
 from automl.continual.update import update
+from automl.data.datasets.registry import load_data
 from automl.data.ingest.prepare import Facts, prepare
 from automl.deployment.json_predictions import Answering
 from automl.errors import UserError
+from automl.runs.candidates import Candidate
 from automl.runs.latency import milliseconds_per_row
+from automl.runs.members import fitted_models
 from automl.study.run_folder import RunFolder
+from automl.study.trial import Trial
+from automl.task import TrainingFailed
 from automl.tasks import field_plans
-from automl.tasks.cross_validated import cross_validated
+from automl.tasks.cross_validated import cross_validated, described_plan
 from automl.tasks.families import presets, suits
 from automl.tasks.time_plan import n_folds_within
+from automl.tuning.executor import SerialExecutor
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +171,73 @@ def test_networks_never_share_a_process_with_other_families(texts):
         "tfidf": "", "lsa_lightgbm": "", "cnn": "torch",
     }  # fmt: skip
     assert task.runtimes == {"", "torch"}
+
+
+def test_a_short_run_on_texts_begins_with_words_and_says_what_it_needs(texts):
+    place, *_ = texts
+    data = place / "run/data"
+    short, long = (cross_validated(data, 1, None, None, time_limit=seconds) for seconds in (8.0, 600.0))
+    ngrams = [task.space.get_default_configuration()["tfidf_ngrams"] for task in (short, long)]
+    assert ngrams == ["words", "characters"]
+    said = described_plan(short, 8.0, has_test=True, spent=4.0)
+    assert said.startswith(
+        "plan: one model, tfidf, scored by the validation set; 8 seconds will be exceeded: at least 1"
+    )
+    assert said.endswith("are needed, of which 4 have gone into starting and reading")
+    assert described_plan(long, 600.0, has_test=True, spent=4.0).endswith("all within 600 seconds")
+
+
+def test_without_time_for_fits_to_all_rows_the_models_are_those_that_were_scored(texts, tmp_path):
+    place, *_ = texts
+    task = cross_validated(place / "run/data", 1, "tfidf", None)
+    config = presets(task.space, "text")[0]
+    list(task.train(config, seed=0, epochs=1, checkpoint=tmp_path / "0000", device="cpu"))
+    member = Candidate(Trial(0, config), tmp_path / "0000", "tfidf", np.zeros(1), 9.0)
+    options = {"watch": print, "say": print, "log": lambda event, **facts: None}
+    (scored,) = fitted_models(task, {0: member}, SerialExecutor(task), "cpu", 0.0, **options)[0]
+    assert not (tmp_path / "0000/model").exists()
+    (fitted,) = fitted_models(task, {0: member}, SerialExecutor(task), "cpu", 60.0, **options)[0]
+    assert (tmp_path / "0000/model").exists()
+    x = load_data(task.data_of("tfidf"), None).x_test
+    np.testing.assert_array_equal(scored.predict(x).argmax(1), fitted.predict(x).argmax(1))
+    assert (scored.predict(x) != fitted.predict(x)).any()
+
+
+def test_folds_and_epochs_of_images_leave_a_configuration_time_to_end_on_its_worker(tmp_path, monkeypatch):
+    monkeypatch.setattr(field_plans, "slowness", lambda: 1.0)
+    small_models.pictures(tmp_path / "given")
+    data = tmp_path / "given/data"
+    n_numbers = load_data(cross_validated(data, 1, "cnn", None).data_of("cnn"), None).x_train.size
+    monkeypatch.setattr(field_plans, "SECONDS_A_STEP", 1.0 / n_numbers)  # a second an epoch
+    for limit, n_workers in [(30, 1), (30, 2), (30, 8), (60, 2), (60, 8)]:
+        n_folds = n_folds_within(data, limit, n_workers)
+        task = cross_validated(data, n_folds, "cnn", None, time_limit=limit, n_workers=n_workers)
+        default = task.space.get_default_configuration()
+        share = 1.0 if default["cnn_width"] == 32 else 0.25  # a narrow network takes a quarter
+        assert n_folds * default["cnn_epochs"] * share <= 0.5 * limit, (limit, n_workers)
+
+
+def test_a_network_that_cannot_end_in_time_gives_up_early(tmp_path):
+    small_models.pictures(tmp_path / "given")
+    task = cross_validated(tmp_path / "given/data", 1, "cnn,linear", None)
+    config = next(config for config in presets(task.space, "images") if config["model"] == "cnn")
+    start = time.perf_counter()
+    with pytest.raises(TrainingFailed, match=r"too slow: \d+ epochs would take .* s, longer than the 0\.1 s left"):
+        list(task.within(0.1).train(config, seed=0, epochs=1, checkpoint=tmp_path / "trial", device="cpu"))
+    gave_up = time.perf_counter() - start
+    list(task.within(600.0).train(config, seed=0, epochs=1, checkpoint=tmp_path / "trial", device="cpu"))
+    assert gave_up < 0.7 * (time.perf_counter() - start - gave_up)
+    alone = cross_validated(tmp_path / "given/data", 1, "cnn", None)
+    assert alone.within(0.1) is alone, "there is no other family"
+
+
+def test_boosting_that_cannot_end_in_time_gives_up_early(tmp_path, monkeypatch):
+    monkeypatch.setattr("automl.models.learners.fit_watch.LEAST_SECONDS", 0.0)  # the whole fit takes less
+    small_models.pictures(tmp_path / "given")
+    task = cross_validated(tmp_path / "given/data", 1, "lightgbm,linear", None)
+    config = next(config for config in presets(task.space, "images") if config["model"] == "lightgbm")
+    with pytest.raises(TrainingFailed, match=r"too slow: \d+ rounds would take .* s, longer than the 0\.01 s left"):
+        list(task.within(0.01).train(config, seed=0, epochs=1, checkpoint=tmp_path / "trial", device="cpu"))
 
 
 def test_the_latency_of_a_member_includes_reading_its_texts(texts):

@@ -22,9 +22,10 @@ from automl.data.memory_map import write_prepared
 from automl.data.splits import Splits
 from automl.data.targets import Number
 from automl.metrics import measure
+from automl.runs.candidates import Candidate, refit_seconds
 from automl.runs.ensemble import description
 from automl.runs.latency import fast_enough
-from automl.runs.selection import MOST_MEMBERS, Candidate, affordable, choose, refit_seconds
+from automl.runs.selection import MOST_MEMBERS, affordable, choose, without_damaged
 from automl.study.trial import Trial
 from automl.tasks.cross_validated import CrossValidated, cross_validated
 
@@ -106,6 +107,20 @@ def test_as_many_members_as_there_is_time_to_fit(tmp_path):
     every = [*found, slow]
     kept = affordable(task, every, choose(task, every, None), 2, 0.0)
     assert set(kept.members) == {9}, "the best is kept in any case"
+
+
+def test_a_damaged_member_without_time_to_fit_it_again_is_left_out(tmp_path):
+    numbers, said = Numbers(tmp_path), []
+    damaged = replace(numbers.candidate(1, noise(1, 0.5), seconds=99.0), damage=("trials/0001/fold-3 is missing",))
+    found = [damaged, numbers.candidate(2, noise(2), seconds=1.0)]
+    task = numbers.task()
+    assert 1 in without_damaged(task, found, None, 100.0, said.append)[1].members
+    assert said == []
+    rest, chosen = without_damaged(task, found, None, 5.0, said.append)
+    assert (set(chosen.members), len(rest)) == ({2}, 1)
+    why = "as there is no time to fit it again: trials/0001/fold-3 is missing"
+    assert said == [f"ensemble: trial 1 is left out, {why}"]
+    assert set(without_damaged(task, [damaged], None, 0.0, said.append)[1].members) == {1}, "one is kept in any case"
 
 
 def test_the_absolute_error_is_what_weights_are_chosen_by_where_it_is_the_metric(tmp_path):

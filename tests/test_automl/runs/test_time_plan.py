@@ -77,3 +77,15 @@ def test_the_stages_add_up_to_the_total():
     assert table["strategy"] == 0.02
     assert table["search"] == pytest.approx(0.03, abs=0.02)
     assert sum(table.values()) - table["total"] == pytest.approx(table["total"], abs=0.03)
+
+
+def test_a_run_that_takes_longer_than_its_limit_says_what_took_the_time():
+    clock = Clock(time.monotonic() - 20.0)
+    plan = TimePlan(clock, n_seeds=0, refits=False, keeps_model=True)
+    plan.begin()
+    with clock.during("search"):
+        time.sleep(0.01)
+    assert plan.overrun(None) is None
+    assert plan.overrun(19.0) is None, "within a tenth"
+    said = plan.overrun(15.0)
+    assert said.startswith("time limit: the run took 20.0 s, longer than its 15 s: starting and reading 20.0 s, ")

@@ -14,8 +14,8 @@ from automl.data.ingest.prepare import prepare
 from automl.data.ingest.request import Request
 from automl.errors import UserError
 from automl.metrics import best_threshold, loss_of, measure
+from automl.runs.candidates import candidates
 from automl.runs.configure import with_folds
-from automl.runs.selection import candidates
 from automl.runs.settings import Settings
 from automl.study.run_folder import RunFolder
 from automl.study.trial import Trial
@@ -23,7 +23,7 @@ from automl.task import CheckpointDamaged, TrainingFailed
 from automl.tasks.cross_validated import cross_validated, described_plan
 from automl.tasks.families import PRESETS, families_of, presets
 from automl.tasks.time_plan import n_folds_within
-from automl.training.folds import MODEL, OUT_OF_BAG, PREDICTIONS, RECORD, read_predictions, read_record
+from automl.training.fold_files import MODEL, OUT_OF_BAG, PREDICTIONS, RECORD, read_predictions, read_record
 from strategies.encoding import Encoding
 
 
@@ -126,6 +126,12 @@ def test_a_trial_with_damaged_files_is_no_member_of_the_ensemble(half_done, tmp_
     (folder.trials / "0001" / RECORD).write_text("{")
     assert [candidate.trial.number for candidate in candidates(task, trials, folder, said.append)] == [2]
     assert [line.split(", ")[0] for line in said] == [f"ensemble: trial {number} is left out" for number in (0, 1)]
+    (folder.trials / "0002" / RECORD).unlink()
+    assert candidates(task, trials[2:], folder, said.append) == []
+    assert f"0002/{RECORD}" in said[-1]
+    shutil.rmtree(folder.trials)
+    assert candidates(task, trials * 3, folder, said.append) == []
+    assert said[-1] == "ensemble: 6 more trials are left out, as their files are damaged too"
 
 
 def test_one_epoch_more_fits_the_model_to_all_rows(wine, tmp_path):

@@ -1,0 +1,172 @@
+"""The fitted models of an ensemble's members, and what happens where their files are damaged before they are read."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from automl.runs.candidates import looked_at, refit_seconds
+from automl.runs.selection import LEAST_SECONDS, MOST_MEMBERS
+from automl.task import CheckpointDamaged
+from automl.training.fold_files import check_model, model_places, places_to_fit, read_record, scored_place
+from automl.training.fold_learners import learner_class, trained_in
+from automl.tuning.jobs import Job
+from automl.tuning.packs import Write, train_jobs
+
+if TYPE_CHECKING:
+    from automl.models.trained import TrainedModel
+    from automl.runs.candidates import Candidate
+    from automl.tasks.cross_validated import CrossValidated
+    from automl.tuning.executor import Executor
+    from automl.tuning.tuner import Tuner
+
+Models: TypeAlias = "Sequence[TrainedModel]"
+"""Those of a member: one, or one a fold for a family that is bagged."""
+LIKELY_MEMBERS = MOST_MEMBERS  # of the best trials, whose fits to all rows the search leaves time for
+
+
+def expected_seconds(tuner: Tuner) -> float:
+    """Of fitting the likely members to all rows."""
+    task = tuner.task
+    complete = sorted((t for t in tuner.study.trials.values() if t.state == "complete"), key=lambda t: t.loss or 0.0)
+    seconds = [
+        refit_seconds(task, task.family(t.config), [t.seconds / task.max_epochs] * task.max_epochs)  # type: ignore[attr-defined, arg-type]
+        for t in complete[:LIKELY_MEMBERS]
+        if task.max_epochs == 1 or not learner_class(task.family(t.config)).is_bagged  # type: ignore[attr-defined]
+    ]
+    return max(sum(seconds) / max(1, tuner.executor.n_workers), max(seconds)) if seconds else 0.0
+
+
+def fitted_models(
+    task: CrossValidated,
+    members: Mapping[int, Candidate],
+    executor: Executor,
+    device: str,
+    left: float,
+    *,
+    watch: Callable[[str], None],
+    say: Callable[[str], None],
+    log: Write,
+) -> dict[int, Models]:
+    """The models of the members, by trial, fitted to all rows where that is still to be done; where it cannot be done
+    in time, those that the validation set scored, as far as they are kept.
+
+    Damaged ones are fitted again, once, if that fits in ``left`` seconds. Those that are missing at the end failed or
+    are damaged, as ``say`` was told.
+    """
+    models: dict[int, Models] = {}
+    end = time.monotonic() + left
+
+    def has_time(member: Candidate) -> bool:
+        try:
+            return looked_at(task, member).refit_seconds <= max(end - time.monotonic(), LEAST_SECONDS)
+        except CheckpointDamaged:  # what is known of its training
+            return False
+
+    for number, member in members.items():
+        for line in member.damage:
+            say(f"ensemble: trial {number} is fitted again where it is damaged: {line}")
+    waiting, is_first = dict(members), True
+    most = left + LEAST_SECONDS if task.keeps_models else None
+    if task.keeps_models and left <= 0:
+        waiting = {}
+    while waiting:
+        errors = _fit(task, waiting, executor, device, watch, log, most)
+        again = {}
+        for number, member in waiting.items():
+            try:
+                if number not in errors:
+                    models[number] = _loaded(task, member)
+            except CheckpointDamaged as damage:
+                errors[number] = str(damage)
+                if is_first and has_time(member):
+                    say(f"ensemble: trial {number} is fitted again where it is damaged: {damage}")
+                    again[number] = member
+        for number in sorted(waiting.keys() & errors.keys() - again.keys()):
+            if task.keeps_models and (scored := _as_scored(task, members[number])):
+                say(f"ensemble: trial {number} is kept as it was scored, its fit to all rows failed: {errors[number]}")
+                models[number] = scored
+            else:
+                say(f"ensemble: trial {number} is left out, its fit to all rows failed: {errors[number]}")
+        waiting, is_first = again, False
+    if task.keeps_models and left <= 0:
+        models = {number: scored for number, member in members.items() if (scored := _as_scored(task, member))}
+    return models
+
+
+def _as_scored(task: CrossValidated, member: Candidate) -> Models:
+    """The model that the validation set scored; empty if its files are damaged."""
+    place = scored_place(member.folder)
+    try:
+        check_model(place)
+    except CheckpointDamaged:
+        return []
+    return [_trained_in(task, member, place)]
+
+
+def _fit(
+    task: CrossValidated,
+    members: Mapping[int, Candidate],
+    executor: Executor,
+    device: str,
+    watch: Callable[[str], None],
+    log: Write,
+    most_seconds: float | None,
+) -> dict[int, str]:
+    """Fit members to all rows, in their trials' folders; returns the errors, by trial. What is not done after
+    ``most_seconds`` has failed."""
+    jobs, errors = [], {}
+    for number, member in members.items():
+        try:
+            seed, config = read_record(member.folder)["seed"], member.trial.config
+        except CheckpointDamaged as error:
+            errors[number] = str(error)
+            continue
+        if not places_to_fit(member.folder, learner_class(member.family), task.max_epochs):
+            continue
+        jobs.append(
+            Job(
+                number, config, seed, task.max_epochs + 1, folder=str(member.folder), device=device, limited=False,
+                runtime=task.runtime(config),
+            )
+        )  # fmt: skip
+    jobs.sort(key=lambda job: -members[job.key].refit_seconds)  # the longest first
+
+    def done(n: int, of: int) -> None:
+        watch(f"refit: {n} of {of} members fitted to all rows")
+
+    ended = train_jobs(jobs, executor, done, log=log, most_seconds=most_seconds)
+    return errors | {number: each.ended.error for number, each in ended.items() if each.ended.error is not None}
+
+
+def _loaded(task: CrossValidated, member: Candidate) -> Models:
+    """CheckpointDamaged if a file is not as it was written, which LightGBM, for one, would crash on."""
+    found = []
+    for place in _places(task, member):
+        check_model(place)
+        found.append(_trained_in(task, member, place))
+    return found
+
+
+def _trained_in(task: CrossValidated, member: Candidate, place: Path) -> TrainedModel:
+    from automl.models.trained import Preprocessing
+
+    rules = Preprocessing(task.name, member.family, *task.reads(member.family))
+    return trained_in(place, dict(member.trial.config), rules)
+
+
+def _places(task: CrossValidated, member: Candidate) -> list[Path]:
+    return model_places(member.folder, learner_class(member.family), task.max_epochs)
+
+
+def forget_models(task: CrossValidated, found: Sequence[Candidate], members: set[int]) -> None:
+    """Remove the models of the folds of all but the members, which a later ensemble would have to fit again."""
+    for candidate in found:
+        if candidate.trial.number not in members and task.keeps_models:
+            shutil.rmtree(scored_place(candidate.folder), ignore_errors=True)
+        if candidate.trial.number not in members and learner_class(candidate.family).is_bagged:
+            for place in _places(task, candidate):
+                shutil.rmtree(place, ignore_errors=True)
