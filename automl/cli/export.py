@@ -38,9 +38,9 @@ def write_onnx(run: Path, out: Path) -> None:
 
     from automl.cli.terminal import show_line
     from automl.deployment.onnx_model import TOLERANCE, as_onnx, examples_to_check, inputs_of, largest_difference
-    from automl.deployment.predictor import load
+    from automl.deployment.predictor import load_predictor, model_folder
 
-    console, predictor = Console(), load(run)
+    console, predictor = Console(), load_predictor(model_folder(run))
     content = as_onnx(predictor).SerializeToString()
     examples, what = examples_to_check(predictor, run)
     difference = largest_difference(predictor, content, examples)

@@ -51,7 +51,7 @@ def update(
     fraction of the metric's scale, or of the error itself. ``replay``: old examples seen per new one.
     UserError for a run or data that cannot be used; the current model is not changed before the last step.
     """
-    from automl.deployment.predictor import load
+    from automl.deployment.predictor import load_predictor, model_folder
 
     seen = look(folder)
     settings = Settings.from_json(seen.settings)
@@ -61,7 +61,7 @@ def update(
     with folder.locked():
         versions = Versions(folder)
         versions.recover()
-        before = load(folder.path)
+        before = load_predictor(model_folder(folder.path))
         if not isinstance(before.encoder, Encoder):
             raise UserError("translators cannot be updated; start a new run with all pairs in one file")
         started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()

@@ -85,16 +85,18 @@ def join(models: Mapping[str, Path], out: Path) -> dict[str, Any]:
     for name, model in models.items():
         shutil.copytree(model, aside / places[name])
     cards = {name: read_card(aside / place / CARD) for name, place in places.items()}
-    first = next(iter(cards.values()))
+    name, first = next(iter(cards.items()))
     card = {
         "format": 1,
-        "task": first["task"],
+        "task": "-".join((first["task"].removesuffix(f"-{name}"), *places)),
         "kind": first["kind"],
         "targets": places,
+        "made": "joint",
         "metric": first["metric"],
         "maximize": first["maximize"],
         "validation": float(np.mean([each["validation"] for each in cards.values()])),
         "test": {name: float(np.mean([each["test"][name] for each in cards.values()])) for name in first["test"]},
+        **{name: first.get(name) for name in ("started", "versions")},
     }
     (aside / CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
     listed = [f"- `{places[name]}`: {name}, {each['said']}" for name, each in cards.items()]
