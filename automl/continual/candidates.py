@@ -54,6 +54,7 @@ def candidates_for(
     kept: Mapping[str, Any] | None,
     settings: Settings,
     writing: Path,
+    version: int,
     n_search: int,
     replay: float,
     n_workers: int,
@@ -65,7 +66,7 @@ def candidates_for(
     Also returns the epochs over all examples that were spent, including those of failed and stopped trainings.
     """
     work, device = writing / "work", settings.device or "auto"
-    seed = final_seed(settings.seed or 0, int(writing.name.removesuffix(".writing")))
+    seed = final_seed(settings.seed or 0, version)
     found: list[Candidate] = []
     spent = float(task.max_epochs)  # of the retrained config
     heaviest = max(before.members, key=lambda member: member.weight).model

@@ -44,10 +44,15 @@ class Versions:
         return int(self.folder.model.readlink().parent.name)
 
     @property
+    def latest(self) -> Path:
+        """The folder of the latest update, or of the run."""
+        number = self.numbers[-1]
+        return self.folder.path if number == 1 else self.place(number)
+
+    @property
     def data(self) -> Path:
         """The data of the latest update, or of the run: all data seen, whichever version is current."""
-        latest = self.numbers[-1]
-        return self.folder.data if latest == 1 else self.place(latest) / "data"
+        return RunFolder(self.latest).data
 
     def facts(self, number: int) -> dict[str, Any]:
         """The content of an update's update.json; empty for the run itself."""

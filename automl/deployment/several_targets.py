@@ -86,6 +86,7 @@ def join(models: Mapping[str, Path], out: Path) -> dict[str, Any]:
         shutil.copytree(model, aside / places[name])
     cards = {name: read_card(aside / place / CARD) for name, place in places.items()}
     name, first = next(iter(cards.items()))
+    scored = [metric for metric in first["test"] if all(metric in each["test"] for each in cards.values())]
     card = {
         "format": 1,
         "task": "-".join((first["task"].removesuffix(f"-{name}"), *places)),
@@ -95,7 +96,7 @@ def join(models: Mapping[str, Path], out: Path) -> dict[str, Any]:
         "metric": first["metric"],
         "maximize": first["maximize"],
         "validation": float(np.mean([each["validation"] for each in cards.values()])),
-        "test": {name: float(np.mean([each["test"][name] for each in cards.values()])) for name in first["test"]},
+        "test": {metric: float(np.mean([each["test"][metric] for each in cards.values()])) for metric in scored},
         **{name: first.get(name) for name in ("started", "versions")},
     }
     (aside / CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")

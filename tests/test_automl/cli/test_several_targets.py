@@ -1,7 +1,10 @@
 """One run on a table with two targets, and every command that takes its model."""
 
 import json
+import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
 import urllib.error
@@ -14,15 +17,20 @@ from processes import command, listens_on_loopback_alone
 from typer.testing import CliRunner
 
 import automl
-from automl.cli import predict, run
+from automl.cli import predict, run, update
+from automl.continual.new_data import n_old
+from automl.continual.update import update as update_one
+from automl.data.ingest.prepare import Facts
 from automl.errors import UserError
+from automl.study.run_folder import RunFolder
 
 
-def flats(n, seed, dearer=1.0):
-    """Prices and rents of flats, which nearly tell each other."""
+def flats(n, seed, wider=1.0):
+    """Prices and rents of flats, which nearly tell each other; half of the flats are wider."""
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame({"area": rng.gamma(6.0, 15.0, n).round(1), "town": rng.choice(["Bern", "Basel", "Chur"], n)})
-    worth = dearer * frame["area"] * (1.5 + (frame["town"] == "Bern")) + rng.normal(0, 20, n)
+    frame.loc[: n // 2, "area"] *= wider
+    worth = frame["area"] * (1.5 + (frame["town"] == "Bern")) + rng.normal(0, 20, n)
     frame["price"], frame["rent"] = 5 * worth, worth + rng.normal(0, 1, n)
     frame.loc[rng.random(n) < 0.1, "area"] = np.nan
     return frame
@@ -144,3 +152,71 @@ def test_health_and_schema_name_every_target(place, service):
 def test_what_is_no_request_is_refused_as_for_one_target(service, examples, status, reason):
     found, answer = ask(f"{service}/predict", examples)
     assert (found, reason in answer["detail"]) == (status, True), answer
+
+
+# --- updates ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def updated(place):
+    """A copy of the run, and what its update printed: half of the flats are wider than any before, and rents turned.
+
+    An update before it was killed when it had made the new model of the first target.
+    """
+    new = flats(300, 2, wider=4.0)
+    new["rent"] = new["rent"].max() - new["rent"]
+    new.to_csv(place / "year.csv", index=False)
+    copy = shutil.copytree(place / "run", place / "updated")
+    args = [sys.executable, "-m", "automl", "update", copy, "--data", place / "year.csv"]
+    with subprocess.Popen(args, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        next(line for line in process.stdout if line.startswith("rent: fitting"))
+        os.killpg(process.pid, signal.SIGKILL)
+    assert (copy / "versions/2.writing/targets/price/model").is_dir()
+    before, after = (automl.load(run).predict(place / "new.csv") for run in (place / "run", copy))
+    assert before.tolist() == after.tolist()
+    return copy, invoke(update, copy, "--data", place / "year.csv")
+
+
+def test_each_target_is_updated_by_itself_and_all_come_into_use_at_once(place, updated):
+    copy, printed = updated
+    assert re.search("^price: promoted: its config, trained again, is better in rmse", printed, re.MULTILINE)
+    assert re.search("^rent: not promoted: its config, trained again, .* worse by .* on old", printed, re.MULTILINE)
+    assert re.search("2 in use .* price .* year.csv .* retrained .*\n.* rent .* year.csv .* refused", printed)
+    assert str((copy / "model").readlink()) == "versions/2/model"
+    assert sorted(path.name for path in (copy / "versions").iterdir()) == ["1", "2"]
+    facts = json.loads((copy / "versions/2/update.json").read_text())
+    assert facts["promoted"] == ["price"]
+    assert facts["targets"]["price"]["test"]["new"]["candidate"] < facts["targets"]["price"]["test"]["new"]["in_use"]
+    before, after = (automl.load(run).predict(place / "new.csv") for run in (place / "run", copy))
+    assert np.array_equal(before[:, 1], after[:, 1])
+    assert not np.array_equal(before[:, 0], after[:, 0])
+    cards = {name: json.loads((copy / f"model/{name}/model.json").read_text()) for name in ("price", "rent")}
+    assert (cards["price"]["made"], cards["rent"]["made"]) == ("updated", "ensemble")
+    whole = json.loads((copy / "model/model.json").read_text())
+    assert whole["test"]["rmse"] == pytest.approx(np.mean([card["test"]["rmse"] for card in cards.values()]))
+
+
+def test_every_version_of_all_targets_can_be_used_again(place, updated):
+    copy, _ = updated
+    assert "version 1 is now in use" in invoke(update, copy, "--rollback", 1)
+    before, after = (automl.load(run).predict(place / "new.csv") for run in (place / "run", copy))
+    assert before.tolist() == after.tolist()
+    assert "version 2 is now in use" in invoke(update, copy, "--rollback", 2)
+
+
+def test_an_update_learns_from_the_data_of_the_updates_before(place, updated, tmp_path):
+    copy = shutil.copytree(updated[0], tmp_path / "run", symlinks=True)
+    flats(100, 3).to_csv(tmp_path / "more.csv", index=False)
+    invoke(update, copy, "--data", tmp_path / "more.csv")
+    for name in ("price", "rent"):
+        first, second = (copy / f"versions/{number}/targets/{name}/data" for number in (2, 3))
+        assert n_old(second)["train"] == Facts.read(first).n_train + 60, "those to choose by are trained on now"
+
+
+def test_new_data_that_lack_a_target_change_nothing(place, tmp_path):
+    flats(100, 3).drop(columns="rent").to_csv(tmp_path / "prices.csv", index=False)
+    with pytest.raises(UserError, match="the new data have no column 'rent', the run's --target"):
+        invoke(update, place / "run", "--data", tmp_path / "prices.csv")
+    assert not (place / "run/versions").exists()
+    copy = shutil.copytree(place / "run/targets/price", tmp_path / "price")
+    assert update_one(RunFolder(copy), tmp_path / "prices.csv")["rows"]["to train on"] == 60
