@@ -1,5 +1,6 @@
 """One run on a table with two targets, and every command that takes its model."""
 
+import hashlib
 import json
 import os
 import re
@@ -11,13 +12,14 @@ import urllib.error
 import urllib.request
 
 import numpy as np
+import onnxruntime
 import pandas as pd
 import pytest
 from processes import command, listens_on_loopback_alone
 from typer.testing import CliRunner
 
 import automl
-from automl.cli import predict, run, update
+from automl.cli import export, predict, run, update
 from automl.continual.new_data import n_old
 from automl.continual.update import update as update_one
 from automl.data.ingest.prepare import Facts
@@ -220,3 +222,26 @@ def test_new_data_that_lack_a_target_change_nothing(place, tmp_path):
     assert not (place / "run/versions").exists()
     copy = shutil.copytree(place / "run/targets/price", tmp_path / "price")
     assert update_one(RunFolder(copy), tmp_path / "prices.csv")["rows"]["to train on"] == 60
+
+
+# --- ONNX -------------------------------------------------------------------------------------------------------------
+
+
+def test_each_target_has_an_onnx_file_that_predicts_what_its_model_does(place, tmp_path):
+    printed = invoke(export, place / "run", "--onnx", "--out", tmp_path / "onnx")
+    assert len(re.findall(r"onnxruntime and the model differ by at most .* on \d+ validation examples", printed)) == 2
+    manifest = json.loads((tmp_path / "onnx/manifest.json").read_text())
+    assert list(manifest["targets"]) == ["price", "rent"]
+    assert manifest["task"] == "flats-price-rent"
+    new, whole = pd.read_csv(place / "new.csv"), automl.load(place / "run")
+    for i, (name, told) in enumerate(manifest["targets"].items()):
+        content = (tmp_path / "onnx" / told["file"]).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == told["sha256"]
+        assert told["largest_difference"] <= told["allowed"]
+        [x] = whole.parts[name].encoder.encode(new).values()
+        assert told["inputs"] == {"columns": ["n", x.shape[1]]}
+        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        [found] = session.run([told["output"]], {"columns": x.astype(np.float32)})
+        assert np.allclose(found, whole.predict(new)[:, i], rtol=1e-4)
+    with pytest.raises(UserError, match="--out must be a new folder, as the model has several targets"):
+        invoke(export, place / "run", "--onnx", "--out", tmp_path / "onnx")
