@@ -8,10 +8,25 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from automl.study.location import Location
 
 RUN = typer.Argument(metavar="RUN", help="The folder of a run, or the URL of its PostgreSQL database.")
 NAME = typer.Option(metavar="NAME", help="Name of the run, with the URL of a database that holds several.")
+
+
+def locations(run: str, name: str | None) -> Iterator[Location]:
+    """Where the run is; of a run on several targets, where the run on each of them is. UserError if there is none."""
+    from automl.study.location import located
+    from automl.study.run_folder import RunFolder
+
+    folder = RunFolder(Path(run))
+    if folder.targets.is_dir() and not folder.has_run:
+        for place in sorted(folder.targets.iterdir()):
+            yield located(str(place), name)
+    else:
+        yield located(run, name)
 
 
 def report_of(at: Location) -> Path:

@@ -19,7 +19,7 @@ from processes import command, listens_on_loopback_alone
 from typer.testing import CliRunner
 
 import automl
-from automl.cli import export, predict, run, update
+from automl.cli import explain, export, predict, report, run, update, watch
 from automl.continual.new_data import n_old
 from automl.continual.update import update as update_one
 from automl.data.ingest.prepare import Facts
@@ -50,7 +50,7 @@ def place(tmp_path_factory):
     flats(300, 0).to_csv(place / "flats.csv", index=False)
     flats(40, 1).drop(columns=["price", "rent"]).to_csv(place / "new.csv", index=False)
     args = ("--data", place / "flats.csv", "--target", "price, rent", "--model", "lightgbm", "--time-limit", 1)
-    printed, _ = command("run", *args, "--out", place / "run")
+    printed, _ = command("run", *args, "--max-latency", 50, "--out", place / "run")
     (place / "printed.txt").write_text(printed)
     return place
 
@@ -61,6 +61,48 @@ def test_the_scores_of_each_target_are_told_and_their_mean(place):
     assert summary["test"]["rmse"] == pytest.approx(np.mean(both))
     assert re.search(rf"mean +\W +{summary['validation']:.4g} ", (place / "printed.txt").read_text())
     assert both[1] > 15, "without the price, which tells the rent"
+
+
+def test_the_latency_is_shared_by_the_targets(place):
+    assert "--max-latency 50 for a row is 25 for each of the targets" in (place / "printed.txt").read_text()
+    cards = [json.loads((place / f"run/model/{name}model.json").read_text()) for name in ("", "price/", "rent/")]
+    whole, *parts = [card["milliseconds_per_row"] for card in cards]
+    assert whole == pytest.approx(sum(parts), abs=1e-4)
+    settings = json.loads((place / "run/targets/rent/summary.json").read_text())["settings"]
+    assert settings["max_latency"] == 25
+
+
+def test_the_readme_of_the_model_tells_of_every_target(place):
+    text = (place / "run/model/README.md").read_text()
+    summary = json.loads((place / "run/summary.json").read_text())
+    for name, told in (*summary["targets"].items(), ("mean", summary)):
+        scores = (told["validation"], told["test"]["rmse"])
+        assert f"| {name} | {scores[0]:.4g} | {scores[1]:.4g} |" in text
+    assert "- rent, in `rent/`: a single lightgbm; rmse" in text
+    assert text.count("The baseline, training mean, has rmse") == 2
+    assert "automl serve RUN" in text
+
+
+def test_the_run_on_each_target_is_explained_and_reported(place, tmp_path):
+    copy = shutil.copytree(place / "run", tmp_path / "run")
+    reports = [copy / f"targets/{name}/report.html" for name in ("price", "rent")]
+    for file in reports:
+        file.unlink()
+    assert invoke(report, copy).split() == [str(file) for file in reports]
+    assert all("<html" in file.read_text() for file in reports)
+    printed = invoke(explain, copy)
+    assert re.findall(r"the run in .*/targets/(\w+)", printed) == ["price", "rent"]
+    with pytest.raises(UserError, match=r"--png is for one run, and .* has one for each target; give one: .*price'"):
+        invoke(report, copy, "--png", tmp_path / "curve.png")
+    with pytest.raises(UserError, match=r"has a run on each of several targets; give one of them: .*price', .*rent'"):
+        invoke(watch, copy)
+    with pytest.raises(UserError, match="a run on several targets is not continued; start it again"):
+        invoke(run, "--resume", "--out", copy)
+
+
+def test_probabilities_are_refused_as_for_one_number(place):
+    with pytest.raises(UserError, match="only classifiers have probabilities"):
+        automl.load(place / "run").predict_proba(place / "new.csv")
 
 
 def test_a_file_gets_a_column_for_each_target(place, tmp_path):
