@@ -117,7 +117,7 @@ def _readme(card: Mapping[str, Any], cards: Mapping[str, Mapping[str, Any]]) -> 
     """The page for people, from the card of all targets and that of each."""
     metric, scores = card["metric"], list(card["test"])
     lines = [f"# A model of {card['task']}", "", f"This predicts {len(cards)} targets, each by a model of its own.", ""]
-    lines += [f"| target | {metric} out of fold |" + "".join(f" {name} on test |" for name in scores)]
+    lines += [f"| target | {metric} on validation |" + "".join(f" {name} on test |" for name in scores)]
     lines += ["|---|---|" + "---|" * len(scores)]
     for name, each in (*cards.items(), ("mean", card)):
         values = (each["validation"], *(each["test"][score] for score in scores))
