@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from automl.cli.which_run import NAME, RUN, history_of, report_of
+from automl.cli.which_run import NAME, RUN, history_of, locations, report_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from automl.analysis.explanation import Explanation
     from automl.analysis.importance import Share
+    from automl.study.location import Location
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 BAR = 10  # characters of a bar of 100%
@@ -30,18 +31,26 @@ def explain(
     """Show which hyperparameters mattered in a run and how, the best trials, and why trials failed."""
     from rich.console import Console
 
+    from automl.cli.terminal import show_line
+
+    console, found = Console(), list(locations(run, name))
+    for at in found:
+        if len(found) > 1:
+            show_line(console, f"the run in {at}")
+        _explain(console, at)
+
+
+def _explain(console: Console, at: Location) -> None:
+    """Explain one run, and write its report again."""
     from automl.analysis import explanation
     from automl.analysis.report import write_report
     from automl.cli.terminal import show_line
-    from automl.study.location import located
     from automl.study.snapshot import read_run
 
-    at = located(run, name)
     study, summary = read_run(at)
     explained = explanation.explain(study, summary)
     report, history = report_of(at), history_of(at)
     write_report(report, study, summary, explained, history)
-    console = Console()
     if history:
         used = next(facts["number"] for facts in history if facts["in_use"])
         show_line(console, f"This is about the search of the run, which made version 1; version {used} is in use.")

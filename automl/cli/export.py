@@ -1,4 +1,4 @@
-"""A run's model as an ONNX file: ``automl export RUN --onnx --out model.onnx``."""
+"""A run's model as an ONNX file, or one for each of several targets: ``automl export RUN --onnx --out model.onnx``."""
 
 from __future__ import annotations
 
@@ -18,13 +18,18 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, or of its model.")],
     onnx: Annotated[bool, typer.Option("--onnx", help="Export to ONNX, the only format.")] = False,
-    out: Annotated[Path, typer.Option(help="File to write.")] = Path("model.onnx"),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH", help="File to write; of several targets, a new folder. [default: model.onnx, or model-onnx]"
+        ),
+    ] = None,
 ) -> None:
     """Export a run's model to ONNX, and check it against the model itself."""
     if not onnx:
         raise UserError("no export format given; add --onnx")
-    if out.is_dir() or not out.absolute().parent.is_dir():
-        raise UserError(f"--out must be a file in an existing folder, got {str(out)!r}")
+    if out is not None and not out.absolute().parent.is_dir():
+        raise UserError(f"--out must be in an existing folder, got {str(out)!r}")
     for package in ("onnx", "onnxruntime"):
         if importlib.util.find_spec(package) is None:
             raise UserError(f"ONNX needs the package {package}; install it with: {install_command('onnx')}")
@@ -32,38 +37,32 @@ def export(
     write_onnx(run, out)
 
 
-def write_onnx(run: Path, out: Path) -> None:
-    """Write the file and print what it holds. UserError, and no file, if its predictions differ from the model's."""
+def write_onnx(run: Path, out: Path | None) -> None:
+    """Write the files and print what they hold. UserError, and no file, if the predictions differ from the model's."""
     from rich.console import Console
 
     from automl.cli.terminal import show_line
-    from automl.deployment.onnx_model import TOLERANCE, as_onnx, examples_to_check, inputs_of, largest_difference
-    from automl.deployment.predictor import load
+    from automl.deployment.onnx_files import MANIFEST, onnx_file, write_one, write_several
+    from automl.deployment.several_targets import JointPredictor, load
 
     console, predictor = Console(), load(run)
-    content = as_onnx(predictor).SerializeToString()
-    examples, what = examples_to_check(predictor, run)
-    difference = largest_difference(predictor, content, examples)
-    unit = "" if predictor.classes else " standard deviations"
-    if not difference <= TOLERANCE:
-        raise UserError(
-            f"the ONNX graph differs from the model by up to {difference:.2g}{unit} on {what}, {TOLERANCE:g} is "
-            "allowed; no file was written, use the model from Python, automl.load(run), or with automl serve"
-        )
-    aside = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
-        aside.write_bytes(content)
-        aside.replace(out)
-    finally:
-        aside.unlink(missing_ok=True)
-    output = "probabilities" if predictor.classes else "predictions"
-    reads = ", ".join(f"{name} (n, {', '.join(map(str, each.shape))})" for name, each in inputs_of(predictor).items())
-    show_line(console, f"{out}: {len(content):,} bytes, reads {reads}, gives {output} of {predictor.target!r}")
-    show_line(
-        console,
-        f"onnxruntime and the model differ by at most {difference:.2g}{unit} on {what} ({TOLERANCE:g} is allowed)",
-    )
-    if predictor.encoder is not None:
-        show_line(
-            console, "the file does not encode raw data (categories, dates, tokens, image sizes): see encoder.json"
-        )
+    if isinstance(predictor, JointPredictor):
+        out = out or Path("model-onnx")
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise UserError(f"--out must be a new folder, as the model has several targets, got {str(out)!r}")
+        files = {out / name: file for name, file in write_several(predictor, run, out).items()}
+        show_line(console, f"{out / MANIFEST}: the file of each target, its inputs, its output and its check")
+        raw = "the files do"
+    else:
+        out = out or Path("model.onnx")
+        if out.is_dir():
+            raise UserError(f"--out must be a file, got the folder {str(out)!r}")
+        files = {out: onnx_file(predictor, run)}
+        write_one(files[out], out)
+        raw = "the file does" if predictor.encoder is not None else ""
+    for place, file in files.items():
+        what, check = file.described
+        show_line(console, f"{place}: {what}")
+        show_line(console, check)
+    if raw:
+        show_line(console, f"{raw} not encode raw data (categories, dates, tokens, image sizes): see encoder.json")

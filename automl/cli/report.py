@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from automl.cli.which_run import NAME, RUN, history_of, report_of
+from automl.cli.which_run import NAME, RUN, history_of, locations, report_of
 from automl.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,16 +24,21 @@ def report(
     name: Annotated[str | None, NAME] = None,
     png: Annotated[Path | None, typer.Option(metavar="FILE", help="Also save the search curve as a PNG.")] = None,
 ) -> None:
-    """Rewrite report.html in a run's folder from its study and summary; of a run in a database, NAME.html here."""
+    """Rewrite report.html in a run's folder from its study and summary; of a run in a database, NAME.html here.
+
+    Of a run on several targets, the report of each.
+    """
     from automl.analysis.report import write_report
-    from automl.study.location import located
     from automl.study.snapshot import read_run
 
-    at = located(run, name)
-    study, summary = read_run(at)
-    file = report_of(at)
-    write_report(file, study, summary, history=history_of(at))
-    typer.echo(str(file))
+    found = list(locations(run, name))
+    if png is not None and len(found) > 1:
+        raise UserError(f"--png is for one run, and {run!r} has one for each target; give one: {str(found[0])!r}")
+    for at in found:
+        study, summary = read_run(at)
+        file = report_of(at)
+        write_report(file, study, summary, history=history_of(at))
+        typer.echo(str(file))
     if png is not None:
         save_png(png, study, summary)
         typer.echo(str(png))

@@ -48,7 +48,7 @@ def serve(
 
         from automl.deployment.http_limits import BACKLOG, HEAD_BYTES, LimitedProtocol, allow_connections, limit_log
         from automl.deployment.http_service import Limits, Service
-        from automl.deployment.predictor import load
+        from automl.deployment.several_targets import load
 
         torch.set_num_threads(1)
         allow_connections()

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from automl.data.ingest.request import Request
     from automl.runs.time_plan import Clock
 
-RUNS = "targets"  # the folder of the runs on each target
 NEEDED = ("strategy", "n_trials", "max_epochs", "train_size", "refit", "track", "machines")  # to be left out
 
 Run = Callable[["Request", Settings, Path], tuple[RunFolder, int]]
@@ -68,15 +67,18 @@ def run_each(
     folder.check_is_free()
     places, limit = folder_names(names), asked.time_limit or DEFAULT_SECONDS
     made: dict[str, Path] = {}
+    latency = None if asked.max_latency is None else asked.max_latency / len(names)
+    if latency is not None:
+        show_line(console, f"--max-latency {asked.max_latency:g} for a row is {latency:g} for each of the targets")
     for i, name in enumerate(names):
         seconds = max(1.0, (limit - clock.seconds) / (len(names) - i))
         show_line(console, f"target {name!r}, {i + 1} of {len(names)}, within {seconds:.0f} seconds")
         kind = ",".join(dict.fromkeys([*request.kind_words, "regression"]))
         part = replace(request, target=name, others=[other for other in names if other != name], kind=kind)
-        within = replace(asked, data=asdict(part), time_limit=seconds)
-        run_folder, exit_code = run(part, within, folder.path / RUNS / places[name])
+        within = replace(asked, data=asdict(part), time_limit=seconds, max_latency=latency)
+        run_folder, exit_code = run(part, within, folder.targets / places[name])
         if exit_code or not run_folder.model.is_dir():
-            show_line(console, f"no model of all targets is written; the runs on some are in {folder.path / RUNS}")
+            show_line(console, f"no model of all targets is written; the runs on some are in {folder.targets}")
             return folder, exit_code or 1
         made[name] = run_folder.model
     card = join(made, folder.model)
@@ -85,7 +87,7 @@ def run_each(
     write_summary(folder.summary, summary)
     _show(console, summary)
     show_line(console, f"model        {folder.model}")
-    show_line(console, f"runs         {folder.path / RUNS}")
+    show_line(console, f"runs         {folder.targets}")
     return folder, 0
 
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from automl.continual.versions import Versions
-    from automl.study.run_folder import RunFolder
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -44,22 +43,20 @@ def update(
     from automl.study.run_folder import RunFolder
 
     folder, console = RunFolder(run), Console()
-    if not folder.has_run:
+    several = folder.targets.is_dir()
+    if not folder.has_run and not several:
         raise UserError(f"there is no run in {str(run)!r}: it has no study.db")
     if data is not None and rollback is not None:
         raise UserError("--data and --rollback exclude each other: give one of them")
     if data is not None:
-        from automl.continual.update import update as bring_up_to_date
+        from automl.continual.several_targets import update_all
+        from automl.continual.update import Effort
+        from automl.continual.update import update as update_one
         from automl.runs.settings import default_workers
 
-        bring_up_to_date(
-            folder,
-            data,
-            n_search=search,
-            tolerance=tolerance,
-            n_workers=workers or default_workers("cpu"),
-            say=lambda line: show_line(console, line),
-        )
+        effort = Effort(search, tolerance, n_workers=workers or default_workers("cpu"))
+        bring_up_to_date = update_all if several else update_one
+        bring_up_to_date(folder, data, effort, say=lambda line: show_line(console, line))
     versions = Versions(folder)
     if rollback is not None:
         with folder.locked():
@@ -71,41 +68,53 @@ def update(
     for line in _despite_the_test(versions):
         show_line(console, line)
     if data is not None or rollback is not None:
-        _rewrite_report(console, folder, versions)
+        _rewrite_reports(console, run)
 
 
-def _rewrite_report(console: Console, folder: RunFolder, versions: Versions) -> None:
-    """Let the report tell of the current version; without it, the update is complete nevertheless."""
+def _rewrite_reports(console: Console, run: Path) -> None:
+    """Let the report, of several targets that of each, tell of the current version; the update is complete without."""
     from automl.analysis.report import write_report
     from automl.cli.terminal import show_line
+    from automl.cli.which_run import history_of, locations, report_of
     from automl.study.snapshot import read_run
 
     try:
-        study, summary = read_run(folder.path)
-        write_report(folder.report, study, summary, history=versions.history)
+        for at in locations(str(run), None):
+            study, summary = read_run(at)
+            write_report(report_of(at), study, summary, history=history_of(at))
     except (OSError, UserError) as error:
         show_line(console, f"the report is that of an earlier version, as it cannot be written: {error}")
 
 
 def _show(console: Console, versions: Versions) -> None:
-    """Print one row per version: its origin and its scores."""
+    """Print one row per version, and of several targets one for each of them: its origin and its scores."""
     from rich.table import Table
 
     table = Table(title="versions: scores before and after, on the new and the old test set", title_justify="left")
-    for name in ("version", "date", "data", "made", "epochs", "on new", "on old"):
+    targets = ["target"] if versions.folder.targets.is_dir() else []
+    for name in ("version", *targets, "date", "data", "made", "epochs", "on new", "on old"):
         table.add_column(name, overflow="fold")
     current = versions.current
     for number in versions.numbers:
-        facts = versions.facts(number)
         version = f"{number} in use" if number == current else str(number)
-        if not facts:
-            table.add_row(version, "", "", "by the run", "", "", "")
-            continue
-        made = facts["chosen"]["what"] if facts["promoted"] else "refused"
-        epochs = "" if facts["epochs"] is None else f"{facts['epochs']:g}"
-        sides = [_pair(facts["test"][side]) if side in facts["test"] else "" for side in ("new", "old")]
-        table.add_row(version, facts["started"][5:10], Path(facts["data"]).name, made, epochs, *sides)
+        found = _facts(versions, number)
+        if not found:
+            table.add_row(version, *("" for _ in targets), "", "", "by the run", "", "", "")
+        for target, facts in found.items():
+            made = facts["chosen"]["what"] if facts["promoted"] else "refused"
+            epochs = "" if facts["epochs"] is None else f"{facts['epochs']:g}"
+            sides = [_pair(facts["test"][side]) if side in facts["test"] else "" for side in ("new", "old")]
+            origin = (facts["started"][5:10], Path(facts["data"]).name)
+            table.add_row(version, *(target for _ in targets), *origin, made, epochs, *sides)
+            version = ""
     console.print(table)
+
+
+def _facts(versions: Versions, number: int) -> dict[str, dict[str, Any]]:
+    """The content of update.json by target, by "" where there is one; empty for the run itself."""
+    facts = versions.facts(number)
+    found: dict[str, dict[str, Any]] = facts.get("targets") or ({"": facts} if facts else {})
+    return found
 
 
 def _despite_the_test(versions: Versions) -> Iterator[str]:
@@ -113,12 +122,15 @@ def _despite_the_test(versions: Versions) -> Iterator[str]:
     from automl.metrics import loss_of
 
     number = versions.numbers[-1]
-    facts = versions.facts(number)
-    if not facts or facts["promoted"]:
-        return
-    before, after = (loss_of(facts["metric"], facts["test"]["new"][which]) for which in ("in_use", "candidate"))
-    if after < before:
-        yield f"version {number} is better on the new test set, which decides nothing: validation data refused it"
+    for target, facts in _facts(versions, number).items():
+        if facts["promoted"]:
+            continue
+        if "new" not in facts["test"]:
+            continue
+        before, after = (loss_of(facts["metric"], facts["test"]["new"][each]) for each in ("in_use", "candidate"))
+        if after < before:
+            which = f"version {number} of {target}" if target else f"version {number}"
+            yield f"{which} is better on the new test set, which decides nothing: validation data refused it"
 
 
 def _pair(scores: dict[str, Any]) -> str:

@@ -8,10 +8,25 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from automl.study.location import Location
 
 RUN = typer.Argument(metavar="RUN", help="The folder of a run, or the URL of its PostgreSQL database.")
 NAME = typer.Option(metavar="NAME", help="Name of the run, with the URL of a database that holds several.")
+
+
+def locations(run: str, name: str | None) -> Iterator[Location]:
+    """Where the run is; of a run on several targets, where the run on each of them is. UserError if there is none."""
+    from automl.study.location import located
+    from automl.study.run_folder import RunFolder
+
+    folder = RunFolder(Path(run))
+    if folder.targets.is_dir() and not folder.has_run:
+        for place in sorted(folder.targets.iterdir()):
+            yield located(str(place), name)
+    else:
+        yield located(run, name)
 
 
 def report_of(at: Location) -> Path:
@@ -22,5 +37,11 @@ def report_of(at: Location) -> Path:
 def history_of(at: Location) -> list[dict[str, Any]]:
     """The versions of a run's model, if it was updated; unknown where only the run's database is known."""
     from automl.continual.versions import Versions
+    from automl.study.run_folder import RunFolder
 
-    return [] if at.folder is None else Versions(at.folder).history
+    if at.folder is None:
+        return []
+    whole = RunFolder(at.folder.path.parent.parent)
+    if at.folder.path.parent == whole.targets:  # the run on one of several targets, which are updated together
+        return Versions(whole).history_of(at.folder.path.name)
+    return Versions(at.folder).history

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from automl.continual.fine_tuning import can_continue, continued, seen_a_time
 from automl.continual.new_data import n_old
-from automl.continual.versions import number_of
 from automl.data.memory_map import read_prepared
 from automl.errors import UserError
 from automl.runs.settings import Settings
@@ -55,6 +54,7 @@ def candidates_for(
     kept: Mapping[str, Any] | None,
     settings: Settings,
     writing: Path,
+    version: int,
     n_search: int,
     replay: float,
     n_workers: int,
@@ -66,7 +66,7 @@ def candidates_for(
     Also returns the epochs over all examples that were spent, including those of failed and stopped trainings.
     """
     work, device = writing / "work", settings.device or "auto"
-    seed = final_seed(settings.seed or 0, number_of(writing))
+    seed = final_seed(settings.seed or 0, version)
     found: list[Candidate] = []
     spent = float(task.max_epochs)  # of the retrained config
     heaviest = max(before.members, key=lambda member: member.weight).model

@@ -28,7 +28,7 @@ from automl.continual.paired_bootstrap import (
     widened,
 )
 from automl.continual.scores import all_metrics, compare
-from automl.continual.versions import MODEL, Versions, number_of
+from automl.continual.versions import MODEL, Lineage
 from automl.data.splits import Splits, stratified
 from automl.deployment.model_card import Kept, write_card
 from automl.metrics import HALF, METRICS, loss_of
@@ -59,7 +59,7 @@ class Verdict:
 def promote(
     task: OwnData | CrossValidated,
     before: Predictor,
-    versions: Versions,
+    lineage: Lineage,
     candidates: Sequence[Candidate],
     writing: Path,
     tolerance: float,
@@ -67,10 +67,10 @@ def promote(
 ) -> dict[str, Any]:
     """Choose and judge on the validation set, by cross-fitting; write the model if it is promoted.
 
-    ``before``: the current model. ``versions``: all that are kept, which are scored on the test set too.
+    ``before``: the current model. ``lineage``: all its versions, which are scored on the test set too.
     """
     from automl.deployment.calibration import Judged, temperature_that_helps
-    from automl.deployment.predictor import Predictor, load
+    from automl.deployment.predictor import Predictor, load_predictor
 
     splits, old, metric = splits_by_family(task), n_old(Path(task.data)), task.metric
     truth = truth_of(task, "valid")
@@ -90,13 +90,14 @@ def promote(
         judged = (Judged(theirs[half], truth.y[half], truth[half].weights) for half in halves)
         temperature = temperature_that_helps(*judged)
     rules = {"temperature": temperature, "threshold": model.threshold}
-    after, number = Predictor(model.members, None, rules), number_of(writing)
-    earlier = ((version, load(place)) for version, place in versions.models.items())
-    compared = compare(task, chain(earlier, [(number, after)]))
-    in_use, candidate = (compared["scores"][str(version)] for version in (versions.current, number))
+    after, coming = Predictor(model.members, None, rules), lineage.coming
+    earlier = ((version, load_predictor(place)) for version, place in lineage.models.items())
+    compared = compare(task, chain(earlier, [(coming, after)]))
+    in_use, candidate = (compared["scores"][str(version)] for version in (lineage.current, coming))
     if verdict.promoted:
         description = f"{LONG[best.what]}; compared with the model before, it {how}"
-        card = _write(task, before, best, after, description, compared, writing, score(metric, truth, theirs))
+        validation = score(metric, truth, theirs)
+        card = _write(task, before, best, after, description, compared, writing, coming, validation)
         if doubt := not_better_than_baseline(card):
             say(doubt)
     return {
@@ -124,6 +125,7 @@ def _write(
     description: str,
     compared: Mapping[str, Any],
     writing: Path,
+    version: int,
     validation: float,
 ) -> dict[str, Any]:
     """Write the model of the best candidate, and return its card."""
@@ -138,7 +140,7 @@ def _write(
         scores=all_metrics(task, after), baseline=without,
     )  # fmt: skip
     about = {name: before.card.get(name) for name in ("strategy", "seed", "n_trials", "started")}
-    about |= {"updated": datetime.now(UTC).isoformat(timespec="seconds"), "version": number_of(writing)}
+    about |= {"updated": datetime.now(UTC).isoformat(timespec="seconds"), "version": version}
     data = fingerprint(splits_by_family(task)(task.space["model"].default_value))
     return write_card(writing / MODEL, task, kept, data, about, validation)
 

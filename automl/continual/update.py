@@ -1,11 +1,11 @@
-"""One update of a run's model with new data, from reading the data to the decision on promotion."""
+"""One update of a run's model with new data: reading them, training, and the decision on promotion."""
 
 from __future__ import annotations
 
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,13 +21,15 @@ from automl.continual.new_data import NewData, read_new, request_for, splits_by_
 from automl.continual.paired_bootstrap import Truth, has_fallen, interval, score
 from automl.continual.promotion import promote
 from automl.continual.refitted_ensemble import refitted
-from automl.continual.versions import Versions
+from automl.continual.versions import Lineage, Versions
 from automl.data.ingest.encoder import Encoder
+from automl.data.ingest.request import Request
 from automl.data.targets import levels_of
 from automl.errors import UserError
 from automl.runs.settings import Settings, build_task
 from automl.study.run_folder import RunFolder
-from automl.study.snapshot import look
+from automl.study.snapshot import Seen, look
+from automl.study.study import Study
 from automl.tasks.cross_validated import CrossValidated
 from automl.tasks.user_data import OwnData
 
@@ -35,73 +37,126 @@ if TYPE_CHECKING:
     from automl.deployment.predictor import Predictor
 
 
+@dataclass(frozen=True)
+class Effort:
+    """How an update trains and judges.
+
+    ``n_search``: full trainings of new configs. ``tolerance``: how much worse a new model may be on old data, as a
+    fraction of the metric's scale, or of the error itself. ``replay``: old examples seen per new one.
+    """
+
+    n_search: int = SEARCHED
+    tolerance: float = TOLERANCE
+    replay: float = 1.0
+    n_workers: int = 1
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """New data for the model of a run, as they were read, and their drift."""
+
+    run: RunFolder
+    study: Study
+    settings: Settings
+    before: Predictor  # the current model
+    task: OwnData | CrossValidated  # on the old data
+    new: NewData
+    lineage: Lineage
+    facts: dict[str, Any]  # for update.json
+    seconds: float  # that this took
+
+
 def update(
     folder: RunFolder,
     data: Path,
+    effort: Effort | None = None,
     *,
-    n_search: int = SEARCHED,
-    tolerance: float = TOLERANCE,
-    replay: float = 1.0,
-    n_workers: int = 1,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Update a run's model with new data, and return the content of update.json.
 
-    ``n_search``: full trainings of new configs. ``tolerance``: how much worse a new model may be on old data, as a
-    fraction of the metric's scale, or of the error itself. ``replay``: old examples seen per new one.
     UserError for a run or data that cannot be used; the current model is not changed before the last step.
     """
-    from automl.deployment.predictor import load
+    from automl.deployment.predictor import load_predictor, model_folder
 
-    seen = look(folder)
-    settings = Settings.from_json(seen.settings)
-    request = request_for(settings.data, data)
-    if seen.going_on:  # maybe on another machine, of which the folder's lock knows nothing
-        raise UserError(f"the run in {str(folder.path)!r} is still running; wait for it to end or stop it")
+    seen, request = ended(folder, data)
     with folder.locked():
         versions = Versions(folder)
         versions.recover()
-        before = load(folder.path)
-        if not isinstance(before.encoder, Encoder):
-            raise UserError("translators cannot be updated; start a new run with all pairs in one file")
-        started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
-        old_data = versions.data
-        task = build_task(settings, old_data)
-        assert isinstance(task, OwnData | CrossValidated)
-        new = read_new(before.encoder, request, _target(task), old_data)
-        say(f"{len(new.y):,} new examples: " + ", ".join(f"{len(part):,} {name}" for name, part in _parts(new).items()))
-        found = _drift(task, before, new)
-        for line in found["said"]:
-            say(line)
+        arrival = arrived(
+            folder, seen, request, load_predictor(model_folder(folder.path)), versions.data, versions.lineage(), say
+        )
         writing = versions.begin()
-        # The model of a cross-validated run was fitted to its validation examples too.
-        n_doubles = unite(old_data, new, writing / "data", fits_valid=isinstance(task, CrossValidated))
-        task = replace(task, data=str(writing / "data"), train_size=None)
-        if isinstance(task, CrossValidated):
-            candidates, spent = [refitted(task, before, settings.seed or 0, settings.device or "auto", say)], None
-        else:
-            kept = yaml.safe_load(folder.best.read_text(encoding="utf-8")) if folder.best.exists() else None
-            candidates, spent = candidates_for(
-                task, before, seen.study, kept, settings, writing, n_search, replay, n_workers, say
-            )
-        facts = promote(task, before, versions, candidates, writing, tolerance, say)
-        facts = {
-            "data": str(request.path),
-            "started": started,
-            "seconds": round(time.perf_counter() - clock, 1),
-            "rows": {name: len(part) for name, part in _parts(new).items()},
-            "new_classes": list(new.new_classes),
-            "notes": [*new.notes, *([f"{n_doubles:,} rows were already known"] if n_doubles else [])],
-            **found,
-            "candidates": [
-                {"what": c.what, "config": dict(c.config), "epochs": _rounded(c.epochs)} for c in candidates
-            ],
-            "epochs": _rounded(spent),
-            **facts,
-        }
-        shutil.rmtree(writing / "work", ignore_errors=True)
+        facts = succeed(arrival, writing, effort or Effort(), say)
         facts["version"] = versions.finish(writing, facts)
         return facts
+
+
+def ended(run: RunFolder, data: Path) -> tuple[Seen, Request]:
+    """A run as it ended, and its data options for new data. UserError if it is still running or not on own data."""
+    seen = look(run)
+    request = request_for(seen.settings.get("data"), data)
+    if seen.going_on:  # maybe on another machine, of which the folder's lock knows nothing
+        raise UserError(f"the run in {str(run.path)!r} is still running; wait for it to end or stop it")
+    return seen, request
+
+
+def arrived(
+    run: RunFolder,
+    seen: Seen,
+    request: Request,
+    before: Predictor,
+    old_data: Path,
+    lineage: Lineage,
+    say: Callable[[str], None],
+) -> Arrival:
+    """Read new data for a model, and compare them with the old. UserError for data that cannot be used."""
+    if not isinstance(before.encoder, Encoder):
+        raise UserError("translators cannot be updated; start a new run with all pairs in one file")
+    started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
+    settings = Settings.from_json(seen.settings)
+    task = build_task(settings, old_data)
+    assert isinstance(task, OwnData | CrossValidated)
+    new = read_new(before.encoder, request, _target(task), old_data)
+    say(f"{len(new.y):,} new examples: " + ", ".join(f"{len(part):,} {name}" for name, part in _parts(new).items()))
+    found = _drift(task, before, new)
+    for line in found["said"]:
+        say(line)
+    facts = {"data": str(request.path), "started": started, **found}
+    return Arrival(run, seen.study, settings, before, task, new, lineage, facts, time.perf_counter() - clock)
+
+
+def succeed(arrival: Arrival, writing: Path, effort: Effort, say: Callable[[str], None]) -> dict[str, Any]:
+    """Train candidates on old and new data and judge them; returns the content of update.json.
+
+    ``writing``: where the merged data are written, and ``model`` if one is promoted.
+    """
+    clock, new, before, settings = time.perf_counter(), arrival.new, arrival.before, arrival.settings
+    # The model of a cross-validated run was fitted to its validation examples too.
+    fits_valid = isinstance(arrival.task, CrossValidated)
+    n_doubles = unite(Path(arrival.task.data), new, writing / "data", fits_valid=fits_valid)
+    task = replace(arrival.task, data=str(writing / "data"), train_size=None)
+    if isinstance(task, CrossValidated):
+        candidates, spent = [refitted(task, before, settings.seed or 0, settings.device or "auto", say)], None
+    else:
+        best = arrival.run.best
+        kept = yaml.safe_load(best.read_text(encoding="utf-8")) if best.exists() else None
+        candidates, spent = candidates_for(
+            task, before, arrival.study, kept, settings, writing, arrival.lineage.coming, effort.n_search,
+            effort.replay, effort.n_workers, say,
+        )  # fmt: skip
+    judged = promote(task, before, arrival.lineage, candidates, writing, effort.tolerance, say)
+    shutil.rmtree(writing / "work", ignore_errors=True)
+    return {
+        **arrival.facts,
+        "seconds": round(arrival.seconds + time.perf_counter() - clock, 1),
+        "rows": {name: len(part) for name, part in _parts(new).items()},
+        "new_classes": list(new.new_classes),
+        "notes": [*new.notes, *([f"{n_doubles:,} rows were already known"] if n_doubles else [])],
+        "candidates": [{"what": c.what, "config": dict(c.config), "epochs": _rounded(c.epochs)} for c in candidates],
+        "epochs": _rounded(spent),
+        **judged,
+    }
 
 
 def _rounded(epochs: float | None) -> float | None:

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,13 @@ FACTS = "update.json"
 MODEL = "model"
 
 
-def number_of(writing: Path) -> int:
-    """The version that a folder from ``Versions.begin`` will become."""
-    return int(writing.name.removesuffix(".writing"))
+@dataclass(frozen=True)
+class Lineage:
+    """The versions of one model."""
+
+    models: Mapping[int, Path]  # that can be used
+    current: int
+    coming: int  # the number of the next version
 
 
 class Versions:
@@ -49,10 +54,15 @@ class Versions:
         return int(self.folder.model.readlink().parent.name)
 
     @property
+    def latest(self) -> Path:
+        """The folder of the latest update, or of the run."""
+        number = self.numbers[-1]
+        return self.folder.path if number == 1 else self.place(number)
+
+    @property
     def data(self) -> Path:
         """The data of the latest update, or of the run: all data seen, whichever version is current."""
-        latest = self.numbers[-1]
-        return self.folder.data if latest == 1 else self.place(latest) / "data"
+        return RunFolder(self.latest).data
 
     def facts(self, number: int) -> dict[str, Any]:
         """The content of an update's update.json; empty for the run itself."""
@@ -75,6 +85,15 @@ class Versions:
             return []
         return [self.facts(number) | {"number": number, "in_use": number == current} for number in numbers]
 
+    def history_of(self, target: str) -> list[dict[str, Any]]:
+        """As ``history``, of one of several targets, by its folder."""
+        return [_facts_of(facts, target) for facts in self.history]
+
+    def lineage(self, target: str = "") -> Lineage:
+        """The versions of the model, or of that of one of several targets, by its folder."""
+        models = {number: place / target for number, place in self.models.items()}
+        return Lineage(models, self.current, self.numbers[-1] + 1)
+
     def begin(self) -> Path:
         """An empty folder for the next version; leftovers of an interrupted update are deleted."""
         self.recover()
@@ -85,7 +104,7 @@ class Versions:
 
     def finish(self, writing: Path, facts: Mapping[str, Any]) -> int:
         """Turn the prepared folder into a version; if it has a model, make it the current one."""
-        number = number_of(writing)
+        number = int(writing.name.removesuffix(".writing"))
         write_atomic(writing / FACTS, json.dumps(dict(facts), indent=2) + "\n")
         writing.rename(self.place(number))
         if (self.place(number) / MODEL).is_dir():
@@ -124,3 +143,9 @@ class Versions:
         shutil.rmtree(aside, ignore_errors=True)
         shutil.copytree(self.folder.model, aside)
         aside.rename(first / MODEL)
+
+
+def _facts_of(facts: Mapping[str, Any], target: str) -> dict[str, Any]:
+    parts = facts.get("targets", {}).values()
+    found: dict[str, Any] = next((part for part in parts if part["folder"] == target), {})
+    return found | {name: facts[name] for name in ("number", "in_use")}

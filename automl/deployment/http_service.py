@@ -17,13 +17,15 @@ from fastapi import FastAPI, Request, Response
 from automl.deployment.http_limits import Application, with_token
 from automl.deployment.http_metrics import ServiceMetrics
 from automl.deployment.http_page import page
-from automl.deployment.json_predictions import Answering
+from automl.deployment.json_predictions import Answering, JointAnswering
 from automl.deployment.predictor import Predictor
+from automl.deployment.several_targets import JointPredictor
 from automl.errors import UserError
 
 MOST_WAITING = 64  # queued requests; further ones are refused at once
 LONGEST = 300  # characters of an error detail, which may quote the request
 JSON_TYPE = "application/json"
+ABOUT = ("task", "kind", "made", "metric", "test", "started", "versions")  # of a model's card, in /health
 REASON = {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]}
 REFUSALS = {
     413: "too many bytes or examples",
@@ -54,10 +56,10 @@ class Refused(Exception):
 class Service:
     """The application and its prediction thread."""
 
-    def __init__(self, predictor: Predictor, limits: Limits, token: str | None = None) -> None:
+    def __init__(self, predictor: Predictor | JointPredictor, limits: Limits, token: str | None = None) -> None:
         """``token``: what requests must send as ``Authorization: Bearer TOKEN``."""
         self.predictor, self.limits, self._token = predictor, limits, token
-        self.answering = Answering(predictor)
+        self.answering = JointAnswering(predictor) if isinstance(predictor, JointPredictor) else Answering(predictor)
         self.title = str(predictor.card.get("task") or "model")
         self._waiting = 0
         self._metrics = ServiceMetrics(lambda: self._waiting)
@@ -105,10 +107,15 @@ class Service:
         return Response(content, media_type="text/html")
 
     async def health(self) -> dict[str, Any]:
-        """The status and the model."""
-        fields = ("task", "kind", "made", "metric", "test", "started", "versions")
-        card = self.predictor.card
-        return {"status": "ok", "target": self.predictor.target} | {name: card.get(name) for name in fields}
+        """The status and the model; of several targets, also that of each."""
+        predictor = self.predictor
+        found: dict[str, Any] = {"status": "ok", "target": predictor.target} | {
+            name: predictor.card.get(name) for name in ABOUT
+        }
+        if isinstance(predictor, JointPredictor):
+            parts = predictor.parts.items()
+            found["targets"] = {target: {name: part.card.get(name) for name in ABOUT} for target, part in parts}
+        return found
 
     async def metrics(self) -> Response:
         """Counts for Prometheus."""

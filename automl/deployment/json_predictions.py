@@ -9,9 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data.ingest.json_examples import NUMBER, NUMBER_OR_NULL, TEXT, Schema, as_number, as_string, shown
+from automl.data.ingest.json_examples import (
+    NUMBER,
+    NUMBER_OR_NULL,
+    TEXT,
+    Schema,
+    as_number,
+    as_string,
+    objects_schema,
+    shown,
+)
 from automl.data.inputs import Columns, Inputs, Padded, Tokens
 from automl.deployment.predictor import Predictor
+from automl.deployment.several_targets import JointPredictor
 from automl.errors import UserError
 from automl.models.trained import TrainedModel
 
@@ -79,6 +89,43 @@ class Answering:
                 "description": "the time of each prediction: there is one for each time step with a full window",
             }
         return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+class JointAnswering:
+    """As ``Answering``, for several targets: each prediction is an object with a value for each of them."""
+
+    def __init__(self, predictor: JointPredictor) -> None:
+        self.parts = {name: Answering(part) for name, part in predictor.parts.items()}
+
+    def answer(self, records: Sequence[Any]) -> dict[str, Any]:
+        """As ``Answering.answer``."""
+        answers = {name: part.answer(records) for name, part in self.parts.items()}
+        first, *_ = answers.values()
+        rows = zip(*(answer["predictions"] for answer in answers.values()), strict=True)
+        return first | {"predictions": [dict(zip(answers, row, strict=True)) for row in rows]}
+
+    @property
+    def record_schema(self) -> Schema:
+        """The schema of one example, which has what any of the models reads."""
+        first, *others = (part.record_schema for part in self.parts.values())
+        if all(other == first for other in others):
+            return first
+        properties: Schema = {}
+        for schema in (first, *others):
+            for name, value in schema["properties"].items():
+                known = properties.setdefault(name, value)
+                if known != value:  # a column that is of numbers where one target is known, and of strings elsewhere
+                    properties[name] = {"allOf": [known, value]}
+        return objects_schema(properties)
+
+    @property
+    def answer_schema(self) -> Schema:
+        """The schema of ``answer``'s result."""
+        schemas = {name: part.answer_schema for name, part in self.parts.items()}
+        first, *_ = schemas.values()
+        each = objects_schema({name: one["properties"]["predictions"]["items"] for name, one in schemas.items()})
+        predictions = {"type": "array", "items": each, "description": ", ".join(schemas)}
+        return first | {"properties": first["properties"] | {"predictions": predictions}}
 
 
 def _array(records: Sequence[Any], inputs: Inputs) -> NDArray[Any]:

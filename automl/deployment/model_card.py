@@ -72,21 +72,14 @@ def _compared(kept: Kept, task: Task, validation: float | None) -> dict[str, Any
     return {**baseline, "beaten": bool(beaten)}
 
 
-def _of_baseline(baseline: Mapping[str, Any], metric: str) -> str:
-    on = "on the test set" if baseline["split"] == "test" else baseline["split"]
-    than = "" if baseline["beaten"] else ", and the model is not better"
-    rows = f" {baseline['rows']}" if "rows" in baseline else ""  # of an update
-    return f"The baseline, {baseline['name']}, has {metric} {baseline['score']:.4g} {on}{than}.{rows}"
-
-
 def _readme(card: Mapping[str, Any], folder: Path) -> str:
     lines = [f"# A model of {card['task']}", "", f"This is {card['said']}.", ""]
     if card["test"]:
         lines += ["| test set | |", "|---|---|"]
         lines += [f"| {name} | {value:.4f} |" for name, value in card["test"].items()]
         lines += [""]
-    if card["baseline"] is not None:
-        lines += [_of_baseline(card["baseline"], card["metric"]), ""]
+    if said := about_baseline(card):
+        lines += [said, ""]
     if card["temperature"] != 1.0:
         lines += [f"Its probabilities are calibrated on validation data: temperature {card['temperature']:.3f}.", ""]
     if card["threshold"] != HALF:
@@ -95,28 +88,9 @@ def _readme(card: Mapping[str, Any], folder: Path) -> str:
             f"with which {card['metric']} is best out of fold.",
             "",
         ]
-    what = "a file's path, a frame, or a list" if card["kind"] else "an array of raw examples"
     lines += [
-        "```python",
-        "import automl",
-        "",
-        'model = automl.load("path/of/this/folder")',
-        f"model.predict(examples)  # {what}",
-        "```",
-        "",
-    ]
-    if card["kind"]:
-        lines += [
-            "From the command line, with the folder of the run:",
-            "",
-            "```sh",
-            "automl predict RUN --data new.csv --out predictions.csv",
-            "automl serve RUN           # predictions over HTTP",
-            "automl export RUN --onnx   # an ONNX file",
-            "```",
-            "",
-        ]
-    lines += [
+        *usage("a file's path, a frame, or a list" if card["kind"] else "an array of raw examples"),
+        *(commands("an ONNX file") if card["kind"] else []),
         "| file | |",
         "|---|---|",
         *(f"| {row} |" for name, row in FILES.items() if (folder / name).exists()),
@@ -128,6 +102,44 @@ def _readme(card: Mapping[str, Any], folder: Path) -> str:
         sizes = ", ".join(f"{card['data'][part]:,} {name}" for part, name in PARTS.items())
         lines.append(f"Examples: {sizes} (SHA-256 {card['data']['sha256'][:16]}).")
     return "\n".join(lines) + "\n"
+
+
+def about_baseline(card: Mapping[str, Any]) -> str:
+    """How the baseline without a model scores; empty where none was scored."""
+    baseline = card.get("baseline")
+    if baseline is None:
+        return ""
+    than = "" if baseline["beaten"] else ", and the model is not better"
+    on = "on the test set" if baseline["split"] == "test" else baseline["split"]
+    rows = f" {baseline['rows']}" if "rows" in baseline else ""  # of an update
+    return f"The baseline, {baseline['name']}, has {card['metric']} {baseline['score']:.4g} {on}{than}.{rows}"
+
+
+def usage(examples: str) -> list[str]:
+    """How the model is used from Python. ``examples``: what they may be."""
+    return [
+        "```python",
+        "import automl",
+        "",
+        'model = automl.load("path/of/this/folder")',
+        f"model.predict(examples)  # {examples}",
+        "```",
+        "",
+    ]
+
+
+def commands(exported: str) -> list[str]:
+    """The commands that take the model. ``exported``: what ``automl export`` writes."""
+    return [
+        "From the command line, with the folder of the run:",
+        "",
+        "```sh",
+        "automl predict RUN --data new.csv --out predictions.csv",
+        "automl serve RUN           # predictions over HTTP",
+        f"automl export RUN --onnx   # {exported}",
+        "```",
+        "",
+    ]
 
 
 def _origin(card: Mapping[str, Any]) -> str:

@@ -216,8 +216,8 @@ def load_predictor(folder: Path) -> Predictor:
     card, encoder = read_card(folder / CARD), None
     if parts := targets(card, folder):
         raise UserError(
-            f"{str(folder)!r} predicts several targets, {', '.join(parts)}, which only automl predict and automl.load "
-            f"do; give the model of one, such as {str(next(iter(parts.values())))!r}"
+            f"{str(folder)!r} has models of several targets, {', '.join(parts)}, and one of them is needed here; give "
+            f"its folder, such as {str(next(iter(parts.values())))!r}"
         )
     if (folder / ENCODER).is_file():
         with loading(folder / ENCODER):
@@ -248,14 +248,6 @@ def _load(folder: Path) -> TrainedModel | Translator:
         example = np.full((1, *inputs.shape), inputs.kind == "tokens", np.float32)
         predictions(model, text_array([""]) if inputs.kind == "texts" else example)  # the parts fit each other
         return model
-
-
-def load(run: str | Path) -> Predictor:
-    """Load the model of a run from the run's folder, or from a copy of its folder ``model``.
-
-    UserError if there is no such folder, or no model in it that predicts.
-    """
-    return load_predictor(model_folder(run))
 
 
 def model_folder(run: str | Path) -> Path:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.deployment.model_card import CARD, README
+from automl.deployment.model_card import CARD, README, about_baseline, commands, usage
 from automl.deployment.model_files import read_card, targets
 from automl.deployment.predictor import Predictor, load_predictor, model_folder
+from automl.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +42,10 @@ class JointPredictor:
     def predict(self, examples: Any) -> NDArray[np.float64]:
         """The predicted numbers, (n, n_targets); ``examples``: as ``Predictor`` takes them."""
         return np.column_stack([part.predict(examples) for part in self.parts.values()])
+
+    def predict_proba(self, examples: Any) -> NDArray[np.float64]:
+        """UserError, as the targets are numbers."""
+        raise UserError("only classifiers have probabilities; use predict")
 
     def stream(self, path: Path, strange: Counter[str] | None = None) -> Iterator[pd.DataFrame]:
         """As ``Predictor.stream``, with a column for each target."""
@@ -85,21 +90,41 @@ def join(models: Mapping[str, Path], out: Path) -> dict[str, Any]:
     for name, model in models.items():
         shutil.copytree(model, aside / places[name])
     cards = {name: read_card(aside / place / CARD) for name, place in places.items()}
-    first = next(iter(cards.values()))
+    name, first = next(iter(cards.items()))
+    scored = [metric for metric in first["test"] if all(metric in each["test"] for each in cards.values())]
     card = {
         "format": 1,
-        "task": first["task"],
+        "task": "-".join((first["task"].removesuffix(f"-{name}"), *places)),
         "kind": first["kind"],
         "targets": places,
+        "made": "joint",
         "metric": first["metric"],
         "maximize": first["maximize"],
         "validation": float(np.mean([each["validation"] for each in cards.values()])),
-        "test": {name: float(np.mean([each["test"][name] for each in cards.values()])) for name in first["test"]},
+        "test": {metric: float(np.mean([each["test"][metric] for each in cards.values()])) for metric in scored},
+        **{name: first.get(name) for name in ("started", "versions")},
     }
+    if all("milliseconds_per_row" in each for each in cards.values()):  # of the default plan
+        card["milliseconds_per_row"] = round(sum(each["milliseconds_per_row"] for each in cards.values()), 4)
     (aside / CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    listed = [f"- `{places[name]}`: {name}, {each['said']}" for name, each in cards.items()]
-    lines = ["# A model of several targets", "", *listed, "", "`automl.load` reads this folder, or one of these.", ""]
-    (aside / README).write_text("\n".join(lines), encoding="utf-8")
+    (aside / README).write_text(_readme(card, cards), encoding="utf-8")
     shutil.rmtree(out, ignore_errors=True)
     aside.rename(out)
     return card
+
+
+def _readme(card: Mapping[str, Any], cards: Mapping[str, Mapping[str, Any]]) -> str:
+    """The page for people, from the card of all targets and that of each."""
+    metric, scores = card["metric"], list(card["test"])
+    lines = [f"# A model of {card['task']}", "", f"This predicts {len(cards)} targets, each by a model of its own.", ""]
+    lines += [f"| target | {metric} on validation |" + "".join(f" {name} on test |" for name in scores)]
+    lines += ["|---|---|" + "---|" * len(scores)]
+    for name, each in (*cards.items(), ("mean", card)):
+        values = (each["validation"], *(each["test"][score] for score in scores))
+        lines += [f"| {name} |" + "".join(f" {value:.4g} |" for value in values)]
+    lines += [""]
+    for name, each in cards.items():
+        lines += [f"- {name}, in `{card['targets'][name]}/`: {each['said']}. {about_baseline(each)}".rstrip()]
+    lines += ["", *usage("a file's path or a frame; (n, k), a column for each target"), *commands("ONNX files")]
+    lines += ["`automl.load` also reads the folder of one of these models.", ""]
+    return "\n".join(lines)

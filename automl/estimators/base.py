@@ -95,15 +95,22 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
         self, frame: pd.DataFrame, y: Any, about_rows: Mapping[str, Any], place: Path, run: Path
     ) -> dict[str, dict[str, Any]]:
         """Fit to the only target; returns the cards of the models, by target."""
-        card = self._fit(frame, y, about_rows, place, run, self.time_limit)
+        card = self._fit(frame, y, about_rows, place, run, self.time_limit, self.max_latency)
         self.score_out_of_fold_: float = card["validation"]
         self.baseline_: dict[str, Any] = baseline_of(card)
         return {str(card["target"]): card}
 
     def _fit(
-        self, frame: pd.DataFrame, y: Any, about_rows: Mapping[str, Any], place: Path, run: Path, seconds: float
+        self,
+        frame: pd.DataFrame,
+        y: Any,
+        about_rows: Mapping[str, Any],
+        place: Path,
+        run: Path,
+        seconds: float,
+        latency: float | None,
     ) -> dict[str, Any]:
-        """The card of the model in the folder of the run. ``place``: for the data."""
+        """The card of the model in the folder of the run. ``place``: for the data. ``latency``: as ``max_latency``."""
         from automl.data.ingest.prepare import prepare
         from automl.data.ingest.request import Request
         from automl.runs.settings import Settings, default_workers
@@ -131,7 +138,7 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
         settings = Settings(
             data=asdict(request), model=self.models, metric=self.metric, time_limit=seconds,
             n_trials=self.n_trials, n_workers=self.n_jobs or default_workers("cpu"), seed=self.random_state,
-            device="cpu", ensemble=self.max_members, max_latency=self.max_latency, learn=False, from_python=True,
+            device="cpu", ensemble=self.max_members, max_latency=latency, learn=False, from_python=True,
         )  # fmt: skip
         card: dict[str, Any] | None = self._search(settings, place / "data", RunFolder(run), clock)
         if card is None:

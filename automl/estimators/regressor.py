@@ -23,8 +23,9 @@ class AutoMLRegressor(RegressorMixin, AutoMLEstimator):  # type: ignore[misc]
 
     ``metric``: rmse, mae or r2. ``quantiles``: levels such as (0.1, 0.5, 0.9), which replace the mean.
 
-    Of several targets, ``y`` with columns, each gets models of its own in its share of the time; ``score_out_of_fold_``
-    is then the mean of their scores, and ``baseline_`` has the baseline of each target by name.
+    Of several targets, ``y`` with columns, each gets models of its own in its share of the time and of
+    ``max_latency``; ``score_out_of_fold_`` is then the mean of their scores, and ``baseline_`` has the baseline of each
+    target by name.
     """
 
     _kind = "regression"
@@ -62,12 +63,13 @@ class AutoMLRegressor(RegressorMixin, AutoMLEstimator):  # type: ignore[misc]
             return super()._fit_all(frame, y, about_rows, place, run)
         if self.quantiles is not None:
             raise ValueError(f"quantiles are of one target, and y has {len(targets)} columns")
+        latency = None if self.max_latency is None else self.max_latency / len(targets)
         boards, models, cards = [], {}, {}
         for i, (name, folder) in enumerate(folder_names(list(targets)).items()):
             seconds = max(1.0, (self.time_limit - (time.monotonic() - begin)) / (len(targets) - i))
             home, data = run / "targets" / folder, place / folder
             data.mkdir()
-            cards[name] = self._fit(frame, targets[name], about_rows, data, home, seconds)
+            cards[name] = self._fit(frame, targets[name], about_rows, data, home, seconds, latency)
             boards.append(self.leaderboard_.assign(target=name))
             models[name] = home / MODEL
         self.score_out_of_fold_ = join(models, run / MODEL)["validation"]

@@ -39,6 +39,9 @@ def of_folder(folder: RunFolder) -> Location:
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise UserError(f"{str(folder.storage)!r} is damaged ({error}); give the URL of the storage") from None
     if not folder.study.exists():
+        if folder.targets.is_dir():
+            names = ", ".join(repr(str(place)) for place in sorted(folder.targets.iterdir()))
+            raise UserError(f"{str(folder.path)!r} has a run on each of several targets; give one of them: {names}")
         raise UserError(f"there is no run in {str(folder.path)!r}: it has no study.db")
     return Location(sqlite_url(folder.study), STUDY_NAME, folder)
 

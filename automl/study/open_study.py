@@ -92,6 +92,8 @@ def recorded(folder: RunFolder, seat: Seat | None = None) -> dict[str, Any]:
         folder.starting.unlink(missing_ok=True)  # a study that has settings is complete
         return Store.settings(seat.storage, seat.name)
     if not folder.has_run:
+        if folder.targets.is_dir():
+            raise UserError("nothing to resume: a run on several targets is not continued; start it again")
         raise UserError(f"nothing to resume: there is no study.db in {str(folder.path)!r}")
     if folder.starting.exists():
         raise UserError(f"nothing to resume: the run in {str(folder.path)!r} ended before it began; start it again")

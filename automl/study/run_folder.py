@@ -37,6 +37,7 @@ class RunFolder:
         self.logs = path / "logs"
         self.log = path / "run.log"
         self.data = path / "data"  # the user's prepared data
+        self.targets = path / "targets"  # the runs on each target, where there are several
         self.tracking = path / "tracking.json"  # the run's id for trackers
         self.starting = path / ".starting"  # until the study is complete
 

@@ -109,7 +109,7 @@ def _early_stopping(results: Path) -> Claim:
         f"{_interval(row['difference'], row['low'], row['high'])}"
         for budget, row in rows.loc[[20, 50]].iterrows()
     ]
-    first = rows.loc[20]
+    first = rows.loc[20].to_dict()
     return Claim(
         f"early stopping helps `auto`, here with 20 trainings on {first['n_tasks']} tasks with learning curves",
         _found(first["low"], first["high"], 0),
@@ -120,12 +120,12 @@ def _early_stopping(results: Path) -> Claim:
 
 def _past_studies(results: Path) -> Claim:
     source = "transfer.csv"
-    rows = pd.read_csv(results / source).set_index("what")
-    ratio = rows.loc["prior 20 / none 20"]
+    rows = pd.read_csv(results / source).set_index("what").to_dict("index")
+    ratio = rows["prior 20 / none 20"]
     return Claim(
         f"past studies of other tasks with the same space speed up `bo`, here 20 trainings on {ratio['n_tasks']} tasks",
         _found(ratio["low"], ratio["high"], 1),
-        f"regret {rows.loc['prior 20', 'value']:.3f} against {rows.loc['none 20', 'value']:.3f}: "
+        f"regret {rows['prior 20']['value']:.3f} against {rows['none 20']['value']:.3f}: "
         f"ratio {ratio['value']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})",
         source,
     )

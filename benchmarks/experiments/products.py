@@ -168,7 +168,7 @@ def _ours(
 ) -> tuple[NDArray[Any], float]:
     """The command of this project, and the predictions of its model."""
     from automl.data.ingest.prepare import Facts
-    from automl.deployment.predictor import load
+    from automl.deployment.predictor import load_predictor, model_folder
 
     start, run = time.perf_counter(), folder / "run"
     options = [f"--{name}={value}" for name, value in file.options.items()]
@@ -179,7 +179,8 @@ def _ours(
     )  # fmt: skip
     wall = time.perf_counter() - start
     views = Facts.read(run / "data").views
-    return load(run).judge(lambda family: read_prepared(run / "data" / views[family]).x_test), wall
+    predictor = load_predictor(model_folder(run))
+    return predictor.judge(lambda family: read_prepared(run / "data" / views[family]).x_test), wall
 
 
 def _practitioners(file: UsersFile, splits: Splits, with_valid: Splits) -> tuple[NDArray[Any], float]:

@@ -28,7 +28,7 @@ import typer
 from automl.continual.fine_tuning import continued
 from automl.continual.new_data import n_old, read_new, request_for, splits_by_family, unite
 from automl.continual.versions import Versions
-from automl.deployment.predictor import load
+from automl.deployment.predictor import load_predictor, model_folder
 from automl.errors import UserError
 from automl.provenance import commit
 from automl.runs.settings import Settings, build_task
@@ -115,7 +115,7 @@ def run_stream(
 
 
 def _row(arrivals: Arrivals, part: int, method: str, way: Way) -> dict[str, Any]:
-    model = load(way.folder)
+    model = load_predictor(model_folder(way.folder))
     told = [(test.y, predictions_of(test, model)) for test in arrivals.tests[: part + 1]]
     return {
         "part": part,
@@ -158,7 +158,7 @@ def fine_tuned(folder: Path, part: Path, seed: int) -> Way:
     start = time.perf_counter()
     run = RunFolder(folder)
     settings = Settings.from_json(look(run).settings)
-    versions, before = Versions(run), load(folder)
+    versions, before = Versions(run), load_predictor(model_folder(folder))
     task = build_task(settings, versions.data)
     assert isinstance(task, OwnData)
     target = splits_by_family(task)(task.space["model"].default_value).target

@@ -110,26 +110,3 @@ def test_all_rows_are_trained_on_where_no_test_set_is_wanted(run):
     summary = json.loads((place / "all/summary.json").read_text())
     assert summary["kept_trial"]["trial"] == member["trial"]
     assert yaml.safe_load((place / "all/best.yaml").read_text()) == member["config"]
-
-
-def test_several_targets_are_predicted_by_one_model(tmp_path):
-    frame = shops(300, 3).drop(columns="good")
-    frame["rent"] = 2 * frame["area"] + np.random.default_rng(0).normal(0, 5, 300)
-    frame.to_csv(tmp_path / "shops.csv", index=False)
-    args = ("--data", tmp_path / "shops.csv", "--target", "area, rent", "--model", "linear", "--time-limit", 16)
-    printed, _ = command("run", *args, "--out", tmp_path / "run")
-    summary = json.loads((tmp_path / "run/summary.json").read_text())
-    both = [summary["targets"][name]["test"]["rmse"] for name in ("area", "rent")]
-    assert summary["test"]["rmse"] == pytest.approx(np.mean(both))
-    assert "mean" in printed
-    assert both[0] > 20, "without the rent, which tells the area"
-    command("predict", tmp_path / "run", "--data", tmp_path / "shops.csv", "--out", tmp_path / "predictions.csv")
-    assert list(pd.read_csv(tmp_path / "predictions.csv")) == ["row", "area", "rent"]
-    command("predict", tmp_path / "run/model/rent", "--data", tmp_path / "shops.csv", "--out", tmp_path / "rent.csv")
-    _, error = command("export", tmp_path / "run", "--onnx", "--out", tmp_path / "model.onnx", code=2)
-    assert "predicts several targets, area, rent, which only automl predict and automl.load do; give the" in error
-    assert error.count("\n") == 1
-    _, error = command("run", *args, "--strategy", "bo", "--quantiles", "0.5", "--out", tmp_path / "other", code=2)
-    assert "--target area, rent is for numbers by the default plan: leave --strategy, --quantiles out" in error
-    _, error = command("run", *args[:3], "area,hight", "--out", tmp_path / "other", code=2)
-    assert "--target 'hight' is not a column of the file" in error

@@ -27,12 +27,17 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import automl
 from automl.cli.serve import listening
+from automl.data.ingest.prepare import prepare
+from automl.data.ingest.request import Request
 from automl.data.inputs import Columns, Padded, Tokens
 from automl.deployment import http_limits
 from automl.deployment.http_limits import BACKLOG, HEAD_BYTES, MAX_CONNECTIONS, LimitedProtocol, RateLimit
 from automl.deployment.http_page import page
 from automl.deployment.http_service import Limits, Service
+from automl.deployment.json_predictions import Answering, JointAnswering
 from automl.deployment.predictor import Predictor
+from automl.deployment.several_targets import JointPredictor
+from automl.errors import UserError
 
 LIMITS = Limits(1_000, 1_000_000, 30.0)
 
@@ -477,6 +482,36 @@ def test_sequences(tmp_path):
             ([[1], ["x"]], "example 1 must be a number or null, got 'x'"),
         ):
             assert ask(url, [wrong]) == (422, {"detail": reason})
+
+
+def test_several_targets_of_a_series_have_the_moments_once(tmp_path):
+    frame = small_models.sales(tmp_path / "volume")
+    (tmp_path / "price").mkdir()
+    file = str(tmp_path / "volume" / "sales.csv")
+    prepare(Request(file, "price", time="date", horizon=2), tmp_path / "price" / "data")
+    names = ("volume", "price")
+    parts = {name: automl.load(small_models.trained(tmp_path / name, "linear", epochs=1)) for name in names}
+    newest = frame.tail(parts["price"].encoder.window + 2)
+    with served(JointPredictor(parts, {})) as url:
+        status, answer = ask(url, small_models.as_json(newest))
+    own = zip(*(parts[name].predict(newest).tolist() for name in names), strict=True)
+    assert (status, answer["predictions"]) == (200, [dict(zip(names, row, strict=True)) for row in own])
+    assert [each["time"][:10] for each in answer["of"]] == frame["date"].tail(3).tolist()
+
+
+def test_an_example_has_the_columns_that_any_of_the_targets_needs(tmp_path):
+    frame = small_models.table(tmp_path / "all", classes=False)
+    (tmp_path / "some").mkdir()
+    request = Request(str(tmp_path / "all" / "patients.csv"), "outcome", others=["a"])
+    prepare(request, tmp_path / "some" / "data")
+    parts = {name: automl.load(small_models.trained(tmp_path / name, "linear", epochs=1)) for name in ("some", "all")}
+    answering = JointAnswering(JointPredictor(parts, {}))
+    assert sorted(answering.record_schema["required"]) == ["a", "admitted", "b", "c", "clinic", "d"]
+    assert "a" not in Answering(parts["some"]).record_schema["properties"]
+    rows = small_models.as_json(frame.head(3).drop(columns="outcome"))
+    assert [list(each) for each in answering.answer(rows)["predictions"]] == [["some", "all"]] * 3
+    with pytest.raises(UserError, match="example 1 lacks 'a', an input of the model"):
+        answering.answer([{name: value for name, value in rows[0].items() if name != "a"}])
 
 
 def test_a_series_is_answered_moment_by_moment(tmp_path):

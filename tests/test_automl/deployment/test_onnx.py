@@ -22,9 +22,11 @@ from automl.data.ingest.prepare import prepare
 from automl.data.ingest.request import Request
 from automl.data.inputs import Columns
 from automl.data.targets import Classes, Number, Quantiles
+from automl.deployment.onnx_files import write_several
 from automl.deployment.onnx_learners import EXPORTED
 from automl.deployment.onnx_model import TOLERANCE, as_onnx, largest_difference
 from automl.deployment.predictor import Member, Predictor
+from automl.deployment.several_targets import JointPredictor
 from automl.errors import UserError
 from automl.models import FAMILIES, build_for
 from automl.models.learners import build_learner, learner_class
@@ -203,7 +205,7 @@ def test_a_translator_is_refused_with_the_way_out(tmp_path):
         (["none", "--onnx"], "there is no folder 'none'"),
         ([".", "--onnx"], "has no model that predicts"),
         (["."], "no export format given; add --onnx"),
-        ([".", "--onnx", "--out", "nowhere/model.onnx"], "--out must be a file in an existing folder"),
+        ([".", "--onnx", "--out", "nowhere/model.onnx"], "--out must be in an existing folder"),
     ],
 )
 def test_what_is_asked_wrongly_is_answered(arguments, line, tmp_path, monkeypatch):
@@ -303,3 +305,12 @@ def test_a_member_without_an_onnx_form_is_named():
     quantiles, _ = learnt("linear", "quantiles")
     with pytest.raises(UserError, match=r"no ONNX form: linear; a run with --model lightgbm gives a model that has"):
         as_onnx(quantiles)
+
+
+def test_targets_without_an_onnx_form_are_named_and_nothing_is_written(tmp_path):
+    parts = {name: learnt(family, "number")[0] for name, family in (("price", "extra_trees"), ("rent", "linear"))}
+    with pytest.raises(UserError) as error:
+        write_several(JointPredictor(parts, {}), tmp_path / "run", tmp_path / "onnx")
+    assert str(error.value).startswith("target 'rent': members of this model have no ONNX form: linear; a run with")
+    assert str(error.value).endswith("; of price there would be one, from the folder of that model alone")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,65 @@
+"""One update of a model of several targets: a version has a model of every target, and comes into use as a whole.
+
+``versions/N/`` holds ``targets/NAME/data``, the merged data of each target, and ``model`` if one of the targets has a
+new model; the others keep theirs in it. The runs in the run's own ``targets`` stay as they are.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from automl.continual.update import Effort, arrived, ended, succeed
+from automl.continual.versions import MODEL, Versions
+from automl.errors import UserError
+from automl.study.run_folder import RunFolder
+
+
+def update_all(
+    folder: RunFolder, data: Path, effort: Effort, *, say: Callable[[str], None] = lambda line: None
+) -> dict[str, Any]:
+    """Update the model of each target with new data, and return the content of update.json.
+
+    The data of all targets are read before anything is trained. UserError for a run or data that cannot be used for
+    one of them; no model is changed before the last step.
+    """
+    from automl.deployment.model_card import CARD
+    from automl.deployment.model_files import read_card, targets
+    from automl.deployment.predictor import load_predictor, model_folder
+    from automl.deployment.several_targets import join
+
+    with folder.locked():
+        versions = Versions(folder)
+        versions.recover()
+        model = model_folder(folder.path)
+        current = targets(read_card(model / CARD), model)
+        if not current:
+            raise UserError(f"the run in {str(folder.path)!r} has no model of all its targets; start it again")
+        heard = {name: partial(_say, say, name) for name in current}
+        arrivals = {}
+        for name, place in current.items():
+            run, latest = RunFolder(folder.targets / place.name), RunFolder(versions.latest).targets / place.name
+            arrivals[name] = arrived(
+                run, *ended(run, data), load_predictor(place), RunFolder(latest).data, versions.lineage(place.name),
+                heard[name],
+            )  # fmt: skip
+        writing = versions.begin()
+        parts = {name: RunFolder(writing).targets / place.name for name, place in current.items()}
+        facts = {
+            name: {"folder": place.name, **succeed(arrivals[name], parts[name], effort, heard[name])}
+            for name, place in current.items()
+        }
+        made = {name: parts[name] / MODEL for name in current if facts[name]["promoted"]}
+        if made:
+            join(current | made, writing / MODEL)
+        for place in made.values():
+            shutil.rmtree(place)
+        whole = {"data": str(data.resolve()), "targets": facts, "promoted": list(made)}
+        return {**whole, "version": versions.finish(writing, whole)}
+
+
+def _say(say: Callable[[str], None], name: str, line: str) -> None:
+    say(f"{name}: {line}")
