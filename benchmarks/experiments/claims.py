@@ -1,4 +1,4 @@
-"""The README's table of what was measured, from the tables in results/: ``python -m benchmarks.experiments.claims``."""
+"""The numbers of README and docs, from the tables in results/: ``python -m benchmarks.experiments.claims``."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import pandas as pd
 import typer
 
 from benchmarks.command import run_command
-from benchmarks.experiments.products_summary import duel_of, geometric_of
+from benchmarks.experiments.products_summary import duel_of, geometric_of, held_out
 from benchmarks.experiments.streams import gaps
 from benchmarks.pages.markdown import grid, put
 from benchmarks.scoring.cohorts import EVERY_SUITE
 
-BLOCK = "claims"
+PRODUCTS_FILE = "products.csv"
+BLOCK, PRODUCTS = "claims", "products"
 FOUND = ("yes", "no difference is shown", "no, the opposite")  # by an interval that excludes equality, or does not
 RIVALS = {
     "flaml": "FLAML",
@@ -40,10 +41,14 @@ class Claim(NamedTuple):
 def main(
     results: Annotated[Path, typer.Option(help="Folder with the tables.")] = Path("results"),
     readme: Annotated[Path, typer.Option(help="Page whose block 'claims' is replaced.")] = Path("README.md"),
+    tables: Annotated[Path, typer.Option(help="Page whose block 'products' is replaced.")] = Path(
+        "docs/how-to/tables.md"
+    ),
 ) -> None:
-    """Write the table of claims."""
+    """Write the claims, and how the products compare on held-out tables."""
     put(readme, BLOCK, table(results))
-    print(readme)
+    put(tables, PRODUCTS, held_out(held_out_tables(results)))
+    print(readme, tables, sep="\n")
 
 
 def table(results: Path) -> list[str]:
@@ -76,10 +81,14 @@ def _duel(results: Path, rival: str, what: str) -> Claim:
     )
 
 
+def held_out_tables(results: Path) -> pd.DataFrame:
+    """The rows of the products on held-out tables, with 60 seconds each."""
+    rows = pd.read_csv(results / PRODUCTS_FILE)
+    return rows[(rows["kind"] == "table") & (rows["part"] == "holdout") & (rows["seconds"] == 60)]
+
+
 def _products(results: Path) -> list[Claim]:
-    source = "products.csv"
-    rows = pd.read_csv(results / source)
-    rows = rows[(rows["kind"] == "table") & (rows["part"] == "holdout") & (rows["seconds"] == 60)]
+    source, rows = PRODUCTS_FILE, held_out_tables(results)
     n, mean, low, high = geometric_of(rows, "default")
     what = "in 60 seconds on one core, `--data` has a lower test error than"
     number = "ratio of test errors {:.3f} ({:.3f} to {:.3f})".format

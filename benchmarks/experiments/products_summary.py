@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -73,16 +74,30 @@ def summary(rows: pd.DataFrame) -> str:
         ratios = ratios_of(part)
         what = "Tables" if is_table else "Texts, pictures and series"
         lines += [f"## {what}, {seconds:g} seconds on {workers} core{'s' * (workers != 1)}", ""]
-        cells = []
-        for name in ratios:
-            for which in ("holdout", "development"):
-                own = ratios.loc[ratios.index.get_level_values("part") == which, [str(name)]].dropna()
-                if not own.empty:
-                    cells.append(_line_of(str(name), which, own, part))
-        heads = ["product", "files", "error / untuned", "95%", "better on", "worst", "surely worse"]
-        heads += ["wall-clock, longest"]
-        lines += [*markdown.grid(heads, cells), "", *_duels(ratios), *_every_file(part, ratios), ""]
+        lines += [
+            *_means(part, ratios, ("holdout", "development")),
+            "",
+            *_duels(ratios),
+            *_every_file(part, ratios),
+            "",
+        ]
     return "\n".join(lines) + "\n"
+
+
+def held_out(rows: pd.DataFrame) -> list[str]:
+    """A table with the mean of each product on the held-out files of these rows."""
+    return _means(rows, ratios_of(rows), ("holdout",))
+
+
+def _means(rows: pd.DataFrame, ratios: pd.DataFrame, parts: Sequence[str]) -> list[str]:
+    cells = []
+    for name in ratios:
+        for which in parts:
+            own = ratios.loc[ratios.index.get_level_values("part") == which, [str(name)]].dropna()
+            if not own.empty:
+                cells.append(_line_of(str(name), which, own, rows))
+    heads = ["product", "files", "error / untuned", "95%", "better on", "worst", "surely worse", "wall-clock, longest"]
+    return markdown.grid(heads, cells)
 
 
 def _line_of(name: str, which: str, ratios: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
