@@ -243,9 +243,13 @@ def test_each_target_is_updated_by_itself_and_all_come_into_use_at_once(place, u
 def test_every_version_of_all_targets_can_be_used_again(place, updated):
     copy, _ = updated
     assert "version 1 is now in use" in invoke(update, copy, "--rollback", 1)
+    assert "Version 1 of the model is in use" in (copy / "targets/rent/report.html").read_text(encoding="utf-8")
     before, after = (automl.load(run).predict(place / "new.csv") for run in (place / "run", copy))
     assert before.tolist() == after.tolist()
     assert "version 2 is now in use" in invoke(update, copy, "--rollback", 2)
+    told = (copy / "targets/price/report.html").read_text(encoding="utf-8")
+    assert "Version 2 of the model is in use" in told
+    assert "against" in told.split("Version 2 of the model is in use")[1].split("</p>")[0]  # the first one's score
 
 
 def test_an_update_learns_from_the_data_of_the_updates_before(place, updated, tmp_path):
