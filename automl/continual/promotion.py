@@ -91,8 +91,9 @@ def promote(
         temperature = temperature_that_helps(*judged)
     rules = {"temperature": temperature, "threshold": model.threshold}
     after, coming = Predictor(model.members, None, rules), lineage.coming
-    earlier = ((version, load_predictor(place)) for version, place in lineage.models.items())
-    compared = compare(task, chain(earlier, [(coming, after)]))
+    others = ((number, place) for number, place in lineage.models.items() if number != lineage.current)
+    earlier = ((number, load_predictor(place)) for number, place in others)
+    compared = compare(task, chain([(lineage.current, before)], earlier, [(coming, after)]))
     in_use, candidate = (compared["scores"][str(version)] for version in (lineage.current, coming))
     if verdict.promoted:
         description = f"{LONG[best.what]}; compared with the model before, it {how}"

@@ -57,6 +57,8 @@ def fitted_models(
     Damaged ones are fitted again, once, if that fits in ``left`` seconds. Those that are missing at the end failed or
     are damaged, as ``say`` was told.
     """
+    if task.keeps_models and left <= 0:
+        return {number: scored for number, member in members.items() if (scored := _as_scored(task, member))}
     models: dict[int, Models] = {}
     end = time.monotonic() + left
 
@@ -71,8 +73,6 @@ def fitted_models(
             say(f"ensemble: trial {number} is fitted again where it is damaged: {line}")
     waiting, is_first = dict(members), True
     most = left + LEAST_SECONDS if task.keeps_models else None
-    if task.keeps_models and left <= 0:
-        waiting = {}
     while waiting:
         errors = _fit(task, waiting, executor, device, watch, log, most)
         again = {}
@@ -92,8 +92,6 @@ def fitted_models(
             else:
                 say(f"ensemble: trial {number} is left out, its fit to all rows failed: {errors[number]}")
         waiting, is_first = again, False
-    if task.keeps_models and left <= 0:
-        models = {number: scored for number, member in members.items() if (scored := _as_scored(task, member))}
     return models
 
 

