@@ -22,6 +22,7 @@ MOST_MEMBERS = 8
 FEW_ROWS = 5_000  # out of fold, up to which the weights are means over
 N_SAMPLES = 20  # bootstrap samples
 NOISE = 2.0  # standard errors of a difference in the metric, up to which it may be chance
+SHARES = (1.0, 0.75, 0.5, 0.25)  # of an ensemble: the largest with which it is not worse by the metric
 LEAST_SECONDS = 1.0  # of fits to all rows: members that take less together are never left out for the time limit
 MANY_ROWS = 20_000  # in a sample that a difference is measured on, at most
 
@@ -55,36 +56,38 @@ def choose(task: CrossValidated, found: Sequence[Candidate], most: int | None) -
     results/selection.csv.
 
     Of classes the log loss decides, which says more than whether the likeliest class is right, but for nothing that is
-    worse by the task's metric than the candidate that is best by it, beyond NOISE.
+    worse by the task's metric than the candidate that is best by it, beyond NOISE. Of an ensemble that is worse, one of
+    SHARES may be not: the rest of the weight is that of the best candidate among those that are not worse.
     """
     splits, known = load_data(task.data_of(""), None, True), task.folds() >= 0
     y, counts = np.asarray(splits.y_train)[known], task.weights()
     counts = None if counts is None else counts[known]
     levels = levels_of(splits.target)
     by_row = _losses(task, y, counts, levels)
-    shown = np.array([_seen_by_loss(task, candidate.predictions, y) for candidate in found])
+    every = [candidate.predictions for candidate in found]
+    shown = np.array([_seen_by_loss(task, predictions, y) for predictions in every])
     ranked = sorted(range(len(found)), key=lambda i: by_row(shown[i]).mean())
     decides = task.metric not in names_of("classes") or task.metric == "log_loss"
     leader = ranked[0] if decides else min(ranked, key=lambda i: found[i].loss)
 
     def is_good(predicted: NDArray[Any]) -> bool:
-        return decides or not _is_worse(task, y, counts, found[leader].predictions, predicted)
+        return decides or not _is_worse(task, y, counts, every[leader], predicted)
 
-    best = next(i for i in ranked if i == leader or is_good(found[i].predictions))
-    weights = {best: 1.0}
+    best = next(i for i in ranked if i == leader or is_good(every[i]))
+    weights, alone = {best: 1.0}, float(by_row(shown[best]).mean())
     if most != 1:
-        weights = _together(task, y, counts, levels, shown, min(most or MOST_MEMBERS, MOST_MEMBERS, len(found)))
-    together = np.sum([weight * shown[i] for i, weight in weights.items()], axis=0)
-    alone, gains = float(by_row(shown[best]).mean()), by_row(shown[best]) - by_row(together)
-    predicted = np.sum([weight * found[i].predictions for i, weight in weights.items()], axis=0)
-    if len(weights) > 1 and (gains.mean() <= 0 or not is_good(predicted)):
-        weights, predicted, gains = {best: 1.0}, found[best].predictions, np.zeros(1)
+        n = min(most or MOST_MEMBERS, MOST_MEMBERS, len(found))
+        together = _together(task, y, counts, levels, shown, n)
+        if by_row(_mean(shown, together)).mean() < alone:
+            mixed = (_with(best, together, share, n) for share in SHARES)
+            weights = next((each for each in mixed if is_good(_mean(every, each))), weights)
+    predicted = _mean(every, weights)
     threshold = best_threshold(task.metric, y, predicted, counts)
     return Chosen(
         {found[i].trial.number: found[i] for i in weights},
         {found[i].trial.number: weight for i, weight in weights.items()},
         measure(task.metric, y, predicted, threshold, counts, levels),
-        alone - float(gains.mean()),
+        float(by_row(_mean(shown, weights)).mean()),
         alone,
         threshold,
         found[leader] if set(weights) == {best} != {leader} else None,
@@ -142,6 +145,21 @@ def _together(
             total[place] = total.get(place, 0.0) + weight
     kept = sorted(total, key=lambda place: -total[place])[:most]
     return {place: total[place] / sum(total[each] for each in kept) for place in sorted(kept)}
+
+
+def _with(best: int, together: Mapping[int, float], share: float, most: int) -> dict[int, float]:
+    """A share of the weights together, and the rest for one of them or another one; at most ``most`` in all."""
+    if share == 1.0:
+        return dict(together)
+    others = sorted((i for i in together if i != best), key=lambda i: -together[i])[: most - 1]
+    total = sum(together[i] for i in others) + together.get(best, 0.0)
+    weights = {i: share * together[i] / total for i in sorted({best, *others} & together.keys())}
+    return weights | {best: weights.get(best, 0.0) + 1.0 - share}
+
+
+def _mean(predictions: Any, weights: Mapping[int, float]) -> NDArray[Any]:
+    found: NDArray[Any] = np.sum([weight * predictions[i] for i, weight in weights.items()], axis=0)
+    return found
 
 
 def _losses(

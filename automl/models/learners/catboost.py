@@ -18,6 +18,8 @@ from automl.data.inputs import Array, Columns
 from automl.data.targets import Classes, Quantiles, Target
 from automl.models.learners.base import Learner, Rows
 from automl.models.learners.early_stopping import MOST_ROUNDS, EarlyStopping
+from automl.models.learners.fit_watch import FitWatch
+from automl.task import TooSlow
 
 FILE = "model.cbm"  # CatBoost's own format, of numbers and strings
 
@@ -61,8 +63,11 @@ class CatBoost(Learner):
         if valid is None:
             self.model.fit(self._pool(*train))
         else:
-            stopped = [_Stopped(EarlyStopping(len(train.y)))]
-            self.model.fit(self._pool(*train), eval_set=self._pool(*valid), use_best_model=True, callbacks=stopped)
+            pools = self._pool(*train), self._pool(*valid)
+            stopped = _Stopped(EarlyStopping(len(train.y)), FitWatch(0, self.most_seconds, "rounds"))
+            self.model.fit(pools[0], eval_set=pools[1], use_best_model=True, callbacks=[stopped])
+            if stopped.too_slow is not None:
+                raise stopped.too_slow
         self.rounds = self.model.tree_count_
 
     def predict(self, x: NDArray[Any]) -> NDArray[np.float64]:
@@ -120,11 +125,18 @@ class CatBoost(Learner):
 
 
 class _Stopped:
-    """A callback that ends a fit."""
+    """A callback that ends a fit, early where it is too slow."""
 
-    def __init__(self, stopping: EarlyStopping) -> None:
-        self._stopping = stopping
+    def __init__(self, stopping: EarlyStopping, watch: FitWatch) -> None:
+        self._stopping, self._watch = stopping, watch
+        self.too_slow: TooSlow | None = None  # to be raised after the fit: CatBoost turns errors into its own
 
     def after_iteration(self, info: Any) -> bool:
         (losses,) = info.metrics["validation"].values()
-        return not self._stopping.ends(info.iteration - 1, losses[-1])
+        if self._stopping.ends(info.iteration - 1, losses[-1]):
+            return False
+        try:
+            self._watch.done(info.iteration, min(self._stopping.least_rounds, MOST_ROUNDS))
+        except TooSlow as error:
+            self.too_slow = error
+        return self.too_slow is None

@@ -9,6 +9,7 @@ from automl.metrics import measure
 from automl.models.learners import LEARNERS, build_learner, learner_class
 from automl.models.learners.base import Rows
 from automl.models.learners.levels import MOST_NATIVE, ManyLevels
+from automl.task import TooSlow
 from automl.tasks.families import FAMILIES as BY_KIND
 from automl.training.fold_learners import NETWORKS
 
@@ -89,6 +90,17 @@ def test_a_refit_has_the_rounds_that_it_is_given(family):
     refitted.fit(train, rounds=stopped.rounds)
     assert refitted.rounds == stopped.rounds
     assert np.isfinite(refitted.predict(valid.x)).all()
+
+
+@pytest.mark.parametrize("kind", ["classes", "number"])
+@pytest.mark.parametrize("family", ["lightgbm", "catboost"])
+def test_boosting_that_cannot_end_in_its_seconds_gives_up_early(family, kind, monkeypatch):
+    monkeypatch.setattr("automl.models.learners.fit_watch.LEAST_SECONDS", 0.0)  # the whole fit takes less
+    train, valid = rows(300, 0, kind), rows(100, 1, kind)
+    learner = learner_for(family, train, target_of(train, kind))
+    learner.most_seconds = 0.01
+    with pytest.raises(TooSlow, match=r"^too slow: \d+ rounds would take .* s, longer than the 0\.01 s left$"):
+        learner.fit(train, valid)
 
 
 @pytest.mark.parametrize("kind", ["classes", "number"])

@@ -207,3 +207,16 @@ def test_a_model_that_is_worse_by_the_metric_is_not_kept_for_its_log_loss(cancer
     assert chosen.score == pytest.approx(1 - found[0].loss)
     assert chosen.loss == chosen.alone == pytest.approx(measure("log_loss", y, found[0].predictions))
     assert chosen.leader is None
+
+
+def test_an_ensemble_that_is_worse_by_the_metric_is_mixed_with_the_model_that_is_not(cancer):
+    task, x, y = cancer
+    good = cross_val_predict(ExtraTreesClassifier(50, random_state=0), x, y, cv=2, method="predict_proba")[:, 1]
+    timid = 0.5 + 0.4 * (good - 0.5)  # as many right, but no probability above 0.7
+    model = make_pipeline(StandardScaler(), LogisticRegression())
+    bold = cross_val_predict(model, x[:, [20]], y, cv=2, method="predict_proba")[:, 1]
+    found = [classifier(task, y, 1, timid), classifier(task, y, 2, bold)]
+    chosen = choose(task, found, None)
+    assert chosen.weights == {1: 0.75, 2: 0.25}
+    assert chosen.score >= 1 - found[0].loss > 1 - found[1].loss
+    assert measure("log_loss", y, found[1].predictions) < chosen.loss < chosen.alone

@@ -246,6 +246,17 @@ def test_folds_that_would_take_too_long_fail_after_the_second(wine, tmp_path):
     assert len(read_record(tmp_path / "trial")["losses"]) == 2
 
 
+def test_boosting_gives_up_where_the_search_ends_too_soon_for_it(wine, tmp_path, monkeypatch):
+    monkeypatch.setattr("automl.models.learners.fit_watch.LEAST_SECONDS", 0.0)  # a fold takes little more
+    task = cross_validated(wine, 8, "catboost,linear", None)
+    place, config = tmp_path / "trial", preset(task, "catboost")
+    with pytest.raises(TrainingFailed, match=r"too slow: \d+ rounds would take .* s, longer than the 0\.00\d+ s left"):
+        list(task.within(0.05).train(config, seed=0, epochs=8, checkpoint=place, device="cpu"))
+    assert not (place / RECORD).exists(), "no fold was done"
+    alone = cross_validated(wine, 8, "catboost", None)
+    assert alone.within(0.05) is alone, "no family is sure to end"
+
+
 def test_scores_count_rows_as_much_as_they_weigh(tmp_path):
     frame = load_diabetes(as_frame=True).frame
     frame["counts"] = np.where(frame["target"] > 150, 5.0, 0.5)
