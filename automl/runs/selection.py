@@ -22,7 +22,7 @@ MOST_MEMBERS = 8
 FEW_ROWS = 5_000  # out of fold, up to which the weights are means over
 N_SAMPLES = 20  # bootstrap samples
 NOISE = 2.0  # standard errors of a difference in the metric, up to which it may be chance
-SHARES = (1.0, 0.75, 0.5, 0.25)  # of an ensemble: the largest with which it is not worse by the metric
+SHARES = (1.0, 0.25)  # of an ensemble: the largest with which it is not worse by the metric
 LEAST_SECONDS = 1.0  # of fits to all rows: members that take less together are never left out for the time limit
 MANY_ROWS = 20_000  # in a sample that a difference is measured on, at most
 
