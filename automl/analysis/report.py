@@ -8,6 +8,7 @@ from typing import Any
 
 from automl.analysis import figures, slices
 from automl.analysis.card_memory import memory_curve
+from automl.analysis.columns import DRAWN, ColumnImportances, column_bars, is_of_table
 from automl.analysis.ensembles import members
 from automl.analysis.explanation import TOGETHER, Explanation, explain, verdict
 from automl.analysis.formatting import chosen, described, failed_in_words, failure, has_folds, ordered, picked, show
@@ -24,11 +25,12 @@ def write_report(
     summary: Mapping[str, Any],
     told: Explanation | None = None,
     history: Sequence[Mapping[str, Any]] = (),
+    columns: ColumnImportances | None = None,
 ) -> None:
     """Write the report of a run.
 
     ``summary``: what summary.json holds. ``told``: what mattered, where it is known. ``history``: of the model, if it
-    was updated; see ``version_table``.
+    was updated; see ``version_table``. ``columns``: the importance of those of a table to the model, where it is known.
     """
     import jinja2
     from markupsafe import Markup
@@ -40,6 +42,8 @@ def write_report(
     drawn = {"search": search, "curves": figures.learning_curves(study, summary)}
     if summary.get("memory"):
         drawn["memory"] = memory_curve(summary["memory"])
+    if columns is not None and columns.each:
+        drawn["columns"] = column_bars(columns)
     drawn |= {f"slice-{i}": figure for i, figure in enumerate(sliced.values())}
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("automl.analysis"),
@@ -63,6 +67,9 @@ def write_report(
         model=described_model(summary["model"]) if summary.get("model") else None,
         folds=has_folds(summary),
         members=members(summary["model"]) if has_folds(summary) and summary.get("model") else [],
+        columns=columns,
+        of_table=is_of_table(summary.get("model")),
+        n_drawn=DRAWN,
         show=show,
         told=told,
         verdict=verdict,

@@ -1,4 +1,4 @@
-"""Hyperparameter importance in the terminal: ``automl explain RUN``."""
+"""The importance of columns and hyperparameters in the terminal: ``automl explain RUN``."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from automl.cli.which_run import NAME, RUN, history_of, locations, report_of
+from automl.cli.which_run import NAME, RUN, columns_of, history_of, locations, model_of, report_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from rich.console import Console
     from rich.table import Table
 
+    from automl.analysis.columns import ColumnImportances
     from automl.analysis.explanation import Explanation
     from automl.analysis.importance import Share
     from automl.study.location import Location
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 BAR = 10  # characters of a bar of 100%
+SHOWN = 15  # columns of a table; report.html has all
 OPTIONAL = ("", "PED-ANOVA", "fANOVA")  # columns that are left out of a narrow terminal, the first first; "": the bar
 
 
@@ -28,7 +31,7 @@ def explain(
     run: Annotated[str, RUN],
     name: Annotated[str | None, NAME] = None,
 ) -> None:
-    """Show which hyperparameters mattered in a run and how, the best trials, and why trials failed."""
+    """Show which columns the model relies on, which hyperparameters mattered and how, and why trials failed."""
     from rich.console import Console
 
     from automl.cli.terminal import show_line
@@ -43,6 +46,7 @@ def explain(
 def _explain(console: Console, at: Location) -> None:
     """Explain one run, and write its report again."""
     from automl.analysis import explanation
+    from automl.analysis.columns import is_of_table
     from automl.analysis.report import write_report
     from automl.cli.terminal import show_line
     from automl.study.snapshot import read_run
@@ -50,7 +54,10 @@ def _explain(console: Console, at: Location) -> None:
     study, summary = read_run(at)
     explained = explanation.explain(study, summary)
     report, history = report_of(at), history_of(at)
-    write_report(report, study, summary, explained, history)
+    columns = _columns(console, at, summary["metric"]) if is_of_table(summary.get("model")) else None
+    write_report(report, study, summary, explained, history, columns)
+    if columns is not None:
+        _show_columns(console, columns, report)
     if history:
         used = next(facts["number"] for facts in history if facts["in_use"])
         show_line(console, f"This is about the search of the run, which made version 1; version {used} is in use.")
@@ -58,6 +65,46 @@ def _explain(console: Console, at: Location) -> None:
         show_line(console, sentence)
     _show_tables(console, explained)
     show_line(console, f"figures: {report}, section 'what mattered'")
+
+
+def _columns(console: Console, at: Location, metric: str) -> ColumnImportances | None:
+    """Those of the model in use, computed where they are not known yet; None where there is no model."""
+    from automl.deployment.column_importance import column_importances, keep_columns
+    from automl.deployment.predictor import load_predictor
+
+    found = columns_of(at)
+    places = None if at.folder is None else model_of(at.folder)
+    if found is not None or at.folder is None or places is None:
+        return found
+    model, data = places
+    with console.status("shuffling the columns of the test set, one by one"):
+        found = column_importances(load_predictor(model), data, metric)
+    assert found is not None
+    keep_columns(at.folder.columns, model, found)
+    return found
+
+
+def _show_columns(console: Console, found: ColumnImportances, report: Path) -> None:
+    from rich.text import Text
+
+    from automl.analysis.columns import LENGTH
+    from automl.analysis.formatting import shorten, show
+    from automl.cli.terminal import show_line
+
+    for sentence in found.words:
+        show_line(console, sentence)
+    if not found.each:
+        return
+    largest = max(found.each[0].worse, 1e-300)
+    table = _table(found.basis, "column", "", "worse by", "std. dev.", "")
+    for column in found.each[:SHOWN]:
+        bar = "\u2588" * round(BAR * max(0.0, column.worse) / largest)
+        name = Text(shorten(column.name, LENGTH))
+        table.add_row(name, bar, show(column.worse), show(column.deviation), column.verdict)
+    console.print(table)
+    if len(found.each) > SHOWN:
+        show_line(console, f"{len(found.each) - SHOWN} more columns: {report}, section 'which columns matter'")
+    console.print()
 
 
 def _show_tables(console: Console, explained: Explanation) -> None:

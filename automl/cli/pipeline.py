@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from automl.analysis.columns import in_short, is_of_table
 from automl.analysis.formatting import failed_in_words
 from automl.analysis.sentences import commonest_error
 from automl.cli.live_table import LiveTable
@@ -97,6 +98,8 @@ def run_session(
         if not interrupted:
             shared.end(result.stop_reason)
     _show_end(console, session, result, summary, live, tuner, interrupted=interrupted)
+    if is_of_table(summary["model"]):
+        show_line(console, f"columns      {in_short(outputs.columns, folder.path)}")
     if settings.learn is not False and not tuner.interrupted:
         _learn(console, result, settings, folder)
     return folder, 130 if interrupted else 0 if summary["best"] else 1

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from automl.cli.which_run import NAME, RUN, history_of, locations, report_of
+from automl.cli.which_run import NAME, RUN, columns_of, history_of, locations, report_of
 from automl.errors import UserError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def report(
     for at in found:
         study, summary = read_run(at)
         file = report_of(at)
-        write_report(file, study, summary, history=history_of(at))
+        write_report(file, study, summary, history=history_of(at), columns=columns_of(at))
         typer.echo(str(file))
     if png is not None:
         save_png(png, study, summary)

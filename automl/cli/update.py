@@ -75,13 +75,13 @@ def _rewrite_reports(console: Console, run: Path) -> None:
     """Let the report, of several targets that of each, tell of the current version; the update is complete without."""
     from automl.analysis.report import write_report
     from automl.cli.terminal import show_line
-    from automl.cli.which_run import history_of, locations, report_of
+    from automl.cli.which_run import columns_of, history_of, locations, report_of
     from automl.study.snapshot import read_run
 
     try:
         for at in locations(str(run), None):
             study, summary = read_run(at)
-            write_report(report_of(at), study, summary, history=history_of(at))
+            write_report(report_of(at), study, summary, history=history_of(at), columns=columns_of(at))
     except (OSError, UserError) as error:
         show_line(console, f"the report is that of an earlier version, as it cannot be written: {error}")
 

@@ -10,7 +10,9 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from automl.analysis.columns import ColumnImportances
     from automl.study.location import Location
+    from automl.study.run_folder import RunFolder
 
 RUN = typer.Argument(metavar="RUN", help="The folder of a run, or the URL of its PostgreSQL database.")
 NAME = typer.Option(metavar="NAME", help="Name of the run, with the URL of a database that holds several.")
@@ -45,3 +47,28 @@ def history_of(at: Location) -> list[dict[str, Any]]:
     if at.folder.path.parent == whole.targets:  # the run on one of several targets, which are updated together
         return Versions(whole).history_of(at.folder.path.name)
     return Versions(at.folder).history
+
+
+def model_of(folder: RunFolder) -> tuple[Path, Path] | None:
+    """The folders of a run's model in use, and of data whose test set it was not trained on; None without a model."""
+    from automl.continual.versions import Versions
+    from automl.study.run_folder import RunFolder
+
+    whole, part = RunFolder(folder.path.parent.parent), folder.path.name
+    joint = folder.path.parent == whole.targets and whole.model.is_dir()  # one of several targets, updated together
+    versions = Versions(whole if joint else folder)
+    model = whole.model / part if joint else folder.model
+    if not model.is_dir():
+        return None
+    if versions.current == 1:
+        return model, folder.data
+    version = RunFolder(versions.place(versions.current))
+    return model, RunFolder(version.targets / part).data if joint else version.data
+
+
+def columns_of(at: Location) -> ColumnImportances | None:
+    """What is known of the importance of a table's columns to the model in use."""
+    from automl.deployment.column_importance import kept_columns
+
+    places = None if at.folder is None else model_of(at.folder)
+    return None if at.folder is None or places is None else kept_columns(at.folder.columns, places[0])

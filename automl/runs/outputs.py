@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from automl.runs.columns import columns_in_time
 from automl.runs.final import Final
 from automl.runs.final_model import keep_model
 from automl.runs.run_files import summarise, write_best, write_summary, write_trials
@@ -18,6 +20,7 @@ from automl.tuning.result import Result, of_trial
 from automl.tuning.tuner import Tuner
 
 if TYPE_CHECKING:
+    from automl.analysis.columns import ColumnImportances
     from automl.analysis.explanation import Explanation
 
 
@@ -29,6 +32,7 @@ class Outputs:
         self._clock = clock
         log = result.study.log[tuner.n_restored :]
         self._strategy_seconds = sum(entry.seconds for entry in log)
+        self.columns: ColumnImportances | None = None  # of the model, as far as known
         self._explanation: Explanation | None = None  # of the search, so the final does not change it
 
     def write(self, trained: Final) -> dict[str, Any]:
@@ -66,8 +70,18 @@ class Outputs:
         self._explanation = self._explanation or explain(result.study, summary)
         summary["time"] = self._clock.table(self._strategy_seconds)
         write_summary(folder.summary, summary)
-        write_report(folder.report, result.study, summary, self._explanation)
+        ended = bool(trainings) or trained.model is not None
+        self.columns = columns_in_time(folder, summary["model"], self._left if ended else 0.0)
+        write_report(folder.report, result.study, summary, self._explanation, columns=self.columns)
         return summary
+
+    @property
+    def _left(self) -> float:
+        """Seconds of the time limit; none after an interruption."""
+        limit = self._settings.time_limit
+        if self._tuner.interrupted:
+            return 0.0
+        return math.inf if limit is None else limit - self._clock.seconds
 
 
 def about_run(summary: Mapping[str, Any]) -> dict[str, Any]:

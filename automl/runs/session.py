@@ -50,6 +50,7 @@ class Session:
             refits=ends_with_final and refits(task, settings),
             keeps_model=folds or (ends_with_final and isinstance(task, Supervised)),
             refit_seconds=expected_seconds if folds else None,
+            has_columns=folds and task.kind == "table" and not (settings.data or {}).get("no_test"),
         )
         return cls(settings, task, folder, strategy_of(task, settings), plan, ends_with_final)
 

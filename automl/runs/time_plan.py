@@ -20,6 +20,7 @@ MARGIN = 1.3  # trainings of the final run side by side and score the test set, 
 RESERVED = 0.75  # of the time limit at most, so that long trainings leave the search something
 FILES_SECONDS = 3.0  # to write the files, for the first trials; for more of them, so many more:
 FILES_SECONDS_A_TRIAL = 0.03
+COLUMNS_SECONDS, COLUMNS_SHARE = 2.0, 0.03  # for the importance of a table's columns: at most, and of the time limit
 TOLERANCE = 0.1  # of the time limit
 
 
@@ -63,7 +64,8 @@ class TimePlan:
     training. The refit takes as long as the longest of these. Both are multiplied by MARGIN. A process takes as long to
     start as the search took to its first epoch, without the training: once for the final, as the search ends with
     trainings under way, once for the refit, and twice for making the model, which loads it and scores the test set.
-    Writing the files takes FILES_SECONDS, and FILES_SECONDS_A_TRIAL for each trial. The search leaves all of this, and
+    Writing the files takes FILES_SECONDS, and FILES_SECONDS_A_TRIAL for each trial. The importance of a table's columns
+    gets COLUMNS_SECONDS, or COLUMNS_SHARE of the limit if that is less. The search leaves all of this, and
     what the command took before the search, to the rest of the command, but at most a share RESERVED of the limit.
     """
 
@@ -75,12 +77,15 @@ class TimePlan:
         refits: bool,
         keeps_model: bool,
         refit_seconds: Callable[[Tuner], float] | None = None,
+        has_columns: bool = False,
     ) -> None:
-        """``refit_seconds``: those of the refit, where it is not a training like the final's."""
+        """``refit_seconds``: those of the refit, where it is not a training like the final's. ``has_columns``: whether
+        the importance of a table's columns to the model follows."""
         self.n_seeds = n_seeds
         self._refit_seconds = refit_seconds
         self._refits = refits
         self._keeps_model = keeps_model
+        self._has_columns = has_columns
         self._clock = clock
         self._before = 0.0  # seconds of the command before the search
         self._startup: float | None = None
@@ -114,7 +119,8 @@ class TimePlan:
     def reserve(self, tuner: Tuner) -> float:
         """Seconds of the time limit that are not the search's: to be given to a Tuner."""
         assert tuner.time_limit is not None
-        return min(RESERVED * tuner.time_limit, self._before + self.after(tuner))
+        columns = min(COLUMNS_SECONDS, COLUMNS_SHARE * tuner.time_limit) if self._has_columns else 0.0
+        return min(RESERVED * tuner.time_limit, self._before + self.after(tuner) + columns)
 
     def after(self, tuner: Tuner) -> float:
         """Expected seconds after the search; 0 as long as no trial has ended."""

@@ -167,6 +167,12 @@ class ColumnsEncoder:
         """The decimal sign of each column, by name."""
         return {column.name: column.decimal for column in self.columns}
 
+    @property
+    def places(self) -> dict[str, slice]:
+        """Where ``encode`` writes each column, by name; empty slices of those that carry no information."""
+        ends = np.cumsum([column.width for column in self.columns]).tolist()
+        return {c.name: slice(end - c.width, end) for c, end in zip(self.columns, ends, strict=True)}
+
     def unknown(self, frame: pd.DataFrame) -> dict[str, int]:
         """The number of present values per date or category column that are unparsable or unseen."""
         found = {}

@@ -1,0 +1,135 @@
+"""Which columns of a table a model relies on: permutation importance on rows that it was not trained on.
+
+The importance of a column is by how much the run's metric gets worse on the test set while the column's values are
+shuffled among the rows (L. Breiman, Random forests, 2001; scikit-learn's ``permutation_importance``). Everything that
+the model computes from a column, such as the parts of a date or the components of a text, is shuffled together: the
+prepared test set is that of the raw one row by row and column by column, so shuffling what was encoded from a column
+is shuffling the raw column. Columns that carry the same information share their importance or hide each other's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from automl.analysis.columns import ColumnImportance, ColumnImportances
+from automl.data.ingest.prepare import FACTS, Facts, weights_of
+from automl.data.ingest.table import TableEncoder
+from automl.data.memory_map import read_prepared
+from automl.data.splits import Splits
+from automl.data.targets import levels_of
+from automl.deployment.model_card import CARD
+from automl.deployment.predictor import Predictor
+from automl.metrics import METRICS, loss_of, measure
+from automl.study.run_folder import write_atomic
+
+REPEATS = 5
+SECONDS = 5.0  # of all predictions; where more rows would take longer, fewer are used
+N_ROWS = (1_000, 500, 200, 100)
+LEAST_ROWS = 30  # of the test set
+MOST_SECONDS = 120.0  # with the fewest rows
+FORMAT = 1
+
+
+def column_importances(model: Predictor, data: Path, metric: str, left: float = math.inf) -> ColumnImportances | None:
+    """Those of a model of a table on the test set of prepared data; None where it would take longer than ``left``.
+
+    ``model``: as loaded from a folder, with its encoder. ``data``: the folder of a run's data. ``left``: seconds.
+    """
+    if not (data / FACTS).is_file():
+        return ColumnImportances(metric, reason="the run's folder has no data any more")
+    splits = read_prepared(data / next(iter(Facts.read(data).views.values())))
+    n_test = len(splits.y_test)
+    if n_test < LEAST_ROWS:
+        what = f"the test set has {n_test} rows, {LEAST_ROWS} are needed" if n_test else "the run kept no test set"
+        return ColumnImportances(metric, reason=f"{what}, and only rows that the model was not trained on can tell")
+    assert isinstance(model.encoder, TableEncoder)
+    places, rng = model.encoder.table.places, np.random.default_rng(0)
+    rows = rng.permutation(n_test)[: N_ROWS[0]]
+    start = time.perf_counter()
+    usual = _predictions(model, np.tile(splits.x_test[rows], (REPEATS, 1)))[: len(rows)]
+    n, seconds = _in_time(len(rows), len(places) * (time.perf_counter() - start))
+    if seconds > MOST_SECONDS:
+        return ColumnImportances(metric, reason=f"shuffling {len(places):,} columns takes {seconds / 60:.0f} minutes")
+    if seconds > left:
+        return None
+    test = _TestRows.of(splits, rows[:n], weights_of(data, "test"), model.threshold, metric)
+    score = test.score(usual[:n])
+    if not math.isfinite(score):
+        return ColumnImportances(metric, reason=f"{metric} is not defined on the test rows")
+    step = 1 / n if METRICS[metric].decides else 0.0
+    each = [ColumnImportance.of(name, test.worse(model, place, score, rng), step) for name, place in places.items()]
+    return ColumnImportances(metric, tuple(sorted(each, key=lambda c: -c.worse)), None, score, n, n_test, REPEATS)
+
+
+def _in_time(n: int, seconds: float) -> tuple[int, float]:
+    """How many of n rows are used, where all of them take so many seconds, and how long these take."""
+    counts = [n, *(fewer for fewer in N_ROWS if fewer < n)]
+    chosen = next((count for count in counts if seconds * count / n <= SECONDS), counts[-1])
+    return chosen, seconds * chosen / n
+
+
+@dataclass(frozen=True)
+class _TestRows:
+    """Some rows of a test set, and what predictions for them are scored by."""
+
+    x: NDArray[Any]
+    y: NDArray[Any]
+    weights: NDArray[Any] | None
+    levels: tuple[float, ...] | None
+    threshold: float
+    metric: str
+
+    @classmethod
+    def of(
+        cls, splits: Splits, rows: NDArray[Any], weights: NDArray[Any] | None, threshold: float, metric: str
+    ) -> Self:
+        counts = None if weights is None else weights[rows]
+        return cls(splits.x_test[rows], splits.y_test[rows], counts, levels_of(splits.target), threshold, metric)
+
+    def score(self, predicted: NDArray[Any]) -> float:
+        return measure(self.metric, self.y, predicted, self.threshold, self.weights, self.levels)
+
+    def worse(self, model: Predictor, place: slice, score: float, rng: np.random.Generator) -> list[float]:
+        """By how much the metric is worse than ``score`` with the columns of a place shuffled, once for each repeat."""
+        if place.start == place.stop:
+            return [0.0] * REPEATS
+        shuffled = np.tile(self.x, (REPEATS, 1))
+        shuffled[:, place] = np.concatenate([self.x[rng.permutation(len(self.x)), place] for _ in range(REPEATS)])
+        loss = loss_of(self.metric, score)
+        parts = np.split(_predictions(model, shuffled), REPEATS)
+        return [loss_of(self.metric, self.score(part)) - loss for part in parts]
+
+
+def _predictions(model: Predictor, x: NDArray[Any]) -> NDArray[Any]:
+    return model.judge(lambda family: x)
+
+
+def keep_columns(file: Path, model: Path, found: ColumnImportances) -> None:
+    """Write what was found of the model in a folder."""
+    content = {"format": FORMAT, "model": _fingerprint(model), **found.to_json()}
+    write_atomic(file, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def kept_columns(file: Path, model: Path) -> ColumnImportances | None:
+    """What was written of the model that is in the folder now; None if nothing was, or it cannot be read."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if content.pop("format") != FORMAT or content.pop("model") != _fingerprint(model):
+            return None
+        return ColumnImportances.from_json(content)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _fingerprint(model: Path) -> str:
+    """Of the card of a model, which has the time of its run or update."""
+    return hashlib.sha256((model / CARD).read_bytes()).hexdigest()

@@ -1,0 +1,39 @@
+"""The importance of a table's columns at the end of a run, if the time limit leaves the time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from automl.study.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from automl.analysis.columns import ColumnImportances
+
+REPORT_SECONDS = 1.0  # to write the report afterwards
+LOADS = 2.0  # times as long as writing the model took
+
+
+def columns_in_time(folder: RunFolder, card: Mapping[str, Any] | None, left: float) -> ColumnImportances | None:
+    """Compute and keep those of the model that the run has just written, within ``left`` seconds.
+
+    None if there is too little time, which leaves it to ``automl explain``, or if the model is not of a table.
+    ``card``: of the model.
+    """
+    from automl.analysis.columns import is_of_table
+    from automl.deployment.column_importance import column_importances, keep_columns, kept_columns
+
+    if card is None or not is_of_table(card):
+        return None
+    known = kept_columns(folder.columns, folder.model)
+    end = time.monotonic() + left - REPORT_SECONDS
+    if known is not None or left < REPORT_SECONDS + LOADS * card.get("seconds_to_write", 0.0):
+        return known
+    from automl.deployment.predictor import load_predictor
+
+    model = load_predictor(folder.model)
+    found = column_importances(model, folder.data, card["metric"], end - time.monotonic())
+    if found is not None:
+        keep_columns(folder.columns, folder.model, found)
+    return found
