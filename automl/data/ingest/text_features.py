@@ -58,6 +58,8 @@ class TextFeatures:
         from sklearn.feature_extraction.text import CountVectorizer
         from sklearn.preprocessing import normalize
 
+        if not len(texts):  # as those of a test set that is not wanted, which normalize refuses
+            return np.zeros((0, self.n_outputs))
         counts = CountVectorizer(vocabulary=list(self.terms)).transform(texts).astype(np.float64)
         counts.data = 1.0 + np.log(counts.data)
         found: NDArray[np.float64] = normalize(counts.multiply(self.frequencies).tocsr()) @ self.components

@@ -75,6 +75,7 @@ def test_features_are_those_of_scikit_learn():
     found = TfidfVectorizer(sublinear_tf=True, min_df=2).fit_transform(texts)
     expected = TruncatedSVD(features.n_outputs, random_state=0).fit(found).transform(found)
     assert features(texts) == pytest.approx(expected, abs=1e-4)
+    assert features([]).shape == (0, features.n_outputs), "as of a test set that is not wanted"
     assert TextFeatures.fit(["alpha", "beta", ""]) is None, "no word is in two texts"
     with pytest.raises(ValueError, match="have different sizes"):
         TextFeatures.from_json(features.to_json() | {"frequencies": [1.0]})
