@@ -74,13 +74,20 @@ class ColumnImportances:
         score = math.nan if content["score"] is None else float(content["score"])
         return cls(**{**content, "each": each, "score": score})
 
+    def shown(self, difference: float) -> str:
+        """A difference of the metric for people, all with the decimal places that give the largest three digits."""
+        largest = max((max(abs(column.worse), column.deviation) for column in self.each), default=0.0)
+        places = max(0, 2 - math.floor(math.log10(largest))) if largest > 0 else 0
+        return f"{round(difference, places) + 0.0:,.{places}f}"  # no -0.0
+
     @property
     def basis(self) -> str:
-        """What the numbers are, in words."""
-        rows = f"{self.n_test:,}" if self.n_rows == self.n_test else f"{self.n_rows:,} of {self.n_test:,}"
+        """What ``worse`` and ``deviation`` are, in words."""
+        few = f"{self.n_rows:,} of {self.n_test:,} test rows, for speed"
+        rows = f"{self.n_test:,} test rows" if self.n_rows == self.n_test else few
         return (
-            f"{self.metric} is {show(self.score)} on {rows} test rows, and worse by so much with a column's values "
-            f"shuffled, mean and standard deviation of {self.n_repeats} times"
+            f"how much {self.metric} ({show(self.score)} on {rows}) gets worse while a column's values are shuffled "
+            f"among the rows, mean and standard deviation of {self.n_repeats} times"
         )
 
     @property
@@ -131,18 +138,16 @@ def column_bars(found: ColumnImportances) -> Figure:
         "error_x": {"type": "data", "array": [column.deviation for column in each], "color": INK, "thickness": 1.2},
         "marker": {"color": [CHOSEN if column.matters else FAINT for column in each]},
         "hoverinfo": "text",
-        "hovertext": [_hover(column) for column in each],
+        "hovertext": [
+            f"{inert(shorten(column.name, 80))}<br>{found.shown(column.worse)} \u00b1 {found.shown(column.deviation)}"
+            for column in each
+        ],
     }
     layout = plot_style.layout(
         xaxis=plot_style.axis(f"{inert(found.metric)} gets worse by", zeroline=True, zerolinecolor="#9aa5b1"),
         yaxis=plot_style.axis("", tickvals=list(range(len(each))), ticktext=names, showgrid=False),
-        height=max(200, 90 + 26 * len(each)),
-        margin={"l": 58, "r": 16, "t": 12, "b": 56},
+        height=max(220, 110 + 26 * len(each)),
+        margin={"l": 58, "r": 16, "t": 32, "b": 56},
         bargap=0.35,
     )
     return {"data": [bars], "layout": layout}
-
-
-def _hover(column: ColumnImportance) -> str:
-    numbers = f"{show(column.worse)} \u00b1 {show(column.deviation)}"
-    return f"{inert(shorten(column.name, 80))}<br>{numbers}, {column.verdict}"

@@ -88,7 +88,7 @@ def _show_columns(console: Console, found: ColumnImportances, report: Path) -> N
     from rich.text import Text
 
     from automl.analysis.columns import LENGTH
-    from automl.analysis.formatting import shorten, show
+    from automl.analysis.formatting import shorten
     from automl.cli.terminal import show_line
 
     for sentence in found.words:
@@ -96,11 +96,12 @@ def _show_columns(console: Console, found: ColumnImportances, report: Path) -> N
     if not found.each:
         return
     largest = max(found.each[0].worse, 1e-300)
-    table = _table(found.basis, "column", "", "worse by", "std. dev.", "")
+    show_line(console, f"worse by: {found.basis}")
+    table = _table("", "column", "", "worse by", "std. dev.", "")
     for column in found.each[:SHOWN]:
         bar = "\u2588" * round(BAR * max(0.0, column.worse) / largest)
         name = Text(shorten(column.name, LENGTH))
-        table.add_row(name, bar, show(column.worse), show(column.deviation), column.verdict)
+        table.add_row(name, bar, found.shown(column.worse), found.shown(column.deviation), column.verdict)
     console.print(table)
     if len(found.each) > SHOWN:
         show_line(console, f"{len(found.each) - SHOWN} more columns: {report}, section 'which columns matter'")

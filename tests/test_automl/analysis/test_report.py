@@ -16,6 +16,7 @@ import yaml
 
 from automl.analysis import figures, slices
 from automl.analysis.card_memory import memory_curve
+from automl.analysis.columns import ColumnImportance, ColumnImportances
 from automl.analysis.explanation import Explanation, explain
 from automl.analysis.formatting import at_resolution, failed_in_words, resolution, shown_range
 from automl.analysis.plot_style import is_best
@@ -189,6 +190,30 @@ def test_strange_texts_are_shown_and_not_run(page):
     assert any("&lt;script&gt;" in text for text in texts)
     assert not any("<script" in text or "<img" in text or "<b>bold" in text for text in texts)
     assert not any("<" in tick for figure in drawn.values() for tick in figure["layout"]["xaxis"].get("ticktext", []))
+
+
+def test_columns_of_a_table_have_a_section_whatever_their_names(run, told, tmp_path):
+    study, summary = run
+    model = {"kind": "table", "said": "a small one", "metric": "rmse", "test": {}, "temperature": 1.0}
+    summary = {**summary, "model": model}
+
+    def page_with(columns):
+        write_report(tmp_path / "report.html", study, summary, told, columns=columns)
+        return Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+
+    names = [EVIL, *(f"column {i}" for i in range(40))]
+    each = tuple(ColumnImportance.of(name, [10.0 - i, 10.1 - i], 0.0) for i, name in enumerate(names))
+    read = page_with(ColumnImportances("rmse", each, None, 51.0, 88, 88, 5))
+    assert read.ids.index("columns") + 1 == read.ids.index("importance")
+    assert f"The model relies most on {EVIL[:39]}\u2026, then on column 0, column 1" in read.words
+    assert "Drawn are 30 of 41 columns." in read.words
+    [bars] = json.loads(read.scripts[0])["columns"]["data"]
+    assert (len(bars["x"]), bars["x"][-1]) == (30, 10.05)
+    assert "<script" not in bars["hovertext"][-1]
+    assert len(read.scripts) == 3
+    assert "Not computed yet for the model in use" in page_with(None).words
+    reason = ColumnImportances("rmse", reason="the run kept no test set")
+    assert "Which columns matter is not known: the run kept no test set." in page_with(reason).words
 
 
 def test_data_are_json_without_nan(page):

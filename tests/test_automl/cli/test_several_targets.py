@@ -23,6 +23,7 @@ from automl.cli import explain, export, predict, report, run, update, watch
 from automl.continual.new_data import n_old
 from automl.continual.update import update as update_one
 from automl.data.ingest.prepare import Facts
+from automl.data.memory_map import read_prepared
 from automl.errors import UserError
 from automl.study.run_folder import RunFolder
 
@@ -92,6 +93,8 @@ def test_the_run_on_each_target_is_explained_and_reported(place, tmp_path):
     assert all("<html" in file.read_text() for file in reports)
     printed = invoke(explain, copy)
     assert re.findall(r"the run in .*/targets/(\w+)", printed) == ["price", "rent"]
+    assert printed.count("The model relies most on area, then on town.") == 2
+    assert all("The model relies most on area, then on town." in file.read_text() for file in reports)
     with pytest.raises(UserError, match=r"--png is for one run, and .* has one for each target; give one: .*price'"):
         invoke(report, copy, "--png", tmp_path / "curve.png")
     with pytest.raises(UserError, match=r"has a run on each of several targets; give one of them: .*price', .*rent'"):
@@ -250,6 +253,20 @@ def test_every_version_of_all_targets_can_be_used_again(place, updated):
     told = (copy / "targets/price/report.html").read_text(encoding="utf-8")
     assert "Version 2 of the model is in use" in told
     assert "against" in told.split("Version 2 of the model is in use")[1].split("</p>")[0]  # the first one's score
+
+
+def test_columns_are_explained_on_the_test_rows_of_the_version_in_use(updated):
+    copy, _ = updated
+    printed = invoke(explain, copy / "targets/price")
+    n_test = [len(read_prepared(run / "targets/price/data/columns").y_test) for run in (copy, copy / "versions/2")]
+    assert n_test[0] < n_test[1]
+    assert f"on {n_test[1]} test rows" in printed
+    page = copy / "targets/price/report.html"
+    assert f"on {n_test[1]} test rows" in page.read_text(encoding="utf-8")
+    invoke(update, copy, "--rollback", 1)
+    assert "Not computed yet for the model in use" in page.read_text(encoding="utf-8")
+    assert f"on {n_test[0]} test rows" in invoke(explain, copy / "targets/price")
+    invoke(update, copy, "--rollback", 2)
 
 
 def test_an_update_learns_from_the_data_of_the_updates_before(place, updated, tmp_path):

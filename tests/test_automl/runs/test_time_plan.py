@@ -69,6 +69,12 @@ def test_what_came_before_the_search_counts():
     assert before.reserve(Searching(Study(SPACE, 1))) == pytest.approx(50, abs=1)
 
 
+@pytest.mark.parametrize(("limit", "seconds"), [(1000.0, 2.0), (30.0, 0.9)])
+def test_the_search_leaves_a_little_to_the_importance_of_columns(limit, seconds):
+    tuner = Searching(Study(SPACE, 1), time_limit=limit)
+    assert plan(has_columns=True).reserve(tuner) - plan().reserve(tuner) == pytest.approx(seconds)
+
+
 def test_the_stages_add_up_to_the_total():
     clock = Clock()
     with clock.during("search"):

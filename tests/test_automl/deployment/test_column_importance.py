@@ -1,0 +1,135 @@
+"""The importance of columns: of those that decide, of noise, of dates and texts, and where it is unknown."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import small_models
+
+from automl.data.ingest.prepare import prepare
+from automl.data.ingest.request import Request
+from automl.deployment import column_importance
+from automl.deployment.column_importance import column_importances, keep_columns, kept_columns
+from automl.deployment.predictor import load_predictor
+
+
+def sales(n=400):
+    """Visitors, who decide, when and where that was, a remark, and noise."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "visitors": rng.gamma(4.0, 20.0, n).round(1),
+            "day": pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 365, n), "D"),
+            "town": rng.choice(["Bern", "Basel", "Chur"], n),
+            "shoe size": rng.integers(36, 46, n),
+        }
+    )
+    words = np.array(["the", "shop", "was", "open", "all", "day", "and", "many", "people", "came", "by", "to", "look"])
+    frame["remark"] = [" ".join(rng.choice(words, rng.integers(8, 14))) for _ in range(n)]
+    frame["sold"] = 3 * frame["visitors"] + rng.normal(0, 10, n)
+    return frame
+
+
+def run_on(frame, place, family="gradient_boosting", **options):
+    """A run's folder with a small model of the column ``sold``."""
+    place.mkdir(parents=True, exist_ok=True)
+    frame.to_csv(place / "sales.csv", index=False)
+    prepare(Request(str(place / "sales.csv"), "sold", **options), place / "data")
+    return small_models.trained(place, family, epochs=20)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return run_on(sales(), tmp_path_factory.mktemp("columns") / "run")
+
+
+def found_in(run, metric="rmse", **options):
+    return column_importances(load_predictor(run / "model"), run / "data", metric, **options)
+
+
+def test_the_column_that_decides_comes_first_and_noise_has_no_visible_effect(run):
+    found = found_in(run)
+    first, *others = found.each
+    assert first.name == "visitors"
+    assert first.matters
+    assert first.worse > found.score
+    assert {column.name for column in others} == {"day", "town", "shoe size", "remark"}
+    assert [column.verdict for column in others] == ["no visible effect"] * 4
+    assert (found.n_rows, found.n_test, found.n_repeats) == (80, 80, 5)
+    assert next(found.words) == "The model relies most on visitors."
+
+
+def test_for_classes_importance_is_the_loss_of_accuracy(tmp_path):
+    frame = sales()
+    frame["sold"] = np.where(frame["sold"] > frame["sold"].median(), "much", "little")
+    found = found_in(run_on(frame, tmp_path / "run"), "accuracy")
+    assert [column.name for column in found.each if column.matters] == ["visitors"]
+    assert found.score > 0.85
+    assert found.score - found.each[0].worse == pytest.approx(0.5, abs=0.12), "as without the only column that tells"
+
+
+def test_all_parts_of_a_date_count_as_one_column(tmp_path):
+    frame = sales()
+    day = frame["day"].dt
+    frame["sold"] = 20 * (day.day_of_week >= 5) + day.month + np.random.default_rng(1).normal(0, 1, len(frame))
+    found = found_in(run_on(frame, tmp_path / "run"))
+    assert [column.name for column in found.each if column.matters] == ["day"]
+
+
+def test_shuffling_what_was_encoded_from_a_column_is_shuffling_the_column(run):
+    model, frame = load_predictor(run / "model"), sales().drop(columns="sold")
+    table, order = model.encoder.table, np.random.default_rng(0).permutation(len(frame))
+    x = table.encode(frame)
+    assert table.places["remark"].stop - table.places["remark"].start > 5
+    for name, place in table.places.items():
+        shuffled = x.copy()
+        shuffled[:, place] = x[order, place]
+        raw = frame.assign(**{name: frame[name].to_numpy()[order]})
+        np.testing.assert_allclose(table.encode(raw), shuffled, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("n", "options", "reason"),
+    [(60, {}, "the test set has 12 rows, 30 are needed"), (60, {"no_test": True}, "the run kept no test set")],
+)
+def test_without_test_rows_nothing_is_claimed(tmp_path, n, options, reason):
+    found = found_in(run_on(sales(n), tmp_path / "run", "linear", **options))
+    assert found.each == ()
+    assert next(found.words) == (
+        f"Which columns matter is not known: {reason}, and only rows that the model was not trained on can tell."
+    )
+
+
+def test_a_run_whose_data_were_removed_says_so(run, tmp_path):
+    shutil.copytree(run / "model", tmp_path / "model")
+    assert found_in(tmp_path).reason == "the run's folder has no data any more"
+
+
+def test_a_slow_model_is_judged_on_fewer_rows_or_left_to_later(tmp_path, monkeypatch):
+    run = run_on(sales(900), tmp_path / "run", "linear")
+    assert found_in(run, left=0.0) is None
+    monkeypatch.setattr(column_importance, "SECONDS", 1e-6)
+    found = found_in(run)
+    assert (found.n_rows, found.n_test) == (100, 180)
+    assert "on 100 of 180 test rows, for speed" in found.basis
+    assert found.each[0].name == "visitors"
+    monkeypatch.setattr(column_importance, "MOST_SECONDS", 0.0)
+    assert found_in(run).reason == "shuffling 5 columns takes 0 minutes"
+
+
+def test_what_is_kept_is_of_the_model_that_is_there(run, tmp_path):
+    model, file = shutil.copytree(run / "model", tmp_path / "model"), tmp_path / "columns.json"
+    assert kept_columns(file, model) is None
+    found = found_in(run)
+    keep_columns(file, model, found)
+    assert kept_columns(file, model) == found
+    content = json.loads(file.read_text())
+    for damaged in ({**content, "each": [{"name": "visitors"}]}, {**content, "extra": 1}, [], "{"):
+        file.write_text(damaged if isinstance(damaged, str) else json.dumps(damaged))
+        assert kept_columns(file, model) is None
+    keep_columns(file, model, found)
+    card = json.loads((model / "model.json").read_text())
+    (model / "model.json").write_text(json.dumps(card | {"updated": "later"}))
+    assert kept_columns(file, model) is None
