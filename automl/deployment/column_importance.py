@@ -20,7 +20,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.analysis.columns import ColumnImportance, ColumnImportances
+from automl.analysis.columns import ColumnImportances, ranked
 from automl.data.ingest.prepare import FACTS, Facts, weights_of
 from automl.data.ingest.table import TableEncoder
 from automl.data.memory_map import read_prepared
@@ -31,9 +31,10 @@ from automl.deployment.predictor import Predictor
 from automl.metrics import METRICS, loss_of, measure
 from automl.study.run_folder import write_atomic
 
-REPEATS = 5
-SECONDS = 5.0  # of all predictions; where more rows would take longer, fewer are used
-N_ROWS = (1_000, 500, 200, 100)
+SECONDS = 10.0  # of all predictions; where more rows would take longer, fewer are used
+N_ROWS = (1_000, 500, 300)
+REPEATS, MOST_REPEATS = 10, 30  # the more for few rows: with 5, a small deviation by chance makes noise look certain
+PREDICTED = 3_000  # rows for each column at least, as far as MOST_REPEATS allow
 LEAST_ROWS = 30  # of the test set
 MOST_SECONDS = 120.0  # with the fewest rows
 FORMAT = 1
@@ -56,7 +57,9 @@ def column_importances(model: Predictor, data: Path, metric: str, left: float = 
     rows = rng.permutation(n_test)[: N_ROWS[0]]
     start = time.perf_counter()
     usual = _predictions(model, np.tile(splits.x_test[rows], (REPEATS, 1)))[: len(rows)]
-    n, seconds = _in_time(len(rows), len(places) * (time.perf_counter() - start))
+    a_row = len(places) * (time.perf_counter() - start) / (REPEATS * len(rows))
+    n, repeats = _affordable(len(rows), a_row)
+    seconds = a_row * n * repeats
     if seconds > MOST_SECONDS:
         return ColumnImportances(metric, reason=f"shuffling {len(places):,} columns takes {seconds / 60:.0f} minutes")
     if seconds > left:
@@ -66,15 +69,16 @@ def column_importances(model: Predictor, data: Path, metric: str, left: float = 
     if not math.isfinite(score):
         return ColumnImportances(metric, reason=f"{metric} is not defined on the test rows")
     step = 1 / n if METRICS[metric].decides else 0.0
-    each = [ColumnImportance.of(name, test.worse(model, place, score, rng), step) for name, place in places.items()]
-    return ColumnImportances(metric, tuple(sorted(each, key=lambda c: -c.worse)), None, score, n, n_test, REPEATS)
+    worse = {name: test.worse(model, place, score, repeats, rng) for name, place in places.items()}
+    return ColumnImportances(metric, ranked(worse, step), None, score, n, n_test, repeats)
 
 
-def _in_time(n: int, seconds: float) -> tuple[int, float]:
-    """How many of n rows are used, where all of them take so many seconds, and how long these take."""
+def _affordable(n: int, a_row: float) -> tuple[int, int]:
+    """How many of n rows are used and how often, where one costs ``a_row`` seconds with each column shuffled."""
     counts = [n, *(fewer for fewer in N_ROWS if fewer < n)]
-    chosen = next((count for count in counts if seconds * count / n <= SECONDS), counts[-1])
-    return chosen, seconds * chosen / n
+    plans = [(count, min(MOST_REPEATS, max(REPEATS, PREDICTED // count))) for count in counts]
+    least = (counts[-1], REPEATS)
+    return next((plan for plan in plans if a_row * plan[0] * plan[1] <= SECONDS), least)
 
 
 @dataclass(frozen=True)
@@ -98,14 +102,16 @@ class _TestRows:
     def score(self, predicted: NDArray[Any]) -> float:
         return measure(self.metric, self.y, predicted, self.threshold, self.weights, self.levels)
 
-    def worse(self, model: Predictor, place: slice, score: float, rng: np.random.Generator) -> list[float]:
+    def worse(
+        self, model: Predictor, place: slice, score: float, repeats: int, rng: np.random.Generator
+    ) -> list[float]:
         """By how much the metric is worse than ``score`` with the columns of a place shuffled, once for each repeat."""
         if place.start == place.stop:
-            return [0.0] * REPEATS
-        shuffled = np.tile(self.x, (REPEATS, 1))
-        shuffled[:, place] = np.concatenate([self.x[rng.permutation(len(self.x)), place] for _ in range(REPEATS)])
+            return [0.0] * repeats
+        shuffled = np.tile(self.x, (repeats, 1))
+        shuffled[:, place] = np.concatenate([self.x[rng.permutation(len(self.x)), place] for _ in range(repeats)])
         loss = loss_of(self.metric, score)
-        parts = np.split(_predictions(model, shuffled), REPEATS)
+        parts = np.split(_predictions(model, shuffled), repeats)
         return [loss_of(self.metric, self.score(part)) - loss for part in parts]
 
 

@@ -16,7 +16,7 @@ import yaml
 
 from automl.analysis import figures, slices
 from automl.analysis.card_memory import memory_curve
-from automl.analysis.columns import ColumnImportance, ColumnImportances
+from automl.analysis.columns import ColumnImportances, ranked
 from automl.analysis.explanation import Explanation, explain
 from automl.analysis.formatting import at_resolution, failed_in_words, resolution, shown_range
 from automl.analysis.plot_style import is_best
@@ -202,13 +202,13 @@ def test_columns_of_a_table_have_a_section_whatever_their_names(run, told, tmp_p
         return Page((tmp_path / "report.html").read_text(encoding="utf-8"))
 
     names = [EVIL, *(f"column {i}" for i in range(40))]
-    each = tuple(ColumnImportance.of(name, [10.0 - i, 10.1 - i], 0.0) for i, name in enumerate(names))
+    each = ranked({name: [50.0 - i, 50.1 - i] for i, name in enumerate(names)}, step=0.0)
     read = page_with(ColumnImportances("rmse", each, None, 51.0, 88, 88, 5))
     assert read.ids.index("columns") + 1 == read.ids.index("importance")
     assert f"The model relies most on {EVIL[:39]}\u2026, then on column 0, column 1" in read.words
     assert "Drawn are 30 of 41 columns." in read.words
     [bars] = json.loads(read.scripts[0])["columns"]["data"]
-    assert (len(bars["x"]), bars["x"][-1]) == (30, 10.05)
+    assert (len(bars["x"]), bars["x"][-1]) == (30, 50.05)
     assert "<script" not in bars["hovertext"][-1]
     assert len(read.scripts) == 3
     assert "Not computed yet for the model in use" in page_with(None).words

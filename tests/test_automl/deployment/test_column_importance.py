@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import small_models
 
+from automl.analysis.columns import ranked
 from automl.data.ingest.prepare import prepare
 from automl.data.ingest.request import Request
 from automl.deployment import column_importance
@@ -57,7 +58,7 @@ def test_the_column_that_decides_comes_first_and_noise_has_no_visible_effect(run
     assert first.worse > found.score
     assert {column.name for column in others} == {"day", "town", "shoe size", "remark"}
     assert [column.verdict for column in others] == ["no visible effect"] * 4
-    assert (found.n_rows, found.n_test, found.n_repeats) == (80, 80, 5)
+    assert (found.n_rows, found.n_test, found.n_repeats) == (80, 80, 30)
     assert next(found.words) == "The model relies most on visitors."
 
 
@@ -90,6 +91,15 @@ def test_shuffling_what_was_encoded_from_a_column_is_shuffling_the_column(run):
         np.testing.assert_allclose(table.encode(raw), shuffled, rtol=1e-4, atol=1e-5)
 
 
+def test_what_is_certain_but_negligible_does_not_matter():
+    found = ranked({"little": [0.11, 0.1], "much": [20.0, 21.0], "one row": [0.01, 0.01], "luck": [9.0, 1.0]}, 0.01)
+    assert [(column.name, column.matters) for column in found] == [
+        ("much", True), ("luck", False), ("little", False), ("one row", False),
+    ]  # fmt: skip
+    few = ranked({"one row": [0.01, 0.01], "four rows": [0.04, 0.04]}, step=0.01)
+    assert [column.matters for column in few] == [True, False]
+
+
 @pytest.mark.parametrize(
     ("n", "options", "reason"),
     [(60, {}, "the test set has 12 rows, 30 are needed"), (60, {"no_test": True}, "the run kept no test set")],
@@ -108,12 +118,12 @@ def test_a_run_whose_data_were_removed_says_so(run, tmp_path):
 
 
 def test_a_slow_model_is_judged_on_fewer_rows_or_left_to_later(tmp_path, monkeypatch):
-    run = run_on(sales(900), tmp_path / "run", "linear")
+    run = run_on(sales(1800), tmp_path / "run", "linear")
     assert found_in(run, left=0.0) is None
     monkeypatch.setattr(column_importance, "SECONDS", 1e-6)
     found = found_in(run)
-    assert (found.n_rows, found.n_test) == (100, 180)
-    assert "on 100 of 180 test rows, for speed" in found.basis
+    assert (found.n_rows, found.n_test, found.n_repeats) == (300, 360, 10)
+    assert "on 300 of 360 test rows, for speed" in found.basis
     assert found.each[0].name == "visitors"
     monkeypatch.setattr(column_importance, "MOST_SECONDS", 0.0)
     assert found_in(run).reason == "shuffling 5 columns takes 0 minutes"
