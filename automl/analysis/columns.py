@@ -18,7 +18,6 @@ NOISE = 3.0  # standard deviations
 NEGLIGIBLE = 0.01  # of the largest importance
 NAMED = 4  # the most columns in a sentence
 DRAWN = 30  # the most bars in a figure
-LENGTH = 40  # of a name, in characters
 SHARED = (
     "Columns that carry the same information share their importance or hide each other's: while one is shuffled, the "
     "model reads the other."
@@ -33,6 +32,11 @@ class ColumnImportance:
     worse: float  # the mean over the repeats, in units of the metric; negative: it gets better
     deviation: float  # standard deviation over the repeats
     matters: bool  # whether ``worse`` is beyond the noise, and not negligible
+
+    def short(self, length: int = 40) -> str:
+        """The name in one line, for a sentence or a tick."""
+        printable = "".join(letter if letter.isprintable() else " " for letter in self.name)
+        return shorten(" ".join(printable.split()), length)
 
     @property
     def verdict(self) -> str:
@@ -118,7 +122,7 @@ class ColumnImportances:
 def _named(columns: Sequence[ColumnImportance]) -> str:
     few = columns if len(columns) <= NAMED + 1 else columns[:NAMED]
     more = f" and {len(columns) - len(few)} more" if len(few) < len(columns) else ""
-    return ", ".join(shorten(column.name, LENGTH) for column in few) + more
+    return ", ".join(column.short() for column in few) + more
 
 
 def in_short(found: ColumnImportances | None, run: Path) -> str:
@@ -136,7 +140,7 @@ def is_of_table(card: Mapping[str, Any] | None) -> bool:
 def column_bars(found: ColumnImportances) -> Figure:
     """A bar for each column, the most important on top, with its standard deviation; grey where it is within noise."""
     each = found.each[:DRAWN][::-1]
-    names = [inert(shorten(column.name, LENGTH)) for column in each]
+    names = [inert(column.short(26)) for column in each]
     bars = {
         "type": "bar",
         "orientation": "h",
@@ -146,7 +150,7 @@ def column_bars(found: ColumnImportances) -> Figure:
         "marker": {"color": [CHOSEN if column.matters else FAINT for column in each]},
         "hoverinfo": "text",
         "hovertext": [
-            f"{inert(shorten(column.name, 80))}<br>{found.shown(column.worse)} \u00b1 {found.shown(column.deviation)}"
+            f"{inert(column.short(80))}<br>{found.shown(column.worse)} \u00b1 {found.shown(column.deviation)}"
             for column in each
         ],
     }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from automl.cli.which_run import NAME, RUN, columns_of, history_of, locations, model_of, report_of
+from automl.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,16 +70,20 @@ def _explain(console: Console, at: Location) -> None:
 
 def _columns(console: Console, at: Location, metric: str) -> ColumnImportances | None:
     """Those of the model in use, computed where they are not known yet; None where there is no model."""
+    from automl.analysis.columns import ColumnImportances
     from automl.deployment.column_importance import column_importances, keep_columns
     from automl.deployment.predictor import load_predictor
 
     found = columns_of(at)
     places = None if at.folder is None else model_of(at.folder)
-    if found is not None or at.folder is None or places is None:
+    if (found is not None and found.reason is None) or at.folder is None or places is None:
         return found
     model, data = places
-    with console.status("shuffling the columns of the test set, one by one"):
-        found = column_importances(load_predictor(model), data, metric)
+    try:
+        with console.status("shuffling the columns of the test set, one by one"):
+            found = column_importances(load_predictor(model), data, metric)
+    except UserError as error:  # the search can be explained without the model
+        return ColumnImportances(metric, reason=str(error))
     assert found is not None
     keep_columns(at.folder.columns, model, found)
     return found
@@ -87,8 +92,6 @@ def _columns(console: Console, at: Location, metric: str) -> ColumnImportances |
 def _show_columns(console: Console, found: ColumnImportances, report: Path) -> None:
     from rich.text import Text
 
-    from automl.analysis.columns import LENGTH
-    from automl.analysis.formatting import shorten
     from automl.cli.terminal import show_line
 
     for sentence in found.words:
@@ -100,7 +103,7 @@ def _show_columns(console: Console, found: ColumnImportances, report: Path) -> N
     table = _table("", "column", "", "worse by", "std. dev.", "")
     for column in found.each[:SHOWN]:
         bar = "\u2588" * round(BAR * max(0.0, column.worse) / largest)
-        name = Text(shorten(column.name, LENGTH))
+        name = Text(column.short())
         table.add_row(name, bar, found.shown(column.worse), found.shown(column.deviation), column.verdict)
     console.print(table)
     if len(found.each) > SHOWN:

@@ -60,10 +60,10 @@ def column_importances(model: Predictor, data: Path, metric: str, left: float = 
     a_row = len(places) * (time.perf_counter() - start) / (REPEATS * len(rows))
     n, repeats = _affordable(len(rows), a_row)
     seconds = a_row * n * repeats
-    if seconds > MOST_SECONDS:
-        return ColumnImportances(metric, reason=f"shuffling {len(places):,} columns takes {seconds / 60:.0f} minutes")
     if seconds > left:
         return None
+    if seconds > MOST_SECONDS:
+        return ColumnImportances(metric, reason=f"shuffling {len(places):,} columns takes {seconds / 60:.0f} minutes")
     test = _TestRows.of(splits, rows[:n], weights_of(data, "test"), model.threshold, metric)
     score = test.score(usual[:n])
     if not math.isfinite(score):

@@ -95,6 +95,9 @@ def test_the_run_on_each_target_is_explained_and_reported(place, tmp_path):
     assert re.findall(r"the run in .*/targets/(\w+)", printed) == ["price", "rent"]
     assert printed.count("The model relies most on area, then on town.") == 2
     assert all("The model relies most on area, then on town." in file.read_text() for file in reports)
+    shutil.rmtree(copy / "model/rent/members")
+    (copy / "targets/rent/columns.json").unlink()
+    assert re.search("Which columns matter is not known: .*rent.* has no model that predicts", invoke(explain, copy))
     with pytest.raises(UserError, match=r"--png is for one run, and .* has one for each target; give one: .*price'"):
         invoke(report, copy, "--png", tmp_path / "curve.png")
     with pytest.raises(UserError, match=r"has a run on each of several targets; give one of them: .*price', .*rent'"):
