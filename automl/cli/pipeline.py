@@ -31,7 +31,7 @@ from automl.tuning.final_evaluation import final_means
 from automl.tuning.result import Result
 from automl.tuning.retention import KEPT_AT_THE_END
 from automl.tuning.tuner import Tuner
-from automl.tuning.warm_start import from_json, in_words
+from automl.tuning.warm_start import from_json, in_words, recommended
 from strategies.encoding import Encoding
 
 if TYPE_CHECKING:
@@ -113,6 +113,8 @@ def _announced(console: Console, name: str, session: Session, task: Task) -> str
     if isinstance(task, CrossValidated):
         has_test = not (settings.data or {}).get("no_test")
         show_line(console, described_plan(task, settings.time_limit, has_test=has_test, spent=session.plan.spent))
+        for said in recommended(from_json(settings.prior)):
+            show_line(console, f"after the presets, {said}")
     else:
         if session.strategy.why:
             show_line(console, f"{settings.strategy}: {session.strategy.why}")

@@ -94,11 +94,15 @@ def in_words(prior: Sequence[Start]) -> str:
     """One line that describes the initial configs."""
     own = sum(start.study is None for start in prior)
     parts = [f"{_configs(own)} of yours"] if own else []
+    return ", ".join(["starts from the default configuration", *parts, *recommended(prior)])
+
+
+def recommended(prior: Sequence[Start]) -> list[str]:
+    """The number of configs from past studies and which these are, as a phrase; empty if there are none."""
     studies = Counter(start.study for start in prior if start.study is not None)
-    if studies:
-        names = ", ".join(f"{name} ({count})" for name, count in studies.items())
-        parts.append(f"{_configs(studies.total())} recommended by past studies: {names}; --prior none leaves them out")
-    return ", ".join(["starts from the default configuration", *parts])
+    names = ", ".join(f"{name} ({count})" for name, count in studies.items())
+    said = f"{_configs(studies.total())} recommended by past studies: {names}; --prior none leaves them out"
+    return [said] if studies else []
 
 
 def _configs(count: int) -> str:

@@ -4,7 +4,7 @@ import pytest
 
 from automl.errors import UserError
 from automl.space.parse import load_space
-from automl.tuning.warm_start import from_json, in_words, read_starts, starts, to_json
+from automl.tuning.warm_start import from_json, in_words, read_starts, recommended, starts, to_json
 from strategies.base import Start
 
 SPACE = load_space(
@@ -73,3 +73,4 @@ def test_it_is_kept_as_json_and_told_in_a_line():
         "2 configurations recommended by past studies: mnist1d-cnn (1), fashion-cnn (1); --prior none leaves them out"
     )
     assert "--prior" not in in_words(prior[:1])
+    assert recommended(prior[:1]) == []
