@@ -29,6 +29,7 @@ FAMILIES = {  # by the kind of data; the first is the default
 PRESETS: tuple[dict[str, Any], ...] = (
     {"model": "lightgbm"},
     {"model": "linear"},
+    {"model": "linear", "linear_numbers": "standard"},  # quick, and by up to a third better or worse than by rank
     {"model": "extra_trees"},
     {"model": "catboost"},
     {"model": "realmlp"},
@@ -43,7 +44,6 @@ PRESETS: tuple[dict[str, Any], ...] = (
      "lightgbm_min_rows": 3},
     {"model": "catboost", "catboost_learning_rate": 0.049, "catboost_depth": 4, "catboost_l2": 4.56},
     {"model": "linear", "linear_c": 0.03},
-    {"model": "linear", "linear_numbers": "standard"},
 )  # fmt: skip
 
 
