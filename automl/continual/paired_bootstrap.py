@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binomtest, fisher_exact
 
 from automl.metrics import METRICS, loss_of, measure
 
@@ -51,7 +52,15 @@ def score(metric: str, truth: Truth, predicted: NDArray[Any]) -> float:
 
 
 def interval(metric: str, truth: Truth, predicted: NDArray[Any]) -> tuple[float, float]:
-    """The central interval of the metric over bootstrap samples, with confidence SURE."""
+    """The central interval of the metric over bootstrap samples, with confidence SURE.
+
+    Where all examples are right, or all wrong, no sample differs: there, the exact one of the accuracy (Clopper and
+    Pearson).
+    """
+    right = _all_or_none(metric, truth, predicted)
+    if right is not None:
+        exact = binomtest(right, len(truth)).proportion_ci(SURE)
+        return float(exact.low), float(exact.high)
     drawn = _drawn(metric, truth, [predicted])[:, 0]
     tail = 100 * (1 - SURE) / 2
     low, high = np.nanpercentile(drawn, [tail, 100 - tail])
@@ -59,7 +68,15 @@ def interval(metric: str, truth: Truth, predicted: NDArray[Any]) -> tuple[float,
 
 
 def has_fallen(metric: str, old: tuple[Truth, NDArray[Any]], new: tuple[Truth, NDArray[Any]]) -> bool:
-    """Whether a model is significantly worse on new examples than on old ones, given labels and predictions of each."""
+    """Whether a model is significantly worse on new examples than on old ones, given labels and predictions of each.
+
+    By Fisher's exact test where all old ones are right, or all wrong, as samples of them do not differ.
+    """
+    right = _all_or_none(metric, *old)
+    if right is not None and new[0].weights is None:
+        n, n_new, right_new = len(old[0]), len(new[0]), round(score(metric, *new) * len(new[0]))
+        counts = [[right, n - right], [right_new, n_new - right_new]]
+        return bool(fisher_exact(counts, alternative="greater").pvalue < 1 - SURE)
     before, after = (_drawn(metric, truth, [predicted])[:, 0] for truth, predicted in (old, new))
     sign = 1 if METRICS[metric].best is not None else -1
     return bool(np.nanpercentile(sign * (before - after), 100 * (1 - SURE)) > 0)
@@ -110,6 +127,14 @@ def widened(predicted: NDArray[Any], truth: Truth) -> NDArray[Any]:
         return predicted
     more = np.zeros((len(predicted), int(truth.y.max()) + 1 - predicted.shape[1]))
     return np.concatenate([predicted, more], 1)
+
+
+def _all_or_none(metric: str, truth: Truth, predicted: NDArray[Any]) -> int | None:
+    """The number of right examples if it is all or none of them; None otherwise, and for weights and other metrics."""
+    if metric != "accuracy" or truth.weights is not None:
+        return None
+    right = round(score(metric, truth, predicted) * len(truth))
+    return right if right in (0, len(truth)) else None
 
 
 def _drawn(metric: str, truth: Truth, models: list[NDArray[Any]]) -> NDArray[np.float64]:

@@ -232,10 +232,10 @@ def _balanced(metric: str, truth: Truth, predicted: NDArray[Any], rows: NDArray[
     return float(np.mean([score(metric, truth[side], widened(predicted, truth)[side]) for side in sides if len(side)]))
 
 
-SHORT = {"continued": "the fine-tuned model", "retrained": "its config, trained again,", "searched": "a new config"}
+SHORT = {"continued": "the fine-tuned model", "retrained": "the model, trained again,", "searched": "a new config"}
 LONG = {
     "continued": "the model before, fine-tuned on new data",
-    "retrained": "the config of the model before, trained again on old and new data",
+    "retrained": "the model before, trained again on old and new data",
     "searched": "a new config, trained on old and new data",
 }
 

@@ -14,6 +14,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from automl.analysis.formatting import at_resolution
 from automl.continual import SEARCHED, TOLERANCE
 from automl.continual.candidates import candidates_for
 from automl.continual.drift import Drift, drifts
@@ -184,15 +185,17 @@ def _drift(task: OwnData | CrossValidated, before: Predictor, new: NewData) -> d
     scored = score(task.metric, new_truth, on_new)
     known, worse, compared = None, False, "the run has no test set to compare with"
     if len(old_truth):
-        known = low, high = interval(task.metric, old_truth, on_old)
+        known = interval(task.metric, old_truth, on_old)
         worse = has_fallen(task.metric, (old_truth, on_old), (new_truth, on_new))
-        compared = f"its 95% interval on the old test set is {low:.4g} to {high:.4g}: "
+        ends = (at_resolution(end, None) for end in known)
+        compared = f"its 95% interval on the old test set is {' to '.join(ends)}: "
         compared += f"it has {'' if worse else 'not '}become worse"
     drifted = [drift for drift in found if drift.is_drift]
     lines = [_in_words(drifted, len(found))]
     if new.new_classes:
         lines.append(f"new classes: {', '.join(new.new_classes)}")
-    lines.append(f"the current model has {task.metric} {scored:.4g} on all {len(new.y):,} new examples; {compared}")
+    reached = f"{task.metric} {at_resolution(scored, None)}"
+    lines.append(f"the current model has {reached} on all {len(new.y):,} new examples; {compared}")
     return {
         "said": lines,
         "drift": [asdict(drift) for drift in found[:20]],

@@ -229,8 +229,8 @@ def updated(place):
 
 def test_each_target_is_updated_by_itself_and_all_come_into_use_at_once(place, updated):
     copy, printed = updated
-    assert re.search("^price: promoted: its config, trained again, is better in rmse", printed, re.MULTILINE)
-    assert re.search("^rent: not promoted: its config, trained again, .* worse by .* on old", printed, re.MULTILINE)
+    assert re.search("^price: promoted: the model, trained again, is better in rmse", printed, re.MULTILINE)
+    assert re.search("^rent: not promoted: the model, trained again, .* worse by .* on old", printed, re.MULTILINE)
     assert re.search("2 in use .* price .* year.csv .* retrained .*\n.* rent .* year.csv .* refused", printed)
     assert str((copy / "model").readlink()) == "versions/2/model"
     assert sorted(path.name for path in (copy / "versions").iterdir()) == ["1", "2"]

@@ -124,6 +124,20 @@ def test_a_gain_is_sure_where_it_is_large_and_not_where_it_is_chance():
     assert low < score("accuracy", Truth(y), good) < high
 
 
+def test_all_right_is_not_certainty():
+    y = Truth(np.zeros(260, int))
+    right, wrong = np.tile([0.9, 0.1], (260, 1)), np.tile([0.1, 0.9], (260, 1))
+    low, high = interval("accuracy", y, right)
+    assert (low, high) == (pytest.approx(0.025 ** (1 / 260)), 1.0)  # Clopper and Pearson
+    assert interval("accuracy", y, wrong) == (0.0, pytest.approx(1 - low))
+
+    def but(n):
+        return np.concatenate([wrong[:n], right[n:]])
+
+    assert not has_fallen("accuracy", (y, right), (y, but(3)))
+    assert has_fallen("accuracy", (y, right), (y, but(8)))
+
+
 def test_a_model_has_fallen_where_the_difference_is_more_than_chance():
     rng = np.random.default_rng(0)
     y = Truth(np.zeros(300, int))
@@ -367,7 +381,7 @@ def test_an_update_of_weighted_rows_scores_them_by_their_weights(tmp_path):
     assert facts["promoted"]
     assert facts["gain_on_new"] > 0
     card = (run / "model" / "README.md").read_text()
-    assert "This is the config of the model before, trained again on old and new data; compared with" in card
+    assert "This is the model before, trained again on old and new data; compared with" in card
     assert "Made by `auto` with seed 0: 1 trial, started today. Updated with new data at 2" in card
     assert card.count(": version 2.") == 1
     listed = set(re.findall(r"^\| `([a-z._]+)/?` \|", card, re.MULTILINE))
