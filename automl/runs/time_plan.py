@@ -105,9 +105,10 @@ class TimePlan:
         if limit is None or self._clock.seconds <= (1 + TOLERANCE) * limit:
             return None
         table = self._clock.table(0.0)
+        waited = ", which waits for its first result," if self._before + table["search"] > limit else ""
         parts = {
             "starting and reading": self._before,
-            "the search, which waits for its first result,": table["search"],
+            f"the search{waited}": table["search"],
             "fits to all rows and their scores": table["refit"] + table["final"],
         }
         parts["writing the files"] = max(0.0, table["total"] - sum(parts.values()))
