@@ -22,10 +22,11 @@ class AutoMLClassifier(ClassifierMixin, AutoMLEstimator):  # type: ignore[misc]
     ``n_jobs``: processes; None: one a core. ``folder``: keeps the run, with a report and what ``automl explain`` reads;
     it must be new or empty. ``progress``: show a progress bar.
 
-    Attributes after ``fit``: ``classes_``, ``leaderboard_`` (a frame with every configuration, its score out of fold,
-    its seconds and its weight in the ensemble), ``score_out_of_fold_``, ``baseline_`` (the name of a prediction without
-    a model, and its score out of fold), ``notes_`` (what was noticed in the data, such as columns that are left out),
-    ``predictor_``. A UserWarning says so if the model is not better than the baseline.
+    Attributes after ``fit``: ``classes_``, ``leaderboard_`` (a frame with every configuration that was scored on all
+    folds, the best first: its loss out of fold, its seconds and its weight in the ensemble), ``score_out_of_fold_``,
+    ``baseline_`` (the name of a prediction without a model, and its score out of fold), ``notes_`` (what was noticed in
+    the data, such as columns that are left out), ``predictor_``. A UserWarning says so if the model is not better than
+    the baseline.
     """
 
     _kind = "classification"
