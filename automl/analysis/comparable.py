@@ -32,6 +32,7 @@ class Compared:
     schedule: int  # epochs of their learning-rate schedule
     max_epochs: int
     others: list[Trial]
+    unit: str = "epochs"  # what the report calls them, such as folds
 
     @property
     def whole(self) -> bool:
@@ -49,12 +50,12 @@ class Compared:
         if self.whole:
             return "to the end"
         own = " with a schedule of that length" if self.schedule < self.max_epochs else ""
-        return f"for {self.epochs} of {self.max_epochs} epochs{own}"
+        return f"for {self.epochs} of {self.max_epochs} {self.unit}{own}"
 
     @property
     def after(self) -> str:
         """The epoch at which they are compared, as a suffix of a phrase; empty for the last one."""
-        return "" if self.whole else f" after {self.epochs} of {self.max_epochs} epochs"
+        return "" if self.whole else f" after {self.epochs} of {self.max_epochs} {self.unit}"
 
     @property
     def basis(self) -> str | None:
@@ -74,7 +75,7 @@ class Compared:
         return _reached(trial, metric, self.epochs, whole=self.whole)
 
 
-def compared(study: Study, metric: str, maximize: bool) -> Compared:
+def compared(study: Study, metric: str, maximize: bool, unit: str = "epochs") -> Compared:
     """The trials of a study to compare.
 
     Outliers, values far worse than the others, are clipped to the plots' range, since a few would dominate everything.
@@ -95,7 +96,7 @@ def compared(study: Study, metric: str, maximize: bool) -> Compared:
         values = np.clip(values, *shown_range([float(v) for v in values], maximize))
     among = {trial.number for trial in chosen}
     others = [trial for trial in known if trial.number not in among]
-    return Compared(chosen, values, epochs, schedule, of, others)
+    return Compared(chosen, values, epochs, schedule, of, others, unit)
 
 
 def _levels(trials: Sequence[Trial], metric: str, max_epochs: int) -> Iterator[tuple[int, int, list[Trial]]]:

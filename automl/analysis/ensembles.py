@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from automl.analysis.formatting import score, show, too_short
+from automl.analysis.formatting import score, scored_on, show, too_short
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def _where(baseline: Mapping[str, Any]) -> str:
 
 def result_in_words(summary: Mapping[str, Any]) -> tuple[str, list[str]]:
     """The score of the model, and how it came about. For a run that has a model."""
-    card, metric = summary["model"], summary["metric"]
+    card, metric, where = summary["model"], summary["metric"], scored_on(summary["max_epochs"])
     name = f"{metric[:1].upper()}{metric[1:]}"
     on_test = card["test"].get(metric)
     best, default = (score(summary[which], metric) for which in ("best", "default"))
@@ -67,9 +67,9 @@ def result_in_words(summary: Mapping[str, Any]) -> tuple[str, list[str]]:
     if without is not None:
         notes.append(f"{without[:1].upper()}{without[1:]}.")
     if best is not None:
-        notes.append(f"The best config by itself has {metric} {show(best)} out of fold{against}.")
+        notes.append(f"The best config by itself has {metric} {show(best)} {where}{against}.")
     if on_test is None:
-        notes.append("There is no test set. Scores out of fold also chose the model: expect somewhat less of new data.")
-        return f"{name} {show(card['validation'])} out of fold.", notes
-    notes.append("The test set was used for this score and nothing else; scores out of fold also chose the model.")
+        notes.append(f"There is no test set. Scores {where} also chose the model: expect somewhat less of new data.")
+        return f"{name} {show(card['validation'])} {where}.", notes
+    notes.append(f"The test set was used for this score and nothing else; scores {where} also chose the model.")
     return f"{name} {show(on_test)} on the test set.", notes

@@ -10,7 +10,7 @@ import numpy as np
 
 from automl.analysis import patterns
 from automl.analysis.comparable import ENOUGH, Barely, Compared, barely_explored, compared
-from automl.analysis.formatting import failed_in_words, ordered, show
+from automl.analysis.formatting import failed_in_words, has_folds, ordered, show
 from automl.analysis.importance import MAX_TRIALS, Importance, Importances, Pair, importances
 from automl.analysis.surrogate import Background, Effect, Surrogate
 from automl.study.study import Study
@@ -54,7 +54,7 @@ def explain(study: Study, summary: Mapping[str, Any]) -> Explanation:
     """Explain a run from its trials; deterministic."""
     metric, maximize, seed = summary["metric"], summary["maximize"], summary["seed"]
     encoding = Encoding(study.space)
-    those = compared(study, metric, maximize)
+    those = compared(study, metric, maximize, "folds" if has_folds(summary) else "epochs")
     trials, values = those.trials, those.values
     failed = [trial for trial in study.trials.values() if trial.state == "failed"]
     barely = barely_explored(encoding, those) if those.enough else []

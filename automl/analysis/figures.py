@@ -28,6 +28,7 @@ from automl.analysis.importance import Importances
 from automl.analysis.plot_style import CHOSEN, COLOURS, FAILED, FAINT, GREY, INK, MANY_TRIALS, Figure, Trace, is_best
 from automl.study.study import Study
 from automl.study.trial import Trial, incumbent
+from automl.task import TOO_SLOW
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "pentagon", "hexagon", "star")
 ORIGINS = {
@@ -134,9 +135,11 @@ def _points(
         yield CurveTrace.points(group, [value(trial, metric) for trial in group], look)
     edge = 0.025 if maximize else 0.975
     outside = [trial for trial in good if trial not in inside]
-    failed = [trial for trial in ended if trial.state == "failed"]
+    slow = [trial for trial in ended if trial.is_too_slow]
+    failed = [trial for trial in ended if trial.state == "failed" and not trial.is_too_slow]
     for name, group, colour, symbol in (
         (BEYOND, outside, GREY, "triangle-down" if maximize else "triangle-up"),
+        (TOO_SLOW, slow, GREY, "x"),
         ("failed", failed, FAILED, "x"),
     ):
         if group:
@@ -151,35 +154,39 @@ def _points(
 
 
 def learning_curves(study: Study, summary: Mapping[str, Any]) -> Figure | None:
-    """The loss of each trial after each epoch or fold; None where no trial has more than one."""
+    """The metric of each trial after each epoch or fold; None where no trial has more than one."""
+    metric, maximize = summary["metric"], summary["maximize"]
     trials = [trial for trial in ordered(study) if trial.losses]
     if max((len(trial.losses) for trial in trials), default=0) < 2:
         return None
+    curves = {trial.number: [*map(finite, trial.metrics.get(metric) or trial.losses)] for trial in trials}
     best = next((trial for trial in trials if is_best(trial, summary)), None)
     step = _step(summary)
     others = [trial for trial in trials if not is_best(trial, summary)]
     faint: Trace = {"x": [], "y": [], "hovertext": []}
     for trial in others:
-        faint["x"] += [*range(1, len(trial.losses) + 1), None]
-        faint["y"] += [*map(finite, trial.losses), None]
-        faint["hovertext"] += [*_curve_hover(trial, step), ""]
+        curve = curves[trial.number]
+        faint["x"] += [*range(1, len(curve) + 1), None]
+        faint["y"] += [*curve, None]
+        faint["hovertext"] += [*_curve_hover(trial, curve, step, metric), ""]
     width = 1.0 if len(trials) <= MANY_TRIALS else 0.4
     line = {"width": width, "color": FAINT}
     thin = {"mode": "lines+markers", "name": "other trials", "line": line, "marker": {"size": 3 * width}}
     data = [{**faint, **thin, "hoverinfo": "text", "connectgaps": False}]
     if best is not None:
         thick = {"mode": "lines+markers", "line": {"width": 3, "color": CHOSEN}, "marker": {"size": 6}}
-        curve = {"x": list(range(1, len(best.losses) + 1)), "y": [finite(loss) for loss in best.losses]}
+        curve = curves[best.number]
+        hover = {"hovertext": _curve_hover(best, curve, step, metric), "hoverinfo": "text"}
         name = f"chosen (trial {best.number})"
-        data.append({**curve, **thick, "name": name, "hovertext": _curve_hover(best, step), "hoverinfo": "text"})
-    losses = [loss for trial in trials for loss in map(finite, trial.losses) if loss is not None]
-    low, high = shown_range(losses, maximize=False)
+        data.append({"x": list(range(1, len(curve) + 1)), "y": curve, **thick, "name": name, **hover})
+    known = [height for curve in curves.values() for height in curve if height is not None]
+    low, high = shown_range(known, maximize)
     layout = plot_style.layout(
         xaxis=plot_style.axis(step, tickformat="d", **({"dtick": 1} if study.max_epochs <= 12 else {})),
-        yaxis=plot_style.axis("loss, lower is better", range=[low, high]),
+        yaxis=plot_style.axis(_axis_title(summary), range=[low, high]),
         legend=LEGEND,
     )
-    if losses and min(losses) > 0:
+    if known and min(known) > 0 and not maximize:
         scales = [
             ("linear", {"yaxis.type": "linear", "yaxis.range": [low, high]}),
             ("log", {"yaxis.type": "log", "yaxis.autorange": True}),
@@ -265,7 +272,9 @@ def _hover(trials: Sequence[Trial], summary: Mapping[str, Any]) -> Trace:
     metric, step, texts = summary["metric"], _step(summary), []
     for trial in trials:
         reached = value(trial, metric)
-        what = f"failed: {shorten(trial.error or '', 80)}" if reached is None else f"{metric} = {show(reached)}"
+        error = shorten(trial.error or "", 80)
+        why = error if trial.is_too_slow else f"failed: {error}"
+        what = why if reached is None else f"{metric} = {show(reached)}"
         lines = [
             what,
             f"{trial.epochs} {step}{'s' * (trial.epochs != 1)}, {_origin(trial)}",
@@ -280,5 +289,5 @@ def _step(summary: Mapping[str, Any]) -> str:
     return "fold" if has_folds(summary) else "epoch"
 
 
-def _curve_hover(trial: Trial, step: str) -> list[str]:
-    return [f"trial {trial.number}, {step} {i}: loss {show(loss)}" for i, loss in enumerate(trial.losses, 1)]
+def _curve_hover(trial: Trial, curve: Sequence[float | None], step: str, metric: str) -> list[str]:
+    return [f"trial {trial.number}, {step} {i}: {inert(metric)} {show(height)}" for i, height in enumerate(curve, 1)]

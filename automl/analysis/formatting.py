@@ -61,6 +61,11 @@ def has_folds(summary: Mapping[str, Any]) -> bool:
     return (summary.get("settings") or {}).get("folds") is not None
 
 
+def scored_on(n_folds: int) -> str:
+    """What the scores of trials of the default plan are of: one fold is the validation set."""
+    return "out of fold" if n_folds > 1 else "on the validation set"
+
+
 def too_short(summary: Mapping[str, Any]) -> str | None:
     """That the default was not trained as long as the best trial, so the two cannot be compared; None where it was."""
     best, default = summary["best"], summary["default"]

@@ -11,7 +11,17 @@ from automl.analysis.card_memory import memory_curve
 from automl.analysis.columns import DRAWN, ColumnImportances, column_bars, is_of_table
 from automl.analysis.ensembles import members
 from automl.analysis.explanation import TOGETHER, Explanation, explain, verdict
-from automl.analysis.formatting import chosen, described, failed_in_words, failure, has_folds, ordered, picked, show
+from automl.analysis.formatting import (
+    chosen,
+    described,
+    failed_in_words,
+    failure,
+    has_folds,
+    ordered,
+    picked,
+    scored_on,
+    show,
+)
 from automl.analysis.sentences import described_model, headline
 from automl.analysis.tables import compare_configs, facts, final_rows
 from automl.analysis.versions import version_table
@@ -66,6 +76,7 @@ def write_report(
         picked=picked(summary["final"]),
         model=described_model(summary["model"]) if summary.get("model") else None,
         folds=has_folds(summary),
+        scored_on=scored_on(summary["max_epochs"]),
         members=members(summary["model"]) if has_folds(summary) and summary.get("model") else [],
         columns=columns,
         of_table=is_of_table(summary.get("model")),
@@ -75,6 +86,7 @@ def write_report(
         verdict=verdict,
         pairs=[pair for pair in told.importances.pairs if pair.share.low > TOGETHER] if told.importances else [],
         failures=[trial for trial in ordered(study) if trial.state == "failed"],
+        all_too_slow=0 < summary["n_failed"] == study.n_too_slow,
         failed=failed_in_words(summary["n_failed"], study.n_too_slow, summary["n_trials"]),
         described=described,
         failure=failure,

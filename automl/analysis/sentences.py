@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 import statistics
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,6 +27,8 @@ from automl.analysis.formatting import (
 from automl.study.contenders import paired
 from automl.study.study import Study
 from strategies.encoding import Encoding
+
+NUMBER = re.compile(r"\d[\d.,]*")
 
 
 def headline(study: Study, summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,8 +79,16 @@ def _search_result(study: Study, summary: Mapping[str, Any]) -> str:
 
 def commonest_error(study: Study) -> list[str]:
     """Why most of the trials that failed did; empty where none has."""
-    errors = Counter(shorten(failure(trial), 200) for trial in study.trials.values() if trial.error)
-    return [f"The most common reason ({_count(n, 'trial')}): {error}" for error, n in errors.most_common(1)]
+    errors: dict[str, list[str]] = {}  # those that differ by their numbers alone together
+    for trial in study.trials.values():
+        if trial.error:
+            error = shorten(failure(trial), 200)
+            errors.setdefault(NUMBER.sub("#", error), []).append(error)
+    if not errors:
+        return []
+    same = max(errors.values(), key=len)
+    example = ", for example" if len({*same}) > 1 else ""
+    return [f"The most common reason ({_count(len(same), 'trial')}{example}): {same[0]}"]
 
 
 def _final_result(summary: Mapping[str, Any]) -> tuple[str, list[str]]:
@@ -182,7 +192,7 @@ def beaten_in_words(summary: Mapping[str, Any]) -> str | None:
 def described_model(card: Mapping[str, Any]) -> str:
     """What the model that is kept is, and what it scores itself; its card says it."""
     test = card["test"].get(card["metric"])
-    scored = "" if test is None else f"; {card['metric']} {test:.4g} on test"
+    scored = "" if test is None else f"; {card['metric']} {at_resolution(test, None)} on test"
     calibrated = "" if card["temperature"] == 1.0 else f"; calibrated, temperature {card['temperature']:.2f}"
     return f"the model is {card['said']}{scored}{calibrated}"
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from automl.analysis.ensembles import baseline_in_words, members
-from automl.analysis.formatting import chosen, duration, has_folds, often, show, too_short
+from automl.analysis.formatting import chosen, duration, has_folds, often, scored_on, show, too_short
 from automl.analysis.sentences import beaten_in_words, contenders_in_words, described_model, kept_in_words
 from automl.study.study import counts_in_words
 from automl.study.trial import State
@@ -80,7 +80,9 @@ def show_summary(
         compared = f"; {short}"
     elif before is not None:
         compared = f", default {shown.show(before['metrics'].get(summary['metric'], before['loss']))}"
-    what = f"{summary['metric']} out of fold" if folds else f"validation {summary['metric']} in the search"
+    what = f"validation {summary['metric']} in the search"
+    if folds:
+        what = f"{summary['metric']} {scored_on(summary['max_epochs'])}"
     show_line(console, f"{what}: {reached}{often(best)}{compared}")
     if summary["final"] is not None:
         _show_final(console, summary["final"], shown)
@@ -89,7 +91,7 @@ def show_summary(
             show_line(console, sentence)
     if summary["model"] is not None:
         if folds:
-            _show_members(console, summary["model"], shown)
+            _show_members(console, summary["model"], summary["max_epochs"], shown)
         show_line(console, described_model(summary["model"]))
         if folds:
             said = baseline_in_words(summary["model"], shown.show), beaten_in_words(summary)
@@ -149,9 +151,9 @@ def _show_final(console: Console, final: Mapping[str, Any], shown: Values) -> No
         console.print(f"a training of the final failed: {error}", markup=False)
 
 
-def _show_members(console: Console, card: Mapping[str, Any], shown: Values) -> None:
+def _show_members(console: Console, card: Mapping[str, Any], n_folds: int, shown: Values) -> None:
     table = Table()
-    for column in ("member", "trial", "weight", f"{card['metric']} out of fold"):
+    for column in ("member", "trial", "weight", f"{card['metric']} {scored_on(n_folds)}"):
         table.add_column(column, justify="left" if column == "member" else "right")
     for row in members(card):
         table.add_row(row.family, str(row.trial), f"{row.weight:.0%}", shown.show(row.score))

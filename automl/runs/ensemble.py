@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from automl.analysis.formatting import at_resolution, scored_on
 from automl.data.datasets.registry import load_data
 from automl.data.targets import levels_of
 from automl.deployment.model_card import Kept, write_card
@@ -173,18 +174,20 @@ def _cut(chosen: Chosen) -> str:
 
 
 def description(task: CrossValidated, chosen: Chosen) -> str:
-    """What the model is, in words, with its scores out of fold, and whether it lacks members."""
+    """What the model is, in words, with the scores that chose it, and whether it lacks members."""
     said = _members_in_words(task, chosen) + (f"; {_cut(chosen)}" if chosen.wanted else "")
     return said if chosen.is_refitted else f"{said}; {NOT_REFITTED}"
 
 
 def _members_in_words(task: CrossValidated, chosen: Chosen) -> str:
+    scored = f"{task.metric} {at_resolution(chosen.score, None)} {scored_on(task.max_epochs)}"
     if len(chosen.members) == 1:
         (member,) = chosen.members.values()
-        said, leader = f"a single {member.family}; {task.metric} {chosen.score:.4g} out of fold", chosen.leader
+        said, leader = f"a single {member.family}; {scored}", chosen.leader
         if leader is None:
             return said
-        best = f"{leader.trial.metrics[task.metric][-1]:.4g}, {leader.family} of trial {leader.trial.number}"
+        best = at_resolution(leader.trial.metrics[task.metric][-1], None)
+        best += f", {leader.family} of trial {leader.trial.number}"
         return (
             f"{said}, chosen by its log loss {chosen.loss:.4g} (by {task.metric} alone, the best is {best}, which is "
             "within the noise)"
@@ -199,6 +202,6 @@ def _members_in_words(task: CrossValidated, chosen: Chosen) -> str:
     elif task.metric not in names_of("classes"):
         what, together, alone = "rmse", math.sqrt(together), math.sqrt(alone)
     return (
-        f"an ensemble of {len(chosen.members)} models ({names}); {task.metric} {chosen.score:.4g} out of fold "
+        f"an ensemble of {len(chosen.members)} models ({names}); {scored} "
         f"({what} {together:.4g}, the best alone {alone:.4g})"
     )

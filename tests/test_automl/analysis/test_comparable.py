@@ -1,5 +1,7 @@
 """Which trainings may be compared: those of equal length, full ones where there are enough."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -46,6 +48,7 @@ def test_where_too_few_are_whole_the_highest_epoch_that_enough_share_decides():
     assert [trial.number for trial in found.trials] == list(range(11))  # the whole ones too, at their third epoch
     assert found.values == pytest.approx([0.8 + x for x in [*np.linspace(0, 1, 4), *np.linspace(0, 1, 7)]])
     assert found.basis == ("Too few trials were fully trained: the values of 11 after 3 of 9 epochs are compared.")
+    assert replace(found, unit="folds").after == " after 3 of 9 folds"
 
 
 def test_a_short_training_with_a_schedule_of_its_own_is_compared_with_its_like_only():

@@ -21,7 +21,7 @@ from automl.analysis.explanation import Explanation, explain
 from automl.analysis.formatting import at_resolution, failed_in_words, resolution, shown_range
 from automl.analysis.plot_style import is_best
 from automl.analysis.report import write_report
-from automl.analysis.sentences import headline
+from automl.analysis.sentences import commonest_error, headline
 from automl.analysis.tables import compare_configs, facts, final_rows
 from automl.api import tune
 from automl.cli.report import save_png
@@ -289,7 +289,7 @@ def test_a_single_trial(tmp_path):
     assert "Loss 0.500 with the default config; nothing else was tried." in words
     assert "Too few trials: 1 was trained long enough to be compared, 10 are needed." in words
     assert "Failures None." in words
-    assert "no trial has more than one loss" in words
+    assert "no trial was scored after more than one epoch" in words
 
 
 def test_all_trials_failed(tmp_path):
@@ -381,7 +381,7 @@ def test_a_run_by_the_default_plan_shows_its_model(tmp_path, run, told, test, le
     assert re.search(r"realmlp ?3 ?75% ?0.880 ?linear ?7 ?25% ?0.880", words)
     assert bool(re.search(r"auc ?0.950", words)) == bool(test)
     assert "fresh seeds" not in words  # there is no final
-    assert "Folds The loss of each trial over the folds" in words
+    assert "Folds The accuracy of each trial over the folds" in words
     assert "after each epoch" not in words
 
 
@@ -502,7 +502,7 @@ def test_a_built_in_task(tmp_path):
     result = tune("digits-cnn", strategy="random", n_trials=2, max_epochs=2, study=tmp_path / "run")
     words = words_of(tmp_path, result, metric="accuracy", maximize=True, task="digits-cnn")
     assert re.search(r"Accuracy 0\.\d{3} on validation", words)
-    assert "The loss of each trial after each epoch" in words
+    assert "The accuracy of each trial after each epoch" in words
 
 
 def report(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -622,3 +622,22 @@ def test_trials_without_the_time_they_need_are_too_slow_or_unfinished():
         == "1 of 3 trials was too slow, as in: 8 folds would take 73.4 s, longer than the 30 s of a configuration."
     )
     assert failed_in_words(3, 1, 9) == "3 of 9 trials failed, 1 as too slow"
+    assert "failed" not in {trace["name"] for trace in figures.search_curve(study, summary)["data"]}
+
+
+def test_errors_that_differ_by_their_numbers_alone_are_one_reason():
+    study = Study(load_space({"x": {"float": [0, 1]}}), 1)
+    errors = [
+        "no GPU",
+        "too slow: 334 rounds would take 6.72 s",
+        "too slow: 90 rounds would take 5 s",
+        "no GPU",
+        "too slow: 7",
+    ]
+    for number, error in enumerate([*errors, "too slow: 12 rounds would take 8.1 s"]):
+        proposal = Proposal(number, {"x": number / 8}, 1)
+        study.asked(proposal, 0.0)
+        study.told(Outcome(proposal, (), 1.0, error=error), 0.0, 1.0)
+    assert commonest_error(study) == [
+        "The most common reason (3 trials, for example): too slow: 334 rounds would take 6.72 s"
+    ]

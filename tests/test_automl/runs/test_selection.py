@@ -188,8 +188,8 @@ def test_log_loss_decides_between_models_that_are_alike_by_the_metric(cancer):
     assert set(chosen.members) == {2}
     assert chosen.leader is found[0], "which is told"
     said = description(task, chosen)
-    assert said.startswith(f"a single linear; accuracy {chosen.score:.4g} out of fold, chosen by its log loss 0.")
-    assert f"(by accuracy alone, the best is {1 - found[0].loss:.4g}, linear of trial 1" in said
+    assert said.startswith(f"a single linear; accuracy {chosen.score:.4f} out of fold, chosen by its log loss 0.")
+    assert f"(by accuracy alone, the best is {1 - found[0].loss:.4f}, linear of trial 1" in said
     assert choose(task, found[1:], 1).leader is None
 
 
