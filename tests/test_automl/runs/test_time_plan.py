@@ -95,3 +95,4 @@ def test_a_run_that_takes_longer_than_its_limit_says_what_took_the_time():
     assert plan.overrun(19.0) is None, "within a tenth"
     said = plan.overrun(15.0)
     assert said.startswith("time limit: the run took 20.0 s, longer than its 15 s: starting and reading 20.0 s, ")
+    assert "the search 0.0 s" in said
