@@ -26,6 +26,7 @@ from automl.analysis.formatting import (
 )
 from automl.study.contenders import paired
 from automl.study.study import Study
+from automl.task import TOO_SLOW
 from strategies.encoding import Encoding
 
 NUMBER = re.compile(r"\d[\d.,]*")
@@ -83,12 +84,14 @@ def commonest_error(study: Study) -> list[str]:
     for trial in study.trials.values():
         if trial.error:
             error = shorten(failure(trial), 200)
+            if study.n_too_slow == study.counts["failed"]:  # said before it
+                error = error.removeprefix(f"{TOO_SLOW}: ")
             errors.setdefault(NUMBER.sub("#", error), []).append(error)
     if not errors:
         return []
     same = max(errors.values(), key=len)
     example = ", for example" if len({*same}) > 1 else ""
-    return [f"The most common reason ({_count(len(same), 'trial')}{example}): {same[0]}"]
+    return [f"The most common reason ({_count(len(same), 'trial')}){example}: {same[0]}"]
 
 
 def _final_result(summary: Mapping[str, Any]) -> tuple[str, list[str]]:

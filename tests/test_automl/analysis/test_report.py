@@ -639,5 +639,5 @@ def test_errors_that_differ_by_their_numbers_alone_are_one_reason():
         study.asked(proposal, 0.0)
         study.told(Outcome(proposal, (), 1.0, error=error), 0.0, 1.0)
     assert commonest_error(study) == [
-        "The most common reason (3 trials, for example): too slow: 334 rounds would take 6.72 s"
+        "The most common reason (3 trials), for example: too slow: 334 rounds would take 6.72 s"
     ]
