@@ -50,6 +50,8 @@ def predict(
         aside.unlink(missing_ok=True)
     noun = "prediction" if n - n_without == 1 else "predictions"
     show_line(console, f"{n - n_without:,} {noun} of {model.target!r} in {out}")
+    if model.about_predictions is not None:
+        show_line(console, model.about_predictions)
     if n_without:
         show_line(console, f"{n_without:,} examples cannot be read and have no prediction; the first is {first}")
     counts = ", ".join(f"{name!r} {count:,}" for name, count in strange.most_common() if count)

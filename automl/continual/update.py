@@ -121,7 +121,7 @@ def arrived(
     new = read_new(before.encoder, request, _target(task), old_data)
     say(f"{len(new.y):,} new examples: " + ", ".join(f"{len(part):,} {name}" for name, part in _parts(new).items()))
     found = _drift(task, before, new)
-    for line in found["said"]:
+    for line in (*(f"note: {note}" for note in new.notes), *found["said"]):
         say(line)
     facts = {"data": str(request.path), "started": started, **found}
     return Arrival(run, seen.study, settings, before, task, new, lineage, facts, time.perf_counter() - clock)

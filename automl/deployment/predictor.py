@@ -70,6 +70,11 @@ class Predictor:
         return tuple(f"{self.target} {level:g}" for level in self.levels) or (self.target,)
 
     @property
+    def about_predictions(self) -> str | None:
+        """What is to be known of the predictions for a file, in a line; None where nothing is."""
+        return None if self.encoder is None else self.encoder.about_predictions
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """The names of the classes; empty if the target is not a class."""
         return () if isinstance(self.model, Translator) else self.model.preprocessing.target.names

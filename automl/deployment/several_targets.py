@@ -39,6 +39,11 @@ class JointPredictor:
         """The names of what ``stream`` predicts."""
         return tuple(self.parts)
 
+    @property
+    def about_predictions(self) -> str | None:
+        """As that of ``Predictor``."""
+        return next(iter(self.parts.values())).about_predictions
+
     def predict(self, examples: Any) -> NDArray[np.float64]:
         """The predicted numbers, (n, n_targets); ``examples``: as ``Predictor`` takes them."""
         return np.column_stack([part.predict(examples) for part in self.parts.values()])

@@ -35,7 +35,7 @@ def inspect(kind: str, rows: Rows, labelled: Labelled, parts: SplitRows, n_remov
     frame = rows.frame
     goal = "translation into" if labelled.sentences else "classification of" if labelled.classes else "regression of"
     facts = {"kind": f"{kind}, {goal} {rows.target!r}"}
-    facts["rows"] = f"{len(rows.labels):,}, usable {len(labelled.rows):,}"
+    facts["examples" if kind == "series" else "rows"] = f"{len(rows.labels):,}, usable {len(labelled.rows):,}"
     notes = [*rows.notes, *labelled.notes]
     if kind == "table":
         dates = rows.details["dates"]

@@ -86,6 +86,11 @@ class Reader(ABC):
         """Which rows of ``as_frame`` or ``frames`` can be read, (n,); the others get no prediction."""
         return np.ones(len(frame), bool)
 
+    @property
+    def about_predictions(self) -> str | None:
+        """What is to be known of the predictions for a file, in a line; None where nothing is."""
+        return None
+
     def frames(self, path: Path, strange: Counter[str]) -> Iterator[pd.DataFrame]:
         """The examples of a file as frames; a file of rows is read in chunks.
 

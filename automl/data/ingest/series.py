@@ -43,6 +43,7 @@ class Layout:
     window: int  # steps
     form: str | None = None  # of dates given as strings
     decimals: Mapping[str, str] = field(default_factory=dict)  # decimal signs, used where a file is ambiguous
+    horizon: int | None = None  # steps; None: of a model of an earlier version
 
 
 class SeriesEncoder(encoder.Encoder):
@@ -84,14 +85,28 @@ class SeriesEncoder(encoder.Encoder):
 
     def labelled(self, request: Request) -> encoder.Rows:
         assert request.time is not None
-        frame = self.as_frame(request.path)
-        used, labels, times = _with_targets(frame, request.horizon or 1)
+        frame, horizon = self._read(request.path), request.horizon or 1
+        used, labels, times = _with_targets(windows(frame, self.layout), horizon)
         if request.target != self.channels[0]:
             raise UserError(f"the model forecasts {self.channels[0]!r}, not {request.target!r}")
-        return encoder.Rows(used, labels, self.channels[0], np.arange(len(used)), times=times)
+        notes = [_about_examples(len(frame), len(used), self.window, horizon)]
+        return encoder.Rows(used, labels, self.channels[0], np.arange(len(used)), notes, times)
 
     def as_frame(self, examples: Any) -> pd.DataFrame:
         """One row per time step with a full window before it, in order of time."""
+        return windows(self._read(examples), self.layout)
+
+    @property
+    def about_predictions(self) -> str | None:
+        n = self.layout.horizon
+        later = "" if n is None else f": the forecast is for {n} row{'s' * (n != 1)} later"
+        return (
+            f"'time' is that of the last known value{later}; the first {self.window - 1} rows of a series have no "
+            f"forecast, as each needs {self.window}"
+        )
+
+    def _read(self, examples: Any) -> pd.DataFrame:
+        """The rows of a file or a frame. UserError if a column is missing or they are too few."""
         frame = examples
         if isinstance(examples, str | Path):
             numeric = dict.fromkeys(self.channels, True) | ({self.time: False} if self.layout.form else {})
@@ -100,7 +115,7 @@ class SeriesEncoder(encoder.Encoder):
         check_there(frame.columns, filter(None, (self.time, self.group, *self.channels)))
         if len(frame) < self.window:
             raise UserError(f"a forecast needs the last {self.window} rows or more, got {len(frame)}")
-        return windows(frame, self.layout)
+        return frame
 
     def from_records(self, records: Sequence[Any]) -> pd.DataFrame:
         import pandas as pd
@@ -150,10 +165,10 @@ def read(request: Request) -> encoder.Rows:
     notes += about_dates(frame, {request.time: form})
     notes += _about_moments(frame, request.time, request.group)
     decimals = {name: table.decimals.get(name, ".") for name in channels}
-    layout = Layout(request.time, request.group, channels, window, form, decimals)
+    layout = Layout(request.time, request.group, channels, window, form, decimals, horizon)
     found = windows(frame, layout)
     used, labels, times = _with_targets(found, horizon)
-    notes += _about_rows(frame, layout, found)
+    notes += [_about_examples(len(frame), len(used), window, horizon), *_about_rows(frame, layout, found)]
     if len(used) < LEAST_ROWS:
         raise UserError(
             f"the series is too short: {len(frame):,} rows give {len(used)} windows of {window} steps with a target "
@@ -181,6 +196,12 @@ def _with_targets(found: pd.DataFrame, horizon: int) -> tuple[pd.DataFrame, pd.S
     when = found.groupby("series")["time"].shift(-horizon)
     known = (ahead.notna() & when.notna()).to_numpy()
     return found[known].reset_index(drop=True), ahead[known].reset_index(drop=True), when[known].to_numpy()
+
+
+def _about_examples(n_rows: int, n: int, window: int, horizon: int) -> str:
+    """How many examples the rows give, and why fewer than there are rows."""
+    later = f"{horizon} row{'s' * (horizon != 1)} later"
+    return f"{n_rows:,} rows give {n:,} examples: each is a window of {window} rows and the value {later}"
 
 
 def _about_rows(frame: pd.DataFrame, layout: Layout, found: pd.DataFrame) -> Iterator[str]:

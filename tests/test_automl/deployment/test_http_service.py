@@ -519,6 +519,7 @@ def test_a_series_is_answered_moment_by_moment(tmp_path):
     predictor = automl.load(small_models.trained(tmp_path / "run", "linear", epochs=1))
     window = predictor.encoder.window
     newest = frame.tail(window + 2)
+    assert f"the first {window - 1} rows of a series have no forecast" in predictor.about_predictions
     with served(predictor) as url:
         status, answer = ask(url, small_models.as_json(newest))
         assert (status, answer["predictions"]) == (200, predictor.predict(newest).tolist())
