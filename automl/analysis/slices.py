@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -32,6 +33,8 @@ MODEL, BAND, SURE = (
     "rgba(0, 158, 115, 0.18)",
     1.645,
 )  # standard deviations of the central 90% of a normal distribution
+MANY_LETTERS = 32  # of the names of categories that fit side by side
+MANY_DECADES = 5  # with a label each
 MANY_VALUES = 8  # a numeric ordinal with more values is drawn on a numeric axis
 
 
@@ -76,6 +79,12 @@ def _slice(
 ) -> Figure:
     low, high = limits
     axis, place = _slice_axis(dim)
+    n_equal = Counter(repr(trial.config[dim.name]) for trial in trials)
+
+    def x_of(trial: Trial) -> float:
+        """Aside of others with the same category; the star stays at its place."""
+        alone = n_equal[repr(trial.config[dim.name])] == 1 or is_best(trial, summary)
+        return place(trial.config[dim.name], None if alone else trial.number)
 
     def points(group: list[Trial], marker: dict[str, Any]) -> Trace:
         heights = [reached[trial.number] for trial in group]
@@ -89,7 +98,7 @@ def _slice(
         ]
         return {
             "mode": "markers",
-            "x": [place(trial.config[dim.name], trial.number) for trial in group],
+            "x": [x_of(trial) for trial in group],
             "y": [min(max(height, low), high) for height in heights],
             "marker": {**marker, "symbol": symbols},
             "hoverinfo": "text",
@@ -151,6 +160,8 @@ def _slice_axis(dim: Dimension) -> tuple[dict[str, Any], Callable[[Any, int | No
 
         ticks = [inert(shorten(setting(v), 14)) for v in dim.values]
         axis = plot_style.axis("", tickvals=list(range(len(ticks))), ticktext=ticks, range=[-0.5, len(ticks) - 0.5])
+        if sum(map(len, ticks)) > MANY_LETTERS:
+            axis |= {"tickangle": -30}  # Plotly turns them the other way, and leaves the last one out at the edge
         return {**axis, "showgrid": False}, place
     low, high = (min(numbers), max(numbers)) if numbers else (dim.low, dim.high)
     log = dim.log or (bool(numbers) and low > 0 and high / low >= 100)
@@ -158,7 +169,9 @@ def _slice_axis(dim: Dimension) -> tuple[dict[str, Any], Callable[[Any, int | No
     margin = 0.04 * (ends[1] - ends[0])
     axis = plot_style.axis("", range=[ends[0] - margin, ends[1] + margin], nticks=5)
     if log:
-        axis |= {"type": "log", "exponentformat": "power", "dtick": 1 if ends[1] - ends[0] > 1.5 else "D2"}
+        decades = ends[1] - ends[0]
+        step = math.ceil(decades / MANY_DECADES) if decades > 1.5 else "D2"
+        axis |= {"type": "log", "exponentformat": "power", "dtick": step, "tickangle": 0}
     elif dim.kind == "int":
         axis |= {"dtick": 1} if high - low <= 8 else {"tickformat": "d"}
     return axis, lambda value, _: float(value)
