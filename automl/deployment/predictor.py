@@ -261,7 +261,7 @@ def model_folder(run: str | Path) -> Path:
 
     place = Path(run)
     if not place.is_dir():
-        raise UserError(f"there is no folder {str(place)!r}")
+        raise UserError(f"there is no folder {str(place)!r}; give that of a run, by default in runs/, or of its model")
     folder = RunFolder(place).model
     if not folder.is_dir() and RunFolder(place).model_before.is_dir():
         folder = RunFolder(place).model_before  # an update was killed in its last step

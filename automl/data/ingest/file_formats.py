@@ -87,7 +87,7 @@ class CsvSource:
             lines = file.readlines(HEAD) + [file.readline() for _ in range(LEAST_LINES)]
             head = [line for line in lines[:HEAD_LINES] if line.strip()]
         if not head:
-            raise UserError(f"{str(path)!r} is empty")
+            raise UserError(f"{str(path)!r} is empty: give a file with a line of column names and a line for each row")
         # In a file of one column the header has no separator, so the file's suffix decides.
         signs = "\t" * (path.suffix.lower() in (".tsv", ".tab")) + SEPARATORS
         self.separator = max(signs, key=lambda sign: _fields(head[0], sign))

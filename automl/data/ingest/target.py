@@ -99,12 +99,12 @@ def _classes(values: pd.Series[Any], name: str, there: NDArray[np.bool_], notes:
     if len(kept) < 2:
         raise UserError(
             f"the target {name!r} needs two classes with at least {LEAST_OF_A_CLASS} rows each, it has {len(kept)}; "
-            "if it is a number, give --kind regression"
+            f"{_instead(values[there], 'give more rows or another --target')}"
         )
     if len(kept) > MAX_CLASSES:
         raise UserError(
             f"the target {name!r} has {len(kept):,} classes, at most {MAX_CLASSES} are supported; "
-            "if it is a number, give --kind regression, else another --target"
+            f"{_instead(values[there], 'give another --target')}"
         )
     spelled = {str(one).casefold(): str(one) for one in kept}
     if len(spelled) < len(kept):
@@ -113,3 +113,9 @@ def _classes(values: pd.Series[Any], name: str, there: NDArray[np.bool_], notes:
     new = np.cumsum(~rare) - 1
     good = ~rare[codes]
     return Labelled(np.flatnonzero(there)[good], new[codes[good]].astype(np.int64), tuple(map(str, kept)), notes)
+
+
+def _instead(values: pd.Series[Any], otherwise: str) -> str:
+    """What to do about a target that cannot be classes: only numbers can be a number."""
+    is_text = bool(np.isnan(as_numbers(values)).any())
+    return otherwise if is_text else f"if it is a number, give --kind regression, else {otherwise}"

@@ -163,7 +163,7 @@ def test_bad_files_are_named_with_the_rule(name, content, line, tmp_path):
         ({"group": "towns"}, "--group 'towns' is not a column of the file; did you mean 'town'?"),
         ({"kind": "tabel"}, "unknown --kind 'tabel'; did you mean 'table'?"),
         ({"target": "town", "kind": "regression"}, "the target 'town' is not numeric: row 1 has"),
-        ({"target": "country"}, "needs two classes"),
+        ({"target": "country"}, "it has 1; give more rows or another --target"),
         ({"horizon": 3}, "--horizon needs a time column"),
     ],
 )
