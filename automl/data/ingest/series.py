@@ -107,7 +107,7 @@ class SeriesEncoder(encoder.Encoder):
 
     def _read(self, examples: Any) -> pd.DataFrame:
         """The rows of a file or a frame. UserError if a column is missing or they are too few."""
-        frame = examples
+        frame: pd.DataFrame = examples
         if isinstance(examples, str | Path):
             numeric = dict.fromkeys(self.channels, True) | ({self.time: False} if self.layout.form else {})
             read = read_table(Path(examples), numeric=numeric, decimals=self.layout.decimals, exact=[self.time])
