@@ -93,7 +93,7 @@ def _show(console: Console, versions: Versions) -> None:
     table = Table(title="versions: scores before and after, on the new and the old test set", title_justify="left")
     targets = ["target"] if versions.folder.targets.is_dir() else []
     for name in ("version", *targets, "date", "data", "made", "epochs", "on new", "on old"):
-        table.add_column(name, overflow="fold", no_wrap=name == "data")
+        table.add_column(name, overflow="fold", no_wrap=name in ("data", "made"))
     current = versions.current
     for number in versions.numbers:
         version = f"{number} in use" if number == current else str(number)
