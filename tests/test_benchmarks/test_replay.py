@@ -19,7 +19,7 @@ from automl.tuning.final_evaluation import final_seed
 from automl.tuning.tuner import Tuner
 from benchmarks.runner.costs import strategy_seconds
 from benchmarks.runner.replay import ReplayExecutor
-from benchmarks.runner.simulate import N_FRESH, Run, simulate
+from benchmarks.runner.simulate import N_FRESH, Run, simulate, strategy_seed
 from benchmarks.suites import SUITES, load_suite
 from benchmarks.suites.base import Curve, SimulatedTask
 from benchmarks.suites.tables import _PlainUnpickler
@@ -195,11 +195,12 @@ def test_constants_are_complete_for_the_development_tasks():
 
 def test_the_returned_config_is_the_best_contender_on_fresh_seeds_or_the_default():
     task = load_suite("recorded")[0]
-    rows = pd.DataFrame(simulate(Run("recorded", task.name, "random", 1, 8), task, lambda n: 0.0))
+    run = Run("recorded", task.name, "random", 1, 8)
+    rows = pd.DataFrame(simulate(run, task, lambda n: 0.0))
     ends = rows[rows["returned"].notna()]
     assert (ends["at_epochs"] / task.max_epochs).tolist() == [4, 8]  # half of its budget is that of the others
     study = Study(task.space, task.max_epochs)
-    strategy = make_strategy("random", task.space, seed=1, n_trials=8, max_epochs=task.max_epochs)
+    strategy = make_strategy("random", task.space, seed=strategy_seed(run), n_trials=8, max_epochs=task.max_epochs)
     Tuner(task, strategy, study, ReplayExecutor(task, 1, lambda n: 0.0), n_trials=8, seed=1).run()
     default = Encoding(task.space).default
     trials = sorted(study.trials.values(), key=lambda trial: trial.loss)
