@@ -81,11 +81,10 @@ def _search_result(study: Study, summary: Mapping[str, Any]) -> str:
 def commonest_error(study: Study) -> list[str]:
     """Why most of the trials that failed did; empty where none has."""
     errors: dict[str, list[str]] = {}  # those that differ by their numbers alone together
+    said = f"{TOO_SLOW}: " if study.n_too_slow == study.counts["failed"] else ""  # before it, of all
     for trial in study.trials.values():
         if trial.error:
-            error = shorten(failure(trial), 200)
-            if study.n_too_slow == study.counts["failed"]:  # said before it
-                error = error.removeprefix(f"{TOO_SLOW}: ")
+            error = shorten(failure(trial), 200).removeprefix(said)
             errors.setdefault(NUMBER.sub("#", error), []).append(error)
     if not errors:
         return []

@@ -111,8 +111,8 @@ def _announced(console: Console, name: str, session: Session, task: Task) -> str
     if settings.crowded:
         show_line(console, settings.crowded)
     if isinstance(task, CrossValidated):
-        has_test = not (settings.data or {}).get("no_test")
-        show_line(console, described_plan(task, settings.time_limit, has_test=has_test, spent=session.plan.spent))
+        has_test, spent = settings.has_test, session.plan.spent
+        show_line(console, described_plan(task, settings.time_limit, has_test=has_test, spent=spent))
         for said in recommended(from_json(settings.prior)):
             show_line(console, f"after the presets, {said}")
     else:

@@ -37,7 +37,7 @@ def planned(asked: Settings, prepared: Path) -> Settings:
 
     named = (asked.strategy, asked.n_trials, asked.max_epochs, asked.train_size, asked.refit)
     if any(value is not None for value in named) or not suits(Facts.read(prepared).kind, asked.model):
-        if (asked.data or {}).get("no_test"):
+        if not asked.has_test:
             raise UserError("--no-test needs cross-validation: leave --strategy, --trials, --epochs and --refit out")
         options = {f"--{name}": (asked.data or {}).get(name) for name in ("weight", "quantiles")}
         for option, value in (options | {"--max-latency": asked.max_latency}).items():

@@ -43,7 +43,6 @@ class Session:
             assert isinstance(task, BuiltIn | CrossValidated)
             task = replace(task, data=str(folder.data))
         folds = isinstance(task, CrossValidated)
-        has_test = not (settings.data or {}).get("no_test")
         ends_with_final = not folds and has_final(task, settings)
         plan = TimePlan(
             clock,
@@ -51,7 +50,7 @@ class Session:
             refits=ends_with_final and refits(task, settings),
             keeps_model=folds or (ends_with_final and isinstance(task, Supervised)),
             refit_seconds=expected_seconds if folds else None,
-            has_columns=isinstance(task, CrossValidated) and task.kind == "table" and has_test,
+            has_columns=isinstance(task, CrossValidated) and task.kind == "table" and settings.has_test,
         )
         return cls(settings, task, folder, strategy_of(task, settings), plan, ends_with_final)
 

@@ -131,6 +131,11 @@ class Settings:
         return Machines(**(self.machines or {}))
 
     @property
+    def has_test(self) -> bool:
+        """Whether the user's own data keep a test set."""
+        return not (self.data or {}).get("no_test")
+
+    @property
     def planned_workers(self) -> int:
         """Trainings at a time, as far as it is known beforehand."""
         device = self.device or "auto"
