@@ -115,6 +115,11 @@ def runtime_of(task: Task, config: Mapping[str, Any]) -> str:
     return found(config)
 
 
+def epochs_are(task: Task) -> str:
+    """What people call the epochs of a task."""
+    return str(getattr(task, "epochs_are", "epochs"))
+
+
 def fidelity_of(task: Task) -> Callable[[Mapping[str, Any]], Fidelity]:
     """The meaning of a short training, for a config of the task."""
     own: Callable[[Mapping[str, Any]], Fidelity] | None = getattr(task, "fidelity", None)

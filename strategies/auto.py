@@ -74,15 +74,14 @@ class Auto(Delegate):
         self._epochs = Tally()  # charged to the budget
         self._training_seconds = 0.0
 
-    @property
-    def why(self) -> str:  # type: ignore[override]
+    def why(self, unit: str = "epochs") -> str:
         parts = [] if self.families is None else [f"separate search for each {self.families.choice}"]
         parts.append(
             f"tpe and ga, as {self.n_trials} trials are too many for a Gaussian process" if self._has_many else "bo"
         )
         epochs = sorted({level for halving in self._halvings for level in halving.ladder.levels[:-1]})
         if epochs:
-            parts.append(f"configs are compared after {', '.join(map(str, epochs))} epochs")
+            parts.append(f"configs are compared after {', '.join(map(str, epochs))} {unit}")
         return "; ".join(parts)
 
     @property

@@ -107,8 +107,12 @@ class Strategy(ABC):
     plans_epochs: ClassVar[bool] = False
     """Whether it decides how long each trial is trained; such a strategy is constructed with a ``fidelity``."""
 
-    why: str = ""
-    """A description of what it chose for the task and why; empty if it had nothing to choose."""
+    def why(self, unit: str = "epochs") -> str:
+        """A description of what it chose for the task and why; empty if it had nothing to choose.
+
+        ``unit``: what the task calls its epochs, such as folds.
+        """
+        return ""
 
     @property
     def findings(self) -> list[str]:

@@ -14,7 +14,8 @@ from automl.analysis.formatting import duration
 from automl.cli.terminal import ENDED, short_config, show_line
 from automl.study.study import counts_in_words
 from automl.study.trial import State
-from automl.tuning.progress import Values, epochs_are, new_outcomes, seconds_left, trial_line
+from automl.task import epochs_are
+from automl.tuning.progress import Values, new_outcomes, seconds_left, trial_line
 
 if TYPE_CHECKING:
     from automl.runs.time_plan import TimePlan
@@ -107,7 +108,7 @@ class LiveTable:
         head.add_row(Text(counts_in_words(ended, study.n_too_slow)))
         head.add_row(Text(f"best: {incumbent}   {time}"))
         table = Table(box=None, padding=(0, 2), header_style="dim")
-        for column in ("trial", epochs_are(tuner).removesuffix("s"), "", metric, "config"):
+        for column in ("trial", epochs_are(tuner.task).removesuffix("s"), "", metric, "config"):
             table.add_column(column, no_wrap=True, overflow="ellipsis")
         for number, running in sorted(tuner.running.items()):
             epochs = len(running.losses)

@@ -26,6 +26,7 @@ from automl.runs.session import Session
 from automl.runs.settings import Settings, build_task
 from automl.runs.time_plan import Clock
 from automl.study.run_folder import RunFolder
+from automl.task import epochs_are
 from automl.tasks.cross_validated import CrossValidated, described_plan
 from automl.tuning.final_evaluation import final_means
 from automl.tuning.result import Result
@@ -116,8 +117,8 @@ def _announced(console: Console, name: str, session: Session, task: Task) -> str
         for said in recommended(from_json(settings.prior)):
             show_line(console, f"after the presets, {said}")
     else:
-        if session.strategy.why:
-            show_line(console, f"{settings.strategy}: {session.strategy.why}")
+        if why := session.strategy.why(epochs_are(task)):
+            show_line(console, f"{settings.strategy}: {why}")
         if settings.prior:
             show_line(console, in_words(from_json(settings.prior)))
     n = settings.planned_workers

@@ -56,7 +56,7 @@ def main(
     for record in recommendation.records:
         show_line(console, f"- {record.text}")
     auto = make_strategy("auto", found, seed=0, n_trials=trials, max_epochs=length, fidelity=fidelity)
-    show_line(console, f"auto here: {auto.why}")
+    show_line(console, f"auto here: {auto.why()}")
 
 
 def _searched(

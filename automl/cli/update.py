@@ -45,7 +45,7 @@ def update(
     folder, console = RunFolder(run), Console()
     several = folder.targets.is_dir()
     if not folder.has_run and not several:
-        raise UserError(f"there is no run in {str(run)!r}: it has no study.db")
+        raise folder.no_run()
     if data is not None and rollback is not None:
         raise UserError("--data and --rollback exclude each other: give one of them")
     if data is not None:

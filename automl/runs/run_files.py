@@ -12,7 +12,7 @@ from typing import Any
 from automl.analysis.formatting import chosen, often, picked
 from automl.provenance import commit, versions
 from automl.study.run_folder import write_atomic
-from automl.tuning.progress import epochs_are
+from automl.task import epochs_are
 from automl.tuning.result import Result
 from automl.tuning.tuner import Tuner
 
@@ -25,7 +25,7 @@ def summarise(
     return {
         **result.summary(),
         "task": settings["task"] or tuner.task.name,
-        "why": tuner.strategy.why.replace("epochs", epochs_are(tuner)),  # strategies know no other word
+        "why": tuner.strategy.why(epochs_are(tuner.task)),
         "findings": tuner.strategy.findings,
         "started": settings.get("started"),
         "epochs_trained": sum(trial.epochs for trial in trials),

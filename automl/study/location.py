@@ -42,7 +42,7 @@ def of_folder(folder: RunFolder) -> Location:
         if folder.targets.is_dir():
             names = ", ".join(repr(str(place)) for place in sorted(folder.targets.iterdir()))
             raise UserError(f"{str(folder.path)!r} has a run on each of several targets; give one of them: {names}")
-        raise UserError(f"there is no run in {str(folder.path)!r}: it has no study.db")
+        raise folder.no_run()
     return Location(sqlite_url(folder.study), STUDY_NAME, folder)
 
 

@@ -10,12 +10,10 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from automl.errors import UserError
 
-if TYPE_CHECKING:
-    pass
+RUNS_NAMED = 3  # in an error
 
 
 class RunFolder:
@@ -55,6 +53,15 @@ class RunFolder:
     def has_run(self) -> bool:
         """Whether a run was made in the folder, wherever its study is."""
         return self.study.exists() or self.storage.exists()
+
+    def no_run(self) -> UserError:
+        """The error that no run was made in the folder; it names runs that are near: inside, beside, or in ``runs``."""
+        said = f"there is no run in {str(self.path)!r}: it has no study.db"
+        for place in (self.path, self.path.parent, Path("runs")):
+            found = sorted(map(_last_change, _runs_in(place)), reverse=True)[:RUNS_NAMED]
+            if found:
+                return UserError(f"{said}; the latest in {str(place)!r}: {', '.join(name for _, name in found)}")
+        return UserError(f"{said}; give the folder that `automl run` printed last")
 
     def check_is_there(self) -> None:
         """UserError if the folder was removed while the run was going on."""
@@ -104,6 +111,18 @@ class RunFolder:
             return not _lock(handle, fcntl.LOCK_SH)
         finally:
             os.close(handle)
+
+
+def _runs_in(place: Path) -> list[Path]:
+    """The folders of runs in a folder."""
+    try:
+        return [path for path in place.iterdir() if RunFolder(path).has_run or RunFolder(path).targets.is_dir()]
+    except OSError:
+        return []
+
+
+def _last_change(path: Path) -> tuple[float, str]:
+    return path.stat().st_mtime, path.name
 
 
 def _lock(handle: int, kind: int) -> bool:

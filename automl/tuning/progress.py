@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from automl.analysis.formatting import at_resolution, duration, failure, resolution, values
 from automl.study.trial import STATES, Told, Trial, state_of
-from automl.task import TOO_SLOW
+from automl.task import TOO_SLOW, epochs_are
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -97,17 +97,12 @@ def trial_line(tuner: Tuner, told: Told, shown: Values) -> str:
     else:
         reached = f"{metric} {shown.show(_value(trial, metric, n_epochs))}"
         if state in ("paused", "stopped"):
-            reached += f" after {n_epochs} of {tuner.study.max_epochs} {epochs_are(tuner)}"
+            reached += f" after {n_epochs} of {tuner.study.max_epochs} {epochs_are(tuner.task)}"
     best = tuner.study.best
     incumbent = "" if best is None else f"  best {shown.show(best.mean(metric))}"
     # The mean over the trainings of a config counts, so the best may look worse after this.
     again = "" if trial.repeats is None else f"  trial {trial.repeats} once more"
     return f"trial {trial.number:3d}  {word:13s}  {reached}{incumbent}  ({duration(told.at)}){again}"
-
-
-def epochs_are(tuner: Tuner) -> str:
-    """What people call the epochs of the task."""
-    return str(getattr(tuner.task, "epochs_are", "epochs"))
 
 
 def _value(trial: Trial, metric: str, epoch: int) -> float | None:

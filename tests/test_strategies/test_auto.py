@@ -30,8 +30,8 @@ def run(strategy, n_epochs, loss=lambda config, trial: loss_of(config)):
 
 
 def test_the_choice_depends_on_the_budget_and_is_explained():
-    assert make_strategy("auto", space("conditional"), seed=0, n_trials=50).why == "bo"
-    assert make_strategy("auto", space("mixed"), seed=0, n_trials=1000).why.startswith("tpe and ga, as 1000 trials")
+    assert make_strategy("auto", space("conditional"), seed=0, n_trials=50).why() == "bo"
+    assert make_strategy("auto", space("mixed"), seed=0, n_trials=1000).why().startswith("tpe and ga, as 1000 trials")
 
 
 def test_without_epochs_and_families_a_small_budget_is_searched_as_by_bo():

@@ -1,8 +1,10 @@
 """The folders of trials: one for each attempt, and what is left by processes that were killed."""
 
+import os
+
 import pytest
 
-from automl.study.run_folder import TrialFolders, keep_attempt
+from automl.study.run_folder import RunFolder, TrialFolders, keep_attempt
 
 
 @pytest.fixture
@@ -55,3 +57,12 @@ def test_a_step_whose_commit_was_interrupted_is_committed_again(folders, tmp_pat
         TrialFolders(tmp_path).commit(7)
         assert (tmp_path / "0007" / "checkpoint").read_text() == "second step"
     assert [path.name for path in tmp_path.iterdir()] == ["0007"]
+
+
+def test_the_error_of_a_folder_without_a_run_names_the_latest_runs_near_it(tmp_path):
+    assert str(RunFolder(tmp_path / "x").no_run()).endswith("give the folder that `automl run` printed last")
+    for i, name in enumerate(("b", "a", "d", "c")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "study.db").touch()
+        os.utime(tmp_path / name, (i, i))
+    assert str(RunFolder(tmp_path / "x").no_run()).endswith(f"the latest in {str(tmp_path)!r}: c, d, a")
