@@ -119,7 +119,8 @@ class Families(Strategy):
         return proposal
 
     def restore(self, proposal: Proposal) -> None:
-        self._keep(self._order() if self._n_pending > MANY_PENDING else [])
+        if proposal.alike is None:
+            self._keep(self._order() if self._n_pending > MANY_PENDING else [])
         family = self._of(proposal)
         family.strategy.restore(proposal)
         self._note(family, proposal)

@@ -11,6 +11,7 @@ import numpy as np
 
 from strategies._ladder import RankedLadder, rungs
 from strategies._ranking import Ranking
+from strategies._tally import Tally
 from strategies._wrapper import Wrapper
 from strategies.base import Outcome, Proposal, RegretBound, Start
 from strategies.config_strategy import ConfigStrategy
@@ -59,6 +60,7 @@ class Mix(ConfigStrategy):
         self._n_failed = 0
         self._arm_of: dict[int, int] = {}  # by trial: the arm that proposed it
         self._n_taken = np.zeros(len(arms), dtype=int)  # trials by arm
+        self._epochs = Tally()  # charged to the budget, by trial
         self._credited: set[int] = set()  # trials
         self._credits = [deque[float](maxlen=MEMORY) for _ in arms]  # of each arm's latest trials
 
@@ -68,6 +70,7 @@ class Mix(ConfigStrategy):
         if name in self.names and proposal.trial not in self._arm_of:
             self._arm_of[proposal.trial] = self.names.index(name)
             self._n_taken[self.names.index(name)] += 1
+        self._epochs[proposal.trial] = proposal.epochs
         for arm in self._told:
             arm.restore(proposal)
 
@@ -76,6 +79,8 @@ class Mix(ConfigStrategy):
         before = self.outcomes.get(trial)
         self._n_failed += (outcome.loss is None) - (before is not None and before.loss is None)
         super().tell(outcome)
+        if outcome.stopped and trial >= 0:
+            self._epochs[trial] = len(outcome.losses)
         if outcome.loss is not None:
             self._standings.enter(outcome)
         if trial in self._arm_of and trial not in self._credited:
@@ -107,7 +112,7 @@ class Mix(ConfigStrategy):
         if any(len(own) < MIN_CREDIT for own in self._credits):
             return self._shares
         weights = self._shares * [np.mean(own) + 1e-3 for own in self._credits]
-        if self.n_trials is not None and len(self.outcomes) + len(self.pending) >= LATE * self.n_trials:
+        if self.n_trials is not None and self._epochs.total >= LATE * self.n_trials * self.max_epochs:
             rest = (1.0 - LATE_SHARE) / max(1, len(weights) - 1)
             weights = np.where(np.arange(len(weights)) == weights.argmax(), LATE_SHARE, rest)
             return np.asarray(weights / weights.sum())

@@ -60,7 +60,9 @@ class BayesianOptimization(ConfigStrategy):
         self._noise: np.ndarray | None = None  # S of the process; None while all trials have the same length
         self._theta: np.ndarray | None = None
         self._warp: Warp | None = None
-        self._n_fitted = 0
+        self._n_fitted = self._n_used = (
+            0  # told outcomes when theta was fitted: the last proposal's, the model's in use
+        )
         self._points: dict[int, np.ndarray] = {}  # by trial: its config in the unit cube
         self._ahead: list[Config] = []  # further proposals of the last model
 
@@ -104,9 +106,9 @@ class BayesianOptimization(ConfigStrategy):
         found, values = self._maximise(acquisition, candidates, low, high)
         if self._cost_exponent is not None:
             found, values = self._by_cost(found, values, points, told)
-        info: dict[str, JSON] = {"from": "gp", "theta": [float(t) for t in gp.theta], "fitted": self._n_fitted}
-        if self._warp is not None:
-            info["warp"] = [*map(float, self._warp.log_a), *map(float, self._warp.log_b)]
+        info: dict[str, JSON] = {"from": "gp", "theta": [float(t) for t in gp.theta], "fitted": self._n_used}
+        if (warp := self._features.warp) is not None:
+            info["warp"] = [*map(float, warp.log_a), *map(float, warp.log_b)]
         if factor < 1.0:
             info["lengthscales"] = round(factor, 3)
         if self._has_many:
@@ -205,24 +207,23 @@ class BayesianOptimization(ConfigStrategy):
         return self._points[proposal.trial]
 
     def _fitted(self, X: np.ndarray, y: np.ndarray, n_told: int) -> GP:
-        """The process of warped features, to which ``self._features`` change."""
+        """The process of warped features, to which ``self._features`` change; ``restore`` keeps what was fitted."""
         owner = self._features.hyperparameter
         theta = self._theta
         if theta is not None and len(theta) != owner.max() + 3:
             theta = None  # fitted before the first short trial
         every = REFIT_SELDOM if self._has_many else REFIT_EVERY
         if theta is not None and n_told - self._n_fitted < max(1, n_told // every):
-            self._features.warp = self._warp
+            self._n_used, self._features.warp = self._n_fitted, self._warp
             return GP.given(X if self._warp is None else self._warp(X), y[:, None], theta, owner, self._noise)
-        self._n_fitted = n_told
-        self._features.warp = self._warp = None
+        self._n_used = n_told
         gp = _gp.fit(X, y, owner, theta, max_noise=self._noise_ceiling(y), S=self._noise)
         if not self.warps:
             return gp
         warp = fitted(Warp.none(self._warped_columns()), X, y, gp.theta, owner, self._noise)
         if warp.is_identity:
             return gp
-        self._features.warp = self._warp = warp
+        self._features.warp = warp
         return _gp.fit(warp(X), y, owner, gp.theta, max_noise=self._noise_ceiling(y), S=self._noise)
 
     def _warped_columns(self) -> np.ndarray:

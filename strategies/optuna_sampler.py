@@ -142,7 +142,8 @@ class Search:
 
     def reseed(self, seed: int) -> None:
         """Use another seed for the next proposals."""
-        self._seed = self._strategy.seed = seed
+        self._seed = seed
+        self._strategy = self._replayed()
 
     def _begin(self, trial: FrozenTrial) -> None:
         """Register a running trial that this strategy did not propose."""

@@ -147,7 +147,7 @@ class SearchCV(BaseSearchCV):  # type: ignore[misc]
         parameters = load_parameters(self.space)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         return FoldSearch(
-            make_strategy(self.strategy, parameters.space, seed=int(seed), n_trials=self.n_iter),
+            make_strategy(self.strategy, parameters.space, seed=int(seed), n_trials=self.n_iter, timed=False),
             parameters,
             n_candidates=self.n_iter,
             n_folds=self.n_splits_,

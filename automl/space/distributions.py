@@ -89,6 +89,8 @@ def _one(source: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, tuple[str
     for name, form in forms.items():
         if name in objects and "default" in form:
             form["default"] = _place(name, objects[name], form["default"])
+        if name in objects and isinstance(form.get("prior"), Mapping) and "around" in form["prior"]:
+            form["prior"] = {**form["prior"], "around": _place(name, objects[name], form["prior"]["around"])}
         if isinstance(form.get("when"), Mapping):
             form["when"] = _places(form["when"], objects)
     if clauses:

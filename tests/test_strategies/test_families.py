@@ -183,3 +183,26 @@ def test_convergence_of_all_families_is_reported():
     strategy = make_strategy("auto", MODELS, seed=0, n_trials=40)
     run(strategy, 40, loss=lambda config: BEST[config["model"]])
     assert strategy.findings == ["no model improved in its last 5 full trainings: more trials will gain little"]
+
+
+def test_a_run_of_packs_is_restored_as_it_was():
+    """With many pending trials families are ranked seldom, and a pack counts as one proposal."""
+
+    def packs(strategy, n):
+        for _ in range(n):
+            first = strategy.ask()
+            yield first
+            for _ in range(7):
+                beside = strategy.ask_alike(first, lambda config: config["model"])
+                if beside is not None:
+                    yield beside
+
+    asked = make_strategy("auto", MODELS, seed=0, n_trials=300, timed=False)
+    again = make_strategy("auto", MODELS, seed=0, n_trials=300, timed=False)
+    for proposal in packs(asked, 25):
+        again.restore(proposal)
+        if proposal.trial < 40:
+            for strategy in (asked, again):
+                strategy.tell(Outcome(proposal, (loss_of(proposal.config),), 1.0))
+    assert again.families._n_since == asked.families._n_since
+    assert again.ask() == asked.ask()

@@ -195,6 +195,18 @@ def test_reseeding_changes_the_draws_and_keeps_the_history():
     assert params(study)[5] != params(twin)[5]
 
 
+@pytest.mark.parametrize("name", ["bo", "auto"])
+def test_reseeding_reaches_the_initial_design_and_the_parts_of_a_strategy(name):
+    study, twin = new_study(name), new_study(name)
+    for each in (study, twin):
+        each.optimize(bowl, n_trials=3)
+    twin.sampler.reseed_rng()
+    for each in (study, twin):
+        each.optimize(bowl, n_trials=1)
+    assert params(study)[:3] == params(twin)[:3]
+    assert params(study)[3] != params(twin)[3]
+
+
 def test_one_sampler_serves_one_study_after_another():
     sampler = StrategySampler("bo", seed=0)
     for _ in range(2):

@@ -1,6 +1,8 @@
 """SearchCV against the conventions of scikit-learn: estimator checks, results, and equal folds."""
 
+import os
 import pickle
+import time
 import warnings
 
 import numpy as np
@@ -274,3 +276,20 @@ def test_a_loss_as_scoring():
 def test_wrong_arguments_are_refused(options, error, rule):
     with pytest.raises(error, match=rule):
         search(**options).fit(X, y)
+
+
+class Unsteady(DecisionTreeClassifier):
+    """Takes another time at each fit."""
+
+    def fit(self, X, y):
+        time.sleep(int.from_bytes(os.urandom(1)) / 10_000)
+        return super().fit(X, y)
+
+
+def test_the_seconds_of_fits_decide_nothing_so_that_a_search_repeats_itself():
+    spaces = [{"max_depth": stats.randint(1, 9)}, {"min_samples_leaf": stats.loguniform(1e-3, 0.3)}]
+    tried = [
+        search(Unsteady(random_state=0), spaces, strategy="auto", n_iter=14).fit(X, y).cv_results_["params"]
+        for _ in range(2)
+    ]
+    assert tried[0] == tried[1]

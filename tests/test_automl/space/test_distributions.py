@@ -99,3 +99,11 @@ def test_one_space_in_a_list_is_itself():
 def test_what_cannot_be_a_space_is_refused(source, rule):
     with pytest.raises(SpaceError, match=rule):
         load_parameters(source)
+
+
+def test_a_belief_about_objects_is_about_the_object_and_not_its_place():
+    form = {"choice": [None, 5, 1], "prior": {"around": 1, "sure": 0.8}}
+    found = load_parameters({"max_depth": form})
+    assert found.space["max_depth"].default_value == 2
+    with pytest.raises(SpaceError, match="7 is not one of its values"):
+        load_parameters({"max_depth": {**form, "prior": {"around": 7, "sure": 0.8}}})
