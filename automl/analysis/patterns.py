@@ -153,13 +153,31 @@ def reasons(failed: Sequence[Trial]) -> list[tuple[str, int]]:
 
 def failing(encoding: Encoding, trials: Sequence[Trial], seed: int) -> Failing | None:
     """The condition on one hyperparameter that best separates failed trials; None if none is significant."""
-    from sklearn.tree import DecisionTreeClassifier
-
     trials = [trial for trial in trials if trial.state not in ("running",)]
     failed = np.array([trial.state == "failed" for trial in trials])
     if failed.sum() < FEWEST_FAILED or failed.all():
         return None
     columns = list(_columns(encoding, trials))
+    while columns:
+        found = _best_condition(columns, failed, seed)
+        if found is None:
+            return None
+        dim, condition, with_it = found
+        if all(dim.name in trial.config for trial, has in zip(trials, with_it, strict=True) if has):
+            n_with, n_failed_with = int(with_it.sum()), int(failed[with_it].sum())
+            return Failing(condition, n_failed_with, n_with, int(failed.sum()) - n_failed_with, len(trials) - n_with)
+        # A condition on a hyperparameter that some of these trials do not have would be false of them.
+        columns = [column for column in columns if column[0].name != dim.name]
+    return None
+
+
+def _best_condition(
+    columns: Sequence[tuple[Dimension, str | None, np.ndarray]], failed: np.ndarray, seed: int
+) -> tuple[Dimension, str, np.ndarray] | None:
+    """The condition that best separates failed trials, in words, and which trials (n,) meet it; None if that may be
+    chance."""
+    from sklearn.tree import DecisionTreeClassifier
+
     X = np.array([column for _, _, column in columns]).T
     stump = DecisionTreeClassifier(max_depth=1, random_state=0)
 
@@ -184,8 +202,7 @@ def failing(encoding: Encoding, trials: Sequence[Trial], seed: int) -> Failing |
     else:
         edge = column[with_it].min() if with_it is right else column[with_it].max()
         condition = f"{dim.name} {'from' if with_it is right else 'up to'} {setting(dim.from_unit(float(edge)))}"
-    n_with, n_failed_with = int(with_it.sum()), int(failed[with_it].sum())
-    return Failing(condition, n_failed_with, n_with, int(failed.sum()) - n_failed_with, len(trials) - n_with)
+    return dim, condition, with_it
 
 
 def _columns(encoding: Encoding, trials: Sequence[Trial]) -> Iterator[tuple[Dimension, str | None, np.ndarray]]:

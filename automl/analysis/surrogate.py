@@ -85,16 +85,17 @@ class Surrogate:
     def total_effect(self, i: int) -> float:
         """The total effect of hyperparameter i: its share of the variance over the space, including interactions.
 
-        For a conditional one: where the condition holds. In [0, 1] up to sampling error. Jansen's estimator:
-        A. Saltelli et al., Variance based sensitivity analysis of model output (2010), table 2.
+        For a conditional one: over the part of the space where its condition holds. In [0, 1] up to sampling error.
+        Jansen's estimator: A. Saltelli et al., Variance based sensitivity analysis of model output (2010), table 2.
         """
         points = self._where_active(i)
         changed = points.copy()
         changed[:, i] = np.random.default_rng(i).permutation(points[:, i])
-        variance = float(self.predict(self.background.points).var())
-        if variance == 0.0 or not len(points):
+        if not len(points):
             return 0.0
-        return min(1.0, float(np.mean((self.predict(points) - self.predict(changed)) ** 2)) / 2 / variance)
+        before = self.predict(points)
+        variance = float(before.var())
+        return min(1.0, float(np.mean((before - self.predict(changed)) ** 2)) / 2 / variance) if variance else 0.0
 
     def reaches(self, i: int) -> bool:
         """Whether hyperparameter i is active anywhere in the background, so that its effect can be estimated."""

@@ -124,6 +124,24 @@ def test_what_only_some_trials_have_stays_out_of_the_first_sentence():
     assert not any("a_0 (" in words for words in few.words)
 
 
+def test_the_share_of_a_conditional_hyperparameter_is_of_the_variance_where_it_is_there():
+    space = TWO_MODELS | {"a_1": {"float": [0.0, 1.0], "when": {"model": "a"}}}
+    told = explained(lambda c: c["a_0"] + c["a_1"] if c["model"] == "a" else 1.0, space, n_trials=80)
+    shares = {row.name: row.share.value for row in told.importances.each}
+    assert shares["a_0"] == pytest.approx(0.5, abs=0.1)
+    assert shares["a_1"] == pytest.approx(0.5, abs=0.1)
+
+
+def test_failures_are_not_blamed_on_a_hyperparameter_that_the_failed_trials_do_not_have():
+    encoding = Encoding(automl.load_space(CONDITIONAL | {"nesterov": {**UNIT, "when": {"optimizer": "sgd"}}}))
+    trials = []
+    for i, point in enumerate(np.random.default_rng(0).random((40, len(encoding.dimensions)))):
+        config = encoding.decode(point)
+        trials.append(Trial(i, config, state="failed" if config["optimizer"] == "adam" else "complete"))
+    for seed in range(5):
+        assert failing(encoding, trials, seed).condition in ("optimizer = adam", "optimizer other than sgd")
+
+
 def test_many_uncertain_names_are_counted():
     each = [Importance(f"x{i}", Share(0.1, 0.0, 0.3), None, None, 20) for i in range(9)]
     *_, said = _about_importance(Importances(each, [], 0.5))
