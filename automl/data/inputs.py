@@ -212,4 +212,5 @@ def channel_statistics(x: Array) -> tuple[tuple[float, ...], tuple[float, ...]]:
         std = np.sqrt((deviations**2).sum(axes, dtype=np.float64) / n)
     else:
         mean, std = x.mean(axes, dtype=np.float64), x.std(axes, dtype=np.float64)
-    return tuple(map(float, mean)), tuple(map(float, np.where(std > 1e-6, std, 1.0)))
+    is_constant = std <= 1e-8 * np.abs(mean)  # but for rounding; whatever the unit
+    return tuple(map(float, mean)), tuple(map(float, np.where(is_constant, 1.0, std)))

@@ -89,9 +89,9 @@ def looked_at(task: CrossValidated, candidate: Candidate) -> Candidate:
 
 def refit_seconds(task: CrossValidated, family: str, seconds: Sequence[float]) -> float:
     """Expected seconds of a fit to all rows, from those of the folds."""
-    kind, n = learner_class(family), task.max_epochs
+    n = task.max_epochs
     if n == 1:  # a validation set, to be trained on too
         return (1 + VALID_SHARE) * sum(seconds)
-    if kind.has_out_of_bag and task.folds_how == "random":
+    if task.uses_out_of_bag(family):
         return sum(seconds)
     return float(np.median(seconds)) * n / max(1, n - 1)  # the first fold may have waited for imports

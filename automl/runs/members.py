@@ -35,7 +35,7 @@ def expected_seconds(tuner: Tuner) -> float:
     seconds = [
         refit_seconds(task, task.family(t.config), [t.seconds / task.max_epochs] * task.max_epochs)  # type: ignore[attr-defined, arg-type]
         for t in complete[:LIKELY_MEMBERS]
-        if task.max_epochs == 1 or not learner_class(task.family(t.config)).is_bagged  # type: ignore[attr-defined]
+        if not task.is_bagged(task.family(t.config))  # type: ignore[attr-defined]
     ]
     return max(sum(seconds) / max(1, tuner.executor.n_workers), max(seconds)) if seconds else 0.0
 

@@ -182,13 +182,23 @@ def _seen_by_loss(task: CrossValidated, predictions: NDArray[Any], y: NDArray[An
 
 
 def affordable(task: CrossValidated, found: Sequence[Candidate], chosen: Chosen, n_workers: int, left: float) -> Chosen:
-    """The choice, or one of fewer members that can be fitted to all rows within ``left`` seconds; at least one."""
-    n = len(chosen.members)
-    while len(chosen.members) > 1:
-        seconds = chosen.refit_seconds
-        if max(sum(seconds) / n_workers, max(seconds)) <= max(left, LEAST_SECONDS):
-            break
-        chosen = choose(task, found, len(chosen.members) - 1)
+    """The choice, or one of members that can be fitted to all rows within ``left`` seconds; at least one.
+
+    First those are left out that take longer by themselves, then members until the rest fits. Where all take longer,
+    the quickest is left.
+    """
+    n, most = len(chosen.members), max(left, LEAST_SECONDS)
+
+    def fits(seconds: Sequence[float]) -> bool:
+        return max(sum(seconds) / n_workers, max(seconds)) <= most
+
+    if fits(chosen.refit_seconds):
+        return chosen
+    quick = [candidate for candidate in found if candidate.refit_seconds <= most]
+    quick = quick or [min(found, key=lambda candidate: candidate.refit_seconds)]
+    chosen = choose(task, quick, n)
+    while len(chosen.members) > 1 and not fits(chosen.refit_seconds):
+        chosen = choose(task, quick, len(chosen.members) - 1)
     return chosen if len(chosen.members) == n else replace(chosen, wanted=n)
 
 

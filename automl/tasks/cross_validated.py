@@ -122,17 +122,38 @@ class CrossValidated:
         return folds
 
     def weights(self, *parts: str) -> NDArray[np.float32] | None:
-        """How much each row of some sets counts, by default of the training set, then of the validation set."""
+        """How much each row of some sets counts, by default of the training set, then of the validation set.
+
+        They have mean 1, as regularisation depends on their scale.
+        """
         from automl.data.ingest.prepare import weights_of
 
-        return weights_of(Path(self.data), *(parts or ("train", "valid")))
+        found = weights_of(Path(self.data), *(parts or ("train", "valid")))
+        return None if found is None else (found / found.mean(dtype=np.float64)).astype(np.float32)
+
+    def uses_out_of_bag(self, family: str) -> bool:
+        """Whether out-of-bag predictions of one model stand for folds.
+
+        Not where rows have weights: a bootstrap sample nearly always has a heavy row.
+        """
+        from automl.data.ingest.prepare import WEIGHTS
+        from automl.training.fold_learners import learner_class
+
+        is_weighted = (Path(self.data) / WEIGHTS.format("train")).exists()
+        return self.folds_how == "random" and learner_class(family).has_out_of_bag and not is_weighted
+
+    def is_bagged(self, family: str) -> bool:
+        """Whether the models of the folds are averaged, in place of one fitted to all rows.
+
+        Not in order of time, where those of the first folds know only old rows, and none knows the newest.
+        """
+        from automl.training.fold_learners import learner_class
+
+        return self.max_epochs > 1 and self.folds_how != "time" and learner_class(family).is_bagged
 
     def fidelity(self, config: Mapping[str, Any]) -> Fidelity:
         """Some of the folds say something of all; out-of-bag predictions need none."""
-        from automl.training.fold_learners import learner_class
-
-        out_of_bag = self.folds_how == "random" and learner_class(self.family(config)).has_out_of_bag
-        return Fidelity("whole" if out_of_bag else "resume")
+        return Fidelity("whole" if self.uses_out_of_bag(self.family(config)) else "resume")
 
     def prepare(self) -> None:
         """Load what the first training would have to load."""

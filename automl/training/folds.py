@@ -92,7 +92,7 @@ class FoldsTraining:
         """Predict the rows of the next fold by the rows of the others."""
         start, fold = time.perf_counter(), self.n_done
         held = np.flatnonzero(self._folds == fold)
-        if self._kind.has_out_of_bag and self.task.folds_how == "random":
+        if self.task.uses_out_of_bag(self._family):
             if self._out_of_bag is None:
                 learner = self._learner()
                 learner.fit(self._rows(slice(None)))
@@ -103,7 +103,7 @@ class FoldsTraining:
             learner = self._fitted_without(fold)
             self.predictions[held] = learner.predict(self._rows(held).x)
             rounds = learner.rounds
-            if self.task.keeps_models or (learner.is_bagged and self.task.max_epochs > 1):
+            if self.task.keeps_models or self.task.is_bagged(self._family):
                 write_model(learner, self._folder / f"fold-{fold}")
         self.rounds.append(rounds)
         metrics = self._scores()

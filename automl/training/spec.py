@@ -62,9 +62,11 @@ class FoldsTask(Protocol):
     @property
     def folds_how(self) -> str: ...  # random, group, duplicates, time, or empty
     def family(self, config: Mapping[str, Any]) -> str: ...
+    def uses_out_of_bag(self, family: str) -> bool: ...  # predictions of one model in place of folds
+    def is_bagged(self, family: str) -> bool: ...  # the models of the folds are kept and averaged
     def rows(self, family: str) -> "Splits": ...  # as the family reads them; training includes the validation set
     def folds(self) -> "NDArray[Any]": ...  # the fold of each row, (n,); negative: only trained on
-    def weights(self) -> "NDArray[Any] | None": ...  # how much each row counts, (n,); None: the same
+    def weights(self) -> "NDArray[Any] | None": ...  # how much each row counts, (n,), mean 1; None: the same
 
 
 class TranslationTask(TrainedTask, Protocol):

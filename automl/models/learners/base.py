@@ -78,7 +78,7 @@ class Learner(ABC):
         """Class probabilities (n, n_classes), numbers (n,), or quantiles (n, n_levels)."""
 
     def out_of_bag(self) -> NDArray[np.float64]:
-        """Predictions for the training rows, see ``has_out_of_bag``; NaN for a row that all parts have seen."""
+        """Predictions for the training rows, which had no weights; see ``has_out_of_bag``."""
         raise NotImplementedError
 
     @abstractmethod

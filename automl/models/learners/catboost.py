@@ -73,7 +73,9 @@ class CatBoost(Learner):
     def predict(self, x: NDArray[Any]) -> NDArray[np.float64]:
         kind = "Probability" if isinstance(self.target, Classes) else "RawFormulaVal"
         found = np.asarray(self.model.predict(self._pool(x), prediction_type=kind, thread_count=1))
-        return np.sort(found, axis=1) if isinstance(self.target, Quantiles) else found.astype(np.float64)
+        if isinstance(self.target, Quantiles):
+            return np.sort(found.reshape(len(found), -1), axis=1)  # of one level, CatBoost returns (n,)
+        return found.astype(np.float64)
 
     def save(self, folder: Path) -> None:
         self.model.save_model(str(folder / FILE), format="cbm")
@@ -112,7 +114,8 @@ class CatBoost(Learner):
         target = self.target
         kind: dict[str, Any] = {"loss_function": "RMSE"}
         if isinstance(target, Quantiles):
-            kind = {"loss_function": f"MultiQuantile:alpha={','.join(f'{level:g}' for level in target.levels)}"}
+            name = "MultiQuantile" if len(target.levels) > 1 else "Quantile"
+            kind = {"loss_function": f"{name}:alpha={','.join(f'{level:g}' for level in target.levels)}"}
         elif isinstance(target, Classes) and target.n_outputs == 2:
             kind = {"loss_function": "Logloss"}
         elif isinstance(target, Classes):

@@ -55,12 +55,13 @@ class Forest(Learner):
             min_samples_leaf=self.config["min_rows"],
             max_samples=MANY_ROWS if len(x) > MANY_ROWS else None,
             bootstrap=True,
-            oob_score=True,
+            oob_score=train.weights is None,  # a bootstrap sample nearly always has a heavy row
             random_state=self.seed % 2**32,
         )
         self.forest.fit(x, train.y, sample_weight=train.weights)
         name = "oob_prediction_" if not isinstance(self.target, Classes) else "oob_decision_function_"
-        self._out_of_bag = self.forest.__dict__.pop(name)  # as large as the data: not part of the model
+        self._out_of_bag = self.forest.__dict__.pop(name, None)  # as large as the data: not part of the model
+        self.forest.__dict__.pop("_sample_weight", None)  # nor are these, which some versions keep
 
     def predict(self, x: NDArray[Any]) -> NDArray[np.float64]:
         x = self.levels.transform(x)

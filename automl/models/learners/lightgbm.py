@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.data.inputs import Array, Columns
-from automl.data.targets import Classes, Quantiles, Target
+from automl.data.targets import Classes, Number, Quantiles, Target
 from automl.models.learners.base import Learner, Rows
 from automl.models.learners.early_stopping import MOST_ROUNDS, EarlyStopping
 from automl.models.learners.fit_watch import FitWatch
@@ -83,9 +83,11 @@ class LightGBM(Learner):
             others = self._columns(self.levels.transform(valid.x))
             scored = [data.create_valid(others, valid.y, weight=valid.weights)]
         self.boosters, self._n_rounds = [], []
-        for parameters in self._parameters():
+        each = self._parameters()
+        share = None if self.most_seconds is None else self.most_seconds / len(each)
+        for parameters in each:
             stopping = EarlyStopping(len(train.y))
-            callbacks = [] if valid is None else [_stopped(stopping, FitWatch(0, self.most_seconds, "rounds"))]
+            callbacks = [] if valid is None else [_stopped(stopping, FitWatch(0, share, "rounds"))]
             n_rounds = rounds if valid is None else MOST_ROUNDS
             booster = lightgbm.train(parameters, data, n_rounds, scored, callbacks=callbacks)
             found = booster.best_iteration if valid is not None else rounds
@@ -156,6 +158,8 @@ class LightGBM(Learner):
         elif isinstance(target, Classes):
             kinds = [{"objective": "multiclass", "metric": "multi_logloss", "num_class": target.n_outputs}]
         own = {NAMES[name]: value for name, value in self.config.items() if name in NAMES}
+        if isinstance(target, Number):
+            own["lambda_l1"] *= target.std  # it is in units of the target
         every = own | {
             "bagging_freq": int(self.config["rows"] < 1.0), "seed": self.seed % 2**31, "deterministic": True,
             "force_row_wise": True, "num_threads": 1, "verbosity": -1,

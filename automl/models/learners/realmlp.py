@@ -73,7 +73,7 @@ class RealMLP(Learner):
         with isolated(torch.device("cpu")), torch.inference_mode():
             scored = None if valid is None else encoded(valid)
             self._network, self.rounds = fit_network(
-                self._sizes(), self.config, encoded(train), scored, rounds, self.seed
+                self._sizes(), self.config, encoded(train), scored, rounds, self.seed, self.most_seconds
             )
 
     def predict(self, x: NDArray[Any]) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from automl.data.inputs import Columns
 
 ARRAYS = ("incomplete", "center", "scale")
+ROWS_AT_ONCE = 65_536  # that are scaled
 MAX_ONE_HOT = 9  # codes, that of missing and unseen categories included
 
 
@@ -60,13 +61,16 @@ class Encoding:
 
     def __call__(self, x: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Scaled features (features, n), and codes (embedded columns, n) that count on from column to column."""
-        scaled = np.nan_to_num((self.features(x) - self.center) * self.scale, nan=0.0)  # missing: the median
-        scaled = np.clip(scaled, -1e6, 1e6)
-        smooth = scaled / np.sqrt(1 + (scaled / 3) ** 2)
+        smooth = np.empty((len(self.center), len(x)), np.float32)
+        for start in range(0, len(x), ROWS_AT_ONCE):  # in double precision, which the whole table may not have room for
+            rows = slice(start, start + ROWS_AT_ONCE)
+            scaled = np.nan_to_num((self.features(x[rows]) - self.center) * self.scale, nan=0.0)  # missing: the median
+            scaled = np.clip(scaled, -1e6, 1e6)
+            smooth[:, rows] = (scaled / np.sqrt(1 + (scaled / 3) ** 2)).T
         wide = [column for column, n in enumerate(self.cardinalities) if n > MAX_ONE_HOT]
         offsets = np.cumsum([0, *self.embedded])[:-1]
         codes = x[:, self.n_numbers :][:, wide].astype(np.int64) + offsets.astype(np.int64)
-        return np.ascontiguousarray(smooth.T, np.float32), np.ascontiguousarray(codes.T)
+        return smooth, np.ascontiguousarray(codes.T)
 
 
 def robust_statistics(values: NDArray[np.float64]) -> tuple[float, float]:

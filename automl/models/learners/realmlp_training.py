@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from automl.models.learners.fit_watch import FitWatch
 from automl.models.learners.realmlp_network import LAYERS, Adam, Network, Sizes, dropout_masks
 from automl.task import TrainingFailed
 
@@ -47,13 +48,21 @@ class Encoded:
 
 
 def fit_network(
-    sizes: Sizes, config: Mapping[str, Any], train: Encoded, valid: Encoded | None, rounds: int, seed: int
+    sizes: Sizes,
+    config: Mapping[str, Any],
+    train: Encoded,
+    valid: Encoded | None,
+    rounds: int,
+    seed: int,
+    most_seconds: float | None = None,
 ) -> tuple[Network, int]:
     """A trained network and the number of its epochs.
 
     With ``valid``, it is that of the epoch with the lowest validation loss; else of epoch ``rounds``, or of the last
-    one if it is 0. Both are epochs of one schedule, that of ``config["epochs"]``. TrainingFailed if it diverges.
+    one if it is 0. Both are epochs of one schedule, that of ``config["epochs"]``. TrainingFailed if it diverges,
+    TooSlow as soon as it is clear that it will take longer than ``most_seconds``.
     """
+    watch = FitWatch(config["epochs"], most_seconds, "epochs")
     rng = np.random.Generator(np.random.SFC64(seed))
     network = Network(sizes)
     some = train[torch.from_numpy(rng.permutation(len(train))[:INITIAL_ROWS])]
@@ -70,6 +79,7 @@ def fit_network(
             best, at, kept = loss, epoch, network.flat.clone()
         if not math.isfinite(loss) or is_settled(epoch, at, config["epochs"]):
             break
+        watch.done(epoch, min(config["epochs"], settled_after(at, config["epochs"]) + 1))
     network.flat.copy_(kept)
     if not at or not bool(network.flat.isfinite().all()):
         raise TrainingFailed(f"RealMLP diverged with a learning rate of {config['lr']:g}")
@@ -126,4 +136,9 @@ def is_settled(epoch: int, best: int, epochs: int) -> bool:
 
     Losses are lowest where a cycle ends. If the best epoch is there, at progress p, the next cycle ends at 2 p + 1/15.
     """
-    return epoch > 2 * best + PATIENCE * epochs
+    return epoch > settled_after(best, epochs)
+
+
+def settled_after(best: int, epochs: int) -> int:
+    """The last epoch of that cycle and a little more."""
+    return int(2 * best + PATIENCE * epochs)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from automl.data.inputs import Columns
+from automl.data.inputs import Columns, channel_statistics
 from automl.data.targets import Classes, Number, Quantiles
 from automl.metrics import measure
 from automl.models.learners import LEARNERS, build_learner, learner_class
@@ -93,13 +93,13 @@ def test_a_refit_has_the_rounds_that_it_is_given(family):
 
 
 @pytest.mark.parametrize("kind", ["classes", "number"])
-@pytest.mark.parametrize("family", ["lightgbm", "catboost"])
-def test_boosting_that_cannot_end_in_its_seconds_gives_up_early(family, kind, monkeypatch):
+@pytest.mark.parametrize("family", ["lightgbm", "catboost", "realmlp"])
+def test_a_fit_that_cannot_end_in_its_seconds_gives_up_early(family, kind, monkeypatch):
     monkeypatch.setattr("automl.models.learners.fit_watch.LEAST_SECONDS", 0.0)  # the whole fit takes less
     train, valid = rows(300, 0, kind), rows(100, 1, kind)
     learner = learner_for(family, train, target_of(train, kind))
     learner.most_seconds = 0.01
-    with pytest.raises(TooSlow, match=r"^too slow: \d+ rounds would take .* s, longer than the 0\.01 s left$"):
+    with pytest.raises(TooSlow, match=r"^too slow: \d+ (rounds|epochs) would take .* s, longer than the 0\.01 s left$"):
         learner.fit(train, valid)
 
 
@@ -167,3 +167,38 @@ def test_quantiles_lie_above_their_share_of_new_rows(family, tmp_path):
     learner.save(tmp_path)
     loaded = type(learner).load(tmp_path, learner.config, learner.inputs, target)
     assert (loaded.predict(new.x) == predicted).all()
+
+
+@pytest.mark.parametrize("family", ["lightgbm", "catboost"])
+def test_one_quantile_is_a_column(family):
+    train = rows(300, 0, "number")
+    learner = learner_for(family, train, Quantiles.of(train.y, (0.9,)))
+    learner.fit(train, rounds=20)
+    assert learner.predict(train.x).shape == (300, 1)
+
+
+@pytest.mark.parametrize("family", ["lightgbm", "linear"])
+def test_the_unit_of_the_target_changes_nothing_but_the_unit(family):
+    train, new = rows(400, 0, "number"), rows(100, 1, "number")
+    found = []
+    for unit in (1.0, 2.0**-40):
+        y = (train.y * unit).astype(np.float32)
+        learner = learner_for(family, Rows(train.x, y), Number.of(y))
+        learner.fit(Rows(train.x, y), rounds=50)
+        found.append(learner.predict(new.x) / unit)
+    assert found[1] == pytest.approx(found[0], rel=1e-3, abs=1e-3)
+
+
+def test_the_unit_of_an_input_does_not_make_it_constant():
+    train = rows(400, 0, "number")
+    small = train.x.copy()
+    small[:, :3] *= np.float32(2.0**-50)
+    found = []
+    for x in (train.x, small):
+        learner = learner_for("linear", Rows(x, train.y), Number.of(train.y))
+        learner.fit(Rows(x, train.y))
+        found.append(learner.predict(x))
+    assert found[1] == pytest.approx(found[0], rel=1e-3, abs=1e-3)
+    _, (tiny, nothing) = channel_statistics(np.array([[1e-13, 3.0], [3e-13, 3.0]], np.float32))
+    assert tiny == pytest.approx(1e-13, rel=1e-3)
+    assert nothing == 1.0

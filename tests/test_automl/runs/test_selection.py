@@ -105,8 +105,13 @@ def test_as_many_members_as_there_is_time_to_fit(tmp_path):
     assert affordable(task, quick, chosen, 2, 0.0) is chosen, "what takes a moment is not left out"
     slow = numbers.candidate(9, noise(9, 0.1), seconds=99.0)
     every = [*found, slow]
-    kept = affordable(task, every, choose(task, every, None), 2, 0.0)
-    assert set(kept.members) == {9}, "the best is kept in any case"
+    best = choose(task, every, None)
+    assert 9 in best.members
+    in_time = affordable(task, every, best, 2, 25.0)
+    assert set(in_time.members) <= {1, 2, 3, 4}, "what takes too long by itself is left out first"
+    assert len(in_time.members) >= min(2, len(best.members))
+    hurried = [replace(each, refit_seconds=10.0 + i) for i, each in enumerate(every)]
+    assert set(affordable(task, hurried, best, 2, 0.0).members) == {1}, "one is kept in any case: the quickest"
 
 
 def test_a_damaged_member_without_time_to_fit_it_again_is_left_out(tmp_path):

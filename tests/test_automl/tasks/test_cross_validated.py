@@ -23,7 +23,16 @@ from automl.task import CheckpointDamaged, TrainingFailed
 from automl.tasks.cross_validated import cross_validated, described_plan
 from automl.tasks.families import PRESETS, families_of, presets
 from automl.tasks.time_plan import n_folds_within
-from automl.training.fold_files import MODEL, OUT_OF_BAG, PREDICTIONS, RECORD, read_predictions, read_record
+from automl.training.fold_files import (
+    MODEL,
+    OUT_OF_BAG,
+    PREDICTIONS,
+    RECORD,
+    model_places,
+    read_predictions,
+    read_record,
+)
+from automl.training.fold_learners import learner_class
 from strategies.encoding import Encoding
 
 
@@ -164,6 +173,28 @@ def test_rows_are_predicted_by_older_ones_only(tmp_path):
     assert (np.isnan(read_predictions(tmp_path / "trial")) == (task.folds() < 0)).all()
 
 
+def test_in_order_of_time_a_network_is_fitted_to_all_rows_in_the_end(tmp_path):
+    frame = load_diabetes(as_frame=True).frame
+    frame["day"] = pd.date_range("2020-01-01", periods=len(frame)).astype(str)
+    task = cross_validated(prepared(tmp_path, frame, time="day"), 4, None, None)
+    config = preset(task, "realmlp") | {"epochs": 64, "width": 64}
+    list(task.train(config, seed=0, epochs=5, checkpoint=tmp_path / "trial", device="cpu"))
+    assert model_places(tmp_path / "trial", learner_class("realmlp"), 4) == [tmp_path / "trial" / MODEL]
+    assert (tmp_path / "trial" / MODEL / "realmlp.json").exists()
+
+
+def test_weighted_rows_have_folds_and_the_unit_of_weights_says_nothing(tmp_path):
+    frame = load_diabetes(as_frame=True).frame
+    frame["counts"] = np.random.default_rng(0).lognormal(8, 2, len(frame))
+    task = cross_validated(prepared(tmp_path, frame, weight="counts"), 4, None, None)
+    assert task.weights().mean() == pytest.approx(1.0, rel=1e-3)
+    assert task.fidelity(preset(task, "random_forest")).kind == "resume", "heavy rows are in every bootstrap sample"
+    epochs = list(task.train(preset(task, "random_forest"), seed=0, epochs=4, checkpoint=tmp_path / "t", device="cpu"))
+    predicted = read_predictions(tmp_path / "t")
+    assert len(epochs) == 4
+    assert predicted.min() > frame["target"].min()
+
+
 @pytest.mark.parametrize(("family", "expected"), [("cnn", ["cpu", "folds"]), ("lightgbm", ["folds"])])
 def test_a_card_is_started_before_the_first_fold_of_a_network(wine, monkeypatch, family, expected):
     happened = []
@@ -264,7 +295,7 @@ def test_scores_count_rows_as_much_as_they_weigh(tmp_path):
     *_, last = task.train(preset(task, "linear"), seed=0, epochs=4, checkpoint=tmp_path / "trial", device="cpu")
     y, predicted = load_data(task.data_of(""), None, True).y_train, read_predictions(tmp_path / "trial")
     counts = np.where(y > 150, 5.0, 0.5)
-    assert (task.weights() == counts).all()
+    assert task.weights() == pytest.approx(counts / counts.mean(), rel=1e-4)
     assert last.loss == pytest.approx(np.sqrt(np.average((predicted - y) ** 2, weights=counts)), rel=1e-5)
     assert np.average(predicted - y, weights=counts) == pytest.approx(0, abs=3), "the fit is weighted too"
     frame.loc[2, "counts"] = 0
