@@ -14,12 +14,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.continual.paired_bootstrap import Truth
-from automl.data.ingest.encoder import Encoder, Rows
+from automl.data.ingest.encoder import Encoder, Rows, n_different
 from automl.data.ingest.number_formats import differing, number_of
-from automl.data.ingest.prepare import ENCODER_FOLDER, FACTS, WEIGHTS, Facts, draw, weights_of
+from automl.data.ingest.prepare import (
+    ENCODER_FOLDER,
+    FACTS,
+    GROUPS,
+    WEIGHTS,
+    Facts,
+    draw,
+    group_hashes,
+    groups_of,
+    weights_of,
+)
 from automl.data.ingest.read_table import plain_text
 from automl.data.ingest.request import MissingColumn, Request
-from automl.data.ingest.split import LEAST_ROWS, SplitRows, check_enough
+from automl.data.ingest.split import LEAST_ROWS, SplitRows, check_enough, without_duplicates
 from automl.data.ingest.target import LEAST_OF_A_CLASS, label
 from automl.data.inputs import Array
 from automl.data.memory_map import read_prepared, write_prepared
@@ -45,6 +55,7 @@ class NewData:
     new_classes: tuple[str, ...]
     notes: list[str]
     weights: NDArray[np.float32] | None = None  # how much each counts, (n,)
+    groups: NDArray[np.uint64] | None = None  # the hash of each one's group, (n,)
 
 
 def read_new(encoder: Encoder, request: Request, old: Target, folder: Path) -> NewData:
@@ -73,9 +84,29 @@ def read_new(encoder: Encoder, request: Request, old: Target, folder: Path) -> N
         if rows.parts is not None and not all(np.isin(part, usable).any() for part in rows.parts):
             rows = replace(rows, parts=None)  # e.g. if only the training set has grown
     check_enough(len(usable))
-    parts = draw(rows, usable, y)
+    parts, keys = draw(rows, usable, y), rows.keys[usable]
+    if n_different(keys) >= len(keys) / 2:
+        parts, n_removed = without_duplicates(parts, keys)
+        if n_removed:
+            notes.append(f"{n_removed:,} examples that the new validation or test set has too are left out")
+    groups, held_out = None, groups_of(folder, "valid", "test")
+    if rows.groups is not None:
+        groups = group_hashes(rows.groups[usable])
+    if groups is not None and held_out is not None:
+        is_free = ~np.isin(groups[parts.train], held_out)
+        if not is_free.any():
+            raise UserError(
+                "all groups of the new training examples are in the run's validation or test set, so nothing is left "
+                "to train on; give examples of other groups too"
+            )
+        if not is_free.all():
+            parts = replace(parts, train=parts.train[is_free])
+            notes.append(
+                f"{np.count_nonzero(~is_free):,} examples of groups in the run's validation or test set are not "
+                "trained on"
+            )
     weights = None if rows.weights is None else rows.weights[usable]
-    return NewData(arrays, y, target, parts, target.names[len(old.names) :], [*rows.notes, *notes], weights)
+    return NewData(arrays, y, target, parts, target.names[len(old.names) :], [*rows.notes, *notes], weights, groups)
 
 
 def _not_in(folder: Path, arrays: Mapping[str, Array], y: NDArray[Any]) -> NDArray[np.bool_]:
@@ -163,6 +194,9 @@ def unite(old: Path, new: NewData, out: Path, *, fits_valid: bool = False) -> in
         counts = weights_of(old, *before[part]) if before[part] else new.weights
         if counts is not None and new.weights is not None:
             np.save(out / WEIGHTS.format(part), np.concatenate([counts[kept[part]], new.weights[rows[part]]]))
+        groups = groups_of(old, *before[part]) if before[part] else new.groups
+        if groups is not None and new.groups is not None:
+            np.save(out / GROUPS.format(part), np.concatenate([groups[kept[part]], new.groups[rows[part]]]))
     shutil.copytree(old / ENCODER_FOLDER, out / ENCODER_FOLDER)
     (out / OLD).write_text(json.dumps({part: len(kept[part]) for part in PARTS}) + "\n", encoding="utf-8")
     (out / FACTS).write_text(json.dumps(asdict(replace(facts, n_train=n_train, folds=""))) + "\n", encoding="utf-8")

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from automl.deployment.predictor import Predictor
     from automl.tasks.cross_validated import CrossValidated
 
+SAW = "saw_valid"  # in a card: see `saw_validation`
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -54,6 +56,11 @@ class Verdict:
     @property
     def promoted(self) -> bool:
         return follows(self.new, self.both, self.lost, self.allowed)
+
+
+def saw_validation(card: Mapping[str, Any]) -> bool:
+    """Whether a model was trained on its run's validation set: refitted to it, or fine-tuned from such a model."""
+    return card.get("made") == "refit" or bool(card.get(SAW))
 
 
 def promote(
@@ -78,7 +85,9 @@ def promote(
     on_valid = [model.deciding(lambda family: splits(family).x_valid) for model in models]
     judges = _Judges.of(task, before, splits, old, tolerance)
     mild = mildest([judges.lost(model, on_valid[i]) for i, model in enumerate(models)], judges.allowed)
-    halves = stratified(truth.y, len(truth) // 2)
+    seen = [saw_validation(before.card) and candidate.what == "continued" for candidate in candidates]
+    unseen = np.arange(old["valid"] if any(seen) else 0, len(truth))  # by each of the candidates
+    halves = [unseen[half] for half in stratified(truth.y[unseen], len(unseen) // 2)]
     place, crossed = _chosen(metric, truth, [on_valid[i] for i in mild], halves, old["valid"])
     best, model, theirs = candidates[mild[place]], models[mild[place]], on_valid[mild[place]]
     verdict = judges.verdict(model, crossed)
@@ -97,8 +106,8 @@ def promote(
     in_use, candidate = (compared["scores"][str(version)] for version in (lineage.current, coming))
     if verdict.promoted:
         description = f"{LONG[best.what]}; compared with the model before, it {how}"
-        validation = score(metric, truth, theirs)
-        card = _write(task, before, best, after, description, compared, writing, coming, validation)
+        validation = score(metric, truth[unseen], theirs[unseen])
+        card = _write(task, before, best, after, description, compared, writing, coming, validation, seen[mild[place]])
         if doubt := not_better_than_baseline(card):
             say(doubt)
     return {
@@ -128,8 +137,9 @@ def _write(
     writing: Path,
     version: int,
     validation: float,
+    saw_valid: bool,
 ) -> dict[str, Any]:
-    """Write the model of the best candidate, and return its card."""
+    """Write the model of the best candidate, and return its card. ``saw_valid``: see ``saw_validation``."""
     n, baseline = compared["n_test"], compared["baseline"]
     rows = f"Both are scored on {n['old']:,} earlier rows and {n['new']:,} new ones"
     if baseline["name"] != LAST_VALUE:
@@ -141,7 +151,7 @@ def _write(
         scores=all_metrics(task, after), baseline=without,
     )  # fmt: skip
     about = {name: before.card.get(name) for name in ("strategy", "seed", "n_trials", "started")}
-    about |= {"updated": datetime.now(UTC).isoformat(timespec="seconds"), "version": version}
+    about |= {"updated": datetime.now(UTC).isoformat(timespec="seconds"), "version": version, SAW: saw_valid}
     data = fingerprint(splits_by_family(task)(task.space["model"].default_value))
     return write_card(writing / MODEL, task, kept, data, about, validation)
 
@@ -153,16 +163,18 @@ def _chosen(
     halves: Sequence[NDArray[np.int64]],
     n_old_rows: int,
 ) -> tuple[int, NDArray[Any]]:
-    """The best candidate's index, and predictions for judging it: the choice of each half of the validation set is
-    judged on the other half, so that every example is used and none judges its own choice."""
+    """The best candidate's index, and predictions for judging it: the choice of each half of the examples is judged on
+    the other half, so that every example is used and none judges its own choice. ``halves``: of validation examples
+    that no candidate was trained on."""
 
     def best_by(rows: NDArray[np.int64]) -> int:
         return int(np.argmin([loss_of(metric, _balanced(metric, truth, p, rows, n_old_rows)) for p in predicted]))
 
-    crossed = np.empty_like(predicted[0])
+    best = best_by(np.concatenate(halves))
+    crossed = predicted[best].copy()
     for choosing, judging in (halves, halves[::-1]):
         crossed[judging] = predicted[best_by(choosing)][judging]
-    return best_by(np.arange(len(truth))), crossed
+    return best, crossed
 
 
 @dataclass(frozen=True)
@@ -190,7 +202,7 @@ class _Judges:
         truth, n = truth_of(task, "valid"), old["valid"]
         ours = widened(before.deciding(lambda family: splits(family).x_valid), truth)
         truth_old, ours_old, x_old = truth[:n], ours[:n], None
-        if before.card.get("made") == "refit" or not n:  # the old validation set is trained on
+        if saw_validation(before.card) or not n:
 
             def x_old(family: str) -> NDArray[Any]:
                 return splits(family).x_test[: old["test"]]

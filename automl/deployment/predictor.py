@@ -106,9 +106,9 @@ class Predictor:
         """Predictions for the examples of a file or folder, in chunks, so that a file of rows may exceed the memory.
 
         ``strange``: incremented, by column, by the number of values that are present but treated as missing.
-        The first columns identify the example (row, from 1; file; series and time), one named like the target holds
-        the prediction, and for classes there is one with the probability of each. Predictions are missing for
-        molecules and images that cannot be read.
+        The first columns identify the example (row, from 1, or row number if the target is named row; file; series and
+        time), one named like the target holds the prediction, and for classes there is one with the probability of
+        each. Predictions are missing for molecules and images that cannot be read.
         """
         import pandas as pd
 
@@ -116,14 +116,12 @@ class Predictor:
             raise UserError(
                 "the model of a built-in task takes arrays, not files; use automl.load(run).predict(array) from Python"
             )
-        n = 0
+        n, row = 0, "row number" if "row" in self.columns else "row"
         for frame in self.encoder.frames(path, Counter() if strange is None else strange):
             found, readable = self._of_readable(self.encoder, frame)
             names = [name for name in self.encoder.told_by if name in frame]
             result = (
-                frame[names].reset_index(drop=True)
-                if names
-                else pd.DataFrame({"row": range(n + 1, n + 1 + len(frame))})
+                frame[names].reset_index(drop=True) if names else pd.DataFrame({row: range(n + 1, n + 1 + len(frame))})
             )
             if self.classes:
                 result[self.target] = _spread(np.array(self.classes, object)[self.decisions(found)], readable)

@@ -129,7 +129,7 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
                 columns[role] = _new_name(role, frame)
                 frame[columns[role]] = values
         file = place / "table.parquet"
-        frame.to_parquet(file)
+        _of_one_type(frame).to_parquet(file)
         kind, spelled = f"table,{self._kind}", self._kind == "classification"
         levels = getattr(self, "quantiles", None)  # which classifiers have none of
         columns["quantiles"] = None if levels is None else list(levels)
@@ -273,6 +273,19 @@ def _that_count(frame: pd.DataFrame, y: Any, weights: Any, groups: Any) -> tuple
         return frame, y, weights, groups
     y, groups = (part if part is None or hasattr(part, "iloc") else np.asarray(part) for part in (y, groups))
     return frame[counts], y[counts], weights[counts], None if groups is None else groups[counts]
+
+
+def _of_one_type(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with texts in place of the values of columns that mix types, which a file could not hold."""
+    import pandas as pd
+
+    from automl.data.ingest.read_table import plain_text
+
+    def is_mixed(values: pd.Series[Any]) -> bool:
+        return values.dtype == object and pd.api.types.infer_dtype(values, skipna=True).startswith("mixed")
+
+    mixed = [name for name in frame.columns if is_mixed(frame[name])]
+    return frame.assign(**{name: frame[name].map(plain_text, na_action="ignore") for name in mixed})
 
 
 def _in_this_process(session: Session) -> Executor | None:

@@ -17,10 +17,12 @@ class AutoMLClassifier(ClassifierMixin, AutoMLEstimator):  # type: ignore[misc]
     """An ensemble of classifiers, chosen and tuned by cross-validation within a time limit.
 
     ``time_limit``: seconds for ``fit``. ``metric``: accuracy, balanced_accuracy, f1, auc or log_loss. ``models``:
-    families, such as "lightgbm,linear"; "auto" takes all. ``max_members``: of the ensemble; 1 gives a single model.
-    ``max_latency``: milliseconds that the ensemble may take for a row. ``n_trials``: configurations to try at most.
-    ``n_jobs``: processes; None: one a core. ``folder``: keeps the run, with a report and what ``automl explain`` reads;
-    it must be new or empty. ``progress``: show a progress bar.
+    families, such as "lightgbm,linear"; "auto" takes all that are installed. ``max_members``: of the ensemble; 1
+    gives a single model. ``max_latency``: milliseconds that the ensemble may take for a row. ``n_trials``:
+    configurations to try at most.
+    ``n_jobs``: number of worker processes; None uses one per core. ``random_state``: seed of the search and the models.
+    ``folder``: keeps the run, with a report and what ``automl explain`` reads; it must be new or empty. ``progress``:
+    show a progress bar.
 
     Attributes after ``fit``: ``classes_``, ``leaderboard_`` (a frame with every configuration that was scored on all
     folds, the best first: its loss out of fold, its seconds and its weight in the ensemble), ``score_out_of_fold_``,
@@ -74,7 +76,9 @@ class AutoMLClassifier(ClassifierMixin, AutoMLEstimator):  # type: ignore[misc]
 
 
 def _names(classes: NDArray[Any]) -> NDArray[Any]:
-    """The classes as strings, or their places where the strings would not be told apart."""
+    """The classes as strings, or their places where the strings would not be told apart or read as others."""
+    from automl.data.ingest.read_table import plain_text
+
     names = [str(label) for label in classes]
-    clear = len(set(names)) == len(names) and all(name == name.strip() != "" for name in names)
+    clear = len(set(names)) == len(names) and all(name == plain_text(name) != "" for name in names)
     return np.array(names if clear else [f"class {place}" for place in range(len(names))], object)

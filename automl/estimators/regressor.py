@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class AutoMLRegressor(RegressorMixin, AutoMLEstimator):  # type: ignore[misc]
     """An ensemble of regressors; parameters and attributes are those of ``AutoMLClassifier``, without classes.
 
-    ``metric``: rmse, mae or r2. ``quantiles``: levels such as (0.1, 0.5, 0.9), which replace the mean.
+    ``metric``: rmse, mae or r2; pinball with quantiles. ``quantiles``: levels such as (0.1, 0.5, 0.9), which replace
+    the mean.
 
     Of several targets, ``y`` with columns, each gets models of its own in its share of the time and of
     ``max_latency``; ``score_out_of_fold_`` is then the mean of their scores, and ``baseline_`` has the baseline of each

@@ -131,6 +131,16 @@ def test_a_saved_model_names_its_classes_and_is_not_overwritten(tmp_path):
     assert codes.classes_.dtype.kind == "i"
 
 
+def test_classes_and_values_that_files_would_change_stay_as_they_are():
+    """A file would read true as True, and cannot hold numbers beside texts."""
+    X, y = people(200)
+    X = X.assign(floor=pd.Series([1, "1a", None, 2.5] * 50, dtype=object))
+    model = automl.AutoMLClassifier(models="linear", n_trials=1, n_jobs=1).fit(X, np.where(y == "yes", "true", "false"))
+    assert model.classes_.tolist() == ["false", "true"]
+    assert set(model.predict(X)) == {"false", "true"}
+    assert model.predict_proba(X).shape == (200, 2)
+
+
 def test_what_was_noticed_in_the_data_is_kept():
     X, y = people(200)
     X["id"] = range(len(X))

@@ -74,7 +74,8 @@ def as_dates(values: pd.Series[Any], form: str | None) -> pd.Series[Any]:
         dates = values
     elif isinstance(values.dtype, pd.CategoricalDtype):
         parsed = pd.DatetimeIndex(_parsed(values.cat.categories.to_series(), form))
-        dates = pd.Series(parsed.take(np.maximum(values.cat.codes, 0)), index=values.index).where(values.notna())
+        codes = values.cat.codes.to_numpy()  # -1 for a missing value, and of all where there are no categories
+        dates = pd.Series(parsed.take(codes, allow_fill=True, fill_value=pd.NaT), index=values.index)  # type: ignore[arg-type]
     else:
         dates = _parsed(values.astype("str"), form)
     return dates.dt.tz_convert("UTC").dt.tz_localize(None) if dates.dt.tz is not None else dates

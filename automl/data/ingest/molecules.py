@@ -6,6 +6,7 @@ The split is by scaffold, so that the test set has frameworks that are not in th
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -52,6 +53,9 @@ class MoleculesEncoder(StringEncoder):
         canonical = [canonical_smiles(molecule) for molecule in parsed(frame[details["smiles"]])]
         tokenizer = smiles_tokenizer(canonical)
         return cls(details["smiles"], tokenizer, longest(tokenizer, canonical))
+
+    def labelled(self, request: Request) -> encoder.Rows:
+        return read(replace(request, smiles=self.name))
 
     def encode(self, frame: pd.DataFrame) -> dict[str, Array]:
         molecules = parsed(as_texts(frame, self.name))

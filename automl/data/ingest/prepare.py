@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from automl.data.ingest.split import (
     can_be_grouped,
     check_classes,
     check_enough,
+    copies_in_training,
     without_duplicates,
 )
 from automl.data.ingest.target import Labelled, all_sentences, label
@@ -45,6 +47,7 @@ ENCODER_FOLDER = "encoder"
 LEAST_TRAINED = 10  # rows of data without a test set
 FOLDS = "folds.npy"  # the fold of each row of the training set, then of the validation set
 WEIGHTS = "weights-{}.npy"  # how much each row of a set counts, if they differ
+GROUPS = "groups-{}.npy"  # the hash of the group of each row of a set, if it was split by group
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,8 @@ def prepare(request: Request, folder: Path) -> Report:
         )
     elif not request.no_test:
         parts, n_removed = without_duplicates(parts, keys)
+    elif free and n_copies and not often:
+        parts = copies_in_training(parts, keys)
     if labelled.classes:
         rows.notes += check_classes(parts, labelled.y, labelled.classes, asked=bool(request.group or request.time))
     report = inspect(kind, rows, labelled, parts, n_removed)
@@ -125,6 +130,9 @@ def prepare(request: Request, folder: Path) -> Report:
     if rows.weights is not None:
         for part, chosen in zip(("train", "valid", "test"), parts, strict=True):
             np.save(folder / WEIGHTS.format(part), rows.weights[labelled.rows[chosen]])
+    if rows.groups is not None:
+        for part, chosen in zip(("train", "valid", "test"), parts, strict=True):
+            np.save(folder / GROUPS.format(part), group_hashes(rows.groups[labelled.rows[chosen]]))
     goal = "quantiles" if request.quantiles else labelled.kind
     facts = Facts(kind, goal, len(parts.train), dict(encoder.views), report.imbalanced, length, ragged, name, how)
     (folder / FACTS).write_text(json.dumps(asdict(facts)) + "\n", encoding="utf-8")
@@ -157,9 +165,25 @@ def _write_arrays(
 
 def weights_of(folder: Path, *parts: str) -> NDArray[np.float32] | None:
     """The weights of the rows of some sets, one after the other, (n,); None where all rows count the same."""
-    if not (folder / WEIGHTS.format(parts[0])).exists():
+    return _of_parts(folder, WEIGHTS, parts)
+
+
+def groups_of(folder: Path, *parts: str) -> NDArray[np.uint64] | None:
+    """The ``group_hashes`` of the rows of some sets, one after the other, (n,); None where no group was known."""
+    return _of_parts(folder, GROUPS, parts)
+
+
+def _of_parts(folder: Path, name: str, parts: Sequence[str]) -> NDArray[Any] | None:
+    if not (folder / name.format(parts[0])).exists():
         return None
-    return np.concatenate([np.load(folder / WEIGHTS.format(part), allow_pickle=False) for part in parts])
+    return np.concatenate([np.load(folder / name.format(part), allow_pickle=False) for part in parts])
+
+
+def group_hashes(groups: NDArray[Any]) -> NDArray[np.uint64]:
+    """A number for each row, equal for rows of one group, in any file."""
+    names, places = np.unique(groups.astype(str), return_inverse=True)
+    digests = b"".join(hashlib.blake2b(name.encode(), digest_size=8).digest() for name in names)
+    return np.frombuffer(digests, np.uint64)[places]
 
 
 def _write_folds(rows: Rows, labelled: Labelled, parts: SplitRows, keys: Any, folder: Path) -> str:

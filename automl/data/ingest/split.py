@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -134,3 +134,14 @@ def without_duplicates(parts: SplitRows, keys: NDArray[Any]) -> tuple[SplitRows,
     if min(len(train), len(valid)) < LEAST_ROWS // 5:
         raise UserError("nearly all rows are duplicates; too few are left to train on")
     return SplitRows(train, valid, parts.test, parts.how), gone
+
+
+def copies_in_training(parts: SplitRows, keys: NDArray[Any]) -> SplitRows:
+    """The split with validation rows that training has too in training; unchanged if too few others are left.
+
+    ``keys``: as in ``without_duplicates``. No row is lost.
+    """
+    is_copy = np.isin(keys[parts.valid], keys[parts.train])
+    if np.count_nonzero(~is_copy) < LEAST_ROWS // 5:
+        return parts
+    return replace(parts, train=np.concatenate([parts.train, parts.valid[is_copy]]), valid=parts.valid[~is_copy])

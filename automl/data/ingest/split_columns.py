@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from automl.data.ingest.columns import as_dates, date_format, other_reading
 from automl.data.ingest.file_formats import SIGNS
-from automl.data.ingest.number_formats import as_numbers
-from automl.data.ingest.read_table import column_names, read_table
+from automl.data.ingest.number_formats import as_numbers, differing
+from automl.data.ingest.read_table import column_names, plain_text, read_table
 from automl.data.ingest.request import Request, column
 from automl.errors import UserError
 
@@ -63,14 +63,15 @@ def row_weights(values: pd.Series[Any], name: str) -> NDArray[np.float32]:
 
 
 def group_names(values: pd.Series[Any], name: str) -> NDArray[Any]:
-    """The group column as strings, (n,). UserError naming the first row without a group."""
+    """The group column as strings, alike in every file, (n,). UserError naming the first row without a group."""
     missing = values.isna().to_numpy()
     if missing.any():
         raise UserError(
             f"the group column {name!r} must have a value in every row: row {int(missing.argmax()) + 1:,} has "
             "none; give a row that belongs to no group a name of its own"
         )
-    return values.astype("str").to_numpy()
+    places, different = differing(values)
+    return np.array([plain_text(value) for value in different], object)[places]
 
 
 def about_dates(frame: pd.DataFrame, dates: Mapping[str, str | None]) -> Iterator[str]:

@@ -76,7 +76,11 @@ class TableEncoder(encoder.Encoder):
     @property
     def names(self) -> tuple[str, ...]:
         columns = self.table.columns
-        return tuple(name for c in columns for name in ([f"{c.name} ({part})" for part in c.parts] or [c.name]))
+        return tuple(
+            name
+            for c in columns  # a date or text that does not vary has no parts, and nothing in the array
+            for name in ([f"{c.name} ({part})" for part in c.parts] if c.role in ("date", "text") else [c.name])
+        )
 
     def labelled(self, request: Request) -> encoder.Rows:
         rows_of = labelled_rows(request, self.table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -35,6 +36,9 @@ class TextEncoder(StringEncoder):
         texts = frame[details["text"]].tolist()
         tokenizer = text_tokenizer(texts)
         return cls(details["text"], tokenizer, longest(tokenizer, texts))
+
+    def labelled(self, request: Request) -> encoder.Rows:
+        return read(replace(request, text=self.name))
 
     def encode(self, frame: pd.DataFrame) -> dict[str, Array]:
         texts = as_texts(frame, self.name)

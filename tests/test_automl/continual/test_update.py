@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,7 @@ import automl
 from automl.cli.update import _despite_the_test
 from automl.continual.drift import drifts, holm
 from automl.continual.fine_tuning import take_over
-from automl.continual.new_data import n_old, request_for
+from automl.continual.new_data import n_old, read_new, request_for, unite
 from automl.continual.paired_bootstrap import (
     Gain,
     Truth,
@@ -34,9 +35,11 @@ from automl.continual.paired_bootstrap import (
     mildest,
     score,
 )
+from automl.continual.promotion import _chosen, saw_validation
 from automl.continual.update import update
 from automl.continual.versions import Versions
-from automl.data.ingest.prepare import Facts, weights_of
+from automl.data.ingest.encoder import load_encoder
+from automl.data.ingest.prepare import Facts, group_hashes, groups_of, prepare, weights_of
 from automl.data.inputs import Columns, Dense, Padded, Tokens
 from automl.data.memory_map import read_prepared
 from automl.errors import UserError
@@ -504,3 +507,66 @@ def test_a_run_that_is_not_on_own_data_is_not_updated(tmp_path):
         request_for(None, tmp_path)
     _, error = command("update", tmp_path, code=2)
     assert "there is no run in" in error
+
+
+def test_copies_and_rows_of_groups_that_judge_are_not_trained_on(tmp_path):
+    def visits(customers, seed):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=len(customers))
+        return pd.DataFrame({"customer": customers, "x": x, "y": x + rng.normal(0, 0.1, len(customers))})
+
+    visits(np.repeat(np.arange(60), 4), 0).to_csv(tmp_path / "old.csv", index=False)
+    request = Request(str(tmp_path / "old.csv"), "y", group="customer", kind="regression")
+    prepare(request, tmp_path / "data")
+    encoder, _ = load_encoder(tmp_path / "data" / "encoder")
+    target = read_prepared(tmp_path / "data" / "columns").target
+
+    known = visits(np.repeat(np.arange(60), 2), 1)
+    news = visits(np.repeat(np.arange(60, 120), 2), 2)
+    pd.concat([known, news, news]).to_csv(tmp_path / "new.csv", index=False)
+    new = read_new(encoder, replace(request, data=str(tmp_path / "new.csv")), target, tmp_path / "data")
+    held_out = groups_of(tmp_path / "data", "valid", "test")
+    assert len(set(held_out)) > 10
+    assert not np.isin(new.groups[new.parts.train], held_out).any()
+    assert any("of groups in the run's validation or test set are not trained on" in note for note in new.notes)
+
+    unite(tmp_path / "data", new, tmp_path / "united")
+    for part in ("train", "valid", "test"):
+        united = read_prepared(tmp_path / "united" / "columns")
+        assert len(groups_of(tmp_path / "united", part)) == len(getattr(united, f"y_{part}"))
+    assert not np.isin(groups_of(tmp_path / "united", "train"), held_out).any()
+
+    judging = known[np.isin(group_hashes(known["customer"].to_numpy()), held_out)]
+    pd.concat([judging] * 3).assign(x=lambda f: np.arange(len(f))).to_csv(tmp_path / "judging.csv", index=False)
+    with pytest.raises(UserError, match="all groups of the new training examples are in the run's validation or test"):
+        read_new(encoder, replace(request, data=str(tmp_path / "judging.csv")), target, tmp_path / "data")
+
+
+def test_copies_of_a_new_row_are_on_one_side(tmp_path):
+    frame = delays(300, 0).drop(columns="counts")
+    frame.to_csv(tmp_path / "old.csv", index=False)
+    request = Request(str(tmp_path / "old.csv"), "delay", kind="table")
+    prepare(request, tmp_path / "data")
+    encoder, _ = load_encoder(tmp_path / "data" / "encoder")
+    news = delays(100, 1).drop(columns="counts")
+    pd.concat([news, news.head(60)]).to_csv(tmp_path / "new.csv", index=False)
+    target = read_prepared(tmp_path / "data" / "columns").target
+    new = read_new(encoder, replace(request, data=str(tmp_path / "new.csv")), target, tmp_path / "data")
+    train, valid, test = (set(new.arrays["columns"][part].ravel().tolist()) for part in new.parts)
+    assert not train & valid
+    assert not (train | valid) & test
+    assert any("examples that the new validation or test set has too are left out" in note for note in new.notes)
+
+
+def test_examples_that_a_candidate_was_trained_on_do_not_choose_it():
+    assert saw_validation({"made": "refit"})
+    assert saw_validation({"made": "updated", "saw_valid": True})
+    assert not saw_validation({"made": "updated", "saw_valid": False})
+    y = np.arange(80.0)
+    memorised = np.where(np.arange(80) < 40, y, y + 3)  # of a model that has seen the first 40
+    honest = y + 2
+    halves = [np.arange(40, 80, 2), np.arange(41, 80, 2)]
+    place, crossed = _chosen("rmse", Truth(y), [memorised, honest], halves, 40)
+    assert place == 1
+    assert (crossed == honest).all()
+    assert _chosen("rmse", Truth(y), [memorised, honest], [np.arange(0, 80, 2), np.arange(1, 80, 2)], 40)[0] == 0

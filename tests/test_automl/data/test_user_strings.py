@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from user_models import trained
 
 from automl.data import molecules
 from automl.data.datasets.registry import load_data
+from automl.data.ingest.encoder import load_encoder
 from automl.data.ingest.prepare import Facts, prepare
 from automl.data.ingest.request import Request
 from automl.data.ingest.tokenizers import smiles_tokenizer, text_tokenizer, token_ids
@@ -153,3 +155,17 @@ def test_without_rdkit_the_extra_is_named(compounds, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "rdkit.Chem", None)
     with pytest.raises(UserError, match="molecules need the package rdkit; install it with: pip install 'rdkit>="):
         prepare(Request(str(tmp_path / "compounds.csv"), "pIC50"), tmp_path / "data")
+
+
+@pytest.mark.parametrize("kind", ["text", "molecules"])
+def test_later_examples_are_read_by_the_column_that_was_found(kind, reviews, compounds, tmp_path):
+    """No option named it, and an update has none."""
+    frame, column, target = {"text": (reviews, "body", "verdict"), "molecules": (compounds, "smiles", "pIC50")}[kind]
+    frame.to_csv(tmp_path / "first.csv", index=False)
+    request = Request(str(tmp_path / "first.csv"), target)
+    prepare(request, tmp_path / "data")
+    encoder, _ = load_encoder(tmp_path / "data" / "encoder")
+    frame.assign(remark="none").to_csv(tmp_path / "later.csv", index=False)
+    rows = encoder.labelled(replace(request, data=str(tmp_path / "later.csv")))
+    assert list(rows.frame) == [column]
+    assert len(rows.labels) == len(frame)

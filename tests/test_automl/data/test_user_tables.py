@@ -16,7 +16,7 @@ from automl.data.ingest.file_formats import CELLS, open_source
 from automl.data.ingest.prepare import Facts, prepare
 from automl.data.ingest.read_table import read_table, reading_watched
 from automl.data.ingest.request import Request
-from automl.data.ingest.split import at_random, by_group, by_time, without_duplicates
+from automl.data.ingest.split import at_random, by_group, by_time, copies_in_training, without_duplicates
 from automl.data.ingest.target import label
 from automl.deployment.predictor import load_predictor
 from automl.errors import UserError
@@ -433,3 +433,31 @@ def test_an_error_lists_the_last_of_many_columns_and_says_how_many_it_leaves_out
 @pytest.mark.parametrize("keys", [[], [3], [5, 5, 5], [2, 1, 2, 7]])
 def test_different_keys_are_counted(keys):
     assert n_different(np.array(keys, np.uint64)) == len(set(keys))
+
+
+def test_copies_are_in_training_where_there_is_no_test_set_and_none_is_lost():
+    keys = np.r_[np.arange(80), np.arange(20)]
+    parts = at_random(np.arange(100) % 2, hold_out=False)
+    found = copies_in_training(parts, keys)
+    assert not np.isin(keys[found.valid], keys[found.train]).any()
+    assert sorted([*found.train, *found.valid]) == list(range(100))
+    assert len(found.valid) < len(parts.valid)
+    assert copies_in_training(parts, np.zeros(100)) is parts
+
+
+def test_a_column_of_dates_may_be_empty_in_new_rows(houses, csv, tmp_path):
+    prepared(csv, tmp_path / "data")
+    encoder, _ = load_encoder(tmp_path / "data" / "encoder")
+    houses.head(5).assign(sold=None).to_csv(tmp_path / "new.csv", index=False)
+    arrays = encoder.encode(encoder.as_frame(tmp_path / "new.csv"))["columns"]
+    dates = [i for i, name in enumerate(encoder.names) if name.startswith("sold (")]
+    assert len(dates) > 1
+    assert np.isnan(arrays[:, dates]).all()
+    assert not np.isnan(arrays[:, [i for i, name in enumerate(encoder.names) if name == "age"]]).any()
+
+
+def test_every_input_of_the_model_has_the_name_of_its_column(houses, tmp_path):
+    houses.assign(aaa="2020-01-01").to_csv(tmp_path / "a.csv", index=False)
+    _, _, splits = prepared(tmp_path / "a.csv", tmp_path / "data")
+    encoder, _ = load_encoder(tmp_path / "data" / "encoder")
+    assert len(encoder.names) == splits.x_train.shape[1]
