@@ -17,7 +17,11 @@ def install_command(extra: str) -> str:
 
 
 def abridged(text: str, most: int = MAX_CHARACTERS) -> str:
-    """The text, or the first and last part of one that is longer than ``most`` characters."""
+    """The text, or the first and last part of one that is longer than ``most`` characters.
+
+    What UTF-8 cannot hold, such as a file's name in another encoding, is escaped.
+    """
+    text = text.encode(errors="backslashreplace").decode()
     if len(text) <= most:
         return text
     half = most // 2

@@ -168,6 +168,6 @@ def tune(
         clock=Clock(begin),
         listeners=context.with_resource(observers(console, verbose=verbose, metrics_port=metrics_port)),
     )
-    if json:
+    if json and folder.summary.exists():
         print(folder.summary.read_text(encoding="utf-8"), end="")
     raise typer.Exit(exit_code)

@@ -74,7 +74,9 @@ TrialSeconds = Annotated[
     float | None,
     _budget(metavar="SECONDS", help="A trial that takes longer fails; --resume with more seconds tries it again."),
 ]
-Patience = Annotated[int | None, _budget(metavar="N", help="Stop after N trials without improvement.")]
+Patience = Annotated[
+    int | None, _budget(metavar="N", help="Stop after N full trainings' worth of epochs without improvement.")
+]
 SureWithin = Annotated[
     str | None,
     _budget(
@@ -94,13 +96,14 @@ Lanes = Annotated[
     int | None,
     _budget(
         metavar="N",
-        help="Train up to N configurations of one shape in one program: small networks are faster so. [default: 1]",
+        help="Train up to N configurations of one shape in one program, faster for small networks. [default: 1]",
     ),
 ]
 
 Strategy = Annotated[str | None, _strategy(help="Search strategy (see --list). [default: auto]")]
 Start = Annotated[
-    Path | None, _strategy(metavar="FILE", help="Configurations to try first (YAML), such as the best.yaml of a run.")
+    Path | None,
+    _strategy(metavar="FILE", help="Configurations to try right after the default (YAML), such as a best.yaml."),
 ]
 Prior = Annotated[
     str | None,
@@ -194,7 +197,7 @@ MetricsPort = Annotated[
         min=0,
         max=65535,
         metavar="PORT",
-        help="Serve metrics for Prometheus on this machine while the search runs; 0 picks a free port.",
+        help="Serve metrics for Prometheus on this machine until the run ends; 0 picks a free port.",
     ),
 ]
 List = Annotated[bool, _more("--list", help="List strategies and tasks, and exit.", metavar="")]

@@ -97,7 +97,7 @@ def _show(console: Console, summary: Mapping[str, Any]) -> None:
 
     table = Table()
     table.add_column("target")
-    table.add_column(f"{summary['metric']} out of fold", justify="right")
+    table.add_column(f"{summary['metric']} on validation", justify="right")
     for metric in summary["test"]:
         table.add_column(f"{metric} on test", justify="right")
     for name, each in (*summary["targets"].items(), ("mean", summary)):

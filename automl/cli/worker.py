@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from pathlib import Path
 from typing import Annotated
 
@@ -46,6 +47,9 @@ def worker(
             work(connect, token, tls, number=number, patience=patience, say=typer.echo)
         except UserError as error:
             errors.append(error)
+        except Exception as error:  # of this thread, which would otherwise end unnoticed, and the command with code 0
+            traceback.print_exc()
+            errors.append(UserError(f"worker {number} has failed: {type(error).__name__}: {error}"))
 
     n_workers = workers or default_workers("auto")
     threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(n_workers)]

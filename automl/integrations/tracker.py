@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from automl.tuning.final_evaluation import Who
     from strategies.types import Config
 
-FINAL = ("complete", "stopped", "failed")  # states in which a trial does not change any more
+FINAL = (
+    "complete",
+    "stopped",
+    "failed",
+)  # states in which a trial changes no more, but for a failed one that is tried again
 
 
 @dataclass(frozen=True)

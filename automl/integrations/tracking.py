@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from automl.errors import UserError, install_command
 from automl.integrations.tracker import Snapshot, TrackedRun, Tracker
+from automl.study.run_folder import write_atomic
 from automl.study.trial import Asked, Told
 from automl.tuning.trainings import training_seed
 from strategies.errors import did_you_mean
@@ -175,7 +176,7 @@ def tracking(
 
 def _run_id(folder: RunFolder) -> str:
     if not folder.tracking.exists():
-        folder.tracking.write_text(json.dumps({"id": uuid.uuid4().hex[:12]}) + "\n", encoding="utf-8")
+        write_atomic(folder.tracking, json.dumps({"id": uuid.uuid4().hex[:12]}) + "\n")
     return str(json.loads(folder.tracking.read_text(encoding="utf-8"))["id"])
 
 

@@ -40,15 +40,17 @@ class WeightsAndBiases(Tracker):
         self._run = run
         self._folder = run.folder / "wandb"
         self._folder.mkdir(exist_ok=True)
-        self._file = self._folder / "done.txt"  # ids of finished trials
+        self._file = self._folder / "done.txt"  # a line for each finished trial: its id, and whether it failed
         self._file.touch()
-        self._done = set(self._file.read_text(encoding="utf-8").split())
+        lines = [line.split() for line in self._file.read_text(encoding="utf-8").splitlines() if line]
+        self._done = {words[0] for words in lines}
+        self._failed = {words[0] for words in lines if words[1:] == ["failed"]}
 
     def write(self, trial: Snapshot) -> None:
-        run_id = f"{self._run.id}-{trial.number}"
-        if run_id in self._done:
-            return
         if trial.number not in self._trials:
+            run_id = self._id_of(trial)
+            if run_id in self._done:
+                return
             self._trials[trial.number] = self._begin(run_id, trial)
         run, known = self._trials[trial.number], self._n_epochs[trial.number]
         for epoch in range(known + 1, len(trial.losses) + 1):
@@ -62,9 +64,20 @@ class WeightsAndBiases(Tracker):
             run.tags = (*(run.tags or ()), trial.state)
             run.finish(exit_code=int(trial.state == "failed"))
             del self._trials[trial.number]
-            self._done.add(run_id)
+            self._done.add(run.id)
+            is_failed = trial.state == "failed"
+            if is_failed:
+                self._failed.add(run.id)
             with self._file.open("a", encoding="utf-8") as file:
-                file.write(run_id + "\n")
+                file.write(f"{run.id}{' failed' * is_failed}\n")
+
+    def _id_of(self, trial: Snapshot) -> str:
+        """That of the trial, or a further one if it failed and is tried again."""
+        run_id, n = f"{self._run.id}-{trial.number}", 1
+        while run_id in self._failed and trial.state != "failed":
+            n += 1
+            run_id = f"{self._run.id}-{trial.number}-{n}"
+        return run_id
 
     def write_best(self, best: Snapshot, loss: float, n_trials: int) -> None:
         pass  # W&B itself sorts the trials of a group by loss

@@ -116,7 +116,7 @@ def _within(
         say(f"--max-latency {milliseconds:g}: {n}, {takes:.3g} instead of {took:.3g} milliseconds per row")
     if takes > milliseconds:
         say(f"--max-latency {milliseconds:g}: the fastest member takes {takes:.3g} milliseconds per row")
-    return after
+    return replace(after, wanted=before.wanted, is_refitted=before.is_refitted)
 
 
 def write_model(

@@ -126,8 +126,11 @@ def _choose(
     members = [Member(single)]
     chosen: list[_Chosen] = []
 
-    if ensemble:
-        chosen = _best_together(task, trials, checkpoints, ensemble, choosing, y)
+    complete = _with_models(trials, checkpoints) if ensemble else []
+    if ensemble and not complete:
+        kept.description = f"{_one(best.who)}, since no fully trained trial is there to combine"
+    elif ensemble:
+        chosen = _best_together(task, complete, checkpoints, ensemble, choosing, y)
         together = _mean(chosen)
         alone, joined = (measure(task.metric, y[judging], p[judging]) for p in (on_valid, together))
         scores = f"{task.metric} {joined:.4f} against {alone:.4f} on validation data used to choose neither"
@@ -176,6 +179,11 @@ def _mean(chosen: Sequence[_Chosen]) -> NDArray[Any]:
     return mean
 
 
+def _with_models(trials: Sequence[Trial], checkpoints: Path) -> list[Trial]:
+    """Those that were fully trained and whose checkpoints are there."""
+    return [t for t in trials if t.state == "complete" and (checkpoints / f"{t.number:04d}" / CHECKPOINT).exists()]
+
+
 def _best_together(
     task: Supervised, trials: Sequence[Trial], checkpoints: Path, most: int, choosing: NDArray[Any], y: NDArray[Any]
 ) -> list[_Chosen]:
@@ -184,11 +192,10 @@ def _best_together(
     from automl.deployment.predictor import predictions
     from automl.training.base import trained_model
 
-    there = [t for t in trials if t.state == "complete" and (checkpoints / f"{t.number:04d}" / CHECKPOINT).exists()]
-    models = [trained_model(checkpoints / f"{trial.number:04d}") for trial in there]
+    models = [trained_model(checkpoints / f"{trial.number:04d}") for trial in trials]
     predicted = [predictions(model, _splits(task, model.preprocessing.model).x_valid) for model in models]
     weights = greedy_ensemble([each[choosing] for each in predicted], _loss(task, y[choosing]), most)
-    return [_Chosen(there[i], weight, models[i], predicted[i]) for i, weight in weights.items()]
+    return [_Chosen(trials[i], weight, models[i], predicted[i]) for i, weight in weights.items()]
 
 
 def _loss(task: Supervised, y: NDArray[Any]) -> Callable[[NDArray[Any]], float]:

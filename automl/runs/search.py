@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +96,7 @@ def open_search(
     trackers = make_trackers(settings.track or ())
     with ExitStack() as stack:
         logs, trials, tracked, log = None, None, None, RunLog(None, listeners)
-        tries_again = False
+        retries: Callable[[], None] | None = None
         uses_folders = getattr(task, "uses_folder", True)
         if folder is None:
             study = Study(task.space, task.max_epochs)
@@ -103,10 +104,14 @@ def open_search(
                 trials = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="automl-")))
         else:
             seat = None if shared is None else shared.seat
-            if resume:
-                before = recorded(folder, seat).get("trial_seconds") or math.inf
-                tries_again = (settings.trial_seconds or 0.0) > before
-            study = stack.enter_context(opened(folder, task, settings.to_json(), resume=resume, data=data, seat=seat))
+            kept = settings.to_json()
+            before = recorded(folder, seat) if resume else {}
+            is_longer = resume and (settings.trial_seconds or 0.0) > (before.get("trial_seconds") or math.inf)
+            if is_longer:  # until they are asked for, as the run may be ended before
+                kept["trial_seconds"] = before["trial_seconds"]
+            study = stack.enter_context(opened(folder, task, kept, resume=resume, data=data, seat=seat))
+            if is_longer:
+                retries = partial(study.change_settings, {**before, **settings.to_json()})
             logs, trials, log = folder.logs, folder.trials if uses_folders else None, RunLog(folder.log, listeners)
             stack.callback(log.close)
         folders = TrialFolders(trials)
@@ -125,7 +130,7 @@ def open_search(
             target=settings.target,
             patience=settings.patience, sure_within=settings.sure_within, reproducible=bool(settings.reproducible),
             n_pending=settings.n_workers if settings.reproducible else None,
-            reserve=reserve, tries_again=tries_again, callbacks=callbacks, log=log, warn=warn,
+            reserve=reserve, retries=retries, callbacks=callbacks, log=log, warn=warn,
             watch=watch if tracked is None else tracked.after(watch),
         )  # fmt: skip
         if shared is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -152,18 +153,19 @@ class Settings:
     def resumed_with(self, asked: Settings) -> Settings:
         """These settings of an existing run, updated with the options that may change on resume."""
         changes = {}
-        for field in fields(Settings):
-            before, now = getattr(self, field.name), getattr(asked, field.name)
-            if now is None or now == before:
+        before, now = self.to_json(), asked.to_json()  # where a tuple is a list, as in what was stored
+        for name, value in now.items():
+            if value is None or value == before[name]:
                 continue
-            if field.name not in MAY_CHANGE:
-                raise UserError(f"the run has {option(field.name)} {before!r}, not {now!r}; a resumed run keeps it")
-            changes[field.name] = now
+            if name not in MAY_CHANGE:
+                raise UserError(f"the run has {option(name)} {before[name]!r}, not {value!r}; a resumed run keeps it")
+            changes[name] = getattr(asked, name)
         return replace(self, **changes)
 
     def to_json(self) -> dict[str, Any]:
         """The settings as JSON, for the study."""
-        return asdict(self)
+        content: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return content
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Settings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -14,6 +15,8 @@ from pathlib import Path
 from automl.errors import UserError
 
 RUNS_NAMED = 3  # in an error
+BEFORE = ".before"  # of a folder's name while it is replaced
+FULL = ("[Errno 28]", "[Errno 122]")  # no space left, and no more of a quota
 
 
 class RunFolder:
@@ -142,16 +145,27 @@ class TrialFolders:
 
     def __init__(self, root: Path | None) -> None:
         self._root = root
+        for before in () if root is None else root.glob(f"*{BEFORE}"):
+            _put_back(before)
 
     def begin(self, number: int, *, continues: bool) -> Path | None:
-        """The folder for a new attempt: empty, or in the state of the trial's last recorded step."""
+        """The folder for a new attempt: empty, or in the state of the trial's last recorded step.
+
+        UserError if it cannot be written, such as on a full disk.
+        """
         if self._root is None:
             return None
         marker = self._marker(number)
         if marker.exists():
             shutil.rmtree(self._root / marker.read_text(encoding="utf-8"), ignore_errors=True)
-        attempt = new_attempt(self._folder(number), continues=continues)
-        write_atomic(marker, attempt.name)
+        try:
+            attempt = new_attempt(self._folder(number), continues=continues)
+            write_atomic(marker, attempt.name)
+        except OSError as error:
+            raise UserError(
+                f"cannot write the folder of trial {number} ({error.strerror or error}); earlier results are safe: "
+                "free space and continue with --resume"
+            ) from error
         return attempt
 
     def has(self, number: int) -> bool:
@@ -196,8 +210,11 @@ def new_attempt(place: Path, *, continues: bool) -> Path:
     """A folder beside ``place`` that no other attempt has: empty, or a copy of it without what cannot be read."""
     attempt = place.with_name(f"{place.name}.{uuid.uuid4().hex[:8]}")
     if continues:
-        with suppress(shutil.Error):  # whoever needs a file that is missing will say so
+        try:
             shutil.copytree(place, attempt)
+        except shutil.Error as errors:  # of single files: whoever needs one that is missing will say so
+            if any(code in str(why) for _, _, why in errors.args[0] for code in FULL):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
     else:
         attempt.mkdir(parents=True)
     return attempt
@@ -205,11 +222,26 @@ def new_attempt(place: Path, *, continues: bool) -> Path:
 
 def keep_attempt(attempt: Path, place: Path) -> None:
     """Replace ``place`` with the folder of an attempt. UserError if somebody has removed that."""
-    shutil.rmtree(place, ignore_errors=True)
+    before = place.with_name(f"{place.name}{BEFORE}")
+    shutil.rmtree(before, ignore_errors=True)
+    with suppress(FileNotFoundError):
+        place.rename(before)  # until the new one is there: this may be killed in between
     try:
         attempt.rename(place)
     except FileNotFoundError:
+        _put_back(before)
         raise UserError(f"the folder {str(attempt)!r} was removed while the run was going on; start it again") from None
+    shutil.rmtree(before, ignore_errors=True)
+
+
+def _put_back(before: Path) -> None:
+    """Undo a replacement that was interrupted, or finish one that left the old folder behind."""
+    place = before.with_name(before.name.removesuffix(BEFORE))
+    if place.exists():
+        shutil.rmtree(before, ignore_errors=True)
+    else:
+        with suppress(FileNotFoundError):
+            before.rename(place)
 
 
 def write_atomic(file: Path, text: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from automl.study.trial import STATES, Asked, State, Told, Training, Trial, incumbent, state_of
 from strategies.base import Outcome, Proposal
@@ -33,6 +33,11 @@ class Study:
         if store is not None:
             for entry in store.read_log():
                 self._apply(entry)
+
+    def change_settings(self, settings: Mapping[str, Any]) -> None:
+        """Keep other settings of the run."""
+        if self._store is not None:
+            self._store.change_settings(settings)
 
     @property
     def pending(self) -> list[Proposal]:

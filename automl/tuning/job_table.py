@@ -224,9 +224,10 @@ class JobTable:
         with self._connected() as connection:
             rows = self._run(
                 connection,
-                "UPDATE automl_jobs SET state = 'running', lender = :lender WHERE id IN (SELECT id FROM automl_jobs "
-                "WHERE study = :study AND state = 'waiting' ORDER BY id LIMIT :most FOR UPDATE SKIP LOCKED) "
-                "RETURNING id, content",
+                # Materialized, as PostgreSQL may otherwise run the selection, with its limit, more than once.
+                "WITH next AS MATERIALIZED (SELECT id FROM automl_jobs WHERE study = :study AND state = 'waiting' "
+                "ORDER BY id LIMIT :most FOR UPDATE SKIP LOCKED) UPDATE automl_jobs SET state = 'running', "
+                "lender = :lender WHERE id IN (SELECT id FROM next) RETURNING id, content",
                 lender=lender,
                 most=most,
             )

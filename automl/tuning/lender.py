@@ -123,13 +123,15 @@ class Lender:
         self._table.write(self.id, rows, ended)
         self._unwritten.clear()
         for job in ended:
-            del self._n_events[job]
+            self._n_events.pop(job, None)
             self._stopped.discard(job)
         return bool(ended)
 
     def _report_lost(self, jobs: Sequence[int], error: str) -> None:
+        ended = {job for job, _, event in self._unwritten if isinstance(event, JobEnded)}  # only to be written
         for job in jobs:
-            self._keep([JobEnded(-job, 0.0, error, lost=True)])
+            if job not in ended:
+                self._keep([JobEnded(-job, 0.0, error, lost=True)])
         self._write()
 
     def _obey(self) -> None:
@@ -150,7 +152,7 @@ class Lender:
                 self._executor.stop(-job)
 
     def _take(self) -> None:
-        if not self._executor.n_free:
+        if self._executor.n_free <= 0:
             return
         for id_, content in self._table.take(self.id, self._executor.n_free):
             job = self._here(-id_, Job.from_json(json.loads(content)))  # lanes keep their trials' numbers as keys

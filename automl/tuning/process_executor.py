@@ -156,14 +156,14 @@ class ProcessExecutor(Executor):
             next_stop = min([*deadlines, *([] if until is None else [until])], default=None)
             if all(worker.job is None for worker in self._workers) and until is None:
                 return []
-            try:
+            events = list[Event | None]()
+            with contextlib.suppress(queue.Empty):
                 seconds = None if next_stop is None else max(0.0, next_stop - self.now())
-                events = [self._receive(*self._inbox.get(timeout=seconds))]
-                while not self._inbox.empty():
+                events.append(self._receive(*self._inbox.get(timeout=seconds)))
+                for _ in range(self._inbox.qsize()):  # not until it is empty, which it may never be
                     events.append(self._receive(*self._inbox.get()))
-            except queue.Empty:
-                with self._lock:
-                    events = [self._kill_hung(worker) for worker in self._workers]
+            with self._lock:
+                events += [self._kill_hung(worker) for worker in list(self._workers)]
             happened = [event for event in events if event is not None]
             if happened or (until is not None and self.now() >= until):
                 return happened
@@ -209,7 +209,7 @@ class ProcessExecutor(Executor):
             self._environment,
             self._inbox,
             mark=f"{self._mark}-{self._n_started}.",
-            card=self._cards[index % len(self._cards)] if self._cards else None,
+            card=self._cards[index % self._n_workers % len(self._cards)] if self._cards else None,
             log=None if self._logs is None else self._logs / f"worker-{index}.log",
         )
 

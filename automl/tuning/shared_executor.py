@@ -60,12 +60,16 @@ class SharedExecutor(Executor):
         self._count()
 
     def _find(self) -> None:
-        """The jobs of proposals without an outcome, which an earlier leader put; others are left over."""
+        """The jobs of proposals without an outcome, which an earlier leader put; others are left over.
+
+        So are programs of several trainings: some of these may have been told, and the others are trained again.
+        """
         pending = {proposal.trial: proposal for proposal in self._study.pending}
         left_over = []
         for id_, key, content in self._table.jobs():
             job = json.loads(content)
-            if key in pending and (job["epochs"], job["test"]) == (pending[key].epochs, False):
+            goes_on = key in pending and (job["epochs"], job["test"]) == (pending[key].epochs, False)
+            if goes_on and not job["lanes"]:
                 self._found[key] = _Put(id_, content)
             else:
                 left_over.append(id_)
@@ -126,7 +130,7 @@ class SharedExecutor(Executor):
         self._ready.append(event)
         if isinstance(event, JobEnded):
             self._put[key].ended = True
-            if event.lost:  # another attempt is another job
+            if event.lost or event.fatal:  # another attempt, after what is fatal by another leader, is another job
                 self._table.remove([self._put.pop(key).id])
 
     def _count(self) -> None:

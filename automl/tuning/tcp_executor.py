@@ -19,6 +19,7 @@ from automl.tuning.pickling import pickled
 from automl.tuning.remote import RemoteExecutor, RemoteWorker, WorkerSettings, host_and_port, of_this_process, unsigned
 from automl.tuning.tcp_protocol import (
     ALIVE_EVERY,
+    AUTOML,
     LONGEST_LINE,
     SECONDS_TO_PROVE,
     SILENCE,
@@ -93,7 +94,14 @@ class TcpExecutor(RemoteExecutor[_Connection]):
         host, port = host_and_port(listen)
         try:
             self._server = self._loop.run_until_complete(
-                asyncio.start_server(self._connected, host, port, ssl=tls, limit=LONGEST_LINE)
+                asyncio.start_server(
+                    self._connected,
+                    host,
+                    port,
+                    ssl=tls,
+                    limit=LONGEST_LINE,
+                    ssl_handshake_timeout=None if tls is None else SECONDS_TO_PROVE,
+                )
             )
         except OSError as error:
             self._loop.close()
@@ -189,6 +197,8 @@ class TcpExecutor(RemoteExecutor[_Connection]):
             raise _Refused("it has another token")
         if hello.get("python") != VERSION:
             raise _Refused(f"it runs Python {hello.get('python')}, this machine {VERSION}")
+        if hello.get("automl") != AUTOML:
+            raise _Refused(f"it has automl {hello.get('automl')}, this machine {AUTOML}")
         writer.write(line_of({"proof": proof(self._token, "run", challenges), **self._welcome}))
         await writer.drain()
         return _Connection(f"{address} ({hello.get('name')})", loop=self._loop, writer=writer)

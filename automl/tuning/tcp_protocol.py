@@ -14,6 +14,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +24,7 @@ MIN_TOKEN = 16  # characters
 LONGEST_LINE = 1_048_576  # bytes, from workers and before the proofs
 SECONDS_TO_PROVE = 10.0
 ALIVE_EVERY, SILENCE = 5.0, 60.0  # seconds between two signs of life; without one, the other side is gone
+AUTOML = version("automl")  # the settings and jobs of another version may have other fields
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"  # of Python: code is sent as its bytecode
 
 
@@ -70,7 +72,10 @@ def line_of(message: Mapping[str, Any]) -> bytes:
 
 def message_of(line: bytes) -> dict[str, Any]:
     """The message of a line. ValueError if it is none."""
-    content = json.loads(line)
+    try:
+        content = json.loads(line)
+    except RecursionError:
+        raise ValueError("a message is nested too deeply") from None
     if not isinstance(content, dict):
         raise ValueError("a message must be an object")
     return content

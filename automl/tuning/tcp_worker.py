@@ -23,6 +23,8 @@ from automl.tuning.node_files import node_files
 from automl.tuning.remote import Supervisor, WorkerSettings, host_and_port, settle
 from automl.tuning.tcp_protocol import (
     ALIVE_EVERY,
+    AUTOML,
+    LONGEST_LINE,
     SECONDS_TO_PROVE,
     SILENCE,
     VERSION,
@@ -50,9 +52,9 @@ class Line:
         self._reader: IO[bytes] = sock.makefile("rb")
         self._sending = threading.Lock()
         sock.settimeout(SECONDS_TO_PROVE)
-        challenges = (str(self.receive().get("challenge")), new_challenge())
+        challenges = (str(self.receive(LONGEST_LINE).get("challenge")), new_challenge())
         shown = proof(token, "worker", challenges)
-        self.send({"challenge": challenges[1], "proof": shown, "name": name, "python": VERSION})
+        self.send({"challenge": challenges[1], "proof": shown, "name": name, "python": VERSION, "automl": AUTOML})
         self.welcome = self.receive()
         if "refused" in self.welcome:
             raise UserError(f"the run refuses this worker: {self.welcome['refused']}")
@@ -68,10 +70,10 @@ class Line:
         except OSError as error:
             raise CutOff(str(error)) from None
 
-    def receive(self) -> dict[str, Any]:
-        """The next message. CutOff if the connection is gone."""
+    def receive(self, most: int = -1) -> dict[str, Any]:
+        """The next message, of at most so many bytes. CutOff if the connection is gone."""
         try:
-            line = self._reader.readline()
+            line = self._reader.readline(most)
             if not line.endswith(b"\n"):
                 raise CutOff("the connection was closed")
             return message_of(line)

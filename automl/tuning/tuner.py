@@ -6,6 +6,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -53,7 +54,8 @@ class Tuner:
     reproducible: bool = False
     n_pending: int | None = None  # proposals without an outcome, at most; None: as many as there are workers
     reserve: Callable[[Tuner], float] | None = None  # seconds of the time limit to leave for what follows the search
-    tries_again: bool = False  # of a continued run: trials that failed as they were too slow
+    retries: Callable[[], None] | None = None
+    """Of a continued run: trials that failed as they were too slow are tried again; called once they are asked for."""
     callbacks: Sequence[Callback] = ()
     watch: Callable[[Tuner], None] | None = None  # called after each round of the loop
     log: RunLog = field(default_factory=RunLog)
@@ -150,10 +152,11 @@ class Tuner:
         self.trainings.begun.update(self._outstanding)
         if packs and isinstance(self.study.log[-1], Asked):  # killed while it asked for this pack
             self._fill_up(self.waiting[-1])
-        if self.tries_again:
+        if self.retries is not None:
             for proposal in ask_again(self.study, self.strategy):
                 self.waiting.append([proposal])
                 self._outstanding[proposal.trial] = proposal.trial
+            self.retries()
 
     def _fill(self) -> None:
         """Keep every worker busy. At most as many packs are untold as there are workers, whichever is faster."""
@@ -228,10 +231,11 @@ class Tuner:
             self._rules.update(self.strategy)
         seconds = time.perf_counter() - start
         traceback = self.trainings.tracebacks.pop(trial, None)
-        if traceback is not None and self.logs is not None:
-            self.logs.mkdir(parents=True, exist_ok=True)
-            (self.logs / f"trial-{trial:04d}.log").write_text(traceback, encoding="utf-8")
         self.study.told(outcome, seconds, self.seconds, traceback)
+        if traceback is not None and self.logs is not None:
+            with suppress(OSError):  # such as of a full disk: the study has it too
+                self.logs.mkdir(parents=True, exist_ok=True)
+                (self.logs / f"trial-{trial:04d}.log").write_text(traceback, encoding="utf-8")
         best = self.study.best
         self.log.write(
             "tell", trial=trial, state=self.study.trials[trial].state, epochs=len(outcome.losses), loss=outcome.loss,

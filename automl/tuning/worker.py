@@ -20,7 +20,6 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Set
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,14 +125,17 @@ def _scores(task: Task, folder: Path | None, job: Job) -> Mapping[str, float]:
 
 def _train(task: Task, job: Job, folder: Path | None) -> Iterator[EpochDone | Restarted]:
     """From the checkpoint, or all over again where it is damaged or does not hold the epochs that it should."""
+    is_first = not getattr(task, "counts_anew", False)
     try:
         for event in _epochs(task, job, folder):
             number = event.epoch.epoch
-            if job.trained and number != job.trained + 1 and not getattr(task, "counts_anew", False):
+            # After a restart, the checkpoint may be ahead of what is known; a fit to all rows begins after all folds.
+            if is_first and number != job.trained + 1 and (job.trained or number <= task.max_epochs):
+                reason = f"the checkpoint goes on at epoch {number}, not {job.trained + 1}"
                 if number > job.trained + 1:
-                    raise CheckpointDamaged(f"the checkpoint goes on at epoch {number}, not {job.trained + 1}")
-                yield Restarted(job.key, number - 1, f"the checkpoint goes on at epoch {number}, not {job.trained + 1}")
-            job = replace(job, trained=0)
+                    raise CheckpointDamaged(reason)
+                yield Restarted(job.key, number - 1, reason)
+            is_first = False
             yield event
     except CheckpointDamaged as error:
         if folder is None:

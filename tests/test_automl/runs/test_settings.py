@@ -1,7 +1,11 @@
 """From the options of a command to a task and its space."""
 
+import json
+from dataclasses import asdict
+
 import pytest
 
+from automl.data.ingest.request import Request
 from automl.errors import UserError
 from automl.runs.configure import new_settings
 from automl.runs.settings import Settings, build_task, load_from_file
@@ -164,3 +168,11 @@ def test_a_resumed_run_changes_only_what_may_change():
     with pytest.raises(UserError, match="the run has --strategy 'auto', not 'tpe'"):
         run.resumed_with(Settings(strategy="tpe"))
     assert Settings.from_json(run.to_json()) == run
+
+
+def test_the_command_of_a_run_resumes_it_though_json_knows_no_tuples():
+    asked = Settings(data=asdict(Request("table.csv", "price", quantiles=(0.1, 0.9))), track=("mlflow", "tensorboard"))
+    stored = Settings.from_json(json.loads(json.dumps(asked.to_json())))
+    assert stored.resumed_with(asked) == stored
+    with pytest.raises(UserError, match=r"the run has --data .*table\.csv"):
+        stored.resumed_with(Settings(data=asdict(Request("other.csv", "price"))))

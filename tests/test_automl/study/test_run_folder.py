@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from automl.errors import UserError
 from automl.study.run_folder import RunFolder, TrialFolders, keep_attempt
 
 
@@ -66,3 +67,19 @@ def test_the_error_of_a_folder_without_a_run_names_the_latest_runs_near_it(tmp_p
         (tmp_path / name / "study.db").touch()
         os.utime(tmp_path / name, (i, i))
     assert str(RunFolder(tmp_path / "x").no_run()).endswith(f"the latest in {str(tmp_path)!r}: c, d, a")
+
+
+def test_a_folder_that_was_being_replaced_when_all_ended_is_not_lost(tmp_path):
+    (tmp_path / "0003.before").mkdir()
+    (tmp_path / "0003.before" / "checkpoint").touch()
+    (tmp_path / "0004.before").mkdir()
+    (tmp_path / "0004").mkdir()
+    folders = TrialFolders(tmp_path)
+    assert folders.has(3)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0003", "0004"]
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "trials").write_text("a file where the folder should be")
+    with pytest.raises(UserError, match=r"cannot write the folder of trial 7 .*continue with --resume"):
+        TrialFolders(tmp_path / "trials").begin(7, continues=False)

@@ -436,3 +436,23 @@ def test_a_job_without_a_limit_outlasts_the_seconds_of_a_trial():
         events = run(executor, job(0), job(1, limited=False))
     assert events[0][-1].error == "too slow: it took longer than 0.3 s, the limit of a trial"
     assert events[1][-1].error is None
+
+
+def test_a_job_that_keeps_telling_of_epochs_is_killed_at_the_limit_too():
+    def tells(config):
+        while True:
+            yield 0.5
+
+    with ProcessExecutor(task(tells, max_epochs=10**9), 1, trial_seconds=1.0) as executor:
+        events = run(executor, job(epochs=10**9))
+    assert events[0][-1].error == "too slow: it took longer than 1 s, the limit of a trial"
+
+
+def test_processes_of_a_second_runtime_are_on_the_cards_of_the_workers(monkeypatch):
+    def sees(config):
+        return float(os.environ["CUDA_VISIBLE_DEVICES"])
+
+    monkeypatch.setattr("automl.tuning.process_executor.cards", lambda device: (0, 2))
+    with ProcessExecutor(task(sees), 1) as executor:
+        events = run(executor, *(job(k, runtime=f"runtime {k}") for k in range(3)))
+    assert [events[k][0].epoch.loss for k in range(3)] == [0, 0, 0]

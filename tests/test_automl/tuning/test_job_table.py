@@ -8,8 +8,13 @@ import pytest
 from automl.space.parse import load_space
 from automl.study.postgres import Seat, checked_url, engine_of
 from automl.study.storage import Store
+from automl.study.study import Study
 from automl.tuning import job_table
 from automl.tuning.job_table import JobTable, make_tables
+from automl.tuning.jobs import Job, JobEnded, event_to_json
+from automl.tuning.packs import together
+from automl.tuning.shared_executor import SharedExecutor
+from strategies.base import Proposal
 
 pytestmark = pytest.mark.postgres
 
@@ -82,3 +87,47 @@ def test_what_is_dropped_is_gone_once_its_lender_has_ended_it(tables):
     assert lender.mine(me) == {}
     lender.forget_dropped(me)
     assert leader.jobs() == []
+
+
+def test_a_lender_takes_no_more_than_it_asked_for(tables):
+    leader, lender = tables
+    for key in range(20):
+        leader.put(key, f"{key}")
+    mes = [lender.join(3) for _ in range(4)]
+    assert [len(lender.take(me, 3)) for me in mes] == [3, 3, 3, 3]
+
+
+@pytest.fixture
+def study():
+    """Two proposals without an outcome."""
+    found = Study(load_space({"x": {"float": [0, 1]}}), 1)
+    for trial in range(2):
+        found.asked(Proposal(trial, {"x": 0.5}, 1), 0.0)
+    return found
+
+
+def job(key, folder):
+    return Job(key, {"x": 0.5}, 0, 1, folder=str(folder / f"{key}"))
+
+
+def test_what_ended_the_run_of_one_leader_is_trained_again_under_the_next(tables, study, tmp_path):
+    table, lender = tables
+    leader = SharedExecutor(table, study, tmp_path)
+    leader.submit(job(0, tmp_path))
+    assert SharedExecutor(table, study, tmp_path).has_found(0)
+    me = lender.join(1)
+    ((taken, _),) = lender.take(me, 1)
+    ended = JobEnded(-taken, 0.0, "rdkit is not installed", fatal=True)
+    lender.write(me, [(taken, 1, event_to_json(ended))], [taken])
+    (event,) = leader.wait(10)
+    assert event.fatal
+    assert not SharedExecutor(table, study, tmp_path).has_found(0)
+
+
+def test_a_program_of_an_earlier_leader_is_trained_again_as_some_of_it_may_have_been_told(tables, study, tmp_path):
+    table, _ = tables
+    SharedExecutor(table, study, tmp_path).submit(together([job(0, tmp_path), job(1, tmp_path)]))
+    after = SharedExecutor(table, study, tmp_path)
+    assert not after.has_found(0)
+    assert not after.has_found(1)
+    assert list(table.jobs()) == []

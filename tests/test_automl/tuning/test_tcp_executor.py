@@ -203,8 +203,9 @@ def talk(port, *lines):
         (b"[]\n", None),
         (b"\xff\n", None),
         (b"{" * (LONGEST_LINE + 10), None),
+        (b"[" * 100_000 + b"\n", None),
     ],
-    ids=["wrong", "none", "python", "reflected", "list", "bytes", "long"],
+    ids=["wrong", "none", "python", "reflected", "list", "bytes", "long", "nested"],
 )
 def test_who_does_not_prove_to_know_the_token_gets_no_task(line, answer):
     said = []

@@ -155,3 +155,19 @@ def test_what_was_too_slow_is_tried_again_with_more_time(tmp_path, strategy):
     assert set(again.trials[0].losses) == {1.5}
     assert [trial.config for trial in again.trials[: len(first.trials)]] == [trial.config for trial in first.trials]
     assert not any(trial.state == "failed" for trial in again.trials)
+
+
+def test_a_resume_that_fails_does_not_use_up_the_second_try(tmp_path, monkeypatch):
+    options = {"strategy": "random", "n_trials": 2, "study": tmp_path / "run"}
+
+    def slow(config):
+        time.sleep(0.6 if config["x"] == 0.5 else 0.0)
+        return config["x"]
+
+    automl.tune(slow, {"x": {"float": [0, 1]}}, **options, trial_seconds=0.3)
+    with monkeypatch.context() as broken:
+        broken.setattr("automl.tuning.tuner.replay", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            automl.tune(slow, {"x": {"float": [0, 1]}}, **options, trial_seconds=20.0, resume=True)
+    again = automl.tune(slow, {"x": {"float": [0, 1]}}, **options, trial_seconds=20.0, resume=True)
+    assert [trial.state for trial in again.trials] == ["complete", "complete"]

@@ -151,3 +151,32 @@ def test_a_worker_is_warm_before_its_first_training_has_started(tmp_path):
     finally:
         process.kill()
         process.reader.join()
+
+
+@dataclass(frozen=True)
+class Folds(Plain):
+    """Keeps each epoch in its folder, and goes on with the next."""
+
+    max_epochs: int = 4
+
+    def train(self, config, *, epochs, checkpoint, **options):
+        for number in range(1 + len(list(checkpoint.glob("fold-*"))), epochs + 1):
+            (checkpoint / f"fold-{number}").touch()
+            yield Epoch(number, 1 / number, {}, 0.1)
+
+
+def test_a_checkpoint_that_is_ahead_of_what_is_known_is_left_behind(tmp_path):
+    """As of a training that ran out of memory in its third fold and begins again in the same folder."""
+    for number in (1, 2):
+        (tmp_path / f"fold-{number}").touch()
+    begins, *epochs, _ = run_job(Folds(), Job(0, {"x": 0.5}, 1, 4, folder=str(tmp_path)))
+    assert (begins.epoch, begins.reason) == (0, "the checkpoint goes on at epoch 3, not 1")
+    assert [event.epoch.epoch for event in epochs] == [1, 2, 3, 4]
+    refit, _ = run_job(Folds(), Job(0, {"x": 0.5}, 1, 5, folder=str(tmp_path)))
+    assert refit.epoch.epoch == 5, "a fit to all rows follows those of the folds"
+
+
+def test_an_error_with_a_file_name_that_is_no_text_can_be_written(tmp_path):
+    ended = end_of(raising(ValueError("cannot read caf\udce9.csv")))
+    assert ended.error == "ValueError: cannot read caf\\udce9.csv"
+    (tmp_path / "log").write_text(ended.error + ended.traceback, encoding="utf-8")
