@@ -71,8 +71,9 @@ def tune(
         of a built-in task. Functions and generators may also take ``seed``, ``epochs``, ``folder`` and ``device``.
     ``space``: the search space, as anything that ``load_space`` takes; a task has its own.
     ``strategy``: the name of a search strategy, such as ``"bo"`` or ``"tpe+asha"``, or a class.
-    ``n_trials``: the budget in full trainings, so n_trials x max_epochs epochs. By default 50, or no limit where there
-        is a ``time_limit``, in seconds.
+    ``n_trials``: the budget in full trainings, so n_trials x max_epochs epochs. Default: 50, or unlimited with a
+        ``time_limit``.
+    ``time_limit``: seconds for the search.
     ``seed``: of the search and, derived from it, of each training.
     ``n_workers``: trainings at a time, by default 1; more than one run in processes of their own, as does one on a GPU,
         with a warning where they share cores. On other machines the most, by default as many as there is room for.

@@ -54,7 +54,7 @@ def test_a_page_explains_when_to_use_the_strategy_and_cites_its_source(name):
         pytest.skip("reported by the test above")
     text = (DOCS / f"{name}.md").read_text(encoding="utf-8")
     assert text.startswith(f"# {'+' if name in WRAPPERS else ''}{name}: ")
-    assert all(f"\n## {part}" in text for part in ("When to use it\n", "What it does not do\n", "Paper"))
+    assert all(f"\n## {part}" in text for part in ("When to use it\n", "Limitations\n", "Paper"))
     module = {**STRATEGIES, **WRAPPERS}[name][0].partition(":")[0]
     assert f"(../../strategies/{module}.py)" in text
     assert (DOCS / f"../../strategies/{module}.py").exists()
