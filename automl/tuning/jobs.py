@@ -31,6 +31,7 @@ class Job:
     test: bool = False  # score it on the test set at the end
     trained: int = 0  # epochs that count so far, after which it goes on from the checkpoint
     left: float | None = None  # seconds until the search ends: a training that cannot end in them may give up early
+    again: bool = False  # it was begun before in this folder, which may hold more epochs than count
     limited: bool = True  # whether it is killed after the seconds of a trial
     runtime: str = ""  # trainings of different ones never share a process
     lanes: Sequence[Job] = ()

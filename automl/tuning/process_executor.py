@@ -140,7 +140,7 @@ class ProcessExecutor(Executor):
         ended: Event = event
         if card is not None and event.out_of_memory:
             if self._admission.ran_out(card, job.key) and not job.lanes:
-                self._held.appendleft(job)
+                self._held.appendleft(replace(job, again=True))
                 ended = Restarted(job.key, job.trained, f"{event.error}, beside others on its card")
         elif card is not None:
             self._admission.ended(card, job.key, event.memory)

@@ -129,8 +129,8 @@ def _train(task: Task, job: Job, folder: Path | None) -> Iterator[EpochDone | Re
     try:
         for event in _epochs(task, job, folder):
             number = event.epoch.epoch
-            # After a restart, the checkpoint may be ahead of what is known; a fit to all rows begins after all folds.
-            if is_first and number != job.trained + 1 and (job.trained or number <= task.max_epochs):
+            # A fit to all rows begins after all folds, of which none is told again.
+            if is_first and number != job.trained + 1 and (job.trained or (job.again and number <= task.max_epochs)):
                 reason = f"the checkpoint goes on at epoch {number}, not {job.trained + 1}"
                 if number > job.trained + 1:
                     raise CheckpointDamaged(reason)
