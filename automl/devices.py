@@ -71,14 +71,20 @@ def deterministic() -> dict[str, str]:
 
 def return_memory() -> None:
     """Return the memory that torch keeps for later to the card, where other processes may need it."""
-    torch = sys.modules.get("torch")
+    torch = _torch()
     if torch is not None and torch.cuda.is_initialized():
         torch.cuda.empty_cache()
 
 
+def _torch() -> Any:
+    """torch, if it is there: another thread, such as a tracker's, may be importing it, and then it uses no card."""
+    torch: Any = sys.modules.get("torch")
+    return torch if hasattr(torch, "cuda") and hasattr(torch.cuda, "is_initialized") else None
+
+
 def forget_peak() -> None:
     """Measure the peak of memory anew from here."""
-    torch = sys.modules.get("torch")
+    torch = _torch()
     if torch is not None and torch.cuda.is_initialized():
         torch.cuda.reset_peak_memory_stats()
 
@@ -89,7 +95,7 @@ def peak_memory() -> tuple[int, int] | None:
     Of the first, torch knows what it has reserved. The context of CUDA and its libraries, which it does not count, is
     taken to be CONTEXT.
     """
-    torch = sys.modules.get("torch")
+    torch = _torch()
     if torch is None or not torch.cuda.is_initialized():
         return None
     return CONTEXT + torch.cuda.max_memory_reserved(), torch.cuda.mem_get_info()[1]
@@ -101,7 +107,7 @@ def crowd(device: Any = None) -> str | None:
     ``device``: as torch takes it, by default the one that is used now. None where they hold at most CROWDED of it, and
     where this process uses no card.
     """
-    torch = sys.modules.get("torch")
+    torch = _torch()
     if torch is None or not torch.cuda.is_initialized():
         return None
     try:

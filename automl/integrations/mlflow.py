@@ -75,7 +75,7 @@ class MLflow(Tracker):
         self._log(self._parent, params={"task": run.task, "strategy": run.strategy, "seed": run.seed})
 
     def write(self, trial: Snapshot) -> None:
-        if self._states.get(trial.number) in FINAL and self._states[trial.number] == trial.state:
+        if trial.state in FINAL and self._states.get(trial.number) == trial.state:
             return
         run_id, known = self._run_of(trial.number), self._n_epochs.pop(trial.number, None)
         if known is None:  # in a resumed run, or the response to the last call was lost

@@ -13,11 +13,8 @@ if TYPE_CHECKING:
     from automl.tuning.final_evaluation import Who
     from strategies.types import Config
 
-FINAL = (
-    "complete",
-    "stopped",
-    "failed",
-)  # states in which a trial changes no more, but for a failed one that is tried again
+# States in which a trial changes no more, but for a failed one that is tried again.
+FINAL = ("complete", "stopped", "failed")
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ class Linear(Learner):
             n_quantiles=min(n, MOST_QUANTILES), output_distribution="normal", subsample=None, random_state=0
         )
         numbers = make_pipeline(
-            *([StandardScaler(), by_rank] if self.config["numbers"] == "quantile" else []),  # ranks have a tolerance
+            *([by_rank] if self.config["numbers"] == "quantile" else []),
             SimpleImputer(keep_empty_features=True, add_indicator=True),
             StandardScaler(),
         )
