@@ -116,6 +116,8 @@ def _boosting(graph: Graph, dump: dict[str, Any], learner: LightGBM, inputs: Col
         code = graph.cast(cut(graph, rows, column, column + 1), np.int64)
         columns.append(graph("Gather", graph.constant(np.frombuffer(table, np.float32)), code))
     raw = ensemble.node(graph, graph("Concat", *columns, axis=1) if len(columns) > 1 else rows)
+    if learner.unit is not None:
+        return graph("Mul", graph("Exp", raw), graph.constant(learner.unit))
     return probabilities(graph, raw, n_outputs) if isinstance(target, Classes) else raw
 
 

@@ -21,7 +21,7 @@ from automl.data.targets import Target, levels_of
 from automl.metrics import METRICS, measure
 from automl.task import Epoch
 from automl.tasks import field_plans
-from automl.tasks.families import chosen_families, families_of, space_of
+from automl.tasks.families import chosen_families, families_of, is_long_tailed, space_of
 from automl.tasks.time_plan import (
     CHEAPEST,
     LEAST_LIMIT,
@@ -244,12 +244,14 @@ def cross_validated(
         arrays = {family: load_data(str(folder / facts.views[family]), None) for family in families}
         form = field_plans.space_of(facts.kind, families, facts, arrays, of_training, cheaper=cheaper)
     else:
-        inputs = load_data(str(folder / facts.views[families[0]]), None).inputs
+        splits = load_data(str(folder / facts.views[families[0]]), None)
+        inputs, is_table = splits.inputs, facts.kind == "table"
         form = space_of(
             families,
             classes=facts.target_kind == "classes",
             with_levels=isinstance(inputs, Columns) and bool(inputs.cardinalities),
-            lags=facts.kind == "series",
+            lags=not is_table,
+            long_tailed=is_table and facts.target_kind == "number" and is_long_tailed(splits.y_train),
         )
     view = facts.views[families[0]]
     views = {family: facts.views[family] for family in families if facts.views[family] != view}

@@ -37,6 +37,7 @@ from automl.training.fold_files import (
 from automl.training.fold_learners import build_learner, learner_class
 from automl.training.spec import FoldsTask
 
+SHARE_OF_ANYTIME = 0.3  # of the seconds of a configuration: learners that can be cut leave time for other ones
 EVERY_METRIC = {  # kept for each fold
     "classes": ("accuracy", "log_loss"),
     "number": ("rmse", "mae"),
@@ -123,7 +124,8 @@ class FoldsTraining:
             before, stopping = self._set_aside(before, fold)
         learner = self._learner(fold)
         if self.task.gives_up and self.task.most_seconds is not None:
-            learner.most_seconds = (self.task.most_seconds - sum(self.seconds)) / (self.task.max_epochs - fold)
+            most = self.task.most_seconds * (SHARE_OF_ANYTIME if self._kind.is_anytime else 1.0)
+            learner.most_seconds = max(0.0, most - sum(self.seconds)) / (self.task.max_epochs - fold)
         learner.fit(self._rows(before), self._rows(stopping))
         return learner
 

@@ -41,6 +41,8 @@ class Learner(ABC):
     is_bagged: ClassVar[bool] = False
     """Whether the models of the folds are kept and averaged, instead of one fitted again to all rows. Each then stops
     early by rows of another fold than the one that it predicts."""
+    is_anytime: ClassVar[bool] = False
+    """Whether a fit whose time is up ends with its best round so far, as each round only adds to those before it."""
     keeps_best: ClassVar[bool] = False
     """Whether ``fit`` keeps the round that is best on the validation rows, so that predictions for these are flattered
     and rows of another fold are set aside for it."""
@@ -49,7 +51,8 @@ class Learner(ABC):
         """``inputs`` and ``target``: the statistics of all training rows."""
         self.config, self.inputs, self.target, self.seed = config, inputs, target, seed
         self.most_seconds: float | None = None
-        """Of a fit, which raises TooSlow early where it sees that it will take longer."""
+        """Of a fit, which ends then if it ``is_anytime``, or else raises TooSlow early where it sees that it will take
+        longer."""
         self.rounds = 0
         """Boosting rounds or epochs of the fitted model; 0 where a model has none."""
 

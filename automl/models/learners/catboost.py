@@ -18,20 +18,22 @@ from automl.data.inputs import Array, Columns
 from automl.data.targets import Classes, Quantiles, Target
 from automl.models.learners.base import Learner, Rows
 from automl.models.learners.early_stopping import MOST_ROUNDS, EarlyStopping
-from automl.models.learners.fit_watch import FitWatch
+from automl.models.learners.fit_watch import USEFUL_ROUNDS, FitWatch
 from automl.task import TooSlow
 
 FILE = "model.cbm"  # CatBoost's own format, of numbers and strings
 
-# Those of TabRepo (D. Salinas and N. Erickson, 2024) but for the growth of trees, which is symmetric here.
+# Those of TabRepo (D. Salinas and N. Erickson, 2024) but for the growth of trees, which is symmetric here. The default
+# learning rate and the one-hot columns for levels of up to ten take a quarter of the time of .05 and 2 and were as good
+# on development tables.
 SPACE: dict[str, Any] = {
-    "learning_rate": {"float": [0.005, 0.1], "log": True, "default": 0.05},
+    "learning_rate": {"float": [0.005, 0.1], "log": True, "default": 0.1},
     "depth": {"int": [4, 8], "default": 6},
     "l2": {"float": [1.0, 5.0], "default": 3.0},
 }
 CATEGORICAL: dict[str, Any] = {  # where the table has categories
     "combined": {"int": [1, 5], "default": 4},
-    "one_hot": {"ordinal": [2, 3, 5, 10], "default": 2},
+    "one_hot": {"ordinal": [2, 3, 5, 10], "default": 10},
 }
 NAMES = {  # of the hyperparameters in CatBoost
     "learning_rate": "learning_rate",
@@ -46,6 +48,7 @@ class CatBoost(Learner):
     """Boosted trees, with early stopping by the log loss, the squared error or the pinball loss of all quantiles."""
 
     takes_quantiles = True
+    is_anytime = True
 
     def __init__(self, config: Mapping[str, Any], inputs: Columns, target: Target, seed: int) -> None:
         super().__init__(config, inputs, target, seed)
@@ -128,7 +131,7 @@ class CatBoost(Learner):
 
 
 class _Stopped:
-    """A callback that ends a fit, early where it is too slow."""
+    """A callback that ends a fit, by its loss or its time."""
 
     def __init__(self, stopping: EarlyStopping, watch: FitWatch) -> None:
         self._stopping, self._watch = stopping, watch
@@ -136,10 +139,11 @@ class _Stopped:
 
     def after_iteration(self, info: Any) -> bool:
         (losses,) = info.metrics["validation"].values()
-        if self._stopping.ends(info.iteration - 1, losses[-1]):
+        n = info.iteration
+        if self._stopping.ends(n - 1, losses[-1]) or (n >= USEFUL_ROUNDS and self._watch.is_over):
             return False
         try:
-            self._watch.done(info.iteration, min(self._stopping.least_rounds, MOST_ROUNDS))
+            self._watch.done(n, min(USEFUL_ROUNDS, self._stopping.least_rounds))
         except TooSlow as error:
             self.too_slow = error
         return self.too_slow is None

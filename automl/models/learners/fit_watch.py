@@ -8,6 +8,7 @@ from automl.task import TooSlow
 
 WARM_UP = 1  # rounds that say nothing of the others
 LEAST_SECONDS = 0.5  # of the rounds that a verdict is based on
+USEFUL_ROUNDS = 100  # of boosting, from which on a fit is worth keeping when its time is up
 
 
 class FitWatch:
@@ -18,6 +19,11 @@ class FitWatch:
         self._n_rounds, self._most, self._name = n_rounds, most_seconds, name
         self._start = time.perf_counter()
         self._warm: tuple[int, float] | None = None  # rounds and time when it was warm
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time of the fit is up."""
+        return self._most is not None and time.perf_counter() - self._start > self._most
 
     def done(self, n: int, n_rounds: int | None = None) -> None:
         """``n``: rounds done. ``n_rounds``: in all, at least, where that is known better by now."""

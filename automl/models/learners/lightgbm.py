@@ -16,7 +16,7 @@ from automl.data.inputs import Array, Columns
 from automl.data.targets import Classes, Number, Quantiles, Target
 from automl.models.learners.base import Learner, Rows
 from automl.models.learners.early_stopping import MOST_ROUNDS, EarlyStopping
-from automl.models.learners.fit_watch import FitWatch
+from automl.models.learners.fit_watch import USEFUL_ROUNDS, FitWatch
 from automl.models.learners.levels import ManyLevels
 
 # The hyperparameters and ranges of TabArena (N. Erickson et al., TabArena: A Living Benchmark for Machine Learning on
@@ -36,6 +36,11 @@ CATEGORICAL: dict[str, Any] = {  # where the table has categories
     "level_smoothing": {"float": [1e-3, 100.0], "log": True, "default": 10.0},
     "level_l2": {"float": [5e-3, 10.0], "log": True, "default": 10.0},
 }
+# Of a target whose long tail is positive: the logarithm is boosted, yet by a loss that the mean minimises, so that
+# predictions need no correction (H. Zhou et al., Tweedie Gradient Boosting for Extremely Unbalanced Zero-inflated Data,
+# 2019).
+LONG_TAILED: dict[str, Any] = {"loss": {"choice": ["squared", "tweedie"], "default": "squared"}}
+TWEEDIE_POWER = 1.5
 NAMES = {  # of the hyperparameters in LightGBM
     "learning_rate": "learning_rate",
     "leaves": "num_leaves",
@@ -55,6 +60,7 @@ class LightGBM(Learner):
     """Boosted trees, with early stopping by the log loss, the squared error or the pinball loss: a model a quantile."""
 
     takes_quantiles = True
+    is_anytime = True
 
     def __init__(self, config: Mapping[str, Any], inputs: Columns, target: Target, seed: int) -> None:
         super().__init__(config, inputs, target, seed)
@@ -68,6 +74,14 @@ class LightGBM(Learner):
         both = zip(self.boosters, self._n_rounds, strict=True)
         return [booster.dump_model(num_iteration=n) for booster, n in both]
 
+    @property
+    def unit(self) -> float | None:
+        """That of the labels of Tweedie's loss, whose logarithm the trees predict; None for another loss."""
+        if self.config.get("loss") != "tweedie":
+            return None
+        assert isinstance(self.target, Number)
+        return self.target.mean if self.target.mean > 0 else self.target.std
+
     @classmethod
     def space(cls, *, classes: bool, with_levels: bool) -> dict[str, Any]:
         return SPACE | (CATEGORICAL if with_levels else {})
@@ -77,11 +91,12 @@ class LightGBM(Learner):
 
         x = self._columns(self.levels.fit_transform(train, self.inputs, self.target, self.seed))
         quiet = {"verbosity": -1, "num_threads": 1}
-        data = lightgbm.Dataset(x, train.y, weight=train.weights, params=quiet, categorical_feature=self._categorical())
+        y = self._labels(train.y)
+        data = lightgbm.Dataset(x, y, weight=train.weights, params=quiet, categorical_feature=self._categorical())
         scored = []
         if valid is not None:
             others = self._columns(self.levels.transform(valid.x))
-            scored = [data.create_valid(others, valid.y, weight=valid.weights)]
+            scored = [data.create_valid(others, self._labels(valid.y), weight=valid.weights)]
         self.boosters, self._n_rounds = [], []
         each = self._parameters()
         share = None if self.most_seconds is None else self.most_seconds / len(each)
@@ -104,6 +119,8 @@ class LightGBM(Learner):
         if isinstance(self.target, Quantiles):
             return np.sort(np.column_stack(each), axis=1)
         (predicted,) = each
+        if self.unit is not None:
+            return predicted * self.unit
         if isinstance(self.target, Classes) and self.target.n_outputs == 2:
             return np.column_stack([1.0 - predicted, predicted])
         return predicted
@@ -135,6 +152,9 @@ class LightGBM(Learner):
         codes[codes == 0] = np.nan
         return x
 
+    def _labels(self, y: NDArray[Any]) -> NDArray[Any]:
+        return y if self.unit is None else np.maximum(y, 0.0) / self.unit  # new rows may have negative ones
+
     def _categorical(self) -> list[int]:
         """The columns with codes, which are adjacent."""
         n_native = len(self.inputs.cardinalities) - len(self.levels.columns)
@@ -151,14 +171,16 @@ class LightGBM(Learner):
         """Those of each model."""
         target = self.target
         kinds: list[dict[str, Any]] = [{"objective": "regression", "metric": "rmse"}]
-        if isinstance(target, Quantiles):
+        if self.unit is not None:
+            kinds = [{"objective": "tweedie", "tweedie_variance_power": TWEEDIE_POWER, "metric": "rmse"}]
+        elif isinstance(target, Quantiles):
             kinds = [{"objective": "quantile", "metric": "quantile", "alpha": level} for level in target.levels]
         elif isinstance(target, Classes) and target.n_outputs == 2:
             kinds = [{"objective": "binary", "metric": "binary_logloss"}]
         elif isinstance(target, Classes):
             kinds = [{"objective": "multiclass", "metric": "multi_logloss", "num_class": target.n_outputs}]
         own = {NAMES[name]: value for name, value in self.config.items() if name in NAMES}
-        if isinstance(target, Number):
+        if isinstance(target, Number) and self.unit is None:
             own["lambda_l1"] *= target.std  # it is in units of the target
         every = own | {
             "bagging_freq": int(self.config["rows"] < 1.0), "seed": self.seed % 2**31, "deterministic": True,
@@ -172,15 +194,15 @@ def _file(place: int) -> str:
 
 
 def _stopped(stopping: EarlyStopping, watch: FitWatch) -> Callable[[Any], None]:
-    """A callback that ends a fit and keeps its best round."""
+    """A callback that ends a fit, by its loss or its time, and keeps its best round."""
 
     def stop(state: Any) -> None:
         from lightgbm.callback import EarlyStopException
 
         ((_, _, loss, _),) = state.evaluation_result_list
-        is_last = state.iteration == state.end_iteration - 1
-        if stopping.ends(state.iteration, loss) or is_last:
+        n = state.iteration + 1
+        if stopping.ends(state.iteration, loss) or n == state.end_iteration or (n >= USEFUL_ROUNDS and watch.is_over):
             raise EarlyStopException(stopping.best_round, state.evaluation_result_list)
-        watch.done(state.iteration + 1, stopping.least_rounds)
+        watch.done(n, min(USEFUL_ROUNDS, stopping.least_rounds))
 
     return stop

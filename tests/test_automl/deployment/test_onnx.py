@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from types import MappingProxyType
 
 import numpy as np
 import onnx
@@ -240,7 +241,7 @@ def test_the_command_says_what_it_wrote_and_how_near_it_is(tmp_path):
 # --- learners for tables ----------------------------------------------------------------------------------------------
 
 
-def learnt(family, kind, n_classes=3, with_levels=True):
+def learnt(family, kind, n_classes=3, with_levels=True, more=MappingProxyType({})):
     """A fitted learner on numbers with gaps, a category that decides much, and one with many levels; and new rows.
 
     Without levels, the codes of the categories are numbers too.
@@ -260,7 +261,7 @@ def learnt(family, kind, n_classes=3, with_levels=True):
         target = Classes(tuple("abcdef"[:n_classes]))
     space = learner_class(family).space(classes=kind == "classes", with_levels=with_levels)
     config = {name: entry["default"] for name, entry in space.items()}
-    config |= {"min_rows_per_level": 5} if family == "lightgbm" and with_levels else {}
+    config |= ({"min_rows_per_level": 5} if family == "lightgbm" and with_levels else {}) | more
     learner = build_learner(family, config, inputs, target, 0)
     valid = None if family == "catboost" else Rows(x[400:500], y[400:500])  # which would take thousands of trees
     learner.fit(Rows(x[:400], y[:400]), valid, rounds=100)
@@ -288,6 +289,11 @@ def test_boosting_of_numbers_gives_the_same_in_onnx(family, kind, n_classes):
         found = answers(content, examples=rows)
         assert found.shape == (len(rows), 3)
         assert (np.diff(found, axis=1) >= 0).all()
+
+
+def test_tweedies_loss_gives_the_same_in_onnx():
+    predictor, rows = learnt("lightgbm", "number", more={"loss": "tweedie"})
+    assert largest_difference(predictor, as_onnx(predictor).SerializeToString(), {"examples": rows}) < TOLERANCE
 
 
 def test_catboosts_categories_have_no_onnx_form():

@@ -8,6 +8,7 @@ from automl.data.targets import Classes, Number, Quantiles
 from automl.metrics import measure
 from automl.models.learners import LEARNERS, build_learner, learner_class
 from automl.models.learners.base import Rows
+from automl.models.learners.fit_watch import USEFUL_ROUNDS, FitWatch
 from automl.models.learners.levels import MOST_NATIVE, ManyLevels
 from automl.task import TooSlow
 from automl.tasks.families import FAMILIES as BY_KIND
@@ -101,6 +102,55 @@ def test_a_fit_that_cannot_end_in_its_seconds_gives_up_early(family, kind, monke
     learner.most_seconds = 0.01
     with pytest.raises(TooSlow, match=r"^too slow: \d+ (rounds|epochs) would take .* s, longer than the 0\.01 s left$"):
         learner.fit(train, valid)
+
+
+@pytest.mark.parametrize("kind", ["classes", "number"])
+@pytest.mark.parametrize("family", [family for family in FAMILIES if learner_class(family).is_anytime])
+def test_boosting_whose_time_is_up_keeps_its_best_round(family, kind, monkeypatch):
+    train, valid = rows(300, 0, kind), rows(100, 1, kind)
+    cut, short = (learner_for(family, train, target_of(train, kind)) for _ in range(2))
+    with monkeypatch.context() as patched:
+        patched.setattr(FitWatch, "is_over", True)
+        cut.fit(train, valid)
+    monkeypatch.setattr(f"automl.models.learners.{family}.MOST_ROUNDS", USEFUL_ROUNDS)
+    short.fit(train, valid)
+    assert 0 < cut.rounds == short.rounds <= USEFUL_ROUNDS
+    assert (cut.predict(valid.x) == short.predict(valid.x)).all()
+
+
+def test_tweedies_loss_suits_a_long_tail_in_any_unit(tmp_path):
+    train, valid = rows(600, 0, "number"), rows(300, 1, "number")
+    tail, rest = np.exp(1.5 * train.y), np.exp(1.5 * valid.y)
+    known, new = Rows(train.x[:450], tail[:450]), Rows(train.x[450:], tail[450:])
+
+    def predicted(loss, unit=1.0):
+        inputs, target = Columns.of(train.x, (4, 80)), Number.of(unit * tail)
+        config = {
+            name: entry["default"]
+            for name, entry in learner_class("lightgbm").space(classes=False, with_levels=True).items()
+        }
+        learner = build_learner("lightgbm", config | {"loss": loss}, inputs, target, 0)
+        learner.fit(Rows(known.x, unit * known.y), Rows(new.x, unit * new.y))
+        folder = tmp_path / f"{loss}-{unit:g}"
+        folder.mkdir()
+        learner.save(folder)
+        found = learner.predict(valid.x)
+        assert (type(learner).load(folder, learner.config, inputs, target).predict(valid.x) == found).all()
+        return found
+
+    tweedie = predicted("tweedie")
+    assert measure("rmse", rest, tweedie) < 0.95 * measure("rmse", rest, predicted("squared"))
+    assert (tweedie > 0).all()
+    assert predicted("tweedie", 1e6) == pytest.approx(1e6 * tweedie, rel=0.05)
+
+
+def test_tweedies_loss_reads_negative_labels_of_new_rows_as_0():
+    train = rows(300, 0, "number")
+    y = np.where(np.arange(300) == 7, -5.0, np.exp(train.y)).astype(np.float32)
+    learner = learner_for("lightgbm", Rows(train.x, y), Number.of(y))
+    learner.config = {**learner.config, "loss": "tweedie"}
+    learner.fit(Rows(train.x, y), rounds=20)
+    assert (learner.predict(train.x) > 0).all()
 
 
 @pytest.mark.parametrize("kind", ["classes", "number"])

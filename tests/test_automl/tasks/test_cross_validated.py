@@ -218,6 +218,21 @@ def test_the_presets_lie_in_the_space_and_begin_with_each_familys_default(wine):
     assert len(only) == sum(preset["model"] == "linear" for preset in PRESETS)
 
 
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [("price", True), ("loss", False), ("profit", False), ("size", False), ("nothing", False)],
+)
+def test_only_numbers_with_a_long_positive_tail_may_have_tweedies_loss(tmp_path, target, expected):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=200)
+    price = np.exp(2 * x).round(3)
+    targets = {"price": price, "loss": -price, "profit": price - 1, "size": x + 9, "nothing": np.repeat([0.0, 1], 100)}
+    frame = pd.DataFrame({"x": x + rng.normal(size=200), "target": targets[target]})
+    task = cross_validated(prepared(tmp_path, frame, kind="regression"), 4, None, None)
+    assert ("lightgbm_loss" in task.space) == expected
+    assert any(config.get("lightgbm_loss") == "tweedie" for config in presets(task.space)) == expected
+
+
 def test_many_numbers_or_little_time_mean_fewer_folds(wine):
     assert n_folds_within(wine, 600, 1) == 8
     assert n_folds_within(wine, 14, 1) == 4
