@@ -21,7 +21,7 @@ from automl.data.targets import Target, levels_of
 from automl.metrics import METRICS, measure
 from automl.task import Epoch
 from automl.tasks import field_plans
-from automl.tasks.families import chosen_families, families_of, is_long_tailed, space_of
+from automl.tasks.families import chosen_families, families_of, space_of
 from automl.tasks.time_plan import (
     CHEAPEST,
     LEAST_LIMIT,
@@ -227,6 +227,7 @@ def cross_validated(
     ``time_limit``: of the run, in seconds, of which a configuration gets a share at most.
     """
     from automl.data.ingest.prepare import Facts
+    from automl.models.learners.long_tail import is_long_tailed
     from automl.space.parse import load_space
 
     facts = Facts.read(folder)

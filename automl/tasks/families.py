@@ -6,9 +6,6 @@ import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from automl.errors import UserError, install_command
 from automl.tasks import field_plans
 from automl.tasks.user_data import CHOICES, check_backbone
@@ -26,7 +23,7 @@ FAMILIES = {  # by the kind of data; the first is the default
     **field_plans.FAMILIES,
 }
 
-LEAST_SKEWNESS = 1.0  # of a target with a long tail
+BOOSTING = ("lightgbm", "catboost")
 
 # Tried in this order: the default of each family, and settings that are often better or complement them. Those of
 # LightGBM are from AutoGluon's portfolio, which was learnt on 200 data sets (D. Salinas and N. Erickson,
@@ -42,6 +39,7 @@ PRESETS: tuple[dict[str, Any], ...] = (
     {"model": "lightgbm", "lightgbm_learning_rate": 0.1, "lightgbm_leaves": 6, "lightgbm_min_rows": 3,
      "lightgbm_loss": "tweedie"},
     {"model": "catboost"},
+    {"model": "catboost", "catboost_depth": 4, "catboost_loss": "tweedie"},
     {"model": "realmlp"},
     {"model": "lightgbm", "lightgbm_extra_trees": True},
     {"model": "random_forest"},
@@ -74,13 +72,6 @@ def presets(space: ConfigurationSpace, kind: str = "table") -> list[Config]:
 def families_of(space: ConfigurationSpace) -> list[str]:
     """The families among which a space chooses."""
     return next(list(map(str, dim.values)) for dim in Encoding(space).dimensions if dim.name == "model")
-
-
-def is_long_tailed(y: NDArray[Any]) -> bool:
-    """Whether numbers are never negative and reach far above most of them."""
-    y = np.asarray(y, np.float64)
-    spread = y.std()
-    return bool(y.min() >= 0.0 and spread > 0.0 and (((y - y.mean()) / spread) ** 3).mean() > LEAST_SKEWNESS)
 
 
 def _value_of(preset: Mapping[str, Any], dim: Dimension) -> Any:
@@ -133,15 +124,15 @@ def space_of(
     """The space in the short form: `model`, and the hyperparameters of each family conditional on it.
 
     ``with_levels``: whether the table has categories. ``lags``: whether its columns are past values of a series.
-    ``long_tailed``: see ``is_long_tailed``.
+    ``long_tailed``: whether ``long_tail.is_long_tailed`` of the target.
     """
-    from automl.models.learners import learner_class
-    from automl.models.learners.lightgbm import LONG_TAILED
+    from automl.models.learners import learner_class, long_tail
 
     form: dict[str, Any] = {"model": {"choice": list(families), "default": families[0]}}
     for family in families:
         own = learner_class(family).space(classes=classes, with_levels=with_levels)
-        for name, entry in (own | (LONG_TAILED if long_tailed and family == "lightgbm" else {})).items():
+        own |= long_tail.SPACE if long_tailed and family in BOOSTING else {}
+        for name, entry in own.items():
             form[f"{family}_{name}"] = {**entry, "when": {"model": family}}
     if lags and "linear" in families:
         form["linear_numbers"] |= {"default": "standard"}  # a forecast is nearly linear in the values themselves

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from automl.data.inputs import Array, Columns
 from automl.data.targets import Classes, Quantiles, Target
+from automl.models.learners import long_tail
 from automl.models.learners.base import Learner, Rows
 from automl.models.learners.early_stopping import MOST_ROUNDS, EarlyStopping
 from automl.models.learners.fit_watch import USEFUL_ROUNDS, FitWatch
@@ -61,11 +62,14 @@ class CatBoost(Learner):
     def fit(self, train: Rows, valid: Rows | None = None, rounds: int = 0) -> None:
         import catboost
 
+        unit = long_tail.unit_of(self.config, self.target)
+        train = train._replace(y=long_tail.labels(train.y, unit))
         parameters = self._parameters() | {"iterations": MOST_ROUNDS if valid is not None else max(1, rounds)}
         self.model = catboost.CatBoost(parameters)
         if valid is None:
             self.model.fit(self._pool(*train))
         else:
+            valid = valid._replace(y=long_tail.labels(valid.y, unit))
             pools = self._pool(*train), self._pool(*valid)
             stopped = _Stopped(EarlyStopping(len(train.y)), FitWatch(0, self.most_seconds, "rounds"))
             self.model.fit(pools[0], eval_set=pools[1], use_best_model=True, callbacks=[stopped])
@@ -74,11 +78,12 @@ class CatBoost(Learner):
         self.rounds = self.model.tree_count_
 
     def predict(self, x: NDArray[Any]) -> NDArray[np.float64]:
-        kind = "Probability" if isinstance(self.target, Classes) else "RawFormulaVal"
+        unit = long_tail.unit_of(self.config, self.target)
+        kind = "Probability" if isinstance(self.target, Classes) else "RawFormulaVal" if unit is None else "Exponent"
         found = np.asarray(self.model.predict(self._pool(x), prediction_type=kind, thread_count=1))
         if isinstance(self.target, Quantiles):
             return np.sort(found.reshape(len(found), -1), axis=1)  # of one level, CatBoost returns (n,)
-        return found.astype(np.float64)
+        return found.astype(np.float64) * (unit or 1.0)
 
     def save(self, folder: Path) -> None:
         self.model.save_model(str(folder / FILE), format="cbm")
@@ -116,7 +121,9 @@ class CatBoost(Learner):
     def _parameters(self) -> dict[str, Any]:
         target = self.target
         kind: dict[str, Any] = {"loss_function": "RMSE"}
-        if isinstance(target, Quantiles):
+        if long_tail.unit_of(self.config, target) is not None:
+            kind = {"loss_function": f"Tweedie:variance_power={long_tail.VARIANCE_POWER:g}"}
+        elif isinstance(target, Quantiles):
             name = "MultiQuantile" if len(target.levels) > 1 else "Quantile"
             kind = {"loss_function": f"{name}:alpha={','.join(f'{level:g}' for level in target.levels)}"}
         elif isinstance(target, Classes) and target.n_outputs == 2:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from automl.data.inputs import Array, Columns
 from automl.data.targets import Classes, Number, Quantiles, Target
+from automl.models.learners import long_tail
 from automl.models.learners.base import Learner, Rows
 from automl.models.learners.early_stopping import MOST_ROUNDS, EarlyStopping
 from automl.models.learners.fit_watch import USEFUL_ROUNDS, FitWatch
@@ -36,11 +37,6 @@ CATEGORICAL: dict[str, Any] = {  # where the table has categories
     "level_smoothing": {"float": [1e-3, 100.0], "log": True, "default": 10.0},
     "level_l2": {"float": [5e-3, 10.0], "log": True, "default": 10.0},
 }
-# Of a target whose long tail is positive: the logarithm is boosted, yet by a loss that the mean minimises, so that
-# predictions need no correction (H. Zhou et al., Tweedie Gradient Boosting for Extremely Unbalanced Zero-inflated Data,
-# 2019).
-LONG_TAILED: dict[str, Any] = {"loss": {"choice": ["squared", "tweedie"], "default": "squared"}}
-TWEEDIE_POWER = 1.5
 NAMES = {  # of the hyperparameters in LightGBM
     "learning_rate": "learning_rate",
     "leaves": "num_leaves",
@@ -74,14 +70,6 @@ class LightGBM(Learner):
         both = zip(self.boosters, self._n_rounds, strict=True)
         return [booster.dump_model(num_iteration=n) for booster, n in both]
 
-    @property
-    def unit(self) -> float | None:
-        """That of the labels of Tweedie's loss, whose logarithm the trees predict; None for another loss."""
-        if self.config.get("loss") != "tweedie":
-            return None
-        assert isinstance(self.target, Number)
-        return self.target.mean if self.target.mean > 0 else self.target.std
-
     @classmethod
     def space(cls, *, classes: bool, with_levels: bool) -> dict[str, Any]:
         return SPACE | (CATEGORICAL if with_levels else {})
@@ -91,12 +79,13 @@ class LightGBM(Learner):
 
         x = self._columns(self.levels.fit_transform(train, self.inputs, self.target, self.seed))
         quiet = {"verbosity": -1, "num_threads": 1}
-        y = self._labels(train.y)
+        unit = long_tail.unit_of(self.config, self.target)
+        y = long_tail.labels(train.y, unit)
         data = lightgbm.Dataset(x, y, weight=train.weights, params=quiet, categorical_feature=self._categorical())
         scored = []
         if valid is not None:
             others = self._columns(self.levels.transform(valid.x))
-            scored = [data.create_valid(others, self._labels(valid.y), weight=valid.weights)]
+            scored = [data.create_valid(others, long_tail.labels(valid.y, unit), weight=valid.weights)]
         self.boosters, self._n_rounds = [], []
         each = self._parameters()
         share = None if self.most_seconds is None else self.most_seconds / len(each)
@@ -119,8 +108,9 @@ class LightGBM(Learner):
         if isinstance(self.target, Quantiles):
             return np.sort(np.column_stack(each), axis=1)
         (predicted,) = each
-        if self.unit is not None:
-            return predicted * self.unit
+        unit = long_tail.unit_of(self.config, self.target)
+        if unit is not None:
+            return predicted * unit
         if isinstance(self.target, Classes) and self.target.n_outputs == 2:
             return np.column_stack([1.0 - predicted, predicted])
         return predicted
@@ -152,9 +142,6 @@ class LightGBM(Learner):
         codes[codes == 0] = np.nan
         return x
 
-    def _labels(self, y: NDArray[Any]) -> NDArray[Any]:
-        return y if self.unit is None else np.maximum(y, 0.0) / self.unit  # new rows may have negative ones
-
     def _categorical(self) -> list[int]:
         """The columns with codes, which are adjacent."""
         n_native = len(self.inputs.cardinalities) - len(self.levels.columns)
@@ -171,8 +158,10 @@ class LightGBM(Learner):
         """Those of each model."""
         target = self.target
         kinds: list[dict[str, Any]] = [{"objective": "regression", "metric": "rmse"}]
-        if self.unit is not None:
-            kinds = [{"objective": "tweedie", "tweedie_variance_power": TWEEDIE_POWER, "metric": "rmse"}]
+        unit = long_tail.unit_of(self.config, target)
+        if unit is not None:
+            power = long_tail.VARIANCE_POWER
+            kinds = [{"objective": "tweedie", "tweedie_variance_power": power, "metric": "rmse"}]
         elif isinstance(target, Quantiles):
             kinds = [{"objective": "quantile", "metric": "quantile", "alpha": level} for level in target.levels]
         elif isinstance(target, Classes) and target.n_outputs == 2:
@@ -180,7 +169,7 @@ class LightGBM(Learner):
         elif isinstance(target, Classes):
             kinds = [{"objective": "multiclass", "metric": "multi_logloss", "num_class": target.n_outputs}]
         own = {NAMES[name]: value for name, value in self.config.items() if name in NAMES}
-        if isinstance(target, Number) and self.unit is None:
+        if isinstance(target, Number) and unit is None:
             own["lambda_l1"] *= target.std  # it is in units of the target
         every = own | {
             "bagging_freq": int(self.config["rows"] < 1.0), "seed": self.seed % 2**31, "deterministic": True,
