@@ -22,7 +22,7 @@ def refitted(task: CrossValidated, before: Predictor, seed: int, device: str, sa
     """Fit each member again, for as many rounds as it has; the models of a bagged one become one."""
     from automl.deployment.predictor import Member, Predictor
     from automl.models import own_config
-    from automl.models.learners.base import Rows
+    from automl.models.learners.base import Rows, mean_rounds
     from automl.models.trained import Preprocessing, TrainedLearner, TrainedModel
     from automl.training.fold_learners import build_learner, learner_class, trained
 
@@ -38,7 +38,7 @@ def refitted(task: CrossValidated, before: Predictor, seed: int, device: str, sa
         learner = build_learner(family, own, splits.inputs, splits.target, seed, device)
         rounds = [each.model.learner.rounds for each in same if isinstance(each.model, TrainedLearner)]
         train = Rows(splits.x_train, np.asarray(splits.y_train), task.weights("train"))
-        learner.fit(train, rounds=round(float(np.mean(rounds or [0]))))
+        learner.fit(train, rounds=mean_rounds(rounds))
         rules = Preprocessing(task.name, family, splits.inputs, splits.target)
         found.append(Member(trained(learner, model.config, rules), sum(each.weight for each in same)))
     predictor = Predictor(found, None, {"threshold": before.threshold if splits.n_classes == 2 else HALF})

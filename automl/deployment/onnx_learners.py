@@ -10,7 +10,6 @@ from automl.data.inputs import Columns
 from automl.data.targets import Classes, Quantiles
 from automl.deployment.onnx_estimators import Trees, cut, probabilities
 from automl.deployment.onnx_graph import Graph
-from automl.models.learners import long_tail
 from automl.models.learners.catboost import CatBoost
 from automl.models.learners.forests import N_TREES, Forest
 from automl.models.learners.levels import ManyLevels
@@ -101,9 +100,8 @@ def _symmetric(graph: Graph, learner: CatBoost, rows: str, target: Any) -> str:
         )  # fmt: skip
     raw = graph.cast(ensemble.node(graph, rows), np.float64)
     raw = graph("Add", raw, graph.constant(np.reshape(bias, (1, n_outputs)), np.float64))
-    unit = long_tail.unit_of(learner.config, learner.target)
-    if unit is not None:
-        return graph("Mul", graph("Exp", raw), graph.constant(unit, np.float64))
+    if learner.unit is not None:
+        return graph("Mul", graph("Exp", raw), graph.constant(learner.unit, np.float64))
     return probabilities(graph, graph.cast(raw, np.float32), n_outputs) if isinstance(target, Classes) else raw
 
 
@@ -120,9 +118,8 @@ def _boosting(graph: Graph, dump: dict[str, Any], learner: LightGBM, inputs: Col
         code = graph.cast(cut(graph, rows, column, column + 1), np.int64)
         columns.append(graph("Gather", graph.constant(np.frombuffer(table, np.float32)), code))
     raw = ensemble.node(graph, graph("Concat", *columns, axis=1) if len(columns) > 1 else rows)
-    unit = long_tail.unit_of(learner.config, learner.target)
-    if unit is not None:
-        return graph("Mul", graph("Exp", raw), graph.constant(unit))
+    if learner.unit is not None:
+        return graph("Mul", graph("Exp", raw), graph.constant(learner.unit))
     return probabilities(graph, raw, n_outputs) if isinstance(target, Classes) else raw
 
 

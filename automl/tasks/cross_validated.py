@@ -57,7 +57,8 @@ class CrossValidated:
     train_size: None = None
     views: Mapping[str, str] = field(default_factory=dict)  # of families that read other arrays than the first
     kind: str = "table"  # of the data
-    gives_up: bool = False  # a training that has begun and will take longer than that
+    seconds_left: float | None = None  # to the search, as a training begins or goes on
+    gives_up: bool = False  # a training that cannot end in time
 
     @property
     def maximize(self) -> bool:
@@ -92,9 +93,8 @@ class CrossValidated:
     def within(self, seconds: float) -> CrossValidated:
         """The task with so many seconds left for a training; one that cannot end in them gives up early, if there is a
         family that never does."""
-        if not field_plans.NEVER_SLOW & {*families_of(self.space)}:
-            return self
-        return replace(self, most_seconds=min(self.most_seconds or math.inf, seconds), gives_up=True)
+        gives_up = bool(field_plans.NEVER_SLOW & {*families_of(self.space)})
+        return replace(self, seconds_left=seconds, gives_up=gives_up)
 
     def reads(self, family: str) -> tuple[Inputs, Target]:
         """What describes the rows of a family, and their target; texts need not be read for it."""

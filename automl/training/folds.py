@@ -18,7 +18,7 @@ from automl.data.targets import Number, levels_of
 from automl.errors import UserError
 from automl.metrics import best_threshold, loss_of, measure
 from automl.models import own_config
-from automl.models.learners.base import Learner, Rows
+from automl.models.learners.base import Learner, Rounds, Rows, mean_rounds
 from automl.task import Epoch, TooSlow
 from automl.training.fold_files import (
     MODEL,
@@ -75,8 +75,9 @@ class FoldsTraining:
         self._kind = learner_class(self._family)
         self._out_of_bag: NDArray[Any] | None = None
         self.losses: list[float] = []
-        self.rounds: list[int] = []
+        self.rounds: list[Rounds] = []
         self.seconds: list[float] = []
+        self._before = 0.0  # seconds of the folds that were done before this training went on
         n, target = len(self._splits.y_train), self._splits.target
         shape = (n,) if isinstance(target, Number) else (n, target.n_outputs)
         self.predictions = np.full(shape, np.nan, np.float32)
@@ -99,7 +100,7 @@ class FoldsTraining:
                 learner.fit(self._rows(slice(None)))
                 self._out_of_bag = learner.out_of_bag().astype(np.float32)
             self.predictions[held] = self._out_of_bag[held]
-            rounds = 0
+            rounds: Rounds = ()
         else:
             learner = self._fitted_without(fold)
             self.predictions[held] = learner.predict(self._rows(held).x)
@@ -123,11 +124,21 @@ class FoldsTraining:
             # The epoch that is best on the fold would flatter the predictions for it.
             before, stopping = self._set_aside(before, fold)
         learner = self._learner(fold)
-        if self.task.gives_up and self.task.most_seconds is not None:
-            most = self.task.most_seconds * (SHARE_OF_ANYTIME if self._kind.is_anytime else 1.0)
-            learner.most_seconds = max(0.0, most - sum(self.seconds)) / (self.task.max_epochs - fold)
+        learner.gives_up = self.task.gives_up
+        if self.task.gives_up or self._kind.is_anytime:
+            left = self._seconds_left(SHARE_OF_ANYTIME if self._kind.is_anytime else 1.0)
+            learner.most_seconds = None if left is None else max(0.0, left) / (self.task.max_epochs - fold)
         learner.fit(self._rows(before), self._rows(stopping))
         return learner
+
+    def _seconds_left(self, share: float) -> float | None:
+        """Of a share of the configuration's seconds, and of those that were left as the training began or went on."""
+        done, limits = sum(self.seconds), []
+        if self.task.most_seconds is not None:
+            limits.append(share * self.task.most_seconds - done)
+        if (self.task.gives_up or self._kind.is_anytime) and self.task.seconds_left is not None:
+            limits.append(share * self.task.seconds_left - (done - self._before))
+        return min(limits, default=None)
 
     def _set_aside(self, rows: NDArray[Any], fold: int) -> tuple[NDArray[Any], NDArray[Any]]:
         """The training rows without those of another fold, and these: the next fold, or in time the one before."""
@@ -141,6 +152,9 @@ class FoldsTraining:
     def _check_time(self) -> None:
         """TooSlow after the second fold if all would take too long; the first may wait for imports."""
         most, n = self.task.most_seconds, self.task.max_epochs
+        if self.task.gives_up:
+            left = self._seconds_left(1.0)
+            most = None if left is None else sum(self.seconds) + left
         if most is None or self._out_of_bag is not None or self.n_done != 2:
             return
         expected = self.seconds[0] + (n - 1) * self.seconds[1]
@@ -153,7 +167,7 @@ class FoldsTraining:
         for place in places_to_fit(self._folder, self._kind, self.task.max_epochs):
             if place.name == MODEL:
                 learner = self._learner()
-                learner.fit(self._rows(slice(None)), rounds=round(float(np.mean(self.rounds))))
+                learner.fit(self._rows(slice(None)), rounds=mean_rounds(self.rounds))
             else:
                 learner = self._fitted_without(int(place.name.removeprefix("fold-")))
             write_model(learner, place)
@@ -200,7 +214,8 @@ class FoldsTraining:
         record = read_record(self._folder)
         if record["config"] != self.config or record["seed"] != self.seed:
             raise UserError(f"the checkpoint in {self._folder} belongs to another training; use another folder")
-        self.losses, self.rounds, self.seconds = record["losses"], record["rounds"], record["seconds"]
+        self.losses, self.seconds = record["losses"], record["seconds"]
+        self.rounds, self._before = [tuple(each) for each in record["rounds"]], sum(self.seconds)
         self.predictions = read_predictions(self._folder, self._rows_done)
         self.predictions[self._folds >= self.n_done] = np.nan  # killed between the two files
         if (self._folder / OUT_OF_BAG).exists():

@@ -20,7 +20,7 @@ from automl.data.targets import Target
 from automl.models import build_for
 from automl.models.backbone import Backbone
 from automl.models.device import autocast, find_device, isolated
-from automl.models.learners.base import Learner, Rows
+from automl.models.learners.base import Learner, Rounds, Rows
 from automl.models.learners.fit_watch import FitWatch
 from automl.models.trained import Preprocessing, TrainedNetwork
 from automl.task import TrainingFailed
@@ -90,7 +90,7 @@ class NetworkLearner(Learner):
     def read(x: Array) -> Array:
         return x
 
-    def fit(self, train: Rows, valid: Rows | None = None, rounds: int = 0) -> None:
+    def fit(self, train: Rows, valid: Rows | None = None, rounds: Rounds = ()) -> None:
         config, epochs = FIXED | dict(self.config), int(self.config["epochs"])
         device = find_device(self.device)
         with isolated(device, self.seed), memory_errors(device, "in a fold"):

@@ -56,7 +56,9 @@ class FoldsTask(Protocol):
     @property
     def most_seconds(self) -> float | None: ...  # of all folds of a configuration
     @property
-    def gives_up(self) -> bool: ...  # a training that will take longer
+    def seconds_left(self) -> float | None: ...  # to the search, as the training begins or goes on
+    @property
+    def gives_up(self) -> bool: ...  # a training that cannot end in time
     @property
     def keeps_models(self) -> bool: ...  # those that the validation set scored
     @property

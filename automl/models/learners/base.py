@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -26,6 +26,9 @@ class Rows(NamedTuple):
     x: Any
     y: NDArray[Any]
     weights: NDArray[Any] | None = None
+
+
+Rounds = tuple[int, ...]  # boosting rounds or epochs: one number, one a quantile, or none
 
 
 class Learner(ABC):
@@ -51,10 +54,12 @@ class Learner(ABC):
         """``inputs`` and ``target``: the statistics of all training rows."""
         self.config, self.inputs, self.target, self.seed = config, inputs, target, seed
         self.most_seconds: float | None = None
-        """Of a fit, which ends then if it ``is_anytime``, or else raises TooSlow early where it sees that it will take
-        longer."""
-        self.rounds = 0
-        """Boosting rounds or epochs of the fitted model; 0 where a model has none."""
+        """Of a fit, which ends then if it ``is_anytime``, or else raises TooSlow where its first rounds show that it
+        will take longer."""
+        self.gives_up = True
+        """Whether a fit that ``is_anytime`` raises TooSlow where it would be of no use by then."""
+        self.rounds: Rounds = ()
+        """Those of the fitted model."""
 
     @classmethod
     @abstractmethod
@@ -70,7 +75,7 @@ class Learner(ABC):
         return as_rows(x)
 
     @abstractmethod
-    def fit(self, train: Rows, valid: Rows | None = None, rounds: int = 0) -> None:
+    def fit(self, train: Rows, valid: Rows | None = None, rounds: Rounds = ()) -> None:
         """Fit to the training rows. With ``valid``, stop early by its loss; without it, train for ``rounds``.
 
         Some classes may have no training row.
@@ -92,3 +97,8 @@ class Learner(ABC):
     @abstractmethod
     def load(cls, folder: Path, config: Mapping[str, Any], inputs: Any, target: Target) -> Self:
         """The inverse of ``save``."""
+
+
+def mean_rounds(each: Sequence[Rounds]) -> Rounds:
+    """Those of models that were fitted to parts of the rows, for one that is fitted to all."""
+    return tuple(round(mean) for mean in np.mean(each, axis=0)) if each else ()

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from automl.data.inputs import Array, Columns
 from automl.data.targets import Classes, Quantiles, Target
 from automl.models.learners import long_tail
-from automl.models.learners.base import Learner, Rows
+from automl.models.learners.base import Learner, Rounds, Rows
 from automl.models.learners.early_stopping import MOST_ROUNDS, EarlyStopping
 from automl.models.learners.fit_watch import USEFUL_ROUNDS, FitWatch
 from automl.task import TooSlow
@@ -46,7 +46,11 @@ NAMES = {  # of the hyperparameters in CatBoost
 
 
 class CatBoost(Learner):
-    """Boosted trees, with early stopping by the log loss, the squared error or the pinball loss of all quantiles."""
+    """Boosted trees, with early stopping by the log loss, the squared error, Tweedie's loss or the pinball loss of all
+    quantiles.
+
+    config: SPACE, CATEGORICAL where the table has categories, and that of ``long_tail`` where the target is.
+    """
 
     takes_quantiles = True
     is_anytime = True
@@ -55,35 +59,41 @@ class CatBoost(Learner):
         super().__init__(config, inputs, target, seed)
         self.model: Any = None
 
+    @property
+    def unit(self) -> float | None:
+        """Of the numbers whose logarithm is boosted; None where it is not."""
+        return long_tail.unit_of(self.config, self.target)
+
     @classmethod
     def space(cls, *, classes: bool, with_levels: bool) -> dict[str, Any]:
         return SPACE | (CATEGORICAL if with_levels else {})
 
-    def fit(self, train: Rows, valid: Rows | None = None, rounds: int = 0) -> None:
+    def fit(self, train: Rows, valid: Rows | None = None, rounds: Rounds = ()) -> None:
         import catboost
 
-        unit = long_tail.unit_of(self.config, self.target)
-        train = train._replace(y=long_tail.labels(train.y, unit))
-        parameters = self._parameters() | {"iterations": MOST_ROUNDS if valid is not None else max(1, rounds)}
+        train = train._replace(y=long_tail.labels(train.y, self.unit))
+        long_tail.check_labels(train.y, self.unit)
+        parameters = self._parameters() | {"iterations": MOST_ROUNDS if valid is not None else max(1, *rounds)}
         self.model = catboost.CatBoost(parameters)
         if valid is None:
             self.model.fit(self._pool(*train))
         else:
-            valid = valid._replace(y=long_tail.labels(valid.y, unit))
+            valid = valid._replace(y=long_tail.labels(valid.y, self.unit))
+            floor = 0.0 if self.unit is None else long_tail.least_loss(valid.y, valid.weights)
             pools = self._pool(*train), self._pool(*valid)
-            stopped = _Stopped(EarlyStopping(len(train.y)), FitWatch(0, self.most_seconds, "rounds"))
+            watch = FitWatch(0, self.most_seconds, "rounds")
+            stopped = _Stopped(EarlyStopping(len(train.y)), watch, self.gives_up, floor)
             self.model.fit(pools[0], eval_set=pools[1], use_best_model=True, callbacks=[stopped])
             if stopped.too_slow is not None:
                 raise stopped.too_slow
-        self.rounds = self.model.tree_count_
+        self.rounds = (self.model.tree_count_,)
 
     def predict(self, x: NDArray[Any]) -> NDArray[np.float64]:
-        unit = long_tail.unit_of(self.config, self.target)
-        kind = "Probability" if isinstance(self.target, Classes) else "RawFormulaVal" if unit is None else "Exponent"
+        kind = "Probability" if isinstance(self.target, Classes) else "RawFormulaVal"
         found = np.asarray(self.model.predict(self._pool(x), prediction_type=kind, thread_count=1))
         if isinstance(self.target, Quantiles):
             return np.sort(found.reshape(len(found), -1), axis=1)  # of one level, CatBoost returns (n,)
-        return found.astype(np.float64) * (unit or 1.0)
+        return found.astype(np.float64) if self.unit is None else np.exp(found) * self.unit
 
     def save(self, folder: Path) -> None:
         self.model.save_model(str(folder / FILE), format="cbm")
@@ -95,7 +105,7 @@ class CatBoost(Learner):
         found = cls(config, inputs, target, seed=0)
         found.model = catboost.CatBoost()
         found.model.load_model(str(folder / FILE), format="cbm")
-        found.rounds = found.model.tree_count_
+        found.rounds = (found.model.tree_count_,)
         return found
 
     def as_json(self) -> dict[str, Any]:
@@ -121,7 +131,7 @@ class CatBoost(Learner):
     def _parameters(self) -> dict[str, Any]:
         target = self.target
         kind: dict[str, Any] = {"loss_function": "RMSE"}
-        if long_tail.unit_of(self.config, target) is not None:
+        if self.unit is not None:
             kind = {"loss_function": f"Tweedie:variance_power={long_tail.VARIANCE_POWER:g}"}
         elif isinstance(target, Quantiles):
             name = "MultiQuantile" if len(target.levels) > 1 else "Quantile"
@@ -140,15 +150,18 @@ class CatBoost(Learner):
 class _Stopped:
     """A callback that ends a fit, by its loss or its time."""
 
-    def __init__(self, stopping: EarlyStopping, watch: FitWatch) -> None:
-        self._stopping, self._watch = stopping, watch
+    def __init__(self, stopping: EarlyStopping, watch: FitWatch, gives_up: bool, floor: float) -> None:
+        """``floor``: the least loss that is possible, so that losses above it compare."""
+        self._stopping, self._watch, self._gives_up, self._floor = stopping, watch, gives_up, floor
         self.too_slow: TooSlow | None = None  # to be raised after the fit: CatBoost turns errors into its own
 
     def after_iteration(self, info: Any) -> bool:
         (losses,) = info.metrics["validation"].values()
         n = info.iteration
-        if self._stopping.ends(n - 1, losses[-1]) or (n >= USEFUL_ROUNDS and self._watch.is_over):
+        if self._stopping.ends(n - 1, losses[-1] - self._floor) or (n >= USEFUL_ROUNDS and self._watch.is_over):
             return False
+        if not self._gives_up or n >= USEFUL_ROUNDS:
+            return True
         try:
             self._watch.done(n, min(USEFUL_ROUNDS, self._stopping.least_rounds))
         except TooSlow as error:

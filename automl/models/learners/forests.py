@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from automl.data.inputs import Columns
 from automl.data.targets import Classes, Target
-from automl.models.learners.base import Learner, Rows
+from automl.models.learners.base import Learner, Rounds, Rows
 from automl.models.learners.levels import ManyLevels
 from automl.models.learners.skops_file import read_estimator, write_estimator
 
@@ -45,7 +45,7 @@ class Forest(Learner):
     def space(cls, *, classes: bool, with_levels: bool) -> dict[str, Any]:
         return SPACE
 
-    def fit(self, train: Rows, valid: Rows | None = None, rounds: int = 0) -> None:
+    def fit(self, train: Rows, valid: Rows | None = None, rounds: Rounds = ()) -> None:
         from sklearn import ensemble
 
         x = self.levels.fit_transform(train, self.inputs, self.target, self.seed)

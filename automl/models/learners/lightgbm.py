@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from automl.data.inputs import Array, Columns
 from automl.data.targets import Classes, Number, Quantiles, Target
 from automl.models.learners import long_tail
-from automl.models.learners.base import Learner, Rows
+from automl.models.learners.base import Learner, Rounds, Rows
 from automl.models.learners.early_stopping import MOST_ROUNDS, EarlyStopping
 from automl.models.learners.fit_watch import USEFUL_ROUNDS, FitWatch
 from automl.models.learners.levels import ManyLevels
@@ -53,7 +53,10 @@ NAMES = {  # of the hyperparameters in LightGBM
 
 
 class LightGBM(Learner):
-    """Boosted trees, with early stopping by the log loss, the squared error or the pinball loss: a model a quantile."""
+    """Boosted trees, with early stopping by the log loss, the squared error or the pinball loss: a model a quantile.
+
+    config: SPACE, CATEGORICAL where the table has categories, and that of ``long_tail`` where the target is.
+    """
 
     takes_quantiles = True
     is_anytime = True
@@ -62,61 +65,65 @@ class LightGBM(Learner):
         super().__init__(config, inputs, target, seed)
         self.levels = ManyLevels.of(inputs)
         self.boosters: list[Any] = []  # one, or one a quantile
-        self._n_rounds: list[int] = []  # of each
+
+    @property
+    def unit(self) -> float | None:
+        """Of the numbers whose logarithm is boosted; None where it is not."""
+        return long_tail.unit_of(self.config, self.target)
 
     @property
     def dumps(self) -> list[dict[str, Any]]:
         """The trees of each model, as LightGBM describes them."""
-        both = zip(self.boosters, self._n_rounds, strict=True)
+        both = zip(self.boosters, self.rounds, strict=True)
         return [booster.dump_model(num_iteration=n) for booster, n in both]
 
     @classmethod
     def space(cls, *, classes: bool, with_levels: bool) -> dict[str, Any]:
         return SPACE | (CATEGORICAL if with_levels else {})
 
-    def fit(self, train: Rows, valid: Rows | None = None, rounds: int = 0) -> None:
+    def fit(self, train: Rows, valid: Rows | None = None, rounds: Rounds = ()) -> None:
         import lightgbm
 
         x = self._columns(self.levels.fit_transform(train, self.inputs, self.target, self.seed))
         quiet = {"verbosity": -1, "num_threads": 1}
-        unit = long_tail.unit_of(self.config, self.target)
-        y = long_tail.labels(train.y, unit)
+        y = long_tail.labels(train.y, self.unit)
+        long_tail.check_labels(y, self.unit)
         data = lightgbm.Dataset(x, y, weight=train.weights, params=quiet, categorical_feature=self._categorical())
         scored = []
         if valid is not None:
             others = self._columns(self.levels.transform(valid.x))
-            scored = [data.create_valid(others, long_tail.labels(valid.y, unit), weight=valid.weights)]
-        self.boosters, self._n_rounds = [], []
+            scored = [data.create_valid(others, long_tail.labels(valid.y, self.unit), weight=valid.weights)]
+        self.boosters, found = [], []
         each = self._parameters()
         share = None if self.most_seconds is None else self.most_seconds / len(each)
-        for parameters in each:
+        for place, parameters in enumerate(each):
             stopping = EarlyStopping(len(train.y))
-            callbacks = [] if valid is None else [_stopped(stopping, FitWatch(0, share, "rounds"))]
-            n_rounds = rounds if valid is None else MOST_ROUNDS
+            watch = FitWatch(0, share, "rounds")
+            callbacks = [] if valid is None else [_stopped(stopping, watch, self.gives_up)]
+            n_rounds = rounds[place] if valid is None else MOST_ROUNDS
             booster = lightgbm.train(parameters, data, n_rounds, scored, callbacks=callbacks)
-            found = booster.best_iteration if valid is not None else rounds
+            best = booster.best_iteration if valid is not None else n_rounds
             self.boosters.append(booster)
-            self._n_rounds.append(found if found > 0 else booster.current_iteration())  # all rounds were trained
-        self.rounds = round(sum(self._n_rounds) / len(self._n_rounds))
+            found.append(best if best > 0 else booster.current_iteration())  # all rounds were trained
+        self.rounds = tuple(found)
 
     def predict(self, x: NDArray[Any]) -> NDArray[np.float64]:
         rows = self._columns(self.levels.transform(x))
         each = [
             np.asarray(booster.predict(rows, num_iteration=n, num_threads=1), np.float64)
-            for booster, n in zip(self.boosters, self._n_rounds, strict=True)
+            for booster, n in zip(self.boosters, self.rounds, strict=True)
         ]
         if isinstance(self.target, Quantiles):
             return np.sort(np.column_stack(each), axis=1)
         (predicted,) = each
-        unit = long_tail.unit_of(self.config, self.target)
-        if unit is not None:
-            return predicted * unit
+        if self.unit is not None:
+            return predicted * self.unit
         if isinstance(self.target, Classes) and self.target.n_outputs == 2:
             return np.column_stack([1.0 - predicted, predicted])
         return predicted
 
     def save(self, folder: Path) -> None:
-        for place, (booster, n) in enumerate(zip(self.boosters, self._n_rounds, strict=True)):
+        for place, (booster, n) in enumerate(zip(self.boosters, self.rounds, strict=True)):
             booster.save_model(folder / _file(place), num_iteration=n)
         self.levels.save(folder)
 
@@ -128,8 +135,7 @@ class LightGBM(Learner):
         found.levels = ManyLevels.load(folder)
         n_models = target.n_outputs if isinstance(target, Quantiles) else 1
         found.boosters = [lightgbm.Booster(model_file=folder / _file(place)) for place in range(n_models)]
-        found._n_rounds = [booster.current_iteration() for booster in found.boosters]
-        found.rounds = round(sum(found._n_rounds) / n_models)
+        found.rounds = tuple(booster.current_iteration() for booster in found.boosters)
         return found
 
     def _columns(self, x: Array) -> Array:
@@ -158,8 +164,7 @@ class LightGBM(Learner):
         """Those of each model."""
         target = self.target
         kinds: list[dict[str, Any]] = [{"objective": "regression", "metric": "rmse"}]
-        unit = long_tail.unit_of(self.config, target)
-        if unit is not None:
+        if self.unit is not None:
             power = long_tail.VARIANCE_POWER
             kinds = [{"objective": "tweedie", "tweedie_variance_power": power, "metric": "rmse"}]
         elif isinstance(target, Quantiles):
@@ -169,7 +174,7 @@ class LightGBM(Learner):
         elif isinstance(target, Classes):
             kinds = [{"objective": "multiclass", "metric": "multi_logloss", "num_class": target.n_outputs}]
         own = {NAMES[name]: value for name, value in self.config.items() if name in NAMES}
-        if isinstance(target, Number) and unit is None:
+        if isinstance(target, Number) and self.unit is None:
             own["lambda_l1"] *= target.std  # it is in units of the target
         every = own | {
             "bagging_freq": int(self.config["rows"] < 1.0), "seed": self.seed % 2**31, "deterministic": True,
@@ -182,7 +187,7 @@ def _file(place: int) -> str:
     return f"model-{place}.txt" if place else "model.txt"
 
 
-def _stopped(stopping: EarlyStopping, watch: FitWatch) -> Callable[[Any], None]:
+def _stopped(stopping: EarlyStopping, watch: FitWatch, gives_up: bool) -> Callable[[Any], None]:
     """A callback that ends a fit, by its loss or its time, and keeps its best round."""
 
     def stop(state: Any) -> None:
@@ -192,6 +197,7 @@ def _stopped(stopping: EarlyStopping, watch: FitWatch) -> Callable[[Any], None]:
         n = state.iteration + 1
         if stopping.ends(state.iteration, loss) or n == state.end_iteration or (n >= USEFUL_ROUNDS and watch.is_over):
             raise EarlyStopException(stopping.best_round, state.evaluation_result_list)
-        watch.done(n, min(USEFUL_ROUNDS, stopping.least_rounds))
+        if gives_up and n < USEFUL_ROUNDS:
+            watch.done(n, min(USEFUL_ROUNDS, stopping.least_rounds))
 
     return stop

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from automl.data.inputs import Columns
 from automl.data.targets import Classes, Quantiles, Target
-from automl.models.learners.base import Learner, Rows
+from automl.models.learners.base import Learner, Rounds, Rows
 from automl.models.learners.skops_file import read_estimator, write_estimator
 
 LEAST_ROWS = 5  # of a level; rarer ones share a column
@@ -39,7 +39,7 @@ class Linear(Learner):
     def space(cls, *, classes: bool, with_levels: bool) -> dict[str, Any]:
         return SPACE
 
-    def fit(self, train: Rows, valid: Rows | None = None, rounds: int = 0) -> None:
+    def fit(self, train: Rows, valid: Rows | None = None, rounds: Rounds = ()) -> None:
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.pipeline import make_pipeline
 

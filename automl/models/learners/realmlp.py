@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from automl.data.inputs import Columns
 from automl.data.targets import Classes, Target
-from automl.models.learners.base import Learner, Rows
+from automl.models.learners.base import Learner, Rounds, Rows
 from automl.models.learners.realmlp_encoding import Encoding, NumberRange
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class RealMLP(Learner):
         """The search space in the short form; its defaults are the preset."""
         return {"lr": LR_OF_CLASSES if classes else LR_OF_NUMBERS, **SPACE}
 
-    def fit(self, train: Rows, valid: Rows | None = None, rounds: int = 0) -> None:
+    def fit(self, train: Rows, valid: Rows | None = None, rounds: Rounds = ()) -> None:
         import torch
 
         from automl.models.device import isolated
@@ -72,9 +72,10 @@ class RealMLP(Learner):
 
         with isolated(torch.device("cpu")), torch.inference_mode():
             scored = None if valid is None else encoded(valid)
-            self._network, self.rounds = fit_network(
-                self._sizes(), self.config, encoded(train), scored, rounds, self.seed, self.most_seconds
+            self._network, epochs = fit_network(
+                self._sizes(), self.config, encoded(train), scored, max(rounds, default=0), self.seed, self.most_seconds
             )
+        self.rounds = (epochs,)
 
     def predict(self, x: NDArray[Any]) -> NDArray[np.float64]:
         import torch
@@ -92,7 +93,7 @@ class RealMLP(Learner):
 
         parameters = {name: tensor.numpy() for name, tensor in self._network.parameters.items()}
         save_file(parameters | self._encoding.arrays(), folder / "model.safetensors")
-        fields = {"rounds": self.rounds, "range": self._range._asdict()}
+        fields = {"rounds": self.rounds[0], "range": self._range._asdict()}
         (folder / "realmlp.json").write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
@@ -105,7 +106,7 @@ class RealMLP(Learner):
         found = cls(config, inputs, target, seed=0)
         fields = json.loads((folder / "realmlp.json").read_text(encoding="utf-8"))
         arrays = load_file(folder / "model.safetensors")
-        found.rounds, found._range = fields["rounds"], NumberRange(**fields["range"])
+        found.rounds, found._range = (fields["rounds"],), NumberRange(**fields["range"])
         found._encoding = Encoding.from_arrays(arrays, inputs)
         found._network = Network(found._sizes())
         for name, tensor in found._network.parameters.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -14,7 +15,7 @@ from automl.data.inputs import Array, Columns, Texts
 from automl.data.ngrams import WORD_COLUMNS, count_ngrams
 from automl.data.targets import Classes, Target
 from automl.models.integrity import open_arrays
-from automl.models.learners.base import Learner, Rows
+from automl.models.learners.base import Learner, Rounds, Rows
 from automl.models.learners.lightgbm import LightGBM
 from automl.models.learners.tfidf import TfIdf
 
@@ -54,7 +55,7 @@ class LinearTfIdf(TextLearner):
             **(weighting if classes else {}),
         }
 
-    def fit(self, train: Rows, valid: Rows | None = None, rounds: int = 0) -> None:
+    def fit(self, train: Rows, valid: Rows | None = None, rounds: Rounds = ()) -> None:
         from threadpoolctl import threadpool_limits
 
         counts = train.x if self.config["ngrams"] == "characters" else _only_words(train.x)
@@ -131,6 +132,8 @@ class LsaLightGBM(TextLearner):
     config: vectors (how many), and that of LightGBM.
     """
 
+    is_anytime = True
+
     def __init__(self, config: Mapping[str, Any], inputs: Texts, target: Target, seed: int) -> None:
         super().__init__(config, inputs, target, seed)
         self.features: TfIdf
@@ -143,9 +146,10 @@ class LsaLightGBM(TextLearner):
         fewer = {"leaves": own["leaves"] | {"default": 15}, "columns": own["columns"] | {"default": 0.5}}
         return {"vectors": {"ordinal": [32, 64, 128], "default": 64}, **own, **fewer}
 
-    def fit(self, train: Rows, valid: Rows | None = None, rounds: int = 0) -> None:
+    def fit(self, train: Rows, valid: Rows | None = None, rounds: Rounds = ()) -> None:
         from sklearn.utils.extmath import randomized_svd
 
+        start = time.perf_counter()
         self.features = TfIdf.fit(train.x)
         x = self.features(train.x)
         n = min(self.config["vectors"], *x.shape)
@@ -153,7 +157,9 @@ class LsaLightGBM(TextLearner):
         self.vectors = np.ascontiguousarray(vectors.T, np.float32)
         rows = x @ self.vectors
         self.boosting = LightGBM(self.config, Columns.of(rows, ()), self.target, self.seed)
-        self.boosting.most_seconds = self.most_seconds
+        if self.most_seconds is not None:
+            self.boosting.most_seconds = max(0.0, self.most_seconds - (time.perf_counter() - start))
+        self.boosting.gives_up = self.gives_up
         scored = None if valid is None else Rows(self.features(valid.x) @ self.vectors, valid.y)
         self.boosting.fit(Rows(rows, train.y), scored, rounds)
         self.rounds = self.boosting.rounds

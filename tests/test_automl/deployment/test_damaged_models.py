@@ -57,7 +57,7 @@ def learners(tmp_path_factory):
             space = kind.space(classes=True, with_levels=True)
             config = {name: entry["default"] for name, entry in space.items()} | change
             learner = kind(config, inputs, target, 0)
-            learner.fit(Rows(x, y), rounds=2)
+            learner.fit(Rows(x, y), rounds=(2,))
             found[family] = tmp_path_factory.mktemp(family) / "model"
             TrainedLearner(learner, config, Preprocessing("small", family, inputs, target)).save(found[family])
     return found

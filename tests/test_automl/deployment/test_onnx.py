@@ -264,7 +264,7 @@ def learnt(family, kind, n_classes=3, with_levels=True, more=MappingProxyType({}
     config |= ({"min_rows_per_level": 5} if family == "lightgbm" and with_levels else {}) | more
     learner = build_learner(family, config, inputs, target, 0)
     valid = None if family == "catboost" else Rows(x[400:500], y[400:500])  # which would take thousands of trees
-    learner.fit(Rows(x[:400], y[:400]), valid, rounds=100)
+    learner.fit(Rows(x[:400], y[:400]), valid, rounds=(100,))
     model = TrainedLearner(learner, config, Preprocessing("shops", family, inputs, target))
     strange = x[500:].copy()
     strange[:20] = np.nan

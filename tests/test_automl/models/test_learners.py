@@ -6,11 +6,11 @@ import pytest
 from automl.data.inputs import Columns, channel_statistics
 from automl.data.targets import Classes, Number, Quantiles
 from automl.metrics import measure
-from automl.models.learners import LEARNERS, build_learner, learner_class
-from automl.models.learners.base import Rows
+from automl.models.learners import LEARNERS, build_learner, learner_class, long_tail
+from automl.models.learners.base import Rows, mean_rounds
 from automl.models.learners.fit_watch import USEFUL_ROUNDS, FitWatch
 from automl.models.learners.levels import MOST_NATIVE, ManyLevels
-from automl.task import TooSlow
+from automl.task import TooSlow, TrainingFailed
 from automl.tasks.families import BOOSTING
 from automl.tasks.families import FAMILIES as BY_KIND
 from automl.training.fold_learners import NETWORKS
@@ -105,6 +105,19 @@ def test_a_fit_that_cannot_end_in_its_seconds_gives_up_early(family, kind, monke
         learner.fit(train, valid)
 
 
+def test_each_quantile_is_refitted_with_its_own_rounds():
+    train, valid = rows(400, 0, "number"), rows(200, 1, "number")
+    target = Quantiles.of(train.y, (0.05, 0.5))
+    stopped, refitted = (learner_for("lightgbm", train, target) for _ in range(2))
+    stopped.fit(train, valid)
+    refitted.fit(train, rounds=stopped.rounds)
+    assert stopped.rounds[0] != stopped.rounds[1]
+    assert refitted.rounds == stopped.rounds
+    assert (refitted.predict(valid.x) == stopped.predict(valid.x)).all()
+    assert mean_rounds([(10, 100), (21, 300)]) == (16, 200)
+    assert mean_rounds([(), ()]) == mean_rounds([]) == ()
+
+
 @pytest.mark.parametrize("kind", ["classes", "number"])
 @pytest.mark.parametrize("family", [family for family in FAMILIES if learner_class(family).is_anytime])
 def test_boosting_whose_time_is_up_keeps_its_best_round(family, kind, monkeypatch):
@@ -115,7 +128,8 @@ def test_boosting_whose_time_is_up_keeps_its_best_round(family, kind, monkeypatc
         cut.fit(train, valid)
     monkeypatch.setattr(f"automl.models.learners.{family}.MOST_ROUNDS", USEFUL_ROUNDS)
     short.fit(train, valid)
-    assert 0 < cut.rounds == short.rounds <= USEFUL_ROUNDS
+    assert cut.rounds == short.rounds
+    assert 0 < cut.rounds[0] <= USEFUL_ROUNDS
     assert (cut.predict(valid.x) == short.predict(valid.x)).all()
 
 
@@ -149,13 +163,31 @@ def test_tweedies_loss_suits_a_long_tail_in_any_unit(family, tmp_path):
     assert predicted("tweedie", 1e6) == pytest.approx(1e6 * tweedie, rel=0.05)
 
 
+def test_the_least_loss_is_that_of_perfect_predictions():
+    from catboost.utils import eval_metric
+
+    rng = np.random.default_rng(0)
+    y, weights = rng.lognormal(size=200), rng.random(200)
+    (loss,) = eval_metric(y, np.log(y), f"Tweedie:variance_power={long_tail.VARIANCE_POWER}", weight=weights)
+    assert long_tail.least_loss(y, weights) == pytest.approx(loss)
+
+
+@pytest.mark.parametrize("family", BOOSTING)
+def test_tweedies_loss_learns_nothing_from_zeros(family):
+    train = rows(100, 0, "number")
+    learner = learner_for(family, train, Number.of(train.y))
+    learner.config = {**learner.config, "loss": "tweedie"}
+    with pytest.raises(TrainingFailed, match=r"^Tweedie's loss needs a number above 0, and all are 0$"):
+        learner.fit(Rows(train.x, np.zeros(100)), rounds=(5,))
+
+
 @pytest.mark.parametrize("family", BOOSTING)
 def test_tweedies_loss_reads_negative_labels_of_new_rows_as_0(family):
     train = rows(300, 0, "number")
     y = np.where(np.arange(300) == 7, -5.0, np.exp(train.y)).astype(np.float32)
     learner = learner_for(family, Rows(train.x, y), Number.of(y))
     learner.config = {**learner.config, "loss": "tweedie"}
-    learner.fit(Rows(train.x, y), rounds=20)
+    learner.fit(Rows(train.x, y), rounds=(20,))
     assert (learner.predict(train.x) > 0).all()
 
 
@@ -229,7 +261,7 @@ def test_quantiles_lie_above_their_share_of_new_rows(family, tmp_path):
 def test_one_quantile_is_a_column(family):
     train = rows(300, 0, "number")
     learner = learner_for(family, train, Quantiles.of(train.y, (0.9,)))
-    learner.fit(train, rounds=20)
+    learner.fit(train, rounds=(20,))
     assert learner.predict(train.x).shape == (300, 1)
 
 
@@ -240,7 +272,7 @@ def test_the_unit_of_the_target_changes_nothing_but_the_unit(family):
     for unit in (1.0, 2.0**-40):
         y = (train.y * unit).astype(np.float32)
         learner = learner_for(family, Rows(train.x, y), Number.of(y))
-        learner.fit(Rows(train.x, y), rounds=50)
+        learner.fit(Rows(train.x, y), rounds=(50,))
         found.append(learner.predict(new.x) / unit)
     assert found[1] == pytest.approx(found[0], rel=1e-3, abs=1e-3)
 

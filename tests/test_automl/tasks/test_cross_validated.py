@@ -14,6 +14,7 @@ from automl.data.ingest.prepare import prepare
 from automl.data.ingest.request import Request
 from automl.errors import UserError
 from automl.metrics import best_threshold, loss_of, measure
+from automl.models.learners.fit_watch import USEFUL_ROUNDS
 from automl.runs.candidates import candidates
 from automl.runs.configure import with_folds
 from automl.runs.settings import Settings
@@ -33,6 +34,7 @@ from automl.training.fold_files import (
     read_record,
 )
 from automl.training.fold_learners import learner_class
+from automl.training.folds import FoldsTraining
 from strategies.encoding import Encoding
 
 
@@ -299,8 +301,32 @@ def test_boosting_gives_up_where_the_search_ends_too_soon_for_it(wine, tmp_path,
     with pytest.raises(TrainingFailed, match=r"too slow: \d+ rounds would take .* s, longer than the 0\.00\d+ s left"):
         list(task.within(0.05).train(config, seed=0, epochs=8, checkpoint=place, device="cpu"))
     assert not (place / RECORD).exists(), "no fold was done"
-    alone = cross_validated(wine, 8, "catboost", None)
-    assert alone.within(0.05) is alone, "no family is sure to end"
+
+
+def test_boosting_without_another_family_ends_with_the_rounds_so_far(wine, tmp_path, monkeypatch):
+    monkeypatch.setattr("automl.models.learners.fit_watch.LEAST_SECONDS", 0.0)
+    task = cross_validated(wine, 4, "lightgbm", None)
+    config, record = preset(task, "lightgbm"), tmp_path / "trial"
+    config |= {"lightgbm_learning_rate": 0.005}  # would go on for longer
+    epochs = list(task.within(1e-3).train(config, seed=0, epochs=4, checkpoint=record, device="cpu"))
+    assert len(epochs) == 4
+    assert max(rounds for (rounds,) in read_record(record)["rounds"]) == USEFUL_ROUNDS
+
+
+def test_a_training_that_goes_on_has_the_seconds_that_are_left_then(wine, tmp_path):
+    """Those of the folds that it has done count only towards the seconds of a configuration."""
+    task = replace(cross_validated(wine, 8, "extra_trees,lightgbm", None), most_seconds=100.0, gives_up=True)
+    (tmp_path / "trial").mkdir()
+    folds = FoldsTraining(task, preset(task, "lightgbm"), 0, tmp_path / "trial")
+    folds.next_fold()
+    folds.seconds[0] = 30.0
+    folds._save()
+    again = FoldsTraining(replace(task, seconds_left=40.0), preset(task, "lightgbm"), 0, tmp_path / "trial")
+    assert again._seconds_left(1.0) == pytest.approx(40.0)
+    assert again._seconds_left(0.5) == pytest.approx(20.0)
+    again.seconds.append(15.0)
+    assert again._seconds_left(1.0) == pytest.approx(25.0)
+    assert again._seconds_left(0.5) == pytest.approx(5.0)
 
 
 def test_scores_count_rows_as_much_as_they_weigh(tmp_path):
