@@ -32,9 +32,9 @@ from automl.provenance import commit
 from automl.study.run_folder import write_atomic
 from benchmarks.command import run_command
 from benchmarks.experiments.products_summary import BASE, error_of, summary
-from benchmarks.suites.own_files import FILES, MORE_TABLES, UsersFile
+from benchmarks.suites.own_files import FILES, LONG_TAILED, MORE_TABLES, UsersFile
 
-EVERY_FILE = (*FILES, *MORE_TABLES)
+EVERY_FILE = (*FILES, *MORE_TABLES, *LONG_TAILED)
 OWN = {"default": (), "bo": ("--strategy=bo",)}  # our command: further options
 RIVALS = {"flaml": "flaml", **{f"autogluon-{quality}": "autogluon" for quality in ("medium", "good", "best")}}
 PRODUCTS = (*OWN, "lightgbm", *RIVALS)
