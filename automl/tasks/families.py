@@ -23,8 +23,6 @@ FAMILIES = {  # by the kind of data; the first is the default
     **field_plans.FAMILIES,
 }
 
-BOOSTING = ("lightgbm", "catboost")
-
 # Tried in this order: the default of each family, and settings that are often better or complement them. Those of
 # LightGBM are from AutoGluon's portfolio, which was learnt on 200 data sets (D. Salinas and N. Erickson,
 # TabRepo: A Large Scale Repository of Tabular Model Evaluations and its AutoML Applications, 2024), but for LightGBM's
@@ -34,6 +32,7 @@ PRESETS: tuple[dict[str, Any], ...] = (
     {"model": "lightgbm"},
     {"model": "linear"},
     {"model": "linear", "linear_numbers": "standard"},  # quick, and by up to a third better or worse than by rank
+    {"model": "linear", "linear_numbers": "power", "linear_loss": "tweedie", "linear_c": 10.0},
     {"model": "extra_trees"},
     {"model": "lightgbm", "lightgbm_learning_rate": 0.1, "lightgbm_leaves": 6, "lightgbm_min_rows": 3},
     {"model": "lightgbm", "lightgbm_learning_rate": 0.1, "lightgbm_leaves": 6, "lightgbm_min_rows": 3,
@@ -131,7 +130,7 @@ def space_of(
     form: dict[str, Any] = {"model": {"choice": list(families), "default": families[0]}}
     for family in families:
         own = learner_class(family).space(classes=classes, with_levels=with_levels)
-        own |= long_tail.SPACE if long_tailed and family in BOOSTING else {}
+        own = own | (long_tail.SPACES.get(family, {}) if long_tailed else {})
         for name, entry in own.items():
             form[f"{family}_{name}"] = {**entry, "when": {"model": family}}
     if lags and "linear" in families:

@@ -1,7 +1,8 @@
-"""Boosting of numbers that are never negative and have a long tail.
+"""Models of numbers that are never negative and have a long tail.
 
-The trees predict the logarithm, yet by a loss that the mean minimises, so that predictions need no correction: H. Zhou
-et al., Tweedie Gradient Boosting for Extremely Unbalanced Zero-inflated Data (2019).
+They predict the logarithm, yet by a loss that the mean minimises, so that predictions need no correction. For boosting,
+this is H. Zhou et al., Tweedie Gradient Boosting for Extremely Unbalanced Zero-inflated Data (2019); for linear models,
+B. Jørgensen, Exponential Dispersion Models (1987).
 """
 
 from __future__ import annotations
@@ -15,20 +16,27 @@ from numpy.typing import NDArray
 from automl.data.targets import Number, Target
 from automl.task import TrainingFailed
 
-SPACE: dict[str, Any] = {"loss": {"choice": ["squared", "tweedie"], "default": "squared"}}
+LOSS: dict[str, Any] = {"loss": {"choice": ["squared", "tweedie"], "default": "squared"}}
+SPACES: dict[str, dict[str, Any]] = {  # what is added to the space of a family
+    "lightgbm": LOSS,
+    "catboost": LOSS,
+    # "power": each column made as normal as a power of it can be, so that its tail stays in proportion
+    "linear": LOSS | {"numbers": {"choice": ["quantile", "standard", "power"], "default": "quantile"}},
+}
 VARIANCE_POWER = 1.5
+MOST = 1e4  # times the mean: a prediction of a linear model
 LEAST_SKEWNESS = 1.0
 
 
 def is_long_tailed(y: NDArray[Any]) -> bool:
-    """Whether numbers are never negative and reach far above most of them."""
+    """Whether numbers are non-negative and strongly right-skewed."""
     y = np.asarray(y, np.float64)
     spread = y.std()
     return bool(y.min() >= 0.0 and spread > 0.0 and (((y - y.mean()) / spread) ** 3).mean() > LEAST_SKEWNESS)
 
 
 def unit_of(config: Mapping[str, Any], target: Target) -> float | None:
-    """That of the labels of Tweedie's loss, which is their mean; None for another loss."""
+    """The unit of the labels for Tweedie's loss, which is their mean; None for another loss."""
     if config.get("loss") != "tweedie":
         return None
     assert isinstance(target, Number)
@@ -36,12 +44,12 @@ def unit_of(config: Mapping[str, Any], target: Target) -> float | None:
 
 
 def labels(y: NDArray[Any], unit: float | None) -> NDArray[Any]:
-    """The numbers in their unit; new rows may have negative ones, which count as 0."""
+    """The numbers in this unit; negative ones, which only new rows may have, count as 0."""
     return y if unit is None else np.maximum(y, 0.0) / unit
 
 
 def check_labels(y: NDArray[Any], unit: float | None) -> None:
-    """TrainingFailed if nothing can be learnt from the labels of the training rows by Tweedie's loss."""
+    """Raise TrainingFailed if Tweedie's loss cannot learn from the training labels."""
     if unit is not None and not y.any():
         raise TrainingFailed("Tweedie's loss needs a number above 0, and all are 0")
 
