@@ -1,7 +1,7 @@
 """Recompute the leaderboard's regrets from the rows, and losses from configurations: ``python -m benchmarks.check``.
 
-By a short path of its own: it shares the reading of files and the constants with the report, but neither its
-incumbents, nor its means, nor its fields. Exits with 1 and a line per difference.
+An independent recomputation: of the report's code, it only shares the reading of files and the constants, not the
+incumbents, means or fields. Exits with 1 and prints a line per difference.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ def main(
         str, typer.Option(help="Suites whose regrets to check, separated by commas.", show_default="all")
     ] = "",
     rows: Annotated[
-        int, typer.Option(min=0, help="Rows of each file whose loss is computed again from their configuration.")
+        int, typer.Option(min=0, help="Rows per file whose loss is recomputed from the configuration.")
     ] = 200,
     every_row: Annotated[bool, typer.Option("--every-row", help="All rows instead of a sample.")] = False,
 ) -> None:
-    """Check the mean regret of every strategy after every budget in trainings, and losses against configurations."""
+    """Check the mean regret of every strategy at every budget in trainings, and losses against configurations."""
     folders = runs or committed()
     n_regrets, differences = check_regrets(folders, leaderboard, set(filter(None, suites.split(","))))
     n_losses, others = check_losses(folders, None if every_row else rows)
@@ -51,7 +51,7 @@ def main(
 
 
 def check_regrets(folders: list[Path], leaderboard: Path, suites: set[str]) -> tuple[int, list[str]]:
-    """The number of mean regrets in the table, and a line for each that the rows do not give."""
+    """The number of mean regrets in the table, and a line for each that the rows do not confirm."""
     table, (rows, _) = pd.read_csv(leaderboard), read_runs(*folders)
     table = table[(table["clock"] == "trainings") & ~table["strategy"].isin(["random x2", "default"])]
     if suites:

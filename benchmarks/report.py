@@ -46,7 +46,7 @@ def main(
         Path | None,
         typer.Option(
             "--page",
-            help=f"Also replace what this page has between <!-- {markdown.BLOCK} --> and <!-- /{markdown.BLOCK} -->.",
+            help=f"Also replace this page's text between <!-- {markdown.BLOCK} --> and <!-- /{markdown.BLOCK} -->.",
         ),
     ] = None,
     readme: Annotated[

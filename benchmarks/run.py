@@ -48,7 +48,7 @@ def main(
     epochs: Annotated[int | None, typer.Option(help="Epochs of a full training of the task.")] = None,
     train_size: Annotated[int | None, typer.Option(help="Number of examples to train a built-in task on.")] = None,
     maximize: Annotated[bool, typer.Option("--maximize", help="The task reports a score to maximize.")] = False,
-    trial_seconds: Annotated[float | None, typer.Option(help="Trainings that take longer fail.")] = None,
+    trial_seconds: Annotated[float | None, typer.Option(help="Time limit of a training; slower ones fail.")] = None,
     strategies: Annotated[str, typer.Option(help="Names, separated by commas.", show_default="all of ours")] = "",
     opponents: Annotated[bool, typer.Option("--opponents", help="Also run the installed raw libraries.")] = False,
     seeds: Annotated[
@@ -67,7 +67,7 @@ def main(
     workers: Annotated[int, typer.Option(min=1, help="Number of simulated asynchronous workers.")] = 1,
     split: Annotated[str, typer.Option(help="development or holdout")] = "development",
     live_overhead: Annotated[
-        bool, typer.Option("--live-overhead", help="Charge a strategy's measured seconds instead of the table's.")
+        bool, typer.Option("--live-overhead", help="Charge each strategy's measured seconds instead of recorded ones.")
     ] = False,
     jobs: Annotated[int, typer.Option(min=1, help="Number of processes.")] = os.cpu_count() or 1,
     out: Annotated[

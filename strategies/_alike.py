@@ -9,9 +9,9 @@ from strategies.types import Config, Value
 
 
 def shared_values(encoding: Encoding, config: Config, key: Callable[[Config], Hashable]) -> Config:
-    """The values of the hyperparameters whose change alone changes the config's key.
+    """The values of the hyperparameters that change the config's key when changed alone.
 
-    Of a range, its ends are tried; of a choice, all values. A key is what one hyperparameter or several say
+    The ends of a range and all values of a choice are tried. This assumes that hyperparameters affect the key
     independently of each other, as the sizes of a network do.
     """
     own = key(config)

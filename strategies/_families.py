@@ -35,7 +35,7 @@ class Family:
     """One family: its strategy, and the costs and losses of its trainings."""
 
     strategy: Strategy
-    starts: Sequence[int] = ()  # the places of its default and of its configs to start with, among all of these
+    starts: Sequence[int] = ()  # the indices of its default and of its configs to start with, among all of these
     is_starting: bool = True  # whether its default and these are not all proposed yet
     epochs: dict[int, int] = field(default_factory=dict)  # by trial: proposed
     seconds: dict[int, float] = field(default_factory=dict)  # by trial: measured

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FLOOR = 0.15  # minimum share of the proposals for every arm
 LATE, LATE_SHARE = 0.7, 0.85  # share of the budget after which the best arm gets LATE_SHARE of the proposals
-MEMORY = 12  # an arm's credit is based on so many of its latest proposals
+MEMORY = 12  # number of an arm's latest proposals that its credit is based on
 MIN_CREDIT = 3  # proposals of an arm needed before its credit counts
 
 

@@ -9,7 +9,7 @@ import math
 class Ranking:
     """Items in ascending order of their value, ties in ascending order of the items; NaN counts as infinite.
 
-    Changes and look-ups take a bisection, and for the former the move of a part of a list.
+    Look-ups take a bisection; changes also shift part of a list.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""How probable it is that a training does not fail."""
+"""The probability that a training does not fail."""
 
 from __future__ import annotations
 

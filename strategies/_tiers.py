@@ -1,4 +1,4 @@
-"""Several strategies for one search, the most thorough first; a cheaper one takes over for good when it has to."""
+"""Several strategies for one search, the most thorough first; cheaper ones take over permanently when needed."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from strategies.config_strategy import ConfigStrategy
 
 
 class Tiers(Delegate):
-    """Delegates to one of its strategies. A proposal of another than the first says so: ``info["tier"]``."""
+    """Delegates to one of its strategies. Proposals of others than the first have ``info["tier"]``."""
 
     def __init__(self, builders: Sequence[Callable[[], ConfigStrategy]], tier: Callable[[], int]) -> None:
-        """``builders``: each makes a strategy for the same space. ``tier``: the place among them of the one to ask."""
+        """``builders``: each makes a strategy for the same space. ``tier``: the index of the one to ask."""
         self._builders = builders
         self._tier_to_ask = tier
         self._tier = 0
@@ -40,7 +40,7 @@ class Tiers(Delegate):
         self._skip = trial
 
     def _move_to(self, tier: int) -> None:
-        """Have another strategy go on, which learns all that this one knows."""
+        """Switch to another strategy, which is told everything that this one knows."""
         if tier == self._tier:
             return
         before, after = self._searcher, self._builders[tier]()

@@ -46,7 +46,7 @@ class Proposal:
 
     @property
     def alike(self) -> int | None:
-        """The trial that it was asked to be like, to share a program with it."""
+        """The trial that it was asked to match, so that both can share a program."""
         return _number(self.info.get("alike"))
 
     @property
@@ -138,10 +138,10 @@ class Strategy(ABC):
         """
 
     def ask_alike(self, first: Proposal, key: Callable[[Config], Hashable]) -> Proposal | None:
-        """A further proposal, for a training beside that of ``first``, whose config has the same key.
+        """A further proposal whose config has the same key as that of ``first``.
 
-        For trainings that share a program if their configs have one key. ``first`` was asked last, or before others
-        like it. None, which changes no state, if there is none.
+        Trainings whose configs have the same key can share a program. Since ``first`` was asked, only proposals like it
+        were. None, which changes no state, if there is none.
         """
         return None
 
@@ -175,7 +175,7 @@ class Strategy(ABC):
         return
 
     def charge(self, seconds: float, n_workers: int) -> None:
-        """Take note that the last ``ask``, ``restore`` or ``tell`` took so long in a search with so many workers.
+        """Record the seconds of the last ``ask``, ``restore`` or ``tell``, in a search with ``n_workers`` workers.
 
         Called by the tuner, with the recorded seconds when a run is resumed.
         """

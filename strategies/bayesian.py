@@ -36,7 +36,7 @@ N_CENTRES, N_AROUND = 5, 64  # and around each of the best configs
 N_FANTASIES = 8
 REFIT_EVERY = 50  # from 100 observations on, theta is refitted only after n / 50 more
 REFIT_SELDOM = 5  # the same with many pending trials
-N_AHEAD, N_CONSIDERED = 15, 256  # further proposals of a model with many pending trials, and the points among which
+N_AHEAD, N_CONSIDERED = 15, 256  # further proposals per model with many pending trials, and their candidates
 MANY_DIMENSIONS = 20  # above this, the search stays in a trust region
 
 

@@ -65,7 +65,7 @@ class GeneticAlgorithm(ConfigStrategy):
             self._failed.discard(place)
 
     def _fittest(self) -> list[Individual]:
-        """Those among whom the population is. Failures get the worst finite loss: avoided, not forgotten."""
+        """A superset of the population. Failures get the worst finite loss: avoided, not forgotten."""
         worst = self._worked.value(-1)
         places = sorted(self._worked.items(0, POPULATION) + self._failed.items(0, POPULATION))
         outcomes = [self.outcomes[self._trials[place]] for place in places]

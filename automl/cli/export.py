@@ -21,11 +21,11 @@ def export(
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="PATH", help="File to write; of several targets, a new folder. [default: model.onnx, or model-onnx]"
+            metavar="PATH", help="File to write; a new folder for several targets. [default: model.onnx, or model-onnx]"
         ),
     ] = None,
 ) -> None:
-    """Export a run's model to ONNX, and check it against the model itself."""
+    """Export a run's model to ONNX, and check that both predict the same."""
     if not onnx:
         raise UserError("no export format given; add --onnx")
     if out is not None and not out.absolute().parent.is_dir():

@@ -20,7 +20,7 @@ def predict(
     data: Annotated[Path, typer.Option(help="New data of the same kind: a file, or a folder of images.")],
     out: Annotated[Path, typer.Option(help="CSV file to write.")],
 ) -> None:
-    """Predict for every example of a file, however large it is."""
+    """Predict for every example in a file or folder of any size."""
     from rich.console import Console
 
     from automl.cli.terminal import show_line

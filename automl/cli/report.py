@@ -24,9 +24,9 @@ def report(
     name: Annotated[str | None, NAME] = None,
     png: Annotated[Path | None, typer.Option(metavar="FILE", help="Also save the search curve as a PNG.")] = None,
 ) -> None:
-    """Rewrite report.html in a run's folder from its study and summary; of a run in a database, NAME.html here.
+    """Rewrite a run's report.html from its study and summary; for a run in a database, write NAME.html here.
 
-    Of a run on several targets, the report of each.
+    For a run on several targets, rewrite the report of each.
     """
     from automl.analysis.report import write_report
     from automl.study.snapshot import read_run

@@ -20,7 +20,7 @@ Task = Annotated[str | None, _task(help="Built-in task, or your own as file.py:n
 Command = Annotated[str | None, _task(help="Shell command that prints its losses, with placeholders such as {lr}.")]
 Space = Annotated[
     Path | None,
-    _task(metavar="FILE", help="Search space (YAML); for a task with a space of its own, only what differs."),
+    _task(metavar="FILE", help="Search space (YAML); for a task that already has one, only the changes."),
 ]
 Set = Annotated[list[str] | None, _task("--set", metavar="KEY=VALUE", help="Fix a hyperparameter; repeatable.")]
 Maximize = Annotated[
@@ -39,22 +39,22 @@ Target = Annotated[
 ]
 Text = Annotated[str | None, _data(metavar="COLUMN", help="Column with texts to learn from.")]
 Smiles = Annotated[str | None, _data(metavar="COLUMN", help="Column with molecules as SMILES.")]
-Time = Annotated[str | None, _data(metavar="COLUMN", help="Column with times; data are split from old to new.")]
+Time = Annotated[str | None, _data(metavar="COLUMN", help="Column with times; data are split chronologically.")]
 Horizon = Annotated[int | None, _data(metavar="ROWS", help="Predict the target this many rows ahead (with --time).")]
 Group = Annotated[str | None, _data(metavar="COLUMN", help="Rows of a group stay in one split.")]
-Weight = Annotated[str | None, _data(metavar="COLUMN", help="How much each row of a table counts.")]
-Quantiles = Annotated[str | None, _data(metavar="LEVELS", help="Quantiles of the target to predict: 0.1,0.5,0.9.")]
+Weight = Annotated[str | None, _data(metavar="COLUMN", help="Column with row weights (tables only).")]
+Quantiles = Annotated[str | None, _data(metavar="LEVELS", help="Quantiles to predict, such as 0.1,0.5,0.9.")]
 Source = Annotated[str | None, _data(metavar="COLUMN", help="Column with sentences to translate.")]
-Into = Annotated[str | None, _data(metavar="COLUMN", help="Column with their translations.")]
+Into = Annotated[str | None, _data(metavar="COLUMN", help="Column with the translations.")]
 Kind = Annotated[str | None, _data(help="Override the inferred type: table, text, classification, ...")]
 NoTest = Annotated[
-    bool, _data("--no-test", help="Train the model on all rows; its score is that of cross-validation.", metavar="")
+    bool, _data("--no-test", help="Keep no test set: train on all rows, and score by cross-validation.", metavar="")
 ]
 Model = Annotated[
     str | None,
     _data(
         metavar="NAMES",
-        help="Model families, such as mlp,random_forest; with --task, any of those for its data. [default: auto]",
+        help="Model families, such as mlp,random_forest; with --task, any that suit its data. [default: auto]",
     ),
 ]
 
@@ -66,13 +66,13 @@ TimeLimit = Annotated[
     float | None,
     _budget(
         metavar="SECONDS",
-        help="Time for the whole command; the search leaves enough for the final trainings. [default: no limit; "
+        help="Time limit for the whole command, including the final trainings. [default: no limit; "
         "300 with --data by the default plan]",
     ),
 ]
 TrialSeconds = Annotated[
     float | None,
-    _budget(metavar="SECONDS", help="A trial that takes longer fails; --resume with more seconds tries it again."),
+    _budget(metavar="SECONDS", help="Time limit per trial; slower ones fail. --resume with more seconds retries them."),
 ]
 Patience = Annotated[
     int | None, _budget(metavar="N", help="Stop after N full trainings' worth of epochs without improvement.")
@@ -81,8 +81,7 @@ SureWithin = Annotated[
     str | None,
     _budget(
         metavar="LOSS",
-        help="Stop once bo is sure that no configuration is better by more than LOSS, or than the noise of a "
-        "training (noise).",
+        help="Stop once bo can rule out improvements above LOSS, or above the noise between trainings (noise).",
     ),
 ]
 Workers = Annotated[
@@ -96,7 +95,7 @@ Lanes = Annotated[
     int | None,
     _budget(
         metavar="N",
-        help="Train up to N configurations of one shape in one program, faster for small networks. [default: 1]",
+        help="Train up to N configurations of one shape in one program; faster for small networks. [default: 1]",
     ),
 ]
 
@@ -132,8 +131,8 @@ Storage = Annotated[
     str | None,
     _output(
         metavar="URL",
-        help="PostgreSQL database for the study; other processes with the same --storage and --out lend their "
-        "workers. [default: SQLite in the run folder]",
+        help="PostgreSQL database for the study; processes with the same --storage and --out share the run. "
+        "[default: SQLite in the run folder]",
     ),
 ]
 Resume = Annotated[
@@ -143,22 +142,22 @@ FinalSeeds = Annotated[
     int | None,
     _output(
         metavar="N",
-        help="Final trainings of each of the best configurations and of the default; 0 for none. [default: 3]",
+        help="Number of fresh seeds to retrain the best configurations and the default with; 0 for none. [default: 3]",
     ),
 ]
 Refit = Annotated[
     bool | None,
     _output(
         "--refit/--no-refit",
-        help="Train the final model on the validation set too. [default: refit with --data]",
+        help="Also train the final model on the validation set. [default: refit with --data]",
         metavar="",
     ),
 ]
-Ensemble = Annotated[int | None, _output(metavar="K", help="Combine up to K trials into the model if that is better.")]
+Ensemble = Annotated[int | None, _output(metavar="K", help="Combine up to K trials in an ensemble if it is better.")]
 MaxLatency = Annotated[
     float | None,
     _output(
-        metavar="MILLISECONDS", help="Time that the ensemble of a table may take for a row; slow members are left out."
+        metavar="MILLISECONDS", help="Maximum prediction time per row of a table's ensemble; slow members are dropped."
     ),
 ]
 Track = Annotated[
@@ -173,18 +172,18 @@ Executor = Annotated[
         "[default: local]"
     ),
 ]
-Address = Annotated[str | None, _machines(metavar="HOST:PORT", help="Ray cluster. [default: that of this machine]")]
-Cores = Annotated[float | None, _machines(metavar="N", help="Cores of a worker on Ray. [default: 1]")]
+Address = Annotated[str | None, _machines(metavar="HOST:PORT", help="Ray cluster address. [default: this machine's]")]
+Cores = Annotated[float | None, _machines(metavar="N", help="Cores per Ray worker. [default: 1]")]
 Gpus = Annotated[
     float | None,
-    _machines(metavar="N", help="GPUs of a worker on Ray; may be a fraction. [default: 1 if the cluster has any]"),
+    _machines(metavar="N", help="GPUs per Ray worker; may be a fraction. [default: 1 if the cluster has any]"),
 ]
-Listen = Annotated[str | None, _machines(metavar="HOST:PORT", help="Where automl worker connects to (tcp).")]
+Listen = Annotated[str | None, _machines(metavar="HOST:PORT", help="Address to listen on for automl worker (tcp).")]
 TokenFile = Annotated[
-    Path | None, _machines(metavar="FILE", help="File with the token that run and workers share (tcp).")
+    Path | None, _machines(metavar="FILE", help="File with the token shared by run and workers (tcp).")
 ]
 Certificate = Annotated[
-    Path | None, _machines(metavar="FILE", help="PEM file with certificate and key (tcp), needed beyond this machine.")
+    Path | None, _machines(metavar="FILE", help="PEM file with certificate and key (tcp); needed for other machines.")
 ]
 
 Device = Annotated[
@@ -197,7 +196,7 @@ MetricsPort = Annotated[
         min=0,
         max=65535,
         metavar="PORT",
-        help="Serve metrics for Prometheus on this machine until the run ends; 0 picks a free port.",
+        help="Serve Prometheus metrics on this machine until the run ends; 0 picks a free port.",
     ),
 ]
 List = Annotated[bool, _more("--list", help="List strategies and tasks, and exit.", metavar="")]

@@ -24,7 +24,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 def main(
     task: Annotated[str | None, typer.Option(help="Built-in task, or your own as file.py:name.")] = None,
     space: Annotated[
-        Path | None, typer.Option(help="YAML file with a search space, alone or with a task, as for automl.run.")
+        Path | None, typer.Option(help="Search space (YAML), alone or together with a task, as in automl run.")
     ] = None,
     trials: Annotated[int, typer.Option(min=1, help="Budget, in full trainings.")] = 25,
     epochs: Annotated[

@@ -27,7 +27,7 @@ def serve(
     max_rows: Annotated[int, typer.Option(min=1, help="Maximum examples per request.")] = 1_000,
     max_bytes: Annotated[int, typer.Option(min=1, help="Maximum bytes per request.")] = 10_485_760,
     seconds: Annotated[
-        float, typer.Option(min=0.001, help="Time limit of a request; a slower one is answered with 503.")
+        float, typer.Option(min=0.001, help="Time limit per request; slower ones are answered with status 503.")
     ] = 30,
     token_file: Annotated[
         Path | None,

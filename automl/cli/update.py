@@ -28,7 +28,7 @@ def update(
         int, typer.Option(min=0, help="New configs to train, in addition to the current one.")
     ] = SEARCHED,
     tolerance: Annotated[
-        float, typer.Option(min=0.0, help="Allowed loss on old data, as a fraction of the metric's scale.")
+        float, typer.Option(min=0.0, help="Allowed degradation on old data, as a fraction of the metric's scale.")
     ] = TOLERANCE,
     workers: Annotated[int | None, typer.Option(min=1, help="Trainings in parallel. [default: one per core]")] = None,
     rollback: Annotated[

@@ -17,22 +17,22 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 @app.command()
 def worker(
     connect: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="Where a run listens: automl run --executor tcp --listen.")
+        str, typer.Option(metavar="HOST:PORT", help="Address a run listens on (automl run --executor tcp --listen).")
     ],
-    token_file: Annotated[Path, typer.Option(metavar="FILE", help="File with the token that the run has, too.")],
+    token_file: Annotated[Path, typer.Option(metavar="FILE", help="File with the run's token.")],
     workers: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Trainings at a time. [default: one per core, or per GPU]"),
+        typer.Option(metavar="N", min=1, help="Trainings to run in parallel. [default: one per core, or per GPU]"),
     ] = None,
     certificate: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="PEM file with the run's certificate, needed beyond this machine."),
+        typer.Option(metavar="FILE", help="PEM file with the run's certificate; needed for a run on another machine."),
     ] = None,
     patience: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0, help="How long to try to connect, at first and when cut off.")
+        float, typer.Option(metavar="SECONDS", min=0, help="How long to keep trying to connect or reconnect.")
     ] = 300,
 ) -> None:
-    """Train what the run sends, until it ends. The run's code is executed here: connect to runs that you trust."""
+    """Train for a run until it ends. This executes the run's code: connect only to runs that you trust."""
     from automl.runs.machines import check_tls
     from automl.runs.settings import default_workers
     from automl.tuning.tcp_protocol import read_token, worker_side

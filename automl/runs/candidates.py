@@ -1,4 +1,4 @@
-"""The trials that an ensemble is chosen from, and what of them is still to be fitted to all rows."""
+"""The trials that an ensemble is chosen from, and the fits to all rows that they still need."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from automl.tasks.cross_validated import CrossValidated
 
 MOST_CANDIDATES = 30  # trials that the weights are chosen from: the best, and the best of each family
-VALID_SHARE = 0.34  # more training rows than without the validation set
-MOST_LINES = 3  # on trials that are left out one by one
+VALID_SHARE = 0.34  # size of the validation set relative to the training set
+MOST_LINES = 3  # maximum messages about single trials that are left out
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class Candidate:
     family: str
     predictions: NDArray[Any]  # out of fold, of the rows that are in a fold
     refit_seconds: float  # expected: one fit to all rows, or those of the folds whose models are damaged
-    damage: tuple[str, ...] = ()  # of models that were fitted, which name their files: they are fitted again
+    damage: tuple[str, ...] = ()  # messages about damaged models, naming the files; these are refitted
 
     @property
     def loss(self) -> float:
-        """Out of fold, by the task's metric."""
+        """The out-of-fold loss, by the task's metric."""
         assert self.trial.loss is not None
         return self.trial.loss
 
@@ -75,7 +75,7 @@ def _candidate(task: CrossValidated, trial: Trial, place: Path, known: NDArray[n
 
 
 def looked_at(task: CrossValidated, candidate: Candidate) -> Candidate:
-    """The candidate with what is to be fitted of it now. CheckpointDamaged if its record cannot be read."""
+    """The candidate with its current refit time and damage. CheckpointDamaged if its record cannot be read."""
     family, folder = candidate.family, candidate.folder
     record = read_record(folder)["seconds"]
     to_fit = places_to_fit(folder, learner_class(family), task.max_epochs)

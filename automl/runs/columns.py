@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from automl.analysis.columns import ColumnImportances
 
 REPORT_SECONDS = 1.0  # to write the report afterwards
-LOADS = 2.0  # times as long as writing the model took
+LOADS = 2.0  # time to load the model, as a multiple of the time to write it
 
 
 def columns_in_time(folder: RunFolder, card: Mapping[str, Any] | None, left: float) -> ColumnImportances | None:
-    """Compute and keep those of the model that the run has just written, within ``left`` seconds.
+    """Compute and save column importances of the model that the run has just written, within ``left`` seconds.
 
-    None if there is too little time, which leaves it to ``automl explain``, or if the model is not of a table.
+    None if there is too little time (``automl explain`` computes them later), or if the model is not of a table.
     ``card``: of the model.
     """
     from automl.analysis.columns import is_of_table

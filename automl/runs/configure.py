@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 
 def planned(asked: Settings, prepared: Path) -> Settings:
-    """The settings of a run on the user's data, with cross-validation where neither a strategy nor a number of trials
-    was asked for.
+    """The settings of a run on the user's data, with cross-validation unless options such as a strategy or a number of
+    trials ask for another plan.
 
     ``prepared``: the folder of the data.
     """
@@ -55,7 +55,7 @@ def with_folds(asked: Settings, prepared: Path) -> Settings:
 
     limit = asked.time_limit or DEFAULT_SECONDS
     if limit < LEAST_LIMIT and not asked.where.is_remote:
-        asked = replace(asked, n_workers=asked.n_workers or 1)  # the first model is the only one: one process is enough
+        asked = replace(asked, n_workers=asked.n_workers or 1)  # there is only one model, so one process is enough
     of_first = seconds_of_the_first(prepared, limit, asked.planned_workers)
     trial_seconds = asked.trial_seconds or max(seconds_of_a_trial(limit), of_first)
     folds = n_folds_within(prepared, limit, asked.planned_workers)
@@ -114,7 +114,7 @@ def _space_of(asked: Settings, prepared: Path | None) -> ConfigurationSpace | No
 
 
 def resumed(before: Settings, asked: Settings) -> Settings:
-    """The settings of a run that is continued; with more time, a trial of a cross-validated one has more, too."""
+    """The settings of a resumed run; more time for a cross-validated run also means more time per trial."""
     from automl.tasks.time_plan import seconds_of_a_trial
 
     settings = before.resumed_with(asked)
@@ -130,7 +130,7 @@ def stored_settings(folder: Path) -> Settings:
 
 
 def settings_of(content: Mapping[str, Any], folder: Path) -> Settings:
-    """The settings in a study. UserError if the command line has not made them."""
+    """The settings in a study. UserError if the run was not started from the command line."""
     if content.get("from_python", "command" not in content):  # studies of earlier versions do not say
         raise UserError(
             f"the run in {str(folder)!r} was started from Python; automl.tune(..., resume=True) continues it"

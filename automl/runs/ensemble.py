@@ -1,4 +1,4 @@
-"""The end of a cross-validated run: greedy weights by predictions out of fold, and members fitted to all rows."""
+"""The end of a cross-validated run: greedy weights from out-of-fold predictions, and members fitted to all rows."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from automl.tuning.tuner import Tuner
 
 NOT_REFITTED = "fitted to the training set alone, as the time limit leaves no time to add the validation set"
-MOST_CHOICES = 3  # one after the other, where no member of the last one could be fitted
+MOST_CHOICES = 3  # attempts, each without the last one's members, if none of them could be fitted
 
 
 def build(
@@ -45,7 +45,7 @@ def build(
     """Choose the members, fit them to all rows, write ``model/`` and return its card; None if no trial is complete, or
     nothing could be fitted.
 
-    ``most``: members. ``left``: seconds for the fits to all rows. ``milliseconds``: for a row, at most. ``watch``:
+    ``most``: maximum members. ``left``: seconds for the fits to all rows. ``milliseconds``: maximum per row. ``watch``:
     called with a line about what is going on, ``say`` with what the user should know afterwards.
     """
     found = candidates(task, list(tuner.study.trials.values()), folder, say)
@@ -71,7 +71,7 @@ def _fitted(
     watch: Callable[[str], None],
     say: Callable[[str], None],
 ) -> tuple[Chosen | None, dict[int, Models]]:
-    """The choice and its fitted models. Where fits fail, it is a choice among the other members, or else candidates."""
+    """The choice and its fitted models. If fits fail, choose among the other members or, without any, candidates."""
     end = time.monotonic() + left
     for _ in range(MOST_CHOICES):
         if not found:
@@ -174,7 +174,7 @@ def _cut(chosen: Chosen) -> str:
 
 
 def description(task: CrossValidated, chosen: Chosen) -> str:
-    """What the model is, in words, with the scores that chose it, and whether it lacks members."""
+    """A description of the model, with the scores it was chosen by and any missing members."""
     said = _members_in_words(task, chosen) + (f"; {_cut(chosen)}" if chosen.wanted else "")
     return said if chosen.is_refitted else f"{said}; {NOT_REFITTED}"
 

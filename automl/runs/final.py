@@ -28,9 +28,9 @@ class Final:
 
     trainings: Sequence[Training] = ()  # of the best configs and the default, with fresh seeds
     contenders: Sequence[Trial] = ()  # whose configs they are, the best in the search first
-    chosen: int | None = None  # of them, by its number
-    kept: Who = "chosen"  # whose config the run keeps,
-    config: Mapping[str, Any] | None = None  # and the config
+    chosen: int | None = None  # the number of the chosen contender
+    kept: Who = "chosen"  # whose config the run keeps
+    config: Mapping[str, Any] | None = None  # the config that the run keeps
     refitted: Training | None = None  # on the validation set too
     baseline: Mapping[str, Any] | None = None
     interrupted: bool = False
@@ -38,7 +38,7 @@ class Final:
 
 
 def has_final(task: Task, settings: Settings) -> bool:
-    """Whether the run ends with a final: training a config again must be able to give another result."""
+    """Whether the run ends with a final, which requires that results can depend on the seed."""
     return bool(settings.n_final) and getattr(task, "takes_seed", True)
 
 
@@ -54,8 +54,8 @@ def train_all(
 ) -> Final:
     """Run the final, the refit and the baseline, one after the other.
 
-    ``watch``: called with a line about what is going on. It may raise KeyboardInterrupt, which ends the final: what
-    was trained until then is returned. ``log``: told of the events of the trainings, with their ``stage``.
+    ``watch``: called with a line about what is going on. It may raise KeyboardInterrupt, which ends the final; what
+    was trained so far is returned. ``log``: called with the events of the trainings and their ``stage``.
     """
     final, seed, device = Final(), settings.seed or 0, settings.device or "auto"
     study, default = result.study, Encoding(task.space).default

@@ -60,10 +60,9 @@ def keep_model(
 ) -> dict[str, Any] | None:
     """Create ``model/`` atomically and return its card; None if there is nothing to keep.
 
-    ``trainings``: the final's; of those with the config of ``who``, the best on validation is kept. ``refitted``: kept
-    instead of it; the same config, trained on the validation set too. ``ensemble``: the maximum number of ``trials``
-    in an ensemble, which is kept if it is better. ``baseline``: of the task, on the test set. ``about``: facts on the
-    run.
+    ``trainings``: those of the final; the best on validation with the config of ``who`` is kept. ``refitted``: the same
+    config, also trained on the validation set; kept instead. ``ensemble``: the maximum number of ``trials`` in an
+    ensemble, which is kept if it is better. ``baseline``: of the task, on the test set. ``about``: facts on the run.
     """
     good = [t for t in trainings if t.who == who and t.error is None and t.validation is not None]
     if not good:

@@ -1,4 +1,4 @@
-"""How long the members of an ensemble take for a row, and which of them to leave out where that is too long."""
+"""The prediction time per row of an ensemble's members, and which to leave out if it is too long."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from automl.models.trained import TrainedModel
     from automl.tasks.cross_validated import CrossValidated
 
-MOST_ROWS = 1_000  # that are predicted to measure, in one go
-N_TIMES = 3  # of which the fastest counts: others may use the same core
+MOST_ROWS = 1_000  # maximum rows that are predicted in one go to measure
+N_TIMES = 3  # measurements; the fastest counts, since other processes may use the core
 
 
 def milliseconds_per_row(task: CrossValidated, models: Sequence[TrainedModel]) -> float:
-    """Of predicting many rows at once by all of a member's models."""
+    """Milliseconds per row when all models of a member predict many rows at once."""
     from automl.deployment.predictor import predictions
 
     family = models[0].preprocessing.model
@@ -37,10 +37,10 @@ def milliseconds_per_row(task: CrossValidated, models: Sequence[TrainedModel]) -
 def fast_enough(
     task: CrossValidated, chosen: Chosen, latency: Callable[[Candidate], float], most: float
 ) -> tuple[Chosen, Mapping[int, float]]:
-    """The choice without the members that cost least for the time that they take, until it keeps ``most``.
+    """Drop the members that contribute least for their latency, until the ensemble takes at most ``most``.
 
-    ``most``: milliseconds per row. ``latency``: those of a member. One member remains in any case, the fastest where
-    none is fast enough. Returns also the latencies of the members, by trial.
+    ``most``: milliseconds per row. ``latency``: that of a member. At least one member remains, the fastest if none is
+    fast enough. Also returns the latencies of the members, by trial.
     """
     known = {number: latency(member) for number, member in chosen.members.items()}
     fitting = [member for number, member in chosen.members.items() if known[number] <= most]

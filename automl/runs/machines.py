@@ -55,11 +55,11 @@ class Machines:
 
     @property
     def is_remote(self) -> bool:
-        """Whether workers come and go, and are not those of this machine alone."""
+        """Whether workers may be on other machines, and may come and go."""
         return self.executor != "local"
 
     def n_workers(self, device: str) -> int:
-        """Workers that there is room for now; 1 where that is not known. UserError if there is no such cluster."""
+        """The workers that there is room for now; 1 if unknown. UserError if there is no such cluster."""
         if self.executor != "ray":
             return 1
         _check_ray()
@@ -73,7 +73,7 @@ class Machines:
     ) -> Executor:
         """The executor of a run with remote workers. ``data``: the folder that ``task.data`` names.
 
-        UserError if there is no such cluster, or what is needed to listen is not there.
+        UserError if there is no such cluster, or if something needed to listen is missing.
         """
         if self.executor == "tcp":
             return self._tcp(task, settings, most, say)
@@ -104,7 +104,7 @@ class Machines:
 
 
 def check_tls(address: str, certificate: Path | None) -> None:
-    """UserError if an address that other machines reach is used without a certificate."""
+    """Raise UserError if an address that other machines can reach is used without a certificate."""
     from automl.tuning.remote import host_and_port
     from automl.tuning.tcp_protocol import is_loopback
 

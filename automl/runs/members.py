@@ -1,4 +1,4 @@
-"""The fitted models of an ensemble's members, and what happens where their files are damaged before they are read."""
+"""The fitted models of an ensemble's members; those with damaged files are fitted again."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from automl.tuning.tuner import Tuner
 
 Models: TypeAlias = "Sequence[TrainedModel]"
-"""Those of a member: one, or one a fold for a family that is bagged."""
-LIKELY_MEMBERS = MOST_MEMBERS  # of the best trials, whose fits to all rows the search leaves time for
+"""The models of a member: one, or one per fold for a bagged family."""
+LIKELY_MEMBERS = MOST_MEMBERS  # number of best trials that the search leaves time to fit to all rows
 
 
 def expected_seconds(tuner: Tuner) -> float:
-    """Of fitting the likely members to all rows."""
+    """Expected seconds to fit the likely members to all rows."""
     task = tuner.task
     complete = sorted((t for t in tuner.study.trials.values() if t.state == "complete"), key=lambda t: t.loss or 0.0)
     seconds = [
@@ -51,11 +51,11 @@ def fitted_models(
     say: Callable[[str], None],
     log: Write,
 ) -> dict[int, Models]:
-    """The models of the members, by trial, fitted to all rows where that is still to be done; where it cannot be done
-    in time, those that the validation set scored, as far as they are kept.
+    """The models of the members, by trial. Those not yet fitted to all rows are fitted; without time for that, the
+    models scored on the validation set are used, if they were kept.
 
-    Damaged ones are fitted again, once, if that fits in ``left`` seconds. Those that are missing at the end failed or
-    are damaged, as ``say`` was told.
+    Damaged models are refitted once if ``left`` seconds allow it. Members that are missing in the result failed or are
+    damaged, which ``say`` reports.
     """
     if task.keeps_models and left <= 0:
         return {number: scored for number, member in members.items() if (scored := _as_scored(task, member))}
@@ -65,7 +65,7 @@ def fitted_models(
     def has_time(member: Candidate) -> bool:
         try:
             return looked_at(task, member).refit_seconds <= max(end - time.monotonic(), LEAST_SECONDS)
-        except CheckpointDamaged:  # what is known of its training
+        except CheckpointDamaged:  # the record of its training
             return False
 
     for number, member in members.items():
@@ -114,8 +114,8 @@ def _fit(
     log: Write,
     most_seconds: float | None,
 ) -> dict[int, str]:
-    """Fit members to all rows, in their trials' folders; returns the errors, by trial. What is not done after
-    ``most_seconds`` has failed."""
+    """Fit members to all rows, in their trials' folders; returns the errors, by trial. Fits that exceed
+    ``most_seconds`` fail."""
     jobs, errors = [], {}
     for number, member in members.items():
         try:
@@ -161,7 +161,7 @@ def _places(task: CrossValidated, member: Candidate) -> list[Path]:
 
 
 def forget_models(task: CrossValidated, found: Sequence[Candidate], members: set[int]) -> None:
-    """Remove the models of the folds of all but the members, which a later ensemble would have to fit again."""
+    """Remove the fold models of all but the members; a later ensemble would have to fit them again."""
     for candidate in found:
         if candidate.trial.number not in members and task.keeps_models:
             shutil.rmtree(scored_place(candidate.folder), ignore_errors=True)

@@ -85,7 +85,7 @@ class Outputs:
 
 
 def about_run(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """What a model's card says of the run."""
+    """The facts about the run in a model's card."""
     return {name: summary[name] for name in ("strategy", "seed", "n_trials", "started", "versions", "commit")}
 
 

@@ -34,8 +34,7 @@ if TYPE_CHECKING:
 
 
 def strategy_of(task: Task, settings: Settings, kind: type[Strategy] | None = None) -> Strategy:
-    """The strategy that the settings name, or one of a class of the user's own. UserError if it cannot do what is
-    asked."""
+    """The strategy named in the settings, or one of the user's own class. UserError if it lacks what is asked for."""
     assert settings.strategy is not None
     options: dict[str, Any] = {
         "seed": settings.seed or 0,
@@ -81,15 +80,14 @@ def open_search(
     listeners: Sequence[Listener] = (),
     shared: SharedRun | None = None,
 ) -> Iterator[Search]:
-    """Open the study, the training processes, the trackers and the display of a search, for as long as the context
-    lasts.
+    """Open the study, the training processes, the trackers and the display of a search for the context.
 
     ``folder``: of the run, new or, with ``resume``, existing; None to write nothing. ``warn``: called with a line if a
     tracker fails or a training restarts. ``data``: the user's prepared data, which are moved into a new run's folder.
-    ``executor``: by default, one with processes of its own. ``reserve``: seconds of the time limit that are not the
-    search's. ``listeners``: to the events of its log. ``shared``: with other processes, of which this one leads.
+    ``executor``: by default, one with processes of its own. ``reserve``: seconds of the time limit to leave for later
+    stages. ``listeners``: to the events of the log. ``shared``: the run that this process leads for others.
 
-    A run that continues with more seconds for a trial trains again what was too slow.
+    A run resumed with more seconds per trial retrains the trials that were too slow.
     """
     assert settings.strategy is not None
     seed = settings.seed or 0
@@ -107,7 +105,7 @@ def open_search(
             kept = settings.to_json()
             before = recorded(folder, seat) if resume else {}
             is_longer = resume and (settings.trial_seconds or 0.0) > (before.get("trial_seconds") or math.inf)
-            if is_longer:  # until they are asked for, as the run may be ended before
+            if is_longer:  # until the trials are asked for, since the run may end before
                 kept["trial_seconds"] = before["trial_seconds"]
             study = stack.enter_context(opened(folder, task, kept, resume=resume, data=data, seat=seat))
             if is_longer:

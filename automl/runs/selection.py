@@ -1,4 +1,4 @@
-"""The members of an ensemble, chosen by the predictions out of fold, within the time for their fits to all rows."""
+"""Selection of an ensemble's members by out-of-fold predictions and by the time for fits to all rows."""
 
 from __future__ import annotations
 
@@ -19,45 +19,45 @@ if TYPE_CHECKING:
     from automl.tasks.cross_validated import CrossValidated
 
 MOST_MEMBERS = 8
-FEW_ROWS = 5_000  # out of fold, up to which the weights are means over
+FEW_ROWS = 5_000  # up to this many, the weights are means over bootstrap samples
 N_SAMPLES = 20  # bootstrap samples
-NOISE = 2.0  # standard errors of a difference in the metric, up to which it may be chance
-SHARES = (1.0, 0.25)  # of an ensemble: the largest with which it is not worse by the metric
-LEAST_SECONDS = 1.0  # of fits to all rows: members that take less together are never left out for the time limit
-MANY_ROWS = 20_000  # in a sample that a difference is measured on, at most
+NOISE = 2.0  # standard errors up to which a difference in the metric may be chance
+SHARES = (1.0, 0.25)  # of the weight: an ensemble gets the largest with which the metric is not worse
+LEAST_SECONDS = 1.0  # members whose fits to all rows take less together are never left out for the time limit
+MANY_ROWS = 20_000  # maximum size of a sample to measure a difference on
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """The members of a model with their weights, which sum to 1, and scores out of fold."""
+    """The members of a model with their weights, which sum to 1, and out-of-fold scores."""
 
     members: Mapping[int, Candidate]  # by trial
     weights: Mapping[int, float]
     score: float  # of the members together, by the task's metric
-    loss: float  # that the weights are chosen by, of the members together,
-    alone: float  # and of the best single candidate
+    loss: float  # that the weights are chosen by: of the members together
+    alone: float  # the same of the best single candidate
     threshold: float = HALF  # between two classes
     leader: Candidate | None = None  # the best by the metric, where another one is kept alone
-    is_refitted: bool = True  # members are fitted to all rows, or else as the validation set scored them
-    wanted: int = 0  # members, where the time limit leaves no time to fit all of them to all rows
+    is_refitted: bool = True  # whether members are fitted to all rows, or kept as scored on the validation set
+    wanted: int = 0  # number of members before some were dropped for lack of time; 0: none were
 
     @property
     def refit_seconds(self) -> list[float]:
-        """Of each member."""
+        """The expected seconds to fit each member to all rows."""
         return [member.refit_seconds for member in self.members.values()]
 
 
 def choose(task: CrossValidated, found: Sequence[Candidate], most: int | None) -> Chosen:
-    """The weights with which the predictions out of fold are good together, of at most ``most`` members.
+    """Choose ensemble weights by the out-of-fold predictions, with at most ``most`` members.
 
-    On few rows, greedy weights and even more the best candidate fit these rows by chance: there, the weights are means
-    over bootstrap samples of the rows (Caruana et al., Getting the Most Out of Ensemble Selection, ICDM 2006, draw
-    candidates instead). The best candidate stays alone only where the others do not improve on it. What was compared:
-    results/selection.csv.
+    On few rows, greedy weights and even more the best candidate overfit, so the weights are means over bootstrap
+    samples of the rows (Caruana et al., Getting the Most Out of Ensemble Selection, ICDM 2006, sample candidates
+    instead). The best candidate is kept alone only if the others do not improve on it. The comparison of such rules is
+    in results/selection.csv.
 
-    Of classes the log loss decides, which says more than whether the likeliest class is right, but for nothing that is
-    worse by the task's metric than the candidate that is best by it, beyond NOISE. Of an ensemble that is worse, one of
-    SHARES may be not: the rest of the weight is that of the best candidate among those that are not worse.
+    For classes, log loss decides, since it is more informative than accuracy. But nothing is chosen that is worse on
+    the task's metric, beyond NOISE, than the best candidate on it. If the ensemble is worse, a share of it may not be
+    (see SHARES): the best candidate that is not worse gets the rest of the weight.
     """
     splits, known = load_data(task.data_of(""), None, True), task.folds() >= 0
     y, counts = np.asarray(splits.y_train)[known], task.weights()
@@ -182,10 +182,10 @@ def _seen_by_loss(task: CrossValidated, predictions: NDArray[Any], y: NDArray[An
 
 
 def affordable(task: CrossValidated, found: Sequence[Candidate], chosen: Chosen, n_workers: int, left: float) -> Chosen:
-    """The choice, or one of members that can be fitted to all rows within ``left`` seconds; at least one.
+    """The choice, limited to members that can be fitted to all rows within ``left`` seconds; at least one.
 
-    First those are left out that take longer by themselves, then members until the rest fits. Where all take longer,
-    the quickest is left.
+    First, candidates that take longer by themselves are dropped, then members until the rest fits. If all take longer,
+    the quickest is kept.
     """
     n, most = len(chosen.members), max(left, LEAST_SECONDS)
 
@@ -205,8 +205,8 @@ def affordable(task: CrossValidated, found: Sequence[Candidate], chosen: Chosen,
 def without_damaged(
     task: CrossValidated, found: Sequence[Candidate], most: int | None, left: float, say: Callable[[str], None]
 ) -> tuple[Sequence[Candidate], Chosen]:
-    """The candidates and the choice among them, without members whose damaged models cannot be fitted again within
-    ``left`` seconds; at least one stays. ``say``: called with a line about each that is left out."""
+    """The candidates and the choice among them, without members whose damaged models cannot be refitted within ``left``
+    seconds; at least one remains. ``say``: called with a line about each that is left out."""
     while True:
         chosen = choose(task, found, most)
         late = {n: m for n, m in chosen.members.items() if m.damage and m.refit_seconds > max(left, LEAST_SECONDS)}

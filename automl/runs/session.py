@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Session:
-    """A task, the strategy that searches for it, and the time that a command has for both and for what follows."""
+    """A task, its search strategy, and the time plan of the whole command."""
 
     settings: Settings
     task: Task
@@ -56,7 +56,7 @@ class Session:
 
     @contextmanager
     def searching(self, **options: Any) -> Iterator[Search]:
-        """Open the search, whose time begins. ``options``: of ``open_search``."""
+        """Open the search. ``options``: of ``open_search``."""
         with open_search(
             self.task, self.settings, self.strategy, self.folder, reserve=self.plan.reserve, **options
         ) as search:
@@ -65,7 +65,7 @@ class Session:
     def ensemble(
         self, tuner: Tuner, about: Mapping[str, Any], *, watch: Callable[[str], None], say: Callable[[str], None]
     ) -> dict[str, Any] | None:
-        """The card of the model of a cross-validated table, which is written; see ``build``."""
+        """Write the model of a cross-validated run and return its card; see ``build``."""
         assert isinstance(self.task, CrossValidated)
         left = self.plan.left_for_refit(tuner, self.settings.time_limit)
         return build(

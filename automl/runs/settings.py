@@ -73,7 +73,7 @@ class Settings:
     learn: bool | None = None  # whether the results are kept for later searches
     refit: bool | None = None  # whether the final model is trained on the validation set too
     ensemble: int | None = None  # maximum number of trials in an ensemble
-    max_latency: float | None = None  # milliseconds that an ensemble may take for a row
+    max_latency: float | None = None  # maximum milliseconds per row of an ensemble
     track: Sequence[str] | None = None  # trackers that trials are logged to
     machines: Mapping[str, Any] | None = None  # that train, the fields of automl.runs.machines.Machines
     from_python: bool = False  # started by automl.tune, which alone has the objective to continue with
@@ -138,13 +138,13 @@ class Settings:
 
     @property
     def planned_workers(self) -> int:
-        """Trainings at a time, as far as it is known beforehand."""
+        """The number of parallel trainings, as far as it is known beforehand."""
         device = self.device or "auto"
         return self.n_workers or (self.where.n_workers(device) if self.where.is_remote else default_workers(device))
 
     @property
     def crowded(self) -> str | None:
-        """A line that says so if the workers are more than the cores of this machine, which they share."""
+        """A warning if there are more workers than cores on this machine; None otherwise."""
         n_cores = default_workers("cpu")
         if self.n_workers is None or self.n_workers <= n_cores or self.where.is_remote:
             return None
@@ -203,7 +203,7 @@ def build_task(settings: Settings, prepared: Path | None = None) -> Task:
         if settings.folds is not None:
             from automl.tasks.cross_validated import cross_validated
 
-            workers = settings.planned_workers if settings.space is None else None  # they shape the space alone
+            workers = settings.planned_workers if settings.space is None else None  # they only affect the space
             folds = cross_validated(
                 prepared, settings.folds, settings.model, settings.metric, settings.time_limit, workers
             )
@@ -225,7 +225,7 @@ def build_task(settings: Settings, prepared: Path | None = None) -> Task:
 
 
 def as_number(text: str) -> float:
-    """The value of ``--target`` where it is a score to reach. UserError if it is not a number."""
+    """``--target`` as a score to reach. UserError if it is not a number."""
     try:
         return float(text)
     except ValueError:

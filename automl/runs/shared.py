@@ -59,7 +59,7 @@ class SharedRun:
         self.seat.close()
 
     def begun(self) -> dict[str, Any] | None:
-        """The settings of the run, which this process may lead or not; None if it leads a run that is to begin."""
+        """The settings of the run, whether or not this process leads it; None if it leads a new run."""
         has_said = False
         while True:
             self.leads = self.leads or self.seat.taken(0.2)
@@ -102,7 +102,7 @@ class SharedRun:
         return self.stop_reason is None
 
     def executor(self, task: Task, settings: Settings, study: Study) -> SharedExecutor:
-        """That of the leader."""
+        """The leader's executor."""
         lender = self._lender_of(task, settings)
         self._keep("stop_reason", None)
         table = self._table()
@@ -113,15 +113,15 @@ class SharedRun:
         return JobTable(self.seat.storage.engine, self._study_id())
 
     def keep_summary(self) -> None:
-        """Keep that in the folder for those who read the run without it."""
+        """Store the folder's summary in the database, for readers without the folder."""
         self._keep("summary", json.loads(self.folder.summary.read_text(encoding="utf-8")))
 
     def end(self, reason: str) -> None:
-        """The run has ended, for all its processes."""
+        """Mark the run as ended for all its processes."""
         self._keep("stop_reason", reason)
 
     def result(self, task: Task, settings: Settings) -> Result:
-        """That of a run which another process has led to its end."""
+        """The result of a run that another process has led to its end."""
         store = Store.open(self.seat.storage, task.space, self.location.name)
         study = Study(task.space, task.max_epochs, store)
         return Result(
@@ -130,7 +130,7 @@ class SharedRun:
         )  # fmt: skip
 
     def reconnect(self, error: ConnectionLost) -> None:
-        """Connect again, without the lock; what this process trains goes on. ConnectionLost after a minute."""
+        """Reconnect, without the lock; this process's trainings continue. UserError if that fails for a minute."""
         self._say(f"{error}; connecting again")
         self.leads = False
         self.seat.close()

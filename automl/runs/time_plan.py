@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 STAGES = ("search", "strategy", "final", "refit", "rest")
 MARGIN = 1.3  # trainings of the final run side by side and score the test set, which trials do not
-RESERVED = 0.75  # of the time limit at most, so that long trainings leave the search something
-FILES_SECONDS = 3.0  # to write the files, for the first trials; for more of them, so many more:
+RESERVED = 0.75  # maximum share of the time limit, so that the search gets some even if trainings are long
+FILES_SECONDS = 3.0  # to write the files, plus FILES_SECONDS_A_TRIAL for each trial
 FILES_SECONDS_A_TRIAL = 0.03
-COLUMNS_SECONDS, COLUMNS_SHARE = 2.0, 0.03  # for the importance of a table's columns: at most, and of the time limit
+COLUMNS_SECONDS, COLUMNS_SHARE = 2.0, 0.03  # maximum for column importances, absolute and of the time limit
 TOLERANCE = 0.1  # of the time limit
 
 
@@ -57,16 +57,16 @@ class Clock:
 
 
 class TimePlan:
-    """How long the final, the refit and the files are expected to take, by what the trials so far took.
+    """The expected time of the final, the refit and the files, estimated from the trials so far.
 
-    The rule: the final trains each contender and the default with ``n_seeds`` seeds, each for as long as its own trial
-    took, scaled to a full training; together, that is divided by the number of workers, but no less than the longest
-    training. The refit takes as long as the longest of these. Both are multiplied by MARGIN. A process takes as long to
-    start as the search took to its first epoch, without the training: once for the final, as the search ends with
-    trainings under way, once for the refit, and twice for making the model, which loads it and scores the test set.
-    Writing the files takes FILES_SECONDS, and FILES_SECONDS_A_TRIAL for each trial. The importance of a table's columns
-    gets COLUMNS_SECONDS, or COLUMNS_SHARE of the limit if that is less. The search leaves all of this, and
-    what the command took before the search, to the rest of the command, but at most a share RESERVED of the limit.
+    The final trains each contender and the default with ``n_seeds`` seeds, each for as long as its own trial took,
+    scaled to a full training; the sum is divided by the number of workers, but is at least the longest training. The
+    refit takes as long as the longest of these. Both are multiplied by MARGIN. A process takes as long to start as the
+    search took to its first epoch, without the training: once for the final, as the search ends with trainings under
+    way, once for the refit, and twice for making the model, which loads it and scores the test set. Writing the files
+    takes FILES_SECONDS, and FILES_SECONDS_A_TRIAL for each trial. Column importances get COLUMNS_SECONDS, or
+    COLUMNS_SHARE of the limit if that is less. All of this, and the time before the search, is reserved, but at most a
+    share RESERVED of the limit.
     """
 
     def __init__(
@@ -79,8 +79,8 @@ class TimePlan:
         refit_seconds: Callable[[Tuner], float] | None = None,
         has_columns: bool = False,
     ) -> None:
-        """``refit_seconds``: those of the refit, where it is not a training like the final's. ``has_columns``: whether
-        the importance of a table's columns to the model follows."""
+        """``refit_seconds``: of the refit, if it is not a training like those of the final. ``has_columns``: whether
+        column importances follow."""
         self.n_seeds = n_seeds
         self._refit_seconds = refit_seconds
         self._refits = refits
@@ -101,7 +101,7 @@ class TimePlan:
         self._before = self._clock.seconds
 
     def overrun(self, limit: float | None) -> str | None:
-        """A line on what took the time, where the command took longer than its limit by more than TOLERANCE."""
+        """A line on where the time went, if the command exceeded its limit by more than TOLERANCE."""
         if limit is None or self._clock.seconds <= (1 + TOLERANCE) * limit:
             return None
         table = self._clock.table(0.0)
@@ -118,7 +118,7 @@ class TimePlan:
         return f"time limit: the run took {table['total']:.1f} s, longer than its {limit:g} s: {said}"
 
     def reserve(self, tuner: Tuner) -> float:
-        """Seconds of the time limit that are not the search's: to be given to a Tuner."""
+        """Seconds of the time limit that the search leaves for later stages; passed to a Tuner."""
         assert tuner.time_limit is not None
         columns = min(COLUMNS_SECONDS, COLUMNS_SHARE * tuner.time_limit) if self._has_columns else 0.0
         return min(RESERVED * tuner.time_limit, self._before + self.after(tuner) + columns)
@@ -134,7 +134,7 @@ class TimePlan:
         return math.inf if limit is None else max(0.0, limit - self._clock.seconds - after)
 
     def seeds_within(self, tuner: Tuner, limit: float | None) -> int:
-        """The seeds that the final has time for: at least 1, at most ``n_seeds``."""
+        """The number of seeds that the final has time for: at least 1, at most ``n_seeds``."""
         per_seed, rest = self._expected(tuner)
         if limit is None or per_seed <= 0:
             return self.n_seeds
@@ -169,7 +169,7 @@ def _startup(tuner: Tuner) -> float | None:
 
 
 def _final_seconds(tuner: Tuner) -> list[float]:
-    """Of a full training of each contender and of the default, by their trials."""
+    """Seconds of a full training of each contender and of the default, from their trials."""
     study, default = tuner.study, Encoding(tuner.study.space).default
     chosen = contenders(study, default)
     seconds = [_training_seconds(trial, study.max_epochs) for trial in chosen]

@@ -1,4 +1,4 @@
-"""The data of a built-in task as if they were the user's own: with its test set, for any family by the default plan."""
+"""The data of a built-in task as if they were the user's own: any family, the default plan, but its own test set."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GENERATED = ("bible", "cmudict", "kjv")  # data sets whose targets are texts
 
 @contextmanager
 def as_own_data(name: str) -> Iterator[tuple[Request, str]]:
-    """The request for the data of a built-in task, whose files are there within the context, and its metric.
+    """The request for a built-in task's data, whose files exist within the context, and the task's metric.
 
     UserError for an unknown task, and for one that generates text.
     """

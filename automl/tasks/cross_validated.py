@@ -1,4 +1,4 @@
-"""The user's data, cross-validated: an epoch is a fold, and the losses are those of the predictions out of fold."""
+"""Cross-validation of the user's data: an epoch is a fold, and losses are those of the out-of-fold predictions."""
 
 from __future__ import annotations
 
@@ -40,25 +40,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CrossValidated:
-    """Data in a folder of prepared ones; training and validation set are folds, the test set stays apart."""
+    """Prepared data in a folder: the training and validation sets form the folds, the test set is held out."""
 
     name: str
     data: str  # the folder
     space: ConfigurationSpace
     max_epochs: int  # the number of folds; 1: the validation set is the only one
     metric: str
-    folds_how: str  # random, group, duplicates or time; empty where there is only the validation set
+    folds_how: str  # random, group, duplicates or time; empty if there is only the validation set
     view: str  # of the first family
-    most_seconds: float | None = None  # of all folds of a configuration; one that would take longer fails
+    most_seconds: float | None = None  # limit for all folds of a configuration; slower ones fail
     leaves_one: bool = True  # the time limit waits for the first configuration, so that there is a model
     epochs_are: str = "folds"
-    keeps_files: bool = True  # the predictions of every trial may serve the ensemble
+    keeps_files: bool = True  # the ensemble may use the predictions of every trial
     resumable: bool = True
     train_size: None = None
-    views: Mapping[str, str] = field(default_factory=dict)  # of families that read other arrays than the first
+    views: Mapping[str, str] = field(default_factory=dict)  # for families that read other arrays than the first
     kind: str = "table"  # of the data
-    seconds_left: float | None = None  # to the search, as a training begins or goes on
-    gives_up: bool = False  # a training that cannot end in time
+    seconds_left: float | None = None  # of the search, when a training begins or resumes
+    gives_up: bool = False  # whether a training that cannot end in time is aborted
 
     @property
     def maximize(self) -> bool:
@@ -80,24 +80,24 @@ class CrossValidated:
 
     @property
     def runtimes(self) -> set[str]:
-        """Those of the families in the space."""
+        """The runtimes of the families in the space."""
         from automl.training.fold_learners import learner_class
 
         return {learner_class(family).runtime for family in families_of(self.space)}
 
     @property
     def keeps_models(self) -> bool:
-        """Whether the model that the validation set scored is kept: there may be no time to fit one to all rows."""
+        """Whether the model scored on the validation set is kept, in case there is no time to fit one to all rows."""
         return self.max_epochs == 1 and self.kind in field_plans.FAMILIES
 
     def within(self, seconds: float) -> CrossValidated:
-        """The task with so many seconds left for a training; one that cannot end in them gives up early, if there is a
-        family that never does."""
+        """The task with so many seconds left for a training. A training that cannot end in time is aborted early, if
+        the space has a family that never is."""
         gives_up = bool(field_plans.NEVER_SLOW & {*families_of(self.space)})
         return replace(self, seconds_left=seconds, gives_up=gives_up)
 
     def reads(self, family: str) -> tuple[Inputs, Target]:
-        """What describes the rows of a family, and their target; texts need not be read for it."""
+        """The description of a family's rows, and the target; does not read texts."""
         splits = load_data(self.data_of(family), None, True)
         if not isinstance(splits.inputs, Texts):
             splits = self.rows(family)
@@ -122,9 +122,9 @@ class CrossValidated:
         return folds
 
     def weights(self, *parts: str) -> NDArray[np.float32] | None:
-        """How much each row of some sets counts, by default of the training set, then of the validation set.
+        """Row weights of the given sets, by default the training set, then the validation set.
 
-        They have mean 1, as regularisation depends on their scale.
+        They have mean 1, since regularisation depends on their scale.
         """
         from automl.data.ingest.prepare import weights_of
 
@@ -132,9 +132,9 @@ class CrossValidated:
         return None if found is None else (found / found.mean(dtype=np.float64)).astype(np.float32)
 
     def uses_out_of_bag(self, family: str) -> bool:
-        """Whether out-of-bag predictions of one model stand for folds.
+        """Whether out-of-bag predictions of one model replace the folds.
 
-        Not where rows have weights: a bootstrap sample nearly always has a heavy row.
+        Not if rows have weights: nearly every bootstrap sample has a heavy row.
         """
         from automl.data.ingest.prepare import WEIGHTS
         from automl.training.fold_learners import learner_class
@@ -143,16 +143,16 @@ class CrossValidated:
         return self.folds_how == "random" and learner_class(family).has_out_of_bag and not is_weighted
 
     def is_bagged(self, family: str) -> bool:
-        """Whether the models of the folds are averaged, in place of one fitted to all rows.
+        """Whether the fold models are averaged instead of fitting one to all rows.
 
-        Not in order of time, where those of the first folds know only old rows, and none knows the newest.
+        Not in order of time, where the first models have seen only old rows, and none has seen the newest.
         """
         from automl.training.fold_learners import learner_class
 
         return self.max_epochs > 1 and self.folds_how != "time" and learner_class(family).is_bagged
 
     def fidelity(self, config: Mapping[str, Any]) -> Fidelity:
-        """Some of the folds say something of all; out-of-bag predictions need none."""
+        """The first folds are informative about all of them; out-of-bag predictions need no folds."""
         return Fidelity("whole" if self.uses_out_of_bag(self.family(config)) else "resume")
 
     def prepare(self) -> None:
@@ -181,11 +181,11 @@ class CrossValidated:
         copy_encoder(self.data, out)
 
     def test(self, checkpoint: Path, device: str) -> Mapping[str, float]:
-        """Nothing: the ensemble is scored, not its members."""
+        """No scores: the ensemble is tested, not its members."""
         return {}
 
     def baseline(self) -> dict[str, Any]:
-        """The score of a prediction without a model: on the test set, or without one on the rows that are in a fold."""
+        """The score of a prediction without a model: on the test set or, without one, on the rows in a fold."""
         from automl.tasks.baselines.constant import majority_baseline, score_without_model
 
         start = time.perf_counter()
@@ -224,7 +224,7 @@ def cross_validated(
 ) -> CrossValidated:
     """The task on the prepared data in a folder. UserError for families that do not suit them.
 
-    ``time_limit``: of the run, in seconds, of which a configuration gets a share at most.
+    ``time_limit``: of the run, in seconds; a configuration gets at most a share of it.
     """
     from automl.data.ingest.prepare import Facts
     from automl.models.learners.long_tail import is_long_tailed

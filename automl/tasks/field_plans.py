@@ -1,6 +1,6 @@
-"""The default plan for texts, images, molecules and sequences: families, presets, and what a fold of them takes.
+"""The default plan for texts, images, molecules and sequences: families, presets, and the expected time of a fold.
 
-The number of folds and the epochs of networks follow from the time that a run has. Seconds are those of one core.
+The number of folds and the epochs of networks follow from the time limit of a run. Seconds are those of one core.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FAMILIES = {  # by the kind of data; the first is the default
     "molecules": ("lightgbm", "extra_trees", "random_forest", "linear", "mlp", "rnn", "cnn", "transformer"),
     "sequences": ("cnn", "extra_trees", "lightgbm", "linear", "rnn", "transformer"),
 }
-ASKED_FOR = {  # families that are tried where they are asked for, or where there are many examples and much time
+ASKED_FOR = {  # families that are tried only on request, or with many examples and much time
     "text": ("cnn", "rnn", "transformer"),
     "images": (),
     "molecules": ("mlp", "rnn", "cnn", "transformer"),
@@ -81,7 +81,7 @@ PRESETS: dict[str, tuple[dict[str, Any], ...]] = {
         {"model": "transformer"},
     ),
 }
-# Fewer and smaller trees and stronger regularisation than for tables, since there are many features that say the same.
+# Fewer and smaller trees and stronger regularisation than for tables, since many features are redundant.
 MANY_FEATURES: dict[str, Any] = {
     "lightgbm_learning_rate": {"default": 0.1},
     "lightgbm_leaves": {"default": 8},
@@ -93,32 +93,32 @@ MANY_FEATURES: dict[str, Any] = {
     "linear_c": {"float": [1e-5, 1e2], "default": 0.03},
 }
 FEW_EXAMPLES_A_FEATURE = MANY_FEATURES | {"linear_c": {"float": [1e-5, 1e2], "default": 1e-3}}
-# Of a run that has no time for the first preset and its fit to all rows.
+# For a run without time for the first preset and its fit to all rows.
 CHEAPER: dict[str, dict[str, Any]] = {"text": {"tfidf_ngrams": {"default": "words"}}}
 CHEAPER_OF_CLASSES: dict[str, dict[str, Any]] = {"text": {"tfidf_c": {"default": 100.0}}}
 CHANGES = {"images": MANY_FEATURES, "molecules": FEW_EXAMPLES_A_FEATURE, "sequences": MANY_FEATURES}  # of the spaces
 
 SEEN = 100_000  # examples that a full training of a network sees, in FEWEST to MOST epochs
 FEWEST, MOST = 5, 60
-SHARE_OF_A_TRAINING = 0.25  # of all seconds, at most, for a training of a network
-MOST_OF_A_WORKER = 0.3  # of the seconds of its worker, at most
-SECONDS_A_STEP = 0.8e-6  # of a CNN of width 32, for each pixel or step of an example and epoch
-SECONDS_A_TOKEN = 1.2e-5  # of a network on tokens
-SECONDS_A_CHARACTER = 0.8e-7  # of a linear model on TF-IDF, for each class
-SECONDS_A_COUNT = 4e-7  # of its n-grams, for each character
-SHARE_OF_WORDS = 0.25  # of the seconds of a fit, if it has only the n-grams of words
-SECONDS_A_LINEAR = 7e-7  # of a linear model and its features, for each pixel or step
-SECONDS_A_NUMBER = 1e-6  # of LightGBM with these presets, for each number and class
-SMALL = 16  # width of a CNN where wider ones have no time
-PROBE = 400_000  # numbers to sort, which took so many seconds where those above were measured:
+SHARE_OF_A_TRAINING = 0.25  # maximum share of all seconds for a training of a network
+MOST_OF_A_WORKER = 0.3  # maximum share of the seconds of its worker
+SECONDS_A_STEP = 0.8e-6  # for a CNN of width 32, per pixel or step, example and epoch
+SECONDS_A_TOKEN = 1.2e-5  # for a network on tokens
+SECONDS_A_CHARACTER = 0.8e-7  # for a linear model on TF-IDF, per class
+SECONDS_A_COUNT = 4e-7  # for its n-grams, per character
+SHARE_OF_WORDS = 0.25  # share of the seconds of a fit if it uses only word n-grams
+SECONDS_A_LINEAR = 7e-7  # for a linear model and its features, per pixel or step
+SECONDS_A_NUMBER = 1e-6  # for LightGBM with these presets, per number and class
+SMALL = 16  # width of a CNN if there is no time for wider ones
+PROBE = 400_000  # numbers to sort, which took SECONDS_OF_PROBE where the above were measured
 SECONDS_OF_PROBE = 0.020
 N_PROBES = 3
 
 
 def slowness() -> float:
-    """How many times longer a computation takes here and now than where the seconds were measured."""
+    """How many times slower this machine currently is than the one where the seconds were measured."""
     numbers, found = np.random.default_rng(0).random(PROBE), []
-    for _ in range(N_PROBES):  # the fastest, as any may have waited for other programs
+    for _ in range(N_PROBES):  # the fastest counts, since others may have waited for other programs
         start = time.perf_counter()
         np.sort(numbers)
         found.append(time.perf_counter() - start)
@@ -126,14 +126,14 @@ def slowness() -> float:
 
 
 def families(kind: str, n_train: int, seconds: float) -> tuple[str, ...]:
-    """The families that are tried on this kind of data, in ``seconds`` of all workers, if none are asked for."""
+    """The families that are tried by default on this kind of data. ``seconds``: of all workers."""
     large = n_train >= MANY and seconds >= MUCH
     there = [name for name in FAMILIES[kind] if large or name not in ASKED_FOR[kind]]
     return tuple(name for name in there if name != "backbone" or pretrained())
 
 
 def seconds_of_a_fold(kind: str, splits: Splits, seconds: float) -> float:
-    """Expected for the first family, which most of the time goes into. ``seconds``: of all workers."""
+    """Expected seconds for the first family, which takes most of the time. ``seconds``: of all workers."""
     n = len(splits.y_train)
     if kind == "text":
         characters = sum(map(len, splits.x_train))
@@ -144,7 +144,7 @@ def seconds_of_a_fold(kind: str, splits: Splits, seconds: float) -> float:
 
 
 def first_seconds(kind: str, splits: Splits, seconds: float, *, cheaper: bool) -> float:
-    """Expected for a fold of the first configuration in a process that has loaded the examples. ``cheaper``: of a short
+    """Expected seconds for a fold of the first configuration, once the examples are loaded. ``cheaper``: in a short
     run. ``seconds``: of all workers."""
     if kind != "text" and cheaper:
         return SECONDS_A_LINEAR * splits.x_train.size
@@ -155,8 +155,8 @@ def first_seconds(kind: str, splits: Splits, seconds: float, *, cheaper: bool) -
 
 
 def seconds_for_networks(seconds: float, n_workers: int) -> float:
-    """Those that a training's share is taken of, of a run with so many on each worker: a training has one worker, and
-    is fitted to all rows in the end."""
+    """The seconds of which a network's training gets a share, in a run with so many per worker: a training uses one
+    worker, and is fitted to all rows in the end."""
     return min(seconds * n_workers, MOST_OF_A_WORKER / SHARE_OF_A_TRAINING * seconds) / max(1.0, slowness())
 
 
@@ -184,7 +184,7 @@ def space_of(
     *,
     cheaper: bool = False,
 ) -> dict[str, Any]:
-    """The space in the short form. ``arrays``: of each family. ``cheaper``: the default is quickly fitted."""
+    """The space in the short form. ``arrays``: by family. ``cheaper``: use a default that is quick to fit."""
     changes = CHANGES.get(kind, {})
     if cheaper:
         changes = changes | CHEAPER.get(kind, {})

@@ -50,8 +50,8 @@ class FunctionTask:
     """A function ``config -> loss``, or a generator ``config -> a loss after each epoch``.
 
     It may also take ``seed``, ``epochs``, ``folder`` and ``device``, by these names. Instead of a number it may give a
-    mapping with the key ``loss`` (``value`` under ``maximize``) and further metrics. A generator whose length is known
-    is ended after ``max_epochs`` yields; any other runs to its own end, and so do functions.
+    mapping with the key ``loss`` (``value`` under ``maximize``) and further metrics. A generator of known length is
+    closed after ``max_epochs`` yields; other generators, and functions, run to completion.
     """
 
     function: Callable[..., Any]
@@ -59,7 +59,7 @@ class FunctionTask:
     name: str
     max_epochs: int  # 1 where the length is unknown
     is_length_known: bool
-    arguments: tuple[str, ...]  # of seed, epochs, folder, device: those that the function is given
+    arguments: tuple[str, ...]  # those of seed, epochs, folder and device that the function takes
     maximize: bool = False
     resumable: bool = False
     metric: str = "loss"
@@ -70,7 +70,7 @@ class FunctionTask:
     ) -> FunctionTask:
         """Read the signature. Without ``max_epochs``, an int default of ``epochs`` is the length of a full training.
 
-        Any other default, such as None, is left to the function. UserError where ``epochs`` has no value at all.
+        Any other default, such as None, is left to the function. UserError if ``epochs`` has no default either.
         """
         parameters: Mapping[str, inspect.Parameter] = {}
         with contextlib.suppress(TypeError, ValueError):  # builtins without a signature
@@ -101,7 +101,7 @@ class FunctionTask:
 
     @property
     def takes_seed(self) -> bool:
-        """Whether another seed can give another loss."""
+        """Whether the loss can depend on the seed."""
         return "seed" in self.arguments
 
     @property
@@ -157,7 +157,7 @@ def epoch_of(number: int, given: float, result: Mapping[str, Any], seconds: floa
 
 
 def check_stops_early(task: Task, strategy: str) -> None:
-    """UserError where a strategy such as ``bo+asha`` would stop trials of unknown length early."""
+    """Raise UserError if a strategy such as ``bo+asha`` would stop trials of unknown length early."""
     _, *wrappers = strategy.split("+")
     if wrappers and isinstance(task, FunctionTask) and not task.is_length_known:
         raise UserError(

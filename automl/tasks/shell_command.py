@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 GRACE = 1.0  # seconds that the output may stay open after the end of the shell
 POLL = 0.1  # seconds between looks at the shell while there is no output
-MARK = "AUTOML_COMMAND"  # the variable by which the processes of a command are known
+MARK = "AUTOML_COMMAND"  # the variable that identifies the processes of a command
 LONGEST_LINE = 1_048_576  # bytes that are read as one line
 OWN_PLACEHOLDERS = ("seed", "epochs", "dir", "config")
 # {name}, but not the shell's ${name}; or, as the first alternative, {{...}}, which escapes {...}. Braces with blanks or
@@ -43,7 +43,7 @@ class CommandTask:
 
     ``{lr}`` and the like are the config's values (empty if inactive), ``{config}`` the whole config as JSON; there are
     also ``{seed}``, ``{epochs}`` and ``{dir}``, the trial's own folder, which is kept. Values are quoted for the shell,
-    so that a placeholder must not stand within quotes, unless it is a number or a plain word.
+    so a placeholder must not stand within quotes, unless its value is a number or a plain word.
     """
 
     command: str
@@ -92,7 +92,7 @@ class CommandTask:
 
     @property
     def takes_seed(self) -> bool:
-        """Whether another seed can give another loss."""
+        """Whether the loss can depend on the seed."""
         return "seed" in self._placeholders
 
     @property

@@ -55,10 +55,10 @@ class Supervised(BuiltIn):
     def train_lanes(
         self, lanes: "Sequence[Job]", *, device: str, is_stopped: Callable[[int], bool] = lambda key: False
     ) -> Iterator[tuple[int, Epoch | TrainingFailed]]:
-        """As ``train`` for trainings of one shape.
+        """Like ``train``, for several trainings of one shape.
 
-        Yields the key of a training with each new epoch of it, or with the reason why it has failed. Those that
-        ``is_stopped``, asked before each epoch, end there.
+        Yields a training's key with each new epoch, or with its failure. ``is_stopped``: called with a key before each
+        epoch; True ends that training.
         """
         from automl.training.lanes import train_lanes
 

@@ -1,4 +1,4 @@
-"""What fits in the time limit of a run on own data."""
+"""What fits into the time limit of a run on the user's data."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from automl.tasks.families import FAMILIES
 if TYPE_CHECKING:
     from automl.data.ingest.prepare import Facts
 
-SECONDS_OF_A_FOLD = 0.5  # of LightGBM on few rows; more of them take so many seconds a number in the table and class:
+SECONDS_OF_A_FOLD = 0.5  # of LightGBM on few rows, plus SECONDS_A_NUMBER for each number in the table and class
 SECONDS_A_NUMBER = 4e-6
-SHARE_OF_A_TRIAL = 0.5  # of the time limit, at most, for a configuration, but never less than
-LEAST_SECONDS = 10.0  # since a limit that no configuration keeps would leave no model
-SHARE_OF_A_MODEL = 0.4  # of the budget, at most, for all folds of one
-SHARE_OF_FOLDS = 0.8  # of the seconds of a configuration, at most, for all of its folds, as they are an estimate
+SHARE_OF_A_TRIAL = 0.5  # maximum share of the time limit for a configuration, but at least LEAST_SECONDS,
+LEAST_SECONDS = 10.0  # since without any finished configuration there is no model
+SHARE_OF_A_MODEL = 0.4  # maximum share of the budget for all folds of a model
+SHARE_OF_FOLDS = 0.8  # maximum share of a configuration's seconds for its folds, whose time is an estimate
 OVERHEAD = 8.0  # seconds of a command in which nothing is trained: start, reading, processes, files
 SHORT = 20.0  # seconds of a run that begins with the cheapest family
 LEAST_LIMIT = 10.0  # seconds of a run that has time for more than one model
 CHEAPEST = "linear"
 STARTING = 3.0  # seconds until a training process has loaded its libraries
 WRITING = 3.0  # seconds to score the model and write the files
-FIRST = 2.0  # times what the first configuration is expected to take, for it to be cut
+FIRST = 2.0  # multiple of its expected time at which the first configuration is cut
 REFIT = 1.34  # times the seconds of a fit, if the validation set is added to the training set
 
 
 def seconds_of_a_trial(time_limit: float) -> float:
-    """The seconds of a configuration, at most, in a run of ``time_limit`` seconds."""
+    """The maximum seconds of a configuration in a run of ``time_limit`` seconds."""
     return max(LEAST_SECONDS, SHARE_OF_A_TRIAL * time_limit)
 
 
 def seconds_of_the_first(folder: Path, time_limit: float, n_workers: int) -> float:
-    """What the first configuration of texts, images and the like may take in any case, lest it is cut and begun again
-    without a limit; 0 for other data."""
+    """The seconds that the first configuration on texts, images and the like gets in any case, so that it is not cut
+    and restarted without a limit; 0 for other data."""
     from automl.data.ingest.prepare import Facts
 
     facts = Facts.read(folder)
@@ -58,7 +58,7 @@ def n_folds_within(folder: Path, time_limit: float, n_workers: int) -> int:
 
     facts, seconds = Facts.read(folder), max(0.0, time_limit - OVERHEAD) * n_workers
     splits = load_data(str(folder / facts.views[FAMILIES[facts.kind][0]]), None)
-    n_trees = splits.n_classes if splits.n_classes > 2 else 1  # a round
+    n_trees = splits.n_classes if splits.n_classes > 2 else 1  # per round
     most = SHARE_OF_A_MODEL * seconds
     if facts.kind in field_plans.FAMILIES:
         of_training = field_plans.seconds_for_networks(seconds / n_workers, n_workers)
@@ -72,7 +72,7 @@ def n_folds_within(folder: Path, time_limit: float, n_workers: int) -> int:
 
 
 def has_no_time(facts: Facts, folder: Path, time_limit: float, n_workers: int) -> bool:
-    """Whether there is no time for the first preset of texts, images and the like and a fit of it to all rows."""
+    """Whether there is no time for the first preset on texts, images and the like and its fit to all rows."""
     splits = load_data(str(folder / facts.views[FAMILIES[facts.kind][0]]), None)
     of_training = field_plans.seconds_for_networks(max(0.0, time_limit - OVERHEAD), n_workers)
     first = field_plans.first_seconds(facts.kind, splits, of_training, cheaper=False)
@@ -80,7 +80,7 @@ def has_no_time(facts: Facts, folder: Path, time_limit: float, n_workers: int) -
 
 
 def least_seconds(facts: Facts, folder: Path, spent: float, *, cheaper: bool) -> float:
-    """What a run on texts, images and the like needs for its first model, scored by the validation set.
+    """The seconds that a run on texts, images and the like needs for a first model, scored on the validation set.
 
     ``spent``: seconds of the command so far. ``cheaper``: see ``field_plans.space_of``.
     """

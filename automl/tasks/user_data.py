@@ -66,7 +66,7 @@ class OwnData(Supervised):
 
 
 def copy_encoder(data: str, out: Path) -> None:
-    """Write what turns raw rows into those of the prepared data in a folder."""
+    """Write the encoder that turns raw rows into those of the prepared data in a folder."""
     shutil.copytree(Path(data) / "encoder", out, dirs_exist_ok=True)
 
 
@@ -117,7 +117,7 @@ def choose_families(kind: str, asked: str) -> tuple[str, ...]:
 
 
 def check_backbone(names: tuple[str, ...]) -> None:
-    """UserError if backbones are among the families, and there are no weights of one."""
+    """Raise UserError if backbones are among the families but their weights are not on this machine."""
     if "backbone" in names and not pretrained():
         from automl.models.backbone import ARCHITECTURES, how_to_get
 

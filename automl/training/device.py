@@ -15,14 +15,14 @@ from automl.devices import crowd, says_out_of_memory
 from automl.task import OutOfMemory
 
 Part = Literal["train", "valid", "test"]
-LARGEST_SHARE = 0.25  # of a card's free memory that a part of the data may take; a model and others need the rest
+LARGEST_SHARE = 0.25  # maximum share of a card's free memory for a part of the data; models and others need the rest
 
 
 @functools.lru_cache(maxsize=12)
 def device_data(
     data: str, train_size: int | None, device: torch.device, part: Part, with_valid: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """Examples and labels of a set as tensors on the device: no loader, batches are taken by index.
+    """Examples and labels of a set as tensors on the device; batches are taken by index, without a loader.
 
     Examples that would fill too much of a card stay on the CPU, from where each batch is copied. There they share
     memory with the arrays: those of the user's own data are memory-mapped files.
@@ -40,14 +40,14 @@ def home_of(x: NDArray[Any] | Tensor, device: torch.device) -> torch.device:
 
 
 def free_memory(device: torch.device) -> int:
-    """The bytes of a card that no process uses."""
+    """The free memory of a card in bytes."""
     free: int = torch.cuda.mem_get_info(device)[0]
     return free
 
 
 @contextmanager
 def memory_errors(device: torch.device, when: str) -> Iterator[None]:
-    """Turn an allocation that failed into an OutOfMemory, and drop what the training had allocated."""
+    """Turn a failed allocation into OutOfMemory, and free what the training had allocated."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
@@ -62,7 +62,7 @@ def memory_errors(device: torch.device, when: str) -> Iterator[None]:
 
 
 def warm_up(device: torch.device) -> None:
-    """Load the libraries of a card by a first step of descent, so that no epoch is timed with it."""
+    """Load the libraries of a card with a first training step, so that no epoch is timed with it."""
     if device.type != "cuda" or device in _warm:
         return
     _warm.add(device)

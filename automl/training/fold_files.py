@@ -1,4 +1,4 @@
-"""The files of a cross-validated training, with checksums: what is known of it, its predictions, its fitted models."""
+"""The files of a cross-validated training, with checksums: its record, predictions and fitted models."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ MODEL, CHECKSUMS = "model", "checksums.json"  # the folder of a model fitted to 
 
 
 def model_places(folder: Path, kind: type[Learner], n_folds: int) -> list[Path]:
-    """The folders of the models of a complete training, fitted or to be fitted: those of all folds where a family is
-    bagged and any is there, or the one of all rows."""
+    """The folders of a complete training's models, fitted or not: one per fold if the family is bagged and any of them
+    exists, else the one for all rows."""
     if kind.is_bagged and n_folds > 1 and any(place.name[5:].isdigit() for place in folder.glob("fold-*")):
         return [folder / f"fold-{fold}" for fold in range(n_folds)]
     return [folder / MODEL]
 
 
 def scored_place(folder: Path) -> Path:
-    """The folder of the model that the validation set scored, where it is the only fold and models are kept."""
+    """The folder of the model scored on the validation set, if that is the only fold and models are kept."""
     return folder / "fold-0"
 
 
 def places_to_fit(folder: Path, kind: type[Learner], n_folds: int) -> dict[Path, str]:
-    """The folders among them whose model is not there as it was written, and what is wrong."""
+    """Those of ``model_places`` whose model is missing or damaged, with the reason."""
     found = {}
     for place in model_places(folder, kind, n_folds):
         try:
@@ -48,7 +48,7 @@ def places_to_fit(folder: Path, kind: type[Learner], n_folds: int) -> dict[Path,
 
 
 def write_model(learner: Learner, place: Path) -> None:
-    """Write a fitted model to a folder, which is replaced."""
+    """Write a fitted model to a folder, replacing it."""
     aside = place.with_name(f"{place.name}.{os.getpid()}")
     aside.mkdir(parents=True)
     learner.save(aside)
@@ -58,7 +58,7 @@ def write_model(learner: Learner, place: Path) -> None:
 
 
 def check_model(place: Path) -> None:
-    """CheckpointDamaged, which names the file, if the model in a folder is not as it was written."""
+    """Raise CheckpointDamaged, naming the file, if the model in a folder is missing or damaged."""
     if not place.is_dir():
         raise CheckpointDamaged(f"{place} is missing")
     try:
@@ -70,7 +70,7 @@ def check_model(place: Path) -> None:
 
 
 def write_training(folder: Path, arrays: Mapping[str, NDArray[Any]], record: Mapping[str, Any]) -> None:
-    """Write the arrays, then the record that counts them."""
+    """Write the arrays, then the record with their checksums."""
     for name, array in arrays.items():
         aside = folder / f"{name}.{os.getpid()}"
         with aside.open("wb") as file:
@@ -80,7 +80,7 @@ def write_training(folder: Path, arrays: Mapping[str, NDArray[Any]], record: Map
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """What is known of the training in a folder: config, seed, and by fold losses, rounds and seconds.
+    """The record of the training in a folder: config, seed, and the losses, rounds and seconds by fold.
 
     CheckpointDamaged if it cannot be read.
     """
@@ -94,7 +94,7 @@ def read_record(folder: Path) -> dict[str, Any]:
 def read_predictions(folder: Path, rows: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
     """The out-of-fold predictions of the training in a folder, (n,) or (n, n_classes).
 
-    ``rows``: those of the folds done, (n,), to check them. CheckpointDamaged if they cannot be read or have changed.
+    ``rows``: mask (n,) of the rows to check: those of finished folds. CheckpointDamaged if unreadable or changed.
     """
     with reading(folder):
         found: NDArray[np.float32] = np.load(folder / PREDICTIONS, allow_pickle=False)
@@ -105,7 +105,7 @@ def read_predictions(folder: Path, rows: NDArray[np.bool_] | None = None) -> NDA
 
 @contextmanager
 def reading(folder: Path) -> Iterator[None]:
-    """CheckpointDamaged if what is read in it is missing, cut or changed."""
+    """Raise CheckpointDamaged if what is read within the context is missing, truncated or changed."""
     try:
         yield
     except CheckpointDamaged:
@@ -116,11 +116,11 @@ def reading(folder: Path) -> Iterator[None]:
 
 
 def check_array(record: Mapping[str, Any], name: str, array: NDArray[Any]) -> None:
-    """ValueError if an array is not that of the record."""
+    """Raise ValueError if an array does not match the record's checksum."""
     if record["checksums"][name] != checksum(array):
         raise ValueError(f"the checksum of {name} is wrong")
 
 
 def checksum(content: NDArray[Any] | bytes) -> str:
-    """Finds a flipped bit."""
+    """The CRC-32 of an array or bytes, which detects a flipped bit."""
     return f"{zlib.crc32(content if isinstance(content, bytes) else np.ascontiguousarray(content).tobytes()):08x}"

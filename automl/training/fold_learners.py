@@ -1,4 +1,4 @@
-"""The families that are cross-validated, learners and networks, by name."""
+"""Registry of the cross-validated model families: learners and networks."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def learner_class(family: str) -> type[Learner]:
 def build_learner(
     family: str, config: Mapping[str, Any], inputs: Inputs, target: Target, seed: int, device: str = "cpu"
 ) -> Learner:
-    """An unfitted learner. ``config``: with the family's own names. ``device``: of networks, others need none."""
+    """An unfitted learner. ``config``: with the family's own names. ``device``: for networks; others ignore it."""
     learner = learner_class(family)(config, inputs, target, seed)
     if family in NETWORKS:
         learner.device = device  # type: ignore[attr-defined]
@@ -42,7 +42,7 @@ def build_learner(
 
 
 def trained(learner: Learner, config: Mapping[str, Any], rules: Preprocessing) -> TrainedModel:
-    """A fitted learner as a model that can be deployed. ``config``: of the space, not of the family."""
+    """A fitted learner as a deployable model. ``config``: with the names of the space, not of the family."""
     from automl.models.trained import TrainedLearner, TrainedNetwork
 
     if rules.model in LEARNERS:
@@ -51,7 +51,7 @@ def trained(learner: Learner, config: Mapping[str, Any], rules: Preprocessing) -
 
 
 def trained_in(folder: Path, config: Mapping[str, Any], rules: Preprocessing) -> TrainedModel:
-    """The same, of a learner that was saved in a folder."""
+    """The same for a learner that was saved in a folder."""
     kind = learner_class(rules.model)
     learner = kind.load(folder, own_config(rules.model, config), rules.inputs, rules.target)
     return trained(learner, config, rules)

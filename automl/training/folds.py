@@ -1,6 +1,6 @@
-"""The trainings of one config on the folds of a cross-validation; an epoch is a fold, and one more is all rows.
+"""The training of one config by cross-validation: an epoch per fold, and one more for the fit to all rows.
 
-Nothing here imports torch, which LightGBM should not share a process with, but networks do.
+Only networks import torch, which LightGBM should not share a process with.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from automl.training.fold_files import (
 from automl.training.fold_learners import build_learner, learner_class
 from automl.training.spec import FoldsTask
 
-SHARE_OF_ANYTIME = 0.3  # of the seconds of a configuration: learners that can be cut leave time for other ones
+SHARE_OF_ANYTIME = 0.3  # maximum share of a configuration's seconds for anytime learners, to leave time for others
 EVERY_METRIC = {  # kept for each fold
     "classes": ("accuracy", "log_loss"),
     "number": ("rmse", "mae"),
@@ -48,9 +48,9 @@ EVERY_METRIC = {  # kept for each fold
 def train(
     task: FoldsTask, config: Mapping[str, Any], *, seed: int, epochs: int, folder: Path, device: str = "cpu"
 ) -> Iterator[Epoch]:
-    """Train on the folds up to ``epochs``; one more than there are folds also fits the model to all rows.
+    """Train on the first ``epochs`` folds; one epoch more than there are folds also fits the model to all rows.
 
-    ``folder``: continued from, if it holds the same training, and written after each fold. ``device``: of networks.
+    ``folder``: written after each fold; a training that it already holds is resumed. ``device``: for networks.
     """
     training = FoldsTraining(task, config, seed, folder, device)
     while training.n_done < min(epochs, task.max_epochs):
@@ -62,7 +62,7 @@ def train(
 
 
 class FoldsTraining:
-    """One config: its out-of-fold predictions, and what each fold took."""
+    """The training of one config: out-of-fold predictions, and the losses, rounds and seconds of its folds."""
 
     def __init__(
         self, task: FoldsTask, config: Mapping[str, Any], seed: int, folder: Path, device: str = "cpu"
@@ -77,11 +77,11 @@ class FoldsTraining:
         self.losses: list[float] = []
         self.rounds: list[Rounds] = []
         self.seconds: list[float] = []
-        self._before = 0.0  # seconds of the folds that were done before this training went on
+        self._before = 0.0  # seconds of the folds that were done before the training was resumed
         n, target = len(self._splits.y_train), self._splits.target
         shape = (n,) if isinstance(target, Number) else (n, target.n_outputs)
         self.predictions = np.full(shape, np.nan, np.float32)
-        """Out of fold, (n,), (n, n_classes) or (n, n_levels); NaN for the rows of folds to come."""
+        """Out of fold, (n,), (n, n_classes) or (n, n_levels); NaN for the rows of pending folds."""
         if (folder / RECORD).exists():
             self._restore()
 
@@ -91,7 +91,7 @@ class FoldsTraining:
         return len(self.losses)
 
     def next_fold(self) -> Epoch:
-        """Predict the rows of the next fold by the rows of the others."""
+        """Predict the rows of the next fold with a model fitted to the others."""
         start, fold = time.perf_counter(), self.n_done
         held = np.flatnonzero(self._folds == fold)
         if self.task.uses_out_of_bag(self._family):
@@ -116,12 +116,12 @@ class FoldsTraining:
         return Epoch(self.n_done, self.losses[-1], metrics, self.seconds[-1])
 
     def _fitted_without(self, fold: int) -> Learner:
-        """A model for the rows of a fold, fitted to those of the others."""
+        """A model fitted to the rows of all folds but this one."""
         held = self._folds == fold
         before = np.flatnonzero(self._folds < fold if self.task.folds_how == "time" else ~held)
         stopping = np.flatnonzero(held)
         if self._kind.keeps_best:
-            # The epoch that is best on the fold would flatter the predictions for it.
+            # Choosing the best epoch on the fold itself would make its predictions optimistic.
             before, stopping = self._set_aside(before, fold)
         learner = self._learner(fold)
         learner.gives_up = self.task.gives_up
@@ -132,7 +132,7 @@ class FoldsTraining:
         return learner
 
     def _seconds_left(self, share: float) -> float | None:
-        """Of a share of the configuration's seconds, and of those that were left as the training began or went on."""
+        """What remains of a share of the configuration's limit, and of the time left when the training (re)started."""
         done, limits = sum(self.seconds), []
         if self.task.most_seconds is not None:
             limits.append(share * self.task.most_seconds - done)
@@ -141,7 +141,7 @@ class FoldsTraining:
         return min(limits, default=None)
 
     def _set_aside(self, rows: NDArray[Any], fold: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        """The training rows without those of another fold, and these: the next fold, or in time the one before."""
+        """The training rows without another fold, and that fold: the next one or, in order of time, the one before."""
         n = self.task.max_epochs
         other = fold - 1 if self.task.folds_how == "time" else (fold + 1) % n
         aside = self._folds[rows] == other
@@ -162,8 +162,8 @@ class FoldsTraining:
             raise TooSlow(f"{n} folds would take {expected:.3g} s, longer than the {most:.3g} s of a configuration")
 
     def fit_all(self) -> None:
-        """Fit the model to all rows, for as many rounds as the folds took on average; where it is bagged, those models
-        of the folds again whose files are not as they were written."""
+        """Fit the model to all rows, for the mean rounds of the folds; if it is bagged, refit the fold models whose
+        files are missing or damaged."""
         for place in places_to_fit(self._folder, self._kind, self.task.max_epochs):
             if place.name == MODEL:
                 learner = self._learner()
@@ -217,7 +217,7 @@ class FoldsTraining:
         self.losses, self.seconds = record["losses"], record["seconds"]
         self.rounds, self._before = [tuple(each) for each in record["rounds"]], sum(self.seconds)
         self.predictions = read_predictions(self._folder, self._rows_done)
-        self.predictions[self._folds >= self.n_done] = np.nan  # killed between the two files
+        self.predictions[self._folds >= self.n_done] = np.nan  # if killed between writing the two files
         if (self._folder / OUT_OF_BAG).exists():
             with reading(self._folder):
                 self._out_of_bag = np.load(self._folder / OUT_OF_BAG, allow_pickle=False)

@@ -1,9 +1,9 @@
-"""Several trainings of one shape in a single program: their epochs cost less than one after the other.
+"""Several trainings of one shape in a single program, whose epochs cost less than one after the other.
 
-Shape is what the tensors of a step depend on: the network's and the batch size. All else may differ from lane to lane:
+The shape is what the tensors of a step depend on: the network's shape and the batch size. Lanes may differ in all else:
 seed, learning rate and schedule, optimizer, weight decay, momentum, dropout, augmentation, label smoothing, clipping.
-The state of each training stays its own: it is copied into the lanes for an epoch and back. So a training may leave or
-join before any epoch, is saved and restored as if it were alone, and draws the random numbers that it would draw alone.
+Each training keeps its own state, which is copied into the lanes for an epoch and back. So it may join or leave before
+any epoch, is saved and restored as if it were alone, and draws the same random numbers as alone.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ FREE = (
     "lr", "optimizer", "weight_decay", "momentum", "nesterov", "schedule", "warmup", "dropout", "label_smoothing",
     "augment", "clip_norm",
 )  # hyperparameters that may differ between the lanes of a program  # fmt: skip
-# Of networks that are trained faster in a program of four than one after the other, on a CPU.
+# Up to these sizes, networks train faster on a CPU in a program of four than one after the other.
 MOST_WEIGHTS = {"mlp": 70_000, "cnn": 70_000, "transformer": 30_000, "rnn": 14_000}
-MOST_OF_IMAGES = 4_000  # weights of a CNN for images, where arithmetic is most of the time
+MOST_OF_IMAGES = 4_000  # maximum weights of a CNN for images, where arithmetic dominates
 SCORED_AT_ONCE = 200  # validation examples, small enough that the activations of the lanes fit in a cache
 
 
@@ -52,9 +52,9 @@ def shape_of(task: TrainedTask, config: Mapping[str, Any]) -> tuple[tuple[str, A
 
 
 def lane_key(task: SupervisedTask, config: Mapping[str, Any]) -> Hashable | None:
-    """What trainings of a task must have in common to share a program; None for those that had better not.
+    """What trainings of a task must have in common to share a program; None for those better trained alone.
 
-    In large networks the arithmetic costs more than its operations, so that a program of several saves nothing.
+    In large networks, arithmetic outweighs the overhead of operations, so sharing a program saves nothing.
     """
     family = task.family(config)
     if family not in MOST_WEIGHTS:
@@ -76,7 +76,7 @@ def _pays(inputs: Inputs, family: str, shape: tuple[tuple[str, Any], ...], n_out
 
 
 def can_share(training: NetworkTraining) -> bool:
-    """Whether the network has lanes, and its examples are of one length."""
+    """Whether the network supports lanes and its examples have one length."""
     fixed = training.rules.inputs.mask(training.train_data[0][:1]) is None
     plain = type(training) is NetworkTraining and training.weights is None
     return fixed and plain and layers_of(training.model.module) is not None
@@ -85,11 +85,10 @@ def can_share(training: NetworkTraining) -> bool:
 def train_lanes(
     task: TrainedTask, lanes: Sequence[Job], *, device: str, is_stopped: Callable[[int], bool] = lambda key: False
 ) -> Iterator[tuple[int, Epoch | TrainingFailed]]:
-    """Train several configs of one shape, each up to its epochs in total, from the checkpoint in its folder if there is
-    one.
+    """Train several configs of one shape, each up to its total epochs, from its folder's checkpoint if there is one.
 
-    Yields the key of a training with each new epoch of it, or with the reason why it has failed. Networks without lanes
-    are trained in turn. ``is_stopped``, of a key: asked before each epoch whether the training is to end there.
+    Yields a training's key with each new epoch, or with its failure. Networks without lanes are trained in turn.
+    ``is_stopped``: called with a key before each epoch; True ends that training.
     """
     shapes = {shape_of(task, lane.config) for lane in lanes}
     if len(shapes) > 1:
@@ -148,9 +147,9 @@ def _alone(training: Resumable) -> Epoch | TrainingFailed:
 
 
 def next_epochs(trainings: Sequence[NetworkTraining]) -> list[Epoch | TrainingFailed]:
-    """Train and validate all for one epoch, the next one of each. They must be of one shape, and able to share.
+    """Train and validate each for its next epoch. They must be of one shape, and able to share a program.
 
-    The seconds of an epoch are a lane's share. OutOfMemory leaves all as they were.
+    The seconds of an epoch are a lane's share. OutOfMemory leaves the trainings unchanged.
     """
     start, device = time.perf_counter(), trainings[0].device
     with isolated(device), memory_errors(device, f"with {len(trainings)} trainings in one program"):

@@ -35,7 +35,7 @@ class NetworkTraining(SupervisedTraining):
         x, _ = self.train_data
         lengths = self.rules.inputs.lengths(x)
         self.lengths = None if lengths is None else lengths.to(device)
-        # On a CPU a network counts the steps of a batch's mask at no cost; on a GPU that would wait for the device.
+        # Counting the steps of a batch's mask is free on a CPU, but would wait for the device on a GPU.
         self.steps = None if device.type == "cpu" else steps_of(self.rules.inputs, x)
         self.weights: Tensor | None = None  # of the classes
         if self.own.get("class_weight") and isinstance(self.rules.target, Classes):
@@ -43,12 +43,12 @@ class NetworkTraining(SupervisedTraining):
             self.weights = torch.tensor(weights, dtype=torch.float32, device=device)
 
     def take_first_weights(self, module: nn.Module) -> None:
-        """Load initial weights, if they are not random."""
+        """Load pretrained initial weights, if there are any."""
         if isinstance(module, Backbone):
             module.start_from_disk()
 
     def train_epoch(self) -> dict[str, float]:
-        """Train once over the examples; the metrics are those under dropout, augmentation and label smoothing."""
+        """Train once over the examples; metrics are measured under dropout, augmentation and label smoothing."""
         tally = torch.zeros((), dtype=torch.double, device=self.device)
         loss, n = self.descent.epoch(
             self.order(),
@@ -60,7 +60,7 @@ class NetworkTraining(SupervisedTraining):
         return self.rules.target.of_training(loss, tally.item(), n)
 
     def loss_of(self, batch: Batch, tally: Tensor) -> Tensor:
-        """The loss of a batch, whose outputs are counted in ``tally``. Nothing in it waits for the device."""
+        """The loss of a batch, whose outputs are added to ``tally``. Nothing in it waits for the device."""
         x, y = self.train_data
         raw, wanted = x[batch.on(x.device)].to(self.device), y[batch.chosen]
         mask = self.rules.inputs.mask(raw)

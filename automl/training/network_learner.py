@@ -1,4 +1,4 @@
-"""Networks as learners: trained for the epochs of their config, so that no example decides when they stop."""
+"""Networks as learners, trained for the epochs of their config without early stopping."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class NetworkLearner(Learner):
             y = torch.from_numpy(np.ascontiguousarray(train.y)).to(device)
             lengths = self.inputs.lengths(x)
             lengths = None if lengths is None else lengths.to(device)
-            # On a CPU a network counts them at no cost; on a GPU that would wait for the device.
+            # Counting steps is free on a CPU, but would wait for the device on a GPU.
             steps = None if device.type == "cpu" else steps_of(self.inputs, x)
             loss_of = partial(self._loss, x, y, steps, config)
             watch = FitWatch(epochs, self.most_seconds, "epochs")
@@ -169,7 +169,7 @@ class MLP(NetworkLearner):
 
 
 class PretrainedBackbone(NetworkLearner):
-    """A pretrained network. One is fitted to all rows, since those of all folds would fill the disk."""
+    """A pretrained network, refitted to all rows, since the models of all folds would fill the disk."""
 
     family = "backbone"
     is_bagged = False

@@ -14,7 +14,7 @@ class Batch(NamedTuple):
     """The examples of a batch, as indices, (batch,)."""
 
     chosen: Tensor  # on the device
-    on_host: Tensor  # the same on the CPU: what follows from them there need not wait for the device
+    on_host: Tensor  # the same on the CPU, where using them does not wait for the device
 
     def on(self, device: torch.device) -> Tensor:
         """The indices for data on a device: this one or the CPU."""

@@ -30,7 +30,7 @@ class TranslationTraining(Training):
         self.pairs = task.pairs()
         sides = self.pairs.train_source, self.pairs.train_target
         self.source, self.target = (torch.from_numpy(side).to(home_of(side, device)) for side in sides)
-        # Of all pairs on the CPU, so that no batch waits for the device to tell how long its texts are.
+        # Lengths of all pairs, on the CPU so that no batch waits for the device to get them.
         self.source_lengths, self.target_lengths = (lengths(torch.from_numpy(side)) for side in sides)
         self.lengths = (self.source_lengths + self.target_lengths).to(device)
         with isolated(device, seed, 0):

@@ -54,13 +54,13 @@ class FoldsTask(Protocol):
     @property
     def metric(self) -> str: ...
     @property
-    def most_seconds(self) -> float | None: ...  # of all folds of a configuration
+    def most_seconds(self) -> float | None: ...  # limit for all folds of a configuration
     @property
-    def seconds_left(self) -> float | None: ...  # to the search, as the training begins or goes on
+    def seconds_left(self) -> float | None: ...  # of the search, when the training begins or resumes
     @property
-    def gives_up(self) -> bool: ...  # a training that cannot end in time
+    def gives_up(self) -> bool: ...  # whether a training that cannot end in time is aborted
     @property
-    def keeps_models(self) -> bool: ...  # those that the validation set scored
+    def keeps_models(self) -> bool: ...  # whether models scored on the validation set are kept
     @property
     def folds_how(self) -> str: ...  # random, group, duplicates, time, or empty
     def family(self, config: Mapping[str, Any]) -> str: ...
@@ -68,7 +68,7 @@ class FoldsTask(Protocol):
     def is_bagged(self, family: str) -> bool: ...  # the models of the folds are kept and averaged
     def rows(self, family: str) -> "Splits": ...  # as the family reads them; training includes the validation set
     def folds(self) -> "NDArray[Any]": ...  # the fold of each row, (n,); negative: only trained on
-    def weights(self) -> "NDArray[Any] | None": ...  # how much each row counts, (n,), mean 1; None: the same
+    def weights(self) -> "NDArray[Any] | None": ...  # row weights, (n,), mean 1; None: equal
 
 
 class TranslationTask(TrainedTask, Protocol):

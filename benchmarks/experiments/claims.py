@@ -45,7 +45,7 @@ def main(
         "docs/how-to/tables.md"
     ),
 ) -> None:
-    """Write the claims, and how the products compare on held-out tables."""
+    """Write the claims, and the comparison of products on held-out tables."""
     put(readme, BLOCK, table(results))
     put(tables, PRODUCTS, held_out(held_out_tables(results)))
     print(readme, tables, sep="\n")

@@ -38,7 +38,7 @@ SEED = 1_000_000
 
 
 def main(
-    suite: Annotated[str, typer.Argument(help="Suite whose missing constants to compute.")],
+    suite: Annotated[str, typer.Argument(help="Suite whose missing constants are computed.")],
     split: Annotated[str, typer.Option(help="development or holdout")] = "development",
 ) -> None:
     """Compute and write the missing constants."""

@@ -1,11 +1,11 @@
 """What lanes save: ``python -m benchmarks.experiments.fused``, results/fused.csv and results/fused-seeds.csv.
 
-Trainings alone, as lanes of one program, and alone in several processes at a time. Each measurement is an epoch,
-validation included, of all ways in turn, so that other load on the machine meets all alike. On a CPU it is the seconds
-of one core that are counted; several processes need the clock, so that nothing else may run on the machine.
+Compares single trainings, lanes of one program, and single trainings in parallel processes. Each measurement runs an
+epoch, with validation, of every variant in turn, so that other load affects all alike. On a CPU, the seconds of one
+core are counted; parallel processes are timed by the clock, so nothing else may run on the machine.
 
-``peak_mb`` is the most memory, in 10^6 bytes, of processes that only train so: on a CPU all that is resident in each,
-with the libraries, and on a card what torch has reserved.
+``peak_mb`` is the peak memory, in 10^6 bytes, of processes that only train this way: the resident memory on a CPU,
+libraries included, and what torch has reserved on a card.
 """
 
 from __future__ import annotations
@@ -61,14 +61,14 @@ OF_THE_FIRST = ("sklearn.datasets", "torch._dynamo")  # what the first training 
 
 
 def main(
-    models: Annotated[str, typer.Option(help=f"Of {', '.join(MODELS)}.")] = ",".join(MODELS),
+    models: Annotated[str, typer.Option(help=f"Some of {', '.join(MODELS)}.")] = ",".join(MODELS),
     lanes: Annotated[str, typer.Option(help="Numbers of lanes.")] = "1,2,3,4,8,16,32",
     processes: Annotated[str, typer.Option(help="Numbers of processes; none if empty.")] = "2,4,8,16",
-    repeats: Annotated[int, typer.Option(min=1, help="Measurements of each way, of which the median counts.")] = 5,
-    seeds: Annotated[int, typer.Option(min=0, help="Seeds of the whole trainings that are compared; 0 for none.")] = 20,
+    repeats: Annotated[int, typer.Option(min=1, help="Measurements per variant; the median counts.")] = 5,
+    seeds: Annotated[int, typer.Option(min=0, help="Seeds for comparing full trainings; 0 for none.")] = 20,
     train_size: Annotated[int | None, typer.Option(help="Number of training examples to use.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
-    out: Annotated[Path, typer.Option(help="Table to write, with one of the seeds beside it.")] = Path(
+    out: Annotated[Path, typer.Option(help="Table to write, with the results by seed beside it.")] = Path(
         "results/fused.csv"
     ),
     page: Annotated[Path | None, typer.Option(help="Page that shows the table.")] = PAGE,

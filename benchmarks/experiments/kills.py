@@ -114,8 +114,8 @@ class Tally:
 
 
 def main(
-    kills: Annotated[int, typer.Option(min=1, help="Kills over all kinds of runs.")] = 200,
-    seed: Annotated[int, typer.Option(help="Of the moments.")] = 0,
+    kills: Annotated[int, typer.Option(min=1, help="Total kills, over all kinds of runs.")] = 200,
+    seed: Annotated[int, typer.Option(help="Seed of the kill times.")] = 0,
     kind: Annotated[list[str] | None, typer.Option(help="Only this kind of run; repeatable.")] = None,
     out: Annotated[Path, typer.Option(help="Table to write, with a summary beside it.")] = Path("results/kills.csv"),
     page: Annotated[Path | None, typer.Option(help="Page that shows the table.")] = PAGE,

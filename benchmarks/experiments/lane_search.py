@@ -52,11 +52,11 @@ MLP = training_space(sgd=True, lr={"float": [3e-4, 3e-1], "log": True, "default"
 
 
 def main(
-    tasks: Annotated[str, typer.Option(help=f"Of {', '.join(TASKS)}.")] = ",".join(TASKS),
+    tasks: Annotated[str, typer.Option(help=f"Some of {', '.join(TASKS)}.")] = ",".join(TASKS),
     strategies: Annotated[str, typer.Option(help="Search strategies.")] = "bo,auto",
     lanes: Annotated[str, typer.Option(help="Numbers of lanes.")] = "1,4,8",
-    seeds: Annotated[int, typer.Option(min=1, help="Searches of each kind.")] = 5,
-    seconds: Annotated[float, typer.Option(min=1, help="Time limit of a search.")] = 40.0,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds per kind of search.")] = 5,
+    seconds: Annotated[float, typer.Option(min=1, help="Time limit per search.")] = 40.0,
     train_size: Annotated[int, typer.Option(help="Number of training examples to use.")] = 1600,
     out: Annotated[Path, typer.Option(help="Table to write.")] = Path("results/lane_search.csv"),
     page: Annotated[Path | None, typer.Option(help="Page that shows the table.")] = PAGE,

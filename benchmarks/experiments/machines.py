@@ -96,8 +96,8 @@ def megabytes() -> float:
 
 
 def main(
-    n_jobs: Annotated[int, typer.Option(min=1, help="Trainings of one epoch.")] = 200,
-    n_epochs: Annotated[int, typer.Option(min=1, help="Epochs of one training.")] = 5_000,
+    n_jobs: Annotated[int, typer.Option(min=1, help="Number of one-epoch trainings.")] = 200,
+    n_epochs: Annotated[int, typer.Option(min=1, help="Epochs of the long training.")] = 5_000,
     out: Annotated[Path, typer.Option(help="Table to write, with one in Markdown beside it.")] = Path(
         "results/machines.csv"
     ),

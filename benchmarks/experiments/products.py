@@ -42,21 +42,21 @@ N_BOOTSTRAP = 400
 
 
 def main(
-    seconds: Annotated[float, typer.Option(help="Wall-clock of a product on a table.")] = 60.0,
-    workers: Annotated[int, typer.Option(help="Cores of a product.")] = 1,
-    at_once: Annotated[int, typer.Option(help="Tables at a time.")] = 2,
-    split: Annotated[int, typer.Option(help="Which random split into training and test rows.")] = 0,
+    seconds: Annotated[float, typer.Option(help="Wall-clock budget per product and table.")] = 60.0,
+    workers: Annotated[int, typer.Option(help="Cores per product.")] = 1,
+    at_once: Annotated[int, typer.Option(help="Tables to run in parallel.")] = 2,
+    split: Annotated[int, typer.Option(help="Index of the random train/test split.")] = 0,
     only: Annotated[str | None, typer.Option(help="Tables, separated by commas. [default: all]")] = None,
-    products: Annotated[str, typer.Option(help=f"Of {', '.join(PRODUCTS)}.")] = "default,lightgbm",
-    flaml_python: Annotated[Path | None, typer.Option(help="Python of an environment with flaml[automl].")] = None,
+    products: Annotated[str, typer.Option(help=f"Some of {', '.join(PRODUCTS)}.")] = "default,lightgbm",
+    flaml_python: Annotated[Path | None, typer.Option(help="Python with flaml[automl].")] = None,
     autogluon_python: Annotated[
-        Path | None, typer.Option(help="Python of one with autogluon.tabular[lightgbm,catboost,xgboost,fastai].")
+        Path | None, typer.Option(help="Python with autogluon.tabular[lightgbm,catboost,xgboost,fastai].")
     ] = None,
     out: Annotated[Path, typer.Option(help="Table to extend; the summary gets the suffix .md.")] = Path(
         "results/products.csv"
     ),
 ) -> None:
-    """Run the products that have no row yet for a table, a split and these seconds, and write the table."""
+    """Run the products that have no row yet for a table, this split and this budget, and write the table."""
     known = pd.read_csv(out) if out.exists() else pd.DataFrame()
     wanted = [name.strip() for name in products.split(",")]
     pythons = {"flaml": flaml_python, "autogluon": autogluon_python}
@@ -85,7 +85,7 @@ def main(
 
 
 def table_of(lines: list[dict[str, Any]]) -> pd.DataFrame:
-    """The rows as a frame; the baseline, which every call computes, is in it once."""
+    """The rows as a frame, with the baseline, which every call computes, only once."""
     return pd.DataFrame(lines).drop_duplicates(["table", "split", "seconds", "workers", "product"])
 
 

@@ -272,12 +272,12 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def main(
-    store: Annotated[Path, typer.Option(help="Folder of the stored predictions, which is extended.")],
+    store: Annotated[Path, typer.Option(help="Folder with stored predictions, to which missing ones are added.")],
     trials: Annotated[int, typer.Option(help="Budget of a run, in full trainings.")] = 30,
     only: Annotated[str | None, typer.Option(help="Tables, separated by commas. [default: all]")] = None,
-    draws: Annotated[int, typer.Option(help="Random samples of each table.")] = 2,
+    draws: Annotated[int, typer.Option(help="Random samples per table.")] = 2,
     out: Annotated[Path, typer.Option(help="Table to write.")] = Path("results/selection.csv"),
-    replay: Annotated[bool, typer.Option("--replay", help="Compare what is stored, and run nothing.")] = False,
+    replay: Annotated[bool, typer.Option("--replay", help="Only compare the stored predictions.")] = False,
 ) -> None:
     """Run what is not stored yet, compare the rules, and write the table."""
     store.mkdir(parents=True, exist_ok=True)

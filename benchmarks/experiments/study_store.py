@@ -146,8 +146,8 @@ def row(
 
 
 def main(
-    trials: Annotated[int, typer.Option(help="Trials in each of the compared files.")] = 200,
-    repeats: Annotated[int, typer.Option(help="Files to write with each.")] = 5,
+    trials: Annotated[int, typer.Option(help="Trials per file.")] = 200,
+    repeats: Annotated[int, typer.Option(help="Files to write with each storage.")] = 5,
     search: Annotated[int, typer.Option(help="Trials of the search; 0 for none.")] = 10_000,
     out: Annotated[Path, typer.Option(help="Table to write, with a summary beside it.")] = Path(
         "results/study_store.csv"

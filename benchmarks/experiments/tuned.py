@@ -76,8 +76,8 @@ def main(
     task: Annotated[list[str] | None, typer.Option(help="A built-in task; repeatable. [default: all]")] = None,
     strategies: Annotated[str, typer.Option(help="Names, separated by commas.")] = ",".join(STRATEGIES),
     trials: Annotated[int, typer.Option(min=1, help="Budget of a search, in full trainings.")] = 20,
-    seeds: Annotated[int | None, typer.Option(min=1, help="Of each search.", show_default="1, of some 3")] = None,
-    out: Annotated[Path, typer.Option(help="Table to write; its other rows stay.")] = Path("results/tuned.csv"),
+    seeds: Annotated[int | None, typer.Option(min=1, help="Seeds per search.", show_default="1, of some 3")] = None,
+    out: Annotated[Path, typer.Option(help="Table to update; other rows are kept.")] = Path("results/tuned.csv"),
     page: Annotated[
         Path | None,
         typer.Option(help=f"Also replace the part of this page between <!-- {BLOCK} --> and <!-- /{BLOCK} -->."),

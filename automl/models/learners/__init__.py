@@ -24,7 +24,7 @@ EXTRAS = {"catboost": "catboost"}  # family -> the package that it needs, also t
 
 
 def is_installed(family: str) -> bool:
-    """Whether the package of a family is there."""
+    """Whether the package that a family needs is installed."""
     return family not in EXTRAS or importlib.util.find_spec(EXTRAS[family]) is not None
 
 

@@ -18,9 +18,9 @@ from automl.data.targets import Target
 class Rows(NamedTuple):
     """Rows with their labels.
 
-    ``x``: what ``Learner.read`` returns, for a table (n, columns) of float32, as ``Columns`` describes: numbers first,
+    ``x``: what ``Learner.read`` returns; for a table, float32 (n, columns) as described by ``Columns``: first numbers,
     NaN if missing, then category codes, 0 if missing or unseen. ``y``: (n,), class indices of int64 or numbers.
-    ``weights``: (n,), how much a row counts, above 0; None: all the same, as always but for tables.
+    ``weights``: (n,), positive sample weights; None: equal weights, as always except for tables.
     """
 
     x: Any
@@ -28,38 +28,38 @@ class Rows(NamedTuple):
     weights: NDArray[Any] | None = None
 
 
-Rounds = tuple[int, ...]  # boosting rounds or epochs: one number, one a quantile, or none
+Rounds = tuple[int, ...]  # boosting rounds or epochs: one number, one per quantile, or none
 
 
 class Learner(ABC):
     """A model that is fitted in one go, with early stopping where it has rounds. It uses one thread."""
 
     has_out_of_bag: ClassVar[bool] = False
-    """Whether ``out_of_bag`` predicts the training rows by the parts of the model that have not seen them."""
+    """Whether ``out_of_bag`` predicts each training row with the parts of the model that were not fitted to it."""
     takes_quantiles: ClassVar[bool] = False
     """Whether the target may be ``Quantiles``; ``predict`` then returns (n, n_levels), ascending."""
     runtime: ClassVar[str] = ""
-    """Of its compiled code, where that must not share a process with others': LightGBM and torch bring their own
-    OpenMP, two of which slow each other down or crash."""
+    """The native library, if it must not share a process with others: LightGBM and torch bring their own OpenMP, and
+    two of them slow each other down or crash."""
     is_bagged: ClassVar[bool] = False
-    """Whether the models of the folds are kept and averaged, instead of one fitted again to all rows. Each then stops
-    early by rows of another fold than the one that it predicts."""
+    """Whether the fold models are kept and averaged instead of refitting one model to all rows. For early stopping,
+    each then uses another fold than the one it predicts."""
     is_anytime: ClassVar[bool] = False
-    """Whether a fit whose time is up ends with its best round so far, as each round only adds to those before it."""
+    """Whether a fit that runs out of time keeps its best round so far, since rounds only add to earlier ones."""
     keeps_best: ClassVar[bool] = False
-    """Whether ``fit`` keeps the round that is best on the validation rows, so that predictions for these are flattered
-    and rows of another fold are set aside for it."""
+    """Whether ``fit`` keeps the round that is best on the validation rows. Its predictions for them are optimistic, so
+    rows of another fold are used instead."""
 
     def __init__(self, config: Mapping[str, Any], inputs: Any, target: Target, seed: int) -> None:
         """``inputs`` and ``target``: the statistics of all training rows."""
         self.config, self.inputs, self.target, self.seed = config, inputs, target, seed
         self.most_seconds: float | None = None
-        """Of a fit, which ends then if it ``is_anytime``, or else raises TooSlow where its first rounds show that it
-        will take longer."""
+        """Time limit of a fit. A learner that ``is_anytime`` stops there; others raise TooSlow as soon as their first
+        rounds show that they will take longer."""
         self.gives_up = True
-        """Whether a fit that ``is_anytime`` raises TooSlow where it would be of no use by then."""
+        """Whether a fit that ``is_anytime`` raises TooSlow if it would not be useful when its time is up."""
         self.rounds: Rounds = ()
-        """Those of the fitted model."""
+        """The rounds of the fitted model."""
 
     @classmethod
     @abstractmethod
@@ -68,9 +68,9 @@ class Learner(ABC):
 
     @staticmethod
     def read(x: Array) -> Any:
-        """What the learner makes of raw examples (n, ...) whatever it is fitted to, done once for all folds.
+        """Convert raw examples (n, ...) to the learner's input, independently of the training rows: once for all folds.
 
-        By default they become rows of a table.
+        By default, convert them to rows of a table.
         """
         return as_rows(x)
 
@@ -86,7 +86,7 @@ class Learner(ABC):
         """Class probabilities (n, n_classes), numbers (n,), or quantiles (n, n_levels)."""
 
     def out_of_bag(self) -> NDArray[np.float64]:
-        """Predictions for the training rows, which had no weights; see ``has_out_of_bag``."""
+        """Predictions for the training rows of an unweighted fit; see ``has_out_of_bag``."""
         raise NotImplementedError
 
     @abstractmethod
@@ -100,5 +100,5 @@ class Learner(ABC):
 
 
 def mean_rounds(each: Sequence[Rounds]) -> Rounds:
-    """Those of models that were fitted to parts of the rows, for one that is fitted to all."""
+    """The mean rounds of the fold models, for a model that is fitted to all rows."""
     return tuple(round(mean) for mean in np.mean(each, axis=0)) if each else ()

@@ -1,4 +1,4 @@
-"""Gradient boosting by CatBoost, of symmetric trees, with its own statistics of categories.
+"""Gradient boosting by CatBoost, with symmetric trees and its own statistics for categories.
 
 L. Prokhorenkova et al., CatBoost: Unbiased Boosting with Categorical Features (NeurIPS 2018).
 """
@@ -24,9 +24,8 @@ from automl.task import TooSlow
 
 FILE = "model.cbm"  # CatBoost's own format, of numbers and strings
 
-# Those of TabRepo (D. Salinas and N. Erickson, 2024) but for the growth of trees, which is symmetric here. The default
-# learning rate and the one-hot columns for levels of up to ten take a quarter of the time of .05 and 2 and were as good
-# on development tables.
+# The space of TabRepo (D. Salinas and N. Erickson, 2024), but with symmetric trees. The default learning rate and
+# one-hot columns for up to ten levels take a quarter of the time of 0.05 and 2, and were as good on development tables.
 SPACE: dict[str, Any] = {
     "learning_rate": {"float": [0.005, 0.1], "log": True, "default": 0.1},
     "depth": {"int": [4, 8], "default": 6},
@@ -46,10 +45,9 @@ NAMES = {  # of the hyperparameters in CatBoost
 
 
 class CatBoost(Learner):
-    """Boosted trees, with early stopping by the log loss, the squared error, Tweedie's loss or the pinball loss of all
-    quantiles.
+    """Boosted trees with early stopping on log loss, squared error, Tweedie loss, or pinball loss over all quantiles.
 
-    config: SPACE, CATEGORICAL where the table has categories, and that of ``long_tail`` where the target is.
+    config: SPACE, plus CATEGORICAL if the table has categories and ``long_tail.SPACES`` if the target is long-tailed.
     """
 
     takes_quantiles = True
@@ -61,7 +59,7 @@ class CatBoost(Learner):
 
     @property
     def unit(self) -> float | None:
-        """Of the numbers whose logarithm is boosted; None where it is not."""
+        """The unit of the labels for Tweedie's loss; None for another loss."""
         return long_tail.unit_of(self.config, self.target)
 
     @classmethod
@@ -92,7 +90,7 @@ class CatBoost(Learner):
         kind = "Probability" if isinstance(self.target, Classes) else "RawFormulaVal"
         found = np.asarray(self.model.predict(self._pool(x), prediction_type=kind, thread_count=1))
         if isinstance(self.target, Quantiles):
-            return np.sort(found.reshape(len(found), -1), axis=1)  # of one level, CatBoost returns (n,)
+            return np.sort(found.reshape(len(found), -1), axis=1)  # for one level, CatBoost returns (n,)
         return found.astype(np.float64) if self.unit is None else np.exp(found) * self.unit
 
     def save(self, folder: Path) -> None:
@@ -153,7 +151,7 @@ class _Stopped:
     def __init__(self, stopping: EarlyStopping, watch: FitWatch, gives_up: bool, floor: float) -> None:
         """``floor``: the least loss that is possible, so that losses above it compare."""
         self._stopping, self._watch, self._gives_up, self._floor = stopping, watch, gives_up, floor
-        self.too_slow: TooSlow | None = None  # to be raised after the fit: CatBoost turns errors into its own
+        self.too_slow: TooSlow | None = None  # raised after the fit, as CatBoost wraps errors in its own
 
     def after_iteration(self, info: Any) -> bool:
         (losses,) = info.metrics["validation"].values()

@@ -1,21 +1,21 @@
-"""When boosting stops: as AutoGluon's, by how long the validation loss has hardly improved."""
+"""Early stopping for boosting, as in AutoGluon: stop when the validation loss has hardly improved for long."""
 
 from __future__ import annotations
 
 import math
 
 MOST_ROUNDS = 10_000
-PATIENCE, ROWS = 300, 10_000  # rounds without clear improvement before a fit stops, up to so many rows; then fewer
+PATIENCE, ROWS = 300, 10_000  # rounds without clear improvement before a fit stops, for up to ROWS rows; then fewer
 LEAST_PATIENCE = 20
-GROWTH = 0.3  # of the patience, per round until then: later bests are further apart
-CLEAR = 1e-3  # of the loss: a smaller improvement does not prolong a fit
+GROWTH = 0.3  # patience added per round until the last clear improvement: later ones are further apart
+CLEAR = 1e-3  # relative to the loss: smaller improvements do not extend a fit
 
 
 class EarlyStopping:
-    """Told the validation loss of each round, from 0; keeps the best round of all."""
+    """Receives the validation loss of each round, counted from 0, and remembers the best round."""
 
     def __init__(self, n_rows: int) -> None:
-        """``n_rows``: that the model is fitted to."""
+        """``n_rows``: number of training rows."""
         self.best_round = 0
         self._best = math.inf
         self._clear, self._since = math.inf, 0  # the last clear improvement
@@ -23,7 +23,7 @@ class EarlyStopping:
 
     @property
     def least_rounds(self) -> int:
-        """The rounds of the fit in all, if no better one comes."""
+        """The total number of rounds if there is no further improvement."""
         return int(self._since + self._patience + GROWTH * self._since) + 1
 
     def ends(self, round_: int, loss: float) -> bool:

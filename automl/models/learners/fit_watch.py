@@ -1,4 +1,4 @@
-"""Gives up a fit that will take longer than it may, by what its first rounds took."""
+"""Aborts a fit that would exceed its time limit, judging by its first rounds."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import time
 
 from automl.task import TooSlow
 
-WARM_UP = 1  # rounds that say nothing of the others
-LEAST_SECONDS = 0.5  # of the rounds that a verdict is based on
-USEFUL_ROUNDS = 100  # of boosting, from which on a fit is worth keeping when its time is up
+WARM_UP = 1  # rounds whose time is not representative
+LEAST_SECONDS = 0.5  # minimum time of the rounds that an estimate is based on
+USEFUL_ROUNDS = 100  # boosting rounds from which a fit is worth keeping when its time is up
 
 
 class FitWatch:
-    """Told the number of rounds done; raises TooSlow as soon as the rest would take too long."""
+    """Receives the number of rounds done; raises TooSlow as soon as the rest would take too long."""
 
     def __init__(self, n_rounds: int, most_seconds: float | None, name: str) -> None:
-        """``n_rounds``: in all, at least. ``most_seconds``: of the fit; None: any. ``name``: of rounds."""
+        """``n_rounds``: minimum total. ``most_seconds``: limit of the fit, if any. ``name``: what rounds are called."""
         self._n_rounds, self._most, self._name = n_rounds, most_seconds, name
         self._start = time.perf_counter()
         self._warm: tuple[int, float] | None = None  # rounds and time when it was warm
@@ -26,7 +26,7 @@ class FitWatch:
         return self._most is not None and time.perf_counter() - self._start > self._most
 
     def done(self, n: int, n_rounds: int | None = None) -> None:
-        """``n``: rounds done. ``n_rounds``: in all, at least, where that is known better by now."""
+        """``n``: rounds done. ``n_rounds``: a better estimate of the minimum total, if known by now."""
         if self._most is None:
             return
         now = time.perf_counter()

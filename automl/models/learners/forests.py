@@ -55,7 +55,7 @@ class Forest(Learner):
             min_samples_leaf=self.config["min_rows"],
             max_samples=MANY_ROWS if len(x) > MANY_ROWS else None,
             bootstrap=True,
-            oob_score=train.weights is None,  # a bootstrap sample nearly always has a heavy row
+            oob_score=train.weights is None,  # nearly every bootstrap sample has a heavy row
             random_state=self.seed % 2**32,
         )
         self.forest.fit(x, train.y, sample_weight=train.weights)
@@ -95,12 +95,12 @@ class Forest(Learner):
 
 
 class RandomForest(Forest):
-    """Trees that split at the best place of each column."""
+    """Trees that use the best split of each column."""
 
     kinds = ("RandomForestClassifier", "RandomForestRegressor")
 
 
 class ExtraTrees(Forest):
-    """Trees that split at a random place of each column."""
+    """Trees that use a random split of each column."""
 
     kinds = ("ExtraTreesClassifier", "ExtraTreesRegressor")

@@ -17,7 +17,7 @@ from automl.data.targets import Classes, Target
 from automl.models.integrity import open_arrays
 from automl.models.learners.base import Rows
 
-MOST_NATIVE = 50  # levels of a column that trees split by level
+MOST_NATIVE = 50  # levels up to which trees split on a column's levels directly
 N_FOLDS = 5  # the training rows are encoded by the targets of the other folds
 
 
@@ -30,12 +30,12 @@ class ManyLevels:
 
     @classmethod
     def of(cls, inputs: Columns) -> Self:
-        """Not yet fitted."""
+        """An unfitted encoder for the table."""
         levels = enumerate(inputs.cardinalities, inputs.n_numbers)
         return cls(tuple(place for place, n in levels if n - 1 > MOST_NATIVE))
 
     def fit_transform(self, train: Rows, inputs: Columns, target: Target, seed: int) -> Array:
-        """Fit to the training rows, and return their columns."""
+        """Fit to the training rows, and return their encoded columns."""
         rows: Array = train.x
         if not self.columns:
             return rows
@@ -64,7 +64,7 @@ class ManyLevels:
         return np.hstack([np.delete(train.x, self.columns, 1), *parts])
 
     def transform(self, x: Array) -> Array:
-        """The columns of other rows."""
+        """The encoded columns of other rows."""
         if not self.columns:
             return x
         parts = [table[x[:, column].astype(np.int64)] for column, table in zip(self.columns, self.tables, strict=True)]

@@ -21,7 +21,7 @@ from automl.models.learners.fit_watch import USEFUL_ROUNDS, FitWatch
 from automl.models.learners.levels import ManyLevels
 
 # The hyperparameters and ranges of TabArena (N. Erickson et al., TabArena: A Living Benchmark for Machine Learning on
-# Tabular Data, 2025), with LightGBM's defaults but for the learning rate, which is AutoGluon's.
+# Tabular Data, 2025), with LightGBM's defaults except for AutoGluon's learning rate.
 SPACE: dict[str, Any] = {
     "learning_rate": {"float": [0.005, 0.2], "log": True, "default": 0.05},
     "leaves": {"int": [2, 200], "log": True, "default": 31},
@@ -53,9 +53,9 @@ NAMES = {  # of the hyperparameters in LightGBM
 
 
 class LightGBM(Learner):
-    """Boosted trees, with early stopping by the log loss, the squared error or the pinball loss: a model a quantile.
+    """Boosted trees with early stopping on log loss, squared error, or pinball loss (one model per quantile).
 
-    config: SPACE, CATEGORICAL where the table has categories, and that of ``long_tail`` where the target is.
+    config: SPACE, plus CATEGORICAL if the table has categories and ``long_tail.SPACES`` if the target is long-tailed.
     """
 
     takes_quantiles = True
@@ -64,11 +64,11 @@ class LightGBM(Learner):
     def __init__(self, config: Mapping[str, Any], inputs: Columns, target: Target, seed: int) -> None:
         super().__init__(config, inputs, target, seed)
         self.levels = ManyLevels.of(inputs)
-        self.boosters: list[Any] = []  # one, or one a quantile
+        self.boosters: list[Any] = []  # one, or one per quantile
 
     @property
     def unit(self) -> float | None:
-        """Of the numbers whose logarithm is boosted; None where it is not."""
+        """The unit of the labels for Tweedie's loss; None for another loss."""
         return long_tail.unit_of(self.config, self.target)
 
     @property

@@ -60,9 +60,9 @@ class Encoding:
         return np.concatenate(columns, 1, dtype=np.float64)
 
     def __call__(self, x: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Scaled features (features, n), and codes (embedded columns, n) that count on from column to column."""
+        """Scaled features (features, n), and codes (embedded columns, n), numbered consecutively across columns."""
         smooth = np.empty((len(self.center), len(x)), np.float32)
-        for start in range(0, len(x), ROWS_AT_ONCE):  # in double precision, which the whole table may not have room for
+        for start in range(0, len(x), ROWS_AT_ONCE):  # in double precision, too large for the whole table at once
             rows = slice(start, start + ROWS_AT_ONCE)
             scaled = np.nan_to_num((self.features(x[rows]) - self.center) * self.scale, nan=0.0)  # missing: the median
             scaled = np.clip(scaled, -1e6, 1e6)

@@ -40,7 +40,7 @@ class Encoded:
         return Encoded(self.x[:, rows], self.codes[:, rows], self.y[rows], weights)
 
     def order(self, rng: np.random.Generator) -> Tensor:
-        """The rows of an epoch, (n,): each once in random order, or drawn as often as it counts."""
+        """The rows of an epoch, (n,): each once in random order, or sampled in proportion to the weights."""
         if self.weights is None:
             return torch.from_numpy(rng.permutation(len(self)))
         shares = self.weights.double().numpy()
@@ -56,11 +56,11 @@ def fit_network(
     seed: int,
     most_seconds: float | None = None,
 ) -> tuple[Network, int]:
-    """A trained network and the number of its epochs.
+    """A trained network and its number of epochs.
 
-    With ``valid``, it is that of the epoch with the lowest validation loss; else of epoch ``rounds``, or of the last
-    one if it is 0. Both are epochs of one schedule, that of ``config["epochs"]``. TrainingFailed if it diverges,
-    TooSlow as soon as it is clear that it will take longer than ``most_seconds``.
+    With ``valid``, the network of the epoch with the lowest validation loss; else that of epoch ``rounds``, or of the
+    last one if ``rounds`` is 0. The schedule is always that of ``config["epochs"]``. TrainingFailed if it diverges,
+    TooSlow as soon as it is expected to exceed ``most_seconds``.
     """
     watch = FitWatch(config["epochs"], most_seconds, "epochs")
     rng = np.random.Generator(np.random.SFC64(seed))
@@ -89,7 +89,7 @@ def fit_network(
 def train_epochs(
     network: Network, train: Encoded, config: Mapping[str, Any], rng: np.random.Generator
 ) -> Iterator[int]:
-    """Train for ``config["epochs"]``; the number of each epoch is returned when it is over."""
+    """Train for ``config["epochs"]`` epochs, yielding the number of each when it ends."""
     optimizer = Adam(network)
     batch = min(BATCH, len(train))
     n_batches = len(train) // batch  # the rest of the shuffled rows is left out

@@ -19,8 +19,8 @@ from automl.models.learners.base import Learner, Rounds, Rows
 from automl.models.learners.lightgbm import LightGBM
 from automl.models.learners.tfidf import TfIdf
 
-TOLERANCE = 1e-2  # of the solver: a smaller one takes twice as long and changes no prediction by much
-LEAST = 1e-6  # probability of a class
+TOLERANCE = 1e-2  # of the solver: a smaller one doubles the time and hardly changes predictions
+LEAST = 1e-6  # minimum probability of a class
 FILE = "text.npz"
 
 
@@ -33,11 +33,11 @@ class TextLearner(Learner):
 
 
 class LinearTfIdf(TextLearner):
-    """Logistic regression, one class against the others, or ridge regression.
+    """One-vs-rest logistic regression, or ridge regression.
 
-    config: c, ngrams (of words, or of characters too), weighting (classes only): naive_bayes multiplies the features
-    with the log-count ratios of a naive Bayes model (S. Wang and C. Manning, Baselines and Bigrams: Simple, Good
-    Sentiment and Topic Classification, ACL 2012), here with their sizes, which leaves TF-IDF its signs.
+    config: c, ngrams (of words, or also of characters), weighting (classes only): naive_bayes multiplies the features
+    by the log-count ratios of a naive Bayes model (S. Wang and C. Manning, Baselines and Bigrams: Simple, Good
+    Sentiment and Topic Classification, ACL 2012), here by their absolute values, so that signs are kept.
     """
 
     def __init__(self, config: Mapping[str, Any], inputs: Texts, target: Target, seed: int) -> None:

@@ -11,15 +11,15 @@ from scipy.sparse import csr_array
 from automl.data.ngrams import WORD_COLUMNS
 from automl.task import TrainingFailed
 
-LEAST_TEXTS = 2  # with an n-gram, for it to be used
-MOST_SHARE = 0.4  # of the texts with an n-gram of characters: more frequent ones say little, and fill the rows
-MOST_NGRAMS = 100_000  # of words, and of characters; the most frequent ones
+LEAST_TEXTS = 2  # minimum number of texts with an n-gram
+MOST_SHARE = 0.4  # maximum share of texts with an n-gram of characters: frequent ones are uninformative
+MOST_NGRAMS = 100_000  # of words and of characters each: the most frequent ones
 
 
 class TfIdf(NamedTuple):
-    """Sublinear counts times inverse document frequency; the n-grams of words, and those of characters, have length 1.
+    """Sublinear TF-IDF, in which word n-grams and character n-grams are each normalised to length 1.
 
-    A text is as in ``automl.data.ngrams``: a row of counts in hashed columns.
+    Texts are rows of counts in hashed columns, as in ``automl.data.ngrams``.
     """
 
     columns: NDArray[np.int32]  # the hashed columns that are used, in order
