@@ -75,37 +75,37 @@ def tune(
         ``time_limit``.
     ``time_limit``: seconds for the search.
     ``seed``: of the search and, derived from it, of each training.
-    ``n_workers``: trainings at a time, by default 1; more than one run in processes of their own, as does one on a GPU,
-        with a warning where they share cores. On other machines the most, by default as many as there is room for.
-    ``lanes``: configs of one shape that each of them trains in one program, of tasks with ``lane_key``. Proposals then
-        come in packs of one shape.
-    ``max_epochs``: epochs of a full training, after which a generator is ended. By default the task's, or the default
+    ``n_workers``: trainings in parallel, by default 1. Several, or one on a GPU, run in separate processes; a warning
+        is given if they share cores. On other machines, the maximum; by default as many as there is room for.
+    ``lanes``: maximum number of configs of one shape that a worker trains in one program, for tasks with ``lane_key``.
+        Proposals then come in packs of one shape.
+    ``max_epochs``: epochs of a full training, after which a generator is closed. By default the task's, or the default
         of the function's own argument ``epochs``; a generator without one runs to its end.
     ``target``: stop once the task's metric has reached this value.
     ``patience``: stop after this many full trainings' worth of epochs without improvement.
-    ``sure_within``: stop once the strategy's model (of ``bo``) is sure that no config is better than the best trial by
-        more than this loss, or by more than the ``"noise"`` of a training.
-    ``maximize``: the objective returns a score, higher is better.
-    ``study``: a folder for the run, made if missing, which ``resume`` continues; without one nothing is written. At the
-        end it has the checkpoints of the three best trials, and of those that may continue.
-    ``storage``: the URL of a PostgreSQL database for the study, which has the folder's name there. Processes that call
-        ``tune`` with the same storage and folder, which their machines share, train together: one leads, the others
-        lend it ``n_workers`` each and return its result. The password comes from the environment (PGPASSWORD) or a file
+    ``sure_within``: stop once the strategy's model (with ``bo``) is sure that no config is better than the best trial
+        by more than this loss, or, with ``"noise"``, by more than the noise between trainings.
+    ``maximize``: the objective returns a score; higher is better.
+    ``study``: a folder for the run, created if missing, which ``resume`` continues; without one, nothing is written. At
+        the end it holds the checkpoints of the three best trials and of trials that may continue.
+    ``storage``: the URL of a PostgreSQL database for the study, which is named after the folder there. Processes that
+        call ``tune`` with the same storage and the same shared folder train together: one leads, the others lend it
+        ``n_workers`` each and return its result. The password comes from the environment (PGPASSWORD) or a file
         (``~/.pgpass``).
     ``start``: configs to try after the default one.
-    ``prior``: then those recommended by past studies: ``"none"``, the ``"shipped"`` ones, or ``"all"``, with the user's
-        own. By default "all" for ``auto``, "none" for a named strategy. A resumed run keeps both as it has them.
-    ``executor``: other machines to train on, such as ``Machines("ray")``, whose arguments are the options of the
-        command; or an Executor of your own.
-    ``trial_seconds``: a training that takes longer is killed and has failed; a run that ``resume`` continues with more
-        seconds tries it again.
-    ``reproducible``: handle outcomes in the order of their proposals, so that a parallel run repeats itself exactly.
-    ``callbacks``: each is called as ``callback(result, trial)`` once the outcome of a trial is in the study: with the
-        Result so far, and the Trial, whose ``state`` is complete, stopped, failed, or paused, in which case it may
-        continue and call again. An exception in a callback ends the run with its traceback, and what is in the study
-        stays; a KeyboardInterrupt ends it like Ctrl-C, and the Result is returned.
-    ``progress``: show a progress bar in a terminal or notebook, and elsewhere log each trial to the logger ``automl``
-        at level INFO.
+    ``prior``: past studies whose recommended configs are tried next: ``"none"``, ``"shipped"``, or ``"all"``, which
+        includes the user's own. Default: "all" for ``auto``, "none" for a named strategy. A resumed run keeps both.
+    ``executor``: other machines to train on, such as ``Machines("ray")``, whose arguments match the command-line
+        options; or an Executor of your own.
+    ``trial_seconds``: time limit of a training; a longer one is killed and fails. A run resumed with more seconds
+        retries it.
+    ``reproducible``: handle outcomes in the order of their proposals, so that a parallel run is exactly repeatable.
+    ``callbacks``: each is called as ``callback(result, trial)`` once the outcome of a trial is in the study, with the
+        Result so far and the Trial. Its ``state`` is complete, stopped, failed or paused; a paused trial may continue
+        and be reported again. An exception in a callback ends the run with its traceback, and the study is kept; a
+        KeyboardInterrupt ends it like Ctrl-C, and the Result is returned.
+    ``progress``: show a progress bar in a terminal or notebook; elsewhere, log each trial to the logger ``automl`` at
+        level INFO.
     ``track``: also write the trials of a run with a folder to ``"mlflow"``, ``"tensorboard"`` or ``"wandb"``.
 
     Raises UserError for errors that the caller can fix.
@@ -139,7 +139,7 @@ def tune(
         complete = replace(settings, prior=first if stored is None else stored.get("prior"))
         where = own
         here = own is None and machines is None and n_workers == 1 and trial_seconds is None and shared is None
-        if here and not cards(device):  # a card can fail so that only another process can use it
+        if here and not cards(device):  # after some GPU errors, only a new process can use it
             where = SerialExecutor(task)
         with open_search(
             task, complete, strategy_of(task, complete, kind), folder,

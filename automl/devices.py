@@ -1,4 +1,4 @@
-"""Devices by name, `auto`, `cpu`, `cuda`, `cuda:N` or `cuda:0,cuda:1`, and the cards among them."""
+"""Device names (`auto`, `cpu`, `cuda`, `cuda:N` or `cuda:0,cuda:1`), and the GPUs that they mean."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any
 from automl.errors import UserError
 
 NAMES = re.compile(r"auto|cpu|cuda|cuda:\d+(,cuda:\d+)*")
-CONTEXT = 600 * 2**20  # bytes of a card that a process takes for CUDA, cuBLAS and cuDNN, as an allowance
-CROWDED = 0.25  # share of a card; where other processes hold more, they may be why a training has no room
-# What errors say where memory could not be allocated: torch on a card and on a CPU, and libraries that allocate a
-# card's memory themselves.
+CONTEXT = 600 * 2**20  # bytes of GPU memory allowed for CUDA, cuBLAS and cuDNN in a process
+CROWDED = 0.25  # share of a GPU's memory; if other processes hold more, they may be why a training does not fit
+# Messages of failed allocations: from torch on a GPU and on a CPU, and from libraries that allocate GPU memory
+# themselves.
 OUT_OF_MEMORY = (
     "can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED",
     "CUSOLVER_STATUS_ALLOC_FAILED", "CUFFT_ALLOC_FAILED",
@@ -24,7 +24,7 @@ DRIVERS = {"win32": "nvcuda.dll"}  # the library of NVIDIA's driver by platform;
 
 
 def check_device(name: str) -> None:
-    """UserError if this is no name of devices."""
+    """Raise UserError for an invalid device name."""
     if name == "mps":
         raise UserError("the device 'mps' is not supported: trainings sum in float64, which it lacks; use cpu")
     if not NAMES.fullmatch(name):
@@ -32,9 +32,9 @@ def check_device(name: str) -> None:
 
 
 def cards(name: str) -> tuple[int, ...]:
-    """The numbers of the cards that a name means: all of them for `auto` and `cuda`, none for `cpu`.
+    """The numbers of the GPUs that a device name means: all of them for `auto` and `cuda`, none for `cpu`.
 
-    UserError if one of them is not there.
+    UserError if one of them is not available.
     """
     check_device(name)
     if name == "cpu":
@@ -50,7 +50,7 @@ def cards(name: str) -> tuple[int, ...]:
 
 
 def n_cards() -> int:
-    """The number of cards that torch can use. It is imported only where there is a driver: that takes seconds."""
+    """The number of GPUs that torch can use. torch is imported only if there is a driver, as that takes seconds."""
     if "torch" not in sys.modules and not has_driver():
         return 0
     import torch
@@ -59,41 +59,40 @@ def n_cards() -> int:
 
 
 def only(card: int) -> dict[str, str]:
-    """The environment of a process that sees this card alone, as `cuda:0`, whatever framework it uses."""
+    """The environment variables with which a process sees only this GPU, as `cuda:0`, in any framework."""
     seen = os.environ.get("CUDA_VISIBLE_DEVICES")
     return {"CUDA_VISIBLE_DEVICES": str(card) if seen is None else seen.split(",")[card].strip()}
 
 
 def deterministic() -> dict[str, str]:
-    """The environment in which trainings on a card repeat themselves: cuBLAS reads it when it is first used."""
+    """The environment variables for reproducible training on a GPU; cuBLAS reads them on first use."""
     return {"CUBLAS_WORKSPACE_CONFIG": os.environ.get("CUBLAS_WORKSPACE_CONFIG", ":4096:8")}
 
 
 def return_memory() -> None:
-    """Return the memory that torch keeps for later to the card, where other processes may need it."""
+    """Release the GPU memory that torch caches, so that other processes can use it."""
     torch = _torch()
     if torch is not None and torch.cuda.is_initialized():
         torch.cuda.empty_cache()
 
 
 def _torch() -> Any:
-    """torch, if it is there: another thread, such as a tracker's, may be importing it, and then it uses no card."""
+    """torch if it is fully imported, else None. While another thread is still importing it, it uses no GPU."""
     torch: Any = sys.modules.get("torch")
     return torch if hasattr(torch, "cuda") and hasattr(torch.cuda, "is_initialized") else None
 
 
 def forget_peak() -> None:
-    """Measure the peak of memory anew from here."""
+    """Restart the measurement of peak memory."""
     torch = _torch()
     if torch is not None and torch.cuda.is_initialized():
         torch.cuda.reset_peak_memory_stats()
 
 
 def peak_memory() -> tuple[int, int] | None:
-    """The bytes that this process has had of its card at most, and those that the card has; None without a card.
+    """This process's peak GPU memory and the GPU's total memory, in bytes; None without a GPU.
 
-    Of the first, torch knows what it has reserved. The context of CUDA and its libraries, which it does not count, is
-    taken to be CONTEXT.
+    The peak is what torch has reserved plus CONTEXT, for CUDA and its libraries, which torch does not count.
     """
     torch = _torch()
     if torch is None or not torch.cuda.is_initialized():
@@ -102,17 +101,17 @@ def peak_memory() -> tuple[int, int] | None:
 
 
 def crowd(device: Any = None) -> str | None:
-    """What other processes hold of a card, in words, where they may be why an allocation has just failed.
+    """Describe the GPU memory held by other processes, if that may be why an allocation has just failed.
 
-    ``device``: as torch takes it, by default the one that is used now. None where they hold at most CROWDED of it, and
-    where this process uses no card.
+    ``device``: as torch takes it, by default the current one. None if they hold at most CROWDED of it, or if this
+    process uses no GPU.
     """
     torch = _torch()
     if torch is None or not torch.cuda.is_initialized():
         return None
     try:
         free, total = torch.cuda.mem_get_info(device)
-    except RuntimeError:  # there is no room for what CUDA itself needs
+    except RuntimeError:  # not even CUDA itself has enough memory
         return "other processes leave no room for one more"
     others = total - free - torch.cuda.memory_reserved(device)
     if others <= CROWDED * total:
@@ -121,12 +120,12 @@ def crowd(device: Any = None) -> str | None:
 
 
 def says_out_of_memory(text: str) -> bool:
-    """Whether an error's text says that memory could not be allocated, by whichever library."""
+    """Whether an error message, from any library, reports a failed allocation."""
     return any(sign in text for sign in OUT_OF_MEMORY)
 
 
 def has_driver() -> bool:
-    """Whether this machine has a driver for graphics cards."""
+    """Whether this machine has a GPU driver."""
     if Path("/dev/kfd").exists():  # AMD's
         return True
     try:

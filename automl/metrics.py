@@ -17,7 +17,7 @@ class Metric:
 
     kind: str  # kind of target: classes, number, sentences or text
     best: float | None  # the highest value if higher is better; None if lower is better
-    measured: Callable[..., float]  # (targets, predictions) -> value, see measure; of classes and numbers also weights
+    measured: Callable[..., float]  # (targets, predictions) -> value, see measure; weights for classes and numbers
     decides: bool = False  # whether only the predicted class counts, not its probability
 
 
@@ -34,7 +34,7 @@ def _balanced_accuracy(y: Any, probabilities: Any, weights: Any = None) -> float
 
 
 def _f1(y: Any, probabilities: Any, weights: Any = None) -> float:
-    """The harmonic mean of precision and recall: of the second class, with more than two the mean over those in y."""
+    """The harmonic mean of precision and recall, of the second of two classes or averaged over the classes in y."""
     import numpy as np
 
     predicted, counts = probabilities.argmax(1), np.ones(len(y)) if weights is None else weights
@@ -85,12 +85,12 @@ def _r2(y: Any, predicted: Any, weights: Any = None) -> float:
 
 
 def _pinball(y: Any, predicted: Any, levels: Sequence[float], weights: Any = None) -> float:
-    """The mean over rows and levels of how far a quantile is off, by its level if it is too low, else by the rest."""
+    """The mean absolute error of quantiles over rows and levels, weighted by level if too low, else by 1 - level."""
     return _mean(pinball_losses(y, predicted, levels), weights)
 
 
 def pinball_losses(y: Any, predicted: Any, levels: Sequence[float]) -> Any:
-    """The pinball loss of each row, (n,), the mean over levels (Koenker and Bassett 1978), of quantiles (n, levels)."""
+    """The pinball loss (Koenker and Bassett 1978) of quantiles (n, levels): the mean over levels of each row, (n,)."""
     import numpy as np
 
     above = np.asarray(y)[:, None] - predicted
@@ -139,7 +139,7 @@ def all_right(right: Right) -> list[tuple[str, ...]]:
 
 
 def edit_distance(a: Sequence[str], b: Sequence[str]) -> int:
-    """Insertions, deletions and substitutions that turn a into b (Levenshtein 1966)."""
+    """The fewest insertions, deletions and substitutions that turn a into b (Levenshtein 1966)."""
     row = list(range(len(b) + 1))
     for i, symbol in enumerate(a, 1):
         above_left, row[0] = row[0], i
@@ -153,9 +153,9 @@ def bits(text: Sequence[str], log2_probabilities: Any) -> float:
     return float(-log2_probabilities.sum() / len(text))
 
 
-HALF = 0.5  # probability from which the second of two classes is predicted
+HALF = 0.5  # default probability above which the second of two classes is predicted
 LEAST_THRESHOLD = 1e-6
-THRESHOLDED = ("balanced_accuracy", "f1")  # metrics for which another threshold is chosen out of fold
+THRESHOLDED = ("balanced_accuracy", "f1")  # metrics whose threshold is chosen by out-of-fold predictions
 
 METRICS = {
     "accuracy": Metric("classes", 1.0, _accuracy, decides=True),
@@ -206,8 +206,8 @@ def measure(
     """The metric of predictions.
 
     ``predicted``: probabilities (n, n_classes) for labels y (n,), numbers (n,) for numbers, a list for sentences.
-    ``threshold``: of two classes, the probability above which the second is predicted. ``weights``: how much each
-    example with a class or a number counts, (n,); None: the same. ``levels``: of quantiles, (n, levels).
+    ``threshold``: for two classes, the probability above which the second is predicted. ``weights``: sample weights for
+    classes and numbers, (n,); None: equal weights. ``levels``: of quantiles, (n, levels).
     """
     if METRICS[name].decides:
         predicted = shifted(predicted, threshold)
@@ -221,7 +221,7 @@ def decisions(probabilities: Any, threshold: float = HALF) -> Any:
 
 
 def shifted(probabilities: Any, threshold: float) -> Any:
-    """The probabilities of two classes, (n, 2), such that a threshold becomes one half."""
+    """The probabilities of two classes, (n, 2), rescaled so that a threshold becomes one half."""
     if threshold == HALF:
         return probabilities
     odds = probabilities * [threshold, 1.0 - threshold]
@@ -231,7 +231,7 @@ def shifted(probabilities: Any, threshold: float) -> Any:
 def best_threshold(name: str, y: Any, probabilities: Any, weights: Any = None) -> float:
     """The threshold between two classes with the best value of a metric, in the middle of the best range.
 
-    HALF for other metrics than f1 and balanced accuracy, which depend on how frequent the classes are.
+    HALF for metrics other than f1 and balanced accuracy, which depend on the class frequencies.
     """
     import numpy as np
 
@@ -239,14 +239,14 @@ def best_threshold(name: str, y: Any, probabilities: Any, weights: Any = None) -
         return HALF
     order = np.argsort(-probabilities[:, 1], kind="stable")
     scores, counts = probabilities[order, 1], (np.ones(len(y)) if weights is None else weights)[order]
-    right, chosen = np.cumsum(counts * (y[order] == 1)), np.cumsum(counts)  # as far as the second class is predicted
+    right, chosen = np.cumsum(counts * (y[order] == 1)), np.cumsum(counts)  # up to each row
     if not 0 < right[-1] < chosen[-1]:
         return HALF
     if name == "f1":
         values = 2 * right / (chosen + right[-1])
     else:
         values = right / right[-1] - (chosen - right) / (chosen[-1] - right[-1])
-    last = np.append(scores[1:] < scores[:-1], True)  # of equal scores, all are chosen or none
+    last = np.append(scores[1:] < scores[:-1], True)  # equal scores are all chosen or none
     place = int(np.argmax(np.where(last, values, -np.inf)))
     below = scores[place + 1] if place + 1 < len(scores) else 0.0
     return float(np.clip((scores[place] + below) / 2, LEAST_THRESHOLD, 1 - LEAST_THRESHOLD))

@@ -22,7 +22,7 @@ class TrainingFailed(Exception):
 
 
 class OutOfMemory(TrainingFailed):
-    """There was not enough memory for a training. ``crowded``: on a card of which other processes hold much."""
+    """There was not enough memory for a training. ``crowded``: other processes hold much of the GPU's memory."""
 
     def __init__(self, reason: str, *, crowded: bool = False) -> None:
         super().__init__(reason)
@@ -30,7 +30,7 @@ class OutOfMemory(TrainingFailed):
 
 
 class TooSlow(TrainingFailed):
-    """A config whose training would take longer than its trial may; a run that continues with more time tries again."""
+    """A training would exceed its trial's time limit; a run that is resumed with more time retries it."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"{TOO_SLOW}: {reason}")
@@ -44,7 +44,7 @@ class CheckpointDamaged(UserError):
 class Epoch:
     """The result of one epoch; loss and metrics are those of the validation set unless named otherwise."""
 
-    epoch: int  # of the whole training, from 1, wherever it was continued
+    epoch: int  # counted from 1 over the whole training, even if it was resumed
     loss: float  # lower is better
     metrics: Mapping[str, float]
     seconds: float  # training and validation of this epoch
@@ -54,16 +54,17 @@ class Epoch:
 class Task(Protocol):
     """Something whose config can be tuned. It is sent to other processes by cloudpickle, so keep it light.
 
-    Optional: a method ``fidelity(config)`` defines what a training of fewer epochs means for a config, see
-    ``Fidelity``; without it, resumable trainings can be paused and others stopped. A task whose short trainings restart
-    must be a dataclass with a field ``max_epochs``, which a short training replaces; otherwise its trainings are always
-    full. Methods ``lane_key`` and ``train_lanes``, as those of ``Supervised``, let trainings share a program. A method
-    ``memory() -> Memory`` says what the training took of its graphics card, where torch does not know it. If an
-    attribute ``keeps_files`` is true, files in trials' folders are never removed; if ``counts_anew`` is, a training
-    that is continued numbers its epochs from 1 again; if ``leaves_one`` is, a time limit waits for the first complete
-    trial. ``epochs_are``: what people call its epochs, such as folds. A method ``runtime(config)``: trainings for which
-    it returns different values never share a process. A method ``within(seconds) -> Task`` is told how long the search
-    goes on as a training begins, so that one that cannot end by then gives up early.
+    Optional methods: ``fidelity(config)`` defines what a training of fewer epochs means for a config, see ``Fidelity``;
+    without it, resumable trainings can be paused and others stopped. A task whose short trainings restart must be a
+    dataclass with a field ``max_epochs``, which a short training replaces; otherwise its trainings are always full.
+    ``lane_key`` and ``train_lanes``, as in ``Supervised``, let trainings share a program. ``memory() -> Memory``
+    reports the GPU memory that a training used, if torch does not know it. Trainings with different values of
+    ``runtime(config)`` never share a process. ``within(seconds) -> Task`` is called as a training begins, with the
+    seconds left for the search, so that a training that cannot end by then gives up early.
+
+    Optional attributes: if ``keeps_files`` is true, files in trials' folders are never removed; if ``counts_anew`` is,
+    a resumed training numbers its epochs from 1 again; if ``leaves_one`` is, a time limit waits for the first complete
+    trial. ``epochs_are``: the name shown to users for epochs, such as folds.
     """
 
     @property
@@ -110,18 +111,18 @@ class Task(Protocol):
 
 
 def runtime_of(task: Task, config: Mapping[str, Any]) -> str:
-    """What a process must not have trained with before it trains a config; "" if it does not matter."""
+    """The runtime of a config, by default ""; trainings with different runtimes never share a process."""
     found: Callable[[Mapping[str, Any]], str] = getattr(task, "runtime", lambda config: "")
     return found(config)
 
 
 def epochs_are(task: Task) -> str:
-    """What people call the epochs of a task."""
+    """The name of a task's epochs for users."""
     return str(getattr(task, "epochs_are", "epochs"))
 
 
 def fidelity_of(task: Task) -> Callable[[Mapping[str, Any]], Fidelity]:
-    """The meaning of a short training, for a config of the task."""
+    """A function from a config of the task to its ``Fidelity``."""
     own: Callable[[Mapping[str, Any]], Fidelity] | None = getattr(task, "fidelity", None)
     if own is None:
         return lambda config: Fidelity("resume" if task.resumable else "stop")
@@ -132,7 +133,7 @@ def fidelity_of(task: Task) -> Callable[[Mapping[str, Any]], Fidelity]:
 
 
 def within(task: Task, seconds: float | None) -> Task:
-    """The task with so many seconds left for a training, if it cares."""
+    """The task with this many seconds left for a training, if it has a method ``within``."""
     own: Callable[[float], Task] | None = getattr(task, "within", None)
     return task if own is None or seconds is None else own(seconds)
 

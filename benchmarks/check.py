@@ -153,7 +153,7 @@ def incumbents(run: pd.DataFrame) -> list[tuple[float, float]]:
 
 
 def _end(run: pd.DataFrame, budget: float) -> float | None:
-    """What the returned config is worth by fresh seeds, of a run that ends at this budget; None if that is unknown."""
+    """The worth of the returned config with fresh seeds, for a run that ends at this budget; None if unknown."""
     ended = run[run["at_epochs"] >= budget * run["max_epochs"] * (1 - 1e-9)]
     values = ended["returned"].dropna()
     return float(values.iloc[0]) if len(values) else None

@@ -147,7 +147,7 @@ def _table_of(file: Path) -> pd.DataFrame | None:
     """The rows of one file with all columns; None if the file is not about runs, such as recorded trainings."""
     try:
         table = read_rows(file).drop(columns="config", errors="ignore")  # of no use here, and large
-    except (OSError, ValueError) as error:  # what pyarrow raises is one of them
+    except (OSError, ValueError) as error:  # pyarrow's errors are among these
         raise UserError(f"{str(file)!r} is not a readable Parquet file; move it elsewhere") from error
     if table.empty or "strategy_seconds" not in table:
         return None

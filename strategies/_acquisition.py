@@ -70,7 +70,7 @@ class LogEI:
         return value if self.log_success is None else value + self.log_success(X)
 
     def after(self, X: np.ndarray) -> LogEI:
-        """The same once the trials at features (m, D) have the losses that are expected of them."""
+        """The same after the trials at features (m, D) have got their expected losses."""
         means = self.gp.means(X)
         return LogEI(self.gp.with_more(X, means), np.minimum(self.bests, means.min(axis=0)), self.log_success)
 
@@ -101,7 +101,7 @@ class Believed:
         return self.inner.gp
 
     def after(self, X: np.ndarray) -> Believed:
-        """As of ``LogEI``."""
+        """As in ``LogEI``."""
         return self if not isinstance(self.inner, LogEI) else replace(self, inner=self.inner.after(X))
 
     def __call__(self, X: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What the user believes about where the optimum lies: a distribution of each hyperparameter.
+"""The user's beliefs about where the optimum lies: a distribution for each hyperparameter.
 
 C. Hvarfner et al., piBO: Augmenting Acquisition Functions with User Beliefs for Bayesian Optimization (ICLR 2022).
 
@@ -60,7 +60,7 @@ class Beliefs:
         return total
 
     def gradient(self, features: Features, X: np.ndarray) -> np.ndarray:
-        """The gradient of ``log_density`` by the numbers, (m, D)."""
+        """The gradient of ``log_density`` with respect to the numbers, (m, D)."""
         found = np.zeros_like(X)
         for i in self._numbers:
             mean, sd = self._normal(i)
@@ -75,7 +75,7 @@ class Beliefs:
         return self._dims[i].to_unit(around), (1.0 - sure) / 2.0
 
     def _probabilities(self, i: int) -> np.ndarray:
-        """Of the values of a choice."""
+        """The probabilities of a choice's values."""
         dim = self._dims[i]
         assert dim.belief is not None
         around, sure = dim.belief

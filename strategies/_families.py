@@ -26,7 +26,7 @@ TOO_EXPENSIVE = 0.1  # share of the budget; families whose trials cost more get 
 FLAT = 5  # full trainings without improvement after which a family counts as converged
 RESOLUTION = 0.01  # minimum improvement, as a share of the distance from the best to the median loss
 COST_OF_A_TRIAL = 2.0  # mean cost with a budget in trials: one for the trial and one for its seconds
-SHARE_RANKED = 8  # with many pending trials, families are ranked anew after an eighth as many proposals
+SHARE_RANKED = 8  # with many pending trials, families are ranked again after an eighth as many proposals
 CATCH_UP = 2.0  # a gap takes longer to close than the last gain suggests (FLAML's factor)
 
 
@@ -35,8 +35,8 @@ class Family:
     """One family: its strategy, and the costs and losses of its trainings."""
 
     strategy: Strategy
-    starts: Sequence[int] = ()  # the indices of its default and of its configs to start with, among all of these
-    is_starting: bool = True  # whether its default and these are not all proposed yet
+    starts: Sequence[int] = ()  # indices of its default and of its initial configs, among all of these
+    is_starting: bool = True  # whether some of these are not yet proposed
     epochs: dict[int, int] = field(default_factory=dict)  # by trial: proposed
     seconds: dict[int, float] = field(default_factory=dict)  # by trial: measured
     whole: dict[int, float] = field(default_factory=dict)  # losses of full trainings, in the order of the tells

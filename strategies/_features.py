@@ -70,7 +70,7 @@ class Features:
         return result if self.warp is None else self.warp(result)
 
     def slopes(self, points: np.ndarray) -> np.ndarray:
-        """The derivatives of the features by the coordinates of the smooth hyperparameters, (m, n_smooth)."""
+        """The derivatives of the features with respect to the smooth hyperparameters' coordinates, (m, n_smooth)."""
         columns = self.starts[self.smooth]
         if self.warp is None:
             return np.ones((len(points), len(columns)))

@@ -72,7 +72,7 @@ class GP:
         return _matern(_squared_distances(X / lengths, self.X / lengths), np.exp(self.theta[-2]))
 
     def gradients(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Means and deviations as in ``predict``, and their gradients by the features: (m, f, D) and (m, D)."""
+        """Means and deviations as in ``predict``, and their gradients in the features: (m, f, D) and (m, D)."""
         lengths = _lengthscales(self.theta, self.hyperparameter)
         scaled = (X[:, None] - self.X[None]) / lengths  # (m, n, D)
         r2 = (scaled**2).sum(axis=2)

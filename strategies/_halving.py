@@ -78,7 +78,7 @@ class Halving(Asha):
         self._default_later = default_later
         self._skip = 0
         self._next_trial = 0
-        self._short = Tally()  # of the epochs charged to the budget, those of trainings that are not full
+        self._short = Tally()  # epochs charged to the budget by short trainings
         self._default: int | None = None  # the trial of the default config
         stops = any(each.kind == "stop" for each in _fidelities(Encoding(inner.space), fidelity))
         super().__init__(inner, resumable=not stops, levels=levels)

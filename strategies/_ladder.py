@@ -77,7 +77,7 @@ class Ladder:
         return found
 
     def compared_at(self, trial: int, n_steps: int) -> int:
-        """The highest rung of a trial that so many known steps reach; if they reach none, its lowest."""
+        """A trial's highest rung that is reached by so many known steps; if none is, its lowest."""
         losses = self.losses[trial]
         known = [rung for rung in losses if rung <= n_steps]
         return max(known) if known else min(losses)
@@ -89,13 +89,13 @@ class Ladder:
 
 
 class RankedLadder(Ladder):
-    """A ladder that keeps its rankings, steps and correlations up to date, so that each look at them costs little."""
+    """A ladder that keeps its rankings, steps and correlations up to date, so that reading them is cheap."""
 
     def __init__(self, levels: list[int]) -> None:
         super().__init__(levels)
         self.ranked = [Ranking() for _ in levels]  # by rung: its trials, best first
         self._trials: list[int] = []  # in the order in which they were entered
-        self._place: dict[int, int] = {}  # in this order
+        self._place: dict[int, int] = {}  # position in this order
         self._both = [
             Ranking() for _ in levels[1:]
         ]  # by rung: places of trials at it and the next, by loss at the next

@@ -130,7 +130,7 @@ class Standings(RankedLadder):
 
     def __init__(self, levels: list[int]) -> None:
         super().__init__(levels)
-        self._n_steps = 0  # known ones
+        self._n_steps = 0  # known steps
         self._compared = [Ranking() for _ in levels]  # by rung: the trials whose losses there are converted
 
     def enter(self, outcome: Outcome) -> None:

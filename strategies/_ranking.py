@@ -1,4 +1,4 @@
-"""Trials in the order of a number, kept sorted as they come and go."""
+"""Trials kept sorted by a number under insertions and removals."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Tally(dict[int, int]):
-    """A dictionary that knows the sum of its values. Entries are set one by one, and never removed."""
+    """A dictionary that keeps the sum of its values. Entries are set one by one, and never removed."""
 
     total = 0
 

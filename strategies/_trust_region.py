@@ -16,7 +16,7 @@ def trust_region(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The lower and upper bounds of a box around the best point, each (d,).
 
-    ``points``: (n, d) in the unit cube. ``n_initial``: how many of them are of the initial design. ``lengths``: (d,)
+    ``points``: (n, d) in the unit cube. ``n_initial``: how many of them belong to the initial design. ``lengths``: (d,)
     lengthscales, to which the sides are proportional. ``numeric``: (d,); other hyperparameters keep their whole range.
     """
     half = trust_length(losses[n_initial:], losses[:n_initial]) / 2

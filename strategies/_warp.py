@@ -17,7 +17,7 @@ from strategies import _gp
 STEPS = (-0.7, 0.7)  # of the coordinate search, in log a and log b
 FURTHEST = 1.5
 PRIOR_SD = 0.75
-GAIN = 0.1  # least gain in log posterior for a step
+GAIN = 0.1  # minimum gain in log posterior for a step
 N_SWEEPS = 2
 EDGE = 1e-6  # slopes are those at this distance from the ends, where they may be infinite
 
@@ -47,7 +47,7 @@ class Warp:
         return result
 
     def slopes(self, X: np.ndarray) -> np.ndarray:
-        """The derivatives of the warped features by the features, (m, D): 1 where nothing is warped."""
+        """The derivatives of warping by feature, (m, D): 1 for features that are not warped."""
         result = np.ones_like(X)
         a, b = np.exp(self.log_a), np.exp(self.log_b)
         x = np.clip(X[:, self.columns], EDGE, 1.0 - EDGE)

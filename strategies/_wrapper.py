@@ -10,7 +10,7 @@ from strategies._ladder import RankedLadder, rungs
 from strategies.base import MANY_PENDING, Outcome, Proposal, RegretBound, Strategy
 from strategies.types import Config
 
-CONVERTED_EVERY = 50  # with many pending trials, losses are converted anew after n / 50 more of them
+CONVERTED_EVERY = 50  # with many pending trials, losses are converted again after n / 50 more of them
 
 
 class Delegate(Strategy):
@@ -69,7 +69,7 @@ class Delegate(Strategy):
         return self._inner.findings
 
     def _note(self, proposal: Proposal) -> None:
-        """Record what is needed about a proposal later."""
+        """Record what is needed later about a proposal."""
         return
 
 
@@ -84,7 +84,7 @@ class Wrapper(Delegate):
         self._asked: dict[int, Proposal] = {}  # the first proposal of each trial
         self._running: set[int] = set()
         self._failed: set[int] = set()
-        self._steps: list[float] = []  # with which losses were last converted
+        self._steps: list[float] = []  # used in the last conversion of losses
         self._n_since = 0  # outcomes since then
 
     def restore(self, proposal: Proposal) -> None:
@@ -113,7 +113,7 @@ class Wrapper(Delegate):
         self._steps = steps
 
     def _steps_to_use(self) -> list[float]:
-        """The current steps; with many pending trials, rather those in use, since new ones change all known losses."""
+        """The current steps; with many pending trials, those in use, since new ones change all known losses."""
         self._n_since += 1
         if len(self._running) > MANY_PENDING and CONVERTED_EVERY * self._n_since < len(self.ladder.losses):
             return self._steps

@@ -127,7 +127,7 @@ class Asha(Wrapper):
         return ranked.value(max(1, (n + 1) // ETA) - 1) if n else None
 
     def _rank(self, trial: int) -> None:
-        """Enter a trial's losses where it waits for a promotion."""
+        """Enter a trial's losses at the rungs where it waits for promotion."""
         for rung, loss in self.ladder.losses.get(trial, {}).items():
             if trial in self._failed or trial in self._promoted[rung]:
                 self._waiting[rung].discard(trial)

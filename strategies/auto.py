@@ -125,7 +125,7 @@ class Auto(Delegate):
     def _builders(
         self, space: ConfigurationSpace, fixed: Mapping[str, Value], prior: list[Start], levels: list[int]
     ) -> list[Callable[[], ConfigStrategy]]:
-        """Of the first strategy and of cheaper ones, as in ``_tiers``."""
+        """Builders of the first strategy and of cheaper ones, as in ``_tiers``."""
         mixes = [partial(self._mix, arms, space, fixed, prior, levels) for arms in self._cheaper]
         return [partial(self._inner_searcher, space, fixed, prior, levels), *mixes]
 
@@ -150,7 +150,7 @@ class Auto(Delegate):
 
     @property
     def _cheaper(self) -> list[tuple[str, ...]]:
-        """The arms of the strategies that take over, one after the other, where workers wait for proposals."""
+        """The arms of the strategies that take over, one after the other, if workers wait for proposals."""
         return [FEW_ARMS] if self._has_many else [MANY_ARMS, FEW_ARMS]
 
     def _tier_to_ask(self) -> int:
@@ -179,7 +179,7 @@ class Auto(Delegate):
     def _note(self, proposal: Proposal) -> None:
         super()._note(proposal)
         tier = proposal.info.get("tier", 0)
-        if isinstance(tier, int) and tier > self._tier:  # of a run that is resumed
+        if isinstance(tier, int) and tier > self._tier:  # in a resumed run
             self._move_to(tier)
         self._epochs[proposal.trial] = proposal.epochs
 

@@ -85,7 +85,7 @@ class BayesianOptimization(ConfigStrategy):
 
     @property
     def _has_many(self) -> bool:
-        """Whether so many trials are pending that a model makes several proposals, and is told of some pending ones."""
+        """Whether so many trials are pending that each model makes several proposals and sees only some of them."""
         return len(self.pending) > MANY_PENDING
 
     def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
@@ -207,7 +207,7 @@ class BayesianOptimization(ConfigStrategy):
         return self._points[proposal.trial]
 
     def _fitted(self, X: np.ndarray, y: np.ndarray, n_told: int) -> GP:
-        """The process of warped features, to which ``self._features`` change; ``restore`` keeps what was fitted."""
+        """The process of warped features; also sets the warp of ``self._features``."""
         owner = self._features.hyperparameter
         theta = self._theta
         if theta is not None and len(theta) != owner.max() + 3:
@@ -267,7 +267,7 @@ class BayesianOptimization(ConfigStrategy):
         return maximise(acquisition, self._features, candidates, low, high)
 
     def _bounds(self, points: np.ndarray, losses: np.ndarray, gp: GP) -> tuple[np.ndarray, np.ndarray]:
-        """The box, in which a hyperparameter that must have a value has no room."""
+        """The box, with the hyperparameters that must have a certain value fixed."""
         low, high = self._box(points, losses, gp)
         for i, dim in enumerate(self.encoding.dimensions):
             if dim.name in self._within:

@@ -32,7 +32,7 @@ class Dimension:
     high: float = 0.0
     log: bool = False
     values: tuple[Value, ...] = ()  # of a choice (unordered) or an ordinal; a constant is a choice of one value
-    belief: tuple[Value, float] | None = None  # of the user: the value around which the optimum lies; sure, 0 to 1
+    belief: tuple[Value, float] | None = None  # the user's: value around which the optimum lies; certainty, 0 to 1
 
     @property
     def numeric(self) -> bool:

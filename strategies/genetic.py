@@ -47,8 +47,8 @@ class GeneticAlgorithm(ConfigStrategy):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._trials: list[int] = []  # in the order of ``outcomes``, which breaks ties
-        self._place: dict[int, int] = {}  # in this order
-        self._worked, self._failed = Ranking(), Ranking()  # places of trials with a loss, by it, and without
+        self._place: dict[int, int] = {}  # position in this order
+        self._worked, self._failed = Ranking(), Ranking()  # places of trials with a loss, by loss, and of failed ones
 
     def tell(self, outcome: Outcome) -> None:
         super().tell(outcome)

@@ -27,7 +27,7 @@ class GridSearch(ConfigStrategy):
         return False
 
     def ask_alike(self, first: Proposal, key: Callable[[Config], Hashable]) -> Proposal | None:
-        return None  # its cells come in their order
+        return None  # cells are proposed in a fixed order
 
     @property
     def learns_losses(self) -> bool:

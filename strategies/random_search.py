@@ -16,7 +16,7 @@ class RandomSearch(ConfigStrategy):
 
     @property
     def learns_losses(self) -> bool:
-        return bool(self._prior)  # which is skipped where it disappoints
+        return bool(self._prior)  # the prior is skipped if it disappoints
 
     def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:
         # A forbidden config is redrawn rather than repaired, which keeps the draws uniform.

@@ -33,7 +33,7 @@ class TPE(ConfigStrategy):
         self._mirrored: dict[int, int] = {}  # our trial number -> Optuna's trial id
         # Trials in the order in which they were asked or, for warm starts, told (a dict as an ordered set).
         self._first_seen: dict[int, None] = {}
-        self._changed: dict[int, None] = {}  # those of them that are to be mirrored, in the same order
+        self._changed: dict[int, None] = {}  # those still to be mirrored, in the same order
         self._asking = -1  # id of the trial used for every ask: the sampler stores its draws in it
 
     def _suggest(self, rng: np.random.Generator) -> tuple[Config, dict[str, JSON]]:

@@ -1,4 +1,4 @@
-"""The figure of what the trainings of a run took of the memory of its graphics cards."""
+"""The figure of the GPU memory used by the trainings of a run."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ GIB = 2**30
 
 
 def memory_curve(spans: Sequence[Mapping[str, Any]]) -> Figure:
-    """For each card, the sum of the peaks of its trainings over the run's seconds, and what the card has.
+    """For each card, the sum of its trainings' memory peaks over the run's seconds, and the card's total memory.
 
-    ``spans``: as summary.json has them: card, start, end, peak and total.
+    ``spans``: as in summary.json: card, start, end, peak and total.
     """
     traces: list[Trace] = []
     for i, card in enumerate(sorted({span["card"] for span in spans})):

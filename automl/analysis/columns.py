@@ -16,8 +16,8 @@ from automl.analysis.plot_style import CHOSEN, FAINT, INK, Figure
 
 NOISE = 3.0  # standard deviations
 NEGLIGIBLE = 0.01  # of the largest importance
-NAMED = 4  # the most columns in a sentence
-DRAWN = 30  # the most bars in a figure
+NAMED = 4  # maximum columns in a sentence
+DRAWN = 30  # maximum bars in a figure
 SHARED = (
     "Columns that carry the same information share their importance or hide each other's: while one is shuffled, the "
     "model reads the other."
@@ -26,12 +26,12 @@ SHARED = (
 
 @dataclass(frozen=True)
 class ColumnImportance:
-    """By how much a metric gets worse while the values of a column are shuffled among the rows."""
+    """Permutation importance: by how much a metric gets worse if a column is shuffled among the rows."""
 
     name: str
-    worse: float  # the mean over the repeats, in units of the metric; negative: it gets better
+    worse: float  # mean over the repeats, in units of the metric; negative: it gets better
     deviation: float  # standard deviation over the repeats
-    matters: bool  # whether ``worse`` is beyond the noise, and not negligible
+    matters: bool  # whether ``worse`` is beyond noise and not negligible
 
     def short(self, length: int = 40) -> str:
         """The name in one line, for a sentence or a tick."""
@@ -44,11 +44,11 @@ class ColumnImportance:
 
 
 def ranked(worse: Mapping[str, Sequence[float]], step: float) -> tuple[ColumnImportance, ...]:
-    """The importance of each column, the largest first, from one value for each repeat.
+    """The importance of each column, the largest first, from one value per repeat.
 
-    ``step``: of the metric, the least by which it can change. If a column has no effect, the score without shuffling is
-    just one more draw from the scores with it. It is NOISE standard deviations better than their mean in 0.9% of such
-    cases with 10 repeats, and in 0.3% with 30 (Student's t). What is sure but below NEGLIGIBLE does not matter either.
+    ``step``: the smallest possible change of the metric. If a column has no effect, the score without shuffling is just
+    another draw from the scores with it. It is NOISE standard deviations better than their mean in 0.9% of such cases
+    with 10 repeats, and in 0.3% with 30 (Student's t). A certain effect below NEGLIGIBLE does not matter either.
     """
     means = {name: float(np.mean(values)) for name, values in worse.items()}
     least, found = NEGLIGIBLE * max(means.values(), default=0.0), []
@@ -61,18 +61,18 @@ def ranked(worse: Mapping[str, Sequence[float]], step: float) -> tuple[ColumnImp
 
 @dataclass(frozen=True)
 class ColumnImportances:
-    """Those of all columns, the largest first; if ``reason`` says why, there are none."""
+    """The importances of all columns, the largest first; none if ``reason`` is set."""
 
     metric: str
     each: tuple[ColumnImportance, ...] = ()
     reason: str | None = None
     score: float = math.nan  # without shuffling
-    n_rows: int = 0  # that were used,
-    n_test: int = 0  # of the test set
+    n_rows: int = 0  # test rows used
+    n_test: int = 0  # rows in the test set
     n_repeats: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """As plain types; NaN, which JSON does not have, is None."""
+        """As plain types, with None for NaN, which JSON lacks."""
         return {**asdict(self), "score": finite(self.score)}
 
     @classmethod
@@ -86,14 +86,14 @@ class ColumnImportances:
         return cls(**{**content, "each": each, "score": score})
 
     def shown(self, difference: float) -> str:
-        """A difference of the metric for people, all with the decimal places that give the largest three digits."""
+        """A formatted difference of the metric; all have the decimal places that give the largest three digits."""
         largest = max((max(abs(column.worse), column.deviation) for column in self.each), default=0.0)
         places = max(0, 2 - math.floor(math.log10(largest))) if largest > 0 else 0
         return f"{round(difference, places) + 0.0:,.{places}f}"  # no -0.0
 
     @property
     def basis(self) -> str:
-        """What ``worse`` and ``deviation`` are, in words."""
+        """A description of ``worse`` and ``deviation``."""
         few = f"{self.n_rows:,} of {self.n_test:,} test rows, for speed"
         rows = f"{self.n_test:,} test rows" if self.n_rows == self.n_test else few
         return (
@@ -133,12 +133,12 @@ def in_short(found: ColumnImportances | None, run: Path) -> str:
 
 
 def is_of_table(card: Mapping[str, Any] | None) -> bool:
-    """Whether a model, by its card, is of the columns of a table."""
+    """Whether a model uses the columns of a table, according to its card."""
     return card is not None and card.get("kind") == "table"
 
 
 def column_bars(found: ColumnImportances) -> Figure:
-    """A bar for each column, the most important on top, with its standard deviation; grey where it is within noise."""
+    """A bar for each column, the most important on top, with its standard deviation; grey if within noise."""
     each = found.each[:DRAWN][::-1]
     names = [inert(column.short(26)) for column in each]
     bars = {

@@ -1,4 +1,4 @@
-"""What is said of a run by the default plan, whose model is made of cross-validated trials."""
+"""Sentences about a run of the default plan, whose model is made of cross-validated trials."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from automl.analysis.formatting import score, scored_on, show, too_short
 
 @dataclass(frozen=True)
 class MemberRow:
-    """A member of an ensemble: the trial that it is, and its weight."""
+    """A member of an ensemble: a trial and its weight."""
 
     trial: int
     family: str
@@ -20,7 +20,7 @@ class MemberRow:
 
 
 def members(card: Mapping[str, Any]) -> list[MemberRow]:
-    """The members of a model's card, the heaviest first; a bagged member has an entry there for each fold."""
+    """The members in a model's card, the heaviest first; a bagged member has one entry there per fold."""
     weights: dict[int, float] = {}
     for entry in card["members"]:
         weights[entry["trial"]] = weights.get(entry["trial"], 0.0) + entry["weight"]
@@ -30,7 +30,7 @@ def members(card: Mapping[str, Any]) -> list[MemberRow]:
 
 
 def baseline_in_words(card: Mapping[str, Any], show: Callable[[float], str] = show) -> str | None:
-    """What a prediction without a model reaches; None for a card of an older version."""
+    """The score of a prediction without a model; None for a card of an older version."""
     baseline = card.get("baseline")
     if baseline is None:
         return None
@@ -38,7 +38,7 @@ def baseline_in_words(card: Mapping[str, Any], show: Callable[[float], str] = sh
 
 
 def not_better_than_baseline(card: Mapping[str, Any]) -> str | None:
-    """A warning where the model is not better than a prediction without one; None where it is."""
+    """A warning if the model is not better than a prediction without one, else None."""
     baseline = card.get("baseline")
     if baseline is None or baseline["beaten"]:
         return None

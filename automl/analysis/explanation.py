@@ -21,7 +21,7 @@ from strategies.encoding import Encoding, plain
 from strategies.threads import one_thread
 
 FEW = 10  # minimum number of trials for a statement about a hyperparameter
-NAMED = 3  # the most names of uncertain hyperparameters in a sentence
+NAMED = 3  # maximum names of uncertain hyperparameters in a sentence
 SKILFUL = 0.1  # a model with less skill is no better than the mean
 GOOD = 0.5  # a model with less skill may overlook an important hyperparameter
 MATTERS = 0.05  # a hyperparameter matters if its share is significantly larger
@@ -193,10 +193,10 @@ def _about_pairs(pairs: list[Pair]) -> Iterator[str]:
 def _where_nothing_works(
     encoding: Encoding, names: list[str], those: Compared, barely: list[Barely], summary: Mapping[str, Any]
 ) -> Iterator[str]:
-    """Regions where no trial gets half of the way from the worst (its 10% quantile) to the best.
+    """Regions where no trial gets half of the way from the worst (the 10% quantile) to the best.
 
     Only full trainings are used, since a slow start may end well. If others were stopped early, the full ones are a
-    selection, of which even the worst may be good.
+    selection, and even the worst of them may be good.
     """
     if not those.whole:
         return

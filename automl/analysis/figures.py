@@ -68,7 +68,7 @@ def search_curve(study: Study, summary: Mapping[str, Any]) -> Figure:
     good = [trial for trial in ended if value(trial, metric) is not None]
     limits = shown_range(values(good, metric), maximize, _default(summary))
     curves = [*_points(good, ended, study, summary, limits), *_lines(good, ended, study, summary, limits)]
-    few = 1 if len(ended) <= 12 else None  # whole trial numbers only; Plotly decides where there are more
+    few = 1 if len(ended) <= 12 else None  # whole trial numbers only; with more trials, Plotly decides
     buttons = [
         {
             "label": kind,
@@ -94,7 +94,7 @@ def search_curve(study: Study, summary: Mapping[str, Any]) -> Figure:
 def _lines(
     good: list[Trial], ended: list[Trial], study: Study, summary: Mapping[str, Any], limits: tuple[float, float]
 ) -> Iterator[CurveTrace]:
-    """The default, dashed, and the incumbent as steps, which the order of the ends decides over seconds."""
+    """The default as a dashed line and the incumbent as steps, over seconds in the order in which trials ended."""
     metric = summary["metric"]
     ends = (
         float(max((trial.number for trial in ended), default=1) or 1),
@@ -118,7 +118,7 @@ def _lines(
 def _points(
     good: list[Trial], ended: list[Trial], study: Study, summary: Mapping[str, Any], limits: tuple[float, float]
 ) -> Iterator[CurveTrace]:
-    """The trials by how they came about; failed ones and those beyond the range at the edge of the worse values."""
+    """The trials by origin; failed ones and those beyond the range are at the edge of the worse values."""
     metric, maximize = summary["metric"], summary["maximize"]
     inside = [trial for trial in good if limits[0] <= (value(trial, metric) or 0.0) <= limits[1]]
     for i, origin in enumerate(dict.fromkeys(map(_origin, inside))):
@@ -154,7 +154,7 @@ def _points(
 
 
 def learning_curves(study: Study, summary: Mapping[str, Any]) -> Figure | None:
-    """The metric of each trial after each epoch or fold; None where no trial has more than one."""
+    """The metric of each trial after each epoch or fold; None if no trial has more than one."""
     metric, maximize = summary["metric"], summary["maximize"]
     trials = [trial for trial in ordered(study) if trial.losses]
     if max((len(trial.losses) for trial in trials), default=0) < 2:
@@ -226,19 +226,19 @@ def importance_bars(found: Importances, metric: str) -> Figure:
 
 
 def _default(summary: Mapping[str, Any]) -> float | None:
-    """What the default reached, where it was trained as long as the best trial."""
+    """The default's value, if it was trained as long as the best trial."""
     return score(summary["default"], summary["metric"]) if too_short(summary) is None else None
 
 
 def _axis_title(summary: Mapping[str, Any]) -> str:
-    """The metric and its good direction."""
+    """The metric and which direction is better."""
     return f"{inert(summary['metric'])}, {'higher' if summary['maximize'] else 'lower'} is better"
 
 
 def _steps(
     trials: Sequence[Trial], place: Callable[[Trial], float], metric: str, end: float
 ) -> tuple[list[Any], list[Any]]:
-    """The incumbent's value from one trial to the next, drawn on to the end."""
+    """The incumbent's value from trial to trial, extended to the end."""
     x: list[Any] = []
     y: list[Any] = []
     best: Trial | None = None
@@ -252,13 +252,13 @@ def _steps(
 
 
 def _origin(trial: Trial) -> str:
-    """How the trial's config came about, in words."""
+    """The origin of the trial's config, in words."""
     origin = str(trial.proposals[-1].info.get("from", "proposed"))
     return ORIGINS.get(origin, shorten(origin, 30))
 
 
 def _reason(trial: Trial) -> list[str]:
-    """Where strategies search together, or a config is trained again: whose it is, and why it was their turn."""
+    """Whose config it is and why, if several strategies search together or a config is trained again."""
     if trial.repeats is not None:
         return [f"the config of trial {trial.repeats}, among the best, with another seed"]
     if trial.arm is None:

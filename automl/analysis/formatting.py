@@ -1,4 +1,4 @@
-"""Values, names and ranges as people read them, in the figures and the words of a report."""
+"""Formatting of values, names and ranges for the figures and sentences of a report."""
 
 from __future__ import annotations
 
@@ -26,33 +26,33 @@ def ordered(study: Study) -> list[Trial]:
 
 
 def finite(number: float | None) -> float | None:
-    """The number, or None where it is none."""
+    """The number if it is finite, else None."""
     return number if number is not None and math.isfinite(number) else None
 
 
 def numbers(scores: Sequence[float | None]) -> list[float]:
-    """The scores that there are."""
+    """The finite scores."""
     return [s for s in map(finite, scores) if s is not None]
 
 
 def value(trial: Trial, metric: str) -> float | None:
-    """What a trial reached in the metric, where that is a number."""
+    """A trial's value of the metric; None if not finite."""
     return finite(trial.value(metric))
 
 
 def values(trials: Iterable[Trial], metric: str) -> list[float]:
-    """What trials reached in the metric, without those that reached nothing."""
+    """The trials' finite values of the metric."""
     return [v for v in (value(trial, metric) for trial in trials) if v is not None]
 
 
 def score(entry: Mapping[str, Any] | None, metric: str) -> float | None:
-    """What a trial of summary.json reached in the metric."""
+    """The metric's value of a trial in summary.json."""
     return None if entry is None else finite(entry["metrics"].get(metric, entry["loss"]))
 
 
 def often(entry: Mapping[str, Any]) -> str:
-    """That the score of a trial of summary.json is a mean, where it is one."""
-    n = entry.get("trainings", 1)  # which older summaries lack
+    """A note that the score of a trial in summary.json is a mean, if it is one."""
+    n = entry.get("trainings", 1)  # missing in older summaries
     return f" (mean of {n} trainings)" if n > 1 else ""
 
 
@@ -62,16 +62,16 @@ def has_folds(summary: Mapping[str, Any]) -> bool:
 
 
 def scored_on(n_folds: int) -> str:
-    """What the scores of trials of the default plan are of: one fold is the validation set."""
+    """What trials of the default plan are scored on; a single fold is the validation set."""
     return "out of fold" if n_folds > 1 else "on the validation set"
 
 
 def too_short(summary: Mapping[str, Any]) -> str | None:
-    """That the default was not trained as long as the best trial, so the two cannot be compared; None where it was."""
+    """A note that the default was not trained as long as the best trial, so they cannot be compared; else None."""
     best, default = summary["best"], summary["default"]
     if best is None or default is None:
         return None
-    epochs, of = default.get("epochs"), summary["max_epochs"]  # older summaries lack the first
+    epochs, of = default.get("epochs"), summary["max_epochs"]  # the first is missing in older summaries
     if epochs in (None, best.get("epochs", of)):
         return None
     if has_folds(summary):
@@ -80,25 +80,25 @@ def too_short(summary: Mapping[str, Any]) -> str | None:
 
 
 def chosen(summary: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Of the trials of summary.json the one whose config the final has chosen, or that is the model of a default plan
-    by itself; else the search's best."""
+    """The trial in summary.json whose config the final has chosen, or which alone is the model of a default plan; else
+    the best of the search."""
     final = summary["final"] or {}
-    entries = [entry for entry in final.get("contenders", ()) if entry["trial"] == final["trial"]]  # new in summaries
+    entries = [entry for entry in final.get("contenders", ()) if entry["trial"] == final["trial"]]  # not in old ones
     found: Mapping[str, Any] = entries[0] if entries else summary.get("kept_trial") or summary["best"]
     return found
 
 
 def picked(final: Mapping[str, Any] | None) -> str:
-    """That the chosen config is the best of several on fresh seeds, where it is."""
-    n = len((final or {}).get("contenders", ()))  # which older summaries lack
+    """A note that the chosen config is the best of several on fresh seeds, if so."""
+    n = len((final or {}).get("contenders", ()))  # missing in older summaries
     return f", the best of {n} contenders on validation with fresh seeds" if n > 1 else ""
 
 
 def shown_range(numbers: Sequence[float], maximize: bool, default: float | None = None) -> tuple[float, float]:
-    """The range of an axis that shows the best values and the bulk, but not a few that are worse by far.
+    """The range of an axis that shows the best values and the bulk, but not a few that are far worse.
 
-    What is farther from the best than four times the third quartile is left outside; the default only if it is
-    farther than eight times. Ascending; with a margin.
+    Values farther from the best than four times the third quartile are left out; the default only beyond eight times.
+    Ascending, with a margin.
     """
     turned = sorted(-number if maximize else number for number in numbers)
     if not turned:
@@ -117,7 +117,7 @@ def shown_range(numbers: Sequence[float], maximize: bool, default: float | None 
 
 
 def show(value: Any) -> str:
-    """A value for people: numbers with about four digits, yes and no as Python and YAML write them."""
+    """A formatted value: numbers with about four digits, booleans as in YAML."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
@@ -128,9 +128,9 @@ def show(value: Any) -> str:
 
 
 def resolution(numbers: Iterable[float], maximize: bool) -> float | None:
-    """The power of ten by which values must be written for their differences to show; None where all are the same.
+    """The power of ten to which values must be written to show their differences; None if all are equal.
 
-    It is the one below a thirtieth of the median distance from the best, so that a few bad values count for little.
+    The one below a thirtieth of the median distance from the best, so that a few bad values have little influence.
     """
     known = list(numbers)
     best = (max if maximize else min)(known, default=0.0)
@@ -156,7 +156,7 @@ def seed_gains(final: Mapping[str, Any], maximize: bool) -> list[float | None]:
 
 
 def show_mean(scores: Sequence[float], *, alone: bool = False) -> str:
-    """The mean for people, with the standard deviation of several scores unless it shall stand ``alone``."""
+    """The formatted mean, with the standard deviation of several scores unless ``alone``."""
     if not scores:
         return "-"
     mean = show(statistics.fmean(scores))
@@ -164,7 +164,7 @@ def show_mean(scores: Sequence[float], *, alone: bool = False) -> str:
 
 
 def show_deviation(scores: Sequence[float]) -> str:
-    """The standard deviation for people."""
+    """The formatted standard deviation."""
     if len(scores) < 2:
         return "-"
     deviation = statistics.stdev(scores)
@@ -172,12 +172,12 @@ def show_deviation(scores: Sequence[float]) -> str:
 
 
 def setting(value: Any) -> str:
-    """A hyperparameter's value for people: numbers without trailing zeros."""
+    """A formatted hyperparameter value: numbers without trailing zeros."""
     return f"{value:.4g}" if isinstance(value, float) else show(value)
 
 
 def duration(seconds: float) -> str:
-    """Seconds for people: ``2.4 s``, ``3 min 05 s``, ``1 h 20 min``."""
+    """Formatted seconds: ``2.4 s``, ``3 min 05 s``, ``1 h 20 min``."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -191,17 +191,17 @@ def shorten(text: str, length: int) -> str:
 
 
 def inert(text: str) -> str:
-    """A text as Plotly shows it literally."""
+    """A text escaped so that Plotly shows it literally."""
     return html.escape(text, quote=False)
 
 
 def described(config: Config) -> list[str]:
-    """A config as lines, one for each hyperparameter."""
+    """A config as lines, one per hyperparameter."""
     return [f"{shorten(name, 60)} = {shorten(setting(value), 60)}" for name, value in config.items()]
 
 
 def failure(trial: Trial) -> str:
-    """Why a trial failed, after the file and line of the user's code where its traceback has them."""
+    """Why a trial failed, preceded by the file and line of the user's code if its traceback has them."""
     error = trial.error or "no reason given"
     if trial.traceback is None or not trial.traceback.startswith("Traceback"):
         return error
@@ -215,7 +215,7 @@ def failure(trial: Trial) -> str:
 
 
 def failed_in_words(n_failed: int, n_too_slow: int, n_trials: int) -> str:
-    """How many trials failed, and how many of these were too slow for the time they had."""
+    """How many trials failed, and how many of these were too slow for their time limit."""
     of = f"{n_failed} of {n_trials} trial{'s' * (n_trials != 1)}"
     if n_failed == n_too_slow:
         return f"{of} {'was' if n_failed == 1 else 'were'} too slow"
@@ -223,7 +223,7 @@ def failed_in_words(n_failed: int, n_too_slow: int, n_trials: int) -> str:
 
 
 def _is_library(file: Path) -> bool:
-    """Whether a file of a traceback is part of Python, of an installed package, or of this one."""
+    """Whether a file in a traceback belongs to Python, to an installed package, or to this one."""
     if str(file).startswith("<"):
         return not str(file).startswith(("<ipython", "<stdin>"))
     return (

@@ -61,7 +61,7 @@ class Importance:
     share: Share  # of the surrogate's variance, including interactions, so that the sum may exceed 1
     fanova: Share | None  # normalised to sum to 1 over the hyperparameters of the same trials
     ped: Share | None  # normalised in the same way
-    n_trials: int  # that have it
+    n_trials: int  # trials that have it
     settled: bool = True  # whether its values are explored enough to conclude that it hardly matters
     within: str = ""  # the condition under which trials have it, if not all do
 

@@ -22,7 +22,7 @@ COLOURS = (
     "#8c6d1f",
 )  # Okabe and Ito, and two darker ones
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
-MANY_TRIALS = 150  # number of trials from which markers are smaller
+MANY_TRIALS = 150  # from this number of trials, markers are smaller
 
 
 def axis(title: str, **more: Any) -> dict[str, Any]:

@@ -39,8 +39,8 @@ def write_report(
 ) -> None:
     """Write the report of a run.
 
-    ``summary``: what summary.json holds. ``told``: what mattered, where it is known. ``history``: of the model, if it
-    was updated; see ``version_table``. ``columns``: the importance of those of a table to the model, where it is known.
+    ``summary``: the content of summary.json. ``told``: the explanation, if known. ``history``: of the model, if it was
+    updated; see ``version_table``. ``columns``: the importance of a table's columns to the model, if known.
     """
     import jinja2
     from markupsafe import Markup

@@ -1,4 +1,4 @@
-"""What a report says of a run in words."""
+"""The sentences of a report about a run."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NUMBER = re.compile(r"\d[\d.,]*")
 
 
 def headline(study: Study, summary: Mapping[str, Any]) -> dict[str, Any]:
-    """What came of the run: a title, the result of the search, what the final trainings say, and what limits it."""
+    """The outcome of the run: a title, the result of the search, the verdict of the final, and notes."""
     n, failed = summary["n_trials"], summary["n_failed"]
     lead, judged, notes = _search_result(study, summary), "", commonest_error(study)
     if has_folds(summary) and summary.get("model"):
@@ -54,7 +54,7 @@ def headline(study: Study, summary: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_complete(summary: Mapping[str, Any]) -> bool:
-    """Whether the search had its whole budget, or nothing was left to try."""
+    """Whether the search used its whole budget, or nothing was left to try."""
     in_time = summary["budget_epochs"] is None and summary["stop_reason"].startswith("time limit")
     return in_time or summary["stop_reason"] in ("budget spent", "every config of the space was tried")
 
@@ -79,9 +79,9 @@ def _search_result(study: Study, summary: Mapping[str, Any]) -> str:
 
 
 def commonest_error(study: Study) -> list[str]:
-    """Why most of the trials that failed did; empty where none has."""
-    errors: dict[str, list[str]] = {}  # those that differ by their numbers alone together
-    said = f"{TOO_SLOW}: " if study.n_too_slow == study.counts["failed"] else ""  # before it, of all
+    """The most common reason for failures; empty if no trial failed."""
+    errors: dict[str, list[str]] = {}  # grouped if they differ only in numbers
+    said = f"{TOO_SLOW}: " if study.n_too_slow == study.counts["failed"] else ""  # a prefix that all have
     for trial in study.trials.values():
         if trial.error:
             error = shorten(failure(trial), 200).removeprefix(said)
@@ -109,7 +109,7 @@ def _final_result(summary: Mapping[str, Any]) -> tuple[str, list[str]]:
     trainings = f"mean and standard deviation of {len(scores)} trainings with fresh seeds"
     if len(scores) == 1:
         trainings = "one training with a fresh seed"
-    if "chosen" in final.get("any_seed", ()):  # which older summaries lack
+    if "chosen" in final.get("any_seed", ()):  # missing in older summaries
         trainings = "one training, which gives the same with every seed"
     what = f"{place}: {final['metric']} {show_mean(scores)}"
     if summary["default"] is not None and chosen(summary)["config"] == summary["default"]["config"]:
@@ -120,7 +120,7 @@ def _final_result(summary: Mapping[str, Any]) -> tuple[str, list[str]]:
 
 
 def verdict(final: Mapping[str, Any], maximize: bool) -> str:
-    """What the paired final scores say of chosen and default."""
+    """A comparison of chosen and default by their paired final scores."""
     gains = numbers(seed_gains(final, maximize))
     if len(gains) == 1 and set(final.get("any_seed", ())) == {"chosen", "default"}:
         than = "Better than" if gains[0] > 0 else "Worse than" if gains[0] < 0 else "No gain over"
@@ -137,9 +137,9 @@ def verdict(final: Mapping[str, Any], maximize: bool) -> str:
 
 
 def contenders_in_words(summary: Mapping[str, Any]) -> str | None:
-    """That the chosen config was the best of several on fresh seeds, and their scores; None where it stood alone."""
+    """A note that the chosen config was the best of several on fresh seeds, with their scores; None if it was alone."""
     final = summary["final"] or {}
-    entries = final.get("contenders", ())  # which older summaries lack
+    entries = final.get("contenders", ())  # missing in older summaries
     if len(entries) < 2:
         return None
     means = dict(zip((entry["trial"] for entry in entries), _apart([e["validation"] for e in entries]), strict=True))
@@ -153,9 +153,9 @@ def contenders_in_words(summary: Mapping[str, Any]) -> str | None:
 
 
 def kept_in_words(summary: Mapping[str, Any]) -> str | None:
-    """That the run keeps the default, and why; None where it keeps the chosen config."""
+    """A note that the run keeps the default, and why; None if it keeps the chosen config."""
     final = summary["final"]
-    if final is None or final.get("kept") != "default":  # which older summaries lack
+    if final is None or final.get("kept") != "default":  # missing in older summaries
         return None
     pairs = zip(*paired(final["chosen_validation"], final["default_validation"]), strict=True)
     both = [(c, d) for c, d in pairs if c is not None and d is not None]
@@ -169,15 +169,15 @@ def kept_in_words(summary: Mapping[str, Any]) -> str | None:
 
 
 def beaten_in_words(summary: Mapping[str, Any]) -> str | None:
-    """That the baseline is better on the test set than the config that the run keeps, or in the default plan not worse
-    than its model; None where it is not."""
+    """A note if the baseline is better on the test set than the config that the run keeps or, in the default plan, not
+    worse than its model; else None."""
     final = summary["final"]
     if has_folds(summary) and summary.get("model"):
         return not_better_than_baseline(summary["model"])
     baseline = (final or {}).get("baseline") or {}
     if final is None or "score" not in baseline or final["split"] != "test":
         return None
-    kept = final.get("kept", "chosen")  # which older summaries lack
+    kept = final.get("kept", "chosen")  # missing in older summaries
     reached = numbers(final[kept])
     if not reached:
         return None
@@ -192,7 +192,7 @@ def beaten_in_words(summary: Mapping[str, Any]) -> str | None:
 
 
 def described_model(card: Mapping[str, Any]) -> str:
-    """What the model that is kept is, and what it scores itself; its card says it."""
+    """A description of the kept model with its own score, from its card."""
     test = card["test"].get(card["metric"])
     scored = "" if test is None else f"; {card['metric']} {at_resolution(test, None)} on test"
     calibrated = "" if card["temperature"] == 1.0 else f"; calibrated, temperature {card['temperature']:.2f}"
@@ -200,7 +200,7 @@ def described_model(card: Mapping[str, Any]) -> str:
 
 
 def _on_validation(summary: Mapping[str, Any]) -> str:
-    """A function's loss or value may be anything; a task's metric is that of its validation part."""
+    """The split as a phrase; empty if unknown, since a function's loss or value may be of any data."""
     final = summary["final"]
     known = summary["metric"] not in ("loss", "value") or (final is not None and final["split"] == "test")
     return " on validation" if known else ""
@@ -212,7 +212,7 @@ def _score(entry: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
 
 
 def _apart(scores: Sequence[Sequence[float | None]]) -> list[str]:
-    """Means, with as many digits as it takes to tell them apart."""
+    """Means, with enough digits to tell them apart."""
     means = [statistics.fmean(known) if (known := numbers(each)) else None for each in scores]
     shown = ["-" if mean is None else show(mean) for mean in means]
     if len(set(shown)) == len(set(means)):

@@ -33,8 +33,8 @@ MODEL, BAND, SURE = (
     "rgba(0, 158, 115, 0.18)",
     1.645,
 )  # standard deviations of the central 90% of a normal distribution
-MANY_LETTERS = 32  # of the names of categories that fit side by side
-MANY_DECADES = 5  # with a label each
+MANY_LETTERS = 32  # total length of category names that fit side by side
+MANY_DECADES = 5  # maximum decades with a label each
 MANY_VALUES = 8  # a numeric ordinal with more values is drawn on a numeric axis
 
 
@@ -82,7 +82,7 @@ def _slice(
     n_equal = Counter(repr(trial.config[dim.name]) for trial in trials)
 
     def x_of(trial: Trial) -> float:
-        """Aside of others with the same category; the star stays at its place."""
+        """The position, beside others with the same category; the star is not shifted."""
         alone = n_equal[repr(trial.config[dim.name])] == 1 or is_best(trial, summary)
         return place(trial.config[dim.name], None if alone else trial.number)
 
@@ -161,7 +161,7 @@ def _slice_axis(dim: Dimension) -> tuple[dict[str, Any], Callable[[Any, int | No
         ticks = [inert(shorten(setting(v), 14)) for v in dim.values]
         axis = plot_style.axis("", tickvals=list(range(len(ticks))), ticktext=ticks, range=[-0.5, len(ticks) - 0.5])
         if sum(map(len, ticks)) > MANY_LETTERS:
-            axis |= {"tickangle": -30}  # Plotly turns them the other way, and leaves the last one out at the edge
+            axis |= {"tickangle": -30}  # Plotly's own angle omits the last label at the edge
         return {**axis, "showgrid": False}, place
     low, high = (min(numbers), max(numbers)) if numbers else (dim.low, dim.high)
     log = dim.log or (bool(numbers) and low > 0 and high / low >= 100)

@@ -1,4 +1,4 @@
-"""The tables of a report: chosen and default beside each other, the final seed by seed, and what was run."""
+"""The tables of a report: chosen and default side by side, the final seed by seed, and what was run."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ TIMES = {"search": "the search, without the strategy", "rest": "everything else"
 
 
 def compare_configs(study: Study, summary: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One row a hyperparameter: the chosen value beside the default, and the range searched.
+    """One row per hyperparameter: the chosen value, the default, and the range searched.
 
-    With folds, the default is often of another family: its other hyperparameters are left out.
+    With folds, the default is often of another family, whose other hyperparameters are left out.
     """
     encoding, folds = Encoding(study.space), has_folds(summary)
     best = None if summary["best"] is None else chosen(summary)["config"]
@@ -59,7 +59,7 @@ def _range(dim: Dimension) -> str:
 
 
 def _edge(dim: Dimension, value: Any) -> str:
-    """Where the best value of a number lies at an end of its range, a wider one may hold better ones."""
+    """A note if the best value lies at an end of its range, since a wider one may contain better values."""
     if dim.values or dim.n_values < 10:
         return ""
     place = dim.to_unit(value)
@@ -89,7 +89,7 @@ def final_rows(summary: Mapping[str, Any]) -> dict[str, Any] | None:
         "mean": [show_mean(numbers(final[who]), alone=True) for who in ("chosen", "default")],
         "deviation": [show_deviation(numbers(final[who])) for who in ("chosen", "default")],
         "difference": "-" if mean is None else _difference(mean if summary["maximize"] else -mean, 0.0),
-        "chance": 2 ** (len(told) - 1) if one_sided else None,  # two equal configs look one-sided once in so many runs
+        "chance": 2 ** (len(told) - 1) if one_sided else None,  # equal configs look one-sided once in so many runs
         "errors": final.get("errors") or [],
         "any_seed": final.get("any_seed", ()),
         "baseline": _baseline_in_words(final),
@@ -97,7 +97,7 @@ def final_rows(summary: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _baseline_in_words(final: Mapping[str, Any]) -> str | None:
-    """What a practitioner's first try has on the same test set."""
+    """The score of a practitioner's first try on the same test set."""
     baseline = final.get("baseline")
     if baseline is None or "score" not in baseline:
         return None
@@ -116,7 +116,7 @@ def _difference(score: float | None, default: float | None) -> str:
 
 
 def facts(study: Study, summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What was run, as pairs of a word and its value."""
+    """What was run, as pairs of a label and its value."""
     by_state = ["slow" if trial.is_too_slow else trial.state for trial in study.trials.values()]
     states = {"complete": "trained to the end", "stopped": "stopped early", "paused": "paused", "failed": "failed"}
     states |= {"slow": "too slow", "running": "unfinished"}
@@ -136,7 +136,7 @@ def facts(study: Study, summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]
     what = "folds" if has_folds(summary) else "epochs"
     yield what, f"{used} trained{of}; at most {summary['max_epochs']} in a trial"
     yield "ended because", str(summary["stop_reason"])
-    if "time" in summary:  # which older summaries lack
+    if "time" in summary:  # missing in older summaries
         stages = {stage: seconds for stage, seconds in summary["time"].items() if seconds and stage != "total"}
         yield "time", f"{duration(summary['time']['total'])} in all"
         for stage, seconds in stages.items():

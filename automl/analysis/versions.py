@@ -1,4 +1,4 @@
-"""What a report says of the versions of a model that was updated."""
+"""The part of a report about the versions of an updated model."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from automl.analysis.formatting import show
 
 @dataclass(frozen=True)
 class VersionRow:
-    """A version, or the baseline beside them."""
+    """A version, or the baseline."""
 
     name: str
     made: str
-    scores: tuple[str, ...]  # on the sides of the test set
+    scores: tuple[str, ...]  # on the parts of the test set
     date: str = ""
     data: str = ""
     rows: str = ""
@@ -41,7 +41,7 @@ def version_table(history: Sequence[Mapping[str, Any]], summary: Mapping[str, An
     if not history:
         return None
     latest = history[-1]
-    scores, n_test = latest.get("scores", {}), latest.get("n_test", {})  # which older updates lack
+    scores, n_test = latest.get("scores", {}), latest.get("n_test", {})  # missing in older updates
     sides = [side for side in ("new", "old") if n_test.get(side)]
 
     def shown(found: Mapping[str, float]) -> tuple[str, ...]:

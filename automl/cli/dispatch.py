@@ -1,4 +1,4 @@
-"""Which run ``automl run`` is about: a new one, one that is continued, or one that several processes share."""
+"""Which run ``automl run`` works on: a new one, a resumed one, or one shared by several processes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NewRun:
-    """What can be said of a new run only; one that is continued keeps what it has."""
+    """Options for new runs only; a resumed run keeps its own."""
 
     space: Path | None
     fixed: list[str]  # KEY=VALUE
@@ -49,8 +49,7 @@ def dispatch(
     clock: Clock,
     listeners: Sequence[Listener],
 ) -> tuple[RunFolder, int]:
-    """Begin a run, continue one, or take part in one. Returns its folder and the exit code. ``request``: of the user's
-    own data."""
+    """Start, resume or join a run. Returns its folder and the exit code. ``request``: for the user's own data."""
     if resume and (out is None or new != NewRun(None, [], None, None)):
         raise UserError("--resume continues the run in the folder given by --out, with the space and prior it has")
 

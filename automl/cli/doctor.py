@@ -42,7 +42,7 @@ def show_devices() -> None:
 
 
 def driver() -> str:
-    """The driver of the cards, in words."""
+    """The GPU driver, in words."""
     from automl.devices import has_driver
 
     if NVIDIA.is_file():

@@ -13,7 +13,7 @@ from strategies.errors import UnknownStrategy
 def run_command(command: Callable[[], object], name: str = "automl", *, works: bool = False) -> None:
     """Call a command, which parses its own arguments; ``name`` is the prefix of error messages.
 
-    ``works``: the command does more than print, so that it is worth a line if its output is closed before it ends.
+    ``works``: the command does more than print, so a message says if its output is closed before it ends.
     """
     may_be_closed(f"{name}: the output was closed; the command goes on" if works else "")
     try:

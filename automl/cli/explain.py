@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 BAR = 10  # characters of a bar of 100%
 SHOWN = 15  # columns of a table; report.html has all
-OPTIONAL = ("", "PED-ANOVA", "fANOVA")  # columns that are left out of a narrow terminal, the first first; "": the bar
+OPTIONAL = ("", "PED-ANOVA", "fANOVA")  # columns to drop on a narrow terminal, in this order; "": the bar
 
 
 @app.command()
@@ -45,7 +45,7 @@ def explain(
 
 
 def _explain(console: Console, at: Location) -> None:
-    """Explain one run, and write its report again."""
+    """Explain one run, and rewrite its report."""
     from automl.analysis import explanation
     from automl.analysis.columns import is_of_table
     from automl.analysis.report import write_report
@@ -69,7 +69,7 @@ def _explain(console: Console, at: Location) -> None:
 
 
 def _columns(console: Console, at: Location, metric: str) -> ColumnImportances | None:
-    """Those of the model in use, computed where they are not known yet; None where there is no model."""
+    """The column importances of the model in use, computed if not known yet; None without a model."""
     from automl.analysis.columns import ColumnImportances
     from automl.deployment.column_importance import column_importances, keep_columns
     from automl.deployment.predictor import load_predictor
@@ -143,7 +143,7 @@ def _show_tables(console: Console, explained: Explanation) -> None:
 
 
 def _fitting(console: Console, title: str, cells: Mapping[str, Sequence[str]]) -> Table:
-    """A table of these columns, without some of OPTIONAL where it would not fit the width, which cuts names apart."""
+    """A table of these columns, without some of OPTIONAL if it would not fit the width and names would be cut."""
     names = list(cells)
     while True:
         table = _table(title, *("" if name == "verdict" else name for name in names))

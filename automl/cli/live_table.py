@@ -1,4 +1,4 @@
-"""What a run shows while it searches: a table in a terminal, elsewhere a line per outcome."""
+"""The display during a search: a table in a terminal, elsewhere a line per outcome."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from automl.runs.time_plan import TimePlan
     from automl.tuning.tuner import Tuner
 
-KNOWN = 2  # trials that ended, from which the length of a run is estimated
-LONG = 60.0  # seconds, from which on it is worth a line
+KNOWN = 2  # ended trials needed to estimate the length of a run
+LONG = 60.0  # seconds from which an estimate is printed
 
 
 class LiveTable:
@@ -34,7 +34,7 @@ class LiveTable:
         self._title = title
         self._plan = plan
         self._live = Live(console=console, refresh_per_second=4, transient=True)
-        self._place: int | None = None  # in the study's log
+        self._place: int | None = None  # position in the study's log
         self._has_estimate = False
 
     def __enter__(self) -> LiveTable:
@@ -49,7 +49,7 @@ class LiveTable:
             self._live.stop()
 
     def resumed(self, tuner: Tuner) -> None:
-        """Say what a run that continues has, and what is left of its budget."""
+        """Print what a resumed run has so far, and what is left of its budget."""
         study, metric = tuner.study, tuner.task.metric
         self.values.look(tuner)
         best = "none has succeeded"
@@ -67,7 +67,7 @@ class LiveTable:
         )
 
     def update(self, tuner: Tuner) -> None:
-        """To be given to a Tuner as ``watch``."""
+        """Update the display; passed to a Tuner as ``watch``."""
         new, self._place = new_outcomes(tuner, self._place)
         if new:
             self.values.look(tuner)
@@ -80,12 +80,12 @@ class LiveTable:
             self._estimate(tuner)
 
     def note(self, text: str) -> None:
-        """What is going on besides trials."""
+        """Show what is going on besides trials."""
         if self._console.is_terminal:
             self._live.update(Text(text))
 
     def _estimate(self, tuner: Tuner) -> None:
-        """How long the command will take, once two trials of a long one are known."""
+        """Print once how long the command will take, if it is long."""
         done, left = len(tuner.study.trials) - tuner.study.counts["running"], seconds_left(tuner)
         if self._has_estimate or done < KNOWN or left is None:
             return

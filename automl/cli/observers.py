@@ -1,4 +1,4 @@
-"""What follows a run from outside: ``--verbose`` and ``--metrics-port``."""
+"""Observers of a run: ``--verbose`` and ``--metrics-port``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def observers(console: Console, *, verbose: bool, metrics_port: int | None) -> I
     metrics = RunMetrics()
     with metrics.served(metrics_port) as address:
         show_line(console, f"metrics for Prometheus: {address}")
-        yield [metrics, *found]  # what was printed is counted
+        yield [metrics, *found]  # counted before printed
 
 
 def in_words(event: str, facts: Mapping[str, Any]) -> str:

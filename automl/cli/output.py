@@ -1,4 +1,4 @@
-"""Standard output that may be closed early, as by ``| head -1``: the command goes on to its end, in silence."""
+"""Standard output that may be closed early, as by ``| head -1``: the command continues silently to its end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class _Output(io.FileIO):
-    """Writes to a file descriptor, and to nowhere once nobody reads from it."""
+    """Writes to a file descriptor, and discards output once nobody reads from it."""
 
     def __init__(self, descriptor: int, note: str) -> None:
         super().__init__(descriptor, "w", closefd=False)
@@ -33,7 +33,7 @@ class _Output(io.FileIO):
 
 
 def may_be_closed(note: str = "") -> None:
-    """From now on, nothing fails because standard output or standard error was closed by its reader.
+    """Keep commands from failing if the reader closes standard output or standard error.
 
     ``note``: a line for standard error when standard output is closed.
     """

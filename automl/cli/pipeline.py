@@ -59,7 +59,7 @@ def run_session(
 
     ``prepared``: the folder of the user's own data, which becomes part of a new run's. ``clock``: of the command. The
     time limit is that of the command: see ``TimePlan`` for what the search leaves to the rest. ``listeners``: to the
-    events of the search. ``shared``: with other processes, of which this one leads.
+    events of the search. ``shared``: the run that this process leads for others.
     """
     clock = clock or Clock()
     if resume and out is not None and RunFolder(out).versions.is_dir():
@@ -107,7 +107,7 @@ def run_session(
 
 
 def _announced(console: Console, name: str, session: Session, task: Task) -> str:
-    """Say what will be done and why. ``task``: with the data where they are now. Returns the title of the run."""
+    """Print what will be done and why. ``task``: with the data in their current place. Returns the title of the run."""
     settings = session.settings
     if settings.crowded:
         show_line(console, settings.crowded)
@@ -135,8 +135,8 @@ def _final(
     live: LiveTable,
     clock: Clock,
 ) -> Final:
-    """What follows the search: the trainings of the best configs on fresh seeds, or the ensemble of a cross-validated
-    table. ``summary``: of the search."""
+    """Run what follows the search: the trainings of the best configs on fresh seeds, or the ensemble of a
+    cross-validated table. ``summary``: of the search."""
     settings, task, plan, tuner = session.settings, session.task, session.plan, search.tuner
     final = Final()
     if result.study.best is not None and isinstance(task, CrossValidated):
@@ -181,14 +181,14 @@ def _show_end(
 
 
 def new_folder(name: str) -> Path:
-    """A free folder in ``runs``, named after what is run and the time."""
+    """A free folder in ``runs``, with ``name`` and the time in its name."""
     stem = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
     names = itertools.chain([stem], (f"{stem}-{i}" for i in itertools.count(2)))
     return next(path for path in (Path("runs") / name for name in names) if not path.exists())
 
 
 def _learn(console: Console, result: Result, settings: Settings, folder: RunFolder) -> None:
-    """Keep what was found for later searches; the run is complete without it."""
+    """Save the result for later searches; the run is complete without it."""
     try:
         file = learn(result.study, settings, folder)
     except OSError as error:
@@ -206,7 +206,7 @@ def _watch_final(live: LiveTable, tuner: Tuner, note: str) -> None:
 
 @contextmanager
 def _interrupts_end(tuner: Tuner) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the search after the current step, a second one at once."""
+    """Let Ctrl-C and SIGTERM end the search after the current step, and a second one at once."""
 
     def end(*_: object) -> None:
         if tuner.interrupted:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def prepared_for(request: Request | None, out: Path | None, console: Console) -> Iterator[Path | None]:
     """The folder of the prepared data of a new run, next to the run's folder, into which it may be moved.
 
-    Shows the report on the data, and removes the folder in the end if it is still there. None where ``request`` is.
+    Shows the report on the data, and finally removes the folder if it is still there. None without a ``request``.
     """
     if request is None:
         yield None

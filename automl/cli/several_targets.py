@@ -1,4 +1,4 @@
-"""Several numbers to predict, `--target a,b`: the plan for each target, and one model of all."""
+"""Several numeric targets, `--target a,b`: the plan for each target, and one joint model."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from automl.data.ingest.request import Request
     from automl.runs.time_plan import Clock
 
-NEEDED = ("strategy", "n_trials", "max_epochs", "train_size", "refit", "track", "machines")  # to be left out
+NEEDED = ("strategy", "n_trials", "max_epochs", "train_size", "refit", "track", "machines")  # not allowed
 
 Run = Callable[["Request", Settings, Path], tuple[RunFolder, int]]
 
 
 def names_of(request: Request | None) -> tuple[str, ...]:
-    """The targets, where several are given, separated by commas; none if there is a column of that name."""
+    """The targets if several are given, separated by commas; empty if there is a column of that name."""
     if request is None or "," not in (request.target or "") or not request.path.is_file():
         return ()
     from automl.data.ingest.read_table import column_names

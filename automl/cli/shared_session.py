@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def shared_location(storage: str | None, out: Path | None, *, resume: bool) -> Location | None:
-    """Where the study of a run is that processes share; None for a run of one process, in its folder."""
+    """Where the study of a shared run is; None for a run of a single process, whose study is in its folder."""
     if storage is not None:
         if out is None:
             raise UserError("--storage needs --out: the run's folder, which all its processes share, names it there")
@@ -47,7 +47,7 @@ def share(
 ) -> tuple[RunFolder, int]:
     """Lead the run, or lend workers to it. Returns its folder and the exit code.
 
-    ``begin``: called where this process is to begin the run.
+    ``begin``: called if this process is to start the run.
     """
     folder, say = location.folder, partial(show_line, console)
     assert folder is not None
@@ -90,13 +90,13 @@ def share(
 
 
 def _settings(stored: dict[str, Any], asked: Settings, folder: RunFolder) -> Settings:
-    """The run's settings with what may change; workers and devices are each process's own."""
+    """The run's settings with the permitted changes; each process has its own workers and devices."""
     return resumed(settings_of(stored, folder.path), replace(asked, n_workers=None, device=None))
 
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """SIGTERM is like Ctrl-C, so that what is trained here is given back at once."""
+    """Treat SIGTERM like Ctrl-C, so that running jobs are given back at once."""
 
     def end(*_: object) -> None:
         raise KeyboardInterrupt

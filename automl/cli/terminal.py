@@ -38,9 +38,9 @@ def format_value(value: Any) -> str:
 def show_summary(
     console: Console, summary: Mapping[str, Any], default: Mapping[str, Any], shown: Values | None = None
 ) -> None:
-    """The end of a run: the best hyperparameters next to the defaults, the final scores, and where the time went.
+    """Print the end of a run: the best hyperparameters next to the defaults, the final scores, and the time spent.
 
-    ``shown``: writes the values of the metric.
+    ``shown``: formats the values of the metric.
     """
     shown = shown or Values()
     counts: dict[State, int] = {state: summary[f"n_{state}"] for state in ENDED}
@@ -65,7 +65,7 @@ def show_summary(
     table.add_column("hyperparameter", no_wrap=True)
     for column in (which, "default"):
         table.add_column(column, justify="right", overflow="fold")
-    # The default is of another family with folds.
+    # With folds, the default is of another family.
     for name in best["config"] if folds else dict.fromkeys([*default, *best["config"]]):
         value, usual = best["config"].get(name), default.get(name)
         table.add_row(
@@ -161,7 +161,7 @@ def _show_members(console: Console, card: Mapping[str, Any], n_folds: int, shown
 
 
 def _n_decimals(shown: str) -> int:
-    """Of a number as it is shown; 4 where it is none."""
+    """The decimals of a formatted number; 4 if it is not a number."""
     return len(shown.partition(".")[2]) if shown.replace(".", "").replace("-", "").isdigit() else 4
 
 
@@ -176,7 +176,7 @@ def show_line(console: Console, text: str) -> None:
 
 
 def show_names() -> None:
-    """The strategies and the tasks there are."""
+    """Print the strategies and the tasks."""
     from automl.tasks.registry import TASKS
     from strategies import STRATEGIES, WRAPPERS
 
@@ -194,7 +194,7 @@ def show_names() -> None:
 
 
 def show_paths(console: Console, folder: RunFolder, *, resume_hint: bool) -> None:
-    """Where the files of a run are, and how to continue it."""
+    """Print where the files of a run are, and how to resume it."""
     files = {
         "report": folder.report,
         "model": folder.model,

@@ -72,7 +72,7 @@ def update(
 
 
 def _rewrite_reports(console: Console, run: Path) -> None:
-    """Let the report, of several targets that of each, tell of the current version; the update is complete without."""
+    """Rewrite the report, or that of each target, for the current version; the update is complete without it."""
     from automl.analysis.report import write_report
     from automl.cli.terminal import show_line
     from automl.cli.which_run import columns_of, history_of, locations, report_of
@@ -87,7 +87,7 @@ def _rewrite_reports(console: Console, run: Path) -> None:
 
 
 def _show(console: Console, versions: Versions) -> None:
-    """Print one row per version, and of several targets one for each of them: its origin and its scores."""
+    """Print one row per version, or per version and target: its origin and its scores."""
     from rich.table import Table
 
     table = Table(title="versions: scores before and after, on the new and the old test set", title_justify="left")
@@ -111,14 +111,14 @@ def _show(console: Console, versions: Versions) -> None:
 
 
 def _facts(versions: Versions, number: int) -> dict[str, dict[str, Any]]:
-    """The content of update.json by target, by "" where there is one; empty for the run itself."""
+    """The content of update.json by target ("" for a single one); empty for the run itself."""
     facts = versions.facts(number)
     found: dict[str, dict[str, Any]] = facts.get("targets") or ({"": facts} if facts else {})
     return found
 
 
 def _despite_the_test(versions: Versions) -> Iterator[str]:
-    """That validation data decided, where the latest version was refused and is better on new test data."""
+    """A note that validation data decided, if the latest version was refused but is better on new test data."""
     from automl.metrics import loss_of
 
     number = versions.numbers[-1]

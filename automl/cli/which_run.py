@@ -1,4 +1,4 @@
-"""How commands that read a run are told which one."""
+"""Finding the run that a command reads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAME = typer.Option(metavar="NAME", help="Name of the run, with the URL of a dat
 
 
 def locations(run: str, name: str | None) -> Iterator[Location]:
-    """Where the run is; of a run on several targets, where the run on each of them is. UserError if there is none."""
+    """The location of the run, or of the run on each of several targets. UserError if there is none."""
     from automl.study.location import located
     from automl.study.run_folder import RunFolder
 
@@ -32,12 +32,12 @@ def locations(run: str, name: str | None) -> Iterator[Location]:
 
 
 def report_of(at: Location) -> Path:
-    """The file of a run's report: in its folder, or in the current folder where only its database is known."""
+    """The file of a run's report: in its folder, or in the current folder if only its database is known."""
     return Path(f"{Path(at.name).name}.html") if at.folder is None else at.folder.report
 
 
 def history_of(at: Location) -> list[dict[str, Any]]:
-    """The versions of a run's model, if it was updated; unknown where only the run's database is known."""
+    """The versions of a run's model, if it was updated; empty if only the run's database is known."""
     from automl.continual.versions import Versions
     from automl.study.run_folder import RunFolder
 
@@ -67,7 +67,7 @@ def model_of(folder: RunFolder) -> tuple[Path, Path] | None:
 
 
 def columns_of(at: Location) -> ColumnImportances | None:
-    """What is known of the importance of a table's columns to the model in use."""
+    """The known importance of a table's columns to the model in use."""
     from automl.deployment.column_importance import kept_columns
 
     places = None if at.folder is None else model_of(at.folder)

@@ -47,7 +47,7 @@ def worker(
             work(connect, token, tls, number=number, patience=patience, say=typer.echo)
         except UserError as error:
             errors.append(error)
-        except Exception as error:  # of this thread, which would otherwise end unnoticed, and the command with code 0
+        except Exception as error:  # otherwise the thread ends unnoticed, and the command with code 0
             traceback.print_exc()
             errors.append(UserError(f"worker {number} has failed: {type(error).__name__}: {error}"))
 

@@ -31,8 +31,8 @@ class Candidate:
     what: str  # continued, retrained or searched
     config: Mapping[str, Any]
     model: Predictor
-    epochs: float | None  # in passes over all examples; None where a fit has no epochs
-    write: Callable[[Path], list[dict[str, Any]]]  # the model, to a folder; returns its members, if it has several
+    epochs: float | None  # in passes over all examples; None if a fit has no epochs
+    write: Callable[[Path], list[dict[str, Any]]]  # writes the model to a folder; returns its members if several
 
 
 def _candidate(task: OwnData, what: str, config: Mapping[str, Any], checkpoint: Path, epochs: float) -> Candidate:

@@ -32,7 +32,7 @@ class Drift:
 
 
 def drifts(inputs: Inputs, old: Array, new: Array, names: tuple[str, ...] = ()) -> list[Drift]:
-    """The comparison of every property of the raw examples, the most significant first.
+    """Compare every property of the raw examples; the most significant drift comes first.
 
     Numbers by the two-sample Kolmogorov-Smirnov test, categories and missing values by Pearson's chi-squared test.
     ``names``: of the columns of a table, or of the channels of a series.
@@ -49,10 +49,9 @@ def drifts(inputs: Inputs, old: Array, new: Array, names: tuple[str, ...] = ()) 
 def properties(inputs: Inputs, x: Array, names: tuple[str, ...] = ()) -> dict[str, NDArray[Any]]:
     """The properties compared, (n,) each: floats are numbers, integers are categories.
 
-    For a table its columns; for texts the numbers of their words and characters; for token sequences their length and
-    the share of unknown tokens; for signals and images
-    mean and standard deviation of each channel, and the length; for vectors each element, or if long their mean and
-    standard deviation.
+    For a table: its columns. For texts: the numbers of words and characters. For token sequences: the length and the
+    share of unknown tokens. For signals and images: mean and standard deviation of each channel, and the length. For
+    vectors: each element, or mean and standard deviation if they are long.
     """
     if isinstance(inputs, Columns):
         return _of_table(inputs, x, names)

@@ -1,4 +1,4 @@
-"""Fine-tuning of a model on new examples, with replay of as many old ones against forgetting."""
+"""Fine-tuning of a model on new examples, with replay of old ones to prevent forgetting."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SHARE = 4  # epochs of a full training per epoch of fine-tuning
 
 @dataclass(frozen=True)
 class ContinuedData(OwnData):
-    """Merged data (see `unite`), for a network that was trained on the old ones."""
+    """Merged data (see `unite`), for a network that was trained on the old data."""
 
     start: str = ""  # the folder of its model
     n_old: int = 0  # old training examples, which come first

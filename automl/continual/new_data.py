@@ -155,7 +155,7 @@ def _labels(rows: Rows, old: Target) -> tuple[NDArray[np.int64], NDArray[Any], T
 
 
 def _name(value: Any, known: Collection[str]) -> str:
-    """The name of a class; 1.0, to which missing values in the column turn 1, is the known class 1."""
+    """The name of a class; 1.0, which 1 becomes if the column has missing values, is the known class 1."""
     name = plain_text(value)
     whole = plain_text(number_of(name))
     return whole if name not in known and whole in known else name
@@ -223,13 +223,13 @@ def splits_by_family(task: OwnData | CrossValidated) -> Callable[[str], Splits]:
 
 
 def truth_of(task: OwnData | CrossValidated, part: str) -> Truth:
-    """What predictions for a set of the task's data are judged by."""
+    """The ground truth for a set of the task's data."""
     splits = splits_by_family(task)(task.space["model"].default_value)
     return Truth(getattr(splits, f"y_{part}"), weights_of(Path(task.data), part), levels_of(splits.target))
 
 
 def _joined(splits: Splits, array: str, parts: tuple[str, ...]) -> NDArray[Any]:
-    """The inputs (``x``) or labels (``y``) of several sets, one after the other; none of them without sets."""
+    """The inputs (``x``) or labels (``y``) of several sets, concatenated; empty without sets."""
     if not parts:
         empty: NDArray[Any] = getattr(splits, f"{array}_train")[:0]
         return empty

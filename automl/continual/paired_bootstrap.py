@@ -13,13 +13,13 @@ from scipy.stats import binomtest, fisher_exact
 from automl.metrics import METRICS, loss_of, measure
 
 DRAWS = 1_000
-SURE = 0.95  # confidence of a score's interval, and that a model is worse
-LIKELY = 0.8  # confidence that it is better: keeping a worse model costs as much as promoting one
+SURE = 0.95  # confidence of a score's interval, and for a model to count as worse
+LIKELY = 0.8  # confidence for a model to count as better: keeping a worse model costs as much as promoting one
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What predictions are judged by."""
+    """The ground truth that predictions are scored against."""
 
     y: NDArray[Any]  # labels, (n,)
     weights: NDArray[Any] | None = None  # how much each example counts, (n,); None: the same
@@ -40,7 +40,7 @@ class Truth:
 
 @dataclass(frozen=True)
 class Gain:
-    """How much lower the loss of the second model is, and a lower confidence bound of it."""
+    """How much lower the loss of the second model is, with a lower confidence bound."""
 
     value: float
     low: float  # the gain exceeds it with the given probability
@@ -54,8 +54,8 @@ def score(metric: str, truth: Truth, predicted: NDArray[Any]) -> float:
 def interval(metric: str, truth: Truth, predicted: NDArray[Any]) -> tuple[float, float]:
     """The central interval of the metric over bootstrap samples, with confidence SURE.
 
-    Where all examples are right, or all wrong, no sample differs: there, the exact one of the accuracy (Clopper and
-    Pearson).
+    If all examples are right, or all wrong, the samples do not differ; the exact interval of the accuracy is used
+    instead (Clopper and Pearson).
     """
     right = _all_or_none(metric, truth, predicted)
     if right is not None:
@@ -70,7 +70,7 @@ def interval(metric: str, truth: Truth, predicted: NDArray[Any]) -> tuple[float,
 def has_fallen(metric: str, old: tuple[Truth, NDArray[Any]], new: tuple[Truth, NDArray[Any]]) -> bool:
     """Whether a model is significantly worse on new examples than on old ones, given labels and predictions of each.
 
-    By Fisher's exact test where all old ones are right, or all wrong, as samples of them do not differ.
+    By Fisher's exact test if all old ones are right, or all wrong, since samples of them do not differ.
     """
     right = _all_or_none(metric, *old)
     if right is not None and new[0].weights is None:
@@ -130,7 +130,7 @@ def widened(predicted: NDArray[Any], truth: Truth) -> NDArray[Any]:
 
 
 def _all_or_none(metric: str, truth: Truth, predicted: NDArray[Any]) -> int | None:
-    """The number of right examples if it is all or none of them; None otherwise, and for weights and other metrics."""
+    """The number of right examples if all or none are right; else None, also with weights and for other metrics."""
     if metric != "accuracy" or truth.weights is not None:
         return None
     right = round(score(metric, truth, predicted) * len(truth))

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from automl.deployment.predictor import Predictor
     from automl.tasks.cross_validated import CrossValidated
 
-SAW = "saw_valid"  # in a card: see `saw_validation`
+SAW = "saw_valid"  # key in a card: see `saw_validation`
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def promote(
     why = f"{SHORT[best.what]} {how}"
     say(("promoted: " if verdict.promoted else "not promoted: ") + why)
     temperature = 1.0
-    if METRICS[metric].kind == "classes" and model.threshold == HALF:  # another one is of the probabilities as they are
+    if METRICS[metric].kind == "classes" and model.threshold == HALF:  # others are for raw probabilities
         judged = (Judged(theirs[half], truth.y[half], truth[half].weights) for half in halves)
         temperature = temperature_that_helps(*judged)
     rules = {"temperature": temperature, "threshold": model.threshold}
@@ -163,9 +163,9 @@ def _chosen(
     halves: Sequence[NDArray[np.int64]],
     n_old_rows: int,
 ) -> tuple[int, NDArray[Any]]:
-    """The best candidate's index, and predictions for judging it: the choice of each half of the examples is judged on
-    the other half, so that every example is used and none judges its own choice. ``halves``: of validation examples
-    that no candidate was trained on."""
+    """The best candidate's index, and predictions for judging it: the candidate chosen on each half of the examples is
+    judged on the other half, so that every example is used and none judges its own choice. ``halves``: of validation
+    examples that no candidate was trained on."""
 
     def best_by(rows: NDArray[np.int64]) -> int:
         return int(np.argmin([loss_of(metric, _balanced(metric, truth, p, rows, n_old_rows)) for p in predicted]))
@@ -212,7 +212,7 @@ class _Judges:
         return cls(task.metric, truth, ours, n, truth_old, ours_old, x_old, allowed)
 
     def lost(self, model: Predictor, predicted: NDArray[Any]) -> Gain:
-        """The gain of the current model over this one on old examples; ``predicted``: for the validation set."""
+        """The gain of the current model over ``model`` on old examples; ``predicted``: for the validation set."""
         return self._lost(self._theirs(model, predicted))
 
     def verdict(self, model: Predictor, predicted: NDArray[Any]) -> Verdict:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def refitted(task: CrossValidated, before: Predictor, seed: int, device: str, say: Callable[[str], None]) -> Candidate:
-    """Fit each member again, for as many rounds as it has; the models of a bagged one become one."""
+    """Refit each member for as many rounds as it has; the models of a bagged member become one."""
     from automl.deployment.predictor import Member, Predictor
     from automl.models import own_config
     from automl.models.learners.base import Rows, mean_rounds
@@ -64,7 +64,7 @@ def refitted(task: CrossValidated, before: Predictor, seed: int, device: str, sa
 
 
 def _together(before: Predictor) -> list[list[Member]]:
-    """The members, those with the same config together."""
+    """The members, grouped by config."""
     groups: dict[str, list[Member]] = {}
     for member in before.members:
         groups.setdefault(repr(sorted(member.model.config.items())), []).append(member)

@@ -1,7 +1,7 @@
-"""One update of a model of several targets: a version has a model of every target, and comes into use as a whole.
+"""An update of a model of several targets: a version has a model of every target, and becomes current as a whole.
 
 ``versions/N/`` holds ``targets/NAME/data``, the merged data of each target, and ``model`` if one of the targets has a
-new model; the others keep theirs in it. The runs in the run's own ``targets`` stay as they are.
+new model, with the current ones of the others. The runs in the run's own ``targets`` do not change.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class Effort:
 
 @dataclass(frozen=True)
 class Arrival:
-    """New data for the model of a run, as they were read, and their drift."""
+    """New data for the model of a run, as read, and their drift."""
 
     run: RunFolder
     study: Study
@@ -64,7 +64,7 @@ class Arrival:
     new: NewData
     lineage: Lineage
     facts: dict[str, Any]  # for update.json
-    seconds: float  # that this took
+    seconds: float  # spent on reading and comparing
 
 
 def update(
@@ -94,10 +94,10 @@ def update(
 
 
 def ended(run: RunFolder, data: Path) -> tuple[Seen, Request]:
-    """A run as it ended, and its data options for new data. UserError if it is still running or not on own data."""
+    """A finished run, and its data options for new data. UserError if it still runs or is not on the user's data."""
     seen = look(run)
     request = request_for(seen.settings.get("data"), data)
-    if seen.going_on:  # maybe on another machine, of which the folder's lock knows nothing
+    if seen.going_on:  # maybe on another machine, which the folder's lock does not cover
         raise UserError(f"the run in {str(run.path)!r} is still running; wait for it to end or stop it")
     return seen, request
 
@@ -173,7 +173,7 @@ def _target(task: OwnData | CrossValidated) -> Any:
 
 
 def _drift(task: OwnData | CrossValidated, before: Predictor, new: NewData) -> dict[str, Any]:
-    """Drift of the examples, by property, and of the model's score, against its interval on the old test set."""
+    """Drift of the examples, by property, and of the model's score, compared with its interval on the old test set."""
     assert isinstance(before.encoder, Encoder)
     views = before.encoder.views
     family = task.space["model"].default_value

@@ -25,7 +25,7 @@ MODEL = "model"
 class Lineage:
     """The versions of one model."""
 
-    models: Mapping[int, Path]  # that can be used
+    models: Mapping[int, Path]  # those that can be used
     current: int
     coming: int  # the number of the next version
 
@@ -86,11 +86,11 @@ class Versions:
         return [self.facts(number) | {"number": number, "in_use": number == current} for number in numbers]
 
     def history_of(self, target: str) -> list[dict[str, Any]]:
-        """As ``history``, of one of several targets, by its folder."""
+        """As ``history``, for the target with this folder."""
         return [_facts_of(facts, target) for facts in self.history]
 
     def lineage(self, target: str = "") -> Lineage:
-        """The versions of the model, or of that of one of several targets, by its folder."""
+        """The versions of the model, or of the model of the target with this folder."""
         models = {number: place / target for number, place in self.models.items()}
         return Lineage(models, self.current, self.numbers[-1] + 1)
 

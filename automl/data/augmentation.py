@@ -8,7 +8,7 @@ from torch import Tensor
 def augment(x: Tensor, strength: float, generator: torch.Generator | None = None, *, mirrored: bool = True) -> Tensor:
     """An augmented copy of a standardised batch (n, channels, length) or (n, channels, height, width).
 
-    ``generator``: of the random numbers; by default torch's own. ``mirrored``: whether some images are mirrored.
+    ``generator``: of random numbers; by default torch's global one. ``mirrored``: whether some images are mirrored.
     """
     if strength == 0:
         return x

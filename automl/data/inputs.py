@@ -141,7 +141,7 @@ class Columns:
     @classmethod
     def of(cls, x: Array, cardinalities: tuple[int, ...]) -> Self:
         """With the statistics of the training examples."""
-        # Column by column: at once it would need several copies of what may be most of the memory.
+        # Column by column: all at once would need several copies of data that may fill most of the memory.
         each = [channel_statistics(x[:, i : i + 1]) for i in range(x.shape[1] - len(cardinalities))]
         return cls(tuple(mean for (mean,), _ in each), tuple(std for _, (std,) in each), cardinalities)
 
@@ -174,10 +174,10 @@ class Columns:
 
 @functools.lru_cache(maxsize=32)
 def constants(values: tuple[float, ...], device: torch.device) -> Tensor:
-    """The values on a device. Made once: on a GPU each copy from the host would stall the batch that needs it."""
+    """The values on a device, cached: on a GPU, each copy from the host would stall the batch that needs it."""
     import torch
 
-    with torch.inference_mode(False):  # also for trainings, where the first to ask was a prediction
+    with torch.inference_mode(False):  # usable in training even if a prediction created it
         return torch.tensor(values, device=device)
 
 
@@ -201,7 +201,7 @@ def inputs_from_json(fields: Mapping[str, Any]) -> Inputs:
 def channel_statistics(x: Array) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel of (n, channels, ...); missing values do not count.
 
-    The deviation of a constant channel is 1, so that new data are not blown up where they differ.
+    The deviation of a constant channel is 1, so that new data that differ are not blown up.
     """
     axes = (0, *range(2, x.ndim))
     if x.dtype.kind == "f" and np.isnan(x).any():
@@ -212,5 +212,5 @@ def channel_statistics(x: Array) -> tuple[tuple[float, ...], tuple[float, ...]]:
         std = np.sqrt((deviations**2).sum(axes, dtype=np.float64) / n)
     else:
         mean, std = x.mean(axes, dtype=np.float64), x.std(axes, dtype=np.float64)
-    is_constant = std <= 1e-8 * np.abs(mean)  # but for rounding; whatever the unit
+    is_constant = std <= 1e-8 * np.abs(mean)  # up to rounding, in any unit
     return tuple(map(float, mean)), tuple(map(float, np.where(is_constant, 1.0, std)))

@@ -1,4 +1,4 @@
-"""Prepared data in a folder: one file per array, memory-mapped by all processes. Texts are read as a whole."""
+"""Prepared data in a folder: one file per array, memory-mapped by all processes. Texts are read into memory."""
 
 import json
 from pathlib import Path

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from automl.errors import UserError, install_command
 
 N_COUNTS = 78
-RADIUS, BITS = 2, 2_048  # of Morgan fingerprints (Rogers & Hahn 2010), as usual
+RADIUS, BITS = 2, 2_048  # the usual Morgan fingerprints (Rogers & Hahn 2010)
 
 
 def rdkit_chem() -> Any:

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
 
 WORD_COLUMNS = CHARACTER_COLUMNS = 2**20  # two n-grams rarely share a column
-WORDS = (1, 2)  # per n-gram, from and to
+WORDS = (1, 2)  # per n-gram, least and most
 CHARACTERS = (2, 5)
-TEXTS_AT_ONCE = 500  # to bound the memory
+TEXTS_AT_ONCE = 500  # bounds the memory
 WORD = re.compile(r"\w+")
-FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd, so that multiplication loses nothing
+FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd, so that multiplication is invertible
 
 
 def count_ngrams(texts: Sequence[str] | NDArray[Any]) -> csr_array:
@@ -45,7 +45,7 @@ def _of_words(words: Sequence[Sequence[str]]) -> Iterator[tuple[NDArray[np.int32
 
 
 def _of_characters(words: Sequence[Sequence[str]]) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:
-    """Row and column of each n-gram of characters within a word, the spaces around it included."""
+    """Row and column of each n-gram of characters within a word, including the spaces around it."""
     padded = ["".join(f" {word} " for word in each) for each in words]
     codes = np.frombuffer("".join(padded).encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
     lengths = [len(word) + 2 for each in words for word in each]
@@ -58,7 +58,7 @@ def _of_characters(words: Sequence[Sequence[str]]) -> Iterator[tuple[NDArray[np.
 def _ngrams(
     hashes: NDArray[np.uint64], of: NDArray[np.int32], sizes: tuple[int, int], first: int, n_columns: int
 ) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:
-    """For each n-gram of items with the same ``of``: that, and its column from ``first`` on."""
+    """The ``of`` of each n-gram whose items share it, and the n-gram's column, from ``first`` on."""
     found = np.zeros(len(hashes), np.uint64)
     for size in range(1, sizes[1] + 1):
         n = max(0, len(hashes) - size + 1)

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from automl.data.inputs import Array
 
-CELLS = (4, 2)  # a side of the grids in which gradients are counted
-ANGLES = 9  # of gradients, as in the paper
-COLOUR_CELLS = 4  # a side of the grid of mean colours
-LEVELS = 8  # of a colour in its histogram
+CELLS = (4, 2)  # cells per side of the grids of gradient histograms
+ANGLES = 9  # bins of a gradient histogram, as in the paper
+COLOUR_CELLS = 4  # cells per side of the grid of mean colours
+LEVELS = 8  # bins of a colour histogram
 IMAGES_AT_ONCE = 1_000
 
 
@@ -27,8 +27,8 @@ def as_rows(x: Array) -> Array:
 def image_features(images: NDArray[Any]) -> NDArray[np.float32]:
     """Histograms of gradients, mean colours on a grid and histograms of colours, (n, features).
 
-    ``images``: (n, channels, height, width), each of the two 8 pixels or more. The gradients are those of the grey
-    image, weighted by their size, in histograms of length 1 (N. Dalal and B. Triggs, Histograms of Oriented Gradients
+    ``images``: (n, channels, height, width), with sides of 8 pixels or more. The gradients are those of the grey image,
+    weighted by magnitude, in histograms scaled to length 1 (N. Dalal and B. Triggs, Histograms of Oriented Gradients
     for Human Detection, CVPR 2005).
     """
     x = np.asarray(images, np.float32)
@@ -38,14 +38,14 @@ def image_features(images: NDArray[Any]) -> NDArray[np.float32]:
     angles = np.mod(np.arctan2(down, right), np.pi) * (ANGLES / np.pi)
     low = np.floor(angles).astype(np.int64) % ANGLES
     share = angles - np.floor(angles)
-    planes = np.zeros((len(x), ANGLES, *grey.shape[1:]), np.float32)  # each gradient counts for the two next angles
+    planes = np.zeros((len(x), ANGLES, *grey.shape[1:]), np.float32)  # each gradient counts for the two nearest angles
     np.put_along_axis(planes, low[:, None], (sizes * (1 - share))[:, None], 1)
     above = ((low + 1) % ANGLES)[:, None]
     np.put_along_axis(planes, above, np.take_along_axis(planes, above, 1) + (sizes * share)[:, None], 1)
     found = []
     for cells in CELLS:
         counts = on_grid(planes, cells)
-        lengths = np.linalg.norm(counts, axis=1, keepdims=True) + 1.0  # the noise of an even image stays small
+        lengths = np.linalg.norm(counts, axis=1, keepdims=True) + 1.0  # keeps the noise of a uniform image small
         found.append((counts / lengths).reshape(len(x), ANGLES * cells**2))
     found.append(on_grid(x, COLOUR_CELLS).reshape(len(x), x.shape[1] * COLOUR_CELLS**2))
     levels = np.linspace(0, 256, LEVELS + 1)[1:-1]

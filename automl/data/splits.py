@@ -70,7 +70,7 @@ def with_valid_in_train(splits: Splits) -> Splits:
 
 
 def train_read(splits: Splits, read: Callable[[Array], Any]) -> Splits:
-    """The same splits with the training examples as a learner reads them; rows of numbers are a table.
+    """The same splits with the training examples as a learner reads them; rows of numbers become a table.
 
     ``read``: see ``automl.models.learners.base.Learner``.
     """

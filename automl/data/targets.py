@@ -1,4 +1,4 @@
-"""Kinds of targets, classes, numbers and their quantiles, with their losses and scores."""
+"""Kinds of targets (classes, numbers and their quantiles), with their losses and scores."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class Number:
         return {"train_rmse": math.sqrt(tally / n)}
 
     def scores(self, outputs: Tensor, y: Tensor, metric: str | None) -> dict[str, float]:
-        """All metrics, whatever ``metric`` is: they are cheap."""
+        """All metrics regardless of ``metric``, since they are cheap."""
         predicted, wanted = self.predictions(outputs), y.cpu().numpy()
         if not np.isfinite(predicted).all():
             return dict.fromkeys(names_of("number"), math.nan)

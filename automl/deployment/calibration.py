@@ -36,14 +36,14 @@ def log_losses(probabilities: Probabilities, labels: NDArray[np.int64]) -> NDArr
 
 
 class Judged(NamedTuple):
-    """Probabilities with the labels that they are judged by."""
+    """Probabilities, and the labels to score them against."""
 
     probabilities: Probabilities
     labels: NDArray[np.int64]
     weights: NDArray[Any] | None = None  # how much each example counts, (n,); None: the same
 
     def losses(self, temperature: float) -> NDArray[np.float64]:
-        """The log loss of each example at a temperature, times how much it counts."""
+        """The log loss of each example at a temperature, times its weight."""
         losses = log_losses(tempered(self.probabilities, temperature), self.labels)
         return losses if self.weights is None else losses * self.weights / self.weights.mean()
 

@@ -1,10 +1,10 @@
 """Which columns of a table a model relies on: permutation importance on rows that it was not trained on.
 
-The importance of a column is by how much the run's metric gets worse on the test set while the column's values are
+The importance of a column is how much worse the run's metric gets on the test set when the column's values are
 shuffled among the rows (L. Breiman, Random forests, 2001; scikit-learn's ``permutation_importance``). Everything that
-the model computes from a column, such as the parts of a date or the components of a text, is shuffled together: the
-prepared test set is that of the raw one row by row and column by column, so shuffling what was encoded from a column
-is shuffling the raw column. Columns that carry the same information share their importance or hide each other's.
+is encoded from a column, such as the parts of a date or the components of a text, is shuffled together: the test set
+is encoded row by row and column by column, so this is equivalent to shuffling the raw column. Columns that carry the
+same information share their importance or hide each other's.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from automl.deployment.predictor import Predictor
 from automl.metrics import METRICS, loss_of, measure
 from automl.study.run_folder import write_atomic
 
-SECONDS = 10.0  # of all predictions; where more rows would take longer, fewer are used
+SECONDS = 10.0  # for all predictions; fewer rows are used if more would take longer
 N_ROWS = (1_000, 500, 300)
-REPEATS, MOST_REPEATS = 10, 30  # the more for few rows: with 5, a small deviation by chance makes noise look certain
-PREDICTED = 3_000  # rows for each column at least, as far as MOST_REPEATS allow
+REPEATS, MOST_REPEATS = 10, 30  # more for few rows; with 5, a deviation small by chance makes noise look certain
+PREDICTED = 3_000  # minimum rows per column, as far as MOST_REPEATS allows
 LEAST_ROWS = 30  # of the test set
-MOST_SECONDS = 120.0  # with the fewest rows
+MOST_SECONDS = 120.0  # maximum with the fewest rows
 FORMAT = 1
 
 
 def column_importances(model: Predictor, data: Path, metric: str, left: float = math.inf) -> ColumnImportances | None:
-    """Those of a model of a table on the test set of prepared data; None where it would take longer than ``left``.
+    """Column importances of a table's model on the test set of prepared data; None if ``left`` seconds are too few.
 
-    ``model``: as loaded from a folder, with its encoder. ``data``: the folder of a run's data. ``left``: seconds.
+    ``model``: as loaded from a folder, with its encoder. ``data``: the folder of a run's data.
     """
     if not (data / FACTS).is_file():
         return ColumnImportances(metric, reason="the run's folder has no data any more")
@@ -74,7 +74,7 @@ def column_importances(model: Predictor, data: Path, metric: str, left: float = 
 
 
 def _affordable(n: int, a_row: float) -> tuple[int, int]:
-    """How many of n rows are used and how often, where one costs ``a_row`` seconds with each column shuffled."""
+    """The number of rows, at most n, and of repeats to use; a row takes ``a_row`` seconds for all columns."""
     counts = [n, *(fewer for fewer in N_ROWS if fewer < n)]
     plans = [(count, min(MOST_REPEATS, max(REPEATS, PREDICTED // count))) for count in counts]
     least = (counts[-1], REPEATS)
@@ -83,7 +83,7 @@ def _affordable(n: int, a_row: float) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class _TestRows:
-    """Some rows of a test set, and what predictions for them are scored by."""
+    """Rows of a test set, and what is needed to score predictions for them."""
 
     x: NDArray[Any]
     y: NDArray[Any]
@@ -105,7 +105,7 @@ class _TestRows:
     def worse(
         self, model: Predictor, place: slice, score: float, repeats: int, rng: np.random.Generator
     ) -> list[float]:
-        """By how much the metric is worse than ``score`` with the columns of a place shuffled, once for each repeat."""
+        """How much worse than ``score`` the metric is with the columns of a place shuffled, for each repeat."""
         if place.start == place.stop:
             return [0.0] * repeats
         shuffled = np.tile(self.x, (repeats, 1))
@@ -120,13 +120,13 @@ def _predictions(model: Predictor, x: NDArray[Any]) -> NDArray[Any]:
 
 
 def keep_columns(file: Path, model: Path, found: ColumnImportances) -> None:
-    """Write what was found of the model in a folder."""
+    """Write the importances of the model in a folder."""
     content = {"format": FORMAT, "model": _fingerprint(model), **found.to_json()}
     write_atomic(file, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def kept_columns(file: Path, model: Path) -> ColumnImportances | None:
-    """What was written of the model that is in the folder now; None if nothing was, or it cannot be read."""
+    """The importances written for the model now in the folder; None if there are none or they cannot be read."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         if content.pop("format") != FORMAT or content.pop("model") != _fingerprint(model):
@@ -137,5 +137,5 @@ def kept_columns(file: Path, model: Path) -> ColumnImportances | None:
 
 
 def _fingerprint(model: Path) -> str:
-    """Of the card of a model, which has the time of its run or update."""
+    """A hash of a model's card, which includes the time of its run or update."""
     return hashlib.sha256((model / CARD).read_bytes()).hexdigest()

@@ -21,7 +21,7 @@ def greedy_ensemble(
     """The index of each chosen model and its weight; weights sum to 1.
 
     ``predictions``: of each model on the same examples, (n, ...). ``loss``: of predictions, lower is better. ``most``:
-    maximum number of distinct models. Returns the best ensemble of all rounds, at ties the smallest.
+    maximum number of distinct models. Returns the best ensemble of all rounds, the smallest if tied.
     """
     added: list[int] = []
     total: NDArray[Any] = np.zeros_like(predictions[0], dtype=np.float64)

@@ -1,4 +1,4 @@
-"""What a client may do to the HTTP service: limits on connections, request heads and log messages, and a token."""
+"""Protection of the HTTP service: limits on connections, request heads and log messages, and a token."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 MAX_CONNECTIONS = 512
 BACKLOG = 128  # connections that are accepted at a time, before any of them is counted
-HEAD_SECONDS = 10.0  # in which the head of a request must arrive, and the rest of a body that nobody reads
+HEAD_SECONDS = 10.0  # for the head of a request to arrive, and for the rest of a body that is not read
 HEAD_BYTES = 16_384
-MESSAGES, SECONDS = 20, 10.0  # log messages in so many seconds
+MESSAGES, SECONDS = 20, 10.0  # maximum log messages per period, and its length
 
 Scope = MutableMapping[str, Any]
 Application = Callable[[Scope, Any, Any], Awaitable[None]]
 
 
 class LimitedProtocol(H11Protocol):
-    """Closes connections whose request does not arrive; where there are too many, first the one that waits longest.
+    """Closes connections whose request does not arrive, and the longest-waiting one if there are too many.
 
-    A head must arrive in time, and so must what is left of a body that was answered before its end. A body that the
-    application reads has the time that the application gives it.
+    The head must arrive in time, and so must the rest of a body that was answered before its end. For a body that it
+    reads, the application sets the time limit.
     """
 
-    waits_since: float | None = None  # for a request or the rest of one, in the loop's seconds; None: it is all there
+    waits_since: float | None = None  # when it began to wait for a request or its rest, in loop time; None: complete
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -57,7 +57,7 @@ class LimitedProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def _look(self) -> None:
-        """See what the connection waits for: uvicorn forgets its own limit once a byte more has come."""
+        """Update what the connection waits for: uvicorn drops its own limit once another byte has arrived."""
         state = self.conn.their_state
         has_body_to_come = state is h11.SEND_BODY
         if state is h11.IDLE or (has_body_to_come and self.cycle.response_complete):
@@ -79,7 +79,7 @@ class LimitedProtocol(H11Protocol):
 
 
 class RateLimit(logging.Filter):
-    """Drops messages beyond MESSAGES in SECONDS, and says how many."""
+    """Drops messages beyond MESSAGES in SECONDS, and reports how many."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ def limit_log() -> None:
 
 
 def allow_connections() -> None:
-    """Raise this process's limit on open files to what MAX_CONNECTIONS needs, as far as it may."""
+    """Raise this process's limit on open files to what MAX_CONNECTIONS needs, as far as permitted."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = 2 * (MAX_CONNECTIONS + BACKLOG)
     if soft != resource.RLIM_INFINITY and soft < needed:

@@ -1,4 +1,4 @@
-"""The HTTP service as metrics for Prometheus, at ``/metrics``."""
+"""Prometheus metrics of the HTTP service, at ``/metrics``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from automl.deployment.http_limits import Application, Scope
 
-PATHS = ("/", "/predict", "/health", "/metrics", "/openapi.json", "/docs")  # those with a label of their own
+PATHS = ("/", "/predict", "/health", "/metrics", "/openapi.json", "/docs")  # those with their own label
 SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # upper bounds of the buckets
 
 
@@ -38,11 +38,11 @@ class ServiceMetrics:
         return generate_latest(self._registry)
 
     def around(self, application: Application) -> Application:
-        """The application, with its requests counted."""
+        """Wrap the application to count its requests."""
 
         async def counted(scope: Scope, receive: Any, send: Any) -> None:
             path = scope["path"] if scope.get("path") in PATHS else "other"
-            start, status = time.perf_counter(), "none"  # where the client has gone before an answer
+            start, status = time.perf_counter(), "none"  # if the client leaves before the answer
 
             async def noted(message: Any) -> None:
                 nonlocal status

@@ -1,4 +1,4 @@
-"""The page that a browser sees: what the service predicts, and how to ask it. It loads nothing from elsewhere."""
+"""The page for browsers: what the service predicts, and how to call it. It loads nothing from elsewhere."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from automl.errors import UserError
 MOST_WAITING = 64  # queued requests; further ones are refused at once
 LONGEST = 300  # characters of an error detail, which may quote the request
 JSON_TYPE = "application/json"
-ABOUT = ("task", "kind", "made", "metric", "test", "started", "versions")  # of a model's card, in /health
+ABOUT = ("task", "kind", "made", "metric", "test", "started", "versions")  # entries of a model's card in /health
 REASON = {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]}
 REFUSALS = {
     413: "too many bytes or examples",
@@ -57,7 +57,7 @@ class Service:
     """The application and its prediction thread."""
 
     def __init__(self, predictor: Predictor | JointPredictor, limits: Limits, token: str | None = None) -> None:
-        """``token``: what requests must send as ``Authorization: Bearer TOKEN``."""
+        """``token``: requests must send it as ``Authorization: Bearer TOKEN``."""
         self.predictor, self.limits, self._token = predictor, limits, token
         self.answering = JointAnswering(predictor) if isinstance(predictor, JointPredictor) else Answering(predictor)
         self.title = str(predictor.card.get("task") or "model")
@@ -101,13 +101,13 @@ class Service:
         return app
 
     async def page(self, request: Request) -> Response:
-        """What the service does, for a browser."""
+        """The page for browsers."""
         schema, has_token = self.answering.record_schema, self._token is not None
         content = page(self.title, self.predictor.target, str(request.base_url), schema, has_token=has_token)
         return Response(content, media_type="text/html")
 
     async def health(self) -> dict[str, Any]:
-        """The status and the model; of several targets, also that of each."""
+        """The status and the model; for several targets, also the model of each."""
         predictor = self.predictor
         found: dict[str, Any] = {"status": "ok", "target": predictor.target} | {
             name: predictor.card.get(name) for name in ABOUT
@@ -173,7 +173,7 @@ def _no_number(name: str) -> NoReturn:
 
 
 async def _body(request: Request, most: int) -> bytes:
-    """The body. One that is too long is read to its end and discarded: a client that still sends hears no refusal."""
+    """The body. A body that is too long is read and discarded: a client that is still sending misses the refusal."""
     body, n = bytearray(), 0
     async for part in request.stream():
         n += len(part)

@@ -92,7 +92,7 @@ class Answering:
 
 
 class JointAnswering:
-    """As ``Answering``, for several targets: each prediction is an object with a value for each of them."""
+    """As ``Answering``, for several targets: each prediction is an object with a value per target."""
 
     def __init__(self, predictor: JointPredictor) -> None:
         self.parts = {name: Answering(part) for name, part in predictor.parts.items()}
@@ -106,7 +106,7 @@ class JointAnswering:
 
     @property
     def record_schema(self) -> Schema:
-        """The schema of one example, which has what any of the models reads."""
+        """The schema of one example, with everything that any of the models reads."""
         first, *others = (part.record_schema for part in self.parts.values())
         if all(other == first for other in others):
             return first
@@ -114,7 +114,7 @@ class JointAnswering:
         for schema in (first, *others):
             for name, value in schema["properties"].items():
                 known = properties.setdefault(name, value)
-                if known != value:  # a column that is of numbers where one target is known, and of strings elsewhere
+                if known != value:  # e.g. numbers in the rows where one target is known, strings elsewhere
                     properties[name] = {"allOf": [known, value]}
         return objects_schema(properties)
 

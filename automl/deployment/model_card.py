@@ -60,7 +60,7 @@ def write_card(
 
 
 def _compared(kept: Kept, task: Task, validation: float | None) -> dict[str, Any] | None:
-    """The baseline with ``beaten``, whether the model is better than it; None where one of them has no score."""
+    """The baseline with ``beaten``, whether the model is better than it; None if one of them has no score."""
     baseline = kept.baseline
     if baseline is None or "score" not in baseline:
         return None
@@ -105,7 +105,7 @@ def _readme(card: Mapping[str, Any], folder: Path) -> str:
 
 
 def about_baseline(card: Mapping[str, Any]) -> str:
-    """How the baseline without a model scores; empty where none was scored."""
+    """A sentence on the score of the baseline; empty if none was scored."""
     baseline = card.get("baseline")
     if baseline is None:
         return ""
@@ -116,7 +116,7 @@ def about_baseline(card: Mapping[str, Any]) -> str:
 
 
 def usage(examples: str) -> list[str]:
-    """How the model is used from Python. ``examples``: what they may be."""
+    """How to use the model from Python. ``examples``: a description of what it takes."""
     return [
         "```python",
         "import automl",
@@ -129,7 +129,7 @@ def usage(examples: str) -> list[str]:
 
 
 def commands(exported: str) -> list[str]:
-    """The commands that take the model. ``exported``: what ``automl export`` writes."""
+    """The commands that use the model. ``exported``: what ``automl export`` writes."""
     return [
         "From the command line, with the folder of the run:",
         "",

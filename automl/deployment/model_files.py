@@ -1,4 +1,4 @@
-"""Reading the files of a model folder, which may come from anywhere: what is damaged is one line."""
+"""Reading the files of a model folder, which may come from anywhere; damage is reported in one line."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from automl.metrics import HALF
 
 @contextmanager
 def loading(place: Path) -> Iterator[None]:
-    """UserError, in one line, if what is loaded within it is missing, damaged or does not fit the rest of the model."""
+    """Raise a one-line UserError if a file loaded in the context is missing, damaged or does not fit the model."""
     try:
         yield
     except UserError:
         raise
-    except Exception as error:  # LightGBM and CatBoost have kinds of their own
+    except Exception as error:  # LightGBM and CatBoost raise exceptions of their own
         name = error.filename if isinstance(error, OSError) and error.filename else place
         reason = " ".join(abridged(str(error), 300).split())
         raise UserError(
@@ -60,7 +60,7 @@ def members(card: Mapping[str, Any], folder: Path) -> list[tuple[Path, float]]:
 
 
 def targets(card: Mapping[str, Any], folder: Path) -> dict[str, Path]:
-    """The folders of the models of each target, where there are several. UserError if one lies outside."""
+    """The folder of each target's model, if there are several targets. UserError if one lies outside."""
     with loading(folder):
         found = {str(name): folder / place for name, place in (card.get("targets") or {}).items()}
         for place in found.values():

@@ -170,7 +170,7 @@ class Trees:
 
 
 def _rounded_down(values: NDArray[Any]) -> NDArray[np.float32]:
-    with np.errstate(over="ignore"):  # the least float32 separates missing values in CatBoost
+    with np.errstate(over="ignore"):  # the lowest float32 separates missing values in CatBoost
         near = values.astype(np.float32)
         lower: NDArray[np.float32] = np.where(near > values, np.nextafter(near, np.float32(-np.inf)), near)
     return lower

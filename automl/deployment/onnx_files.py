@@ -1,4 +1,4 @@
-"""ONNX files, each checked against the model itself; of several targets, a folder with one for each and a manifest."""
+"""ONNX files, checked against the model; for several targets, a folder with one file each and a manifest."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class OnnxFile:
     target: str
     inputs: dict[str, tuple[int, ...]]  # name -> shape of an example
     output: str  # probabilities or predictions
-    difference: float  # at most, in ``unit``
+    difference: float  # the largest, in ``unit``
     unit: str
-    examples: str  # that it was measured on
+    examples: str  # those it was measured on
 
     @property
     def described(self) -> list[str]:
-        """What it is, and the result of the check, in two lines."""
+        """The content and the result of the check, in two lines."""
         reads = ", ".join(f"{name} (n, {', '.join(map(str, shape))})" for name, shape in self.inputs.items())
         unit = f" {self.unit}" if self.unit else ""
         return [
@@ -44,7 +44,7 @@ class OnnxFile:
 
 
 def onnx_file(predictor: Predictor, run: Path) -> OnnxFile:
-    """The model of one target as ONNX. ``run``: whose validation examples check it, where they are still there.
+    """The model of one target as ONNX, checked on the validation examples of ``run`` if these are still available.
 
     UserError if it cannot be exported, or if its predictions differ from the model's.
     """
@@ -64,7 +64,7 @@ def onnx_file(predictor: Predictor, run: Path) -> OnnxFile:
 
 
 def write_one(file: OnnxFile, out: Path) -> None:
-    """Write the file, as a whole."""
+    """Write the file atomically."""
     aside = out.with_name(f".{out.name}.{os.getpid()}")
     try:
         aside.write_bytes(file.content)
@@ -74,9 +74,9 @@ def write_one(file: OnnxFile, out: Path) -> None:
 
 
 def write_several(predictor: JointPredictor, run: Path, out: Path) -> dict[str, OnnxFile]:
-    """Write a folder with the file of each target and a manifest, as a whole; returns the files by their names.
+    """Write a folder with the file of each target and a manifest, atomically; returns the files by name.
 
-    UserError, and no folder, if one of the targets cannot be exported, with the reason of each.
+    UserError with the reasons, and no folder, if a target cannot be exported.
     """
     places, runs = folder_names(list(predictor.parts)), RunFolder(run).targets
     files, refused = {}, {}

@@ -24,7 +24,7 @@ class Graph:
         self._n = 0
 
     def __call__(self, operator: str, *inputs: str, n_outputs: int = 1, **attributes: Any) -> str:
-        """Add a node and return its first output. ``n_outputs``: those that the operator must have."""
+        """Add a node and return its first output. ``n_outputs``: how many the operator must have."""
         from onnx import helper
 
         name = self._name(operator)

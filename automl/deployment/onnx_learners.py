@@ -20,7 +20,7 @@ EXPORTED = ("lightgbm", "random_forest", "extra_trees")
 
 
 def has_nodes(model: TrainedLearner) -> bool:
-    """Whether ``learner_nodes`` takes a learner: CatBoost's statistics of categories have no ONNX form."""
+    """Whether ``learner_nodes`` supports a learner: CatBoost's statistics of categories have no ONNX form."""
     rules = model.preprocessing
     if isinstance(model.learner, CatBoost):
         return isinstance(rules.inputs, Columns) and not rules.inputs.cardinalities
@@ -44,7 +44,7 @@ def learner_nodes(graph: Graph, model: TrainedLearner, examples: str) -> str:
 
 
 def _ascending(graph: Graph, quantiles: str, n: int) -> str:
-    """Each row in order."""
+    """Each row sorted in ascending order."""
     return graph("TopK", quantiles, graph.constant([n], np.int64), n_outputs=2, axis=1, largest=0, sorted=1)
 
 
@@ -72,7 +72,7 @@ def _forest(graph: Graph, learner: Forest, rows: str, target: Any) -> str:
     found = ensemble.node(graph, rows)
     if not isinstance(target, Classes):
         return found
-    # One more tree that knows nothing, as in Forest.
+    # One more tree, with uniform probabilities, as in Forest.
     known = graph("Mul", found, graph.constant(N_TREES / (N_TREES + 1)))
     return graph("Add", known, graph.constant(1.0 / target.n_outputs / (N_TREES + 1)))
 
@@ -90,7 +90,7 @@ def _symmetric(graph: Graph, learner: CatBoost, rows: str, target: Any) -> str:
         feature, threshold = np.zeros(len(nodes), int), np.zeros(len(nodes))
         feature[:n_inner] = [splits[i]["float_feature_index"] for i in level]
         threshold[:n_inner] = [splits[i]["border"] for i in level]
-        # The first split is the lowest bit of a leaf's number there, and the highest of its place here.
+        # The first split is the lowest bit of a leaf's number in CatBoost, but the highest bit of its place here.
         number = ((np.arange(n_leaves)[:, None] >> depths & 1) << depths[::-1]).sum(1)
         values = np.zeros((len(nodes), n_outputs))
         values[n_inner:] = scale * np.reshape(tree["leaf_values"], (n_leaves, n_outputs))[number]

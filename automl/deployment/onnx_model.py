@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import onnx
 
 TOLERANCE = 1e-4  # of a probability; of a number, in standard deviations of the training set
-N_CHECKED = 1_000  # examples at most
+N_CHECKED = 1_000  # maximum examples
 Arrays = Mapping[str, NDArray[Any]]  # input's name -> raw examples
 
 
@@ -51,7 +51,7 @@ def inputs_of(predictor: Predictor) -> dict[str, Inputs]:
             )
         rules = member.model.preprocessing
         name = _input_name(predictor, rules.model)
-        if not isinstance(found.get(name), Dense):  # a learner's rows are what networks read, flattened
+        if not isinstance(found.get(name), Dense):  # learners read the examples of networks, flattened
             found[name] = rules.inputs
     return found
 
@@ -85,7 +85,7 @@ def as_onnx(predictor: Predictor) -> onnx.ModelProto:
 
 
 def _check_members(predictor: Predictor) -> None:
-    """UserError for members that have no ONNX form."""
+    """Raise UserError for members that have no ONNX form."""
     learners = [member.model for member in predictor.members if isinstance(member.model, TrainedLearner)]
     kind = predictor.encoder.kind if predictor.encoder is not None else ""
     networks = {"text": ("cnn", "rnn", "transformer"), "images": ("cnn", "backbone")}  # others read n-grams, gradients
@@ -195,7 +195,7 @@ def _as_traced(model: TrainedNetwork) -> Iterator[None]:
 
 
 def random_examples(inputs: Inputs, n: int) -> NDArray[Any]:
-    """Raw examples such as a model reads, of different lengths and with gaps where it knows such."""
+    """Random raw examples for a model, of different lengths and with missing values if it supports them."""
     rng = np.random.default_rng(0)
     if isinstance(inputs, Tokens):
         tokens: NDArray[np.int64] = rng.integers(1, inputs.n_tokens, (n, inputs.length))

@@ -61,17 +61,17 @@ class Predictor:
 
     @property
     def levels(self) -> tuple[float, ...]:
-        """Those of the predicted quantiles; empty if the target is not predicted by quantiles."""
+        """The levels of the predicted quantiles; empty if none are predicted."""
         return () if isinstance(self.model, Translator) else levels_of(self.model.preprocessing.target) or ()
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The names of what ``stream`` predicts: the target, or one of each quantile."""
+        """The names of the columns that ``stream`` predicts: the target, or one per quantile."""
         return tuple(f"{self.target} {level:g}" for level in self.levels) or (self.target,)
 
     @property
     def about_predictions(self) -> str | None:
-        """What is to be known of the predictions for a file, in a line; None where nothing is."""
+        """A line that explains the predictions for a file; None if none is needed."""
         return None if self.encoder is None else self.encoder.about_predictions
 
     @property
@@ -93,7 +93,7 @@ class Predictor:
 
     @property
     def threshold(self) -> float:
-        """Of two classes, the probability above which the second is predicted."""
+        """For two classes, the probability above which the second is predicted."""
         return float(self.card.get("threshold", HALF))
 
     def predict_proba(self, examples: Any) -> NDArray[np.float64]:
@@ -103,7 +103,7 @@ class Predictor:
         return self._outputs(examples)
 
     def stream(self, path: Path, strange: Counter[str] | None = None) -> Iterator[pd.DataFrame]:
-        """Predictions for the examples of a file or folder, in chunks, so that a file of rows may exceed the memory.
+        """Predictions for the examples of a file or folder, in chunks, so that a file of rows need not fit in memory.
 
         ``strange``: incremented, by column, by the number of values that are present but treated as missing.
         The first columns identify the example (row, from 1, or row number if the target is named row; file; series and
@@ -148,7 +148,7 @@ class Predictor:
                 learner = member.model.learner
                 key = id(x), learner.read
                 if key not in read:
-                    read[key] = x, learner.read(x)  # with x, whose id no other array may get
+                    read[key] = x, learner.read(x)  # with x, so that no other array gets its id
                 mean = mean + member.weight * learner.predict(read[key][1])
             else:
                 mean = mean + member.weight * predictions(member.model, x)
@@ -178,7 +178,7 @@ class Predictor:
         """As ``of_frame``, without the unreadable rows, and a mask (n,) of the readable ones."""
         try:
             return self.of_frame(frame), np.ones(len(frame), bool)
-        except UserError:  # checked row by row only now, as usually all can be read
+        except UserError:  # checked row by row only now, since usually all can be read
             readable = encoder.readable(frame)
             if readable.all():
                 raise
@@ -207,7 +207,7 @@ def _spread(values: NDArray[Any], there: NDArray[np.bool_]) -> NDArray[Any]:
 
 
 def predictions(model: TrainedModel, x: NDArray[Any]) -> NDArray[Any]:
-    """Of a model on raw examples (n, *shape): probabilities (n, n_classes), numbers (n,) or quantiles (n, n_levels)."""
+    """Probabilities (n, n_classes), numbers (n,) or quantiles (n, n_levels) of a model for raw examples (n, *shape)."""
     target = model.preprocessing.target
     if not len(x):
         return np.zeros(0) if isinstance(target, Number) else np.zeros((0, target.n_outputs))
@@ -249,7 +249,7 @@ def _load(folder: Path) -> TrainedModel | Translator:
         model = load_model(folder)
         inputs = model.preprocessing.inputs
         example = np.full((1, *inputs.shape), inputs.kind == "tokens", np.float32)
-        predictions(model, text_array([""]) if inputs.kind == "texts" else example)  # the parts fit each other
+        predictions(model, text_array([""]) if inputs.kind == "texts" else example)  # check that the parts fit together
         return model
 
 

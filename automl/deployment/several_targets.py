@@ -1,4 +1,4 @@
-"""Models of several targets: one folder with a whole model for each of them."""
+"""Models of several targets: one folder with a complete model for each."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class JointPredictor:
-    """Predicts several targets, each by a model of its own."""
+    """Predicts several targets, each with its own model."""
 
     def __init__(self, parts: Mapping[str, Predictor], card: Mapping[str, Any]) -> None:
         """``parts``: by target."""
@@ -36,12 +36,12 @@ class JointPredictor:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The names of what ``stream`` predicts."""
+        """The names of the columns that ``stream`` predicts."""
         return tuple(self.parts)
 
     @property
     def about_predictions(self) -> str | None:
-        """As that of ``Predictor``."""
+        """As ``Predictor.about_predictions``."""
         return next(iter(self.parts.values())).about_predictions
 
     def predict(self, examples: Any) -> NDArray[np.float64]:
@@ -49,7 +49,7 @@ class JointPredictor:
         return np.column_stack([part.predict(examples) for part in self.parts.values()])
 
     def predict_proba(self, examples: Any) -> NDArray[np.float64]:
-        """UserError, as the targets are numbers."""
+        """Raises UserError, since the targets are numbers."""
         raise UserError("only classifiers have probabilities; use predict")
 
     def stream(self, path: Path, strange: Counter[str] | None = None) -> Iterator[pd.DataFrame]:
@@ -79,7 +79,7 @@ def load(run: str | Path) -> Predictor | JointPredictor:
 
 
 def folder_names(names: Sequence[str]) -> dict[str, str]:
-    """A folder's name for each target: its own where that is a plain word."""
+    """A folder name for each target: its own name if that is a plain word."""
     plain = len({name.lower() for name in names} - {"model"}) == len(names)
     return {
         name: name if plain and re.fullmatch(r"\w[\w-]*", name, re.ASCII) else f"target-{i}"
@@ -119,7 +119,7 @@ def join(models: Mapping[str, Path], out: Path) -> dict[str, Any]:
 
 
 def _readme(card: Mapping[str, Any], cards: Mapping[str, Mapping[str, Any]]) -> str:
-    """The page for people, from the card of all targets and that of each."""
+    """The README, from the joint card and the card of each target."""
     metric, scores = card["metric"], list(card["test"])
     lines = [f"# A model of {card['task']}", "", f"This predicts {len(cards)} targets, each by a model of its own.", ""]
     lines += [f"| target | {metric} on validation |" + "".join(f" {name} on test |" for name in scores)]

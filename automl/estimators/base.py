@@ -1,4 +1,4 @@
-"""What the estimators share: a run with folds on a frame, and the files of its model held in memory."""
+"""The base of the estimators: a cross-validated run on a frame, and its model's files held in memory."""
 
 from __future__ import annotations
 
@@ -71,10 +71,11 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
         self.progress = progress
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None) -> Self:
-        """Fit to a frame (n, columns) with numbers, categories, strings and dates as they are, or to an array.
+        """Fit to a frame (n, columns) of raw numbers, categories, strings and dates, or to an array.
 
-        ``y``: the target, (n,). ``sample_weight``: how much each row counts, (n,); rows of weight 0 are left out.
-        ``groups``: rows of a group stay in one fold, (n,). Raises ValueError for data that no model can be fitted to.
+        ``y``: the target, (n,). ``sample_weight``: the weight of each row, (n,); rows with weight 0 are left out.
+        ``groups``: the group of each row, (n,); rows of a group stay in one fold. Raises ValueError for data that no
+        model can be fitted to.
         """
         frame = self._frame(X, reset=True)
         if sample_weight is not None:
@@ -94,7 +95,7 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
     def _fit_all(
         self, frame: pd.DataFrame, y: Any, about_rows: Mapping[str, Any], place: Path, run: Path
     ) -> dict[str, dict[str, Any]]:
-        """Fit to the only target; returns the cards of the models, by target."""
+        """Fit to a single target; returns the model cards, by target."""
         card = self._fit(frame, y, about_rows, place, run, self.time_limit, self.max_latency)
         self.score_out_of_fold_: float = card["validation"]
         self.baseline_: dict[str, Any] = baseline_of(card)
@@ -110,7 +111,7 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
         seconds: float,
         latency: float | None,
     ) -> dict[str, Any]:
-        """The card of the model in the folder of the run. ``place``: for the data. ``latency``: as ``max_latency``."""
+        """Fit to one target; returns the model card. ``place``: for the data. ``latency``: as ``max_latency``."""
         from automl.data.ingest.prepare import prepare
         from automl.data.ingest.request import Request
         from automl.runs.settings import Settings, default_workers
@@ -131,7 +132,7 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
         file = place / "table.parquet"
         _of_one_type(frame).to_parquet(file)
         kind, spelled = f"table,{self._kind}", self._kind == "classification"
-        levels = getattr(self, "quantiles", None)  # which classifiers have none of
+        levels = getattr(self, "quantiles", None)  # classifiers have none
         columns["quantiles"] = None if levels is None else list(levels)
         request = Request(str(file), target=target, kind=kind, no_test=True, spelled=spelled, **columns).checked()
         self.notes_ = prepare(request, place / "data").notes
@@ -166,7 +167,7 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
 
     @property
     def predictor_(self) -> Any:
-        """The model, as ``automl.load`` gives it."""
+        """The model, as returned by ``automl.load``."""
         check_is_fitted(self)
         if self._predictor is None:
             from automl.deployment.several_targets import load
@@ -177,7 +178,7 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
         return self._predictor
 
     def save(self, path: str | Path) -> None:
-        """Write the model to a new folder; nothing in it is pickled. ``automl.load`` reads it too.
+        """Write the model to a new folder, without pickle. ``automl.load`` reads it too.
 
         Raises FileExistsError if the folder is not empty.
         """
@@ -191,7 +192,7 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """The estimator that ``save`` wrote to a folder. Raises ValueError if there is none."""
+        """Load the estimator that ``save`` wrote to a folder. Raises ValueError if there is none."""
         try:
             facts = json.loads((Path(path) / ESTIMATOR).read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -221,7 +222,7 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
         return state | {"_predictor": None}  # loaded again when it is needed
 
     def _frame(self, X: Any, *, reset: bool) -> pd.DataFrame:
-        """The inputs as a frame; the columns of an array are named by their places."""
+        """The inputs as a frame; the columns of an array are named by position."""
         import pandas as pd
 
         if isinstance(X, pd.DataFrame):
@@ -245,17 +246,17 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
-        tags.non_deterministic = True  # what is tried depends on the time
+        tags.non_deterministic = True  # what is tried depends on timing
         return tags
 
 
 def baseline_of(card: Mapping[str, Any]) -> dict[str, Any]:
-    """What a prediction without a model reaches out of fold."""
+    """The name and out-of-fold score of the baseline."""
     return {name: card["baseline"][name] for name in ("name", "score")}
 
 
 def _doubts(cards: Mapping[str, Mapping[str, Any]]) -> str:
-    """That models are not better than their baselines, by target if there are several; empty if all are better."""
+    """A warning about models not better than their baselines, by target if there are several; empty if none."""
     from automl.analysis.ensembles import not_better_than_baseline
 
     found = {target: not_better_than_baseline(card) for target, card in cards.items()}
@@ -276,7 +277,7 @@ def _that_count(frame: pd.DataFrame, y: Any, weights: Any, groups: Any) -> tuple
 
 
 def _of_one_type(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with texts in place of the values of columns that mix types, which a file could not hold."""
+    """The frame with columns of mixed types converted to strings, since a file cannot hold mixed types."""
     import pandas as pd
 
     from automl.data.ingest.read_table import plain_text
@@ -289,7 +290,7 @@ def _of_one_type(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _in_this_process(session: Session) -> Executor | None:
-    """An executor without processes, for one worker whose trainings may share one."""
+    """An executor in this process, for a single worker whose trainings may share a process; else None."""
     from automl.tasks.cross_validated import CrossValidated
     from automl.tuning.executor import SerialExecutor
 
@@ -299,14 +300,14 @@ def _in_this_process(session: Session) -> Executor | None:
 
 
 def _new_name(name: str, frame: pd.DataFrame) -> str:
-    """The name of a new column."""
+    """A name for a new column."""
     while name in frame:
         name += "_"
     return name
 
 
 def _leaderboard(trials: pd.DataFrame, card: Mapping[str, Any]) -> pd.DataFrame:
-    """A row a configuration, the best first."""
+    """One row per configuration, the best first."""
     from automl.analysis.ensembles import members
 
     weights = {member.trial: member.weight for member in members(card)}

@@ -17,25 +17,24 @@ class AutoMLClassifier(ClassifierMixin, AutoMLEstimator):  # type: ignore[misc]
     """An ensemble of classifiers, chosen and tuned by cross-validation within a time limit.
 
     ``time_limit``: seconds for ``fit``. ``metric``: accuracy, balanced_accuracy, f1, auc or log_loss. ``models``:
-    families, such as "lightgbm,linear"; "auto" takes all that are installed. ``max_members``: of the ensemble; 1
-    gives a single model. ``max_latency``: milliseconds that the ensemble may take for a row. ``n_trials``:
-    configurations to try at most.
-    ``n_jobs``: number of worker processes; None uses one per core. ``random_state``: seed of the search and the models.
-    ``folder``: keeps the run, with a report and what ``automl explain`` reads; it must be new or empty. ``progress``:
-    show a progress bar.
+    families, such as "lightgbm,linear"; "auto" uses all that are installed. ``max_members``: maximum size of the
+    ensemble; 1 gives a single model. ``max_latency``: maximum prediction time of the ensemble, in milliseconds per row.
+    ``n_trials``: maximum number of configurations to try. ``n_jobs``: number of worker processes; None uses one per
+    core. ``random_state``: seed of the search and the models. ``folder``: keeps the run, with a report and the files
+    that ``automl explain`` reads; it must be new or empty. ``progress``: show a progress bar.
 
     Attributes after ``fit``: ``classes_``, ``leaderboard_`` (a frame with every configuration that was scored on all
-    folds, the best first: its loss out of fold, its seconds and its weight in the ensemble), ``score_out_of_fold_``,
-    ``baseline_`` (the name of a prediction without a model, and its score out of fold), ``notes_`` (what was noticed in
-    the data, such as columns that are left out), ``predictor_``. A UserWarning says so if the model is not better than
-    the baseline.
+    folds, the best first: its out-of-fold loss, its seconds and its weight in the ensemble), ``score_out_of_fold_``,
+    ``baseline_`` (the name and out-of-fold score of a prediction without a model), ``notes_`` (findings about the data,
+    such as columns that are left out), ``predictor_``. ``fit`` issues a UserWarning if the model is not better than the
+    baseline.
     """
 
     _kind = "classification"
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The most probable class of each row, (n,); of two, by the threshold that was best out of fold for f1 or
-        balanced_accuracy."""
+        """The most probable class of each row, (n,); for two classes and the metric f1 or balanced_accuracy, by the
+        threshold that was best out of fold."""
         check_is_fitted(self)
         named = np.array(self.predictor_.classes, object)[self.predictor_.decisions(self._probabilities(X))]
         places = {name: place for place, name in enumerate(_names(self.classes_))}
@@ -51,7 +50,7 @@ class AutoMLClassifier(ClassifierMixin, AutoMLEstimator):  # type: ignore[misc]
         return found
 
     def _probabilities(self, X: Any) -> NDArray[np.float64]:
-        """In the order of the model's classes."""
+        """Class probabilities in the order of the model's classes."""
         check_is_fitted(self)
         found: NDArray[np.float64] = self.predictor_.predict_proba(self._frame(X, reset=False))
         return found
@@ -76,7 +75,7 @@ class AutoMLClassifier(ClassifierMixin, AutoMLEstimator):  # type: ignore[misc]
 
 
 def _names(classes: NDArray[Any]) -> NDArray[Any]:
-    """The classes as strings, or their places where the strings would not be told apart or read as others."""
+    """The classes as strings, or numbered if the strings would be ambiguous or read differently."""
     from automl.data.ingest.read_table import plain_text
 
     names = [str(label) for label in classes]

@@ -19,14 +19,13 @@ if TYPE_CHECKING:
 
 
 class AutoMLRegressor(RegressorMixin, AutoMLEstimator):  # type: ignore[misc]
-    """An ensemble of regressors; parameters and attributes are those of ``AutoMLClassifier``, without classes.
+    """An ensemble of regressors; parameters and attributes are those of ``AutoMLClassifier``, without ``classes_``.
 
-    ``metric``: rmse, mae or r2; pinball with quantiles. ``quantiles``: levels such as (0.1, 0.5, 0.9), which replace
-    the mean.
+    ``metric``: rmse, mae or r2; pinball with quantiles. ``quantiles``: levels such as (0.1, 0.5, 0.9) to predict
+    instead of the mean.
 
-    Of several targets, ``y`` with columns, each gets models of its own in its share of the time and of
-    ``max_latency``; ``score_out_of_fold_`` is then the mean of their scores, and ``baseline_`` has the baseline of each
-    target by name.
+    With several targets (``y`` with columns), each gets its own models and a share of the time and of ``max_latency``;
+    ``score_out_of_fold_`` is then the mean of their scores, and ``baseline_`` maps each target to its baseline.
     """
 
     _kind = "regression"
@@ -97,7 +96,7 @@ class AutoMLRegressor(RegressorMixin, AutoMLEstimator):  # type: ignore[misc]
 
 
 def _targets(y: Any) -> dict[str, Any]:
-    """The columns of ``y`` by name, or by place where they have no names of their own."""
+    """The columns of ``y`` by name, or numbered if they have no distinct names."""
     shape = np.shape(np.asarray(y))
     if len(shape) != 2:
         return {"y": y}

@@ -1,7 +1,7 @@
 """A search over candidates evaluated fold by fold, which stops candidates that are unlikely to become the best.
 
 O. Maron and A. Moore, Hoeffding Races (NIPS 1993); M. Birattari et al., A Racing Algorithm for Configuring
-Metaheuristics (GECCO 2002). Candidates are stopped by their probability to win, as in stochastic curtailment of
+Metaheuristics (GECCO 2002). Candidates are stopped by their probability of winning, as in stochastic curtailment of
 clinical trials.
 """
 
@@ -93,7 +93,7 @@ class FoldSearch:
                 self._tell(candidate)
 
     def _of(self, candidate: RacingCandidate, n: int) -> list[tuple[RacingCandidate, int]]:
-        """Its next folds: only one with early stopping, since its score decides whether to continue."""
+        """The candidate's next folds: only one with early stopping, whose score decides whether to continue."""
         n = min(n, self._n_folds - candidate.n_given, 1 if self._early_stopping else self._n_folds)
         candidate.n_given += n
         return [(candidate, fold) for fold in range(candidate.n_given - n, candidate.n_given)]

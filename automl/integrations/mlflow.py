@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from automl.tuning.final_evaluation import Who
 
 STUDY, TRIAL, STATE = "automl.study.study", "automl.trial", "state"  # tags
-STATUS = {"running": "RUNNING", "complete": "FINISHED", "failed": "FAILED"}  # of the other states: KILLED
-BATCH = 1000  # metrics that MLflow takes at a time
+STATUS = {"running": "RUNNING", "complete": "FINISHED", "failed": "FAILED"}  # all other states: KILLED
+BATCH = 1000  # maximum metrics per call to MLflow
 # The writer retries by itself, and the end of the run must not wait for minutes.
 PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 

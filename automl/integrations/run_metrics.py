@@ -1,4 +1,4 @@
-"""A search as metrics for Prometheus, at ``http://127.0.0.1:PORT/metrics`` while it runs."""
+"""Prometheus metrics of a search, at ``http://127.0.0.1:PORT/metrics`` while it runs."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ class RunMetrics:
         self._after: dict[int, int] = {}  # the epochs of each running trial before its step
 
     def __call__(self, event: str, facts: Mapping[str, Any]) -> None:
-        """Count an event; to be given to a RunLog as a listener."""
+        """Count an event; a listener for a RunLog."""
         if event == "begin":
             self._workers.set(facts["n_workers"])
-        elif event == "workers":  # of other machines, which come and go
+        elif event == "workers":  # on other machines, which come and go
             self._workers.set(facts["n"])
         elif event == "ask":
             self._asks.observe(facts["seconds"])
@@ -71,8 +71,8 @@ class RunMetrics:
 
     @contextmanager
     def served(self, port: int) -> Iterator[str]:
-        """The address of the metrics, which are served on loopback while the context lasts. UserError if the port is
-        in use; 0 picks a free one."""
+        """Serve the metrics on loopback within the context; yields their address. UserError if the port is in use; 0
+        picks a free one."""
         try:
             server, thread = start_http_server(port, HOST, self.registry)
         except OSError as error:

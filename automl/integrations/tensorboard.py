@@ -89,7 +89,7 @@ def _session_start(config: Config) -> Any:
 
 
 def _session_end(*, failed: bool) -> Any:
-    """The summary that torch's ``hparams`` writes, which has no failure status."""
+    """As the summary of torch's ``hparams``, which has no failure status."""
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.plugins.hparams.api_pb2 import Status
     from tensorboard.plugins.hparams.metadata import SESSION_END_INFO_TAG, create_summary_metadata

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from automl.tuning.final_evaluation import Who
     from strategies.types import Config
 
-# States in which a trial changes no more, but for a failed one that is tried again.
+# States in which a trial no longer changes, except for a failed one that is retried.
 FINAL = ("complete", "stopped", "failed")
 
 
@@ -77,4 +77,4 @@ class Tracker(ABC):
 
     @abstractmethod
     def close(self, *, interrupted: bool) -> None:
-        """End of the run."""
+        """Close the log at the end of the run."""

@@ -1,7 +1,7 @@
 """Logs the trials of a run to experiment trackers: MLflow, TensorBoard, W&B.
 
 Only the tuner's process writes, with one thread per tracker, so that a slow server does not delay the search. A tracker
-always receives the complete state of a trial, so that a failed write is made up by the next one.
+always receives the complete state of a trial, so that the next write makes up for a failed one.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ class WeightsAndBiases(Tracker):
                 file.write(f"{run.id}{' failed' * is_failed}\n")
 
     def _id_of(self, trial: Snapshot) -> str:
-        """That of the trial, or a further one if it failed and is tried again."""
+        """The run id of a trial; a new one if the trial failed and is retried."""
         run_id, n = f"{self._run.id}-{trial.number}", 1
         while run_id in self._failed and trial.state != "failed":
             n += 1

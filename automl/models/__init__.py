@@ -1,8 +1,8 @@
 """Model families: networks, one class each, called with (config, shape, n_outputs), and scikit-learn's estimators.
 
-shape is that of one example, channels first. Input: standardised, (batch, *shape), and for examples of different
-lengths a mask (batch, length) of the valid steps, and their numbers (batch,) in a tensor on the CPU where they are
-known; output: (batch, n_outputs), one logit per class or a number.
+shape is that of one example, channels first. Input: standardised, (batch, *shape); for examples of different lengths
+also a mask (batch, length) of the valid steps and, if known, the number of these (batch,) as a tensor on the CPU.
+Output: (batch, n_outputs), one logit per class or a number.
 """
 
 import importlib

@@ -7,7 +7,7 @@ from automl.data.tokens import BEGIN, END, PADDING, UNKNOWN
 from automl.models.seq2seq import EncoderDecoder
 
 NEVER = (PADDING, UNKNOWN, BEGIN)  # tokens that are never generated
-LOOKS_EVERY = 8  # steps on a GPU after which it is asked whether all sequences have ended: each time it is waited for
+LOOKS_EVERY = 8  # steps on a GPU between checks whether all sequences have ended, each of which waits for it
 
 
 @torch.inference_mode()
@@ -59,12 +59,12 @@ def beam_search(
 
 
 def all_ended(ended: Tensor, n_steps: int) -> bool:
-    """Whether all sequences have ended, as far as that is known after so many steps."""
+    """Whether all sequences are known to have ended after ``n_steps``."""
     return (ended.device.type == "cpu" or n_steps % LOOKS_EVERY == 0) and bool(ended.all())
 
 
 def without_padding(sequences: Tensor) -> Tensor:
-    """Without the columns that are padding in all sequences: of the steps after the last one has ended."""
+    """Drop the columns that are padding in all sequences: the steps after the last one has ended."""
     return sequences[:, : max(1, int((sequences != PADDING).any(0).sum()))]
 
 

@@ -12,9 +12,9 @@ from automl.devices import cards
 
 
 def find_device(name: str) -> torch.device:
-    """The device of a name; `auto` is the GPU if there is one, and a list its first one. UserError if it is not there.
+    """The device with a name: for `auto` the GPU if there is one, for a list its first. UserError if not available.
 
-    A list is for several processes, each of which sees one card.
+    A list is for several processes, each of which sees one GPU.
     """
     found = cards(name)
     return torch.device("cuda", found[0]) if found else torch.device("cpu")
@@ -24,8 +24,8 @@ def find_device(name: str) -> torch.device:
 def isolated(device: torch.device, *seed: int) -> Iterator[None]:
     """Seed torch, use one CPU thread and TF32, and restore the caller's state on exit.
 
-    On a GPU, only deterministic algorithms are used where the environment variable CUBLAS_WORKSPACE_CONFIG is set, as
-    `automl.devices.deterministic` does: cuBLAS needs it, and it cannot be set later.
+    On a GPU, only deterministic algorithms are used if the environment variable CUBLAS_WORKSPACE_CONFIG is set, as by
+    `automl.devices.deterministic`: cuBLAS needs it, and it cannot be set later.
     """
     threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
     repeats = device.type == "cuda" and "CUBLAS_WORKSPACE_CONFIG" in os.environ
@@ -62,12 +62,12 @@ def _deterministic(wanted: bool) -> Iterator[None]:
 
 
 def autocast(device: torch.device) -> torch.autocast:
-    """Training steps in bfloat16 on GPUs that compute with it; scores are computed in float32."""
+    """Training steps in bfloat16 on GPUs that support it; scores are computed in float32."""
     return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda" and has_bfloat16(device))
 
 
 @functools.cache
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether the GPU computes in bfloat16 itself; where it is emulated, it is slower than float32."""
+    """Whether the GPU supports bfloat16 natively; emulated, it is slower than float32."""
     with torch.cuda.device(device):
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))

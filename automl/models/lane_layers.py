@@ -1,6 +1,6 @@
-"""Layers of many networks at once: (lanes, batch, ..., channels), each lane with weights of its own.
+"""Layers of many networks at once: (lanes, batch, ..., channels), each lane with its own weights.
 
-A lane's numbers are those that it would have without neighbours, bit for bit, on a CPU.
+On a CPU, a lane computes the same numbers as without neighbours, bit for bit.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 
 
 def spread(values: Tensor, x: Tensor) -> Tensor:
-    """Values (lanes, channels) in the dimensions of x (lanes, ..., channels)."""
+    """Values (lanes, channels), reshaped to broadcast with x (lanes, ..., channels)."""
     return values.reshape(len(values), *(1 for _ in x.shape[1:-1]), -1)
 
 
@@ -29,7 +29,7 @@ def linear(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
     """(lanes, ..., channels) with weights (lanes, out, channels)."""
     assert weight is not None
     assert bias is not None
-    if weight.shape[1] == 1:  # a product with a vector, which is another one for a single lane
+    if weight.shape[1] == 1:  # a product with a vector, which is computed differently for a single lane
         return (x * spread(weight[:, 0], x)).sum(-1, keepdim=True) + spread(bias, x)
     y = torch.baddbmm(bias[:, None], x.flatten(1, -2), weight.transpose(1, 2))
     return y.view(*x.shape[:-1], -1)
@@ -37,7 +37,7 @@ def linear(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
 
 def attended(projected: Tensor, heads: int) -> Tensor:
     """Self-attention within each example, from queries, keys and values: (lanes, batch, tokens, 3 * width) to
-    (lanes, tokens, batch, width), the order in which torch has it in memory, and in which it draws a dropout.
+    (lanes, tokens, batch, width), the order in which torch holds it in memory and draws dropout.
     """
     lanes, batch, tokens, _ = projected.shape
     parts = projected.view(lanes * batch, tokens, 3, heads, -1).permute(2, 0, 3, 1, 4)
@@ -46,7 +46,7 @@ def attended(projected: Tensor, heads: int) -> Tensor:
 
 
 def dropped(x: Tensor, rates: Sequence[float], generators: Sequence[torch.Generator]) -> Tensor:
-    """As torch's dropout, each lane at its rate and from its generator."""
+    """Like torch's dropout, each lane with its own rate and generator."""
     if not any(rates):
         return x
     kept = torch.ones_like(x)
@@ -57,13 +57,11 @@ def dropped(x: Tensor, rates: Sequence[float], generators: Sequence[torch.Genera
 
 
 def halved(x: Tensor) -> Tensor:
-    """The maxima of two steps each along every side of (lanes, batch, *sides, channels); the last of an odd side
-    alone.
-    """
+    """Max pooling by 2 along every side of (lanes, batch, *sides, channels); the last step of an odd side is kept."""
     for dim in range(x.ndim - 2, 1, -1):
         even, odd = (x[(slice(None),) * dim + (slice(start, None, 2),)] for start in (0, 1))
         pairs = even.narrow(dim, 0, odd.shape[dim])
-        larger = torch.where(odd > pairs, odd, pairs)  # of equal ones the first, as torch has it
+        larger = torch.where(odd > pairs, odd, pairs)  # the first of equal ones, as in torch
         rest = even.shape[dim] - odd.shape[dim]
         x = torch.cat([larger, even.narrow(dim, odd.shape[dim], rest)], dim) if rest else larger
     return x
@@ -76,7 +74,7 @@ def convolved(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, paddi
 
 
 class Convolution(torch.autograd.Function):
-    """A convolution as one matrix product per lane, over windows that lie in memory one after the other."""
+    """A convolution as one matrix product per lane, over windows that are contiguous in memory."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
@@ -113,7 +111,7 @@ class Convolution(torch.autograd.Function):
 
 
 class Standardise(torch.autograd.Function):
-    """x without its mean, in units of its standard deviation, over some dimensions; and mean and variance."""
+    """x standardised over some dimensions, with its mean and variance."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, over: tuple[int, ...], eps: float) -> tuple[Tensor, Tensor, Tensor]:

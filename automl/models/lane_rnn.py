@@ -1,4 +1,4 @@
-"""Gated recurrent units of many networks at once, each lane with weights of its own."""
+"""Gated recurrent units of many networks at once, each lane with its own weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from automl.models.lane_layers import linear
 
 
 def gru_states(x: Tensor, weights: Sequence[Tensor], *, backwards: bool) -> Tensor:
-    """The states (lanes, batch, steps, width) of a direction of a layer that reads x (lanes, batch, steps, features).
+    """The states (lanes, batch, steps, width) of one direction of a layer for x (lanes, batch, steps, features).
 
     ``weights``: of inputs (lanes, 3 * width, features) and states, and the two biases, in torch's order.
     """
@@ -23,7 +23,7 @@ def gru_states(x: Tensor, weights: Sequence[Tensor], *, backwards: bool) -> Tens
 
 
 class GRU(torch.autograd.Function):
-    """The recurrence of K. Cho et al. (2014) as torch has it: the reset gate acts after the matrix product."""
+    """The recurrence of K. Cho et al. (2014) as in torch: the reset gate acts after the matrix product."""
 
     @staticmethod
     def forward(ctx: Any, gates: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Networks of one shape as one function: each works on a lane of its own, with weights of its own.
+"""Networks of one shape as one function: each has its own lane and weights.
 
 Linear maps and convolutions are batched matrix products over the lanes, which on a CPU compute each lane as if it were
 alone, bit for bit. So a lane depends neither on its neighbours nor on how many there are.
@@ -25,7 +25,7 @@ NORM_MOMENTUM = 0.1  # of batch normalisation's running statistics, torch's defa
 
 
 class Pooling(nn.Module):
-    """The place of pooling over positions among a network's layers."""
+    """Marks where a network's layers pool over positions."""
 
     def __init__(self, how: str) -> None:
         super().__init__()
@@ -33,11 +33,11 @@ class Pooling(nn.Module):
 
 
 class Positions(nn.Module):
-    """The place where a Transformer's patches get their learned positions."""
+    """Marks where a Transformer's patches get their learned positions."""
 
 
 def layers_of(module: nn.Module, prefix: str = "") -> list[tuple[str, nn.Module]] | None:
-    """The layers of a network in their order, with their names; None if it is not just one after the other."""
+    """The layers of a network in order, with their names; None if they are not a plain sequence."""
     if isinstance(module, Embedded):
         if not isinstance(module.embedding, CategoryEmbedding) or len(module.embedding.vectors):
             return None
@@ -95,12 +95,12 @@ class Lanes:
                 buffer.copy_(self.buffers[name][lane])
 
     def __call__(self, x: Tensor, generators: Sequence[torch.Generator] = ()) -> Tensor:
-        """``generators``: of the lanes, from which dropout is drawn in training."""
+        """``generators``: one per lane, to draw dropout from in training."""
         match self.layers[0][0][1]:
             case nn.Conv1d() | nn.Conv2d():
                 x = x.movedim(2, -1)  # channels last
             case nn.GRU():
-                x = x.movedim(3, 2).flatten(3)  # step by step, of an image row by row
+                x = x.movedim(3, 2).flatten(3)  # step by step; for an image, row by row
         for place, (name, layer) in enumerate(self.layers[0]):
             if isinstance(layer, nn.Dropout):
                 x = self._dropped(x, [of[place][1] for of in self.layers], generators)

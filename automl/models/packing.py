@@ -10,8 +10,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 def read_packed(layers: nn.RNNBase, x: Tensor, lengths: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
     """States (batch, steps, features) of sequences (batch, steps, channels), 0 after their ends; and the last states.
 
-    Packed, so that the backward direction starts at the last valid step. ``lengths`` are on the CPU. torch would sort
-    the sequences too, but waits for the device to put them back.
+    Packed, so that the backward direction starts at the last valid step. ``lengths`` are on the CPU. torch could sort
+    the sequences itself, but would wait for the device to restore their order.
     """
     longest_first, order = torch.sort(lengths.clamp(min=1), descending=True)
     there, back = order.to(x.device), torch.argsort(order).to(x.device)

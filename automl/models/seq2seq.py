@@ -23,8 +23,8 @@ class EncoderDecoder(nn.Module, ABC):
     def forward(self, source: Tensor, target: Tensor, lengths: Tensor | None = None) -> Tensor:
         """(batch, target length, n_target): logits of the token after each one of target (teacher forcing).
 
-        Those after the i-th depend only on the first i tokens of target, and none depend on padding. ``lengths`` of the
-        sources, on the CPU: where they are known, a GPU need not be asked for them.
+        Those after the i-th depend only on the first i tokens of target, and none depend on padding. ``lengths``: of
+        the sources, on the CPU; if given, there is no need to wait for the GPU to compute them.
         """
 
     @abstractmethod

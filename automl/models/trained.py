@@ -64,7 +64,7 @@ class Preprocessing:
 
 
 class TrainedModel(ABC):
-    """A model of raw examples."""
+    """A model that takes raw examples."""
 
     config: Mapping[str, Any]
     preprocessing: Preprocessing
@@ -98,7 +98,7 @@ class TensorModel(TrainedModel):
         return self.preprocessing.target.predictions(outputs)
 
     def in_parts(self, x: Tensor, device: torch.device | None = None) -> Tensor:
-        """The same for any number of examples, in batches of an efficient size.
+        """The outputs for any number of examples, in batches of an efficient size.
 
         ``device``: of the model, if it is not that of the examples.
         """

@@ -59,7 +59,7 @@ class TrainedLanguageModel:
 
 
 def load_language_model(folder: Path) -> TrainedLanguageModel:
-    """Load a model that its save wrote, on the CPU."""
+    """Load a model written by ``save``, on the CPU."""
     config, rules = (
         json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("config", "preprocessing")
     )

@@ -81,7 +81,7 @@ def build_translator(
 
 
 def load_translator(folder: Path) -> Translator:
-    """Load a translator that its save wrote, on the CPU."""
+    """Load a translator written by ``save``, on the CPU."""
     config, rules = (
         json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("config", "preprocessing")
     )
@@ -95,7 +95,7 @@ def load_translator(folder: Path) -> Translator:
 
 
 def filled_only(tokens: Tensor, known: Tensor | None = None) -> Tensor:
-    """The tokens without the columns after the longest sequence. ``known``: the lengths, where they are known."""
+    """The tokens without the columns after the longest sequence. ``known``: the lengths, if already known."""
     return tokens[:, : max(1, int((lengths(tokens) if known is None else known).max()))]
 
 

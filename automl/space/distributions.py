@@ -117,7 +117,7 @@ def _several(sources: Sequence[Any]) -> tuple[dict[str, Any], dict[str, tuple[st
 
 
 def _distribution(name: str, distribution: Any) -> tuple[dict[str, Any], tuple[str, Read]]:
-    """A distribution through its quantile function, of a uniform hyperparameter."""
+    """A distribution as its quantile function, applied to a uniform hyperparameter."""
     if not hasattr(distribution, "ppf"):
         raise SpaceError(name, f"a distribution needs ppf, as those of scipy.stats have; {distribution!r} has only rvs")
     low, high = (float(end) for end in distribution.support())

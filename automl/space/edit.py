@@ -44,7 +44,7 @@ def merge(space: ConfigurationSpace, changes: Mapping[str, Any]) -> dict[str, An
 def fix(form: Mapping[str, Any], name: str, value: Any) -> dict[str, Any]:
     """The short form of a space with one hyperparameter fixed to a value.
 
-    Hyperparameters that depend on another value of it are removed, as are conditions that always hold.
+    Hyperparameters that require another value are removed, as are conditions that always hold.
     """
     space = load_space(form)
     if not isinstance(value, (bool, int, float, str)):

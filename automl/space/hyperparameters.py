@@ -32,7 +32,7 @@ class SpaceError(UserError):
 
 
 def hyperparameter(name: Any, form: Any) -> Hyperparameter[Any, Any]:
-    """A hyperparameter of its short form, without conditions. Raises SpaceError on the first broken rule."""
+    """A hyperparameter from its short form, without conditions. Raises SpaceError on the first broken rule."""
     if not isinstance(name, str) or not name:
         raise SpaceError(str(name), f"a name must be a non-empty string, got {name!r}")
     if not isinstance(form, Mapping):

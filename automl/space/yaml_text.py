@@ -1,4 +1,4 @@
-"""YAML, in which a key must not occur twice in a mapping: PyYAML would silently take the last."""
+"""YAML without duplicate keys in a mapping, where PyYAML would silently take the last."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-MERGE = "tag:yaml.org,2002:merge"  # of the key <<, which may be overridden
+MERGE = "tag:yaml.org,2002:merge"  # the tag of the key <<, whose values may be overridden
 
 
 class _Loader(yaml.SafeLoader):
@@ -25,5 +25,5 @@ class _Loader(yaml.SafeLoader):
 
 
 def load_yaml(text: str) -> Any:
-    """The content of a YAML text. yaml.YAMLError if it has none, or a key occurs twice in a mapping."""
+    """The content of a YAML text. yaml.YAMLError if it is invalid, or a key occurs twice in a mapping."""
     return yaml.load(text, _Loader)  # a SafeLoader  # nosec B506

@@ -1,4 +1,4 @@
-"""What databases raise, as errors in one line."""
+"""Database errors as errors in one line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ConnectionLost(UserError):
 
 
 def reason(error: BaseException) -> str:
-    """The first line of what the database itself says."""
+    """The first line of the database's own message."""
     cause = error.__cause__ or error
     text = str(getattr(cause, "orig", cause)).strip()
     return abridged(text.splitlines()[0], 300) if text else type(cause).__name__
@@ -46,7 +46,7 @@ def writing(method: Callable[P, None]) -> Callable[P, None]:
 
 @contextmanager
 def reading(what: str) -> Iterator[None]:
-    """Turn what reading a damaged study raises into a UserError."""
+    """Turn errors from reading a damaged study into a UserError."""
     from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -63,5 +63,5 @@ def reading(what: str) -> Iterator[None]:
 
 
 def is_disconnected(error: BaseException) -> bool:
-    """Whether the database's server ended the connection, or cannot be reached any more."""
+    """Whether the database server ended the connection, or can no longer be reached."""
     return any(getattr(each, "connection_invalidated", False) for each in (error, error.__cause__))

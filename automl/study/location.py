@@ -19,11 +19,11 @@ class Location:
 
     url: str  # for SQLAlchemy, without a password
     name: str  # of the study
-    folder: RunFolder | None = None  # of the run; None: not known
+    folder: RunFolder | None = None  # of the run; None: unknown
 
     @property
     def is_shared(self) -> bool:
-        """Whether the database is a server's, so that several processes can take part in the run."""
+        """Whether the database is on a server, so that several processes can take part in the run."""
         return not self.url.startswith("sqlite:")
 
     def __str__(self) -> str:
@@ -52,8 +52,8 @@ def in_database(url: str, folder: RunFolder) -> Location:
 
 
 def located(text: str, name: str | None = None) -> Location:
-    """The location that a command was given: a run's folder, or the URL of a database with the name of the run, which
-    may be left out where the database holds one run. UserError if there is no such run."""
+    """The location given to a command: a run's folder, or the URL of a database and the name of the run, which may be
+    omitted if the database holds a single run. UserError if there is no such run."""
     if "://" not in text:
         if name is not None:
             raise UserError("--name is for the URL of a database; the folder of a run holds one run")
@@ -63,15 +63,15 @@ def located(text: str, name: str | None = None) -> Location:
 
 
 def record(location: Location, identity: str) -> None:
-    """Write into the run's folder where its study is. ``identity``: the study's own, by which the folder is known to be
-    that of the run."""
+    """Write into the run's folder where its study is. ``identity``: of the study, to recognise the folder as that of
+    the run."""
     assert location.folder is not None
     content = {"storage": shown(location.url), "name": location.name, "id": identity}
     write_atomic(location.folder.storage, json.dumps(content, indent=2) + "\n")
 
 
 def check_is_shared(location: Location, identity: str | None) -> None:
-    """UserError if the folder is not that of the run, which all its processes need."""
+    """Raise UserError if this is not the folder of the run, which all its processes must share."""
     folder = location.folder
     assert folder is not None
     try:

@@ -63,7 +63,7 @@ def opened(
 
 
 def _locked(folder: RunFolder, seat: Seat | None) -> Any:
-    return folder.locked() if seat is None else nullcontext()  # its database's lock holds on every machine
+    return folder.locked() if seat is None else nullcontext()  # the database's lock holds on every machine
 
 
 def _new_store(folder: RunFolder, task: Task, settings: Mapping[str, Any], seat: Seat | None) -> Store:

@@ -1,7 +1,7 @@
 """PostgreSQL as the storage of runs: its connections, and the lock by which one process leads a run.
 
-A password is never part of a URL. libpq takes it from PGPASSWORD or from a password file by itself, so that no setting,
-file or message of a run can hold it.
+A password is never part of a URL: libpq itself takes it from PGPASSWORD or a password file, so that no setting, file or
+message of a run can hold it.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
 SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
 SECRET = ("password", "sslpassword")  # parameters that a URL must not have
 EXAMPLE = "postgresql://user@host/database"
-SCHEMA_LOCK = 0x6175746F6D6C  # while tables are made, which two processes cannot do at once
-# A peer that vanishes without a word is noticed within 11 seconds, on both sides.
+SCHEMA_LOCK = 0x6175746F6D6C  # held while tables are created, which two processes cannot do at once
+# Both sides notice a silently lost peer within 11 seconds.
 CLIENT = {
     "connect_timeout": 10, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3,
     "tcp_user_timeout": 11_000, "application_name": "automl",
 }  # fmt: skip
 SERVER = {
     "tcp_keepalives_idle": 5, "tcp_keepalives_interval": 2, "tcp_keepalives_count": 3, "tcp_user_timeout": 11_000,
-    "idle_session_timeout": 0,  # a leader waits for trainings
+    "idle_session_timeout": 0,  # a leader is idle while it waits for trainings
 }  # fmt: skip
 READ_ONLY = "-c default_transaction_read_only=on"
 
 
 def checked_url(text: str) -> str:
-    """A database's URL for SQLAlchemy. UserError if it is none of PostgreSQL's, or holds a password.
+    """A database's URL for SQLAlchemy. UserError if it is not for PostgreSQL or holds a password.
 
-    Messages show no URL that was not checked: it may hold a password in any place.
+    Messages never show an unchecked URL, since it may hold a password anywhere.
     """
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
@@ -57,13 +57,13 @@ def checked_url(text: str) -> str:
 
 
 def shown(url: str) -> str:
-    """A checked URL as users write it."""
+    """A checked URL in the form that users write."""
     return url.replace("postgresql+psycopg:", "postgresql:", 1)
 
 
 def open_storage(url: str, *, reads_only: bool = False) -> RDBStorage:
-    """Optuna's storage at a checked URL, with a connection for each use; its tables are made where they are missing,
-    unless it only reads."""
+    """Optuna's storage at a checked URL, with a new connection for each use. Creates missing tables unless
+    ``reads_only``."""
     from optuna.exceptions import StorageInternalError
     from sqlalchemy import NullPool
     from sqlalchemy.exc import ProgrammingError
@@ -81,7 +81,7 @@ def open_storage(url: str, *, reads_only: bool = False) -> RDBStorage:
 
 
 def engine_of(url: str) -> Engine:
-    """Of one connection at a time, which is made anew when it is lost."""
+    """An engine with one connection at a time, which is replaced if it is lost."""
     from sqlalchemy import create_engine
 
     engine = create_engine(url, connect_args=_client(url), pool_size=1, max_overflow=0)
@@ -90,14 +90,14 @@ def engine_of(url: str) -> Engine:
 
 
 class Seat:
-    """The one connection by which a process writes to a run, which is the leader's while it holds the run's lock.
+    """The only connection by which a process writes to a run; it leads the run while the connection holds its lock.
 
-    The server frees the lock when the connection ends, whatever becomes of its process or machine. The connection is
-    never made anew, so that nothing is written without the lock.
+    The server releases the lock when the connection ends, whatever happens to the process or machine. The connection is
+    never replaced, so that nothing is written without the lock.
     """
 
     def __init__(self, url: str, name: str) -> None:
-        """Connect, without the lock. ``url``: checked. ``name``: of the run. UserError if the server is not there."""
+        """Connect, without the lock. ``url``: checked. ``name``: of the run. UserError if there is no server."""
         from sqlalchemy import event
 
         open_storage(url)
@@ -141,7 +141,7 @@ class Seat:
 
 @contextmanager
 def connected() -> Iterator[None]:
-    """Turn what a lost connection raises into ConnectionLost."""
+    """Turn errors of a lost connection into ConnectionLost."""
     import psycopg
     from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import OperationalError, SQLAlchemyError
@@ -161,7 +161,7 @@ def is_led(connection: Connection, name: str) -> bool:
 
 
 def leader_pid(connection: Connection, name: str) -> int | None:
-    """The server's process that holds the lock of a run."""
+    """The PID of the server process that holds the lock of a run."""
     from sqlalchemy import text
 
     key = lock_key(connection, name) % 2**64
@@ -174,7 +174,7 @@ def leader_pid(connection: Connection, name: str) -> int | None:
 
 
 def lock_key(connection: Connection, name: str) -> int:
-    """The number of a run's advisory lock in its database: 64 bits with sign, by its schema and name."""
+    """The key of a run's advisory lock in its database: a signed 64-bit hash of its schema and name."""
     from sqlalchemy import text
 
     schema = connection.execute(text("SELECT current_schema()")).scalar()
@@ -190,7 +190,7 @@ def _storage(
     skip_compatibility_check: bool = False,
     **pool: Any,
 ) -> RDBStorage:
-    """``options``: of the server, for each connection. ``pool``: options of SQLAlchemy's."""
+    """``options``: server options for each connection. ``pool``: SQLAlchemy's options."""
     import optuna
 
     storage = optuna.storages.RDBStorage(
@@ -198,7 +198,7 @@ def _storage(
         skip_compatibility_check=skip_compatibility_check,
     )  # fmt: skip
     _set_at_connect(storage.engine)
-    storage.engine.dispose()  # what was made without the settings
+    storage.engine.dispose()  # connections made without the settings
     return storage
 
 
@@ -210,18 +210,18 @@ def _set_at_connect(engine: Engine) -> None:
 
     @event.listens_for(engine, "connect")
     def _set(connection: Any, _: Any) -> None:
-        connection.execute(f"{known} USING (name)", [names, values])  # older servers have fewer
+        connection.execute(f"{known} USING (name)", [names, values])  # older servers lack some
         connection.commit()
 
 
 def _sqlstate(error: BaseException) -> str | None:
-    """PostgreSQL's code of an error."""
+    """The PostgreSQL code of an error."""
     causes = (error, error.__cause__, getattr(error.__cause__, "orig", None))
     return next((code for each in causes if (code := getattr(each, "sqlstate", None)) is not None), None)
 
 
 def _client(url: str, options: str = "") -> dict[str, Any]:
-    """Parameters of a connection, but for those that the URL has. ``options``: of the server, beside the URL's."""
+    """Connection parameters except those in the URL. ``options``: of the server, in addition to the URL's."""
     from sqlalchemy import make_url
 
     given = make_url(url).query
@@ -235,7 +235,7 @@ def _texts(value: str | Sequence[str]) -> Sequence[str]:
 
 @contextmanager
 def alone(url: str) -> Iterator[Connection]:
-    """A transaction in which no other process makes tables."""
+    """A transaction during which no other process creates tables."""
     from sqlalchemy import NullPool, create_engine, text
 
     with create_engine(url, poolclass=NullPool, connect_args=_client(url)).connect() as connection:
@@ -245,7 +245,7 @@ def alone(url: str) -> Iterator[Connection]:
 
 @contextmanager
 def reachable(url: str) -> Iterator[None]:
-    """Turn what prevents the use of a database into a UserError, a missing driver included."""
+    """Turn errors on opening a database into a UserError, including a missing driver."""
     from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import SQLAlchemyError
 

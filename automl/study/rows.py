@@ -1,7 +1,7 @@
 """A study's trials as rows of Optuna's database schema, read and written without its object-relational mapper.
 
-Optuna's storage takes some forty statements in six transactions to write a trial, this takes seven in two; the rows are
-the same. Values, states and times are converted by Optuna's own models, so that they follow its version.
+Optuna's storage writes a trial with some forty statements in six transactions, this module with seven in two; the rows
+are the same. Optuna's own models convert values, states and times, so that they match the installed version.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Epochs = Iterable[tuple[int, int, float]]  # entry, epoch, loss
 
 
 class TrialRows:
-    """The trials of one study. An entry is a trial in Optuna's sense, and is known by its ``trial_id``."""
+    """The trials of one study. An entry is a trial in Optuna's sense, identified by its ``trial_id``."""
 
     def __init__(self, storage: RDBStorage, study_id: int) -> None:
         from optuna.storages._rdb import models
@@ -62,7 +62,7 @@ class TrialRows:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """All of what is written within it is committed at its end, or nothing."""
+        """A transaction: everything written within it is committed at its end, or nothing."""
         with self._engine.begin() as connection:
             yield connection
 
@@ -72,7 +72,7 @@ class TrialRows:
         parameters: Mapping[str, tuple[Any, BaseDistribution, str]],
         attributes: Mapping[str, Any],
     ) -> int:
-        """A new running entry; its id. ``parameters``: name -> value, distribution, the distribution as JSON."""
+        """Add a running entry; returns its id. ``parameters``: name -> value, distribution, distribution as JSON."""
         from optuna.trial import TrialState
 
         row = {
@@ -141,7 +141,7 @@ class TrialRows:
             return set(connection.execute(query).scalars())
 
     def attributes(self, names: Sequence[str], prefixes: Sequence[str]) -> dict[int, dict[str, Any]]:
-        """The user attributes with these names or prefixes, by entry, in the order in which the entries were made."""
+        """The user attributes with these names or prefixes, by entry, in the order of creation."""
         from sqlalchemy import or_, select
 
         t, a = self._trials.c, self._attributes.c

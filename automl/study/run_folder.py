@@ -14,9 +14,9 @@ from pathlib import Path
 
 from automl.errors import UserError
 
-RUNS_NAMED = 3  # in an error
-BEFORE = ".before"  # of a folder's name while it is replaced
-FULL = ("[Errno 28]", "[Errno 122]")  # no space left, and no more of a quota
+RUNS_NAMED = 3  # maximum runs named in an error
+BEFORE = ".before"  # suffix of a folder's name while it is replaced
+FULL = ("[Errno 28]", "[Errno 122]")  # no space left, and quota exceeded
 
 
 class RunFolder:
@@ -39,9 +39,9 @@ class RunFolder:
         self.logs = path / "logs"
         self.log = path / "run.log"
         self.data = path / "data"  # the user's prepared data
-        self.targets = path / "targets"  # the runs on each target, where there are several
+        self.targets = path / "targets"  # the run on each target, if there are several
         self.tracking = path / "tracking.json"  # the run's id for trackers
-        self.starting = path / ".starting"  # until the study is complete
+        self.starting = path / ".starting"  # exists until the study is complete
 
     def check_is_free(self) -> None:
         """UserError if the folder is not empty; it is never overwritten."""
@@ -58,7 +58,7 @@ class RunFolder:
         return self.study.exists() or self.storage.exists()
 
     def no_run(self) -> UserError:
-        """The error that no run was made in the folder; it names runs that are near: inside, beside, or in ``runs``."""
+        """The error that the folder has no run; it names runs nearby: inside, beside it, or in ``runs``."""
         said = f"there is no run in {str(self.path)!r}: it has no study.db"
         for place in (self.path, self.path.parent, Path("runs")):
             found = sorted(map(_last_change, _runs_in(place)), reverse=True)[:RUNS_NAMED]
@@ -67,7 +67,7 @@ class RunFolder:
         return UserError(f"{said}; give the folder that `automl run` printed last")
 
     def check_is_there(self) -> None:
-        """UserError if the folder was removed while the run was going on."""
+        """Raise UserError if the folder was removed during the run."""
         if not self.has_run:
             raise UserError(f"the folder {str(self.path)!r} was removed while the run was going on; start it again")
 
@@ -81,9 +81,9 @@ class RunFolder:
 
     @contextmanager
     def being_made(self) -> Iterator[None]:
-        """While the study and the data of a new run are made: if the process is killed in it, the folder is still free.
+        """A context for creating the study and data of a new run: if the process is killed, the folder is still free.
 
-        To be called with the folder locked. Removes what such a start has left behind.
+        To be called with the folder locked. Removes what a killed start has left behind.
         """
         if self.starting.exists():
             shutil.rmtree(self.data, ignore_errors=True)
@@ -137,10 +137,10 @@ def _lock(handle: int, kind: int) -> bool:
 
 
 class TrialFolders:
-    """One folder per trial, for its checkpoint: as its last recorded step left it.
+    """One folder per trial, with its checkpoint after the last recorded step.
 
-    Each attempt at a step has a folder of its own, which becomes the trial's once the step is recorded. So an
-    interrupted step leaves the state before it, and an attempt that was given up, but goes on somewhere, harms nothing.
+    Each attempt at a step has its own folder, which becomes the trial's once the step is recorded. So an interrupted
+    step leaves the state before it intact, and an abandoned attempt that still runs somewhere does no harm.
     """
 
     def __init__(self, root: Path | None) -> None:
@@ -176,11 +176,11 @@ class TrialFolders:
         return folder.is_dir() and any(folder.iterdir())
 
     def commit(self, number: int) -> None:
-        """The step is recorded: the folder of its last attempt is the trial's."""
+        """Make the folder of the last attempt the trial's, once its step is recorded."""
         if self._root is None or not self._marker(number).exists():
             return
         attempt = self._root / self._marker(number).read_text(encoding="utf-8")
-        if attempt.exists():  # else the process was killed below
+        if attempt.exists():  # otherwise the process was killed below
             keep_attempt(attempt, self._folder(number))
         self._marker(number).unlink()
 
@@ -201,18 +201,18 @@ class TrialFolders:
         return self._root / f"{number:04d}"
 
     def _marker(self, number: int) -> Path:
-        """The file with the name of the last attempt's folder, from its beginning until the step is recorded."""
+        """The file with the name of the last attempt's folder; exists until the step is recorded."""
         assert self._root is not None
         return self._root / f"{number:04d}.attempt"
 
 
 def new_attempt(place: Path, *, continues: bool) -> Path:
-    """A folder beside ``place`` that no other attempt has: empty, or a copy of it without what cannot be read."""
+    """A new folder beside ``place``: empty, or a copy of it without files that cannot be read."""
     attempt = place.with_name(f"{place.name}.{uuid.uuid4().hex[:8]}")
     if continues:
         try:
             shutil.copytree(place, attempt)
-        except shutil.Error as errors:  # of single files: whoever needs one that is missing will say so
+        except shutil.Error as errors:  # of single files: whatever needs a missing one will report it
             if any(code in str(why) for _, _, why in errors.args[0] for code in FULL):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
     else:
@@ -221,11 +221,11 @@ def new_attempt(place: Path, *, continues: bool) -> Path:
 
 
 def keep_attempt(attempt: Path, place: Path) -> None:
-    """Replace ``place`` with the folder of an attempt. UserError if somebody has removed that."""
+    """Replace ``place`` with the folder of an attempt. UserError if that was removed."""
     before = place.with_name(f"{place.name}{BEFORE}")
     shutil.rmtree(before, ignore_errors=True)
     with suppress(FileNotFoundError):
-        place.rename(before)  # until the new one is there: this may be killed in between
+        place.rename(before)  # until the new one is in place, as the process may be killed in between
     try:
         attempt.rename(place)
     except FileNotFoundError:

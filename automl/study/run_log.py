@@ -1,4 +1,4 @@
-"""The events of a run, for those who operate it: ``run.log``, JSON lines that nothing reads back, and listeners."""
+"""The events of a run, for its operators: ``run.log``, JSON lines that nothing reads back, and listeners."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from typing import Any, TypeAlias
 Listener: TypeAlias = Callable[[str, Mapping[str, Any]], object]
 """Called with the name of an event and its facts."""
 
-MAX_BYTES, N_OLDER = 10_000_000, 2  # of a file; and how many full ones are kept beside it
+MAX_BYTES, N_OLDER = 10_000_000, 2  # size of a file, and number of older ones kept
 
 
 class _Handler(logging.handlers.RotatingFileHandler):
     def handleError(self, record: logging.LogRecord) -> None:
-        """A full disk ends the run at its study, which is written first, not here."""
+        """Ignore a full disk: it ends the run when the study is written, which comes first."""
 
 
 class RunLog:
@@ -32,7 +32,7 @@ class RunLog:
             self._handler = _Handler(file, maxBytes=MAX_BYTES, backupCount=N_OLDER, delay=True, encoding="utf-8")
 
     def write(self, event: str, **facts: Any) -> None:
-        """Append a line with the time (UTC), the event and facts that JSON has, without those that are None."""
+        """Append a line with the time (UTC), the event, and the facts (JSON types) that are not None."""
         known = {name: value for name, value in facts.items() if value is not None}
         for listener in self._listeners:
             listener(event, known)

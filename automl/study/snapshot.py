@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
 
-# What summary.json of every version has, and its readers need.
+# Keys that summary.json has in every version and that its readers need.
 SUMMARY = (
     "task", "strategy", "seed", "metric", "maximize", "stop_reason", "n_trials", "n_failed", "max_epochs", "best",
     "default", "final", "epochs_trained", "budget_epochs", "seconds", "strategy_seconds", "started", "versions",
@@ -63,7 +63,7 @@ def connect(file: Path) -> sqlite3.Connection:
 
 
 def storage(run: RunFolder | Location) -> RDBStorage:
-    """The run's Optuna storage, which cannot write. UserError if there is none."""
+    """The run's Optuna storage, read-only. UserError if there is none."""
     import optuna
     from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import SQLAlchemyError
@@ -146,7 +146,7 @@ def _summary(at: Location, attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_run(run: Path | Location) -> tuple[Study, dict[str, Any]]:
-    """The study and the summary of a run, which ``run`` is the folder of. UserError if they are missing."""
+    """The study and the summary of a run. ``run``: its folder or location. UserError if they are missing."""
     at = of_folder(RunFolder(run)) if isinstance(run, Path) else run
     _, study, attributes = _read(at, storage(at))
     return study, _summary(at, attributes)

@@ -1,4 +1,4 @@
-"""Optuna's storage in a SQLite file: what is special about it."""
+"""Optuna's storage in a SQLite file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from automl.study.database_errors import reason
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
-MAX_LOG_BYTES = 16_777_216  # of the write-ahead log, to which it shrinks after a long read that made it grow
+MAX_LOG_BYTES = 16_777_216  # the write-ahead log shrinks to this size after a long read has made it grow
 
 
 def sqlite_url(file: Path) -> str:

@@ -1,6 +1,7 @@
 """A study in an Optuna storage.
 
-It is SQLite in the run's folder or one of many in PostgreSQL; optuna-dashboard and Optuna's own analyses work on both.
+The storage is SQLite in the run's folder, or PostgreSQL with many runs; optuna-dashboard and Optuna's analyses work on
+both.
 Only the tuner's process writes, and everything is committed before the next ask.
 """
 
@@ -32,15 +33,15 @@ if TYPE_CHECKING:
 
 STUDY_NAME = "automl"  # in a run's folder, where it is the only one
 LOG = ("ask:", "tell:")  # prefixes of the log's attributes
-SECONDS_BETWEEN_EPOCHS = 1.0  # in which epochs are collected for one write
+SECONDS_BETWEEN_EPOCHS = 1.0  # epochs are collected this long for one write
 
 
 class Store:
     """A study in an Optuna storage, with its settings.
 
     A trial's asks and tells are user attributes ``ask:N`` and ``tell:N``, N being the position in the log. Each is
-    written in one transaction with all that Optuna's tools read: parameters, intermediate values, states, seconds and
-    errors. A run killed at any moment has all of an entry or nothing.
+    written in one transaction with everything that Optuna's tools read: parameters, intermediate values, states,
+    seconds and errors. If a run is killed, an entry is there completely or not at all.
     """
 
     rows: ClassVar[type[TrialRows]] = TrialRows
@@ -54,7 +55,7 @@ class Store:
         self._ids: dict[int, int] = {}  # trial number -> Optuna's id of its latest entry
         self._running: set[int] = set()  # ids of entries that Optuna has as running
         self._epochs: list[tuple[int, int, float]] = []  # not yet written: id, epoch, loss
-        self._epochs_written = 0.0  # when, on the monotonic clock
+        self._epochs_written = 0.0  # monotonic time of the last write
 
     @classmethod
     def create(
@@ -65,8 +66,8 @@ class Store:
         name: str = STUDY_NAME,
         **attributes: Any,
     ) -> Store:
-        """Create a study with its settings (JSON). ``where``: a URL or its open storage. ``attributes``: more facts of
-        the run."""
+        """Create a study with its settings (JSON). ``where``: a URL or its open storage. ``attributes``: other facts
+        about the run."""
         import optuna
 
         storage = _opened(where)
@@ -169,13 +170,13 @@ class Store:
         self._running.add(known)
 
     def write_epoch(self, number: int, epoch: int, loss: float) -> None:
-        """Keep an epoch for the next write: of another entry of the log, or after a second."""
+        """Keep an epoch for the next write: with another entry of the log, or after a second."""
         self._epochs.append((self._ids[number], epoch, loss))
         self.flush()
 
     @writing
     def cut_epochs(self, number: int, epoch: int) -> None:
-        """Forget the epochs of a running trial after this one, whether they are written yet or not."""
+        """Remove the epochs of a running trial after this one, whether already written or not."""
         entry = self._ids[number]
         self._epochs = [each for each in self._epochs if each[0] != entry or each[1] <= epoch]
         with self._transaction() as connection:
@@ -191,7 +192,7 @@ class Store:
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
         file = self._storage.engine.url.database if self._is_sqlite else None
-        if file and not Path(file).exists():  # SQLite would go on writing to a file without a name
+        if file and not Path(file).exists():  # SQLite would continue to write to the unlinked file
             raise UserError(f"the study {file!r} was removed while it was in use, so the run ends; start it again")
         with self._rows.transaction() as connection:
             yield connection
@@ -230,7 +231,7 @@ class Store:
 
     @writing
     def settle(self, trials: Sequence[Trial]) -> None:
-        """End the entries that Optuna still has as running of trials that have ended, as earlier versions left them."""
+        """End the entries of ended trials that are still running for Optuna, as earlier versions left them."""
         with self._transaction() as connection:
             for trial in trials:
                 if self._ids[trial.number] in self._running:
@@ -251,7 +252,7 @@ class Store:
         with self._transaction() as connection:
             self._write_epochs(connection)
             self._end(connection, paused, "stopped", None)
-        if self._is_sqlite:  # does it by itself only without other readers
+        if self._is_sqlite:  # SQLite does it by itself only without other readers
             with self._storage.engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")  # does not wait for readers
             self._storage.engine.dispose()
@@ -264,7 +265,7 @@ def _opened(where: str | RDBStorage) -> RDBStorage:
 
 
 def study_id_of(storage: RDBStorage, name: str) -> int:
-    """Optuna's number of a study. UserError if there is none of this name."""
+    """Optuna's id of a study. UserError if there is none with this name."""
     try:
         return storage.get_study_id_from_name(name)
     except KeyError:
@@ -294,7 +295,7 @@ def _with_json(kind: BaseDistribution) -> tuple[BaseDistribution, str]:
 
 
 def _for_people(proposal: Proposal) -> dict[str, Any]:
-    """The strategy's reasons for the config, as far as they are words or numbers."""
+    """The strategy's reasons for the config that are text or numbers."""
     return {
         name: value
         for name, value in proposal.info.items()

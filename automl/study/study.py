@@ -25,7 +25,7 @@ class Study:
         self.log: list[Asked | Told] = []
         self.counts: Counter[State] = Counter()  # trials by state
         self.committed_epochs = (
-            0  # requested, including those that failed trials did not use, excluding those that stopped ones did not
+            0  # requested, including those not used by failed trials, excluding those not used by stopped trials
         )
         self.epochs_since_best = 0  # of the budget, since a trial last became the incumbent
         self._best: Trial | None = None
@@ -35,7 +35,7 @@ class Study:
                 self._apply(entry)
 
     def change_settings(self, settings: Mapping[str, Any]) -> None:
-        """Keep other settings of the run."""
+        """Replace the stored settings of the run."""
         if self._store is not None:
             self._store.change_settings(settings)
 
@@ -61,7 +61,7 @@ class Study:
 
     @property
     def n_too_slow(self) -> int:
-        """Of the failed trials, those that would have taken too long."""
+        """The number of failed trials that would have taken too long."""
         return sum(trial.is_too_slow for trial in self.trials.values()) if self.counts["failed"] else 0
 
     def settle(self) -> None:
@@ -82,12 +82,12 @@ class Study:
             self._store.write_epoch(number, epoch, loss)
 
     def restarted(self, number: int, epoch: int) -> None:
-        """A running trial goes on after an earlier epoch: observers no longer see what came after it."""
+        """Record that a running trial continues after an earlier epoch: observers no longer see later ones."""
         if self._store is not None:
             self._store.cut_epochs(number, epoch)
 
     def flush(self) -> None:
-        """Write the recorded epochs that observers have been waiting for."""
+        """Write recorded epochs for observers if they are due."""
         if self._store is not None:
             self._store.flush()
 
@@ -148,9 +148,9 @@ class Study:
 
 
 def counts_in_words(counts: Mapping[State, int], n_too_slow: int = 0, *, ended: bool = False) -> str:
-    """Such as ``12 trials (7 complete, 3 paused, 1 failed, 1 too slow)``.
+    """For example ``12 trials (7 complete, 3 paused, 1 failed, 1 too slow)``.
 
-    ``n_too_slow``: of the failed ones. ``ended``: the run has, so those that were running are unfinished.
+    ``n_too_slow``: of the failed ones. ``ended``: whether the run has ended, so that running trials are unfinished.
     """
     n = sum(counts.values())
     words = STATES | {"running": "unfinished"} if ended else STATES

@@ -22,7 +22,7 @@ STATES: dict[State, str] = {
     "failed": "failed",
     "running": "running",
 }
-"""State -> how it is written for people."""
+"""State -> how it is displayed."""
 
 Training = tuple[float, Mapping[str, float]]  # the last loss, and the last value of each metric
 
@@ -42,7 +42,7 @@ class Told:
     outcome: Outcome
     seconds: float
     at: float
-    traceback: str | None = None  # of a failure, where there is one
+    traceback: str | None = None  # of a failure, if there is one
 
 
 @dataclass
@@ -56,7 +56,7 @@ class Trial:
     metrics: dict[str, list[float]] = field(default_factory=dict)  # after each epoch, by name
     state: State = "running"
     error: str | None = None  # why it failed, one line
-    traceback: str | None = None  # behind the error; the last output of a process that died; None where there is none
+    traceback: str | None = None  # of the error, or the last output of a process that died
     seconds: float = 0.0  # spent in training
     strategy_seconds: float = 0.0  # spent in ask and tell
     at: float | None = None  # the run's clock at its last outcome
@@ -69,7 +69,7 @@ class Trial:
 
     @property
     def is_too_slow(self) -> bool:
-        """Whether it failed as it would have taken too long."""
+        """Whether it failed because it would have taken too long."""
         return self.state == "failed" and (self.error or "").startswith(TOO_SLOW)
 
     @property

@@ -1,6 +1,6 @@
-"""Ending all processes that one has started, also those that left its session or whose parent has ended.
+"""Killing all descendants of a process, including those that left its session or lost their parent.
 
-They are known by a variable in their environment, which children inherit.
+They are recognised by an environment variable, which children inherit.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import psutil
 
-PASSES = 10  # over all processes: one that is about to be killed may start another
+PASSES = 10  # scans of all processes: one that is about to be killed may start another
 
 
 def new_mark() -> str:
-    """A value that no other process has."""
+    """A unique value."""
     return uuid.uuid4().hex
 
 
 def kill_marked(variable: str, mark: str) -> None:
-    """Kill all processes, but this one, in whose environment the variable starts with the mark."""
+    """Kill all other processes in whose environment the variable starts with the mark."""
     import psutil
 
     for _ in range(PASSES):
@@ -44,4 +44,4 @@ def _has(process: psutil.Process, variable: str, mark: str) -> bool:
             return False
         return process.environ().get(variable, "").startswith(mark)
     except (psutil.Error, OSError):
-        return False  # ended meanwhile, or of another user
+        return False  # has ended, or belongs to another user

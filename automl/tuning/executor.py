@@ -1,6 +1,6 @@
 """Where trainings run: the interface, and the executor that trains in this process.
 
-An executor knows jobs and events, not strategies and studies; benchmarks bring one with a virtual clock.
+An executor knows jobs and events, not strategies and studies; the benchmarks have one with a virtual clock.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Executor(ABC):
     @property
     @abstractmethod
     def n_workers(self) -> int:
-        """How many jobs can run at once. It changes where workers come and go."""
+        """How many jobs can run at once; changes if workers come and go."""
 
     @property
     @abstractmethod
@@ -33,39 +33,39 @@ class Executor(ABC):
 
     @abstractmethod
     def submit(self, job: Job) -> None:
-        """Start a job. At most ``n_free`` before the next ``wait``."""
+        """Start a job. Call at most ``n_free`` times before the next ``wait``."""
 
     @abstractmethod
     def wait(self, timeout: float | None = None) -> list[Event]:
-        """What has happened, in order; blocks until something has, at most ``timeout`` seconds.
+        """The new events, in order; blocks until there is one, for at most ``timeout`` seconds.
 
-        Each job gives its EpochDone events and then exactly one JobEnded, also when its worker died.
+        Each job gives its EpochDone events and then exactly one JobEnded, even if its worker died.
         """
 
     @abstractmethod
     def stop(self, key: int) -> None:
-        """Have a running training end after its current epoch; its JobEnded, or LaneEnded, still comes."""
+        """End a running training after its current epoch; its JobEnded or LaneEnded still follows."""
 
     @property
     def spans(self) -> Sequence[Span]:
-        """The trainings on graphics cards so far, if they say what they took."""
+        """The trainings on GPUs so far whose memory use is known."""
         return ()
 
     def now(self) -> float:
-        """Seconds on the executor's clock: real, unless it simulates."""
+        """Seconds on the executor's clock, which is real unless simulated."""
         return time.monotonic()
 
     def charge(self, seconds: float) -> None:
-        """Take note that the strategy has just spent this long: a simulated clock moves on by it."""
+        """Record the time that the strategy has just spent: a simulated clock advances by it."""
         return
 
     @abstractmethod
     def cancel(self) -> None:
-        """Drop what still runs, without an event. All workers are free afterwards."""
+        """Drop running jobs without an event. All workers are free afterwards."""
 
     @abstractmethod
     def close(self) -> None:
-        """Kill what still runs, with all that it holds."""
+        """Kill running jobs and release all resources."""
 
     def __enter__(self) -> Self:
         return self

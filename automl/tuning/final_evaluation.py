@@ -34,7 +34,7 @@ WHO: tuple[Who, ...] = ("chosen", "default")
 class Training:
     """One training of the final: the origin of its config, and its scores."""
 
-    who: Who | Literal["contender"]  # not chosen
+    who: Who | Literal["contender"]  # contender: not chosen
     seed: int
     validation: float | None  # the task's metric after the last epoch
     test: float | None  # None if the task has no test set or the training failed
@@ -43,7 +43,7 @@ class Training:
     folder: Path
     others: Mapping[str, float] = field(default_factory=dict)  # other metrics on the test set
     trial: int | None = None  # the trial with the config
-    any_seed: bool = False  # the trial gave exactly the same with another seed: this training stands for all seeds
+    any_seed: bool = False  # the trial gave the same result with another seed: this training stands for all seeds
 
 
 def train_final(
@@ -104,7 +104,7 @@ def train_final(
 
 
 def _repeats(done: Trained, trial: Trial) -> bool:
-    """Whether a training gave exactly the same as the trial of its config, which had another seed."""
+    """Whether a training exactly repeats the result of its config's trial, which had another seed."""
     losses = [epoch.loss for epoch in done.epochs]
     metrics = {name: [epoch.metrics.get(name) for epoch in done.epochs] for name in trial.metrics}
     return done.ended.error is None and losses == trial.losses and metrics == trial.metrics

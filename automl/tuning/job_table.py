@@ -1,8 +1,8 @@
-"""The jobs of a run that several processes share, as rows in PostgreSQL: who trains what, and what has happened.
+"""The jobs of a shared run as rows in PostgreSQL: which process trains each of them, and their events.
 
-The run's leader puts jobs in and reads events. Lenders are processes that train: each takes jobs that wait, with ``FOR
+The run's leader inserts jobs and reads events. Lenders are processes that train: each takes waiting jobs, with ``FOR
 UPDATE SKIP LOCKED``, and writes their events. A lender whose last sign of life is older than LEASE_SECONDS, by the
-server's clock, counts as dead; it has itself killed its trainings by then. Either side is woken by NOTIFY.
+server's clock, counts as dead; by then, it has killed its own trainings. NOTIFY wakes either side.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ CREATE TABLE IF NOT EXISTS automl_events (
 
 
 def make_tables(url: str) -> None:
-    """Make the tables where they are missing."""
+    """Create missing tables."""
     with reachable(url), alone(url) as connection:
         for statement in TABLES.split(";"):
             if statement.strip():
@@ -58,7 +58,7 @@ def make_tables(url: str) -> None:
 
 
 class JobTable:
-    """The jobs of one run, over one connection, which is used by one thread."""
+    """The jobs of one run, over one connection, for a single thread."""
 
     def __init__(self, engine: Engine, study_id: int) -> None:
         self._engine, self._study_id = engine, study_id
@@ -77,12 +77,12 @@ class JobTable:
     # Both sides
 
     def listen(self, side: str) -> None:
-        """Be woken by what is meant for ``leader`` or ``lenders``."""
+        """Subscribe to notifications for ``leader`` or ``lenders``."""
         with self._connected() as connection:
             connection.exec_driver_sql(f"LISTEN {self._channel(side)}")
 
     def woken(self, seconds: float) -> bool:
-        """Wait for what is listened for, at most so long."""
+        """Wait at most so long for a notification; returns whether one came."""
         with self._connected() as connection:
             driver: Any = connection.connection.driver_connection
             return bool(list(driver.notifies(timeout=seconds, stop_after=1)))
@@ -102,7 +102,7 @@ class JobTable:
             return [(row.id, row.key, row.content) for row in rows]
 
     def put(self, key: int, content: str) -> int:
-        """A new job that waits; its id."""
+        """Insert a waiting job; returns its id."""
         with self._connected() as connection:
             new = "INSERT INTO automl_jobs (study, key, content) VALUES (:study, :key, :content) RETURNING id"
             job: int = self._run(connection, new, key=key, content=content).scalar_one()
@@ -110,19 +110,19 @@ class JobTable:
         return job
 
     def stop(self, job: int) -> None:
-        """Have a job end after its current epoch."""
+        """Request that a job end after its current epoch."""
         with self._connected() as connection:
             self._run(connection, "UPDATE automl_jobs SET stop = true WHERE id = :job", job=job)
             self._wake(connection, "lenders")
 
     def remove(self, jobs: Sequence[int]) -> None:
-        """Jobs that are over, with their events."""
+        """Delete ended jobs and their events."""
         if jobs:
             with self._connected() as connection:
                 self._run(connection, "DELETE FROM automl_jobs WHERE id = ANY(:jobs)", jobs=list(jobs))
 
     def drop(self, jobs: Sequence[int]) -> None:
-        """Remove jobs; those that are trained stay dropped until their lenders have ended them."""
+        """Delete jobs; running ones stay as dropped until their lenders have ended them."""
         if jobs:
             with self._connected() as connection:
                 delete = "DELETE FROM automl_jobs WHERE id = ANY(:jobs) AND state IN ('waiting', 'ended')"
@@ -132,14 +132,14 @@ class JobTable:
                 self._wake(connection, "lenders")
 
     def n_dropped(self) -> int:
-        """Jobs that lenders have not yet ended."""
+        """The number of dropped jobs that lenders have not yet ended."""
         with self._connected() as connection:
             query = "SELECT count(*) FROM automl_jobs WHERE study = :study AND state = 'dropped'"
             n: int = self._run(connection, query).scalar_one()
             return n
 
     def events(self, known: Mapping[int, int]) -> list[tuple[int, int, str]]:
-        """Job, number and content of new events. ``known``: the number of the last one known, by job."""
+        """Job, number and content of new events. ``known``: the number of the last known event, by job."""
         query = (
             "SELECT e.job, e.number, e.content FROM automl_events e "
             "JOIN unnest(cast(:jobs AS bigint[]), cast(:numbers AS integer[])) AS known (job, number) "
@@ -150,20 +150,20 @@ class JobTable:
             return [(row.job, row.number, row.content) for row in rows]
 
     def n_workers(self) -> int:
-        """Of all lenders that are alive."""
+        """The number of workers of all lenders that are alive."""
         with self._connected() as connection:
             query = "SELECT coalesce(sum(n_workers), 0) FROM automl_lenders WHERE study = :study"
             n: int = self._run(connection, query).scalar_one()
             return n
 
     def lead(self, lender: int) -> None:
-        """Note that the process of a lender leads over this connection."""
+        """Record that a lender's process leads the run over this connection."""
         with self._connected() as connection:
             update = "UPDATE automl_lenders SET backend = pg_backend_pid() WHERE id = :lender"
             self._run(connection, update, lender=lender)
 
     def depose(self, name: str) -> None:
-        """End the connection of a leader that gives no sign of life: its process stands still, or cannot be reached."""
+        """End the connection of a leader that gives no sign of life: its process is suspended or unreachable."""
         with self._connected() as connection:
             query = (
                 "SELECT pg_terminate_backend(backend) FROM automl_lenders WHERE study = :study AND backend = :leader "
@@ -172,7 +172,7 @@ class JobTable:
             self._run(connection, query, leader=leader_pid(connection, name), lease=LEASE_SECONDS)
 
     def bury_dead(self) -> list[tuple[int, str]]:
-        """Remove lenders that give no sign of life, with what they trained: id and host of those jobs."""
+        """Delete dead lenders and the jobs that they trained; returns the id and host of these jobs."""
         with self._connected() as connection:
             dead = self._run(
                 connection,
@@ -191,7 +191,7 @@ class JobTable:
     # A lender
 
     def join(self, n_workers: int) -> int:
-        """Enter this process; its id."""
+        """Register this process as a lender; returns its id."""
         with self._connected() as connection:
             new = (
                 "INSERT INTO automl_lenders (study, host, pid, n_workers) VALUES (:study, :host, :pid, :n) RETURNING id"
@@ -202,25 +202,25 @@ class JobTable:
         return lender
 
     def leave(self, lender: int) -> None:
-        """Remove this process."""
+        """Unregister this process."""
         with self._connected() as connection:
             self._run(connection, "DELETE FROM automl_lenders WHERE id = :lender", lender=lender)
             self._wake(connection, "leader")
 
     def sign_of_life(self, lender: int) -> bool:
-        """Whether this process still counts as alive, which it then does for another LEASE_SECONDS."""
+        """Renew the lease for another LEASE_SECONDS; returns False if this process already counts as dead."""
         with self._connected() as connection:
             update = "UPDATE automl_lenders SET seen = clock_timestamp() WHERE id = :lender"
             return self._run(connection, update, lender=lender).rowcount == 1
 
     def mine(self, lender: int) -> dict[int, bool]:
-        """The jobs that a lender is to train; whether each is to stop."""
+        """The jobs assigned to a lender, and whether each is to stop."""
         with self._connected() as connection:
             query = "SELECT id, stop FROM automl_jobs WHERE lender = :lender AND state = 'running'"
             return {row.id: row.stop for row in self._run(connection, query, lender=lender)}
 
     def take(self, lender: int, most: int) -> list[tuple[int, str]]:
-        """Jobs that waited, at most so many: id and content."""
+        """Take waiting jobs, at most so many; returns their ids and contents."""
         with self._connected() as connection:
             rows = self._run(
                 connection,
@@ -234,14 +234,14 @@ class JobTable:
             return sorted((row.id, row.content) for row in rows)
 
     def put_back(self, jobs: Sequence[int]) -> None:
-        """Jobs wait again of which no training has begun."""
+        """Return jobs that were not started to the queue."""
         with self._connected() as connection:
             update = "UPDATE automl_jobs SET state = 'waiting', lender = NULL WHERE id = ANY(:jobs)"
             self._run(connection, update, jobs=list(jobs))
             self._wake(connection, "lenders")
 
     def write(self, lender: int, events: Sequence[tuple[int, int, str]], ended: Sequence[int]) -> None:
-        """Write events: job, number, content. Those of jobs that are not the lender's any more are left out, and those
+        """Write events: job, number, content. Those of jobs that the lender no longer has are skipped, as are those
         that were written before a connection was lost."""
         query = (
             "SELECT id FROM automl_jobs WHERE id = ANY(:jobs) AND lender = :lender AND state IN ('running', 'ended') "
@@ -259,7 +259,7 @@ class JobTable:
             self._wake(connection, "leader")
 
     def forget_dropped(self, lender: int) -> None:
-        """A lender has ended what was dropped."""
+        """Delete the dropped jobs of a lender, which has ended them."""
         with self._connected() as connection:
             delete = "DELETE FROM automl_jobs WHERE lender = :lender AND state = 'dropped'"
             self._run(connection, delete, lender=lender)

@@ -1,4 +1,4 @@
-"""What executors and workers say to each other: jobs and events, and their JSON."""
+"""The messages between executors and workers: jobs and events, and their JSON."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from typing import Any, Self
 from automl.task import Epoch
 from automl.tuning.memory import Memory
 
-MAX_RETRIES = 3  # of a job that is lost, by those who submit jobs
+MAX_RETRIES = 3  # of a lost job, by whoever submitted it
 
 
 @dataclass(frozen=True)
 class Job:
-    """One training of one config: up to ``epochs`` in total, from the checkpoint in ``folder`` where there is one.
+    """One training of one config: up to ``epochs`` in total, from the checkpoint in ``folder`` if there is one.
 
-    Or, with ``lanes``, several trainings of one shape in one program, of a task with ``train_lanes``. Its key is then
-    that of the first of them, and the rest of it is theirs.
+    With ``lanes``, it is several trainings of one shape in one program, for a task with ``train_lanes``. It then has
+    the key of the first lane; all other fields are those of the lanes.
     """
 
     key: int  # unique within an executor
     config: Mapping[str, Any]
     seed: int
     epochs: int
-    schedule: int | None = None  # epochs of its complete schedule, where that is not a full training's
+    schedule: int | None = None  # epochs of its complete schedule, if not a full training's
     folder: str | None = None
     device: str = "auto"
     test: bool = False  # score it on the test set at the end
-    trained: int = 0  # epochs that count so far, after which it goes on from the checkpoint
-    left: float | None = None  # seconds until the search ends: a training that cannot end in them may give up early
-    again: bool = False  # it was begun before in this folder, which may hold more epochs than count
-    limited: bool = True  # whether it is killed after the seconds of a trial
-    runtime: str = ""  # trainings of different ones never share a process
+    trained: int = 0  # epochs that count so far, after which it resumes from the checkpoint
+    left: float | None = None  # seconds until the search ends: a training that cannot finish by then may give up early
+    again: bool = False  # it was started before in this folder, whose checkpoint may be beyond ``trained``
+    limited: bool = True  # whether it is killed at the time limit of a trial
+    runtime: str = ""  # jobs with different runtimes never share a process
     lanes: Sequence[Job] = ()
 
     @property
     def trainings(self) -> Sequence[Job]:
-        """Its trainings, each as a job of its own."""
+        """Its trainings, each as a separate job."""
         return self.lanes or (self,)
 
     @classmethod
@@ -49,7 +49,7 @@ class Job:
 
 @dataclass(frozen=True)
 class JobStarted:
-    """A worker has loaded what it needs and begins: a limit on its seconds counts from here."""
+    """A worker is loaded and starts to train: a time limit counts from here."""
 
     key: int
 
@@ -70,7 +70,7 @@ class EpochDone:
 
 @dataclass(frozen=True)
 class LaneEnded:
-    """A lane of a job is over: trained to its end, stopped, or failed."""
+    """A lane of a job has ended: complete, stopped, or failed."""
 
     key: int
     lane: int  # the lane's key
@@ -81,27 +81,27 @@ class LaneEnded:
 
 @dataclass(frozen=True)
 class Restarted:
-    """A job goes on after an earlier epoch than it had reached; what it has shown of later ones no longer counts."""
+    """A job continues after an earlier epoch than it had reached; its results after that epoch no longer count."""
 
     key: int
-    epoch: int  # of the trial, 0 for a training from scratch
+    epoch: int  # after which the trial continues; 0: from scratch
     reason: str  # one line
 
 
 @dataclass(frozen=True)
 class JobEnded:
-    """A job is over: trained to its end, stopped, or failed."""
+    """A job has ended: complete, stopped, or failed."""
 
     key: int
     seconds: float
     error: str | None = None  # one line
     traceback: str | None = None  # or the last output of a process that died
-    fatal: bool = False  # an error the user can fix, which every other trial would meet too
-    broken: bool = False  # the process cannot train again: an error of a card fails all that follow
-    scores: Mapping[str, float] = field(default_factory=dict)  # on the test set, where it was asked for
-    lost: bool = False  # to others, who killed its process or left no room on its card: another attempt may succeed
+    fatal: bool = False  # an error the user can fix, and which every other trial would have too
+    broken: bool = False  # the process cannot train again: after a GPU error, all later trainings fail
+    scores: Mapping[str, float] = field(default_factory=dict)  # on the test set, if requested
+    lost: bool = False  # its process was killed or others left no room on its card: another attempt may succeed
     out_of_memory: bool = False
-    memory: Memory | None = None  # on its card, as far as it is known
+    memory: Memory | None = None  # on its card, if known
 
 
 Event = JobStarted | EpochDone | Restarted | LaneEnded | JobEnded
@@ -111,12 +111,12 @@ KINDS: Mapping[str, type[Event]] = {
 
 
 def event_to_json(event: Event) -> str:
-    """One line; not-a-number and infinities in Python's spelling."""
+    """The event as one line, with NaN and infinities as Python writes them."""
     return json.dumps({"event": type(event).__name__, **asdict(event)})
 
 
 def event_from_json(line: str) -> Event:
-    """The event of a line by ``event_to_json``."""
+    """The inverse of ``event_to_json``."""
     content = json.loads(line)
     kind = KINDS[content.pop("event")]
     if kind is EpochDone:

@@ -1,4 +1,4 @@
-"""A process that lends its workers to a run: it takes jobs from the database and writes what happens there."""
+"""A process that lends its workers to a run: it takes jobs from the database and writes their events to it."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
     from automl.tuning.executor import Executor
 
 SECONDS_BETWEEN_SIGNS = 1.0  # of life
-SECONDS_BETWEEN_LOOKS = 0.05  # at the executor while something is trained, so that a new job waits no longer
+SECONDS_BETWEEN_LOOKS = 0.05  # at the executor while it trains, so that a new job waits no longer
 
 
 class Lender:
-    """A thread that trains jobs of a run with an executor, until it is closed.
+    """A thread that trains jobs of a run with an executor until it is closed.
 
-    While the database cannot be reached, what is trained goes on for LEASE_SECONDS; then it is killed, as others count
+    While the database cannot be reached, trainings continue for LEASE_SECONDS; then they are killed, since others count
     this process as dead.
     """
 
     def __init__(self, table: JobTable, executor: Executor, root: Path, device: str) -> None:
-        """``root``: the run's folder on this machine. ``device``: what trainings on this machine may use."""
+        """``root``: the run's folder on this machine. ``device``: for trainings on this machine."""
         self._table, self._executor, self._root, self._device = table, executor, root, device
         self._error: BaseException | None = None
         self._over = threading.Event()
-        self._n_events: dict[int, int] = {}  # of each job that is trained
+        self._n_events: dict[int, int] = {}  # by running job
         self._unwritten: list[tuple[int, int, Event]] = []  # job, number, event
         self._stopped: set[int] = set()
         self._register()
@@ -44,12 +44,12 @@ class Lender:
         self._thread.start()
 
     def check(self) -> None:
-        """Raise what has ended the thread."""
+        """Raise the error that ended the thread, if any."""
         if self._error is not None:
             raise self._error
 
     def close(self) -> None:
-        """Kill what is trained, and give it back."""
+        """Kill the running trainings and report them as lost."""
         self._over.set()
         self._thread.join()
 
@@ -91,7 +91,7 @@ class Lender:
         now = time.monotonic()
         if self._table.sign_of_life(self.id):
             self._alive_until, self._next_sign = now + job_table.LEASE_SECONDS, now + SECONDS_BETWEEN_SIGNS
-        else:  # this process stood still, and others train its jobs now
+        else:  # this process was suspended, and others now train its jobs
             self._kill()
             self._register()
 
@@ -115,7 +115,7 @@ class Lender:
             self._unwritten.append((job, self._n_events[job], event))
 
     def _write(self) -> bool:
-        """Whether a job has ended."""
+        """Write new events; returns whether a job has ended."""
         if not self._unwritten:
             return False
         ended = [job for job, _, event in self._unwritten if isinstance(event, JobEnded)]
@@ -128,14 +128,14 @@ class Lender:
         return bool(ended)
 
     def _report_lost(self, jobs: Sequence[int], error: str) -> None:
-        ended = {job for job, _, event in self._unwritten if isinstance(event, JobEnded)}  # only to be written
+        ended = {job for job, _, event in self._unwritten if isinstance(event, JobEnded)}  # not yet written
         for job in jobs:
             if job not in ended:
                 self._keep([JobEnded(-job, 0.0, error, lost=True)])
         self._write()
 
     def _obey(self) -> None:
-        """Stop what is to stop, and kill what the leader has dropped."""
+        """Stop jobs as requested, and kill those that the leader has dropped."""
         mine = self._table.mine(self.id)
         if self._n_events.keys() - mine.keys():
             self._executor.cancel()
@@ -160,7 +160,7 @@ class Lender:
             self._executor.submit(job)
 
     def _here(self, key: int, job: Job) -> Job:
-        """With folders and devices of this machine."""
+        """The job with folders and devices of this machine."""
 
         lanes = tuple(self._here(lane.key, lane) for lane in job.lanes)
         here = replace(job, key=key, lanes=lanes, device=self._device)
@@ -169,5 +169,5 @@ class Lender:
         place = self._root / job.folder
         if not place.resolve().is_relative_to(self._root.resolve()):
             raise UserError(f"a job names a folder outside of the run's: {job.folder!r}")
-        place.mkdir(parents=True, exist_ok=True)  # of another machine's making, which can show late
+        place.mkdir(parents=True, exist_ok=True)  # another machine's folder may become visible late
         return replace(here, folder=str(place))

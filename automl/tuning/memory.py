@@ -1,4 +1,4 @@
-"""How many trainings share a graphics card: by what they are expected to take of its memory, and what ran out of it."""
+"""How many trainings share a GPU, from their expected memory use and from those that ran out of memory."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-SHARE = 0.85  # of a card, that the expected peaks of its trainings may add up to
-N_ALONE = 2  # trainings that are measured before any has neighbours
-RIDGE = 0.1  # penalty of the slopes, for standardised features
+SHARE = 0.85  # maximum sum of the expected peaks of a card's trainings, as a share of its memory
+N_ALONE = 2  # trainings measured alone before any share a card
+RIDGE = 0.1  # ridge penalty, for standardised features
 
 
 @dataclass(frozen=True)
 class Memory:
-    """What a training took of its card at most, and what the card has, in bytes."""
+    """The peak memory of a training on its card, and the card's total, in bytes."""
 
     peak: int
     total: int
@@ -33,16 +33,16 @@ class Span:
 
 
 class Admission:
-    """Which jobs may start beside others, and how many share each card.
+    """Decides which jobs may share a card, and how many.
 
-    The first trainings are alone on their cards. Where none says what it took, there is no limit but the slots.
+    The first trainings are alone on their cards. If none reports its memory use, only the slots limit the number.
     """
 
     def __init__(self, slots: Mapping[int, int]) -> None:
-        """``slots``: how many jobs may run at a time, by card."""
+        """``slots``: maximum number of jobs at a time, by card."""
         self._slots = dict(slots)
         self._running: dict[int, dict[int, Mapping[str, Any]]] = {card: {} for card in slots}  # configs, by job
-        self._most: dict[int, int] = {}  # by job: on its card at a time since it began, itself included
+        self._most: dict[int, int] = {}  # by job: most jobs on its card at a time since it began
         self._known: list[tuple[Mapping[str, Any], Memory]] = []
         self._is_silent = False
 
@@ -61,17 +61,17 @@ class Admission:
         return sum(map(self.expected_peak, [*running, config])) < SHARE * total
 
     def began(self, card: int, key: int, config: Mapping[str, Any]) -> None:
-        """A job has started."""
+        """Record that a job has started."""
         running = self._running[card]
         running[key] = config
         self._most.update((job, max(self._most.get(job, 0), len(running))) for job in running)
 
     def n_running(self, card: int) -> int:
-        """How many jobs a card has."""
+        """The number of jobs on a card."""
         return len(self._running[card])
 
     def ended(self, card: int, key: int, memory: Memory | None) -> None:
-        """A job has ended, and says what it took if it can."""
+        """Record that a job has ended, and its memory use if known."""
         config = self._running[card].pop(key)
         del self._most[key]
         if memory is not None:
@@ -79,13 +79,13 @@ class Admission:
         self._is_silent = not self._known
 
     def left(self, card: int, key: int) -> None:
-        """A job is gone, such as one whose process has died."""
+        """Record that a job is gone, for example because its process died."""
         self._running[card].pop(key, None)
         self._most.pop(key, None)
 
     def ran_out(self, card: int, key: int) -> bool:
-        """A job has run out of memory. Returns whether it has had others beside it since it began, which may be why:
-        then fewer will be. Those that are there now say nothing, as one may have ended since.
+        """Record that a job ran out of memory. Returns whether it has shared its card, which may be the reason: then
+        fewer jobs will share it. All jobs since it began count, as some may have ended by now.
         """
         del self._running[card][key]
         most = self._most.pop(key)
@@ -94,9 +94,9 @@ class Admission:
         return most > 1
 
     def expected_peak(self, config: Mapping[str, Any]) -> float:
-        """Bytes that a training is expected to take, and one standard deviation of the errors more.
+        """The expected peak memory of a training in bytes, plus one standard deviation of the errors.
 
-        By a ridge regression of the logarithm on the hyperparameters, numbers on a log scale.
+        By ridge regression of its logarithm on the hyperparameters, with numbers on a log scale.
         """
         same = [memory.peak for known, memory in self._known if known == config]
         if same:
@@ -105,7 +105,7 @@ class Admission:
         X = _features([*(known for known, _ in self._known), config])
         known, new = X[:-1], X[-1]
         centre, scale = known.mean(0), known.std(0) + 1e-9
-        varies = scale > 1e-6  # what was the same in all says nothing
+        varies = scale > 1e-6  # constant features are uninformative
         Z, z = ((known - centre) / scale)[:, varies], ((new - centre) / scale)[varies]
         slopes = np.linalg.solve(Z.T @ Z + RIDGE * np.eye(Z.shape[1]), Z.T @ (logs - logs.mean()))
         errors = logs - logs.mean() - Z @ slopes
@@ -113,7 +113,7 @@ class Admission:
 
 
 def _features(configs: Sequence[Mapping[str, Any]]) -> np.ndarray:
-    """(n, features): numbers on a log scale, 0 where they are inactive, and an indicator of each other value."""
+    """Shape (n, features): numbers on a log scale, 0 if inactive, and an indicator of each other value."""
     columns = []
     for name in sorted(set().union(*configs)):
         values = [config.get(name) for config in configs]

@@ -1,4 +1,4 @@
-"""Files that all processes of one machine use: unpacked by the first that needs them, removed after the last."""
+"""Files shared by all processes of a machine: unpacked by the first that needs them, removed after the last."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ COMPLETE = ".complete"
 
 @contextmanager
 def node_files(key: str, unpack: Callable[[Path], None]) -> Iterator[Path]:
-    """The folder for a key, for as long as the context lasts. ``unpack`` fills it, once on this machine.
+    """The folder for a key, for the duration of the context. ``unpack`` fills it, once per machine.
 
-    What processes that were killed have left behind is removed too.
+    What killed processes have left behind is removed too.
     """
     root = Path(tempfile.gettempdir()) / f"automl-{os.getuid()}"
     root.mkdir(mode=0o700, exist_ok=True)
@@ -25,8 +25,8 @@ def node_files(key: str, unpack: Callable[[Path], None]) -> Iterator[Path]:
         raise PermissionError(f"{str(root)!r} belongs to another user")
     folder, in_use = root / key, _opened(root / f"{key}.lock")
     try:
-        # A lock that is held is never changed into one of another kind: of two that want an exclusive lock in place of
-        # their shared ones, the second would wait until the first gives back what it holds for as long as it trains.
+        # A held lock is never converted: if two processes wanted to turn their shared locks into exclusive ones, the
+        # second would wait until the first releases its lock, which it holds while it trains.
         fcntl.flock(in_use, fcntl.LOCK_SH)
         unpacking = _opened(root / f"{key}.unpacking")
         try:
@@ -49,7 +49,7 @@ def _opened(lock: Path) -> int:
 
 
 def _remove_unused(root: Path) -> None:
-    """A lock's file stays: another process may be about to lock it."""
+    """Remove unused folders. Lock files stay: another process may be about to lock one."""
     for file in root.glob("*.lock"):
         lock = os.open(file, os.O_RDWR)
         try:

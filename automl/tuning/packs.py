@@ -1,4 +1,4 @@
-"""Many jobs from beginning to end, where trainings that the task says are of one shape share a program."""
+"""Runs many jobs to their end; trainings that have one shape, according to the task, share a program."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Trained:
 
 
 def packed(task: Task, jobs: Sequence[Job], n_workers: int) -> list[Job]:
-    """The jobs, with trainings of one shape as lanes of one job, but never so many that a worker would have none.
+    """The jobs, with trainings of one shape as lanes of one job, but never so many that a worker would be idle.
 
-    A job with lanes has the key of its first one. A training that could have neighbours is a lane even if it has none,
+    A job with lanes has the key of the first one. A training that could share a program is a lane even if it is alone,
     so that its result does not depend on the number of workers. The jobs have folders.
     """
     most = min(MOST_LANES, math.ceil(len(jobs) / max(1, n_workers)))
@@ -50,23 +50,23 @@ def packed(task: Task, jobs: Sequence[Job], n_workers: int) -> list[Job]:
 
 
 def lane_keys(task: Task) -> Callable[[Mapping[str, Any]], Hashable | None]:
-    """What trainings of a config have in common with others that they can share a program with; None: with no other."""
+    """The key of a config, as a function: trainings with equal keys can share a program; None: with no other."""
     own: Callable[[Mapping[str, Any]], Hashable | None] = getattr(task, "lane_key", lambda config: None)
     return own
 
 
 def together(jobs: Sequence[Job]) -> Job:
-    """The jobs as lanes of one."""
+    """One job with these jobs as lanes."""
     return replace(jobs[0], lanes=tuple(jobs))
 
 
 def first_of_pack(proposal: Proposal) -> int:
-    """The first trial of those that a proposal was asked for to share a program with."""
+    """The first trial of the pack that a proposal belongs to."""
     return proposal.trial if proposal.alike is None else proposal.alike
 
 
 def _attempt(job: Job) -> Job:
-    """The job in folders of its own, which hold what there is in those of its trainings."""
+    """The job in new folders, which are copies of its trainings' folders if these exist."""
     if job.lanes:
         return replace(job, lanes=tuple(map(_attempt, job.lanes)))
     assert job.folder is not None
@@ -82,18 +82,18 @@ def train_jobs(
     log: Write = lambda event, **facts: None,
     most_seconds: float | None = None,
 ) -> dict[int, Trained]:
-    """Run jobs to their ends; returns the results of the trainings, by key.
+    """Run jobs to their end; returns the results of the trainings, by key.
 
     ``watch``: called about once a second with the number of trainings done and in total. ``needless``: returns the keys
-    of trainings that need not start once this one has ended. If a program of several trainings fails as a whole, those
-    that it leaves are trained alone: one of them may have been the cause. Each attempt has a folder of its own, which
-    becomes the training's at its end. ``log``: called with starts, ends, restarts and retries, in which a training has
-    the name of its folder. ``most_seconds``: those that have not ended by then are dropped and have failed.
+    of trainings that need not start once this one has ended. If a program of several trainings fails as a whole, its
+    unfinished ones are trained alone, since one of them may be the cause. Each attempt has its own folder, which
+    becomes the training's at its end. ``log``: called with starts, ends, restarts and retries; a training is identified
+    by the name of its folder. ``most_seconds``: trainings that have not ended by then are dropped and count as failed.
     """
     end_at = math.inf if most_seconds is None else executor.now() + most_seconds
     waiting, running, retries = deque(jobs), dict[int, Job](), Counter[int]()
     places = {single.key: Path(str(single.folder)) for job in jobs for single in job.trainings}
-    attempts: dict[int, Path] = {}  # folders of the trainings that run
+    attempts: dict[int, Path] = {}  # folders of running trainings
     epochs: dict[int, list[Epoch]] = {key: [] for key in places}
     done: dict[int, Trained] = {}
     n_trainings = len(epochs)

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def pickled(task: Task) -> bytes:
-    """By cloudpickle, but code keeps the name of its file, which the tracebacks of failed trials need. UserError if it
-    cannot be."""
+    """Pickle with cloudpickle, but keep the file names of code for the tracebacks of failed trials. UserError if the
+    task cannot be pickled."""
     import cloudpickle
 
-    # The workers run the same interpreter, which is all that marshal asks for.
+    # The workers run the same interpreter, as marshal requires.
     by_marshal = {CodeType: lambda code: (marshal.loads, (marshal.dumps(code),))}
 
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Trainings in processes of this machine, which stay alive between trials."""
+"""Trainings in processes on this machine that stay alive between trials."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 MAX_DEATHS_AT_START = 3
 SECONDS_BETWEEN_TRIMS = 1.0  # of the logs
-FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)  # no training dies of these by itself
+FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)  # not raised by trainings themselves
 
 
 class ProcessExecutor(Executor):
-    """``n_workers`` trainings at a time in processes with one thread each. One that dies is replaced, and its job has
-    failed. If jobs have different runtimes, there may be as many processes for each of these, of which some wait.
+    """``n_workers`` trainings at a time in processes with one thread each. A process that dies is replaced, and its job
+    fails. If jobs have different runtimes, there may be as many processes for each runtime, some of them idle.
 
-    Each sees one graphics card, round-robin, whatever framework its trainings use. A job waits until its card has room
-    for it, see ``Admission``; one that runs out of memory beside others waits and starts again, where the fewer share.
+    Each process sees one GPU, round-robin, whatever framework its trainings use. A job waits until a card has room for
+    it, see ``Admission``; one that runs out of memory on a shared card starts again later, with fewer jobs beside it.
 
-    They are started as fresh interpreters rather than through multiprocessing, which would import the user's script
-    anew in each: scripts without ``if __name__ == "__main__"``, notebooks and lambdas work. While a thread waits,
+    Processes are started as fresh interpreters rather than through multiprocessing, which would import the user's
+    script in each: scripts without ``if __name__ == "__main__"``, notebooks and lambdas work. While one thread waits,
     another may submit, stop and cancel.
     """
 
@@ -58,9 +58,9 @@ class ProcessExecutor(Executor):
         reproducible: bool = False,
         n_threads: int = 1,
     ) -> None:
-        """``task``: it, or a file made of ``pickled``. ``trial_seconds``: a job that takes longer is killed and has
-        failed. ``logs``: a folder for their output. ``device``: the cards that jobs may use. ``reproducible``: a
-        training on a card repeats itself exactly. ``n_threads``: of each process.
+        """``task``: the task, or a file with its ``pickled`` bytes. ``trial_seconds``: a job that takes longer is
+        killed and fails. ``logs``: a folder for the output. ``device``: the cards that jobs may use.
+        ``reproducible``: trainings on a card repeat exactly. ``n_threads``: per process.
         """
         self._hello: dict[str, Any] = {"path": sys.path}
         if isinstance(task, Path):
@@ -77,8 +77,8 @@ class ProcessExecutor(Executor):
         self._lock = threading.RLock()
         self._n_deaths_at_start = 0
         self._mark, self._n_started = new_mark(), 0
-        self._held = deque[Job]()  # until there is room
-        self._trimmed = self.now()  # when it last looked at how long the logs are
+        self._held = deque[Job]()  # waiting for room
+        self._trimmed = self.now()  # when the log sizes were last checked
         self._spans = list[Span]()
         self._workers = [self._start(i) for i in range(n_workers)]
         cards_of_workers = [worker.card for worker in self._workers if worker.card is not None]
@@ -102,7 +102,7 @@ class ProcessExecutor(Executor):
             self._start_held()
 
     def _start_held(self) -> None:
-        """Start the jobs that wait, in their order, as far as there is room."""
+        """Start waiting jobs in order, as far as there is room."""
         while self._held and sum(worker.job is not None for worker in self._workers) < self._n_workers:
             worker = self._worker_for(self._held[0])
             if worker is None:
@@ -110,8 +110,8 @@ class ProcessExecutor(Executor):
             self._give(worker, self._held.popleft())
 
     def _worker_for(self, job: Job) -> WorkerProcess | None:
-        """A process without a job, of the runtime of this one or of none yet, on the emptiest card with room for it; a
-        new process if there is none of this runtime. None if no card has room."""
+        """An idle process with the job's runtime or none yet, on the least busy card with room for the job; a new
+        process if there is none. None if no card has room."""
         free = [worker for worker in self._workers if worker.job is None and worker.runtime in (job.runtime, None)]
         if not free:
             free = [self._start(len(self._workers))]
@@ -129,11 +129,11 @@ class ProcessExecutor(Executor):
         worker.runtime = job.runtime
         if worker.card is not None:
             self._admission.began(worker.card, job.key, _what(job))
-        device = "cuda" if self._cards and job.device != "cpu" else job.device  # the only one that it sees
+        device = "cuda" if self._cards and job.device != "cpu" else job.device  # the process sees a single one
         worker.send({"job": asdict(replace(job, device=device))})
 
     def _free(self, worker: WorkerProcess, event: JobEnded) -> Event:
-        """The end of a worker's job; or its restart, if it ran out of memory beside others."""
+        """The end of a worker's job, or its restart if it ran out of memory on a shared card."""
         job, card = worker.job, worker.card
         assert job is not None
         worker.job = worker.deadline = None
@@ -192,7 +192,7 @@ class ProcessExecutor(Executor):
             worker.reader.join(timeout=1.0)
 
     def processor_seconds(self) -> float:
-        """Of computing, by the processes that are there now, since each was started."""
+        """CPU seconds of the current processes since each was started."""
         import psutil
 
         total = 0.0
@@ -225,7 +225,7 @@ class ProcessExecutor(Executor):
 
     def _received(self, worker: WorkerProcess, event: Event) -> Event | None:
         if worker not in self._workers or worker.job is None or event.key != worker.job.key:
-            return None  # of a worker that was killed meanwhile
+            return None  # from a worker that has been killed
         if isinstance(event, JobStarted):
             worker.has_started = True
             self._n_deaths_at_start = 0
@@ -253,7 +253,7 @@ class ProcessExecutor(Executor):
         if worker.job is None:
             return None
         hint = "; out of memory?" if status == -signal.SIGKILL else ""
-        # The kernel's own kill would come again; where it does not count them, so is the last attempt's end reported.
+        # An out-of-memory kill by the kernel would recur; if these are not counted, the last attempt's end is reported.
         lost = -status in FROM_OUTSIDE and worker.n_oom_kills == n_oom_kills()
         error = f"the training process died ({how}{hint})"
         return JobEnded(worker.job.key, 0.0, error, last_lines(worker.log), lost=lost)
@@ -276,5 +276,5 @@ class ProcessExecutor(Executor):
 
 
 def _what(job: Job) -> Mapping[str, Any]:
-    """On what the memory that a job takes depends."""
+    """What a job's memory use depends on."""
     return {**job.config, "lanes": len(job.lanes)} if job.lanes else job.config

@@ -1,4 +1,4 @@
-"""How far a search has come: a bar in a terminal or notebook, log lines elsewhere."""
+"""The progress of a search: a bar in a terminal or notebook, log lines elsewhere."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from automl.tuning.tuner import Tuner
 
 LOGGER = logging.getLogger("automl")
-EVERY = 0.1  # seconds between two looks at the trials
+EVERY = 0.1  # seconds between updates
 
 
 class Progress(Protocol):
@@ -33,7 +33,7 @@ class Progress(Protocol):
 
 
 def progress() -> Progress:
-    """The display for where this process runs: a notebook, a terminal (standard error), or a log."""
+    """The display that fits the environment: a notebook, a terminal (standard error), or a log."""
     ipython = sys.modules.get("IPython")
     shell = None if ipython is None else ipython.get_ipython()
     if getattr(shell, "kernel", None) is not None:
@@ -42,14 +42,14 @@ def progress() -> Progress:
 
 
 def share_done(tuner: Tuner) -> float:
-    """Of the budget in epochs or of the time limit, whichever is nearer to its end; 0 to 1."""
+    """The used share of the budget in epochs or of the time limit, whichever is larger; 0 to 1."""
     epochs, budget, limit = _epochs(tuner), tuner.budget_epochs, tuner.search_limit
     shares = [0.0 if budget is None else epochs / budget, 0.0 if not limit else tuner.seconds / limit]
     return min(1.0, max(shares))
 
 
 def seconds_left(tuner: Tuner) -> float | None:
-    """Of the search, at its pace so far; None before the first epoch."""
+    """Estimated seconds left of the search, at the pace so far; None if unknown."""
     epochs, budget, limit = _epochs(tuner), tuner.budget_epochs, tuner.search_limit
     left = math.inf if limit is None else limit - tuner.seconds
     if epochs and budget is not None:
@@ -58,7 +58,7 @@ def seconds_left(tuner: Tuner) -> float | None:
 
 
 def _epochs(tuner: Tuner) -> int:
-    """Of the budget that is used up: those of a failed trial count as asked for."""
+    """Epochs of the budget used so far; a failed trial counts with its requested epochs."""
     ahead = [max(0, r.proposal.epochs - len(r.losses)) for r in tuner.running.values()]
     waiting = [p for pack in tuner.waiting for p in pack if p.trial not in tuner.running]
     ahead += [max(0, p.epochs - len(tuner.study.trials[p.trial].losses)) for p in waiting]
@@ -66,13 +66,13 @@ def _epochs(tuner: Tuner) -> int:
 
 
 class Values:
-    """Writes a run's values of a metric with the digits that tell them apart; never with fewer than before."""
+    """Formats a run's metric values with enough digits to tell them apart, never with fewer than before."""
 
     def __init__(self) -> None:
         self._step: float | None = None
 
     def look(self, tuner: Tuner) -> None:
-        """Take note of the values so far."""
+        """Update the number of digits."""
         self._look(values(tuner.study.trials.values(), tuner.task.metric), tuner.task.maximize)
 
     def _look(self, seen: list[float], maximize: bool) -> None:
@@ -86,7 +86,7 @@ class Values:
 
 
 def trial_line(tuner: Tuner, told: Told, shown: Values) -> str:
-    """What became of a trial, and the best so far, in a line."""
+    """A line with the outcome of a trial and the best value so far."""
     trial, metric = tuner.study.trials[told.outcome.proposal.trial], tuner.task.metric
     state, n_epochs = state_of(told.outcome, tuner.study.max_epochs), len(told.outcome.losses)
     word = STATES[state]
@@ -111,13 +111,13 @@ def _value(trial: Trial, metric: str, epoch: int) -> float | None:
 
 
 class _Snapshot:
-    """What a bar shows; time goes on between two looks at the trials."""
+    """The content of a bar; its time advances between updates."""
 
     def __init__(self, tuner: Tuner, shown: Values) -> None:
         shown.look(tuner)
         study, best, metric = tuner.study, tuner.study.best, tuner.task.metric
         done = len(study.trials) - study.counts["running"]
-        whole = tuner.n_trials if study.max_epochs == 1 else None  # otherwise trials may be shorter, and more
+        whole = tuner.n_trials if study.max_epochs == 1 else None  # otherwise there may be more, shorter trials
         self.trials = f"{done}{f'/{whole}' if whole else ''} trial{'s' * ((whole or done) != 1)}"
         slow = study.n_too_slow
         for n, word in ((study.counts["failed"] - slow, "failed"), (slow, "too slow")):
@@ -147,7 +147,7 @@ class _Snapshot:
 
 
 class _Bar:
-    """Looks at the trials ten times a second at most."""
+    """Updates at most ten times a second."""
 
     def __init__(self) -> None:
         self._shown = Values()
@@ -169,7 +169,7 @@ class _Bar:
             self._draw()
 
     def _draw(self) -> None:
-        """Show the new snapshot, where that does not happen by itself."""
+        """Show the new snapshot, unless that happens by itself."""
 
 
 class _TerminalBar(_Bar):
@@ -202,7 +202,7 @@ class _TerminalBar(_Bar):
 
 
 class _NotebookBar(_Bar):
-    """HTML that is replaced in its cell, which needs no widgets."""
+    """HTML that is replaced in its cell, without widgets."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -231,7 +231,7 @@ class _Log:
 
     def __init__(self) -> None:
         self._shown = Values()
-        self._place: int | None = None  # in the study's log
+        self._place: int | None = None  # position in the study's log
 
     def __enter__(self) -> _Log:
         return self
@@ -250,9 +250,9 @@ class _Log:
 
 
 def new_outcomes(tuner: Tuner, place: int | None) -> tuple[list[Told], int]:
-    """The outcomes in the study's log from a place on, and the place after them.
+    """The outcomes in the study's log from a position on, and the position after them.
 
-    None stands for the place where the log of a run that is continued was before it went on.
+    ``place``: None for the first position after the entries that a resumed run has restored.
     """
     log = tuner.study.log
     start = tuner.n_restored if place is None else place

@@ -1,4 +1,4 @@
-"""Trainings on a Ray cluster: one actor for each worker, on nodes that come and go."""
+"""Trainings on a Ray cluster: one actor per worker, on nodes that may come and go."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from automl.task import Task
     from automl.tuning.jobs import Event
 
-LOOK_EVERY = 1.0  # seconds, at the nodes
+LOOK_EVERY = 1.0  # seconds between checks of the nodes
 POLL = 20.0  # seconds that a call for events waits
 EVENTS, MESSAGES = {"concurrency_group": "events"}, {"concurrency_group": "messages"}  # a thread each, calls in order
 ACTOR = ray.remote(concurrency_groups={"events": 1, "messages": 1})(RayWorker)
-TRIES = 3  # of a node on which workers fail, before it is left out
-N_SPARE = 1  # workers beyond the limit, ready to take the place of a lost one, where the cluster has room
+TRIES = 3  # worker failures after which a node is left out
+N_SPARE = 1  # workers beyond the limit, ready to replace a lost one, if the cluster has room
 CONNECT_SECONDS = 10.0
 SECONDS_TO_CLOSE = 20.0
 
@@ -41,26 +41,26 @@ SECONDS_TO_CLOSE = 20.0
 class _Actor(RemoteWorker):
     node: str = ""
     handle: Any = None
-    call: Any = field(default=None, repr=False)  # for its next events
+    call: Any = field(default=None, repr=False)  # pending, for its next events
 
     def send(self, message: Mapping[str, Any]) -> None:
         self.handle.send.options(**MESSAGES).remote(message)
 
 
 def connect(address: str | None) -> None:
-    """Connect to the Ray cluster at an address; without one, to that of this machine, which is started if there is
-    none. UserError if there is none at the address."""
+    """Connect to the Ray cluster at an address; by default to that of this machine, which is started if necessary.
+    UserError if there is none at the address."""
     if ray.is_initialized():
         return
     named = address or os.environ.get("RAY_ADDRESS")
     found = named or ray._private.utils.read_ray_address()
     if named is None and (found is None or _no_answer(found)):
-        found = "local"  # also where a cluster of this machine has ended without a word
+        found = "local"  # also if this machine's cluster has died
     reason = _no_answer(found)
     if reason is not None:
         raise UserError(f"cannot connect to a Ray cluster at {found}: {reason}")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    ray._private.worker.print_to_stdstream = _log  # standard output is the run's own, and may be JSON
+    ray._private.worker.print_to_stdstream = _log  # standard output belongs to the run, and may be JSON
     try:
         ray.init(found, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -69,7 +69,7 @@ def connect(address: str | None) -> None:
 
 
 def _no_answer(address: str) -> str | None:
-    """Why nothing answers at HOST:PORT, where Ray would try for minutes; None if something does, or for other forms."""
+    """Why HOST:PORT does not answer (Ray would retry for minutes); None if it does, or for other forms of address."""
     if address in ("auto", "local") or "://" in address:
         return None
     try:
@@ -80,7 +80,7 @@ def _no_answer(address: str) -> str | None:
 
 
 def room(cores: float, gpus: float) -> dict[str, int]:
-    """Node -> how many workers it can hold, of the nodes that are there and stay."""
+    """Node -> how many workers fit on it; without dead and draining nodes."""
     leaving = ray._private.state.state.get_draining_nodes()
     rooms = {}
     for node in ray.nodes():
@@ -97,10 +97,10 @@ def has_gpus() -> bool:
 
 
 class RayExecutor(RemoteExecutor[_Actor]):
-    """An actor for each worker, as many as the nodes have room for or ``most``.
+    """One actor per worker, as many as the nodes have room for, but at most ``most``.
 
-    An actor holds its cores and share of a GPU for the whole run. One that dies loses its job, which the tuner tries
-    again; its node stays in use. A node that is drained takes no more jobs.
+    An actor holds its cores and share of a GPU for the whole run. If it dies, the tuner retries its job, and its node
+    stays in use. A draining node gets no more jobs.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class RayExecutor(RemoteExecutor[_Actor]):
         say: Callable[[str], object],
     ) -> None:
         """``cores``, ``gpus``: of each worker; may be fractions. ``data``: the folder that ``task.data`` names, which
-        is sent along. ``say``: called with a line where a node cannot be used. UserError if there is no such cluster.
+        is sent along. ``say``: called with a line if a node cannot be used. UserError if there is no such cluster.
         """
         super().__init__(most, say)
         content = pickled(task)
@@ -158,11 +158,11 @@ class RayExecutor(RemoteExecutor[_Actor]):
         return [mine for event in events for mine in self._received(actor, event)]
 
     def _failed(self, actor: _Actor, error: Exception) -> None:
-        """Leave a node out that cannot be used, or on which other errors come again. UserError if there is no other."""
+        """Leave out a node that cannot be used or on which errors recur. UserError if there is no other."""
         cause = getattr(error, "cause", None) or error
         self._n_failures[actor.node] += 1
         if not isinstance(cause, UserError):
-            if self._n_failures[actor.node] < TRIES:  # the cluster's own, such as a lost object
+            if self._n_failures[actor.node] < TRIES:  # an error of the cluster, such as a lost object
                 return
             cause = UserError(f"{type(cause).__name__}: {' '.join(str(cause).split())}")
         self._refused[actor.node] = str(cause)
@@ -171,7 +171,7 @@ class RayExecutor(RemoteExecutor[_Actor]):
         self._say(f"{actor.name} is left out: {cause}")
 
     def _look(self) -> None:
-        """Have as many actors as the nodes that are there now allow, spread over them."""
+        """Match the actors to the room on the current nodes, evenly spread."""
         if time.monotonic() < self._looked + LOOK_EVERY:
             return
         self._looked = time.monotonic()

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Parcel:
-    """What all workers of a run need, in the object store; it is fetched once a machine."""
+    """What all workers of a run need, in the object store; fetched once per machine."""
 
-    key: str  # no other run has it
+    key: str  # unique to the run
     task: ray.ObjectRef[bytes]  # as `pickled` makes it
     data: ray.ObjectRef[Mapping[str, bytes]] | None  # relative path -> content, of the folder that `task.data` names
 
     def unpack(self, folder: Path) -> None:
-        """Write the task, and the data that it then names, to a folder."""
+        """Write the task and its data to a folder."""
         content = ray.get(self.task)
         if self.data is not None:
             for name, part in ray.get(self.data).items():
@@ -64,5 +64,5 @@ class RayWorker:
         return self._supervisor.wait(seconds)
 
     def close(self) -> None:
-        """Kill what runs."""
+        """Kill the running training."""
         self._held.close()

@@ -1,4 +1,4 @@
-"""What executors with workers on other machines share: the workers come and go, and the jobs of lost ones are lost."""
+"""The base of executors with workers on other machines, which may come and go; a lost worker's job is lost."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ if TYPE_CHECKING:
     from automl.task import Task
 
 SHARED = ".shared"  # a file in the folder that all machines must see
-SECONDS_TO_SEE = 5  # it: network file systems show new files late
+SECONDS_TO_SEE = 5  # time to wait for it: network file systems show new files late
 
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """What a worker on another machine needs to know, as JSON has it."""
+    """What a worker on another machine needs to know, in JSON types."""
 
     trial_seconds: float | None = None
     device: str = "auto"
     reproducible: bool = False
     n_threads: int = 1
-    logs: str | None = None  # a shared folder; None: the output of trainings goes nowhere
-    folder: str | None = None  # that of the checkpoints; None: no training uses one
-    sign: str = ""  # what the file SHARED in it holds
-    directory: str = ""  # to train in, where the machine has it
-    path: Sequence[str] = ()  # where else modules are found
+    logs: str | None = None  # a shared folder; None: the output of trainings is discarded
+    folder: str | None = None  # of the checkpoints; None: there are none
+    sign: str = ""  # content of the file SHARED in the folder
+    directory: str = ""  # working directory, if the machine has it
+    path: Sequence[str] = ()  # further places of modules
 
 
 def of_this_process(settings: WorkerSettings) -> WorkerSettings:
-    """The settings with this process's directory and modules, and with a sign in the folder, by which a worker knows
-    that it sees the same one."""
+    """The settings with this process's directory and module path, and with a sign in the folder by which workers check
+    that they see the same one."""
     here = replace(settings, directory=str(Path.cwd()), path=[str(Path(entry).resolve()) for entry in sys.path])
     logs = None if settings.logs is None else str(Path(settings.logs).resolve())
     if settings.folder is None:
@@ -57,9 +57,9 @@ def of_this_process(settings: WorkerSettings) -> WorkerSettings:
 
 
 def settle(settings: WorkerSettings) -> None:
-    """Have this process, of a worker, use the directory and the modules of the run where this machine has them.
+    """Use the run's directory and modules in this worker process, as far as this machine has them.
 
-    Before the task is unpickled.
+    To be called before the task is unpickled.
     """
     if Path(settings.directory).is_dir():
         os.chdir(settings.directory)
@@ -82,9 +82,9 @@ def unsigned(settings: WorkerSettings) -> None:
 
 
 class Supervisor:
-    """A worker: trains one job at a time, in a process of its own, for an executor on another machine.
+    """A worker: trains one job at a time, in a separate process, for an executor on another machine.
 
-    A training that hangs, dies or takes all memory is handled here as by local workers.
+    A training that hangs, dies or runs out of memory is handled as by local workers.
     """
 
     def __init__(self, task: Task | Path, settings: WorkerSettings, name: str) -> None:
@@ -99,14 +99,14 @@ class Supervisor:
         self._error: Exception | None = None
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """Start a job (in place of one that runs), stop one after its epoch, or cancel what runs. While a thread waits,
-        another may send."""
+        """Start a job (in place of the running one), stop it after the current epoch, or cancel it. While one thread
+        waits, another may send."""
         with self._lock:
-            if self._is_closed:  # the last words of a run that is lost already
+            if self._is_closed:  # late messages of a lost run
                 return
             try:
                 self._obey(message)
-            except Exception as error:  # the sender does not wait for an answer, but for events
+            except Exception as error:  # raised by ``wait``, since the sender expects only events
                 self._error = error
 
     def _obey(self, message: Mapping[str, Any]) -> None:
@@ -119,14 +119,14 @@ class Supervisor:
             self._executor.cancel()
 
     def wait(self, seconds: float) -> list[Event]:
-        """What has happened, after this time at most. UserError if trainings die before they begin; or what kept a
-        message from being obeyed."""
+        """The new events, after at most this time. UserError if trainings die before they begin; also raises the error
+        of a failed ``send``."""
         if self._error is not None:
             raise self._error
         return self._executor.wait(seconds)
 
     def close(self) -> None:
-        """Kill what runs, and start nothing more."""
+        """Kill the running job and accept no more."""
         with self._lock:
             self._is_closed = True
         self._executor.close()
@@ -150,14 +150,14 @@ def _check_is_shared(settings: WorkerSettings) -> None:
 class RemoteWorker:
     """A worker as its executor sees it."""
 
-    name: str  # for people
+    name: str  # for messages
     ready: bool = False  # it can train
     leaving: bool = False  # it takes no more jobs
     job: Job | None = None
-    attempt: int = -1  # the key under which the worker knows its job
+    attempt: int = -1  # the job's key on the worker
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """To its ``Supervisor``."""
+        """Send a message to its ``Supervisor``."""
         raise NotImplementedError
 
 
@@ -165,11 +165,11 @@ W = TypeVar("W", bound=RemoteWorker)
 
 
 class RemoteExecutor(Executor, Generic[W]):
-    """Jobs on workers that come and go. Each attempt at a job has a number of its own, so that no late event of an
-    earlier one counts."""
+    """Jobs on workers that may come and go. Each attempt at a job has its own number, so that late events of earlier
+    attempts are ignored."""
 
     def __init__(self, most: int | None, say: Callable[[str], object]) -> None:
-        """``most``: jobs at a time; None: as many as there are workers. ``say``: is called with a line where a worker
+        """``most``: jobs at a time; None: as many as there are workers. ``say``: called with a line if a worker
         cannot be used."""
         self._most = math.inf if most is None else most
         self._say = say
@@ -215,10 +215,10 @@ class RemoteExecutor(Executor, Generic[W]):
 
     @abstractmethod
     def _happened(self, seconds: float) -> Iterable[Event]:
-        """Wait for so long at most, and give what ``_received`` and ``_lost`` made of it."""
+        """Wait for at most so long; returns the events of ``_received`` and ``_lost``."""
 
     def _received(self, worker: W, event: Event) -> list[Event]:
-        """An event of a worker, if it is of the attempt that counts."""
+        """An event of a worker, if it belongs to the current attempt."""
         if worker.job is None or event.key != worker.attempt:
             return []
         key = worker.job.key
@@ -227,7 +227,7 @@ class RemoteExecutor(Executor, Generic[W]):
         return [replace(event, key=key)]
 
     def _lost(self, worker: W, reason: str, *, again: bool = True) -> list[Event]:
-        """A worker is gone. ``again``: another attempt at its job may succeed."""
+        """Remove a lost worker. ``again``: another attempt at its job may succeed."""
         self._workers.remove(worker)
         job, worker.job = worker.job, None
         return [] if job is None else [JobEnded(job.key, 0.0, f"the worker on {worker.name} {reason}", lost=again)]

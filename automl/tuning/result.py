@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     import pandas as pd
     from plotly.graph_objects import Figure
 
-SHOWN = 6  # hyperparameters of a config in a line
+SHOWN = 6  # maximum hyperparameters shown of a config
 
 
 @dataclass(frozen=True, repr=False)
 class Result:
-    """The trials of a run, and which of them is best. Callbacks receive it while the run goes on."""
+    """The trials of a run and the best of them. Callbacks receive it during the run."""
 
     study: Study
     stop_reason: str  # "running" in a callback
@@ -39,7 +39,7 @@ class Result:
 
     @property
     def best(self) -> Trial:
-        """The incumbent. ValueError where no trial has succeeded."""
+        """The incumbent. ValueError if no trial has succeeded."""
         if self.study.best is None:
             errors = {trial.error for trial in self.trials if trial.error}
             raise ValueError(f"no trial has succeeded ({'; '.join(sorted(errors)) or 'none was finished'})")
@@ -77,7 +77,7 @@ class Result:
         return _drawn(search_curve(self.study, self.summary()))
 
     def plot_curves(self) -> Figure:
-        """The loss of each trial after each epoch. ValueError where no trial has more than one loss."""
+        """The loss of each trial after each epoch. ValueError if no trial has more than one loss."""
         from automl.analysis.figures import learning_curves
 
         figure = learning_curves(self.study, self.summary())
@@ -88,7 +88,7 @@ class Result:
     def plot_importance(self) -> Figure:
         """The share of each hyperparameter in the variation of the metric, with 90% intervals over refits.
 
-        ValueError where the trials are too few or too noisy to tell.
+        ValueError if the trials are too few or too noisy.
         """
         from automl.analysis.explanation import explain
         from automl.analysis.figures import importance_bars
@@ -99,7 +99,7 @@ class Result:
         return _drawn(importance_bars(explained.importances, self.metric))
 
     def summary(self) -> dict[str, Any]:
-        """The facts of the search, as summary.json has them."""
+        """The facts of the search, as in summary.json."""
         counts, best = self.study.counts, self.study.best
         default = Encoding(self.study.space).default
         default_trial = incumbent(trial for trial in self.trials if trial.config == default)
@@ -148,7 +148,7 @@ class Result:
 
 
 def of_trial(trial: Trial) -> dict[str, Any]:
-    """A trial as summary.json has it; of a config that was trained more than once, the means."""
+    """A trial as in summary.json, with means if its config was trained more than once."""
     metrics = {name: trial.mean(name) for name, values in trial.metrics.items() if values}
     return {
         "trial": trial.number,

@@ -1,4 +1,4 @@
-"""A run that is continued: the strategy gets its log again, and what had no outcome is trained once more."""
+"""Resuming a run: the log is replayed to the strategy, and proposals without an outcome are trained again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from strategies.base import Proposal, Strategy
 
 
 def replay(study: Study, strategy: Strategy, n_workers: int) -> None:
-    """Bring the strategy to where it was after the last entry of the log."""
+    """Restore the strategy's state after the last entry of the log."""
     for entry in study.log:
         if isinstance(entry, Asked):
             strategy.restore(entry.proposal)
@@ -21,8 +21,8 @@ def replay(study: Study, strategy: Strategy, n_workers: int) -> None:
 
 
 def pending_packs(study: Study, shares: Callable[[Proposal], bool]) -> dict[int, list[Proposal]]:
-    """The proposals without an outcome, by the first trial of the pack in which they were asked for. One that does not
-    share a program is a pack of its own."""
+    """The proposals without an outcome, by the first trial of their pack. One that does not share a program is a
+    separate pack."""
     packs: dict[int, list[Proposal]] = {}
     for proposal in study.pending:
         first = first_of_pack(proposal) if shares(proposal) else proposal.trial
@@ -31,7 +31,7 @@ def pending_packs(study: Study, shares: Callable[[Proposal], bool]) -> dict[int,
 
 
 def ask_again(study: Study, strategy: Strategy) -> Iterator[Proposal]:
-    """The last proposals of trials that failed as they were too slow, each asked once more."""
+    """Ask once more for the last proposal of each trial that failed for being too slow."""
     for trial in list(study.trials.values()):
         if trial.is_too_slow:
             proposal = trial.proposals[-1]

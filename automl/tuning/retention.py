@@ -1,4 +1,4 @@
-"""Which checkpoints of a search stay on the disk."""
+"""Which checkpoints of a search are kept on disk."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from automl.study.run_folder import TrialFolders
 from automl.study.trial import Trial
 
-KEPT_CHECKPOINTS = 10  # of the best finished trials, while the search goes on
-KEPT_AT_THE_END = 3  # of them, after a search that was not interrupted
-LOOKED_EVERY = 200  # after n / 200 more outcomes, it is asked which trials will not continue
+KEPT_CHECKPOINTS = 10  # of the best finished trials, during the search
+KEPT_AT_THE_END = 3  # of them, after an uninterrupted search
+LOOKED_EVERY = 200  # abandoned trials are looked up again after n / 200 more outcomes
 
 
 class Retention:
@@ -20,10 +20,10 @@ class Retention:
         self._folders, self._keeps_all = folders, keeps_all
         self._finished: list[Trial] = []  # whose checkpoints are kept
         self._removed: set[int] = set()  # paused trials whose checkpoints are not
-        self._n_told = self._n_looked = 0  # outcomes, and those up to the last look
+        self._n_told = self._n_looked = 0  # outcomes, in total and at the last look
 
     def restored(self, trials: Iterable[Trial]) -> None:
-        """The trials of a run that is continued."""
+        """Register the trials of a resumed run."""
         for trial in trials:
             if trial.state != "running":
                 self._folders.commit(trial.number)  # killed between an outcome and its commit
@@ -31,11 +31,11 @@ class Retention:
                     self._finished.append(trial)
 
     def submitted(self, trial: Trial) -> None:
-        """A trial that is trained again has a checkpoint again."""
+        """Register that a trial is trained again, so it has a checkpoint."""
         self._removed.discard(trial.number)
 
     def told(self, trial: Trial, best: Trial | None, abandoned: Callable[[], set[int]]) -> None:
-        """Remove what is not needed after an outcome. ``abandoned``: the paused trials that will not continue."""
+        """Remove unneeded checkpoints after an outcome. ``abandoned``: returns the paused trials that stay paused."""
         self._folders.commit(trial.number)
         if trial.state != "paused":
             self._finished.append(trial)

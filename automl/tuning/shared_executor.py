@@ -1,7 +1,7 @@
-"""Trainings in all processes that lend their workers to a run, through the database that they share.
+"""Trainings in all processes that lend their workers to a run, through a shared database.
 
-Jobs and their events stay in the database until the outcome is in the study. The leader that takes over after another
-has died goes on with the jobs that it finds, from their first event.
+Jobs and their events stay in the database until the outcome is in the study. A leader that takes over from a dead one
+continues with the jobs that it finds, from their first event.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ class _Put:
 
     id: int
     content: str
-    n_events: int = 0  # known
+    n_events: int = 0  # read so far
     ended: bool = False
 
 
 class SharedExecutor(Executor):
-    """The leader's side: puts jobs into the table, and reads what lenders write there."""
+    """The leader's side: inserts jobs into the table and reads the lenders' events."""
 
     def __init__(
         self,
@@ -48,21 +48,21 @@ class SharedExecutor(Executor):
         is_leaving: Callable[[], bool] = lambda: False,
     ) -> None:
         """``root``: the run's folder. ``check``: called at each wait; what it raises ends the run in this process.
-        ``is_leaving``: whether others are to go on with the run when this process ends."""
+        ``is_leaving``: whether others are to continue the run when this process ends."""
         self._table, self._study, self._root = table, study, root
         self._check, self._is_leaving = check, is_leaving
         self._put: dict[int, _Put] = {}  # by key
         self._found: dict[int, _Put] = {}  # of an earlier leader, by key
         self._ready: deque[Event] = deque()
-        self._counted, self._n_workers = 0.0, 1  # when, on the monotonic clock, and how many
+        self._counted, self._n_workers = 0.0, 1  # monotonic time of the last count, and its result
         table.listen("leader")
         self._find()
         self._count()
 
     def _find(self) -> None:
-        """The jobs of proposals without an outcome, which an earlier leader put; others are left over.
+        """Find an earlier leader's jobs for proposals without an outcome; drop all others.
 
-        So are programs of several trainings: some of these may have been told, and the others are trained again.
+        Programs of several trainings are dropped too: some of these may have been told, the others are trained again.
         """
         pending = {proposal.trial: proposal for proposal in self._study.pending}
         left_over = []
@@ -76,7 +76,7 @@ class SharedExecutor(Executor):
         self._drop(left_over)
 
     def has_found(self, key: int) -> bool:
-        """Whether a job of an earlier leader is under way, or over, so that its folder is not to be touched."""
+        """Whether there is a job of an earlier leader, running or ended, so that its folder must not be touched."""
         return key in self._found
 
     @property
@@ -98,7 +98,7 @@ class SharedExecutor(Executor):
         self._put[job.key] = put
 
     def _within_root(self, job: Job) -> Job:
-        """With folders as other machines find them; each lender has devices of its own."""
+        """The job with folders relative to the run's, for other machines; each lender chooses its own devices."""
 
         folder = job.folder and str(Path(job.folder).relative_to(self._root))
         return replace(job, folder=folder, lanes=tuple(map(self._within_root, job.lanes)), device="auto")
@@ -130,7 +130,7 @@ class SharedExecutor(Executor):
         self._ready.append(event)
         if isinstance(event, JobEnded):
             self._put[key].ended = True
-            if event.lost or event.fatal:  # another attempt, after what is fatal by another leader, is another job
+            if event.lost or event.fatal:  # another attempt, after a fatal error by another leader, is a new job
                 self._table.remove([self._put.pop(key).id])
 
     def _count(self) -> None:
@@ -151,7 +151,7 @@ class SharedExecutor(Executor):
 
     def stop(self, key: int) -> None:
         put = self._put.get(key)
-        if put is not None and not json.loads(put.content)["lanes"]:  # which go on to their end
+        if put is not None and not json.loads(put.content)["lanes"]:  # lanes run to their end
             self._table.stop(put.id)
 
     def cancel(self) -> None:
@@ -163,7 +163,7 @@ class SharedExecutor(Executor):
         self._ready.clear()
 
     def _drop(self, jobs: Sequence[int]) -> None:
-        """Remove jobs, and wait until nobody trains them."""
+        """Drop jobs, and wait until no lender trains them."""
         self._table.drop(jobs)
         while self._table.n_dropped():
             self._check()
@@ -171,7 +171,7 @@ class SharedExecutor(Executor):
             self._table.woken(0.5)
 
     def close(self) -> None:
-        """The lenders' processes are not this one's to end; what they train is there for the next leader."""
+        """Do nothing: the lenders are separate processes, and their trainings continue for the next leader."""
 
 
 class SharedFolders(TrialFolders):

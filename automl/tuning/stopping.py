@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from automl.task import Task
     from strategies.base import RegretBound, Strategy
 
-GIVE_UP_AFTER = 10  # failures, if nothing else has happened since the start
+GIVE_UP_AFTER = 10  # failures, if no trial has had another outcome
 
 Within: TypeAlias = "float | Literal['noise']"
 """The regret bound at which a search ends: in units of the loss, or the noise of repeated trainings of a config."""
@@ -51,7 +51,7 @@ def sure(bound: RegretBound | None, within: Within) -> str | None:
 
 
 class StoppingRules:
-    """The rules of a run, over its study."""
+    """The stopping rules of a run."""
 
     def __init__(
         self, study: Study, task: Task, target: float | None, patience: int | None, sure_within: Within | None
@@ -62,7 +62,7 @@ class StoppingRules:
         self._sure: str | None = None
 
     def update(self, strategy: Strategy) -> None:
-        """After a tell; the strategy may fit its model for it."""
+        """Update the regret bound after a tell; the strategy may fit its model."""
         self._sure = None if self._sure_within is None else sure(strategy.regret_bound(), self._sure_within)
 
     @property

@@ -1,4 +1,4 @@
-"""Trainings on machines that run ``automl worker``: they connect to the run, take jobs, and may go at any time."""
+"""Trainings on machines that run ``automl worker``: they connect to the run, take jobs, and may leave at any time."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from automl.task import Task
 
-MOST_UNPROVEN = 64  # connections at a time
+MOST_UNPROVEN = 64  # connections at a time without proof of the token
 MOST_SAID = 100
 END_SECONDS = 2.0  # for the last lines to go out
 
@@ -55,7 +55,7 @@ class _Connection(RemoteWorker):
         self.loop.call_soon_threadsafe(self.write, message)
 
     def write(self, message: Mapping[str, Any]) -> None:
-        """In the loop's thread. That a connection is lost is noticed by its reader."""
+        """Write a message, in the loop's thread. A lost connection is noticed by its reader."""
         assert self.writer is not None
         if not self.writer.is_closing():
             self.writer.write(line_of(message))
@@ -75,7 +75,7 @@ class TcpExecutor(RemoteExecutor[_Connection]):
         most: int | None = None,
         say: Callable[[str], object],
     ) -> None:
-        """``listen``: HOST:PORT, port 0 for a free one. ``say``: called with a line where a worker cannot be used.
+        """``listen``: HOST:PORT, port 0 for a free one. ``say``: called with a line if a worker cannot be used.
         UserError if the address is not available."""
         super().__init__(most, say)
         self._token, self._tls = token, tls
@@ -90,7 +90,7 @@ class TcpExecutor(RemoteExecutor[_Connection]):
         self._said: set[tuple[str, str]] = set()
         self._loop = asyncio.new_event_loop()
         self._handlers: set[asyncio.Task[None]] = set()
-        self._members: set[_Connection] = set()  # that know the token; used in the loop's thread alone
+        self._members: set[_Connection] = set()  # that know the token; used only in the loop's thread
         host, port = host_and_port(listen)
         try:
             self._server = self._loop.run_until_complete(
@@ -119,7 +119,7 @@ class TcpExecutor(RemoteExecutor[_Connection]):
             return
 
     def _taken(self, connection: _Connection, what: Event | str | None) -> list[Event]:
-        """``what``: None when it is ready, a reason when it has left, or an event."""
+        """``what``: None if the worker is ready, the reason if it has left, or an event."""
         if what is None:
             connection.ready = True
             self._workers.append(connection)
@@ -129,7 +129,7 @@ class TcpExecutor(RemoteExecutor[_Connection]):
         return self._received(connection, what)
 
     def close(self) -> None:
-        """The workers end with the run."""
+        """Close the server, which also ends the workers."""
         if self._loop.is_closed():
             return
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
@@ -175,7 +175,7 @@ class TcpExecutor(RemoteExecutor[_Connection]):
             writer.transport.abort()  # if the other side was too slow
 
     def _leave_out(self, who: str, reason: str) -> None:
-        """Say so, but not for each of many attempts."""
+        """Report that a worker is left out, once per reason."""
         if (who, reason) not in self._said and len(self._said) < MOST_SAID:
             self._said.add((who, reason))
             self._say(f"{who} is left out: {reason}")
@@ -204,7 +204,7 @@ class TcpExecutor(RemoteExecutor[_Connection]):
         return _Connection(f"{address} ({hello.get('name')})", loop=self._loop, writer=writer)
 
     async def _events(self, connection: _Connection, reader: asyncio.StreamReader) -> str:
-        """Pass on that it is ready, and its events, until it is gone; returns how it went."""
+        """Pass on a worker's readiness and events until it is gone; returns the reason."""
         alive = asyncio.create_task(_sign_of_life(connection))
         try:
             while True:
@@ -219,7 +219,7 @@ class TcpExecutor(RemoteExecutor[_Connection]):
                     self._inbox.put((connection, None))
                 elif "event" in message:
                     self._inbox.put((connection, event_from_json(json.dumps(message))))
-        except Exception as error:  # of whatever it sends: its job must not stay with it
+        except Exception as error:  # whatever it sends: its job must not stay with it
             return f"is gone: {str(error) or 'the connection fell silent'}"
         finally:
             alive.cancel()

@@ -1,6 +1,6 @@
-"""What a run and its workers say to each other over TCP: JSON lines, after both have shown that they know the token.
+"""The TCP protocol between a run and its workers: JSON lines, after both have proved that they know the token.
 
-The worker runs code that the run sends, so that it, too, asks for a proof. The token itself is never sent.
+The worker executes code that the run sends, so it demands a proof as well. The token itself is never sent.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from automl.errors import UserError
 MIN_TOKEN = 16  # characters
 LONGEST_LINE = 1_048_576  # bytes, from workers and before the proofs
 SECONDS_TO_PROVE = 10.0
-ALIVE_EVERY, SILENCE = 5.0, 60.0  # seconds between two signs of life; without one, the other side is gone
+ALIVE_EVERY, SILENCE = 5.0, 60.0  # seconds between signs of life, and without one until the other side is gone
 AUTOML = version("automl")  # the settings and jobs of another version may have other fields
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"  # of Python: code is sent as its bytecode
 
@@ -51,17 +51,17 @@ def is_loopback(host: str) -> bool:
 
 
 def new_challenge() -> str:
-    """A value that no connection has had."""
+    """A value unique to a connection."""
     return secrets.token_hex(32)
 
 
 def proof(token: bytes, side: Literal["run", "worker"], challenges: tuple[str, str]) -> str:
-    """That a side knows the token, for the challenges of the run and of the worker."""
+    """The proof that a side knows the token, for the challenges of the run and the worker."""
     return hmac.new(token, json.dumps([side, *challenges]).encode(), hashlib.sha256).hexdigest()
 
 
 def proves(shown: object, token: bytes, side: Literal["run", "worker"], challenges: tuple[str, str]) -> bool:
-    """Whether this is the proof."""
+    """Whether ``shown`` is this proof."""
     return isinstance(shown, str) and hmac.compare_digest(shown.encode(), proof(token, side, challenges).encode())
 
 
@@ -71,7 +71,7 @@ def line_of(message: Mapping[str, Any]) -> bytes:
 
 
 def message_of(line: bytes) -> dict[str, Any]:
-    """The message of a line. ValueError if it is none."""
+    """The message in a line. ValueError if there is none."""
     try:
         content = json.loads(line)
     except RecursionError:

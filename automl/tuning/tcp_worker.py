@@ -1,4 +1,4 @@
-"""The side of ``automl worker``: connects to a run, trains what it is given, and connects again when it is cut off."""
+"""The side of ``automl worker``: connects to a run, trains its jobs, and reconnects when the connection is lost."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ from automl.tuning.tcp_protocol import (
 )
 
 LONGEST_WAIT = 30.0  # seconds between two attempts to connect
-SECONDS_TO_LISTEN = 5.0  # for the last words of a run that is gone
+SECONDS_TO_LISTEN = 5.0  # for the end message of a run that is gone
 
 
 class CutOff(Exception):
-    """The connection is gone; the run may be there again later."""
+    """The connection was lost; the run may be back later."""
 
 
 class Line:
@@ -63,7 +63,7 @@ class Line:
         sock.settimeout(SILENCE)
 
     def send(self, message: dict[str, Any]) -> None:
-        """CutOff if the connection is gone."""
+        """Send a message. CutOff if the connection is lost."""
         try:
             with self._sending:
                 self._sock.sendall(line_of(message))
@@ -71,7 +71,7 @@ class Line:
             raise CutOff(str(error)) from None
 
     def receive(self, most: int = -1) -> dict[str, Any]:
-        """The next message, of at most so many bytes. CutOff if the connection is gone."""
+        """The next message, of at most so many bytes. CutOff if the connection is lost."""
         try:
             line = self._reader.readline(most)
             if not line.endswith(b"\n"):
@@ -81,7 +81,7 @@ class Line:
             raise CutOff(str(error)) from None
 
     def close(self) -> None:
-        """Also while another thread receives."""
+        """Close the connection, even while another thread receives."""
         with suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
         self._reader.close()
@@ -99,7 +99,7 @@ def work(
 ) -> None:
     """Train for the run at HOST:PORT until it ends. ``number``: of this worker on this machine.
 
-    ``patience``: seconds to try to connect, at first and when cut off. ``say``: called with a line on what happens.
+    ``patience``: seconds to try to connect, at first and when cut off. ``say``: called with status messages.
     UserError if the run is not there, or cannot use this worker.
     """
     until, pause = time.monotonic() + patience, 0.5
@@ -125,8 +125,8 @@ def work(
 
 @contextmanager
 def connected(address: str, tls: ssl.SSLContext | None, token: bytes, name: str) -> Iterator[Line]:
-    """A connection to the run at HOST:PORT. ``name``: of this worker. CutOff if nothing answers; UserError as of Line,
-    or if its certificate is not the expected one."""
+    """A connection to the run at HOST:PORT. ``name``: of this worker. CutOff if nothing answers; UserError as for
+    Line, or if the certificate is not the expected one."""
     host, port = host_and_port(address)
     try:
         sock = socket.create_connection((host, port), timeout=SECONDS_TO_PROVE)
@@ -142,7 +142,7 @@ def connected(address: str, tls: ssl.SSLContext | None, token: bytes, name: str)
 
 
 def _train(line: Line, number: int) -> bool:
-    """Until the run ends (True) or the connection is lost. UserError if this machine cannot train."""
+    """Train until the run ends (True) or the connection is lost. UserError if this machine cannot train."""
     with ExitStack() as held:
         try:
             with _alive(line):
@@ -155,10 +155,10 @@ def _train(line: Line, number: int) -> bool:
 
 
 def _supervisor(welcome: Mapping[str, Any], number: int, held: ExitStack) -> Supervisor:
-    """What trains here for the run; ``held`` closes it, and removes its files."""
+    """The supervisor that trains for the run; ``held`` closes it and removes its files."""
     settings = WorkerSettings(**welcome["settings"])
     found = cards(settings.device)
-    if found:  # one for each worker of this machine
+    if found:  # one per worker of this machine
         settings = replace(settings, device=f"cuda:{found[number % len(found)]}")
 
     def unpack(folder: Path) -> None:
@@ -173,7 +173,7 @@ def _supervisor(welcome: Mapping[str, Any], number: int, held: ExitStack) -> Sup
 
 @contextmanager
 def _alive(line: Line) -> Iterator[None]:
-    """Give signs of life meanwhile: on a busy machine, it takes longer to get ready than a run waits for one."""
+    """Send signs of life: on a busy machine, getting ready may take longer than a run waits for one."""
     over = threading.Event()
 
     def say() -> None:
@@ -189,7 +189,7 @@ def _alive(line: Line) -> Iterator[None]:
 
 
 def _serve(line: Line, supervisor: Supervisor) -> bool:
-    """Until the run ends (True) or the connection is lost."""
+    """Process jobs until the run ends (True) or the connection is lost."""
     ended: Future[bool] = Future()
 
     def listen() -> None:

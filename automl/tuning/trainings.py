@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Running:
-    """A proposal in training, with what its trial has shown so far."""
+    """A proposal in training, with the results of its trial so far."""
 
     proposal: Proposal
     losses: list[float]
@@ -37,7 +37,7 @@ class Running:
 
 @dataclass
 class Trainings:
-    """Proposals from when they are made until they have an outcome. Those of a pack share a program."""
+    """Proposals from the ask until their outcome. Those of a pack share a program."""
 
     task: Task
     strategy: Strategy  # asked whether to stop
@@ -49,29 +49,29 @@ class Trainings:
     warn: Callable[[str], object]
     seed: int
     device: str
-    lanes: int  # at most, in a pack
-    left: Callable[[], float | None]  # seconds until the search ends; None if a job that starts now is waited for
-    is_limited: Callable[[], bool]  # whether a job that starts now is killed after the seconds of a trial
+    lanes: int  # maximum per pack
+    left: Callable[[], float | None]  # seconds until the search ends; None: no limit for a job that starts now
+    is_limited: Callable[[], bool]  # whether a job that starts now is killed at the time limit of a trial
 
     def __post_init__(self) -> None:
-        self.waiting: deque[list[Proposal]] = deque()  # for a worker, those of a program together
+        self.waiting: deque[list[Proposal]] = deque()  # for a worker, grouped by program
         self.running: dict[int, Running] = {}  # by trial
-        self.programs: dict[int, list[int]] = {}  # the trials in a program, by its job
-        self.untold: dict[int, Outcome] = {}  # of trainings that have ended, in the order of their ends
-        self.tracebacks: dict[int, str] = {}  # of the untold
+        self.programs: dict[int, list[int]] = {}  # trials of each program, by its job
+        self.untold: dict[int, Outcome] = {}  # of ended trainings, in the order of their ends
+        self.tracebacks: dict[int, str] = {}  # of untold failures, by trial
         self.lane_key = lane_keys(self.task)
-        self.begun: set[int] = set()  # trials with an attempt that has no outcome, whose epochs the study may have
-        self._alone: set[int] = set()  # trials whose program broke: one of them may be the cause
+        self.begun: set[int] = set()  # trials with an unfinished attempt, whose epochs may be in the study
+        self._alone: set[int] = set()  # trials whose program failed: one of them may be the cause
         self._retries: Counter[int] = Counter()  # by trial
 
     def shares(self, proposal: Proposal) -> bool:
-        """Whether it is trained in a program with others: a new training that is of the kind."""
+        """Whether a proposal is trained as a lane of a program: a new training whose config allows it."""
         trial = self.study.trials[proposal.trial]
         may = self.lanes > 1 and not trial.losses and trial.number not in self._alone
         return may and self.lane_key(proposal.config) is not None
 
     def submit_waiting(self) -> None:
-        """Start what waits, in its order, as far as workers are free."""
+        """Start waiting proposals in order, as far as workers are free."""
         while self.waiting and self.executor.n_free:
             self._submit(self.waiting.popleft())
 
@@ -83,9 +83,9 @@ class Trainings:
         self.executor.submit(together(jobs) if shares else jobs[0])
 
     def _job(self, proposal: Proposal) -> Job:
-        """The training of a proposal, which begins."""
+        """The job for a proposal, whose training starts now."""
         trial = self.study.trials[proposal.trial]
-        # Its checkpoint is gone where it was abandoned, and the budget was raised after that: then all over again.
+        # The checkpoint is gone if the budget was raised after the trial was abandoned: then it starts from scratch.
         continues = self.task.resumable and trial.error is None and bool(trial.losses)
         continues = continues and self.folders.has(trial.number)
         folder = self.folders.begin(trial.number, continues=continues)
@@ -114,7 +114,7 @@ class Trainings:
         )
 
     def handle(self, event: Event) -> None:
-        """Take note of what the executor says."""
+        """Process an event of the executor."""
         if isinstance(event, EpochDone):
             self._epoch_done(event)
         elif isinstance(event, Restarted):
@@ -128,7 +128,7 @@ class Trainings:
         trial = event.training
         running = self.running[trial]
         if running.stopped:
-            return  # trained before the request to stop arrived: as if it had not been
+            return  # trained before the stop request arrived, so it does not count
         running.losses.append(event.epoch.loss)
         running.seconds += event.epoch.seconds
         for name, value in event.epoch.metrics.items():
@@ -164,7 +164,7 @@ class Trainings:
         self._training_ended(event.key, event.seconds, event.error)
 
     def _program_ended(self, event: JobEnded, left: Sequence[int]) -> None:
-        """Those ``left``, whose trainings did not end, are trained alone, or together if the program was killed."""
+        """Train the unfinished trials in ``left`` again: alone, or together if the program was killed."""
         for trial in [trial for trial in left if self.running[trial].stopped]:
             self._training_ended(trial, 0.0, None)
         proposals = [self.running[trial].proposal for trial in left if trial in self.running]

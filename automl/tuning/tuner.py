@@ -1,4 +1,4 @@
-"""The loop: the strategy proposes, an executor trains, the outcome is told and kept. The only caller of both sides."""
+"""The loop: the strategy proposes, an executor trains, the outcome is told and stored. The only caller of both."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Callback: TypeAlias = Callable[[Result, Trial], object]
 
 @dataclass
 class Tuner:
-    """One run of the loop. Its public attributes are there for those who watch."""
+    """One run of the loop. Its public attributes are for observers."""
 
     task: Task
     strategy: Strategy
@@ -43,28 +43,28 @@ class Tuner:
     n_trials: int | None  # None: as many as there is time for
     seed: int
     device: str = "auto"
-    lanes: int = 1  # trainings of one shape that share a program; 1: none does
+    lanes: int = 1  # maximum trainings of one shape that share a program
     folders: TrialFolders = field(default_factory=lambda: TrialFolders(None))
-    strategy_name: str | None = None  # for the result; by default that of its class
+    strategy_name: str | None = None  # for the result; by default the class name
     logs: Path | None = None  # a folder for the tracebacks of failed trials
     time_limit: float | None = None
     target: float | None = None
     patience: int | None = None  # in trials
     sure_within: Within | None = None
     reproducible: bool = False
-    n_pending: int | None = None  # proposals without an outcome, at most; None: as many as there are workers
-    reserve: Callable[[Tuner], float] | None = None  # seconds of the time limit to leave for what follows the search
+    n_pending: int | None = None  # maximum proposals without an outcome; None: one per worker
+    reserve: Callable[[Tuner], float] | None = None  # seconds of the time limit to leave for later stages
     retries: Callable[[], None] | None = None
-    """Of a continued run: trials that failed as they were too slow are tried again; called once they are asked for."""
+    """If set, a resumed run retries the trials that failed for being too slow; called once they are asked for."""
     callbacks: Sequence[Callback] = ()
     watch: Callable[[Tuner], None] | None = None  # called after each round of the loop
     log: RunLog = field(default_factory=RunLog)
-    warn: Callable[[str], object] = warnings.warn  # called with one line where a training has to go back
-    interrupted: bool = field(default=False, init=False)  # set it to have the search end
+    warn: Callable[[str], object] = warnings.warn  # called with a line if a training is restarted
+    interrupted: bool = field(default=False, init=False)  # set to True to end the search
 
     def __post_init__(self) -> None:
-        self._n_workers = self.executor.n_workers  # when it was last noted
-        self._outstanding: dict[int, int] = {}  # trials asked and not told, in the order of the asks: to a pack's first
+        self._n_workers = self.executor.n_workers  # as last logged
+        self._outstanding: dict[int, int] = {}  # trials asked and not told, in order of asks -> first of the pack
         self.retention = Retention(self.folders, keeps_all=getattr(self.task, "keeps_files", False))
         self.trainings = Trainings(
             self.task, self.strategy, self.study, self.executor, self.folders, self.retention, self.log, self.warn,
@@ -74,16 +74,16 @@ class Tuner:
         self.waiting, self.running = self.trainings.waiting, self.trainings.running
         self._rules = StoppingRules(self.study, self.task, self.target, self.patience, self.sure_within)
         self._origin = self.executor.now() - self.study.clock
-        self.n_restored = len(self.study.log)  # entries of the log, of a run that is continued
+        self.n_restored = len(self.study.log)  # log entries of a resumed run
 
     @property
     def seconds(self) -> float:
-        """The run's clock: seconds of running, without those between a kill and a resume."""
+        """The run's clock: seconds of running, without the time between a kill and a resume."""
         return self.executor.now() - self._origin
 
     @property
     def budget_epochs(self) -> int | None:
-        """What may be trained in total; None: whatever there is time for."""
+        """The budget in epochs; None: only time is limited."""
         return None if self.n_trials is None else self.n_trials * self.task.max_epochs
 
     @property
@@ -98,7 +98,7 @@ class Tuner:
         return self.budget_epochs is not None and self.study.committed_epochs >= self.budget_epochs
 
     def run(self) -> Result:
-        """Go on until a stop. What is in training then is dropped, and comes again when the run is resumed."""
+        """Run until a stop. Running trainings are dropped then, and repeated when the run is resumed."""
         self._restore()
         self.log.write(
             "begin", strategy=self.strategy_name, seed=self.seed, n_workers=self.executor.n_workers,
@@ -159,7 +159,7 @@ class Tuner:
             self.retries()
 
     def _fill(self) -> None:
-        """Keep every worker busy. At most as many packs are untold as there are workers, whichever is faster."""
+        """Keep every worker busy, with at most one untold pack per worker or ``n_pending`` in total."""
         self.trainings.submit_waiting()
         while self._has_room() and not self._spent and self._stopped_early() is None:
             first = self._ask(self.strategy.ask)
@@ -177,7 +177,7 @@ class Tuner:
         return n_packs < self.executor.n_workers and self.executor.n_free > 0
 
     def _fill_up(self, pack: list[Proposal]) -> None:
-        """Ask for more proposals like the first of a pack, each of which is in the study before the next is made."""
+        """Ask for more proposals like the first of a pack; each is in the study before the next is asked for."""
         first = pack[0]
         while len(pack) < self._most_lanes(pack) and self.trainings.shares(first) and not self._spent:
             proposal = self._ask(lambda: self.strategy.ask_alike(first, self.trainings.lane_key))
@@ -186,7 +186,7 @@ class Tuner:
             pack.append(proposal)
 
     def _most_lanes(self, pack: Sequence[Proposal]) -> int:
-        """How large a pack may become: towards the end of the budget, each worker shall have one."""
+        """The maximum size of a pack: towards the end of the budget, each worker should get one."""
         if self.budget_epochs is None:
             return self.lanes
         left = self.budget_epochs - self.study.committed_epochs + sum(proposal.epochs for proposal in pack)
@@ -216,7 +216,7 @@ class Tuner:
         untold = self.trainings.untold
         if not untold:
             return None
-        # The next pack is asked for once a told one has left its worker, before anything else is told.
+        # The next pack is asked for once a fully told one has left its worker, before anything else is told.
         programs = self.trainings.programs.values()
         if self.reproducible and any(self._outstanding.keys().isdisjoint(trials) for trials in programs):
             return None
@@ -233,7 +233,7 @@ class Tuner:
         traceback = self.trainings.tracebacks.pop(trial, None)
         self.study.told(outcome, seconds, self.seconds, traceback)
         if traceback is not None and self.logs is not None:
-            with suppress(OSError):  # such as of a full disk: the study has it too
+            with suppress(OSError):  # such as a full disk: the study has it too
                 self.logs.mkdir(parents=True, exist_ok=True)
                 (self.logs / f"trial-{trial:04d}.log").write_text(traceback, encoding="utf-8")
         best = self.study.best
@@ -267,7 +267,7 @@ class Tuner:
         early = self._stopped_early()
         if early is not None:
             return early
-        # A program that ends may be all that keeps a worker from the next one.
+        # A program whose trials are all told may still occupy a worker.
         if self._outstanding or self.trainings.programs:
             return None
         if self._spent:
@@ -285,7 +285,7 @@ class Tuner:
 
     @property
     def _left(self) -> float | None:
-        """Seconds until the search ends; None if it may go on as long as it takes."""
+        """Seconds until the search ends; None: no limit."""
         limit = self.search_limit
         return None if limit is None or (self._is_late and self._needs_one) else max(0.0, limit - self.seconds)
 

@@ -1,8 +1,8 @@
-"""The process that trains: one job after the other, told through its standard input, in JSON lines.
+"""The training process: runs one job after another, which it reads from standard input as JSON lines.
 
-Started by ``automl.tuning.worker_process`` as ``python -m automl.tuning.worker``. Its first line holds the task or
-names its file, later ones are jobs and requests to stop; its answers are events. When its input ends, the process that
-started it has died, and the worker kills itself with all that it started.
+Started by ``automl.tuning.worker_process`` as ``python -m automl.tuning.worker``. The first line holds the task or
+names its file, later ones are jobs and stop requests; the output is events. When the input ends, the process that
+started the worker has died, and the worker kills itself and everything it started.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
     from automl.task import Task
 
 
-MARK = "AUTOML_WORKER"  # the variable by which the processes of a worker are known
-# Of torch and other frameworks. Running out of memory is none: it leaves a card as it was.
+MARK = "AUTOML_WORKER"  # environment variable that identifies the processes of a worker
+# Errors of torch and other frameworks; not out of memory, after which a card still works.
 CARD_ERRORS = ("CUDA error", "HIP error", "CUBLAS_STATUS_", "CUDNN_STATUS_", "CUDA_ERROR_")
 
 
 def run_job(task: Task, job: Job, stopped: Set[int] = frozenset()) -> Iterator[Event]:
-    """Train, and yield what happens. Whatever goes wrong in a training becomes the reason of its failure.
+    """Train, and yield events. Whatever goes wrong in a training becomes the reason for its failure.
 
     ``stopped``: the keys of lanes that end after their current epoch, looked up again before each.
     """
@@ -60,20 +60,20 @@ def run_job(task: Task, job: Job, stopped: Set[int] = frozenset()) -> Iterator[E
         error, out_of_memory, crowded = _one_line(failure), True, failure.crowded
     except TrainingFailed as failure:
         error = _one_line(failure)
-        out_of_memory = says_out_of_memory(error)  # such as a command
+        out_of_memory = says_out_of_memory(error)  # of a command, for example
     except UserError as failure:
         error, fatal = str(failure), True
     except MemoryError:  # of this machine, not of a card
         error, trace, out_of_memory = "out of memory", traceback.format_exc(), True
     except (KeyboardInterrupt, GeneratorExit):
-        raise  # of this process and this generator
+        raise  # meant for this process or this generator
     except BaseException as failure:
         error, trace = f"{type(failure).__name__}: {_one_line(failure)}", traceback.format_exc()
         out_of_memory = says_out_of_memory(error)
         crowded = out_of_memory and crowd() is not None
         broken = not out_of_memory and any(sign in error for sign in CARD_ERRORS)
     error, trace = (None if text is None else abridged(text) for text in (error, trace))
-    memory = None if out_of_memory or broken else _memory(task)  # a card that has failed answers nothing more
+    memory = None if out_of_memory or broken else _memory(task)  # a failed card no longer answers
     yield JobEnded(
         job.key, time.perf_counter() - start, error, trace, fatal, broken, scores,
         lost=crowded, out_of_memory=out_of_memory, memory=memory,
@@ -81,7 +81,7 @@ def run_job(task: Task, job: Job, stopped: Set[int] = frozenset()) -> Iterator[E
 
 
 def _memory(task: Any) -> Memory | None:
-    """What the training took of its card."""
+    """The training's memory use on its card."""
     if hasattr(task, "memory"):
         found: Memory | None = task.memory()
         return found
@@ -90,13 +90,13 @@ def _memory(task: Any) -> Memory | None:
 
 
 def _train_lanes(task: Any, job: Job, stopped: Set[int]) -> Iterator[Event]:
-    """A damaged checkpoint fails the program, not the run: trained alone, that training starts from scratch."""
+    """Train the lanes of a job. A damaged checkpoint fails them all; trained alone, its lane starts from scratch."""
     lanes = {lane.key: lane for lane in job.lanes}
     seconds, left = dict.fromkeys(lanes, 0.0), set(lanes)
     try:
         for key, ended in task.train_lanes(job.lanes, device=job.device, is_stopped=stopped.__contains__):
             lane = lanes[key]
-            if isinstance(ended, OutOfMemory):  # not even alone in the program, but perhaps alone on the card
+            if isinstance(ended, OutOfMemory):  # even alone in the program, but perhaps not alone on the card
                 raise ended
             if isinstance(ended, TrainingFailed):
                 left.discard(key)
@@ -124,12 +124,12 @@ def _scores(task: Task, folder: Path | None, job: Job) -> Mapping[str, float]:
 
 
 def _train(task: Task, job: Job, folder: Path | None) -> Iterator[EpochDone | Restarted]:
-    """From the checkpoint, or all over again where it is damaged or does not hold the epochs that it should."""
+    """Train from the checkpoint, or from scratch if it is damaged or does not have the expected epochs."""
     is_first = not getattr(task, "counts_anew", False)
     try:
         for event in _epochs(task, job, folder):
             number = event.epoch.epoch
-            # A fit to all rows begins after all folds, of which none is told again.
+            # A fit to all rows begins after all folds, none of which is reported again.
             if is_first and number != job.trained + 1 and (job.trained or (job.again and number <= task.max_epochs)):
                 reason = f"the checkpoint goes on at epoch {number}, not {job.trained + 1}"
                 if number > job.trained + 1:
@@ -162,12 +162,12 @@ def _epochs(task: Task, job: Job, folder: Path | None) -> Iterator[EpochDone]:
 def _next(training: Iterator[Epoch]) -> Epoch | None:
     try:
         return next(training, None)
-    except GeneratorExit as error:  # the training's own, not the end of ours
+    except GeneratorExit as error:  # raised by the training, not by closing it
         raise TrainingFailed(f"GeneratorExit: {_one_line(error)}") from error
 
 
 def _plain_epoch(epoch: Epoch) -> Epoch:
-    """With Python's own numbers, in place of numpy's or a tensor."""
+    """The epoch with plain Python numbers instead of numpy scalars or tensors."""
     metrics = {str(name): float(value) for name, value in epoch.metrics.items()}
     return Epoch(int(epoch.epoch), float(epoch.loss), metrics, float(epoch.seconds))
 
@@ -180,13 +180,13 @@ def _one_line(error: BaseException) -> str:
 
 
 class _Inbox:
-    """Lines from whoever started this process, read by a thread so that a stop is seen while a job runs."""
+    """Lines from the parent process, read by a thread so that a stop request is seen while a job runs."""
 
     def __init__(self) -> None:
         self.jobs: queue.Queue[Job] = queue.Queue()
         self.stopped: set[int] = set()
         self._source = os.fdopen(os.dup(0), encoding="utf-8")
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # a training that reads its input must not read the messages
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # a training that reads its input must not get the messages
         self.task_line = self._source.readline()
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -206,7 +206,7 @@ class _Inbox:
 def main() -> None:
     """Serve jobs until killed."""
     answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
-    os.dup2(2, 1)  # what a training prints must not mix with the answers
+    os.dup2(2, 1)  # a training's output must not mix with the events
     inbox = _Inbox()
     start = json.loads(inbox.task_line)
     sys.path[:] = start["path"]
@@ -217,7 +217,7 @@ def main() -> None:
     while True:
         job = inbox.jobs.get()
         if not prepared and hasattr(task, "prepare"):
-            # What fails here fails again in the training, as its reason.
+            # An error here recurs in the training, which then reports it.
             with contextlib.suppress(Exception):
                 task.prepare()
                 getattr(task, "warm_up", lambda device: None)(job.device)

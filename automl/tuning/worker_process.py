@@ -20,14 +20,14 @@ from automl.errors import MAX_CHARACTERS
 from automl.tuning.jobs import Event, Job, event_from_json
 from automl.tuning.worker import MARK
 
-MAX_LOG_BYTES = 10_000_000  # of a worker's output; of more, the older part is dropped
+MAX_LOG_BYTES = 10_000_000  # of a worker's output; older output is dropped
 Inbox: TypeAlias = "queue.Queue[tuple[WorkerProcess, Event | None]]"
-"""What the processes of an executor have said, and None for one that has died."""
+"""Events of an executor's processes, and None for one that has died."""
 
 
 @dataclass
 class WorkerProcess:
-    """The process, and the job that it has."""
+    """A worker process and its job."""
 
     process: subprocess.Popen[str]
     job: Job | None = None
@@ -35,7 +35,7 @@ class WorkerProcess:
     runtime: str | None = None  # of its trainings; None before the first
     started: float = 0.0  # when its job was submitted
     deadline: float | None = None
-    has_started: bool = False  # a job: it could load the task
+    has_started: bool = False  # a job, so it could load the task
     mark: str = ""
     log: Path | None = None
     n_oom_kills: int | None = None  # on this machine when its job was submitted
@@ -52,9 +52,9 @@ class WorkerProcess:
         card: int | None,
         log: Path | None,
     ) -> Self:
-        """A new process, which is sent ``hello``. Its events go into ``inbox``, and None when it has died.
+        """Start a process and send it ``hello``. Its events go into ``inbox``, and None when it has died.
 
-        ``mark``: by which what it starts is known. ``card``: the only one that it sees. ``log``: gets its output.
+        ``mark``: identifies the processes that it starts. ``card``: the only one that it sees. ``log``: for its output.
         """
         output: IO[str] | None = None
         if log is not None:
@@ -68,7 +68,7 @@ class WorkerProcess:
             env={**environment, MARK: mark, **({} if card is None else only(card))},
             text=True,
             encoding="utf-8",
-            start_new_session=True,  # Ctrl-C reaches the tuner alone, which decides; and the group can be killed whole
+            start_new_session=True,  # Ctrl-C reaches only the tuner, which decides; the whole group can be killed
         )
         if output is not None:
             output.close()
@@ -86,7 +86,7 @@ class WorkerProcess:
                 inbox.put((self, event_from_json(line)))
 
     def _await_death(self, inbox: Inbox) -> None:
-        # The end of its answers is no sign: a process that the training has forked may hold them open.
+        # The end of its output is no sign: a process forked by the training may keep it open.
         self.process.wait()
         assert self.reader is not None
         self.reader.join(timeout=1.0)
@@ -100,7 +100,7 @@ class WorkerProcess:
             self.process.stdin.flush()
 
     def trim_log(self) -> None:
-        """Drop the older part of its output where that is too long. The process appends, wherever the file ends."""
+        """Drop older output if there is too much. The process appends at whatever is the end of the file."""
         if self.log is None or not self.log.exists() or self.log.stat().st_size <= MAX_LOG_BYTES:
             return
         with self.log.open("r+b") as file:
@@ -111,7 +111,7 @@ class WorkerProcess:
             file.write(b"(older output was dropped)\n" + end)
 
     def kill(self) -> None:
-        """With all that it has started, but for what has left its group."""
+        """Kill the process and all that it has started, except what has left its process group."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -121,7 +121,7 @@ class WorkerProcess:
 
 
 def n_oom_kills() -> int | None:
-    """Processes that the kernel has killed for want of memory since the machine started; None where it does not say."""
+    """How many processes the kernel has killed for lack of memory since boot; None if unknown."""
     try:
         lines = Path("/proc/vmstat").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""The numbers of README and docs, from the tables in results/: ``python -m benchmarks.experiments.claims``."""
+"""The numbers in README and docs, from the tables in results/: ``python -m benchmarks.experiments.claims``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from benchmarks.scoring.cohorts import EVERY_SUITE
 
 PRODUCTS_FILE = "products.csv"
 BLOCK, PRODUCTS = "claims", "products"
-FOUND = ("yes", "no difference is shown", "no, the opposite")  # by an interval that excludes equality, or does not
+FOUND = ("yes", "no difference is shown", "no, the opposite")  # whether the interval excludes equality
 RIVALS = {
     "flaml": "FLAML",
     "autogluon-medium": "AutoGluon, medium quality",
@@ -153,7 +153,7 @@ def _updates(results: Path) -> Claim:
 
 
 def _found(low: float, high: float, equal: float) -> str:
-    """Whether a claim holds that a quantity is below what it is if both are equal."""
+    """Whether the claim holds that a quantity is below ``equal``, its value if both are equal."""
     return FOUND[0] if high < equal else FOUND[2] if low > equal else FOUND[1]
 
 

@@ -1,4 +1,4 @@
-"""The processes of a run that are killed and started again: the one that searches, those that share the run through
+"""The processes of a run, which are killed and restarted: the searching one, those that share the run through
 PostgreSQL, and workers over TCP or on a Ray cluster."""
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ import psutil
 from automl.study.run_folder import RunFolder
 from benchmarks.experiments.postgres_server import free_port, postgres_server
 
-MOST_SECONDS = 1200.0  # of a run between two kills, after which it counts as hanging
-SECONDS_TO_LEAVE = 60.0  # of workers, after their run
-PATIENCE = 40  # seconds for which a worker tries to connect: more than a search takes to be started again
+MOST_SECONDS = 1200.0  # after so long without a kill, a run counts as hanging
+SECONDS_TO_LEAVE = 60.0  # for workers to end after their run
+PATIENCE = 40  # seconds for which a worker tries to connect: more than the restart of a search takes
 ALL_AT_ONCE = 0.2  # the share of kills that hit every process of a run
-ENDED = ("has ended; extend it with --resume", "no run at ")  # says a process that is started again as the run ends
+ENDED = ("has ended; extend it with --resume", "no run at ")  # said by a process that is restarted as the run ends
 RAY_NODE: dict[str, Any] = {
     "num_cpus": 3,
     "include_dashboard": False,
@@ -38,20 +38,20 @@ class Kind:
     """A kind of run."""
 
     arguments: tuple[str, ...]
-    time_limit: float | None = None  # in seconds, with which each run has other trials
-    least_kills: int = 0  # of each run, all but the first soon after it was resumed
-    predicts: str | None = None  # the data that its model must predict in the end
+    time_limit: float | None = None  # in seconds; trials then differ between runs
+    least_kills: int = 0  # per run, all but the first soon after a resume
+    predicts: str | None = None  # data that the model must predict in the end
     sharing: int = 0  # processes that share the run through PostgreSQL; 0: its study is in its folder
     workers: Literal["local", "tcp", "ray"] = "local"
     n_workers: int = 0  # processes of `automl worker`, over TCP
 
 
 class Services(ExitStack):
-    """What runs need beside their own processes, started for the first that does."""
+    """What runs need besides their own processes, started when first needed."""
 
     @cached_property
     def postgres(self) -> str:
-        """The URL of a database; its password is in the environment from then on."""
+        """The URL of a database; puts its password into the environment."""
         server = self.enter_context(postgres_server())
         os.environ["PGPASSWORD"] = server.password
         return server.new_database()
@@ -72,7 +72,7 @@ class Services(ExitStack):
 class Member:
     """A process of a run."""
 
-    again: list[str]  # the arguments with which it is started again
+    again: list[str]  # arguments for a restart
     errors: Path
     process: subprocess.Popen[bytes]
 
@@ -82,7 +82,7 @@ class Member:
 
     @property
     def error(self) -> str | None:
-        """Why it has ended other than it should; None if all is well."""
+        """Why it ended unexpectedly; None if all is well."""
         last = last_line(self.errors)
         if self.process.returncode == 0 or any(words in last for words in ENDED):
             return None
@@ -93,17 +93,17 @@ class Crew:
     """All processes of a run."""
 
     def __init__(self, kind: Kind, out: Path, services: Services) -> None:
-        """Start them. ``out``: the run's folder, beside the inputs that the arguments name."""
+        """Start them. ``out``: the run's folder, next to the inputs named in the arguments."""
         self._kind, self._out, self._n_started = kind, out, 0
         self._place = self._arguments(services)
         searches = ["run", *kind.arguments, *self._place, "--no-learn", "--prior", "none", "--out", str(out)]
-        if kind.time_limit is None and kind.sharing < 2:  # with which a run trains no more at a time than one process
+        if kind.time_limit is None and kind.sharing < 2:  # a reproducible run trains no more at a time than one process
             searches.append("--reproducible")
         self._searching = [self._started(searches) for _ in range(kind.sharing or 1)]
         self._workers = [self._started(self._worker) for _ in range(kind.n_workers)]
 
     def _arguments(self, services: Services) -> list[str]:
-        """Where the study is, and what trains."""
+        """The arguments for where the study is and what trains."""
         place = ["--storage", services.postgres] if self._kind.sharing else []
         if self._kind.workers == "ray":
             return [*place, "--executor", "ray", "--address", services.ray]
@@ -120,7 +120,7 @@ class Crew:
         return Member(arguments, errors, started(arguments, self._out.parent, errors))
 
     def has_ended(self, seconds: float) -> bool:
-        """Whether those that search have ended by themselves, after waiting for so long at most."""
+        """Whether the searching processes have ended by themselves, after waiting for at most so long."""
         until = time.monotonic() + seconds
         for member in self._searching:
             with suppress(subprocess.TimeoutExpired):
@@ -147,12 +147,12 @@ class Crew:
         return killed
 
     def _actors(self) -> list[psutil.Process]:
-        """The workers on this script's Ray cluster; they bring themselves back."""
+        """The workers on this script's Ray cluster; they restart by themselves."""
         found = psutil.Process().children(recursive=True)
         return [process for process in found if _title(process).startswith("ray::RayWorker")]
 
     def start_again(self, killed: list[Member]) -> None:
-        """Start them again; a run of one process is resumed where it has begun."""
+        """Restart them; a run of a single process is resumed if it had begun."""
         folder = RunFolder(self._out)
         for member in killed:
             again = member.again
@@ -162,7 +162,7 @@ class Crew:
             group[group.index(member)] = replace(self._started(again), again=member.again)
 
     def end(self) -> list[str]:
-        """Wait for the workers, kill what does not end, and return what has gone wrong."""
+        """Wait for the workers, kill what does not end, and return what went wrong."""
         wrong = []
         for member in (*self._searching, *self._workers):
             try:
@@ -177,7 +177,7 @@ class Crew:
 
 
 def started(arguments: list[str], folder: Path, errors: Path) -> subprocess.Popen[bytes]:
-    """A command in a folder, whose errors go to a file."""
+    """Start a command in a folder, with standard error in a file."""
     with errors.open("wb") as file:
         return subprocess.Popen(
             [sys.executable, "-m", "automl", *arguments], cwd=folder, stdout=subprocess.DEVNULL, stderr=file,
@@ -186,7 +186,7 @@ def started(arguments: list[str], folder: Path, errors: Path) -> subprocess.Pope
 
 
 def last_line(errors: Path) -> str:
-    """The last that a process has said on its standard error."""
+    """The last line that a process wrote to standard error."""
     return (errors.read_text(encoding="utf-8").strip().splitlines() or [""])[-1]
 
 

@@ -73,7 +73,7 @@ def duels(table: pd.DataFrame, facts: pd.DataFrame, strategy: str, budget: int) 
         if strategy not in along:
             break
         fresh, both = ends[[strategy, rival]].dropna(), along[[strategy, rival]].dropna()
-        # A crashed run has both values; in a suite without test sets no other run has one by fresh seeds.
+        # A crashed run has both values; in a suite without test sets, no other run has one with fresh seeds.
         judged = set(fresh.index[fresh.index.isin(_tested(rows))].get_level_values("suite"))
         both = pd.concat([both[~_of(both, judged)], fresh[_of(fresh, judged)]])
         suites = list(both.index.get_level_values("suite").unique())
@@ -85,7 +85,7 @@ def duels(table: pd.DataFrame, facts: pd.DataFrame, strategy: str, budget: int) 
 
 
 def _tested(rows: pd.DataFrame) -> pd.MultiIndex:
-    """The runs with a score by fresh seeds at some budget."""
+    """The runs with a score from fresh seeds at some budget."""
     return pd.MultiIndex.from_frame(rows.loc[rows["returned"].notna(), PAIR].drop_duplicates())
 
 
@@ -114,7 +114,7 @@ def _duel(both: pd.DataFrame, units: pd.Series) -> dict[str, Any]:
 
 
 def as_table(found: pd.DataFrame) -> list[str]:
-    """The duels as a table in Markdown, a row for each rival, suite and budget."""
+    """The duels as a Markdown table, with a row for each rival, suite and budget."""
     rows = []
     for row in found.to_dict("records"):
         known = f" ({row['low']:+.3f} to {row['high']:+.3f})" if pd.notna(row["low"]) else ""

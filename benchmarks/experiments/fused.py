@@ -1,4 +1,4 @@
-"""What lanes save: ``python -m benchmarks.experiments.fused``, results/fused.csv and results/fused-seeds.csv.
+"""The speed of lanes: ``python -m benchmarks.experiments.fused``, results/fused.csv and results/fused-seeds.csv.
 
 Compares single trainings, lanes of one program, and single trainings in parallel processes. Each measurement runs an
 epoch, with validation, of every variant in turn, so that other load affects all alike. On a CPU, the seconds of one
@@ -44,7 +44,7 @@ from benchmarks.pages.lanes import ALONE, PAGE, of_models, of_processes, of_seed
 from benchmarks.pages.markdown import put
 from strategies.encoding import Encoding
 
-MODELS: dict[str, tuple[str, dict[str, Any]]] = {  # name -> task, and what differs from its default
+MODELS: dict[str, tuple[str, dict[str, Any]]] = {  # name -> task, and changes to its default
     "cnn": ("mnist1d-cnn", {}),  # 3 layers of 24 channels
     "cnn-8": ("mnist1d-cnn", {"width": 8, "layers": 2, "kernel_size": 3}),
     "mlp-32": ("mnist1d-mlp", {"width": 32, "layers": 2}),
@@ -57,7 +57,7 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {  # name -> task, and what diff
     "image-cnn-8": ("digits-cnn", {"width": 8, "layers": 1}),
 }
 
-OF_THE_FIRST = ("sklearn.datasets", "torch._dynamo")  # what the first training of a process would import
+OF_THE_FIRST = ("sklearn.datasets", "torch._dynamo")  # imported by the first training of a process
 
 
 def main(
@@ -115,7 +115,7 @@ def speeds(
     """A row per number of lanes."""
     trainings = {n: [begun(name, seed, train_size, device) for seed in range(max(1, n))] for n in counts}
     for each in trainings.values():
-        advance(each)  # a first epoch allocates
+        advance(each)  # the first epoch allocates memory
     seconds: dict[int, list[float]] = {n: [] for n in counts}
     for _ in range(repeats):
         for n, each in trainings.items():
@@ -143,7 +143,7 @@ def speeds(
 def packed_speed(
     name: str, n: int, repeats: int, train_size: int | None, device: torch.device, alone: float
 ) -> pd.DataFrame:
-    """A row for trainings alone in ``n`` processes at a time. ``alone``: trainings an hour of one process."""
+    """A row for single trainings in ``n`` processes at a time. ``alone``: trainings per hour of one process."""
     found = in_processes(name, ALONE, n, repeats, train_size, device)
     max_epochs = begun(name, 0, train_size, torch.device("cpu")).task.max_epochs
     hours = (max(each.end for each in found) - min(each.start for each in found)) / 3600
@@ -154,7 +154,7 @@ def packed_speed(
 
 
 class Trained(NamedTuple):
-    """What a process did that trained beside others."""
+    """The measurements of one of several parallel processes."""
 
     start: float  # on the clock
     end: float
@@ -165,8 +165,8 @@ class Trained(NamedTuple):
 def in_processes(
     name: str, lanes: int, n: int, repeats: int, train_size: int | None, device: torch.device
 ) -> list[Trained]:
-    """So many epochs of trainings alone or of as many lanes, in each of ``n`` new processes at a time."""
-    context = multiprocessing.get_context("forkserver")  # forks of a process that has done nothing but import
+    """Train ``repeats`` epochs of a single training or of several lanes, in each of ``n`` new parallel processes."""
+    context = multiprocessing.get_context("forkserver")  # forks a process that has only imported
     context.set_forkserver_preload(["benchmarks.experiments.fused", *OF_THE_FIRST])
     together, results = context.Barrier(n), context.Queue()
     started = [
@@ -191,12 +191,12 @@ def in_processes(
 def _train(
     name: str, lanes: int, seed: int, repeats: int, train_size: int | None, device: str, together: Any, results: Any
 ) -> None:
-    """One of several processes that train at the same time."""
+    """The work of one of several parallel processes."""
     where = find_device(device)
     warm_up(where)
     trainings = [begun(name, seed + i, train_size, where) for i in range(max(1, lanes))]
     forget_peak(where)
-    epoch(trainings, alone=lanes == ALONE)  # a first one allocates
+    epoch(trainings, alone=lanes == ALONE)  # the first one allocates memory
     together.wait()
     start = time.monotonic()
     for _ in range(repeats):
@@ -205,7 +205,7 @@ def _train(
 
 
 def forget_peak(device: torch.device) -> None:
-    """Measure the peak of this process's memory anew from here."""
+    """Restart the measurement of this process's peak memory."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
@@ -214,7 +214,7 @@ def forget_peak(device: torch.device) -> None:
 
 
 def peak(device: torch.device) -> int:
-    """The bytes of memory that this process has had at most."""
+    """The peak memory of this process in bytes."""
     if device.type == "cuda":
         return torch.cuda.max_memory_reserved(device)
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
@@ -227,7 +227,7 @@ def n_weights(training: NetworkTraining) -> int:
 
 
 def measured(trainings: Sequence[NetworkTraining], device: torch.device, *, alone: bool) -> float:
-    """Seconds of an epoch: of the processor on a CPU, else of the clock."""
+    """Seconds of an epoch: CPU time on a CPU, else wall-clock time."""
     clock = time.process_time if device.type == "cpu" else time.perf_counter
     start = clock()
     epoch(trainings, alone=alone)
@@ -235,7 +235,7 @@ def measured(trainings: Sequence[NetworkTraining], device: torch.device, *, alon
 
 
 def epoch(trainings: Sequence[NetworkTraining], *, alone: bool) -> None:
-    """The next epoch of the first training, or of all as lanes."""
+    """Train the next epoch of the first training, or of all as lanes."""
     if alone:
         trainings[0].next_epoch()
     else:
@@ -243,7 +243,7 @@ def epoch(trainings: Sequence[NetworkTraining], *, alone: bool) -> None:
 
 
 def advance(trainings: Sequence[NetworkTraining]) -> list[float]:
-    """The accuracies of the next epoch."""
+    """Train the next epoch; returns the accuracies."""
     accuracies = []
     for epoch in next_epochs(trainings):
         if isinstance(epoch, TrainingFailed):
@@ -253,7 +253,7 @@ def advance(trainings: Sequence[NetworkTraining]) -> list[float]:
 
 
 def by_seed(n_seeds: int, train_size: int | None, device: torch.device) -> pd.DataFrame:
-    """The validation accuracy of the default, fully trained, alone and as a lane, for each seed."""
+    """The validation accuracy of the fully trained default, alone and as a lane, for each seed."""
     alone, together = ([begun("cnn", seed, train_size, device) for seed in range(n_seeds)] for _ in range(2))
     for _ in range(alone[0].task.max_epochs):
         accuracies = {

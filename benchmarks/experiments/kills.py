@@ -1,9 +1,9 @@
 """Runs that are killed at random moments, resumed, and compared with the same run without a kill.
 
 ``python -m benchmarks.experiments.kills --kills 200`` writes results/kills.csv, results/kills.md and the table of a
-page of the documentation: for each kind of run, how often it was killed, how many outcomes had been told by then, how
-many of them the resumed runs had lost, and how many runs ended with the same trials as the uninterrupted one. All kinds
-get the same time. The tables are written after each run, so that the command may be stopped.
+page of the documentation: for each kind of run, how often it was killed, how many outcomes were told, how many of them
+the resumed runs had lost, and how many runs ended with the same trials as the uninterrupted one. All kinds get the same
+time. The tables are written after each run, so that the command may be stopped.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def curve(config, seed, epochs=6):
 COMMAND = "for i in 1 2 3; do sleep 0.02; echo {n}.$i; done; echo {x} {seed} > /dev/null"
 FUNCTION = ("--task", "mine.py:curve", "--space", "space.yaml", "--final-seeds", "0")
 SMALL = ("--trials", "4", "--epochs", "3", "--workers", "2", "--strategy", "tpe", "--final-seeds", "1")
-MOST_KILLS = 8  # of one run, which then goes on to its end
+MOST_KILLS = 8  # of one run, which then continues to its end
 PAGE, BLOCK = Path("docs/how-to/resume.md"), "kills"
 
 
@@ -106,7 +106,7 @@ class Straight:
 
 @dataclass
 class Tally:
-    """What became of the runs of a kind."""
+    """The results of the runs of a kind."""
 
     counts: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
@@ -176,7 +176,7 @@ def make_inputs(folder: Path) -> None:
 
 
 def run_straight(kind: Kind, out: Path, services: Services) -> Straight:
-    """The run without a kill; none where the time limit says how long it is. UserError if it fails."""
+    """The run without a kill; not needed if a time limit gives its length. UserError if it fails."""
     if kind.time_limit is not None:
         return Straight(kind.time_limit)
     start = time.perf_counter()
@@ -189,7 +189,7 @@ def run_straight(kind: Kind, out: Path, services: Services) -> Straight:
 
 
 def run_killed(kind: Kind, out: Path, services: Services, rng: random.Random, straight: Straight, tally: Tally) -> None:
-    """Kill and continue it until it ends by itself. Trainings that a kill does not reach end by themselves."""
+    """Kill and resume a run until it ends by itself. Trainings that a kill does not reach end by themselves."""
     start = time.perf_counter()
     counts, crew, before, n_kills = tally.counts, Crew(kind, out, services), list[Any](), 0
     while True:
@@ -205,7 +205,7 @@ def run_killed(kind: Kind, out: Path, services: Services, rng: random.Random, st
         crew.start_again(killed)
     wrong = crew.end()
     compared(before, out, counts)
-    if n_kills == 0:  # less busy than before, the machine has become faster
+    if n_kills == 0:  # the machine is now faster, as it is less busy
         straight.seconds = time.perf_counter() - start
     counts["runs"] += 1
     if not wrong and not predicts(kind, out):
@@ -218,7 +218,7 @@ def run_killed(kind: Kind, out: Path, services: Services, rng: random.Random, st
 
 
 def compared(before: Sequence[Any], out: Path, counts: Counter[str]) -> list[tuple[int, tuple[float, ...]]]:
-    """The outcomes that are told by now, counted against those before."""
+    """The outcomes told so far, with counts of new and lost ones relative to those before."""
     now = told(out)
     counts["lost"] += n_lost(before, now)
     counts["told"] += len(now) - len(before)
@@ -226,7 +226,7 @@ def compared(before: Sequence[Any], out: Path, counts: Counter[str]) -> list[tup
 
 
 def predicts(kind: Kind, out: Path) -> bool:
-    """Whether the model of a run that ended predicts, where it must."""
+    """Whether the model of an ended run predicts, if it must."""
     if kind.predicts is None:
         return True
     file = out.with_name(f"{out.name}.csv")
@@ -245,18 +245,18 @@ def told(out: Path) -> list[tuple[int, tuple[float, ...]]]:
 
 
 def n_lost(before: Sequence[Any], now: Sequence[Any]) -> int:
-    """How many of the outcomes before are missing or different now."""
+    """How many of the earlier outcomes are now missing or different."""
     return sum(a != b for a, b in itertools.zip_longest(before, now[: len(before)]))
 
 
 def facts(out: Path) -> Facts:
-    """What two equal runs have in common."""
+    """What must be the same in two equal runs."""
     trials = look(RunFolder(out)).study.trials.values()
     return [(t.number, t.config, t.losses, t.state, t.error) for t in trials]
 
 
 def tabulated(tallies: Mapping[str, Tally]) -> pd.DataFrame:
-    """A row for each kind of run."""
+    """A row per kind of run."""
     columns = ("runs", "kills", "kills_of_resumed", "told", "lost", "failed", "same")
     rows = [{"kind": name} | {column: tally.counts[column] for column in columns} for name, tally in tallies.items()]
     table = pd.DataFrame(rows).astype({"same": "Int64"})
@@ -265,7 +265,7 @@ def tabulated(tallies: Mapping[str, Tally]) -> pd.DataFrame:
 
 
 def shown(table: pd.DataFrame) -> list[str]:
-    """The table in Markdown, with how it was made."""
+    """The table in Markdown, and how it was made."""
     text = (
         f"By `python -m benchmarks.experiments.kills --seed {table['seed'].iloc[0]}`, commit "
         f"{table['commit'].iloc[0][:9]}: {table['kills'].sum()} kills (SIGKILL) at random moments, after each of which "

@@ -2,8 +2,8 @@
 
 Searches on real tasks with two workers and a time limit, with and without lanes. The trainings are run one after the
 other and their processor seconds are measured; the two workers and the time limit are simulated, so that other load on
-the machine does not count. What is compared is the regret over the time: 0 is the lowest loss that any of the searches
-on the task found, 1 that of the default.
+the machine does not count. Regret over time is compared: 0 is the lowest loss found by any of the searches on the task,
+1 that of the default.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from strategies import make_strategy
 RECORDED = ("mnist1d-cnn", "mnist1d-rnn", "mnist1d-transformer")
 TASKS = (*RECORDED, "mnist1d-mlp")
 N_WORKERS = 2
-N_TIMES = 50  # at which the regret of a search is read, evenly spaced up to the limit
+N_TIMES = 50  # when the regret of a search is read, evenly spaced up to the limit
 MLP = training_space(sgd=True, lr={"float": [3e-4, 3e-1], "log": True, "default": 3e-3}) | {
     "width": {"ordinal": [16, 32, 64, 128], "default": 64},
     "layers": {"int": [1, 4], "default": 2},
@@ -79,13 +79,13 @@ def main(
 
 
 def task_of(name: str, train_size: int) -> Task:
-    """A task by its name; the MLP is none of the built-in ones."""
+    """A task by its name; the MLP is not a built-in one."""
     task = load_task("mnist1d-cnn" if name == "mnist1d-mlp" else name, train_size=train_size)
     return replace(task, name=name, model="mlp", space=load_space(MLP)) if name == "mnist1d-mlp" else task
 
 
 def search(task: Task, strategy: str, lanes: int, seed: int, seconds: float) -> list[dict[str, Any]]:
-    """A row per outcome: its time, the loss of a full training and the epochs trained in it."""
+    """A row per outcome: its time, the loss if it is a full training, and the epochs trained."""
     searcher = make_strategy(
         strategy, task.space, seed=seed, max_epochs=task.max_epochs, fidelity=fidelity_of(task),
         seconds=seconds * N_WORKERS,
@@ -111,14 +111,14 @@ def search(task: Task, strategy: str, lanes: int, seed: int, seconds: float) -> 
 
 
 def regrets(curves: pd.DataFrame, seconds: float) -> pd.DataFrame:
-    """A row per search: the mean of its regret over the time, its regret at the end, and its full trainings' worth."""
+    """A row per search: its mean regret over time, its regret at the end, and its epochs in full trainings."""
     times, rows = np.linspace(0, seconds, N_TIMES + 1)[1:], []
     best: dict[Any, float] = curves.groupby("task")["loss"].min().to_dict()
     default: dict[Any, float] = curves[curves["is_default"]].groupby("task")["loss"].mean().to_dict()
     for (task, strategy, lanes, seed), run in curves.groupby(["task", "strategy", "lanes", "seed"]):
         lowest = np.array([run.loc[run["at"] <= at, "loss"].min() for at in times])
         scaled = (lowest - best[task]) / (default[task] - best[task])
-        regret = np.minimum(np.nan_to_num(scaled, nan=1.0), 1.0)  # the default is what there is without a search
+        regret = np.minimum(np.nan_to_num(scaled, nan=1.0), 1.0)  # without a search, there is the default
         rows.append(
             {
                 "task": task,
@@ -136,7 +136,7 @@ def regrets(curves: pd.DataFrame, seconds: float) -> pd.DataFrame:
 @dataclass(order=True)
 class _Coming:
     at: float
-    place: int  # of two events at one time, the one that was found first comes first
+    place: int  # breaks ties in time: the event found first comes first
     event: Event
 
 
@@ -163,7 +163,7 @@ class Simulated(Executor):
         for event in run_job(self._task, job):
             used = time.process_time() - start
             if isinstance(event, EpochDone):
-                share = min(1.0, used / (time.perf_counter() - began))  # of the core
+                share = min(1.0, used / (time.perf_counter() - began))  # of the core's time
                 event = replace(event, epoch=replace(event.epoch, seconds=event.epoch.seconds * share))
             heapq.heappush(self._coming, _Coming(self._now + used, self._n_events, event))
             self._n_events += 1
@@ -178,7 +178,7 @@ class Simulated(Executor):
         return [coming.event]
 
     def stop(self, key: int) -> None:
-        """Take back what the training did after this."""
+        """Undo what the training did after this."""
         lane = [c for c in self._coming if isinstance(c.event, LaneEnded) and c.event.lane == key]
         assert not lane, "a lane's neighbours would have been faster without it"
         self._coming = [c for c in self._coming if c.event.key != key]

@@ -1,4 +1,4 @@
-"""Overhead of executors: what a training costs beyond itself on this machine, on Ray, and over TCP.
+"""Overhead of executors: the extra cost of a training on this machine, on Ray, and over TCP.
 
 ``python -m benchmarks.experiments.machines`` measures each with one worker, on this machine, and writes
 results/machines.csv, results/machines.md and the table of a page of the documentation.
@@ -43,7 +43,7 @@ def instant(config: dict[str, float], epochs: int = 1) -> Iterator[float]:
 
 @contextmanager
 def executor_of(kind: str) -> Iterator[Executor]:
-    """An executor with one worker that is there."""
+    """An executor with one worker."""
     task = as_task(instant, {"x": {"float": [0, 1]}}, max_epochs=1_000_000)
     if kind == "local":
         with ProcessExecutor(task, 1) as local:
@@ -69,7 +69,7 @@ def executor_of(kind: str) -> Iterator[Executor]:
 
 
 def seconds_of(executor: Executor, n_jobs: int, n_epochs: int) -> float:
-    """Of jobs that take no time, one after the other."""
+    """Seconds for jobs that take no time, one after the other."""
     start = time.perf_counter()
     for key in range(n_jobs):
         while not executor.n_free:
@@ -85,13 +85,13 @@ def seconds_of(executor: Executor, n_jobs: int, n_epochs: int) -> float:
 
 
 def megabytes() -> float:
-    """Of memory of all that this process has started, without what processes share."""
+    """The memory of all child processes, without what they share."""
     total = 0
     for process in psutil.Process().children(recursive=True):
         try:
             total += process.memory_full_info().uss
         except psutil.Error:
-            continue  # ended meanwhile
+            continue  # has ended
     return total / 1e6
 
 

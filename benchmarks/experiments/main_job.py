@@ -61,7 +61,7 @@ def run(checkout: Path, options: str, seed: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="main-job-") as folder:
         out = Path(folder) / "run"
         command = [sys.executable, "-m", "automl.run", *shlex.split(options), "--seed", str(seed), "--out", str(out)]
-        paths = {"PYTHONPATH": str(checkout.resolve()), "XDG_DATA_HOME": folder}  # what it learns stays there
+        paths = {"PYTHONPATH": str(checkout.resolve()), "XDG_DATA_HOME": folder}  # for what it learns
         start, all_before, own_before = time.monotonic(), busy(), own()
         ended = subprocess.run(command, cwd=folder, env=os.environ | paths, capture_output=True, text=True, check=False)
         seconds = time.monotonic() - start
@@ -76,19 +76,19 @@ def run(checkout: Path, options: str, seed: int) -> dict[str, Any]:
         "final": round(time_of["final"], 2),
         "trainings": summary["n_trials"],
         "test": round(float(np.mean(scores)), 4),
-        "others": round(max(0.0, others), 2),  # cores that other processes used meanwhile
+        "others": round(max(0.0, others), 2),  # cores used by other processes
         "commit": summary["commit"],
     }
 
 
 def busy() -> float:
-    """Seconds that the machine's cores have worked."""
+    """Seconds that the machine's cores have been busy."""
     times = psutil.cpu_times()
     return float(times.user + times.nice + times.system)
 
 
 def own() -> float:
-    """Seconds of this process' children that have ended."""
+    """CPU seconds of this process's ended children."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 

@@ -1,6 +1,6 @@
-"""What the search costs with many workers: ``python -m benchmarks.experiments.many_workers``.
+"""The cost of the search with many workers: ``python -m benchmarks.experiments.many_workers``.
 
-Every strategy searches for simulated trainings under the real tuner and a virtual clock, in a process of its own.
+Every strategy searches with simulated trainings under the real tuner and a virtual clock, in a separate process.
 Writes results/many-workers.csv, results/many-workers.md and, with ``--page``, the table of a page of the documentation.
 """
 
@@ -56,9 +56,9 @@ RUNS = (  # strategy, workers, trainings
 
 @dataclass(frozen=True)
 class Bowl(SimulatedTask):
-    """A loss that is a smooth function of the configuration, less a share of it with every epoch; looked up.
+    """A loss that is a smooth function of the configuration and decreases with every epoch.
 
-    From each rung to the next, a training takes ``seconds``, give or take a fifth.
+    From each rung to the next, a training takes ``seconds``, plus or minus a fifth.
     """
 
     seconds: float = 30.0
@@ -80,7 +80,7 @@ class Bowl(SimulatedTask):
 
 
 class Measured(Delegate):
-    """Charges the strategy with processor seconds, so that other load on the machine does not count."""
+    """Charges the strategy with its CPU seconds, so that other load on the machine does not count."""
 
     def __init__(self, inner: Strategy) -> None:
         super().__init__(inner)
@@ -102,7 +102,7 @@ class Measured(Delegate):
 
 
 class Workers(ReplayExecutor):
-    """Simulated workers, which wait for the strategy's processor seconds, and the pace at which they get jobs."""
+    """Simulated workers that wait for the strategy's CPU seconds, and the CPU seconds at which they get jobs."""
 
     def __init__(self, task: Bowl, n_workers: int, strategy: Measured) -> None:
         super().__init__(task, n_workers)
@@ -131,7 +131,7 @@ def measured(name: str, n_workers: int, n_trainings: int, seconds: float, seed: 
     told = [entry for entry in study.log if isinstance(entry, Told)]
     marks = np.array(executor.marks)
     a_tenth = len(marks) // 10
-    each = np.diff(marks[::a_tenth]) / a_tenth  # processor seconds of a training, in each tenth
+    each = np.diff(marks[::a_tenth]) / a_tenth  # CPU seconds per training, in each tenth
     assert study.best is not None
     return {
         "strategy": name,
@@ -139,7 +139,7 @@ def measured(name: str, n_workers: int, n_trainings: int, seconds: float, seed: 
         "trainings": len(told),
         "configurations": len(study.trials),
         "seconds": seconds,
-        "ms_second_tenth": 1000 * each[1],  # the first one imports, too
+        "ms_second_tenth": 1000 * each[1],  # the first one includes imports
         "ms_last_tenth": 1000 * each[-1],
         "trainings_a_second": 1 / each[-1],
         "enough_for_workers": seconds / each[-1],
@@ -172,7 +172,7 @@ def main(
 ) -> None:
     """Measure each run, one after the other; update its row, and write the tables."""
     for name, n_workers, n_trainings in _asked(runs) if runs else RUNS:
-        # A process of its own, since memory that was once used is seldom given back.
+        # A separate process, since used memory is seldom given back.
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=context) as pool:
             row = pool.submit(measured, name, n_workers, n_trainings, seconds, seed).result()

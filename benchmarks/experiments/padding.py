@@ -1,8 +1,8 @@
 """What padding would save: ``python -m benchmarks.experiments.padding``, results/padding.csv.
 
 Lanes of different widths and kernel sizes could share a program if all were padded with zeros to one size. A program of
-padded lanes takes the time of one whose networks have that size, which is what is measured here, so that padding could
-only be slower than this table says. Seconds are those of one core.
+padded lanes would take at least as long as one whose networks have that size, which is measured here. Seconds are those
+of one core.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ from strategies.types import Config
 CPU = torch.device("cpu")
 TASKS = ("mnist1d-cnn", "mnist1d-mlp")
 SIZES = ("width", "kernel_size")
-PADDINGS: dict[str, Callable[[int, Sequence[int]], int]] = {  # the size that one of some values is padded to
+PADDINGS: dict[str, Callable[[int, Sequence[int]], int]] = {  # the size that a value is padded to, given all values
     "none": lambda value, values: value,
-    # Kernels have a middle: 3 and 7 instead of 4 and 8.
+    # Kernel sizes are odd: 3 and 7 instead of 4 and 8.
     "a power of two": lambda value, values: 2 ** value.bit_length() - 1 if value % 2 else 2 ** (value - 1).bit_length(),
     "the largest": lambda value, values: max(values),
 }
@@ -108,15 +108,15 @@ class Timer:
         }
 
     def padded(self, config: Config, how: str) -> Config:
-        """The config of the size that its lane would have.
+        """The config with the size that its lane would have.
 
-        Group normalisation takes the mean over channels, so that its lanes keep their width.
+        Lanes with group normalisation keep their width, since it averages over channels.
         """
         names = [name for name in self._sizes if not (name == "width" and config["norm"] == "group")]
         return config | {name: PADDINGS[how](int(config[name]), self._sizes[name]) for name in names}
 
     def programs(self, configs: Sequence[Config], how: str) -> list[list[Config]]:
-        """The configs, padded, in programs of those that can share one."""
+        """The padded configs, grouped into programs that they can share."""
         groups = dict[Hashable, list[Config]]()
         for i, config in enumerate(configs):
             padded = self.padded(config, how)
@@ -142,7 +142,7 @@ class Timer:
         return self._known[name]
 
     def _begun(self, config: Config, seed: int) -> NetworkTraining:
-        # One that diverges would end its epoch early.
+        # A training that diverges would end its epoch early.
         training = self.task.begin(config | {"lr": 1e-3}, seed, CPU)
         assert isinstance(training, NetworkTraining)
         return training

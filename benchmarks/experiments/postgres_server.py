@@ -26,7 +26,7 @@ USER = "automl"
 
 @dataclass
 class Server:
-    """A server on loopback, whose files are in a folder."""
+    """A server on the loopback interface, with its files in a folder."""
 
     folder: Path
     port: int
@@ -35,7 +35,7 @@ class Server:
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def url(self, database: str = "postgres") -> str:
-        """Of a database, without the password."""
+        """The URL of a database, without the password."""
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
 
     def new_database(self) -> str:
@@ -49,7 +49,7 @@ class Server:
         return self.url(name)
 
     def start(self) -> None:
-        """Start it, and wait until it answers. TimeoutError after 30 s."""
+        """Start the server and wait until it answers. TimeoutError after 30 s."""
         import psycopg
 
         options = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off"]
@@ -70,7 +70,7 @@ class Server:
         raise TimeoutError((self.folder / "log").read_text())
 
     def stop(self) -> None:
-        """At once, with all connections."""
+        """Stop the server at once, with all connections."""
         assert self.process is not None
         self.process.send_signal(signal.SIGINT)
         self.process.wait(30)
@@ -78,7 +78,7 @@ class Server:
 
 @contextmanager
 def postgres_server() -> Iterator[Server]:
-    """A server for as long as the context lasts. UserError if PostgreSQL is not installed."""
+    """A server for the duration of the context. UserError if PostgreSQL is not installed."""
     folder = Path(tempfile.mkdtemp(prefix="automl-postgres-"))
     server = Server(folder, free_port(), secrets.token_hex(8))
     try:
@@ -102,7 +102,7 @@ def postgres_server() -> Iterator[Server]:
 
 
 def program(name: str) -> str:
-    """Debian keeps the server's programs, of each version, out of the PATH."""
+    """The path of a server program; Debian keeps these out of the PATH, in a folder per version."""
     found = shutil.which(name)
     if found is None:
         folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: float(folder.parent.name))
@@ -113,12 +113,12 @@ def program(name: str) -> str:
 
 
 def ordinary_user() -> dict[str, Any]:
-    """How to start a process that must not be root's."""
+    """Options of a process that must not run as root."""
     return {"user": "nobody", "group": "nogroup", "cwd": "/"} if os.geteuid() == 0 else {}
 
 
 def free_port() -> int:
-    """A port that nothing listens on at this moment."""
+    """A port that nothing listens on at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -80,12 +80,12 @@ def main(
             for line in found:
                 print(f"{line['table']}: {line['product']} {line['score']:.4g} in {line['wall']:.0f} s", flush=True)
             write_atomic(out, table_of(lines).to_csv(index=False, float_format="%.6g"))
-    write_atomic(out.with_suffix(".md"), summary(pd.read_csv(out)))  # as it is rounded: equal scores are equal
+    write_atomic(out.with_suffix(".md"), summary(pd.read_csv(out)))  # rounded, so that equal scores compare equal
     print(out.with_suffix(".md"))
 
 
 def table_of(lines: list[dict[str, Any]]) -> pd.DataFrame:
-    """The rows as a frame, with the baseline, which every call computes, only once."""
+    """The rows as a frame; the baseline, which every call computes, is kept only once."""
     return pd.DataFrame(lines).drop_duplicates(["table", "split", "seconds", "workers", "product"])
 
 
@@ -134,7 +134,7 @@ def rows_of(
 
 
 def noise_of(metric: str, y: NDArray[Any], predicted: NDArray[Any], base: NDArray[Any]) -> float:
-    """The standard error of the logarithm of a product's error divided by the baseline's, by the choice of test rows:
+    """The standard error of the log ratio of a product's error to the baseline's, due to the choice of test rows: from
     a bootstrap over them, the same for both.
     """
     rng, logs = np.random.default_rng(0), []
@@ -146,7 +146,7 @@ def noise_of(metric: str, y: NDArray[Any], predicted: NDArray[Any], base: NDArra
 
 
 def shuffled(file: UsersFile, split: int, folder: Path) -> Path:
-    """The table as a CSV file, its rows in an order that depends on the split, since the split depends on it."""
+    """The table as a CSV file, with its rows shuffled by ``split``, since the order decides the split."""
     csv = file.data.write(folder, file.target)
     if split and csv.is_file():
         pd.read_csv(csv).sample(frac=1.0, random_state=split).to_csv(csv, index=False)
@@ -154,7 +154,7 @@ def shuffled(file: UsersFile, split: int, folder: Path) -> Path:
 
 
 def prepared(file: UsersFile, csv: Path, folder: Path) -> tuple[Splits, str]:
-    """The rows as this project encodes them for its first family, and the metric."""
+    """The rows as encoded by this project for its first family, and the metric."""
     from automl.data.ingest.prepare import Facts, prepare
     from automl.data.ingest.request import Request
 
@@ -166,7 +166,7 @@ def prepared(file: UsersFile, csv: Path, folder: Path) -> tuple[Splits, str]:
 def _ours(
     file: UsersFile, csv: Path, folder: Path, seconds: float, workers: int, more: tuple[str, ...]
 ) -> tuple[NDArray[Any], float]:
-    """The command of this project, and the predictions of its model."""
+    """Run this project's command; returns its model's predictions and the seconds."""
     from automl.data.ingest.prepare import Facts
     from automl.deployment.predictor import load_predictor, model_folder
 
@@ -184,7 +184,7 @@ def _ours(
 
 
 def _practitioners(file: UsersFile, splits: Splits, with_valid: Splits) -> tuple[NDArray[Any], float]:
-    """The untuned baseline of a kind of files that are not tables."""
+    """The untuned baseline for files that are not tables."""
     from benchmarks.experiments.own_scores import baseline
 
     start = time.perf_counter()

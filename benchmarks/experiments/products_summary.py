@@ -1,4 +1,4 @@
-"""The rows of ``benchmarks.experiments.products`` as a page: errors beside those of an untuned baseline."""
+"""The rows of ``benchmarks.experiments.products`` as a page: errors relative to an untuned baseline."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from numpy.typing import NDArray
 from automl.metrics import METRICS, loss_of
 from benchmarks.pages import markdown
 
-BASE = "untuned"  # what errors are divided by: for tables gradient boosting of scikit-learn, else see own_scores
+BASE = "untuned"  # errors are divided by its: scikit-learn's gradient boosting for tables, else see own_scores
 N_RESAMPLES = 10_000
 TOLERATED = 1.02  # of errors divided by the baseline's
 ONE_SIDED = 1.645  # standard errors, for 95%
 
 
 def error_of(metric: str, score: float, n_test: int) -> float:
-    """The error of a score on test rows; to accuracies half an example is added, since they may be 1."""
+    """The error of a score on test rows; half an example is added for accuracies, since they may be 1."""
     return loss_of(metric, score) + (0.5 / n_test if METRICS[metric].best is not None else 0.0)
 
 
 def ratios_of(rows: pd.DataFrame) -> pd.DataFrame:
-    """Errors divided by that of the untuned boosting: a row a file and split, a column a product."""
+    """Errors divided by that of the untuned baseline: a row per file and split, a column per product."""
     errors = rows.assign(error=list(map(error_of, rows["metric"], rows["score"], rows["n_test"])))
     wide = errors.pivot_table(index=["part", "table", "split"], columns="product", values="error")
     return wide.drop(columns=BASE).div(wide[BASE], axis=0)
 
 
 def geometric_of(rows: pd.DataFrame, product: str) -> tuple[int, float, float, float]:
-    """The files of a product, and the geometric mean of its ratios with its 95% interval over files."""
+    """The number of files of a product, and the geometric mean of its ratios with a 95% interval over files."""
     ratios = ratios_of(rows)[[product]].dropna()
     return len(of_files(ratios)), *_geometric(np.log(of_files(ratios)[product].to_numpy()))
 
 
 def duel_of(rows: pd.DataFrame, product: str, rival: str) -> tuple[int, float, float, float]:
-    """As ``geometric_of``, of the errors of a product divided by those of another one."""
+    """As ``geometric_of``, for the errors of a product divided by those of another one."""
     files = _quotients(ratios_of(rows), product, rival)
     return len(files), *_geometric(np.log(files.to_numpy()))
 
 
 def _quotients(ratios: pd.DataFrame, product: str, rival: str) -> pd.Series[Any]:
-    """By file, on the splits of both."""
+    """The ratios of two products by file, on the splits of both."""
     both = ratios[[product, rival]].dropna()
     return of_files((both[product] / both[rival]).to_frame("quotient"))["quotient"]
 
@@ -101,7 +101,7 @@ def _means(rows: pd.DataFrame, ratios: pd.DataFrame, parts: Sequence[str]) -> li
 
 
 def _line_of(name: str, which: str, ratios: pd.DataFrame, rows: pd.DataFrame) -> list[str]:
-    """``ratios``: of the files of a part, one column."""
+    """``ratios``: one column, for the files of a part."""
     files = of_files(ratios)[name].droplevel("part")
     mean, low, high = _geometric(np.log(files.to_numpy()))
     own = rows[(rows["product"] == name) & (rows["part"] == which)]
@@ -113,7 +113,7 @@ def _line_of(name: str, which: str, ratios: pd.DataFrame, rows: pd.DataFrame) ->
 
 
 def _how_many(ratios: pd.DataFrame, which: str) -> str:
-    """Of files in a part, and of the splits of each if there are several."""
+    """The number of files in a part, and of splits per file if there are several."""
     splits = ratios.groupby("table").size()
     few, most = splits.min(), splits.max()
     if most == 1:
@@ -122,7 +122,7 @@ def _how_many(ratios: pd.DataFrame, which: str) -> str:
 
 
 def _surely_worse(rows: pd.DataFrame, files: pd.Series[Any]) -> str:
-    """Of the files with a known noise."""
+    """How many of the files with known noise are surely worse."""
     known = rows.dropna(subset="noise")
     if known.empty:
         return ""
@@ -148,7 +148,7 @@ def _duels(ratios: pd.DataFrame) -> list[str]:
 
 
 def _geometric(logs: NDArray[Any]) -> tuple[float, float, float]:
-    """The geometric mean of ratios with the bootstrap's 95% interval. ``logs``: their logarithms, one a file."""
+    """The geometric mean of ratios with a 95% bootstrap interval. ``logs``: their logarithms, one per file."""
     rng = np.random.default_rng(0)
     means = logs[rng.integers(0, len(logs), (N_RESAMPLES, len(logs)))].mean(1)
     low, high = np.exp(np.percentile(means, [2.5, 97.5]))

@@ -3,8 +3,8 @@
 The first pass trains the default, a Sobol sequence and then proposals of TPE, so that good regions are covered densely;
 every further pass trains the same configs with other seeds. The first pass is a run in its own folder, which is resumed
 if it was interrupted; passes already in the table are kept. If all are there, the command only recomputes the facts.
-Where several passes are missing, the seeds of a config are trained as lanes of one program, if it has lanes: they get
-the seconds of the first pass, as a lane takes less than a training alone.
+If several passes are missing, the seeds of a config are trained as lanes of one program if possible: they get the
+seconds of the first pass, since a lane takes less time than a training alone.
 
 ``--short 2`` then retrains the recorded configs whose learning rate follows a schedule, with a complete schedule of two
 epochs, which differs from the second epoch of a long schedule.
@@ -51,7 +51,7 @@ from strategies.tpe import TPE
 from strategies.types import JSON, Config
 
 SEED = 1_000_000  # not used in comparisons, which would otherwise propose the recorded points
-CONFIGS_AT_ONCE = 40  # after which what was trained is written
+CONFIGS_AT_ONCE = 40  # results are written after so many
 SPREAD = 0.6  # share of the configs that fill the space; the others are proposed by TPE
 
 
@@ -69,7 +69,7 @@ def main(
 ) -> None:
     """Train what is missing and write OUT/TASK.parquet, with facts about it in OUT/TASK.json."""
     logging.basicConfig(format="%(message)s")
-    logging.getLogger("automl").setLevel(logging.INFO)  # a line a trial where there is no terminal
+    logging.getLogger("automl").setLevel(logging.INFO)  # a line per trial without a terminal
     live = load_task(task, train_size=train_size)
     name = task if train_size is None else f"{task}-{train_size}"
     console = Console()
@@ -111,7 +111,7 @@ def write(passes: Mapping[int, pd.DataFrame], file: Path) -> None:
 def repeated(
     live: Task, first: pd.DataFrame, seeds: Sequence[int], workers: int, folder: Path, console: Console
 ) -> dict[int, pd.DataFrame]:
-    """The rows of further passes, by seed; those of configs that are in the folder are taken from there."""
+    """The rows of further passes, by seed; rows already in the folder are read from there."""
     task, configs, parts = Scored(live, shares=True), configs_of(first), list[pd.DataFrame]()
     folder.mkdir(parents=True, exist_ok=True)
     with ProcessExecutor(task, workers, logs=folder / "logs") as executor:
@@ -148,7 +148,7 @@ def repeats(
 
 
 def with_seconds_of(first: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows with the seconds of the same epoch of the first pass, where that has them."""
+    """The rows with the seconds of the same epoch in the first pass, if known."""
     alone = first.set_index(["number", "epoch"])["seconds"].rename("alone")
     joined = rows.join(alone, on=["number", "epoch"])
     known = joined["alone"].where(joined["seconds"].notna()).fillna(joined["seconds"])
@@ -200,7 +200,7 @@ def repeating(configs: list[Config]) -> type[Strategy]:
 def record(
     task: Task, strategy: type[Strategy], n_configs: int, seed: int, n_workers: int, folder: Path, console: Console
 ) -> list[Trial]:
-    """One pass, from where it stands to its end; UserError if it was interrupted."""
+    """Complete one pass; UserError if it is interrupted."""
     console.print(f"{task.name}, {n_configs} configs, seed {seed}, {n_workers} workers, in {folder}", markup=False)
     result = tune(
         Scored(task),

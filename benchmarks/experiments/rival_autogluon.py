@@ -31,7 +31,7 @@ def main(folder: Path, seconds: float, threads: int, quality: str) -> None:
     model = TabularPredictor(
         "target", problem_type=kind, eval_metric=METRICS.get(metric, metric), path=str(folder / "models"), verbosity=0
     )
-    # On one core its processes for the folds would only cost their start.
+    # On one core, separate processes for the folds would only add their start-up time.
     one_core = {"ag_args_ensemble": {"fold_fitting_strategy": "sequential_local"}} if threads == 1 else {}
     model.fit(train, time_limit=seconds, presets=f"{quality}_quality", num_cpus=threads, num_gpus=0, **one_core)
     if n_classes:

@@ -1,7 +1,7 @@
-"""Rules that choose the members of a table's ensemble: ``python -m benchmarks.experiments.selection``.
+"""Rules to choose the members of a table's ensemble: ``python -m benchmarks.experiments.selection``.
 
-The default plan is run on few rows of each development table, and every configuration that it completed is fitted to
-these rows and predicts the others. The rules are then compared on the stored predictions, which takes seconds.
+The default plan is run on few rows of each development table, and every completed configuration is fitted to these rows
+and predicts the others. The rules are then compared on the stored predictions, which takes seconds.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from benchmarks.suites.own_files import FILES, UsersFile
 N_ROWS = 300  # to train on
 MODELS = "lightgbm,linear,extra_trees,random_forest"
 MOST_TEST_ROWS = 4_000
-MOST_SECONDS = 1_000.0  # of a run, which its number of trials ends before
-LARGE_SEARCH = 15  # searched configurations of a rule that takes some
+MOST_SECONDS = 1_000.0  # of a run, never reached because of its number of trials
+LARGE_SEARCH = 15  # searched configurations used by a rule
 TABLES = [file for file in FILES if file.kind == "table" and file.split == "development"]
 
 
 @dataclass(frozen=True)
 class Store:
-    """The predictions of a run's configurations, the best out of fold first: (k, n) or (k, n, n_classes)."""
+    """The predictions of a run's configurations, by out-of-fold loss: (k, n) or (k, n, n_classes)."""
 
     out_of_fold: NDArray[Any]
     test: NDArray[Any]
@@ -55,12 +55,12 @@ class Store:
             return cls(**{**content, "metric": str(content["metric"])})
 
     def losses(self, predicted: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
-        """Of each row: log loss or squared error."""
+        """The log loss or squared error of each row."""
         found: NDArray[Any] = (predicted - y) ** 2 if predicted.ndim == 1 else -np.log(_of_right(predicted, y))
         return found
 
     def error(self, weights: dict[int, float]) -> float:
-        """Of a weighted mean on the test rows: log loss or RMSE."""
+        """The log loss or RMSE of a weighted mean on the test rows."""
         loss = float(self.losses(_mixed(self.test, weights), self.y_test).mean())
         return loss if self.test.ndim == 3 else loss**0.5
 
@@ -79,7 +79,7 @@ def _mixed(predictions: NDArray[Any], weights: dict[int, float]) -> NDArray[Any]
 
 
 def _greedy(store: Store, places: NDArray[Any], rows: Any = slice(None)) -> dict[int, float]:
-    """Greedy weights of the configurations at some places, by some of the rows."""
+    """Greedy weights of the configurations at ``places``, from some of the rows."""
     y = store.y[rows]
     shown = [store.out_of_fold[place][rows] for place in places]
     found = greedy_ensemble(shown, lambda predicted: float(store.losses(predicted, y).mean()), len(shown))
@@ -127,12 +127,12 @@ def greedy_some_searched(n: int) -> Rule:
 
 
 def greedy_by_rows(rows_each: int) -> Rule:
-    """All presets, and a searched configuration for each so many rows."""
+    """All presets, and one searched configuration per ``rows_each`` rows."""
     return lambda store: greedy_some_searched(len(store.y) // rows_each)(store)
 
 
 def bagged_greedy(n_bags: int, places_of: Callable[[Store], NDArray[Any]] = _candidates, most: int = 99) -> Rule:
-    """The mean of greedy weights on bootstrap samples of the rows, of at most so many configurations."""
+    """The mean of greedy weights on bootstrap samples of the rows, for at most ``most`` configurations."""
 
     def rule(store: Store) -> dict[int, float]:
         rng = np.random.default_rng(0)
@@ -149,7 +149,7 @@ def bagged_greedy(n_bags: int, places_of: Callable[[Store], NDArray[Any]] = _can
 
 
 def shrunk_greedy(share: float) -> Rule:
-    """Greedy weights, mixed with equal weights of the best preset of each kind of prediction."""
+    """Greedy weights, mixed with equal weights of all presets."""
 
     def rule(store: Store) -> dict[int, float]:
         places = np.flatnonzero(store.is_preset)
@@ -179,7 +179,7 @@ RULES: dict[str, Rule] = {
 
 
 def collect(file: UsersFile, draw: int, n_trials: int, out: Path) -> None:
-    """Run the default plan on a sample of a table, and store what each configuration predicts."""
+    """Run the default plan on a sample of a table, and store each configuration's predictions."""
     from automl.estimators import AutoMLClassifier, AutoMLRegressor
 
     folder = out.with_suffix(".run")
@@ -198,7 +198,7 @@ def collect(file: UsersFile, draw: int, n_trials: int, out: Path) -> None:
 
 
 def stored(run: Path, model: Any, test: pd.DataFrame, target: str) -> dict[str, Any]:
-    """The fields of a ``Store``: every complete configuration is fitted to all rows."""
+    """The fields of a ``Store``, with every complete configuration fitted to all rows."""
     from automl.data.ingest.encoder import load_encoder
     from automl.models import own_config
     from automl.models.learners import learner_class
@@ -209,7 +209,7 @@ def stored(run: Path, model: Any, test: pd.DataFrame, target: str) -> dict[str, 
 
     task = cross_validated(run / "data", 8, MODELS, None)
     encoder, _ = load_encoder(run / "data" / "encoder")
-    splits, folds = task.rows("lightgbm"), task.folds()  # rows of a table are the same for all families
+    splits, folds = task.rows("lightgbm"), task.folds()  # a table's rows are the same for all families
     classes = list(splits.classes)
     if classes:
         test = test[test[target].astype(str).isin(classes)]

@@ -212,7 +212,7 @@ def _later(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def gaps(table: pd.DataFrame) -> pd.DataFrame:
-    """By stream: how many points the updates are behind the full search, and their share of its epochs."""
+    """By stream: how many points updates are behind the full search, and their share of its epochs."""
     means = _later(table).groupby(["stream", "method"], sort=False)[["all", "epochs"]].mean().unstack("method")
     points = 100 * (means["all", "full search"] - means["all", "update"])
     return pd.DataFrame({"points": points, "share": means["epochs", "update"] / means["epochs", "full search"]})

@@ -1,4 +1,4 @@
-"""Time to write and read a study on disk, against the same through Optuna's own storage.
+"""Time to write and read a study on disk, compared with Optuna's own storage.
 
 ``python -m benchmarks.experiments.study_store`` writes results/study_store.csv, results/study_store.md and the table of
 a page of the documentation. Both write the same log of trials with eight hyperparameters and one epoch each, in turn,
@@ -86,13 +86,13 @@ class OptunaRows(TrialRows):
 
 
 class OptunaStore(Store):
-    """A study that Optuna's storage writes."""
+    """A study written by Optuna's storage."""
 
     rows = OptunaRows
 
 
 def proposals(n_trials: int) -> list[Proposal]:
-    """Of random search."""
+    """Proposals of random search."""
     strategy = make_strategy("random", load_space(SPACE), seed=0)
     found = []
     for _ in range(n_trials):
@@ -104,7 +104,7 @@ def proposals(n_trials: int) -> list[Proposal]:
 
 
 def write(kind: type[Store], file: Path, asked: Sequence[Proposal]) -> None:
-    """A study with one epoch for each proposal."""
+    """Write a study with one epoch per proposal."""
     space = load_space(SPACE)
     study = Study(space, 1, kind.create(sqlite_url(file), space, {"task": "none"}))
     for proposal in asked:
@@ -115,20 +115,20 @@ def write(kind: type[Store], file: Path, asked: Sequence[Proposal]) -> None:
 
 
 def read_through_optuna(file: Path) -> None:
-    """All trials as Optuna's objects."""
+    """Read all trials as Optuna's objects."""
     import optuna
 
     optuna.storages.RDBStorage(sqlite_url(file)).get_all_trials(1)
 
 
 def read(file: Path) -> None:
-    """All trials as ours."""
+    """Read all trials as our objects."""
     space = load_space(SPACE)
     Study(space, 1, Store.open(sqlite_url(file), space)).settle()
 
 
 def timed(work: Callable[..., object], *arguments: object) -> tuple[float, float]:
-    """Seconds and processor seconds of a call."""
+    """Wall-clock and CPU seconds of a call."""
     wall, processor = time.perf_counter(), time.process_time()
     work(*arguments)
     return time.perf_counter() - wall, time.process_time() - processor
@@ -137,7 +137,7 @@ def timed(work: Callable[..., object], *arguments: object) -> tuple[float, float
 def row(
     what: str, by: str, times: Sequence[tuple[float, float]], scale: float = 1.0, unit: str = "s"
 ) -> dict[str, Any]:
-    """A row of the table: medians of the times, and how many there are."""
+    """A row of the table: medians of the times, and their number."""
     wall, processor = (scale * statistics.median(column) for column in zip(*times, strict=True))
     return {
         "what": what, "by": by, "time": round(wall, 2), "processor_time": round(processor, 2), "unit": unit,
@@ -180,7 +180,7 @@ def compared(folder: Path, n_trials: int, repeats: int) -> list[dict[str, Any]]:
 
 
 def searched(folder: Path, n_trials: int) -> list[dict[str, Any]]:
-    """The time of a search, of its resume and of reading its study."""
+    """The times of a search, of resuming it and of reading its study."""
     options: dict[str, Any] = {"strategy": "random", "n_trials": n_trials, "study": folder / "run", "progress": False}
 
     def objective(config: Mapping[str, Any]) -> float:
@@ -198,7 +198,7 @@ def searched(folder: Path, n_trials: int) -> list[dict[str, Any]]:
 
 
 def shown(table: pd.DataFrame) -> list[str]:
-    """The table in Markdown, with how it was made."""
+    """The table in Markdown, and how it was made."""
     code = table["commit"].iloc[0][:9]
     lines = [
         f"By `python -m benchmarks.experiments.study_store`, commit {code}, on one core: medians.",

@@ -53,11 +53,11 @@ DIFFERENCES = [*((("both", count), ("prior", count)) for count in SHOWN[3:]), ((
 
 @dataclass(frozen=True)
 class Kind:
-    """What a search has of past studies."""
+    """How a search uses past studies."""
 
     studies: Literal["none", "true", "shuffled", "reversed"]
     starts: bool = True  # configs to start with
-    model: bool = False  # a process that learns from them; only ``bo`` has one
+    model: bool = False  # a Gaussian process that learns from them; only ``bo`` has one
 
 
 SEARCHES = {
@@ -162,7 +162,7 @@ def means(regret: pd.DataFrame) -> pd.DataFrame:
 
 
 def ratios(regret: pd.DataFrame) -> pd.DataFrame:
-    """Ratios of two mean regrets on the same tasks and seeds, of searches that were run."""
+    """Ratios of two mean regrets on the same tasks and seeds, for searches that were run."""
     return _compared(regret, RATIOS, "/", lambda a, b: a / b)
 
 

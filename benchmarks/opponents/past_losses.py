@@ -1,8 +1,8 @@
-"""``bo`` whose Gaussian process also learns from past studies, which was tried: ``benchmarks.experiments.transfer``.
+"""A tried variant of ``bo`` whose process also learns from past studies: see ``benchmarks.experiments.transfer``.
 
-What the studies predict is the mean of the process. It is weighted by how well each of them ranks the losses of the
-search, as in M. Feurer et al., Practical Transfer Learning for Bayesian Optimization (arXiv 1802.02219), and decays to
-nothing. Glossary as in ``strategies._gp``; s past studies.
+The mean of the process is the studies' predictions, weighted by how well each study ranks the losses of the search, as
+in M. Feurer et al., Practical Transfer Learning for Bayesian Optimization (arXiv 1802.02219); it decays to zero.
+Glossary as in ``strategies._gp``; s past studies.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from strategies.base import Outcome
 from strategies.bayesian import BayesianOptimization
 from strategies.portfolio import PastStudy, RelevantStudies
 
-N_SPREAD, N_BEST = 128, 128  # configs across the space and among the studies' best, at which the studies are compared
-UNTIL = 30  # trials after which the search is on its own
-POWER = 2  # of a rank correlation, as the weight of a study
-UNSEEN = 3  # pairs of losses that are assumed to be uncorrelated
-SLOPE, STRENGTH = 0.7, 2.0  # of the losses by the studies' predictions: what is assumed, and by how many observations
-MIN_LOG_NOISE = -6.0  # of the process of the predictions, so that it is smooth
+N_SPREAD, N_BEST = 128, 128  # configs across the space and among the studies' best, to interpolate predictions
+UNTIL = 30  # trials after which past studies are ignored
+POWER = 2  # a study's weight is its rank correlation to this power
+UNSEEN = 3  # additional pairs of losses, assumed to be uncorrelated
+SLOPE, STRENGTH = 0.7, 2.0  # prior slope of the losses on the predictions, and its weight in observations
+MIN_LOG_NOISE = -6.0  # of the interpolating process, so that it is smooth
 
 
 @dataclass(frozen=True)
 class GPWithMean(GP):
-    """A process with a prior mean: the means of another one, of one column."""
+    """A process whose prior mean is the mean of another one with a single column."""
 
     mean: GP
 
@@ -61,7 +61,7 @@ class GPWithMean(GP):
 
 
 class WithPastLosses(BayesianOptimization):
-    """Full trainings only."""
+    """For full trainings only."""
 
     def __init__(self, *args: Any, studies: Sequence[PastStudy], task: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -81,7 +81,7 @@ class WithPastLosses(BayesianOptimization):
         return super()._acquisition(gp if self._mean is None else GPWithMean.of(gp, self._mean), told, points, rng)
 
     def _prior_mean(self, X: np.ndarray, y: np.ndarray, share: float) -> GP | None:
-        """What the studies predict, on the scale of the losses; None if none of them ranks these as they are."""
+        """The studies' predictions on the scale of the losses; None if no study ranks these better than chance."""
         predicted = self._predictions.means(X)  # (n, s)
         weights = np.maximum(rank_correlations(predicted, y), 0.0) ** POWER
         if not weights.any():
@@ -94,7 +94,7 @@ class WithPastLosses(BayesianOptimization):
 
     @cached_property
     def _predictions(self) -> GP:
-        """A column for each study: its predictions, interpolated by one process, so that they are cheap together."""
+        """The predictions of each study in a column, interpolated by one process to make them cheap."""
         assert not self._features.with_epochs
         spread = qmc.Sobol(len(self.encoding.dimensions), rng=np.random.default_rng(0)).random(N_SPREAD)
         best = self._relevant.candidates()
@@ -108,7 +108,7 @@ class WithPastLosses(BayesianOptimization):
 
 
 def rank_correlations(predicted: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Kendall's rank correlations of the columns (n, s) with losses (n,), shrunk as by ``UNSEEN`` more pairs: (s,)."""
+    """Kendall's rank correlations of the columns (n, s) with losses (n,), shrunk by ``UNSEEN`` more pairs: (s,)."""
     first, second = np.triu_indices(len(y), 1)
     order = np.sign(y[first] - y[second])
     agreement = np.sign(predicted[first] - predicted[second]) * order[:, None]

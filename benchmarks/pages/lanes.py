@@ -1,4 +1,4 @@
-"""What lanes save, for their page of the documentation: a block for each experiment, from its table."""
+"""The blocks of the documentation page on lanes: one per experiment, from its table."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ LANES = (2, 4, 8, 16, 32)  # numbers of lanes that the page shows
 
 
 def of_models(table: pd.DataFrame) -> list[str]:
-    """Trainings an hour alone, and how many times as many there are as lanes, and in several processes at best; and the
-    memory of a process, alone and with most lanes. Of the table of `benchmarks.experiments.fused`.
+    """Trainings per hour alone, the speed-up of lanes and of the best number of processes, and the memory of a process,
+    alone and with most lanes. From the table of `benchmarks.experiments.fused`.
     """
     rows, packed, most = [], (table["processes"] > 1).any(), table["lanes"].max()
     for model, of in table.groupby("model", sort=False):
@@ -37,7 +37,7 @@ def of_models(table: pd.DataFrame) -> list[str]:
 
 
 def of_processes(table: pd.DataFrame) -> list[str]:
-    """Trainings an hour of trainings alone in several processes at a time, of the same table."""
+    """Single trainings per hour in several parallel processes, from the same table."""
     alone = table[table["lanes"] == ALONE]
     counts = sorted(map(int, alone["processes"].unique()))
     if len(counts) == 1:
@@ -50,8 +50,8 @@ def of_processes(table: pd.DataFrame) -> list[str]:
 
 
 def of_seeds(table: pd.DataFrame) -> list[str]:
-    """Accuracies alone and as a lane, and the mean of their differences with its standard error; of the other table of
-    the same experiment.
+    """Accuracies alone and as a lane, and the mean of their differences with its standard error; from the other table
+    of the same experiment.
     """
     differences: pd.DataFrame = table[["lane"]].sub(table["alone"], axis=0)
     mean, error = (float(values["lane"]) for values in (differences.mean(), differences.sem()))
@@ -66,8 +66,8 @@ def of_seeds(table: pd.DataFrame) -> list[str]:
 
 
 def of_searches(table: pd.DataFrame) -> list[str]:
-    """Regret over the time, of the table of `benchmarks.experiments.lane_search`: means, and of the differences to
-    searches without lanes of the same seeds also the standard error.
+    """Mean regret over time, and the mean difference to searches without lanes on the same seeds with its standard
+    error. From the table of `benchmarks.experiments.lane_search`.
     """
     rows = []
     for (task, strategy), of in table.groupby(["task", "strategy"], sort=False):
@@ -91,7 +91,7 @@ def of_searches(table: pd.DataFrame) -> list[str]:
 
 
 def of_jobs(table: pd.DataFrame) -> list[str]:
-    """Seconds of a command, of the table of `benchmarks.experiments.main_job`: medians."""
+    """Median seconds of a command, from the table of `benchmarks.experiments.main_job`."""
     numbers = ["seconds", "search", "final", "test", "others"]
     medians = table.groupby(["which", "options"], sort=False)[numbers].median().reset_index().to_dict("records")
     before = medians[0]
@@ -111,7 +111,7 @@ def of_jobs(table: pd.DataFrame) -> list[str]:
 
 
 def of_padding(table: pd.DataFrame) -> list[str]:
-    """Seconds of a training, of the table of `benchmarks.experiments.padding`."""
+    """Seconds of a training, from the table of `benchmarks.experiments.padding`."""
     rows = [
         [
             f"`{row['task']}`",

@@ -67,7 +67,7 @@ def pages(
     """The text by file name: the first page NAME.md, a page per suite and split, NAME-efficiency.md on what each
     strategy needs, and NAME-runs.md on how to read them.
 
-    If nothing is known of a situation, as in a comparison on a user's own task, everything is on the first page.
+    Without a known situation, as in a comparison on a user's own task, everything is on the first page.
     ``images``: file names by section index; ``name``: of the files, without suffix.
     """
     suites: dict[str, list[int]] = {}  # by suite and split
@@ -131,7 +131,7 @@ def picture(sections: list[Section], images: dict[int, list[str]], name: str) ->
 
 def summary(sections: list[Section], costs: pd.DataFrame) -> list[str]:
     """Advice by situation, what each strategy needs, a table of all strategies, and where another library wins; or,
-    without a situation that is known, the verdicts by suite."""
+    without a known situation, the verdicts by suite."""
     found = advised(sections)
     if not found:
         return _table(advice(sections, kinds=False))
@@ -201,7 +201,7 @@ def summary_block(sections: list[Section], costs: pd.DataFrame, image: Path | No
 
 
 def advice_block(sections: list[Section]) -> str:
-    """The table of what to use."""
+    """The table of recommendations."""
     return "\n".join(grid(ADVICE, advice_rows(advised(sections))))
 
 

@@ -32,7 +32,7 @@ SPLITS = {"holdout": "held-out tasks", DEVELOPMENT: "development tasks"}  # the 
 
 @dataclass(frozen=True)
 class Advised:
-    """What to use in a situation. ``measured``: the sections by split; the strategy is chosen by the first of them."""
+    """A recommendation for a situation. ``measured``: the sections by split; the first decides on the strategy."""
 
     situation: str
     budget: float
@@ -45,7 +45,7 @@ class Advised:
 
     @property
     def verdict(self) -> str:
-        """What to use, in words: who is surely among the best, or how unsure that is and which library is likelier."""
+        """The recommendation: who is surely among the best, or how unsure that is and which library is likelier."""
         comparison = self.comparison(next(iter(self.measured)))
         chances = comparison.chances["probability"]
         own, others = chances.drop([*OPPONENTS], errors="ignore"), chances[chances.index.isin(OPPONENTS)]
@@ -74,7 +74,7 @@ class Advised:
 
 
 def advised(sections: Iterable[Section]) -> list[Advised]:
-    """The advice for each situation and budget that was measured on enough tasks, by held-out ones if possible."""
+    """The advice for each situation and budget that was measured on enough tasks, from held-out ones if possible."""
     known = list(sections)
     found = []
     for key, situation in SITUATIONS.items():

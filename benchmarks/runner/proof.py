@@ -1,4 +1,4 @@
-"""Rows against the configurations that they carry: a loss is computed again, and compared with the recorded one.
+"""Checks rows against their configurations: a loss is recomputed and compared with the recorded one.
 
 Only for suites in which a loss follows from the configuration, the seed and the epochs alone.
 """
@@ -19,7 +19,7 @@ TOLERANCE = 1e-5  # relative: losses are kept in single precision, in which YAHP
 
 
 def sampled(rows: pd.DataFrame, n_rows: int | None, seed: int = 0) -> pd.DataFrame:
-    """Rows with a configuration and a loss: ``n_rows`` of them at random, or all with None."""
+    """Rows with a configuration and a loss: ``n_rows`` of them at random; None: all."""
     if "config" not in rows:
         return rows.iloc[:0]
     known = rows[rows["config"].notna() & rows["loss"].notna()]
@@ -27,9 +27,9 @@ def sampled(rows: pd.DataFrame, n_rows: int | None, seed: int = 0) -> pd.DataFra
 
 
 def unlike(rows: pd.DataFrame, tasks: Mapping[str, SimulatedTask]) -> list[str]:
-    """A line for each row whose loss or worth is not that of its configuration. ``tasks``: by name."""
+    """A line for each row whose loss or worth does not match its configuration. ``tasks``: by name."""
     found = []
-    for row in rows.sort_values("task", kind="stable").to_dict("records"):  # few tables fit in memory
+    for row in rows.sort_values("task", kind="stable").to_dict("records"):  # only few tables fit in memory
         task, config = tasks[row["task"]], json.loads(row["config"])
         curve = task.curve(config, training_seed(row["seed"], row["trial"]), row["epochs"])
         worth = task.worth(config)

@@ -1,7 +1,7 @@
 """The runs of the comparison on disk: Parquet files of tidy rows, one per suite, strategy and budget.
 
-Each row has the configuration that was trained, as compact JSON, so that its loss can be computed again. Older rows
-have it for the returned configuration only, or lack the columns ``seconds`` and ``config``.
+Each row has the configuration that was trained, as compact JSON, so that its loss can be recomputed. Older rows
+have it only for the returned configuration, or lack the columns ``seconds`` and ``config``.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""How sure a comparison is, from the mean regrets of units: intervals, and probabilities that a person can use.
+"""How certain a comparison is, from the mean regrets of units: intervals and probabilities.
 
 A unit is one task, or the mean over the variants of one. A. Benavoli et al., Time for a Change: a Tutorial for
 Comparing Multiple Classifiers Through Bayesian Analysis (JMLR 18(77), 2017), for the signed-rank test with a region of
-practical equivalence, and D. Rubin, The Bayesian Bootstrap (Annals of Statistics 9, 1981). What is said of a strategy
-does not depend on which weaker ones took part.
+practical equivalence, and D. Rubin, The Bayesian Bootstrap (Annals of Statistics 9, 1981). Statements about a strategy
+do not depend on which weaker ones took part.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def versus(a: np.ndarray, b: np.ndarray, margin: float = MARGIN, seed: int = 0) 
     better, worse = chance(pairs < -2 * margin), chance(pairs > 2 * margin)
     chances = np.stack([better, 1.0 - better - worse, worse])
     highest = np.isclose(chances, chances.max(axis=0), rtol=0, atol=1e-12)
-    shares = (highest / highest.sum(axis=0)).mean(axis=1)  # a tie counts for each in part
+    shares = (highest / highest.sum(axis=0)).mean(axis=1)  # ties are shared
     return Versus(*(float(share) for share in shares))
 
 
@@ -91,7 +91,7 @@ def among_best(table: pd.DataFrame, margin: float = MARGIN, seed: int = 0) -> pd
 def units_needed(a: np.ndarray, b: np.ndarray, margin: float = MARGIN, most: int = 200) -> int | None:
     """The number of units like these from which ``versus`` would be sure, None if more than ``most``.
 
-    The units seen so far are repeated, so it is a guess.
+    The units seen so far are repeated, so it is a rough estimate.
     """
     for times in range(2, most // len(a) + 1):
         if versus(np.tile(a, times), np.tile(b, times), margin).sure:

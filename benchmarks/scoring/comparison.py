@@ -1,4 +1,4 @@
-"""What may be said of several strategies, from a table of regrets, units x strategies."""
+"""Statements about several strategies, from a table of regrets, units x strategies."""
 
 from __future__ import annotations
 
@@ -69,12 +69,12 @@ def nothing(table: pd.DataFrame, size: str) -> Comparison:
 
 
 def no_chances() -> pd.DataFrame:
-    """``chances`` of nothing."""
+    """Empty ``chances``."""
     return pd.DataFrame(columns=["probability", "loss"], dtype=float)
 
 
 def no_pairs() -> pd.DataFrame:
-    """``pairs`` of nothing."""
+    """Empty ``pairs``."""
     return pd.DataFrame(columns=["a", "b", "difference", "p", "p_holm", "better", "equal", "worse", "word"])
 
 

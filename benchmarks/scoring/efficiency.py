@@ -1,8 +1,8 @@
-"""What each strategy needs to reach the result of a reference: trainings, and time with its own thinking.
+"""What each strategy needs to reach the result of a reference: trainings, and time including its own.
 
 The target of a task is the mean regret of the reference after its budget. A run needs the first budget at which its
 incumbent is as good; one that ends before is censored, not left out. The median over the runs of a unit, then over
-units, can be told as long as half of them reach the target, whatever the others would have needed.
+units, is known if more than half of them reach the target, whatever the others would have needed.
 """
 
 from __future__ import annotations

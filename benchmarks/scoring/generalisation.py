@@ -1,4 +1,4 @@
-"""What the config that a search on validation data chooses is worth on the test set."""
+"""The worth on the test set of the config that a search on validation data chooses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""automl/tuning/standing.json: what the leaderboard says of our own strategies, by kind of space and budget."""
+"""automl/tuning/standing.json: what the leaderboard says about our own strategies, by kind of space and budget."""
 
 from __future__ import annotations
 

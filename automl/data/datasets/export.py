@@ -1,6 +1,6 @@
 """Export of a data set as ordinary files: tables, texts, pairs, molecules, a series, sequences, images.
 
-The known examples (training and validation set) and the new ones (test set) are separate files, to try the whole
+The known examples (training and validation set) and the new ones (test set) are separate files, for trying the whole
 workflow from a file to predictions.
 """
 
@@ -53,9 +53,9 @@ def export(name: str, out: Path, size: int | None = None) -> tuple[Path, Path, s
 
 
 def export_whole(name: str, folder: Path) -> dict[str, Any]:
-    """Write known and new examples so that they are read as one data set, with the new ones as its test set.
+    """Write known and new examples as one data set, with the new ones as its test set.
 
-    ``folder``: new, or empty. Returns the fields of the request to read them, see ``automl.data.ingest.request``.
+    ``folder``: new or empty. Returns the fields of the request to read them, see ``automl.data.ingest.request``.
     UserError if the data set cannot be exported.
     """
     known, new, options = export(name, folder / "files")
@@ -96,7 +96,7 @@ def write_pictures(folder: Path, pixels: NDArray[Any], labels: NDArray[Any]) -> 
 
 def _pictures(name: str, form: Form, folder: Path, size: int | None) -> tuple[Path, Path]:
     splits = load_data(name, size)
-    scale = 255.0 / splits.x_train.max()  # digits go to 16
+    scale = 255.0 / splits.x_train.max()  # digits range up to 16
     pixels, labels = splits.x_train, splits.y_train
     if size is None:
         pixels, labels = np.concatenate([pixels, splits.x_valid]), np.concatenate([labels, splits.y_valid])

@@ -56,7 +56,7 @@ class DataFile:
 
 @dataclass(frozen=True)
 class Files:
-    """All files of the data set `name`, which is its key in automl.data.SOURCES."""
+    """All files of the data set `name`, which is its key in registry.SOURCES."""
 
     name: str
     files: tuple[DataFile, ...]

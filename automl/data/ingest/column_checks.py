@@ -14,13 +14,13 @@ from automl.data.ingest.target import LEAST_OF_A_CLASS, target_kind
 if TYPE_CHECKING:
     import pandas as pd
 
-NUMBERED = 0.9  # smallest share of distinct values in a column that numbers the rows; duplicates repeat a number
+NUMBERED = 0.9  # least share of distinct values in a column that numbers the rows; duplicated rows repeat a number
 LABELS_OF_ROWS = re.compile(r"Unnamed: 0|__index_level_\d+__")  # names that pandas gives to an index
-STRAIGHT = 0.9999  # correlation from which a column counts as the target in other units
+STRAIGHT = 0.9999  # correlation above which a column counts as the target in other units
 LEAST_TO_TELL, MOST_TO_TELL = 20, 20_000  # rows; with fewer, a column can separate the classes by chance
-WORDS_OF_TEXT = 4  # on average, in a column of sentences
-LEAST_UNIQUE = 50  # values of a column that has one for nearly every row
-LOOKED_AT = 200  # of these values
+WORDS_OF_TEXT = 4  # minimum mean number of words in a column of sentences
+LEAST_UNIQUE = 50  # distinct values up to which a column is not mostly unique
+LOOKED_AT = 200  # of the distinct values
 
 
 def useless_columns(frame: pd.DataFrame, labels: pd.Series[Any], target: str, read: Collection[str]) -> dict[str, str]:
@@ -47,7 +47,7 @@ def useless_columns(frame: pd.DataFrame, labels: pd.Series[Any], target: str, re
 
 
 def text_columns(frame: pd.DataFrame, dates: Collection[str]) -> set[str]:
-    """The columns of sentences, most of which differ."""
+    """The columns that hold sentences, most of them distinct."""
     found = set()
     for name in map(str, frame):
         if name not in dates and _mostly_unique(frame[name]):

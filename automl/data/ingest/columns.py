@@ -74,7 +74,7 @@ def as_dates(values: pd.Series[Any], form: str | None) -> pd.Series[Any]:
         dates = values
     elif isinstance(values.dtype, pd.CategoricalDtype):
         parsed = pd.DatetimeIndex(_parsed(values.cat.categories.to_series(), form))
-        codes = values.cat.codes.to_numpy()  # -1 for a missing value, and of all where there are no categories
+        codes = values.cat.codes.to_numpy()  # -1 if missing; all are if there are no categories
         dates = pd.Series(parsed.take(codes, allow_fill=True, fill_value=pd.NaT), index=values.index)  # type: ignore[arg-type]
     else:
         dates = _parsed(values.astype("str"), form)
@@ -98,8 +98,8 @@ class Column:
     name: str
     role: str  # number, date, category or text
     categories: tuple[str, ...] = ()  # seen in training, the most frequent first
-    form: str | None = None  # of dates
-    parts: tuple[str, ...] = ()  # of dates that differ: some of DATE_PARTS; of texts: names of their features
+    form: str | None = None  # the format of dates
+    parts: tuple[str, ...] = ()  # for dates, the DATE_PARTS that vary; for texts, the names of the features
     decimal: str = "."  # decimal sign, used where a file is ambiguous
     text: TextFeatures | None = None
 
@@ -112,7 +112,7 @@ class Column:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Self:
-        """The inverse of ``to_json``; earlier versions knew no texts."""
+        """The inverse of ``to_json``; earlier versions had no texts."""
         text = fields.get("text")
         lists = {name: tuple(fields[name]) for name in ("categories", "parts")}
         return cls(**{**fields, **lists, "text": None if text is None else TextFeatures.from_json(text)})
@@ -170,7 +170,7 @@ class ColumnsEncoder:
 
     @property
     def places(self) -> dict[str, slice]:
-        """Where ``encode`` writes each column, by name; empty slices of those that carry no information."""
+        """Where ``encode`` writes each column, by name; empty slices for columns without information."""
         ends = np.cumsum([column.width for column in self.columns]).tolist()
         return {c.name: slice(end - c.width, end) for c, end in zip(self.columns, ends, strict=True)}
 

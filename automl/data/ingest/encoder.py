@@ -47,7 +47,7 @@ class Rows:
     times: NDArray[Any] | None = None  # to split by, if requested
     groups: NDArray[Any] | None = None
     group_name: str = ""
-    parts: SplitRows | None = None  # where the data come with a test set
+    parts: SplitRows | None = None  # if the data come with a test set
     details: dict[str, Any] = field(default_factory=dict)  # what the encoder needs from reading
     weights: NDArray[np.float32] | None = None  # how much each row counts
 
@@ -88,7 +88,7 @@ class Reader(ABC):
 
     @property
     def about_predictions(self) -> str | None:
-        """What is to be known of the predictions for a file, in a line; None where nothing is."""
+        """A line that explains the predictions for a file; None if none is needed."""
         return None
 
     def frames(self, path: Path, strange: Counter[str]) -> Iterator[pd.DataFrame]:
@@ -120,14 +120,14 @@ class Encoder(Reader):
     def labelled(self, request: Request) -> Rows:
         """New labelled rows for an existing model, in the form that ``read`` returns.
 
-        Where ``read`` infers from the file which columns are inputs, an encoder keeps the earlier decision.
+        ``read`` infers from the file which columns are inputs; an encoder keeps the earlier decision.
         """
         rows: Rows = kind_module(self.kind).read(request)
         return rows
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the array's columns or channels, where they have names."""
+        """The names of the array's columns or channels, if they have any."""
         return ()
 
     @abstractmethod

@@ -23,7 +23,7 @@ MISSING = (  # pandas' defaults without None, which may be a class
     "", "?", "NA", "N/A", "n/a", "NaN", "-NaN", "nan", "-nan", "NULL", "null", "<NA>", "#N/A", "#N/A N/A", "#NA",
     "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN",
 )  # fmt: skip
-SIGNS = ["-", "--", "\u2013", "\u2014", ".", "*", "None"]  # missing in a column of numbers
+SIGNS = ["-", "--", "\u2013", "\u2014", ".", "*", "None"]  # treated as missing in a column of numbers
 SEPARATORS = ",;\t|"
 HEAD = 1_000_000  # characters from which the separator and the decimal signs are inferred
 HEAD_LINES, LEAST_LINES = 2_000, 20
@@ -115,9 +115,9 @@ class CsvSource:
     def _find_decimals(self, rows: Sequence[Sequence[str]], known: Mapping[str, str]) -> dict[str, str]:
         """The decimal sign of each column.
 
-        Where a column is ambiguous, the model's sign is used, else that of the other columns. Spreadsheets separate by
-        semicolons where the comma is decimal: there, 1,208 is not a thousand. Where commas separate, only quoted values
-        that cannot be thousands, such as "1,5", have a decimal comma.
+        If a column is ambiguous, the model's sign is used, else that of the other columns. Spreadsheets with decimal
+        commas use semicolons as separators, so 1,208 is not in the thousands there. In comma-separated files, only
+        quoted values that cannot be thousands, such as "1,5", have a decimal comma.
         """
         by_column = {
             name: decimal_sign(row[i] for row in rows if i < len(row))

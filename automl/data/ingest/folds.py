@@ -1,4 +1,4 @@
-"""The folds of cross-validation: of the training and validation rows together, by the same rules as the test set."""
+"""The folds of cross-validation, drawn from all training and validation rows by the same rules as the test set."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from automl.data.splits import SPLIT_SEED
 
-N_FOLDS = 8  # drawn; pairs of them make four
+N_FOLDS = 8  # folds drawn; merged in pairs, they make four
 NEVER = -1  # the fold of rows that are only trained on
 
 
@@ -40,8 +40,8 @@ def group_folds(groups: NDArray[Any]) -> NDArray[np.int8] | None:
 def time_folds(times: NDArray[Any]) -> NDArray[np.int8] | None:
     """The fold of each row, (n,), from old to new; the older half is only trained on. None for too few times.
 
-    A fold is predicted by the rows before it, so that a model of few rows is not judged in place of one of all. Rows of
-    the same time stay together.
+    A fold is predicted from the rows before it, at least half of all, so that no model of few rows is judged in place
+    of one of all rows. Rows of the same time stay together.
     """
     different, codes = np.unique(times, return_inverse=True)
     if len(different) < 4 * N_FOLDS:
@@ -52,5 +52,5 @@ def time_folds(times: NDArray[Any]) -> NDArray[np.int8] | None:
 
 
 def merged(folds: NDArray[np.int8], n: int) -> NDArray[np.int8]:
-    """``n`` folds of the ``N_FOLDS`` drawn, of which n is a divisor."""
+    """The drawn folds merged to ``n``, a divisor of ``N_FOLDS``."""
     return np.where(folds == NEVER, NEVER, folds // (N_FOLDS // n)).astype(np.int8)

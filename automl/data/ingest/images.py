@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 SIDES = (16, 64)  # smallest and largest side of the training images, in pixels: what a CPU can train on
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")  # whatever a file's name says: none runs an external program
-MOST_PIXELS = 50_000_000  # of an image sent as bytes
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")  # whatever the suffix; none of them runs an external program
+MOST_PIXELS = 50_000_000  # maximum for an image sent as bytes
 UNREADABLE = (OSError, SyntaxError, ValueError, struct.error)  # raised by Pillow for a broken file
 PART_NAMES = ("train", "training", "test", "testing", "val", "valid", "validation")
 SAMPLE = 200  # images from which size and colour mode are chosen
@@ -49,7 +49,7 @@ class ImagesEncoder(encoder.Encoder):
 
     def __init__(self, side: int, mode: str) -> None:
         self.side, self.mode = side, mode
-        self._decoded: dict[str | bytes, NDArray[np.uint8]] = {}  # pixels that were read, and not encoded yet
+        self._decoded: dict[str | bytes, NDArray[np.uint8]] = {}  # pixels that were read but not encoded yet
 
     @classmethod
     def fit(cls, frame: pd.DataFrame, details: Mapping[str, Any]) -> Self:
@@ -58,7 +58,7 @@ class ImagesEncoder(encoder.Encoder):
 
     @classmethod
     def of_sizes(cls, files: Sequence[Path]) -> Self:
-        """For the size of most of these images, in colour if one of them is; only their heads are read."""
+        """An encoder for the median size of these images, in colour if one of them is; only headers are read."""
         sides, grey = [], True
         for file in files[:: max(1, len(files) // SAMPLE)]:
             with suppress(UserError), opened(str(file)) as picture:
@@ -68,7 +68,7 @@ class ImagesEncoder(encoder.Encoder):
         return cls(side, "L" if grey else "RGB")
 
     def decode(self, files: Sequence[str | bytes]) -> list[str | None]:
-        """Read images, once for ``encode`` too; returns why each cannot be read, None if it can."""
+        """Read images and keep them for ``encode``; returns an error for each, None if it can be read."""
 
         def read(file: str | bytes) -> str | None:
             try:
@@ -161,7 +161,7 @@ def read(request: Request) -> encoder.Rows:
 
 
 def _rows(request: Request, decoder: ImagesEncoder | None) -> encoder.Rows:
-    """``decoder``: of a model; None: a new one."""
+    """The images of a folder. ``decoder``: that of a model; None: a new one."""
     import pandas as pd
 
     folder = request.path
@@ -173,7 +173,7 @@ def _rows(request: Request, decoder: ImagesEncoder | None) -> encoder.Rows:
     using = decoder or ImagesEncoder.of_sizes(paths)
     good, notes = _that_can_be_read(paths, folder, using)
     files = list(itertools.compress(every, good))
-    if decoder is None and not good.all():  # the heads of damaged images do not count
+    if decoder is None and not good.all():  # the headers of damaged images do not count
         kept = [file for file, _ in files]
         without = ImagesEncoder.of_sizes(kept)
         if (without.side, without.mode) != (using.side, using.mode):
@@ -289,7 +289,7 @@ def _hidden(path: Path) -> bool:
 
 
 def _one_too_high(every: Sequence[tuple[Path, str]]) -> list[str]:
-    """A note on classes without images of their own, only in subfolders: the classes may be those below."""
+    """A note on classes with images in subfolders only, which may be the actual classes."""
     own = {label for file, label in every if file.parent.name == label}
     below: dict[str, Path] = {}
     for file, label in every:

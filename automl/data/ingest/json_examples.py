@@ -1,4 +1,4 @@
-"""Examples parsed from JSON. A client can fix them at once: values treated as missing in a file are refused here."""
+"""Examples parsed from JSON. Values treated as missing in a file are refused, since a client can fix them at once."""
 
 from __future__ import annotations
 

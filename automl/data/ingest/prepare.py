@@ -44,9 +44,9 @@ if TYPE_CHECKING:
 
 FACTS = "facts.json"
 ENCODER_FOLDER = "encoder"
-LEAST_TRAINED = 10  # rows of data without a test set
+LEAST_TRAINED = 10  # minimum rows of data without a test set
 FOLDS = "folds.npy"  # the fold of each row of the training set, then of the validation set
-WEIGHTS = "weights-{}.npy"  # how much each row of a set counts, if they differ
+WEIGHTS = "weights-{}.npy"  # the row weights of a set, if they differ
 GROUPS = "groups-{}.npy"  # the hash of the group of each row of a set, if it was split by group
 
 
@@ -164,12 +164,12 @@ def _write_arrays(
 
 
 def weights_of(folder: Path, *parts: str) -> NDArray[np.float32] | None:
-    """The weights of the rows of some sets, one after the other, (n,); None where all rows count the same."""
+    """The row weights of some sets, concatenated, (n,); None if all rows have the same weight."""
     return _of_parts(folder, WEIGHTS, parts)
 
 
 def groups_of(folder: Path, *parts: str) -> NDArray[np.uint64] | None:
-    """The ``group_hashes`` of the rows of some sets, one after the other, (n,); None where no group was known."""
+    """The ``group_hashes`` of the rows of some sets, concatenated, (n,); None if there are no groups."""
     return _of_parts(folder, GROUPS, parts)
 
 
@@ -180,7 +180,7 @@ def _of_parts(folder: Path, name: str, parts: Sequence[str]) -> NDArray[Any] | N
 
 
 def group_hashes(groups: NDArray[Any]) -> NDArray[np.uint64]:
-    """A number for each row, equal for rows of one group, in any file."""
+    """A hash for each row, equal for rows of the same group in any file."""
     names, places = np.unique(groups.astype(str), return_inverse=True)
     digests = b"".join(hashlib.blake2b(name.encode(), digest_size=8).digest() for name in names)
     return np.frombuffer(digests, np.uint64)[places]
@@ -209,7 +209,7 @@ def _write_folds(rows: Rows, labelled: Labelled, parts: SplitRows, keys: Any, fo
 def draw(rows: Rows, usable: Any, y: Any, *, hold_out: bool = True, n_test: int | None = None) -> SplitRows:
     """The split of the usable rows, as indices among them; ``y`` are their labels.
 
-    Without ``hold_out``, the test set is empty. ``n_test``: the last rows, which are the test set.
+    Without ``hold_out``, the test set is empty. ``n_test``: number of last rows that are the test set.
     """
     if n_test is not None:
         is_test = usable >= len(rows.labels) - n_test

@@ -149,7 +149,7 @@ def _watched(
 
 
 def check_there(names: Collection[str], wanted: Iterable[str]) -> None:
-    """UserError if a column that a model was trained with is missing."""
+    """Raise UserError if a column that a model was trained with is missing."""
     for name in wanted:
         if name not in names:
             raise UserError(f"the column {name!r} is missing; the model was trained with it")

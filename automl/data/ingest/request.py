@@ -41,10 +41,10 @@ class Request:
     kind: str | None = None  # of the data, of the target or both: "table", "regression", "text,classification"
     no_test: bool = False  # whether all rows are for training, so that no test score is possible
     spelled: bool = False  # whether classes are strings as spelled (01 is not 1), as in a model with such classes
-    weight: str | None = None  # how much each row counts
-    quantiles: Sequence[float] | None = None  # of the target, to predict in place of its mean; between 0 and 1
-    others: Sequence[str] = ()  # columns that other models predict, so that they are no inputs
-    n_test: int | None = None  # the last rows, which are the test set; None: it is drawn
+    weight: str | None = None  # column with row weights
+    quantiles: Sequence[float] | None = None  # of the target, to predict instead of its mean; between 0 and 1
+    others: Sequence[str] = ()  # columns that other models predict, which are not inputs
+    n_test: int | None = None  # number of last rows that are the test set; None: it is drawn
 
     @property
     def path(self) -> Path:
@@ -126,7 +126,7 @@ def as_quantiles(text: str | None) -> tuple[float, ...] | None:
 
 
 def check_used(request: Request, kind: str) -> None:
-    """UserError if an option was given that does not apply to this kind of data."""
+    """Raise UserError if an option was given that does not apply to this kind of data."""
     for option in (*COLUMNS, "horizon"):
         if getattr(request, option) is not None and option not in USED[kind]:
             taken = ", ".join(f"--{name}" for name in USED[kind])
@@ -160,7 +160,7 @@ def column(name: str, columns: Sequence[str], option: str) -> str:
 
 
 def listed(columns: Sequence[str]) -> str:
-    """The names of columns for an error; of many, the first and the last ones, where targets usually are."""
+    """Column names for an error message; if many, the first and the last ones, where targets usually are."""
     names = [str(name) for name in columns]
     if len(names) > MOST_LISTED:
         names[MOST_LISTED - LAST_LISTED : -LAST_LISTED] = [f"({len(names) - MOST_LISTED:,} more)"]

@@ -43,7 +43,7 @@ class Layout:
     window: int  # steps
     form: str | None = None  # of dates given as strings
     decimals: Mapping[str, str] = field(default_factory=dict)  # decimal signs, used where a file is ambiguous
-    horizon: int | None = None  # steps; None: of a model of an earlier version
+    horizon: int | None = None  # steps; None in models of earlier versions
 
 
 class SeriesEncoder(encoder.Encoder):
@@ -199,7 +199,7 @@ def _with_targets(found: pd.DataFrame, horizon: int) -> tuple[pd.DataFrame, pd.S
 
 
 def _about_examples(n_rows: int, n: int, window: int, horizon: int) -> str:
-    """How many examples the rows give, and why fewer than there are rows."""
+    """A note on how many examples the rows give, and why there are fewer than rows."""
     later = f"{horizon} row{'s' * (horizon != 1)} later"
     return f"{n_rows:,} rows give {n:,} examples: each is a window of {window} rows and the value {later}"
 

@@ -30,7 +30,7 @@ class SplitRows:
 
 
 def check_enough(n: int, least: int = LEAST_ROWS) -> None:
-    """UserError for too few rows to split."""
+    """Raise UserError for too few rows to split."""
     if n < least:
         raise UserError(f"at least {least} usable rows are needed to split the data; there are {n}")
 
@@ -38,7 +38,7 @@ def check_enough(n: int, least: int = LEAST_ROWS) -> None:
 def check_classes(parts: SplitRows, y: NDArray[Any], classes: Sequence[str], *, asked: bool) -> list[str]:
     """Notes on the classes that each set lacks.
 
-    ``asked``: the user requested this split. UserError then if a set has only one class: every model would be right.
+    ``asked``: the user requested this split; UserError if a set then has only one class, as any model would be right.
     """
     notes = []
     if len(parts.test) and not len(np.intersect1d(y[parts.train], y[parts.test])):
@@ -95,7 +95,7 @@ def by_time(times: NDArray[Any], *, hold_out: bool = True) -> SplitRows:
 
 
 def can_be_grouped(groups: NDArray[Any]) -> bool:
-    """Whether ``by_group`` can split them into three sets."""
+    """Whether ``by_group`` can split these groups into three sets."""
     sizes = np.unique(groups, return_counts=True)[1]
     return len(sizes) >= 3 and bool(sizes.max() <= len(groups) - 2 * share(len(groups)))
 
@@ -123,7 +123,7 @@ def by_group(groups: NDArray[Any], what: str, *, hold_out: bool = True) -> Split
 
 
 def without_duplicates(parts: SplitRows, keys: NDArray[Any]) -> tuple[SplitRows, int]:
-    """The split without training rows that validation or test have too, and validation rows that test has.
+    """The split without training rows that are also in validation or test, and validation rows also in test.
 
     ``keys``: one value per row, equal for equal examples. Also returns the number of rows removed.
     """
@@ -137,7 +137,7 @@ def without_duplicates(parts: SplitRows, keys: NDArray[Any]) -> tuple[SplitRows,
 
 
 def copies_in_training(parts: SplitRows, keys: NDArray[Any]) -> SplitRows:
-    """The split with validation rows that training has too in training; unchanged if too few others are left.
+    """Move validation rows that are also in training to training; unchanged if too few others are left.
 
     ``keys``: as in ``without_duplicates``. No row is lost.
     """

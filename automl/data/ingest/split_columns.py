@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def check_split(request: Request, names: Sequence[str]) -> None:
-    """UserError if a file does not have the columns."""
+    """Raise UserError if a file lacks one of the columns."""
     for name, option in ((request.time, "--time"), (request.group, "--group"), (request.weight, "--weight")):
         if name is not None:
             column(name, names, option)
@@ -63,7 +63,7 @@ def row_weights(values: pd.Series[Any], name: str) -> NDArray[np.float32]:
 
 
 def group_names(values: pd.Series[Any], name: str) -> NDArray[Any]:
-    """The group column as strings, alike in every file, (n,). UserError naming the first row without a group."""
+    """The group column as strings, the same in any file, (n,). UserError naming the first row without a group."""
     missing = values.isna().to_numpy()
     if missing.any():
         raise UserError(

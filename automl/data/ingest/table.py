@@ -147,7 +147,7 @@ def labelled_rows(request: Request, known: ColumnsEncoder | None = None) -> enco
     groups, times = split_by(request, frame, table.notes)
     weights = None if request.weight is None else row_weights(frame[request.weight], request.weight)
     others = (request.group, request.time, request.weight, *request.others)
-    # New rows for a model may lack what other models predict.
+    # New rows for a model may lack the columns that other models predict.
     frame = frame.drop(columns=[name for name in others if name is not None], errors="ignore")
     return encoder.Rows(
         frame,

@@ -27,7 +27,7 @@ class Labelled:
 
     rows: NDArray[np.int64]
     y: NDArray[Any]
-    classes: tuple[str, ...]  # empty where the target is a number
+    classes: tuple[str, ...]  # empty if the target is a number
     notes: list[str]
     sentences: bool = False  # whether texts are predicted; y is then the row numbers
 
@@ -116,6 +116,6 @@ def _classes(values: pd.Series[Any], name: str, there: NDArray[np.bool_], notes:
 
 
 def _instead(values: pd.Series[Any], otherwise: str) -> str:
-    """What to do about a target that cannot be classes: only numbers can be a number."""
+    """The way out for a target that cannot be classes: regression only if its values are numbers."""
     is_text = bool(np.isnan(as_numbers(values)).any())
     return otherwise if is_text else f"if it is a number, give --kind regression, else {otherwise}"

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 MOST_TERMS = 5_000  # the most frequent words
 MOST_COMPONENTS = 24
-MOST_ROWS = 20_000  # that the components are computed from
-LEAST_ROWS = 2  # with a word
-DECIMALS = 6  # of what is stored
+MOST_ROWS = 20_000  # maximum rows to compute the components from
+LEAST_ROWS = 2  # minimum rows with a word
+DECIMALS = 6  # of the stored numbers
 
 
 @dataclass(frozen=True, eq=False)
 class TextFeatures:
-    """Fitted to texts; knows no target."""
+    """Fitted to texts, without the target."""
 
     terms: tuple[str, ...]
     frequencies: NDArray[np.float64]  # inverse document frequencies, (n_terms,)
@@ -58,7 +58,7 @@ class TextFeatures:
         from sklearn.feature_extraction.text import CountVectorizer
         from sklearn.preprocessing import normalize
 
-        if not len(texts):  # as those of a test set that is not wanted, which normalize refuses
+        if not len(texts):  # such as an empty test set, which normalize refuses
             return np.zeros((0, self.n_outputs))
         counts = CountVectorizer(vocabulary=list(self.terms)).transform(texts).astype(np.float64)
         counts.data = 1.0 + np.log(counts.data)
