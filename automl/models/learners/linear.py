@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from automl.data.inputs import Columns
 from automl.data.targets import Classes, Quantiles, Target
-from automl.models.learners import long_tail
 from automl.models.learners.base import Learner, Rounds, Rows
 from automl.models.learners.skops_file import read_estimator, write_estimator
 
@@ -36,11 +35,6 @@ class Linear(Learner):
         super().__init__(config, inputs, target, seed)
         self._models: list[Any] = []
 
-    @property
-    def unit(self) -> float | None:
-        """The unit of the labels for Tweedie's loss; None for another loss."""
-        return long_tail.unit_of(self.config, self.target)
-
     @classmethod
     def space(cls, *, classes: bool, with_levels: bool) -> dict[str, Any]:
         return SPACE
@@ -53,7 +47,6 @@ class Linear(Learner):
             places = np.random.default_rng(self.seed).permutation(len(train.y))[:MOST_ROWS_OF_QUANTILES]
             train = Rows(*(None if part is None else part[places] for part in train))  # type: ignore[arg-type]
         y = train.y if isinstance(self.target, Classes) else self._scaled(train.y)
-        long_tail.check_labels(y, self.unit)
         features = self._features(len(train.y))
         self._models = []
         with warnings.catch_warnings():
@@ -63,12 +56,9 @@ class Linear(Learner):
                 self._models.append(make_pipeline(features, model).fit(train.x, y, **weights))
 
     def _unfitted(self, n: int) -> list[Any]:
-        from sklearn.linear_model import LogisticRegression, QuantileRegressor, Ridge, TweedieRegressor
+        from sklearn.linear_model import LogisticRegression, QuantileRegressor, Ridge
 
         c = self.config["c"]
-        if self.unit is not None:
-            power = long_tail.VARIANCE_POWER
-            return [TweedieRegressor(power=power, link="log", alpha=1.0 / (c * n), max_iter=MOST_STEPS)]
         if isinstance(self.target, Classes):
             return [LogisticRegression(C=c, max_iter=MOST_STEPS)]
         if isinstance(self.target, Quantiles):
@@ -76,8 +66,6 @@ class Linear(Learner):
         return [Ridge(1.0 / c)]
 
     def _scaled(self, y: NDArray[Any]) -> NDArray[Any]:
-        if self.unit is not None:
-            return long_tail.labels(np.asarray(y, np.float64), self.unit)
         standardised: NDArray[Any] = (np.asarray(y, np.float64) - self.target.mean) / self.target.std  # type: ignore[union-attr]
         return standardised
 
@@ -85,13 +73,13 @@ class Linear(Learner):
         from sklearn.compose import make_column_transformer
         from sklearn.impute import SimpleImputer
         from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import OneHotEncoder, PowerTransformer, QuantileTransformer, StandardScaler
+        from sklearn.preprocessing import OneHotEncoder, QuantileTransformer, StandardScaler
 
         by_rank = QuantileTransformer(
             n_quantiles=min(n, MOST_QUANTILES), output_distribution="normal", subsample=None, random_state=0
         )
         numbers = make_pipeline(
-            *({"quantile": [by_rank], "power": [PowerTransformer()]}.get(self.config["numbers"], [])),
+            *([by_rank] if self.config["numbers"] == "quantile" else []),
             SimpleImputer(keep_empty_features=True, add_indicator=True),
             StandardScaler(),
         )
@@ -107,10 +95,7 @@ class Linear(Learner):
             probabilities = np.zeros((len(x), self.target.n_outputs))
             probabilities[:, model.classes_.astype(int)] = model.predict_proba(x)
             return probabilities
-        with np.errstate(over="ignore"):  # where it is the exponential of much
-            found = [np.asarray(model.predict(x), np.float64).reshape(-1) for model in self._models]
-        if self.unit is not None:
-            return np.minimum(found[0], long_tail.MOST) * self.unit
+        found = [np.asarray(model.predict(x), np.float64).reshape(-1) for model in self._models]
         numbers = np.sort(np.column_stack(found), axis=1) if isinstance(self.target, Quantiles) else found[0]
         return numbers * self.target.std + self.target.mean
 

@@ -1,8 +1,7 @@
-"""Models of numbers that are never negative and have a long tail.
+"""Boosting for numbers that are non-negative and have a long tail.
 
-They predict the logarithm, yet by a loss that the mean minimises, so that predictions need no correction. For boosting,
-this is H. Zhou et al., Tweedie Gradient Boosting for Extremely Unbalanced Zero-inflated Data (2019); for linear models,
-B. Jørgensen, Exponential Dispersion Models (1987).
+The trees predict the logarithm, but with a loss that the mean minimises, so predictions need no correction: H. Zhou et
+al., Tweedie Gradient Boosting for Extremely Unbalanced Zero-inflated Data (2019).
 """
 
 from __future__ import annotations
@@ -16,15 +15,9 @@ from numpy.typing import NDArray
 from automl.data.targets import Number, Target
 from automl.task import TrainingFailed
 
-LOSS: dict[str, Any] = {"loss": {"choice": ["squared", "tweedie"], "default": "squared"}}
-SPACES: dict[str, dict[str, Any]] = {  # what is added to the space of a family
-    "lightgbm": LOSS,
-    "catboost": LOSS,
-    # "power": each column made as normal as a power of it can be, so that its tail stays in proportion
-    "linear": LOSS | {"numbers": {"choice": ["quantile", "standard", "power"], "default": "quantile"}},
-}
+SPACE: dict[str, Any] = {"loss": {"choice": ["squared", "tweedie"], "default": "squared"}}
+FAMILIES = ("lightgbm", "catboost")  # whose spaces it is added to
 VARIANCE_POWER = 1.5
-MOST = 1e4  # times the mean: a prediction of a linear model
 LEAST_SKEWNESS = 1.0
 
 

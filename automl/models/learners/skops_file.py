@@ -9,7 +9,7 @@ from automl.models.integrity import check_expansion
 
 FILE = "model.skops"
 # Types in the learners' estimators that are not in skops' own list of trusted types.
-TRUSTED = ("functools.partial", "numpy.dtype", "sklearn._loss.loss.HalfTweedieLoss", "sklearn.tree._tree.Tree")
+TRUSTED = ("functools.partial", "numpy.dtype", "sklearn.tree._tree.Tree")
 
 
 def write_estimator(estimator: Any, folder: Path) -> None:

@@ -132,7 +132,7 @@ def test_boosting_whose_time_is_up_keeps_its_best_round(family, kind, monkeypatc
     assert (cut.predict(valid.x) == short.predict(valid.x)).all()
 
 
-@pytest.mark.parametrize("family", long_tail.SPACES)
+@pytest.mark.parametrize("family", long_tail.FAMILIES)
 def test_tweedies_loss_suits_a_long_tail_in_any_unit(family, tmp_path):
     train, valid = rows(600, 0, "number"), rows(300, 1, "number")
     tail, rest = np.exp(1.5 * train.y), np.exp(1.5 * valid.y)
@@ -171,7 +171,7 @@ def test_the_least_loss_is_that_of_perfect_predictions():
     assert long_tail.least_loss(y, weights) == pytest.approx(loss)
 
 
-@pytest.mark.parametrize("family", long_tail.SPACES)
+@pytest.mark.parametrize("family", long_tail.FAMILIES)
 def test_tweedies_loss_learns_nothing_from_zeros(family):
     train = rows(100, 0, "number")
     learner = learner_for(family, train, Number.of(train.y))
@@ -180,7 +180,7 @@ def test_tweedies_loss_learns_nothing_from_zeros(family):
         learner.fit(Rows(train.x, np.zeros(100)), rounds=(5,))
 
 
-@pytest.mark.parametrize("family", long_tail.SPACES)
+@pytest.mark.parametrize("family", long_tail.FAMILIES)
 def test_tweedies_loss_reads_negative_labels_of_new_rows_as_0(family):
     train = rows(300, 0, "number")
     y = np.where(np.arange(300) == 7, -5.0, np.exp(train.y)).astype(np.float32)
