@@ -23,11 +23,10 @@ FAMILIES = {  # by the kind of data; the first is the default
     **field_plans.FAMILIES,
 }
 
-# Tried in this order: the default of each family, and settings that are often better or complement them. Those of
-# LightGBM are from AutoGluon's portfolio, which was learnt on 200 data sets (D. Salinas and N. Erickson,
-# TabRepo: A Large Scale Repository of Tabular Model Evaluations and its AutoML Applications, 2024), but for LightGBM's
-# small trees with leaves of few rows: of few rows and of numbers with a long tail, whose extremes would share a leaf,
-# these are the best in a tenth of the time.
+# Tried in this order: the default of each family, and settings that are often better or complement them. Most of
+# LightGBM's are from AutoGluon's portfolio, which was learnt on 200 data sets (D. Salinas and N. Erickson, TabRepo: A
+# Large Scale Repository of Tabular Model Evaluations and its AutoML Applications, 2024). Its small trees with leaves of
+# few rows are quick, and better on small or long-tailed tables, whose extremes would otherwise share a leaf.
 PRESETS: tuple[dict[str, Any], ...] = (
     {"model": "lightgbm"},
     {"model": "linear"},

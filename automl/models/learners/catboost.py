@@ -19,7 +19,6 @@ from automl.data.targets import Classes, Quantiles, Target
 from automl.models.learners import long_tail
 from automl.models.learners.base import Learner, Rounds, Rows
 from automl.models.learners.early_stopping import MOST_ROUNDS, EarlyStopping
-from automl.models.learners.fit_watch import USEFUL_ROUNDS, FitWatch
 from automl.task import TooSlow
 
 FILE = "model.cbm"  # CatBoost's own format, of numbers and strings
@@ -79,8 +78,7 @@ class CatBoost(Learner):
             valid = valid._replace(y=long_tail.labels(valid.y, self.unit))
             floor = 0.0 if self.unit is None else long_tail.least_loss(valid.y, valid.weights)
             pools = self._pool(*train), self._pool(*valid)
-            watch = FitWatch(0, self.most_seconds, "rounds")
-            stopped = _Stopped(EarlyStopping(len(train.y)), watch, self.gives_up, floor)
+            stopped = _Stopped(EarlyStopping(len(train.y), self.most_seconds, self.gives_up), floor)
             self.model.fit(pools[0], eval_set=pools[1], use_best_model=True, callbacks=[stopped])
             if stopped.too_slow is not None:
                 raise stopped.too_slow
@@ -148,20 +146,15 @@ class CatBoost(Learner):
 class _Stopped:
     """A callback that ends a fit, by its loss or its time."""
 
-    def __init__(self, stopping: EarlyStopping, watch: FitWatch, gives_up: bool, floor: float) -> None:
+    def __init__(self, stopping: EarlyStopping, floor: float) -> None:
         """``floor``: the least loss that is possible, so that losses above it compare."""
-        self._stopping, self._watch, self._gives_up, self._floor = stopping, watch, gives_up, floor
+        self._stopping, self._floor = stopping, floor
         self.too_slow: TooSlow | None = None  # raised after the fit, as CatBoost wraps errors in its own
 
     def after_iteration(self, info: Any) -> bool:
         (losses,) = info.metrics["validation"].values()
-        n = info.iteration
-        if self._stopping.ends(n - 1, losses[-1] - self._floor) or (n >= USEFUL_ROUNDS and self._watch.is_over):
-            return False
-        if not self._gives_up or n >= USEFUL_ROUNDS:
-            return True
         try:
-            self._watch.done(n, min(USEFUL_ROUNDS, self._stopping.least_rounds))
+            return not self._stopping.ends(info.iteration - 1, losses[-1] - self._floor)
         except TooSlow as error:
             self.too_slow = error
-        return self.too_slow is None
+            return False

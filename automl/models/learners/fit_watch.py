@@ -8,7 +8,6 @@ from automl.task import TooSlow
 
 WARM_UP = 1  # rounds whose time is not representative
 LEAST_SECONDS = 0.5  # minimum time of the rounds that an estimate is based on
-USEFUL_ROUNDS = 100  # boosting rounds from which a fit is worth keeping when its time is up
 
 
 class FitWatch:

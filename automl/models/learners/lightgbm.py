@@ -17,7 +17,6 @@ from automl.data.targets import Classes, Number, Quantiles, Target
 from automl.models.learners import long_tail
 from automl.models.learners.base import Learner, Rounds, Rows
 from automl.models.learners.early_stopping import MOST_ROUNDS, EarlyStopping
-from automl.models.learners.fit_watch import USEFUL_ROUNDS, FitWatch
 from automl.models.learners.levels import ManyLevels
 
 # The hyperparameters and ranges of TabArena (N. Erickson et al., TabArena: A Living Benchmark for Machine Learning on
@@ -97,9 +96,8 @@ class LightGBM(Learner):
         each = self._parameters()
         share = None if self.most_seconds is None else self.most_seconds / len(each)
         for place, parameters in enumerate(each):
-            stopping = EarlyStopping(len(train.y))
-            watch = FitWatch(0, share, "rounds")
-            callbacks = [] if valid is None else [_stopped(stopping, watch, self.gives_up)]
+            stopping = EarlyStopping(len(train.y), share, self.gives_up)
+            callbacks = [] if valid is None else [_stopped(stopping)]
             n_rounds = rounds[place] if valid is None else MOST_ROUNDS
             booster = lightgbm.train(parameters, data, n_rounds, scored, callbacks=callbacks)
             best = booster.best_iteration if valid is not None else n_rounds
@@ -187,17 +185,14 @@ def _file(place: int) -> str:
     return f"model-{place}.txt" if place else "model.txt"
 
 
-def _stopped(stopping: EarlyStopping, watch: FitWatch, gives_up: bool) -> Callable[[Any], None]:
+def _stopped(stopping: EarlyStopping) -> Callable[[Any], None]:
     """A callback that ends a fit, by its loss or its time, and keeps its best round."""
 
     def stop(state: Any) -> None:
         from lightgbm.callback import EarlyStopException
 
         ((_, _, loss, _),) = state.evaluation_result_list
-        n = state.iteration + 1
-        if stopping.ends(state.iteration, loss) or n == state.end_iteration or (n >= USEFUL_ROUNDS and watch.is_over):
+        if stopping.ends(state.iteration, loss) or state.iteration == state.end_iteration - 1:
             raise EarlyStopException(stopping.best_round, state.evaluation_result_list)
-        if gives_up and n < USEFUL_ROUNDS:
-            watch.done(n, min(USEFUL_ROUNDS, stopping.least_rounds))
 
     return stop

@@ -8,7 +8,8 @@ from automl.data.targets import Classes, Number, Quantiles
 from automl.metrics import measure
 from automl.models.learners import LEARNERS, build_learner, learner_class, long_tail
 from automl.models.learners.base import Rows, mean_rounds
-from automl.models.learners.fit_watch import USEFUL_ROUNDS, FitWatch
+from automl.models.learners.early_stopping import USEFUL_ROUNDS
+from automl.models.learners.fit_watch import FitWatch
 from automl.models.learners.levels import MOST_NATIVE, ManyLevels
 from automl.task import TooSlow, TrainingFailed
 from automl.tasks.families import FAMILIES as BY_KIND

@@ -15,7 +15,7 @@ from automl.data.ingest.request import Request
 from automl.errors import UserError
 from automl.metrics import best_threshold, loss_of, measure
 from automl.models.learners import long_tail
-from automl.models.learners.fit_watch import USEFUL_ROUNDS
+from automl.models.learners.early_stopping import USEFUL_ROUNDS
 from automl.runs.candidates import candidates
 from automl.runs.configure import with_folds
 from automl.runs.settings import Settings
