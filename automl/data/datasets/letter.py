@@ -11,10 +11,10 @@ import numpy as np
 
 from automl.data.datasets.files import Files, package_files
 from automl.data.datasets.packages import Debian
+from automl.data.datasets.r_files import read_rda
 from automl.data.examples import Examples, Parts, hold_out, numbered_classes, without_repeats
 from automl.data.inputs import Columns
 from automl.data.splits import Splits
-from automl.errors import UserError, install_command
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -49,14 +49,7 @@ def parts() -> Parts[Examples[tuple[int, ...], str]]:
 
 def read() -> "DataFrame":
     FILES.fetch(download=False)
-    try:
-        import pyreadr
-    except ImportError as error:
-        raise UserError(
-            f"the data set letter is in R's format; reading it needs: {install_command('tabular')}"
-        ) from error
-    frame: DataFrame = pyreadr.read_r(FILES.files[0].local)["LetterRecognition"]
-    return frame
+    return read_rda(FILES.files[0].local, "LetterRecognition")
 
 
 def load() -> Splits:

@@ -177,13 +177,13 @@ def test_series_keep_their_lengths(module, stand_in):
 
 
 def test_letters_of_the_test_part_are_not_trained_on(stand_in, monkeypatch):
-    pandas, pyreadr = pytest.importorskip("pandas"), pytest.importorskip("pyreadr")
+    pandas, rdata = pytest.importorskip("pandas"), pytest.importorskip("rdata")
     place = letter.FILES.files[0].local
     place.parent.mkdir(parents=True, exist_ok=True)
     measures = [list(range(16)), *([i % 7] * 16 for i in range(1, 30))]
     frame = pandas.DataFrame(measures, columns=[f"x{i}" for i in range(16)], dtype=float)
     frame.insert(0, "lettr", [*"AB" * 15])
-    pyreadr.write_rdata(str(place), frame, df_name="LetterRecognition")
+    rdata.write_rda(place, {"LetterRecognition": frame.astype({"lettr": object})})
     stand_in(letter, {"letter/LetterRecognition.rda": place.read_bytes()})
     monkeypatch.setattr(letter, "N_VALID", 1)
     monkeypatch.setattr(letter, "N_TEST", 3)
