@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from automl.data.batches import by_length
 from automl.data.inputs import Inputs, inputs_from_json, inputs_to_json
 from automl.data.targets import Target, target_from_json
-from automl.models import ESTIMATORS, build_for, own_config
-from automl.models.integrity import check_expansion, check_files, checksums
+from automl.models import ESTIMATORS, build_for, own_config, skops_format
+from automl.models.integrity import check_files, checksums
 from automl.models.learners import learner_class
 from automl.models.learners.base import Learner
 from automl.models.sklearn_estimators import features, outputs_of
@@ -31,15 +31,6 @@ from automl.models.sklearn_estimators import features, outputs_of
 LEARNER = "learner.json"  # in the folder of a model that is a Learner, with checksums of its files
 SCORING_BATCH = 1_000
 SEQUENCES_AT_ONCE = 100  # small enough that the attention's activations fit in a core's cache
-
-# Types in estimators that are not in skops' own list of trusted types.
-TRUSTED = (
-    "functools.partial",
-    "numpy.dtype",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn.tree._tree.Tree",
-    "sklearn.utils.validation.check_array",
-)
 
 
 @dataclass(frozen=True)
@@ -164,7 +155,7 @@ class TrainedEstimator(TensorModel):
         return torch.from_numpy(outputs_of(self.estimator, rules.target, rows))
 
     def save_weights(self, folder: Path) -> None:
-        (folder / "model.skops").write_bytes(estimator_bytes(self.estimator))
+        (folder / skops_format.FILE).write_bytes(skops_format.estimator_bytes(self.estimator))
 
 
 @dataclass(frozen=True)
@@ -191,25 +182,6 @@ class TrainedLearner(TrainedModel):
         (folder / LEARNER).write_text(json.dumps(facts) + "\n", encoding="utf-8")
 
 
-def estimator_bytes(estimator: Any) -> bytes:
-    """An estimator in skops' format, which cannot contain code."""
-    import skops.io
-
-    content: bytes = skops.io.dumps(estimator)
-    return content
-
-
-def estimator_from(content: bytes) -> Any:
-    """The inverse of ``estimator_bytes``; anything but scikit-learn's models and numbers is rejected.
-
-    ValueError if it would unpack to much more than its size.
-    """
-    import skops.io
-
-    check_expansion(content)
-    return skops.io.loads(content, trusted=list(TRUSTED))
-
-
 def load_model(folder: Path) -> TrainedModel:
     """Load a model that TrainedModel.save wrote, on the CPU."""
     config, fields = (
@@ -221,7 +193,7 @@ def load_model(folder: Path) -> TrainedModel:
     if (folder / LEARNER).exists():
         return TrainedLearner.of_folder(folder, config, rules)
     if rules.model in ESTIMATORS:
-        return TrainedEstimator(estimator_from((folder / "model.skops").read_bytes()), config, rules)
+        return TrainedEstimator(skops_format.estimator_from((folder / skops_format.FILE).read_bytes()), config, rules)
     return TrainedNetwork.rebuild(load_file(folder / "model.safetensors"), config, rules)
 
 
@@ -229,7 +201,7 @@ def rebuilt(tensors: Mapping[str, Tensor], config: Mapping[str, Any], fields: Ma
     """The model of a checkpoint's tensors."""
     rules = Preprocessing.from_json(fields)
     if rules.model in ESTIMATORS:
-        return TrainedEstimator(estimator_from(tensors["estimator"].numpy().tobytes()), config, rules)
+        return TrainedEstimator(skops_format.estimator_from(tensors["estimator"].numpy().tobytes()), config, rules)
     prefix = "model."
     weights = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
     return TrainedNetwork.rebuild(weights, config, rules)

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from automl.data.targets import Classes, Number
 from automl.models.sklearn_estimators import build_estimator, features, fit_further
-from automl.models.trained import TrainedEstimator, as_tensor, estimator_bytes, estimator_from
+from automl.models.skops_format import estimator_bytes, estimator_from
+from automl.models.trained import TrainedEstimator, as_tensor
 from automl.training.base import SupervisedTraining
 from automl.training.spec import SupervisedTask
 

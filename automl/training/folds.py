@@ -38,6 +38,7 @@ from automl.training.fold_learners import build_learner, learner_class
 from automl.training.spec import FoldsTask
 
 SHARE_OF_ANYTIME = 0.3  # maximum share of a configuration's seconds for anytime learners, to leave time for others
+LATER_FOLDS = 1.5  # times the mean seconds of earlier folds
 EVERY_METRIC = {  # kept for each fold
     "classes": ("accuracy", "log_loss"),
     "number": ("rmse", "mae"),
@@ -124,12 +125,23 @@ class FoldsTraining:
             # Choosing the best epoch on the fold itself would make its predictions optimistic.
             before, stopping = self._set_aside(before, fold)
         learner = self._learner(fold)
-        learner.gives_up = self.task.gives_up
-        if self.task.gives_up or self._kind.is_anytime:
-            left = self._seconds_left(SHARE_OF_ANYTIME if self._kind.is_anytime else 1.0)
-            learner.most_seconds = None if left is None else max(0.0, left) / (self.task.max_epochs - fold)
+        learner.gives_up = self.task.gives_up and not self.n_done
+        learner.most_seconds = self._most_seconds(fold)
         learner.fit(self._rows(before), self._rows(stopping))
         return learner
+
+    def _most_seconds(self, fold: int) -> float | None:
+        """The time limit of a fit: an equal share of what is left, but for later folds at least what earlier ones
+        took, and a little more, since the whole training is lost if one of them gives up."""
+        if not self.task.gives_up and not self._kind.is_anytime:
+            return None
+        left = self._seconds_left(SHARE_OF_ANYTIME if self._kind.is_anytime else 1.0)
+        if left is None:
+            return None
+        equal = max(0.0, left) / (self.task.max_epochs - fold)
+        if self._kind.is_anytime or not self.seconds:
+            return equal
+        return max(equal, LATER_FOLDS * sum(self.seconds) / len(self.seconds))
 
     def _seconds_left(self, share: float) -> float | None:
         """What remains of a share of the configuration's limit, and of the time left when the training (re)started."""

@@ -17,7 +17,7 @@ from automl.data.inputs import Columns
 from automl.data.targets import Classes, Target
 from automl.models.learners.base import Learner, Rounds, Rows
 from automl.models.learners.levels import ManyLevels
-from automl.models.learners.skops_file import read_estimator, write_estimator
+from automl.models.skops_format import FILE, estimator_bytes, estimator_from
 
 N_TREES = 300
 OUT_OF_BAG = 0.37  # share of the trees whose bootstrap sample lacks a given row
@@ -84,13 +84,13 @@ class Forest(Learner):
         return smoothed
 
     def save(self, folder: Path) -> None:
-        write_estimator(self.forest, folder)
+        (folder / FILE).write_bytes(estimator_bytes(self.forest))
         self.levels.save(folder)
 
     @classmethod
     def load(cls, folder: Path, config: Mapping[str, Any], inputs: Columns, target: Target) -> Self:
         found = cls(config, inputs, target, seed=0)
-        found.levels, found.forest = ManyLevels.load(folder), read_estimator(folder)
+        found.levels, found.forest = ManyLevels.load(folder), estimator_from((folder / FILE).read_bytes())
         return found
 
 

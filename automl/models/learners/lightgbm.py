@@ -96,7 +96,7 @@ class LightGBM(Learner):
         each = self._parameters()
         share = None if self.most_seconds is None else self.most_seconds / len(each)
         for place, parameters in enumerate(each):
-            stopping = EarlyStopping(len(train.y), share, self.gives_up)
+            stopping = EarlyStopping(len(train.y), share, self.gives_up, classes=isinstance(self.target, Classes))
             callbacks = [] if valid is None else [_stopped(stopping)]
             n_rounds = rounds[place] if valid is None else MOST_ROUNDS
             booster = lightgbm.train(parameters, data, n_rounds, scored, callbacks=callbacks)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from automl.data.inputs import Columns
 from automl.data.targets import Classes, Quantiles, Target
 from automl.models.learners.base import Learner, Rounds, Rows
-from automl.models.learners.skops_file import read_estimator, write_estimator
+from automl.models.skops_format import FILE, estimator_bytes, estimator_from
 
 LEAST_ROWS = 5  # minimum rows of a level; rarer levels share a column
 MOST_QUANTILES = 1_000
@@ -102,13 +102,13 @@ class Linear(Learner):
     def save(self, folder: Path) -> None:
         for place, model in enumerate(self._models):
             _place(folder, place).mkdir(exist_ok=True)
-            write_estimator(model, _place(folder, place))
+            (_place(folder, place) / FILE).write_bytes(estimator_bytes(model))
 
     @classmethod
     def load(cls, folder: Path, config: Mapping[str, Any], inputs: Columns, target: Target) -> Self:
         found = cls(config, inputs, target, seed=0)
         n_models = target.n_outputs if isinstance(target, Quantiles) else 1
-        found._models = [read_estimator(_place(folder, place)) for place in range(n_models)]
+        found._models = [estimator_from((_place(folder, place) / FILE).read_bytes()) for place in range(n_models)]
         return found
 
 

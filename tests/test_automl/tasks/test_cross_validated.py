@@ -306,6 +306,21 @@ def test_boosting_gives_up_where_the_search_ends_too_soon_for_it(wine, tmp_path,
     assert not (place / RECORD).exists(), "no fold was done"
 
 
+@pytest.mark.parametrize("family", ["lightgbm", "realmlp"])
+def test_a_later_fold_does_not_give_up(wine, tmp_path, monkeypatch, family):
+    monkeypatch.setattr("automl.models.learners.fit_watch.LEAST_SECONDS", 0.0)
+    task = cross_validated(wine, 4, f"{family},linear", None).within(1e9)
+    (tmp_path / "trial").mkdir()
+    folds = FoldsTraining(task, preset(task, family), 0, tmp_path / "trial")
+    folds.next_fold()
+    folds.seconds[0] = 20.0  # more than any fold here takes
+    folds.next_fold()
+    folds.task = task.within(0.0)
+    for _ in range(2):
+        folds.next_fold()
+    assert folds.n_done == 4
+
+
 def test_boosting_without_another_family_ends_with_the_rounds_so_far(wine, tmp_path, monkeypatch):
     monkeypatch.setattr("automl.models.learners.fit_watch.LEAST_SECONDS", 0.0)
     task = cross_validated(wine, 4, "lightgbm", None)
