@@ -1,7 +1,8 @@
 """Whole products on users' files, by wall-clock: ``python -m benchmarks.experiments.products``.
 
 The same rows are given to this project's command, with its defaults and with a named strategy, to an untuned baseline
-and, for tables, to FLAML and AutoGluon in environments of their own; all are scored on the same test rows.
+and, for tables, to a random search on LightGBM and to FLAML and AutoGluon in environments of their own. All are scored
+on the same test rows.
 """
 
 from __future__ import annotations
@@ -37,7 +38,11 @@ from benchmarks.suites.product_tables import TABLES
 
 EVERY_FILE = (*TABLES, *(file for file in FILES if file.kind != "table"))
 OWN = {"default": (), "bo": ("--strategy=bo",)}  # our command: further options
-RIVALS = {"flaml": "flaml", **{f"autogluon-{quality}": "autogluon" for quality in ("medium", "good", "best")}}
+RIVALS = {  # the name of the script, rival_NAME.py
+    "lightgbm-random": "random",
+    "flaml": "flaml",
+    **{f"autogluon-{quality}": "autogluon" for quality in ("medium", "good", "best")},
+}
 PRODUCTS = (*OWN, "lightgbm", *RIVALS)
 N_BOOTSTRAP = 400
 
@@ -60,7 +65,7 @@ def main(
     """Run the products that have no row yet for a table, this split and this budget, and write the table."""
     known = pd.read_csv(out) if out.exists() else pd.DataFrame()
     wanted = [name.strip() for name in products.split(",")]
-    pythons = {"flaml": flaml_python, "autogluon": autogluon_python}
+    pythons = {"random": Path(sys.executable), "flaml": flaml_python, "autogluon": autogluon_python}
     for name in wanted:
         if name not in PRODUCTS:
             raise UserError(f"--products must be of {', '.join(PRODUCTS)}, not {name!r}")

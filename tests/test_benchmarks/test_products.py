@@ -1,15 +1,22 @@
 """The comparison of whole products."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from automl.errors import UserError
+from automl.metrics import loss_of
 from benchmarks.experiments import products
 from benchmarks.experiments.products_summary import ratios_of, summary
 from benchmarks.suites.own_files import OfScikitLearn, UsersFile
 
-WINE = UsersFile("wine", "holdout", "table", OfScikitLearn("load_wine"), {"target": "target"})
+WINE, DIABETES = (
+    UsersFile(name, "holdout", "table", OfScikitLearn(f"load_{name}"), {"target": "target"})
+    for name in ("wine", "diabetes")
+)
 
 
 def rows(scores):
@@ -67,6 +74,14 @@ def test_untuned_boosting_has_the_test_rows_of_a_run(tmp_path):
     other = products.rows_of(WINE, 1, 60.0, 1, ["lightgbm"], {})
     assert [line["score"] for line in other] != [line["score"] for line in found], "another split, other test rows"
     assert products.rows_of(WINE, 0, 60.0, 1, [], {}) == []
+
+
+@pytest.mark.parametrize("file", [WINE, DIABETES], ids=lambda file: file.name)
+def test_a_random_search_on_lightgbm_ends_in_time(file):
+    base, found = products.rows_of(file, 0, 4.0, 1, ["lightgbm-random"], {"random": Path(sys.executable)})
+    assert found["wall"] < 20  # a limit of 4 seconds, on a busy machine
+    error, of_base = (loss_of(line["metric"], line["score"]) for line in (found, base))
+    assert error < 1.2 * of_base + 0.05
 
 
 def test_flaml_needs_a_python_of_its_own(tmp_path):
