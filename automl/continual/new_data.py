@@ -33,7 +33,7 @@ from automl.data.ingest.split import LEAST_ROWS, SplitRows, check_enough, withou
 from automl.data.ingest.target import LEAST_OF_A_CLASS, label
 from automl.data.inputs import Array
 from automl.data.memory_map import read_prepared, write_prepared
-from automl.data.splits import Splits, stratified
+from automl.data.splits import Splits, held_out
 from automl.data.targets import Classes, Target, levels_of
 from automl.errors import UserError
 from automl.tasks.cross_validated import CrossValidated
@@ -89,11 +89,11 @@ def read_new(encoder: Encoder, request: Request, old: Target, folder: Path) -> N
         parts, n_removed = without_duplicates(parts, keys)
         if n_removed:
             notes.append(f"{n_removed:,} examples that the new validation or test set has too are left out")
-    groups, held_out = None, groups_of(folder, "valid", "test")
+    groups, judged = None, groups_of(folder, "valid", "test")
     if rows.groups is not None:
         groups = group_hashes(rows.groups[usable])
-    if groups is not None and held_out is not None:
-        is_free = ~np.isin(groups[parts.train], held_out)
+    if groups is not None and judged is not None:
+        is_free = ~np.isin(groups[parts.train], judged)
         if not is_free.any():
             raise UserError(
                 "all groups of the new training examples are in the run's validation or test set, so nothing is left "
@@ -239,7 +239,7 @@ def _joined(splits: Splits, array: str, parts: tuple[str, ...]) -> NDArray[Any]:
 def _thinned(y: NDArray[Any], most: int) -> NDArray[np.int64]:
     if len(y) <= most:
         return np.arange(len(y))
-    chosen, _ = stratified(y, most)
+    chosen, _ = held_out(y, most)
     return np.sort(chosen)
 
 

@@ -29,7 +29,7 @@ from automl.continual.paired_bootstrap import (
 )
 from automl.continual.scores import all_metrics, compare
 from automl.continual.versions import MODEL, Lineage
-from automl.data.splits import Splits, stratified
+from automl.data.splits import Splits, held_out
 from automl.deployment.model_card import Kept, write_card
 from automl.metrics import HALF, METRICS, loss_of
 from automl.runs.final_model import fingerprint
@@ -87,7 +87,7 @@ def promote(
     mild = mildest([judges.lost(model, on_valid[i]) for i, model in enumerate(models)], judges.allowed)
     seen = [saw_validation(before.card) and candidate.what == "continued" for candidate in candidates]
     unseen = np.arange(old["valid"] if any(seen) else 0, len(truth))  # by each of the candidates
-    halves = [unseen[half] for half in stratified(truth.y[unseen], len(unseen) // 2)]
+    halves = [unseen[half] for half in held_out(truth.y[unseen], len(unseen) // 2)]
     place, crossed = _chosen(metric, truth, [on_valid[i] for i in mild], halves, old["valid"])
     best, model, theirs = candidates[mild[place]], models[mild[place]], on_valid[mild[place]]
     verdict = judges.verdict(model, crossed)

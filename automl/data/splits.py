@@ -83,15 +83,40 @@ def train_read(splits: Splits, read: Callable[[Array], Any]) -> Splits:
 def stratified(y: Labels, n: int) -> tuple[Indices, Indices]:
     """Indices of n random examples and of the rest, in random order.
 
-    Each class, or each range of numbers, has its share to within one example.
+    Each class has its share to within one example. Of numbers, every m-th in sorted order is taken, from the lowest on,
+    which is good enough for examples to train on; to judge models on, use ``held_out``.
     """
-    rng = np.random.default_rng(SPLIT_SEED)
-    order = rng.permutation(len(y))
-    by_class = order[np.argsort(y[order], kind="stable")]
+    order, by_class = _orders(y)
     # Evenly spaced positions among the examples sorted by class give every class its share, and exactly n in total.
-    chosen = np.zeros(len(y), dtype=bool)
-    chosen[by_class[np.arange(n) * len(y) // n]] = True
-    return order[chosen[order]], order[~chosen[order]]
+    return _parted(order, by_class[np.arange(n) * len(y) // n])
+
+
+def held_out(y: Labels, n: int) -> tuple[Indices, Indices]:
+    """Indices of n random examples to judge models on and of the rest, in random order; stratified.
+
+    Of numbers, one of each range is drawn: were it always the lowest, the highest number of all would never be held
+    out, and for a long-tailed target errors would be too low. Other orders of the examples lead to other draws.
+    """
+    if not n or not np.issubdtype(y.dtype, np.floating):
+        return stratified(y, n)
+    order, by_value = _orders(y)
+    place = np.empty(len(y), np.int64)
+    place[order] = np.arange(len(y))
+    first = np.minimum.reduceat(place[by_value], np.arange(n) * len(y) // n)  # in random order, of each range
+    return _parted(order, order[first])
+
+
+def _orders(y: Labels) -> tuple[Indices, Indices]:
+    """The examples in random order, and sorted by class or number, equal ones in random order."""
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(y))
+    return order, order[np.argsort(y[order], kind="stable")]
+
+
+def _parted(order: Indices, chosen: Indices) -> tuple[Indices, Indices]:
+    """The chosen examples and the others, in the given order."""
+    is_chosen = np.zeros(len(order), dtype=bool)
+    is_chosen[chosen] = True
+    return order[is_chosen[order]], order[~is_chosen[order]]
 
 
 def check_train_size(train_size: int, n_classes: int, n_train: int) -> None:

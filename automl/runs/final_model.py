@@ -111,7 +111,7 @@ def _choose(
     out: Path,
 ) -> None:
     """Write the model (a single training, the refit or an ensemble), and describe it in ``kept``."""
-    from automl.data.splits import stratified
+    from automl.data.splits import held_out
     from automl.deployment.calibration import Judged, temperature_that_helps
     from automl.deployment.predictor import Member, Predictor, predictions
     from automl.metrics import measure, names_of
@@ -121,7 +121,7 @@ def _choose(
     splits = _splits(task, single.preprocessing.model)
     y, target, source = splits.y_valid, splits.target, best.folder
     on_valid = predictions(single, splits.x_valid)
-    choosing, judging = stratified(y, len(y) // 2)
+    choosing, judging = held_out(y, len(y) // 2)
     members = [Member(single)]
     chosen: list[_Chosen] = []
 

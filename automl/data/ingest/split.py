@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from automl.data.splits import SPLIT_SEED, Indices, stratified
+from automl.data.splits import SPLIT_SEED, Indices, held_out
 from automl.errors import UserError
 
 LEAST_ROWS = 40
@@ -70,8 +70,8 @@ def share(n: int) -> int:
 def at_random(y: NDArray[Any], *, hold_out: bool = True) -> SplitRows:
     """A random split, stratified by class or by range of a number. Without ``hold_out``, the test set is empty."""
     n = share(len(y))
-    test, rest = stratified(y, n if hold_out else 0)
-    valid, train = stratified(y[rest], n)
+    test, rest = held_out(y, n if hold_out else 0)
+    valid, train = held_out(y[rest], n)
     return SplitRows(rest[train], rest[valid], test, "stratified at random")
 
 

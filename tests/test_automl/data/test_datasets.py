@@ -16,7 +16,7 @@ from automl.data.augmentation import augment
 from automl.data.datasets import digits, fashion_mnist, mnist1d, packages
 from automl.data.datasets.registry import SOURCES, DataMissing, load_data
 from automl.data.inputs import Dense
-from automl.data.splits import make_splits, stratified, take_train
+from automl.data.splits import held_out, make_splits, stratified, take_train
 
 HERE = ["mnist1d", "digits"]  # the sources that are on every machine
 
@@ -53,6 +53,27 @@ def test_the_drawn_examples_never_change():
     chosen, rest = stratified(np.arange(40) % 4, 4)
     assert chosen.tolist() == [11, 4, 2, 1]
     assert sorted([*chosen, *rest]) == list(range(40))
+
+
+def test_numbers_that_are_held_out_are_as_high_as_the_others():
+    y = np.random.default_rng(0).lognormal(0, 1.5, 500)
+    means, highest, orders = [], 0, [np.random.default_rng(seed).permutation(500) for seed in range(200)]
+    for order in orders:
+        chosen, rest = held_out(y[order], 100)
+        assert sorted([*chosen, *rest]) == list(range(500))
+        ranks = np.sort(np.argsort(np.argsort(y[order]))[chosen])
+        assert (ranks // 5 == np.arange(100)).all(), "one of each range"
+        means.append(y[order][chosen].mean())
+        highest += y[order][chosen].max() == y.max()
+    assert np.mean(means) == pytest.approx(y.mean(), rel=0.02)
+    assert np.mean(y[stratified(y, 100)[0]]) < 0.95 * y.mean()
+    assert 20 <= highest <= 60  # of 200, with a probability of a fifth each
+
+
+def test_classes_are_held_out_by_their_shares():
+    y = np.arange(503) % 3
+    assert all((a == b).all() for a, b in zip(held_out(y, 50), stratified(y, 50), strict=True))
+    assert len(held_out(y.astype(float), 0)[0]) == 0
 
 
 @pytest.mark.parametrize("n", [10, 37, 500, 1_077])
