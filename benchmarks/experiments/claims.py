@@ -9,7 +9,7 @@ import pandas as pd
 import typer
 
 from benchmarks.command import run_command
-from benchmarks.experiments.products_summary import duel_of, geometric_of, held_out
+from benchmarks.experiments.products_summary import TOLERATED, behind, duel_of, geometric_of, held_out
 from benchmarks.experiments.streams import gaps
 from benchmarks.pages.markdown import grid, put
 from benchmarks.scoring.cohorts import EVERY_SUITE
@@ -47,7 +47,8 @@ def main(
 ) -> None:
     """Write the claims, and the comparison of products on held-out tables."""
     put(readme, BLOCK, table(results))
-    put(tables, PRODUCTS, held_out(held_out_tables(results)))
+    rows = held_out_tables(results)
+    put(tables, PRODUCTS, [*held_out(rows), "", *lost(rows)])
     print(readme, tables, sep="\n")
 
 
@@ -85,6 +86,18 @@ def held_out_tables(results: Path) -> pd.DataFrame:
     """The rows of the products on held-out tables, with 60 seconds each."""
     rows = pd.read_csv(results / PRODUCTS_FILE)
     return rows[(rows["kind"] == "table") & (rows["part"] == "holdout") & (rows["seconds"] == 60)]
+
+
+def lost(rows: pd.DataFrame) -> list[str]:
+    """A list of the tables on which ``default`` is behind another product."""
+    lines = [f"Tables on which the errors of `default` are more than {TOLERATED - 1:.0%} above another product's:", ""]
+    for rival, name in RIVALS.items():
+        if rival in set(rows["product"]):
+            files = behind(rows, "default", rival)
+            n = len(rows[rows["product"] == rival]["table"].unique())
+            each = ", ".join(f"{table} ({quotient - 1:.0%})" for table, quotient in files.items())
+            lines.append(f"- {name}: {len(files)} of {n}{': ' if each else ''}{each}")
+    return lines
 
 
 def _products(results: Path) -> list[Claim]:

@@ -42,6 +42,12 @@ def duel_of(rows: pd.DataFrame, product: str, rival: str) -> tuple[int, float, f
     return len(files), *_geometric(np.log(files.to_numpy()))
 
 
+def behind(rows: pd.DataFrame, product: str, rival: str) -> pd.Series[Any]:
+    """The errors of a product divided by those of another one, where above TOLERATED: by file, the largest first."""
+    files = _quotients(ratios_of(rows), product, rival).droplevel("part").sort_values(ascending=False)
+    return files[files > TOLERATED]
+
+
 def _quotients(ratios: pd.DataFrame, product: str, rival: str) -> pd.Series[Any]:
     """The ratios of two products by file, on the splits of both."""
     both = ratios[[product, rival]].dropna()

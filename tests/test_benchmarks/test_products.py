@@ -10,7 +10,7 @@ import pytest
 from automl.errors import UserError
 from automl.metrics import loss_of
 from benchmarks.experiments import products
-from benchmarks.experiments.products_summary import ratios_of, summary
+from benchmarks.experiments.products_summary import behind, ratios_of, summary
 from benchmarks.suites.own_files import OfScikitLearn, UsersFile
 
 WINE, DIABETES = (
@@ -56,6 +56,13 @@ def test_splits_of_a_file_count_as_one_and_noise_decides_what_is_surely_worse():
     assert f"| default | 2 holdout, 2 splits | {np.prod(ratios) ** 0.5:.3f} |" in text
     assert f"| 0 of 2 | {ratios[0]:.2f} (table 0) | 2 of 2 |" in text
     assert "| 0 of 2 | 61 s |" in summary(pd.concat([first, second]).assign(noise=0.5))
+
+
+def test_the_files_on_which_a_product_is_behind_another_one():
+    scores = {"untuned": [0.8] * 3, "default": [0.8, 0.9, 0.7], "flaml": [0.85, 0.8, 0.75]}
+    found = behind(rows(scores), "default", "flaml")
+    assert found.to_dict() == pytest.approx({"table 0": 20.5 / 15.5, "table 2": 30.5 / 25.5})
+    assert behind(rows(scores), "flaml", "default").index.tolist() == ["table 1"]
 
 
 def test_the_noise_of_equal_predictions_is_none_and_falls_with_the_rows():
