@@ -37,7 +37,6 @@ from automl.training.fold_files import (
 from automl.training.fold_learners import build_learner, learner_class
 from automl.training.spec import FoldsTask
 
-SHARE_OF_ANYTIME = 0.3  # maximum share of a configuration's seconds for anytime learners, to leave time for others
 LATER_FOLDS = 1.5  # times the mean seconds of earlier folds
 EVERY_METRIC = {  # kept for each fold
     "classes": ("accuracy", "log_loss"),
@@ -135,7 +134,7 @@ class FoldsTraining:
         took, and a little more, since the whole training is lost if one of them gives up."""
         if not self.task.gives_up and not self._kind.is_anytime:
             return None
-        left = self._seconds_left(SHARE_OF_ANYTIME if self._kind.is_anytime else 1.0)
+        left = self._seconds_left(self._kind.share_of_seconds)
         if left is None:
             return None
         equal = max(0.0, left) / (self.task.max_epochs - fold)

@@ -45,7 +45,10 @@ class Learner(ABC):
     """Whether the fold models are kept and averaged instead of refitting one model to all rows. For early stopping,
     each then uses another fold than the one it predicts."""
     is_anytime: ClassVar[bool] = False
-    """Whether a fit that runs out of time keeps its best round so far, since rounds only add to earlier ones."""
+    """Whether a fit ends in the time that it is given: boosting keeps its best round so far, since rounds only add to
+    earlier ones; a network shortens its schedule."""
+    share_of_seconds: ClassVar[float] = 1.0
+    """Maximum share of a configuration's seconds that its fits are given, to leave time for others."""
     keeps_best: ClassVar[bool] = False
     """Whether ``fit`` keeps the round that is best on the validation rows. Its predictions for them are optimistic, so
     rows of another fold are used instead."""
@@ -54,7 +57,7 @@ class Learner(ABC):
         """``inputs`` and ``target``: the statistics of all training rows."""
         self.config, self.inputs, self.target, self.seed = config, inputs, target, seed
         self.most_seconds: float | None = None
-        """Time limit of a fit. A learner that ``is_anytime`` stops there; others raise TooSlow as soon as their first
+        """Time limit of a fit. A learner that ``is_anytime`` ends there; others raise TooSlow as soon as their first
         rounds show that they will take longer."""
         self.gives_up = True
         """Whether a fit that ``is_anytime`` raises TooSlow if it would not be useful when its time is up."""

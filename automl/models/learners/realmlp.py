@@ -41,6 +41,8 @@ class RealMLP(Learner):
     """
 
     is_bagged: ClassVar[bool] = True
+    is_anytime: ClassVar[bool] = True
+    share_of_seconds: ClassVar[float] = 0.6
     keeps_best: ClassVar[bool] = True
     runtime: ClassVar[str] = "torch"
 
@@ -73,8 +75,9 @@ class RealMLP(Learner):
         with isolated(torch.device("cpu")), torch.inference_mode():
             scored = None if valid is None else encoded(valid)
             self._network, epochs = fit_network(
-                self._sizes(), self.config, encoded(train), scored, max(rounds, default=0), self.seed, self.most_seconds
-            )
+                self._sizes(), self.config, encoded(train), scored, max(rounds, default=0), self.seed,
+                self.most_seconds, self.gives_up,
+            )  # fmt: skip
         self.rounds = (epochs,)
 
     def predict(self, x: NDArray[Any]) -> NDArray[np.float64]:

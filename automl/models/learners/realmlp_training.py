@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,14 +13,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from automl.models.learners.fit_watch import FitWatch
 from automl.models.learners.realmlp_network import LAYERS, Adam, Network, Sizes, dropout_masks
-from automl.task import TrainingFailed
+from automl.task import TooSlow, TrainingFailed
 
 BATCH = 256
 ROWS_AT_ONCE = 1_024  # in predictions
 INITIAL_ROWS = 4_096  # on which the network is initialised
 PATIENCE = 0.15  # of all epochs, see is_settled; 1/15 lost a little on small tables
+LEAST_EPOCHS = 32  # a shorter schedule is not worth its time
+PROBE = 8  # batches that tell the time of an epoch
+SPARE = 0.9  # share of the time limit that the epochs are planned for
 N_UNITS = 15  # of four cycles of the learning rate: 1 + 2 + 4 + 8
 
 
@@ -55,20 +58,23 @@ def fit_network(
     rounds: int,
     seed: int,
     most_seconds: float | None = None,
+    gives_up: bool = True,
 ) -> tuple[Network, int]:
     """A trained network and its number of epochs.
 
-    With ``valid``, the network of the epoch with the lowest validation loss; else that of epoch ``rounds``, or of the
-    last one if ``rounds`` is 0. The schedule is always that of ``config["epochs"]``. TrainingFailed if it diverges,
-    TooSlow as soon as it is expected to exceed ``most_seconds``.
+    With ``valid``, the network of the epoch with the lowest validation loss, on a schedule of ``config["epochs"]``, or
+    of as many as fit into ``most_seconds``, at least LEAST_EPOCHS. Without, that of epoch ``rounds``, or of the last
+    one if ``rounds`` is 0. TrainingFailed if it diverges; TooSlow if LEAST_EPOCHS would take too long and it
+    ``gives_up``.
     """
-    watch = FitWatch(config["epochs"], most_seconds, "epochs")
     rng = np.random.Generator(np.random.SFC64(seed))
     network = Network(sizes)
     some = train[torch.from_numpy(rng.permutation(len(train))[:INITIAL_ROWS])]
     network.initialise(some.x, some.codes, rng)
-    best, at, kept = math.inf, 0, network.flat
-    for epoch in train_epochs(network, train, config, rng):
+    best, at, kept, epochs = math.inf, 0, network.flat, int(config["epochs"])
+    if valid is not None and most_seconds is not None:
+        epochs = epochs_within(most_seconds, network, train, valid, config, gives_up)
+    for epoch in train_epochs(network, train, config, epochs, rng):
         if valid is None:
             at = epoch
             if epoch == rounds:
@@ -77,26 +83,49 @@ def fit_network(
         loss = validation_loss(network, valid, train.y)
         if loss < best:
             best, at, kept = loss, epoch, network.flat.clone()
-        if not math.isfinite(loss) or is_settled(epoch, at, config["epochs"]):
+        if not math.isfinite(loss) or is_settled(epoch, at, epochs):
             break
-        watch.done(epoch, min(config["epochs"], settled_after(at, config["epochs"]) + 1))
     network.flat.copy_(kept)
     if not at or not bool(network.flat.isfinite().all()):
         raise TrainingFailed(f"RealMLP diverged with a learning rate of {config['lr']:g}")
     return network, at
 
 
+def epochs_within(
+    seconds: float, network: Network, train: Encoded, valid: Encoded, config: Mapping[str, Any], gives_up: bool
+) -> int:
+    """The epochs of the config, or as many as fit into ``seconds``, judging by a few batches; see ``fit_network``."""
+    before, rng = network.flat.clone(), np.random.Generator(np.random.SFC64(0))
+    few = train[torch.arange(min(len(train), PROBE * BATCH))]
+    of_batches = of_validation = math.inf
+    for _ in range(3):  # the first time is not representative
+        start = time.perf_counter()
+        for _ in train_epochs(network, few, config, 1, rng):
+            pass
+        middle = time.perf_counter()
+        validation_loss(network, valid, train.y)
+        of_batches = min(of_batches, middle - start)
+        of_validation = min(of_validation, time.perf_counter() - middle)
+    an_epoch = of_batches * len(train) / len(few) + of_validation
+    network.flat.copy_(before)
+    most = int(config["epochs"])
+    least = min(LEAST_EPOCHS, most)
+    if gives_up and least * an_epoch > seconds:
+        raise TooSlow(f"{least} epochs would take {least * an_epoch:.3g} s, longer than the {seconds:.3g} s left")
+    return max(least, min(most, int(SPARE * seconds / an_epoch)))
+
+
 def train_epochs(
-    network: Network, train: Encoded, config: Mapping[str, Any], rng: np.random.Generator
+    network: Network, train: Encoded, config: Mapping[str, Any], epochs: int, rng: np.random.Generator
 ) -> Iterator[int]:
-    """Train for ``config["epochs"]`` epochs, yielding the number of each when it ends."""
+    """Train on a schedule of so many epochs, yielding the number of each when it ends."""
     optimizer = Adam(network)
     batch = min(BATCH, len(train))
     n_batches = len(train) // batch  # the rest of the shuffled rows is left out
-    for epoch in range(config["epochs"]):
+    for epoch in range(epochs):
         shuffled = train[train.order(rng)]
         for i in range(n_batches):
-            progress = (epoch + i / n_batches) / config["epochs"]
+            progress = (epoch + i / n_batches) / epochs
             strength = flat_cosine(progress)
             masks = dropout_masks((LAYERS, batch, config["width"]), config["dropout"] * strength, rng)
             rows = shuffled[i * batch : (i + 1) * batch]

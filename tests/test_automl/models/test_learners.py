@@ -119,7 +119,7 @@ def test_each_quantile_is_refitted_with_its_own_rounds():
 
 
 @pytest.mark.parametrize("kind", ["classes", "number"])
-@pytest.mark.parametrize("family", [family for family in FAMILIES if learner_class(family).is_anytime])
+@pytest.mark.parametrize("family", ["lightgbm", "catboost"])
 def test_boosting_whose_time_is_up_keeps_its_best_round(family, kind, monkeypatch):
     train, valid = rows(300, 0, kind), rows(100, 1, kind)
     cut, short = (learner_for(family, train, target_of(train, kind)) for _ in range(2))

@@ -16,7 +16,7 @@ from automl.models.learners import build_learner, learner_class
 from automl.models.learners.base import Rows
 from automl.models.learners.realmlp_encoding import Encoding
 from automl.models.learners.realmlp_network import Network, Sizes, dropout_masks
-from automl.models.learners.realmlp_training import is_settled, learning_rate
+from automl.models.learners.realmlp_training import LEAST_EPOCHS, is_settled, learning_rate
 from automl.space.parse import load_space
 from automl.task import TrainingFailed
 
@@ -131,6 +131,17 @@ def test_rounds_give_the_epoch_that_early_stopping_kept():
     assert stopped.rounds < (60,)
     assert fixed.rounds == stopped.rounds
     assert np.array_equal(fixed.predict(valid.x), stopped.predict(valid.x))
+
+
+@pytest.mark.parametrize(("seconds", "epochs"), [(0.0, LEAST_EPOCHS), (1e9, 60)])
+def test_a_short_time_shortens_the_schedule(seconds, epochs):
+    train, valid = parts(mixed_table(600), 400)
+    limited, free = (learner(train, cardinalities=(3, 4, 12), lr=0.15, epochs=n) for n in (60, epochs))
+    limited.most_seconds, limited.gives_up = seconds, False
+    limited.fit(train, valid)
+    free.fit(train, valid)
+    assert limited.rounds == free.rounds
+    assert (limited.predict(valid.x) == free.predict(valid.x)).all()
 
 
 @pytest.mark.parametrize("n_classes", [3, 0])
