@@ -81,10 +81,11 @@ def train_read(splits: Splits, read: Callable[[Array], Any]) -> Splits:
 
 
 def stratified(y: Labels, n: int) -> tuple[Indices, Indices]:
-    """Indices of n random examples and of the rest, in random order.
+    """Indices of n examples and of the rest, in random order.
 
-    Each class has its share to within one example. Of numbers, every m-th in sorted order is taken, from the lowest on,
-    which is good enough for examples to train on; to judge models on, use ``held_out``.
+    They are drawn at random within each class, which has its share to within one example. Of numbers, every m-th in
+    sorted order is taken, from the lowest on, which is good enough for examples to train on; to judge models on, use
+    ``held_out``.
     """
     order, by_class = _orders(y)
     # Evenly spaced positions among the examples sorted by class give every class its share, and exactly n in total.
@@ -94,15 +95,15 @@ def stratified(y: Labels, n: int) -> tuple[Indices, Indices]:
 def held_out(y: Labels, n: int) -> tuple[Indices, Indices]:
     """Indices of n random examples to judge models on and of the rest, in random order; stratified.
 
-    Of numbers, one of each range is drawn: were it always the lowest, the highest number of all would never be held
-    out, and for a long-tailed target errors would be too low. Other orders of the examples lead to other draws.
+    One number of each range is drawn. If it were always the lowest, the highest number of all would never be held out,
+    and for a long-tailed target errors would be too low. The draw depends on the order of the examples.
     """
     if not n or not np.issubdtype(y.dtype, np.floating):
         return stratified(y, n)
     order, by_value = _orders(y)
     place = np.empty(len(y), np.int64)
     place[order] = np.arange(len(y))
-    first = np.minimum.reduceat(place[by_value], np.arange(n) * len(y) // n)  # in random order, of each range
+    first = np.minimum.reduceat(place[by_value], np.arange(n) * len(y) // n)  # the first of each range in random order
     return _parted(order, order[first])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import threading
 from typing import Any
 
 from automl.models.integrity import check_expansion
@@ -17,6 +18,7 @@ TRUSTED = (  # types in fitted estimators that are not in skops' own list
     "sklearn.utils.validation.check_array",
 )
 HEAVY = ("dask", "torch")  # packages that scikit-learn has optional adapters for
+LOCK = threading.Lock()
 
 
 def estimator_bytes(estimator: Any) -> bytes:
@@ -38,15 +40,15 @@ def _skops() -> Any:
     """``skops.io``, imported without torch and dask.
 
     To list all estimators, skops imports every package in scikit-learn, adapters included, and ignores those whose own
-    imports fail. Torch takes seconds, and brings an OpenMP that LightGBM should not share a process with.
+    imports fail. Torch takes seconds, and brings an OpenMP that LightGBM should not share a process with. A thread that
+    imports torch itself in this moment fails.
     """
-    if "skops.io" not in sys.modules:
-        hidden = [name for name in HEAVY if name not in sys.modules]
+    with LOCK:
+        hidden = [name for name in HEAVY if name not in sys.modules and "skops.io" not in sys.modules]
         blocked: Any = dict.fromkeys(hidden)
         sys.modules.update(blocked)  # None: importing it raises ImportError
         try:
-            importlib.import_module("skops.io")
+            return importlib.import_module("skops.io")
         finally:
             for name in hidden:
-                del sys.modules[name]
-    return sys.modules["skops.io"]
+                sys.modules.pop(name, None)

@@ -115,8 +115,9 @@ class FoldsTraining:
         self._check_time()
         return Epoch(self.n_done, self.losses[-1], metrics, self.seconds[-1])
 
-    def _fitted_without(self, fold: int) -> Learner:
-        """A model fitted to the rows of all folds but this one."""
+    def _fitted_without(self, fold: int, rounds: Rounds | None = None) -> Learner:
+        """A model fitted to the rows of all folds but this one. ``rounds``: of the same fit before, which is repeated
+        without a time limit."""
         held = self._folds == fold
         before = np.flatnonzero(self._folds < fold if self.task.folds_how == "time" else ~held)
         stopping = np.flatnonzero(held)
@@ -124,21 +125,23 @@ class FoldsTraining:
             # Choosing the best epoch on the fold itself would make its predictions optimistic.
             before, stopping = self._set_aside(before, fold)
         learner = self._learner(fold)
-        learner.gives_up = self.task.gives_up and not self.n_done
-        learner.most_seconds = self._most_seconds(fold)
-        learner.fit(self._rows(before), self._rows(stopping))
+        if rounds is None:
+            learner.gives_up = self.task.gives_up and not self.n_done
+            learner.most_seconds = self._most_seconds(fold)
+        learner.fit(self._rows(before), self._rows(stopping), rounds or ())
         return learner
 
     def _most_seconds(self, fold: int) -> float | None:
-        """The time limit of a fit: an equal share of what is left, but for later folds at least what earlier ones
-        took, and a little more, since the whole training is lost if one of them gives up."""
-        if not self.task.gives_up and not self._kind.is_anytime:
+        """The time limit of a fit: an equal share of what is left. If it would give up at the limit, and with it the
+        earlier folds, it gets at least LATER_FOLDS."""
+        share = self._kind.share_of_seconds
+        if not self.task.gives_up and share is None:
             return None
-        left = self._seconds_left(self._kind.share_of_seconds)
+        left = self._seconds_left(share or 1.0)
         if left is None:
             return None
         equal = max(0.0, left) / (self.task.max_epochs - fold)
-        if self._kind.is_anytime or not self.seconds:
+        if share is not None or not self.seconds:
             return equal
         return max(equal, LATER_FOLDS * sum(self.seconds) / len(self.seconds))
 
@@ -147,7 +150,7 @@ class FoldsTraining:
         done, limits = sum(self.seconds), []
         if self.task.most_seconds is not None:
             limits.append(share * self.task.most_seconds - done)
-        if (self.task.gives_up or self._kind.is_anytime) and self.task.seconds_left is not None:
+        if (self.task.gives_up or self._kind.share_of_seconds is not None) and self.task.seconds_left is not None:
             limits.append(share * self.task.seconds_left - (done - self._before))
         return min(limits, default=None)
 
@@ -166,7 +169,8 @@ class FoldsTraining:
         if self.task.gives_up:
             left = self._seconds_left(1.0)
             most = None if left is None else sum(self.seconds) + left
-        if most is None or self._out_of_bag is not None or self.n_done != 2:
+        ends_by_itself = self._kind.share_of_seconds is not None and not self.task.gives_up
+        if most is None or ends_by_itself or self._out_of_bag is not None or self.n_done != 2:
             return
         expected = self.seconds[0] + (n - 1) * self.seconds[1]
         if expected > most:
@@ -180,7 +184,8 @@ class FoldsTraining:
                 learner = self._learner()
                 learner.fit(self._rows(slice(None)), rounds=mean_rounds(self.rounds))
             else:
-                learner = self._fitted_without(int(place.name.removeprefix("fold-")))
+                fold = int(place.name.removeprefix("fold-"))
+                learner = self._fitted_without(fold, self.rounds[fold])
             write_model(learner, place)
 
     def _learner(self, fold: int = 0) -> Learner:

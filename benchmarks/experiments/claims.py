@@ -18,6 +18,7 @@ PRODUCTS_FILE = "products.csv"
 BLOCK, PRODUCTS = "claims", "products"
 FOUND = ("yes", "no difference is shown", "no, the opposite")  # whether the interval excludes equality
 RIVALS = {
+    "lightgbm-random": "random search on LightGBM",
     "flaml": "FLAML",
     "autogluon-medium": "AutoGluon, medium quality",
     "autogluon-good": "AutoGluon, good quality",

@@ -26,7 +26,7 @@ from benchmarks.runner.results import read_rows
 from benchmarks.runner.simulate import N_FRESH
 from benchmarks.suites.live_task import LiveTask
 from benchmarks.suites.own_files import FILES, fetch_all
-from benchmarks.suites.product_tables import TABLES
+from benchmarks.suites.product_tables import EVERY_FILE
 from strategies.encoding import Encoding
 
 SPLITS = ("holdout", "development")
@@ -45,7 +45,7 @@ def main(
 ) -> None:
     """Score the returned configs, and write the table and its summary."""
     if fetch:
-        for line in fetch_all({file.name: file for file in (*FILES, *TABLES)}.values()):
+        for line in fetch_all(EVERY_FILE):
             print(line, flush=True)
         return
     from benchmarks.suites import load_suite

@@ -33,15 +33,14 @@ from automl.provenance import commit
 from automl.study.run_folder import write_atomic
 from benchmarks.command import run_command
 from benchmarks.experiments.products_summary import BASE, error_of, summary
-from benchmarks.suites.own_files import FILES, UsersFile
-from benchmarks.suites.product_tables import TABLES
+from benchmarks.suites.own_files import UsersFile
+from benchmarks.suites.product_tables import EVERY_FILE
 
-EVERY_FILE = (*TABLES, *(file for file in FILES if file.kind != "table"))
 OWN = {"default": (), "bo": ("--strategy=bo",)}  # our command: further options
-RIVALS = {  # the name of the script, rival_NAME.py
-    "lightgbm-random": "random",
-    "flaml": "flaml",
-    **{f"autogluon-{quality}": "autogluon" for quality in ("medium", "good", "best")},
+RIVALS = {  # the name of the script, rival_NAME.py, and further arguments
+    "lightgbm-random": ("random",),
+    "flaml": ("flaml",),
+    **{f"autogluon-{quality}": ("autogluon", quality) for quality in ("medium", "good", "best")},
 }
 PRODUCTS = (*OWN, "lightgbm", *RIVALS)
 N_BOOTSTRAP = 400
@@ -69,8 +68,8 @@ def main(
     for name in wanted:
         if name not in PRODUCTS:
             raise UserError(f"--products must be of {', '.join(PRODUCTS)}, not {name!r}")
-        if name in RIVALS and pythons[RIVALS[name]] is None:
-            raise UserError(f"{name} needs an environment of its own: --{RIVALS[name]}-python PYTHON")
+        if name in RIVALS and pythons[RIVALS[name][0]] is None:
+            raise UserError(f"{name} needs an environment of its own: --{RIVALS[name][0]}-python PYTHON")
     names = [file.name for file in EVERY_FILE] if only is None else only.split(",")
     jobs = [file for file in EVERY_FILE if file.name in names]
 
@@ -120,7 +119,7 @@ def rows_of(
             if product in OWN:
                 results[product] = _ours(file, csv, place_of, seconds, workers, OWN[product])
             elif product in RIVALS:
-                python = pythons[RIVALS[product]]
+                python = pythons[RIVALS[product][0]]
                 assert python is not None
                 results[product] = _rivals(arrays, metric, place_of, seconds, workers, python, product)
             else:
@@ -208,9 +207,10 @@ def _rivals(
         categories=np.arange(n_numbers, arrays.inputs.shape[0]),
     )  # fmt: skip
     start = time.perf_counter()
-    script = Path(__file__).with_name(f"rival_{RIVALS[product]}.py")
+    name, *more = RIVALS[product]
+    script = Path(__file__).with_name(f"rival_{name}.py")
     subprocess.run(
-        [str(python), str(script), str(folder), f"{seconds:g}", str(workers), *product.split("-")[1:]],
+        [str(python), str(script), str(folder), f"{seconds:g}", str(workers), *more],
         check=True, capture_output=True, env=os.environ | {"OMP_NUM_THREADS": str(workers)}, cwd=folder,
     )  # fmt: skip
     return np.load(folder / "predictions.npy"), time.perf_counter() - start

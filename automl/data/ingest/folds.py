@@ -1,4 +1,4 @@
-"""The folds of cross-validation, drawn from all training and validation rows by the same rules as the test set."""
+"""The folds of cross-validation, drawn from all training and validation rows."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class Rows(NamedTuple):
     weights: NDArray[Any] | None = None
 
 
-Rounds = tuple[int, ...]  # boosting rounds or epochs: one number, one per quantile, or none
+Rounds = tuple[int, ...]  # boosting rounds: one number, or one per quantile; RealMLP: epochs, and those of the schedule
 
 
 class Learner(ABC):
@@ -44,11 +44,10 @@ class Learner(ABC):
     is_bagged: ClassVar[bool] = False
     """Whether the fold models are kept and averaged instead of refitting one model to all rows. For early stopping,
     each then uses another fold than the one it predicts."""
-    is_anytime: ClassVar[bool] = False
-    """Whether a fit ends in the time that it is given: boosting keeps its best round so far, since rounds only add to
-    earlier ones; a network shortens its schedule."""
-    share_of_seconds: ClassVar[float] = 1.0
-    """Maximum share of a configuration's seconds that its fits are given, to leave time for others."""
+    share_of_seconds: ClassVar[float | None] = None
+    """For fits that adapt to their time limit: the share of a configuration's seconds that they get, to leave time for
+    others. Boosting keeps its best round so far, since rounds only add to earlier ones; RealMLP shortens its schedule.
+    None: a fit takes the time that it takes."""
     keeps_best: ClassVar[bool] = False
     """Whether ``fit`` keeps the round that is best on the validation rows. Its predictions for them are optimistic, so
     rows of another fold are used instead."""
@@ -57,10 +56,10 @@ class Learner(ABC):
         """``inputs`` and ``target``: the statistics of all training rows."""
         self.config, self.inputs, self.target, self.seed = config, inputs, target, seed
         self.most_seconds: float | None = None
-        """Time limit of a fit. A learner that ``is_anytime`` ends there; others raise TooSlow as soon as their first
-        rounds show that they will take longer."""
+        """Time limit of a fit. One that adapts to it ends there, or as soon as the model is of use; others raise
+        TooSlow as soon as their first rounds show that they will take longer."""
         self.gives_up = True
-        """Whether a fit that ``is_anytime`` raises TooSlow if it would not be useful when its time is up."""
+        """Whether a fit that adapts to its time limit raises TooSlow if its model would not be of use by then."""
         self.rounds: Rounds = ()
         """The rounds of the fitted model."""
 
@@ -80,6 +79,8 @@ class Learner(ABC):
     @abstractmethod
     def fit(self, train: Rows, valid: Rows | None = None, rounds: Rounds = ()) -> None:
         """Fit to the training rows. With ``valid``, stop early by its loss; without it, train for ``rounds``.
+
+        ``rounds``: of an earlier fit. With ``valid``, a network only takes the length of its schedule from them.
 
         Some classes may have no training row.
         """

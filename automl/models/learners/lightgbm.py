@@ -58,7 +58,6 @@ class LightGBM(Learner):
     """
 
     takes_quantiles = True
-    is_anytime = True
     share_of_seconds = 0.3
 
     def __init__(self, config: Mapping[str, Any], inputs: Columns, target: Target, seed: int) -> None:

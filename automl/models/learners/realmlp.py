@@ -7,6 +7,7 @@ D. Holzmueller, L. Grinsztajn, I. Steinwart, Better by Default: Strong Pre-Tuned
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -41,8 +42,7 @@ class RealMLP(Learner):
     """
 
     is_bagged: ClassVar[bool] = True
-    is_anytime: ClassVar[bool] = True
-    share_of_seconds: ClassVar[float] = 0.6
+    share_of_seconds: ClassVar[float | None] = 0.6
     keeps_best: ClassVar[bool] = True
     runtime: ClassVar[str] = "torch"
 
@@ -58,6 +58,7 @@ class RealMLP(Learner):
         return {"lr": LR_OF_CLASSES if classes else LR_OF_NUMBERS, **SPACE}
 
     def fit(self, train: Rows, valid: Rows | None = None, rounds: Rounds = ()) -> None:
+        start = time.perf_counter()
         import torch
 
         from automl.models.device import isolated
@@ -74,11 +75,10 @@ class RealMLP(Learner):
 
         with isolated(torch.device("cpu")), torch.inference_mode():
             scored = None if valid is None else encoded(valid)
-            self._network, epochs = fit_network(
-                self._sizes(), self.config, encoded(train), scored, max(rounds, default=0), self.seed,
-                self.most_seconds, self.gives_up,
-            )  # fmt: skip
-        self.rounds = (epochs,)
+            most = None if self.most_seconds is None else start + self.most_seconds
+            self._network, self.rounds = fit_network(
+                self._sizes(), self.config, encoded(train), scored, rounds, self.seed, most, self.gives_up
+            )
 
     def predict(self, x: NDArray[Any]) -> NDArray[np.float64]:
         import torch
@@ -96,7 +96,7 @@ class RealMLP(Learner):
 
         parameters = {name: tensor.numpy() for name, tensor in self._network.parameters.items()}
         save_file(parameters | self._encoding.arrays(), folder / "model.safetensors")
-        fields = {"rounds": self.rounds[0], "range": self._range._asdict()}
+        fields = {"rounds": self.rounds, "range": self._range._asdict()}
         (folder / "realmlp.json").write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
@@ -109,7 +109,8 @@ class RealMLP(Learner):
         found = cls(config, inputs, target, seed=0)
         fields = json.loads((folder / "realmlp.json").read_text(encoding="utf-8"))
         arrays = load_file(folder / "model.safetensors")
-        found.rounds, found._range = (fields["rounds"],), NumberRange(**fields["range"])
+        rounds, found._range = fields["rounds"], NumberRange(**fields["range"])
+        found.rounds = (rounds,) if isinstance(rounds, int) else tuple(rounds)  # older files have one number
         found._encoding = Encoding.from_arrays(arrays, inputs)
         found._network = Network(found._sizes())
         for name, tensor in found._network.parameters.items():

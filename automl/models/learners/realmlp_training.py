@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from automl.models.learners.base import Rounds
 from automl.models.learners.realmlp_network import LAYERS, Adam, Network, Sizes, dropout_masks
 from automl.task import TooSlow, TrainingFailed
 
@@ -21,8 +22,8 @@ ROWS_AT_ONCE = 1_024  # in predictions
 INITIAL_ROWS = 4_096  # on which the network is initialised
 PATIENCE = 0.15  # of all epochs, see is_settled; 1/15 lost a little on small tables
 LEAST_EPOCHS = 32  # a shorter schedule is not worth its time
-PROBE = 8  # batches that tell the time of an epoch
-SPARE = 0.9  # share of the time limit that the epochs are planned for
+PROBE_BATCHES = 8  # that tell the time of an epoch
+SPARE = 0.9  # share of the time left that the epochs are planned for
 N_UNITS = 15  # of four cycles of the learning rate: 1 + 2 + 4 + 8
 
 
@@ -55,29 +56,32 @@ def fit_network(
     config: Mapping[str, Any],
     train: Encoded,
     valid: Encoded | None,
-    rounds: int,
+    rounds: Rounds,
     seed: int,
-    most_seconds: float | None = None,
+    deadline: float | None = None,
     gives_up: bool = True,
-) -> tuple[Network, int]:
-    """A trained network and its number of epochs.
+) -> tuple[Network, Rounds]:
+    """A trained network, and its epoch and the epochs of its schedule.
 
-    With ``valid``, the network of the epoch with the lowest validation loss, on a schedule of ``config["epochs"]``, or
-    of as many as fit into ``most_seconds``, at least LEAST_EPOCHS. Without, that of epoch ``rounds``, or of the last
-    one if ``rounds`` is 0. TrainingFailed if it diverges; TooSlow if LEAST_EPOCHS would take too long and it
-    ``gives_up``.
+    The schedule is that of ``rounds``, else of ``config["epochs"]``. With ``valid``, the network of the epoch with the
+    lowest validation loss; without, that of the first number of ``rounds``, or of the last epoch. With ``valid`` and
+    without ``rounds``, the schedule is shortened, to LEAST_EPOCHS at most, so that it ends before ``deadline``, which
+    is on the clock of ``time.perf_counter``. TrainingFailed if training diverges; TooSlow if it ``gives_up`` and
+    LEAST_EPOCHS would take longer.
     """
     rng = np.random.Generator(np.random.SFC64(seed))
     network = Network(sizes)
     some = train[torch.from_numpy(rng.permutation(len(train))[:INITIAL_ROWS])]
     network.initialise(some.x, some.codes, rng)
-    best, at, kept, epochs = math.inf, 0, network.flat, int(config["epochs"])
-    if valid is not None and most_seconds is not None:
-        epochs = epochs_within(most_seconds, network, train, valid, config, gives_up)
+    last = rounds[0] if rounds else 0
+    epochs = rounds[1] if len(rounds) > 1 else int(config["epochs"])
+    if valid is not None and deadline is not None and not rounds:
+        epochs = epochs_affordable(deadline, network, train, valid, config, gives_up)
+    best, at, kept = math.inf, 0, network.flat
     for epoch in train_epochs(network, train, config, epochs, rng):
         if valid is None:
             at = epoch
-            if epoch == rounds:
+            if epoch == last:
                 break
             continue
         loss = validation_loss(network, valid, train.y)
@@ -88,15 +92,15 @@ def fit_network(
     network.flat.copy_(kept)
     if not at or not bool(network.flat.isfinite().all()):
         raise TrainingFailed(f"RealMLP diverged with a learning rate of {config['lr']:g}")
-    return network, at
+    return network, (at, epochs)
 
 
-def epochs_within(
-    seconds: float, network: Network, train: Encoded, valid: Encoded, config: Mapping[str, Any], gives_up: bool
+def epochs_affordable(
+    deadline: float, network: Network, train: Encoded, valid: Encoded, config: Mapping[str, Any], gives_up: bool
 ) -> int:
-    """The epochs of the config, or as many as fit into ``seconds``, judging by a few batches; see ``fit_network``."""
+    """The epochs of the config, or as many as end before the deadline, judging by a few batches."""
     before, rng = network.flat.clone(), np.random.Generator(np.random.SFC64(0))
-    few = train[torch.arange(min(len(train), PROBE * BATCH))]
+    few = train[torch.arange(min(len(train), PROBE_BATCHES * BATCH))]
     of_batches = of_validation = math.inf
     for _ in range(3):  # the first time is not representative
         start = time.perf_counter()
@@ -106,8 +110,8 @@ def epochs_within(
         validation_loss(network, valid, train.y)
         of_batches = min(of_batches, middle - start)
         of_validation = min(of_validation, time.perf_counter() - middle)
-    an_epoch = of_batches * len(train) / len(few) + of_validation
     network.flat.copy_(before)
+    an_epoch, seconds = of_batches * len(train) / len(few) + of_validation, max(0.0, deadline - time.perf_counter())
     most = int(config["epochs"])
     least = min(LEAST_EPOCHS, most)
     if gives_up and least * an_epoch > seconds:

@@ -132,7 +132,7 @@ class LsaLightGBM(TextLearner):
     config: vectors (how many), and that of LightGBM.
     """
 
-    is_anytime = True
+    share_of_seconds = LightGBM.share_of_seconds
 
     def __init__(self, config: Mapping[str, Any], inputs: Texts, target: Target, seed: int) -> None:
         super().__init__(config, inputs, target, seed)

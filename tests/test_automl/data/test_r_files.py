@@ -30,7 +30,7 @@ COMPRESSIONS = {"leaves": lzma_raw, "cars": zlib.compress, "rooms": lambda conte
 
 @pytest.fixture
 def database(tmp_path):
-    """The index and the objects of FRAMES, one for each compression of R."""
+    """The index and the objects of FRAMES, one for each compression of R, and their places."""
     places, content, one = {}, b"", tmp_path / "one.rds"
     for name, frame in FRAMES.items():
         rdata.write_rds(one, frame, compression=None)
@@ -40,22 +40,25 @@ def database(tmp_path):
     index, objects = tmp_path / "Rdata.rdx", tmp_path / "Rdata.rdb"
     rdata.write_rds(index, {"variables": places, "references": {}, "compressed": 3})
     objects.write_bytes(content)
-    return index, objects
+    return index, objects, places
 
 
 @pytest.mark.parametrize("name", FRAMES)
 def test_a_table_of_a_database_is_read(database, name):
-    found = read_object(*database, name)
+    index, objects, _ = database
+    found = read_object(index, objects, name)
     assert found.to_csv(index=False) == FRAMES[name].to_csv(index=False)
 
 
-def test_a_damaged_database_is_refused(database):
-    index, objects = database
-    content = bytearray(objects.read_bytes())
-    content[3] += 1  # the length of the first object
-    objects.write_bytes(content)
-    with pytest.raises(ValueError, match=r"an object of .* bytes in R's database has"):
-        read_object(index, objects, "leaves")
+@pytest.mark.parametrize("name", FRAMES)
+@pytest.mark.parametrize("is_cut", [False, True])
+def test_a_damaged_database_is_refused(database, name, is_cut):
+    index, objects, places = database
+    content, begin = bytearray(objects.read_bytes()), int(places[name][0])
+    content[begin + 3] ^= 1  # in the length of the object
+    objects.write_bytes(content[: begin + 12] if is_cut else content)
+    with pytest.raises(ValueError, match="an object in R's database is damaged: "):
+        read_object(index, objects, name)
 
 
 def test_a_data_file_is_read(tmp_path):

@@ -118,6 +118,13 @@ def test_each_quantile_is_refitted_with_its_own_rounds():
     assert mean_rounds([(), ()]) == mean_rounds([]) == ()
 
 
+def test_every_kind_of_boosting_leaves_time_for_others():
+    assert {name for name in LEARNERS if learner_class(name).share_of_seconds is not None} == {
+        "lightgbm", "catboost", "lsa_lightgbm", "realmlp",
+    }  # fmt: skip
+    assert all((learner_class(name).share_of_seconds or 0) < 1 for name in LEARNERS)
+
+
 @pytest.mark.parametrize("kind", ["classes", "number"])
 @pytest.mark.parametrize("family", ["lightgbm", "catboost"])
 def test_boosting_whose_time_is_up_keeps_its_best_round(family, kind, monkeypatch):

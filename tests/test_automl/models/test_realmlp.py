@@ -1,5 +1,6 @@
 """RealMLP: what it learns, that it repeats itself, and tables that are odd."""
 
+import json
 import math
 import subprocess
 import sys
@@ -12,11 +13,11 @@ from sklearn.datasets import load_breast_cancer, load_diabetes
 
 from automl.data.inputs import Columns
 from automl.data.targets import Classes, Number
-from automl.models.learners import build_learner, learner_class
+from automl.models.learners import build_learner, learner_class, realmlp_training
 from automl.models.learners.base import Rows
 from automl.models.learners.realmlp_encoding import Encoding
 from automl.models.learners.realmlp_network import Network, Sizes, dropout_masks
-from automl.models.learners.realmlp_training import LEAST_EPOCHS, is_settled, learning_rate
+from automl.models.learners.realmlp_training import BATCH, LEAST_EPOCHS, PROBE_BATCHES, SPARE, is_settled, learning_rate
 from automl.space.parse import load_space
 from automl.task import TrainingFailed
 
@@ -85,7 +86,7 @@ def test_predictions_stay_in_the_range_of_the_training_labels():
     predicted = model.predict(20 * x)
     assert predicted.min() >= -5.0
     assert predicted.max() <= 5.0
-    assert model.rounds == (CONFIG["epochs"],)
+    assert model.rounds == (CONFIG["epochs"], CONFIG["epochs"])
 
 
 def test_same_seed_same_model_under_any_global_state_which_stays_as_it_is():
@@ -119,7 +120,10 @@ def test_a_stored_model_predicts_the_same_bits(target, tmp_path):
     assert {path.suffix for path in tmp_path.iterdir()} == {".safetensors", ".json"}
     loaded = learner_class("realmlp").load(tmp_path, model.config, model.inputs, model.target)
     assert np.array_equal(loaded.predict(train.x), model.predict(train.x))
-    assert loaded.rounds == model.rounds == (3,)
+    assert loaded.rounds == model.rounds == (3, 4)
+    fields = json.loads((tmp_path / "realmlp.json").read_text())
+    (tmp_path / "realmlp.json").write_text(json.dumps(fields | {"rounds": 3}))  # as before schedules were shortened
+    assert learner_class("realmlp").load(tmp_path, model.config, model.inputs, model.target).rounds == (3,)
 
 
 def test_rounds_give_the_epoch_that_early_stopping_kept():
@@ -128,7 +132,7 @@ def test_rounds_give_the_epoch_that_early_stopping_kept():
     stopped, fixed = (learner(train, cardinalities=(3, 4, 12), lr=0.15, epochs=60) for _ in range(2))
     stopped.fit(train, valid)
     fixed.fit(train, None, stopped.rounds)
-    assert stopped.rounds < (60,)
+    assert stopped.rounds[0] < stopped.rounds[1] == 60
     assert fixed.rounds == stopped.rounds
     assert np.array_equal(fixed.predict(valid.x), stopped.predict(valid.x))
 
@@ -141,7 +145,37 @@ def test_a_short_time_shortens_the_schedule(seconds, epochs):
     limited.fit(train, valid)
     free.fit(train, valid)
     assert limited.rounds == free.rounds
+    assert limited.rounds[1] == epochs
     assert (limited.predict(valid.x) == free.predict(valid.x)).all()
+    for known in (None, valid):  # fitted again, the schedule is the shorter one
+        again = learner(train, cardinalities=(3, 4, 12), lr=0.15, epochs=60)
+        again.fit(train, known, limited.rounds)
+        assert again.rounds == limited.rounds
+        assert (again.predict(valid.x) == limited.predict(valid.x)).all()
+
+
+def test_the_time_of_an_epoch_is_that_of_its_batches_and_of_the_validation(monkeypatch):
+    train, valid = parts(mixed_table(20 * BATCH + 100), 20 * BATCH)
+    model = learner(train, cardinalities=(3, 4, 12), lr=0.15, epochs=60)
+    now = 0.0
+
+    def batch(*_):
+        nonlocal now
+        now += 0.1
+
+    def validation(*_):
+        nonlocal now
+        now += 1.0
+        return 0.0
+
+    monkeypatch.setattr(realmlp_training, "dropout_masks", lambda *_: None)
+    monkeypatch.setattr(realmlp_training, "validation_loss", validation)
+    monkeypatch.setattr(realmlp_training.time, "perf_counter", lambda: now)
+    monkeypatch.setattr(Network, "backpropagate", batch)
+    model.most_seconds = 200.0
+    model.fit(train, valid)
+    probe = 3 * (PROBE_BATCHES * 0.1 + 1.0)
+    assert model.rounds[1] == int(SPARE * (200.0 - probe) / (20 * 0.1 + 1.0))
 
 
 @pytest.mark.parametrize("n_classes", [3, 0])

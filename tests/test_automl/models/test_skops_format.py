@@ -19,3 +19,24 @@ assert not {*HEAVY} & {*sys.modules}, "packages that LightGBM should not share a
 def test_an_estimator_is_the_same_after_it_was_written_and_read_without_torch():
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+THREADS = """
+import sys
+from threading import Thread
+from sklearn.linear_model import Ridge
+from automl.models.skops_format import HEAVY, estimator_bytes
+model, found = Ridge().fit([[0.0], [1.0]], [0, 1]), []
+threads = [Thread(target=lambda: found.append(estimator_bytes(model))) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+assert len(found) == 4
+assert not {*HEAVY} & {*sys.modules}
+"""
+
+
+def test_threads_may_write_estimators_at_once():
+    done = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

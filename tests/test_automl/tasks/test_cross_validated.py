@@ -35,7 +35,7 @@ from automl.training.fold_files import (
     read_record,
 )
 from automl.training.fold_learners import learner_class
-from automl.training.folds import FoldsTraining
+from automl.training.folds import LATER_FOLDS, FoldsTraining
 from strategies.encoding import Encoding
 
 
@@ -312,13 +312,24 @@ def test_a_later_fold_does_not_give_up(wine, tmp_path, monkeypatch, family):
     task = cross_validated(wine, 4, f"{family},linear", None).within(1e9)
     (tmp_path / "trial").mkdir()
     folds = FoldsTraining(task, preset(task, family), 0, tmp_path / "trial")
-    folds.next_fold()
-    folds.seconds[0] = 20.0  # more than any fold here takes
-    folds.next_fold()
+    for _ in range(2):
+        folds.next_fold()
     folds.task = task.within(0.0)
     for _ in range(2):
         folds.next_fold()
     assert folds.n_done == 4
+
+
+def test_a_later_fold_that_would_give_up_has_the_time_of_the_earlier_ones(wine, tmp_path):
+    task = cross_validated(wine, 4, "linear", None).within(100.0)
+    (tmp_path / "trial").mkdir()
+    folds = FoldsTraining(replace(task, gives_up=True), preset(task, "linear"), 0, tmp_path / "trial")
+    assert folds._most_seconds(0) == pytest.approx(25.0)
+    folds.next_fold()
+    folds.seconds[0] = 30.0
+    assert folds._most_seconds(1) == pytest.approx(LATER_FOLDS * 30.0)
+    folds.seconds[0] = 4.0
+    assert folds._most_seconds(1) == pytest.approx(96.0 / 3)
 
 
 def test_boosting_without_another_family_ends_with_the_rounds_so_far(wine, tmp_path, monkeypatch):
