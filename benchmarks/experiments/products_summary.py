@@ -23,9 +23,13 @@ def error_of(metric: str, score: float, n_test: int) -> float:
     return loss_of(metric, score) + (0.5 / n_test if METRICS[metric].best is not None else 0.0)
 
 
-def ratios_of(rows: pd.DataFrame) -> pd.DataFrame:
-    """Errors divided by that of the untuned baseline: a row per file and split, a column per product."""
-    errors = rows.assign(error=list(map(error_of, rows["metric"], rows["score"], rows["n_test"])))
+def ratios_of(rows: pd.DataFrame, *, log_loss: bool = False) -> pd.DataFrame:
+    """Errors, or the log losses of classes, divided by that of the untuned baseline: a row per file and split, a column
+    per product."""
+    if log_loss:
+        errors = rows.dropna(subset="log_loss").rename(columns={"log_loss": "error"})
+    else:
+        errors = rows.assign(error=list(map(error_of, rows["metric"], rows["score"], rows["n_test"])))
     wide = errors.pivot_table(index=["part", "table", "split"], columns="product", values="error")
     return wide.drop(columns=BASE).div(wide[BASE], axis=0)
 
@@ -36,9 +40,9 @@ def geometric_of(rows: pd.DataFrame, product: str) -> tuple[int, float, float, f
     return len(of_files(ratios)), *_geometric(np.log(of_files(ratios)[product].to_numpy()))
 
 
-def duel_of(rows: pd.DataFrame, product: str, rival: str) -> tuple[int, float, float, float]:
-    """As ``geometric_of``, for the errors of a product divided by those of another one."""
-    files = _quotients(ratios_of(rows), product, rival)
+def duel_of(rows: pd.DataFrame, product: str, rival: str, *, log_loss: bool = False) -> tuple[int, float, float, float]:
+    """As ``geometric_of``, for the errors or log losses of a product divided by those of another one."""
+    files = _quotients(ratios_of(rows, log_loss=log_loss), product, rival)
     return len(files), *_geometric(np.log(files.to_numpy()))
 
 
@@ -84,7 +88,8 @@ def summary(rows: pd.DataFrame) -> str:
         lines += [
             *_means(part, ratios, ("holdout", "development")),
             "",
-            *_duels(ratios),
+            *_duels(ratios, "errors"),
+            *_log_losses(part),
             *_every_file(part, ratios),
             "",
         ]
@@ -140,7 +145,13 @@ def _surely_worse(rows: pd.DataFrame, files: pd.Series[Any]) -> str:
     return f"{n_worse} of {len(noise)}"
 
 
-def _duels(ratios: pd.DataFrame) -> list[str]:
+def _log_losses(rows: pd.DataFrame) -> list[str]:
+    """The duels by log loss, on files with classes."""
+    known = rows.dropna(subset="log_loss")
+    return _duels(ratios_of(known, log_loss=True), "log losses of classes") if BASE in set(known["product"]) else []
+
+
+def _duels(ratios: pd.DataFrame, what: str) -> list[str]:
     """The errors of ``default`` divided by those of each other product, on the files and splits of both."""
     cells = []
     for name in ratios.columns.drop("default", errors="ignore") if "default" in ratios else []:
@@ -151,7 +162,7 @@ def _duels(ratios: pd.DataFrame) -> list[str]:
                 mean, low, high = _geometric(np.log(files.to_numpy()))
                 own = [f"{mean:.3f}", f"{low:.3f} to {high:.3f}", f"{int((files < 1).sum())} of {len(files)}"]
                 cells.append([f"default / {name}", _how_many(both, which), *own])
-    return [*markdown.grid(["errors", "files", "ratio", "95%", "default is better on"], cells), ""] if cells else []
+    return [*markdown.grid([what, "files", "ratio", "95%", "default is better on"], cells), ""] if cells else []
 
 
 def _geometric(logs: NDArray[Any]) -> tuple[float, float, float]:

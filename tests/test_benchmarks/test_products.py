@@ -10,7 +10,7 @@ import pytest
 from automl.errors import UserError
 from automl.metrics import loss_of
 from benchmarks.experiments import products
-from benchmarks.experiments.products_summary import behind, ratios_of, summary
+from benchmarks.experiments.products_summary import behind, duel_of, ratios_of, summary
 from benchmarks.suites.own_files import OfScikitLearn, UsersFile
 
 WINE, DIABETES = (
@@ -28,6 +28,7 @@ def rows(scores):
             "table": f"table {i}",
             "product": product,
             "score": score,
+            "log_loss": np.nan,
             "wall": 61.0,
             "n_train": 400,
             "n_test": 100,
@@ -63,6 +64,19 @@ def test_the_files_on_which_a_product_is_behind_another_one():
     found = behind(rows(scores), "default", "flaml")
     assert found.to_dict() == pytest.approx({"table 0": 20.5 / 15.5, "table 2": 30.5 / 25.5})
     assert behind(rows(scores), "flaml", "default").index.tolist() == ["table 1"]
+
+
+def test_log_losses_of_classes_are_compared_too():
+    scores = {"untuned": [0.8] * 2, "default": [0.8] * 2, "flaml": [0.8] * 2}
+    lines = rows(scores).assign(log_loss=[0.5, 0.6, 0.2, 0.4, 0.4, 0.2])
+    n, mean, low, high = duel_of(lines, "default", "flaml", log_loss=True)
+    assert (n, mean) == (2, pytest.approx(1.0))
+    assert low == pytest.approx(0.5)
+    assert high == pytest.approx(2.0)
+    text = summary(lines)
+    assert "| log losses of classes |" in text
+    assert "| default / flaml | 2 holdout | 1.000 | 0.500 to 2.000 | 1 of 2 |" in text
+    assert "log losses" not in summary(rows(scores)), "numbers have none"
 
 
 def test_the_noise_of_equal_predictions_is_none_and_falls_with_the_rows():
