@@ -157,14 +157,21 @@ def test_failed_trainings_are_charged_in_full_and_trainings_of_custom_length_as_
 
 @pytest.mark.slow
 def test_a_terminated_comparison_keeps_completed_runs(tmp_path):
-    command = [sys.executable, "-m", "benchmarks.run", "--suite", "tables", "--strategies", "random,tpe", "--seeds"]
-    process = subprocess.Popen([*command, "40", "--jobs", "1", "--out", str(tmp_path)], stdout=subprocess.DEVNULL)
-    time.sleep(15)
-    second = compare("--suite", "tables", "--strategies", "sobol", "--out", tmp_path, check=False)
+    (tmp_path / "space.yaml").write_text("x: {float: [0, 1]}\n")
+    arguments = [
+        "--command", "echo {x} >> calls; echo {x}", "--space", "space.yaml", "--strategies", "random", "--trials", "2",
+        "--seeds", "999", "--jobs", "1",
+    ]  # fmt: skip
+    command, calls = [sys.executable, "-m", "benchmarks.run", *arguments], tmp_path / "calls"
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
+    while not calls.exists() or len(calls.read_text().split()) < 9:  # the third run, each has four trainings
+        assert process.poll() is None
+        time.sleep(0.05)
+    second = compare(*arguments, check=False, cwd=tmp_path)
     assert "another comparison is writing" in second.stderr
     process.terminate()
     assert process.wait(timeout=30) == 143
-    assert not table(tmp_path).empty
+    assert not table(tmp_path / "runs" / "comparison").empty
 
 
 @pytest.mark.parametrize(
