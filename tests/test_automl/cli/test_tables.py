@@ -84,7 +84,7 @@ def test_the_run_is_explained_and_goes_on(run):
     assert names == {"area", "staff", "town", "opened"}
     assert all(f"<th>{name}</th>" in (place / "run/report.html").read_text() for name in names)
     before = json.loads((place / "run/summary.json").read_text())
-    command("run", "--resume", "--out", place / "run", "--time-limit", 30)
+    command("run", "--resume", "--out", place / "run", "--time-limit", 24)
     after = json.loads((place / "run/summary.json").read_text())
     assert after["n_trials"] >= before["n_trials"]
     assert after["model"]["folds"] == 8
