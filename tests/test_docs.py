@@ -89,7 +89,7 @@ def place(tmp_path_factory):
     }.items():
         command = [
             sys.executable, "-m", "automl.run", "--data", *data, "--trials", "1", "--epochs", "1", "--final-seeds", "1",
-            "--no-learn", "--prior", "none", "--out", f"runs/{name}",
+            "--no-learn", "--prior", "none", "--workers", "1", "--out", f"runs/{name}",
         ]  # fmt: skip
         subprocess.run(command, cwd=folder, check=True, capture_output=True)
     shutil.copytree(folder / "runs" / "run", folder / "runs" / "patients")

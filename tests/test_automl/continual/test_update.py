@@ -236,7 +236,7 @@ def run(tmp_path_factory):
     digits(folder / "same", (0, 1, 2, 3), (701, 1797, 2))
     command(
         "run", "--data", folder / "first", "--model", "cnn", "--strategy", "random", "--trials", 1,
-        "--epochs", 8, "--final-seeds", 1, "--set", "lr=0.01", "--no-learn", "--no-refit",
+        "--epochs", 8, "--workers", 1, "--final-seeds", 1, "--set", "lr=0.01", "--no-learn", "--no-refit",
         "--out", folder / "run",
     )  # fmt: skip
     return folder
@@ -324,7 +324,8 @@ def forest(tmp_path_factory):
     frame[250:].assign(target=lambda f: 400 - f["target"], always=1).to_csv(folder / "turned.csv", index=False)
     command(
         "run", "--data", folder / "old.csv", "--target", "target", "--model", "random_forest", "--strategy",
-        "random", "--trials", 2, "--epochs", 2, "--final-seeds", 1, "--no-learn", "--out", folder / "run",
+        "random", "--trials", 2, "--epochs", 2, "--workers", 1, "--final-seeds", 1, "--no-learn",
+        "--out", folder / "run",
     )  # fmt: skip
     return folder
 

@@ -379,7 +379,7 @@ def test_from_a_file_to_a_tuned_model_and_on_with_resume(tmp_path):
     frame = load_breast_cancer(as_frame=True).frame.rename(columns={"target": "diagnosis"})
     frame["diagnosis"] = frame["diagnosis"].map({0: "malignant", 1: "benign"})
     frame.to_csv(tmp_path / "cells.csv", index=False)
-    common = ["--strategy", "random", "--epochs", 2, "--final-seeds", 1, "--no-learn"]
+    common = ["--strategy", "random", "--epochs", 2, "--workers", 1, "--final-seeds", 1, "--no-learn"]
     out, _ = run(
         "--data", "cells.csv", "--target", "diagnosis", "--metric", "auc", "--model", "mlp,random_forest", *common,
         "--trials", 3, "--out", "run", cwd=tmp_path,

@@ -106,7 +106,7 @@ def patients(tmp_path_factory):
     load_diabetes(as_frame=True).frame.to_csv(folder / "patients.csv", index=False)
     out, _ = command(
         "run", "--data", folder / "patients.csv", "--target", "target", "--model", "mlp", "--strategy", "random",
-        "--trials", 6, "--seed", 1, "--epochs", 4, "--final-seeds", 1, "--ensemble", 4, "--no-learn",
+        "--trials", 6, "--seed", 1, "--epochs", 4, "--workers", 1, "--final-seeds", 1, "--ensemble", 4, "--no-learn",
         "--out", folder / "run",
     )  # fmt: skip
     return folder, out
@@ -120,7 +120,8 @@ def cells(tmp_path_factory):
     frame.to_csv(folder / "cells.csv", index=False)
     command(
         "run", "--data", folder / "cells.csv", "--target", "kind", "--model", "random_forest", "--strategy",
-        "random", "--trials", 1, "--epochs", 2, "--final-seeds", 1, "--no-learn", "--out", folder / "run",
+        "random", "--trials", 1, "--epochs", 2, "--workers", 1, "--final-seeds", 1, "--no-learn",
+        "--out", folder / "run",
     )  # fmt: skip
     return folder
 
@@ -198,7 +199,8 @@ def test_refitting_trains_on_the_validation_part_too(patients):
     folder, _ = patients
     out, _ = command(
         "run", "--data", folder / "patients.csv", "--target", "target", "--model", "linear", "--strategy",
-        "random", "--trials", 2, "--final-seeds", 1, "--refit", "--no-learn", "--out", folder / "refitted",
+        "random", "--trials", 2, "--workers", 1, "--final-seeds", 1, "--refit", "--no-learn",
+        "--out", folder / "refitted",
     )  # fmt: skip
     assert "the model is the chosen config, trained on the training and validation sets; rmse" in out
     model, data = automl.load(folder / "refitted"), str(folder / "refitted" / "data" / "columns")
@@ -351,8 +353,8 @@ def test_what_cannot_be_kept_is_said_before_the_search(tmp_path, arguments, line
 @pytest.mark.slow
 def test_a_built_in_tasks_model_reads_its_raw_arrays_and_says_their_shape(tmp_path):
     command(
-        "run", "--task", "digits-cnn", "--strategy", "random", "--trials", 1, "--epochs", 2, "--final-seeds", 1,
-        "--no-learn", "--out", tmp_path / "run",
+        "run", "--task", "digits-cnn", "--strategy", "random", "--trials", 1, "--epochs", 2, "--workers", 1,
+        "--final-seeds", 1, "--no-learn", "--out", tmp_path / "run",
     )  # fmt: skip
     model, splits = automl.load(tmp_path / "run"), load_data("digits", None)
     right = model.predict(splits.x_test) == np.array(splits.classes)[splits.y_test]
