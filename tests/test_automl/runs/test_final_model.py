@@ -106,7 +106,7 @@ def patients(tmp_path_factory):
     load_diabetes(as_frame=True).frame.to_csv(folder / "patients.csv", index=False)
     out, _ = command(
         "run", "--data", folder / "patients.csv", "--target", "target", "--model", "mlp", "--strategy", "random",
-        "--trials", 6, "--seed", 1, "--epochs", 4, "--workers", 1, "--final-seeds", 1, "--ensemble", 4, "--no-learn",
+        "--trials", 6, "--seed", 7, "--epochs", 4, "--workers", 1, "--final-seeds", 1, "--ensemble", 4, "--no-learn",
         "--out", folder / "run",
     )  # fmt: skip
     return folder, out
