@@ -85,7 +85,10 @@ def main(folder: Path, seconds: float, threads: int) -> None:
         for train, valid in folds:
             begin = time.perf_counter()
             data = lightgbm.Dataset(x[train], y[train], categorical_feature=categories)
-            callbacks = [lightgbm.early_stopping(PATIENCE, verbose=False), ending(partial(is_late, begin))]
+            callbacks: list[Callable[..., Any]] = [
+                lightgbm.early_stopping(PATIENCE, verbose=False),
+                ending(partial(is_late, begin)),
+            ]
             held = [data.create_valid(x[valid], y[valid])]
             model = lightgbm.train(fixed | config, data, MOST_ROUNDS, held, callbacks=callbacks)
             longest = max(longest, time.perf_counter() - begin)
