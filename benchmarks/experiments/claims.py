@@ -91,22 +91,21 @@ def held_out_tables(results: Path) -> pd.DataFrame:
 
 def lost(rows: pd.DataFrame) -> list[str]:
     """The tables on which ``default`` is behind another product, and the comparison of log losses."""
+    rivals = {rival: name for rival, name in RIVALS.items() if rival in set(rows["product"])}
     lines = [f"Tables on which the errors of `default` are more than {TOLERATED - 1:.0%} above another product's:", ""]
-    for rival, name in RIVALS.items():
-        if rival in set(rows["product"]):
-            files = behind(rows, "default", rival)
-            n = len(rows[rows["product"] == rival]["table"].unique())
-            each = ", ".join(f"{table} ({quotient - 1:.0%})" for table, quotient in files.items())
-            lines.append(f"- {name}: {len(files)} of {n}{': ' if each else ''}{each}")
+    for rival, name in rivals.items():
+        files = behind(rows, "default", rival)
+        n = len(rows[rows["product"] == rival]["table"].unique())
+        each = ", ".join(f"{table} ({quotient - 1:.0%})" for table, quotient in files.items())
+        lines.append(f"- {name}: {len(files)} of {n}{': ' if each else ''}{each}")
     about = (
         "All products were asked for accuracy, which ignores how sure a model is. Log losses of `default`, divided by "
         "those of another product:"
     )
     lines += ["", about, ""]
-    for rival, name in RIVALS.items():
-        if rival in set(rows["product"]):
-            n, *found = duel_of(rows, "default", rival, log_loss=True)
-            lines.append("- {}: {:.3f} ({:.3f} to {:.3f}), on {} tables with classes".format(name, *found, n))
+    for rival, name in rivals.items():
+        n, *found = duel_of(rows, "default", rival, log_loss=True)
+        lines.append("- {}: {:.3f} ({:.3f} to {:.3f}), on {} tables with classes".format(name, *found, n))
     return lines
 
 
