@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from automl.cli.pipeline import new_folder
 from automl.cli.terminal import show_line
 from automl.deployment.model_card import CARD
-from automl.deployment.several_targets import folder_names, join
 from automl.errors import UserError
 from automl.runs.run_files import write_summary
 from automl.runs.settings import DEFAULT_SECONDS, Settings, option
@@ -56,6 +55,8 @@ def run_each(
 
     ``run``: one run, into a folder. ``clock``: of the command.
     """
+    from automl.deployment.several_targets import folder_names, join  # imports torch
+
     given = [option(name) for name in NEEDED if getattr(asked, name) is not None]
     if request.quantiles:
         given.append("--quantiles")

@@ -15,7 +15,7 @@ import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,9 +27,11 @@ from automl.data.memory_map import read_prepared
 from automl.data.splits import Splits
 from automl.data.targets import levels_of
 from automl.deployment.model_card import CARD
-from automl.deployment.predictor import Predictor
 from automl.metrics import METRICS, loss_of, measure
 from automl.study.run_folder import write_atomic
+
+if TYPE_CHECKING:
+    from automl.deployment.predictor import Predictor  # imports torch
 
 SECONDS = 10.0  # for all predictions; fewer rows are used if more would take longer
 N_ROWS = (1_000, 500, 300)

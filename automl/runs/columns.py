@@ -22,10 +22,11 @@ def columns_in_time(folder: RunFolder, card: Mapping[str, Any] | None, left: flo
     ``card``: of the model.
     """
     from automl.analysis.columns import is_of_table
-    from automl.deployment.column_importance import column_importances, keep_columns, kept_columns
 
     if card is None or not is_of_table(card):
         return None
+    from automl.deployment.column_importance import column_importances, keep_columns, kept_columns
+
     known = kept_columns(folder.columns, folder.model)
     end = time.monotonic() + left - REPORT_SECONDS
     if known is not None or left < REPORT_SECONDS + LOADS * card.get("seconds_to_write", 0.0):

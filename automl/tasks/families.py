@@ -31,6 +31,7 @@ PRESETS: tuple[dict[str, Any], ...] = (
     {"model": "lightgbm"},
     {"model": "linear"},
     {"model": "linear", "linear_numbers": "standard"},  # quick, and by up to a third better or worse than by rank
+    {"model": "linear", "linear_target": "log"},
     {"model": "extra_trees"},
     {"model": "lightgbm", "lightgbm_learning_rate": 0.1, "lightgbm_leaves": 6, "lightgbm_min_rows": 3},
     {"model": "lightgbm", "lightgbm_learning_rate": 0.1, "lightgbm_leaves": 6, "lightgbm_min_rows": 3,
@@ -128,7 +129,7 @@ def space_of(
     form: dict[str, Any] = {"model": {"choice": list(families), "default": families[0]}}
     for family in families:
         own = learner_class(family).space(classes=classes, with_levels=with_levels)
-        own = own | (long_tail.SPACE if long_tailed and family in long_tail.FAMILIES else {})
+        own = own | (long_tail.SPACES.get(family, {}) if long_tailed else {})
         for name, entry in own.items():
             form[f"{family}_{name}"] = {**entry, "when": {"model": family}}
     if lags and "linear" in families:

@@ -15,10 +15,14 @@ NEVER = -1  # the fold of rows that are only trained on
 
 def random_folds(y: NDArray[Any]) -> NDArray[np.int8]:
     """The fold of each row, (n,): each fold has its share of every class, or of every range of a number."""
-    order = np.random.default_rng(SPLIT_SEED).permutation(len(y))
-    by_class = order[np.argsort(y[order], kind="stable")]
+    rng = np.random.default_rng(SPLIT_SEED)
+    order = rng.permutation(len(y))
+    by_value = order[np.argsort(y[order], kind="stable")]
+    dealt = np.tile(np.arange(N_FOLDS, dtype=np.int8), (-(-len(y) // N_FOLDS), 1))
+    if np.issubdtype(y.dtype, np.floating):
+        dealt = rng.permuted(dealt, axis=1)  # otherwise, the first fold would have the lowest number of each range
     folds = np.empty(len(y), np.int8)
-    folds[by_class] = np.arange(len(y)) % N_FOLDS
+    folds[by_value] = dealt.reshape(-1)[: len(y)]
     return folds
 
 

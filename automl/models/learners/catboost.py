@@ -50,7 +50,7 @@ NAMES = {  # of the hyperparameters in CatBoost
 class CatBoost(Learner):
     """Boosted trees with early stopping on log loss, squared error, Tweedie loss, or pinball loss over all quantiles.
 
-    config: SPACE, plus CATEGORICAL if the table has categories and ``long_tail.SPACE`` if the target is long-tailed.
+    config: SPACE, plus CATEGORICAL if the table has categories and ``long_tail.LOSS`` if the target is long-tailed.
     """
 
     takes_quantiles = True

@@ -54,7 +54,7 @@ NAMES = {  # of the hyperparameters in LightGBM
 class LightGBM(Learner):
     """Boosted trees with early stopping on log loss, squared error, or pinball loss (one model per quantile).
 
-    config: SPACE, plus CATEGORICAL if the table has categories and ``long_tail.SPACE`` if the target is long-tailed.
+    config: SPACE, plus CATEGORICAL if the table has categories and ``long_tail.LOSS`` if the target is long-tailed.
     """
 
     takes_quantiles = True

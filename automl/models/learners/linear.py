@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,8 +14,10 @@ from numpy.typing import NDArray
 from automl.data.inputs import Columns
 from automl.data.targets import Classes, Quantiles, Target
 from automl.models.learners.base import Learner, Rounds, Rows
+from automl.models.learners.long_tail import Logarithm
 from automl.models.skops_format import FILE, estimator_bytes, estimator_from
 
+LOGARITHM = "logarithm.json"  # of the target, if the model learnt that
 LEAST_ROWS = 5  # minimum rows of a level; rarer levels share a column
 MOST_QUANTILES = 1_000
 MOST_STEPS = 300  # of the solver
@@ -27,13 +30,17 @@ SPACE: dict[str, Any] = {
 
 
 class Linear(Learner):
-    """A linear model, or one per quantile."""
+    """A linear model, or one per quantile.
+
+    config: SPACE, plus ``long_tail.TARGET`` if the target is long-tailed.
+    """
 
     takes_quantiles = True
 
     def __init__(self, config: Mapping[str, Any], inputs: Columns, target: Target, seed: int) -> None:
         super().__init__(config, inputs, target, seed)
         self._models: list[Any] = []
+        self._logarithm: Logarithm | None = None
 
     @classmethod
     def space(cls, *, classes: bool, with_levels: bool) -> dict[str, Any]:
@@ -46,7 +53,8 @@ class Linear(Learner):
         if isinstance(self.target, Quantiles) and len(train.y) > MOST_ROWS_OF_QUANTILES:
             places = np.random.default_rng(self.seed).permutation(len(train.y))[:MOST_ROWS_OF_QUANTILES]
             train = Rows(*(None if part is None else part[places] for part in train))  # type: ignore[arg-type]
-        y = train.y if isinstance(self.target, Classes) else self._scaled(train.y)
+        self._logarithm = Logarithm.of(train.y) if self.config.get("target") == "log" else None
+        y = self._labels(train.y)
         features = self._features(len(train.y))
         self._models = []
         with warnings.catch_warnings():
@@ -54,6 +62,9 @@ class Linear(Learner):
             for model in self._unfitted(len(train.y)):
                 weights = {f"{type(model).__name__.lower()}__sample_weight": train.weights}
                 self._models.append(make_pipeline(features, model).fit(train.x, y, **weights))
+        if self._logarithm is not None:
+            (ridge,) = self._models
+            self._logarithm = self._logarithm.corrected(y - ridge.predict(train.x), train.weights)
 
     def _unfitted(self, n: int) -> list[Any]:
         from sklearn.linear_model import LogisticRegression, QuantileRegressor, Ridge
@@ -65,8 +76,13 @@ class Linear(Learner):
             return [QuantileRegressor(quantile=level, alpha=1.0 / (c * n)) for level in self.target.levels]
         return [Ridge(1.0 / c)]
 
-    def _scaled(self, y: NDArray[Any]) -> NDArray[Any]:
-        standardised: NDArray[Any] = (np.asarray(y, np.float64) - self.target.mean) / self.target.std  # type: ignore[union-attr]
+    def _labels(self, y: NDArray[Any]) -> NDArray[Any]:
+        """What the models learn: classes, logarithms or standardised numbers."""
+        if isinstance(self.target, Classes):
+            return y
+        if self._logarithm is not None:
+            return self._logarithm(y)
+        standardised: NDArray[Any] = (np.asarray(y, np.float64) - self.target.mean) / self.target.std
         return standardised
 
     def _features(self, n: int) -> Any:
@@ -96,6 +112,8 @@ class Linear(Learner):
             probabilities[:, model.classes_.astype(int)] = model.predict_proba(x)
             return probabilities
         found = [np.asarray(model.predict(x), np.float64).reshape(-1) for model in self._models]
+        if self._logarithm is not None:
+            return self._logarithm.inverse(found[0])
         numbers = np.sort(np.column_stack(found), axis=1) if isinstance(self.target, Quantiles) else found[0]
         return numbers * self.target.std + self.target.mean
 
@@ -103,12 +121,16 @@ class Linear(Learner):
         for place, model in enumerate(self._models):
             _place(folder, place).mkdir(exist_ok=True)
             (_place(folder, place) / FILE).write_bytes(estimator_bytes(model))
+        if self._logarithm is not None:
+            (folder / LOGARITHM).write_text(json.dumps(self._logarithm._asdict()))
 
     @classmethod
     def load(cls, folder: Path, config: Mapping[str, Any], inputs: Columns, target: Target) -> Self:
         found = cls(config, inputs, target, seed=0)
         n_models = target.n_outputs if isinstance(target, Quantiles) else 1
         found._models = [estimator_from((_place(folder, place) / FILE).read_bytes()) for place in range(n_models)]
+        if found.config.get("target") == "log":
+            found._logarithm = Logarithm(**json.loads((folder / LOGARITHM).read_text()))
         return found
 
 

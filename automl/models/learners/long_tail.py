@@ -1,13 +1,14 @@
-"""Boosting for numbers that are non-negative and have a long tail.
+"""Models of numbers that are non-negative and have a long tail.
 
-The trees predict the logarithm, but with a loss that the mean minimises, so predictions need no correction: H. Zhou et
-al., Tweedie Gradient Boosting for Extremely Unbalanced Zero-inflated Data (2019).
+Trees of Tweedie's loss predict the logarithm, but the mean minimises this loss, so predictions need no correction: H.
+Zhou et al., Tweedie Gradient Boosting for Extremely Unbalanced Zero-inflated Data (2019). A linear model is fitted to
+the logarithm, see ``Logarithm``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +16,12 @@ from numpy.typing import NDArray
 from automl.data.targets import Number, Target
 from automl.task import TrainingFailed
 
-SPACE: dict[str, Any] = {"loss": {"choice": ["squared", "tweedie"], "default": "squared"}}
-FAMILIES = ("lightgbm", "catboost")  # whose spaces it is added to
+LOSS: dict[str, Any] = {"loss": {"choice": ["squared", "tweedie"], "default": "squared"}}
+TARGET: dict[str, Any] = {"target": {"choice": ["raw", "log"], "default": "raw"}}
+SPACES = {"lightgbm": LOSS, "catboost": LOSS, "linear": TARGET}  # added to those of these families
 VARIANCE_POWER = 1.5
 LEAST_SKEWNESS = 1.0
+LOW = 0.1  # quantile of the positive numbers that is added to all, if some are 0
 
 
 def is_long_tailed(y: NDArray[Any]) -> bool:
@@ -52,3 +55,42 @@ def least_loss(y: NDArray[Any], weights: NDArray[Any] | None) -> float:
     power = VARIANCE_POWER
     factor = 1.0 / (power - 1.0) + 1.0 / (2.0 - power)
     return factor * float(np.average(np.asarray(y, np.float64) ** (2.0 - power), weights=weights))
+
+
+class Logarithm(NamedTuple):
+    """``log(y + shift)``, with an inverse that predicts the mean of y.
+
+    ``factor``: the mean of ``exp`` of the residuals, since the exponential of a mean logarithm is below the mean (N.
+    Duan, Smearing Estimate: A Nonparametric Retransformation Method, 1983). ``least``, ``most``: the range of the
+    training logarithms; predictions are clipped to it, as the errors of an extrapolation grow exponentially.
+    """
+
+    shift: float
+    least: float
+    most: float
+    factor: float = 1.0
+
+    @classmethod
+    def of(cls, y: NDArray[Any]) -> Self:
+        """For these training labels. TrainingFailed if none is positive."""
+        y = np.asarray(y, np.float64)
+        positive = y[y > 0]
+        if not len(positive):
+            raise TrainingFailed("the logarithm of the target needs a number above 0, and all are 0")
+        shift = 0.0 if len(positive) == len(y) else float(np.quantile(positive, LOW))
+        return cls(shift, float(np.log(max(y.min(), 0.0) + shift)), float(np.log(y.max() + shift)))
+
+    def __call__(self, y: NDArray[Any]) -> NDArray[np.float64]:
+        """The logarithms; negative numbers, which only new rows may have, count as 0."""
+        found: NDArray[np.float64] = np.log(np.maximum(np.asarray(y, np.float64), 0.0) + self.shift)
+        return found
+
+    def corrected(self, residuals: NDArray[Any], weights: NDArray[Any] | None) -> Self:
+        """With the factor that belongs to these residuals of the training rows."""
+        return self._replace(factor=float(np.average(np.exp(residuals), weights=weights)))
+
+    def inverse(self, logarithms: NDArray[Any]) -> NDArray[np.float64]:
+        """The means of y, not negative."""
+        means = self.factor * np.exp(np.clip(logarithms, self.least, self.most)) - self.shift
+        found: NDArray[np.float64] = np.maximum(means, 0.0)
+        return found

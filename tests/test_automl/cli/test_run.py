@@ -222,6 +222,20 @@ def test_auto_says_at_the_start_what_it_chose_and_why(mine, tmp_path):
     assert summary["why"] in (tmp_path / "run" / "report.html").read_text()
 
 
+def test_a_function_is_tuned_without_loading_torch(mine, tmp_path):
+    """Which takes longer than everything else in a short run."""
+    code = (
+        "import atexit, sys; from automl.cli import run_command; "
+        "atexit.register(lambda: print('torch' in sys.modules)); run_command('run')"
+    )
+    arguments = [*mine, "--trials", 3, "--workers", 1, "--out", tmp_path / "run"]
+    shown = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)], check=True, capture_output=True, text=True, timeout=300
+    )
+    assert (tmp_path / "run" / "report.html").is_file()
+    assert shown.stdout.splitlines()[-1] == "False"
+
+
 def test_a_shell_command_is_tuned(tmp_path):
     (tmp_path / "space.yaml").write_text("lr: {float: [1.0e-4, 1.0], log: true}\nname: {choice: [a b, c]}\n")
     command = "python3 -c 'import sys; print(abs(float(sys.argv[1]) - 0.1) + len(sys.argv))' {lr} {name}"

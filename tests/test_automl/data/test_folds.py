@@ -22,6 +22,15 @@ def test_each_fold_has_its_share_of_every_class(labels):
         assert sizes.max() - sizes.min() <= N_FOLDS // n
 
 
+def test_no_fold_has_lower_numbers_than_others():
+    y = np.arange(1603.0)
+    folds = random_folds(y)
+    places = [(y[folds == fold] % N_FOLDS).mean() for fold in range(N_FOLDS)]  # within each range of eight numbers
+    assert places == pytest.approx([(N_FOLDS - 1) / 2] * N_FOLDS, abs=0.7)
+    assert sorted(np.bincount(folds)) == [200] * 5 + [201] * 3
+    assert all(len(set(folds[start : start + N_FOLDS])) == N_FOLDS for start in range(0, 1600, N_FOLDS))
+
+
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=200))
 @settings(max_examples=50, deadline=None)
 def test_a_group_is_in_one_fold(groups):

@@ -14,7 +14,6 @@ from automl.data.ingest.prepare import prepare
 from automl.data.ingest.request import Request
 from automl.errors import UserError
 from automl.metrics import best_threshold, loss_of, measure
-from automl.models.learners import long_tail
 from automl.models.learners.early_stopping import USEFUL_ROUNDS
 from automl.runs.candidates import candidates
 from automl.runs.configure import with_folds
@@ -216,26 +215,29 @@ def test_the_presets_lie_in_the_space_and_begin_with_each_familys_default(wine):
         encoding.check(config)
     assert found[0] == encoding.default
     assert len({config["model"] for config in found}) == len(task.space["model"].choices)
-    only = presets(cross_validated(wine, 8, "linear", None).space)
+    linear = cross_validated(wine, 8, "linear", None).space
+    only = presets(linear)
     assert {config["model"] for config in only} == {"linear"}
-    assert len(only) == sum(preset["model"] == "linear" for preset in PRESETS)
+    assert len(only) == sum(preset["model"] == "linear" and preset.keys() <= set(linear) for preset in PRESETS)
 
 
 @pytest.mark.parametrize(
     ("target", "expected"),
     [("price", True), ("loss", False), ("profit", False), ("size", False), ("nothing", False)],
 )
-def test_only_numbers_with_a_long_positive_tail_may_have_tweedies_loss(tmp_path, target, expected):
+def test_only_the_logarithm_of_numbers_with_a_long_positive_tail_is_learnt(tmp_path, target, expected):
     rng = np.random.default_rng(0)
     x = rng.normal(size=200)
     price = np.exp(2 * x).round(3)
     targets = {"price": price, "loss": -price, "profit": price - 1, "size": x + 9, "nothing": np.repeat([0.0, 1], 100)}
     frame = pd.DataFrame({"x": x + rng.normal(size=200), "target": targets[target]})
     task = cross_validated(prepared(tmp_path, frame, kind="regression"), 4, None, None)
-    assert ("lightgbm_loss" in task.space) == expected
-    for family in long_tail.FAMILIES:
-        found = [config.get(f"{family}_loss") for config in presets(task.space) if config["model"] == family]
-        assert ("tweedie" in found) == expected
+    for family, name, value in (
+        ("lightgbm", "loss", "tweedie"), ("catboost", "loss", "tweedie"), ("linear", "target", "log"),
+    ):  # fmt: skip
+        assert (f"{family}_{name}" in task.space) == expected
+        found = [config.get(f"{family}_{name}") for config in presets(task.space) if config["model"] == family]
+        assert (value in found) == expected
 
 
 def test_many_numbers_or_little_time_mean_fewer_folds(wine):
