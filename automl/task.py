@@ -133,9 +133,9 @@ def fidelity_of(task: Task) -> Callable[[Mapping[str, Any]], Fidelity]:
 
 
 def within(task: Task, seconds: float | None) -> Task:
-    """The task with this many seconds left for a training, if it has a method ``within``."""
-    own: Callable[[float], Task] | None = getattr(task, "within", None)
-    return task if own is None or seconds is None else own(seconds)
+    """The task with this many seconds left for a training, None for no limit, if it has a method ``within``."""
+    own: Callable[[float | None], Task] | None = getattr(task, "within", None)
+    return task if own is None else own(seconds)
 
 
 def vary(task: Task, *, space: ConfigurationSpace | None = None, max_epochs: int | None = None) -> Task:

@@ -35,7 +35,7 @@ def compare(task: OwnData | CrossValidated, versions: Iterable[tuple[int, Predic
         return {side: score(task.metric, of, predicted[rows[side]]) for side, of in sides.items() if len(of)}
 
     first = splits(task.space["model"].default_value)
-    name, without = without_model(first, data, "train")
+    name, without = without_model(first, data, task.metric, "train")
     return {
         "rows_in_all": {part: len(getattr(first, f"y_{part}")) for part in PARTS},
         "n_test": {side: len(truth[chosen]) for side, chosen in rows.items()},

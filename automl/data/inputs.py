@@ -137,13 +137,16 @@ class Columns:
     mean: tuple[float, ...]  # of each column of numbers
     std: tuple[float, ...]
     cardinalities: tuple[int, ...]  # number of codes of each category column, including 0
+    complete: tuple[bool, ...] = ()  # whether a column of numbers has no missing value; empty: not known
 
     @classmethod
     def of(cls, x: Array, cardinalities: tuple[int, ...]) -> Self:
         """With the statistics of the training examples."""
         # Column by column: all at once would need several copies of data that may fill most of the memory.
-        each = [channel_statistics(x[:, i : i + 1]) for i in range(x.shape[1] - len(cardinalities))]
-        return cls(tuple(mean for (mean,), _ in each), tuple(std for _, (std,) in each), cardinalities)
+        numbers = range(x.shape[1] - len(cardinalities))
+        each = [channel_statistics(x[:, i : i + 1]) for i in numbers]
+        complete = tuple(not np.isnan(x[:, i]).any() for i in numbers)
+        return cls(tuple(mean for (mean,), _ in each), tuple(std for _, (std,) in each), cardinalities, complete)
 
     @property
     def n_numbers(self) -> int:
@@ -155,6 +158,19 @@ class Columns:
 
     def refitted(self, x: Array) -> Self:
         return type(self).of(x, self.cardinalities)
+
+    def filled(self, x: Array) -> Array:
+        """The rows with the mean in place of values that are missing in columns without a missing training value.
+
+        A model has not learned what these mean: LightGBM would read them as 0, CatBoost as the lowest value.
+        """
+        places = np.flatnonzero(self.complete)
+        gaps = np.isnan(x[:, places])
+        if not gaps.any():
+            return x
+        found = np.array(x)
+        found[:, places] = np.where(gaps, np.array(self.mean)[places], x[:, places])
+        return found
 
     def __call__(self, x: Tensor) -> Tensor:
         """Standardised numbers (0 if missing), missing indicators, and categories: (n, 2 * numbers + categories)."""
@@ -193,7 +209,7 @@ def inputs_to_json(inputs: Inputs) -> dict[str, Any]:
 def inputs_from_json(fields: Mapping[str, Any]) -> Inputs:
     """The inputs among the fields of preprocessing.json."""
     kind = KINDS[fields.get("inputs", "dense")]
-    own: dict[str, Any] = {field.name: fields[field.name] for field in dataclasses.fields(kind)}
+    own: dict[str, Any] = {field.name: fields[field.name] for field in dataclasses.fields(kind) if field.name in fields}
     inputs: Inputs = kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in own.items()})
     return inputs
 

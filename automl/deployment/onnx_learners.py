@@ -31,6 +31,7 @@ def learner_nodes(graph: Graph, model: TrainedLearner, examples: str) -> str:
     """Add a learner that reads raw rows; returns probabilities (n, n_classes), or numbers (n, 1 or n_levels)."""
     learner, rules = model.learner, model.preprocessing
     assert isinstance(rules.inputs, Columns)
+    examples = _filled(graph, rules.inputs, examples)
     if isinstance(learner, Forest):
         return _forest(graph, learner, _with_levels(graph, learner.levels, rules.inputs, examples), rules.target)
     if isinstance(learner, CatBoost):
@@ -41,6 +42,15 @@ def learner_nodes(graph: Graph, model: TrainedLearner, examples: str) -> str:
         each = [_boosting(graph, dump, learner, rules.inputs, rows, rules.target) for dump in learner.dumps]
         found = graph("Concat", *each, axis=1) if len(each) > 1 else each[0]
     return _ascending(graph, found, rules.target.n_outputs) if isinstance(rules.target, Quantiles) else found
+
+
+def _filled(graph: Graph, inputs: Columns, rows: str) -> str:
+    """As ``Columns.filled``."""
+    if not any(inputs.complete):
+        return rows
+    others = [0] * len(inputs.cardinalities)
+    gaps = graph("And", graph("IsNaN", rows), graph.constant([*inputs.complete, *others], np.bool_))
+    return graph("Where", gaps, graph.constant([*inputs.mean, *others]), rows)
 
 
 def _ascending(graph: Graph, quantiles: str, n: int) -> str:

@@ -145,11 +145,11 @@ class Predictor:
             assert isinstance(member.model, TrainedModel)
             x = raw(member.model.preprocessing.model)
             if isinstance(member.model, TrainedLearner) and len(x):
-                learner = member.model.learner
-                key = id(x), learner.read
+                reads = member.model.learner.read
+                key = id(x), reads
                 if key not in read:
-                    read[key] = x, learner.read(x)  # with x, so that no other array gets its id
-                mean = mean + member.weight * learner.predict(read[key][1])
+                    read[key] = x, reads(x)  # with x, so that no other array gets its id
+                mean = mean + member.weight * member.model.predict_read(read[key][1])
             else:
                 mean = mean + member.weight * predictions(member.model, x)
         found: NDArray[Any] = mean
@@ -267,4 +267,5 @@ def model_folder(run: str | Path) -> Path:
         if (place / "study.db").exists():
             raise UserError(f"the run in {str(place)!r} has no model; continue it with --resume and a final")
         folder = place
-    return folder
+    # An update changes the link; all files must be read from the same version.
+    return folder.resolve() if folder.is_symlink() else folder

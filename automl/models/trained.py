@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from automl.data.batches import by_length
-from automl.data.inputs import Inputs, inputs_from_json, inputs_to_json
+from automl.data.inputs import Columns, Inputs, inputs_from_json, inputs_to_json
 from automl.data.targets import Target, target_from_json
 from automl.models import ESTIMATORS, build_for, own_config, skops_format
 from automl.models.integrity import check_files, checksums
@@ -174,7 +174,12 @@ class TrainedLearner(TrainedModel):
         return cls(learner_class(rules.model).load(folder, own, rules.inputs, rules.target), config, rules)
 
     def predict(self, x: NDArray[Any]) -> NDArray[Any]:
-        return self.learner.predict(self.learner.read(x))
+        return self.predict_read(self.learner.read(x))
+
+    def predict_read(self, rows: Any) -> NDArray[Any]:
+        """As ``predict``, for what ``Learner.read`` returns for the examples."""
+        inputs = self.preprocessing.inputs
+        return self.learner.predict(inputs.filled(rows) if isinstance(inputs, Columns) else rows)
 
     def save_weights(self, folder: Path) -> None:
         self.learner.save(folder)

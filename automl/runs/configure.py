@@ -56,9 +56,9 @@ def with_folds(asked: Settings, prepared: Path) -> Settings:
     limit = asked.time_limit or DEFAULT_SECONDS
     if limit < LEAST_LIMIT and not asked.where.is_remote:
         asked = replace(asked, n_workers=asked.n_workers or 1)  # there is only one model, so one process is enough
-    of_first = seconds_of_the_first(prepared, limit, asked.planned_workers)
+    of_first = seconds_of_the_first(prepared, limit, asked.planned_workers, asked.model)
     trial_seconds = asked.trial_seconds or max(seconds_of_a_trial(limit), of_first)
-    folds = n_folds_within(prepared, limit, asked.planned_workers)
+    folds = n_folds_within(prepared, limit, asked.planned_workers, asked.model)
     return replace(asked, time_limit=limit, trial_seconds=trial_seconds, folds=folds)
 
 

@@ -90,9 +90,11 @@ class CrossValidated:
         """Whether the model scored on the validation set is kept, in case there is no time to fit one to all rows."""
         return self.max_epochs == 1 and self.kind in field_plans.FAMILIES
 
-    def within(self, seconds: float) -> CrossValidated:
-        """The task with so many seconds left for a training. A training that cannot end in time is aborted early, if
-        the space has a family that never is."""
+    def within(self, seconds: float | None) -> CrossValidated:
+        """The task with so many seconds left for a training; None: no limit. A training that cannot end in time is
+        aborted early, if the space has a family that never is."""
+        if seconds is None:
+            return replace(self, most_seconds=None)
         gives_up = bool(field_plans.NEVER_SLOW & {*families_of(self.space)})
         return replace(self, seconds_left=seconds, gives_up=gives_up)
 
@@ -186,7 +188,7 @@ class CrossValidated:
 
     def baseline(self) -> dict[str, Any]:
         """The score of a prediction without a model: on the test set or, without one, on the rows in a fold."""
-        from automl.tasks.baselines.constant import majority_baseline, score_without_model
+        from automl.tasks.baselines.constant import constant_baseline, score_without_model
 
         start = time.perf_counter()
         splits = load_data(self.data_of(""), None, True)
@@ -195,7 +197,7 @@ class CrossValidated:
         else:
             known, counts = self.folds() >= 0, self.weights()
             y, levels = np.asarray(splits.y_train)[known], levels_of(splits.target)
-            name, predicted = majority_baseline(splits, len(y), counts)
+            name, predicted = constant_baseline(splits, self.metric, len(y), counts)
             score = measure(self.metric, y, predicted, weights=None if counts is None else counts[known], levels=levels)
             found = {"name": name, "score": score, "split": "out of fold"}
         return found | {"seconds": time.perf_counter() - start}
@@ -212,6 +214,12 @@ def _warm_up(device: str) -> None:
 @functools.cache
 def _rows(data: str, read: Callable[[Array], Any]) -> Splits:
     return train_read(load_data(data, None, True), read)
+
+
+def forget_data() -> None:
+    """Free the data that this process has loaded."""
+    _rows.cache_clear()
+    load_data.cache_clear()
 
 
 def cross_validated(
@@ -233,7 +241,7 @@ def cross_validated(
     facts = Facts.read(folder)
     families, is_field = chosen_families(facts, model), facts.kind in field_plans.FAMILIES
     seconds = (time_limit or math.inf) * (n_workers or 1)
-    cheaper = is_field and time_limit is not None and has_no_time(facts, folder, time_limit, n_workers or 1)
+    cheaper = is_field and time_limit is not None and has_no_time(facts, folder, time_limit, n_workers or 1, model)
     if is_field and (model is None or model == "auto"):
         families = field_plans.families(facts.kind, facts.n_train, seconds)
     if cheaper or (time_limit is not None and time_limit < SHORT):
@@ -255,7 +263,8 @@ def cross_validated(
             long_tailed=is_table and facts.target_kind == "number" and is_long_tailed(splits.y_train),
         )
     view = facts.views[families[0]]
-    views = {family: facts.views[family] for family in families if facts.views[family] != view}
+    # Of all families: the space of a run may have others, as those chosen here depend on the number of workers.
+    views = {family: other for family, other in facts.views.items() if other != view}
     most = None if time_limit is None else seconds_of_a_trial(time_limit)
     return CrossValidated(
         facts.name, str(folder), load_space(form), n_folds, facts.metric(metric), facts.folds, view, most,
@@ -271,7 +280,7 @@ def described_plan(task: CrossValidated, seconds: float | None, *, has_test: boo
 
         default, folder = task.space.get_default_configuration(), Path(task.data)
         cheaper = families[0] == CHEAPEST or default.get("tfidf_ngrams") == "words"
-        least = least_seconds(Facts.read(folder), folder, spent, cheaper=cheaper)
+        least = least_seconds(Facts.read(folder), folder, spent, families[0], cheaper=cheaper)
         if seconds < least:
             return (
                 f"plan: one model, {families[0]}, scored by {_scored_by(task)}; {seconds:g} seconds will be exceeded: "

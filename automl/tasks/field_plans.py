@@ -132,24 +132,26 @@ def families(kind: str, n_train: int, seconds: float) -> tuple[str, ...]:
     return tuple(name for name in there if name != "backbone" or pretrained())
 
 
-def seconds_of_a_fold(kind: str, splits: Splits, seconds: float) -> float:
-    """Expected seconds for the first family, which takes most of the time. ``seconds``: of all workers."""
-    n = len(splits.y_train)
+def seconds_of_a_fold(kind: str, family: str, splits: Splits, seconds: float) -> float:
+    """Expected seconds of a family, given the examples that it reads. ``seconds``: of all workers."""
+    if family in NETWORKS:
+        n = len(splits.y_train)
+        return epochs_within(splits.x_train, seconds)[0] * n * _seconds_an_example(splits.x_train)
     if kind == "text":
         characters = sum(map(len, splits.x_train))
         return SECONDS_A_CHARACTER * characters * max(1, splits.n_classes)
-    if kind == "molecules":
-        return 0.5 + SECONDS_A_NUMBER * splits.x_train.size * (splits.n_classes if splits.n_classes > 2 else 1)
-    return epochs_within(splits.x_train, seconds)[0] * n * _seconds_an_example(splits.x_train)
+    return 0.5 + SECONDS_A_NUMBER * splits.x_train.size * (splits.n_classes if splits.n_classes > 2 else 1)
 
 
-def first_seconds(kind: str, splits: Splits, seconds: float, *, cheaper: bool) -> float:
-    """Expected seconds for a fold of the first configuration, once the examples are loaded. ``cheaper``: in a short
-    run. ``seconds``: of all workers."""
+def first_seconds(kind: str, family: str, splits: Splits, seconds: float, *, cheaper: bool) -> float:
+    """Expected seconds for a fold of the first configuration, once the examples are loaded.
+
+    ``family``: the first one, or the one that ``cheaper`` replaces, in a short run. ``seconds``: of all workers.
+    """
     if kind != "text" and cheaper:
         return SECONDS_A_LINEAR * splits.x_train.size
-    of_a_fold = seconds_of_a_fold(kind, splits, seconds)
-    if kind != "text":
+    of_a_fold = seconds_of_a_fold(kind, family, splits, seconds)
+    if family != "tfidf":
         return of_a_fold
     return SECONDS_A_COUNT * sum(map(len, splits.x_train)) + of_a_fold * (SHARE_OF_WORDS if cheaper else 1.0)
 

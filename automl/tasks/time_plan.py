@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from automl.data.datasets.registry import load_data
 from automl.tasks import field_plans
-from automl.tasks.families import FAMILIES
+from automl.tasks.families import FAMILIES, chosen_families
+from automl.training.fold_learners import NETWORKS
 
 if TYPE_CHECKING:
     from automl.data.ingest.prepare import Facts
+    from automl.data.splits import Splits
 
 SECONDS_OF_A_FOLD = 0.5  # of LightGBM on few rows, plus SECONDS_A_NUMBER for each number in the table and class
 SECONDS_A_NUMBER = 4e-6
@@ -33,36 +35,37 @@ def seconds_of_a_trial(time_limit: float) -> float:
     return max(LEAST_SECONDS, SHARE_OF_A_TRIAL * time_limit)
 
 
-def seconds_of_the_first(folder: Path, time_limit: float, n_workers: int) -> float:
+def seconds_of_the_first(folder: Path, time_limit: float, n_workers: int, model: str | None = None) -> float:
     """The seconds that the first configuration on texts, images and the like gets in any case, so that it is not cut
-    and restarted without a limit; 0 for other data."""
+    and restarted without a limit; 0 for other data. ``model``: the families that were asked for."""
     from automl.data.ingest.prepare import Facts
 
     facts = Facts.read(folder)
     if facts.kind not in field_plans.FAMILIES:
         return 0.0
-    splits = load_data(str(folder / facts.views[FAMILIES[facts.kind][0]]), None)
+    family, splits = _first(facts, folder, model)
     of_training = field_plans.seconds_for_networks(max(0.0, time_limit - OVERHEAD), n_workers)
-    cheaper = has_no_time(facts, folder, time_limit, n_workers)
-    first = field_plans.first_seconds(facts.kind, splits, of_training, cheaper=cheaper)
+    has_cheaper = facts.kind == "text" or CHEAPEST in chosen_families(facts, model)
+    cheaper = has_cheaper and has_no_time(facts, folder, time_limit, n_workers, model)
+    first = field_plans.first_seconds(facts.kind, family, splits, of_training, cheaper=cheaper)
     return FIRST * field_plans.slowness() * first
 
 
-def n_folds_within(folder: Path, time_limit: float, n_workers: int) -> int:
+def n_folds_within(folder: Path, time_limit: float, n_workers: int, model: str | None = None) -> int:
     """The number of folds for the prepared data in a folder: 8, 4, or 1, which is the validation set.
 
-    ``time_limit``: of the command, in seconds.
+    ``time_limit``: of the command, in seconds. ``model``: the families that were asked for.
     """
     from automl.data.ingest.folds import N_FOLDS
     from automl.data.ingest.prepare import Facts
 
     facts, seconds = Facts.read(folder), max(0.0, time_limit - OVERHEAD) * n_workers
-    splits = load_data(str(folder / facts.views[FAMILIES[facts.kind][0]]), None)
+    family, splits = _first(facts, folder, model)
     n_trees = splits.n_classes if splits.n_classes > 2 else 1  # per round
     most = SHARE_OF_A_MODEL * seconds
     if facts.kind in field_plans.FAMILIES:
         of_training = field_plans.seconds_for_networks(seconds / n_workers, n_workers)
-        of_a_fold = field_plans.slowness() * field_plans.seconds_of_a_fold(facts.kind, splits, of_training)
+        of_a_fold = field_plans.slowness() * field_plans.seconds_of_a_fold(facts.kind, family, splits, of_training)
         most = min(most, SHARE_OF_FOLDS * seconds_of_a_trial(time_limit))  # one worker trains them one after the other
     else:
         of_a_fold = SECONDS_OF_A_FOLD + SECONDS_A_NUMBER * splits.x_train.size * n_trees
@@ -71,19 +74,27 @@ def n_folds_within(folder: Path, time_limit: float, n_workers: int) -> int:
     return next((n for n in (N_FOLDS, N_FOLDS // 2) if n * of_a_fold <= most), 1)
 
 
-def has_no_time(facts: Facts, folder: Path, time_limit: float, n_workers: int) -> bool:
+def has_no_time(facts: Facts, folder: Path, time_limit: float, n_workers: int, model: str | None) -> bool:
     """Whether there is no time for the first preset on texts, images and the like and its fit to all rows."""
-    splits = load_data(str(folder / facts.views[FAMILIES[facts.kind][0]]), None)
+    family, splits = _first(facts, folder, model)
     of_training = field_plans.seconds_for_networks(max(0.0, time_limit - OVERHEAD), n_workers)
-    first = field_plans.first_seconds(facts.kind, splits, of_training, cheaper=False)
+    first = field_plans.first_seconds(facts.kind, family, splits, of_training, cheaper=False)
     return OVERHEAD + (1 + REFIT) * field_plans.slowness() * first > time_limit
 
 
-def least_seconds(facts: Facts, folder: Path, spent: float, *, cheaper: bool) -> float:
+def least_seconds(facts: Facts, folder: Path, spent: float, first: str, *, cheaper: bool) -> float:
     """The seconds that a run on texts, images and the like needs for a first model, scored on the validation set.
 
-    ``spent``: seconds of the command so far. ``cheaper``: see ``field_plans.space_of``.
+    ``spent``: seconds of the command so far. ``first``: the first family. ``cheaper``: see ``field_plans.space_of``.
     """
-    splits = load_data(str(folder / facts.views[FAMILIES[facts.kind][0]]), None)
-    first = field_plans.first_seconds(facts.kind, splits, 0.0, cheaper=cheaper)
-    return spent + STARTING + field_plans.slowness() * first + WRITING
+    family, splits = _first(facts, folder, first)
+    seconds = field_plans.first_seconds(facts.kind, family, splits, 0.0, cheaper=cheaper)
+    return spent + STARTING + field_plans.slowness() * seconds + WRITING
+
+
+def _first(facts: Facts, folder: Path, model: str | None) -> tuple[str, Splits]:
+    """The first of the families that were asked for, and the examples by which its time is estimated: a network's own,
+    otherwise those of the first family for this kind of data."""
+    family = chosen_families(facts, model)[0]
+    view = facts.views[family if family in NETWORKS else FAMILIES[facts.kind][0]]
+    return family, load_data(str(folder / view), None)

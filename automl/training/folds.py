@@ -99,6 +99,8 @@ class FoldsTraining:
                 learner = self._learner()
                 learner.fit(self._rows(slice(None)))
                 self._out_of_bag = learner.out_of_bag().astype(np.float32)
+                if self.task.keeps_models:
+                    write_model(learner, self._folder / f"fold-{fold}")
             self.predictions[held] = self._out_of_bag[held]
             rounds: Rounds = ()
         else:

@@ -14,32 +14,36 @@ from automl.metrics import measure
 LAST_VALUE = "last value"  # the only one that is not fitted
 
 
-def without_model(splits: Splits, data: Path, *fitted: str) -> tuple[str, NDArray[Any]]:
+def without_model(splits: Splits, data: Path, metric: str, *fitted: str) -> tuple[str, NDArray[Any]]:
     """The baseline's name, and its predictions for the test set: the last value of a series, otherwise a constant.
 
     ``data``: the folder of the prepared data. ``fitted``: the sets that the training set of ``splits`` is made of.
     """
     if Facts.read(data).kind == "series" and levels_of(splits.target) is None:
         return last_value_baseline(splits)
-    return majority_baseline(splits, weights=weights_of(data, *fitted))
+    return constant_baseline(splits, metric, weights=weights_of(data, *fitted))
 
 
 def score_without_model(splits: Splits, data: Path, metric: str, *fitted: str) -> dict[str, Any]:
     """The name of the baseline and its score on the test set; for the arguments see ``without_model``."""
-    name, predicted = without_model(splits, data, *fitted)
+    name, predicted = without_model(splits, data, metric, *fitted)
     weights, levels = weights_of(data, "test"), levels_of(splits.target)
     score = measure(metric, splits.y_test, predicted, weights=weights, levels=levels)
     return {"name": name, "score": score, "split": "test"}
 
 
-def majority_baseline(
-    splits: Splits, n: int | None = None, weights: NDArray[Any] | None = None
+def constant_baseline(
+    splits: Splits, metric: str, n: int | None = None, weights: NDArray[Any] | None = None
 ) -> tuple[str, NDArray[Any]]:
     """Its name, and the training set's class frequencies (n, n_classes) or mean (n,) as predictions.
+
+    For the f1 of two classes, it is the second class, as f1 is 0 if that is never predicted.
 
     ``n``: examples to predict; by default those of the test set. ``weights``: of the training set, (n_train,).
     """
     n = len(splits.y_test) if n is None else n
+    if splits.n_classes == 2 and metric == "f1":
+        return f"always {splits.classes[1]!r}", np.tile([0.0, 1.0], (n, 1))
     if splits.n_classes:
         counts = np.bincount(splits.y_train, weights, minlength=splits.n_classes)
         return "majority class", np.tile(counts / counts.sum(), (n, 1))

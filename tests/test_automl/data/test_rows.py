@@ -4,7 +4,7 @@ import numpy as np
 from scipy.sparse import hstack
 from sklearn.feature_extraction.text import CountVectorizer
 
-from automl.data.inputs import Texts, text_array
+from automl.data.inputs import Columns, Texts, inputs_from_json, inputs_to_json, text_array
 from automl.data.memory_map import read_prepared, write_prepared
 from automl.data.ngrams import WORD_COLUMNS, count_ngrams
 from automl.data.rows import as_rows, image_features
@@ -37,6 +37,18 @@ def test_prepared_texts_are_read_as_they_were_written(tmp_path):
     assert found.x_valid.tolist() == TEXTS[:2]
     assert len(found.x_test) == 0
     assert found.inputs == Texts()
+
+
+def test_only_gaps_that_training_rows_do_not_have_are_filled():
+    x = np.array([[1.0, np.nan, 1], [3.0, 2.0, 0]], np.float32)
+    inputs = Columns.of(x, (2,))
+    new = np.array([[np.nan, np.nan, 0]], np.float32)
+    assert np.array_equal(inputs.filled(new), [[2.0, np.nan, 0]], equal_nan=True)
+    assert np.isnan(new[0, 0]), "the rows themselves are not changed"
+    fields = inputs_to_json(inputs)
+    assert inputs_from_json(fields) == inputs
+    del fields["complete"]  # as in models of earlier versions
+    assert np.array_equal(inputs_from_json(fields).filled(new), new, equal_nan=True)
 
 
 def test_rows_of_a_table_stay_as_they_are():

@@ -12,6 +12,7 @@ from automl.models.learners.early_stopping import USEFUL_ROUNDS
 from automl.models.learners.fit_watch import FitWatch
 from automl.models.learners.levels import MOST_NATIVE, ManyLevels
 from automl.models.learners.long_tail import Logarithm
+from automl.models.trained import Preprocessing, TrainedLearner
 from automl.task import TooSlow, TrainingFailed
 from automl.tasks.families import FAMILIES as BY_KIND
 from automl.training.fold_learners import NETWORKS
@@ -119,6 +120,20 @@ def test_each_quantile_is_refitted_with_its_own_rounds():
     assert (refitted.predict(valid.x) == stopped.predict(valid.x)).all()
     assert mean_rounds([(10, 100), (21, 300)]) == (16, 200)
     assert mean_rounds([(), ()]) == mean_rounds([]) == ()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_value_that_is_missing_only_in_new_rows_counts_as_the_mean(family):
+    train, new = rows(300, 0, "number"), rows(50, 1, "number").x
+    learner = learner_for(family, train, target_of(train, "number"))
+    learner.fit(train, rounds=(20, 20))
+    rules = Preprocessing("shops", family, learner.inputs, learner.target)
+    assert rules.inputs.complete == (True, False, True), "the second number is often missing"
+    model = TrainedLearner(learner, learner.config, rules)
+    gap, mean = new.copy(), new.copy()
+    gap[:, 0], mean[:, 0] = np.nan, learner.inputs.mean[0]
+    assert (model.predict(gap) == model.predict(mean)).all()
+    assert (model.predict(new) == learner.predict(new)).all(), "gaps of other columns stay"
 
 
 def test_every_kind_of_boosting_leaves_time_for_others():

@@ -25,8 +25,8 @@ from automl.study.trial import Trial
 from automl.task import TrainingFailed
 from automl.tasks import field_plans
 from automl.tasks.cross_validated import cross_validated, described_plan
-from automl.tasks.families import presets, suits
-from automl.tasks.time_plan import n_folds_within
+from automl.tasks.families import families_of, presets, suits
+from automl.tasks.time_plan import n_folds_within, seconds_of_the_first
 from automl.training.fold_files import RECORD
 from automl.tuning.executor import SerialExecutor
 
@@ -164,6 +164,26 @@ def test_presets_of_texts_lie_in_their_space(texts):
     assert not suits("text", "linear")
 
 
+def test_networks_read_their_own_arrays_though_the_families_depend_on_the_workers(texts, monkeypatch):
+    """A run builds its task again without the number of workers, with the space that it has."""
+    monkeypatch.setattr(field_plans, "MANY", 10)
+    data = texts[0] / "run/data"
+    new = cross_validated(data, 2, None, None, time_limit=300.0, n_workers=4)
+    again = cross_validated(data, 2, None, None, time_limit=300.0)
+    assert "cnn" in families_of(new.space)
+    assert "cnn" not in families_of(again.space)
+    assert again.data_of("cnn") == new.data_of("cnn") != again.data_of("tfidf")
+
+
+def test_the_folds_suit_the_families_that_were_asked_for(texts, monkeypatch):
+    data = texts[0] / "run/data"
+    monkeypatch.setattr(field_plans, "slowness", lambda: 1.0)
+    monkeypatch.setattr(field_plans, "SECONDS_A_TOKEN", 0.01)
+    assert n_folds_within(data, 300, 1) == n_folds_within(data, 300, 1, "tfidf") == 8
+    assert n_folds_within(data, 300, 1, "cnn") == 1
+    assert seconds_of_the_first(data, 300, 1, "cnn") > 10 * seconds_of_the_first(data, 300, 1)
+
+
 def test_networks_never_share_a_process_with_other_families(texts):
     place, *_ = texts
     task = cross_validated(place / "run/data", 2, "tfidf,lsa_lightgbm,cnn", "f1")
@@ -201,6 +221,19 @@ def test_without_time_for_fits_to_all_rows_the_models_are_those_that_were_scored
     x = load_data(task.data_of("tfidf"), None).x_test
     np.testing.assert_array_equal(scored.predict(x).argmax(1), fitted.predict(x).argmax(1))
     assert (scored.predict(x) != fitted.predict(x)).any()
+
+
+def test_a_forest_scored_out_of_bag_can_be_kept_without_a_further_fit(tmp_path):
+    small_models.pictures(tmp_path / "given")
+    task = cross_validated(tmp_path / "given/data", 1, "extra_trees", None)
+    assert task.uses_out_of_bag("extra_trees")
+    config, place = presets(task.space, "images")[0], tmp_path / "0000"
+    list(task.train(config, seed=0, epochs=1, checkpoint=place, device="cpu"))
+    member = Candidate(Trial(0, config), place, "extra_trees", np.zeros(1), 9.0)
+    options = {"watch": print, "say": print, "log": lambda event, **facts: None}
+    (scored,) = fitted_models(task, {0: member}, SerialExecutor(task), "cpu", 0.0, **options)[0]
+    splits = load_data(task.data_of("extra_trees"), None)
+    assert (scored.predict(splits.x_test).argmax(1) == splits.y_test).mean() > 0.8
 
 
 def test_folds_and_epochs_of_images_leave_a_configuration_time_to_end_on_its_worker(tmp_path, monkeypatch):

@@ -20,7 +20,7 @@ from automl.runs.configure import with_folds
 from automl.runs.settings import Settings
 from automl.study.run_folder import RunFolder
 from automl.study.trial import Trial
-from automl.task import CheckpointDamaged, TrainingFailed
+from automl.task import CheckpointDamaged, TrainingFailed, within
 from automl.tasks.cross_validated import cross_validated, described_plan
 from automl.tasks.families import PRESETS, families_of, presets
 from automl.tasks.time_plan import n_folds_within
@@ -240,6 +240,16 @@ def test_only_the_logarithm_of_numbers_with_a_long_positive_tail_is_learnt(tmp_p
         assert (value in found) == expected
 
 
+@pytest.mark.parametrize("no_test", [False, True])
+def test_the_baseline_of_f1_predicts_the_class_that_it_is_about(no_test, tmp_path):
+    """The model's threshold is chosen for f1, so noise would be better than a baseline that never predicts it."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.normal(size=200), "target": np.repeat(["no", "yes"], [140, 60])})
+    found = cross_validated(prepared(tmp_path, frame, no_test=no_test), 4, None, "f1").baseline()
+    assert found["name"] == "always 'yes'"
+    assert found["score"] == pytest.approx(2 * 0.3 / 1.3, abs=0.01)
+
+
 def test_many_numbers_or_little_time_mean_fewer_folds(wine):
     assert n_folds_within(wine, 600, 1) == 8
     assert n_folds_within(wine, 14, 1) == 4
@@ -320,6 +330,14 @@ def test_a_later_fold_does_not_give_up(wine, tmp_path, monkeypatch, family):
     for _ in range(2):
         folds.next_fold()
     assert folds.n_done == 4
+
+
+def test_the_only_configuration_of_a_run_that_is_late_is_trained_to_its_end(wine):
+    task = replace(cross_validated(wine, 4, "linear", None, time_limit=60), most_seconds=1e-6)
+    training = {"seed": 0, "epochs": 4, "checkpoint": None, "device": "cpu"}
+    with pytest.raises(TrainingFailed, match="4 folds would take"):
+        list(within(task, 30.0).train(preset(task, "linear"), **training))
+    assert len(list(within(task, None).train(preset(task, "linear"), **training))) == 4
 
 
 def test_a_later_fold_that_would_give_up_has_the_time_of_the_earlier_ones(wine, tmp_path):
