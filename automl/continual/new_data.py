@@ -58,10 +58,13 @@ class NewData:
     groups: NDArray[np.uint64] | None = None  # the hash of each one's group, (n,)
 
 
-def read_new(encoder: Encoder, request: Request, old: Target, folder: Path) -> NewData:
+def read_new(
+    encoder: Encoder, request: Request, old: Target, folder: Path, judges: tuple[str, ...] = ("valid", "test")
+) -> NewData:
     """Read, label, encode and split new data in the same way as the run's data in ``folder``.
 
-    Examples that the run already has are left out if enough others remain. UserError for problems in the new data.
+    Examples that the run already has are left out if enough others remain, and new training examples of groups in the
+    sets that judge models, ``judges``. UserError for problems in the new data.
     """
     codes = any(plain_text(number_of(name)) != name for name in old.names)
     try:
@@ -89,21 +92,20 @@ def read_new(encoder: Encoder, request: Request, old: Target, folder: Path) -> N
         parts, n_removed = without_duplicates(parts, keys)
         if n_removed:
             notes.append(f"{n_removed:,} examples that the new validation or test set has too are left out")
-    groups, judged = None, groups_of(folder, "valid", "test")
+    groups, judged = None, groups_of(folder, *judges)
     if rows.groups is not None:
         groups = group_hashes(rows.groups[usable])
     if groups is not None and judged is not None:
-        is_free = ~np.isin(groups[parts.train], judged)
+        is_free, sets = ~np.isin(groups[parts.train], judged), " or ".join(judges).replace("valid", "validation")
         if not is_free.any():
             raise UserError(
-                "all groups of the new training examples are in the run's validation or test set, so nothing is left "
+                f"all groups of the new training examples are in the run's {sets} set, so nothing is left "
                 "to train on; give examples of other groups too"
             )
         if not is_free.all():
             parts = replace(parts, train=parts.train[is_free])
             notes.append(
-                f"{np.count_nonzero(~is_free):,} examples of groups in the run's validation or test set are not "
-                "trained on"
+                f"{np.count_nonzero(~is_free):,} examples of groups in the run's {sets} set are not trained on"
             )
     weights = None if rows.weights is None else rows.weights[usable]
     return NewData(arrays, y, target, parts, target.names[len(old.names) :], [*rows.notes, *notes], weights, groups)
@@ -166,18 +168,20 @@ def unite(old: Path, new: NewData, out: Path, *, fits_valid: bool = False) -> in
 
     Old examples come first in each set; if more than KEPT, they are subsampled, stratified by class. New examples that
     are in the old validation or test set are left out of training. ``fits_valid``: the old validation examples follow
-    the old training examples in the training set, as in the fit of a cross-validated model.
+    the old training examples in the training set, which keeps all of them, as in the fit of a cross-validated model.
     """
     facts = Facts.read(old)
     views = sorted(set(facts.views.values()))
     before: dict[str, tuple[str, ...]] = {part: (part,) for part in PARTS}  # the old sets in each set
-    if fits_valid:
-        before |= {"train": ("train", "valid"), "valid": ()}
     first = read_prepared(old / views[0])
     most = {"train": KEPT, "valid": KEPT // 2, "test": KEPT // 2}
+    if fits_valid:
+        before |= {"train": ("train", "valid"), "valid": ()}
+        most["train"] = len(first.y_train) + len(first.y_valid)
     kept = {part: _thinned(_joined(first, "y", before[part]), most[part]) for part in PARTS}
     rows = dict(zip(PARTS, new.parts, strict=True))
-    seen = {_key(row) for part in ("valid", "test") for row in getattr(first, f"x_{part}")}
+    judges = [part for part in ("valid", "test") if before[part]]
+    seen = {_key(row) for part in judges for row in getattr(first, f"x_{part}")}
     fresh = np.array([_key(row) not in seen for row in new.arrays[views[0]][rows["train"]]], dtype=bool)
     rows["train"] = rows["train"][fresh]
     for view in views:

@@ -11,7 +11,9 @@ import numpy as np
 from automl.continual.candidates import Candidate
 from automl.data.memory_map import read_prepared
 from automl.data.splits import train_read
+from automl.errors import UserError
 from automl.metrics import HALF
+from automl.task import TrainingFailed
 
 if TYPE_CHECKING:
     from automl.deployment.predictor import Member, Predictor
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
 
 
 def refitted(task: CrossValidated, before: Predictor, seed: int, device: str, say: Callable[[str], None]) -> Candidate:
-    """Refit each member for as many rounds as it has; the models of a bagged member become one."""
+    """Refit each member for as many rounds as it has; the models of a bagged member become one.
+
+    UserError if a fit fails.
+    """
     from automl.deployment.predictor import Member, Predictor
     from automl.models import own_config
     from automl.models.learners.base import Rows, mean_rounds
@@ -38,7 +43,12 @@ def refitted(task: CrossValidated, before: Predictor, seed: int, device: str, sa
         learner = build_learner(family, own, splits.inputs, splits.target, seed, device)
         rounds = [each.model.learner.rounds for each in same if isinstance(each.model, TrainedLearner)]
         train = Rows(splits.x_train, np.asarray(splits.y_train), task.weights("train"))
-        learner.fit(train, rounds=mean_rounds(rounds))
+        try:
+            learner.fit(train, rounds=mean_rounds(rounds))
+        except TrainingFailed as error:
+            raise UserError(
+                f"the member {family} cannot be fitted to the old and new rows, so the model in use stays: {error}"
+            ) from None
         rules = Preprocessing(task.name, family, splits.inputs, splits.target)
         found.append(Member(trained(learner, model.config, rules), sum(each.weight for each in same)))
     predictor = Predictor(found, None, {"threshold": before.threshold if splits.n_classes == 2 else HALF})

@@ -118,7 +118,8 @@ def arrived(
     settings = Settings.from_json(seen.settings)
     task = build_task(settings, old_data)
     assert isinstance(task, OwnData | CrossValidated)
-    new = read_new(before.encoder, request, _target(task), old_data)
+    judges = ("test",) if isinstance(task, CrossValidated) else ("valid", "test")
+    new = read_new(before.encoder, request, _target(task), old_data, judges)
     say(f"{len(new.y):,} new examples: " + ", ".join(f"{len(part):,} {name}" for name, part in _parts(new).items()))
     found = _drift(task, before, new)
     for line in (*(f"note: {note}" for note in new.notes), *found["said"]):

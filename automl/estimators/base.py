@@ -117,6 +117,7 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
         from automl.runs.settings import Settings, default_workers
         from automl.runs.time_plan import Clock
         from automl.study.run_folder import RunFolder
+        from automl.tasks.cross_validated import forget_data
 
         clock, labels = Clock(), self._labels(y, len(frame))
         frame = frame.copy(deep=False)
@@ -141,7 +142,10 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
             n_trials=self.n_trials, n_workers=self.n_jobs or default_workers("cpu"), seed=self.random_state,
             device="cpu", ensemble=self.max_members, max_latency=latency, learn=False, from_python=True,
         )  # fmt: skip
-        card: dict[str, Any] | None = self._search(settings, place / "data", RunFolder(run), clock)
+        try:
+            card: dict[str, Any] | None = self._search(settings, place / "data", RunFolder(run), clock)
+        finally:
+            forget_data()  # another fit may write other data to the same folder
         if card is None:
             raise ValueError(f"no configuration could be trained within {seconds:g} seconds; give a larger time_limit")
         return card
@@ -185,10 +189,10 @@ class AutoMLEstimator(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         if Path(path).exists() and any(Path(path).iterdir()):
             raise FileExistsError(f"the folder {str(path)!r} is not empty; choose another one")
+        facts = {"parameters": self.get_params() | {"folder": None}, **self._facts()}
+        content = json.dumps(facts, indent=2, default=lambda value: value.tolist())  # of numpy
         self._extract(Path(path))
-        facts = {"parameters": self.get_params(), **self._facts()}
-        facts["parameters"]["folder"] = None
-        (Path(path) / ESTIMATOR).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        (Path(path) / ESTIMATOR).write_text(content + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

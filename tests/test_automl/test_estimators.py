@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -184,7 +185,7 @@ def test_quantiles_are_predicted_in_place_of_the_mean(tmp_path):
     rng = np.random.default_rng(0)
     X = pd.DataFrame({"x": rng.uniform(0, 1, 600)})
     y = pd.Series(X["x"] * rng.exponential(size=600), name="delay")
-    model = automl.AutoMLRegressor(models="linear", n_trials=2, n_jobs=1, quantiles=(0.9, 0.1)).fit(X, y)
+    model = automl.AutoMLRegressor(models="linear", n_trials=2, n_jobs=1, quantiles=np.array([0.9, 0.1])).fit(X, y)
     predicted = model.predict(X)
     assert (y.to_numpy()[:, None] <= predicted).mean(0) == pytest.approx([0.1, 0.9], abs=0.04)
     model.save(tmp_path / "saved")
@@ -203,6 +204,14 @@ def test_quantiles_are_predicted_in_place_of_the_mean(tmp_path):
         automl.AutoMLRegressor(quantiles=(0.1, 2)).fit(X, y)
     with pytest.raises(ValueError, match="'extra_trees' does not suit quantiles of table"):
         automl.AutoMLRegressor(quantiles=(0.1, 0.9), models="extra_trees").fit(X, y)
+
+
+def test_another_fit_to_the_same_folder_reads_its_own_data(tmp_path):
+    X = pd.DataFrame({"x": np.linspace(0.0, 1.0, 200)})
+    model = automl.AutoMLRegressor(models="linear", n_trials=1, n_jobs=1, folder=tmp_path / "run")
+    assert model.fit(X, X["x"]).predict(X.head(1))[0] == pytest.approx(0.0, abs=0.1)
+    shutil.rmtree(tmp_path / "run")
+    assert model.fit(X, 1000 - X["x"]).predict(X.head(1))[0] == pytest.approx(1000.0, abs=0.1)
 
 
 def test_several_targets_have_a_model_each(tmp_path):

@@ -16,7 +16,7 @@ import pytest
 import torch
 from PIL import Image
 from planned_runs import Request, planned_run
-from processes import command
+from processes import command, invoke
 from sklearn.datasets import load_diabetes, load_digits
 
 import automl
@@ -268,10 +268,10 @@ def test_an_update_learns_a_new_class_and_every_version_can_be_used_again(run):
     assert np.array_equal(splits.x_train[: old["train"]], first.x_train)
     assert splits.classes == ("0", "1", "2", "3")
 
-    out, _ = command("update", run / "run", "--rollback", 1)
+    out = invoke("update", run / "run", "--rollback", 1)
     assert "version 1 is now in use" in out
     assert "1 in use" in out
-    assert "version 1 is already in use" in command("update", run / "run", "--rollback", 1)[0]
+    assert "version 1 is already in use" in invoke("update", run / "run", "--rollback", 1)
     assert automl.load(run / "run").predict(threes).tolist() == before.predict(threes).tolist()
     command("update", run / "run", "--rollback", 2)
 
@@ -279,8 +279,8 @@ def test_an_update_learns_a_new_class_and_every_version_can_be_used_again(run):
     assert "it has not become worse" in out
     assert "not promoted" in out
     assert Versions(RunFolder(run / "run")).current == 2
-    _, error = command("update", run / "run", "--rollback", 3, code=2)
-    assert "version 3 has no model; choose one of: 1, 2" in error
+    with pytest.raises(UserError, match="version 3 has no model; choose one of: 1, 2"):
+        invoke("update", run / "run", "--rollback", 3)
     _, error = command("run", "--resume", "--out", run / "run", "--trials", 2, code=2)
     assert "was updated since" in error
 
@@ -362,9 +362,10 @@ def test_what_cannot_update_is_one_line(forest, arguments, line):
     frame.drop(columns="target").to_csv(forest / "other.csv", index=False)
     frame.drop(columns="bmi").to_csv(forest / "columns.csv", index=False)
     arguments = [forest / str(a) if str(a).endswith(".csv") else a for a in arguments]
-    _, error = command("update", forest / "run", *arguments, code=2)
-    assert line in error
-    assert error.count("\n") == 1
+    with pytest.raises(UserError) as error:
+        invoke("update", forest / "run", *arguments)
+    assert line in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def delays(n, seed, shift=0.0):
@@ -484,14 +485,14 @@ def test_the_report_tells_which_version_is_in_use_and_the_score_of_each_on_the_s
     def words():
         return " ".join(re.sub("<[^>]*>", " ", folder.report.read_text().partition("<body>")[2]).split())
 
-    command("report", folder.path)
+    invoke("report", folder.path)
     assert "Version 2 of the model is in use, made by the update of 2026-03-01: rmse 62.00 on the new test" in words()
     assert "against 71.00 of version 1 and 79.00 of the baseline." in words()
     assert "version 2 2026-03-01 march.csv 300, 50 of them new 62.00 56.00 promoted: better; in use" in words()
     out, _ = command("update", folder.path, "--rollback", 1)
     assert "version 1 is now in use" in out
     assert "Version 1 of the model is in use, made by the run: rmse 71.00 on the new test rows" in words()
-    assert "which made version 1; version 1 is in use." in command("explain", folder.path)[0]
+    assert "which made version 1; version 1 is in use." in invoke("explain", folder.path)
     assert "Version 1 of the model is in use" in words()
 
 
@@ -506,8 +507,8 @@ def test_a_version_that_is_not_there_changes_nothing(tmp_path):
 def test_a_run_that_is_not_on_own_data_is_not_updated(tmp_path):
     with pytest.raises(UserError, match="only runs on your own data"):
         request_for(None, tmp_path)
-    _, error = command("update", tmp_path, code=2)
-    assert "there is no run in" in error
+    with pytest.raises(UserError, match="there is no run in"):
+        invoke("update", tmp_path)
 
 
 def test_copies_and_rows_of_groups_that_judge_are_not_trained_on(tmp_path):
@@ -537,10 +538,37 @@ def test_copies_and_rows_of_groups_that_judge_are_not_trained_on(tmp_path):
         assert len(groups_of(tmp_path / "united", part)) == len(getattr(united, f"y_{part}"))
     assert not np.isin(groups_of(tmp_path / "united", "train"), held_out).any()
 
+    judges = groups_of(tmp_path / "data", "test")
+    all_but_test = read_new(
+        encoder, replace(request, data=str(tmp_path / "new.csv")), target, tmp_path / "data", ("test",)
+    )
+    trained_on = all_but_test.groups[all_but_test.parts.train]
+    assert not np.isin(trained_on, judges).any()
+    assert np.isin(trained_on, held_out).any(), (
+        "a model that was fitted to the validation set is judged by the test set"
+    )
+    unite(tmp_path / "data", all_but_test, tmp_path / "fitted", fits_valid=True)
+    assert np.isin(held_out, groups_of(tmp_path / "fitted", "train")).sum() > len(judges)
+
     judging = known[np.isin(group_hashes(known["customer"].to_numpy()), held_out)]
     pd.concat([judging] * 3).assign(x=lambda f: np.arange(len(f))).to_csv(tmp_path / "judging.csv", index=False)
     with pytest.raises(UserError, match="all groups of the new training examples are in the run's validation or test"):
         read_new(encoder, replace(request, data=str(tmp_path / "judging.csv")), target, tmp_path / "data")
+
+
+@pytest.mark.parametrize(("fits_valid", "n"), [(False, 10), (True, 240)])
+def test_only_a_model_that_is_fitted_to_all_rows_is_trained_on_all_old_ones(fits_valid, n, tmp_path, monkeypatch):
+    monkeypatch.setattr("automl.continual.new_data.KEPT", 10)
+    frame = delays(300, 0).drop(columns="counts")
+    frame.to_csv(tmp_path / "old.csv", index=False)
+    request = Request(str(tmp_path / "old.csv"), "delay", kind="table")
+    prepare(request, tmp_path / "data")
+    encoder, _ = load_encoder(tmp_path / "data" / "encoder")
+    delays(100, 1).drop(columns="counts").to_csv(tmp_path / "new.csv", index=False)
+    target = read_prepared(tmp_path / "data" / "columns").target
+    new = read_new(encoder, replace(request, data=str(tmp_path / "new.csv")), target, tmp_path / "data")
+    unite(tmp_path / "data", new, tmp_path / "united", fits_valid=fits_valid)
+    assert n_old(tmp_path / "united")["train"] == n
 
 
 def test_copies_of_a_new_row_are_on_one_side(tmp_path):
