@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from automl.analysis import figures, slices
 from automl.analysis.card_memory import memory_curve
@@ -28,6 +28,22 @@ from automl.analysis.versions import version_table
 from automl.study.run_folder import write_atomic
 from automl.study.study import Study
 
+if TYPE_CHECKING:
+    import jinja2
+
+
+def environment() -> jinja2.Environment:
+    """The templates."""
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("automl.analysis"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
 
 def write_report(
     file: Path,
@@ -42,7 +58,6 @@ def write_report(
     ``summary``: the content of summary.json. ``told``: the explanation, if known. ``history``: of the model, if it was
     updated; see ``version_table``. ``columns``: the importance of a table's columns to the model, if known.
     """
-    import jinja2
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
@@ -55,42 +70,39 @@ def write_report(
     if columns is not None and columns.each:
         drawn["columns"] = column_bars(columns)
     drawn |= {f"slice-{i}": figure for i, figure in enumerate(sliced.values())}
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("automl.analysis"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("report.html").render(
-        headline=headline(study, summary),
-        versions=version_table(history, summary),
-        summary=summary,
-        figures=drawn,
-        n_open=sum(t.loss is not None and t.epochs < study.max_epochs for t in study.trials.values()),
-        beyond=any(trace["name"] == figures.BEYOND for trace in search["data"]),
-        slices={name: sum(name in t.config for t in study.trials.values()) for name in sliced},
-        hyperparameters=compare_configs(study, summary),
-        final=final_rows(summary),
-        chosen=None if summary["best"] is None else chosen(summary),
-        picked=picked(summary["final"]),
-        model=described_model(summary["model"]) if summary.get("model") else None,
-        folds=has_folds(summary),
-        scored_on=scored_on(summary["max_epochs"]),
-        members=members(summary["model"]) if has_folds(summary) and summary.get("model") else [],
-        columns=columns,
-        of_table=is_of_table(summary.get("model")),
-        n_drawn=DRAWN,
-        show=show,
-        told=told,
-        verdict=verdict,
-        pairs=[pair for pair in told.importances.pairs if pair.share.low > TOGETHER] if told.importances else [],
-        failures=[trial for trial in ordered(study) if trial.state == "failed"],
-        all_too_slow=0 < summary["n_failed"] == study.n_too_slow,
-        failed=failed_in_words(summary["n_failed"], study.n_too_slow, summary["n_trials"]),
-        described=described,
-        failure=failure,
-        facts=facts(study, summary),
-        plotly=Markup(get_plotlyjs().replace("</script", "<\\/script")),  # the library's own text  # nosec B704
+    page = (
+        environment()
+        .get_template("report.html")
+        .render(
+            headline=headline(study, summary),
+            versions=version_table(history, summary),
+            summary=summary,
+            figures=drawn,
+            n_open=sum(t.loss is not None and t.epochs < study.max_epochs for t in study.trials.values()),
+            beyond=any(trace["name"] == figures.BEYOND for trace in search["data"]),
+            slices={name: sum(name in t.config for t in study.trials.values()) for name in sliced},
+            hyperparameters=compare_configs(study, summary),
+            final=final_rows(summary),
+            chosen=None if summary["best"] is None else chosen(summary),
+            picked=picked(summary["final"]),
+            model=described_model(summary["model"]) if summary.get("model") else None,
+            folds=has_folds(summary),
+            scored_on=scored_on(summary["max_epochs"]),
+            members=members(summary["model"]) if has_folds(summary) and summary.get("model") else [],
+            columns=columns,
+            of_table=is_of_table(summary.get("model")),
+            n_drawn=DRAWN,
+            show=show,
+            told=told,
+            verdict=verdict,
+            pairs=[pair for pair in told.importances.pairs if pair.share.low > TOGETHER] if told.importances else [],
+            failures=[trial for trial in ordered(study) if trial.state == "failed"],
+            all_too_slow=0 < summary["n_failed"] == study.n_too_slow,
+            failed=failed_in_words(summary["n_failed"], study.n_too_slow, summary["n_trials"]),
+            described=described,
+            failure=failure,
+            facts=facts(study, summary),
+            plotly=Markup(get_plotlyjs().replace("</script", "<\\/script")),  # the library's own text  # nosec B704
+        )
     )
     write_atomic(file, page)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from automl.cli.which_run import NAME, RUN, columns_of, history_of, locations, report_of
+from automl.cli.which_run import NAME, RUN, columns_of, history_of, locations, report_of, rewrite_overview
 from automl.errors import UserError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def report(
 ) -> None:
     """Rewrite a run's report.html from its study and summary; for a run in a database, write NAME.html here.
 
-    For a run on several targets, rewrite the report of each.
+    For a run on several targets, rewrite the report of each and the overview.
     """
     from automl.analysis.report import write_report
     from automl.study.snapshot import read_run
@@ -39,6 +39,9 @@ def report(
         file = report_of(at)
         write_report(file, study, summary, history=history_of(at), columns=columns_of(at))
         typer.echo(str(file))
+    overview = rewrite_overview(run)
+    if overview is not None:
+        typer.echo(str(overview))
     if png is not None:
         save_png(png, study, summary)
         typer.echo(str(png))

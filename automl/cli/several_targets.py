@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.cli.pipeline import new_folder
 from automl.cli.terminal import show_line
+from automl.cli.which_run import rewrite_overview
 from automl.deployment.model_card import CARD
 from automl.errors import UserError
 from automl.runs.run_files import write_summary
@@ -86,7 +87,9 @@ def run_each(
     cards = {name: json.loads((model / CARD).read_text(encoding="utf-8")) for name, model in made.items()}
     summary = {"targets": cards, **{name: card[name] for name in ("metric", "validation", "test")}}
     write_summary(folder.summary, summary)
+    rewrite_overview(str(folder.path))
     _show(console, summary)
+    show_line(console, f"report       {folder.report}")
     show_line(console, f"model        {folder.model}")
     show_line(console, f"runs         {folder.targets}")
     return folder, 0

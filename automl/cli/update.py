@@ -25,15 +25,14 @@ def update(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a finished run on your own data.")],
     data: Annotated[Path | None, typer.Option(help="New labelled data, in the format of the run's data.")] = None,
     search: Annotated[
-        int, typer.Option(min=0, help="New configs to train, in addition to the current one.")
+        int,
+        typer.Option(min=0, help="New configs to train, besides the current one; not for a run by the default plan."),
     ] = SEARCHED,
     tolerance: Annotated[
         float, typer.Option(min=0.0, help="Allowed degradation on old data, as a fraction of the metric's scale.")
     ] = TOLERANCE,
     workers: Annotated[int | None, typer.Option(min=1, help="Trainings in parallel. [default: one per core]")] = None,
-    rollback: Annotated[
-        int | None, typer.Option(metavar="VERSION", help="Make this version the current one again.")
-    ] = None,
+    rollback: Annotated[int | None, typer.Option(metavar="VERSION", help="Use this version again.")] = None,
 ) -> None:
     """Score the model on new data, test for drift, fine-tune, and promote the new model only if it is better."""
     from rich.console import Console
@@ -75,13 +74,14 @@ def _rewrite_reports(console: Console, run: Path) -> None:
     """Rewrite the report, or that of each target, for the current version; the update is complete without it."""
     from automl.analysis.report import write_report
     from automl.cli.terminal import show_line
-    from automl.cli.which_run import columns_of, history_of, locations, report_of
+    from automl.cli.which_run import columns_of, history_of, locations, report_of, rewrite_overview
     from automl.study.snapshot import read_run
 
     try:
         for at in locations(str(run), None):
             study, summary = read_run(at)
             write_report(report_of(at), study, summary, history=history_of(at), columns=columns_of(at))
+        rewrite_overview(str(run))
     except (OSError, UserError) as error:
         show_line(console, f"the report is that of an earlier version, as it cannot be written: {error}")
 

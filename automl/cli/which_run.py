@@ -36,6 +36,24 @@ def report_of(at: Location) -> Path:
     return Path(f"{Path(at.name).name}.html") if at.folder is None else at.folder.report
 
 
+def rewrite_overview(run: str) -> Path | None:
+    """Rewrite the report of a run on several targets, which links to those of the targets; None for other runs."""
+    from automl.analysis.targets_report import write_targets_report
+    from automl.deployment.model_card import CARD
+    from automl.deployment.model_files import read_card, targets
+    from automl.study.run_folder import RunFolder
+
+    folder = RunFolder(Path(run))
+    joint = {} if folder.has_run else read_card(folder.model / CARD)
+    models = targets(joint, folder.model)
+    if not models:
+        return None
+    cards = {name: read_card(model / CARD) for name, model in models.items()}
+    reports = {name: f"{folder.targets.name}/{model.name}/{folder.report.name}" for name, model in models.items()}
+    write_targets_report(folder.report, joint, cards, reports)
+    return folder.report
+
+
 def history_of(at: Location) -> list[dict[str, Any]]:
     """The versions of a run's model, if it was updated; empty if only the run's database is known."""
     from automl.continual.versions import Versions

@@ -1,6 +1,7 @@
 """One run on a table with two targets, and every command that takes its model."""
 
 import hashlib
+import html
 import json
 import os
 import re
@@ -15,11 +16,12 @@ import numpy as np
 import onnxruntime
 import pandas as pd
 import pytest
-from processes import command, listens_on_loopback_alone
-from typer.testing import CliRunner
+from processes import command, invoke, listens_on_loopback_alone
 
 import automl
-from automl.cli import explain, export, predict, report, run, update, watch
+from automl.analysis.ensembles import baseline_in_words
+from automl.analysis.formatting import show
+from automl.cli import predict
 from automl.continual.new_data import n_old
 from automl.continual.update import update as update_one
 from automl.data.ingest.prepare import Facts
@@ -37,11 +39,6 @@ def flats(n, seed, wider=1.0):
     frame["price"], frame["rent"] = 5 * worth, worth + rng.normal(0, 1, n)
     frame.loc[rng.random(n) < 0.1, "area"] = np.nan
     return frame
-
-
-def invoke(module, *arguments):
-    """A command in this process; gives what it prints."""
-    return CliRunner().invoke(module.app, [*map(str, arguments)], catch_exceptions=False, env={"COLUMNS": "200"}).output
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +59,17 @@ def test_the_scores_of_each_target_are_told_and_their_mean(place):
     assert summary["test"]["rmse"] == pytest.approx(np.mean(both))
     assert re.search(rf"mean +\W +{summary['validation']:.4g} ", (place / "printed.txt").read_text())
     assert both[1] > 15, "without the price, which tells the rent"
+
+
+def test_the_report_shows_the_scores_of_all_targets_and_links_to_their_reports(place):
+    page = (place / "run/report.html").read_text()
+    summary = json.loads((place / "run/summary.json").read_text())
+    assert f"Mean rmse {show(summary['test']['rmse'])} on test" in page
+    links = re.findall(r'<a href="([^"]+)">', page)
+    assert links == ["targets/price/report.html", "targets/rent/report.html"]
+    assert all((place / "run" / link).is_file() for link in links)
+    for card in summary["targets"].values():
+        assert html.escape(baseline_in_words(card)) in page
 
 
 def test_the_latency_is_shared_by_the_targets(place):
@@ -87,23 +95,23 @@ def test_the_readme_of_the_model_tells_of_every_target(place):
 def test_the_run_on_each_target_is_explained_and_reported(place, tmp_path):
     copy = shutil.copytree(place / "run", tmp_path / "run")
     reports = [copy / f"targets/{name}/report.html" for name in ("price", "rent")]
-    for file in reports:
+    for file in (*reports, copy / "report.html"):
         file.unlink()
-    assert invoke(report, copy).split() == [str(file) for file in reports]
+    assert invoke("report", copy).split() == [str(file) for file in (*reports, copy / "report.html")]
     assert all("<html" in file.read_text() for file in reports)
-    printed = invoke(explain, copy)
+    printed = invoke("explain", copy)
     assert re.findall(r"the run in .*/targets/(\w+)", printed) == ["price", "rent"]
     assert printed.count("The model relies most on area, then on town.") == 2
     assert all("The model relies most on area, then on town." in file.read_text() for file in reports)
     shutil.rmtree(copy / "model/rent/members")
     (copy / "targets/rent/columns.json").unlink()
-    assert re.search("Which columns matter is not known: .*rent.* has no model that predicts", invoke(explain, copy))
+    assert re.search("Which columns matter is not known: .*rent.* has no model that predicts", invoke("explain", copy))
     with pytest.raises(UserError, match=r"--png is for one run, and .* has one for each target; give one: .*price'"):
-        invoke(report, copy, "--png", tmp_path / "curve.png")
+        invoke("report", copy, "--png", tmp_path / "curve.png")
     with pytest.raises(UserError, match=r"has a run on each of several targets; give one of them: .*price', .*rent'"):
-        invoke(watch, copy)
+        invoke("watch", copy)
     with pytest.raises(UserError, match="a run on several targets is not continued; start it again"):
-        invoke(run, "--resume", "--out", copy)
+        invoke("run", "--resume", "--out", copy)
 
 
 def test_probabilities_are_refused_as_for_one_number(place):
@@ -115,7 +123,7 @@ def test_a_file_gets_a_column_for_each_target(place, tmp_path):
     assert "40 predictions of 'price, rent'" in invoke(
         predict, place / "run", "--data", place / "new.csv", "--out", tmp_path / "all.csv"
     )
-    invoke(predict, place / "run/model/rent", "--data", place / "new.csv", "--out", tmp_path / "rent.csv")
+    invoke("predict", place / "run/model/rent", "--data", place / "new.csv", "--out", tmp_path / "rent.csv")
     found, rent = pd.read_csv(tmp_path / "all.csv"), pd.read_csv(tmp_path / "rent.csv")
     assert list(found) == ["row", "price", "rent"]
     assert found["rent"].tolist() == rent["rent"].tolist()
@@ -134,7 +142,7 @@ def test_a_file_gets_a_column_for_each_target(place, tmp_path):
 )
 def test_what_several_targets_cannot_have_is_one_line(place, tmp_path, target, options, line):
     with pytest.raises(UserError) as error:
-        invoke(run, "--data", place / "flats.csv", "--target", target, *options, "--out", tmp_path / "other")
+        invoke("run", "--data", place / "flats.csv", "--target", target, *options, "--out", tmp_path / "other")
     assert line in str(error.value)
 
 
@@ -224,7 +232,7 @@ def updated(place):
     assert (copy / "versions/2.writing/targets/price/model").is_dir()
     before, after = (automl.load(run).predict(place / "new.csv") for run in (place / "run", copy))
     assert before.tolist() == after.tolist()
-    return copy, invoke(update, copy, "--data", place / "year.csv")
+    return copy, invoke("update", copy, "--data", place / "year.csv")
 
 
 def test_each_target_is_updated_by_itself_and_all_come_into_use_at_once(place, updated):
@@ -248,11 +256,12 @@ def test_each_target_is_updated_by_itself_and_all_come_into_use_at_once(place, u
 
 def test_every_version_of_all_targets_can_be_used_again(place, updated):
     copy, _ = updated
-    assert "version 1 is now in use" in invoke(update, copy, "--rollback", 1)
+    assert "version 1 is now in use" in invoke("update", copy, "--rollback", 1)
     assert "Version 1 of the model is in use" in (copy / "targets/rent/report.html").read_text(encoding="utf-8")
+    assert (copy / "report.html").read_text() == (place / "run/report.html").read_text()
     before, after = (automl.load(run).predict(place / "new.csv") for run in (place / "run", copy))
     assert before.tolist() == after.tolist()
-    assert "version 2 is now in use" in invoke(update, copy, "--rollback", 2)
+    assert "version 2 is now in use" in invoke("update", copy, "--rollback", 2)
     told = (copy / "targets/price/report.html").read_text(encoding="utf-8")
     assert "Version 2 of the model is in use" in told
     assert "against" in told.split("Version 2 of the model is in use")[1].split("</p>")[0]  # the first one's score
@@ -260,22 +269,22 @@ def test_every_version_of_all_targets_can_be_used_again(place, updated):
 
 def test_columns_are_explained_on_the_test_rows_of_the_version_in_use(updated):
     copy, _ = updated
-    printed = invoke(explain, copy / "targets/price")
+    printed = invoke("explain", copy / "targets/price")
     n_test = [len(read_prepared(run / "targets/price/data/columns").y_test) for run in (copy, copy / "versions/2")]
     assert n_test[0] < n_test[1]
     assert f"on {n_test[1]} test rows" in printed
     page = copy / "targets/price/report.html"
     assert f"on {n_test[1]} test rows" in page.read_text(encoding="utf-8")
-    invoke(update, copy, "--rollback", 1)
+    invoke("update", copy, "--rollback", 1)
     assert "Not computed yet for the model in use" in page.read_text(encoding="utf-8")
-    assert f"on {n_test[0]} test rows" in invoke(explain, copy / "targets/price")
-    invoke(update, copy, "--rollback", 2)
+    assert f"on {n_test[0]} test rows" in invoke("explain", copy / "targets/price")
+    invoke("update", copy, "--rollback", 2)
 
 
 def test_an_update_learns_from_the_data_of_the_updates_before(place, updated, tmp_path):
     copy = shutil.copytree(updated[0], tmp_path / "run", symlinks=True)
     flats(100, 3).to_csv(tmp_path / "more.csv", index=False)
-    invoke(update, copy, "--data", tmp_path / "more.csv")
+    invoke("update", copy, "--data", tmp_path / "more.csv")
     for name in ("price", "rent"):
         first, second = (copy / f"versions/{number}/targets/{name}/data" for number in (2, 3))
         chosen_by = json.loads((copy / "versions/2/update.json").read_text())["targets"][name]["rows"]["to choose by"]
@@ -285,7 +294,7 @@ def test_an_update_learns_from_the_data_of_the_updates_before(place, updated, tm
 def test_new_data_that_lack_a_target_change_nothing(place, tmp_path):
     flats(100, 3).drop(columns="rent").to_csv(tmp_path / "prices.csv", index=False)
     with pytest.raises(UserError, match="the new data have no column 'rent', the run's --target"):
-        invoke(update, place / "run", "--data", tmp_path / "prices.csv")
+        invoke("update", place / "run", "--data", tmp_path / "prices.csv")
     assert not (place / "run/versions").exists()
     copy = shutil.copytree(place / "run/targets/price", tmp_path / "price")
     assert update_one(RunFolder(copy), tmp_path / "prices.csv")["rows"]["to train on"] > 40
@@ -295,7 +304,7 @@ def test_new_data_that_lack_a_target_change_nothing(place, tmp_path):
 
 
 def test_each_target_has_an_onnx_file_that_predicts_what_its_model_does(place, tmp_path):
-    printed = invoke(export, place / "run", "--onnx", "--out", tmp_path / "onnx")
+    printed = invoke("export", place / "run", "--onnx", "--out", tmp_path / "onnx")
     assert len(re.findall(r"onnxruntime and the model differ by at most .* on \d+ validation examples", printed)) == 2
     manifest = json.loads((tmp_path / "onnx/manifest.json").read_text())
     assert list(manifest["targets"]) == ["price", "rent"]
@@ -311,4 +320,4 @@ def test_each_target_has_an_onnx_file_that_predicts_what_its_model_does(place, t
         [found] = session.run([told["output"]], {"columns": x.astype(np.float32)})
         assert np.allclose(found, whole.predict(new)[:, i], rtol=1e-4)
     with pytest.raises(UserError, match="--out must be a new folder, as the model has several targets"):
-        invoke(export, place / "run", "--onnx", "--out", tmp_path / "onnx")
+        invoke("export", place / "run", "--onnx", "--out", tmp_path / "onnx")

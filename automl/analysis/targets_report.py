@@ -1,0 +1,51 @@
+"""The report of a run on several targets: an overview that links to the report of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from automl.analysis.ensembles import baseline_in_words, not_better_than_baseline
+from automl.analysis.formatting import show
+from automl.analysis.report import environment
+from automl.study.run_folder import write_atomic
+
+
+def write_targets_report(
+    file: Path, joint: Mapping[str, Any], cards: Mapping[str, Mapping[str, Any]], reports: Mapping[str, str]
+) -> None:
+    """Write the overview.
+
+    ``joint``: the card of the joint model, with mean scores. ``cards``: the card of each target's model. ``reports``:
+    the report of each target, relative to the overview.
+    """
+    on_test = joint["metric"] in joint["test"]
+    mean = joint["test"][joint["metric"]] if on_test else joint["validation"]
+    doubts = {name: not_better_than_baseline(card) for name, card in cards.items()}
+    page = (
+        environment()
+        .get_template("targets.html")
+        .render(
+            title=f"{joint['task']}: {len(cards)} targets",
+            lead=f"Mean {joint['metric']} {show(mean)} on {'test' if on_test else 'validation'}",
+            doubts=[f"{name}: {doubt}" for name, doubt in doubts.items() if doubt],
+            metric=joint["metric"],
+            scores=list(joint["test"]),
+            rows=[
+                {
+                    "name": name,
+                    "model": card["said"],
+                    "validation": card["validation"],
+                    "test": [card["test"][score] for score in joint["test"]],
+                    "baseline": baseline_in_words(card),
+                    "report": quote(reports[name]),
+                }
+                for name, card in cards.items()
+            ],
+            mean=joint,
+            show=show,
+        )
+    )
+    write_atomic(file, page)
