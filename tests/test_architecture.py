@@ -1,4 +1,4 @@
-"""Who may import whom, and what must not be imported before it is used."""
+"""The layers of the packages, and imports that wait until they are needed."""
 
 import ast
 import subprocess
@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-# From the top to the ground: a module imports what stands below its own room, and modules of its room.
-ROOMS = (
+# From top to bottom: a module may import modules of its own layer and of those below.
+LAYERS = (
     "benchmarks",
     "automl.__main__", "automl.run", "automl.cli", "automl", "automl.api", "automl.estimators", "automl.continual",
     "automl.runs",
@@ -38,9 +38,9 @@ def imports(module: str) -> list[tuple[int, str]]:
     return [(line, name) for line, name in found if name in FILES and name != module]
 
 
-def room(module: str) -> int:
+def layer(module: str) -> int:
     parts = module.split(".")
-    return ROOMS.index(".".join(parts[: 2 if parts[0] == "automl" else 1]))
+    return LAYERS.index(".".join(parts[: 2 if parts[0] == "automl" else 1]))
 
 
 def test_imports_go_down_only():
@@ -48,12 +48,12 @@ def test_imports_go_down_only():
         f"{FILES[module].relative_to(ROOT)}:{line} imports {name}"
         for module in FILES
         for line, name in imports(module)
-        if room(name) < room(module)
+        if layer(name) < layer(module)
     ]
     assert upward == []
 
 
-def test_imports_make_no_circle():
+def test_imports_have_no_cycle():
     graph = {module: {name for _, name in imports(module)} for module in FILES}
     try:
         TopologicalSorter(graph).prepare()
@@ -61,7 +61,7 @@ def test_imports_make_no_circle():
         pytest.fail(" is imported by ".join(error.args[1]))
 
 
-def test_strategies_know_no_training_no_files_and_no_clock():
+def test_strategies_are_independent_of_training_files_and_time():
     outside = {"torch", "pathlib", "os", "time", "typer", "rich", "pandas", "sqlalchemy"}
     for module, file in FILES.items():
         if module.startswith("strategies"):
@@ -90,8 +90,8 @@ def test_importing_is_cheap(module):
 @pytest.mark.parametrize(
     "module",
     [
-        "automl.runs.configure", "automl.cli.pipeline", "automl.tuning.tuner", "automl.tuning.worker",
-        "benchmarks.runner.pool", "benchmarks.runner.simulate",
+        "automl.runs.configure", "automl.cli.dispatch", "automl.cli.pipeline", "automl.tuning.tuner",
+        "automl.tuning.worker", "benchmarks.runner.pool", "benchmarks.runner.simulate",
     ],
 )  # fmt: skip
 def test_what_searches_and_replays_leaves_torch_to_the_tasks_that_need_it(module):
@@ -110,5 +110,5 @@ def test_help_and_list_import_nothing_heavy(arguments):
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
-def test_every_module_says_what_it_is():
+def test_every_module_has_a_docstring():
     assert [module for module, file in FILES.items() if not ast.get_docstring(ast.parse(file.read_text()))] == []

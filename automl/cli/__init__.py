@@ -16,14 +16,14 @@ COMMANDS = {
     "update": "Keep the model of a run current as new data arrive.",
     "export": "Export the model of a run to ONNX.",
     "serve": "Serve the model of a run over HTTP.",
-    "explain": "Show which hyperparameters mattered in a run.",
+    "explain": "Show which columns and hyperparameters mattered in a run.",
     "report": "Write the report of a run again.",
     "watch": "Follow a run in the terminal.",
     "dashboard": "Open a run in optuna-dashboard.",
     "worker": "Train for a run on another machine.",
     "select": "Recommend a strategy for a task.",
     "baseline": "Score the baseline of a built-in data set.",
-    "doctor": "Show what trainings run on: torch, driver, cards, and their speed.",
+    "doctor": "Show what trainings run on: torch, the driver, GPUs, and their speed.",
     "data": "List, fetch and export the built-in data sets.",
 }
 """Name -> one-line summary; each command is the typer app of the module of that name."""

@@ -15,7 +15,7 @@ GIB = 2**30
 
 @app.command()
 def show_devices() -> None:
-    """Show torch's build, the GPU driver, the memory of each card, and the seconds of a training on each device."""
+    """Show torch's build, the GPU driver, the memory of each GPU, and the seconds of a training on each device."""
     import torch
     from rich.console import Console
     from rich.table import Table
@@ -23,13 +23,13 @@ def show_devices() -> None:
     from automl.devices import has_driver, n_cards
 
     console = Console(highlight=False)
-    built = f"CUDA {torch.version.cuda}" if torch.version.cuda else "the CPU alone"
+    built = f"CUDA {torch.version.cuda}" if torch.version.cuda else "the CPU only"
     built = f"ROCm {torch.version.hip}" if torch.version.hip else built
     console.print(f"torch {torch.__version__}, built for {built}", markup=False, soft_wrap=True)
     console.print(f"driver: {driver()}", markup=False, soft_wrap=True)
     if has_driver() and not n_cards():
         console.print(
-            "there is a driver, but torch finds no card: install a torch that is built for it", soft_wrap=True
+            "there is a driver, but torch finds no GPU: install a build of torch that supports it", soft_wrap=True
         )
     table = Table(box=None)
     for header in ("device", "name", "free", "memory", "bfloat16", f"seconds of {TASK}"):

@@ -192,10 +192,10 @@ def _learn(console: Console, result: Result, settings: Settings, folder: RunFold
     try:
         file = learn(result.study, settings, folder)
     except OSError as error:
-        show_line(console, f"knowledge: the result cannot be kept for later searches: {error}")
+        show_line(console, f"past studies: the result cannot be kept for later searches: {error}")
         return
     if file is not None:
-        show_line(console, f"knowledge    {file}")
+        show_line(console, f"past study   {file}")
 
 
 def _watch_final(live: LiveTable, tuner: Tuner, note: str) -> None:

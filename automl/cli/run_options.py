@@ -67,7 +67,7 @@ TimeLimit = Annotated[
     _budget(
         metavar="SECONDS",
         help="Time limit for the whole command, including the final trainings. [default: no limit; "
-        "300 with --data by the default plan]",
+        "300 with --data, unless --strategy, --trials, --epochs, --train-size or --refit is given]",
     ),
 ]
 TrialSeconds = Annotated[

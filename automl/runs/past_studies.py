@@ -63,7 +63,7 @@ def past_studies(which: Prior, tell: Callable[[str], None]) -> list[PastStudy]:
                 found.append(_read(file))
             except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
                 reason = " ".join(f"{type(error).__name__}: {error}".split())
-                tell(f"knowledge: {str(file)!r} is ignored, it is not a past study ({reason}); delete it")
+                tell(f"past studies: {str(file)!r} is ignored, it is not a past study ({reason}); delete it")
     return found
 
 

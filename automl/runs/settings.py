@@ -92,7 +92,7 @@ class Settings:
             check_device(self.device)
         if self.where.is_remote:
             if ":" in (self.device or ""):
-                raise UserError(f"other machines have cards of their own: give auto, cpu or cuda, not {self.device!r}")
+                raise UserError(f"other machines have their own GPUs: give auto, cpu or cuda, not {self.device!r}")
             if self.reproducible and self.n_workers is None:
                 raise UserError(f"{label('reproducible')} on machines that come and go needs {label('n_workers')}")
         if sum(what is not None for what in (self.task, self.command, self.data)) > 1:

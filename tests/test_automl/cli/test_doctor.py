@@ -31,7 +31,7 @@ def test_a_driver_whose_cards_torch_does_not_find_is_named(monkeypatch, tmp_path
         monkeypatch.setattr(doctor, "NVIDIA", place)
         shown = CliRunner().invoke(app, env={"COLUMNS": "160"}).output
         assert line in shown
-        assert "there is a driver, but torch finds no card: install a torch that is built for it" in shown
+        assert "there is a driver, but torch finds no GPU: install a build of torch that supports it" in shown
 
 
 def test_a_card_has_a_name_its_memory_and_how_it_computes_in_bfloat16(monkeypatch):

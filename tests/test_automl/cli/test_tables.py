@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from processes import command
+from processes import command, invoke
 
 import automl
+from automl.errors import UserError
 
 
 def shops(n, seed, shift=0.0):
@@ -59,7 +60,7 @@ def test_the_model_predicts_new_rows(run):
     new = shops(100, 1)
     new.loc[0, "town"] = "Genf"  # never seen
     new.drop(columns="good").to_csv(place / "new.csv", index=False)
-    command("predict", place / "run", "--data", place / "new.csv", "--out", place / "predictions.csv")
+    invoke("predict", place / "run", "--data", place / "new.csv", "--out", place / "predictions.csv")
     predicted = pd.read_csv(place / "predictions.csv")["good"]
     assert (predicted == new["good"]).mean() > 0.8
     assert (automl.load(place / "run").predict(new) == predicted).all()
@@ -73,7 +74,7 @@ def test_the_model_is_updated_with_new_rows_in_a_copy(run):
     assert "fitting the members of the model again" in printed
     facts = json.loads((place / "copy/versions/2/update.json").read_text())
     assert facts["candidates"][0]["what"] == "retrained"
-    command("predict", place / "copy", "--data", place / "more.csv", "--out", place / "again.csv")
+    invoke("predict", place / "copy", "--data", place / "more.csv", "--out", place / "again.csv")
 
 
 def test_the_run_is_explained_and_goes_on(run):
@@ -97,8 +98,8 @@ def test_a_named_strategy_still_runs_exactly_that(run):
     summary = json.loads((place / "named/summary.json").read_text())
     assert summary["settings"]["folds"] is None
     assert summary["n_trials"] == 2
-    _, error = command("run", *args, "--no-test", "--out", place / "other", code=2)
-    assert "--no-test needs cross-validation: leave --strategy, --trials" in error
+    with pytest.raises(UserError, match="--no-test needs cross-validation: leave --strategy, --trials"):
+        invoke("run", *args, "--no-test", "--out", place / "other")
 
 
 def test_all_rows_are_trained_on_where_no_test_set_is_wanted(run):
