@@ -75,7 +75,7 @@ def check_regrets(folders: list[Path], leaderboard: Path, suites: set[str]) -> t
         found = regrets(own, sorted(part["budget"].unique()))
         for strategy, budget, expected in zip(part["strategy"], part["budget"], part["regret"], strict=True):
             value = found[strategy, budget]
-            if not np.isclose(value, expected, rtol=TOLERANCE, atol=1e-9):
+            if not np.isclose(value, expected, rtol=TOLERANCE, atol=1e-9, equal_nan=True):
                 differences.append(
                     f"{suite}, {split}, {name}: {strategy} after {budget:g}: {value:.6g}, not {expected:.6g}"
                 )
@@ -116,7 +116,8 @@ def regrets(rows: pd.DataFrame, budgets: list[float]) -> dict[tuple[str, float],
         default = of_task.loc[of_task["is_default"] & ~of_task["failed"], "worth"].max()
         worst = np.nanmax([reference, default, *known])  # before any outcome
         ends = {key: _end(run, last) for key, run in of_task.groupby(["strategy", "seed"])}
-        fresh = all(end is not None for end in ends.values())
+        retrained = {strategy for strategy, _ in ends} - {key[0] for key, end in ends.items() if end is None}
+        fresh = len(retrained) > 1
         for (strategy, seed), curve in curves.items():
             for budget in budgets:
                 worth = worst
@@ -124,14 +125,18 @@ def regrets(rows: pd.DataFrame, budgets: list[float]) -> dict[tuple[str, float],
                     if spent <= budget * (1 + 1e-9):
                         worth = value
                 end = ends[strategy, seed]
-                if budget == last and fresh and end is not None:
-                    worth = end if np.isfinite(end) else worst
+                if budget == last and fresh:
+                    worth = np.nan if strategy not in retrained or end is None else end if np.isfinite(end) else worst
                 worths.append((strategy, suite, unit, task, budget, (worth - best) / (reference - best)))
     table = pd.DataFrame(worths, columns=["strategy", "suite", "unit", "task", "budget", "regret"])
     means = table.groupby(["strategy", "budget", "suite", "unit", "task"])["regret"].mean()
     means = means.groupby(["strategy", "budget", "suite", "unit"]).mean().groupby(["strategy", "budget"]).mean()
+    unknown = set(table.loc[table["regret"].isna(), ["strategy", "budget"]].itertuples(index=False, name=None))
     rows_of_means = means.reset_index().itertuples(index=False, name=None)
-    return {(str(strategy), float(budget)): float(value) for strategy, budget, value in rows_of_means}
+    return {
+        (str(strategy), float(budget)): np.nan if (strategy, budget) in unknown else float(value)
+        for strategy, budget, value in rows_of_means
+    }
 
 
 def incumbents(run: pd.DataFrame) -> list[tuple[float, float]]:

@@ -113,7 +113,7 @@ def committed() -> list[Path]:
 def read_runs(*folders: Path) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
     """All rows, and the attributes of each file (versions and commits).
 
-    If a run occurs more than once, the one with the largest budget is used.
+    If a run occurs more than once, the one with the largest budget is used, then one whose config was retrained.
     """
     for folder in folders:
         if not folder.is_dir():
@@ -139,7 +139,9 @@ def read_runs(*folders: Path) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
     rows["is_default"] = rows["is_default"].where(rows["is_default"].notna(), rows["trial"] == 0).astype(bool)
     rows["failed"] = rows["failed"].astype(bool)
     rows = rows[rows["n_trials"] == rows.groupby(KEY)["n_trials"].transform("max")]
-    rows = rows[rows["file"] == rows.groupby(KEY)["file"].transform("min")]
+    is_fresh = rows["returned"].notna().groupby([rows[name] for name in (*KEY, "file")]).transform("any")
+    order = rows["file"] + len(tables) * ~is_fresh
+    rows = rows[order == order.groupby([rows[name] for name in KEY]).transform("min")]
     return rows.drop(columns="file").reset_index(drop=True), attributes
 
 

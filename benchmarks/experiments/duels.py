@@ -29,6 +29,7 @@ from benchmarks.scoring.statistics import unit_keys
 
 BUDGETS = (20, 50)  # full trainings
 PAIR = ["suite", "task", "seed"]
+LIVE, TRAINED = "real and fields", {"real", "fields"}  # suites of trainings, not of recorded ones
 BLOCK = "duels"
 
 
@@ -77,8 +78,13 @@ def duels(table: pd.DataFrame, facts: pd.DataFrame, strategy: str, budget: int) 
         judged = set(fresh.index[fresh.index.isin(_tested(rows))].get_level_values("suite"))
         both = pd.concat([both[~_of(both, judged)], fresh[_of(fresh, judged)]])
         suites = list(both.index.get_level_values("suite").unique())
-        for suite in [EVERY_SUITE, *suites] if len(suites) > 1 else suites:
-            own = both if suite == EVERY_SUITE else both[both.index.get_level_values("suite") == suite]
+        groups = {suite: {suite} for suite in suites}
+        if {*suites} > TRAINED:
+            groups = {LIVE: TRAINED} | groups
+        if len(suites) > 1:
+            groups = {EVERY_SUITE: {*suites}} | groups
+        for suite, members in groups.items():
+            own = both[_of(both, members)]
             key = {"strategy": strategy, "rival": rival, "suite": suite, "budget": budget}
             found.append({**key, **_duel(own, units), "fresh_tasks": own[_of(own, judged)].groupby(PAIR[:2]).ngroups})
     return found

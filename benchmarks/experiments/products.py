@@ -53,7 +53,7 @@ def main(
     split: Annotated[int, typer.Option(help="Index of the random train/test split.")] = 0,
     only: Annotated[str | None, typer.Option(help="Tables, separated by commas. [default: all]")] = None,
     products: Annotated[str, typer.Option(help=f"Some of {', '.join(PRODUCTS)}.")] = "default,lightgbm",
-    flaml_python: Annotated[Path | None, typer.Option(help="Python with flaml[automl].")] = None,
+    flaml_python: Annotated[Path | None, typer.Option(help="Python with flaml[automl,catboost].")] = None,
     autogluon_python: Annotated[
         Path | None, typer.Option(help="Python with autogluon.tabular[lightgbm,catboost,xgboost,fastai].")
     ] = None,

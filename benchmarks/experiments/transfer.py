@@ -30,6 +30,8 @@ from automl.study.run_folder import write_atomic
 from automl.tuning.warm_start import most_configs
 from benchmarks.command import run_command
 from benchmarks.opponents.past_losses import WithPastLosses
+from benchmarks.pages.markdown import grid, put
+from benchmarks.runner.simulate import strategy_seed
 from benchmarks.scoring.statistics import LEVEL, resamples
 from benchmarks.suites import load_suite
 from benchmarks.suites.base import SimulatedTask
@@ -71,6 +73,8 @@ SEARCHES = {
     "both reversed": Kind("reversed", model=True),
 }
 PUBLISHED = ("none", "random", "prior", "shuffled", "reversed")
+MISLEADING = {"shuffled": "losses shuffled", "reversed": "losses reversed, so that bad looks good"}
+BLOCK = "transfer"
 
 
 def main(
@@ -81,6 +85,7 @@ def main(
     ] = list(PUBLISHED),  # noqa: B006 - typer's way to give a default
     workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 2,
     out: Annotated[Path, typer.Option(help="Table to write.")] = Path("results/transfer.csv"),
+    page: Annotated[Path | None, typer.Option(help="Page that shows the table.")] = None,
 ) -> None:
     """Search every task with past studies of the others, with misleading ones and with none."""
     for name in searches:
@@ -93,7 +98,39 @@ def main(
     table = pd.concat([means(regret), ratios(regret), differences(regret)], ignore_index=True)
     table = table.assign(strategy=strategy, n_tasks=regret.index.unique("task").size, n_seeds=seeds)
     write_atomic(out, table.to_csv(index=False, float_format="%.4f"))
+    put(page, BLOCK, as_page(table))
     print(table.to_string(index=False))
+
+
+def as_page(table: pd.DataFrame) -> list[str]:
+    """What the page shows of the published searches."""
+    known = table.set_index("what").to_dict("index")
+
+    def quotient(a: str, b: str) -> str:
+        row = known.get(f"{a} / {b}")
+        return "" if row is None else f"{row['value']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
+
+    first = known["none 2"]
+    means = [
+        [
+            str(n),
+            *(f"{known[f'{name} {n}']['value']:.3f}" for name in ("prior", "none")),
+            quotient(f"prior {n}", f"none {n}"),
+        ]
+        for n in (2, 20, 50)
+    ]
+    header = ["trainings", "with past studies", "without", "ratio (95% interval for tasks like these)"]
+    misled = [[words, quotient(f"{name} 50", "none 50")] for name, words in MISLEADING.items()]
+    return [
+        f"{first['n_tasks']} tasks, {first['n_seeds']} seeds.",
+        "",
+        *grid(header, means),
+        "",
+        f"Random search reaches {known['random 40']['value']:.2f} after 40 trainings; the ratio of "
+        f"`{first['strategy']}` with past studies after 2 to this is {quotient('prior 2', 'random 40')}.",
+        "",
+        *grid(["misleading past studies", "regret after 50 trainings, relative to no past studies"], misled),
+    ]
 
 
 def regrets(
@@ -117,7 +154,8 @@ def regrets(
             prior = portfolio(task.space, others, task.name, most_configs(N_TRIALS)) if kind.starts else []
             same = "none" if not prior and not kind.model and name != "random" else name
             if same not in curves:
-                options: dict[str, Any] = {"seed": seed, "n_trials": N_TRIALS, "prior": prior}
+                own = strategy_seed(task.suite, task.name, seed)
+                options: dict[str, Any] = {"seed": own, "n_trials": N_TRIALS, "prior": prior}
                 if kind.model:
                     made: Strategy = WithPastLosses(task.space, studies=others, task=task.name, **options)
                 else:

@@ -14,7 +14,17 @@ from automl.errors import UserError
 from automl.study.run_folder import write_atomic
 from benchmarks.pages.efficiency import EXPLANATION as NEEDS
 from benchmarks.pages.efficiency import SHORTLY, efficiencies, full_table, notes, short_table
-from benchmarks.pages.overview import ADVICE, CELLS, STRATEGIES, advice_rows, advised, losses, strategy_table
+from benchmarks.pages.overview import (
+    ADVICE,
+    BUDGETS,
+    STRATEGIES,
+    TERMS,
+    advice_rows,
+    advised,
+    in_short,
+    losses,
+    strategy_table,
+)
 from benchmarks.pages.sentences import Advice, advice, budgets, findings
 from benchmarks.pages.tables import Cell, columns, generalisation, rows
 from benchmarks.scoring.certainty import FEWEST, MARGIN, SURE
@@ -98,10 +108,7 @@ def _first_page(
 ) -> str:
     parts = [
         "# Which strategy to use\n",
-        "Written by `python -m benchmarks.report`. **Regret**: 0 is the best known loss of a task, 1 that of a median "
-        f"random config. **Probability**: that the expected regret on tasks like these is within {MARGIN:g} of the "
-        "lowest, which may hold for several. Budgets are in full trainings; `raw-NAME` is the library of this name "
-        f"called directly. {CELLS} [How this is measured]({name}-runs.md).\n",
+        f"Written by `python -m benchmarks.report`; [how this is measured]({name}-runs.md).\n",
         *summary(sections, costs),
     ]
     first = picture(sections, images, name)
@@ -135,7 +142,8 @@ def summary(sections: list[Section], costs: pd.DataFrame) -> list[str]:
     found = advised(sections)
     if not found:
         return _table(advice(sections, kinds=False))
-    lines = ["## What to use\n", *grid(ADVICE, advice_rows(found))]
+    lines = ["## What to use\n", f"{in_short(found)}\n", *grid(ADVICE, advice_rows(found)), ""]
+    lines += [f"- **{term}**: {words}" for term, words in TERMS]
     where = losses(sections)
     if where:
         lines += ["", "## Where other libraries win\n", *(f"- {escaped(line)}" for line in where)]
@@ -201,8 +209,9 @@ def summary_block(sections: list[Section], costs: pd.DataFrame, image: Path | No
 
 
 def advice_block(sections: list[Section]) -> str:
-    """The table of recommendations."""
-    return "\n".join(grid(ADVICE, advice_rows(advised(sections))))
+    """The recommendations for few trainings."""
+    found = [each for each in advised(sections) if each.budget == BUDGETS[0]]
+    return "\n".join([f"{in_short(found)}\n", *grid(ADVICE, advice_rows(found))])
 
 
 def slug(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,54 +12,85 @@ from automl.tuning.recommend import preferred, probability
 from benchmarks.opponents import OPPONENTS
 from benchmarks.pages.sentences import number
 from benchmarks.pages.tables import duration
+from benchmarks.scoring.certainty import MARGIN
 from benchmarks.scoring.cohorts import DEVELOPMENT, EVERY_SUITE
 from benchmarks.scoring.comparison import Comparison
 from benchmarks.scoring.leaderboard import Section
 
 CLOCK = "trainings"
 BUDGETS = (20.0, 50.0)  # few trainings, many trainings
-SURE, LIKELY = 0.95, 0.7  # probabilities of being among the best
+SURE = 0.95  # probability of being among the best
 SITUATIONS = {  # (suite, field, workers) -> in words
     (EVERY_SUITE, "numeric spaces", 1): "numbers only",
     (EVERY_SUITE, "mixed spaces", 1): "numbers and choices",
-    (EVERY_SUITE, "discrete spaces", 1): "choices and grids only",
+    (EVERY_SUITE, "discrete spaces", 1): "lists of values only",
     ("yahpo", "all tasks", 1): "networks with learning curves",
-    ("yahpo", "all tasks", 4): "the same, 4 workers",
+    ("yahpo", "all tasks", 4): "networks with learning curves, 4 workers",
     ("real", "all tasks", 1): "real trainings, images and signals",
     ("fields", "all tasks", 1): "real trainings, one of each field",
 }
-SPLITS = {"holdout": "held-out tasks", DEVELOPMENT: "development tasks"}  # the former first
+SPLITS = {"holdout": "held out", DEVELOPMENT: "development"}  # the former first
 
 
 @dataclass(frozen=True)
 class Advised:
-    """A recommendation for a situation. ``measured``: the sections by split; the first decides on the strategy."""
+    """A recommendation for a situation.
+
+    ``measured``: the sections by split; the first decides on the strategy. ``part``: the part of its tasks and seeds on
+    which slow libraries ran too, if there is one.
+    """
 
     situation: str
     budget: float
     strategy: str
     measured: Mapping[str, Section]
+    part: Section | None = None
 
     def comparison(self, split: str) -> Comparison:
         """The comparison on the tasks of a split."""
         return self.measured[split].standings[CLOCK].comparisons[self.budget]
 
     @property
-    def verdict(self) -> str:
-        """The recommendation: who is surely among the best, or how unsure that is and which library is likelier."""
-        comparison = self.comparison(next(iter(self.measured)))
-        chances = comparison.chances["probability"]
-        own, others = chances.drop([*OPPONENTS], errors="ignore"), chances[chances.index.isin(OPPONENTS)]
-        chance = float(own[self.strategy])
-        if chance >= SURE:
-            equal = own[own >= SURE].drop(self.strategy).index
-            return " or ".join(f"**{name}**" for name in (self.strategy, *equal))
-        words = f"**{self.strategy}**, {'probably' if chance >= LIKELY else 'not sure'}"
-        if len(others) and others.max() > chance:
-            library = str(others.idxmax())
-            facts = f"{probability(others.max())}; regret {number(comparison.means[library])}"
-            words = f"the library {library.removeprefix('raw-')} ({facts}); of ours, {words}"
-        return words
+    def first(self) -> Comparison:
+        """The comparison that decides."""
+        return self.comparison(next(iter(self.measured)))
+
+    @property
+    def ours(self) -> str:
+        """The recommended strategy, and others of ours if all of them are surely among the best."""
+        chances = self.first.chances["probability"].drop([*OPPONENTS], errors="ignore")
+        equal = chances[chances >= SURE].drop(self.strategy, errors="ignore").index
+        return " or ".join(
+            f"**{name}**" for name in (self.strategy, *(equal if chances[self.strategy] >= SURE else ()))
+        )
+
+    @property
+    def library(self) -> str:
+        """The library that is more likely among the best; empty if there is none or ours is sure to be."""
+        return likelier(self.first, self.strategy)
+
+    @property
+    def about_library(self) -> str:
+        """Its name, probability and regret; without one, those of a slow library on a part of the tasks."""
+        if self.library:
+            chance = float(self.first.chances["probability"][self.library])
+            return f"{plain(self.library)} ({probability(chance)}): {number(self.first.means[self.library])}"
+        comparison = None if self.part is None else self.part.standings[CLOCK].comparisons.get(self.budget)
+        if self.part is None or comparison is None or not comparison.decided:
+            return ""
+        library = likelier(comparison, self.strategy)
+        if not library or library in self.first.means.index:
+            return ""
+        chances, means = comparison.chances["probability"], comparison.means
+        return (
+            f"on {self.part.field.extent}: {plain(library)} ({probability(float(chances[library]))}): "
+            f"{number(means[library])} against {number(means[self.strategy])}"
+        )
+
+    @property
+    def random(self) -> str:
+        """The regret of random search; empty if it did not run."""
+        return number(self.first.means["random"]) if "random" in self.first.means.index else ""
 
     def chance(self, split: str) -> str:
         """The probability that the strategy is among the best of a split; empty if it was not measured."""
@@ -76,6 +108,7 @@ class Advised:
 def advised(sections: Iterable[Section]) -> list[Advised]:
     """The advice for each situation and budget that was measured on enough tasks, from held-out ones if possible."""
     known = list(sections)
+    places = {(each.field.suite, each.field.name, each.field.n_workers, each.field.split): each for each in known}
     found = []
     for key, situation in SITUATIONS.items():
         there = [
@@ -92,7 +125,10 @@ def advised(sections: Iterable[Section]) -> list[Advised]:
                 first = next(iter(measured.values())).standings[CLOCK].comparisons[budget]
                 ours = first.chances["probability"].drop([*OPPONENTS], errors="ignore")
                 strategy = preferred({str(name): float(p) for name, p in ours.items()})
-                found.append(Advised(situation, budget, strategy, measured))
+                suite, name, n_workers = key
+                subset = name.replace("all tasks", "subset") if suite != EVERY_SUITE else f"{name}, subset"
+                place = (suite, subset, n_workers, next(iter(measured)))
+                found.append(Advised(situation, budget, strategy, measured, places.get(place)))
     return found
 
 
@@ -101,44 +137,84 @@ def _decided(section: Section, budget: float) -> bool:
     return standing is not None and budget in standing.comparisons and standing.comparisons[budget].decided
 
 
+def in_short(found: Sequence[Advised]) -> str:
+    """The advice in a sentence: the strategy that most rows recommend, and the situations with another one."""
+    usual, _ = Counter(each.strategy for each in found).most_common(1)[0]
+    others: dict[str, list[str]] = {}
+    for each in found:
+        words = f"the library {plain(each.library)} is more likely the best" if each.library else f"`{each.strategy}`"
+        if each.library or each.strategy != usual:
+            others.setdefault(each.situation, [])
+            others[each.situation] += [words] if words not in others[each.situation] else []
+    exceptions = "; ".join(f"{situation}: {', '.join(words)}" for situation, words in others.items())
+    return f"Use `{usual}`" + (f", with these exceptions: {exceptions}." if exceptions else ".")
+
+
+def likelier(comparison: Comparison, strategy: str) -> str:
+    """The library that is more likely the best than a strategy; empty if none is, or the strategy surely among them."""
+    chances = comparison.chances["probability"]
+    others, ours = chances[chances.index.isin(OPPONENTS)], float(chances.get(strategy, 0.0))
+    return str(others.idxmax()) if ours < SURE and len(others) and others.max() > ours else ""
+
+
+def plain(library: str) -> str:
+    """The name of a library that the benchmarks call directly."""
+    return library.removeprefix("raw-")
+
+
 def advice_rows(found: Sequence[Advised]) -> list[list[str]]:
     """A row per situation and budget."""
     rows = []
     for each in found:
         first = next(iter(each.measured))
-        n_tasks = len(each.measured[first].field.tasks)
+        extent = each.measured[first].field.extent
         rows.append(
             [
                 each.situation,
                 f"{each.budget:g}",
-                each.verdict,
+                each.ours,
                 each.chance(first),
                 each.regret(first),
-                f"{n_tasks} {SPLITS[first]}",
+                each.about_library,
+                each.random,
+                f"{SPLITS[first]}: {extent}",
                 each.chance(DEVELOPMENT) if first != DEVELOPMENT else "",
             ]
         )
     return rows
 
 
-CELLS = (
-    "Sure: the probability that a strategy is among the best, which several may be; it and the regret are of the first "
-    "of ours. Strategies were designed with the development tasks in view; the choice is made by held-out tasks where "
-    "these were run."
+ADVICE = [
+    "space or situation", "trainings", "best of automl", "sure", "regret (80% interval)",
+    "more likely the best (sure): regret", "random search", "measured on", "sure on development tasks",
+]  # fmt: skip
+TERMS = (
+    ("Regret", "lower is better; 0 is the best known loss of a task, 1 that of a median random config."),
+    (
+        "Sure",
+        f"the probability that the expected regret on tasks like these is within {MARGIN:g} of the lowest of all that "
+        "ran on them, libraries included. Of several names, that of the first.",
+    ),
+    (
+        "Development tasks",
+        "were used to design the strategies: results on them may be too good. Held-out ones decide where they ran.",
+    ),
+    (
+        "Trainings",
+        "mostly the first of 100 that a run was given; if given fewer, a strategy may plan better.",
+    ),
 )
 STRATEGIES = (
-    "Expected regret after 20 and 50 trainings, and the probability of being among the best if that is 0.01 or more."
+    "Expected regret after 20 and 50 trainings; in parentheses sure, from 0.01. raw-NAME is a library called directly, "
+    "others are of automl. Blank: not run on these tasks."
 )
-ADVICE = [
-    "space or situation", "trainings", "what to use", "sure", "regret (80% interval)", "measured on",
-    "sure on development tasks",
-]  # fmt: skip
 
 
 def losses(sections: Iterable[Section]) -> list[str]:
-    """A line for each suite in which, after some budget, another library is more likely the best than any of ours."""
+    """A line for each suite in which, after some budget, another library is more likely the best than any of ours;
+    held-out ones first."""
     lines = []
-    for section in sections:
+    for section in sorted(sections, key=lambda section: section.field.split == DEVELOPMENT):
         standing = section.standings.get(CLOCK)
         if standing is None or not section.field.normalised or section.field.suite == EVERY_SUITE:
             continue
@@ -149,15 +225,15 @@ def losses(sections: Iterable[Section]) -> list[str]:
 
 
 def _loss(budget: float, comparison: Comparison) -> str:
-    """For example ``after 20: raw-nevergrad 0.131 (0.99) against bo 0.150 (0.23)``; empty if one of ours is ahead."""
+    """For example ``after 20: nevergrad 0.131 (0.99), automl: bo 0.150 (0.23)``; empty if ours is ahead."""
     chances, means = comparison.chances["probability"], comparison.means
     theirs, ours = chances[chances.index.isin(OPPONENTS)], chances[~chances.index.isin(OPPONENTS)]
     if theirs.empty or theirs.max() <= ours.max():
         return ""
     them, us = str(theirs.idxmax()), str(means.drop([*OPPONENTS], errors="ignore").index[0])
     return (
-        f"after {budget:g}: {them} {number(means[them])} ({probability(theirs.max())}) "
-        f"against {us} {number(means[us])} ({probability(ours.max())})"
+        f"after {budget:g}: {plain(them)} {number(means[them])} ({probability(theirs.max())}), "
+        f"automl: {us} {number(means[us])} ({probability(ours.max())})"
     )
 
 

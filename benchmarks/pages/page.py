@@ -10,7 +10,16 @@ import pandas as pd
 from benchmarks.pages import figures, tables
 from benchmarks.pages.efficiency import SHORT, SHORTLY, efficiencies, first_of_each, short_table
 from benchmarks.pages.markdown import BEFORE, slug
-from benchmarks.pages.overview import ADVICE, CELLS, STRATEGIES, advice_rows, advised, losses, strategy_table
+from benchmarks.pages.overview import (
+    ADVICE,
+    STRATEGIES,
+    TERMS,
+    advice_rows,
+    advised,
+    in_short,
+    losses,
+    strategy_table,
+)
 from benchmarks.pages.sentences import advice, budgets, findings, spent
 from benchmarks.scoring.certainty import FEWEST, MARGIN, SURE
 from benchmarks.scoring.cohorts import EVERY_SUITE
@@ -47,8 +56,9 @@ def render(sections: list[Section], costs: pd.DataFrame, made: dict[str, Any]) -
     )
     by_suite, by_kind = (advice(sections, kinds=kinds) for kinds in (False, True))
     return environment.get_template("leaderboard.html.j2").render(
-        cells=CELLS,
-        advice=(ADVICE, advice_rows(advised(sections))),
+        terms=TERMS,
+        in_short=in_short(found) if (found := advised(sections)) else "",
+        advice=(ADVICE, advice_rows(found)),
         strategies=(STRATEGIES, *strategy_table(sections, all_costs)),
         losses=losses(sections),
         needs=(SHORTLY, short_table(needs), [(each.title, each.section.field.extent) for each in needs]),

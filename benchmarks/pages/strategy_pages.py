@@ -66,7 +66,7 @@ def _places(name: str, section: Section, after: list[float]) -> list[list[str]]:
         row = [f"{field.title}, {field.name}: {field.extent}" + (f", {strategy}" if strategy != name else "")]
         for budget in after:
             comparison = comparisons.get(budget)
-            if comparison is None or pd.isna(comparison.means[strategy]):
+            if comparison is None or pd.isna(comparison.means.get(strategy)):
                 row.append("")
                 continue
             place = list(comparison.means.index).index(strategy) + 1

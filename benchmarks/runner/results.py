@@ -19,7 +19,9 @@ from automl.provenance import commit, versions
 from automl.study.run_folder import write_atomic
 from benchmarks.runner.simulate import Run
 
-COMMITTED = (Path("results/runs"), Path("results/holdout"))  # on development and on held-out tasks
+COMMITTED = (  # on development and on held-out tasks; real trainings whose results were retrained
+    Path("results/runs"), Path("results/holdout"), Path("results/peers/real"), Path("results/peers/fields"),
+)  # fmt: skip
 SINGLE = ("loss", "worth", "test", "retrained", "returned", "at_seconds")  # in single precision
 
 

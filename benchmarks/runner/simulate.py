@@ -48,8 +48,9 @@ def simulate(run: Run, task: SimulatedTask, strategy_seconds: Callable[[int], fl
     """
     study = Study(task.space, task.max_epochs)
     strategy = make(
-        run.strategy, task.space, seed=strategy_seed(run), n_trials=run.n_trials, max_epochs=task.max_epochs,
-        n_workers=run.n_workers, resumable=task.resumable, fidelity=task.fidelity, seconds=run.seconds,
+        run.strategy, task.space, seed=strategy_seed(run.suite, run.task, run.seed), n_trials=run.n_trials,
+        max_epochs=task.max_epochs, n_workers=run.n_workers, resumable=task.resumable, fidelity=task.fidelity,
+        seconds=run.seconds,
     )  # fmt: skip
     executor = ReplayExecutor(task, run.n_workers, strategy_seconds, run.seconds)
     Tuner(task, strategy, study, executor, n_trials=run.n_trials, seed=run.seed, time_limit=run.seconds).run()
@@ -59,13 +60,13 @@ def simulate(run: Run, task: SimulatedTask, strategy_seconds: Callable[[int], fl
     return rows
 
 
-def strategy_seed(run: Run) -> int:
+def strategy_seed(suite: str, task: str, seed: int) -> int:
     """The seed of the strategy, the same for all strategies on a task and another one on each task.
 
     Tasks of a suite often share a space, in which a seed means one initial design. With the same few designs on all
     tasks, their luck would look like evidence from many tasks.
     """
-    return int.from_bytes(hashlib.sha256(f"{run.suite}/{run.task}/{run.seed}".encode()).digest()[:4], "big")
+    return int.from_bytes(hashlib.sha256(f"{suite}/{task}/{seed}".encode()).digest()[:4], "big")
 
 
 def rows_of(run: Run, task: SimulatedTask, study: Study) -> list[dict[str, Any]]:

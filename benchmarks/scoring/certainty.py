@@ -32,7 +32,7 @@ def expected(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     n, means = len(table), table.mean()
     ends = np.full((4, len(means)), np.nan)
     if n >= FEW:
-        ends = np.quantile(_weights(n, N_DRAWS, seed) @ table.to_numpy(), [0.1, 0.9, 0.025, 0.975], axis=0)
+        ends = np.quantile(_means(table.to_numpy(), N_DRAWS, seed), [0.1, 0.9, 0.025, 0.975], axis=0)
     elif n >= FEWEST:
         error = (table.std() / np.sqrt(n)).to_numpy()
         t80, t95 = (float(stats.t.isf(tail, n - 1)) for tail in (0.1, 0.025))
@@ -78,11 +78,13 @@ def versus(a: np.ndarray, b: np.ndarray, margin: float = MARGIN, seed: int = 0) 
 
 def among_best(table: pd.DataFrame, margin: float = MARGIN, seed: int = 0) -> pd.DataFrame:
     """By strategy, the ``probability`` that its expected regret is within the margin of the lowest, and the ``loss``
-    that is expected by choosing it: its regret beyond the lowest. By the Bayesian bootstrap.
+    that is expected by choosing it: its regret beyond the lowest. By Student's t below FEW units, else the Bayesian
+    bootstrap.
 
     ``table``: mean regrets, units x strategies without NaN.
     """
-    means = _weights(len(table), N_POSTERIOR, seed) @ table.to_numpy()
+    draw = _means_of_few if len(table) < FEW else _means
+    means = draw(table.to_numpy(), N_POSTERIOR, seed)
     loss = means - means.min(axis=1, keepdims=True)
     columns = {"probability": (loss <= margin).mean(axis=0), "loss": loss.mean(axis=0)}
     return pd.DataFrame(columns, index=table.columns)
@@ -99,5 +101,15 @@ def units_needed(a: np.ndarray, b: np.ndarray, margin: float = MARGIN, most: int
     return None
 
 
-def _weights(n: int, n_draws: int, seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).dirichlet(np.ones(n), n_draws)
+def _means(values: np.ndarray, n_draws: int, seed: int) -> np.ndarray:
+    """Draws of the means of units x strategies by the Bayesian bootstrap, (n_draws, strategies)."""
+    weights: np.ndarray = np.random.default_rng(seed).dirichlet(np.ones(len(values)), n_draws)
+    return np.asarray(weights @ values)
+
+
+def _means_of_few(values: np.ndarray, n_draws: int, seed: int) -> np.ndarray:
+    """As ``_means``, by the multivariate Student's t with the covariance over units, whose bootstrap is too narrow."""
+    rng, n = np.random.default_rng(seed), len(values)
+    means = values.mean(axis=0)
+    normal = rng.normal(size=(n_draws, n)) @ (values - means) / np.sqrt(n * (n - 1))  # has that covariance
+    return np.asarray(means + normal / np.sqrt(rng.chisquare(n - 1, (n_draws, 1)) / (n - 1)))

@@ -53,7 +53,7 @@ def standing_of(
     curve = [budget for budget in dense if round(budget / scale) in CURVE or budget == dense[-1]]
     shown = [b for b in dense if (round(b / scale) in SHOWN and 1.2 * b < dense[-1]) or b == dense[-1]]
     competitors = scores.drop(index=[*REFERENCES], level="strategy", errors="ignore")
-    tables = {budget: regret.by_unit(competitors, budget, field.units) for budget in curve}
+    tables = {budget: _compared(regret.by_unit(competitors, budget, field.units)) for budget in curve}
     comparisons = {
         budget: compare(tables[budget], field.size) if worked[budget] else nothing(tables[budget], field.size)
         for budget in shown
@@ -73,30 +73,46 @@ def standing_of(
 def _with_fresh_seeds(field: Field, values: pd.DataFrame, ends: pd.Series) -> tuple[pd.DataFrame, str]:
     """The regrets, with fresh seeds at the largest budget, and a sentence about how that is scored.
 
-    Fresh seeds are used in suites where all compared runs have them; in others, all are scored by their own trainings.
+    In suites with fresh seeds, strategies without them are not compared at that budget, unless fewer than two have
+    them: then all are scored by their own trainings.
     """
     last, found, ends = values.columns[-1], values.copy(), ends.reindex(values.index)
-    competes = ~values.index.get_level_values("strategy").isin(REFERENCES)
-    suites, missing, fresh = values.index.get_level_values("suite"), set[str](), []
+    names, suites = (values.index.get_level_values(level) for level in ("strategy", "suite"))
+    competes, missing, without, fresh = ~names.isin(REFERENCES), set[str](), set[str](), []
     for suite in dict.fromkeys(suite for suite, _ in field.tasks):
         own = suites == suite
-        lacking = ends[own & competes & ends.isna().to_numpy()].index.get_level_values("strategy")
         if ends[own].isna().all():  # no test set
             continue
-        if len(lacking):
-            missing |= set(lacking)
+        lacking = set(names[own & competes & ends.isna().to_numpy()])
+        if len(set(names[own & competes]) - lacking) < 2:
+            missing |= lacking
             continue
+        without |= lacking
         found.loc[own, last] = ends[own]
         fresh.append(suite)
     lost = found[last].groupby("strategy").transform(lambda column: column.isna().any())
-    found.loc[lost, last] = np.nan  # a reference that is not known everywhere
+    found.loc[lost, last] = np.nan  # not known everywhere
     notes = []
     if fresh:
         notes.append(f"After {last:g}, scored on the test set: mean over retrainings of the returned config.")
+    if without:
+        notes.append(f"Not compared after {last:g}, as their returned configs were not retrained: {listed(without)}.")
     if missing:
-        names = ", ".join(sorted(missing))
-        notes.append(f"After {last:g}, scored by the runs' own trainings, since some were not retrained: {names}.")
+        notes.append(
+            f"After {last:g}, scored by the runs' own trainings, since some were not retrained: {listed(missing)}."
+        )
     return found, " ".join(notes)
+
+
+def listed(names: set[str]) -> str:
+    """The names in alphabetical order."""
+    return ", ".join(sorted(names))
+
+
+def _compared(table: pd.DataFrame) -> pd.DataFrame:
+    """The strategies with a regret; all, if none has one."""
+    known = table.dropna(axis=1, how="all")
+    return table if known.empty else known
 
 
 def _board(

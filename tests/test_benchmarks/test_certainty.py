@@ -36,6 +36,14 @@ def test_a_small_interval_is_students():
     assert (found["low95"], found["high95"]) == pytest.approx((low, high))
 
 
+def test_with_few_units_a_probability_is_students():
+    """Two strategies with the margin between their means: b is within it if the mean difference is below the margin."""
+    a, difference = np.full(5, 0.1), np.array([0.03, -0.01, 0.02, 0.0, 0.01])
+    found = among_best(pd.DataFrame({"a": a, "b": a + difference}))["probability"]
+    below = stats.t(4, difference.mean(), stats.sem(difference)).cdf(MARGIN)
+    assert found["b"] == pytest.approx(below, abs=0.02)
+
+
 def test_one_unit_by_hand():
     """One difference beyond the margin, of weight w ~ Beta(1, 0.5): worse than equal if w^2 + 2 w (1 - w) > 1/2."""
     threshold = 1 - np.sqrt(0.5)  # both the difference itself and its mean with 0 lie beyond the margin

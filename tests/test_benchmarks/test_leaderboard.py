@@ -363,8 +363,14 @@ def test_the_largest_budget_is_scored_with_fresh_seeds_if_all_have_them():
 
     table.loc[is_end & (table["strategy"] == "good") & (table["task"] == TASKS[0]), "returned"] = np.nan
     standing = sections(table, constants(TASKS))[0].standings["trainings"]
-    assert standing.comparisons[20.0].means.index[0] == "good"  # all are judged alike
-    assert standing.scored.endswith("since some were not retrained: good.")
+    assert standing.comparisons[20.0].means.index.tolist() == ["fair", "random"]  # all are judged alike
+    assert standing.comparisons[10.0].means.index[0] == "good"
+    assert standing.scored.endswith("Not compared after 20, as their returned configs were not retrained: good.")
+
+    table.loc[is_end & (table["strategy"] == "fair"), "returned"] = np.nan
+    standing = sections(table, constants(TASKS))[0].standings["trainings"]
+    assert standing.comparisons[20.0].means.index[0] == "good"
+    assert standing.scored.endswith("since some were not retrained: fair, good.")
 
 
 def test_without_a_successful_training_there_is_no_leader():

@@ -200,7 +200,9 @@ def test_the_returned_config_is_the_best_contender_on_fresh_seeds_or_the_default
     ends = rows[rows["returned"].notna()]
     assert (ends["at_epochs"] / task.max_epochs).tolist() == [4, 8]  # half of its budget is that of the others
     study = Study(task.space, task.max_epochs)
-    strategy = make_strategy("random", task.space, seed=strategy_seed(run), n_trials=8, max_epochs=task.max_epochs)
+    strategy = make_strategy(
+        "random", task.space, seed=strategy_seed(run.suite, run.task, run.seed), n_trials=8, max_epochs=task.max_epochs
+    )
     Tuner(task, strategy, study, ReplayExecutor(task, 1, lambda n: 0.0), n_trials=8, seed=1).run()
     default = Encoding(task.space).default
     trials = sorted(study.trials.values(), key=lambda trial: trial.loss)
