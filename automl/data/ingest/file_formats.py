@@ -50,6 +50,7 @@ class ParquetSource:
         import pyarrow
         import pyarrow.parquet as parquet
 
+        self.path = path
         self.notes: list[str] = []
         self.share_read = 0.0
         self.decimals: dict[str, str] = {}
@@ -58,6 +59,7 @@ class ParquetSource:
         except (OSError, pyarrow.ArrowInvalid) as error:
             raise UserError(f"{str(path)!r} is not a Parquet file: {' '.join(str(error).split())}") from None
         self.names = list(self._file.schema_arrow.names)
+        _check_names(path, self.names)
 
     def chunks(
         self,
@@ -68,11 +70,16 @@ class ParquetSource:
         strange: Counter[str] | None = None,
     ) -> Iterator[pd.DataFrame]:
         """As for a CSV file; ``written`` has no effect, since Parquet columns are typed."""
+        import pyarrow
+
         size, n = max(1_000, CELLS // max(1, len(columns or self.names))), 0
-        for batch in self._file.iter_batches(batch_size=size, columns=columns and list(columns)):
-            n += batch.num_rows
-            self.share_read = n / self._file.metadata.num_rows
-            yield _with_numbers(batch.to_pandas(ignore_metadata=True), numbers, self.decimals, strange)
+        try:
+            for batch in self._file.iter_batches(batch_size=size, columns=columns and list(columns)):
+                n += batch.num_rows
+                self.share_read = n / self._file.metadata.num_rows
+                yield _with_numbers(batch.to_pandas(ignore_metadata=True), numbers, self.decimals, strange)
+        except (OSError, pyarrow.ArrowException) as error:
+            raise UserError(f"{str(self.path)!r} cannot be read: {' '.join(str(error).split())}") from None
 
 
 class CsvSource:
@@ -95,9 +102,7 @@ class CsvSource:
         names, *rows = csv.reader(head, delimiter=self.separator, skipinitialspace=True, quoting=self.quoting)
         self.names = [name or f"Unnamed: {i}" for i, name in enumerate(names)]  # pandas' names
         self.decimals = self._find_decimals(rows, decimals)
-        double = next((name for i, name in enumerate(self.names) if name in self.names[:i]), None)
-        if double is not None:
-            raise UserError(f"{str(path)!r} has two columns named {double!r}; rename one of them")
+        _check_names(path, self.names)
         if len(names) == 1:
             self._check_that_one_column_is_meant(head)
             self.notes.append("the file has only one column")
@@ -195,7 +200,6 @@ class CsvSource:
                     decimal=usual,
                     encoding=self.encoding,
                     encoding_errors="replace",
-                    usecols=None if columns is None else list(columns),
                     dtype=dict.fromkeys(spelled, "str"),
                     na_values=MISSING,
                     keep_default_na=False,
@@ -212,6 +216,8 @@ class CsvSource:
                             "header; name every column in the first line"
                         )
                     self.share_read = file.tell() / size
+                    if columns is not None:  # usecols would cut off what a row has too many
+                        chunk = chunk[[name for name in self.names if name in columns]]
                     yield _with_numbers(chunk, numbers, self.decimals, strange)
         except pd.errors.ParserError as error:
             found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
@@ -222,6 +228,13 @@ class CsvSource:
                 f"{str(self.path)!r} line {line:,} has {seen} values, but the header has {wanted} columns; "
                 f"is a value that contains {self.separator!r} not quoted?"
             ) from None
+
+
+def _check_names(path: Path, names: Sequence[str]) -> None:
+    """UserError if two columns have the same name."""
+    double = next((name for name, n in Counter(names).items() if n > 1), None)
+    if double is not None:
+        raise UserError(f"{str(path)!r} has two columns named {double!r}; rename one of them")
 
 
 def _with_numbers(

@@ -6,6 +6,7 @@ next. Only the frame so far and one chunk are in memory at a time.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -82,12 +83,13 @@ def read_table(
     numeric: Mapping[str, bool] | None = None,
     decimals: Mapping[str, str] | None = None,
     exact: Collection[str | None] = (),
+    strange: Counter[str] | None = None,
 ) -> Table:
     """The file's rows, or some of its columns; ``texts`` are kept as strings.
 
     ``numeric``: whether columns are numbers, as decided in training. ``decimals``: decimal signs, used where the file
-    is ambiguous. ``exact``: columns to sort by, such as times. UserError if the file cannot be read, naming the row
-    where possible.
+    is ambiguous. ``exact``: columns to sort by, such as times. ``strange``: counts the values lost in each column of
+    numbers. UserError if the file cannot be read, naming the row where possible.
     """
     import pandas as pd
 
@@ -104,13 +106,13 @@ def read_table(
         raise UserError(f"{str(path)!r} has no rows after its header")
     parts: dict[str, list[Any]] = {name: [] for name in facts}
     numbers = {name for name, fact in facts.items() if fact.is_number and name not in texts}
-    chunks = source.chunks(columns, written=facts.keys() - numbers, numbers=numbers)
+    chunks = source.chunks(columns, written=facts.keys() - numbers, numbers=numbers, strange=strange)
     for chunk in _watched(source, chunks, 0.5):
         for name in facts:
             parts[name].append(_compact(chunk[name], facts[name], name in texts))
     frame = pd.DataFrame({name: _joined(parts.pop(name)) for name in list(parts)})
-    strange = (note for fact in facts.values() if fact.name not in texts for note in _strange(fact))
-    return Table(frame, source.decimals, [*source.notes, *strange])
+    mixed = (note for fact in facts.values() if fact.name not in texts for note in _strange(fact))
+    return Table(frame, source.decimals, [*source.notes, *mixed])
 
 
 def _strange(fact: ColumnFacts) -> Iterator[str]:

@@ -5,6 +5,7 @@ The split is by time: every validation target is later than every training targe
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -96,6 +97,12 @@ class SeriesEncoder(encoder.Encoder):
         """One row per time step with a full window before it, in order of time."""
         return windows(self._read(examples), self.layout)
 
+    def frames(self, path: Path, strange: Counter[str]) -> Iterator[pd.DataFrame]:
+        found: Counter[str] = Counter()
+        frame = windows(self._read(path, found), self.layout)
+        strange.update({name: found[name] for name in self.channels})
+        yield frame
+
     @property
     def about_predictions(self) -> str | None:
         n = self.layout.horizon
@@ -105,13 +112,14 @@ class SeriesEncoder(encoder.Encoder):
             f"forecast, as each needs {self.window}"
         )
 
-    def _read(self, examples: Any) -> pd.DataFrame:
-        """The rows of a file or a frame. UserError if a column is missing or they are too few."""
+    def _read(self, examples: Any, strange: Counter[str] | None = None) -> pd.DataFrame:
+        """The rows of a file, counting values lost, or of a frame. UserError if a column is missing or they are few."""
         frame: pd.DataFrame = examples
         if isinstance(examples, str | Path):
             numeric = dict.fromkeys(self.channels, True) | ({self.time: False} if self.layout.form else {})
-            read = read_table(Path(examples), numeric=numeric, decimals=self.layout.decimals, exact=[self.time])
-            frame = read.frame
+            frame = read_table(
+                Path(examples), numeric=numeric, decimals=self.layout.decimals, exact=[self.time], strange=strange
+            ).frame
         check_there(frame.columns, filter(None, (self.time, self.group, *self.channels)))
         if len(frame) < self.window:
             raise UserError(f"a forecast needs the last {self.window} rows or more, got {len(frame)}")

@@ -114,6 +114,15 @@ def test_compressed_files_and_columns_that_are_not_read_are_reported(tmp_path):
     assert "columns not used: title" in told(tmp_path, tmp_path / "a.csv", target="y", text="body")
 
 
+def test_an_unquoted_separator_in_a_text_is_reported_and_cuts_nothing_off(tmp_path):
+    rows = [f"{'ab'[i % 2]},a text {i} of words{', and more' * (i == 40)}" for i in range(60)]
+    (tmp_path / "a.csv").write_text("\n".join(["label,text", *rows]) + "\n")
+    line = "line 42 has 3 values, but the header has 2 columns; is a value that contains ',' not quoted?"
+    assert line in told(tmp_path, tmp_path / "a.csv", target="label", text="text")
+    with pytest.raises(UserError, match="line 42 has 3 values"):
+        read_table(tmp_path / "a.csv", columns=["label"])
+
+
 # --- pictures ---------------------------------------------------------------------------------------------------------
 
 

@@ -5,6 +5,8 @@ from collections import Counter
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from automl.data.datasets.registry import load_data
@@ -221,6 +223,20 @@ def test_a_series_is_read_as_in_training(tmp_path):
     assert found["window"].iloc[-1][0].tolist() == [1002, 1002, 1004, 1005, 1006, 1007][-encoder.window :]
 
 
+def test_words_in_the_numbers_of_a_series_are_counted(tmp_path):
+    frame = pd.DataFrame({"day": pd.date_range("2020-01-01", periods=120), "level": np.arange(120.0), "z": 0.5})
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    prepare(Request(str(tmp_path / "a.csv"), "level", time="day", horizon=1), tmp_path / "data")
+    encoder = load_encoder(tmp_path / "data" / "encoder")[0]
+    new = frame.astype({"level": object}).assign(remark=[*range(119), "none"])
+    new.loc[[50, 60, 70], "level"] = ["broken", "-", "broken"]
+    new.to_csv(tmp_path / "new.csv", index=False)
+    strange = Counter()
+    [found] = encoder.frames(tmp_path / "new.csv", strange)
+    assert +strange == {"level": 2}
+    assert found["known"].isna().sum() == 3
+
+
 def test_an_infinite_or_huge_number_is_missing(encoder):
     given = pd.DataFrame({"zip": ["K1A"] * 3, "smoker": [None] * 3, "size": [np.inf, -1e300, 2.0], "seen": [None] * 3})
     assert np.isnan(encoder.encode(given)["columns"][:, encoder.names.index("size")]).tolist() == [True, True, False]
@@ -367,6 +383,18 @@ def test_parquet_columns_of_other_types_are_read(tmp_path):
     assert read["n"].isna().tolist() == [False, True, False, False]
     assert read["list"].nunique() == 2
     assert read["key"].tolist() == list("abcd")
+
+
+def test_a_damaged_page_and_a_name_given_twice_are_one_line_in_parquet_too(tmp_path):
+    file = tmp_path / "a.parquet"
+    pd.DataFrame({"x": np.arange(5_000)}).to_parquet(file)
+    content = file.read_bytes()
+    file.write_bytes(content[:4] + bytes(1_000) + content[1_004:])
+    with pytest.raises(UserError, match=r"^'.*a\.parquet' cannot be read: [^\n]+$"):
+        read_table(file)
+    pq.write_table(pa.table([[1], [2]], names=["x", "x"]), file)
+    with pytest.raises(UserError, match="has two columns named 'x'; rename one of them"):
+        open_source(file)
 
 
 def test_a_document_longer_than_others_and_a_stray_byte_are_read(tmp_path):
