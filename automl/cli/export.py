@@ -28,7 +28,7 @@ def export(
     """Export a run's model to ONNX, and check that both predict the same."""
     if not onnx:
         raise UserError("no export format given; add --onnx")
-    if out is not None and not out.absolute().parent.is_dir():
+    if out is not None and not out.resolve().parent.is_dir():
         raise UserError(f"--out must be in an existing folder, got {str(out)!r}")
     for package in ("onnx", "onnxruntime"):
         if importlib.util.find_spec(package) is None:
@@ -55,8 +55,8 @@ def write_onnx(run: Path, out: Path | None) -> None:
         raw = "the files do"
     else:
         out = out or Path("model.onnx")
-        if out.is_dir():
-            raise UserError(f"--out must be a file, got the folder {str(out)!r}")
+        if out.exists() and not out.is_file():
+            raise UserError(f"--out must be a file, got {str(out)!r}")
         files = {out: onnx_file(predictor, run)}
         write_one(files[out], out)
         raw = "the file does" if predictor.encoder is not None else ""

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from automl.errors import UserError
+from automl.errors import UserError, abridged
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -27,25 +27,29 @@ def predict(
 
     if not data.exists():
         raise UserError(f"there is no file or folder {str(data)!r}")
-    if out.is_dir() or not out.absolute().parent.is_dir():
+    place = out.resolve()  # a link stays one
+    if (out.exists() and not out.is_file()) or not place.parent.is_dir():
         raise UserError(f"--out must be a file in an existing folder, got {str(out)!r}")
     from automl.deployment.several_targets import load
 
     console = Console()
     model, n, n_without, first = load(run), 0, 0, ""
     strange: Counter[str] = Counter()
-    aside = out.with_name(f".{out.name}.{os.getpid()}")
+    aside = place.with_name(f".{place.name}.{os.getpid()}")
     try:
-        with aside.open("w", encoding="utf-8", newline="") as file, console.status("predicting") as status:
+        with (
+            aside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,  # names need no UTF-8
+            console.status("predicting") as status,
+        ):
             for part in model.stream(data, strange):
                 part.to_csv(file, index=False, header=n == 0)
                 n += len(part)
                 without = part[part[model.columns[0]].isna()]
                 if len(without) and not n_without:
-                    first = f"{part.columns[0]} {without.iloc[0, 0]!s}"
+                    first = abridged(f"{part.columns[0]} {without.iloc[0, 0]!s}")
                 n_without += len(without)
                 status.update(f"predicting: {n:,} done")
-        aside.replace(out)
+        aside.replace(place)
     finally:
         aside.unlink(missing_ok=True)
     noun = "prediction" if n - n_without == 1 else "predictions"

@@ -64,7 +64,8 @@ def onnx_file(predictor: Predictor, run: Path) -> OnnxFile:
 
 
 def write_one(file: OnnxFile, out: Path) -> None:
-    """Write the file atomically."""
+    """Write the file atomically; a link stays one."""
+    out = out.resolve()
     aside = out.with_name(f".{out.name}.{os.getpid()}")
     try:
         aside.write_bytes(file.content)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
@@ -225,14 +226,19 @@ def test_a_missing_extra_is_one_line(tmp_path, monkeypatch):
     )
 
 
-def test_the_command_says_what_it_wrote_and_how_near_it_is(tmp_path):
+def test_the_command_writes_where_a_link_leads_and_says_how_near_it_is(tmp_path):
     small_models.texts(tmp_path / "run")
     small_models.trained(tmp_path / "run", "rnn", epochs=1)
-    command = [sys.executable, "-m", "automl", "export", "run", "--onnx", "--out", "reviews.onnx"]
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError, match=r"--out must be a file, got '.*pipe'"):
+        write_onnx(tmp_path / "run", tmp_path / "pipe")
+    (tmp_path / "link.onnx").symlink_to("reviews.onnx")
+    command = [sys.executable, "-m", "automl", "export", "run", "--onnx", "--out", "link.onnx"]
     shown = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert shown.stderr == ""
     size = f"{(tmp_path / 'reviews.onnx').stat().st_size:,}"
-    assert f"reviews.onnx: {size} bytes, reads tokens (n, 30), gives probabilities of 'verdict'" in shown.stdout
+    assert (tmp_path / "link.onnx").is_symlink()
+    assert f"link.onnx: {size} bytes, reads tokens (n, 30), gives probabilities of 'verdict'" in shown.stdout
     assert "48 validation examples (0.0001 is allowed)" in shown.stdout
     assert "encoder.json" in shown.stdout
     assert torch.backends.mha.get_fastpath_enabled()

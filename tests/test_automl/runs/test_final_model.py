@@ -1,6 +1,7 @@
 """The model of a run: calibrated, refitted or an ensemble; loaded, and applied to files."""
 
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -172,6 +173,16 @@ def test_predictions_are_written_to_a_file_in_parts_as_python_gives_them(cells, 
     )  # a thousand rows, the least there is, would hold them all
     parts = list(model.stream(folder / "cells.csv"))
     assert pd.concat(parts)["kind"].tolist() == told["kind"].tolist()
+
+
+def test_predictions_go_where_a_link_leads_and_replace_no_device(cells, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError, match="--out must be a file in an existing folder"):
+        invoke("predict", cells / "run", "--data", cells / "cells.csv", "--out", tmp_path / "pipe")
+    (tmp_path / "link.csv").symlink_to("told.csv")
+    invoke("predict", cells / "run", "--data", cells / "cells.csv", "--out", tmp_path / "link.csv")
+    assert (tmp_path / "link.csv").is_symlink()
+    assert len((tmp_path / "told.csv").read_text().splitlines()) == 570
 
 
 @pytest.mark.slow
