@@ -23,7 +23,7 @@ from automl.data.ingest.request import Request, listed
 from automl.data.ingest.split import SplitRows, share
 from automl.data.inputs import Array, Dense, Inputs
 from automl.data.splits import stratified
-from automl.errors import UserError
+from automl.errors import UserError, abridged
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 SIDES = (16, 64)  # smallest and largest side of the training images, in pixels: what a CPU can train on
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")  # whatever the suffix; none of them runs an external program
-MOST_PIXELS = 50_000_000  # maximum for an image sent as bytes
+MOST_PIXELS = 50_000_000  # maximum for an image sent as bytes, and for any resized one before it is cropped
 UNREADABLE = (OSError, SyntaxError, ValueError, struct.error)  # raised by Pillow for a broken file
 PART_NAMES = ("train", "training", "test", "testing", "val", "valid", "validation")
 SAMPLE = 200  # images from which size and colour mode are chosen
@@ -99,6 +99,9 @@ class ImagesEncoder(encoder.Encoder):
         from torchvision.transforms import functional
 
         with opened(file) as whole:
+            width, height = whole.size
+            if self.side**2 * max(width, height) > MOST_PIXELS * min(width, height):
+                raise ValueError(f"{width:,} x {height:,} pixels are too narrow")
             plain = as_seen(whole).convert(self.mode)
             picture = functional.center_crop(functional.resize(plain, [self.side]), [self.side])
         pixels: NDArray[np.uint8] = np.asarray(picture, np.uint8).reshape(self.side, self.side, -1).transpose(2, 0, 1)
@@ -124,7 +127,8 @@ class ImagesEncoder(encoder.Encoder):
             if not folder.is_dir() and folder.suffix.lower() not in SUFFIXES:
                 raise UserError(f"{str(folder)!r} is neither an image ({', '.join(SUFFIXES)}) nor a folder of images")
             examples = sorted(pictures_in(folder)) if folder.is_dir() else [folder]
-        return pd.DataFrame({"file": [file if isinstance(file, bytes) else str(file) for file in examples]})
+        files = [file if isinstance(file, bytes) else str(file) for file in examples]
+        return pd.DataFrame({"file": files}, dtype=object)  # strings of pandas must be UTF-8, which names need not be
 
     def from_records(self, records: Sequence[Any]) -> pd.DataFrame:
         return self.as_frame([_picture(record, f"example {row}") for row, record in enumerate(records, 1)])
@@ -182,15 +186,15 @@ def _rows(request: Request, decoder: ImagesEncoder | None) -> encoder.Rows:
     n_own = int(good[: len(own)].sum())
     lost = sorted({label for _, label in every} - {label for _, label in files})
     notes += [f"no image of these classes can be read: {', '.join(lost)}"] if lost else []
-    frame = pd.DataFrame({"file": [str(file) for file, _ in files]})
-    labels = pd.Series([label for _, label in files])
+    frame = using.as_frame([file for file, _ in files])
+    labels = pd.Series([abridged(label) for _, label in files])
     keys = np.array([hashlib.sha1(file.read_bytes(), usedforsecurity=False).hexdigest() for file, _ in files])
     parts = None
     if test is not None:
         codes = np.unique(labels[:n_own], return_inverse=True)[1]
         valid, train = stratified(codes, share(n_own))
         parts = SplitRows(train, valid, np.arange(n_own, len(files)), "test is the folder test, the rest stratified")
-    about = [*notes, *_one_too_high(every), *_others([folder])]
+    about = list(map(abridged, (*notes, *_one_too_high(every), *_others([folder]))))
     return encoder.Rows(frame, labels, "folder", keys, about, parts=parts, details={"encoder": using})
 
 

@@ -6,7 +6,9 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 import pytest
+import small_models
 from PIL import Image
+from processes import invoke
 from sklearn.datasets import load_digits
 from user_models import trained
 
@@ -120,6 +122,32 @@ def test_damaged_pictures_are_counted_and_left_out_of_duplicates_and_splits(phot
     before, after = (load_data(str(tmp_path / name / "pixels"), None) for name in ("before", "data"))
     for part in ("x_train", "y_train", "x_valid", "y_valid", "x_test", "y_test"):
         assert np.array_equal(getattr(before, part), getattr(after, part))
+
+
+def test_a_picture_too_narrow_to_be_resized_is_left_out(photos, tmp_path):
+    Image.new("L", (1_000_000, 1)).save(photos / "one" / "line.png")
+    report = prepare(Request(str(photos)), tmp_path / "data")
+    [note] = [note for note in report.notes if "left out" in note]
+    assert "line.png' is not a readable image (1,000,000 x 1 pixels are too narrow); fix or remove it" in note
+
+
+def test_names_in_another_encoding_are_escaped_where_they_are_written(tmp_path):
+    photos = small_models.pictures(tmp_path / "run")
+    odd = os.fsdecode(b"\xe9")
+    (photos / "seven").rename(photos / f"s{odd}ven")
+    for file in list(photos.glob("*ven/*")):
+        file.rename(file.with_name(f"{odd}-{file.name}"))
+    (photos / "zero" / f"broken-{odd}.png").write_bytes(b"\x89PNG nothing")
+    (photos / "zero" / f"note.{odd}").touch()
+    report = prepare(Request(str(photos)), tmp_path / "new" / "data")
+    assert "s\\udce9ven" in report.facts["classes"]
+    assert any(note.endswith(": .\\udce9 1") for note in report.notes)
+    small_models.trained(tmp_path / "new", "mlp", epochs=1)
+    out = invoke("predict", tmp_path / "new", "--data", photos, "--out", tmp_path / "told.csv")
+    assert "have no prediction; the first is file " in out
+    told = pd.read_csv(tmp_path / "told.csv")
+    assert told["file"].str.contains("s\\udce9ven/\\udce9-", regex=False).sum() > 30
+    assert set(told["folder"].dropna()) == {"one", "zero", "s\\udce9ven"}
 
 
 def test_damaged_pictures_leave_the_test_folder_and_a_class_that_is_lost_is_named(photos, tmp_path):
