@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 from automl.cli.output import may_be_closed
 from automl.errors import UserError
 from strategies.errors import UnknownStrategy
+
+FIXABLE = (  # errors of files that are not bugs: rights, space, and paths that cannot be used so
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG,
+)  # fmt: skip
 
 
 def run_command(command: Callable[[], object], name: str = "automl", *, works: bool = False) -> None:
@@ -19,5 +25,14 @@ def run_command(command: Callable[[], object], name: str = "automl", *, works: b
     try:
         command()
     except (UserError, UnknownStrategy) as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        sys.exit(2)
+        _end(name, str(error))
+    except OSError as error:
+        if error.errno not in FIXABLE:
+            raise
+        file = error.filename2 or error.filename
+        _end(name, f"{error.strerror}" if file is None else f"{error.strerror}: {str(file)!r}")
+
+
+def _end(name: str, reason: str) -> NoReturn:
+    print(f"{name}: {reason}", file=sys.stderr)
+    sys.exit(2)

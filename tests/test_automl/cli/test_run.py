@@ -16,6 +16,7 @@ import pytest
 import yaml
 from processes import invoke
 
+from automl.cli.exit_codes import run_command
 from automl.errors import UserError
 from automl.space.parse import load_space
 from automl.study.sqlite import sqlite_url
@@ -302,6 +303,15 @@ def test_bad_input_is_one_line_and_leaves_nothing_behind(arguments, line, tmp_pa
     assert line in str(error.value)
     assert "\n" not in str(error.value)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_a_file_that_cannot_be_used_is_one_line_and_a_bug_is_none(tmp_path, capsys):
+    for file, reason in (("/dev/full", "No space left on device"), (tmp_path, f"Is a directory: '{tmp_path}'")):
+        with pytest.raises(SystemExit) as ended:
+            run_command(lambda file=file: Path(file).write_text("x"))
+        assert (ended.value.code, capsys.readouterr().err) == (2, f"automl: {reason}\n")
+    with pytest.raises(FileNotFoundError):
+        run_command((tmp_path / "missing").read_text)
 
 
 def test_an_out_folder_that_is_not_empty_is_refused(mine, tmp_path):
