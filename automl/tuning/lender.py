@@ -57,6 +57,7 @@ class Lender:
         now = time.monotonic()
         self._table.listen("lenders")
         self.id = self._table.join(self._executor.n_workers)
+        self._is_late = False  # whether it has killed its jobs, as others may count it as dead
         self._alive_until = now + job_table.LEASE_SECONDS  # as others see it
         self._next_sign = now + SECONDS_BETWEEN_SIGNS
 
@@ -89,15 +90,17 @@ class Lender:
 
     def _give_sign(self) -> None:
         now = time.monotonic()
-        if self._table.sign_of_life(self.id):
+        if not self._is_late and self._table.sign_of_life(self.id):
             self._alive_until, self._next_sign = now + job_table.LEASE_SECONDS, now + SECONDS_BETWEEN_SIGNS
-        else:  # this process was suspended, and others now train its jobs
+        else:  # others now train its jobs, or will once it has left: their events must not mix with those of lost ones
             self._kill()
+            self._table.leave(self.id)
             self._register()
 
     def _without_database(self) -> None:
         if self._n_events and time.monotonic() > self._alive_until:
             self._kill()
+            self._is_late = True
         self._over.wait(0.5)
         with contextlib.suppress(ConnectionLost):
             self._table.listen("lenders")
@@ -107,6 +110,7 @@ class Lender:
         self._executor.cancel()
         self._n_events.clear()
         self._unwritten.clear()
+        self._stopped.clear()
 
     def _keep(self, events: Sequence[Event]) -> None:
         for event in events:

@@ -12,6 +12,7 @@ from automl.space.parse import load_space
 from automl.study.postgres import Seat, checked_url, engine_of
 from automl.study.storage import Store
 from automl.tasks.function import as_task
+from automl.tuning import job_table
 from automl.tuning.executor import SerialExecutor
 from automl.tuning.job_table import JobTable, make_tables
 from automl.tuning.jobs import Job
@@ -71,6 +72,39 @@ def test_a_training_that_is_stopped_stops_no_lane_with_the_number_of_its_job(dat
     assert len(found[alone]) < 1_000
     trained = [event["lane"] for event in found[program] if event["event"] == "EpochDone"]
     assert [trained.count(lane.key) for lane in lanes] == [60, 60]
+
+
+def test_jobs_that_were_killed_in_an_outage_are_lost_even_if_nobody_noticed(postgres, database, tmp_path, monkeypatch):
+    """Taken again under the same id, their first events would count as known."""
+    monkeypatch.setattr(job_table, "LEASE_SECONDS", 1.5)
+    url = checked_url(database)
+    seat, engine, later = Seat(url, "run"), engine_of(url), engine_of(url)
+    Store.create(seat.storage, SPACE, {"task": "t"}, "run")
+    make_tables(url)
+    table = JobTable(seat.storage.engine, 1)
+    job = table.put(0, json.dumps(asdict(Job(0, {"x": 0.5}, 1, 1_000, folder="0"))))
+    lender = Lender(JobTable(engine, 1), ProcessExecutor(SlowLanes(), 1), tmp_path / "run", "cpu")
+    try:
+        until(lambda: table.events({job: 0}), lender)
+        first = lender.id
+        postgres.stop()
+        time.sleep(3)
+        postgres.start()
+        until(lambda: lender.id != first, lender)
+        assert [lost for lost, _ in JobTable(later, 1).bury_dead()] == [job]
+    finally:
+        lender.close()
+        for each in (engine, later):
+            each.dispose()
+        seat.close()
+
+
+def until(true, lender):
+    deadline = time.monotonic() + 60
+    while not true():
+        lender.check()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def watch(lender):
