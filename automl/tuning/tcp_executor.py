@@ -199,7 +199,8 @@ class TcpExecutor(RemoteExecutor[_Connection]):
             raise _Refused(f"it runs Python {hello.get('python')}, this machine {VERSION}")
         if hello.get("automl") != AUTOML:
             raise _Refused(f"it has automl {hello.get('automl')}, this machine {AUTOML}")
-        writer.write(line_of({"proof": proof(self._token, "run", challenges), **self._welcome}))
+        writer.write(line_of({"proof": proof(self._token, "run", challenges)}))
+        writer.write(line_of(self._welcome))
         await writer.drain()
         return _Connection(f"{address} ({hello.get('name')})", loop=self._loop, writer=writer)
 

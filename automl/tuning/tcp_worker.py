@@ -55,11 +55,12 @@ class Line:
         challenges = (str(self.receive(LONGEST_LINE).get("challenge")), new_challenge())
         shown = proof(token, "worker", challenges)
         self.send({"challenge": challenges[1], "proof": shown, "name": name, "python": VERSION, "automl": AUTOML})
-        self.welcome = self.receive()
-        if "refused" in self.welcome:
-            raise UserError(f"the run refuses this worker: {self.welcome['refused']}")
-        if not proves(self.welcome.get("proof"), token, "run", challenges):
+        answer = self.receive(LONGEST_LINE)
+        if "refused" in answer:
+            raise UserError(f"the run refuses this worker: {answer['refused']}")
+        if not proves(answer.get("proof"), token, "run", challenges):
             raise UserError("what listens there does not know the token")
+        self.welcome = self.receive()
         sock.settimeout(SILENCE)
 
     def send(self, message: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from automl.tuning.jobs import EpochDone, Job, JobEnded
 from automl.tuning.remote import WorkerSettings
 from automl.tuning.tcp_executor import TcpExecutor
 from automl.tuning.tcp_protocol import LONGEST_LINE, proof, read_token, run_side
-from automl.tuning.tcp_worker import connected
+from automl.tuning.tcp_worker import CutOff, Line, connected
 
 SPACE = {"x": {"float": [0, 1]}}
 TOKEN = "a secret of enough characters"
@@ -233,6 +233,21 @@ def test_a_worker_executes_nothing_of_a_run_that_does_not_know_the_token(worker,
         sock.sendall(json.dumps(welcome).encode() + b"\n")
         _, err = process.communicate(timeout=120)
     assert (process.returncode, err) == (2, "automl: what listens there does not know the token\n")
+
+
+def test_a_worker_reads_no_endless_line_before_the_proof():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+
+        def pretend():
+            ours.sendall(b'{"challenge": "c"}\n' + b"x" * (LONGEST_LINE + 10))
+
+        thread = threading.Thread(target=pretend)
+        thread.start()
+        with pytest.raises(CutOff, match="the connection was closed"):
+            Line(theirs, TOKEN.encode(), "name")
+        theirs.close()
+        thread.join()
 
 
 def test_a_worker_without_a_run_gives_up_in_one_line(worker):
