@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable, Iterable
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +12,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import typer
 
 from automl.cli.which_run import NAME, RUN
+from automl.deployment.loopback import ELSEWHERE, is_for_loopback
 from automl.errors import UserError, install_command
 
 if TYPE_CHECKING:
@@ -63,20 +65,24 @@ def serve(kept: BaseStorage, port: int) -> WSGIServer:
         ) from None
     try:
         application = wsgi(get_storage(kept))  # which reads a finished trial once, and not at every request
-        return make_server(HOST, port, _read_only(application), server_class=Server, handler_class=Quiet)
+        return make_server(HOST, port, _guarded(application), server_class=Server, handler_class=Quiet)
     except OSError as error:
         raise UserError(
             f"cannot listen on port {port} ({error.strerror}); choose another with --port, or --port 0"
         ) from None
 
 
-def _read_only(application: Application) -> Application:
-    """Refuse requests that write before they reach the database."""
+def _guarded(application: Application) -> Application:
+    """Refuse requests that write before they reach the database, and those for another host."""
 
     def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+        if not is_for_loopback(environ.get("HTTP_HOST", "")):
+            reason = ELSEWHERE
+        elif environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            reason = "the run is opened read-only"
+        else:
             return application(environ, start_response)
         start_response("403 Forbidden", [("Content-Type", "application/json")])
-        return [b'{"reason": "the run is opened read-only"}']
+        return [json.dumps({"reason": reason}).encode()]
 
     return answer

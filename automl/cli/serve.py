@@ -11,10 +11,10 @@ from typing import Annotated
 
 import typer
 
+from automl.deployment.loopback import LOOPBACK
 from automl.errors import UserError, install_command
 
 MIN_TOKEN = 16  # characters
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 GRACE = 5  # seconds that requests in flight have on shutdown
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -78,6 +78,8 @@ def serve(
             signal.signal(each, lambda *_: None)  # uvicorn shuts down on them, then raises them once more
         server.run(sockets=[listener])
         service.close()
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_DFL)  # the process ends only with the prediction that is being computed
 
 
 def _token(file: Path | None, host: str) -> str | None:

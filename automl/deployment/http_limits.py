@@ -1,4 +1,4 @@
-"""Protection of the HTTP service: limits on connections, request heads and log messages, and a token."""
+"""Protection of the HTTP service: limits on connections, request heads and log messages, a token, and the host."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from automl.deployment.loopback import is_for_loopback
+
 MAX_CONNECTIONS = 512
 BACKLOG = 128  # connections that are accepted at a time, before any of them is counted
 HEAD_SECONDS = 10.0  # for the head of a request to arrive, and for the rest of a body that is not read
+READ_SECONDS = 60.0  # for an answer to be read
 HEAD_BYTES = 16_384
 MESSAGES, SECONDS = 20, 10.0  # maximum log messages per period, and its length
 
@@ -24,13 +27,14 @@ Application = Callable[[Scope, Any, Any], Awaitable[None]]
 
 
 class LimitedProtocol(H11Protocol):
-    """Closes connections whose request does not arrive, and the longest-waiting one if there are too many.
+    """Closes connections whose request does not arrive or whose answer is not read; if there are too many, the one that
+    has waited longest.
 
     The head must arrive in time, and so must the rest of a body that was answered before its end. For a body that it
     reads, the application sets the time limit.
     """
 
-    waits_since: float | None = None  # when it began to wait for a request or its rest, in loop time; None: complete
+    waits_since: float | None = None  # when it began to wait for its client, in loop time; None: it does not
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -58,19 +62,35 @@ class LimitedProtocol(H11Protocol):
 
     def _look(self) -> None:
         """Update what the connection waits for: uvicorn drops its own limit once another byte has arrived."""
-        state = self.conn.their_state
-        has_body_to_come = state is h11.SEND_BODY
-        if state is h11.IDLE or (has_body_to_come and self.cycle.response_complete):
+        if self._is_waiting():
             if self._timer is None:
                 self._wait()
         else:
             self._stop_timer()
-            if not has_body_to_come:
+            if self.conn.their_state is not h11.SEND_BODY:
                 self.waits_since = None
+
+    def _is_waiting(self) -> bool:
+        """Whether a request or its rest is to arrive in time, or an answer to be read."""
+        state = self.conn.their_state
+        has_rest_to_come = state is h11.SEND_BODY and self.cycle.response_complete
+        return state is h11.IDLE or has_rest_to_come or self._is_unread()
+
+    def _is_unread(self) -> bool:
+        return self.transport.get_write_buffer_size() > 0
 
     def _wait(self) -> None:
         self.waits_since = self.loop.time()
-        self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+        self._timer = self.loop.call_later(HEAD_SECONDS, self._late, self.waits_since + READ_SECONDS)
+
+    def _late(self, until: float) -> None:
+        """End the connection, unless an answer is still being read, which may last ``until`` then."""
+        if self._is_unread() and self.loop.time() < until:
+            self._timer = self.loop.call_later(HEAD_SECONDS, self._late, until)
+        elif self._is_waiting():
+            self.transport.abort()
+        else:
+            self._look()
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -114,10 +134,22 @@ def allow_connections() -> None:
 def with_token(application: Application, token: str, refusal: Application) -> Application:
     """The application for requests with ``Authorization: Bearer TOKEN``, and ``refusal`` for all others."""
     wanted = f"Bearer {token}".encode()
+    return _guarded(application, refusal, b"authorization", lambda given: hmac.compare_digest(given, wanted))
+
+
+def for_loopback(application: Application, refusal: Application) -> Application:
+    """The application for requests whose host is this machine, and ``refusal`` for all others."""
+    return _guarded(application, refusal, b"host", lambda given: is_for_loopback(given.decode("latin-1")))
+
+
+def _guarded(
+    application: Application, refusal: Application, header: bytes, is_allowed: Callable[[bytes], bool]
+) -> Application:
+    """The application for requests with an allowed value of a header, and ``refusal`` for all others."""
 
     async def check(scope: Scope, receive: Any, send: Any) -> None:
-        given = dict(scope.get("headers") or ()).get(b"authorization", b"")
-        allowed = scope["type"] != "http" or hmac.compare_digest(given, wanted)
+        given = dict(scope.get("headers") or ()).get(header, b"")
+        allowed = scope["type"] != "http" or is_allowed(given)
         await (application if allowed else refusal)(scope, receive, send)
 
     return check

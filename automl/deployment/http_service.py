@@ -9,15 +9,17 @@ import asyncio
 import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from fastapi import FastAPI, Request, Response
 
-from automl.deployment.http_limits import Application, with_token
+from automl.deployment.http_limits import Application, for_loopback, with_token
 from automl.deployment.http_metrics import ServiceMetrics
 from automl.deployment.http_page import page
 from automl.deployment.json_predictions import Answering, JointAnswering
+from automl.deployment.loopback import ELSEWHERE
 from automl.deployment.predictor import Predictor
 from automl.deployment.several_targets import JointPredictor
 from automl.errors import UserError
@@ -57,16 +59,19 @@ class Service:
     """The application and its prediction thread."""
 
     def __init__(self, predictor: Predictor | JointPredictor, limits: Limits, token: str | None = None) -> None:
-        """``token``: requests must send it as ``Authorization: Bearer TOKEN``."""
+        """``token``: requests must send it as ``Authorization: Bearer TOKEN``; None: their host must be loopback."""
         self.predictor, self.limits, self._token = predictor, limits, token
         self.answering = JointAnswering(predictor) if isinstance(predictor, JointPredictor) else Answering(predictor)
         self.title = str(predictor.card.get("task") or "model")
         self._waiting = 0
+        self._turn = asyncio.Lock()  # held while the thread computes, even if the request has timed out
         self._metrics = ServiceMetrics(lambda: self._waiting)
         self.app: Application = self._app()
         if token is not None:
             refusal = _refusal(401, "send the token of this service: Authorization: Bearer TOKEN")
             self.app = with_token(self.app, token, refusal)
+        else:
+            self.app = for_loopback(self.app, _refusal(403, ELSEWHERE))
         self.app = self._metrics.around(self.app)
         self._workers = ThreadPoolExecutor(1, "predictions")
 
@@ -144,9 +149,27 @@ class Service:
             raise Refused(503, f"{MOST_WAITING} requests are waiting already; retry later")
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._workers, self._work, body)
+            return await self._predicted(request, body)
         finally:
             self._waiting -= 1
+
+    async def _predicted(self, request: Request, body: bytes) -> bytes:
+        """The answer, when it is its turn: in the queue of the thread, bodies would outlive requests that time out."""
+        loop = asyncio.get_running_loop()
+        await self._turn.acquire()
+        try:
+            if await request.is_disconnected():
+                raise Refused(499, "the client has left")
+            work = self._workers.submit(self._work, body)
+        except BaseException:
+            self._turn.release()
+            raise
+        work.add_done_callback(lambda _: self._end_turn(loop))
+        return await asyncio.wrap_future(work)
+
+    def _end_turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        with suppress(RuntimeError):  # the loop is closed, since the server has ended
+            loop.call_soon_threadsafe(self._turn.release)
 
     def _work(self, body: bytes) -> bytes:
         """Runs in the thread, since parsing and writing JSON take time as well."""

@@ -135,6 +135,22 @@ def test_the_dashboard_reads_and_refuses_to_write(ended):
     assert files(ended) == before
 
 
+def test_the_dashboard_does_not_answer_a_page_whose_name_resolves_to_this_machine(ended):
+    with dashboard.serve(storage(RunFolder(ended)), 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        asked = urllib.request.Request(f"http://{dashboard.HOST}:{server.server_port}/api/studies")
+        for host, status in (("localhost", 200), ("rebound.example", 403)):
+            asked.add_header("Host", host)
+            try:
+                with urllib.request.urlopen(asked, timeout=30) as answer:
+                    found = answer.status
+            except urllib.error.HTTPError as refused:
+                found = refused.code
+                refused.close()
+            assert found == status
+        server.shutdown()
+
+
 def test_a_dashboard_that_polls_shows_a_fast_run_and_its_write_ahead_log_stays_small(tmp_path):
     """Requests as the page sends them, one after the other, while trials take no time."""
     folder, over, seen, sizes = RunFolder(tmp_path / "run"), threading.Event(), [], []

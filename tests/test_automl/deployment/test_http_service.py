@@ -24,6 +24,7 @@ import uvicorn
 from PIL import Image
 from processes import listens_on_loopback_alone
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.responses import Response
 
 import automl
 from automl.cli.serve import listening
@@ -55,13 +56,31 @@ def ask(url, examples=None, *, body=None, kind="application/json", path="/predic
             return error.code, json.load(error)
 
 
+def metrics(url):
+    """The samples of a service, by name and labels."""
+    with urllib.request.urlopen(url + "/metrics", timeout=60) as answer:
+        kind, text = answer.headers["Content-Type"], answer.read().decode()
+    assert kind.startswith("text/plain")
+    return {s.name + str(s.labels): s.value for family in text_string_to_metric_families(text) for s in family.samples}
+
+
 @contextmanager
 def served(predictor, limits=LIMITS, token=None):
-    """A real server in a thread."""
+    """A real server of a model in a thread."""
     service = Service(predictor, limits, token)
+    try:
+        with running(service.app) as url:
+            yield url
+    finally:
+        service.close()
+
+
+@contextmanager
+def running(app):
+    """A real server in a thread."""
     with listening("127.0.0.1", 0) as listener:
         config = uvicorn.Config(
-            service.app, http=LimitedProtocol, ws="none", h11_max_incomplete_event_size=HEAD_BYTES, backlog=BACKLOG,
+            app, http=LimitedProtocol, ws="none", h11_max_incomplete_event_size=HEAD_BYTES, backlog=BACKLOG,
             log_level="error", lifespan="off", timeout_graceful_shutdown=1,
         )  # fmt: skip
         server = uvicorn.Server(config)
@@ -72,7 +91,6 @@ def served(predictor, limits=LIMITS, token=None):
         finally:
             server.should_exit = True
             thread.join()
-            service.close()
 
 
 def test_an_answer_does_not_wait_for_an_acknowledgment():
@@ -243,6 +261,30 @@ def test_ctrl_c_ends_it_cleanly(patients):
         assert (process.wait(60), process.stderr.read()) == (0, "")
 
 
+def test_ctrl_c_ends_it_while_a_prediction_is_computed(patients):
+    code = (
+        "import sys, time; from automl.deployment.http_service import Service\n"
+        "def work(self, body): print('begun', flush=True); time.sleep(300)\n"
+        "Service._work = work\n"
+        "from automl.cli import run_command; run_command('serve', [sys.argv[1], '--port', '0'])"
+    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", code, str(patients[0])], **pipes) as process:
+        try:
+            host = process.stdout.readline().split("POST http://")[1].split("/predict")[0]
+            sender = http.client.HTTPConnection(host, timeout=60)
+            sender.request("POST", "/predict", json.dumps({"examples": [GOOD]}), {"Content-Type": "application/json"})
+            assert process.stdout.readline() == "begun\n"
+            deadline = time.monotonic() + 30
+            while process.poll() is None and time.monotonic() < deadline:
+                process.send_signal(signal.SIGINT)
+                time.sleep(0.1)
+            assert process.poll() == -signal.SIGINT
+        finally:
+            process.kill()
+            sender.close()
+
+
 # --- limits -----------------------------------------------------------------------------------------------------------
 
 
@@ -270,10 +312,7 @@ def test_the_metrics_count_requests_and_examples(patients):
         with pytest.raises(urllib.error.HTTPError) as missing:
             urllib.request.urlopen(url + "/a/path/of/its/own", timeout=60)
         missing.value.close()
-        with urllib.request.urlopen(url + "/metrics", timeout=60) as answer:
-            kind, text = answer.headers["Content-Type"], answer.read().decode()
-    assert kind.startswith("text/plain")
-    found = {s.name + str(s.labels): s.value for family in text_string_to_metric_families(text) for s in family.samples}
+        found = metrics(url)
     assert found["automl_serve_examples_total{}"] == 2
     assert found["automl_serve_waiting{}"] == 0
     for path, status in (("/predict", "200"), ("/predict", "422"), ("/health", "200"), ("other", "404")):
@@ -292,7 +331,7 @@ def test_more_slow_connections_than_are_allowed_do_not_take_the_service_down(com
         assert ask(command, [GOOD])[0] == 200
 
 
-@pytest.mark.parametrize("first", [b"", b"GET / HTTP/1.1\r\n", b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"])
+@pytest.mark.parametrize("first", [b"", b"GET / HTTP/1.1\r\n", b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"])
 def test_a_head_that_does_not_arrive_in_time_ends_the_connection(patients, monkeypatch, first):
     """Neither of the first request nor of the next."""
     monkeypatch.setattr(http_limits, "HEAD_SECONDS", 0.3)
@@ -310,7 +349,9 @@ def test_a_head_that_does_not_arrive_in_time_ends_the_connection(patients, monke
             assert time.monotonic() - start < 4  # before the keep-alive's end
 
 
-BODY_TO_COME = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
+BODY_TO_COME = (
+    b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
+)
 
 
 @pytest.mark.parametrize("token", [None, "s3cret-and-long-enough"])
@@ -350,6 +391,29 @@ def test_a_body_that_goes_on_slowly_after_it_was_refused_ends_the_connection(pat
         pytest.fail("it is still open after 80 bytes")
 
 
+@pytest.mark.parametrize("connection", ["close", "keep-alive"])
+@pytest.mark.parametrize(("seconds", "is_whole"), [(0.4, False), (60.0, True)], ids=["in vain", "slowly"])
+def test_an_answer_that_is_not_read_in_time_ends_the_connection(connection, seconds, is_whole, monkeypatch):
+    monkeypatch.setattr(http_limits, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(http_limits, "READ_SECONDS", seconds)
+    size = 30_000_000  # more than the kernel buffers
+
+    async def app(scope, receive, send):
+        await Response(bytes(size))(scope, receive, send)
+
+    with running(app) as url, socket.socket() as slow:
+        host, port = url.removeprefix("http://").split(":")
+        slow.settimeout(60)
+        slow.connect((host, int(port)))
+        slow.sendall(f"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: {connection}\r\n\r\n".encode())
+        time.sleep(1.5)
+        n = 0
+        with suppress(ConnectionError):
+            while n < size and (part := slow.recv(1_000_000)):
+                n += len(part)
+    assert (n >= size) == is_whole
+
+
 def test_a_head_that_is_too_large_is_refused(patients):
     with served(automl.load(patients[0])) as url:
         host, port = url.removeprefix("http://").split(":")
@@ -381,6 +445,22 @@ def test_a_token_is_asked_for(patients):
         right = urllib.request.Request(url + "/health", headers={"Authorization": "Bearer s3cret-and-long-enough"})
         with urllib.request.urlopen(right, timeout=60) as answer:
             assert answer.status == 200
+
+
+def test_a_page_under_a_name_that_resolves_to_this_machine_gets_no_answer(patients):
+    """As with DNS rebinding: to the browser, the page and the service have the same origin."""
+    with served(automl.load(patients[0])) as url:
+        port = url.rpartition(":")[2]
+        for host in ("127.0.0.1", "localhost", "LOCALHOST:1", f"[::1]:{port}"):
+            asked = urllib.request.Request(f"{url}/health", headers={"Host": host})
+            with urllib.request.urlopen(asked, timeout=60) as answer:
+                assert answer.status == 200
+        for host in ("rebound.example", f"rebound.example:{port}", f"127.0.0.1.example:{port}", ""):
+            for path in ("/health", "/", "/openapi.json", "/predict", "/metrics"):
+                with pytest.raises(urllib.error.HTTPError) as refused:
+                    urllib.request.urlopen(urllib.request.Request(url + path, headers={"Host": host}), timeout=60)
+                assert refused.value.code == 403
+                refused.value.close()
 
 
 def test_beyond_this_machine_there_is_always_a_token(patients, tmp_path):
@@ -580,9 +660,10 @@ class Waiting(Predictor):
 
     def __init__(self, predictor):
         super().__init__(predictor.members, predictor.encoder, predictor.card)
-        self.begun, self.go = threading.Event(), threading.Event()
+        self.begun, self.go, self.n = threading.Event(), threading.Event(), 0
 
     def of_frame(self, frame):
+        self.n += 1
         self.begun.set()
         assert self.go.wait(60)
         return super().of_frame(frame)
@@ -599,14 +680,38 @@ def test_health_answers_while_a_prediction_is_computed(patients):
         assert asked.result()[0] == 200
 
 
-def test_what_takes_too_long_and_what_waits_behind_it_are_reported(patients):
+def test_what_takes_too_long_and_what_waits_behind_it_are_reported_and_not_kept(patients, monkeypatch):
+    threads = []
+    monkeypatch.setattr(
+        "automl.deployment.http_service.ThreadPoolExecutor",
+        lambda *arguments: threads.append(ThreadPoolExecutor(*arguments)) or threads[-1],
+    )
     slow = Waiting(automl.load(patients[0]))
     with served(slow, Limits(10, 1_000, 0.5)) as url:
         with ThreadPoolExecutor(3) as clients:
             answers = list(clients.map(lambda _: ask(url, [GOOD]), range(3)))
         assert answers == [(503, {"detail": "no prediction within 0.5 seconds; send fewer examples at a time"})] * 3
+        assert threads[0]._work_queue.qsize() == 0
         slow.go.set()
         assert ask(url, [GOOD])[0] == 200
+    assert slow.n == 2
+
+
+def test_a_request_whose_client_has_left_is_not_computed(patients):
+    slow = Waiting(automl.load(patients[0]))
+    with served(slow) as url, ThreadPoolExecutor(1) as client:
+        first = client.submit(ask, url, [GOOD])
+        assert slow.begun.wait(60)
+        leaving = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
+        leaving.request("POST", "/predict", json.dumps({"examples": [GOOD]}), {"Content-Type": "application/json"})
+        while metrics(url)["automl_serve_waiting{}"] < 2:
+            time.sleep(0.01)
+        leaving.close()
+        assert ask(url, path="/health")[0] == 200
+        slow.go.set()
+        assert first.result()[0] == 200
+        assert ask(url, [GOOD])[0] == 200
+    assert slow.n == 2
 
 
 def test_who_comes_when_many_wait_is_told_at_once(patients, monkeypatch):

@@ -1,0 +1,17 @@
+"""The names of this machine: where a server listens on loopback, and how browsers address it there."""
+
+from __future__ import annotations
+
+import re
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d*)?", re.IGNORECASE)
+ELSEWHERE = "this server is for this machine only: address it as 127.0.0.1, localhost or [::1]"
+
+
+def is_for_loopback(host: str) -> bool:
+    """Whether a request's Host header names this machine.
+
+    The owner of another name can let it resolve to 127.0.0.1, so that a page of theirs reads what a server answers.
+    """
+    return HOST.fullmatch(host) is not None
