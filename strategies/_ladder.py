@@ -55,8 +55,9 @@ class Ladder:
         if schedule is not None:
             reached = {self.levels.index(schedule): losses[-1]}
         else:
-            if not outcome.stopped:  # it may have reported fewer losses than epochs
-                losses += losses[-1:] * (outcome.proposal.epochs - len(losses))
+            if not outcome.stopped:  # it may have reported fewer losses than epochs, or more
+                epochs = outcome.proposal.epochs
+                losses = (*losses[: epochs - 1], *losses[-1:] * max(1, epochs - len(losses)))
             reached = {rung: losses[level - 1] for rung, level in enumerate(self.levels) if level <= len(losses)}
         self._put(outcome.proposal.first, reached or {0: losses[-1]})
 

@@ -102,6 +102,13 @@ def test_a_curve_may_be_shorter_than_its_training_or_than_the_lowest_rung():
     assert ladder.losses == {0: {0: 0.5, 1: 0.5}, 1: {0: 0.7}}
 
 
+def test_a_curve_that_is_longer_than_its_training_ends_with_its_last_loss():
+    ladder = Ladder([1, 3])
+    ladder.enter(Outcome(Proposal(0, {}, 1), (0.9, 0.8, 0.7, 0.6), 1.0))  # of a generator of unknown length
+    ladder.enter(Outcome(Proposal(1, {}, 3), (0.9, 0.8, 0.7, 0.6), 1.0))
+    assert ladder.losses == {0: {0: 0.6}, 1: {0: 0.9, 1: 0.6}}
+
+
 def test_a_lowest_rung_with_uninformative_ranks_is_dropped():
     rng = np.random.default_rng(0)
     telling, noise = RankedLadder([1, 3]), RankedLadder([1, 3])
