@@ -32,6 +32,7 @@ class Running:
     losses: list[float]
     metrics: dict[str, list[float]]
     seconds: float = 0.0
+    reached: int = 0  # epochs
     stopped: bool = False
 
 
@@ -71,9 +72,13 @@ class Trainings:
         return may and self.lane_key(proposal.config) is not None
 
     def submit_waiting(self) -> None:
-        """Start waiting proposals in order, as far as workers are free."""
-        while self.waiting and self.executor.n_free:
+        """Start waiting proposals in order, as far as workers are free; a trial waits for its program to end."""
+        while self.waiting and self.executor.n_free and not self._is_in_program(self.waiting[0][0].trial):
             self._submit(self.waiting.popleft())
+
+    def _is_in_program(self, trial: int) -> bool:
+        """Whether the program of a trial still runs: another job of this trial could not be told from it."""
+        return any(trial in trials for trials in self.programs.values())
 
     def _submit(self, pack: Sequence[Proposal]) -> None:
         shares = self.shares(pack[0])
@@ -91,8 +96,10 @@ class Trainings:
         folder = self.folders.begin(trial.number, continues=continues)
         running = Running(proposal, [], {})
         if continues:
-            running.losses.extend(trial.losses)
-            running.metrics.update({name: list(values) for name, values in trial.metrics.items()})
+            # A command may print one loss per step, which stands for all its epochs.
+            missing = trial.proposals[-2].epochs - len(trial.losses)
+            running.losses = _repeated(trial.losses, missing)
+            running.metrics = {name: _repeated(values, missing) for name, values in trial.metrics.items()}
         self.running[trial.number] = running
         if trial.number in self.begun:
             self.study.restarted(trial.number, len(running.losses))
@@ -112,6 +119,11 @@ class Trainings:
             limited=self.is_limited(),
             runtime=runtime_of(self.task, proposal.config),
         )
+
+    @property
+    def ending(self) -> bool:
+        """Whether a training was stopped or has trained its last epoch, so that its end follows."""
+        return any(each.stopped or each.reached == each.proposal.epochs for each in self.running.values())
 
     def handle(self, event: Event) -> None:
         """Process an event of the executor."""
@@ -134,8 +146,10 @@ class Trainings:
         for name, value in event.epoch.metrics.items():
             running.metrics.setdefault(name, []).append(value)
         n_epochs = len(running.losses)  # since the trial began: a continued command counts from 1 again
+        running.reached = max(n_epochs, event.epoch.epoch)  # a function gives a single loss for all its epochs
         self.study.trained(trial, n_epochs, event.epoch.loss)
-        if n_epochs < running.proposal.epochs and self.strategy.should_stop(running.proposal, tuple(running.losses)):
+        is_last = running.reached >= running.proposal.epochs
+        if not is_last and self.strategy.should_stop(running.proposal, tuple(running.losses)):
             running.stopped = True
             self.executor.stop(trial)
 
@@ -196,6 +210,11 @@ class Trainings:
             running.stopped,
             {name: tuple(values) for name, values in running.metrics.items()},
         )
+
+
+def _repeated(values: list[float], n: int) -> list[float]:
+    """The values, with the last one n more times."""
+    return [*values, *values[-1:] * n]
 
 
 def training_seed(run_seed: int, trial: int) -> int:

@@ -126,20 +126,27 @@ class Tuner:
         while True:
             self._fill()
             reason = self._stop_reason()
-            if reason is not None:
-                return reason
-            outcome = self._next_outcome()
+            if reason is not None and self._is_late and self.trainings.ending:
+                self._handle_events(1.0)
+            # Trainings that have ended count, even if the time limit has passed.
+            outcome = self._next_outcome() if reason is None or self._is_late else None
             if outcome is not None:
                 self._tell(outcome)
+            elif reason is not None:
+                return reason
             else:
                 limit = self.search_limit
                 left = 1.0 if limit is None else limit - self.seconds
-                for event in self.executor.wait(min(1.0, left) if left > 0 else 1.0):
-                    self.trainings.handle(event)
+                self._handle_events(min(1.0, left) if left > 0 else 1.0)
                 self._note_workers()
                 self.study.flush()
             if self.watch is not None:
                 self.watch(self)
+
+    def _handle_events(self, seconds: float) -> None:
+        """Wait for events, at most so long, and process them."""
+        for event in self.executor.wait(seconds):
+            self.trainings.handle(event)
 
     def _restore(self) -> None:
         replay(self.study, self.strategy, self.executor.n_workers)

@@ -7,6 +7,7 @@ import time
 
 import psutil
 import pytest
+from searches import Halving
 
 import automl
 from automl.errors import MAX_CHARACTERS, UserError
@@ -131,6 +132,15 @@ def test_the_folder_of_a_trial_stays(tmp_path):
     )
     written = {int(p.name): float((p / "lr").read_text()) for p in (tmp_path / "run" / "trials").iterdir()}
     assert written == {t.number: t.config["lr"] for t in result.trials}
+
+
+def test_the_one_loss_of_a_step_stands_for_all_its_epochs():
+    command = """touch {dir}/{lr}; echo '{"loss": {epochs}, "lines": 1}'"""
+    result = automl.tune(CommandTask(command, SPACE, max_epochs=9), strategy=Halving, n_trials=3)
+    continued = [trial for trial in result.trials if len(trial.proposals) == 2]
+    assert continued
+    assert all(trial.losses == [3.0, 3.0, 3.0, 9.0] for trial in continued)
+    assert all(trial.metrics == {"lines": [1.0] * 4} for trial in continued)
 
 
 def test_closing_the_training_kills_the_command_and_its_children(tmp_path):

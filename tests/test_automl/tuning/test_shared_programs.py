@@ -3,7 +3,8 @@
 import json
 import os
 import signal
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -203,6 +204,74 @@ def test_a_run_is_resumed_without_lanes(tmp_path, monkeypatch):
         trial.error is None for trial in rest.trials
     )
     assert rest.trials[-1].metrics["lanes"] == [0.0] * 3
+
+
+@dataclass(frozen=True)
+class Uneven(Lined):
+    """The first program goes on for a while after its first lane and all other programs have ended."""
+
+    resumable: bool = True
+
+    def train(self, config, *, seed, epochs, checkpoint, device):
+        for number in range(1 + len(list(checkpoint.iterdir())), epochs + 1):
+            (checkpoint / str(number)).touch()
+            yield Epoch(number, config["x"], {"lanes": 0.0}, 0.1)
+
+    def train_lanes(self, lanes, *, device, is_stopped):
+        first_ended, others_ended = (Path(lanes[0].folder).parent / name for name in ("first-ended", "others-ended"))
+        if lanes[0].key != 0:
+            wait_for(first_ended)
+        for lane in lanes:
+            if lane.key == 1:
+                first_ended.touch()
+                wait_for(others_ended)
+                time.sleep(1)
+            Path(lane.folder, "1").touch()
+            yield lane.key, Epoch(1, lane.config["x"], {"lanes": float(len(lanes))}, 0.1)
+        if lanes[0].key != 0:
+            others_ended.touch()
+
+
+def wait_for(sign):
+    until = time.monotonic() + 60
+    while not sign.exists() and time.monotonic() < until:
+        time.sleep(0.02)
+
+
+class Promotes(StopsLarge):
+    """Random trials of one epoch; once three were told, the first goes on to the end."""
+
+    def __init__(self, space, **options):
+        super().__init__(space, **options)
+        self.first, self.told = None, set()
+
+    def ask(self):
+        if {0, 2, 3} <= self.told:
+            self.told.clear()
+            return replace(self.first, epochs=self.max_epochs)
+        proposal = replace(self.inner.ask(), epochs=1)
+        self.first = self.first or proposal
+        return proposal
+
+    def ask_alike(self, first, key):
+        proposal = self.inner.ask_alike(first, key)
+        return None if proposal is None else replace(proposal, epochs=1)
+
+    def tell(self, outcome):
+        self.inner.tell(outcome)
+        self.told.add(outcome.proposal.trial)
+
+    def should_stop(self, proposal, losses):
+        return False
+
+
+def test_a_lane_that_is_promoted_waits_for_the_end_of_its_program():
+    space = {"x": {"float": [0, 0.9]}, "width": {"constant": 1}}
+    options = OPTIONS | {"strategy": Promotes, "n_trials": 4, "lanes": 2, "n_workers": 2}
+    result = automl.tune(Uneven(), space, **options)
+    assert [trial.error for trial in result.trials] == [None] * 10
+    assert result.trials[0].metrics["lanes"] == [2.0, 0.0, 0.0]
+    assert [trial.metrics["lanes"] for trial in result.trials[1:4]] == [[2.0]] * 3
 
 
 def test_a_real_search_with_early_stopping_in_lanes(tmp_path):

@@ -96,6 +96,11 @@ def test_early_stopping_rests_on_the_default_of_epochs():
     assert {"stopped", "complete"} <= {trial.state for trial in result.trials}
 
 
+def test_a_function_is_not_stopped_after_its_only_loss():
+    result = automl.tune(loss, SPACE, strategy="random+asha", n_trials=12, max_epochs=27)
+    assert [(trial.state, trial.epochs) for trial in result.trials] == [("complete", 27)] * 12
+
+
 def test_a_resumed_run_keeps_the_length_that_the_function_had(tmp_path):
     options = {"strategy": "random", "study": tmp_path / "run"}
     automl.tune(counted, SPACE, n_trials=1, **options)
@@ -209,6 +214,19 @@ def test_target_and_time_limit_end_the_run():
     result = automl.tune(lambda c: time.sleep(0.02) or 1.0, SPACE, strategy="random", n_trials=5000, time_limit=0.5)
     assert result.stop_reason == "time limit of 0.5 s"
     assert 5 <= len(result.trials) < 100
+
+
+@pytest.mark.parametrize("curve", [False, True], ids=["function", "generator"])
+def test_a_training_that_ends_after_the_time_limit_counts(curve):
+    def late(config, epochs=2):
+        yield 2.0
+        time.sleep(0.7)
+        yield 1.0
+
+    objective = late if curve else lambda config: time.sleep(0.7) or 1.0
+    result = automl.tune(objective, SPACE, strategy="random", n_trials=50, time_limit=0.5)
+    assert [(trial.state, trial.loss) for trial in result.trials] == [("complete", 1.0)]
+    assert result.stop_reason == "time limit of 0.5 s"
 
 
 def test_a_time_limit_waits_for_the_first_result_of_a_task_that_asks_for_it():
