@@ -186,16 +186,14 @@ def build_task(settings: Settings, prepared: Path | None = None) -> Task:
     ``prepared``: the folder of the user's prepared data.
     """
     from automl.space.parse import load_space
-    from automl.task import Task
     from automl.tasks.function import as_task
     from automl.tasks.registry import load_task
     from automl.tasks.shell_command import CommandTask
 
+    maximize = bool(settings.maximize)
     if settings.command is not None:
         assert settings.space is not None
-        return CommandTask(
-            settings.command, load_space(settings.space), settings.max_epochs or 1, maximize=bool(settings.maximize)
-        )
+        return CommandTask(settings.command, load_space(settings.space), settings.max_epochs or 1, maximize=maximize)
     if settings.data is not None:
         from automl.tasks.user_data import own_task
 
@@ -207,9 +205,9 @@ def build_task(settings: Settings, prepared: Path | None = None) -> Task:
             folds = cross_validated(
                 prepared, settings.folds, settings.model, settings.metric, settings.time_limit, workers
             )
-            return as_task(folds, settings.space)
+            return as_task(folds, settings.space, maximize=maximize)
         task: Task = own_task(prepared, settings.model, settings.metric).prepared(settings.train_size)
-        return as_task(task, settings.space, max_epochs=settings.max_epochs)
+        return as_task(task, settings.space, max_epochs=settings.max_epochs, maximize=maximize)
     assert settings.task is not None
     if ".py:" in settings.task:
         if settings.train_size is not None:
@@ -217,11 +215,9 @@ def build_task(settings: Settings, prepared: Path | None = None) -> Task:
         if settings.metric is not None:
             raise UserError("--metric is for built-in tasks and data; your own task defines its metric")
         objective = load_from_file(settings.task)
-        if isinstance(objective, Task):
-            return as_task(objective, settings.space, max_epochs=settings.max_epochs)
-        return as_task(objective, settings.space, max_epochs=settings.max_epochs, maximize=bool(settings.maximize))
+        return as_task(objective, settings.space, max_epochs=settings.max_epochs, maximize=maximize)
     task = load_task(settings.task, train_size=settings.train_size).with_metric(settings.metric)
-    return as_task(task, settings.space, max_epochs=settings.max_epochs)
+    return as_task(task, settings.space, max_epochs=settings.max_epochs, maximize=maximize)
 
 
 def as_number(text: str) -> float:

@@ -136,6 +136,14 @@ task = Mine()
 """
 
 
+@pytest.mark.parametrize("task", ["digits-cnn", "mine.py:task"])
+def test_a_task_is_not_maximised_against_its_own_direction(tmp_path, monkeypatch, task):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(TASK_OF_ONES_OWN)
+    with pytest.raises(UserError, match="a task has its own direction"):
+        build_task(Settings(task=task, maximize=True).with_defaults())
+
+
 def test_a_task_of_any_class_takes_another_space_and_another_length(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(TASK_OF_ONES_OWN)
