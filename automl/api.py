@@ -71,8 +71,8 @@ def tune(
         of a built-in task. Functions and generators may also take ``seed``, ``epochs``, ``folder`` and ``device``.
     ``space``: the search space, as anything that ``load_space`` takes; a task has its own.
     ``strategy``: the name of a search strategy, such as ``"bo"`` or ``"tpe+asha"``, or a class.
-    ``n_trials``: the budget in full trainings, so n_trials x max_epochs epochs. Default: 50, or unlimited with a
-        ``time_limit``.
+    ``n_trials``: the budget in full trainings, so n_trials x max_epochs epochs. Default: 50, or that of the run that
+        is resumed, or unlimited with a ``time_limit``.
     ``time_limit``: seconds for the search.
     ``seed``: of the search and, derived from it, of each training.
     ``n_workers``: trainings in parallel, by default 1. Several, or one on a GPU, run in separate processes; a warning
@@ -110,7 +110,8 @@ def tune(
 
     Raises UserError for errors that the caller can fix.
     """
-    if n_trials is None and time_limit is None:
+    keeps_budget = resume and study is not None and n_trials is None and time_limit is None
+    if n_trials is None and time_limit is None and not keeps_budget:
         n_trials = DEFAULT_TRIALS
     task = as_task(objective, space, max_epochs=max_epochs, maximize=maximize)
     kind = None if isinstance(strategy, str) else strategy
@@ -137,6 +138,8 @@ def tune(
 
     def search(stored: Mapping[str, Any] | None, shared: SharedRun | None = None) -> Result:
         complete = replace(settings, prior=first if stored is None else stored.get("prior"))
+        if stored is not None and keeps_budget:
+            complete = replace(complete, n_trials=stored.get("n_trials") or DEFAULT_TRIALS)
         where = own
         here = own is None and machines is None and n_workers == 1 and trial_seconds is None and shared is None
         if here and not cards(device):  # after some GPU errors, only a new process can use it

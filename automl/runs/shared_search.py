@@ -57,6 +57,8 @@ def share(
 def _check_same(stored: Mapping[str, Any], settings: Settings) -> None:
     """UserError if this process would go on with the run in another way."""
     asked = settings.to_json()
+    if settings.n_trials is None and settings.time_limit is None:  # resumed with its own budget
+        asked["n_trials"] = stored.get("n_trials")
     for name in ("task", "strategy", "seed", "space", "n_trials", "max_epochs", "time_limit", "target", "maximize"):
         if stored.get(name) != asked[name]:
             raise UserError(f"the run has {name} = {stored.get(name)!r}, not {asked[name]!r}; all its processes say so")

@@ -48,7 +48,7 @@ def opened(
         return
     with _locked(folder, seat):
         before = recorded(folder, seat)
-        for name in ("task", "data", "strategy", "seed", "max_epochs", "space"):
+        for name in ("task", "data", "strategy", "seed", "max_epochs", "space", "maximize"):
             if before.get(name) != settings.get(name):
                 raise UserError(
                     f"the run in {str(folder.path)!r} has {name} = {before.get(name)!r}, not {settings.get(name)!r}; "

@@ -37,10 +37,10 @@ class Retention:
     def told(self, trial: Trial, best: Trial | None, abandoned: Callable[[], set[int]]) -> None:
         """Remove unneeded checkpoints after an outcome. ``abandoned``: returns the paused trials that stay paused."""
         self._folders.commit(trial.number)
-        if trial.state != "paused":
-            self._finished.append(trial)
         if self._keeps_all:
             return
+        if trial.state != "paused" and all(trial is not known for known in self._finished):  # not a second attempt
+            self._finished.append(trial)
         self._n_told += 1
         if LOOKED_EVERY * (self._n_told - self._n_looked) >= self._n_told:
             self._n_looked = self._n_told

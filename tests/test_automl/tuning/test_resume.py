@@ -6,8 +6,8 @@ from searches import FINITE, SPACE, Halving, Kill, curve, facts, killed_after, l
 import automl
 from automl.errors import UserError
 from automl.study.run_folder import TrialFolders
-from automl.study.trial import Asked, Told
-from automl.tuning.retention import KEPT_AT_THE_END, KEPT_CHECKPOINTS
+from automl.study.trial import Asked, Told, Trial
+from automl.tuning.retention import KEPT_AT_THE_END, KEPT_CHECKPOINTS, Retention
 
 SMALL = {
     "optimizer": {"constant": "adamw"}, "weight_decay": {"constant": 0.01}, "batch_size": {"constant": 64},
@@ -119,6 +119,14 @@ def test_a_resumed_run_keeps_what_it_was_started_with(tmp_path):
         automl.tune(loss, SPACE, study=tmp_path / "run", strategy="random", seed=1, resume=True)
     with pytest.raises(UserError, match="has space = "):
         automl.tune(loss, FINITE, study=tmp_path / "run", strategy="random", resume=True)
+    with pytest.raises(UserError, match="has maximize = False, not True"):
+        automl.tune(loss, SPACE, study=tmp_path / "run", strategy="random", maximize=True, resume=True)
+
+
+def test_a_resumed_run_keeps_its_budget(tmp_path):
+    options = {"strategy": "random", "study": tmp_path / "run"}
+    automl.tune(loss, SPACE, n_trials=2, **options)
+    assert len(automl.tune(loss, SPACE, resume=True, **options).trials) == 2
 
 
 def test_a_folder_with_something_in_it_is_refused(tmp_path):
@@ -145,6 +153,15 @@ def test_only_the_checkpoints_of_the_best_trials_are_kept(tmp_path):
     assert max(numbers) == KEPT_CHECKPOINTS
     kept = {int(place.name) for place in trials.iterdir()}
     assert kept == {t.number for t in sorted(result.trials, key=lambda t: (t.loss, t.number))[:KEPT_AT_THE_END]}
+
+
+def test_a_trial_that_was_tried_again_takes_the_place_of_one_checkpoint(tmp_path):
+    retention = Retention(TrialFolders(tmp_path), keeps_all=False)
+    trials = [Trial(n, {}, losses=[float(n)], state="complete") for n in range(KEPT_CHECKPOINTS)]
+    for trial in (trials[0], *trials):
+        (tmp_path / f"{trial.number:04d}").mkdir(exist_ok=True)
+        retention.told(trial, None, set)
+    assert len(list(tmp_path.iterdir())) == KEPT_CHECKPOINTS
 
 
 def test_checkpoints_that_will_not_be_needed_go_and_a_raised_budget_trains_anew_what_it_misses(tmp_path, tune_watched):
