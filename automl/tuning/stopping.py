@@ -9,6 +9,7 @@ import math
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from automl.errors import UserError
+from automl.study.trial import Told
 
 if TYPE_CHECKING:
     from automl.study.study import Study
@@ -60,6 +61,7 @@ class StoppingRules:
         self._study, self._task = study, task
         self._target, self._patience, self._sure_within = target, patience, sure_within
         self._sure: str | None = None
+        self._n_restored = len(study.log)
 
     def update(self, strategy: Strategy) -> None:
         """Update the regret bound after a tell; the strategy may fit its model."""
@@ -71,7 +73,7 @@ class StoppingRules:
         if self._target_reached():
             return f"target of {self._target:g} reached"
         if self._gave_up():
-            return f"the first {GIVE_UP_AFTER} trials all failed"
+            return f"the first {self._study.counts['failed']} trials all failed"
         if self._out_of_patience():
             return f"no better trial within the epochs of {self._patience} full training{'s' * (self._patience != 1)}"
         return self._sure
@@ -85,8 +87,12 @@ class StoppingRules:
         return value >= self._target if self._task.maximize else value <= self._target
 
     def _gave_up(self) -> bool:
-        failed = self._study.counts["failed"]
-        return failed >= GIVE_UP_AFTER and failed + self._study.counts["running"] == len(self._study.trials)
+        """Whether all trials failed, enough of them in this session: a resumed run may have been mended."""
+        counts = self._study.counts
+        if counts["failed"] + counts["running"] < len(self._study.trials):
+            return False
+        session = self._study.log[self._n_restored :]
+        return sum(isinstance(each, Told) and each.outcome.loss is None for each in session) >= GIVE_UP_AFTER
 
     def _out_of_patience(self) -> bool:
         if self._patience is None or self._study.best is None:
