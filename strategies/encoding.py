@@ -121,6 +121,7 @@ class Encoding:
         self._conditions = {name: list(space.parent_conditions_of[name]) for name in order}
         self._parents = {name: list(space.parents_of[name]) for name in order}
         self._forbidden = list(space.forbidden_clauses)
+        self._monotone = [clause for clause in self._forbidden if _is_monotone(clause)]
         self._by_name = {dimension.name: dimension for dimension in self.dimensions}
         rank = {name: i for i, name in enumerate(space)}  # ConfigSpace lists parents before their children
         self._parents_first = sorted(range(len(order)), key=lambda i: rank[order[i]])
@@ -217,7 +218,9 @@ class Encoding:
             return
         values = dim.values or range(int(dim.low), int(dim.high) + 1)
         for value in values:
-            yield from self._walk({**chosen, dim.name: value}, rest[1:])
+            longer = {**chosen, dim.name: value}
+            if not any(clause.is_forbidden_value(longer) for clause in self._monotone):
+                yield from self._walk(longer, rest[1:])
 
     def _is_active(self, name: str, chosen: Config) -> bool:
         conditions = self._conditions[name]
@@ -242,6 +245,15 @@ def _can_hold(condition: Any, space: ConfigurationSpace, fixed: Mapping[str, Val
     if parent in fixed:
         return bool(condition.satisfied_by_value({parent: fixed[parent]}))
     return _can_exist(parent, space, fixed)
+
+
+def _is_monotone(clause: Any) -> bool:
+    """Whether a part of a config that the clause forbids is forbidden with any other values."""
+    from ConfigSpace import ForbiddenAndConjunction, ForbiddenEqualsClause, ForbiddenInClause
+
+    if isinstance(clause, ForbiddenAndConjunction):
+        return all(map(_is_monotone, clause.components))
+    return isinstance(clause, ForbiddenEqualsClause | ForbiddenInClause)
 
 
 def _dimension(hp: Any) -> Dimension:

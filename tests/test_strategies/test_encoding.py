@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from spaces import N_CELLS_FINITE, SPACES, space
 
+from automl.space.parse import load_space
 from strategies.encoding import Encoding
 
 ENCODINGS = {name: Encoding(space(name)) for name in SPACES}
@@ -72,3 +73,11 @@ def test_inactive_hyperparameters_are_at_their_default():
 def test_true_is_not_one():
     with pytest.raises(ValueError, match="must be one of"):
         ENCODINGS["mixed"].check(ENCODINGS["mixed"].default | {"bias": 1})
+
+
+@pytest.mark.timeout(20)
+def test_a_forbidden_block_of_a_large_space_is_skipped():
+    form = {name: {"int": [0, 9], "default": 9} for name in "abcdefghi"}
+    forbidden = [{"a": [0, 1, 2]}, {"a": [3, 4], "b": [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]}]
+    cells = Encoding(load_space(form | {"forbidden": forbidden})).cells()
+    assert next(cells) == dict.fromkeys("abcdefghi", 0) | {"a": 5}
