@@ -49,22 +49,25 @@ class Beliefs:
         return point
 
     def log_density(self, features: Features, X: np.ndarray) -> np.ndarray:
-        """The log density, up to a constant, at features (m, D): (m,)."""
-        total = np.zeros(len(X))
+        """The log density at features (m, D), relative to the uniform one: (m,). Only active hyperparameters count."""
+        from scipy.special import ndtr
+
+        total, active = np.zeros(len(X)), features.active(X)
         for i in self._numbers:
             mean, sd = self._normal(i)
-            total -= 0.5 * ((X[:, features.starts[i]] - mean) / sd) ** 2
+            mass = np.sqrt(2.0 * np.pi) * sd * (ndtr((1.0 - mean) / sd) - ndtr((0.0 - mean) / sd))
+            total -= active[:, i] * (0.5 * ((X[:, features.starts[i]] - mean) / sd) ** 2 + np.log(mass))
         for i in self._choices:
             p, start = self._probabilities(i), features.starts[i]
-            total += X[:, start : start + len(p)] / np.sqrt(0.5) @ np.log(p)
+            total += active[:, i] * (X[:, start : start + len(p)] / np.sqrt(0.5) @ np.log(len(p) * p))
         return total
 
     def gradient(self, features: Features, X: np.ndarray) -> np.ndarray:
         """The gradient of ``log_density`` with respect to the numbers, (m, D)."""
-        found = np.zeros_like(X)
+        found, active = np.zeros_like(X), features.active(X)
         for i in self._numbers:
             mean, sd = self._normal(i)
-            found[:, features.starts[i]] = -(X[:, features.starts[i]] - mean) / sd**2
+            found[:, features.starts[i]] = active[:, i] * (mean - X[:, features.starts[i]]) / sd**2
         return found
 
     def _normal(self, i: int) -> tuple[float, float]:

@@ -90,6 +90,18 @@ class Features:
                 result[np.arange(len(points)), start + value] = np.sqrt(0.5)
         return result
 
+    def active(self, X: np.ndarray) -> np.ndarray:
+        """Which hyperparameters are active at features (m, D), shape (m, d)."""
+        points = np.tile(self._default, (len(X), 1))
+        for i in self.encoding.parents:
+            dim, start = self.dims[i], self.starts[i]
+            if dim.numeric:
+                points[:, i] = X[:, start]
+            else:
+                n = len(dim.values)
+                points[:, i] = (X[:, start : start + n].argmax(axis=1) + 0.5) / n
+        return self._activity(points)
+
     def _activity(self, points: np.ndarray) -> np.ndarray:
         """Which hyperparameters are active, shape (m, d), cached by the values of the conditions' parents."""
         asked = points[:, self.encoding.parents]

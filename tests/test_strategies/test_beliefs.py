@@ -51,6 +51,24 @@ def test_the_gradient_is_that_of_the_acquisition_times_the_density():
     assert gradient[0, :2] == pytest.approx(slope[:2], abs=1e-4)  # choices are not searched with gradients
 
 
+def test_a_belief_counts_only_where_its_hyperparameter_is_active():
+    form = {
+        "optimizer": {"choice": ["sgd", "adam"]},
+        "momentum": {"float": [0, 1], "when": {"optimizer": "sgd"}, "prior": {"around": 0.9, "sure": 0.6}},
+        "nesterov": {"choice": [True, False], "when": {"optimizer": "sgd"}, "prior": {"around": True, "sure": 0.5}},
+    }
+    encoding = Encoding(load_space(form))
+    features, beliefs = Features(encoding), Beliefs(encoding.dimensions)
+    grid = np.array([[0.25, u, v] for u in np.linspace(0, 1, 401) for v in (0.25, 0.75)])
+    active = features.features(grid)
+    assert np.exp(beliefs.log_density(features, active)).mean() == pytest.approx(1.0, abs=0.01)
+    assert beliefs.gradient(features, active).any()
+    grid[:, 0] = 0.75
+    inactive = features.features(grid)
+    assert not beliefs.log_density(features, inactive).any()
+    assert not beliefs.gradient(features, inactive).any()
+
+
 def test_the_power_decays():
     assert power_of(50, 10) == pytest.approx(0.5)
     assert power_of(50, 50) == pytest.approx(0.1)
