@@ -21,7 +21,6 @@ from processes import command, invoke, listens_on_loopback_alone
 import automl
 from automl.analysis.ensembles import baseline_in_words
 from automl.analysis.formatting import show
-from automl.cli import predict
 from automl.continual.new_data import n_old
 from automl.continual.update import update as update_one
 from automl.data.ingest.prepare import Facts
@@ -37,7 +36,7 @@ def flats(n, seed, wider=1.0):
     frame.loc[: n // 2, "area"] *= wider
     worth = frame["area"] * (1.5 + (frame["town"] == "Bern")) + rng.normal(0, 20, n)
     frame["price"], frame["rent"] = 5 * worth, worth + rng.normal(0, 1, n)
-    frame.loc[rng.random(n) < 0.1, "area"] = np.nan
+    frame.loc[rng.random(n) < 0.02, "area"] = np.nan
     return frame
 
 
@@ -121,7 +120,7 @@ def test_probabilities_are_refused_as_for_one_number(place):
 
 def test_a_file_gets_a_column_for_each_target(place, tmp_path):
     assert "40 predictions of 'price, rent'" in invoke(
-        predict, place / "run", "--data", place / "new.csv", "--out", tmp_path / "all.csv"
+        "predict", place / "run", "--data", place / "new.csv", "--out", tmp_path / "all.csv"
     )
     invoke("predict", place / "run/model/rent", "--data", place / "new.csv", "--out", tmp_path / "rent.csv")
     found, rent = pd.read_csv(tmp_path / "all.csv"), pd.read_csv(tmp_path / "rent.csv")
