@@ -104,19 +104,23 @@ def products_of(results: Path) -> list[str]:
     return lines
 
 
+def rivals_in(rows: pd.DataFrame) -> dict[str, str]:
+    """The other products with rows, by name."""
+    return {rival: name for rival, name in RIVALS.items() if rival in set(rows["product"])}
+
+
 def quotients(rows: pd.DataFrame) -> list[str]:
     """The errors of ``default`` divided by those of the other products."""
     _, *untuned = geometric_of(rows, "default")
     found = {"untuned": untuned}
-    for rival, name in RIVALS.items():
-        if rival in set(rows["product"]):
-            _, *found[name] = duel_of(rows, "default", rival)
+    for rival, name in rivals_in(rows).items():
+        _, *found[name] = duel_of(rows, "default", rival)
     return ["- `default` / {}: {:.3f} ({:.3f} to {:.3f})".format(name, *each) for name, each in found.items()]
 
 
 def lost(rows: pd.DataFrame) -> list[str]:
     """The tables on which ``default`` is behind another product, and the comparison of log losses."""
-    rivals = {rival: name for rival, name in RIVALS.items() if rival in set(rows["product"])}
+    rivals = rivals_in(rows)
     lines = [f"Tables on which the errors of `default` are more than {TOLERATED - 1:.0%} above another product's:", ""]
     for rival, name in rivals.items():
         files = behind(rows, "default", rival)
@@ -139,10 +143,9 @@ def _products(results: Path) -> list[Claim]:
     n, *found = geometric_of(rows, "default")
     first = f"`--data` against {{}}: {SECONDS} seconds on one core, {n} held-out tables".format
     claims = [_errors(first("untuned gradient boosting"), *found)]
-    for rival, name in RIVALS.items():
-        if rival in set(rows["product"]):
-            _, *found = duel_of(rows, "default", rival)
-            claims.append(_errors(f"the same against {name}", *found))
+    for rival, name in rivals_in(rows).items():
+        _, *found = duel_of(rows, "default", rival)
+        claims.append(_errors(f"the same against {name}", *found))
     return claims
 
 

@@ -77,14 +77,14 @@ def _with_fresh_seeds(field: Field, values: pd.DataFrame, ends: pd.Series) -> tu
     them: then all are scored by their own trainings.
     """
     last, found, ends = values.columns[-1], values.copy(), ends.reindex(values.index)
-    names, suites = (values.index.get_level_values(level) for level in ("strategy", "suite"))
-    competes, missing, without, fresh = ~names.isin(REFERENCES), set[str](), set[str](), []
+    strategies, suites = (values.index.get_level_values(level) for level in ("strategy", "suite"))
+    competes, missing, without, fresh = ~strategies.isin(REFERENCES), set[str](), set[str](), []
     for suite in dict.fromkeys(suite for suite, _ in field.tasks):
         own = suites == suite
         if ends[own].isna().all():  # no test set
             continue
-        lacking = set(names[own & competes & ends.isna().to_numpy()])
-        if len(set(names[own & competes]) - lacking) < 2:
+        lacking = set(strategies[own & competes & ends.isna().to_numpy()])
+        if len(set(strategies[own & competes]) - lacking) < 2:
             missing |= lacking
             continue
         without |= lacking
@@ -96,17 +96,12 @@ def _with_fresh_seeds(field: Field, values: pd.DataFrame, ends: pd.Series) -> tu
     if fresh:
         notes.append(f"After {last:g}, scored on the test set: mean over retrainings of the returned config.")
     if without:
-        notes.append(f"Not compared after {last:g}, as their returned configs were not retrained: {listed(without)}.")
+        left = ", ".join(sorted(without))
+        notes.append(f"Not compared after {last:g}, as their returned configs were not retrained: {left}.")
     if missing:
-        notes.append(
-            f"After {last:g}, scored by the runs' own trainings, since some were not retrained: {listed(missing)}."
-        )
+        names = ", ".join(sorted(missing))
+        notes.append(f"After {last:g}, scored by the runs' own trainings, since some were not retrained: {names}.")
     return found, " ".join(notes)
-
-
-def listed(names: set[str]) -> str:
-    """The names in alphabetical order."""
-    return ", ".join(sorted(names))
 
 
 def _compared(table: pd.DataFrame) -> pd.DataFrame:
