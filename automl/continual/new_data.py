@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from automl.continual.paired_bootstrap import Truth
-from automl.data.ingest.encoder import Encoder, Rows, n_different
+from automl.data.ingest.encoder import Encoder, Rows
 from automl.data.ingest.number_formats import differing, number_of
 from automl.data.ingest.prepare import (
     ENCODER_FOLDER,
@@ -22,6 +22,7 @@ from automl.data.ingest.prepare import (
     GROUPS,
     WEIGHTS,
     Facts,
+    copies_of,
     draw,
     group_hashes,
     groups_of,
@@ -87,9 +88,10 @@ def read_new(
         if rows.parts is not None and not all(np.isin(part, usable).any() for part in rows.parts):
             rows = replace(rows, parts=None)  # e.g. if only the training set has grown
     check_enough(len(usable))
-    parts, keys = draw(rows, usable, y), rows.keys[usable]
-    if n_different(keys) >= len(keys) / 2:
-        parts, n_removed = without_duplicates(parts, keys)
+    copies = copies_of(rows.keys[usable], Facts.read(folder).kind)
+    parts = draw(rows, usable, y, copies)
+    if copies is not None:
+        parts, n_removed = without_duplicates(parts, copies)
         if n_removed:
             notes.append(f"{n_removed:,} examples that the new validation or test set has too are left out")
     groups, judged = None, groups_of(folder, *judges)

@@ -11,7 +11,7 @@ from automl.data.targets import Classes, Quantiles
 from automl.deployment.onnx_estimators import Trees, cut, probabilities
 from automl.deployment.onnx_graph import Graph
 from automl.models.learners.catboost import CatBoost
-from automl.models.learners.forests import N_TREES, Forest
+from automl.models.learners.forests import Forest
 from automl.models.learners.levels import ManyLevels
 from automl.models.learners.lightgbm import LightGBM
 from automl.models.trained import TrainedLearner
@@ -83,8 +83,8 @@ def _forest(graph: Graph, learner: Forest, rows: str, target: Any) -> str:
     if not isinstance(target, Classes):
         return found
     # One more tree, with uniform probabilities, as in Forest.
-    known = graph("Mul", found, graph.constant(N_TREES / (N_TREES + 1)))
-    return graph("Add", known, graph.constant(1.0 / target.n_outputs / (N_TREES + 1)))
+    known = graph("Mul", found, graph.constant(len(trees) / (len(trees) + 1)))
+    return graph("Add", known, graph.constant(1.0 / target.n_outputs / (len(trees) + 1)))
 
 
 def _symmetric(graph: Graph, learner: CatBoost, rows: str, target: Any) -> str:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from automl.runs.candidates import looked_at, refit_seconds
-from automl.runs.selection import LEAST_SECONDS, MOST_MEMBERS
+from automl.runs.candidates import looked_at
+from automl.runs.selection import LEAST_SECONDS
 from automl.task import CheckpointDamaged
 from automl.training.fold_files import check_model, model_places, places_to_fit, read_record, scored_place
 from automl.training.fold_learners import learner_class, trained_in
@@ -21,23 +21,9 @@ if TYPE_CHECKING:
     from automl.runs.candidates import Candidate
     from automl.tasks.cross_validated import CrossValidated
     from automl.tuning.executor import Executor
-    from automl.tuning.tuner import Tuner
 
 Models: TypeAlias = "Sequence[TrainedModel]"
 """The models of a member: one, or one per fold for a bagged family."""
-LIKELY_MEMBERS = MOST_MEMBERS  # number of best trials that the search leaves time to fit to all rows
-
-
-def expected_seconds(tuner: Tuner) -> float:
-    """Expected seconds to fit the likely members to all rows."""
-    task = tuner.task
-    complete = sorted((t for t in tuner.study.trials.values() if t.state == "complete"), key=lambda t: t.loss or 0.0)
-    seconds = [
-        refit_seconds(task, task.family(t.config), [t.seconds / task.max_epochs] * task.max_epochs)  # type: ignore[attr-defined, arg-type]
-        for t in complete[:LIKELY_MEMBERS]
-        if not task.is_bagged(task.family(t.config))  # type: ignore[attr-defined]
-    ]
-    return max(sum(seconds) / max(1, tuner.executor.n_workers), max(seconds)) if seconds else 0.0
 
 
 def fitted_models(

@@ -63,9 +63,9 @@ def choose(task: CrossValidated, found: Sequence[Candidate], most: int | None) -
     y, counts = np.asarray(splits.y_train)[known], task.weights()
     counts = None if counts is None else counts[known]
     levels = levels_of(splits.target)
-    by_row = _losses(task, y, counts, levels)
+    by_row = losses_by_row(task, y, counts, levels)
     every = [candidate.predictions for candidate in found]
-    shown = np.array([_seen_by_loss(task, predictions, y) for predictions in every])
+    shown = np.array([seen_by_loss(task, predictions, y) for predictions in every])
     ranked = sorted(range(len(found)), key=lambda i: by_row(shown[i]).mean())
     decides = task.metric not in names_of("classes") or task.metric == "log_loss"
     leader = ranked[0] if decides else min(ranked, key=lambda i: found[i].loss)
@@ -139,7 +139,7 @@ def _together(
     samples = [rng.integers(0, n, n) for _ in range(N_SAMPLES)] if n <= FEW_ROWS else [np.arange(n)]
     total: dict[int, float] = {}
     for rows in samples:
-        by_row = _losses(task, y[rows], None if counts is None else counts[rows], levels)
+        by_row = losses_by_row(task, y[rows], None if counts is None else counts[rows], levels)
         found = greedy_ensemble(list(shown[:, rows]), lambda predicted: float(by_row(predicted).mean()), most)  # noqa: B023
         for place, weight in found.items():
             total[place] = total.get(place, 0.0) + weight
@@ -162,7 +162,7 @@ def _mean(predictions: Any, weights: Mapping[int, float]) -> NDArray[Any]:
     return found
 
 
-def _losses(
+def losses_by_row(
     task: CrossValidated, y: NDArray[Any], weights: NDArray[Any] | None, levels: Sequence[float] | None
 ) -> Callable[[NDArray[Any]], NDArray[Any]]:
     """The loss of each row: log loss, pinball loss, absolute or squared error, times how much the row counts."""
@@ -176,7 +176,7 @@ def _losses(
     return lambda predicted: share * (predicted - y) ** 2
 
 
-def _seen_by_loss(task: CrossValidated, predictions: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+def seen_by_loss(task: CrossValidated, predictions: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
     """The part of the predictions that the loss depends on: for classes, the probability of the right one."""
     return predictions[np.arange(len(y)), y] if task.metric in names_of("classes") else predictions
 

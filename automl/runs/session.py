@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from automl.runs.ensemble import build
 from automl.runs.final import has_final
 from automl.runs.final_model import refits
-from automl.runs.members import expected_seconds
+from automl.runs.likely_members import LikelyMembers
 from automl.runs.search import Search, open_search, strategy_of
 from automl.runs.time_plan import Clock, TimePlan
 from automl.tasks.built_in import BuiltIn
@@ -49,7 +49,7 @@ class Session:
             n_seeds=(settings.n_final or 0) if ends_with_final else 0,
             refits=ends_with_final and refits(task, settings),
             keeps_model=folds or (ends_with_final and isinstance(task, Supervised)),
-            refit_seconds=expected_seconds if folds else None,
+            refit_seconds=LikelyMembers(folder).seconds if folds else None,
             has_columns=isinstance(task, CrossValidated) and task.kind == "table" and settings.has_test,
         )
         return cls(settings, task, folder, strategy_of(task, settings), plan, ends_with_final)

@@ -95,14 +95,16 @@ class FoldsTraining:
         start, fold = time.perf_counter(), self.n_done
         held = np.flatnonzero(self._folds == fold)
         if self.task.uses_out_of_bag(self._family):
+            rounds = self.rounds[-1] if self.rounds else ()
             if self._out_of_bag is None:
                 learner = self._learner()
+                learner.most_seconds = self._seconds_left(self._kind.share_of_seconds or 1.0)
                 learner.fit(self._rows(slice(None)))
+                rounds = learner.rounds
                 self._out_of_bag = learner.out_of_bag().astype(np.float32)
                 if self.task.keeps_models:
                     write_model(learner, self._folder / f"fold-{fold}")
             self.predictions[held] = self._out_of_bag[held]
-            rounds: Rounds = ()
         else:
             learner = self._fitted_without(fold)
             self.predictions[held] = learner.predict(self._rows(held).x)

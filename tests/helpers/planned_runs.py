@@ -6,7 +6,7 @@ from automl.data.ingest.prepare import prepare
 from automl.data.ingest.request import Request
 from automl.runs.configure import new_settings
 from automl.runs.ensemble import build
-from automl.runs.members import expected_seconds
+from automl.runs.likely_members import LikelyMembers
 from automl.runs.search import open_search, strategy_of
 from automl.runs.settings import Settings, build_task
 from automl.runs.time_plan import Clock, TimePlan
@@ -29,7 +29,7 @@ def planned_run(request, place, *, folds, n_trials, model=None, watch=lambda fol
     folder, clock = RunFolder(place / "run"), Clock()
     settings = new_settings(asked, None, [], prepared=place / "data")
     task = replace(build_task(settings, place / "data"), data=str(folder.data))
-    plan = TimePlan(clock, n_seeds=0, refits=False, keeps_model=True, refit_seconds=expected_seconds)
+    plan = TimePlan(clock, n_seeds=0, refits=False, keeps_model=True, refit_seconds=LikelyMembers(folder).seconds)
     with open_search(
         task, settings, strategy_of(task, settings), folder, data=place / "data", reserve=plan.reserve,
         executor=SerialExecutor(task), warn=print,

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NUMBERED = 0.9  # least share of distinct values in a column that numbers the rows; duplicated rows repeat a number
-LABELS_OF_ROWS = re.compile(r"Unnamed: 0|__index_level_\d+__")  # names that pandas gives to an index
+LABELS_OF_ROWS = re.compile(r"Unnamed: 0|__index_level_\d+__|row[._ ]?names?")  # names that pandas and R give
+IDS = re.compile(r"id|row|index|case|obs|observation|n[ro]|num|number", re.IGNORECASE)  # of rows, possibly with gaps
+TIMES = re.compile(r"(.*[^a-z])?(year|quarter|month|week|day|date|hour|time)", re.IGNORECASE)  # that may count on
 STRAIGHT = 0.9999  # correlation above which a column counts as the target in other units
 LEAST_TO_TELL, MOST_TO_TELL = 20, 20_000  # rows; with fewer, a column can separate the classes by chance
 WORDS_OF_TEXT = 4  # minimum mean number of words in a column of sentences
@@ -31,8 +33,10 @@ def useless_columns(frame: pd.DataFrame, labels: pd.Series[Any], target: str, re
         values = frame[name]
         there = values.dropna()
         n_unique = there.nunique()
-        if n_unique <= 1:
-            found[name] = "it is constant" if len(there) == n else "it has at most one value"
+        if not n_unique:
+            found[name] = "it has no values"
+        elif n_unique == 1 and n - len(there) < LEAST_OF_A_CLASS:  # else, a missing value may say something
+            found[name] = "it is constant"
         elif _equals(values, labels):
             found[name] = f"it equals the target {target!r}, or maps one-to-one to it (a leak)"
         elif name in read:
@@ -41,7 +45,7 @@ def useless_columns(frame: pd.DataFrame, labels: pd.Series[Any], target: str, re
             found[name] = "nearly every value is unique (an id?)"
         elif LABELS_OF_ROWS.fullmatch(name) and n_unique == n:
             found[name] = "it is a saved row index"
-        elif values.dtype.kind in "fiu" and n_unique >= NUMBERED * n and _counts(there, n_unique):
+        elif values.dtype.kind in "fiu" and n_unique >= NUMBERED * n and _numbers_rows(name, there, n_unique):
             found[name] = "it numbers the rows (an id)"
     return found
 
@@ -62,10 +66,14 @@ def _mostly_unique(values: pd.Series[Any]) -> bool:
     return values.dtype == "category" and n > 0.5 * values.notna().sum() and n > LEAST_UNIQUE
 
 
-def _counts(values: pd.Series[Any], n_unique: int) -> bool:
-    """Whether numbers are consecutive integers."""
+def _numbers_rows(name: str, values: pd.Series[Any], n_unique: int) -> bool:
+    """Whether numbers are consecutive integers, or increasing ones in a column that is named like an id; times are not
+    ids."""
     whole = values.to_numpy(np.float64)
-    return bool(np.all(whole % 1 == 0) and whole.max() - whole.min() == n_unique - 1)
+    if np.any(whole % 1) or TIMES.fullmatch(name):
+        return False
+    is_increasing = bool(IDS.fullmatch(name)) and bool(np.all(np.diff(whole) > 0))
+    return is_increasing or bool(whole.max() - whole.min() == n_unique - 1)
 
 
 def determines_target(values: pd.Series[Any], labels: pd.Series[Any]) -> bool:

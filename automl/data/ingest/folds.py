@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from automl.data.ingest.split import dealt
 from automl.data.splits import SPLIT_SEED
 
 N_FOLDS = 8  # folds drawn; merged in pairs, they make four
+OF_EQUAL_SIZE = [1] * N_FOLDS
 NEVER = -1  # the fold of rows that are only trained on
 
 
@@ -18,27 +20,33 @@ def random_folds(y: NDArray[Any]) -> NDArray[np.int8]:
     rng = np.random.default_rng(SPLIT_SEED)
     order = rng.permutation(len(y))
     by_value = order[np.argsort(y[order], kind="stable")]
-    dealt = np.tile(np.arange(N_FOLDS, dtype=np.int8), (-(-len(y) // N_FOLDS), 1))
+    in_turn = np.tile(np.arange(N_FOLDS, dtype=np.int8), (-(-len(y) // N_FOLDS), 1))
     if np.issubdtype(y.dtype, np.floating):
-        dealt = rng.permuted(dealt, axis=1)  # otherwise, the first fold would have the lowest number of each range
+        in_turn = rng.permuted(in_turn, axis=1)  # otherwise, the first fold would have the lowest number of each range
     folds = np.empty(len(y), np.int8)
-    folds[by_value] = dealt.reshape(-1)[: len(y)]
+    folds[by_value] = in_turn.reshape(-1)[: len(y)]
     return folds
 
 
 def group_folds(groups: NDArray[Any]) -> NDArray[np.int8] | None:
     """The fold of each row, (n,), the same for all rows of a group. None for fewer groups than folds."""
-    _, codes = np.unique(groups, return_inverse=True)
-    sizes = np.bincount(codes)
-    if len(sizes) < N_FOLDS:
-        return None
-    fold_of = np.empty(len(sizes), np.int8)
-    filled = np.zeros(N_FOLDS, int)
-    order = np.random.default_rng(SPLIT_SEED).permutation(len(sizes))
-    for group in order[np.argsort(-sizes[order], kind="stable")]:  # large groups first, each to the smallest fold
-        fold_of[group] = filled.argmin()
-        filled[fold_of[group]] += sizes[group]
-    return fold_of[codes]
+    _, codes, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    return None if len(sizes) < N_FOLDS else dealt(sizes, OF_EQUAL_SIZE)[0][codes].astype(np.int8)
+
+
+def copy_folds(y: NDArray[Any], keys: NDArray[Any]) -> NDArray[np.int8] | None:
+    """As ``random_folds``, but all copies of an example, which have the same key, are in one fold. None for fewer
+    distinct examples than folds."""
+    _, codes, sizes = np.unique(keys, return_inverse=True, return_counts=True)
+    single = sizes[codes] == 1
+    if np.count_nonzero(single) < max(len(y) / 2, N_FOLDS):
+        return group_folds(keys)
+    folds = np.empty(len(y), np.int8)
+    folds[single] = random_folds(y[single])
+    fold_of = np.zeros(len(sizes), np.int8)
+    fold_of[sizes > 1] = dealt(sizes[sizes > 1], OF_EQUAL_SIZE)[0]
+    folds[~single] = fold_of[codes[~single]]
+    return folds
 
 
 def time_folds(times: NDArray[Any]) -> NDArray[np.int8] | None:

@@ -16,18 +16,18 @@ from automl.data.ingest.column_checks import WORDS_OF_TEXT
 from automl.data.ingest.data_report import Report, inspect, write_report
 from automl.data.ingest.encoder import Encoder, Rows, encoder_class, kind_module, n_different
 from automl.data.ingest.file_formats import open_source
-from automl.data.ingest.folds import group_folds, random_folds, time_folds
+from automl.data.ingest.folds import copy_folds, group_folds, random_folds, time_folds
 from automl.data.ingest.request import SMILES_NAMES, Request, check_used
 from automl.data.ingest.split import (
     LEAST_ROWS,
     SplitRows,
     at_random,
+    by_copies,
     by_group,
     by_time,
     can_be_grouped,
     check_classes,
     check_enough,
-    copies_in_training,
     without_duplicates,
 )
 from automl.data.ingest.target import Labelled, all_sentences, label
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 FACTS = "facts.json"
 ENCODER_FOLDER = "encoder"
+FEW_COPIES = 0.01  # share of the rows up to which copies matter little to a prediction out of bag
 LEAST_TRAINED = 10  # minimum rows of data without a test set
 FOLDS = "folds.npy"  # the fold of each row of the training set, then of the validation set
 WEIGHTS = "weights-{}.npy"  # the row weights of a set, if they differ
@@ -62,7 +63,7 @@ class Facts:
     length: int  # of the longest text or sequence; 0 if examples have no length
     ragged: bool  # whether examples differ in length
     name: str
-    folds: str = ""  # how FOLDS were drawn: random, group, duplicates or time; empty without them
+    folds: str = ""  # how FOLDS were drawn: random, group, duplicates (over FEW_COPIES) or time; empty without them
 
     @classmethod
     def read(cls, folder: Path) -> Facts:
@@ -90,23 +91,16 @@ def prepare(request: Request, folder: Path) -> Report:
         labelled = label(rows.labels, rows.target, request.target_kind or usual)
     check_enough(len(labelled.rows), LEAST_TRAINED if request.no_test else LEAST_ROWS)
     keys = rows.keys[labelled.rows]
-    n_copies = len(keys) - n_different(keys)
-    often = n_copies > len(keys) / 2
-    free = rows.groups is None and rows.times is None and rows.parts is None
-    if free and can_be_grouped(keys) and ((often and kind != "table") or (n_copies and labelled.sentences)):
-        rows.notes.append(f"{n_copies:,} examples are duplicates: all copies of an example are in the same set")
-        rows, often = replace(rows, groups=rows.keys, group_name="the examples themselves"), False
-    parts = draw(rows, labelled.rows, labelled.y, hold_out=not request.no_test, n_test=request.n_test)
+    copies = copies_of(keys, kind)
+    parts = draw(rows, labelled.rows, labelled.y, copies, hold_out=not request.no_test, n_test=request.n_test)
     n_removed = 0
-    if often and not request.no_test:
+    if copies is not None and not request.no_test:
+        parts, n_removed = without_duplicates(parts, copies)
+    elif copies is None and n_different(keys) < len(keys) and not request.no_test:
         rows.notes.append(
             "most rows are duplicates, as in columns with few values: they are kept in all sets, and the test score "
             "may be too optimistic"
         )
-    elif not request.no_test:
-        parts, n_removed = without_duplicates(parts, keys)
-    elif free and n_copies and not often:
-        parts = copies_in_training(parts, keys)
     if labelled.classes:
         rows.notes += check_classes(parts, labelled.y, labelled.classes, asked=bool(request.group or request.time))
     report = inspect(kind, rows, labelled, parts, n_removed)
@@ -126,7 +120,7 @@ def prepare(request: Request, folder: Path) -> Report:
         length, ragged = _write_arrays(encoder, frames, labelled, target, parts, folder)
     encoder.save(folder / ENCODER_FOLDER, {"target": rows.target})
     name = "-".join(filter(None, (request.path.stem, request.into or request.target)))
-    how = _write_folds(rows, labelled, parts, keys if n_copies and not often else None, folder)
+    how = _write_folds(rows, labelled, parts, copies, folder)
     if rows.weights is not None:
         for part, chosen in zip(("train", "valid", "test"), parts, strict=True):
             np.save(folder / WEIGHTS.format(part), rows.weights[labelled.rows[chosen]])
@@ -186,35 +180,56 @@ def group_hashes(groups: NDArray[Any]) -> NDArray[np.uint64]:
     return np.frombuffer(digests, np.uint64)[places]
 
 
-def _write_folds(rows: Rows, labelled: Labelled, parts: SplitRows, keys: Any, folder: Path) -> str:
-    """Draw the folds as the test set was drawn, and return how; ``keys``: to keep duplicates together, if any."""
+def _write_folds(rows: Rows, labelled: Labelled, parts: SplitRows, copies: Any, folder: Path) -> str:
+    """Draw the folds as the test set was drawn, and return how; ``copies``: as of ``copies_of``."""
     places = np.concatenate([parts.train, parts.valid])
     if labelled.sentences:
         return ""
-    groups = keys if rows.groups is None else rows.groups[labelled.rows]
+    how, folds, y = "random", None, labelled.y[places]
     if rows.times is not None:
         how, folds = "time", time_folds(rows.times[labelled.rows][places])
-    elif groups is not None:
-        how, folds = "duplicates" if groups is keys else "group", group_folds(groups[places])
-        if folds is None and rows.groups is None:  # nearly all rows are duplicates of a few
-            how, folds = "random", random_folds(labelled.y[places])
+    elif rows.groups is not None:
+        how, folds = "group", group_folds(rows.groups[labelled.rows][places])
     else:
-        how, folds = "random", random_folds(labelled.y[places])
+        if copies is not None:  # None again if nearly all rows are copies of a few
+            folds = copy_folds(y, copies[places])
+        if folds is None:
+            folds = random_folds(y)
+        elif len(y) - n_different(copies[places]) > FEW_COPIES * len(y):
+            how = "duplicates"
     if folds is None:
         return ""
     np.save(folder / FOLDS, folds)
     return how
 
 
-def draw(rows: Rows, usable: Any, y: Any, *, hold_out: bool = True, n_test: int | None = None) -> SplitRows:
+def copies_of(keys: NDArray[Any], kind: str) -> NDArray[Any] | None:
+    """The keys, equal for equal examples, if copies of an example must stay in one set. None if there are no copies, or
+    if most rows are, as in a table with few values, or with too few different examples for three sets."""
+    n = n_different(keys)
+    keeps_all = n < len(keys) / 2 and (kind == "table" or not can_be_grouped(keys))
+    return None if n == len(keys) or keeps_all else keys
+
+
+def draw(
+    rows: Rows,
+    usable: Any,
+    y: Any,
+    copies: NDArray[Any] | None = None,
+    *,
+    hold_out: bool = True,
+    n_test: int | None = None,
+) -> SplitRows:
     """The split of the usable rows, as indices among them; ``y`` are their labels.
 
-    Without ``hold_out``, the test set is empty. ``n_test``: number of last rows that are the test set.
+    ``copies``: as of ``copies_of``, for rows that are split at random. Without ``hold_out``, the test set is empty.
+    ``n_test``: number of last rows that are the test set.
     """
     if n_test is not None:
         is_test = usable >= len(rows.labels) - n_test
         rest, test = np.flatnonzero(~is_test), np.flatnonzero(is_test)
-        found = draw(replace(rows, parts=None), usable[rest], y[rest], hold_out=False)
+        kept = None if copies is None else copies[rest]
+        found = draw(replace(rows, parts=None), usable[rest], y[rest], kept, hold_out=False)
         how = f"test is the last {n_test:,}, the rest {found.how}"
         return SplitRows(rest[found.train], rest[found.valid], test, how)
     if rows.parts is not None:
@@ -233,6 +248,8 @@ def draw(rows: Rows, usable: Any, y: Any, *, hold_out: bool = True, n_test: int 
         return by_group(rows.groups[usable], rows.group_name, hold_out=hold_out)
     if rows.times is not None:
         return by_time(rows.times[usable], hold_out=hold_out)
+    if copies is not None and can_be_grouped(copies):
+        return by_copies(y, copies, hold_out=hold_out)
     return at_random(y, hold_out=hold_out)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -110,16 +111,47 @@ def by_group(groups: NDArray[Any], what: str, *, hold_out: bool = True) -> Split
     n = share(len(groups))
     if len(sizes) < 3 or sizes.max() > len(groups) - 2 * n:
         raise UserError(f"a split by group needs at least three groups, none too large; {what} has {len(sizes)}")
-    part = np.zeros(len(sizes), dtype=int)
-    goal = [len(groups) - 2 * n, n, n] if hold_out else [len(groups) - n, n]
-    filled = [0] * len(goal)
-    # Large groups first, each to the set that lacks most rows.
-    order = np.random.default_rng(SPLIT_SEED).permutation(len(sizes))
-    for group in order[np.argsort(-sizes[order], kind="stable")]:
-        part[group] = max(range(len(goal)), key=lambda i: (goal[i] - filled[i]) / goal[i])
-        filled[part[group]] += sizes[group]
+    part = dealt(sizes, _targets(len(groups), hold_out))[0]
     train, valid, test = (np.flatnonzero(part[codes] == i) for i in range(3))
     return SplitRows(train, valid, test, f"by {what}: rows of a group stay in one set")
+
+
+def by_copies(y: NDArray[Any], keys: NDArray[Any], *, hold_out: bool = True) -> SplitRows:
+    """As ``at_random``, but all copies of an example are in one set. No row is lost.
+
+    ``keys``: one value per row, equal for equal examples; see ``can_be_grouped``.
+    """
+    _, codes, sizes = np.unique(keys, return_inverse=True, return_counts=True)
+    part, targets = np.full(len(sizes), -1), _targets(len(y), hold_out)
+    # A few examples with many copies each would decide the scores of a small set.
+    part[sizes > 1], left = dealt(sizes[sizes > 1], targets, most=share(len(y)) // 4)
+    part = part[codes]
+    single = np.flatnonzero(part < 0)
+    n_valid, n_test = (max(0, n) for n in (*left, 0)[1:3])
+    test, rest = held_out(y[single], min(n_test, len(single)))
+    valid, train = held_out(y[single][rest], min(n_valid, len(rest)))
+    train, valid, test = (
+        np.concatenate([np.flatnonzero(part == i), rows])
+        for i, rows in enumerate((single[rest][train], single[rest][valid], single[test]))
+    )
+    return SplitRows(train, valid, test, "stratified at random, copies of an example in the same set")
+
+
+def _targets(n: int, hold_out: bool) -> list[int]:
+    """The intended sizes of the sets of n rows."""
+    return [n - 2 * share(n), share(n), share(n)] if hold_out else [n - share(n), share(n)]
+
+
+def dealt(sizes: NDArray[Any], targets: Sequence[int], most: float = math.inf) -> tuple[NDArray[Any], list[int]]:
+    """The set of each group, given its number of rows, and what each set still lacks: large groups first, each in the
+    set that lacks most. Groups of over ``most`` rows are in the first set while it has room."""
+    part, left = np.zeros(len(sizes), dtype=int), list(targets)
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(sizes))
+    for group in order[np.argsort(-sizes[order], kind="stable")]:
+        if not most < sizes[group] <= left[0]:
+            part[group] = max(range(len(targets)), key=lambda i: left[i] / targets[i])
+        left[part[group]] -= sizes[group]
+    return part, left
 
 
 def without_duplicates(parts: SplitRows, keys: NDArray[Any]) -> tuple[SplitRows, int]:
@@ -134,14 +166,3 @@ def without_duplicates(parts: SplitRows, keys: NDArray[Any]) -> tuple[SplitRows,
     if min(len(train), len(valid)) < LEAST_ROWS // 5:
         raise UserError("nearly all rows are duplicates; too few are left to train on")
     return SplitRows(train, valid, parts.test, parts.how), gone
-
-
-def copies_in_training(parts: SplitRows, keys: NDArray[Any]) -> SplitRows:
-    """Move validation rows that are also in training to training; unchanged if too few others are left.
-
-    ``keys``: as in ``without_duplicates``. No row is lost.
-    """
-    is_copy = np.isin(keys[parts.valid], keys[parts.train])
-    if np.count_nonzero(~is_copy) < LEAST_ROWS // 5:
-        return parts
-    return replace(parts, train=np.concatenate([parts.train, parts.valid[is_copy]]), valid=parts.valid[~is_copy])

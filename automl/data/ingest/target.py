@@ -16,6 +16,7 @@ from automl.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
+MANY_WHOLE_CLASSES = 8  # distinct integers from which a note says that they are treated as classes
 MAX_WHOLE_CLASSES = 20  # distinct integers; with more, the target is a number
 MAX_CLASSES = 500
 LEAST_OF_A_CLASS = 5  # rows, so that each set has some
@@ -52,6 +53,11 @@ def label(values: pd.Series[Any], name: str, asked: str | None) -> Labelled:
     kind = asked or target_kind(values[there])
     if kind == "number":
         return _numbers(values, name, there, notes)
+    if asked is None and values.dtype.kind in "fiu" and values.nunique() >= MANY_WHOLE_CLASSES:
+        notes.append(
+            f"the {values.nunique()} whole numbers of {name!r} are treated as classes; if their order matters, as of "
+            "counts or grades, give --kind regression"
+        )
     return _classes(values, name, there, notes)
 
 

@@ -28,7 +28,8 @@ class Rows(NamedTuple):
     weights: NDArray[Any] | None = None
 
 
-Rounds = tuple[int, ...]  # boosting rounds: one number, or one per quantile; RealMLP: epochs, and those of the schedule
+Rounds = tuple[int, ...]
+"""Boosting rounds: one number, or one per quantile; forests: trees; RealMLP: epochs, and those of the schedule."""
 
 
 class Learner(ABC):
@@ -46,7 +47,8 @@ class Learner(ABC):
     each then uses another fold than the one it predicts."""
     share_of_seconds: ClassVar[float | None] = None
     """For fits that adapt to their time limit: the share of a configuration's seconds that they get, to leave time for
-    others. Boosting keeps its best round so far, since rounds only add to earlier ones; RealMLP shortens its schedule.
+    others. Boosting keeps its best round so far, since rounds only add to earlier ones; forests have fewer trees;
+    RealMLP shortens its schedule.
     None: a fit takes the time that it takes."""
     keeps_best: ClassVar[bool] = False
     """Whether ``fit`` keeps the round that is best on the validation rows. Its predictions for them are optimistic, so

@@ -6,6 +6,7 @@ L. Breiman, Random Forests (Machine Learning 2001); P. Geurts et al., Extremely 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -20,6 +21,7 @@ from automl.models.learners.levels import ManyLevels
 from automl.models.skops_format import FILE, estimator_bytes, estimator_from
 
 N_TREES = 300
+LEAST_TREES = 30  # with which a fit begins that has a time limit
 OUT_OF_BAG = 0.37  # share of the trees whose bootstrap sample lacks a given row
 MANY_ROWS = 20_000  # a tree gets a sample of this size at most
 
@@ -30,9 +32,10 @@ SPACE: dict[str, Any] = {
 
 
 class Forest(Learner):
-    """Trees on bootstrap samples."""
+    """Trees on bootstrap samples: as many as fit into the time limit, at most N_TREES."""
 
     has_out_of_bag = True
+    share_of_seconds = 0.3
     kinds: ClassVar[tuple[str, str]]  # scikit-learn's classifier and regressor
 
     def __init__(self, config: Mapping[str, Any], inputs: Columns, target: Target, seed: int) -> None:
@@ -49,16 +52,22 @@ class Forest(Learner):
         from sklearn import ensemble
 
         x = self.levels.fit_transform(train, self.inputs, self.target, self.seed)
-        self.forest = getattr(ensemble, self.kinds[not isinstance(self.target, Classes)])(
-            n_estimators=N_TREES,
+        forest = getattr(ensemble, self.kinds[not isinstance(self.target, Classes)])(
+            n_estimators=rounds[0] if rounds else N_TREES,
             max_features=self.config["features"],
             min_samples_leaf=self.config["min_rows"],
             max_samples=MANY_ROWS if len(x) > MANY_ROWS else None,
             bootstrap=True,
-            oob_score=train.weights is None,  # nearly every bootstrap sample has a heavy row
             random_state=self.seed % 2**32,
         )
-        self.forest.fit(x, train.y, sample_weight=train.weights)
+        if not rounds and self.most_seconds is not None:
+            start = time.perf_counter()
+            forest.set_params(n_estimators=LEAST_TREES, warm_start=True).fit(x, train.y, sample_weight=train.weights)
+            n = LEAST_TREES * self.most_seconds / (time.perf_counter() - start)
+            forest.set_params(n_estimators=int(np.clip(n, LEAST_TREES + 1, N_TREES)))
+        forest.set_params(oob_score=train.weights is None)  # nearly every bootstrap sample has a heavy row
+        self.forest = forest.fit(x, train.y, sample_weight=train.weights).set_params(warm_start=False)
+        self.rounds = (len(self.forest.estimators_),)
         name = "oob_prediction_" if not isinstance(self.target, Classes) else "oob_decision_function_"
         self._out_of_bag = self.forest.__dict__.pop(name, None)  # as large as the data: not part of the model
         self.forest.__dict__.pop("_sample_weight", None)  # nor are these, which some versions keep
@@ -67,13 +76,13 @@ class Forest(Learner):
         x = self.levels.transform(x)
         if not isinstance(self.target, Classes):
             return np.asarray(self.forest.predict(x), np.float64)
-        return self._of_all_classes(self.forest.predict_proba(x), N_TREES)
+        return self._of_all_classes(self.forest.predict_proba(x), len(self.forest.estimators_))
 
     def out_of_bag(self) -> NDArray[np.float64]:
         assert self._out_of_bag is not None
         if not isinstance(self.target, Classes):
             return self._out_of_bag
-        return self._of_all_classes(self._out_of_bag, OUT_OF_BAG * N_TREES)
+        return self._of_all_classes(self._out_of_bag, OUT_OF_BAG * len(self.forest.estimators_))
 
     def _of_all_classes(self, probabilities: NDArray[Any], n_trees: float) -> NDArray[np.float64]:
         """The probabilities with one more tree that knows nothing, so that none is 0."""

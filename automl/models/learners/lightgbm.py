@@ -31,6 +31,7 @@ SPACE: dict[str, Any] = {
     "l2": {"float": [1e-4, 2.0], "log": True, "default": 1e-4},
     "extra_trees": {"choice": [False, True], "default": False},
 }
+ENOUGH_ROWS = 1_000  # with fewer, rows per level and smoothing shrink in proportion, or no split would use categories
 CATEGORICAL: dict[str, Any] = {  # where the table has categories
     "min_rows_per_level": {"int": [2, 100], "log": True, "default": 100},
     "level_smoothing": {"float": [1e-3, 100.0], "log": True, "default": 10.0},
@@ -93,7 +94,7 @@ class LightGBM(Learner):
             others = self._columns(self.levels.transform(valid.x))
             scored = [data.create_valid(others, long_tail.labels(valid.y, self.unit), weight=valid.weights)]
         self.boosters, found = [], []
-        each = self._parameters()
+        each = self._parameters(len(train.y))
         share = None if self.most_seconds is None else self.most_seconds / len(each)
         for place, parameters in enumerate(each):
             stopping = EarlyStopping(len(train.y), share, self.gives_up, classes=isinstance(self.target, Classes))
@@ -158,7 +159,7 @@ class LightGBM(Learner):
         ]
         return native[column - inputs.n_numbers]
 
-    def _parameters(self) -> list[dict[str, Any]]:
+    def _parameters(self, n_rows: int) -> list[dict[str, Any]]:
         """Those of each model."""
         target = self.target
         kinds: list[dict[str, Any]] = [{"objective": "regression", "metric": "rmse"}]
@@ -174,6 +175,10 @@ class LightGBM(Learner):
         own = {NAMES[name]: value for name, value in self.config.items() if name in NAMES}
         if isinstance(target, Number) and self.unit is None:
             own["lambda_l1"] *= target.std  # it is in units of the target
+        few = min(1.0, n_rows / ENOUGH_ROWS)
+        if "cat_smooth" in own:
+            own["cat_smooth"] *= few
+            own["min_data_per_group"] = max(2, round(few * own["min_data_per_group"]))
         every = own | {
             "bagging_freq": int(self.config["rows"] < 1.0), "seed": self.seed % 2**31, "deterministic": True,
             "force_row_wise": True, "num_threads": 1, "verbosity": -1,

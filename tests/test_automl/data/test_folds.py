@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from automl.data.ingest.folds import N_FOLDS, NEVER, group_folds, merged, random_folds, time_folds
+from automl.data.ingest.folds import N_FOLDS, NEVER, copy_folds, group_folds, merged, random_folds, time_folds
 
 
 @given(st.lists(st.integers(0, 3), min_size=16, max_size=200))
@@ -39,6 +39,23 @@ def test_a_group_is_in_one_fold(groups):
     if found is not None:
         assert set(found) == set(range(N_FOLDS))
         assert all(len(set(found[names == name])) == 1 for name in names)
+
+
+@given(st.lists(st.integers(0, 400), min_size=40, max_size=400))
+@settings(max_examples=50, deadline=None)
+def test_copies_are_in_one_fold(keys):
+    found = copy_folds((np.array(keys) % 2).astype(float), np.array(keys))
+    assert (found is None) == (len(set(keys)) < N_FOLDS)
+    if found is not None:
+        assert set(found) == set(range(N_FOLDS))
+        assert all(len(set(found[np.array(keys) == key])) == 1 for key in keys)
+
+
+def test_one_copy_changes_little_of_the_folds():
+    keys, y = np.r_[np.arange(400), 0], np.arange(401) % 4
+    counts = np.array([np.bincount(y[copy_folds(y, keys) == fold], minlength=4) for fold in range(N_FOLDS)])
+    assert counts.min() >= 11
+    assert counts.max() <= 15
 
 
 def test_times_go_forward_and_the_older_half_is_only_trained_on():

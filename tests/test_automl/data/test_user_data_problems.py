@@ -37,7 +37,7 @@ def test_copies_of_an_example_stay_together(tmp_path):
     frame = pd.DataFrame({"text": texts * 3, "label": np.repeat(rng.choice(["x", "y"], 60)[None], 3, 0).ravel()})
     frame.to_csv(tmp_path / "a.csv", index=False)
     report = prepare(Request(str(tmp_path / "a.csv"), "label", text="text"), tmp_path / "data")
-    assert "120 examples are duplicates: all copies of an example are in the same set" in report.notes
+    assert report.facts["duplicates"] == "120"
     splits = load_data(str(tmp_path / "data" / "tokens"), None)
     parts = [{row.tobytes() for row in np.asarray(x)} for x in (splits.x_train, splits.x_valid, splits.x_test)]
     assert not parts[0] & parts[1] | parts[0] & parts[2] | parts[1] & parts[2]

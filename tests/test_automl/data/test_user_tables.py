@@ -17,7 +17,7 @@ from automl.data.ingest.file_formats import CELLS, open_source
 from automl.data.ingest.prepare import Facts, prepare
 from automl.data.ingest.read_table import read_table, reading_watched
 from automl.data.ingest.request import Request
-from automl.data.ingest.split import at_random, by_group, by_time, copies_in_training, without_duplicates
+from automl.data.ingest.split import at_random, by_copies, by_group, by_time, without_duplicates
 from automl.data.ingest.target import label
 from automl.deployment.predictor import load_predictor
 from automl.errors import UserError
@@ -220,6 +220,44 @@ def test_a_column_that_numbers_the_rows_is_known_though_some_rows_are_there_twic
     assert report.facts["duplicates"] == "10"
 
 
+@pytest.mark.parametrize(
+    ("name", "numbers", "left_out"),
+    [
+        ("rownames", np.arange(1, 401, 2), "it is a saved row index"),  # of a subset of the rows
+        ("obs", np.arange(1, 401, 2), "it numbers the rows (an id)"),
+        ("width", np.arange(1, 401, 2), None),
+        ("year", np.arange(1801, 2001), None),
+    ],
+)
+def test_numbers_of_rows_may_have_gaps_and_years_are_no_numbers_of_rows(name, numbers, left_out, tmp_path):
+    rng = np.random.default_rng(0)
+    pd.DataFrame({name: numbers, "y": rng.normal(size=200), "x": rng.normal(size=200)}).to_csv(
+        tmp_path / "a.csv", index=False
+    )
+    report, _, _ = prepared(tmp_path / "a.csv", tmp_path / "data", "y")
+    assert [note for note in report.notes if name in note] == [f"column {name!r} is left out: {left_out}"] * bool(
+        left_out
+    )
+
+
+def test_one_value_or_none_is_an_input(tmp_path):
+    rng = np.random.default_rng(0)
+    pool = rng.random(200) < 0.3
+    frame = pd.DataFrame(
+        {"pool": np.where(pool, "Y", None), "x": rng.normal(size=200), "y": pool + rng.normal(size=200)}
+    )
+    frame.assign(almost=["a"] * 199 + [None]).to_csv(tmp_path / "a.csv", index=False)
+    report, _, splits = prepared(tmp_path / "a.csv", tmp_path / "data", "y")
+    assert "column 'almost' is left out: it is constant" in report.notes
+    assert set(np.unique(splits.x_train[:, 1])) == {0, 1}
+
+
+def test_a_note_says_that_many_whole_numbers_are_classes(tmp_path):
+    pd.DataFrame({"x": np.arange(200) * 1.5, "grade": np.arange(200) % 12}).to_csv(tmp_path / "a.csv", index=False)
+    report, _, _ = prepared(tmp_path / "a.csv", tmp_path / "data", "grade")
+    assert any("the 12 whole numbers of 'grade' are treated as classes" in note for note in report.notes)
+
+
 def test_statistics_and_categories_are_those_of_the_training_part(tmp_path):
     n = 200
     frame = pd.DataFrame({"time": range(n), "x": np.arange(n) * 1.5, "c": ["old"] * 150 + ["new"] * 50})
@@ -251,7 +289,7 @@ def test_a_category_is_the_same_however_its_file_has_it(tmp_path):
     assert from_file["columns"][:, 1].tolist() == [known.index("1") + 1, known.index("2") + 1, 0]
 
 
-def test_leaks_between_the_parts_are_taken_out_and_contradictions_told(tmp_path):
+def test_copies_stay_in_one_part_and_contradictions_are_told(tmp_path):
     rng = np.random.default_rng(0)
     x = rng.normal(size=300)
     frame = pd.DataFrame({"x": np.r_[x, x[:60]], "y": np.r_[x > 0, x[:60] < 0].astype(int)})
@@ -262,7 +300,8 @@ def test_leaks_between_the_parts_are_taken_out_and_contradictions_told(tmp_path)
     train, valid, test = (set(x[:, 0].tolist()) for x in (splits.x_train, splits.x_valid, splits.x_test))
     assert not train & valid
     assert not (train | valid) & test
-    assert any("left out of training or validation" in note for note in report.notes)
+    assert "copies of an example in the same set" in report.facts["parts"]
+    assert len(splits.y_train) + len(splits.y_valid) + len(splits.y_test) == 360
 
 
 def test_groups_stay_together_and_parts_have_their_sizes():
@@ -438,14 +477,20 @@ def test_different_keys_are_counted(keys):
     assert n_different(np.array(keys, np.uint64)) == len(set(keys))
 
 
-def test_copies_are_in_training_where_there_is_no_test_set_and_none_is_lost():
-    keys = np.r_[np.arange(80), np.arange(20)]
-    parts = at_random(np.arange(100) % 2, hold_out=False)
-    found = copies_in_training(parts, keys)
-    assert not np.isin(keys[found.valid], keys[found.train]).any()
-    assert sorted([*found.train, *found.valid]) == list(range(100))
-    assert len(found.valid) < len(parts.valid)
-    assert copies_in_training(parts, np.zeros(100)) is parts
+@pytest.mark.parametrize("hold_out", [True, False])
+@pytest.mark.parametrize("largest", [2, 400])
+def test_copies_are_in_one_set_none_is_lost_and_classes_and_sizes_are_kept(hold_out, largest):
+    keys = np.r_[np.arange(1_000), np.arange(100), np.full(largest, 999)]
+    y = (keys % 4 == 0).astype(int)
+    parts = by_copies(y, keys, hold_out=hold_out)
+    seen = [set(keys[part]) for part in parts]
+    assert not seen[0] & seen[1]
+    assert not (seen[0] | seen[1]) & seen[2]
+    assert sorted(np.concatenate(list(parts))) == list(range(len(keys)))
+    for part in list(parts)[1 : 2 + hold_out]:
+        assert len(part) == pytest.approx(len(keys) / 5, abs=3)
+        assert 0.2 < y[part].mean() < 0.3
+    assert 999 in seen[0]  # many copies of one example would decide the scores of a small set
 
 
 def test_a_column_of_dates_may_be_empty_in_new_rows(houses, csv, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from automl.data.inputs import Columns, channel_statistics
 from automl.data.targets import Classes, Number, Quantiles
 from automl.metrics import measure
-from automl.models.learners import LEARNERS, build_learner, learner_class, long_tail
+from automl.models.learners import LEARNERS, build_learner, forests, learner_class, long_tail
 from automl.models.learners.base import Rows, mean_rounds
 from automl.models.learners.early_stopping import USEFUL_ROUNDS
 from automl.models.learners.fit_watch import FitWatch
@@ -49,6 +49,21 @@ def target_of(train, kind):
 
 def test_every_family_that_is_tried_is_registered():
     assert set().union(*BY_KIND.values()) <= {*LEARNERS, *NETWORKS}
+
+
+@pytest.mark.parametrize("kind", ["classes", "number"])
+@pytest.mark.parametrize("family", ["random_forest", "extra_trees"])
+def test_a_forest_has_the_trees_that_its_time_limit_allows(family, kind):
+    train = rows(300, 0, kind)
+    cut, whole, few = (learner_for(family, train, target_of(train, kind)) for _ in range(3))
+    cut.most_seconds, whole.most_seconds = 1e-3, 100.0
+    cut.fit(train)
+    whole.fit(train)
+    few.fit(train, rounds=cut.rounds)
+    assert cut.rounds == (forests.LEAST_TREES + 1,)
+    assert whole.rounds == (forests.N_TREES,)
+    assert (cut.predict(train.x) == few.predict(train.x)).all(), "the trees of a fit with as many from the start"
+    assert np.isfinite(cut.out_of_bag()).all()
 
 
 @pytest.mark.parametrize("kind", ["classes", "number"])
@@ -136,9 +151,9 @@ def test_a_value_that_is_missing_only_in_new_rows_counts_as_the_mean(family):
     assert (model.predict(new) == learner.predict(new)).all(), "gaps of other columns stay"
 
 
-def test_every_kind_of_boosting_leaves_time_for_others():
+def test_families_of_many_rounds_leave_time_for_others():
     assert {name for name in LEARNERS if learner_class(name).share_of_seconds is not None} == {
-        "lightgbm", "catboost", "lsa_lightgbm", "realmlp",
+        "lightgbm", "catboost", "lsa_lightgbm", "realmlp", "random_forest", "extra_trees",
     }  # fmt: skip
     assert all((learner_class(name).share_of_seconds or 0) < 1 for name in LEARNERS)
 
