@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -66,6 +67,7 @@ class LinearTfIdf(TextLearner):
         self.weights, self.bias = (np.asarray(part, np.float32) for part in found)
 
     def _of_classes(self, x: csr_array, y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
 
         n_classes, weighs = self.target.n_outputs, self.config["weighting"] == "naive_bayes"
@@ -81,7 +83,9 @@ class LinearTfIdf(TextLearner):
             model = LogisticRegression(
                 C=self.config["c"], solver="liblinear", dual=True, tol=TOLERANCE, random_state=self.seed % 2**32
             )
-            model.fit(weighed, own)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)  # more steps would hardly change predictions
+                model.fit(weighed, own)
             weights[place], bias[place] = model.coef_[0] * ratios, model.intercept_[0]
         return weights, bias
 
