@@ -21,7 +21,7 @@ BLOCK, PRODUCTS = "claims", "products"
 FOUND = ("yes", "no difference is shown", "no")  # whether the interval excludes equality
 RIVALS = {
     "lightgbm-random": "random search on LightGBM",
-    "flaml": "FLAML without CatBoost",
+    "flaml": "FLAML",
     "autogluon-medium": "AutoGluon, medium quality",
     "autogluon-good": "AutoGluon, good quality",
     "autogluon-best": "AutoGluon, best quality",
